@@ -11,7 +11,9 @@ from pathlib import Path
 
 import kzoo.runtime
 
-HEAVY = [name for name in ("keras", "tensorflow", "pandas", "sklearn") if importlib.util.find_spec(name)]
+HEAVY = [
+    name for name in ("keras", "tensorflow", "pandas", "sklearn") if importlib.util.find_spec(name)
+]
 assert not HEAVY, f"installed, so that nothing is shown: {', '.join(HEAVY)}"
 
 golden = Path(__file__).parents[1] / "tests" / "golden" / "table"
@@ -22,4 +24,6 @@ with tempfile.TemporaryDirectory() as folder:
     answers = kzoo.runtime.load(manifest.parent, "onnx").predict(golden / "new.csv")
 expected = json.loads((golden / "expected.json").read_text(encoding="utf-8"))["export onnx"]
 assert answers.labels == expected["labels"], (answers.labels, expected)
-print(f"kzoo {kzoo.__version__} from {Path(kzoo.__file__).parent}: {', '.join(answers.labels)}, as ever")
+print(
+    f"kzoo {kzoo.__version__} from {Path(kzoo.__file__).parent}: {', '.join(answers.labels)}, as ever"
+)

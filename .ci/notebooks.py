@@ -35,14 +35,20 @@ def introduction(recipe):
     """Return the recipe's docstring as Markdown, without its commands and measurements."""
     doc = ast.get_docstring(ast.parse((RECIPES / f"{recipe}.py").read_text(encoding="utf-8")))
     title, *paragraphs = doc.split("\n\n")
-    kept = [text for text in paragraphs if "python recipes/" not in text and not text.startswith("Measured:")]
+    kept = [
+        text
+        for text in paragraphs
+        if "python recipes/" not in text and not text.startswith("Measured:")
+    ]
     origin = f"The cells are those of [`recipes/{recipe}.py`](../{recipe}.py), in which all options are explained."
     return "\n\n".join([f"# {title.rstrip('.')}", *kept, origin])
 
 
 def with_lines(code, lines):
     """Return the code of a cell with lines after its call of `kzoo.recipes.arguments`."""
-    call = next((n for n in ast.parse(code).body if "kzoo.recipes.arguments(" in ast.unparse(n)), None)
+    call = next(
+        (n for n in ast.parse(code).body if "kzoo.recipes.arguments(" in ast.unparse(n)), None
+    )
     if call is None or not lines:
         return code
     rows = code.split("\n")
@@ -68,7 +74,12 @@ def notebook(name):
         cells += [("markdown", f"## {title}"), ("code", shown(with_lines(code, lines), value))]
     document = {
         "cells": [
-            {"cell_type": kind, "id": f"{name}-{number}", "metadata": {}, "source": source.splitlines(keepends=True)}
+            {
+                "cell_type": kind,
+                "id": f"{name}-{number}",
+                "metadata": {},
+                "source": source.splitlines(keepends=True),
+            }
             | ({"execution_count": None, "outputs": []} if kind == "code" else {})
             for number, (kind, source) in enumerate(cells)
         ],
@@ -85,7 +96,8 @@ def notebook(name):
 def main():
     differing = []
     for name in NOTEBOOKS:
-        file, text = FOLDER / f"{name}.ipynb", notebook(name)
+        file = FOLDER / f"{name}.ipynb"
+        text = notebook(name)
         if "--check" not in sys.argv:
             FOLDER.mkdir(exist_ok=True)
             file.write_text(text, encoding="utf-8")

@@ -10,7 +10,10 @@ from pathlib import Path
 config = configparser.ConfigParser()
 config.read(Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
 extras = config["options.extras_require"]
-asked = [config["options"]["install_requires"], *(extras[name] for name in extras if name not in ("gpu", "dev"))]
+asked = [
+    config["options"]["install_requires"],
+    *(extras[name] for name in extras if name not in ("gpu", "dev")),
+]
 for line in "\n".join(asked).splitlines():
     if found := re.match(r"([A-Za-z0-9_-]+)(\[.*?\])?>=([\d.]+)", line.strip()):
         print(f"{found[1]}=={found[3]}.*")

@@ -33,7 +33,11 @@ def teaching_messages():
     messages = {}
     for path in sorted(CALLBACKS.glob("*.py")):
         with path.open("rb") as file:
-            messages.update(dict.fromkeys(message for _, message, _, _ in extract.extract("python", file, KEYWORDS)))
+            messages.update(
+                dict.fromkeys(
+                    message for _, message, _, _ in extract.extract("python", file, KEYWORDS)
+                )
+            )
     return list(messages)
 
 
@@ -48,10 +52,12 @@ def update(path, messages):
             catalogue = pofile.read_po(file, locale=path.parts[-3])
     catalogue.update(template, update_header_comment=False, update_creation_date=False)
     catalogue.obsolete.clear()
-    catalogue.header_comment, catalogue.fuzzy = HEADER, False
+    catalogue.header_comment = HEADER
+    catalogue.fuzzy = False
     catalogue.project, catalogue.version = "kzoo", ""
     catalogue.msgid_bugs_address = catalogue.last_translator = catalogue.language_team = ""
-    catalogue.creation_date = catalogue.revision_date = datetime(2026, 1, 1, tzinfo=UTC)  # git knows the true one
+    # git knows the true one
+    catalogue.creation_date = catalogue.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         pofile.write_po(file, catalogue, width=120)
@@ -64,4 +70,6 @@ if __name__ == "__main__":
     for language in LANGUAGES[1:]:
         for domain, messages in (("help", help_messages()), ("teaching", teaching_messages())):
             path = LOCALE / language / "LC_MESSAGES" / f"{domain}.po"
-            print(f"{language}/{domain}: {update(path, messages)} of {len(messages)} messages have no translation")
+            print(
+                f"{language}/{domain}: {update(path, messages)} of {len(messages)} messages have no translation"
+            )

@@ -14,7 +14,8 @@ from importlib import import_module
 
 from kzoo.utils import tensorflow_log
 
-TYPE_CHECKING = False  # type checkers treat it as True; importing `typing` would take longer than all of this
+# type checkers treat it as True; importing `typing` would take longer than all of this
+TYPE_CHECKING = False
 if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo import baselines as baselines
     from kzoo import callbacks as callbacks

@@ -10,7 +10,13 @@ from kzoo.registry import word_for
 
 # Options that the command leaves out when they are the default.
 _DEFAULTS = dict(
-    seed=0, data_seed=0, validation=0.1, split="random", precision="auto", backend="tensorflow", deterministic=False
+    seed=0,
+    data_seed=0,
+    validation=0.1,
+    split="random",
+    precision="auto",
+    backend="tensorflow",
+    deterministic=False,
 )
 
 
@@ -26,14 +32,18 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
         return _fold_call(preset, source, overrides, data, **options)
     sources = (source, data.test, data.validation, data.calibration)
     has_names = all(isinstance(v, str | os.PathLike | int | float | None) for v in sources)
-    has_names &= isinstance(data.sample_weight, str | None) and (data.repairs is None or data.repairs.name is not None)
+    has_names &= isinstance(data.sample_weight, str | None) and (
+        data.repairs is None or data.repairs.name is not None
+    )
     if preset is None or not has_names:
         return None
     words = ["kzoo", "train", word_for(preset)]
     if source is not None:
         words += ["--data", name_of(source)]
     for name, value in (
-        dict(seed=options.pop("seed"), data_seed=data.seed) | data.pick(*STORED_OPTIONS, "quantiles") | options
+        dict(seed=options.pop("seed"), data_seed=data.seed)
+        | data.pick(*STORED_OPTIONS, "quantiles")
+        | options
     ).items():
         if value is None or value == _DEFAULTS.get(name) or value in ((), []):
             continue
@@ -43,11 +53,17 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
         if name == "quantiles":
             words += ["--quantiles", ",".join(f"{level:g}" for level in value)]
             continue
-        values = [str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True]
+        values = [
+            str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True
+        ]
         if name in ("test", "validation", "calibration") and isinstance(value, str | os.PathLike):
             values = [name_of(values[0])]
         option = f"--{name.replace('_', '-')}"
-        words += [word for v in values for word in (option, v)] if name == "target" else [option, *values]
+        words += (
+            [word for v in values for word in (option, v)]
+            if name == "target"
+            else [option, *values]
+        )
     if overrides:
         words += ["--set", *(f"{name}={_setting(value)}" for name, value in overrides.items())]
     return shlex.join(words)
@@ -83,7 +99,11 @@ def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
     data_options["repairs"] = data.repairs and data.repairs.name
     arguments = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
     defaults = _DEFAULTS | {"stratified": True}
-    arguments |= {k: v for k, v in (data_options | options).items() if v is not None and v not in ((), [])} | overrides
+    arguments |= {
+        k: v for k, v in (data_options | options).items() if v is not None and v not in ((), [])
+    } | overrides
     words = [preset.name] if source is None else [preset.name, name_of(source)]
-    words = [repr(w) for w in words] + [f"{k}={v!r}" for k, v in arguments.items() if v != defaults.get(k)]
+    words = [repr(w) for w in words] + [
+        f"{k}={v!r}" for k, v in arguments.items() if v != defaults.get(k)
+    ]
     return f"kzoo.cross_validate({', '.join(words)})"

@@ -22,7 +22,8 @@ OPTIMIZERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "nadam": (keras.optimizers.Nadam, {}),
     "adagrad": (keras.optimizers.Adagrad, {}),
     "lion": (keras.optimizers.Lion, {}),
-    "muon": (keras.optimizers.Muon, {"exclude_layers": ["outputs/"]}),  # as its authors do: the last layer uses Adam
+    # as its authors do: the last layer uses Adam
+    "muon": (keras.optimizers.Muon, {"exclude_layers": ["outputs/"]}),
 }
 
 NORM_BIAS = "beta"  # the name of the bias in each norm of Keras
@@ -69,8 +70,12 @@ def is_compiled_unchanged(model, training):
     if not compiled_by_contract(model) or int(model.optimizer.iterations):
         return False
     optimizer = model.optimizer
-    scheduled = isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
-    return scheduled or math.isclose(float(optimizer.learning_rate), training["learning_rate"], rel_tol=1e-5)
+    scheduled = isinstance(
+        optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule
+    )
+    return scheduled or math.isclose(
+        float(optimizer.learning_rate), training["learning_rate"], rel_tol=1e-5
+    )
 
 
 def head_of(task, config):
@@ -120,7 +125,11 @@ def undecayed(training) -> list[str]:
 
     Biases of norms with a multiplied learning rate decay, as in arXiv:2404.00498, because they diverge otherwise.
     """
-    return [name for name in _UNDECAYED if name != NORM_BIAS or training.get("norm_bias_rate", 1.0) == 1.0]
+    return [
+        name
+        for name in _UNDECAYED
+        if name != NORM_BIAS or training.get("norm_bias_rate", 1.0) == 1.0
+    ]
 
 
 def _scale_norm_bias_gradients(optimizer, training):
@@ -132,7 +141,8 @@ def _scale_norm_bias_gradients(optimizer, training):
     Raises:
         KzooError: gradient clipping is set, which would undo it.
     """
-    factor, apply = training["norm_bias_rate"], optimizer.apply
+    factor = training["norm_bias_rate"]
+    apply = optimizer.apply
     if clipping := next((name for name in CLIPPING if training.get(name) is not None), None):
         raise KzooError(
             f"norm_bias_rate={factor:g} multiplies gradients, which {clipping}={training[clipping]:g} clips again. "
@@ -140,7 +150,9 @@ def _scale_norm_bias_gradients(optimizer, training):
         )
 
     def scaled_apply(grads, trainable_variables=None):
-        variables = optimizer._trainable_variables if trainable_variables is None else trainable_variables
+        variables = (
+            optimizer._trainable_variables if trainable_variables is None else trainable_variables
+        )
         pairs = zip(grads, variables, strict=True)
         grads = [g * factor if g is not None and v.name == NORM_BIAS else g for g, v in pairs]
         return apply(grads, trainable_variables)
@@ -158,7 +170,9 @@ def make_schedule(training, *, steps=None):
     Raises:
         KzooError: `warmup` is set for a schedule without warm-up.
     """
-    name, peak, warmup = training["schedule"], training["learning_rate"], training.get("warmup", 0.0)
+    name = training["schedule"]
+    peak = training["learning_rate"]
+    warmup = training.get("warmup", 0.0)
     if warmup and name not in ("constant", "cosine", "onecycle"):
         raise KzooError(
             f"warmup={warmup} needs schedule='constant', 'cosine' or 'onecycle', not {name!r}. Set warmup=0."
@@ -177,7 +191,8 @@ def make_schedule(training, *, steps=None):
         )
     if name in ("constant", "cosine"):
         rise = round(steps * warmup)
-        floor = 1.0 if name == "constant" else 0.0  # a cosine with alpha=1 is constant after the warm-up
+        # a cosine with alpha=1 is constant after the warm-up
+        floor = 1.0 if name == "constant" else 0.0
         return schedules.CosineDecay(
             initial_learning_rate=0.0 if rise else peak,
             decay_steps=max(steps - rise, 1),
@@ -226,12 +241,17 @@ def make_metrics(*, task, config, training):
     Raises:
         KzooError: a metric does not fit the task or the head.
     """
-    task_definition, names, legal = problem(task).task, training.get("metrics", ()), metrics_for(task, config)
+    task_definition = problem(task).task
+    names = training.get("metrics", ())
+    legal = metrics_for(task, config)
     for name in names:
         if name not in legal:
-            raise KzooError(f"metrics={name!r} does not fit {task}. Use: {', '.join(legal) or 'none'}.")
+            raise KzooError(
+                f"metrics={name!r} does not fit {task}. Use: {', '.join(legal) or 'none'}."
+            )
     return [
-        task_definition.fitting.make_metric(name, task_definition, config=config, training=training) for name in names
+        task_definition.fitting.make_metric(name, task_definition, config=config, training=training)
+        for name in names
     ]
 
 

@@ -18,7 +18,9 @@ class Events:
     def __init__(self, path: Path, *, at: float | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(path, "wb")  # noqa: SIM115
-        self._records = import_module("tensorboard.summary.writer.record_writer").RecordWriter(self._file)
+        self._records = import_module("tensorboard.summary.writer.record_writer").RecordWriter(
+            self._file
+        )
         self._at = at
         self._write(file_version="brain.Event:2")
 
@@ -26,7 +28,12 @@ class Events:
         """Write scalars, tag -> value."""
         summary = import_module("tensorboard.compat.proto.summary_pb2").Summary
         self.summary(
-            summary(value=[summary.Value(tag=tag, simple_value=scalar) for tag, scalar in values.items()]), step
+            summary(
+                value=[
+                    summary.Value(tag=tag, simple_value=scalar) for tag, scalar in values.items()
+                ]
+            ),
+            step,
         )
 
     def summary(self, summary: Any, step: int = 0) -> None:

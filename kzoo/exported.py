@@ -29,7 +29,9 @@ STATUS = ("ok", "failed", "unchecked")
 class Malformed(ValueError):
     """A manifest is invalid; the message is the end of a sentence that begins with its file name."""
 
-    def __init__(self, reason: str, fix: str = "it was not written by kzoo.export; export again") -> None:
+    def __init__(
+        self, reason: str, fix: str = "it was not written by kzoo.export; export again"
+    ) -> None:
         super().__init__(f"{reason}: {fix}")
 
 
@@ -82,16 +84,22 @@ class Entry:
             raise Malformed(f"has no valid entry for the export {_shortened(key)}")
         names = {f.name for f in fields(cls)} - {"facts"}
         facts = {name: value for name, value in document.items() if name not in names}
-        entry = _checked(cls, {name: document[name] for name in names & set(document)} | {"facts": facts}, key)
+        entry = _checked(
+            cls, {name: document[name] for name in names & set(document)} | {"facts": facts}, key
+        )
         if entry.status not in STATUS:
-            raise Malformed(f"has an unknown status {_shortened(entry.status)} of the export {_shortened(key)}")
+            raise Malformed(
+                f"has an unknown status {_shortened(entry.status)} of the export {_shortened(key)}"
+            )
         return entry
 
     def json(self) -> dict:
         """Return the entry of `kzoo.json`."""
         document = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "facts"}
         optional = ("score_keras", "error", "note")
-        return {k: v for k, v in document.items() if v is not None or k not in optional} | copy.deepcopy(self.facts)
+        return {
+            k: v for k, v in document.items() if v is not None or k not in optional
+        } | copy.deepcopy(self.facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,19 +162,31 @@ class Manifest:
         if not isinstance(document, dict):
             raise Malformed("is not the kzoo.json of an exported model")
         if "format_version" not in document:
-            raise Malformed("has no format_version, so it is not the kzoo.json of an exported model")
+            raise Malformed(
+                "has no format_version, so it is not the kzoo.json of an exported model"
+            )
         if document["format_version"] != FORMAT_VERSION:
             version = _shortened(document["format_version"])
-            raise Malformed(f"has format_version {version}, but this kzoo reads {FORMAT_VERSION}", "update kzoo")
+            raise Malformed(
+                f"has format_version {version}, but this kzoo reads {FORMAT_VERSION}", "update kzoo"
+            )
         if _CHECKSUM in document:
             document = dict(document)
             if document.pop(_CHECKSUM) != _checksum(document):
-                raise Malformed("was changed after the export: its sha256 does not match", "copy the folder again")
-        manifest = _checked(cls, {name: value for name, value in document.items() if name != "format_version"})
+                raise Malformed(
+                    "was changed after the export: its sha256 does not match",
+                    "copy the folder again",
+                )
+        manifest = _checked(
+            cls, {name: value for name, value in document.items() if name != "format_version"}
+        )
         for name, facts in manifest.files.items():
             if not isinstance(facts, dict) or not isinstance(facts.get("sha256"), str):
                 raise Malformed(f"has no checksum of {_shortened(name)}")
-        for name, required in (("inputs", ("name", "shape", "dtype")), ("outputs", ("name", "shape", "kind"))):
+        for name, required in (
+            ("inputs", ("name", "shape", "dtype")),
+            ("outputs", ("name", "shape", "kind")),
+        ):
             descriptions = getattr(manifest, name)
             if (
                 len(descriptions) != 1
@@ -174,7 +194,9 @@ class Manifest:
                 or not set(required) <= set(descriptions[0])
             ):
                 raise Malformed(f"must have exactly one of {name!r}, with {', '.join(required)}")
-            if not isinstance(descriptions[0]["name"], str) or not isinstance(descriptions[0]["shape"], list):
+            if not isinstance(descriptions[0]["name"], str) or not isinstance(
+                descriptions[0]["shape"], list
+            ):
                 raise Malformed(f"has {name!r} without a name or a shape")
         if manifest.outputs[0]["kind"] not in ANSWERS:
             raise Malformed(f"has an unknown kind of outputs, not one of {', '.join(ANSWERS)}")
@@ -267,7 +289,9 @@ class ExportedModel:
         if not (self.path / MANIFEST).is_file():
             problem = "is a file" if self.path.is_file() else "does not exist"
             problem = "has no kzoo.json" if self.path.is_dir() else problem
-            raise KzooError(f"{self.path} is not an exported model: it {problem}. kzoo.export writes one.")
+            raise KzooError(
+                f"{self.path} is not an exported model: it {problem}. kzoo.export writes one."
+            )
 
     def __repr__(self) -> str:
         return f"<ExportedModel {self.path}: {self.name} as {', '.join(self.exports) or 'nothing'}>"
@@ -344,7 +368,8 @@ class ExportedModel:
 
         A manifest proves integrity, not origin: anyone who can change a file can change the manifest too.
         """
-        listed, actual = self.manifest.files, set(files_below(self.path)) - {MANIFEST}
+        listed = self.manifest.files
+        actual = set(files_below(self.path)) - {MANIFEST}
         lines = [f"{name}: missing" for name in sorted(set(listed) - actual)]
         lines += [f"{name}: not in kzoo.json" for name in sorted(actual - set(listed))]
         for name in sorted(actual & set(listed)):
@@ -364,10 +389,17 @@ def is_inside(name: str) -> bool:
 def files_below(folder: str | os.PathLike[str]) -> list[str]:
     """Return the sorted POSIX paths of all files below a folder."""
     folder = Path(folder)
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
+    return sorted(
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*")
+        if p.is_symlink() or not p.is_dir()
+    )
 
 
 def described(file: str | os.PathLike[str]) -> dict[str, Any]:
     """Return a file's sha256 and size, as in the manifest."""
     with open(file, "rb") as stream:
-        return {"sha256": hashlib.file_digest(stream, "sha256").hexdigest(), "bytes": os.path.getsize(file)}
+        return {
+            "sha256": hashlib.file_digest(stream, "sha256").hexdigest(),
+            "bytes": os.path.getsize(file),
+        }

@@ -25,12 +25,18 @@ def forward_flops(model) -> int:
     """
     graph = getattr(model, "_functional", None) or model  # a Sequential holds its graph
     if not hasattr(graph, "_nodes_by_depth"):
-        raise KzooError(f"{type(model).__name__} {model.name!r} is not a functional model, so its shapes are unknown.")
-    nodes = (node for depth in graph._nodes_by_depth.values() for node in depth if not node.is_input)
+        raise KzooError(
+            f"{type(model).__name__} {model.name!r} is not a functional model, so its shapes are unknown."
+        )
+    nodes = (
+        node for depth in graph._nodes_by_depth.values() for node in depth if not node.is_input
+    )
     try:
         return sum(_operation_flops(node.operation, node.arguments, node.outputs) for node in nodes)
     except TypeError as error:  # a product with an unknown length, None
-        raise KzooError(f"{model.name!r} has an input of unknown length. Build it with a fixed shape.") from error
+        raise KzooError(
+            f"{model.name!r} has an input of unknown length. Build it with a fixed shape."
+        ) from error
 
 
 def _operation_flops(operation, arguments, outputs):
@@ -61,9 +67,11 @@ def _layer_flops(layer, input_shape, output_shape):
     if isinstance(layer, layers.SeparableConv1D | layers.SeparableConv2D):
         return _separable_flops(layer, output_shape)
     if isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose | layers.Conv3DTranspose):
-        return 2 * _size(input_shape) * math.prod(layer.kernel.shape[:-1])  # the kernel is (..., out, in)
+        # the kernel is (..., out, in)
+        return 2 * _size(input_shape) * math.prod(layer.kernel.shape[:-1])
     if isinstance(layer, layers.Conv1D | layers.Conv2D | layers.Conv3D):
-        return 2 * _size(output_shape) * math.prod(layer.kernel.shape[:-1])  # the kernel is (..., in / groups, out)
+        # the kernel is (..., in / groups, out)
+        return 2 * _size(output_shape) * math.prod(layer.kernel.shape[:-1])
     if isinstance(layer, layers.Bidirectional):
         return _layer_flops(layer.forward_layer, input_shape, output_shape) + _layer_flops(
             layer.backward_layer, input_shape, output_shape

@@ -64,10 +64,17 @@ def weight_gradients(model, loss, x) -> list:
         value = loss(model(x, training=True))
         # PyTorch raises if the loss depends on no weight.
         has_gradient = value.requires_grad
-        gradients = _library.autograd.grad(value, weights, allow_unused=True) if has_gradient else [None] * len(weights)
+        gradients = (
+            _library.autograd.grad(value, weights, allow_unused=True)
+            if has_gradient
+            else [None] * len(weights)
+        )
     else:
         raise _no_gradients()
-    return [None if g is None else keras.ops.convert_to_numpy(keras.ops.cast(g, "float32")) for g in gradients]
+    return [
+        None if g is None else keras.ops.convert_to_numpy(keras.ops.cast(g, "float32"))
+        for g in gradients
+    ]
 
 
 def _no_gradients():
@@ -87,7 +94,9 @@ def free_traced_functions():
     if _BACKEND != "tensorflow":
         yield
         return
-    registry = getattr(import_module("tensorflow.python.framework.ops").gradient_registry, "_registry", {})
+    registry = getattr(
+        import_module("tensorflow.python.framework.ops").gradient_registry, "_registry", {}
+    )
     before = set(registry)
     try:
         yield

@@ -16,7 +16,9 @@ def layer_depths(model: Any) -> dict[str, int]:
     for distance in sorted(model._nodes_by_depth):
         for node in model._nodes_by_depth[distance]:
             depth = depths.setdefault(node.operation, 0)
-            depth_below = depth + any(len(w.shape) > 1 for w in getattr(node.operation, "weights", ()))
+            depth_below = depth + any(
+                len(w.shape) > 1 for w in getattr(node.operation, "weights", ())
+            )
             for tensor in node.input_tensors:
                 producer = tensor._keras_history.operation
                 depths[producer] = max(depths.get(producer, 0), depth_below)
@@ -36,12 +38,18 @@ def apply_layer_decay(optimizer: keras.optimizers.Optimizer, model: Any, decay: 
         decay: above 0 and below 1.
     """
     depths = layer_depths(model)
-    multipliers = {id(v): decay ** depths[layer.name] for layer in model.layers for v in layer.trainable_variables}
+    multipliers = {
+        id(v): decay ** depths[layer.name]
+        for layer in model.layers
+        for v in layer.trainable_variables
+    }
 
     def scaled(update):
         def scaled_update(*arguments):
             slower = [
-                (v, multipliers[id(v)]) for v in optimizer._trainable_variables if multipliers.get(id(v), 1.0) != 1.0
+                (v, multipliers[id(v)])
+                for v in optimizer._trainable_variables
+                if multipliers.get(id(v), 1.0) != 1.0
             ]
             before = [keras.ops.copy(v.value) for v, _ in slower]
             update(*arguments)

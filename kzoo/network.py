@@ -34,7 +34,12 @@ def table_of(model: "keras.Model") -> dict[str, Any]:
         goes_in=_tensor_spec(inputs[0] if len(inputs) == 1 else None),
         comes_out=_tensor_spec(getattr(model, "output", None) if inputs else None),
         layers=[
-            [layer.name, type(layer).__name__, _tensor_spec(_output_of(layer))["shape"], int(layer.count_params())]
+            [
+                layer.name,
+                type(layer).__name__,
+                _tensor_spec(_output_of(layer))["shape"],
+                int(layer.count_params()),
+            ]
             for layer in model.layers
         ],
     )
@@ -49,4 +54,7 @@ def _output_of(layer):
 
 def _tensor_spec(tensor):
     shape = getattr(tensor, "shape", None)
-    return dict(shape=None if shape is None else list(shape[1:]), dtype=None if shape is None else str(tensor.dtype))
+    return dict(
+        shape=None if shape is None else list(shape[1:]),
+        dtype=None if shape is None else str(tensor.dtype),
+    )

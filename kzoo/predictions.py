@@ -111,21 +111,35 @@ class Predictions:
 
         rows, numbers, hidden = self._head()
         more = f"{plural(hidden, 'more row')}; to_frame() has all" if hidden > 0 else ""
-        unread = f"{plural(len(self.unread), 'input')} could not be read: see unread" if self.unread else ""
+        unread = (
+            f"{plural(len(self.unread), 'input')} could not be read: see unread"
+            if self.unread
+            else ""
+        )
         return notebook.card(
             f"Predictions of {plural(len(self), 'input')}",
             notebook.table(rows[0], rows[1:], numbers=[rows[0][column] for column in numbers]),
-            notebook.paragraph(more), notebook.paragraph(self.promise), notebook.paragraph(unread),
+            notebook.paragraph(more),
+            notebook.paragraph(self.promise),
+            notebook.paragraph(unread),
             note=self._description(),
-        )  # fmt: skip
+        )
 
     def _head(self) -> tuple[list[list[str]], list[int], int]:
         """Return the cells of the first rows, header first, the indices of columns of numbers, and how many rows are
         not in it.
         """
-        inputs, steps = len(self), 1 if self.horizon is None else self.horizon
+        inputs = len(self)
+        steps = 1 if self.horizon is None else self.horizon
         rows = self._first(-(-_HEAD // max(steps, 1)))._table(single=inputs == 1)[: _HEAD + 1]
-        text_columns = {"input", "label", "labels", "set", "error", self.time_name if self.times else ""}
+        text_columns = {
+            "input",
+            "label",
+            "labels",
+            "set",
+            "error",
+            self.time_name if self.times else "",
+        }
         numbers = [column for column, name in enumerate(rows[0]) if name not in text_columns]
         return rows, numbers, inputs * steps - len(rows) + 1
 
@@ -145,13 +159,21 @@ class Predictions:
 
         unread = {row: reason for row, reason in self.unread.items() if row < count}
         return replace(
-            self, labels=self.labels[:count], probabilities=head(self.probabilities), scores=head(self.scores),
-            values=head(self.values), quantiles=head(self.quantiles),
+            self,
+            labels=self.labels[:count],
+            probabilities=head(self.probabilities),
+            scores=head(self.scores),
+            values=head(self.values),
+            quantiles=head(self.quantiles),
             more={name: column[:count] for name, column in self.more.items()},
             kept={name: cells[:count] for name, cells in self.kept.items()},
-            inputs=list(self.inputs[:count]) or list(range(min(count, len(self)))), unread=unread,
-            times=self.times[:count], sets=self.sets[:count], lower=head(self.lower), upper=head(self.upper),
-        )  # fmt: skip
+            inputs=list(self.inputs[:count]) or list(range(min(count, len(self)))),
+            unread=unread,
+            times=self.times[:count],
+            sets=self.sets[:count],
+            lower=head(self.lower),
+            upper=head(self.upper),
+        )
 
     def _table(self, *, single: bool) -> list[list[str]]:
         """Return the cells of a printed table, header first.
@@ -164,7 +186,11 @@ class Predictions:
             if self.horizon is not None and single:
                 columns.pop("input")
             names = list(columns)[: _WIDE + 2]
-            times = moments(columns[self.time_name]) if self.times and self.time_name in columns else None
+            times = (
+                moments(columns[self.time_name])
+                if self.times and self.time_name in columns
+                else None
+            )
             cells = [times if times and name == self.time_name else columns[name] for name in names]
             rows = [[_display(value) for value in row] for row in zip(*cells, strict=True)]
             dots = ["..."] if len(columns) > len(names) else []
@@ -174,7 +200,14 @@ class Predictions:
             return [head, *map(self._label_cells, range(len(self)))]
         score_name = "score" if self.probabilities is None else "probability"
         in_sets = ["set"] if self.sets else []
-        head = ["input", *map(cut, self.kept), "label", score_name, *in_sets, *(["error"] if self.unread else [])]
+        head = [
+            "input",
+            *map(cut, self.kept),
+            "label",
+            score_name,
+            *in_sets,
+            *(["error"] if self.unread else []),
+        ]
         rows = [head]
         for row in self.rows(top=1):
             kept = [_display(cell) for cell in row.get("kept", {}).values()]
@@ -220,11 +253,19 @@ class Predictions:
         sets_by_row: dict[int, Any] = dict(zip(read, self.sets, strict=False))
         sets = [sets_by_row.get(row) for row in range(len(inputs))] if self.sets else ()
         return replace(
-            self, labels=labels, probabilities=with_gaps(self.probabilities), scores=with_gaps(self.scores),
-            values=with_gaps(self.values), quantiles=with_gaps(self.quantiles),
-            more={name: with_gaps(column) for name, column in self.more.items()}, inputs=inputs, unread=unread,
-            sets=sets, lower=with_gaps(self.lower), upper=with_gaps(self.upper),
-        )  # fmt: skip
+            self,
+            labels=labels,
+            probabilities=with_gaps(self.probabilities),
+            scores=with_gaps(self.scores),
+            values=with_gaps(self.values),
+            quantiles=with_gaps(self.quantiles),
+            more={name: with_gaps(column) for name, column in self.more.items()},
+            inputs=inputs,
+            unread=unread,
+            sets=sets,
+            lower=with_gaps(self.lower),
+            upper=with_gaps(self.upper),
+        )
 
     def columns(self) -> dict[str, Any]:
         """Return a table, name -> column: input, label and a probability (or score) per class, or one per target.
@@ -253,19 +294,32 @@ class Predictions:
 
     def _with_kept(self, columns: dict[str, Any]) -> dict[str, Any]:
         """Return columns with the kept columns of the input table after the input."""
-        kept = {f"input_{name}" if name in columns else name: list(cells) for name, cells in self.kept.items()}
+        kept = {
+            f"input_{name}" if name in columns else name: list(cells)
+            for name, cells in self.kept.items()
+        }
         return {"input": columns.pop("input")} | kept | columns
 
     def _prediction_columns(self) -> dict[str, Any]:
         if self._numbers is None:
-            prefix, class_scores = ("score", self.scores) if self.probabilities is None else ("p", self.probabilities)
-            columns: dict[str, Any] = {"input": list(self.inputs), "labels" if self.separator else "label": self.labels}
+            prefix, class_scores = (
+                ("score", self.scores) if self.probabilities is None else ("p", self.probabilities)
+            )
+            columns: dict[str, Any] = {
+                "input": list(self.inputs),
+                "labels" if self.separator else "label": self.labels,
+            }
             numbers: Any = class_scores
             columns |= {"set": list(self.sets)} if self.sets else {}
-            return columns | {f"{prefix}_{name}": numbers[:, i] for i, name in enumerate(self.class_names)}
-        targets, horizon, n = self.targets, self.horizon, len(self)
+            return columns | {
+                f"{prefix}_{name}": numbers[:, i] for i, name in enumerate(self.class_names)
+            }
+        targets = self.targets
+        horizon = self.horizon
+        n = len(self)
         target_names = tuple(self.target_names) or tuple(f"target_{i}" for i in range(targets))
-        names, values = target_names, [] if self.values is None else [self.values.reshape(-1, targets)]
+        names = target_names
+        values = [] if self.values is None else [self.values.reshape(-1, targets)]
         if self.quantiles is not None:
             values.append(self.quantiles.reshape(-1, targets * len(self.levels)))
             level_names = tuple(f"{name}_q{level:g}" for name in names for level in self.levels)
@@ -275,17 +329,22 @@ class Predictions:
             ends = np.stack([self.lower, self.upper], axis=-1).reshape(-1, 2 * targets)
             end_names = [f"{name}_{end}" for name in target_names for end in ("lower", "upper")]
             end_names = [f"interval_{name}" if name in names else name for name in end_names]
-            first, count = 0 if self.values is None else targets, len(self.levels) if self.quantiles is not None else 0
+            first = 0 if self.values is None else targets
+            count = len(self.levels) if self.quantiles is not None else 0
             order: list[int] = []
             for i in range(targets):
                 order += [] if self.values is None else [i]
                 order += range(first + i * count, first + (i + 1) * count)
                 order += range(len(names) + 2 * i, len(names) + 2 * i + 2)
-            numbers, names = np.concatenate([numbers, ends], axis=1)[:, order], (*names, *end_names)
+            numbers = np.concatenate([numbers, ends], axis=1)[:, order]
+            names = (*names, *end_names)
             names = tuple(names[index] for index in order)
         if horizon is None:
             return _with_target_columns({"input": list(self.inputs)}, names, numbers)
-        columns = {"input": np.repeat(list(self.inputs), horizon), "step": np.tile(np.arange(1, horizon + 1), n)}
+        columns = {
+            "input": np.repeat(list(self.inputs), horizon),
+            "step": np.tile(np.arange(1, horizon + 1), n),
+        }
         if self.times:
             name = "time" if self.time_name in columns else self.time_name
             columns[name] = [moment for times in self.times for moment in times]
@@ -307,7 +366,9 @@ class Predictions:
                 row["confidence"] = self.confidence
             if i in self.unread:
                 label = {"labels" if self.separator else "label": None}
-                empty: dict = label | dict(classes=[]) if self._numbers is None else dict(values=None)
+                empty: dict = (
+                    label | dict(classes=[]) if self._numbers is None else dict(values=None)
+                )
                 row |= empty | dict(error=self.unread[i])
             elif self._numbers is not None:
                 if self.values is not None:
@@ -323,19 +384,31 @@ class Predictions:
             else:
                 has_no_probabilities = self.probabilities is None
                 score_name, scores = (
-                    ("score", self.scores) if has_no_probabilities else ("probability", self.probabilities)
+                    ("score", self.scores)
+                    if has_no_probabilities
+                    else ("probability", self.probabilities)
                 )
                 class_scores = scores[i]  # type: ignore[index]  # one of them is not None
-                best = np.argsort(-class_scores, kind="stable")  # ties: the first class, as in `labels`
-                row |= {"labels": list(self.labels[i])} if self.separator else {"label": self.labels[i]}
-                if not self.separator and self.labels[i] != self.class_names[best[0]]:  # by a decision
+                # ties: the first class, as in `labels`
+                best = np.argsort(-class_scores, kind="stable")
+                row |= (
+                    {"labels": list(self.labels[i])}
+                    if self.separator
+                    else {"label": self.labels[i]}
+                )
+                # by a decision
+                if not self.separator and self.labels[i] != self.class_names[best[0]]:
                     best = np.array(sorted(best, key=lambda k: self.class_names[k] != row["label"]))
                 best = best[:top]
-                row["classes"] = [{"label": self.class_names[k], score_name: float(class_scores[k])} for k in best]
+                row["classes"] = [
+                    {"label": self.class_names[k], score_name: float(class_scores[k])} for k in best
+                ]
                 if self.sets:
                     row["set"] = list(self.sets[i])
             if self.more and i not in self.unread:
-                row["more"] = {name: np.asarray(column[i]).tolist() for name, column in self.more.items()}
+                row["more"] = {
+                    name: np.asarray(column[i]).tolist() for name, column in self.more.items()
+                }
             rows.append(row)
         return rows
 
@@ -349,9 +422,13 @@ class Predictions:
         """
         columns = {name: moments(c) if _is_times(c) else c for name, c in self.columns().items()}
         if self.separator:
-            columns["labels"] = [None if labels is None else self.separator.join(labels) for labels in self.labels]
+            columns["labels"] = [
+                None if labels is None else self.separator.join(labels) for labels in self.labels
+            ]
         if self.sets:
-            columns["set"] = [None if classes is None else set_text(classes) for classes in self.sets]
+            columns["set"] = [
+                None if classes is None else set_text(classes) for classes in self.sets
+            ]
         rows = ([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
         write_rows(file, chain([columns], rows), spreadsheet_safe)
 
@@ -379,10 +456,14 @@ def _cell(value: Any) -> str:
     return "" if value is None or value != value else str(value)
 
 
-def _with_target_columns(columns: dict[str, Any], names: Sequence[str], values: np.ndarray) -> dict[str, Any]:
+def _with_target_columns(
+    columns: dict[str, Any], names: Sequence[str], values: np.ndarray
+) -> dict[str, Any]:
     """Return columns with one more for each target, which is renamed if its name is used already."""
     reserved = {*columns, "error"}
-    return columns | {f"target_{n}" if n in reserved else n: values[:, i] for i, n in enumerate(names)}
+    return columns | {
+        f"target_{n}" if n in reserved else n: values[:, i] for i, n in enumerate(names)
+    }
 
 
 def _display(value: Any) -> str:

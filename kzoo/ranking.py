@@ -57,7 +57,9 @@ def compare(
     from pandas import DataFrame  # here, as `kzoo compare` works without pandas
 
     rows = ranked(runs, metric=metric, baselines=baselines)
-    return DataFrame(rows, columns=[*_FIRST_COLUMNS, *(name for name in rows[0] if name not in _FIRST_COLUMNS)])
+    return DataFrame(
+        rows, columns=[*_FIRST_COLUMNS, *(name for name in rows[0] if name not in _FIRST_COLUMNS)]
+    )
 
 
 def ranked(runs: Any, *, metric: str | None = None, baselines: bool = True) -> list[dict[str, Any]]:
@@ -65,7 +67,11 @@ def ranked(runs: Any, *, metric: str | None = None, baselines: bool = True) -> l
     metric = None if metric is None else metric.removeprefix("val_")
     runs = find_runs(runs, searches=True)
     if len(runs) < 2:
-        noun, hint = ("search", " Its leaderboard() ranks its trials.") if is_search(runs[0]) else ("run", "")
+        noun, hint = (
+            ("search", " Its leaderboard() ranks its trials.")
+            if is_search(runs[0])
+            else ("run", "")
+        )
         raise KzooError(f"compare needs two or more runs, got one {noun} ({runs[0].path}).{hint}")
     groups: dict[Any, list[tuple[Run | Search, str]]] = {}
     for run, name in zip(runs, _short_names(runs), strict=True):
@@ -84,24 +90,52 @@ def ranked(runs: Any, *, metric: str | None = None, baselines: bool = True) -> l
 
 
 _FIRST_COLUMNS = (
-    "run", "preset", "data", "metric", "score", "interval", "validation", "parameters", "seconds",
-)  # fmt: skip
+    "run",
+    "preset",
+    "data",
+    "metric",
+    "score",
+    "interval",
+    "validation",
+    "parameters",
+    "seconds",
+)
 # Columns of a row that a baseline does not have.
 _OF_A_RUN = (
-    "path", "validation", "relative_mae", "parameters", "best_epoch", "epochs", "trials", "seconds",
+    "path",
+    "validation",
+    "relative_mae",
+    "parameters",
+    "best_epoch",
+    "epochs",
+    "trials",
+    "seconds",
     "samples_per_second",
-)  # fmt: skip
+)
 
 
-def _baselines(group: Sequence[tuple[Run | Search, str]], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _baselines(
+    group: Sequence[tuple[Run | Search, str]], rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Return a row for each baseline in the summaries of a group; on the same data they are the same in all runs."""
     baseline_rows: dict[str, dict[str, Any]] = {}
     for (run, _), row in zip(group, rows, strict=True):
-        for baseline in (isinstance(run, Run) and run.finished and run.summary.get("baselines")) or ():
+        for baseline in (
+            isinstance(run, Run) and run.finished and run.summary.get("baselines")
+        ) or ():
             scores = _score_columns(baseline["scores"] or {}, row["metric"])
             if scores["score"] is not None and baseline["split"] == row["split"]:
-                name = dict(run=baseline["label"], preset="", date="", interrupted=False, baseline=True, differs={})
-                baseline_rows.setdefault(baseline["name"], dict(row) | dict.fromkeys(_OF_A_RUN) | scores | name)
+                name = dict(
+                    run=baseline["label"],
+                    preset="",
+                    date="",
+                    interrupted=False,
+                    baseline=True,
+                    differs={},
+                )
+                baseline_rows.setdefault(
+                    baseline["name"], dict(row) | dict.fromkeys(_OF_A_RUN) | scores | name
+                )
     return list(baseline_rows.values())
 
 
@@ -123,7 +157,13 @@ def _group(run: Run | Search) -> tuple[Any, ...]:
     if isinstance(run, Search):
         data = run.request.data
         levels = data.get("options", {}).get("quantiles")
-        return data["fingerprint"], data["task"], tuple(levels or ()), run.objective, run.request.folds
+        return (
+            data["fingerprint"],
+            data["task"],
+            tuple(levels or ()),
+            run.objective,
+            run.request.folds,
+        )
     levels = run.config["spec"]["config"].get("quantiles")
     return run.config["data"]["fingerprint"], run.config["data"]["task"], tuple(levels or ())
 
@@ -153,7 +193,11 @@ def find_runs(paths: Any, *, searches: bool = False) -> list[Any]:
 def _runs_at(path: Any) -> list[Run | Search]:
     if isinstance(path, str) and has_magic(path) and not os.path.exists(path):
         runs = [run for match in sorted(glob(path)) for run in _runs_below(Path(match))]
-    elif isinstance(path, str | os.PathLike) and os.path.isdir(path) and not (Path(path) / "config.json").is_file():
+    elif (
+        isinstance(path, str | os.PathLike)
+        and os.path.isdir(path)
+        and not (Path(path) / "config.json").is_file()
+    ):
         runs = [Search(path)] if is_search(path) else _runs_below(Path(path))
     else:
         runs = [Run(path)]
@@ -190,7 +234,9 @@ def _short_names(runs: Sequence[Run | Search]) -> list[str]:
     return [path.relative_to(base).as_posix() for path in paths]
 
 
-def _shared_objective(group: Sequence[tuple[Run | Search, str]], metric: str | None = None) -> Objective | None:
+def _shared_objective(
+    group: Sequence[tuple[Run | Search, str]], metric: str | None = None
+) -> Objective | None:
     """Return the score that decides for all runs and that all have, with its direction; None without one.
 
     Args:
@@ -198,19 +244,31 @@ def _shared_objective(group: Sequence[tuple[Run | Search, str]], metric: str | N
         metric: its name, if the user has chosen it.
     """
     runs = [run for run, _ in group if isinstance(run, Run)]
-    scores = [run.summary.get("test") or run.summary.get("validation") or {} for run in runs if run.finished]
+    scores = [
+        run.summary.get("test") or run.summary.get("validation") or {}
+        for run in runs
+        if run.finished
+    ]
     candidates = [deciding(run.config["spec"]["training"]) for run in runs]
     if metric is not None:
         return next((score for each in candidates for score in each if score == metric), None)
     first = candidates[0][0] if candidates and candidates[0] else None
     is_shared = len(runs) == len(group) and all(each[:1] == [first] for each in candidates)
-    return first if first and is_shared and all(value_of(split, first) is not None for split in scores) else None
+    return (
+        first
+        if first and is_shared and all(value_of(split, first) is not None for split in scores)
+        else None
+    )
 
 
 def _shared_metric(group: Sequence[tuple[Run | Search, str]]) -> str | None:
     """Return the primary score of the task if not all runs have the score that replaces it, as in older versions."""
     runs = [run for run, _ in group if isinstance(run, Run) and run.finished]
-    scored = [scores for run in runs if (scores := run.summary.get("test") or run.summary.get("validation"))]
+    scored = [
+        scores
+        for run in runs
+        if (scores := run.summary.get("test") or run.summary.get("validation"))
+    ]
     if not scored:
         return None
     shared = problem(runs[0].config["data"]["task"])
@@ -221,7 +279,8 @@ def _shared_metric(group: Sequence[tuple[Run | Search, str]]) -> str | None:
 def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
     if isinstance(run, Search):
         return _row_of_search(run, name, metric)
-    config, summary = run.config, run.summary if run.finished else {}
+    config = run.config
+    summary = run.summary if run.finished else {}
     task = config["data"]["task"]
     split = next((s for s in ("test", "validation") if summary.get(s)), None)
     scores = summary[split] if split else {}
@@ -264,9 +323,12 @@ def _epochs_done(run: Run) -> int:
 
 
 def _row_of_search(search: Search, name: str, metric: str | None) -> dict[str, Any]:
-    request, objective = search.request, search.objective.name.removeprefix("val_")
+    request = search.request
+    objective = search.objective.name.removeprefix("val_")
     if metric not in (None, objective, search.objective.name):
-        raise KzooError(f"{search.path} is a search for {objective!r}, not {metric!r}. Retrain its winner.")
+        raise KzooError(
+            f"{search.path} is a search for {objective!r}, not {metric!r}. Retrain its winner."
+        )
     trials = search.trials
     best = best_of(trials, search.objective)
     return dict(
@@ -319,7 +381,10 @@ def _settings(run: Run | Search) -> dict[str, Any]:
     if isinstance(run, Search):
         return _settings_of_search(run)
     spec = run.config["spec"]
-    of_training = {name: run.config.get(name) for name in ("weights", "freeze", "precision", "backend", "devices")}
+    of_training = {
+        name: run.config.get(name)
+        for name in ("weights", "freeze", "precision", "backend", "devices")
+    }
     seeds = {} if spec.get("seed") is None else {"seed": spec["seed"]}
     return spec["config"] | spec["training"] | of_training | seeds
 
@@ -327,7 +392,9 @@ def _settings(run: Run | Search) -> dict[str, Any]:
 def _settings_of_search(search: Search) -> dict[str, Any]:
     """Return the settings of a search and of its best trial."""
     request = search.request
-    search_settings = dict(engine=request.engine, space=request.space.get("size"), search_seed=request.seed)
+    search_settings = dict(
+        engine=request.engine, space=request.space.get("size"), search_seed=request.seed
+    )
     best = best_of(search.trials, search.objective)
     if best is None:
         return search_settings
@@ -335,11 +402,21 @@ def _settings_of_search(search: Search) -> dict[str, Any]:
     hyperparameters = (
         best.hyperparameters if request.has_custom_models else {}
     )  # of a user's function: its settings have no others
-    return search_settings | spec["config"] | spec["training"] | hyperparameters | dict(seed=spec["seed"])
+    return (
+        search_settings
+        | spec["config"]
+        | spec["training"]
+        | hyperparameters
+        | dict(seed=spec["seed"])
+    )
 
 
 def _differing(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the settings of each run that differ between the runs that have them."""
     names = dict.fromkeys(name for of_run in settings for name in of_run)
-    differ = [name for name in names if len({repr(of_run[name]) for of_run in settings if name in of_run}) > 1]
+    differ = [
+        name
+        for name in names
+        if len({repr(of_run[name]) for of_run in settings if name in of_run}) > 1
+    ]
     return [{name: of_run[name] for name in differ if name in of_run} for of_run in settings]

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 from kzoo.kinds import preprocessor_mismatch
 from kzoo.postprocessors import STEP
 from kzoo.registry import AUTO
-from kzoo.stored_types import CONFIG, FOLDS, Description, Spec, check_format, summary_form, with_current_names
+from kzoo.stored_types import (
+    CONFIG,
+    FOLDS,
+    Description,
+    Spec,
+    check_format,
+    summary_form,
+    with_current_names,
+)
 from kzoo.tasks import Problem, Target, problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of, read_arrays, read_json
@@ -23,7 +31,8 @@ if TYPE_CHECKING:
     import keras
 
 POSTPROCESSING = "postprocessing.json"
-JOURNALS = ("journal.next", "journal", "journal.previous")  # the states to resume from, newest first
+# the states to resume from, newest first
+JOURNALS = ("journal.next", "journal", "journal.previous")
 
 
 def has_journal(folder: str | os.PathLike[str]) -> bool:
@@ -60,7 +69,8 @@ class Run:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, trusted: Iterable[Any] = ()) -> None:
-        self.path, self.trusted = path_of(path, "a run"), trusted
+        self.path = path_of(path, "a run")
+        self.trusted = trusted
         if not (self.path / "config.json").is_file():
             problem_of_path = "is a file" if self.path.is_file() else "does not exist"
             problem_of_path = "has no config.json" if self.path.is_dir() else problem_of_path
@@ -70,7 +80,9 @@ class Run:
                 )
             if (self.path / "search.json").is_file():
                 raise KzooError(f"{self.path} is a search, not a run: {run_of_search(self.path)}.")
-            raise KzooError(f"{self.path} is not a run: it {problem_of_path}. kzoo.train writes a run.")
+            raise KzooError(
+                f"{self.path} is not a run: it {problem_of_path}. kzoo.train writes a run."
+            )
 
     tracked = True  # the training data is known, and the model was scored
 
@@ -90,7 +102,9 @@ class Run:
         return {}
 
     def __repr__(self) -> str:
-        return f"<Run {self.path}: {self.config['spec']['preset']} on {self.config['data']['name']}>"
+        return (
+            f"<Run {self.path}: {self.config['spec']['preset']} on {self.config['data']['name']}>"
+        )
 
     def _repr_html_(self) -> str:
         """Return the scores beside those of the baselines, for a notebook."""
@@ -112,7 +126,8 @@ class Run:
         ]
 
         def score_cells(scores: Mapping[str, Any]) -> list[str]:
-            score, interval = value_of(scores, metric), scores.get(f"{metric}_interval")
+            score = value_of(scores, metric)
+            interval = scores.get(f"{metric}_interval")
             ends = "" if not interval else " to ".join(number(end, metric) for end in interval)
             return ["" if score is None else number(score, metric), ends]
 
@@ -122,8 +137,12 @@ class Run:
             ("model", name, *(["95 % interval"] if interval else [])),
             [(label, *score_cells(scores)[: 1 + interval]) for label, scores in models],
             numbers=[name],
-        )  # fmt: skip
-        values = [(name.replace("_", " "), value) for name, value in scores.items() if isinstance(value, int | float)]
+        )
+        values = [
+            (name.replace("_", " "), value)
+            for name, value in scores.items()
+            if isinstance(value, int | float)
+        ]
         epochs = summary.get("epochs")
         best = f", the best {summary['best_epoch']}" if epochs and summary.get("best_epoch") else ""
         facts = [
@@ -131,7 +150,14 @@ class Run:
             ("parameters", summary.get("parameters")),
             ("epochs", f"{epochs}{best}" if epochs else ""),
             ("seconds", summary.get("seconds")),
-            ("state", "stopped, can be resumed" if self.stopped else "" if self.finished else "not finished"),
+            (
+                "state",
+                "stopped, can be resumed"
+                if self.stopped
+                else ""
+                if self.finished
+                else "not finished",
+            ),
         ]
         all_scores = notebook.table(("score", "value"), values)
         return notebook.card(
@@ -149,7 +175,9 @@ class Run:
         try:
             stored = read_json(self.path / name)
         except FileNotFoundError:
-            raise KzooError(f"{self.path} has no {name}: the run did not finish. Train again.") from None
+            raise KzooError(
+                f"{self.path} has no {name}: the run did not finish. Train again."
+            ) from None
         except OSError as error:
             raise self._damaged(name, f"cannot be read: {error.strerror}") from None
         except KzooError:
@@ -170,7 +198,9 @@ class Run:
         check_format(config, self.path / "config.json")
         config = with_current_names(config)
         if wrong := misfit(config, CONFIG):
-            raise KzooError(f"{self.path / 'config.json'} was not written by kzoo.train: {wrong}. Train again.")
+            raise KzooError(
+                f"{self.path / 'config.json'} was not written by kzoo.train: {wrong}. Train again."
+            )
         with self._naming("config.json"):  # check everything before anything is used
             Spec.read(config["spec"]), Description.read(config["data"])
         return config
@@ -206,11 +236,14 @@ class Run:
         """What was learned about the target; a scale that the network does not have comes from the statistics."""
         statistics = self.config.get("statistics") or {}
         most_frequent, shares = statistics.get("common"), statistics.get("classes")
-        targets, config = statistics.get("targets"), dict(self.spec.config)
+        targets = statistics.get("targets")
+        config = dict(self.spec.config)
         if shares and most_frequent is None:
             most_frequent = max(range(len(shares)), key=shares.__getitem__)
         # Outputs that are not linear are scaled by the mean instead.
-        is_standardised = config.get("target_scale") is not None and config.get("output_activation") in (None, "linear")
+        is_standardised = config.get("target_scale") is not None and config.get(
+            "output_activation"
+        ) in (None, "linear")
         if targets and len(targets) == len(self.data.target_names) and not is_standardised:
             config["target_offset"] = [target["mean"] for target in targets]
             config["target_scale"] = [target["sd"] or 1.0 for target in targets]
@@ -228,7 +261,10 @@ class Run:
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        return self._read("preprocessing.json", lambda reader, where: preprocessor_mismatch(reader, self.spec.config))
+        return self._read(
+            "preprocessing.json",
+            lambda reader, where: preprocessor_mismatch(reader, self.spec.config),
+        )
 
     @property
     def postprocessing(self) -> list[dict[str, Any]]:
@@ -243,7 +279,9 @@ class Run:
     @property
     def stopped(self) -> bool:
         """Whether the run was stopped and has a journal to resume from."""
-        return (not self.finished or bool(self.summary.get("interrupted"))) and has_journal(self.path)
+        return (not self.finished or bool(self.summary.get("interrupted"))) and has_journal(
+            self.path
+        )
 
     @property
     def finished(self) -> bool:
@@ -272,7 +310,9 @@ class Run:
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged("answers.npz", f"cannot be read ({first_line(error)})") from None
         count = len(self.class_names) if "classes" in self.problem.facts else None
-        if wrong := _answers_mismatch(arrays, count, self._input_shape, self.spec.config.get("quantiles")):
+        if wrong := _answers_mismatch(
+            arrays, count, self._input_shape, self.spec.config.get("quantiles")
+        ):
             raise self._damaged("answers.npz", wrong)
         return arrays
 
@@ -283,19 +323,27 @@ class Run:
             with open(self.path / "history.csv", encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file, strict=True))
             names = rows[0] if rows else ()
-            return {name: [float(row[name]) if row[name] else None for row in rows] for name in names}
+            return {
+                name: [float(row[name]) if row[name] else None for row in rows] for name in names
+            }
         except FileNotFoundError:
             if self.finished:
                 return {}
-            raise KzooError(f"{self.path} has no history.csv: the run stopped before its first epoch ended.") from None
+            raise KzooError(
+                f"{self.path} has no history.csv: the run stopped before its first epoch ended."
+            ) from None
         except (ValueError, TypeError, csv.Error) as error:
-            raise self._damaged("history.csv", f"has a cell that is not a number ({first_line(error)})") from None
+            raise self._damaged(
+                "history.csv", f"has a cell that is not a number ({first_line(error)})"
+            ) from None
 
     @property
     def model_file(self) -> Path:
         file = self.path / "best.keras"
         if not file.is_file():
-            raise KzooError(f"{self.path} has no best.keras: the run stopped before its first epoch ended.")
+            raise KzooError(
+                f"{self.path} has no best.keras: the run stopped before its first epoch ended."
+            )
         return file
 
     @cached_property
@@ -309,7 +357,10 @@ class Run:
 
 
 def _answers_mismatch(
-    arrays: Mapping[str, Any], classes: int | None, input_shape: Sequence[int | None], quantiles: Any
+    arrays: Mapping[str, Any],
+    classes: int | None,
+    input_shape: Sequence[int | None],
+    quantiles: Any,
 ) -> str | None:
     """Return what is wrong with the arrays of a run's `answers.npz`, else None.
 
@@ -319,7 +370,9 @@ def _answers_mismatch(
         input_shape: shape of one input; empty if it is not known.
         quantiles: their levels; None for predictions without quantiles.
     """
-    missing = [name for name in ("rows", "truth", "answers", "shown", "inputs") if name not in arrays]
+    missing = [
+        name for name in ("rows", "truth", "answers", "shown", "inputs") if name not in arrays
+    ]
     if missing:
         return f"has no {missing[0]}"
     if arrays["split"] not in ("train", "validation", "test"):
@@ -329,26 +382,48 @@ def _answers_mismatch(
 
 
 def _fit_together(
-    arrays: Mapping[str, Any], classes: int | None, input_shape: Sequence[int | None], quantiles: Any
+    arrays: Mapping[str, Any],
+    classes: int | None,
+    input_shape: Sequence[int | None],
+    quantiles: Any,
 ) -> bool:
-    rows, truth, answers, shown, inputs = (arrays[name] for name in ("rows", "truth", "answers", "shown", "inputs"))
+    rows, truth, answers, shown, inputs = (
+        arrays[name] for name in ("rows", "truth", "answers", "shown", "inputs")
+    )
     source_rows = arrays.get("source_rows", rows)
     if not all(
-        array.dtype.kind in "iu" and array.ndim == 1 and (array >= 0).all() for array in (rows, shown, source_rows)
+        array.dtype.kind in "iu" and array.ndim == 1 and (array >= 0).all()
+        for array in (rows, shown, source_rows)
     ):
         return False
-    if truth.dtype.kind not in "iuf" or answers.dtype.kind != "f" or inputs.dtype.kind not in "biuf":
+    if (
+        truth.dtype.kind not in "iuf"
+        or answers.dtype.kind != "f"
+        or inputs.dtype.kind not in "biuf"
+    ):
         return False
-    count, weight = len(rows), arrays.get("weight")
-    if weight is not None and (weight.shape != (count,) or weight.dtype.kind != "f" or not (weight >= 0).all()):
+    count = len(rows)
+    weight = arrays.get("weight")
+    if weight is not None and (
+        weight.shape != (count,) or weight.dtype.kind != "f" or not (weight >= 0).all()
+    ):
         return False
     series, names, moments = (arrays.get(name) for name in ("series", "series_names", "moments"))
     if series is not None and (
-        names is None or moments is None or names.dtype.kind != "U" or {series.shape, moments.shape} != {(count,)}
-        or {series.dtype.kind, moments.dtype.kind} != {"i"} or series.min() < 0 or series.max() >= len(names)
-    ):  # fmt: skip
+        names is None
+        or moments is None
+        or names.dtype.kind != "U"
+        or {series.shape, moments.shape} != {(count,)}
+        or {series.dtype.kind, moments.dtype.kind} != {"i"}
+        or series.min() < 0
+        or series.max() >= len(names)
+    ):
         return False
-    if count == 0 or answers.ndim < 2 or any(array.shape[:1] != (count,) for array in (truth, answers, source_rows)):
+    if (
+        count == 0
+        or answers.ndim < 2
+        or any(array.shape[:1] != (count,) for array in (truth, answers, source_rows))
+    ):
         return False
     shape = (*shown.shape, *input_shape) if input_shape and None not in input_shape else shown.shape
     if inputs.shape[: len(shape)] != shape or (shown >= count).any():

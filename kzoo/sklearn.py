@@ -52,7 +52,8 @@ __all__ = ["Classifier", "Regressor"]
 
 _MIN_ROWS = 10  # as in every training of kzoo
 _LARGEST_SEED = 10**9  # of kzoo; scikit-learn takes larger ones
-_BATCH = 128  # rows of each step of a prediction, filled up: results must not depend on the number of rows
+# rows of each step of a prediction, filled up: results must not depend on the number of rows
+_BATCH = 128
 # The files of a run that an estimator keeps. The last model, curves and logs are left out.
 _REQUIRED = ("config.json", "preprocessing.json", "summary.json", "best.keras")
 _FILES = (*_REQUIRED, POSTPROCESSING, "history.csv", "answers.npz")
@@ -66,7 +67,9 @@ class _RunInMemory(Run):
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
-        self.files, self.path, self.trusted = dict(files), Path("estimator"), ()
+        self.files = dict(files)
+        self.path = Path("estimator")
+        self.trusted = ()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the files, without what was read or built from them."""
@@ -80,7 +83,9 @@ class _RunInMemory(Run):
         try:
             stored = json.loads(self.files[name])
         except (KeyError, ValueError, RecursionError):
-            raise KzooError(f"The estimator is damaged: its {name} is not valid JSON. Fit it again.") from None
+            raise KzooError(
+                f"The estimator is damaged: its {name} is not valid JSON. Fit it again."
+            ) from None
         if wrong := misfit(stored, form):
             raise KzooError(f"The estimator is damaged: its {name} {wrong}. Fit it again.")
         return stored
@@ -88,7 +93,10 @@ class _RunInMemory(Run):
     @cached_property
     def reader(self) -> dict[str, Any]:
         """The preprocessor, read once."""
-        return self._read("preprocessing.json", lambda reader, where: preprocessor_mismatch(reader, self.spec.config))
+        return self._read(
+            "preprocessing.json",
+            lambda reader, where: preprocessor_mismatch(reader, self.spec.config),
+        )
 
     @property
     def preprocessing(self) -> dict[str, Any]:
@@ -116,10 +124,15 @@ class _Estimator(BaseEstimator):
     _task = ""  # as `task=` of `kzoo.load_data`
 
     def __init__(
-        self, preset: str | Preset = "tabular_tabm", *, random_state: "int | np.random.RandomState | None" = None,
-        validation_fraction: float = 0.1, columns: Mapping[str, Any] | None = None, verbose: bool = False,
+        self,
+        preset: str | Preset = "tabular_tabm",
+        *,
+        random_state: "int | np.random.RandomState | None" = None,
+        validation_fraction: float = 0.1,
+        columns: Mapping[str, Any] | None = None,
+        verbose: bool = False,
         **settings: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.preset = preset
         self.random_state = random_state
         self.validation_fraction = validation_fraction
@@ -157,7 +170,11 @@ class _Estimator(BaseEstimator):
         Raises:
             KzooError: a name that is neither.
         """
-        legal = {*self.get_params(deep=False), *ARGUMENTS, *self._taken(params.get("preset", self.preset))}
+        legal = {
+            *self.get_params(deep=False),
+            *ARGUMENTS,
+            *self._taken(params.get("preset", self.preset)),
+        }
         for name in params:
             if name not in legal:
                 raise KzooError(
@@ -197,7 +214,9 @@ class _Estimator(BaseEstimator):
             KzooError: an unknown one, or one that does not take tables.
         """
         if not isinstance(self.preset, str | Preset):
-            raise KzooError(f"preset={shown(self.preset)} must be the name of a preset, such as 'tabular_tabm'.")
+            raise KzooError(
+                f"preset={shown(self.preset)} must be the name of a preset, such as 'tabular_tabm'."
+            )
         preset = get_preset(self.preset)
         if not _takes_tables(preset.config["inputs"]):
             names = [name for name in list_presets("tabular_*")]
@@ -214,33 +233,55 @@ class _Estimator(BaseEstimator):
             KzooError: parameters or data that cannot be used.
         """
         # 1. Check the parameters and the data.
-        preset, fraction = self._checked_preset(), self.validation_fraction
-        if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.number) or not 0 <= fraction < 1:
-            raise KzooError(f"validation_fraction={shown(fraction)} must be at least 0 and below 1.")
+        preset = self._checked_preset()
+        fraction = self.validation_fraction
+        if (
+            isinstance(fraction, bool)
+            or not isinstance(fraction, int | float | np.number)
+            or not 0 <= fraction < 1
+        ):
+            raise KzooError(
+                f"validation_fraction={shown(fraction)} must be at least 0 and below 1."
+            )
         if not isinstance(self.columns, Mapping | None):
-            raise KzooError(f"columns={shown(self.columns)} must be a dict such as {{'zip': 'category'}}.")
+            raise KzooError(
+                f"columns={shown(self.columns)} must be a dict such as {{'zip': 'category'}}."
+            )
         state: Any = self.random_state
         with _one_line():
             generator = check_random_state(state)
         is_seed = isinstance(state, int | np.integer) and state <= _LARGEST_SEED
         seed = int(state if is_seed else generator.randint(_LARGEST_SEED))
-        self.__dict__.pop("_run", None)  # if the data is refused, the names of its columns are not those of the old run
+        # if the data is refused, the names of its columns are not those of the old run
+        self.__dict__.pop("_run", None)
         frame = self._frame(X, reset=True)
         if y is None:
-            raise KzooError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+            raise KzooError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
         names, targets, classes = self._targets(y)
         if len(targets) != len(frame):
-            raise KzooError(f"X and y must have the same number of rows (X: {len(frame)}, y: {len(targets)}).")
+            raise KzooError(
+                f"X and y must have the same number of rows (X: {len(frame)}, y: {len(targets)})."
+            )
         frame, targets, weight = _weighted(frame, targets, sample_weight, classes)
         # 2. Read them as kzoo reads a table, with the types that the columns have.
-        columns = {name: kind for name in frame if (kind := _kind_of_column(frame[name]))} | dict(self.columns or {})
+        columns = {name: kind for name in frame if (kind := _kind_of_column(frame[name]))} | dict(
+            self.columns or {}
+        )
         names = _unused_names(names, frame.columns)
         table = frame.assign(**dict(zip(names, targets.reshape(len(frame), -1).T, strict=True)))
-        plan, options = import_module("kzoo.training.plan"), import_module("kzoo.dataset.options")
+        plan = import_module("kzoo.training.plan")
+        options = import_module("kzoo.dataset.options")
         reading = options.DataOptions(
-            target=names, validation=float(fraction), test=0.0, task=self._task, columns=columns, sample_weight=weight,
+            target=names,
+            validation=float(fraction),
+            test=0.0,
+            task=self._task,
+            columns=columns,
+            sample_weight=weight,
             seed=seed,
-        )  # fmt: skip
+        )
         with _random_state_kept():
             _, _, config, training = plan.settings_for(preset, self._settings)
             data = plan.load_for(table, preset, config, training, reading)
@@ -259,11 +300,20 @@ class _Estimator(BaseEstimator):
         with tempfile.TemporaryDirectory(prefix="kzoo-") as folder, training.without_curves():
             try:
                 run = training.train(
-                    preset, data, out=Path(folder) / "run", seed=seed, check=False, baselines=False, resume="never",
-                    progress=bool(self.verbose), **self._settings,
-                )  # fmt: skip
+                    preset,
+                    data,
+                    out=Path(folder) / "run",
+                    seed=seed,
+                    check=False,
+                    baselines=False,
+                    resume="never",
+                    progress=bool(self.verbose),
+                    **self._settings,
+                )
             except Interrupted:
-                raise KeyboardInterrupt("fit was interrupted, and the estimator is not fitted") from None
+                raise KeyboardInterrupt(
+                    "fit was interrupted, and the estimator is not fitted"
+                ) from None
             return _RunInMemory(_files_of(run))
 
     def _targets(self, y: Any) -> tuple[list[str], np.ndarray, np.ndarray | None]:
@@ -298,8 +348,12 @@ class _Estimator(BaseEstimator):
                 validate_data(self, X, reset=reset, skip_check_array=True)
                 _check_frame(frame, smallest)
                 names = [str(name).strip() for name in frame.columns]
-                if reset and (twice := next((name for name in names if names.count(name) > 1), None)):
-                    raise KzooError(f"Two columns of X are named {twice!r}. Give each column a unique name.")
+                if reset and (
+                    twice := next((name for name in names if names.count(name) > 1), None)
+                ):
+                    raise KzooError(
+                        f"Two columns of X are named {twice!r}. Give each column a unique name."
+                    )
             else:
                 frame = _frame_of_array(X, smallest)
                 validate_data(self, _Shaped(frame), reset=reset, skip_check_array=True)
@@ -307,7 +361,9 @@ class _Estimator(BaseEstimator):
         frame = frame.reset_index(drop=True)
         if reset:
             self._names = names
-        elif set(names) == set(self._names):  # in the order of `fit`, which scikit-learn has checked
+        elif set(names) == set(
+            self._names
+        ):  # in the order of `fit`, which scikit-learn has checked
             return frame.set_axis(names, axis=1)
         return frame.set_axis(self._names, axis=1)
 
@@ -319,8 +375,10 @@ class _Estimator(BaseEstimator):
             NotFittedError: the estimator is not fitted.
         """
         check_is_fitted(self)
-        frame, run = self._frame(X, reset=False), self._run
-        encode, predict = import_module("kzoo.data.encode"), import_module("kzoo.evaluation.predict")
+        frame = self._frame(X, reset=False)
+        run = self._run
+        encode = import_module("kzoo.data.encode")
+        predict = import_module("kzoo.evaluation.predict")
         inputs: Any = frame
         if takes_ready_arrays(run.preprocessing):
             inputs = frame.to_numpy("float32")
@@ -368,7 +426,9 @@ class _Estimator(BaseEstimator):
         run = run if isinstance(run, Run) else Run(run)
         spec, described = run.spec, run.data
         if spec.family is None:
-            raise KzooError(f"{run.path} is of {spec.preset!r}, which is no preset: kzoo.predict takes it.")
+            raise KzooError(
+                f"{run.path} is of {spec.preset!r}, which is no preset: kzoo.predict takes it."
+            )
         expected = problem_for(described.inputs, cls._fact)
         if not _takes_tables(described.inputs) or expected is None or spec.task != expected.name:
             raise KzooError(
@@ -377,9 +437,12 @@ class _Estimator(BaseEstimator):
             )
         run.summary, run.model_file  # noqa: B018 (a run without them did not finish)
         estimator = cls(
-            spec.preset, random_state=spec.seed, validation_fraction=_fraction_of(described.options),
-            columns=described.options.get("columns"), **run.config.get("overrides") or {},
-        )  # fmt: skip
+            spec.preset,
+            random_state=spec.seed,
+            validation_fraction=_fraction_of(described.options),
+            columns=described.options.get("columns"),
+            **run.config.get("overrides") or {},
+        )
         estimator._run = _RunInMemory(_files_of(run))
         estimator._names = _columns_of(run)
         estimator.n_features_in_ = len(estimator._names)
@@ -470,9 +533,13 @@ class Classifier(ClassifierMixin, _Estimator):
                 classes, numbers = np.unique(values, return_inverse=True)
             except TypeError:
                 types = sorted({type(value).__name__ for value in values})
-                raise KzooError(f"y has classes of several types: {listed(types)}. Convert them to one type.") from None
+                raise KzooError(
+                    f"y has classes of several types: {listed(types)}. Convert them to one type."
+                ) from None
         if len(classes) < 2:
-            raise KzooError(f"All rows have the class {classes.tolist()[0]!r}: a classifier needs at least two.")
+            raise KzooError(
+                f"All rows have the class {classes.tolist()[0]!r}: a classifier needs at least two."
+            )
         return [name], numbers, classes
 
     def _learned(self, classes: np.ndarray | None) -> None:
@@ -540,7 +607,9 @@ class Regressor(RegressorMixin, _Estimator):
 
     def _targets(self, y: Any) -> tuple[list[str], np.ndarray, np.ndarray | None]:
         with _one_line():
-            values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=0)
+            values = check_array(
+                y, ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=0
+            )
         self._single = values.ndim == 1
         if of_pandas(y, "DataFrame"):
             return [str(name).strip() for name in y.columns], values, None
@@ -578,7 +647,8 @@ def _one_line() -> Iterator[None]:
 @contextmanager
 def _random_state_kept() -> Iterator[None]:
     """Restore the global generators of Python and NumPy after the block: Keras seeds them, or draws from them."""
-    python, numpy = random.getstate(), np.random.get_state()
+    python = random.getstate()
+    numpy = np.random.get_state()
     try:
         yield
     finally:
@@ -603,7 +673,9 @@ def _frame_of_array(X: Any, smallest: int) -> Any:
         ValueError: other axes, too few rows, complex numbers or infinity.
         TypeError: a cell that is neither a number nor a text.
     """
-    options: dict[str, Any] = dict(ensure_min_samples=smallest, ensure_all_finite="allow-nan", input_name="X")
+    options: dict[str, Any] = dict(
+        ensure_min_samples=smallest, ensure_all_finite="allow-nan", input_name="X"
+    )
     try:
         values = check_array(X, dtype="numeric", **options)
     except ValueError as error:
@@ -640,7 +712,11 @@ def _kind_of_column(column: Any) -> str:
     if isinstance(column.dtype, pd.CategoricalDtype):
         return "category"
     types = pd.api.types
-    return "number" if types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype) else ""
+    return (
+        "number"
+        if types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
+        else ""
+    )
 
 
 def _weighted(
@@ -655,7 +731,11 @@ def _weighted(
         return frame, targets, None
     with _one_line():
         weight = check_array(
-            sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight", ensure_min_samples=0
+            sample_weight,
+            ensure_2d=False,
+            dtype=np.float64,
+            input_name="sample_weight",
+            ensure_min_samples=0,
         )
     if weight.shape != (len(frame),):
         raise KzooError(
@@ -663,10 +743,14 @@ def _weighted(
         )
     if (negative := weight < 0).any():
         row = int(negative.argmax())
-        raise KzooError(f"sample_weight must be 0 or more, but is {weight[row]:g} in row {row + 1}.")
+        raise KzooError(
+            f"sample_weight must be 0 or more, but is {weight[row]:g} in row {row + 1}."
+        )
     rows = np.flatnonzero(weight)
     if not rows.size:
-        raise KzooError("sample_weight is zero in all rows. At least one must have a positive weight.")
+        raise KzooError(
+            "sample_weight is zero in all rows. At least one must have a positive weight."
+        )
     if classes is not None:
         lost = np.setdiff1d(np.arange(len(classes)), targets[rows])
         if lost.size:
@@ -675,7 +759,9 @@ def _weighted(
                 "weight, or leave the class out."
             )
     if len(rows) < _MIN_ROWS:
-        raise KzooError(f"Rows with a positive sample_weight: {len(rows)}. At least {_MIN_ROWS} are needed.")
+        raise KzooError(
+            f"Rows with a positive sample_weight: {len(rows)}. At least {_MIN_ROWS} are needed."
+        )
     if len(rows) == len(frame):
         return frame, targets, weight
     return frame.iloc[rows].reset_index(drop=True), targets[rows], weight[rows]
@@ -728,10 +814,13 @@ def _fraction_of(options: Mapping[str, Any]) -> float:
 
 def _columns_of(run: Run) -> list[str]:
     """Return the names of the columns of a run's table that are no target, weight or group and were not dropped."""
-    reader, options = run.preprocessing, run.data.options
+    reader = run.preprocessing
+    options = run.data.options
     if takes_ready_arrays(reader):
         return [f"x{number}" for number in range(reader["shape"][0])]
-    names = (run.config.get("statistics") or {}).get("columns") or [column["name"] for column in reader["columns"]]
+    names = (run.config.get("statistics") or {}).get("columns") or [
+        column["name"] for column in reader["columns"]
+    ]
     drop = options.get("drop") or ()
     excluded = {*run.data.target_names, *(drop.split(",") if isinstance(drop, str) else drop)}
     excluded |= {name for name in (options.get("group"), options.get("sample_weight")) if name}

@@ -15,24 +15,61 @@ FORMAT_VERSION = 1  # of config.json, which holds all of these
 
 # Settings of a resolved config that are read outside the builders; builders check all of them.
 _SIZES = {
-    "input_shape?": [(int, None)], "outputs?": (int, None), "inputs?": (str, None), "categories?": ([int], None),
-    "text_buckets?": ([int], None), "text_lengths?": ([int], None),
-    "vocabulary_size?": (int, None), "horizon?": (int, None), "target_scale?": ([float], None),
-    "quantiles?": ([float], None), "covariates?": (int, None), "calendar?": (int, None),
-    "target_offset?": ([float], None), "scale?": (float, [float], None), "offset?": (float, [float], None),
-}  # fmt: skip
-_TRAINING = {"batch_size?": int, "epochs?": int, "monitor?": (str, None), "loss?": str, "labels?": str}
-_OPTIONS = {"target?": (str, [str], None), "drop?": (str, [str], None), "group?": (str, None), "time?": (str, None),
-            "task?": (str, None), "validation?": (float, None, Each(int)), "quantiles?": ([float], None),
-            "sample_weight?": (str, None), "split?": str, "sheet?": (str, None),
-            "header_row?": (int, None), "drop_rare?": (int, None), "calibration?": (float, None),
-            "repairs?": (Mapping, None), "series_id?": (str, [str], None), "segment?": (int, None),
-            "stride?": (int, None), "known_covariates?": (str, [str], None),
-            "static_covariates?": (str, [str], None), "date_order?": (str, None)}  # fmt: skip
+    "input_shape?": [(int, None)],
+    "outputs?": (int, None),
+    "inputs?": (str, None),
+    "categories?": ([int], None),
+    "text_buckets?": ([int], None),
+    "text_lengths?": ([int], None),
+    "vocabulary_size?": (int, None),
+    "horizon?": (int, None),
+    "target_scale?": ([float], None),
+    "quantiles?": ([float], None),
+    "covariates?": (int, None),
+    "calendar?": (int, None),
+    "target_offset?": ([float], None),
+    "scale?": (float, [float], None),
+    "offset?": (float, [float], None),
+}
+_TRAINING = {
+    "batch_size?": int,
+    "epochs?": int,
+    "monitor?": (str, None),
+    "loss?": str,
+    "labels?": str,
+}
+_OPTIONS = {
+    "target?": (str, [str], None),
+    "drop?": (str, [str], None),
+    "group?": (str, None),
+    "time?": (str, None),
+    "task?": (str, None),
+    "validation?": (float, None, Each(int)),
+    "quantiles?": ([float], None),
+    "sample_weight?": (str, None),
+    "split?": str,
+    "sheet?": (str, None),
+    "header_row?": (int, None),
+    "drop_rare?": (int, None),
+    "calibration?": (float, None),
+    "repairs?": (Mapping, None),
+    "series_id?": (str, [str], None),
+    "segment?": (int, None),
+    "stride?": (int, None),
+    "known_covariates?": (str, [str], None),
+    "static_covariates?": (str, [str], None),
+    "date_order?": (str, None),
+}
 _FEATURE = {
-    "name": str, "mean": float, "sd": float, "low": float, "high": float, "edges": [float], "shares": [float],
+    "name": str,
+    "mean": float,
+    "sd": float,
+    "low": float,
+    "high": float,
+    "edges": [float],
+    "shares": [float],
     "count": int,
-}  # fmt: skip
+}
 
 
 def _feature(value, where):
@@ -45,19 +82,38 @@ def _feature(value, where):
 
 # Schema of config.json; Spec and Description check "spec" and "data".
 CONFIG = {
-    "spec": Mapping, "data": Mapping, "versions?": Each(str), "machine?": str, "processor?": [str],
-    "onednn?": (bool, None), "created?": str,
-    "command?": (str, None), "overrides?": Mapping, "weights?": (str, None), "precision?": str,
-    "backend?": (str, None), "devices?": (int, None), "own_model?": (Mapping, None), "weights_sha256?": (str, None),
+    "spec": Mapping,
+    "data": Mapping,
+    "versions?": Each(str),
+    "machine?": str,
+    "processor?": [str],
+    "onednn?": (bool, None),
+    "created?": str,
+    "command?": (str, None),
+    "overrides?": Mapping,
+    "weights?": (str, None),
+    "precision?": str,
+    "backend?": (str, None),
+    "devices?": (int, None),
+    "own_model?": (Mapping, None),
+    "weights_sha256?": (str, None),
     "callback_settings?": (Each(Mapping), None),
     "max_time?": ({"seconds": float, "epochs": int, "max_steps?": int}, None),
-    "statistics?": ({
-        "features": [_feature], "categories?": [{"name": str, "shares": [float]}],
-        "texts?": [{"name": str, "empty": float}], "classes?": [float],
-        "targets?": [_feature], "columns?": [str], "common?": int,
-        "row_hashes?": [int], "distinct_rows?": int,
-    }, None),
-}  # fmt: skip
+    "statistics?": (
+        {
+            "features": [_feature],
+            "categories?": [{"name": str, "shares": [float]}],
+            "texts?": [{"name": str, "empty": float}],
+            "classes?": [float],
+            "targets?": [_feature],
+            "columns?": [str],
+            "common?": int,
+            "row_hashes?": [int],
+            "distinct_rows?": int,
+        },
+        None,
+    ),
+}
 
 
 def summary_form(scores: Mapping) -> dict:
@@ -67,19 +123,51 @@ def summary_form(scores: Mapping) -> dict:
         scores: schema of the scores of the task.
     """
     number = (float, None)
-    members = [{"run": str, "preset": str, "seed": (int, None), "validation?": number, "test?": number}]
+    members = [
+        {"run": str, "preset": str, "seed": (int, None), "validation?": number, "test?": number}
+    ]
     return {
-        "validation?": (scores, Each(None), None), "test?": (scores, Each(None), None), "seconds": float,
-        "parameters": int, "monitor?": str, "best_epoch?": int, "best_value?": number, "epochs?": int,
-        "interrupted?": bool, "stopped_because?": (str, None), "resumed?": int, "rollbacks?": int,
-        "conformal?": [Mapping], "samples_per_second?": number, "baselines?": [{
-            "name": str, "label": str, "split": str, "metric": str, "best?": str, "scores": (scores, None),
-            "notes": [str],
-        }],
-        "repairs?": {"labels": int, "metric": str, "before": float, "after": float, "gain": float, "interval": [float],
-                     "rows": int},
-        "ensemble?": {"members": members, "gain": number, "method": str, "weights": ([float], None)},
-    }  # fmt: skip
+        "validation?": (scores, Each(None), None),
+        "test?": (scores, Each(None), None),
+        "seconds": float,
+        "parameters": int,
+        "monitor?": str,
+        "best_epoch?": int,
+        "best_value?": number,
+        "epochs?": int,
+        "interrupted?": bool,
+        "stopped_because?": (str, None),
+        "resumed?": int,
+        "rollbacks?": int,
+        "conformal?": [Mapping],
+        "samples_per_second?": number,
+        "baselines?": [
+            {
+                "name": str,
+                "label": str,
+                "split": str,
+                "metric": str,
+                "best?": str,
+                "scores": (scores, None),
+                "notes": [str],
+            }
+        ],
+        "repairs?": {
+            "labels": int,
+            "metric": str,
+            "before": float,
+            "after": float,
+            "gain": float,
+            "interval": [float],
+            "rows": int,
+        },
+        "ensemble?": {
+            "members": members,
+            "gain": number,
+            "method": str,
+            "weights": ([float], None),
+        },
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +209,9 @@ class Spec:
     def json(self) -> dict:
         """Return plain data, without optional fields that are not set."""
         stored = _json(self, optional=("revision", "method", "members", "kzoo"))
-        return stored | ({"members": [member.json() for member in self.members]} if self.members else {})
+        return stored | (
+            {"members": [member.json() for member in self.members]} if self.members else {}
+        )
 
     @property
     def is_baseline(self) -> bool:
@@ -147,7 +237,9 @@ class Member:
         """Read what `json` returned."""
         if wrong := misfit(stored, {"run": str, "created": str}, "member"):
             raise KzooError(f"The specification is damaged: {wrong}.")
-        spec = {name: value for name, value in dict(stored).items() if name not in ("run", "created")}
+        spec = {
+            name: value for name, value in dict(stored).items() if name not in ("run", "created")
+        }
         return cls(spec=Spec.read(spec), run=stored["run"], created=stored["created"])
 
     def json(self) -> dict:
@@ -269,8 +361,13 @@ class Request:
                 requested["spec"]["training"].pop(name, None)
         if (before is None) == (self.max_time is None):
             return differences(stored, requested)
-        old, new = (None if clock is None else clock["seconds"] for clock in (before, self.max_time))
-        return [*differences(stored, requested | {"max_time": before}), f"max_time: stored {old}, now {new}"]
+        old, new = (
+            None if clock is None else clock["seconds"] for clock in (before, self.max_time)
+        )
+        return [
+            *differences(stored, requested | {"max_time": before}),
+            f"max_time: stored {old}, now {new}",
+        ]
 
     def uncompared(self, stored: Mapping) -> list[str]:
         """Return the parts of this request that cannot be compared with a stored run.
@@ -278,16 +375,21 @@ class Request:
         Args:
             stored: content of the run's `config.json`.
         """
-        requested, model = self.json(), self.own_model or {}
+        requested = self.json()
+        model = self.own_model or {}
         missing = [part for name, part in _NEW.items() if name in requested and name not in stored]
         if stored.get("own_model") and set(model) - set(stored["own_model"]):
             missing.append(_NEW["own_model"])
         if model:
-            missing.append("the weights that your model had before, and the code of its functions and classes")
+            missing.append(
+                "the weights that your model had before, and the code of its functions and classes"
+            )
         named = dict(self.callback_settings or {}) | {"your model": model}
         for owner, settings in named.items():
             unknown = [
-                name for name, setting in settings.items() if isinstance(setting, Mapping) and UNKNOWN in setting
+                name
+                for name, setting in settings.items()
+                if isinstance(setting, Mapping) and UNKNOWN in setting
             ]
             if unknown:
                 missing.append(f"{', '.join(unknown)} of {owner}")
@@ -310,12 +412,17 @@ def may_be_same_run(stored: Mapping, requested: Mapping, overrides: Mapping) -> 
         overrides: settings that differ from the preset; runs of earlier versions do not store theirs.
     """
     stored_overrides = stored.get("overrides", to_stored(overrides))
-    return not differences(stored, requested) and _as_lists(stored_overrides) == _as_lists(to_stored(overrides))
+    return not differences(stored, requested) and _as_lists(stored_overrides) == _as_lists(
+        to_stored(overrides)
+    )
 
 
 def _as_lists(overrides):
     """Return settings with single values as lists: `units=8` and `units=(8,)` are the same."""
-    return {name: value if isinstance(value, list | dict) else [value] for name, value in overrides.items()}
+    return {
+        name: value if isinstance(value, list | dict) else [value]
+        for name, value in overrides.items()
+    }
 
 
 def to_stored(value):
@@ -382,7 +489,11 @@ def _json(record, *, optional=()):
     """Return the plain data of a record, without the fields in `optional` that are not set."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     return {
-        name: value.json() if hasattr(value, "json") else dict(value) if isinstance(value, Mapping) else value
+        name: value.json()
+        if hasattr(value, "json")
+        else dict(value)
+        if isinstance(value, Mapping)
+        else value
         for name, value in values.items()
         if name not in optional or value not in (None, ())
     }
@@ -399,10 +510,14 @@ def _checked_fields(cls, stored, title) -> dict:
     known_fields = {field.name: field for field in fields(cls)}
     for name in stored:
         if name not in known_fields:
-            raise KzooError(f"{title} has {name!r}, which this version of kzoo does not know. Update kzoo to open it.")
+            raise KzooError(
+                f"{title} has {name!r}, which this version of kzoo does not know. Update kzoo to open it."
+            )
     for name, field_ in known_fields.items():
         if field_.default is MISSING and name not in stored:
             raise KzooError(f"{title} has no {name!r}.")
-        if name in stored and (wrong := misfit(stored[name], field_.metadata.get("form", field_.type), name)):
+        if name in stored and (
+            wrong := misfit(stored[name], field_.metadata.get("form", field_.type), name)
+        ):
             raise KzooError(f"{title} is damaged: {wrong}.")
     return dict(stored)

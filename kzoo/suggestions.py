@@ -15,7 +15,15 @@ from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import second_sources
 from kzoo.kinds import kind
 from kzoo.kinds.text import sentence_encoder
-from kzoo.registry import Preset, general_first, get_preset, is_general, list_presets, resolve, with_settings
+from kzoo.registry import (
+    Preset,
+    general_first,
+    get_preset,
+    is_general,
+    list_presets,
+    resolve,
+    with_settings,
+)
 from kzoo.results.suggest import Suggestion, order
 from kzoo.sources.tables.files import is_table, pieces_of, size_of
 from kzoo.sources.tables.frame import as_frame
@@ -28,7 +36,8 @@ from kzoo.utils.table_path import with_sheet
 
 _LARGE = 2**28  # bytes in memory: of a larger table, only the first rows are inspected
 _ROWS = 20_000  # rows of a large table that are inspected
-_ID, _MOST_IDS = r"(?=\S*\d)[!-~]+", 0.9
+_ID = r"(?=\S*\d)[!-~]+"
+_MOST_IDS = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +66,17 @@ def suggestions(source: Any, options: DataOptions, horizon: int | None = None) -
     Raises:
         KzooError: the data cannot be loaded.
     """
-    data = inspect(source, options) if horizon is None else _of_dataset(load_with_horizon(source, options, horizon))
+    data = (
+        inspect(source, options)
+        if horizon is None
+        else _of_dataset(load_with_horizon(source, options, horizon))
+    )
     return order(data.problem.name, suitable_presets(data.inputs, data.problem), data.rows)
 
 
-def suggested_preset(source: Any, options: DataOptions, *, weights: bool = False) -> tuple[str, str]:
+def suggested_preset(
+    source: Any, options: DataOptions, *, weights: bool = False
+) -> tuple[str, str]:
     """Return the preset for `auto`, the first suggestion for some data, and a line with the reason.
 
     Presets that were only measured with pretrained weights are skipped unless the training begins with weights.
@@ -75,7 +90,9 @@ def suggested_preset(source: Any, options: DataOptions, *, weights: bool = False
         KzooError: there is no data, it cannot be loaded, or no preset accepts it.
     """
     if source is None:
-        raise KzooError("'auto' chooses a preset for data: set data=, or name one. See kzoo.list_presets().")
+        raise KzooError(
+            "'auto' chooses a preset for data: set data=, or name one. See kzoo.list_presets()."
+        )
     listed = suggestions(source, options)
     usable = [each for each in listed if is_installed(each.preset)]
     chosen = next((each for each in usable if weights or not each.weights), None)
@@ -91,7 +108,9 @@ def suggested_preset(source: Any, options: DataOptions, *, weights: bool = False
 
 def is_installed(preset: str) -> bool:
     """Return whether what a preset needs besides kzoo is installed: the text encoder is an extra."""
-    return get_preset(preset).training.get("tokenizer") != "pieces" or sentence_encoder.is_available()
+    return (
+        get_preset(preset).training.get("tokenizer") != "pieces" or sentence_encoder.is_available()
+    )
 
 
 def inspect(source: Any, options: DataOptions) -> InspectedData:
@@ -116,8 +135,15 @@ def inspect(source: Any, options: DataOptions) -> InspectedData:
         path = path_of(source, "a file, a folder or a data set")
         detected = detection.detect(path, None, options)
         if detected is not None and detected.source.form != "tabular":
-            return InspectedData(inputs=detected.kind.name, problem=detected.problem or _any_problem(detected, options))
-        if detected is not None and size_of(path) > _LARGE and (pieces := pieces_of(path)) is not None:
+            return InspectedData(
+                inputs=detected.kind.name,
+                problem=detected.problem or _any_problem(detected, options),
+            )
+        if (
+            detected is not None
+            and size_of(path) > _LARGE
+            and (pieces := pieces_of(path)) is not None
+        ):
             frame = pieces.frame(next(iter(pieces)).table.slice(0, _ROWS))
             return replace(_of_dataset(_quietly_loaded(frame, options)), rows=None)
     return _of_dataset(_quietly_loaded(source, options))
@@ -128,7 +154,10 @@ def _any_problem(detected, options):
     problems = task_detection.supported_problems(detected.kind.name)
     if options.task is not None:
         return task_detection.requested_problem(detected.kind.name, options.task)
-    return next((each for each in problems.values() if "classes" in each.facts), next(iter(problems.values())))
+    return next(
+        (each for each in problems.values() if "classes" in each.facts),
+        next(iter(problems.values())),
+    )
 
 
 def _of_dataset(data):
@@ -150,14 +179,18 @@ def load_without_preset(source: Any, options: DataOptions) -> Dataset:
     try:
         data = load(source, None, options)
     except KzooError as error:
-        is_a_table = hasattr(source, "columns") or (isinstance(source, str | os.PathLike) and is_table(Path(source)))
+        is_a_table = hasattr(source, "columns") or (
+            isinstance(source, str | os.PathLike) and is_table(Path(source))
+        )
         if not is_a_table or options.time is not None:
             raise
         try:
             texts = load(source, text_preset(), options)
         except KzooError:
             raise error from None
-        if _are_ids(with_sheet(source, options.sheet, options.header_row), texts.preprocessing.get("column")):
+        if _are_ids(
+            with_sheet(source, options.sheet, options.header_row), texts.preprocessing.get("column")
+        ):
             raise
         return texts
     if data.config.get("text_lengths") == data.input_shape:  # a single text column is all input
@@ -182,7 +215,9 @@ def preset_with_horizon(name: str, horizon: int) -> Preset:
     """
     preset = get_preset(name)
     if "horizon" not in preset.config:
-        raise KzooError(f"horizon={shown(horizon)} has no effect: the data is not for forecasts. Omit it.")
+        raise KzooError(
+            f"horizon={shown(horizon)} has no effect: the data is not for forecasts. Omit it."
+        )
     return with_settings(preset, *resolve(preset, {"horizon": horizon}))
 
 

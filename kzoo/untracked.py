@@ -20,12 +20,16 @@ from kzoo.weights.packaged import PretrainedWeights
 if TYPE_CHECKING:
     import keras
 
-_MODEL, _OF_CLASSES = "best.keras", ("crossentropy", "hinge", "kldivergence", "focal")
+_MODEL = "best.keras"
+_OF_CLASSES = ("crossentropy", "hinge", "kldivergence", "focal")
 _OF_VALUES = ("meansquared", "meanabsolute", "mse", "mae", "huber", "logcosh")
 
 
 def as_run(
-    model_or_run: "Run | str | os.PathLike[str] | keras.Model", weights: str | None = None, *, stored: bool = True
+    model_or_run: "Run | str | os.PathLike[str] | keras.Model",
+    weights: str | None = None,
+    *,
+    stored: bool = True,
 ) -> Run:
     """Return a `Run` for a run, its path, the folder of a callback bundle, or a model in memory.
 
@@ -46,13 +50,21 @@ def as_run(
         return model_or_run
     if not isinstance(model_or_run, str | os.PathLike):
         if not hasattr(model_or_run, "predict_on_batch"):
-            raise KzooError(f"Expected a run, the path of a run or a keras.Model, got {model_or_run!r}.")
+            raise KzooError(
+                f"Expected a run, the path of a run or a keras.Model, got {model_or_run!r}."
+            )
         return UntrackedModel(model_or_run)
     path = path_of(model_or_run, "a run")
-    is_name = isinstance(model_or_run, str) and os.sep not in model_or_run and names_a_preset(model_or_run)
+    is_name = (
+        isinstance(model_or_run, str)
+        and os.sep not in model_or_run
+        and names_a_preset(model_or_run)
+    )
     if stored and not path.exists() and is_name:
         return _pretrained(str(model_or_run), None)
-    if (path / _MODEL).is_file() and not any((path / name).exists() for name in ("config.json", "search.json")):
+    if (path / _MODEL).is_file() and not any(
+        (path / name).exists() for name in ("config.json", "search.json")
+    ):
         return UntrackedModel(path=path)
     return Run(path)
 
@@ -108,7 +120,11 @@ class UntrackedModel(Run):
     @cached_property
     def model(self) -> "keras.Model":
         """The network."""
-        return self.given if self.path is None else import_module("kzoo.loading").load_model(self.path / _MODEL)
+        return (
+            self.given
+            if self.path is None
+            else import_module("kzoo.loading").load_model(self.path / _MODEL)
+        )
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -120,7 +136,11 @@ class UntrackedModel(Run):
         """The history of the last `fit`, or of the folder."""
         if self.path is None:
             past = getattr(getattr(self.model, "history", None), "history", None) or {}
-            return {"epoch": list(range(1, 1 + max(map(len, past.values()), default=0)))} | past if past else {}
+            return (
+                {"epoch": list(range(1, 1 + max(map(len, past.values()), default=0)))} | past
+                if past
+                else {}
+            )
         return super().history if (self.path / "history.csv").is_file() else {}
 
     @cached_property
@@ -134,13 +154,17 @@ class UntrackedModel(Run):
         return (
             fitted[1]
             if fitted
-            else kinds.array_preprocessor(self.config["data"]["inputs"], self.model.inputs[0].shape[1:])
+            else kinds.array_preprocessor(
+                self.config["data"]["inputs"], self.model.inputs[0].shape[1:]
+            )
         )
 
     def _described(self) -> dict[str, Any]:
         """Return a `config.json` with everything that follows from the model."""
         model = self.model
-        in_tensors, out_tensors = (list(getattr(model, name, None) or ()) for name in ("inputs", "outputs"))
+        in_tensors, out_tensors = (
+            list(getattr(model, name, None) or ()) for name in ("inputs", "outputs")
+        )
         if len(in_tensors) != 1 or len(out_tensors) != 1:
             raise KzooError(
                 f"Model {model.name!r} must have one input and one output, Functional or a built Sequential (inputs: "
@@ -149,27 +173,47 @@ class UntrackedModel(Run):
         has_embedding = any(type(layer).__name__ == "Embedding" for layer in model.layers)
         is_integer = has_embedding or "int" in str(in_tensors[0].dtype)
         inputs = kinds.kind_of_array(len(in_tensors[0].shape), whole=is_integer).name
-        outputs, classes = out_tensors[0].shape[-1], self._is_classifier()
+        outputs = out_tensors[0].shape[-1]
+        classes = self._is_classifier()
         problem = problem_for(inputs, "classes" if classes else "values")
         try:
             spec = spec_of(model)
         except KzooError:
             # Outputs trained by hinge are not probabilities, and a stored model does not contain its loss.
             training = {"loss": "hinge"} if "hinge" in self._loss else {}
-            spec = dict(preset=model.name, family=None, task=problem.name, config={}, training=training, seed=None)
+            spec = dict(
+                preset=model.name,
+                family=None,
+                task=problem.name,
+                config={},
+                training=training,
+                seed=None,
+            )
         data = dict(
-            name=f"training data of {model.name}", data_seed=0, options={}, fingerprint=None, task=problem.name,
-            inputs=inputs, train=0, validation=0, test=0,
-            class_names=[str(number) for number in range(max(outputs, 2))] if classes else [], feature_names=[],
-            target_names=[] if classes or outputs is None else [f"y{i + 1}" for i in range(outputs)],
-        )  # fmt: skip
+            name=f"training data of {model.name}",
+            data_seed=0,
+            options={},
+            fingerprint=None,
+            task=problem.name,
+            inputs=inputs,
+            train=0,
+            validation=0,
+            test=0,
+            class_names=[str(number) for number in range(max(outputs, 2))] if classes else [],
+            feature_names=[],
+            target_names=[]
+            if classes or outputs is None
+            else [f"y{i + 1}" for i in range(outputs)],
+        )
         return dict(spec=spec, data=data)
 
     def _is_classifier(self) -> bool:
         """Return whether the outputs are classes: by the loss if it is known, else by the last activation."""
         model = self.model
-        layers = [layer for layer in model.layers if layer.name != MEMBERS]  # the mean of TabM's members
-        shape, last = model.outputs[0].shape, getattr(layers[-1], "activation", None)
+        # the mean of TabM's members
+        layers = [layer for layer in model.layers if layer.name != MEMBERS]
+        shape = model.outputs[0].shape
+        last = getattr(layers[-1], "activation", None)
         if len(shape) != 2 or shape[-1] is None:
             return False
         if not self._loss:
@@ -181,7 +225,9 @@ class UntrackedModel(Run):
         """The fact of the tasks that the loss is for, "numbered" or "values"; None if the loss does not decide it."""
         if any(word in self._loss for word in _OF_VALUES):
             return "values"
-        needs_classes = "binary" not in self._loss and any(word in self._loss for word in _OF_CLASSES)
+        needs_classes = "binary" not in self._loss and any(
+            word in self._loss for word in _OF_CLASSES
+        )
         return "numbered" if needs_classes else None
 
     @cached_property

@@ -17,14 +17,19 @@ from pathlib import Path
 
 import kzoo
 
-args = kzoo.recipes.arguments("adding_problem", __doc__, steps=100, epochs=dict(type=int, default=None))
+args = kzoo.recipes.arguments(
+    "adding_problem", __doc__, steps=100, epochs=dict(type=int, default=None)
+)
 out = Path(args.out or "runs/adding_problem")
 steps = 8 if args.smoke else args.steps
 settings = dict(batch_size=2000, epochs=1, units=(8,)) if args.smoke else dict(epochs=args.epochs)
 presets = ["adding_rnn", "adding_lstm", "adding_gru"]
 
 # %% Train
-runs = {name: kzoo.train(name, "adding", input_shape=(steps, 2), out=out / name, **settings) for name in presets}
+runs = {
+    name: kzoo.train(name, "adding", input_shape=(steps, 2), out=out / name, **settings)
+    for name in presets
+}
 
 # %% Evaluate
 truth = runs["adding_rnn"].answers["truth"]
@@ -35,7 +40,9 @@ for name, run in runs.items():
     rows.append(dict(preset=name, steps=steps, mse=kzoo.evaluate(run)["rmse"] ** 2) | measured)
 
 # %% Plot: the validation error over the epochs
-histories = {name: {"val_mean_squared_error": run.history["val_loss"]} for name, run in runs.items()}
+histories = {
+    name: {"val_mean_squared_error": run.history["val_loss"]} for name, run in runs.items()
+}
 figure = kzoo.plots.overlay(histories)
 axes = figure.axes[0]
 axes.set_yscale("log")

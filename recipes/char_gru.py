@@ -28,7 +28,14 @@ from kzoo.kinds.text.language import load_language
 from kzoo.plots.colors import GREEN, GREY, INK, ORANGE
 from kzoo.plots.figure import new_figure, style_axes
 
-options = dict(epochs=dict(type=int, default=None), validation=0.02, prompt="The ", length=300, top_k=20, top_p=1.0)
+options = dict(
+    epochs=dict(type=int, default=None),
+    validation=0.02,
+    prompt="The ",
+    length=300,
+    top_k=20,
+    top_p=1.0,
+)
 args = kzoo.recipes.arguments("char_gru", __doc__, data="pydocs", **options)
 preset = kzoo.get_preset("char_gru")
 if args.smoke:
@@ -46,19 +53,30 @@ rows = []
 for read_mode, stateful in (("windows of 100", False), ("one pass", True)):
     scores = kzoo.evaluate(run, data, stateful=stateful)
     row = dict(data=data.name, read=read_mode, bits_per_character=scores["loss"] / math.log(2))
-    row |= {name: scores[name] for name in ("perplexity", "accuracy", "majority")} | dict(characters=scores["tokens"])
+    row |= {name: scores[name] for name in ("perplexity", "accuracy", "majority")} | dict(
+        characters=scores["tokens"]
+    )
     rows.append(row | dict(parameters=run.summary["parameters"], seconds=run.summary["seconds"]))
 for temperature in (0.4, 0.8, 1.2):
     began = time.perf_counter()
     text = kzoo.generate(
-        run, args.prompt, length=args.length, temperature=temperature, top_k=args.top_k, top_p=args.top_p
+        run,
+        args.prompt,
+        length=args.length,
+        temperature=temperature,
+        top_k=args.top_k,
+        top_p=args.top_p,
     )
     seconds = time.perf_counter() - began
-    print(f"\n--- temperature {temperature}, top {args.top_k}, {args.length / seconds:.0f} characters/s ---\n{text}")
+    print(
+        f"\n--- temperature {temperature}, top {args.top_k}, {args.length / seconds:.0f} characters/s ---\n{text}"
+    )
 
 # %% Plot: bits per epoch, and the predictions along a piece of the test split
 visible = {" ": "␣", "\n": "↵", "\t": "→"}
-letters = np.array(["", "?", *(visible.get(c, c) for c in tokenizer_of(run.preprocessing).vocabulary)])
+letters = np.array(
+    ["", "?", *(visible.get(c, c) for c in tokenizer_of(run.preprocessing).vocabulary)]
+)
 first, width, ranks = 30, 28, 4
 prose = np.char.isalpha(letters)[data.test.x[:][:, first : first + width]].sum(axis=1)
 window = data.test.x[prose.argmax()]
@@ -73,14 +91,25 @@ for column, label, color in (("loss", "training", GREY), ("val_loss", "validatio
 above.axhline(rows[1]["bits_per_character"], color=INK, lw=1, ls="--", label="test, in one pass")
 above.xaxis.set_major_locator(MaxNLocator(integer=True))
 above.legend(frameon=False)
-style_axes(below, "Predicted probability of each character (darker: higher); the actual one is framed", grid=None)
+style_axes(
+    below,
+    "Predicted probability of each character (darker: higher); the actual one is framed",
+    grid=None,
+)
 below.imshow(np.take_along_axis(p, best, axis=1).T, cmap="Blues", vmin=0, vmax=1, aspect="auto")
 for step, truth in enumerate(window[first : first + width]):
     for rank, token in enumerate(best[step]):
-        style = dict(color="white" if p[step, token] > 0.55 else INK, ha="center", va="center", family="monospace")
+        style = dict(
+            color="white" if p[step, token] > 0.55 else INK,
+            ha="center",
+            va="center",
+            family="monospace",
+        )
         below.text(step, rank, letters[token], fontsize=15, parse_math=False, **style)
         if token == truth:
-            below.add_patch(Rectangle((step - 0.46, rank - 0.45), 0.92, 0.9, fill=False, ec=ORANGE, lw=2.4))
+            below.add_patch(
+                Rectangle((step - 0.46, rank - 0.45), 0.92, 0.9, fill=False, ec=ORANGE, lw=2.4)
+            )
 label_style = dict(family="monospace", color=INK, fontsize=15, fontweight="bold", parse_math=False)
 below.set_xticks(range(width), letters[window[first : first + width]], **label_style)
 below.set_yticks(range(ranks), ["most likely", "2nd", "3rd", "4th"][:ranks], fontsize=11)

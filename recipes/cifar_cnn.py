@@ -22,14 +22,20 @@ import numpy as np
 import kzoo
 
 args = kzoo.recipes.arguments(
-    "cifar_cnn", __doc__, data="cifar10", epochs=dict(type=int, default=None), chinese=dict(action="store_true")
+    "cifar_cnn",
+    __doc__,
+    data="cifar10",
+    epochs=dict(type=int, default=None),
+    chinese=dict(action="store_true"),
 )
 source = args.data
 if args.smoke and source == "cifar10":
     print("smoke: 240 generated shapes of half size are used in place of cifar10")
     shapes = kzoo.load_data("shapes")
-    source = shapes.test.x[:, ::2, ::2], np.array(shapes.class_names)[shapes.test.y]  # (240, 32, 32, 3)
-data = kzoo.load_data(source, preset="cifar_cnn", validation=0.1)  # taken from the training images only
+    # (240, 32, 32, 3)
+    source = shapes.test.x[:, ::2, ::2], np.array(shapes.class_names)[shapes.test.y]
+# taken from the training images only
+data = kzoo.load_data(source, preset="cifar_cnn", validation=0.1)
 print(data)
 
 # %% Train
@@ -43,7 +49,8 @@ row = kzoo.recipes.run_row(run, scores, "accuracy", "majority")
 # %% Plot
 sample = np.random.default_rng(0).choice(len(data.test), 10, replace=False)
 images = data.test.x[sample]
-predicted, true = kzoo.predict(run, images).labels, [data.class_names[i] for i in data.test.y[sample]]
+predicted = kzoo.predict(run, images).labels
+true = [data.class_names[i] for i in data.test.y[sample]]
 if args.chinese:
     chinese = dict(airplane="飞机", automobile="汽车", bird="鸟", cat="猫", deer="鹿", dog="狗")
     chinese |= dict(frog="青蛙", horse="马", ship="船", truck="卡车")

@@ -24,13 +24,20 @@ from kzoo.plots.colors import LINES
 
 names = ["cifar_speed", "cifar_cnn", "cifar_resnet"]
 args = kzoo.recipes.arguments(
-    "cifar_speed", __doc__, data="cifar10", presets=dict(nargs="+", default=names), epochs_beside=20, seed=0
+    "cifar_speed",
+    __doc__,
+    data="cifar10",
+    presets=dict(nargs="+", default=names),
+    epochs_beside=20,
+    seed=0,
 )
-out, source = Path(args.out or "runs/cifar_speed"), args.data
+out = Path(args.out or "runs/cifar_speed")
+source = args.data
 if args.smoke and source == "cifar10":
     print("smoke: 240 generated shapes of half size are used in place of cifar10")
     shapes = kzoo.load_data("shapes")
-    source = shapes.test.x[:, ::2, ::2], np.array(shapes.class_names)[shapes.test.y]  # (240, 32, 32, 3)
+    # (240, 32, 32, 3)
+    source = shapes.test.x[:, ::2, ::2], np.array(shapes.class_names)[shapes.test.y]
 # A small validation split, enough for a curve: the paper has none, and each held-out image costs accuracy.
 data = kzoo.load_data(source, preset="cifar_speed", validation=0.1 if args.smoke else 0.02)
 print(data)
@@ -43,18 +50,24 @@ def settings(name):
     return small if args.smoke or name == "cifar_speed" else dict(epochs=args.epochs_beside)
 
 
-runs = {name: kzoo.train(name, data, out=out / name, seed=args.seed, **settings(name)) for name in args.presets}
+runs = {
+    name: kzoo.train(name, data, out=out / name, seed=args.seed, **settings(name))
+    for name in args.presets
+}
 
 # %% Evaluate: on the images, and with the mean of six views
 rows = []
 for run in runs.values():
-    plain, views = kzoo.evaluate(run, data), kzoo.evaluate(run, data, tta="shift")
+    plain = kzoo.evaluate(run, data)
+    views = kzoo.evaluate(run, data, tta="shift")
     row = kzoo.recipes.run_row(run, plain, "accuracy")
     row |= dict(with_tta=views["accuracy"], minutes=round(run.summary["seconds"] / 60, 2))
     rows.append(row | dict(precision=run.config["precision"]))
 
 # %% Plot
-figure, (axes,) = kzoo.plots.panels("Accuracy on validation images over minutes of training", width=7)
+figure, (axes,) = kzoo.plots.panels(
+    "Accuracy on validation images over minutes of training", width=7
+)
 for (name, run), color in zip(runs.items(), LINES, strict=False):
     minutes = np.cumsum(run.history["seconds"]) / 60
     axes.plot(minutes, run.history["val_accuracy"], color=color, marker=".", label=name)

@@ -28,5 +28,7 @@ row = kzoo.recipes.run_row(run, scores, "accuracy", "majority")
 # %% Plot
 images, truth = data.test.x[:12], data.test.y[:12]
 predictions = kzoo.predict(run, images)
-figure = kzoo.plots.prediction_grid(images, predictions.labels, [data.class_names[i] for i in truth])
+figure = kzoo.plots.prediction_grid(
+    images, predictions.labels, [data.class_names[i] for i in truth]
+)
 kzoo.recipes.finish(args, [row], figure, folder=run.path)

@@ -19,20 +19,30 @@ import numpy as np
 import kzoo
 from kzoo.utils.formatting import first_line
 
-args = kzoo.recipes.arguments("image_finetune", __doc__, data="shapes", weights="imagenet", epochs=10)
+args = kzoo.recipes.arguments(
+    "image_finetune", __doc__, data="shapes", weights="imagenet", epochs=10
+)
 import keras
 
-out, epochs = Path(args.out or "runs/image_finetune"), 1 if args.smoke else args.epochs
-data, minimalistic = kzoo.load_data(args.data, preset="image_cnn"), False
+out = Path(args.out or "runs/image_finetune")
+epochs = 1 if args.smoke else args.epochs
+data = kzoo.load_data(args.data, preset="image_cnn")
+minimalistic = False
 if args.smoke:  # a network with half the layers, and few images
-    args.weights, minimalistic = ("none", True) if args.weights == "imagenet" else (args.weights, False)
+    args.weights, minimalistic = (
+        ("none", True) if args.weights == "imagenet" else (args.weights, False)
+    )
     sample = data.test.x[:64], np.array(data.class_names)[data.test.y[:64]]
     data = kzoo.load_data(sample, preset="image_cnn")
 print(data)
 try:
     weights = None if args.weights == "none" else args.weights
     backbone = keras.applications.MobileNetV3Small(
-        input_shape=data.input_shape, include_top=False, weights=weights, pooling="avg", minimalistic=minimalistic
+        input_shape=data.input_shape,
+        include_top=False,
+        weights=weights,
+        pooling="avg",
+        minimalistic=minimalistic,
     )
 except Exception as error:  # many types: download, file, shape
     raise kzoo.KzooError(
@@ -46,7 +56,8 @@ x = keras.layers.Dropout(0.3)(backbone.output)
 outputs = keras.layers.Dense(data.outputs, activation="softmax", name="head")(x)
 model = keras.Model(backbone.input, outputs, name="new_head")
 compile_options = dict(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-compile_options |= dict(run_eagerly=args.smoke)  # tracing this large network takes longer than a few steps
+# tracing this large network takes longer than a few steps
+compile_options |= dict(run_eagerly=args.smoke)
 model.compile(keras.optimizers.Adam(1e-3), **compile_options)
 head = kzoo.train(model, data, out=out / "head", epochs=epochs)
 
@@ -63,7 +74,11 @@ scratch = kzoo.train("image_cnn", data, out=out / "scratch", epochs=epochs, **sm
 rows = []
 for name, run in {"new head": head, "top tuned": tuned, "image_cnn from scratch": scratch}.items():
     scores = run.summary["test"]  # of the best epoch
-    row = dict(model=name, weights=args.weights if run is not scratch else "none", accuracy=scores["accuracy"])
+    row = dict(
+        model=name,
+        weights=args.weights if run is not scratch else "none",
+        accuracy=scores["accuracy"],
+    )
     rows.append(row | dict(parameters=run.summary["parameters"], seconds=run.summary["seconds"]))
 
 # %% Plot

@@ -18,7 +18,8 @@ args = kzoo.recipes.arguments(
 )
 preset = kzoo.get_preset("imdb_lstm")
 if args.smoke:
-    preset = replace(preset, config=preset.config | dict(input_shape=(12,)))  # words, instead of 200
+    # words, instead of 200
+    preset = replace(preset, config=preset.config | dict(input_shape=(12,)))
 data = kzoo.load_data(args.data, preset=preset)
 print(data)
 
@@ -29,9 +30,13 @@ run = kzoo.train(preset, data, out=args.out, **small)
 # %% Evaluate
 scores = kzoo.evaluate(run, data)
 row = kzoo.recipes.run_row(run, scores, "accuracy", "auc")
-predictions = kzoo.predict(run, ["a wonderful film", "the plot is not good", "dull from start to finish"])
+predictions = kzoo.predict(
+    run, ["a wonderful film", "the plot is not good", "dull from start to finish"]
+)
 print(predictions.to_frame().to_string(index=False, float_format="%.3f"))
 
 # %% Plot
-figure = kzoo.plots.confusion_matrix(run.answers["truth"], run.answers["answers"].argmax(axis=1), run.class_names)
+figure = kzoo.plots.confusion_matrix(
+    run.answers["truth"], run.answers["answers"].argmax(axis=1), run.class_names
+)
 kzoo.recipes.finish(args, [row], figure, folder=run.path)

@@ -16,11 +16,16 @@ from kzoo.data import encode
 from kzoo.kinds.text.inference import tokenizer_of
 
 args = kzoo.recipes.arguments(
-    "imdb_transformer", __doc__, data="imdb", stand_in="opinions", epochs=dict(type=int, default=None)
+    "imdb_transformer",
+    __doc__,
+    data="imdb",
+    stand_in="opinions",
+    epochs=dict(type=int, default=None),
 )
 preset = kzoo.get_preset("imdb_transformer")
 if args.smoke:
-    preset = replace(preset, config=preset.config | dict(input_shape=(12,)))  # words, instead of 200
+    # words, instead of 200
+    preset = replace(preset, config=preset.config | dict(input_shape=(12,)))
 data = kzoo.load_data(args.data, preset=preset)
 print(data)
 
@@ -31,7 +36,11 @@ run = kzoo.train(preset, data, out=args.out, **small)
 # %% Evaluate
 scores = kzoo.evaluate(run, data)
 row = kzoo.recipes.run_row(run, scores, "accuracy", "auc")
-sentences = ["the film is not good, but the music is wonderful", "a wonderful film", "dull from start to finish"]
+sentences = [
+    "the film is not good, but the music is wonderful",
+    "a wonderful film",
+    "dull from start to finish",
+]
 predictions = kzoo.predict(run, sentences)
 print(predictions.to_frame().to_string(index=False, float_format="%.3f"))
 

@@ -14,7 +14,9 @@ Measured: 33 s in total; the results are in recipes/README.md.
 import kzoo
 
 backends = ("tensorflow", "jax", "torch")
-args = kzoo.recipes.arguments("iris_fnn", __doc__, data="iris", backend=backends, target=dict(default=None))
+args = kzoo.recipes.arguments(
+    "iris_fnn", __doc__, data="iris", backend=backends, target=dict(default=None)
+)
 data = kzoo.load_data(args.data, preset="iris_fnn", target=args.target)
 print(data)
 
@@ -33,5 +35,7 @@ row = dict(
 )
 
 # %% Plot
-figure = kzoo.plots.confusion_matrix(run.answers["truth"], run.answers["answers"].argmax(axis=1), run.class_names)
+figure = kzoo.plots.confusion_matrix(
+    run.answers["truth"], run.answers["answers"].argmax(axis=1), run.class_names
+)
 kzoo.recipes.finish(args, [row], figure, folder=run.path)

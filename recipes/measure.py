@@ -38,7 +38,8 @@ SPEED = Path(kzoo.__file__).parent / "results" / "speed.json"
 
 
 # %% Plan: estimate the time
-REPETITIONS = (180, 5), (1200, 3)  # (maximum seconds of a run, repetitions); one repetition for longer runs
+# (maximum seconds of a run, repetitions); one repetition for longer runs
+REPETITIONS = (180, 5), (1200, 3)
 
 
 def repeats_of(seconds):
@@ -54,8 +55,11 @@ def plan(args):
         seconds, source = seconds_of(name, data, args)
         times, over = repetitions(args, seconds)
         total += times * seconds
-        hours, repetitions_text = times * seconds / 3600, f"{times} {over}" if times > 1 else "once"
-        print(f"{name} on {Path(data).name}: {seconds:,.0f} s a run ({source}), {repetitions_text}: {hours:.2f} h")
+        hours = times * seconds / 3600
+        repetitions_text = f"{times} {over}" if times > 1 else "once"
+        print(
+            f"{name} on {Path(data).name}: {seconds:,.0f} s a run ({source}), {repetitions_text}: {hours:.2f} h"
+        )
     print(f"{total / 3600:.2f} hours in total")
 
 
@@ -72,11 +76,19 @@ def seconds_of(name, data, args):
         training_plan = plan_training(name, data, DataOptions(target=args.target), settings)
         epochs = training_plan.training["epochs"]  # with min_steps, these depend on the data
         run = kzoo.train(
-            name, training_plan.data, out=Path(folder) / "run", progress=False, check=False, baselines=False,
-            **{key: value for key, value in settings.items() if key != "min_steps"} | dict(epochs=2),
-        )  # fmt: skip
+            name,
+            training_plan.data,
+            out=Path(folder) / "run",
+            progress=False,
+            check=False,
+            baselines=False,
+            **{key: value for key, value in settings.items() if key != "min_steps"}
+            | dict(epochs=2),
+        )
         overhead = time.perf_counter() - began - sum(run.history["seconds"])
-    return overhead + epochs * min(run.history["seconds"]), f"two epochs timed, at most {epochs} epochs"
+    return overhead + epochs * min(
+        run.history["seconds"]
+    ), f"two epochs timed, at most {epochs} epochs"
 
 
 def repetitions(args, seconds):
@@ -96,12 +108,17 @@ def repetition_count(word):
 def train(args):
     for name in kzoo.list_presets(args.names):
         data = args.data or kzoo.get_preset(name).dataset
-        times, over = repetitions(args, seconds_of(name, data, args)[0] if "auto" in (args.splits, args.seeds) else 0)
+        times, over = repetitions(
+            args, seconds_of(name, data, args)[0] if "auto" in (args.splits, args.seeds) else 0
+        )
         folder = Path(args.out) / f"{name}-{Path(data).name}{args.label and '-' + args.label}"
         options = parse_settings(args.set) | dict(target=args.target)
         if args.folds:
             result = kzoo.cross_validate(name, data, folds=args.folds, out=folder, **options)
-            print(json.dumps({"preset": name, "data": Path(data).name, "mean": result["mean"]}), flush=True)
+            print(
+                json.dumps({"preset": name, "data": Path(data).name, "mean": result["mean"]}),
+                flush=True,
+            )
             continue
         for i in range(times):
             seeds = dict(seed=i, data_seed=i if over == "splits" else 0)
@@ -110,7 +127,10 @@ def train(args):
             scores = {k: v for k, v in run.summary["test"].items() if isinstance(v, float)}
             seconds = round(time.perf_counter() - began, 1)
             print(
-                json.dumps({"preset": name, "data": Path(data).name, **seeds, "seconds": seconds} | scores), flush=True
+                json.dumps(
+                    {"preset": name, "data": Path(data).name, **seeds, "seconds": seconds} | scores
+                ),
+                flush=True,
             )
 
 
@@ -137,7 +157,10 @@ def speed(args):
             row = speed_row(preset, runs)
             known = {_key(row): row for row in [*read_json(args.table), row]}
             write_json(args.table, [known[key] for key in sorted(known)])
-            print(json.dumps({"round": turn, "preset": preset} | row["samples_per_second"]), flush=True)
+            print(
+                json.dumps({"round": turn, "preset": preset} | row["samples_per_second"]),
+                flush=True,
+            )
 
 
 def _key(row):
@@ -150,10 +173,14 @@ def speed_row(preset, runs):
     versions = {name: version for config in configs for name, version in config["versions"].items()}
     return dict(
         preset=preset,
-        samples_per_second={backend: round(max(map(rate_of, group)), 1) for backend, group in runs.items()},
-        machine=configs[0]["machine"], processor=configs[0]["processor"], versions=versions,
+        samples_per_second={
+            backend: round(max(map(rate_of, group)), 1) for backend, group in runs.items()
+        },
+        machine=configs[0]["machine"],
+        processor=configs[0]["processor"],
+        versions=versions,
         date=max(config["created"] for config in configs)[:10],
-    )  # fmt: skip
+    )
 
 
 def rate_of(run):
@@ -167,12 +194,19 @@ def speed_of(args):
     The rate includes work done once per epoch (validation, saving), which matters little in long epochs.
     """
     p = kzoo.get_preset(args.name)
-    rows, limit = 8 * p.training["batch_size"], min(1e6, 3e8 // (4 * prod(closed(p.config)["input_shape"])))
+    rows = 8 * p.training["batch_size"]
+    limit = min(1e6, 3e8 // (4 * prod(closed(p.config)["input_shape"])))
     while True:
         run = kzoo.train(
-            args.name, random_data(p, rows), epochs=3, out=Path(args.out) / "run", overwrite=True, progress=False,
-            check=False, test=0.1,
-        )  # fmt: skip
+            args.name,
+            random_data(p, rows),
+            epochs=3,
+            out=Path(args.out) / "run",
+            overwrite=True,
+            progress=False,
+            check=False,
+            test=0.1,
+        )
         seconds = min(run.history["seconds"])
         if seconds >= 5 or rows >= limit:
             break
@@ -188,10 +222,12 @@ def random_data(preset, rows):
 
     from kzoo import contract
 
-    rng, config = np.random.default_rng(0), closed(preset.config)
+    rng = np.random.default_rng(0)
+    config = closed(preset.config)
     if config.get("horizon"):
         return pd.DataFrame({"y": rng.normal(size=rows)})
-    shape, output_shape = (rows, *config["input_shape"]), kzoo.build(preset, compile=False).output_shape[1:]
+    shape = (rows, *config["input_shape"])
+    output_shape = kzoo.build(preset, compile=False).output_shape[1:]
     if "vocabulary_size" in config:
         x = rng.integers(2, config["vocabulary_size"], shape, dtype="int32")
     elif len(shape) == 4:
@@ -202,14 +238,18 @@ def random_data(preset, rows):
         return x, rng.normal(size=(rows, *output_shape)).astype("float32")
     classes = max(output_shape[-1], 2)
     labels = (
-        np.arange(rows) % classes if len(output_shape) == 1 else rng.integers(0, classes, (rows, *output_shape[:-1]))
+        np.arange(rows) % classes
+        if len(output_shape) == 1
+        else rng.integers(0, classes, (rows, *output_shape[:-1]))
     )
     return x, labels.astype("int32")
 
 
 # %%
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(required=True)
     for name, call in (("plan", plan), ("train", train)):
         command = commands.add_parser(name)
@@ -219,22 +259,33 @@ if __name__ == "__main__":
         command.add_argument("--target")
         over = command.add_mutually_exclusive_group()
         over.add_argument(
-            "--seeds", type=repetition_count, default=1, help="runs on one split; auto: as in the protocol"
+            "--seeds",
+            type=repetition_count,
+            default=1,
+            help="runs on one split; auto: as in the protocol",
         )
-        over.add_argument("--splits", type=repetition_count, help="runs on different splits; auto: as in the protocol")
+        over.add_argument(
+            "--splits",
+            type=repetition_count,
+            help="runs on different splits; auto: as in the protocol",
+        )
         over.add_argument("--folds", type=int, help="cross-validation")
         command.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     command.add_argument("--out", default="runs/measured")
     command.add_argument("--label", default="", help="added to the folder's name")
     command = commands.add_parser("run")
     command.set_defaults(call=run)
-    command.add_argument("names", nargs="+", help="recipes, such as practice/optimizers; recipe options after --")
+    command.add_argument(
+        "names", nargs="+", help="recipes, such as practice/optimizers; recipe options after --"
+    )
     command.add_argument("--out", default="runs/measured")
     command = commands.add_parser("speed")
     command.set_defaults(call=speed)
     command.add_argument("names", nargs="+", help="presets or globs")
     command.add_argument("--rounds", type=int, default=2)
-    command.add_argument("--out", default="runs/speed", help="results found here are not measured again")
+    command.add_argument(
+        "--out", default="runs/speed", help="results found here are not measured again"
+    )
     command.add_argument("--table", default=SPEED, help="file for the rows")
     command = commands.add_parser("speed-of")
     command.set_defaults(call=speed_of)

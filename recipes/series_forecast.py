@@ -28,13 +28,26 @@ from kzoo.plots.colors import BLUE, GREEN, GREY, ORANGE
 from kzoo.sources.tables.files import read_table
 
 number = dict(type=int, default=None)
-options = dict(target=dict(default=None), rows=number, validation=0.1, test=0.2, steps=number, horizon=24, season=24)
-options |= dict(presets=dict(nargs="+", default=kzoo.list_presets(task="forecasting")), epochs=number)
+options = dict(
+    target=dict(default=None),
+    rows=number,
+    validation=0.1,
+    test=0.2,
+    steps=number,
+    horizon=24,
+    season=24,
+)
+options |= dict(
+    presets=dict(nargs="+", default=kzoo.list_presets(task="forecasting")), epochs=number
+)
 args = kzoo.recipes.arguments("series_forecast", __doc__, data="sine", **options)
 if args.smoke:
-    args.presets, args.steps, args.horizon = args.presets[-1:], 48, 12
+    args.presets = args.presets[-1:]
+    args.steps = 48
+    args.horizon = 12
 presets = [kzoo.get_preset(name) for name in args.presets]
-window = dict(input_shape=(args.steps, 1), horizon=args.horizon)  # if steps is None: at least two seasons of the data
+# if steps is None: at least two seasons of the data
+window = dict(input_shape=(args.steps, 1), horizon=args.horizon)
 presets = [replace(preset, config=preset.config | window) for preset in presets]
 source = read_table(args.data).head(args.rows) if args.rows else args.data
 split_sizes = dict(validation=args.validation, test=args.test)
@@ -42,15 +55,21 @@ data = kzoo.load_data(source, preset=presets[0], target=args.target, **split_siz
 data.name = Path(args.data).name
 steps = data.input_shape[0]
 if args.season > steps:
-    raise kzoo.KzooError(f"--season {args.season} is longer than the window of {steps} steps: increase --steps.")
+    raise kzoo.KzooError(
+        f"--season {args.season} is longer than the window of {steps} steps: increase --steps."
+    )
 if data.validation is None:
-    raise kzoo.KzooError(f"--validation {args.validation:g} leaves no data to select a network. The default is 0.1.")
+    raise kzoo.KzooError(
+        f"--validation {args.validation:g} leaves no data to select a network. The default is 0.1."
+    )
 print(data)
 
 # %% Train
 out = Path(args.out or "runs/series_forecast")
 settings = dict(epochs=1, batch_size=256) if args.smoke else dict(epochs=args.epochs)
-runs = {preset.name: kzoo.train(preset, data, out=out / preset.name, **settings) for preset in presets}
+runs = {
+    preset.name: kzoo.train(preset, data, out=out / preset.name, **settings) for preset in presets
+}
 
 # %% Evaluate: baselines and networks on the test split; select on the validation split
 targets = range(data.outputs)
@@ -74,18 +93,25 @@ def standardised_errors(values, split):
 
 
 x, truth = data.test.x[:], data.test.y[:]
-forecasts = baseline_forecasts(x) | {name: kzoo.predict(run, x).values for name, run in runs.items()}
+forecasts = baseline_forecasts(x) | {
+    name: kzoo.predict(run, x).values for name, run in runs.items()
+}
 validation_mse = {
     name: float((standardised_errors(values, data.validation) ** 2).mean())
     for name, values in baseline_forecasts(data.validation.x[:]).items()
 }
-validation_mse |= {name: run.summary["validation"]["mse_standardised"] for name, run in runs.items()}
+validation_mse |= {
+    name: run.summary["validation"]["mse_standardised"] for name, run in runs.items()
+}
 rows = []
 for name, values in forecasts.items():
-    standardised, error = standardised_errors(values, data.test), values - truth
+    standardised = standardised_errors(values, data.test)
+    error = values - truth
     row = dict(preset=name, validation_mse=validation_mse[name])
     row |= dict(mse=float((standardised**2).mean()), mae=float(np.abs(standardised).mean()))
-    row |= dict(rmse_own_unit=float((error**2).mean() ** 0.5), mae_own_unit=float(np.abs(error).mean()))
+    row |= dict(
+        rmse_own_unit=float((error**2).mean() ** 0.5), mae_own_unit=float(np.abs(error).mean())
+    )
     summary = runs[name].summary if name in runs else {}
     rows.append(row | {key: summary.get(key, 0) for key in ("parameters", "epochs", "seconds")})
 best = min(runs, key=validation_mse.__getitem__)
@@ -93,15 +119,19 @@ print(f"Selected on the validation split: {best}")
 
 # %% Plot: the errors, and one forecast of the selected network
 ranked = sorted(rows, key=lambda row: row["mse"])
-example, target = len(truth) // 2, data.target_names[0]
-figure, (left, right) = kzoo.plots.panels(f"{data.name}: MSE of standardised values", f"{target}, by {best}", width=6.4)
+example = len(truth) // 2
+target = data.target_names[0]
+figure, (left, right) = kzoo.plots.panels(
+    f"{data.name}: MSE of standardised values", f"{target}, by {best}", width=6.4
+)
 colors = [BLUE if row["preset"] in runs else GREY for row in ranked]
 bars = left.barh(range(len(rows)), [row["mse"] for row in ranked], color=colors)
 left.bar_label(bars, fmt=" %.3f", fontsize=9)
 left.set_yticks(range(len(rows)), [row["preset"] for row in ranked])
 left.invert_yaxis()
 left.margins(x=0.12)
-past, ahead = np.arange(1 - min(steps, 2 * args.horizon), 1), np.arange(1, args.horizon + 1)
+past = np.arange(1 - min(steps, 2 * args.horizon), 1)
+ahead = np.arange(1, args.horizon + 1)
 right.plot(past, x[example, past - 1, 0], color=GREY, label="history")
 right.plot(ahead, truth[example, :, 0], color=BLUE, label="truth")
 right.plot(ahead, forecasts[best][example, :, 0], color=ORANGE, lw=2, label="forecast")

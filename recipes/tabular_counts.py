@@ -26,15 +26,25 @@ from kzoo.sources.tables.files import read_table
 args = kzoo.recipes.arguments("tabular_counts", __doc__, data="rentals", target="bikes")
 out = Path(args.out or "runs/tabular_counts")
 if args.data == "rentals":
-    random, n = np.random.default_rng(0), 600 if args.smoke else 4000
-    frame = pd.DataFrame(dict(hour=random.integers(0, 24, n), day=random.choice(list("MTWTFSS"), n)))
-    frame = frame.assign(weather=random.choice(["dry", "dry", "rain"], n), degrees=random.normal(12, 8, n).round(1))
+    random = np.random.default_rng(0)
+    n = 600 if args.smoke else 4000
+    frame = pd.DataFrame(
+        dict(hour=random.integers(0, 24, n), day=random.choice(list("MTWTFSS"), n))
+    )
+    frame = frame.assign(
+        weather=random.choice(["dry", "dry", "rain"], n), degrees=random.normal(12, 8, n).round(1)
+    )
     commuting = np.isin(frame.hour, [7, 8, 17, 18]) & (frame.day != "S")
-    log_rate = 1.2 * np.sin((frame.hour - 9) * np.pi / 12) + 1.2 * commuting - 0.9 * (frame.weather == "rain")
+    log_rate = (
+        1.2 * np.sin((frame.hour - 9) * np.pi / 12)
+        + 1.2 * commuting
+        - 0.9 * (frame.weather == "rain")
+    )
     true_rates = np.exp(log_rate - 0.4 + 0.05 * frame.degrees.clip(-5, 25)).to_numpy()
     frame["bikes"] = random.poisson(true_rates)
 else:
-    frame, true_rates = read_table(args.data), None
+    frame = read_table(args.data)
+    true_rates = None
 
 # %% Train: the same network with two losses, on the same splits
 tasks = {"Poisson": dict(task="count"), "squared error": dict(task="regression", loss="mse")}
@@ -47,7 +57,13 @@ for split in [0] if args.smoke else [0, 1, 2]:
         settings = {key: value for key, value in settings.items() if key != "task"} | small
         folder = out / f"{name.replace(' ', '-')}-{split}"
         runs[name, split] = kzoo.train(
-            "tabular_tabm", data[split], out=folder, seed=split, progress=False, baselines=name == "Poisson", **settings
+            "tabular_tabm",
+            data[split],
+            out=folder,
+            seed=split,
+            progress=False,
+            baselines=name == "Poisson",
+            **settings,
         )
 
 # %% Evaluate
@@ -67,21 +83,39 @@ for (name, split), run in runs.items():
             deviance, rmse = (baseline["scores"][key] for key in ("poisson_deviance", "rmse"))
             scores.append(dict(model=baseline["label"], deviance=deviance, rmse=rmse, below_0=0.0))
 groups = pd.DataFrame(scores).groupby("model")
-table = groups.mean().assign(deviance_sd=groups.deviance.std(), rmse_sd=groups.rmse.std(), splits=groups.size())
+table = groups.mean().assign(
+    deviance_sd=groups.deviance.std(), rmse_sd=groups.rmse.std(), splits=groups.size()
+)
 table = table.sort_values("deviance").astype(float).round(4).reset_index().astype(object)
 rows = table.where(table.notna(), None).to_dict("records")
 
 # %% Plot: observed counts in tenths of the predicted rates, over all splits
-figure, (left, right) = kzoo.plots.panels("Observed in tenths by prediction", "Poisson deviance, test", height=4)
+figure, (left, right) = kzoo.plots.panels(
+    "Observed in tenths by prediction", "Poisson deviance, test", height=4
+)
 every = pd.concat(predictions)
 for name, color in zip(tasks, (BLUE, ORANGE), strict=True):
     part = every[every.model == name].sort_values("rate")
     tenths = part.groupby(np.arange(len(part)) * 10 // len(part))
     error = (tenths.truth.var() / tenths.size()) ** 0.5
-    left.errorbar(tenths.rate.mean(), tenths.truth.mean(), 2 * error, color=color, fmt="o-", ms=5, lw=1, label=name)
+    left.errorbar(
+        tenths.rate.mean(),
+        tenths.truth.mean(),
+        2 * error,
+        color=color,
+        fmt="o-",
+        ms=5,
+        lw=1,
+        label=name,
+    )
 ends = [0, every.truth.max()]
 left.plot(ends, ends, color=GREY, lw=1, zorder=0)
-left.set(xlabel="mean prediction", ylabel="mean count and two standard errors", xscale="symlog", yscale="symlog")
+left.set(
+    xlabel="mean prediction",
+    ylabel="mean count and two standard errors",
+    xscale="symlog",
+    yscale="symlog",
+)
 left.legend(frameon=False, fontsize=9)
 for i, row in enumerate(rows):
     color = {"network, Poisson": BLUE, "network, squared error": ORANGE}.get(row["model"], GREY)

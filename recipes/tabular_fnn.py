@@ -29,16 +29,29 @@ from kzoo.sources.tables.files import read_table
 args = kzoo.recipes.arguments("tabular_fnn", __doc__, data="couriers", target="minutes", feature="")
 out = Path(args.out or "runs/tabular_fnn")
 if args.data == "couriers":
-    random, n = np.random.default_rng(0), 400 if args.smoke else 3000
-    start = pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 366 * 24 * 60, n), "min")
-    rush = start.hour.isin([7, 8, 16, 17, 18]) & (start.day_of_week < 5)
-    weather, stops = random.choice(["dry", "dry", "rain", "snow"], n), random.poisson(2, n)
-    frame = pd.DataFrame(
-        dict(order_id=np.arange(n), start=start.strftime("%Y-%m-%d %H:%M"), weather=weather, stops=stops)
+    random = np.random.default_rng(0)
+    n = 400 if args.smoke else 3000
+    start = pd.Timestamp("2024-01-01") + pd.to_timedelta(
+        random.integers(0, 366 * 24 * 60, n), "min"
     )
-    frame = frame.assign(distance=random.lognormal(2, 0.7, n).round(1), speed=random.uniform(12, 90, n).round())
+    rush = start.hour.isin([7, 8, 16, 17, 18]) & (start.day_of_week < 5)
+    weather = random.choice(["dry", "dry", "rain", "snow"], n)
+    stops = random.poisson(2, n)
+    frame = pd.DataFrame(
+        dict(
+            order_id=np.arange(n),
+            start=start.strftime("%Y-%m-%d %H:%M"),
+            weather=weather,
+            stops=stops,
+        )
+    )
+    frame = frame.assign(
+        distance=random.lognormal(2, 0.7, n).round(1), speed=random.uniform(12, 90, n).round()
+    )
     slower = 1 + 0.5 * rush + 0.2 * (weather == "rain") + 0.6 * (weather == "snow")
-    frame["minutes"] = 60 * frame.distance / frame.speed * slower + 3 * stops + random.normal(0, 2, n)
+    frame["minutes"] = (
+        60 * frame.distance / frame.speed * slower + 3 * stops + random.normal(0, 2, n)
+    )
     for name, share in (("stops", 0.15), ("weather", 0.05), ("start", 0.02)):
         frame[name] = frame[name].mask(random.random(n) < share)
     frame.loc[7, "distance"] *= 1000  # entered in metres
@@ -51,7 +64,9 @@ if args.feature:
     try:
         tables[args.feature] = frame.assign(**{column.strip(): frame.eval(formula)}), False
     except (NameError, SyntaxError, TypeError, ValueError) as error:
-        raise kzoo.KzooError(f"--feature {args.feature!r} must be 'name = formula' of columns: {error}") from None
+        raise kzoo.KzooError(
+            f"--feature {args.feature!r} must be 'name = formula' of columns: {error}"
+        ) from None
 if args.smoke:
     del tables["as it is"]
 
@@ -74,17 +89,30 @@ for name, run in runs.items():
     train, test = data[name].train, data[name].test
     sizes = data[name].config["categories"]  # the last columns; trees accept at most 255 categories
     columns = [train.x.shape[1] - len(sizes) + i for i, size in enumerate(sizes) if size <= 255]
-    tree_model = trees(categorical_features=columns, max_iter=10 if args.smoke else 100, random_state=0)
+    tree_model = trees(
+        categorical_features=columns, max_iter=10 if args.smoke else 100, random_state=0
+    )
     tree_model.fit(train.x, train.y.ravel())
     row = {"table": name, "network": kzoo.evaluate(run, data[name])[metric]}
-    rows.append(row | {"trees": tree_model.score(test.x, test.y), "metric": metric, "seconds": run.summary["seconds"]})
+    rows.append(
+        row
+        | {
+            "trees": tree_model.score(test.x, test.y),
+            "metric": metric,
+            "seconds": run.summary["seconds"],
+        }
+    )
 
 # %% Plot
-figure, (axes,) = kzoo.plots.panels(f"{Path(args.data).name}: {metric} on {len(test):,} test rows", width=7)
+figure, (axes,) = kzoo.plots.panels(
+    f"{Path(args.data).name}: {metric} on {len(test):,} test rows", width=7
+)
 for i, row in enumerate(rows):
     for shift, model, color in ((-0.2, "network", BLUE), (0.2, "trees", GREY)):
         axes.barh(i + shift, row[model], 0.36, color=color, label=model if i == 0 else None)
-        axes.text(max(row[model], 0) + 0.01, i + shift, f"{row[model]:.3f}", va="center", fontsize=9)
+        axes.text(
+            max(row[model], 0) + 0.01, i + shift, f"{row[model]:.3f}", va="center", fontsize=9
+        )
 axes.set_yticks(range(len(rows)), [row["table"] for row in rows])
 axes.invert_yaxis()
 axes.set_xlim(0, 1.1)

@@ -22,7 +22,9 @@ import kzoo
 from kzoo.plots.colors import BLUE, GREY
 
 families = ["text_cnn", "text_rnn", "text_lstm", "text_gru", "text_bilstm", "text_transformer"]
-args = kzoo.recipes.arguments("text_reviews", __doc__, data="opinions", presets=dict(nargs="+", default=families))
+args = kzoo.recipes.arguments(
+    "text_reviews", __doc__, data="opinions", presets=dict(nargs="+", default=families)
+)
 from kzoo.tasks.classes.score import wilson
 
 presets = args.presets[:2] if args.smoke else args.presets
@@ -38,7 +40,9 @@ runs = {name: kzoo.train(name, data[name], out=out / name, **small) for name in 
 
 # %% Evaluate
 size = first.config["vocabulary_size"]
-train, test = ([np.bincount(ids, minlength=size)[1:] for ids in part.x] for part in (first.train, first.test))
+train, test = (
+    [np.bincount(ids, minlength=size)[1:] for ids in part.x] for part in (first.train, first.test)
+)
 counting = LogisticRegression(max_iter=1000).fit(train, first.train.y)
 scores = [("counting words", counting.score(test, first.test.y), counting.coef_.size + 1, None)]
 for name, run in runs.items():
@@ -47,14 +51,19 @@ for name, run in runs.items():
 rows = []
 for name, accuracy, parameters, seconds in scores:
     low, high = wilson(round(accuracy * len(first.test)), len(first.test))
-    row = dict(preset=name, accuracy=accuracy, low=low, high=high, parameters=parameters, seconds=seconds)
+    row = dict(
+        preset=name, accuracy=accuracy, low=low, high=high, parameters=parameters, seconds=seconds
+    )
     rows.append(row)
 
 # %% Plot
-figure, (axes,) = kzoo.plots.panels(f"{first.name}: accuracy on {len(first.test):,} sentences, 95 % interval", width=7)
+figure, (axes,) = kzoo.plots.panels(
+    f"{first.name}: accuracy on {len(first.test):,} sentences, 95 % interval", width=7
+)
 for i, row in enumerate(rows):
     accuracy = row["accuracy"]
-    errors = np.maximum([[accuracy - row["low"]], [row["high"] - accuracy]], 0)  # rounding can make high < accuracy = 1
+    # rounding can make high < accuracy = 1
+    errors = np.maximum([[accuracy - row["low"]], [row["high"] - accuracy]], 0)
     axes.barh(i, accuracy, 0.6, xerr=errors, color=BLUE if i else GREY, capsize=3)
     axes.text(0.01, i, f"{accuracy:.1%}", color="white", va="center")
 axes.set_yticks(range(len(rows)), [row["preset"] for row in rows])

@@ -18,10 +18,13 @@ from pathlib import Path
 
 import kzoo
 
-args = kzoo.recipes.arguments("tune_digits", __doc__, data="digits", trials=12, epochs=8, space="quick")
+args = kzoo.recipes.arguments(
+    "tune_digits", __doc__, data="digits", trials=12, epochs=8, space="quick"
+)
 out = Path(args.out or "runs/tune_digits")
 preset = "digits_cnn" if args.data == "digits" else "image_cnn"
-data = kzoo.load_data(args.data, preset=preset, validation=0.25)  # on a tenth, the preset already makes no errors
+# on a tenth, the preset already makes no errors
+data = kzoo.load_data(args.data, preset=preset, validation=0.25)
 print(data)
 print(kzoo.space(preset, args.space))
 
@@ -30,7 +33,9 @@ options = dict(trials=args.trials, epochs=args.epochs)
 if args.smoke:
     options = dict(trials=2, epochs=1, filters=(8,), depth=1, batch_size=256)
 search = kzoo.tune(preset, data, space=args.space, out=out / "search", **options)
-board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]]
+board = search.leaderboard()[
+    ["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]
+]
 print(board.to_string(index=False))
 print(kzoo.report(search))
 

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import kzoo
 
-args = kzoo.recipes.arguments("tune_reviews", __doc__, data="opinions", preset="text_cnn", trials=12, epochs=5)
+args = kzoo.recipes.arguments(
+    "tune_reviews", __doc__, data="opinions", preset="text_cnn", trials=12, epochs=5
+)
 out = Path(args.out or "runs/tune_reviews")
 data = kzoo.load_data(args.data, preset=args.preset)
 print(data)
@@ -24,9 +26,13 @@ print(data)
 # %% Search
 options = dict(trials=args.trials, epochs=args.epochs)
 if args.smoke:
-    options = dict(trials=2, epochs=1, batch_size=256, embedding_dim=8, filters=(8,), kernel_size=(3,))
+    options = dict(
+        trials=2, epochs=1, batch_size=256, embedding_dim=8, filters=(8,), kernel_size=(3,)
+    )
 search = kzoo.tune(args.preset, data, space="quick", out=out / "search", **options)
-board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]]
+board = search.leaderboard()[
+    ["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]
+]
 print(board.to_string(index=False))
 print(kzoo.report(search))
 

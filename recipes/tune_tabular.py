@@ -20,17 +20,32 @@ from pathlib import Path
 import kzoo
 from kzoo.tuning.importance import importance_of
 
-args = kzoo.recipes.arguments("tune_tabular", __doc__, data="breast_cancer", target="", trials=20, epochs=20, folds=0)
+args = kzoo.recipes.arguments(
+    "tune_tabular", __doc__, data="breast_cancer", target="", trials=20, epochs=20, folds=0
+)
 out = Path(args.out or "runs/tune_tabular")
 data = kzoo.load_data(args.data, preset="tabular_fnn", target=args.target or None, validation=0.2)
 print(data)
 
 # %% Search: a narrower space, and a limit on the size of the network
-space = kzoo.space("tabular_fnn", "standard").fix(schedule="cosine").narrow(dropout=(0.0, 0.4)).limit(params=200_000)
+space = (
+    kzoo.space("tabular_fnn", "standard")
+    .fix(schedule="cosine")
+    .narrow(dropout=(0.0, 0.4))
+    .limit(params=200_000)
+)
 print(space)
-options = dict(trials=2, epochs=1, batch_size=256) if args.smoke else dict(trials=args.trials, epochs=args.epochs)
-search = kzoo.tune("tabular_fnn", data, space=space, folds=args.folds or None, out=out / "search", **options)
-board = search.leaderboard()[["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]]
+options = (
+    dict(trials=2, epochs=1, batch_size=256)
+    if args.smoke
+    else dict(trials=args.trials, epochs=args.epochs)
+)
+search = kzoo.tune(
+    "tabular_fnn", data, space=space, folds=args.folds or None, out=out / "search", **options
+)
+board = search.leaderboard()[
+    ["rank", "trial", "status", "score", "gain", "best_epoch", "parameters"]
+]
 print(board.to_string(index=False))
 print(kzoo.report(search))
 

@@ -47,13 +47,19 @@ EXAMPLES = 48  # of a sample
 CHARACTERS = 4_000  # of a sample of plain text
 
 # %% Training data of each entry
-_DIGITS = dict(data="8x8 handwritten digits", source="https://archive.ics.uci.edu/dataset/80", licence="CC BY 4.0")
+_DIGITS = dict(
+    data="8x8 handwritten digits",
+    source="https://archive.ics.uci.edu/dataset/80",
+    licence="CC BY 4.0",
+)
 _CIFAR = dict(
     data="CIFAR-10, stored as JPEG files",
     source="https://www.cs.toronto.edu/~kriz/cifar.html",
     licence="none stated by its makers",
 )
-_FASHION = dict(data="Fashion-MNIST", source="https://github.com/zalandoresearch/fashion-mnist", licence="MIT")
+_FASHION = dict(
+    data="Fashion-MNIST", source="https://github.com/zalandoresearch/fashion-mnist", licence="MIT"
+)
 _REVIEWS = dict(
     data="English sentences of film reviews",
     source="https://www.cs.cornell.edu/people/pabo/movie-review-data/",
@@ -68,7 +74,9 @@ _WAIMAI = dict(
     options=dict(target="label"),
     labels={0: "negative", 1: "positive"},
 )
-_SINE = dict(data="generated hours, a day and a week of sines with noise", source="kzoo itself makes it")
+_SINE = dict(
+    data="generated hours, a day and a week of sines with noise", source="kzoo itself makes it"
+)
 _SHAKESPEARE = dict(
     data="40,000 lines of Shakespeare",
     source="https://github.com/karpathy/char-rnn/tree/master/data/tinyshakespeare",
@@ -97,7 +105,11 @@ def round_array(array):
 
 def pack(run, name, *, exact=()):
     """Return the content of the file with the weights of a run; layers named in `exact` keep float32."""
-    config = {key: value for key, value in run.config.items() if key not in ("machine", "network", "created")}
+    config = {
+        key: value
+        for key, value in run.config.items()
+        if key not in ("machine", "network", "created")
+    }
     texts = dict(config=config, preprocessing=run.preprocessing)
     texts = {key: json.dumps(value, ensure_ascii=False).encode() for key, value in texts.items()}
     texts = {key: np.frombuffer(text, "uint8") for key, text in texts.items()}
@@ -111,14 +123,18 @@ def pack(run, name, *, exact=()):
         },
     )
     if content.tell() > MAX_BYTES:
-        raise kzoo.KzooError(f"{name} takes {content.tell():,} bytes; the maximum is {MAX_BYTES:,}.")
+        raise kzoo.KzooError(
+            f"{name} takes {content.tell():,} bytes; the maximum is {MAX_BYTES:,}."
+        )
     return content.getvalue()
 
 
 # %% Calibrate
 def predictions(model, split):
     """Return the outputs of a network for a split, and the truth."""
-    batches, outputs, truth = Batches(split, batch_size=128), [], []
+    batches = Batches(split, batch_size=128)
+    outputs = []
+    truth = []
     for step in range(len(batches)):
         x, y = batches.batch(0, step)[:2]
         outputs.append(forward(model, x, min(128, len(split))))
@@ -137,9 +153,15 @@ def held_out(run, data, source, folds, name):
     if folds is None:
         return predictions(run.model, data.validation)
     rows = np.sort(np.concatenate([data.train.rows, data.validation.rows]))
-    frame = (folder_frame(source) if isinstance(source, str) else as_frame(source)).iloc[rows].reset_index(drop=True)
+    frame = (
+        (folder_frame(source) if isinstance(source, str) else as_frame(source))
+        .iloc[rows]
+        .reset_index(drop=True)
+    )
     options = dict(target="label", calibrate="off", baselines=False, progress=False)
-    scores = kzoo.cross_validate(run.spec.preset, frame, folds=folds, out=f"runs/weights/{name}-folds", **options)
+    scores = kzoo.cross_validate(
+        run.spec.preset, frame, folds=folds, out=f"runs/weights/{name}-folds", **options
+    )
     return scores["out_of_fold"]["answers"], scores["out_of_fold"]["truth"]
 
 
@@ -150,33 +172,44 @@ def calibrate(name, source, folds):
     data = load_again(run.spec, run.data, source)
     before, truth = predictions(run.model, data.test)
     outputs, known = held_out(run, data, source, folds, name)
-    temperature = temperature_scaling.learn(outputs, known, target=data.target, logits=False)["temperature"]
+    temperature = temperature_scaling.learn(outputs, known, target=data.target, logits=False)[
+        "temperature"
+    ]
     layers = last_layers(run.model)
     for layer in layers:
         layer.set_weights([array / np.float32(temperature) for array in layer.get_weights()])
     unrounded = numeric_scores(kzoo.evaluate(run, data))
-    exact = [] if temperature == 1 else [layer.name for layer in layers]  # rounding again could change labels
+    # rounding again could change labels
+    exact = [] if temperature == 1 else [layer.name for layer in layers]
     content = pack(run, name, exact=exact)
     entry = write_content(replace(run.entry, unrounded=unrounded), content)
     after, _ = predictions(PretrainedWeights(preset, short_name).model, data.test)
     changed = int((before.argmax(-1) != after.argmax(-1)).sum())
     assert changed == 0, f"{changed} labels have changed"
     errors = dict(ece_before=calibration_error(before, truth), ece=calibration_error(after, truth))
-    entry = replace(entry, calibration=dict(temperature=temperature, rows=int(known.size), **errors))
+    entry = replace(
+        entry, calibration=dict(temperature=temperature, rows=int(known.size), **errors)
+    )
     finish(entry, data, next(SAMPLES.glob(f"{name}.*")))
-    print(f"{name}: temperature {temperature:.3g}, ECE {errors['ece_before']:.2%} -> {errors['ece']:.2%}")
+    print(
+        f"{name}: temperature {temperature:.3g}, ECE {errors['ece_before']:.2%} -> {errors['ece']:.2%}"
+    )
 
 
 # %% Evaluate
 def numeric_scores(scores):
     """Return the scores that are numbers or lists."""
-    return {key: value for key, value in finite(scores).items() if isinstance(value, int | float | list)}
+    return {
+        key: value for key, value in finite(scores).items() if isinstance(value, int | float | list)
+    }
 
 
 def baseline_scores(data):
     """Return the name of the metric, and the scores of the baselines on the same split: label -> score."""
     baselines = kzoo.baselines.score(data, seconds=900)  # on all rows, like the network
-    return baselines[0].metric, {each.label: each.value for each in baselines if each.value is not None}
+    return baselines[0].metric, {
+        each.label: each.value for each in baselines if each.value is not None
+    }
 
 
 # %% A sample
@@ -199,9 +232,17 @@ def write_sample(run, data, source, name):
     frame = folder_frame(source) if is_folder else waves() if source == "sine" else as_frame(source)
     if "ordered" in facts:
         rows = frame.iloc[-(data.input_shape[0] + data.config["horizon"] + EXAMPLES - 1) :]
-        rows = rows[list(dict.fromkeys([run.data.options["time"] or data.feature_names[0], *data.feature_names]))]
+        rows = rows[
+            list(
+                dict.fromkeys(
+                    [run.data.options["time"] or data.feature_names[0], *data.feature_names]
+                )
+            )
+        ]
     else:
-        row_numbers = np.asarray(data.test.rows)[np.linspace(0, len(data.test) - 1, EXAMPLES).astype(int)]
+        row_numbers = np.asarray(data.test.rows)[
+            np.linspace(0, len(data.test) - 1, EXAMPLES).astype(int)
+        ]
         columns = [run.preprocessing["column"] or "text", *(data.target_names or ["label"])]
         rows = frame.iloc[np.sort(row_numbers)][columns]
     file = SAMPLES / f"{name}.csv"
@@ -229,17 +270,35 @@ def write(name, run, data, source):
     learned = run.summary.get("calibration") or {}
     test = learned.get("test")
     entry = weights.Entry(
-        preset=preset, name=short_name, file=f"{name}.npz", sha256="", bytes=0, data=info["data"],
-        source=info["source"], licence=info["licence"],
-        examples=len(data.train), metric=metric, scores={}, unrounded=numeric_scores(run.summary["test"]),
-        beside=baselines, parameters=run.summary["parameters"],
-        command=run.config["command"] or f"python recipes/weights.py {name}", versions=run.config["versions"],
-        created=run.config["created"][:10], sample={}, elsewhere=info.get("elsewhere", ""),
-        tested_by=info.get("tested_by", ()), calibration={} if test is None else dict(
-            temperature=learned["temperature"], rows=learned["rows"], ece_before=test["before"]["ece"],
+        preset=preset,
+        name=short_name,
+        file=f"{name}.npz",
+        sha256="",
+        bytes=0,
+        data=info["data"],
+        source=info["source"],
+        licence=info["licence"],
+        examples=len(data.train),
+        metric=metric,
+        scores={},
+        unrounded=numeric_scores(run.summary["test"]),
+        beside=baselines,
+        parameters=run.summary["parameters"],
+        command=run.config["command"] or f"python recipes/weights.py {name}",
+        versions=run.config["versions"],
+        created=run.config["created"][:10],
+        sample={},
+        elsewhere=info.get("elsewhere", ""),
+        tested_by=info.get("tested_by", ()),
+        calibration={}
+        if test is None
+        else dict(
+            temperature=learned["temperature"],
+            rows=learned["rows"],
+            ece_before=test["before"]["ece"],
             ece=test["after"]["ece"],
         ),
-    )  # fmt: skip
+    )
     finish(write_content(entry, pack(run, name)), data, write_sample(run, data, source, name))
 
 
@@ -255,11 +314,14 @@ def write_content(entry, content):
 def finish(entry, data, sample):
     """Score the written file on the test split and on the sample, and write the index entry."""
     scores, of_sample = (
-        numeric_scores(kzoo.evaluate(PretrainedWeights(entry.preset, entry.name), part)) for part in (data, sample)
+        numeric_scores(kzoo.evaluate(PretrainedWeights(entry.preset, entry.name), part))
+        for part in (data, sample)
     )
     add_to_index(replace(entry, scores=scores, sample=of_sample))
     metric = entry.metric
-    print(f"{entry.file}: {entry.bytes:,} bytes, {metric} {entry.unrounded.get(metric)} -> {scores.get(metric)}")
+    print(
+        f"{entry.file}: {entry.bytes:,} bytes, {metric} {entry.unrounded.get(metric)} -> {scores.get(metric)}"
+    )
 
 
 def add_to_index(entry):
@@ -267,7 +329,9 @@ def add_to_index(entry):
     rows = {f"{each.preset}-{each.name}": asdict(each) for each in (*weights.entries(), entry)}
     rows = [rows[name] for name in WEIGHTS if name in rows]
     if (size := sum(row["bytes"] for row in rows)) > MAX_TOTAL_BYTES:
-        raise kzoo.KzooError(f"All weights take {size:,} bytes; the maximum is {MAX_TOTAL_BYTES:,}.")
+        raise kzoo.KzooError(
+            f"All weights take {size:,} bytes; the maximum is {MAX_TOTAL_BYTES:,}."
+        )
     write_json(weights.FOLDER / "index.json", rows)
     weights.clear_index_cache()
 
@@ -275,12 +339,20 @@ def add_to_index(entry):
 # %% Command line
 def main():
     """Parse the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", nargs="?", choices=list(WEIGHTS), help="PRESET-DATA")
-    parser.add_argument("--data", help="training data; default: the named data set, if there is one")
+    parser.add_argument(
+        "--data", help="training data; default: the named data set, if there is one"
+    )
     parser.add_argument("--run", help="a finished run; default: train in runs/weights/NAME")
-    parser.add_argument("--calibrate", action="store_true", help="calibrate the weights in the package")
-    parser.add_argument("--folds", type=int, help="with --calibrate: folds of the training rows of texts")
+    parser.add_argument(
+        "--calibrate", action="store_true", help="calibrate the weights in the package"
+    )
+    parser.add_argument(
+        "--folds", type=int, help="with --calibrate: folds of the training rows of texts"
+    )
     parser.add_argument("--list", action="store_true", help="list all weights")
     args = parser.parse_args()
     if args.list or args.name is None:
@@ -300,7 +372,9 @@ def main():
         return
     if args.run is None:
         preset = args.name.partition("-")[0]
-        run = kzoo.train(preset, source, out=Path("runs/weights") / args.name, **info.get("options", {}))
+        run = kzoo.train(
+            preset, source, out=Path("runs/weights") / args.name, **info.get("options", {})
+        )
     else:
         run = kzoo.Run(args.run)
     write(args.name, run, load_again(run.spec, run.data, source), source)

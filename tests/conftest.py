@@ -9,17 +9,22 @@ from contextlib import ExitStack
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are busy with other tests: waiting threads only heat them
+# the cores are busy with other tests: waiting threads only heat them
+if "PYTEST_XDIST_WORKER" in os.environ:
     for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(threads, "1")
-if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # with it each process compiles kzoo and the tests once more
+# with it each process compiles kzoo and the tests once more
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     sys.dont_write_bytecode = False
 
 import pytest
 
-WARM = None  # the path of a Python that has imported Keras already, if xdist's processes are forked from it
-if "KZOO_TESTS_PYTHON" in os.environ and "PYTEST_XDIST_WORKER" in os.environ:  # their children begin as others' do
-    WARM, sys.executable = sys.executable, os.environ.pop("KZOO_TESTS_PYTHON")
+# the path of a Python that has imported Keras already, if xdist's processes are forked from it
+WARM = None
+# their children begin as others' do
+if "KZOO_TESTS_PYTHON" in os.environ and "PYTEST_XDIST_WORKER" in os.environ:
+    WARM = sys.executable
+    sys.executable = os.environ.pop("KZOO_TESTS_PYTHON")
 
 # Beginning of test names -> the trained models that these tests share. They run in the same process; all other tests
 # go file by file. If tests were spread freely, every process would train every module's and folder's runs anew.
@@ -59,7 +64,9 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """Let `-n auto` start a process more than there are cores: now and then each waits, for a child or for the disk."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return cores + 1
 
 
@@ -109,7 +116,11 @@ def _no_preset_of_a_test_stays():
 def _presets_of_tests():
     catalogue = sys.modules.get("kzoo.registry.catalogue")
     owners = catalogue._owners if catalogue else {}
-    return {name for name, owner in owners.items() if owner.startswith("test") or owner.endswith(".toml")}
+    return {
+        name
+        for name, owner in owners.items()
+        if owner.startswith("test") or owner.endswith(".toml")
+    }
 
 
 @pytest.fixture(autouse=True)

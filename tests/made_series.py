@@ -8,9 +8,11 @@ LENGTHS = (20, 12, 16)
 
 def long_table(count=24, lengths=(20,), seed=0):
     """Series a0, b1, a2, ... of two columns, with the label "a" or "b", rows shuffled."""
-    random, frames = np.random.default_rng(seed), []
+    random = np.random.default_rng(seed)
+    frames = []
     for number in range(count):
-        steps, label = lengths[number % len(lengths)], "ab"[number % 2]
+        steps = lengths[number % len(lengths)]
+        label = "ab"[number % 2]
         level = 3.0 if label == "a" else -3.0
         frames.append(
             pd.DataFrame(
@@ -32,7 +34,8 @@ OPTIONS = dict(series_id="sensor", time="step", target="state", drop="subject")
 
 def shops(sizes=(("a", 300), ("b", 280)), seed=0):
     """Return daily sales of shops that all end on the same day, with a promotion that doubles them."""
-    random, frames = np.random.default_rng(seed), []
+    random = np.random.default_rng(seed)
+    frames = []
     for level, (shop, days) in enumerate(sizes, start=1):
         promo = random.integers(0, 2, days)
         sales = 10 * level * (1 + promo) + random.normal(0, 0.5, days)

@@ -18,7 +18,9 @@ def missing_from(text, parts):
         TypeError: no part at all, an empty one, or one that is not a string: nothing would be tested.
     """
     if not parts or not all(isinstance(part, str) and part.strip() for part in parts):
-        raise TypeError(f"Name the value and the fix that the message must hold, as strings: {parts!r}")
+        raise TypeError(
+            f"Name the value and the fix that the message must hold, as strings: {parts!r}"
+        )
     plain = " ".join(text.split()).casefold()
 
     def pattern(part):
@@ -56,10 +58,17 @@ def warns(*parts, category=KzooWarning):
     missing_from("", parts)
     with pytest.warns(category) as caught:
         yield caught
-    messages = [str(warning.message) for warning in caught if issubclass(warning.category, category)]
-    assert any(not missing_from(message, parts) for message in messages), f"no warning with {parts} in: {messages}"
+    messages = [
+        str(warning.message) for warning in caught if issubclass(warning.category, category)
+    ]
+    assert any(not missing_from(message, parts) for message in messages), (
+        f"no warning with {parts} in: {messages}"
+    )
     for warning in caught:  # pytest itself does so with those of other categories
         if issubclass(warning.category, category) and missing_from(str(warning.message), parts):
             warnings.warn_explicit(
-                message=warning.message, category=warning.category, filename=warning.filename, lineno=warning.lineno
+                message=warning.message,
+                category=warning.category,
+                filename=warning.filename,
+                lineno=warning.lineno,
             )

@@ -26,7 +26,8 @@ class Block:
 def blocks(page) -> list[Block]:
     """Return a page's blocks in order. A block of `text` directly below another is the output of the other."""
     text = page.read_text(encoding="utf-8")
-    result, before = [], 0
+    result = []
+    before = 0
     for match in _FENCE.finditer(text):
         block = Block(match[1], match[2], text.count("\n", 0, match.start()) + 1)
         if block.language == "text" and result and not text[before : match.start()].strip():

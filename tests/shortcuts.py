@@ -52,7 +52,9 @@ def cheap_steps(tf):
     original = kernels.ops.custom_gradient
 
     def custom_gradient(function):
-        return lambda *values: original(function)(*(map(tf.identity, values) if tf.executing_eagerly() else values))
+        return lambda *values: original(function)(
+            *(map(tf.identity, values) if tf.executing_eagerly() else values)
+        )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernels, "_compiled_for_a_processor", lambda: True)
@@ -81,8 +83,11 @@ class Here:
     """The interface of `Worker` without a new process, which would first import Keras for seconds."""
 
     def __init__(self, log, *, trainer, threads, **setup):
-        self.stop, self.on_epoch = Stop(), None
-        self.trainer = Trainer(**setup, stop=self.stop, tell=lambda *values: self.on_epoch and self.on_epoch(*values))
+        self.stop = Stop()
+        self.on_epoch = None
+        self.trainer = Trainer(
+            **setup, stop=self.stop, tell=lambda *values: self.on_epoch and self.on_epoch(*values)
+        )
 
     def __enter__(self):
         return self
@@ -117,7 +122,17 @@ def pass_on_jax(file):
     """Run the tests of a file, but for the slow ones, on Keras' JAX backend."""
     pytest.importorskip("jax", reason="pip install 'kzoo[jax]'")
     environment = os.environ | {"KERAS_BACKEND": "jax"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", file]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not slow",
+        file,
+    ]
     root = Path(__file__).parents[1]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=root)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -27,12 +27,16 @@ from kzoo.results.speed import faster_than, fastest
 from kzoo.utils.files import read_json, write_json
 
 ROOT = Path(kzoo.__file__).parents[1]
-PROCESSOR = ["avx", "avx2", "fma"]  # of every row and every call here: macOS and Windows do not report theirs
+# of every row and every call here: macOS and Windows do not report theirs
+PROCESSOR = ["avx", "avx2", "fma"]
 ROW = {
-    "preset": "iris_fnn", "samples_per_second": {"tensorflow": 100.0, "jax": 310.0, "torch": 120.0},
-    "machine": "Linux x86_64, 2 cores", "processor": PROCESSOR, "versions": {"keras": "3"},
+    "preset": "iris_fnn",
+    "samples_per_second": {"tensorflow": 100.0, "jax": 310.0, "torch": 120.0},
+    "machine": "Linux x86_64, 2 cores",
+    "processor": PROCESSOR,
+    "versions": {"keras": "3"},
     "date": "2026-01-01",
-}  # fmt: skip
+}
 
 # A single process for all calls. It reports the backend of Keras, and stops where Keras would start.
 CALLS = """
@@ -81,9 +85,14 @@ def call(words, *, environment=None, table=(), missing=()):
 def run_calls(calls):
     """Return (whether Keras starts, exit code, KERAS_BACKEND, stderr, TF_ENABLE_ONEDNN_OPTS) of each call."""
     done = subprocess.run(
-        [sys.executable, "-c", CALLS], input=json.dumps(calls), capture_output=True, text=True, check=False,
-        env={k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"} | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        [sys.executable, "-c", CALLS],
+        input=json.dumps(calls),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+        | {"PYTHONPATH": str(ROOT)},
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(lines) == len(calls), done.stderr
     return lines
@@ -99,14 +108,24 @@ def backends(*calls):
 def stopped(folder, **options):
     """Stop a run of the iris in its second epoch."""
     with untraced(), undrawn(), pytest.raises(kzoo.Interrupted):
-        kzoo.train("iris_fnn", "iris", out=folder, callbacks=[Stop()], progress=False, check=False, **options)
+        kzoo.train(
+            "iris_fnn",
+            "iris",
+            out=folder,
+            callbacks=[Stop()],
+            progress=False,
+            check=False,
+            **options,
+        )
     return Path(folder)
 
 
 @pytest.fixture(scope="module")
 def run_on_jax(tmp_path_factory):
     """A stopped run whose config names JAX as its backend. The slow test has a real run on JAX."""
-    folder = stopped(tmp_path_factory.mktemp("stopped") / "runs" / "iris_fnn-01", units=(8,), epochs=3)
+    folder = stopped(
+        tmp_path_factory.mktemp("stopped") / "runs" / "iris_fnn-01", units=(8,), epochs=3
+    )
     config = read_json(folder / "config.json")
     config |= {"backend": "jax", "command": config["command"] + " --backend jax", "callbacks": []}
     write_json(folder / "config.json", config)
@@ -128,15 +147,17 @@ def test_a_stopped_run_keeps_its_backend(run_on_jax, monkeypatch):
         f"{SAME} --resume never": None,
         f"{SAME} --seed 1": None,
         "train iris_fnn --data iris": None,
-        f"train iris_fnn --data iris --out {path}": "jax",  # `kzoo.train` checks whether it is the same run
+        # `kzoo.train` checks whether it is the same run
+        f"train iris_fnn --data iris --out {path}": "jax",
         f"train iris_fnn --data iris --out {path} --resume never": "jax",
         f"train iris_fnn --data iris --out {path} --overwrite": None,
         f"train iris_fnn --data iris --out {path}-else": None,
     }
     table = [ROW | {"samples_per_second": {"torch": 9.0, "tensorflow": 1.0}}]
     chosen = backends(
-        *(call(words, table=table) for words in calls), call(SAME, environment="torch"),
-    )  # fmt: skip
+        *(call(words, table=table) for words in calls),
+        call(SAME, environment="torch"),
+    )
     assert dict(zip(calls, chosen, strict=False)) == calls
     assert chosen[-1] == "torch"
 
@@ -146,7 +167,7 @@ def test_a_stopped_run_names_its_backend_when_that_is_not_installed(run_on_jax, 
     monkeypatch.chdir(run_on_jax.parents[1])
     new, named = run_calls(
         [call(SAME, missing=["jax"]), call(f"{SAME} --out {run_on_jax}", missing=["jax"])]
-    )  # fmt: skip
+    )
     assert (new[0], new[2]) == (True, None)
     assert_mentions(new[3], "runs/iris_fnn-01", "jax", 'pip install "kzoo[jax]"')
     assert named[:3] == [False, 2, None]
@@ -154,13 +175,25 @@ def test_a_stopped_run_names_its_backend_when_that_is_not_installed(run_on_jax, 
 
 
 def test_a_backend_that_contradicts_the_run_is_refused_by_name(run_on_jax, capsys):
-    assert main([*SAME.split(), "--out", str(run_on_jax), "--backend", keras.backend.backend()]) == 2
-    assert_mentions(capsys.readouterr().err, str(run_on_jax), "backend", "jax", keras.backend.backend(), "--overwrite")
+    assert (
+        main([*SAME.split(), "--out", str(run_on_jax), "--backend", keras.backend.backend()]) == 2
+    )
+    assert_mentions(
+        capsys.readouterr().err,
+        str(run_on_jax),
+        "backend",
+        "jax",
+        keras.backend.backend(),
+        "--overwrite",
+    )
 
 
 def test_a_stopped_run_and_a_search_keep_their_setting_of_onednn(tmp_path):
     run = stopped(tmp_path / "run", units=(8,), epochs=3)
-    write_json(run / "config.json", read_json(run / "config.json") | {"backend": "tensorflow", "onednn": False})
+    write_json(
+        run / "config.json",
+        read_json(run / "config.json") | {"backend": "tensorflow", "onednn": False},
+    )
     make_search(tmp_path / "search", planned=50, backend="tensorflow", onednn=False)
     resumed = [f"{SAME} --out {run}", f"tune iris_fnn --out {tmp_path / 'search'}"]
     calls = {
@@ -199,27 +232,37 @@ def test_a_search_keeps_its_backend():
 
 def test_keras_starts_on_its_default_backend_unless_the_user_chooses_another():
     slow = ROW | {"samples_per_second": {"tensorflow": 3.0, "torch": 2.0}}
-    default, chosen, option, variable, unmeasured, fastest_of_all, fastest_installed, first = backends(
-        call("train iris_fnn"),
-        call("train iris_fnn --backend torch", table=[ROW]),
-        call("tune iris_fnn --backend jax", environment="torch"),
-        call("train iris_fnn", environment="torch", table=[ROW]),
-        call("train iris_fnn --backend auto", environment="torch"),  # nothing is measured
-        call("tune iris_fnn --backend auto", environment="torch", table=[ROW]),
-        call("train iris_fnn --backend auto", table=[ROW], missing=["jax"]),
-        call("train iris_fnn --backend auto", table=[slow]),
+    default, chosen, option, variable, unmeasured, fastest_of_all, fastest_installed, first = (
+        backends(
+            call("train iris_fnn"),
+            call("train iris_fnn --backend torch", table=[ROW]),
+            call("tune iris_fnn --backend jax", environment="torch"),
+            call("train iris_fnn", environment="torch", table=[ROW]),
+            call("train iris_fnn --backend auto", environment="torch"),  # nothing is measured
+            call("tune iris_fnn --backend auto", environment="torch", table=[ROW]),
+            call("train iris_fnn --backend auto", table=[ROW], missing=["jax"]),
+            call("train iris_fnn --backend auto", table=[slow]),
+        )
     )
-    assert (default, chosen, option, variable, unmeasured) == (None, "torch", "jax", "torch", "torch")
+    assert (default, chosen, option, variable, unmeasured) == (
+        None,
+        "torch",
+        "jax",
+        "torch",
+        "torch",
+    )
     assert (fastest_of_all, fastest_installed, first) == ("jax", "torch", "tensorflow")
 
 
 def test_bad_backends_are_refused_before_keras_starts_and_set_no_variable():
-    missing, unknown, wrong, twice = run_calls([
-        call("train iris_fnn --backend torch", missing=["torch"]),
-        call("tune iris_fnn --backend jaxx"),
-        call("train iris_fnn --backend jax --set dropuot=0.1"),
-        call("train iris_fnn --set backend=jax"),
-    ])  # fmt: skip
+    missing, unknown, wrong, twice = run_calls(
+        [
+            call("train iris_fnn --backend torch", missing=["torch"]),
+            call("tune iris_fnn --backend jaxx"),
+            call("train iris_fnn --backend jax --set dropuot=0.1"),
+            call("train iris_fnn --set backend=jax"),
+        ]
+    )
     assert [answer[:3] for answer in (missing, unknown, wrong, twice)] == [[False, 2, None]] * 4
     assert_mentions(missing[3], "torch", 'pip install "kzoo[torch]"')
     assert_mentions(unknown[3], "--backend 'jaxx'", "'jax'", "auto, tensorflow, jax, torch")
@@ -258,9 +301,15 @@ def test_a_backend_is_recommended_only_if_it_is_more_than_half_as_fast_again(mea
     assert_mentions(line, other, "iris_fnn", "3.1", now, "Linux x86_64, 2 cores")
     assert_mentions(line, f"--backend {other}", f"KERAS_BACKEND={other}")
     assert faster_than(now, "iris_fnn", samples=60) == [line]
-    assert faster_than(now, "iris_fnn", samples=40) == []  # 27 seconds saved: to compile may take as long
+    # 27 seconds saved: to compile may take as long
+    assert faster_than(now, "iris_fnn", samples=40) == []
     assert fastest("iris_fnn") == other
-    assert faster_than(other, "iris_fnn") == faster_than(now, "wine_fnn") == faster_than("mxnet", "iris_fnn") == []
+    assert (
+        faster_than(other, "iris_fnn")
+        == faster_than(now, "wine_fnn")
+        == faster_than("mxnet", "iris_fnn")
+        == []
+    )
     rates[other] = 1.5
     assert faster_than(now, "iris_fnn") == []
     assert fastest("wine_fnn") is None
@@ -282,24 +331,34 @@ def test_training_recommends_a_faster_backend_once(measured, untraced, undrawn, 
 
     def recommendations(**options):
         with pytest.raises(kzoo.Interrupted):
-            kzoo.train("iris_fnn", "iris", epochs=2, out="run", callbacks=[Stop()], check=False, **options)
-        return [line for line in capsys.readouterr().err.splitlines() if f"--backend {other}" in line]
+            kzoo.train(
+                "iris_fnn", "iris", epochs=2, out="run", callbacks=[Stop()], check=False, **options
+            )
+        return [
+            line for line in capsys.readouterr().err.splitlines() if f"--backend {other}" in line
+        ]
 
     assert len(recommendations()) == 1
     assert recommendations() == []  # the run is resumed
     assert recommendations(overwrite=True, progress=False) == []
 
 
-def test_a_users_model_gets_no_recommendation_of_a_preset_with_its_name(measured, untraced, undrawn, capsys):
+def test_a_users_model_gets_no_recommendation_of_a_preset_with_its_name(
+    measured, untraced, undrawn, capsys
+):
     _, _, other = measured
-    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, "softmax")], name="iris_fnn")
+    model = keras.Sequential(
+        [keras.layers.Input((4,)), keras.layers.Dense(3, "softmax")], name="iris_fnn"
+    )
     model.compile("sgd", "sparse_categorical_crossentropy")
     kzoo.train(model, "iris", epochs=1, out="run")
     assert f"--backend {other}" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    "row", results._read("speed.json"), ids=lambda row: "-".join([row["preset"], *row.get("processor", ())])
+    "row",
+    results._read("speed.json"),
+    ids=lambda row: "-".join([row["preset"], *row.get("processor", ())]),
 )
 def test_a_measured_speed_names_a_preset_and_its_backends(row):
     assert set(row) == {"preset", "samples_per_second", "machine", "processor", "versions", "date"}
@@ -311,11 +370,15 @@ def test_a_measured_speed_names_a_preset_and_its_backends(row):
 @pytest.mark.slow
 def test_a_run_and_a_search_on_jax_are_resumed_on_jax():
     pytest.importorskip("jax")
-    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"} | {"PYTHONPATH": str(ROOT)}
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"} | {
+        "PYTHONPATH": str(ROOT)
+    }
 
     def begun(words):
         command = [sys.executable, "-m", "kzoo", *words.split()]
-        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     words = "train iris_fnn --epochs 400 --set patience=400"
     process = begun(f"{words} --backend jax")

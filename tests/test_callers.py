@@ -28,7 +28,9 @@ def photos(tmp_path):
 
 def load_an_idle_setting(photos):
     file = photos[0].with_name("vain.toml")
-    file.write_text('[idle_gru]\nbase = "text_gru"\nconfig = { dense_dropout = 0.5, dropout = 0.1 }\n')
+    file.write_text(
+        '[idle_gru]\nbase = "text_gru"\nconfig = { dense_dropout = 0.5, dropout = 0.1 }\n'
+    )
     kzoo.load_presets(file)
 
 
@@ -74,7 +76,10 @@ def frames_of(error):
     """Return the files of a traceback below the test itself, those of the package relative to it."""
     files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)][1:]
     package = Path(kzoo.__file__).parent
-    return [(file.relative_to(package) if file.is_relative_to(package) else file).as_posix() for file in files]
+    return [
+        (file.relative_to(package) if file.is_relative_to(package) else file).as_posix()
+        for file in files
+    ]
 
 
 REFUSED = {

@@ -55,9 +55,13 @@ def test_list_starts_fast_and_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", check], env=ENV, check=True, capture_output=True)
     before = os.times()
     for _ in range(3):
-        subprocess.run([sys.executable, "-c", CALL, "list"], env=ENV, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-c", CALL, "list"], env=ENV, check=True, capture_output=True
+        )
     after = os.times()
-    used = after.children_user + after.children_system - before.children_user - before.children_system
+    used = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
     assert in_units(used / 3) <= 35
 
 
@@ -111,22 +115,36 @@ def test_list_ranks_measured_presets_and_baselines(call):
     def ranked(*words):
         return json.loads(call("list", "--data", "breast_cancer", "--json", *words)[1])
 
-    best_first, rows = ranked(), [row for row in results.rows() if row["data"] == "breast_cancer"]
-    assert [entry["score"] for entry in best_first] == sorted((entry["score"] for entry in best_first), reverse=True)
-    assert {entry["preset"] for entry in best_first if entry["preset"]} == {row["preset"] for row in rows}
+    best_first = ranked()
+    rows = [row for row in results.rows() if row["data"] == "breast_cancer"]
+    assert [entry["score"] for entry in best_first] == sorted(
+        (entry["score"] for entry in best_first), reverse=True
+    )
+    assert {entry["preset"] for entry in best_first if entry["preset"]} == {
+        row["preset"] for row in rows
+    }
     baselines = {entry["baseline"] for entry in best_first if entry["baseline"]}
     assert baselines >= {"most frequent class", "logistic regression"}
     for field in ("seconds", "parameters"):
         by_field = ranked("--sort", field)
         values = [entry[field] for entry in by_field if entry["preset"]]
-        assert values == sorted(values) and all(entry["baseline"] for entry in by_field[len(values) :])
+        assert values == sorted(values) and all(
+            entry["baseline"] for entry in by_field[len(values) :]
+        )
     assert [entry["preset"] for entry in ranked("cancer_*") if entry["preset"]] == ["cancer_fnn"]
-    errors = [row for row in json.loads(call("list", "--data", "sine", "--json")[1]) if row["preset"]]
-    assert [entry["score"] for entry in errors] == sorted(entry["score"] for entry in errors)  # a low error is better
+    errors = [
+        row for row in json.loads(call("list", "--data", "sine", "--json")[1]) if row["preset"]
+    ]
+    # a low error is better
+    assert [entry["score"] for entry in errors] == sorted(entry["score"] for entry in errors)
 
-    printed = [line for line in call("list", "--data", "breast_cancer")[1].splitlines() if "%" in line]
+    printed = [
+        line for line in call("list", "--data", "breast_cancer")[1].splitlines() if "%" in line
+    ]
     assert [line for line in printed if "most frequent class" in line] == printed[-1:]
-    by_size = [entry["params"] for entry in json.loads(call("list", "--sort", "parameters", "--json")[1])]
+    by_size = [
+        entry["params"] for entry in json.loads(call("list", "--sort", "parameters", "--json")[1])
+    ]
     assert by_size == sorted(by_size)
 
 
@@ -183,9 +201,13 @@ def test_bash_completes_values(call, tmp_path):
     lines = [f"source {script}"]
     for words in COMPLETED:
         typed = ["kzoo", *words.split(" ")]
-        lines.append(f"COMP_WORDS=({' '.join(repr(word) for word in typed)}); COMP_CWORD={len(typed) - 1}")
+        lines.append(
+            f"COMP_WORDS=({' '.join(repr(word) for word in typed)}); COMP_CWORD={len(typed) - 1}"
+        )
         lines.append("_kzoo; echo ${COMPREPLY[*]}")
-    done = subprocess.run([bash, "--norc"], input="\n".join(lines), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [bash, "--norc"], input="\n".join(lines), capture_output=True, text=True, check=True
+    )
     assert done.stderr == ""
     assert dict(zip(COMPLETED, map(str.split, done.stdout.splitlines()), strict=True)) == COMPLETED
 
@@ -195,10 +217,13 @@ def test_other_shells_complete_the_same_values(call, shell):
     """No such shell need be here: each list of words stands in the line of its option."""
     lines = call("--print-completion", shell)[1].splitlines()
     for option, values in (
-        ("engine", "auto bayesian grid hyperband optuna random"), ("space", "quick standard full"),
-        ("resume", "auto must never"), ("callbacks", "standard quick long"), ("formats", "keras saved_model onnx"),
+        ("engine", "auto bayesian grid hyperband optuna random"),
+        ("space", "quick standard full"),
+        ("resume", "auto must never"),
+        ("callbacks", "standard quick long"),
+        ("formats", "keras saved_model onnx"),
         ("split", "train validation test"),
-    ):  # fmt: skip
+    ):
         mark = f"-l {option} " if shell == "fish" else f"--{option}["
         assert any(mark in line and values in line for line in lines), option
     assert any("learning_rate=" in line for line in lines)
@@ -265,12 +290,25 @@ def test_every_name_that_can_be_set_has_a_meaning():
 def test_show_fits_eighty_columns(call):
     code, out, err = call("show", "digits_cnn")
     assert (code, err) == (0, "")
-    (row,) = (row for row in results.rows() if row["preset"] == "digits_cnn" and row["data"] == "digits")
+    (row,) = (
+        row for row in results.rows() if row["preset"] == "digits_cnn" and row["data"] == "digits"
+    )
     assert_mentions(
-        out, "100,458", "3.05 million", "FLOPs", "block2_conv2", "4x4x64", "0..255", "10 classes", "learning_rate",
-        meaning_of("learning_rate", "cnn"), kzoo.get_preset("digits_cnn").reference, f"{100 * row['score']:.1f}%",
-        row["date"], "kzoo train digits_cnn",
-    )  # fmt: skip
+        out,
+        "100,458",
+        "3.05 million",
+        "FLOPs",
+        "block2_conv2",
+        "4x4x64",
+        "0..255",
+        "10 classes",
+        "learning_rate",
+        meaning_of("learning_rate", "cnn"),
+        kzoo.get_preset("digits_cnn").reference,
+        f"{100 * row['score']:.1f}%",
+        row["date"],
+        "kzoo train digits_cnn",
+    )
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -278,7 +316,9 @@ def test_show_json_is_one_document(call):
     shown = json.loads(call("show", "imdb_lstm", "--json")[1])
     assert shown["parameters"] == sum(layer["parameters"] for layer in shown["layers"])
     assert shown["goes_in"]["shape"] == [200] and shown["goes_in"]["dtype"] == "int32"
-    assert all(setting["meaning"] and setting["legal"] for setting in shown["network"] + shown["training"])
+    assert all(
+        setting["meaning"] and setting["legal"] for setting in shown["network"] + shown["training"]
+    )
 
 
 # Keras, NumPy and all that takes as long cannot be imported in a process that begins with this.
@@ -291,9 +331,12 @@ for name in ("keras", "tensorflow", "jax", "torch", "numpy", "pandas", "sklearn"
 
 def shown_without_keras(*words):
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT + CALL, "show", *map(str, words)], env=ENV, capture_output=True, text=True,
+        [sys.executable, "-c", WITHOUT + CALL, "show", *map(str, words)],
+        env=ENV,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -301,20 +344,29 @@ def shown_without_keras(*words):
 def test_a_preset_is_shown_without_keras_as_with_it(call):
     assert shown_without_keras("cifar_cnn") == call("show", "cifar_cnn")[1]
     stored = json.loads(shown_without_keras("imdb_lstm", "--json"))
-    built = json.loads(call("show", "imdb_lstm", "--json", "--set", "dropout=0.3")[1])  # a setting has it built
+    # a setting has it built
+    built = json.loads(call("show", "imdb_lstm", "--json", "--set", "dropout=0.3")[1])
     assert {name for name, part in stored.items() if part != built[name]} == {"network"}
     assert [s["name"] for s in stored["network"] if s not in built["network"]] == ["dropout"]
 
 
 def test_a_run_is_shown_without_keras(call, iris):
     out = shown_without_keras(iris / "run")
-    assert "units" in out and "16,8" in out and "trained on" in out and "accuracy" in out and "--set" not in out
+    assert (
+        "units" in out
+        and "16,8" in out
+        and "trained on" in out
+        and "accuracy" in out
+        and "--set" not in out
+    )
     shown = json.loads(shown_without_keras(iris / "run", "--json"))
     model = kzoo.Run(iris / "run").model
     assert [(layer["name"], layer["parameters"]) for layer in shown["layers"]] == [
         (layer.name, layer.count_params()) for layer in model.layers
     ]
-    assert [layer["output_shape"] for layer in shown["layers"]] == [list(x.output.shape[1:]) for x in model.layers]
+    assert [layer["output_shape"] for layer in shown["layers"]] == [
+        list(x.output.shape[1:]) for x in model.layers
+    ]
     assert (shown["parameters"], shown["task"]) == (model.count_params(), "tabular_classification")
 
 
@@ -335,8 +387,12 @@ def test_a_score_of_one_run_has_no_empty_brackets(call):
     alone = [row for row in results.rows() if not row["others"]]
     assert "cifar_cnn" in {row["preset"] for row in alone}
     for row in alone:
-        blocks = [block for block in call("show", row["preset"])[1].split("\n\n") if row["date"] in block]
-        assert any(f"{100 * row['score']:.1f}%" in block for block in blocks) and "()" not in "".join(blocks)
+        blocks = [
+            block for block in call("show", row["preset"])[1].split("\n\n") if row["date"] in block
+        ]
+        assert any(
+            f"{100 * row['score']:.1f}%" in block for block in blocks
+        ) and "()" not in "".join(blocks)
 
 
 def test_show_draws_the_network(call, tmp_path):
@@ -369,8 +425,11 @@ def test_train_prints_scores_the_folder_and_the_next_commands(call, tmp_path, mo
     assert code == 0
     run = os.path.join("runs", "iris_fnn-01")
     best = kzoo.Run(run).summary["best_epoch"]
-    assert_mentions(out, f"epoch {best} of 2", "val_loss", "accuracy")  # the best accuracy may be of another epoch
-    assert_mentions(out, os.path.join(run, "curves.png"), f"kzoo predict {run}", "tensorboard --logdir")
+    # the best accuracy may be of another epoch
+    assert_mentions(out, f"epoch {best} of 2", "val_loss", "accuracy")
+    assert_mentions(
+        out, os.path.join(run, "curves.png"), f"kzoo predict {run}", "tensorboard --logdir"
+    )
     assert (tmp_path / run / "curves.png").is_file()
     assert "1/2" in err and "1/2" not in out  # progress goes to stderr
     assert max(map(len, out.splitlines())) <= 80
@@ -392,19 +451,47 @@ def test_a_tilde_is_the_users_folder(call, tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     rows = [f"{i % 7},{i % 5},{'ab'[i % 7 > 3]}" for i in range(60)]
     (tmp_path / "home" / "rows.csv").write_text("\n".join(["x,y,label", *rows]))
-    words = ["train", "tabular_fnn", "--target=label", "--epochs=1", "--no-baselines", "--quiet", "--set", "units=4"]
+    words = [
+        "train",
+        "tabular_fnn",
+        "--target=label",
+        "--epochs=1",
+        "--no-baselines",
+        "--quiet",
+        "--set",
+        "units=4",
+    ]
     assert call(*words, "callbacks=quick", "--data=~/rows.csv", "--out=~/run")[0] == 0
     run = kzoo.Run("~/run")
-    assert run.path == tmp_path / "home" / "run" and kzoo.evaluate("~/run", "~/rows.csv")["accuracy"] >= 0
-    small = dict(target="label", epochs=1, units=(4,), callbacks="quick", check=False, progress=False, baselines=False)
+    assert (
+        run.path == tmp_path / "home" / "run"
+        and kzoo.evaluate("~/run", "~/rows.csv")["accuracy"] >= 0
+    )
+    small = dict(
+        target="label",
+        epochs=1,
+        units=(4,),
+        callbacks="quick",
+        check=False,
+        progress=False,
+        baselines=False,
+    )
     second = kzoo.train("tabular_fnn", "~/rows.csv", out="~/second", weights="~/run", **small)
     assert second.path == tmp_path / "home" / "second" and second.config["weights"] == "run"
     assert call("compare", "~/run", "~/second", "--csv=~/table.csv")[0] == 0
-    assert {p.name for p in (tmp_path / "home").iterdir()} == {"rows.csv", "run", "second", "table.csv"}
+    assert {p.name for p in (tmp_path / "home").iterdir()} == {
+        "rows.csv",
+        "run",
+        "second",
+        "table.csv",
+    }
     assert not list((tmp_path / "work").iterdir())
     Path("~").mkdir()
     assert call(*words, "callbacks=quick", "--data=~/rows.csv", "--out=./~/own")[0] == 0
-    assert Path("~", "own", "config.json").exists() and kzoo.evaluate("./~/own", "~/rows.csv")["accuracy"] >= 0
+    assert (
+        Path("~", "own", "config.json").exists()
+        and kzoo.evaluate("./~/own", "~/rows.csv")["accuracy"] >= 0
+    )
 
 
 def test_train_json_is_a_single_document_even_when_the_run_exists(call, iris):
@@ -412,7 +499,9 @@ def test_train_json_is_a_single_document_even_when_the_run_exists(call, iris):
     words += ["--set", "units=16,8", "callbacks=quick", "batch_size=8"]
     code, out, _ = call(*words, "--json")
     document = json.loads(out)
-    assert code == 0 and document["interrupted"] is False and document["summary"]["best_epoch"] <= 15
+    assert (
+        code == 0 and document["interrupted"] is False and document["summary"]["best_epoch"] <= 15
+    )
     code, out, err = call(*words, "--seed", 3)
     assert (code, out) == (2, "") and "--overwrite" in err
 
@@ -488,7 +577,14 @@ BAD = [
     (["list", "--max-params", "many"], "--max-params 'many'", "50000", "100k", "2M"),
     (["list", "--data", "digit"], "'digit'", "--data", "digits"),
     (["list", "--sort", "score"], "--sort score", "--data", "digits"),
-    (["list", "--sort", "size", "--data", "sine"], "--sort", "'size'", "'seconds'", "'parameters'", "list --help"),
+    (
+        ["list", "--sort", "size", "--data", "sine"],
+        "--sort",
+        "'size'",
+        "'seconds'",
+        "'parameters'",
+        "list --help",
+    ),
     (["list", "--famly", "lstm"], "'--famly'", "--family"),
     (["show"], "PRESET", "kzoo show --help"),
     (["show", "iris_fn"], "iris_fn", "iris_fnn"),
@@ -497,18 +593,32 @@ BAD = [
     (["show", "iris_fnn", "--set", "units=0"], "units=0", "1"),
     (["show", "iris_fnn", "--set", "units=wide"], "units='wide'", "1"),
     (["show", "iris_fnn", "--plot", "net.gif"], "--plot 'net.gif'", ".png", ".svg", ".pdf"),
-    (["show", "iris_fnn", "--plot", "nowhere/net.png"], "--plot 'nowhere/net.png'", "folder", "'nowhere'"),
+    (
+        ["show", "iris_fnn", "--plot", "nowhere/net.png"],
+        "--plot 'nowhere/net.png'",
+        "folder",
+        "'nowhere'",
+    ),
     (["train", "iris_fnn", "--epochs", "two"], "--epochs", "'two'"),
     (["train", "iris_fnn", "--epochs", "0"], "--epochs 0", "1"),
     (["train", "iris_fnn", "--epochs", "3", "--set", "epochs=4"], "epochs", "--epochs", "--set"),
     (["train", "iris_fnn", "--set", "seed=4"], "'seed'", "--seed", "--set"),
     (["train", "iris_fnn", "--data", "nowhere.csv"], "'nowhere.csv'", "iris, wine, breast_cancer"),
     (["train", "iris_fnn", "--data", "iriss"], "'iriss'", "'iris'"),
-    (["train", "iris_fnn", "--precision", "half"], "--precision 'half'", "auto, float32, mixed_bfloat16"),
+    (
+        ["train", "iris_fnn", "--precision", "half"],
+        "--precision 'half'",
+        "auto, float32, mixed_bfloat16",
+    ),
     (["train", "iris_fnn", "--seed", "-1"], "--seed -1", "0", "4294967295"),
     (["train", "iris_fnn", "--freeze"], "--freeze", "--weights"),
     (["train", "iris_fnn", "--weights", "nowhere"], "--weights 'nowhere'", ".keras", ".weights.h5"),
-    (["train", "iris_fnn", "--callbacks", "standart"], "--callbacks 'standart'", "'standard'", "standard, quick, long"),
+    (
+        ["train", "iris_fnn", "--callbacks", "standart"],
+        "--callbacks 'standart'",
+        "'standard'",
+        "standard, quick, long",
+    ),
     (["evaluate", "nowhere"], "nowhere", "exist", "kzoo.train"),
     (["predict", "nowhere", "x.png"], "nowhere", "exist", "kzoo.train"),
     (["predict", "nowhere"], "INPUT", "kzoo predict --help"),
@@ -518,7 +628,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(
-    ("words", "parts"), [(words, parts) for words, *parts in BAD], ids=[" ".join(words) for words, *_ in BAD]
+    ("words", "parts"),
+    [(words, parts) for words, *parts in BAD],
+    ids=[" ".join(words) for words, *_ in BAD],
 )
 def test_bad_input_is_one_line_and_exit_2(call, tmp_path, monkeypatch, words, parts):
     monkeypatch.chdir(tmp_path)
@@ -533,18 +645,43 @@ def test_bad_input_is_one_line_and_exit_2(call, tmp_path, monkeypatch, words, pa
 def test_bad_input_of_a_run_that_exists(call, iris, tmp_path):
     run, rows = iris / "run", iris / "rows.csv"
     for words, *parts in (
-        (["evaluate", run, "--split", "tets"], "--split 'tets'", "'test'", "train, validation, test"),
+        (
+            ["evaluate", run, "--split", "tets"],
+            "--split 'tets'",
+            "'test'",
+            "train, validation, test",
+        ),
         (["evaluate", run, "--tta", "mirror"], "--tta 'mirror'", "images", "rows"),
         (["evaluate", run, "--target", "colour"], "--target 'colour'", "tables", "run"),
-        (["evaluate", run, "--data", "wine", "--target", "colour"], "--target 'colour'", "wine", "tables"),
-        (["check", run, "--data", "iris", "--target", "colour"], "--target 'colour'", "iris", "tables"),
+        (
+            ["evaluate", run, "--data", "wine", "--target", "colour"],
+            "--target 'colour'",
+            "wine",
+            "tables",
+        ),
+        (
+            ["check", run, "--data", "iris", "--target", "colour"],
+            "--target 'colour'",
+            "iris",
+            "tables",
+        ),
         (["check", run, "--data", rows, "--set", "units=9"], "units=", "training", str(run)),
         (["check", run, "--data", rows, "--drop", "age"], "--drop", "training", str(run)),
-        (["check", run, "--data", rows, "--validation", "0.3"], "--validation", "training", str(run)),
+        (
+            ["check", run, "--data", rows, "--validation", "0.3"],
+            "--validation",
+            "training",
+            str(run),
+        ),
         (["predict", run, rows, "--tta", "flip"], "--tta 'flip'", "mirror, shift"),
         (["predict", run, tmp_path / "no.csv"], str(tmp_path / "no.csv"), "exist", "files"),
         (["predict", run, rows, rows], "table", "2 inputs"),
-        (["predict", run, rows, "--out", tmp_path / "no" / "x.csv"], "--out", "folder", repr(str(tmp_path / "no"))),
+        (
+            ["predict", run, rows, "--out", tmp_path / "no" / "x.csv"],
+            "--out",
+            "folder",
+            repr(str(tmp_path / "no")),
+        ),
     ):
         code, out, err = call(*words)
         assert (code, out, err.count("\n")) == (2, "", 1)
@@ -559,7 +696,13 @@ def test_faults_of_the_machine_are_one_line_too():
         (FileNotFoundError(errno.ENOENT, "No such file", "/x"), 2, "/x", "file or folder"),
         (ValueError("first\nsecond"), 2, "first", "--debug"),
         (MemoryError(), 2, "memory", "--set batch_size=16"),
-        (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError", "division by zero", "--debug"),
+        (
+            ZeroDivisionError("division by zero"),
+            1,
+            "ZeroDivisionError",
+            "division by zero",
+            "--debug",
+        ),
     ):
         code, line = shared.exit_code_and_line(error)
         assert code == expected and "\n" not in line
@@ -574,18 +717,33 @@ def test_debug_raises_the_error(call):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("Say which column with target=. Columns: a.", "Say which column with --target. Columns: a."),
-        ("seed=-1 must be a number; data_seed='x' too.", "--seed -1 must be a number; --data-seed 'x' too."),
+        (
+            "Say which column with target=. Columns: a.",
+            "Say which column with --target. Columns: a.",
+        ),
+        (
+            "seed=-1 must be a number; data_seed='x' too.",
+            "--seed -1 must be a number; --data-seed 'x' too.",
+        ),
         ("Pass overwrite=True, or check=False.", "Pass --overwrite, or --no-check."),
         ("Use folds=None, or folds=5.", "Use no --folds, or --folds 5."),
-        ("labels: add labels='onehot'. (warmup=0.1)", "labels: add --set labels='onehot'. (warmup=0.1)"),
+        (
+            "labels: add labels='onehot'. (warmup=0.1)",
+            "labels: add --set labels='onehot'. (warmup=0.1)",
+        ),
         ("Or use input_shape=24, horizon=1.5.", "Or use --set input_shape=24 horizon=1.5."),
         ("Use seed=3, epochs=2.", "Use --seed 3, epochs=2."),
         ("say columns={'zip': 'category'}.", "say --column zip=category."),
         ("Say time='when', or target='my price'.", "Say --time when, or --target 'my price'."),
-        ("set warmup=0; Set warmup=0, or columns=.", "use --set warmup=0; Use --set warmup=0, or --column."),
+        (
+            "set warmup=0; Set warmup=0, or columns=.",
+            "use --set warmup=0; Use --set warmup=0, or --column.",
+        ),
         ("columns={'my price': {'decimal': ','}}", "--column 'my price=number:decimal=,'"),
-        ("metrics=('a', 'b') and x.seed=3, mytarget=, f=2", "metrics=('a', 'b') and x.seed=3, mytarget=, f=2"),
+        (
+            "metrics=('a', 'b') and x.seed=3, mytarget=, f=2",
+            "metrics=('a', 'b') and x.seed=3, mytarget=, f=2",
+        ),
     ],
 )
 def test_python_arguments_in_errors_become_options(text, expected):
@@ -610,7 +768,18 @@ def test_a_spreadsheet_gets_no_formula_and_a_terminal_no_escape(call, tmp_path, 
     monkeypatch.chdir(tmp_path)
     red, formula = "-\x1b[31mred\x9b\u202e", '=HYPERLINK("http://example.org")'
     pd.DataFrame({"n": range(40), "@answer": [red, formula] * 20}).to_csv("a.csv", index=False)
-    train = ["train", "tabular_fnn", "--data", "a.csv", "--target", "@answer", "--set", "epochs=1", "--out", "run"]
+    train = [
+        "train",
+        "tabular_fnn",
+        "--data",
+        "a.csv",
+        "--target",
+        "@answer",
+        "--set",
+        "epochs=1",
+        "--out",
+        "run",
+    ]
     code, out, err = call(*train)
     assert code == 0
     shown = out + err
@@ -623,7 +792,10 @@ def test_a_spreadsheet_gets_no_formula_and_a_terminal_no_escape(call, tmp_path, 
         shown += "".join(map(str, call(*words)[1:]))
     assert not {"\x1b", "\x9b", "\u202e"} & set(shown) and "\\x1b[31mred" in shown
     answers = pd.read_csv("answers.csv", encoding="utf-8-sig", dtype=str)
-    assert set(answers["label"]) <= {f"'{formula}", f"'{red}"} and list(answers)[:2] == ["input", "label"]
+    assert set(answers["label"]) <= {f"'{formula}", f"'{red}"} and list(answers)[:2] == [
+        "input",
+        "label",
+    ]
     as_they_are = pd.read_csv("as_they_are.csv", encoding="utf-8-sig", dtype=str)
     assert set(as_they_are["label"]) <= {formula, red}
     assert "--spreadsheet-safe" in shown  # the note on the file that is not

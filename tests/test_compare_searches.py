@@ -24,10 +24,16 @@ def test_searches_are_ranked_by_their_best_trials_and_not_with_runs():
     make_run("runs/x", 0.99)
     make_run("runs/y", 0.98)
     rows = kzoo.compare(["searches", "runs"]).to_dict("records")
-    groups = [{row["run"] for row in rows if row["group"] == g} for g in sorted({row["group"] for row in rows})]
+    groups = [
+        {row["run"] for row in rows if row["group"] == g}
+        for g in sorted({row["group"] for row in rows})
+    ]
     assert sorted(map(sorted, groups)) == [
-        ["runs/x", "runs/y"], ["searches/a", "searches/b"], ["searches/by_folds"], ["searches/by_loss"],
-    ]  # fmt: skip
+        ["runs/x", "runs/y"],
+        ["searches/a", "searches/b"],
+        ["searches/by_folds"],
+        ["searches/by_loss"],
+    ]
     by_name = {row["run"]: row for row in rows}
     best = kzoo.Search("searches/b").best_trial()
     row = by_name["searches/b"]
@@ -47,7 +53,9 @@ def test_the_command_names_validation_data_as_that_of_the_scores(call):  # noqa:
     code, out, err = call("searches")
     assert (code, err) == (0, "") and max(map(len, out.splitlines())) <= 80
     assert_mentions(out.splitlines()[0], "iris_fnn", "iris", "validation", "higher")
-    (unfinished,) = (line for line in out.splitlines() if line.split()[:2] == ["unfinished", "iris_fnn"])
+    (unfinished,) = (
+        line for line in out.splitlines() if line.split()[:2] == ["unfinished", "iris_fnn"]
+    )
     assert_mentions(unfinished, "3 trials", "95.2%")
     rows = json.loads(call("searches", "--json")[1])["rows"]
     assert next(row for row in rows if row["run"] == "lost")["score"] is None
@@ -69,7 +77,9 @@ def test_one_search_prints_its_leaderboard(call):  # noqa: F811
     document = json.loads(call("searches/a", "--json")[1])
     assert [row["trial"] for row in document["rows"]] == search.leaderboard()["trial"].tolist()
     rows = list(csv.DictReader(call("searches/a", "--csv")[1].splitlines()))
-    assert [int(row["trial"]) for row in rows] == search.leaderboard()["trial"].tolist() and "hp.optimizer" in rows[0]
+    assert [int(row["trial"]) for row in rows] == search.leaderboard()[
+        "trial"
+    ].tolist() and "hp.optimizer" in rows[0]
     assert call("searches/a", "--csv", "t.csv", "--plot", "t.png")[0] == 0
     assert Path("t.csv").read_text(encoding="utf-8-sig").startswith("rank,trial,")
     assert Path("t.png").read_bytes()[:4] == b"\x89PNG"
@@ -81,8 +91,14 @@ def test_one_search_prints_its_leaderboard(call):  # noqa: F811
     ("words", "parts"),
     [
         (["searches/a", "--metric", "f1"], ("--metric", "runs", "objective")),
-        (["searches/a", "searches/b", "--metric", "f1"], ("searches/a", "'accuracy'", "'f1'", "retrain")),
-        (["searches/a", "searches/b", "--data", "iris"], ("searches/a", "Search('searches/a').retrain()")),
+        (
+            ["searches/a", "searches/b", "--metric", "f1"],
+            ("searches/a", "'accuracy'", "'f1'", "retrain"),
+        ),
+        (
+            ["searches/a", "searches/b", "--data", "iris"],
+            ("searches/a", "Search('searches/a').retrain()"),
+        ),
         (["searches/none"], ("searches/none", "trials", "kzoo.tune")),
         (["searches/damaged", "searches/a"], ("searches/damaged/search.json", "JSON")),
     ],

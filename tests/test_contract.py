@@ -17,9 +17,16 @@ from kzoo.registry import get_preset, resolve
 
 RATE, MOMENTUM, FACTOR = 0.05, 0.8, 64.0
 SMALL = dict(
-    input_shape=(8, 8, 3), filters=(4,), outputs=3, label_smoothing=0.0, labels="integer", weight_decay=0.0,
-    learning_rate=RATE, momentum=MOMENTUM, norm_bias_rate=FACTOR,
-)  # fmt: skip
+    input_shape=(8, 8, 3),
+    filters=(4,),
+    outputs=3,
+    label_smoothing=0.0,
+    labels="integer",
+    weight_decay=0.0,
+    learning_rate=RATE,
+    momentum=MOMENTUM,
+    norm_bias_rate=FACTOR,
+)
 
 
 def gradients(model, x, y):
@@ -34,16 +41,22 @@ def test_biases_of_norms_learn_at_their_multiple_of_the_rate(untraced, decay):
     """Two steps of Nesterov's SGD, each compared with the update by hand; these biases decay as other weights do."""
     model = kzoo.build("cifar_speed", seed=0, **SMALL | dict(weight_decay=decay))
     rng = np.random.default_rng(0)
-    x, y = rng.uniform(0, 255, (6, 8, 8, 3)).astype("float32"), np.arange(6) % 3
+    x = rng.uniform(0, 255, (6, 8, 8, 3)).astype("float32")
+    y = np.arange(6) % 3
     velocity = [0.0] * len(model.trainable_variables)
     biases = [v.name == "beta" for v in model.trainable_variables]
     assert sum(biases) == 2 and len(biases) == 5
     for _ in range(2):
         before = [np.array(v) for v in model.trainable_variables]
-        steps = [RATE * (FACTOR if bias else 1) * g for bias, g in zip(biases, gradients(model, x, y), strict=True)]
+        steps = [
+            RATE * (FACTOR if bias else 1) * g
+            for bias, g in zip(biases, gradients(model, x, y), strict=True)
+        ]
         velocity = [MOMENTUM * v - step for v, step in zip(velocity, steps, strict=True)]
         model.train_on_batch(x, y)
-        for old, new, v, step in zip(before, model.trainable_variables, velocity, steps, strict=True):
+        for old, new, v, step in zip(
+            before, model.trainable_variables, velocity, steps, strict=True
+        ):
             want = old * (1 - RATE * decay) + MOMENTUM * v - step
             np.testing.assert_allclose(np.array(new), want, rtol=1e-4, atol=1e-6)
 
@@ -67,7 +80,9 @@ for path, value in after[0].items():
 def test_biases_of_norms_learn_at_their_multiple_on_other_backends(backend, monkeypatch):
     pytest.importorskip(backend, reason=f"pip install 'kzoo[{backend}]'")
     monkeypatch.setenv("KERAS_BACKEND", backend)
-    done = subprocess.run([sys.executable, "-c", f"SMALL = {SMALL}\n{BACKEND}"], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", f"SMALL = {SMALL}\n{BACKEND}"], capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
 
 
@@ -99,6 +114,10 @@ def test_settings_of_sgd_are_reset_or_refused_with_another_optimizer():
 
 
 def test_a_contract_without_these_settings_is_compiled_as_before():
-    old = {k: v for k, v in get_preset("cifar_speed").training.items() if k not in ("momentum", "norm_bias_rate")}
+    old = {
+        k: v
+        for k, v in get_preset("cifar_speed").training.items()
+        if k not in ("momentum", "norm_bias_rate")
+    }
     optimizer = contract.make_optimizer(old)
     assert optimizer.momentum == 0.9 and "apply" not in vars(optimizer)

@@ -46,7 +46,9 @@ def overdue(source, version):
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "deprecated":
             goes = next((word.value for word in node.keywords if word.arg == "goes"), None)
-            last = goes.value if isinstance(goes, ast.Constant) and isinstance(goes.value, str) else ""
+            last = (
+                goes.value if isinstance(goes, ast.Constant) and isinstance(goes.value, str) else ""
+            )
             if not re.fullmatch(r"\d+\.\d+", last):
                 lines.append(f"line {node.lineno} names no version, as goes='0.4' does")
             elif numbers(version) >= numbers(last):
@@ -56,7 +58,8 @@ def overdue(source, version):
 
 def test_no_deprecated_name_stays_longer_than_announced():
     late = {
-        str(path.relative_to(PACKAGE)): overdue(path.read_text(), kzoo.__version__) for path in PACKAGE.rglob("*.py")
+        str(path.relative_to(PACKAGE)): overdue(path.read_text(), kzoo.__version__)
+        for path in PACKAGE.rglob("*.py")
     }
     assert {path: lines for path, lines in late.items() if lines} == {}
 

@@ -44,7 +44,10 @@ def values(model):
 
 def after(name, decay, gradients, **more):
     """Return the weights after a step for each of the lists of gradients, and before."""
-    model, training = chain(), dict(optimizer=name, learning_rate=RATE, schedule="constant", weight_decay=WEIGHT_DECAY)
+    model = chain()
+    training = dict(
+        optimizer=name, learning_rate=RATE, schedule="constant", weight_decay=WEIGHT_DECAY
+    )
     optimizer = make_optimizer(training | more)
     if decay != 1:
         apply_layer_decay(optimizer, model, decay)
@@ -57,7 +60,10 @@ def after(name, decay, gradients, **more):
 
 def random_gradients(count):
     random = np.random.default_rng(0)
-    return [{v.path: random.normal(size=v.shape).astype("float32") for v in chain().weights} for _ in range(count)]
+    return [
+        {v.path: random.normal(size=v.shape).astype("float32") for v in chain().weights}
+        for _ in range(count)
+    ]
 
 
 def check_optimizers(names):
@@ -66,12 +72,16 @@ def check_optimizers(names):
     for name in names:
         (whole, before), (slowed, _) = after(name, 1.0, gradients), after(name, DECAY, gradients)
         for path, old in before.items():
-            full, share = whole[path] - old, DECAY ** DEEP[path.split("/")[0]]
+            full = whole[path] - old
+            share = DECAY ** DEEP[path.split("/")[0]]
             assert np.abs(full).max() > 1e-4, (name, path)
-            np.testing.assert_allclose(slowed[path] - old, share * full, rtol=1e-3, atol=3e-7, err_msg=f"{name} {path}")
+            np.testing.assert_allclose(
+                slowed[path] - old, share * full, rtol=1e-3, atol=3e-7, err_msg=f"{name} {path}"
+            )
 
 
-SOME = ("adamw", "nadam", "muon")  # the most common, and two that store more than a gradient of each weight
+# the most common, and two that store more than a gradient of each weight
+SOME = ("adamw", "nadam", "muon")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +93,8 @@ def test_optimizers_step_and_decay_by_the_share_of_the_depth(names):
 
 def by_hand(gradients, before, *, momentum):
     """Nesterov's SGD with decoupled weight decay, which leaves out biases and norms, at a rate for each layer."""
-    weights, velocity = {path: v.astype("float64") for path, v in before.items()}, dict.fromkeys(before, 0.0)
+    weights = {path: v.astype("float64") for path, v in before.items()}
+    velocity = dict.fromkeys(before, 0.0)
     for step in gradients:
         for path, gradient in step.items():
             rate = RATE * DECAY ** DEEP[path.split("/")[0]]
@@ -104,23 +115,34 @@ def test_several_steps_are_those_of_the_textbook():
 def test_averaged_weights_are_those_of_the_slowed_steps():
     """The mean over steps is made where the optimizer steps: it must not see the whole step."""
     model = chain()
-    optimizer = make_optimizer(dict(optimizer="sgd", learning_rate=RATE, schedule="constant", ema=0.5))
+    optimizer = make_optimizer(
+        dict(optimizer="sgd", learning_rate=RATE, schedule="constant", ema=0.5)
+    )
     apply_layer_decay(optimizer, model, DECAY)
     optimizer.build(model.trainable_variables)
     mean = values(model)
     for step in random_gradients(2):
-        optimizer.apply([keras.ops.convert_to_tensor(step[v.path]) for v in model.trainable_variables])
+        optimizer.apply(
+            [keras.ops.convert_to_tensor(step[v.path]) for v in model.trainable_variables]
+        )
         now = values(model)
         # Keras' own average begins at zero in its first step, as it then takes the weights themselves.
-        mean = now if int(optimizer.iterations) == 1 else {path: (mean[path] + now[path]) / 2 for path in now}
-    for variable, average in zip(model.trainable_variables, optimizer._model_variables_moving_average, strict=True):
+        mean = (
+            now
+            if int(optimizer.iterations) == 1
+            else {path: (mean[path] + now[path]) / 2 for path in now}
+        )
+    for variable, average in zip(
+        model.trainable_variables, optimizer._model_variables_moving_average, strict=True
+    ):
         np.testing.assert_allclose(np.array(average), mean[variable.path], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.usefixtures("untraced")
 def test_the_setting_reaches_training_and_the_file_has_an_optimizer_of_keras(tmp_path):
     settings = dict(units=(6, 5), optimizer="sgd", learning_rate=0.1, weight_decay=0.0)
-    x, y = np.random.default_rng(0).normal(size=(8, 4)).astype("float32"), np.arange(8) % 3
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    y = np.arange(8) % 3
     moved = {}
     for decay in (1.0, 0.25):
         model = kzoo.build("iris_fnn", seed=0, layer_decay=decay, **settings)
@@ -149,5 +171,7 @@ def test_other_backends(backend, monkeypatch):
         "import sys; sys.path.insert(0, sys.argv[1]); import test_depths as t; t.check_optimizers(t.OPTIMIZERS); "
         "t.test_several_steps_are_those_of_the_textbook(); t.test_averaged_weights_are_those_of_the_slowed_steps()"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr.decode()[-2000:]

@@ -37,11 +37,16 @@ for words in json.loads(sys.stdin.read()):
     print(json.dumps([code, out.getvalue(), err.getvalue()]))
 """
 SETS = "iris, wine, breast_cancer"
-TABLE, VALUES = "age, income, town, code, since, member, plan", "size, floor, heat, rent, heating"
+TABLE = "age, income, town, code, since, member, plan"
+VALUES = "size, floor, heat, rent, heating"
 BAD = {
     # command line -> the wrong value and the fix
     "train iris_fnn --data nowhere.csv": ("'nowhere.csv'", SETS),
-    "train digits_cnn --task regression": ("--task 'regression'", "'digits'", "image_classification"),
+    "train digits_cnn --task regression": (
+        "--task 'regression'",
+        "'digits'",
+        "image_classification",
+    ),
     "tune digits_cnn --trials 0": ("--trials 0", "1"),
     "tune digits_cnn --folds 1": ("--folds 1", "2"),
     "tune digits_cnn --parallel 0": ("--parallel 0", "1"),
@@ -51,7 +56,9 @@ BAD = {
     "train digits_cnn --steps-per-call many": ("--steps-per-call 'many'", "'auto'", "1"),
     "train iris_fnn --data iriss": ("'iriss'", "'iris'"),
     "train image_pretrained --weights imagenet --set backbone=efficientnet_lite0": (
-        "--weights 'imagenet'", "backbone='efficientnet_lite0'", "recipes/lite0.py"
+        "--weights 'imagenet'",
+        "backbone='efficientnet_lite0'",
+        "recipes/lite0.py",
     ),
     "train iris_fnn --weights imagenet": ("--weights 'imagenet'", "image_pretrained", "iris_fnn"),
     "train digits_cnn --set linear_probe=true": ("linear_probe=True", "--weights"),
@@ -63,44 +70,101 @@ BAD = {
     "train iris_fnn --test nowhere.csv": ("--test 'nowhere.csv'", "file or folder"),
     "train tabular_fnn --data golden/table/data.csv --target plans": ("'plans'", "'plan'", TABLE),
     "train tabular_fnn --data golden/table/data.csv": ("--target", TABLE),
-    "check tabular_fnn --data golden/table/data.csv --target plan --drop agee": ("'agee'", "'age'", TABLE),
-    "tune tabular_fnn --data golden/table/data.csv --target plan --group shop": ("'shop'", TABLE),
-    "train tabular_fnn --data golden/table/data.csv --target plan --column zip=category": ("'zip'", TABLE),
-    "train tabular_fnn --data golden/table/data.csv --target plan --column code=word": (
-        "--column", "'code'", "'word'", "number, category, date"
+    "check tabular_fnn --data golden/table/data.csv --target plan --drop agee": (
+        "'agee'",
+        "'age'",
+        TABLE,
     ),
-    "train series_gru --data golden/series/data.csv --time when": ("'when'", "hour, load, temperature"),
-    "train series_gru --data golden/series/data.csv --target lod": ("'lod'", "'load'", "hour, load, temperature"),
+    "tune tabular_fnn --data golden/table/data.csv --target plan --group shop": ("'shop'", TABLE),
+    "train tabular_fnn --data golden/table/data.csv --target plan --column zip=category": (
+        "'zip'",
+        TABLE,
+    ),
+    "train tabular_fnn --data golden/table/data.csv --target plan --column code=word": (
+        "--column",
+        "'code'",
+        "'word'",
+        "number, category, date",
+    ),
+    "train series_gru --data golden/series/data.csv --time when": (
+        "'when'",
+        "hour, load, temperature",
+    ),
+    "train series_gru --data golden/series/data.csv --target lod": (
+        "'lod'",
+        "'load'",
+        "hour, load, temperature",
+    ),
     "train text_cnn --data golden/text/data.csv --target mod": ("'mod'", "'mood'", "text, mood"),
     "train cifar_cnn --data golden/table/data.csv --target plan": (
-        "'data.csv'", "table", "cifar_cnn", "image", "tabular_fnn, tabular_resnet"
+        "'data.csv'",
+        "table",
+        "cifar_cnn",
+        "image",
+        "tabular_fnn, tabular_resnet",
     ),
     "train tabular_fnn --data golden/images/new --target y": (
-        "'new'", "images", "tabular_fnn", "rows", "image_cnn, image_pretrained"
+        "'new'",
+        "images",
+        "tabular_fnn",
+        "rows",
+        "image_cnn, image_pretrained",
     ),
-    "train tabular_fnn --data golden/table/data.csv --target plan --time since": ("--time 'since'", "table", "order"),
+    "train tabular_fnn --data golden/table/data.csv --target plan --time since": (
+        "--time 'since'",
+        "table",
+        "order",
+    ),
     "train image_cnn --data empty": ("'empty'", "images", ".txt", "class"),
     "train image_cnn --data phone": ("'phone'", "images", ".txt", "class", "1 .heic", ".jpg"),
-    "train tabular_fnn golden/table/data.csv --target plan": ("--data golden/table/data.csv", "kzoo train --help"),
+    "train tabular_fnn golden/table/data.csv --target plan": (
+        "--data golden/table/data.csv",
+        "kzoo train --help",
+    ),
     "train golden/table/data.csv --target plan": (
-        "'golden/table/data.csv'", "kzoo train PRESET --data golden/table/data.csv",
+        "'golden/table/data.csv'",
+        "kzoo train PRESET --data golden/table/data.csv",
         "kzoo check --data golden/table/data.csv",
     ),
     "tune golden/images/new": (
-        "'golden/images/new'", "kzoo tune PRESET --data golden/images/new", "kzoo check --data golden/images/new"
+        "'golden/images/new'",
+        "kzoo tune PRESET --data golden/images/new",
+        "kzoo check --data golden/images/new",
     ),
     "train iris_fn": ("iris_fn", "iris_fnn", "kzoo list"),
     "check golden/table/export --set units=8": ("--set", "presets", "runs", "exported model"),
-    "check golden/table/export --column age=category": ("--column", "presets", "runs", "exported model"),
-    "train image_cnn --data golden/images/new": ("4 images", "'golden/images/new'", "class", "folder", "jpg"),
+    "check golden/table/export --column age=category": (
+        "--column",
+        "presets",
+        "runs",
+        "exported model",
+    ),
+    "train image_cnn --data golden/images/new": (
+        "4 images",
+        "'golden/images/new'",
+        "class",
+        "folder",
+        "jpg",
+    ),
     "train image_cnn --data oneclass": ("'oneclass'", "class", "'cat'", "two"),
     "train text_cnn --data onetext": ("'onetext'", "class", "'good'", ".txt"),
     "train image_cnn --data golden/images/new/0.png": ("'0.png'", "folder", "images", "class"),
     "train iris_fnn --data README.rst": ("'README.rst'", ".csv, .tsv", ".parquet"),
-    "train iris_fnn --target a --data digits": ("'digits'", "image", "iris_fnn", "rows", "image_cnn, image_pretrained"),
+    "train iris_fnn --target a --data digits": (
+        "'digits'",
+        "image",
+        "iris_fnn",
+        "rows",
+        "image_cnn, image_pretrained",
+    ),
     "train iris_fnn --out README.rst": ("--out 'README.rst'", "file", "folder"),
     "train iris_fnn --weights nowhere": ("--weights 'nowhere'", "exist", ".keras", ".weights.h5"),
-    "train iris_fnn --weights README.rst": ("--weights 'README.rst'", "folder", ".keras", ".weights.h5"),
+    "train iris_fnn --weights README.rst": (
+        "--weights 'README.rst'",
+        "folder",
+        ".keras",
+        ".weights.h5",
+    ),
     "train iris_fnn --weights empty": ("empty", "config.json", "kzoo.train"),
     "train iris_fnn --precision half": ("--precision 'half'", "auto, float32, mixed_bfloat16"),
     "train iris_fnn --resume always": ("--resume 'always'", "auto, must, never"),
@@ -117,7 +181,11 @@ BAD = {
     "evaluate nowhere": ("nowhere", "exist", "kzoo.train"),
     "evaluate golden/table/run --data nowhere.csv": ("'nowhere.csv'", SETS),
     "evaluate golden/table/run --data golden/values/data.csv": ("'plan'", VALUES),
-    "evaluate golden/table/run --data golden/table/data.csv --target plans": ("'plans'", "'plan'", TABLE),
+    "evaluate golden/table/run --data golden/table/data.csv --target plans": (
+        "'plans'",
+        "'plan'",
+        TABLE,
+    ),
     "evaluate golden/series/run --data golden/table/data.csv": ("'load'", TABLE),
     "evaluate golden/text/run --data golden/table/data.csv": ("'mood'", TABLE),
     "evaluate golden/images/run --data empty": ("'empty'", "images", "class", "jpg"),
@@ -126,12 +194,29 @@ BAD = {
     "compare golden/table/run golden/table/run_2 --data golden/values/data.csv": ("'plan'", VALUES),
     "export nowhere": ("nowhere", "exist", "kzoo.train"),
     "export golden/table/run --data nowhere.csv": ("'nowhere.csv'", SETS),
-    "export golden/table/run --formats onx": ("'onx'", "'onnx'", "keras, saved_model, onnx, litert"),
+    "export golden/table/run --formats onx": (
+        "'onx'",
+        "'onnx'",
+        "keras, saved_model, onnx, litert",
+    ),
     "predict nowhere x.png": ("nowhere", "exist", "kzoo.train"),
     "predict text_ngrams fine": ("text_ngrams", "--weights", "reviews, waimai"),
-    "predict text_ngrams --weights imdb fine": ("--weights 'imdb'", "text_ngrams", "reviews, waimai"),
-    "predict iris_fnn golden/values/data.csv": ("iris_fnn", "weights", "kzoo train iris_fnn", "digits_cnn"),
-    "evaluate golden/table/run --weights adult": ("--weights 'adult'", "preset", "'golden/table/run'"),
+    "predict text_ngrams --weights imdb fine": (
+        "--weights 'imdb'",
+        "text_ngrams",
+        "reviews, waimai",
+    ),
+    "predict iris_fnn golden/values/data.csv": (
+        "iris_fnn",
+        "weights",
+        "kzoo train iris_fnn",
+        "digits_cnn",
+    ),
+    "evaluate golden/table/run --weights adult": (
+        "--weights 'adult'",
+        "preset",
+        "'golden/table/run'",
+    ),
     "train digits_cnn --weights digit": ("--weights 'digit'", "'digits'", ".keras"),
     "train iris_fnn --weights digits": ("--weights 'digits'", "exist", ".keras", ".weights.h5"),
     "predict golden/images/run nowhere.png": ("'nowhere.png'", "exist", "files"),
@@ -139,7 +224,7 @@ BAD = {
     "predict golden/table/run golden/values/data.csv": ("'age'", "column", VALUES),
     "predict golden/table/export golden/values/data.csv": ("'age'", "column", VALUES),
     "predict golden/series/run golden/table/data.csv": ("'load'", TABLE),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +244,14 @@ def home(tmp_path_factory):
 def answers(home):
     """Return exit code, stdout and stderr of each call, in a process that cannot import slow packages."""
     done = subprocess.run(
-        [sys.executable, "-c", CALLS], input=json.dumps([words.split() for words in BAD]), cwd=home,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", CALLS],
+        input=json.dumps([words.split() for words in BAD]),
+        cwd=home,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(lines) == len(BAD), done.stderr
     return dict(zip(BAD, lines, strict=True))
@@ -183,19 +273,29 @@ def test_valid_arguments_pass_the_early_checks(home, monkeypatch):
 
     monkeypatch.chdir(home)
     for words in (
-        "train iris_fnn", "train tabular_fnn --data golden/table/data.csv --target plan --drop age income",
+        "train iris_fnn",
+        "train tabular_fnn --data golden/table/data.csv --target plan --drop age income",
         "check tabular_fnn --data golden/table/data.csv --target plan --column code=category --group town",
         "train series_gru --data golden/series/data.csv --target load,temperature --time hour",
-        "train char_gru --data golden/language/data.txt", "tune text_cnn --data golden/text/data.csv --target mood",
-        "evaluate golden/table/run --data golden/table/data.csv", "evaluate golden/table/run --data iris",
-        "check golden/table/run --data golden/values/data.csv", "check golden/table/export",
+        "train char_gru --data golden/language/data.txt",
+        "tune text_cnn --data golden/text/data.csv --target mood",
+        "evaluate golden/table/run --data golden/table/data.csv",
+        "evaluate golden/table/run --data iris",
+        "check golden/table/run --data golden/values/data.csv",
+        "check golden/table/export",
         "check golden/values/run --data diabetes",
-        "check --data golden/table/data.csv --target plan", "check golden/series/data.csv --time hour", "check iris",
-        "evaluate golden/series/run --data golden/series/data.csv", "show iris_fnn",
-        "evaluate golden/language/run --data golden/language/data.txt", "export golden/table/run --formats onnx",
-        "compare golden/table/run golden/table/run_2 --data golden/table/data.csv", "list",
-        "train iris_fnn --weights golden/table/run --test 0.3", "export golden/text/run --data golden/text/data.csv",
-    ):  # fmt: skip
+        "check --data golden/table/data.csv --target plan",
+        "check golden/series/data.csv --time hour",
+        "check iris",
+        "evaluate golden/series/run --data golden/series/data.csv",
+        "show iris_fnn",
+        "evaluate golden/language/run --data golden/language/data.txt",
+        "export golden/table/run --formats onnx",
+        "compare golden/table/run golden/table/run_2 --data golden/table/data.csv",
+        "list",
+        "train iris_fnn --weights golden/table/run --test 0.3",
+        "export golden/text/run --data golden/text/data.csv",
+    ):
         words = words.split()
         assert preflight.preflight(make_parser(words[:1]).parse_args(words)) is None, words
 
@@ -204,10 +304,16 @@ def test_valid_arguments_pass_the_early_checks(home, monkeypatch):
 def test_a_header_is_read_as_the_table_is(tmp_path):
     from kzoo.sources.tables.files import read_header, read_rows
 
-    for number, text in enumerate((
-        "a;b b;\n1,5;2;3\n", ' a ,"b, c",b\n1,2,3\n', "\ufeffa\tb\n1\t2\n", '"two\nlines",b\n1,2\n',
-        "a,a,,a\n1,2,3,4\n", "a,b\nrow,1,2\n",
-    )):  # fmt: skip
+    for number, text in enumerate(
+        (
+            "a;b b;\n1,5;2;3\n",
+            ' a ,"b, c",b\n1,2,3\n',
+            "\ufeffa\tb\n1\t2\n",
+            '"two\nlines",b\n1,2\n',
+            "a,a,,a\n1,2,3,4\n",
+            "a,b\nrow,1,2\n",
+        )
+    ):
         file = tmp_path / f"{number}.csv"
         file.write_text(text, encoding="utf-8")
         assert read_header(file).columns == read_rows(file).columns

@@ -30,7 +30,9 @@ def caught(handler):
 def uncaught(nodes):
     """Yield the nodes of a block, without those whose errors are caught inside of it."""
     for node in nodes:
-        if isinstance(node, ast.Try) and any(caught(handler) & CATCH_ALL for handler in node.handlers):
+        if isinstance(node, ast.Try) and any(
+            caught(handler) & CATCH_ALL for handler in node.handlers
+        ):
             yield from uncaught([*node.handlers, *node.orelse, *node.finalbody])
         else:
             yield node
@@ -48,14 +50,20 @@ def read(sources):
         tree = ast.parse(code)
         imports[module] = {
             alias.asname or alias.name: f"{node.module}.{alias.name}"
-            for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names
-        }  # fmt: skip
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
         for node in tree.body:
             if isinstance(node, ast.FunctionDef):
                 functions[f"{module}.{node.name}"] = module, None, node.body
             for method in node.body if isinstance(node, ast.ClassDef) else ():
                 if isinstance(method, ast.FunctionDef):
-                    functions[f"{module}.{node.name}.{method.name}"] = module, node.name, method.body
+                    functions[f"{module}.{node.name}.{method.name}"] = (
+                        module,
+                        node.name,
+                        method.body,
+                    )
     return imports, functions
 
 
@@ -88,11 +96,15 @@ def handlers_without_kzoo_error(sources):
 
     raising = {name for name, (_, _, body) in functions.items() if raises(body)}
     called = {name: calls(*place) for name, place in functions.items()}
-    while more := {name for name, others in called.items() if name not in raising and others & raising}:
+    while more := {
+        name for name, others in called.items() if name not in raising and others & raising
+    }:
         raising |= more
     wrong = []
     for module, owner, body in functions.values():
-        for block in (node for part in body for node in ast.walk(part) if isinstance(node, ast.Try)):
+        for block in (
+            node for part in body for node in ast.walk(part) if isinstance(node, ast.Try)
+        ):
             if not (raises(block.body) or calls(module, owner, block.body) & raising):
                 continue
             for handler in block.handlers:
@@ -107,18 +119,25 @@ def test_who_catches_value_errors_names_kzoo_errors():
     sources = {}
     for path in PACKAGE.rglob("*.py"):
         parts = ("kzoo", *path.relative_to(PACKAGE).with_suffix("").parts)
-        sources[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path.read_text(encoding="utf-8")
+        sources[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path.read_text(
+            encoding="utf-8"
+        )
     assert handlers_without_kzoo_error(sources) == []
 
 
 def test_the_test_sees_calls_through_modules_and_methods():
-    helpers = "from errors import KzooError\ndef far():\n    raise KzooError('wrong')\ndef caught():\n" + (
-        "    try:\n        far()\n    except KzooError:\n        pass\n"
+    helpers = (
+        "from errors import KzooError\ndef far():\n    raise KzooError('wrong')\ndef caught():\n"
+        + ("    try:\n        far()\n    except KzooError:\n        pass\n")
     )
     handled = "class A:\n    def near(self):\n        far()\n    def f(self):\n        try:\n            {}\n{}"
-    wrong, right = "        except ValueError:\n            pass\n", "        except KzooError:\n            raise\n"
+    wrong = "        except ValueError:\n            pass\n"
+    right = "        except KzooError:\n            raise\n"
     for call, handlers, found in (
-        ("self.near()", wrong, 1), ("far()", wrong, 1), ("caught()", wrong, 0), ("far()", right + wrong, 0),
-    ):  # fmt: skip
+        ("self.near()", wrong, 1),
+        ("far()", wrong, 1),
+        ("caught()", wrong, 0),
+        ("far()", right + wrong, 0),
+    ):
         code = "from helpers import far, caught\n" + handled.format(call, handlers)
         assert len(handlers_without_kzoo_error({"helpers": helpers, "user": code})) == found, call

@@ -15,10 +15,24 @@ WRITTEN = {
     "format_version": 1,
     "name": "tabular_fnn",
     "created": "2026-11-25",
-    "spec": {"preset": "tabular_fnn", "family": "fnn", "task": "tabular_regression", "config": {"units": [8]},
-             "training": {"epochs": 4}, "seed": 0, "kzoo": "0.1.0.dev0"},
+    "spec": {
+        "preset": "tabular_fnn",
+        "family": "fnn",
+        "task": "tabular_regression",
+        "config": {"units": [8]},
+        "training": {"epochs": 4},
+        "seed": 0,
+        "kzoo": "0.1.0.dev0",
+    },
     "parameters": 49,
-    "inputs": [{"name": "rows", "shape": [None, 4], "dtype": "float32", "meaning": "one number for each column"}],
+    "inputs": [
+        {
+            "name": "rows",
+            "shape": [None, 4],
+            "dtype": "float32",
+            "meaning": "one number for each column",
+        }
+    ],
     "outputs": [{"name": "values", "shape": [None, 1], "kind": "values"}],
     "labels": [],
     "targets": ["price"],
@@ -28,16 +42,40 @@ WRITTEN = {
     "versions": {"kzoo": "0.1.0.dev0", "numpy": "2.3.1"},
     "predict_ms": {"1": 51.2, "32": 52.0},
     "exports": {
-        "onnx": {"format": "onnx", "quantize": None, "file": "onnx/model.onnx", "status": "ok", "batch": None,
-                 "difference": 1e-07, "tolerance": 0.0001, "agreement": 0.999, "score": 0.9, "bytes": 1530,
-                 "latency_ms": {"1": 0.01, "32": 0.02}, "runtime": "onnxruntime 1.32.0", "opset": 15,
-                 "score_keras": 0.9},
-        "litert": {"format": "litert", "quantize": None, "file": None, "status": "failed", "batch": None,
-                   "difference": None, "tolerance": 0.0001, "agreement": None, "score": None, "bytes": None,
-                   "latency_ms": None, "runtime": None, "error": "the process was killed by SIGKILL"},
+        "onnx": {
+            "format": "onnx",
+            "quantize": None,
+            "file": "onnx/model.onnx",
+            "status": "ok",
+            "batch": None,
+            "difference": 1e-07,
+            "tolerance": 0.0001,
+            "agreement": 0.999,
+            "score": 0.9,
+            "bytes": 1530,
+            "latency_ms": {"1": 0.01, "32": 0.02},
+            "runtime": "onnxruntime 1.32.0",
+            "opset": 15,
+            "score_keras": 0.9,
+        },
+        "litert": {
+            "format": "litert",
+            "quantize": None,
+            "file": None,
+            "status": "failed",
+            "batch": None,
+            "difference": None,
+            "tolerance": 0.0001,
+            "agreement": None,
+            "score": None,
+            "bytes": None,
+            "latency_ms": None,
+            "runtime": None,
+            "error": "the process was killed by SIGKILL",
+        },
     },
     "files": {"onnx/model.onnx": {"sha256": "0" * 64, "bytes": 1530}},
-}  # fmt: skip
+}
 
 
 def test_a_manifest_is_written_as_it_was_read(tmp_path):
@@ -81,31 +119,56 @@ NAMES = {"spec": "specification"}  # the words for entries in messages
 WRONG = {
     "no version": (lambda document: document.pop("format_version"), ("exported model",)),
     "a later version": (put("format_version", value=2), ("format_version 2", "1", "update kzoo")),
-    "a version that is a word": (put("format_version", value="\x1b[31m"), (r"'\x1b[31m'", "1", "update kzoo")),
+    "a version that is a word": (
+        put("format_version", value="\x1b[31m"),
+        (r"'\x1b[31m'", "1", "update kzoo"),
+    ),
     "an unknown entry": (put("licence", value="MIT"), ("'licence'", "update kzoo")),
     "labels of another type": (put("labels", value="cat"), ("labels='cat'", "kzoo.export")),
     "data of another type": (put("data", value=[]), ("data=[]", "kzoo.export")),
-    "two inputs": (put("inputs", value=WRITTEN["inputs"] * 2), ("'inputs'", "name, shape, dtype", "kzoo.export")),
+    "two inputs": (
+        put("inputs", value=WRITTEN["inputs"] * 2),
+        ("'inputs'", "name, shape, dtype", "kzoo.export"),
+    ),
     "an input without a name": (
-        put("inputs", value=[{"shape": [], "dtype": "int32"}]), ("'inputs'", "name, shape, dtype", "kzoo.export")
+        put("inputs", value=[{"shape": [], "dtype": "int32"}]),
+        ("'inputs'", "name, shape, dtype", "kzoo.export"),
     ),
-    "a shape that is a number": (put("outputs", 0, "shape", value=3), ("'outputs'", "name", "shape", "kzoo.export")),
+    "a shape that is a number": (
+        put("outputs", 0, "shape", value=3),
+        ("'outputs'", "name", "shape", "kzoo.export"),
+    ),
     "an unknown kind of output": (
-        put("outputs", 0, "kind", value="guesses"), ("probabilities, values, logits", "scores", "kzoo.export")
+        put("outputs", 0, "kind", value="guesses"),
+        ("probabilities, values, logits", "scores", "kzoo.export"),
     ),
-    "an export that is a word": (put("exports", "onnx", value="model.onnx"), ("'onnx'", "kzoo.export")),
+    "an export that is a word": (
+        put("exports", "onnx", value="model.onnx"),
+        ("'onnx'", "kzoo.export"),
+    ),
     "an export without a status": (
-        put("exports", "onnx", value={"format": "onnx"}), ("status", "'onnx'", "kzoo.export")
+        put("exports", "onnx", value={"format": "onnx"}),
+        ("status", "'onnx'", "kzoo.export"),
     ),
-    "an unknown status": (put("exports", "onnx", "status", value="fine"), ("'fine'", "'onnx'", "kzoo.export")),
+    "an unknown status": (
+        put("exports", "onnx", "status", value="fine"),
+        ("'fine'", "'onnx'", "kzoo.export"),
+    ),
     "a size that is a word": (
-        put("exports", "onnx", "bytes", value="big"), ("bytes='big'", "'onnx'", "kzoo.export")
+        put("exports", "onnx", "bytes", value="big"),
+        ("bytes='big'", "'onnx'", "kzoo.export"),
     ),
-    "a file without a checksum": (put("files", "a", value={"bytes": 1}), ("checksum", "'a'", "kzoo.export")),
+    "a file without a checksum": (
+        put("files", "a", value={"bytes": 1}),
+        ("checksum", "'a'", "kzoo.export"),
+    ),
 } | {
-    f"no {name}": (lambda document, name=name: document.pop(name), (NAMES.get(name, name), "kzoo.export"))
+    f"no {name}": (
+        lambda document, name=name: document.pop(name),
+        (NAMES.get(name, name), "kzoo.export"),
+    )
     for name in list(WRITTEN)[1:]
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -141,18 +204,24 @@ def test_a_manifest_that_was_changed_after_the_export_is_refused(tmp_path):
     written = json.loads(file.read_text())
     assert ExportedModel(tmp_path).config == classes
     for change in (
-        lambda entries: entries["labels"].append("c"), lambda entries: entries["labels"].reverse(),
-        lambda entries: entries.update(name="x"), lambda entries: entries["inputs"][0].update(meaning="x"),
-        lambda entries: entries.update(sha256="0" * 64), lambda entries: entries.update(sha256=None),
+        lambda entries: entries["labels"].append("c"),
+        lambda entries: entries["labels"].reverse(),
+        lambda entries: entries.update(name="x"),
+        lambda entries: entries["inputs"][0].update(meaning="x"),
+        lambda entries: entries.update(sha256="0" * 64),
+        lambda entries: entries.update(sha256=None),
         lambda entries: entries.update(origin={"source": "x"}),
-    ):  # fmt: skip
+    ):
         changed = copy.deepcopy(written)
         change(changed)
         file.write_text(json.dumps(changed))
         with refuses(str(file), "sha256", "folder"):
             _ = ExportedModel(tmp_path).name
-    file.write_text(json.dumps(dict(reversed(written.items())), indent=3, ensure_ascii=True))  # another way to write it
+    # another way to write it
+    file.write_text(json.dumps(dict(reversed(written.items())), indent=3, ensure_ascii=True))
     assert ExportedModel(tmp_path).config == classes
-    unsigned = {name: value for name, value in written.items() if name != "sha256"} | {"labels": ["b", "a"]}
+    unsigned = {name: value for name, value in written.items() if name != "sha256"} | {
+        "labels": ["b", "a"]
+    }
     file.write_text(json.dumps(unsigned))
     assert ExportedModel(tmp_path).labels == ["b", "a"]

@@ -47,7 +47,9 @@ def odd(tmp_path, monkeypatch):
     [
         lambda text: text,
         lambda text: text.replace(':  # fmt: skip\n    """', ' -> object:\n    """'),
-        lambda text: text.replace("def build(*, name", "def build(  # a comment: with (brackets\n    *, name"),
+        lambda text: text.replace(
+            "def build(*, name", "def build(  # a comment: with (brackets\n    *, name"
+        ),
         lambda text: text.replace("outputs=2,", "outputs=2,  # two) of them\n"),
     ],
 )
@@ -55,7 +57,10 @@ def test_a_builder_is_read_from_any_layout_of_its_signature(odd, change):
     builder = odd(change(ODD))
     assert builder.takes == ("input_shape", "outputs", "depth", "width")
     assert builder.defaults == {"input_shape": (4,), "outputs": 2, "depth": 1, "width": 8}
-    assert builder.meanings["depth"] == "how many layers" and builder.meanings["width"] == "units of each"
+    assert (
+        builder.meanings["depth"] == "how many layers"
+        and builder.meanings["width"] == "units of each"
+    )
     assert builder.needs == {"width": {"depth": "any"}}
 
 

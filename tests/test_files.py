@@ -73,21 +73,37 @@ ENDINGS = ("csv", "tsv", "parquet", "npz", "txt", "md", "png")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize(("make", "kind"), [(pipe, "pipe"), (device, "device"), (listening, "socket")],
-                         ids=["pipe", "device", "socket"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [(pipe, "pipe"), (device, "device"), (listening, "socket")],
+    ids=["pipe", "device", "socket"],
+)
 def test_data_to_train_on(ending, make, kind):
     name = make(f"data.{ending}")
     assert_refused(lambda: kzoo.load_data(name), name, kind)
 
 
-@pytest.mark.parametrize("words", [
-    "check --data {}.csv", "check --data /dev/zero", "train tabular_fnn --data {}.csv --target y",
-    "train tabular_fnn --data {}.parquet --target y", "train tabular_fnn --data good.csv --test {}.csv --target y",
-    "train tabular_fnn --data good.csv --target y --weights {}.keras", "tune tabular_fnn --data {}.csv --target y",
-    "predict table/run {}.csv", "predict table/run /dev/zero", "predict table/run /dev/stdin",
-    "predict images/run {}.png", "predict table/export {}.csv",
-    "evaluate table/run --data {}.csv", "predict {}.csv good.csv", "show {}.toml", "serve {}.onnx",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        "check --data {}.csv",
+        "check --data /dev/zero",
+        "train tabular_fnn --data {}.csv --target y",
+        "train tabular_fnn --data {}.parquet --target y",
+        "train tabular_fnn --data good.csv --test {}.csv --target y",
+        "train tabular_fnn --data good.csv --target y --weights {}.keras",
+        "tune tabular_fnn --data {}.csv --target y",
+        "predict table/run {}.csv",
+        "predict table/run /dev/zero",
+        "predict table/run /dev/stdin",
+        "predict images/run {}.png",
+        "predict table/export {}.csv",
+        "evaluate table/run --data {}.csv",
+        "predict {}.csv good.csv",
+        "show {}.toml",
+        "serve {}.onnx",
+    ],
+)
 def test_the_command_line(words, made, capsys, monkeypatch):
     for ending in ("csv", "parquet", "png", "keras", "toml", "onnx"):
         pipe(f"p.{ending}")
@@ -144,7 +160,9 @@ def test_a_pipe_among_images_and_texts():
         Path("images", name).mkdir(parents=True)
         Path("texts", name).mkdir(parents=True)
         for number in range(12):
-            Image.fromarray(rng.integers(0, 255, (8, 8, 3)).astype("uint8")).save(f"images/{name}/{number}.png")
+            Image.fromarray(rng.integers(0, 255, (8, 8, 3)).astype("uint8")).save(
+                f"images/{name}/{number}.png"
+            )
             Path("texts", name, f"{number}.txt").write_text(f"words of {name} and {number}")
     pipe("images/a/p.png"), device("images/a/z.png"), pipe("texts/a/p.txt"), device("texts/b/z.txt")
     assert len(kzoo.load_data("images").train.x) > 0
@@ -173,7 +191,10 @@ def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, whole_file(tmp_path / "none" / "a.json"):
         pass
     assert caught.value.filename == str(tmp_path / "none" / "a.json")
-    with pytest.raises(OSError, match="full") as caught, whole_file(tmp_path / "a.json") as temporary:
+    with (
+        pytest.raises(OSError, match="full") as caught,
+        whole_file(tmp_path / "a.json") as temporary,
+    ):
         raise OSError(28, "full", str(temporary))
     assert caught.value.filename == str(tmp_path / "a.json")
     with pytest.raises(OSError, match="large") as caught, whole_file(tmp_path / "a.json"):

@@ -89,7 +89,8 @@ def test_a_whole_network_matches_what_tensorflow_counts():
 
 
 def test_an_unknown_length_and_a_model_without_a_graph_are_refused():
-    endless, unbuilt = model_of((None, 3), layers.LSTM(4)), keras.Sequential([layers.Dense(3)])
+    endless = model_of((None, 3), layers.LSTM(4))
+    unbuilt = keras.Sequential([layers.Dense(3)])
     with refuses(repr(endless.name), "input", "length", "shape"):
         forward_flops(endless)
     with refuses(f"Sequential {unbuilt.name!r}", "functional"):

@@ -21,8 +21,21 @@ ENV |= {"PYTHONPATH": os.pathsep.join(sys.path), "KERAS_BACKEND": "jax"}
 
 def weights(folder, name, **environment):
     """Return the weights of a run that another process trains, and the stderr of that process."""
-    train = [sys.executable, "-m", "kzoo", "train", "iris_fnn", "--epochs", "2", "--quiet", "--out", name]
-    done = subprocess.run(train, cwd=folder, env=ENV | environment, capture_output=True, text=True, check=False)
+    train = [
+        sys.executable,
+        "-m",
+        "kzoo",
+        "train",
+        "iris_fnn",
+        "--epochs",
+        "2",
+        "--quiet",
+        "--out",
+        name,
+    ]
+    done = subprocess.run(
+        train, cwd=folder, env=ENV | environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return read(folder / name / "best.keras"), done.stderr
 
@@ -34,7 +47,9 @@ def read(file):
 
     arrays = []
     with zipfile.ZipFile(file) as archive, h5py.File(archive.open("model.weights.h5")) as stored:
-        stored.visititems(lambda _, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+        stored.visititems(
+            lambda _, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None
+        )
     return arrays
 
 
@@ -51,7 +66,8 @@ def test_programs_are_stored_and_results_do_not_depend_on_them(tmp_path):
     assert compiled
     again, err = weights(tmp_path, "second", KZOO_CACHE=str(cache))
     assert programs(cache) == compiled and err == ""
-    for number, file in enumerate(compiled):  # as a process leaves them that is killed, or a disk that is full
+    # as a process leaves them that is killed, or a disk that is full
+    for number, file in enumerate(compiled):
         file.write_bytes(file.read_bytes()[: [0, 20, -1][number % 3]])
     broken, err = weights(tmp_path, "third", KZOO_CACHE=str(cache))
     assert err == ""
@@ -59,7 +75,12 @@ def test_programs_are_stored_and_results_do_not_depend_on_them(tmp_path):
     without, err = weights(tmp_path, "fourth", KZOO_CACHE=str(tmp_path / "file"))
     assert err == ""
     folder = tmp_path / "users"
-    users, _ = weights(tmp_path, "fifth", KZOO_CACHE=str(tmp_path / "unused"), JAX_COMPILATION_CACHE_DIR=str(folder))
+    users, _ = weights(
+        tmp_path,
+        "fifth",
+        KZOO_CACHE=str(tmp_path / "unused"),
+        JAX_COMPILATION_CACHE_DIR=str(folder),
+    )
     assert not (tmp_path / "unused" / "jax").exists()
     for other in (again, broken, without, users):
         assert len(other) == len(truth) and all(map(np.array_equal, truth, other))

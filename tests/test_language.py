@@ -38,8 +38,12 @@ def test_catalogues_are_compiled_as_they_are_written(catalogue, tmp_path):
     domain, messages = catalogue
     with (tmp_path / "fresh.mo").open("wb") as file:
         mofile.write_mo(file, messages)
-    with (tmp_path / "fresh.mo").open("rb") as fresh, (MESSAGES / f"{domain}.mo").open("rb") as compiled:
-        expected, present = gettext.GNUTranslations(fresh), gettext.GNUTranslations(compiled)
+    with (
+        (tmp_path / "fresh.mo").open("rb") as fresh,
+        (MESSAGES / f"{domain}.mo").open("rb") as compiled,
+    ):
+        expected = gettext.GNUTranslations(fresh)
+        present = gettext.GNUTranslations(compiled)
     for message in messages:
         if message.id:  # the header names the version of Babel
             assert present.gettext(message.id) == expected.gettext(message.id)
@@ -48,7 +52,9 @@ def test_catalogues_are_compiled_as_they_are_written(catalogue, tmp_path):
 def test_most_messages_are_translated(catalogue):
     """The others are shown in English until someone translates them: no test fails for a new English sentence."""
     _, messages = catalogue
-    translated = [message for message in messages if message.id and message.string and not message.fuzzy]
+    translated = [
+        message for message in messages if message.id and message.string and not message.fuzzy
+    ]
     assert len(translated) > 0.8 * len(messages)
 
 
@@ -62,7 +68,9 @@ def test_translations_are_chinese_and_fill_in_the_same_values(catalogue):
             english["count"] = english.pop("epochs")
         assert english == chinese, message.id
         if any(map(str.isalpha, re.sub("{.*?}", "", message.id))):
-            assert any("\u4e00" <= c <= "\u9fff" for c in message.string) or "、" in message.string, message.id
+            assert (
+                any("\u4e00" <= c <= "\u9fff" for c in message.string) or "、" in message.string
+            ), message.id
 
 
 def test_an_untranslated_sentence_is_shown_in_english(capsys, monkeypatch):

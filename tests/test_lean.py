@@ -38,11 +38,18 @@ def after(*commands, of_kzoo, cwd=None, backend="tensorflow"):
         of_kzoo: call `main()`, as in a process of kzoo; False for `main(words)`, as in a process of a user.
     """
     heavy = (*HEAVY, "tensorflow") if backend != "tensorflow" else HEAVY
-    words = [json.dumps(argument) for argument in (heavy, of_kzoo, [command.split() for command in commands])]
+    words = [
+        json.dumps(argument)
+        for argument in (heavy, of_kzoo, [command.split() for command in commands])
+    ]
     done = subprocess.run(
-        [sys.executable, "-c", COMMANDS, *words], cwd=cwd, env=ENV | {"KERAS_BACKEND": backend},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", COMMANDS, *words],
+        cwd=cwd,
+        env=ENV | {"KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -68,7 +75,13 @@ def test_a_command_imports_keras_alone_and_all_of_them_work_after_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("backend", "command"),
-    [("jax", SHOW), *(pytest.param(b, "train iris_fnn --epochs 1", marks=pytest.mark.slow) for b in ("jax", "torch"))],
+    [
+        ("jax", SHOW),
+        *(
+            pytest.param(b, "train iris_fnn --epochs 1", marks=pytest.mark.slow)
+            for b in ("jax", "torch")
+        ),
+    ],
 )
 def test_commands_on_other_backends_do_not_import_tensorflow(tmp_path, backend, command):
     pytest.importorskip(backend)
@@ -88,10 +101,23 @@ def test_in_a_process_of_a_user_keras_imports_all_optional_packages():
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_a_command_starts_on_every_backend(backend, tmp_path):
     pytest.importorskip(backend)
-    train = [sys.executable, "-m", "kzoo", "train", "iris_fnn", "--epochs", "1", "--quiet", "--json"]
+    train = [
+        sys.executable,
+        "-m",
+        "kzoo",
+        "train",
+        "iris_fnn",
+        "--epochs",
+        "1",
+        "--quiet",
+        "--json",
+    ]
     home = tmp_path / "keras"
     home.mkdir()
-    (home / "keras.json").write_text(json.dumps({"backend": backend}))  # Keras reads it if the variable is not set
-    env = {name: value for name, value in ENV.items() if name != "KERAS_BACKEND"} | {"KERAS_HOME": str(home)}
+    # Keras reads it if the variable is not set
+    (home / "keras.json").write_text(json.dumps({"backend": backend}))
+    env = {name: value for name, value in ENV.items() if name != "KERAS_BACKEND"} | {
+        "KERAS_HOME": str(home)
+    }
     done = subprocess.run(train, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

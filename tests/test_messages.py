@@ -10,7 +10,9 @@ from kzoo.utils.errors import KzooError, KzooWarning
 MESSAGE = "x and y must have the same number of rows\n(x: 90, y: 1907)."
 
 
-@pytest.mark.parametrize("parts", [("90",), ("X and Y",), ("y: 1907",), ("rows (x",), ("90", "1907)")])
+@pytest.mark.parametrize(
+    "parts", [("90",), ("X and Y",), ("y: 1907",), ("rows (x",), ("90", "1907)")]
+)
 def test_parts_that_a_message_holds(parts):
     assert_mentions(MESSAGE, *parts)
 

@@ -22,9 +22,27 @@ from kzoo.utils.formatting import cut
 
 EVIL = "<script>alert(1)</script>\" onclick='alert(2)'"
 TAGS = {
-    "div", "style", "p", "b", "span", "i", "table", "thead", "tbody", "tr", "th", "td", "button", "details", "summary",
-    "ul", "li", "a", "pre", "progress",
-}  # fmt: skip
+    "div",
+    "style",
+    "p",
+    "b",
+    "span",
+    "i",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "button",
+    "details",
+    "summary",
+    "ul",
+    "li",
+    "a",
+    "pre",
+    "progress",
+}
 
 
 class Page(HTMLParser):
@@ -69,10 +87,14 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp(EVIL.replace("/", "_"))
     random = np.random.default_rng(0)
     names = np.array([EVIL, "b&b", "c"])[random.integers(0, 3, 200)]
-    table = pd.DataFrame({EVIL: random.normal(size=200), "city": names, "size": random.normal(size=200)})
+    table = pd.DataFrame(
+        {EVIL: random.normal(size=200), "city": names, "size": random.normal(size=200)}
+    )
     data = kzoo.load_data(table, target="city")
     with undrawn(), untraced():
-        run = kzoo.train("tabular_fnn", data, epochs=1, progress=False, out=folder / "run", callbacks="quick")
+        run = kzoo.train(
+            "tabular_fnn", data, epochs=1, progress=False, out=folder / "run", callbacks="quick"
+        )
     return run, data, table
 
 
@@ -115,13 +137,25 @@ def test_predictions(run):
     assert_mentions(text, "30 inputs", "3 classes", "20 more rows; to_frame() has all")
     assert rows[0] == ["input", "label", "probability"] and len(rows) == 11
     evil = Predictions(
-        values=np.full((2, 2), 0.5), target_names=(EVIL, "b"), inputs=[EVIL, "x"], kept={EVIL: [EVIL, 2]}
+        values=np.full((2, 2), 0.5),
+        target_names=(EVIL, "b"),
+        inputs=[EVIL, "x"],
+        kept={EVIL: [EVIL, 2]},
     )
     text, rows = read(evil)
-    assert rows[0] == ["input", cut(f"input_{EVIL}"), cut(EVIL), "b"] and rows[1][:2] == [cut(EVIL)] * 2
+    assert (
+        rows[0] == ["input", cut(f"input_{EVIL}"), cut(EVIL), "b"]
+        and rows[1][:2] == [cut(EVIL)] * 2
+    )
     assert_mentions(read(Predictions(class_names=("a", "b")))[0], "0 inputs", "2 classes")
-    unread = Predictions(labels=["a"], probabilities=np.ones((1, 1)), class_names=("a",), inputs=["f.png"])
-    assert_mentions(read(unread.with_unread(["f.png", "g.png"], {1: EVIL}))[0], "1 input could not be read", "<script>")
+    unread = Predictions(
+        labels=["a"], probabilities=np.ones((1, 1)), class_names=("a",), inputs=["f.png"]
+    )
+    assert_mentions(
+        read(unread.with_unread(["f.png", "g.png"], {1: EVIL}))[0],
+        "1 input could not be read",
+        "<script>",
+    )
 
 
 def test_a_preset_and_a_list_of_presets():
@@ -184,7 +218,9 @@ def test_links_only_lead_to_the_web():
 
 
 def test_a_long_table_ends_with_a_count():
-    text, rows = read(notebook.card("many", notebook.table(["n"], [[n] for n in range(notebook.MOST_ROWS + 5)])))
+    text, rows = read(
+        notebook.card("many", notebook.table(["n"], [[n] for n in range(notebook.MOST_ROWS + 5)]))
+    )
     assert len(rows) == notebook.MOST_ROWS + 1
     assert_mentions(text, "5 more rows")
 
@@ -202,7 +238,8 @@ class Screen:
     """Stands in for IPython.display: keeps what the cell shows."""
 
     def __init__(self):
-        self.outputs, self.updates = [], 0
+        self.outputs = []
+        self.updates = 0
 
     def display(self, formats, *, raw, display_id):
         assert raw and display_id
@@ -226,7 +263,9 @@ def test_training_has_one_output_that_ends_with_its_epochs(screen, tmp_path, cap
         kzoo.train("iris_fnn", "iris", epochs=4, out=tmp_path / "run", callbacks="quick")
     (output,) = screen.outputs
     assert screen.updates >= 1 and "4/4" in output["text/plain"]
-    assert_mentions(read(output["text/html"])[0], "4 epochs", *(f"epoch   {number}/4" for number in range(1, 5)))
+    assert_mentions(
+        read(output["text/html"])[0], "4 epochs", *(f"epoch   {number}/4" for number in range(1, 5))
+    )
     assert "epoch" not in capsys.readouterr().err.replace("epochs", "")
 
 
@@ -251,7 +290,9 @@ def test_a_figure_is_a_picture():
     assert picture.startswith(b"\x89PNG") and len(picture) > 5000
 
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 CLICK = """<script>
 const column = () => [...document.querySelectorAll("tbody tr")].map(row => [...row.cells].map(c => c.textContent));
 const heads = document.querySelectorAll("th button"), seen = [];
@@ -270,8 +311,16 @@ def test_a_click_sorts_a_table_and_colours_are_those_of_the_page(tmp_path):
         f'<meta charset="utf-8"><body style="background: #101010; color: rgb(200, 210, 220)">{shown}{CLICK}',
         encoding="utf-8",
     )
-    words = ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile", "--dump-dom")
-    done = subprocess.run([BROWSER, *words, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    words = (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path}/profile",
+        "--dump-dom",
+    )
+    done = subprocess.run(
+        [BROWSER, *words, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
     content = html.unescape(re.search("<body[^>]*>(.*?)</body>", done.stdout, re.DOTALL)[1])
     (up, down, by_name), color, ground = json.loads(content)
     assert [row[0] for row in up] == ["9.5%", "10.25%", "1,000", "-"]
@@ -285,7 +334,9 @@ def test_notes_are_a_list_in_notebooks_and_lines_elsewhere(monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines() == ["one", EVIL]
     shown = []
     monkeypatch.setattr(notebook, "is_notebook", lambda: True)
-    monkeypatch.setattr(notebook.Display, "show", lambda _, content, plain: shown.append((content, plain)))
+    monkeypatch.setattr(
+        notebook.Display, "show", lambda _, content, plain: shown.append((content, plain))
+    )
     notebook.print_lines(["one", EVIL])
     notebook.print_lines([])
     ((content, plain),) = shown

@@ -10,22 +10,51 @@ from messages import assert_mentions, refuses
 import kzoo
 from kzoo.dataset.options import DataOptions
 from kzoo.dataset.splits import Fold
-from kzoo.stored_types import Description, Member, Request, Spec, differences, may_be_same_run, to_stored
+from kzoo.stored_types import (
+    Description,
+    Member,
+    Request,
+    Spec,
+    differences,
+    may_be_same_run,
+    to_stored,
+)
 from kzoo.training.journal import State, write_journal
 from kzoo.utils.errors import KzooError
 
 SPEC = Spec(
-    preset="iris_fnn", family="fnn", task="tabular_classification", config=dict(units=(8, 8)),
-    training=dict(epochs=3), seed=1, kzoo="0.1.0",
-)  # fmt: skip
+    preset="iris_fnn",
+    family="fnn",
+    task="tabular_classification",
+    config=dict(units=(8, 8)),
+    training=dict(epochs=3),
+    seed=1,
+    kzoo="0.1.0",
+)
 DATA = Description(
-    name="iris", data_seed=0, options=dict(target=None, validation=0.1, test=None), fingerprint="abc",
-    task="tabular_classification", inputs="rows", train=108, validation=12, test=30, class_names=("a", "b", "c"),
-)  # fmt: skip
+    name="iris",
+    data_seed=0,
+    options=dict(target=None, validation=0.1, test=None),
+    fingerprint="abc",
+    task="tabular_classification",
+    inputs="rows",
+    train=108,
+    validation=12,
+    test=30,
+    class_names=("a", "b", "c"),
+)
 JOINED = Spec(
-    preset="ensemble", family=None, task="tabular_classification", config={}, training={}, method="mean",
-    members=(Member(spec=SPEC, run="one", created="2026"), Member(spec=SPEC, run="two", created="2026")),
-)  # fmt: skip
+    preset="ensemble",
+    family=None,
+    task="tabular_classification",
+    config={},
+    training={},
+    method="mean",
+    members=(
+        Member(spec=SPEC, run="one", created="2026"),
+        Member(spec=SPEC, run="two", created="2026"),
+    ),
+)
 
 
 def on_disk(noun):
@@ -41,7 +70,12 @@ def test_a_record_is_read_as_it_was_written(noun):
 @pytest.mark.parametrize("noun", [SPEC, DATA, JOINED], ids=["spec", "data", "ensemble"])
 def test_unknown_and_missing_entries_are_refused_in_one_line(noun):
     stored = on_disk(noun)
-    for wrong in (stored | {"mood": 1}, {k: v for k, v in stored.items() if k != "task"}, ["task"], None):
+    for wrong in (
+        stored | {"mood": 1},
+        {k: v for k, v in stored.items() if k != "task"},
+        ["task"],
+        None,
+    ):
         with pytest.raises(KzooError) as refused:
             type(noun).read(wrong)
         assert "\n" not in str(refused.value)
@@ -66,7 +100,9 @@ def test_differences_of_a_run_and_a_request_come_with_the_data_first():
     stored = json.loads(json.dumps(request.json())) | {"command": "kzoo train iris_fnn"}
     assert request.differences(stored) == []
     other = dataclasses.replace(
-        request, data=dataclasses.replace(DATA, train=100), spec=dataclasses.replace(SPEC, config={"units": (4, 8)})
+        request,
+        data=dataclasses.replace(DATA, train=100),
+        spec=dataclasses.replace(SPEC, config={"units": (4, 8)}),
     )
     of_data, of_network = other.differences(stored)
     assert_mentions(of_data, "data.train", "108", "100")
@@ -74,10 +110,15 @@ def test_differences_of_a_run_and_a_request_come_with_the_data_first():
     assert differences({}, {"new": 1}) == []  # a run of an older kzoo has no such entry
 
 
-@pytest.mark.parametrize("options", [
-    DataOptions(), DataOptions(target=["a", "b"], test=0.3, drop=("c",), group="shop", seed=4),
-    DataOptions(test=Fold(1, 3, False, 7)), DataOptions(clip=True, time="date"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        DataOptions(),
+        DataOptions(target=["a", "b"], test=0.3, drop=("c",), group="shop", seed=4),
+        DataOptions(test=Fold(1, 3, False, 7)),
+        DataOptions(clip=True, time="date"),
+    ],
+)
 def test_options_of_data_are_restored_from_their_stored_form(options):
     stored = json.loads(json.dumps(options.stored()))
     again = DataOptions.of(dataclasses.replace(DATA, **stored))
@@ -86,7 +127,9 @@ def test_options_of_data_are_restored_from_their_stored_form(options):
 
 
 def test_arrays_as_test_data_and_groups_are_not_stored():
-    options = DataOptions(test=(np.ones((2, 3)), np.ones(2)), group=np.arange(2), target=np.array(["a", "b"]))
+    options = DataOptions(
+        test=(np.ones((2, 3)), np.ones(2)), group=np.arange(2), target=np.array(["a", "b"])
+    )
     assert options.stored()["options"] | {"target": None} == DataOptions().stored()["options"]
     assert options.stored()["options"]["target"] == ["a", "b"]
 
@@ -98,8 +141,20 @@ def test_a_run_of_a_later_format_is_refused(tmp_path):
 
 
 def test_a_journal_of_another_version_is_refused(tmp_path):
-    state = State(epoch=1, step=0, stopped=False, variables=[np.ones(2, "float32")], optimizer=[], metrics=[],
-                  callbacks=[], random={}, seconds=1.5, resumed=0, rollbacks=0, chunked=False)  # fmt: skip
+    state = State(
+        epoch=1,
+        step=0,
+        stopped=False,
+        variables=[np.ones(2, "float32")],
+        optimizer=[],
+        metrics=[],
+        callbacks=[],
+        random={},
+        seconds=1.5,
+        resumed=0,
+        rollbacks=0,
+        chunked=False,
+    )
     state.write(tmp_path)
     read, lines = State.newest(tmp_path)
     assert lines == [] and read.seconds == 1.5 and read.variables[0].tolist() == [1, 1]
@@ -118,4 +173,5 @@ def test_a_run_may_match_a_request_if_no_stored_entry_differs():
     for other in ({}, overrides | {"units": (8, 8)}, overrides | {"dropout": 0.2}):
         assert not may_be_same_run(stored, wanted, other)
     assert not may_be_same_run(stored, wanted | {"spec": {"seed": 2}}, overrides)
-    assert may_be_same_run(on_disk(request), wanted, {"units": 4})  # an older run stores no overrides
+    # an older run stores no overrides
+    assert may_be_same_run(on_disk(request), wanted, {"units": 4})

@@ -18,8 +18,13 @@ import kzoo
 from kzoo.utils.formatting import shown
 
 N = 60
-FRAME = pd.DataFrame({"a": np.arange(N) / 2, "b": np.arange(N) % 3, "y": np.where(np.arange(N) % 2, "u", "v")})
-LONG, NUL, HALF, ODD = "x" * 5000, "a\0b", "a\ud800", "a\udcff"
+FRAME = pd.DataFrame(
+    {"a": np.arange(N) / 2, "b": np.arange(N) % 3, "y": np.where(np.arange(N) % 2, "u", "v")}
+)
+LONG = "x" * 5000
+NUL = "a\0b"
+HALF = "a\ud800"
+ODD = "a\udcff"
 
 
 class Broken:
@@ -43,7 +48,15 @@ def cells(values):
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("one_line") / "run"
     with undrawn(), untraced():
-        return kzoo.train("tabular_fnn", FRAME, target="y", epochs=1, progress=False, out=folder, callbacks="quick")
+        return kzoo.train(
+            "tabular_fnn",
+            FRAME,
+            target="y",
+            epochs=1,
+            progress=False,
+            out=folder,
+            callbacks="quick",
+        )
 
 
 def train(*arguments, **options):
@@ -54,10 +67,19 @@ TABLE_ROWS = ("column names", "DataFrame", "array of numbers")
 # Name -> the call, and the parts of its message.
 WITH_A_RUN = {
     "no batch": (lambda run: kzoo.predict(run, FRAME, batch_size=0), ("batch_size=0",)),
-    "a word for a batch": (lambda run: kzoo.evaluate(run, FRAME, batch_size="a"), ("batch_size='a'",)),
+    "a word for a batch": (
+        lambda run: kzoo.evaluate(run, FRAME, batch_size="a"),
+        ("batch_size='a'",),
+    ),
     "texts": (lambda run: kzoo.predict(run, np.array([["a", "b"]])), ("numbers",)),
-    "objects": (lambda run: kzoo.predict(run, np.array([[1, None]], object)), ("numbers", "objects")),
-    "a sparse matrix": (lambda run: kzoo.predict(run, sparse.eye(3).tocsr()), ("(3, 3)", "toarray()")),
+    "objects": (
+        lambda run: kzoo.predict(run, np.array([[1, None]], object)),
+        ("numbers", "objects"),
+    ),
+    "a sparse matrix": (
+        lambda run: kzoo.predict(run, sparse.eye(3).tocsr()),
+        ("(3, 3)", "toarray()"),
+    ),
     "lists": (lambda run: kzoo.predict(run, [[1], [1, 2]]), TABLE_ROWS),
     "no array": (lambda run: kzoo.predict(run, Broken()), TABLE_ROWS),
     "a single label": (
@@ -66,7 +88,10 @@ WITH_A_RUN = {
     ),
     "a number": (lambda run: kzoo.predict(run, 5), TABLE_ROWS),
     "nothing": (lambda run: kzoo.predict(run, None), TABLE_ROWS),
-    "three columns for two": (lambda run: kzoo.predict(run, np.array([[0.5, 1e9, 1.0]])), ("3", "2", "a, b")),
+    "three columns for two": (
+        lambda run: kzoo.predict(run, np.array([[0.5, 1e9, 1.0]])),
+        ("3", "2", "a, b"),
+    ),
 }
 LIMIT = "1,000,000,000"
 CALLS = {
@@ -77,7 +102,10 @@ CALLS = {
     "a target twice": (lambda: kzoo.load_data(FRAME, target=["a", "a"]), ("target=", "'a'")),
     "a target by number": (lambda: kzoo.load_data(FRAME, target=3), ("'3'", "a, b, y")),
     "no target": (lambda: kzoo.load_data(FRAME, target=[]), ("target=", "a, b, y")),
-    "a column of lists": (lambda: kzoo.load_data(columns(a=[[1]] * N), target="y"), ("row 1", "[1]", "'a'")),
+    "a column of lists": (
+        lambda: kzoo.load_data(columns(a=[[1]] * N), target="y"),
+        ("row 1", "[1]", "'a'"),
+    ),
     "half of a character in a cell": (
         lambda: train("tabular_fnn", columns(a=cells([HALF] * N)), target="y"),
         ("row 1", repr(HALF), "'a'"),
@@ -87,12 +115,23 @@ CALLS = {
         ("row 2", repr(HALF), "'y'"),
     ),
     "half of a character in a name": (
-        lambda: train("tabular_fnn", FRAME.set_axis(cells([HALF, *FRAME.columns[1:]]), axis=1), target="y"),
+        lambda: train(
+            "tabular_fnn", FRAME.set_axis(cells([HALF, *FRAME.columns[1:]]), axis=1), target="y"
+        ),
         (repr(HALF), "column", "rename"),
     ),
-    "a list for a preset": (lambda: kzoo.build(["x"]), ("['x']", "kzoo.list_presets()", "kzoo.Preset")),
-    "nothing for a preset": (lambda: kzoo.build(None), ("None", "kzoo.list_presets()", "kzoo.Preset")),
-    "a list for a preset's name": (lambda: kzoo.get_preset(["x"]), ("['x']", "kzoo.list_presets()", "kzoo.Preset")),
+    "a list for a preset": (
+        lambda: kzoo.build(["x"]),
+        ("['x']", "kzoo.list_presets()", "kzoo.Preset"),
+    ),
+    "nothing for a preset": (
+        lambda: kzoo.build(None),
+        ("None", "kzoo.list_presets()", "kzoo.Preset"),
+    ),
+    "a list for a preset's name": (
+        lambda: kzoo.get_preset(["x"]),
+        ("['x']", "kzoo.list_presets()", "kzoo.Preset"),
+    ),
     "a number for a glob": (lambda: kzoo.list_presets(5), ("pattern", "5", "'cifar_*'")),
     "a number for a file": (lambda: kzoo.load_presets(5), ("5", "preset file")),
     "nothing for a file": (lambda: kzoo.load_presets(None), ("None", "preset file")),
@@ -104,10 +143,19 @@ CALLS = {
     "a NUL in a source": (lambda: train("iris_fnn", NUL), (repr(NUL), "data=", "null")),
     "a NUL in out": (lambda: train("iris_fnn", out=NUL), (repr(NUL), "out=", "null")),
     "an out that is no UTF-8": (lambda: train("iris_fnn", out=ODD), (f"out={ODD!r}", "UTF-8")),
-    "an infinite rate": (lambda: kzoo.build("iris_fnn", learning_rate=1e400), ("learning_rate=inf", "0")),
-    "a huge rate": (lambda: kzoo.build("iris_fnn", learning_rate=10**400), ("learning_rate=inf", "0")),
+    "an infinite rate": (
+        lambda: kzoo.build("iris_fnn", learning_rate=1e400),
+        ("learning_rate=inf", "0"),
+    ),
+    "a huge rate": (
+        lambda: kzoo.build("iris_fnn", learning_rate=10**400),
+        ("learning_rate=inf", "0"),
+    ),
     "huge widths": (lambda: kzoo.build("iris_fnn", units=(4, 10**5000)), ("units=", "1", "2**53")),
-    "a huge number of rows": (lambda: kzoo.baselines.score("iris", seconds=10**400), (f"seconds={shown(10**400)}",)),
+    "a huge number of rows": (
+        lambda: kzoo.baselines.score("iris", seconds=10**400),
+        (f"seconds={shown(10**400)}",),
+    ),
     "a layer of numbers": (lambda: kzoo.build("iris_fnn", units=2**40), ("'iris_fnn'", "memory")),
     "an array for a fraction": (
         lambda: kzoo.load_data((np.ones((700, 4)), np.arange(700)), validation=np.ones((700, 4))),
@@ -122,7 +170,10 @@ CALLS = {
         lambda: train("digits_cnn", weights="digits", freeze=3),
         ("freeze=3", "True", "names", "layers"),
     ),
-    "a type for a number": (lambda: kzoo.build("iris_fnn", seed=int), ("seed=<class 'int'>", "0", f"{2**32 - 1}")),
+    "a type for a number": (
+        lambda: kzoo.build("iris_fnn", seed=int),
+        ("seed=<class 'int'>", "0", f"{2**32 - 1}"),
+    ),
     "an array for a word": (
         lambda: kzoo.predict("digits_cnn", FRAME, weights=np.arange(9)),
         ("weights=array([0, 1, ", "digits_cnn", "digits"),
@@ -133,16 +184,23 @@ CALLS = {
     ),
     **{
         f"a label that is {value}": (
-            lambda value=value: kzoo.load_data(columns(y=np.where(FRAME["y"] == "u", value, 1.0)), target="y"),
+            lambda value=value: kzoo.load_data(
+                columns(y=np.where(FRAME["y"] == "u", value, 1.0)), target="y"
+            ),
             ("label", f"{value}", "class"),
         )
         for value in (np.inf, -np.inf)
     },
     "infinity in an array of labels": (
-        lambda: kzoo.load_data((np.ones((N, 2)), np.where(np.arange(N) % 2, np.inf, 1.0)), task="classification"),
+        lambda: kzoo.load_data(
+            (np.ones((N, 2)), np.where(np.arange(N) % 2, np.inf, 1.0)), task="classification"
+        ),
         ("y", "30", "NaN", "infinite", "row 1"),
     ),
-    "infinity among classes of a file": (lambda: kzoo.load_data("infinite.csv", target="y"), ("label", "inf", "class")),
+    "infinity among classes of a file": (
+        lambda: kzoo.load_data("infinite.csv", target="y"),
+        ("label", "inf", "class"),
+    ),
     "a target of 400 digits": (
         lambda: kzoo.load_data(columns(y=cells([10**400, 1] * (N // 2))), target="y"),
         ("target", shown(10**400), "float", "scale"),
@@ -152,16 +210,30 @@ CALLS = {
         ("y", "label", "number"),
     ),
     "epochs of 20 digits": (lambda: train("iris_fnn", epochs=10**20), (f"epochs={10**20}", LIMIT)),
-    "a batch of 20 digits": (lambda: train("iris_fnn", batch_size=10**20), (f"batch_size={10**20}", LIMIT)),
-    "trials of 20 digits": (lambda: kzoo.tune("iris_fnn", "iris", trials=10**20), (f"trials={10**20}", LIMIT)),
+    "a batch of 20 digits": (
+        lambda: train("iris_fnn", batch_size=10**20),
+        (f"batch_size={10**20}", LIMIT),
+    ),
+    "trials of 20 digits": (
+        lambda: kzoo.tune("iris_fnn", "iris", trials=10**20),
+        (f"trials={10**20}", LIMIT),
+    ),
     "an input of 20 digits": (
         lambda: kzoo.build("iris_fnn", input_shape=10**20),
         (f"input_shape={10**20}", "2**53"),
     ),
-    "a single value for x": (lambda: kzoo.load_data((np.array(1.0), np.arange(N))), ("x", "()", "preset=")),
-    "a single value for y": (lambda: kzoo.load_data((np.ones((N, 2)), np.array(1.0))), ("y", "1.0", "array")),
+    "a single value for x": (
+        lambda: kzoo.load_data((np.array(1.0), np.arange(N))),
+        ("x", "()", "preset="),
+    ),
+    "a single value for y": (
+        lambda: kzoo.load_data((np.ones((N, 2)), np.array(1.0))),
+        ("y", "1.0", "array"),
+    ),
     "a single value for test y": (
-        lambda: kzoo.load_data((np.ones((N, 2)), np.arange(N)), test=(np.ones((N, 2)), np.array(1.0))),
+        lambda: kzoo.load_data(
+            (np.ones((N, 2)), np.arange(N)), test=(np.ones((N, 2)), np.array(1.0))
+        ),
         ("test y", "1.0", "array"),
     ),
     "a single value for x of a user's model": (

@@ -13,7 +13,9 @@ from messages import assert_mentions
 
 from kzoo.utils import onednn
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere TensorFlow's default stays")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere TensorFlow's default stays"
+)
 
 PLAIN, MODERN = "avx avx2 fma", "avx avx2 fma avx512f avx512_vnni"
 SCRIPT = """
@@ -34,7 +36,12 @@ def output_of(script, sets, folder, **environment):
     (folder / "cpuinfo").write_text(f"flags : {sets}\n")
     rest = {name: value for name, value in os.environ.items() if name != onednn.VARIABLE}
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, env=rest | environment, text=True, capture_output=True, timeout=300
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env=rest | environment,
+        text=True,
+        capture_output=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -50,11 +57,19 @@ def test_the_users_setting_stays(tmp_path):
     assert settings == [False, False, "0"] and advice == [[], []]
 
 
-def test_a_tensorflow_that_was_imported_first_stays_without_onednn_and_a_single_line_gives_the_fix(tmp_path):
+def test_a_tensorflow_that_was_imported_first_stays_without_onednn_and_a_single_line_gives_the_fix(
+    tmp_path,
+):
     (_, enabled, variable), (first, second) = output_of(LATE, PLAIN, tmp_path)
     assert (enabled, variable, second) == (False, None, [])
     (line,) = first
-    assert_mentions(line, "TensorFlow", "`import kzoo` before `import keras`", "1.3 to 1.7 times as fast", "oneDNN")
+    assert_mentions(
+        line,
+        "TensorFlow",
+        "`import kzoo` before `import keras`",
+        "1.3 to 1.7 times as fast",
+        "oneDNN",
+    )
     assert_mentions(line, "TF_ENABLE_ONEDNN_OPTS=1")
 
 
@@ -98,7 +113,8 @@ OF_RUNS = {
     "as it began": ({"backend": "tensorflow", "onednn": False}, "0"),
     "on": ({"backend": "tensorflow", "onednn": True}, "1"),
     "unknown": ({"backend": "tensorflow", "onednn": None}, "1"),  # the rule's
-    "before it was recorded": ({"backend": "tensorflow", "processor": PLAIN.split()}, "0"),  # TensorFlow's default
+    # TensorFlow's default
+    "before it was recorded": ({"backend": "tensorflow", "processor": PLAIN.split()}, "0"),
     "the same, elsewhere": ({"backend": "tensorflow", "processor": MODERN.split()}, "1"),
     "on JAX": ({"backend": "jax"}, "1"),
 }

@@ -25,7 +25,9 @@ import kzoo
 ROOT = Path(kzoo.__file__).parents[1]
 CONFIG = configparser.ConfigParser()
 CONFIG.read(ROOT / "setup.cfg", encoding="utf-8")
-pytestmark = pytest.mark.skipif(not (ROOT / "setup.cfg").is_file(), reason="kzoo is installed, and this is no checkout")
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "setup.cfg").is_file(), reason="kzoo is installed, and this is no checkout"
+)
 
 
 def tracked():
@@ -33,7 +35,9 @@ def tracked():
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("not a git checkout")
     words = ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(words, capture_output=True, check=True, encoding="utf-8").stdout.split("\0")
+    names = subprocess.run(words, capture_output=True, check=True, encoding="utf-8").stdout.split(
+        "\0"
+    )
     return sorted(name for name in names if name and (ROOT / name).is_file())
 
 
@@ -47,8 +51,12 @@ def test_the_version_number_is_written_in_the_package_only():
 
 
 def test_the_project_has_links_to_its_source_issues_and_changelog():
-    urls = dict(line.split(" = ") for line in CONFIG["metadata"]["project_urls"].strip().splitlines())
-    assert {"Source", "Issues", "Changelog"} <= set(urls) and all(url.startswith("https://") for url in urls.values())
+    urls = dict(
+        line.split(" = ") for line in CONFIG["metadata"]["project_urls"].strip().splitlines()
+    )
+    assert {"Source", "Issues", "Changelog"} <= set(urls) and all(
+        url.startswith("https://") for url in urls.values()
+    )
     assert urls["Source"] in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
@@ -70,7 +78,9 @@ def built(tmp_path_factory):
     def build(kind, source, out):
         call = f"from setuptools import build_meta; print(build_meta.build_{kind}({str(home / out)!r}))"
         words = [sys.executable, "-c", call]
-        output = subprocess.run(words, cwd=source, capture_output=True, check=True, encoding="utf-8").stdout
+        output = subprocess.run(
+            words, cwd=source, capture_output=True, check=True, encoding="utf-8"
+        ).stdout
         return home / out / output.split()[-1]
 
     sdist = build("sdist", home / "copy", "out")
@@ -78,7 +88,9 @@ def built(tmp_path_factory):
         archive.extractall(home / "unpacked", filter="data")
     (source,) = (home / "unpacked").iterdir()
     held = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
-    return dict(held=held, wheel=build("wheel", home / "copy", "out"), again=build("wheel", source, "again"))
+    return dict(
+        held=held, wheel=build("wheel", home / "copy", "out"), again=build("wheel", source, "again")
+    )
 
 
 def contents(wheel):
@@ -90,24 +102,36 @@ def contents(wheel):
 def test_the_wheel_is_the_package_and_nothing_else(built):
     files = contents(built["wheel"])
     about = f"kzoo-{kzoo.__version__}.dist-info/"
-    assert {name for name in files if not name.startswith(about)} == {n for n in tracked() if n.startswith("kzoo/")}
-    assert f"{about}licenses/LICENSE" in files and b"kzoo = kzoo.cli:main" in files[f"{about}entry_points.txt"]
+    assert {name for name in files if not name.startswith(about)} == {
+        n for n in tracked() if n.startswith("kzoo/")
+    }
+    assert (
+        f"{about}licenses/LICENSE" in files
+        and b"kzoo = kzoo.cli:main" in files[f"{about}entry_points.txt"]
+    )
     metadata = files[f"{about}METADATA"].decode()
-    assert f"\nVersion: {kzoo.__version__}\n" in metadata and "\nProject-URL: Source, https://" in metadata
+    assert (
+        f"\nVersion: {kzoo.__version__}\n" in metadata
+        and "\nProject-URL: Source, https://" in metadata
+    )
     for name, content in files.items():
         assert str(ROOT).encode() not in content, name
 
 
 @pytest.mark.slow
 def test_the_sdist_holds_the_checkout_and_builds_the_same_wheel(built):
-    assert {name for name in built["held"] if not name.startswith(("PKG-INFO", "kzoo.egg-info/"))} == set(tracked())
+    assert {
+        name for name in built["held"] if not name.startswith(("PKG-INFO", "kzoo.egg-info/"))
+    } == set(tracked())
     assert contents(built["again"]) == contents(built["wheel"])
 
 
 def run(*words, cwd):
     """Run a program of an environment, which must not see this checkout. Return its output."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "KZOO_"))}
-    done = subprocess.run(words, cwd=cwd, env=clean, capture_output=True, encoding="utf-8", timeout=600)
+    done = subprocess.run(
+        words, cwd=cwd, env=clean, capture_output=True, encoding="utf-8", timeout=600
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -126,8 +150,14 @@ def environment(folder, wheel):
 @pytest.mark.slow
 def test_the_first_command_works_from_the_wheel_with_its_dependencies(built, tmp_path):
     site, scripts = environment(tmp_path / "env", built["wheel"])
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")  # they are half a gigabyte
-    where = run(scripts / "python", "-c", "import kzoo; print(kzoo.__file__, kzoo.__version__)", cwd=tmp_path)
+    # they are half a gigabyte
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    where = run(
+        scripts / "python",
+        "-c",
+        "import kzoo; print(kzoo.__file__, kzoo.__version__)",
+        cwd=tmp_path,
+    )
     assert where.split() == [str(site / "kzoo" / "__init__.py"), kzoo.__version__]
     output = run(scripts / "kzoo", "train", "digits_cnn", "--epochs", "1", cwd=tmp_path)
     assert_mentions(output, "digits_cnn", "digits", "1 of 1")
@@ -168,14 +198,20 @@ def test_an_export_predicts_with_nothing_but_numpy_and_a_runtime(built, tmp_path
 
 def workflow(name):
     yaml = pytest.importorskip("yaml")
-    return yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8"))
+    return yaml.safe_load(
+        (ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
+    )
 
 
 def test_every_python_version_of_the_classifiers_is_tested():
     jobs = workflow("tests")["jobs"]
     versions = re.findall(r"Python :: (3\.\d+)", CONFIG["metadata"]["classifiers"])
     matrix = jobs["tests"]["strategy"]["matrix"]
-    assert matrix["python"] == versions and {os.split("-")[0] for os in matrix["os"]} == {"ubuntu", "macos", "windows"}
+    assert matrix["python"] == versions and {os.split("-")[0] for os in matrix["os"]} == {
+        "ubuntu",
+        "macos",
+        "windows",
+    }
     assert set(versions) <= set(jobs["light"]["strategy"]["matrix"]["python"])
     assert versions[0] == CONFIG["options"]["python_requires"].removeprefix(">=")
 
@@ -188,7 +224,14 @@ def test_a_release_needs_no_password():
 
 
 def test_the_oldest_packages_are_those_that_setup_cfg_requires():
-    done = subprocess.run([sys.executable, ROOT / ".ci" / "oldest.py"], capture_output=True, check=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / ".ci" / "oldest.py"], capture_output=True, check=True, text=True
+    )
     lines = done.stdout.split()
-    required = re.findall(r"^([a-z][\w-]*)(?:\[\w+\])?>=([\d.]+)", CONFIG["options"]["install_requires"], re.MULTILINE)
-    assert lines[: len(required)] == [f"{name}=={version}.*" for name, version in required] and len(required) > 10
+    required = re.findall(
+        r"^([a-z][\w-]*)(?:\[\w+\])?>=([\d.]+)", CONFIG["options"]["install_requires"], re.MULTILINE
+    )
+    assert (
+        lines[: len(required)] == [f"{name}=={version}.*" for name, version in required]
+        and len(required) > 10
+    )

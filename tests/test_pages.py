@@ -16,7 +16,13 @@ import kzoo
 from kzoo.cli import COMMANDS, make_parser, shared
 from kzoo.registry import AUTO, get_preset, resolve
 
-SHELL = [(page, line) for page in PAGES for block in blocks(page) if block.language == "sh" for line in lines(block)]
+SHELL = [
+    (page, line)
+    for page in PAGES
+    for block in blocks(page)
+    if block.language == "sh"
+    for line in lines(block)
+]
 WITH_AUTO = {("train", AUTO), ("tune", AUTO)}  # commands that choose a preset
 PYTHON = [(page, block) for page in PAGES for block in blocks(page) if block.language == "python"]
 
@@ -40,7 +46,15 @@ def test_links_lead_somewhere(page):
 def test_commands_are_parsed_and_name_presets_and_settings_that_exist():
     parser = make_parser(COMMANDS)
     called = [(line, words) for _, line in SHELL for words in calls(line)]
-    assert {words[0] for _, words in called} >= {"train", "tune", "check", "predict", "export", "compare", "show"}
+    assert {words[0] for _, words in called} >= {
+        "train",
+        "tune",
+        "check",
+        "predict",
+        "export",
+        "compare",
+        "show",
+    }
     for line, words in called:
         args, unknown = parser.parse_known_args(words)
         assert not unknown, line
@@ -54,14 +68,24 @@ def test_commands_are_parsed_and_name_presets_and_settings_that_exist():
 def test_sentences_name_commands_and_options_that_exist(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     parser = make_parser(COMMANDS)
-    options = {o for sub in (parser, *parser._subparsers._group_actions[0].choices.values()) for o in sub.options()}
+    options = {
+        o
+        for sub in (parser, *parser._subparsers._group_actions[0].choices.values())
+        for o in sub.options()
+    }
     spans = re.findall(r"`([^`]+)`", text)
-    commands = {match[1] for span in spans if (match := re.match(r"kzoo (\w[\w-]*)", span))} - {"COMMAND"}
+    commands = {match[1] for span in spans if (match := re.match(r"kzoo (\w[\w-]*)", span))} - {
+        "COMMAND"
+    }
     assert commands <= {*COMMANDS}
     calls_of_kzoo = [span for span in spans if span.startswith(("kzoo ", "--"))]
     named = {match[0] for span in calls_of_kzoo for match in re.finditer(r"(?<!\S)--[a-z-]+", span)}
     assert named - options - {"--resources"} == set()  # Dask's
-    presets = {match[1] for span in spans if (match := re.match(r"kzoo (?:train|show|tune) ([a-z_]+)(?![\w./])", span))}
+    presets = {
+        match[1]
+        for span in spans
+        if (match := re.match(r"kzoo (?:train|show|tune) ([a-z_]+)(?![\w./])", span))
+    }
     assert presets - {*kzoo.list_presets(), AUTO} == set()
 
 
@@ -70,13 +94,22 @@ def test_python_compiles_and_its_names_of_kzoo_exist():
     for page, block in PYTHON:
         tree = ast.parse(block.text, f"{name(page)}, line {block.line}")
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and re.fullmatch(r"kzoo(\.\w+)+", dotted := ast.unparse(node)):
+            if isinstance(node, ast.Attribute) and re.fullmatch(
+                r"kzoo(\.\w+)+", dotted := ast.unparse(node)
+            ):
                 assert exists(dotted), dotted
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("kzoo"):
                 assert [a.name for a in node.names if not exists(f"{node.module}.{a.name}")] == []
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("kzoo.build", "kzoo.train", "kzoo.tune"):
-                first, known = node.args[0], [*kzoo.list_presets(), AUTO]
-                assert not isinstance(first, ast.Constant) or first.value in known, ast.unparse(node)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                "kzoo.build",
+                "kzoo.train",
+                "kzoo.tune",
+            ):
+                first = node.args[0]
+                known = [*kzoo.list_presets(), AUTO]
+                assert not isinstance(first, ast.Constant) or first.value in known, ast.unparse(
+                    node
+                )
 
 
 def exists(dotted):
@@ -89,33 +122,60 @@ def exists(dotted):
         return first in dir(kzoo)  # an object's attribute
     names = set()
     for node in ast.parse(Path(module.origin).read_text(encoding="utf-8")).body:
-        names |= {getattr(node, "name", "")} | {a.asname or a.name for a in getattr(node, "names", ())}
-        names |= {target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)}
+        names |= {getattr(node, "name", "")} | {
+            a.asname or a.name for a in getattr(node, "names", ())
+        }
+        names |= {
+            target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)
+        }
     return rest[0] in names or (Path(module.origin).parent / f"{rest[0]}.py").is_file()
 
 
 def test_toml_blocks_can_be_read():
-    files = [tomllib.loads(block.text) for page in PAGES for block in blocks(page) if block.language == "toml"]
+    files = [
+        tomllib.loads(block.text)
+        for page in PAGES
+        for block in blocks(page)
+        if block.language == "toml"
+    ]
     assert [preset["base"] for file in files for preset in file.values()] == ["tabular_fnn"]
 
 
 def test_both_languages_have_the_same_blocks():
     def code(page):
         return [
-            (block.language, [without_comment(line) for line in block.text.splitlines()], block.output)
+            (
+                block.language,
+                [without_comment(line) for line in block.text.splitlines()],
+                block.output,
+            )
             for block in blocks(page)
         ]
 
     assert code(CHINESE) == code(README)
-    assert re.findall(r"^<!-- .*$", CHINESE.read_text("utf-8"), re.M) == ["<!-- command 1 -->", "<!-- command 2 -->"]
+    assert re.findall(r"^<!-- .*$", CHINESE.read_text("utf-8"), re.M) == [
+        "<!-- command 1 -->",
+        "<!-- command 2 -->",
+    ]
     for start in ("^## ", r"^\|"):  # sections, and rows of tables
-        assert len({len(re.findall(start, page.read_text("utf-8"), re.M)) for page in (README, CHINESE)}) == 1
+        assert (
+            len(
+                {
+                    len(re.findall(start, page.read_text("utf-8"), re.M))
+                    for page in (README, CHINESE)
+                }
+            )
+            == 1
+        )
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("kzoo predict runs/a x.csv --out a.csv | head -3", [["predict", "runs/a", "x.csv", "--out", "a.csv"]]),
+        (
+            "kzoo predict runs/a x.csv --out a.csv | head -3",
+            [["predict", "runs/a", "x.csv", "--out", "a.csv"]],
+        ),
         ("pip install x && .venv/bin/kzoo train digits_cnn", [["train", "digits_cnn"]]),
         ("kzoo show cifar_cnn --code > model.py", [["show", "cifar_cnn", "--code"]]),
         ("dask scheduler --port 8786", []),

@@ -33,7 +33,7 @@ ASSUMED = {
         "train image_cnn --data photos/ --out runs/cats",
         "export runs/cats --formats onnx --out exports/cats",
     ],
-}  # fmt: skip
+}
 # Names that Python blocks assume.
 NAMES = """
 import hashlib
@@ -60,7 +60,9 @@ for file, layer in (("from_somebody.keras", keras.layers.Dense(2)), ("mine.keras
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "serving.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.name != "serving.md"], ids=lambda page: page.name
+)
 def test_a_page_runs(page, tmp_path):
     write_files(tmp_path)
     commands = ASSUMED.get(page.relative_to(ROOT).as_posix(), ())
@@ -78,14 +80,24 @@ def test_a_page_runs(page, tmp_path):
 
 
 def run(folder, environment, *words):
-    done = subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr[-4000:]}"
     return done.stdout
 
 
 def test_every_command_that_is_left_out_is_on_a_page():
-    commands = [line for page in PAGES for block in blocks(page) if block.language == "sh" for line in lines(block)]
-    assert [start for start in LEFT_OUT if not any(line.startswith(start) for line in commands)] == []
+    commands = [
+        line
+        for page in PAGES
+        for block in blocks(page)
+        if block.language == "sh"
+        for line in lines(block)
+    ]
+    assert [
+        start for start in LEFT_OUT if not any(line.startswith(start) for line in commands)
+    ] == []
 
 
 def test_output_is_compared_with_the_page():
@@ -106,9 +118,11 @@ def write_files(folder):
         file.chmod(0o755)
     (folder / "names.py").write_text(NAMES)
     for images, size, count, classes in (
-        ("photos", 48, 40, "cat dog"), ("new_photos", 48, 4, "cat dog"), ("pets", 48, 6, "cat dog"),
+        ("photos", 48, 40, "cat dog"),
+        ("new_photos", 48, 4, "cat dog"),
+        ("pets", 48, 6, "cat dog"),
         ("letters", 8, 12, "a b c"),
-    ):  # fmt: skip
+    ):
         for i, label in enumerate(classes.split()):
             (folder / images / label).mkdir(parents=True)
             for n in range(count):
@@ -119,37 +133,62 @@ def write_files(folder):
         Image.fromarray(rng.integers(0, 255, (48, 48, 3), dtype="uint8")).save(folder / name)
     for name, rows in (("survey.csv", 200), ("next_year.csv", 60)):
         age = rng.integers(18, 80, rows)
-        answers = {"age": age, "income": 900 * age + rng.normal(0, 5_000, rows), "weight": rng.uniform(0.5, 2, rows)}
+        answers = {
+            "age": age,
+            "income": 900 * age + rng.normal(0, 5_000, rows),
+            "weight": rng.uniform(0.5, 2, rows),
+        }
         pd.DataFrame(answers).to_csv(folder / name, index=False)
     days = pd.date_range("2023-01-01", periods=200)
     price = rng.uniform(1, 9, len(days)).round(2)
     sales = pd.DataFrame(
-        {"date": days, "price": price, "units": (90 - 5 * price + rng.normal(0, 9, len(days))).round(1)}
+        {
+            "date": days,
+            "price": price,
+            "units": (90 - 5 * price + rng.normal(0, 9, len(days))).round(1),
+        }
     )
     sales.to_csv(folder / "sales.csv", index=False)
     shops = pd.concat(
-        pd.DataFrame({"shop": shop, "date": days, "promo": rng.integers(0, 2, len(days)), "region": region})
+        pd.DataFrame(
+            {"shop": shop, "date": days, "promo": rng.integers(0, 2, len(days)), "region": region}
+        )
         for shop, region in (("a", "north"), ("b", "south"), ("c", "south"))
     )
     shops["sales"] = (10 + 5 * shops.promo + rng.normal(0, 1, len(shops))).round(1)
     shops.to_csv(folder / "shops.csv", index=False)
-    steps, recordings = np.arange(24), []
+    steps = np.arange(24)
+    recordings = []
     for recording in range(48):
         wave = np.sin(steps * (0.3 + 0.5 * (recording % 2)) + recording)
-        recordings.append(pd.DataFrame(dict(
-            recording=f"r{recording}", step=steps, x=wave, y=np.cos(wave), person=f"p{recording // 4}",
-            activity="walk" if recording % 2 else "run",
-        )))  # fmt: skip
+        recordings.append(
+            pd.DataFrame(
+                dict(
+                    recording=f"r{recording}",
+                    step=steps,
+                    x=wave,
+                    y=np.cos(wave),
+                    person=f"p{recording // 4}",
+                    activity="walk" if recording % 2 else "run",
+                )
+            )
+        )
     pd.concat(recordings).to_csv(folder / "motions.csv", index=False)
     pd.concat(recordings[:3]).to_csv(folder / "new_motions.csv", index=False)
     later = shops.date > days[-8]
     shops.assign(sales=shops.sales.where(~later)).to_csv(folder / "planned.csv", index=False)
     for name, rows, answers in (
-        ("churn.csv", 200, True), ("april.csv", 60, True), ("may.csv", 60, True), ("newer.csv", 120, True),
+        ("churn.csv", 200, True),
+        ("april.csv", 60, True),
+        ("may.csv", 60, True),
+        ("newer.csv", 120, True),
         ("new_customers.csv", 20, False),
-    ):  # fmt: skip
-        age, income = rng.integers(18, 80, rows), rng.normal(30_000, 9_000, rows).round()
-        table = pd.DataFrame({"age": age, "income": income, "plan": rng.choice(["basic", "gold"], rows)})
+    ):
+        age = rng.integers(18, 80, rows)
+        income = rng.normal(30_000, 9_000, rows).round()
+        table = pd.DataFrame(
+            {"age": age, "income": income, "plan": rng.choice(["basic", "gold"], rows)}
+        )
         if answers:
             table["churned"] = np.where(age + rng.normal(0, 5, rows) > 45, "yes", "no")
         else:
@@ -157,22 +196,33 @@ def write_files(folder):
         table.to_csv(folder / name, index=False)
     for images, count in (("houses", 40), ("new_houses", 6)):
         (folder / images).mkdir()
-        rows = [(f"{n:04}.png", 1000.0 * rng.integers(100, 400), f"street {n % 8}") for n in range(count)]
-        pd.DataFrame(rows, columns=["file", "price", "street"]).to_csv(folder / images / "labels.csv", index=False)
+        rows = [
+            (f"{n:04}.png", 1000.0 * rng.integers(100, 400), f"street {n % 8}")
+            for n in range(count)
+        ]
+        pd.DataFrame(rows, columns=["file", "price", "street"]).to_csv(
+            folder / images / "labels.csv", index=False
+        )
         for n in range(count):
             pixels = rng.integers(0, 255, (48, 48, 3), dtype="uint8")
             Image.fromarray(pixels).save(folder / images / f"{n:04}.png")
     amount = rng.normal(100, 20, 80).round(2)
-    orders = pd.DataFrame({"amount": amount, "paid": np.where(amount + rng.normal(0, 9, 80) > 100, "yes", "no")})
+    orders = pd.DataFrame(
+        {"amount": amount, "paid": np.where(amount + rng.normal(0, 9, 80) > 100, "yes", "no")}
+    )
     for name in ("orders.xlsx", "june.xlsx"):
         orders.to_excel(folder / name, sheet_name="Orders", startrow=2, index=False)
     with closing(sqlite3.connect(folder / "shop.db")) as database:
         orders.to_sql("orders", database, index=False)
     days = rng.uniform(0, 3, 200)
-    rentals = pd.DataFrame({"sun": days, "rentals": rng.poisson(np.exp(days)), "price": np.exp(rng.normal(days))})
+    rentals = pd.DataFrame(
+        {"sun": days, "rentals": rng.poisson(np.exp(days)), "price": np.exp(rng.normal(days))}
+    )
     rentals.to_csv(folder / "rentals.csv", index=False)
     sky = pd.DataFrame(rng.normal(size=(200, 3)), columns=["pressure", "humidity", "temperature"])
-    falls, blows, hides = (sky.to_numpy() + rng.normal(0, 0.5, (200, 3)) > (0.2, 0.5, 0.8)).T.astype(int)
+    falls, blows, hides = (
+        sky.to_numpy() + rng.normal(0, 0.5, (200, 3)) > (0.2, 0.5, 0.8)
+    ).T.astype(int)
     sky.assign(rain=falls, wind=blows, fog=hides).to_csv(folder / "weather.csv", index=False)
     sky.head(20).to_csv(folder / "tomorrow.csv", index=False)
     (folder / "verses.txt").write_text("so long lives this, and this gives life to thee.\n" * 200)
@@ -181,11 +231,17 @@ def write_files(folder):
         texts = [f"a {' '.join(rng.choice(words.split(), 2))} film number {n}" for n in range(60)]
         (folder / "reviews" / f"{label}.txt").write_text("\n".join(texts))
     stars = rng.integers(1, 6, 200)
-    texts = [f"a film of {' '.join(['fine'] * star)} minutes, number {n}" for n, star in enumerate(stars)]
+    texts = [
+        f"a film of {' '.join(['fine'] * star)} minutes, number {n}" for n, star in enumerate(stars)
+    ]
     pd.DataFrame({"text": texts, "stars": stars}).to_csv(folder / "stars.csv", index=False)
     hours = pd.date_range("2024-01-01", periods=24 * 60, freq="h")
     day = 2 * np.pi * hours.hour / 24
     power = pd.DataFrame(
-        {"date": hours, "load": np.sin(day) + rng.normal(0, 0.1, len(hours)), "temperature": np.cos(day)}
+        {
+            "date": hours,
+            "load": np.sin(day) + rng.normal(0, 0.1, len(hours)),
+            "temperature": np.cos(day),
+        }
     )
     power.to_csv(folder / "power.csv", index=False)

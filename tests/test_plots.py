@@ -27,7 +27,9 @@ HISTORY = {
 
 
 def texts(figure):
-    return " ".join(t.get_text() for axes in figure.axes for t in [*axes.texts, axes.title, axes._left_title])
+    return " ".join(
+        t.get_text() for axes in figure.axes for t in [*axes.texts, axes.title, axes._left_title]
+    )
 
 
 def legends(figure):
@@ -49,10 +51,15 @@ def test_curves_show_both_splits_the_best_epoch_and_the_learning_rate():
     figure = curves(HISTORY, monitor="val_loss")
     assert_mentions(texts(figure), "loss", "accuracy")
     assert_mentions(legends(figure), "epoch 3", "0.9", "0.6", "learning rate")
-    monitored, other = (label for axes in figure.axes for label in labels(axes) if "validation" in label)
+    monitored, other = (
+        label for axes in figure.axes for label in labels(axes) if "validation" in label
+    )
     assert monitored != other  # the monitored curve is marked
     loss = figure.axes[0].get_lines()
-    assert list(loss[0].get_ydata()) == HISTORY["loss"] and list(loss[1].get_ydata()) == HISTORY["val_loss"]
+    assert (
+        list(loss[0].get_ydata()) == HISTORY["loss"]
+        and list(loss[1].get_ydata()) == HISTORY["val_loss"]
+    )
     png(figure)
 
 
@@ -60,13 +67,22 @@ def test_the_best_epoch_of_a_metric_is_its_largest_value():
     assert_mentions(legends(curves(HISTORY, monitor="val_accuracy")), "epoch 3")
     assert_mentions(legends(curves(HISTORY, monitor="accuracy")), "epoch 4")
     assert_mentions(legends(curves(HISTORY, monitor="val_loss", best_epoch=1)), "epoch 1")
-    for name in ("val_sparse_categorical_accuracy", "val_cosine_similarity", "mean_io_u_2", "val_cls_binary_accuracy"):
-        assert_mentions(legends(curves({"loss": [3, 2, 1], name: [0.5, 0.9, 0.7]}, monitor=name)), "epoch 2")
+    for name in (
+        "val_sparse_categorical_accuracy",
+        "val_cosine_similarity",
+        "mean_io_u_2",
+        "val_cls_binary_accuracy",
+    ):
+        assert_mentions(
+            legends(curves({"loss": [3, 2, 1], name: [0.5, 0.9, 0.7]}, monitor=name)), "epoch 2"
+        )
 
 
 def test_curves_of_a_single_epoch_without_validation_and_with_missing_values():
     png(curves({"loss": [1.0], "learning_rate": [0.1]}, monitor="loss"))
-    broken = curves({"loss": [1.0, None, math.nan], "val_loss": [None, None, None]}, monitor="val_loss")
+    broken = curves(
+        {"loss": [1.0, None, math.nan], "val_loss": [None, None, None]}, monitor="val_loss"
+    )
     assert re.search(r"\d", legends(broken)) is None  # no best epoch
     png(broken)
 
@@ -94,7 +110,14 @@ def resnet():
 
 
 def test_every_layer_with_weights_is_drawn_once_for_every_family():
-    for name in ("cifar_cnn", "text_cnn", "imdb_transformer", "text_bilstm", "series_gru", "cifar_vit"):
+    for name in (
+        "cifar_cnn",
+        "text_cnn",
+        "imdb_transformer",
+        "text_bilstm",
+        "series_gru",
+        "cifar_vit",
+    ):
         model = kzoo.build(name, compile=False)
         rows = [row for box in boxes_of(model) for row in box.rows]
         drawn = [row.name for row in rows]
@@ -110,7 +133,11 @@ def test_skip_connections_stay_and_padding_masks_do_not(resnet):
     assert sources == {"stem_conv", "block1_1_b_conv"}
     text = {box.rows[0].name: box for box in boxes_of(kzoo.build("text_cnn", compile=False))}
     assert "conv3_mask" not in text
-    assert {s.rows[0].name for s in text["windows"].sources} == {"conv3_max", "conv4_max", "conv5_max"}
+    assert {s.rows[0].name for s in text["windows"].sources} == {
+        "conv3_max",
+        "conv4_max",
+        "conv5_max",
+    }
 
 
 def test_the_network_grows_with_its_layers_and_names_shapes_and_parameters(resnet):
@@ -122,12 +149,21 @@ def test_the_network_grows_with_its_layers_and_names_shapes_and_parameters(resne
 
 
 def test_no_two_boxes_overlap(resnet):
-    for model in (resnet, kzoo.build("text_cnn", compile=False), kzoo.build("tabular_transformer", compile=False)):
+    for model in (
+        resnet,
+        kzoo.build("text_cnn", compile=False),
+        kzoo.build("tabular_transformer", compile=False),
+    ):
         figure = network(model)
         figure.draw_without_rendering()
         outlines = [p for p in figure.axes[0].patches if type(p).__name__ == "FancyBboxPatch"]
         spots = {
-            (round(p.get_x(), 3), round(p.get_y(), 3), round(p.get_width(), 3), round(p.get_height(), 3))
+            (
+                round(p.get_x(), 3),
+                round(p.get_y(), 3),
+                round(p.get_width(), 3),
+                round(p.get_height(), 3),
+            )
             for p in outlines
         }
         assert len(spots) == len(boxes_of(model))
@@ -139,7 +175,9 @@ def test_no_two_boxes_overlap(resnet):
 def test_the_network_of_a_users_model_is_drawn_and_a_model_without_a_graph_is_refused():
     x = keras.Input((4,), name="a$b")
     shared = layers.Dense(4, name="shared")
-    model = keras.Model(x, layers.Concatenate()([shared(x), shared(shared(x)), layers.Dense(2)(x), x]))
+    model = keras.Model(
+        x, layers.Concatenate()([shared(x), shared(shared(x)), layers.Dense(2)(x), x])
+    )
     png(network(model))
     png(network(keras.Sequential([keras.Input((3,)), layers.Dense(2)])))
     with refuses("Sequential", "functional"):

@@ -32,7 +32,9 @@ def install(module, text, entry_points, version="1.0"):
     Path(f"{module}.py").write_text(text)
     info = Path(f"{module}-{version}.dist-info")
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: {version}\n")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: {version}\n"
+    )
     (info / "entry_points.txt").write_text("[kzoo.presets]\n" + entry_points)
 
 
@@ -41,7 +43,11 @@ def child(code):
     path = os.pathsep.join([os.getcwd(), str(Path(kzoo.__file__).parent.parent)])
     environment = os.environ | {"PYTHONPATH": path}
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, env=environment
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr.splitlines()
@@ -50,7 +56,9 @@ def child(code):
 @pytest.mark.parametrize("attribute", ["PRESETS", "presets", "TINY"])
 def test_names_of_a_packages_presets_begin_with_its_namespace(attribute):
     install("acme_models", MODELS, f"acme = acme_models:{attribute}\n")
-    out, err = child("import kzoo; print(*kzoo.list_presets('acme.*')); print(kzoo.get_preset('digits_cnn').params)")
+    out, err = child(
+        "import kzoo; print(*kzoo.list_presets('acme.*')); print(kzoo.get_preset('digits_cnn').params)"
+    )
     names = ["acme.tiny_fnn"] if attribute == "TINY" else ["acme.digits_cnn", "acme.tiny_fnn"]
     assert out.split() == [*names, "100458"]
     assert err == ["acme is imported"]
@@ -76,8 +84,10 @@ def test_a_preset_of_a_package_builds_and_trains_under_its_full_name():
     built, path, *rest = out.split()
     assert built == "acme.tiny_fnn"
     assert [Path(path).name, *rest] == [
-        "acme.tiny_fnn-01", "acme.tiny_fnn", "kzoo_train_acme.tiny_fnn_--set_epochs=1",
-    ]  # fmt: skip
+        "acme.tiny_fnn-01",
+        "acme.tiny_fnn",
+        "kzoo_train_acme.tiny_fnn_--set_epochs=1",
+    ]
 
 
 # The program that asks for a preset and prints the error.
@@ -107,7 +117,9 @@ def test_a_broken_package_is_reported_in_a_line_and_other_presets_still_work(tex
 def test_two_packages_with_the_same_namespace_are_both_left_out():
     install("acme_models", MODELS, "acme = acme_models:TINY\n")
     install("evil_models", MODELS, "acme = evil_models:TINY\n")
-    out, err = child("import kzoo; print(len(kzoo.list_presets('acme.*')), 'iris_fnn' in kzoo.list_presets())")
+    out, err = child(
+        "import kzoo; print(len(kzoo.list_presets('acme.*')), 'iris_fnn' in kzoo.list_presets())"
+    )
     assert out.split() == ["0", "True"]
     (line,) = err
     assert_mentions(line, "acme-models 1.0", "evil-models 1.0", "'acme'", "uninstall")

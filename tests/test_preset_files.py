@@ -56,13 +56,19 @@ def test_presets_of_a_file_are_registered_and_built_like_any_other():
     churn, base = kzoo.get_preset("churn_fnn"), kzoo.get_preset("tabular_fnn")
     assert churn.config == base.config | {"units": (16, 8), "norm": None}
     assert churn.training == base.training | {"epochs": 3, "min_steps": 0}
-    assert (churn.params, churn.task, churn.summary) == (None, base.task, "Which customers leave next month.")
+    assert (churn.params, churn.task, churn.summary) == (
+        None,
+        base.task,
+        "Which customers leave next month.",
+    )
     assert kzoo.build("plain_fnn", compile=False).count_params() == 4 * 5 + 5 + 5 * 3 + 3
     assert kzoo.space("plain_fnn", "quick").overrides({}) == {}
 
 
 def test_a_setting_without_effect_is_warned_of_once():
-    Path("vain.toml").write_text('[vain_gru]\nbase = "text_gru"\nconfig = { dense_dropout = 0.5, dropout = 0.1 }\n')
+    Path("vain.toml").write_text(
+        '[vain_gru]\nbase = "text_gru"\nconfig = { dense_dropout = 0.5, dropout = 0.1 }\n'
+    )
     with warns("'vain_gru'", "dense_dropout", "dense_units") as caught:
         kzoo.load_presets("vain.toml")
         kzoo.get_preset("vain.toml")
@@ -73,9 +79,15 @@ def test_the_path_of_a_file_stands_for_its_preset():
     path = write(MINE)
     assert kzoo.get_preset("mine.toml:plain_fnn").name == "plain_fnn"
     assert kzoo.list_presets(path) == ["churn_fnn", "plain_fnn"]
-    assert kzoo.list_presets([path, "iris_fnn"], family="fnn") == ["churn_fnn", "iris_fnn", "plain_fnn"]
+    assert kzoo.list_presets([path, "iris_fnn"], family="fnn") == [
+        "churn_fnn",
+        "iris_fnn",
+        "plain_fnn",
+    ]
     path = write(MINE[MINE.index("[plain_fnn]") :].replace("plain_fnn", "only_fnn"), "only.toml")
-    assert kzoo.get_preset(path).name == kzoo.get_preset(str(Path(path).resolve())).name == "only_fnn"
+    assert (
+        kzoo.get_preset(path).name == kzoo.get_preset(str(Path(path).resolve())).name == "only_fnn"
+    )
 
 
 def test_commands_take_presets_of_a_file(capsys):
@@ -86,10 +98,15 @@ def test_commands_take_presets_of_a_file(capsys):
     assert_mentions(capsys.readouterr().out, "kzoo train mine.toml:plain_fnn")
     assert main(["train", f"{path}:plain_fnn", "--quiet"]) == 0
     run = kzoo.Run("runs/plain_fnn-01")
-    assert run.config["spec"]["preset"] == "plain_fnn" and run.config["command"] == "kzoo train mine.toml:plain_fnn"
+    assert (
+        run.config["spec"]["preset"] == "plain_fnn"
+        and run.config["command"] == "kzoo train mine.toml:plain_fnn"
+    )
     assert main(["check", f"{path}:plain_fnn", "--quick"]) == 0
     assert main(["show", path]) == 2
-    assert_mentions(capsys.readouterr().err, "2 presets", "mine.toml:churn_fnn, mine.toml:plain_fnn")
+    assert_mentions(
+        capsys.readouterr().err, "2 presets", "mine.toml:churn_fnn, mine.toml:plain_fnn"
+    )
 
 
 def test_a_changed_file_is_loaded_again_and_a_name_of_another_file_is_refused():
@@ -113,10 +130,19 @@ def test_values_of_every_kind_are_written_and_read_back_equal(monkeypatch):
     monkeypatch.syspath_prepend(".")
     Path("my_family.py").write_text("def build(*, name, a):\n    pass\n")
     odd = kzoo.Preset(
-        name="acme.odd", family="mine", task="forecasting", summary='Has "ä\n\\ \x7f😀".',
-        config={"a": (None, 1, 2.0), "with blank": {"x": None, "y.z": (True, ())}, "b": 1e-05, "c": -3, "d": "é"},
+        name="acme.odd",
+        family="mine",
+        task="forecasting",
+        summary='Has "ä\n\\ \x7f😀".',
+        config={
+            "a": (None, 1, 2.0),
+            "with blank": {"x": None, "y.z": (True, ())},
+            "b": 1e-05,
+            "c": -3,
+            "d": "é",
+        },
         training={"weight_decay": 1e-5, "metrics": (), "clipnorm": None},
-    )  # fmt: skip
+    )
     (again,) = read_presets(write(kzoo.preset_to_toml(odd)), kzoo.get_preset)
     assert again == odd
     assert [type(v) for v in again.config["a"]] == [type(None), int, float]

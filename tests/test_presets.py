@@ -20,7 +20,8 @@ from kzoo.results import network_of
 from kzoo.training.setup import make_variables
 
 NAMES = kzoo.list_presets(["*", "*@*"])
-TRAINED = [name for name in NAMES if not builder_of(kzoo.get_preset(name).family).closed_form]  # by gradients
+# by gradients
+TRAINED = [name for name in NAMES if not builder_of(kzoo.get_preset(name).family).closed_form]
 
 
 def small(name):
@@ -72,7 +73,9 @@ def still(name):
     if "labels" in preset.training:
         zero |= dict(labels="integer", label_smoothing=0.0)
     # Few optimizers take fewer operations for each weight to trace, and it needs no more steps than Adam does.
-    return zero | dict(optimizer="rmsprop", learning_rate=1e-2, schedule="constant", warmup=0.0, weight_decay=0.0)
+    return zero | dict(
+        optimizer="rmsprop", learning_rate=1e-2, schedule="constant", warmup=0.0, weight_decay=0.0
+    )
 
 
 def predict(model, x):
@@ -81,7 +84,8 @@ def predict(model, x):
 
 def batch(name, model, n=8, seed=0):
     """Return inputs and targets that fit a model, different for each row."""
-    rng, preset = np.random.default_rng(seed), kzoo.get_preset(name)
+    rng = np.random.default_rng(seed)
+    preset = kzoo.get_preset(name)
     config = kzoo.spec_of(model)["config"]
     shape = tuple(config["input_shape"])
     if config["inputs"] == "tokens":
@@ -115,8 +119,10 @@ def test_five_hundred_rows_or_images_are_enough_steps():
     for name in NAMES:
         preset = kzoo.get_preset(name)
         training = preset.training
-        if preset.config["inputs"] in ("rows", "image") and "backbone" not in preset.config:  # which is trained already
-            steps = training["epochs"] * math.ceil(450 / training["batch_size"])  # a tenth is for validation
+        # which is trained already
+        if preset.config["inputs"] in ("rows", "image") and "backbone" not in preset.config:
+            # a tenth is for validation
+            steps = training["epochs"] * math.ceil(450 / training["batch_size"])
             assert max(steps, training["min_steps"]) >= 440, name
 
 
@@ -135,38 +141,69 @@ def idle_variables(model, x, y, steps, until=0.0):
         The losses, and the trainable variables that did not move.
     """
     make_variables(model, (x, y))  # or the step would be traced twice
-    before, losses = model.get_weights(), []
+    before = model.get_weights()
+    losses = []
     # The loss in training mode: moving averages of batch norm need more steps than a tiny batch deserves.
     while len(losses) < steps and not (losses and losses[-1] < until * losses[0]):
         losses.append(float(model.train_on_batch(x, y)[0]))
     pairs = zip(model.weights, before, model.get_weights(), strict=True)
     moved = {w.path: not np.array_equal(a, b) for w, a, b in pairs}
     # The key bias of attention shifts every score of a query alike: its gradient is zero by construction.
-    return losses, [v.path for v in model.trainable_variables if not moved[v.path] and not v.path.endswith("key/bias")]
+    return losses, [
+        v.path
+        for v in model.trainable_variables
+        if not moved[v.path] and not v.path.endswith("key/bias")
+    ]
 
 
 # A preset for each path through a builder; all presets: `-m slow`.
 SHAPES = (
-    "tabular_fnn", "tabular_resnet", "tabular_tabm", "text_ngrams", "cifar_cnn", "cifar_resnet", "cifar_mobile",
-    "text_cnn", "series_tcn", "imdb_rnn", "text_bilstm", "char_gru", "cifar_vit", "text_transformer",
-    "char_transformer", "char_gpt", "series_transformer", "tabular_transformer", "series_linear",
-)  # fmt: skip
+    "tabular_fnn",
+    "tabular_resnet",
+    "tabular_tabm",
+    "text_ngrams",
+    "cifar_cnn",
+    "cifar_resnet",
+    "cifar_mobile",
+    "text_cnn",
+    "series_tcn",
+    "imdb_rnn",
+    "text_bilstm",
+    "char_gru",
+    "cifar_vit",
+    "text_transformer",
+    "char_transformer",
+    "char_gpt",
+    "series_transformer",
+    "tabular_transformer",
+    "series_linear",
+)
 LEARNERS = (*SHAPES, "image_pretrained")
 # They need few steps, which without tracing take less time than tracing takes.
 QUICK_LEARNERS = {
-    "adding_rnn", "cifar_cnn", "cifar_resnet", "series_tcn", "series_transformer", "tabular_fnn", "tabular_resnet",
+    "adding_rnn",
+    "cifar_cnn",
+    "cifar_resnet",
+    "series_tcn",
+    "series_transformer",
+    "tabular_fnn",
+    "tabular_resnet",
     "tabular_tabm",
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize("name", [n if n in LEARNERS else pytest.param(n, marks=pytest.mark.slow) for n in TRAINED])
+@pytest.mark.parametrize(
+    "name", [n if n in LEARNERS else pytest.param(n, marks=pytest.mark.slow) for n in TRAINED]
+)
 def test_a_shrunken_copy_overfits_a_tiny_batch_and_every_gradient_exists(name, request):
     if name in QUICK_LEARNERS:
         request.getfixturevalue("untraced")
     model = kzoo.build(name, seed=0, **small(name) | still(name))
     losses, idle = idle_variables(model, *batch(name, model), steps=100, until=0.3)
     linear = len([layer for layer in model.layers if layer.weights]) == 1  # which memorises nothing
-    assert min(losses[-10:]) < (0.9 if linear else 0.3) * losses[0], f"loss {losses[0]:.3f} -> {min(losses[-10:]):.3f}"
+    assert min(losses[-10:]) < (0.9 if linear else 0.3) * losses[0], (
+        f"loss {losses[0]:.3f} -> {min(losses[-10:]):.3f}"
+    )
     assert idle == []
 
 
@@ -191,14 +228,19 @@ def test_every_gradient_exists_at_full_size(name):
 def check_padding(name, overrides):
     """Left, right and other amounts of padding give the same answer; another order of the words changes it."""
     model = kzoo.build(name, seed=0, compile=False, **overrides)
-    length, words = kzoo.spec_of(model)["config"]["input_shape"][0], np.random.default_rng(1).integers(2, 30, 5)
+    length = kzoo.spec_of(model)["config"]["input_shape"][0]
+    words = np.random.default_rng(1).integers(2, 30, 5)
     rng = np.random.default_rng(2)
-    for weight in model.trainable_variables or model.weights:  # biases of zero would hide the effect of padding
+    # biases of zero would hide the effect of padding
+    for weight in model.trainable_variables or model.weights:
         drawn = rng.normal(scale=0.3 / max(1, weight.shape[-1] / 24) ** 0.5, size=weight.shape)
-        drawn = 100 + drawn if weight.name == "embeddings_scale" else drawn  # whole numbers are divided by it
+        # whole numbers are divided by it
+        drawn = 100 + drawn if weight.name == "embeddings_scale" else drawn
         weight.assign(rng.integers(0, 64, weight.shape) if weight.dtype == "int8" else drawn)
     rows = np.zeros((6, length), "int32")
-    for row, (start, order) in enumerate([(0, 1), (length - 5, 1), (3, 1), (0, -1), (length - 5, -1)]):
+    for row, (start, order) in enumerate(
+        [(0, 1), (length - 5, 1), (3, 1), (0, -1), (length - 5, -1)]
+    ):
         rows[row, start : start + 5] = words[::order]
     answers = predict(model, rows)
     assert np.isfinite(answers).all()  # the last row is all padding
@@ -242,7 +284,9 @@ def check_saved(names, overrides):
         model.save(f"{name}.keras")
         np.savez(f"{name}.npz", x=x, y=keras.ops.convert_to_numpy(model(x, training=False)))
         keras.utils.clear_session(free_memory=False)
-    done = subprocess.run([sys.executable, "-c", CHILD, *names], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *names], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [(line[0], line[1]) for line in lines] == [(n, n) for n in names]
@@ -293,7 +337,9 @@ def test_every_preset_builds_and_learns_on_other_backends(backend, monkeypatch):
 
 
 def test_overrides_reach_the_builder_and_the_contract():
-    model = kzoo.build("cifar_cnn", outputs=100, filters=(8, 16, 32), learning_rate=5e-4, output_activation=None)
+    model = kzoo.build(
+        "cifar_cnn", outputs=100, filters=(8, 16, 32), learning_rate=5e-4, output_activation=None
+    )
     assert model.output_shape == (None, 100)
     assert model.loss.get_config()["from_logits"] is True
     assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(5e-4)
@@ -302,7 +348,8 @@ def test_overrides_reach_the_builder_and_the_contract():
 
 
 def test_rescale_false_takes_images_that_are_divided_by_255_already():
-    raw, scaled = kzoo.build("digits_cnn", seed=0), kzoo.build("digits_cnn", seed=0, rescale=False)
+    raw = kzoo.build("digits_cnn", seed=0)
+    scaled = kzoo.build("digits_cnn", seed=0, rescale=False)
     x = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1)).astype("float32")
     difference = np.abs(predict(raw, x) - predict(scaled, x / 255))
     assert difference.max() < 1e-6
@@ -310,10 +357,8 @@ def test_rescale_false_takes_images_that_are_divided_by_255_already():
 
 def test_labels_onehot_trains_as_the_tutorial_does():
     model = kzoo.build("iris_fnn", labels="onehot", label_smoothing=0.1)
-    x, y = (
-        np.random.default_rng(0).normal(size=(12, 4)).astype("float32"),
-        np.eye(3, dtype="float32")[np.arange(12) % 3],
-    )
+    x = np.random.default_rng(0).normal(size=(12, 4)).astype("float32")
+    y = np.eye(3, dtype="float32")[np.arange(12) % 3]
     make_variables(model, (x, y))  # or the step would be traced twice
     assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
 

@@ -8,11 +8,12 @@ CPUINFO = {
     "Zen 3": ("flags\t\t: fpu sse4_2 avx f16c avx2 fma bmi2 vaes", ("avx", "avx2", "fma"), False),
     "Zen 4": (
         "model name\t: AMD\nflags\t\t: fpu fma avx avx2 avx512f avx512_bf16 avx512_vnni",
-        ("avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16"), True,
+        ("avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16"),
+        True,
     ),
     "Neoverse": ("Features\t: fp asimd sve i8mm bf16", ("asimd", "sve", "i8mm", "bf16"), True),
     "unknown": ("processor\t: 0", (), False),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)

@@ -50,7 +50,9 @@ def test_filters_of_list_presets():
     assert kzoo.list_presets(["iris_fnn*", "wine_fnn"]) == [
         name for name in every if name.startswith("iris_fnn") or name == "wine_fnn"
     ]
-    assert kzoo.list_presets(dataset="iris") == [name for name in every if every[name].dataset == "iris"]
+    assert kzoo.list_presets(dataset="iris") == [
+        name for name in every if every[name].dataset == "iris"
+    ]
 
 
 ONE_SIGMOID = ("labels='onehot'", "sigmoid", "labels='integer'", "outputs=2")
@@ -60,7 +62,10 @@ ONE_SIGMOID = ("labels='onehot'", "sigmoid", "labels='integer'", "outputs=2")
     ("call", "parts"),
     [
         (lambda: kzoo.list_presets(family="cnnn"), ("family", "'cnnn'", "'cnn'")),
-        (lambda: kzoo.list_presets(task="vision"), ("task", "'vision'", "image_classification, text_classification")),
+        (
+            lambda: kzoo.list_presets(task="vision"),
+            ("task", "'vision'", "image_classification, text_classification"),
+        ),
         (lambda: kzoo.list_presets(dataset="mnits"), ("'mnits'", "'mnist'")),
         (lambda: kzoo.list_presets("cifar_cn"), ("'cifar_cn'", "'cifar_cnn'")),
         (lambda: kzoo.list_presets(max_params="many"), ("max_params='many'", "number")),
@@ -75,9 +80,18 @@ ONE_SIGMOID = ("labels='onehot'", "sigmoid", "labels='integer'", "outputs=2")
         (lambda: kzoo.build("cifar_cnn", optimizer="adm"), ("optimizer='adm'", "adam, adamw, sgd")),
         (lambda: kzoo.build("cifar_cnn", learning_rate=float("nan")), ("learning_rate=nan", "0")),
         (lambda: kzoo.build("cifar_cnn", dropout=(0.1, 0.2)), ("'cifar_cnn'", "dropout", "2", "3")),
-        (lambda: kzoo.build("cifar_cnn", label_smoothing=0.1), ("label_smoothing", "labels='onehot'")),
-        (lambda: kzoo.build("cifar_cnn", loss="mse"), ("loss='mse'", "image_classification", "auto, focal, hinge")),
-        (lambda: kzoo.build("diabetes_fnn", loss="hinge"), ("loss='hinge'", "tabular_regression", "mse, mae")),
+        (
+            lambda: kzoo.build("cifar_cnn", label_smoothing=0.1),
+            ("label_smoothing", "labels='onehot'"),
+        ),
+        (
+            lambda: kzoo.build("cifar_cnn", loss="mse"),
+            ("loss='mse'", "image_classification", "auto, focal, hinge"),
+        ),
+        (
+            lambda: kzoo.build("diabetes_fnn", loss="hinge"),
+            ("loss='hinge'", "tabular_regression", "mse, mae"),
+        ),
         (
             lambda: kzoo.build("char_gru", loss="hinge", labels="onehot"),
             ("loss='hinge'", "language_modeling", "auto, focal"),
@@ -88,17 +102,28 @@ ONE_SIGMOID = ("labels='onehot'", "sigmoid", "labels='integer'", "outputs=2")
             ("label_smoothing=0.1", "loss='kl'"),
         ),
         (
-            lambda: kzoo.build("cancer_fnn", loss="hinge", output_activation="tanh", label_smoothing=0.1),
+            lambda: kzoo.build(
+                "cancer_fnn", loss="hinge", output_activation="tanh", label_smoothing=0.1
+            ),
             ("label_smoothing=0.1", "loss='hinge'"),
         ),
         (
             lambda: kzoo.build("cifar_cnn", schedule="linear"),
             ("warmup=0.05", "schedule='constant'", "'cosine'", "'onecycle'", "'linear'"),
         ),
-        (lambda: kzoo.build("text_transformer", num_heads=5), ("'text_transformer'", "num_heads=5", "width=64")),
+        (
+            lambda: kzoo.build("text_transformer", num_heads=5),
+            ("'text_transformer'", "num_heads=5", "width=64"),
+        ),
         (lambda: kzoo.build("cifar_cnn", steps=0), ("steps=0", "1")),
-        (lambda: kzoo.build("iris_fnn", linear_probe=True), ("linear_probe=True", "kzoo.train(NAME, weights=...)")),
-        (lambda: kzoo.callbacks.quick(histograms=True), ("histograms=True", "callbacks.standard", "TensorBoard")),
+        (
+            lambda: kzoo.build("iris_fnn", linear_probe=True),
+            ("linear_probe=True", "kzoo.train(NAME, weights=...)"),
+        ),
+        (
+            lambda: kzoo.callbacks.quick(histograms=True),
+            ("histograms=True", "callbacks.standard", "TensorBoard"),
+        ),
         (
             lambda: kzoo.callbacks.standard(histograms=True, tensorboard=False),
             ("histograms=True", "tensorboard=False"),
@@ -111,12 +136,20 @@ def test_bad_input_is_refused_in_a_line_with_the_fix(call, parts):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [name for name in kzoo.list_presets()
-                                  if kzoo.get_preset(name).training.get("labels") == "onehot"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in kzoo.list_presets()
+        if kzoo.get_preset(name).training.get("labels") == "onehot"
+    ],
+)
 def test_one_hot_labels_of_a_preset_are_for_its_several_outputs(name):
     """A single output takes labels of 0 and 1: then the labels are integers, unless the user chose one-hot labels."""
     sizes = (
-        dict(filters=(2, 2), input_shape=(32, 32, 3)) if "filters" in kzoo.get_preset(name).config else dict(depth=1)
+        dict(filters=(2, 2), input_shape=(32, 32, 3))
+        if "filters" in kzoo.get_preset(name).config
+        else dict(depth=1)
     )
     model = kzoo.build(name, outputs=1, steps=10, **sizes)
     assert type(model.loss).__name__ == "BinaryCrossentropy"
@@ -129,10 +162,13 @@ def test_one_hot_labels_of_a_preset_are_for_its_several_outputs(name):
 def preset():
     """A preset of a user, removed from the zoo afterwards."""
     made = kzoo.Preset(
-        name="mine_fnn", family="fnn", task="tabular_classification", summary="Mine.",
+        name="mine_fnn",
+        family="fnn",
+        task="tabular_classification",
+        summary="Mine.",
         config=dict(inputs="rows", input_shape=(3,), outputs=2, units=(5,)),
         training=dict(kzoo.get_preset("iris_fnn").training),
-    )  # fmt: skip
+    )
     kzoo.register(made)
     yield made
     catalogue._presets.pop("mine_fnn", None)
@@ -161,7 +197,9 @@ def test_spec_rebuilds_after_the_preset_is_gone(preset):
     assert spec["config"]["dropout"] == 0.0  # the builder's default is part of the resolved config
     del catalogue._presets["mine_fnn"]
     again = registry.rebuild(spec)
-    assert all((a == b).all() for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
+    assert all(
+        (a == b).all() for a, b in zip(model.get_weights(), again.get_weights(), strict=True)
+    )
 
 
 def test_models_that_kzoo_did_not_build_have_no_spec():
@@ -180,10 +218,14 @@ def test_seed_fixes_the_weights():
 def test_steps_turn_the_schedule_on():
     import keras
 
-    constant, scheduled = kzoo.build("digits_cnn"), kzoo.build("digits_cnn", steps=100)
+    constant = kzoo.build("digits_cnn")
+    scheduled = kzoo.build("digits_cnn", steps=100)
     peak = kzoo.get_preset("digits_cnn").training["learning_rate"]
-    assert float(keras.ops.convert_to_numpy(constant.optimizer.learning_rate)) == pytest.approx(peak)
-    assert float(keras.ops.convert_to_numpy(scheduled.optimizer.learning_rate)) == 0.0  # warm-up starts there
+    assert float(keras.ops.convert_to_numpy(constant.optimizer.learning_rate)) == pytest.approx(
+        peak
+    )
+    # warm-up starts there
+    assert float(keras.ops.convert_to_numpy(scheduled.optimizer.learning_rate)) == 0.0
     schedule = scheduled.optimizer._learning_rate
     assert float(schedule(5)) == pytest.approx(peak)
     assert float(schedule(100)) == pytest.approx(0.0, abs=1e-9)
@@ -193,25 +235,66 @@ def test_every_preset_takes_all_settings_of_training():
     averaged = {"series_fnn", "series_linear", "tabular_tabm", "text_gru", "text_lstm"}
     for name in kzoo.list_presets():
         _, training = registry.resolve(kzoo.get_preset(name), {})
-        assert {name for name, setting in TRAINING.items() if not (setting.needs or setting.optional)} <= set(training)
-        assert (training["ema"] > 0, training["on_nan"], training["mode"]) == (name in averaged, "stop", None)
-    mine = kzoo.Preset(name="a", family="fnn", task="tabular_regression", summary="", config={}, training={"epochs": 1})
-    defaults = {n: setting.default for n, setting in TRAINING.items() if not (setting.needs or setting.optional)}
+        assert {
+            name for name, setting in TRAINING.items() if not (setting.needs or setting.optional)
+        } <= set(training)
+        assert (training["ema"] > 0, training["on_nan"], training["mode"]) == (
+            name in averaged,
+            "stop",
+            None,
+        )
+    mine = kzoo.Preset(
+        name="a",
+        family="fnn",
+        task="tabular_regression",
+        summary="",
+        config={},
+        training={"epochs": 1},
+    )
+    defaults = {
+        n: setting.default
+        for n, setting in TRAINING.items()
+        if not (setting.needs or setting.optional)
+    }
     assert registry.resolve(mine, {"ema": 0.5})[1] == defaults | {"epochs": 1, "ema": 0.5}
 
 
 def test_a_preset_takes_every_argument_of_its_builder_that_has_an_effect():
-    assert kzoo.spec_of(kzoo.build("image_cnn", compile=False, block="plain", pool_size=3))["config"]["pool_size"] == 3
-    assert kzoo.build("image_cnn", compile=False, units=(8,), units_norm="batch").get_layer("hidden1_norm")
+    assert (
+        kzoo.spec_of(kzoo.build("image_cnn", compile=False, block="plain", pool_size=3))["config"][
+            "pool_size"
+        ]
+        == 3
+    )
+    assert kzoo.build("image_cnn", compile=False, units=(8,), units_norm="batch").get_layer(
+        "hidden1_norm"
+    )
     mine = kzoo.Preset(
-        name="a", family="cnn", task="image_classification", summary="", config=dict(input_shape=(8, 8, 1), outputs=2),
+        name="a",
+        family="cnn",
+        task="image_classification",
+        summary="",
+        config=dict(input_shape=(8, 8, 1), outputs=2),
         training={},
-    )  # fmt: skip
-    assert (mine.config["pool_size"], mine.training["augment"]) == (2, ())  # the builder's and the contract's defaults
+    )
+    # the builder's and the contract's defaults
+    assert (mine.config["pool_size"], mine.training["augment"]) == (2, ())
     assert set(mine.config) == set(builder_of("cnn").takes) - {
-        "horizon", "vocabulary_size", "embedding_dim", "embedding_dropout", "reversible_norm", "scale", "offset",
-        "target_scale", "target_offset", "quantiles", "padded", "units_norm", "norm_momentum", "covariates",
-    }  # fmt: skip
+        "horizon",
+        "vocabulary_size",
+        "embedding_dim",
+        "embedding_dropout",
+        "reversible_norm",
+        "scale",
+        "offset",
+        "target_scale",
+        "target_offset",
+        "quantiles",
+        "padded",
+        "units_norm",
+        "norm_momentum",
+        "covariates",
+    }
 
 
 @pytest.mark.parametrize(
@@ -226,7 +309,11 @@ def test_a_preset_takes_every_argument_of_its_builder_that_has_an_effect():
         ("text_gru", dict(stateful_batch=4), ("stateful_batch", "stateful=True", "False")),
         ("tabular_fnn", dict(units=(), l2=0.01), ("l2", "units")),
         ("text_ngrams", dict(dropout=0.5), ("dropout", "units")),
-        ("mnist_cnn", dict(block="residual", pool_size=3), ("pool_size", "block='plain'", "'residual'")),
+        (
+            "mnist_cnn",
+            dict(block="residual", pool_size=3),
+            ("pool_size", "block='plain'", "'residual'"),
+        ),
         ("tabular_tabm", dict(bins=0, bins_dim=4), ("bins_dim", "bins")),
         ("tabular_fnn", dict(rescale=False, input_clip=2), ("input_clip", "rescale=True", "False")),
     ],
@@ -234,13 +321,20 @@ def test_a_preset_takes_every_argument_of_its_builder_that_has_an_effect():
 def test_a_setting_without_effect_is_refused(name, overrides, parts):
     with refuses(name, *parts) as caught:
         kzoo.build(name, **overrides)
-    assert len(str(caught.value)) < 200  # an unknown argument has a longer message, which lists all settings
+    # an unknown argument has a longer message, which lists all settings
+    assert len(str(caught.value)) < 200
 
 
 def test_gradients_are_clipped_in_a_single_way():
     clipped = kzoo.get_preset("series_gru")
     assert clipped.training["global_clipnorm"] == 1.0
-    for settings in ({}, {"clipnorm": 0.5}, {"clipvalue": 0.1}, {"global_clipnorm": None}, {"clipnorm": None}):
+    for settings in (
+        {},
+        {"clipnorm": 0.5},
+        {"clipvalue": 0.1},
+        {"global_clipnorm": None},
+        {"clipnorm": None},
+    ):
         optimizer = kzoo.build(clipped, **settings).optimizer
         expected = dict(global_clipnorm=1.0, clipnorm=None, clipvalue=None) | settings
         if any(settings.values()):
@@ -252,17 +346,28 @@ def test_gradients_are_clipped_in_a_single_way():
 
 
 def test_weights_are_averaged_by_the_optimizer():
-    plain, averaged = kzoo.build("iris_fnn").optimizer, kzoo.build("iris_fnn", ema=0.9).optimizer
+    plain = kzoo.build("iris_fnn").optimizer
+    averaged = kzoo.build("iris_fnn", ema=0.9).optimizer
     assert (plain.use_ema, averaged.use_ema, averaged.ema_momentum) == (False, True, 0.9)
 
 
 def test_one_cycle_rises_for_30_percent_and_falls_to_nearly_nothing():
-    optimizer = kzoo.build("digits_cnn", schedule="onecycle", learning_rate=0.5, steps=100).optimizer
+    optimizer = kzoo.build(
+        "digits_cnn", schedule="onecycle", learning_rate=0.5, steps=100
+    ).optimizer
     rate = [float(optimizer._learning_rate(step)) for step in range(101)]
-    assert rate[0] == pytest.approx(0.5 / 25) and rate[30] == pytest.approx(0.5) and max(rate) == rate[30]
-    assert rate[15] == pytest.approx((rate[0] + 0.5) / 2) and rate[65] == pytest.approx(0.25, rel=1e-3)
+    assert (
+        rate[0] == pytest.approx(0.5 / 25)
+        and rate[30] == pytest.approx(0.5)
+        and max(rate) == rate[30]
+    )
+    assert rate[15] == pytest.approx((rate[0] + 0.5) / 2) and rate[65] == pytest.approx(
+        0.25, rel=1e-3
+    )
     assert 0 < rate[100] < 0.5 * 1e-3 and sorted(rate[30:], reverse=True) == rate[30:]
-    short = kzoo.build("digits_cnn", schedule="onecycle", warmup=0.1, learning_rate=0.5, steps=100).optimizer
+    short = kzoo.build(
+        "digits_cnn", schedule="onecycle", warmup=0.1, learning_rate=0.5, steps=100
+    ).optimizer
     assert float(short._learning_rate(10)) == pytest.approx(0.5)
 
 
@@ -287,15 +392,24 @@ def test_every_argument_of_a_builder_has_a_range_and_a_meaning(family):
 def test_arguments_and_defaults_that_are_read_from_a_builders_file_are_right():
     for family in FAMILIES:
         function, fixed = registry.family_builder(family)
-        parameters = {n: p for n, p in inspect.signature(function).parameters.items() if n not in ("name", *fixed)}
+        parameters = {
+            n: p
+            for n, p in inspect.signature(function).parameters.items()
+            if n not in ("name", *fixed)
+        }
         assert builder_of(family).takes == tuple(parameters)
-        assert builder_of(family).defaults == {n: p.default for n, p in parameters.items() if p.default is not p.empty}
+        assert builder_of(family).defaults == {
+            n: p.default for n, p in parameters.items() if p.default is not p.empty
+        }
 
 
 BROKEN_FAMILIES = [
     (None, ("'broken_family'", "file")),
     ("x = 3", ("broken_family", "function", "'build'")),
-    ("UNITS = (3,)\ndef build(*, name, units=UNITS):\n    pass", ("broken_family", "'units'", "(64, 32)", "UNITS")),
+    (
+        "UNITS = (3,)\ndef build(*, name, units=UNITS):\n    pass",
+        ("broken_family", "'units'", "(64, 32)", "UNITS"),
+    ),
 ]
 
 
@@ -329,7 +443,12 @@ def test_a_family_outside_kzoo_has_its_defaults_and_meanings(monkeypatch):
     monkeypatch.syspath_prepend(".")
     Path("outside_family.py").write_text(OUTSIDE)
     made = kzoo.Preset(
-        name="a", family="mine", task="tabular_classification", summary="", config=dict(input_shape=(4,)), training={}
+        name="a",
+        family="mine",
+        task="tabular_classification",
+        summary="",
+        config=dict(input_shape=(4,)),
+        training={},
     )
     assert made.config == dict(input_shape=(4,), outputs=2, wings=3)
     assert "outside_family" not in sys.modules  # read, not imported
@@ -358,7 +477,14 @@ def test_a_preset_must_be_plain_data():
             training={},
         )
     with refuses("'x'", "'a'", "config", "training"):
-        kzoo.Preset(name="x", family="fnn", task="forecasting", summary="", config={"a": 1}, training={"a": 1})
+        kzoo.Preset(
+            name="x",
+            family="fnn",
+            task="forecasting",
+            summary="",
+            config={"a": 1},
+            training={"a": 1},
+        )
 
 
 def test_the_specification_of_a_built_model_makes_a_preset_again():
@@ -371,16 +497,28 @@ def test_the_specification_of_a_built_model_makes_a_preset_again():
 def test_numbers_of_numpy_are_numbers():
     """For example `labels.max() + 1`."""
     preset = kzoo.get_preset("iris_fnn")
-    of_numpy = dict(outputs=np.int64(7), units=np.array([6, 5]), dropout=np.float32(0.25), rescale=np.bool_(False))
-    of_numpy |= dict(input_shape=[np.int32(9)], activation=np.str_("gelu"), learning_rate=np.float32(0.5))
+    of_numpy = dict(
+        outputs=np.int64(7),
+        units=np.array([6, 5]),
+        dropout=np.float32(0.25),
+        rescale=np.bool_(False),
+    )
+    of_numpy |= dict(
+        input_shape=[np.int32(9)], activation=np.str_("gelu"), learning_rate=np.float32(0.5)
+    )
     of_python = dict(outputs=7, units=(6, 5), dropout=0.25, rescale=False)
     of_python |= dict(input_shape=(9,), activation="gelu", learning_rate=0.5)
-    resolved, expected = registry.resolve(preset, of_numpy), registry.resolve(preset, of_python)
+    resolved = registry.resolve(preset, of_numpy)
+    expected = registry.resolve(preset, of_python)
     assert repr(resolved) == repr(expected) and "np." not in repr(resolved)
     with refuses("outputs=0", "1"):
         registry.resolve(preset, dict(outputs=np.int64(0)))
     few = kzoo.list_presets(max_params=np.int64(1_000))
     assert few == kzoo.list_presets(max_params=1_000) != kzoo.list_presets()
-    for wrong, text in ((np.nan, "nan"), (np.float64(2.5), "2.5"), (np.array([1, 2]), "array([1, 2])")):
+    for wrong, text in (
+        (np.nan, "nan"),
+        (np.float64(2.5), "2.5"),
+        (np.array([1, 2]), "array([1, 2])"),
+    ):
         with refuses(f"outputs={text}"):
             registry.resolve(preset, dict(outputs=wrong))

@@ -14,13 +14,20 @@ from kzoo.registry import catalogue
 from kzoo.registry.family import builder_of
 
 RELEASED = Path(__file__).with_name("released.json")
-SMALL = dict(config=dict(inputs="rows", input_shape=(4,), outputs=3), training=dict(epochs=1, min_steps=0))
+SMALL = dict(
+    config=dict(inputs="rows", input_shape=(4,), outputs=3), training=dict(epochs=1, min_steps=0)
+)
 
 
 def preset(name, units, **more):
     settings = SMALL | dict(config=SMALL["config"] | dict(units=units))
     return kzoo.Preset(
-        name=name, family="fnn", task="tabular_classification", summary="Of a test.", dataset="iris", **settings | more
+        name=name,
+        family="fnn",
+        task="tabular_classification",
+        summary="Of a test.",
+        dataset="iris",
+        **settings | more,
     )
 
 
@@ -39,13 +46,17 @@ def train(name, out, **more):
 
 
 def test_a_name_means_its_newest_revision_and_earlier_revisions_stay_available(better):
-    assert [kzoo.get_preset(name).revision for name in ("flower_fnn", "flower_fnn@2", "flower_fnn@1")] == [2, 2, 1]
+    assert [
+        kzoo.get_preset(name).revision for name in ("flower_fnn", "flower_fnn@2", "flower_fnn@1")
+    ] == [2, 2, 1]
     assert kzoo.get_preset("flower_fnn@2") is kzoo.get_preset("flower_fnn")
     models = [kzoo.build(name) for name in ("flower_fnn", "flower_fnn@1")]
     assert [model.get_layer("hidden1_dense").units for model in models] == [8, 4]
     assert [model.name for model in models] == ["flower_fnn"] * 2
     assert [kzoo.spec_of(model)["revision"] for model in models] == [2, 1]
-    assert kzoo.list_presets("flower_*") == ["flower_fnn"] and kzoo.list_presets("flower_*@*") == ["flower_fnn@1"]
+    assert kzoo.list_presets("flower_*") == ["flower_fnn"] and kzoo.list_presets("flower_*@*") == [
+        "flower_fnn@1"
+    ]
     assert kzoo.get_preset("tabular_fnn@1") is kzoo.get_preset("tabular_fnn")
 
 
@@ -70,10 +81,13 @@ def test_a_run_records_the_revision_of_its_preset(better, tmp_path, capsys):
     assert run.config["command"].startswith("kzoo train flower_fnn@1")
     assert run.model.get_layer("hidden1_dense").units == 4 and run.model.name == "flower_fnn"
     assert_mentions(kzoo.report(run).read_text(), "flower_fnn@1", "revision 1")
-    assert kzoo.build("flower_fnn", weights=run).get_layer("hidden1_dense").units == 4  # the network of the weights
+    # the network of the weights
+    assert kzoo.build("flower_fnn", weights=run).get_layer("hidden1_dense").units == 4
 
 
-def test_a_run_of_an_earlier_revision_opens_and_is_not_resumed_with_the_newer_revision(better, tmp_path):
+def test_a_run_of_an_earlier_revision_opens_and_is_not_resumed_with_the_newer_revision(
+    better, tmp_path
+):
     names = dict(catalogue._presets)
     catalogue._presets["flower_fnn"] = preset("flower_fnn", (4,))
     run = train("flower_fnn", tmp_path / "run")
@@ -97,14 +111,21 @@ def test_a_run_without_a_revision_opens_as_before(tmp_path):
     assert "revision" not in old.config["spec"] and kzoo.report(old).is_file()
 
 
-def test_a_preset_file_can_set_a_revision_and_a_preset_with_a_base_begins_with_revision_1(better, tmp_path):
+def test_a_preset_file_can_set_a_revision_and_a_preset_with_a_base_begins_with_revision_1(
+    better, tmp_path
+):
     again = tmp_path / "again.toml"
     text = kzoo.preset_to_toml(kzoo.get_preset("flower_fnn"))
     assert "revision = 2" in text
-    again.write_text(text.replace("flower_fnn", "other_fnn") + '\n[mine_fnn]\nbase = "flower_fnn@1"\n')
+    again.write_text(
+        text.replace("flower_fnn", "other_fnn") + '\n[mine_fnn]\nbase = "flower_fnn@1"\n'
+    )
     kzoo.load_presets(again)
     assert kzoo.get_preset("other_fnn").revision == 2
-    assert (kzoo.get_preset("mine_fnn").revision, kzoo.get_preset("mine_fnn").config["units"]) == (1, (4,))
+    assert (kzoo.get_preset("mine_fnn").revision, kzoo.get_preset("mine_fnn").config["units"]) == (
+        1,
+        (4,),
+    )
 
 
 # ---------------------------------------------------------------- released presets
@@ -130,14 +151,21 @@ def broken_promises(released, now):
             continue
         changed = [part for part in ("family", "task") if was[part] != now[name][part]]
         changed += [
-            k for part in ("config", "training") for k, v in was[part].items() if now[name][part].get(k, v) != v
+            k
+            for part in ("config", "training")
+            for k, v in was[part].items()
+            if now[name][part].get(k, v) != v
         ]
         defaults = builder_of(was["family"]).defaults
         for k in set(now[name]["config"]) - set(was["config"]):
-            changed += [k] if json.loads(json.dumps(now[name]["config"][k] != defaults.get(k))) else []
+            changed += (
+                [k] if json.loads(json.dumps(now[name]["config"][k] != defaults.get(k))) else []
+            )
         if changed:
             words = ", ".join(sorted(changed))
-            lines.append(f"{name} was released, and {words} changed: make it revision {int(name.split('@')[1]) + 1}.")
+            lines.append(
+                f"{name} was released, and {words} changed: make it revision {int(name.split('@')[1]) + 1}."
+            )
     return lines
 
 
@@ -152,12 +180,18 @@ def test_a_changed_and_a_removed_preset_are_noticed(better):
     changed["tabular_fnn@1"]["training"]["epochs"] += 1
     del changed["iris_fnn@1"]
     assert [line.split(":")[0] for line in broken_promises(now, changed)] == [
-        "iris_fnn@1 is gone", "tabular_fnn@1 was released, and epochs changed",
-    ]  # fmt: skip
+        "iris_fnn@1 is gone",
+        "tabular_fnn@1 was released, and epochs changed",
+    ]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Write the settings of all presets into released.json.")
+    parser = argparse.ArgumentParser(
+        description="Write the settings of all presets into released.json."
+    )
     parser.add_argument("--release", action="store_true", required=True)
     parser.parse_args()
-    RELEASED.write_text(json.dumps(json.loads(RELEASED.read_text()) | settings_now(), indent=1, sort_keys=True) + "\n")
+    RELEASED.write_text(
+        json.dumps(json.loads(RELEASED.read_text()) | settings_now(), indent=1, sort_keys=True)
+        + "\n"
+    )

@@ -14,7 +14,9 @@ from kzoo.predictions import Predictions
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shown")
     with undrawn(), untraced():
-        return kzoo.train("iris_fnn", "iris", epochs=1, progress=False, out=folder / "run", callbacks="quick")
+        return kzoo.train(
+            "iris_fnn", "iris", epochs=1, progress=False, out=folder / "run", callbacks="quick"
+        )
 
 
 def test_predictions_show_a_head_and_a_count(run):
@@ -23,20 +25,28 @@ def test_predictions_show_a_head_and_a_count(run):
     assert_mentions(lines[0], "predictions", "1,000", "3 classes")
     assert lines[1].split() == ["input", "label", "probability"]
     for row, line in enumerate(lines[2:12]):
-        assert line.split() == [str(row), answers.labels[row], f"{answers.probabilities[row].max():.4f}"]
+        assert line.split() == [
+            str(row),
+            answers.labels[row],
+            f"{answers.probabilities[row].max():.4f}",
+        ]
     (rest,) = lines[12:]
     assert_mentions(rest, "990", "to_frame()")
     assert len(repr(kzoo.predict(run, np.ones((3, 4)))).splitlines()) == 5
 
 
 def test_predictions_of_values_and_forecasts():
-    wide = Predictions(values=np.arange(40.0).reshape(4, 10), inputs=["a\x1b[31m", "b" * 99, "c", "d"])
+    wide = Predictions(
+        values=np.arange(40.0).reshape(4, 10), inputs=["a\x1b[31m", "b" * 99, "c", "d"]
+    )
     lines = repr(wide).splitlines()
     assert_mentions(lines[0], "predictions", "4", "10 targets")
     assert len(lines) == 6
     assert "..." in lines[1] and "\x1b" not in repr(wide) and max(map(len, lines)) < 130
     times = list(pd.date_range("2024-01-01", periods=24, freq="h").to_pydatetime())
-    forecast = Predictions(values=np.full((1, 24, 2), 0.5), target_names=("load", "heat"), times=[times])
+    forecast = Predictions(
+        values=np.full((1, 24, 2), 0.5), target_names=("load", "heat"), times=[times]
+    )
     lines = repr(forecast).splitlines()
     assert_mentions(lines[0], "predictions", "1", "24 steps")
     assert lines[1].split() == ["step", "time", "load", "heat"]
@@ -75,7 +85,15 @@ def test_findings_are_printed_line_by_line(run):
 
 def test_a_comparison_is_a_dataframe(run, tmp_path):
     with undrawn(), untraced():
-        kzoo.train("iris_fnn", "iris", units=(5,), epochs=1, progress=False, out=tmp_path / "b", callbacks="quick")
+        kzoo.train(
+            "iris_fnn",
+            "iris",
+            units=(5,),
+            epochs=1,
+            progress=False,
+            out=tmp_path / "b",
+            callbacks="quick",
+        )
     table = kzoo.compare([run, tmp_path / "b"])
     assert isinstance(table, pd.DataFrame)
     assert list(table.columns[:5]) == ["run", "preset", "data", "metric", "score"]
@@ -84,10 +102,13 @@ def test_a_comparison_is_a_dataframe(run, tmp_path):
 
 
 def test_cross_validation_and_the_range_test_are_short_and_still_dicts():
-    result = kzoo.cross_validate("iris_fnn", "iris", folds=3, epochs=1, progress=False, callbacks="quick")
+    result = kzoo.cross_validate(
+        "iris_fnn", "iris", folds=3, epochs=1, progress=False, callbacks="quick"
+    )
     lines = repr(result).splitlines()
     assert_mentions(lines[0], "3 folds", "runs/cross-iris_fnn")
-    optional = [line for line in lines if "catboost" in line or "lightgbm" in line]  # where they are installed
+    # where they are installed
+    optional = [line for line in lines if "catboost" in line or "lightgbm" in line]
     assert len(lines) - len(optional) < 12
     assert lines[2].split()[:2] == ["accuracy", f"{result['mean']['accuracy']:.4g}"]
     assert isinstance(result, dict) and len(result["folds"]) == 3

@@ -33,9 +33,15 @@ from kzoo.sklearn import Classifier, Regressor
 
 # A few steps: enough for the scores that scikit-learn's checks expect, 0.83 and an R2 of 0.5.
 QUICK = dict(
-    units=(32,), epochs=8, batch_size=64, learning_rate=0.1, optimizer="sgd", schedule="constant", dropout=0.0,
+    units=(32,),
+    epochs=8,
+    batch_size=64,
+    learning_rate=0.1,
+    optimizer="sgd",
+    schedule="constant",
+    dropout=0.0,
     callbacks="quick",
-)  # fmt: skip
+)
 
 
 def classifier(**options):
@@ -61,14 +67,16 @@ def table(rows=120):
     colour = rng.choice(["red", "green", "blue"], rows).astype(object)
     y = np.where(size + (colour == "red") > 0.5, "yes", "no")
     size[::7], colour[::11] = np.nan, None
-    frame = pd.DataFrame({
-        "size": size,
-        "id": np.arange(rows),
-        "colour": colour,
-        "shape": pd.Categorical.from_codes(rng.integers(-1, 2, rows), ["round", "square"]),
-        "new": rng.random(rows) < 0.5,
-        "height, in cm": pd.array(rng.integers(0, 9, rows), dtype="Int64"),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "size": size,
+            "id": np.arange(rows),
+            "colour": colour,
+            "shape": pd.Categorical.from_codes(rng.integers(-1, 2, rows), ["round", "square"]),
+            "new": rng.random(rows) < 0.5,
+            "height, in cm": pd.array(rng.integers(0, 9, rows), dtype="Int64"),
+        }
+    )
     return frame, y
 
 
@@ -92,7 +100,8 @@ NOT_EQUIVALENT = {
 
 @pytest.mark.slow
 @estimator_checks.parametrize_with_checks(
-    [classifier(random_state=None), regressor(random_state=None)], expected_failed_checks=lambda _: NOT_EQUIVALENT
+    [classifier(random_state=None), regressor(random_state=None)],
+    expected_failed_checks=lambda _: NOT_EQUIVALENT,
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
@@ -100,21 +109,40 @@ def test_scikit_learn_checks(estimator, check):
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 @pytest.mark.parametrize("make", [classifier, regressor])
-@pytest.mark.parametrize("name", [
-    "check_estimator_cloneable", "check_estimator_repr", "check_no_attributes_set_in_init", "check_mixin_order",
-    "check_parameters_default_constructible", "check_get_params_invariance", "check_set_params",
-    "check_do_not_raise_errors_in_init_or_set_params", "check_estimators_unfitted", "check_valid_tag_types",
-    "check_estimators_empty_data_messages", "check_complex_data", "check_estimator_sparse_tag", "check_fit1d",
-    "check_fit2d_1sample", "check_requires_y_none", "check_supervised_y_no_nan", "check_all_zero_sample_weights_error",
-    "check_n_features_in_after_fitting", "check_dict_unchanged", "check_fit2d_predict1d",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "check_estimator_cloneable",
+        "check_estimator_repr",
+        "check_no_attributes_set_in_init",
+        "check_mixin_order",
+        "check_parameters_default_constructible",
+        "check_get_params_invariance",
+        "check_set_params",
+        "check_do_not_raise_errors_in_init_or_set_params",
+        "check_estimators_unfitted",
+        "check_valid_tag_types",
+        "check_estimators_empty_data_messages",
+        "check_complex_data",
+        "check_estimator_sparse_tag",
+        "check_fit1d",
+        "check_fit2d_1sample",
+        "check_requires_y_none",
+        "check_supervised_y_no_nan",
+        "check_all_zero_sample_weights_error",
+        "check_n_features_in_after_fitting",
+        "check_dict_unchanged",
+        "check_fit2d_predict1d",
+    ],
+)
 def test_scikit_learn_checks_of_parameters_and_messages(make, name):
     estimator = make(random_state=None, epochs=1)
     getattr(estimator_checks, name)(type(estimator).__name__, estimator)
 
 
 @pytest.mark.parametrize(
-    ("make", "name"), [(classifier, "check_classifiers_train"), (regressor, "check_regressors_train")]
+    ("make", "name"),
+    [(classifier, "check_classifiers_train"), (regressor, "check_regressors_train")],
 )
 def test_scikit_learn_checks_of_training(make, name):
     getattr(estimator_checks, name)(type(make()).__name__, make())
@@ -127,9 +155,13 @@ def test_settings_are_parameters():
     units = [8]
     estimator = Classifier("tabular_tabm", units=units, random_state=3)
     assert estimator.get_params() == {
-        "preset": "tabular_tabm", "random_state": 3, "validation_fraction": 0.1, "columns": None, "verbose": False,
+        "preset": "tabular_tabm",
+        "random_state": 3,
+        "validation_fraction": 0.1,
+        "columns": None,
+        "verbose": False,
         "units": [8],
-    }  # fmt: skip
+    }
     assert estimator.units is units and estimator.get_params()["units"] is units
     assert clone(estimator.set_params(dropout=0.5)).dropout == 0.5
     estimator.epochs = 2  # as plain attributes are set
@@ -164,11 +196,16 @@ def test_a_table_with_holes_and_categories(fitted, monkeypatch):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
     rows = [5, 0, 77]  # the other rows, and an index of one's own, change nothing
     assert (estimator.predict_proba(frame.iloc[rows]) == probabilities[rows]).all()
-    read = {column["name"]: column["kind"] for column in estimator.to_run("run").preprocessing["columns"]}
+    read = {
+        column["name"]: column["kind"]
+        for column in estimator.to_run("run").preprocessing["columns"]
+    }
     assert read["id"] == read["size"] == "number"  # kzoo.load_data leaves columns of this name out
     assert read["colour"] == read["shape"] == "category"
     sizes, predict = [], import_module("kzoo.evaluation.predict")
-    monkeypatch.setattr(predict, "forward", lambda model, x, size, views: sizes.append(size) or np.ones((len(x), 2)))
+    monkeypatch.setattr(
+        predict, "forward", lambda model, x, size, views: sizes.append(size) or np.ones((len(x), 2))
+    )
     estimator.predict(frame[:3]), estimator.predict(frame)
     assert sizes == [128, 128]  # the last bits depend on the number of rows
 
@@ -194,10 +231,17 @@ def test_rows_of_numbers_and_texts():
     assert (estimator.predict(np.array(rows, dtype=object)) == estimator.predict(rows)).all()
 
 
-@pytest.mark.parametrize("y", [
-    np.repeat([-1, 7], 15), np.repeat([0.0, 2.0], 15), np.repeat([True, False], 15),
-    np.array(["b", "a ", "NA"] * 10, dtype=object), pd.Series(["x", "nan"] * 15, dtype="category"),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.repeat([-1, 7], 15),
+        np.repeat([0.0, 2.0], 15),
+        np.repeat([True, False], 15),
+        np.array(["b", "a ", "NA"] * 10, dtype=object),
+        pd.Series(["x", "nan"] * 15, dtype="category"),
+    ],
+    ids=str,
+)
 def test_classes_keep_their_type(y):
     x = np.random.default_rng(0).normal(size=(len(y), 2))
     estimator = classifier(epochs=1).fit(x, y)
@@ -226,16 +270,20 @@ def test_several_targets():
 def test_rows_of_weight_zero_are_left_out():
     x, y = load_iris(return_X_y=True)
     weight = np.repeat([1.0, 2.0], 75)
-    estimator, without = classifier().fit(x, y, weight), None
+    estimator = classifier().fit(x, y, weight)
+    without = None
     more = np.concatenate([x, np.full((40, 4), 1e6)])
-    without = classifier().fit(more, np.concatenate([y, np.zeros(40)]), np.concatenate([weight, np.zeros(40)]))
+    without = classifier().fit(
+        more, np.concatenate([y, np.zeros(40)]), np.concatenate([weight, np.zeros(40)])
+    )
     assert (estimator.predict_proba(x) == without.predict_proba(x)).all()
     unweighted = classifier().fit(x, y)
     assert (unweighted.predict_proba(x) != estimator.predict_proba(x)).any()
 
 
 def test_fit_draws_no_curves(monkeypatch):
-    monkeypatch.setattr(sys.modules["kzoo.training.train"], "curves", None)  # drawing them would fail
+    # drawing them would fail
+    monkeypatch.setattr(sys.modules["kzoo.training.train"], "curves", None)
     Classifier("tabular_fnn", epochs=1, units=4).fit([[0.0], [1.0]] * 20, [0, 1] * 20)
 
 
@@ -251,7 +299,10 @@ def test_the_same_random_state_gives_the_same_network():
     assert (classifier(epochs=2).fit(x, y).predict_proba(x) == first).all()
     assert (classifier(epochs=2, random_state=1).fit(x, y).predict_proba(x) != first).any()
     generators = [np.random.RandomState(0) for _ in range(2)]
-    one, other = (classifier(epochs=2, random_state=generator).fit(x, y).predict_proba(x) for generator in generators)
+    one, other = (
+        classifier(epochs=2, random_state=generator).fit(x, y).predict_proba(x)
+        for generator in generators
+    )
     assert (one == other).all()
 
 
@@ -302,7 +353,10 @@ def test_an_estimator_becomes_a_run_and_the_run_an_estimator(fitted):
     assert accuracy == pytest.approx(estimator.score(frame, y))
     again = Classifier.from_run("run")
     assert (again.predict_proba(frame) == expected).all()
-    assert again.feature_names_in_.tolist() == list(frame) and again.classes_.tolist() == ["no", "yes"]
+    assert again.feature_names_in_.tolist() == list(frame) and again.classes_.tolist() == [
+        "no",
+        "yes",
+    ]
     assert again.get_params() == estimator.get_params() | {"units": [32], "columns": again.columns}
     assert (clone(again).fit(frame, y).predict_proba(frame) == expected).all()
     with refuses("run", "new folder"):
@@ -314,13 +368,19 @@ def test_a_run_of_arrays_and_a_regression_become_estimators():
     run = kzoo.train("tabular_fnn", (x, y), out="arrays", epochs=1, progress=False)
     estimator = Classifier.from_run(run)
     assert estimator.classes_.tolist() == [0, 1] and estimator.n_features_in_ == 30
-    np.testing.assert_allclose(estimator.predict_proba(x), kzoo.predict(run, x).probabilities, rtol=1e-5)
+    np.testing.assert_allclose(
+        estimator.predict_proba(x), kzoo.predict(run, x).probabilities, rtol=1e-5
+    )
     data = load_diabetes(as_frame=True).frame
-    run = kzoo.train("tabular_fnn", data, target="target", drop="s6", out="table", epochs=1, progress=False)
+    run = kzoo.train(
+        "tabular_fnn", data, target="target", drop="s6", out="table", epochs=1, progress=False
+    )
     regression = Regressor.from_run(run)
     x = data[regression.feature_names_in_]
     assert "s6" not in x and "target" not in x
-    np.testing.assert_allclose(regression.predict(x), kzoo.predict(run, data).values[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(
+        regression.predict(x), kzoo.predict(run, data).values[:, 0], rtol=1e-5
+    )
     with refuses("table", "regression", "Classifier", "kzoo.predict"):
         Classifier.from_run(run)
 
@@ -334,7 +394,9 @@ def test_classes_of_a_run_are_in_order():
     assert list(run.class_names) == ["10", "11", "9"]
     assert estimator.classes_.tolist() == [9, 10, 11]
     predictions = kzoo.predict(run, x)
-    np.testing.assert_allclose(estimator.predict_proba(x), predictions.probabilities[:, [2, 0, 1]], rtol=1e-5)
+    np.testing.assert_allclose(
+        estimator.predict_proba(x), predictions.probabilities[:, [2, 0, 1]], rtol=1e-5
+    )
     assert list(map(str, estimator.predict(x))) == predictions.labels
 
 
@@ -345,7 +407,9 @@ def test_a_grid_search_in_a_pipeline_with_a_column_transformer():
     frame, y = table()
     frame = frame[["size", "colour", "shape"]]
     encode = make_column_transformer(
-        (StandardScaler(), ["size"]), (OneHotEncoder(sparse_output=False), ["colour"]), remainder="passthrough"
+        (StandardScaler(), ["size"]),
+        (OneHotEncoder(sparse_output=False), ["colour"]),
+        remainder="passthrough",
     )
     encode.set_output(transform="pandas")
     encode.set_params(verbose_feature_names_out=False)
@@ -364,17 +428,23 @@ def test_two_processes_give_the_scores_of_one():
     frame, y = table()
     with untraced(eagerly=False):  # as in the other processes
         one, two = (
-            GridSearchCV(classifier(), {"learning_rate": [1e-6, 0.1]}, cv=2, n_jobs=jobs).fit(frame, y)
+            GridSearchCV(classifier(), {"learning_rate": [1e-6, 0.1]}, cv=2, n_jobs=jobs).fit(
+                frame, y
+            )
             for jobs in (1, 2)
         )
-    np.testing.assert_allclose(one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"], atol=0.02)
+    np.testing.assert_allclose(
+        one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"], atol=0.02
+    )
     assert one.best_params_ == two.best_params_ == {"learning_rate": 0.1}
 
 
 def test_calibration_importance_and_scorers(fitted):
     estimator, _ = fitted
     frame, y = table()
-    importance = permutation_importance(estimator, frame, y, n_repeats=1, random_state=0).importances_mean
+    importance = permutation_importance(
+        estimator, frame, y, n_repeats=1, random_state=0
+    ).importances_mean
     assert importance.argmax() == 0 and importance[2] > importance[[1, 4]].max()
     calibrated = CalibratedClassifierCV(classifier(), cv=2, ensemble=False).fit(frame, y)
     assert calibrated.score(frame, y) > 0.8
@@ -383,40 +453,59 @@ def test_calibration_importance_and_scorers(fitted):
 
 # Messages
 
-X, Y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 2
+X = np.random.default_rng(0).normal(size=(12, 3))
+Y = np.arange(12) % 2
 
 
-@pytest.mark.parametrize(("act", "parts"), [
-    (lambda: Classifier("tabular_tabn").fit(X, Y), ("tabular_tabn", "tabular_tabm")),
-    (lambda: Classifier(None).fit(X, Y), ("preset=None", "tabular_tabm")),
-    (lambda: Classifier("digits_cnn").fit(X, Y), ("digits_cnn", "tables", "tabular_tabm")),
-    (lambda: Classifier("tabular_fnn", epoch=3).fit(X, Y), ("epoch", "epochs")),
-    (lambda: Classifier("tabular_fnn", out="runs").fit(X, Y), ("out",)),
-    (lambda: Classifier("tabular_fnn", epochs="3").fit(X, Y), ("epochs='3'", "whole number")),
-    (lambda: Classifier("tabular_fnn", validation_fraction=1.0).fit(X, Y), ("validation_fraction=1.0", "below 1")),
-    (lambda: Classifier("tabular_fnn", columns=["x0"]).fit(X, Y), ("columns=['x0']", "dict")),
-    (lambda: Classifier("tabular_fnn", columns={"x9": "category"}).fit(X, Y), ("x9", "x0, x1, x2")),
-    (lambda: Classifier("tabular_fnn", random_state="a").fit(X, Y), ("'a'", "seed")),
-    (lambda: Classifier().fit(sparse.csr_array(X), Y), ("sparse", "toarray()", "sparse_output=False")),
-    (lambda: Classifier().fit(X[:9], Y[:9]), ("9 sample", "10")),
-    (lambda: Classifier().fit(pd.DataFrame(X[:9]), Y[:9]), ("9 sample", "10")),
-    (lambda: Classifier().fit(X, Y[:9]), ("X: 12", "y: 9")),
-    (lambda: Classifier().fit(np.where(X > 1, np.inf, X), Y), ("infinity",)),
-    (lambda: Classifier().fit(pd.DataFrame({"a": [1, np.inf] * 6}), Y), ("'a'", "infinity", "row 2")),
-    (lambda: Classifier().fit(pd.DataFrame(X, columns=["a", "b", "a "]), Y), ("'a'", "unique")),
-    (lambda: Classifier().fit(X, np.ones(12)), ("1.0", "two")),
-    (lambda: Classifier().fit(X, np.where(Y, 1, None)), ("y", "None", "row 1")),
-    (lambda: Classifier().fit(X, np.linspace(0, 1, 12)), ("continuous",)),
-    (lambda: Classifier().fit(X, np.array(["a", 1] * 6, dtype=object)), ("int, str", "one type")),
-    (lambda: Regressor().fit(X, np.array(["a"] * 12)), ("'a'",)),
-    (lambda: Regressor().fit(X, np.where(Y, np.nan, 1)), ("y", "NaN")),
-    (lambda: Classifier().fit(X, Y, np.ones(3)), ("sample_weight", "12", "(3,)")),
-    (lambda: Classifier().fit(X, Y, -np.ones(12)), ("sample_weight", "-1", "row 1")),
-    (lambda: Classifier().fit(X, Y, Y), ("class 0", "sample_weight")),
-    (lambda: Classifier().fit(X, Y, np.repeat([0, 1], 6)), ("sample_weight", "6", "10")),
-    (lambda: Classifier().set_params(unit=3), ("'unit'", "'units'")),
-    (lambda: Classifier.from_run("nowhere"), ("nowhere", "does not exist")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("act", "parts"),
+    [
+        (lambda: Classifier("tabular_tabn").fit(X, Y), ("tabular_tabn", "tabular_tabm")),
+        (lambda: Classifier(None).fit(X, Y), ("preset=None", "tabular_tabm")),
+        (lambda: Classifier("digits_cnn").fit(X, Y), ("digits_cnn", "tables", "tabular_tabm")),
+        (lambda: Classifier("tabular_fnn", epoch=3).fit(X, Y), ("epoch", "epochs")),
+        (lambda: Classifier("tabular_fnn", out="runs").fit(X, Y), ("out",)),
+        (lambda: Classifier("tabular_fnn", epochs="3").fit(X, Y), ("epochs='3'", "whole number")),
+        (
+            lambda: Classifier("tabular_fnn", validation_fraction=1.0).fit(X, Y),
+            ("validation_fraction=1.0", "below 1"),
+        ),
+        (lambda: Classifier("tabular_fnn", columns=["x0"]).fit(X, Y), ("columns=['x0']", "dict")),
+        (
+            lambda: Classifier("tabular_fnn", columns={"x9": "category"}).fit(X, Y),
+            ("x9", "x0, x1, x2"),
+        ),
+        (lambda: Classifier("tabular_fnn", random_state="a").fit(X, Y), ("'a'", "seed")),
+        (
+            lambda: Classifier().fit(sparse.csr_array(X), Y),
+            ("sparse", "toarray()", "sparse_output=False"),
+        ),
+        (lambda: Classifier().fit(X[:9], Y[:9]), ("9 sample", "10")),
+        (lambda: Classifier().fit(pd.DataFrame(X[:9]), Y[:9]), ("9 sample", "10")),
+        (lambda: Classifier().fit(X, Y[:9]), ("X: 12", "y: 9")),
+        (lambda: Classifier().fit(np.where(X > 1, np.inf, X), Y), ("infinity",)),
+        (
+            lambda: Classifier().fit(pd.DataFrame({"a": [1, np.inf] * 6}), Y),
+            ("'a'", "infinity", "row 2"),
+        ),
+        (lambda: Classifier().fit(pd.DataFrame(X, columns=["a", "b", "a "]), Y), ("'a'", "unique")),
+        (lambda: Classifier().fit(X, np.ones(12)), ("1.0", "two")),
+        (lambda: Classifier().fit(X, np.where(Y, 1, None)), ("y", "None", "row 1")),
+        (lambda: Classifier().fit(X, np.linspace(0, 1, 12)), ("continuous",)),
+        (
+            lambda: Classifier().fit(X, np.array(["a", 1] * 6, dtype=object)),
+            ("int, str", "one type"),
+        ),
+        (lambda: Regressor().fit(X, np.array(["a"] * 12)), ("'a'",)),
+        (lambda: Regressor().fit(X, np.where(Y, np.nan, 1)), ("y", "NaN")),
+        (lambda: Classifier().fit(X, Y, np.ones(3)), ("sample_weight", "12", "(3,)")),
+        (lambda: Classifier().fit(X, Y, -np.ones(12)), ("sample_weight", "-1", "row 1")),
+        (lambda: Classifier().fit(X, Y, Y), ("class 0", "sample_weight")),
+        (lambda: Classifier().fit(X, Y, np.repeat([0, 1], 6)), ("sample_weight", "6", "10")),
+        (lambda: Classifier().set_params(unit=3), ("'unit'", "'units'")),
+        (lambda: Classifier.from_run("nowhere"), ("nowhere", "does not exist")),
+    ],
+)
 def test_each_wrong_input_is_refused_in_one_line(act, parts):
     with refuses(*parts, error=ValueError) as caught:
         act()

@@ -23,9 +23,13 @@ from kzoo.registry.family import FAMILIES
 NAMES = kzoo.list_presets()
 # A preset of every family, and three transformers, with settings that no preset has.
 SOME = {
-    "iris_fnn": dict(norm="layer", l1=0.1, activation="gelu", optimizer="momentum", ema=0.9, categories=(3, 4)),
+    "iris_fnn": dict(
+        norm="layer", l1=0.1, activation="gelu", optimizer="momentum", ema=0.9, categories=(3, 4)
+    ),
     "tabular_tabm": dict(categories=(3,)),
-    "cifar_mobile": dict(loss="focal", labels="onehot", metrics=("accuracy", "top5"), schedule="constant"),
+    "cifar_mobile": dict(
+        loss="focal", labels="onehot", metrics=("accuracy", "top5"), schedule="constant"
+    ),
     "adding_rnn": dict(
         target_scale=(3.0,),
         target_offset=(0.5,),
@@ -39,7 +43,9 @@ SOME = {
     "cifar_vit": {},
     "char_gpt": {},
     "imdb_transformer": {},
-    "text_transformer": dict(pooling="cls", activation="leaky_relu", label_smoothing=0.1, labels="onehot"),
+    "text_transformer": dict(
+        pooling="cls", activation="leaky_relu", label_smoothing=0.1, labels="onehot"
+    ),
 }
 covered = {kzoo.get_preset(name).family for name in SOME}
 SOME |= {kzoo.list_presets(family=family)[0]: {} for family in FAMILIES if family not in covered}
@@ -72,7 +78,9 @@ def canonical(config):
     """
     config = json.loads(json.dumps(config, default=str))
     for node in (node for part in config["layers"] for node in part["inbound_nodes"]):
-        node["kwargs"] = {name: value for name, value in node["kwargs"].items() if value not in (None, False)}
+        node["kwargs"] = {
+            name: value for name, value in node["kwargs"].items() if value not in (None, False)
+        }
     names = {
         part["config"]["name"]: f"operation {i}"
         for i, part in enumerate(config["layers"])
@@ -103,25 +111,37 @@ def check(names, overrides, capsys):
         settings = overrides(name)
         model = kzoo.build(name, seed=0, steps=1000, **settings)
         rng = np.random.default_rng(0)
-        weights = [w + rng.normal(scale=0.05, size=w.shape).astype(w.dtype) for w in model.get_weights()]
+        weights = [
+            w + rng.normal(scale=0.05, size=w.shape).astype(w.dtype) for w in model.get_weights()
+        ]
         model.set_weights(
-            [np.abs(w) if "variance" in v.path else w for w, v in zip(weights, model.weights, strict=True)]
+            [
+                np.abs(w) if "variance" in v.path else w
+                for w, v in zip(weights, model.weights, strict=True)
+            ]
         )
         x, _ = batch(name, model, n=3)
         values = {f"w{i}": w for i, w in enumerate(model.get_weights())}
         np.savez(f"{name}.npz", x=x, y=predict(model, x), **values)
-        words = [f"{k}={','.join(map(str, v)) + ',' if isinstance(v, tuple) else v}" for k, v in settings.items()]
+        words = [
+            f"{k}={','.join(map(str, v)) + ',' if isinstance(v, tuple) else v}"
+            for k, v in settings.items()
+        ]
         assert main(["show", name, "--code", *(["--set", *words] if words else [])]) == 0
         code = capsys.readouterr().out
         assert "import kzoo" not in code and "from kzoo" not in code
         assert max(map(len, code.splitlines())) <= 120
         Path(f"{name}_code.py").write_text(code)
         optimizer, variables = model.optimizer, model.trainable_variables
-        decayed = [bool(optimizer.weight_decay and optimizer._use_weight_decay(v)) for v in variables]
+        decayed = [
+            bool(optimizer.weight_decay and optimizer._use_weight_decay(v)) for v in variables
+        ]
         training = compiled(model.get_compile_config()), decayed
         expected[name] = model.count_params(), canonical(model.get_config()), *training
         keras.utils.clear_session(free_memory=False)
-    done = subprocess.run([sys.executable, "-c", CHILD, *names], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *names], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     for name, (params, config, training, decayed) in expected.items():
         facts = json.loads(Path(f"{name}.json").read_text())
@@ -160,7 +180,9 @@ def test_a_deep_network_and_long_lists_of_lists_are_written():
     for _ in range(sys.getrecursionlimit() // 2):
         x = keras.layers.Activation("relu")(x)
     lines = Graph(keras.Model(inputs, x)).lines
-    assert len(lines) == sys.getrecursionlimit() // 2 + 2 and lines[-1].startswith("return keras.Model(")
+    assert len(lines) == sys.getrecursionlimit() // 2 + 2 and lines[-1].startswith(
+        "return keras.Model("
+    )
     for numbers in ([[0.0, 1.5]] * 9, [[1.0]] * 5 + [[2.0]] * 4, [math.pi / 2] * 8 + [0.0]):
         assert eval(value(numbers), {"math": math}) == numbers
 
@@ -189,18 +211,38 @@ def comment_of(code):
 def test_code_has_every_setting_that_compile_does_not_take_in_its_comment(capsys):
     settings_of = {
         "iris_fnn": dict(
-            batch_size=7, min_steps=40, max_steps=50, class_weight="balanced", monitor="val_accuracy", mode="max",
-            patience=4, callbacks="quick", on_nan="rollback", precision="float32", linear_probe=True,
-            postprocess=("threshold",), objective="f1", decision="f1", positive="setosa", calibrate="off",
+            batch_size=7,
+            min_steps=40,
+            max_steps=50,
+            class_weight="balanced",
+            monitor="val_accuracy",
+            mode="max",
+            patience=4,
+            callbacks="quick",
+            on_nan="rollback",
+            precision="float32",
+            linear_probe=True,
+            postprocess=("threshold",),
+            objective="f1",
+            decision="f1",
+            positive="setosa",
+            calibrate="off",
         ),
         "digits_cnn": dict(epochs=3, augment=("shift",)),
         "text_ngrams": dict(tokenizer="characters", ngrams=3),
-    }  # fmt: skip
-    assert {name for settings in settings_of.values() for name in settings} | {"cost"} == set(OF_FIT)
+    }
+    assert {name for settings in settings_of.values() for name in settings} | {"cost"} == set(
+        OF_FIT
+    )
     for preset, settings in settings_of.items():
-        words = [f"{name}={','.join(v) + ',' if isinstance(v, tuple) else v}" for name, v in settings.items()]
+        words = [
+            f"{name}={','.join(v) + ',' if isinstance(v, tuple) else v}"
+            for name, v in settings.items()
+        ]
         assert main(["show", preset, "--code", "--set", *words]) == 0
-        assert_mentions(comment_of(capsys.readouterr().out), *(f"{name}={v!r}" for name, v in settings.items()))
+        assert_mentions(
+            comment_of(capsys.readouterr().out), *(f"{name}={v!r}" for name, v in settings.items())
+        )
 
 
 def test_code_has_the_costs_of_mistakes_in_its_comment(capsys):
@@ -220,14 +262,18 @@ def test_code_of_members_has_a_comment_on_the_fit_of_each_member(capsys):
 
 
 def test_the_comment_of_code_names_the_labels_that_its_loss_takes(capsys):
-    assert main(["show", "iris_fnn", "--code", "--set", "label_smoothing=0.1", "labels=onehot"]) == 0
+    assert (
+        main(["show", "iris_fnn", "--code", "--set", "label_smoothing=0.1", "labels=onehot"]) == 0
+    )
     code = capsys.readouterr().out
     assert "CategoricalCrossentropy(label_smoothing=0.1)" in code
     assert_mentions(comment_of(code), "one-hot labels")
 
 
 def test_a_summary_cannot_smuggle_code_in(capsys, registry_as_it_was):
-    Path("evil.toml").write_text('[evil]\nbase = "iris_fnn"\nsummary = "x\\nimport os\\n\\"\\"\\""\n')
+    Path("evil.toml").write_text(
+        '[evil]\nbase = "iris_fnn"\nsummary = "x\\nimport os\\n\\"\\"\\""\n'
+    )
     assert main(["show", "evil.toml", "--code"]) == 0
     code = capsys.readouterr().out
     assert code.splitlines()[0] == '# evil: x import os """' and "\nimport os" not in code

@@ -47,52 +47,163 @@ MAY_IMPORT = {
     "plots": {"gradients", "postprocessors", "predictions"},
     "data": {"dataset", "postprocessors", "registry", "sources", "storage"},
     "predictions": set(),
-    "runtime": {"data", "explanations", "export", "exported", "postprocessors", "predictions", "sources", "storage"},
+    "runtime": {
+        "data",
+        "explanations",
+        "export",
+        "exported",
+        "postprocessors",
+        "predictions",
+        "sources",
+        "storage",
+    },
     "checks": {"data", "dataset", "gradients", "plots", "sources", "storage"},
     "export": {
-        "untracked", "checks", "data", "dataset", "exported", "loading", "postprocessors", "predictions", "registry",
-        "results", "run", "weights",
+        "untracked",
+        "checks",
+        "data",
+        "dataset",
+        "exported",
+        "loading",
+        "postprocessors",
+        "predictions",
+        "registry",
+        "results",
+        "run",
+        "weights",
     },
     "explanations": {"predictions"},
     "evaluation": {
-        "untracked", "baselines", "checks", "data", "dataset", "explanations", "gradients", "plots", "postprocessors",
-        "predictions", "ranking", "registry", "results", "run", "sources", "storage",
-        "suggestions", "training", "workers",
+        "untracked",
+        "baselines",
+        "checks",
+        "data",
+        "dataset",
+        "explanations",
+        "gradients",
+        "plots",
+        "postprocessors",
+        "predictions",
+        "ranking",
+        "registry",
+        "results",
+        "run",
+        "sources",
+        "storage",
+        "suggestions",
+        "training",
+        "workers",
     },
     "training": {
-        "baselines", "callbacks", "checks", "command", "contract", "data", "dataset", "families", "gradients",
-        "loading", "network", "plots", "postprocessors", "predictions", "registry", "results", "run", "sources",
-        "storage", "suggestions", "weights",
+        "baselines",
+        "callbacks",
+        "checks",
+        "command",
+        "contract",
+        "data",
+        "dataset",
+        "families",
+        "gradients",
+        "loading",
+        "network",
+        "plots",
+        "postprocessors",
+        "predictions",
+        "registry",
+        "results",
+        "run",
+        "sources",
+        "storage",
+        "suggestions",
+        "weights",
     },
     "sklearn": {"postprocessors", "registry", "run"},
     "serve": {"data", "exported", "postprocessors", "predictions", "results", "runtime", "sources"},
     "codegen": {"contract", "registry"},
     "tuning": {
-        "callbacks", "contract", "data", "dataset", "events", "gradients", "loading", "plots", "registry", "results",
-        "suggestions", "training", "weights", "workers",
+        "callbacks",
+        "contract",
+        "data",
+        "dataset",
+        "events",
+        "gradients",
+        "loading",
+        "plots",
+        "registry",
+        "results",
+        "suggestions",
+        "training",
+        "weights",
+        "workers",
     },
     "auto": {
-        "baselines", "data", "dataset", "evaluation", "postprocessors", "predictions", "ranking", "registry", "results",
-        "run", "sources", "suggestions", "training", "tuning", "workers",
+        "baselines",
+        "data",
+        "dataset",
+        "evaluation",
+        "postprocessors",
+        "predictions",
+        "ranking",
+        "registry",
+        "results",
+        "run",
+        "sources",
+        "suggestions",
+        "training",
+        "tuning",
+        "workers",
     },
     "workers": {"registry"},
     "reports": {
-        "untracked", "data", "dataset", "evaluation", "explanations", "plots", "postprocessors", "registry", "results",
-        "run", "tuning",
+        "untracked",
+        "data",
+        "dataset",
+        "evaluation",
+        "explanations",
+        "plots",
+        "postprocessors",
+        "registry",
+        "results",
+        "run",
+        "tuning",
     },
     "__main__": {"cli"},
     "recipes": {"cli", "run", "training"},
     "cli": {
-        "auto", "untracked", "codegen", "command", "data", "dataset", "evaluation", "export", "exported", "flops",
+        "auto",
+        "untracked",
+        "codegen",
+        "command",
+        "data",
+        "dataset",
+        "evaluation",
+        "export",
+        "exported",
+        "flops",
         "network",
-        "plots", "postprocessors", "predictions", "ranking", "registry", "reports", "results", "run", "runtime",
-        "serve", "sources", "suggestions", "training", "tuning", "weights", "workers",
+        "plots",
+        "postprocessors",
+        "predictions",
+        "ranking",
+        "registry",
+        "reports",
+        "results",
+        "run",
+        "runtime",
+        "serve",
+        "sources",
+        "suggestions",
+        "training",
+        "tuning",
+        "weights",
+        "workers",
     },
-}  # fmt: skip
+}
 # Those that it may also name in a string, to import them when they are needed: light modules open heavy modules so.
 BY_NAME = {
     "baselines": {"training"},
-    "registry": {"contract", "families", "presets", "training", "weights"},  # families: read, never imported
+    # families: read, never imported
+    "registry": {"contract", "families", "presets", "training", "weights"},
     "run": {"loading"},
     "untracked": {"loading"},
     "weights": {"loading"},
@@ -102,12 +213,21 @@ BY_NAME = {
     "explanations": {"plots"},
     "evaluation": {"plots"},
     "tuning": {"auto", "run"},
-}  # fmt: skip
+}
 SHARED = {"__version__", "kinds", "stored_types", "tasks", "utils"}
 STANDARD_LIBRARY_ONLY = (
-    "untracked", "exported", "network", "stored_types", "presets", "ranking", "registry", "results", "run", "utils",
+    "untracked",
+    "exported",
+    "network",
+    "stored_types",
+    "presets",
+    "ranking",
+    "registry",
+    "results",
+    "run",
+    "utils",
     "weights",
-)  # fmt: skip
+)
 
 
 def nodes_of(path):
@@ -131,7 +251,9 @@ def imports_of(path):
                 yield from ((f"kzoo.{alias.name}", node.lineno) for alias in node.names)
             else:
                 yield node.module, node.lineno
-                if node.module == "kzoo.utils.optional" and any(alias.name == "pandas" for alias in node.names):
+                if node.module == "kzoo.utils.optional" and any(
+                    alias.name == "pandas" for alias in node.names
+                ):
                     yield "pandas", node.lineno  # a late import of pandas
 
 
@@ -142,7 +264,11 @@ def names_of(path):
         text = text.value if isinstance(text, ast.Constant) and isinstance(text.value, str) else ""
         words = text.partition(":")[0].rstrip(".").split(".")
         module = PACKAGE.parent.joinpath(*words)
-        if words[0] == "kzoo" and words[1:] and (module.is_dir() or module.with_suffix(".py").is_file()):
+        if (
+            words[0] == "kzoo"
+            and words[1:]
+            and (module.is_dir() or module.with_suffix(".py").is_file())
+        ):
             yield ".".join(words), node.lineno
 
 
@@ -156,7 +282,10 @@ def wrong_imports(path, part):
     named = allowed | BY_NAME.get(part, set())
     return [
         f"{path.relative_to(PACKAGE)}:{line} {verb} {module}"
-        for verb, modules, legal in (("imports", imports_of(path), allowed), ("names", names_of(path), named))
+        for verb, modules, legal in (
+            ("imports", imports_of(path), allowed),
+            ("names", names_of(path), named),
+        )
         for module, line in modules
         if module.split(".")[0] == "kzoo" and [*module.split("."), ""][1] not in legal
     ]
@@ -191,7 +320,9 @@ def test_no_package_imports_itself_through_another():
     graph = {part_of(path): set() for path in FILES}
     for path in FILES:
         modules = (module.split(".") for module, _ in imports_of(path))
-        graph[part_of(path)] |= {words[1] for words in modules if words[0] == "kzoo" and words[1:]} - {part_of(path)}
+        graph[part_of(path)] |= {
+            words[1] for words in modules if words[0] == "kzoo" and words[1:]
+        } - {part_of(path)}
     assert len(graph) > 40
     assert circles_in(graph) == []
 
@@ -207,7 +338,8 @@ def test_only_the_warn_function_of_errors_gives_warnings():
         for path in FILES
         if path.name != "errors.py"
         for node in nodes_of(path)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("warnings.warn", "warnings.warn_explicit")
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("warnings.warn", "warnings.warn_explicit")
     ]
     assert calls == []
 
@@ -232,7 +364,9 @@ def test_a_wrong_import_is_noticed_and_a_wrong_name_too():
 WHEN_NEEDED = {"kzoo/predictions.py": {"pandas"}, "kzoo/ranking.py": {"pandas"}}
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if part_of(p) in STANDARD_LIBRARY_ONLY], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if part_of(p) in STANDARD_LIBRARY_ONLY], ids=lambda p: p.name
+)
 def test_light_modules_import_the_standard_library_only(path):
     foreign = {m.split(".")[0] for m, _ in imports_of(path)} - sys.stdlib_module_names - {"kzoo"}
     assert foreign <= WHEN_NEEDED.get(path.relative_to(PACKAGE.parent).as_posix(), set())
@@ -240,7 +374,11 @@ def test_light_modules_import_the_standard_library_only(path):
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in FILES if part_of(path) == "kinds" and (path.stem == "__init__" or path.stem == "files")],
+    [
+        path
+        for path in FILES
+        if part_of(path) == "kinds" and (path.stem == "__init__" or path.stem == "files")
+    ],
     ids=lambda path: str(path.relative_to(PACKAGE)),
 )
 def test_descriptions_of_kinds_import_the_standard_library_only(path):
@@ -251,15 +389,19 @@ def test_descriptions_of_kinds_import_the_standard_library_only(path):
 # The process of an exported model may import these; late imports by name are tested in tests/runtime/.
 LIGHT = sys.stdlib_module_names | {"numpy"}
 KINDS = sorted(path.parent for path in (PACKAGE / "kinds").glob("*/inference.py"))
-TABLE_FILES = [p for p in sorted((PACKAGE / "kinds" / "tables" / "files").glob("*.py")) if p.stem != "__init__"]
+TABLE_FILES = [
+    p for p in sorted((PACKAGE / "kinds" / "tables" / "files").glob("*.py")) if p.stem != "__init__"
+]
 LIGHT_HALVES = [
-    *(f"kinds.{kind.name}.inference" for kind in KINDS), *(f"kinds.tables.files.{path.stem}" for path in TABLE_FILES),
-]  # fmt: skip
+    *(f"kinds.{kind.name}.inference" for kind in KINDS),
+    *(f"kinds.tables.files.{path.stem}" for path in TABLE_FILES),
+]
 
 
 def reached_from(module):
     """Return the files that run when a module of kzoo is imported, with the packages that contain it."""
-    files, waiting = set(), [module]
+    files = set()
+    waiting = [module]
     while waiting:
         words = waiting.pop().split(".")
         for depth in range(1, len(words) + 1):
@@ -269,7 +411,10 @@ def reached_from(module):
                     files.add(path)
                     for node in nodes_of(path):
                         if isinstance(node, ast.ImportFrom) and node.module.startswith("kzoo"):
-                            waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+                            waiting += [
+                                node.module,
+                                *(f"{node.module}.{alias.name}" for alias in node.names),
+                            ]
     return files
 
 
@@ -282,10 +427,21 @@ def heavy_imports(module):
     }
 
 
-@pytest.mark.parametrize("module", ["runtime", "cli.predict", "data.encode", "data.sight", *LIGHT_HALVES, *(
-    f"export.formats.{path.stem}" for path in sorted((PACKAGE / "export" / "formats").glob("*.py"))
-    if path.stem != "__init__"
-)])  # fmt: skip
+@pytest.mark.parametrize(
+    "module",
+    [
+        "runtime",
+        "cli.predict",
+        "data.encode",
+        "data.sight",
+        *LIGHT_HALVES,
+        *(
+            f"export.formats.{path.stem}"
+            for path in sorted((PACKAGE / "export" / "formats").glob("*.py"))
+            if path.stem != "__init__"
+        ),
+    ],
+)
 def test_an_exported_model_runs_on_numpy_and_the_standard_library(module):
     module = f"kzoo.{module}"
     assert len(reached_from(module)) > 3
@@ -293,7 +449,8 @@ def test_an_exported_model_runs_on_numpy_and_the_standard_library(module):
 
 
 def test_a_heavy_import_of_an_imported_module_is_noticed():
-    assert "kzoo/sources/tables/frame.py imports pandas" in heavy_imports("kzoo.data.reload")  # three imports deep
+    # three imports deep
+    assert "kzoo/sources/tables/frame.py imports pandas" in heavy_imports("kzoo.data.reload")
 
 
 NAMES_OF_KINDS = frozenset(kinds())
@@ -304,7 +461,8 @@ def compared(tree, names):
     """Return the lines that compare a value with any of these names, or choose by them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
-            member = isinstance(node.ops[0], ast.In | ast.NotIn)  # `"tokens" in scores` is a look-up
+            # `"tokens" in scores` is a look-up
+            member = isinstance(node.ops[0], ast.In | ast.NotIn)
             sides = node.comparators if member else [node.left, *node.comparators]
         elif isinstance(node, ast.MatchValue):
             sides = [node.value]
@@ -326,7 +484,9 @@ def _parts(side):
 def compared_in(path):
     return [
         f"{path.relative_to(PACKAGE)}:{line}"
-        for line in compared(ast.parse(path.read_text(encoding="utf-8")), NAMES_OF_KINDS | NAMES_OF_READERS)
+        for line in compared(
+            ast.parse(path.read_text(encoding="utf-8")), NAMES_OF_KINDS | NAMES_OF_READERS
+        )
     ]
 
 
@@ -342,10 +502,14 @@ def test_kinds_of_input_are_distinguished_in_their_packages_only(path):
 
 def test_every_way_to_distinguish_kinds_is_noticed():
     for line in (
-        'x == "rows"', '"tokens" != x', 'x in ("image", "rows")', 'x not in {"series"}', '{"rows": 1, "image": 2}[x]',
+        'x == "rows"',
+        '"tokens" != x',
+        'x in ("image", "rows")',
+        'x not in {"series"}',
+        '{"rows": 1, "image": 2}[x]',
         'match x:\n    case "tokens":\n        pass',
         'match x:\n    case "a" | "series":\n        pass',
-    ):  # fmt: skip
+    ):
         assert len(list(compared(ast.parse(line), NAMES_OF_KINDS))) == 1, line
 
 
@@ -360,11 +524,13 @@ def test_kzoo_defines_no_layer_loss_or_metric(path):
     """A saved model must open where kzoo is not installed."""
     for name, bases in classes_of(path):
         bases = [base for base in bases if base != "keras_tuner.HyperModel"]  # it is never saved
-        if name in ("Members", "_KnownLabels"):  # they train the layers of another model, which is saved
+        # they train the layers of another model, which is saved
+        if name in ("Members", "_KnownLabels"):
             continue
-        assert not any(base.endswith(("Layer", "Loss", "Metric", "Model", "LearningRateSchedule")) for base in bases), (
-            name
-        )
+        assert not any(
+            base.endswith(("Layer", "Loss", "Metric", "Model", "LearningRateSchedule"))
+            for base in bases
+        ), name
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "families").glob("*.py")), ids=lambda p: p.name)

@@ -31,12 +31,29 @@ from test_page_files import STRINGS
 
 pytestmark = pytest.mark.slow
 COLUMNS = (
-    "source", "train", "check", "predict", "report", "tune", "compare", "exports", "runtime", "server", "page",
-)  # fmt: skip
+    "source",
+    "train",
+    "check",
+    "predict",
+    "report",
+    "tune",
+    "compare",
+    "exports",
+    "runtime",
+    "server",
+    "page",
+)
 README = Path(kzoo.__file__).with_name("README.md")
-ROWS, HOURS, LEVELS = 150, 700, (0.1, 0.5, 0.9)
+ROWS = 150
+HOURS = 700
+LEVELS = (0.1, 0.5, 0.9)
 WORDS = ["bad", "poor", "dull", "plain", "fair", "good", "fine", "great", "lovely", "perfect"]
-PRESETS = {"rows": "tabular_fnn", "image": "image_cnn", "tokens": "text_cnn", "series": "series_gru"}
+PRESETS = {
+    "rows": "tabular_fnn",
+    "image": "image_cnn",
+    "tokens": "text_cnn",
+    "series": "series_gru",
+}
 SETTINGS = {
     "rows": dict(units=(4,)),
     "image": dict(input_shape=(8, 8, 1), filters=(4,), depth=1, units=()),
@@ -52,7 +69,10 @@ def targets(problem, signal):
     if "classes" in problem.facts:
         return {"kind": np.where(signal > np.median(signal), "yes", "no")}
     if "labels" in problem.facts:
-        return {"warm": (signal > 0.4) * 1, "bright": (signal + draw.normal(0, 0.1, len(signal)) > 0.6) * 1}
+        return {
+            "warm": (signal > 0.4) * 1,
+            "bright": (signal + draw.normal(0, 0.1, len(signal)) > 0.6) * 1,
+        }
     if "counts" in problem.facts:
         return {"visits": draw.poisson(1 + 4 * np.clip(signal, 0, None))}
     return {"size": (10 * signal + draw.normal(0, 0.3, len(signal))).round(3)}
@@ -60,7 +80,9 @@ def targets(problem, signal):
 
 def table(problem, folder):
     draw = np.random.default_rng(0)
-    frame = pd.DataFrame({"a": draw.uniform(size=ROWS), "town": draw.choice(["Bern", "Genf"], ROWS)})
+    frame = pd.DataFrame(
+        {"a": draw.uniform(size=ROWS), "town": draw.choice(["Bern", "Genf"], ROWS)}
+    )
     columns = targets(problem, 0.7 * frame["a"] + 0.3 * (frame["town"] == "Bern"))
     return frame.assign(**columns), dict(target=list(columns)), frame[:7]
 
@@ -68,7 +90,9 @@ def table(problem, folder):
 def texts(problem, folder):
     draw = np.random.default_rng(0)
     words = [draw.choice(WORDS, draw.integers(4, 9)).tolist() for _ in range(ROWS)]
-    columns = targets(problem, np.array([np.mean([WORDS.index(word) for word in text]) for text in words]) / 9)
+    columns = targets(
+        problem, np.array([np.mean([WORDS.index(word) for word in text]) for text in words]) / 9
+    )
     frame = pd.DataFrame({"review": [" ".join(text) for text in words]})
     return frame.assign(**columns), dict(target=list(columns)), list(frame["review"][:7])
 
@@ -77,15 +101,22 @@ def images(problem, folder):
     """Write images whose brightness follows the target, and a table that labels them."""
     level = np.random.default_rng(0).uniform(size=ROWS)
     columns = targets(problem, level)
-    pixels = np.random.default_rng(1).normal(60 + 120 * level[:, None, None], 20, (ROWS, 8, 8)).clip(0, 255)
+    pixels = (
+        np.random.default_rng(1)
+        .normal(60 + 120 * level[:, None, None], 20, (ROWS, 8, 8))
+        .clip(0, 255)
+    )
     for i, image in enumerate(pixels):
         Image.fromarray(image.astype("uint8")).save(folder / f"{i:03}.png")
-    pd.DataFrame({"file": [f"{i:03}.png" for i in range(ROWS)], **columns}).to_csv(folder / "labels.csv", index=False)
+    pd.DataFrame({"file": [f"{i:03}.png" for i in range(ROWS)], **columns}).to_csv(
+        folder / "labels.csv", index=False
+    )
     return folder, dict(target=list(columns)), [str(folder / f"{i:03}.png") for i in range(7)]
 
 
 def series(problem, folder):
-    hours, draw = np.arange(HOURS), np.random.default_rng(0)
+    hours = np.arange(HOURS)
+    draw = np.random.default_rng(0)
     frame = pd.DataFrame({"time": pd.date_range("2024-01-01", periods=HOURS, freq="h")})
     frame["load"] = (10 + np.sin(hours * 2 * np.pi / 24) + 0.1 * draw.normal(size=HOURS)).round(3)
     return frame, dict(target="load"), frame[-8:]
@@ -99,10 +130,16 @@ def sequences(problem, folder):
 def recordings(problem, folder):
     """Return a table with a row per step of series of different lengths."""
     draw = np.random.default_rng(0)
-    levels, lengths = draw.uniform(size=ROWS), draw.integers(5, 9, ROWS)
+    levels = draw.uniform(size=ROWS)
+    lengths = draw.integers(5, 9, ROWS)
     (name, values), *_ = targets(problem, levels).items()
     number = np.repeat(np.arange(ROWS), lengths)
-    frame = pd.DataFrame({"id": [f"r{n:03}" for n in number], "step": np.concatenate([np.arange(n) for n in lengths])})
+    frame = pd.DataFrame(
+        {
+            "id": [f"r{n:03}" for n in number],
+            "step": np.concatenate([np.arange(n) for n in lengths]),
+        }
+    )
     frame["a"] = levels[number] + draw.normal(0, 0.1, len(number))
     options = dict(target=name, series_id="id", time="step")
     return frame.assign(**{name: values[number]}), options, frame[number < 7]
@@ -118,7 +155,13 @@ def source_of(problem):
     if "continues" in problem.facts:
         return language
     if problem.kind == "series":
-        return series if "ordered" in problem.facts else recordings if "classes" in problem.facts else sequences
+        return (
+            series
+            if "ordered" in problem.facts
+            else recordings
+            if "classes" in problem.facts
+            else sequences
+        )
     return {"rows": table, "tokens": texts, "image": images}[problem.kind]
 
 
@@ -151,9 +194,15 @@ class Tried:
     def train(self, out, **options):
         with untraced():
             return kzoo.train(
-                self.preset, self.source, out=self.folder / out, callbacks="quick", epochs=1, progress=False,
-                **self.options, **self.settings | options,
-            )  # fmt: skip
+                self.preset,
+                self.source,
+                out=self.folder / out,
+                callbacks="quick",
+                epochs=1,
+                progress=False,
+                **self.options,
+                **self.settings | options,
+            )
 
     @cached_property
     def run(self):
@@ -167,7 +216,9 @@ class Tried:
     def exported(self):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "executable", self.python)
-            return kzoo.export(self.run, self.folder / self.problem.name, formats="onnx", progress=False)
+            return kzoo.export(
+                self.run, self.folder / self.problem.name, formats="onnx", progress=False
+            )
 
     @property
     def primary(self):
@@ -196,7 +247,8 @@ def try_source(tried, site):
 
 
 def try_train(tried, site):
-    scores, summary = tried.run.summary["test"], tried.run.summary
+    scores = tried.run.summary["test"]
+    summary = tried.run.summary
     assert tried.run.finished and tried.run.problem.name == tried.problem.name
     assert np.isfinite(value_of(scores, tried.primary))
     assert np.isfinite(list(baselines.values(summary).values())).all() and baselines.values(summary)
@@ -211,7 +263,8 @@ def try_check(tried, site):
 
 
 def try_predict(tried, site):
-    predictions, facts = tried.predictions, tried.problem.facts
+    predictions = tried.predictions
+    facts = tried.problem.facts
     numbers = numbers_of(predictions)
     assert np.isfinite(numbers).all() and len(predictions.columns())
     ahead = (3,) if source_of(tried.problem) is series else ()
@@ -223,7 +276,10 @@ def try_predict(tried, site):
     elif "values" in facts:
         assert numbers.shape == (count, *ahead, 1)
     else:
-        assert numbers.shape == (count, len(predictions.class_names)) and ((numbers >= 0) & (numbers <= 1)).all()
+        assert (
+            numbers.shape == (count, len(predictions.class_names))
+            and ((numbers >= 0) & (numbers <= 1)).all()
+        )
         assert len(predictions.labels) == count
 
 
@@ -236,9 +292,18 @@ def try_report(tried, site):
 def try_tune(tried, site):
     with untraced():
         search = tune_here(
-            tried.preset, tried.source, out=tried.folder / "search", space="quick", trials=2, epochs=1, engine="random",
-            objective=tried.primary, progress=False, **tried.options, **tried.settings,
-        )  # fmt: skip
+            tried.preset,
+            tried.source,
+            out=tried.folder / "search",
+            space="quick",
+            trials=2,
+            epochs=1,
+            engine="random",
+            objective=tried.primary,
+            progress=False,
+            **tried.options,
+            **tried.settings,
+        )
     direction = score_named(tried.primary).best
     assert search.finished and (search.objective.name, search.objective.direction) == (
         f"val_{tried.primary}",
@@ -253,7 +318,9 @@ def try_compare(tried, site):
     with undrawn():
         second = tried.train("second", learning_rate=0.02)
     rows = kzoo.compare([tried.run, second]).to_dict("records")
-    assert {row["run"] for row in rows if not row["baseline"]} == {"run", "second"} and any(r["baseline"] for r in rows)
+    assert {row["run"] for row in rows if not row["baseline"]} == {"run", "second"} and any(
+        r["baseline"] for r in rows
+    )
     assert {row["metric"] for row in rows} == {tried.primary}
     pair = [row["score"] for row in rows if not row["baseline"]]
     assert pair == sorted(pair, reverse=score_named(tried.primary).best == "max")
@@ -269,7 +336,9 @@ def try_runtime(tried, site):
     predictions = kzoo.runtime.load(tried.exported.path).predict(tried.inputs)
     assert predictions.labels == tried.predictions.labels
     assert list(predictions.columns()) == list(tried.predictions.columns())
-    np.testing.assert_allclose(numbers_of(predictions), numbers_of(tried.predictions), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        numbers_of(predictions), numbers_of(tried.predictions), rtol=1e-5, atol=1e-5
+    )
 
 
 def try_server(tried, site):
@@ -286,14 +355,20 @@ def try_server(tried, site):
             if name in row:
                 np.testing.assert_allclose(row[name], expected[name], rtol=1e-5, atol=1e-5)
         shares, other = (
-            {entry["label"]: entry["probability"] for entry in answer.get("classes", ())} for answer in (row, expected)
+            {entry["label"]: entry["probability"] for entry in answer.get("classes", ())}
+            for answer in (row, expected)
         )
         assert shares == pytest.approx(other, abs=1e-5)
 
 
 def try_page(tried, site):
-    about, problem = site.server.get(f"/v1/models/{tried.problem.name}/about").json(), tried.problem
-    assert about["score"]["name"] == tried.primary and np.isfinite(about["score"]["value"]) and about["score"]["beside"]
+    about = site.server.get(f"/v1/models/{tried.problem.name}/about").json()
+    problem = tried.problem
+    assert (
+        about["score"]["name"] == tried.primary
+        and np.isfinite(about["score"]["value"])
+        and about["score"]["beside"]
+    )
     assert f"task_{problem.name}" in STRINGS and f"score_{tried.primary}" in STRINGS
     assert about["answer"]["classes"] == list(tried.run.class_names)
     assert about["answer"]["continues"] == ("continues" in problem.facts)
@@ -327,8 +402,15 @@ TRIES = {name: globals()[f"try_{name}"] for name in COLUMNS}
 
 def documented():
     """Return task -> column -> cell of the table in the README, and number -> cause of a refusal."""
-    section = README.read_text(encoding="utf-8").partition("## Tasks and ways to use them\n")[2].partition("\n## ")[0]
-    lines = [[cell.strip() for cell in line.strip("| ").split("|")] for line in re.findall(r"^\|.*$", section, re.M)]
+    section = (
+        README.read_text(encoding="utf-8")
+        .partition("## Tasks and ways to use them\n")[2]
+        .partition("\n## ")[0]
+    )
+    lines = [
+        [cell.strip() for cell in line.strip("| ").split("|")]
+        for line in re.findall(r"^\|.*$", section, re.M)
+    ]
     head, _, *rows = lines
     causes = dict(re.findall(r"^(\d)\. (.+)$", section, re.M))
     return {row[0].strip("`"): dict(zip(head[1:], row[1:], strict=True)) for row in rows}, causes
@@ -343,11 +425,15 @@ class Site:
     """
 
     def __init__(self, folder, tried):
-        self.folder, self.tried, self.stack = folder, tried, ExitStack()
+        self.folder = folder
+        self.tried = tried
+        self.stack = ExitStack()
 
     @cached_property
     def server(self):
-        return self.stack.enter_context(serving(self.folder, *(tried.exported.path for tried in self.tried)))
+        return self.stack.enter_context(
+            serving(self.folder, *(tried.exported.path for tried in self.tried))
+        )
 
     @cached_property
     def browser(self):
@@ -367,7 +453,10 @@ def tried(tmp_path_factory, warm_python):
 @pytest.fixture(scope="module")
 def site(tried, tmp_path_factory, request):
     cells, _ = documented()
-    selected = {getattr(item, "callspec", None) and item.callspec.params.get("name") for item in request.session.items}
+    selected = {
+        getattr(item, "callspec", None) and item.callspec.params.get("name")
+        for item in request.session.items
+    }
     served = [name for name in tried if name in selected and cells[name]["exports"] == "yes"]
     site = Site(tmp_path_factory.mktemp("site"), [tried[name] for name in served])
     with site.stack:
@@ -384,13 +473,20 @@ def test_the_table_has_every_task_and_few_refusals():
 @pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")  # so few rows
 @pytest.mark.parametrize(
     "name, column",
-    [(name, column) for served in (False, True) for name in problems() for column in COLUMNS
-     if (column in ("server", "page")) == served],
-)  # fmt: skip
+    [
+        (name, column)
+        for served in (False, True)
+        for name in problems()
+        for column in COLUMNS
+        if (column in ("server", "page")) == served
+    ],
+)
 def test_each_cell_of_the_table(name, column, tried, site):
     cells, causes = documented()
     if cells[name][column] == "yes":
         TRIES[column](tried[name], site)
         return
-    with pytest.raises(KzooError, match=re.escape(causes[cells[name][column].removeprefix("no, ")].strip("`"))):
+    with pytest.raises(
+        KzooError, match=re.escape(causes[cells[name][column].removeprefix("no, ")].strip("`"))
+    ):
         TRIES[column](tried[name], site)

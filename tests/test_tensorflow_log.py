@@ -37,9 +37,13 @@ def stderr_of(script, folder):
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     (folder / "script.py").write_text(script)
     done = subprocess.run(
-        [sys.executable, "script.py"], cwd=folder, env=environment | {"KERAS_BACKEND": "tensorflow"}, text=True,
-        capture_output=True, timeout=600,
-    )  # fmt: skip
+        [sys.executable, "script.py"],
+        cwd=folder,
+        env=environment | {"KERAS_BACKEND": "tensorflow"},
+        text=True,
+        capture_output=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr
     return done.stderr
 

@@ -14,8 +14,14 @@ import kzoo.runtime
 def for_a_type_checker(module):
     """Return name -> module of all imports of a package below `if TYPE_CHECKING:`."""
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-    blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
-    return {alias.asname: node.module for block in blocks for node in block.body for alias in node.names}
+    blocks = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    return {
+        alias.asname: node.module for block in blocks for node in block.body for alias in node.names
+    }
 
 
 def test_a_type_checker_sees_the_public_names():
@@ -33,7 +39,14 @@ def test_a_type_checker_sees_the_pictures():
 def public_callables():
     """Yield (name, function) of everything in the public API that can be called, methods of classes included."""
     doors = {name: getattr(kzoo, name) for name in kzoo._PUBLIC}
-    for module in (kzoo.baselines, kzoo.callbacks, kzoo.plots, kzoo.recipes, kzoo.runtime, kzoo.sklearn):
+    for module in (
+        kzoo.baselines,
+        kzoo.callbacks,
+        kzoo.plots,
+        kzoo.recipes,
+        kzoo.runtime,
+        kzoo.sklearn,
+    ):
         doors |= {f"{module.__name__}.{name}": getattr(module, name) for name in module.__all__}
     doors |= {"Split": import_module("kzoo.data").Split, "Space": type(kzoo.space("iris_fnn"))}
     doors["export"] = import_module("kzoo.export").export
@@ -42,16 +55,22 @@ def public_callables():
             yield name, value
         elif inspect.isclass(value):
             for called, member in vars(value).items():
-                member = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+                member = (
+                    getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+                )
                 member = getattr(member, "func", member)  # cached_property
-                if inspect.isfunction(member) and (not called.startswith("_") or called == "__init__"):
+                if inspect.isfunction(member) and (
+                    not called.startswith("_") or called == "__init__"
+                ):
                     yield f"{name}.{called}", member
 
 
 def missing_annotations(function):
     signature = inspect.signature(function)
     names = [
-        name for name, p in signature.parameters.items() if p.annotation is p.empty and name not in ("self", "cls")
+        name
+        for name, p in signature.parameters.items()
+        if p.annotation is p.empty and name not in ("self", "cls")
     ]
     return names + (["return"] if signature.return_annotation is signature.empty else [])
 
@@ -59,7 +78,11 @@ def missing_annotations(function):
 def test_every_public_function_and_method_has_a_full_signature():
     functions = dict(public_callables())
     assert len(functions) > 120
-    assert {name: missing for name, function in functions.items() if (missing := missing_annotations(function))} == {}
+    assert {
+        name: missing
+        for name, function in functions.items()
+        if (missing := missing_annotations(function))
+    } == {}
 
 
 RIGHT = """
@@ -137,12 +160,21 @@ def test_mypy_accepts_a_right_program_and_names_the_mistakes_of_a_wrong_program(
     # In the checkout, where `python -m mypy` has its cache.
     done = subprocess.run(
         [sys.executable, "-m", "mypy", tmp_path / "right.py", tmp_path / "wrong.py"],
-        capture_output=True, text=True, cwd=Path(kzoo.__file__).parents[1],
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=Path(kzoo.__file__).parents[1],
+    )
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
-    texts = [line.partition("wrong.py:")[2] for line in errors]  # a cached line has the folder of an earlier run
+    # a cached line has the folder of an earlier run
+    texts = [line.partition("wrong.py:")[2] for line in errors]
     assert [line for line, text in zip(errors, texts, strict=True) if not text] == [], done.stderr
     for number, (line, (code, word)) in enumerate(WRONG.items(), len(head) + 1):
         here = [text for text in texts if text.startswith(f"{number}: ")]
-        assert any(text.endswith(f"[{code}]") and word in text for text in here), (line, here, done.stderr)
-    assert {int(text.split(":")[0]) for text in texts} == set(range(len(head) + 1, len(head) + 1 + len(WRONG)))
+        assert any(text.endswith(f"[{code}]") and word in text for text in here), (
+            line,
+            here,
+            done.stderr,
+        )
+    assert {int(text.split(":")[0]) for text in texts} == set(
+        range(len(head) + 1, len(head) + 1 + len(WRONG))
+    )

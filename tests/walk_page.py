@@ -51,7 +51,9 @@ def main(page):
             compare(printed(block), block.output, where)
         elif block.language == "sh":
             for line in lines(block):
-                reason = next((why for start, why in LEFT_OUT.items() if line.startswith(start)), None)
+                reason = next(
+                    (why for start, why in LEFT_OUT.items() if line.startswith(start)), None
+                )
                 if reason:
                     print(f"   left out, {reason}: {line}")
                 else:
@@ -80,7 +82,11 @@ def prepared():
     def short(preset, *rest, **options):
         if preset == "auto":
             return tune(preset, *rest, **options | dict(max_time=25))
-        return tune(preset, *rest, **options | dict(epochs=1) | ({} if callable(preset) else dict(max_steps=STEPS)))
+        return tune(
+            preset,
+            *rest,
+            **options | dict(epochs=1) | ({} if callable(preset) else dict(max_steps=STEPS)),
+        )
 
     kzoo.tune = short
     names = {"kzoo": kzoo}
@@ -91,12 +97,21 @@ def prepared():
 def command(line, where):
     """Run a line: kzoo's in this process, unless the shell has a part in it."""
     words = calls(line)
-    if len(words) == 1 and not set("|><&;") & set(line) and not {"--backend", "--devices"} & set(words[0]):
+    if (
+        len(words) == 1
+        and not set("|><&;") & set(line)
+        and not {"--backend", "--devices"} & set(words[0])
+    ):
         from kzoo.cli import main
 
         is_search = {"--wrong-labels", "--learning-curve"} & set(words[0])
         closed_form = "series_rocket" in words[0]  # it has no steps
-        code = main([*words[0], *(() if closed_form else shorter("train" if is_search else words[0][0], words[0]))])
+        code = main(
+            [
+                *words[0],
+                *(() if closed_form else shorter("train" if is_search else words[0][0], words[0])),
+            ]
+        )
     else:
         options = shorter(words[0][0], words[0]) if words else ()
         code = shell(" ".join([line, *map(shlex.quote, options)])).returncode
@@ -109,9 +124,15 @@ def shorter(name, words):
 
 
 def shell(text, **options):
-    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"  # several devices on a CPU
-    environment = os.environ | {"PATH": f"{Path('bin').absolute()}{os.pathsep}{os.environ['PATH']}", "XLA_FLAGS": flags}
-    return subprocess.run(["bash", "-euo", "pipefail", "-c", text], env=environment, text=True, **options)
+    # several devices on a CPU
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+    environment = os.environ | {
+        "PATH": f"{Path('bin').absolute()}{os.pathsep}{os.environ['PATH']}",
+        "XLA_FLAGS": flags,
+    }
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text], env=environment, text=True, **options
+    )
 
 
 def run(block, where, names):
@@ -129,10 +150,14 @@ def printed(block):
     """Return the output of an unchanged block."""
     if block.language == "sh":
         return shell(block.text, check=True, stdout=subprocess.PIPE).stdout
-    return subprocess.run([sys.executable, "-c", block.text], check=True, text=True, stdout=subprocess.PIPE).stdout
+    return subprocess.run(
+        [sys.executable, "-c", block.text], check=True, text=True, stdout=subprocess.PIPE
+    ).stdout
 
 
-_NUMBER = re.compile(r"(?P<free>(?:\d+ h )?\d+(?:\.\d+)? (?:s|min)\b|\d+ of \d+)|(?P<score>-?\d+(?:\.\d+)?(?:e-?\d+)?)")
+_NUMBER = re.compile(
+    r"(?P<free>(?:\d+ h )?\d+(?:\.\d+)? (?:s|min)\b|\d+ of \d+)|(?P<score>-?\d+(?:\.\d+)?(?:e-?\d+)?)"
+)
 
 
 def compare(printed, shown, where):
@@ -140,7 +165,9 @@ def compare(printed, shown, where):
     both = f"{where} shows\n{shown}\nand it prints\n{printed}"
     assert _NUMBER.sub("#", printed).split() == _NUMBER.sub("#", shown).split(), both
     for new, old in zip(_NUMBER.finditer(printed), _NUMBER.finditer(shown), strict=True):
-        near = new["free"] or math.isclose(float(new["score"]), float(old["score"]), rel_tol=0.1, abs_tol=0.05)
+        near = new["free"] or math.isclose(
+            float(new["score"]), float(old["score"]), rel_tol=0.1, abs_tol=0.05
+        )
         assert near, f"{new[0]} is not {old[0]}: {both}"
 
 

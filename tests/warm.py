@@ -57,17 +57,24 @@ def warm_python():
         address, program = Path(folder) / "socket", Path(folder) / "python"
         client = CLIENT.format(python=sys.executable, address=str(address), program=str(program))
         (Path(folder) / "client.py").write_text(client)
-        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -IS {folder}/client.py "$@"\n')
+        program.write_text(
+            f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -IS {folder}/client.py "$@"\n'
+        )
         program.chmod(0o755)
         environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        environment["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # pandas imports pyarrow where it is installed
+        # pandas imports pyarrow where it is installed
+        environment["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
         words = [sys.executable, "-I", __file__, address]
         errors = Path(folder) / "errors"
         with open(errors, "wb") as file:
             server = subprocess.Popen(
-                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=file, env=environment,
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                env=environment,
                 start_new_session=True,  # Ctrl-C is for its clients, which pass it on
-            )  # fmt: skip
+            )
         try:
             assert server.stdout.readline() == b"warm\n", errors.read_text()
             yield str(program)
@@ -88,7 +95,9 @@ def serve(address):
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)  # as in conftest.py
     gc.enable()
-    assert len(os.listdir("/proc/self/task")) == 1, "only a process with a single thread can be forked"
+    assert len(os.listdir("/proc/self/task")) == 1, (
+        "only a process with a single thread can be forked"
+    )
     print("warm", flush=True)
     while True:
         ready, _, _ = select.select([listening, 0], [], [])
@@ -161,10 +170,13 @@ def become(files, words, folder, environment):
 
 def run(program, *words):
     """Run `[-u] [-I] [-P] [-W ignore] -c CODE | -m MODULE | SCRIPT`, with the arguments that follow."""
-    words, isolated, safe = list(words), False, False
+    words = list(words)
+    isolated = False
+    safe = False
     while words[0] in ("-u", "-I", "-P", "-W"):
         option = words.pop(0)
-        isolated, safe = isolated or option == "-I", safe or option in ("-I", "-P")
+        isolated = isolated or option == "-I"
+        safe = safe or option in ("-I", "-P")
         if option == "-W":
             warnings.simplefilter(words.pop(0))
     sys.executable = program

@@ -51,10 +51,16 @@ from kzoo.workers.worker import Worker, can_be_sent
 RESULT = "auto.json"
 _DEFAULT_TIME = "10m"
 _FEWEST_SECONDS = 20.0
-_FOLDS, _FOLDS_OF_SHORT, _SHORT = 5, 3, 150.0  # number of folds, that of short searches, and what is short in seconds
-_FINISH_SHARE, _FINISH_SECONDS, _FINISH_MOST = 0.1, 6.0, 60.0  # of the time: for the winner and its test scores
-_REFIT_SHARE = 0.3  # of the time, for training the winner where candidates are judged on the validation split
-_PRESETS_EACH_MINUTE, _FEWEST_PRESETS = 1.0, 2
+# number of folds, that of short searches, and what is short in seconds
+_FOLDS = 5
+_FOLDS_OF_SHORT = 3
+_SHORT = 150.0
+# of the time: for the winner and its test scores
+_FINISH_SHARE, _FINISH_SECONDS, _FINISH_MOST = 0.1, 6.0, 60.0
+# of the time, for training the winner where candidates are judged on the validation split
+_REFIT_SHARE = 0.3
+_PRESETS_EACH_MINUTE = 1.0
+_FEWEST_PRESETS = 2
 
 
 _prints_verdict: ContextVar[bool] = ContextVar("prints_verdict", default=True)
@@ -71,11 +77,23 @@ def without_verdict() -> Iterator[None]:
 
 
 def auto(
-    source: "Loadable | None", options: DataOptions, *, max_time: float | str | None, objective: str | None,
-    folds: int | None, previous: Run | str | os.PathLike[str] | None, parallel: int, threads: int | None,
-    executor: Any, seed: int, out: str | os.PathLike[str] | None, resume: str, dry_run: bool, progress: bool,
+    source: "Loadable | None",
+    options: DataOptions,
+    *,
+    max_time: float | str | None,
+    objective: str | None,
+    folds: int | None,
+    previous: Run | str | os.PathLike[str] | None,
+    parallel: int,
+    threads: int | None,
+    executor: Any,
+    seed: int,
+    out: str | os.PathLike[str] | None,
+    resume: str,
+    dry_run: bool,
+    progress: bool,
     horizon: int | None = None,
-) -> "Search | AutoPlan":  # fmt: skip
+) -> "Search | AutoPlan":
     """Choose a model; see `kzoo.tune`, whose arguments these are."""
     # 1. Check the arguments, and read the data.
     seed = checked_seed("seed", seed)
@@ -84,25 +102,34 @@ def auto(
     started, seconds = clock.started, clock.seconds
     if seconds < _FEWEST_SECONDS:
         least = seconds_like(_FEWEST_SECONDS, max_time)
-        raise KzooError(f"max_time={max_time!r} is too short for 'auto'. Use max_time={least} or more.")
+        raise KzooError(
+            f"max_time={max_time!r} is too short for 'auto'. Use max_time={least} or more."
+        )
     if source is None:
-        raise KzooError("'auto' needs data: pass a file, a folder, a DataFrame or anything that kzoo.load_data takes.")
+        raise KzooError(
+            "'auto' needs data: pass a file, a folder, a DataFrame or anything that kzoo.load_data takes."
+        )
     threads = checked_threads(parallel, threads, executor)
     source = as_table(source)
     old_run = None if previous is None else previous if isinstance(previous, Run) else Run(previous)
     if old_run is not None:
         options = options_of(old_run, options)
     if not (isinstance(source, str | os.PathLike) or can_be_sent(source)):
-        raise KzooError("'auto' fits models in other processes, which cannot receive this data. Pass a file instead.")
+        raise KzooError(
+            "'auto' fits models in other processes, which cannot receive this data. Pass a file instead."
+        )
     presets = _presets(source, options, seconds, horizon)
     reader = reader_of_baselines(presets)
     data = source if isinstance(source, Dataset) else load_longer(source, reader, options)
     if "kept" not in data.problem.facts:
-        raise KzooError(f"'auto' compares predictions, which are not stored for {data.task}. Choose a preset.")
+        raise KzooError(
+            f"'auto' compares predictions, which are not stored for {data.task}. Choose a preset."
+        )
     previous_model = None if old_run is None else previous_of(old_run, source, options, data)
     usual = _FOLDS if seconds > _SHORT else _FOLDS_OF_SHORT
     count = usual if folds is None else checked_count("folds", folds, least=2)
-    parts, candidates = Parts.of(data, count, seed), _baselines(data)
+    parts = Parts.of(data, count, seed)
+    candidates = _baselines(data)
     decides = None if old_run is None else next(iter(deciding(old_run.spec.training)), None)
     score = _primary_score(data, objective, candidates[0].name, decides)
     notes = list(data.notes)
@@ -113,10 +140,13 @@ def auto(
         )
     judged = f"{parts.folds} folds" if parts.folds > 1 else f"the validation split ({parts.reason})"
     plan = AutoPlan(
-        data=summary_line(data.overview), metric=score.metric, parts=f"judged on {judged}",
-        baselines=[candidate.label for candidate in candidates], presets=[candidate.label for candidate in presets],
+        data=summary_line(data.overview),
+        metric=score.metric,
+        parts=f"judged on {judged}",
+        baselines=[candidate.label for candidate in candidates],
+        presets=[candidate.label for candidate in presets],
         seconds=seconds,
-    )  # fmt: skip
+    )
     if dry_run:
         print_notes([*notes[len(data.notes) :], str(plan)], progress)
         return plan
@@ -125,11 +155,22 @@ def auto(
     request = Request(
         data=options.describe(data).json(),
         spec=Spec(preset=AUTO, family=None, task=data.task, config={}, training={}).json(),
-        space=dict(parameters=[], candidates=[candidate.name for candidate in (*candidates, *presets)]), engine=AUTO,
-        objective=Objective(score.metric, direction), epochs=0, prune=None,
-        folds=parts.folds if parts.folds > 1 else None, baseline=True, seed=seed, backend=keras.backend.backend(),
-        trials=len(candidates) + len(presets), max_time=seconds, parallel=parallel, threads=threads,
-    )  # fmt: skip
+        space=dict(
+            parameters=[], candidates=[candidate.name for candidate in (*candidates, *presets)]
+        ),
+        engine=AUTO,
+        objective=Objective(score.metric, direction),
+        epochs=0,
+        prune=None,
+        folds=parts.folds if parts.folds > 1 else None,
+        baseline=True,
+        seed=seed,
+        backend=keras.backend.backend(),
+        trials=len(candidates) + len(presets),
+        max_time=seconds,
+        parallel=parallel,
+        threads=threads,
+    )
     with claimed(out, request, resume=resume) as (folder, earlier):
         if earlier is not None and earlier.finished and (earlier.request.max_time or 0) >= seconds:
             print_notes([f"{folder} is finished: {result_of(folder)['verdict']}"], progress)
@@ -145,10 +186,14 @@ def auto(
         finish += 0.0 if parts.folds > 1 else _REFIT_SHARE * seconds
         signals = Signals()
         setup: dict[str, Any] = dict(
-            trainer="kzoo.auto.trainer:Trainer", threads=threads, preset=reader,
-            source=source if not isinstance(source, Dataset) else replace(source, test=None), options=options,
-            parts=parts, seed=seed,
-        )  # fmt: skip
+            trainer="kzoo.auto.trainer:Trainer",
+            threads=threads,
+            preset=reader,
+            source=source if not isinstance(source, Dataset) else replace(source, test=None),
+            options=options,
+            parts=parts,
+            seed=seed,
+        )
         with (
             signals.watched(),
             Worker(folder / "worker.log", **setup) as worker,
@@ -156,30 +201,52 @@ def auto(
         ):
 
             def report(line: str) -> None:
-                write_json(folder / RESULT, {"seconds_used": used + time.monotonic() - started}, sync=False)
-                print_notes([f"[{duration(round(used + time.monotonic() - started))}] {line}"], progress)
+                write_json(
+                    folder / RESULT, {"seconds_used": used + time.monotonic() - started}, sync=False
+                )
+                print_notes(
+                    [f"[{duration(round(used + time.monotonic() - started))}] {line}"], progress
+                )
 
             schedule = Schedule(
-                folder, data=data, parts=parts, score=score, baselines=candidates, presets=presets, pool=pool,
-                signals=signals, deadline=end - finish, report=report, seed=seed, objective=request.objective,
-            )  # fmt: skip
+                folder,
+                data=data,
+                parts=parts,
+                score=score,
+                baselines=candidates,
+                presets=presets,
+                pool=pool,
+                signals=signals,
+                deadline=end - finish,
+                report=report,
+                seed=seed,
+                objective=request.objective,
+            )
             schedule.run()
         if signals.caught == signal.SIGTERM:
-            print(f"{folder}: stopped by SIGTERM. Repeat the same call to continue.", file=sys.stderr)
+            print(
+                f"{folder}: stopped by SIGTERM. Repeat the same call to continue.", file=sys.stderr
+            )
             raise SystemExit(128 + signal.SIGTERM)
         if signals.caught:
             if "ipykernel" in sys.modules:
                 return Search(folder, data)
             raise Interrupted(Search(folder, data))
         # 3. Choose, write the winner, and look at the test rows once.
-        result = Conclusion(schedule, source, options, end, seconds_like(2 * seconds, clock.max_time)).result()
+        result = Conclusion(
+            schedule, source, options, end, seconds_like(2 * seconds, clock.max_time)
+        ).result()
         if previous_model is not None:
             result |= previous_model.compared_with(Run(folder / WINNER), schedule)
         result["seconds_used"] = round(used + time.monotonic() - started, 1)
         write_json(folder / RESULT, result)
         End(because="complete", complete=True, trials=request.trials).write(folder)
         if _prints_verdict.get():
-            lines = [*result["lines"], result["verdict"], *([result["update"]] if "update" in result else [])]
+            lines = [
+                *result["lines"],
+                result["verdict"],
+                *([result["update"]] if "update" in result else []),
+            ]
             print_notes([*lines, f"The model is the run {folder / WINNER}."], progress)
     return Search(folder, data)
 
@@ -189,22 +256,32 @@ def result_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(read_json(Path(folder) / RESULT))
 
 
-def _presets(source: Any, options: DataOptions, seconds: float, horizon: int | None) -> list[Candidate]:
+def _presets(
+    source: Any, options: DataOptions, seconds: float, horizon: int | None
+) -> list[Candidate]:
     """Return the first suggested presets, best first; the time limits their number.
 
     Raises:
         KzooError: no preset takes such data.
     """
     suggested = [
-        each for each in suggestions(source, options, horizon) if not each.weights and is_installed(each.preset)
+        each
+        for each in suggestions(source, options, horizon)
+        if not each.weights and is_installed(each.preset)
     ]
     if not suggested:
-        raise KzooError("'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset.")
+        raise KzooError(
+            "'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset."
+        )
     most = max(int(seconds / 60 * _PRESETS_EACH_MINUTE), _FEWEST_PRESETS)
-    return [Candidate(name=each.preset, label=each.preset, horizon=horizon) for each in suggested[:most]]
+    return [
+        Candidate(name=each.preset, label=each.preset, horizon=horizon) for each in suggested[:most]
+    ]
 
 
-def _primary_score(data: Dataset, objective: str | None, baseline: str, decides: str | None = None) -> PrimaryScore:
+def _primary_score(
+    data: Dataset, objective: str | None, baseline: str, decides: str | None = None
+) -> PrimaryScore:
     """Return the score by which candidates are compared; a baseline shows whether it can be computed on this data.
 
     Without an objective, it is the one that the previous model was trained for (`decides`), else the primary score.

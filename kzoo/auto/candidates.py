@@ -30,7 +30,11 @@ class Candidate:
     @property
     def preset(self) -> Preset:
         """The preset, which forecasts as many steps as are asked for."""
-        return get_preset(self.name) if self.horizon is None else preset_with_horizon(self.name, self.horizon)
+        return (
+            get_preset(self.name)
+            if self.horizon is None
+            else preset_with_horizon(self.name, self.horizon)
+        )
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -40,11 +44,15 @@ class Candidate:
     @property
     def text(self) -> str:
         """The name with the settings that differ."""
-        changed = ", ".join(f"{name}={format_value(value)}" for name, value in self.overrides.items())
+        changed = ", ".join(
+            f"{name}={format_value(value)}" for name, value in self.overrides.items()
+        )
         return f"{self.label} ({changed})" if changed else self.label
 
 
 def reader_of_baselines(presets: Sequence[Candidate]) -> Preset:
     """Return the preset for which the data of baselines is read: that of texts as words, as pieces make them worse."""
     all_presets = [each.preset for each in presets]
-    return next((each for each in all_presets if each.training.get("tokenizer") != "pieces"), all_presets[0])
+    return next(
+        (each for each in all_presets if each.training.get("tokenizer") != "pieces"), all_presets[0]
+    )

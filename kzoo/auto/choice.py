@@ -13,7 +13,8 @@ from scipy import stats
 
 from kzoo.evaluation.comparison import clustered_mean
 
-TIE_LEVEL = 0.68  # of the interval by which candidates tie: one standard error, as of Breiman et al. (1984)
+# of the interval by which candidates tie: one standard error, as of Breiman et al. (1984)
+TIE_LEVEL = 0.68
 _INFORMED_TIE_LEVEL = 0.2  # where other data counts, too: better with a probability of .6
 
 
@@ -53,7 +54,9 @@ class Difference:
             return self
         precisions = np.array([self.error**-2, max(lead[1], 1e-6) ** -2])
         mean = float(precisions @ [self.mean, lead[0]] / precisions.sum())
-        return Difference(mean=mean, error=float(precisions.sum() ** -0.5), tie_level=_INFORMED_TIE_LEVEL)
+        return Difference(
+            mean=mean, error=float(precisions.sum() ** -0.5), tie_level=_INFORMED_TIE_LEVEL
+        )
 
     def corrected(self, folds: int, judged_share: float) -> "Difference":
         """Return the difference with a standard error that is corrected for shared training rows.
@@ -62,7 +65,9 @@ class Difference:
             folds: number of folds; 1 for one validation split.
             judged_share: rows of a fold divided by the rows that are trained on: 1/4 for 5 folds.
         """
-        return Difference(mean=self.mean, error=self.error * float(np.sqrt(1 + folds * judged_share)))
+        return Difference(
+            mean=self.mean, error=self.error * float(np.sqrt(1 + folds * judged_share))
+        )
 
 
 def mean_difference(gains: np.ndarray, groups: np.ndarray) -> Difference:
@@ -91,14 +96,17 @@ def bootstrap_difference(
     _, members = np.unique(groups, return_inverse=True)
     count = int(members.max()) + 1
     draws = [
-        difference(np.bincount(rng.integers(count, size=count), minlength=count)[members]) for _ in range(resamples)
+        difference(np.bincount(rng.integers(count, size=count), minlength=count)[members])
+        for _ in range(resamples)
     ]
     error = float(np.nanstd(draws, ddof=1)) if count > 1 else np.inf
     return Difference(mean=difference(np.ones(len(members), int)), error=error)
 
 
 def choose(
-    scores: Mapping[int, float], complexity: Mapping[int, int], difference: Callable[[int, int], Difference]
+    scores: Mapping[int, float],
+    complexity: Mapping[int, int],
+    difference: Callable[[int, int], Difference],
 ) -> tuple[int, int]:
     """Return the number of the chosen model, and that of the model with the highest score.
 
@@ -112,7 +120,9 @@ def choose(
     """
     best = max(scores, key=lambda number: (scores[number], -complexity[number]))
     for degree in sorted(set(complexity.values())):
-        simpler = max((n for n in scores if complexity[n] == degree), key=scores.__getitem__, default=best)
+        simpler = max(
+            (n for n in scores if complexity[n] == degree), key=scores.__getitem__, default=best
+        )
         if simpler == best or (degree < complexity[best] and difference(best, simpler).is_tie()):
             return simpler, best
     return best, best

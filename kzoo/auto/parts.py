@@ -17,9 +17,11 @@ from kzoo.utils.errors import KzooError
 
 _INNER_PARTS = 8  # one of these parts of the training rows is the inner validation split
 _INNER_SHARE = 0.15  # of windows in order of time
-_FEW_ROWS = 1_000  # up to which there are folds although a class has fewer rows: a validation split would be tiny
+# up to which there are folds although a class has fewer rows: a validation split would be tiny
+_FEW_ROWS = 1_000
 _RARE = "a class has too few rows"
-_MAX_FOLD_ROWS = 30_000  # development rows above which the validation split is used instead of folds
+# development rows above which the validation split is used instead of folds
+_MAX_FOLD_ROWS = 30_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +45,19 @@ class Parts:
         """Return how the rows of some data are divided, into `folds` folds if possible."""
         count = len(data.train) + (0 if data.validation is None else len(data.validation))
         if count > _MAX_FOLD_ROWS and data.validation is not None:
-            return cls(folds=1, rows=count, reason=f"{count:,} rows are enough for one validation split", seed=seed)
+            return cls(
+                folds=1,
+                rows=count,
+                reason=f"{count:,} rows are enough for one validation split",
+                seed=seed,
+            )
         try:
             check_folds(folds, data)
         except KzooError as error:
             if data.validation is None:
-                raise KzooError(f"{data.name} has no validation split to choose a model on, and {error}") from None
+                raise KzooError(
+                    f"{data.name} has no validation split to choose a model on, and {error}"
+                ) from None
             reason = _reason(data)
             if reason != _RARE or count > _FEW_ROWS or _largest_class(pooled(data)) < folds:
                 return cls(folds=1, rows=count, reason=reason, seed=seed)
@@ -61,18 +70,30 @@ class Parts:
         repeat, fold = divmod(number, self.folds)
         rows = pooled(data)
         fold_of_row = _divide(data, rows, self.folds, self.seed + repeat)
-        judged, training = np.flatnonzero(fold_of_row == fold), np.flatnonzero(fold_of_row != fold)
-        train = rows.select(training) if rows.rows is not None else replace(rows.select(training), rows=training)
+        judged = np.flatnonzero(fold_of_row == fold)
+        training = np.flatnonzero(fold_of_row != fold)
+        train = (
+            rows.select(training)
+            if rows.rows is not None
+            else replace(rows.select(training), rows=training)
+        )
         part = replace(data, train=train, validation=None)
         inner = _inner_parts(part, train, self.seed + repeat)
         described = asdict(Fold(fold, self.folds, True, self.seed + repeat))
         return replace(
-            part, train=train.select(_positive(train, np.flatnonzero(inner != 0))),
+            part,
+            train=train.select(_positive(train, np.flatnonzero(inner != 0))),
             validation=train.select(np.flatnonzero(inner == 0)),
-            test=_numbered(rows, judged), notes=[],
-            fingerprint=fingerprint(data.fingerprint, f"part {number} of {self.folds}, seed {self.seed}"),
-            loaded={**data.loaded, "options": {**data.loaded.get("options", {}), "test": described}},
-        )  # fmt: skip
+            test=_numbered(rows, judged),
+            notes=[],
+            fingerprint=fingerprint(
+                data.fingerprint, f"part {number} of {self.folds}, seed {self.seed}"
+            ),
+            loaded={
+                **data.loaded,
+                "options": {**data.loaded.get("options", {}), "test": described},
+            },
+        )
 
 
 def _inner_parts(data: Dataset, train: Split, seed: int) -> np.ndarray:
@@ -122,15 +143,20 @@ def _holdout(data: Dataset, seed: int) -> Dataset:
         inner, training = _last_windows(train)
     else:
         fold_of_row = _inner_parts(replace(data, validation=None), train, seed)
-        inner, training = np.flatnonzero(fold_of_row == 0), np.flatnonzero(fold_of_row != 0)
+        inner = np.flatnonzero(fold_of_row == 0)
+        training = np.flatnonzero(fold_of_row != 0)
         if data.seen.get("in_order"):  # the last rows before those that are judged
             count = len(inner)
-            inner, training = np.arange(len(train) - count, len(train)), np.arange(len(train) - count)
+            inner = np.arange(len(train) - count, len(train))
+            training = np.arange(len(train) - count)
     return replace(
-        data, train=train.select(_positive(train, training)), validation=train.select(inner),
-        test=_numbered(judged, np.arange(len(judged))), notes=[],
+        data,
+        train=train.select(_positive(train, training)),
+        validation=train.select(inner),
+        test=_numbered(judged, np.arange(len(judged))),
+        notes=[],
         fingerprint=fingerprint(data.fingerprint, f"judged on validation, seed {seed}"),
-    )  # fmt: skip
+    )
 
 
 def _last_windows(train: Split) -> tuple[np.ndarray, np.ndarray]:

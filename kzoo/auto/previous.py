@@ -20,7 +20,8 @@ from kzoo.tasks import Target
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.formatting import plural
 
-_FEWEST, _SHARE = 3, 0.01  # training rows of the previous model among test rows that are reported
+_FEWEST = 3  # training rows of the previous model among test rows that are reported
+_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Previous:
         stored, score = winner.answers, schedule.score
         assert stored is not None
         new = stored_answers(stored)
-        old, groups = self.answers.select(new.rows), groups_of(schedule.data.test, new.rows)
+        old = self.answers.select(new.rows)
+        groups = groups_of(schedule.data.test, new.rows)
         targets = None if self.target is None else (winner.target, self.target)
         difference = score.difference([new], [old], groups, targets=targets)
         low, high = difference.interval(LEVEL)
@@ -58,15 +60,18 @@ class Previous:
             f"{score.value(answers, target):.4f}"
             for answers, target in zip((new, old), targets or (None, None), strict=True)
         )
-        lead, rows = points(score, difference), plural(len(new.truth), "test row")
+        lead = points(score, difference)
+        rows = plural(len(new.truth), "test row")
         optimistic = (
-            f" The previous model was trained on about {self.trained} of these rows, so its score is too optimistic."
+            f" The previous model was trained on about {self.trained} of these rows,"
+            " so its score is too optimistic."
         )
         return dict(
             update=f"Previous model {self.run.path}: {score.metric.replace('_', ' ')} {before}; new model: {after}, "
             f"difference {lead} on the same {rows}.{optimistic if seen else ''} Advice: {advice}.",
-            change=bool(low > 0), previous=dict(run=self.run.path.name, mean=difference.mean, low=low, high=high),
-        )  # fmt: skip
+            change=bool(low > 0),
+            previous=dict(run=self.run.path.name, mean=difference.mean, low=low, high=high),
+        )
 
 
 def options_of(run: Run, options: DataOptions) -> DataOptions:
@@ -89,24 +94,38 @@ def previous_of(run: Run, source: Any, options: DataOptions, data: Dataset) -> P
         KzooError: another task, no test rows, or data that the model cannot read, such as a new class.
     """
     if data.task != run.data.task:
-        raise KzooError(f"{run.path} is for {run.data.task}, and the newer data for {data.task}. Set task= or target=.")
+        raise KzooError(
+            f"{run.path} is for {run.data.task}, and the newer data for {data.task}. Set task= or target=."
+        )
     if data.test is None:
-        raise KzooError(f"{data.name} has no test rows on which to compare {run.path} with a new model. Set test=.")
-    with warnings.catch_warnings():  # of training rows in the whole source; those among the test rows are stated
+        raise KzooError(
+            f"{data.name} has no test rows on which to compare {run.path} with a new model. Set test=."
+        )
+    # of training rows in the whole source; those among the test rows are stated
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* too optimistic", KzooWarning)
         loaded = reload(run, options.test if is_source(options.test) else source)
     assert loaded.test is not None
-    if loaded.test.rows is not None and not np.array_equal(loaded.test.rows, data.test.rows):  # its own training data
-        raise KzooError(f"{run.path} was trained on this data, split in another way. Pass newer data.")
+    # its own training data
+    if loaded.test.rows is not None and not np.array_equal(loaded.test.rows, data.test.rows):
+        raise KzooError(
+            f"{run.path} was trained on this data, split in another way. Pass newer data."
+        )
     test = loaded.test.select(_matching_rows(loaded.test, data.test))
     trained = rows_in_training(run.config.get("statistics"), test.x)
-    _, _, (truth, outputs, target) = score_run(run, replace(loaded, test=test), data.problem.headline)
+    _, _, (truth, outputs, target) = score_run(
+        run, replace(loaded, test=test), data.problem.headline
+    )
     if tuple(loaded.class_names) != tuple(data.class_names):
         truth, outputs = _in_order_of(data.class_names, loaded.class_names, truth, outputs)
-    answers = Answers(outputs=outputs, truth=truth, rows=np.arange(len(truth)), weight=data.test.weight)
+    answers = Answers(
+        outputs=outputs, truth=truth, rows=np.arange(len(truth)), weight=data.test.weight
+    )
     expected = np.asarray(data.test.y[:])
     if expected.shape[:1] != truth.shape[:1] or not np.allclose(
-        expected.reshape(len(expected), -1).astype(float), truth.reshape(len(truth), -1).astype(float), equal_nan=True
+        expected.reshape(len(expected), -1).astype(float),
+        truth.reshape(len(truth), -1).astype(float),
+        equal_nan=True,
     ):
         raise KzooError(
             f"{run.path} reads other rows or targets of {data.name} than a new model, so they cannot be compared."
@@ -123,7 +142,9 @@ def _matching_rows(old: Split, new: Split) -> np.ndarray:
         try:
             return np.array([numbers[key] for key in _keys(new.y)])
         except KeyError:
-            raise KzooError("The previous model needs longer windows than the test rows have before them.") from None
+            raise KzooError(
+                "The previous model needs longer windows than the test rows have before them."
+            ) from None
     if new.rows is None:
         raise KzooError("The rows of this data are not numbered. Pass test= as a file of its own.")
     return np.asarray(new.rows)
@@ -136,7 +157,9 @@ def _keys(windows: Any) -> list[tuple[str, int]]:
     return list(zip(names, map(int, windows.moments), strict=True))
 
 
-def _in_order_of(names: Any, old_names: Any, truth: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _in_order_of(
+    names: Any, old_names: Any, truth: np.ndarray, outputs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return truth and probabilities in the order of the classes of newer data; a new class has probability 0."""
     numbers = {name: number for number, name in enumerate(names)}
     renamed = np.array([numbers.get(name, -1) for name in old_names])

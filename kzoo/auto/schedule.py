@@ -71,7 +71,9 @@ class Contender:
     @property
     def in_closed_form(self) -> bool:
         """Whether it is a network that needs no rows on which to stop."""
-        return not self.candidate.is_baseline and builder_of(self.candidate.preset.family).closed_form
+        return (
+            not self.candidate.is_baseline and builder_of(self.candidate.preset.family).closed_form
+        )
 
     def shortage(self, folds: int) -> str:
         """Return how far the time was too short for a network, such as "1 of 200 epochs"; empty if it was not."""
@@ -79,7 +81,9 @@ class Contender:
             return ""
         if self.failed:
             return "not fitted" if self.trial.error.startswith(NO_TIME) else ""
-        return self.cut or (f"{len(self.answers)} of {folds} folds" if len(self.answers) < folds else "")
+        return self.cut or (
+            f"{len(self.answers)} of {folds} folds" if len(self.answers) < folds else ""
+        )
 
     @property
     def refit_seconds(self) -> float:
@@ -104,12 +108,30 @@ class Schedule:
     """
 
     def __init__(
-        self, folder: Path, *, data: Dataset, parts: Parts, score: PrimaryScore, baselines: Sequence[Candidate],
-        presets: Sequence[Candidate], pool: Any, signals: Any, deadline: float, report: Callable[[str], None],
-        seed: int, objective: Any,
-    ) -> None:  # fmt: skip
-        self.folder, self.data, self.parts, self.score, self.pool = folder, data, parts, score, pool
-        self.baselines, self.presets, self.signals, self.deadline = baselines, presets, signals, deadline
+        self,
+        folder: Path,
+        *,
+        data: Dataset,
+        parts: Parts,
+        score: PrimaryScore,
+        baselines: Sequence[Candidate],
+        presets: Sequence[Candidate],
+        pool: Any,
+        signals: Any,
+        deadline: float,
+        report: Callable[[str], None],
+        seed: int,
+        objective: Any,
+    ) -> None:
+        self.folder = folder
+        self.data = data
+        self.parts = parts
+        self.score = score
+        self.pool = pool
+        self.baselines = baselines
+        self.presets = presets
+        self.signals = signals
+        self.deadline = deadline
         self.report, self.seed, self.objective = report, seed, objective
         self.contenders: list[Contender] = []
         self.truths: dict[int, np.ndarray] = {}
@@ -145,7 +167,9 @@ class Schedule:
         def seconds_of_screening(contender: Contender) -> float:
             waiting = len(contenders) - len(screened)
             share = (self.left - screening_end) / max(waiting, 1) * self.pool.slots
-            return contender.limit or max(min(share, self.left / (self.parts.folds + 1)), _LEAST_SECONDS)
+            return contender.limit or max(
+                min(share, self.left / (self.parts.folds + 1)), _LEAST_SECONDS
+            )
 
         def screening() -> Iterable[tuple[Contender, int]]:
             for contender in contenders:
@@ -154,11 +178,15 @@ class Schedule:
 
         self._fit(screening(), seconds_of_screening)
         for contender in contenders:
-            if not any(each.answers for each in contenders):  # the shares were too short: most of the time for one
-                contender.trial, contender.limit = replace(contender.trial, status="running", error=""), 0.0
+            # the shares were too short: most of the time for one
+            if not any(each.answers for each in contenders):
+                contender.trial = replace(contender.trial, status="running", error="")
+                contender.limit = 0.0
                 self._fit([(contender, 0)], lambda _: _ALONE_SHARE * self.left)
         if self.parts.folds > 1:  # the winner is fitted to all rows after the deadline
-            self.deadline -= max((each.refit_seconds for each in contenders if each.in_closed_form), default=0.0)
+            self.deadline -= max(
+                (each.refit_seconds for each in contenders if each.in_closed_form), default=0.0
+            )
         # 3. The best of them on all parts, as far as they can win; where there is one part, longer.
         survivors = self._survivors(contenders)
         if self.parts.folds > 1:
@@ -170,14 +198,18 @@ class Schedule:
         # 4. Other settings of the best preset.
         if survivors:
             judged = first if any(set(first) <= each.answers.keys() for each in survivors) else [0]
-            self._search_around(max(survivors, key=lambda contender: self._expected(contender, judged)), first)
+            self._search_around(
+                max(survivors, key=lambda contender: self._expected(contender, judged)), first
+            )
         # 5. Folds again, where rows are few.
         if self.parts.folds > 1 and self.parts.rows <= _MOST_REPEATED_ROWS:
             self._repeat()
         if not self.stopped:
             for contender in self.contenders:
                 if contender.trial.status == "running":
-                    contender.trial = replace(contender.trial, status="failed", error=f"{NO_TIME}: none was left")
+                    contender.trial = replace(
+                        contender.trial, status="failed", error=f"{NO_TIME}: none was left"
+                    )
                     self._write(contender)
 
     def contender(self, candidate: Candidate) -> Contender:
@@ -187,9 +219,13 @@ class Schedule:
                 return contender
         number = len(self.contenders)
         trial = Trial(
-            number=number, status="running", hyperparameters=candidate.hyperparameters,
-            overrides=dict(candidate.overrides), baseline=False, seed=self.seed,
-        )  # fmt: skip
+            number=number,
+            status="running",
+            hyperparameters=candidate.hyperparameters,
+            overrides=dict(candidate.overrides),
+            baseline=False,
+            seed=self.seed,
+        )
         contender = Contender(candidate, trial)
         path = trial_folder(self.folder, number)
         try:
@@ -197,7 +233,8 @@ class Schedule:
         except (OSError, ValueError, KzooError):
             stored = None
         if stored is not None and stored.hyperparameters == candidate.hyperparameters:
-            contender.trial = stored if stored.status != "failed" else trial  # it may have been a matter of time
+            # it may have been a matter of time
+            contender.trial = stored if stored.status != "failed" else trial
             for file in sorted(path.glob("part-*/fitted.json")):
                 self._restore(contender, int(file.parent.name[-2:]) - 1, read_json(file))
         self.contenders.append(contender)
@@ -209,7 +246,9 @@ class Schedule:
         return [contender for contender in self.contenders if wanted <= contender.answers.keys()]
 
     def _restore(self, contender: Contender, part: int, fitted: Any) -> None:
-        contender.answers[part] = Answers.read(part_folder(trial_folder(self.folder, contender.trial.number), part))
+        contender.answers[part] = Answers.read(
+            part_folder(trial_folder(self.folder, contender.trial.number), part)
+        )
         contender.seconds[part], contender.limit = fitted["seconds"], fitted["limit"]
         contender.complete = contender.complete and fitted["complete"]
         contender.has_network = contender.has_network and fitted["has_network"]
@@ -219,7 +258,9 @@ class Schedule:
 
     # Fitting
 
-    def _fit(self, jobs: Iterable[tuple[Contender, int]], seconds_of: Callable[[Contender], float]) -> None:
+    def _fit(
+        self, jobs: Iterable[tuple[Contender, int]], seconds_of: Callable[[Contender], float]
+    ) -> None:
         """Fit candidates on parts, as many at once as the pool has workers, until no job or no time is left."""
         pending: dict[Future, tuple[Contender, int, float]] = {}
         for contender, part in jobs:
@@ -227,7 +268,9 @@ class Schedule:
                 continue
             while len(pending) >= self.pool.slots:
                 self._collect(pending)
-            if self.stopped or self.left < (1.0 if contender.candidate.is_baseline else _LEAST_SECONDS):
+            if self.stopped or self.left < (
+                1.0 if contender.candidate.is_baseline else _LEAST_SECONDS
+            ):
                 break
             if contender.failed:
                 continue
@@ -239,14 +282,21 @@ class Schedule:
             self._collect(pending)
 
     def _submit(self, contender: Contender, part: int, seconds: float) -> Future:
-        candidate, folder = contender.candidate, trial_folder(self.folder, contender.trial.number)
+        candidate = contender.candidate
+        folder = trial_folder(self.folder, contender.trial.number)
         contender.trial.write(self.folder)
         return self.pool.submit(
-            contender.trial.number, signals=self.signals, deadline=None, folder=str(folder), part=part, seconds=seconds,
+            contender.trial.number,
+            signals=self.signals,
+            deadline=None,
+            folder=str(folder),
+            part=part,
+            seconds=seconds,
             preset=None if candidate.is_baseline else candidate.preset,
-            baseline=candidate.name if candidate.is_baseline else None, overrides=dict(candidate.overrides),
+            baseline=candidate.name if candidate.is_baseline else None,
+            overrides=dict(candidate.overrides),
             length=contender.length if part > 0 else None,
-        )  # fmt: skip
+        )
 
     def _collect(self, pending: dict[Future, tuple[Contender, int, float]]) -> None:
         """Wait for one fit, and store its result."""
@@ -307,10 +357,13 @@ class Schedule:
             )
         )
         self._write(contender)
-        name, count = self.score.metric.replace("_", " "), len(parts)
+        name = self.score.metric.replace("_", " ")
+        count = len(parts)
         of_parts = f", mean of {count} folds" if count > 1 else ""
         if part + 1 == self.parts.folds or not contender.candidate.is_baseline:
-            self.report(f"{contender.candidate.text}: {name} {np.mean(scores):.4f}{of_parts}, {fitted.seconds:.1f} s")
+            self.report(
+                f"{contender.candidate.text}: {name} {np.mean(scores):.4f}{of_parts}, {fitted.seconds:.1f} s"
+            )
 
     def _fail(self, contender: Contender, part: int, cause: str) -> None:
         status = "completed" if contender.answers else "failed"  # parts that were fitted count
@@ -322,7 +375,9 @@ class Schedule:
 
     def _write(self, contender: Contender) -> None:
         contender.trial.write(self.folder)
-        write_leaderboard(self.folder, [contender.trial for contender in self.contenders], self.objective)
+        write_leaderboard(
+            self.folder, [contender.trial for contender in self.contenders], self.objective
+        )
 
     # What is worth fitting
 
@@ -331,24 +386,31 @@ class Schedule:
         parts = list(parts)
         if not set(parts) <= contender.answers.keys():
             return -np.inf
-        return self.score.sign * float(np.mean(self.score.of_parts([contender.answers[part] for part in parts])))
+        return self.score.sign * float(
+            np.mean(self.score.of_parts([contender.answers[part] for part in parts]))
+        )
 
     def _expected(self, contender: Contender, parts: Iterable[int]) -> float:
         """Return the mean score; that of a network is combined with the measured lead of its preset, if any."""
         parts = list(parts)
-        score, lead = self._mean(contender, parts), self.measured_lead(contender.candidate)
+        score = self._mean(contender, parts)
+        lead = self.measured_lead(contender.candidate)
         baselines = [each for each in self.complete(parts) if each.candidate.is_baseline]
         if lead is None or not baselines or score == -np.inf:
             return score
         best = max(baselines, key=lambda each: self._mean(each, parts))
-        difference = self.difference(*({part: each.answers[part] for part in parts} for each in (contender, best)))
+        difference = self.difference(
+            *({part: each.answers[part] for part in parts} for each in (contender, best))
+        )
         return score + difference.informed(lead).mean - difference.mean
 
     def measured_lead(self, candidate: Candidate) -> tuple[float, float] | None:
         """Return mean and deviation of the measured lead of a preset over the best baseline; None for a baseline."""
         if candidate.is_baseline:
             return None
-        return measured_lead(candidate.name, self.data.task, self.parts.rows, metric=self.score.metric)
+        return measured_lead(
+            candidate.name, self.data.task, self.parts.rows, metric=self.score.metric
+        )
 
     def difference(self, first: Mapping[int, Answers], second: Mapping[int, Answers]) -> Difference:
         """Return how much better some answers are than others on the parts that both have.
@@ -359,11 +421,17 @@ class Schedule:
         repeats: dict[int, list[int]] = {}
         for part in sorted(first.keys() & second.keys()):
             repeats.setdefault(part // self.parts.folds, []).append(part)
-        whole = [parts for parts in repeats.values() if len(parts) == len(repeats[0])]  # other repeats are not complete
-        both = [[Answers.together([side[part] for part in parts]) for parts in whole] for side in (first, second)]
+        # other repeats are not complete
+        whole = [parts for parts in repeats.values() if len(parts) == len(repeats[0])]
+        both = [
+            [Answers.together([side[part] for part in parts]) for parts in whole]
+            for side in (first, second)
+        ]
         difference = self.score.difference(both[0], both[1], self.groups(both[0][0]))
         judged = self.truths[whole[0][0]]
-        return difference.corrected(len(whole[0]), len(judged) / max(self.parts.rows - len(judged), 1))
+        return difference.corrected(
+            len(whole[0]), len(judged) / max(self.parts.rows - len(judged), 1)
+        )
 
     def groups(self, answers: Answers) -> np.ndarray:
         """Return the group of each judged row (see `groups_of`)."""
@@ -388,7 +456,9 @@ class Schedule:
         """Return whether a candidate is not clearly behind the best one on the parts that it was judged on."""
         parts = sorted(contender.answers)
         leader = max(self.complete(parts), key=lambda each: self._mean(each, parts))
-        difference = self.difference(contender.answers, {part: leader.answers[part] for part in parts})
+        difference = self.difference(
+            contender.answers, {part: leader.answers[part] for part in parts}
+        )
         return difference.interval(_SCREENING_LEVEL)[1] >= 0
 
     def _stop(self, contender: Contender) -> None:
@@ -425,7 +495,8 @@ class Schedule:
         if seconds < 1.5 * contender.limit or contender.complete:
             return
         before = contender.answers.pop(0), contender.seconds.pop(0)
-        contender.limit, contender.complete = seconds, True
+        contender.limit = seconds
+        contender.complete = True
         self._fit([(contender, 0)], lambda _: seconds)
         if 0 not in contender.answers:  # no time, or it failed
             contender.answers[0], contender.seconds[0] = before
@@ -447,15 +518,26 @@ class Schedule:
         """Divide the rows into folds again, for the best candidates."""
         for repeat in range(1, _MOST_REPEATS):
             done = self.complete(range(repeat * self.parts.folds))
-            ranked = sorted(done, key=lambda contender: self._expected(contender, contender.answers), reverse=True)
+            ranked = sorted(
+                done,
+                key=lambda contender: self._expected(contender, contender.answers),
+                reverse=True,
+            )
             best: dict[str, Contender] = {}  # of each preset
             for contender in ranked:
                 if not contender.candidate.is_baseline:
                     best.setdefault(contender.candidate.name, contender)
             networks = [*best.values()][:2]
-            chosen = [*[contender for contender in ranked if contender.candidate.is_baseline][:2], *networks]
+            chosen = [
+                *[contender for contender in ranked if contender.candidate.is_baseline][:2],
+                *networks,
+            ]
             new = range(repeat * self.parts.folds, (repeat + 1) * self.parts.folds)
-            seconds = sum(max(contender.seconds.values()) for contender in chosen) * len(new) / self.pool.slots
+            seconds = (
+                sum(max(contender.seconds.values()) for contender in chosen)
+                * len(new)
+                / self.pool.slots
+            )
             if self.stopped or not networks or _SLOWER * seconds > self.left:
                 return
             self._fit(
@@ -474,7 +556,11 @@ def groups_of(split: Any, rows: np.ndarray) -> np.ndarray:
 
 
 def _cause(error: str, seconds: float) -> str:
-    return f"{NO_TIME}: a fit takes longer than {seconds:.0f} s" if f"code {TIMED_OUT}" in error else error
+    return (
+        f"{NO_TIME}: a fit takes longer than {seconds:.0f} s"
+        if f"code {TIMED_OUT}" in error
+        else error
+    )
 
 
 def _points(candidate: Candidate, seed: int) -> list[dict[str, Any]]:
@@ -483,5 +569,7 @@ def _points(candidate: Candidate, seed: int) -> list[dict[str, Any]]:
         drawn_from = space(candidate.preset, "quick")
     except KzooError:
         return []
-    overrides = [drawn_from.overrides(values) for values in random_points(drawn_from, seed, _MOST_VARIANTS)]
+    overrides = [
+        drawn_from.overrides(values) for values in random_points(drawn_from, seed, _MOST_VARIANTS)
+    ]
     return [changed for changed in overrides if changed]

@@ -47,9 +47,12 @@ class Answers:
         with np.load(folder / "answers.npz", allow_pickle=False) as stored:
             weight = stored.get("weight")
             return cls(
-                outputs=stored["answers"], truth=stored["truth"], rows=stored["rows"], weight=weight,
+                outputs=stored["answers"],
+                truth=stored["truth"],
+                rows=stored["rows"],
+                weight=weight,
                 is_probability=bool(stored["is_probability"]),
-            )  # fmt: skip
+            )
 
     @classmethod
     def together(cls, parts: Sequence["Answers"]) -> "Answers":
@@ -66,7 +69,11 @@ class Answers:
         """Return the answers for some of the rows."""
         weight = None if self.weight is None else self.weight[indices]
         return replace(
-            self, outputs=self.outputs[indices], truth=self.truth[indices], rows=self.rows[indices], weight=weight
+            self,
+            outputs=self.outputs[indices],
+            truth=self.truth[indices],
+            rows=self.rows[indices],
+            weight=weight,
         )
 
 
@@ -76,9 +83,12 @@ def baseline_answers(fitted: Fitted, split: Split) -> Answers:
     if fitted.logits is None and "classes" in fitted.data.problem.facts:
         outputs = scores_of(outputs)
     return Answers(
-        outputs=outputs, truth=truth, rows=np.arange(len(truth)), weight=split.weight,
+        outputs=outputs,
+        truth=truth,
+        rows=np.arange(len(truth)),
+        weight=split.weight,
         is_probability=fitted.logits is not None,
-    )  # fmt: skip
+    )
 
 
 def _concatenated(parts: Sequence[Answers]) -> dict[str, Any]:
@@ -95,7 +105,8 @@ class PrimaryScore:
     """
 
     def __init__(self, data: Dataset, metric: str | None = None) -> None:
-        self.data, self.target = data, data.target
+        self.data = data
+        self.target = data.target
         self.metric = metric or metric_of(data, {})
         self.learns = data.problem.task.postprocess
 
@@ -124,22 +135,32 @@ class PrimaryScore:
         scores = self.scores(answers, target)
         score = value_of(dict(scores), self.metric)
         if score is None:
-            available = ", ".join(name for name, value in scores.items() if isinstance(value, float))
-            raise KzooError(f"objective={self.metric!r} is not available for this data. Use one of: {available}.")
+            available = ", ".join(
+                name for name, value in scores.items() if isinstance(value, float)
+            )
+            raise KzooError(
+                f"objective={self.metric!r} is not available for this data. Use one of: {available}."
+            )
         return float(score)
 
     def scores(self, answers: Answers, target: Target | None = None) -> Mapping[str, Any]:
         """Return all scores of answers."""
-        score, batches = self.data.problem.task.scoring.score, [(answers.outputs, answers.truth)]
+        score = self.data.problem.task.scoring.score
+        batches = [(answers.outputs, answers.truth)]
         logits = False if answers.is_probability else None
-        return score_weighted(score, batches, target or self.target, logits=logits, weight=answers.weight).scores
+        return score_weighted(
+            score, batches, target or self.target, logits=logits, weight=answers.weight
+        ).scores
 
     def of_parts(self, parts: Sequence[Answers]) -> list[float]:
         """Return the score of each part; thresholds of labels are learned on the other parts."""
         if not self.learns:
             return [self.value(part) for part in parts]
         return [
-            self.value(part, self.learned([other for other in parts if other is not part] or [part])) for part in parts
+            self.value(
+                part, self.learned([other for other in parts if other is not part] or [part])
+            )
+            for part in parts
         ]
 
     def pooled(self, parts: Sequence[Answers]) -> float:
@@ -150,13 +171,21 @@ class PrimaryScore:
     def learned(self, parts: Sequence[Answers]) -> Target:
         """Return the target with the thresholds that are learned on answers."""
         together = _concatenated(parts)
-        options: Any = dict(target=self.target, logits=False, rows="out of fold", weight=together.get("weight"))
-        return learn(self.learns, together["outputs"], together["truth"], **options).target(self.target)
+        options: Any = dict(
+            target=self.target, logits=False, rows="out of fold", weight=together.get("weight")
+        )
+        return learn(self.learns, together["outputs"], together["truth"], **options).target(
+            self.target
+        )
 
     def difference(
-        self, first: Sequence[Answers], second: Sequence[Answers], groups: np.ndarray, *,
+        self,
+        first: Sequence[Answers],
+        second: Sequence[Answers],
+        groups: np.ndarray,
+        *,
         targets: tuple[Target, Target] | None = None,
-    ) -> Difference:  # fmt: skip
+    ) -> Difference:
         """Return how much better some answers are than others for the same rows.
 
         Args:
@@ -171,22 +200,33 @@ class PrimaryScore:
             if len(known) == len(pairs):
                 return mean_difference(np.mean(known, axis=0), groups)
         if targets is None:
-            both = (self.learned(answers) if self.learns else self.target for answers in (first, second))
+            both = (
+                self.learned(answers) if self.learns else self.target for answers in (first, second)
+            )
             targets = cast("tuple[Target, Target]", tuple(both))
         if self.metric == "f1_macro":
             counts = [
-                [self._label_counts(part, target) for part, target in zip(pair, targets, strict=True)] for pair in pairs
+                [
+                    self._label_counts(part, target)
+                    for part, target in zip(pair, targets, strict=True)
+                ]
+                for pair in pairs
             ]
 
             def f1_gain(weight: np.ndarray) -> float:
-                return float(np.mean([_f1_macro(a, weight) - _f1_macro(b, weight) for a, b in counts]))
+                return float(
+                    np.mean([_f1_macro(a, weight) - _f1_macro(b, weight) for a, b in counts])
+                )
 
             return bootstrap_difference(f1_gain, groups, resamples=_RESAMPLES)
 
         def gain(weight: np.ndarray) -> float:
             drawn = np.repeat(np.arange(len(weight)), weight)
             values = [
-                [self.value(part.select(drawn), target) for part, target in zip(pair, targets, strict=True)]
+                [
+                    self.value(part.select(drawn), target)
+                    for part, target in zip(pair, targets, strict=True)
+                ]
                 for pair in pairs
             ]
             return self.sign * float(np.mean([a - b for a, b in values]))
@@ -197,10 +237,15 @@ class PrimaryScore:
         """Return the gain of each row (N,), if the score is a mean over rows, else None."""
         judge = self.data.problem.task.scoring.judge
         if self.metric == "accuracy":
-            right = [judge(part.truth, part.outputs, self.target).right.astype(float) for part in (first, second)]
+            right = [
+                judge(part.truth, part.outputs, self.target).right.astype(float)
+                for part in (first, second)
+            ]
             return _weighted(right[0] - right[1], first.weight)
         metric = "mse" if self.metric == "r2" else self.metric
-        judged = [judge(part.truth, part.outputs, self.target, metric=metric) for part in (first, second)]
+        judged = [
+            judge(part.truth, part.outputs, self.target, metric=metric) for part in (first, second)
+        ]
         if judged[0].error is None or judged[0].of != metric:
             return None
         gains = _weighted(judged[1].error - judged[0].error, first.weight)
@@ -210,7 +255,9 @@ class PrimaryScore:
         """Return (3, N, labels): right, wrong and missed labels; unknown labels are none of them."""
         predicted = decided(answers.outputs, target.thresholds)
         truth = answers.truth
-        counts = np.stack([predicted & (truth == 1), predicted & (truth == 0), ~predicted & (truth == 1)]).astype(float)
+        counts = np.stack(
+            [predicted & (truth == 1), predicted & (truth == 0), ~predicted & (truth == 1)]
+        ).astype(float)
         return counts if answers.weight is None else counts * answers.weight[:, None]
 
 

@@ -32,7 +32,8 @@ from kzoo.utils.formatting import duration, plural
 TIMED_OUT = 75  # exit code of a worker that has used more than its time
 NO_TIME = "its share of the time was too short"  # the cause of a failure with more time might not
 _FEW_EPOCHS = 10
-_GRACE = 1.25  # a candidate may use this many times its seconds, and the following seconds, before it is ended
+# a candidate may use this many times its seconds, and the following seconds, before it is ended
+_GRACE = 1.25
 _GRACE_SECONDS = 3.0
 
 
@@ -73,17 +74,34 @@ class Trainer:
     """
 
     def __init__(
-        self, *, preset: Preset, source: Any, options: DataOptions, parts: Parts, seed: int, stop: Any = None,
+        self,
+        *,
+        preset: Preset,
+        source: Any,
+        options: DataOptions,
+        parts: Parts,
+        seed: int,
+        stop: Any = None,
         tell: Any = None,
-    ) -> None:  # fmt: skip
-        self.preset, self.source, self.options, self.parts = preset, source, options, parts
+    ) -> None:
+        self.preset = preset
+        self.source = source
+        self.options = options
+        self.parts = parts
         self.seed, self.stop = seed, stop
         self.loaded: dict[str, Dataset] = {}
 
     def train(
-        self, *, folder: str, preset: Preset | None, baseline: str | None, overrides: Mapping[str, Any], part: int,
-        seconds: float, length: Mapping[str, Any] | None = None,
-    ) -> Fitted:  # fmt: skip
+        self,
+        *,
+        folder: str,
+        preset: Preset | None,
+        baseline: str | None,
+        overrides: Mapping[str, Any],
+        part: int,
+        seconds: float,
+        length: Mapping[str, Any] | None = None,
+    ) -> Fitted:
         """Fit a candidate on a part, and write its answers and, of a network, the run, to its folder.
 
         Args:
@@ -103,14 +121,19 @@ class Trainer:
             data = self.parts.part(self._data(preset or self.preset), part)
             try:
                 if baseline is not None:
-                    fitted = self._fit_baseline(target, data, baseline, seconds, check_network=part == 0)
+                    fitted = self._fit_baseline(
+                        target, data, baseline, seconds, check_network=part == 0
+                    )
                 else:
                     assert preset is not None
                     left = seconds - (time.monotonic() - started)
                     limit = {"max_time": round(max(left, 1.0), 1)} if length is None else length
-                    limit = {} if builder_of(preset.family).closed_form else limit  # one fit; the watchdog limits it
+                    # one fit; the watchdog limits it
+                    limit = {} if builder_of(preset.family).closed_form else limit
                     fitted = self._fit_network(target, data, preset, {**overrides, **limit})
-            except TimeTooShort as error:  # its advice is about the time of a fit, not about that of the search
+            except (
+                TimeTooShort
+            ) as error:  # its advice is about the time of a fit, not about that of the search
                 raise KzooError(f"{NO_TIME}: a fit takes about {duration(error.needed)}") from None
         keras.utils.clear_session(free_memory=True)
         gc.collect()
@@ -119,52 +142,84 @@ class Trainer:
     def _data(self, preset: Preset) -> Dataset:
         if preset.name not in self.loaded:
             self.loaded.clear()  # only one at a time: they may be large
-            data = self.source if isinstance(self.source, Dataset) else load_longer(self.source, preset, self.options)
+            data = (
+                self.source
+                if isinstance(self.source, Dataset)
+                else load_longer(self.source, preset, self.options)
+            )
             self.loaded[preset.name] = replace(data, test=None)
         return self.loaded[preset.name]
 
-    def _fit_baseline(self, folder: Path, data: Dataset, name: str, seconds: float, *, check_network: bool) -> Fitted:
+    def _fit_baseline(
+        self, folder: Path, data: Dataset, name: str, seconds: float, *, check_network: bool
+    ) -> Fitted:
         fitted = fit(data, name, seconds=seconds, seed=self.seed)
         has_network = fitted.logits is not None and (not check_network or _has_network(fitted))
         assert data.test is not None
         answers = baseline_answers(fitted, data.test)
         write_answers(
-            folder, answers.outputs, answers.truth, data.test.rows, answers.weight,
+            folder,
+            answers.outputs,
+            answers.truth,
+            data.test.rows,
+            answers.weight,
             is_probability=answers.is_probability,
-        )  # fmt: skip
+        )
         return Fitted(seconds=0.0, has_network=has_network)
 
-    def _fit_network(self, folder: Path, data: Dataset, preset: Any, overrides: Mapping[str, Any]) -> Fitted:
+    def _fit_network(
+        self, folder: Path, data: Dataset, preset: Any, overrides: Mapping[str, Any]
+    ) -> Fitted:
         options: dict[str, Any] = {}
         closed_form = builder_of(preset.family).closed_form
         if "probabilities" in data.problem.facts and not closed_form:
             options["calibrate"] = "off"  # the winner is calibrated, not its members
         with without_curves():
             run = train(
-                preset, data, out=folder / "run", seed=self.seed, check=False,
-                baselines=False, progress=False, resume="never", callbacks="quick", **options, **overrides,
-            )  # fmt: skip
+                preset,
+                data,
+                out=folder / "run",
+                seed=self.seed,
+                check=False,
+                baselines=False,
+                progress=False,
+                resume="never",
+                callbacks="quick",
+                **options,
+                **overrides,
+            )
         answers, summary = run.answers, run.summary
         if answers is None:
             raise KzooError(f"{preset.name} stores no predictions for {data.task}")
         assert data.test is not None
         write_answers(
-            folder, answers["answers"], answers["truth"], data.test.rows[answers["rows"]], answers.get("weight")
+            folder,
+            answers["answers"],
+            answers["truth"],
+            data.test.rows[answers["rows"]],
+            answers.get("weight"),
         )
         return Fitted(
-            seconds=0.0, params=summary["parameters"], epochs=summary["epochs"], best_epoch=summary["best_epoch"],
+            seconds=0.0,
+            params=summary["parameters"],
+            epochs=summary["epochs"],
+            best_epoch=summary["best_epoch"],
             complete="time was up" not in summary["stopped_because"],
             cut=_cut(run),
             length={} if closed_form else repeating_settings(run.spec.training, preset),
-        )  # fmt: skip
+        )
 
 
 def _cut(run: Run) -> str:
     """Return how few epochs the time limit left for a training, such as "1 of 200 epochs"; empty if enough."""
-    epochs, limit, training = run.summary["epochs"], run.config.get("max_time"), run.spec.training
+    epochs = run.summary["epochs"]
+    limit = run.config.get("max_time")
+    training = run.spec.training
     if limit is None or epochs >= _FEW_EPOCHS:
         return ""
-    is_shorter = epochs == training["epochs"] < limit["epochs"] or training.get("max_steps") != limit.get("max_steps")
+    is_shorter = epochs == training["epochs"] < limit["epochs"] or training.get(
+        "max_steps"
+    ) != limit.get("max_steps")
     is_cut = is_shorter or "time was up" in run.summary["stopped_because"]
     return f"{epochs} of {plural(limit['epochs'], 'epoch')}" if is_cut else ""
 
@@ -183,7 +238,13 @@ def part_folder(folder: str | os.PathLike[str], part: int) -> Path:
 
 
 def write_answers(
-    folder: Path, outputs: np.ndarray, truth: np.ndarray, rows: np.ndarray, weight: Any, *, is_probability: bool = True
+    folder: Path,
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    rows: np.ndarray,
+    weight: Any,
+    *,
+    is_probability: bool = True,
 ) -> None:
     """Write the answers for the judged rows of a part.
 
@@ -195,20 +256,31 @@ def write_answers(
         weight: (N,) sample weights, or None.
         is_probability: False for scores of classes that only define an order.
     """
-    outputs, weights = np.asarray(outputs, np.float32), {} if weight is None else {"weight": weight}
+    outputs = np.asarray(outputs, np.float32)
+    weights = {} if weight is None else {"weight": weight}
     if truth.ndim > 1 and outputs.size == truth.size:
         outputs = outputs.reshape(truth.shape)
-    with whole_file(folder / "answers.npz", sync=False) as temporary, open(temporary, "wb") as stream:
+    with (
+        whole_file(folder / "answers.npz", sync=False) as temporary,
+        open(temporary, "wb") as stream,
+    ):
         np.savez_compressed(
-            stream, answers=outputs, truth=truth, rows=rows, is_probability=is_probability, **weights
-        )  # fmt: skip
+            stream,
+            answers=outputs,
+            truth=truth,
+            rows=rows,
+            is_probability=is_probability,
+            **weights,
+        )
 
 
 class _Watchdog:
     """Ends this process if the block takes too long, or when the search is stopped."""
 
     def __init__(self, seconds: float, stop: Any) -> None:
-        self.end, self.stop, self.done = time.monotonic() + seconds, stop, threading.Event()
+        self.end = time.monotonic() + seconds
+        self.stop = stop
+        self.done = threading.Event()
 
     def __enter__(self) -> None:
         threading.Thread(target=self._watch, daemon=True).start()

@@ -21,9 +21,15 @@ from kzoo.utils.files import finite, whole_file, write_json
 
 
 def write_mean(
-    folder: Path, data: Dataset, members: Sequence[Run], weights: Sequence[float], out_of_fold: Sequence[Answers], *,
-    description: Any, backend: str,
-) -> Run:  # fmt: skip
+    folder: Path,
+    data: Dataset,
+    members: Sequence[Run],
+    weights: Sequence[float],
+    out_of_fold: Sequence[Answers],
+    *,
+    description: Any,
+    backend: str,
+) -> Run:
     """Write the run of a weighted mean of models, scored on the test split, and return it.
 
     Its temperature, the thresholds of labels, and the scores of sets and intervals are learned on answers for rows that
@@ -38,22 +44,31 @@ def write_mean(
         description: the `Description` of the data.
         backend: the Keras backend.
     """
-    started, facts = time.perf_counter(), data.problem.facts
+    started = time.perf_counter()
+    facts = data.problem.facts
     classes = "probabilities" in facts
     inputs, outputs = member_outputs(members, classes, [None] * len(members))
     model = keras.Model(inputs, combine(outputs, "weighted", weights, classes), name="ensemble")
-    specs = tuple(Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members)
+    specs = tuple(
+        Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members
+    )
     spec = Spec(
-        preset="ensemble", family=None, task=data.task, config=shared_settings([run.spec.config for run in members]),
-        training=shared_settings([run.spec.training for run in members]), method="weighted", members=specs,
+        preset="ensemble",
+        family=None,
+        task=data.task,
+        config=shared_settings([run.spec.config for run in members]),
+        training=shared_settings([run.spec.training for run in members]),
+        method="weighted",
+        members=specs,
         kzoo=__version__,
-    )  # fmt: skip
+    )
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "preprocessing.json", members[0].preprocessing)
     request = Request(data=description, spec=spec)
     statistics = {"statistics": members[0].config.get("statistics")}
     write_json(
-        folder / "config.json", request.json() | {"command": None, "backend": backend} | statistics | provenance()
+        folder / "config.json",
+        request.json() | {"command": None, "backend": backend} | statistics | provenance(),
     )
     answers = Answers.together(out_of_fold)
     options: dict[str, Any] = dict(logits=False, settings=spec.training)
@@ -64,18 +79,27 @@ def write_mean(
         model.save(temporary)
     once = answers.once()
     scores = score_and_store(
-        model, replace(data, validation=None), folder, out_of_fold=(once.outputs, once.truth), **options
+        model,
+        replace(data, validation=None),
+        folder,
+        out_of_fold=(once.outputs, once.truth),
+        **options,
     )
     rows = [dict(run=run.path.name, preset=run.spec.preset, seed=run.spec.seed) for run in members]
     summary = dict(
         **scores,
         ensemble=dict(
-            method="weighted", metric=None, members=rows, weights=[float(weight) for weight in weights], split="test",
-            best_member=None, gain=None,
+            method="weighted",
+            metric=None,
+            members=rows,
+            weights=[float(weight) for weight in weights],
+            split="test",
+            best_member=None,
+            gain=None,
         ),
         seconds=round(time.perf_counter() - started, 2),
         parameters=model.count_params(),
-    )  # fmt: skip
+    )
     write_json(folder / "summary.json", finite(summary))
     return Run(folder)
 

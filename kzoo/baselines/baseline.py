@@ -78,7 +78,9 @@ class Result:
     rows: int | None = None
 
     def __repr__(self) -> str:
-        score = self.notes[0] if self.value is None and self.notes else f"{self.metric} {self.value}"
+        score = (
+            self.notes[0] if self.value is None and self.notes else f"{self.metric} {self.value}"
+        )
         if self.value is not None:
             score = f"{self.metric} {self.value:.4g} on the {self.split} split, {duration(self.seconds)}"
         return f"<baseline {self.label}: {score}>"
@@ -96,9 +98,16 @@ def baseline(label, *needs, reference, seconds, lacks=(), setting="", logits=Fal
         name = function.__name__
         assert name not in BASELINES, f"duplicate baseline {name}"
         BASELINES[name] = Baseline(
-            name=name, label=label, reference=reference, needs=frozenset(needs), lacks=frozenset(lacks),
-            setting=setting, seconds=seconds, function=function, logits=logits,
-        )  # fmt: skip
+            name=name,
+            label=label,
+            reference=reference,
+            needs=frozenset(needs),
+            lacks=frozenset(lacks),
+            setting=setting,
+            seconds=seconds,
+            function=function,
+            logits=logits,
+        )
         return function
 
     return register
@@ -107,7 +116,8 @@ def baseline(label, *needs, reference, seconds, lacks=(), setting="", logits=Fal
 def list_baselines(problem: Problem | None = None) -> list[Baseline]:
     """Return all baselines, or only those that suit a problem (`Dataset.problem`)."""
     package = import_module("kzoo.baselines")
-    for module in pkgutil.iter_modules(package.__path__):  # importing a module registers its baselines
+    # importing a module registers its baselines
+    for module in pkgutil.iter_modules(package.__path__):
         import_module(f"kzoo.baselines.{module.name}")
     installed("kzoo.baselines")  # imports and registers those of installed packages
     if problem is None:

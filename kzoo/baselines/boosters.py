@@ -33,11 +33,16 @@ def _baseline_of(package, label, reference, seconds_per_cell, overhead):
         return lambda function: function
 
     def seconds(subset):
-        rows, facts = len(subset.train), subset.data.problem.facts
+        rows = len(subset.train)
+        facts = subset.data.problem.facts
         models = 1 if "classes" in facts and subset.outputs == 2 else subset.outputs
-        return 0.3 + _ROUNDS / 3 * models * (overhead + seconds_per_cell * rows * _column_count(subset))
+        return 0.3 + _ROUNDS / 3 * models * (
+            overhead + seconds_per_cell * rows * _column_count(subset)
+        )
 
-    return baseline(label, "columns", "kept", lacks=("steps", "quantiles"), reference=reference, seconds=seconds)
+    return baseline(
+        label, "columns", "kept", lacks=("steps", "quantiles"), reference=reference, seconds=seconds
+    )
 
 
 @_baseline_of("lightgbm", "LightGBM", _LIGHTGBM, 2e-8, 5e-4)
@@ -61,7 +66,13 @@ def _boosted(subset, library):
     """Return the predictor of a library of boosted trees."""
     facts = subset.data.problem.facts
     fits = _Fits(subset, library)
-    return fits.classes() if "classes" in facts else fits.labels() if "labels" in facts else fits.values()
+    return (
+        fits.classes()
+        if "classes" in facts
+        else fits.labels()
+        if "labels" in facts
+        else fits.values()
+    )
 
 
 class _Fits:
@@ -76,17 +87,27 @@ class _Fits:
     """
 
     def __init__(self, subset, library):
-        self.subset, self.library, self.count = subset, library, _column_count(subset)
+        self.subset = subset
+        self.library = library
+        self.count = _column_count(subset)
         if not self.count:
             raise Unfit("all columns are texts")
         if self.count < subset.shape[0]:
             subset.notes.append("without the texts")
-        self.x, self.y = self._columns(subset.x), subset.y
+        self.x = self._columns(subset.x)
+        self.y = subset.y
         sizes = subset.data.config.get("categories") or ()  # of the last columns
-        self.codes = [_codes(self.x, column, size) for column, size in enumerate(sizes, start=self.count - len(sizes))]
+        self.codes = [
+            _codes(self.x, column, size)
+            for column, size in enumerate(sizes, start=self.count - len(sizes))
+        ]
         self.validation, part = None, subset.validation
         if part is not None:
-            self.validation = self._columns(part.x[:]), truth_of(part.y[:], subset.data.problem), part.weight
+            self.validation = (
+                self._columns(part.x[:]),
+                truth_of(part.y[:], subset.data.problem),
+                part.weight,
+            )
 
     def _columns(self, x):
         return np.ascontiguousarray(np.asarray(x)[:, : self.count])
@@ -104,7 +125,9 @@ class _Fits:
         validation = validation if validation is not None and len(validation[0]) else None
 
         def stopped():
-            model.fit(self.x[rows], y, weight, _FEW_ROUNDS if validation is None else _ROUNDS, validation)
+            model.fit(
+                self.x[rows], y, weight, _FEW_ROUNDS if validation is None else _ROUNDS, validation
+            )
             return model.rounds
 
         rounds = self.subset.chosen(stopped)
@@ -121,7 +144,9 @@ class _Fits:
 
     def _network(self, models, inputs):
         groups = [group for model in models for group in model.trees()]
-        return networks.shifted(networks.forest(inputs, groups), np.concatenate([model.bias for model in models]))
+        return networks.shifted(
+            networks.forest(inputs, groups), np.concatenate([model.bias for model in models])
+        )
 
     def classes(self):
         """Return the predictor of the probabilities of classes."""
@@ -136,11 +161,15 @@ class _Fits:
         model = self._fitted(numbers, subset.weight, validation, loss, classes=len(present))
 
         def network(inputs):
-            logits = networks.logits_of_all(self._network([model], inputs), present, subset.outputs, -CERTAIN)
+            logits = networks.logits_of_all(
+                self._network([model], inputs), present, subset.outputs, -CERTAIN
+            )
             return networks.head(logits, "softmax")
 
         return subset.by_blocks(
-            lambda x: with_all_classes(_probabilities(model.raw(self._columns(x))), present, subset.outputs),
+            lambda x: with_all_classes(
+                _probabilities(model.raw(self._columns(x))), present, subset.outputs
+            ),
             network=network,
         )
 
@@ -148,11 +177,17 @@ class _Fits:
         """Return the predictor of the probabilities of labels, with a model each."""
         if (count := self.y.shape[1]) > _MOST_LABELS:
             raise Unfit(f"each of {count} labels would need its own trees")
-        varied = [column for column in range(count) if len(np.unique(self.y[~np.isnan(self.y[:, column]), column])) > 1]
+        varied = [
+            column
+            for column in range(count)
+            if len(np.unique(self.y[~np.isnan(self.y[:, column]), column])) > 1
+        ]
         models, columns = [], iter(varied)  # `one_at_a_time` fits those labels, in this order
 
         def fit(rows, truth, weight):
-            model = self._fitted(truth, weight, self._of_column(next(columns)), "binary", rows=rows, classes=2)
+            model = self._fitted(
+                truth, weight, self._of_column(next(columns)), "binary", rows=rows, classes=2
+            )
             models.append(model)
             return lambda x: _probabilities(model.raw(self._columns(x)))
 
@@ -173,14 +208,21 @@ class _Fits:
         if is_count and not columns.any(axis=1).all():
             raise Unfit("the training rows that it uses have no count above 0")
         loss = "poisson" if is_count else "regression"
-        models = [self._fitted(column, subset.weight, self._of_column(i), loss) for i, column in enumerate(columns)]
+        models = [
+            self._fitted(column, subset.weight, self._of_column(i), loss)
+            for i, column in enumerate(columns)
+        ]
 
         def predict(x):
-            raw = np.concatenate([model.raw(self._columns(x)) for model in models], axis=1).reshape(-1, *shape)
+            raw = np.concatenate([model.raw(self._columns(x)) for model in models], axis=1).reshape(
+                -1, *shape
+            )
             return np.exp(raw) if is_count else raw
 
         def network(inputs):
-            return networks.head(self._network(models, inputs), "exponential" if is_count else "linear", shape)
+            return networks.head(
+                self._network(models, inputs), "exponential" if is_count else "linear", shape
+            )
 
         return subset.by_blocks(predict, network=network)
 
@@ -192,7 +234,9 @@ def _part(x, y, weight, rows):
 
 def _probabilities(raw):
     """Return probabilities (B, classes) of the sums of trees: (B, classes), or (B, 1) for two classes."""
-    return networks.softmax(np.concatenate([np.zeros_like(raw), raw], axis=1) if raw.shape[1] == 1 else raw)
+    return networks.softmax(
+        np.concatenate([np.zeros_like(raw), raw], axis=1) if raw.shape[1] == 1 else raw
+    )
 
 
 def _codes(x, column, size):
@@ -217,11 +261,17 @@ class _LightGbm:
 
     def __init__(self, subset, codes, loss, classes):
         self.rounds = None
-        self.codes, self.outputs = codes, classes if loss == "multiclass" else 1
+        self.codes = codes
+        self.outputs = classes if loss == "multiclass" else 1
         self.settings: dict[str, Any] = dict(
-            objective=loss, seed=subset.seed, learning_rate=0.05, num_threads=1, deterministic=True,
-            force_row_wise=True, verbose=-1,
-        )  # fmt: skip
+            objective=loss,
+            seed=subset.seed,
+            learning_rate=0.05,
+            num_threads=1,
+            deterministic=True,
+            force_row_wise=True,
+            verbose=-1,
+        )
         if loss == "multiclass":
             self.settings["num_class"] = classes
 
@@ -229,11 +279,15 @@ class _LightGbm:
         """Fit it with so many rounds, or fewer if the loss on validation rows, (x, y, weight) or None, stops it."""
         library = import_module("lightgbm")
         columns = [column for column, *_ in self.codes]
-        data = library.Dataset(x, y, weight=weight, categorical_feature=columns or "auto", params={"verbose": -1})
+        data = library.Dataset(
+            x, y, weight=weight, categorical_feature=columns or "auto", params={"verbose": -1}
+        )
         options: dict[str, Any] = {}
         if validation is not None:
             held_x, held_y, held_weight = validation
-            options["valid_sets"] = [library.Dataset(held_x, held_y, weight=held_weight, reference=data)]
+            options["valid_sets"] = [
+                library.Dataset(held_x, held_y, weight=held_weight, reference=data)
+            ]
             options["callbacks"] = [library.early_stopping(_PATIENCE, verbose=False)]
         self.model = library.train(self.settings, data, rounds, **options)
         self.rounds = self.model.best_iteration if validation is not None else rounds
@@ -256,14 +310,18 @@ class _LightGbm:
 
 def _lightgbm_tree(root, sizes):
     """Return the `Tree` of a dumped tree; categories that a split does not name go right."""
-    nodes, waiting = [], [root]
+    nodes = []
+    waiting = [root]
     while waiting:
         node = waiting.pop()
         node["number"] = len(nodes)
         nodes.append(node)
         waiting += [node[side] for side in ("left_child", "right_child") if side in node]
-    count, categorical = len(nodes), {}
-    feature, left, right = np.full(count, -1), np.zeros(count, int), np.zeros(count, int)
+    count = len(nodes)
+    categorical = {}
+    feature = np.full(count, -1)
+    left = np.zeros(count, int)
+    right = np.zeros(count, int)
     threshold, value = np.zeros(count), np.zeros(count)
     for i, node in enumerate(nodes):
         if "split_feature" not in node:
@@ -280,7 +338,14 @@ def _lightgbm_tree(root, sizes):
             categorical[i] = goes_right
         else:
             threshold[i] = node["threshold"]
-    return Tree(feature=feature, threshold=threshold, left=left, right=right, value=value, categorical=categorical)
+    return Tree(
+        feature=feature,
+        threshold=threshold,
+        left=left,
+        right=right,
+        value=value,
+        categorical=categorical,
+    )
 
 
 class _CatBoost:
@@ -288,11 +353,21 @@ class _CatBoost:
 
     def __init__(self, subset, codes, loss, classes):
         self.rounds = None
-        self.codes, self.outputs = codes, classes if loss == "multiclass" else 1
+        self.codes = codes
+        self.outputs = classes if loss == "multiclass" else 1
         self.numbers = _column_count(subset) - len(codes)
-        names = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE", "poisson": "Poisson"}
+        names = {
+            "binary": "Logloss",
+            "multiclass": "MultiClass",
+            "regression": "RMSE",
+            "poisson": "Poisson",
+        }
         self.settings = dict(
-            loss_function=names[loss], random_seed=subset.seed, thread_count=1, verbose=False, allow_writing_files=False
+            loss_function=names[loss],
+            random_seed=subset.seed,
+            thread_count=1,
+            verbose=False,
+            allow_writing_files=False,
         )
 
     def _features(self, x):
@@ -300,18 +375,22 @@ class _CatBoost:
         return np.concatenate([x[:, : self.numbers], *each], axis=1, dtype="float32")
 
     def fit(self, x, y, weight, rounds, validation):
-        library, options = import_module("catboost"), {}
+        library = import_module("catboost")
+        options = {}
         if validation is not None:
             held_x, held_y, held_weight = validation
             options = dict(
-                eval_set=library.Pool(self._features(held_x), held_y, weight=held_weight), use_best_model=True,
+                eval_set=library.Pool(self._features(held_x), held_y, weight=held_weight),
+                use_best_model=True,
                 early_stopping_rounds=_PATIENCE,
-            )  # fmt: skip
+            )
         self.model = library.CatBoost(self.settings | {"iterations": rounds})
         try:
             self.model.fit(library.Pool(self._features(x), y, weight=weight), **options)
         except library.CatBoostError as error:
-            raise Unfit(f"CatBoost: {str(error).splitlines()[0][:200].rsplit(': ', 1)[-1]}") from None
+            raise Unfit(
+                f"CatBoost: {str(error).splitlines()[0][:200].rsplit(': ', 1)[-1]}"
+            ) from None
         self.rounds = self.model.tree_count_
 
     def raw(self, x):
@@ -328,24 +407,33 @@ class _CatBoost:
 
     @property
     def bias(self):
-        return np.broadcast_to(np.asarray(self._stored["scale_and_bias"][1], "float64"), (self.outputs,))
+        return np.broadcast_to(
+            np.asarray(self._stored["scale_and_bias"][1], "float64"), (self.outputs,)
+        )
 
     def trees(self):
         """Return the trees, whose values are those of all outputs."""
         stored = self._stored
         scale = float(stored["scale_and_bias"][0])
-        indicators = [(column, size, code) for column, size, frequent in self.codes for code in frequent]
+        indicators = [
+            (column, size, code) for column, size, frequent in self.codes for code in frequent
+        ]
         return [[self._tree(tree, scale, indicators) for tree in stored["oblivious_trees"]]]
 
     def _tree(self, stored, scale, indicators):
         """Return the `Tree` of a symmetric tree: split `i` is that of all nodes at depth `i`, and bit `i` of a leaf."""
-        splits, values = stored.get("splits") or [], np.asarray(stored["leaf_values"]) * scale
+        splits = stored.get("splits") or []
+        values = np.asarray(stored["leaf_values"]) * scale
         inner = 2 ** len(splits) - 1
         count = 2 * inner + 1
-        feature, threshold, categorical = np.full(count, -1), np.zeros(count), {}
+        feature = np.full(count, -1)
+        threshold = np.zeros(count)
+        categorical = {}
         left, right = np.zeros(count, int), np.zeros(count, int)
         for depth, split in enumerate(splits):
-            paths, start, below = np.arange(2**depth), 2**depth - 1, 2 ** (depth + 1) - 1
+            paths = np.arange(2**depth)
+            start = 2**depth - 1
+            below = 2 ** (depth + 1) - 1
             nodes = start + paths
             left[nodes], right[nodes] = below + paths, below + paths + 2**depth
             index = split["float_feature_index"]
@@ -357,4 +445,11 @@ class _CatBoost:
             categorical |= {int(node): np.arange(size) == code for node in nodes}
         value = np.zeros((count, values.size // (inner + 1)))
         value[inner:] = values.reshape(inner + 1, -1)
-        return Tree(feature=feature, threshold=threshold, left=left, right=right, value=value, categorical=categorical)
+        return Tree(
+            feature=feature,
+            threshold=threshold,
+            left=left,
+            right=right,
+            value=value,
+            categorical=categorical,
+        )

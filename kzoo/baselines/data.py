@@ -54,9 +54,16 @@ class BaselineData:
         choices: what it has chosen, such as a strength or a number of rounds, in the order in which it did.
     """
 
-    def __init__(self, data, *, seed=0, most=None, logits=False, shared=None, settings=None, choices=None):
-        self.choices, self._earlier = [], choices
-        self.data, self.seed, self.logits, self.notes, self.settings = data, seed, logits, [], settings or {}
+    def __init__(
+        self, data, *, seed=0, most=None, logits=False, shared=None, settings=None, choices=None
+    ):
+        self.choices = []
+        self._earlier = choices
+        self.data = data
+        self.seed = seed
+        self.logits = logits
+        self.notes = []
+        self.settings = settings or {}
         self.shared = {} if shared is None else shared
         count = len(data.train)
         self.train = _subset(data.train, count if most is None else most)
@@ -118,7 +125,9 @@ class BaselineData:
             network: see `Predictor`.
             wide: see `blocks`.
         """
-        return Predictor(lambda part: ((predict(x), truth) for x, truth in self.blocks(part, wide=wide)), network)
+        return Predictor(
+            lambda part: ((predict(x), truth) for x, truth in self.blocks(part, wide=wide)), network
+        )
 
     def best(self, candidates):
         """Return the candidate with the best score on validation data; the first one if there is no validation data.
@@ -145,7 +154,9 @@ class BaselineData:
             return names[0]
         scores = {name: self.scores(candidates[name], self.validation) for name in names}
         metric = metric_of(self.data, scores[names[0]])
-        values = {name: value_of(candidate_scores, metric) for name, candidate_scores in scores.items()}
+        values = {
+            name: value_of(candidate_scores, metric) for name, candidate_scores in scores.items()
+        }
         computed = {name: value for name, value in values.items() if value is not None}
         if not computed:
             return names[0]
@@ -168,7 +179,9 @@ class BaselineData:
 
     def _scores(self, pairs, part, target, **options) -> dict:
         score = self.data.problem.task.scoring.score
-        return score_weighted(score, pairs, target, logits=self.logits, weight=part.weight, **options).scores
+        return score_weighted(
+            score, pairs, target, logits=self.logits, weight=part.weight, **options
+        ).scores
 
     def _decided_target(self, predict):
         """Return the target with the decisions that the network of this task gets too, learned on validation rows."""
@@ -179,7 +192,9 @@ class BaselineData:
         """Return the `Postprocessor` of some steps, learned on validation rows; None without steps or such rows."""
         if not steps or self.validation is None or self.logits is None:
             return None
-        outputs, truth = (np.concatenate(column) for column in zip(*predict(self.validation), strict=True))
+        outputs, truth = (
+            np.concatenate(column) for column in zip(*predict(self.validation), strict=True)
+        )
         options |= dict(target=self.data.target, logits=self.logits, weight=self.validation.weight)
         return learn(steps, outputs, truth, rows="validation", **options)
 

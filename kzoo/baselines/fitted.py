@@ -68,7 +68,9 @@ class Fitted:
             with threadpool_limits(1):
                 pairs = list(self.predictor(split))
         except Unfit as reason:
-            raise KzooError(f"{self.label} cannot predict this split of {self.data.name}: {reason}.") from None
+            raise KzooError(
+                f"{self.label} cannot predict this split of {self.data.name}: {reason}."
+            ) from None
         outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
         return outputs, truth
 
@@ -83,17 +85,23 @@ class Fitted:
         """
         form = getattr(self.predictor, "network", None)
         if form is None:
-            raise KzooError(f"{self.label} on {self.data.name} cannot be written as a network: {self.name!r} has none.")
+            raise KzooError(
+                f"{self.label} on {self.data.name} cannot be written as a network: {self.name!r} has none."
+            )
         x = self.data.train.x
         dtype = BaselineData(self.data).kind.dtype
         inputs = keras.Input(x.shape[1:], dtype=dtype, name="inputs")
         try:
             return keras.Model(inputs, form(inputs), name=self.name)
         except Unfit as reason:
-            raise KzooError(f"{self.label} on {self.data.name} cannot be written as a network: {reason}.") from None
+            raise KzooError(
+                f"{self.label} on {self.data.name} cannot be written as a network: {reason}."
+            ) from None
 
 
-def fit(data: Dataset, name: str, *, seconds: float | None = None, seed: int = 0, all_rows: bool = False) -> Fitted:
+def fit(
+    data: Dataset, name: str, *, seconds: float | None = None, seed: int = 0, all_rows: bool = False
+) -> Fitted:
     """Fit a baseline, and return it.
 
     It learns from the training split and makes its choices on the validation split, as `kzoo.baselines.score` does.
@@ -114,7 +122,9 @@ def fit(data: Dataset, name: str, *, seconds: float | None = None, seed: int = 0
     return refit(candidate, fitted, data, seed) if all_rows else fitted
 
 
-def checked_fit(data: Dataset, name: str, *, seconds: float | None, seed: int) -> tuple[Baseline, int, int]:
+def checked_fit(
+    data: Dataset, name: str, *, seconds: float | None, seed: int
+) -> tuple[Baseline, int, int]:
     """Return the baseline, the seed, and the number of training rows that it can learn from in the time.
 
     Raises:
@@ -128,7 +138,8 @@ def checked_fit(data: Dataset, name: str, *, seconds: float | None, seed: int) -
     rows = most_rows(candidate, data, cost, LONGEST if seconds is None else seconds)
     if rows is None:
         raise TimeTooShort(
-            f"{candidate.label} on {data.name} takes about {duration(cost)}: allow more with seconds=.", cost
+            f"{candidate.label} on {data.name} takes about {duration(cost)}: allow more with seconds=.",
+            cost,
         )
     return candidate, seed, rows
 
@@ -137,7 +148,8 @@ def refit(candidate: Baseline, fitted: Fitted, data: Dataset, seed: int) -> Fitt
     """Return a fitted baseline that is fitted again to the training and validation rows, with the same choices."""
     rows = len(data.train) + (0 if data.validation is None else len(data.validation))
     again = fit_checked(candidate, with_all_rows(data), fitted.rows or rows, seed, fitted.choices)
-    if len(again.choices) != len(fitted.choices):  # such as rounds of a label that only validation rows have
+    # such as rounds of a label that only validation rows have
+    if len(again.choices) != len(fitted.choices):
         return fitted
     return replace(again, notes=tuple(dict.fromkeys([*fitted.notes, *again.notes])))
 
@@ -160,7 +172,14 @@ def fit_checked(
     except Unfit as reason:
         raise KzooError(f"{candidate.label} cannot be fitted to {data.name}: {reason}.") from None
     return Fitted(
-        name=candidate.name, label=candidate.label, reference=candidate.reference, logits=candidate.logits,
-        notes=tuple(subset.notes), seconds=round(time.perf_counter() - start, 3),
-        rows=rows if rows < len(data.train) else None, choices=tuple(subset.choices), data=data, predictor=predictor,
-    )  # fmt: skip
+        name=candidate.name,
+        label=candidate.label,
+        reference=candidate.reference,
+        logits=candidate.logits,
+        notes=tuple(subset.notes),
+        seconds=round(time.perf_counter() - start, 3),
+        rows=rows if rows < len(data.train) else None,
+        choices=tuple(subset.choices),
+        data=data,
+        predictor=predictor,
+    )

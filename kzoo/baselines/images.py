@@ -5,7 +5,13 @@ import numpy as np
 from kzoo.baselines import networks
 from kzoo.baselines.baseline import baseline
 from kzoo.baselines.data import Predictor
-from kzoo.baselines.linear import INVERSE_STRENGTHS, STRENGTHS, RidgeFits, classifier, classifier_seconds
+from kzoo.baselines.linear import (
+    INVERSE_STRENGTHS,
+    STRENGTHS,
+    RidgeFits,
+    classifier,
+    classifier_seconds,
+)
 
 _BINS, _GREYS = 8, 64  # of each colour; of grey alone
 _SIDE = 16  # pixels of a small image
@@ -19,7 +25,9 @@ def _levels(subset):
     if "levels" not in subset.shared:
         sample = np.asarray(subset.data.train.x[: min(_SAMPLED_IMAGES, len(subset.data.train))])
         low, high = float(sample.min()), float(sample.max())
-        subset.shared["levels"] = (0.0, 255.0) if low >= 0 and 1 < high <= 255 else (low, max(high - low, 1e-9))
+        subset.shared["levels"] = (
+            (0.0, 255.0) if low >= 0 and 1 < high <= 255 else (low, max(high - low, 1e-9))
+        )
     return subset.shared["levels"]
 
 
@@ -28,9 +36,12 @@ def histogram(x, low, pixel_range):
 
     With square roots, the Euclidean distance of two images is the Hellinger distance of their colours.
     """
-    colours = x[..., :3] if x.shape[-1] >= 3 else x[..., :1]  # ignores transparency and other channels
+    # ignores transparency and other channels
+    colours = x[..., :3] if x.shape[-1] >= 3 else x[..., :1]
     bins = _BINS if colours.shape[-1] == 3 else _GREYS
-    steps = np.clip((colours.astype("float32") - low) * (bins / pixel_range), 0, bins - 1).astype(np.int64)
+    steps = np.clip((colours.astype("float32") - low) * (bins / pixel_range), 0, bins - 1).astype(
+        np.int64
+    )
     codes = steps @ bins ** np.arange(colours.shape[-1])
     count = bins ** colours.shape[-1]
     bin_indices = codes.reshape(len(x), -1) + count * np.arange(len(x))[:, None]
@@ -65,13 +76,17 @@ def _reading_seconds(subset):
 
 def _seconds(width):
     def seconds(subset):
-        return _reading_seconds(subset) + classifier_seconds(len(subset.train), width(subset), subset.outputs)
+        return _reading_seconds(subset) + classifier_seconds(
+            len(subset.train), width(subset), subset.outputs
+        )
 
     return seconds
 
 
 def _ridge_seconds(width):
-    return lambda subset: _reading_seconds(subset) + 0.01 + 1e-9 * len(subset.train) * float(width(subset)) ** 2
+    return lambda subset: (
+        _reading_seconds(subset) + 0.01 + 1e-9 * len(subset.train) * float(width(subset)) ** 2
+    )
 
 
 def _reader_of_features(subset, features):
@@ -83,7 +98,10 @@ def _reader_of_features(subset, features):
         if key not in subset.shared:
             blocks = ((features(x, low, pixel_range), truth) for x, truth in subset.blocks(part))
             # With the split itself: another one may get the id of one that no longer exists.
-            subset.shared[key] = part, [np.concatenate(column) for column in zip(*blocks, strict=True)]
+            subset.shared[key] = (
+                part,
+                [np.concatenate(column) for column in zip(*blocks, strict=True)],
+            )
         return subset.shared[key][1]
 
     if "files" in subset.data.seen:  # presets may resize them differently
@@ -101,7 +119,10 @@ class _NetworkFeatures:
     """
 
     def __init__(self, subset, features, center, scale):
-        self.subset, self.features, self.center, self.scale = subset, features, center, scale
+        self.subset = subset
+        self.features = features
+        self.center = center
+        self.scale = scale
 
     def linear(self, inputs, kernel, bias):
         """Return the network of the standardised features times a kernel."""
@@ -118,7 +139,9 @@ class _NetworkFeatures:
             return networks.dense(x, kernel * filled[:, None], bias, name="linear")
         colours = inputs[..., :3] if inputs.shape[-1] >= 3 else inputs[..., :1]
         bins = _BINS if colours.shape[-1] == 3 else _GREYS
-        return networks.dense(networks.histogram(colours, low, pixel_range, bins), kernel, bias, name="linear")
+        return networks.dense(
+            networks.histogram(colours, low, pixel_range, bins), kernel, bias, name="linear"
+        )
 
 
 def _fill(side, step):
@@ -136,7 +159,12 @@ def _linear(subset, features):
 
     def fitted(c):
         classify = classifier(
-            (x - center) / scale, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight
+            (x - center) / scale,
+            y,
+            subset.outputs,
+            inverse_strength=c,
+            seed=subset.seed,
+            weight=subset.weight,
         )
 
         def predict(part):
@@ -163,40 +191,58 @@ def _ridge(subset, features):
 
         return Predictor(predict, lambda inputs: linear.network(in_network, inputs, ridge.shape))
 
-    return subset.best({f"alpha={strength:g} per training row": fitted(strength) for strength in STRENGTHS})
+    return subset.best(
+        {f"alpha={strength:g} per training row": fitted(strength) for strength in STRENGTHS}
+    )
 
 
 @baseline(
-    "colour histogram and logistic regression", "pixels", "probabilities", "kept", reference=_HISTOGRAM,
+    "colour histogram and logistic regression",
+    "pixels",
+    "probabilities",
+    "kept",
+    reference=_HISTOGRAM,
     seconds=_seconds(_colour_count),
-)  # fmt: skip
+)
 def colors(subset):
     """Fit logistic regression on the colour histogram of each image."""
     return _linear(subset, histogram)
 
 
 @baseline(
-    "small image and logistic regression", "pixels", "probabilities", "kept", reference=_LINEAR,
+    "small image and logistic regression",
+    "pixels",
+    "probabilities",
+    "kept",
+    reference=_LINEAR,
     seconds=_seconds(_pixel_count),
-)  # fmt: skip
+)
 def pixels(subset):
     """Fit logistic regression on each image reduced to at most 16 pixels a side."""
     return _linear(subset, small)
 
 
 @baseline(
-    "colour histogram and ridge regression", "pixels", "values", lacks=("counts", "quantiles"), reference=_HISTOGRAM,
+    "colour histogram and ridge regression",
+    "pixels",
+    "values",
+    lacks=("counts", "quantiles"),
+    reference=_HISTOGRAM,
     seconds=_ridge_seconds(_colour_count),
-)  # fmt: skip
+)
 def color_ridge(subset):
     """Fit ridge regression on the colour histogram of each image."""
     return _ridge(subset, histogram)
 
 
 @baseline(
-    "small image and ridge regression", "pixels", "values", lacks=("counts", "quantiles"), reference=_LINEAR,
+    "small image and ridge regression",
+    "pixels",
+    "values",
+    lacks=("counts", "quantiles"),
+    reference=_LINEAR,
     seconds=_ridge_seconds(_pixel_count),
-)  # fmt: skip
+)
 def pixel_ridge(subset):
     """Fit ridge regression on each image reduced to at most 16 pixels a side."""
     return _ridge(subset, small)

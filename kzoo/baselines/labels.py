@@ -14,10 +14,12 @@ _TREES = 100
 
 
 @baseline(
-    "most frequent set", "labels",
+    "most frequent set",
+    "labels",
     reference="https://scikit-learn.org/stable/modules/model_evaluation.html#dummy-estimators",
-    seconds=lambda subset: 1e-3 + 1e-7 * len(subset.train) * subset.outputs, logits=None,
-)  # fmt: skip
+    seconds=lambda subset: 1e-3 + 1e-7 * len(subset.train) * subset.outputs,
+    logits=None,
+)
 def most_frequent_set(subset):
     """Predict the most frequent set of labels of the training rows."""
     sets, set_of_row = np.unique(np.nan_to_num(subset.y), axis=0, return_inverse=True)
@@ -26,18 +28,28 @@ def most_frequent_set(subset):
 
 
 @baseline(
-    "random forest", "columns", "labels", lacks=("steps",),
+    "random forest",
+    "columns",
+    "labels",
+    lacks=("steps",),
     reference="https://scikit-learn.org/stable/modules/ensemble.html#random-forests",
-    seconds=lambda subset: _TREES * subset.outputs * (1e-3 + 1.5e-6 * len(subset.train) * subset.shape[0] ** 0.5),
-)  # fmt: skip
+    seconds=lambda subset: (
+        _TREES * subset.outputs * (1e-3 + 1.5e-6 * len(subset.train) * subset.shape[0] ** 0.5)
+    ),
+)
 def label_forest(subset):
     """Fit a random forest for each label."""
     if subset.outputs > _MOST_LABELS:
         raise Unfit(f"each of {subset.outputs} labels would need its own trees")
-    forest, x = import_module("sklearn.ensemble").RandomForestClassifier, subset.x
+    forest = import_module("sklearn.ensemble").RandomForestClassifier
+    x = subset.x
 
     def fit(rows, truth, weight):
-        return forest(_TREES, random_state=subset.seed, min_samples_leaf=2).fit(x[rows], truth, weight).predict_proba
+        return (
+            forest(_TREES, random_state=subset.seed, min_samples_leaf=2)
+            .fit(x[rows], truth, weight)
+            .predict_proba
+        )
 
     per_label = one_at_a_time(subset.y, fit, subset.weight)
 

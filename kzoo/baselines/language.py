@@ -28,7 +28,9 @@ class Grams:
 
     def __init__(self, tokens, count, longest):
         matrix = import_module("scipy.sparse").csr_matrix
-        self.count, self.contexts_seen, self.counts = count, [], []
+        self.count = count
+        self.contexts_seen = []
+        self.counts = []
         context = np.zeros(len(tokens), np.int64)  # the number of the context before each token
         for order in range(longest + 1):
             if order:
@@ -53,7 +55,8 @@ class Grams:
         context = np.zeros(len(tokens), np.int64)
         for order in range(len(self.counts)):
             if order:
-                codes, code = self.contexts_seen[order - 1], self._longer(context, tokens)
+                codes = self.contexts_seen[order - 1]
+                code = self._longer(context, tokens)
                 index = np.minimum(np.searchsorted(codes, code), len(codes) - 1)
                 context = np.where((codes[index] == code) & (code >= 0), index, -1)
                 context[:order] = -1
@@ -72,7 +75,8 @@ class Grams:
 
 def _seconds(subset):
     parts = (subset.data.test, subset.data.validation)
-    tokens, count = sum(len(part) * _predicted_tokens(part) for part in parts if part is not None), subset.data.outputs
+    tokens = sum(len(part) * _predicted_tokens(part) for part in parts if part is not None)
+    count = subset.data.outputs
     text = series_of(subset.data.train.x)
     learned = 0 if text is None else min(len(text), _MOST_TOKENS)
     return 0.02 + _LONGEST * (3e-7 * learned + 4e-9 * (tokens + _LONGEST * _CHOSEN_ON) * count)
@@ -83,8 +87,12 @@ def _predicted_tokens(part):
 
 
 @baseline(
-    "counted n-grams (Witten-Bell)", "ids", "continues", reference="https://doi.org/10.1109/18.87000", seconds=_seconds
-)  # fmt: skip
+    "counted n-grams (Witten-Bell)",
+    "ids",
+    "continues",
+    reference="https://doi.org/10.1109/18.87000",
+    seconds=_seconds,
+)
 def ngrams(subset):
     """Predict from the counts of what followed the previous tokens; the order is chosen on validation data.
 
@@ -100,17 +108,30 @@ def ngrams(subset):
     def predictor(order, most=None):
         def predict(part):
             step = max(1, _BLOCK // (grams.count * _predicted_tokens(part)))
-            for start in range(0, len(part) if most is None else -(-most // _predicted_tokens(part)), step):
-                text, positions = _tokens_around(part, slice(start, start + step), len(grams.counts) - 1)
-                positions = positions[: None if most is None else most - start * _predicted_tokens(part)]
-                yield grams.after(list(grams.contexts(text, positions))[: order + 1]), text[positions]
+            for start in range(
+                0, len(part) if most is None else -(-most // _predicted_tokens(part)), step
+            ):
+                text, positions = _tokens_around(
+                    part, slice(start, start + step), len(grams.counts) - 1
+                )
+                positions = positions[
+                    : None if most is None else most - start * _predicted_tokens(part)
+                ]
+                yield (
+                    grams.after(list(grams.contexts(text, positions))[: order + 1]),
+                    text[positions],
+                )
 
         return predict
 
     default = min(_DEFAULT_LONGEST, len(grams.counts) - 1)
     default_first = sorted(range(len(grams.counts)), key=lambda order: order != default)
     orders = {f"{order + 1}-grams": order for order in default_first}
-    return predictor(orders[subset.choose({name: predictor(order, _CHOSEN_ON) for name, order in orders.items()})])
+    return predictor(
+        orders[
+            subset.choose({name: predictor(order, _CHOSEN_ON) for name, order in orders.items()})
+        ]
+    )
 
 
 def _tokens_around(part, rows, before):
@@ -122,8 +143,12 @@ def _tokens_around(part, rows, before):
         before: number of previous tokens needed; before the start of the text they are -1.
     """
     text = series_of(part.x)
-    first = part.x.starts[rows] + part.x.length if series_of(part.y) is None else part.y.starts[rows]
+    first = (
+        part.x.starts[rows] + part.x.length if series_of(part.y) is None else part.y.starts[rows]
+    )
     positions = np.asarray(first)[:, None] + np.arange(-before, _predicted_tokens(part))
-    tokens = np.where(positions < 0, -1, read(text, np.clip(positions, 0, len(text) - 1)).astype(np.int64))
+    tokens = np.where(
+        positions < 0, -1, read(text, np.clip(positions, 0, len(text) - 1)).astype(np.int64)
+    )
     predicted = np.arange(positions.size).reshape(positions.shape)[:, before:]
     return tokens.reshape(-1), predicted.reshape(-1)

@@ -8,13 +8,15 @@ import numpy as np
 from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit
 
-STRENGTHS = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)  # of ridge regression: multiples of a feature's mean square
+# of ridge regression: multiples of a feature's mean square
+STRENGTHS = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
 INVERSE_STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # C of logistic regression
 PENALTIES = (1e-4, 0.01, 0.1, 1.0)  # alpha of Poisson regression
 QUANTILE_PENALTIES = (0.0, 0.01)  # alpha of linear quantile regression, of standardised targets
 CERTAIN = 200.0  # logarithm of odds that float32 rounds to a probability of 0 or 1
 _ITERATIONS = 200
-FEWEST_CHOSEN_ON = 200  # validation rows; with fewer, strengths are chosen by folds of the training rows
+# validation rows; with fewer, strengths are chosen by folds of the training rows
+FEWEST_CHOSEN_ON = 200
 FOLDS, _MOST_FOLDED = 5, 5_000  # number of folds, and the most training rows for them
 _ROWS_AT_ONCE = 8192  # of features in double precision
 
@@ -41,7 +43,9 @@ class Linear:
             inputs: the Keras tensor.
             shape: of the outputs of a row; empty for (outputs,).
         """
-        return networks.head(features.linear(inputs, self.kernel, self.bias), self.activation, shape)
+        return networks.head(
+            features.linear(inputs, self.kernel, self.bias), self.activation, shape
+        )
 
 
 class Sums:
@@ -51,19 +55,26 @@ class Sums:
     """
 
     def __init__(self):
-        self.count, self.inner, self.outer = 0, 0.0, 0.0
+        self.count = 0
+        self.inner = 0.0
+        self.outer = 0.0
 
     def add(self, x, y, weight=None):
         """Add rows x (B, F) and y (B, outputs) with sample weights (B,); None: all rows have the same weight."""
         x = with_bias(x)
         self.count += len(x)
         weighted = x if weight is None else x * weight[:, None]
-        self.inner, self.outer = self.inner + weighted.T @ x, self.outer + weighted.T @ np.asarray(y, "float64")
+        self.inner, self.outer = (
+            self.inner + weighted.T @ x,
+            self.outer + weighted.T @ np.asarray(y, "float64"),
+        )
 
     def weights(self, strength):
         """Return the weights (F + 1, outputs) for a strength, a multiple of the mean square of a feature."""
         scale = self.inner.diagonal()[:-1].mean() if len(self.inner) > 1 else 0.0
-        shrunk = np.append(np.full(len(self.inner) - 1, max(strength * scale, 1e-9 * self.count)), 0.0)
+        shrunk = np.append(
+            np.full(len(self.inner) - 1, max(strength * scale, 1e-9 * self.count)), 0.0
+        )
         return np.linalg.solve(self.inner + np.diag(shrunk), self.outer)
 
 
@@ -77,9 +88,12 @@ class RidgeFits:
     """
 
     def __init__(self, x, y, weight=None):
-        self.shape, y = y.shape[1:], y.reshape(len(y), -1)
-        self.center, self.spread = x.mean(axis=0), x.std(axis=0).mean() or 1.0
-        self.offset, self.scale = y.mean(axis=0, dtype="float64"), np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
+        self.shape = y.shape[1:]
+        y = y.reshape(len(y), -1)
+        self.center = x.mean(axis=0)
+        self.spread = x.std(axis=0).mean() or 1.0
+        self.offset = y.mean(axis=0, dtype="float64")
+        self.scale = np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
         self.sums = Sums()
         for start in range(0, len(x), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
@@ -110,7 +124,8 @@ def unscaled(weights, scale, offset):
 
 def linear_of(model, scale=1.0, offset=0.0):
     """Return the `Linear` form of a fitted linear regression of scikit-learn, with targets times scale plus offset."""
-    kernel, bias = np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_)
+    kernel = np.atleast_2d(model.coef_).T
+    bias = np.atleast_1d(model.intercept_)
     return unscaled(np.concatenate([kernel, bias[None]]), scale, offset)
 
 
@@ -211,7 +226,10 @@ class _ModelPerLabel:
 
     def __call__(self, x):
         return np.stack(
-            [np.full(x.shape[0], model) if isinstance(model, float) else model(x)[:, 1] for model in self.models],
+            [
+                np.full(x.shape[0], model) if isinstance(model, float) else model(x)[:, 1]
+                for model in self.models
+            ],
             axis=1,
         )
 
@@ -220,7 +238,8 @@ class _ModelPerLabel:
         """The `Linear` form, if the models have one."""
         forms = [None if isinstance(model, float) else model.linear for model in self.models]
         features = next(len(form.kernel) for form in forms if form is not None)
-        kernel, bias = np.zeros((features, len(forms))), np.zeros(len(forms))
+        kernel = np.zeros((features, len(forms)))
+        bias = np.zeros(len(forms))
         for i, (form, model) in enumerate(zip(forms, self.models, strict=True)):
             if form is None:
                 bias[i] = logit(model)
@@ -232,9 +251,11 @@ class _ModelPerLabel:
 
 def logit(share):
     """Return the logarithm of the odds of a probability; bounded, so that it is finite for 0 and 1."""
-    return float(np.clip(np.log(share) - np.log1p(-share), -CERTAIN, CERTAIN)) if 0 < share < 1 else (
-        CERTAIN if share else -CERTAIN
-    )  # fmt: skip
+    return (
+        float(np.clip(np.log(share) - np.log1p(-share), -CERTAIN, CERTAIN))
+        if 0 < share < 1
+        else (CERTAIN if share else -CERTAIN)
+    )
 
 
 def with_all_classes(p, present, classes):
@@ -252,13 +273,17 @@ def folds_of_few(subset):
     Args:
         subset: the `BaselineData`.
     """
-    y, validation = subset.y, 0 if subset.validation is None else len(subset.validation)
+    y = subset.y
+    validation = 0 if subset.validation is None else len(subset.validation)
     if validation >= FEWEST_CHOSEN_ON or not 2 * FOLDS <= len(y) <= _MOST_FOLDED:
         return []
     # Equal rows stay in one fold: those of another would tell their targets, and a row of weight 2 equals two rows.
-    cells = np.column_stack([np.asarray(part, "float64").reshape(len(y), -1) for part in (subset.x, y)])
+    cells = np.column_stack(
+        [np.asarray(part, "float64").reshape(len(y), -1) for part in (subset.x, y)]
+    )
     _, first_rows, row_of = np.unique(cells, axis=0, return_index=True, return_inverse=True)
-    y, selection = y[first_rows], import_module("sklearn.model_selection")
+    y = y[first_rows]
+    selection = import_module("sklearn.model_selection")
     if "classes" in subset.data.problem.facts:
         counts = np.bincount(y)
         folds = min(FOLDS, counts[counts > 0].min())
@@ -292,7 +317,10 @@ def best_by_folds(subset, strengths, folds, loss, label):
     weight = np.ones(len(subset.y)) if subset.weight is None else subset.weight
 
     def best():
-        sums = {s: sum(float(loss(s, train, held) @ weight[held]) for train, held in folds) for s in strengths}
+        sums = {
+            s: sum(float(loss(s, train, held) @ weight[held]) for train, held in folds)
+            for s in strengths
+        }
         name = label(min(sums, key=sums.__getitem__))
         subset.notes.append(f"{name}, chosen by {len(folds)} folds of the training rows")
         return name
@@ -323,7 +351,9 @@ def best_logistic(subset, x, features, strengths, **blocks):
     y = subset.y
 
     def fitted(c):
-        classify = classifier(x, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight)
+        classify = classifier(
+            x, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight
+        )
         return subset.by_blocks(
             lambda rows: classify(features(rows)),
             network=lambda inputs: classify.linear.network(features, inputs),
@@ -335,7 +365,12 @@ def best_logistic(subset, x, features, strengths, **blocks):
         def loss(c, train, held):
             weight = None if subset.weight is None else subset.weight[train]
             classify = classifier(
-                x[train], y[train], subset.outputs, inverse_strength=c, seed=subset.seed, weight=weight
+                x[train],
+                y[train],
+                subset.outputs,
+                inverse_strength=c,
+                seed=subset.seed,
+                weight=weight,
             )
             return _log_losses(classify(x[held]), y[held])
 

@@ -24,7 +24,9 @@ def head(x, activation, shape=()):
         activation = "linear"
     if tuple(shape) in ((), tuple(x.shape[1:])):
         return keras.layers.Activation(activation, name=OUTPUTS)(x)
-    return keras.layers.Reshape(shape, name=OUTPUTS)(keras.layers.Activation(activation, name="activation")(x))
+    return keras.layers.Reshape(shape, name=OUTPUTS)(
+        keras.layers.Activation(activation, name="activation")(x)
+    )
 
 
 def constant(inputs, values):
@@ -61,7 +63,9 @@ def standardised(x, center, spread, *, name):
 
     The part of the center that float32 does not have is subtracted from the difference.
     """
-    center, spread = (np.broadcast_to(np.asarray(part, "float64"), x.shape[-1:]) for part in (center, spread))
+    center, spread = (
+        np.broadcast_to(np.asarray(part, "float64"), x.shape[-1:]) for part in (center, spread)
+    )
     near = center.astype("float32")
     x = keras.layers.Rescaling(1.0, (-near).tolist(), name=f"{name}_center")(x)
     rest = ((near - center) / spread).tolist()
@@ -70,7 +74,10 @@ def standardised(x, center, spread, *, name):
 
 def unscaled(x, scale, offset):
     """Return `x * scale + offset` of x (B, ..., F)."""
-    scale, offset = (np.broadcast_to(np.asarray(part, "float64"), x.shape[-1:]).tolist() for part in (scale, offset))
+    scale, offset = (
+        np.broadcast_to(np.asarray(part, "float64"), x.shape[-1:]).tolist()
+        for part in (scale, offset)
+    )
     return keras.layers.Rescaling(scale, offset, name="unscale")(x)
 
 
@@ -92,7 +99,9 @@ def nearest(x, examples, values):
         examples: (N, F).
         values: (N, *shape).
     """
-    distances = dense(x, -2 * examples.T, np.einsum("nd,nd->n", examples, examples), name="distances")
+    distances = dense(
+        x, -2 * examples.T, np.einsum("nd,nd->n", examples, examples), name="distances"
+    )
     # The number of examples before the first of the nearest: `argmin` of Keras has no form in ONNX.
     ops = keras.ops
     is_nearest = ops.cast(distances <= ops.min(distances, axis=-1, keepdims=True), "float32")
@@ -107,13 +116,17 @@ def stretched(x, real):
     Args:
         real: (B, T, 1).
     """
-    ops, steps = keras.ops, x.shape[1]
-    last = ops.maximum(ops.sum(ops.cast(real, "float32"), axis=1, keepdims=True), 1.0) - 1  # (B, 1, 1)
+    ops = keras.ops
+    steps = x.shape[1]
+    # (B, 1, 1)
+    last = ops.maximum(ops.sum(ops.cast(real, "float32"), axis=1, keepdims=True), 1.0) - 1
     number = ops.cumsum(ops.ones_like(x), axis=1) - 1
     position = number * last / max(steps - 1, 1)
     low = ops.floor(position)
     high = ops.minimum(low + 1, last)
-    lower, upper = (ops.take_along_axis(x, ops.cast(index, "int32"), axis=1) for index in (low, high))
+    lower, upper = (
+        ops.take_along_axis(x, ops.cast(index, "int32"), axis=1) for index in (low, high)
+    )
     return lower * (1 - (position - low)) + upper * (position - low)
 
 
@@ -143,11 +156,14 @@ def earlier_steps(x, lags):
 
 def quantiles_of_earlier_steps(x, lags, levels):
     """Return the quantiles of earlier steps of windows: (B, horizon, F * levels); see `earlier_steps`."""
-    ordered = keras.ops.sort(keras.ops.stack(_earlier_values(x, lags), axis=-1), axis=-1)  # (B, horizon, F, count)
-    last, quantiles = len(lags) - 1, []
+    # (B, horizon, F, count)
+    ordered = keras.ops.sort(keras.ops.stack(_earlier_values(x, lags), axis=-1), axis=-1)
+    last = len(lags) - 1
+    quantiles = []
     for level in levels:
         below = min(int(level * last), max(last - 1, 0))
-        lower, upper = ordered[..., below], ordered[..., min(below + 1, last)]
+        lower = ordered[..., below]
+        upper = ordered[..., min(below + 1, last)]
         quantiles.append(lower + (upper - lower) * (level * last - below))
     stacked = keras.ops.stack(quantiles, axis=-1)
     return head(stacked, "linear", (stacked.shape[1], stacked.shape[2] * len(levels)))
@@ -155,7 +171,8 @@ def quantiles_of_earlier_steps(x, lags, levels):
 
 def _earlier_values(x, lags):
     """Return the values (B, horizon, F) of each row of lags; see `earlier_steps`."""
-    steps, longest = x.shape[1], int(np.max(lags))
+    steps = x.shape[1]
+    longest = int(np.max(lags))
     if longest > steps:
         raise Unfit(f"it needs the value {longest:,} steps ago, and a window has {steps:,} steps")
     return [keras.ops.take(x, (steps - row).tolist(), axis=1) for row in lags]
@@ -190,7 +207,9 @@ def pooled(x, low, span, step):
     missing = [-x.shape[axis + 1] % step[axis] for axis in (0, 1)]
     if any(missing):
         x = keras.layers.ZeroPadding2D(tuple((0, count) for count in missing), name="padding")(x)
-    return flat(keras.layers.AveragePooling2D(tuple(step), name="squares")(x) if max(step) > 1 else x)
+    return flat(
+        keras.layers.AveragePooling2D(tuple(step), name="squares")(x) if max(step) > 1 else x
+    )
 
 
 def histogram(x, low, span, bins):
@@ -201,9 +220,12 @@ def histogram(x, low, span, bins):
         low, span: the lowest pixel value, and the range.
         bins: of a channel.
     """
-    ops, count = keras.ops, x.shape[1] * x.shape[2]
+    ops = keras.ops
+    count = x.shape[1] * x.shape[2]
     if count > _MOST_PIXELS:
-        raise Unfit(f"a network counts the colours of at most {_MOST_PIXELS:,} pixels, and images have {count:,}")
+        raise Unfit(
+            f"a network counts the colours of at most {_MOST_PIXELS:,} pixels, and images have {count:,}"
+        )
     levels = ops.clip((x - low) * (bins / span), 0, bins - 1)
     levels = ops.cast(keras.layers.Reshape((count, x.shape[-1]), name="colours")(levels), "int32")
     totals = 0.0
@@ -212,7 +234,8 @@ def histogram(x, low, span, bins):
         if x.shape[-1] == 1:
             totals = totals + ops.sum(ops.one_hot(block[..., 0], bins), axis=1)
         else:  # the counts of all three colours as a product of matrices
-            blue_green = ops.one_hot(block[..., 2] * bins + block[..., 1], bins * bins)  # (B, pixels, bins²)
+            # (B, pixels, bins²)
+            blue_green = ops.one_hot(block[..., 2] * bins + block[..., 1], bins * bins)
             red = ops.one_hot(block[..., 0], bins)
             totals = totals + ops.matmul(ops.transpose(blue_green, (0, 2, 1)), red)
     return flat(ops.sqrt(totals / count))
@@ -242,7 +265,9 @@ def summary_statistics(x, real, quantiles):
     step = (number - (count - 1) / 2) * real
     slope = ops.sum(step * around, axis=1) / ops.maximum(ops.sum(step * step, axis=1), 1e-12)
     both = real[:, 1:] * real[:, :-1]
-    change = ops.sum(ops.abs(x[:, 1:] - x[:, :-1]) * both, axis=1) / ops.maximum(count[:, 0] - 1, 1.0)
+    change = ops.sum(ops.abs(x[:, 1:] - x[:, :-1]) * both, axis=1) / ops.maximum(
+        count[:, 0] - 1, 1.0
+    )
     squares = ops.maximum(ops.sum(around * around, axis=1), 1e-12)
     neighbours = ops.sum(around[:, 1:] * around[:, :-1], axis=1) / squares
     ordered = ops.sort(ops.where(real > 0, x, _LARGEST), axis=1)
@@ -255,9 +280,18 @@ def summary_statistics(x, real, quantiles):
     for level in quantiles:
         position = (count - 1) * level
         low = ops.floor(position)
-        lower, upper = at(ordered, low), at(ordered, ops.minimum(low + 1, count - 1))
+        lower = at(ordered, low)
+        upper = at(ordered, ops.minimum(low + 1, count - 1))
         parts.append(lower + (upper - lower) * (position - low)[:, 0])
-    parts += [(center + near)[:, 0], spread[:, 0], slope, change, neighbours, at(x, count - 1), count[:, 0]]
+    parts += [
+        (center + near)[:, 0],
+        spread[:, 0],
+        slope,
+        change,
+        neighbours,
+        at(x, count - 1),
+        count[:, 0],
+    ]
     return ops.concatenate(parts, axis=-1)
 
 
@@ -280,7 +314,8 @@ def logits_of_all(x, present, classes, absent):
         present: the class numbers that occur.
         absent: the logit of the others.
     """
-    kernel, bias = np.zeros((x.shape[-1], classes)), np.full(classes, absent)
+    kernel = np.zeros((x.shape[-1], classes))
+    bias = np.full(classes, absent)
     bias[present] = 0.0
     kernel[np.arange(x.shape[-1]), present[-x.shape[-1] :]] = 1.0
     return dense(x, kernel, bias, name="classes")
@@ -296,7 +331,12 @@ def with_constants(x, models, logit):
     constants = [isinstance(model, float) for model in models]
     kernel = np.zeros((x.shape[-1], len(models)))
     kernel[np.arange(x.shape[-1]), np.flatnonzero(~np.array(constants))] = 1.0
-    return dense(x, kernel, [logit(m) if c else 0.0 for m, c in zip(models, constants, strict=True)], name="labels")
+    return dense(
+        x,
+        kernel,
+        [logit(m) if c else 0.0 for m, c in zip(models, constants, strict=True)],
+        name="labels",
+    )
 
 
 def codes_sum(codes, tables, *, name):
@@ -307,7 +347,9 @@ def codes_sum(codes, tables, *, name):
         tables: C arrays (codes of the column, W).
     """
     starts = np.cumsum([0, *(len(values) for values in tables[:-1])])
-    positions = keras.layers.Rescaling(1.0, starts.astype("float32").tolist(), name=f"{name}_starts")(codes)
+    positions = keras.layers.Rescaling(
+        1.0, starts.astype("float32").tolist(), name=f"{name}_starts"
+    )(codes)
     rows = table(np.concatenate(tables), name=name)(keras.ops.cast(positions, "int32"))  # (B, C, W)
     return keras.ops.sum(rows, axis=1)
 
@@ -322,19 +364,24 @@ def forest(x, groups, *, name="trees"):
         x: (B, F).
         groups: lists of `kzoo.baselines.trees.Tree`.
     """
-    ops, most = keras.ops, max(map(len, groups))
+    ops = keras.ops
+    most = max(map(len, groups))
     trees, splits = with_numeric_splits([tree for trees in groups for tree in trees], x.shape[-1])
     if splits:
         x = ops.concatenate([x, _goes_right(x, splits, name=f"{name}_categories")], axis=-1)
-    roots, start = [], 1
+    roots = []
+    start = 1
     for of_group in groups:  # those with fewer trees are filled up with trees of the value 0
         roots += [*range(start, start + len(of_group)), *[0] * (most - len(of_group))]
         start += len(of_group)
     node = _first_row(x, np.array([roots]), name=f"{name}_roots")  # (B, T)
-    total, depths = 0.0, _levels(trees)
+    total = 0.0
+    depths = _levels(trees)
     for depth, level in enumerate(depths):
         if len(level) > _MOST_EXACT:
-            raise Unfit(f"its trees have {len(level):,} nodes, more than the {_MOST_EXACT:,} that float32 can number")
+            raise Unfit(
+                f"its trees have {len(level):,} nodes, more than the {_MOST_EXACT:,} that float32 can number"
+            )
         row = table(level, name=f"{name}_{depth}")(node)  # (B, T, 3 + W)
         total = total + row[..., 3:]
         if depth + 1 < len(depths):
@@ -342,7 +389,9 @@ def forest(x, groups, *, name="trees"):
             node = row[..., 2] + ops.cast(value > row[..., 1], "float32")
     width = total.shape[-1]
     grouped = keras.layers.Reshape((len(groups), most, width), name=f"{name}_of_outputs")(total)
-    return keras.layers.Reshape((len(groups) * width,), name=f"{name}_outputs")(ops.sum(grouped, axis=2))
+    return keras.layers.Reshape((len(groups) * width,), name=f"{name}_outputs")(
+        ops.sum(grouped, axis=2)
+    )
 
 
 def _levels(trees):
@@ -350,7 +399,8 @@ def _levels(trees):
     each = [list(tree.levels()) for tree in trees]
     depths = []
     for depth in range(max(map(len, each))):
-        levels, start = [], 1  # of the children
+        levels = []  # of the children
+        start = 1
         for tree in each:
             if depth < len(tree):
                 level = tree[depth]
@@ -376,7 +426,9 @@ def _goes_right(x, splits, *, name):
     column = keras.ops.cast(_first_row(x, np.array([columns]), name=f"{name}_columns"), "int32")
     codes = keras.ops.take_along_axis(x, column, axis=1)
     positions = codes + _first_row(x, starts[None], name=f"{name}_starts")
-    return table(np.concatenate(tables)[:, None], name=name)(keras.ops.cast(positions, "int32"))[..., 0]
+    return table(np.concatenate(tables)[:, None], name=name)(keras.ops.cast(positions, "int32"))[
+        ..., 0
+    ]
 
 
 def tfidf(ids, words, pairs=None, *, name="tfidf"):
@@ -409,7 +461,8 @@ def occurrences(ids, words, pairs=None, *, name="occurrences"):
         ids, pairs: see `tfidf`; the pairs have (P, outputs).
         words: (ids, outputs), 0 for unknown words.
     """
-    ops, total = keras.ops, 0.0
+    ops = keras.ops
+    total = 0.0
     for features, count, present in _grams(ids, words, pairs, name):
         total = total + ops.sum(features * ops.expand_dims(present / count, -1), axis=1)
     return total
@@ -420,8 +473,12 @@ def _grams(ids, words, pairs, name):
     real = keras.ops.cast(ids > 0, "float32")
     yield table(words, name=f"{name}_words")(ids), _counts([ids], real), real
     if pairs is not None and len(pairs[0]):
-        first, second, both = ids[:, :-1], ids[:, 1:], real[:, :-1] * real[:, 1:]
-        features = _of_pairs(first, second, *pairs, vocabulary_size=len(words), name=f"{name}_pairs")
+        first = ids[:, :-1]
+        second = ids[:, 1:]
+        both = real[:, :-1] * real[:, 1:]
+        features = _of_pairs(
+            first, second, *pairs, vocabulary_size=len(words), name=f"{name}_pairs"
+        )
         yield features, _counts([first, second], both), both
 
 
@@ -432,7 +489,8 @@ def _counts(columns, present):
         columns: arrays (B, T), which must all be equal.
         present: (B, T), 1 for entries that count, else 0.
     """
-    ops, counts = keras.ops, []
+    ops = keras.ops
+    counts = []
     for start in range(0, present.shape[1], _MOST_COMPARED):
         same = ops.expand_dims(present, 1)  # (B, 1, T)
         for column in columns:
@@ -454,13 +512,17 @@ def _of_pairs(first, second, firsts, seconds, features, *, vocabulary_size, name
         vocabulary_size: number of word ids.
     """
     if (count := len(firsts)) > _MOST_EXACT:
-        raise Unfit(f"it has {count:,} pairs of words, more than the {_MOST_EXACT:,} that float32 can number")
-    ops, words = keras.ops, np.arange(vocabulary_size)
+        raise Unfit(
+            f"it has {count:,} pairs of words, more than the {_MOST_EXACT:,} that float32 can number"
+        )
+    ops = keras.ops
+    words = np.arange(vocabulary_size)
     starts, ends = (np.searchsorted(firsts, words, side=side) for side in ("left", "right"))
     bounds = table(np.stack([starts - 1, ends], axis=1), name=f"{name}_ranges")(first)  # (B, T, 2)
     before, end = bounds[..., 0], bounds[..., 1]
     second_of = table(np.append(seconds, 0)[:, None], name=f"{name}_second")
-    wanted, position = ops.cast(second, "float32"), before
+    wanted = ops.cast(second, "float32")
+    position = before
     for step in reversed([2**power for power in range(int((ends - starts).max()).bit_length())]):
         probe = position + step
         second_there = second_of(ops.cast(ops.minimum(probe, count), "int32"))[..., 0]
@@ -468,7 +530,9 @@ def _of_pairs(first, second, firsts, seconds, features, *, vocabulary_size, name
     second_there = second_of(ops.cast(ops.maximum(position, 0), "int32"))[..., 0]
     known = ops.logical_and(position > before, ops.equal(second_there, wanted))
     rows = np.concatenate([features, np.zeros((1, features.shape[1]))])
-    return table(rows, name=f"{name}_features")(ops.cast(ops.where(known, position, count), "int32"))
+    return table(rows, name=f"{name}_features")(
+        ops.cast(ops.where(known, position, count), "int32")
+    )
 
 
 def _first_row(inputs, values, *, name):

@@ -32,10 +32,13 @@ from kzoo.kinds.rows.layout import text_columns
 from kzoo.tasks.quantiles.inference import levels_of
 
 _LINEAR = "https://scikit-learn.org/stable/modules/linear_model.html"
-_BOOSTING = "https://scikit-learn.org/stable/modules/ensemble.html#histogram-based-gradient-boosting"
+_BOOSTING = (
+    "https://scikit-learn.org/stable/modules/ensemble.html#histogram-based-gradient-boosting"
+)
 _TFIDF = "https://scikit-learn.org/stable/modules/feature_extraction.html#tfidf-term-weighting"
 _TEXT_STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0)  # inverse strengths of models of columns and texts
-_FAR = 5.0  # standard deviations at which numbers are clipped: linear models extrapolate without limit
+# standard deviations at which numbers are clipped: linear models extrapolate without limit
+_FAR = 5.0
 _MOST_CATEGORIES = 100  # most frequent categories of a column that get a feature each
 _MOST_FEATURES = 2_000
 _MOST_BINNED = 255  # categories of a column that scikit-learn's trees can distinguish
@@ -49,21 +52,25 @@ class _Features:
     """Features of a linear model: standardised and clipped numbers, and one-hot frequent categories; no texts."""
 
     def __init__(self, subset):
-        x, config = subset.x, subset.data.config
+        x = subset.x
+        config = subset.data.config
         x = x[:, : x.shape[1] - text_columns(config)]
         self.numbers = x.shape[1] - len(config.get("categories") or ())
         numbers = x[:, : self.numbers].astype("float64")
         statistics = weighted_statistics(numbers, subset.weight)
         self.middle, self.spread = statistics.mean, statistics.sd
         free_features = max(_MOST_FEATURES - self.numbers, 0)
-        self.codes, self.sizes = [], list(config.get("categories") or ())
+        self.codes = []
+        self.sizes = list(config.get("categories") or ())
         for column in range(self.numbers, x.shape[1]):
             counts = np.bincount(x[:, column].astype(int))
             frequent = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
             used = np.sort(frequent[counts[frequent] > 0])[:free_features]
             free_features -= len(used)
             if len(used) < np.count_nonzero(counts):
-                subset.notes.append(f"only the {len(used)} most frequent categories of a column are used")
+                subset.notes.append(
+                    f"only the {len(used)} most frequent categories of a column are used"
+                )
             self.codes.append(used)
         self.wide = self.numbers + sum(map(len, self.codes))
         subset.notes[:] = dict.fromkeys(subset.notes)
@@ -77,11 +84,18 @@ class _Features:
         """Return the network of `self(x) @ kernel + bias`; a category looks up its row of the kernel."""
         parts = []
         if self.numbers:
-            x = networks.standardised(inputs[:, : self.numbers], self.middle, self.spread, name="numbers")
-            parts.append(networks.dense(networks.clipped(x, _FAR), kernel[: self.numbers], bias, name="linear"))
+            x = networks.standardised(
+                inputs[:, : self.numbers], self.middle, self.spread, name="numbers"
+            )
+            parts.append(
+                networks.dense(
+                    networks.clipped(x, _FAR), kernel[: self.numbers], bias, name="linear"
+                )
+            )
             bias = np.zeros_like(bias)
         if self.codes:
-            tables, start = [], self.numbers
+            tables = []
+            start = self.numbers
             for codes, size in zip(self.codes, self.sizes, strict=True):
                 rows = np.zeros((size, kernel.shape[1]))
                 rows[codes] = kernel[start : start + len(codes)]
@@ -97,14 +111,16 @@ class _FeaturesAndTexts:
     """The features of `_Features`, and TF-IDF of the ids of each text column, as a sparse matrix."""
 
     def __init__(self, subset):
-        self.features, config = _Features(subset), subset.data.config
+        self.features = _Features(subset)
+        config = subset.data.config
         self.buckets, self.lengths = config["text_buckets"], config["text_lengths"]
         weights = import_module("sklearn.feature_extraction.text").TfidfTransformer
         self.weights = [weights(sublinear_tf=True).fit(counts) for counts in self._counts(subset.x)]
 
     def _counts(self, x):
         """Yield a sparse 0/1 matrix (B, buckets) for each text column."""
-        matrix, start = import_module("scipy.sparse").csr_matrix, x.shape[1] - sum(self.lengths)
+        matrix = import_module("scipy.sparse").csr_matrix
+        start = x.shape[1] - sum(self.lengths)
         for buckets, length in zip(self.buckets, self.lengths, strict=True):
             ids = x[:, start : start + length].astype(int)
             row, position = np.nonzero(ids)
@@ -112,31 +128,47 @@ class _FeaturesAndTexts:
             start += length
 
     def __call__(self, x):
-        texts = [weights.transform(counts) for weights, counts in zip(self.weights, self._counts(x), strict=True)]
+        texts = [
+            weights.transform(counts)
+            for weights, counts in zip(self.weights, self._counts(x), strict=True)
+        ]
         return import_module("scipy.sparse").hstack([self.features(x), *texts], format="csr")
 
     def linear(self, inputs, kernel, bias):
         """Return the network of `self(x) @ kernel + bias`."""
-        wide, parts = self.features.wide, []
+        wide = self.features.wide
+        parts = []
         if wide:
             parts.append(self.features.linear(inputs, kernel[:wide], bias))
-        row, start = wide, inputs.shape[1] - sum(self.lengths)
-        for i, (buckets, length, weights) in enumerate(zip(self.buckets, self.lengths, self.weights, strict=True), 1):
+        row = wide
+        start = inputs.shape[1] - sum(self.lengths)
+        for i, (buckets, length, weights) in enumerate(
+            zip(self.buckets, self.lengths, self.weights, strict=True), 1
+        ):
             ids = networks.whole_numbers(inputs[:, start : start + length])
             words = with_idf(weights.idf_, kernel[row : row + buckets])
             parts.append(networks.tfidf(ids, words, name=f"text{i}"))
             row, start = row + buckets, start + length
-        return sum(parts[1:], parts[0]) if wide else networks.shifted(sum(parts[1:], parts[0]), bias)
+        return (
+            sum(parts[1:], parts[0]) if wide else networks.shifted(sum(parts[1:], parts[0]), bias)
+        )
 
 
 def _seconds_of_texts(subset):
-    return 0.1 + 1e-5 * len(subset.train) * text_columns(subset.data.config) * max(subset.outputs - 1, 1)
+    return 0.1 + 1e-5 * len(subset.train) * text_columns(subset.data.config) * max(
+        subset.outputs - 1, 1
+    )
 
 
 @baseline(
-    "TF-IDF and logistic regression", "columns", "classes", lacks=("steps",), setting="text_lengths",
-    reference=_TFIDF, seconds=_seconds_of_texts,
-)  # fmt: skip
+    "TF-IDF and logistic regression",
+    "columns",
+    "classes",
+    lacks=("steps",),
+    setting="text_lengths",
+    reference=_TFIDF,
+    seconds=_seconds_of_texts,
+)
 def texts_logistic(subset):
     """Fit logistic regression on TF-IDF of the text columns and on the other columns together."""
     features = _FeaturesAndTexts(subset)
@@ -144,20 +176,31 @@ def texts_logistic(subset):
 
 
 @baseline(
-    "TF-IDF and ridge regression", "columns", "values", lacks=("steps",), setting="text_lengths",
-    reference=_TFIDF, seconds=_seconds_of_texts,
-)  # fmt: skip
+    "TF-IDF and ridge regression",
+    "columns",
+    "values",
+    lacks=("steps",),
+    setting="text_lengths",
+    reference=_TFIDF,
+    seconds=_seconds_of_texts,
+)
 def texts_ridge(subset):
     """Fit ridge regression of the standardised targets on TF-IDF of the text columns and on the other columns."""
-    features, y = _FeaturesAndTexts(subset), subset.y
+    features = _FeaturesAndTexts(subset)
+    y = subset.y
     x, shape, y = features(subset.x), y.shape[1:], y.reshape(len(y), -1)
-    offset, scale = y.mean(axis=0, dtype="float64"), np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
+    offset, scale = (
+        y.mean(axis=0, dtype="float64"),
+        np.maximum(y.std(axis=0, dtype="float64"), 1e-12),
+    )
 
     def fitted(alpha):
         ridge = import_module("sklearn.linear_model").Ridge(alpha, solver="sparse_cg")
         model = ridge.fit(x, (y - offset) / scale, subset.weight)
         return subset.by_blocks(
-            lambda rows: (model.predict(features(rows)).reshape(len(rows), -1) * scale + offset).reshape(-1, *shape),
+            lambda rows: (
+                model.predict(features(rows)).reshape(len(rows), -1) * scale + offset
+            ).reshape(-1, *shape),
             network=lambda inputs: linear_of(model, scale, offset).network(features, inputs, shape),
         )
 
@@ -166,13 +209,21 @@ def texts_ridge(subset):
 
 def _width(subset):
     categories = subset.data.config.get("categories") or ()
-    return min(_column_count(subset) + sum(min(count, _MOST_CATEGORIES) - 1 for count in categories), _MOST_FEATURES)
+    return min(
+        _column_count(subset) + sum(min(count, _MOST_CATEGORIES) - 1 for count in categories),
+        _MOST_FEATURES,
+    )
 
 
 @baseline(
-    "logistic regression", "columns", "probabilities", "kept", lacks=("steps",), reference=_LINEAR,
+    "logistic regression",
+    "columns",
+    "probabilities",
+    "kept",
+    lacks=("steps",),
+    reference=_LINEAR,
     seconds=lambda subset: classifier_seconds(len(subset.train), _width(subset), subset.outputs),
-)  # fmt: skip
+)
 def logistic(subset):
     """Fit logistic regression; its strength is chosen on validation data."""
     features = _Features(subset)
@@ -182,9 +233,13 @@ def logistic(subset):
 
 
 @baseline(
-    "ridge regression", "columns", "values", lacks=("steps", "counts", "quantiles"), reference=_LINEAR,
+    "ridge regression",
+    "columns",
+    "values",
+    lacks=("steps", "counts", "quantiles"),
+    reference=_LINEAR,
     seconds=lambda subset: 0.01 + 1e-9 * len(subset.train) * _width(subset) ** 2,
-)  # fmt: skip
+)
 def ridge(subset):
     """Fit ridge regression of the standardised targets in closed form; its strength is chosen on validation data."""
     features, sums, y = _Features(subset), Sums(), subset.y
@@ -206,7 +261,9 @@ def ridge(subset):
 
         linear = unscaled(weights, scale, offset)
         return subset.by_blocks(
-            predict, network=lambda inputs: linear.network(features, inputs, shape), wide=features.wide
+            predict,
+            network=lambda inputs: linear.network(features, inputs, shape),
+            wide=features.wide,
         )
 
     def name(strength):
@@ -217,7 +274,9 @@ def ridge(subset):
 
         def loss(strength, train, held):
             fold_sums = Sums()
-            fold_sums.add(x[train], y[train], None if subset.weight is None else subset.weight[train])
+            fold_sums.add(
+                x[train], y[train], None if subset.weight is None else subset.weight[train]
+            )
             return ((with_bias(x[held]) @ fold_sums.weights(strength) - y[held]) ** 2).mean(axis=1)
 
         return fitted(best_by_folds(subset, STRENGTHS, folds, loss, name))
@@ -225,18 +284,25 @@ def ridge(subset):
 
 
 @baseline(
-    "Poisson regression", "columns", "counts", lacks=("steps",), reference=_LINEAR,
+    "Poisson regression",
+    "columns",
+    "counts",
+    lacks=("steps",),
+    reference=_LINEAR,
     seconds=lambda subset: (
         0.02
         + len(PENALTIES) * subset.outputs * len(subset.train) * (1e-6 + 1e-9 * _width(subset) ** 2)
     ),
-)  # fmt: skip
+)
 def poisson_regression(subset):
     """Fit Poisson regression with scikit-learn, a model per target; its penalty is chosen on validation data."""
-    features, y = _Features(subset), subset.y
+    features = _Features(subset)
+    y = subset.y
     shape, columns = y.shape[1:], y.reshape(len(y), -1).T
     regression = import_module("sklearn.linear_model").PoissonRegressor
-    x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)]).astype("float64")
+    x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)]).astype(
+        "float64"
+    )
 
     def fitted(alpha):
         options = dict(alpha=alpha, solver="newton-cholesky")
@@ -246,21 +312,33 @@ def poisson_regression(subset):
             rows = features(x).astype("float64")
             return np.stack([model.predict(rows) for model in models], axis=1).reshape(-1, *shape)
 
-        kernel, bias = np.stack([m.coef_ for m in models], axis=1), np.array([m.intercept_ for m in models])
+        kernel = np.stack([m.coef_ for m in models], axis=1)
+        bias = np.array([m.intercept_ for m in models])
         linear = Linear(kernel, bias, "exponential")
         return subset.by_blocks(
-            predict, network=lambda inputs: linear.network(features, inputs, shape), wide=features.wide
+            predict,
+            network=lambda inputs: linear.network(features, inputs, shape),
+            wide=features.wide,
         )
 
     return subset.best({f"alpha={alpha:g}": fitted(alpha) for alpha in PENALTIES})
 
 
 @baseline(
-    "linear quantile regression", "columns", "quantiles", lacks=("steps",), reference=_LINEAR,
+    "linear quantile regression",
+    "columns",
+    "quantiles",
+    lacks=("steps",),
+    reference=_LINEAR,
     seconds=lambda subset: (
-        0.02 + _models(subset) * len(QUANTILE_PENALTIES) * 2e-8 * len(subset.train) ** 1.4 * (_width(subset) + 1)
+        0.02
+        + _models(subset)
+        * len(QUANTILE_PENALTIES)
+        * 2e-8
+        * len(subset.train) ** 1.4
+        * (_width(subset) + 1)
     ),
-)  # fmt: skip
+)
 def quantile_regression(subset):
     """Fit linear quantile regression with scikit-learn, a model per target and level; quantiles that cross are sorted.
 
@@ -268,9 +346,13 @@ def quantile_regression(subset):
     """
     features, columns = _Features(subset), subset.y.reshape(len(subset.y), -1).T
     if features.wide * len(subset.train) > _MOST_QUANTILE_CELLS:
-        raise Unfit(f"linear programs of {len(subset.train):,} rows and {features.wide:,} features take too long")
+        raise Unfit(
+            f"linear programs of {len(subset.train):,} rows and {features.wide:,} features take too long"
+        )
     regression = import_module("sklearn.linear_model").QuantileRegressor
-    x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)]).astype("float64")
+    x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)]).astype(
+        "float64"
+    )
     spread = np.maximum(columns.std(axis=1, dtype="float64"), 1e-12)
 
     def fitted(alpha):
@@ -289,8 +371,13 @@ def quantile_regression(subset):
 
         def network(inputs):
             scales = np.repeat(spread, len(models[0]))
-            kernel = np.stack([model.coef_ for of_target in models for model in of_target], axis=1) * scales
-            bias = np.array([model.intercept_ for of_target in models for model in of_target]) * scales
+            kernel = (
+                np.stack([model.coef_ for of_target in models for model in of_target], axis=1)
+                * scales
+            )
+            bias = (
+                np.array([model.intercept_ for of_target in models for model in of_target]) * scales
+            )
             return networks.quantiles(features.linear(inputs, kernel, bias), len(models[0]))
 
         return subset.by_blocks(predict, network=network, wide=features.wide)
@@ -305,27 +392,39 @@ def _models(subset):
 
 def _sorted_quantiles(models, rows, spread=None):
     """Return predictions (B, targets, levels) of a model for each target and level, in order of the levels."""
-    quantiles = np.stack([[model.predict(rows) for model in of_target] for of_target in models])  # (targets, levels, B)
+    # (targets, levels, B)
+    quantiles = np.stack([[model.predict(rows) for model in of_target] for of_target in models])
     quantiles = np.sort(np.moveaxis(quantiles, 2, 0), axis=-1)
     return quantiles if spread is None else quantiles * spread[:, None]
 
 
 @baseline(
-    "gradient-boosted trees", "columns", "quantiles", lacks=("steps",), reference=_BOOSTING,
+    "gradient-boosted trees",
+    "columns",
+    "quantiles",
+    lacks=("steps",),
+    reference=_BOOSTING,
     seconds=lambda subset: 1.2 * _seconds_of_trees(subset),
-)  # fmt: skip
+)
 def quantile_trees(subset):
     """Fit gradient-boosted trees with the pinball loss, a model per target and level; the quantiles are sorted."""
     levels, columns = levels_of(subset.data.target), subset.y.reshape(len(subset.y), -1).T
     if len(columns) * len(levels) > _MOST_OUTPUTS:
-        raise Unfit(f"each of {len(columns) * len(levels)} quantiles per row would need its own trees")
+        raise Unfit(
+            f"each of {len(columns) * len(levels)} quantiles per row would need its own trees"
+        )
     boosting = import_module("sklearn.ensemble").HistGradientBoostingRegressor
-    options = dict(random_state=subset.seed, categorical_features=_categorical_columns(subset), max_iter=_TREES)
+    options = dict(
+        random_state=subset.seed, categorical_features=_categorical_columns(subset), max_iter=_TREES
+    )
     count = _column_count(subset)
     _check_any_column(count)
     x = subset.x[:, :count]
     models = [
-        [boosting(loss="quantile", quantile=level, **options).fit(x, column, subset.weight) for level in levels]
+        [
+            boosting(loss="quantile", quantile=level, **options).fit(x, column, subset.weight)
+            for level in levels
+        ]
         for column in columns
     ]
 
@@ -347,31 +446,45 @@ def _boosted(subset, models, inputs):
 
 
 def _seconds_of_trees(subset):
-    rows, width = len(subset.train), _column_count(subset)
-    models = 1 if "classes" in subset.data.problem.facts and subset.outputs == 2 else _models(subset)
+    rows = len(subset.train)
+    width = _column_count(subset)
+    models = (
+        1 if "classes" in subset.data.problem.facts and subset.outputs == 2 else _models(subset)
+    )
     return _TREES * models * (2e-4 + 2.5e-6 * width * min(31, rows / 20) + 3e-9 * rows * width)
 
 
 @baseline(
-    "gradient-boosted trees", "columns", "kept", lacks=("steps", "quantiles"), reference=_BOOSTING,
+    "gradient-boosted trees",
+    "columns",
+    "kept",
+    lacks=("steps", "quantiles"),
+    reference=_BOOSTING,
     seconds=_seconds_of_trees,
-)  # fmt: skip
+)
 def trees(subset):
     """Fit gradient-boosted trees on binned columns with scikit-learn's defaults, one model per target or label.
 
     Text columns are left out.
     """
-    count, facts = _column_count(subset), subset.data.problem.facts
-    classes, labels, x, y = "classes" in facts, "labels" in facts, subset.x[:, :count], subset.y
+    count = _column_count(subset)
+    facts = subset.data.problem.facts
+    classes = "classes" in facts
+    labels = "labels" in facts
+    x = subset.x[:, :count]
+    y = subset.y
     shape, columns = y.shape[1:], y.reshape(len(y), -1).T
     if classes and len(np.unique(y)) < 2:
         raise Unfit("the training rows that it uses have a single class")
     if len(columns) > (_MOST_LABELS if labels else _MOST_OUTPUTS):
         raise Unfit(f"each of {len(columns)} values per row would need its own trees")
     boosting = getattr(
-        import_module("sklearn.ensemble"), f"HistGradientBoosting{'Classifier' if classes or labels else 'Regressor'}"
+        import_module("sklearn.ensemble"),
+        f"HistGradientBoosting{'Classifier' if classes or labels else 'Regressor'}",
     )
-    options = dict(random_state=subset.seed, categorical_features=_categorical_columns(subset), max_iter=_TREES)
+    options = dict(
+        random_state=subset.seed, categorical_features=_categorical_columns(subset), max_iter=_TREES
+    )
     _check_any_column(count)
     if count < subset.shape[0]:
         subset.notes.append("without the texts")
@@ -386,7 +499,9 @@ def trees(subset):
         def network_of_labels(inputs):
             varied = [model for model in per_label.models if not isinstance(model, float)]
             logits = _boosted(subset, [model.model for model in varied], inputs)
-            return networks.head(networks.with_constants(logits, per_label.models, logit), "sigmoid")
+            return networks.head(
+                networks.with_constants(logits, per_label.models, logit), "sigmoid"
+            )
 
         return subset.by_blocks(per_label, network=network_of_labels)
     if "counts" in facts:
@@ -396,16 +511,23 @@ def trees(subset):
     models = [boosting(**options).fit(x, column, subset.weight) for column in columns]
     if not classes:
         return subset.by_blocks(
-            lambda x: np.stack([model.predict(x[:, :count]) for model in models], axis=1).reshape(-1, *shape),
+            lambda x: np.stack([model.predict(x[:, :count]) for model in models], axis=1).reshape(
+                -1, *shape
+            ),
             network=lambda inputs: networks.head(
-                _boosted(subset, models, inputs), "exponential" if "counts" in facts else "linear", shape
+                _boosted(subset, models, inputs),
+                "exponential" if "counts" in facts else "linear",
+                shape,
             ),
         )
     present = models[0].classes_
     return subset.by_blocks(
         lambda x: with_all_classes(models[0].predict_proba(x[:, :count]), present, subset.outputs),
         network=lambda inputs: networks.head(
-            networks.logits_of_all(_boosted(subset, models, inputs), present, subset.outputs, -CERTAIN), "softmax"
+            networks.logits_of_all(
+                _boosted(subset, models, inputs), present, subset.outputs, -CERTAIN
+            ),
+            "softmax",
         ),
     )
 

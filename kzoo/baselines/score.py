@@ -69,7 +69,8 @@ def score(
     data = sample_dataset(data if isinstance(data, Dataset) else load_data(data, **options))
     selected, scored_split = select(data, names), _scored_split(data, split)
     costs = {candidate.name: candidate.seconds(BaselineData(data)) for candidate in selected}
-    allowed, results = LONGEST if seconds is None else seconds, []
+    allowed = LONGEST if seconds is None else seconds
+    results = []
     shared: dict[Any, Any] = {}
     for candidate in sorted(selected, key=lambda candidate: costs[candidate.name]):
         rows = most_rows(candidate, data, costs[candidate.name], allowed)
@@ -82,7 +83,14 @@ def score(
                 candidate,
                 data,
                 scored_split,
-                BaselineData(data, seed=seed, most=rows, logits=candidate.logits, shared=shared, settings=settings),
+                BaselineData(
+                    data,
+                    seed=seed,
+                    most=rows,
+                    logits=candidate.logits,
+                    shared=shared,
+                    settings=settings,
+                ),
             )
         )
     return _ranked(results, data, settings)
@@ -90,7 +98,9 @@ def score(
 
 def checked_seconds(seconds: Any) -> None:
     """Raise `KzooError` unless it is a number >= 0 or None."""
-    if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0):
+    if seconds is not None and (
+        isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0
+    ):
         raise KzooError(f"seconds={shown(seconds)} must be a number >= 0, or None.")
 
 
@@ -137,12 +147,16 @@ def _scored_split(data: Dataset, split: str | None) -> str:
     if split is not None and split not in ("validation", "test"):
         raise KzooError(f"split={split!r} must be validation or test.")
     available = [
-        name for name in ("test", "validation") if getattr(data, name) is not None and len(getattr(data, name))
+        name
+        for name in ("test", "validation")
+        if getattr(data, name) is not None and len(getattr(data, name))
     ]
     if split is not None and split not in available:
         raise KzooError(f"{data.name} has no {split} split.")
     if not available:
-        raise KzooError(f"{data.name} has neither a test nor a validation split to score baselines on.")
+        raise KzooError(
+            f"{data.name} has neither a test nor a validation split to score baselines on."
+        )
     return split or available[0]
 
 
@@ -158,27 +172,49 @@ def _score_baseline(candidate: Baseline, data: Dataset, split: str, subset: Base
         return _result(candidate, data, split, notes=(f"left out: {reason}",))
     seconds = round(time.perf_counter() - start, 3)
     rows = len(subset.train) if len(subset.train) < len(data.train) else None
-    return _result(candidate, data, split, scores=scores, seconds=seconds, notes=tuple(subset.notes), rows=rows)
+    return _result(
+        candidate, data, split, scores=scores, seconds=seconds, notes=tuple(subset.notes), rows=rows
+    )
 
 
 def _result(
-    candidate: Baseline, data: Dataset, split: str, *, scores: Any = None, seconds: float = 0.0,
-    notes: tuple[str, ...] = (), rows: int | None = None,
-) -> Result:  # fmt: skip
+    candidate: Baseline,
+    data: Dataset,
+    split: str,
+    *,
+    scores: Any = None,
+    seconds: float = 0.0,
+    notes: tuple[str, ...] = (),
+    rows: int | None = None,
+) -> Result:
     return Result(
-        name=candidate.name, label=candidate.label, reference=candidate.reference, split=split,
-        metric=Objective(""), scores=scores or {}, seconds=seconds, notes=notes, rows=rows,
-    )  # fmt: skip
+        name=candidate.name,
+        label=candidate.label,
+        reference=candidate.reference,
+        split=split,
+        metric=Objective(""),
+        scores=scores or {},
+        seconds=seconds,
+        notes=notes,
+        rows=rows,
+    )
 
 
-def _ranked(results: Sequence[Result], data: Dataset, settings: Mapping[str, Any] | None) -> list[Result]:
+def _ranked(
+    results: Sequence[Result], data: Dataset, settings: Mapping[str, Any] | None
+) -> list[Result]:
     """Return results with the score that decides, best first; those that lack it last, with a note."""
-    computed = {name: value for each in results for name, value in each.scores.items() if value is not None}
+    computed = {
+        name: value for each in results for name, value in each.scores.items() if value is not None
+    }
     metric = metric_of(data, computed, settings)
     missing = f"no {metric.replace('_', ' ')}: its outputs are not probabilities"
     ranked = [replace(each, metric=metric) for each in results]
     ranked = [
-        replace(each, notes=(missing, *each.notes)) if each.scores and each.value is None else each for each in ranked
+        replace(each, notes=(missing, *each.notes)) if each.scores and each.value is None else each
+        for each in ranked
     ]
     sign = 1 if metric.best == "min" else -1
-    return sorted(ranked, key=lambda each: (True, 0.0) if each.value is None else (False, sign * each.value))
+    return sorted(
+        ranked, key=lambda each: (True, 0.0) if each.value is None else (False, sign * each.value)
+    )

@@ -4,7 +4,14 @@ import numpy as np
 
 from kzoo.baselines import networks
 from kzoo.baselines.baseline import baseline
-from kzoo.baselines.linear import INVERSE_STRENGTHS, STRENGTHS, Linear, RidgeFits, best_logistic, classifier_seconds
+from kzoo.baselines.linear import (
+    INVERSE_STRENGTHS,
+    STRENGTHS,
+    Linear,
+    RidgeFits,
+    best_logistic,
+    classifier_seconds,
+)
 
 _NEIGHBOUR = "https://doi.org/10.1007/s10618-016-0483-9"
 _SUMMARY = "https://scikit-learn.org/stable/modules/linear_model.html"
@@ -43,10 +50,15 @@ def _pairs(subset):
 
 
 @baseline(
-    "nearest neighbour", "columns", "steps", "unordered", lacks=("quantiles", "labels", "counts"),
-    reference=_NEIGHBOUR, logits=None,
+    "nearest neighbour",
+    "columns",
+    "steps",
+    "unordered",
+    lacks=("quantiles", "labels", "counts"),
+    reference=_NEIGHBOUR,
+    logits=None,
     seconds=lambda subset: 1e-2 + 1e-9 * _pairs(subset) * float(np.prod(subset.shape)),
-)  # fmt: skip
+)
 def nearest_series(subset):
     """Predict the target of the training series with the smallest Euclidean distance, columns standardised.
 
@@ -55,15 +67,18 @@ def nearest_series(subset):
     values, real = _parts(subset, subset.x)
     spread = np.maximum(values[real].std(axis=0, dtype="float64"), 1e-12)
     factor = np.tile(1 / spread, values.shape[1]).astype("float32")
-    train, y = _stretched(subset, subset.x) * factor, subset.y
+    train = _stretched(subset, subset.x) * factor
+    y = subset.y
     squares = np.einsum("nd,nd->n", train, train)
     classes = subset.outputs if "classes" in subset.data.problem.facts else None
 
     def predict(x):
-        rows, nearest = _stretched(subset, x) * factor, []
+        rows = _stretched(subset, x) * factor
+        nearest = []
         step = max(1, _BLOCK // len(train))
         for start in range(0, len(rows), step):
-            distances = squares - 2 * rows[start : start + step] @ train.T  # without the square of the row itself
+            # without the square of the row itself
+            distances = squares - 2 * rows[start : start + step] @ train.T
             nearest.append(distances.argmin(axis=1))
         found = y[np.concatenate(nearest)]
         return found if classes is None else np.eye(classes, dtype="float32")[found]
@@ -95,9 +110,13 @@ def summary_statistics(values, real):
         step = np.arange(len(x)) - (len(x) - 1) / 2
         slope = step @ around / max(float(step @ step), 1e-12)
         change = np.abs(np.diff(x, axis=0)).mean(axis=0) if len(x) > 1 else np.zeros_like(center)
-        neighbours = (around[1:] * around[:-1]).sum(axis=0) / np.maximum((around**2).sum(axis=0), 1e-12)
+        neighbours = (around[1:] * around[:-1]).sum(axis=0) / np.maximum(
+            (around**2).sum(axis=0), 1e-12
+        )
         quantiles = np.quantile(x, _QUANTILES, axis=0)
-        rows.append(np.concatenate([*quantiles, center, spread, slope, change, neighbours, x[-1], [len(x)]]))
+        rows.append(
+            np.concatenate([*quantiles, center, spread, slope, change, neighbours, x[-1], [len(x)]])
+        )
     return np.stack(rows)
 
 
@@ -135,11 +154,17 @@ def _reading_seconds(subset):
 
 
 @baseline(
-    "summary statistics and logistic regression", "columns", "steps", "unordered", "classes", reference=_SUMMARY,
+    "summary statistics and logistic regression",
+    "columns",
+    "steps",
+    "unordered",
+    "classes",
+    reference=_SUMMARY,
     seconds=lambda subset: (
-        _reading_seconds(subset) + classifier_seconds(len(subset.train), _width(subset), subset.outputs)
+        _reading_seconds(subset)
+        + classifier_seconds(len(subset.train), _width(subset), subset.outputs)
     ),
-)  # fmt: skip
+)
 def summary_logistic(subset):
     """Fit logistic regression on statistics of each column; its strength is chosen on validation data."""
     features = _Summary(subset)
@@ -148,10 +173,17 @@ def summary_logistic(subset):
 
 
 @baseline(
-    "summary statistics and ridge regression", "columns", "steps", "unordered", "values",
-    lacks=("counts", "quantiles"), reference=_SUMMARY,
-    seconds=lambda subset: _reading_seconds(subset) + 0.01 + 1e-9 * len(subset.train) * _width(subset) ** 2,
-)  # fmt: skip
+    "summary statistics and ridge regression",
+    "columns",
+    "steps",
+    "unordered",
+    "values",
+    lacks=("counts", "quantiles"),
+    reference=_SUMMARY,
+    seconds=lambda subset: (
+        _reading_seconds(subset) + 0.01 + 1e-9 * len(subset.train) * _width(subset) ** 2
+    ),
+)
 def summary_ridge(subset):
     """Fit ridge regression on statistics of each column; its strength is chosen on validation data."""
     features = _Summary(subset)
@@ -159,7 +191,9 @@ def summary_ridge(subset):
 
     def fitted(strength):
         predict, linear = fits.fitted(strength)
-        standardised = Linear(linear.kernel / fits.spread, linear.bias - fits.center @ linear.kernel / fits.spread)
+        standardised = Linear(
+            linear.kernel / fits.spread, linear.bias - fits.center @ linear.kernel / fits.spread
+        )
         return subset.by_blocks(
             lambda rows: predict(features(rows)),
             network=lambda inputs: standardised.network(features, inputs, fits.shape),

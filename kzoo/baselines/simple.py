@@ -47,13 +47,17 @@ def mean(subset):
     y = subset.y
     average = y.mean(axis=tuple(range(y.ndim - 1)), dtype="float64")
     if subset.weight is not None:
-        row_means = y.reshape(len(y), -1, y.shape[-1]).mean(axis=1, dtype="float64")  # mean of each row, (N, targets)
+        # mean of each row, (N, targets)
+        row_means = y.reshape(len(y), -1, y.shape[-1]).mean(axis=1, dtype="float64")
         average = np.average(row_means, axis=0, weights=subset.weight)
     return _constant(subset, np.broadcast_to(average, y.shape[1:]))
 
 
 @baseline(
-    "token frequencies", "continues", reference="https://web.stanford.edu/~jurafsky/slp3/3.pdf", seconds=_few_seconds
+    "token frequencies",
+    "continues",
+    reference="https://web.stanford.edu/~jurafsky/slp3/3.pdf",
+    seconds=_few_seconds,
 )
 def frequency(subset):
     """Predict the shares of the tokens in the training text."""
@@ -72,14 +76,17 @@ def frequency(subset):
 @baseline("training quantiles", "quantiles", reference=_DUMMY, seconds=_few_seconds)
 def training_quantiles(subset):
     """Predict the quantiles of each target over the training rows."""
-    levels, y = levels_of(subset.data.target), subset.y
+    levels = levels_of(subset.data.target)
+    y = subset.y
     values = y.reshape(-1, y.shape[-1]).astype("float64")  # (N * steps, targets)
     if subset.weight is None:
         quantiles = np.quantile(values, levels, axis=0).T
     else:
         weight = np.repeat(subset.weight.astype("float64"), len(values) // len(y))
         quantiles = np.stack([_weighted_quantiles(column, weight, levels) for column in values.T])
-    return _constant(subset, np.broadcast_to(quantiles, (*y.shape[1:], len(levels))), flat=len(levels))
+    return _constant(
+        subset, np.broadcast_to(quantiles, (*y.shape[1:], len(levels))), flat=len(levels)
+    )
 
 
 def _weighted_quantiles(values, weight, levels):
@@ -90,16 +97,22 @@ def _weighted_quantiles(values, weight, levels):
 
 
 @baseline(
-    "same season before, with its errors", "quantiles", "ordered", reference=_NAIVE,
+    "same season before, with its errors",
+    "quantiles",
+    "ordered",
+    reference=_NAIVE,
     seconds=lambda subset: 1e-3 + 1e-7 * _numbers(subset),
-)  # fmt: skip
+)
 def seasonal_quantiles(subset):
     """Predict the value one season ago, the mean of four, or the last value, plus quantiles of its errors at each step.
 
     The errors are those on the training rows; of many series, relative to their mean absolute error in each. Which of
     the simple forecasts it is, is chosen on validation data.
     """
-    forecasts = {name: _forecast_named(subset, name) for name, _ in _simple_forecasts(subset, subset.data.train)}
+    forecasts = {
+        name: _forecast_named(subset, name)
+        for name, _ in _simple_forecasts(subset, subset.data.train)
+    }
     forecasts |= _means_of_seasons(subset)
     if not forecasts:
         raise Unfit("the windows are not from a single series")
@@ -114,10 +127,13 @@ def seasonal_quantiles(subset):
         scale_of = _error_scales(subset.train.y, errors, finite)
         if scale_of is not None:
             scale = scale_of(subset.train.y)[finite]
-            errors = (errors / np.maximum(scale, np.finfo(float).tiny))[(scale > 0).all(axis=(1, 2))]
+            errors = (errors / np.maximum(scale, np.finfo(float).tiny))[
+                (scale > 0).all(axis=(1, 2))
+            ]
             if not len(errors):
                 raise Unfit("all series are constant")
-        offsets = np.moveaxis(np.quantile(errors, levels, axis=0), 0, -1)  # (horizon, targets, levels)
+        # (horizon, targets, levels)
+        offsets = np.moveaxis(np.quantile(errors, levels, axis=0), 0, -1)
 
         def predict(part):
             for values, truth in _window_predictor(subset, forecast)(part):
@@ -126,8 +142,12 @@ def seasonal_quantiles(subset):
 
         def network(inputs):
             if scale_of is not None:
-                raise Unfit("the spread of its forecasts depends on the series, which a network does not know")
-            values = networks.earlier_steps(_past_of_targets(subset, inputs), _lags_named(subset, name))
+                raise Unfit(
+                    "the spread of its forecasts depends on the series, which a network does not know"
+                )
+            values = networks.earlier_steps(
+                _past_of_targets(subset, inputs), _lags_named(subset, name)
+            )
             return networks.with_offsets(values, offsets)
 
         return Predictor(predict, network)
@@ -142,17 +162,22 @@ def _error_scales(windows, errors, finite):
     """
     if getattr(windows, "series", None) is None:
         return None
-    names, codes = windows.series.names, windows.series.codes[finite]
+    names = windows.series.names
+    codes = windows.series.codes[finite]
     counts = np.bincount(codes, minlength=len(names))[:, None]
-    totals = [np.bincount(codes, column, minlength=len(names)) for column in np.abs(errors).mean(axis=1).T]
+    totals = [
+        np.bincount(codes, column, minlength=len(names)) for column in np.abs(errors).mean(axis=1).T
+    ]
     scales = np.stack(totals, axis=1) / np.maximum(counts, 1)
     scales = np.where(counts > 0, scales, scales[counts[:, 0] > 0].mean(axis=0))
     by_name = dict(zip(names, scales, strict=True))
 
     def scale_of(windows):
-        of_series = scales if windows.series.names is names else np.array(
-            [by_name.get(name, scales.mean(axis=0)) for name in windows.series.names]
-        )  # fmt: skip
+        of_series = (
+            scales
+            if windows.series.names is names
+            else np.array([by_name.get(name, scales.mean(axis=0)) for name in windows.series.names])
+        )
         return of_series[windows.series.codes][:, None]
 
     return scale_of
@@ -163,9 +188,12 @@ _BLOCK = 256  # windows
 
 
 @baseline(
-    "quantiles of the same season", "quantiles", "ordered", reference=_NAIVE,
+    "quantiles of the same season",
+    "quantiles",
+    "ordered",
+    reference=_NAIVE,
     seconds=lambda subset: 1e-3 + 1e-6 * _numbers_scored(subset),
-)  # fmt: skip
+)
 def season_quantiles(subset):
     """Predict the quantiles of the last values of the same season: of the last 13 Mondays for a Monday.
 
@@ -184,14 +212,22 @@ def season_quantiles(subset):
 
         def network(inputs):
             lags = _lags(subset, Calendar.of(subset.data.preprocessing).seasons[name], count)
-            return networks.quantiles_of_earlier_steps(_past_of_targets(subset, inputs), lags, levels)
+            return networks.quantiles_of_earlier_steps(
+                _past_of_targets(subset, inputs), lags, levels
+            )
 
         return Predictor(predict, network)
 
     names = [name for name, _ in _season_history(subset, subset.data.train.select(np.arange(1)), 1)]
     if not names:
         raise Unfit("the times show no season")
-    return subset.best({f"{count} times, {name}": predictor(name, count) for name in names for count in _SEASON_COUNTS})
+    return subset.best(
+        {
+            f"{count} times, {name}": predictor(name, count)
+            for name in names
+            for count in _SEASON_COUNTS
+        }
+    )
 
 
 def quantiles_of_present(values, levels):
@@ -202,25 +238,34 @@ def quantiles_of_present(values, levels):
     for level in levels:
         below = np.floor(level * last).astype(int)
         lower, upper = (
-            np.take_along_axis(values, np.minimum(index, last)[None], axis=0)[0] for index in (below, below + 1)
+            np.take_along_axis(values, np.minimum(index, last)[None], axis=0)[0]
+            for index in (below, below + 1)
         )
         quantiles.append(lower + (upper - lower) * (level * last - below))
     return np.stack(quantiles, axis=-1)
 
 
 @baseline(
-    "last value", "values", "ordered", lacks=("quantiles",), reference=_NAIVE,
+    "last value",
+    "values",
+    "ordered",
+    lacks=("quantiles",),
+    reference=_NAIVE,
     seconds=lambda subset: 1e-3 + 1e-8 * _numbers(subset),
-)  # fmt: skip
+)
 def last_value(subset):
     """Predict the last value of each target at all steps ahead."""
     return _window_predictor(subset, _forecast_named(subset, _LAST), _lags_named(subset, _LAST))
 
 
 @baseline(
-    "same season before", "values", "ordered", lacks=("quantiles",), reference=_NAIVE,
+    "same season before",
+    "values",
+    "ordered",
+    lacks=("quantiles",),
+    reference=_NAIVE,
     seconds=lambda subset: 1e-3 + 5e-8 * _numbers(subset),
-)  # fmt: skip
+)
 def seasonal(subset):
     """Predict the value one season ago, or the mean of four: the same hour yesterday, the same month last year.
 
@@ -228,7 +273,9 @@ def seasonal(subset):
     """
     train = subset.data.train
     if names := [name for name, _ in _simple_forecasts(subset, train) if name != _LAST]:
-        forecasts = {name: _forecast_named(subset, name) for name in names} | _means_of_seasons(subset)
+        forecasts = {name: _forecast_named(subset, name) for name in names} | _means_of_seasons(
+            subset
+        )
         return subset.best(
             {
                 name: _window_predictor(subset, forecast, _lags_named(subset, name))
@@ -237,12 +284,15 @@ def seasonal(subset):
         )
     season = None
     if (series := series_of(train.y)) is not None:
-        rows = series[: int(train.y.starts.max()) + train.y.length]  # the rows after these are predicted
+        # the rows after these are predicted
+        rows = series[: int(train.y.starts.max()) + train.y.length]
         season = detect_season(rows, len(rows) // 3)
     if season is None:
         raise Unfit("neither the times nor the training rows show a season")
     subset.notes.append(f"season of {season} steps, estimated from the training rows")
-    return _window_predictor(subset, lambda part: previous_season(part, season), _lags(subset, season))
+    return _window_predictor(
+        subset, lambda part: previous_season(part, season), _lags(subset, season)
+    )
 
 
 def _numbers(subset):
@@ -252,7 +302,10 @@ def _numbers(subset):
 
 def _numbers_scored(subset):
     """Return the number of predicted values of the validation and test splits."""
-    return sum(len(part) for part in (subset.data.validation, subset.data.test) if part is not None) * subset.outputs
+    return (
+        sum(len(part) for part in (subset.data.validation, subset.data.test) if part is not None)
+        * subset.outputs
+    )
 
 
 def _simple_forecasts(subset, part):
@@ -335,6 +388,8 @@ def _window_predictor(subset, forecast, lags=None):
         yield values, np.asarray(part.y[:])
 
     def network(inputs):
-        return networks.head(networks.earlier_steps(_past_of_targets(subset, inputs), lags), "linear")
+        return networks.head(
+            networks.earlier_steps(_past_of_targets(subset, inputs), lags), "linear"
+        )
 
     return Predictor(predict, None if lags is None else network)

@@ -12,11 +12,14 @@ from kzoo.baselines.linear import best_logistic, linear_of, with_idf
 _TFIDF = "https://scikit-learn.org/stable/modules/feature_extraction.html#tfidf-term-weighting"
 _SAMPLED_TEXTS = 256  # texts used to estimate their length
 _MOST_FEATURES = 20_000_000  # weights of a linear model, all classes together
-_WEIGHTS = (0.25, 1.0)  # beta of NB-SVM, which mixes weights with their mean; 1 uses the weights alone
+# beta of NB-SVM, which mixes weights with their mean; 1 uses the weights alone
+_WEIGHTS = (0.25, 1.0)
 _STRENGTHS_OF_SVM = (0.01, 0.1, 1.0)
-_STRENGTHS_OF_RIDGE = (0.1, 0.3, 1.0, 3.0, 10.0)  # alpha; the squares of a text's TF-IDF features have the sum 1
+# alpha; the squares of a text's TF-IDF features have the sum 1
+_STRENGTHS_OF_RIDGE = (0.1, 0.3, 1.0, 3.0, 10.0)
 _STRENGTHS_OF_LOGISTIC = (1.0, 3.0, 10.0, 30.0, 100.0)
-_PAIR = np.int64(2**31)  # the code of a pair is its first word times this, plus its second: ids are int32
+# the code of a pair is its first word times this, plus its second: ids are int32
+_PAIR = np.int64(2**31)
 
 
 class Counts:
@@ -44,7 +47,9 @@ class Counts:
         """Return the rows (columns, W) of a kernel by words (ids, W), and by pairs (first, second, (P, W))."""
         first, second = np.divmod(self.codes, _PAIR)  # the first is 0 for words
         is_word = first == 0
-        words = np.zeros((max(self.vocabulary_size, int(self.codes[is_word].max()) + 1), rows.shape[1]))
+        words = np.zeros(
+            (max(self.vocabulary_size, int(self.codes[is_word].max()) + 1), rows.shape[1])
+        )
         words[second[is_word]] = rows[is_word]
         return words, (first[~is_word], second[~is_word], rows[~is_word])
 
@@ -57,7 +62,10 @@ class Counts:
         in_vocabulary = self.codes[columns] == codes
         entries = np.ones(np.count_nonzero(in_vocabulary))
         matrix = import_module("scipy.sparse").csr_matrix
-        return matrix((entries, (rows[in_vocabulary], columns[in_vocabulary])), shape=(len(x), len(self.codes)))
+        return matrix(
+            (entries, (rows[in_vocabulary], columns[in_vocabulary])),
+            shape=(len(x), len(self.codes)),
+        )
 
 
 def _words(x):
@@ -69,7 +77,8 @@ def _words(x):
 def _words_and_pairs(x):
     """Return (text index, code) of each word and of each pair of neighbouring words."""
     x = np.asarray(x, np.int64)
-    first, second = x[:, :-1], x[:, 1:]
+    first = x[:, :-1]
+    second = x[:, 1:]
     pair_rows, positions = np.nonzero((first > 0) & (second > 0))
     row, words = _words(x)
     return np.concatenate([row, pair_rows]), np.concatenate(
@@ -83,7 +92,9 @@ def _shared_counts(subset):
     if key not in subset.shared:
         earlier_notes = len(subset.notes)
         counts = Counts(subset)
-        matrix = import_module("scipy.sparse").vstack([counts(x) for x, _ in subset.blocks()], format="csr")
+        matrix = import_module("scipy.sparse").vstack(
+            [counts(x) for x, _ in subset.blocks()], format="csr"
+        )
         subset.shared[key] = counts, matrix, subset.notes[earlier_notes:]
     counts, matrix, notes = subset.shared[key]
     subset.notes[:] = dict.fromkeys([*subset.notes, *notes])
@@ -97,7 +108,9 @@ def _seconds(subset, seconds_per_class):
     """
     sample = BaselineData(subset.data, most=_SAMPLED_TEXTS).x
     tokens = len(subset.train) * np.count_nonzero(sample) / max(len(sample), 1)
-    return 0.05 + tokens * (1.5e-6 + seconds_per_class * (subset.outputs if subset.outputs > 2 else 1))
+    return 0.05 + tokens * (
+        1.5e-6 + seconds_per_class * (subset.outputs if subset.outputs > 2 else 1)
+    )
 
 
 class _TfIdf:
@@ -126,9 +139,14 @@ class _TfIdf:
 
 
 @baseline(
-    "TF-IDF and logistic regression", "ids", "probabilities", "kept", "unordered", reference=_TFIDF,
+    "TF-IDF and logistic regression",
+    "ids",
+    "probabilities",
+    "kept",
+    "unordered",
+    reference=_TFIDF,
     seconds=lambda subset: _seconds(subset, 1e-5),
-)  # fmt: skip
+)
 def tfidf(subset):
     """Fit logistic regression on TF-IDF features of words and pairs."""
     features = _TfIdf(subset)
@@ -136,15 +154,25 @@ def tfidf(subset):
 
 
 @baseline(
-    "TF-IDF and ridge regression", "ids", "values", "unordered", lacks=("counts", "quantiles"), reference=_TFIDF,
+    "TF-IDF and ridge regression",
+    "ids",
+    "values",
+    "unordered",
+    lacks=("counts", "quantiles"),
+    reference=_TFIDF,
     seconds=lambda subset: _seconds(subset, 2e-6),
-)  # fmt: skip
+)
 def tfidf_ridge(subset):
     """Fit ridge regression of the standardised targets on TF-IDF features of words and pairs."""
-    features, y = _TfIdf(subset), subset.y
-    x, shape = features.of_train, y.shape[1:]
+    features = _TfIdf(subset)
+    y = subset.y
+    x = features.of_train
+    shape = y.shape[1:]
     y = y.reshape(len(y), -1)
-    offset, scale = y.mean(axis=0, dtype="float64"), np.maximum(y.std(axis=0, dtype="float64"), 1e-12)
+    offset, scale = (
+        y.mean(axis=0, dtype="float64"),
+        np.maximum(y.std(axis=0, dtype="float64"), 1e-12),
+    )
     ridge = import_module("sklearn.linear_model").Ridge
 
     def fitted(alpha):
@@ -155,15 +183,22 @@ def tfidf_ridge(subset):
             return (values * scale + offset).reshape(len(rows), *shape)
 
         linear = linear_of(model, scale, offset)
-        return subset.by_blocks(predict, network=lambda inputs: linear.network(features, inputs, shape))
+        return subset.by_blocks(
+            predict, network=lambda inputs: linear.network(features, inputs, shape)
+        )
 
     return subset.best({f"alpha={alpha:g}": fitted(alpha) for alpha in _STRENGTHS_OF_RIDGE})
 
 
 @baseline(
-    "NB-SVM of words and pairs", "ids", "classes", "unordered", reference="https://aclanthology.org/P12-2018/",
-    seconds=lambda subset: _seconds(subset, 8e-7), logits=None,
-)  # fmt: skip
+    "NB-SVM of words and pairs",
+    "ids",
+    "classes",
+    "unordered",
+    reference="https://aclanthology.org/P12-2018/",
+    seconds=lambda subset: _seconds(subset, 8e-7),
+    logits=None,
+)
 def nbsvm(subset):
     """Fit a linear SVM per class on the occurrence of words and pairs, scaled by their naive-Bayes log ratios.
 
@@ -171,7 +206,8 @@ def nbsvm(subset):
     alone: the former is better for two classes of sentences, the latter for ten classes of headlines.
     """
     counts, matrix = _shared_counts(subset)
-    matrix, y = matrix.sign(), subset.y
+    matrix = matrix.sign()
+    y = subset.y
     classes = [1] if subset.outputs == 2 else range(subset.outputs)
     svm = import_module("sklearn.svm").LinearSVC
 
@@ -179,11 +215,18 @@ def nbsvm(subset):
         """Return (weights, log ratios, bias) of an SVM for one class; `c` is its inverse regularization strength."""
         in_class = y == class_number
         if not in_class.any() or in_class.all():  # nothing to fit: a constant output
-            return np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1]), 1.0 if in_class.any() else -1.0
+            return (
+                np.zeros(matrix.shape[1]),
+                np.zeros(matrix.shape[1]),
+                1.0 if in_class.any() else -1.0,
+            )
         ratio = log_ratio(
-            matrix if subset.weight is None else matrix.multiply(subset.weight[:, None]).tocsr(), in_class
+            matrix if subset.weight is None else matrix.multiply(subset.weight[:, None]).tocsr(),
+            in_class,
         )
-        model = svm(C=c, random_state=subset.seed).fit(matrix.multiply(ratio).tocsr(), in_class, subset.weight)
+        model = svm(C=c, random_state=subset.seed).fit(
+            matrix.multiply(ratio).tocsr(), in_class, subset.weight
+        )
         return model.coef_[0], ratio, float(model.intercept_[0])
 
     def candidates(c):
@@ -192,7 +235,10 @@ def nbsvm(subset):
         biases = np.array([bias for *_, bias in models])
 
         def outputs(beta):
-            weights = [((1 - beta) * np.abs(coef).mean() + beta * coef) * ratio for coef, ratio, _ in models]
+            weights = [
+                ((1 - beta) * np.abs(coef).mean() + beta * coef) * ratio
+                for coef, ratio, _ in models
+            ]
             weights = np.stack(weights, axis=1)
 
             def network(inputs):
@@ -200,11 +246,15 @@ def nbsvm(subset):
                 scores = networks.occurrences(networks.whole_numbers(inputs), words, pairs)
                 return networks.head(networks.shifted(scores, biases), "linear")
 
-            return subset.by_blocks(lambda rows: counts(rows).sign() @ weights + biases, network=network)
+            return subset.by_blocks(
+                lambda rows: counts(rows).sign() @ weights + biases, network=network
+            )
 
         return {f"C={c:g} and beta={beta:g}": outputs(beta) for beta in _WEIGHTS}
 
-    return subset.best({label: outputs for c in _STRENGTHS_OF_SVM for label, outputs in candidates(c).items()})
+    return subset.best(
+        {label: outputs for c in _STRENGTHS_OF_SVM for label, outputs in candidates(c).items()}
+    )
 
 
 def log_ratio(matrix, in_class):

@@ -46,5 +46,12 @@ def train(
     """
     train_baseline = import_module("kzoo.training.baseline_run").train_baseline
     return train_baseline(
-        name, data, out=out, overwrite=overwrite, seconds=seconds, seed=seed, baselines=baselines, **settings
+        name,
+        data,
+        out=out,
+        overwrite=overwrite,
+        seconds=seconds,
+        seed=seed,
+        baselines=baselines,
+        **settings,
     )

@@ -34,7 +34,8 @@ class Tree:
         The right child follows the left one. Leaves never go right, and inner nodes have the value 0. Thresholds are
         rounded down, so that numbers in float32 go the same way.
         """
-        values, threshold = self.value.reshape(len(self.feature), -1), rounded_down(self.threshold)
+        values = self.value.reshape(len(self.feature), -1)
+        threshold = rounded_down(self.threshold)
         nodes = np.zeros(1, np.int64)
         while len(nodes):
             inner = self.feature[nodes] >= 0
@@ -44,10 +45,14 @@ class Tree:
             level[:, 2] = np.where(inner, 2 * (np.cumsum(inner) - 1), -1)
             level[:, 3:] = np.where(inner[:, None], 0, values[nodes])
             yield level
-            nodes = np.stack([self.left[nodes[inner]], self.right[nodes[inner]]], axis=1).reshape(-1)
+            nodes = np.stack([self.left[nodes[inner]], self.right[nodes[inner]]], axis=1).reshape(
+                -1
+            )
 
 
-def with_numeric_splits(trees: Sequence["Tree"], features: int) -> tuple[list["Tree"], list[tuple[int, np.ndarray]]]:
+def with_numeric_splits(
+    trees: Sequence["Tree"], features: int
+) -> tuple[list["Tree"], list[tuple[int, np.ndarray]]]:
     """Return trees without categorical splits, and their splits: (column, (codes,) whether a category goes right).
 
     A node with a categorical split compares the feature `features + i` of split `i`, 0 or 1, with 0.5.
@@ -62,7 +67,8 @@ def with_numeric_splits(trees: Sequence["Tree"], features: int) -> tuple[list["T
         if not tree.categorical:
             numeric.append(tree)
             continue
-        feature, threshold = tree.feature.copy(), np.array(tree.threshold, "float64")
+        feature = tree.feature.copy()
+        threshold = np.array(tree.threshold, "float64")
         for node, goes_right in tree.categorical.items():
             key = int(tree.feature[node]), goes_right.tobytes()
             if key not in numbers:
@@ -87,14 +93,22 @@ def trees_of_boosting(model: Any, sizes: Sequence[int] = ()) -> list[list[Tree]]
         sizes: the number of codes of each of the last columns; empty without categories.
     """
     columns = np.arange(model.n_features_in_)
-    is_categorical = np.zeros(len(columns), bool) if model.is_categorical_ is None else model.is_categorical_
+    is_categorical = (
+        np.zeros(len(columns), bool) if model.is_categorical_ is None else model.is_categorical_
+    )
     # scikit-learn moves categorical columns to the front, and numbers the categories that occur.
     columns = np.concatenate([columns[is_categorical], columns[~is_categorical]])
     sizes_of = dict(zip(range(len(columns) - len(sizes), len(columns)), sizes, strict=True))
     known = {}
     if is_categorical.any():
         encoder = model._preprocessor.named_transformers_["encoder"]
-        known = dict(zip(columns, (categories.astype(int) for categories in encoder.categories_), strict=False))
+        known = dict(
+            zip(
+                columns,
+                (categories.astype(int) for categories in encoder.categories_),
+                strict=False,
+            )
+        )
     return [
         [_tree_of_boosting(predictor, columns, known, sizes_of) for predictor in of_output]
         for of_output in zip(*model._predictors, strict=True)
@@ -107,16 +121,23 @@ def _tree_of_boosting(predictor: Any, columns: np.ndarray, known: Mapping, sizes
     feature = np.where(leaf, -1, columns[nodes["feature_idx"]])
     categorical = {}
     for node in np.flatnonzero((nodes["is_categorical"] == 1) & ~leaf):
-        column, bits = feature[node], predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]
+        column = feature[node]
+        bits = predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]
         # A category that training rows do not have is a missing value.
         goes_right = np.full(sizes[column], not nodes["missing_go_to_left"][node])
         positions = np.arange(len(known[column]))
-        goes_right[known[column]] = (bits[positions // 32] >> (positions % 32).astype(np.uint32)) & 1 == 0
+        goes_right[known[column]] = (
+            bits[positions // 32] >> (positions % 32).astype(np.uint32)
+        ) & 1 == 0
         categorical[int(node)] = goes_right
     return Tree(
-        feature=feature, threshold=nodes["num_threshold"], left=nodes["left"].astype(int),
-        right=nodes["right"].astype(int), value=nodes["value"], categorical=categorical,
-    )  # fmt: skip
+        feature=feature,
+        threshold=nodes["num_threshold"],
+        left=nodes["left"].astype(int),
+        right=nodes["right"].astype(int),
+        value=nodes["value"],
+        categorical=categorical,
+    )
 
 
 def trees_of_forest(model: Any, output: int) -> list[Tree]:

@@ -9,16 +9,24 @@ from kzoo.baselines.baseline import baseline
 from kzoo.baselines.linear import STRENGTHS, Sums, unscaled, with_bias
 from kzoo.storage.windows import sample_indices, series_of
 
-_MOST_SAMPLED = 200_000  # rows of a series that is not in memory, from which their scale is computed
+# rows of a series that is not in memory, from which their scale is computed
+_MOST_SAMPLED = 200_000
 _MOST_AT_ONCE = 20_000_000  # numbers
-_MOST_FEATURES = 1_500  # steps times columns of a window; only the last steps of larger windows are used
+# steps times columns of a window; only the last steps of larger windows are used
+_MOST_FEATURES = 1_500
 
 
 @baseline(
-    "ridge regression on the window", "columns", "steps", "values", lacks=("quantiles",),
+    "ridge regression on the window",
+    "columns",
+    "steps",
+    "values",
+    lacks=("quantiles",),
     reference="https://arxiv.org/abs/2205.13504",
-    seconds=lambda subset: 0.01 + 4e-10 * len(subset.train) * _products(subset) + 2e-7 * _predicted_values(subset),
-)  # fmt: skip
+    seconds=lambda subset: (
+        0.01 + 4e-10 * len(subset.train) * _products(subset) + 2e-7 * _predicted_values(subset)
+    ),
+)
 def ridge_windows(subset):
     """Fit the steps ahead as a linear function of the window, in closed form.
 
@@ -48,7 +56,9 @@ def has_own_past(subset):
     columns, targets = series_of(x), series_of(y)
     if columns is None or targets is None or targets.ndim != 2:
         return False
-    return bool(np.array_equal(columns[: 2 * x.length, : targets.shape[1]], targets[: 2 * x.length]))
+    return bool(
+        np.array_equal(columns[: 2 * x.length, : targets.shape[1]], targets[: 2 * x.length])
+    )
 
 
 def _products(subset):
@@ -60,17 +70,22 @@ def _products(subset):
 def _predicted_values(subset):
     """Return how many values are predicted to choose a strength."""
     validation = subset.validation
-    return 0 if validation is None else len(STRENGTHS) * len(validation) * prod(validation.y.shape[1:])
+    return (
+        0 if validation is None else len(STRENGTHS) * len(validation) * prod(validation.y.shape[1:])
+    )
 
 
 class _Variant:
     """Base of the variants: standardised windows as features, standardised targets relative to the last value."""
 
     def __init__(self, subset):
-        self.subset, self.sums = subset, Sums()
+        self.subset = subset
+        self.sums = Sums()
         x, y = subset.train.x, subset.train.y
         rows = (_rows_of(part) for part in (x, y))
-        (self.middle, self.spread), (self.offset, self.scale) = (_moments(values) for values in rows)
+        (self.middle, self.spread), (self.offset, self.scale) = (
+            _moments(values) for values in rows
+        )
         self.targets = y.shape[-1]
 
     def fitted(self, strength):
@@ -123,17 +138,22 @@ class _OwnPast(_Variant):
 
     def answer(self, x, weights):
         past, last = self._past(x)
-        ahead = (with_bias(past.reshape(-1, past.shape[-1])) @ weights).reshape(*past.shape[:2], -1) + last
+        ahead = (with_bias(past.reshape(-1, past.shape[-1])) @ weights).reshape(
+            *past.shape[:2], -1
+        ) + last
         return np.moveaxis(ahead, 1, 2) * self.scale + self.offset
 
     def network(self, inputs, weights):
         """Return the network of `answer`."""
-        past = networks.standardised(inputs[..., : self.targets], self.offset, self.scale, name="window")
+        past = networks.standardised(
+            inputs[..., : self.targets], self.offset, self.scale, name="window"
+        )
         past = networks.swapped(past, name="targets_first")
         last = past[..., -1:]
         ahead = networks.dense(past - last, weights[:-1], weights[-1], name="linear") + last
         return networks.head(
-            networks.unscaled(networks.swapped(ahead, name="steps_first"), self.scale, self.offset), "linear"
+            networks.unscaled(networks.swapped(ahead, name="steps_first"), self.scale, self.offset),
+            "linear",
         )
 
     def _past(self, x):
@@ -147,7 +167,11 @@ def _rows_of(part):
     """Return the rows of a series, a sample of them if they are not in memory, or all of the windows."""
     if (series := series_of(part)) is None:
         return np.asarray(part[:])
-    return series if isinstance(series, np.ndarray) else series[sample_indices(len(series), _MOST_SAMPLED)]
+    return (
+        series
+        if isinstance(series, np.ndarray)
+        else series[sample_indices(len(series), _MOST_SAMPLED)]
+    )
 
 
 def _moments(values):
@@ -155,7 +179,10 @@ def _moments(values):
     if (
         values.size > _MOST_AT_ONCE and values.shape[1] > 1
     ):  # column by column: a copy of all in double precision is large
-        mean, spread = (np.concatenate(parts) for parts in zip(*(_moments(c[:, None]) for c in values.T), strict=True))
+        mean, spread = (
+            np.concatenate(parts)
+            for parts in zip(*(_moments(c[:, None]) for c in values.T), strict=True)
+        )
         return mean, spread
     values = np.asarray(values, "float64")
     spread = values.std(axis=0)

@@ -40,9 +40,18 @@ from kzoo.utils.errors import KzooError
 _T = TypeVar("_T")
 
 __all__ = [
-    "BestModel", "NanGuard", "Recorder", "debug", "direction", "long", "quick", "restored", "standard", "teaching",
+    "BestModel",
+    "NanGuard",
+    "Recorder",
+    "debug",
+    "direction",
+    "long",
+    "quick",
+    "restored",
+    "standard",
+    "teaching",
     "tuning",
-]  # fmt: skip
+]
 
 
 def get_bundle(name: str) -> Callable[..., list[keras.callbacks.Callback]]:
@@ -59,7 +68,9 @@ def get_bundle(name: str) -> Callable[..., list[keras.callbacks.Callback]]:
         return bundle
     function = installed("kzoo.callback_bundles")[name]
 
-    def checked(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
+    def checked(
+        run_dir: str | os.PathLike[str] | None = None, **options: Any
+    ) -> list[keras.callbacks.Callback]:
         callbacks = list(function(run_dir, **options))
         for required in (Recorder, BestModel):
             if not any(isinstance(callback, required) for callback in callbacks):
@@ -110,7 +121,8 @@ def standard(
             "histograms=True writes TensorBoard files, but tensorboard=False turns them off. Omit one of the "
             "two arguments."
         )
-    watched, guard = Monitor(monitor, mode), NanGuard()
+    watched = Monitor(monitor, mode)
+    guard = NanGuard()
     recorder = Recorder(watched)
     # The order matters: callbacks that read the weights come after the average, those that save them after the guard.
     callbacks = [recorder, watched, Average(), guard]
@@ -119,26 +131,36 @@ def standard(
     if tensorboard and run_dir is not None:
         logs = str(Path(run_dir) / "tensorboard")
         callbacks.append(TensorBoard(logs, histograms=histograms))
-    callbacks.append(BestModel(run_dir, watched, guard, patience=patience, stop_early=stop_early, save=save))
+    callbacks.append(
+        BestModel(run_dir, watched, guard, patience=patience, stop_early=stop_early, save=save)
+    )
     callbacks.append(HistoryFile(run_dir, recorder))
     return callbacks
 
 
 @checked_arguments
-def quick(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
+def quick(
+    run_dir: str | os.PathLike[str] | None = None, **options: Any
+) -> list[keras.callbacks.Callback]:
     """Return the bundle for experiments: `standard` without TensorBoard.
 
     Args:
         run_dir, options: those of `standard`.
     """
     if unsupported := [name for name in ("tensorboard", "histograms") if options.get(name)]:
-        raise KzooError(f"{unsupported[0]}=True needs callbacks.standard: this bundle writes no TensorBoard files.")
+        raise KzooError(
+            f"{unsupported[0]}=True needs callbacks.standard: this bundle writes no TensorBoard files."
+        )
     return standard(run_dir, **options | {"tensorboard": False})
 
 
 @checked_arguments
 def long(
-    run_dir: str | os.PathLike[str] | None = None, *, keep: int = 3, every: float | None = None, **options: Any
+    run_dir: str | os.PathLike[str] | None = None,
+    *,
+    keep: int = 3,
+    every: float | None = None,
+    **options: Any,
 ) -> list[keras.callbacks.Callback]:
     """Return the bundle for long training: averaged weights, and the last few checkpoints in addition to the best one.
 
@@ -158,15 +180,19 @@ def long(
     bundle = standard(run_dir, **options)
     _find(bundle, Average).warn_if_missing = True
     if run_dir is not None:
-        guard, save = _find(bundle, NanGuard), options.get("save")
+        guard = _find(bundle, NanGuard)
+        save = options.get("save")
         _insert_before_best(
-            bundle, Checkpoints(Path(run_dir) / "checkpoints", guard, keep=keep, every=every, save=save)
+            bundle,
+            Checkpoints(Path(run_dir) / "checkpoints", guard, keep=keep, every=every, save=save),
         )
     return bundle
 
 
 @checked_arguments
-def tuning(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
+def tuning(
+    run_dir: str | os.PathLike[str] | None = None, **options: Any
+) -> list[keras.callbacks.Callback]:
     """Return the bundle for a search such as KerasTuner's, which deep-copies it for each trial.
 
     Given the trial's folder, it writes `history.csv` and the two models there; otherwise it writes nothing.
@@ -179,7 +205,10 @@ def tuning(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> lis
 
 @checked_arguments
 def debug(
-    run_dir: str | os.PathLike[str] | None = None, *, sample: tuple[ArrayLike, ArrayLike] | None = None, **options: Any
+    run_dir: str | os.PathLike[str] | None = None,
+    *,
+    sample: tuple[ArrayLike, ArrayLike] | None = None,
+    **options: Any,
 ) -> list[keras.callbacks.Callback]:
     """Return the bundle for a network that does not learn: statistics of every layer, and a diagnosis of problems.
 
@@ -194,7 +223,9 @@ def debug(
 
 
 @checked_arguments
-def teaching(run_dir: str | os.PathLike[str] | None = None, **options: Any) -> list[keras.callbacks.Callback]:
+def teaching(
+    run_dir: str | os.PathLike[str] | None = None, **options: Any
+) -> list[keras.callbacks.Callback]:
     """Return the bundle that explains after each epoch what happened and why: best so far, overfitting, patience.
 
     Args:
@@ -219,7 +250,9 @@ def restored(bundle: list[keras.callbacks.Callback]) -> Iterator[list[keras.call
         _find(bundle, BestModel).finish()
 
 
-def _insert_before_best(bundle: list[keras.callbacks.Callback], callback: keras.callbacks.Callback) -> None:
+def _insert_before_best(
+    bundle: list[keras.callbacks.Callback], callback: keras.callbacks.Callback
+) -> None:
     bundle.insert(bundle.index(_find(bundle, BestModel)), callback)
 
 

@@ -27,7 +27,8 @@ class Average(keras.callbacks.Callback):
         self.trained: list[np.ndarray] | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.running, self.trained = True, None
+        self.running = True
+        self.trained = None
         if self.warn_if_missing and not self._has_average():
             print("No averaged weights: the optimizer has no use_ema=True.", file=sys.stderr)
 
@@ -44,7 +45,8 @@ class Average(keras.callbacks.Callback):
         self._use_average()
 
     def on_train_end(self, logs: Any = None) -> None:
-        self.running, self.trained = False, None
+        self.running = False
+        self.trained = None
 
     def _has_average(self) -> bool:
         return any(optimizer.use_ema for optimizer in inner_optimizers(self.model.optimizer))

@@ -9,7 +9,8 @@ import keras
 
 from kzoo.events import Events
 
-_FOLDERS = {"": "train", "val_": "validation"}  # prefix of a metric -> folder, as in `keras.callbacks.TensorBoard`
+# prefix of a metric -> folder, as in `keras.callbacks.TensorBoard`
+_FOLDERS = {"": "train", "val_": "validation"}
 
 
 class TensorBoard(keras.callbacks.Callback):
@@ -25,7 +26,9 @@ class TensorBoard(keras.callbacks.Callback):
 
     def __init__(self, folder: str, *, histograms: bool = False) -> None:
         super().__init__()
-        self._folder, self._histograms, self._events = Path(folder), histograms, dict[str, Events]()
+        self._folder = Path(folder)
+        self._histograms = histograms
+        self._events = dict[str, Events]()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         for prefix, split in _FOLDERS.items():

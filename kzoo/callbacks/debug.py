@@ -13,11 +13,26 @@ import numpy as np
 
 from kzoo.utils.files import write_text
 
-_QUANTILES = {"weight_p01": 0.01, "weight_p25": 0.25, "weight_p50": 0.5, "weight_p75": 0.75, "weight_p99": 0.99}
+_QUANTILES = {
+    "weight_p01": 0.01,
+    "weight_p25": 0.25,
+    "weight_p50": 0.5,
+    "weight_p75": 0.75,
+    "weight_p99": 0.99,
+}
 _COLUMNS = (
-    "epoch", "layer", "weight_norm", "update_ratio", *_QUANTILES, "gradient_norm",
-    "activation_mean", "activation_std", "zero_share", "units", "dead_units",
-)  # fmt: skip
+    "epoch",
+    "layer",
+    "weight_norm",
+    "update_ratio",
+    *_QUANTILES,
+    "gradient_norm",
+    "activation_mean",
+    "activation_std",
+    "zero_share",
+    "units",
+    "dead_units",
+)
 _RELUS = ("relu", "relu6")
 
 
@@ -45,7 +60,11 @@ class Debug(keras.callbacks.Callback):
         probed = {} if self.probe is None else self.probe.statistics(self.model)
         weights = self._weights()
         for layer in weights | probed:
-            statistics = _weight_statistics(weights[layer], self.before.get(layer)) if layer in weights else {}
+            statistics = (
+                _weight_statistics(weights[layer], self.before.get(layer))
+                if layer in weights
+                else {}
+            )
             self._add({"epoch": epoch + 1, "layer": layer} | statistics | probed.get(layer, {}))
         self.before = weights
         if self.path is not None:
@@ -53,7 +72,10 @@ class Debug(keras.callbacks.Callback):
             buffer = io.StringIO()
             writer = csv.DictWriter(buffer, _COLUMNS, lineterminator="\n", restval="")
             writer.writeheader()
-            writer.writerows({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in r.items()} for r in self.rows)
+            writer.writerows(
+                {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in r.items()}
+                for r in self.rows
+            )
             write_text(self.path, buffer.getvalue(), sync=False)
 
     def _weights(self):
@@ -70,7 +92,9 @@ class Debug(keras.callbacks.Callback):
 
 
 def _flatten(variables):
-    return np.concatenate([np.ravel(keras.ops.convert_to_numpy(v)).astype("float32") for v in variables])
+    return np.concatenate(
+        [np.ravel(keras.ops.convert_to_numpy(v)).astype("float32") for v in variables]
+    )
 
 
 def _weight_statistics(weights, previous):
@@ -136,9 +160,14 @@ class Probe:
         return statistics
 
     def _build_copy(self, model):
-        self.model, self.copy, self.activation_model = model, None, None
+        self.model = model
+        self.copy = None
+        self.activation_model = None
         if not getattr(model, "inputs", None):
-            print("debug: gradients and activations need a functional or Sequential model.", file=sys.stderr)
+            print(
+                "debug: gradients and activations need a functional or Sequential model.",
+                file=sys.stderr,
+            )
             return
         with _preserved_random_state():
             copy = keras.models.clone_model(model)
@@ -157,10 +186,14 @@ class Probe:
             velocity.assign(np.zeros(velocity.shape, "float32"))
         copy.train_on_batch(self.x, self.y)
         pairs = zip(copy.trainable_variables, copy.optimizer.momentums, strict=True)
-        norms = {v.path: float(np.linalg.norm(keras.ops.convert_to_numpy(velocity))) for v, velocity in pairs}
+        norms = {
+            v.path: float(np.linalg.norm(keras.ops.convert_to_numpy(velocity)))
+            for v, velocity in pairs
+        }
         layers = [layer for layer in copy.layers if layer.trainable_variables]
         return {
-            layer.name: float(np.linalg.norm([norms[v.path] for v in layer.trainable_variables])) for layer in layers
+            layer.name: float(np.linalg.norm([norms[v.path] for v in layer.trainable_variables]))
+            for layer in layers
         }
 
 
@@ -168,7 +201,11 @@ class Probe:
 def _preserved_random_state():
     """Restore the random state after the block, so that training draws the same numbers as without it."""
     states = random.getstate(), np.random.get_state()
-    torch_state = sys.modules["torch"].random.fork_rng() if keras.backend.backend() == "torch" else nullcontext()
+    torch_state = (
+        sys.modules["torch"].random.fork_rng()
+        if keras.backend.backend() == "torch"
+        else nullcontext()
+    )
     with torch_state:  # PyTorch's dropout draws from its global generator
         yield
     random.setstate(states[0])
@@ -186,14 +223,19 @@ def _float_output(layer):
 
 
 def _is_relu(layer):
-    return isinstance(layer, keras.layers.ReLU) or getattr(getattr(layer, "activation", None), "__name__", "") in _RELUS
+    return (
+        isinstance(layer, keras.layers.ReLU)
+        or getattr(getattr(layer, "activation", None), "__name__", "") in _RELUS
+    )
 
 
 def _activation_statistics(activations, relu):
     """Return the columns of `debug.csv` on a layer's activations; `relu` is whether it is a ReLU."""
     activations = np.asarray(activations, "float32")
     statistics = dict(
-        activation_mean=float(activations.mean()), activation_std=float(activations.std()), units=activations.shape[-1]
+        activation_mean=float(activations.mean()),
+        activation_std=float(activations.std()),
+        units=activations.shape[-1],
     )
     if relu:
         statistics |= dict(

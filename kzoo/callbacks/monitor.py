@@ -39,12 +39,22 @@ def reported_metrics(model: keras.Model) -> list[str] | None:
     if any(getattr(type(model), name) is not getattr(keras.Model, name) for name in overridable):
         return None
     compiled = getattr(model, "_compile_metrics", None)
-    compiled_metrics = [getattr(compiled, name, None) for name in ("_user_metrics", "_user_weighted_metrics")]
-    names = [_metric_name(metric) for metric in keras.tree.flatten(compiled_metrics) if metric is not None]
+    compiled_metrics = [
+        getattr(compiled, name, None) for name in ("_user_metrics", "_user_weighted_metrics")
+    ]
+    names = [
+        _metric_name(metric)
+        for metric in keras.tree.flatten(compiled_metrics)
+        if metric is not None
+    ]
     if None in names:
         return None
     outputs = list(getattr(model, "output_names", None) or ())
-    prefixed = [f"{output}_{name}" for output in outputs for name in (*names, "loss")] if len(outputs) > 1 else []
+    prefixed = (
+        [f"{output}_{name}" for output in outputs for name in (*names, "loss")]
+        if len(outputs) > 1
+        else []
+    )
     tracked = [name for name in model.metrics_names if name != "compile_metrics"]
     return list(dict.fromkeys([*tracked, *(prefixed or names)]))
 
@@ -80,7 +90,9 @@ class Monitor(keras.callbacks.Callback):
                 f"mode={mode!r} must be 'max' (larger is better), 'min' (smaller is better), or None for a metric that "
                 "kzoo knows."
             )
-        self.requested, self.mode, self.name = name, mode, "val_loss" if name is None else name
+        self.requested = name
+        self.mode = mode
+        self.name = "val_loss" if name is None else name
         default_mode, output = direction_by_name(self.name)
         if mode is not None and not output and default_mode not in (None, mode):
             raise KzooError(
@@ -102,12 +114,15 @@ class Monitor(keras.callbacks.Callback):
                 direction(self.name, getattr(self.model, "output_names", None) or ())
 
     def _check(self, name: str) -> None:
-        names, metric = reported_metrics(self.model), name.removeprefix("val_")
+        names = reported_metrics(self.model)
+        metric = name.removeprefix("val_")
         if names is not None and metric not in names:
             if self.mode is None:
                 raise KzooError(_not_reported(name, names, self.validated))
         elif name.startswith("val_") and self.validated is False:
-            raise KzooError(f"monitor={name!r} needs validation data. Pass validation_data=, or monitor={metric!r}.")
+            raise KzooError(
+                f"monitor={name!r} needs validation data. Pass validation_data=, or monitor={metric!r}."
+            )
 
     def value(self, logs: Any) -> float | None:
         """Return the monitored value of an epoch, or None if the epoch was not validated.
@@ -117,13 +132,19 @@ class Monitor(keras.callbacks.Callback):
         """
         if self.name in logs:
             return float(logs[self.name])
-        if self.name.startswith("val_") and self.validated and not any(name.startswith("val_") for name in logs):
+        if (
+            self.name.startswith("val_")
+            and self.validated
+            and not any(name.startswith("val_") for name in logs)
+        ):
             return None  # as with validation_freq=2
         if self.requested is None and "loss" in logs:
             self._watch_loss()
             return float(logs["loss"])
         names = [name for name in logs if not name.startswith(("val_", "learning_rate"))]
-        raise KzooError(_not_reported(self.name, names, any(name.startswith("val_") for name in logs)))
+        raise KzooError(
+            _not_reported(self.name, names, any(name.startswith("val_") for name in logs))
+        )
 
     def last_validation(self, epoch: int, logs: Any) -> dict[str, float]:
         """Return the validation metrics of the last epoch if `validation_freq` skipped them, else an empty dict."""
@@ -135,7 +156,9 @@ class Monitor(keras.callbacks.Callback):
             return {}
         x, y, weights = keras.utils.unpack_x_y_sample_weight(call["validation_data"])
         options = dict(batch_size=call["batch_size"], steps=call["steps"], sample_weight=weights)
-        scores = self.model.evaluate(x, y, **options, callbacks=call["list"], verbose=0, return_dict=True)
+        scores = self.model.evaluate(
+            x, y, **options, callbacks=call["list"], verbose=0, return_dict=True
+        )
         return {f"val_{name}": value for name, value in scores.items()}
 
     def _watch_loss(self) -> None:
@@ -153,12 +176,15 @@ def _fit_arguments(model: keras.Model) -> dict[str, Any]:
     while frame is not None:
         if frame.f_code.co_name == "fit":
             variables = frame.f_locals
-            if variables.get("self") is model and isinstance(variables.get("callbacks"), keras.callbacks.CallbackList):
+            if variables.get("self") is model and isinstance(
+                variables.get("callbacks"), keras.callbacks.CallbackList
+            ):
                 return dict(
                     validation_data=variables.get("validation_data"),
                     callbacks=list(variables["callbacks"].callbacks),
                     list=variables["callbacks"],
-                    batch_size=variables.get("validation_batch_size") or variables.get("batch_size"),
+                    batch_size=variables.get("validation_batch_size")
+                    or variables.get("batch_size"),
                     steps=variables.get("validation_steps"),
                 )
         frame = frame.f_back

@@ -9,7 +9,9 @@ import numpy as np
 
 from kzoo.utils.i18n import gettext_noop
 
-ADVICE = gettext_noop("{what}; try a smaller learning_rate, or clip the gradients with global_clipnorm=1.0")
+ADVICE = gettext_noop(
+    "{what}; try a smaller learning_rate, or clip the gradients with global_clipnorm=1.0"
+)
 _LOSS_IN_EPOCH = gettext_noop("the loss became {loss} in epoch {epoch}")
 _LOSS_AT_STEP = gettext_noop("the loss became {loss} in epoch {epoch}, by step {step}")
 _WEIGHT = gettext_noop("the weight {weight} is no longer finite after epoch {epoch}")
@@ -36,11 +38,13 @@ class NanGuard(keras.callbacks.Callback):
         cause: the message's template and its values, for translation.
     """
 
-    async_safe = True  # Keras may call the batch hooks from another thread: they do not touch the weights
+    # Keras may call the batch hooks from another thread: they do not touch the weights
+    async_safe = True
 
     def __init__(self) -> None:
         super().__init__()
-        self.tripped, self.epoch = False, 0
+        self.tripped = False
+        self.epoch = 0
         self.cause: list[Any] = ["", {}]
 
     @property
@@ -50,7 +54,8 @@ class NanGuard(keras.callbacks.Callback):
         return ADVICE.format(what=sentence.format(**values)) if sentence else ""
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.tripped, self.cause = False, ["", {}]
+        self.tripped = False
+        self.cause = ["", {}]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch, self.checked_at = epoch, time.monotonic()
@@ -78,4 +83,5 @@ class NanGuard(keras.callbacks.Callback):
             self._trip(sentence, loss=loss, **position)
 
     def _trip(self, sentence: str, **values: Any) -> None:
-        self.tripped, self.cause = True, [sentence, {"epoch": self.epoch + 1} | values]
+        self.tripped = True
+        self.cause = [sentence, {"epoch": self.epoch + 1} | values]

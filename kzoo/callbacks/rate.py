@@ -24,7 +24,11 @@ def inner_optimizers(optimizer: keras.optimizers.Optimizer) -> list[keras.optimi
 def learning_rates(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
     """Return the current learning rate under the name that it has in the logs; one per inner optimizer."""
     optimizers = inner_optimizers(optimizer)
-    names = ["learning_rate"] if len(optimizers) == 1 else [f"learning_rate_{inner.name}" for inner in optimizers]
+    names = (
+        ["learning_rate"]
+        if len(optimizers) == 1
+        else [f"learning_rate_{inner.name}" for inner in optimizers]
+    )
     return {
         name: float(keras.ops.convert_to_numpy(inner.learning_rate))
         for name, inner in zip(names, optimizers, strict=True)
@@ -34,13 +38,17 @@ def learning_rates(optimizer: keras.optimizers.Optimizer) -> dict[str, float]:
 def follows_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
     """Return whether the learning rate is a `LearningRateSchedule`, which no callback may change."""
     schedule = keras.optimizers.schedules.LearningRateSchedule
-    return any(isinstance(getattr(inner, "_learning_rate", None), schedule) for inner in inner_optimizers(optimizer))
+    return any(
+        isinstance(getattr(inner, "_learning_rate", None), schedule)
+        for inner in inner_optimizers(optimizer)
+    )
 
 
 def has_settable_rate(optimizer: keras.optimizers.Optimizer) -> bool:
     """Return whether the learning rate is a variable, which can be set, and not a schedule or a function."""
     return all(
-        isinstance(getattr(inner, "_learning_rate", None), keras.Variable) for inner in inner_optimizers(optimizer)
+        isinstance(getattr(inner, "_learning_rate", None), keras.Variable)
+        for inner in inner_optimizers(optimizer)
     )
 
 
@@ -50,7 +58,9 @@ def scale_learning_rate(optimizer: keras.optimizers.Optimizer, factor: float) ->
         inner.learning_rate = float(keras.ops.convert_to_numpy(inner.learning_rate)) * factor
 
 
-def check_single_schedule(optimizer: keras.optimizers.Optimizer, callbacks: Iterable[keras.callbacks.Callback]) -> None:
+def check_single_schedule(
+    optimizer: keras.optimizers.Optimizer, callbacks: Iterable[keras.callbacks.Callback]
+) -> None:
     """Raise KzooError if two things would change the learning rate.
 
     Keras itself fails only at the first reduction, in the middle of a run.
@@ -59,14 +69,18 @@ def check_single_schedule(optimizer: keras.optimizers.Optimizer, callbacks: Iter
         KzooError: a schedule is combined with a callback that sets the rate, or two such callbacks are used.
     """
     rate_callbacks = [callback for callback in callbacks if isinstance(callback, _RATE_CALLBACKS)]
-    names = ["reduce_on_plateau" if isinstance(c, Plateau) else type(c).__name__ for c in rate_callbacks]
+    names = [
+        "reduce_on_plateau" if isinstance(c, Plateau) else type(c).__name__ for c in rate_callbacks
+    ]
     if rate_callbacks and follows_schedule(optimizer):
         raise KzooError(
             f"{names[0]} cannot change the learning rate, which follows a schedule. Leave it out, or compile the "
             "optimizer with a number as its learning_rate."
         )
     if len(rate_callbacks) > 1:
-        raise KzooError(f"{' and '.join(names)} would both set the learning rate. Use only one of them.")
+        raise KzooError(
+            f"{' and '.join(names)} would both set the learning rate. Use only one of them."
+        )
 
 
 class Plateau(keras.callbacks.ReduceLROnPlateau):
@@ -79,7 +93,9 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
 
     def __init__(self, watched: "Monitor", patience: int) -> None:
         mode = "max" if watched.sign == 1 else "min"
-        super().__init__(monitor=watched.name, mode=mode, factor=0.5, patience=patience, min_lr=1e-6)
+        super().__init__(
+            monitor=watched.name, mode=mode, factor=0.5, patience=patience, min_lr=1e-6
+        )
         self.watched = watched
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

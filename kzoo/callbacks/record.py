@@ -36,7 +36,8 @@ class Recorder(keras.callbacks.Callback):
         self.epoch_began: float | None = None  # reading of `clock`; None between two epochs
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.rows, self.epoch_began = [], None
+        self.rows = []
+        self.epoch_began = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self.epoch_began is None:
@@ -46,8 +47,12 @@ class Recorder(keras.callbacks.Callback):
         logs.update(self.watched.last_validation(epoch, logs))
         logs.update(learning_rates(self.model.optimizer))
         assert self.epoch_began is not None
-        seconds, self.epoch_began = self.clock() - self.epoch_began, None
-        self.rows.append({"epoch": epoch + 1, "seconds": round(seconds, 3)} | {k: float(v) for k, v in logs.items()})
+        seconds = self.clock() - self.epoch_began
+        self.epoch_began = None
+        self.rows.append(
+            {"epoch": epoch + 1, "seconds": round(seconds, 3)}
+            | {k: float(v) for k, v in logs.items()}
+        )
 
 
 class HistoryFile(keras.callbacks.Callback):
@@ -70,7 +75,8 @@ class HistoryFile(keras.callbacks.Callback):
             return
         rows = self.recorder.rows
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        columns = list(dict.fromkeys(name for row in rows for name in row))  # not every epoch has validation metrics
+        # not every epoch has validation metrics
+        columns = list(dict.fromkeys(name for row in rows for name in row))
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
         writer.writeheader()

@@ -62,7 +62,8 @@ class BestModel(keras.callbacks.Callback):
         self.unsaved, self.kept = False, False
         self.waited = 0  # validated epochs since the best one
         self.written: Any = None  # the step at which best.keras was written
-        self.stopped_because, self.finished = "", True
+        self.stopped_because = ""
+        self.finished = True
 
     @property
     def monitor(self) -> str:
@@ -75,11 +76,21 @@ class BestModel(keras.callbacks.Callback):
         return self.watched.sign
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.best, self.best_epoch, self.weights = -math.inf, None, None
-        self.first, self.unsaved, self.kept, self.written = None, False, False, None
+        self.best = -math.inf
+        self.best_epoch = None
+        self.weights = None
+        self.first = None
+        self.unsaved = False
+        self.kept = False
+        self.written = None
         self.waited = 0
-        self.stopped_because, self.finished = "", False
-        self.stops = not follows_schedule(self.model.optimizer) if self.stop_early is None else self.stop_early
+        self.stopped_because = ""
+        self.finished = False
+        self.stops = (
+            not follows_schedule(self.model.optimizer)
+            if self.stop_early is None
+            else self.stop_early
+        )
         self.timer = WriteTimer(self.every)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -91,10 +102,15 @@ class BestModel(keras.callbacks.Callback):
         if value is not None:  # epochs without validation do not count
             self.waited += 1
         if value is not None and math.isfinite(value) and self.sign * value > self.best:
-            self.best, self.best_epoch, self.waited = self.sign * value, epoch, 0
-            self.weights, self.unsaved = [np.array(w) for w in self.model.get_weights()], True
+            self.best = self.sign * value
+            self.best_epoch = epoch
+            self.waited = 0
+            self.weights = [np.array(w) for w in self.model.get_weights()]
+            self.unsaved = True
         if self.stops and self.waited >= max(self.patience, 1):
-            self.stopped_because = NO_BETTER.format(name=self.monitor, epochs=plural(self.waited, "epoch"))
+            self.stopped_because = NO_BETTER.format(
+                name=self.monitor, epochs=plural(self.waited, "epoch")
+            )
             self.model.stop_training = True
         if self.timer.due() or (self.unsaved and not self.kept):
             self._write_models()
@@ -131,7 +147,8 @@ class BestModel(keras.callbacks.Callback):
             return
         self.run_dir.mkdir(parents=True, exist_ok=True)
         with self.timer.time_write():
-            step, same = int(self.model.optimizer.iterations), False
+            step = int(self.model.optimizer.iterations)
+            same = False
             if self.unsaved or self.written == step:  # untrained since: last.keras can be a copy
                 current = self.model.get_weights()
                 same = all(np.array_equal(a, b) for a, b in zip(current, self.weights, strict=True))
@@ -141,7 +158,9 @@ class BestModel(keras.callbacks.Callback):
                 self._write("best.keras")
                 if not same:
                     self.model.set_weights(current)
-                self.unsaved, self.kept, self.written = False, True, step
+                self.unsaved = False
+                self.kept = True
+                self.written = step
             if last:
                 self._write("last.keras", copy_of=self.run_dir / "best.keras" if same else None)
 
@@ -186,10 +205,15 @@ class Checkpoints(keras.callbacks.Callback):
             raise KzooError(
                 f"every={every!r} must be a number of seconds greater than 0, or None for a checkpoint each epoch."
             )
-        self.folder, self.guard, self.keep, self.every, self.save = Path(folder), guard, keep, every, save
+        self.folder = Path(folder)
+        self.guard = guard
+        self.keep = keep
+        self.every = every
+        self.save = save
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.timer, self.epoch = WriteTimer(self.every or 0), 0
+        self.timer = WriteTimer(self.every or 0)
+        self.epoch = 0
         self.timer.start()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -208,7 +232,9 @@ class Checkpoints(keras.callbacks.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.timer.time_write(), whole_file(self.folder / name) as temporary:
             (self.save or self.model.save)(temporary)
-        written = sorted(self.folder.glob("epoch-*.keras"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+        written = sorted(
+            self.folder.glob("epoch-*.keras"), key=lambda path: (path.stat().st_mtime_ns, path.name)
+        )
         for old in written[: -self.keep]:
             old.unlink()
 
@@ -223,7 +249,9 @@ class WriteTimer:
     """
 
     def __init__(self, every: float | None = None) -> None:
-        self.every, self.last, self.cost = every, -math.inf, 0.0
+        self.every = every
+        self.last = -math.inf
+        self.cost = 0.0
 
     def due(self, at_least: float = 0.0) -> bool:
         """Return whether a write is due; never within `at_least` seconds of the last one."""

@@ -33,10 +33,17 @@ class Teacher(keras.callbacks.Callback):
         translator("teaching")  # raises for an unsupported language before the first epoch
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.rate, self.previous_best, self.gap_printed, self.gap_epochs = None, None, False, 0
+        self.rate = None
+        self.previous_best = None
+        self.gap_printed = False
+        self.gap_epochs = 0
         better = _translate("larger") if self.watched.sign == 1 else _translate("smaller")
         held_out = self.watched.name.startswith("val_")
-        data = _translate("data that the network does not learn from") if held_out else _translate("training data")
+        data = (
+            _translate("data that the network does not learn from")
+            if held_out
+            else _translate("training data")
+        )
         _print(
             "Watching {name}: {better} is better. It is measured on {data}.",
             name=self.watched.name,
@@ -55,7 +62,10 @@ class Teacher(keras.callbacks.Callback):
         if self.best.best_epoch is None:
             _print("No epoch had a finite value, so there is no best model.")
         else:
-            _print("The model has the weights of the best epoch, {epoch}.", epoch=self.best.best_epoch + 1)
+            _print(
+                "The model has the weights of the best epoch, {epoch}.",
+                epoch=self.best.best_epoch + 1,
+            )
 
     def _stop_reason(self) -> str:
         if self.best.guard.tripped:
@@ -63,22 +73,31 @@ class Teacher(keras.callbacks.Callback):
             return _translate(ADVICE, what=_translate(sentence, **values))
         if self.best.stopped_because:
             waited = self.best.waited
-            return _translate(NO_BETTER, name=self.watched.name, epochs=plural(waited, "epoch"), count=waited)
+            return _translate(
+                NO_BETTER, name=self.watched.name, epochs=plural(waited, "epoch"), count=waited
+            )
         return _translate("all epochs are done")
 
     def _progress(self, epoch: int, logs: Mapping[str, Any]) -> str:
-        best, name, value = self.best, self.watched.name, logs.get(self.watched.name)
+        best = self.best
+        name = self.watched.name
+        value = logs.get(self.watched.name)
         if best.guard.tripped:
             return _translate("{why}.", why=self._stop_reason())
         if value is None:
             return _translate("no validation in this epoch.")
         if not math.isfinite(value):
-            return _translate("{name} is {value}, which never counts as the best.", name=name, value=value)
+            return _translate(
+                "{name} is {value}, which never counts as the best.", name=name, value=value
+            )
         if best.best_epoch == epoch:
-            before, self.previous_best = self.previous_best, value
+            before = self.previous_best
+            self.previous_best = value
             if before is None:
                 return _translate(
-                    "{name} {value:.4g}, the best so far. These weights are kept.", name=name, value=value
+                    "{name} {value:.4g}, the best so far. These weights are kept.",
+                    name=name,
+                    value=value,
                 )
             return _translate(
                 "{name} {value:.4g}, the best so far (before: {before:.4g}). These weights are kept.",
@@ -97,7 +116,9 @@ class Teacher(keras.callbacks.Callback):
 
     def _outlook(self) -> str:
         if not self.best.stops:
-            return _translate("The learning-rate schedule needs its full length, so training continues.")
+            return _translate(
+                "The learning-rate schedule needs its full length, so training continues."
+            )
         left = max(self.best.patience, 1) - self.best.waited
         if left > 0:
             return _translate("Patience: {epochs} more.", epochs=plural(left, "epoch"), count=left)
@@ -122,13 +143,18 @@ class Teacher(keras.callbacks.Callback):
         )
 
     def _rate(self, logs: Mapping[str, Any]) -> str:
-        rate, before = logs.get("learning_rate"), self.rate
+        rate = logs.get("learning_rate")
+        before = self.rate
         self.rate = rate
         if rate is None or before is None or math.isclose(rate, before, rel_tol=1e-3):
             return ""
         if rate < before:
-            return _translate("The learning rate fell from {before:.3g} to {rate:.3g}.", before=before, rate=rate)
-        return _translate("The learning rate rose from {before:.3g} to {rate:.3g}.", before=before, rate=rate)
+            return _translate(
+                "The learning rate fell from {before:.3g} to {rate:.3g}.", before=before, rate=rate
+            )
+        return _translate(
+            "The learning rate rose from {before:.3g} to {rate:.3g}.", before=before, rate=rate
+        )
 
 
 def _translate(message: str, **values: Any) -> str:

@@ -10,12 +10,15 @@ from kzoo.sources.tables.values import to_words
 from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import pandas as pd
 
-_MAX_STABILITY_INDEX = 0.25  # population stability index, above which a column has changed by the usual rule of thumb
+# population stability index, above which a column has changed by the usual rule of thumb
+_MAX_STABILITY_INDEX = 0.25
 _FEWEST = 20  # rows below which shares are too noisy
 _MAX_OUTSIDE, _MAX_UNKNOWN, _MAX_MORE_MISSING = 0.05, 0.01, 0.2  # shares of the new rows
 _MAX_SHARE_DIFFERENCE = 0.15
 _WHY = "The model was not trained on such rows, so its scores do not apply to them."
-_FIX = "Check whether a unit, a source or a rule has changed; otherwise retrain with old and new rows."
+_FIX = (
+    "Check whether a unit, a source or a rule has changed; otherwise retrain with old and new rows."
+)
 
 
 @check("new")
@@ -50,7 +53,10 @@ def numbers_moved(new):
     """Find numeric features (columns, lengths of texts, colours of images) whose distribution has changed."""
     # Columns that have become empty are filled with medians; `values_missing` reports them instead.
     yield from _changed_columns(
-        new.known["features"], *new.features, [*new.missing, *_more_missing(new)], "new data, column"
+        new.known["features"],
+        *new.features,
+        [*new.missing, *_more_missing(new)],
+        "new data, column",
     )
 
 
@@ -58,8 +64,14 @@ def numbers_moved(new):
 def targets_moved(new):
     """Find target values whose distribution has changed."""
     if "targets" in new.known and new.answers.dtype.kind in "iuf" and len(new.answers):
-        values = new.answers.reshape(-1, new.answers.shape[-1]) if new.answers.ndim > 1 else new.answers[:, None]
-        yield from _changed_columns(new.known["targets"], new.targets, values, (), "new data, target")
+        values = (
+            new.answers.reshape(-1, new.answers.shape[-1])
+            if new.answers.ndim > 1
+            else new.answers[:, None]
+        )
+        yield from _changed_columns(
+            new.known["targets"], new.targets, values, (), "new data, target"
+        )
 
 
 def _changed_columns(statistics, names, values, excluded, where):
@@ -69,7 +81,8 @@ def _changed_columns(statistics, names, values, excluded, where):
         column = column[np.isfinite(column)]
         if old is None or is_excluded or not len(column) or name == "unknown share":
             continue
-        location, mean = f"{where} {name!r}", f"mean {column.mean():.4g}, was {old['mean']:.4g} +- {old['sd']:.4g}"
+        location = f"{where} {name!r}"
+        mean = f"mean {column.mean():.4g}, was {old['mean']:.4g} +- {old['sd']:.4g}"
         index, noise = _stability(old, column)
         outside = float(((column < old["low"]) | (column > old["high"])).mean())
         width = max(old["high"] - old["low"], 1e-12)
@@ -93,9 +106,11 @@ def _changed_columns(statistics, names, values, excluded, where):
 
 def _stability(old, column):
     """Return the population stability index, and its noise level: four deviations above its mean by chance."""
-    old_shares, new_shares = np.array(old["shares"]), shares_between(np.array(old["edges"]), column)
+    old_shares = np.array(old["shares"])
+    new_shares = shares_between(np.array(old["edges"]), column)
     old_shares, new_shares = (np.maximum(share, 1e-4) for share in (old_shares, new_shares))
-    bins, rows = len(old_shares), 1 / len(column) + 1 / old["count"]
+    bins = len(old_shares)
+    rows = 1 / len(column) + 1 / old["count"]
     return float(((new_shares - old_shares) * np.log(new_shares / old_shares)).sum()), rows * (
         bins - 1 + 4 * np.sqrt(2 * max(bins - 1, 1))
     )
@@ -106,7 +121,11 @@ def categories_unknown(new):
     """Find categories that are not in the training data, and number or date cells that have become strings."""
     rows = rows_of(new.frame)
     columns = new.preprocessing.get("columns", ())
-    for column in with_date_formats(new.preprocessing, rows, []) if columns and isinstance(columns[0], dict) else ():
+    for column in (
+        with_date_formats(new.preprocessing, rows, [])
+        if columns and isinstance(columns[0], dict)
+        else ()
+    ):
         name = column["name"]
         if name in new.missing:
             continue
@@ -116,8 +135,11 @@ def categories_unknown(new):
         if column["kind"] != "category":
             unread: dict = {}
             cells_of(column, rows, unread)
-            unreadable, filled = unread[name], max(int(values.notna().sum()), 1)
-            if len(unreadable) > _MAX_UNKNOWN * len(values) and not pd.api.types.is_numeric_dtype(values):
+            unreadable = unread[name]
+            filled = max(int(values.notna().sum()), 1)
+            if len(unreadable) > _MAX_UNKNOWN * len(values) and not pd.api.types.is_numeric_dtype(
+                values
+            ):
                 refused = is_unreadable(column, len(unreadable), filled)
                 yield (error if refused else warning)(
                     f"{len(unreadable) / len(values):.0%} of column {name!r} are not {column['kind']}s, such as "
@@ -149,7 +171,8 @@ def categories_moved(new):
     for old, column in zip(new.known.get("categories", ()), codes.T, strict=False):
         old_shares = np.array(old["shares"])
         new_shares = np.bincount(column, minlength=len(old_shares))[: len(old_shares)] / len(column)
-        difference = np.abs(new_shares - old_shares)[1:].sum() / 2  # code 0 (missing or unknown) has its own checks
+        # code 0 (missing or unknown) has its own checks
+        difference = np.abs(new_shares - old_shares)[1:].sum() / 2
         if (
             old["name"] not in new.missing
             and len(column) >= _FEWEST
@@ -157,7 +180,9 @@ def categories_moved(new):
         ):
             largest_change = 1 + int(np.abs(new_shares - old_shares)[1:].argmax())
             words = next(
-                described["values"] for described in new.preprocessing["columns"] if described["name"] == old["name"]
+                described["values"]
+                for described in new.preprocessing["columns"]
+                if described["name"] == old["name"]
             )
             yield warning(
                 f"{words[largest_change - 1]!r} is {new_shares[largest_change]:.0%} of column {old['name']!r}, was "
@@ -183,14 +208,23 @@ def values_missing(new):
 def _more_missing(new):
     """Return column -> (share of missing values, share in training), for columns with many more than in training."""
     by_name = {}
-    for column in new.preprocessing.get("columns", ()) if new.frame is not None and new.known else ():
+    for column in (
+        new.preprocessing.get("columns", ()) if new.frame is not None and new.known else ()
+    ):
         if isinstance(column, dict) and column["name"] not in new.missing:
             name = column["name"]
             share = float(new.frame[name].isna().mean())
             indicator_mean = next(
-                (feature["mean"] for feature in new.known["features"] if feature["name"] == f"{name} is missing"), None
+                (
+                    feature["mean"]
+                    for feature in new.known["features"]
+                    if feature["name"] == f"{name} is missing"
+                ),
+                None,
             )
-            old_share = indicator_mean if indicator_mean is not None else _missing_in_training(new, name)
+            old_share = (
+                indicator_mean if indicator_mean is not None else _missing_in_training(new, name)
+            )
             if share > old_share + _MAX_MORE_MISSING:
                 by_name[name] = share, old_share
     return by_name
@@ -208,7 +242,9 @@ def words_unknown(new):
     names, values = new.features
     if "unknown share" not in names:
         return
-    old_share = next(feature["mean"] for feature in new.known["features"] if feature["name"] == "unknown share")
+    old_share = next(
+        feature["mean"] for feature in new.known["features"] if feature["name"] == "unknown share"
+    )
     new_share = float(values[:, names.index("unknown share")].mean())
     if new_share > max(2 * old_share, old_share + _MAX_SHARE_DIFFERENCE) + 0.1:
         yield warning(
@@ -240,9 +276,12 @@ def classes_moved(new):
     """Find classes whose shares differ from those in training."""
     if "classes" not in new.known or len(new.labels) < _FEWEST:
         return
-    labels, old_shares = _label_names(new.labels), np.array(new.known["classes"])
+    labels = _label_names(new.labels)
+    old_shares = np.array(new.known["classes"])
     new_shares = np.array([labels.count(name) for name in new.class_names]) / len(labels)
-    if np.abs(new_shares - old_shares).sum() / 2 > _allowed_difference(len(old_shares), len(labels)):
+    if np.abs(new_shares - old_shares).sum() / 2 > _allowed_difference(
+        len(old_shares), len(labels)
+    ):
         largest_change = int(np.abs(new_shares - old_shares).argmax())
         yield warning(
             f"Class {new.class_names[largest_change]!r} is {new_shares[largest_change]:.0%} of the new rows, was "

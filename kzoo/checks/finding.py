@@ -59,7 +59,9 @@ class Findings(list[Finding]):
     suspects: Any = None
     learning_curve: Any = None
 
-    def __init__(self, findings: Iterable[Finding] = (), overview: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, findings: Iterable[Finding] = (), overview: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(findings)
         self.overview = overview
 
@@ -67,14 +69,21 @@ class Findings(list[Finding]):
         """Return two lines per finding, and for data alone the baselines and the suggested presets."""
         lines = [plural(len(self), "finding") if self else "No problems found."]
         for finding in self:
-            lines += [f"  {finding.level}: {finding.what} ({finding.where}). {finding.why}", f"    fix: {finding.fix}"]
+            lines += [
+                f"  {finding.level}: {finding.what} ({finding.where}). {finding.why}",
+                f"    fix: {finding.fix}",
+            ]
         scored = [result for result in self.baselines or () if result.value is not None]
         if scored:
             scores = (f"{result.label} {result.value:.4g}" for result in scored)
-            lines.append(f"  baselines: {', '.join(scores)} ({scored[0].metric}, {scored[0].split})")
+            lines.append(
+                f"  baselines: {', '.join(scores)} ({scored[0].metric}, {scored[0].split})"
+            )
         if self.presets:
             lines.append(f"  presets to try: {listed(result['preset'] for result in self.presets)}")
-        lines += [f"  {result}" for result in (self.suspects, self.learning_curve) if result is not None]
+        lines += [
+            f"  {result}" for result in (self.suspects, self.learning_curve) if result is not None
+        ]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -87,8 +96,16 @@ class Findings(list[Finding]):
         )
         results = list(self.baselines or ())
         baselines = notebook.table(
-            ("baseline", *dict.fromkeys(result.metric for result in results[:1]), "seconds", "remarks"),
-            [(result.label, result.value, round(result.seconds, 1), "; ".join(result.notes)) for result in results],
+            (
+                "baseline",
+                *dict.fromkeys(result.metric for result in results[:1]),
+                "seconds",
+                "remarks",
+            ),
+            [
+                (result.label, result.value, round(result.seconds, 1), "; ".join(result.notes))
+                for result in results
+            ],
         )
         names = ("preset", "score", "data", "seconds", "beside")
         presets = notebook.table(
@@ -97,9 +114,11 @@ class Findings(list[Finding]):
         )
         split = f"Baselines on the {results[0].split} split" if results else "Baselines"
         return notebook.card(
-            plural(len(self), "finding") if self else "No problems found", findings,
-            notebook.folded(split, baselines, is_open=True), notebook.folded("Presets to try", presets),
-        )  # fmt: skip
+            plural(len(self), "finding") if self else "No problems found",
+            findings,
+            notebook.folded(split, baselines, is_open=True),
+            notebook.folded("Presets to try", presets),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +150,9 @@ def check(kind, *needs):
 
     def register(function):
         assert function.__name__ not in CHECKS, f"duplicate check {function.__name__}"
-        CHECKS[function.__name__] = Check(name=function.__name__, function=function, kind=kind, needs=needs)
+        CHECKS[function.__name__] = Check(
+            name=function.__name__, function=function, kind=kind, needs=needs
+        )
         return function
 
     return register

@@ -87,7 +87,9 @@ def saturated_units(subject):
     for layer, activation, values in subject.probe.hidden:
         if activation == "relu":
             continue
-        saturated = np.abs(values) > 0.99 if activation == "tanh" else (values < 0.01) | (values > 0.99)
+        saturated = (
+            np.abs(values) > 0.99 if activation == "tanh" else (values < 0.01) | (values > 0.99)
+        )
         if saturated.mean() > _SATURATED:
             layers.append((layer, float(saturated.mean())))
     if layers:
@@ -102,7 +104,8 @@ def saturated_units(subject):
 @check("network", "probe")
 def answers_all_alike(subject):
     """Find a network with the same outputs for all inputs; even an untrained network should distinguish them."""
-    x, answers = subject.batch[0], subject.probe.answers
+    x = subject.batch[0]
+    answers = subject.probe.answers
     if len(answers) < _FEWEST_ROWS or not np.isfinite(answers).all() or (x == x[:1]).all():
         return
     flat = answers.reshape(len(answers), -1).astype("float64")

@@ -46,7 +46,8 @@ def constant_columns(subject):
     if (values := values_of(subject.data.train.x)) is None:
         return
     values = values.reshape(-1, values.shape[-1])
-    values = values[:, : values.shape[1] - text_columns(subject.data.config)]  # the last ids of texts may be padding
+    # the last ids of texts may be padding
+    values = values[:, : values.shape[1] - text_columns(subject.data.config)]
     names = column_names(subject.data.feature_names[: values.shape[1]], values.shape[1])
     constant = [i for i in range(values.shape[1]) if (values[:, i] == values[0, i]).all()]
     if constant:
@@ -90,7 +91,9 @@ def blank_images(subject):
     if len(blank) > _BLANK * len(rows):
         labels = subject.labels["train"][blank] if subject.labels is not None else ()
         class_suffix = (
-            f", class {listed(class_name(subject.data, int(n)) for n in np.unique(labels))}" if len(labels) else ""
+            f", class {listed(class_name(subject.data, int(n)) for n in np.unique(labels))}"
+            if len(labels)
+            else ""
         )
         yield warning(
             f"{len(blank)} of {len(rows)} sampled images have a single colour",
@@ -106,7 +109,8 @@ def scaled_twice(subject):
     if subject.probe.first is None:
         return
     layer, activations = subject.probe.first
-    raw_max, scaled_max = float(np.abs(subject.batch[0]).max()), float(np.abs(activations).max())
+    raw_max = float(np.abs(subject.batch[0]).max())
+    scaled_max = float(np.abs(activations).max())
     if 0 < scaled_max < _SMALL_PIXELS and raw_max <= 1.5:
         yield error(
             f"Pixels are divided by 255 twice: at most {raw_max:.3g} in the inputs, {scaled_max:.2g} at the first "
@@ -123,11 +127,14 @@ def not_scaled(subject):
     if subject.probe.first is None:
         return
     layer, inputs = subject.probe.first
-    size = np.sqrt(np.mean(np.square(inputs.reshape(-1, inputs.shape[-1]), dtype="float64"), axis=0))
+    size = np.sqrt(
+        np.mean(np.square(inputs.reshape(-1, inputs.shape[-1]), dtype="float64"), axis=0)
+    )
     if not np.isfinite(size).all() or size.max() <= _LARGE:
         return
     if subject.images:
-        problem, fix = f"Pixels up to {inputs.max():.0f}", "Add keras.layers.Rescaling(1 / 255) as first layer."
+        problem = f"Pixels up to {inputs.max():.0f}"
+        fix = "Add keras.layers.Rescaling(1 / 255) as first layer."
     else:
         names = subject.columns or ()
         column = int(size.argmax())
@@ -148,10 +155,14 @@ def targets_form(subject):
     shape = getattr(subject.model, "output_shape", None)
     if not isinstance(shape, tuple) or None in shape[1:]:
         return
-    target_shape, output_shape = np.shape(read(subject.data.train.y, np.arange(1)))[1:], shape[1:]
+    target_shape = np.shape(read(subject.data.train.y, np.arange(1)))[1:]
+    output_shape = shape[1:]
     if target_shape and (quantiles := subject.data.config.get("quantiles")):
         target_shape = (*target_shape[:-1], target_shape[-1] * len(quantiles))
-    if target_shape not in (output_shape, output_shape[:-1] if output_shape[-1:] == (1,) else output_shape):
+    if target_shape not in (
+        output_shape,
+        output_shape[:-1] if output_shape[-1:] == (1,) else output_shape,
+    ):
         yield error(
             f"The targets of a row have shape {target_shape}, but the outputs of the network have {output_shape}",
             where="train y",
@@ -180,10 +191,13 @@ def constant_targets(subject):
 @check("network", "targets", "probe", "loss")
 def target_scale(subject):
     """Find targets much larger than the network's initial outputs."""
-    truth, answers = subject.batch[1], subject.probe.answers
+    truth = subject.batch[1]
+    answers = subject.probe.answers
     if subject.loss.labels != "values" or truth.size != answers.size:
         return
-    size, output_size = (float(np.sqrt(np.mean(np.square(array, dtype="float64")))) for array in (truth, answers))
+    size, output_size = (
+        float(np.sqrt(np.mean(np.square(array, dtype="float64")))) for array in (truth, answers)
+    )
     if size > 30 and size > 10 * output_size:
         yield warning(
             f"Targets have magnitude {size:.3g}, but the initial outputs {output_size:.2g}",

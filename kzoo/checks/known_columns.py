@@ -11,9 +11,12 @@ from kzoo.utils.formatting import percent
 _MOST_ROWS = 200_000
 _FEWEST = 30  # rows without a sale, or changes, from which a column is judged
 _MANY_VALUES = 10  # distinct values of a column of quantities
-_MOVES_WITH_TARGET = 0.75  # rank correlation of the changes of a column and of the target on the same step
-_STAYS = 0.25  # share of the expected values that a column has at steps whose target is 0, below which it is a trace
-_SEASONAL = 0.5  # share of a column's zeros that the calendar explains, from which its zeros are planned
+# rank correlation of the changes of a column and of the target on the same step
+_MOVES_WITH_TARGET = 0.75
+# share of the expected values that a column has at steps whose target is 0, below which it is a trace
+_STAYS = 0.25
+# share of a column's zeros that the calendar explains, from which its zeros are planned
+_SEASONAL = 0.5
 
 
 @check("data", "series")
@@ -37,7 +40,8 @@ def known_column_is_a_trace(subject):
     known = [covariate for covariate in known if covariate.name not in empty]
     if not known:
         return
-    matrix, channel = series_of(subject.data.train.x), len(reader["columns"])
+    matrix = series_of(subject.data.train.x)
+    channel = len(reader["columns"])
     middle = _middle_rows(windows)
     phase = _phase(reader, matrix, middle)
     for covariate in covariates_of(reader):
@@ -58,7 +62,8 @@ def _finding(name, sign):
 
 def _middle_rows(windows):
     """Return rows of the training windows' targets whose neighbours belong to the same series."""
-    first, last = int(windows.starts.min()), int(windows.starts.max()) + windows.length
+    first = int(windows.starts.min())
+    last = int(windows.starts.max()) + windows.length
     rows = np.arange(max(first, 1), min(last, len(windows.values) - 1))
     border = np.isin(rows, windows.series.firsts) | np.isin(rows + 1, windows.series.firsts)
     rows = rows[~border]
@@ -71,14 +76,18 @@ def _phase(reader, matrix, rows):
     if not names:
         return np.zeros(len(rows), int)
     first = len(reader["columns"]) + sum(len(c.channels) for c in covariates_of(reader))
-    return np.unique(matrix[rows, first : first + 2].round(3), axis=0, return_inverse=True)[1].reshape(-1)
+    return np.unique(matrix[rows, first : first + 2].round(3), axis=0, return_inverse=True)[
+        1
+    ].reshape(-1)
 
 
 def _sign(columns, targets, rows, phase):
     """Return what betrays a column (R, channels), or None."""
     target = np.abs(targets).sum(axis=1).astype("float64")
     for values in columns.T.astype("float64"):
-        if sign := _zero_sign(values, target, rows, phase) or _change_sign(values, target, rows, phase):
+        if sign := _zero_sign(values, target, rows, phase) or _change_sign(
+            values, target, rows, phase
+        ):
             return sign
     return None
 
@@ -94,10 +103,12 @@ def _zero_sign(values, target, rows, phase):
     if zeros.any() and planned[zeros].mean() > _SEASONAL:
         return None
     inside = active[rows - 1] & active[rows + 1] & ~planned
-    without, with_target = inside & (target[rows] == 0), inside & (target[rows] != 0)
+    without = inside & (target[rows] == 0)
+    with_target = inside & (target[rows] != 0)
     if without.sum() < _FEWEST or with_target.sum() < _FEWEST:
         return None
-    stays, expected = active[rows][without].mean(), active[rows][with_target].mean()
+    stays = active[rows][without].mean()
+    expected = active[rows][with_target].mean()
     if stays > _STAYS * expected:
         return None
     return (
@@ -110,12 +121,16 @@ def _change_sign(values, target, rows, phase):
     """Return the second sign: a quantity changes with the target of the same step."""
     if len(np.unique(values[rows])) < _MANY_VALUES:
         return None
-    changes = [series[rows] - (series[rows - 1] + series[rows + 1]) / 2 for series in (values, target)]
+    changes = [
+        series[rows] - (series[rows - 1] + series[rows + 1]) / 2 for series in (values, target)
+    ]
     changes = [_without_season(change, phase) for change in changes]
     moving = (changes[0] != 0) & (changes[1] != 0)
     if moving.sum() < _FEWEST:
         return None
-    ranks = [np.argsort(np.argsort(change[moving], kind="stable"), kind="stable") for change in changes]
+    ranks = [
+        np.argsort(np.argsort(change[moving], kind="stable"), kind="stable") for change in changes
+    ]
     correlation = float(np.corrcoef(ranks[0], ranks[1])[0, 1])
     if abs(correlation) < _MOVES_WITH_TARGET:
         return None

@@ -10,7 +10,8 @@ _FEW = 10  # training rows with a label
 _NAMED = 8
 _MOST_ROWS = 20_000
 _SAME = 0.995  # correlation of a column with a label
-_FEWEST_NEW, _MOVED = 50, 0.1  # rows, and difference of the share of a label
+_FEWEST_NEW = 50  # rows, and difference of the share of a label
+_MOVED = 0.1
 
 
 @check("data", "label_rows")
@@ -67,12 +68,15 @@ def labels_equal(subject):
 def column_gives_label_away(subject):
     """Find columns that are the same as a label."""
     rows = subject.some(most=_MOST_ROWS)
-    x = np.nan_to_num(read(subject.data.train.x, rows).astype(np.float64), nan=0, posinf=0, neginf=0)
+    x = np.nan_to_num(
+        read(subject.data.train.x, rows).astype(np.float64), nan=0, posinf=0, neginf=0
+    )
     for number, column in enumerate(subject.label_rows["train"][rows].T):
         known = ~np.isnan(column)
         if np.unique(column[known]).size < 2:
             continue
-        a, b = x[known] - x[known].mean(axis=0), column[known] - column[known].mean()
+        a = x[known] - x[known].mean(axis=0)
+        b = column[known] - column[known].mean()
         with np.errstate(invalid="ignore", divide="ignore"):
             correlation = np.abs(a.T @ b) / np.sqrt((a**2).sum(axis=0) * (b**2).sum())
         for index in np.flatnonzero(np.nan_to_num(correlation) >= _SAME):
@@ -87,7 +91,8 @@ def column_gives_label_away(subject):
 @check("new", "known", "label_rows")
 def label_shares_moved(new):
     """Find labels whose share differs from that in training."""
-    y, old_shares = new.label_rows, np.array(new.known.get("labels") or ())
+    y = new.label_rows
+    old_shares = np.array(new.known.get("labels") or ())
     if len(y) < _FEWEST_NEW or len(old_shares) != y.shape[1]:
         return
     known = (~np.isnan(y)).sum(axis=0)

@@ -15,7 +15,8 @@ _CONFLICTS = 0.01  # share of the training rows
 def labels_outside(subject):
     """Find labels that are not classes: the loss is then silently 0 on JAX, and NaN or an exception on TensorFlow."""
     is_hinge = subject.loss is not None and subject.loss.name in ("hinge", "squared_hinge")
-    low, high = (-1 if is_hinge else 0), subject.classes - 1
+    low = -1 if is_hinge else 0
+    high = subject.classes - 1
     for split, labels in subject.class_ids.items():
         if labels is None or labels.dtype.kind not in "biuf":
             continue
@@ -38,7 +39,8 @@ def labels_outside(subject):
 def labels_form(subject):
     """Find one-hot labels with a loss that needs class numbers, or the reverse."""
     labels = np.asarray(subject.data.train.y)
-    onehot, expected = (labels.ndim == 2 and labels.shape[1] > 1), subject.loss.labels
+    onehot = labels.ndim == 2 and labels.shape[1] > 1
+    expected = subject.loss.labels
     if expected == "numbers" and onehot:
         yield error(
             f"The labels are rows of {labels.shape[1]} numbers, but the loss needs one class number per row",
@@ -60,7 +62,8 @@ def class_missing(subject):
     """Find classes without a row in a split."""
     classes = subject.classes
     classes_in = {
-        name: set(np.unique(_valid_labels(labels, classes)).tolist()) for name, labels in subject.labels.items()
+        name: set(np.unique(_valid_labels(labels, classes)).tolist())
+        for name, labels in subject.labels.items()
     }
     for split, present in classes_in.items():
         missing = sorted(set(range(classes)) - present)
@@ -74,20 +77,29 @@ def class_missing(subject):
             why = f"Scores on the {split} split do not cover these classes."
             fix = "Use more rows, or your own split with all classes."
         yield warning(
-            f"{len(missing)} of {classes} classes have no row: {names}", where=f"{split} split", why=why, fix=fix
+            f"{len(missing)} of {classes} classes have no row: {names}",
+            where=f"{split} split",
+            why=why,
+            fix=fix,
         )
 
 
 @check("data", "labels", "classes")
 def imbalance(subject):
     """Find classes so imbalanced that always predicting the most frequent one has a high accuracy."""
-    if subject.training.get("class_weight") is not None or "focal" in str(subject.training.get("loss")):
+    if subject.training.get("class_weight") is not None or "focal" in str(
+        subject.training.get("loss")
+    ):
         return
-    counts = np.bincount(_valid_labels(subject.labels["train"], subject.classes).astype(int), minlength=subject.classes)
+    counts = np.bincount(
+        _valid_labels(subject.labels["train"], subject.classes).astype(int),
+        minlength=subject.classes,
+    )
     present_counts = counts[counts > 0]
     if len(present_counts) > 1 and present_counts.max() >= _RARE * present_counts.min():
         is_binary = subject.classes == 2
-        most, least = int(counts.argmax()), int(np.where(counts > 0, counts, counts.max()).argmin())
+        most = int(counts.argmax())
+        least = int(np.where(counts > 0, counts, counts.max()).argmin())
         yield warning(
             f"Class {class_name(subject.data, most)} has {counts[most]} rows, {class_name(subject.data, least)} "
             f"has {counts[least]}",
@@ -109,11 +121,14 @@ def conflicting_labels(subject):
     for split in subject.splits:
         pairs, sampled = equal_rows(subject, split)
         conflicts = [pair for pair in pairs if contradict(subject, split, pair)]
-        if len(conflicts) <= (0 if "pixels" in subject.kind.facts else max(2, _CONFLICTS * sampled)):
+        if len(conflicts) <= (
+            0 if "pixels" in subject.kind.facts else max(2, _CONFLICTS * sampled)
+        ):
             continue
         of_train = "" if split == "train" else "train row "
         rows = listed(
-            f"{_shown(subject, split, row)} and {of_train}{_shown(subject, 'train', other)}" for row, other in conflicts
+            f"{_shown(subject, split, row)} and {of_train}{_shown(subject, 'train', other)}"
+            for row, other in conflicts
         )
         yield warning(
             f"{len(conflicts)} of {sampled} sampled rows repeat an input with a different label",
@@ -133,4 +148,6 @@ def _shown(subject, split, row):
 
 def _valid_labels(labels, classes):
     labels = np.asarray(labels)
-    return labels[np.isin(labels, np.arange(classes))] if labels.dtype.kind in "biuf" else labels[:0]
+    return (
+        labels[np.isin(labels, np.arange(classes))] if labels.dtype.kind in "biuf" else labels[:0]
+    )

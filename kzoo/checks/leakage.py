@@ -10,15 +10,19 @@ from kzoo.utils.formatting import listed
 
 _MOST_ROWS, _FEWEST_ROWS, _MOST_COLUMNS = 5_000, 30, 2_000
 _GIVES_AWAY = 0.995  # balanced accuracy of a single column that indicates a leak
-_MAX_NEXT_BEST = 0.95  # a measurement is suspicious only if no other column has a higher balanced accuracy than this
-_MOST_MEASURED = 0.2  # several measurements are suspicious only if they are at most this share of the columns
+# a measurement is suspicious only if no other column has a higher balanced accuracy than this
+_MAX_NEXT_BEST = 0.95
+# several measurements are suspicious only if they are at most this share of the columns
+_MOST_MEASURED = 0.2
 _WORTH_A_TREE = 0.8  # separation of the classes, above which a tree is fitted
 _MOST_NAMED = 12
 _FEW_VALUES = 20  # columns with at most this many distinct values are codes
 _SAME_NUMBER = 0.9999  # correlation with the target that indicates a leak
 
 _WHY = "A column that is known only together with the target makes scores too optimistic."
-_FIX = "If it is not known before the target is, exclude it with drop=; otherwise ignore this warning."
+_FIX = (
+    "If it is not known before the target is, exclude it with drop=; otherwise ignore this warning."
+)
 
 
 @check("data", "columns", "labels")
@@ -32,7 +36,12 @@ def column_gives_class_away(subject):
     """
     (x, y), names = _read_sample(subject, subject.labels), subject.columns
     classes, counts = np.unique(y, return_counts=True)
-    if len(x) < _FEWEST_ROWS or len(names) < 2 or not 2 <= len(classes) <= len(x) / 10 or counts.min() < 5:
+    if (
+        len(x) < _FEWEST_ROWS
+        or len(names) < 2
+        or not 2 <= len(classes) <= len(x) / 10
+        or counts.min() < 5
+    ):
         return
     numbers = range(min(len(names), _MOST_COLUMNS))
     codes_of = {i: np.unique(x[:, i], return_inverse=True)[1] for i in numbers}
@@ -44,14 +53,20 @@ def column_gives_class_away(subject):
     leaks = [i for i, values in coded.items() if _accuracy_by_value(values, y) >= _GIVES_AWAY]
     measurements = [i for i in numbers if i not in coded]
     scores = dict(zip(measurements, _separation(x[:, measurements], y), strict=True))
-    accuracy = {i: _accuracy_by_tree(x[:, i], y) if scores[i] > _WORTH_A_TREE else 0.0 for i in measurements}
+    accuracy = {
+        i: _accuracy_by_tree(x[:, i], y) if scores[i] > _WORTH_A_TREE else 0.0 for i in measurements
+    }
     suspicious = [i for i in measurements if accuracy[i] >= _GIVES_AWAY]
     if suspicious and not leaks:
         other_accuracies = [accuracy[i] for i in measurements if i not in suspicious] + [
             _accuracy_by_value(codes, y) for codes in coded.values()
         ]
         few_suspicious = len(suspicious) == 1 or len(suspicious) <= _MOST_MEASURED * len(names)
-        suspicious = suspicious if few_suspicious and max(other_accuracies, default=0.0) <= _MAX_NEXT_BEST else []
+        suspicious = (
+            suspicious
+            if few_suspicious and max(other_accuracies, default=0.0) <= _MAX_NEXT_BEST
+            else []
+        )
     leaks += suspicious
     if leaks:
         columns = [names[i] for i in sorted(leaks)]
@@ -76,8 +91,13 @@ def column_gives_value_away(subject):
             correlation = np.abs((a * b).sum(axis=0)) / np.sqrt((a**2).sum(axis=0) * (b**2).sum())
         leaks = np.flatnonzero(np.nan_to_num(correlation) >= _SAME_NUMBER)
         if len(leaks):
-            target = subject.data.target_names[k] if k < len(subject.data.target_names) else f"target {k}"
-            columns, least = [names[i] for i in leaks], correlation[leaks].min()
+            target = (
+                subject.data.target_names[k]
+                if k < len(subject.data.target_names)
+                else f"target {k}"
+            )
+            columns = [names[i] for i in leaks]
+            least = correlation[leaks].min()
             yield warning(
                 f"{_describe_columns(columns)} is the target {target!r} in another unit (correlation {least:.5f})",
                 where=_location(columns),
@@ -88,16 +108,22 @@ def column_gives_value_away(subject):
 
 def _describe_columns(columns):
     quoted = listed(map(repr, columns), _MOST_NAMED)
-    return f"Column {quoted}" if len(columns) == 1 else f"Each of the {len(columns)} columns {quoted}"
+    return (
+        f"Column {quoted}" if len(columns) == 1 else f"Each of the {len(columns)} columns {quoted}"
+    )
 
 
 def _location(columns):
-    return f"train, column{'s' if len(columns) > 1 else ''} {listed(map(repr, columns), _MOST_NAMED)}"
+    return (
+        f"train, column{'s' if len(columns) > 1 else ''} {listed(map(repr, columns), _MOST_NAMED)}"
+    )
 
 
 def _read_sample(subject, answers):
     rows = subject.some(most=_MOST_ROWS)
-    x = np.nan_to_num(read(subject.data.train.x, rows)[:, : len(subject.columns)], nan=0, posinf=0, neginf=0)
+    x = np.nan_to_num(
+        read(subject.data.train.x, rows)[:, : len(subject.columns)], nan=0, posinf=0, neginf=0
+    )
     return np.clip(x, -1e30, 1e30), answers["train"][rows]
 
 
@@ -116,7 +142,9 @@ def _accuracy_by_tree(column, y):
     """Return the balanced accuracy of a tree on a single column, with a leaf per class."""
     # Imported here: most data has no column that needs a tree.
     classifier = import_module("sklearn.tree").DecisionTreeClassifier
-    tree = classifier(max_leaf_nodes=max(2, len(np.unique(y))), class_weight="balanced", random_state=0)
+    tree = classifier(
+        max_leaf_nodes=max(2, len(np.unique(y))), class_weight="balanced", random_state=0
+    )
     right = tree.fit(column[:, None], y).predict(column[:, None]) == y
     return float(np.mean([right[y == k].mean() for k in np.unique(y)]))
 
@@ -130,8 +158,11 @@ def _separation(x, y):
     """
     if not x.shape[1]:
         return np.zeros(0)
-    ranks = np.argsort(np.argsort(x, axis=0, kind="stable"), axis=0, kind="stable").astype("float64")
-    shares, between = [], np.zeros(x.shape[1])
+    ranks = np.argsort(np.argsort(x, axis=0, kind="stable"), axis=0, kind="stable").astype(
+        "float64"
+    )
+    shares = []
+    between = np.zeros(x.shape[1])
     for label in np.unique(y):
         class_ranks = ranks[y == label]
         shares.append(len(class_ranks) / len(y))

@@ -30,8 +30,13 @@ _LABELS = {
 }
 # Layers that keep the meaning of their inputs: the mean of probabilities is a probability.
 _TRANSPARENT = (
-    layers.Reshape, layers.Flatten, layers.Permute, layers.Dropout, layers.Identity, layers.GlobalAveragePooling1D,
-)  # fmt: skip
+    layers.Reshape,
+    layers.Flatten,
+    layers.Permute,
+    layers.Dropout,
+    layers.Identity,
+    layers.GlobalAveragePooling1D,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +58,15 @@ class LossInfo:
     @property
     def takes_probabilities(self):
         """Whether outputs must be in 0..1."""
-        return not self.from_logits and (self.name.endswith("crossentropy") or self.name.startswith("k"))
+        return not self.from_logits and (
+            self.name.endswith("crossentropy") or self.name.startswith("k")
+        )
 
 
 def loss_info(model):
     """Return the `LossInfo` of a compiled model; None if it has several losses or a custom one."""
-    loss, name = _single_loss(getattr(model, "loss", None)), loss_name(model)
+    loss = _single_loss(getattr(model, "loss", None))
+    name = loss_name(model)
     if name not in _LABELS:
         return None
     return LossInfo(
@@ -100,7 +108,8 @@ def _single_loss(loss):
         loss = list(loss.values())
     if isinstance(loss, list | tuple):
         loss = loss[0] if len(loss) == 1 else None
-    return None if loss in ("crossentropy", "ce") else loss  # Keras chooses the actual loss by the labels
+    # Keras chooses the actual loss by the labels
+    return None if loss in ("crossentropy", "ce") else loss
 
 
 def last_activation(model):
@@ -120,6 +129,7 @@ def last_activation(model):
             continue
         if isinstance(layer, layers.RNN):  # its activation is inside, not on its output
             return None
-        if type(layer).__name__ in ("Sigmoid", "Softmax", "Tanh"):  # an operation: keras.ops.sigmoid(x)
+        # an operation: keras.ops.sigmoid(x)
+        if type(layer).__name__ in ("Sigmoid", "Softmax", "Tanh"):
             return type(layer).__name__.lower()
         return getattr(getattr(layer, "activation", None), "__name__", None)

@@ -48,12 +48,20 @@ class NewData:
     """
 
     def __init__(self, run, source, *, target=None):
-        self.run, self.preprocessing, described = run, run.preprocessing, run.data
-        self.facts, self.class_names = run.problem.facts, described.class_names
+        self.run = run
+        self.preprocessing = run.preprocessing
+        described = run.data
+        self.facts = run.problem.facts
+        self.class_names = described.class_names
         self.known = run.config.get("statistics")
-        self.frame, self.missing, self.answers, self.values, self.seen = None, [], None, None, None
+        self.frame = None
+        self.missing = []
+        self.answers = None
+        self.values = None
+        self.seen = None
         check_target(run, source, target)
-        self.target_requested, self.targets = target is not None, targets_of(run, target)
+        self.target_requested = target is not None
+        self.targets = targets_of(run, target)
         if isinstance(source, str) and source in NAMES:
             source = reload(run, source)
         if isinstance(source, Dataset):
@@ -103,24 +111,33 @@ class NewData:
             source = test or train
         is_triple = isinstance(source, tuple) and len(source) == 3
         if is_triple and not isinstance(source[0], str | dict):
-            weights_to_score(weights_of(source[2], len(source[0]), "weight"))  # refuses wrong weights
+            # refuses wrong weights
+            weights_to_score(weights_of(source[2], len(source[0]), "weight"))
         if is_pair(source) and not takes_ready_arrays(self.preprocessing):
             x, y, *_ = source
             source = join_targets(x, y, self.targets)[0]
         is_couple = isinstance(source, tuple | list) and len(source) == 2
         if (is_couple or is_triple) and not isinstance(source[0], str | dict):
-            self.values, self.answers = encode(self.preprocessing, np.asarray(source[0])), array_of_rows(source[1], "y")
+            self.values, self.answers = (
+                encode(self.preprocessing, np.asarray(source[0])),
+                array_of_rows(source[1], "y"),
+            )
         elif isinstance(source, np.ndarray):
             self.values = encode(self.preprocessing, source)
         elif takes_ready_arrays(self.preprocessing):
             raise KzooError("This run was trained on arrays: pass x, (x, y) or an .npz file.")
         else:
-            collected = kind_of(self.preprocessing).fitting.fresh(self.preprocessing, source, targets=self.targets)
+            collected = kind_of(self.preprocessing).fitting.fresh(
+                self.preprocessing, source, targets=self.targets
+            )
             if self.target_requested and collected.frame is not None:
                 require(collected.frame, self.targets, "the new data")
             self.values, self.frame = collected.x, collected.frame
-            self.missing, self.seen = list(collected.missing), collected.seen
-            self.answers = collected.answers if collected.answers is None else self._raw(collected.answers)
+            self.missing = list(collected.missing)
+            self.seen = collected.seen
+            self.answers = (
+                collected.answers if collected.answers is None else self._raw(collected.answers)
+            )
             self._check_weights(source, collected.frame)
 
     def _check_weights(self, source, frame):
@@ -135,7 +152,11 @@ class NewData:
         if frame is None and (of_pandas(source, "DataFrame") or is_table(source)):
             frame = as_frame(source)
         if frame is not None and name in frame.columns:
-            present = frame[[target for target in self.targets if target in frame.columns]].notna().any(axis=1)
+            present = (
+                frame[[target for target in self.targets if target in frame.columns]]
+                .notna()
+                .any(axis=1)
+            )
             new_weights(frame, name, present.to_numpy(bool))
 
     def _raw(self, answers):

@@ -10,9 +10,12 @@ from kzoo.data.batch_memory import rows_at_once
 from kzoo.plots.graph import nodes_of
 
 _NORMS = (
-    layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization, layers.UnitNormalization,
+    layers.BatchNormalization,
+    layers.LayerNormalization,
+    layers.GroupNormalization,
+    layers.UnitNormalization,
     layers.RMSNormalization,
-)  # fmt: skip
+)
 _SQUASHING = ("tanh", "sigmoid")
 _RECURRENT = (layers.RNN, layers.Bidirectional)
 _FEW = 64  # rows; a network that cannot compute them at once is large
@@ -33,7 +36,8 @@ class Probe:
     """
 
     def __init__(self, model, x):
-        self.first, self.hidden = None, []
+        self.first = None
+        self.hidden = []
         nodes = nodes_in(model)
         requests, tensors = [], []
         if (first := _first_weighted_node(nodes)) is not None:
@@ -48,7 +52,9 @@ class Probe:
         for (kind, detail), values in zip(requests, activations, strict=True):
             if kind == "hidden":
                 self.hidden.append((*detail, _to_numpy(values)))
-            elif isinstance(detail, keras.Model):  # a nested network, which may scale its inputs itself
+            elif isinstance(
+                detail, keras.Model
+            ):  # a nested network, which may scale its inputs itself
                 self.first = Probe(detail, values).first
             elif not isinstance(detail, _NORMS):
                 self.first = detail.name, _to_numpy(values)
@@ -63,7 +69,9 @@ def shell_of(model):
 
 
 def _has_graph(model):
-    return len(getattr(model, "inputs", None) or ()) == len(getattr(model, "outputs", None) or ()) == 1
+    return (
+        len(getattr(model, "inputs", None) or ()) == len(getattr(model, "outputs", None) or ()) == 1
+    )
 
 
 def _forward(model, tensors, x):
@@ -85,7 +93,9 @@ def _forward(model, tensors, x):
         )[0]
 
     is_recurrent = any(issubclass(layer_type, _RECURRENT) for layer_type in layer_types)
-    if keras.backend.backend() == "tensorflow" and (is_recurrent or rows_at_once(extended, _FEW) < _FEW):
+    if keras.backend.backend() == "tensorflow" and (
+        is_recurrent or rows_at_once(extended, _FEW) < _FEW
+    ):
         # Eager execution takes up to three times as long, and keeps the outputs of all layers.
         call = import_module("tensorflow").function(call, autograph=False)
     outputs = call(x)
@@ -109,7 +119,9 @@ def nodes_in(model):
 
 def _first_weighted_node(nodes):
     for node in nodes:
-        if node.operation.weights and not isinstance(node.operation, layers.Embedding | layers.Normalization):
+        if node.operation.weights and not isinstance(
+            node.operation, layers.Embedding | layers.Normalization
+        ):
             return node if len(node.arguments.keras_tensors) == 1 else None
     return None
 
@@ -118,7 +130,9 @@ def _activations(nodes):
     for node in nodes:
         if isinstance(node.operation, layers.ReLU):
             yield node, "relu"
-        elif isinstance(node.operation, layers.Activation | layers.Dense | layers.Conv1D | layers.Conv2D):
+        elif isinstance(
+            node.operation, layers.Activation | layers.Dense | layers.Conv1D | layers.Conv2D
+        ):
             name = getattr(node.operation.activation, "__name__", None)
             if name in ("relu", *_SQUASHING):
                 yield node, name

@@ -21,8 +21,13 @@ def hashes(subject, split):
         row_hashes = subject.hashes[split] = []
         for start in range(0, min(len(x), _MOST), _PIECE):
             rows = np.ascontiguousarray(read(x, slice(start, min(start + _PIECE, _MOST))))
-            long_enough = (rows != 0).sum(axis=1) >= _FEWEST_TOKENS if subject.tokens else [True] * len(rows)
-            row_hashes += [hash(row.tobytes()) if use else None for row, use in zip(rows, long_enough, strict=True)]
+            long_enough = (
+                (rows != 0).sum(axis=1) >= _FEWEST_TOKENS if subject.tokens else [True] * len(rows)
+            )
+            row_hashes += [
+                hash(row.tobytes()) if use else None
+                for row, use in zip(rows, long_enough, strict=True)
+            ]
     return subject.hashes[split]
 
 
@@ -31,22 +36,30 @@ def equal_rows(subject, split):
 
     Of the training split itself, the second row is the first of the equal ones. Of files, a few hundred are compared.
     """
-    x, train = subject.splits[split].x, subject.data.train.x
+    x = subject.splits[split].x
+    train = subject.data.train.x
     if hasattr(x, "copies") and hasattr(train, "copies"):
         rows = subject.some(split)
-        pairs, compared = x.copies(train, rows).items(), len(rows)
+        pairs = x.copies(train, rows).items()
+        compared = len(rows)
     else:
-        first, keys = dict[int | None, int](), hashes(subject, split)
+        first = dict[int | None, int]()
+        keys = hashes(subject, split)
         for row, key in enumerate(hashes(subject, "train")):
             first.setdefault(key, row)
-        pairs = ((row, first[key]) for row, key in enumerate(keys) if key is not None and key in first)
+        pairs = (
+            (row, first[key]) for row, key in enumerate(keys) if key is not None and key in first
+        )
         compared = len(keys)
     return [(row, other) for row, other in pairs if split != "train" or row != other], compared
 
 
 def contradict(subject, split, pair):
     """Return whether a row of a split and a training row have different classes."""
-    return subject.labels is not None and subject.labels[split][pair[0]] != subject.labels["train"][pair[1]]
+    return (
+        subject.labels is not None
+        and subject.labels[split][pair[0]] != subject.labels["train"][pair[1]]
+    )
 
 
 def enough_variety(subject):
@@ -68,5 +81,7 @@ def enough_variety(subject):
 def row_keys(*columns) -> np.ndarray:
     """Return a hash of each row as uint64 (N,), equal for equal rows of all arrays (N, ...)."""
     arrays = [np.ascontiguousarray(array) for array in columns]
-    hashed = [hash(tuple(array[row].tobytes() for array in arrays)) for row in range(len(arrays[0]))]
+    hashed = [
+        hash(tuple(array[row].tobytes() for array in arrays)) for row in range(len(arrays[0]))
+    ]
     return np.array(hashed, np.int64).view(np.uint64)

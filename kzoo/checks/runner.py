@@ -35,7 +35,9 @@ def run_checks(subject, kinds) -> tuple:
             continue
         if all(getattr(subject, name) is not None for name in candidate.needs):
             names.append(candidate.name)
-            findings += [replace(finding, check=candidate.name) for finding in candidate.function(subject)]
+            findings += [
+                replace(finding, check=candidate.name) for finding in candidate.function(subject)
+            ]
     return sorted(findings, key=lambda finding: finding.level), names
 
 
@@ -53,7 +55,9 @@ def check_before_training(setup, *, command) -> list:
         KzooError: a check found an error.
     """
     findings, _ = run_checks(Subject.of(setup), ("settings", "data", "network"))
-    full_check = "kzoo.check(...)" if command is None else command.replace("kzoo train", "kzoo check", 1)
+    full_check = (
+        "kzoo.check(...)" if command is None else command.replace("kzoo train", "kzoo check", 1)
+    )
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         more = f"{plural(len(errors) - 1, 'more error')}; " if errors[1:] else ""
@@ -61,6 +65,8 @@ def check_before_training(setup, *, command) -> list:
             f"{errors[0].what} ({errors[0].where}). {errors[0].fix} {more}{full_check} lists all; check=False trains "
             "anyway."
         )
-    lines = [f"Check: {finding.what} ({finding.where}). {finding.fix}" for finding in findings[:_SHOWN]]
+    lines = [
+        f"Check: {finding.what} ({finding.where}). {finding.fix}" for finding in findings[:_SHOWN]
+    ]
     hidden = len(findings) - _SHOWN
     return lines + ([f"Check: {hidden} more, listed by {full_check}"] if hidden > 0 else [])

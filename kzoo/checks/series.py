@@ -58,7 +58,10 @@ def repeated_times(subject):
 def times_out_of_order(subject):
     """Find rows that are not sorted by time, ascending or descending."""
     time = _time(subject)
-    if time and max(2, _UNEVEN * time["rows"]) < time["disorder"] < time["rows"] - time["repeats"] - 1:
+    if (
+        time
+        and max(2, _UNEVEN * time["rows"]) < time["disorder"] < time["rows"] - time["repeats"] - 1
+    ):
         yield warning(
             f"{time['disorder']:,} of {time['rows']:,} rows have an earlier time than the row before",
             where=f"column {time['column']!r}",
@@ -121,7 +124,8 @@ def columns_without_a_say(subject):
     outputs, names = subject.data.outputs, subject.data.feature_names
     if "ordered" not in subject.facts or len(names) <= outputs:
         return
-    reversed_columns, reversed_targets = subject.batch[0].copy(), subject.batch[0].copy()
+    reversed_columns = subject.batch[0].copy()
+    reversed_targets = subject.batch[0].copy()
     reversed_columns[..., outputs:] = reversed_columns[:, ::-1, outputs:]
     reversed_targets[..., :outputs] = reversed_targets[:, ::-1, :outputs]
     answers = subject.probe.answers
@@ -141,7 +145,9 @@ def columns_without_a_say(subject):
 def times_of_new_rows(new):
     """Run the same checks on a new series; steps that were uneven in training (opening hours) may stay so."""
     checks = [repeated_times, runs_of_missing_values]
-    for function in checks if new.preprocessing.get("uneven") else [uneven_times, holes_in_time, *checks]:
+    for function in (
+        checks if new.preprocessing.get("uneven") else [uneven_times, holes_in_time, *checks]
+    ):
         yield from function(new)
 
 

@@ -39,7 +39,8 @@ def large_batch(subject):
 @check("settings", "model")
 def wrong_monitor(subject):
     """Find a monitor that no epoch reports: Keras only warns, and never stops early or saves."""
-    monitor, reported = subject.training.get("monitor"), _reported(subject.model)
+    monitor = subject.training.get("monitor")
+    reported = _reported(subject.model)
     if subject.training.get("objective") is not None:  # a callback computes it
         return
     if monitor is None or reported is None or monitor.removeprefix("val_") in reported:
@@ -61,7 +62,9 @@ def _reported(model):
     if not isinstance(metrics, list) or not all(isinstance(m, str | dict) for m in metrics):
         return None
     names = [m if isinstance(m, str) else (m.get("config") or {}) for m in metrics]
-    names = [n if isinstance(n, str) else n.get("name") if isinstance(n, dict) else n for n in names]
+    names = [
+        n if isinstance(n, str) else n.get("name") if isinstance(n, dict) else n for n in names
+    ]
     return None if None in names else ["loss", *names]
 
 
@@ -72,7 +75,8 @@ def learning_rate(subject):
     rate = getattr(optimizer, "_learning_rate", None)
     if rate is None or callable(rate):  # a schedule
         return
-    rate, kind = float(np.asarray(optimizer.learning_rate)), type(optimizer).__name__
+    rate = float(np.asarray(optimizer.learning_rate))
+    kind = type(optimizer).__name__
     highest = _HIGHEST_RATE.get(kind, _HIGHEST_OF_OTHERS)
     if not _LOWEST_RATE <= rate <= highest:
         yield warning(
@@ -98,7 +102,8 @@ def nothing_to_train(subject):
 @check("settings", "loss")
 def logits_or_probabilities(subject):
     """Find a last activation that does not suit the loss."""
-    activation, loss = last_activation(subject.model), subject.loss
+    activation = last_activation(subject.model)
+    loss = subject.loss
     where = f"loss {loss.name}, last activation {activation}"
     if activation is None:
         return
@@ -149,7 +154,11 @@ def softmax_of_one(subject):
 def sigmoid_for_many(subject):
     """Find mutually exclusive classes that each have a sigmoid."""
     many = subject.width > 1 and subject.loss.labels in ("numbers", "one-hot")
-    if many and last_activation(subject.model) == "sigmoid" and subject.loss.name.endswith("crossentropy"):
+    if (
+        many
+        and last_activation(subject.model) == "sigmoid"
+        and subject.loss.name.endswith("crossentropy")
+    ):
         yield warning(
             f"The {subject.width} classes use sigmoid, but the loss expects a distribution over the classes",
             where=f"loss {subject.loss.name}, last activation sigmoid",

@@ -11,12 +11,18 @@ from kzoo.utils.formatting import listed, percent
 
 _FEWEST = 3  # iris contains one row twice, and a test split may contain one of them by chance
 _SHARE = 0.005
-_FEWEST_ROWS, _MAX_SHARE_DIFFERENCE = 50, 0.2
-_RUN_LENGTHS, _DISTINCT = (1, 2, 4, 8, 16, 32), 0.99  # runs twice the shortest with this share of distinct ones
+_FEWEST_ROWS = 50
+_MAX_SHARE_DIFFERENCE = 0.2
+# runs twice the shortest with this share of distinct ones
+_RUN_LENGTHS = (1, 2, 4, 8, 16, 32)
+_DISTINCT = 0.99
 _RUN = 8  # consecutive tokens that two texts do not share by chance; times n for ids of n-grams
 # Runs of a text; share of them in the training texts that makes it a part of these; share of such texts.
-_FEWEST_RUNS, _INSIDE, _SHARE_INSIDE = 3, 0.8, 0.05
-_TEXTS, _MOST, _PIECE = 1_000, 150_000, 4_096  # texts sampled of other splits, training texts, and texts read at once
+_FEWEST_RUNS = 3
+_INSIDE = 0.8
+_SHARE_INSIDE = 0.05
+# texts sampled of other splits, training texts, and texts read at once
+_TEXTS, _MOST, _PIECE = 1_000, 150_000, 4_096
 
 
 @check("data", "rows", "unordered")
@@ -31,9 +37,16 @@ def duplicates_across_splits(subject):
             continue
         if varied:  # `conflicting_labels` reports those with different labels
             pairs, sampled = equal_rows(subject, split)
-            duplicates[split] = [pair for pair in pairs if not contradict(subject, split, pair)], sampled
+            duplicates[split] = (
+                [pair for pair in pairs if not contradict(subject, split, pair)],
+                sampled,
+            )
         is_files = hasattr(subject.data.train.x, "copies")
-        if _is_second_source(subject, split) and not is_files and (not varied or not all(hashes(subject, split))):
+        if (
+            _is_second_source(subject, split)
+            and not is_files
+            and (not varied or not all(hashes(subject, split)))
+        ):
             duplicates[split] = _equal_runs(subject, split)
     for split, (pairs, sampled) in duplicates.items():
         if len(pairs) >= _FEWEST and len(pairs) >= _SHARE * sampled:
@@ -89,14 +102,19 @@ def _equal_runs(subject, split):
 
     Single rows of few different values, and short texts, are equal by chance. In the order of the source they are not.
     """
-    parts = [part for name, part in subject.splits.items() if not _is_second_source(subject, name)]  # train first
+    # train first
+    parts = [part for name, part in subject.splits.items() if not _is_second_source(subject, name)]
     if any(part.rows is None for part in parts):
         parts = parts[:1]
     keys = [_keys(part) for part in parts]
-    numbers = np.concatenate([np.arange(len(keys[0])), *(np.full(len(part), -1) for part in keys[1:])])
+    numbers = np.concatenate(
+        [np.arange(len(keys[0])), *(np.full(len(part), -1) for part in keys[1:])]
+    )
     order = np.arange(len(numbers))
     if parts[0].rows is not None:
-        order = np.argsort(np.concatenate([np.asarray(part.rows)[:_MOST] for part in parts]), kind="stable")
+        order = np.argsort(
+            np.concatenate([np.asarray(part.rows)[:_MOST] for part in parts]), kind="stable"
+        )
     keys_of_split = _keys(subject.splits[split])
     pairs = _matches(np.concatenate(keys)[order], keys_of_split)
     numbered = [(row, int(numbers[order[source_row]])) for row, source_row in pairs]
@@ -122,7 +140,8 @@ def _matches(keys, other):
     else:
         return []
     length *= 2  # those that differ within one source may still be equal in two
-    runs, other_runs = _hashes_of_runs(keys, length), _hashes_of_runs(other, length)
+    runs = _hashes_of_runs(keys, length)
+    other_runs = _hashes_of_runs(other, length)
     distinct, first = np.unique(runs, return_index=True)
     pairs: dict[int, int] = {}
     if len(distinct):
@@ -137,7 +156,10 @@ def _hashes_of_runs(keys, length):
     """Return a hash of each run of `length` consecutive rows."""
     factors = np.random.default_rng(0).integers(1, 2**63, length, np.uint64) | np.uint64(1)
     count = max(len(keys) - length + 1, 0)
-    return sum((keys[i : i + count] * factor for i, factor in enumerate(factors)), np.zeros(count, np.uint64))
+    return sum(
+        (keys[i : i + count] * factor for i, factor in enumerate(factors)),
+        np.zeros(count, np.uint64),
+    )
 
 
 @check("data", "seen", "unordered")
@@ -168,7 +190,9 @@ def texts_inside_others(subject):
             continue
         rows = subject.some(split, _TEXTS)
         runs, valid = _runs(read(subject.splits[split].x, rows), length)
-        long_enough = (valid.sum(axis=1) >= _FEWEST_RUNS) & ~_equal_to_training(subject, split, rows)
+        long_enough = (valid.sum(axis=1) >= _FEWEST_RUNS) & ~_equal_to_training(
+            subject, split, rows
+        )
         split_runs = np.unique(runs[long_enough][valid[long_enough]])
         if not len(split_runs):
             continue
@@ -196,7 +220,8 @@ def _runs(ids, length):
     ids = ids[:, : np.flatnonzero(ids.any(axis=0)).max(initial=-1) + 1]
     factors = np.random.default_rng(0).integers(1, 2**63, length, np.uint64) | np.uint64(1)
     count = max(ids.shape[1] - length + 1, 0)
-    runs, valid = np.zeros((len(ids), count), np.uint64), np.ones((len(ids), count), bool)
+    runs = np.zeros((len(ids), count), np.uint64)
+    valid = np.ones((len(ids), count), bool)
     for i, factor in enumerate(factors if count else ()):
         part = ids[:, i : i + count]
         runs += part.astype(np.uint64) * factor
@@ -206,8 +231,11 @@ def _runs(ids, length):
 
 def _equal_to_training(subject, split, rows):
     """Return which texts are equal to a training text; `duplicates_across_splits` reports these."""
-    train, keys = set(hashes(subject, "train")), hashes(subject, split)
-    return np.array([row < len(keys) and keys[row] is not None and keys[row] in train for row in rows], bool)
+    train = set(hashes(subject, "train"))
+    keys = hashes(subject, split)
+    return np.array(
+        [row < len(keys) and keys[row] is not None and keys[row] in train for row in rows], bool
+    )
 
 
 @check("data", "labels", "classes")
@@ -220,7 +248,8 @@ def class_shares_differ(subject):
         other = _shares(labels, subject.classes)
         if (
             other is None
-            or np.abs(other - train).sum() / 2 < _MAX_SHARE_DIFFERENCE + (subject.classes / len(labels)) ** 0.5
+            or np.abs(other - train).sum() / 2
+            < _MAX_SHARE_DIFFERENCE + (subject.classes / len(labels)) ** 0.5
         ):
             continue
         largest_change = int(np.abs(other - train).argmax())

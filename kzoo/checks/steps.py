@@ -13,10 +13,12 @@ from kzoo.gradients import free_traced_functions, weight_gradients
 from kzoo.utils.formatting import listed, plural
 
 _MEMORISED_ROWS = 8  # rows to memorise
-_STEPS, _RATES = 60, (1e-3, 1e-2)
+_STEPS = 60
+_RATES = (1e-3, 1e-2)
 _LEARNED = 0.7  # share of the initial loss
 _VANISHED, _EXPLODED = 1e-6, 1e4
-_MAX_VANISHED = 0.03  # share of kernels with tiny gradients that is normal, as in the gates of EfficientNet's blocks
+# share of kernels with tiny gradients that is normal, as in the gates of EfficientNet's blocks
+_MAX_VANISHED = 0.03
 
 
 _BIAS = "bias"  # end of the names of Keras' biases
@@ -27,12 +29,16 @@ def gradients(subject):
     """Find gradients that are missing, vanish or explode."""
     loss, (x, y) = loss_function(subject.model), subject.batch
     variables = subject.model.trainable_variables
-    if loss is None or not variables:  # `nothing_to_train` reports a network without trainable weights
+    # `nothing_to_train` reports a network without trainable weights
+    if loss is None or not variables:
         return
     with _unchanged(subject.model.variables):
-        gradient_list = weight_gradients(shell_of(subject.model) or subject.model, lambda answers: loss(y, answers), x)
+        gradient_list = weight_gradients(
+            shell_of(subject.model) or subject.model, lambda answers: loss(y, answers), x
+        )
     sizes = [
-        None if gradient is None else float(np.linalg.norm(gradient.astype("float64"))) for gradient in gradient_list
+        None if gradient is None else float(np.linalg.norm(gradient.astype("float64")))
+        for gradient in gradient_list
     ]
     reached = [size for size in sizes if size is not None]
     model = f"model {subject.model.name!r}"
@@ -52,7 +58,9 @@ def gradients(subject):
             fix="Look for dead layers, rounding or argmax, and for a loss that does not depend on the outputs.",
         )
         return
-    if unreached := [variable.path for variable, size in zip(variables, sizes, strict=True) if size is None]:
+    if unreached := [
+        variable.path for variable, size in zip(variables, sizes, strict=True) if size is None
+    ]:
         yield warning(
             f"{plural(len(unreached), 'weight')} {'has' if len(unreached) == 1 else 'have'} no effect on the loss",
             where=listed(unreached),
@@ -90,21 +98,31 @@ def gradients(subject):
 
 
 def _path(variables, sizes, matches):
-    return next(variable.path for variable, size in zip(variables, sizes, strict=True) if matches(size))
+    return next(
+        variable.path for variable, size in zip(variables, sizes, strict=True) if matches(size)
+    )
 
 
 def _clips_gradients(model):
     optimizer = getattr(model, "optimizer", None)
-    return any(getattr(optimizer, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
+    return any(
+        getattr(optimizer, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue")
+    )
 
 
 @check("steps", "probe")
 def few_rows_by_heart(subject):
     """Find a network that cannot memorise eight rows, so it cannot be expected to learn from thousands."""
     clone = shell_of(subject.model)
-    if clone is None or loss_function(subject.model) is None or not subject.model.trainable_variables:
+    if (
+        clone is None
+        or loss_function(subject.model) is None
+        or not subject.model.trainable_variables
+    ):
         return
-    x, y = (part[:: max(1, len(part) // _MEMORISED_ROWS)][:_MEMORISED_ROWS] for part in subject.batch)
+    x, y = (
+        part[:: max(1, len(part) // _MEMORISED_ROWS)][:_MEMORISED_ROWS] for part in subject.batch
+    )
     x, y = _without_conflicts(x, y)
     losses = []
     clone.compile(optimizer=keras.optimizers.Adam(global_clipnorm=1.0), loss=subject.model.loss)
@@ -127,7 +145,8 @@ def few_rows_by_heart(subject):
 
 def _losses(model, x, y):
     """Return the loss of each step on the same rows, until it is clearly low enough."""
-    losses: list[float] = []  # step by step: the overhead of an epoch of `fit` made this up to eight times slower
+    # step by step: the overhead of an epoch of `fit` made this up to eight times slower
+    losses: list[float] = []
     while len(losses) < _STEPS and not (losses and losses[-1] < 0.8 * _LEARNED * losses[0]):
         model.reset_metrics()
         losses.append(float(model.train_on_batch(x, y, return_dict=True)["loss"]))

@@ -15,9 +15,13 @@ from kzoo.kinds.rows.layout import text_columns
 from kzoo.storage.windows import series_of
 
 _REACH = {
-    "sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf), "softplus": (0, np.inf),
+    "sigmoid": (0, 1),
+    "softmax": (0, 1),
+    "tanh": (-1, 1),
+    "relu": (0, np.inf),
+    "softplus": (0, np.inf),
     "exponential": (0, np.inf),
-}  # fmt: skip
+}
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras prints parts of some messages in bold
 
 
@@ -32,11 +36,18 @@ class Subject:
         closed_form: whether the last layer is computed, so that nothing is trained by gradients.
     """
 
-    def __init__(self, data, model=None, training=None, *, onehot=None, standardize=None, closed_form=False):
-        self.data, self.model, self.training = sample_dataset(data), model, dict(training or {})
-        self.onehot, self.standardize, self.closed_form = onehot, standardize, closed_form
+    def __init__(
+        self, data, model=None, training=None, *, onehot=None, standardize=None, closed_form=False
+    ):
+        self.data = sample_dataset(data)
+        self.model = model
+        self.training = dict(training or {})
+        self.onehot = onehot
+        self.standardize = standardize
+        self.closed_form = closed_form
         if model is not None and not model.built and self.rows:
-            with suppress(NotImplementedError, TypeError, ValueError):  # custom models may need `fit` to be built
+            # custom models may need `fit` to be built
+            with suppress(NotImplementedError, TypeError, ValueError):
                 model.build((None, *data.input_shape))
         self.hashes = {}  # split -> hashes of its rows, shared by checks
         self.kind = kind(data.inputs)
@@ -52,9 +63,13 @@ class Subject:
         # The model that takes the data itself, not precomputed features.
         model = setup.core if setup.features is None else setup.model
         return cls(
-            setup.data, model, setup.spec.training, onehot=setup.onehot, standardize=setup.standardize,
+            setup.data,
+            model,
+            setup.spec.training,
+            onehot=setup.onehot,
+            standardize=setup.standardize,
             closed_form=setup.closed_form,
-        )  # fmt: skip
+        )
 
     @property
     def facts(self):
@@ -179,7 +194,11 @@ class Subject:
     @cached_property
     def batch(self):
         """(x, y) of a few training rows as `fit` gets them, without augmentation."""
-        most = self.kind.batch if self.model is None else max(2, rows_at_once(self.model, self.kind.batch))
+        most = (
+            self.kind.batch
+            if self.model is None
+            else max(2, rows_at_once(self.model, self.kind.batch))
+        )
         rows = self.some(most=most)
         x, y = read(self.data.train.x, rows), read(self.data.train.y, rows)
         x = x.astype(self.kind.dtype)

@@ -32,9 +32,15 @@ def rows_change_in_time(subject):
     rows, x = subject.sample
     for name, days, features in _dated(columns, x):
         late = days > np.quantile(days, 1 - _LATE)
-        if len(days) < _FEWEST or len(np.unique(days)) < _FEWEST_MOMENTS or not 0 < late.mean() < 0.5:
+        if (
+            len(days) < _FEWEST
+            or len(np.unique(days)) < _FEWEST_MOMENTS
+            or not 0 < late.mean() < 0.5
+        ):
             continue
-        evidence = _target_moves(subject, rows, late) or _inputs_move(subject, x[:, features], features, late)
+        evidence = _target_moves(subject, rows, late) or _inputs_move(
+            subject, x[:, features], features, late
+        )
         if evidence is None:
             continue
         yield warning(
@@ -54,7 +60,8 @@ def _dated(columns, x):
         columns: learned columns of a table.
         x: (N, F) encoded rows.
     """
-    spans, position = {}, 0
+    spans = {}
+    position = 0
     for column in columns:
         if column["kind"] == "category":
             break
@@ -62,13 +69,21 @@ def _dated(columns, x):
         spans[column["name"]] = column, range(position, position + width)
         position += width
     dates = {name: span for name, (column, span) in spans.items() if column["kind"] == "date"}
-    features = np.setdiff1d(np.arange(x.shape[1]), [index for span in dates.values() for index in span])
+    features = np.setdiff1d(
+        np.arange(x.shape[1]), [index for span in dates.values() for index in span]
+    )
     for name, span in dates.items():
         column = spans[name][0]
         parts = dict(zip(column["medians"], span, strict=False))
         if column.get("missing") or not {"year", "month", "day"} & set(parts):
             continue
-        yield name, sum(x[:, index].astype("float64") * _DAYS.get(part, 0) for part, index in parts.items()), features
+        yield (
+            name,
+            sum(
+                x[:, index].astype("float64") * _DAYS.get(part, 0) for part, index in parts.items()
+            ),
+            features,
+        )
 
 
 def _target_moves(subject, rows, late):
@@ -107,15 +122,21 @@ def _inputs_move(subject, x, features, late):
     if not x.shape[1]:
         return None
     chosen = np.random.default_rng(0).permutation(len(x))[:_MOST_ROWS]
-    fitted, scored = chosen[::2], chosen[1::2]
-    tree = import_module("sklearn.tree").DecisionTreeClassifier(max_leaf_nodes=16, min_samples_leaf=10, random_state=0)
+    fitted = chosen[::2]
+    scored = chosen[1::2]
+    tree = import_module("sklearn.tree").DecisionTreeClassifier(
+        max_leaf_nodes=16, min_samples_leaf=10, random_state=0
+    )
     tree.fit(x[fitted], late[fitted])
     if len(tree.classes_) < 2 or len(np.unique(late[scored])) < 2:
         return None
-    auc = import_module("sklearn.metrics").roc_auc_score(late[scored], tree.predict_proba(x[scored])[:, 1])
+    auc = import_module("sklearn.metrics").roc_auc_score(
+        late[scored], tree.predict_proba(x[scored])[:, 1]
+    )
     if auc < _MIN_AUC:
         return None
     name = subject.columns[features[int(tree.feature_importances_.argmax())]]
     return (
-        f"a tree tells the last {_LATE:.0%} of the rows from the others by {name!r} and other columns (AUC {auc:.2f})"
+        f"a tree tells the last {_LATE:.0%} of the rows from the others by {name!r} and other columns"
+        f" (AUC {auc:.2f})"
     )

@@ -34,7 +34,10 @@ def tokens_outside(subject):
 def _vocabulary(model):
     """Return the number of rows of the embedding that reads the inputs; None if there is none."""
     for node in nodes_in(model):
-        if isinstance(node.operation, layers.Embedding) and node.arguments.keras_tensors[0] is model.inputs[0]:
+        if (
+            isinstance(node.operation, layers.Embedding)
+            and node.arguments.keras_tensors[0] is model.inputs[0]
+        ):
             return node.operation.input_dim
     return None
 
@@ -43,7 +46,8 @@ def _vocabulary(model):
 def sequences_cut(subject):
     """Find training texts that are longer than a row."""
     _, x = subject.sample
-    cut, longer = (subject.data.seen.get(name) for name in ("cut", "longer"))  # known if kzoo truncated them
+    # known if kzoo truncated them
+    cut, longer = (subject.data.seen.get(name) for name in ("cut", "longer"))
     if cut is None:
         padded = (x == 0).any(axis=1)
         if not padded.any():  # rows without padding: it is unknown whether texts were truncated

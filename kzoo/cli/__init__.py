@@ -101,9 +101,14 @@ def make_parser(command_names) -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         module.add_arguments(command)
-        command.add_argument("--json", action="store_true", help="print one JSON document instead of text")
         command.add_argument(
-            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+            "--json", action="store_true", help="print one JSON document instead of text"
+        )
+        command.add_argument(
+            "--debug",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="show the traceback of an error",
         )
     if language() != "en":
         import_module("kzoo.cli.translation").translate(parser, translator("help"))
@@ -164,7 +169,9 @@ def _run_command(argv):
     if "--print-completion" in argv or any(word.startswith("--print-completion=") for word in argv):
         return _print_completion(argv)
     if command is not None and command not in COMMANDS:
-        raise KzooError(f"Unknown command {command!r}. {hint(command, COMMANDS)}Commands: {', '.join(COMMANDS)}.")
+        raise KzooError(
+            f"Unknown command {command!r}. {hint(command, COMMANDS)}Commands: {', '.join(COMMANDS)}."
+        )
     parser = make_parser({command})
     args, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -176,8 +183,11 @@ def _run_command(argv):
         if name in vars(args):
             setattr(args, name, expand_user(getattr(args, name)))
     module = import_module(f"kzoo.cli.{args.command}")
-    of_data = (f"--{name.replace('_', '-')}" for name in shared.DATA_OPTIONS)  # `kzoo predict` names those of training
-    with spelling(partial(with_option_names, options=[*_subparser(parser, args.command).options(), *of_data])):
+    # `kzoo predict` names those of training
+    of_data = (f"--{name.replace('_', '-')}" for name in shared.DATA_OPTIONS)
+    with spelling(
+        partial(with_option_names, options=[*_subparser(parser, args.command).options(), *of_data])
+    ):
         try:
             # What libraries print goes to stderr: stdout holds the document alone.
             with redirect_stdout(sys.stderr):

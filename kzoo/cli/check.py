@@ -63,9 +63,25 @@ def add_arguments(parser):
         action="store_true",
         help="instead: train on six numbers of rows, and forecast what more rows would bring",
     )
-    add("--folds", type=int, default=5, metavar="K", help="number of folds of --wrong-labels (default 5)")
-    add("--out", metavar="FOLDER", help="folder of these two; default: runs/wrong-labels-PRESET or the like")
-    add("--parallel", type=int, default=1, metavar="N", help="number of their trainings at once (default 1)")
+    add(
+        "--folds",
+        type=int,
+        default=5,
+        metavar="K",
+        help="number of folds of --wrong-labels (default 5)",
+    )
+    add(
+        "--out",
+        metavar="FOLDER",
+        help="folder of these two; default: runs/wrong-labels-PRESET or the like",
+    )
+    add(
+        "--parallel",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of their trainings at once (default 1)",
+    )
     add("--quiet", action="store_true", help="do not show their progress")
     train.add_training_options(parser)
 
@@ -76,7 +92,11 @@ def run(args):
     settings = train.settings_of(args)
     if args.resolved is not None:
         train.check_settings(args, settings)
-    elif args.preset is not None and not detection.is_data(args.preset) and run_or_none(args.preset) is None:
+    elif (
+        args.preset is not None
+        and not detection.is_data(args.preset)
+        and run_or_none(args.preset) is None
+    ):
         get_preset(args.preset)
     if args.wrong_labels or args.learning_curve:
         return _search(args, settings)
@@ -120,11 +140,21 @@ def _search(args, settings):
         raise KzooError("--quick has no effect with --wrong-labels or --learning-curve. Remove it.")
     check_module = keras_import.import_quietly("kzoo.evaluation.check")
     findings = check_module.search(
-        args.preset, args.data, shared.requested_data_options(args), settings, wrong_labels=args.wrong_labels,
-        learning_curve=args.learning_curve, folds=args.folds, seed=args.seed, weights=args.weights,
-        freeze=train.freeze_argument(args.freeze), precision=args.precision, out=args.out, parallel=args.parallel,
+        args.preset,
+        args.data,
+        shared.requested_data_options(args),
+        settings,
+        wrong_labels=args.wrong_labels,
+        learning_curve=args.learning_curve,
+        folds=args.folds,
+        seed=args.seed,
+        weights=args.weights,
+        freeze=train.freeze_argument(args.freeze),
+        precision=args.precision,
+        out=args.out,
+        parallel=args.parallel,
         progress=not args.quiet,
-    )  # fmt: skip
+    )
     document = dict(subject=args.preset, data=args.data, exit_code=0)
     if findings.learning_curve is not None:
         curve = findings.learning_curve
@@ -149,8 +179,10 @@ def _wrong_labels_lines(document):
     result = document["wrong_labels"]
     suspects, count = result["suspects"], result["rows"]
     share = percent(len(suspects) / max(count, 1))
-    lines = [f"{plural(len(suspects), 'label')} of {count:,} rows {'looks' if len(suspects) == 1 else 'look'} wrong "
-             f"({share}); {percent(result['noise'])} are estimated to be wrong"]  # fmt: skip
+    lines = [
+        f"{plural(len(suspects), 'label')} of {count:,} rows {'looks' if len(suspects) == 1 else 'look'} wrong "
+        f"({share}); {percent(result['noise'])} are estimated to be wrong"
+    ]
     if suspects:
         rows = [("row", "label", "suggestion", "rank", "")]
         rows += [
@@ -160,8 +192,12 @@ def _wrong_labels_lines(document):
         lines += ["", *tables.columns(rows, align=">")]
     lines += ["", *tables.columns([("table", result["path"]), ("page", result["page"])])]
     if document["command"]:
-        lines += ["", "Write yes into the column accept where the suggestion is right. Then:", "",
-                  f"  {document['command']}"]  # fmt: skip
+        lines += [
+            "",
+            "Write yes into the column accept where the suggestion is right. Then:",
+            "",
+            f"  {document['command']}",
+        ]
     return lines
 
 
@@ -171,23 +207,35 @@ def _train_command(args, presets):
         return None
     data = args.preset if args.data is None else args.data
     weights = DOWNLOADED if presets[0]["weights"] else None
-    return shared.train_command(args, get_preset(presets[0]["preset"]), data, seed=args.seed, weights=weights)
+    return shared.train_command(
+        args, get_preset(presets[0]["preset"]), data, seed=args.seed, weights=weights
+    )
 
 
 def _check_exported(args):
     """Compare the files of an exported model with its golden predictions."""
     accepted = ("command", "debug", "json", "preset", "quick", "quiet")
-    defaults = dict(seed=0, data_seed=0, validation=0.1, split="random", precision="auto", folds=5, parallel=1)
+    defaults = dict(
+        seed=0, data_seed=0, validation=0.1, split="random", precision="auto", folds=5, parallel=1
+    )
     # argparse does not say which options were passed: a value other than the default is one that was.
     for name, value in vars(args).items():
-        if name not in accepted and value is not False and value not in (None, [], defaults.get(name)):
+        if (
+            name not in accepted
+            and value is not False
+            and value not in (None, [], defaults.get(name))
+        ):
             option = "column" if name == "columns" else name.replace("_", "-")
-            raise KzooError(f"--{option} is for presets and runs, not for an exported model. Remove it.")
+            raise KzooError(
+                f"--{option} is for presets and runs, not for an exported model. Remove it."
+            )
     keras_import.silence_tensorflow()
     exported = ExportedModel(args.preset)
     exports = exported.check(begin=lambda key: shared.print_note(f"{key}: checking"))
     damage = exported.damage()
-    failed = bool(damage) or any(export_entry["status"] == "failed" for export_entry in exports.values())
+    failed = bool(damage) or any(
+        export_entry["status"] == "failed" for export_entry in exports.values()
+    )
     return dict(exported=exported.path, exports=exports, damage=damage, exit_code=int(failed))
 
 
@@ -200,8 +248,14 @@ def render(document, args):
         return f"{document['text']}\n\n  plot  {os.path.join(folder, 'learning_curve.png')}"
     if "wrong_labels" in document:
         return "\n".join(_wrong_labels_lines(document))
-    findings, count = document["findings"], len(document["checks"])
-    lines, totals = [] if document["overview"] is None else [*data_summary.summary_lines(document["overview"]), ""], []
+    findings = document["findings"]
+    count = len(document["checks"])
+    lines = (
+        []
+        if document["overview"] is None
+        else [*data_summary.summary_lines(document["overview"]), ""]
+    )
+    totals = []
     if not findings:
         lines.append(f"{count} checks, no problems found")
     for level in ("error", "warning"):
@@ -215,12 +269,15 @@ def render(document, args):
             rows = [(name, spelled(finding[name])) for name in ("where", "why", "fix")]
             lines += [*tables.columns(rows, indent=4), ""]
     lines += [f"{count} checks: {', '.join(totals)}"] if totals else []
-    return "\n".join([*lines, *(_baselines_and_presets(document, args) if "presets" in document else [])])
+    return "\n".join(
+        [*lines, *(_baselines_and_presets(document, args) if "presets" in document else [])]
+    )
 
 
 def _baselines_and_presets(document, args):
     """Return the lines that show the scores of baselines and the presets to try."""
-    lines, scored = [], [row for row in document["baselines"] or () if row["value"] is not None]
+    lines = []
+    scored = [row for row in document["baselines"] or () if row["value"] is not None]
     if scored:
         metric, split = scored[0]["metric"], scored[0]["split"]
         rows = [("", shared.metric_label(metric), "seconds", "")]
@@ -241,7 +298,11 @@ def _baselines_and_presets(document, args):
         ]
     presets = document["presets"][:_MAX_PRESETS]
     if not presets:
-        return [*lines, "", "No preset fits this data. See `kzoo list` for the task of each preset."]
+        return [
+            *lines,
+            "",
+            "No preset fits this data. See `kzoo list` for the task of each preset.",
+        ]
     lines += ["", *shared.hanging_indent("", order_line(presets))]
     rows = [
         (

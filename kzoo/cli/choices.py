@@ -44,4 +44,8 @@ def values_of(name, options):
         name: of the option, without its dashes.
         options: names of all options of the command.
     """
-    return (_OF_DRAWN_SPLITS.get(name, OPTION_VALUES[name]) if "data_seed" in options else OPTION_VALUES[name])()
+    return (
+        _OF_DRAWN_SPLITS.get(name, OPTION_VALUES[name])
+        if "data_seed" in options
+        else OPTION_VALUES[name]
+    )()

@@ -28,18 +28,46 @@ exit code with --fail-if-worse:
 
 # Columns that are dropped on a narrow terminal, in this order.
 _DROPPABLE_COLUMNS = (
-    "samples/s", "date", "seconds", "parameters", "best epoch", "validation", "MAE of each target", "preset",
-)  # fmt: skip
+    "samples/s",
+    "date",
+    "seconds",
+    "parameters",
+    "best epoch",
+    "validation",
+    "MAE of each target",
+    "preset",
+)
 
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("run", metavar="RUN", nargs="+", help="folders of runs or searches, or folders that contain them")
-    add("--metric", metavar="NAME", help="score to rank by, such as f1 or mae; default: the primary score of the task")
+    add(
+        "run",
+        metavar="RUN",
+        nargs="+",
+        help="folders of runs or searches, or folders that contain them",
+    )
+    add(
+        "--metric",
+        metavar="NAME",
+        help="score to rank by, such as f1 or mae; default: the primary score of the task",
+    )
     add("--no-baselines", action="store_true", help="do not list baselines")
-    add("--csv", metavar="FILE", nargs="?", const="-", help="write the table as CSV; without FILE, print it")
-    add("--plot", metavar="FILE", help="plot the training curves of all runs in one figure (.png, .svg, .pdf)")
-    add("--data", metavar="HOLDOUT", help="score two runs, given in the order NEW OLD, on this data")
+    add(
+        "--csv",
+        metavar="FILE",
+        nargs="?",
+        const="-",
+        help="write the table as CSV; without FILE, print it",
+    )
+    add(
+        "--plot",
+        metavar="FILE",
+        help="plot the training curves of all runs in one figure (.png, .svg, .pdf)",
+    )
+    add(
+        "--data", metavar="HOLDOUT", help="score two runs, given in the order NEW OLD, on this data"
+    )
     add("--target", metavar="COLUMN", help="target column in --data")
     add(
         "--tolerance",
@@ -48,7 +76,11 @@ def add_arguments(parser):
         metavar="T",
         help="how much worse than OLD the score of NEW may be (default 0)",
     )
-    add("--fail-if-worse", action="store_true", help="exit code 1 if NEW is worse than OLD on --data")
+    add(
+        "--fail-if-worse",
+        action="store_true",
+        help="exit code 1 if NEW is worse than OLD on --data",
+    )
 
 
 def run(args):
@@ -58,12 +90,16 @@ def run(args):
         return _compare_on_data(args)
     for option in ("fail_if_worse", "target", "tolerance"):
         if getattr(args, option):
-            raise KzooError(f"--{option.replace('_', '-')} needs --data: a data set that neither run was trained on.")
+            raise KzooError(
+                f"--{option.replace('_', '-')} needs --data: a data set that neither run was trained on."
+            )
     for option, suffixes in (("csv", (".csv",)), ("plot", shared.PICTURES)):
         shared.check_output_file(option, getattr(args, option), suffixes)
     if leaderboard.is_single_search(args.run):
         if args.metric is not None:
-            raise KzooError("--metric is for runs. Remove it: the trials of a search are ranked by its objective.")
+            raise KzooError(
+                "--metric is for runs. Remove it: the trials of a search are ranked by its objective."
+            )
         return leaderboard.leaderboard(args.run[0], csv=args.csv, plot=args.plot)
     runs, skipped = _find_runs(args.run)
     rows = ranked(runs, metric=args.metric, baselines=not args.no_baselines)
@@ -85,7 +121,9 @@ def _find_runs(paths):
     Raises:
         KzooError: a path does not exist; or a path holds no run, and the others hold fewer than two.
     """
-    runs, skipped, first_error = [], [], None
+    runs = []
+    skipped = []
+    first_error = None
     for path in paths:
         try:
             runs += find_runs(path, searches=True)
@@ -106,17 +144,23 @@ def _save_plot(runs, rows, metric, path):
     labels = {row["path"]: row["run"] for row in rows if row["task"] == rows[0]["task"]}
     not_drawn = [row["run"] for row in rows if row["path"] not in labels]
     runs = [run for run in runs if str(run.path) in labels]
-    histories = {labels[str(run.path)]: run.history for run in runs if (run.path / "history.csv").is_file()}
+    histories = {
+        labels[str(run.path)]: run.history for run in runs if (run.path / "history.csv").is_file()
+    }
     histories = {label: history for label, history in histories.items() if history}
     # Not every score is recorded per epoch.
-    is_curve = all(metric in history or f"val_{metric}" in history for history in histories.values())
+    is_curve = all(
+        metric in history or f"val_{metric}" in history for history in histories.values()
+    )
     figure = import_module("kzoo.plots").overlay(histories, metric=metric if is_curve else None)
     with whole_file(path, sync=False) as temporary:
         figure.savefig(temporary, dpi=120)
     without_curves = [label for label in labels.values() if label not in histories]
     notes = [f"{', '.join(without_curves)}: no training curves recorded"] if without_curves else []
     if not_drawn:
-        notes.append(f"{', '.join(not_drawn)}: not drawn, because they are for another task; compare them separately")
+        notes.append(
+            f"{', '.join(not_drawn)}: not drawn, because they are for another task; compare them separately"
+        )
     return notes
 
 
@@ -142,29 +186,40 @@ def _as_csv(rows):
     for row in rows:
         values = [row[name] for name in names] + list(row["interval"] or (None, None))
         differs = [
-            shared.show_value(row["differs"][setting]) if setting in row["differs"] else "" for setting in settings
+            shared.show_value(row["differs"][setting]) if setting in row["differs"] else ""
+            for setting in settings
         ]
         target_errors = [row["targets"].get(target) for target in targets]
-        writer.writerow([csv_cell("" if cell is None else cell) for cell in [*values, *target_errors, *differs]])
+        writer.writerow(
+            [csv_cell("" if cell is None else cell) for cell in [*values, *target_errors, *differs]]
+        )
     return text.getvalue()
 
 
 def _compare_on_data(args):
     for option in ("csv", "plot"):
         if getattr(args, option) is not None:
-            raise KzooError(f"--{option} is for the table of runs and does not work with --data. Remove one of them.")
+            raise KzooError(
+                f"--{option} is for the table of runs and does not work with --data. Remove one of them."
+            )
     if len(args.run) != 2:
         raise KzooError(f"--data needs exactly two runs, NEW and OLD (given: {len(args.run)}).")
     runs = [run for path in args.run for run in find_runs(path)]
     if len(runs) != 2:
-        raise KzooError(f"--data needs exactly two runs, NEW and OLD: {' '.join(args.run)} holds {len(runs)}.")
+        raise KzooError(
+            f"--data needs exactly two runs, NEW and OLD: {' '.join(args.run)} holds {len(runs)}."
+        )
     document = keras_import.import_quietly("kzoo.evaluation").compare_runs(
         *runs, args.data, target=args.target, metric=args.metric
     )
     # In floating point 0.9 - 0.91 is slightly less than -0.01: allow for rounding.
-    rounding = 1e-9 * max(abs(value_of(document[name], document["metric"])) for name in ("new", "old"))
+    rounding = 1e-9 * max(
+        abs(value_of(document[name], document["metric"])) for name in ("new", "old")
+    )
     worse = document["advantage"] < -args.tolerance - rounding
-    header = dict(new_run=args.run[0], old_run=args.run[1], data=args.data, tolerance=args.tolerance)
+    header = dict(
+        new_run=args.run[0], old_run=args.run[1], data=args.data, tolerance=args.tolerance
+    )
     return header | document | dict(worse=worse, exit_code=int(worse and args.fail_if_worse))
 
 
@@ -177,7 +232,10 @@ def render(document, args):
         return _as_csv(document["rows"]).rstrip("\n")
     rows = document["rows"]
     finished = [row for row in rows if row["finished"]]
-    groups = [[r for r in finished if r["group"] == g] for g in dict.fromkeys(r["group"] for r in finished)]
+    groups = [
+        [r for r in finished if r["group"] == g]
+        for g in dict.fromkeys(r["group"] for r in finished)
+    ]
     lines = []
     for group in (g for g in groups if len(g) > 1):
         presets = {row["preset"] for row in group if not row["baseline"]}
@@ -187,13 +245,21 @@ def render(document, args):
         lines += [*_table(group, ["preset"] if len(presets) > 1 else []), ""]
     single = [row for group in groups if len(group) == 1 for row in group]
     if single:
-        lines += [shared.bold("only run on their data, split or task"), *_table(single, ["preset", "data"]), ""]
-    unfinished = [(row["run"], row["preset"], _progress(row)) for row in rows if not row["finished"]]
+        lines += [
+            shared.bold("only run on their data, split or task"),
+            *_table(single, ["preset", "data"]),
+            "",
+        ]
+    unfinished = [
+        (row["run"], row["preset"], _progress(row)) for row in rows if not row["finished"]
+    ]
     if unfinished:
         lines += [shared.bold("unfinished"), *tables.columns(unfinished), ""]
     if len({row["group"] for row in rows}) > 1:
         lines.append("Runs on different data, splits or tasks are ranked separately.")
-    lines += document["notes"] + [f"Written to {document[key]}" for key in ("csv", "plot") if key in document]
+    lines += document["notes"] + [
+        f"Written to {document[key]}" for key in ("csv", "plot") if key in document
+    ]
     return "\n".join(lines).rstrip("\n")
 
 
@@ -217,9 +283,15 @@ def _table(rows, extra_columns):
         rows: rows of `kzoo.compare`.
         extra_columns: names of columns to add after the run's name.
     """
-    cells, metrics = [_cells(row) for row in rows], list(dict.fromkeys(row["metric"] for row in rows))
+    cells = [_cells(row) for row in rows]
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
     headings = {
-        name: name for name in ("run", *extra_columns, *(n for n in cells[0] if n not in ("run", "preset", "data")))
+        name: name
+        for name in (
+            "run",
+            *extra_columns,
+            *(n for n in cells[0] if n not in ("run", "preset", "data")),
+        )
     }
     if len(metrics) == 1:
         del headings["metric"]
@@ -233,9 +305,12 @@ def _table(rows, extra_columns):
             break
         headings.pop(column, None)
     align = "".join(
-        "<" if n in ("run", "preset", "data", "metric", "score", "95 %", "differs") else ">" for n in headings
+        "<" if n in ("run", "preset", "data", "metric", "score", "95 %", "differs") else ">"
+        for n in headings
     )
-    return tables.columns([headings.values(), *([c[n] for n in headings] for c in cells)], align=align)
+    return tables.columns(
+        [headings.values(), *([c[n] for n in headings] for c in cells)], align=align
+    )
 
 
 def _level(metric):
@@ -249,13 +324,20 @@ def _cells(row):
     metric = row["metric"]
     score, validation, rmse = (
         "" if value is None else number(value, name)
-        for value, name in ((row["score"], metric), (row["validation"], metric), (row["rmse"], "rmse"))
+        for value, name in (
+            (row["score"], metric),
+            (row["validation"], metric),
+            (row["rmse"], "rmse"),
+        )
     )
     epochs = f"{row['best_epoch']}/{row['epochs']}" if row["best_epoch"] else ""
-    differs = ", ".join(f"{name}={shared.show_value(value)}" for name, value in row["differs"].items())
+    differs = ", ".join(
+        f"{name}={shared.show_value(value)}" for name, value in row["differs"].items()
+    )
     label = shared.metric_label(metric)
     return {
-        "run": row["run"] + (" (interrupted)" if row["interrupted"] else " (baseline)" if row["baseline"] else ""),
+        "run": row["run"]
+        + (" (interrupted)" if row["interrupted"] else " (baseline)" if row["baseline"] else ""),
         "preset": row["preset"],
         "data": row["data"],
         "metric": label,
@@ -264,12 +346,16 @@ def _cells(row):
         "validation": validation,
         "RMSE": "" if metric == "rmse" else rmse,
         "relative MAE": "" if row["relative_mae"] is None else f"{row['relative_mae']:.3f}",
-        "MAE of each target": ", ".join(f"{name} {value:.4g}" for name, value in row["targets"].items()),
+        "MAE of each target": ", ".join(
+            f"{name} {value:.4g}" for name, value in row["targets"].items()
+        ),
         "parameters": "" if row["parameters"] is None else f"{row['parameters']:,}",
         "best epoch": epochs,
         "trials": "" if row["trials"] is None else str(row["trials"]),
         "seconds": "" if row["seconds"] is None else f"{row['seconds']:.0f}",
-        "samples/s": "" if row["samples_per_second"] is None else f"{row['samples_per_second']:,.0f}",
+        "samples/s": ""
+        if row["samples_per_second"] is None
+        else f"{row['samples_per_second']:,.0f}",
         "date": row["date"],
         "differs": differs,
     }
@@ -277,16 +363,38 @@ def _cells(row):
 
 def _render_comparison(document):
     metric, test = document["metric"], document["test"]
-    rows = [["", shared.metric_label(metric), _level(metric) if f"{metric}_interval" in document["new"] else ""]]
+    rows = [
+        [
+            "",
+            shared.metric_label(metric),
+            _level(metric) if f"{metric}_interval" in document["new"] else "",
+        ]
+    ]
     for name in ("new", "old"):
         scores = document[name]
         interval = scores.get(f"{metric}_interval") or ()
         score = number(value_of(scores, metric), metric)
-        rows.append([document[f"{name}_run"], score, " to ".join(number(bound, metric) for bound in interval)])
+        rows.append(
+            [
+                document[f"{name}_run"],
+                score,
+                " to ".join(number(bound, metric) for bound in interval),
+            ]
+        )
     difference = document["difference"]
-    rows.append(["difference", f"{100 * difference:+.1f} points" if metric == "accuracy" else f"{difference:+.4g}", ""])
+    rows.append(
+        [
+            "difference",
+            f"{100 * difference:+.1f} points" if metric == "accuracy" else f"{difference:+.4g}",
+            "",
+        ]
+    )
     size = document["new"].get("examples", document["new"].get("tokens"))
-    lines = [shared.bold(f"{document['data']}, {size:,} {'examples' if 'examples' in document['new'] else 'tokens'}")]
+    lines = [
+        shared.bold(
+            f"{document['data']}, {size:,} {'examples' if 'examples' in document['new'] else 'tokens'}"
+        )
+    ]
     lines += tables.columns(rows)
     if test and "p_value" in test:
         lines.append(
@@ -295,8 +403,14 @@ def _render_comparison(document):
         )
     elif test:
         low, high = test["interval"]
-        lines.append(f"{test['name']}: difference of the {shared.metric_label(test['of'])} "
-                     f"{test['difference']:+.4g} (95 %: {low:+.4g} to {high:+.4g})")  # fmt: skip
+        lines.append(
+            f"{test['name']}: difference of the {shared.metric_label(test['of'])} "
+            f"{test['difference']:+.4g} (95 %: {low:+.4g} to {high:+.4g})"
+        )
     allowed = f" by more than {document['tolerance']:g}" if document["tolerance"] else ""
-    lines.append(f"The new run is worse{allowed}." if document["worse"] else f"The new run is not worse{allowed}.")
+    lines.append(
+        f"The new run is worse{allowed}."
+        if document["worse"]
+        else f"The new run is not worse{allowed}."
+    )
     return "\n".join(lines)

@@ -17,16 +17,25 @@ def summary_lines(summary) -> list[str]:
     """
     sizes = " / ".join(f"{count:,} {name}" for name, count in summary["splits"].items())
     description = f"{summary['task'].replace('_', ' ')}, {examples(summary)}"
-    lines = [shared.bold(_cell(summary["name"])), *shared.hanging_indent("  ", f"{description}: {sizes}")]
+    lines = [
+        shared.bold(_cell(summary["name"])),
+        *shared.hanging_indent("  ", f"{description}: {sizes}"),
+    ]
     if summary["about"]:
-        lines += tables.columns([(_cell(name), _cell(format_value(value))) for name, value in summary["about"].items()])
+        lines += tables.columns(
+            [(_cell(name), _cell(format_value(value))) for name, value in summary["about"].items()]
+        )
     if summary["columns"]:
         lines += ["", *_columns(summary["columns"], summary["rows"])]
     if summary["classes"]:
         lines += ["", *_classes(summary["classes"], summary["splits"], "class")]
     if summary["labels"]:
         lines += ["", *_classes(summary["labels"], summary["splits"], "label")]
-    notes = [line for note in summary["notes"] for line in shared.hanging_indent("  ", printable(spelled(note)))]
+    notes = [
+        line
+        for note in summary["notes"]
+        for line in shared.hanging_indent("  ", printable(spelled(note)))
+    ]
     return [*lines, *(["", *notes] if notes else [])]
 
 
@@ -36,7 +45,9 @@ def _columns(columns, rows):
     If there are too many, columns with missing or unreadable cells and unusual kinds are preferred.
     """
     ordinary = [
-        column["kind"] in _ORDINARY_KINDS and not column.get("missing") and not column.get("unreadable")
+        column["kind"] in _ORDINARY_KINDS
+        and not column.get("missing")
+        and not column.get("unreadable")
         for column in columns
     ]
     # The inner sort is stable: it moves ordinary columns to the end, where they are cut off first.
@@ -45,15 +56,24 @@ def _columns(columns, rows):
     headings = (
         "column",
         "kind",
-        *(name for name in ("missing", "unreadable") if any(column.get(name) for column in columns)),
+        *(
+            name
+            for name in ("missing", "unreadable")
+            if any(column.get(name) for column in columns)
+        ),
         "",
     )
     lines = tables.columns(
-        [headings, *(_row(column, headings, rows) for column in shown)], align="<<" + ">" * (len(headings) - 3)
+        [headings, *(_row(column, headings, rows) for column in shown)],
+        align="<<" + ">" * (len(headings) - 3),
     )
     if len(columns) > len(shown):
-        other_kinds = [column["kind"] for index, column in enumerate(columns) if index not in indices]
-        kinds = ", ".join(plural(other_kinds.count(kind), kind) for kind in dict.fromkeys(other_kinds))
+        other_kinds = [
+            column["kind"] for index, column in enumerate(columns) if index not in indices
+        ]
+        kinds = ", ".join(
+            plural(other_kinds.count(kind), kind) for kind in dict.fromkeys(other_kinds)
+        )
         lines.append(f"  and {plural(len(other_kinds), 'more column')} ({kinds}); --json lists all")
     return lines
 
@@ -61,7 +81,8 @@ def _columns(columns, rows):
 def _row(column, headings, rows):
     counts = (column.get(name) or 0 for name in headings[2:-1])
     cells = (
-        f"{count:,}{f' ({count / rows:.0%})' if count >= 0.01 * rows else ''}" if count else "" for count in counts
+        f"{count:,}{f' ({count / rows:.0%})' if count >= 0.01 * rows else ''}" if count else ""
+        for count in counts
     )
     return (
         shared.fit_terminal(_cell(column["name"]), _MAX_NAME_LENGTH),
@@ -73,7 +94,11 @@ def _row(column, headings, rows):
 
 def _classes(classes, splits, noun):
     rows = [
-        (shared.fit_terminal(_cell(row["name"]), _MAX_NAME_LENGTH), *(f"{row[name]:,}" for name in splits), "")
+        (
+            shared.fit_terminal(_cell(row["name"]), _MAX_NAME_LENGTH),
+            *(f"{row[name]:,}" for name in splits),
+            "",
+        )
         for row in classes[:_MAX_CLASSES]
     ]
     lines = tables.columns([(noun, *splits, ""), *rows], align="<" + ">" * len(splits))

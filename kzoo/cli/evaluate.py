@@ -26,25 +26,42 @@ _SHOWN_APART = ("targets", "labels", "by", "series", "windows", "spread", "confo
 
 
 def add_arguments(parser):
-    parser.add_argument("run", metavar="RUN", help="folder of a run, or a preset with pretrained weights")
+    parser.add_argument(
+        "run", metavar="RUN", help="folder of a run, or a preset with pretrained weights"
+    )
     shared.add_weights_option(parser)
     parser.add_argument(
-        "--data", metavar="SOURCE", help="new data with a target, or the data that the run was trained on"
+        "--data",
+        metavar="SOURCE",
+        help="new data with a target, or the data that the run was trained on",
     )
     parser.add_argument(
-        "--split", default="test", help="split of the run's own data: test (default), validation or train"
+        "--split",
+        default="test",
+        help="split of the run's own data: test (default), validation or train",
     )
     parser.add_argument("--target", metavar="COLUMN", help="target column")
     parser.add_argument(
-        "--backtest", type=int, metavar="N",
+        "--backtest",
+        type=int,
+        metavar="N",
         help="of forecasts: also score those from each of the last N moments, and the spread of the scores",
-    )  # fmt: skip
-    parser.add_argument("--step-size", type=int, metavar="N", help="steps between these moments (default: horizon)")
-    parser.add_argument("--by", metavar="COLUMN", help="also score each subgroup: rows with equal values in a column")
+    )
     parser.add_argument(
-        "--confidence", type=float, action="append", metavar="LEVEL",
+        "--step-size", type=int, metavar="N", help="steps between these moments (default: horizon)"
+    )
+    parser.add_argument(
+        "--by",
+        metavar="COLUMN",
+        help="also score each subgroup: rows with equal values in a column",
+    )
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        action="append",
+        metavar="LEVEL",
         help="also measure the coverage of sets or intervals at this level, such as 0.9; repeat for more",
-    )  # fmt: skip
+    )
     shared.add_sheet_options(parser)
     parser.add_argument(
         "--tta",
@@ -65,19 +82,33 @@ def run(args):
     run = as_run(args.run, args.weights)
     evaluate = keras_import.import_quietly("kzoo.evaluation").evaluate
     # If --data is what the run was trained on, only the rows of the split are scored, never training rows.
-    data = None if args.data is None else with_sheet(args.data, args.sheet, args.header_row, run.data.options)
+    data = (
+        None
+        if args.data is None
+        else with_sheet(args.data, args.sheet, args.header_row, run.data.options)
+    )
     check_sheet(data, args.sheet, args.header_row)
     own_data = (
         None
         if args.data is None
-        else keras_import.import_quietly("kzoo.data.reload").matching_run_data(run, data, target=args.target)
+        else keras_import.import_quietly("kzoo.data.reload").matching_run_data(
+            run, data, target=args.target
+        )
     )
-    source = data if own_data is None or args.by is not None else own_data  # subgroups need the table itself
+    # subgroups need the table itself
+    source = data if own_data is None or args.by is not None else own_data
     scores = evaluate(
-        run, source, split=args.split, target=args.target, stateful=args.stateful, tta=args.tta, by=args.by,
+        run,
+        source,
+        split=args.split,
+        target=args.target,
+        stateful=args.stateful,
+        tta=args.tta,
+        by=args.by,
         confidence=args.confidence,
-        n_windows=args.backtest, step_size=args.step_size,
-    )  # fmt: skip
+        n_windows=args.backtest,
+        step_size=args.step_size,
+    )
     name = args.data or run.config["data"]["name"]
     # The split is named unless `--data` is new data.
     data = name if args.data is not None and own_data is None else f"{name}, {args.split} split"

@@ -41,12 +41,26 @@ def add_arguments(parser):
         help="the data that the run was trained on, or other data with a target; without ROWS it is needed, unless the "
         "run is of a named data set",
     )
-    parser.add_argument("--of", metavar="NAME", help="class, label or target to explain; default: the predicted one")
+    parser.add_argument(
+        "--of", metavar="NAME", help="class, label or target to explain; default: the predicted one"
+    )
     parser.add_argument("--target", metavar="COLUMN", help="target column of --data")
-    parser.add_argument("--repeats", type=int, metavar="N", help="permutations of each column (default 10)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of permutations and samples (default 0)")
-    parser.add_argument("--plot", metavar="FILE", help="plot the explanation, of ROWS the first (.png, .svg, .pdf)")
-    parser.add_argument("--out", metavar="FILE", help="write the explanation to a .json or .html file")
+    parser.add_argument(
+        "--repeats", type=int, metavar="N", help="permutations of each column (default 10)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of permutations and samples (default 0)",
+    )
+    parser.add_argument(
+        "--plot", metavar="FILE", help="plot the explanation, of ROWS the first (.png, .svg, .pdf)"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", help="write the explanation to a .json or .html file"
+    )
     shared.add_sheet_options(parser)
 
 
@@ -55,11 +69,15 @@ def run(args):
     if args.plot is not None:
         shared.check_output_file("plot", args.plot, shared.PICTURES)
         if find_spec("matplotlib") is None:  # exported models explain without it
-            raise KzooError("--plot needs matplotlib, which is not installed: pip install matplotlib")
+            raise KzooError(
+                "--plot needs matplotlib, which is not installed: pip install matplotlib"
+            )
     is_exported = (Path(args.run) / "kzoo.json").is_file()
     explanation = _explain_exported(args) if is_exported else _explain_run(args)
     document = explanation.to_dict()
-    files = {name: getattr(args, name) for name in ("out", "plot") if getattr(args, name) is not None}
+    files = {
+        name: getattr(args, name) for name in ("out", "plot") if getattr(args, name) is not None
+    }
     if args.out is not None:
         _write(explanation, document, args.out)
     if args.plot is not None:
@@ -75,23 +93,37 @@ def _explain_run(args):
     run = as_run(args.run, args.weights)
     inputs = collect_inputs(run.config["data"]["inputs"], args.inputs) if args.inputs else None
     return keras_import.import_quietly("kzoo.evaluation.explain").explain(
-        run, inputs, data=args.data, of=args.of, target=args.target, repeats=args.repeats, seed=args.seed,
-        sheet=args.sheet, header_row=args.header_row,
-    )  # fmt: skip
+        run,
+        inputs,
+        data=args.data,
+        of=args.of,
+        target=args.target,
+        repeats=args.repeats,
+        seed=args.seed,
+        sheet=args.sheet,
+        header_row=args.header_row,
+    )
 
 
 def _explain_exported(args):
     for name in ("weights", "data", "target", "repeats"):
         if getattr(args, name) is not None:
-            raise KzooError(f"--{name} is for runs, and {args.run} is an exported model. Remove --{name}.")
+            raise KzooError(
+                f"--{name} is for runs, and {args.run} is an exported model. Remove --{name}."
+            )
     if not args.inputs:
-        raise KzooError(f"{args.run} is an exported model, which explains inputs: name a table or texts behind it.")
+        raise KzooError(
+            f"{args.run} is an exported model, which explains inputs: name a table or texts behind it."
+        )
     with keras_import.silence():
         model = import_module("kzoo.runtime").load(args.run)
     return model.explain(
-        collect_inputs(model.inputs, args.inputs), of=args.of, seed=args.seed, sheet=args.sheet,
+        collect_inputs(model.inputs, args.inputs),
+        of=args.of,
+        seed=args.seed,
+        sheet=args.sheet,
         header_row=args.header_row,
-    )  # fmt: skip
+    )
 
 
 def _write(explanation, document, path):

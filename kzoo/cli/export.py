@@ -25,9 +25,23 @@ def add_arguments(parser):
     add = parser.add_argument
     add("run", metavar="RUN", help="folder of a run, or a preset with pretrained weights")
     shared.add_weights_option(parser)
-    add("--formats", default="saved_model", metavar="A,B", help=f"{', '.join(formats())} (default: saved_model)")
-    add("--quantize", default="", metavar="A,B", help=f"also write smaller files: {', '.join(QUANTIZED)}")
-    add("--out", metavar="FOLDER", help="output folder; default: exports/NAME, where NAME is the name of the run")
+    add(
+        "--formats",
+        default="saved_model",
+        metavar="A,B",
+        help=f"{', '.join(formats())} (default: saved_model)",
+    )
+    add(
+        "--quantize",
+        default="",
+        metavar="A,B",
+        help=f"also write smaller files: {', '.join(QUANTIZED)}",
+    )
+    add(
+        "--out",
+        metavar="FOLDER",
+        help="output folder; default: exports/NAME, where NAME is the name of the run",
+    )
     add(
         "--data",
         metavar="SOURCE",
@@ -54,15 +68,24 @@ def run(args):
     out = args.out or Path("exports") / source_run.path.resolve().name
     try:
         exported = kzoo.export(
-            source_run, out, names, quantize=quantize, verify=not args.no_verify,
-            data=args.data, overwrite=args.overwrite, timeout=args.timeout,
-        )  # fmt: skip
+            source_run,
+            out,
+            names,
+            quantize=quantize,
+            verify=not args.no_verify,
+            data=args.data,
+            overwrite=args.overwrite,
+            timeout=args.timeout,
+        )
     except ExportError as error:
         return dict(exported=None, exports=error.exports, predict_ms=None, exit_code=1)
     exports = exported.exports
     failed = any(export["status"] == "failed" for export in exports.values())
     return dict(
-        exported=exported.path, exports=exports, predict_ms=exported.config["predict_ms"], exit_code=int(failed)
+        exported=exported.path,
+        exports=exports,
+        predict_ms=exported.config["predict_ms"],
+        exit_code=int(failed),
     )
 
 
@@ -73,9 +96,13 @@ def _split_commas(text):
 def render(document, args):
     lines = table(document["exports"])
     if document["predict_ms"]:
-        lines += [f"  Keras' predict() takes {' and '.join(f'{ms:.3g}' for ms in document['predict_ms'].values())} ms"]
+        lines += [
+            f"  Keras' predict() takes {' and '.join(f'{ms:.3g}' for ms in document['predict_ms'].values())} ms"
+        ]
     lines += problems(document["exports"])
-    return "\n".join([*lines, f"{document['exported']}" if document["exported"] else "No files were written."])
+    return "\n".join(
+        [*lines, f"{document['exported']}" if document["exported"] else "No files were written."]
+    )
 
 
 def table(exports) -> list[str]:

@@ -33,7 +33,9 @@ def continue_text(args, settings):
     """
     name, value = next(iter(settings.items()))
     option = f"--{name.replace('_', '-')}"
-    others = {name: getattr(args, name) for name in _FOR_PREDICTIONS} | {"top": args.top if args.top != 1 else None}
+    others = {name: getattr(args, name) for name in _FOR_PREDICTIONS} | {
+        "top": args.top if args.top != 1 else None
+    }
     for other, setting in others.items():
         if setting:
             setting = setting[0] if other == "keep" else setting
@@ -60,13 +62,16 @@ def continue_text(args, settings):
 def _run(args, option):
     """Return the function from a prompt and a `Sampling` to the texts that each token adds, for a run."""
     if args.format is not None:
-        raise KzooError(f"--format {args.format} is for exported models, and {args.run} is a run. Remove --format.")
+        raise KzooError(
+            f"--format {args.format} is for exported models, and {args.run} is a run. Remove --format."
+        )
     run = as_run(args.run, args.weights)
     if "continues" not in run.problem.facts:
         raise _no_language_model(args.run, option)
 
     def stream(prompt, sampling):
-        Generation(run.preprocessing, prompt, sampling)  # refuses a prompt before the seconds that Keras takes
+        # refuses a prompt before the seconds that Keras takes
+        Generation(run.preprocessing, prompt, sampling)
         return keras_import.import_quietly("kzoo.evaluation.generate").stream(run, prompt, sampling)
 
     return stream
@@ -104,10 +109,14 @@ def _prompt(words, option):
     if not is_file_name(word) and not os.path.exists(word):
         return word
     if not os.path.exists(word):
-        raise KzooError(f"File {shown(word)} does not exist. Pass a text that looks like a file name by -.")
+        raise KzooError(
+            f"File {shown(word)} does not exist. Pass a text that looks like a file name by -."
+        )
     if os.path.isdir(word) or is_table(word):
         noun = "folder" if os.path.isdir(word) else "table"
-        raise KzooError(f"{shown(word)} is a {noun}, and {option} continues one text. Pass a text or a text file.")
+        raise KzooError(
+            f"{shown(word)} is a {noun}, and {option} continues one text. Pass a text or a text file."
+        )
     notes: list = []
     text = read_text(word, notes)
     for note in notes:

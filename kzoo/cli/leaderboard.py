@@ -24,7 +24,9 @@ def leaderboard(folder, *, csv=None, plot=None) -> dict:
     search = Search(folder)
     trials = search.trials
     if not trials:
-        raise KzooError(f"{folder} has no trials yet. Repeat the call of kzoo.tune to continue the search.")
+        raise KzooError(
+            f"{folder} has no trials yet. Repeat the call of kzoo.tune to continue the search."
+        )
     name, direction = search.objective
     document = dict(
         search=str(folder),
@@ -60,8 +62,11 @@ def render(document, csv) -> str:
     """Return the document as text, or as CSV if `csv` is "-"."""
     if csv == "-":
         return _table(Search(document["search"])).rstrip("\n")
-    rows, better = document["rows"], "higher" if document["direction"] == "max" else "lower"
-    title = f"{document['preset']} on {document['data']}, {document['objective']}; {better} is better"
+    rows = document["rows"]
+    better = "higher" if document["direction"] == "max" else "lower"
+    title = (
+        f"{document['preset']} on {document['data']}, {document['objective']}; {better} is better"
+    )
     headings = [
         "rank",
         "trial",
@@ -75,26 +80,42 @@ def render(document, csv) -> str:
     ]
     cells = [
         [
-            row["rank"], row["trial"], row["status"], tables.cell(row["score"], ".4f"),
-            tables.cell(row["gain"], "+.4f"), f"{row['best_epoch'] or '-'}/{row['epochs']}", f"{row['seconds']:.0f}",
-            tables.cell(row["parameters"], ","), _changes_or_error(row, document["defaults"], document["start"]),
+            row["rank"],
+            row["trial"],
+            row["status"],
+            tables.cell(row["score"], ".4f"),
+            tables.cell(row["gain"], "+.4f"),
+            f"{row['best_epoch'] or '-'}/{row['epochs']}",
+            f"{row['seconds']:.0f}",
+            tables.cell(row["parameters"], ","),
+            _changes_or_error(row, document["defaults"], document["start"]),
         ]
         for row in rows
-    ]  # fmt: skip
+    ]
     if shared.terminal_width() < 100:  # too narrow for all columns
         for name in ("seconds", "parameters"):
             index = headings.index(name)
             headings.pop(index)
             for row in cells:
                 row.pop(index)
-    lines = [shared.bold(title), *tables.columns([headings, *cells], align=">><" + ">" * (len(headings) - 4) + "<")]
+    lines = [
+        shared.bold(title),
+        *tables.columns([headings, *cells], align=">><" + ">" * (len(headings) - 4) + "<"),
+    ]
     if not document["finished"]:
-        lines.append(f"Not finished: {len(rows)} of {document['planned']} trials. Repeat the call to continue.")
+        lines.append(
+            f"Not finished: {len(rows)} of {document['planned']} trials. Repeat the call to continue."
+        )
     if document["verdict"]:
-        lines += [document["verdict"], f"The chosen model is the run {Path(document['search']) / 'winner'}."]
+        lines += [
+            document["verdict"],
+            f"The chosen model is the run {Path(document['search']) / 'winner'}.",
+        ]
     elif not document["auto"]:
         lines.append("Trials are ranked on validation data: retrain the winner for a test score.")
-    return "\n".join(lines + [f"Written to {document[key]}" for key in ("csv", "plot") if key in document])
+    return "\n".join(
+        lines + [f"Written to {document[key]}" for key in ("csv", "plot") if key in document]
+    )
 
 
 def _changes_or_error(row, defaults, start):
@@ -103,7 +124,9 @@ def _changes_or_error(row, defaults, start):
         model = row["hyperparameters"].get("model")
         return row["error"] if model is None else f"{model}: {row['error']}"
     values = row["hyperparameters"].items()
-    differs = [f"{name}={format_value(value)}" for name, value in values if value != defaults.get(name)]
+    differs = [
+        f"{name}={format_value(value)}" for name, value in values if value != defaults.get(name)
+    ]
     return ", ".join(differs) or start
 
 

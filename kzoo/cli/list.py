@@ -42,16 +42,32 @@ examples:
 
 def add_arguments(parser):
     parser.add_argument(
-        "pattern", nargs="*", default=["*"], help="preset names (* and ? are wildcards), or a TOML file"
+        "pattern",
+        nargs="*",
+        default=["*"],
+        help="preset names (* and ? are wildcards), or a TOML file",
     )
-    parser.add_argument("--family", help="only presets of this network family, such as fnn, cnn, lstm or transformer")
+    parser.add_argument(
+        "--family",
+        help="only presets of this network family, such as fnn, cnn, lstm or transformer",
+    )
     parser.add_argument("--task", help="only presets for this task, such as image_classification")
-    parser.add_argument("--dataset", help="only presets whose default data set is this one, such as cifar10")
-    parser.add_argument("--max-params", metavar="N", help="maximum number of parameters, such as 50000, 100k or 2M")
-    parser.add_argument("--data", metavar="NAME", help="rank the presets measured on this data set, such as digits")
+    parser.add_argument(
+        "--dataset", help="only presets whose default data set is this one, such as cifar10"
+    )
+    parser.add_argument(
+        "--max-params", metavar="N", help="maximum number of parameters, such as 50000, 100k or 2M"
+    )
+    parser.add_argument(
+        "--data", metavar="NAME", help="rank the presets measured on this data set, such as digits"
+    )
     parser.add_argument("--sort", choices=SORTS, help="sort by this column (default score)")
     parser.add_argument(
-        "--exclude", metavar="PATTERN", action="append", default=[], help="exclude these presets; repeatable"
+        "--exclude",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="exclude these presets; repeatable",
     )
 
 
@@ -78,7 +94,9 @@ def run(args):
 
 def _describe(preset):
     fields = ("name", "family", "task", "params", "dataset", "summary", "reference")
-    return {field: getattr(preset, field) for field in fields} | dict(weights=list(weights_names(preset.name)))
+    return {field: getattr(preset, field) for field in fields} | dict(
+        weights=list(weights_names(preset.name))
+    )
 
 
 def _rank(args, names):
@@ -87,9 +105,13 @@ def _rank(args, names):
     Raises:
         KzooError: nothing was measured on this data set.
     """
-    measured = [row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)]
+    measured = [
+        row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)
+    ]
     if not measured:
-        raise KzooError(f"No preset was measured on {args.data!r}. --data takes one of: {_measured_data()}.")
+        raise KzooError(
+            f"No preset was measured on {args.data!r}. --data takes one of: {_measured_data()}."
+        )
     # Filtered after the check above, so that its error is about the data set and not about the pattern.
     measured = [row for row in measured if row["preset"] in names]
     rows = [*measured, *results.baseline_rows(measured)]
@@ -98,7 +120,9 @@ def _rank(args, names):
     else:
         # Among equal scores, recommended presets come first.
         recommended = _recommended(measured)
-        rows.sort(key=lambda row: (-results.sortable_score(row), row.get("preset") not in recommended))
+        rows.sort(
+            key=lambda row: (-results.sortable_score(row), row.get("preset") not in recommended)
+        )
     return [{field: row.get(field) for field in _RANKED_FIELDS} for row in rows]
 
 
@@ -118,11 +142,25 @@ def _measured_data():
 def _render_ranked(document, args):
     rows: list[tuple[str, ...]] = [("", "score", "over", "epochs", "seconds", "parameters")]
     for row in document:
-        numbers = [f"{row[name]:,.0f}" if row[name] is not None else "" for name in ("epochs", "seconds", "parameters")]
-        rows.append((row["preset"] or f"({row['baseline']})", results.score(row), row["over"] or "", *numbers))
+        numbers = [
+            f"{row[name]:,.0f}" if row[name] is not None else ""
+            for name in ("epochs", "seconds", "parameters")
+        ]
+        rows.append(
+            (
+                row["preset"] or f"({row['baseline']})",
+                results.score(row),
+                row["over"] or "",
+                *numbers,
+            )
+        )
     title = f"measured on {args.data}, by {args.sort or 'score'}; training commands: kzoo show NAME"
-    measured = [row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)]
-    hints = [f"recommended for your own data of this task: {name}" for name in _recommended(measured)]
+    measured = [
+        row for row in results.rows() if results.set_of(row["data"]) == results.set_of(args.data)
+    ]
+    hints = [
+        f"recommended for your own data of this task: {name}" for name in _recommended(measured)
+    ]
     return "\n".join([shared.bold(title), *tables.columns(rows, align="<<<>>>"), *hints])
 
 
@@ -131,17 +169,21 @@ def render(document, args):
         return "No preset matches. `kzoo list` shows all presets."
     if args.data is not None:
         return _render_ranked(document, args)
-    lines, name_width = [], max(len(preset["name"]) for preset in document)
+    lines = []
+    name_width = max(len(preset["name"]) for preset in document)
     for task in sorted({preset["task"] for preset in document}, key=list(problems()).index):
         lines.append(shared.bold(task.replace("_", " ")))
         presets = [preset for preset in document if preset["task"] == task]
         for preset in presets:
             parameters = f"{preset['params']:,}" if preset["params"] else ""
             lines += shared.hanging_indent(
-                f"  {preset['name']:{name_width}}  {parameters:>10}  ", preset["summary"] + _weights(preset)
+                f"  {preset['name']:{name_width}}  {parameters:>10}  ",
+                preset["summary"] + _weights(preset),
             )
         lines.append("")
-    lines.append(f"{plural(len(document), 'preset')}, with the number of parameters. Details: kzoo show NAME")
+    lines.append(
+        f"{plural(len(document), 'preset')}, with the number of parameters. Details: kzoo show NAME"
+    )
     return "\n".join(lines)
 
 
@@ -156,4 +198,6 @@ def _number(text):
     try:
         return float(digits) * unit
     except ValueError:
-        raise KzooError(f"--max-params {text!r} is not a number. Write 50000, 100k or 2M.") from None
+        raise KzooError(
+            f"--max-params {text!r} is not a number. Write 50000, 100k or 2M."
+        ) from None

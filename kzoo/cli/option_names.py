@@ -17,7 +17,9 @@ _WITH_COMMAS = ("--quantiles",)  # options that take several values, as 0.1,0.5,
 _WITH_BLANKS = ("--series-id",)  # options that take several values, as country city
 # Several assignments in a row, such as: use input_shape=24, horizon=12
 _ASSIGNMENT = r"[a-z]\w*=[-+\w.]*\w"
-_ASSIGNMENTS = re.compile(rf"(?P<advice>\b(?:[Uu]se|[Aa]dd|[Pp]ass) )(?P<pairs>{_ASSIGNMENT}(?:, {_ASSIGNMENT})+)")
+_ASSIGNMENTS = re.compile(
+    rf"(?P<advice>\b(?:[Uu]se|[Aa]dd|[Pp]ass) )(?P<pairs>{_ASSIGNMENT}(?:, {_ASSIGNMENT})+)"
+)
 
 # Column types: columns={'zip': 'category'}, columns={'price': {'decimal': ','}}
 _QUOTED = r"'[^']*'|\"[^\"]*\""
@@ -47,7 +49,9 @@ def with_option_names(text, options: Iterable[str]) -> str:
         return f"{match['advice']}--set {match['pairs'].replace(', ', ' ')}"
 
     def replace_argument(match):
-        advice, name, value = match["advice"] or "", match["name"], match["value"]
+        advice = match["advice"] or ""
+        name = match["name"]
+        value = match["value"]
         option = "--column" if name == "columns" and not value else f"--{name.replace('_', '-')}"
         if value == "False" and f"--no-{option[2:]}" in options:
             return f"{advice}--no-{option[2:]}"
@@ -62,7 +66,9 @@ def with_option_names(text, options: Iterable[str]) -> str:
                 value = shlex.join(ast.literal_eval(value))
             return f"{advice}{option}" if value in ("", "True") else f"{advice}{option} {value}"
         if advice and value and name in ARGUMENTS and "--set" in options:
-            advice = f"{'Use' if advice[0] == 'S' else 'use'} " if advice.lower() == "set " else advice
+            advice = (
+                f"{'Use' if advice[0] == 'S' else 'use'} " if advice.lower() == "set " else advice
+            )
             return f"{advice}--set {name}={value}"
         return match[0]
 
@@ -70,13 +76,20 @@ def with_option_names(text, options: Iterable[str]) -> str:
         groups = {name: ast.literal_eval(text) for name, text in match.groupdict().items() if text}
         base = "category" if groups.get("key") == "separator" else "number"
         kind = groups.get("kind") or f"{base}:{groups['key']}={groups['value']}"
-        return f"--column {shlex.quote(groups['name'] + '=' + kind)}" if "--column" in options else match[0]
+        return (
+            f"--column {shlex.quote(groups['name'] + '=' + kind)}"
+            if "--column" in options
+            else match[0]
+        )
 
     text = text.replace("See kzoo.list_presets().", "See: kzoo list")
-    text = f"--column: {text[9:]}" if text.startswith("columns: ") and "--column" in options else text
+    text = (
+        f"--column: {text[9:]}" if text.startswith("columns: ") and "--column" in options else text
+    )
     # The most specific pattern first: the general one would match parts of the others.
     return _ARGUMENT.sub(
-        replace_argument, _ASSIGNMENTS.sub(replace_assignments, _COLUMN_ARGUMENT.sub(replace_column, text))
+        replace_argument,
+        _ASSIGNMENTS.sub(replace_assignments, _COLUMN_ARGUMENT.sub(replace_column, text)),
     )
 
 
@@ -93,10 +106,16 @@ def suggestion(word, argv, options: Iterable[str]) -> str | None:
     if not (word.startswith("-") or equals) or not name:
         return None
     option_names = {
-        full_name.lstrip("-").replace("-", "_"): full_name for full_name in options if full_name.startswith("--")
+        full_name.lstrip("-").replace("-", "_"): full_name
+        for full_name in options
+        if full_name.startswith("--")
     }
-    settings = {setting: setting for setting in ARGUMENTS} | SYNONYMS if "set" in option_names else {}
-    close_matches = import_module("difflib").get_close_matches(name, [*option_names, *settings], n=1, cutoff=0.7)
+    settings = (
+        {setting: setting for setting in ARGUMENTS} | SYNONYMS if "set" in option_names else {}
+    )
+    close_matches = import_module("difflib").get_close_matches(
+        name, [*option_names, *settings], n=1, cutoff=0.7
+    )
     match = name if name in settings else next(iter(close_matches), None)
     if match is None or (match in option_names and name not in settings):
         return option_names.get(match or "")

@@ -58,17 +58,25 @@ def add_arguments(parser):
     )
     shared.add_weights_option(parser)
     parser.add_argument(
-        "--out", metavar="FILE", help="write all predictions to a .csv file, or the continued text to a .txt file"
+        "--out",
+        metavar="FILE",
+        help="write all predictions to a .csv file, or the continued text to a .txt file",
     )
-    parser.add_argument("--plot", metavar="FILE", help="plot series and their forecasts (.png, .svg, .pdf)")
-    parser.add_argument("--format", metavar="NAME", help="exported format to use, such as onnx_int8 (default onnx)")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="plot series and their forecasts (.png, .svg, .pdf)"
+    )
+    parser.add_argument(
+        "--format", metavar="NAME", help="exported format to use, such as onnx_int8 (default onnx)"
+    )
     parser.add_argument(
         "--tta",
         metavar="NAME",
         help="for images: test-time augmentation (mirror or shift), which averages the predictions for several "
         "views of each image",
     )
-    parser.add_argument("--top", type=int, default=1, metavar="N", help="show the N most likely classes (default 1)")
+    parser.add_argument(
+        "--top", type=int, default=1, metavar="N", help="show the N most likely classes (default 1)"
+    )
     parser.add_argument(
         "--keep",
         action="append",
@@ -77,13 +85,15 @@ def add_arguments(parser):
         help="copy a column of the table, such as an id, to the output; repeat for more",
     )
     parser.add_argument(
-        "--make-future", metavar="FILE",
+        "--make-future",
+        metavar="FILE",
         help="for many series: write the rows to forecast to a .csv file, with empty known columns to fill in",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--spreadsheet-safe", action="store_true",
+        "--spreadsheet-safe",
+        action="store_true",
         help="put an apostrophe in front of texts in .csv files that a spreadsheet would run as formulas",
-    )  # fmt: skip
+    )
     shared.add_sheet_options(parser)
     shared.add_promise_options(parser)
     group = parser.add_argument_group("generation of text by language models")
@@ -99,7 +109,9 @@ def add_arguments(parser):
         metavar="T",
         help="0 always takes the most likely token, 1 samples by the probabilities of the model (default 1)",
     )
-    group.add_argument("--top-k", type=int, metavar="N", help="sample from the N most likely tokens (default: all)")
+    group.add_argument(
+        "--top-k", type=int, metavar="N", help="sample from the N most likely tokens (default: all)"
+    )
     group.add_argument(
         "--top-p",
         type=float,
@@ -124,16 +136,24 @@ def run(args):
     if args.plot is not None:
         shared.check_output_file("plot", args.plot, shared.PICTURES)
         if find_spec("matplotlib") is None:  # exported models predict without it
-            raise KzooError("--plot needs matplotlib, which is not installed: pip install matplotlib")
-    predictions = _predict_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _predict_run(args)
+            raise KzooError(
+                "--plot needs matplotlib, which is not installed: pip install matplotlib"
+            )
+    predictions = (
+        _predict_exported(args) if (Path(args.run) / "kzoo.json").is_file() else _predict_run(args)
+    )
     if args.plot is not None and predictions.history is None:
-        raise KzooError(f"--plot is for forecasts of series, and {args.run} does not forecast. Remove --plot.")
+        raise KzooError(
+            f"--plot is for forecasts of series, and {args.run} does not forecast. Remove --plot."
+        )
     if args.top > 1 and predictions.separator:
         raise KzooError(
             f"--top {args.top} is for classes, and {args.run} predicts all labels of an input. Remove --top."
         )
     if args.top > 1 and predictions.targets:
-        raise KzooError(f"--top {args.top} is for classes, and {args.run} predicts numbers. Remove --top.")
+        raise KzooError(
+            f"--top {args.top} is for classes, and {args.run} predicts numbers. Remove --top."
+        )
     top = None if predictions.separator else args.top
     document = dict(run=args.run, predictions=predictions.rows(top))
     if predictions.promise:
@@ -153,18 +173,27 @@ def _make_future(args):
     """Write the rows of the steps to forecast."""
     shared.check_output_file("make_future", args.make_future, (".csv",))
     if (Path(args.run) / "kzoo.json").is_file():
-        raise KzooError(f"--make-future is for runs, and {args.run} is an exported model. Name the run.")
+        raise KzooError(
+            f"--make-future is for runs, and {args.run} is an exported model. Name the run."
+        )
     run = as_run(args.run, args.weights)
     inference = get_kind(run.config["data"]["inputs"]).inference
     if not hasattr(inference, "make_future"):
-        raise KzooError(f"--make-future is for forecasts of many series, and {args.run} does not forecast. Remove it.")
-    inputs = _at_sheet(collect_inputs(run.config["data"]["inputs"], args.inputs), args, run.data.options)
+        raise KzooError(
+            f"--make-future is for forecasts of many series, and {args.run} does not forecast. Remove it."
+        )
+    inputs = _at_sheet(
+        collect_inputs(run.config["data"]["inputs"], args.inputs), args, run.data.options
+    )
     columns = inference.make_future(run.preprocessing, inputs)
     with (
         import_module("kzoo.utils.files").whole_file(args.make_future) as temporary,
         open(temporary, "w", encoding="utf-8-sig", newline="") as stream,
     ):
-        cells = (["" if cell is None else cell for cell in row] for row in zip(*columns.values(), strict=True))
+        cells = (
+            ["" if cell is None else cell for cell in row]
+            for row in zip(*columns.values(), strict=True)
+        )
         write_rows(stream, chain([columns], cells), args.spreadsheet_safe)
     rows = len(next(iter(columns.values())))
     return dict(run=args.run, predictions=[], make_future=args.make_future, rows=rows)
@@ -184,7 +213,9 @@ def _predict_run(args):
         )
     run = as_run(args.run, args.weights)
     # Inputs are read before Keras is imported, which takes seconds: errors in the inputs are reported at once.
-    inputs = _at_sheet(collect_inputs(run.config["data"]["inputs"], args.inputs), args, run.data.options)
+    inputs = _at_sheet(
+        collect_inputs(run.config["data"]["inputs"], args.inputs), args, run.data.options
+    )
     options = shared.promise_options(args)
     import_module("kzoo.postprocessors.postprocessor").Postprocessor.read(run.postprocessing).check(
         options, run.problem.facts
@@ -200,11 +231,15 @@ def _predict_exported(args):
             f"--weights {args.weights} is for presets, and {args.run} is an exported model. Remove --weights."
         )
     if args.tta is not None:
-        raise KzooError(f"--tta {args.tta} is for runs, and {args.run} is an exported model. Remove --tta.")
+        raise KzooError(
+            f"--tta {args.tta} is for runs, and {args.run} is an exported model. Remove --tta."
+        )
     with keras_import.silence():
         model = import_module("kzoo.runtime").load(args.run, args.format)
     options = shared.promise_options(args).given
-    return model.predict(_at_sheet(collect_inputs(model.inputs, args.inputs), args), keep=args.keep, **options)
+    return model.predict(
+        _at_sheet(collect_inputs(model.inputs, args.inputs), args), keep=args.keep, **options
+    )
 
 
 def _at_sheet(inputs, args, options=None):
@@ -251,7 +286,9 @@ def render(document, args):
             forecasts += _forecast_lines(row)
             continue
         cells = [row["input"], *row.get("kept", {}).values()]
-        label = shared.shorten("  ".join(" ".join(_format_cell(cell).split()) for cell in cells), 44)
+        label = shared.shorten(
+            "  ".join(" ".join(_format_cell(cell).split()) for cell in cells), 44
+        )
         if "error" in row:
             prediction = f"not read: {row['error']}"
         elif "labels" in row:
@@ -259,18 +296,24 @@ def render(document, args):
             prediction = ", ".join(map(_format_class, chosen)) or "no label"
         else:
             prediction = (
-                ", ".join(map(_format_class, row["classes"])) if "classes" in row else _format_numbers(_numbers(row))
+                ", ".join(map(_format_class, row["classes"]))
+                if "classes" in row
+                else _format_numbers(_numbers(row))
             )
             prediction = _with_promise(row, prediction)
         rows.append((label, prediction))
     label_width = max((len(label) for label, _ in rows), default=0)
     lines = [
-        line for label, prediction in rows for line in shared.hanging_indent(f"{label:{label_width}}  ", prediction)
+        line
+        for label, prediction in rows
+        for line in shared.hanging_indent(f"{label:{label_width}}  ", prediction)
     ] + forecasts
     count = len(document["predictions"])
     lines += [f"... and {count - _SHOWN:,} more"] if "out" in document and count > _SHOWN else []
     lines += [document["promise"]] if "promise" in document else []
-    lines += [f"{plural(count, 'prediction')} written to {document['out']}"] if "out" in document else []
+    lines += (
+        [f"{plural(count, 'prediction')} written to {document['out']}"] if "out" in document else []
+    )
     lines += [f"Written to {document['plot']}"] if "plot" in document else []
     if "make_future" in document:
         lines.append(
@@ -288,14 +331,17 @@ def _with_promise(row, prediction):
         prediction += f"  set {set_text(row['set'])}"
     if "lower" in row:
         ends = zip(_flat(row["lower"]), _flat(row["upper"]), strict=True)
-        prediction += "  " + ", ".join(f"[{_format_numbers(low)} to {_format_numbers(high)}]" for low, high in ends)
+        prediction += "  " + ", ".join(
+            f"[{_format_numbers(low)} to {_format_numbers(high)}]" for low, high in ends
+        )
     return prediction
 
 
 def _forecast_lines(row):
     """Return a table of a forecast: a row for each step, with its time or number."""
     numbers = [list(map(_format_numbers, _flat(values))) for values in _numbers(row)]
-    steps, names = row.get("times") or range(1, len(numbers) + 1), row["targets"]
+    steps = row.get("times") or range(1, len(numbers) + 1)
+    names = row["targets"]
     if "values" not in row:
         names = [f"{name}_q{level:g}" for name in names for level in row["levels"]]
     if "lower" in row:
@@ -306,7 +352,8 @@ def _forecast_lines(row):
     header = ["time" if "times" in row else "step", *names]
     cells = [[str(step), *values] for step, values in zip(steps, numbers, strict=True)]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
-    lines = ["  ".join(map(str.rjust, line, widths)) for line in (header, *cells)]  # rich may not be installed
+    # rich may not be installed
+    lines = ["  ".join(map(str.rjust, line, widths)) for line in (header, *cells)]
     return [f"{row['input']}:", *(f"  {line}" for line in lines)]
 
 
@@ -321,7 +368,9 @@ def _numbers(row):
 
 def _flat(values):
     """Return numbers, or the quantiles of several targets, as one list."""
-    return [number for value in values for number in (value if isinstance(value, list) else [value])]
+    return [
+        number for value in values for number in (value if isinstance(value, list) else [value])
+    ]
 
 
 def _format_class(prediction):

@@ -14,16 +14,31 @@ from typing import NamedTuple
 
 from kzoo.cli import shared
 from kzoo.cli.choices import CHECKED_OPTIONS, values_of
-from kzoo.registry import AUTO, Preset, get_preset, names_a_preset, preset_of, resolve, with_settings
+from kzoo.registry import (
+    AUTO,
+    Preset,
+    get_preset,
+    names_a_preset,
+    preset_of,
+    resolve,
+    with_settings,
+)
 from kzoo.run import Run
 from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable
 from kzoo.utils.formatting import hint
 from kzoo.utils.table_path import with_sheet
-from kzoo.weights import DOWNLOADED, check_downloaded, check_freeze, check_linear_probe, check_weights
+from kzoo.weights import (
+    DOWNLOADED,
+    check_downloaded,
+    check_freeze,
+    check_linear_probe,
+    check_weights,
+)
 
-_USES_TRAINING_DATA = ("export",)  # commands whose --data is the training data of a run, not new data
+# commands whose --data is the training data of a run, not new data
+_USES_TRAINING_DATA = ("export",)
 _TRAINING_COMMANDS = ("train", "tune")  # commands whose only positional argument is a preset
 
 
@@ -40,11 +55,19 @@ def preflight(args):
     for name in CHECKED_OPTIONS:
         word = options.get(name)
         if word is not None and word not in (values := values_of(name, options)):
-            raise KzooError(f"{name}={word!r} is unknown. {hint(word, values)}Use one of: {', '.join(values)}.")
+            raise KzooError(
+                f"{name}={word!r} is unknown. {hint(word, values)}Use one of: {', '.join(values)}."
+            )
     for name in ("seed", "data_seed"):
         if options.get(name) is not None:
             checked_seed(name, options[name])
-    for name, minimum in (("trials", 1), ("folds", 2), ("parallel", 1), ("threads", 1), ("devices", 1)):
+    for name, minimum in (
+        ("trials", 1),
+        ("folds", 2),
+        ("parallel", 1),
+        ("threads", 1),
+        ("devices", 1),
+    ):
         if options.get(name) is not None:
             checked_count(name, options[name], least=minimum)
     if options.get("max_time") is not None:
@@ -55,7 +78,10 @@ def preflight(args):
         args.preset = _chosen_preset(args)
     args.resolved = _resolve(args)
     if options.get("weights") is not None and "preset" in options:
-        check_weights(options["weights"], options["preset"] if args.resolved is None else args.resolved.preset.name)
+        check_weights(
+            options["weights"],
+            options["preset"] if args.resolved is None else args.resolved.preset.name,
+        )
     if args.resolved is not None and args.resolved.settings is not None and "weights" in options:
         _check_weights_settings(args.resolved, options["weights"])
     if "preset" in options:
@@ -103,11 +129,14 @@ def _resolve(args) -> Resolved | None:
 
 
 def _check_preset(args):
-    word, options, resolved = args.preset, vars(args), args.resolved
+    word = args.preset
+    options = vars(args)
+    resolved = args.resolved
     if word == AUTO and args.command == "tune":
         if options.get("out") is not None:
             check_writable(Path(args.out), args.out)
-        if args.data is not None and args.previous is None:  # otherwise the previous run has the other options
+        # otherwise the previous run has the other options
+        if args.data is not None and args.previous is None:
             _check_source(args.data, None, args)
         return
     is_preset = resolved is not None or (bool(word) and names_a_preset(word))
@@ -116,7 +145,12 @@ def _check_preset(args):
         if (source := options.get("data") if word is None else word) is not None:
             _check_source(source, None, args)
         return
-    if args.command in _TRAINING_COMMANDS and os.path.exists(word) and not is_preset and _detection().is_data(word):
+    if (
+        args.command in _TRAINING_COMMANDS
+        and os.path.exists(word)
+        and not is_preset
+        and _detection().is_data(word)
+    ):
         data = shared.quote(word)
         raise KzooError(
             f"{word!r} is data, not a preset. Name a preset first: kzoo {args.command} PRESET --data {data}. "
@@ -162,12 +196,24 @@ def _check_data_of_run(path, args):
     if args.command in _USES_TRAINING_DATA:
         spec = run.spec.of_data
         preset = None if spec.family is None else preset_of(spec.json())
-        _detection().check_source(args.data, preset, import_module("kzoo.dataset.options").DataOptions.of(run.data))
+        _detection().check_source(
+            args.data, preset, import_module("kzoo.dataset.options").DataOptions.of(run.data)
+        )
     elif "preset" not in vars(args):
-        target, run_targets = getattr(args, "target", None), list(run.data.target_names)
-        targets = run_targets if not target else [target] if len(run_targets) < 2 else _raw_columns().as_names(target)
+        target = getattr(args, "target", None)
+        run_targets = list(run.data.target_names)
+        targets = (
+            run_targets
+            if not target
+            else [target]
+            if len(run_targets) < 2
+            else _raw_columns().as_names(target)
+        )
         source = with_sheet(
-            args.data, getattr(args, "sheet", None), getattr(args, "header_row", None), run.data.options
+            args.data,
+            getattr(args, "sheet", None),
+            getattr(args, "header_row", None),
+            run.data.options,
         )
         _detection().check_new_source(preprocessing, source, targets)
     elif "vocabulary" not in preprocessing and not _detection().is_data(
@@ -177,7 +223,8 @@ def _check_data_of_run(path, args):
 
 
 def _detection():
-    return import_module("kzoo.data.detection")  # imports NumPy, which commands without data do not need
+    # imports NumPy, which commands without data do not need
+    return import_module("kzoo.data.detection")
 
 
 def _raw_columns():

@@ -16,9 +16,17 @@ examples:
 
 def add_arguments(parser):
     parser.add_argument("run", metavar="RUN", help="folder of a run or a search")
-    parser.add_argument("--out", metavar="FILE", help="output file; default: report.html in the folder of the run")
-    parser.add_argument("--data", metavar="SOURCE", help="new data with a target, scored in a separate section")
-    parser.add_argument("--by", metavar="COLUMN", help="score subgroups of --data: rows with equal values in a column")
+    parser.add_argument(
+        "--out", metavar="FILE", help="output file; default: report.html in the folder of the run"
+    )
+    parser.add_argument(
+        "--data", metavar="SOURCE", help="new data with a target, scored in a separate section"
+    )
+    parser.add_argument(
+        "--by",
+        metavar="COLUMN",
+        help="score subgroups of --data: rows with equal values in a column",
+    )
     shared.add_sheet_options(parser)
     parser.add_argument(
         "--explain",
@@ -31,9 +39,14 @@ def add_arguments(parser):
 def run(args):
     target = args.run if is_search(args.run) else as_run(args.run, stored=False)
     path = keras_import.import_quietly("kzoo.reports").report(
-        target, out=args.out, data=args.data, by=args.by, sheet=args.sheet, header_row=args.header_row,
+        target,
+        out=args.out,
+        data=args.data,
+        by=args.by,
+        sheet=args.sheet,
+        header_row=args.header_row,
         explain=args.explain,
-    )  # fmt: skip
+    )
     return dict(run=args.run, report=str(path), bytes=path.stat().st_size)
 
 

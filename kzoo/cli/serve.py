@@ -39,19 +39,33 @@ def add_arguments(parser):
         metavar="ADDRESS",
         help="address to listen on (default 127.0.0.1: this machine only)",
     )
-    add("--port", type=int, default=8000, metavar="N", help="port to listen on (default 8000; 0: any free port)")
+    add(
+        "--port",
+        type=int,
+        default=8000,
+        metavar="N",
+        help="port to listen on (default 8000; 0: any free port)",
+    )
     add(
         "--token",
         metavar="TEXT",
         help=f"bearer token that requests must send (default: ${_TOKEN_VARIABLE} if set, otherwise no token)",
     )
     add(
-        "--allow-host", action="append", metavar="NAME",
+        "--allow-host",
+        action="append",
+        metavar="NAME",
         help="another host name that requests may use for this server, such as the name of a proxy",
-    )  # fmt: skip
+    )
     add("--format", metavar="NAME", help="exported format to use, such as onnx_int8 (default onnx)")
     add("--threads", type=int, default=1, metavar="N", help="threads per model (default 1)")
-    add("--max-batch", type=int, default=64, metavar="N", help="maximum number of rows in a batch (default 64)")
+    add(
+        "--max-batch",
+        type=int,
+        default=64,
+        metavar="N",
+        help="maximum number of rows in a batch (default 64)",
+    )
     add(
         "--max-waiting",
         type=int,
@@ -68,20 +82,32 @@ def run(args):
         raise KzooError(f"port={args.port} must be between 0 and 65535.")
     token = args.token if args.token is not None else os.environ.get(_TOKEN_VARIABLE) or None
     # The token is sent in an HTTP header, which cannot hold other characters.
-    if token is not None and (len(token) < 8 or not token.isascii() or not token.isprintable() or " " in token):
+    if token is not None and (
+        len(token) < 8 or not token.isascii() or not token.isprintable() or " " in token
+    ):
         raise KzooError("The token must have at least 8 printable ASCII characters and no spaces.")
     limits = import_module("kzoo.serve.limits").Limits(
-        batch=checked_count("max_batch", args.max_batch), waiting=checked_count("max_waiting", args.max_waiting)
+        batch=checked_count("max_batch", args.max_batch),
+        waiting=checked_count("max_waiting", args.max_waiting),
     )
     log = import_module("kzoo.serve.log").Log()
     process = import_module("kzoo.serve.process")
     is_local = import_module("kzoo.serve.middleware").is_loopback(args.host)
     hosts = args.allow_host or ([] if is_local and token is None else None)
     app = import_module("kzoo.serve.app").make_app(
-        args.exported, format=args.format, threads=args.threads, token=token, hosts=hosts, limits=limits, log=log
+        args.exported,
+        format=args.format,
+        threads=args.threads,
+        token=token,
+        hosts=hosts,
+        limits=limits,
+        log=log,
     )
     if token is None and not is_local:
-        log("warning", text=f"No token: everyone can use {args.host}. Set ${_TOKEN_VARIABLE}, or listen on 127.0.0.1.")
+        log(
+            "warning",
+            text=f"No token: everyone can use {args.host}. Set ${_TOKEN_VARIABLE}, or listen on 127.0.0.1.",
+        )
     return dict(requests=process.serve(app, host=args.host, port=args.port, limits=limits, log=log))
 
 

@@ -25,15 +25,45 @@ from kzoo.utils.optional import missing
 PICTURES = (".png", ".svg", ".pdf")
 DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
 DATA_OPTIONS = (
-    "target", "data_seed", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split",
-    "quantiles", "sheet", "header_row", "drop_rare", "calibration", "repairs", "series_id", "segment",
-    "stride", "known_covariates", "static_covariates", "date_order",
-)  # fmt: skip
+    "target",
+    "data_seed",
+    "validation",
+    "test",
+    "drop",
+    "group",
+    "task",
+    "time",
+    "columns",
+    "sample_weight",
+    "split",
+    "quantiles",
+    "sheet",
+    "header_row",
+    "drop_rare",
+    "calibration",
+    "repairs",
+    "series_id",
+    "segment",
+    "stride",
+    "known_covariates",
+    "static_covariates",
+    "date_order",
+)
 
 _SPLIT_OPTIONS = ("validation", "test", "calibration")  # a fraction or a source
 
 # Arguments that a shell completes with file names; in those of NAMED_FILES `~` is expanded.
-NAMED_FILES = ("data", "test", "validation", "calibration", "out", "weights", "plot", "csv", "repairs")
+NAMED_FILES = (
+    "data",
+    "test",
+    "validation",
+    "calibration",
+    "out",
+    "weights",
+    "plot",
+    "csv",
+    "repairs",
+)
 FILES = (*NAMED_FILES, "run", "inputs", "exported")
 _PIPE_WIDTH = 10_000  # columns: output in a pipe is read by programs, so rows are not wrapped
 
@@ -86,39 +116,79 @@ def add_data_options(parser):
         metavar="SOURCE",
         help="fraction of the data used for validation (default 0.1), or a separate source of validation data",
     )
-    add("--test", metavar="SOURCE", help="fraction of the data used as test data, or a separate source of test data")
     add(
-        "--calibration", metavar="SOURCE",
+        "--test",
+        metavar="SOURCE",
+        help="fraction of the data used as test data, or a separate source of test data",
+    )
+    add(
+        "--calibration",
+        metavar="SOURCE",
         help="fraction of the data, or a separate source, that only sets and intervals of predictions are learned on",
-    )  # fmt: skip
-    add("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to exclude")
+    )
     add(
-        "--drop-rare", type=int, metavar="N",
+        "--drop",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN",
+        help="columns to exclude",
+    )
+    add(
+        "--drop-rare",
+        type=int,
+        metavar="N",
         help="leave out classes of a table that have fewer than N rows, in all splits",
-    )  # fmt: skip
+    )
     add(
-        "--repairs", metavar="FILE",
+        "--repairs",
+        metavar="FILE",
         help="suspects.csv of `kzoo check --wrong-labels`: labels that you accepted there are corrected",
-    )  # fmt: skip
-    add("--group", metavar="COLUMN", help="keep rows with the same value in this column in the same split")
+    )
     add(
-        "--series-id", nargs="+", metavar="COLUMN",
+        "--group",
+        metavar="COLUMN",
+        help="keep rows with the same value in this column in the same split",
+    )
+    add(
+        "--series-id",
+        nargs="+",
+        metavar="COLUMN",
         help="columns that tell the series of a table apart, a row per step",
-    )  # fmt: skip
-    add("--segment", type=int, metavar="N", help="cut labelled series into segments of N steps, each an example")
-    add("--stride", type=int, metavar="N", help="steps from one segment to the next; default: --segment")
+    )
     add(
-        "--known", "--known-covariates", dest="known_covariates", nargs="+", metavar="COLUMN",
+        "--segment",
+        type=int,
+        metavar="N",
+        help="cut labelled series into segments of N steps, each an example",
+    )
+    add(
+        "--stride",
+        type=int,
+        metavar="N",
+        help="steps from one segment to the next; default: --segment",
+    )
+    add(
+        "--known",
+        "--known-covariates",
+        dest="known_covariates",
+        nargs="+",
+        metavar="COLUMN",
         help="columns of many series that are known for the steps to forecast",
-    )  # fmt: skip
+    )
     add(
-        "--static", "--static-covariates", dest="static_covariates", nargs="+", metavar="COLUMN",
+        "--static",
+        "--static-covariates",
+        dest="static_covariates",
+        nargs="+",
+        metavar="COLUMN",
         help="columns of many series that are constant within a series",
-    )  # fmt: skip
+    )
     add(
-        "--date-order", choices=("day-first", "month-first"),
+        "--date-order",
+        choices=("day-first", "month-first"),
         help="how dates such as 03/02/2024 are read; default: detected from the dates of the column",
-    )  # fmt: skip
+    )
     add("--task", help="task, such as tabular_regression; default: detected from the target")
     add("--time", metavar="COLUMN", help="time column of a series, or of a table with --split time")
     add(
@@ -127,31 +197,50 @@ def add_data_options(parser):
         metavar="HOW",
         help="random (default), or time: test on the last rows of a table in the order of --time",
     )
-    add("--sample-weight", metavar="COLUMN", help="column that says how much each row counts; it is not an input")
+    add(
+        "--sample-weight",
+        metavar="COLUMN",
+        help="column that says how much each row counts; it is not an input",
+    )
     add_sheet_options(parser)
     add(
-        "--quantiles", type=_levels, metavar="LEVELS",
+        "--quantiles",
+        type=_levels,
+        metavar="LEVELS",
         help="predict these quantiles of the target, such as 0.1,0.5,0.9",
-    )  # fmt: skip
+    )
     add(
-        "--column", nargs="+", action="extend", default=[], metavar="NAME=KIND", dest="columns",
+        "--column",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=KIND",
+        dest="columns",
         help="column types: zip=category when=date review=text price=number:decimal=,:thousands=.",
-    )  # fmt: skip
+    )
 
 
 def add_sheet_options(parser):
     """Add the options that say where the table is in a workbook."""
-    parser.add_argument("--sheet", metavar="NAME", help="sheet of an .xlsx workbook; default: the only one with cells")
     parser.add_argument(
-        "--header-row", type=int, metavar="N",
+        "--sheet",
+        metavar="NAME",
+        help="sheet of an .xlsx workbook; default: the only one with cells",
+    )
+    parser.add_argument(
+        "--header-row",
+        type=int,
+        metavar="N",
         help="row of the sheet with the column names, from 1; default: the first with cells",
-    )  # fmt: skip
+    )
 
 
 def add_model_argument(parser):
     """Add the argument that names a run, an exported model or a preset with pretrained weights."""
     parser.add_argument(
-        "run", metavar="RUN", help="folder of a run or of an exported model, or a preset with pretrained weights"
+        "run",
+        metavar="RUN",
+        help="folder of a run or of an exported model, or a preset with pretrained weights",
     )
 
 
@@ -159,22 +248,29 @@ def add_promise_options(parser):
     """Add the options for sets, intervals and abstention of predictions."""
     add = parser.add_argument
     add(
-        "--confidence", type=float, metavar="LEVEL",
+        "--confidence",
+        type=float,
+        metavar="LEVEL",
         help="sets of classes or intervals that contain the truth for this share of new rows, such as 0.9",
-    )  # fmt: skip
+    )
     add(
-        "--conformal", metavar="NAME",
+        "--conformal",
+        metavar="NAME",
         help="how sets are made: lac (default; small ones), raps (never empty) or class (the level holds for each "
         "class)",
-    )  # fmt: skip
+    )
     add(
-        "--min-probability", type=float, metavar="P",
+        "--min-probability",
+        type=float,
+        metavar="P",
         help="answer unsure for rows whose class has a lower probability",
-    )  # fmt: skip
+    )
     add(
-        "--accuracy-when-answered", type=float, metavar="SHARE",
+        "--accuracy-when-answered",
+        type=float,
+        metavar="SHARE",
         help="answer unsure for as many rows as it takes for this share of the others to be right",
-    )  # fmt: skip
+    )
 
 
 def promise_options(args):
@@ -204,7 +300,11 @@ def add_decision_options(parser, *, objective=True):
         help="how labels follow from probabilities: default (most probable class), objective, cost, or a score such as "
         "f1, for which a threshold is learned on the validation data",
     )
-    add("--positive", metavar="CLASS", help="positive class of two, for f1 and thresholds; default: the rarer one")
+    add(
+        "--positive",
+        metavar="CLASS",
+        help="positive class of two, for f1 and thresholds; default: the rarer one",
+    )
     add(
         "--cost",
         action="append",
@@ -223,7 +323,9 @@ def _costs(words):
         except ValueError:
             cost = None
         if not equals or ":" not in pair or cost is None:
-            raise KzooError(f"--cost {word!r} is invalid. Write ACTUAL:PREDICTED=COST, such as yes:no=5")
+            raise KzooError(
+                f"--cost {word!r} is invalid. Write ACTUAL:PREDICTED=COST, such as yes:no=5"
+            )
         if pair in costs:
             raise KzooError(f"--cost {word!r}: {pair} is given twice. Remove one of them.")
         costs[pair] = cost
@@ -254,7 +356,9 @@ def data_options(args) -> dict:
 def requested_data_options(args, **overrides):
     """Return the data options of a command as a `DataOptions`; `overrides` replace single options."""
     options = data_options(args) | overrides
-    return import_module("kzoo.dataset.options").DataOptions(seed=options.pop("data_seed"), **options)
+    return import_module("kzoo.dataset.options").DataOptions(
+        seed=options.pop("data_seed"), **options
+    )
 
 
 def _column_option(word):
@@ -295,12 +399,16 @@ def train_command(args, preset, data, *, words=(), **options) -> str:
         words: settings, each as --set takes it.
         options: further options of `kzoo.command.command_of`.
     """
-    parts = {name: _split_option(getattr(args, name)) for name in _SPLIT_OPTIONS} | {"repairs": args.repairs}
+    parts = {name: _split_option(getattr(args, name)) for name in _SPLIT_OPTIONS} | {
+        "repairs": args.repairs
+    }
     paths = {name: part for name, part in parts.items() if isinstance(part, str)}
     # `command_of` is made for stored commands and keeps file names only: paths are added below.
     requested = requested_data_options(args, **dict.fromkeys(paths))
     unset = dict(weights=None, freeze=None, precision=None, backend=None)
-    command = import_module("kzoo.command").command_of(preset, None, {}, requested, **unset | options)
+    command = import_module("kzoo.command").command_of(
+        preset, None, {}, requested, **unset | options
+    )
     command += f" --data {quote(data)}" if data is not None else ""
     command += "".join(f" --{name} {quote(path)}" for name, path in paths.items())
     return f"{command} --set {' '.join(map(quote, words))}" if words else command
@@ -321,10 +429,14 @@ def usage_example(run, task, inputs, options="") -> tuple[str, str]:
         options: options of `kzoo predict`.
     """
     if task and "continues" in problem(task).facts:
-        name, example = "generate", '"" --length 200'  # without a prompt: its words may not be in the vocabulary
+        # without a prompt: its words may not be in the vocabulary
+        name, example = "generate", '"" --length 200'
     else:
-        name, example = "predict", get_kind(inputs).example
-    return name, " ".join(["kzoo predict", quote(os.fspath(run)), *([options] if options else []), example])
+        name = "predict"
+        example = get_kind(inputs).example
+    return name, " ".join(
+        ["kzoo predict", quote(os.fspath(run)), *([options] if options else []), example]
+    )
 
 
 def require(name):
@@ -336,7 +448,9 @@ def require(name):
     try:
         return import_module(name)
     except ImportError:
-        raise KzooError(f"This command needs {name}. Install it with: python -m pip install {name}") from None
+        raise KzooError(
+            f"This command needs {name}. Install it with: python -m pip install {name}"
+        ) from None
 
 
 def print_output(output):
@@ -380,7 +494,10 @@ def exit_code_and_line(error):
     # Backends raise out-of-memory errors of different types.
     if is_out_of_memory(error):
         return 2, "out of memory. Try a smaller batch: --set batch_size=16"
-    return 1, f"{type(error).__name__}: {text[:300]} (an internal error of kzoo; --debug shows the traceback)"
+    return (
+        1,
+        f"{type(error).__name__}: {text[:300]} (an internal error of kzoo; --debug shows the traceback)",
+    )
 
 
 def settings_of(args, options=()) -> dict:
@@ -400,7 +517,8 @@ def settings_of(args, options=()) -> dict:
                 f"{name!r} is not a setting: use the option --{name.replace('_', '-')} VALUE, without --set."
             )
     for name in ("epochs", "max_steps", "callbacks", *DECISION_OPTIONS):
-        if name == "objective" and name in options:  # `kzoo tune` passes it as an argument of its own
+        # `kzoo tune` passes it as an argument of its own
+        if name == "objective" and name in options:
             continue
         if (value := getattr(args, name, None)) is not None:
             value = _costs(value) if name == "cost" else value
@@ -425,7 +543,9 @@ def parse_settings(words) -> dict:
         name, equals, value = word.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name.isidentifier():
-            raise KzooError(f"--set takes name=value, not {word!r}. Put other arguments before --set.")
+            raise KzooError(
+                f"--set takes name=value, not {word!r}. Put other arguments before --set."
+            )
         settings[name] = parse_value(value)
     return settings
 
@@ -489,7 +609,11 @@ def show_value(value):
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return ",".join(show_value(v) for v in value) + ("," if len(value) == 1 else "") if value else "()"
+        return (
+            ",".join(show_value(v) for v in value) + ("," if len(value) == 1 else "")
+            if value
+            else "()"
+        )
     if isinstance(value, float):
         return repr(float(value))
     return str(value)
@@ -572,4 +696,6 @@ def check_output_file(option, path, suffixes):
         hint = " Put runs before --csv." if option == "csv" and Path(path).is_dir() else ""
         raise KzooError(f"--{option} {path!r} must end in {' or '.join(suffixes)}.{hint}")
     if not Path(path).parent.is_dir():
-        raise KzooError(f"--{option} {path!r}: the folder {str(Path(path).parent)!r} does not exist.")
+        raise KzooError(
+            f"--{option} {path!r}: the folder {str(Path(path).parent)!r} does not exist."
+        )

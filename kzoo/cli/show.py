@@ -41,10 +41,16 @@ examples:
 
 def add_arguments(parser):
     parser.add_argument(
-        "preset", metavar="PRESET|RUN", help="a name from `kzoo list`, a preset file, or the folder of a run"
+        "preset",
+        metavar="PRESET|RUN",
+        help="a name from `kzoo list`, a preset file, or the folder of a run",
     )
-    parser.add_argument("--plot", metavar="FILE", help="draw the network to a .png, .svg or .pdf file")
-    parser.add_argument("--code", action="store_true", help="print Keras code that builds the network without kzoo")
+    parser.add_argument(
+        "--plot", metavar="FILE", help="draw the network to a .png, .svg or .pdf file"
+    )
+    parser.add_argument(
+        "--code", action="store_true", help="print Keras code that builds the network without kzoo"
+    )
     parser.add_argument(
         "--set",
         nargs="+",
@@ -60,7 +66,9 @@ def run(args):
     if not names_a_preset(args.preset) and (folder / "config.json").is_file():
         return _show_run(Run(folder), args)
     if (folder / "kzoo.json").is_file():
-        raise KzooError(f"{args.preset} is an exported model, and kzoo show takes presets and runs. See its README.md.")
+        raise KzooError(
+            f"{args.preset} is an exported model, and kzoo show takes presets and runs. See its README.md."
+        )
     preset = get_preset(args.preset)
     overrides = shared.parse_settings(args.set)
     config, training = resolve(preset, overrides)  # refuses wrong names before Keras is imported
@@ -81,30 +89,46 @@ def run(args):
 
 def _results_and_weights(preset):
     """Return the measured results of a preset and its packaged weights."""
-    return dict(results=results(preset.name), weights=[_weights_fields(weights) for weights in entries(preset.name)])
+    return dict(
+        results=results(preset.name),
+        weights=[_weights_fields(weights) for weights in entries(preset.name)],
+    )
 
 
 def _weights_fields(weights):
     excluded = ("preset", "file", "sample", "unrounded")
-    return {name: value for name, value in asdict(weights).items() if name not in excluded} | dict(score=weights.score)
+    return {name: value for name, value in asdict(weights).items() if name not in excluded} | dict(
+        score=weights.score
+    )
 
 
 def _show_run(run, args):
     """Return the document of a run: its network, settings, data and scores."""
     if args.set or args.code:
-        raise KzooError(f"--set and --code are for presets, and {args.preset} is a run. Remove them.")
+        raise KzooError(
+            f"--set and --code are for presets, and {args.preset} is a run. Remove them."
+        )
     plot_path = None if args.plot is None else _check_plot_path(args.plot)
-    network, spec = run.config.get("network"), run.spec
+    network = run.config.get("network")
+    spec = run.spec
     model = None
     if network is None or plot_path is not None:  # runs of older versions of kzoo do not store it
         keras_import.import_quietly("keras")
         model = run.model
         network = network or table_of(model)
     preset = None if spec.family is None else preset_of(spec.json())
-    document = describe(preset, network, spec.config, spec.training) | dict(name=spec.preset, task=run.data.task)
+    document = describe(preset, network, spec.config, spec.training) | dict(
+        name=spec.preset, task=run.data.task
+    )
     summary = run.summary if run.finished else {}
     scores = summary.get("test") or summary.get("validation") or {}
-    fields = dict(run=str(run.path), summary="", dataset=run.data.name, scores=scores, beside=baselines.line(summary))
+    fields = dict(
+        run=str(run.path),
+        summary="",
+        dataset=run.data.name,
+        scores=scores,
+        beside=baselines.line(summary),
+    )
     return document | fields | (_draw(model, plot_path) if plot_path is not None else {})
 
 
@@ -127,7 +151,8 @@ def describe(preset, network, config, training) -> dict:
     """
     settable = () if preset is None else settings_of(preset, config, training)
     family = None if preset is None else preset.family
-    kind, output_shape = config.get("inputs"), network["comes_out"]["shape"]
+    kind = config.get("inputs")
+    output_shape = network["comes_out"]["shape"]
     return dict(
         name=getattr(preset, "name", ""),
         revision=getattr(preset, "revision", None),
@@ -138,16 +163,21 @@ def describe(preset, network, config, training) -> dict:
         dataset=getattr(preset, "dataset", None),
         parameters=network["parameters"],
         flops=network["flops"],
-        goes_in=dict(kind=kind) | network["goes_in"] | dict(meaning=get_kind(kind).meaning if kind else ""),
+        goes_in=dict(kind=kind)
+        | network["goes_in"]
+        | dict(meaning=get_kind(kind).meaning if kind else ""),
         comes_out=dict(
-            shape=output_shape, meaning="" if preset is None else describe_outputs(preset.task, config, training)
+            shape=output_shape,
+            meaning="" if preset is None else describe_outputs(preset.task, config, training),
         ),
         layers=[
             dict(name=name, type=type, output_shape=shape, parameters=parameters)
             for name, type, shape, parameters in network["layers"]
         ],
         network=[_setting(name, config[name], family) for name in settable if name in config],
-        training=[_setting(name, training.get(name), family) for name in settable if name not in config],
+        training=[
+            _setting(name, training.get(name), family) for name in settable if name not in config
+        ],
         results=[],
         weights=[],
     )
@@ -155,7 +185,8 @@ def describe(preset, network, config, training) -> dict:
 
 def describe_outputs(task, config, training) -> str:
     """Return a description of the outputs of a network."""
-    n_outputs, activation = config["outputs"], config.get("output_activation")
+    n_outputs = config["outputs"]
+    activation = config.get("output_activation")
     facts = problem(task).facts
     if "continues" in facts:
         unit = "probabilities" if activation == "softmax" else "logits"
@@ -163,10 +194,19 @@ def describe_outputs(task, config, training) -> str:
         return f"{unit} of the next token among {n_outputs:,}, {position}"
     if "classes" in facts:
         if n_outputs == 1:
-            names = {"sigmoid": "probability", "hard_sigmoid": "probability", None: "logit", "linear": "logit"}
+            names = {
+                "sigmoid": "probability",
+                "hard_sigmoid": "probability",
+                None: "logit",
+                "linear": "logit",
+            }
             return f"{names.get(activation, f'{activation} score')} of the second class"
         unit = {"softmax": "probabilities", None: "logits"}.get(activation, f"{activation} values")
-        labels = "one-hot labels" if training.get("labels") == "onehot" else f"integer labels 0..{n_outputs - 1}"
+        labels = (
+            "one-hot labels"
+            if training.get("labels") == "onehot"
+            else f"integer labels 0..{n_outputs - 1}"
+        )
         return f"{unit} of {n_outputs} classes; train with {labels}"
     if "labels" in facts:
         unit = "logits" if activation in (None, "linear") else "probabilities"
@@ -223,11 +263,18 @@ def render(document, args):
     inputs, outputs = document["goes_in"], document["comes_out"]
     family = f" ({document['family']})" if document["family"] else ""
     flops = (
-        "unknown" if document["flops"] is None else f"{shared.format_count(document['flops'])} FLOPs for one example"
+        "unknown"
+        if document["flops"] is None
+        else f"{shared.format_count(document['flops'])} FLOPs for one example"
     )
     facts = [
         ("task", f"{document['task'].replace('_', ' ')}{family}"),
-        ("inputs", f"{_format_shape(inputs['shape'])} {inputs['dtype'] or ''}: {inputs['meaning']}".removesuffix(": ")),
+        (
+            "inputs",
+            f"{_format_shape(inputs['shape'])} {inputs['dtype'] or ''}: {inputs['meaning']}".removesuffix(
+                ": "
+            ),
+        ),
         ("outputs", f"{_format_shape(outputs['shape'])}: {outputs['meaning']}".removesuffix(": ")),
         ("parameters", f"{document['parameters']:,}"),
         ("forward pass", f"{flops} (a multiply-add counts as two)" if document["flops"] else flops),
@@ -258,21 +305,36 @@ def render(document, args):
     change = "" if "run" in document else ": change with --set NAME=VALUE"
     for title, key in (("Network", "network"), ("Training", "training")):
         rows = [
-            (setting["name"], shared.fit_terminal(shared.show_value(setting["value"]), 18), setting["meaning"])
+            (
+                setting["name"],
+                shared.fit_terminal(shared.show_value(setting["value"]), 18),
+                setting["meaning"],
+            )
             for setting in document[key]
         ]
         lines += ["", shared.bold(title + change), *tables.columns(rows)] if rows else []
     if "run" in document:
-        score_lines = {weighting: scores_line(scores) for weighting, scores in by_weighting(document["scores"]).items()}
+        score_lines = {
+            weighting: scores_line(scores)
+            for weighting, scores in by_weighting(document["scores"]).items()
+        }
         score_lines = score_lines if any(score_lines.values()) else {"": "not finished"}
         lines += ["", shared.bold("Scores"), *tables.columns(list(score_lines.items()), indent=0)]
         lines += tables.columns([("baselines", document["beside"])]) if document["beside"] else []
     else:
         lines += ["", shared.bold("Measured results")]
-        lines += tables.columns([row for r in document["results"] for row in _result_rows(r)]) or ["  not measured yet"]
+        lines += tables.columns([row for r in document["results"] for row in _result_rows(r)]) or [
+            "  not measured yet"
+        ]
         if document["weights"]:
-            lines += ["", shared.bold("Packaged weights"), *tables.columns(_weights_rows(document["weights"]))]
-            _, command = shared.usage_example(args.preset, document["task"], inputs["kind"], _weights_option(document))
+            lines += [
+                "",
+                shared.bold("Packaged weights"),
+                *tables.columns(_weights_rows(document["weights"])),
+            ]
+            _, command = shared.usage_example(
+                args.preset, document["task"], inputs["kind"], _weights_option(document)
+            )
             lines += ["", f"Use the weights: {command}"]
         lines += ["", f"Train the preset: kzoo train {args.preset}"]
     if "plot" in document:
@@ -283,7 +345,10 @@ def render(document, args):
 def _weights_rows(rows):
     """Yield the rows that describe packaged weights: training data, scores, licence, size and origin."""
     for weights in rows:
-        yield weights["name"], f"{weights['examples']:,} examples of {weights['data']}; test split: {weights['score']}"
+        yield (
+            weights["name"],
+            f"{weights['examples']:,} examples of {weights['data']}; test split: {weights['score']}",
+        )
         if weights["elsewhere"]:
             yield "", weights["elsewhere"]
         yield "", f"data: {weights['source']}, licence: {weights['licence']}"
@@ -313,6 +378,9 @@ def _result_rows(result):
         (result["data"], f"{score} ({other_scores})" if other_scores else score),
         *([("", f"baselines: {baseline_scores}")] if baseline_scores else []),
         *(("", f"for comparison: {figure}") for figure in published),
-        ("", f"{result['epochs']:g} epochs, {result['seconds']:.0f} s per run: {result['command']}"),
+        (
+            "",
+            f"{result['epochs']:g} epochs, {result['seconds']:.0f} s per run: {result['command']}",
+        ),
         ("", f"{result['date']}, {result['machine']}, {versions}"),
     ]

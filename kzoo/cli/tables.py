@@ -29,7 +29,9 @@ def _layout(rows, alignments, indent):
     lines = []
     for *first, last in rows:
         cells = [_pad(*cell) + "  " for cell in zip(first, widths, alignments, strict=False)]
-        lines += hanging_indent(" " * indent + "".join(cells), _pad(last, widths[-1], alignments[-1]).rstrip())
+        lines += hanging_indent(
+            " " * indent + "".join(cells), _pad(last, widths[-1], alignments[-1]).rstrip()
+        )
     return [line.rstrip() for line in lines]
 
 
@@ -55,7 +57,9 @@ def _layout_with_rich(rows, alignments, indent):
     buffer = io.StringIO()
     width = max(terminal_width(), min_width)
     # In a notebook rich would show the table instead of writing it to the buffer.
-    console = Console(file=buffer, width=width, color_system=None, legacy_windows=False, force_jupyter=False)
+    console = Console(
+        file=buffer, width=width, color_system=None, legacy_windows=False, force_jupyter=False
+    )
     console.print(Padding(table, (0, 0, 0, indent), expand=False))
     return [line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n")]
 
@@ -67,10 +71,8 @@ def cell(value, format_spec) -> str:
 
 def target_lines(scores, score_warnings=()) -> list[str]:
     """Return the table of the scores of each target or label, with baselines, and the warnings about scores."""
-    rows, warning_lines = (
-        target_table(scores),
-        [line for sentence in score_warnings for line in _warning_lines(sentence)],
-    )
+    rows = target_table(scores)
+    warning_lines = [line for sentence in score_warnings for line in _warning_lines(sentence)]
     if not rows:
         return warning_lines
     heading = "each target, and the mean absolute error of the baselines on the same examples:"
@@ -84,7 +86,12 @@ def coverage_lines(coverage) -> list[str]:
     if not coverage:
         return []
     rows = coverage_table(coverage)
-    return ["", "coverage of sets or intervals:", *columns(rows, align="><>>>"), *_note_lines(coverage_note(coverage))]
+    return [
+        "",
+        "coverage of sets or intervals:",
+        *columns(rows, align="><>>>"),
+        *_note_lines(coverage_note(coverage)),
+    ]
 
 
 def _note_lines(sentence):

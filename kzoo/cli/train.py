@@ -46,10 +46,25 @@ bit-identical results. `kzoo show PRESET` lists the settings that --set accepts.
 
 # Options of this command, which --set refuses.
 _OPTIONS = (
-    "data", "out", "seed", "weights", "freeze", "precision", "devices", "deterministic", "overwrite", "resume", "check",
-    "steps_per_call", "backend", "baselines", "folds", "ensemble", "max_time",
+    "data",
+    "out",
+    "seed",
+    "weights",
+    "freeze",
+    "precision",
+    "devices",
+    "deterministic",
+    "overwrite",
+    "resume",
+    "check",
+    "steps_per_call",
+    "backend",
+    "baselines",
+    "folds",
+    "ensemble",
+    "max_time",
     *shared.DATA_OPTIONS,
-)  # fmt: skip
+)
 
 
 def add_arguments(parser):
@@ -82,7 +97,11 @@ def add_arguments(parser):
         "own training loop",
     )
     backend.add_option(parser)
-    add("--deterministic", action="store_true", help="make runs bit-identical, even on GPUs (slower)")
+    add(
+        "--deterministic",
+        action="store_true",
+        help="make runs bit-identical, even on GPUs (slower)",
+    )
     add("--no-check", action="store_true", help="train even if `kzoo check` finds errors")
     add("--no-baselines", action="store_true", help="do not score baselines")
     add("--quiet", action="store_true", help="do not show progress")
@@ -111,7 +130,12 @@ def add_training_options(parser):
     """Add the options for data and settings of a training, which `kzoo check` takes too."""
     shared.add_data_options(parser)
     add = parser.add_argument
-    add("--epochs", type=int, metavar="N", help="number of epochs; schedules are adjusted accordingly")
+    add(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="number of epochs; schedules are adjusted accordingly",
+    )
     add(
         "--max-steps",
         type=int,
@@ -137,24 +161,38 @@ def add_training_options(parser):
     shared.add_decision_options(parser)
     add_weights_options(parser)
     add("--callbacks", metavar="BUNDLE", help=f"callback bundle: {', '.join(BUNDLES)}")
-    add("--devices", type=int, metavar="N", help="number of devices on this machine that share each batch (JAX only)")
-    add("--precision", default="auto", metavar="NAME", help="auto, float32, mixed_bfloat16 or mixed_float16")
+    add(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="number of devices on this machine that share each batch (JAX only)",
+    )
+    add(
+        "--precision",
+        default="auto",
+        metavar="NAME",
+        help="auto, float32, mixed_bfloat16 or mixed_float16",
+    )
 
 
 def run(args):
     started = getattr(args, "started", time.monotonic())
     settings = settings_of(args)
     check_settings(args, settings)
-    preset, options = preset_of(args), _train_options(args, settings)
+    preset = preset_of(args)
+    options = _train_options(args, settings)
     if args.folds is not None or args.ensemble is not None:
         train_members.check_options(args)
         backend.choose_backend(args, preset.name, iter(()))
-        train_several = train_members.train_seeds if args.folds is None else train_members.train_folds
+        train_several = (
+            train_members.train_seeds if args.folds is None else train_members.train_folds
+        )
         return train_several(args, preset, options)
     backend.choose_backend(args, preset.name, _resumable_runs(args, preset, settings))
     try:
         train = keras_import.import_quietly("kzoo.training").train
-        with import_module("kzoo.training.max_time").counted_from(started):  # importing Keras counts too
+        # importing Keras counts too
+        with import_module("kzoo.training.max_time").counted_from(started):
             run = train(preset, args.data, **options)
     except Interrupted as interrupt:
         run = interrupt.run
@@ -183,7 +221,9 @@ def _resumable_runs(args, preset, settings) -> Iterator[backend.Resumable]:
             backend_name = run.config.get("backend")
             if not backend_name:
                 continue
-            if args.out is not None or (run.stopped and _may_be_same_run(run, args, preset, settings)):
+            if args.out is not None or (
+                run.stopped and _may_be_same_run(run, args, preset, settings)
+            ):
                 yield backend.Resumable(folder, backend_name, onednn.recorded(run.config))
 
 
@@ -193,9 +233,11 @@ def _may_be_same_run(run, args, preset, settings):
     requested = dict(
         data=shared.requested_data_options(args).stored() | {"name": name},
         spec={"preset": preset.name, "revision": preset.revision, "seed": args.seed},
-        weights=args.weights and weights_name(args.weights, preset.name), freeze=freeze_argument(args.freeze),
-        deterministic=args.deterministic, devices=args.devices,
-    )  # fmt: skip
+        weights=args.weights and weights_name(args.weights, preset.name),
+        freeze=freeze_argument(args.freeze),
+        deterministic=args.deterministic,
+        devices=args.devices,
+    )
     # `auto` depends on the device, which is unknown until Keras is imported.
     if args.precision != "auto":
         requested["precision"] = args.precision
@@ -278,7 +320,9 @@ def render(document, args):
     if document["interrupted"]:
         headline = f"Interrupted: the best model so far is in {folder} ({epoch}). Repeat the command to resume."
     else:
-        headline = f"{document['preset']} on {document['data']}: {epoch}, {duration(summary['seconds'])}."
+        headline = (
+            f"{document['preset']} on {document['data']}: {epoch}, {duration(summary['seconds'])}."
+        )
     lines = [headline]
     splits = [split for split in ("test", "validation") if summary.get(split)]
     rows = [
@@ -290,7 +334,9 @@ def render(document, args):
         "baselines": baselines.line(summary),
         "baselines, unweighted": baselines.line(summary, unweighted=True),
     }
-    lines += tables.columns(rows + [(label.ljust(11), line) for label, line in comparisons.items() if line])
+    lines += tables.columns(
+        rows + [(label.ljust(11), line) for label, line in comparisons.items() if line]
+    )
     if sentence := baselines.beaten(summary):
         lines += shared.hanging_indent("warning: ", sentence)
     if summary.get("repairs"):
@@ -323,7 +369,9 @@ def scores_line(scores) -> str:
             score = score_named(name)
             level = 95 if score is None else score.interval
             form = number if score is not None and score.form == "number" else "{:.3f}".format
-            interval_text = f" ({level} %: {form(interval[0])} to {form(interval[1])})" if interval else ""
+            interval_text = (
+                f" ({level} %: {form(interval[0])} to {form(interval[1])})" if interval else ""
+            )
             default = scores.get(f"{name}_default")
             beside = "" if default is None else f" (default: {number(default)})"
             parts.append(f"{name.replace('_', ' ')} {number(value)}{interval_text}{beside}")

@@ -20,18 +20,25 @@ def check_options(args):
     """Raise KzooError for options that have no effect on several runs."""
     option = "--folds" if args.folds is not None else "--ensemble"
     if args.folds is not None and args.ensemble is not None:
-        raise KzooError("--folds and --ensemble exclude each other: folds already predict by their mean. Remove one.")
+        raise KzooError(
+            "--folds and --ensemble exclude each other: folds already predict by their mean. Remove one."
+        )
     if args.ensemble is not None and not 2 <= args.ensemble <= _MOST_SEEDS:
         raise KzooError(f"--ensemble {args.ensemble} must be from 2 to {_MOST_SEEDS}.")
     if args.max_time is not None:
-        raise KzooError(f"--max-time {args.max_time} is for one training, and {option} makes several. Use --epochs.")
+        raise KzooError(
+            f"--max-time {args.max_time} is for one training, and {option} makes several. Use --epochs."
+        )
     if args.resume != "auto":
         raise KzooError(
             f"--resume {args.resume} is for a single run. Remove it: with {option}, finished runs are kept and a "
             "stopped one is resumed; --overwrite starts over."
         )
     if args.folds is not None:
-        for name, value, default in (("--test", args.test, None), ("--data-seed", args.data_seed, 0)):
+        for name, value, default in (
+            ("--test", args.test, None),
+            ("--data-seed", args.data_seed, 0),
+        ):
             if value != default:
                 raise KzooError(
                     f"{name} {value} has no effect with --folds: each fold is the test split once, and --seed draws "
@@ -47,8 +54,11 @@ def train_folds(args, preset, options):
     scores = keras_import.import_quietly("kzoo.evaluation").cross_validate(
         preset, args.data, folds=args.folds, **options | dict(out=out)
     )
-    document = dict(preset=preset.name, folds=args.folds, scores=_stored(scores), table=repr(scores), run=None)
-    if "ordered" in Run(scores["runs"][0]).problem.facts:  # the first folds know little of the series
+    document = dict(
+        preset=preset.name, folds=args.folds, scores=_stored(scores), table=repr(scores), run=None
+    )
+    # the first folds know little of the series
+    if "ordered" in Run(scores["runs"][0]).problem.facts:
         return document | dict(runs=[os.fspath(path) for path in scores["runs"]], note=_IN_ORDER)
     try:
         run = keras_import.import_quietly("kzoo.evaluation").ensemble(
@@ -63,11 +73,18 @@ def train_folds(args, preset, options):
 def train_seeds(args, preset, options):
     """Train with several seeds on the same split, and combine the runs; return the document of the command."""
     options.pop("resume")
-    seed, out = options.pop("seed"), Path(args.out or f"runs/ensemble-{preset.name}")
-    train, runs = keras_import.import_quietly("kzoo.training").train, []
+    seed = options.pop("seed")
+    out = Path(args.out or f"runs/ensemble-{preset.name}")
+    train = keras_import.import_quietly("kzoo.training").train
+    runs = []
     for member_seed in range(seed, seed + args.ensemble):
         try:
-            run = train(preset, args.data, seed=member_seed, **options | dict(out=out / f"seed-{member_seed:02d}"))
+            run = train(
+                preset,
+                args.data,
+                seed=member_seed,
+                **options | dict(out=out / f"seed-{member_seed:02d}"),
+            )
         except Interrupted as interrupt:
             raise KzooError(
                 f"Interrupted at seed {member_seed}. Repeat the command to resume; {interrupt.run.path} has the best "
@@ -85,7 +102,10 @@ def render(document):
     lines = _fold_lines(document) if "folds" in document else _seed_lines(document)
     if document["run"] is not None:
         lines += tables.columns(
-            [("run", document["run"]), shared.usage_example(document["run"], document["task"], document["inputs"])]
+            [
+                ("run", document["run"]),
+                shared.usage_example(document["run"], document["task"], document["inputs"]),
+            ]
         )
     return "\n".join(lines)
 
@@ -106,8 +126,14 @@ def _seed_lines(document):
     summary = document["summary"]
     gain = summary["ensemble"]
     members, split, metric = gain["members"], gain["split"], gain["metric"]
-    lines = [f"{document['preset']}: {plural(len(members), 'seed')}, {duration(summary['seconds'])} to combine."]
-    rows = [(member["run"], number(member[split], metric)) for member in members if member[split] is not None]
+    lines = [
+        f"{document['preset']}: {plural(len(members), 'seed')}, {duration(summary['seconds'])} to combine."
+    ]
+    rows = [
+        (member["run"], number(member[split], metric))
+        for member in members
+        if member[split] is not None
+    ]
     if (scores := summary.get(split)) and metric in scores:
         rows.append(("ensemble", number(scores[metric], metric)))
     return [*lines, f"{metric} on the {split} split:", *tables.columns(rows)]

@@ -28,7 +28,8 @@ def translate(parser, gettext):
         if group._group_actions:  # argparse does not print empty groups
             group.title = gettext(group.title)
     for action in parser._actions:
-        for target in (action, *getattr(action, "_choices_actions", ())):  # the second: the summary of each command
+        # the second: the summary of each command
+        for target in (action, *getattr(action, "_choices_actions", ())):
             target.help = target.help and gettext(target.help)
         if isinstance(action, argparse._SubParsersAction):
             for subparser in action.choices.values():
@@ -39,7 +40,10 @@ def _translate_text(text, gettext):
     """Return a description or an epilog, translated paragraph by paragraph."""
     if text is None:
         return None
-    return "\n\n".join(_translate_paragraph(part, gettext) for part in text.strip("\n").split("\n\n")) + "\n"
+    return (
+        "\n\n".join(_translate_paragraph(part, gettext) for part in text.strip("\n").split("\n\n"))
+        + "\n"
+    )
 
 
 def _translate_paragraph(text, gettext):
@@ -82,7 +86,8 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog, *, usage, **kwargs):
         super().__init__(prog, **kwargs)
         self._usage_word = usage
-        self._width -= columns(usage) - len(usage)  # argparse counts the characters of "usage: ", not its columns
+        # argparse counts the characters of "usage: ", not its columns
+        self._width -= columns(usage) - len(usage)
 
     def add_usage(self, usage, actions, groups, prefix=None):
         super().add_usage(usage, actions, groups, self._usage_word if prefix is None else prefix)

@@ -39,16 +39,36 @@ larger --trials extends it. `kzoo show PRESET` lists the settings that --set can
 fix.
 """
 _OPTIONS = (
-    "data", "out", "seed", "resume", "engine", "trials", "max_time", "space", "objective", "folds", "backend",
-    "parallel", "threads", "scheduler", "weights", "freeze",
+    "data",
+    "out",
+    "seed",
+    "resume",
+    "engine",
+    "trials",
+    "max_time",
+    "space",
+    "objective",
+    "folds",
+    "backend",
+    "parallel",
+    "threads",
+    "scheduler",
+    "weights",
+    "freeze",
     *shared.DATA_OPTIONS,
-)  # fmt: skip
+)
 
 
 def add_arguments(parser):
     add = parser.add_argument
-    add("preset", metavar="PRESET", help="a name from `kzoo list`; auto: compare baselines and presets")
-    add("--data", metavar="SOURCE", help="data, as for `kzoo train`; default: the preset's data set")
+    add(
+        "preset",
+        metavar="PRESET",
+        help="a name from `kzoo list`; auto: compare baselines and presets",
+    )
+    add(
+        "--data", metavar="SOURCE", help="data, as for `kzoo train`; default: the preset's data set"
+    )
     add(
         "--trials",
         type=int,
@@ -57,21 +77,51 @@ def add_arguments(parser):
         help="number of trials, including one with the unchanged preset (default 20)",
     )
     add("--max-time", metavar="TIME", help="time limit, such as 90s, 30m or 2h")
-    add("--engine", default="auto", metavar="NAME", help=f"search algorithm: auto (default), {', '.join(ENGINES[1:])}")
-    add("--space", default="standard", metavar="SIZE", help="search space: quick, standard (default) or full")
-    add("--objective", metavar="NAME", help="score or metric to optimize, such as f1, val_accuracy or val_loss")
+    add(
+        "--engine",
+        default="auto",
+        metavar="NAME",
+        help=f"search algorithm: auto (default), {', '.join(ENGINES[1:])}",
+    )
+    add(
+        "--space",
+        default="standard",
+        metavar="SIZE",
+        help="search space: quick, standard (default) or full",
+    )
+    add(
+        "--objective",
+        metavar="NAME",
+        help="score or metric to optimize, such as f1, val_accuracy or val_loss",
+    )
     shared.add_decision_options(parser, objective=False)
-    add("--epochs", type=int, metavar="N", help="number of epochs per trial; schedules are adjusted accordingly")
+    add(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="number of epochs per trial; schedules are adjusted accordingly",
+    )
     add("--folds", type=int, metavar="N", help="score each trial by cross-validation")
-    add("--parallel", type=int, default=1, metavar="N", help="number of parallel trials (default 1)")
-    add("--threads", type=int, metavar="N", help="threads per trial (default: 1 with --parallel, otherwise all)")
+    add(
+        "--parallel", type=int, default=1, metavar="N", help="number of parallel trials (default 1)"
+    )
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads per trial (default: 1 with --parallel, otherwise all)",
+    )
     add(
         "--scheduler",
         metavar="ADDRESS",
         help="run the trials on the workers of this Dask scheduler: tcp://HOST:PORT or tls://HOST:PORT",
     )
     add("--no-prune", action="store_true", help="do not stop bad trials early")
-    add("--no-baseline", action="store_true", help="do not train the unchanged preset as the first trial")
+    add(
+        "--no-baseline",
+        action="store_true",
+        help="do not train the unchanged preset as the first trial",
+    )
     add("--max-params", type=float, metavar="N", help="maximum number of parameters of the network")
     add(
         "--set",
@@ -96,7 +146,13 @@ def add_arguments(parser):
         help="auto (default): resume a stopped search with the same settings; must: fail if there is none; "
         "never: start over",
     )
-    add("--seed", type=int, default=0, metavar="N", help="seed for the proposals and for training (default 0)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed for the proposals and for training (default 0)",
+    )
     backend.add_option(parser)
     shared.add_data_options(parser)
     add(
@@ -116,20 +172,37 @@ def run(args):
         import_module("kzoo.workers.cluster").check_address(args.scheduler)
     # Names and values are checked before Keras is imported, which takes seconds.
     train.check_settings(args, settings)
-    preset, space = train.preset_of(args), args.space
+    preset = train.preset_of(args)
+    space = args.space
     backend.choose_backend(args, preset.name, _resumable_searches(args, preset, settings))
     if args.max_params is not None:
         space = (
-            keras_import.import_quietly("kzoo.tuning.spaces.space").space(preset, space).limit(params=args.max_params)
+            keras_import.import_quietly("kzoo.tuning.spaces.space")
+            .space(preset, space)
+            .limit(params=args.max_params)
         )
     options = dict(
-        previous=args.previous, engine=args.engine, trials=args.trials, max_time=args.max_time, space=space,
-        objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",
-        folds=args.folds, parallel=args.parallel, threads=args.threads, weights=args.weights,
-        freeze=train.freeze_argument(args.freeze), seed=args.seed, out=args.out, resume=args.resume,
-        dry_run=args.dry_run, progress=not (args.quiet or args.dry_run),
-        **shared.data_options(args), **settings,
-    )  # fmt: skip
+        previous=args.previous,
+        engine=args.engine,
+        trials=args.trials,
+        max_time=args.max_time,
+        space=space,
+        objective=args.objective,
+        baseline=not args.no_baseline,
+        prune=None if args.no_prune else "median",
+        folds=args.folds,
+        parallel=args.parallel,
+        threads=args.threads,
+        weights=args.weights,
+        freeze=train.freeze_argument(args.freeze),
+        seed=args.seed,
+        out=args.out,
+        resume=args.resume,
+        dry_run=args.dry_run,
+        progress=not (args.quiet or args.dry_run),
+        **shared.data_options(args),
+        **settings,
+    )
     try:
         with _executor(args) as executor:
             search = keras_import.import_quietly("kzoo.tuning.tune").tune(
@@ -139,7 +212,8 @@ def run(args):
         return _document(interrupt.run, preset, args) | {"interrupted": True}
     if args.dry_run:
         return dict(
-            plan=str(search), **{name: getattr(search, name) for name in ("engine", "trials", "epochs", "random")}
+            plan=str(search),
+            **{name: getattr(search, name) for name in ("engine", "trials", "epochs", "random")},
         )
     return _document(search, preset, args)
 
@@ -148,18 +222,33 @@ def _run_auto(args, settings, started):
     if args.max_params is not None:
         settings = settings | {"max_params": args.max_params}
     options = dict(
-        previous=args.previous, engine=args.engine, trials=args.trials, max_time=args.max_time, space=args.space,
-        objective=args.objective, baseline=not args.no_baseline, prune=None if args.no_prune else "median",
-        folds=args.folds, parallel=args.parallel, threads=args.threads, weights=args.weights,
+        previous=args.previous,
+        engine=args.engine,
+        trials=args.trials,
+        max_time=args.max_time,
+        space=args.space,
+        objective=args.objective,
+        baseline=not args.no_baseline,
+        prune=None if args.no_prune else "median",
+        folds=args.folds,
+        parallel=args.parallel,
+        threads=args.threads,
+        weights=args.weights,
         freeze=train.freeze_argument(args.freeze),
-        seed=args.seed, out=args.out, resume=args.resume, dry_run=args.dry_run,
-        progress=not (args.quiet or args.dry_run), **shared.data_options(args), **settings,
-    )  # fmt: skip
+        seed=args.seed,
+        out=args.out,
+        resume=args.resume,
+        dry_run=args.dry_run,
+        progress=not (args.quiet or args.dry_run),
+        **shared.data_options(args),
+        **settings,
+    )
     backend.choose_backend(args, AUTO, _resumable_auto(args))
     try:
         tune = keras_import.import_quietly("kzoo.tuning.tune").tune
         without_verdict = import_module("kzoo.auto.auto").without_verdict
-        counted_from = import_module("kzoo.training.max_time").counted_from  # importing Keras counts too
+        # importing Keras counts too
+        counted_from = import_module("kzoo.training.max_time").counted_from
         with _executor(args) as executor, without_verdict(), counted_from(started):
             search = tune(AUTO, args.data, executor=executor, **options)
     except Interrupted as interrupt:
@@ -168,10 +257,17 @@ def _run_auto(args, settings, started):
         return dict(plan=str(search), engine=search.engine, trials=search.trials)
     result = read_json(search.path / "auto.json")
     return dict(
-        search=os.fspath(search.path), auto=True, interrupted=False, run=os.fspath(search.winner.path),
-        update=result.get("update"), change=result.get("change"),
-        **{name: result[name] for name in ("label", "metric", "verdict", "difference", "lines", "seconds_used")},
-    )  # fmt: skip
+        search=os.fspath(search.path),
+        auto=True,
+        interrupted=False,
+        run=os.fspath(search.winner.path),
+        update=result.get("update"),
+        change=result.get("change"),
+        **{
+            name: result[name]
+            for name in ("label", "metric", "verdict", "difference", "lines", "seconds_used")
+        },
+    )
 
 
 def _resumable_auto(args) -> Iterator[backend.Resumable]:
@@ -197,7 +293,11 @@ def _resumable_searches(args, preset, fixed) -> Iterator[backend.Resumable]:
     """Yield the folder and the backend of each search that this command may resume, newest first."""
     if args.resume == "never":
         return
-    folders = list(numbered_in("searches", preset.name).values()) if args.out is None else [Path(args.out)]
+    folders = (
+        list(numbered_in("searches", preset.name).values())
+        if args.out is None
+        else [Path(args.out)]
+    )
     for folder in folders:
         with suppress(KzooError):  # not a search, or a damaged search
             search = import_module("kzoo.tuning.search").Search(folder)
@@ -211,11 +311,16 @@ def _may_be_same_search(request, args, preset, fixed):
     """Return whether a search may be the search of this command, as far as this is known without loading data."""
     config, training = args.resolved.settings
     requested = dict(
-        seed=args.seed, folds=args.folds, parallel=args.parallel, baseline=not args.no_baseline,
-        weights=args.weights and weights_name(args.weights, preset.name), freeze=train.freeze_argument(args.freeze),
-        data=shared.requested_data_options(args).stored() | {"name": name_of(args.data or preset.dataset or "")},
+        seed=args.seed,
+        folds=args.folds,
+        parallel=args.parallel,
+        baseline=not args.no_baseline,
+        weights=args.weights and weights_name(args.weights, preset.name),
+        freeze=train.freeze_argument(args.freeze),
+        data=shared.requested_data_options(args).stored()
+        | {"name": name_of(args.data or preset.dataset or "")},
         spec={"config": _select(fixed, config), "training": _select(fixed, training)},
-    )  # fmt: skip
+    )
     if "epochs" in fixed:
         requested["epochs"] = fixed["epochs"]
     if args.engine != "auto":
@@ -250,9 +355,15 @@ def _train_command(args, preset, best):
     """Return the command that trains the preset with the settings of the best trial on the data of the search."""
     length = [] if args.epochs is None else [f"epochs={args.epochs}"]
     return shared.train_command(
-        args, preset, args.data, words=[*args.set, *length, *_as_set_words(best.overrides)], seed=args.seed,
-        backend=args.backend, weights=args.weights, freeze=train.freeze_argument(args.freeze),
-    )  # fmt: skip
+        args,
+        preset,
+        args.data,
+        words=[*args.set, *length, *_as_set_words(best.overrides)],
+        seed=args.seed,
+        backend=args.backend,
+        weights=args.weights,
+        freeze=train.freeze_argument(args.freeze),
+    )
 
 
 def _as_set_words(overrides):
@@ -268,9 +379,13 @@ def render(document, args):
     lines = []
     if document["interrupted"]:
         progress = f"{document['trials']} of {document['asked']} trials"
-        lines.append(f"Interrupted after {progress}, which are stored in {folder}. Repeat the command to resume.")
+        lines.append(
+            f"Interrupted after {progress}, which are stored in {folder}. Repeat the command to resume."
+        )
     if best is None:
-        return "\n".join([*lines, f"No trial has a score yet. Repeat the command to resume {folder}."])
+        return "\n".join(
+            [*lines, f"No trial has a score yet. Repeat the command to resume {folder}."]
+        )
     preset_score = document["preset_score"]
     comparison = "" if preset_score is None else f" (the preset: {preset_score:.4f})"
     lines.append(
@@ -290,8 +405,9 @@ def _render_auto(document):
     if document["interrupted"]:
         return f"Interrupted. What was fitted is stored in {folder}. Repeat the command to resume."
     rows = [
-        ("run", document["run"]), ("leaderboard", f"kzoo compare {shared.quote(folder)}"),
+        ("run", document["run"]),
+        ("leaderboard", f"kzoo compare {shared.quote(folder)}"),
         ("predict", f"kzoo predict {shared.quote(document['run'])} NEW"),
-    ]  # fmt: skip
+    ]
     update = [document["update"]] if document["update"] else []
     return "\n".join([*document["lines"], document["verdict"], *update, *tables.columns(rows)])

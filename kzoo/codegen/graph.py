@@ -24,18 +24,25 @@ class Graph:
     """
 
     def __init__(self, model):
-        self.lines, self._names, self._used_names, self._layers = [], {}, {"keras", "layers", "ops", "math"}, {}
+        self.lines = []
+        self._names = {}
+        self._used_names = {"keras", "layers", "ops", "math"}
+        self._layers = {}
         self._uses = Counter(
-            id(_node(tensor)) for operation in model.operations for node in operation._inbound_nodes
+            id(_node(tensor))
+            for operation in model.operations
+            for node in operation._inbound_nodes
             for tensor in node.input_tensors
-        )  # fmt: skip
+        )
         for tensor in model.inputs:
             self._assign(_node(tensor), _input_code(_node(tensor).operation))
         for operation in model.operations:  # in topological order, to avoid deep recursion
             if isinstance(operation, keras.Layer):
                 for node in operation._inbound_nodes:
                     self._tensor_code(node.output_tensors[0])
-        inputs, outputs = ([self._tensor_code(t) for t in tensors] for tensors in (model.inputs, model.outputs))
+        inputs, outputs = (
+            [self._tensor_code(t) for t in tensors] for tensors in (model.inputs, model.outputs)
+        )
         inputs, outputs = (t[0] if len(t) == 1 else f"[{', '.join(t)}]" for t in (inputs, outputs))
         self.lines.append(f"return keras.Model({inputs}, {outputs}, name={value(model.name)})")
 
@@ -53,15 +60,24 @@ class Graph:
                 return f"({text})" if infix and within else text
             self._assign(node, text)
         name = self._names[id(node)]
-        return name if len(node.output_tensors) == 1 else f"{name}[{tensor._keras_history.tensor_index}]"
+        return (
+            name
+            if len(node.output_tensors) == 1
+            else f"{name}[{tensor._keras_history.tensor_index}]"
+        )
 
     def _expression(self, node):
         """Return the expression of a node, and whether it is an operator expression."""
         operation, arguments = node.operation, node.arguments
         if isinstance(operation, keras.Model):
-            raise KzooError(f"{operation.name!r} cannot be written as code: a nested model is not supported.")
+            raise KzooError(
+                f"{operation.name!r} cannot be written as code: a nested model is not supported."
+            )
         if isinstance(operation, keras.Layer):
-            return f"{self._layer_code(operation)}({', '.join(self._call_arguments(operation, arguments))})", False
+            return (
+                f"{self._layer_code(operation)}({', '.join(self._call_arguments(operation, arguments))})",
+                False,
+            )
         kind = type(operation).__name__
         if kind == "GetItem":
             tensor, key = arguments.args
@@ -71,10 +87,18 @@ class Graph:
             return f"{left} {_INFIX[kind]} {right}", True
         name = identifier(kind)
         if not hasattr(ops, name):
-            raise KzooError(f"Operation {kind} cannot be written as code: keras.ops has no function of that name.")
+            raise KzooError(
+                f"Operation {kind} cannot be written as code: keras.ops has no function of that name."
+            )
         parameters = inspect.signature(getattr(ops, name)).parameters
-        options = arguments.kwargs | {k: v for k, v in operation.get_config().items() if k != "name"}
-        codes = [self._argument_code(options.pop(k)) for k in _leading_parameters(parameters) if k in options]
+        options = arguments.kwargs | {
+            k: v for k, v in operation.get_config().items() if k != "name"
+        }
+        codes = [
+            self._argument_code(options.pop(k))
+            for k in _leading_parameters(parameters)
+            if k in options
+        ]
         codes += [self._argument_code(a) for a in arguments.args]
         codes += [
             f"{k}={self._argument_code(v)}"
@@ -97,21 +121,27 @@ class Graph:
         codes = [self._argument_code(a) for a in arguments.args]
         for name, argument in arguments.kwargs.items():
             default = parameters[name].default if name in parameters else None
-            if argument is not None and (isinstance(argument, keras.KerasTensor) or argument != default):
+            if argument is not None and (
+                isinstance(argument, keras.KerasTensor) or argument != default
+            ):
                 codes.append(f"{name}={self._argument_code(argument)}")
         return codes
 
     def _argument_code(self, argument, *, within=False):
         if isinstance(argument, keras.KerasTensor):
             return self._tensor_code(argument, within=within)
-        if isinstance(argument, list | tuple) and any(isinstance(v, keras.KerasTensor) for v in argument):
+        if isinstance(argument, list | tuple) and any(
+            isinstance(v, keras.KerasTensor) for v in argument
+        ):
             return f"[{', '.join(map(self._argument_code, argument))}]"
         return value(argument)
 
     def _assign(self, node, text):
         operation = node.operation
         layer = isinstance(operation, keras.Layer)
-        name = self._variable(operation.name if layer else f"{identifier(type(operation).__name__)}_1")
+        name = self._variable(
+            operation.name if layer else f"{identifier(type(operation).__name__)}_1"
+        )
         self._names[id(node)] = name
         self.lines.append(f"{name} = {text}")
 
@@ -129,7 +159,11 @@ class Graph:
 def _leading_parameters(parameters):
     """Return the names of the parameters before `*operands`, as in `einsum`."""
     names = list(parameters)
-    many = [i for i, name in enumerate(names) if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL]
+    many = [
+        i
+        for i, name in enumerate(names)
+        if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+    ]
     return names[: many[0]] if many else []
 
 

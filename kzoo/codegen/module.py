@@ -27,7 +27,8 @@ def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
     Raises:
         KzooError: layers or values that cannot be written as code.
     """
-    body, training = Graph(model).lines, spec["training"]
+    body = Graph(model).lines
+    training = spec["training"]
     compile_lines = _compile_lines(spec)
     names = [name for name in ("layers", "ops") if any(f"{name}." in line for line in body)]
     imports = ["import math", ""] * any("math." in line for line in body) + ["import keras"]
@@ -70,8 +71,16 @@ def _training_note(training):
     """Return a sentence with the training settings that `compile` does not take."""
     defaults = {name: TRAINING[name].default for name in _IF_CHANGED if name not in _ALWAYS}
     names = [*_ALWAYS, *defaults]
-    settings = [f"{k}={training[k]!r}" for k in names if training.get(k) is not None and training[k] != defaults.get(k)]
-    return f"kzoo trains it with {', '.join(settings)}." if settings else "kzoo has no training settings for it."
+    settings = [
+        f"{k}={training[k]!r}"
+        for k in names
+        if training.get(k) is not None and training[k] != defaults.get(k)
+    ]
+    return (
+        f"kzoo trains it with {', '.join(settings)}."
+        if settings
+        else "kzoo has no training settings for it."
+    )
 
 
 def _difference_notes(config):
@@ -97,7 +106,9 @@ def _compile_lines(spec):
     lines, rate = _schedule(training)
     lines.append(f"optimizer = {construct(optimizer, learning_rate=rate)}")
     if training.get("weight_decay"):
-        lines.append(f"optimizer.exclude_from_weight_decay(var_names={value(contract.undecayed(training))})")
+        lines.append(
+            f"optimizer.exclude_from_weight_decay(var_names={value(contract.undecayed(training))})"
+        )
     loss = contract.make_loss(task=task, config=config, training=training)
     metrics = contract.make_metrics(task=task, config=config, training=training)
     lines.append(f"model.compile(optimizer, loss={value(loss)}, metrics={value(metrics)})")
@@ -109,11 +120,9 @@ def _schedule(training):
 
     For schedules other than "constant" and "cosine" the rate is the constant peak, with a comment.
     """
-    name, warmup, peak = (
-        training.get("schedule", "constant"),
-        training.get("warmup", 0),
-        value(training["learning_rate"]),
-    )
+    name = training.get("schedule", "constant")
+    warmup = training.get("warmup", 0)
+    peak = value(training["learning_rate"])
     if name not in ("constant", "cosine"):
         return [f"# kzoo uses the schedule {name!r}; this is its peak."], peak
     if name == "constant" and not warmup:
@@ -131,18 +140,25 @@ def _schedule(training):
 def _indented(lines):
     """Indent lines of code, and break long ones at spaces within brackets."""
     for line in lines:
-        start, indent, blanks = 0, " " * 4, list(_blanks(line))
-        while len(indent) + len(line) - start > _LINE and (breaks := [index for index in blanks if index > start]):
+        start = 0
+        indent = " " * 4
+        blanks = list(_blanks(line))
+        while len(indent) + len(line) - start > _LINE and (
+            breaks := [index for index in blanks if index > start]
+        ):
             fitting = [index for index in breaks if index - start <= _LINE - len(indent)]
             end = fitting[-1] if fitting else breaks[0]
             yield indent + line[start:end]
-            start, indent = end + 1, " " * 8
+            start = end + 1
+            indent = " " * 8
         yield indent + line[start:]
 
 
 def _blanks(line):
     """Yield the indices of blanks within brackets, except in strings."""
-    depth, quoted, escaped = 0, False, False
+    depth = 0
+    quoted = False
+    escaped = False
     for index, letter in enumerate(line):
         if letter == '"' and not escaped:
             quoted = not quoted
@@ -154,4 +170,6 @@ def _blanks(line):
 
 
 def _comment(text):
-    return textwrap.wrap(" ".join(text.split()), _LINE, initial_indent="# ", subsequent_indent="#     ")
+    return textwrap.wrap(
+        " ".join(text.split()), _LINE, initial_indent="# ", subsequent_indent="#     "
+    )

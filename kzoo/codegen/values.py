@@ -47,8 +47,12 @@ def construct(instance, **written) -> str:
         instance: the object.
         written: name -> code of further arguments; an empty string omits the argument.
     """
-    kind, config = type(instance), instance.get_config()
-    if kind is keras.layers.Bidirectional and (wrapped := _bidirectional_layer(instance)) is not None:
+    kind = type(instance)
+    config = instance.get_config()
+    if (
+        kind is keras.layers.Bidirectional
+        and (wrapped := _bidirectional_layer(instance)) is not None
+    ):
         config["layer"] = keras.saving.serialize_keras_object(wrapped)
         written = written | {"backward_layer": ""}
     if not isinstance(instance, keras.Layer | keras.Metric):
@@ -71,14 +75,24 @@ def _arguments(instance, config, excluded):
     Optional ones are added one at a time, because a default may depend on another argument: `strides` is by default
     `pool_size`.
     """
-    parameters = [p for name, p in inspect.signature(type(instance).__init__).parameters.items() if name != "self"]
-    required = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    parameters = [
+        p
+        for name, p in inspect.signature(type(instance).__init__).parameters.items()
+        if name != "self"
+    ]
+    required = [
+        p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
     arguments = {name: config[name] for name in required}
     accepted = ({p.name for p in parameters} | {"dtype", "trainable"}) - set(arguments) - excluded
     extra: dict[str, Any] = {}
     while True:
         default_config = _config_with(instance, arguments | extra)
-        more = [n for n, v in config.items() if n in accepted and n not in extra and v != default_config.get(n)]
+        more = [
+            n
+            for n, v in config.items()
+            if n in accepted and n not in extra and v != default_config.get(n)
+        ]
         if not more:
             return arguments, extra
         extra[more[0]] = config[more[0]]
@@ -86,8 +100,13 @@ def _arguments(instance, config, excluded):
 
 def _config_with(instance, arguments):
     """Return the configuration of a new object of the same class with these arguments."""
-    rebuilt = type(instance)(**{name: _deserialized(argument) for name, argument in arguments.items()})
-    if isinstance(instance, keras.layers.LayerNormalization | keras.layers.MultiHeadAttention) and instance.built:
+    rebuilt = type(instance)(
+        **{name: _deserialized(argument) for name, argument in arguments.items()}
+    )
+    if (
+        isinstance(instance, keras.layers.LayerNormalization | keras.layers.MultiHeadAttention)
+        and instance.built
+    ):
         rebuilt.build_from_config(instance.get_build_config())  # their axes are resolved in build
     return rebuilt.get_config()
 
@@ -98,9 +117,16 @@ def _bidirectional_layer(bidirectional):
     inner = config["layer"]["config"]
     kind = type(bidirectional.forward_layer)
     layer = kind.from_config(inner | {"name": inner["name"].removeprefix("forward_")})
-    rebuilt = keras.layers.Bidirectional(layer, merge_mode=config["merge_mode"], name=bidirectional.name).get_config()
-    same = all(_without_build(rebuilt[half]) == _without_build(config[half]) for half in ("layer", "backward_layer"))
-    return kind.from_config(inner | {"name": inner["name"].removeprefix("forward_")}) if same else None
+    rebuilt = keras.layers.Bidirectional(
+        layer, merge_mode=config["merge_mode"], name=bidirectional.name
+    ).get_config()
+    same = all(
+        _without_build(rebuilt[half]) == _without_build(config[half])
+        for half in ("layer", "backward_layer")
+    )
+    return (
+        kind.from_config(inner | {"name": inner["name"].removeprefix("forward_")}) if same else None
+    )
 
 
 def _without_build(serialised):
@@ -114,12 +140,16 @@ def _package_of(kind):
         # On PyTorch an optimizer is a subclass of the public class, with the same name.
         if public is not None and issubclass(kind, public) and kind.__module__.startswith("keras."):
             return package if package == "layers" else f"keras.{package}"
-    raise KzooError(f"{kind.__name__} cannot be written as code: it is not a built-in layer, loss, ... of Keras.")
+    raise KzooError(
+        f"{kind.__name__} cannot be written as code: it is not a built-in layer, loss, ... of Keras."
+    )
 
 
 def _deserialized(config):
     return (
-        keras.saving.deserialize_keras_object(config) if isinstance(config, dict) and "class_name" in config else config
+        keras.saving.deserialize_keras_object(config)
+        if isinstance(config, dict) and "class_name" in config
+        else config
     )
 
 
@@ -141,7 +171,9 @@ def _numbers(numbers):
     runs = [(number, len(list(repeats))) for number, repeats in itertools.groupby(numbers)]
     if len(runs) > 4:
         return None
-    codes = [("math.pi / 2" if number == math.pi / 2 else value(number), count) for number, count in runs]
+    codes = [
+        ("math.pi / 2" if number == math.pi / 2 else value(number), count) for number, count in runs
+    ]
     return " + ".join(f"[{number}] * {count}" for number, count in codes)
 
 

@@ -25,9 +25,22 @@ _LARGE = 1 << 30  # bytes of an archive that are always unpacked
 
 
 def load_arrays(
-    x, y, weight=None, *, name="arrays", preset=None, validation=0.1, test=None, task=None, seed=0, groups=None,
-    class_names=None, preprocessing=None, notes=(), vocabulary_size=None,
-):  # fmt: skip
+    x,
+    y,
+    weight=None,
+    *,
+    name="arrays",
+    preset=None,
+    validation=0.1,
+    test=None,
+    task=None,
+    seed=0,
+    groups=None,
+    class_names=None,
+    preprocessing=None,
+    notes=(),
+    vocabulary_size=None,
+):
     """Check and split a pair of arrays.
 
     Args:
@@ -45,10 +58,13 @@ def load_arrays(
         KzooError: lengths differ, there are NaN, invalid labels, pixels divided by 255, or weights that are negative or
             all 0.
     """
-    notes, padded = list(notes), {}
+    notes = list(notes)
+    padded = {}
     others = splits.second_sources(validation, test)
     inputs = {
-        part: source[0] for part, source in others.items() if isinstance(source, tuple | list) and len(source) > 1
+        part: source[0]
+        for part, source in others.items()
+        if isinstance(source, tuple | list) and len(source) > 1
     }
     if (unequal := _padded_series(x, inputs, preset)) is not None:
         x, inputs = unequal
@@ -62,14 +78,19 @@ def load_arrays(
             for part, value in (("validation", validation), ("test", test))
         )
     kind = kinds.kind(preset.config["inputs"]) if preset is not None else _infer_kind(x)
-    x, y = _inputs(x, kind, preset), array_of_rows(y, "y")
-    weight, first = None if weight is None else weights_of(weight, len(x), "weight"), len(x)
+    x = _inputs(x, kind, preset)
+    y = array_of_rows(y, "y")
+    weight = None if weight is None else weights_of(weight, len(x), "weight")
+    first = len(x)
     _check_lengths("", x, y)
     more_rows = {}  # split -> numbers of the rows of its second source, which follow the others
     for part, source in splits.second_sources(validation, test).items():
         if not isinstance(source, tuple | list) or len(source) not in (2, 3):
-            raise KzooError(f"{part}={shown(source)} must be a fraction, a second pair (x, y), or (x, y, weight).")
-        part_x, part_y = _inputs(source[0], kind, preset), array_of_rows(source[1], f"{part} y")
+            raise KzooError(
+                f"{part}={shown(source)} must be a fraction, a second pair (x, y), or (x, y, weight)."
+            )
+        part_x = _inputs(source[0], kind, preset)
+        part_y = array_of_rows(source[1], f"{part} y")
         _check_lengths(f"{part} ", part_x, part_y)
         if part_y.shape[1:] != y.shape[1:]:
             raise KzooError(
@@ -82,7 +103,8 @@ def load_arrays(
                 f"{part_x.shape[1:]}."
             )
         more_rows[part] = np.arange(len(x), len(x) + len(part_x))
-        x, y = _concatenate(x, part_x, part), np.concatenate([y, part_y])
+        x = _concatenate(x, part_x, part)
+        y = np.concatenate([y, part_y])
         if (len(source) > 2) != (weight is not None):
             raise KzooError(
                 f"Weights are needed for both training and {part} rows, or for neither. Pass both as (x, y, weight)."
@@ -104,18 +126,32 @@ def load_arrays(
     )
     parts |= more_rows
     numbers = tuple(str(number) for number in range(len(learned.classes)))
-    if known_names is None and "classes" in chosen.facts and raw.dtype.kind in "biuf" and learned.classes != numbers:
-        notes.append(f"Labels {learned.classes[0]}..{learned.classes[-1]} were mapped to 0..{numbers[-1]}.")
-    train, weighted = parts["train"], {}
+    if (
+        known_names is None
+        and "classes" in chosen.facts
+        and raw.dtype.kind in "biuf"
+        and learned.classes != numbers
+    ):
+        notes.append(
+            f"Labels {learned.classes[0]}..{learned.classes[-1]} were mapped to 0..{numbers[-1]}."
+        )
+    train = parts["train"]
+    weighted = {}
     if weight is not None:
-        drawn = sum(len(rows) for part, rows in parts.items() if rows is not None and part not in more_rows)
+        drawn = sum(
+            len(rows) for part, rows in parts.items() if rows is not None and part not in more_rows
+        )
         weight, weighted = scaled_weights(weight, parts), {"weight": weight[train]}
         notes.append(weights_note(weight[train], "the array", first - drawn))
     config = {"input_shape": x.shape[1:], **learned.config}
     # If the user has rescaled the inputs (rescale=False), the network does not rescale anything.
     plain = preset is not None and preset.config.get("rescale") is False
     if plain:
-        config = {name: value for name, value in config.items() if name not in ("target_offset", "target_scale")}
+        config = {
+            name: value
+            for name, value in config.items()
+            if name not in ("target_offset", "target_scale")
+        }
     x, more_config, reader = kind.fitting.fit(
         x, train, plain=plain, notes=notes, vocabulary_size=vocabulary_size, **weighted, **padded
     )
@@ -126,7 +162,9 @@ def load_arrays(
         **{
             part: rows
             if rows is None
-            else Split(x=select_rows(x, rows), y=y[rows], rows=rows, weight=part_weights(weight, rows))
+            else Split(
+                x=select_rows(x, rows), y=y[rows], rows=rows, weight=part_weights(weight, rows)
+            )
             for part, rows in parts.items()
         },
         config=config | more_config,
@@ -202,9 +240,19 @@ def _targets(y, kind, task, preset, names, notes):
         return labelled
     if y.dtype == object:
         try:
-            y = y.astype(str) if any(isinstance(v, str) for v in y.reshape(-1)) else y.astype(np.float64)
-        except (OverflowError, TypeError, ValueError) as error:  # a number with 400 digits, None, an object
-            raise KzooError(f"y has a value that is neither a label nor a number: {first_line(error)}.") from None
+            y = (
+                y.astype(str)
+                if any(isinstance(v, str) for v in y.reshape(-1))
+                else y.astype(np.float64)
+            )
+        except (
+            OverflowError,
+            TypeError,
+            ValueError,
+        ) as error:  # a number with 400 digits, None, an object
+            raise KzooError(
+                f"y has a value that is neither a label nor a number: {first_line(error)}."
+            ) from None
     refuse_nan(y, "y")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -212,13 +260,27 @@ def _targets(y, kind, task, preset, names, notes):
         raise KzooError(
             f"y must be labels (N,), one-hot rows or targets (N, outputs). Got an array of shape {y.shape}."
         )
-    onehot = y.ndim == 2 and y.dtype.kind in "biuf" and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()
-    fixed, possible = _fixed_problem(preset, y), list(detection.supported_problems(kind).values())
+    onehot = (
+        y.ndim == 2
+        and y.dtype.kind in "biuf"
+        and np.isin(y, (0, 1)).all()
+        and (y.sum(axis=1) == 1).all()
+    )
+    fixed = _fixed_problem(preset, y)
+    possible = list(detection.supported_problems(kind).values())
     columns = [y.argmax(axis=1).astype(str)] if onehot else list(y.T) if y.ndim == 2 else [y]
     likely, reason = detection.likely_problem(kind, columns)
-    usual, many = _usual_problem(kind), False
-    if usual is not None and likely is not usual and len(columns) == 1 and (names or y.dtype.kind in "iu"):
-        likely, many = usual, not names  # as in Keras, integers are class numbers, whatever their number
+    usual = _usual_problem(kind)
+    many = False
+    if (
+        usual is not None
+        and likely is not usual
+        and len(columns) == 1
+        and (names or y.dtype.kind in "iu")
+    ):
+        # as in Keras, integers are class numbers, whatever their number
+        likely = usual
+        many = not names
     if task is not None:
         chosen = detection.requested_problem(kind, task)
     elif fixed is None or fixed.task not in [candidate.task for candidate in possible]:
@@ -239,8 +301,15 @@ def _targets(y, kind, task, preset, names, notes):
             "ages, set task='regression'."
         )
     elif task is None and usual is not None and chosen is not usual:
-        notes.append(f"{chosen.name.replace('_', ' ').capitalize()}: y has values ({reason}); task= overrides.")
-    elif task is None and usual is None and "classes" in chosen.facts and "steps" in kinds.kind(kind).facts:
+        notes.append(
+            f"{chosen.name.replace('_', ' ').capitalize()}: y has values ({reason}); task= overrides."
+        )
+    elif (
+        task is None
+        and usual is None
+        and "classes" in chosen.facts
+        and "steps" in kinds.kind(kind).facts
+    ):
         # Numbers of series were values once, and often are.
         notes.append(
             f"{chosen.name.replace('_', ' ').capitalize()}: y has classes ({reason})."
@@ -255,9 +324,13 @@ def _targets(y, kind, task, preset, names, notes):
         notes.append("One-hot labels were converted to integers.")
         names = names or [str(i) for i in range(int(y.max()) + 1)]
     if y.ndim != 1:
-        raise KzooError(f"Labels must have the shape (N,) or be one-hot rows. Got an array of shape {y.shape}.")
+        raise KzooError(
+            f"Labels must have the shape (N,) or be one-hot rows. Got an array of shape {y.shape}."
+        )
     if y.dtype.kind == "f" and (y != np.round(y)).any():
-        raise KzooError(f"Class labels must be whole numbers or strings, but y contains {y[y != np.round(y)][0]:g}.")
+        raise KzooError(
+            f"Class labels must be whole numbers or strings, but y contains {y[y != np.round(y)][0]:g}."
+        )
     if names:
         return chosen, np.asarray(names)[y.astype(int)], names
     return chosen, y, None
@@ -266,12 +339,18 @@ def _targets(y, kind, task, preset, names, notes):
 def _fixed_problem(preset, y):
     """Return the only problem that a preset supports; None if it is for values, and y has no numbers."""
     fixed = detection.only_problem(preset)
-    return None if fixed is not None and "values" in fixed.facts and y.dtype.kind not in "biuf" else fixed
+    return (
+        None
+        if fixed is not None and "values" in fixed.facts and y.dtype.kind not in "biuf"
+        else fixed
+    )
 
 
 def _usual_problem(kind):
     """Return the problem that the labels of a kind of input are for by default; None if the target decides."""
-    usual = next((source.usual for source in kinds.kind(kind).sources if source.order == "unordered"), "")
+    usual = next(
+        (source.usual for source in kinds.kind(kind).sources if source.order == "unordered"), ""
+    )
     return detection.requested_problem(kind, usual) if usual else None
 
 
@@ -286,7 +365,9 @@ def _classes_as_values(y, onehot, kind):
         raise KzooError(f"y has labels such as {shown(str(y.flat[0]))}, but {advice}.")
     numbers = np.unique(y).astype(float)
     description = f"{len(numbers)} different integers, {numbers[0]:g} to {numbers[-1]:g}"
-    description = "one-hot rows" if onehot else "true and false" if y.dtype.kind == "b" else description
+    description = (
+        "one-hot rows" if onehot else "true and false" if y.dtype.kind == "b" else description
+    )
     yield (
         f"y has {description}, which are treated as values of a regression. If that is right, set task='regression'; "
         f"{advice}."
@@ -302,7 +383,9 @@ def _labels(y, kind, task, preset, notes):
         KzooError: `task` is labels, and y has other values; or the kind of input has no labels.
     """
     requested = None if task is None else detection.requested_problem(kind, task)
-    problem = next((p for p in detection.supported_problems(kind).values() if "labels" in p.facts), None)
+    problem = next(
+        (p for p in detection.supported_problems(kind).values() if "labels" in p.facts), None
+    )
     if requested is not None and "labels" not in requested.facts:
         return None
     fixed = detection.only_problem(preset)
@@ -315,7 +398,11 @@ def _labels(y, kind, task, preset, notes):
     flags = is_matrix and bool((np.isnan(y.astype(float)) | np.isin(y, (0, 1))).all())
     if requested is not None and not flags:
         wrong = y[~(np.isnan(y.astype(float)) | np.isin(y, (0, 1)))] if is_matrix else ()
-        which = f"y has {wrong[0]:g}" if len(wrong) else f"Got an array of shape {y.shape} and type {y.dtype}"
+        which = (
+            f"y has {wrong[0]:g}"
+            if len(wrong)
+            else f"Got an array of shape {y.shape} and type {y.dtype}"
+        )
         raise KzooError(
             f"task={task!r} needs y as a matrix (N, labels) of 0, 1 and NaN, or a list of labels for each row. {which}."
         )
@@ -338,7 +425,9 @@ def read_npz(path):
         with zipfile.ZipFile(path) as archive:
             size = sum(info.file_size for info in archive.infolist())
         if size > max(_LARGE, free := free_memory()):
-            raise KzooError(f"{name!r} does not fit into memory: {in_bytes(size)} unpacked, {in_bytes(free)} free.")
+            raise KzooError(
+                f"{name!r} does not fit into memory: {in_bytes(size)} unpacked, {in_bytes(free)} free."
+            )
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
     except KzooError:  # a ValueError: it would be quoted in another message
@@ -346,11 +435,18 @@ def read_npz(path):
     except MemoryError:
         raise KzooError(f"The arrays of {name!r} do not fit into memory.") from None
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise KzooError(f"Cannot read {name!r} as .npz arrays: {str(error).splitlines()[0]}") from None
-    for train, test in ((("x_train", "y_train"), ("x_test", "y_test")), (("x", "y"), ("x_test", "y_test"))):
+        raise KzooError(
+            f"Cannot read {name!r} as .npz arrays: {str(error).splitlines()[0]}"
+        ) from None
+    for train, test in (
+        (("x_train", "y_train"), ("x_test", "y_test")),
+        (("x", "y"), ("x_test", "y_test")),
+    ):
         if all(key in arrays for key in train):
             pair = tuple(arrays[key] for key in train)
-            return pair, tuple(arrays[key] for key in test) if all(key in arrays for key in test) else None
+            return pair, tuple(arrays[key] for key in test) if all(
+                key in arrays for key in test
+            ) else None
     raise KzooError(
         f"{name!r} must contain the arrays x_train and y_train, or x and y. Found: {', '.join(arrays) or 'nothing'}."
     )
@@ -366,9 +462,13 @@ def from_tf(dataset, preset):
     if not isinstance(first, tuple) or len(first) < 2:
         raise KzooError("A tf.data.Dataset must yield at least one (x, y) pair.")
     if len(first) > 3:
-        raise KzooError(f"A tf.data.Dataset must yield (x, y) or (x, y, weight), not {len(first)} parts.")
+        raise KzooError(
+            f"A tf.data.Dataset must yield (x, y) or (x, y, weight), not {len(first)} parts."
+        )
     rank = np.ndim(first[0])
-    single = rank == len(preset.config["input_shape"]) if preset is not None else np.ndim(first[1]) == 0
+    single = (
+        rank == len(preset.config["input_shape"]) if preset is not None else np.ndim(first[1]) == 0
+    )
     join = np.stack if single else np.concatenate
     columns = zip(*itertools.chain([first], examples), strict=True)
     return tuple(join([np.asarray(part) for part in column]) for column in columns)

@@ -36,5 +36,7 @@ def bytes_of_row(model: keras.Model) -> int:
             size += bytes_of_row(operation)
         elif not isinstance(operation, keras.layers.InputLayer):
             tensors = keras.tree.flatten(operation.output)
-            size += _ITEM * sum(math.prod(length or 1 for length in tensor.shape[1:]) for tensor in tensors)
+            size += _ITEM * sum(
+                math.prod(length or 1 for length in tensor.shape[1:]) for tensor in tensors
+            )
     return size

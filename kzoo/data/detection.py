@@ -19,7 +19,14 @@ from kzoo.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.registry import Preset, general_first, get_preset, list_presets
 from kzoo.sources.folders import ignored_files_note, walked
 from kzoo.sources.tables.dates import DATE_ORDERS
-from kzoo.sources.tables.files import is_table, labelled_folders, labels_file, read_header, read_rows, suffixes
+from kzoo.sources.tables.files import (
+    is_table,
+    labelled_folders,
+    labels_file,
+    read_header,
+    read_rows,
+    suffixes,
+)
 from kzoo.sources.tables.raw import has_patterns, matching_columns
 from kzoo.tasks import Problem, detection, problem
 from kzoo.utils.errors import KzooError
@@ -28,9 +35,23 @@ from kzoo.utils.formatting import hint, listed, shown
 from kzoo.utils.table_path import check_sheet, is_workbook, name_of_table, with_sheet
 
 _ABOUT_COLUMNS = (
-    "target", "drop", "group", "task", "time", "columns", "clip", "sample_weight", "split", "drop_rare", "series_id",
-    "segment", "stride", "known_covariates", "static_covariates", "date_order",
-)  # fmt: skip
+    "target",
+    "drop",
+    "group",
+    "task",
+    "time",
+    "columns",
+    "clip",
+    "sample_weight",
+    "split",
+    "drop_rare",
+    "series_id",
+    "segment",
+    "stride",
+    "known_covariates",
+    "static_covariates",
+    "date_order",
+)
 _FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
 _MOST_FOLDERS = 1_000  # folders in which files are counted for a message
 _SHOWN = 12  # names in a message
@@ -75,7 +96,8 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
     path = path_of(source, "a file, a folder or a data set")
     if (detected := detect(path, preset, options)) is not None:
         header_or_path = read_header(path) if detected.source.form == "tabular" else path
-        glance = getattr(detected.kind.inference, "glance", None)  # optional for kinds in other packages
+        # optional for kinds in other packages
+        glance = getattr(detected.kind.inference, "glance", None)
         if glance is not None and header_or_path is not None:
             glance(header_or_path, detected.source.form, options)
 
@@ -94,7 +116,11 @@ def located(source: Any, options: DataOptions) -> tuple[Any, DataOptions]:
         check_sheet(source, sheet, row)
     parts = {part: with_sheet(other, sheet, row) for part, other in others.items()}
     source = with_sheet(source, sheet, row)
-    if options.target is not None and has_patterns(options.target) and (names := _column_names(source)) is not None:
+    if (
+        options.target is not None
+        and has_patterns(options.target)
+        and (names := _column_names(source)) is not None
+    ):
         options = replace(options, target=matching_columns(options.target, names))
     return source, replace(options, **parts)
 
@@ -111,7 +137,8 @@ def _column_names(source: Any) -> list[str] | None:
             return None
         header = read_header(table)
         return list((read_rows(table) if header is None else header).columns)
-    names = getattr(source, "column_names", getattr(source, "columns", None))  # of Arrow, of a DataFrame
+    # of Arrow, of a DataFrame
+    names = getattr(source, "column_names", getattr(source, "columns", None))
     return None if names is None else [str(name).strip() for name in names]
 
 
@@ -123,7 +150,9 @@ def check_splits(options: DataOptions) -> None:
     if options.split not in ("random", "time"):
         raise KzooError(f"split={shown(options.split)} is unknown. Use 'random' or 'time'.")
     if options.date_order not in (None, *DATE_ORDERS):
-        raise KzooError(f"date_order={shown(options.date_order)} is unknown. Use 'day-first' or 'month-first'.")
+        raise KzooError(
+            f"date_order={shown(options.date_order)} is unknown. Use 'day-first' or 'month-first'."
+        )
     if not isinstance(options.test, Fold):
         return
     if "validation" in sources:
@@ -165,12 +194,19 @@ def is_data(source: Any) -> bool:
     """Return True if this looks like data, rather than a preset, a model or a run."""
     if not isinstance(source, str | Path):
         is_table_in_memory = hasattr(source, "columns") or hasattr(source, "__arrow_c_stream__")
-        return is_table_in_memory or hasattr(source, "as_numpy_iterator") or isinstance(source, tuple | list | dict)
+        return (
+            is_table_in_memory
+            or hasattr(source, "as_numpy_iterator")
+            or isinstance(source, tuple | list | dict)
+        )
     if str(source) in NAMES:
         return True
     path = path_of(source, "data")
     if path.is_dir():
-        return not any((path / name).exists() for name in ("config.json", "search.json", "kzoo.json", "best.keras"))
+        return not any(
+            (path / name).exists()
+            for name in ("config.json", "search.json", "kzoo.json", "best.keras")
+        )
     return path.is_file() and path.suffix.lower() not in (".toml", ".keras")
 
 
@@ -187,9 +223,18 @@ def existing_path(source: str | Path) -> Path:
 def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
     """Raise KzooError for a preset, or options, that do not fit a named data set."""
     about_tables = (
-        "time", "columns", "clip", "split", "drop_rare", "series_id", "segment", "stride", "known_covariates",
-        "static_covariates", "date_order",
-    )  # fmt: skip
+        "time",
+        "columns",
+        "clip",
+        "split",
+        "drop_rare",
+        "series_id",
+        "segment",
+        "stride",
+        "known_covariates",
+        "static_covariates",
+        "date_order",
+    )
     refuse_options(options, about_tables, name)
     if options.sample_weight is not None and not isinstance(options.sample_weight, str):
         raise KzooError(f"sample_weight= must be the name of a column for {name!r}.")
@@ -207,7 +252,11 @@ def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedS
     existing_path(path)
     if is_table(path):
         source = None if preset is None else _label_source(preset.config["inputs"])
-        if source is not None and (files := _source_of_folder(path.parent)) and files.suffixes == source.suffixes:
+        if (
+            source is not None
+            and (files := _source_of_folder(path.parent))
+            and files.suffixes == source.suffixes
+        ):
             return _check_fit(source, path.name, preset, options)
         return detect_table(name_of_table(path), preset, options)
     if path.is_dir():
@@ -218,15 +267,21 @@ def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedS
     if source := _source("file", suffix):
         return _check_fit(source, path.name, preset, options)
     if source := _source("folder", suffix):
-        raise KzooError(f"{path.name!r} is a single file. Training needs {source.name} for each class.")
+        raise KzooError(
+            f"{path.name!r} is a single file. Training needs {source.name} for each class."
+        )
     supported = [*suffixes(), *(s for source in _sources("file") for s in source.suffixes), ".npz"]
-    raise KzooError(f"Unsupported file {path.name!r}. Supported are folders and the file types {', '.join(supported)}.")
+    raise KzooError(
+        f"Unsupported file {path.name!r}. Supported are folders and the file types {', '.join(supported)}."
+    )
 
 
 def _folder(path, preset, options):
     source = _source_of_folder(path)
     if source is None:
-        refuse_options(options, [option for option in _ABOUT_COLUMNS if option != "task"], path.name)
+        refuse_options(
+            options, [option for option in _ABOUT_COLUMNS if option != "task"], path.name
+        )
         ignored_counts = Counter(
             Path(name).suffix.lower()
             for _, files in islice(walked(path), _MOST_FOLDERS)
@@ -234,7 +289,9 @@ def _folder(path, preset, options):
             if name[0] != "."
         )
         convert = (
-            " Convert images and texts to a supported format, for example .heic to .jpg." if ignored_counts else ""
+            " Convert images and texts to a supported format, for example .heic to .jpg."
+            if ignored_counts
+            else ""
         )
         raise KzooError(
             f"{path.name!r} contains no images, .txt files or .csv files of series. Expected a folder of them for each "
@@ -267,14 +324,21 @@ def _source_of_folder(path):
 
 
 def _sources(form):
-    return [source for input_kind in kinds().values() for source in input_kind.sources if source.form == form]
+    return [
+        source
+        for input_kind in kinds().values()
+        for source in input_kind.sources
+        if source.form == form
+    ]
 
 
 def _source(form, suffix):
     return next((source for source in _sources(form) if suffix in source.suffixes), None)
 
 
-def detect_table(name: str, preset: Preset | None, options: DataOptions, order: str | None = None) -> DetectedSource:
+def detect_table(
+    name: str, preset: Preset | None, options: DataOptions, order: str | None = None
+) -> DetectedSource:
     """Return the table source of the preset; without a preset, a series if a time column is named, else rows.
 
     Args:
@@ -283,9 +347,12 @@ def detect_table(name: str, preset: Preset | None, options: DataOptions, order: 
         options: how it is to be read.
         order: "ordered" or "unordered" if the target has decided which series it contains (see `DetectedSource`).
     """
-    tables, undecided = _sources("tabular"), False
+    tables = _sources("tabular")
+    undecided = False
     if preset is not None:
-        suitable = [source for source in kind(preset.config["inputs"]).sources if source.form == "tabular"]
+        suitable = [
+            source for source in kind(preset.config["inputs"]).sources if source.form == "tabular"
+        ]
     elif options.series_id is not None:
         suitable = [source for source in tables if "series_id" in source.options]
     else:
@@ -307,7 +374,9 @@ def _order(source, preset, options):
         return "ordered"
     inputs = next(owner.name for owner in kinds().values() if source in owner.sources)
     orders = [
-        order for order in ("ordered", "unordered") if options.task in detection.supported_problems(inputs, order)
+        order
+        for order in ("ordered", "unordered")
+        if options.task in detection.supported_problems(inputs, order)
     ]
     if len(orders) == 1:
         return orders[0]
@@ -328,7 +397,9 @@ def _check_fit(source, name, preset, options):
     if preset is not None and preset.config["inputs"] not in fitting:
         raise _wrong_preset_error(f"{name!r} is {source.name}", preset, fitting)
     subject = source.rest or name
-    refuse_options(options, [option for option in _ABOUT_COLUMNS if option not in source.options], subject)
+    refuse_options(
+        options, [option for option in _ABOUT_COLUMNS if option not in source.options], subject
+    )
     if "split" in source.options and source.order != "ordered":
         if options.time is not None and options.split != "time":
             raise KzooError(
@@ -341,9 +412,17 @@ def _check_fit(source, name, preset, options):
         if not isinstance(value := getattr(options, option), str | int | None):
             raise KzooError(f"{option}={shown(value)} must be the name of a column of {name!r}.")
     owner = next(input_kind for input_kind in fitting.values() if source in input_kind.sources)
-    problem = _problem(owner.name, source.order, source.usual, options.task, preset, name) if source.usual else None
+    problem = (
+        _problem(owner.name, source.order, source.usual, options.task, preset, name)
+        if source.usual
+        else None
+    )
     if source.form == "folder" and problem is not None and "classes" not in problem.facts:
-        table = " For values, add a table labels.csv of files and values." if _label_source(owner.name) else ""
+        table = (
+            " For values, add a table labels.csv of files and values."
+            if _label_source(owner.name)
+            else ""
+        )
         raise KzooError(
             f"task={options.task!r} is not available for a folder of classes. Use task='classification'.{table}"
         )
@@ -360,7 +439,9 @@ def refuse_options(options: DataOptions, names: Iterable[str], subject: str) -> 
 
 
 def _is_empty(value):
-    return (isinstance(value, list | tuple | Mapping) and not value) or getattr(value, "shape", ()) == (0,)
+    return (isinstance(value, list | tuple | Mapping) and not value) or getattr(
+        value, "shape", ()
+    ) == (0,)
 
 
 def _problem(kind, order, default, task, preset, name):
@@ -369,8 +450,13 @@ def _problem(kind, order, default, task, preset, name):
     Raises:
         KzooError: a preset for ordered rows and a source of unordered ones, or the reverse; `task` is unknown.
     """
-    requested, fixed = detection.requested_problem(kind, task or default, order), detection.only_problem(preset)
-    if preset is not None and order not in problem(preset.task).facts and not reads_whole_series(preset, order):
+    requested = detection.requested_problem(kind, task or default, order)
+    fixed = detection.only_problem(preset)
+    if (
+        preset is not None
+        and order not in problem(preset.task).facts
+        and not reads_whole_series(preset, order)
+    ):
         suitable = listed(general_first(list_presets(task=requested.name)), _SHOWN)
         raise KzooError(
             f"{name!r} is data for {requested.name}, but {preset.name} is for {preset.task}. Suitable presets: "
@@ -385,7 +471,9 @@ def reads_whole_series(preset: Preset, order: str) -> bool:
 
 
 def _wrong_preset_error(reason, preset, inputs):
-    fitting = general_first(name for name in list_presets() if get_preset(name).config["inputs"] in inputs)
+    fitting = general_first(
+        name for name in list_presets() if get_preset(name).config["inputs"] in inputs
+    )
     return KzooError(
         f"{reason}, but {preset.name} expects {preset.config['inputs']}. Suitable presets: {listed(fitting, 8)}."
     )

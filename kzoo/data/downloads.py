@@ -27,13 +27,22 @@ _FILES = {
     "imdb_word_index.json": (_GOOGLE, None),
     "reuters.npz": (_GOOGLE, "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"),
     "reuters_word_index.json": (_GOOGLE, None),
-    "california_housing.npz": (_GOOGLE, "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f"),
+    "california_housing.npz": (
+        _GOOGLE,
+        "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f",
+    ),
     "train-images-idx3-ubyte.gz": (_GOOGLE, None),
     "train-labels-idx1-ubyte.gz": (_GOOGLE, None),
     "t10k-images-idx3-ubyte.gz": (_GOOGLE, None),
     "t10k-labels-idx1-ubyte.gz": (_GOOGLE, None),
-    "cifar-10-python.tar.gz": (_TORONTO, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"),
-    "cifar-100-python.tar.gz": (_TORONTO, "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"),
+    "cifar-10-python.tar.gz": (
+        _TORONTO,
+        "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    ),
+    "cifar-100-python.tar.gz": (
+        _TORONTO,
+        "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    ),
 }
 _WITHOUT_DOWNLOAD = "digits_cnn (digits), iris_fnn (iris), text_cnn (pydocs), series_tcn (sine) and adding_gru (adding)"
 
@@ -93,7 +102,9 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module, name):
         if (module, name) not in self._ALLOWED:
-            raise KzooError(f"The file tries to run {module}.{name}, which a data file never needs. Do not trust it.")
+            raise KzooError(
+                f"The file tries to run {module}.{name}, which a data file never needs. Do not trust it."
+            )
         return super().find_class(module, name)
 
 
@@ -108,7 +119,11 @@ def read_npz(path):
             for member in archive.namelist():
                 file = io.BytesIO(archive.read(member))
                 version = np.lib.format.read_magic(file)
-                header = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
+                header = (
+                    np.lib.format.read_array_header_1_0
+                    if version[0] == 1
+                    else np.lib.format.read_array_header_2_0
+                )
                 *_, dtype = header(file)
                 if dtype.hasobject:
                     array = _ArraysOnly(file).load()
@@ -119,7 +134,9 @@ def read_npz(path):
     except (OSError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError, EOFError) as error:
         if isinstance(error, KzooError):
             raise
-        raise KzooError(f"{path.name!r} is damaged ({str(error).splitlines()[0]}). Delete it and try again.") from None
+        raise KzooError(
+            f"{path.name!r} is damaged ({str(error).splitlines()[0]}). Delete it and try again."
+        ) from None
     return arrays
 
 
@@ -133,8 +150,12 @@ def read_fashion():
 
     def pair(prefix):
         folder = "fashion-mnist"
-        labels = gzip.decompress(find_file(f"{prefix}-labels-idx1-ubyte.gz", folder=folder).read_bytes())
-        pixels = gzip.decompress(find_file(f"{prefix}-images-idx3-ubyte.gz", folder=folder).read_bytes())
+        labels = gzip.decompress(
+            find_file(f"{prefix}-labels-idx1-ubyte.gz", folder=folder).read_bytes()
+        )
+        pixels = gzip.decompress(
+            find_file(f"{prefix}-images-idx3-ubyte.gz", folder=folder).read_bytes()
+        )
         return np.frombuffer(pixels, np.uint8, offset=16).reshape(-1, 28, 28, 1), np.frombuffer(
             labels, np.uint8, offset=8
         )
@@ -160,17 +181,27 @@ def read_cifar(count):
     else:
         # Members are read but never extracted: a malicious archive cannot write files.
         with tarfile.open(path) as archive:
-            members = {Path(m.name).name: archive.extractfile(m).read() for m in archive if m.isfile()}
+            members = {
+                Path(m.name).name: archive.extractfile(m).read() for m in archive if m.isfile()
+            }
         read = members.__getitem__
 
     def batches(members, key):
-        loaded = [_ArraysOnly(io.BytesIO(read(member)), encoding="bytes").load() for member in members]
+        loaded = [
+            _ArraysOnly(io.BytesIO(read(member)), encoding="bytes").load() for member in members
+        ]
         pixels = np.concatenate([batch[b"data"] for batch in loaded]).reshape(-1, 3, 32, 32)
-        return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), np.concatenate([batch[key] for batch in loaded])
+        return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), np.concatenate(
+            [batch[key] for batch in loaded]
+        )
 
     try:
-        meta = _ArraysOnly(io.BytesIO(read("batches.meta" if count == 10 else "meta")), encoding="bytes").load()
-        key, names = (b"labels", b"label_names") if count == 10 else (b"fine_labels", b"fine_label_names")
+        meta = _ArraysOnly(
+            io.BytesIO(read("batches.meta" if count == 10 else "meta")), encoding="bytes"
+        ).load()
+        key, names = (
+            (b"labels", b"label_names") if count == 10 else (b"fine_labels", b"fine_label_names")
+        )
         train = [f"data_batch_{i}" for i in range(1, 6)] if count == 10 else ["train"]
         test = ["test_batch"] if count == 10 else ["test"]
         return batches(train, key), batches(test, key), [name.decode() for name in meta[names]]

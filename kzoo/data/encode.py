@@ -80,11 +80,25 @@ def _unread(items) -> dict:
 def _read(reader, raw):
     """Return (x, the item of each of its rows)."""
     kind = kind_of(reader)
-    return (_check_array(reader, raw, kind), raw) if takes_ready_arrays(reader) else kind.inference.read(reader, raw)
+    return (
+        (_check_array(reader, raw, kind), raw)
+        if takes_ready_arrays(reader)
+        else kind.inference.read(reader, raw)
+    )
 
 
 def to_predictions(
-    task, target, outputs, encoded, reader, *, logits, postprocessing=(), options=None, facts=frozenset(), band=None
+    task,
+    target,
+    outputs,
+    encoded,
+    reader,
+    *,
+    logits,
+    postprocessing=(),
+    options=None,
+    facts=frozenset(),
+    band=None,
 ):
     """Return the predictions of a network's outputs, with names, times, and rows for inputs that could not be read.
 
@@ -104,7 +118,9 @@ def to_predictions(
     """
     steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(outputs, logits=logits)
-    predictions = task.inference.answer(target, outputs, inputs=encoded.names, reader=reader, logits=logits)
+    predictions = task.inference.answer(
+        target, outputs, inputs=encoded.names, reader=reader, logits=logits
+    )
     predictions = steps.predictions(with_times(reader, encoded.raw, encoded.x, predictions))
     if options is not None:
         predictions = steps.answered(predictions, options, facts or task.facts, band)
@@ -116,7 +132,9 @@ def predictions_of(task, target, outputs, reader, *, logits, postprocessing=()):
     steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(outputs, logits=logits)
     return steps.predictions(
-        task.inference.answer(target, outputs, inputs=range(len(outputs)), reader=reader, logits=logits)
+        task.inference.answer(
+            target, outputs, inputs=range(len(outputs)), reader=reader, logits=logits
+        )
     )
 
 
@@ -139,11 +157,14 @@ def adaptive_band_of(task, target, run, encoded, reader, *, postprocessing, opti
     windows = past(reader, encoded.raw, horizon, LATEST + FEWEST + horizon)
     if windows is None or len(windows[0]) < FEWEST + horizon:
         return None
-    x, truth = np.concatenate([windows[0], encoded.x]), windows[1]
+    x = np.concatenate([windows[0], encoded.x])
+    truth = windows[1]
     unknown = np.full((len(encoded.x), *truth.shape[1:]), np.nan, truth.dtype)
     steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(run(x), logits=None)
-    predictions = steps.predictions(task.inference.answer(target, outputs, inputs=range(len(x)), reader=reader))
+    predictions = steps.predictions(
+        task.inference.answer(target, outputs, inputs=range(len(x)), reader=reader)
+    )
     return steps.band(options.confidence, predictions, np.concatenate([truth, unknown]))
 
 
@@ -161,7 +182,8 @@ def with_times(reader, raw, x, predictions):
     inference = kind_of(reader).inference
     if not hasattr(inference, "ahead"):
         return predictions
-    predictions = replace(predictions, history=x[..., : predictions.targets])  # targets are the first columns
+    # targets are the first columns
+    predictions = replace(predictions, history=x[..., : predictions.targets])
     forecast_times = inference.ahead(reader, raw, predictions.horizon, x)
     if forecast_times is None:
         return predictions
@@ -170,7 +192,11 @@ def with_times(reader, raw, x, predictions):
 
 
 def encode_named(
-    preprocessing: dict, inputs, *, most: float = MAX_SHARE_PREDICTION, keep: str | Sequence[str] = ()
+    preprocessing: dict,
+    inputs,
+    *,
+    most: float = MAX_SHARE_PREDICTION,
+    keep: str | Sequence[str] = (),
 ) -> Encoded:
     """Encode raw inputs for prediction; warn of files that cannot be read, and skip them.
 
@@ -185,13 +211,16 @@ def encode_named(
             of `keep` does not exist.
     """
     if hasattr(inputs, "toarray"):
-        raise KzooError(f"Inputs must not be a sparse matrix (shape {inputs.shape}): pass its toarray().")
+        raise KzooError(
+            f"Inputs must not be a sparse matrix (shape {inputs.shape}): pass its toarray()."
+        )
     if length_of(inputs) == 0:
         raise KzooError("No inputs to predict. Pass at least one.")
     inputs, kept = (inputs, {}) if length_of(keep) == 0 else _with_kept(preprocessing, inputs, keep)
     x, items = _read(preprocessing, inputs)
     for item in _unread(items).values():
-        if isinstance(item.item, str | os.PathLike) and not os.path.lexists(item.item):  # a wrong file name
+        # a wrong file name
+        if isinstance(item.item, str | os.PathLike) and not os.path.lexists(item.item):
             raise KzooError(item.why)
     unread = {index: item.why for index, item in _unread(items).items()}
     items = [item.item if isinstance(item, Unread) else item for item in items] if unread else items
@@ -200,7 +229,9 @@ def encode_named(
         warn(line)
     if x.dtype.kind == "f" and not all_finite(x):
         first = int(np.argwhere(~np.isfinite(x))[0][0])
-        raise KzooError(f"Input {first + 1} contains NaN or infinity. Fill in these values, or leave the input out.")
+        raise KzooError(
+            f"Input {first + 1} contains NaN or infinity. Fill in these values, or leave the input out."
+        )
     return Encoded(x=x, names=names, unread=unread, raw=inputs, kept=kept)
 
 
@@ -216,17 +247,24 @@ def _with_kept(reader, inputs, keep):
         KzooError: the inputs are not a table, have no such column, or the model forecasts.
     """
     if "steps" in kind_of(reader).facts:
-        raise KzooError(f"keep={shown(keep)} is for one prediction per row, and this model takes series. Remove it.")
+        raise KzooError(
+            f"keep={shown(keep)} is for one prediction per row, and this model takes series. Remove it."
+        )
     is_dicts = isinstance(inputs, dict) or (
         isinstance(inputs, list | tuple) and all(isinstance(row, dict) for row in inputs)
     )
     is_dicts = is_dicts or is_list_of_rows(inputs)
-    is_rows = isinstance(inputs, Rows) or hasattr(inputs, "iloc") or is_arrow(inputs) or is_table(inputs)
+    is_rows = (
+        isinstance(inputs, Rows) or hasattr(inputs, "iloc") or is_arrow(inputs) or is_table(inputs)
+    )
     if takes_ready_arrays(reader) or not (is_dicts or is_rows):
         columns = listed(map(repr, as_names(keep)), MOST)
-        raise KzooError(f"keep={columns} needs a table with columns, and the inputs are not a table. Remove it.")
+        raise KzooError(
+            f"keep={columns} needs a table with columns, and the inputs are not a table. Remove it."
+        )
     rows = checked_rows(inputs)
-    names = [keep] if isinstance(keep, str) and keep in rows.columns else as_names(keep)  # a name may have a comma
+    # a name may have a comma
+    names = [keep] if isinstance(keep, str) and keep in rows.columns else as_names(keep)
     require(rows, names, "the table")
     check_distinct(names, "keep")
     return rows, {name: _cells(rows, inputs, name) for name in names}
@@ -236,7 +274,10 @@ def _cells(rows, source, name):
     """Return the cells of a column as written: words such as `NA` too, and times with their zone."""
     if hasattr(source, "iloc"):
         column = source.iloc[:, [str(label).strip() for label in source.columns].index(name)]
-        return [None if missing else cell for cell, missing in zip(column.tolist(), column.isna(), strict=True)]
+        return [
+            None if missing else cell
+            for cell, missing in zip(column.tolist(), column.isna(), strict=True)
+        ]
     cells = rows.cells(name, MISSING - {""})
     if getattr(cells, "dtype", None) is not None and cells.dtype.kind == "M":
         cells = cells.astype("datetime64[us]")
@@ -250,7 +291,9 @@ def check_token_ids(x, count):
         KzooError: there are such ids.
     """
     if count and len(x) and (x.min() < 0 or x.max() >= count):
-        raise KzooError(f"Token ids must be in 0 to {count - 1}, but they are in {x.min()} to {x.max()}.")
+        raise KzooError(
+            f"Token ids must be in 0 to {count - 1}, but they are in {x.min()} to {x.max()}."
+        )
 
 
 def _names(items, count):
@@ -267,7 +310,9 @@ def _check_array(reader, raw, kind):
     """Return an array after checking its shape; a single example gets a batch axis."""
     shape = tuple(reader["shape"])
     if isinstance(raw, str | dict) or hasattr(raw, "__fspath__"):
-        raise KzooError(f"This model was trained on arrays. Pass an array of shape (N, {', '.join(map(str, shape))}).")
+        raise KzooError(
+            f"This model was trained on arrays. Pass an array of shape (N, {', '.join(map(str, shape))})."
+        )
     x = numeric_array(raw, "Inputs")
     if "ids" in kind.facts:
         check_whole_numbers(x, "Token ids", np.iinfo(kind.dtype).max)
@@ -277,5 +322,7 @@ def _check_array(reader, raw, kind):
     if x.ndim == len(shape) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
         x = x[..., None]
     if not shape_matches(x.shape[1:], shape):
-        raise KzooError(f"Inputs must have the shape (N, {', '.join(map(str, shape))}), not {x.shape}.")
+        raise KzooError(
+            f"Inputs must have the shape (N, {', '.join(map(str, shape))}), not {x.shape}."
+        )
     return x

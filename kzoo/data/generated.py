@@ -8,17 +8,51 @@ BUMPS = ("cylinder", "bell", "funnel")
 _SIZE, _FINE = 64, 2  # pixels per side; factor of supersampling, for smooth edges
 
 _SUBJECTS = (
-    "film", "plot", "acting", "ending", "music", "dialogue", "camera work", "pacing", "script", "cast",
-    "first half", "main character", "villain", "humour", "story", "editing",
-)  # fmt: skip
+    "film",
+    "plot",
+    "acting",
+    "ending",
+    "music",
+    "dialogue",
+    "camera work",
+    "pacing",
+    "script",
+    "cast",
+    "first half",
+    "main character",
+    "villain",
+    "humour",
+    "story",
+    "editing",
+)
 _GOOD = (
-    "good", "great", "wonderful", "moving", "funny", "clever", "gripping", "original", "charming", "convincing",
-    "brilliant", "enjoyable",
-)  # fmt: skip
+    "good",
+    "great",
+    "wonderful",
+    "moving",
+    "funny",
+    "clever",
+    "gripping",
+    "original",
+    "charming",
+    "convincing",
+    "brilliant",
+    "enjoyable",
+)
 _BAD = (
-    "bad", "dull", "terrible", "boring", "silly", "weak", "predictable", "clumsy", "lifeless", "forgettable",
-    "dreadful", "tedious",
-)  # fmt: skip
+    "bad",
+    "dull",
+    "terrible",
+    "boring",
+    "silly",
+    "weak",
+    "predictable",
+    "clumsy",
+    "lifeless",
+    "forgettable",
+    "dreadful",
+    "tedious",
+)
 _DEGREES = ("", "", "really", "quite", "very", "surprisingly", "truly")
 _PLAIN = ("is {}", "was {}", "turns out {}", "felt {}", "seemed {} to me")
 _DENIED = (
@@ -29,7 +63,15 @@ _DENIED = (
     "is anything but {}",
     "did not strike me as {}",
 )
-_OPENINGS = ("", "", "honestly,", "to be fair,", "i must say,", "in short,", "for what it is worth,")
+_OPENINGS = (
+    "",
+    "",
+    "honestly,",
+    "to be fair,",
+    "i must say,",
+    "in short,",
+    "for what it is worth,",
+)
 _BOTH = (
     "{lost}, but {won}.",
     "although {lost}, {won}.",
@@ -65,7 +107,9 @@ def _draw(shape, random):
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(map(int, ink)))
     else:
         corners = 4 if shape == "square" else 3
-        pen.regular_polygon((x, y, radius), corners, rotation=int(random.integers(360)), fill=tuple(map(int, ink)))
+        pen.regular_polygon(
+            (x, y, radius), corners, rotation=int(random.integers(360)), fill=tuple(map(int, ink))
+        )
     pixels = np.asarray(picture.reduce(_FINE), np.float32)
     noise = random.standard_normal(pixels.shape, np.float32) * random.uniform(5, 40)
     return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
@@ -77,7 +121,8 @@ def cylinder_bell_funnel(count=1000, seed=0):
     Returns:
         series (count, 128, 1) float32, classes (count,) int32 and their names.
     """
-    random, steps = np.random.default_rng(seed), np.arange(128)
+    random = np.random.default_rng(seed)
+    steps = np.arange(128)
     classes = random.permutation(np.arange(count, dtype=np.int32) % len(BUMPS))
     series = random.standard_normal((count, len(steps)))
     for values, number in zip(series, classes, strict=True):
@@ -113,7 +158,9 @@ def _sentence(positive, random):
     subject, other_subject = random.choice(len(_SUBJECTS), 2, replace=False)
     won = _clause(_SUBJECTS[subject], positive, random)
     if random.random() < 0.3:
-        text = _pick(_BOTH, random).format(won=won, lost=_clause(_SUBJECTS[other_subject], not positive, random))
+        text = _pick(_BOTH, random).format(
+            won=won, lost=_clause(_SUBJECTS[other_subject], not positive, random)
+        )
     else:
         text = f"{won}."
     return " ".join([_pick(_OPENINGS, random), text]).strip()

@@ -138,13 +138,31 @@ def load_data(
         KzooError: the data does not exist, does not fit the preset, or cannot be learned from.
     """
     options = DataOptions(
-        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
-        columns=columns, clip=clip, quantiles=quantiles, seed=seed, sample_weight=sample_weight, split=split,
-        sheet=sheet, header_row=header_row, drop_rare=drop_rare, calibration=calibration, repairs=repairs,
-        series_id=series_id, segment=segment, stride=stride, known_covariates=known_covariates,
+        target=target,
+        validation=validation,
+        test=test,
+        drop=drop,
+        group=group,
+        task=task,
+        time=time,
+        columns=columns,
+        clip=clip,
+        quantiles=quantiles,
+        seed=seed,
+        sample_weight=sample_weight,
+        split=split,
+        sheet=sheet,
+        header_row=header_row,
+        drop_rare=drop_rare,
+        calibration=calibration,
+        repairs=repairs,
+        series_id=series_id,
+        segment=segment,
+        stride=stride,
+        known_covariates=known_covariates,
         static_covariates=static_covariates,
         date_order=date_order,
-    )  # fmt: skip
+    )
     options.check_loaded(source)
     return load(source, preset, options)
 
@@ -155,7 +173,9 @@ def load_longer(source: Loadable, preset: str | Preset, options: DataOptions) ->
     if (longer := data.seen.get("longer")) is None or data is source:
         return data
     preset = preset if isinstance(preset, Preset) else get_preset(preset)
-    return load(source, replace(preset, config={**preset.config, "input_shape": (longer,)}), options)
+    return load(
+        source, replace(preset, config={**preset.config, "input_shape": (longer,)}), options
+    )
 
 
 def load(source: Loadable, preset: str | Preset | None, options: DataOptions) -> Dataset:
@@ -202,9 +222,13 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
 
 def _check_combination(options: DataOptions) -> None:
     """Raise `KzooError` if a second source does not exist or is a Dataset, or if groups are the target."""
-    for part, other in splits.second_sources(options.validation, options.test, options.calibration).items():
+    for part, other in splits.second_sources(
+        options.validation, options.test, options.calibration
+    ).items():
         if isinstance(other, Dataset):
-            raise KzooError(f"{part}={shown(other)} is a Dataset, already split. Pass what it was loaded from.")
+            raise KzooError(
+                f"{part}={shown(other)} is a Dataset, already split. Pass what it was loaded from."
+            )
         if not isinstance(other, str | Path):
             continue
         if not path_of(other, "a file or a folder").exists():
@@ -212,7 +236,11 @@ def _check_combination(options: DataOptions) -> None:
                 f"{part}={str(other)!r} does not exist. Pass a second source, such as a file, or a fraction such as "
                 f"{part}=0.2."
             )
-    if isinstance(options.group, str) and options.target is not None and options.group in as_names(options.target):
+    if (
+        isinstance(options.group, str)
+        and options.target is not None
+        and options.group in as_names(options.target)
+    ):
         raise KzooError(f"group={options.group!r} is the target. Use another column.")
 
 
@@ -246,12 +274,19 @@ def _with_calibration(data: Dataset, preset: Preset | None, options: DataOptions
     """
     asked = f"calibration={shown(options.calibration)}"
     if not conformal.suits(data.problem.facts):
-        raise KzooError(f"{asked} is for classes and numbers, and the task is {data.task}. Remove it.")
+        raise KzooError(
+            f"{asked} is for classes and numbers, and the task is {data.task}. Remove it."
+        )
     if splits.is_source(options.calibration):
         part = import_module("kzoo.data.reload").labelled_like(data, options.calibration, asked)
-        return replace(data, calibration=part, fingerprint=splits.fingerprint(data.fingerprint, part.x[:], part.y[:]))
+        return replace(
+            data,
+            calibration=part,
+            fingerprint=splits.fingerprint(data.fingerprint, part.x[:], part.y[:]),
+        )
     if data.calibration is None and data.validation is not None:
-        held, rows = splits.held_out(options.validation, options.calibration), np.arange(len(data.validation))
+        held = splits.held_out(options.validation, options.calibration)
+        rows = np.arange(len(data.validation))
         labels = class_numbers(data.validation.y) if "classes" in data.problem.facts else None
         rng = np.random.default_rng([options.seed, 1])
         rest, own = splits.cut_calibration(rows, held.share, rng, data.notes, labels=labels)
@@ -259,9 +294,12 @@ def _with_calibration(data: Dataset, preset: Preset | None, options: DataOptions
         validation = data.validation.select(rest) if len(rest) else None
         fingerprint = splits.fingerprint(data.fingerprint, own)
         data = replace(
-            data, validation=validation, calibration=data.validation.select(own), fingerprint=fingerprint,
+            data,
+            validation=validation,
+            calibration=data.validation.select(own),
+            fingerprint=fingerprint,
             notes=[*data.notes, note],
-        )  # fmt: skip
+        )
     if data.calibration is None:
         raise KzooError(f"{asked} gives no row of {data.name}. Set a larger fraction.")
     return data
@@ -283,7 +321,11 @@ def _load(source, preset, options):
         return _table(as_frame(source) if is_arrow(source) else source, preset, options)
     if hasattr(source, "as_numpy_iterator"):
         return _arrays(from_tf(source, preset), "tf.data", preset, options)
-    if isinstance(source, tuple | list) and len(source) in (2, 3) and not isinstance(source[0], str):
+    if (
+        isinstance(source, tuple | list)
+        and len(source) in (2, 3)
+        and not isinstance(source[0], str)
+    ):
         return _arrays(source, "arrays", preset, options)
     if not isinstance(source, str | Path):
         if is_list_of_rows(source):
@@ -299,10 +341,14 @@ def _load(source, preset, options):
 
 def _named(name, preset, options):
     detection.check_named(name, preset, options)
-    chosen = options.pick("validation", "test", "seed", "target", "drop", "group", "task", "sample_weight")
+    chosen = options.pick(
+        "validation", "test", "seed", "target", "drop", "group", "task", "sample_weight"
+    )
     data = load_named(name, preset=preset, **chosen)
     if Path(name).exists():
-        data.notes.append(f"{name} is the named data set. To load the local file or folder, use ./{name}.")
+        data.notes.append(
+            f"{name} is the named data set. To load the local file or folder, use ./{name}."
+        )
     return data
 
 
@@ -318,18 +364,24 @@ def _path(path, preset, options):
 
 def _table(frame, preset, options):
     if options.sample_weight is not None and not isinstance(options.sample_weight, str):
-        detection.detect_table("table", preset, replace(options, sample_weight="an array"))  # refuses it for a series
+        # refuses it for a series
+        detection.detect_table("table", preset, replace(options, sample_weight="an array"))
         frame = as_frame(frame)
         joined, name = with_weights(frame, options.sample_weight)
-        frame, options = joined.set_axis(frame.index), replace(options, sample_weight=name)
-    return _load_detected(detection.detect_table("table", preset, options), frame, "table", preset, options)
+        frame = joined.set_axis(frame.index)
+        options = replace(options, sample_weight=name)
+    return _load_detected(
+        detection.detect_table("table", preset, options), frame, "table", preset, options
+    )
 
 
 def _load_detected(detected, source, name, preset, options):
     notes = list[str]()
     if detected.undecided:
         about = options.pick("series_id", "target", "time", "columns")
-        source, order, notes = detected.kind.fitting.order_of(source, forecasts=preset is not None, **about)
+        source, order, notes = detected.kind.fitting.order_of(
+            source, forecasts=preset is not None, **about
+        )
         detected = detection.detect_table(name, preset, options, order)
     chosen = options.pick("validation", "test", "seed", *detected.source.options)
     data = detected.kind.fitting.load(
@@ -342,13 +394,18 @@ def _load_detected(detected, source, name, preset, options):
 def _arrays(pair, name, preset, options):
     x, y, *weight = pair
     if weight and options.sample_weight is not None:
-        raise KzooError("sample_weight= and (x, y, weight) both contain weights. Pass only one of them.")
+        raise KzooError(
+            "sample_weight= and (x, y, weight) both contain weights. Pass only one of them."
+        )
     if of_pandas(x, "DataFrame"):
         frame, names = join_targets(x, y)
         if options.target is not None and as_names(options.target) != names:
-            detection.refuse_options(options, ("target",), f"a pair (x, y) whose y is {listed(map(repr, names))}")
+            detection.refuse_options(
+                options, ("target",), f"a pair (x, y) whose y is {listed(map(repr, names))}"
+            )
         target = names if len(names) > 1 else names[0]
-        name, options = options.sample_weight, replace(options, target=target)
+        name = options.sample_weight
+        options = replace(options, target=target)
         if weight or not isinstance(name, str | None):
             frame, name = with_weights(frame, weight[0] if weight else name)
         for part, source in splits.second_sources(options.validation, options.test).items():
@@ -364,9 +421,19 @@ def _arrays(pair, name, preset, options):
                 options = replace(options, **{part: part_frame})
         return _table(frame.set_axis(x.index), preset, replace(options, sample_weight=name))
     about_tables = (
-        "target", "drop", "time", "columns", "clip", "split", "drop_rare", "series_id", "segment", "stride",
-        "known_covariates", "static_covariates",
-    )  # fmt: skip
+        "target",
+        "drop",
+        "time",
+        "columns",
+        "clip",
+        "split",
+        "drop_rare",
+        "series_id",
+        "segment",
+        "stride",
+        "known_covariates",
+        "static_covariates",
+    )
     detection.refuse_options(options, about_tables, "arrays")
     if isinstance(options.sample_weight, str):
         raise KzooError(
@@ -384,7 +451,16 @@ def _arrays(pair, name, preset, options):
         part: _second_arrays(part, source, preset)
         for part, source in splits.second_sources(options.validation, options.test).items()
     }
-    return load_arrays(x, y, *weight, name=name, groups=groups, preset=preset, **parts, **options.pick("seed", "task"))
+    return load_arrays(
+        x,
+        y,
+        *weight,
+        name=name,
+        groups=groups,
+        preset=preset,
+        **parts,
+        **options.pick("seed", "task"),
+    )
 
 
 def _second_arrays(part, source, preset):
@@ -394,5 +470,7 @@ def _second_arrays(part, source, preset):
     if isinstance(source, str | Path):
         return read_npz(source)[0]
     if not (isinstance(source, tuple | list) and len(source) in (2, 3)):
-        raise KzooError(f"{part}={shown(source)} must be a fraction, a second pair (x, y), or (x, y, weight).")
+        raise KzooError(
+            f"{part}={shown(source)} must be a fraction, a second pair (x, y), or (x, y, weight)."
+        )
     return source

@@ -34,7 +34,8 @@ _OTHER_DATASETS: dict[str, tuple[Any, ...]] = {
     "imdb": ("text_classification", "word_ids", "imdb", ("negative", "positive")),
     "reuters": ("text_classification", "word_ids", "reuters"),
 }
-_UCI, _NONE = "https://archive.ics.uci.edu/dataset/", "none stated by its makers"
+_UCI = "https://archive.ics.uci.edu/dataset/"
+_NONE = "none stated by its makers"
 _GENERATED = ("kzoo itself makes it", "Apache-2.0")
 # Name -> origin of the data, and its licence as stated by its authors, for model cards.
 ORIGINS = {
@@ -58,7 +59,9 @@ ORIGINS = {
     "imdb": ("https://ai.stanford.edu/~amaas/data/sentiment/", _NONE),
     "reuters": (f"{_UCI}137", "research purposes, as its makers state"),
 }
-NAMES = dict.fromkeys(_TABLES, "rows") | {name: problem(task).kind for name, (task, *_) in _OTHER_DATASETS.items()}
+NAMES = dict.fromkeys(_TABLES, "rows") | {
+    name: problem(task).kind for name, (task, *_) in _OTHER_DATASETS.items()
+}
 
 
 def name_of(source: str | Path) -> str:
@@ -79,28 +82,50 @@ def check_options(name, *, target=None, drop=(), group=None, task=None, sample_w
     if name in _TABLES:
         return
     if target is not None or group is not None or len(drop):
-        raise KzooError(f"target=, drop= and group= are names of columns, but {name!r} is not a table. Remove them.")
+        raise KzooError(
+            f"target=, drop= and group= are names of columns, but {name!r} is not a table. Remove them."
+        )
     if sample_weight is not None:
-        raise KzooError(f"sample_weight= is the name of a column, but {name!r} is not a table. Remove it.")
+        raise KzooError(
+            f"sample_weight= is the name of a column, but {name!r} is not a table. Remove it."
+        )
     expected = problem(_OTHER_DATASETS[name][0])
     order = "ordered" if "ordered" in expected.facts else "unordered"
     if task is not None and detection.requested_problem(expected.kind, task, order) is not expected:
-        raise KzooError(f"task={task!r} does not match {name!r}, which is data for {expected.name}. Remove it.")
+        raise KzooError(
+            f"task={task!r} does not match {name!r}, which is data for {expected.name}. Remove it."
+        )
 
 
 def load_named(
-    name, *, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None, sample_weight=None,
+    name,
+    *,
+    preset=None,
+    target=None,
+    validation=0.1,
+    test=None,
+    drop=(),
+    group=None,
+    task=None,
+    sample_weight=None,
     seed=0,
-):  # fmt: skip
+):
     """Load a data set of `NAMES` (see `kzoo.load_data`)."""
-    check_options(name, target=target, drop=drop, group=group, task=task, sample_weight=sample_weight)
+    check_options(
+        name, target=target, drop=drop, group=group, task=task, sample_weight=sample_weight
+    )
     loaders = import_module("kzoo.data.named_loaders")
     options = {"name": name, "preset": preset, "validation": validation, "test": test, "seed": seed}
     if name in _TABLES:
         make, *arguments = _TABLES[name]
         frame = getattr(loaders, make)(*arguments)
-        columns = dict(target=frame.columns[-1] if target is None else target, drop=drop, group=group, task=task,
-                       sample_weight=sample_weight)  # fmt: skip
+        columns = dict(
+            target=frame.columns[-1] if target is None else target,
+            drop=drop,
+            group=group,
+            task=task,
+            sample_weight=sample_weight,
+        )
         return import_module("kzoo.kinds.rows.fitting").load_table(frame, **options, **columns)
     _, make, *arguments = _OTHER_DATASETS[name]
     return getattr(loaders, make)(options, *arguments)

@@ -58,7 +58,9 @@ def california():
     arrays = downloads.read_npz(downloads.find_file("california_housing.npz"))
     # Keras documents the eight columns, but not their order in the file.
     columns = [f"x{i + 1}" for i in range(arrays["x"].shape[1])]
-    return pd.DataFrame(arrays["x"], columns=columns).assign(median_house_value=arrays["y"].reshape(-1))
+    return pd.DataFrame(arrays["x"], columns=columns).assign(
+        median_house_value=arrays["y"].reshape(-1)
+    )
 
 
 def digits(options):
@@ -70,7 +72,11 @@ def digits(options):
 def _digits():
     """Return scikit-learn's digits, read from its file: importing scikit-learn takes half a second."""
     spec = find_spec("sklearn")
-    file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz" if spec and spec.origin else None
+    file = (
+        Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
+        if spec and spec.origin
+        else None
+    )
     if file is None or not file.is_file():
         digits = import_module("sklearn.datasets").load_digits()
         return digits.images, digits.target
@@ -93,12 +99,23 @@ def drawn_shapes(options):
 def mnist(options):
     arrays = downloads.read_npz(downloads.find_file("mnist.npz"))
     test = arrays["x_test"][..., None], arrays["y_test"]
-    return _images(arrays["x_train"][..., None], arrays["y_train"], test, [str(i) for i in range(10)], options)
+    return _images(
+        arrays["x_train"][..., None], arrays["y_train"], test, [str(i) for i in range(10)], options
+    )
 
 
 _CLOTHES = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 
 
 def fashion(options):
@@ -120,7 +137,9 @@ def adding(options):
     n = _ADDING_ROWS + _ADDING_TEST * 2
     x = np.zeros((n, length, 2), np.float32)
     x[..., 0] = random.random((n, length), np.float32)
-    marks = np.stack([random.integers(0, length // 2, n), random.integers(length // 2, length, n)], axis=1)
+    marks = np.stack(
+        [random.integers(0, length // 2, n), random.integers(length // 2, length, n)], axis=1
+    )
     np.put_along_axis(x[..., 1], marks, 1, axis=1)
     y = np.take_along_axis(x[..., 0], marks, axis=1).sum(axis=1)
     options = dict(options)
@@ -141,13 +160,17 @@ def waves():
     daily = np.sin(2 * np.pi * hours / 24) + 0.4 * np.sin(4 * np.pi * hours / 24 + 1)
     weekly = 0.6 * np.sin(2 * np.pi * hours / 168)
     value = 10 + 3 * daily + 3 * weekly + 0.5 * random.standard_normal(len(hours))
-    return pd.DataFrame({"time": pd.date_range("2020-01-01", periods=len(hours), freq="h"), "value": value})
+    return pd.DataFrame(
+        {"time": pd.date_range("2020-01-01", periods=len(hours), freq="h"), "value": value}
+    )
 
 
 def cbf(options):
     """Load series with a cylinder, a bell or a funnel somewhere in the noise (Saito 1994, doi:10.5555/221266)."""
     x, classes, names = cylinder_bell_funnel()
-    notes = ["Series of 128 steps with a cylinder, a bell or a funnel of random place and length, and noise."]
+    notes = [
+        "Series of 128 steps with a cylinder, a bell or a funnel of random place and length, and noise."
+    ]
     if options["test"] is None:
         options = options | {"test": (x[_CBF_TRAIN:], classes[_CBF_TRAIN:])}
         x, classes = x[:_CBF_TRAIN], classes[:_CBF_TRAIN]
@@ -156,7 +179,11 @@ def cbf(options):
 
 def sine(options):
     options = {key: value for key, value in options.items() if key != "seed"}
-    return load_series(waves(), **options, notes=["Daily and weekly sine waves with noise of standard deviation 0.5."])
+    return load_series(
+        waves(),
+        **options,
+        notes=["Daily and weekly sine waves with noise of standard deviation 0.5."],
+    )
 
 
 def pydocs(options):
@@ -178,7 +205,9 @@ def pydocs(options):
 
 def _sentences(topic):
     paragraphs = [re.sub(r"\s+", " ", part).strip() for part in topic.split("\n\n")]
-    pieces = [piece for part in paragraphs for piece in re.split(r"(?<=[.!?:])\s+(?=[A-Z\"(])", part)]
+    pieces = [
+        piece for part in paragraphs for piece in re.split(r"(?<=[.!?:])\s+(?=[A-Z\"(])", part)
+    ]
     return [piece for piece in pieces if len(piece.split()) >= _FEWEST_WORDS]
 
 
@@ -198,15 +227,21 @@ def word_ids(options, name, classes=None):
     if "x_train" in arrays:
         x, y = arrays["x_train"], arrays["y_train"]
         if options["test"] is None:
-            options["test"] = _ranks_to_ids(arrays["x_test"], length, len(tokenizer)), arrays["y_test"]
+            options["test"] = (
+                _ranks_to_ids(arrays["x_test"], length, len(tokenizer)),
+                arrays["y_test"],
+            )
     else:
         x, y = arrays["x"], arrays["y"]
     names = classes or [str(i) for i in range(int(max(y)) + 1)]
     return load_arrays(
-        _ranks_to_ids(x, length, len(tokenizer)), y, class_names=names,
-        preprocessing=preprocessing_of("text", tokenizer, length), vocabulary_size=len(tokenizer),
+        _ranks_to_ids(x, length, len(tokenizer)),
+        y,
+        class_names=names,
+        preprocessing=preprocessing_of("text", tokenizer, length),
+        vocabulary_size=len(tokenizer),
         **options,
-    )  # fmt: skip
+    )
 
 
 def _ranks_to_ids(rows, length, size):

@@ -44,16 +44,30 @@ class Batches:
     """
 
     def __init__(
-        self, split, *, batch_size, seed=0, shuffle=False, augment=(), onehot=None, standardize=None, most=None,
+        self,
+        split,
+        *,
+        batch_size,
+        seed=0,
+        shuffle=False,
+        augment=(),
+        onehot=None,
+        standardize=None,
+        most=None,
         weight=None,
-    ):  # fmt: skip
+    ):
         checked_count("batch_size", batch_size)
         checked_count("seed", seed, least=0)
         if split is None or len(split) == 0:
             raise KzooError("This split of the data is empty. Batches need at least one row.")
         if len(split.x) != len(split.y):
-            raise KzooError(f"x and y must have the same number of rows (x: {len(split.x)}, y: {len(split.y)}).")
-        self.split, self.batch_size, self.seed, self.shuffle = split, int(batch_size), int(seed), shuffle
+            raise KzooError(
+                f"x and y must have the same number of rows (x: {len(split.x)}, y: {len(split.y)})."
+            )
+        self.split = split
+        self.batch_size = int(batch_size)
+        self.seed = int(seed)
+        self.shuffle = shuffle
         self.augment = check_augmentations(augment)
         self.onehot, self.standardize, self.weight = onehot, standardize, weight
         steps = -(-len(split) // self.batch_size)
@@ -61,10 +75,17 @@ class Batches:
         self._order = None, None
         self.parts = None  # for rows that are read from a file
         if isinstance(split.x, StoredRows):
-            self.parts = StoredParts(split, batch_size=self.batch_size, seed=self.seed, shuffle=shuffle)
-        elif not self.augment and not self.in_memory and all(hasattr(part, "dtype") for part in (split.x, split.y)):
+            self.parts = StoredParts(
+                split, batch_size=self.batch_size, seed=self.seed, shuffle=shuffle
+            )
+        elif (
+            not self.augment
+            and not self.in_memory
+            and all(hasattr(part, "dtype") for part in (split.x, split.y))
+        ):
             self.parts = ReadAhead(self) if weight is None else None
-        self._order_variable = None  # the order as a TensorFlow variable, created with the first dataset
+        # the order as a TensorFlow variable, created with the first dataset
+        self._order_variable = None
         self.failed = None  # why a batch failed: TensorFlow buries it in a long message
         self.epoch = self.first = 0
         if self.augment:
@@ -140,7 +161,9 @@ class Batches:
             return self.arrays, self.order(epoch)
         number = step // self.parts.batches
         x, y, indices = self.parts.get(epoch, number)
-        weight = () if self.weight is None else (self.weight[self.parts.row_numbers(epoch, number)],)
+        weight = (
+            () if self.weight is None else (self.weight[self.parts.row_numbers(epoch, number)],)
+        )
         return [x, y if self.onehot else self._answers(y), *weight], indices
 
     @cached_property
@@ -148,7 +171,11 @@ class Batches:
         """The arrays from which `gathered` takes batches, if the split is in memory."""
         x, y = self.split.x, self.split.y
         if not self.onehot:
-            y = self._answers(y) if (series := series_of(y)) is None else y.with_values(self._answers(series))
+            y = (
+                self._answers(y)
+                if (series := series_of(y)) is None
+                else y.with_values(self._answers(series))
+            )
         weight = () if self.weight is None else (self.weight,)
         return [array for part in (x, y) for array in _arrays(part)] + [*weight]
 
@@ -190,16 +217,20 @@ class Batches:
         if not 0 <= step < len(self):
             raise IndexError(f"step {step} is outside 0..{len(self) - 1}.")
         x, y = self.split.x, self.split.y
-        start, end = step * self.batch_size, (step + 1) * self.batch_size
+        start = step * self.batch_size
+        end = (step + 1) * self.batch_size
         if self.parts is None:
             indices = self.indices_at(epoch, start, end)
         else:
-            before, number = self.span(step)[0] * self.batch_size, step // self.parts.batches
+            before = self.span(step)[0] * self.batch_size
+            number = step // self.parts.batches
             x, y, order = self.parts.get(epoch, number)
             indices = order[start - before : end - before]
         x, y = self._inputs(_rows(x, indices)), self._answers(_rows(y, indices))
         if self.augment:
-            x, y = augment(x, names=self.augment, seed=self.seed, epoch=epoch, indices=indices, labels=y)
+            x, y = augment(
+                x, names=self.augment, seed=self.seed, epoch=epoch, indices=indices, labels=y
+            )
         if self.weight is None:
             return x, y
         rows = indices if self.parts is None else self.parts.row_numbers(epoch, number)[indices]
@@ -218,7 +249,8 @@ class Batches:
         if keras.backend.backend() != "tensorflow":
             return _Steps(self)
         tf = import_module("tensorflow")
-        with tf.device("cpu:0"):  # the data stays in main memory; the accelerator gets single batches
+        # the data stays in main memory; the accelerator gets single batches
+        with tf.device("cpu:0"):
             batch_at = self._gather(tf) if self.in_memory else self._call(tf)
             # There is no Python to convert: AutoGraph would take half a second to find that.
             batch_at = tf.autograph.experimental.do_not_convert(batch_at)
@@ -226,7 +258,9 @@ class Batches:
         options = tf.data.Options()
         # There is nothing to tune, and the thread for it, which sleeps up to a minute, could delay an iterator's end.
         options.autotune.enabled = False
-        return batches.apply(tf.data.experimental.assert_cardinality(len(self))).with_options(options)
+        return batches.apply(tf.data.experimental.assert_cardinality(len(self))).with_options(
+            options
+        )
 
     def counted(self):
         """Return the input of `fit` if a loop gathers the batches (`kzoo.training.multi_step`): the steps of an epoch.
@@ -241,12 +275,20 @@ class Batches:
     def _call(self, tf):
         """Return a graph function from the step to `batch(epoch, step)`."""
         first_row = np.arange(1)
-        like = self._inputs(_rows(self.split.x, first_row)), self._answers(_rows(self.split.y, first_row))
+        like = (
+            self._inputs(_rows(self.split.x, first_row)),
+            self._answers(_rows(self.split.y, first_row)),
+        )
         like += () if self.weight is None else (self.weight[first_row],)
 
         def batch_at(step):
-            batch = tf.numpy_function(self._from_first, [step], [a.dtype for a in like], stateful=True)
-            return tuple(tf.ensure_shape(part, (None, *a.shape[1:])) for part, a in zip(batch, like, strict=True))
+            batch = tf.numpy_function(
+                self._from_first, [step], [a.dtype for a in like], stateful=True
+            )
+            return tuple(
+                tf.ensure_shape(part, (None, *a.shape[1:]))
+                for part, a in zip(batch, like, strict=True)
+            )
 
         return batch_at
 
@@ -259,7 +301,8 @@ class Batches:
 
     def _gather(self, tf):
         """Return the same for arrays, with TensorFlow operations only."""
-        order, size = self.places(tf), self.batch_size
+        order = self.places(tf)
+        size = self.batch_size
         arrays, offset, last = self.constants, self._offset, len(self) - 1
 
         def batch_at(step):
@@ -292,7 +335,9 @@ class Batches:
                 f"Augmentation {self.augment!r} mixes images and is not available with row weights. Remove it."
             )
         if set(self.augment) & set(MIXES) and not self.onehot and np.ndim(self.split.y) != 2:
-            raise KzooError(f"Augmentation {self.augment!r} needs one-hot labels. Set labels='onehot'.")
+            raise KzooError(
+                f"Augmentation {self.augment!r} needs one-hot labels. Set labels='onehot'."
+            )
 
 
 class _Steps(keras.utils.PyDataset):
@@ -300,14 +345,16 @@ class _Steps(keras.utils.PyDataset):
 
     def __init__(self, batches):
         super().__init__()
-        self.batches, self.maker = batches, ThreadPoolExecutor(1)
+        self.batches = batches
+        self.maker = ThreadPoolExecutor(1)
         self.ahead = {}  # (epoch, step) -> future of that batch
 
     def __len__(self):
         return len(self.batches) - self.batches.first
 
     def __getitem__(self, step):
-        epoch, step = self.batches.epoch, step + self.batches.first
+        epoch = self.batches.epoch
+        step = step + self.batches.first
         future = self.ahead.pop((epoch, step), None)
         batch = self.batches.batch(epoch, step) if future is None else future.result()
         self.ahead.clear()
@@ -329,7 +376,11 @@ def _take_rows(like, arrays, indices):
 
 
 def _rows(values, indices):
-    return values.take(indices, axis=0) if isinstance(values, np.ndarray) else np.asarray(values[indices])
+    return (
+        values.take(indices, axis=0)
+        if isinstance(values, np.ndarray)
+        else np.asarray(values[indices])
+    )
 
 
 def _check_labels(y, classes):

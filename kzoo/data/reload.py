@@ -29,7 +29,8 @@ from kzoo.utils.errors import KzooError, KzooWarning, warn
 from kzoo.utils.formatting import length_of, listed, percent, plural, shown
 from kzoo.utils.table_path import locate, with_sheet
 
-_FEWEST, _SHARE = 3, 0.01  # training rows in other data that are reported
+_FEWEST = 3  # training rows in other data that are reported
+_SHARE = 0.01
 _SEVERAL_VALUES = {"values", "unordered"}  # facts of the task of several targets in older versions
 
 
@@ -54,12 +55,17 @@ def reload(run, source=None, *, target=None) -> Dataset:
     if is_named:
         if run.learned_from_test(source):
             _warn_optimistic(f"{run!r} was trained on test rows of {source}:")
-        return load(source, preset_for(spec), replace(DataOptions.of(described), sheet=None, header_row=None))
+        return load(
+            source,
+            preset_for(spec),
+            replace(DataOptions.of(described), sheet=None, header_row=None),
+        )
     if isinstance(source, str | Path):
         source = with_sheet(existing_path(source), None, None, described.options)
     if (run_data := matching_run_data(run, source, target=target)) is not None:
         return run_data
-    ready, weights = takes_ready_arrays(preprocessing), described.options.get("sample_weight")
+    ready = takes_ready_arrays(preprocessing)
+    weights = described.options.get("sample_weight")
     if is_pair(source) and not ready:
         (x, y, *weight), names = source, targets_of(run, target)
         frame = join_targets(x, y, names)[0]
@@ -73,7 +79,9 @@ def reload(run, source=None, *, target=None) -> Dataset:
     if not len(part):
         raise KzooError("This data contains no rows to score.")
     name = name_of(source) if isinstance(source, str | Path) else "arrays"
-    if (trained := rows_in_training(run.config.get("statistics"), part.x)) >= max(_FEWEST, _SHARE * len(part)):
+    if (trained := rows_in_training(run.config.get("statistics"), part.x)) >= max(
+        _FEWEST, _SHARE * len(part)
+    ):
         _warn_optimistic(
             f"About {trained} of {plural(len(part), 'row')} of {name} ({percent(trained / len(part))}) are rows that "
             f"{run.path or run} was trained on:"
@@ -112,7 +120,9 @@ def matching_run_data(run, source, *, target=None) -> Dataset | None:
         target: name of the target column if it differs from the run's, which means that it is other data.
     """
     described = run.data
-    if not described.fingerprint or (target is not None and as_names(target) != list(described.target_names)):
+    if not described.fingerprint or (
+        target is not None and as_names(target) != list(described.target_names)
+    ):
         return None
     if isinstance(source, str | Path):
         if name_of(source) != described.name:
@@ -152,9 +162,19 @@ def check_target(run, source, target):
     if target is None or as_names(target) == list(run.data.target_names):
         return
     is_named = isinstance(source, str) and source in NAMES
-    if source is None or is_named or isinstance(source, Dataset) or holds_arrays(source) or _is_other_file(source):
+    if (
+        source is None
+        or is_named
+        or isinstance(source, Dataset)
+        or holds_arrays(source)
+        or _is_other_file(source)
+    ):
         subject = (
-            "the run's own data" if source is None else name_of(source) if isinstance(source, str | Path) else "this"
+            "the run's own data"
+            if source is None
+            else name_of(source)
+            if isinstance(source, str | Path)
+            else "this"
         )
         raise KzooError(
             f"target={shown(target)} is only available for new tables: {subject} already has targets. Remove it."
@@ -186,8 +206,13 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
             "run."
         )
     options = DataOptions.of(described)
-    if options.task is None and len(described.target_names) > 1 and problem(described.task).facts >= _SEVERAL_VALUES:
-        options = replace(options, task=described.task)  # older versions read several columns of classes as values
+    if (
+        options.task is None
+        and len(described.target_names) > 1
+        and problem(described.task).facts >= _SEVERAL_VALUES
+    ):
+        # older versions read several columns of classes as values
+        options = replace(options, task=described.task)
     data = load(described.name if source is None else source, preset_for(spec), options)
     if data.fingerprint != described.fingerprint:
         if source is None:
@@ -231,9 +256,9 @@ def check_encoded(run, data):
 
 
 def _is_encoded(run, data):
-    return list(data.class_names) == run.class_names and _encoding_json(data.preprocessing) == _encoding_json(
-        run.preprocessing
-    )
+    return list(data.class_names) == run.class_names and _encoding_json(
+        data.preprocessing
+    ) == _encoding_json(run.preprocessing)
 
 
 def _encoding_json(preprocessing):
@@ -257,7 +282,9 @@ def targets_of(run, target):
     if target is None:
         return run_targets
     names = _names(target, run_targets)
-    if len(names) != max(len(run_targets), 1) or ("ordered" in run.problem.facts and names != run_targets):
+    if len(names) != max(len(run_targets), 1) or (
+        "ordered" in run.problem.facts and names != run_targets
+    ):
         raise KzooError(
             f"target={shown(target)} does not match the targets of {run.path}: {listed(map(repr, run_targets))}. Name "
             "as many columns, or remove it."
@@ -277,10 +304,15 @@ def labelled_like(data, source, asked) -> Split:
         KzooError: the source does not fit.
     """
     like = SimpleNamespace(
-        data=SimpleNamespace(target_names=data.target_names), preprocessing=data.preprocessing, target=data.target,
-        spec=SimpleNamespace(config=data.config), problem=data.problem, path=data.name,
-    )  # fmt: skip
-    ready, weights = takes_ready_arrays(data.preprocessing), data.loaded["options"].get("sample_weight")
+        data=SimpleNamespace(target_names=data.target_names),
+        preprocessing=data.preprocessing,
+        target=data.target,
+        spec=SimpleNamespace(config=data.config),
+        problem=data.problem,
+        path=data.name,
+    )
+    ready = takes_ready_arrays(data.preprocessing)
+    weights = data.loaded["options"].get("sample_weight")
     try:
         source = source if ready else as_table(source)
         if isinstance(source, str | Path):
@@ -289,7 +321,11 @@ def labelled_like(data, source, asked) -> Split:
             x, y = source[:2]  # each calibration row counts once, also with row weights
             part = _raw(like, join_targets(x, y, list(data.target_names))[0], None)
         else:
-            part = _array(like, source) if ready or holds_arrays(source) else _raw(like, source, None, weights)
+            part = (
+                _array(like, source)
+                if ready or holds_arrays(source)
+                else _raw(like, source, None, weights)
+            )
     except KzooError as error:
         raise KzooError(f"{asked}: {error}") from None
     if not len(part):
@@ -299,10 +335,17 @@ def labelled_like(data, source, asked) -> Split:
 
 def _raw(run, source, target, sample_weight=None):
     """Return new raw data with encoded targets, and with weights if the table has the column `sample_weight`."""
-    names, reader = targets_of(run, target), run.preprocessing
+    names = targets_of(run, target)
+    reader = run.preprocessing
     weighted = {} if sample_weight is None else {"sample_weight": sample_weight}
-    part = kind_of(reader).fitting.labelled(reader, source, targets=names, config=run.spec.config, **weighted)
-    return part if "ordered" in run.problem.facts else Split(x=part.x, y=_encoded(run, part.y), weight=part.weight)
+    part = kind_of(reader).fitting.labelled(
+        reader, source, targets=names, config=run.spec.config, **weighted
+    )
+    return (
+        part
+        if "ordered" in run.problem.facts
+        else Split(x=part.x, y=_encoded(run, part.y), weight=part.weight)
+    )
 
 
 def _array(run, source):
@@ -315,7 +358,8 @@ def _array(run, source):
         raise KzooError(
             f"data={shown(source)} must be arrays (x, y) or (x, y, weight), or a source that provides them."
         )
-    x, y = encode(run.preprocessing, np.asarray(source[0])), array_of_rows(source[1], "y")
+    x = encode(run.preprocessing, np.asarray(source[0]))
+    y = array_of_rows(source[1], "y")
     if "ids" in kind_of(run.preprocessing).facts:
         check_token_ids(x, run.spec.config.get("vocabulary_size"))
     if len(x) != len(y):

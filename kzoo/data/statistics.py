@@ -13,7 +13,8 @@ from kzoo.storage.windows import flat, sample_rows
 
 _DECILES = np.arange(1, 10) / 10
 _HASHES, _BYTES = 256, 6  # stored hashes of rows; JSON numbers of 48 bits are exact everywhere
-_DISTINCT = 0.95  # share of distinct training rows, below which rows of other data are equal by chance
+# share of distinct training rows, below which rows of other data are equal by chance
+_DISTINCT = 0.95
 
 
 def statistics(data: Dataset) -> dict:
@@ -28,12 +29,17 @@ def statistics(data: Dataset) -> dict:
     """
     data = sample_dataset(data)
     categories = data.config.get("categories", ())
-    names, numbers = kind(data.inputs).fitting.describe(data.train.x, data.feature_names, code_columns(data.config))
+    names, numbers = kind(data.inputs).fitting.describe(
+        data.train.x, data.feature_names, code_columns(data.config)
+    )
     stats = {"features": _described(names, numbers)}
     if categories:
         codes = categories_of(sample_rows(data.train.x), data.config).astype(int)
         stats["categories"] = [
-            {"name": name, "shares": (np.bincount(column, minlength=count)[:count] / len(column)).tolist()}
+            {
+                "name": name,
+                "shares": (np.bincount(column, minlength=count)[:count] / len(column)).tolist(),
+            }
             for name, column, count in zip(_category_names(data), codes.T, categories, strict=True)
         ]
     if data.config.get("text_lengths"):
@@ -41,7 +47,9 @@ def statistics(data: Dataset) -> dict:
     if "classes" in data.problem.facts:
         labels = np.asarray(data.train.y)
         labels = labels.argmax(axis=-1) if labels.ndim > 1 else labels
-        stats["classes"] = [float(np.mean(labels == number)) for number in range(len(data.class_names))]
+        stats["classes"] = [
+            float(np.mean(labels == number)) for number in range(len(data.class_names))
+        ]
         if data.train.weight is not None:  # the shares are of rows
             stats["common"] = data.target.common
     elif "labels" in data.problem.facts:
@@ -52,7 +60,11 @@ def statistics(data: Dataset) -> dict:
         stats["targets"] = _described(data.target_names, flat(data.train.y))
     elif "continues" in data.problem.facts:
         stats["common"] = data.target.common
-    if "unordered" in data.problem.facts and in_memory(data.train.x) and 0 < len(data.train) <= MOST:
+    if (
+        "unordered" in data.problem.facts
+        and in_memory(data.train.x)
+        and 0 < len(data.train) <= MOST
+    ):
         hashes = np.unique(_row_hashes(data.train.x))
         if len(hashes) >= _DISTINCT * len(data.train):
             stats |= {"row_hashes": hashes[:_HASHES].tolist(), "distinct_rows": len(hashes)}
@@ -78,7 +90,9 @@ def rows_in_training(known: Mapping | None, x) -> int:
 
 def _row_hashes(x):
     """Return a hash of each row of inputs (N, ...) as int64 (N,), the same in every process."""
-    hashed = [hashlib.blake2b(row.astype("<f4").tobytes(), digest_size=_BYTES).digest() for row in x]
+    hashed = [
+        hashlib.blake2b(row.astype("<f4").tobytes(), digest_size=_BYTES).digest() for row in x
+    ]
     return np.array([int.from_bytes(digest, "little") for digest in hashed], np.int64)
 
 
@@ -94,12 +108,17 @@ def _empty_texts(data):
     lengths = data.config["text_lengths"]
     firsts = [data.train.x.shape[1] - sum(lengths[i:]) for i in range(len(lengths))]
     x = sample_rows(data.train.x)
-    return [{"name": n, "empty": float(np.mean(x[:, i] == 0))} for n, i in zip(names, firsts, strict=True)]
+    return [
+        {"name": n, "empty": float(np.mean(x[:, i] == 0))}
+        for n, i in zip(names, firsts, strict=True)
+    ]
 
 
 def _described(names, columns):
     """Describe each column that has finite numbers: JSON has no NaN."""
-    finite = [(name, column[np.isfinite(column)]) for name, column in zip(names, columns.T, strict=False)]
+    finite = [
+        (name, column[np.isfinite(column)]) for name, column in zip(names, columns.T, strict=False)
+    ]
     return [describe(name, column) for name, column in finite if len(column)]
 
 
@@ -121,4 +140,6 @@ def describe(name, values) -> dict:
 
 def shares_between(edges, values):
     """Return the share of values up to the first edge, between each two edges, and above the last."""
-    return np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1) / len(values)
+    return np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1) / len(
+        values
+    )

@@ -128,7 +128,9 @@ class Dataset:
         """What was learned about the target on the training rows."""
         sample = import_module("kzoo.dataset.sample")
         common = self.seen["common"] if "common" in self.seen else sample.most_frequent(self)
-        return Target(names=self.target_names, classes=self.class_names, config=self.config, common=common)
+        return Target(
+            names=self.target_names, classes=self.class_names, config=self.config, common=common
+        )
 
     @property
     def fold(self) -> dict[str, Any] | None:
@@ -142,8 +144,12 @@ class Dataset:
         return summarize(self)
 
     def __repr__(self) -> str:
-        sizes = " / ".join(str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test))
-        sizes += " rows" + ("" if self.calibration is None else f", {len(self.calibration)} for calibration")
+        sizes = " / ".join(
+            str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test)
+        )
+        sizes += " rows" + (
+            "" if self.calibration is None else f", {len(self.calibration)} for calibration"
+        )
         return f"<Dataset {self.name}: {self.task}, inputs {self.input_shape}, outputs {self.outputs}, {sizes}>"
 
     def _repr_html_(self) -> str:
@@ -154,30 +160,52 @@ class Dataset:
         facts = [
             ("task", read["task"].replace("_", " ")),
             ("inputs", read["inputs"]),
-            ("shape", " × ".join("?" if size is None else str(size) for size in read["input_shape"])),
+            (
+                "shape",
+                " × ".join("?" if size is None else str(size) for size in read["input_shape"]),
+            ),
             *((name, f"{count:,}") for name, count in read["splits"].items()),
             *((name, format_value(value)) for name, value in read["about"].items()),
         ]
-        splits, columns = list(read["splits"]), read["columns"]
+        splits = list(read["splits"])
+        columns = read["columns"]
         classes, labels = (
-            notebook.table([noun, *splits], [[row["name"], *(row[name] for name in splits)] for row in read[part]])
+            notebook.table(
+                [noun, *splits],
+                [[row["name"], *(row[name] for name in splits)] for row in read[part]],
+            )
             for noun, part in (("class", "classes"), ("label", "labels"))
         )
         targets = notebook.table(
             ("target", "lowest", "median", "highest"),
             [[row[name] for name in ("name", "low", "median", "high")] for row in read["targets"]],
         )
-        counts = [name for name in ("missing", "unreadable") if any(column.get(name) for column in columns)]
+        counts = [
+            name
+            for name in ("missing", "unreadable")
+            if any(column.get(name) for column in columns)
+        ]
         column_table = notebook.table(
             ("column", "kind", *counts, "about"),
             [
-                [column["name"], column["kind"], *(column.get(name) or 0 for name in counts), column.get("about") or ""]
+                [
+                    column["name"],
+                    column["kind"],
+                    *(column.get(name) or 0 for name in counts),
+                    column.get("about") or "",
+                ]
                 for column in columns
             ],
         )
         return notebook.card(
-            f"Dataset {read['name']}", classes, labels, targets,
+            f"Dataset {read['name']}",
+            classes,
+            labels,
+            targets,
             notebook.folded(plural(len(columns), "column"), column_table),
-            notebook.folded(plural(len(read["notes"]), "note"), notebook.bullets(map(spelled, read["notes"]))),
-            facts=facts, note=examples(read),
-        )  # fmt: skip
+            notebook.folded(
+                plural(len(read["notes"]), "note"), notebook.bullets(map(spelled, read["notes"]))
+            ),
+            facts=facts,
+            note=examples(read),
+        )

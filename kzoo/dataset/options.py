@@ -16,16 +16,44 @@ from kzoo.utils.formatting import shown
 # Options that are stored with a run and appear in its command; `clip` belongs to `load_data` only. `clip` and
 # `quantiles` are stored only if they are set.
 STORED_OPTIONS = (
-    "target", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split", "sheet",
-    "header_row", "drop_rare", "calibration", "repairs", "series_id", "segment", "stride", "known_covariates",
-    "static_covariates", "date_order",
-)  # fmt: skip
+    "target",
+    "validation",
+    "test",
+    "drop",
+    "group",
+    "task",
+    "time",
+    "columns",
+    "sample_weight",
+    "split",
+    "sheet",
+    "header_row",
+    "drop_rare",
+    "calibration",
+    "repairs",
+    "series_id",
+    "segment",
+    "stride",
+    "known_covariates",
+    "static_covariates",
+    "date_order",
+)
 # Options that are stored only if they are set: runs without them are stored as by earlier versions.
 _STORED_IF_SET = {
-    "sample_weight": None, "split": "random", "sheet": None, "header_row": None, "drop_rare": None,
-    "calibration": None, "repairs": None, "series_id": None, "segment": None, "stride": None,
-    "known_covariates": None, "static_covariates": None, "date_order": None,
-}  # fmt: skip
+    "sample_weight": None,
+    "split": "random",
+    "sheet": None,
+    "header_row": None,
+    "drop_rare": None,
+    "calibration": None,
+    "repairs": None,
+    "series_id": None,
+    "segment": None,
+    "stride": None,
+    "known_covariates": None,
+    "static_covariates": None,
+    "date_order": None,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +107,22 @@ class DataOptions:
             options["test"] = asdict(self.test)
         elif is_source(self.test):
             options["test"] = None
-        options |= {part: None for part in ("validation", "calibration") if is_source(getattr(self, part))}
+        options |= {
+            part: None for part in ("validation", "calibration") if is_source(getattr(self, part))
+        }
         options["repairs"] = None if self.repairs is None else self.repairs.json()
-        options |= {name: None for name in ("group", "sample_weight") if not isinstance(options[name], str)}
+        options |= {
+            name: None for name in ("group", "sample_weight") if not isinstance(options[name], str)
+        }
         plain = {
             name: value.tolist() if hasattr(value, "tolist") else value
             for name, value in options.items()
             if name not in _STORED_IF_SET or value != _STORED_IF_SET[name]
         }
         plain |= {"clip": True} if self.clip else {}
-        plain |= {"quantiles": list(map(float, self.quantiles))} if self.quantiles is not None else {}
+        plain |= (
+            {"quantiles": list(map(float, self.quantiles))} if self.quantiles is not None else {}
+        )
         return dict(data_seed=int(self.seed), options=plain)
 
     def check_loaded(self, source) -> None:
@@ -102,7 +136,8 @@ class DataOptions:
         # Second sources and arrays are not stored: they cannot be compared.
         not_stored = bool(second_sources(self.validation, self.test, self.calibration))
         not_stored |= any(
-            value is not None and not isinstance(value, str) for value in (self.group, self.sample_weight)
+            value is not None and not isinstance(value, str)
+            for value in (self.group, self.sample_weight)
         )
         if self.stored() == source.loaded and not not_stored:
             return
@@ -132,7 +167,10 @@ class DataOptions:
             fingerprint=data.fingerprint,
             task=data.task,
             inputs=data.inputs,
-            **dict[str, Any]({name: 0 if part is None else len(part) for name, part in parts.items()} | calibration),
+            **dict[str, Any](
+                {name: 0 if part is None else len(part) for name, part in parts.items()}
+                | calibration
+            ),
             class_names=data.class_names,
             feature_names=data.feature_names,
             target_names=data.target_names,
@@ -140,7 +178,9 @@ class DataOptions:
 
     def with_held_out(self) -> "DataOptions":
         """Return the options as loaders take them: the calibration rows are drawn with the validation rows."""
-        return replace(self, validation=held_out(self.validation, self.calibration), calibration=None)
+        return replace(
+            self, validation=held_out(self.validation, self.calibration), calibration=None
+        )
 
     def pick(self, *names) -> dict:
         """Return some of the options by name."""

@@ -19,7 +19,8 @@ class Rows:
     """
 
     def __init__(self, parts, rows):
-        self.parts, self.rows = list(parts), np.asarray(rows)
+        self.parts = list(parts)
+        self.rows = np.asarray(rows)
         self.starts = np.cumsum([0, *(len(part) for part in self.parts)])
 
     def __len__(self):
@@ -50,15 +51,23 @@ def pooled(data: Dataset) -> Split:
     if len(parts) == 1:
         return parts[0]
     rows = None if any(p.rows is None for p in parts) else np.concatenate([p.rows for p in parts])
-    weight = None if any(p.weight is None for p in parts) else np.concatenate([p.weight for p in parts])
-    return Split(x=_concatenate([p.x for p in parts]), y=_concatenate([p.y for p in parts]), rows=rows, weight=weight)
+    weight = (
+        None if any(p.weight is None for p in parts) else np.concatenate([p.weight for p in parts])
+    )
+    return Split(
+        x=_concatenate([p.x for p in parts]),
+        y=_concatenate([p.y for p in parts]),
+        rows=rows,
+        weight=weight,
+    )
 
 
 def with_all_rows(data: Dataset) -> Dataset:
     """Return the data with the validation rows added to the training rows."""
     renamed = fingerprint(data.fingerprint, "train+validation")
     rows = pooled(data)
-    if rows.weight is not None and not (rows.weight > 0).all():  # rows of weight 0 are not trained on
+    # rows of weight 0 are not trained on
+    if rows.weight is not None and not (rows.weight > 0).all():
         rows = subset(rows, np.flatnonzero(rows.weight > 0))
     return replace(data, train=rows, validation=None, fingerprint=renamed)
 

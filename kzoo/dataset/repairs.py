@@ -21,11 +21,13 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, listed, plural, shown
 
-COLUMNS = ("row", "key", "label", "suggestion", "accept")  # of a table of suspects, which may have others
+# of a table of suspects, which may have others
+COLUMNS = ("row", "key", "label", "suggestion", "accept")
 _YES = frozenset({"yes", "y", "1", "1.0", "x", "true", "ja", "oui", "是", "✓"})
 _NO = frozenset({"", "no", "n", "0", "0.0", "false", "nan", "none", "nein", "non", "否"})
 _NAMED = 5  # classes in a message
-_SPLITS, _REPAIRED = ("train", "validation", "test", "calibration"), ("train", "validation")
+_SPLITS = ("train", "validation", "test", "calibration")
+_REPAIRED = ("train", "validation")
 HAS, LACKS = "=1", "=0"  # a label of several that a row has, or lacks: `sports=1`
 
 
@@ -90,7 +92,8 @@ def read_repairs(source: Any) -> Repairs:
     name = None
     if isinstance(source, str | os.PathLike):
         path = path_of(source, "a table of suspects")
-        name, rows = path.name, _read_file(path)
+        name = path.name
+        rows = _read_file(path)
     elif hasattr(source, "to_dict"):
         rows = source.to_dict("records")
     elif isinstance(source, list | tuple) and all(isinstance(row, Mapping) for row in source):
@@ -106,7 +109,10 @@ def read_repairs(source: Any) -> Repairs:
         if (repair := _accepted(row, what)) is None:
             continue
         # Of several labels a row, each may be repaired.
-        place = repair.row, repair.label.rpartition("=")[0] if repair.label.endswith((HAS, LACKS)) else ""
+        place = (
+            repair.row,
+            repair.label.rpartition("=")[0] if repair.label.endswith((HAS, LACKS)) else "",
+        )
         if accepted.setdefault(place, repair) != repair:
             raise KzooError(
                 f"{what}: row {repair.row} is accepted twice, as {accepted[place].new!r} and as {repair.new!r}. Accept "
@@ -116,7 +122,9 @@ def read_repairs(source: Any) -> Repairs:
         raise KzooError(
             f"{what} has no accepted row. Write yes into the column accept of the rows whose suggestion is right."
         )
-    return Repairs(name, tuple(sorted(accepted.values(), key=lambda repair: (repair.row, repair.label))))
+    return Repairs(
+        name, tuple(sorted(accepted.values(), key=lambda repair: (repair.row, repair.label)))
+    )
 
 
 def _stored(document: Mapping[str, Any]) -> Repairs:
@@ -137,7 +145,9 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise KzooError(f"repairs={str(path)!r} cannot be read as UTF-8 text: {error}.") from None
     head = text.partition("\n")[0]
-    rows = list(csv.DictReader(text.splitlines(keepends=True), delimiter=max(",;\t", key=head.count)))
+    rows = list(
+        csv.DictReader(text.splitlines(keepends=True), delimiter=max(",;\t", key=head.count))
+    )
     names = set(rows[0]) if rows else {word.strip() for word in head.split(",")}
     if missing := [name for name in COLUMNS if name not in names]:
         raise KzooError(
@@ -154,7 +164,9 @@ def _accepted(row: Mapping[str, Any], what: str) -> Repair | None:
         KzooError: a cell is missing or invalid.
     """
     if missing := [name for name in COLUMNS if name not in row]:
-        raise KzooError(f"{what}: a row has no {missing[0]!r}. Pass rows with {listed(COLUMNS, len(COLUMNS))}.")
+        raise KzooError(
+            f"{what}: a row has no {missing[0]!r}. Pass rows with {listed(COLUMNS, len(COLUMNS))}."
+        )
     cells = {name: "" if row[name] is None else str(row[name]).strip() for name in COLUMNS}
     try:
         number = int(float(cells["row"]))
@@ -166,11 +178,15 @@ def _accepted(row: Mapping[str, Any], what: str) -> Repair | None:
     if word in _NO:
         return None
     if word not in _YES:
-        raise KzooError(f"{what}: accept={cells['accept']!r} of row {number} must be yes, or no or empty.")
+        raise KzooError(
+            f"{what}: accept={cells['accept']!r} of row {number} must be yes, or no or empty."
+        )
     # A spreadsheet runs a text such as =A1 as a formula: it is written with an apostrophe.
     label, new = (_unquoted(cells[name]) for name in ("label", "suggestion"))
     if not new:
-        raise KzooError(f"{what}: row {number} is accepted, but has no suggestion. Write the right label there.")
+        raise KzooError(
+            f"{what}: row {number} is accepted, but has no suggestion. Write the right label there."
+        )
     return Repair(number, cells["key"], label, new)
 
 
@@ -198,7 +214,9 @@ def row_keys(split: Split, positions: Iterable[int]) -> list[str]:
     if split.keys is not None:
         hashes = [int(split.keys[position]) for position in positions]
     else:  # arrays: x is what the user passed
-        hashes = [key_of(np.ascontiguousarray(split.x[position]).tobytes()) for position in positions]
+        hashes = [
+            key_of(np.ascontiguousarray(split.x[position]).tobytes()) for position in positions
+        ]
     return [f"k{number & 0xFFFFFFFFFFFF:012x}" for number in hashes]
 
 
@@ -214,7 +232,9 @@ def refuse_unrepairable(data: Dataset, option: str) -> None:
     """
     facts = data.problem.facts
     if not facts & {"classes", "labels"} or "ordered" in facts:
-        raise KzooError(f"{option} is for classes and labels, and {data.name!r} is for {data.problem.name}. Remove it.")
+        raise KzooError(
+            f"{option} is for classes and labels, and {data.name!r} is for {data.problem.name}. Remove it."
+        )
     if data.train.rows is None:
         raise KzooError(
             f"{option} is not available for {data.name!r}, whose rows have no numbers: it is larger than memory. Use a "
@@ -238,14 +258,17 @@ def repaired(data: Dataset, repairs: Repairs) -> Dataset:
             for position, row in enumerate(np.asarray(part.rows).tolist()):
                 places.setdefault(row + 1, []).append((name, position))
     labels = {name: np.array(part.y) for name, part in splits.items() if name in _REPAIRED}
-    counts, left_out = dict.fromkeys(splits, 0), 0
+    counts = dict.fromkeys(splits, 0)
+    left_out = 0
     for repair in repairs.rows:
         candidates = places.get(repair.row, [])
         if not candidates and data.train.weight is not None:  # a training row of weight 0
             left_out += 1
             continue
         matching = [
-            (name, position) for name, position in candidates if row_keys(splits[name], [position]) == [repair.key]
+            (name, position)
+            for name, position in candidates
+            if row_keys(splits[name], [position]) == [repair.key]
         ]
         if not matching:
             state = "has another content than in the check" if candidates else "does not exist"
@@ -267,7 +290,9 @@ def repaired(data: Dataset, repairs: Repairs) -> Dataset:
     if "classes" in data.problem.facts:
         lost = np.setdiff1d(np.unique(data.train.y), np.unique(labels["train"]))
         if len(lost):
-            raise KzooError(f"{what} leaves no training row of class {data.class_names[int(lost[0])]!r}.")
+            raise KzooError(
+                f"{what} leaves no training row of class {data.class_names[int(lost[0])]!r}."
+            )
     changed = {name: replace(splits[name], y=y) for name, y in labels.items()}
     seen = data.seen | {
         "repairs": {"file": repairs.name, **counts},
@@ -276,16 +301,22 @@ def repaired(data: Dataset, repairs: Repairs) -> Dataset:
     seen.pop("common", None)  # of the recorded labels
     note = _note(what, counts, left_out)
     return replace(
-        data, **changed, seen=seen, notes=[*data.notes, note],
+        data,
+        **changed,
+        seen=seen,
+        notes=[*data.notes, note],
         fingerprint=fingerprint([data.fingerprint, repairs.json()["rows"]]),
-    )  # fmt: skip
+    )
 
 
 def _numbers(data: Dataset, repair: Repair, what: str) -> tuple[tuple[int, ...], Any, Any]:
     """Return the place of a repair in its row of y, and the old and the new value there."""
     numbers = {name: number for number, name in enumerate(data.class_names)}
     if "labels" in data.problem.facts:
-        (name, _, old), (new_name, _, new) = repair.label.rpartition("="), repair.new.rpartition("=")
+        (name, _, old), (new_name, _, new) = (
+            repair.label.rpartition("="),
+            repair.new.rpartition("="),
+        )
         if name != new_name or name not in numbers or {old, new} != {"0", "1"}:
             raise KzooError(
                 f"{what}: row {repair.row}: the suggestion {repair.new!r} for {repair.label!r} must be the same label "
@@ -309,8 +340,11 @@ def _label_name(data: Dataset, recorded: Any, repair: Repair) -> str:
 
 def _note(what: str, counts: Mapping[str, int], left_out: int) -> str:
     """Return the note on what was changed."""
-    where = ", ".join(f"{counts[name]:,} {word}" for name, word in (
-        ("train", "training"), ("validation", "validation")) if name in counts)  # fmt: skip
+    where = ", ".join(
+        f"{counts[name]:,} {word}"
+        for name, word in (("train", "training"), ("validation", "validation"))
+        if name in counts
+    )
     changed = sum(counts[name] for name in _REPAIRED if name in counts)
     line = f"{what}: {plural(changed, 'label')} changed ({where})."
     if kept := sum(counts.values()) - changed:

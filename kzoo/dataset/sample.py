@@ -14,7 +14,8 @@ from kzoo.storage.row_files import StoredRows
 from kzoo.storage.windows import blocks, is_mapped, sample_indices, series_of
 from kzoo.utils.formatting import listed
 
-MOST = 200_000  # rows of a split: the accuracy is then within a quarter of a percent of that on all rows
+# rows of a split: the accuracy is then within a quarter of a percent of that on all rows
+MOST = 200_000
 _SPLITS = ("train", "validation", "test")
 
 
@@ -49,13 +50,23 @@ def sample_split(part, most=None):
 
 def even_sample(split, most):
     """Return `most` rows of a split at even distances; the split itself if it has no more."""
-    return split if len(split) <= most else split.select(np.linspace(0, len(split) - 1, most).astype(int))
+    return (
+        split
+        if len(split) <= most
+        else split.select(np.linspace(0, len(split) - 1, most).astype(int))
+    )
 
 
 def sample_dataset(data) -> Dataset:
     """Return a data set with `sampled` splits, for functions that need all rows of a split in memory."""
-    parts = {name: sample_split(part) for name in _SPLITS if (part := getattr(data, name)) is not None}
-    return replace(data, **parts) if any(part is not getattr(data, name) for name, part in parts.items()) else data
+    parts = {
+        name: sample_split(part) for name in _SPLITS if (part := getattr(data, name)) is not None
+    }
+    return (
+        replace(data, **parts)
+        if any(part is not getattr(data, name) for name, part in parts.items())
+        else data
+    )
 
 
 def class_counts(data, name) -> np.ndarray:
@@ -83,7 +94,11 @@ def most_frequent(data) -> int | None:
     facts = data.problem.facts
     if "classes" in facts:
         if data.train.weight is not None and "of_class" not in data.seen:
-            return int(np.bincount(class_numbers(data.train.y), data.train.weight, minlength=data.outputs).argmax())
+            return int(
+                np.bincount(
+                    class_numbers(data.train.y), data.train.weight, minlength=data.outputs
+                ).argmax()
+            )
         return int(class_counts(data, "train").argmax())
     return int(token_counts(data).argmax()) if "continues" in facts else None
 
@@ -91,7 +106,11 @@ def most_frequent(data) -> int | None:
 def sampling_note(data) -> str | None:
     """Return a line that names the splits of which only a sample is used; None if there are none."""
     parts = {name: part for name in _SPLITS if (part := getattr(data, name)) is not None}
-    large = {name: part for name, part in parts.items() if sample_split(part) is not part and len(part) > MOST}
+    large = {
+        name: part
+        for name, part in parts.items()
+        if sample_split(part) is not part and len(part) > MOST
+    }
     if not large:
         return None
     sizes = listed((f"{len(part):,} {name} rows" for name, part in large.items()), len(large))

@@ -45,12 +45,16 @@ class Fold:
             or not isinstance(self.folds, int | np.integer)
             or not 2 <= self.folds <= MOST_FOLDS
         ):
-            raise KzooError(f"folds={shown(self.folds)} must be a whole number from 2 to {MOST_FOLDS}.")
+            raise KzooError(
+                f"folds={shown(self.folds)} must be a whole number from 2 to {MOST_FOLDS}."
+            )
         if not isinstance(self.stratified, bool | np.bool_):
             raise KzooError(f"stratified={shown(self.stratified)} must be True or False.")
         whole = isinstance(self.index, int | np.integer) and not isinstance(self.index, bool)
         if not whole or not 0 <= self.index < self.folds:
-            raise KzooError(f"index={shown(self.index)} must be the index of a fold, 0 to {self.folds - 1}.")
+            raise KzooError(
+                f"index={shown(self.index)} must be the index of a fold, 0 to {self.folds - 1}."
+            )
         check_seed(self.seed)
 
 
@@ -92,7 +96,9 @@ def held_out(validation, calibration):
     if calibration is None or is_source(calibration):
         return validation
     if isinstance(calibration, bool | Fold) or not 0 < calibration < 1:
-        raise KzooError(f"calibration={shown(calibration)} must be a fraction above 0 and below 1, or a source.")
+        raise KzooError(
+            f"calibration={shown(calibration)} must be a fraction above 0 and below 1, or a source."
+        )
     if is_source(validation):
         raise KzooError(
             f"calibration={calibration:g} is a fraction of the rows, and validation= is a source of its own. Pass a "
@@ -118,10 +124,15 @@ def split_fractions(validation, test):
     Raises:
         KzooError: a fraction is outside 0..1, or no rows are left to train on.
     """
-    validation, test = (0.0 if validation is None else validation), (0.2 if test is None else test)
+    validation = 0.0 if validation is None else validation
+    test = 0.2 if test is None else test
     test = 1 / test.folds if isinstance(test, Fold) else test
     for name, value in (("validation", validation), ("test", test)):
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < 1:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float | np.number)
+            or not 0 <= value < 1
+        ):
             raise KzooError(f"{name}={shown(value)} must be a fraction: at least 0 and below 1.")
     if validation + test >= 1:
         raise KzooError(
@@ -148,10 +159,13 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
     Raises:
         KzooError: too few rows or groups, or a class with no rows left to train on.
     """
-    options = dict(labels=labels, groups=None if groups is None else np.asarray(groups), moments=moments)
+    options = dict(
+        labels=labels, groups=None if groups is None else np.asarray(groups), moments=moments
+    )
     parts, notes = _split_rows(n, validation=validation, test=test, seed=seed, **options)
     if isinstance(validation, HeldOut) and parts["validation"] is not None:
-        rows, rng = parts["validation"], np.random.default_rng([test.seed if isinstance(test, Fold) else seed, 1])
+        rows = parts["validation"]
+        rng = np.random.default_rng([test.seed if isinstance(test, Fold) else seed, 1])
         remaining, calibration = cut_calibration(rows, validation.share, rng, notes, **options)
         parts["validation"] = remaining if len(remaining) else None
         parts["calibration"] = calibration if len(calibration) else None
@@ -176,7 +190,10 @@ def cut_calibration(rows, share, rng, notes, *, labels=None, groups=None, moment
     if moments is not None:
         try:
             parts, _ = split_moments(
-                np.asarray(moments)[rows], validation=0, test=share, groups=None if groups is None else groups[rows]
+                np.asarray(moments)[rows],
+                validation=0,
+                test=share,
+                groups=None if groups is None else groups[rows],
             )
         except KzooError:
             raise KzooError(
@@ -189,10 +206,14 @@ def cut_calibration(rows, share, rng, notes, *, labels=None, groups=None, moment
         selected = np.flatnonzero(divide(labels[rows], (1 - share, share), rng, own_groups))
     elif groups is not None:
         if len(np.unique(groups[rows])) < 2:
-            raise KzooError("calibration=: all validation rows are of one group. Set a larger validation=.")
+            raise KzooError(
+                "calibration=: all validation rows are of one group. Set a larger validation=."
+            )
         selected = _split_groups(groups[rows], 0, share, rng)["test"]
     else:
-        selected = np.searchsorted(rows, _take(rng.permutation(rows), share, labels, "calibration", notes)[1])
+        selected = np.searchsorted(
+            rows, _take(rng.permutation(rows), share, labels, "calibration", notes)[1]
+        )
     is_calibration = np.zeros(len(rows), bool)
     is_calibration[selected] = True
     return rows[~is_calibration], rows[is_calibration]
@@ -204,9 +225,12 @@ def _split_rows(n, *, validation, test, seed, labels, groups, moments):
     validation, test = split_fractions(validation, test)
     check_seed(seed)
     check_enough(n)
-    rng, notes = np.random.default_rng(seed if fold is None else fold.seed), []
+    rng = np.random.default_rng(seed if fold is None else fold.seed)
+    notes = []
     if fold is not None and moments is not None:
-        raise KzooError("Folds are not available with split='time': training rows would come after test rows.")
+        raise KzooError(
+            "Folds are not available with split='time': training rows would come after test rows."
+        )
     if moments is not None:
         parts, more = split_moments(moments, validation=validation, test=test, groups=groups)
         notes += more
@@ -219,10 +243,16 @@ def _split_rows(n, *, validation, test, seed, labels, groups, moments):
         notes += _size_notes(parts, n, {"test": test, "validation": validation * (1 - test)})
     else:
         remaining, test_rows = _take(rng.permutation(n), test, labels, "test", notes)
-        train, validation_rows = _take(rng.permutation(remaining), validation, labels, "validation", notes)
+        train, validation_rows = _take(
+            rng.permutation(remaining), validation, labels, "validation", notes
+        )
         parts = {"train": train, "validation": validation_rows, "test": test_rows}
     if labels is not None and (lost := np.setdiff1d(labels, labels[parts["train"]])).size:
-        fix = "Lower test= or validation=" if fold is None else "Use stratified=True, other folds= or another seed="
+        fix = (
+            "Lower test= or validation="
+            if fold is None
+            else "Use stratified=True, other folds= or another seed="
+        )
         fix = f"Its rows are the latest. {fix}" if moments is not None else fix
         raise KzooError(f"Class number {lost[0]} has no training rows left. {fix}.")
     return {name: np.sort(rows) if len(rows) else None for name, rows in parts.items()}, notes
@@ -246,16 +276,26 @@ def _split_labels(fold, validation, test, labels, groups, rng):
     if fold is None:
         held_out = validation * (1 - test)
         parts = divide(labels, (1 - test - held_out, held_out, test), rng, groups)
-        numbered = {name: np.flatnonzero(parts == part) for part, name in enumerate(("train", "validation", "test"))}
+        numbered = {
+            name: np.flatnonzero(parts == part)
+            for part, name in enumerate(("train", "validation", "test"))
+        }
     else:
-        most, unit = (len(labels), "usable rows") if groups is None else (len(np.unique(groups)), "values of group=")
+        most, unit = (
+            (len(labels), "usable rows")
+            if groups is None
+            else (len(np.unique(groups)), "values of group=")
+        )
         if fold.folds > most:
             raise KzooError(f"folds={fold.folds} must not exceed the number of {unit}: {most}.")
         marks = labels if fold.stratified else np.zeros((len(labels), 1))
         fold_of_row = divide(marks, [1 / fold.folds] * fold.folds, rng, groups)
         rest = np.flatnonzero(fold_of_row != fold.index)
         is_validation = divide(
-            labels[rest], (1 - validation, validation), rng, None if groups is None else groups[rest]
+            labels[rest],
+            (1 - validation, validation),
+            rng,
+            None if groups is None else groups[rest],
         )
         numbered = {
             "train": rest[is_validation == 0],
@@ -268,17 +308,22 @@ def _split_labels(fold, validation, test, labels, groups, rng):
 def _split_fold(fold, n, validation, labels, groups, rng, notes):
     """Split rows with scikit-learn's splitters. Validation rows are taken from the training part of the fold."""
     stratified = fold.stratified and labels is not None
-    model_selection = import_module("sklearn.model_selection")  # imported late: most callers do not need it
+    # imported late: most callers do not need it
+    model_selection = import_module("sklearn.model_selection")
     if groups is not None:
         most = len(np.unique(groups))
         unit = "different values of group="
-        splitter_class = model_selection.StratifiedGroupKFold if stratified else model_selection.GroupKFold
+        splitter_class = (
+            model_selection.StratifiedGroupKFold if stratified else model_selection.GroupKFold
+        )
     elif stratified:
         most = np.bincount(labels).min()
         unit = "rows of the smallest class (or pass stratified=False)"
         splitter_class = model_selection.StratifiedKFold
     else:
-        most, unit, splitter_class = n, "usable rows", model_selection.KFold
+        most = n
+        unit = "usable rows"
+        splitter_class = model_selection.KFold
     if fold.folds > most:
         raise KzooError(f"folds={fold.folds} must not exceed the number of {unit}: {most}.")
     splitter = splitter_class(fold.folds, shuffle=True, random_state=int(fold.seed))
@@ -286,7 +331,9 @@ def _split_fold(fold, n, validation, labels, groups, rng, notes):
     if groups is not None:
         parts = _split_groups(groups[remaining], validation, 0, rng)  # its test split is empty
         return {name: remaining[rows] for name, rows in parts.items()} | {"test": test_rows}
-    train, validation_rows = _take(rng.permutation(remaining), validation, labels, "validation", notes)
+    train, validation_rows = _take(
+        rng.permutation(remaining), validation, labels, "validation", notes
+    )
     return {"train": train, "validation": validation_rows, "test": test_rows}
 
 
@@ -317,14 +364,19 @@ def _split_groups(groups, validation, test, rng):
     _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     _check_group_count(len(sizes), validation, test)
     order = rng.permutation(len(sizes))
-    code_of_group, assigned = np.zeros(len(sizes), int), 0
+    code_of_group = np.zeros(len(sizes), int)
+    assigned = 0
     # (code of the split, number of rows, groups reserved for the splits that follow)
-    goals = ((2, test * len(groups), 1 + (validation > 0)), (1, validation * (1 - test) * len(groups), 1))
+    goals = (
+        (2, test * len(groups), 1 + (validation > 0)),
+        (1, validation * (1 - test) * len(groups), 1),
+    )
     for code, goal, reserved in goals:
         size = 0
         while goal and assigned < len(order) - reserved:
             group = order[assigned]
-            if size and size + sizes[group] / 2 > goal:  # the split is closer to its goal without this group
+            # the split is closer to its goal without this group
+            if size and size + sizes[group] / 2 > goal:
                 break
             code_of_group[group] = code
             size += sizes[group]
@@ -339,7 +391,9 @@ def _check_group_count(count, validation, test):
     """Raise `KzooError` if there are fewer groups than splits."""
     needed = 1 + (validation > 0) + (test > 0)
     if count < needed:
-        raise KzooError(f"group= has {count} different values, but {needed} splits need at least {needed}.")
+        raise KzooError(
+            f"group= has {count} different values, but {needed} splits need at least {needed}."
+        )
 
 
 def _size_notes(parts, n, requested):
@@ -359,9 +413,13 @@ def check_groups(groups):
         KzooError: some values are missing: their rows would count as one group.
     """
     groups = np.asarray(groups)
-    present = np.array([label is not None and label == label for label in groups.reshape(-1).tolist()], bool)
+    present = np.array(
+        [label is not None and label == label for label in groups.reshape(-1).tolist()], bool
+    )
     if not present.all():
-        raise KzooError(f"group= has missing values in {(~present).sum()} rows. Fill them in, or omit group=.")
+        raise KzooError(
+            f"group= has missing values in {(~present).sum()} rows. Fill them in, or omit group=."
+        )
     return groups.astype(str) if groups.dtype == object else groups
 
 
@@ -371,10 +429,14 @@ def in_data_of(part):
     try:
         yield
     except KzooError as error:
-        raise (KzooError(str(error).replace("The test data", f"The {part} data")) if part else error) from None
+        raise (
+            KzooError(str(error).replace("The test data", f"The {part} data")) if part else error
+        ) from None
 
 
-def split_target(task, values, count, *, names=(), classes=None, groups=None, weight=None, others=None, **options):
+def split_target(
+    task, values, count, *, names=(), classes=None, groups=None, weight=None, others=None, **options
+):
     """Learn the target of a source, and divide its rows into training, validation and test.
 
     Classes are learned before the rows are divided, because a stratified split needs them; everything else is learned
@@ -397,7 +459,16 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, we
     by_position = values.iloc if hasattr(values, "iloc") else values
     if "labels" in task.facts:
         return _split_label_target(
-            inference, values, by_position, count, names, classes, groups, weight, others or {}, options
+            inference,
+            values,
+            by_position,
+            count,
+            names,
+            classes,
+            groups,
+            weight,
+            others or {},
+            options,
         )
     target = None
     if "classes" in task.facts:
@@ -414,17 +485,28 @@ def split_target(task, values, count, *, names=(), classes=None, groups=None, we
         raise
     labels = None if target is None else y[:count]
     parts, notes = split_rows(count, labels=labels, groups=groups, **options)
-    parts["train"] = weighted_rows(parts["train"], weight, labels, () if target is None else target.classes)
+    parts["train"] = weighted_rows(
+        parts["train"], weight, labels, () if target is None else target.classes
+    )
     if target is None:
         train = by_position[parts["train"]]
         known = (
-            classes if weight is None else weighted_statistics(inference.encode(None, train), weight[parts["train"]])
+            classes
+            if weight is None
+            else weighted_statistics(inference.encode(None, train), weight[parts["train"]])
         )
         target = inference.learn(train, names, known=known)
-    return target, y, parts, [*notes, *target_notes(target, None if target.classes else y[parts["train"]])]
+    return (
+        target,
+        y,
+        parts,
+        [*notes, *target_notes(target, None if target.classes else y[parts["train"]])],
+    )
 
 
-def _split_label_target(inference, values, rows, count, names, classes, groups, weight, others, options):
+def _split_label_target(
+    inference, values, rows, count, names, classes, groups, weight, others, options
+):
     """Do the same for rows of labels; the names of the labels are those of the training rows."""
     notes = []
     y = inference.encode(inference.learn(rows[:count], names, known=classes), rows[:count], notes)
@@ -452,7 +534,8 @@ def label_notes(y, parts, names) -> list:
         parts: name of a split -> row numbers, or None.
         names: of the labels.
     """
-    notes, unknown = [], np.isnan(y)
+    notes = []
+    unknown = np.isnan(y)
     if empty := int(((y == 0).all(axis=1)).sum()):
         notes.append(
             f"{empty:,} of {plural(len(y), 'row')} {'has' if empty == 1 else 'have'} no label. Leave out rows whose "
@@ -485,7 +568,9 @@ def absent_labels_note(part, counts, names) -> list:
     absent = [repr(names[number]) for number in np.flatnonzero(counts == 0)]
     if not absent:
         return []
-    return [f"No {part} row has the {'label' if len(absent) == 1 else 'labels'} {listed(absent, _NAMED_LABELS)}."]
+    return [
+        f"No {part} row has the {'label' if len(absent) == 1 else 'labels'} {listed(absent, _NAMED_LABELS)}."
+    ]
 
 
 def split_time(n, *, validation=0.1, test=None):
@@ -519,7 +604,9 @@ def expanding_cut(n, fold):
     """
     size = n // (fold.folds + 1)
     if not size:
-        raise KzooError(f"folds={fold.folds} needs at least {fold.folds + 1} rows in order of time; there are {n}.")
+        raise KzooError(
+            f"folds={fold.folds} needs at least {fold.folds + 1} rows in order of time; there are {n}."
+        )
     rows = n - (fold.folds - 1 - fold.index) * size
     return rows, size / rows
 
@@ -527,7 +614,9 @@ def expanding_cut(n, fold):
 def check_enough(n):
     """Raise `KzooError` if there are too few rows to divide."""
     if n < SMALLEST:
-        raise KzooError(f"Too few usable rows: {n}. At least {SMALLEST} are needed to train, validate and test.")
+        raise KzooError(
+            f"Too few usable rows: {n}. At least {SMALLEST} are needed to train, validate and test."
+        )
 
 
 def target_notes(target, values=None) -> list:
@@ -540,10 +629,14 @@ def target_notes(target, values=None) -> list:
     notes = spelling_notes("Classes", target.classes)
     if values is not None and values.shape[1:] == (len(target.names),):  # a column for each target
         notes += [
-            note for name, column in zip(target.names, values.T, strict=True) for note in sentinel_notes(name, column)
+            note
+            for name, column in zip(target.names, values.T, strict=True)
+            for note in sentinel_notes(name, column)
         ]
     if loss := target.config.get("loss"):
-        notes.append(f"The target has heavy tails: loss='auto' selects {loss!r}, which is robust to outliers.")
+        notes.append(
+            f"The target has heavy tails: loss='auto' selects {loss!r}, which is robust to outliers."
+        )
     return notes
 
 
@@ -564,6 +657,8 @@ def fingerprint(*parts):
         elif isinstance(part, bytes):
             digest.update(part)
         else:
-            digest.update(json.dumps(part, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"))
+            digest.update(
+                json.dumps(part, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
+            )
         digest.update(b"\0")
     return digest.hexdigest()

@@ -34,7 +34,8 @@ def summarize(data: "Dataset") -> dict[str, Any]:
     """
     overview = data.seen.get("overview", {})
     parts = {name: part for name in _SPLITS if (part := getattr(data, name)) is not None}
-    classes, targets = _class_sizes(data, parts), _targets(data)
+    classes = _class_sizes(data, parts)
+    targets = _targets(data)
     return {
         "name": data.name,
         "task": data.task,
@@ -46,7 +47,9 @@ def summarize(data: "Dataset") -> dict[str, Any]:
         "classes": classes,
         "labels": _labels(data, parts),
         "targets": targets,
-        "columns": [_with_target_summary(column, classes, targets) for column in overview.get("columns", ())],
+        "columns": [
+            _with_target_summary(column, classes, targets) for column in overview.get("columns", ())
+        ],
         "about": overview.get("about", {}),
         "notes": list(data.notes),
     }
@@ -66,7 +69,9 @@ def summary_line(read: dict[str, Any]) -> str:
         if column["kind"] not in ("left out", "group", "time", "target", "weight")
     ]
     left_out = [
-        column for column in read["columns"] if column["kind"] == "left out" and column["about"] != AS_REQUESTED
+        column
+        for column in read["columns"]
+        if column["kind"] == "left out" and column["about"] != AS_REQUESTED
     ]
     parts += [
         ", ".join(plural(kinds.count(kind), kind) for kind in dict.fromkeys(kinds)),
@@ -74,7 +79,8 @@ def summary_line(read: dict[str, Any]) -> str:
         _format_classes(read["classes"]),
         _format_classes(read["labels"], "label"),
         _format_targets(read["targets"]),
-        "left out: " + listed((f"{column['name']} ({column['about']})" for column in left_out), _NAMED)
+        "left out: "
+        + listed((f"{column['name']} ({column['about']})" for column in left_out), _NAMED)
         if left_out
         else "",
     ]
@@ -84,21 +90,32 @@ def summary_line(read: dict[str, Any]) -> str:
 def examples(read: dict[str, Any]) -> str:
     """Return the number of examples, and of source rows if it differs: `17,190 windows of 17,379 rows`."""
     count = sum(read["splits"].values())
-    return f"{count:,} {read['noun']}" + (f" of {read['rows']:,} rows" if read["rows"] != count else "")
+    return f"{count:,} {read['noun']}" + (
+        f" of {read['rows']:,} rows" if read["rows"] != count else ""
+    )
 
 
 def _format_classes(classes, noun="class"):
     if not classes:
         return ""
-    sizes = [sum(class_summary[name] for name in _SPLITS if name in class_summary) for class_summary in classes]
+    sizes = [
+        sum(class_summary[name] for name in _SPLITS if name in class_summary)
+        for class_summary in classes
+    ]
     if len(classes) > _NAMED:
         return f"{plural(len(classes), noun)} of {min(sizes):,} to {max(sizes):,}"
-    named = ", ".join(f"{class_summary['name']} {size:,}" for class_summary, size in zip(classes, sizes, strict=True))
+    named = ", ".join(
+        f"{class_summary['name']} {size:,}"
+        for class_summary, size in zip(classes, sizes, strict=True)
+    )
     return f"{plural(len(classes), noun)}: {named}"
 
 
 def _format_targets(targets):
-    ranges = (f"{target['name']} {number(target['low'])} to {number(target['high'])}" for target in targets)
+    ranges = (
+        f"{target['name']} {number(target['low'])} to {number(target['high'])}"
+        for target in targets
+    )
     return f"{plural(len(targets), 'target')}: {listed(ranges, _NAMED)}" if targets else ""
 
 
@@ -113,10 +130,12 @@ def _class_sizes(data, parts):
             continue
         labels, counts = np.unique(class_numbers(part.y), return_counts=True)
         sizes[split] = dict(zip(labels.tolist(), counts.tolist(), strict=True))
-    names = dict(enumerate(data.class_names))  # labels without a name are included: the checks report them
+    # labels without a name are included: the checks report them
+    names = dict(enumerate(data.class_names))
     all_labels = sorted(set(names).union(*sizes.values()))
     return [
-        {"name": str(names.get(label, label))} | {split: size_of.get(label, 0) for split, size_of in sizes.items()}
+        {"name": str(names.get(label, label))}
+        | {split: size_of.get(label, 0) for split, size_of in sizes.items()}
         for label in all_labels
     ]
 
@@ -139,9 +158,16 @@ def _targets(data):
     if "values" not in data.problem.facts or not len(data.train):
         return []
     values = np.asarray(flat(data.train.y), float)
-    names = data.target_names if len(data.target_names) == values.shape[1] else range(values.shape[1])
+    names = (
+        data.target_names if len(data.target_names) == values.shape[1] else range(values.shape[1])
+    )
     return [
-        {"name": str(name), "low": float(column.min()), "median": float(np.median(column)), "high": float(column.max())}
+        {
+            "name": str(name),
+            "low": float(column.min()),
+            "median": float(np.median(column)),
+            "high": float(column.max()),
+        }
         for name, column in zip(names, values.T, strict=True)
     ]
 
@@ -153,5 +179,7 @@ def _with_target_summary(column, classes, targets):
     parts = [plural(len(classes), "class")] if classes else []
     for target in targets:
         if target["name"] == column["name"]:
-            parts.append(f"{number(target['low'])} to {number(target['high'])}, median {number(target['median'])}")
+            parts.append(
+                f"{number(target['low'])} to {number(target['high'])}, median {number(target['median'])}"
+            )
     return column | {"about": "; ".join(filter(None, [column.get("about"), *parts]))}

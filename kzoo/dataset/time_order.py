@@ -40,7 +40,8 @@ def split_moments(moments, *, validation, test, groups=None):
     if groups is not None:
         _, group = np.unique(groups, return_inverse=True)
         group = group.reshape(-1)
-        first, last = np.full(group.max() + 1, len(sizes)), np.zeros(group.max() + 1, int)
+        first = np.full(group.max() + 1, len(sizes))
+        last = np.zeros(group.max() + 1, int)
         np.minimum.at(first, group, index)
         np.maximum.at(last, group, index)
         cut = np.zeros(len(sizes) + 1, int)
@@ -54,14 +55,17 @@ def split_moments(moments, *, validation, test, groups=None):
             "after it. Omit one of the two."
         )
     before = np.concatenate([[0], np.cumsum(sizes)])[:-1]  # rows before each moment
-    parts, end, last_limit = {}, count, len(sizes)
+    parts = {}
+    end = count
+    last_limit = len(sizes)
     for number, (name, share) in enumerate(wanted.items()):
         left = len(wanted) - number - 1  # limits that the splits before this one need
         candidates = possible[possible < last_limit]
         candidates = candidates[left:]
         limit = int(candidates[np.abs((end - before[candidates]) - share).argmin()])
         parts[name] = np.flatnonzero((index >= limit) & (index < last_limit))
-        end, last_limit = int(before[limit]), limit
+        end = int(before[limit])
+        last_limit = limit
     parts["train"] = np.flatnonzero(index < last_limit)
     notes = [
         f"The {name} split has {len(parts[name]) / count:.0%} of the rows instead of {share / count:.0%}: rows of one "

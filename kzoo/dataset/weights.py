@@ -23,7 +23,9 @@ def weights_of(weight, rows, name) -> np.ndarray:
         )
     if (weight < 0).any():
         row = int(np.argmax(weight < 0))
-        raise KzooError(f"{name.capitalize()} (sample_weight=) must be 0 or more. Row {row + 1} has {weight[row]:g}.")
+        raise KzooError(
+            f"{name.capitalize()} (sample_weight=) must be 0 or more. Row {row + 1} has {weight[row]:g}."
+        )
     return weight
 
 
@@ -56,7 +58,9 @@ def weighted_rows(train, weight, labels=None, classes=()) -> np.ndarray:
         return train
     kept = train[weight[train] > 0]
     if not len(kept):
-        raise KzooError("The weight (sample_weight=) is 0 for all training rows. At least one must be positive.")
+        raise KzooError(
+            "The weight (sample_weight=) is 0 for all training rows. At least one must be positive."
+        )
     if labels is not None and (lost := np.setdiff1d(labels[train], labels[kept])).size:
         name = repr(classes[lost[0]]) if len(classes) else f"number {lost[0]}"
         raise KzooError(
@@ -78,8 +82,12 @@ def scaled_weights(weight, parts) -> np.ndarray | None:
     """
     if weight is None:
         return None
-    by_split = {name: weight[rows] for name, rows in parts.items() if rows is not None and len(rows)}
-    scale = _training_mean({name: part for name, part in by_split.items() if not np.isnan(part).any()})
+    by_split = {
+        name: weight[rows] for name, rows in parts.items() if rows is not None and len(rows)
+    }
+    scale = _training_mean(
+        {name: part for name, part in by_split.items() if not np.isnan(part).any()}
+    )
     return (weight / scale).astype(np.float32)
 
 
@@ -105,7 +113,9 @@ def _training_mean(weights) -> float:
     for split, weight in weights.items():
         if not weight.sum() > 0:
             of_split = "training" if split == "train" else split
-            raise KzooError(f"The weight (sample_weight=) is 0 for all {of_split} rows. At least one must be positive.")
+            raise KzooError(
+                f"The weight (sample_weight=) is 0 for all {of_split} rows. At least one must be positive."
+            )
     return weights["train"].mean()
 
 
@@ -139,13 +149,17 @@ def weights_note(weight, source, dropped=0) -> str:
         source: what they were read from, such as "column 'w'".
         dropped: number of training rows of weight 0.
     """
-    return weights_line(weight.min(), weight.max(), effective_rows(weight), len(weight), source, dropped)
+    return weights_line(
+        weight.min(), weight.max(), effective_rows(weight), len(weight), source, dropped
+    )
 
 
 def weights_line(low, high, effective, count, source, dropped=0) -> str:
     """Return the note of `weights_note` from the range, the effective number and the number of the weights."""
     verb = "is" if dropped == 1 else "are"
-    zero = f"; {plural(dropped, 'training row')} of weight 0 {verb} not trained on" if dropped else ""
+    zero = (
+        f"; {plural(dropped, 'training row')} of weight 0 {verb} not trained on" if dropped else ""
+    )
     return (
         f"Row weights from {source}: {number(low)} to {number(high)}, mean 1 over the training rows, which count like "
         f"{effective:,.0f} of {count:,} rows{zero}."

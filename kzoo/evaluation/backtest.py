@@ -13,7 +13,12 @@ from kzoo.utils.formatting import plural
 
 
 def backtest(
-    score: Callable[[Split], Scored], part: Split, *, n_windows: int, step_size: int | None, metrics: Any
+    score: Callable[[Split], Scored],
+    part: Split,
+    *,
+    n_windows: int,
+    step_size: int | None,
+    metrics: Any,
 ) -> dict[str, Any]:
     """Return the scores of forecasts that begin at the last `n_windows` moments of a split.
 
@@ -34,7 +39,9 @@ def backtest(
     """
     windows = part.y
     if series_of(windows) is None:
-        raise KzooError(f"n_windows={n_windows} is for forecasts of series in a table. Leave it out.")
+        raise KzooError(
+            f"n_windows={n_windows} is for forecasts of series in a table. Leave it out."
+        )
     moments = windows.moments
     step = windows.length if step_size is None else step_size
     wanted = [moments.max()]
@@ -50,10 +57,14 @@ def backtest(
     scores = [score(part.select(np.flatnonzero(moments == moment))).scores for moment in wanted]
     spread = {}
     for name in metrics:
-        values = np.array([row[name] for row in scores if isinstance(row.get(name), int | float)], float)
+        values = np.array(
+            [row[name] for row in scores if isinstance(row.get(name), int | float)], float
+        )
         if len(values) == n_windows:
             spread[name] = dict(
-                mean=float(values.mean()), sd=float(values.std(ddof=1)) if n_windows > 1 else None,
-                min=float(values.min()), max=float(values.max()),
-            )  # fmt: skip
+                mean=float(values.mean()),
+                sd=float(values.std(ddof=1)) if n_windows > 1 else None,
+                min=float(values.min()),
+                max=float(values.max()),
+            )
     return dict(windows=scores, spread=spread)

@@ -123,24 +123,59 @@ def check(
     if epochs is not None:
         overrides["epochs"] = epochs
     options = DataOptions(
-        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
-        columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
-        header_row=header_row, drop_rare=drop_rare, calibration=calibration, repairs=repairs, series_id=series_id,
-        segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        target=target,
+        validation=validation,
+        test=test,
+        drop=drop,
+        group=group,
+        task=task,
+        time=time,
+        columns=columns,
+        quantiles=quantiles,
+        sample_weight=sample_weight,
+        split=split,
+        sheet=sheet,
+        header_row=header_row,
+        drop_rare=drop_rare,
+        calibration=calibration,
+        repairs=repairs,
+        series_id=series_id,
+        segment=segment,
+        stride=stride,
+        known_covariates=known_covariates,
+        static_covariates=static_covariates,
         date_order=date_order,
         seed=data_seed,
-    )  # fmt: skip
+    )
     if wrong_labels or learning_curve:
         return search(
-            preset_or_model_or_run, data, options, overrides, wrong_labels=wrong_labels, learning_curve=learning_curve,
-            folds=folds, seed=seed, weights=weights, freeze=freeze, precision=precision, out=out, parallel=parallel,
+            preset_or_model_or_run,
+            data,
+            options,
+            overrides,
+            wrong_labels=wrong_labels,
+            learning_curve=learning_curve,
+            folds=folds,
+            seed=seed,
+            weights=weights,
+            freeze=freeze,
+            precision=precision,
+            out=out,
+            parallel=parallel,
             progress=progress,
-        )  # fmt: skip
+        )
     refuse_search_options(folds=folds, out=out, parallel=parallel)
     return examine(
-        preset_or_model_or_run, data, options, overrides, deep=deep, seed=seed, weights=weights, freeze=freeze,
+        preset_or_model_or_run,
+        data,
+        options,
+        overrides,
+        deep=deep,
+        seed=seed,
+        weights=weights,
+        freeze=freeze,
         precision=precision,
-    )[0]  # fmt: skip
+    )[0]
 
 
 def examine(
@@ -156,7 +191,8 @@ def examine(
     precision: str,
 ) -> tuple[Findings, list[str]]:
     """Run what `check` describes; return (findings, names of the checks that were run)."""
-    freeze, data = None if freeze is False else freeze, as_table(data, dicts=False)
+    freeze = None if freeze is False else freeze
+    data = as_table(data, dicts=False)
     training_settings = overrides | dict(
         weights=weights, freeze=freeze, precision=None if precision == "auto" else precision
     )
@@ -170,8 +206,16 @@ def examine(
         source = data if model_or_run is None else model_or_run
         if source is None:
             raise KzooError("Nothing to check: pass a preset, a run, or data=.")
-        _refuse_settings({name: value for name, value in training_settings.items() if name != "horizon"})
-        return check_data(as_table(source), options, deep=deep, seed=seed, horizon=training_settings.get("horizon"))
+        _refuse_settings(
+            {name: value for name, value in training_settings.items() if name != "horizon"}
+        )
+        return check_data(
+            as_table(source),
+            options,
+            deep=deep,
+            seed=seed,
+            horizon=training_settings.get("horizon"),
+        )
     # 2. A model that does not record its training data: check the given data and the network.
     run = (
         as_run(model_or_run)
@@ -188,7 +232,9 @@ def examine(
         data = with_sheet(data, options.sheet, options.header_row)
         options = replace(options, sheet=None, header_row=None)
         _refuse_if_trained(
-            run, training_settings | {name: value for name, value in options.given().items() if name != "target"}
+            run,
+            training_settings
+            | {name: value for name, value in options.given().items() if name != "target"},
         )
         findings, names = run_checks(NewData(run, data, target=options.target), ("new",))
         return Findings(findings), names
@@ -206,7 +252,9 @@ def examine(
     if _are_arrays(data):
         _, custom_model, _, training = settings_for(model_or_run, overrides)
         if custom_model is not None:
-            _refuse_options(options, ("test", "validation"), "arrays are checked as model.fit would get them")
+            _refuse_options(
+                options, ("test", "validation"), "arrays are checked as model.fit would get them"
+            )
             loss = loss_info(custom_model)
             arrays = _arrays_as_dataset(
                 custom_model, data, options, classes=loss is not None and loss.labels != "values"
@@ -222,14 +270,28 @@ def refuse_search_options(**options: Any) -> None:
     defaults = dict(folds=5, out=None, parallel=1)
     for name, value in options.items():
         if value != defaults[name]:
-            raise KzooError(f"{name}={shown(value)} has no effect without wrong_labels= or learning_curve=. Omit it.")
+            raise KzooError(
+                f"{name}={shown(value)} has no effect without wrong_labels= or learning_curve=. Omit it."
+            )
 
 
 def search(
-    model_or_run: Any, data: Any, options: DataOptions, overrides: dict[str, Any], *, wrong_labels: bool,
-    learning_curve: bool, folds: int, seed: int, weights: Any, freeze: Any, precision: str, out: Any, parallel: int,
+    model_or_run: Any,
+    data: Any,
+    options: DataOptions,
+    overrides: dict[str, Any],
+    *,
+    wrong_labels: bool,
+    learning_curve: bool,
+    folds: int,
+    seed: int,
+    weights: Any,
+    freeze: Any,
+    precision: str,
+    out: Any,
+    parallel: int,
     progress: bool,
-) -> Findings:  # fmt: skip
+) -> Findings:
     """Find wrong labels, or measure the learning curve, as `check` describes.
 
     Raises:
@@ -237,7 +299,9 @@ def search(
     """
     name = "wrong_labels" if wrong_labels else "learning_curve"
     if wrong_labels and learning_curve:
-        raise KzooError("wrong_labels= and learning_curve= are two searches: call kzoo.check once for each.")
+        raise KzooError(
+            "wrong_labels= and learning_curve= are two searches: call kzoo.check once for each."
+        )
     checked_count("parallel", parallel)
     if learning_curve and folds != 5:
         raise KzooError(f"folds={shown(folds)} has no effect on learning_curve=. Omit it.")
@@ -246,11 +310,17 @@ def search(
         for setting, value in dict(weights=weights, freeze=freeze, precision=precision).items()
         if value not in (None, "auto", False)
     }
-    run = None if isinstance(model_or_run, Preset) or _is_preset_name(model_or_run) else run_or_none(model_or_run)
+    run = (
+        None
+        if isinstance(model_or_run, Preset) or _is_preset_name(model_or_run)
+        else run_or_none(model_or_run)
+    )
     if run is not None:
         preset = preset_for(run.spec) if run.tracked and not run.spec.members else None
         if preset is None:
-            raise KzooError(f"{name}= trains a preset on parts of the data, and {run!r} has none. Pass a preset.")
+            raise KzooError(
+                f"{name}= trains a preset on parts of the data, and {run!r} has none. Pass a preset."
+            )
         given = options.given()
         if given:
             raise KzooError(
@@ -260,22 +330,29 @@ def search(
         if data is None and run.data.name not in NAMES:
             raise KzooError(f"{name}= trains on parts of the data of {run!r}: pass it as data=.")
         check_same_data(run, data)
-        options, seed = _options_of(run, name), run.spec.seed or 0
+        options = _options_of(run, name)
+        seed = run.spec.seed or 0
         data = run.data.name if data is None else data
     elif isinstance(model_or_run, Preset) or _is_preset_name(model_or_run):
         preset = get_preset(model_or_run)
     else:
-        raise KzooError(f"{name}= needs a preset to train, such as kzoo.check('tabular_fnn', data, {name}=True).")
+        raise KzooError(
+            f"{name}= needs a preset to train, such as kzoo.check('tabular_fnn', data, {name}=True)."
+        )
     if data is None and preset.dataset is None:
         raise KzooError(f"{preset.name} has no data set of its own. Pass data=.")
     module = import_module(f"kzoo.evaluation.{name}")
     chosen: dict[str, Any] = dict(seed=seed, out=out, parallel=parallel, progress=progress)
     findings = Findings()
     if wrong_labels:
-        findings.suspects = module.find_wrong_labels(preset, data, options, settings, folds=folds, **chosen)
+        findings.suspects = module.find_wrong_labels(
+            preset, data, options, settings, folds=folds, **chosen
+        )
         findings += _label_findings(findings.suspects)
     else:
-        findings.learning_curve = module.measure_learning_curve(preset, data, options, settings, **chosen)
+        findings.learning_curve = module.measure_learning_curve(
+            preset, data, options, settings, **chosen
+        )
     return findings
 
 
@@ -288,7 +365,11 @@ def check_same_data(run: Run, data: Any) -> None:
 def _options_of(run: Run, name: str) -> DataOptions:
     """Return how the data of a run was read; for wrong labels, without its split, which folds replace."""
     options = DataOptions.of(run.data)
-    return replace(options, test=None, seed=0, calibration=None, repairs=None) if name == "wrong_labels" else options
+    return (
+        replace(options, test=None, seed=0, calibration=None, repairs=None)
+        if name == "wrong_labels"
+        else options
+    )
 
 
 def _label_findings(result: Any) -> list[Finding]:
@@ -359,12 +440,18 @@ def _data_for_model(run: Run, data: Any, options: DataOptions) -> Dataset:
 
 
 def _are_arrays(data: object) -> bool:
-    return isinstance(data, tuple | list) and len(data) == 2 and not isinstance(data[0], str) and hasattr(
-        data[0], "shape"
-    ) and not hasattr(data[0], "columns")  # fmt: skip
+    return (
+        isinstance(data, tuple | list)
+        and len(data) == 2
+        and not isinstance(data[0], str)
+        and hasattr(data[0], "shape")
+        and not hasattr(data[0], "columns")
+    )
 
 
-def _arrays_as_dataset(model: keras.Model, arrays: Any, options: DataOptions, *, classes: bool) -> Dataset:
+def _arrays_as_dataset(
+    model: keras.Model, arrays: Any, options: DataOptions, *, classes: bool
+) -> Dataset:
     """Return arrays as a `Dataset`, unchanged; the options may have others for validation and test.
 
     Raises:
@@ -373,14 +460,20 @@ def _arrays_as_dataset(model: keras.Model, arrays: Any, options: DataOptions, *,
     parts: Any = {"train": Split(x=array_of_rows(arrays[0], "x"), y=array_of_rows(arrays[1], "y"))}
     for name, other in options.pick("validation", "test").items():
         if _are_arrays(other):
-            parts[name] = Split(x=array_of_rows(other[0], f"{name} x"), y=array_of_rows(other[1], f"{name} y"))
+            parts[name] = Split(
+                x=array_of_rows(other[0], f"{name} x"), y=array_of_rows(other[1], f"{name} y")
+            )
     for name, part in parts.items():
         if part.x.dtype.kind not in "biuf" or part.y.dtype.kind not in "biuf":
             raise KzooError(f"{name} must hold numbers (x: {part.x.dtype}, y: {part.y.dtype}).")
         if len(part.x) != len(part.y):
-            raise KzooError(f"{name}: x and y must have the same number of rows (x: {len(part.x)}, y: {len(part.y)}).")
+            raise KzooError(
+                f"{name}: x and y must have the same number of rows (x: {len(part.x)}, y: {len(part.y)})."
+            )
     x = parts["train"].x
-    reads_token_ids = any(isinstance(layer, keras.layers.Embedding) for layer in model.layers) and x.ndim == 2
+    reads_token_ids = (
+        any(isinstance(layer, keras.layers.Embedding) for layer in model.layers) and x.ndim == 2
+    )
     kind = kind_of_array(x.ndim, whole=reads_token_ids).name
     dataset = Dataset(
         name="arrays",

@@ -39,16 +39,24 @@ def check_data(
     Returns:
         (findings with `overview`, `baselines` and `presets`, names of the checks that were run).
     """
-    data = load_without_preset(source, options) if horizon is None else load_with_horizon(source, options, horizon)
+    data = (
+        load_without_preset(source, options)
+        if horizon is None
+        else load_with_horizon(source, options, horizon)
+    )
     if "ids" not in kind(data.inputs).facts:
         data.notes += _alternative_readings(data, source, options)
     finding_list, names = run_checks(Subject(data), ("settings", "data"))
     findings = Findings(finding_list, data.overview)
     if not any(finding.level == "error" for finding in finding_list):
-        part = next((name for name in ("validation", "test") if getattr(data, name) is not None), None)
+        part = next(
+            (name for name in ("validation", "test") if getattr(data, name) is not None), None
+        )
         split: Any = part
         seconds = None if deep else _QUICK_SECONDS
-        findings.baselines = [] if part is None else baselines.score(data, split=split, seconds=seconds, seed=seed)
+        findings.baselines = (
+            [] if part is None else baselines.score(data, split=split, seconds=seconds, seed=seed)
+        )
     suitable = suitable_presets(data.inputs, data.problem)
     findings.presets = [asdict(each) for each in order(data.task, suitable, len(data.train))]
     return findings, names
@@ -64,7 +72,10 @@ def _alternative_readings(data: Dataset, source: Any, options: DataOptions) -> l
     ]
     dates = [column["name"] for column in columns if column["kind"] == "date"]
     return [
-        *(f"To classify the texts in column {name!r}, use a text preset: {text_preset()}." for name in texts[:1]),
+        *(
+            f"To classify the texts in column {name!r}, use a text preset: {text_preset()}."
+            for name in texts[:1]
+        ),
         *(
             f"If the rows are ordered in time, set time={name!r} to read them as a series."
             for name in dates[:1]

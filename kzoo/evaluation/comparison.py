@@ -66,7 +66,9 @@ def compare_runs(
             f"Cannot compare runs of different quantiles ({runs[0].path}: {levels[0]}, {runs[1].path}: {levels[1]})."
         )
     decides = [deciding(run.spec.training)[:1] for run in runs]
-    metric = metric or (decides[0][0] if decides[0] and decides[0] == decides[1] else runs[0].problem.headline)
+    metric = metric or (
+        decides[0][0] if decides[0] and decides[0] == decides[1] else runs[0].problem.headline
+    )
     loaded = [reload(run, data, target=target) for run in runs]
     if loaded[0].fingerprint != loaded[1].fingerprint:
         raise KzooError(
@@ -80,7 +82,11 @@ def compare_runs(
             f"{listed(names[1])})."
         )
     # 2. Score. Standardise the errors of both runs by the same scale, that of the old run's training targets.
-    old_scale = {name: scale for name, scale in loaded[1].config.items() if name in ("target_scale", "target_offset")}
+    old_scale = {
+        name: scale
+        for name, scale in loaded[1].config.items()
+        if name in ("target_scale", "target_offset")
+    }
     loaded[0] = replace(loaded[0], config=loaded[0].config | old_scale)
     (scores, errors, pair), (old_scores, old_errors, old_pair) = (
         score_run(run, part, metric) for run, part in zip(runs, loaded, strict=True)
@@ -89,7 +95,9 @@ def compare_runs(
     primary: list[Any] = [value_of(run_scores, metric) for run_scores in (scores, old_scores)]
     if None in primary:
         available = ", ".join(name for name, number in scores.items() if isinstance(number, float))
-        raise KzooError(f"metric={metric!r} is not available for this data. Use one of: {available}.")
+        raise KzooError(
+            f"metric={metric!r} is not available for this data. Use one of: {available}."
+        )
     for unit in ("examples", "tokens"):
         if scores.get(unit) != old_scores.get(unit):
             raise KzooError(
@@ -114,7 +122,9 @@ def compare_runs(
     elif errors.right is not None:
         test = mcnemar(errors.right, old_errors.right)
     elif "ordered" in runs[0].problem.facts:
-        test = _over_moments(errors.error - old_errors.error, errors.of, sample_split(loaded[0].test).y)
+        test = _over_moments(
+            errors.error - old_errors.error, errors.of, sample_split(loaded[0].test).y
+        )
     else:
         test = _bootstrap(errors.error - old_errors.error, errors.of)
     return dict(
@@ -137,14 +147,21 @@ def score_run(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], A
     steps = Postprocessor.read(run.postprocessing)
     settings = run.spec.training
     scored = score_split(
-        run.model, loaded.test, loaded, logits=run_gives_logits(run), postprocessor=steps, settings=settings
+        run.model,
+        loaded.test,
+        loaded,
+        logits=run_gives_logits(run),
+        postprocessor=steps,
+        settings=settings,
     )
     if scored.answers is None:
         return scored.scores, None, (None, None, None)
     decision = decision_of(settings, loaded.problem, loaded.class_names, steps)
     options = {} if decision is None else {"decision": decision}
     target = steps.target(loaded.target)
-    errors = loaded.problem.task.scoring.judge(scored.truth, scored.answers, target, metric=metric, **options)
+    errors = loaded.problem.task.scoring.judge(
+        scored.truth, scored.answers, target, metric=metric, **options
+    )
     return scored.scores, errors, (scored.truth, scored.answers, target)
 
 
@@ -154,17 +171,25 @@ def mcnemar(new_correct: np.ndarray, old_correct: np.ndarray) -> dict[str, Any]:
     Args:
         new_correct, old_correct: (N,) booleans: whether the new and the old run predict each row correctly.
     """
-    only_new, only_old = int((new_correct & ~old_correct).sum()), int((old_correct & ~new_correct).sum())
+    only_new = int((new_correct & ~old_correct).sum())
+    only_old = int((old_correct & ~new_correct).sum())
     p = stats.binomtest(only_new, only_new + only_old).pvalue if only_new + only_old else 1.0
-    return dict(name="McNemar's exact test", only_new_right=only_new, only_old_right=only_old, p_value=float(p))
+    return dict(
+        name="McNemar's exact test",
+        only_new_right=only_new,
+        only_old_right=only_old,
+        p_value=float(p),
+    )
 
 
 def _weighted_bootstrap(errors: Any, old_errors: Any, weight: np.ndarray) -> dict[str, Any]:
     """Return the paired bootstrap of weighted errors; of classes, of the share of wrong predictions."""
     if errors.right is None:
-        differences, name = errors.error - old_errors.error, errors.of
+        differences = errors.error - old_errors.error
+        name = errors.of
     else:
-        differences, name = old_errors.right.astype("float64") - errors.right, "error rate"
+        differences = old_errors.right.astype("float64") - errors.right
+        name = "error rate"
     return _bootstrap(differences * (weight / weight.mean()), name)
 
 
@@ -178,7 +203,8 @@ def clustered_mean(values: np.ndarray, groups: np.ndarray) -> tuple[float, float
         groups: (N,) the group of each value.
     """
     _, members = np.unique(groups, return_inverse=True)
-    mean, count = float(values.mean()), int(members.max()) + 1
+    mean = float(values.mean())
+    count = int(members.max()) + 1
     if count < 2:
         return mean, float("inf"), count
     sums = np.bincount(members.reshape(-1), values - mean) / len(values)
@@ -197,21 +223,35 @@ def _over_moments(differences: np.ndarray, error_name: str, windows: Any) -> dic
     """
     if not hasattr(windows, "moments"):
         return None
-    mean, error, count = clustered_mean(differences, (windows.moments - windows.moments.min()) // windows.length)
+    mean, error, count = clustered_mean(
+        differences, (windows.moments - windows.moments.min()) // windows.length
+    )
     if count < 2:
         return None
     half = float(stats.t.ppf(0.975, count - 1)) * error
     return dict(
-        name=f"pairs of windows from {count} moments, a horizon apart", of=error_name, difference=mean,
-        interval=[mean - half, mean + half], moments=count,
-    )  # fmt: skip
+        name=f"pairs of windows from {count} moments, a horizon apart",
+        of=error_name,
+        difference=mean,
+        interval=[mean - half, mean + half],
+        moments=count,
+    )
 
 
 def _bootstrap(differences: np.ndarray, error_name: str) -> dict[str, Any]:
     interval = [float(differences[0])] * 2
     if len(differences) > 1:
         bootstrap = stats.bootstrap(
-            (differences,), np.mean, batch=100, method="percentile", random_state=np.random.default_rng(0)
+            (differences,),
+            np.mean,
+            batch=100,
+            method="percentile",
+            random_state=np.random.default_rng(0),
         )
         interval = [float(bound) for bound in bootstrap.confidence_interval]
-    return dict(name="paired bootstrap", of=error_name, difference=float(differences.mean()), interval=interval)
+    return dict(
+        name="paired bootstrap",
+        of=error_name,
+        difference=float(differences.mean()),
+        interval=interval,
+    )

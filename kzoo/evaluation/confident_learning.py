@@ -24,7 +24,9 @@ def class_thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarra
     """
     classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=classes)
-    totals = np.bincount(labels, weights=probabilities[np.arange(len(labels)), labels], minlength=classes)
+    totals = np.bincount(
+        labels, weights=probabilities[np.arange(len(labels)), labels], minlength=classes
+    )
     return np.divide(totals, counts, out=np.full(classes, np.inf), where=counts > 0)
 
 
@@ -41,7 +43,9 @@ def confident_joint(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray
     confident = probabilities >= class_thresholds(probabilities, labels) - 1e-9
     likeliest = _likeliest(np.where(confident, probabilities, -1), labels)
     counted = confident.any(axis=1)
-    return np.bincount(labels[counted] * classes + likeliest[counted], minlength=classes**2).reshape(classes, classes)
+    return np.bincount(
+        labels[counted] * classes + likeliest[counted], minlength=classes**2
+    ).reshape(classes, classes)
 
 
 def noise_counts(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -107,7 +111,9 @@ def normalized_margin(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarr
     return probabilities[rows, labels] - others.max(axis=1)
 
 
-def neighbour_shares(features: np.ndarray, labels: np.ndarray, classes: int, *, k: int = 10) -> np.ndarray:
+def neighbour_shares(
+    features: np.ndarray, labels: np.ndarray, classes: int, *, k: int = 10
+) -> np.ndarray:
     """Return the share of each class among the k nearest other rows (N, C), by the cosine of centred features.
 
     Args:
@@ -119,8 +125,10 @@ def neighbour_shares(features: np.ndarray, labels: np.ndarray, classes: int, *, 
     features = np.asarray(features, np.float32)
     features = features - features.mean(axis=0)
     features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    count, k = len(features), min(k, len(features) - 1)
-    shares, chunk = np.zeros((count, classes)), max(1, _CHUNK // max(count, 1))
+    count = len(features)
+    k = min(k, len(features) - 1)
+    shares = np.zeros((count, classes))
+    chunk = max(1, _CHUNK // max(count, 1))
     for start in range(0, count, chunk):
         rows = np.arange(start, min(start + chunk, count))
         similarity = features[rows] @ features.T
@@ -140,10 +148,13 @@ def fit_opinions(
     Args:
         probabilities, shares, labels, k: see `combined`; `shares` may be None, and the weight is 0 then.
     """
-    rows, best = np.arange(len(labels)), (np.inf, 1.0, 0.0)
+    rows = np.arange(len(labels))
+    best = (np.inf, 1.0, 0.0)
     for temperature in _TEMPERATURES:
         for weight in _WEIGHTS if shares is not None else (0.0,):
-            both = combined(probabilities, shares, labels, k=k, temperature=temperature, weight=weight)
+            both = combined(
+                probabilities, shares, labels, k=k, temperature=temperature, weight=weight
+            )
             loss = -np.log(np.maximum(both[rows, labels], _LEAST)).mean()
             if loss < best[0] - 1e-6:
                 best = loss, temperature, weight
@@ -151,9 +162,14 @@ def fit_opinions(
 
 
 def combined(
-    probabilities: np.ndarray, shares: np.ndarray | None, labels: np.ndarray, *, k: int = 10, temperature: float = 1.0,
+    probabilities: np.ndarray,
+    shares: np.ndarray | None,
+    labels: np.ndarray,
+    *,
+    k: int = 10,
+    temperature: float = 1.0,
     weight: float = 0.5,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Return probabilities (N, C) that count the neighbours as a second opinion.
 
     Args:

@@ -115,10 +115,16 @@ def cross_validate(
     """
     # 1. Validate the arguments and plan the folds.
     preset = get_preset(preset)
-    if isinstance(repeats, bool) or not isinstance(repeats, int | np.integer) or not 1 <= repeats <= MOST_FOLDS:
+    if (
+        isinstance(repeats, bool)
+        or not isinstance(repeats, int | np.integer)
+        or not 1 <= repeats <= MOST_FOLDS
+    ):
         raise KzooError(f"repeats={repeats!r} must be a whole number from 1 to {MOST_FOLDS}.")
     if reserved := {"test", "data_seed"} & set(overrides):
-        raise KzooError(f"{min(reserved)}= has no effect: each fold is the test split once, and seed= draws the folds.")
+        raise KzooError(
+            f"{min(reserved)}= has no effect: each fold is the test split once, and seed= draws the folds."
+        )
     if is_source(validation):
         raise KzooError(
             "validation= must be a fraction: the validation rows of each fold are taken from its training rows."
@@ -131,22 +137,45 @@ def cross_validate(
     if isinstance(data, Dataset):
         raise KzooError(f"{data.name} is already split: pass the source that it was loaded from.")
     if hasattr(data, "as_numpy_iterator"):
-        data = from_tf(data, preset)  # once: a data set that shuffles itself would give every fold different rows
+        # once: a data set that shuffles itself would give every fold different rows
+        data = from_tf(data, preset)
     data = as_table(data)
     Fold(0, folds, stratified, seed)  # validates the arguments
     folds, stratified, seed = int(folds), bool(stratified), int(seed)
     plan = [Fold(i, folds, stratified, seed + r) for r in range(repeats) for i in range(folds)]
-    options: dict[str, Any] = dict(
-        epochs=epochs, callbacks=callbacks, validation=validation, target=target, drop=drop, group=group, task=task,
-        columns=columns, quantiles=quantiles, sample_weight=sample_weight, sheet=sheet, header_row=header_row,
-        drop_rare=drop_rare, calibration=calibration, repairs=repairs, series_id=series_id,
-        segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
-        date_order=date_order,
-    ) | overrides  # fmt: skip
-    out, runs = Path(out or f"runs/cross-{preset.name}"), []
+    options: dict[str, Any] = (
+        dict(
+            epochs=epochs,
+            callbacks=callbacks,
+            validation=validation,
+            target=target,
+            drop=drop,
+            group=group,
+            task=task,
+            columns=columns,
+            quantiles=quantiles,
+            sample_weight=sample_weight,
+            sheet=sheet,
+            header_row=header_row,
+            drop_rare=drop_rare,
+            calibration=calibration,
+            repairs=repairs,
+            series_id=series_id,
+            segment=segment,
+            stride=stride,
+            known_covariates=known_covariates,
+            static_covariates=static_covariates,
+            date_order=date_order,
+        )
+        | overrides
+    )
+    out = Path(out or f"runs/cross-{preset.name}")
+    runs = []
     threads = checked_threads(parallel, threads, executor)
     folders = [out / f"fold-{number:02d}" for number in range(1, len(plan) + 1)]
-    trainer: dict[str, Any] = dict(preset=preset, data=data, options=options, data_seed=seed, overwrite=overwrite)
+    trainer: dict[str, Any] = dict(
+        preset=preset, data=data, options=options, data_seed=seed, overwrite=overwrite
+    )
     # 2. Train the folds, in workers if requested, and open their runs.
     if threads is not None:
         _train_in_workers(trainer, plan, folders, parallel, threads, executor)
@@ -156,7 +185,9 @@ def cross_validate(
         Folds(**trainer).train(folder=folder, fold=fold)
         run = Run(folder)
         if run.summary["interrupted"]:  # in a notebook; elsewhere `train` has raised
-            raise KeyboardInterrupt(f"stopped in fold {number}; run the same call again to continue")
+            raise KeyboardInterrupt(
+                f"stopped in fold {number}; run the same call again to continue"
+            )
         runs.append(run)
         if number == 1:
             print_notes(run.config.get("notes", ()), progress)
@@ -169,7 +200,9 @@ def cross_validate(
     # 3. Summarise the scores and write the results.
     predictions_and_runs = {"out_of_fold": _out_of_fold(runs), "runs": [run.path for run in runs]}
     scores = CrossValidation(_summarize(runs) | predictions_and_runs)
-    _write(out, scores, runs[0], dict(folds=folds, stratified=stratified, repeats=repeats, seed=seed))
+    _write(
+        out, scores, runs[0], dict(folds=folds, stratified=stratified, repeats=repeats, seed=seed)
+    )
     return scores
 
 
@@ -182,9 +215,13 @@ def _remove_others(out: Path, folders: Sequence[Path]) -> None:
 
 
 def _train_in_workers(
-    trainer: dict[str, Any], plan: Sequence[Fold], folders: Sequence[Path], parallel: int, threads: int,
+    trainer: dict[str, Any],
+    plan: Sequence[Fold],
+    folders: Sequence[Path],
+    parallel: int,
+    threads: int,
     executor: Executor | None,
-) -> None:  # fmt: skip
+) -> None:
     """Train the unfinished folds in other processes.
 
     Raises:
@@ -196,10 +233,17 @@ def _train_in_workers(
             "import. Move it to a module, or omit parallel=, threads= and executor=."
         )
     with tempfile.TemporaryDirectory() as logs:
-        worker = Worker(Path(logs) / "worker.log", threads=threads, trainer=f"{__name__}:{Folds.__name__}", **trainer)
+        worker = Worker(
+            Path(logs) / "worker.log",
+            threads=threads,
+            trainer=f"{__name__}:{Folds.__name__}",
+            **trainer,
+        )
         with worker, worker_pool(worker, NullProgress(), parallel, executor) as pool:
             futures = {
-                pool.submit(number, signals=None, deadline=None, folder=os.fspath(folder), fold=fold): number
+                pool.submit(
+                    number, signals=None, deadline=None, folder=os.fspath(folder), fold=fold
+                ): number
                 for number, (fold, folder) in enumerate(zip(plan, folders, strict=True), 1)
                 if trainer["overwrite"] or not is_complete(folder)
             }
@@ -214,18 +258,32 @@ class Folds:
     """Trains the folds of a cross-validation, in this process or in a worker."""
 
     def __init__(
-        self, *, preset: Preset, data: Any, options: dict[str, Any], data_seed: int, overwrite: bool, stop: Any = None,
+        self,
+        *,
+        preset: Preset,
+        data: Any,
+        options: dict[str, Any],
+        data_seed: int,
+        overwrite: bool,
+        stop: Any = None,
         tell: Any = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.preset, self.data, self.options = preset, data, options
         self.data_seed, self.overwrite = data_seed, overwrite
 
     def train(self, *, folder: str | os.PathLike[str], fold: Fold) -> None:
         """Train one fold and write its run to the folder."""
         train(
-            self.preset, self.data, out=folder, test=fold, seed=fold.seed, data_seed=self.data_seed, progress=False,
-            overwrite=self.overwrite, **self.options,
-        )  # fmt: skip
+            self.preset,
+            self.data,
+            out=folder,
+            test=fold,
+            seed=fold.seed,
+            data_seed=self.data_seed,
+            progress=False,
+            overwrite=self.overwrite,
+            **self.options,
+        )
 
 
 def _summarize(runs: Sequence[Run]) -> dict[str, Any]:
@@ -238,11 +296,19 @@ def _summarize(runs: Sequence[Run]) -> dict[str, Any]:
             if all(name in (fold.get("targets") or {}) for fold in folds)
         }
     baselines: list[dict[str, Any]] = [
-        {baseline["name"]: baseline["scores"] for baseline in run.summary.get("baselines") or () if baseline["scores"]}
+        {
+            baseline["name"]: baseline["scores"]
+            for baseline in run.summary.get("baselines") or ()
+            if baseline["scores"]
+        }
         for run in runs
     ]
-    if shared_names := [name for name in baselines[0] if all(name in scores for scores in baselines)]:
-        summary["baselines"] = {name: _mean_and_std([scores[name] for scores in baselines]) for name in shared_names}
+    if shared_names := [
+        name for name in baselines[0] if all(name in scores for scores in baselines)
+    ]:
+        summary["baselines"] = {
+            name: _mean_and_std([scores[name] for scores in baselines]) for name in shared_names
+        }
     return summary
 
 
@@ -262,18 +328,37 @@ class CrossValidation(dict[str, Any]):
     def _table(self) -> tuple[str, list[list[str]]]:
         """Return the title and the cells of the table, header first."""
         rows = [["score", "mean", "deviation"]]
-        rows += [[name, f"{mean:.4g}", f"{self['std'][name]:.2g}"] for name, mean in self["mean"].items()]
+        rows += [
+            [name, f"{mean:.4g}", f"{self['std'][name]:.2g}"] for name, mean in self["mean"].items()
+        ]
         first = _first_score(self["folds"])[0]
         for name, scores in self.get("baselines", {}).items():
             if first in scores["mean"]:
-                rows.append([f"{first} of {name}", f"{scores['mean'][first]:.4g}", f"{scores['std'][first]:.2g}"])
-        return f"Cross-validation, {plural(len(self['folds']), 'fold')}, in {Path(self['runs'][0]).parent}", rows
+                rows.append(
+                    [
+                        f"{first} of {name}",
+                        f"{scores['mean'][first]:.4g}",
+                        f"{scores['std'][first]:.2g}",
+                    ]
+                )
+        return (
+            f"Cross-validation, {plural(len(self['folds']), 'fold')}, in {Path(self['runs'][0]).parent}",
+            rows,
+        )
 
 
 def _mean_and_std(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the mean and standard deviation of each score that all folds have."""
-    numbers = {name: [f.get(name) for f in folds] for name, value in folds[0].items() if isinstance(value, float)}
-    complete = {name: [v for v in values if v is not None] for name, values in numbers.items() if None not in values}
+    numbers = {
+        name: [f.get(name) for f in folds]
+        for name, value in folds[0].items()
+        if isinstance(value, float)
+    }
+    complete = {
+        name: [v for v in values if v is not None]
+        for name, values in numbers.items()
+        if None not in values
+    }
     return {
         "mean": {name: float(np.mean(values)) for name, values in complete.items()},
         "std": {name: float(np.std(values, ddof=1)) for name, values in complete.items()},
@@ -295,21 +380,32 @@ def _out_of_fold(runs: Sequence[Run]) -> dict[str, np.ndarray]:
         lengths = [len(fold["rows"]) for fold in predictions]
         return {"fold": np.repeat(np.arange(1, len(runs) + 1), lengths)} | together
     source_rows, truth, answers = (
-        np.concatenate([fold[name] for fold in predictions]) for name in ("source_rows", "truth", "answers")
+        np.concatenate([fold[name] for fold in predictions])
+        for name in ("source_rows", "truth", "answers")
     )
     rows, first_indices, row_of = np.unique(source_rows, return_index=True, return_inverse=True)
     total = np.zeros((len(rows), *answers.shape[1:]))
     np.add.at(total, row_of, answers)
     counts = np.bincount(row_of).reshape(-1, *[1] * (answers.ndim - 1))
-    return {"rows": rows, "truth": truth[first_indices], "answers": (total / counts).astype(np.float32)}
+    return {
+        "rows": rows,
+        "truth": truth[first_indices],
+        "answers": (total / counts).astype(np.float32),
+    }
 
 
 def _print_progress(runs: Sequence[Run], count: int) -> None:
     name, values = _first_score([run.summary["test"] for run in runs])
     seconds_left = np.mean([run.summary["seconds"] for run in runs]) * (count - len(runs))
-    scores = f"{name} {values[-1]:.4f}, mean so far {np.mean(values):.4f}" if values else "no score that all folds have"
+    scores = (
+        f"{name} {values[-1]:.4f}, mean so far {np.mean(values):.4f}"
+        if values
+        else "no score that all folds have"
+    )
     line = f"fold {len(runs)}/{count}: {scores}"
-    print(f"{line}, {seconds_left:.0f} s left" if seconds_left else line, file=sys.stderr, flush=True)
+    print(
+        f"{line}, {seconds_left:.0f} s left" if seconds_left else line, file=sys.stderr, flush=True
+    )
 
 
 def _first_score(folds: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
@@ -335,5 +431,8 @@ def _write(out: Path, scores: Mapping[str, Any], first: Run, arguments: Mapping[
         created=provenance()["created"],
     )
     write_json(out / "cross_validation.json", finite(summary))
-    with whole_file(out / "out_of_fold.npz", sync=False) as temporary, open(temporary, "wb") as stream:
+    with (
+        whole_file(out / "out_of_fold.npz", sync=False) as temporary,
+        open(temporary, "wb") as stream,
+    ):
         np.savez_compressed(stream, **scores["out_of_fold"])

@@ -38,7 +38,8 @@ from kzoo.utils.files import finite, whole_file, write_json
 
 METHODS = ("mean", "vote", "weighted")
 _INPUT_SIZES = ("input_shape", "categories", "text_buckets", "text_lengths")
-_TIE = 1e-3  # weight of the mean probability in a vote: less than one of 999 votes, but enough to break ties
+# weight of the mean probability in a vote: less than one of 999 votes, but enough to break ties
+_TIE = 1e-3
 
 
 @checked_arguments
@@ -88,28 +89,49 @@ def ensemble(
     else:
         data = load_again(first.spec, first.data, data, what="the members' training data")
     if method == "weighted" and (data is None or data.validation is None):
-        why = "folds do not share it" if folds else "pass data=" if data is None else f"{data.name} has none"
-        raise KzooError(f"method='weighted' needs validation data to choose the weights: {why}. Or use method='mean'.")
+        why = (
+            "folds do not share it"
+            if folds
+            else "pass data="
+            if data is None
+            else f"{data.name} has none"
+        )
+        raise KzooError(
+            f"method='weighted' needs validation data to choose the weights: {why}. Or use method='mean'."
+        )
     decides = any(step["name"] == STEP for step in first.postprocessing)
     if decides and not folds and (data is None or data.validation is None):
         why = "pass data=" if data is None else f"{data.name} has none"
-        raise KzooError(f"The ensemble needs validation data to learn the decision of its members: {why}.")
+        raise KzooError(
+            f"The ensemble needs validation data to learn the decision of its members: {why}."
+        )
     described = first.data
     if folds:  # must not be loaded by name: all of its rows were trained on
-        described = replace(described, name=f"{described.name}{FOLDS}", fingerprint=None, test=0, validation=0)
+        described = replace(
+            described, name=f"{described.name}{FOLDS}", fingerprint=None, test=0, validation=0
+        )
     request = Request(data=described, spec=_ensemble_spec(members, method, any(selections)))
     with claimed(out, request, overwrite=overwrite, resume="never") as claim:
         if claim.done is None:
-            _write_ensemble(claim.folder, request, members, method, data, folds, preprocessing, selections)
+            _write_ensemble(
+                claim.folder, request, members, method, data, folds, preprocessing, selections
+            )
         return Run(claim.folder)
 
 
 def _write_ensemble(
-    folder: Path, request: Request, members: Sequence[Run], method: str, data: Any, folds: bool,
-    preprocessing: Mapping[str, Any], selections: Sequence[Any],
-) -> None:  # fmt: skip
+    folder: Path,
+    request: Request,
+    members: Sequence[Run],
+    method: str,
+    data: Any,
+    folds: bool,
+    preprocessing: Mapping[str, Any],
+    selections: Sequence[Any],
+) -> None:
     """Build the ensemble and write its run; for the last two arguments, see `_shared_preprocessing`."""
-    start, described = time.perf_counter(), request.data
+    start = time.perf_counter()
+    described = request.data
     classes = "probabilities" in problem(described.task).facts
     inputs, outputs = member_outputs(members, classes, selections)
     weights = _fit_weights(inputs, outputs, data, classes) if method == "weighted" else None
@@ -117,11 +139,16 @@ def _write_ensemble(
     with run_set_aside(folder):
         write_json(folder / "preprocessing.json", preprocessing)
         options: dict[str, Any] = dict(logits=False, settings=request.spec.training)
-        if (steps := _learned_steps(members, model, data, folds, request.spec.training, method)) is not None:
+        if (
+            steps := _learned_steps(members, model, data, folds, request.spec.training, method)
+        ) is not None:
             options["postprocessor"] = steps
             write_json(folder / POSTPROCESSING, steps.json())
-        statistics = {} if folds else {"statistics": members[0].config.get("statistics")}  # those of folds differ
-        write_json(folder / "config.json", request.json() | {"command": None} | statistics | provenance())
+        # those of folds differ
+        statistics = {} if folds else {"statistics": members[0].config.get("statistics")}
+        write_json(
+            folder / "config.json", request.json() | {"command": None} | statistics | provenance()
+        )
         if data is None:
             scores = {} if folds else _score_stored(members, method, classes, steps)
             if not (scores or folds):
@@ -139,13 +166,19 @@ def _write_ensemble(
             seconds=round(time.perf_counter() - start, 2),
             parameters=model.count_params(),
         )
-        if scores and (baselines := members[0].summary.get("baselines")):  # scored on the same split
+        # scored on the same split
+        if scores and (baselines := members[0].summary.get("baselines")):
             summary["baselines"] = baselines
         write_json(folder / "summary.json", finite(summary))
 
 
 def _learned_steps(
-    members: Sequence[Run], model: Any, data: Any, folds: bool, settings: Mapping[str, Any], method: str
+    members: Sequence[Run],
+    model: Any,
+    data: Any,
+    folds: bool,
+    settings: Mapping[str, Any],
+    method: str,
 ) -> Postprocessor | None:
     """Return the postprocessing of an ensemble; None if its members have none.
 
@@ -163,22 +196,39 @@ def _learned_steps(
         if step["name"] not in AUTOMATIC and step["stage"] != temperature_scaling.STAGE
     )
     names = tuple(dict.fromkeys([*first.problem.task.postprocess, *own]))
-    if data is not None and data.validation is not None and method != "vote" and _are_calibrated(members):
+    if (
+        data is not None
+        and data.validation is not None
+        and method != "vote"
+        and _are_calibrated(members)
+    ):
         names = ("temperature_scaling", *names)
     if not names:
         return None
     stored: list[Any] = [run.answers for run in members]
     if folds and None not in stored:
-        outputs, truth = (np.concatenate([part[name] for part in stored]) for name in ("answers", "truth"))
-        weight = np.concatenate([part["weight"] for part in stored]) if "weight" in stored[0] else None
+        outputs, truth = (
+            np.concatenate([part[name] for part in stored]) for name in ("answers", "truth")
+        )
+        weight = (
+            np.concatenate([part["weight"] for part in stored]) if "weight" in stored[0] else None
+        )
         return learn(
-            names, outputs, truth, target=first.target, logits=False, rows="out of fold", settings=settings,
+            names,
+            outputs,
+            truth,
+            target=first.target,
+            logits=False,
+            rows="out of fold",
+            settings=settings,
             weight=weight,
-        )  # fmt: skip
+        )
     if not folds and data is not None and data.validation is not None:
         return learned_postprocessor(model, data, names, logits=False, settings=settings)
     if STEP in names:
-        raise KzooError("Not all predictions of the folds are stored, so their decision cannot be learned.")
+        raise KzooError(
+            "Not all predictions of the folds are stored, so their decision cannot be learned."
+        )
     steps = [[step for step in run.postprocessing if step["name"] in names] for run in members]
     return combined(steps) if all(steps) else None
 
@@ -186,7 +236,9 @@ def _learned_steps(
 def _are_calibrated(members: Sequence[Run]) -> bool:
     """Return whether members return one distribution per row, and some were calibrated."""
     facts = members[0].problem.facts
-    return facts >= {"probabilities", "kept"} and any(run.summary.get("calibration") for run in members)
+    return facts >= {"probabilities", "kept"} and any(
+        run.summary.get("calibration") for run in members
+    )
 
 
 def _check(members: Sequence[Run], method: str) -> bool:
@@ -218,19 +270,29 @@ def _check(members: Sequence[Run], method: str) -> bool:
     _check_same(members, "decision", [settings_of(run.spec.training) for run in members])
     described = [run.data for run in members]
     if method == "vote" and "classes" not in members[0].problem.facts:
-        raise KzooError(f"method='vote' needs classes, but the task is {described[0].task}: use 'mean'.")
+        raise KzooError(
+            f"method='vote' needs classes, but the task is {described[0].task}: use 'mean'."
+        )
     if method == "weighted" and "quantiles" in members[0].problem.facts:
         raise KzooError(
             "method='weighted' chooses weights by the squared error, which quantiles do not have: use 'mean'."
         )
     folds = all(map(of_fold, members)) and len({d.fingerprint for d in described}) > 1
-    for field in ("task", "name", "class_names", "target_names", *(() if folds else ("data_seed", "options"))):
+    for field in (
+        "task",
+        "name",
+        "class_names",
+        "target_names",
+        *(() if folds else ("data_seed", "options")),
+    ):
         _check_same(members, field.replace("_", " "), [getattr(d, field) for d in described])
     if folds:  # their splits differ, but the data that was divided must be the same
         _check_same(members, "options", [{**d.options, "test": None} for d in described])
         _check_same(members, "number of rows", [d.train + d.validation + d.test for d in described])
     if not folds:
-        _check_same(members, "preprocessing", [encoding_settings(run.preprocessing) for run in members])
+        _check_same(
+            members, "preprocessing", [encoding_settings(run.preprocessing) for run in members]
+        )
         _check_same(members, "data fingerprint", [d.fingerprint for d in described])
     return folds
 
@@ -249,7 +311,9 @@ def _shared_preprocessing(members: Sequence[Run]) -> tuple[Mapping[str, Any], li
     merge = getattr(kind(members[0].data.inputs).fitting, "merge_preprocessors", None)
     if merge is None or any("columns" not in reader for reader in readers):
         why = " (learned separately on the training rows of each fold)"
-        _check_same(members, f"preprocessing{why}", [encoding_settings(reader) for reader in readers])
+        _check_same(
+            members, f"preprocessing{why}", [encoding_settings(reader) for reader in readers]
+        )
     assert merge is not None  # else the check has failed
     return merge(readers)
 
@@ -270,13 +334,17 @@ def _ensemble_spec(members: Sequence[Run], method: str, merged: bool) -> Spec:
 
     Sizes of the inputs are not stored if the preprocessors were merged (`merged`): no member has those of the merged.
     """
-    member_specs = tuple(Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members)
+    member_specs = tuple(
+        Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members
+    )
     config = shared_settings([member.spec.config for member in member_specs])
     return Spec(
         preset="ensemble",
         family=None,
         task=member_specs[0].spec.task,
-        config={name: value for name, value in config.items() if not (merged and name in _INPUT_SIZES)},
+        config={
+            name: value for name, value in config.items() if not (merged and name in _INPUT_SIZES)
+        },
         training=shared_settings([member.spec.training for member in member_specs]),
         method=method,
         members=member_specs,
@@ -292,7 +360,9 @@ def shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def member_outputs(members: Sequence[Run], classes: bool, selections: Sequence[Any]) -> tuple[Any, list[Any]]:
+def member_outputs(
+    members: Sequence[Run], classes: bool, selections: Sequence[Any]
+) -> tuple[Any, list[Any]]:
     """Return (the common input of an ensemble, the outputs of each member).
 
     Outputs of classes become probabilities, of as many classes for each member; outputs of values stay as they are.
@@ -306,7 +376,14 @@ def member_outputs(members: Sequence[Run], classes: bool, selections: Sequence[A
         _check_same(members, "input shape", shapes)
     else:  # each merged feature is read by some member
         read = zip(shapes, selections, strict=True)
-        shapes = [(max(shape[0] if selection is None else max(selection.sources) + 1 for shape, selection in read),)]
+        shapes = [
+            (
+                max(
+                    shape[0] if selection is None else max(selection.sources) + 1
+                    for shape, selection in read
+                ),
+            )
+        ]
     inputs = keras.Input(shapes[0], dtype=models[0].inputs[0].dtype, name="inputs")
     width = max(model.outputs[0].shape[-1] for model in models)
     outputs = []
@@ -321,7 +398,8 @@ def member_outputs(members: Sequence[Run], classes: bool, selections: Sequence[A
 def _select(inputs: Any, selection: Any, member: int) -> Any:
     """Return the features (B, F) that a member reads of rows of the merged preprocessor."""
     x = keras.ops.take(inputs, list(selection.sources), axis=-1)
-    parts, start = [], 0
+    parts = []
+    start = 0
     for feature, codes in sorted(selection.codes.items()):
         lookup = layers.Embedding(len(codes), 1, trainable=False, name=f"codes_{member}_{feature}")
         known = lookup(keras.ops.cast(x[:, feature], "int32"))  # (B, 1)
@@ -358,7 +436,12 @@ def combine(answers: Sequence[Any], method: str, weights: Any, probabilities: bo
     if method == "weighted":
         y = _sum([(w, a) for w, a in zip(weights, answers, strict=True) if w > 0])
     elif method == "vote":
-        y = _sum([(1 - _TIE, layers.Average()([_vote(a) for a in answers])), (_TIE, layers.Average()(answers))])
+        y = _sum(
+            [
+                (1 - _TIE, layers.Average()([_vote(a) for a in answers])),
+                (_TIE, layers.Average()(answers)),
+            ]
+        )
     else:
         y = layers.Average()(answers)
     return keras.ops.minimum(y, 1.0) if probabilities else y
@@ -379,12 +462,15 @@ def _fit_weights(inputs: Any, outputs: Sequence[Any], data: Any, classes: bool) 
     """Return the weights that minimise the loss on the validation split."""
     stacked = keras.Model(inputs, keras.ops.stack(outputs, axis=-1))
     validation = sample_split(data.validation)
-    batches, size = Batches(validation, batch_size=128), min(128, len(validation))
+    batches = Batches(validation, batch_size=128)
+    size = min(128, len(validation))
     row_weight = None if validation.weight is None else validation.weight.astype("float64")
-    true_probabilities, products = [], 0.0
+    true_probabilities = []
+    products = 0.0
     for step in range(len(batches)):
         x, y = batches.batch(0, step)
-        predicted, y = forward(stacked, x, size), np.asarray(y)
+        predicted = forward(stacked, x, size)
+        y = np.asarray(y)
         if "labels" in data.problem.facts:
             truth = y[..., None]
             likelihood = np.where(truth == 1, predicted, 1 - predicted)[~np.isnan(y)]
@@ -405,9 +491,14 @@ def _fit_weights(inputs: Any, outputs: Sequence[Any], data: Any, classes: bool) 
         loss = _squared_error(products / np.trace(products))
     count = len(outputs)
     optimum = optimize.minimize(
-        loss, np.full(count, 1 / count), jac=True, method="SLSQP", bounds=[(0, 1)] * count,
-        constraints=dict(type="eq", fun=lambda w: w.sum() - 1, jac=np.ones_like), options=dict(ftol=1e-10),
-    )  # fmt: skip
+        loss,
+        np.full(count, 1 / count),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0, 1)] * count,
+        constraints=dict(type="eq", fun=lambda w: w.sum() - 1, jac=np.ones_like),
+        options=dict(ftol=1e-10),
+    )
     weights = np.clip(optimum.x, 0, 1).round(4)
     return [float(weight) for weight in weights / weights.sum()]
 
@@ -416,7 +507,9 @@ def _true_class_probability(outputs: np.ndarray, truth: np.ndarray) -> np.ndarra
     """Return the probability that each member gives the true class: (N, members)."""
     if outputs.shape[-2] == 1:
         outputs = np.concatenate([1 - outputs, outputs], axis=-2)
-    return outputs.reshape(len(truth), *outputs.shape[-2:])[np.arange(len(truth)), truth].astype("float64")
+    return outputs.reshape(len(truth), *outputs.shape[-2:])[np.arange(len(truth)), truth].astype(
+        "float64"
+    )
 
 
 def _log_loss(
@@ -443,14 +536,19 @@ def _score_stored(
     """Return scores from the members' stored predictions on their test split; empty if not all are stored."""
     first = members[0]
     stored: list[Any] = [run.answers for run in members]
-    if any(step["stage"] == temperature_scaling.STAGE for run in members for step in run.postprocessing):
-        return {}  # stored predictions are calibrated, and the outputs that the ensemble averages are not
+    if any(
+        step["stage"] == temperature_scaling.STAGE for run in members for step in run.postprocessing
+    ):
+        # stored predictions are calibrated, and the outputs that the ensemble averages are not
+        return {}
     if None in stored or len(stored[0]["rows"]) < getattr(first.data, stored[0]["split"]):
         return {}
     y = combine([predictions["answers"] for predictions in stored], method, None, probabilities)
     batches = [(keras.ops.convert_to_numpy(y), stored[0]["truth"])]
-    split, scoring = stored[0]["split"], first.problem.task.scoring
-    target, weight = first.target if steps is None else steps.target(first.target), stored[0].get("weight")
+    split = stored[0]["split"]
+    scoring = first.problem.task.scoring
+    target = first.target if steps is None else steps.target(first.target)
+    weight = stored[0].get("weight")
     scores = score_weighted(scoring.score, batches, target, logits=False, weight=weight).scores
     if baseline_targets := (first.summary.get(split) or {}).get("targets"):
         scores = scoring.carried(scores, baseline_targets)
@@ -458,7 +556,11 @@ def _score_stored(
 
 
 def _describe_gain(
-    members: Sequence[Run], method: str, weights: Sequence[float] | None, scores: Mapping[str, Any], task: str
+    members: Sequence[Run],
+    method: str,
+    weights: Sequence[float] | None,
+    scores: Mapping[str, Any],
+    task: str,
 ) -> dict[str, Any]:
     """Return the description of the members in `summary.json`, and the ensemble's advantage over the best member."""
     split = "test" if scores.get("test") else "validation"
@@ -468,7 +570,10 @@ def _describe_gain(
             run=run.path.name,
             preset=run.spec.preset,
             seed=run.spec.seed,
-            **{split: value_of(run.summary.get(split) or {}, metric) for split in ("validation", "test")},
+            **{
+                split: value_of(run.summary.get(split) or {}, metric)
+                for split in ("validation", "test")
+            },
         )
         for run in members
     ]
@@ -477,5 +582,12 @@ def _describe_gain(
         best = max(rows, key=lambda row: advantage(row[split], 0, metric))
         score: Any = value_of(scores[split], metric)
         gain = advantage(score, best[split], metric)
-    return dict(method=method, metric=metric, members=rows, weights=weights, split=split,
-                best_member=best and best["run"], gain=gain)  # fmt: skip
+    return dict(
+        method=method,
+        metric=metric,
+        members=rows,
+        weights=weights,
+        split=split,
+        best_member=best and best["run"],
+        gain=gain,
+    )

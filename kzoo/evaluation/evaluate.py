@@ -121,7 +121,9 @@ def evaluate(
         if value is not None:
             checked_count(name, value)
     if step_size is not None and n_windows is None:
-        raise KzooError(f"step_size={step_size} needs n_windows=, the number of moments to forecast from.")
+        raise KzooError(
+            f"step_size={step_size} needs n_windows=, the number of moments to forecast from."
+        )
     run = as_run(run_or_model, weights)
     levels = _checked_levels(run, confidence, stateful, tta)
     data = with_sheet(as_table(data), sheet, header_row, run.data.options if run.tracked else None)
@@ -139,32 +141,48 @@ def evaluate(
         if by is not None:
             raise KzooError(f"by={by!r} cannot be combined with stateful=True. Remove one of them.")
         return score_stateful(model, part, loaded, logits=run_gives_logits(run))
-    size, steps, kept = checked_count("batch_size", batch_size), Postprocessor.read(run.postprocessing), list[Any]()
+    size = checked_count("batch_size", batch_size)
+    steps = Postprocessor.read(run.postprocessing)
+    kept = list[Any]()
     score = partial(
-        score_split, model, data=loaded, logits=run_gives_logits(run), batch_size=size, tta=tta,
-        postprocessor=steps, settings=run.spec.training,
-    )  # fmt: skip
+        score_split,
+        model,
+        data=loaded,
+        logits=run_gives_logits(run),
+        batch_size=size,
+        tta=tta,
+        postprocessor=steps,
+        settings=run.spec.training,
+    )
     scored = score(part, kept=kept if levels else None)
     scores: dict[str, Any] = scored.scores
     if levels:
         predictions, truth = predicted(kept, loaded, steps, logits=run_gives_logits(run))
         starts = getattr(sample_split(part).y, "starts", range(len(truth)))
         scores = scores | {
-            "conformal": steps.coverage(predictions, truth, levels, run.problem.facts, np.asarray(starts))
+            "conformal": steps.coverage(
+                predictions, truth, levels, run.problem.facts, np.asarray(starts)
+            )
         }
     if by is not None:
-        scores = scores | {"by": _subgroups(run, data, loaded, sample_split(part), target, by, score, scored)}
+        scores = scores | {
+            "by": _subgroups(run, data, loaded, sample_split(part), target, by, score, scored)
+        }
     if n_windows is not None:
         if "ordered" not in loaded.problem.facts:
             raise KzooError(
                 f"n_windows={n_windows} is for forecasts, and this is a {loaded.problem.name}. Leave it out."
             )
         metrics = loaded.problem.task.scores
-        scores = scores | backtest(score, part, n_windows=n_windows, step_size=step_size, metrics=metrics)
+        scores = scores | backtest(
+            score, part, n_windows=n_windows, step_size=step_size, metrics=metrics
+        )
     return scores if tta is None else scores | {"tta": tta}
 
 
-def _checked_levels(run: Run, confidence: Any, stateful: bool, tta: str | None) -> tuple[float, ...]:
+def _checked_levels(
+    run: Run, confidence: Any, stateful: bool, tta: str | None
+) -> tuple[float, ...]:
     """Return the levels of confidence whose coverage is measured; empty without any.
 
     Raises:
@@ -172,39 +190,70 @@ def _checked_levels(run: Run, confidence: Any, stateful: bool, tta: str | None) 
     """
     if confidence is None:
         return ()
-    levels = tuple(confidence) if isinstance(confidence, list | tuple | np.ndarray) else (confidence,)
+    levels = (
+        tuple(confidence) if isinstance(confidence, list | tuple | np.ndarray) else (confidence,)
+    )
     if stateful or tta is not None:
         other = "stateful=True" if stateful else f"tta={tta!r}"
-        raise KzooError(f"confidence={shown(confidence)} cannot be combined with {other}. Remove one of them.")
+        raise KzooError(
+            f"confidence={shown(confidence)} cannot be combined with {other}. Remove one of them."
+        )
     for level in levels:
-        Postprocessor.read(run.postprocessing).check(PredictionOptions(confidence=level), run.problem.facts)
+        Postprocessor.read(run.postprocessing).check(
+            PredictionOptions(confidence=level), run.problem.facts
+        )
     return levels
 
 
 def _subgroups(
-    run: Run, source: Any, loaded: Dataset, part: Split, target: str | Sequence[str] | None, by: str,
-    score: Callable[[Split], Scored], scored: Scored,
-) -> dict[str, Any]:  # fmt: skip
+    run: Run,
+    source: Any,
+    loaded: Dataset,
+    part: Split,
+    target: str | Sequence[str] | None,
+    by: str,
+    score: Callable[[Split], Scored],
+    scored: Scored,
+) -> dict[str, Any]:
     """Return the scores of the subgroups of a split (see `kzoo.evaluation.subgroups`)."""
     if isinstance(source, Dataset) or "kept" not in loaded.problem.facts:
-        reason = "a Dataset, whose table is not known" if isinstance(source, Dataset) else f"a {loaded.problem.name}"
-        raise KzooError(f"by={by!r} is for the rows of a table, and this is {reason}. Pass the table itself.")
-    metric, scoring = loaded.problem.headline, loaded.problem.task.scoring
+        reason = (
+            "a Dataset, whose table is not known"
+            if isinstance(source, Dataset)
+            else f"a {loaded.problem.name}"
+        )
+        raise KzooError(
+            f"by={by!r} is for the rows of a table, and this is {reason}. Pass the table itself."
+        )
+    metric = loaded.problem.headline
+    scoring = loaded.problem.task.scoring
     names = subgroup_names(
-        run, source, part, by, targets=targets_of(run, target), own_data=loaded.train is not loaded.test
+        run,
+        source,
+        part,
+        by,
+        targets=targets_of(run, target),
+        own_data=loaded.train is not loaded.test,
     )
     several = len(loaded.target_names) > 1  # whose units may differ
     steps = Postprocessor.read(run.postprocessing)
     decision = decision_of(run.spec.training, loaded.problem, loaded.class_names, steps)
     options = {} if decision is None else {"decision": decision}
     judged = scoring.judge(
-        scored.truth, scored.answers, steps.target(loaded.target), metric="mae_standardised" if several else "mae",
+        scored.truth,
+        scored.answers,
+        steps.target(loaded.target),
+        metric="mae_standardised" if several else "mae",
         **options,
-    )  # fmt: skip
-    return subgroup_scores(score, judged, part, names, metric=metric, task=loaded.problem.task, by=by)
+    )
+    return subgroup_scores(
+        score, judged, part, names, metric=metric, task=loaded.problem.task, by=by
+    )
 
 
-def data_to_score(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:
+def data_to_score(
+    run: Run, data: Any, target: str | Sequence[str] | None
+) -> tuple[keras.Model, Dataset]:
     """Return the model of a run, and data to score it on: its own, split as in training, or other data as a whole.
 
     Raises:
@@ -215,7 +264,9 @@ def data_to_score(run: Run, data: Any, target: str | Sequence[str] | None) -> tu
     return _for_run(run, data, target)
 
 
-def _for_run(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:
+def _for_run(
+    run: Run, data: Any, target: str | Sequence[str] | None
+) -> tuple[keras.Model, Dataset]:
     if isinstance(data, Dataset):
         check_target(run, data, target)
     else:
@@ -225,22 +276,31 @@ def _for_run(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[k
         return run.model, data
     # New data has a different scale and a different most frequent class: use those of the training data.
     scale = {name: value for name, value in run.target.config.items() if name in _SCALE_SETTINGS}
-    return run.model, replace(data, config=data.config | scale, seen=data.seen | {"common": run.target.common})
+    return run.model, replace(
+        data, config=data.config | scale, seen=data.seen | {"common": run.target.common}
+    )
 
 
-def _for_model(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple[keras.Model, Dataset]:
+def _for_model(
+    run: Run, data: Any, target: str | Sequence[str] | None
+) -> tuple[keras.Model, Dataset]:
     model = run.model
     if data is None:
-        raise KzooError("No data to evaluate on: pass data=, a named set, a file, a folder or arrays.")
+        raise KzooError(
+            "No data to evaluate on: pass data=, a named set, a file, a folder or arrays."
+        )
     try:
         preset = preset_of(spec_of(model))
     except KzooError:
         preset = None
     weight = None
     if isinstance(data, tuple | list) and len(data) == 3 and not hasattr(data[0], "columns"):
-        *data, weight = data  # `load_data` leaves out training rows of weight 0, but these rows are only scored
+        # `load_data` leaves out training rows of weight 0, but these rows are only scored
+        *data, weight = data
     named = isinstance(data, Dataset) or (isinstance(data, str) and data in NAMES)
-    options: dict[str, Any] = dict(preset=preset, target=target) | ({} if named else dict(validation=0, test=0))
+    options: dict[str, Any] = dict(preset=preset, target=target) | (
+        {} if named else dict(validation=0, test=0)
+    )
     loaded = load_data(data, **options)
     if run.learns is not None:
         reload_as = None if named else lambda task: load_data(data, **options, task=task)
@@ -255,7 +315,9 @@ def _for_model(run: Run, data: Any, target: str | Sequence[str] | None) -> tuple
     scored = loaded.train
     if weight is not None:
         scored = replace(scored, weight=weights_to_score(weights_of(weight, len(scored), "weight")))
-    return model, replace(loaded, config=config, validation=None, train=scored, test=scored, seen=observations)
+    return model, replace(
+        loaded, config=config, validation=None, train=scored, test=scored, seen=observations
+    )
 
 
 def _renumbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:
@@ -275,9 +337,18 @@ def _renumbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:
     if set(data_names) <= set(names):
         indices = np.array([names.index(name) for name in data_names])
         names_of_splits = ("train", "validation", "calibration", "test")
-        parts = {name: part for name in names_of_splits if (part := getattr(data, name)) is not None}
-        renumbered_parts: Any = {name: replace(part, y=indices[part.y[:]]) for name, part in parts.items()}
-        return replace(data, class_names=tuple(names), config=data.config | {"outputs": len(names)}, **renumbered_parts)
+        parts = {
+            name: part for name in names_of_splits if (part := getattr(data, name)) is not None
+        }
+        renumbered_parts: Any = {
+            name: replace(part, y=indices[part.y[:]]) for name, part in parts.items()
+        }
+        return replace(
+            data,
+            class_names=tuple(names),
+            config=data.config | {"outputs": len(names)},
+            **renumbered_parts,
+        )
     if len(data_names) != len(names):
         raise KzooError(
             f"{data.name} has {len(data_names)} classes ({listed(data_names, 5)}), but the model has {len(names)} "

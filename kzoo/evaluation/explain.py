@@ -61,7 +61,9 @@ _PERMUTED_TOGETHER = (
     "share their importance."
 )
 _TESTED = "A group is no better than noise unless its importance is above 0 at 5 %, for all groups together."
-_RARE_ROWS = "Mean predictions also count rows that never occur, where columns depend on each other."
+_RARE_ROWS = (
+    "Mean predictions also count rows that never occur, where columns depend on each other."
+)
 _GROUPED = "Rows of the same group are not independent, so that the intervals are too narrow."
 _BLOCKS_TOGETHER = "Columns and steps that contain the same information share their importance."
 _OF_HEAT = "Grad-CAM shows where evidence is, not what it is; its colours cannot be compared between images."
@@ -115,27 +117,40 @@ def explain(
     run = as_run(run, weights)
     seed = checked_seed("seed", seed)
     repeats = None if repeats is None else checked_count("repeats", repeats)
-    kind, facts = kind_of(run.preprocessing), run.problem.facts
+    kind = kind_of(run.preprocessing)
+    facts = run.problem.facts
     if "continues" in facts:
-        raise KzooError(f"{run!r} is a language model, whose predictions kzoo.explain does not explain.")
+        raise KzooError(
+            f"{run!r} is a language model, whose predictions kzoo.explain does not explain."
+        )
     options = run.data.options if run.tracked else None
     data = with_sheet(as_table(data), sheet, header_row, options)
     check_sheet(data, sheet if rows is None else None, header_row if rows is None else None)
     if rows is None:
         if not hasattr(kind.inference, "parts"):
-            raise KzooError(f"{run!r} takes {kind.name}: pass some inputs to explain. Only columns are ranked for all.")
+            raise KzooError(
+                f"{run!r} takes {kind.name}: pass some inputs to explain. Only columns are ranked for all."
+            )
         if of is not None:
-            raise KzooError(f"of={of!r} is for single inputs, and importances are those of the score. Remove it.")
+            raise KzooError(
+                f"of={of!r} is for single inputs, and importances are those of the score. Remove it."
+            )
         return _explain_model(run, data, target, repeats or _REPEATS, seed)
     if repeats is not None:
-        raise KzooError(f"repeats={repeats} is for importances of columns, not for single inputs. Remove it.")
+        raise KzooError(
+            f"repeats={repeats} is for importances of columns, not for single inputs. Remove it."
+        )
     inputs = with_sheet(expand_home(rows), sheet, header_row, options)
     check_sheet(inputs, sheet, header_row)
     subject = _subject(run)
     if data is not None and not subject.parts():
-        raise KzooError("data= is for tables and series, whose rows are compared with it. Remove it.")
+        raise KzooError(
+            "data= is for tables and series, whose rows are compared with it. Remove it."
+        )
     if target is not None and data is None:
-        raise KzooError(f"target={target!r} is the target column of data=, which was not passed. Remove it.")
+        raise KzooError(
+            f"target={target!r} is the target column of data=, which was not passed. Remove it."
+        )
     if "pixels" in kind.facts:
         return _explain_images(run, inputs, of)
     if hasattr(kind.inference, "texts_of") and "vocabulary" in run.preprocessing:
@@ -146,10 +161,14 @@ def explain(
     encoded = encode_named(run.preprocessing, inputs)
     count = first_inputs(len(encoded.x))
     names = encoded.names if len(encoded.names) == len(encoded.x) else range(len(encoded.x))
-    return _explain_rows(run, encoded.x[:count], list(names)[:count], data, target, of=of, seed=seed)
+    return _explain_rows(
+        run, encoded.x[:count], list(names)[:count], data, target, of=of, seed=seed
+    )
 
 
-def explain_for_report(run: Run, data: Any, sheet: str | None, header_row: int | None) -> list[Explanation]:
+def explain_for_report(
+    run: Run, data: Any, sheet: str | None, header_row: int | None
+) -> list[Explanation]:
     """Return the explanation of a run for its report, and of some of the examples that it stores.
 
     Args:
@@ -159,9 +178,13 @@ def explain_for_report(run: Run, data: Any, sheet: str | None, header_row: int |
     Raises:
         KzooError: see `explain`.
     """
-    kind, explanations, loaded = kind_of(run.preprocessing), [], None
+    kind = kind_of(run.preprocessing)
+    explanations = []
+    loaded = None
     if hasattr(kind.inference, "parts"):
-        data = with_sheet(as_table(data), sheet, header_row, run.data.options if run.tracked else None)
+        data = with_sheet(
+            as_table(data), sheet, header_row, run.data.options if run.tracked else None
+        )
         loaded = data_to_score(run, data, None)[1]
         explanations.append(explain(run, data=loaded))
     x = np.empty(0) if run.answers is None else run.answers["inputs"][:_IN_REPORT]
@@ -176,12 +199,21 @@ def explain_for_report(run: Run, data: Any, sheet: str | None, header_row: int |
     elif loaded is not None:
         explanations.append(_explain_rows(run, x, names, loaded, None, of=None, seed=0))
     if not explanations:
-        raise KzooError(f"explain=True: {run!r} cannot be explained in its report. Remove it, or use kzoo.explain.")
+        raise KzooError(
+            f"explain=True: {run!r} cannot be explained in its report. Remove it, or use kzoo.explain."
+        )
     return explanations
 
 
 def _explain_rows(
-    run: Run, x: np.ndarray, names: Sequence[Any], data: Any, target: Any, *, of: str | None, seed: int
+    run: Run,
+    x: np.ndarray,
+    names: Sequence[Any],
+    data: Any,
+    target: Any,
+    *,
+    of: str | None,
+    seed: int,
 ) -> Explanation:
     background, rows = _background(run, kind_of(run.preprocessing), data, target, seed)
     return explain_rows(_subject(run), x, names, background, of=of, rows=rows, seed=seed)
@@ -189,24 +221,35 @@ def _explain_rows(
 
 def _subject(run: Run) -> Subject:
     return Subject(
-        name=str(run.path or run.data.name), reader=run.preprocessing, config=run.spec.config,
-        feature_names=run.data.feature_names, predictions=partial(_predictions, run),
-    )  # fmt: skip
+        name=str(run.path or run.data.name),
+        reader=run.preprocessing,
+        config=run.spec.config,
+        feature_names=run.data.feature_names,
+        predictions=partial(_predictions, run),
+    )
 
 
 def _predictions(run: Run, x: np.ndarray) -> Predictions:
     return predictions_of(
-        run.problem.task, run.target, _outputs(run, x), run.preprocessing, logits=run_gives_logits(run),
+        run.problem.task,
+        run.target,
+        _outputs(run, x),
+        run.preprocessing,
+        logits=run_gives_logits(run),
         postprocessing=run.postprocessing,
-    )  # fmt: skip
+    )
 
 
 def _outputs(run: Run, x: np.ndarray) -> np.ndarray:
     """Return the outputs (N, ...) of the network of a run."""
     size = min(_BATCH, 1 << (len(x) - 1).bit_length())  # few sizes, because each one is traced
-    outputs = np.concatenate([forward(run.model, x[i : i + size], size) for i in range(0, len(x), size)])
+    outputs = np.concatenate(
+        [forward(run.model, x[i : i + size], size) for i in range(0, len(x), size)]
+    )
     if not all_finite(outputs):
-        raise KzooError(f"{run!r} predicts NaN or infinity for some rows, so it cannot be explained.")
+        raise KzooError(
+            f"{run!r} predicts NaN or infinity for some rows, so it cannot be explained."
+        )
     return outputs
 
 
@@ -219,14 +262,18 @@ def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) 
         raise KzooError(
             f"{data.name} has no validation split, on which importances are measured. Pass other labelled data."
         )
-    total, ordered = len(part), "ordered" in data.problem.facts
+    total = len(part)
+    ordered = "ordered" in data.problem.facts
     part = _sample(part, _MOST_SCORED, seed)
     x, y, weight = np.asarray(part.x[:]), np.asarray(part.y[:]), part.weight
     subject = _subject(run)
     parts = subject.parts()
     related = _sample(data.train, _MOST_RELATED, seed) if is_own else part
     groups = related_groups(np.asarray(related.x[:]).reshape(len(related), -1), parts)
-    named = [([parts[i].name for i in group], np.concatenate([parts[i].features for i in group])) for group in groups]
+    named = [
+        ([parts[i].name for i in group], np.concatenate([parts[i].features for i in group]))
+        for group in groups
+    ]
     steps, logits = Postprocessor.read(run.postprocessing), run_gives_logits(run)
     decision = decision_of(run.spec.training, data.problem, data.class_names, steps)
     options: dict[str, Any] = {} if decision is None else {"decision": decision}
@@ -238,11 +285,17 @@ def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) 
     def scores_of(outputs: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
         rows_weight = None if weight is None else np.asarray(weight)[rows]
         return score_weighted(
-            task.scoring.score, [(outputs, y[rows])], steps.target(data.target), logits=logits, weight=rows_weight,
+            task.scoring.score,
+            [(outputs, y[rows])],
+            steps.target(data.target),
+            logits=logits,
+            weight=rows_weight,
             **options,
-        ).scores  # fmt: skip
+        ).scores
 
-    metric = displayed_metric(run.problem.headline, scores_of(outputs_of(x), np.arange(len(x))), task)
+    metric = displayed_metric(
+        run.problem.headline, scores_of(outputs_of(x), np.arange(len(x))), task
+    )
     score: Score | None = score_named(metric)
     sign = -1 if score is not None and score.best == "min" else 1
 
@@ -252,14 +305,25 @@ def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) 
 
     # Windows of a series overlap, so that only blocks that are longer than a window are independent.
     blocks = total // (x.shape[1] + (run.spec.config.get("horizon") or 0)) if ordered else None
-    importances, base = permutation_importance(x, named, outputs_of, quality, repeats=repeats, seed=seed, blocks=blocks)
-    rows = f"{plural(len(x), 'validation row')}" if is_own else f"{plural(len(x), 'row')} of {data.name}"
+    importances, base = permutation_importance(
+        x, named, outputs_of, quality, repeats=repeats, seed=seed, blocks=blocks
+    )
+    rows = (
+        f"{plural(len(x), 'validation row')}"
+        if is_own
+        else f"{plural(len(x), 'row')} of {data.name}"
+    )
     label = metric.replace("_", " ") if score is None else score.label
     about = (
         f"By how much the {label} of {rows}, {score_text(sign * base, metric)}, is worse when the values of columns "
         f"are exchanged between rows ({plural(repeats, 'time')})."
     )
-    columns = [name for importance in importances if importance.noise is False for name in importance.columns]
+    columns = [
+        name
+        for importance in importances
+        if importance.noise is False
+        for name in importance.columns
+    ]
     by_name = {part.name: part for part in parts}
     sample = x[np.sort(np.random.default_rng(seed).permutation(len(x))[:_MOST_MEANS])]
     outputs = named_numbers(subject.predictions(sample[:1]))[0]
@@ -269,13 +333,22 @@ def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) 
         for name in columns[:_COLUMNS]
     ]
     shown = tuple(dependence for dependence in dependences if dependence is not None)
-    limits = [NOT_THE_WORLD, _BLOCKS_TOGETHER if parts[0].type == "steps" else _PERMUTED_TOGETHER, _TESTED]
+    limits = [
+        NOT_THE_WORLD,
+        _BLOCKS_TOGETHER if parts[0].type == "steps" else _PERMUTED_TOGETHER,
+        _TESTED,
+    ]
     limits += [_RARE_ROWS] if shown else []
     limits += [_GROUPED] if data.seen.get("grouped") else []
     return Explanation(
-        model=subject.name, method="permutation importance", about=about, importances=tuple(importances),
-        dependences=shown, score=metric, limits=tuple(limits),
-    )  # fmt: skip
+        model=subject.name,
+        method="permutation importance",
+        about=about,
+        importances=tuple(importances),
+        dependences=shown,
+        score=metric,
+        limits=tuple(limits),
+    )
 
 
 def _sample(part: Split, most: int, seed: int) -> Split:
@@ -286,26 +359,36 @@ def _sample(part: Split, most: int, seed: int) -> Split:
     return part.select(np.sort(np.random.default_rng(seed).permutation(len(part))[:most]))
 
 
-def _background(run: Run, kind: Kind, source: Any, target: Any, seed: int) -> tuple[np.ndarray, str]:
+def _background(
+    run: Run, kind: Kind, source: Any, target: Any, seed: int
+) -> tuple[np.ndarray, str]:
     """Return the rows (B, ...) that rows are compared with, and what they are called."""
     if source is not None or (run.tracked and run.data.name in NAMES):
         data: Dataset = data_to_score(run, source, target)[1]
         part = _sample(data.train, _BACKGROUND, seed)
         is_own = data.train is not data.test
-        described = plural(len(part), "training row") if is_own else f"{plural(len(part), 'row')} of {data.name}"
+        described = (
+            plural(len(part), "training row")
+            if is_own
+            else f"{plural(len(part), 'row')} of {data.name}"
+        )
         return np.asarray(part.x[:]), described
     typical = None
     if hasattr(kind.inference, "typical"):
         typical = kind.inference.typical(run.preprocessing, run.config.get("statistics") or {})
     if typical is None:
-        raise KzooError(f"{run!r} does not store what to compare with. Pass data=, what the run was trained on.")
+        raise KzooError(
+            f"{run!r} does not store what to compare with. Pass data=, what the run was trained on."
+        )
     return typical[None], TYPICAL
 
 
 def _explain_images(run: Run, inputs: Any, of: str | None) -> Explanation:
     """Return the predicted classes of images, and their pictures by Grad-CAM."""
     if "classes" not in run.problem.facts:
-        raise KzooError(f"{run!r} predicts no classes, and images are explained by Grad-CAM, which needs them.")
+        raise KzooError(
+            f"{run!r} predicts no classes, and images are explained by Grad-CAM, which needs them."
+        )
     encoded = encode_named(run.preprocessing, inputs)
     count = first_inputs(len(encoded.x))
     read = [name for index, name in enumerate(encoded.names) if index not in encoded.unread]
@@ -320,11 +403,15 @@ def _images(run: Run, x: np.ndarray, names: Sequence[str], of: str | None) -> Ex
     chosen = [indices[0] for indices in explained_outputs(outputs, predictions, of)]
     rows = tuple(
         Reasons(
-            input=name, output=outputs[index], scale=scale_of(predictions), prediction=float(p[index]), base=None,
+            input=name,
+            output=outputs[index],
+            scale=scale_of(predictions),
+            prediction=float(p[index]),
+            base=None,
             reasons=(),
         )
         for name, index, p in zip(names, chosen, numbers, strict=True)
-    )  # fmt: skip
+    )
 
     def picture(row: int) -> Any:
         return import_module("kzoo.plots").grad_cam(
@@ -332,6 +419,10 @@ def _images(run: Run, x: np.ndarray, names: Sequence[str], of: str | None) -> Ex
         )
 
     return Explanation(
-        model=str(run.path or run.data.name), method="Grad-CAM", limits=(NOT_THE_WORLD, _OF_HEAT), rows=rows,
-        about="Where in an image the evidence for a class is: plot() draws it over the image.", picture=picture,
-    )  # fmt: skip
+        model=str(run.path or run.data.name),
+        method="Grad-CAM",
+        limits=(NOT_THE_WORLD, _OF_HEAT),
+        rows=rows,
+        about="Where in an image the evidence for a class is: plot() draws it over the image.",
+        picture=picture,
+    )

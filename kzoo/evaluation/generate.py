@@ -80,7 +80,11 @@ def stream(run: Run, prompt: str, sampling: Sampling) -> Iterator[str]:
 def check_continues(run: Run) -> None:
     """Raise KzooError unless a run is of a language model."""
     if "continues" not in run.problem.facts:
-        presets = [name for problem in problems_with_facts("continues") for name in list_presets(task=problem.name)]
+        presets = [
+            name
+            for problem in problems_with_facts("continues")
+            for name in list_presets(task=problem.name)
+        ]
         names = ", ".join(general_first(presets))
         raise KzooError(
             f"{run.path} is a run of {run.data.task}, but only language models generate text. Presets: {names}."
@@ -127,7 +131,11 @@ def stateful_reader(model: keras.Model, steps: int) -> Callable[[np.ndarray], np
         recurrent layers, a bidirectional layer, or outputs of the mean over all steps.
     """
     config = _config(model)
-    if "stateful" not in config or config["bidirectional"] or config["pooling"] not in (None, "last"):
+    if (
+        "stateful" not in config
+        or config["bidirectional"]
+        or config["pooling"] not in (None, "last")
+    ):
         return None
     networks = _networks.setdefault(model, {})
     if steps not in networks:
@@ -160,14 +168,18 @@ def _with_state_inputs(model: keras.Model, config: dict[str, Any], steps: int) -
         if not isinstance(layer, keras.layers.RNN):
             x = layer(x)
             continue
-        states = [keras.Input((int(size),), batch_size=1) for size in np.atleast_1d(layer.cell.state_size)]
+        states = [
+            keras.Input((int(size),), batch_size=1) for size in np.atleast_1d(layer.cell.state_size)
+        ]
         with_states = type(layer).from_config(layer.get_config() | {"return_state": True})
         x, *next_states = with_states(x, initial_state=states)
         states_in, states_out = states_in + states, states_out + next_states
     return keras.Model([ids, *states_in], [x, *states_out])
 
 
-def score_stateful(model: keras.Model, part: Split, data: Dataset, *, logits: bool | None) -> dict[str, Any]:
+def score_stateful(
+    model: keras.Model, part: Split, data: Dataset, *, logits: bool | None
+) -> dict[str, Any]:
     """Return the scores of a language model on a split, read once as one text.
 
     Each token but the first is predicted from those before it. A recurrent network keeps its state. The window of a
@@ -195,9 +207,12 @@ def score_stateful(model: keras.Model, part: Split, data: Dataset, *, logits: bo
     return data.problem.task.scoring.score(pieces, data.target, logits=logits).scores
 
 
-def _overlapping_windows(model: keras.Model, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _overlapping_windows(
+    model: keras.Model, ids: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (outputs, truth) of windows that overlap by half, each token once, in the first window that contains it."""
-    length, predicted = model.input_shape[1], len(ids) - 1  # the last token is only predicted
+    length = model.input_shape[1]  # the last token is only predicted
+    predicted = len(ids) - 1
     half = max(length // 2, 1)
     starts = np.arange(0, max(predicted - length, 0) + half, half)
     for window_starts in np.split(starts, range(_WINDOWS, len(starts), _WINDOWS)):
@@ -210,10 +225,13 @@ def _overlapping_windows(model: keras.Model, ids: np.ndarray) -> Iterator[tuple[
         yield np.asarray(model.predict_on_batch(x), "float32")[new], ids[positions[new] + 1]
 
 
-def _pieces(read: Callable[[np.ndarray], np.ndarray], ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _pieces(
+    read: Callable[[np.ndarray], np.ndarray], ids: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (outputs, truth) of the text, a piece at a time."""
     for start in range(0, len(ids) - 1, _PIECE):
-        x, y = ids[start : start + _PIECE], ids[start + 1 : start + _PIECE + 1]
+        x = ids[start : start + _PIECE]
+        y = ids[start + 1 : start + _PIECE + 1]
         # The padding of the last piece follows all tokens that are scored, so it does not affect them.
         row = np.pad(x, (0, _PIECE - len(x)), constant_values=PADDING)[None]
         yield read(row)[:, : len(y)], y

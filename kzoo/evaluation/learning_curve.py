@@ -116,24 +116,41 @@ class LearningCurve:
         law = self.fit.law
         today = self.sizes[-1]
         return dict(
-            preset=self.preset, data=self.data, metric=self.metric, split=self.split, rows=self.rows,
-            sizes=self.sizes, scores=self.scores, notes=self.notes, folder=os.fspath(self.folder),
+            preset=self.preset,
+            data=self.data,
+            metric=self.metric,
+            split=self.split,
+            rows=self.rows,
+            sizes=self.sizes,
+            scores=self.scores,
+            notes=self.notes,
+            folder=os.fspath(self.folder),
             power_law=dict(floor=law.floor, scale=law.scale, exponent=law.exponent),
             forecast=[
-                dict(rows=today + more, more=more, **self.gain(more), **{
-                    f"score_{name}" if name != "score" else name: value
-                    for name, value in self.forecast(today + more).items()
-                })
+                dict(
+                    rows=today + more,
+                    more=more,
+                    **self.gain(more),
+                    **{
+                        f"score_{name}" if name != "score" else name: value
+                        for name, value in self.forecast(today + more).items()
+                    },
+                )
                 for more in (max(1, _rounded(share * today)) for share in _MORE)
             ],
             sentences=self.sentences(),
-        )  # fmt: skip
+        )
 
     def __repr__(self) -> str:
         title = f"Learning curve of {self.preset} on {self.data}, {plural(self.rows, f'{self.split} row')}"
         rows = [["training rows", self.metric, "lowest", "highest"]]
         for size, scores in zip(self.sizes, self.scores, strict=True):
-            rows.append([f"{size:,}", *(f"{value:.4g}" for value in (np.mean(scores), min(scores), max(scores)))])
+            rows.append(
+                [
+                    f"{size:,}",
+                    *(f"{value:.4g}" for value in (np.mean(scores), min(scores), max(scores))),
+                ]
+            )
         lines = [f"  {line}" for line in aligned(rows, right=(0, 1, 2, 3))]
         return "\n".join([title, *lines, *self.sentences(), *self.notes])
 
@@ -145,9 +162,16 @@ def _rounded(count: float) -> int:
 
 
 def measure_learning_curve(
-    preset: Any, source: Any, options: DataOptions, overrides: Mapping[str, Any], *, seed: int = 0,
-    out: str | os.PathLike[str] | None = None, parallel: int = 1, progress: bool = True,
-) -> LearningCurve:  # fmt: skip
+    preset: Any,
+    source: Any,
+    options: DataOptions,
+    overrides: Mapping[str, Any],
+    *,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    parallel: int = 1,
+    progress: bool = True,
+) -> LearningCurve:
     """Train a preset on six numbers of training rows, three draws each, and forecast its score with more rows.
 
     Validation and test rows are the same in all trainings. The rows of a draw contain those of its smaller sizes, with
@@ -168,7 +192,9 @@ def measure_learning_curve(
     """
     source = preset.dataset if source is None else source
     source = as_table(source)
-    draws = Draws(preset=preset, source=source, options=options, overrides=dict(overrides), seed=seed)
+    draws = Draws(
+        preset=preset, source=source, options=options, overrides=dict(overrides), seed=seed
+    )
     data = draws.data
     if "unordered" not in data.problem.facts:
         raise KzooError(
@@ -189,10 +215,18 @@ def measure_learning_curve(
     folder = Path(out or f"runs/learning-curve-{preset.name}")
     check_writable(folder, out)
     folder.mkdir(parents=True, exist_ok=True)
-    _check_request(folder, dict(
-        preset=preset.name, revision=preset.revision, data=options.describe(data).json(), sizes=sizes, draws=DRAWS,
-        seed=seed, settings={name: repr(value) for name, value in sorted(overrides.items())},
-    ))  # fmt: skip
+    _check_request(
+        folder,
+        dict(
+            preset=preset.name,
+            revision=preset.revision,
+            data=options.describe(data).json(),
+            sizes=sizes,
+            draws=DRAWS,
+            seed=seed,
+            settings={name: repr(value) for name, value in sorted(overrides.items())},
+        ),
+    )
     jobs = [(size, draw) for size in sizes for draw in range(DRAWS)]
     _train(draws, folder, jobs, parallel, progress)
     results = [[read_arrays(folder / _name(size, draw)) for draw in range(DRAWS)] for size in sizes]
@@ -204,11 +238,19 @@ def measure_learning_curve(
     weights = np.ones(row_errors.shape[-1]) if weight is None else np.asarray(weight, np.float64)
     means = row_errors @ (weights / weights.sum())
     curve = LearningCurve(
-        preset=preset.name, data=data.name, metric=metric, split=split, rows=row_errors.shape[-1],
+        preset=preset.name,
+        data=data.name,
+        metric=metric,
+        split=split,
+        rows=row_errors.shape[-1],
         sizes=[int(size) for size in sizes],
-        scores=[[float(1 - value if metric in _SHARES else value) for value in row] for row in means],
-        notes=_notes(data, split), folder=folder, fit=fit,
-    )  # fmt: skip
+        scores=[
+            [float(1 - value if metric in _SHARES else value) for value in row] for row in means
+        ],
+        notes=_notes(data, split),
+        folder=folder,
+        fit=fit,
+    )
     write_json(folder / "learning_curve.json", finite(curve.json()))
     with whole_file(folder / "learning_curve.png", sync=False) as temporary:
         learning_curve(curve).savefig(temporary, dpi=120)
@@ -218,9 +260,13 @@ def measure_learning_curve(
 def _notes(data: Dataset, split: str) -> list[str]:
     notes = []
     if split == "validation":
-        notes.append("There is no test split: scores are of the validation rows that also stop the trainings.")
+        notes.append(
+            "There is no test split: scores are of the validation rows that also stop the trainings."
+        )
     if data.seen.get("grouped"):
-        notes.append("Rows are drawn from all groups: new groups may bring more than new rows of the same groups.")
+        notes.append(
+            "Rows are drawn from all groups: new groups may bring more than new rows of the same groups."
+        )
     return notes
 
 
@@ -240,19 +286,24 @@ def _check_request(folder: Path, request: Mapping[str, Any]) -> None:
     Raises:
         KzooError: the folder has the results of another call.
     """
-    file, wanted = folder / "request.json", plain(dict(request))
+    file = folder / "request.json"
+    wanted = plain(dict(request))
     if not file.is_file():
         write_json(file, wanted)
         return
     stored = read_json(file)
-    different = [name for name in wanted if stored.get(name) != json.loads(json.dumps(wanted[name]))]
+    different = [
+        name for name in wanted if stored.get(name) != json.loads(json.dumps(wanted[name]))
+    ]
     if different:
         raise KzooError(
             f"{str(folder)!r} has a learning curve with other {different[0]}. Remove the folder, or pass another out=."
         )
 
 
-def _train(draws: "Draws", folder: Path, jobs: Sequence[tuple[int, int]], parallel: int, progress: bool) -> None:
+def _train(
+    draws: "Draws", folder: Path, jobs: Sequence[tuple[int, int]], parallel: int, progress: bool
+) -> None:
     """Train what is missing, in this process or in workers."""
     missing = [(size, draw) for size, draw in jobs if not (folder / _name(size, draw)).is_file()]
     threads = checked_threads(parallel, None, None)
@@ -266,7 +317,11 @@ def _train(draws: "Draws", folder: Path, jobs: Sequence[tuple[int, int]], parall
             error, seconds = float(np.mean(result["errors"])), float(result["seconds"])
             metric = str(result["metric"])
             score = f"{metric} {1 - error if metric in _SHARES else error:.4g}"
-            print(f"{done}/{len(jobs)}: {size:,} rows, {score}, {duration(seconds)}", file=sys.stderr, flush=True)
+            print(
+                f"{done}/{len(jobs)}: {size:,} rows, {score}, {duration(seconds)}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     if threads is None:
         for size, draw in missing:
@@ -280,11 +335,21 @@ def _train(draws: "Draws", folder: Path, jobs: Sequence[tuple[int, int]], parall
         )
     with tempfile.TemporaryDirectory() as logs:
         worker = Worker(
-            Path(logs) / "worker.log", threads=threads, trainer=f"{__name__}:{Draws.__name__}", **draws.setup
+            Path(logs) / "worker.log",
+            threads=threads,
+            trainer=f"{__name__}:{Draws.__name__}",
+            **draws.setup,
         )
         with worker, worker_pool(worker, NullProgress(), parallel, None) as pool:
             futures = {
-                pool.submit(index, signals=None, deadline=None, folder=os.fspath(folder), size=size, draw=draw): (
+                pool.submit(
+                    index,
+                    signals=None,
+                    deadline=None,
+                    folder=os.fspath(folder),
+                    size=size,
+                    draw=draw,
+                ): (
                     size,
                     draw,
                 )
@@ -294,7 +359,9 @@ def _train(draws: "Draws", folder: Path, jobs: Sequence[tuple[int, int]], parall
                 try:
                     future.result()
                 except TrialFailed as error:
-                    raise KzooError(f"training on {number(futures[future][0])} rows: {error}") from None
+                    raise KzooError(
+                        f"training on {number(futures[future][0])} rows: {error}"
+                    ) from None
                 tell(*futures[future])
 
 
@@ -307,17 +374,27 @@ class Draws:
     """
 
     def __init__(
-        self, *, preset: Any, source: Any, options: DataOptions, overrides: dict[str, Any], seed: int, stop: Any = None,
+        self,
+        *,
+        preset: Any,
+        source: Any,
+        options: DataOptions,
+        overrides: dict[str, Any],
+        seed: int,
+        stop: Any = None,
         tell: Any = None,
-    ) -> None:  # fmt: skip
-        self.setup = dict(preset=preset, source=source, options=options, overrides=overrides, seed=seed)
+    ) -> None:
+        self.setup = dict(
+            preset=preset, source=source, options=options, overrides=overrides, seed=seed
+        )
         self.preset, self.overrides, self.seed = preset, overrides, seed
         self.data = load(source, preset, options)
 
     def train(self, *, folder: str | os.PathLike[str], size: int, draw: int) -> None:
         """Train on the first rows of a draw, and write the error of each scored row."""
         # The run is removed: 18 models would take more space than their scores are worth.
-        rows, place = self._rows(draw)[:size], Path(folder) / f".training-{size}-{draw + 1}"
+        rows = self._rows(draw)[:size]
+        place = Path(folder) / f".training-{size}-{draw + 1}"
         data = replace(
             self.data,
             train=self.data.train.select(np.sort(rows)),
@@ -329,15 +406,23 @@ class Draws:
         if run.summary["interrupted"]:  # in a notebook; elsewhere `train` has raised
             raise KeyboardInterrupt("stopped; run the same call again to continue")
         arrays = _row_errors(run, data) | {"seconds": np.float64(run.summary["seconds"])}
-        with whole_file(Path(folder) / _name(size, draw), sync=False) as temporary, open(temporary, "wb") as stream:
+        with (
+            whole_file(Path(folder) / _name(size, draw), sync=False) as temporary,
+            open(temporary, "wb") as stream,
+        ):
             np.savez_compressed(stream, **arrays)
         shutil.rmtree(place, ignore_errors=True)
         keras.utils.clear_session(free_memory=True)
 
     def _rows(self, draw: int) -> np.ndarray:
         """Return all training rows in the order of a draw, so that the first have the proportions of the classes."""
-        random, count = np.random.default_rng([self.seed, draw]), len(self.data.train)
-        y = np.asarray(self.data.train.y) if "classes" in self.data.problem.facts else np.zeros(count, int)
+        random = np.random.default_rng([self.seed, draw])
+        count = len(self.data.train)
+        y = (
+            np.asarray(self.data.train.y)
+            if "classes" in self.data.problem.facts
+            else np.zeros(count, int)
+        )
         order = random.permutation(count)
         place = np.empty(count)
         for label in np.unique(y):
@@ -350,11 +435,15 @@ def _row_errors(run: Run, data: Dataset) -> dict[str, Any]:
     """Return the error of each scored row (N,), its name, and the weights of the rows if they have some."""
     stored: Any = run.answers
     if stored is None:
-        raise KzooError(f"learning_curve= needs the predictions of each row, which {data.problem.name} does not keep.")
+        raise KzooError(
+            f"learning_curve= needs the predictions of each row, which {data.problem.name} does not keep."
+        )
     judged = judged_answers(run)
     if judged.right is not None:
-        errors, metric = 1.0 - np.asarray(judged.right, np.float64), judged.of or "accuracy"
+        errors = 1.0 - np.asarray(judged.right, np.float64)
+        metric = judged.of or "accuracy"
     else:
-        errors, metric = np.asarray(judged.error, np.float64), judged.of
+        errors = np.asarray(judged.error, np.float64)
+        metric = judged.of
     weight = {} if stored.get("weight") is None else {"weight": stored["weight"]}
     return dict(errors=errors.astype(np.float32), metric=np.array(metric), **weight)

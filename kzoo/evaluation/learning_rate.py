@@ -57,22 +57,31 @@ def learning_rate_range(
     """
     _check(low, high, steps)
     model, batches = _new_model(preset, data, seed, overrides)
-    rates, losses, diverged = np.geomspace(float(low), float(high), steps), [], None
+    rates = np.geomspace(float(low), float(high), steps)
+    losses = []
+    diverged = None
     # A smaller last batch is skipped: its loss is noisier.
     full_batches = max(len(batches.split) // batches.batch_size, 1)
     with free_traced_functions():
         for i, rate in enumerate(rates):
             epoch, step = divmod(i, full_batches)
             model.optimizer.learning_rate = rate
-            losses.append(float(model.train_on_batch(*batches.batch(epoch, step), return_dict=True)["loss"]))
-            if not math.isfinite(losses[-1]) or losses[-1] > _DIVERGED * _smooth(losses, steps).min():
+            losses.append(
+                float(model.train_on_batch(*batches.batch(epoch, step), return_dict=True)["loss"])
+            )
+            if (
+                not math.isfinite(losses[-1])
+                or losses[-1] > _DIVERGED * _smooth(losses, steps).min()
+            ):
                 diverged = float(rate)
                 break
     finite = np.array([loss for loss in losses if math.isfinite(loss)])
     rates = rates[: len(finite)]
     smoothed = _smooth(finite, steps)
     suggested = _steepest(rates, smoothed)
-    return LearningRates(rates=rates, losses=finite, smoothed=smoothed, suggested=suggested, diverged=diverged)
+    return LearningRates(
+        rates=rates, losses=finite, smoothed=smoothed, suggested=suggested, diverged=diverged
+    )
 
 
 class LearningRates(dict[str, Any]):
@@ -86,7 +95,11 @@ class LearningRates(dict[str, Any]):
 
 def _check(low: Any, high: Any, steps: Any) -> None:
     for name, value in (("low", low), ("high", high)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 < value < math.inf
+        ):
             raise KzooError(f"{name}={value!r} must be a learning rate, a number above 0.")
     if low >= high:
         raise KzooError(f"low={low:g} must be below high={high:g}.")
@@ -94,11 +107,13 @@ def _check(low: Any, high: Any, steps: Any) -> None:
         raise KzooError(f"steps={steps!r} must be a whole number, at least {_FEWEST_STEPS}.")
 
 
-def _new_model(preset: str | Preset, data: Any, seed: int, overrides: dict[str, Any]) -> tuple[keras.Model, Batches]:
+def _new_model(
+    preset: str | Preset, data: Any, seed: int, overrides: dict[str, Any]
+) -> tuple[keras.Model, Batches]:
     """Return (a compiled model as `kzoo.train` would begin with, at a constant rate; its batches)."""
-    plan = plan_training(get_preset(preset), data, DataOptions(), overrides, seed=seed).with_training(
-        schedule="constant", warmup=0.0
-    )
+    plan = plan_training(
+        get_preset(preset), data, DataOptions(), overrides, seed=seed
+    ).with_training(schedule="constant", warmup=0.0)
     setup = plan.ready(plan.policy())
     batches = setup.training_batches()
     make_variables(setup.core, batches.batch(0, 0))
@@ -117,6 +132,8 @@ def _smooth(losses: Sequence[float] | np.ndarray, steps: int) -> np.ndarray:
 def _steepest(rates: np.ndarray, smoothed: np.ndarray) -> float:
     lowest = int(smoothed.argmin()) if len(smoothed) else 0
     if lowest < 2:
-        raise KzooError(f"The loss never fell, starting at a learning rate of {rates[0]:g}: try a smaller low=.")
+        raise KzooError(
+            f"The loss never fell, starting at a learning rate of {rates[0]:g}: try a smaller low=."
+        )
     slope = np.gradient(smoothed, np.log(rates))
     return float(rates[slope[:lowest].argmin()])

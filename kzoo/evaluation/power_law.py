@@ -11,7 +11,8 @@ INTERVAL = 0.8  # probability of the interval of a forecast
 _EXPONENTS = np.geomspace(0.05, 2.5, 60)
 _REFINED = 20  # exponents between the two neighbours of the best
 _SMALLEST = 1e-12
-_LEFT_OUT, _FEWEST_SIZES = 2, 4  # sizes that a draw of the bootstrap may leave out, and those that it has
+# sizes that a draw of the bootstrap may leave out, and those that it has
+_LEFT_OUT, _FEWEST_SIZES = 2, 4
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,9 @@ class PowerLaw:
         return self.floor + self.scale * np.asarray(n, np.float64) ** -self.exponent
 
 
-def fit_power_law(sizes: ArrayLike, errors: ArrayLike, variances: ArrayLike | None = None) -> PowerLaw:
+def fit_power_law(
+    sizes: ArrayLike, errors: ArrayLike, variances: ArrayLike | None = None
+) -> PowerLaw:
     """Fit a power law by weighted least squares.
 
     The exponent is searched on a grid, which is refined twice; for each, floor and scale are the best that are not
@@ -55,20 +58,27 @@ def fit_power_law(sizes: ArrayLike, errors: ArrayLike, variances: ArrayLike | No
     exponents = _EXPONENTS
     index, floor, scale = best(exponents)
     for _ in range(2):
-        low, high = exponents[max(index - 1, 0)], exponents[min(index + 1, len(exponents) - 1)]
+        low = exponents[max(index - 1, 0)]
+        high = exponents[min(index + 1, len(exponents) - 1)]
         exponents = np.geomspace(low, high, _REFINED)
         index, floor, scale = best(exponents)
     return PowerLaw(float(floor), float(scale * unit ** exponents[index]), float(exponents[index]))
 
 
-def _non_negative(powers: np.ndarray, errors: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _non_negative(
+    powers: np.ndarray, errors: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return floor and scale (E,) of the weighted least squares of each row of powers (E, S), both 0 or more."""
     mean_power, mean_error = powers @ weights, weights @ errors
     centred = powers - mean_power[:, None]
     variance = (weights * centred**2).sum(axis=1)
-    scale = (weights * centred * (errors - mean_error)).sum(axis=1) / np.maximum(variance, _SMALLEST)
+    scale = (weights * centred * (errors - mean_error)).sum(axis=1) / np.maximum(
+        variance, _SMALLEST
+    )
     floor = mean_error - scale * mean_power
-    through_zero = (weights * powers * errors).sum(axis=1) / np.maximum((weights * powers**2).sum(axis=1), _SMALLEST)
+    through_zero = (weights * powers * errors).sum(axis=1) / np.maximum(
+        (weights * powers**2).sum(axis=1), _SMALLEST
+    )
     scale = np.where(floor < 0, through_zero, scale)
     floor = np.where(floor < 0, 0.0, floor)
     flat = scale < 0
@@ -93,7 +103,9 @@ class Forecast:
     law: PowerLaw
     laws: list[PowerLaw]
 
-    def error(self, n: int, *, test_rows: float | None = None, seed: int = 0) -> tuple[float, float, float]:
+    def error(
+        self, n: int, *, test_rows: float | None = None, seed: int = 0
+    ) -> tuple[float, float, float]:
         """Return (error, low, high) with n training rows: the 80 % interval of a single new training.
 
         Args:
@@ -136,7 +148,12 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def forecast(
-    sizes: ArrayLike, row_errors: ArrayLike, *, draws: int = 400, seed: int = 0, weight: ArrayLike | None = None
+    sizes: ArrayLike,
+    row_errors: ArrayLike,
+    *,
+    draws: int = 400,
+    seed: int = 0,
+    weight: ArrayLike | None = None,
 ) -> Forecast:
     """Fit a power law to the errors of several trainings at each size.
 
@@ -151,23 +168,34 @@ def forecast(
         seed: of the bootstrap.
         weight: (N,) weights of the rows, or None.
     """
-    sizes, row_errors = np.asarray(sizes), np.asarray(row_errors, np.float64)
+    sizes = np.asarray(sizes)
+    row_errors = np.asarray(row_errors, np.float64)
     count, repeats, rows = row_errors.shape
     weight = np.ones(rows) if weight is None else np.asarray(weight, np.float64)
     errors = row_errors @ (weight / weight.sum())  # (S, D)
     spread = _smooth_spread(sizes, errors.std(axis=1, ddof=1) if repeats > 1 else np.zeros(count))
     sampling = row_errors.mean(axis=1).std(axis=1) / np.sqrt(rows)  # of the rows that are scored
-    variances = spread**2 / repeats + (0.1 * sampling) ** 2 + (1e-3 * max(errors.max(), _SMALLEST)) ** 2
+    variances = (
+        spread**2 / repeats + (0.1 * sampling) ** 2 + (1e-3 * max(errors.max(), _SMALLEST)) ** 2
+    )
     mean = errors.mean(axis=1)
-    law, laws, random = fit_power_law(sizes, mean, variances), [], np.random.default_rng(seed)
+    law = fit_power_law(sizes, mean, variances)
+    laws = []
+    random = np.random.default_rng(seed)
     enlarged = np.sqrt(repeats / (repeats - 1)) if repeats > 1 else 1.0
     for _ in range(draws):
         drawn_rows = random.multinomial(rows, np.full(rows, 1 / rows)) * weight
         resampled = row_errors @ (drawn_rows / max(drawn_rows.sum(), _SMALLEST))
-        chosen = resampled[np.arange(count)[:, None], random.integers(repeats, size=(count, repeats))].mean(axis=1)
+        chosen = resampled[
+            np.arange(count)[:, None], random.integers(repeats, size=(count, repeats))
+        ].mean(axis=1)
         centre = resampled.mean(axis=1)
         values = np.maximum(centre + enlarged * (chosen - centre), 0)
-        first = random.integers(min(_LEFT_OUT, count - _FEWEST_SIZES) + 1) if count > _FEWEST_SIZES else 0
+        first = (
+            random.integers(min(_LEFT_OUT, count - _FEWEST_SIZES) + 1)
+            if count > _FEWEST_SIZES
+            else 0
+        )
         laws.append(fit_power_law(sizes[first:], values[first:], variances[first:]))
     return Forecast(sizes=sizes, errors=mean, spread=spread, law=law, laws=laws)
 

@@ -7,7 +7,13 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from kzoo.data.encode import Encoded, adaptive_band_of, check_token_ids, encode_named, to_predictions
+from kzoo.data.encode import (
+    Encoded,
+    adaptive_band_of,
+    check_token_ids,
+    encode_named,
+    to_predictions,
+)
 from kzoo.kinds import kind_of
 from kzoo.postprocessors.postprocessor import Postprocessor
 from kzoo.postprocessors.prediction_options import PredictionOptions
@@ -72,23 +78,32 @@ def predict(
             that the run cannot make.
     """
     options = PredictionOptions(
-        confidence=confidence, conformal=conformal, min_probability=min_probability,
+        confidence=confidence,
+        conformal=conformal,
+        min_probability=min_probability,
         accuracy_when_answered=accuracy_when_answered,
-    )  # fmt: skip
+    )
     run = as_run(run, weights)
     Postprocessor.read(run.postprocessing).check(options, run.problem.facts)
     tta_views(kind_of(run.preprocessing), tta)
     size = checked_count("batch_size", batch_size)
-    inputs = with_sheet(expand_home(inputs), sheet, header_row, run.data.options if run.tracked else None)
+    inputs = with_sheet(
+        expand_home(inputs), sheet, header_row, run.data.options if run.tracked else None
+    )
     check_sheet(inputs, sheet, header_row)
     encoded = encode_named(run.preprocessing, inputs, keep=keep)
     return predict_encoded(run, encoded, batch_size=size, tta=tta, options=options)
 
 
 def predict_encoded(
-    run: Run, encoded: Encoded, *, batch_size: int = 128, tta: str | None = None, fill: bool = False,
+    run: Run,
+    encoded: Encoded,
+    *,
+    batch_size: int = 128,
+    tta: str | None = None,
+    fill: bool = False,
     options: PredictionOptions | None = None,
-) -> Predictions:  # fmt: skip
+) -> Predictions:
     """Predict inputs that are preprocessed already.
 
     Args:
@@ -112,15 +127,25 @@ def predict_encoded(
     size = batch_size if fill else min(batch_size, len(x))
 
     def outputs_of(x: np.ndarray) -> np.ndarray:
-        return np.concatenate([forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)])
+        return np.concatenate(
+            [forward(model, x[i : i + size], size, views) for i in range(0, len(x), size)]
+        )
 
     outputs = outputs_of(x)
     if not all_finite(outputs):
         row = int(np.argwhere(~np.isfinite(outputs))[0][0])
         raise KzooError(f"{run!r} predicts NaN or infinity for input {row + 1}.")
     shared: Any = dict(postprocessing=run.postprocessing, options=options, facts=run.problem.facts)
-    band = adaptive_band_of(run.problem.task, run.target, outputs_of, encoded, run.preprocessing, **shared)
+    band = adaptive_band_of(
+        run.problem.task, run.target, outputs_of, encoded, run.preprocessing, **shared
+    )
     return to_predictions(
-        run.problem.task, run.target, outputs, encoded, run.preprocessing, logits=run_gives_logits(run), band=band,
+        run.problem.task,
+        run.target,
+        outputs,
+        encoded,
+        run.preprocessing,
+        logits=run_gives_logits(run),
+        band=band,
         **shared,
-    )  # fmt: skip
+    )

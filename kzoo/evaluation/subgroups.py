@@ -28,9 +28,15 @@ _ALPHA = 0.05
 
 
 def subgroup_scores(
-    score: Callable[[Split], Scored], judged: Judged, part: Split, names: Sequence[str], *,
-    metric: str, task: Task, by: str,
-) -> dict[str, Any]:  # fmt: skip
+    score: Callable[[Split], Scored],
+    judged: Judged,
+    part: Split,
+    names: Sequence[str],
+    *,
+    metric: str,
+    task: Task,
+    by: str,
+) -> dict[str, Any]:
     """Return the scores of each subgroup, with intervals, and how it differs from the other rows.
 
     Args:
@@ -66,7 +72,9 @@ def subgroup_scores(
         if min(sizes.values()) >= FEWEST:
             large.append(name)
     measured, of, larger_is_better = (
-        (judged.error, judged.of, False) if judged.right is None else (judged.right, judged.of or "accuracy", True)
+        (judged.error, judged.of, False)
+        if judged.right is None
+        else (judged.right, judged.of or "accuracy", True)
     )
     options: dict[str, Any] = dict(larger_is_better=larger_is_better, comparisons=len(large))
     for name in large:
@@ -74,9 +82,11 @@ def subgroup_scores(
         scored = score(part.select(np.flatnonzero(inside)))
         shown_metric = displayed_metric(metric, scored.scores, task)
         groups[name] |= dict(
-            score=value_of(scored.scores, shown_metric), metric=shown_metric, scores=scored.scores,
+            score=value_of(scored.scores, shown_metric),
+            metric=shown_metric,
+            scores=scored.scores,
             **_compared(measured, inside, weight, **options),
-        )  # fmt: skip
+        )
         if weight is not None:
             groups[name][UNWEIGHTED] = _compared(measured, inside, None, **options)
     return dict(column=by, metric=metric, of=of, baselines=task.baselines_of(of), groups=groups)
@@ -107,7 +117,12 @@ class _Moments(NamedTuple):
 
 
 def _compared(
-    measured: np.ndarray, inside: np.ndarray, weight: np.ndarray | None, *, larger_is_better: bool, comparisons: int
+    measured: np.ndarray,
+    inside: np.ndarray,
+    weight: np.ndarray | None,
+    *,
+    larger_is_better: bool,
+    comparisons: int,
 ) -> dict[str, Any]:
     """Return the mean of a subgroup with its interval, and its difference from the mean of the other rows.
 
@@ -120,33 +135,53 @@ def _compared(
     """
     is_share = measured.dtype == bool
     group, others = (
-        _Moments.of(measured[rows], None if weight is None else weight[rows]) for rows in (inside, ~inside)
+        _Moments.of(measured[rows], None if weight is None else weight[rows])
+        for rows in (inside, ~inside)
     )
     if is_share:
         low, high = wilson(group.mean * group.rows, group.rows)
     else:
         reach = float(stats.norm.ppf(1 - _ALPHA / 2) * np.sqrt(group.variance / group.rows))
-        low, high = group.mean - reach, group.mean + reach
+        low = group.mean - reach
+        high = group.mean + reach
     result: dict[str, Any] = dict(mean=group.mean, interval=[low, high])
     if others.rows < FEWEST:
         return result | dict(difference=None, difference_interval=None, verdict="")
     center, spread = _difference(group, others, is_share)
     reach = float(stats.norm.ppf(1 - _ALPHA / 2 / comparisons) * spread)
     bounds = [center - reach, center + reach]
-    verdict = "" if bounds[0] <= 0 <= bounds[1] else "better" if (center > 0) == larger_is_better else "worse"
-    return result | dict(difference=group.mean - others.mean, difference_interval=bounds, verdict=verdict)
+    verdict = (
+        ""
+        if bounds[0] <= 0 <= bounds[1]
+        else "better"
+        if (center > 0) == larger_is_better
+        else "worse"
+    )
+    return result | dict(
+        difference=group.mean - others.mean, difference_interval=bounds, verdict=verdict
+    )
 
 
 def _difference(group: _Moments, others: _Moments, is_share: bool) -> tuple[float, float]:
     """Return the center and the standard error of the interval of a difference of means."""
-    if is_share:  # one more right and one more wrong row in both, so that a share of 1 has a spread, too
-        shares = [((part.mean * part.rows + 1) / (part.rows + 2), part.rows + 2) for part in (group, others)]
+    # one more right and one more wrong row in both, so that a share of 1 has a spread, too
+    if is_share:
+        shares = [
+            ((part.mean * part.rows + 1) / (part.rows + 2), part.rows + 2)
+            for part in (group, others)
+        ]
         (first, _), (second, _) = shares
-        return float(first - second), float(np.sqrt(sum(share * (1 - share) / n for share, n in shares)))
-    return group.mean - others.mean, float(np.sqrt(group.variance / group.rows + others.variance / others.rows))
+        return float(first - second), float(
+            np.sqrt(sum(share * (1 - share) / n for share, n in shares))
+        )
+    return group.mean - others.mean, float(
+        np.sqrt(group.variance / group.rows + others.variance / others.rows)
+    )
 
 
-def subgroup_names(run: Run, source: Any, part: Split, by: str, *, targets: Sequence[str], own_data: bool) -> list[str]:
+def subgroup_names(
+    run: Run, source: Any, part: Split, by: str, *, targets: Sequence[str], own_data: bool
+) -> list[str]:
     """Return the name of the subgroup of each row of a split: its cell in a column, or the range it lies in.
 
     A column of numbers or times with more than 20 different values is cut at its quartiles. Of other columns, the 19
@@ -165,7 +200,8 @@ def subgroup_names(run: Run, source: Any, part: Split, by: str, *, targets: Sequ
     """
     if not isinstance(by, str):
         raise KzooError(f"by={shown(by)} must be the name of one column.")
-    reader, fitting = run.preprocessing, kind_of(run.preprocessing).fitting
+    reader = run.preprocessing
+    fitting = kind_of(run.preprocessing).fitting
     if is_pair(source):
         source = join_targets(source[0], source[1], targets)[0]
     is_frame = hasattr(source, "iloc") or is_arrow(source) or is_table(source)
@@ -177,11 +213,19 @@ def subgroup_names(run: Run, source: Any, part: Split, by: str, *, targets: Sequ
                 f"{listed(frame.columns, 40)}."
             )
         rows = np.arange(len(frame)) if not own_data else part.rows
-        if rows is not None and len(rows) == len(part) and (not len(rows) or rows.max() < len(frame)):
+        if (
+            rows is not None
+            and len(rows) == len(part)
+            and (not len(rows) or rows.max() < len(frame))
+        ):
             return _names(frame[by].iloc[rows])
     if not hasattr(fitting, "input_column"):
-        raise KzooError(f"by={shown(by)} is for tables, and this model takes {kind_of(reader).name}. Remove it.")
-    inputs = [column["name"] for column in reader.get("columns", ())] or list(run.data.feature_names)
+        raise KzooError(
+            f"by={shown(by)} is for tables, and this model takes {kind_of(reader).name}. Remove it."
+        )
+    inputs = [column["name"] for column in reader.get("columns", ())] or list(
+        run.data.feature_names
+    )
     column = fitting.input_column(reader, part.x[:], by, inputs) if by in inputs else None
     if column is None:
         raise KzooError(
@@ -195,13 +239,20 @@ def _names(column: "pd.Series") -> list[str]:
     """Return the subgroup of each cell of a pandas Series."""
     present = column.dropna()
     if present.nunique() > _MOST_GROUPS:
-        numbers = column if pd.api.types.is_datetime64_any_dtype(column) else pd.to_numeric(column, errors="coerce")
+        numbers = (
+            column
+            if pd.api.types.is_datetime64_any_dtype(column)
+            else pd.to_numeric(column, errors="coerce")
+        )
         if numbers.notna().sum() == len(present):
             return _ranges(numbers)
         most_frequent = set(present.value_counts().index[: _MOST_GROUPS - 1])
         rest = f"(other: {present.nunique() - len(most_frequent)} values)"
         column = column.where(column.isna() | column.isin(most_frequent), rest)
-    return ["(missing)" if missing else str(cell) for cell, missing in zip(column, column.isna(), strict=True)]
+    return [
+        "(missing)" if missing else str(cell)
+        for cell, missing in zip(column, column.isna(), strict=True)
+    ]
 
 
 def _ranges(numbers: "pd.Series") -> list[str]:
@@ -210,5 +261,8 @@ def _ranges(numbers: "pd.Series") -> list[str]:
     is_time = pd.api.types.is_datetime64_any_dtype(numbers)
     ends = [str(pd.Timestamp(edge).date()) if is_time else f"{edge:.6g}" for edge in edges]
     # A range contains its upper end, and the first one its lower end.
-    ranges = [f"{'' if not i else 'above '}{low} to {high}" for i, (low, high) in enumerate(pairwise(ends))]
+    ranges = [
+        f"{'' if not i else 'above '}{low} to {high}"
+        for i, (low, high) in enumerate(pairwise(ends))
+    ]
     return ["(missing)" if code != code else ranges[int(code)] for code in codes]

@@ -38,7 +38,16 @@ _MAX_FEATURES = 4096  # numbers per row in which neighbours are searched
 _SHOWN = 300  # rows of the page
 _PREVIEW = 200  # characters of a row in the table
 # Options of data that have no effect on it: each row is tested once, and folds are drawn by the seed of the training.
-_WITHOUT_EFFECT = ("test", "time", "split", "data_seed", "clip", "quantiles", "calibration", "repairs")
+_WITHOUT_EFFECT = (
+    "test",
+    "time",
+    "split",
+    "data_seed",
+    "clip",
+    "quantiles",
+    "calibration",
+    "repairs",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +109,8 @@ class WrongLabels:
     def json(self) -> dict[str, Any]:
         """Return plain data, without the ranking."""
         suspects = [
-            {name: value for name, value in asdict(suspect).items() if name != "cells"} for suspect in self.suspects
+            {name: value for name, value in asdict(suspect).items() if name != "cells"}
+            for suspect in self.suspects
         ]
         return dict(
             suspects=suspects,
@@ -112,9 +122,17 @@ class WrongLabels:
 
 
 def find_wrong_labels(
-    preset: Any, source: Any, options: DataOptions, overrides: Mapping[str, Any], *, folds: int = 5, seed: int = 0,
-    out: str | os.PathLike[str] | None = None, parallel: int = 1, progress: bool = True,
-) -> WrongLabels:  # fmt: skip
+    preset: Any,
+    source: Any,
+    options: DataOptions,
+    overrides: Mapping[str, Any],
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    parallel: int = 1,
+    progress: bool = True,
+) -> WrongLabels:
     """Find labels that networks trained on the other rows contradict.
 
     Each fold is judged by a network that has neither trained nor stopped on its rows: validation rows are taken from
@@ -154,12 +172,24 @@ def find_wrong_labels(
     refuse_unrepairable(load(source, preset, options), "wrong_labels=")
     folder = Path(out or f"runs/wrong-labels-{preset.name}")
     picked = options.pick(
-        "target", "validation", "drop", "group", "task", "columns", "sample_weight", "sheet", "header_row", "drop_rare"
+        "target",
+        "validation",
+        "drop",
+        "group",
+        "task",
+        "columns",
+        "sample_weight",
+        "sheet",
+        "header_row",
+        "drop_rare",
     )
-    arguments: dict[str, Any] = dict(folds=folds, seed=seed, parallel=parallel, progress=progress, **picked)
+    arguments: dict[str, Any] = dict(
+        folds=folds, seed=seed, parallel=parallel, progress=progress, **picked
+    )
     arguments |= {"baselines": False, "check": False} | dict(overrides)
     first = _judge(preset, source, folder / "round-1", arguments)
-    judged, repairs = first, _provisional_repairs(first)
+    judged = first
+    repairs = _provisional_repairs(first)
     if repairs:
         judged = _judge(preset, source, folder / "round-2", arguments | {"repairs": repairs})
         judged.average(first)
@@ -212,9 +242,12 @@ class _Judged:
     def __init__(self, runs: Iterable[Run], source: Any) -> None:
         self.parts: list[dict[str, Any]] = []
         for run in runs:
-            data, stored = load_again(run.spec, run.data, source), run.answers
+            data = load_again(run.spec, run.data, source)
+            stored = run.answers
             if stored is None or run.config.get("answers") == "scores":
-                raise KzooError("wrong_labels= needs probabilities, and the outputs of this network are other scores.")
+                raise KzooError(
+                    "wrong_labels= needs probabilities, and the outputs of this network are other scores."
+                )
             split: Any = data.test
             order = np.asarray(stored["rows"])
             part = dict(data=data, split=split, order=order, run=run.path, features=None)
@@ -248,14 +281,17 @@ class _Judged:
 
     def shares(self, labels: np.ndarray, classes: int) -> np.ndarray:
         """Return the share of each class among the neighbours of each row in its fold (N, classes)."""
-        start, shares = 0, []
+        start = 0
+        shares = []
         for part in self.parts:
             own = labels[start : start + len(part["rows"])]
             start += len(own)
             present = own >= 0
             share = np.zeros((len(own), classes))
             if part["features"] is not None and present.sum() > 1:
-                share[present] = neighbour_shares(part["features"][present], own[present], classes, k=NEIGHBOURS)
+                share[present] = neighbour_shares(
+                    part["features"][present], own[present], classes, k=NEIGHBOURS
+                )
             shares.append(share)
         return np.concatenate(shares)
 
@@ -277,12 +313,17 @@ def _features(run: Run, split: Split, order: np.ndarray) -> np.ndarray | None:
     Returns:
         None if they are token ids, whose differences mean nothing, or very long.
     """
-    model, inputs = run.model, kind(run.data.inputs)
+    model = run.model
+    inputs = kind(run.data.inputs)
     layers = [layer for layer in getattr(model, "layers", ()) if layer.weights]
     try:
         tensor = layers[-1].input
         inner = None if tensor is model.input else keras.Model(model.input, tensor)
-    except (AttributeError, IndexError, ValueError):  # a subclassed model, or a layer that is used twice
+    except (
+        AttributeError,
+        IndexError,
+        ValueError,
+    ):  # a subclassed model, or a layer that is used twice
         tensor = inner = None
     if inner is None and ("ids" in inputs.facts or int(np.prod(split.x.shape[1:])) > _MAX_FEATURES):
         return None
@@ -300,8 +341,10 @@ def _features(run: Run, split: Split, order: np.ndarray) -> np.ndarray | None:
 
 def _result(judged: _Judged, folder: Path) -> WrongLabels:
     """Return the suspects of all rows."""
-    numbers, has_features = judged.joined("rows"), all(part["features"] is not None for part in judged.parts)
-    scored, confidence = [], np.full(len(numbers), np.inf)
+    numbers = judged.joined("rows")
+    has_features = all(part["features"] is not None for part in judged.parts)
+    scored = []
+    confidence = np.full(len(numbers), np.inf)
     wrong = known = 0.0
     for question in judged.questions():
         rows = np.flatnonzero(question.labels >= 0)
@@ -310,19 +353,31 @@ def _result(judged: _Judged, folder: Path) -> WrongLabels:
             continue
         shares = judged.shares(question.labels, len(question.names))[rows] if has_features else None
         temperature, weight = fit_opinions(probabilities, shares, own, k=NEIGHBOURS)
-        both = combined(probabilities, shares, own, k=NEIGHBOURS, temperature=temperature, weight=weight)
+        both = combined(
+            probabilities, shares, own, k=NEIGHBOURS, temperature=temperature, weight=weight
+        )
         shares = shares if weight else None  # neighbours that tell nothing are not quoted
         counts = noise_counts(probabilities, own)
-        wrong, known = wrong + counts.sum() - np.trace(counts), known + len(own)
+        wrong = wrong + counts.sum() - np.trace(counts)
+        known = known + len(own)
         # Rows are ranked without the temperature, which differs little between rows that are wrong and hard.
         ranked = combined(probabilities, shares, own, k=NEIGHBOURS, weight=weight)
         confidence[rows] = np.minimum(confidence[rows], self_confidence(ranked, own))
-        for position in np.flatnonzero(suspected(probabilities, own) & (both.argmax(axis=1) != own)):
-            opinions = both[position], probabilities[position], None if shares is None else shares[position]
-            suspect = _suspect(judged, question.names, int(rows[position]), int(own[position]), *opinions)
+        for position in np.flatnonzero(
+            suspected(probabilities, own) & (both.argmax(axis=1) != own)
+        ):
+            opinions = (
+                both[position],
+                probabilities[position],
+                None if shares is None else shares[position],
+            )
+            suspect = _suspect(
+                judged, question.names, int(rows[position]), int(own[position]), *opinions
+            )
             scored.append((-float(both[position].max()), suspect.row, suspect))
     suspects = [
-        replace(suspect, rank=rank) for rank, (*_, suspect) in enumerate(sorted(scored, key=lambda each: each[:2]), 1)
+        replace(suspect, rank=rank)
+        for rank, (*_, suspect) in enumerate(sorted(scored, key=lambda each: each[:2]), 1)
     ]
     return WrongLabels(
         suspects=suspects,
@@ -347,9 +402,14 @@ class _Question:
 
 
 def _suspect(
-    judged: _Judged, names: Sequence[str], index: int, label: int, both: np.ndarray, probabilities: np.ndarray,
+    judged: _Judged,
+    names: Sequence[str],
+    index: int,
+    label: int,
+    both: np.ndarray,
+    probabilities: np.ndarray,
     shares: np.ndarray | None,
-) -> Suspect:  # fmt: skip
+) -> Suspect:
     part, position = judged.place(int(index))
     best = int(both.argmax())
     why = f"networks trained on the other rows: {names[best]} {percent(probabilities[best])}, {names[label]} "
@@ -383,7 +443,10 @@ def _shown_row(data: Dataset, split: Split, position: int) -> tuple[Any, str]:
         return view.cells[0], ""
     cells = [str(cell) for cell in view.cells[0]]
     if len(view.heads) > 1:
-        return cells, cut(", ".join(f"{name}={cell}" for name, cell in zip(view.heads, cells, strict=True)), _PREVIEW)
+        return cells, cut(
+            ", ".join(f"{name}={cell}" for name, cell in zip(view.heads, cells, strict=True)),
+            _PREVIEW,
+        )
     return cells, cut(" ".join(cells), _PREVIEW)
 
 
@@ -398,7 +461,10 @@ def _write(result: WrongLabels, judged: _Judged, folder: Path) -> None:
         cells = asdict(suspect) | {"accept": ""}
         writer.writerow([csv_cell(cells[name]) for name in names])
     write_text(result.path, text.getvalue(), sync=False)
-    write_json(folder / "wrong_labels.json", finite({k: v for k, v in result.json().items() if k != "suspects"}))
+    write_json(
+        folder / "wrong_labels.json",
+        finite({k: v for k, v in result.json().items() if k != "suspects"}),
+    )
     write_text(result.page, _page(result, judged.data), sync=False)
 
 
@@ -407,9 +473,12 @@ def _page(result: WrongLabels, data: Dataset) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("kzoo", "reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=PackageLoader("kzoo", "reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
     first = np.asarray(data.train.x[np.arange(1)])
     view = kind(data.inputs).inference.show(data.preprocessing, first, data.feature_names)
     return environment.get_template("suspects.html.j2").render(

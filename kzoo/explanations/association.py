@@ -11,7 +11,9 @@ _BINS = 10  # of a column of numbers beside a category
 _UNORDERED = ("category",)
 
 
-def related_groups(x: np.ndarray, parts: Sequence[InputPart], level: float = RELATED) -> list[list[int]]:
+def related_groups(
+    x: np.ndarray, parts: Sequence[InputPart], level: float = RELATED
+) -> list[list[int]]:
     """Return groups of columns such that any two columns of a group are associated by at least `level`.
 
     The most associated groups are merged first (complete linkage). Texts and steps are groups of their own.
@@ -49,7 +51,9 @@ def association_matrix(x: np.ndarray, parts: Sequence[InputPart]) -> np.ndarray:
         parts: the columns.
     """
     count = len(parts)
-    strength, ranks, codes = np.zeros((count, count)), {}, {}
+    strength = np.zeros((count, count))
+    ranks = {}
+    codes = {}
     for index, part in enumerate(parts):
         values = x[:, part.features]
         if part.type in ("number", "date"):
@@ -67,7 +71,9 @@ def association_matrix(x: np.ndarray, parts: Sequence[InputPart]) -> np.ndarray:
     for first in range(count):
         for second in range(first):
             if first in codes and second in codes and not (first in ranks and second in ranks):
-                strength[first, second] = strength[second, first] = cramers_v(codes[first], codes[second])
+                strength[first, second] = strength[second, first] = cramers_v(
+                    codes[first], codes[second]
+                )
     return strength
 
 
@@ -83,13 +89,20 @@ def _binned(ranks: np.ndarray) -> np.ndarray:
 
 def cramers_v(first: np.ndarray, second: np.ndarray) -> float:
     """Return the bias-corrected Cramer's V of two columns of codes 0..n-1 (N,)."""
-    rows, columns, total = first.max() + 1, second.max() + 1, len(first)
-    counts = np.bincount(first * columns + second, minlength=rows * columns).reshape(rows, columns).astype(float)
+    rows = first.max() + 1
+    columns = second.max() + 1
+    total = len(first)
+    counts = (
+        np.bincount(first * columns + second, minlength=rows * columns)
+        .reshape(rows, columns)
+        .astype(float)
+    )
     expected = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / total
     phi = ((counts - expected) ** 2 / expected).sum() / total
     if total < 2:
         return 0.0
     phi = max(0.0, phi - (rows - 1) * (columns - 1) / (total - 1))
-    rows, columns = rows - (rows - 1) ** 2 / (total - 1), columns - (columns - 1) ** 2 / (total - 1)
+    rows = rows - (rows - 1) ** 2 / (total - 1)
+    columns = columns - (columns - 1) ** 2 / (total - 1)
     smaller = min(rows, columns) - 1
     return float(np.sqrt(phi / smaller)) if smaller > 0 else 0.0

@@ -10,11 +10,17 @@ from kzoo.kinds import InputPart
 
 _QUANTILES = 11  # values of a number or a date
 _CATEGORIES = 12  # the most frequent ones
-_ORDERED, _UNORDERED = ("number", "date"), ("category",)
+_ORDERED = ("number", "date")
+_UNORDERED = ("category",)
 
 
 def partial_dependence(
-    x: np.ndarray, part: InputPart, predict: Predict, outputs: Sequence[str], *, shares: bool = False
+    x: np.ndarray,
+    part: InputPart,
+    predict: Predict,
+    outputs: Sequence[str],
+    *,
+    shares: bool = False,
 ) -> Dependence | None:
     """Return the mean prediction of all rows, with the same value in a column, for several values.
 
@@ -42,15 +48,23 @@ def partial_dependence(
         chosen = distinct[np.argsort(-counts, kind="stable")[:_CATEGORIES]]
     else:
         ranks = np.sort(inverse.reshape(-1))
-        chosen = distinct[np.unique(ranks[np.linspace(0, len(ranks) - 1, _QUANTILES).round().astype(int)])]
+        chosen = distinct[
+            np.unique(ranks[np.linspace(0, len(ranks) - 1, _QUANTILES).round().astype(int)])
+        ]
     means = []
     for value in chosen:
         changed = flat.copy()
         changed[:, part.features] = value
-        means.append(tuple(predict(changed.reshape(x.shape)).mean(axis=0, dtype="float64").tolist()))
+        means.append(
+            tuple(predict(changed.reshape(x.shape)).mean(axis=0, dtype="float64").tolist())
+        )
     is_number = part.type == "number"
     values = [float(value[0]) if is_number else part.cell(value) for value in chosen]
     return Dependence(
-        column=part.name, type=part.type, values=tuple(values), outputs=tuple(outputs), means=tuple(means),
+        column=part.name,
+        type=part.type,
+        values=tuple(values),
+        outputs=tuple(outputs),
+        means=tuple(means),
         shares=shares,
-    )  # fmt: skip
+    )

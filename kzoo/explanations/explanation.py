@@ -151,14 +151,20 @@ class Explanation:
         return f"<Explanation of {self.model}: {self.method}, {self._size()}>"
 
     def _size(self) -> str:
-        return plural(len(self.rows), "input") if self.rows else plural(len(self.importances), "group") + " of columns"
+        return (
+            plural(len(self.rows), "input")
+            if self.rows
+            else plural(len(self.importances), "group") + " of columns"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as plain data."""
         fields = {name: value for name, value in vars(self).items() if name != "picture"}
         plain = {
-            name: [asdict(entry) for entry in value] for name, value in fields.items() if name in _LISTS
-        }  # fmt: skip
+            name: [asdict(entry) for entry in value]
+            for name, value in fields.items()
+            if name in _LISTS
+        }
         return _lists(fields | plain)
 
     def to_text(self, mark: Callable[[str, float], str] | None = None) -> str:
@@ -173,9 +179,16 @@ class Explanation:
             lines += ["", *aligned(self.importance_cells(), right=(1, 2))]
         for dependence in self.dependences[:_MOST_TABLES]:
             cells = _dependence_cells(dependence)
-            lines += ["", "mean prediction by value", *aligned(cells, right=range(1, len(cells[0])))]
+            lines += [
+                "",
+                "mean prediction by value",
+                *aligned(cells, right=range(1, len(cells[0]))),
+            ]
         if others := self.dependences[_MOST_TABLES:]:
-            lines += ["", f"and by {', '.join(dependence.column for dependence in others)}: see dependences"]
+            lines += [
+                "",
+                f"and by {', '.join(dependence.column for dependence in others)}: see dependences",
+            ]
         for reasons in self.rows:
             lines += ["", _title(reasons)]
             if reasons.pieces:
@@ -185,7 +198,10 @@ class Explanation:
             lines += aligned(_reason_cells(reasons), right=(2,) if _has_values(reasons) else (1,))
             if (more := len(reasons.reasons) - _MOST_REASONS) > 0:
                 rest = sum(reason.amount for reason in reasons.reasons[_MOST_REASONS:])
-                lines.append(f"and {more} more" + (f", together {rest:+.4g}" if reasons.base is not None else ""))
+                lines.append(
+                    f"and {more} more"
+                    + (f", together {rest:+.4g}" if reasons.base is not None else "")
+                )
         return "\n".join([*lines, "", *self.limits])
 
     def __str__(self) -> str:
@@ -193,7 +209,9 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """Return tables, and texts with marked words, for a notebook."""
-        return notebook.card(f"{self.model}: {self.method}", notebook.Html(self.to_html()), note=self.about)
+        return notebook.card(
+            f"{self.model}: {self.method}", notebook.Html(self.to_html()), note=self.about
+        )
 
     def to_html(self) -> str:
         """Return the tables, the marked texts and the limits as HTML, without a title."""
@@ -203,7 +221,11 @@ class Explanation:
             parts.append(notebook.table(head, rows, numbers=["worse by"]))
         for dependence in self.dependences:
             head, *rows = _dependence_cells(dependence)
-            parts.append(notebook.folded(f"mean prediction by {dependence.column}", notebook.table(head, rows)))
+            parts.append(
+                notebook.folded(
+                    f"mean prediction by {dependence.column}", notebook.table(head, rows)
+                )
+            )
         for reasons in self.rows:
             head, *rows = _reason_cells(reasons)
             parts.append(notebook.paragraph(_title(reasons)))
@@ -223,7 +245,9 @@ class Explanation:
             KzooError: there is no such row.
         """
         if self.rows and not 0 <= row < len(self.rows):
-            raise KzooError(f"row={row} does not exist: {plural(len(self.rows), 'input')} were explained, from 0.")
+            raise KzooError(
+                f"row={row} does not exist: {plural(len(self.rows), 'input')} were explained, from 0."
+            )
         if self.picture is not None:
             return self.picture(row)
         plots = import_module("kzoo.plots")
@@ -239,7 +263,11 @@ class Explanation:
         shown = self.importances[:_MOST_COLUMNS]
         cells = [head]
         for importance in shown:
-            ends = "" if importance.interval is None else " to ".join(f"{end:.3g}" for end in importance.interval)
+            ends = (
+                ""
+                if importance.interval is None
+                else " to ".join(f"{end:.3g}" for end in importance.interval)
+            )
             mark = {True: NOISE, None: _UNKNOWN, False: ""}[importance.noise]
             cells.append([cut(importance.name, 60), f"{importance.mean:.3g}", ends, mark])
         if (more := len(self.importances) - len(shown)) > 0:
@@ -283,7 +311,9 @@ def _dependence_cells(dependence: Dependence) -> list[list[str]]:
     # The probabilities of two classes contain the same information.
     first = 1 if len(dependence.outputs) == 2 and dependence.shares else 0
     outputs = dependence.outputs[first : first + _MOST_OUTPUTS]
-    values = [f"{value:.6g}" if isinstance(value, float) else cut(value) for value in dependence.values]
+    values = [
+        f"{value:.6g}" if isinstance(value, float) else cut(value) for value in dependence.values
+    ]
     rows = [
         [value, *(f"{mean:.4g}" for mean in means[first : first + _MOST_OUTPUTS])]
         for value, means in zip(values, dependence.means, strict=True)

@@ -10,7 +10,12 @@ import numpy as np
 from kzoo.explanations.explanation import Explanation, Reason, Reasons, strongest_first
 from kzoo.explanations.outputs import explained_outputs, named_numbers
 from kzoo.explanations.shapley import PREDICTIONS, shapley_values
-from kzoo.explanations.words import additive_scale, reasons_of_tokens, reasons_without, token_weights
+from kzoo.explanations.words import (
+    additive_scale,
+    reasons_of_tokens,
+    reasons_without,
+    token_weights,
+)
 from kzoo.kinds import kind_of
 from kzoo.predictions import Predictions
 from kzoo.utils.errors import warn
@@ -20,7 +25,9 @@ NOT_THE_WORLD = "This explains the model, not the world: what it uses need not b
 _SHARED = "Columns that contain the same information share their amounts, and rows that never occur are predicted too."
 _ONE_ROW = "The background is one row of medians and most frequent categories, so the amounts depend on that row."
 TYPICAL = "a row of medians and most frequent categories"
-_NOT_A_SUM = "Words are left out one by one: what several of them say together is not divided among them."
+_NOT_A_SUM = (
+    "Words are left out one by one: what several of them say together is not divided among them."
+)
 _OF_TOKENS = "The weights are those of the model's own tokens; a word outside its vocabulary says nothing to it."
 
 
@@ -49,20 +56,33 @@ class Subject:
     def parts(self) -> list[Any]:
         """Return the `InputPart`s of an input; empty if its kind has none."""
         inference = kind_of(self.reader).inference
-        return inference.parts(self.reader, self.config, self.feature_names) if hasattr(inference, "parts") else []
+        return (
+            inference.parts(self.reader, self.config, self.feature_names)
+            if hasattr(inference, "parts")
+            else []
+        )
 
 
 def first_inputs(count: int) -> int:
     """Return how many of `count` inputs are explained; warn if these are not all."""
     if count > MOST:
-        warn(f"Only the first {MOST} of {count:,} inputs are explained. Pass those that you want explained.")
+        warn(
+            f"Only the first {MOST} of {count:,} inputs are explained. Pass those that you want explained."
+        )
     return min(count, MOST)
 
 
 def explain_rows(
-    subject: Subject, x: np.ndarray, names: Sequence[Any], background: np.ndarray, *, of: str | None, rows: str,
-    seed: int = 0, most: int = PREDICTIONS,
-) -> Explanation:  # fmt: skip
+    subject: Subject,
+    x: np.ndarray,
+    names: Sequence[Any],
+    background: np.ndarray,
+    *,
+    of: str | None,
+    rows: str,
+    seed: int = 0,
+    most: int = PREDICTIONS,
+) -> Explanation:
     """Return the Shapley values of the columns of some inputs.
 
     Args:
@@ -79,9 +99,12 @@ def explain_rows(
         KzooError: there is no such output.
     """
     predictions = subject.predictions(x)
-    outputs, parts = named_numbers(predictions)[0], subject.parts()
-    chosen, explained = explained_outputs(outputs, predictions, of), []
-    features, is_exact = [part.features for part in parts], True
+    outputs = named_numbers(predictions)[0]
+    parts = subject.parts()
+    chosen = explained_outputs(outputs, predictions, of)
+    explained = []
+    features = [part.features for part in parts]
+    is_exact = True
     for row, name, indices in zip(x, names, chosen, strict=True):
         values = shapley_values(row, background, features, subject.numbers, seed=seed, most=most)
         is_exact = values.errors is None
@@ -89,23 +112,30 @@ def explain_rows(
         for index in indices:
             reasons = [
                 Reason(
-                    name=part.name, value=cell, amount=float(values.amounts[number, index]),
+                    name=part.name,
+                    value=cell,
+                    amount=float(values.amounts[number, index]),
                     error=None if values.errors is None else float(values.errors[number, index]),
                 )
                 for number, (part, cell) in enumerate(zip(parts, cells, strict=True))
-            ]  # fmt: skip
+            ]
             explained.append(
                 Reasons(
-                    input=_input_name(name), output=outputs[index], scale=scale_of(predictions),
-                    prediction=float(values.prediction[index]), base=float(values.base[index]),
+                    input=_input_name(name),
+                    output=outputs[index],
+                    scale=scale_of(predictions),
+                    prediction=float(values.prediction[index]),
+                    base=float(values.base[index]),
                     reasons=strongest_first(reasons),
                 )
-            )  # fmt: skip
+            )
     method = "Shapley values" if is_exact else "Shapley values by sampling"
     start = f"mean prediction of {rows}" if len(background) > 1 else f"prediction for {rows}"
     about = f"What each column adds to the {start}. The sum is the prediction."
     limits = (NOT_THE_WORLD, _SHARED, *([_ONE_ROW] if len(background) == 1 else []))
-    return Explanation(model=subject.name, method=method, about=about, limits=limits, rows=tuple(explained))
+    return Explanation(
+        model=subject.name, method=method, about=about, limits=limits, rows=tuple(explained)
+    )
 
 
 def explain_texts(subject: Subject, texts: Sequence[str], *, of: str | None = None) -> Explanation:
@@ -125,7 +155,9 @@ def explain_texts(subject: Subject, texts: Sequence[str], *, of: str | None = No
     inference = kind_of(subject.reader).inference
     ids = inference.tokenizer_of(subject.reader).encode(list(texts), subject.reader["length"])
     bags = [partial(inference.bag, subject.reader, text) for text in texts]
-    return _weights_of_tokens(subject, texts, ids, bags, of) or _words_left_out(subject, texts, ids, of)
+    return _weights_of_tokens(subject, texts, ids, bags, of) or _words_left_out(
+        subject, texts, ids, of
+    )
 
 
 def explain_ids(subject: Subject, ids: np.ndarray, names: Sequence[str]) -> Explanation | None:
@@ -139,13 +171,16 @@ def explain_ids(subject: Subject, ids: np.ndarray, names: Sequence[str]) -> Expl
     Returns:
         None if no words can be made of the ids: a word may be outside the vocabulary.
     """
-    reader, inference = subject.reader, kind_of(subject.reader).inference
+    reader = subject.reader
+    inference = kind_of(subject.reader).inference
     bags = [partial(inference.bag_of_ids, reader, row) for row in ids]
     if (weights := _weights_of_tokens(subject, names, ids, bags, None)) is not None:
         return weights
     texts = [inference.text_of_ids(reader, row) for row in ids]
     found = [row for row, text in enumerate(texts) if text is not None]
-    return _words_left_out(subject, [texts[row] for row in found], ids[found], None) if found else None
+    return (
+        _words_left_out(subject, [texts[row] for row in found], ids[found], None) if found else None
+    )
 
 
 def _weights_of_tokens(subject, texts, ids, bags, of):
@@ -172,32 +207,49 @@ def _weights_of_tokens(subject, texts, ids, bags, of):
         amounts, sums, starts = weights
         explained += [
             reasons_of_tokens(
-                text, bag, amounts[:, index], float(sums[index]), float(starts[index]), outputs[index], scale.name
+                text,
+                bag,
+                amounts[:, index],
+                float(sums[index]),
+                float(starts[index]),
+                outputs[index],
+                scale.name,
             )
             for index in indices
         ]
     return Explanation(
-        model=subject.name, method="weights of tokens", rows=tuple(explained), limits=(NOT_THE_WORLD, _OF_TOKENS),
+        model=subject.name,
+        method="weights of tokens",
+        rows=tuple(explained),
+        limits=(NOT_THE_WORLD, _OF_TOKENS),
         about="What each token, one or more words, adds to the output before its activation. The sum is that output.",
-    )  # fmt: skip
+    )
 
 
 def _words_left_out(subject, texts, ids, of):
     """Return the explanation of texts by leaving out each word; for the arguments see `_weights_of_tokens`."""
-    predictions, inference = subject.predictions(ids), kind_of(subject.reader).inference
+    predictions = subject.predictions(ids)
+    inference = kind_of(subject.reader).inference
     outputs, numbers = named_numbers(predictions)
-    chosen, explained = explained_outputs(outputs, predictions, of), []
+    chosen = explained_outputs(outputs, predictions, of)
+    explained = []
     for text, indices, predicted in zip(texts, chosen, numbers, strict=True):
         pieces, without = inference.left_out(subject.reader, text)
         changed = subject.numbers(without) if len(pieces) else np.empty((0, len(outputs)))
         for index in indices:
-            amounts, prediction = predicted[index] - changed[:, index], float(predicted[index])
-            reasons = reasons_without(text, pieces, amounts, prediction, outputs[index], scale_of(predictions))
+            amounts = predicted[index] - changed[:, index]
+            prediction = float(predicted[index])
+            reasons = reasons_without(
+                text, pieces, amounts, prediction, outputs[index], scale_of(predictions)
+            )
             explained.append(reasons)
     return Explanation(
-        model=subject.name, method="words left out", rows=tuple(explained), limits=(NOT_THE_WORLD, _NOT_A_SUM),
+        model=subject.name,
+        method="words left out",
+        rows=tuple(explained),
+        limits=(NOT_THE_WORLD, _NOT_A_SUM),
         about="By how much the prediction falls when a word is left out.",
-    )  # fmt: skip
+    )
 
 
 def _input_name(name: Any) -> str:

@@ -45,17 +45,24 @@ def permutation_importance(
     Raises:
         KzooError: the score is not defined for these rows.
     """
-    random, rows = np.random.default_rng(seed), np.arange(len(x))
+    random = np.random.default_rng(seed)
+    rows = np.arange(len(x))
     outputs = outputs_of(x)
     score = quality(outputs, rows)
     if score is None or len(x) < 2:
-        raise KzooError(f"The score is not defined for these {len(x)} rows. Pass more rows, or rows of all classes.")
+        raise KzooError(
+            f"The score is not defined for these {len(x)} rows. Pass more rows, or rows of all classes."
+        )
     if blocks is None:
         block_of = random.permutation(rows % min(_BLOCKS, len(x)))
     else:
         block_of = rows * min(_BLOCKS, max(blocks, 1)) // len(x)
     count = block_of.max() + 1
-    without = [np.flatnonzero(block_of != block) for block in range(count)] if count >= _FEWEST_BLOCKS else []
+    without = (
+        [np.flatnonzero(block_of != block) for block in range(count)]
+        if count >= _FEWEST_BLOCKS
+        else []
+    )
     scores = [quality(outputs[kept], kept) for kept in without]
     flat = x.reshape(len(x), -1)
     measured = []
@@ -67,7 +74,10 @@ def permutation_importance(
             permuted.append(outputs_of(changed.reshape(x.shape)))
         losses = tuple(_difference(score, quality(each, rows)) for each in permuted)
         jackknife = [
-            _difference(base, quality(np.concatenate([each[kept] for each in permuted]), np.tile(kept, repeats)))
+            _difference(
+                base,
+                quality(np.concatenate([each[kept] for each in permuted]), np.tile(kept, repeats)),
+            )
             for base, kept in zip(scores, without, strict=True)
         ]
         mean = _difference(score, quality(np.concatenate(permuted), np.tile(rows, repeats)))
@@ -77,7 +87,11 @@ def permutation_importance(
     for (columns, mean, error, count, losses), is_noise in zip(measured, noise, strict=True):
         reach = None if error is None else student_quantile(1 - _LEVEL / 2, count - 1) * error
         interval = None if reach is None else (mean - reach, mean + reach)
-        importances.append(Importance(columns=columns, mean=mean, interval=interval, noise=is_noise, repeats=losses))
+        importances.append(
+            Importance(
+                columns=columns, mean=mean, interval=interval, noise=is_noise, repeats=losses
+            )
+        )
     return sorted(importances, key=lambda each: (each.noise is not False, -each.mean)), score
 
 
@@ -90,7 +104,9 @@ def _spread(jackknife: Sequence[float]) -> tuple[float | None, int]:
     values = np.array([value for value in jackknife if not math.isnan(value)])
     if len(values) < _FEWEST_BLOCKS:
         return None, len(values)
-    return math.sqrt((len(values) - 1) / len(values) * ((values - values.mean()) ** 2).sum()), len(values)
+    return math.sqrt((len(values) - 1) / len(values) * ((values - values.mean()) ** 2).sum()), len(
+        values
+    )
 
 
 def _noise(measured: Sequence[tuple[float, float | None, int]]) -> list[bool | None]:
@@ -99,8 +115,12 @@ def _noise(measured: Sequence[tuple[float, float | None, int]]) -> list[bool | N
     for index, (mean, error, blocks) in enumerate(measured):
         if error is not None and not math.isnan(mean):
             certain = error <= 1e-12 * max(abs(mean), 1e-12)
-            p_values[index] = (0.0 if mean > 0 else 1.0) if certain else student_tail(mean / error, blocks - 1)
-    result: list[bool | None] = [True if index in p_values else None for index in range(len(measured))]
+            p_values[index] = (
+                (0.0 if mean > 0 else 1.0) if certain else student_tail(mean / error, blocks - 1)
+            )
+    result: list[bool | None] = [
+        True if index in p_values else None for index in range(len(measured))
+    ]
     for step, index in enumerate(sorted(p_values, key=p_values.__getitem__)):
         if p_values[index] > _LEVEL / (len(p_values) - step):
             break
@@ -116,9 +136,11 @@ def student_tail(t: float, freedom: int) -> float:
         freedom: degrees of freedom, at least 1.
     """
     angle = math.atan(t / math.sqrt(freedom))
-    sine, square = math.sin(angle), math.cos(angle) ** 2
+    sine = math.sin(angle)
+    square = math.cos(angle) ** 2
     if freedom % 2:
-        term, total = math.cos(angle), 0.0
+        term = math.cos(angle)
+        total = 0.0
         for k in range(1, freedom, 2):
             total += term
             term *= square * (k + 1) / (k + 2)

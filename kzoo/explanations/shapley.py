@@ -30,9 +30,14 @@ class Shapley(NamedTuple):
 
 
 def shapley_values(
-    x: np.ndarray, background: np.ndarray, parts: Sequence[np.ndarray], predict: Predict, *, seed: int = 0,
+    x: np.ndarray,
+    background: np.ndarray,
+    parts: Sequence[np.ndarray],
+    predict: Predict,
+    *,
+    seed: int = 0,
     most: int = PREDICTIONS,
-) -> Shapley:  # fmt: skip
+) -> Shapley:
     """Return the Shapley values of the parts of an input.
 
     The value of a coalition of parts is the mean prediction of the background rows with these parts of the input. Up
@@ -49,7 +54,8 @@ def shapley_values(
         most: about how many predictions to make by sampling, though at least four orders for each background row.
     """
     ends = predict(np.concatenate([x[None], background])).astype("float64")
-    prediction, starts = ends[0], ends[1:]
+    prediction = ends[0]
+    starts = ends[1:]
     if len(parts) <= EXACT:
         amounts = _exact(x, background, parts, predict, prediction, starts.mean(axis=0))
         return Shapley(amounts, prediction, starts.mean(axis=0), None)
@@ -64,7 +70,9 @@ def _exact(x, background, parts, predict, prediction, base):
     values[0], values[-1] = base, prediction
     if count > 1:
         rows = np.tile(np.arange(size), len(coalitions) - 2)
-        predicted = _predicted(x, background, rows, lambda index: coalitions[1 + index // size], parts, predict)
+        predicted = _predicted(
+            x, background, rows, lambda index: coalitions[1 + index // size], parts, predict
+        )
         values[1:-1] = predicted.reshape(len(coalitions) - 2, size, *prediction.shape).mean(axis=1)
     members = coalitions.sum(axis=1)
     orders = [math.factorial(size) * math.factorial(count - size - 1) for size in range(count)]
@@ -79,9 +87,11 @@ def _exact(x, background, parts, predict, prediction, base):
 
 def _sampled(x, background, parts, predict, prediction, starts, seed, most):
     random, count, size = np.random.default_rng(seed), len(parts), len(background)
-    pairs = max(most // (2 * (count - 1) * size), 2)  # of an order and its reverse, for each background row
+    # of an order and its reverse, for each background row
+    pairs = max(most // (2 * (count - 1) * size), 2)
     orders = np.stack([random.permutation(count) for _ in range(size * pairs)])
-    orders = np.stack([orders, orders[:, ::-1]], axis=1).reshape(-1, count)  # (size * pairs * 2, parts)
+    # (size * pairs * 2, parts)
+    orders = np.stack([orders, orders[:, ::-1]], axis=1).reshape(-1, count)
     rows = np.repeat(np.arange(size), 2 * pairs)
     position = orders.argsort(axis=1)  # of each part in each order
 
@@ -93,7 +103,8 @@ def _sampled(x, background, parts, predict, prediction, starts, seed, most):
     path = np.empty((len(orders), count + 1, *prediction.shape))
     path[:, 0], path[:, -1] = starts[rows], prediction
     path[:, 1:-1] = predicted.reshape(len(orders), count - 1, *prediction.shape)
-    gains = np.take_along_axis(np.diff(path, axis=1), position[:, :, None], axis=1)  # (orders, parts, outputs)
+    # (orders, parts, outputs)
+    gains = np.take_along_axis(np.diff(path, axis=1), position[:, :, None], axis=1)
     of_pairs = gains.reshape(size, pairs, 2, count, -1).mean(axis=2)
     errors = np.sqrt((of_pairs.var(axis=1, ddof=1) / pairs).sum(axis=0)) / size
     return of_pairs.mean(axis=(0, 1)), errors
@@ -107,8 +118,10 @@ def _predicted(x, background, rows, members, parts, predict):
         rows: (M,) numbers of the background rows.
         members: function from indices (K,) below M to booleans (K, parts): which parts are those of the input.
     """
-    flat, own = background.reshape(len(background), -1), x.reshape(-1)
-    part_of = np.full(flat.shape[1], len(parts))  # of each number; those in no part are in one that never joins
+    flat = background.reshape(len(background), -1)
+    own = x.reshape(-1)
+    # of each number; those in no part are in one that never joins
+    part_of = np.full(flat.shape[1], len(parts))
     for part, features in enumerate(parts):
         part_of[features] = part
     at_once = max(_NUMBERS_AT_ONCE // max(flat.shape[1], 1), 1)

@@ -36,7 +36,9 @@ def additive_scale(predictions: Predictions) -> Scale | None:
     if predictions.separator:
         return Scale("log odds", lambda predictions: _log_odds(named_numbers(predictions)[1]))
     if len(predictions.class_names) == 2:
-        return Scale("log odds", lambda predictions: _difference(_log(named_numbers(predictions)[1])))
+        return Scale(
+            "log odds", lambda predictions: _difference(_log(named_numbers(predictions)[1]))
+        )
     return Scale("centred logit", lambda p: _centred(_log(named_numbers(p)[1])))
 
 
@@ -80,11 +82,16 @@ def token_weights(
     ids[0, : len(bag.ids)] = bag.ids
     ids[2:, 0] = bag.ids
     numbers = np.concatenate(
-        [scale.numbers(predictions_of(ids[start : start + _AT_ONCE])) for start in range(0, len(ids), _AT_ONCE)]
+        [
+            scale.numbers(predictions_of(ids[start : start + _AT_ONCE]))
+            for start in range(0, len(ids), _AT_ONCE)
+        ]
     )
     if not np.isfinite(numbers).all():
         return None
-    text, start = numbers[0], np.where(np.abs(numbers[1]) < _TINY, 0.0, numbers[1])  # a sum of rounded logarithms
+    # a sum of rounded logarithms
+    text = numbers[0]
+    start = np.where(np.abs(numbers[1]) < _TINY, 0.0, numbers[1])
     amounts = (numbers[2:] - start) / np.sqrt(max(len(bag.ids), 1))
     largest = max(1.0, float(np.abs(amounts).max(initial=0)), float(np.abs(text).max()))
     if np.abs(amounts.sum(axis=0) - (text - start)).max() > _TOLERANCE * largest:
@@ -93,7 +100,13 @@ def token_weights(
 
 
 def reasons_of_tokens(
-    text: str, bag: Bag, amounts: np.ndarray, prediction: float, base: float, output: str, scale: str
+    text: str,
+    bag: Bag,
+    amounts: np.ndarray,
+    prediction: float,
+    base: float,
+    output: str,
+    scale: str,
 ) -> Reasons:
     """Return the reasons of a text from the amounts (tokens,) of the tokens of its bag; they are marked in its pieces.
 
@@ -103,19 +116,35 @@ def reasons_of_tokens(
     for amount, members in zip(amounts, bag.members, strict=True):
         for piece in members:
             marks[piece] += amount / len(members)
-    reasons = [Reason(name=name, value="", amount=float(a)) for name, a in zip(bag.names, amounts, strict=True)]
+    reasons = [
+        Reason(name=name, value="", amount=float(a))
+        for name, a in zip(bag.names, amounts, strict=True)
+    ]
     return Reasons(
-        input=text, output=output, scale=scale, prediction=prediction, base=base, reasons=strongest_first(reasons),
+        input=text,
+        output=output,
+        scale=scale,
+        prediction=prediction,
+        base=base,
+        reasons=strongest_first(reasons),
         pieces=tuple(zip(bag.pieces, marks.tolist(), strict=True)),
-    )  # fmt: skip
+    )
 
 
 def reasons_without(
     text: str, pieces: list[str], amounts: np.ndarray, prediction: float, output: str, scale: str
 ) -> Reasons:
     """Return the reasons of a text from the changes (pieces,) of the prediction when each piece is left out."""
-    reasons = [Reason(name=piece.strip(), value="", amount=float(a)) for piece, a in zip(pieces, amounts, strict=True)]
+    reasons = [
+        Reason(name=piece.strip(), value="", amount=float(a))
+        for piece, a in zip(pieces, amounts, strict=True)
+    ]
     return Reasons(
-        input=text, output=output, scale=scale, prediction=prediction, base=None, reasons=strongest_first(reasons),
+        input=text,
+        output=output,
+        scale=scale,
+        prediction=prediction,
+        base=None,
+        reasons=strongest_first(reasons),
         pieces=tuple(zip(pieces, amounts.tolist(), strict=True)),
-    )  # fmt: skip
+    )

@@ -66,9 +66,16 @@ def export(
     if weights is not None:
         model_or_run = as_run(model_or_run, weights)
     return import_module("kzoo.export.make").export_model(
-        model_or_run, path, formats, quantize=quantize, check=verify, data=data, overwrite=overwrite,
-        timeout=timeout, progress=progress,
-    )  # fmt: skip
+        model_or_run,
+        path,
+        formats,
+        quantize=quantize,
+        check=verify,
+        data=data,
+        overwrite=overwrite,
+        timeout=timeout,
+        progress=progress,
+    )
 
 
 class _CallableModule(ModuleType):

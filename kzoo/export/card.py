@@ -35,7 +35,9 @@ def requirements(manifest) -> str:
         format = formats().get(entry.format)  # None for a format of another kzoo version
         for package in format.packages if format else ():
             package = package.replace("_", "-")
-            lines.append(pins.get(package) or (f"{package}>={version}" if package == runtime else package))
+            lines.append(
+                pins.get(package) or (f"{package}>={version}" if package == runtime else package)
+            )
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
@@ -108,7 +110,9 @@ def _meaning(manifest, output_spec):
         )
     if not labels:
         return output_spec["kind"]
-    shown_labels = ", ".join(labels[:_SHOWN]) + (", ... (labels.json)" if len(labels) > _SHOWN else "")
+    shown_labels = ", ".join(labels[:_SHOWN]) + (
+        ", ... (labels.json)" if len(labels) > _SHOWN else ""
+    )
     if output_spec["shape"][-1] == 1 and len(labels) == 2:
         if output_spec["kind"] == "scores":
             return f"a score, not a probability: {labels[1]} if it is above 0, else {labels[0]}"
@@ -123,7 +127,9 @@ def _data(manifest):
             "## Data\n",
             "kzoo does not know what the model was trained on. Describe the data here, with its licence.\n",
         ]
-    held_out = [f"{number(data[split])} for {label}" for split, label in _HELD_OUT if data.get(split)]
+    held_out = [
+        f"{number(data[split])} for {label}" for split, label in _HELD_OUT if data.get(split)
+    ]
     held_out_text = f"; {' and '.join(held_out)} were held out" if held_out else ""
     lines = [
         "## Data and scores\n",
@@ -133,10 +139,16 @@ def _data(manifest):
         lines.append(f"* Source of the data set with this name: {origin['source']}")
         lines.append(f"* Licence of that data: {origin['licence']}")
     else:
-        lines.append("* Licence of the data: unknown to kzoo. State it here before you share the model.")
+        lines.append(
+            "* Licence of the data: unknown to kzoo. State it here before you share the model."
+        )
     for split, scores in manifest.metrics.items():
         for weighting, values in by_weighting(scores).items():
-            numbers = {n: v for n, v in values.items() if isinstance(v, float) and not mixes_units(n, values)}
+            numbers = {
+                n: v
+                for n, v in values.items()
+                if isinstance(v, float) and not mixes_units(n, values)
+            }
             shown = [f"{name.replace('_', ' ')} {number(value)}" for name, value in numbers.items()]
             lines.append(f"* {', '.join(filter(None, (split, weighting)))}: {', '.join(shown)}")
         headers, *rows = target_table(scores) or [[]]
@@ -148,9 +160,13 @@ def _data(manifest):
             ]
             continue
         for name, *cells in rows:
-            score_texts = [f"{header} {cell}" for header, cell in zip(headers[1:], cells, strict=True)]
+            score_texts = [
+                f"{header} {cell}" for header, cell in zip(headers[1:], cells, strict=True)
+            ]
             baseline_text = (
-                f"; mean absolute error of baselines: {', '.join(score_texts[3:])}" if score_texts[3:] else ""
+                f"; mean absolute error of baselines: {', '.join(score_texts[3:])}"
+                if score_texts[3:]
+                else ""
             )
             lines.append(f"* {split}, {_plain(name)}: {', '.join(score_texts[:3])}{baseline_text}")
     return [*lines, ""]
@@ -162,30 +178,46 @@ def _baselines(manifest):
     if not baselines.values(summary):
         return []
     scored = f"Trained on the same data and scored on the same examples: {baselines.line(summary)}."
-    return ["## Baselines\n", scored + (f" {beaten}" if (beaten := baselines.beaten(summary)) else ""), ""]
+    return [
+        "## Baselines\n",
+        scored + (f" {beaten}" if (beaten := baselines.beaten(summary)) else ""),
+        "",
+    ]
 
 
 def _limits(manifest):
     """Return the section on limits: those that follow from the task, and what was not evaluated."""
     facts = problem(manifest.spec["task"]).facts if manifest.spec["task"] else frozenset()
-    lines = ["The scores hold for data like the training data; performance on other data is unknown."]
+    lines = [
+        "The scores hold for data like the training data; performance on other data is unknown."
+    ]
     if manifest.data and manifest.metrics and "test" not in manifest.metrics:
         lines.append("There was no test data: the scores above may be optimistic.")
     elif (few := manifest.metrics.get("test", {}).get("examples", _FEW)) < _FEW:
-        lines.append(f"It was tested on {number(few)} examples only: scores on another sample may differ.")
+        lines.append(
+            f"It was tested on {number(few)} examples only: scores on another sample may differ."
+        )
     if "classes" in facts:
-        lines.append(f"It assigns one of its {len(manifest.labels)} classes to every input, even if none applies.")
+        lines.append(
+            f"It assigns one of its {len(manifest.labels)} classes to every input, even if none applies."
+        )
     if "labels" in facts:
         lines.append(
             "A label is predicted from its probability on that `kzoo.json` has as its threshold; files return "
             "probabilities only. An input without any of these labels gets none."
         )
     if "values" in facts:
-        lines.append("Predictions outside the range of the training data are extrapolations and may be far off.")
+        lines.append(
+            "Predictions outside the range of the training data are extrapolations and may be far off."
+        )
     if facts >= {"values", "ordered"}:
-        lines.append("Forecasts continue patterns of the past: changes without precedent are not predicted.")
+        lines.append(
+            "Forecasts continue patterns of the past: changes without precedent are not predicted."
+        )
     if "continues" in facts:
-        lines.append("It generates text that is likely given its training text, which may be false or offensive.")
+        lines.append(
+            "It generates text that is likely given its training text, which may be false or offensive."
+        )
     lines += [
         "Fairness across groups of people and robustness to adversarial inputs were not evaluated.",
         "`kzoo.json` contains names from the training data: classes, columns and categories, or words.",

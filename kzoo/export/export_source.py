@@ -121,15 +121,24 @@ def export_source(model_or_run) -> ExportSource:
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(model_or_run, keras.Model):
         # A model that was fitted on kzoo data has a preprocessor and class names, as for `kzoo.predict`.
-        return _of_run(UntrackedModel(model_or_run)) if fitted_on(model_or_run) else _of_model(model_or_run, None)
+        return (
+            _of_run(UntrackedModel(model_or_run))
+            if fitted_on(model_or_run)
+            else _of_model(model_or_run, None)
+        )
     if isinstance(model_or_run, Run) or (
-        isinstance(model_or_run, str | os.PathLike) and not (Path(model_or_run) / MANIFEST).is_file()
+        isinstance(model_or_run, str | os.PathLike)
+        and not (Path(model_or_run) / MANIFEST).is_file()
     ):
         run = as_run(model_or_run)
         if not run.finished:
             raise KzooError(f"{run.path} is not finished. Finish the training before exporting it.")
         return _of_run(run)
-    shown = str(model_or_run) if isinstance(model_or_run, str | os.PathLike) else type(model_or_run).__name__
+    shown = (
+        str(model_or_run)
+        if isinstance(model_or_run, str | os.PathLike)
+        else type(model_or_run).__name__
+    )
     raise KzooError(f"kzoo.export takes a run, the path of a run, or a Keras model, got {shown}.")
 
 
@@ -166,7 +175,9 @@ def _of_model(model, run):
         spec=spec,
         run=run,
         model=model if run is None or run.path is None else None,
-        input_spec=_input_spec(_input_kind(inputs, run), list(inputs.shape), str(inputs.dtype), spec, run, model),
+        input_spec=_input_spec(
+            _input_kind(inputs, run), list(inputs.shape), str(inputs.dtype), spec, run, model
+        ),
         kind=kind,
         activation=activation,
         like=_like(model),
@@ -175,20 +186,29 @@ def _of_model(model, run):
 
 def _of_spec(spec, run, model=None):
     """Return the `ExportSource` of a network built by kzoo, from its config alone."""
-    config, inputs = spec["config"], spec["config"]["inputs"]
+    config = spec["config"]
+    inputs = spec["config"]["inputs"]
     if config.get("stateful"):
         raise KzooError(
             f"{spec['preset']} is stateful: its outputs depend on earlier batches, and exported files keep no state. "
             "Export the same network with stateful=False."
         )
-    outputs, shape = config["outputs"], list(config["input_shape"])
-    kind, activation = "values", None
+    outputs = config["outputs"]
+    shape = list(config["input_shape"])
+    kind = "values"
+    activation = None
     if _has_probabilities(spec["task"]):
-        last_activation, loss = config.get("output_activation") or "linear", spec["training"].get("loss")
+        last_activation = config.get("output_activation") or "linear"
+        loss = spec["training"].get("loss")
         # The loss of the training may differ from the preset's, so its kind of output takes precedence.
         output_kind = run.config.get("answers") if run else None
-        single = outputs == 1 or "labels" in problem(spec["task"]).facts  # a probability for each output
-        logits = logits_of(last_activation, loss, single=single) if output_kind is None else ANSWERS.get(output_kind)
+        # a probability for each output
+        single = outputs == 1 or "labels" in problem(spec["task"]).facts
+        logits = (
+            logits_of(last_activation, loss, single=single)
+            if output_kind is None
+            else ANSWERS.get(output_kind)
+        )
         kind = "scores" if logits is None else "probabilities"
         activation = _activation(spec["task"], outputs) if logits else None
     return ExportSource(
@@ -216,9 +236,13 @@ def _input_kind(tensor, run):
 
 def _output_kind(model, run):
     """Return the type of a custom model's outputs, and the activation that turns them into probabilities or None."""
-    if run is not None and "members" in run.config["spec"]:  # ensembles combine probabilities, never logits
-        return ("probabilities" if _has_probabilities(run.config["spec"]["task"]) else "values"), None
-    from kzoo.checks.losses import last_activation, loss_name  # imports Keras, which the model has already imported
+    # ensembles combine probabilities, never logits
+    if run is not None and "members" in run.config["spec"]:
+        return (
+            "probabilities" if _has_probabilities(run.config["spec"]["task"]) else "values"
+        ), None
+    # imports Keras, which the model has already imported
+    from kzoo.checks.losses import last_activation, loss_name
 
     activation, loss = last_activation(model), loss_name(model)
     single = model.outputs[0].shape[-1] == 1
@@ -226,7 +250,11 @@ def _output_kind(model, run):
         if not _has_probabilities(run.config["data"]["task"]):
             return "values", None
         output_kind = run.config.get("answers")  # the stored model is not compiled and has no loss
-        logits = logits_of(activation, loss or None, single=single) if output_kind is None else ANSWERS.get(output_kind)
+        logits = (
+            logits_of(activation, loss or None, single=single)
+            if output_kind is None
+            else ANSWERS.get(output_kind)
+        )
     elif activation in ("softmax", "sigmoid") or "crossentropy" in loss or "hinge" in loss:
         logits = logits_of(activation, loss, single=single)
     else:
@@ -256,7 +284,11 @@ def _input_spec(kind, shape, dtype, spec, run, model=None):
         kind=kind,
         vocabulary_size=config.get("vocabulary_size") or _smallest_vocabulary(model) or 2,
         categories=list(config.get("categories") or ()),
-        **{name: list(config[name]) for name in ("text_buckets", "text_lengths") if config.get(name)},
+        **{
+            name: list(config[name])
+            for name in ("text_buckets", "text_lengths")
+            if config.get(name)
+        },
         **({"padded": True} if config.get("padded") else {}),
         pixels=255 if config.get("rescale", True) else 1,
         mean=mean,
@@ -270,7 +302,9 @@ def _column_statistics(config, run):
     zeros = [0.0] * code_columns(config)
     if scale is not None and offset is not None:
         pairs = list(zip(scale, offset, strict=True))
-        return [-o / s if s else 0.0 for s, o in pairs] + zeros, [1 / s if s else 1.0 for s, o in pairs] + zeros
+        return [-o / s if s else 0.0 for s, o in pairs] + zeros, [
+            1 / s if s else 1.0 for s, o in pairs
+        ] + zeros
     features = (run.config.get("statistics") or {}).get("features", ()) if run else ()
     columns = config.get("input_shape", (0,))[-1]
     if len(features) == columns - len(zeros) and features and columns:

@@ -67,7 +67,8 @@ def in_batches(session, x, size):
 
 
 def _run_padded(session, x):
-    rows, size = len(x), session.batch or len(x)
+    rows = len(x)
+    size = session.batch or len(x)
     if rows < size:
         x = np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)])
     return session(x)[:rows]

@@ -22,4 +22,8 @@ def draw(input_spec, count, *, seed):
     """Return `count` random rows that are valid inputs of the network."""
     random = np.random.default_rng(seed)
     shape = tuple(_FREE if size is None else size for size in input_spec["shape"][1:])
-    return kind(input_spec["kind"]).inference.draw(input_spec, random, (count, *shape)).astype(input_spec["dtype"])
+    return (
+        kind(input_spec["kind"])
+        .inference.draw(input_spec, random, (count, *shape))
+        .astype(input_spec["dtype"])
+    )

@@ -26,7 +26,9 @@ from kzoo.utils.files import write_json
 from kzoo.utils.optional import check_installed
 
 
-def export_model(model_or_run, path, names, *, quantize, check, data, overwrite, timeout, progress) -> ExportedModel:
+def export_model(
+    model_or_run, path, names, *, quantize, check, data, overwrite, timeout, progress
+) -> ExportedModel:
     """Export a run or a model; see `kzoo.export`. `names` are its `formats`, and `check` is its `verify`."""
     # 1. Check arguments, packages and the target folder before Keras starts.
     names, quantize = parse(names, quantize)
@@ -41,11 +43,15 @@ def export_model(model_or_run, path, names, *, quantize, check, data, overwrite,
     if not isinstance(path, str | os.PathLike):
         raise KzooError(f"path={path!r} must be the path of the folder to write.")
     if data is not None and not quantize:
-        raise KzooError("data= is only used to calibrate and score quantized files. Remove it, or pass quantize=.")
+        raise KzooError(
+            "data= is only used to calibrate and score quantized files. Remove it, or pass quantize=."
+        )
     subject = export_source(model_or_run)
     for format in selected:
         if reason := format.refuses(subject.spec):
-            raise KzooError(f"{subject.spec['preset']} cannot be exported to {format.name}: {reason}.")
+            raise KzooError(
+                f"{subject.spec['preset']} cannot be exported to {format.name}: {reason}."
+            )
     if quantize and _has_baseline(subject.spec):
         raise KzooError(
             f"quantize={quantize[0]!r} would round the tables of a baseline, such as the thresholds of trees, in "
@@ -59,7 +65,9 @@ def export_model(model_or_run, path, names, *, quantize, check, data, overwrite,
         job = ConversionJob.of(subject, folder, work, version=_next_version(path))
         if quantize:
             say(write_sample(subject, data, work / "sample.npz"))
-        with closing(_start_worker(job, subject, work, keys_of(names, quantize), timeout, say)) as steps:
+        with closing(
+            _start_worker(job, subject, work, keys_of(names, quantize), timeout, say)
+        ) as steps:
             network_facts = next(steps)[1]
             if "error" in network_facts:
                 raise KzooError(f"Cannot export the model: {network_facts['error'].rstrip('.')}.")
@@ -76,7 +84,9 @@ def export_model(model_or_run, path, names, *, quantize, check, data, overwrite,
         if all(entry.status == "failed" for entry in exports.values()):
             key, entry = next(iter(exports.items()))
             report = {key: entry.json() for key, entry in exports.items()}
-            raise ExportError(f"All formats failed, nothing was exported: {key}: {entry.error}.", report)
+            raise ExportError(
+                f"All formats failed, nothing was exported: {key}: {entry.error}.", report
+            )
         if before is not None and not overwrite:
             exports = exports | _copy_other_formats(before, folder, exports)
         # 3. Write the manifest again, with the model card and the checksums of all files.
@@ -106,12 +116,17 @@ def _existing_export(path, subject, overwrite):
     if not path.exists():
         return None
     if not (path / MANIFEST).is_file():
-        problem = "contains other files and is not an exported model" if path.is_dir() else "is a file"
+        problem = (
+            "contains other files and is not an exported model" if path.is_dir() else "is a file"
+        )
         raise KzooError(f"{path} {problem}. Choose a new folder.")
     if overwrite:
         return None
     exported = ExportedModel(path)
-    is_same_model = all(exported.spec.get(part) == plain(subject.spec[part]) for part in ("family", "task", "config"))
+    is_same_model = all(
+        exported.spec.get(part) == plain(subject.spec[part])
+        for part in ("family", "task", "config")
+    )
     if not is_same_model:
         raise KzooError(
             f"{path} contains another model ({exported.name}). Pass overwrite=True, or choose another path."
@@ -135,13 +150,20 @@ def _start_worker(job, subject, work, keys, timeout, say):
             subject.model.save(work / "model.keras")
         else:
             # A model without the optimizer, whose state is twice as large as the weights.
-            bare = sys.modules["keras"].Model(subject.model.inputs, subject.model.outputs, name=subject.model.name)
+            bare = sys.modules["keras"].Model(
+                subject.model.inputs, subject.model.outputs, name=subject.model.name
+            )
             bare.save_weights(Path(job.folder) / "model.weights.h5")
     write_json(work / "job.json", asdict(job))
     return run_steps(
-        "kzoo.export.worker", [work / "job.json"], ["network", *keys], timeout=timeout,
-        begin=lambda step: say("loading the network" if step == "network" else f"{step}: converting"),
-    )  # fmt: skip
+        "kzoo.export.worker",
+        [work / "job.json"],
+        ["network", *keys],
+        timeout=timeout,
+        begin=lambda step: say(
+            "loading the network" if step == "network" else f"{step}: converting"
+        ),
+    )
 
 
 def _converted_entry(key, outcome, job) -> Entry:
@@ -149,18 +171,27 @@ def _converted_entry(key, outcome, job) -> Entry:
     name, quantize = split_key(key)
     file = file_of(key, job.version)
     entry = Entry(
-        format=name, quantize=quantize, file=file, status="unchecked",
+        format=name,
+        quantize=quantize,
+        file=file,
+        status="unchecked",
         tolerance=TOLERANCE[quantize],
-    )  # fmt: skip
+    )
     if "error" in outcome:
         return replace(entry, status="failed", error=outcome["error"])
     facts = {name: value for name, value in outcome.items() if name not in ("batch", "note")}
     size = _size(Path(job.folder) / file)
-    return replace(entry, batch=outcome.get("batch"), note=outcome.get("note"), facts=facts, bytes=size)
+    return replace(
+        entry, batch=outcome.get("batch"), note=outcome.get("note"), facts=facts, bytes=size
+    )
 
 
 def _size(path):
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
+    return (
+        sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+        if path.is_dir()
+        else path.stat().st_size
+    )
 
 
 def _manifest(subject, job, network_facts, exports) -> Manifest:
@@ -180,7 +211,9 @@ def _manifest(subject, job, network_facts, exports) -> Manifest:
         preprocessing=job.preprocessing,
         postprocessing=job.postprocessing,
         data=run.config["data"] if run else None,
-        metrics={k: v for k, v in run.summary.items() if k in ("validation", "test")} if run else {},
+        metrics={k: v for k, v in run.summary.items() if k in ("validation", "test")}
+        if run
+        else {},
         baselines=_baselines(run),
         origin=_origin(run),
         typical=_typical(run, job.preprocessing),
@@ -193,7 +226,11 @@ def _manifest(subject, job, network_facts, exports) -> Manifest:
 
 def _typical(run, preprocessing) -> list:
     """Return a row of medians and most frequent categories, unless the preprocessor has these."""
-    if not run or not preprocessing or not hasattr(inference := kind_of(preprocessing).inference, "typical"):
+    if (
+        not run
+        or not preprocessing
+        or not hasattr(inference := kind_of(preprocessing).inference, "typical")
+    ):
         return []
     if inference.typical(preprocessing, {}) is not None:
         return []
@@ -267,9 +304,14 @@ def _check_same_network(before, folder, classes):
 
 def _copy_other_formats(before, folder, exports) -> dict:
     """Copy the files of an earlier export whose formats are not exported again; return their entries."""
-    copied = {k: entry for k, entry in before.manifest.exports.items() if k not in exports and entry.file is not None}
+    copied = {
+        k: entry
+        for k, entry in before.manifest.exports.items()
+        if k not in exports and entry.file is not None
+    }
     for entry in copied.values():
-        source, target = before.path / entry.file, folder / entry.file
+        source = before.path / entry.file
+        target = folder / entry.file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
     return copied

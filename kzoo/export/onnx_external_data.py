@@ -17,7 +17,8 @@ _MESSAGES = {
     "tensor": {},
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
-_TAG_BYTES = 5  # 32 bits, seven per byte; readers disagree on longer tags: Python keeps the high bits, others drop them
+# 32 bits, seven per byte; readers disagree on longer tags: Python keeps the high bits, others drop them
+_TAG_BYTES = 5
 _MAX_DEPTH = 100
 
 
@@ -34,7 +35,9 @@ def has_external_data(content) -> bool:
             raise ValueError("nested too deep")
         message_fields = _MESSAGES[kind]
         for field, value in _fields(message):
-            if kind == "tensor" and (field == _EXTERNAL_DATA or (field == _DATA_LOCATION and value)):
+            if kind == "tensor" and (
+                field == _EXTERNAL_DATA or (field == _DATA_LOCATION and value)
+            ):
                 return True
             if field in message_fields:
                 if not isinstance(value, memoryview):
@@ -51,14 +54,17 @@ def _fields(message):
         tag, position = _varint(message, position)
         if position - start > _TAG_BYTES or tag >= 1 << 32:
             raise ValueError("a tag of more than 32 bits, which readers truncate differently")
-        field, wire_type = tag >> 3, tag & 7
+        field = tag >> 3
+        wire_type = tag & 7
         if wire_type == 0:
             value, position = _varint(message, position)
         elif wire_type in (1, 5):
-            value, position = 0, position + (8 if wire_type == 1 else 4)
+            value = 0
+            position = position + (8 if wire_type == 1 else 4)
         elif wire_type == 2:
             length, position = _varint(message, position)
-            value, position = message[position : position + length], position + length
+            value = message[position : position + length]
+            position = position + length
         else:
             raise ValueError(f"wire type {wire_type}")
         if position > len(message):

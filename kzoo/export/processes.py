@@ -57,7 +57,8 @@ class _Child:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self._process: Any = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-m", module, *map(str, arguments)],
-            stdin=subprocess.PIPE,  # never written to; it closes when this process ends, which ends the child
+            # never written to; it closes when this process ends, which ends the child
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env=_environment(),
@@ -100,7 +101,10 @@ class _Child:
             return {"error": f"the process was killed by {signal.Signals(-code).name}"}
         self._stderr.seek(0)
         output = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
-        return {"error": f"the process ended with code {code}" + (f": {output[-1][:300]}" if output else "")}
+        return {
+            "error": f"the process ended with code {code}"
+            + (f": {output[-1][:300]}" if output else "")
+        }
 
 
 def _environment():

@@ -28,17 +28,25 @@ def write_sample(subject, data, file) -> str:
             arrays["truth"] = np.asarray(truth)[-_TEST:]
         np.savez(file, **arrays)
         return f"int8 is calibrated on {len(arrays['calibration'])} rows of data="
-    dataset, reason = _data_of(subject.run, data) if subject.run else (None, "the model was not trained by kzoo")
+    dataset, reason = (
+        _data_of(subject.run, data) if subject.run else (None, "the model was not trained by kzoo")
+    )
     if dataset is None:
         input_spec = subject.input_spec
-        np.savez(file, calibration=draw(input_spec, _CALIBRATION, seed=2), x=draw(input_spec, _TEST, seed=3))
+        np.savez(
+            file,
+            calibration=draw(input_spec, _CALIBRATION, seed=2),
+            x=draw(input_spec, _TEST, seed=3),
+        )
         return f"int8 is calibrated and compared on random inputs: {reason}"
     dataset = sample_dataset(dataset)
     split = dataset.test or dataset.validation or dataset.train
     rows = random.permutation(len(split))[:_TEST]
     np.savez(
         file,
-        calibration=_rows(dataset.train.x, random.permutation(len(dataset.train))[:_CALIBRATION], subject),
+        calibration=_rows(
+            dataset.train.x, random.permutation(len(dataset.train))[:_CALIBRATION], subject
+        ),
         x=_rows(split.x, rows, subject),
         truth=np.asarray(split.y[rows]),
     )

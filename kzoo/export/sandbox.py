@@ -23,13 +23,18 @@ from kzoo.utils import child_process as child
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 
-_MEMORY, _TIMES = 320 << 20, 100  # memory limit: so many bytes plus a multiple of the file's size
-_LARGE_MEMORY, _LARGE_TIMES = 2 << 30, 8  # upper bound of that limit, which matters for large files
-_START_FACTOR, _MIN_SECONDS = 10, 2  # CPU time limit: a multiple of the process' start-up time, and its minimum
+_MEMORY = 320 << 20  # memory limit: so many bytes plus a multiple of the file's size
+_TIMES = 100
+_LARGE_MEMORY = 2 << 30  # upper bound of that limit, which matters for large files
+_LARGE_TIMES = 8
+# CPU time limit: a multiple of the process' start-up time, and its minimum
+_START_FACTOR, _MIN_SECONDS = 10, 2
 _BYTES_PER_SECOND = 2 << 20  # bytes of the file that allow one more second
 _WALL_CLOCK_FACTOR = 10  # wall-clock limit as a multiple of the CPU time: the machine may be busy
-_FREE_SIZES = (16, 256)  # sizes of axes without a fixed length; the second is tried if the first fails
-_READY = b"ready\n"  # written by the child process once the packages are imported and the limits set
+# sizes of axes without a fixed length; the second is tried if the first fails
+_FREE_SIZES = (16, 256)
+# written by the child process once the packages are imported and the limits set
+_READY = b"ready\n"
 
 _passed: set[str] = set()  # checksums of the files that passed in this process
 
@@ -54,7 +59,8 @@ def check_cost(content: bytes, format: str, *, name: str, shape: Sequence[Any], 
     except OSError:
         return
     request = {"format": format, "name": name, "shape": list(shape), "dtype": str(dtype)}
-    output, timed_out = b"", False
+    output = b""
+    timed_out = False
     with process:
         assert process.stdin and process.stdout
         with contextlib.suppress(OSError):  # the child has ended; the reason is found below
@@ -71,7 +77,10 @@ def check_cost(content: bytes, format: str, *, name: str, shape: Sequence[Any], 
     if not output.startswith(_READY):
         return  # the child process did not start, which is not the file's fault
     if problem := _problem(
-        output.removeprefix(_READY), name, len(content), timed_out or _is_out_of_time(process.returncode)
+        output.removeprefix(_READY),
+        name,
+        len(content),
+        timed_out or _is_out_of_time(process.returncode),
     ):
         raise KzooError(problem)
     _passed.add(digest)
@@ -79,7 +88,9 @@ def check_cost(content: bytes, format: str, *, name: str, shape: Sequence[Any], 
 
 def _is_python() -> bool:
     """Return True if the executable is Python: a frozen application would start itself instead."""
-    return not getattr(sys, "frozen", False) and Path(sys.executable or "").stem.startswith(("python", "pypy"))
+    return not getattr(sys, "frozen", False) and Path(sys.executable or "").stem.startswith(
+        ("python", "pypy")
+    )
 
 
 def _is_out_of_time(code: int) -> bool:
@@ -128,7 +139,9 @@ def main() -> None:
             outcome = {"memory": True}
         else:
             outcome = {
-                "error": str(error) if isinstance(error, KzooError) else f"{request['name']}: {first_line(error)}"
+                "error": str(error)
+                if isinstance(error, KzooError)
+                else f"{request['name']}: {first_line(error)}"
             }
     out.write(json.dumps(outcome).encode() + b"\n")
     out.flush()
@@ -159,7 +172,9 @@ def _set_limits(size: int) -> None:
     except ImportError:
         return
     seconds = int(
-        max(_MIN_SECONDS, _START_FACTOR * time.process_time()) + time.process_time() + size / _BYTES_PER_SECOND
+        max(_MIN_SECONDS, _START_FACTOR * time.process_time())
+        + time.process_time()
+        + size / _BYTES_PER_SECOND
     )
     with contextlib.suppress(OSError, ValueError):  # a stricter limit is already set
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))

@@ -31,7 +31,9 @@ def new_folder(path):
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
     except OSError as error:
-        raise KzooError(f"Cannot create {path}: {error.strerror or error}. Choose another path.") from None
+        raise KzooError(
+            f"Cannot create {path}: {error.strerror or error}. Choose another path."
+        ) from None
     folder, work = staging / "exported", staging / "work"
     try:
         folder.mkdir()

@@ -25,7 +25,9 @@ _BATCH = 32
 AGREEMENT = 0.98  # minimum share of int8 outputs that agree with Keras
 # Largest relative difference from Keras, by quantized type.
 TOLERANCE = {None: 1e-4, "float16": 1e-2, "int8": 0.2}
-_SECONDS, _MIN_CALLS, _MAX_CALLS = 0.3, 5, 200  # duration and number of the timed calls
+_SECONDS = 0.3  # duration and number of the timed calls
+_MIN_CALLS = 5
+_MAX_CALLS = 200
 
 
 def verify(folder, keys, *, timeout, sample=None, begin=lambda key: None):
@@ -59,9 +61,16 @@ def recheck(exported, *, timeout, begin) -> dict:
     damage = exported.damage()
     for line in damage:
         if line.startswith("golden.npz"):
-            raise KzooError(f"{exported.path}: {line}. The exported files cannot be checked. Copy the folder again.")
-    with_files = {key: entry for key, entry in exported.manifest.exports.items() if entry.file is not None}
-    entries = {key: _loadable_entry(entry, exported.manifest.files, damage) for key, entry in with_files.items()}
+            raise KzooError(
+                f"{exported.path}: {line}. The exported files cannot be checked. Copy the folder again."
+            )
+    with_files = {
+        key: entry for key, entry in exported.manifest.exports.items() if entry.file is not None
+    }
+    entries = {
+        key: _loadable_entry(entry, exported.manifest.files, damage)
+        for key, entry in with_files.items()
+    }
     for key, entry in entries.items():
         if entry.status == "ok" and (error := _cost_error(exported, entry)):
             entries[key] = replace(entry, status="failed", error=error)
@@ -88,7 +97,9 @@ def _loadable_entry(entry, files, damage):
         return replace(entry, status="failed", error=altered[0])
     format = formats().get(entry.format)
     if format is None:
-        return replace(entry, status="unchecked", note=f"the format {entry.format!r} is unknown to this kzoo")
+        return replace(
+            entry, status="unchecked", note=f"the format {entry.format!r} is unknown to this kzoo"
+        )
     try:
         for package in format.packages:
             check_installed(package, extra=format.extra)
@@ -104,7 +115,13 @@ def _cost_error(exported, entry) -> str | None:
     (input_spec,) = exported.manifest.inputs
     content = (exported.path / entry.file).read_bytes()
     try:
-        check_cost(content, entry.format, name=entry.file, shape=input_spec["shape"][1:], dtype=input_spec["dtype"])
+        check_cost(
+            content,
+            entry.format,
+            name=entry.file,
+            shape=input_spec["shape"][1:],
+            dtype=input_spec["dtype"],
+        )
     except KzooError as error:
         return str(error)
     return None
@@ -124,7 +141,8 @@ def check(folder, manifest, key, sample) -> dict:
     kind = manifest.outputs[0]["kind"]
     classes = kind != "values"
     entry = manifest.exports[key]
-    format, file = formats()[entry.format], folder / entry.file
+    format = formats()[entry.format]
+    file = folder / entry.file
     session = format.open(file.read_bytes() if format.light else file, name=key, threads=1)
     y = np.concatenate([in_batches(session, rows[name], 7) for name in ("x_1", "x_7")])
     largest = difference(y, np.concatenate([rows["y_1"], rows["y_7"]]), classes)
@@ -172,7 +190,9 @@ def sample_scores(session, sample, kind) -> dict:
     """
     with np.load(sample) as arrays:
         rows = dict(arrays)
-    y, reference, truth = in_batches(session, rows["x"], _BATCH), rows["y"], rows.get("truth")
+    y = in_batches(session, rows["x"], _BATCH)
+    reference = rows["y"]
+    truth = rows.get("truth")
     compare = _explained_variance if kind == "values" else _accuracy
     if kind != "values":
         y, reference = predicted_classes(y, kind), predicted_classes(reference, kind)
@@ -185,7 +205,11 @@ def sample_scores(session, sample, kind) -> dict:
 def predicted_classes(outputs, kind):
     """Return the class indices of outputs (..., classes or 1) of a kind: probabilities, logits or scores."""
     threshold = 0.5 if kind == "probabilities" else 0.0
-    return (outputs[..., 0] > threshold).astype(int) if outputs.shape[-1] == 1 else outputs.argmax(axis=-1)
+    return (
+        (outputs[..., 0] > threshold).astype(int)
+        if outputs.shape[-1] == 1
+        else outputs.argmax(axis=-1)
+    )
 
 
 def _accuracy(y, truth):
@@ -209,7 +233,10 @@ def latencies(run, x_7, *, fixed_batch=None) -> dict:
         fixed_batch: the only batch size that the file takes, or None.
     """
     batches = {"1": x_7[-1:], "32": np.resize(x_7, (32, *x_7.shape[1:]))}
-    return {size: None if fixed_batch and int(size) != fixed_batch else _fastest(run, x) for size, x in batches.items()}
+    return {
+        size: None if fixed_batch and int(size) != fixed_batch else _fastest(run, x)
+        for size, x in batches.items()
+    }
 
 
 def _fastest(run, x):

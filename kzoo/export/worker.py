@@ -37,10 +37,14 @@ class Network:
         self.core = self.model = _load(job)
         if job.activation is not None:
             last = layers.Activation(job.activation, dtype="float32", name="probabilities")
-            self.model = keras.Model(self.core.inputs, last(self.core.outputs[0]), name=self.core.name)
-        self.input_name, self.output_name = job.input_spec["name"], job.kind
+            self.model = keras.Model(
+                self.core.inputs, last(self.core.outputs[0]), name=self.core.name
+            )
+        self.input_name = job.input_spec["name"]
+        self.output_name = job.kind
         self.like, self.preprocessing = job.like, job.preprocessing
-        self._shape, self._dtype = job.input_spec["shape"][1:], job.input_spec["dtype"]
+        self._shape = job.input_spec["shape"][1:]
+        self._dtype = job.input_spec["dtype"]
         self._sample = Path(job.work) / "sample.npz"
 
     def calibration(self):
@@ -50,7 +54,9 @@ class Network:
 
     def serve(self, batch=None):
         """Return the network as a `tf.function` with a named input and a named output."""
-        tf, model, name = import_module("tensorflow"), self.model, self.output_name
+        tf = import_module("tensorflow")
+        model = self.model
+        name = self.output_name
         spec = tf.TensorSpec([batch, *self._shape], self._dtype, name=self.input_name)
 
         @tf.function(input_signature=[spec])
@@ -74,7 +80,8 @@ def _load(job):
         stored = folder / "model.keras"
         source = Path(job.run) / "best.keras" if job.run else work / "model.keras"
         model = load_keras_file(stored if stored.exists() else source)
-        if not stored.exists():  # without the optimizer state, which is twice as large as the weights
+        # without the optimizer state, which is twice as large as the weights
+        if not stored.exists():
             model.save(stored)
         return model
     stored = folder / "model.weights.h5"
@@ -89,7 +96,8 @@ def _load(job):
 
 class _Steps:
     def __init__(self, job):
-        self.job, self.folder = job, Path(job.folder)
+        self.job = job
+        self.folder = Path(job.folder)
 
     @cached_property
     def network(self):
@@ -102,9 +110,13 @@ class _Steps:
         """Load the network, write its weights and golden outputs, and return facts such as the latency of Keras."""
         model = self.network.model
         x_1, x_7 = golden_batches(self.job.input_spec)
-        golden_outputs = {f"y_{len(x)}": model.predict(x, verbose=0).astype("float32") for x in (x_1, x_7)}
+        golden_outputs = {
+            f"y_{len(x)}": model.predict(x, verbose=0).astype("float32") for x in (x_1, x_7)
+        }
         if not all(np.isfinite(y).all() for y in golden_outputs.values()):
-            raise ValueError("the network outputs NaN or infinity for golden inputs. Train it again")
+            raise ValueError(
+                "the network outputs NaN or infinity for golden inputs. Train it again"
+            )
         with whole_file(self.folder / "golden.npz") as temporary, open(temporary, "wb") as stream:
             np.savez_compressed(stream, x_1=x_1, x_7=x_7, **golden_outputs)
         sample = Path(self.job.work) / "sample.npz"

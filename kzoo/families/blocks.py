@@ -64,7 +64,9 @@ def separable(x, filters, depth, *, kernel_size, activation, norm, dropout):
         for j in range(1, blocks + 1):
             stem = f"block{i}_{j}"
             stride = 2 if i > 1 and j == 1 else 1
-            x = _conv(x, None, kernel_size, activation, norm, name=f"{stem}_depthwise", stride=stride)
+            x = _conv(
+                x, None, kernel_size, activation, norm, name=f"{stem}_depthwise", stride=stride
+            )
             x = _conv(x, width, 1, activation, norm, name=f"{stem}_pointwise")
         x = _dropout(x, rate, name=f"block{i}_dropout")
     return x
@@ -75,13 +77,21 @@ def pooled(x, filters, depth, *, kernel_size, activation, norm, dropout, dirac):
 
     Convolutions before a norm have no bias, and the norm has no factor, because the next convolution scales.
     """
-    for i, (width, convolutions, rate) in enumerate(zip(filters, depth, dropout, strict=True), start=1):
+    for i, (width, convolutions, rate) in enumerate(
+        zip(filters, depth, dropout, strict=True), start=1
+    ):
         for j in range(1, convolutions + 1):
             convolution = layers.Conv2D(
-                width, kernel_size, padding="same", use_bias=norm is None, name=f"block{i}_conv{j}",
+                width,
+                kernel_size,
+                padding="same",
+                use_bias=norm is None,
+                name=f"block{i}_conv{j}",
                 # PyTorch's default for convolutions; small compared to the ones of the identity.
-                kernel_initializer=initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform"),
-            )  # fmt: skip
+                kernel_initializer=initializers.VarianceScaling(
+                    1 / 3, mode="fan_in", distribution="uniform"
+                ),
+            )
             x = convolution(x)
             if dirac:
                 parts.begin_as_identity(convolution)
@@ -94,7 +104,17 @@ def pooled(x, filters, depth, *, kernel_size, activation, norm, dropout, dirac):
     return x
 
 
-def parallel(ids, filters, kernel_sizes, *, vocabulary_size, embedding_dim, embedding_dropout, activation, pooling):
+def parallel(
+    ids,
+    filters,
+    kernel_sizes,
+    *,
+    vocabulary_size,
+    embedding_dim,
+    embedding_dropout,
+    activation,
+    pooling,
+):
     """Apply parallel convolutions of several sizes over words, pooled over time (https://arxiv.org/abs/1408.5882).
 
     A window counts if it has a real token, even if the rest is padding or beyond the border. So padding does not change
@@ -116,7 +136,8 @@ def parallel(ids, filters, kernel_sizes, *, vocabulary_size, embedding_dim, embe
         y = layers.Conv1D(width, size, name=f"conv{size}")(y)  # (B, T + size - 1, width)
         y = parts.activate(y, activation, name=f"conv{size}_{activation}")
         counts = layers.ZeroPadding1D(size - 1, name=f"conv{size}_mask_border")(real)
-        counts = layers.MaxPooling1D(size, strides=1, name=f"conv{size}_mask")(counts)  # (B, T + size - 1, 1)
+        # (B, T + size - 1, 1)
+        counts = layers.MaxPooling1D(size, strides=1, name=f"conv{size}_mask")(counts)
         if pooling == "max":
             # -1e4 is below every activation and finite even in float16.
             y = layers.GlobalMaxPooling1D(name=f"conv{size}_max")(y * counts + (counts - 1.0) * 1e4)
@@ -136,11 +157,17 @@ def dilated(x, filters, depth, *, kernel_size, activation, norm, dropout):
     Args:
         x: (B, T, F).
     """
-    for i, (width, convolutions, rate) in enumerate(zip(filters, depth, dropout, strict=True), start=1):
+    for i, (width, convolutions, rate) in enumerate(
+        zip(filters, depth, dropout, strict=True), start=1
+    ):
         y = x
         for j in range(1, convolutions + 1):
             y = layers.Conv1D(
-                width, kernel_size, padding="causal", dilation_rate=2 ** (i - 1), name=f"block{i}_conv{j}"
+                width,
+                kernel_size,
+                padding="causal",
+                dilation_rate=2 ** (i - 1),
+                name=f"block{i}_conv{j}",
             )(y)
             y = _normalize(y, norm, name=f"block{i}_norm{j}")
             y = parts.activate(y, activation, name=f"block{i}_{activation}{j}")
@@ -168,7 +195,8 @@ def _conv(x, width, kernel_size, activation, norm, *, name, stride=1):
     padding = "same"
     if stride > 1:
         # "same" would centre the windows on odd pixels, next to those that the shortcut keeps.
-        before, after = (kernel_size - 1) // 2, kernel_size // 2
+        before = (kernel_size - 1) // 2
+        after = kernel_size // 2
         x = layers.ZeroPadding2D(((before, after), (before, after)), name=f"{name}_border")(x)
         padding = "valid"
     settings = dict(strides=stride, padding=padding, use_bias=norm is None, name=f"{name}_conv")
@@ -187,7 +215,9 @@ def _shortcut(x, width, stride, *, name):
     extra = width - x.shape[-1]
     if extra:
         # The layer pads the last two axes of "channels_first" images. Here these are width (by 0) and channels.
-        x = layers.ZeroPadding2D(((0, 0), (0, extra)), data_format="channels_first", name=f"{name}_new_channels")(x)
+        x = layers.ZeroPadding2D(
+            ((0, 0), (0, extra)), data_format="channels_first", name=f"{name}_new_channels"
+        )(x)
     return x
 
 

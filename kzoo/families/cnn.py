@@ -16,7 +16,11 @@ BLOCKS = {
     "parallel": "tokens",
     "dilated": "series",
 }
-AXES = {"image": ("height", "width", "channels"), "tokens": ("length",), "series": ("steps", "features")}
+AXES = {
+    "image": ("height", "width", "channels"),
+    "tokens": ("length",),
+    "series": ("steps", "features"),
+}
 POOLINGS = {
     "image": ("flatten", "mean", "max"),
     "tokens": ("mean", "max"),
@@ -130,14 +134,23 @@ def build(
     """
     _check_inputs(inputs, block, input_shape, pooling, scale=scale, offset=offset)
     if not filters:
-        raise ValueError("filters is empty. Give the channels of at least one stage, such as (32,).")
-    parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
+        raise ValueError(
+            "filters is empty. Give the channels of at least one stage, such as (32,)."
+        )
+    parts.check_forecast(
+        inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm
+    )
 
-    input_tensor = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
-    x, window_norm = input_tensor, None
+    input_tensor = keras.Input(
+        input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs"
+    )
+    x = input_tensor
+    window_norm = None
     if rescale and inputs == "image":
         # Whitening needs inputs that are not rounded.
-        x = layers.Rescaling(1 / 255, dtype=parts.answer_dtype() if whitening else None, name="scaling")(x)
+        x = layers.Rescaling(
+            1 / 255, dtype=parts.answer_dtype() if whitening else None, name="scaling"
+        )(x)
     if whitening:
         x = parts.activate(parts.whiten(x, whitening), activation, name=f"whitening_{activation}")
     real = None  # which steps of a series are real, (B, T, 1); None for all
@@ -162,14 +175,18 @@ def build(
         )
     else:
         if isinstance(kernel_size, list | tuple):
-            raise ValueError(f"kernel_size={kernel_size!r} must be one number. Several need block='parallel'.")
+            raise ValueError(
+                f"kernel_size={kernel_size!r} must be one number. Several need block='parallel'."
+            )
         stages = dict(
             filters=filters,
             depth=parts.per_layer(depth, len(filters), name="depth"),
             dropout=parts.per_layer(dropout, len(filters), name="dropout"),
             kernel_size=kernel_size,
             activation=activation,
-            norm=None if norm is None else partial(parts.normalize, norm=norm, momentum=norm_momentum),
+            norm=None
+            if norm is None
+            else partial(parts.normalize, norm=norm, momentum=norm_momentum),
         )
         if block == "plain":
             pools = parts.per_layer(pool_size, len(filters), name="pool_size")
@@ -177,19 +194,35 @@ def build(
         elif block == "pooled":
             x = blocks.pooled(x, dirac=dirac, **stages)
         else:
-            stack = {"residual": blocks.residual, "separable": blocks.separable, "dilated": blocks.dilated}
+            stack = {
+                "residual": blocks.residual,
+                "separable": blocks.separable,
+                "dilated": blocks.dilated,
+            }
             x = stack[block](x, **stages)
         x = _pool(x, pooling) if real is None else _pool_real(x, pooling, real)
 
     for i, width in enumerate(units, start=1):
-        x = parts.dense_block(x, width, activation, name=f"hidden{i}", dropout=units_dropout, norm=units_norm)
+        x = parts.dense_block(
+            x, width, activation, name=f"hidden{i}", dropout=units_dropout, norm=units_norm
+        )
     if units_dropout and not units:
         x = layers.Dropout(units_dropout, name="pooled_dropout")(x)
-    adjust = None if known_ahead is None else lambda forecast: known_ahead.effect_on(forecast, window_norm, outputs)
+    adjust = (
+        None
+        if known_ahead is None
+        else lambda forecast: known_ahead.effect_on(forecast, window_norm, outputs)
+    )
     x = parts.head(
-        x, outputs, output_activation, horizon=horizon, bias=output_bias, scale=output_scale, quantiles=quantiles,
+        x,
+        outputs,
+        output_activation,
+        horizon=horizon,
+        bias=output_bias,
+        scale=output_scale,
+        quantiles=quantiles,
         adjust=adjust,
-    )  # fmt: skip
+    )
     if window_norm is not None:
         x = window_norm.undo(x, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
@@ -200,8 +233,12 @@ def _check_inputs(inputs, block, input_shape, pooling, *, scale, offset):
     """Raise `ValueError` unless block, inputs, input shape and pooling fit each other."""
     parts.check_choice(inputs, AXES, name="inputs")
     if inputs != BLOCKS[block]:
-        fitting = " or ".join(repr(kind) for kind, block_inputs in BLOCKS.items() if block_inputs == inputs)
-        raise ValueError(f"block={block!r} needs inputs={BLOCKS[block]!r}. For inputs={inputs!r} use {fitting}.")
+        fitting = " or ".join(
+            repr(kind) for kind, block_inputs in BLOCKS.items() if block_inputs == inputs
+        )
+        raise ValueError(
+            f"block={block!r} needs inputs={BLOCKS[block]!r}. For inputs={inputs!r} use {fitting}."
+        )
     parts.check_shape(input_shape, AXES[inputs])
     parts.check_choice(pooling, POOLINGS[inputs], name="pooling")
     if inputs != "series" and (scale is not None or offset is not None):
@@ -212,8 +249,12 @@ def _windows(filters, kernel_size):
     """Return channels and window lengths of parallel convolutions, in tuples of equal length."""
     sizes = kernel_size if isinstance(kernel_size, list | tuple) else (kernel_size,)
     if len(set(sizes)) != len(sizes) or not sizes:
-        raise ValueError(f"kernel_size={sizes!r} must have at least one window length, and no duplicates.")
-    return parts.per_layer(filters if len(filters) > 1 else filters[0], len(sizes), name="filters"), sizes
+        raise ValueError(
+            f"kernel_size={sizes!r} must have at least one window length, and no duplicates."
+        )
+    return parts.per_layer(
+        filters if len(filters) > 1 else filters[0], len(sizes), name="filters"
+    ), sizes
 
 
 def _pool_real(x, pooling, real):

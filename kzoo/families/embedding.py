@@ -22,10 +22,13 @@ def image_patches(x, patch_size, width, *, rescale):
     """Cut pixels into square patches and embed each: (B, N, D)."""
     height, breadth, _ = x.shape[1:]
     if height % patch_size or breadth % patch_size:
-        raise ValueError(f"patch_size={patch_size} must divide the height {height} and the width {breadth}.")
+        raise ValueError(
+            f"patch_size={patch_size} must divide the height {height} and the width {breadth}."
+        )
     if rescale:
         x = layers.Rescaling(1 / 255, name="scaling")(x)
-    x = layers.Conv2D(width, patch_size, strides=patch_size, name="patches")(x)  # (B, H / p, W / p, D)
+    # (B, H / p, W / p, D)
+    x = layers.Conv2D(width, patch_size, strides=patch_size, name="patches")(x)
     return layers.Reshape((-1, width), name="patch_row")(x)
 
 
@@ -42,7 +45,9 @@ def series_patches(x, patch_size, patch_stride, width):
     return layers.Conv2D(width, (patch_size, 1), strides=(patch_stride, 1), name="patches")(x)
 
 
-def column_tokens(x, categories, text_buckets, text_lengths, width, *, rescale, scale, offset, clip):
+def column_tokens(
+    x, categories, text_buckets, text_lengths, width, *, rescale, scale, offset, clip
+):
     """Make a token of every table column, numbers first, texts last: (B, columns, D)."""
     numbers, numeric = parts.split_columns(x, categories, text_buckets, text_lengths)
     tokens = []
@@ -61,7 +66,10 @@ def column_tokens(x, categories, text_buckets, text_lengths, width, *, rescale, 
     for i, count in enumerate(categories):
         codes = ops.cast(x[:, numeric + i : numeric + i + 1], "int32")  # (B, 1)
         tokens.append(layers.Embedding(count, width, name=f"category{i + 1}")(codes))  # (B, 1, D)
-    tokens += [ops.expand_dims(text, 1) for text in parts.text_vectors(x, text_buckets, text_lengths, width)]
+    tokens += [
+        ops.expand_dims(text, 1)
+        for text in parts.text_vectors(x, text_buckets, text_lengths, width)
+    ]
     return tokens[0] if len(tokens) == 1 else layers.Concatenate(axis=1, name="columns")(tokens)
 
 
@@ -77,7 +85,11 @@ def _token_positions(x, real):
 
     Counted inside the graph: an `Embedding` of a constant range would silently never train.
     """
-    ones = ops.ones_like(ops.take(x, 0, axis=-1), dtype="int32") if real is None else ops.cast(real, "int32")
+    ones = (
+        ops.ones_like(ops.take(x, 0, axis=-1), dtype="int32")
+        if real is None
+        else ops.cast(real, "int32")
+    )
     return ops.maximum(ops.cumsum(ones, axis=1) - 1, 0)
 
 
@@ -102,12 +114,15 @@ def turn(heads, turns):
     """Rotate each pair of numbers in (B, N, H, size): pair i is entry i of the first and of the second half."""
     cosines, sines = (ops.cast(part, heads.dtype) for part in turns)
     first, second = ops.split(heads, 2, axis=-1)
-    return ops.concatenate([first * cosines - second * sines, first * sines + second * cosines], axis=-1)
+    return ops.concatenate(
+        [first * cosines - second * sines, first * sines + second * cosines], axis=-1
+    )
 
 
 def add_positions(x, positions, *, real):
     """Add a position encoding to every token, counted from the first real one."""
-    index, width = _token_positions(x, real), x.shape[-1]
+    index = _token_positions(x, real)
+    width = x.shape[-1]
     if positions == "learned":
         position_embedding = layers.Embedding(x.shape[1], width, name="positions")(index)
         return layers.Add(name="add_positions")([x, position_embedding])
@@ -115,6 +130,9 @@ def add_positions(x, positions, *, real):
     rates = [10_000 ** (-2 * k / width) for k in range(width // 2)]
     index = ops.expand_dims(ops.cast(index, "float32"), -1) * ops.ones_like(x, dtype="float32")
     turns = layers.Rescaling(
-        rates * 2, [0.0] * len(rates) + [math.pi / 2] * len(rates), dtype="float32", name="positions"
+        rates * 2,
+        [0.0] * len(rates) + [math.pi / 2] * len(rates),
+        dtype="float32",
+        name="positions",
     )(index)
     return layers.Add(name="add_positions")([x, ops.sin(turns)])

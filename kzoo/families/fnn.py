@@ -9,7 +9,8 @@ from keras import layers, ops
 from kzoo.families import parts
 from kzoo.families.protocol import LOG_RATIOS, OUTPUT_BIAS, OUTPUT_SCALING
 
-_MIN_RELATIVE_WIDTH = 1e-5  # relative to the edges: narrower bins are dropped, because float32 has seven digits
+# relative to the edges: narrower bins are dropped, because float32 has seven digits
+_MIN_RELATIVE_WIDTH = 1e-5
 NEEDS = {
     "activation": {"units": "any"},
     "dropout": {"units": "any"},
@@ -124,11 +125,15 @@ def build(
     parts.check_choice(inputs, AXES, name="inputs")
     parts.check_shape(input_shape, AXES[inputs])
     if log_ratios and units:
-        raise ValueError(f"log_ratios=True has no hidden layers: units={tuple(units)} must be empty.")
+        raise ValueError(
+            f"log_ratios=True has no hidden layers: units={tuple(units)} must be empty."
+        )
     rates = parts.per_layer(dropout, len(units), name="dropout")
     regularizer = keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
 
-    input_tensor = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
+    input_tensor = keras.Input(
+        input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs"
+    )
     if inputs == "tokens":
         width = outputs * parts.levels_of(quantiles) if log_ratios else embedding_dim
         x = _token_bag(input_tensor, vocabulary_size, width, embedding_dropout, log_ratios)
@@ -136,9 +141,19 @@ def build(
             x = layers.Add(dtype=x.dtype, name="with_output_bias")([x, _bias(input_tensor, width)])
     elif inputs == "rows":
         x = _join_columns(
-            input_tensor, categories, text_buckets, text_lengths, text_dim, rescale=rescale, scale=scale,
-            offset=offset, clip=input_clip, bins=bins, bins_dim=bins_dim, edges=edges,
-        )  # fmt: skip
+            input_tensor,
+            categories,
+            text_buckets,
+            text_lengths,
+            text_dim,
+            rescale=rescale,
+            scale=scale,
+            offset=offset,
+            clip=input_clip,
+            bins=bins,
+            bins_dim=bins_dim,
+            edges=edges,
+        )
     else:
         if categories or text_buckets or scale is not None or offset is not None:
             raise ValueError("categories, text_buckets, scale and offset need inputs='rows'.")
@@ -147,8 +162,12 @@ def build(
 
     if members is not None:
         if residual:
-            raise ValueError(f"members={members} cannot be combined with residual=True. Remove one of them.")
-        x = _member_layers(x, members, units, activation, rates=rates, norm=norm, regularizer=regularizer)
+            raise ValueError(
+                f"members={members} cannot be combined with residual=True. Remove one of them."
+            )
+        x = _member_layers(
+            x, members, units, activation, rates=rates, norm=norm, regularizer=regularizer
+        )
         x = parts.members_head(x, outputs, output_activation, quantiles=quantiles)
         x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
         return keras.Model(input_tensor, x, name=name)
@@ -157,12 +176,20 @@ def build(
     else:
         for i, (width, rate) in enumerate(zip(units, rates, strict=True), start=1):
             x = parts.dense_block(
-                x, width, activation, name=f"hidden{i}", dropout=rate, norm=norm, regularizer=regularizer
+                x,
+                width,
+                activation,
+                name=f"hidden{i}",
+                dropout=rate,
+                norm=norm,
+                regularizer=regularizer,
             )
     if not log_ratios:
         x = parts.head(x, outputs, output_activation, quantiles=quantiles)
     else:
-        x = parts.activate(x, output_activation, name=f"output_{output_activation}", dtype=parts.answer_dtype())
+        x = parts.activate(
+            x, output_activation, name=f"output_{output_activation}", dtype=parts.answer_dtype()
+        )
         x = parts.ascending(x, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
@@ -172,7 +199,9 @@ def _token_bag(ids, vocabulary_size, width, dropout, log_ratios):
     """Return the sum of the vectors of real tokens of (B, T), divided by the root of their number: (B, width)."""
     # Zeros until `kzoo.training.initial_weights` sets them. The sums are the output, which is float32.
     settings = dict(name=LOG_RATIOS, embeddings_initializer="zeros", dtype=parts.answer_dtype())
-    x = layers.Embedding(vocabulary_size, width, **settings if log_ratios else dict(name="embedding"))(ids)  # (B, T, D)
+    x = layers.Embedding(
+        vocabulary_size, width, **settings if log_ratios else dict(name="embedding")
+    )(ids)  # (B, T, D)
     if dropout:
         x = layers.Dropout(dropout, dtype=x.dtype, name="embedding_dropout")(x)
     return parts.bag(x, ids)
@@ -190,7 +219,19 @@ def _bias(ids, width):
 
 
 def _join_columns(
-    x, categories, text_buckets, text_lengths, text_dim, *, rescale, scale, offset, clip, bins, bins_dim, edges
+    x,
+    categories,
+    text_buckets,
+    text_lengths,
+    text_dim,
+    *,
+    rescale,
+    scale,
+    offset,
+    clip,
+    bins,
+    bins_dim,
+    edges,
 ):
     """Scale the numeric columns or embed their bins, embed categories and texts, and join all: (B, features)."""
     numbers, numeric = parts.split_columns(x, categories, text_buckets, text_lengths)
@@ -198,7 +239,9 @@ def _join_columns(
     if numbers is not None and bins:
         columns += _binned_columns(numbers, bins, bins_dim, edges)
     elif numbers is not None:
-        columns.append(parts.scale_inputs(numbers, scale, offset, clip=clip) if rescale else numbers)
+        columns.append(
+            parts.scale_inputs(numbers, scale, offset, clip=clip) if rescale else numbers
+        )
     for i, count in enumerate(categories):
         codes = ops.cast(x[:, numeric + i], "int32")  # (B,)
         width = min(16, (count + 1) // 2)
@@ -216,7 +259,9 @@ def _binned_columns(numbers, bins, dim, edges):
         dim: D, width of a column's embedding.
     """
     columns = numbers.shape[-1]
-    normal_quantiles = [NormalDist().inv_cdf((index + 0.5) / (bins + 1)) for index in range(bins + 1)]
+    normal_quantiles = [
+        NormalDist().inv_cdf((index + 0.5) / (bins + 1)) for index in range(bins + 1)
+    ]
     if edges is None:
         edges = normal_quantiles * columns
     if len(edges) != columns * (bins + 1):
@@ -224,7 +269,8 @@ def _binned_columns(numbers, bins, dim, edges):
             f"edges has {len(edges)} numbers, but {columns} columns of {bins} bins need {columns * (bins + 1)}."
         )
     per_column = [
-        _bin_table(edges[start : start + bins + 1], normal_quantiles) for start in range(0, len(edges), bins + 1)
+        _bin_table(edges[start : start + bins + 1], normal_quantiles)
+        for start in range(0, len(edges), bins + 1)
     ]
     scale, offset, steps, lowest = np.stack(per_column, axis=-1).tolist()  # (bins, F)
     float32 = dict(dtype=parts.answer_dtype())  # raw numbers need full precision
@@ -254,13 +300,15 @@ def _bin_table(edges, normal_quantiles):
         edges: ascending edges of the bins.
         normal_quantiles: the edges in a normal distribution.
     """
-    ends, heights = [edges[0]], [[normal_quantiles[0]]]
+    ends = [edges[0]]
+    heights = [[normal_quantiles[0]]]
     for edge, height in zip(edges[1:], normal_quantiles[1:], strict=True):
         if edge - ends[-1] > _MIN_RELATIVE_WIDTH * max(abs(edge), abs(ends[-1])):
             ends.append(edge)
             heights.append([])
         heights[-1].append(height)
-    widths, steps = np.diff(ends), np.diff([np.mean(quantiles) for quantiles in heights])
+    widths = np.diff(ends)
+    steps = np.diff([np.mean(quantiles) for quantiles in heights])
     table = np.zeros((4, len(edges) - 1))
     table[:3, : len(widths)] = 1 / widths, -np.array(ends[:-1]) / widths, table.shape[1] * steps
     table[3] = np.mean(heights[0])
@@ -276,11 +324,13 @@ def _member_layers(x, members, units, activation, *, rates, norm, regularizer):
     # A `Dense` layer returns its weights if its input is 1. They are the factors, the same for all rows. One
     # `EinsumDense("bki,ki->bki")` could replace these layers, but TensorFlow needs ten times as long for it.
     ones = ops.ones_like(x[:1, :1])  # (1, 1)
-    initializer = keras.initializers.RandomNormal(stddev=1.0)  # random factors make the members different
-    factors = layers.Dense(members * features, use_bias=False, kernel_initializer=initializer, name="members_factors")(
-        ones
-    )
-    factors = layers.Reshape((members, features), name="members_each")(factors)  # (1, members, features)
+    # random factors make the members different
+    initializer = keras.initializers.RandomNormal(stddev=1.0)
+    factors = layers.Dense(
+        members * features, use_bias=False, kernel_initializer=initializer, name="members_factors"
+    )(ones)
+    # (1, members, features)
+    factors = layers.Reshape((members, features), name="members_each")(factors)
     x = layers.RepeatVector(members, name="members_inputs")(x)  # (B, members, features)
     x = layers.Multiply(name="members_scaling")([x, factors])
     for i, (width, rate) in enumerate(zip(units, rates, strict=True), start=1):
@@ -295,12 +345,16 @@ def _member_layers(x, members, units, activation, *, rates, norm, regularizer):
 def _residual_blocks(x, units, activation, *, rates, norm, regularizer):
     """Apply a stem, one pre-norm block per entry of `units`, then norm and activation: (B, width)."""
     if len(set(units)) != 1:
-        raise ValueError(f"units={tuple(units)} must all be equal with residual=True, such as (128, 128).")
+        raise ValueError(
+            f"units={tuple(units)} must all be equal with residual=True, such as (128, 128)."
+        )
     width = units[0]
     x = layers.Dense(width, kernel_regularizer=regularizer, name="stem_dense")(x)
     for i, rate in enumerate(rates, start=1):
         y = parts.normalize(x, norm, name=f"block{i}_norm")
-        y = parts.dense_block(y, width, activation, name=f"block{i}_hidden", dropout=rate, regularizer=regularizer)
+        y = parts.dense_block(
+            y, width, activation, name=f"block{i}_hidden", dropout=rate, regularizer=regularizer
+        )
         y = layers.Dense(width, kernel_regularizer=regularizer, name=f"block{i}_dense")(y)
         x = layers.Add(name=f"block{i}_add")([x, y])
     x = parts.normalize(x, norm, name="final_norm")

@@ -7,7 +7,11 @@ from kzoo.families import parts
 from kzoo.families.protocol import OUTPUTS
 
 LONG_WINDOWS = True  # a step costs one row of a matrix
-NEEDS = {"activation": {"dense_units": "any"}, "dropout": {"dense_units": "any"}, "calendar": {"dense_units": "any"}}
+NEEDS = {
+    "activation": {"dense_units": "any"},
+    "dropout": {"dense_units": "any"},
+    "calendar": {"dense_units": "any"},
+}
 
 
 def build(
@@ -69,7 +73,9 @@ def build(
     """
     parts.check_choice(inputs, ("series",), name="inputs")
     parts.check_shape(input_shape, ("steps", "features"))
-    parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
+    parts.check_forecast(
+        inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm
+    )
 
     units = tuple(dense_units or ())
     rates = parts.per_layer(dropout, len(units), name="dropout")
@@ -83,7 +89,11 @@ def build(
     x, real = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
     if real is not None:
         x = ops.concatenate([x, real], axis=-1)
-    known_ahead = parts.Covariates(x, covariates, horizon, (calendar or 0) if units else 0) if covariates else None
+    known_ahead = (
+        parts.Covariates(x, covariates, horizon, (calendar or 0) if units else 0)
+        if covariates
+        else None
+    )
     levels = parts.levels_of(quantiles)
     start = "glorot_uniform" if units else "zeros"
     settings = dict(kernel_initializer=start, dtype=parts.answer_dtype(), name=OUTPUTS)
@@ -94,7 +104,11 @@ def build(
     else:
         if outputs < x.shape[-1]:
             x = x[:, :, :outputs]  # forecasts depend on no other feature
-        window_norm = parts.WindowNorm(x, reversible_norm, offset if rescale else None) if reversible_norm else None
+        window_norm = (
+            parts.WindowNorm(x, reversible_norm, offset if rescale else None)
+            if reversible_norm
+            else None
+        )
         if window_norm is not None:
             x = window_norm.windows
         x = layers.Permute((2, 1), name="time_last")(x)  # (B, outputs, steps)
@@ -105,7 +119,8 @@ def build(
             x = known_ahead.effect_on(parts.steps_first(x, horizon), window_norm, outputs)
             x = parts.ascending(x, quantiles)
         else:
-            x = parts.steps_first(parts.ascending(x, quantiles), horizon)  # (B, horizon, outputs * levels)
+            # (B, horizon, outputs * levels)
+            x = parts.steps_first(parts.ascending(x, quantiles), horizon)
         if window_norm is not None:
             x = window_norm.undo(x, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)

@@ -107,11 +107,17 @@ def text_vectors(x, text_buckets, text_lengths, width):
     The vectors of the ids are zeros until `kzoo.training.initial_weights` sets them from the training texts. They are
     not trained: those of rare words would be fitted to single rows.
     """
-    vectors, start = [], x.shape[-1] - sum(text_lengths)
+    vectors = []
+    start = x.shape[-1] - sum(text_lengths)
     for i, (buckets, length) in enumerate(zip(text_buckets, text_lengths, strict=True), start=1):
         ids = ops.cast(x[:, start : start + length], "int32")
         embed = layers.Embedding(
-            buckets, width, embeddings_initializer="zeros", trainable=False, dtype=answer_dtype(), name=f"{TEXT}{i}"
+            buckets,
+            width,
+            embeddings_initializer="zeros",
+            trainable=False,
+            dtype=answer_dtype(),
+            name=f"{TEXT}{i}",
         )
         vectors.append(bag(embed(ids), ids))
         start += length
@@ -126,7 +132,8 @@ def bag(x, ids):
         ids: (B, T), 0 for padding.
     """
     real = ops.cast(ops.not_equal(ids, 0), x.dtype)  # (B, T)
-    count = ops.maximum(ops.sum(real, axis=1, keepdims=True), 1.0)  # avoids 0 / 0 for rows of only padding
+    # avoids 0 / 0 for rows of only padding
+    count = ops.maximum(ops.sum(real, axis=1, keepdims=True), 1.0)
     return ops.sum(x * ops.expand_dims(real, -1), axis=1) / ops.sqrt(count)
 
 
@@ -143,20 +150,25 @@ def ascending(x, quantiles):
     """
     if not quantiles:
         return x
-    levels, shape = len(quantiles), x.shape[1:]
+    levels = len(quantiles)
+    shape = x.shape[1:]
     normal = [NormalDist().inv_cdf(level) for level in quantiles]
-    gaps = [(upper - lower) / math.log(2.0) for lower, upper in itertools.pairwise(normal)]  # softplus(0) is log(2)
+    # softplus(0) is log(2)
+    gaps = [(upper - lower) / math.log(2.0) for lower, upper in itertools.pairwise(normal)]
     settings = dict(dtype=answer_dtype())
     x = layers.Reshape((*shape[:-1], shape[-1] // levels, levels), name="levels", **settings)(x)
     steps = layers.Activation("softplus", name="levels_steps", **settings)(x[..., 1:])
     x = layers.Concatenate(name="levels_joined", **settings)([x[..., :1], steps])
-    x = layers.Rescaling([1.0, *gaps], [normal[0], *([0.0] * len(gaps))], name="levels_scaling", **settings)(x)
+    x = layers.Rescaling(
+        [1.0, *gaps], [normal[0], *([0.0] * len(gaps))], name="levels_scaling", **settings
+    )(x)
     return layers.Reshape(shape, name="levels_ascending", **settings)(ops.cumsum(x, axis=-1))
 
 
 def steps_first(x, horizon):
     """Return forecasts (B, outputs, horizon * levels) as (B, horizon, outputs * levels)."""
-    outputs, levels = x.shape[1], x.shape[2] // horizon
+    outputs = x.shape[1]
+    levels = x.shape[2] // horizon
     if levels > 1:
         x = layers.Reshape((outputs, horizon, levels), name="forecast_levels")(x)
         x = layers.Permute((2, 1, 3), name="forecast_steps")(x)
@@ -177,9 +189,14 @@ def unscale_targets(x, scale, offset, quantiles=None):
     if scale is None and offset is None:
         return x
     repeats = levels_of(quantiles)
-    scale, offset = (None if v is None else [number for number in v for _ in range(repeats)] for v in (scale, offset))
+    scale, offset = (
+        None if v is None else [number for number in v for _ in range(repeats)]
+        for v in (scale, offset)
+    )
     labels = ("target_scale", "target_offset")
-    return _rescale(x, scale, offset, name=UNSCALE, labels=labels, noun="outputs", dtype=answer_dtype())
+    return _rescale(
+        x, scale, offset, name=UNSCALE, labels=labels, noun="outputs", dtype=answer_dtype()
+    )
 
 
 def _rescale(x, scale, offset, *, name, labels, noun, dtype=None):
@@ -253,7 +270,16 @@ def answer_dtype():
 
 
 def head(
-    x, outputs, output_activation, *, horizon=None, bias=True, scale=1.0, quantiles=None, adjust=None, name=OUTPUTS
+    x,
+    outputs,
+    output_activation,
+    *,
+    horizon=None,
+    bias=True,
+    scale=1.0,
+    quantiles=None,
+    adjust=None,
+    name=OUTPUTS,
 ):
     """Map features to the outputs with a dense layer.
 
@@ -309,7 +335,9 @@ def members_head(x, outputs, output_activation, *, quantiles=None):
         name=OUTPUTS,
     )(x)
     x = activate(x, output_activation, name=f"output_{output_activation}", dtype=answer_dtype())
-    return layers.GlobalAveragePooling1D(dtype=answer_dtype(), name=MEMBERS)(ascending(x, quantiles))
+    return layers.GlobalAveragePooling1D(dtype=answer_dtype(), name=MEMBERS)(
+        ascending(x, quantiles)
+    )
 
 
 def per_layer(value, count, *, name):
@@ -320,20 +348,26 @@ def per_layer(value, count, *, name):
     """
     values = tuple(value) if isinstance(value, list | tuple) else (value,) * count
     if len(values) != count:
-        raise ValueError(f"{name} has {len(values)} values for {count} layers; give one value or {count}.")
+        raise ValueError(
+            f"{name} has {len(values)} values for {count} layers; give one value or {count}."
+        )
     return values
 
 
 def check_choice(value, choices, *, name):
     """Raise `ValueError` unless a value is one of the choices."""
     if value not in choices:
-        raise ValueError(f"{name}={value!r} is unknown. Use one of: {', '.join(map(str, choices))}.")
+        raise ValueError(
+            f"{name}={value!r} is unknown. Use one of: {', '.join(map(str, choices))}."
+        )
 
 
 def check_shape(input_shape, axes):
     """Raise `ValueError` unless an input shape has one number per axis."""
     if len(input_shape) != len(axes):
-        raise ValueError(f"input_shape={input_shape!r} must have {len(axes)} numbers: {', '.join(axes)}.")
+        raise ValueError(
+            f"input_shape={input_shape!r} must have {len(axes)} numbers: {', '.join(axes)}."
+        )
 
 
 def token_mask(ids):
@@ -361,19 +395,25 @@ class WindowNorm:
     """
 
     def __init__(self, x, how, offset=None):
-        self._log, self._offset = how == "log", None if offset is None else list(offset)[: x.shape[-1]]
+        self._log = how == "log"
+        self._offset = None if offset is None else list(offset)[: x.shape[-1]]
         if how == "last":
-            self.level, self.spread = x[:, -1:], None
+            self.level = x[:, -1:]
+            self.spread = None
             self.windows = x - self.level
             return
         if self._log:
             x = ops.cast(x, "float32")
             if self._offset:
-                x = layers.Rescaling(1.0, [-number for number in self._offset], dtype="float32", name="unshifted")(x)
+                x = layers.Rescaling(
+                    1.0, [-number for number in self._offset], dtype="float32", name="unshifted"
+                )(x)
             size = ops.abs(x)
             positive = ops.cast(size > _ZERO, "float32")
             count = ops.sum(positive, axis=1, keepdims=True)
-            self.spread = ops.sum(size * positive, axis=1, keepdims=True) / ops.maximum(count, 1.0) + _ZERO
+            self.spread = (
+                ops.sum(size * positive, axis=1, keepdims=True) / ops.maximum(count, 1.0) + _ZERO
+            )
             size = _CURVATURE * size / self.spread
             # Not ops.arcsinh and ops.sinh: LiteRT has neither.
             logs = ops.sign(x) * ops.log(size + ops.sqrt(ops.square(size) + 1.0))
@@ -392,7 +432,10 @@ class WindowNorm:
             return [self.level]
         if self._log:
             return [self.level, ops.log(self.spread)]
-        return [ops.clip(self.level / self.spread, -_MAX_RATIO, _MAX_RATIO), ops.minimum(1 / self.spread, _MAX_RATIO)]
+        return [
+            ops.clip(self.level / self.spread, -_MAX_RATIO, _MAX_RATIO),
+            ops.minimum(1 / self.spread, _MAX_RATIO),
+        ]
 
     def undo(self, y, outputs, quantiles=None):
         """Return a forecast in the level and spread of its window.
@@ -402,14 +445,23 @@ class WindowNorm:
             outputs: number of targets, which are the first features.
             quantiles: levels of the quantiles of each target, or None.
         """
-        level, spread = (None if v is None else v[:, :, :outputs] for v in (self.level, self.spread))
+        level, spread = (
+            None if v is None else v[:, :, :outputs] for v in (self.level, self.spread)
+        )
         if quantiles:
-            level, spread = (None if v is None else ops.repeat(v, len(quantiles), axis=-1) for v in (level, spread))
+            level, spread = (
+                None if v is None else ops.repeat(v, len(quantiles), axis=-1)
+                for v in (level, spread)
+            )
         if self._log:
             y = ops.clip(level + y, -_MAX_LOG, _MAX_LOG)
             y = spread * (ops.exp(y) - ops.exp(-y)) / (2.0 * _CURVATURE)
-            offset = [number for number in (self._offset or [])[:outputs] for _ in quantiles or [None]]
-            return layers.Rescaling(1.0, offset, dtype="float32", name="shifted")(y) if offset else y
+            offset = [
+                number for number in (self._offset or [])[:outputs] for _ in quantiles or [None]
+            ]
+            return (
+                layers.Rescaling(1.0, offset, dtype="float32", name="shifted")(y) if offset else y
+            )
         if spread is not None:
             y = y * spread
         # The level first: Keras' addition on TensorFlow takes a second argument (B, 1, 1) for a bias of the steps if
@@ -452,9 +504,12 @@ class Covariates:
             raise ValueError(
                 f"covariates={count} needs a horizon of at most the {x.shape[1]} steps of a window, not {horizon}."
             )
-        self.past, self.columns = x[..., : -2 * count], x[..., -2 * count :]
+        self.past = x[..., : -2 * count]
+        self.columns = x[..., -2 * count :]
         future = x[:, -horizon:, -count:]  # (B, horizon, count)
-        self.future = None if calendar == count else future[..., : count - calendar] if calendar else future
+        self.future = (
+            None if calendar == count else future[..., : count - calendar] if calendar else future
+        )
         self.phases = future[..., count - calendar :] if calendar else None
 
     def joined(self, past):
@@ -472,12 +527,16 @@ class Covariates:
         known = [forecast, self.future]
         if norm is not None:
             known += [statistic[:, :, :outputs] for statistic in norm.statistics]
-        horizon, settings = self.future.shape[1], dict(dtype=answer_dtype())
+        horizon = self.future.shape[1]
+        settings = dict(dtype=answer_dtype())
         known = [v if v.shape[1] == horizon else ops.repeat(v, horizon, axis=1) for v in known]
         x = layers.Concatenate(axis=-1, name="covariates_joined", **settings)(known)
         x = layers.Dense(_COVARIATE_UNITS, "relu", name="covariates_hidden", **settings)(x)
-        small = keras.initializers.RandomNormal(stddev=0.01)  # at first, the forecast is nearly that of the past alone
-        x = layers.Dense(forecast.shape[-1], kernel_initializer=small, name="covariates_effect", **settings)(x)
+        # at first, the forecast is nearly that of the past alone
+        small = keras.initializers.RandomNormal(stddev=0.01)
+        x = layers.Dense(
+            forecast.shape[-1], kernel_initializer=small, name="covariates_effect", **settings
+        )(x)
         return layers.Add(name="covariates_added", **settings)([forecast, x])
 
 
@@ -492,4 +551,6 @@ def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):
                 f"input_shape={tuple(input_shape)} has only {input_shape[-1]} features."
             )
     elif reversible_norm:
-        raise ValueError(f"reversible_norm={reversible_norm!r} needs a horizon: it is undone in the forecast.")
+        raise ValueError(
+            f"reversible_norm={reversible_norm!r} needs a horizon: it is undone in the forecast."
+        )

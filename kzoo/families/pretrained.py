@@ -23,9 +23,14 @@ _SCALING: dict[str, tuple] = {
 }
 # EfficientNet-Lite0's stages: kernel size, stride, expansion, channels, blocks.
 _LITE0_STAGES = (
-    (3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3), (5, 1, 6, 112, 3), (5, 2, 6, 192, 4),
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 2),
+    (5, 2, 6, 40, 2),
+    (3, 2, 6, 80, 3),
+    (5, 1, 6, 112, 3),
+    (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
-)  # fmt: skip
+)
 _MIN_SIDE = 32  # pixels a side: a backbone halves them five times
 
 
@@ -80,10 +85,16 @@ def build(
             f"{_MIN_SIDE} pixels a side at least, or preset image_cnn"
         )
     if input_shape[2] not in (1, 3):
-        raise ValueError(f"input_shape={tuple(input_shape)} has {input_shape[2]} channels, but a backbone takes 3 or 1")
+        raise ValueError(
+            f"input_shape={tuple(input_shape)} has {input_shape[2]} channels, but a backbone takes 3 or 1"
+        )
 
     input_tensor = keras.Input(input_shape, dtype="float32", name="inputs")
-    x = layers.Concatenate(name="channels")([input_tensor] * 3) if input_shape[2] == 1 else input_tensor
+    x = (
+        layers.Concatenate(name="channels")([input_tensor] * 3)
+        if input_shape[2] == 1
+        else input_tensor
+    )
     x = layers.Rescaling(*_SCALING[backbone], name="scaling")(x)
     x = _efficientnet_lite0(x) if backbone == "efficientnet_lite0" else _application(x, backbone)
     network = keras.Model(input_tensor, x)
@@ -117,7 +128,9 @@ def _application_model(backbone, **options):
 
 
 def _application(x, backbone):
-    return _application_model(backbone, weights=None, input_tensor=x, input_shape=tuple(x.shape[1:])).output
+    return _application_model(
+        backbone, weights=None, input_tensor=x, input_shape=tuple(x.shape[1:])
+    ).output
 
 
 def _efficientnet_lite0(x):
@@ -126,7 +139,12 @@ def _efficientnet_lite0(x):
     for stage, (side, stride, expansion, channels, blocks) in enumerate(_LITE0_STAGES, start=1):
         for block in range(1, blocks + 1):
             x = _inverted_residual(
-                x, channels, side, expansion, name=f"block{stage}_{block}", stride=stride if block == 1 else 1
+                x,
+                channels,
+                side,
+                expansion,
+                name=f"block{stage}_{block}",
+                stride=stride if block == 1 else 1,
             )
     return _convolution(x, 1280, 1, name="top")
 
@@ -136,7 +154,9 @@ def _inverted_residual(x, channels, side, expansion, *, name, stride):
     y = x
     if expansion != 1:
         y = _convolution(y, x.shape[-1] * expansion, 1, name=f"{name}_expand")
-    depthwise = layers.DepthwiseConv2D(side, stride, padding="same", use_bias=False, name=f"{name}_depthwise")
+    depthwise = layers.DepthwiseConv2D(
+        side, stride, padding="same", use_bias=False, name=f"{name}_depthwise"
+    )
     y = _normed(depthwise(y), name=f"{name}_depthwise")
     y = _convolution(y, channels, 1, name=f"{name}_project", activation=False)
     return layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and x.shape[-1] == channels else y
@@ -155,5 +175,7 @@ def _normed(x, *, name, activation=True):
 def _layer(network, name):
     names = [layer.name for layer in network.layers if len(getattr(layer.output, "shape", ())) == 4]
     if name not in names:
-        raise ValueError(f"cut={name!r} is not a layer of the backbone with feature maps. {hint(name, names)}".strip())
+        raise ValueError(
+            f"cut={name!r} is not a layer of the backbone with feature maps. {hint(name, names)}".strip()
+        )
     return network.get_layer(name)

@@ -5,19 +5,28 @@ The names are stored in files and must not change.
 
 from typing import Any
 
-UNSCALE = "unscale"  # restores the targets' units: training fits the layers before it on standardised targets
+# restores the targets' units: training fits the layers before it on standardised targets
+UNSCALE = "unscale"
 MEMBERS = "members"  # the mean over members: training fits each member separately
-WHITENING = "whitening"  # a convolution whose weights are set from patches of the training images before training
+# a convolution whose weights are set from patches of the training images before training
+WHITENING = "whitening"
 LOG_RATIOS = (
-    "log_ratios"  # an embedding whose weights are set from token frequencies in the training texts of each class
+    # an embedding whose weights are set from token frequencies in the training texts of each class
+    "log_ratios"
 )
-TEXT = "text"  # followed by a number: an embedding whose weights are set from the training texts of a table column
-PIECES = "pieces"  # the frozen embedding of a pretrained text encoder, whose layers get their weights from a file
-SHARES = "shares"  # followed by a number: a frozen convolution whose biases are set from responses to training series
-RIDGE = "ridge"  # the last layer with weights, which ridge regression on "features" sets; it is not trained
+# followed by a number: an embedding whose weights are set from the training texts of a table column
+TEXT = "text"
+# the frozen embedding of a pretrained text encoder, whose layers get their weights from a file
+PIECES = "pieces"
+# followed by a number: a frozen convolution whose biases are set from responses to training series
+SHARES = "shares"
+# the last layer with weights, which ridge regression on "features" sets; it is not trained
+RIDGE = "ridge"
 FEATURES = "features"  # if all layers before it are frozen, its output is computed once
-OUTPUT_BIAS = "output_bias"  # a bias for each output of a linear model of tokens, which has no layer "outputs"
-OUTPUT_SCALING = "output_scaling"  # follows the last layer with a bias, which starts at the logits of labels
+# a bias for each output of a linear model of tokens, which has no layer "outputs"
+OUTPUT_BIAS = "output_bias"
+# follows the last layer with a bias, which starts at the logits of labels
+OUTPUT_SCALING = "output_scaling"
 OUTPUTS = "outputs"  # the last layer with weights, which a linear probe sets
 
 

@@ -103,8 +103,12 @@ def build(
     if not units:
         raise ValueError("units=() is empty. Give one width per recurrent layer, such as (64,).")
     if stateful and bidirectional:
-        raise ValueError("stateful=True needs bidirectional=False: a stateful model can only read its input forwards.")
-    parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
+        raise ValueError(
+            "stateful=True needs bidirectional=False: a stateful model can only read its input forwards."
+        )
+    parts.check_forecast(
+        inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm
+    )
     if horizon is not None and pooling is None:
         raise ValueError(
             "pooling=None returns an output at every step. A forecast needs pooling='last', 'mean' or 'max'."
@@ -128,7 +132,8 @@ def build(
     else:
         x, mask = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
         if mask is not None and pooling is not None:
-            real, last = mask > 0.5, parts.last_real_step(mask) > 0.5
+            real = mask > 0.5
+            last = parts.last_real_step(mask) > 0.5
         known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
         x = x if known_ahead is None else known_ahead.past
         if reversible_norm:
@@ -159,15 +164,23 @@ def build(
 
     for i, width in enumerate(dense_units or (), start=1):
         x = parts.dense_block(x, width, "relu", name=f"dense{i}", dropout=dense_dropout)
-    adjust = None if known_ahead is None else lambda forecast: known_ahead.effect_on(forecast, window_norm, outputs)
-    x = parts.head(x, outputs, output_activation, horizon=horizon, quantiles=quantiles, adjust=adjust)
+    adjust = (
+        None
+        if known_ahead is None
+        else lambda forecast: known_ahead.effect_on(forecast, window_norm, outputs)
+    )
+    x = parts.head(
+        x, outputs, output_activation, horizon=horizon, quantiles=quantiles, adjust=adjust
+    )
     if window_norm is not None:
         x = window_norm.undo(x, outputs, quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 
 
-def _recurrent_layer(x, cell, width, *, name, sequences, mask, bidirectional, recurrent_dropout, stateful):
+def _recurrent_layer(
+    x, cell, width, *, name, sequences, mask, bidirectional, recurrent_dropout, stateful
+):
     """Apply one recurrent layer, in one direction or both: (B, T, width) or (B, width)."""
     layer = cell(
         width,
@@ -185,7 +198,9 @@ def _padding_to_the_right(ids):
     """Rotate every row so that the padding on the left moves behind the text: (B, T)."""
     step = ops.cumsum(ops.ones_like(ids), axis=1) - 1  # 0, 1, 2, ... (B, T)
     real = ops.cast(ops.not_equal(ids, 0), "int32")
-    leading = ops.sum(ops.cast(ops.equal(ops.cumsum(real, axis=1), 0), "int32"), axis=1, keepdims=True)
+    leading = ops.sum(
+        ops.cast(ops.equal(ops.cumsum(real, axis=1), 0), "int32"), axis=1, keepdims=True
+    )
     return ops.take_along_axis(ids, ops.mod(step + leading, ids.shape[1]), axis=1)
 
 

@@ -12,11 +12,13 @@ from kzoo.families.protocol import FEATURES, RIDGE, SHARES
 
 CLOSED_FORM = True  # no gradients: ridge regression sets the last layer
 TAPS = 9  # of every kernel
-_KERNELS = tuple(itertools.combinations(range(TAPS), 3))  # positions of the weights 2; the six others are -1
+# positions of the weights 2; the six others are -1
+_KERNELS = tuple(itertools.combinations(range(TAPS), 3))
 _MAX_DILATIONS = 32  # of MiniRocket
 _MAX_CHANNELS = 9  # that a kernel of MiniRocket combines
 _MAX_GROUP_CHANNELS = 8  # that a group of Hydra combines
-_SILENT = 1e-3  # smaller responses are those of a constant stretch: rounding must not decide which kernel wins
+# smaller responses are those of a constant stretch: rounding must not decide which kernel wins
+_SILENT = 1e-3
 
 
 def build(
@@ -69,12 +71,15 @@ def build(
     parts.check_choice(inputs, ("series",), name="inputs")
     parts.check_shape(input_shape, ("steps", "features"))
     if shares < len(_KERNELS):
-        raise ValueError(f"shares={shares} must be at least {len(_KERNELS)}, the number of kernels.")
+        raise ValueError(
+            f"shares={shares} must be at least {len(_KERNELS)}, the number of kernels."
+        )
     if input_shape[0] is not None and input_shape[0] < 2:
         raise ValueError(f"input_shape={input_shape} has one step: a series needs two or more.")
     if padded and input_shape[-1] < 2:
         raise ValueError("padded=True needs two features or more: the last one marks real steps.")
-    random = np.random.default_rng(np.random.randint(2**31))  # of the seed that `kzoo.build` has set
+    # of the seed that `kzoo.build` has set
+    random = np.random.default_rng(np.random.randint(2**31))
     input_tensor = keras.Input(input_shape, dtype="float32", name="inputs")
     x, real = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
     features = [
@@ -86,14 +91,18 @@ def build(
         differences = x[:, 1:] - x[:, :-1]
         both = None if real is None else real[:, 1:]  # padding follows the real steps
         differences = differences if both is None else differences * both
-        features += _competing(differences, both, groups, kernels_per_group, random, name="hydra_differences")
+        features += _competing(
+            differences, both, groups, kernels_per_group, random, name="hydra_differences"
+        )
     joined = ops.concatenate(features, axis=-1) if len(features) > 1 else features[0]
     x = layers.Activation("linear", dtype=parts.answer_dtype(), name=FEATURES)(joined)
     x = layers.Dense(
         outputs, kernel_initializer="zeros", trainable=False, dtype=parts.answer_dtype(), name=RIDGE
-    )(x)  # fmt: skip
+    )(x)
     if output_activation:
-        x = parts.activate(x, output_activation, name=f"output_{output_activation}", dtype=parts.answer_dtype())
+        x = parts.activate(
+            x, output_activation, name=f"output_{output_activation}", dtype=parts.answer_dtype()
+        )
     x = parts.unscale_targets(x, target_scale, target_offset)
     return keras.Model(input_tensor, x, name=name)
 
@@ -105,7 +114,7 @@ def _dilations(steps, shares):
     largest = max(math.log2(max((steps - 1) / (TAPS - 1), 1)), 0.0)
     dilations, counts = np.unique(
         np.floor(np.logspace(0, largest, count, base=2)).astype(int), return_counts=True
-    )  # fmt: skip
+    )
     thresholds = (counts * (per_kernel / count)).astype(int)
     for i in range(per_kernel - thresholds.sum()):
         thresholds[i % len(thresholds)] += 1
@@ -115,9 +124,15 @@ def _dilations(steps, shares):
 def _frozen(filters, dilation, padding, *, bias, name):
     """Return a frozen convolution over time."""
     return layers.Conv1D(
-        filters, TAPS, dilation_rate=dilation, padding=padding, use_bias=bias, trainable=False,
-        dtype=parts.answer_dtype(), name=name,
-    )  # fmt: skip
+        filters,
+        TAPS,
+        dilation_rate=dilation,
+        padding=padding,
+        use_bias=bias,
+        trainable=False,
+        dtype=parts.answer_dtype(),
+        name=name,
+    )
 
 
 def _shares(x, real, index, dilation, thresholds, random):
@@ -128,7 +143,11 @@ def _shares(x, real, index, dilation, thresholds, random):
     steps, channels = x.shape[1:]
     inside = index % 2 == 1 and dilation * (TAPS - 1) < steps - 1 and real is None
     convolution = _frozen(
-        len(_KERNELS) * thresholds, dilation, "valid" if inside else "same", bias=True, name=f"{SHARES}{index + 1}"
+        len(_KERNELS) * thresholds,
+        dilation,
+        "valid" if inside else "same",
+        bias=True,
+        name=f"{SHARES}{index + 1}",
     )
     responses = convolution(x)
     kernel = np.full((TAPS, channels, len(_KERNELS)), -1.0, np.float32)
@@ -136,7 +155,9 @@ def _shares(x, real, index, dilation, thresholds, random):
         kernel[list(positions), :, i] = 2.0
     if channels > 1:
         kernel *= _channel_subsets(channels, random)
-    convolution.set_weights([np.repeat(kernel, thresholds, axis=-1), np.zeros(kernel.shape[-1] * thresholds)])
+    convolution.set_weights(
+        [np.repeat(kernel, thresholds, axis=-1), np.zeros(kernel.shape[-1] * thresholds)]
+    )
     above = ops.cast(responses > 0.0, parts.answer_dtype())
     return _mean(above, real)
 
@@ -166,15 +187,19 @@ def _competing(x, real, groups, kernels, random, *, name):
         responses = convolution(x)
         convolution.set_weights([_random_kernels(channels, groups, kernels, random)])
         responses = responses * ops.cast(ops.abs(responses) > _SILENT, parts.answer_dtype())
-        responses = layers.Reshape((steps, groups, kernels), dtype=parts.answer_dtype(), name=f"{name}{i + 1}_groups")(
-            responses
+        responses = layers.Reshape(
+            (steps, groups, kernels), dtype=parts.answer_dtype(), name=f"{name}{i + 1}_groups"
+        )(responses)
+        largest = ops.cast(
+            ops.equal(responses, ops.max(responses, axis=-1, keepdims=True)), parts.answer_dtype()
         )
-        largest = ops.cast(ops.equal(responses, ops.max(responses, axis=-1, keepdims=True)), parts.answer_dtype())
-        smallest = ops.cast(ops.equal(responses, ops.min(responses, axis=-1, keepdims=True)), parts.answer_dtype())
+        smallest = ops.cast(
+            ops.equal(responses, ops.min(responses, axis=-1, keepdims=True)), parts.answer_dtype()
+        )
         for part, won in (("strongest", ops.relu(largest * responses)), ("weakest", smallest)):
             flat = layers.Reshape(
                 (steps, groups * kernels), dtype=parts.answer_dtype(), name=f"{name}{i + 1}_{part}"
-            )(won)  # fmt: skip
+            )(won)
             features.append(ops.sqrt(_mean(flat, real)))
     return features
 

@@ -7,7 +7,8 @@ from kzoo.families import parts
 from kzoo.families.protocol import FEATURES, PIECES, RIDGE
 
 CLOSED_FORM = True  # no gradients: ridge regression sets the last layer
-ORDERS = (2, 3, 5)  # tokens that a convolution reads: it begins at the token, or one or two before it
+# tokens that a convolution reads: it begins at the token, or one or two before it
+ORDERS = (2, 3, 5)
 CHUNKS = 17  # parts of the embedding with an offset of their own: the piece i is in part i % 17
 _WIDTH = 512  # of the embedding of a token, and of a text
 _ORDER_WIDTH = 256  # of the convolutions of an order
@@ -52,8 +53,14 @@ def build(
     ids = keras.Input(input_shape, dtype="int32", name="inputs")
     real = ops.expand_dims(ops.cast(ops.not_equal(ids, 0), dtype), -1)  # (B, T, 1)
     x = _embedded(ids, vocabulary_size, dtype)  # (B, T, 512)
-    x = layers.Concatenate(name="ngrams", dtype=dtype)([x, *_ngrams(x, real, dtype)])  # (B, T, 1280)
-    x = layers.LayerNormalization(epsilon=_EPSILON, trainable=False, dtype=dtype, name="encoder_norm")(x) * real
+    # (B, T, 1280)
+    x = layers.Concatenate(name="ngrams", dtype=dtype)([x, *_ngrams(x, real, dtype)])
+    x = (
+        layers.LayerNormalization(
+            epsilon=_EPSILON, trainable=False, dtype=dtype, name="encoder_norm"
+        )(x)
+        * real
+    )
     count = ops.maximum(ops.sum(real, axis=1), 1.0)  # (B, 1): a row of padding has no token
     root = ops.sqrt(count)
     x = layers.Concatenate(name="mean_and_root", dtype=dtype)([ops.sum(x, axis=1) / root, root])
@@ -61,7 +68,9 @@ def build(
     x = ops.relu(_residual(x, 1, _HIDDEN, dtype))
     x = ops.tanh(_residual(x, 2, _WIDTH, dtype))
     x = layers.UnitNormalization(dtype=dtype, name=FEATURES)(x)
-    x = layers.Dense(outputs, kernel_initializer="zeros", trainable=False, dtype=dtype, name=RIDGE)(x)
+    x = layers.Dense(outputs, kernel_initializer="zeros", trainable=False, dtype=dtype, name=RIDGE)(
+        x
+    )
     if output_activation:
         x = parts.activate(x, output_activation, name=f"output_{output_activation}", dtype=dtype)
     x = parts.unscale_targets(x, target_scale, target_offset)
@@ -71,22 +80,36 @@ def build(
 def _embedded(ids, vocabulary_size, dtype):
     """Return the vectors of ids (B, T): whole numbers from 0 to 63, times a scale, plus the offset of a chunk."""
     frozen = dict(embeddings_initializer="zeros", trainable=False)
-    x = layers.Embedding(vocabulary_size, _WIDTH, dtype=f"int8_from_{dtype}", name=PIECES, **frozen)(ids)
+    x = layers.Embedding(
+        vocabulary_size, _WIDTH, dtype=f"int8_from_{dtype}", name=PIECES, **frozen
+    )(ids)
     chunk = ops.mod(ids + (CHUNKS - 1), CHUNKS)  # the id of piece i is i + 1
     return x + layers.Embedding(CHUNKS, 1, dtype=dtype, name="piece_offset", **frozen)(chunk)
 
 
 def _ngrams(x, real, dtype):
     """Return the features (B, T, 256) of runs of tokens of each order: two convolutions with residual connections."""
-    x = layers.Dense(len(ORDERS) * _ORDER_WIDTH, trainable=False, dtype=dtype, name="ngrams_projection")(x)
-    x = layers.LayerNormalization(epsilon=_EPSILON, trainable=False, dtype=dtype, name="ngrams_norm")(x) * real
+    x = layers.Dense(
+        len(ORDERS) * _ORDER_WIDTH, trainable=False, dtype=dtype, name="ngrams_projection"
+    )(x)
+    x = (
+        layers.LayerNormalization(
+            epsilon=_EPSILON, trainable=False, dtype=dtype, name="ngrams_norm"
+        )(x)
+        * real
+    )
     features = []
     for order, part in zip(ORDERS, ops.split(x, len(ORDERS), axis=-1), strict=True):
         for number in (1, 2):
             convolution = layers.Conv1D(
-                _ORDER_WIDTH, order, padding="same", activation="relu", trainable=False, dtype=dtype,
+                _ORDER_WIDTH,
+                order,
+                padding="same",
+                activation="relu",
+                trainable=False,
+                dtype=dtype,
                 name=f"ngrams{order}_conv{number}",
-            )  # fmt: skip
+            )
             part = (part + convolution(part)) * real  # beyond the text there is nothing
         features.append(part)
     return features

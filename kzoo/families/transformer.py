@@ -124,9 +124,13 @@ def build(
     parts.check_choice(inputs, tuple(POOLINGS), name="inputs")
     parts.check_shape(input_shape, AXES[inputs])
     if width % num_heads:
-        raise ValueError(f"num_heads={num_heads} must divide width={width}: heads share the width equally.")
+        raise ValueError(
+            f"num_heads={num_heads} must divide width={width}: heads share the width equally."
+        )
     if positions == "sinusoidal" and width % 2:
-        raise ValueError(f"width={width} must be even with positions='sinusoidal': half are sines, half cosines.")
+        raise ValueError(
+            f"width={width} must be even with positions='sinusoidal': half are sines, half cosines."
+        )
     if positions == "rotary" and (inputs != "tokens" or pooling == "cls"):
         raise ValueError("positions='rotary' needs inputs='tokens', and pooling='mean' or None.")
     if positions == "rotary" and width // num_heads % 2:
@@ -139,17 +143,27 @@ def build(
             raise ValueError(f"{label}={value!r} must be one number: all blocks are equal.")
     if pooling not in POOLINGS[inputs]:
         legal = ", ".join(map(str, POOLINGS[inputs]))
-        raise ValueError(f"pooling={pooling!r} does not fit inputs={inputs!r}. Use one of: {legal}.")
+        raise ValueError(
+            f"pooling={pooling!r} does not fit inputs={inputs!r}. Use one of: {legal}."
+        )
     if causal and (inputs != "tokens" or pooling == "cls"):
         raise ValueError("causal=True needs inputs='tokens' and pooling=None or 'mean'.")
-    parts.check_choice(norm, ("layer", "rms") if inputs == "tokens" else ("layer", "rms", "batch"), name="norm")
-    parts.check_forecast(inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm)
+    parts.check_choice(
+        norm, ("layer", "rms") if inputs == "tokens" else ("layer", "rms", "batch"), name="norm"
+    )
+    parts.check_forecast(
+        inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm
+    )
 
-    input_tensor = keras.Input(input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs")
+    input_tensor = keras.Input(
+        input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs"
+    )
     real = None  # which tokens are not padding, (B, N) booleans; None if all are real
     window_norm, known_ahead = None, None
     if inputs == "tokens":
-        x, real = embedding.text_tokens(input_tensor, vocabulary_size, width, has_class_token=pooling == "cls")
+        x, real = embedding.text_tokens(
+            input_tensor, vocabulary_size, width, has_class_token=pooling == "cls"
+        )
         if positions == "sinusoidal":
             # As in the paper: the sines have a standard deviation of 0.7, a new embedding of 0.03.
             x = layers.Rescaling(math.sqrt(width), name="embedding_scale")(x)
@@ -221,7 +235,8 @@ def build(
             )  # (B, horizon, outputs * levels)
             x = parts.ascending(known_ahead.effect_on(x, window_norm, outputs), quantiles)
         else:
-            x = parts.head(x, horizon, output_activation, quantiles=quantiles)  # (B, outputs, horizon * levels)
+            # (B, outputs, horizon * levels)
+            x = parts.head(x, horizon, output_activation, quantiles=quantiles)
             x = parts.steps_first(x, horizon)  # (B, horizon, outputs * levels)
     if window_norm is not None:
         x = window_norm.undo(x, outputs, quantiles)
@@ -230,9 +245,19 @@ def build(
 
 
 def encoder_block(
-    x, *, name, num_heads, intermediate_dim, activation, norm_position, dropout, norm="layer", real=None, causal=False,
+    x,
+    *,
+    name,
+    num_heads,
+    intermediate_dim,
+    activation,
+    norm_position,
+    dropout,
+    norm="layer",
+    real=None,
+    causal=False,
     turns=None,
-):  # fmt: skip
+):
     """Apply attention between tokens, then a feed-forward layer to each; both are residual.
 
     Args:
@@ -246,7 +271,9 @@ def encoder_block(
     if turns is None:
         y = _attention(y, name=name, num_heads=num_heads, real=real, causal=causal)
     else:
-        y = _rotary_attention(y, turns, name=name, num_heads=num_heads, norm=norm, real=real, causal=causal)
+        y = _rotary_attention(
+            y, turns, name=name, num_heads=num_heads, norm=norm, real=real, causal=causal
+        )
     x = _after(x, y, "attention", **settings)
     y = _before(x, "dense", **settings)
     y = layers.Dense(intermediate_dim, name=f"{name}_expand")(y)
@@ -293,7 +320,8 @@ def _rotary_attention(x, turns, *, name, num_heads, norm, real, causal):
 def _visible(real, causal):
     """Return which tokens each token attends to, (B, 1, N, N): itself and real ones, with `causal` no later ones."""
     positions = ops.cumsum(ops.ones_like(real, dtype="int32"), axis=1)
-    query_positions, key_positions = ops.expand_dims(positions, 2), ops.expand_dims(positions, 1)
+    query_positions = ops.expand_dims(positions, 2)
+    key_positions = ops.expand_dims(positions, 1)
     visible = ops.expand_dims(real, 1)
     if causal:
         visible = ops.logical_and(visible, ops.greater_equal(query_positions, key_positions))

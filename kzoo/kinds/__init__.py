@@ -231,7 +231,8 @@ def kind(name: str) -> Kind:
     Raises:
         KzooError: unknown kind.
     """
-    match = _kinds().get(name) or kinds().get(name)  # installed packages last: searching them is slow
+    # installed packages last: searching them is slow
+    match = _kinds().get(name) or kinds().get(name)
     if match is None:
         raise KzooError(f"Unknown kind of input: {name!r}. Use one of: {', '.join(kinds())}.")
     return match
@@ -247,10 +248,14 @@ def kind_of(reader: Mapping) -> Kind:
     if name == READY:
         return kind(reader["inputs"])
     for registry in (_kinds, kinds):
-        if match := next((candidate for candidate in registry().values() if name in candidate.readers), None):
+        if match := next(
+            (candidate for candidate in registry().values() if name in candidate.readers), None
+        ):
             return match
     names = [stored for candidate in kinds().values() for stored in candidate.readers]
-    raise KzooError(f"Unknown kind of preprocessing: {name!r}; expected one of: {', '.join([*names, READY])}.")
+    raise KzooError(
+        f"Unknown kind of preprocessing: {name!r}; expected one of: {', '.join([*names, READY])}."
+    )
 
 
 def takes_ready_arrays(reader: Mapping) -> bool:
@@ -276,7 +281,9 @@ def preprocessor_mismatch(reader: object, config: Mapping) -> str | None:
         return mismatch
     assert isinstance(reader, Mapping)
     if takes_ready_arrays(reader):
-        return misfit(reader, {"inputs": str, "shape": [int]}) or misfit(reader["inputs"], Words(tuple(kinds())))
+        return misfit(reader, {"inputs": str, "shape": [int]}) or misfit(
+            reader["inputs"], Words(tuple(kinds()))
+        )
     try:
         kind = kind_of(reader)
     except KzooError as error:
@@ -320,6 +327,9 @@ def kind_of_array(count: int, *, whole=False) -> Kind:
         whole: whether it holds whole numbers that may be token ids.
     """
     candidates = [candidate for candidate in _kinds().values() if len(candidate.axes) + 1 == count]
-    return next((candidate for candidate in candidates if ("ids" in candidate.facts) == whole), None) or next(
-        (candidate for candidate in candidates if "ids" not in candidate.facts), _kinds()[DEFAULT_KIND]
+    return next(
+        (candidate for candidate in candidates if ("ids" in candidate.facts) == whole), None
+    ) or next(
+        (candidate for candidate in candidates if "ids" not in candidate.facts),
+        _kinds()[DEFAULT_KIND],
     )

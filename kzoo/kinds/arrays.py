@@ -38,7 +38,9 @@ def refuse_nan(values, name):
     """Raise `KzooError` if an array, which may be memory-mapped, contains NaN or infinity."""
     if values.dtype.kind != "f":
         return
-    count, first_row, start = 0, None, 0
+    count = 0
+    first_row = None
+    start = 0
     for block in blocks(values):
         not_finite = ~np.isfinite(block)
         if not_finite.any():
@@ -50,4 +52,6 @@ def refuse_nan(values, name):
             )
         start += len(block)
     if count:
-        raise KzooError(f"{name} contains {count} NaN or infinite values, the first in row {first_row}.")
+        raise KzooError(
+            f"{name} contains {count} NaN or infinite values, the first in row {first_row}."
+        )

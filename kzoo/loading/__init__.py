@@ -1,6 +1,11 @@
 """Loading of models from untrusted sources: files are inspected before Keras opens them."""
 
-from kzoo.loading.keras_file import custom_objects_of, inspect_keras_file, load_keras_file, stored_loss_name
+from kzoo.loading.keras_file import (
+    custom_objects_of,
+    inspect_keras_file,
+    load_keras_file,
+    stored_loss_name,
+)
 from kzoo.loading.load import load_model, load_run, load_weights_file
 from kzoo.loading.packaged_weights import load_packaged, weights_by_name
 
@@ -14,4 +19,4 @@ __all__ = [
     "load_weights_file",
     "stored_loss_name",
     "weights_by_name",
-]  # fmt: skip
+]

@@ -113,6 +113,13 @@ FUNCTIONS = _names(
 )
 
 # Upper bounds of arguments that cost time or memory but are not a dimension of a weight.
-BOUNDS = {"num_oov_indices": 65_536, "max_tokens": 10_000_000, "power_iterations": 100, "ngrams": 1_000}
+BOUNDS = {
+    "num_oov_indices": 65_536,
+    "max_tokens": 10_000_000,
+    "power_iterations": 100,
+    "ngrams": 1_000,
+}
 
-DTYPES = _names("bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 bfloat16 float16 float32 float64 string")
+DTYPES = _names(
+    "bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 bfloat16 float16 float32 float64 string"
+)

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from kzoo.loading.unsafe import Refused, Unreadable, short
 
 MAX_BYTES = 2 << 30  # of a file, and of all its members unpacked
-MAX_CONFIG = 3 << 20  # characters; parsed objects take 50 times as much memory; NASNetMobile has 0.8 million
+# characters; parsed objects take 50 times as much memory; NASNetMobile has 0.8 million
+MAX_CONFIG = 3 << 20
 MAX_VOCABULARY = 64 << 20
 MAX_DIRECTORY = 256 << 10  # bytes of the zip's central directory
 MAX_RATIO = 20  # compression ratio of a member; Keras itself does not compress
 RATIO_FLOOR = 1 << 20  # members below 1 MiB may have any ratio
-LARGE, MAX_LARGE_RATIO = 64 << 20, 4  # stricter ratio above so many bytes: loading needs six times their memory
+# stricter ratio above so many bytes: loading needs six times their memory
+LARGE = 64 << 20
+MAX_LARGE_RATIO = 4
 _END = 22  # bytes of the end-of-central-directory record without a comment
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -40,17 +43,24 @@ def read_once(path, limit=MAX_BYTES):
         Unreadable: the file cannot be opened.
     """
     path = os.fspath(path)
-    flags = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+    flags = os.O_RDONLY | sum(
+        getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
+    )
     try:
         if stat.S_ISLNK(os.lstat(path).st_mode):
-            raise Refused("it is a symbolic link, which may point anywhere", "Pass the path of the file itself")
+            raise Refused(
+                "it is a symbolic link, which may point anywhere",
+                "Pass the path of the file itself",
+            )
         handle = os.open(path, flags)
     except OSError as error:
         raise Unreadable(error.strerror or "it cannot be opened") from None
     with open(handle, "rb") as file:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
-            raise Refused("it is not a regular file", "Pass a .keras file, an exported model or a run")
+            raise Refused(
+                "it is not a regular file", "Pass a .keras file, an exported model or a run"
+            )
         if facts.st_size > limit:
             raise Refused(f"it has {facts.st_size:,} bytes, the limit is {limit:,}")
         data = file.read(limit + 1)
@@ -62,7 +72,10 @@ def read_once(path, limit=MAX_BYTES):
 def check_sha256(data, expected):
     """Raise Refused if the SHA-256 of the data is not the expected one; None accepts any data."""
     if expected is not None and hashlib.sha256(data).hexdigest() != expected.lower():
-        raise Refused("its sha256 is not the expected one", "The file was changed or replaced. Download it again")
+        raise Refused(
+            "its sha256 is not the expected one",
+            "The file was changed or replaced. Download it again",
+        )
 
 
 def open_archive(raw):
@@ -77,12 +90,23 @@ def open_archive(raw):
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             members = _check_members(archive.infolist(), len(raw))
             parts = {name: _read_member(archive, info) for name, info in members.items()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
-        raise Unreadable(f"it is not a complete zip file ({str(error) or type(error).__name__})") from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        ValueError,
+    ) as error:
+        raise Unreadable(
+            f"it is not a complete zip file ({str(error) or type(error).__name__})"
+        ) from None
     for name in (CONFIG, WEIGHTS):
         if name not in parts:
             raise Unreadable(f"it has no {name}, so it is not a model saved by Keras")
-    config, metadata, weights = parts.pop(CONFIG), parts.pop(METADATA, b"{}"), parts.pop(WEIGHTS)
+    config = parts.pop(CONFIG)
+    metadata = parts.pop(METADATA, b"{}")
+    weights = parts.pop(WEIGHTS)
     return Archive(config, metadata, weights, parts)
 
 
@@ -111,17 +135,29 @@ def _check_members(infos, size):
     for info in infos:
         name = info.filename
         if name in members:
-            raise Refused(f"it has the member {short(name)} twice, so the loaded one may not be the checked one")
-        if info.orig_filename != name or not (name in (CONFIG, METADATA, WEIGHTS) or _is_vocabulary(name)):
-            raise Refused(f"its member {short(info.orig_filename)} does not belong to a Keras model")
+            raise Refused(
+                f"it has the member {short(name)} twice, so the loaded one may not be the checked one"
+            )
+        if info.orig_filename != name or not (
+            name in (CONFIG, METADATA, WEIGHTS) or _is_vocabulary(name)
+        ):
+            raise Refused(
+                f"its member {short(info.orig_filename)} does not belong to a Keras model"
+            )
         if stat.S_ISLNK(info.external_attr >> 16):
             raise Refused(f"its member {short(name)} is a symbolic link")
         if info.flag_bits & 1:
             raise Refused(f"its member {short(name)} is encrypted and cannot be checked")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise Refused(f"its member {short(name)} uses a compression method that Keras does not use")
-        limit = {CONFIG: MAX_CONFIG, METADATA: RATIO_FLOOR, WEIGHTS: MAX_BYTES}.get(name, MAX_VOCABULARY)
-        is_bomb = name not in (CONFIG, METADATA) and info.file_size > max_unpacked(info.compress_size)
+            raise Refused(
+                f"its member {short(name)} uses a compression method that Keras does not use"
+            )
+        limit = {CONFIG: MAX_CONFIG, METADATA: RATIO_FLOOR, WEIGHTS: MAX_BYTES}.get(
+            name, MAX_VOCABULARY
+        )
+        is_bomb = name not in (CONFIG, METADATA) and info.file_size > max_unpacked(
+            info.compress_size
+        )
         if info.file_size > limit or is_bomb:
             sizes = f"{info.compress_size:,} bytes expand to {info.file_size:,}"
             raise Refused(f"its member {short(name)} is a decompression bomb or too large: {sizes}")

@@ -19,8 +19,16 @@ from kzoo.loading.unsafe import Refused, Unreadable, short
 MAX_DEPTH = 64
 MAX_BATCH = 1024  # of stateful layers, whose state Keras allocates while building
 
-_NODE = {"module", "class_name", "config", "registered_name", "build_config", "shared_object_id", "name",
-         "inbound_nodes"}  # fmt: skip
+_NODE = {
+    "module",
+    "class_name",
+    "config",
+    "registered_name",
+    "build_config",
+    "shared_object_id",
+    "name",
+    "inbound_nodes",
+}
 
 
 @dataclass
@@ -83,9 +91,15 @@ def check_config(data, trusted=None):
     walk = _ConfigCopy(config, trusted or {})
     config.tree = walk.copy(config.tree, "model", 0)
     root = config.tree
-    if not isinstance(root, dict) or not isinstance(root.get("config"), dict) or "class_name" not in root:
+    if (
+        not isinstance(root, dict)
+        or not isinstance(root.get("config"), dict)
+        or "class_name" not in root
+    ):
         raise Unreadable("its config.json does not describe a model")
-    if (root.get("module"), root["class_name"]) not in MODELS and root["class_name"] not in walk.trusted_names:
+    if (root.get("module"), root["class_name"]) not in MODELS and root[
+        "class_name"
+    ] not in walk.trusted_names:
         raise Refused(f"its config.json describes a {short(root['class_name'])}, not a model")
     walk.check_states()
     return config
@@ -97,7 +111,8 @@ class _ConfigCopy:
     def __init__(self, config, trusted):
         self.config, self.trusted = config, trusted
         self.trusted_names = {node.__name__ for node in trusted.values()}
-        self.stateful, self.batches = False, []
+        self.stateful = False
+        self.batches = []
 
     def copy(self, node, path, depth):
         if depth > MAX_DEPTH:
@@ -114,7 +129,9 @@ class _ConfigCopy:
 
     def copy_object(self, node, path, depth):
         """Return a checked copy of an object; `path` is the name of the layer around it, for messages."""
-        name, module, inner = node["class_name"], node.get("module"), node.get("config")
+        name = node["class_name"]
+        module = node.get("module")
+        inner = node.get("config")
         if isinstance(name, str) and name in _MARKER_CHECKS:
             _MARKER_CHECKS[name](node, name)
         elif name == "function":
@@ -125,21 +142,28 @@ class _ConfigCopy:
             path = inner["name"] if isinstance(inner.get("name"), str) else path
         # `compile_config` would add optimizer, loss and metrics, also of nested models, which are not needed. For an
         # initializer without its registered name, Keras uses the one of `model_size.zero_initialization`.
-        left_out = {"compile_config"} | ({"registered_name"} if module == "keras.initializers" else set())
+        left_out = {"compile_config"} | (
+            {"registered_name"} if module == "keras.initializers" else set()
+        )
         entries = {key: value for key, value in node.items() if key not in left_out}
         return {key: self.copy_value(key, value, path, depth) for key, value in entries.items()}
 
     def copy_value(self, key, value, path, depth):
         if key == "vocabulary" and isinstance(value, str):
-            raise Refused(f"{_layer_at(path)} reads its vocabulary from the file or address {short(value)}")
+            raise Refused(
+                f"{_layer_at(path)} reads its vocabulary from the file or address {short(value)}"
+            )
         if isinstance(value, str) and key.endswith("activation") and not self.is_function(value):
             raise Refused(
-                f"{_layer_at(path)} uses the activation {short(value)}, which is not on kzoo's list", _trust(value)
+                f"{_layer_at(path)} uses the activation {short(value)}, which is not on kzoo's list",
+                _trust(value),
             )
         if key in BOUNDS and isinstance(value, int | float) and value > BOUNDS[key]:
             raise Refused(f"{_layer_at(path)} has {key}={value:,}, the limit is {BOUNDS[key]:,}")
         if key in ("unroll", "stateful") and not isinstance(value, bool):
-            raise Refused(f"{_layer_at(path)} has {key}={short(value)}, which must be true or false")
+            raise Refused(
+                f"{_layer_at(path)} has {key}={short(value)}, which must be true or false"
+            )
         if key == "unroll":
             return False  # same outputs; unrolled, a short file could describe a graph of any size
         self.stateful |= key == "stateful" and value
@@ -153,32 +177,53 @@ class _ConfigCopy:
             return
         largest = max((size for size in self.batches if isinstance(size, int | float)), default=0)
         if largest > MAX_BATCH:
-            raise Refused(f"it is stateful with a batch size of {largest:,}, the limit is {MAX_BATCH:,}")
+            raise Refused(
+                f"it is stateful with a batch size of {largest:,}, the limit is {MAX_BATCH:,}"
+            )
         for module, name in self.config.classes:
             if name.startswith("ConvLSTM") or (module, name) in OPERATIONS:
-                raise Refused(f"it is stateful, and {short(name)} may enlarge the batch", _NOT_STATEFUL)
+                raise Refused(
+                    f"it is stateful, and {short(name)} may enlarge the batch", _NOT_STATEFUL
+                )
 
     def is_function(self, name):
         return name in FUNCTIONS or name in self.trusted
 
     def check_function(self, node, path):
-        name, module, registered = node.get("config"), node.get("module"), node.get("registered_name")
-        is_allowed = isinstance(name, str) and self.is_function(name) and registered in (None, name, "function")
-        if not is_allowed or not (module in FUNCTION_MODULES or name in self.trusted) or set(node) - _NODE:
+        name = node.get("config")
+        module = node.get("module")
+        registered = node.get("registered_name")
+        is_allowed = (
+            isinstance(name, str)
+            and self.is_function(name)
+            and registered in (None, name, "function")
+        )
+        if (
+            not is_allowed
+            or not (module in FUNCTION_MODULES or name in self.trusted)
+            or set(node) - _NODE
+        ):
             full_name = f"{module}.{name}" if isinstance(module, str) else name
             raise Refused(
-                f"{_layer_at(path)} calls the function {short(full_name)}, which is not on kzoo's list", _trust(name)
+                f"{_layer_at(path)} calls the function {short(full_name)}, which is not on kzoo's list",
+                _trust(name),
             )
 
     def check_class(self, node, path):
-        name, module, registered = node["class_name"], node.get("module"), node.get("registered_name")
-        has_names = isinstance(name, str) and all(isinstance(text, str | None) for text in (module, registered))
+        name = node["class_name"]
+        module = node.get("module")
+        registered = node.get("registered_name")
+        has_names = isinstance(name, str) and all(
+            isinstance(text, str | None) for text in (module, registered)
+        )
         if not has_names or not isinstance(node.get("config"), dict):
             raise Refused(
                 f"{_layer_at(path)} has an object without a valid module, class name or configuration: {short(name)}"
             )
         if extra := set(node) - _NODE - {"compile_config"}:
-            raise Refused(f"{_layer_at(path)} has an object with the unknown key {short(min(extra))}")
+            raise Refused(
+                f"{_layer_at(path)} has an object with the unknown key {short(min(extra))}"
+            )
         trusted_class = self.trusted.get(registered if "registered_name" in node else name)
         if trusted_class is not None and trusted_class.__name__ == name:
             return
@@ -192,7 +237,8 @@ class _ConfigCopy:
             )
         if registered not in (None, name):
             raise Refused(
-                f"{_layer_at(path)} is of the class {short(name)} but registered as {short(registered)}", _trust(name)
+                f"{_layer_at(path)} is of the class {short(name)} but registered as {short(registered)}",
+                _trust(name),
             )
 
 
@@ -219,8 +265,11 @@ def _check_array(node, name):
 def _check_tensor(node, name):
     _check_plain(node, name)
     dtype = node["config"].get("dtype")
-    if not isinstance(dtype, str) or dtype not in DTYPES:  # NumPy accepts "S1000000000", 1 GB per element
-        raise Refused(f"its config.json contains an array of an unknown dtype ({name}, {short(dtype)})")
+    # NumPy accepts "S1000000000", 1 GB per element
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise Refused(
+            f"its config.json contains an array of an unknown dtype ({name}, {short(dtype)})"
+        )
 
 
 def _check_plain(node, name):

@@ -17,7 +17,8 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 
 _LARGEST = 1 << 31  # limit for a dimension, and for the numbers of an example
-_STACKED = ("units", "dense_units", "filters")  # settings that list the sizes of layers with weights
+# settings that list the sizes of layers with weights
+_STACKED = ("units", "dense_units", "filters")
 
 
 def load_from_spec(spec, weights):
@@ -37,7 +38,9 @@ def load_from_spec(spec, weights):
     stored = stored_shapes(weights)
     spec = checked_spec(spec, stored)
     # States are not stored in the file, and Keras would allocate them at once.
-    stateless = spec | dict(config={key: value for key, value in spec["config"].items() if key != "stateful"})
+    stateless = spec | dict(
+        config={key: value for key, value in spec["config"].items() if key != "stateful"}
+    )
     try:
         check_size(lambda: rebuild(stateless, compile=False), stored)
         with zero_initialization():
@@ -72,14 +75,20 @@ def checked_spec(spec, stored):
     if not is_preset_name(name):
         raise Refused(f"{short(name)} is not a valid preset name")
     builder, fixed = family_builder(family)
-    defaults = {k: p.default for k, p in inspect.signature(builder).parameters.items() if k not in ("name", *fixed)}
+    defaults = {
+        k: p.default
+        for k, p in inspect.signature(builder).parameters.items()
+        if k not in ("name", *fixed)
+    }
     config = {}
     for key, value in spec["config"].items():
         if key not in defaults:
             raise Refused(f"its family {family!r} has no setting {short(key)}")
         value = tuple(value) if isinstance(value, list) else value
         try:  # defaults of a builder may lie outside the range of valid settings
-            config[key] = CONFIG[key].check(key, value) if key in CONFIG and value != defaults[key] else value
+            config[key] = (
+                CONFIG[key].check(key, value) if key in CONFIG and value != defaults[key] else value
+            )
         except KzooError as error:
             raise Refused(f"its setting {first_line(error)}") from None
     _check_amounts(config, stored)
@@ -88,19 +97,28 @@ def checked_spec(spec, stored):
 
 def _check_amounts(config, stored):
     """Limit all settings over which a builder loops or makes lists; the shapes themselves are compared later."""
-    arrays, longest = stored.total(), max((length for shape in stored for length in shape), default=0)
+    arrays = stored.total()
+    longest = max((length for shape in stored for length in shape), default=0)
     for key, value in config.items():
         elements = value if isinstance(value, tuple) else (value,)
         numbers = [v for v in elements if isinstance(v, int) and not isinstance(v, bool)]
-        if any(v > (longest if key == "width" else _LARGEST) for v in numbers):  # positions are a list of this length
+        # positions are a list of this length
+        if any(v > (longest if key == "width" else _LARGEST) for v in numbers):
             raise Refused(f"its setting {key}={short(value)} is larger than its stored weights")
         if key in _STACKED and len(elements) > arrays:
-            raise Refused(f"its setting {key} makes {len(elements):,} layers, but only {arrays:,} weights are stored")
-    depth, stages = config.get("depth") or 1, len(config["filters"]) if isinstance(config.get("filters"), tuple) else 1
+            raise Refused(
+                f"its setting {key} makes {len(elements):,} layers, but only {arrays:,} weights are stored"
+            )
+    depth = config.get("depth") or 1
+    stages = len(config["filters"]) if isinstance(config.get("filters"), tuple) else 1
     if (layers := sum(depth) if isinstance(depth, tuple) else depth * stages) > max(arrays, 1):
-        raise Refused(f"its setting depth makes {layers:,} layers, but only {arrays:,} weights are stored")
+        raise Refused(
+            f"its setting depth makes {layers:,} layers, but only {arrays:,} weights are stored"
+        )
     if config.get("stateful") and (config.get("stateful_batch") or 1) > MAX_BATCH:
-        raise Refused(f"its setting stateful_batch={config['stateful_batch']:,} exceeds the limit of {MAX_BATCH:,}")
+        raise Refused(
+            f"its setting stateful_batch={config['stateful_batch']:,} exceeds the limit of {MAX_BATCH:,}"
+        )
     if math.prod(config.get("input_shape") or (1,)) > _LARGEST:
         raise Refused(
             f"its setting input_shape={short(config['input_shape'])} exceeds the limit of {_LARGEST:,} numbers"

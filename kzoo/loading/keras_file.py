@@ -11,7 +11,12 @@ from kzoo.loading.allowed import NEVER
 from kzoo.loading.archive import check_sha256, open_archive, read_once, write_archive
 from kzoo.loading.config_check import check_config, parse_json
 from kzoo.loading.layer_calls import check_calls
-from kzoo.loading.model_size import check_size, run_in_new_thread, with_shape_checks, zero_initialization
+from kzoo.loading.model_size import (
+    check_size,
+    run_in_new_thread,
+    with_shape_checks,
+    zero_initialization,
+)
 from kzoo.loading.unsafe import Refused, Unreadable, naming, short
 from kzoo.loading.weights_check import stored_shapes
 from kzoo.utils.errors import KzooError
@@ -70,7 +75,11 @@ def load_bytes(raw, *, trusted=()):
     _check_keras()
     config, archive, shapes = _inspect(raw, trusted_objects)
     _check_registry(config.strings, trusted_objects)
-    custom = {name: custom_object for name, custom_object in trusted_objects.items() if not name.startswith("keras.")}
+    custom = {
+        name: custom_object
+        for name, custom_object in trusted_objects.items()
+        if not name.startswith("keras.")
+    }
     check_calls(config.tree, len(archive.weights))
     text = json.dumps(config.tree)
 
@@ -78,7 +87,9 @@ def load_bytes(raw, *, trusted=()):
         tree, shape_checks = with_shape_checks(
             json.loads(text.replace('"stateful": true', '"stateful": false')), shapes
         )
-        return keras.saving.deserialize_keras_object(tree, custom_objects=custom | shape_checks, safe_mode=True)
+        return keras.saving.deserialize_keras_object(
+            tree, custom_objects=custom | shape_checks, safe_mode=True
+        )
 
     check_size(build, shapes)
     with tempfile.TemporaryDirectory(prefix="kzoo-") as folder:  # private: mode 0700
@@ -98,14 +109,17 @@ def stored_loss_name(path):
         node = parse_json(open_archive(read_once(path)).config, "config.json")
     for name in ("compile_config", "loss"):
         node = node.get(name) if isinstance(node, dict) else None
-    node = node.get("class_name") if isinstance(node, dict) else node  # a serialized loss, or its name
+    # a serialized loss, or its name
+    node = node.get("class_name") if isinstance(node, dict) else node
     return node if isinstance(node, str) else None
 
 
 def _open(file, custom):
     try:
         with zero_initialization():
-            return keras.saving.load_model(file, custom_objects=custom, compile=False, safe_mode=True)
+            return keras.saving.load_model(
+                file, custom_objects=custom, compile=False, safe_mode=True
+            )
     except Exception as error:
         raise Unreadable(f"Keras cannot open it ({first_line(error)})") from None
 
@@ -151,7 +165,9 @@ def trusted_names(trusted):
         KzooError: not a list, or an element that is not a class or a named function.
     """
     if not isinstance(trusted, list | tuple | set | frozenset):
-        raise KzooError(f"trusted={trusted!r} must be a list of the classes that you trust, such as trusted=[MyLayer].")
+        raise KzooError(
+            f"trusted={trusted!r} must be a list of the classes that you trust, such as trusted=[MyLayer]."
+        )
     names = {}
     for custom_object in trusted:
         if (
@@ -159,7 +175,9 @@ def trusted_names(trusted):
             or not hasattr(custom_object, "__name__")
             or custom_object.__name__ == "<lambda>"
         ):
-            raise KzooError(f"trusted= must contain classes and named functions, got {custom_object!r}.")
+            raise KzooError(
+                f"trusted= must contain classes and named functions, got {custom_object!r}."
+            )
         module = getattr(custom_object, "__module__", "")
         if module.startswith("keras."):
             if (
@@ -184,7 +202,10 @@ def custom_objects_of(model):
             list(map(walk, node.values()))
         elif isinstance(node, list | tuple):
             list(map(walk, node))
-        elif isinstance(node, str) and (custom_object := keras.saving.get_registered_object(node)) is not None:
+        elif (
+            isinstance(node, str)
+            and (custom_object := keras.saving.get_registered_object(node)) is not None
+        ):
             custom_objects.append(custom_object)
 
     walk(keras.saving.serialize_keras_object(model))

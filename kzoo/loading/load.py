@@ -37,7 +37,10 @@ _H5 = (
     "Convert it in an isolated environment: keras.saving.load_model(FILE).save('model.keras')",
 )
 _OTHER_FORMATS = {
-    ".weights.h5": ("it contains weights without a network", "Build the model and call model.load_weights(FILE)"),
+    ".weights.h5": (
+        "it contains weights without a network",
+        "Build the model and call model.load_weights(FILE)",
+    ),
     ".h5": _H5,
     ".hdf5": _H5,
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt"), _PICKLE),
@@ -45,8 +48,14 @@ _OTHER_FORMATS = {
         "a SavedModel can read and write files",
         "Ask for a .keras file or a folder written by kzoo.export",
     ),
-    ".onnx": ("it is not a Keras model", "Run it with onnxruntime, or run its folder with kzoo.runtime.load"),
-    ".tflite": ("it is not a Keras model", "Run it with ai-edge-litert, or run its folder with kzoo.runtime.load"),
+    ".onnx": (
+        "it is not a Keras model",
+        "Run it with onnxruntime, or run its folder with kzoo.runtime.load",
+    ),
+    ".tflite": (
+        "it is not a Keras model",
+        "Run it with ai-edge-litert, or run its folder with kzoo.runtime.load",
+    ),
 }
 _USE_INSTEAD = "Pass an exported model, a run or a .keras file."
 
@@ -83,7 +92,9 @@ def load_model(
     file = path_of(path, "an exported model, a run or a .keras file")
     name = os.fspath(path)
     if "://" in name:
-        raise UnsafeModelError(f"{name} is refused: it is a URL. Download the file and pass its path.")
+        raise UnsafeModelError(
+            f"{name} is refused: it is a URL. Download the file and pass its path."
+        )
     path = file
     if path.is_dir():
         if (path / MANIFEST).is_file():
@@ -131,7 +142,10 @@ def load_weights_of(spec: Mapping[str, Any], raw: bytes) -> "keras.Model":
 
 
 def load_exported(
-    folder: str | os.PathLike[str], *, trusted: Iterable[Any] = (), expected_sha256: str | None = None
+    folder: str | os.PathLike[str],
+    *,
+    trusted: Iterable[Any] = (),
+    expected_sha256: str | None = None,
 ) -> "keras.Model":
     """Return the model of an exported folder, not compiled; `expected_sha256` is that of `kzoo.json`."""
     folder = Path(folder)
@@ -149,9 +163,15 @@ def load_exported(
     has_family = manifest.spec.get("family") is not None
     with naming(folder):
         if stored is None or stored[0] != (WEIGHTS if has_family else KERAS_MODEL):
-            raise Refused(f"its kzoo.json lists no {WEIGHTS if has_family else KERAS_MODEL}", _REPLACE)
+            raise Refused(
+                f"its kzoo.json lists no {WEIGHTS if has_family else KERAS_MODEL}", _REPLACE
+            )
     with naming(folder / stored[0]):
-        return load_from_spec(manifest.spec, stored[1]) if has_family else load_bytes(stored[1], trusted=trusted)
+        return (
+            load_from_spec(manifest.spec, stored[1])
+            if has_family
+            else load_bytes(stored[1], trusted=trusted)
+        )
 
 
 def _checked_manifest(content: Any) -> Manifest:
@@ -210,7 +230,8 @@ def load_run(
     run = Run(folder)
     with naming(run.path / "config.json"):
         read_once(run.path / "config.json", MAX_RUN_CONFIG)
-    path, spec = run.path / file if file else run.model_file, run.config["spec"]
+    path = run.path / file if file else run.model_file
+    spec = run.config["spec"]
     with naming(path):
         raw = read_once(path)
         check_sha256(raw, expected_sha256)

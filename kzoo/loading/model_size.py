@@ -12,15 +12,25 @@ import keras
 from kzoo.loading.unsafe import Refused, Unreadable, short
 from kzoo.utils.formatting import first_line
 
-SLACK = 32 << 20  # bytes allowed for variables that files do not store, such as states of recurrent layers
+# bytes allowed for variables that files do not store, such as states of recurrent layers
+SLACK = 32 << 20
 LONGEST = 1 << 20  # numbers that a layer may allocate while it is built without storing them
 MAX_PARTS = 1024  # tensors into which an operation may split another
 
 # Initializers whose values the stored weights replace at once; a large orthogonal matrix takes minutes.
 _DRAWN = (
-    "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform", "Orthogonal",
-    "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling",
-)  # fmt: skip
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "LecunNormal",
+    "LecunUniform",
+    "Orthogonal",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+)
 
 
 def run_in_new_thread(work):
@@ -86,13 +96,16 @@ def with_shape_checks(tree, stored):
         (tree, dict of name -> class for `custom_objects` of Keras).
     """
 
-    class Normalization(keras.layers.Normalization):  # allocates mean and variance of the size of its axes
+    # allocates mean and variance of the size of its axes
+    class Normalization(keras.layers.Normalization):
         def build(self, input_shape):
             axes = range(len(input_shape)) if self.axis is None else self.axis
             axes = axes if isinstance(axes, list | tuple) else (axes,)
             shape = tuple(input_shape[axis] for axis in axes if isinstance(axis, int))
             if shape not in stored and math.prod(length or 1 for length in shape) > LONGEST:
-                raise Refused(f"its layer {short(self.name)} normalises shape {shape}, but stores no statistics of it")
+                raise Refused(
+                    f"its layer {short(self.name)} normalises shape {shape}, but stores no statistics of it"
+                )
             super().build(input_shape)
 
     core_ops: Any = import_module("keras.src.ops.core")
@@ -101,7 +114,9 @@ def with_shape_checks(tree, stored):
         def __call__(self, x):
             length = self.num if self.num is not None else x.shape[self.axis]
             if length is not None and length > MAX_PARTS:
-                raise Refused(f"it splits a tensor into {length:,} parts, the limit is {MAX_PARTS:,}")
+                raise Refused(
+                    f"it splits a tensor into {length:,} parts, the limit is {MAX_PARTS:,}"
+                )
             return super().__call__(x)
 
     classes = {"Normalization": Normalization, "Unstack": Unstack}

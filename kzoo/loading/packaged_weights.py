@@ -26,8 +26,12 @@ def load_packaged(where, spec, arrays):
         KzooError: the weights do not fit the network.
     """
     with naming(where):
-        if invalid := [name for name, array in arrays.items() if array.dtype not in ("float16", "float32")]:
-            raise Refused(f"its weight {invalid[0]} is not a float16 or float32 array", "Install kzoo again")
+        if invalid := [
+            name for name, array in arrays.items() if array.dtype not in ("float16", "float32")
+        ]:
+            raise Refused(
+                f"its weight {invalid[0]} is not a float16 or float32 array", "Install kzoo again"
+            )
         shapes = Counter(array.shape for array in arrays.values())
         spec = checked_spec(spec, shapes)
         try:
@@ -43,18 +47,26 @@ def load_packaged(where, spec, arrays):
 def weights_by_name(model):
     """Return a dict of LAYER/NUMBER -> weight of a model, in its dtype: the `arrays` of `load_packaged`."""
     return {
-        f"{layer.name}/{number}": weight for layer in model.layers for number, weight in enumerate(layer.get_weights())
+        f"{layer.name}/{number}": weight
+        for layer in model.layers
+        for number, weight in enumerate(layer.get_weights())
     }
 
 
 def _set_weights(model, arrays):
     shapes = {name: array.shape for name, array in weights_by_name(model).items()}
     for name in sorted(shapes.keys() | arrays.keys()):
-        expected, stored = shapes.get(name), arrays[name].shape if name in arrays else None
+        expected = shapes.get(name)
+        stored = arrays[name].shape if name in arrays else None
         if expected != stored:
             raise Unreadable(
                 f"its weights do not match its network ({name} should have shape {expected}, but the stored "
                 f"shape is {stored})"
             )
     for layer in model.layers:
-        layer.set_weights([arrays[f"{layer.name}/{number}"].astype("float32") for number in range(len(layer.weights))])
+        layer.set_weights(
+            [
+                arrays[f"{layer.name}/{number}"].astype("float32")
+                for number in range(len(layer.weights))
+            ]
+        )

@@ -13,7 +13,12 @@ from kzoo.utils.formatting import first_line
 
 MAX_DEPTH = 64
 MAX_OBJECTS = 200_000
-_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
+_FILTERS = {
+    h5py.h5z.FILTER_DEFLATE,
+    h5py.h5z.FILTER_SHUFFLE,
+    h5py.h5z.FILTER_FLETCHER32,
+    h5py.h5z.FILTER_LZF,
+}
 
 
 def stored_shapes(data, *, size=None):
@@ -35,7 +40,9 @@ def stored_shapes(data, *, size=None):
     except Refused:
         raise
     except Exception as error:  # for invalid bytes, h5py raises any exception of C, Cython or NumPy
-        raise Unreadable(f"its weights are not a complete HDF5 file ({first_line(error)})") from None
+        raise Unreadable(
+            f"its weights are not a complete HDF5 file ({first_line(error)})"
+        ) from None
     stored = min(inspector.stored, size or inspector.stored)
     if inspector.declared > max_unpacked(stored) or inspector.declared > MAX_BYTES:
         raise Refused(f"its weights declare {inspector.declared:,} bytes but store {stored:,}")
@@ -55,7 +62,9 @@ class _Inspector:
         for name in group:
             where = short(f"{group.name}/{name}")
             if group.get(name, getclass=True, getlink=True) is not h5py.HardLink:
-                raise Refused(f"its weights contain a link at {where}, which may lead to another file")
+                raise Refused(
+                    f"its weights contain a link at {where}, which may lead to another file"
+                )
             node = group[name]
             if isinstance(node, h5py.Group):
                 self.check_group(node, depth + 1)
@@ -69,7 +78,9 @@ class _Inspector:
         """Raise Refused if an object was visited before: hard links could multiply a small file, or form a cycle."""
         address = h5py.h5o.get_info(node.id).addr
         if address in self.visited:
-            raise Refused(f"its weights contain the same data under two names, one of them {short(node.name)}")
+            raise Refused(
+                f"its weights contain the same data under two names, one of them {short(node.name)}"
+            )
         self.visited.add(address)
         if len(self.visited) > MAX_OBJECTS:
             raise Refused(f"its weights contain more than {MAX_OBJECTS:,} objects")
@@ -78,15 +89,21 @@ class _Inspector:
         if array.external or array.is_virtual:
             raise Refused(f"its weights read {where} from an external file")
         if not _numeric(array) or array.shape is None:
-            raise Refused(f"its weights contain an object at {where} that is not an array of numbers ({array.dtype})")
+            raise Refused(
+                f"its weights contain an object at {where} that is not an array of numbers ({array.dtype})"
+            )
         properties = array.id.get_create_plist()
         filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
         if filters - _FILTERS:
-            raise Refused(f"its weights file compresses {where} with a filter that Keras does not use")
+            raise Refused(
+                f"its weights file compresses {where} with a filter that Keras does not use"
+            )
         stored = array.id.get_storage_size()
         needed = max(math.prod(array.shape), math.prod(array.chunks or (0,))) * array.dtype.itemsize
         if needed > max(RATIO_FLOOR, MAX_RATIO * stored):
-            raise Refused(f"its weights declare the shape {array.shape} at {where} but store {stored:,} bytes")
+            raise Refused(
+                f"its weights declare the shape {array.shape} at {where} but store {stored:,} bytes"
+            )
         self.declared, self.stored = self.declared + needed, self.stored + stored
         self.shapes[array.shape] += 1
 
@@ -94,5 +111,7 @@ class _Inspector:
 def _numeric(array):
     if array.dtype.kind == "V":  # bfloat16 and float8 are stored as opaque bytes
         kind = array.attrs.get("dtype")
-        return array.dtype.names is None and array.dtype.itemsize <= 2 and kind in (None, "bfloat16")
+        return (
+            array.dtype.names is None and array.dtype.itemsize <= 2 and kind in (None, "bfloat16")
+        )
     return array.dtype.kind in "fiub" and array.dtype.subdtype is None

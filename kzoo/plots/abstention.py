@@ -46,7 +46,9 @@ def accuracy_over_coverage(
     low, high = np.transpose([wilson(number, count, _Z) for number, count in counts])
     figure = new_figure(5.6, 3.4)
     axes = figure.add_subplot()
-    axes.fill_between(answered / len(p), low, high, color=BLUE, alpha=0.2, linewidth=0, label="90 % interval")
+    axes.fill_between(
+        answered / len(p), low, high, color=BLUE, alpha=0.2, linewidth=0, label="90 % interval"
+    )
     axes.plot(answered / len(p), accuracy, color=BLUE)
     axes.axhline(accuracy[-1], color=GREY, linestyle=":", label="all rows answered")
     style_axes(axes, "Accuracy of the answered rows", x="share of the rows that are answered", y="")

@@ -45,13 +45,20 @@ def ahead(
         KzooError: shapes that do not match, or values that are not finite.
     """
     past, future = np.asarray(history, "float64"), np.asarray(predicted, "float64")
-    is_valid = past.ndim == future.ndim == 2 and past.shape[1] == future.shape[1] and len(past) and len(future)
+    is_valid = (
+        past.ndim == future.ndim == 2
+        and past.shape[1] == future.shape[1]
+        and len(past)
+        and len(future)
+    )
     if not is_valid:
         raise KzooError(
             f"history and predicted must be (steps, targets) (history: {past.shape}, predicted: {future.shape})."
         )
     if not (np.isfinite(past).all() and np.isfinite(future).all()):
-        raise KzooError("history and predicted must be finite numbers, but they contain NaN or infinity.")
+        raise KzooError(
+            "history and predicted must be finite numbers, but they contain NaN or infinity."
+        )
     if band is not None and any(np.shape(bound) != future.shape for bound in band):
         raise KzooError(f"band must be two arrays in the shape of predicted: {future.shape}.")
     if len(times) not in (0, len(future)) or len(history_times) not in (0, len(past)):
@@ -60,10 +67,14 @@ def ahead(
             f"history_times: {len(history_times)} for {len(past)})."
         )
     if len(names) not in (0, past.shape[1]):
-        raise KzooError(f"names must have one name per target (names: {len(names)}, targets: {past.shape[1]}).")
+        raise KzooError(
+            f"names must have one name per target (names: {len(names)}, targets: {past.shape[1]})."
+        )
     has_times = len(times) > 0 and len(history_times) > 0
     past_times, future_times = (
-        (history_times, times) if has_times else (range(1 - len(past), 1), range(1, len(future) + 1))
+        (history_times, times)
+        if has_times
+        else (range(1 - len(past), 1), range(1, len(future) + 1))
     )
     n_rows = min(past.shape[1], _MAX_TARGETS)
     figure = new_figure(9, 0.9 + max(2.2 * n_rows, 2.6))
@@ -73,7 +84,9 @@ def ahead(
         _draw(axes, past_times, past[:, i], future_times, future[:, i], bounds)
         axes.set_ylabel(str(names[i]) if names else "", color=INK, parse_math=False)
     _set_ticks(panels[-1], future_times[-1], has_times=has_times, most=9)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False
+    )
     if n_rows < past.shape[1]:
         figure.supxlabel(f"the first {n_rows} of {past.shape[1]} targets", color=GREY, fontsize=9)
     return figure
@@ -92,19 +105,28 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
         KzooError: `predictions` are not forecasts, or `most` is below 1.
     """
     if predictions.history is None or predictions.horizon is None:
-        raise KzooError("These predictions are not forecasts of series with a history. Plot something else.")
+        raise KzooError(
+            "These predictions are not forecasts of series with a history. Plot something else."
+        )
     if most < 1:
         raise KzooError(f"most={most!r} must be at least 1.")
     middle, band = _middle_and_band(predictions)
     if len(predictions) == 1:
         return ahead(
-            predictions.history[0], middle[0], names=predictions.target_names,
+            predictions.history[0],
+            middle[0],
+            names=predictions.target_names,
             band=None if band is None else (band[0][0], band[1][0]),
             times=predictions.times[0] if predictions.times else (),
             history_times=predictions.history_times[0] if predictions.times else (),
-        )  # fmt: skip
-    panels = [(series, target) for series in range(len(predictions)) for target in range(predictions.targets)]
-    drawn, several = panels[:most], predictions.targets > 1
+        )
+    panels = [
+        (series, target)
+        for series in range(len(predictions))
+        for target in range(predictions.targets)
+    ]
+    drawn = panels[:most]
+    several = predictions.targets > 1
     n_columns = min(3, math.ceil(len(drawn) / 2) if len(drawn) < 5 else 3)
     n_rows = math.ceil(len(drawn) / n_columns)
     figure = new_figure(1 + 3.6 * n_columns, 0.9 + 2.3 * n_rows)
@@ -114,13 +136,24 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
         past = np.asarray(predictions.history[series], "float64")[-len(past_times) :, target]
         bounds = None if band is None else [bound[series, :, target] for bound in band]
         _draw(axes, past_times, past, future_times, middle[series, :, target], bounds)
-        names = [str(predictions.inputs[series]) if len(predictions.inputs) > series else f"series {series + 1}"]
-        names += [str(predictions.target_names[target])] if several and predictions.target_names else []
+        names = [
+            str(predictions.inputs[series])
+            if len(predictions.inputs) > series
+            else f"series {series + 1}"
+        ]
+        names += (
+            [str(predictions.target_names[target])] if several and predictions.target_names else []
+        )
         set_title(axes, ", ".join(map(name_of, names)))
         if number % n_columns == 0 and not several and predictions.target_names:
             axes.set_ylabel(str(predictions.target_names[0]), color=INK, parse_math=False)
         _set_ticks(axes, future_times[-1], has_times=bool(predictions.times), most=6)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(),
+        loc="outside upper right",
+        ncols=3,
+        frameon=False,
+    )
     if len(drawn) < len(panels):
         noun = "series and targets" if several else "series"
         text = f"The first {len(drawn):,} of {len(panels):,} {noun}; {len(panels) - len(drawn):,} are not drawn."
@@ -128,7 +161,9 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
     return figure
 
 
-def _middle_and_band(predictions: "Predictions") -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+def _middle_and_band(
+    predictions: "Predictions",
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
     """Return the values or middle quantiles (N, horizon, targets), and the ends of intervals or the outer quantiles."""
     quantiles, middle = predictions.quantiles, predictions.values
     if middle is None:
@@ -150,16 +185,24 @@ def _times_of(predictions: "Predictions", series: int) -> tuple[Sequence[Any], S
 
 
 def _draw(
-    axes: Axes, past_times: Sequence[Any], past: np.ndarray, future_times: Sequence[Any], future: np.ndarray,
+    axes: Axes,
+    past_times: Sequence[Any],
+    past: np.ndarray,
+    future_times: Sequence[Any],
+    future: np.ndarray,
     band: Sequence[np.ndarray] | None,
-) -> None:  # fmt: skip
+) -> None:
     """Draw the history (steps,) and the forecast (horizon,) of one target, and the lower and upper end of its band."""
     style_axes(axes)
     axes.plot(list(past_times), past, color=GREY, lw=1.3, label="history")
     if band is not None:
-        axes.fill_between(list(future_times), band[0], band[1], color=ORANGE, alpha=0.25, lw=0, label="band")
+        axes.fill_between(
+            list(future_times), band[0], band[1], color=ORANGE, alpha=0.25, lw=0, label="band"
+        )
     # A dotted line connects the end of the history with the forecast.
-    axes.plot([past_times[-1], future_times[0]], [past[-1], future[0]], color=ORANGE, lw=1.2, ls=":")
+    axes.plot(
+        [past_times[-1], future_times[0]], [past[-1], future[0]], color=ORANGE, lw=1.2, ls=":"
+    )
     marker: dict[str, Any] = dict(marker="o", ms=3.5) if len(future) <= 15 else {}
     axes.plot(list(future_times), future, color=ORANGE, lw=1.9, label="forecast", **marker)
     axes.axvline(past_times[-1], color=FAINT, lw=1)

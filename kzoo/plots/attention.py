@@ -46,7 +46,9 @@ def attention_map(
     x = _as_batch(model, x)
     scores, is_token = _attention_scores(model, attention, node, x)
     if head is not None and not (isinstance(head, int | np.integer) and 0 <= head < len(scores)):
-        raise KzooError(f"head={head!r} does not exist: {attention.name} has heads 0 to {len(scores) - 1}.")
+        raise KzooError(
+            f"head={head!r} does not exist: {attention.name} has heads 0 to {len(scores) - 1}."
+        )
     weights = scores.mean(0) if head is None else scores[head]
     is_self_attention = weights.shape[0] == weights.shape[1]
     weights = weights[is_token][:, is_token] if is_self_attention else weights[:, is_token]
@@ -55,7 +57,11 @@ def attention_map(
     size_inches = float(np.clip(0.21 * max(weights.shape), 3.2, 11))
     figure = new_figure(size_inches + 1.9, size_inches + 1.5)
     axes = figure.add_subplot()
-    heads = f"head {head} of 0 to {len(scores) - 1}" if head is not None else f"mean of {len(scores)} heads"
+    heads = (
+        f"head {head} of 0 to {len(scores) - 1}"
+        if head is not None
+        else f"mean of {len(scores)} heads"
+    )
     style_axes(axes, f"{attention.name}, {heads if len(scores) > 1 else 'single head'}", grid=None)
     axes.set_xlabel("key token", color=GREY)
     axes.set_ylabel("query token", color=GREY)
@@ -68,7 +74,11 @@ def attention_map(
         rotated = axis is axes.xaxis and max(map(len, texts)) > 2
         font_size = min(8.0, 0.9 * cell_points * step)
         axis.set_ticks(
-            range(0, len(labels), step), texts, rotation=90 if rotated else 0, fontsize=font_size, parse_math=False
+            range(0, len(labels), step),
+            texts,
+            rotation=90 if rotated else 0,
+            fontsize=font_size,
+            parse_math=False,
         )
         axis.set_tick_params(length=0)
     bar = figure.colorbar(image, ax=axes, shrink=0.5, aspect=24, pad=0.02)
@@ -80,12 +90,16 @@ def attention_map(
 def _attention_layer(model: keras.Model, name: str | None) -> tuple[keras.layers.Layer, Any]:
     """Return an attention layer of a model, and the node at which the model calls it."""
     nodes = {
-        key: node for key, node in nodes_of(model).items() if isinstance(node.operation, layers.MultiHeadAttention)
+        key: node
+        for key, node in nodes_of(model).items()
+        if isinstance(node.operation, layers.MultiHeadAttention)
     }
     if not nodes:
         raise KzooError(f"{model.name} has no MultiHeadAttention layer.")
     if name is not None and name not in nodes:
-        raise KzooError(f"layer={name!r} is not an attention layer of {model.name}. Use one of: {', '.join(nodes)}.")
+        raise KzooError(
+            f"layer={name!r} is not an attention layer of {model.name}. Use one of: {', '.join(nodes)}."
+        )
     node = nodes[name or list(nodes)[-1]]
     return node.operation, node
 
@@ -96,8 +110,12 @@ def _as_batch(model: keras.Model, x: ArrayLike) -> np.ndarray:
     x = np.asarray(x)
     x = x[None] if x.ndim == len(shape) else x
     is_valid = len(model.inputs) == 1 and x.ndim == len(shape) + 1 and len(x) == 1
-    if not is_valid or any(expected not in (None, actual) for expected, actual in zip(shape, x.shape[1:], strict=True)):
-        raise KzooError(f"x has shape {x.shape}, but {model.name} takes one input of shape {shape}.")
+    if not is_valid or any(
+        expected not in (None, actual) for expected, actual in zip(shape, x.shape[1:], strict=True)
+    ):
+        raise KzooError(
+            f"x has shape {x.shape}, but {model.name} takes one input of shape {shape}."
+        )
     return x
 
 
@@ -105,13 +123,19 @@ def _attention_scores(
     model: keras.Model, layer: keras.layers.Layer, node: Any, x: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the attention scores (heads, queries, keys) of a batch of one, and which keys are not padding, (keys,)."""
-    call = inspect.signature(layer.call).bind(*node.arguments.args, **node.arguments.kwargs).arguments
+    call = (
+        inspect.signature(layer.call).bind(*node.arguments.args, **node.arguments.kwargs).arguments
+    )
     for name in ("query", "value", "key"):
         # The padding mask is attached to the symbolic tensors: outside the graph it must be passed explicitly.
         mask = getattr(call.get(name), "_keras_mask", None)
         if call.get(f"{name}_mask") is None and mask is not None:
             call[f"{name}_mask"] = mask
-    symbolic = {argument: tensor for argument, tensor in call.items() if isinstance(tensor, keras.KerasTensor)}
+    symbolic = {
+        argument: tensor
+        for argument, tensor in call.items()
+        if isinstance(tensor, keras.KerasTensor)
+    }
     call |= keras.Model(model.inputs[0], symbolic)(x, training=False)
     _, scores = layer(**(call | dict(return_attention_scores=True, training=False)))
     scores = keras.ops.convert_to_numpy(keras.ops.cast(scores, "float32"))
@@ -128,14 +152,20 @@ def _attention_scores(
 def _labels(tokens: Iterable[object] | None, x: np.ndarray, is_token: np.ndarray) -> list[str]:
     """Return a label for each token that is not padding."""
     if tokens is None:
-        are_ids = x.ndim == 1 and np.issubdtype(x.dtype, np.integer) and len(x) in (len(is_token), len(is_token) - 1)
+        are_ids = (
+            x.ndim == 1
+            and np.issubdtype(x.dtype, np.integer)
+            and len(x) in (len(is_token), len(is_token) - 1)
+        )
         has_class_token = x.ndim == 1 and len(x) == len(is_token) - 1
         tokens = list(x) if are_ids else range(1, len(is_token) + (not has_class_token))
     tokens = [str(token) for token in tokens]
     for length, selected in ((len(is_token), is_token), (int(is_token.sum()), slice(None))):
         for prefix in ([], ["(class)"]):
             if len(prefix) + len(tokens) == length:
-                return [str(label) for label in np.array([*prefix, *tokens], dtype=object)[selected]]
+                return [
+                    str(label) for label in np.array([*prefix, *tokens], dtype=object)[selected]
+                ]
     raise KzooError(
         f"tokens has {len(tokens)} labels for {len(is_token)} positions ({int(is_token.sum())} without padding)."
     )

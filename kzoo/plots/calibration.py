@@ -39,7 +39,9 @@ def reliability(
     truth, p, _ = checked_probabilities(true, probabilities, class_names)
     scores = {"after": calibration_scores(p, truth, labels=False)}
     if before is not None:
-        scores["before"] = calibration_scores(checked_probabilities(true, before, class_names)[1], truth, labels=False)
+        scores["before"] = calibration_scores(
+            checked_probabilities(true, before, class_names)[1], truth, labels=False
+        )
     return reliability_of(scores)
 
 
@@ -59,8 +61,14 @@ def reliability_of(scores: Mapping[str, Any], *, share: str = "right") -> Figure
             continue
         mean, right, _ = np.transpose(scores[name]["bins"])
         words = f"{name} calibration" if "before" in scores else "probabilities"
-        axes.plot(mean, right, marker="o", markersize=4, label=f"{words}: error {percent(scores[name]['ece'])}",
-                  **styles[name])  # type: ignore[arg-type]  # fmt: skip
+        axes.plot(
+            mean,
+            right,
+            marker="o",
+            markersize=4,
+            label=f"{words}: error {percent(scores[name]['ece'])}",
+            **styles[name],  # type: ignore[arg-type]
+        )
     style_axes(axes, "Reliability", x="mean probability of a bin", y=f"share that is {share}")
     low = min(min(pair[:2]) for name in scores for pair in scores[name]["bins"])
     axes.set_xlim(max(0.0, np.floor(low * 10) / 10), 1.01)

@@ -19,10 +19,13 @@ from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 
-_MAX_CELL_COUNTS, _MAX_NAMES = 20, 40  # most classes with counts in the cells; most classes with all names on an axis
+# most classes with counts in the cells; most classes with all names on an axis
+_MAX_CELL_COUNTS, _MAX_NAMES = 20, 40
 _MAX_CURVES = 10
-_MAX_BESIDE = 6  # bars of more classes are wide: in a report they have a row of their own, like the confusion matrix
-_MAX_ALPHA = 0.5  # opacity of the densest cell: text on it stays legible, on white and on a dark page
+# bars of more classes are wide: in a report they have a row of their own, like the confusion matrix
+_MAX_BESIDE = 6
+# opacity of the densest cell: text on it stays legible, on white and on a dark page
+_MAX_ALPHA = 0.5
 
 
 @checked_arguments
@@ -56,17 +59,32 @@ def confusion_matrix(
     figure = new_figure(size_inches + 2, size_inches + 2)
     axes = figure.add_subplot()
     style_axes(
-        axes, f"{np.trace(counts):,} of {len(true):,} right ({accuracy:.1%})", x="predicted", y="true", grid=None
+        axes,
+        f"{np.trace(counts):,} of {len(true):,} right ({accuracy:.1%})",
+        x="predicted",
+        y="true",
+        grid=None,
     )
     axes.spines[:].set(visible=True, color=FAINT)
     is_diagonal = np.eye(len(names), dtype=bool)
     # Rare mistakes must stay visible: opacity grows with the square root, and faster for mistakes.
     maxima = intensity.max(), max(intensity.max() / 2, intensity[~is_diagonal].max())
-    for color, maximum, mask in ((BLUE, maxima[0], ~is_diagonal), (ORANGE, maxima[1], is_diagonal | (counts == 0))):
+    for color, maximum, mask in (
+        (BLUE, maxima[0], ~is_diagonal),
+        (ORANGE, maxima[1], is_diagonal | (counts == 0)),
+    ):
         # One colour of varying opacity, which works on a dark page too.
-        colormap = LinearSegmentedColormap.from_list("density", [to_rgba(color, 0), to_rgba(color, _MAX_ALPHA)])
+        colormap = LinearSegmentedColormap.from_list(
+            "density", [to_rgba(color, 0), to_rgba(color, _MAX_ALPHA)]
+        )
         edges = np.arange(len(names) + 1) - 0.5
-        axes.pcolormesh(edges, edges, np.ma.array(intensity, mask=mask), cmap=colormap, norm=PowerNorm(0.5, 0, maximum))
+        axes.pcolormesh(
+            edges,
+            edges,
+            np.ma.array(intensity, mask=mask),
+            cmap=colormap,
+            norm=PowerNorm(0.5, 0, maximum),
+        )
     axes.set_aspect("equal")
     axes.invert_yaxis()
     cell_inches = size_inches / len(names)
@@ -75,7 +93,9 @@ def confusion_matrix(
     if len(names) <= _MAX_CELL_COUNTS:
         font_size = min(10, 72 * cell_inches / (0.6 * len(f"{counts.max():,}") + 1.2))
         for i, j in zip(*np.nonzero(counts), strict=True):
-            axes.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", fontsize=font_size, color=INK)
+            axes.text(
+                j, i, f"{counts[i, j]:,}", ha="center", va="center", fontsize=font_size, color=INK
+            )
     return figure
 
 
@@ -84,12 +104,16 @@ def _label_classes(axis: Axis, names: Sequence[str], *, rotated: bool = False) -
     step = -(-len(names) // _MAX_NAMES)
     positions = range(0, len(names), step)
     style: Any = dict(fontsize=9 if len(names) <= 20 else 7, parse_math=False)
-    axis.set_ticks(positions, [name_of(names[i]) for i in positions], rotation=90 if rotated else 0, **style)
+    axis.set_ticks(
+        positions, [name_of(names[i]) for i in positions], rotation=90 if rotated else 0, **style
+    )
     axis.set_tick_params(length=0 if step == 1 else 2)
 
 
 def per_class(
-    true: Sequence[int | str] | np.ndarray, predicted: Sequence[int | str] | np.ndarray, class_names: Sequence[str] = ()
+    true: Sequence[int | str] | np.ndarray,
+    predicted: Sequence[int | str] | np.ndarray,
+    class_names: Sequence[str] = (),
 ) -> Figure:
     """Plot precision and recall of every class as bars, in the order of the classes.
 
@@ -125,23 +149,38 @@ def per_label(labels: Mapping[str, Mapping[str, float]]) -> Figure:
     """
     if not labels:
         raise KzooError("There are no labels to plot: pass the value of 'labels' in the scores.")
-    columns = [[row[name] for row in labels.values()] for name in ("precision", "recall", "support")]
+    columns = [
+        [row[name] for row in labels.values()] for name in ("precision", "recall", "support")
+    ]
     return _draw_bars(list(labels), *(np.array(column, np.float64) for column in columns))
 
 
-def _draw_bars(names: Sequence[str], precision: np.ndarray, recall: np.ndarray, support: np.ndarray) -> Figure:
+def _draw_bars(
+    names: Sequence[str], precision: np.ndarray, recall: np.ndarray, support: np.ndarray
+) -> Figure:
     is_crowded = len(names) > _MAX_CELL_COUNTS
-    figure = new_figure(5.2 if len(names) <= _MAX_BESIDE else 9.0, 1.3 + (0.24 if is_crowded else 0.4) * len(names))
+    figure = new_figure(
+        5.2 if len(names) <= _MAX_BESIDE else 9.0, 1.3 + (0.24 if is_crowded else 0.4) * len(names)
+    )
     axes = figure.add_subplot()
     positions = np.arange(len(names))
-    for offset, scores, label, color in ((-0.2, precision, "precision", BLUE), (0.2, recall, "recall", ORANGE)):
+    for offset, scores, label, color in (
+        (-0.2, precision, "precision", BLUE),
+        (0.2, recall, "recall", ORANGE),
+    ):
         axes.barh(positions + offset, np.nan_to_num(scores), 0.36, color=color, label=label)
         for y, score in zip(positions + offset, scores, strict=True):
             text = "none" if np.isnan(score) else f"{score:.3f}"
             style: Any = dict(va="center", fontsize=6 if is_crowded else 8, color=GREY)
             axes.text(np.nan_to_num(score) + 0.008, y, text, **style)
-    style_axes(axes, f"Precision {np.nanmean(precision):.3f}, recall {np.nanmean(recall):.3f} on average", grid="x")
-    labels = [f"{name_of(name, ())}  ({count:,.0f})" for name, count in zip(names, support, strict=True)]
+    style_axes(
+        axes,
+        f"Precision {np.nanmean(precision):.3f}, recall {np.nanmean(recall):.3f} on average",
+        grid="x",
+    )
+    labels = [
+        f"{name_of(name, ())}  ({count:,.0f})" for name, count in zip(names, support, strict=True)
+    ]
     axes.set_yticks(positions, labels, color=INK, fontsize=7 if is_crowded else 9, parse_math=False)
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 1.0)
@@ -151,7 +190,9 @@ def _draw_bars(names: Sequence[str], precision: np.ndarray, recall: np.ndarray, 
 
 
 def roc_and_precision_recall(
-    true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str] = ()
+    true: Sequence[int | str] | np.ndarray,
+    probabilities: ArrayLike,
+    class_names: Sequence[str] = (),
 ) -> Figure:
     """Plot the ROC curve and the precision-recall curve side by side.
 
@@ -175,7 +216,11 @@ def roc_and_precision_recall(
     return figure
 
 
-def roc(true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str] = ()) -> Figure:
+def roc(
+    true: Sequence[int | str] | np.ndarray,
+    probabilities: ArrayLike,
+    class_names: Sequence[str] = (),
+) -> Figure:
     """Plot the ROC curve; see `roc_and_precision_recall`."""
     problems = _binary_problems(true, probabilities, class_names)
     figure = new_figure(5.5, _curves_height(problems[0]))
@@ -184,7 +229,9 @@ def roc(true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_
 
 
 def precision_recall(
-    true: Sequence[int | str] | np.ndarray, probabilities: ArrayLike, class_names: Sequence[str] = ()
+    true: Sequence[int | str] | np.ndarray,
+    probabilities: ArrayLike,
+    class_names: Sequence[str] = (),
 ) -> Figure:
     """Plot the precision-recall curve; see `roc_and_precision_recall`."""
     problems = _binary_problems(true, probabilities, class_names)
@@ -204,7 +251,8 @@ def _binary_problems(
             f"All {len(true)} labels are {names[classes[0]]!r}. ROC and precision-recall curves need two classes."
         )
     return {
-        class_index: (true == class_index, p[:, class_index]) for class_index in ([1] if len(names) == 2 else classes)
+        class_index: (true == class_index, p[:, class_index])
+        for class_index in ([1] if len(names) == 2 else classes)
     }, names
 
 
@@ -216,15 +264,26 @@ def _curves_height(problems: dict) -> float:
     return 6.2 + 0.2 * math.ceil(curves / 2)
 
 
-def _draw_roc(axes: Axes, problems: dict[int, tuple[np.ndarray, np.ndarray]], names: Sequence[str]) -> None:
+def _draw_roc(
+    axes: Axes, problems: dict[int, tuple[np.ndarray, np.ndarray]], names: Sequence[str]
+) -> None:
     # All points are kept, so that the area under the drawn curve is the reported area.
     curves = {
-        class_index: sk.roc_curve(*problem, drop_intermediate=False)[:2] for class_index, problem in problems.items()
+        class_index: sk.roc_curve(*problem, drop_intermediate=False)[:2]
+        for class_index, problem in problems.items()
     }
-    areas = {class_index: float(sk.roc_auc_score(*problem)) for class_index, problem in problems.items()}
+    areas = {
+        class_index: float(sk.roc_auc_score(*problem)) for class_index, problem in problems.items()
+    }
     axes.plot([0, 1], [0, 1], color=GREY, lw=1, ls=(0, (2, 2)), zorder=1)
     _draw_curves(
-        axes, curves, areas, names, interpolate=_interpolate_roc, drawstyle="default", legend="area under the curve"
+        axes,
+        curves,
+        areas,
+        names,
+        interpolate=_interpolate_roc,
+        drawstyle="default",
+        legend="area under the curve",
     )
     title = _curve_title("ROC", "area under the curve", areas, names)
     style_axes(axes, title, x="false positive rate", y="true positive rate")
@@ -233,10 +292,20 @@ def _draw_roc(axes: Axes, problems: dict[int, tuple[np.ndarray, np.ndarray]], na
 def _draw_precision_recall(
     axes: Axes, problems: dict[int, tuple[np.ndarray, np.ndarray]], names: Sequence[str]
 ) -> None:
-    curves = {class_index: sk.precision_recall_curve(*problem)[:2][::-1] for class_index, problem in problems.items()}
-    averages = {class_index: float(sk.average_precision_score(*problem)) for class_index, problem in problems.items()}
+    curves = {
+        class_index: sk.precision_recall_curve(*problem)[:2][::-1]
+        for class_index, problem in problems.items()
+    }
+    averages = {
+        class_index: float(sk.average_precision_score(*problem))
+        for class_index, problem in problems.items()
+    }
     axes.axhline(
-        np.mean([is_class.mean() for is_class, _ in problems.values()]), color=GREY, lw=1, ls=(0, (2, 2)), zorder=1
+        np.mean([is_class.mean() for is_class, _ in problems.values()]),
+        color=GREY,
+        lw=1,
+        ls=(0, (2, 2)),
+        zorder=1,
     )
     _draw_curves(
         axes,
@@ -274,7 +343,10 @@ def _draw_curves(
     for i, (class_index, curve) in enumerate(curves.items() if len(curves) <= _MAX_CURVES else ()):
         style = dict(color=BLUE, lw=2) if is_single else dict(lw=1.1, alpha=0.9, **line_style(i))
         axes.plot(
-            *curve, drawstyle=drawstyle, label=f"{name_of(names[class_index])}  {areas[class_index]:.3f}", **style
+            *curve,
+            drawstyle=drawstyle,
+            label=f"{name_of(names[class_index])}  {areas[class_index]:.3f}",
+            **style,
         )
     if not is_single:
         mean = np.mean([interpolate(*curve) for curve in curves.values()], axis=0)
@@ -316,9 +388,13 @@ def checked_probabilities(
     try:
         p = np.asarray(probabilities, dtype="float64")
     except (TypeError, ValueError, OverflowError):
-        raise KzooError(f"probabilities={shown(probabilities)} must be an array of numbers.") from None
+        raise KzooError(
+            f"probabilities={shown(probabilities)} must be an array of numbers."
+        ) from None
     if not np.isfinite(p).all():
-        raise KzooError(f"probabilities must be finite ({int((~np.isfinite(p)).sum())} values are NaN or inf).")
+        raise KzooError(
+            f"probabilities must be finite ({int((~np.isfinite(p)).sum())} values are NaN or inf)."
+        )
     # A single column is the probability of the second of two classes.
     if p.ndim == 1 or p.shape[1:] == (1,):
         if p.min() < 0 or p.max() > 1:
@@ -344,11 +420,14 @@ def checked_probabilities(
 
 
 def _labels(
-    true: Sequence[int | str] | np.ndarray, predicted: Sequence[int | str] | np.ndarray, class_names: Sequence[str]
+    true: Sequence[int | str] | np.ndarray,
+    predicted: Sequence[int | str] | np.ndarray,
+    class_names: Sequence[str],
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return true and predicted class indices, (N,) each, and the name of each class."""
     true, predicted = (
-        _class_indices(name, labels, class_names) for name, labels in (("true", true), ("predicted", predicted))
+        _class_indices(name, labels, class_names)
+        for name, labels in (("true", true), ("predicted", predicted))
     )
     if len(true) != len(predicted):
         raise KzooError(
@@ -365,7 +444,9 @@ def _class_indices(argument: str, labels: Any, names: Sequence[str]) -> np.ndarr
     try:
         labels = np.asarray(labels)
     except Exception:  # rows of unlike lengths, or an object that raises
-        raise KzooError(f"{argument} labels must be class indices of shape (examples,), not {shown(labels)}.") from None
+        raise KzooError(
+            f"{argument} labels must be class indices of shape (examples,), not {shown(labels)}."
+        ) from None
     if labels.ndim != 1 or not len(labels):
         raise KzooError(f"{argument} labels must have shape (examples,), not {labels.shape}.")
     if labels.dtype.kind in "UO":

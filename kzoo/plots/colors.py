@@ -2,8 +2,15 @@
 
 from typing import Any
 
-BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8A5FA8"
-INK, GREY, FAINT, PAPER = "#22272e", "#6b7280", "#d5d9df", "white"
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+GREEN = "#009E73"
+RED = "#D55E00"
+PURPLE = "#8A5FA8"
+INK = "#22272e"
+GREY = "#6b7280"
+FAINT = "#d5d9df"
+PAPER = "white"
 
 # Styles of many lines: 7 colours, each repeated with different dashes.
 LINES = (BLUE, ORANGE, GREEN, RED, PURPLE, "#56B4E9", INK)

@@ -18,7 +18,14 @@ from kzoo.utils.metric_directions import direction_by_name
 if TYPE_CHECKING:
     import keras
 
-_TITLES = {"auc": "AUC", "f1": "F1", "mae": "MAE", "rmse": "RMSE", "r2": "R2", "top5": "Top-5 accuracy"}
+_TITLES = {
+    "auc": "AUC",
+    "f1": "F1",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R2",
+    "top5": "Top-5 accuracy",
+}
 
 
 @checked_arguments
@@ -43,7 +50,9 @@ def curves(
     columns, epochs = columns_of(getattr(history, "history", history))
     best = _epoch_to_mark(columns, epochs, monitor, best_epoch)
     excluded = ("epoch", "seconds", "learning_rate", "lr")
-    panels = list(dict.fromkeys(name.removeprefix("val_") for name in columns if name not in excluded))
+    panels = list(
+        dict.fromkeys(name.removeprefix("val_") for name in columns if name not in excluded)
+    )
     if not panels:
         raise KzooError(f"The history has no loss or metric. It has: {', '.join(columns)}.")
     n_columns = min(len(panels), 3)
@@ -61,7 +70,9 @@ def curves(
     return figure
 
 
-def columns_of(history: Mapping[str, Sequence[float | None]]) -> tuple[dict[str, list[float]], list[int]]:
+def columns_of(
+    history: Mapping[str, Sequence[float | None]],
+) -> tuple[dict[str, list[float]], list[int]]:
     """Return the columns of a history as lists of floats, with NaN for missing values, and the epochs.
 
     Raises:
@@ -73,16 +84,21 @@ def columns_of(history: Mapping[str, Sequence[float | None]]) -> tuple[dict[str,
         )
     try:
         columns = {
-            str(name): [math.nan if cell is None else float(cell) for cell in cells] for name, cells in history.items()
+            str(name): [math.nan if cell is None else float(cell) for cell in cells]
+            for name, cells in history.items()
         }
     except (TypeError, ValueError):
-        raise KzooError(f"history={shown(history)} must have a list of numbers for each column.") from None
+        raise KzooError(
+            f"history={shown(history)} must have a list of numbers for each column."
+        ) from None
     lengths = {name: len(column) for name, column in columns.items()}
     if not lengths or not max(lengths.values()):
         raise KzooError("The history is empty: no epoch has finished.")
     if len(set(lengths.values())) > 1:
         raise KzooError(f"The columns of the history must have the same length: {lengths}.")
-    return columns, [int(epoch) for epoch in columns.get("epoch", range(1, max(lengths.values()) + 1))]
+    return columns, [
+        int(epoch) for epoch in columns.get("epoch", range(1, max(lengths.values()) + 1))
+    ]
 
 
 def best_epoch_of(column: str, numbers: Sequence[float], epochs: Sequence[int]) -> int | None:
@@ -94,7 +110,11 @@ def best_epoch_of(column: str, numbers: Sequence[float], epochs: Sequence[int]) 
     if direction is None:
         return None
     sign = 1 if direction == "max" else -1
-    finite = [(number, epoch) for number, epoch in zip(numbers, epochs, strict=True) if math.isfinite(number)]
+    finite = [
+        (number, epoch)
+        for number, epoch in zip(numbers, epochs, strict=True)
+        if math.isfinite(number)
+    ]
     best = min(finite, key=lambda pair: (-sign * pair[0], pair[1]), default=None)
     return None if best is None else best[1]
 
@@ -106,7 +126,10 @@ def name_of(column: str) -> str:
 
 
 def _epoch_to_mark(
-    columns: Mapping[str, Sequence[float]], epochs: Sequence[int], monitor: str | None, best_epoch: int | None
+    columns: Mapping[str, Sequence[float]],
+    epochs: Sequence[int],
+    monitor: str | None,
+    best_epoch: int | None,
 ) -> int | None:
     """Return `best_epoch`, or else the best epoch of the column `monitor`; None without either."""
     if best_epoch is not None and best_epoch not in epochs:
@@ -114,23 +137,39 @@ def _epoch_to_mark(
             f"best_epoch={best_epoch!r} is not in the history, which has epochs {epochs[0]} to {epochs[-1]}."
         )
     if monitor is not None and monitor not in columns:
-        raise KzooError(f"monitor={monitor!r} is not in the history. Use one of: {', '.join(columns)}.")
+        raise KzooError(
+            f"monitor={monitor!r} is not in the history. Use one of: {', '.join(columns)}."
+        )
     if best_epoch is not None or monitor is None:
         return best_epoch
     if direction_by_name(monitor)[0] is None:
-        raise KzooError(f"It is unknown whether a larger monitor={monitor!r} is better. Pass best_epoch instead.")
+        raise KzooError(
+            f"It is unknown whether a larger monitor={monitor!r} is better. Pass best_epoch instead."
+        )
     return best_epoch_of(monitor, columns[monitor], epochs)
 
 
 def _draw_panel(
-    axes: Axes, epochs: Sequence[int], columns: Mapping[str, Sequence[float]], name: str, monitor: str | None
+    axes: Axes,
+    epochs: Sequence[int],
+    columns: Mapping[str, Sequence[float]],
+    name: str,
+    monitor: str | None,
 ) -> None:
     # A line of one point is invisible without a marker; markers on many points are noise.
     marker = "o" if len(epochs) <= 15 else None
     for column, label, color in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE)):
         if column in columns:
             suffix = " (monitored)" if column == monitor else ""
-            axes.plot(epochs, columns[column], color=color, marker=marker, ms=3.5, lw=1.8, label=label + suffix)
+            axes.plot(
+                epochs,
+                columns[column],
+                color=color,
+                marker=marker,
+                ms=3.5,
+                lw=1.8,
+                label=label + suffix,
+            )
     style_axes(axes, name_of(name), x="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.margins(x=0.03)
@@ -144,7 +183,9 @@ def _draw_learning_rate(axes: Axes, epochs: Sequence[int], rates: Sequence[float
     right_axes.plot(epochs, rates, color=GREY, lw=1, ls=(0, (2, 2)), zorder=1)
     # An empty line on the left axis adds the label to its legend.
     axes.plot([], [], color=GREY, lw=1, ls=(0, (2, 2)), label="learning rate (right)")
-    right_axes.set_ylim(0, max([rate for rate in rates if math.isfinite(rate)], default=1) * 1.08 or 1)
+    right_axes.set_ylim(
+        0, max([rate for rate in rates if math.isfinite(rate)], default=1) * 1.08 or 1
+    )
     right_axes.spines[["top", "left", "bottom"]].set_visible(False)
     right_axes.spines["right"].set_color(FAINT)
     right_axes.tick_params(colors=GREY, labelsize=8, length=2)
@@ -156,10 +197,16 @@ def _draw_learning_rate(axes: Axes, epochs: Sequence[int], rates: Sequence[float
 
 
 def _mark_best_epoch(
-    axes: Axes, epochs: Sequence[int], columns: Mapping[str, Sequence[float]], name: str, best_epoch: int
+    axes: Axes,
+    epochs: Sequence[int],
+    columns: Mapping[str, Sequence[float]],
+    name: str,
+    best_epoch: int,
 ) -> None:
     axes.axvline(best_epoch, color=GREEN, lw=1, ls="--", zorder=1)
     column = f"val_{name}" if f"val_{name}" in columns else name
     value = columns[column][epochs.index(best_epoch)]
     label = f"best epoch {best_epoch}: {value:.4g}"
-    axes.plot([best_epoch], [value], "o", color=GREEN, ms=7, mec="white", mew=1.2, zorder=5, label=label)
+    axes.plot(
+        [best_epoch], [value], "o", color=GREEN, ms=7, mec="white", mew=1.2, zorder=5, label=label
+    )

@@ -47,17 +47,28 @@ def threshold_curve(
     if p.shape[1] != 2:
         raise KzooError(f"threshold_curve needs two classes, and there are {p.shape[1]}.")
     if positive is not None and positive not in list(names):
-        raise KzooError(f"positive={positive!r} is not a class. Use one of: {', '.join(map(str, names))}.")
+        raise KzooError(
+            f"positive={positive!r} is not a class. Use one of: {', '.join(map(str, names))}."
+        )
     number = 1 if positive is None else list(names).index(positive)
     base, _, level = score.partition("=")
-    options: dict[str, Any] = dict(positive=number, cost=cost, level=float(level) if level else None)
+    options: dict[str, Any] = dict(
+        positive=number, cost=cost, level=float(level) if level else None
+    )
     edges = np.linspace(0, 1, _STEPS + 1)
-    step = np.clip(np.searchsorted(edges, p[:, number], side="right"), 0, _STEPS + 1)  # edges that a row reaches
+    # edges that a row reaches
+    step = np.clip(np.searchsorted(edges, p[:, number], side="right"), 0, _STEPS + 1)
     cells = np.bincount(2 * step + (true == number), minlength=2 * (_STEPS + 2)).reshape(-1, 2)
-    draws = np.random.default_rng(0).multinomial(len(true), cells.ravel() / len(true), _DRAWS).reshape(-1, *cells.shape)
+    draws = (
+        np.random.default_rng(0)
+        .multinomial(len(true), cells.ravel() / len(true), _DRAWS)
+        .reshape(-1, *cells.shape)
+    )
     curves = _curves(np.concatenate([cells[None], draws]), number, base, options)
     if curves is None:
-        raise KzooError(f"score={score!r} is no score of labels, or its costs are missing: pass cost= as a matrix.")
+        raise KzooError(
+            f"score={score!r} is no score of labels, or its costs are missing: pass cost= as a matrix."
+        )
     low, high = np.quantile(curves[1:], [0.05, 0.95], axis=0)
     figure = new_figure(5.6, 3.4)
     axes = figure.add_subplot()
@@ -68,7 +79,12 @@ def threshold_curve(
         axes.axvline(threshold, color=ORANGE, label=f"chosen: {threshold:.3g}")
     facts = score_named(base)
     label = base if facts is None else facts.label
-    style_axes(axes, f"{label[:1].upper()}{label[1:]}", x=f"threshold of the probability of {names[number]}", y="")
+    style_axes(
+        axes,
+        f"{label[:1].upper()}{label[1:]}",
+        x=f"threshold of the probability of {names[number]}",
+        y="",
+    )
     axes.set_xlim(0, 1)
     figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=9)
     return figure
@@ -76,7 +92,8 @@ def threshold_curve(
 
 def _curves(cells: np.ndarray, positive: int, name: str, options: dict[str, Any]) -> Any:
     """Return the scores (M, thresholds) of the numbers (M, reached edges, is positive); None for an unknown score."""
-    below = np.cumsum(cells, axis=1)[:, :-1]  # rows that do not reach an edge: predicted as negative
+    # rows that do not reach an edge: predicted as negative
+    below = np.cumsum(cells, axis=1)[:, :-1]
     table = np.stack([below, cells.sum(axis=1, keepdims=True) - below], axis=-1).astype("float64")
     table = table if positive == 1 else table[..., ::-1, ::-1]
     return label_scores(table, **options).get(name)

@@ -27,7 +27,9 @@ def column_importance(explanation: "Explanation", *, notes: bool = True) -> Figu
         notes: whether to write below it what it shows, and what it does not.
     """
     shown = explanation.importances[:_MOST_BARS]
-    panels = [(each, outputs) for each in explanation.dependences for outputs in _comparable(each)][:_MOST_PANELS]
+    panels = [(each, outputs) for each in explanation.dependences for outputs in _comparable(each)][
+        :_MOST_PANELS
+    ]
     rows = math.ceil(len(panels) / _PER_ROW)
     height = 1.4 + 0.3 * len(shown)
     figure = new_figure(8.4, height + 2.7 * rows + 0.5)
@@ -40,9 +42,15 @@ def column_importance(explanation: "Explanation", *, notes: bool = True) -> Figu
         axes.barh(y, max(importance.mean, 0), 0.62, color=bar)
         low, high = importance.interval or (importance.mean, importance.mean)
         axes.errorbar(
-            importance.mean, y, xerr=[[importance.mean - low], [high - importance.mean]], color=point, fmt="o", ms=3,
-            lw=1.1, capsize=3,
-        )  # fmt: skip
+            importance.mean,
+            y,
+            xerr=[[importance.mean - low], [high - importance.mean]],
+            color=point,
+            fmt="o",
+            ms=3,
+            lw=1.1,
+            capsize=3,
+        )
     _label_bars(axes, [importance.name for importance in shown])
     for index, (dependence, outputs) in enumerate(panels):
         axes = figure.add_subplot(grid[1 + index // _PER_ROW, index % _PER_ROW])
@@ -64,12 +72,16 @@ def reasons(of: "Reasons", explanation: "Explanation", *, notes: bool = True) ->
     figure = new_figure(7.4, 1.9 + 0.3 * len(shown))
     axes = figure.add_subplot()
     start = "" if of.base is None else f", from {of.base:.4g}"
-    style_axes(axes, f"{_shorten(of.input)}: {of.title} {of.prediction:.4g}{start}", x="adds", grid="x")
+    style_axes(
+        axes, f"{_shorten(of.input)}: {of.title} {of.prediction:.4g}{start}", x="adds", grid="x"
+    )
     for y, reason in enumerate(shown):
         axes.barh(y, reason.amount, 0.62, color=BLUE if reason.amount > 0 else ORANGE)
         if reason.error is not None:
             axes.errorbar(reason.amount, y, xerr=2 * reason.error, color=INK, lw=1.1, capsize=3)
-    labels = [f"{reason.name} = {reason.value}" if reason.value else reason.name for reason in shown]
+    labels = [
+        f"{reason.name} = {reason.value}" if reason.value else reason.name for reason in shown
+    ]
     rest = of.reasons[_MOST_BARS:]
     if rest and of.base is not None:
         axes.barh(len(shown), sum(reason.amount for reason in rest), 0.62, color=GREY)
@@ -90,7 +102,8 @@ def _label_bars(axes: Axes, labels: list[str]) -> None:
 
 def _comparable(dependence: "Dependence") -> list[list[int]]:
     """Return the outputs of each panel: probabilities, or quantiles of a target, in one; targets in one each."""
-    names, means = dependence.outputs, [mean for row in dependence.means for mean in row]
+    names = dependence.outputs
+    means = [mean for row in dependence.means for mean in row]
     if dependence.shares and len(names) == 2:
         return [[1]]  # the probabilities of two classes contain the same information
     is_share = all(0 <= mean <= 1 for mean in means)
@@ -107,9 +120,15 @@ def _draw_dependence(axes: Axes, dependence: "Dependence", outputs: list[int]) -
     is_number = dependence.type == "number"
     x: Any = dependence.values if is_number else range(len(dependence.values))
     for number, index in enumerate(outputs):
-        style = line_style(number) if dependence.type != "category" else dict(color=line_style(number)["color"], ls="")
+        style = (
+            line_style(number)
+            if dependence.type != "category"
+            else dict(color=line_style(number)["color"], ls="")
+        )
         means = [row[index] for row in dependence.means]
-        axes.plot(x, means, marker="o", ms=3, label=_shorten(dependence.outputs[index], 20), **style)
+        axes.plot(
+            x, means, marker="o", ms=3, label=_shorten(dependence.outputs[index], 20), **style
+        )
     if not is_number:
         texts = [_shorten(str(value), 14) for value in dependence.values]
         axes.set_xticks(range(len(texts)), texts, rotation=60, ha="right", parse_math=False)
@@ -117,7 +136,9 @@ def _draw_dependence(axes: Axes, dependence: "Dependence", outputs: list[int]) -
         legend_below(axes)
     else:
         name = _shorten(dependence.outputs[outputs[0]], 20)
-        axes.set_ylabel(f"probability of {name}" if dependence.shares else name, color=GREY, parse_math=False)
+        axes.set_ylabel(
+            f"probability of {name}" if dependence.shares else name, color=GREY, parse_math=False
+        )
 
 
 def _note(figure: Figure, sentences: list[str]) -> None:

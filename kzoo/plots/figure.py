@@ -12,7 +12,8 @@ from matplotlib.transforms import ScaledTranslation
 from kzoo.plots.colors import FAINT, GREY, INK
 from kzoo.plots.fonts import fit_fonts
 
-_BELOW = 38 / 72  # inches from the axes to a legend below: the ticks and the label of the x axis are between
+# inches from the axes to a legend below: the ticks and the label of the x axis are between
+_BELOW = 38 / 72
 
 
 class LegibleFigure(Figure):
@@ -46,12 +47,17 @@ class LegibleFigure(Figure):
             super().draw(renderer)
             return
         self._layout_only = False
-        with suppress(ValueError):  # the figure is too small for a layout: ignored, as in `Figure.draw`
+        # the figure is too small for a layout: ignored, as in `Figure.draw`
+        with suppress(ValueError):
             engine.execute(self)
 
 
 def new_figure(
-    width: float, height: float, *, dpi: float = 100, layout: Literal["constrained"] | None = "constrained"
+    width: float,
+    height: float,
+    *,
+    dpi: float = 100,
+    layout: Literal["constrained"] | None = "constrained",
 ) -> Figure:
     """Return an empty figure without `pyplot`; width and height are in inches."""
     figure = LegibleFigure(figsize=(width, height), dpi=dpi, layout=layout, facecolor="white")
@@ -64,7 +70,12 @@ def new_figure(
 
 
 def style_axes(
-    axes: Axes, title: str = "", *, x: str = "", y: str = "", grid: Literal["x", "y", "both"] | None = "both"
+    axes: Axes,
+    title: str = "",
+    *,
+    x: str = "",
+    y: str = "",
+    grid: Literal["x", "y", "both"] | None = "both",
 ) -> None:
     """Set a left-aligned title, axis labels and a light grid along `grid` ("x", "y", "both" or None)."""
     set_title(axes, title)
@@ -87,10 +98,18 @@ def legend_below(axes: Axes, *, title: str = "", columns: int = 2) -> None:
     """Set a legend below the label of the x axis, where it covers no line."""
     figure: Any = axes.figure
     legend = axes.legend(
-        loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=0, borderpad=0, frameon=False, fontsize=9, ncols=columns,
-        bbox_transform=axes.transAxes + ScaledTranslation(0, -_BELOW, figure.dpi_scale_trans), title=title or None,
-        title_fontsize=9, alignment="left",
-    )  # fmt: skip
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        borderaxespad=0,
+        borderpad=0,
+        frameon=False,
+        fontsize=9,
+        ncols=columns,
+        bbox_transform=axes.transAxes + ScaledTranslation(0, -_BELOW, figure.dpi_scale_trans),
+        title=title or None,
+        title_fontsize=9,
+        alignment="left",
+    )
     legend.get_title().set_color(GREY)
     for text in legend.get_texts():
         text.set_parse_math(False)

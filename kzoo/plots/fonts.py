@@ -14,32 +14,69 @@ from kzoo.utils.formatting import printable
 
 # Font families of Linux, Windows and macOS with these characters, best first.
 _CHINESE = (
-    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN", "Microsoft YaHei", "PingFang SC",
-    "Hiragino Sans GB", "Heiti SC", "STHeiti", "Heiti TC", "SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
-    "Noto Serif CJK SC", "SimSun", "Songti SC", "Microsoft JhengHei", "PingFang TC",
-)  # fmt: skip
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Source Han Sans CN",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Heiti SC",
+    "STHeiti",
+    "Heiti TC",
+    "SimHei",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Noto Serif CJK SC",
+    "SimSun",
+    "Songti SC",
+    "Microsoft JhengHei",
+    "PingFang TC",
+)
 _JAPANESE = (
-    "Noto Sans CJK JP", "Noto Sans JP", "Source Han Sans JP", "Source Han Sans", "Yu Gothic", "Meiryo",
-    "Hiragino Sans", "Hiragino Kaku Gothic ProN", "MS Gothic", "IPAexGothic", "TakaoGothic", "Noto Serif CJK JP",
-)  # fmt: skip
+    "Noto Sans CJK JP",
+    "Noto Sans JP",
+    "Source Han Sans JP",
+    "Source Han Sans",
+    "Yu Gothic",
+    "Meiryo",
+    "Hiragino Sans",
+    "Hiragino Kaku Gothic ProN",
+    "MS Gothic",
+    "IPAexGothic",
+    "TakaoGothic",
+    "Noto Serif CJK JP",
+)
 _KOREAN = (
-    "Noto Sans CJK KR", "Noto Sans KR", "Source Han Sans KR", "Malgun Gothic", "Apple SD Gothic Neo", "AppleGothic",
-    "NanumGothic", "UnDotum", "Noto Serif CJK KR",
-)  # fmt: skip
+    "Noto Sans CJK KR",
+    "Noto Sans KR",
+    "Source Han Sans KR",
+    "Malgun Gothic",
+    "Apple SD Gothic Neo",
+    "AppleGothic",
+    "NanumGothic",
+    "UnDotum",
+    "Noto Serif CJK KR",
+)
 _ANY = ("Arial Unicode MS", "Droid Sans Fallback", "Unifont")
 
 # matplotlib logs missing weights of fonts; most of these fonts do not have all weights, so such records are dropped.
 _WEIGHT_WARNING = re.compile(
     "Failed to find font weight .*(" + "|".join((*_CHINESE, *_JAPANESE, *_KOREAN, *_ANY)) + ")"
 )
-logging.getLogger("matplotlib.font_manager").addFilter(lambda record: not _WEIGHT_WARNING.search(record.getMessage()))
+logging.getLogger("matplotlib.font_manager").addFilter(
+    lambda record: not _WEIGHT_WARNING.search(record.getMessage())
+)
 
 _KANA = r"\u3040-\u30ff\u31f0-\u31ff"
 _HANGUL = r"\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"
-_OTHER_CJK = r"\u2e80-\u303f\u3100-\u312f\u3190-\u31ef\u3200-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
+_OTHER_CJK = (
+    r"\u2e80-\u303f\u3100-\u312f\u3190-\u31ef\u3200-\u9fff\uf900-\ufaff\ufe30-\ufe4f\uff00-\uffef"
+)
 _CJK = re.compile(rf"[{_KANA}{_HANGUL}{_OTHER_CJK}\U00020000-\U0003ffff]")
 
-_NUMERIC_FORMATTERS = (LogFormatter, NullFormatter, ScalarFormatter)  # tick labels of these are numbers or empty
+# tick labels of these are numbers or empty
+_NUMERIC_FORMATTERS = (LogFormatter, NullFormatter, ScalarFormatter)
 
 _INSTALL_HINTS = {
     "win32": "turn on the language's fonts in Settings > System > Optional features",
@@ -58,7 +95,8 @@ def fit_fonts(figure):
         for axis in (axes.xaxis, axes.yaxis):
             if isinstance(axis.get_major_formatter(), _NUMERIC_FORMATTERS):
                 continue
-            labels = [label.get_text() for label in axis.get_ticklabels()]  # this generates the labels
+            # this generates the labels
+            labels = [label.get_text() for label in axis.get_ticklabels()]
             if any(printable(label) != label for label in labels):
                 axis.set_ticklabels([printable(label) for label in labels])
     for text in figure.findobj(Text):
@@ -100,7 +138,9 @@ def installed_fonts() -> dict:
         if file not in known_files:
             try:
                 manager.addfont(file)
-            except Exception:  # broken or exotic font files raise many kinds of errors and are skipped
+            except (
+                Exception
+            ):  # broken or exotic font files raise many kinds of errors and are skipped
                 continue
     return {font.name: font.fname for font in manager.ttflist}
 

@@ -24,7 +24,12 @@ _SCALE_PAPER = "0.42"  # the middle of the grey image, behind the transparent co
 _SHADES = colormaps["plasma"](np.linspace(0.25, 1, 256))
 _SHADES[:, 3] = 0.7 * np.linspace(0, 1, 256) ** 0.7
 _HEAT = ListedColormap(_SHADES, "evidence")
-_CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Conv2DTranspose)
+_CONVOLUTIONS = (
+    layers.Conv2D,
+    layers.DepthwiseConv2D,
+    layers.SeparableConv2D,
+    layers.Conv2DTranspose,
+)
 
 
 def grad_cam(
@@ -57,12 +62,16 @@ def grad_cam(
     image_in = keras.ops.convert_to_tensor(x, dtype="float32")
     output = keras.ops.convert_to_numpy(keras.ops.cast(model(image_in, training=False), "float32"))
     if output.ndim != 2:
-        raise KzooError(f"{model.name} must return one score per class, but its output has shape {output.shape[1:]}.")
+        raise KzooError(
+            f"{model.name} must return one score per class, but its output has shape {output.shape[1:]}."
+        )
     scores, is_score = _class_scores(output[0], model)
     if class_index is None:
         class_index = int(scores.argmax())
     if not 0 <= class_index < len(scores):
-        raise KzooError(f"class_index={class_index!r} does not exist: {model.name} has classes 0 to {len(scores) - 1}.")
+        raise KzooError(
+            f"class_index={class_index!r} does not exist: {model.name} has classes 0 to {len(scores) - 1}."
+        )
     true = _class_number(true, class_names, len(scores))
     heatmap = _heatmap(model, node, image_in, class_index)
     figure = new_figure(7.4, 3.9)
@@ -74,7 +83,12 @@ def grad_cam(
     intensity = heatmap / heatmap.max() if heatmap.max() > 0 else heatmap
     # The heatmap is coarser than the image: it is stretched over it, and transparent without evidence.
     drawn = right.imshow(
-        intensity, cmap=_HEAT, vmin=0, vmax=1, interpolation="bilinear", extent=(-0.5, width - 0.5, height - 0.5, -0.5)
+        intensity,
+        cmap=_HEAT,
+        vmin=0,
+        vmax=1,
+        interpolation="bilinear",
+        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
     )
     scale = figure.colorbar(drawn, ax=right, shrink=0.8, ticks=[0, 0.5, 1])
     scale.ax.set_facecolor(_SCALE_PAPER)
@@ -84,10 +98,13 @@ def grad_cam(
 
     def scored(number: int) -> str:
         name = name_of(number, class_names) if len(class_names) else f"class {number}"
-        return f"{name}, " + (f"score {scores[number]:.2g}" if is_score else f"{100 * scores[number]:.0f} %")
+        return f"{name}, " + (
+            f"score {scores[number]:.2g}" if is_score else f"{100 * scores[number]:.0f} %"
+        )
 
     predicted = int(scores.argmax())
-    title, color = f"predicted: {scored(predicted)}", INK
+    title = f"predicted: {scored(predicted)}"
+    color = INK
     if true is not None:
         title += f"\ntrue: {name_of(true, class_names) if len(class_names) else f'class {true}'}"
         color = GREEN if true == predicted else RED
@@ -101,7 +118,9 @@ def _class_number(true: int | str | None, class_names: Sequence[str], count: int
     """Return the index of a class that is named or numbered, or None for None."""
     if isinstance(true, str):
         if true not in list(class_names):
-            raise KzooError(f"true={true!r} is not a class. Use one of: {', '.join(map(str, class_names)) or 'none'}.")
+            raise KzooError(
+                f"true={true!r} is not a class. Use one of: {', '.join(map(str, class_names)) or 'none'}."
+            )
         return list(class_names).index(true)
     if true is not None and not 0 <= true < count:
         raise KzooError(f"true={true!r} does not exist: the classes are 0 to {count - 1}.")
@@ -116,7 +135,11 @@ def _muted(pixels: np.ndarray) -> np.ndarray:
 
 def _find_layer_node(model: keras.Model, name: str | None) -> Any:
     """Return the node of the named layer, or of the last convolution; its output has shape (B, H, W, channels)."""
-    nodes = {key: node for key, node in nodes_of(model).items() if len(getattr(node.outputs[0], "shape", ())) == 4}
+    nodes = {
+        key: node
+        for key, node in nodes_of(model).items()
+        if len(getattr(node.outputs[0], "shape", ())) == 4
+    }
     if name is not None:
         if name not in nodes:
             raise KzooError(
@@ -124,7 +147,9 @@ def _find_layer_node(model: keras.Model, name: str | None) -> Any:
             )
         return nodes[name]
     # A nested model, such as a backbone, counts as a convolution: its output is that of its last convolution.
-    convolutions = [node for node in nodes.values() if isinstance(node.operation, (*_CONVOLUTIONS, keras.Model))]
+    convolutions = [
+        node for node in nodes.values() if isinstance(node.operation, (*_CONVOLUTIONS, keras.Model))
+    ]
     if not convolutions:
         raise KzooError(f"{model.name} has no 2D convolution.")
     return convolutions[-1]
@@ -137,7 +162,9 @@ def _as_batch(model: keras.Model, image: ArrayLike) -> np.ndarray:
         x = x[..., None]
     x = x[None] if x.ndim == 3 else x
     is_valid = len(model.inputs) == 1 and x.ndim == 4 and len(x) == 1
-    if not is_valid or any(expected not in (None, actual) for expected, actual in zip(shape, x.shape[1:], strict=True)):
+    if not is_valid or any(
+        expected not in (None, actual) for expected, actual in zip(shape, x.shape[1:], strict=True)
+    ):
         raise KzooError(f"image has shape {np.shape(image)}, but {model.name} takes {shape}.")
     return x
 
@@ -167,16 +194,23 @@ def _heatmap(model: keras.Model, node: Any, x: Any, class_index: int) -> np.ndar
 def _score_function(model: keras.Model, node: Any, x: Any, class_index: int) -> Any:
     """Return the function from the output of a layer to the score of a class, before softmax or sigmoid."""
     last_layer = model.layers[-1]
-    has_activation = getattr(getattr(last_layer, "activation", None), "__name__", None) in ("softmax", "sigmoid")
+    has_activation = getattr(getattr(last_layer, "activation", None), "__name__", None) in (
+        "softmax",
+        "sigmoid",
+    )
     has_activation = has_activation or isinstance(last_layer, layers.Softmax)
     before_last = list(nodes_of(model).values())[-1].arguments.keras_tensors[0]
     # A skip connection may bypass the layer, so the image is a second input.
-    head = keras.Model([model.inputs[0], node.outputs[0]], before_last if has_activation else model.outputs[0])
+    head = keras.Model(
+        [model.inputs[0], node.outputs[0]], before_last if has_activation else model.outputs[0]
+    )
 
     def score(maps: Any) -> Any:
         scores = head([x, maps], training=False)
         if has_activation and isinstance(last_layer, layers.Dense):
-            scores = keras.ops.matmul(scores, last_layer.kernel) + (0 if last_layer.bias is None else last_layer.bias)
+            scores = keras.ops.matmul(scores, last_layer.kernel) + (
+                0 if last_layer.bias is None else last_layer.bias
+            )
         if scores.shape[-1] == 1:
             return scores[0, 0] if class_index else -scores[0, 0]
         return scores[0, class_index]

@@ -9,10 +9,20 @@ from kzoo.utils.errors import KzooError
 
 # Layers without an effect on the shape: they share the box of the layer before them.
 _MINOR_LAYERS = (
-    layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.Softmax,
-    layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization,
-    layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.GaussianNoise,
-)  # fmt: skip
+    layers.Activation,
+    layers.ReLU,
+    layers.LeakyReLU,
+    layers.PReLU,
+    layers.ELU,
+    layers.Softmax,
+    layers.BatchNormalization,
+    layers.LayerNormalization,
+    layers.GroupNormalization,
+    layers.Dropout,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+    layers.GaussianNoise,
+)
 
 
 _SHORT_TYPES = {
@@ -52,8 +62,12 @@ def nodes_of(model) -> dict:
     """
     graph = getattr(model, "_functional", None) or model
     if not hasattr(graph, "_nodes_by_depth"):
-        raise KzooError(f"{type(model).__name__} {model.name!r} is not a functional model, so it has no graph.")
-    nodes = {node.operation.name: node for depth in graph._nodes_by_depth.values() for node in depth}
+        raise KzooError(
+            f"{type(model).__name__} {model.name!r} is not a functional model, so it has no graph."
+        )
+    nodes = {
+        node.operation.name: node for depth in graph._nodes_by_depth.values() for node in depth
+    }
     return {layer.name: nodes[layer.name] for layer in model.layers if layer.name in nodes}
 
 
@@ -63,12 +77,17 @@ def boxes_of(model) -> list[Box]:
     Plain operations (`ops.cast`, `a + b`) and everything that only computes the padding mask are skipped.
     """
     graph = getattr(model, "_functional", None) or model
-    nodes = [node for depth in sorted(graph._nodes_by_depth, reverse=True) for node in graph._nodes_by_depth[depth]]
+    nodes = [
+        node
+        for depth in sorted(graph._nodes_by_depth, reverse=True)
+        for node in graph._nodes_by_depth[depth]
+    ]
     position = {id(operation): i for i, operation in enumerate(graph._operations)}
     nodes.sort(key=lambda node: position[id(node.operation)])
     producer = {id(tensor): node for node in nodes for tensor in node.outputs}
     rows: dict[int, Any] = {}  # node id -> row
-    reachable: dict[int, dict[int, bool]] = {}  # node id -> {id of a drawn node: whether it feeds the node directly}
+    # node id -> {id of a drawn node: whether it feeds the node directly}
+    reachable: dict[int, dict[int, bool]] = {}
     mask_nodes: set[int] = set()  # ids of nodes that compute padding masks
     for node in _topological_order(nodes, producer):
         inputs = [producer[id(t)] for t in node.arguments.keras_tensors if id(t) in producer]
@@ -76,17 +95,29 @@ def boxes_of(model) -> list[Box]:
             mask_nodes.add(id(node))
             reachable[id(node)] = {}
             continue
-        is_hidden = not isinstance(node.operation, layers.Layer) and not _is_activation(node.operation)
+        is_hidden = not isinstance(node.operation, layers.Layer) and not _is_activation(
+            node.operation
+        )
         sources: dict[int, bool] = {}
         for source in inputs:
             if id(source) in mask_nodes:
                 continue
-            via = {id(source): True} if id(source) in rows else dict.fromkeys(reachable[id(source)], False)
-            sources = {key: sources.get(key, False) or via.get(key, False) for key in [*sources, *via]}
+            via = (
+                {id(source): True}
+                if id(source) in rows
+                else dict.fromkeys(reachable[id(source)], False)
+            )
+            sources = {
+                key: sources.get(key, False) or via.get(key, False) for key in [*sources, *via]
+            }
         if not is_hidden:
             rows[id(node)] = _row(node)
         reachable[id(node)] = sources
-    edges = {key: _direct_sources(sources, reachable, rows) for key, sources in reachable.items() if key in rows}
+    edges = {
+        key: _direct_sources(sources, reachable, rows)
+        for key, sources in reachable.items()
+        if key in rows
+    }
     return _group_rows(rows, edges)
 
 
@@ -94,14 +125,17 @@ def _is_mask(operation, inputs, mask_nodes):
     """Return whether an operation only computes which positions are tokens, not what they contain."""
     if type(operation).__name__ in ("NotEqual", "Equal", "OnesLike", "ZerosLike"):
         return True
-    if isinstance(operation, layers.Rescaling) or (isinstance(operation, layers.Layer) and operation.weights):
+    if isinstance(operation, layers.Rescaling) or (
+        isinstance(operation, layers.Layer) and operation.weights
+    ):
         return False  # layers that make position encodings of counts are drawn
     return bool(inputs) and all(id(node) in mask_nodes for node in inputs)
 
 
 def _topological_order(nodes, producer):
     """Return the nodes with every node after its inputs, otherwise in the order of the layers."""
-    visited, ordered = set(), []
+    visited = set()
+    ordered = []
     for node in nodes:
         stack = [(node, False)]
         while stack:
@@ -113,7 +147,11 @@ def _topological_order(nodes, producer):
                 ordered.append(current)
                 continue
             stack.append((current, True))
-            stack += [(producer[id(t)], False) for t in current.arguments.keras_tensors if id(t) in producer]
+            stack += [
+                (producer[id(t)], False)
+                for t in current.arguments.keras_tensors
+                if id(t) in producer
+            ]
     return ordered
 
 
@@ -122,13 +160,16 @@ def _direct_sources(sources, reachable, rows):
     direct_sources = []
     for key, is_direct in sources.items():
         alternatives = [other for other in sources if other != key]
-        if is_direct or not any(_is_reachable(key, other, reachable, rows) for other in alternatives):
+        if is_direct or not any(
+            _is_reachable(key, other, reachable, rows) for other in alternatives
+        ):
             direct_sources.append(key)
     return direct_sources
 
 
 def _is_reachable(source, target, reachable, rows):
-    stack, visited = [target], set()
+    stack = [target]
+    visited = set()
     while stack:
         current = stack.pop()
         if current == source:
@@ -154,13 +195,18 @@ def _group_rows(rows, edges):
             box_of[key] = box_of[sources[0]]
             box_of[key].rows.append(row)
             continue
-        box_of[key] = Box(rows=[row], sources=list(dict.fromkeys(box_of[source] for source in sources)))
+        box_of[key] = Box(
+            rows=[row], sources=list(dict.fromkeys(box_of[source] for source in sources))
+        )
         boxes.append(box_of[key])
     return boxes
 
 
 def _is_activation(operation):
-    return type(operation).__module__.startswith("keras.src.ops.nn") and type(operation).__name__ != "OneHot"
+    return (
+        type(operation).__module__.startswith("keras.src.ops.nn")
+        and type(operation).__name__ != "OneHot"
+    )
 
 
 def _row(node):
@@ -177,11 +223,15 @@ def _row(node):
         type_name = type_name.lower()
     return Row(
         name=operation.name,
-        kind=type_name.replace("GlobalAveragePooling", "GlobalAvgPool").replace("MaxPooling", "MaxPool"),
+        kind=type_name.replace("GlobalAveragePooling", "GlobalAvgPool").replace(
+            "MaxPooling", "MaxPool"
+        ),
         detail=_settings_text(layer),
         role=_role(operation, is_minor),
         shape=tuple(node.outputs[0].shape[1:]),
-        params=operation.count_params() if isinstance(operation, layers.Layer) and operation.built else 0,
+        params=operation.count_params()
+        if isinstance(operation, layers.Layer) and operation.built
+        else 0,
         minor=is_minor,
     )
 
@@ -209,7 +259,8 @@ def _role(operation, is_minor):
 
 def _settings_text(layer):
     """Return the main settings of a layer, such as `3x3, 32 filters, stride 2`."""
-    name, parts = type(layer).__name__, []
+    name = type(layer).__name__
+    parts = []
     if "Conv" in name and hasattr(layer, "kernel_size"):
         parts.append("×".join(str(size) for size in layer.kernel_size))
         if getattr(layer, "filters", None):

@@ -48,7 +48,9 @@ def network(model: keras.Model) -> Figure:
     """
     graph = getattr(model, "_functional", None) or model
     if not hasattr(graph, "_nodes_by_depth"):
-        raise KzooError(f"{type(model).__name__} {model.name!r} is not a functional model, so it has no graph to draw.")
+        raise KzooError(
+            f"{type(model).__name__} {model.name!r} is not a functional model, so it has no graph to draw."
+        )
     boxes = boxes_of(model)
     tops, bottoms = _vertical_extents(boxes)
     lanes = _lanes(boxes, tops, bottoms)
@@ -56,7 +58,9 @@ def network(model: keras.Model) -> Figure:
     tracks = max((track for _, _, track in skips), default=-1) + 1
     pitch = _WIDTH + _GUTTER + tracks * _TRACK
     left, right = min(lanes.values()), max(lanes.values())
-    width = (right - left) * pitch + _WIDTH + 2 * _MARGIN + (tracks * _TRACK + 0.15 if tracks else 0)
+    width = (
+        (right - left) * pitch + _WIDTH + 2 * _MARGIN + (tracks * _TRACK + 0.15 if tracks else 0)
+    )
     height = max(bottoms.values()) + _TITLE + _MARGIN
     scale = min(1.0, _MAX_HEIGHT / height)
     figure = new_figure(width * scale, height * scale, dpi=150, layout=None)
@@ -77,7 +81,9 @@ def network(model: keras.Model) -> Figure:
             if (source, box) not in skip_pairs:
                 _draw_edge(axes, center_x[source], bottoms[source], center_x[box], tops[box], scale)
     for source, target, track in skips:
-        _draw_skip(axes, center_x[source], bottoms[source], center_x[target], tops[target], track, scale)
+        _draw_skip(
+            axes, center_x[source], bottoms[source], center_x[target], tops[target], track, scale
+        )
     return figure
 
 
@@ -94,7 +100,10 @@ def _vertical_extents(boxes):
         bottoms[box] = tops[box] + _height(box)
     for box in boxes:
         if not box.sources and box.rows[0].role != "input":
-            target_top = min((tops[target] for target in boxes if box in target.sources), default=bottoms[box] + _GAP)
+            target_top = min(
+                (tops[target] for target in boxes if box in target.sources),
+                default=bottoms[box] + _GAP,
+            )
             tops[box], bottoms[box] = target_top - _GAP - _height(box), target_top - _GAP
     return tops, bottoms
 
@@ -104,7 +113,9 @@ def _lanes(boxes, tops, bottoms):
     targets = {box: [candidate for candidate in boxes if box in candidate.sources] for box in boxes}
     branch_length: dict[Any, Any] = {}
     for box in reversed(boxes):
-        branch_length[box] = _height(box) + max((branch_length[target] for target in targets[box]), default=0.0)
+        branch_length[box] = _height(box) + max(
+            (branch_length[target] for target in targets[box]), default=0.0
+        )
     lanes: dict[Any, int] = {}  # box -> lane
     occupied: dict[int, list] = {}  # lane -> occupied (top, bottom) spans
 
@@ -124,7 +135,8 @@ def _lanes(boxes, tops, bottoms):
             siblings = [target for target in targets[sources[0]] if len(target.sources) == 1]
             preferred = lanes[sources[0]] + _lane_offset(box, siblings, branch_length)
         nearest = sorted(
-            range(preferred - len(boxes), preferred + len(boxes) + 1), key=lambda lane: (abs(lane - preferred), -lane)
+            range(preferred - len(boxes), preferred + len(boxes) + 1),
+            key=lambda lane: (abs(lane - preferred), -lane),
         )
         lanes[box] = next(lane for lane in nearest if is_free(lane, tops[box], free_until))
         occupied.setdefault(lanes[box], []).append((tops[box], free_until))
@@ -166,18 +178,27 @@ def _skips(boxes, lanes, tops, bottoms):
 
 
 def _draw_box(axes, box, x, top, scale):
-    left, bottom = x - _WIDTH / 2, top + _height(box)
+    left = x - _WIDTH / 2
+    bottom = top + _height(box)
     edge = _ROLE_COLORS[box.rows[0].role][1] or "#a9b0bb"
     outline = FancyBboxPatch(
-        (left, top), _WIDTH, bottom - top, boxstyle="round,pad=0,rounding_size=0.06", fc="white", ec=edge,
-        lw=1.1 * scale, zorder=3,
-    )  # fmt: skip
+        (left, top),
+        _WIDTH,
+        bottom - top,
+        boxstyle="round,pad=0,rounding_size=0.06",
+        fc="white",
+        ec=edge,
+        lw=1.1 * scale,
+        zorder=3,
+    )
     axes.add_patch(outline)
     y = top
     for i, row in enumerate(box.rows):
         is_main = not (row.minor and i)
         height = _MAIN_HEIGHT if is_main else _MINOR_HEIGHT
-        rectangle = Rectangle((left, y), _WIDTH, height, fc=_ROLE_COLORS[row.role][0], ec="none", zorder=4)
+        rectangle = Rectangle(
+            (left, y), _WIDTH, height, fc=_ROLE_COLORS[row.role][0], ec="none", zorder=4
+        )
         axes.add_patch(rectangle)
         rectangle.set_clip_path(outline)
         if is_main:
@@ -188,18 +209,28 @@ def _draw_box(axes, box, x, top, scale):
         y += height
     axes.add_patch(
         FancyBboxPatch(
-            (left, top), _WIDTH, bottom - top, boxstyle="round,pad=0,rounding_size=0.06", fc="none", ec=edge,
-            lw=1.1 * scale, zorder=6,
+            (left, top),
+            _WIDTH,
+            bottom - top,
+            boxstyle="round,pad=0,rounding_size=0.06",
+            fc="none",
+            ec=edge,
+            lw=1.1 * scale,
+            zorder=6,
         )
-    )  # fmt: skip
+    )
 
 
 def _write_layer(axes, left, y, row, scale, *, is_main):
     """Write a layer's type; on the right its output shape, or for a minor layer its number of parameters."""
     text = f"{row.kind}  {row.detail}".strip()
-    style = dict(fontsize=(7.6 if is_main else 6.4) * scale, va="center", zorder=7, parse_math=False)
+    style = dict(
+        fontsize=(7.6 if is_main else 6.4) * scale, va="center", zorder=7, parse_math=False
+    )
     color = INK if is_main else GREY
-    axes.text(left + 0.09, y, text, color=color, fontweight="bold" if is_main else "normal", **style)
+    axes.text(
+        left + 0.09, y, text, color=color, fontweight="bold" if is_main else "normal", **style
+    )
     if is_main:
         axes.text(left + _WIDTH - 0.09, y, _shape(row.shape), ha="right", color=INK, **style)
     elif row.params:
@@ -221,18 +252,28 @@ def _shape(shape):
 def _arrow(axes, points, scale):
     """Draw lines at right angles with rounded corners, and an arrow head at the last point."""
     line = _rounded_path([*points[:-1], (points[-1][0], points[-1][1] - 0.05)])
-    axes.add_patch(PathPatch(line, fc="none", ec="#5b6470", lw=1.0 * scale, zorder=2, capstyle="round"))
+    axes.add_patch(
+        PathPatch(line, fc="none", ec="#5b6470", lw=1.0 * scale, zorder=2, capstyle="round")
+    )
     (x, y), style = points[-1], "-|>,head_length=3.4,head_width=1.7"
     axes.add_patch(
         FancyArrowPatch(
-            (x, y - 0.09), (x, y), arrowstyle=style, mutation_scale=scale, color="#5b6470", lw=0.8 * scale,
-            shrinkA=0, shrinkB=0, zorder=2,
+            (x, y - 0.09),
+            (x, y),
+            arrowstyle=style,
+            mutation_scale=scale,
+            color="#5b6470",
+            lw=0.8 * scale,
+            shrinkA=0,
+            shrinkB=0,
+            zorder=2,
         )
-    )  # fmt: skip
+    )
 
 
 def _rounded_path(points, radius=0.07):
-    vertices, codes = [points[0]], [Path.MOVETO]
+    vertices = [points[0]]
+    codes = [Path.MOVETO]
     for previous, corner, following in zip(points, points[1:], points[2:], strict=False):
         for neighbor, code in ((previous, Path.LINETO), (following, None)):
             length = abs(neighbor[0] - corner[0]) + abs(neighbor[1] - corner[1])
@@ -256,5 +297,17 @@ def _draw_edge(axes, x, bottom, target_x, top, scale):
 
 def _draw_skip(axes, x, bottom, target_x, top, track, scale):
     track_x = x + _WIDTH / 2 + 0.14 + track * _TRACK
-    start, end = bottom + _GAP * 0.38, top - _GAP * 0.55
-    _arrow(axes, [(x, bottom), (x, start), (track_x, start), (track_x, end), (target_x, end), (target_x, top)], scale)
+    start = bottom + _GAP * 0.38
+    end = top - _GAP * 0.55
+    _arrow(
+        axes,
+        [
+            (x, bottom),
+            (x, start),
+            (track_x, start),
+            (track_x, end),
+            (target_x, end),
+            (target_x, top),
+        ],
+        scale,
+    )

@@ -33,12 +33,32 @@ def learning_curve(curve: "LearningCurve") -> Figure:
     today = curve.sizes[-1]
     sizes = np.geomspace(curve.sizes[0], 4 * today, _POINTS)
     values = [curve.forecast(int(size)) for size in np.minimum(sizes, 4 * today)]
-    score, low, high = (np.array([value[name] for value in values]) for name in ("score", "low", "high"))
+    score, low, high = (
+        np.array([value[name] for value in values]) for name in ("score", "low", "high")
+    )
     ahead = sizes >= today
-    axes.fill_between(sizes[ahead], low[ahead], high[ahead], color=FAINT, lw=0, label="80 % interval of a new training")
+    axes.fill_between(
+        sizes[ahead],
+        low[ahead],
+        high[ahead],
+        color=FAINT,
+        lw=0,
+        label="80 % interval of a new training",
+    )
     axes.plot(sizes, score, color=GREY, lw=1.3, ls=(0, (5, 3)), label="power law")
-    every: Any = [(size, value) for size, row in zip(curve.sizes, curve.scores, strict=True) for value in row]
-    axes.plot(*zip(*every, strict=True), "o", color=BLUE, ms=5.5, mec="white", mew=0.8, label="a training", zorder=4)
+    every: Any = [
+        (size, value) for size, row in zip(curve.sizes, curve.scores, strict=True) for value in row
+    ]
+    axes.plot(
+        *zip(*every, strict=True),
+        "o",
+        color=BLUE,
+        ms=5.5,
+        mec="white",
+        mew=0.8,
+        label="a training",
+        zorder=4,
+    )
     axes.axvline(today, color=INK, lw=0.8, ls=":", label=f"today: {today:,} rows")
     axes.set_xscale("log")
     ticks = [*curve.sizes, 4 * today]

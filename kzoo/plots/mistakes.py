@@ -37,18 +37,28 @@ def worst_mistakes(
     """
     true, p, names = checked_probabilities(true, probabilities, class_names)
     if len(images) != len(true):
-        raise KzooError(f"images and true must have the same length (images: {len(images)}, true: {len(true)}).")
+        raise KzooError(
+            f"images and true must have the same length (images: {len(images)}, true: {len(true)})."
+        )
     if count < 1:
         raise KzooError(f"count={count!r} must be at least 1.")
     predicted = p.argmax(-1)
     order = np.argsort(p[np.arange(len(true)), true], kind="stable")
     wrong = order[predicted[order] != true[order]]
     selected = (wrong if len(wrong) else order)[:count]
-    titles, are_scores = [], bool(p.min() < 0 or p.max() > 1)  # only probabilities are written as percentages
+    # only probabilities are written as percentages
+    titles = []
+    are_scores = bool(p.min() < 0 or p.max() > 1)
     for i in selected:
         score = p[i, predicted[i]]
-        label = f"{name_of(predicted[i], names)} " + (f"{score:.2g}" if are_scores else f"{100 * score:.0f} %")
-        titles.append((label, GREEN) if predicted[i] == true[i] else (f"{label}\nis {name_of(true[i], names)}", RED))
+        label = f"{name_of(predicted[i], names)} " + (
+            f"{score:.2g}" if are_scores else f"{100 * score:.0f} %"
+        )
+        titles.append(
+            (label, GREEN)
+            if predicted[i] == true[i]
+            else (f"{label}\nis {name_of(true[i], names)}", RED)
+        )
     figure = image_grid([images[i] for i in selected], titles)
     if not len(wrong):
         heading = "No mistakes: predictions with the lowest confidence"

@@ -13,7 +13,9 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.metric_directions import direction_by_name
 
 
-def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, metric: str | None = None) -> Figure:
+def overlay(
+    histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, metric: str | None = None
+) -> Figure:
     """Plot one metric of several runs over their epochs, with the best epoch of each marked and the best run first.
 
     If it is unknown whether a larger metric is better, no epoch is marked and the runs stay in the given order.
@@ -29,11 +31,15 @@ def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, me
     if not histories:
         raise KzooError("histories is empty: there is nothing to plot.")
     columns = {label: columns_of(history) for label, history in histories.items()}
-    column = _column({label: columns_of_run for label, (columns_of_run, _) in columns.items()}, metric)
+    column = _column(
+        {label: columns_of_run for label, (columns_of_run, _) in columns.items()}, metric
+    )
     lines = []
     for i, (label, (columns_of_run, epochs)) in enumerate(columns.items()):
         best_epoch = best_epoch_of(column, columns_of_run[column], epochs)
-        best_value = math.nan if best_epoch is None else columns_of_run[column][epochs.index(best_epoch)]
+        best_value = (
+            math.nan if best_epoch is None else columns_of_run[column][epochs.index(best_epoch)]
+        )
         lines.append((label, epochs, columns_of_run[column], best_epoch, best_value, line_style(i)))
     direction, _ = direction_by_name(column)
     sign = -1 if direction == "max" else 1
@@ -47,9 +53,25 @@ def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, me
         else:
             text = f"{label}  no finite value" if direction else str(label)
         # A line of one point is invisible without a marker.
-        axes.plot(epochs, column_values, lw=1.7, marker="." if len(epochs) == 1 else None, label=text, **style)
+        axes.plot(
+            epochs,
+            column_values,
+            lw=1.7,
+            marker="." if len(epochs) == 1 else None,
+            label=text,
+            **style,
+        )
         if best_epoch is not None:
-            axes.plot([best_epoch], [best_value], "o", color=style["color"], ms=7, mec="white", mew=1.2, zorder=5)
+            axes.plot(
+                [best_epoch],
+                [best_value],
+                "o",
+                color=style["color"],
+                ms=7,
+                mec="white",
+                mew=1.2,
+                zorder=5,
+            )
     split = "validation" if column.startswith("val_") else "training"
     style_axes(axes, f"{name_of(column)}, {split}", x="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
@@ -60,7 +82,9 @@ def overlay(histories: Mapping[str, Mapping[str, Sequence[float | None]]], *, me
     return figure
 
 
-def _column(columns_of_runs: Mapping[str, Mapping[str, Sequence[float]]], metric: str | None) -> str:
+def _column(
+    columns_of_runs: Mapping[str, Mapping[str, Sequence[float]]], metric: str | None
+) -> str:
     """Return the column to plot, which every run has."""
     shared = [
         column
@@ -82,7 +106,11 @@ def _column(columns_of_runs: Mapping[str, Mapping[str, Sequence[float]]], metric
         )
     excluded = ("epoch", "seconds", "learning_rate", "lr")
     candidates = [column for column in shared if column.startswith("val_") and column != "val_loss"]
-    candidates += [column for column in ("val_loss", *shared) if column in shared and column not in excluded]
+    candidates += [
+        column for column in ("val_loss", *shared) if column in shared and column not in excluded
+    ]
     if not candidates:
-        raise KzooError(f"The histories of {', '.join(map(str, columns_of_runs))} have no loss or metric in common.")
+        raise KzooError(
+            f"The histories of {', '.join(map(str, columns_of_runs))} have no loss or metric in common."
+        )
     return candidates[0]

@@ -40,11 +40,16 @@ def prediction_grid(
             raise KzooError(
                 f"{argument} must have a label for each image (labels: {len(labels)}, images: {len(images)})."
             )
-    titles = [_title(predicted[i], None if true is None else true[i], class_names) for i in range(len(images))]
+    titles = [
+        _title(predicted[i], None if true is None else true[i], class_names)
+        for i in range(len(images))
+    ]
     return image_grid(images, titles)
 
 
-def image_grid(images: Sequence[ArrayLike] | np.ndarray, titles: Sequence[tuple[str, str]]) -> Figure:
+def image_grid(
+    images: Sequence[ArrayLike] | np.ndarray, titles: Sequence[tuple[str, str]]
+) -> Figure:
     """Plot images in a grid, each below its title, a pair of text and colour.
 
     Raises:
@@ -68,7 +73,13 @@ def image_grid(images: Sequence[ArrayLike] | np.ndarray, titles: Sequence[tuple[
 def show_image(axes: Axes, image: Any) -> None:
     """Show an image with pixels 0..1, without axes."""
     # Small images keep sharp pixels: smoothing would hide what the model sees of an 8x8 digit.
-    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest" if max(image.shape) < 100 else None)
+    axes.imshow(
+        image,
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest" if max(image.shape) < 100 else None,
+    )
     axes.set_axis_off()
 
 
@@ -82,7 +93,9 @@ def to_pixels(image: ArrayLike) -> np.ndarray:
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
     if image.ndim != 2 and (image.ndim != 3 or image.shape[-1] not in (3, 4)):
-        raise KzooError(f"Images must have shape (height, width) or (height, width, channels), not {image.shape}.")
+        raise KzooError(
+            f"Images must have shape (height, width) or (height, width, channels), not {image.shape}."
+        )
     image = image.astype("float64")
     return np.clip(image / (255 if image.max(initial=0) > 1 else 1), 0, 1)
 

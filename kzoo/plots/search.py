@@ -24,7 +24,9 @@ _HIGHLIGHTED = (GREEN, BLUE, ORANGE)
 _MAX_NAME_LENGTH = 34  # characters of the name of a hyperparameter
 
 
-def search_history(trials: Sequence["Trial"], objective: tuple[str, str], *, start: str = "the preset") -> Figure:
+def search_history(
+    trials: Sequence["Trial"], objective: tuple[str, str], *, start: str = "the preset"
+) -> Figure:
     """Plot the score of each trial in order, the best score so far, and the score of the preset as a line.
 
     Trials without a score (diverged, failed) are marked at the lower edge. Scores far behind the others would flatten
@@ -51,22 +53,45 @@ def search_history(trials: Sequence["Trial"], objective: tuple[str, str], *, sta
     )
     if scored:
         low, high = _score_limits(
-            [trial.score for trial in scored if trial.score is not None], _preset_score(trials), direction
+            [trial.score for trial in scored if trial.score is not None],
+            _preset_score(trials),
+            direction,
         )
         axes.set_ylim(low, high)
         _draw_scores(axes, scored, direction, (low, high))
         _draw_best(axes, scored, trials, direction)
         if (preset := _preset_score(trials)) is not None:
-            axes.axhline(preset, color=INK, lw=1, ls=(0, (5, 3)), zorder=2, label=f"{start}: {preset:.4g}")
+            axes.axhline(
+                preset, color=INK, lw=1, ls=(0, (5, 3)), zorder=2, label=f"{start}: {preset:.4g}"
+            )
     else:
         axes.set_yticks([])
-        axes.text(0.5, 0.5, "no trial has a score", transform=axes.transAxes, ha="center", color=GREY, fontsize=11)
+        axes.text(
+            0.5,
+            0.5,
+            "no trial has a score",
+            transform=axes.transAxes,
+            ha="center",
+            color=GREY,
+            fontsize=11,
+        )
     for status, (marker, color) in _UNSCORED_MARKERS.items():
-        numbers = [trial.number for trial in trials if trial.score is None and trial.status == status]
+        numbers = [
+            trial.number for trial in trials if trial.score is None and trial.status == status
+        ]
         if numbers:
             heights = [0.025] * len(numbers)
-            axes.plot(numbers, heights, marker, color=color, ms=7, transform=axes.get_xaxis_transform(), zorder=6,
-                      clip_on=False, label=f"{status}: {len(numbers)}")  # fmt: skip
+            axes.plot(
+                numbers,
+                heights,
+                marker,
+                color=color,
+                ms=7,
+                transform=axes.get_xaxis_transform(),
+                zorder=6,
+                clip_on=False,
+                label=f"{status}: {len(numbers)}",
+            )
     numbers = [trial.number for trial in trials]
     margin = max(0.6, 0.02 * (numbers[-1] - numbers[0]))
     axes.set_xlim(numbers[0] - margin, numbers[-1] + margin)
@@ -75,7 +100,9 @@ def search_history(trials: Sequence["Trial"], objective: tuple[str, str], *, sta
     return figure
 
 
-def search_curves(trials: Sequence["Trial"], objective: tuple[str, str], *, start: str = "the preset") -> Figure:
+def search_curves(
+    trials: Sequence["Trial"], objective: tuple[str, str], *, start: str = "the preset"
+) -> Figure:
     """Plot the objective over the epochs of every trial, with the best three trials and the preset highlighted.
 
     Args:
@@ -91,23 +118,46 @@ def search_curves(trials: Sequence["Trial"], objective: tuple[str, str], *, star
     with_curves = [trial for trial in _finished_trials(trials) if curves[trial.number]]
     if not with_curves:
         raise KzooError(f"No trial has an epoch with {name!r} to plot.")
-    best = [trial for trial in _best_first(with_curves, direction) if trial.score is not None][: len(_HIGHLIGHTED)]
+    best = [trial for trial in _best_first(with_curves, direction) if trial.score is not None][
+        : len(_HIGHLIGHTED)
+    ]
     best_numbers = [trial.number for trial in best]
     figure = new_figure(6.6, 4.2)
     axes = figure.add_subplot()
     folds = any(trial.folds for trial in with_curves)
     suffix = ", mean of the folds (scores: mean of their best)" if folds else ""
-    style_axes(axes, f"{_metric_title(name)} per epoch: {_count_text(with_curves)}{suffix}", x="epoch")
-    other_trials = [trial for trial in with_curves if trial.number not in best_numbers and not trial.baseline]
+    style_axes(
+        axes, f"{_metric_title(name)} per epoch: {_count_text(with_curves)}{suffix}", x="epoch"
+    )
+    other_trials = [
+        trial for trial in with_curves if trial.number not in best_numbers and not trial.baseline
+    ]
     for i, trial in enumerate(other_trials):
         label = "the other trials" if len(other_trials) > 1 else f"trial {trial.number}"
-        _draw_line(axes, curves[trial.number], color=GREY, lw=0.8, alpha=0.45, label=None if i else label)
-    for trial in (trial for trial in with_curves if trial.baseline and trial.number not in best_numbers):
-        _draw_line(axes, curves[trial.number], color=INK, lw=1.5, ls=(0, (5, 3)), label=_trial_label(trial, start))
+        _draw_line(
+            axes, curves[trial.number], color=GREY, lw=0.8, alpha=0.45, label=None if i else label
+        )
+    for trial in (
+        trial for trial in with_curves if trial.baseline and trial.number not in best_numbers
+    ):
+        _draw_line(
+            axes,
+            curves[trial.number],
+            color=INK,
+            lw=1.5,
+            ls=(0, (5, 3)),
+            label=_trial_label(trial, start),
+        )
     for trial, color in zip(best, _HIGHLIGHTED, strict=False):
         dashes = (0, (5, 3)) if trial.baseline else "-"
         _draw_line(
-            axes, curves[trial.number], color=color, lw=1.9, ls=dashes, label=_trial_label(trial, start), zorder=4
+            axes,
+            curves[trial.number],
+            color=color,
+            lw=1.9,
+            ls=dashes,
+            label=_trial_label(trial, start),
+            zorder=4,
         )
         if not folds:
             point: Any = ([trial.best_epoch], [trial.score])
@@ -125,9 +175,16 @@ def search_curves(trials: Sequence["Trial"], objective: tuple[str, str], *, star
     axes.margins(x=0.03)
     handles: Any
     handles, labels = axes.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda i: handles[i].get_color() in (GREY, INK))  # the best trials first
-    figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside lower center", ncols=2,
-                  frameon=False, fontsize=9)  # fmt: skip
+    # the best trials first
+    order = sorted(range(len(labels)), key=lambda i: handles[i].get_color() in (GREY, INK))
+    figure.legend(
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        fontsize=9,
+    )
     return figure
 
 
@@ -159,10 +216,14 @@ def importance(found: "Importance") -> Figure:
         f"Points and bars: mean and standard deviation over {found.repeats} random splits of the trials.",
     ]
     if not found.weak and any(row.weak for row in rows):
-        notes.append("Pale: the forest predicts no better than chance in the trials with this hyperparameter.")
+        notes.append(
+            "Pale: the forest predicts no better than chance in the trials with this hyperparameter."
+        )
     if excluded := [f"{_shorten(name)} ({reason})" for name, reason in found.left_out]:
         notes += textwrap.wrap("Not shown: " + ", ".join(excluded) + ".", 110)
-    text = figure.supxlabel("\n".join(notes), x=0.02, ha="left", fontsize=8.5, color=RED if found.weak else GREY)
+    text = figure.supxlabel(
+        "\n".join(notes), x=0.02, ha="left", fontsize=8.5, color=RED if found.weak else GREY
+    )
     text.set_parse_math(False)
     return figure
 
@@ -189,7 +250,9 @@ def _preset_score(trials: Sequence["Trial"]) -> float | None:
 
 def _best_first(trials: Sequence["Trial"], direction: str) -> list[Any]:
     sign = -1 if direction == "max" else 1
-    return sorted(trials, key=lambda trial: (trial.score is None, sign * (trial.score or 0), trial.number))
+    return sorted(
+        trials, key=lambda trial: (trial.score is None, sign * (trial.score or 0), trial.number)
+    )
 
 
 def _score_limits(
@@ -197,7 +260,8 @@ def _score_limits(
 ) -> tuple[float, float]:
     """Return axis limits that show all scores, or if some are far behind, the better `share` of them."""
     sign = 1 if direction == "max" else -1
-    gaps = np.sort(np.max(sign * np.asarray(scores)) - sign * np.asarray(scores))  # distance to the best score
+    # distance to the best score
+    gaps = np.sort(np.max(sign * np.asarray(scores)) - sign * np.asarray(scores))
     largest_gap = gaps[-1]
     typical_gap = gaps[min(int(share * len(gaps)), len(gaps) - 1)]
     if typical_gap > 0 and largest_gap > 3 * typical_gap:
@@ -210,25 +274,52 @@ def _score_limits(
     return min(limits), max(limits)
 
 
-def _draw_scores(axes: Axes, scored: Sequence[Any], direction: str, limits: tuple[float, float]) -> None:
+def _draw_scores(
+    axes: Axes, scored: Sequence[Any], direction: str, limits: tuple[float, float]
+) -> None:
     """Draw a point for each trial; scores outside the limits are drawn at the border."""
     low, high = limits
-    styles: Any = (("completed", "o", dict(color=BLUE, mec="white")), ("pruned", "o", dict(color="none", mec=BLUE)))
+    styles: Any = (
+        ("completed", "o", dict(color=BLUE, mec="white")),
+        ("pruned", "o", dict(color="none", mec=BLUE)),
+    )
     for status, marker, style in styles:
         selected = [trial for trial in scored if trial.status == status]
         inside = [trial for trial in selected if low <= trial.score <= high]
         if inside:
-            numbers, scores = [trial.number for trial in inside], [trial.score for trial in inside]
-            axes.plot(numbers, scores, marker, ms=6.5, mew=1.2, zorder=4, label=f"{status}: {len(selected)}", **style)
+            numbers = [trial.number for trial in inside]
+            scores = [trial.score for trial in inside]
+            axes.plot(
+                numbers,
+                scores,
+                marker,
+                ms=6.5,
+                mew=1.2,
+                zorder=4,
+                label=f"{status}: {len(selected)}",
+                **style,
+            )
     outside = [trial for trial in scored if not low <= trial.score <= high]
     if outside:
         border, marker = (low, "v") if direction == "max" else (high, "^")
-        axes.plot([trial.number for trial in outside], [border] * len(outside), marker, color=GREY, ms=7, clip_on=False,
-                  zorder=5, label=f"far behind: {len(outside)}")  # fmt: skip
+        axes.plot(
+            [trial.number for trial in outside],
+            [border] * len(outside),
+            marker,
+            color=GREY,
+            ms=7,
+            clip_on=False,
+            zorder=5,
+            label=f"far behind: {len(outside)}",
+        )
 
 
-def _draw_best(axes: Axes, scored: Sequence["Trial"], trials: Sequence["Trial"], direction: str) -> None:
-    better, best, best_so_far = (max if direction == "max" else min), None, []
+def _draw_best(
+    axes: Axes, scored: Sequence["Trial"], trials: Sequence["Trial"], direction: str
+) -> None:
+    better = max if direction == "max" else min
+    best = None
+    best_so_far = []
     for trial in trials:
         if trial.score is not None:
             best = trial.score if best is None else better(best, trial.score)
@@ -246,7 +337,15 @@ def _draw_best(axes: Axes, scored: Sequence["Trial"], trials: Sequence["Trial"],
     best_trial = _best_first(scored, direction)[0]
     label = f"best: trial {best_trial.number}, {best_trial.score:.4g}"
     axes.plot(
-        [best_trial.number], [best_trial.score], "o", ms=12, mfc="none", mec=GREEN, mew=1.8, zorder=5, label=label
+        [best_trial.number],
+        [best_trial.score],
+        "o",
+        ms=12,
+        mfc="none",
+        mec=GREEN,
+        mew=1.8,
+        zorder=5,
+        label=label,
     )
 
 

@@ -46,7 +46,8 @@ def forecast(
         KzooError: shapes that do not match, no windows, or values that are not finite.
     """
     truth, predicted = (
-        _checked_array(argument, array) for argument, array in (("truth", truth), ("predicted", predicted))
+        _checked_array(argument, array)
+        for argument, array in (("truth", truth), ("predicted", predicted))
     )
     if truth.ndim != 3 or truth.shape != predicted.shape:
         raise KzooError(
@@ -61,7 +62,9 @@ def forecast(
         raise KzooError(f"count={count!r} must be at least 1.")
     windows = range(1, n_windows + 1) if windows is None else windows
     if len(windows) != n_windows:
-        raise KzooError(f"windows must have one number per window (numbers: {len(windows)}, windows: {n_windows}).")
+        raise KzooError(
+            f"windows must have one number per window (numbers: {len(windows)}, windows: {n_windows})."
+        )
     if history is not None:
         history = np.asarray(history)
         if history.ndim != 3 or len(history) != n_windows or history.shape[-1] < n_targets:
@@ -78,7 +81,10 @@ def forecast(
     for target, axes_row in enumerate(panels):
         for window, axes in zip(selected, axes_row, strict=True):
             title = windows[window]
-            style_axes(axes, (title if isinstance(title, str) else f"window {title:,}") if target == 0 else "")
+            style_axes(
+                axes,
+                (title if isinstance(title, str) else f"window {title:,}") if target == 0 else "",
+            )
             if history is not None:
                 past = history[window, :, target]
                 axes.plot(np.arange(1 - len(past), 1), past, color=GREY, lw=1.2, label="history")
@@ -89,7 +95,14 @@ def forecast(
                 low, high = (np.asarray(bound)[window, :, target] for bound in band)
                 axes.fill_between(steps, low, high, color=ORANGE, alpha=_BAND, lw=0, label="band")
             axes.plot(steps, truth[window, :, target], color=BLUE, lw=1.6, label="truth", **marker)
-            axes.plot(steps, predicted[window, :, target], color=ORANGE, lw=1.8, label="forecast", **marker)
+            axes.plot(
+                steps,
+                predicted[window, :, target],
+                color=ORANGE,
+                lw=1.8,
+                label="forecast",
+                **marker,
+            )
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
             axes.margins(x=0.02)
         axes_row[0].set_ylabel(name_of(names[target]), color=INK, parse_math=False)
@@ -103,7 +116,9 @@ def forecast(
     return figure
 
 
-def band(truth: ArrayLike, quantiles: ArrayLike, levels: Sequence[float], names: Sequence[str] = ()) -> Figure:
+def band(
+    truth: ArrayLike, quantiles: ArrayLike, levels: Sequence[float], names: Sequence[str] = ()
+) -> Figure:
     """Plot the band between the outer quantiles and the true values, in order of the middle quantile.
 
     Args:
@@ -116,34 +131,46 @@ def band(truth: ArrayLike, quantiles: ArrayLike, levels: Sequence[float], names:
         KzooError: shapes that do not match, or values that are not finite.
     """
     truth, quantiles = (
-        _checked_array(argument, array) for argument, array in (("truth", truth), ("quantiles", quantiles))
+        _checked_array(argument, array)
+        for argument, array in (("truth", truth), ("quantiles", quantiles))
     )
-    truth, levels = truth.reshape(-1), tuple(levels)
+    truth = truth.reshape(-1)
+    levels = tuple(levels)
     if quantiles.shape != (len(truth), len(levels)):
         raise KzooError(
             f"quantiles must have shape (rows, levels): {(len(truth), len(levels))}, not {quantiles.shape}."
         )
     middle = len(levels) // 2
     order = np.argsort(quantiles[:, middle], kind="stable")[:: math.ceil(len(truth) / _MAX_BAND)]
-    truth, quantiles, steps = truth[order], quantiles[order], np.arange(1, len(order) + 1)
+    truth = truth[order]
+    quantiles = quantiles[order]
+    steps = np.arange(1, len(order) + 1)
     inside = (quantiles[:, 0] <= truth) & (truth <= quantiles[:, -1])
     figure = new_figure(7.5, 4.0)
     axes = figure.subplots()
     style_axes(axes)
     label = f"quantile {levels[0]:g} to {levels[-1]:g}"
-    axes.fill_between(steps, quantiles[:, 0], quantiles[:, -1], color=ORANGE, alpha=_BAND, lw=0, label=label)
-    axes.plot(steps, quantiles[:, middle], color=ORANGE, lw=1.6, label=f"quantile {levels[middle]:g}")
+    axes.fill_between(
+        steps, quantiles[:, 0], quantiles[:, -1], color=ORANGE, alpha=_BAND, lw=0, label=label
+    )
+    axes.plot(
+        steps, quantiles[:, middle], color=ORANGE, lw=1.6, label=f"quantile {levels[middle]:g}"
+    )
     point: dict[str, Any] = dict(ls="", marker="o", ms=3, alpha=0.7)
     axes.plot(steps[inside], truth[inside], color=BLUE, label="truth within", **point)
     axes.plot(steps[~inside], truth[~inside], color=RED, label="truth outside", **point)
     axes.set_xlabel("rows, in order of the middle quantile", color=GREY)
     axes.set_ylabel(name_of(names[0], ()) if len(names) else "", color=INK, parse_math=False)
     axes.margins(x=0.01)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False
+    )
     return figure
 
 
-def predicted_against_true(true: ArrayLike, predicted: ArrayLike, names: Sequence[str] = ()) -> Figure:
+def predicted_against_true(
+    true: ArrayLike, predicted: ArrayLike, names: Sequence[str] = ()
+) -> Figure:
     """Plot predictions against true values, one panel per target; perfect predictions are on the diagonal line.
 
     Args:
@@ -155,13 +182,16 @@ def predicted_against_true(true: ArrayLike, predicted: ArrayLike, names: Sequenc
         KzooError: shapes that do not match, or values that are not finite.
     """
     true, predicted = (
-        _checked_array(argument, array) for argument, array in (("true", true), ("predicted", predicted))
+        _checked_array(argument, array)
+        for argument, array in (("true", true), ("predicted", predicted))
     )
     if true.shape != predicted.shape:
         raise KzooError(
             f"true and predicted must have the same shape (true: {true.shape}, predicted: {predicted.shape})."
         )
-    true, predicted = (array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1) for array in (true, predicted))
+    true, predicted = (
+        array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1) for array in (true, predicted)
+    )
     names = _target_names(names, true.shape[1])
     n_panels = min(true.shape[1], _MAX_TARGETS)
     n_columns = min(n_panels, 3)
@@ -187,7 +217,9 @@ def predicted_against_true(true: ArrayLike, predicted: ArrayLike, names: Sequenc
         if np.ptp(x) > 0:
             scores.append(f"R² {sk.r2_score(x, y):.3f}")
         name = name_of(names[target])
-        style_axes(axes, "\n".join([*([name] if name else []), ", ".join(scores)]), x="true", y="predicted")
+        style_axes(
+            axes, "\n".join([*([name] if name else []), ", ".join(scores)]), x="true", y="predicted"
+        )
     return figure
 
 
@@ -196,11 +228,15 @@ def _checked_array(argument: str, array: ArrayLike) -> np.ndarray:
     if not array.size:
         raise KzooError(f"{argument} is empty.")
     if not np.isfinite(array).all():
-        raise KzooError(f"{argument} must be finite ({int((~np.isfinite(array)).sum())} values are NaN or inf).")
+        raise KzooError(
+            f"{argument} must be finite ({int((~np.isfinite(array)).sum())} values are NaN or inf)."
+        )
     return array
 
 
 def _target_names(names: Sequence[str], n_targets: int) -> list[str]:
     if len(names) not in (0, n_targets):
-        raise KzooError(f"names must have one name per target (names: {len(names)}, targets: {n_targets}).")
+        raise KzooError(
+            f"names must have one name per target (names: {len(names)}, targets: {n_targets})."
+        )
     return list(names) or ["" if n_targets == 1 else f"target {i + 1}" for i in range(n_targets)]

@@ -40,16 +40,25 @@ STEP = {
 }  # schema of a stored step (see `kzoo.utils.schema`)
 # Modules of this folder that are not steps.
 _SHARED = (
-    "abstention", "adaptive_band", "calibration", "conformal_scores", "coverage", "decision", "postprocessor",
+    "abstention",
+    "adaptive_band",
+    "calibration",
+    "conformal_scores",
+    "coverage",
+    "decision",
+    "postprocessor",
     "prediction_options",
-)  # fmt: skip
-AUTOMATIC = ("conformal",)  # steps that every training learns, and that `postprocess=` does not select
+)
+# steps that every training learns, and that `postprocess=` does not select
+AUTOMATIC = ("conformal",)
 
 
 @cache
 def step_names() -> dict:
     """Return the names of the steps in this folder, as keys."""
-    return dict.fromkeys(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _SHARED)
+    return dict.fromkeys(
+        module.name for module in pkgutil.iter_modules(__path__) if module.name not in _SHARED
+    )
 
 
 def _chosen_names() -> dict:
@@ -57,7 +66,9 @@ def _chosen_names() -> dict:
 
 
 def _all_names() -> dict:
-    return _chosen_names() | dict.fromkeys(entry.name for entry in entry_points("kzoo.postprocessors"))
+    return _chosen_names() | dict.fromkeys(
+        entry.name for entry in entry_points("kzoo.postprocessors")
+    )
 
 
 NAMES = Names(_chosen_names, _all_names)

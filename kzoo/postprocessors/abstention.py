@@ -31,7 +31,8 @@ def learned_curve(confidence: np.ndarray, right: np.ndarray) -> list[list[float]
         right: (N,) whether these are the true ones.
     """
     order = np.argsort(-np.asarray(confidence, np.float64), kind="stable")
-    ordered, wrong = np.asarray(confidence, np.float64)[order], np.cumsum(~np.asarray(right, bool)[order])
+    ordered = np.asarray(confidence, np.float64)[order]
+    wrong = np.cumsum(~np.asarray(right, bool)[order])
     curve: list[list[float]] = []
     for share in np.arange(1, _STEPS + 1) / _STEPS:
         threshold = ordered[max(int(np.ceil(share * len(ordered))), 1) - 1]
@@ -52,8 +53,10 @@ def threshold_for(curve: list[list[float]], accuracy: float) -> tuple[float, flo
     Raises:
         KzooError: no threshold promises it.
     """
-    rows, risk = curve[-1][1], 1 - accuracy
-    best, chosen = 1.0, None
+    rows = curve[-1][1]
+    risk = 1 - accuracy
+    best = 1.0
+    chosen = None
     for start in _STARTS:
         for number, (threshold, answered, wrong) in enumerate(curve):
             if answered < start * rows - 1e-9:
@@ -86,4 +89,7 @@ def answers_line(accuracy: float, share: float) -> str:
 def risk_curve(learned: Mapping[str, Any]) -> list[tuple[float, float, float]]:
     """Return (share of answered rows, accuracy among them, threshold) of a stored curve."""
     rows = learned["answered"][-1][1]
-    return [(answered / rows, 1 - wrong / answered, threshold) for threshold, answered, wrong in learned["answered"]]
+    return [
+        (answered / rows, 1 - wrong / answered, threshold)
+        for threshold, answered, wrong in learned["answered"]
+    ]

@@ -21,9 +21,14 @@ FEWEST = 20  # known forecasts from which on a band adapts
 
 
 def adaptive_sizes(
-    scores: np.ndarray, starts: np.ndarray, confidence: float, initial: np.ndarray, *, latest: int = LATEST,
+    scores: np.ndarray,
+    starts: np.ndarray,
+    confidence: float,
+    initial: np.ndarray,
+    *,
+    latest: int = LATEST,
     rate: float = RATE,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Return the size of the band (N, horizon, targets) of each forecast, from the scores that are known before it.
 
     Args:
@@ -39,7 +44,9 @@ def adaptive_sizes(
     position = np.zeros(horizon, int)  # in the pool, of the oldest score
     tail = np.full((horizon, targets), 1 - confidence)
     known = np.zeros(horizon, int)  # number of forecasts whose truth is known at each step
-    ordered, sizes, steps = np.sort(pool, axis=-1), np.empty(scores.shape), np.arange(horizon)
+    ordered = np.sort(pool, axis=-1)
+    sizes = np.empty(scores.shape)
+    steps = np.arange(horizon)
     for number in range(count):
         # Step h of forecast i is known if its time, starts[i] + h, is before the start of this forecast.
         until = np.searchsorted(starts, starts[number] - steps)
@@ -53,7 +60,9 @@ def adaptive_sizes(
             ordered[step] = np.sort(pool[step], axis=-1)
         known = np.maximum(known, until)
         ranks = np.ceil((latest + 1) * (1 - tail) - 1e-9).astype(int)
-        sizes[number] = np.take_along_axis(ordered, np.clip(ranks, 1, latest)[..., None] - 1, axis=-1)[..., 0]
+        sizes[number] = np.take_along_axis(
+            ordered, np.clip(ranks, 1, latest)[..., None] - 1, axis=-1
+        )[..., 0]
     return sizes
 
 
@@ -62,11 +71,17 @@ def initial_scores(cells: Mapping[str, Any], latest: int = LATEST) -> np.ndarray
     values = np.asarray(cells["values"], np.float64)  # horizon, targets, ranks
     ranks = np.asarray(cells.get("ranks") or np.arange(1, cells["count"] + 1))
     wanted = (np.arange(latest) + 0.5) / latest * cells["count"]
-    return np.apply_along_axis(lambda column: np.interp(wanted, ranks, column), -1, values).transpose(2, 0, 1)
+    return np.apply_along_axis(
+        lambda column: np.interp(wanted, ranks, column), -1, values
+    ).transpose(2, 0, 1)
 
 
 def adaptive_intervals(
-    learned: Mapping[str, Any], predictions: Predictions, truth: np.ndarray, starts: np.ndarray, confidence: float
+    learned: Mapping[str, Any],
+    predictions: Predictions,
+    truth: np.ndarray,
+    starts: np.ndarray,
+    confidence: float,
 ) -> np.ndarray:
     """Return the sizes (N, horizon, targets) of the adaptive bands of forecasts.
 
@@ -84,9 +99,13 @@ def adaptive_intervals(
 
 
 def coverage(
-    learned: Mapping[str, Any], rows: str, predictions: Predictions, truth: np.ndarray, starts: np.ndarray,
+    learned: Mapping[str, Any],
+    rows: str,
+    predictions: Predictions,
+    truth: np.ndarray,
+    starts: np.ndarray,
     confidence: float,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Return the coverage of adaptive bands; see `kzoo.postprocessors.conformal.coverage`."""
     band = adaptive_intervals(learned, predictions, truth, starts, confidence)
     lower, upper = intervals(learned, predictions, confidence, band)

@@ -15,10 +15,13 @@ STEPS = (
     "vector_scaling",
     "isotonic_regression",
 )  # that `choose` compares; temperature is tried before
-_TINY = 1e-30  # the smallest probability whose logarithm is used: float32 has smaller ones, but no softmax of use
+# the smallest probability whose logarithm is used: float32 has smaller ones, but no softmax of use
+_TINY = 1e-30
 _LEAST_BELOW_1 = 2.0**-24  # the distance from 1 of probabilities that float32 rounds to 1
 _LOSS_TINY = 1e-7  # the same of scores, as in `kzoo.tasks`
-_FOLDS, _SIGNIFICANT = 5, 2.58  # inner folds, and the gain in standard errors from which on a step is chosen (99 %)
+# inner folds, and the gain in standard errors from which on a step is chosen (99 %)
+_FOLDS = 5
+_SIGNIFICANT = 2.58
 
 
 def logits_from(outputs, *, logits: bool, labels: bool) -> np.ndarray:
@@ -104,7 +107,8 @@ def fitted_binary(fit, outputs, truth, *, fewest: int, logits: bool, weight=None
         logits: whether outputs are logits.
     """
     weight = np.ones(len(truth)) if weight is None else np.asarray(weight, np.float64)
-    z, flags = binary_logits(outputs, logits=logits, labels=truth.ndim == 2), binary_flags(truth)
+    z = binary_logits(outputs, logits=logits, labels=truth.ndim == 2)
+    flags = binary_flags(truth)
     fitted = []
     for column, flag, has_enough in zip(z.T, flags.T, enough(flags, fewest), strict=True):
         rows = ~np.isnan(flag)
@@ -132,14 +136,19 @@ def calibration_scores(p, truth, *, labels: bool, weight=None) -> dict[str, Any]
     rows = np.ones(len(p)) if weight is None else np.asarray(weight, np.float64)
     if labels:
         known = ~np.isnan(truth)
-        each, y, rows = p[known], truth[known], np.broadcast_to(rows[:, None], known.shape)[known]
+        each = p[known]
+        y = truth[known]
+        rows = np.broadcast_to(rows[:, None], known.shape)[known]
         losses = -np.log(np.clip(np.where(y == 1, each, 1 - each), _LOSS_TINY, 1))
-        brier, confidence, right = (each - y) ** 2, each, y
+        brier = (each - y) ** 2
+        confidence = each
+        right = y
     else:
         truth = truth.astype(int)
         losses = -np.log(np.clip(p[np.arange(len(p)), truth], _LOSS_TINY, 1))
         brier = ((p - np.eye(p.shape[1])[truth]) ** 2).sum(-1) / (2 if p.shape[1] == 2 else 1)
-        confidence, right = p.max(-1), p.argmax(-1) == truth
+        confidence = p.max(-1)
+        right = p.argmax(-1) == truth
     bins = reliability_bins(confidence, right, rows)
     total = sum(count for *_, count in bins)
     return dict(
@@ -155,7 +164,10 @@ def reliability_bins(confidence, right, weight) -> list[tuple[float, float, floa
     bins = []
     for rows in np.array_split(np.argsort(confidence, kind="stable"), min(BINS, len(confidence))):
         if len(rows) and (total := weight[rows].sum()) > 0:
-            mean, share = (float(np.average(values[rows], weights=weight[rows])) for values in (confidence, right))
+            mean, share = (
+                float(np.average(values[rows], weights=weight[rows]))
+                for values in (confidence, right)
+            )
             bins.append((mean, share, float(total)))
     return bins
 
@@ -172,19 +184,27 @@ def choose(outputs, truth, *, target, logits: bool, labels: bool, weight=None) -
     weight = np.ones(len(truth)) if weight is None else np.asarray(weight, np.float64)
     fold = np.random.default_rng(0).permutation(len(truth)) % _FOLDS
     before = row_losses(logits_from(outputs, logits=logits, labels=labels), truth, labels=labels)
-    best, smallest = None, np.inf
+    best = None
+    smallest = np.inf
     for name in STEPS:
         step: Any = import_module(f"kzoo.postprocessors.{name}")
         if not step.has_enough_rows(truth, outputs):
             continue
         after = np.empty(len(truth))
         for number in range(_FOLDS):
-            inner, held_out = fold != number, fold == number
-            learned = step.learn(outputs[inner], truth[inner], target=target, logits=logits, weight=weight[inner])
+            inner = fold != number
+            held_out = fold == number
+            learned = step.learn(
+                outputs[inner], truth[inner], target=target, logits=logits, weight=weight[inner]
+            )
             changed = step.apply(learned, outputs[held_out], logits=logits)
             z = logits_from(changed, logits=logits, labels=labels)
             after[held_out] = row_losses(z, truth[held_out], labels=labels)
         gain = weight * (before - after) / weight.mean()
-        if gain.mean() > _SIGNIFICANT * gain.std() / np.sqrt(len(gain)) and after @ weight < smallest:
-            best, smallest = name, after @ weight
+        if (
+            gain.mean() > _SIGNIFICANT * gain.std() / np.sqrt(len(gain))
+            and after @ weight < smallest
+        ):
+            best = name
+            smallest = after @ weight
     return best

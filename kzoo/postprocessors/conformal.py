@@ -52,12 +52,20 @@ FEWEST = 10  # rows, with fewer nothing is learned
 _MOST_STORED = 10_000  # scores of all classes, or of all steps and targets, together
 _FEWEST_STORED, _MOST_OF_CELL = 40, 2_000  # of a class, or of a step and target
 _BELOW = 0.05  # below the level, from which on a class is named
-_ROWS = {"calibration": "calibration row", "validation": "validation row", "out of fold": "out-of-fold row"}
+_ROWS = {
+    "calibration": "calibration row",
+    "validation": "validation row",
+    "out of fold": "out-of-fold row",
+}
 
 
 def suits(facts: frozenset[str]) -> bool:
     """Return whether predictions of a task with these facts can have sets or intervals."""
-    return facts >= FACTS and not facts & {"labels", "continues"} and bool(facts & {"probabilities", "values"})
+    return (
+        facts >= FACTS
+        and not facts & {"labels", "continues"}
+        and bool(facts & {"probabilities", "values"})
+    )
 
 
 def learn(
@@ -86,18 +94,25 @@ def learn(
 
 def _learn_classes(predictions: Predictions, truth: np.ndarray, tuning: Any) -> dict[str, Any]:
     p = np.asarray(predictions.probabilities, np.float64)
-    raps = tuned_raps(p, truth) if tuning is None else tuned_raps(np.asarray(tuning[0].probabilities), tuning[1])
-    lac, classes = of_truth(lac_scores(p), truth), p.shape[1]
+    raps = (
+        tuned_raps(p, truth)
+        if tuning is None
+        else tuned_raps(np.asarray(tuning[0].probabilities), tuning[1])
+    )
+    lac = of_truth(lac_scores(p), truth)
+    classes = p.shape[1]
     most = max(_MOST_STORED // classes, _FEWEST_STORED)
     names = np.array([str(name) for name in predictions.class_names])
     predicted = np.searchsorted(np.sort(names), [str(label) for label in predictions.labels])
     predicted = np.argsort(names, kind="stable")[predicted]
     return {
-        "of": "classes", "count": len(truth), "lac": stored(lac),
+        "of": "classes",
+        "count": len(truth),
+        "lac": stored(lac),
         "raps": stored(of_truth(raps_scores(p, **raps), truth)) | raps,
         "class": [stored(lac[truth == number], most) for number in range(classes)],
         "answered": abstention.learned_curve(p[np.arange(len(p)), predicted], predicted == truth),
-    }  # fmt: skip
+    }
 
 
 def _by_step(values: np.ndarray) -> np.ndarray:
@@ -107,7 +122,9 @@ def _by_step(values: np.ndarray) -> np.ndarray:
 
 def _cells(scores: np.ndarray) -> dict[str, Any]:
     """Return the stored scores of each step and target, of scores (N, steps, targets)."""
-    return stored_cells(scores, min(max(_MOST_STORED // scores[0].size, _FEWEST_STORED), _MOST_OF_CELL))
+    return stored_cells(
+        scores, min(max(_MOST_STORED // scores[0].size, _FEWEST_STORED), _MOST_OF_CELL)
+    )
 
 
 def _learn_values(predictions: Predictions, truth: np.ndarray, tuning: Any) -> dict[str, Any]:
@@ -122,25 +139,47 @@ def _learn_values(predictions: Predictions, truth: np.ndarray, tuning: Any) -> d
             errors = np.abs(tuning[1] - seen)
         spreads = [learned_spread(seen[:, i], errors[:, i]) for i in range(values.shape[1])]
         columns = zip(spreads, values.T, residuals.T, strict=True)
-        scores = np.stack([_over_spread(*column, crossed=tuning is None) for column in columns], axis=1)
-    return {"of": "values", "count": len(truth), "spread": spreads, "scores": _cells(_by_step(scores))}
+        scores = np.stack(
+            [_over_spread(*column, crossed=tuning is None) for column in columns], axis=1
+        )
+    return {
+        "of": "values",
+        "count": len(truth),
+        "spread": spreads,
+        "scores": _cells(_by_step(scores)),
+    }
 
 
-def _over_spread(spread: Any, values: np.ndarray, residuals: np.ndarray, *, crossed: bool) -> np.ndarray:
+def _over_spread(
+    spread: Any, values: np.ndarray, residuals: np.ndarray, *, crossed: bool
+) -> np.ndarray:
     """Return residuals over their spread; `crossed`: over one of other folds, as the spread was learned on them."""
     if spread is None:
         return residuals
-    return crossed_residual_scores(values, residuals) if crossed else residuals / spread_at(spread, values)
+    return (
+        crossed_residual_scores(values, residuals)
+        if crossed
+        else residuals / spread_at(spread, values)
+    )
 
 
 def _learn_quantiles(predictions: Predictions, truth: np.ndarray, tuning: Any) -> dict[str, Any]:
     heads = np.asarray(predictions.quantiles, np.float64)
     pairs = [
-        {"confidence": confidence, "low": low, "high": high,
-         "scores": _cells(_by_step(quantile_scores(heads[..., low], heads[..., high], truth)))}
+        {
+            "confidence": confidence,
+            "low": low,
+            "high": high,
+            "scores": _cells(_by_step(quantile_scores(heads[..., low], heads[..., high], truth))),
+        }
         for confidence, low, high in head_pairs(predictions.levels)
-    ]  # fmt: skip
-    return {"of": "quantiles", "count": len(truth), "levels": list(map(float, predictions.levels)), "pairs": pairs}
+    ]
+    return {
+        "of": "quantiles",
+        "count": len(truth),
+        "levels": list(map(float, predictions.levels)),
+        "pairs": pairs,
+    }
 
 
 def apply(learned: Mapping[str, Any], predictions: Predictions) -> Predictions:
@@ -154,9 +193,14 @@ def describe(learned: Mapping[str, Any]) -> list[str]:
 
 
 def answered(
-    learned: Mapping[str, Any], rows: str, predictions: Predictions, options: PredictionOptions, *,
-    ordered: bool = False, band: np.ndarray | None = None,
-) -> Predictions:  # fmt: skip
+    learned: Mapping[str, Any],
+    rows: str,
+    predictions: Predictions,
+    options: PredictionOptions,
+    *,
+    ordered: bool = False,
+    band: np.ndarray | None = None,
+) -> Predictions:
     """Return predictions with sets or intervals, and with `unsure` for rows that are not answered.
 
     Args:
@@ -182,10 +226,14 @@ def answered(
     if options.accuracy_when_answered is not None:
         if learned["of"] != "classes":
             raise _not_for_values("accuracy_when_answered", options.accuracy_when_answered)
-        threshold, share = abstention.threshold_for(learned["answered"], options.accuracy_when_answered)
+        threshold, share = abstention.threshold_for(
+            learned["answered"], options.accuracy_when_answered
+        )
         line = abstention.answers_line(options.accuracy_when_answered, share)
         predictions = with_unsure(predictions, threshold)
-        predictions = replace(predictions, promise=_joined(predictions.promise, line + _approximate(rows)))
+        predictions = replace(
+            predictions, promise=_joined(predictions.promise, line + _approximate(rows))
+        )
     return predictions
 
 
@@ -195,7 +243,9 @@ def _share(level: float) -> str:
 
 
 def _not_for_values(name: str, value: Any) -> KzooError:
-    return KzooError(f"{name}={shown(value)} is for classes, and this model predicts numbers. Use confidence=.")
+    return KzooError(
+        f"{name}={shown(value)} is for classes, and this model predicts numbers. Use confidence=."
+    )
 
 
 def _joined(*sentences: str) -> str:
@@ -204,7 +254,11 @@ def _joined(*sentences: str) -> str:
 
 def _approximate(rows: str) -> str:
     why = APPROXIMATE.get(rows)
-    return "" if why is None else f" This is approximate: {why}. Rows set apart by calibration= avoid that."
+    return (
+        ""
+        if why is None
+        else f" This is approximate: {why}. Rows set apart by calibration= avoid that."
+    )
 
 
 def with_unsure(predictions: Predictions, threshold: float) -> Predictions:
@@ -218,7 +272,9 @@ def with_unsure(predictions: Predictions, threshold: float) -> Predictions:
         KzooError: predictions without probabilities of classes, or a class of that name.
     """
     if predictions.separator:
-        raise KzooError(f"min_probability={threshold:g} is for one class per row, not for labels. Remove it.")
+        raise KzooError(
+            f"min_probability={threshold:g} is for one class per row, not for labels. Remove it."
+        )
     if predictions.probabilities is None:
         what = "scores that are no probabilities" if predictions.targets == 0 else "numbers"
         raise KzooError(
@@ -231,7 +287,9 @@ def with_unsure(predictions: Predictions, threshold: float) -> Predictions:
     number = {name: index for index, name in enumerate(predictions.class_names)}
     labels = [
         label if p[number[label]] >= threshold else abstention.UNSURE
-        for label, p in zip(predictions.labels, np.asarray(predictions.probabilities, np.float64), strict=True)
+        for label, p in zip(
+            predictions.labels, np.asarray(predictions.probabilities, np.float64), strict=True
+        )
     ]
     return replace(predictions, labels=labels)
 
@@ -246,9 +304,13 @@ def _hint(predictions: Predictions) -> str:
 
 
 def _with_sets(
-    learned: Mapping[str, Any], rows: str, predictions: Predictions, options: PredictionOptions, ordered: bool,
+    learned: Mapping[str, Any],
+    rows: str,
+    predictions: Predictions,
+    options: PredictionOptions,
+    ordered: bool,
     band: np.ndarray | None,
-) -> Predictions:  # fmt: skip
+) -> Predictions:
     confidence: Any = options.confidence
     check_level(learned, rows, confidence)
     about = f"{_share(confidence)} of new rows"
@@ -261,13 +323,16 @@ def _with_sets(
         if (options.conformal or "lac") != "class":
             about += f", over all classes together{_lowest_class(learned, rows, names, options)}"
         promise = f"The sets contain the class of {about}.{note}"
-        return replace(predictions, sets=sets, confidence=confidence, promise=promise + _approximate(rows))
+        return replace(
+            predictions, sets=sets, confidence=confidence, promise=promise + _approximate(rows)
+        )
     if options.conformal is not None:
         raise _not_for_values("conformal", options.conformal)
     lower, upper = intervals(learned, predictions, confidence, band)
     if band is not None:
         promise = (
-            f"The band follows the errors of the forecasts before: in the long run it covers {_share(confidence)}."
+            "The band follows the errors of the forecasts before:"
+            f" in the long run it covers {_share(confidence)}."
         )
     elif ordered:
         promise = (
@@ -280,7 +345,9 @@ def _with_sets(
     return replace(predictions, lower=lower, upper=upper, confidence=confidence, promise=promise)
 
 
-def _lowest_class(learned: Mapping[str, Any], rows: str, names: Sequence[Any], options: PredictionOptions) -> str:
+def _lowest_class(
+    learned: Mapping[str, Any], rows: str, names: Sequence[Any], options: PredictionOptions
+) -> str:
     """Return how often the sets hold the class that they hold least often, if that is well below the level."""
     confidence: Any = options.confidence
     if options.conformal == "raps":  # its scores are not stored by class
@@ -324,7 +391,8 @@ def class_sets(
     if method == "lac":
         return lac_scores(p) <= score_at(learned["lac"], confidence), ""
     limits = class_limits(learned, confidence)
-    few, most = int(np.isinf(limits).sum()), max(scores["count"] for scores in learned["class"])
+    few = int(np.isinf(limits).sum())
+    most = max(scores["count"] for scores in learned["class"])
     if few == len(limits):
         raise KzooError(
             f"conformal='class' at confidence={confidence:g} needs at least {rows_needed(confidence)} rows of a class, "
@@ -341,7 +409,10 @@ def class_limits(learned: Mapping[str, Any], confidence: float) -> np.ndarray:
 
 
 def intervals(
-    learned: Mapping[str, Any], predictions: Predictions, confidence: float, band: np.ndarray | None = None
+    learned: Mapping[str, Any],
+    predictions: Predictions,
+    confidence: float,
+    band: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the lower and upper ends of intervals, each (N, targets) or (N, horizon, targets).
 
@@ -354,32 +425,47 @@ def intervals(
     low, high, pair = ends(learned, predictions, confidence)
     is_forecast = low.ndim == 3
     cells = learned["scores"] if pair is None else pair["scores"]
-    widths = cell_scores_at(cells, confidence) if band is None else band  # steps (1 of rows), targets
+    # steps (1 of rows), targets
+    widths = cell_scores_at(cells, confidence) if band is None else band
     if learned["of"] == "values" and not is_forecast:
         spreads = learned["spread"]
-        widths = widths * np.stack([spread_at(spread, low[:, i]) for i, spread in enumerate(spreads)], axis=1)
-    lower, upper = low - widths, high + widths
+        widths = widths * np.stack(
+            [spread_at(spread, low[:, i]) for i, spread in enumerate(spreads)], axis=1
+        )
+    lower = low - widths
+    upper = high + widths
     middle = (lower + upper) / 2  # a negative score may cross the ends of an interval of quantiles
     lower, upper = np.minimum(lower, middle), np.maximum(upper, middle)
     if "lowest" in learned:
-        lower, upper = np.maximum(lower, learned["lowest"]), np.maximum(upper, learned["lowest"])
+        lower = np.maximum(lower, learned["lowest"])
+        upper = np.maximum(upper, learned["lowest"])
     return lower, upper
 
 
-def ends(learned: Mapping[str, Any], predictions: Predictions, confidence: float) -> tuple[Any, Any, Any]:
+def ends(
+    learned: Mapping[str, Any], predictions: Predictions, confidence: float
+) -> tuple[Any, Any, Any]:
     """Return the ends of an interval before its correction, and the stored pair of quantiles, or None of values."""
     if learned["of"] == "values":
         values = np.asarray(predictions.values, np.float64)
         return values, values, None
-    pair = next((p for p in learned["pairs"] if confidence <= p["confidence"] + 1e-9), learned["pairs"][-1])
+    pair = next(
+        (p for p in learned["pairs"] if confidence <= p["confidence"] + 1e-9), learned["pairs"][-1]
+    )
     heads = np.asarray(predictions.quantiles, np.float64)
     return heads[..., pair["low"]], heads[..., pair["high"]], pair
 
 
 def coverage(
-    learned: Mapping[str, Any], rows: str, predictions: Predictions, truth: np.ndarray, levels: Any = LEVELS, *,
-    ordered: bool = False, methods: Any = ("lac",),
-) -> list[dict[str, Any]]:  # fmt: skip
+    learned: Mapping[str, Any],
+    rows: str,
+    predictions: Predictions,
+    truth: np.ndarray,
+    levels: Any = LEVELS,
+    *,
+    ordered: bool = False,
+    methods: Any = ("lac",),
+) -> list[dict[str, Any]]:
     """Return the coverage of sets or intervals on some rows, a dict for each level that has enough rows.
 
     Args:
@@ -394,7 +480,8 @@ def coverage(
         interval that holds the coverage with 90 % probability if the promise holds; None of
         forecasts, whose errors depend on each other.
     """
-    truth, results = np.asarray(truth), []
+    truth = np.asarray(truth)
+    results = []
     for level in levels:
         if learned["count"] < level / (1 - level) - 1e-9:
             continue
@@ -404,14 +491,21 @@ def coverage(
             for method in methods:
                 if method == "class" and np.isinf(class_limits(learned, level)).all():
                     continue
-                inside, _ = class_sets(learned, np.asarray(predictions.probabilities), level, method)
+                inside, _ = class_sets(
+                    learned, np.asarray(predictions.probabilities), level, method
+                )
                 covered = inside[np.arange(len(truth)), truth.astype(int)]
                 size = float(inside.sum(axis=1).mean())
                 of_class = {
                     str(predictions.class_names[number]): float(covered[truth == number].mean())
                     for number in np.flatnonzero(np.bincount(truth.astype(int)) >= FEWEST).tolist()
                 }
-                result = {"method": method, "coverage": float(covered.mean()), "size": size, "classes": of_class}
+                result = {
+                    "method": method,
+                    "coverage": float(covered.mean()),
+                    "size": size,
+                    "classes": of_class,
+                }
                 results.append(shared | result)
             continue
         lower, upper = intervals(learned, predictions, level)
@@ -421,8 +515,10 @@ def coverage(
 
 def interval_coverage(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """Return the `coverage` of intervals, that of each target, and their mean `width`."""
-    covered, axes = (truth >= lower) & (truth <= upper), tuple(range(lower.ndim - 1))
+    covered = (truth >= lower) & (truth <= upper)
+    axes = tuple(range(lower.ndim - 1))
     of_target = covered.mean(axis=axes).tolist()
     return {
-        "coverage": float(covered.mean()), "width": (upper - lower).mean(axis=axes).tolist(),
-    } | ({"targets": of_target} if len(of_target) > 1 else {})  # fmt: skip
+        "coverage": float(covered.mean()),
+        "width": (upper - lower).mean(axis=axes).tolist(),
+    } | ({"targets": of_target} if len(of_target) > 1 else {})

@@ -15,7 +15,8 @@ from kzoo.postprocessors.coverage import corrected_rank
 PENALTIES = (0.001, 0.01, 0.1, 0.2, 0.5)  # of RAPS, from the article
 _TUNED = 0.9  # the level for which the penalty of RAPS is chosen
 _KEPT = 2_000  # scores that are stored in full
-_RATIO = 0.02  # of more scores: the share by which the number of larger scores differs between stored ones
+# of more scores: the share by which the number of larger scores differs between stored ones
+_RATIO = 0.02
 _DIGITS = 9  # significant digits of stored scores, rounded up
 _BINS, _BIN_ROWS, _FOLDS = 20, 30, 5  # of the spread of residuals
 _SMALLEST_SPREAD = 0.05  # share of the mean residual below which a spread does not fall
@@ -34,7 +35,8 @@ def stored(scores: np.ndarray, most: int = _KEPT) -> dict[str, Any]:
     scores, count = np.sort(np.asarray(scores, np.float64)), len(scores)
     if count <= most:
         return {"count": count, "values": rounded_up(scores)}
-    ratio, kept = _RATIO, np.arange(0)
+    ratio = _RATIO
+    kept = np.arange(0)
     while ratio == _RATIO or len(kept) > most:
         # The number of larger scores: 0, 1, 2, ... and from 1 / ratio on in a geometric progression.
         larger = np.exp(np.arange(0, np.log(count) + ratio, ratio)) - 1
@@ -63,7 +65,10 @@ def rounded_up(values: np.ndarray) -> list[float]:
         digits = _DIGITS - 1 - np.floor(np.log10(np.abs(values)))
     scale = 10.0 ** np.where(np.isfinite(digits), np.clip(digits, -300, 12), 0)
     rounded = np.ceil(values * scale) / scale
-    return [float(f"{value:.{_DIGITS + 1}g}") if np.isfinite(value) else value for value in rounded.tolist()]
+    return [
+        float(f"{value:.{_DIGITS + 1}g}") if np.isfinite(value) else value
+        for value in rounded.tolist()
+    ]
 
 
 def score_at(scores: Mapping[str, Any], confidence: float) -> float:
@@ -86,7 +91,8 @@ def share_up_to(scores: Mapping[str, Any], limit: float) -> float:
 
 
 def _index_at(scores: Mapping[str, Any], confidence: float) -> int | None:
-    rank, ranks = corrected_rank(scores["count"], confidence), scores.get("ranks")
+    rank = corrected_rank(scores["count"], confidence)
+    ranks = scores.get("ranks")
     if rank > scores["count"]:
         return None
     return rank - 1 if ranks is None else int(np.searchsorted(ranks, rank))
@@ -144,7 +150,8 @@ def tuned_raps(p: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """
     ranks = (p >= of_truth(p, truth)[:, None]).sum(axis=1)
     size = int(np.sort(ranks)[min(corrected_rank(len(p), _TUNED), len(p)) - 1])
-    best, chosen = np.inf, PENALTIES[0]
+    best = np.inf
+    chosen = PENALTIES[0]
     for penalty in PENALTIES:
         scores = raps_scores(p, penalty=penalty, size=size)
         mean = (scores <= score_at(stored(of_truth(scores, truth)), _TUNED)).sum(axis=1).mean()
@@ -166,13 +173,16 @@ def learned_spread(predicted: np.ndarray, residuals: np.ndarray) -> dict[str, li
         predicted: (N,) predictions.
         residuals: (N,) absolute residuals.
     """
-    predicted, residuals = np.asarray(predicted, np.float64), np.asarray(residuals, np.float64)
+    predicted = np.asarray(predicted, np.float64)
+    residuals = np.asarray(residuals, np.float64)
     if len(predicted) < 3 * _BIN_ROWS or not residuals.any():
         return None
     gains = np.zeros(len(predicted))
     for fold, rest in _folds(len(predicted)):
         spread = _binned_spread(predicted[rest], residuals[rest])
-        sizes = np.stack([spread_at(spread, predicted[fold]), np.full(len(fold), residuals[rest].mean())])
+        sizes = np.stack(
+            [spread_at(spread, predicted[fold]), np.full(len(fold), residuals[rest].mean())]
+        )
         if not (sizes > 0).all():
             return None
         losses = np.log(sizes) + residuals[fold] / sizes  # of a Laplace distribution
@@ -192,7 +202,9 @@ def _binned_spread(predicted: np.ndarray, residuals: np.ndarray) -> dict[str, li
     bins = min(_BINS, max(len(predicted) // _BIN_ROWS, 2))
     parts = np.array_split(np.argsort(predicted, kind="stable"), bins)
     at = np.array([predicted[part].mean() for part in parts])
-    size = np.maximum([residuals[part].mean() for part in parts], _SMALLEST_SPREAD * residuals.mean())
+    size = np.maximum(
+        [residuals[part].mean() for part in parts], _SMALLEST_SPREAD * residuals.mean()
+    )
     keep = np.concatenate([[True], np.diff(at) > 0])
     return {"at": at[keep].tolist(), "size": size[keep].tolist()}
 
@@ -200,14 +212,20 @@ def _binned_spread(predicted: np.ndarray, residuals: np.ndarray) -> dict[str, li
 def spread_at(spread: Mapping[str, Sequence[float]] | None, predicted: np.ndarray) -> np.ndarray:
     """Return the spread at predictions (...); 1 if it is None."""
     predicted = np.asarray(predicted, np.float64)
-    return np.ones(predicted.shape) if spread is None else np.interp(predicted, spread["at"], spread["size"])
+    return (
+        np.ones(predicted.shape)
+        if spread is None
+        else np.interp(predicted, spread["at"], spread["size"])
+    )
 
 
 def crossed_residual_scores(predicted: np.ndarray, residuals: np.ndarray) -> np.ndarray:
     """Return residuals (N,) over a spread that was learned on the other folds."""
     scores = np.empty(len(predicted))
     for fold, rest in _folds(len(predicted)):
-        scores[fold] = residuals[fold] / spread_at(_binned_spread(predicted[rest], residuals[rest]), predicted[fold])
+        scores[fold] = residuals[fold] / spread_at(
+            _binned_spread(predicted[rest], residuals[rest]), predicted[fold]
+        )
     return scores
 
 
@@ -236,9 +254,11 @@ def head_pairs(levels: Sequence[float]) -> list[tuple[float, int, int]]:
 
 def nearest_heads(levels: Sequence[float], confidence: float) -> tuple[int, int]:
     """Return the indices of the lower and the upper quantile that are nearest to a level; see `head_pairs`."""
-    array, tail = np.asarray(levels, np.float64), (1 - confidence) / 2
+    array = np.asarray(levels, np.float64)
+    tail = (1 - confidence) / 2
     middle = int(np.abs(array - 0.5).argmin())
-    lower, upper = np.flatnonzero(array < 0.5), np.flatnonzero(array > 0.5)
+    lower = np.flatnonzero(array < 0.5)
+    upper = np.flatnonzero(array > 0.5)
     # Rounded, as 0.1 and (1 - 0.8) / 2 differ in the last bit; of equally near ones, the wider.
     low = int(lower[np.round(np.abs(array[lower] - tail), 9).argmin()]) if len(lower) else middle
     distances = np.round(np.abs(array[upper] - (1 - tail)), 9)

@@ -58,7 +58,8 @@ def binomial_below(successes: int, n: int, p: float) -> float:
         return 1.0
     if p >= 1 or successes < 0:
         return 0.0
-    log, k = log_factorials(n), np.arange(successes + 1)
+    log = log_factorials(n)
+    k = np.arange(successes + 1)
     terms = log[n] - log[k] - log[n - k] + k * math.log(p) + (n - k) * math.log1p(-p)
     return float(min(np.exp(terms).sum(), 1.0))
 
@@ -80,7 +81,8 @@ def upper_bound(errors: int, n: int, level: float) -> float:
 
 def coverage_interval(count: int, confidence: float) -> tuple[float, float]:
     """Return the interval that holds the coverage of new rows with 90 % probability, of sets from `count` rows."""
-    rank, tail = min(corrected_rank(count, confidence), count), (1 - _INTERVAL) / 2
+    rank = min(corrected_rank(count, confidence), count)
+    tail = (1 - _INTERVAL) / 2
     # P(Beta(k, n + 1 - k) <= x) = P(Binomial(n, x) >= k)
 
     def quantile(p: float) -> float:
@@ -107,7 +109,9 @@ def coverage_probabilities(count: int, tested: int, confidence: float) -> np.nda
         return log[n] - log[k] - log[n - k]
 
     # C(m, j) B(j + k, m - j + n + 1 - k) / B(k, n + 1 - k), with whole numbers
-    terms = choose(covered + rank - 1, covered) + choose(tested - covered + count - rank, tested - covered)
+    terms = choose(covered + rank - 1, covered) + choose(
+        tested - covered + count - rank, tested - covered
+    )
     return np.exp(terms - choose(count + tested, tested))
 
 

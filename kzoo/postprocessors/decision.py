@@ -19,12 +19,17 @@ SETTINGS = ("decision", "cost", "positive")
 
 def takes_decision(task) -> bool:
     """Return whether the scores of a task follow a decision."""
-    return task.facts >= threshold.FACTS and "decision" in inspect.signature(task.scoring.score).parameters
+    return (
+        task.facts >= threshold.FACTS
+        and "decision" in inspect.signature(task.scoring.score).parameters
+    )
 
 
 def settings_of(training) -> dict[str, Any]:
     """Return the settings of objective and decision that a stored training has; empty without any."""
-    return {name: training[name] for name in ("objective", *SETTINGS) if training.get(name) is not None}
+    return {
+        name: training[name] for name in ("objective", *SETTINGS) if training.get(name) is not None
+    }
 
 
 def decision_of(settings, problem, classes, postprocessor=None) -> Decision | None:
@@ -43,7 +48,9 @@ def decision_of(settings, problem, classes, postprocessor=None) -> Decision | No
     if objective is not None and not isinstance(objective, Objective):
         try:
             objective = resolve(objective, problem)
-        except KzooError:  # a user's function, of which the name is stored; or a decision that is no score
+        except (
+            KzooError
+        ):  # a user's function, of which the name is stored; or a decision that is no score
             objective = None
     step = None if postprocessor is None else postprocessor.step(STEP)
     if step is not None:
@@ -52,19 +59,23 @@ def decision_of(settings, problem, classes, postprocessor=None) -> Decision | No
         return None
     positive = settings.get("positive")
     return Decision(
-        positive=None if positive is None else list(map(str, classes)).index(positive), cost=settings.get("cost"),
+        positive=None if positive is None else list(map(str, classes)).index(positive),
+        cost=settings.get("cost"),
         objective=objective,
-    )  # fmt: skip
+    )
 
 
 def run_decision(run) -> Decision | None:
     """Return `decision_of` for a run."""
-    return decision_of(run.spec.training, run.problem, run.class_names, Postprocessor.read(run.postprocessing))
+    return decision_of(
+        run.spec.training, run.problem, run.class_names, Postprocessor.read(run.postprocessing)
+    )
 
 
 def judged_answers(run) -> Judged:
     """Return quality, correctness and error of each stored prediction of a run, by its decision and thresholds."""
-    stored, decision = run.answers, run_decision(run)
+    stored = run.answers
+    decision = run_decision(run)
     options = {} if decision is None else {"decision": decision}
     return run.problem.task.scoring.judge(stored["truth"], stored["answers"], run.target, **options)
 
@@ -86,7 +97,8 @@ def decision_on(run, truth, p) -> tuple[Decision, Objective, str] | None:
     Returns:
         None without a threshold, or for one that was chosen for a user's function.
     """
-    decision, step = run_decision(run), Postprocessor.read(run.postprocessing).step(STEP)
+    decision = run_decision(run)
+    step = Postprocessor.read(run.postprocessing).step(STEP)
     if step is None or decision is None or decision.threshold is None:
         return None
     try:

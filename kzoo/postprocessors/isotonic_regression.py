@@ -5,7 +5,12 @@ Zadrozny and Elkan, 2002, Transforming classifier scores into accurate multiclas
 
 import numpy as np
 
-from kzoo.postprocessors.calibration import binary_logits, fitted_binary, has_both, outputs_from_binary
+from kzoo.postprocessors.calibration import (
+    binary_logits,
+    fitted_binary,
+    has_both,
+    outputs_from_binary,
+)
 
 STAGE = "calibrate"
 FACTS = frozenset({"probabilities"})
@@ -31,14 +36,20 @@ def _points(z, flag, weight):
     starts = np.flatnonzero(np.diff(z, prepend=-np.inf))  # rows with equal logits are one point
     totals = np.add.reduceat(weight, starts)
     means = np.add.reduceat(weight * flag, starts) / totals
-    blocks: list[list[float]] = []  # of the pool-adjacent-violators algorithm: mean, weight, number of points
+    # of the pool-adjacent-violators algorithm: mean, weight, number of points
+    blocks: list[list[float]] = []
     for mean, total in zip(means.tolist(), totals.tolist(), strict=True):
         blocks.append([mean, total, 1])
         while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
             (mean, total, points), (last, more, others) = blocks[-2], blocks.pop()
-            blocks[-1] = [(mean * total + last * more) / (total + more), total + more, points + others]
+            blocks[-1] = [
+                (mean * total + last * more) / (total + more),
+                total + more,
+                points + others,
+            ]
     ends = np.cumsum([block[2] for block in blocks]).astype(int)
-    firsts, lasts = z[starts][np.append(0, ends[:-1])], z[starts][ends - 1]
+    firsts = z[starts][np.append(0, ends[:-1])]
+    lasts = z[starts][ends - 1]
     # Neither 0 nor 1: the outermost blocks have few rows.
     outermost = 1 / (weight.sum() / weight.mean() + 2)
     fit = np.clip([block[0] for block in blocks], outermost, 1 - outermost)
@@ -65,5 +76,7 @@ def describe(learned) -> list[str]:
             f"Isotonic regression: the probabilities of {fitted} of {len(learned['functions'])} labels are changed."
         ]
     if learned["functions"][0] is None:
-        return [f"Isotonic regression needs {FEWEST} validation rows of each class: probabilities are unchanged."]
+        return [
+            f"Isotonic regression needs {FEWEST} validation rows of each class: probabilities are unchanged."
+        ]
     return ["Isotonic regression: the probability is a step-like function of the network's."]

@@ -28,11 +28,14 @@ def learn(outputs, truth, *, target, logits, weight=None):
         weight: (N,) sample weights; None: all rows have the same weight.
     """
     weight = np.ones(len(truth)) if weight is None else np.asarray(weight, np.float64)
-    p, known = probabilities_of(outputs, logits).astype(np.float64), ~np.isnan(truth)
+    p = probabilities_of(outputs, logits).astype(np.float64)
+    known = ~np.isnan(truth)
     positive = truth == 1
     counts = (positive & known).sum(axis=0)
     rare = np.flatnonzero(counts < ENOUGH)
-    thresholds = np.full(truth.shape[1], _shared_threshold(p[:, rare], positive[:, rare], known[:, rare], weight))
+    thresholds = np.full(
+        truth.shape[1], _shared_threshold(p[:, rare], positive[:, rare], known[:, rare], weight)
+    )
     for label in np.flatnonzero(counts >= ENOUGH):
         rows = known[:, label]
         thresholds[label] = best_threshold(p[rows, label], positive[rows, label], weight[rows])
@@ -52,7 +55,9 @@ def best_threshold(p, positive, weight) -> float:
         weight: (N,) sample weights.
     """
     order = np.argsort(-p, kind="stable")
-    p, hits, named = p[order], np.cumsum((weight * positive)[order]), np.cumsum(weight[order])
+    p = p[order]
+    hits = np.cumsum((weight * positive)[order])
+    named = np.cumsum(weight[order])
     if not hits.size or not hits[-1]:
         return _HALF
     last = np.append(np.flatnonzero(p[1:] < p[:-1]), len(p) - 1)  # of each run of ties

@@ -5,7 +5,12 @@ Platt, 1999, Probabilistic outputs for support vector machines.
 
 import numpy as np
 
-from kzoo.postprocessors.calibration import binary_logits, fitted_binary, has_both, outputs_from_binary
+from kzoo.postprocessors.calibration import (
+    binary_logits,
+    fitted_binary,
+    has_both,
+    outputs_from_binary,
+)
 from kzoo.postprocessors.threshold import line_of_logits
 
 STAGE = "calibrate"
@@ -42,8 +47,12 @@ def describe(learned) -> list[str]:
     """Return a line about the fitted lines."""
     if learned["labels"]:
         fitted = sum(line != [0.0, 1.0] for line in learned["lines"])
-        return [f"Platt scaling: the logits of {fitted} of {len(learned['lines'])} labels are shifted and scaled."]
+        return [
+            f"Platt scaling: the logits of {fitted} of {len(learned['lines'])} labels are shifted and scaled."
+        ]
     intercept, slope = learned["lines"][0]
     if (intercept, slope) == (0.0, 1.0):
-        return [f"Platt scaling needs {FEWEST} validation rows of each class: probabilities are unchanged."]
+        return [
+            f"Platt scaling needs {FEWEST} validation rows of each class: probabilities are unchanged."
+        ]
     return [f"Platt scaling: the logit becomes {intercept:.3g} + {slope:.3g} times itself."]

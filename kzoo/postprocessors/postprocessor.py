@@ -67,7 +67,8 @@ class Postprocessor:
                     f"Postprocessing step {step['name']!r} is not installed: install the package that provides it. "
                     f"Installed: {', '.join(NAMES) or 'none'}."
                 )
-            steps.append(Step(**{name: step[name] for name in STEP}))  # STEP is the schema of a stored step
+            # STEP is the schema of a stored step
+            steps.append(Step(**{name: step[name] for name in STEP}))
         return cls(steps=tuple(steps))
 
     def json(self) -> list[dict[str, Any]]:
@@ -82,7 +83,10 @@ class Postprocessor:
         """Return lines about what the steps have learned, of those that describe it."""
         modules = [(_module(step.name), step) for step in self.steps]
         return [
-            line for module, step in modules if hasattr(module, "describe") for line in module.describe(step.learned)
+            line
+            for module, step in modules
+            if hasattr(module, "describe")
+            for line in module.describe(step.learned)
         ]
 
     def outputs(self, outputs: np.ndarray, *, logits: bool | None) -> np.ndarray:
@@ -106,7 +110,9 @@ class Postprocessor:
                 predictions = _module(step.name).apply(step.learned, predictions)
         return predictions
 
-    def check(self, options: PredictionOptions, facts: frozenset[str], *, promise: bool = True) -> None:
+    def check(
+        self, options: PredictionOptions, facts: frozenset[str], *, promise: bool = True
+    ) -> None:
         """Check that predictions of a task support the options.
 
         Args:
@@ -117,13 +123,25 @@ class Postprocessor:
         Raises:
             KzooError: another kind of predictions, or a run without what a promise is made from.
         """
-        other = "labels" if "labels" in facts else "the next token of a text" if "continues" in facts else "numbers"
+        other = (
+            "labels"
+            if "labels" in facts
+            else "the next token of a text"
+            if "continues" in facts
+            else "numbers"
+        )
         for name, value in options.given.items():
             suited = {"classes", "values"} if name == "confidence" else {"classes"}
             if other != "numbers" or not facts & suited:
                 use = "classes and numbers" if name == "confidence" else "classes"
-                raise KzooError(f"{name}={shown(value)} is for {use}, and this model predicts {other}. Remove it.")
-            if name in ("confidence", "accuracy_when_answered") and promise and self.step(conformal.NAME) is None:
+                raise KzooError(
+                    f"{name}={shown(value)} is for {use}, and this model predicts {other}. Remove it."
+                )
+            if (
+                name in ("confidence", "accuracy_when_answered")
+                and promise
+                and self.step(conformal.NAME) is None
+            ):
                 raise KzooError(
                     f"{name}={shown(value)} needs scores of {conformal.FEWEST} calibration or validation rows, which "
                     "this model does not have. Nor have ensembles of folds, models with scores in place of "
@@ -132,7 +150,11 @@ class Postprocessor:
                 )
 
     def answered(
-        self, predictions: Predictions, options: PredictionOptions, facts: frozenset[str], band: Any = None
+        self,
+        predictions: Predictions,
+        options: PredictionOptions,
+        facts: frozenset[str],
+        band: Any = None,
     ) -> Predictions:
         """Return predictions, after all other steps, with the sets, intervals and abstention that are asked.
 
@@ -150,12 +172,16 @@ class Postprocessor:
         self.check(options, facts)
         if (step := self.step(conformal.NAME)) is not None:
             ordered = "ordered" in facts
-            predictions = conformal.answered(step.learned, step.rows, predictions, options, ordered=ordered, band=band)
+            predictions = conformal.answered(
+                step.learned, step.rows, predictions, options, ordered=ordered, band=band
+            )
         if options.min_probability is not None:
             predictions = conformal.with_unsure(predictions, options.min_probability)
         return predictions
 
-    def band(self, confidence: float, predictions: Predictions, truth: np.ndarray) -> np.ndarray | None:
+    def band(
+        self, confidence: float, predictions: Predictions, truth: np.ndarray
+    ) -> np.ndarray | None:
         """Return the half-widths (horizon, targets) of the adaptive band of the next forecast; None without the step.
 
         Args:
@@ -167,12 +193,18 @@ class Postprocessor:
         if step is None or np.isfinite(truth[:, -1]).sum() < adaptive_band.FEWEST:
             return None
         starts = np.arange(len(truth))
-        return adaptive_band.adaptive_intervals(step.learned, predictions, truth, starts, confidence)[-1]
+        return adaptive_band.adaptive_intervals(
+            step.learned, predictions, truth, starts, confidence
+        )[-1]
 
     def coverage(
-        self, predictions: Predictions, truth: np.ndarray, levels: Sequence[float], facts: frozenset[str],
+        self,
+        predictions: Predictions,
+        truth: np.ndarray,
+        levels: Sequence[float],
+        facts: frozenset[str],
         starts: np.ndarray,
-    ) -> list[dict[str, Any]]:  # fmt: skip
+    ) -> list[dict[str, Any]]:
         """Return the coverage of sets or intervals on some rows; see `kzoo.postprocessors.conformal.coverage`.
 
         Args:
@@ -189,9 +221,15 @@ class Postprocessor:
         results: list[dict[str, Any]] = []
         for level in levels:
             conformal.check_level(step.learned, step.rows, level)
-            results += conformal.coverage(step.learned, step.rows, predictions, truth, [level], **options)
+            results += conformal.coverage(
+                step.learned, step.rows, predictions, truth, [level], **options
+            )
             if "ordered" in facts:
-                results.append(adaptive_band.coverage(step.learned, step.rows, predictions, truth, starts, level))
+                results.append(
+                    adaptive_band.coverage(
+                        step.learned, step.rows, predictions, truth, starts, level
+                    )
+                )
         return results
 
     def without(self, name: str) -> "Postprocessor":
@@ -200,9 +238,14 @@ class Postprocessor:
 
 
 def with_conformal(
-    postprocessor: Postprocessor | None, predictions: Predictions, truth: np.ndarray, *, facts: frozenset[str],
-    rows: str, tuning: Any = None,
-) -> Postprocessor | None:  # fmt: skip
+    postprocessor: Postprocessor | None,
+    predictions: Predictions,
+    truth: np.ndarray,
+    *,
+    facts: frozenset[str],
+    rows: str,
+    tuning: Any = None,
+) -> Postprocessor | None:
     """Return a postprocessor with the step "conformal"; unchanged if there is nothing to learn it from.
 
     Args:
@@ -261,10 +304,14 @@ def check_names(names: Sequence[str], facts: frozenset[str], classes: int) -> No
     stages: dict[str, str] = {}
     for name in names:
         if name in AUTOMATIC:
-            raise KzooError(f"postprocess={name!r} has no effect: every training learns this step. Remove it.")
+            raise KzooError(
+                f"postprocess={name!r} has no effect: every training learns this step. Remove it."
+            )
         module = _module(name)
         if module is None or module.STAGE not in STAGES:
-            raise KzooError(f"postprocess={name!r} is unknown. Installed: {', '.join(NAMES) or 'none'}.")
+            raise KzooError(
+                f"postprocess={name!r} is unknown. Installed: {', '.join(NAMES) or 'none'}."
+            )
         if missing := sorted(module.FACTS - facts):
             raise KzooError(
                 f"postprocess={name!r} needs a task with {', '.join(missing)}, which this task does not have."
@@ -274,7 +321,9 @@ def check_names(names: Sequence[str], facts: frozenset[str], classes: int) -> No
             number = f"{fewest} classes" if fewest == most else f"{fewest} classes or more"
             steps = [step for step in NAMES if _module(step).STAGE == module.STAGE]
             others = ", ".join(step for step in steps if _takes(_module(step), facts, classes))
-            raise KzooError(f"postprocess={name!r} is for {number}, and this data has {classes}. Use one of: {others}.")
+            raise KzooError(
+                f"postprocess={name!r} is for {number}, and this data has {classes}. Use one of: {others}."
+            )
         if (other := stages.get(module.STAGE)) is not None:
             raise KzooError(
                 f"postprocess={other},{name}: both steps belong to stage {module.STAGE!r}; choose one of them."
@@ -283,9 +332,16 @@ def check_names(names: Sequence[str], facts: frozenset[str], classes: int) -> No
 
 
 def learn(
-    names: Sequence[str], outputs: np.ndarray, truth: np.ndarray, *, target: Target, logits: bool | None, rows: str,
-    settings: Mapping[str, Any] | None = None, weight: np.ndarray | None = None,
-) -> Postprocessor:  # fmt: skip
+    names: Sequence[str],
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    *,
+    target: Target,
+    logits: bool | None,
+    rows: str,
+    settings: Mapping[str, Any] | None = None,
+    weight: np.ndarray | None = None,
+) -> Postprocessor:
     """Return a postprocessor whose steps are learned one after another, each on the outputs of the previous ones.
 
     Args:
@@ -300,9 +356,12 @@ def learn(
     optional: dict[str, Any] = dict(settings=settings or {}, weight=weight)
     steps: list[Step] = []
     for name in sorted(names, key=lambda name: STAGES.index(_module(name).STAGE)):
-        module, previous = _module(name), Postprocessor(steps=tuple(steps))
+        module = _module(name)
+        previous = Postprocessor(steps=tuple(steps))
         accepted = inspect.signature(module.learn).parameters
         options = {name: value for name, value in optional.items() if name in accepted}
-        learned = module.learn(previous.outputs(outputs, logits=logits), truth, target=target, logits=logits, **options)
+        learned = module.learn(
+            previous.outputs(outputs, logits=logits), truth, target=target, logits=logits, **options
+        )
         steps.append(Step(name=name, stage=module.STAGE, rows=rows, learned=learned))
     return Postprocessor(steps=tuple(steps))

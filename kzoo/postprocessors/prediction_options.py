@@ -34,11 +34,17 @@ class PredictionOptions:
             if not _is_number(value := getattr(self, name)) or not (value is None or 0 < value < 1):
                 raise KzooError(f"{name}={shown(value)} must be above 0 and below 1, such as 0.9.")
         if not _is_number(value := self.min_probability) or not (value is None or 0 < value <= 1):
-            raise KzooError(f"min_probability={shown(value)} must be above 0 and at most 1, such as 0.8.")
+            raise KzooError(
+                f"min_probability={shown(value)} must be above 0 and at most 1, such as 0.8."
+            )
         if self.conformal is not None and self.conformal not in METHODS:
-            raise KzooError(f"conformal={shown(self.conformal)} must be one of: {', '.join(METHODS)}.")
+            raise KzooError(
+                f"conformal={shown(self.conformal)} must be one of: {', '.join(METHODS)}."
+            )
         if self.conformal is not None and self.confidence is None:
-            raise KzooError(f"conformal={self.conformal!r} has no effect without confidence=. Set confidence=0.9.")
+            raise KzooError(
+                f"conformal={self.conformal!r} has no effect without confidence=. Set confidence=0.9."
+            )
         if self.min_probability is not None and self.accuracy_when_answered is not None:
             raise KzooError(
                 f"min_probability={self.min_probability:g} and accuracy_when_answered={self.accuracy_when_answered:g} "
@@ -55,13 +61,19 @@ class PredictionOptions:
         Raises:
             KzooError: a value that is not a number, or out of range.
         """
-        values = {field.name: texts[field.name] for field in fields(cls) if texts.get(field.name) is not None}
+        values = {
+            field.name: texts[field.name]
+            for field in fields(cls)
+            if texts.get(field.name) is not None
+        }
         for name, value in values.items():
             if isinstance(value, str) and name != "conformal":
                 try:
                     values[name] = float(value)
                 except ValueError:
-                    raise KzooError(f"{name}={shown(value)} must be a number, such as 0.9.") from None
+                    raise KzooError(
+                        f"{name}={shown(value)} must be a number, such as 0.9."
+                    ) from None
         return cls(**values)
 
     @classmethod
@@ -77,7 +89,11 @@ class PredictionOptions:
     @property
     def given(self) -> dict[str, Any]:
         """Name -> value of the options that are set."""
-        return {name: value for field in fields(self) if (value := getattr(self, name := field.name)) is not None}
+        return {
+            name: value
+            for field in fields(self)
+            if (value := getattr(self, name := field.name)) is not None
+        }
 
 
 def _is_number(value: Any) -> bool:

@@ -9,7 +9,8 @@ from kzoo.postprocessors.calibration import log_softmax, logits_from, outputs_fr
 
 STAGE = "calibrate"
 FACTS = frozenset({"probabilities"})
-_LOW, _HIGH = 1 / 20, 20  # temperatures
+_LOW = 1 / 20  # temperatures
+_HIGH = 20
 _SPREAD = 0.5  # standard deviation of the logarithm of temperatures that networks have
 _SIZE = 1_000_000  # numbers that the temperature is fitted to: more rows are thinned out evenly
 _PRECISION, _STEP = 1e-4, 0.02  # of the logarithm
@@ -29,8 +30,12 @@ def learn(outputs, truth, *, target, logits, weight=None):
     z = logits_from(outputs, logits=logits, labels=labels)
     if outputs.ndim == 3:  # tokens
         weight = None if weight is None else np.repeat(weight, truth.shape[1])
-        z, truth = z.reshape(-1, z.shape[-1]), truth.reshape(-1)
-    return {"temperature": best_temperature(z[:, None], truth, labels=labels, weight=weight), "labels": labels}
+        z = z.reshape(-1, z.shape[-1])
+        truth = truth.reshape(-1)
+    return {
+        "temperature": best_temperature(z[:, None], truth, labels=labels, weight=weight),
+        "labels": labels,
+    }
 
 
 def best_temperature(z, truth, *, labels, weight=None) -> float:
@@ -47,8 +52,13 @@ def best_temperature(z, truth, *, labels, weight=None) -> float:
         weight: (N,) sample weights, or None.
     """
     step = -(-z.size // _SIZE)
-    z, truth = np.asarray(z[::step], np.float64), truth[::step]
-    weight = np.ones(len(z)) if weight is None else np.asarray(weight[::step], np.float64) / np.mean(weight[::step])
+    z = np.asarray(z[::step], np.float64)
+    truth = truth[::step]
+    weight = (
+        np.ones(len(z))
+        if weight is None
+        else np.asarray(weight[::step], np.float64) / np.mean(weight[::step])
+    )
 
     def losses(log_temperature):
         scaled = z / np.exp(log_temperature)
@@ -56,7 +66,8 @@ def best_temperature(z, truth, *, labels, weight=None) -> float:
         log_p = _log_mean(-np.logaddexp(0, -scaled) if labels else log_softmax(scaled))
         if not labels:
             return -log_p[np.arange(len(z)), truth.astype(int)]
-        log_q, known = _log_mean(-np.logaddexp(0, scaled)), ~np.isnan(truth)
+        log_q = _log_mean(-np.logaddexp(0, scaled))
+        known = ~np.isnan(truth)
         return -(np.where(truth == 1, log_p, log_q) * known).sum(-1) / np.maximum(known.sum(-1), 1)
 
     def loss(log_temperature):
@@ -66,9 +77,13 @@ def best_temperature(z, truth, *, labels, weight=None) -> float:
     best = int(np.argmin([loss(value) for value in grid]))
     log_temperature = _minimum(loss, grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
     below, at, above = (losses(log_temperature + step) for step in (-_STEP, 0.0, _STEP))
-    slopes, curvature = (above - below) / (2 * _STEP), weight @ (above - 2 * at + below) / _STEP**2 + _SPREAD**-2
-    variance = ((weight * slopes) ** 2).sum() / max(curvature, _SPREAD**-2) ** 2  # the sandwich estimate
-    return float(np.exp(log_temperature * max(0.0, 1 - variance / max(log_temperature**2, variance, 1e-30))))
+    slopes = (above - below) / (2 * _STEP)
+    curvature = weight @ (above - 2 * at + below) / _STEP**2 + _SPREAD**-2
+    # the sandwich estimate
+    variance = ((weight * slopes) ** 2).sum() / max(curvature, _SPREAD**-2) ** 2
+    return float(
+        np.exp(log_temperature * max(0.0, 1 - variance / max(log_temperature**2, variance, 1e-30)))
+    )
 
 
 def _log_mean(log_p):
@@ -80,7 +95,8 @@ def _log_mean(log_p):
 def _minimum(function, low, high) -> float:
     """Return the minimum of a function with a single one between two numbers, by golden-section search."""
     ratio = (5**0.5 - 1) / 2
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    left = high - ratio * (high - low)
+    right = low + ratio * (high - low)
     at_left, at_right = function(left), function(right)
     while high - low > _PRECISION:
         if at_left < at_right:
@@ -105,7 +121,9 @@ def apply(learned, outputs, *, logits):
     if logits:
         return (outputs / learned["temperature"]).astype(outputs.dtype)
     z = logits_from(outputs, logits=logits, labels=learned["labels"])
-    return outputs_from(z / learned["temperature"], outputs, logits=logits, labels=learned["labels"])
+    return outputs_from(
+        z / learned["temperature"], outputs, logits=logits, labels=learned["labels"]
+    )
 
 
 def describe(learned) -> list[str]:

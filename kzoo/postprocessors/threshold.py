@@ -75,9 +75,12 @@ def decision(learned: Mapping[str, Any], classes: Any, objective: Any = None) ->
     """
     positive = learned.get("positive")
     return Decision(
-        positive=None if positive is None else list(classes).index(positive), threshold=learned.get("threshold"),
-        cost=learned.get("cost"), by_cost=learned["rule"] == "cost", objective=objective,
-    )  # fmt: skip
+        positive=None if positive is None else list(classes).index(positive),
+        threshold=learned.get("threshold"),
+        cost=learned.get("cost"),
+        by_cost=learned["rule"] == "cost",
+        objective=objective,
+    )
 
 
 def learn(outputs, truth, *, target, logits, settings, weight=None) -> dict:
@@ -88,26 +91,37 @@ def learn(outputs, truth, *, target, logits, settings, weight=None) -> dict:
             or its name).
         weight: (N,) sample weights, or None.
     """
-    p, cost, name = probabilities(outputs, logits), settings.get("cost"), _objective(settings["decision"])
+    p = probabilities(outputs, logits)
+    cost = settings.get("cost")
+    name = _objective(settings["decision"])
     cost = None if cost is None else [list(map(float, row)) for row in cost]
     if p.shape[1] > 2:
         return dict(rule="cost", cost=cost, objective=str(name))
     positive = list(target.classes).index(settings["positive"])
     counts = [int((truth == number).sum()) for number in (positive, 1 - positive)]
     learned: dict = dict(
-        rule="threshold", positive=settings["positive"], threshold=0.5, objective=str(name), cost=cost,
-        positives=counts[0], negatives=counts[1],
-    )  # fmt: skip
+        rule="threshold",
+        positive=settings["positive"],
+        threshold=0.5,
+        objective=str(name),
+        cost=cost,
+        positives=counts[0],
+        negatives=counts[1],
+    )
     if min(counts) < FEWEST:
         if str(name) == "expected_cost":  # the costs alone determine it, if probabilities are right
             learned["threshold"] = _threshold_of_costs(cost, positive)
         return learned | dict(few=True)
     score = p[:, positive].astype("float64")
-    threshold = best_threshold(score, truth == positive, name, positive=positive, cost=cost, weight=weight)
+    threshold = best_threshold(
+        score, truth == positive, name, positive=positive, cost=cost, weight=weight
+    )
     if threshold is None:
         return learned | dict(unreached=True)
     options = dict(positive=positive, cost=cost, weight=weight)
-    return learned | dict(threshold=threshold, **gain_over_default(score, truth, threshold, name, **options))
+    return learned | dict(
+        threshold=threshold, **gain_over_default(score, truth, threshold, name, **options)
+    )
 
 
 def _objective(name) -> Objective:
@@ -120,13 +134,16 @@ def _objective(name) -> Objective:
         return name
     facts = score_named(name)
     if facts is None:
-        raise KzooError(f"decision={name!r} is a function, of which only the name is stored. Set decision='f1'.")
+        raise KzooError(
+            f"decision={name!r} is a function, of which only the name is stored. Set decision='f1'."
+        )
     best: Any = facts.best
     return Objective(name, best=best)
 
 
 def _threshold_of_costs(cost, positive) -> float:
-    missed, false_alarm = cost[positive][1 - positive], cost[1 - positive][positive]
+    missed = cost[positive][1 - positive]
+    false_alarm = cost[1 - positive][positive]
     return false_alarm / (missed + false_alarm)
 
 
@@ -150,9 +167,18 @@ def best_threshold(score, is_positive, name, *, positive=1, cost=None, weight=No
     padded = np.concatenate([[0], score, [1]])
     thresholds = (padded[edges] + padded[edges + 1]) / 2
     if name.function is not None:
-        curve = _curve_of_function(name, is_positive.astype(int), edges, weight if is_weighted else None)
+        curve = _curve_of_function(
+            name, is_positive.astype(int), edges, weight if is_weighted else None
+        )
     else:
-        curve = _curve(name, recalibrated(score, is_positive, weight), weight, edges, positive=positive, cost=cost)
+        curve = _curve(
+            name,
+            recalibrated(score, is_positive, weight),
+            weight,
+            edges,
+            positive=positive,
+            cost=cost,
+        )
         if name.level is not None and not curve.max() > 0:
             return None
     curve = curve if name.best == "max" else -curve
@@ -160,7 +186,11 @@ def best_threshold(score, is_positive, name, *, positive=1, cost=None, weight=No
     flat = curve >= curve[best] - _FLAT * max(abs(curve[best]), _TINY)
     if name.level is not None:  # below the level, precision falls short: the middle is not as good
         return float(thresholds[best])
-    low = best - int((~flat[: best + 1][::-1]).argmax() if not flat[: best + 1].all() else best + 1) + 1
+    low = (
+        best
+        - int((~flat[: best + 1][::-1]).argmax() if not flat[: best + 1].all() else best + 1)
+        + 1
+    )
     high = best + int((~flat[best:]).argmax() if not flat[best:].all() else len(flat) - best) - 1
     middle = _logit(thresholds[[low, high]]).mean()
     return float(_sigmoid(middle))
@@ -168,7 +198,9 @@ def best_threshold(score, is_positive, name, *, positive=1, cost=None, weight=No
 
 def _curve(name, p, weight, edges, *, positive, cost):
     """Return the score (M,) if rows below each of M edges are predicted as negative."""
-    parts, start = np.stack([weight * (1 - p), weight * p]), np.zeros((2, 1))  # (negative, positive), N
+    # (negative, positive), N
+    parts = np.stack([weight * (1 - p), weight * p])
+    start = np.zeros((2, 1))
     below = np.concatenate([start, np.cumsum(parts, axis=1)], axis=1)[:, edges]
     # Not the total minus those below: rounding would leave fractions of a row above the last edge.
     above = np.concatenate([start, np.cumsum(parts[:, ::-1], axis=1)], axis=1)[:, len(p) - edges]
@@ -182,7 +214,9 @@ def _curve_of_function(name, truth, edges, weight):
     """Return the same of a user's function, at no more than 200 edges; between them it is that of the next one."""
     chosen = np.unique(np.linspace(0, len(edges) - 1, 200).round().astype(int))
     rows = np.arange(len(truth))
-    values = np.array([call_score(name, truth, (rows >= edges[i]).astype(int), weight) for i in chosen])
+    values = np.array(
+        [call_score(name, truth, (rows >= edges[i]).astype(int), weight) for i in chosen]
+    )
     return values[np.searchsorted(chosen, np.arange(len(edges)))]
 
 
@@ -204,13 +238,18 @@ def line_of_logits(z, is_positive, weight) -> tuple[float, float]:
     line = start = np.array([0.0, 1.0])
 
     def loss(line):
-        return (weight * np.logaddexp(0, -signs * (line @ x))).sum() + ((line - start) ** 2).sum() / 2
+        return (weight * np.logaddexp(0, -signs * (line @ x))).sum() + (
+            (line - start) ** 2
+        ).sum() / 2
 
-    for _ in range(50):  # Newton's method on a convex loss; halved steps where a whole one overshoots
+    # Newton's method on a convex loss; halved steps where a whole one overshoots
+    for _ in range(50):
         p = _sigmoid(line @ x)
         gradient = x @ (weight * (p - is_positive)) + (line - start)
         step = np.linalg.solve((x * (weight * p * (1 - p))) @ x.T + np.eye(2), gradient)
-        size = next((size for size in 0.5 ** np.arange(30) if loss(line - size * step) < loss(line)), 0.0)
+        size = next(
+            (size for size in 0.5 ** np.arange(30) if loss(line - size * step) < loss(line)), 0.0
+        )
         line = line - size * step
         if np.abs(size * step).max() < 1e-9:
             break
@@ -241,7 +280,9 @@ def gain_over_default(score, truth, threshold, name, *, positive, cost=None, wei
     if name.function is not None:
         return {}
     guesses = [np.where(score >= edge, positive, 1 - positive) for edge in (threshold, 0.5)]
-    pairs = np.bincount(4 * truth + 2 * guesses[0] + guesses[1], weight, minlength=8).astype("float64")
+    pairs = np.bincount(4 * truth + 2 * guesses[0] + guesses[1], weight, minlength=8).astype(
+        "float64"
+    )
     rows = len(truth) if weight is None else effective_rows(np.asarray(weight))
     draws = np.random.default_rng(0).multinomial(int(rows), pairs / pairs.sum(), _DRAWS)
     values = []
@@ -254,24 +295,31 @@ def gain_over_default(score, truth, threshold, name, *, positive, cost=None, wei
         values.append(list(both))
     gain = (values[1][0] - values[1][1]) * (1 if name.best == "max" else -1)
     return dict(
-        score=float(values[0][0][0]), score_default=float(values[0][1][0]),
+        score=float(values[0][0][0]),
+        score_default=float(values[0][1][0]),
         gain=[float(edge) for edge in np.quantile(gain, [0.05, 0.95])],
-    )  # fmt: skip
+    )
 
 
 def apply(learned, predictions: Predictions) -> Predictions:
     """Return predictions with the labels that the rule decides on."""
     if predictions.probabilities is None or not len(predictions.probabilities):
         return predictions
-    numbers = decision(learned, predictions.class_names).numbers(np.asarray(predictions.probabilities))
-    return replace(predictions, labels=[predictions.class_names[index] for index in numbers.tolist()])
+    numbers = decision(learned, predictions.class_names).numbers(
+        np.asarray(predictions.probabilities)
+    )
+    return replace(
+        predictions, labels=[predictions.class_names[index] for index in numbers.tolist()]
+    )
 
 
 def describe(learned) -> list[str]:
     """Return a line about the rule."""
     if learned["rule"] == "cost":
         return ["The class with the least expected cost is predicted."]
-    positive, threshold, name = learned["positive"], learned["threshold"], learned["objective"]
+    positive = learned["positive"]
+    threshold = learned["threshold"]
+    name = learned["objective"]
     rule = f"The class {positive!r} is predicted from a probability of {threshold:.3g}"
     if learned.get("few"):
         fewer = "positives" if learned["positives"] <= learned["negatives"] else "negatives"

@@ -40,16 +40,20 @@ def learn(outputs, truth, *, target, logits, weight=None):
         return -(weight @ (log_p(parameters) * y).sum(-1)) + ((parameters - start) ** 2).sum() / 2
 
     parameters, current = start, loss(start)
-    for _ in range(_STEPS):  # Newton's method on a convex loss; halved steps where a whole one overshoots
+    # Newton's method on a convex loss; halved steps where a whole one overshoots
+    for _ in range(_STEPS):
         p = np.exp(log_p(parameters))
         residuals = weight[:, None] * (p - y)
         gradient = np.concatenate([(residuals * z).sum(0), residuals.sum(0)]) + parameters - start
-        products, weighted = np.concatenate([p * z, p], axis=1), weight[:, None] * p
+        products = np.concatenate([p * z, p], axis=1)
+        weighted = weight[:, None] * p
         squares, cross, single = ((weighted * z**power).sum(0) for power in (2, 1, 0))
         hessian = np.block([[np.diag(squares), np.diag(cross)], [np.diag(cross), np.diag(single)]])
         hessian = hessian - products.T @ (weight[:, None] * products) + np.eye(2 * classes)
         step = np.linalg.solve(hessian, gradient)
-        size = next((size for size in 0.5 ** np.arange(30) if loss(parameters - size * step) < current), 0.0)
+        size = next(
+            (size for size in 0.5 ** np.arange(30) if loss(parameters - size * step) < current), 0.0
+        )
         parameters = parameters - size * step
         current = loss(parameters)
         if np.abs(size * step).max() < 1e-7:

@@ -11,4 +11,12 @@ from kzoo.recipes.rows import run_row, search_rows, variant_rows
 from kzoo.recipes.script import arguments, finish
 from kzoo.recipes.variants import mean_history, train_variants
 
-__all__ = ["arguments", "finish", "mean_history", "run_row", "search_rows", "train_variants", "variant_rows"]
+__all__ = [
+    "arguments",
+    "finish",
+    "mean_history",
+    "run_row",
+    "search_rows",
+    "train_variants",
+    "variant_rows",
+]

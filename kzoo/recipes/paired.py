@@ -36,11 +36,15 @@ def paired(
             f"new and old must have the same number of scores, at least one (new: {len(new)}, old: {len(old)})."
         )
     differences = np.asarray(new, "float64") - np.asarray(old, "float64")
-    n_pairs, interval = len(differences), None
+    n_pairs = len(differences)
+    interval = None
     if n_pairs > 1:
         standard_error = np.sqrt((1 / n_pairs + overlap) * differences.var(ddof=1))
         half_width = float(stats.t.ppf((1 + confidence) / 2, n_pairs - 1) * standard_error)
         interval = [float(differences.mean()) - half_width, float(differences.mean()) + half_width]
     return dict(
-        difference=float(differences.mean()), interval=interval, pairs=n_pairs, better=int((differences > 0).sum())
+        difference=float(differences.mean()),
+        interval=interval,
+        pairs=n_pairs,
+        better=int((differences > 0).sum()),
     )

@@ -32,20 +32,27 @@ def search_rows(
         metric: a score, such as "accuracy".
         folder: the folder of the runs `preset` and `winner`.
     """
-    rows, best = [], search.best_trial()
+    rows = []
+    best = search.best_trial()
     for label, trial in (("preset", search.trials[0]), ("winner", best)):
         if label == "winner" and best.baseline:
             continue  # the preset is the winner
         run = search.retrain(data, trial=trial.number, out=Path(folder) / label, progress=False)
         scores = run.summary["test"]
         low, high = scores.get(f"{metric}_interval") or (None, None)
-        row = dict(settings=label, trial=trial.number, validation=trial.score) | {f"test_{metric}": scores[metric]}
-        row |= dict(low=low, high=high, parameters=run.summary["parameters"], epochs=run.summary["epochs"])
+        row = dict(settings=label, trial=trial.number, validation=trial.score) | {
+            f"test_{metric}": scores[metric]
+        }
+        row |= dict(
+            low=low, high=high, parameters=run.summary["parameters"], epochs=run.summary["epochs"]
+        )
         rows.append(row | dict(seconds_of_search=round(sum(t.seconds for t in search.trials), 1)))
     return rows
 
 
-def variant_rows(runs: Mapping[str, Sequence[Run]], metric: str = "accuracy") -> list[dict[str, Any]]:
+def variant_rows(
+    runs: Mapping[str, Sequence[Run]], metric: str = "accuracy"
+) -> list[dict[str, Any]]:
     """Return a row for each variant: mean and standard deviation of a test score over the seeds, epochs, seconds.
 
     Args:
@@ -59,7 +66,9 @@ def variant_rows(runs: Mapping[str, Sequence[Run]], metric: str = "accuracy") ->
     for name, group in runs.items():
         scores = [run.summary["test"] for run in group]
         if metric not in scores[0]:
-            raise KzooError(f"metric={metric!r} is not a score of these runs. Use one of: {', '.join(scores[0])}.")
+            raise KzooError(
+                f"metric={metric!r} is not a score of these runs. Use one of: {', '.join(scores[0])}."
+            )
         metric_values = [score[metric] for score in scores]
         row = {
             "variant": name,

@@ -59,11 +59,17 @@ def arguments(
     )
     parser.set_defaults(name=name)
     if data is not None:
-        parser.add_argument("--data", default=data, help=f"files, or the name of a data set (default: {data})")
+        parser.add_argument(
+            "--data", default=data, help=f"files, or the name of a data set (default: {data})"
+        )
     parser.add_argument("--out", default=None, type=expand_user, help="output folder")
     parser.add_argument("--smoke", action="store_true", help="a quick test run of a few seconds")
     for option, default in options.items():
-        keywords = default if isinstance(default, dict) else dict(default=default, type=_argument_type(default))
+        keywords = (
+            default
+            if isinstance(default, dict)
+            else dict(default=default, type=_argument_type(default))
+        )
         parser.add_argument(f"--{option.replace('_', '-')}", **keywords)
     if backend is not None:
         choices = (backend,) if isinstance(backend, str) else backend
@@ -97,7 +103,9 @@ def _positive_int(text: str) -> int:
     return int(text)
 
 
-def _print_error(error_type: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+def _print_error(
+    error_type: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
     if issubclass(error_type, KzooError):
         advice = (
             " Use --data with your own files, or --smoke, which needs no download."
@@ -162,10 +170,13 @@ def _command(name: str, words: Iterable[str]) -> str:
     """
     if "ipykernel" in sys.modules:
         return f"python recipes/{name}.py"
-    command_words, skip_next = [], False
+    command_words = []
+    skip_next = False
     for word in words:
         if not skip_next and word != "--out" and not word.startswith("--out="):
-            command_words.append(Path(word).name + "/" * Path(word).is_dir() if os.sep in word else word)
+            command_words.append(
+                Path(word).name + "/" * Path(word).is_dir() if os.sep in word else word
+            )
         skip_next = word == "--out"
     return shlex.join(["python", f"recipes/{name}.py", *command_words])
 

@@ -54,16 +54,16 @@ def train_variants(
         raise KzooError("seeds= is empty. Pass at least one seed, such as (0, 1, 2).")
     for name, changes in variants.items():
         _check(name, changes)
-    train, clear_session = (
-        keras_import.import_quietly("kzoo.training").train,
-        keras_import.import_quietly("keras").utils.clear_session,
-    )
+    train = keras_import.import_quietly("kzoo.training").train
+    clear_session = keras_import.import_quietly("keras").utils.clear_session
     runs: dict[str, list[Run]] = {name: [] for name in variants}
     # Seeds in the outer loop: after an interruption, all variants have about the same number of seeds.
     for seed in seeds:
         for name, changes in variants.items():
             folder = Path(out) / f"{name}-s{seed}"
-            settings: dict[str, Any] = dict(data=data, epochs=epochs, callbacks="quick", baselines=False)
+            settings: dict[str, Any] = dict(
+                data=data, epochs=epochs, callbacks="quick", baselines=False
+            )
             settings |= changes
             run = train(preset, out=folder, seed=seed, progress=progress, **settings)
             if run.summary["interrupted"]:
@@ -75,11 +75,15 @@ def train_variants(
 
 def _check(name: object, changes: object) -> None:
     if not isinstance(name, str) or not name or name != Path(name).name:
-        raise KzooError(f"Variant name {name!r} must be a string without slashes: it is the name of a folder.")
+        raise KzooError(
+            f"Variant name {name!r} must be a string without slashes: it is the name of a folder."
+        )
     if not isinstance(changes, Mapping):
         raise KzooError(f"Variant {name!r} must be a dict of settings, not {changes!r}.")
     if reserved := {"preset_or_model", "out", "seed", "progress", "overwrite"} & set(changes):
-        raise KzooError(f"Variant {name!r} sets {min(reserved)!r}, which must be the same for all variants. Remove it.")
+        raise KzooError(
+            f"Variant {name!r} sets {min(reserved)!r}, which must be the same for all variants. Remove it."
+        )
 
 
 def mean_history(runs: Sequence[Run]) -> dict[str, list[float]]:
@@ -90,6 +94,8 @@ def mean_history(runs: Sequence[Run]) -> dict[str, list[float]]:
     """
     histories = [run.history for run in runs]
     return {
-        name: [mean(values) for values in zip(*(history[name] for history in histories), strict=False)]
+        name: [
+            mean(values) for values in zip(*(history[name] for history in histories), strict=False)
+        ]
         for name in histories[0]
     }

@@ -24,7 +24,7 @@ from kzoo.registry.arguments import (
     SYNONYMS,
     TRAINING,
     checked,
-)  # fmt: skip
+)
 from kzoo.registry.catalogue import (  # noqa: F401 (re-exported)
     general_first,
     get_preset,
@@ -108,15 +108,19 @@ def build(
     config, training = resolve(preset, overrides)
     steps = None if steps is None else checked_count("steps", steps)
     if compile and "linear_probe" in overrides and training["linear_probe"]:
-        raise KzooError("linear_probe=True needs data to fit the last layer. Use kzoo.train(NAME, weights=...).")
+        raise KzooError(
+            "linear_probe=True needs data to fit the last layer. Use kzoo.train(NAME, weights=...)."
+        )
     if isinstance(weights, str | os.PathLike):
         import_module("kzoo.weights").check_weights(weights, preset.name)
-    task, notes = preset.task, []
+    task = preset.task
+    notes = []
     if data is not None:
         config, training, notes = import_module("kzoo.training.adapt").adapt_build(
             preset, config, training, set(overrides), data
         )
-        task, steps = data.task, steps or steps_of(training, len(data.train))
+        task = data.task
+        steps = steps or steps_of(training, len(data.train))
     if ignored_by_fit := _ignored_by_fit(overrides, training, steps) if compile else ():
         notes.append(
             f"{IGNORED_BY_FIT} {' and '.join(ignored_by_fit)}. Use kzoo.fit_arguments(model, data) or kzoo.train."
@@ -127,7 +131,9 @@ def build(
             f"keras.config.set_dtype_policy({precision!r}) before kzoo.build."
         )
     if compile and config.get("members"):
-        notes.append("model.fit(x, y) trains the mean of the members; kzoo.train trains each of them separately.")
+        notes.append(
+            "model.fit(x, y) trains the mean of the members; kzoo.train trains each of them separately."
+        )
     if notes:
         warn(" ".join(notes))
     if weights is not None and data is None:
@@ -135,7 +141,12 @@ def build(
         _overridden[model] = frozenset(overrides)
         return model
     spec = dict(
-        preset=preset.name, revision=preset.revision, family=preset.family, task=task, config=config, training=training
+        preset=preset.name,
+        revision=preset.revision,
+        family=preset.family,
+        task=task,
+        config=config,
+        training=training,
     )
     model = rebuild(spec | dict(seed=seed), compile=compile, steps=steps)
     _overridden[model] = frozenset(overrides)
@@ -150,15 +161,25 @@ def build(
 
 
 def _with_weights(
-    preset: Preset, weights: Any, overrides: Mapping[str, Any], *, compile: bool, seed: int | None, steps: int | None
+    preset: Preset,
+    weights: Any,
+    overrides: Mapping[str, Any],
+    *,
+    compile: bool,
+    seed: int | None,
+    steps: int | None,
 ) -> "keras.Model":
     """Return a preset's network with loaded weights (see `build`)."""
-    model, spec = import_module("kzoo.training.initial_weights").build_with_weights(preset, weights, overrides)
+    model, spec = import_module("kzoo.training.initial_weights").build_with_weights(
+        preset, weights, overrides
+    )
     if seed is not None:
         import_module("keras").utils.set_random_seed(checked_seed("seed", seed))
     if compile:
         contract = import_module("kzoo.contract")
-        contract.compile_model(model, task=spec["task"], config=spec["config"], training=spec["training"], steps=steps)
+        contract.compile_model(
+            model, task=spec["task"], config=spec["config"], training=spec["training"], steps=steps
+        )
     _specs[model] = spec | dict(seed=seed)
     return model
 
@@ -174,16 +195,27 @@ def steps_of_epoch(training: Mapping[str, Any], examples: int) -> int:
     return min(steps, training.get("max_steps") or steps)
 
 
-def _ignored_by_fit(overrides: Mapping[str, Any], training: Mapping[str, Any], steps: int | None) -> list[str]:
+def _ignored_by_fit(
+    overrides: Mapping[str, Any], training: Mapping[str, Any], steps: int | None
+) -> list[str]:
     """Return the names of active overrides that a compiled model does not hold and `fit` alone ignores."""
-    names = [name for name in overrides if name in OF_FIT and training[name] not in (None, (), False)]
-    names = [name for name in names if name not in ("precision", "linear_probe")]  # no arguments of `fit` either
+    names = [
+        name for name in overrides if name in OF_FIT and training[name] not in (None, (), False)
+    ]
+    # no arguments of `fit` either
+    names = [name for name in names if name not in ("precision", "linear_probe")]
     if steps is None or training["schedule"] == "plateau":
-        names += [n for n in ("schedule", "warmup") if n in overrides and training[n] not in ("constant", 0.0)]
+        names += [
+            n
+            for n in ("schedule", "warmup")
+            if n in overrides and training[n] not in ("constant", 0.0)
+        ]
     return names
 
 
-def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None = None) -> "keras.Model":
+def rebuild(
+    spec: Mapping[str, Any], *, compile: bool = True, steps: int | None = None
+) -> "keras.Model":
     """Build a model from a specification (see `spec_of`); the preset itself may have changed or be gone."""
     keras = import_module("keras")
     if spec["seed"] is not None:
@@ -195,15 +227,23 @@ def rebuild(spec: Mapping[str, Any], *, compile: bool = True, steps: int | None 
         model = builder(name=spec["preset"].partition("@")[0], **fixed, **config)
         if compile:
             contract = import_module("kzoo.contract")
-            contract.compile_model(model, task=spec["task"], config=config, training=spec["training"], steps=steps)
+            contract.compile_model(
+                model, task=spec["task"], config=config, training=spec["training"], steps=steps
+            )
     except KzooError:
         raise
     except Exception as error:
         if not isinstance(error, ValueError) and not is_out_of_memory(error):
             raise
-        reason = "not enough memory for its weights" if is_out_of_memory(error) else first_line(error)
+        reason = (
+            "not enough memory for its weights" if is_out_of_memory(error) else first_line(error)
+        )
         raise KzooError(f"Cannot build {spec['preset']!r}: {reason}.") from error
-    config = {name: value for name, value in config.items() if value is not None or name not in STORED_IF_SET}
+    config = {
+        name: value
+        for name, value in config.items()
+        if value is not None or name not in STORED_IF_SET
+    }
     _specs[model] = dict(spec) | dict(config=config, kzoo=__version__)
     return model
 
@@ -231,12 +271,23 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
     config, training = dict(preset.config), dict(preset.training)
     takes = builder_of(preset.family).takes
     for name in overrides:
-        if name not in takes and name not in TRAINING and name not in config and name not in training:
+        if (
+            name not in takes
+            and name not in TRAINING
+            and name not in config
+            and name not in training
+        ):
             raise KzooError(_unknown_override(preset, name))
     for name, value in checked(overrides).items():
         (config if name in config or name in takes else training)[name] = value
-    preset_settings, settings, defaults = preset.config | preset.training, config | training, defaults_of(preset.family)
-    changed = [n for n in overrides if settings[n] not in (preset_settings.get(n, _UNSET), defaults.get(n, _UNSET))]
+    preset_settings = preset.config | preset.training
+    settings = config | training
+    defaults = defaults_of(preset.family)
+    changed = [
+        n
+        for n in overrides
+        if settings[n] not in (preset_settings.get(n, _UNSET), defaults.get(n, _UNSET))
+    ]
     # A preset's own unused settings are for other tasks of its kind of input.
     unused_in_preset = unused_names(preset_settings, preset.family, preset.task, preset.config)
     for name, why in unused_names(changed, preset.family, preset.task, config).items():
@@ -252,7 +303,9 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
     if "epochs" in overrides:  # an explicit number of epochs is the whole length
         if "min_steps" in overrides and (min_steps := training["min_steps"]):
             epochs = training["epochs"]
-            raise KzooError(f"min_steps={min_steps} and epochs={epochs} both set the length of training. Remove one.")
+            raise KzooError(
+                f"min_steps={min_steps} and epochs={epochs} both set the length of training. Remove one."
+            )
         training["min_steps"] = 0
     return config, training
 
@@ -264,7 +317,9 @@ def _resolve_clipping(training: dict[str, Any], overrides: Mapping[str, Any]) ->
     active = [name for name in CLIPPING if training[name] is not None]
     if len(active) > 1:
         values = " and ".join(f"{name}={training[name]:g}" for name in active)
-        raise KzooError(f"{values} cannot be combined: only one kind of gradient clipping is possible. Keep one.")
+        raise KzooError(
+            f"{values} cannot be combined: only one kind of gradient clipping is possible. Keep one."
+        )
 
 
 def _reset_optimizer_settings(training: dict[str, Any], overrides: Mapping[str, Any]) -> None:
@@ -303,7 +358,9 @@ def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
                 return read_json(Path(thing) / name)["spec"]
             except (KzooError, OSError, ValueError, KeyError, TypeError):
                 continue
-        raise KzooError(f"{str(thing)!r} is not the folder of a run or export. kzoo.train and kzoo.export write one.")
+        raise KzooError(
+            f"{str(thing)!r} is not the folder of a run or export. kzoo.train and kzoo.export write one."
+        )
     try:
         return _specs[thing]
     except (KeyError, TypeError):
@@ -322,7 +379,9 @@ def fitted_on(model: "keras.Model") -> tuple[dict[str, Any], dict[str, Any]] | N
     return _fitted_on.get(model)
 
 
-def remember_data(model: "keras.Model", config: dict[str, Any], preprocessing: dict[str, Any]) -> None:
+def remember_data(
+    model: "keras.Model", config: dict[str, Any], preprocessing: dict[str, Any]
+) -> None:
     """Store for `fitted_on` what a model in memory is fitted on."""
     _fitted_on[model] = config, preprocessing
 
@@ -332,10 +391,16 @@ def built_models() -> "list[keras.Model]":
     return list(_specs)
 
 
-def settings_of(preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]) -> list[str]:
+def settings_of(
+    preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]
+) -> list[str]:
     """Return the names of the settings with an effect on a preset, in the order of their declaration."""
     optional = [name for name, setting in TRAINING.items() if setting.optional]
-    names = [n for n in (*builder_of(preset.family).takes, *TRAINING) if n in config or n in training or n in optional]
+    names = [
+        n
+        for n in (*builder_of(preset.family).takes, *TRAINING)
+        if n in config or n in training or n in optional
+    ]
     useless = unused_names(names, preset.family, preset.task, config)
     return [name for name in names if name not in useless]
 
@@ -344,7 +409,11 @@ def meaning_of(name: str, family: str | None) -> str:
     """Return the short description of a setting, from the family's builder or the training contract."""
     if name in TRAINING:
         return TRAINING[name].meaning
-    return builder_of(family).meanings.get(name, "") if family is not None and family in FAMILIES else ""
+    return (
+        builder_of(family).meanings.get(name, "")
+        if family is not None and family in FAMILIES
+        else ""
+    )
 
 
 def _unknown_override(preset: Preset, name: str) -> str:
@@ -357,9 +426,13 @@ def _unknown_override(preset: Preset, name: str) -> str:
         owners = f", which is a setting of {listed(families)}" if families else ""
         guess = f"{preset.name} does not have it{owners}. "
     else:
-        longer = [f"Did you mean {other!r}? " for other in DATA_ARGUMENTS if other.startswith(f"{name}_")]
+        longer = [
+            f"Did you mean {other!r}? " for other in DATA_ARGUMENTS if other.startswith(f"{name}_")
+        ]
         guess = longer[0] if longer else hint(name, [*legal, *DATA_ARGUMENTS])
-    return f"Unknown argument {name!r} for {preset.name}. {guess}It takes: {', '.join(sorted(legal))}."
+    return (
+        f"Unknown argument {name!r} for {preset.name}. {guess}It takes: {', '.join(sorted(legal))}."
+    )
 
 
 def preset_of(spec: Mapping[str, Any]) -> Preset:

@@ -22,7 +22,8 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import HUGE, MOST, as_python, shown
 
 ANY = "any"
-_INDEX = 2**53  # bound of whole numbers without another one: floats and shapes cannot hold larger ones
+# bound of whole numbers without another one: floats and shapes cannot hold larger ones
+_INDEX = 2**53
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,10 @@ class Argument:
         if isinstance(value, Mapping) and self.each is not None:
             if not value:
                 raise KzooError(f"{name}={{}} is empty. It must be {self.legal()}.")
-            return {str(as_python(key)): self.each.check(f"{name}[{as_python(key)!r}]", v) for key, v in value.items()}
+            return {
+                str(as_python(key)): self.each.check(f"{name}[{as_python(key)!r}]", v)
+                for key, v in value.items()
+            }
         if isinstance(value, list | tuple) and self.many:
             first = (None,) if self.open and value and value[0] is None else ()
             return first + tuple(self._check_one(name, v) for v in value[len(first) :])
@@ -84,14 +88,23 @@ class Argument:
     def _check_one(self, name, value):
         value = as_python(value)
         kinds = self.kind if isinstance(self.kind, tuple) else (self.kind,)
-        if float in kinds and int not in kinds and isinstance(value, int) and not isinstance(value, bool):
+        if (
+            float in kinds
+            and int not in kinds
+            and isinstance(value, int)
+            and not isinstance(value, bool)
+        ):
             value = float(value) if abs(value) < HUGE else math.inf if value > 0 else -math.inf
         wrong_bool = isinstance(value, bool) and bool not in kinds and object not in kinds
         if wrong_bool or not isinstance(value, kinds) or (value is None and object not in kinds):
             raise KzooError(f"{name}={value!r} has the wrong type. It must be {self.legal()}.")
         if self.choices and value not in self.choices:
             raise KzooError(f"{name}={value!r} is unknown. Use one of: {self.legal()}.")
-        if isinstance(value, int | float) and not isinstance(value, bool) and not self._is_in_range(value):
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and not self._is_in_range(value)
+        ):
             raise KzooError(
                 f"{name}={shown(value)} is out of range. It must be {self.legal()}{self._upper_bound_text(value)}."
             )
@@ -111,7 +124,13 @@ class Argument:
         """Return the upper bound as text for a whole number far above it; else an empty string."""
         if not isinstance(value, int) or value < min(_INDEX, self.high or _INDEX):
             return ""
-        return f", at most {MOST:,}" if self.high == MOST else ", below 2**53" if self.high is None else ""
+        return (
+            f", at most {MOST:,}"
+            if self.high == MOST
+            else ", below 2**53"
+            if self.high is None
+            else ""
+        )
 
     def legal(self):
         """Return a description of the legal values."""
@@ -133,7 +152,11 @@ class Argument:
             ]
             text += " " + " and ".join(bounds) if bounds else ""
         if self.many:
-            text += ", or several with commas" if self.many == "or one" else ", one or several with commas"
+            text += (
+                ", or several with commas"
+                if self.many == "or one"
+                else ", one or several with commas"
+            )
         if self.each is not None:
             text += f", or {{name: {self.each.legal()}, ...}}"
         return text + (", or none" if self.none else "")
@@ -166,21 +189,56 @@ _CLASSES: Any = dict(needs={"answers": ("classes",)})
 _VALUES: Any = dict(needs={"answers": ("values", "quantiles")})
 
 ACTIVATIONS = (
-    "relu", "gelu", "elu", "leaky_relu", "sigmoid", "tanh", "silu", "selu", "relu6", "mish", "softplus", "softsign",
-    "hard_sigmoid", "hard_silu", "celu", "exponential", "linear", "softmax", "log_softmax",
-)  # fmt: skip
+    "relu",
+    "gelu",
+    "elu",
+    "leaky_relu",
+    "sigmoid",
+    "tanh",
+    "silu",
+    "selu",
+    "relu6",
+    "mish",
+    "softplus",
+    "softsign",
+    "hard_sigmoid",
+    "hard_silu",
+    "celu",
+    "exponential",
+    "linear",
+    "softmax",
+    "log_softmax",
+)
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion", "muon")
 SGD = ("sgd", "momentum")  # their step is linear in the gradient
 SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", "plateau")
-AUGMENTATIONS = ("flip", "alternate", "shift", "nudge", "rotate", "zoom", "erase", "mixup", "cutmix")
+AUGMENTATIONS = (
+    "flip",
+    "alternate",
+    "shift",
+    "nudge",
+    "rotate",
+    "zoom",
+    "erase",
+    "mixup",
+    "cutmix",
+)
 
 
 @cache
 def _bundles() -> dict:
     """Return the callback bundles, the functions of `kzoo.callbacks` that take a `run_dir`, without importing Keras."""
-    source = Path(__file__).parents[1].joinpath("callbacks").joinpath("__init__.py").read_text(encoding="utf-8")
+    source = (
+        Path(__file__)
+        .parents[1]
+        .joinpath("callbacks")
+        .joinpath("__init__.py")
+        .read_text(encoding="utf-8")
+    )
     functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
-    return dict.fromkeys(f.name for f in functions if f.args.args and f.args.args[0].arg == "run_dir")
+    return dict.fromkeys(
+        f.name for f in functions if f.args.args and f.args.args[0].arg == "run_dir"
+    )
 
 
 def _all_bundles() -> dict:
@@ -221,7 +279,9 @@ CONFIG = {
     "rescale": _A(**_FLAG, needs={"inputs": ("rows", "image", "series"), "bins": (0,)}),
     "scale": _A(**_NUMBERS, **_COLUMNS),
     "offset": _A(**_NUMBERS, **_COLUMNS),
-    "input_clip": _A(kind=float, low=0, none=True, needs={"inputs": ("rows",), "rescale": (True,), "bins": (0,)}),
+    "input_clip": _A(
+        kind=float, low=0, none=True, needs={"inputs": ("rows",), "rescale": (True,), "bins": (0,)}
+    ),
     "bins": _A(kind=int, low=0, needs={"inputs": ("rows",)}),
     "bins_dim": _A(**_COUNT, needs={"bins": ANY}),
     "edges": _A(**_NUMBERS, needs={"bins": ANY}),
@@ -229,13 +289,17 @@ CONFIG = {
     "target_offset": _A(**_NUMBERS, **_VALUES),
     "calendar": _A(kind=int, low=0, none=True, needs={"inputs": ("series",)}),
     "covariates": _A(kind=int, low=0, none=True, needs={"inputs": ("series",)}),
-    "quantiles": _A(kind=float, above=0, below=1, none=True, many=True, needs={"answers": ("quantiles",)}),
+    "quantiles": _A(
+        kind=float, above=0, below=1, none=True, many=True, needs={"answers": ("quantiles",)}
+    ),
     "categories": _A(many=True, **_COUNT, needs={"inputs": ("rows",)}),
     "text_buckets": _A(many=True, kind=int, low=2, high=2**24, needs={"inputs": ("rows",)}),
     "text_lengths": _A(many=True, **_COUNT, needs={"inputs": ("rows",)}),
     "text_dim": _A(**_COUNT, needs={"inputs": ("rows",)}),
     "members": _A(kind=int, low=2, none=True, needs={"residual": (False,)}),
-    "block": _A(kind=str, choices=("plain", "residual", "separable", "pooled", "parallel", "dilated")),
+    "block": _A(
+        kind=str, choices=("plain", "residual", "separable", "pooled", "parallel", "dilated")
+    ),
     "backbone": _A(kind=str, choices=BACKBONES),
     "cut": _A(kind=str, none=True),
     "frozen_norm": _A(**_FLAG),
@@ -290,10 +354,17 @@ TRAINING = {
         **_FLAG,
         **_CLASSES,
     ),
-    "schedule": _A(default="constant", meaning="learning rate schedule", kind=str, choices=SCHEDULES),
-    "warmup": _A(default=0.0, meaning="fraction of the steps during which the learning rate rises", **_RATE),
+    "schedule": _A(
+        default="constant", meaning="learning rate schedule", kind=str, choices=SCHEDULES
+    ),
+    "warmup": _A(
+        default=0.0, meaning="fraction of the steps during which the learning rate rises", **_RATE
+    ),
     "weight_decay": _A(
-        default=0.0, meaning="decoupled weight decay; biases and normalisation layers are excluded", kind=float, low=0
+        default=0.0,
+        meaning="decoupled weight decay; biases and normalisation layers are excluded",
+        kind=float,
+        low=0,
     ),
     "global_clipnorm": _A(
         meaning="maximum norm of all gradients together; set only one of global_clipnorm, clipnorm and clipvalue",
@@ -308,7 +379,10 @@ TRAINING = {
         none=True,
     ),
     "clipvalue": _A(
-        meaning="maximum absolute value in any gradient, instead of global_clipnorm", kind=float, above=0, none=True
+        meaning="maximum absolute value in any gradient, instead of global_clipnorm",
+        kind=float,
+        above=0,
+        none=True,
     ),
     "ema": _A(
         default=0.0,
@@ -349,7 +423,10 @@ TRAINING = {
         choices=tasks.LOSSES,
     ),
     "label_smoothing": _A(
-        default=0.0, meaning="fraction of the label that is spread over all classes", **_RATE, **_CLASSES
+        default=0.0,
+        meaning="fraction of the label that is spread over all classes",
+        **_RATE,
+        **_CLASSES,
     ),
     "labels": _A(
         default="integer",
@@ -366,7 +443,13 @@ TRAINING = {
         none=True,
         **_CLASSES,
     ),
-    "metrics": _A(default=(), meaning="metrics reported after each epoch", kind=str, choices=tasks.METRICS, many=True),
+    "metrics": _A(
+        default=(),
+        meaning="metrics reported after each epoch",
+        kind=str,
+        choices=tasks.METRICS,
+        many=True,
+    ),
     "postprocess": _A(
         default=(),
         meaning="steps that turn the network's outputs into predictions, learned on the validation split",
@@ -424,7 +507,9 @@ TRAINING = {
         choices=("max", "min"),
         none=True,
     ),
-    "patience": _A(default=10, meaning="number of epochs without improvement before training stops", **_TIMES),
+    "patience": _A(
+        default=10, meaning="number of epochs without improvement before training stops", **_TIMES
+    ),
     "callbacks": _A(default="standard", meaning="callback bundle", kind=str, choices=BUNDLES),
     "augment": _A(
         default=(),
@@ -453,10 +538,28 @@ STORED_IF_SET = ("quantiles", "covariates", "calendar", "padded", "dense_units")
 CLIPPING = ("global_clipnorm", "clipnorm", "clipvalue")  # mutually exclusive
 # Settings that a compiled model does not hold: `kzoo.fit_arguments` passes them to `fit`, or `kzoo.train` applies them.
 OF_FIT = (
-    "batch_size", "epochs", "min_steps", "max_steps", "augment", "class_weight", "monitor", "mode", "patience",
-    "callbacks", "on_nan", "tokenizer", "ngrams", "precision", "linear_probe", "postprocess",
-    "calibrate", "objective", "decision", "positive", "cost",
-)  # fmt: skip
+    "batch_size",
+    "epochs",
+    "min_steps",
+    "max_steps",
+    "augment",
+    "class_weight",
+    "monitor",
+    "mode",
+    "patience",
+    "callbacks",
+    "on_nan",
+    "tokenizer",
+    "ngrams",
+    "precision",
+    "linear_probe",
+    "postprocess",
+    "calibrate",
+    "objective",
+    "decision",
+    "positive",
+    "cost",
+)
 
 ARGUMENTS = CONFIG | TRAINING
 
@@ -503,7 +606,9 @@ def unmet(names, settings: Mapping, needs: Mapping) -> dict:
     reasons: dict[str, str] = {}
     for name in names:
         needs_everywhere = ARGUMENTS[name].needs if name in ARGUMENTS else {}
-        reason = _unmet_reason(needs_everywhere, settings) or _unmet_reason(needs.get(name, {}), settings)
+        reason = _unmet_reason(needs_everywhere, settings) or _unmet_reason(
+            needs.get(name, {}), settings
+        )
         if reason is not None:
             reasons[name] = reason
     return reasons
@@ -511,7 +616,9 @@ def unmet(names, settings: Mapping, needs: Mapping) -> dict:
 
 def _unmet_reason(needs, settings):
     for other, values in needs.items():
-        if other not in settings or (settings[other] if values == ANY else settings[other] in values):
+        if other not in settings or (
+            settings[other] if values == ANY else settings[other] in values
+        ):
             continue
         if values == ANY:
             return f"it needs {other}, which is not set"
@@ -523,35 +630,115 @@ def _unmet_reason(needs, settings):
 
 # Names of the same settings in other libraries; used for hints only.
 SYNONYMS = {
-    "classes": "outputs", "num_classes": "outputs", "n_classes": "outputs", "output_dim": "outputs",
-    "lr": "learning_rate", "eta0": "learning_rate", "learning_rate_init": "learning_rate",
-    "opt": "optimizer", "solver": "optimizer", "sched": "schedule", "scheduler": "schedule",
-    "lr_schedule": "schedule", "lr_scheduler": "schedule", "warmup_ratio": "warmup", "warmup_steps": "warmup",
-    "wd": "weight_decay", "decay": "weight_decay", "alpha": "weight_decay",
-    "clip_grad": "global_clipnorm", "clip": "global_clipnorm", "clip_value": "clipvalue", "ema_decay": "ema",
-    "use_ema": "ema", "ema_momentum": "ema", "model_ema": "ema",
+    "classes": "outputs",
+    "num_classes": "outputs",
+    "n_classes": "outputs",
+    "output_dim": "outputs",
+    "lr": "learning_rate",
+    "eta0": "learning_rate",
+    "learning_rate_init": "learning_rate",
+    "opt": "optimizer",
+    "solver": "optimizer",
+    "sched": "schedule",
+    "scheduler": "schedule",
+    "lr_schedule": "schedule",
+    "lr_scheduler": "schedule",
+    "warmup_ratio": "warmup",
+    "warmup_steps": "warmup",
+    "wd": "weight_decay",
+    "decay": "weight_decay",
+    "alpha": "weight_decay",
+    "clip_grad": "global_clipnorm",
+    "clip": "global_clipnorm",
+    "clip_value": "clipvalue",
+    "ema_decay": "ema",
+    "use_ema": "ema",
+    "ema_momentum": "ema",
+    "model_ema": "ema",
     "max_grad_norm": "global_clipnorm",
-    "batch": "batch_size", "bs": "batch_size", "num_epochs": "epochs", "n_epochs": "epochs", "max_iter": "epochs",
-    "smoothing": "label_smoothing", "criterion": "loss", "augmentation": "augment", "aug": "augment",
-    "vocab_size": "vocabulary_size", "max_tokens": "vocabulary_size", "input_dim": "vocabulary_size",
-    "num_words": "vocabulary_size", "max_features": "vocabulary_size", "ngram_range": "ngrams", "n_grams": "ngrams",
-    "maxlen": "input_shape", "max_length": "input_shape", "sequence_length": "input_shape",
-    "window": "input_shape", "window_size": "input_shape", "lookback": "input_shape", "seq_len": "input_shape",
-    "img_size": "input_shape", "image_size": "input_shape", "in_chans": "input_shape", "shape": "input_shape",
-    "hidden_units": "units", "hidden_sizes": "units", "hidden_layer_sizes": "units", "hidden_size": "units",
-    "layers": "depth", "num_layers": "depth", "n_layers": "depth", "num_blocks": "depth", "blocks": "depth",
-    "drop_rate": "dropout", "dropout_rate": "dropout", "rate": "dropout", "p": "dropout",
-    "embed_dim": "embedding_dim", "embedding_size": "embedding_dim", "d_model": "width", "hidden_dim": "width",
-    "heads": "num_heads", "nhead": "num_heads", "n_heads": "num_heads",
-    "ff_dim": "intermediate_dim", "mlp_dim": "intermediate_dim", "dim_feedforward": "intermediate_dim",
-    "act": "activation", "act_layer": "activation", "channels": "filters", "kernel": "kernel_size",
-    "global_pool": "pooling", "pred_len": "horizon", "output_sequence_length": "horizon",
-    "prediction_length": "horizon", "steps_ahead": "horizon",
-}  # fmt: skip
+    "batch": "batch_size",
+    "bs": "batch_size",
+    "num_epochs": "epochs",
+    "n_epochs": "epochs",
+    "max_iter": "epochs",
+    "smoothing": "label_smoothing",
+    "criterion": "loss",
+    "augmentation": "augment",
+    "aug": "augment",
+    "vocab_size": "vocabulary_size",
+    "max_tokens": "vocabulary_size",
+    "input_dim": "vocabulary_size",
+    "num_words": "vocabulary_size",
+    "max_features": "vocabulary_size",
+    "ngram_range": "ngrams",
+    "n_grams": "ngrams",
+    "maxlen": "input_shape",
+    "max_length": "input_shape",
+    "sequence_length": "input_shape",
+    "window": "input_shape",
+    "window_size": "input_shape",
+    "lookback": "input_shape",
+    "seq_len": "input_shape",
+    "img_size": "input_shape",
+    "image_size": "input_shape",
+    "in_chans": "input_shape",
+    "shape": "input_shape",
+    "hidden_units": "units",
+    "hidden_sizes": "units",
+    "hidden_layer_sizes": "units",
+    "hidden_size": "units",
+    "layers": "depth",
+    "num_layers": "depth",
+    "n_layers": "depth",
+    "num_blocks": "depth",
+    "blocks": "depth",
+    "drop_rate": "dropout",
+    "dropout_rate": "dropout",
+    "rate": "dropout",
+    "p": "dropout",
+    "embed_dim": "embedding_dim",
+    "embedding_size": "embedding_dim",
+    "d_model": "width",
+    "hidden_dim": "width",
+    "heads": "num_heads",
+    "nhead": "num_heads",
+    "n_heads": "num_heads",
+    "ff_dim": "intermediate_dim",
+    "mlp_dim": "intermediate_dim",
+    "dim_feedforward": "intermediate_dim",
+    "act": "activation",
+    "act_layer": "activation",
+    "channels": "filters",
+    "kernel": "kernel_size",
+    "global_pool": "pooling",
+    "pred_len": "horizon",
+    "output_sequence_length": "horizon",
+    "prediction_length": "horizon",
+    "steps_ahead": "horizon",
+}
 
 # Arguments of `kzoo.load_data` that `kzoo.train`, `tune` and `check` take beside settings; used for hints only.
 DATA_ARGUMENTS = (
-    "target", "validation", "test", "drop", "group", "task", "time", "columns", "sample_weight", "split", "sheet",
-    "header_row", "drop_rare", "calibration", "repairs", "series_id", "segment", "stride", "known_covariates",
-    "static_covariates", "date_order", "quantiles",
-)  # fmt: skip
+    "target",
+    "validation",
+    "test",
+    "drop",
+    "group",
+    "task",
+    "time",
+    "columns",
+    "sample_weight",
+    "split",
+    "sheet",
+    "header_row",
+    "drop_rare",
+    "calibration",
+    "repairs",
+    "series_id",
+    "segment",
+    "stride",
+    "known_covariates",
+    "static_covariates",
+    "date_order",
+    "quantiles",
+)

@@ -19,17 +19,23 @@ def resolve_budget(training: dict[str, Any], overridden: Collection[str], rows: 
         A line about each change.
     """
     notes = _apply_min_steps(training, overridden, rows)
-    max_steps, steps = training.get("max_steps"), _steps(training, rows)
+    max_steps = training.get("max_steps")
+    steps = _steps(training, rows)
     if max_steps is None or max_steps >= steps * training["epochs"]:
         return notes
     training["epochs"] = max(max_steps // steps, 1)
-    effect = f"epochs={training['epochs']}" if max_steps >= steps else f"training ends after {max_steps:,} steps"
+    effect = (
+        f"epochs={training['epochs']}"
+        if max_steps >= steps
+        else f"training ends after {max_steps:,} steps"
+    )
     return [*notes, f"An epoch has {plural(steps, 'step')} here: {effect} (max_steps={max_steps})."]
 
 
 def _apply_min_steps(training: dict[str, Any], overridden: Collection[str], rows: int) -> list[str]:
     """Raise epochs, and patience with them, until training has at least `min_steps` steps."""
-    min_steps, epochs = training.get("min_steps", 0), training["epochs"]
+    min_steps = training.get("min_steps", 0)
+    epochs = training["epochs"]
     steps = _steps(training, rows)
     needed = math.ceil(min_steps / steps)
     if needed <= epochs:

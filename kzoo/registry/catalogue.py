@@ -22,7 +22,8 @@ _owners: dict[str, str] = {}
 _plugins: set[str] = set()  # namespaces of packages that were loaded or failed to load
 _warned: set[str] = set()  # warnings
 _catalogue = "unread"
-_GENERAL_PREFIXES = ("tabular_", "text_", "series_", "image_")  # presets for any data of their kind of input
+# presets for any data of their kind of input
+_GENERAL_PREFIXES = ("tabular_", "text_", "series_", "image_")
 
 
 def _read_catalogue() -> None:
@@ -35,7 +36,9 @@ def _read_catalogue() -> None:
         name = f"kzoo.presets.{module.name}"
         try:
             import_module(name)
-        except BaseException:  # so that the next call fails again instead of listing half of the presets
+        except (
+            BaseException
+        ):  # so that the next call fails again instead of listing half of the presets
             for preset in [preset for preset, owner in _owners.items() if owner == name]:
                 del _presets[preset], _owners[preset]
             _catalogue = "unread"
@@ -132,12 +135,16 @@ def get_preset(name: str | Preset) -> Preset:
     if isinstance(name, Preset):
         return name
     if not isinstance(name, str | os.PathLike):
-        raise KzooError(f"{shown(name)} is not a preset. Give a name, see kzoo.list_presets(), or a kzoo.Preset.")
+        raise KzooError(
+            f"{shown(name)} is not a preset. Give a name, see kzoo.list_presets(), or a kzoo.Preset."
+        )
     name = os.fspath(name)
     if name in _presets:
         return _presets[name]
     if name == AUTO:
-        raise KzooError(f"{AUTO!r} is not a preset: it lets kzoo.train choose one. Name one. See kzoo.list_presets().")
+        raise KzooError(
+            f"{AUTO!r} is not a preset: it lets kzoo.train choose one. Name one. See kzoo.list_presets()."
+        )
     if "@" in name:
         return _revision(name)
     if is_file_word(name):
@@ -160,7 +167,11 @@ def _revision(reference: str) -> Preset:
     current = get_preset(name)
     if revision == str(current.revision):
         return current
-    earlier = sorted(p.revision for p in _presets.values() if p.name.partition("@")[0] == name and p is not current)
+    earlier = sorted(
+        p.revision
+        for p in _presets.values()
+        if p.name.partition("@")[0] == name and p is not current
+    )
     revisions = ", ".join(map(str, [*earlier, current.revision]))
     raise KzooError(f"Preset {name!r} has no revision {revision!r}. It has: {revisions}.")
 
@@ -169,9 +180,15 @@ def _preset_in_file(word: str) -> Preset:
     path, name = parts_of_word(word)
     names = load_presets(path)
     if name is None and len(names) > 1:
-        raise KzooError(f"{path} has {len(names)} presets. Name one: " + ", ".join(f"{path}:{n}" for n in names) + ".")
+        raise KzooError(
+            f"{path} has {len(names)} presets. Name one: "
+            + ", ".join(f"{path}:{n}" for n in names)
+            + "."
+        )
     if name is not None and name not in names:
-        raise KzooError(f"{path} has no preset {name!r}. {hint(name, names)}It has: {', '.join(names)}.")
+        raise KzooError(
+            f"{path} has no preset {name!r}. {hint(name, names)}It has: {', '.join(names)}."
+        )
     return _presets[name or names[0]]
 
 
@@ -196,7 +213,9 @@ def globs_of(name: str, patterns: str | Iterable[str]) -> list[str]:
     except Exception:  # a custom object that fails while it is iterated
         globs = [patterns]
     if invalid := [glob for glob in globs if not isinstance(glob, str)]:
-        raise KzooError(f"{name} contains {shown(invalid[0])}. It must be a glob such as 'cifar_*', or several.")
+        raise KzooError(
+            f"{name} contains {shown(invalid[0])}. It must be a glob such as 'cifar_*', or several."
+        )
     return globs
 
 
@@ -212,7 +231,8 @@ def is_general(name: str) -> bool:
 
 def _rank(name: str) -> int:
     return next(
-        (rank for rank, prefix in enumerate(_GENERAL_PREFIXES) if name.startswith(prefix)), len(_GENERAL_PREFIXES)
+        (rank for rank, prefix in enumerate(_GENERAL_PREFIXES) if name.startswith(prefix)),
+        len(_GENERAL_PREFIXES),
     )
 
 
@@ -241,14 +261,18 @@ def list_presets(
     """
     _read_catalogue()
     _read_plugins()
-    included, excluded = (globs_of(name, patterns) for name, patterns in (("pattern", pattern), ("exclude", exclude)))
+    included, excluded = (
+        globs_of(name, patterns) for name, patterns in (("pattern", pattern), ("exclude", exclude))
+    )
     if family is not None:
         choose("family", family, FAMILIES)
     if task is not None:
         choose("task", task, problems())
     if dataset is not None:
         choose("dataset", dataset, sorted({p.dataset for p in _presets.values() if p.dataset}))
-    if max_params is not None and (isinstance(max_params, bool) or not isinstance(max_params, int | float)):
+    if max_params is not None and (
+        isinstance(max_params, bool) or not isinstance(max_params, int | float)
+    ):
         raise KzooError(f"max_params={max_params!r} must be a number of parameters.")
     for word in filter(is_file_word, list(included)):
         included.remove(word)
@@ -285,7 +309,8 @@ def _also_for(preset: Preset, task: str | None) -> bool:
     """Return whether a preset for classes also predicts the values of a task: of images, of texts."""
     if task is None or not preset.takes_values:
         return False
-    requested, default = problem(task), problem(preset.task)
+    requested = problem(task)
+    default = problem(preset.task)
     return requested.kind == default.kind and requested.facts >= {"values", "unordered"}
 
 

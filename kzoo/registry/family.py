@@ -22,8 +22,9 @@ from typing import Any
 from kzoo.utils.errors import KzooError
 
 _HEAD = re.compile(
-    r'^def build\(.*?\)(?: -> [^\n]+)?:[ \t]*(?:#[^\n]*)?\n(?:    """.*?"""\n)?', re.DOTALL | re.MULTILINE
-)  # fmt: skip
+    r'^def build\(.*?\)(?: -> [^\n]+)?:[ \t]*(?:#[^\n]*)?\n(?:    """.*?"""\n)?',
+    re.DOTALL | re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,7 +55,9 @@ def _list_families() -> dict[str, tuple[str, dict[str, Any]]]:
         source = path.read_text(encoding="utf-8")
         if "\ndef build(" in source:
             names = _literal("FAMILIES", source) or {path.stem: {}}
-            families |= {name: (f"kzoo.families.{path.stem}", fixed) for name, fixed in names.items()}
+            families |= {
+                name: (f"kzoo.families.{path.stem}", fixed) for name, fixed in names.items()
+            }
     return families
 
 
@@ -65,7 +68,9 @@ def _literal(name: str, source: str) -> dict[str, Any]:
         ValueError: it is not a literal.
     """
     # Parsing this statement alone takes a third of the time of parsing the file.
-    statement = re.search(rf"^{name}\b[^\n]*=.*?(?=^[^\s#}})\]]|\Z)", source, re.DOTALL | re.MULTILINE)
+    statement = re.search(
+        rf"^{name}\b[^\n]*=.*?(?=^[^\s#}})\]]|\Z)", source, re.DOTALL | re.MULTILINE
+    )
     if statement is None:
         return {}
     try:
@@ -120,19 +125,28 @@ def _parse_builder(module, fixed):
     try:
         needs = _literal("NEEDS", source)
     except (ValueError, SyntaxError):
-        raise KzooError(f"{module}: NEEDS must be written as a plain dict of names, as in kzoo.families.fnn.") from None
+        raise KzooError(
+            f"{module}: NEEDS must be written as a plain dict of names, as in kzoo.families.fnn."
+        ) from None
     return Builder(
-        takes=tuple(name for name, _ in keywords), defaults=defaults, meanings=_meanings(build), needs=needs,
+        takes=tuple(name for name, _ in keywords),
+        defaults=defaults,
+        meanings=_meanings(build),
+        needs=needs,
         closed_form="\nCLOSED_FORM = True" in source,
         long_windows="\nLONG_WINDOWS = True" in source,
-    )  # fmt: skip
+    )
 
 
 def _source(module):
     try:
         spec: Any = find_spec(module)
         source = spec.loader.get_source(module)
-    except (ImportError, AttributeError, ValueError):  # no such package or module, or a module without a file
+    except (
+        ImportError,
+        AttributeError,
+        ValueError,
+    ):  # no such package or module, or a module without a file
         source = None
     if source is None:
         raise KzooError(f"Module {module!r} of a family was not found, or is not a Python file.")
@@ -158,7 +172,9 @@ def _meanings(build):
     arguments = re.search(r"^Args:\n((?:    .*\n?|\n)*)", text, re.MULTILINE)
     meanings: dict[str, str] = {}
     # An entry is a line with an indent of 4, and all following lines with a larger one.
-    for lines in re.findall(r"^    (\S.*(?:\n     .*)*)", arguments[1] if arguments else "", re.MULTILINE):
+    for lines in re.findall(
+        r"^    (\S.*(?:\n     .*)*)", arguments[1] if arguments else "", re.MULTILINE
+    ):
         names, _, description = " ".join(lines.split()).partition(": ")
         first = re.split(r"\.(?: |$)", description, maxsplit=1)[0].replace("`", "")
         meanings |= {name: first for name in names.split(", ")}

@@ -26,7 +26,10 @@ def _entries() -> dict[str, list[Any]]:
     entries: dict[str, list[Any]] = {}
     for entry in entry_points(GROUP):
         namespace_entries = entries.setdefault(entry.name.replace("-", "_"), [])
-        if all(entry.value != other.value or entry.dist.name != other.dist.name for other in namespace_entries):
+        if all(
+            entry.value != other.value or entry.dist.name != other.dist.name
+            for other in namespace_entries
+        ):
             namespace_entries.append(entry)  # a package may be on the path twice
     return entries
 
@@ -46,7 +49,9 @@ def presets_of(namespace: str) -> tuple[Preset, ...]:
     entries = _entries()[namespace]
     owners = ", ".join(_owner(entry) for entry in entries)
     if len(entries) > 1:
-        raise KzooError(f"{owners} all use the preset namespace {namespace!r}: uninstall all but one")
+        raise KzooError(
+            f"{owners} all use the preset namespace {namespace!r}: uninstall all but one"
+        )
     try:
         loaded = entries[0].load()
         loaded = loaded() if callable(loaded) and not isinstance(loaded, Preset) else loaded
@@ -56,7 +61,9 @@ def presets_of(namespace: str) -> tuple[Preset, ...]:
         return tuple(replace(preset, name=f"{namespace}.{preset.name}") for preset in presets)
     except Exception as error:  # third-party code may raise anything
         reason = " ".join(str(error).split()) or "no reason given"
-        raise KzooError(f"The presets of {owners} cannot be loaded: {type(error).__name__}: {reason}") from error
+        raise KzooError(
+            f"The presets of {owners} cannot be loaded: {type(error).__name__}: {reason}"
+        ) from error
 
 
 def owner_of(namespace: str) -> str:

@@ -77,21 +77,32 @@ class Preset:
         """Return summary and settings for a notebook."""
         from kzoo.utils import notebook
 
-        meanings = {name: argument.meaning for name, argument in TRAINING.items()} | builder_of(self.family).meanings
+        meanings = {name: argument.meaning for name, argument in TRAINING.items()} | builder_of(
+            self.family
+        ).meanings
         heads = ("setting", "value", "meaning")
         config, training = (
-            notebook.table(heads, [(n, notebook.setting(value), meanings.get(n, "")) for n, value in part.items()])
+            notebook.table(
+                heads,
+                [(n, notebook.setting(value), meanings.get(n, "")) for n, value in part.items()],
+            )
             for part in (self.config, self.training)
         )
         facts = [
-            ("family", self.family), ("task", self.task), ("parameters", self.params), ("data set", self.dataset),
+            ("family", self.family),
+            ("task", self.task),
+            ("parameters", self.params),
+            ("data set", self.dataset),
             ("revision", self.revision if self.revision > 1 else None),
             ("reference", notebook.link(self.reference)),
-        ]  # fmt: skip
+        ]
         return notebook.card(
-            f"Preset {self.name}", notebook.folded("network", config), notebook.folded("training", training),
-            facts=facts, note=self.summary,
-        )  # fmt: skip
+            f"Preset {self.name}",
+            notebook.folded("network", config),
+            notebook.folded("training", training),
+            facts=facts,
+            note=self.summary,
+        )
 
     def __post_init__(self) -> None:
         if not is_preset_name(self.name):
@@ -100,9 +111,17 @@ class Preset:
                 "package's name and a dot for a package's preset."
             )
         if self.name.partition("@")[0] == AUTO:
-            raise KzooError(f"A preset cannot be called {AUTO!r}, which lets kzoo.train choose one. Rename it.")
-        if isinstance(self.revision, bool) or not isinstance(self.revision, int) or self.revision < 1:
-            raise KzooError(f"Preset {self.name!r}: revision={self.revision!r} must be a whole number, 1 or more.")
+            raise KzooError(
+                f"A preset cannot be called {AUTO!r}, which lets kzoo.train choose one. Rename it."
+            )
+        if (
+            isinstance(self.revision, bool)
+            or not isinstance(self.revision, int)
+            or self.revision < 1
+        ):
+            raise KzooError(
+                f"Preset {self.name!r}: revision={self.revision!r} must be a whole number, 1 or more."
+            )
         if revision := self.name.partition("@")[2]:
             object.__setattr__(self, "revision", int(revision))
         choose("family", self.family, FAMILIES)
@@ -114,9 +133,13 @@ class Preset:
                 )
         overlap = sorted(set(self.config) & set(self.training))
         if overlap:
-            raise KzooError(f"Preset {self.name!r} has {overlap[0]!r} in both config and training. Keep one.")
+            raise KzooError(
+                f"Preset {self.name!r} has {overlap[0]!r} in both config and training. Keep one."
+            )
         parts = checked(self.config), checked(self.training)
-        for part, values in zip(("config", "training"), completed(self.family, self.task, *parts), strict=True):
+        for part, values in zip(
+            ("config", "training"), completed(self.family, self.task, *parts), strict=True
+        ):
             object.__setattr__(self, part, values)
         for name, value in (*self.config.items(), *self.training.items()):
             try:
@@ -137,18 +160,26 @@ def completed(
         KzooError: `input_shape` has a None that is not the number of steps of a series.
     """
     builder = builder_of(family)
-    defaults = {name: argument.default for name, argument in TRAINING.items() if not argument.optional}
+    defaults = {
+        name: argument.default for name, argument in TRAINING.items() if not argument.optional
+    }
     unused = unused_names([*builder.defaults, *defaults], family, task, config)
     config, training = (
         {
             name: settings[name] if name in settings else default[name]
             for name in dict.fromkeys([*order, *settings])
-            if (name in settings or (name in default and name not in unused)) and not _is_unset(name, settings)
+            if (name in settings or (name in default and name not in unused))
+            and not _is_unset(name, settings)
         }
-        for settings, default, order in ((config, builder.defaults, builder.takes), (training, defaults, TRAINING))
+        for settings, default, order in (
+            (config, builder.defaults, builder.takes),
+            (training, defaults, TRAINING),
+        )
     )
     shape: Any = config.get("input_shape") or ()
-    if None in shape and not (len(shape) > 1 and _is_series((builder.defaults | config).get("inputs"))):
+    if None in shape and not (
+        len(shape) > 1 and _is_series((builder.defaults | config).get("inputs"))
+    ):
         raise KzooError(
             f"input_shape={shape!r}: only the steps of a series, (steps, features), may be None. Give a number."
         )
@@ -171,21 +202,27 @@ def closed(config: Mapping[str, Any]) -> dict[str, Any]:
     return dict(config) | ({"input_shape": (DEFAULT_STEPS, *shape[1:])} if None in shape else {})
 
 
-def unused_names(names: Iterable[str], family: str, task: str, config: Mapping[str, Any]) -> dict[str, str]:
+def unused_names(
+    names: Iterable[str], family: str, task: str, config: Mapping[str, Any]
+) -> dict[str, str]:
     """Return name -> reason, for the names of settings that have no effect with this config and task."""
-    builder, facts = builder_of(family), problem(task).facts
+    builder = builder_of(family)
+    facts = problem(task).facts
     answers = next((fact for fact in ("quantiles", "values") if fact in facts), "classes")
     return unmet(names, dict(builder.defaults) | dict(config) | {"answers": answers}, builder.needs)
 
 
 def defaults_of(family: str) -> dict[str, Any]:
     """Return setting -> default, of a family's builder and of training."""
-    return builder_of(family).defaults | {name: argument.default for name, argument in TRAINING.items()}
+    return builder_of(family).defaults | {
+        name: argument.default for name, argument in TRAINING.items()
+    }
 
 
 def unused_settings(preset: Preset) -> dict[str, str]:
     """Return name -> reason, for a preset's settings that have no effect and differ from the default."""
-    defaults, settings = defaults_of(preset.family), preset.config | preset.training
+    defaults = defaults_of(preset.family)
+    settings = preset.config | preset.training
     changed = [name for name, value in settings.items() if value not in (None, defaults.get(name))]
     return unused_names(changed, preset.family, preset.task, preset.config)
 
@@ -201,4 +238,6 @@ def is_preset_name(name: object) -> bool:
 def choose(noun: str, value: str, legal: Collection[str]) -> None:
     """Raise `KzooError` with the nearest legal name unless `value` is one of them."""
     if not isinstance(value, str) or value not in legal:
-        raise KzooError(f"Unknown {noun} {value!r}. {hint(value, legal)}Use one of: {', '.join(legal)}.")
+        raise KzooError(
+            f"Unknown {noun} {value!r}. {hint(value, legal)}Use one of: {', '.join(legal)}."
+        )

@@ -55,7 +55,9 @@ def read_presets(path: str | os.PathLike[str], find: Callable[[str], Preset]) ->
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise KzooError(f"{path}: no such file. A preset file is TOML, see kzoo.preset_to_toml.") from None
+        raise KzooError(
+            f"{path}: no such file. A preset file is TOML, see kzoo.preset_to_toml."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise KzooError(f"{path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
@@ -63,7 +65,9 @@ def read_presets(path: str | os.PathLike[str], find: Callable[[str], Preset]) ->
     except RecursionError:
         raise KzooError(f"{path} is nested too deeply.") from None
     if not tables:
-        raise KzooError(f"{path} has no presets. Add a table with the name of a preset, such as [churn_fnn].")
+        raise KzooError(
+            f"{path} has no presets. Add a table with the name of a preset, such as [churn_fnn]."
+        )
     try:
         return [_preset(name, table, find) for name, table in tables.items()]
     except KzooError as error:
@@ -72,10 +76,14 @@ def read_presets(path: str | os.PathLike[str], find: Callable[[str], Preset]) ->
 
 def _preset(name: str, table: object, find: Callable[[str], Preset]) -> Preset:
     if not isinstance(table, Mapping):
-        raise KzooError(f"{name!r} is not in a preset's table. Move it below a preset's name, such as [churn_fnn].")
+        raise KzooError(
+            f"{name!r} is not in a preset's table. Move it below a preset's name, such as [churn_fnn]."
+        )
     for field in table:
         if field not in (*_FIELDS, "base"):
-            raise KzooError(f"[{name}] has no field {field!r}. {hint(field, _FIELDS)}Use: base, {', '.join(_FIELDS)}.")
+            raise KzooError(
+                f"[{name}] has no field {field!r}. {hint(field, _FIELDS)}Use: base, {', '.join(_FIELDS)}."
+            )
     settings = {field: _read(value) for field, value in table.items()}
     for part in ("config", "training"):
         if not isinstance(settings.get(part, {}), Mapping):
@@ -92,25 +100,47 @@ def _preset(name: str, table: object, find: Callable[[str], Preset]) -> Preset:
 
 def _from_base(name: str, base: Preset, settings: dict[str, Any]) -> Preset:
     if settings.get("family", base.family) != base.family:
-        raise KzooError(f"[{name}] family must be that of base {base.name}, {base.family!r}. Remove it.")
+        raise KzooError(
+            f"[{name}] family must be that of base {base.name}, {base.family!r}. Remove it."
+        )
     _check_names(name, base.family, settings.get("config", {}), settings.get("training", {}))
     config = base.config | settings.get("config", {})
     training_settings = settings.get("training", {})
     # Epochs set in a file are the whole length of training, as with epochs= in a call.
-    training = base.training | ({"min_steps": 0} if "epochs" in training_settings else {}) | training_settings
-    return replace(base, **dict(name=name, params=None, revision=1) | settings | dict(config=config, training=training))
+    training = (
+        base.training
+        | ({"min_steps": 0} if "epochs" in training_settings else {})
+        | training_settings
+    )
+    return replace(
+        base,
+        **dict(name=name, params=None, revision=1)
+        | settings
+        | dict(config=config, training=training),
+    )
 
 
-def _check_names(name: str, family: str, config: Mapping[str, Any], training: Mapping[str, Any]) -> None:
+def _check_names(
+    name: str, family: str, config: Mapping[str, Any], training: Mapping[str, Any]
+) -> None:
     """Raise `KzooError` for settings that no kzoo family has; the builder of a custom family checks its own."""
     module, *_ = FAMILIES.get(family, ("",))
     is_builtin = module.startswith("kzoo.")
-    for part, values, legal in (("config", config, CONFIG if is_builtin else {}), ("training", training, TRAINING)):
+    for part, values, legal in (
+        ("config", config, CONFIG if is_builtin else {}),
+        ("training", training, TRAINING),
+    ):
         for setting in values:
             if legal and setting not in legal:  # `legal` is empty for the config of a custom family
                 other_part = "training" if part == "config" and setting in TRAINING else "config"
-                hint_text = f"Move it to {other_part}. " if setting in CONFIG | TRAINING else hint(setting, legal)
-                raise KzooError(f"[{name}] Unknown setting {setting!r} in {part}. {hint_text}See: kzoo show PRESET.")
+                hint_text = (
+                    f"Move it to {other_part}. "
+                    if setting in CONFIG | TRAINING
+                    else hint(setting, legal)
+                )
+                raise KzooError(
+                    f"[{name}] Unknown setting {setting!r} in {part}. {hint_text}See: kzoo show PRESET."
+                )
 
 
 def _read(value: Any) -> Any:
@@ -129,7 +159,9 @@ def preset_to_toml(preset: Preset) -> str:
         KzooError: not a `Preset`, or a value that TOML cannot hold.
     """
     if not isinstance(preset, Preset):
-        raise KzooError(f"preset={preset!r} must be a Preset, as returned by kzoo.get_preset(NAME).")
+        raise KzooError(
+            f"preset={preset!r} must be a Preset, as returned by kzoo.get_preset(NAME)."
+        )
     lines = [f"[{_key(preset.name)}]"]
     for field in ("family", "task", "summary", "dataset", "params", "reference"):
         if (value := getattr(preset, field)) is not None:
@@ -138,7 +170,9 @@ def preset_to_toml(preset: Preset) -> str:
         lines.append(f"revision = {preset.revision}")
     for part in ("config", "training"):
         lines += ["", f"[{_key(preset.name)}.{part}]"]
-        lines += [f"{_key(name)} = {_value(value)}" for name, value in getattr(preset, part).items()]
+        lines += [
+            f"{_key(name)} = {_value(value)}" for name, value in getattr(preset, part).items()
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -154,7 +188,9 @@ def _value(value: Any) -> str:
     if value is None:
         return '"none"'
     if value == "none":
-        raise KzooError("The string 'none' cannot be written to a preset file, where it means None.")
+        raise KzooError(
+            "The string 'none' cannot be written to a preset file, where it means None."
+        )
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

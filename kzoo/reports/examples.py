@@ -19,15 +19,23 @@ def examples_of(run):
     stored, problem = run.answers, run.problem
     if stored is None:
         return None
-    rows_of_split, inference = stored["shown"], kind(run.data.inputs).inference
+    rows_of_split = stored["shown"]
+    inference = kind(run.data.inputs).inference
     inputs = inference.show(run.preprocessing, stored["inputs"], run.data.feature_names)
     if inputs is None:
         return None
     facts = problem.facts
-    fields_of = _class_fields if "classes" in facts else _label_fields(run) if "labels" in facts else _value_fields
+    fields_of = (
+        _class_fields
+        if "classes" in facts
+        else _label_fields(run)
+        if "labels" in facts
+        else _value_fields
+    )
     decision = run_decision(run)
     errors = judged_answers(run)
-    class_names, withheld = run.class_names, run.config.get("answers") == "scores"
+    class_names = run.class_names
+    withheld = run.config.get("answers") == "scores"
     examples = [
         {"input": inputs.cells[i], "quality": float(errors.quality[row])}
         | fields_of(stored["truth"][row], stored["answers"][row], class_names, withheld, decision)
@@ -57,7 +65,9 @@ def _selection_note(stored, classes):
     if not classes:
         return "Examples taken at even intervals from the split."
     truth = stored["truth"]
-    n_shown, n_classes = (len(np.unique(labels)) for labels in (truth[stored["shown"][:N_EXAMPLES]], truth))
+    n_shown, n_classes = (
+        len(np.unique(labels)) for labels in (truth[stored["shown"][:N_EXAMPLES]], truth)
+    )
     return (
         "Examples of each class in turn."
         if n_shown == n_classes
@@ -80,12 +90,14 @@ def _label_fields(run):
     thresholds = np.array(run.target.thresholds or [0.5] * len(run.class_names))
 
     def fields_of(truth, p, names, _withheld, _decision):
-        chosen, known = p.astype("float64") >= thresholds, ~np.isnan(truth)
+        chosen = p.astype("float64") >= thresholds
+        known = ~np.isnan(truth)
         true = [name for name, value in zip(names, truth, strict=True) if value == 1]
         unknown = [f"{name}?" for name, is_known in zip(names, known, strict=True) if not is_known]
         return dict(
             truth=", ".join(true + unknown) or "none",
-            predicted=", ".join(name for name, use in zip(names, chosen, strict=True) if use) or "none",
+            predicted=", ".join(name for name, use in zip(names, chosen, strict=True) if use)
+            or "none",
             right=bool((chosen == (truth == 1))[known].all()),
             confidence=", ".join(percent(value) for value in p[chosen][:_MOST_LABELS]) or "–",
         )
@@ -99,7 +111,11 @@ def _value_fields(truth, predicted, _names, _withheld, _decision):
         error = np.maximum(np.maximum(predicted[..., 0] - truth, truth - predicted[..., -1]), 0.0)
     else:
         error = np.abs(truth.astype("float64") - predicted.reshape(truth.shape))
-    texts = dict(truth=_format_numbers(truth), predicted=_format_numbers(predicted), confidence=_format_numbers(error))
+    texts = dict(
+        truth=_format_numbers(truth),
+        predicted=_format_numbers(predicted),
+        confidence=_format_numbers(error),
+    )
     return dict(texts, right=True)
 
 

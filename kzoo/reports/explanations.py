@@ -10,7 +10,9 @@ from kzoo.reports.figures import embed_figure
 from kzoo.run import Run
 
 
-def explanation_sections(run: Run, data: Any, sheet: str | None, header_row: int | None) -> list[dict[str, Any]]:
+def explanation_sections(
+    run: Run, data: Any, sheet: str | None, header_row: int | None
+) -> list[dict[str, Any]]:
     """Return a dict for each explanation: `method`, `about`, `limits`, `figures`, `table` and `texts`.
 
     Args:
@@ -21,19 +23,30 @@ def explanation_sections(run: Run, data: Any, sheet: str | None, header_row: int
     Raises:
         KzooError: the run cannot be explained, or not without `data`.
     """
-    return [_section(explanation) for explanation in explain_for_report(run, data, sheet, header_row)]
+    return [
+        _section(explanation) for explanation in explain_for_report(run, data, sheet, header_row)
+    ]
 
 
 def _section(explanation: Explanation) -> dict[str, Any]:
     texts = [
-        dict(title=f"{reasons.title} {reasons.prediction:.4g}", html=Markup(reasons.marked(html_mark)))
+        dict(
+            title=f"{reasons.title} {reasons.prediction:.4g}",
+            html=Markup(reasons.marked(html_mark)),
+        )
         for reasons in explanation.rows
         if reasons.pieces
     ]
     rows = range(0 if texts else len(explanation.rows) or 1)  # marked texts need no figures
-    figures = [embed_figure(explanation.plot(row, notes=False), f"{explanation.method}, {row + 1}") for row in rows]
+    figures = [
+        embed_figure(explanation.plot(row, notes=False), f"{explanation.method}, {row + 1}")
+        for row in rows
+    ]
     return dict(
-        method=explanation.method[0].upper() + explanation.method[1:], about=explanation.about,
-        limits=explanation.limits, figures=figures, texts=texts,
+        method=explanation.method[0].upper() + explanation.method[1:],
+        about=explanation.about,
+        limits=explanation.limits,
+        figures=figures,
+        texts=texts,
         table=explanation.importance_cells() if explanation.importances else [],
-    )  # fmt: skip
+    )

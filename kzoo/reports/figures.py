@@ -18,15 +18,24 @@ from kzoo.utils.formatting import number, percent
 
 # Colours of kzoo.plots -> CSS variables of the page, which differ between light and dark mode.
 _THEME_COLORS = {
-    colors.INK: "ink", "#000000": "ink", colors.GREY: "muted", colors.FAINT: "line", "#ffffff": "paper",
-    colors.BLUE: "blue", colors.ORANGE: "orange", colors.GREEN: "green", colors.RED: "red", colors.PURPLE: "purple",
-}  # fmt: skip
+    colors.INK: "ink",
+    "#000000": "ink",
+    colors.GREY: "muted",
+    colors.FAINT: "line",
+    "#ffffff": "paper",
+    colors.BLUE: "blue",
+    colors.ORANGE: "orange",
+    colors.GREEN: "green",
+    colors.RED: "red",
+    colors.PURPLE: "purple",
+}
 _THEME_BY_HEX = {color.lower(): name for color, name in _THEME_COLORS.items()}
 _MAX_SVG_BYTES = 300_000  # larger figures, such as scatter plots of many points, become PNG images
 _MAX_CLASSES = 40
 _N_WINDOWS = 3  # forecasts per section
 _MAX_TARGETS = 9
-N_EXAMPLES = 12  # of the rows whose inputs a run stores, the first ones are examples; the worst predictions follow
+# of the rows whose inputs a run stores, the first ones are examples; the worst predictions follow
+N_EXAMPLES = 12
 
 
 def embed_figure(figure, alt):
@@ -40,12 +49,14 @@ def embed_figure(figure, alt):
         A dict with `element`, `width` in CSS pixels and `card`: whether it needs the white card.
     """
     width = math.ceil(figure.get_figwidth() * 96)
-    svg, on_card = _svg(figure, alt), False
+    svg = _svg(figure, alt)
+    on_card = False
     if len(svg) > _MAX_SVG_BYTES:
         buffer = io.BytesIO()
         figure.savefig(buffer, dpi=144, transparent=True, metadata={"Software": None})
         source = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-        element, on_card = Markup('<img src="{}" alt="{}">').format(source, alt), True
+        element = Markup('<img src="{}" alt="{}">').format(source, alt)
+        on_card = True
     else:
         element = Markup(re.sub(r"(fill|stroke): (#[0-9a-f]{6})", _themed_color, svg))
     return dict(element=element, width=width, card=on_card)
@@ -64,7 +75,12 @@ def _svg(figure, alt):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
-    for pattern in (r"<metadata>.*?</metadata>", r"<!--.*?-->", r"<style.*?</style>", r'(?<=<g) id="[^"]*"'):
+    for pattern in (
+        r"<metadata>.*?</metadata>",
+        r"<!--.*?-->",
+        r"<style.*?</style>",
+        r'(?<=<g) id="[^"]*"',
+    ):
         svg = re.sub(pattern, "", svg, flags=re.DOTALL)
     opening, body = svg.split(">", 1)
     view_box = re.search(r'viewBox="[^"]*"', opening)[0]
@@ -87,15 +103,20 @@ def curve_figures(run):
     names = [
         column
         for column in history
-        if column not in ("epoch", "seconds", "learning_rate", "lr") and not column.startswith("val_")
+        if column not in ("epoch", "seconds", "learning_rate", "lr")
+        and not column.startswith("val_")
     ]
     figures = []
     for name in names:
         rate_columns = ("learning_rate", "lr") if name == "loss" else ()
         columns = {
-            column: history[column] for column in ("epoch", name, f"val_{name}", *rate_columns) if column in history
+            column: history[column]
+            for column in ("epoch", name, f"val_{name}", *rate_columns)
+            if column in history
         }
-        figure = plots.curves(columns, monitor=monitor if monitor in columns else None, best_epoch=best)
+        figure = plots.curves(
+            columns, monitor=monitor if monitor in columns else None, best_epoch=best
+        )
         figures.append(embed_figure(figure, f"{name.replace('_', ' ')} per epoch"))
     return figures
 
@@ -106,25 +127,41 @@ def prediction_figures(run):
         return []
     facts = run.problem.facts
     return [
-        section for needs, lacks, draw in _SECTIONS if facts >= needs and not facts & lacks for section in draw(run)
+        section
+        for needs, lacks, draw in _SECTIONS
+        if facts >= needs and not facts & lacks
+        for section in draw(run)
     ]
 
 
 def _classification_figures(run):
-    truth, probabilities, class_names = run.answers["truth"], run.answers["answers"], run.class_names
+    truth = run.answers["truth"]
+    probabilities = run.answers["answers"]
+    class_names = run.class_names
     predicted = predicted_classes(run, probabilities)
     if len(class_names) <= _MAX_CLASSES:
-        note = "Rows are true classes, columns are predicted classes: mistakes are off the diagonal."
+        note = (
+            "Rows are true classes, columns are predicted classes: mistakes are off the diagonal."
+        )
         yield (
             "Confusion matrix",
             note,
-            [embed_figure(plots.confusion_matrix(truth, predicted, class_names), "confusion matrix")],
+            [
+                embed_figure(
+                    plots.confusion_matrix(truth, predicted, class_names), "confusion matrix"
+                )
+            ],
         )
         note = "Precision: how many predictions of a class are right. Recall: how many of its examples are found."
         yield (
             "Each class",
             note,
-            [embed_figure(plots.per_class(truth, predicted, class_names), "precision and recall of each class")],
+            [
+                embed_figure(
+                    plots.per_class(truth, predicted, class_names),
+                    "precision and recall of each class",
+                )
+            ],
         )
     if len(set(truth.tolist())) > 1:
         note = "How well the model separates the classes at every possible threshold."
@@ -133,22 +170,32 @@ def _classification_figures(run):
             note,
             [
                 embed_figure(plots.roc(truth, probabilities, class_names), "ROC curves"),
-                embed_figure(plots.precision_recall(truth, probabilities, class_names), "precision-recall curves"),
+                embed_figure(
+                    plots.precision_recall(truth, probabilities, class_names),
+                    "precision-recall curves",
+                ),
             ],
         )
 
 
 def _decision_figures(run):
     """Draw the score, or the cost, for which the threshold was chosen, over all thresholds."""
-    truth, probabilities, class_names = run.answers["truth"], run.answers["answers"], run.class_names
+    truth = run.answers["truth"]
+    probabilities = run.answers["answers"]
+    class_names = run.class_names
     chosen = decision_on(run, truth, probabilities)
     if chosen is None:
         return
     decision, name, sentence = chosen
     figure = plots.threshold_curve(
-        truth, probabilities, class_names, score=str(name), threshold=decision.threshold,
-        positive=class_names[decision.positive], cost=decision.cost,
-    )  # fmt: skip
+        truth,
+        probabilities,
+        class_names,
+        score=str(name),
+        threshold=decision.threshold,
+        positive=class_names[decision.positive],
+        cost=decision.cost,
+    )
     yield "Decision", sentence, [embed_figure(figure, "score over thresholds")]
 
 
@@ -170,7 +217,11 @@ def _calibration_figures(run):
         f"{number(after['log_loss'])}, Brier score {number(after['brier'])}, expected calibration error "
         f"{percent(after['ece'])}."
     )
-    yield "Calibration", note, [embed_figure(reliability_of(scores, share=share), "reliability diagram")]
+    yield (
+        "Calibration",
+        note,
+        [embed_figure(reliability_of(scores, share=share), "reliability diagram")],
+    )
 
 
 def _abstention_figures(run):
@@ -182,8 +233,14 @@ def _abstention_figures(run):
         "If the rows with the lowest probability of their predicted class are not answered (min_probability= and "
         "accuracy_when_answered= of kzoo.predict)."
     )
-    figure = plots.accuracy_over_coverage(truth, p, run.class_names, predicted=predicted_classes(run, _columns(p)))
-    yield "Accuracy when answered", note, [embed_figure(figure, "accuracy over the share of answered rows")]
+    figure = plots.accuracy_over_coverage(
+        truth, p, run.class_names, predicted=predicted_classes(run, _columns(p))
+    )
+    yield (
+        "Accuracy when answered",
+        note,
+        [embed_figure(figure, "accuracy over the share of answered rows")],
+    )
 
 
 def _columns(p):
@@ -196,21 +253,32 @@ def _label_figures(run):
     labels = (run.summary.get(split) or {}).get("labels") or {}
     if 0 < len(labels) <= _MAX_CLASSES:
         note = "Precision: how many predictions of a label are right. Recall: how many of its examples are found."
-        yield "Each label", note, [embed_figure(plots.per_label(labels), "precision and recall of each label")]
+        yield (
+            "Each label",
+            note,
+            [embed_figure(plots.per_label(labels), "precision and recall of each label")],
+        )
 
 
 def _regression_figures(run):
-    truth, names = run.answers["truth"], run.data.target_names
+    truth = run.answers["truth"]
+    names = run.data.target_names
     predicted = run.answers["answers"].reshape(truth.shape)
-    truth, predicted = (values.reshape(len(values), -1) if values.ndim < 2 else values for values in (truth, predicted))
-    n_shown, has_several = min(truth.shape[-1], _MAX_TARGETS), truth.shape[-1] > 1
+    truth, predicted = (
+        values.reshape(len(values), -1) if values.ndim < 2 else values
+        for values in (truth, predicted)
+    )
+    n_shown = min(truth.shape[-1], _MAX_TARGETS)
+    has_several = truth.shape[-1] > 1
     note = "Perfect predictions lie on the diagonal."
     yield (
         "Predicted and true values",
         note + (f" The first {n_shown} targets." if n_shown < truth.shape[-1] else ""),
         [
             embed_figure(
-                plots.predicted_against_true(truth[..., [i]], predicted[..., [i]], names[i : i + 1]),
+                plots.predicted_against_true(
+                    truth[..., [i]], predicted[..., [i]], names[i : i + 1]
+                ),
                 "predicted against true" + (f", target {i + 1}" if has_several else ""),
             )
             for i in range(n_shown)
@@ -220,7 +288,8 @@ def _regression_figures(run):
 
 def _forecast_figures(run):
     """Draw forecasts evenly spaced over the split, then the worst forecasts that do not overlap."""
-    stored, names = run.answers, run.data.target_names
+    stored = run.answers
+    names = run.data.target_names
     truth, predicted = stored["truth"], stored["answers"]
     quantiles = predicted.ndim > truth.ndim
     series = stored["series_names"][stored["series"]].tolist() if "series" in stored else None
@@ -232,14 +301,22 @@ def _forecast_figures(run):
             history = stored["inputs"][[stored_index[row]]] if row in stored_index else None
             window = int(stored["rows"][row]) + 1
             band = (predicted[[row]][..., 0], predicted[[row]][..., -1]) if quantiles else None
-            middle = predicted[[row]][..., predicted.shape[-1] // 2] if quantiles else predicted[[row]]
+            middle = (
+                predicted[[row]][..., predicted.shape[-1] // 2] if quantiles else predicted[[row]]
+            )
             title = window if series is None else f"{name_of(series[row])}, window {window:,}"
-            figure = plots.forecast(truth[[row]], middle, history=history, names=names, windows=[title], band=band)
-            yield embed_figure(figure, f"{alt}: window {window}" if series is None else f"{alt}: {title}")
+            figure = plots.forecast(
+                truth[[row]], middle, history=history, names=names, windows=[title], band=band
+            )
+            yield embed_figure(
+                figure, f"{alt}: window {window}" if series is None else f"{alt}: {title}"
+            )
 
     rows = stored["shown"][:N_EXAMPLES] if not examples_are_first(stored) else np.arange(len(truth))
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, _N_WINDOWS).round().astype(int))].tolist()
-    note = "Windows evenly spaced over the split" + ("." if series is None else ", series by series.")
+    note = "Windows evenly spaced over the split" + (
+        "." if series is None else ", series by series."
+    )
     yield "Forecasts", note, list(figures(rows, "forecast and truth"))
     has_inputs = np.isin(np.arange(len(truth)), list(stored_index))
     errors = run.problem.task.scoring.judge(truth, predicted, run.target)
@@ -250,8 +327,10 @@ def _forecast_figures(run):
 
 def _quantile_figures(run):
     """Draw the band between the outer quantiles over the true values of each target."""
-    truth, names = run.answers["truth"], run.data.target_names
-    levels, n_shown = run.spec.config["quantiles"], min(truth.shape[-1], _MAX_TARGETS)
+    truth = run.answers["truth"]
+    names = run.data.target_names
+    levels = run.spec.config["quantiles"]
+    n_shown = min(truth.shape[-1], _MAX_TARGETS)
     note = (
         f"The band from quantile {levels[0]:g} to {levels[-1]:g}, in order of the middle quantile, and the true "
         f"values: {levels[-1] - levels[0]:.0%} of them are expected within."
@@ -261,8 +340,11 @@ def _quantile_figures(run):
         note + (f" The first {n_shown} targets." if n_shown < truth.shape[-1] else ""),
         [
             embed_figure(
-                plots.band(truth[..., i], run.answers["answers"][..., i, :], levels, names[i : i + 1]),
-                "band of quantiles over true values" + (f", target {i + 1}" if truth.shape[-1] > 1 else ""),
+                plots.band(
+                    truth[..., i], run.answers["answers"][..., i, :], levels, names[i : i + 1]
+                ),
+                "band of quantiles over true values"
+                + (f", target {i + 1}" if truth.shape[-1] > 1 else ""),
             )
             for i in range(n_shown)
         ],

@@ -33,7 +33,8 @@ from kzoo.utils.formatting import duration, number, plural, printable
 from kzoo.utils.table_path import check_sheet
 
 _NO_SCORES_NOTE = (
-    "The data of this model is unknown, so there is no score. Pass data= to score it in a separate section."
+    "The data of this model is unknown, so there is no score."
+    " Pass data= to score it in a separate section."
 )
 
 
@@ -72,7 +73,12 @@ def report(
         KzooError: the run is not finished, the file cannot be written, or `data` does not fit the run.
     """
     if is_search(run):
-        for name, value in (("by", by), ("sheet", sheet), ("header_row", header_row), ("explain", explain or None)):
+        for name, value in (
+            ("by", by),
+            ("sheet", sheet),
+            ("header_row", header_row),
+            ("explain", explain or None),
+        ):
             if value is not None:
                 raise KzooError(f"{name}={value!r} is for runs, but this is a search. Remove it.")
         if data is not None:
@@ -85,14 +91,18 @@ def report(
     check_sheet(data, sheet, header_row)
     run = as_run(run, stored=False)
     if not run.finished:
-        raise KzooError(f"{run.path} is not finished, so there are no scores to report. Resume its training first.")
+        raise KzooError(
+            f"{run.path} is not finished, so there are no scores to report. Resume its training first."
+        )
     path = _output_path(run, out)
     context = dict(
         title=_title(run),
         untracked=not run.tracked,
         **_facts(run),
         **_scores(run),
-        new_data=None if data is None and by is None else _new_data_scores(run, data, by, sheet, header_row),
+        new_data=None
+        if data is None and by is None
+        else _new_data_scores(run, data, by, sheet, header_row),
         curves=curve_figures(run),
         sections=prediction_figures(run),
         examples=examples_of(run),
@@ -112,9 +122,13 @@ def _title(run: Run) -> str:
 def _write_page(path: Path, template: str, context: Mapping[str, Any]) -> Path:
     loader = PackageLoader("kzoo", "reports")
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         finalize=lambda rendered: printable(rendered) if type(rendered) is str else rendered,
-    )  # fmt: skip
+    )
     write_text(path, environment.get_template(template).render(context), sync=False)
     return path
 
@@ -131,16 +145,26 @@ def _output_path(run: Run | Search, out: str | os.PathLike[str] | None) -> Path:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    spec, data, summary = run.config["spec"], run.config["data"], run.summary
+    spec = run.config["spec"]
+    data = run.config["data"]
+    summary = run.summary
     class_names = run.class_names
     facts = [("Task", data["task"].replace("_", " "))]
-    facts += [] if not run.tracked else [
-        ("Data", data["name"]),
-        ("Training", plural(data["train"], "example")),
-        ("Validation", plural(data["validation"], "example") if data["validation"] else "none"),
-        *([("Calibration", plural(data["calibration"], "example"))] if data.get("calibration") else []),
-        ("Test", plural(data["test"], "example") if data["test"] else "none"),
-    ]  # fmt: skip
+    facts += (
+        []
+        if not run.tracked
+        else [
+            ("Data", data["name"]),
+            ("Training", plural(data["train"], "example")),
+            ("Validation", plural(data["validation"], "example") if data["validation"] else "none"),
+            *(
+                [("Calibration", plural(data["calibration"], "example"))]
+                if data.get("calibration")
+                else []
+            ),
+            ("Test", plural(data["test"], "example") if data["test"] else "none"),
+        ]
+    )
     if summary.get("parameters") is not None:
         facts.append(("Parameters", number(summary["parameters"])))
     if summary.get("epochs"):
@@ -148,11 +172,21 @@ def _facts(run: Run) -> dict[str, Any]:
         facts.append(("Time", duration(summary["seconds"])))
     if "classes" in run.problem.facts:
         facts.append(
-            ("Classes", f"{len(class_names)}: {', '.join(class_names)}" if len(class_names) <= 20 else len(class_names))
+            (
+                "Classes",
+                f"{len(class_names)}: {', '.join(class_names)}"
+                if len(class_names) <= 20
+                else len(class_names),
+            )
         )
     elif "labels" in run.problem.facts:
         facts.append(
-            ("Labels", f"{len(class_names)}: {', '.join(class_names)}" if len(class_names) <= 20 else len(class_names))
+            (
+                "Labels",
+                f"{len(class_names)}: {', '.join(class_names)}"
+                if len(class_names) <= 20
+                else len(class_names),
+            )
         )
     elif data["target_names"]:
         facts.append(("Target", ", ".join(data["target_names"])))
@@ -205,7 +239,9 @@ def _ensemble(ensemble: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return dict(ensemble, gain=gain, rows=rows)
 
 
-def _new_data_scores(run: Run, data: Any, by: str | None, sheet: str | None, header_row: int | None) -> dict[str, Any]:
+def _new_data_scores(
+    run: Run, data: Any, by: str | None, sheet: str | None, header_row: int | None
+) -> dict[str, Any]:
     """Return the part of the page about the scores of a run on new data, or of subgroups."""
     scores = evaluate(run, data, by=by, sheet=sheet, header_row=header_row)
     source = run.data.name if data is None else data
@@ -237,29 +273,44 @@ def _layers(model: keras.Model) -> list[dict[str, Any]]:
 def _output_shape(layer: keras.layers.Layer) -> tuple[int | None, ...] | None:
     try:
         return layer.output.shape[1:]
-    except (AttributeError, ValueError):  # a layer with several outputs, or called inside another model
+    except (
+        AttributeError,
+        ValueError,
+    ):  # a layer with several outputs, or called inside another model
         return None
 
 
 def _settings(spec: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     family = spec.get("family")
     return [
-        (title, [(n, format_setting(value), meaning_of(n, family)) for n, value in spec.get(part, {}).items()])
+        (
+            title,
+            [
+                (n, format_setting(value), meaning_of(n, family))
+                for n, value in spec.get(part, {}).items()
+            ],
+        )
         for title, part in (("Network", "config"), ("Training", "training"))
         if spec.get(part)
     ]
 
 
 def _seeds(config: Mapping[str, Any]) -> str:
-    return f"{config['spec'].get('seed')} (weights, order), {config['data'].get('data_seed')} (splits)"
+    return (
+        f"{config['spec'].get('seed')} (weights, order), {config['data'].get('data_seed')} (splits)"
+    )
 
 
 def _provenance(run: Run) -> dict[str, Any]:
     config = run.config
     created = config.get("created", "")
-    versions = ", ".join(f"{name} {version}" for name, version in config.get("versions", {}).items())
+    versions = ", ".join(
+        f"{name} {version}" for name, version in config.get("versions", {}).items()
+    )
     spec = config["spec"]
-    preset = "" if spec.get("revision") is None else f"{spec['preset']}, revision {spec['revision']}"
+    preset = (
+        "" if spec.get("revision") is None else f"{spec['preset']}, revision {spec['revision']}"
+    )
     rows = [
         ("Preset", preset),
         ("Date", f"{created[:10]} {created[11:16]} {created[19:]}".strip()),
@@ -270,9 +321,13 @@ def _provenance(run: Run) -> dict[str, Any]:
         ("Seed", _seeds(config) if run.tracked else ""),
         ("Data fingerprint", (config["data"].get("fingerprint") or "")[:16]),
         ("Weights", config.get("weights") or ""),
-        ("Postprocessing", ", ".join(f"{step['name']} (learned on {step['rows']})" for step in run.postprocessing)),
+        (
+            "Postprocessing",
+            ", ".join(f"{step['name']} (learned on {step['rows']})" for step in run.postprocessing),
+        ),
     ]
     command = config.get("command")
-    if spec.get("method") == BASELINE and "all_rows" not in spec["training"]:  # else it is part of a search
+    # else it is part of a search
+    if spec.get("method") == BASELINE and "all_rows" not in spec["training"]:
         command = f"kzoo.baselines.train({spec['preset']!r}, data, seed={spec['seed']})  # Python"
     return dict(command=command, provenance=[(name, text) for name, text in rows if text])

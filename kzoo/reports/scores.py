@@ -26,7 +26,8 @@ def primary_score(scores, run, split, *, stored_predictions=True):
     Returns:
         A dict with `value`, `label`, `sentence` and more, as the task's `headline` returns it.
     """
-    task, weighted = run.problem.task, UNWEIGHTED in scores
+    task = run.problem.task
+    weighted = UNWEIGHTED in scores
     headline = task.scoring.headline(  # its sentence counts examples
         scores.get(UNWEIGHTED, scores),
         run.target,
@@ -35,18 +36,24 @@ def primary_score(scores, run, split, *, stored_predictions=True):
         outputs=run.spec.config.get("outputs"),
     )
     metric = deciding_score(run.spec.training, scores, run.problem)
-    score, value = score_named(metric), value_of(scores, metric)
+    score = score_named(metric)
+    value = value_of(scores, metric)
     if value is None:
         return headline
     if metric != displayed_metric(run.problem.headline, scores, task):
-        headline |= _deciding_parts(scores, metric, score, run.summary if stored_predictions else {})
+        headline |= _deciding_parts(
+            scores, metric, score, run.summary if stored_predictions else {}
+        )
     elif weighted:
         headline |= _weighted_parts(headline, scores, metric)
     unit = next((unit for unit in ("example", "token") if f"{unit}s" in scores), None)
     count = f"{split}data" if unit is None else plural(scores[f"{unit}s"], f"{split}{unit}")
-    label = f"{metric if score is None else score.label} on {count}" + (", weighted" if weighted else "")
+    label = f"{metric if score is None else score.label} on {count}" + (
+        ", weighted" if weighted else ""
+    )
     return headline | dict(
-        value=_format_score(score, value), label=label + ("; lower is better" if metric.best == "min" else "")
+        value=_format_score(score, value),
+        label=label + ("; lower is better" if metric.best == "min" else ""),
     )
 
 
@@ -55,14 +62,19 @@ def _deciding_parts(scores, metric, score, summary):
 
     Whether the model has learned anything follows from the baselines: their accuracy would not tell.
     """
-    sentences, bounds = [], scores.get(f"{metric}_interval")
+    sentences = []
+    bounds = scores.get(f"{metric}_interval")
     if bounds is not None:
         sentences.append(f"Its {score.interval} % interval is {' to '.join(map(number, bounds))}.")
     if (default := scores.get(f"{metric}_default")) is not None:
-        sentences.append(f"If the most probable class were predicted, it would be {_format_score(score, default)}.")
+        sentences.append(
+            f"If the most probable class were predicted, it would be {_format_score(score, default)}."
+        )
     if by_label := baselines.values(summary):
         label, value = next(iter(by_label.items()))
-        sentences.append(f"The best baseline on the same examples, {label}, has {_format_score(score, value)}.")
+        sentences.append(
+            f"The best baseline on the same examples, {label}, has {_format_score(score, value)}."
+        )
     return dict(interval=None, scale=None, sentence=" ".join(sentences), useless=None)
 
 
@@ -91,10 +103,17 @@ def score_rows(run, scores_by_split):
     further = [] if objective in (None, *defined) else [str(objective)]
     for name in (*defined, *further, "examples", "tokens"):
         # A mean over targets with different units is not shown.
-        if any(name in scores and not mixes_units(name, scores) for scores in scores_by_split.values()):
+        if any(
+            name in scores and not mixes_units(name, scores) for scores in scores_by_split.values()
+        ):
             score = score_named(name)
             label = name if score is None or name in further else score.label
-            rows.append((label, [_format_score(score, scores.get(name)) for scores in scores_by_split.values()]))
+            rows.append(
+                (
+                    label,
+                    [_format_score(score, scores.get(name)) for scores in scores_by_split.values()],
+                )
+            )
     return dict(columns=list(scores_by_split), rows=rows)
 
 
@@ -102,9 +121,17 @@ def _format_score(score, value):
     if value is None:
         return "–"
     if isinstance(value, list | tuple):
-        return " to ".join(map(number if score is not None and score.form == "bounds" else percent, value))
+        return " to ".join(
+            map(number if score is not None and score.form == "bounds" else percent, value)
+        )
     form = "number" if score is None else score.form
-    return f"{value:.4f}" if form == "digits" else percent(value) if form == "percent" else number(value)
+    return (
+        f"{value:.4f}"
+        if form == "digits"
+        else percent(value)
+        if form == "percent"
+        else number(value)
+    )
 
 
 def series_table(scores):
@@ -120,7 +147,10 @@ def series_table(scores):
     names = [name for name in next(iter(series.values())) if name != "examples"]
     labels = [getattr(score_named(name), "short", name) or name for name in names]
     worst = sorted(series, key=lambda name: size(series[name]), reverse=True)[:_MOST_SERIES]
-    rows = [[name, *(number(series[name][key]) for key in names), number(series[name]["examples"])] for name in worst]
+    rows = [
+        [name, *(number(series[name][key]) for key in names), number(series[name]["examples"])]
+        for name in worst
+    ]
     return [["series", *labels, "windows"], *rows]
 
 
@@ -128,13 +158,18 @@ def baseline_rows(summary):
     """Return the table of baselines: its column names, then a row for each baseline; None without baselines."""
     baseline_scores = summary.get("baselines") or ()
     metric = next((row["metric"] for row in baseline_scores if row["metric"]), "")
-    score, by_label = score_named(metric), baselines.values(summary)
-    label, unweighted = metric if score is None else score.label, baselines.values(summary, unweighted=True)
+    score = score_named(metric)
+    by_label = baselines.values(summary)
+    label = metric if score is None else score.label
+    unweighted = baselines.values(summary, unweighted=True)
     columns = {label: by_label} | ({f"{label}, {UNWEIGHTED}": unweighted} if unweighted else {})
     rows = [
         (
             row["label"],
-            [*(_format_score(score, column.get(row["label"])) for column in columns.values()), "; ".join(row["notes"])],
+            [
+                *(_format_score(score, column.get(row["label"])) for column in columns.values()),
+                "; ".join(row["notes"]),
+            ],
         )
         for row in baseline_scores
     ]
@@ -192,7 +227,10 @@ def _gap_warning(run):
             continue
         if f"{name}_interval" in validation and f"{name}_interval" in test:
             # A gap larger than the wider interval is unlikely to be chance.
-            width = max(high - low for low, high in (validation[f"{name}_interval"], test[f"{name}_interval"]))
+            width = max(
+                high - low
+                for low, high in (validation[f"{name}_interval"], test[f"{name}_interval"])
+            )
             if abs(validation[name] - test[name]) > width:
                 return (
                     f"Validation ({percent(validation[name])}) and test ({percent(test[name])}) differ by more than "
@@ -210,7 +248,9 @@ def _overfitting_warning(run):
     """Compare the losses of the best epoch. Dropout makes the training loss larger, never smaller."""
     epoch = run.summary.get("best_epoch")
     columns = [run.history.get(name, []) for name in ("loss", "val_loss")]
-    if not epoch or not all(len(column) >= epoch and column[epoch - 1] is not None for column in columns):
+    if not epoch or not all(
+        len(column) >= epoch and column[epoch - 1] is not None for column in columns
+    ):
         return None
     loss, val_loss = (column[epoch - 1] for column in columns)
     if val_loss > _LARGE_RATIO * loss and val_loss - loss > _LARGE_LOSS_GAP:

@@ -18,15 +18,25 @@ from kzoo.utils.formatting import duration, number, percent, plural
 _MAX_TRIALS = 100  # trials in the leaderboard
 _SHARE_METRICS = ("val_accuracy",)  # metrics between 0 and 1, written as percentages
 _FIGURES = (
-    ("history", "Score per trial", "The score of each trial at its best epoch, in the order of the trials."),
+    (
+        "history",
+        "Score per trial",
+        "The score of each trial at its best epoch, in the order of the trials.",
+    ),
     ("curves", "Learning curves", "The same metric at every epoch. Pruned trials end early."),
-    ("importance", "Hyperparameter importance", "How much worse the ranks of trials are predicted if it is shuffled."),
-)  # fmt: skip
+    (
+        "importance",
+        "Hyperparameter importance",
+        "How much worse the ranks of trials are predicted if it is shuffled.",
+    ),
+)
 
 
 def search_page(search) -> dict:
     """Return the variables of the template of a search."""
-    trials, spec, data = search.trials, search.request.spec, search.request.data
+    trials = search.trials
+    spec = search.request.spec
+    data = search.request.data
     best = best_of(trials, search.objective)
     if search.request.is_auto:
         return _auto_page(search, trials, best)
@@ -49,7 +59,8 @@ def search_page(search) -> dict:
 
 def _auto_page(search, trials, best) -> dict:
     """Return the variables of the template of a search of "auto", which compared baselines and presets."""
-    folder, data = search.path.name, search.request.data["name"]
+    folder = search.path.name
+    data = search.request.data["name"]
     verdict = None
     with suppress(KzooError):
         verdict = search.verdict
@@ -65,10 +76,20 @@ def _auto_page(search, trials, best) -> dict:
     if verdict is not None:
         use = f'import kzoo\nrun = kzoo.Search("{folder}").winner\n\nkzoo.predict(run, "new.csv")'
     return dict(
-        title=f"Models for {data}", about="", start=search.request.start, facts=_facts(search, trials), head=head,
-        warnings=[], pictures=_figures(search, ("history",)), board=_leaderboard(search, trials), changed=None,
-        settings=(), use=use, space=None, provenance=_provenance(search),
-    )  # fmt: skip
+        title=f"Models for {data}",
+        about="",
+        start=search.request.start,
+        facts=_facts(search, trials),
+        head=head,
+        warnings=[],
+        pictures=_figures(search, ("history",)),
+        board=_leaderboard(search, trials),
+        changed=None,
+        settings=(),
+        use=use,
+        space=None,
+        provenance=_provenance(search),
+    )
 
 
 def _summary_of(spec):
@@ -79,12 +100,17 @@ def _summary_of(spec):
 
 
 def _facts(search, trials):
-    request, data = search.request, search.request.data
+    request = search.request
+    data = search.request.data
     counts = Counter(trial.status for trial in trials)
     statuses = ", ".join(
-        f"{counts[status]} {status}" for status in (*FINISHED, "running", "interrupted") if counts[status]
+        f"{counts[status]} {status}"
+        for status in (*FINISHED, "running", "interrupted")
+        if counts[status]
     )
-    validation = f"{request.folds} folds" if request.folds else plural(data["validation"], "example")
+    validation = (
+        f"{request.folds} folds" if request.folds else plural(data["validation"], "example")
+    )
     return [
         ("Task", request.spec["task"].replace("_", " ")),
         ("Data", data["name"]),
@@ -104,7 +130,9 @@ def _format_score(search, value):
 
 
 def _headline(search, trials, best):
-    preset, name, start = preset_score(trials), search.objective.name, search.request.start
+    preset = preset_score(trials)
+    name = search.objective.name
+    start = search.request.start
     if best.baseline:
         sentence = f"The best trial is {start} itself: no other settings scored better."
     elif preset is None:
@@ -137,7 +165,8 @@ def _gain_in_examples(search, gain):
 
 
 def _warnings(search, trials, best):
-    messages, scored = [], [trial for trial in trials if trial.score is not None]
+    messages = []
+    scored = [trial for trial in trials if trial.score is not None]
     if not search.finished:
         messages.append("The search is not finished. Repeat the call of kzoo.tune to continue it.")
     if unscored := [trial for trial in trials if trial.status in ("diverged", "failed")]:
@@ -174,7 +203,9 @@ def _figures(search, kinds=None):
             continue
         try:
             figure = _importance_figure(search) if kind == "importance" else search.plot(kind)
-            figures.append((title, note, embed_figure(figure, f"{title} of {len(search.trials)} trials")))
+            figures.append(
+                (title, note, embed_figure(figure, f"{title} of {len(search.trials)} trials"))
+            )
         except KzooError as error:
             figures.append((title, str(error), None))
     return figures
@@ -188,7 +219,9 @@ def _importance_figure(search):
     """
     importance = importance_of(search.trials, search.objective, search.parameters)
     if importance.weak:
-        raise KzooError(f"{importance.sentence}, so it is not shown. More trials or folds=5 may help.")
+        raise KzooError(
+            f"{importance.sentence}, so it is not shown. More trials or folds=5 may help."
+        )
     return plots.importance(importance)
 
 
@@ -196,37 +229,73 @@ def _leaderboard(search, trials):
     rows = leaderboard(trials, search.objective)
     top = rows[:_MAX_TRIALS]
     names = list(dict.fromkeys(name for row in top for name in row.trial.hyperparameters))
-    errors, in_points = any(row.trial.error for row in top), search.objective.name in _SHARE_METRICS
-    headings = ["rank", "trial", "status", "score", "gain", "best epoch", "epochs", "seconds", "parameters"]
+    errors = any(row.trial.error for row in top)
+    in_points = search.objective.name in _SHARE_METRICS
+    headings = [
+        "rank",
+        "trial",
+        "status",
+        "score",
+        "gain",
+        "best epoch",
+        "epochs",
+        "seconds",
+        "parameters",
+    ]
     cells = [
         [
             row.rank,
-            f"{trial.number}\u00a0({search.request.start.split()[-1]})" if trial.baseline else trial.number,
+            f"{trial.number}\u00a0({search.request.start.split()[-1]})"
+            if trial.baseline
+            else trial.number,
             trial.status,
             "–" if trial.score is None else _format_score(search, trial.score),
-            "–" if row.gain is None else f"{100 * row.gain:+.1f}" if in_points else f"{row.gain:+.4g}",
-            trial.best_epoch or "–", trial.epochs or "–", f"{trial.seconds:.0f}",
+            "–"
+            if row.gain is None
+            else f"{100 * row.gain:+.1f}"
+            if in_points
+            else f"{row.gain:+.4g}",
+            trial.best_epoch or "–",
+            trial.epochs or "–",
+            f"{trial.seconds:.0f}",
             "–" if trial.params is None else number(trial.params),
-            *(format_value(trial.hyperparameters[name]) if name in trial.hyperparameters else "" for name in names),
+            *(
+                format_value(trial.hyperparameters[name]) if name in trial.hyperparameters else ""
+                for name in names
+            ),
             *([trial.error] if errors else []),
         ]
         for row in top
         for trial in [row.trial]
-    ]  # fmt: skip
-    more = f" The other {len(rows) - _MAX_TRIALS} are in leaderboard.csv." if len(rows) > _MAX_TRIALS else ""
-    gain_note = f"Gain is relative to {search.request.start}" + (", in points" if in_points else "; larger is better")
+    ]
+    more = (
+        f" The other {len(rows) - _MAX_TRIALS} are in leaderboard.csv."
+        if len(rows) > _MAX_TRIALS
+        else ""
+    )
+    gain_note = f"Gain is relative to {search.request.start}" + (
+        ", in points" if in_points else "; larger is better"
+    )
     note = f"{gain_note}. Cells of hyperparameters without effect in a trial are empty.{more}"
-    return dict(heads=[*headings, *names, *(["error"] if errors else [])], rows=cells, note=note,
-                numbers=["rank", "score", "gain", *headings[5:]])  # fmt: skip
+    return dict(
+        heads=[*headings, *names, *(["error"] if errors else [])],
+        rows=cells,
+        note=note,
+        numbers=["rank", "score", "gain", *headings[5:]],
+    )
 
 
 def _changed_settings(search):
     """Return (setting, preset's value, winner's value, meaning) of the settings that differ."""
-    spec, best = search.request.spec, search.best_spec()
-    start_settings, best_settings = spec["config"] | spec["training"], best["config"] | best["training"]
+    spec = search.request.spec
+    best = search.best_spec()
+    start_settings = spec["config"] | spec["training"]
+    best_settings = best["config"] | best["training"]
     if search.request.has_custom_models:
         start_settings = {parameter.name: parameter.default for parameter in search.parameters}
-        best_settings = {name: value for name, value in search.best_config().items() if name in start_settings}
+        best_settings = {
+            name: value for name, value in search.best_config().items() if name in start_settings
+        }
     rows = [
         (
             name,
@@ -243,7 +312,13 @@ def _settings(spec):
     parts = (("Network", "config"), ("Training", "training"))
     family = spec["family"]
     return [
-        (title, [(name, format_setting(value), meaning_of(name, family)) for name, value in spec[part].items()])
+        (
+            title,
+            [
+                (name, format_setting(value), meaning_of(name, family))
+                for name, value in spec[part].items()
+            ],
+        )
         for title, part in parts
         if spec[part]
     ]
@@ -253,37 +328,44 @@ def _usage_code(search):
     name = search.request.spec["preset"]
     if search.request.has_custom_models:
         data = "" if search.request.data["name"] in NAMES else "data, "
-        return "\n".join((
-            "import keras_tuner, kzoo",
+        return "\n".join(
+            (
+                "import keras_tuner, kzoo",
+                f'search = kzoo.Search("{search.path.name}")',
+                "",
+                "# trained on training and validation data, scored on the test split",
+                f"run = search.retrain({data}build={name})",
+                "# the network of the best trial, or an untrained one",
+                "model = search.best_model()",
+                "hp = keras_tuner.HyperParameters()",
+                "hp.values = search.best_config()",
+                f"model = {name}(hp)",
+            )
+        )
+    return "\n".join(
+        (
+            "import kzoo",
             f'search = kzoo.Search("{search.path.name}")',
             "",
             "# trained on training and validation data, scored on the test split",
-            f"run = search.retrain({data}build={name})",
+            f"run = search.retrain({_retrain_arguments(search.request)})",
             "# the network of the best trial, or an untrained one",
             "model = search.best_model()",
-            "hp = keras_tuner.HyperParameters()",
-            "hp.values = search.best_config()",
-            f"model = {name}(hp)",
-        ))  # fmt: skip
-    return "\n".join((
-        "import kzoo",
-        f'search = kzoo.Search("{search.path.name}")',
-        "",
-        "# trained on training and validation data, scored on the test split",
-        f"run = search.retrain({_retrain_arguments(search.request)})",
-        "# the network of the best trial, or an untrained one",
-        "model = search.best_model()",
-        f'model = kzoo.build("{name}", **search.best_config())',
-        "# a preset like any other",
-        f'kzoo.load_presets(search.save_preset("my_{name.rpartition(".")[2]}"))',
-    ))  # fmt: skip
+            f'model = kzoo.build("{name}", **search.best_config())',
+            "# a preset like any other",
+            f'kzoo.load_presets(search.save_preset("my_{name.rpartition(".")[2]}"))',
+        )
+    )
 
 
 def _retrain_arguments(request):
     """Return the arguments that `retrain` needs in addition to the folder of the search."""
     data_argument = [] if request.data["name"] in NAMES else ["data"]
     return ", ".join(
-        [*data_argument, *([] if request.weights is None or request.can_reload_weights else ["weights=weights"])]
+        [
+            *data_argument,
+            *([] if request.weights is None or request.can_reload_weights else ["weights=weights"]),
+        ]
     )
 
 
@@ -291,7 +373,11 @@ def _space_table(parameters, is_custom):
     headings = ["name", "values", "default" if is_custom else "preset", "active if"]
     rows = []
     for parameter in parameters:
-        values = ", ".join(map(format_setting, parameter.values)) if parameter.values else _format_range(parameter)
+        values = (
+            ", ".join(map(format_setting, parameter.values))
+            if parameter.values
+            else _format_range(parameter)
+        )
         condition = (
             ""
             if parameter.when is None
@@ -302,11 +388,14 @@ def _space_table(parameters, is_custom):
 
 
 def _format_range(parameter):
-    return f"{format_setting(parameter.low)} to {format_setting(parameter.high)}" + (", log" if parameter.log else "")
+    return f"{format_setting(parameter.low)} to {format_setting(parameter.high)}" + (
+        ", log" if parameter.log else ""
+    )
 
 
 def _provenance(search):
-    request, created = search.request, search.request.created
+    request = search.request
+    created = search.request.created
     rows = [
         ("Folder", search.path.name),
         ("Date", f"{created[:10]} {created[11:16]} {created[19:]}".strip()),
@@ -315,7 +404,9 @@ def _provenance(search):
         ("Weights", request.weights or ""),
         (
             "Frozen",
-            "all layers with initial weights" if request.freeze is True else format_setting(request.freeze or ""),
+            "all layers with initial weights"
+            if request.freeze is True
+            else format_setting(request.freeze or ""),
         ),
         ("Versions", ", ".join(f"{name} {version}" for name, version in request.versions.items())),
         ("Pruning", request.prune or "none"),

@@ -35,7 +35,9 @@ def rows() -> list[dict]:
 def of(preset: str) -> list[dict]:
     """Return the rows of a preset: on its own data first, then the longest training first."""
     measured = [row for row in rows() if row["preset"] == preset]
-    return sorted(measured, key=lambda row: (not row["own_data"], row["over"] == "1 run", -row["epochs"]))
+    return sorted(
+        measured, key=lambda row: (not row["own_data"], row["over"] == "1 run", -row["epochs"])
+    )
 
 
 def network_of(preset: str) -> dict | None:
@@ -65,7 +67,9 @@ def light_of(row: Mapping[str, Any]) -> dict | None:
 
     `flops` of a forward pass, `bytes` in ONNX, `ms` of a prediction of one example, threads, machine, versions, date.
     """
-    return next((light for light in _read("light.json") if light_key(light) == light_key(row)), None)
+    return next(
+        (light for light in _read("light.json") if light_key(light) == light_key(row)), None
+    )
 
 
 def set_of(data: str) -> str:
@@ -85,7 +89,13 @@ def number(value: float, metric: str) -> str:
     score_type = tasks.score_named(metric)  # None for a function of the user
     if score_type is not None and score_type.form == "percent":
         return f"{value:.1%}"
-    return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return (
+        f"{value:.2g}"
+        if abs(value) < 0.1
+        else f"{value:.3f}"
+        if abs(value) < 1000
+        else f"{value:,.0f}"
+    )
 
 
 def score(row: dict) -> str:
@@ -124,7 +134,9 @@ def baseline_rows(measured: list[dict]) -> list[dict]:
     best: dict[tuple, tuple] = {}
     for row in measured:
         for label, score in (row.get("baselines") or {}).items():
-            baseline = dict(baseline=label, metric=row["metric"], score=score, sd=None, over=row["over"])
+            baseline = dict(
+                baseline=label, metric=row["metric"], score=score, sd=None, over=row["over"]
+            )
             ranked = (len(row["scores"]), sortable_score(baseline)), baseline
             key = row["metric"], label
             best[key] = max(best.get(key, ranked), ranked, key=lambda pair: pair[0])
@@ -148,9 +160,13 @@ def group_of(run) -> tuple:
     `min_steps`), the length of the texts. They do not make another group unless the command sets them.
     """
     spec, data = run.config["spec"], run.config["data"]
-    settings = spec["training"] | {name: spec["config"].get(name) for name in ("input_shape", "horizon")}
+    settings = spec["training"] | {
+        name: spec["config"].get(name) for name in ("input_shape", "horizon")
+    }
     if command := without_seeds(run.config.get("command")):
-        by_data = {"loss", "input_shape"} | ({"epochs", "patience"} if settings.get("min_steps") else set())
+        by_data = {"loss", "input_shape"} | (
+            {"epochs", "patience"} if settings.get("min_steps") else set()
+        )
         settings = {name: value for name, value in settings.items() if name not in by_data}
     return spec["preset"], data["name"], of_fold(run), json.dumps([command, settings])
 
@@ -171,10 +187,15 @@ def row_of(runs: list) -> dict:
     # The run with the lowest seeds stands for all where they do not differ.
     first = min(runs, key=lambda r: (r.config["data"]["data_seed"], r.config["spec"]["seed"]))
     spec, data = first.config["spec"], first.config["data"]
-    problem, tests = tasks.problem(data["task"]), [r.summary["test"] for r in runs]
+    problem = tasks.problem(data["task"])
+    tests = [r.summary["test"] for r in runs]
     metric = displayed_metric(problem.headline, tests[0], problem.task)
     scores: list[Any] = [value_of(t, metric) for t in tests]
-    means_of = {k: [t[k] for t in tests] for k in tests[0] if all(isinstance(t.get(k), float) for t in tests)}
+    means_of = {
+        k: [t[k] for t in tests]
+        for k in tests[0]
+        if all(isinstance(t.get(k), float) for t in tests)
+    }
     return {
         "preset": spec["preset"],
         "data": data["name"],
@@ -191,7 +212,9 @@ def row_of(runs: list) -> dict:
         "parameters": first.summary["parameters"],
         "epochs": round(statistics.mean(r.summary["epochs"] for r in runs), 1),
         "seconds": round(statistics.mean(r.summary["seconds"] for r in runs), 1),
-        "samples_per_second": round(statistics.median(r.summary["samples_per_second"] for r in runs), 1),
+        "samples_per_second": round(
+            statistics.median(r.summary["samples_per_second"] for r in runs), 1
+        ),
         "machine": first.config["machine"],
         "versions": first.config["versions"],
         "date": max(r.config["created"] for r in runs)[:10],
@@ -229,7 +252,11 @@ def value_of(scores: Mapping[str, Any], metric: str) -> float | None:
 
 
 def deciding_score(
-    settings: Mapping[str, Any], scores: Mapping[str, Any], problem: tasks.Problem, *, headline: str | None = None
+    settings: Mapping[str, Any],
+    scores: Mapping[str, Any],
+    problem: tasks.Problem,
+    *,
+    headline: str | None = None,
 ) -> Objective:
     """Return the score by which a model is compared with others, with its direction.
 
@@ -258,10 +285,14 @@ def displayed_metric(metric: str, scores: Mapping[str, Any], task: tasks.Task) -
     metric has no value (R² of a constant), the task's first score of the model that has one is shown.
     """
     metric = standardised_score(metric) if mixes_units(metric, scores) else metric
-    replacements = (name for name, score_type in task.scores.items() if score_type.counts_instead_of == metric)
+    replacements = (
+        name for name, score_type in task.scores.items() if score_type.counts_instead_of == metric
+    )
     metric = next((name for name in replacements if value_of(scores, name) is not None), metric)
     names = [metric, *(name for name, score_type in task.scores.items() if not score_type.baseline)]
-    return next((n for n in names if value_of(scores, n) is not None and not mixes_units(n, scores)), metric)
+    return next(
+        (n for n in names if value_of(scores, n) is not None and not mixes_units(n, scores)), metric
+    )
 
 
 def standardised_score(metric: str) -> str:

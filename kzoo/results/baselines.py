@@ -10,7 +10,10 @@ from kzoo.tasks.weighted import UNWEIGHTED
 
 def values(summary: Mapping[str, Any], *, unweighted: bool = False) -> dict[str, float]:
     """Return label -> score of the baselines in a summary, best first; `unweighted`: without the row weights."""
-    scores = {baseline["label"]: _score(baseline, unweighted) for baseline in summary.get("baselines") or ()}
+    scores = {
+        baseline["label"]: _score(baseline, unweighted)
+        for baseline in summary.get("baselines") or ()
+    }
     return {label: score for label, score in scores.items() if score is not None}
 
 
@@ -21,7 +24,10 @@ def line(summary: Mapping[str, Any], *, unweighted: bool = False) -> str:
     empty for data without them.
     """
     metric = _metric(summary)
-    parts = [f"{label} {number(score, metric)}" for label, score in values(summary, unweighted=unweighted).items()]
+    parts = [
+        f"{label} {number(score, metric)}"
+        for label, score in values(summary, unweighted=unweighted).items()
+    ]
     if unweighted and not parts:
         return ""
     parts += [
@@ -44,7 +50,8 @@ def beaten(summary: Mapping[str, Any]) -> str | None:
         return None
     metric, (best, best_score) = _metric(summary), next(iter(scores.items()))
     baseline = next(baseline for baseline in summary["baselines"] if baseline["label"] == best)
-    split, score_type = baseline["split"], score_named(metric)
+    split = baseline["split"]
+    score_type = score_named(metric)
     direction = baseline.get("best") or ("max" if score_type is None else score_type.best)
     network_score = value_of(summary.get(split) or {}, metric)
     if network_score is None:
@@ -66,12 +73,20 @@ def _with_name(score, metric):
     score_type = score_named(metric)
     if score_type is None:  # a function of the user
         return f"{metric} {number(score, metric)}"
-    name = score_type.label if score_type.form == "percent" else score_type.short or score_type.label
-    return f"{number(score, metric)} {name}" if score_type.form == "percent" else f"{name} {number(score, metric)}"
+    name = (
+        score_type.label if score_type.form == "percent" else score_type.short or score_type.label
+    )
+    return (
+        f"{number(score, metric)} {name}"
+        if score_type.form == "percent"
+        else f"{name} {number(score, metric)}"
+    )
 
 
 def _metric(summary):
-    return next((row["metric"] for row in summary.get("baselines") or () if _score(row) is not None), "")
+    return next(
+        (row["metric"] for row in summary.get("baselines") or () if _score(row) is not None), ""
+    )
 
 
 def _score(baseline, unweighted=False):

@@ -27,8 +27,12 @@ def coverage_table(coverage: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...
             _METHODS.get(entry.get("method", ""), "intervals"),
             percent(entry["coverage"]),
             "-" if entry["expected"] is None else " to ".join(map(percent, entry["expected"])),
-            f"{entry['size']:.2f} classes" if "size" in entry else "; ".join(map(number, entry["width"])),
-            "" if (lowest := _lowest_class(entry)) is None else f"{percent(lowest[1])} ({lowest[0]})",
+            f"{entry['size']:.2f} classes"
+            if "size" in entry
+            else "; ".join(map(number, entry["width"])),
+            ""
+            if (lowest := _lowest_class(entry)) is None
+            else f"{percent(lowest[1])} ({lowest[0]})",
         )
         for entry in coverage
     ]
@@ -50,6 +54,8 @@ def coverage_note(coverage: Sequence[Mapping[str, Any]]) -> str:
     if rows in APPROXIMATE:
         note += f" The promise is approximate: {APPROXIMATE[rows]}."
     lowest = [(_lowest_class(entry), entry) for entry in coverage if entry.get("method") != "class"]
-    if any(found is not None and found[1] < entry["confidence"] - _BELOW for found, entry in lowest):
+    if any(
+        found is not None and found[1] < entry["confidence"] - _BELOW for found, entry in lowest
+    ):
         note += " The level holds for all classes together; conformal='class' promises it for each class."
     return note

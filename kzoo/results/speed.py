@@ -29,7 +29,8 @@ def faster_than(backend: str, preset: str, samples: float = math.inf) -> list[st
         preset: its name.
         samples: number of training samples, all epochs together.
     """
-    row, best = speed_of(preset, instruction_sets()), fastest(preset)
+    row = speed_of(preset, instruction_sets())
+    best = fastest(preset)
     if row is None or best is None or backend not in (rates := row["samples_per_second"]):
         return []
     ratio = rates[best] / rates[backend]

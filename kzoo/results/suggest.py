@@ -11,8 +11,10 @@ from kzoo.kinds import kind
 from kzoo.tasks import problems, score_named
 from kzoo.utils.formatting import plural
 
-_OF_VARIANCE = ("r2", "mse_standardised")  # shares of the variance of the target, shown in points as percentages are
-GENERATED = ("adding", "cbf", "line", "opinions", "shapes", "sine")  # data sets that kzoo makes, each to show one thing
+# shares of the variance of the target, shown in points as percentages are
+_OF_VARIANCE = ("r2", "mse_standardised")
+# data sets that kzoo makes, each to show one thing
+GENERATED = ("adding", "cbf", "line", "opinions", "shapes", "sine")
 _FEW_TEXTS = 1_000  # training rows
 _FEWEST_LEADS = 3  # data sets
 _WITH_WEIGHTS = " --weights "  # in the command of a row: the training began with pretrained weights
@@ -48,7 +50,11 @@ class Suggestion:
 
 
 def order(
-    task: str, presets: Iterable[str], rows: int | None = None, *, without: str | Collection[str] | None = None
+    task: str,
+    presets: Iterable[str],
+    rows: int | None = None,
+    *,
+    without: str | Collection[str] | None = None,
 ) -> list[Suggestion]:
     """Return presets in the order in which to try them on data for a task.
 
@@ -67,21 +73,30 @@ def order(
         without: name of a data set to ignore, or several.
     """
     presets = list(dict.fromkeys(presets))
-    ignored = {results.set_of(name) for name in ([without] if isinstance(without, str) else without or ())}
+    ignored = {
+        results.set_of(name) for name in ([without] if isinstance(without, str) else without or ())
+    }
     sets = _measured_sets(task, presets, ignored, rows)
     regrets: dict[str, list[float]] = {}
     for measured in sets:
         for preset, regret in _regrets(measured).items():
             regrets.setdefault(preset, []).append(regret)
     suggestions = [
-        _suggestion(preset, statistics.median(regrets[preset]), [s for s in sets if preset in s], task, rows)
+        _suggestion(
+            preset, statistics.median(regrets[preset]), [s for s in sets if preset in s], task, rows
+        )
         for preset in presets
         if preset in regrets
     ]
-    suggestions.sort(key=lambda each: (each.regret, -len(regrets[each.preset]), each.seconds, each.preset))
+    suggestions.sort(
+        key=lambda each: (each.regret, -len(regrets[each.preset]), each.seconds, each.preset)
+    )
     unmeasured = [(_parameters(preset), preset) for preset in presets if preset not in regrets]
     return suggestions + [
-        Suggestion(preset=preset, why="not measured" + (f", {count:,} parameters" if count < math.inf else ""))
+        Suggestion(
+            preset=preset,
+            why="not measured" + (f", {count:,} parameters" if count < math.inf else ""),
+        )
         for count, preset in sorted(unmeasured)
     ]
 
@@ -105,7 +120,10 @@ def measured_lead(preset: str, task: str, rows: int, *, metric: str) -> tuple[fl
     leads = []
     for measured in _measured_sets(task, {preset}, set(), rows):
         row = measured[preset]
-        best = [results.sortable_score(dict(row, score=score)) for score in (row.get("baselines") or {}).values()]
+        best = [
+            results.sortable_score(dict(row, score=score))
+            for score in (row.get("baselines") or {}).values()
+        ]
         if row["metric"] == metric and best:
             leads.append(results.sortable_score(row) - max(best))
     if len(leads) < _FEWEST_LEADS:
@@ -121,7 +139,9 @@ def first(task: str, *choices: Iterable[str]) -> str | None:
         choices: names of presets, such as the general ones, then all.
     """
     suggestions = (next(iter(order(task, presets)), None) for presets in choices)
-    return next((each.preset for each in suggestions if each is not None and each.regret is not None), None)
+    return next(
+        (each.preset for each in suggestions if each is not None and each.regret is not None), None
+    )
 
 
 def order_line(presets: list[dict[str, Any]]) -> str:
@@ -147,15 +167,23 @@ def _measured_sets(task, presets, ignored, rows) -> list[dict[str, dict]]:
     sets: dict[tuple, dict[str, dict]] = {}
     tasks = _related(task)
     for row in results.rows():
-        if row["task"] not in tasks or row["preset"] not in presets or results.set_of(row["data"]) in ignored:
+        if (
+            row["task"] not in tasks
+            or row["preset"] not in presets
+            or results.set_of(row["data"]) in ignored
+        ):
             continue
         measured = sets.setdefault((row["task"], results.set_of(row["data"]), row["metric"]), {})
         best = max(measured.get(row["preset"], row), row, key=results.sortable_score)
         measured[row["preset"]] = best
-    real = [measured for (_, data, _), measured in sets.items() if data not in GENERATED] or list(sets.values())
+    real = [measured for (_, data, _), measured in sets.items() if data not in GENERATED] or list(
+        sets.values()
+    )
     if task in problems() and "ids" in kind(problems()[task].kind).facts:
         few = rows is not None and rows <= _FEW_TEXTS
-        real = [measured for measured in real if (_train_rows(measured) <= _FEW_TEXTS) == few] or real
+        real = [
+            measured for measured in real if (_train_rows(measured) <= _FEW_TEXTS) == few
+        ] or real
     return real
 
 
@@ -169,14 +197,22 @@ def _related(task):
     known = problems()
     if task not in known:
         return {task}
-    kind, ordered = known[task].kind, "ordered" in known[task].facts
-    return {name for name, each in known.items() if each.kind == kind and ("ordered" in each.facts) == ordered}
+    kind = known[task].kind
+    ordered = "ordered" in known[task].facts
+    return {
+        name
+        for name, each in known.items()
+        if each.kind == kind and ("ordered" in each.facts) == ordered
+    }
 
 
 def _regrets(measured) -> dict[str, float]:
     """Return preset -> regret on a data set."""
     best, guess = _scores(measured)
-    return {preset: (best - results.sortable_score(row)) / ((best - guess) or 1.0) for preset, row in measured.items()}
+    return {
+        preset: (best - results.sortable_score(row)) / ((best - guess) or 1.0)
+        for preset, row in measured.items()
+    }
 
 
 def _scores(measured) -> tuple[float, float]:
@@ -214,24 +250,39 @@ def _suggestion(preset, regret, sets, task, rows):
     unit = max(gaps, key=lambda name: len(gaps[name]))
     median = statistics.median(gaps[unit])
     behind = f"{median:.1f} points" if unit == "points" else f"{median:.2g} {unit}"
-    wins_text = f"the best preset on {wins} of {plural(len(regrets), 'measured data set')}, " if wins else ""
+    wins_text = (
+        f"the best preset on {wins} of {plural(len(regrets), 'measured data set')}, "
+        if wins
+        else ""
+    )
     on = "" if wins else f" on {plural(len(sets), 'measured data set')}"
-    row = min((measured[preset] for measured in sets), key=lambda each: _closeness(each, task, rows))
+    row = min(
+        (measured[preset] for measured in sets), key=lambda each: _closeness(each, task, rows)
+    )
     beside = next(iter((row.get("baselines") or {}).items()), None)
     weights = all(_WITH_WEIGHTS in (measured[preset].get("command") or "") for measured in sets)
     with_weights = ", with pretrained weights" if weights else ""
     return Suggestion(
-        preset=preset, why=f"{wins_text}median {behind} behind the best score{on}{with_weights}", regret=regret,
-        score=results.score(row), data=row["data"], rows=row.get("train"), seconds=row["seconds"],
+        preset=preset,
+        why=f"{wins_text}median {behind} behind the best score{on}{with_weights}",
+        regret=regret,
+        score=results.score(row),
+        data=row["data"],
+        rows=row.get("train"),
+        seconds=row["seconds"],
         beside=beside and f"{beside[0]} {results.number(beside[1], row['metric'])}",
         weights=weights,
-    )  # fmt: skip
+    )
 
 
 def _closeness(row, task, rows):
     """Return a key that is smaller for rows of the same task, then for closer sizes, on a log scale."""
     train = row.get("train")
-    return row["task"] != task, math.inf if None in (train, rows) else abs(math.log(train / max(rows, 1))), row["data"]
+    return (
+        row["task"] != task,
+        math.inf if None in (train, rows) else abs(math.log(train / max(rows, 1))),
+        row["data"],
+    )
 
 
 def _parameters(preset):

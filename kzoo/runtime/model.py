@@ -18,7 +18,7 @@ from kzoo.data.encode import (
     encode_named,
     predictions_of,
     to_predictions,
-)  # fmt: skip
+)
 from kzoo.explanations.explanation import Explanation
 from kzoo.explanations.inputs import TYPICAL, Subject, explain_rows, explain_texts, first_inputs
 from kzoo.export.format import in_batches
@@ -48,7 +48,10 @@ _EXPLAINING = 20_000  # predictions for the explanation of a row of more than 12
 
 @checked_arguments
 def load(
-    exported: ExportedModel | str | os.PathLike[str], format: str | None = None, *, threads: int | None = None
+    exported: ExportedModel | str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    threads: int | None = None,
 ) -> "Model":
     """Open an exported model for predictions without Keras.
 
@@ -70,9 +73,12 @@ def load(
     file_format = formats()[entry.format]
     for package in file_format.packages:
         require(package, extra=file_format.extra)
-    content, name = _read(exported, entry.file), f"{exported.path.name}/{key}"
+    content = _read(exported, entry.file)
+    name = f"{exported.path.name}/{key}"
     (input_spec,) = manifest.inputs
-    check_cost(content, entry.format, name=name, shape=input_spec["shape"][1:], dtype=input_spec["dtype"])
+    check_cost(
+        content, entry.format, name=name, shape=input_spec["shape"][1:], dtype=input_spec["dtype"]
+    )
     session = file_format.open(content, name=name, threads=threads)
     return Model(manifest, key, session)
 
@@ -90,23 +96,30 @@ class Model:
     """
 
     def __init__(self, manifest: Manifest, format: str, session: Any) -> None:
-        self.name, self.format, self._session = manifest.name, format, session
+        self.name = manifest.name
+        self.format = format
+        self._session = session
         (input_spec,), (output_spec,) = manifest.inputs, manifest.outputs
         self.inputs, self.outputs = input_spec["name"], output_spec["name"]
         self._preprocessing = manifest.preprocessing or kinds.array_preprocessor(
             input_spec["name"], input_spec["shape"][1:]
         )
         self._postprocessing = manifest.postprocessing
-        self._kind, ids = output_spec["kind"], (manifest.spec.get("config") or {}).get("vocabulary_size")
+        self._kind = output_spec["kind"]
+        ids = (manifest.spec.get("config") or {}).get("vocabulary_size")
         self._ids = ids if ids and "ids" in kinds.kind(input_spec["name"]).facts else None
         # Custom models have no task; it follows from the kind of their outputs.
-        task, target_fact = manifest.spec["task"], "values" if output_spec["kind"] == "values" else "classes"
+        task = manifest.spec["task"]
+        target_fact = "values" if output_spec["kind"] == "values" else "classes"
         of_task = problem_for(input_spec["name"], target_fact) if task is None else problem(task)
         self._task, self._facts = of_task.task, of_task.facts
-        classes, outputs = tuple(manifest.labels), output_spec["shape"][-1]
+        classes = tuple(manifest.labels)
+        outputs = output_spec["shape"][-1]
         if not classes and "classes" in self._task.facts:
             classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
-        self._target = Target(names=tuple(manifest.targets), classes=classes, config=manifest.spec.get("config") or {})
+        self._target = Target(
+            names=tuple(manifest.targets), classes=classes, config=manifest.spec.get("config") or {}
+        )
         self.shape = tuple(input_spec["shape"][1:])
         self._manifest = manifest
 
@@ -149,18 +162,26 @@ class Model:
             KzooError: an input cannot be read or does not fit the model, or a promise that the model cannot make.
         """
         options = PredictionOptions(
-            confidence=confidence, conformal=conformal, min_probability=min_probability,
+            confidence=confidence,
+            conformal=conformal,
+            min_probability=min_probability,
             accuracy_when_answered=accuracy_when_answered,
-        )  # fmt: skip
+        )
         self.check_options(options)
         batch_size = checked_count("batch_size", batch_size)
         inputs = with_sheet(expand_home(inputs), sheet, header_row)
         check_sheet(inputs, sheet, header_row)
         encoded = self._check_ids(encode_named(self._preprocessing, inputs, keep=keep))
         band = adaptive_band_of(
-            self._task, self._target, lambda x: self.run(x, batch_size), encoded, self._preprocessing,
-            postprocessing=self._postprocessing, options=options, facts=self._facts,
-        )  # fmt: skip
+            self._task,
+            self._target,
+            lambda x: self.run(x, batch_size),
+            encoded,
+            self._preprocessing,
+            postprocessing=self._postprocessing,
+            options=options,
+            facts=self._facts,
+        )
         return self.predictions(encoded, self.check(self.run(encoded.x, batch_size)), options, band)
 
     def check_options(self, options: PredictionOptions) -> None:
@@ -211,7 +232,10 @@ class Model:
             KzooError: see `generate`.
         """
         generation = self.generation(prompt, **settings)
-        return (self.next_token(generation, self.run(generation.window())) for _ in range(generation.sampling.length))
+        return (
+            self.next_token(generation, self.run(generation.window()))
+            for _ in range(generation.sampling.length)
+        )
 
     def generation(self, prompt: str, **settings: Any) -> "Generation":
         """Return a text to continue, step by step: a server runs its `window` and passes the outputs to `next_token`.
@@ -220,7 +244,9 @@ class Model:
             KzooError: see `generate`.
         """
         if not self.continues:
-            raise KzooError(f"{self.name} is not a language model, so it cannot continue a text. Use predict.")
+            raise KzooError(
+                f"{self.name} is not a language model, so it cannot continue a text. Use predict."
+            )
         module = import_module("kzoo.kinds.text.generation")
         return module.Generation(self._preprocessing, prompt, module.Sampling(**settings))
 
@@ -267,12 +293,18 @@ class Model:
         inputs = with_sheet(expand_home(inputs), sheet, header_row)
         check_sheet(inputs, sheet, header_row)
         self._check_explained()
-        return self.explanation(self._check_ids(encode_named(self._preprocessing, inputs)), of=of, seed=seed)
+        return self.explanation(
+            self._check_ids(encode_named(self._preprocessing, inputs)), of=of, seed=seed
+        )
 
     def explanation(
-        self, encoded: Encoded, *, of: str | None = None, seed: int = 0,
+        self,
+        encoded: Encoded,
+        *,
+        of: str | None = None,
+        seed: int = 0,
         run: Callable[[np.ndarray], np.ndarray] | None = None,
-    ) -> Explanation:  # fmt: skip
+    ) -> Explanation:
         """Return the explanation of encoded inputs.
 
         Args:
@@ -286,20 +318,36 @@ class Model:
         self._check_explained()
         outputs_of = run or self.run
         subject = Subject(
-            name=self.name, reader=self._preprocessing, config=self._target.config, feature_names=(),
+            name=self.name,
+            reader=self._preprocessing,
+            config=self._target.config,
+            feature_names=(),
             predictions=lambda x: predictions_of(
-                self._task, self._target, self.check(outputs_of(x)), self._preprocessing,
-                logits=ANSWERS.get(self._kind), postprocessing=self._postprocessing,
+                self._task,
+                self._target,
+                self.check(outputs_of(x)),
+                self._preprocessing,
+                logits=ANSWERS.get(self._kind),
+                postprocessing=self._postprocessing,
             ),
-        )  # fmt: skip
-        count, typical = first_inputs(len(encoded.x)), typical_row(self._manifest)
+        )
+        count = first_inputs(len(encoded.x))
+        typical = typical_row(self._manifest)
         if typical is None:
-            texts = kinds.kind_of(self._preprocessing).inference.texts_of(self._preprocessing, encoded.raw)
+            texts = kinds.kind_of(self._preprocessing).inference.texts_of(
+                self._preprocessing, encoded.raw
+            )
             return explain_texts(subject, texts[:count], of=of)
         return explain_rows(
-            subject, encoded.x[:count], list(encoded.names)[:count], typical[None], of=of, rows=TYPICAL, seed=seed,
+            subject,
+            encoded.x[:count],
+            list(encoded.names)[:count],
+            typical[None],
+            of=of,
+            rows=TYPICAL,
+            seed=seed,
             most=_EXPLAINING,
-        )  # fmt: skip
+        )
 
     def _check_explained(self) -> None:
         if not self.explains:
@@ -308,7 +356,9 @@ class Model:
                 "statistics of the training rows. Export again, or use kzoo.explain with the run."
             )
 
-    def receive(self, inputs: Any, max_rows: int | None = None, keep: str | Sequence[str] = ()) -> Encoded:
+    def receive(
+        self, inputs: Any, max_rows: int | None = None, keep: str | Sequence[str] = ()
+    ) -> Encoded:
         """Encode raw inputs from an untrusted source: strings are never interpreted as file paths.
 
         Args:
@@ -327,7 +377,9 @@ class Model:
                 )
             return self.tensor(inputs, max_rows)
         raw = inference.received(self._preprocessing, inputs, max_rows)
-        return self._check_ids(encode_named(self._preprocessing, raw, most=MAX_SHARE_EVALUATION, keep=keep))
+        return self._check_ids(
+            encode_named(self._preprocessing, raw, most=MAX_SHARE_EVALUATION, keep=keep)
+        )
 
     def tensor(self, inputs: Any, max_rows: int | None = None) -> Encoded:
         """Encode arrays, or nested lists, of the network's input shape.
@@ -335,7 +387,9 @@ class Model:
         Raises:
             KzooError: another shape, not numbers, NaN, or values outside the valid range of the network.
         """
-        encoded = encode_named(kinds.array_preprocessor(self.inputs, self.shape), as_array(inputs, "Inputs"))
+        encoded = encode_named(
+            kinds.array_preprocessor(self.inputs, self.shape), as_array(inputs, "Inputs")
+        )
         check_count(len(encoded.x), max_rows)
         inference = kinds.kind_of(self._preprocessing).inference
         if not kinds.takes_ready_arrays(self._preprocessing) and hasattr(inference, "check"):
@@ -363,7 +417,11 @@ class Model:
         return outputs
 
     def predictions(
-        self, encoded: Encoded, outputs: np.ndarray, options: PredictionOptions | None = None, band: Any = None
+        self,
+        encoded: Encoded,
+        outputs: np.ndarray,
+        options: PredictionOptions | None = None,
+        band: Any = None,
     ) -> Predictions:
         """Return the predictions for encoded inputs and their outputs, after all postprocessing.
 
@@ -374,9 +432,17 @@ class Model:
             band: half-widths of an adaptive band of forecasts, or None.
         """
         return to_predictions(
-            self._task, self._target, outputs, encoded, self._preprocessing, logits=ANSWERS.get(self._kind),
-            postprocessing=self._postprocessing, options=options, facts=self._facts, band=band,
-        )  # fmt: skip
+            self._task,
+            self._target,
+            outputs,
+            encoded,
+            self._preprocessing,
+            logits=ANSWERS.get(self._kind),
+            postprocessing=self._postprocessing,
+            options=options,
+            facts=self._facts,
+            band=band,
+        )
 
     def answer(self, x: np.ndarray, batch_size: int = 128) -> np.ndarray:
         """Deprecated name of `run`."""
@@ -395,8 +461,11 @@ class Model:
 
 def typical_row(manifest: Manifest) -> np.ndarray | None:
     """Return an encoded row of medians and most frequent categories; None for other inputs, or if it is not known."""
-    preprocessing, shape = manifest.preprocessing, tuple(manifest.inputs[0]["shape"][1:])
-    if preprocessing is None or not hasattr(inference := kinds.kind_of(preprocessing).inference, "typical"):
+    preprocessing = manifest.preprocessing
+    shape = tuple(manifest.inputs[0]["shape"][1:])
+    if preprocessing is None or not hasattr(
+        inference := kinds.kind_of(preprocessing).inference, "typical"
+    ):
         return None
     stored = manifest.typical
     row = np.array(stored, np.float32) if stored else inference.typical(preprocessing, {})
@@ -405,7 +474,8 @@ def typical_row(manifest: Manifest) -> np.ndarray | None:
 
 def is_explained(manifest: Manifest) -> bool:
     """Return whether the predictions of an export can be explained: those for rows of a table and for texts."""
-    task, preprocessing = manifest.spec["task"], manifest.preprocessing or {}
+    task = manifest.spec["task"]
+    preprocessing = manifest.preprocessing or {}
     if task is None or "continues" in problem(task).facts:
         return False
     return "vocabulary" in preprocessing or typical_row(manifest) is not None
@@ -415,10 +485,18 @@ def _checked_manifest(exported: ExportedModel) -> Manifest:
     """Return the manifest after checking that it has all that encoding and prediction need."""
     manifest = exported.manifest
     spec, preprocessing = manifest.spec, manifest.preprocessing
-    if preprocessing is not None and (mismatch := kinds.preprocessor_mismatch(preprocessing, _config(manifest))):
+    if preprocessing is not None and (
+        mismatch := kinds.preprocessor_mismatch(preprocessing, _config(manifest))
+    ):
         file = exported.path / MANIFEST
-        raise KzooError(f"{file} has an invalid preprocessing ({mismatch}). Export again with kzoo.export.")
-    if "task" not in spec or not isinstance(spec.get("config"), dict | None) or not manifest.outputs[0]["shape"]:
+        raise KzooError(
+            f"{file} has an invalid preprocessing ({mismatch}). Export again with kzoo.export."
+        )
+    if (
+        "task" not in spec
+        or not isinstance(spec.get("config"), dict | None)
+        or not manifest.outputs[0]["shape"]
+    ):
         raise KzooError(
             f"{exported.path / MANIFEST} is not valid: task, config or output shape is missing. Export again with "
             "kzoo.export."
@@ -429,7 +507,9 @@ def _checked_manifest(exported: ExportedModel) -> Manifest:
 def _config(manifest: Manifest) -> dict[str, Any]:
     """Return the config of the network with its input shape; {} instead of a missing config."""
     config = manifest.spec.get("config")
-    return (config if isinstance(config, dict) else {}) | {"input_shape": manifest.inputs[0]["shape"][1:]}
+    return (config if isinstance(config, dict) else {}) | {
+        "input_shape": manifest.inputs[0]["shape"][1:]
+    }
 
 
 def chosen(exported: ExportedModel, format: str | None = None) -> str:
@@ -438,7 +518,8 @@ def chosen(exported: ExportedModel, format: str | None = None) -> str:
     Raises:
         KzooError: no file runs without Keras, or none has this format.
     """
-    exports, available = exported.manifest.exports, formats()
+    exports = exported.manifest.exports
+    available = formats()
     runnable = [name for name, file_format in available.items() if file_format.light]
     keys = [key for key, entry in exports.items() if entry.file and entry.format in runnable]
     if not keys:
@@ -455,24 +536,33 @@ def chosen(exported: ExportedModel, format: str | None = None) -> str:
         entry = exports.get(format) if isinstance(format, str) else None
         reason = f"it was not exported: {entry.error}" if entry and entry.error else None
         reason = reason or f"{hint(str(format), keys)}It has: {', '.join(keys)}"
-        raise KzooError(f"format={shown(format)} is not available for {exported.path}: {reason.rstrip('.')}.")
+        raise KzooError(
+            f"format={shown(format)} is not available for {exported.path}: {reason.rstrip('.')}."
+        )
     return format
 
 
 def _read(exported: ExportedModel, name: str) -> bytes:
     """Return the bytes of a file after checking its checksum, since native parsers must not read altered files."""
-    relative, listed = PurePosixPath(name), exported.manifest.files.get(name)
+    relative = PurePosixPath(name)
+    listed = exported.manifest.files.get(name)
     if listed is None or not is_inside(name):
         raise KzooError(f"{exported.path}: {name!r} is not listed in kzoo.json. Export again.")
     file = exported.path / relative
     try:
         below_export = (relative, *relative.parents)[:-1]  # the file and its folders, without "."
         if any((exported.path / path).is_symlink() for path in below_export):
-            raise KzooError(f"{file} is a symbolic link, which kzoo.export does not write. Copy the file itself.")
+            raise KzooError(
+                f"{file} is a symbolic link, which kzoo.export does not write. Copy the file itself."
+            )
         check_regular(file)
         content = file.read_bytes()
     except OSError as error:
-        raise KzooError(f"{file} cannot be read: {error.strerror}. Copy the folder again.") from None
+        raise KzooError(
+            f"{file} cannot be read: {error.strerror}. Copy the folder again."
+        ) from None
     if hashlib.sha256(content).hexdigest() != listed["sha256"]:
-        raise KzooError(f"{file} is damaged or was altered: its sha256 differs from kzoo.json. Copy the folder again.")
+        raise KzooError(
+            f"{file} is damaged or was altered: its sha256 differs from kzoo.json. Copy the folder again."
+        )
     return content

@@ -35,16 +35,23 @@ _PROBES = ("/v2/health/live", "/v2/health/ready")
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'",  # names of models are never interpreted as HTML
+    # names of models are never interpreted as HTML
+    "require-trusted-types-for 'script'; trusted-types 'none'",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
 
 
 def make_app(
-    exported: Sequence[str], *, format: str | None = None, threads: int = 1, token: str | None = None,
-    hosts: Collection[str] | None = None, limits: Limits | None = None, log: Log | None = None,
-) -> Middleware:  # fmt: skip
+    exported: Sequence[str],
+    *,
+    format: str | None = None,
+    threads: int = 1,
+    token: str | None = None,
+    hosts: Collection[str] | None = None,
+    limits: Limits | None = None,
+    log: Log | None = None,
+) -> Middleware:
     """Return an ASGI application that serves exported models.
 
     Args:
@@ -59,7 +66,9 @@ def make_app(
     Raises:
         KzooError: not an exported model, a damaged one, or two models of the same name.
     """
-    limits, log, counters = limits or Limits(), log or Log(), Metrics()
+    limits = limits or Limits()
+    log = log or Log()
+    counters = Metrics()
     repository = open_repository(
         exported, format=format, threads=threads, limits=limits, on_batch=counters.batch, log=log
     )
@@ -68,14 +77,25 @@ def make_app(
         routes=_routes(service, counters),
         lifespan=partial(_lifespan, service, log),
         exception_handlers={
-            KzooError: _to_response, Refused: _to_response, HTTPException: _to_response, Exception: _to_response
+            KzooError: _to_response,
+            Refused: _to_response,
+            HTTPException: _to_response,
+            Exception: _to_response,
         },
         max_body_size=limits.body,
-    )  # fmt: skip
+    )
     app.router.redirect_slashes = False  # each resource has exactly one address
     page = frozenset(f"/{file.name}" for file in PAGE.glob("*")) | {"/"}
     open_to_all = page | {*_PROBES}
-    return Middleware(app, token=token, open_to_all=open_to_all, hosts=hosts, limits=limits, metrics=counters, log=log)
+    return Middleware(
+        app,
+        token=token,
+        open_to_all=open_to_all,
+        hosts=hosts,
+        limits=limits,
+        metrics=counters,
+        log=log,
+    )
 
 
 @asynccontextmanager
@@ -119,9 +139,14 @@ async def _to_response(request: Request, error: Exception) -> Response:
         refused = error
     elif isinstance(error, KzooError):
         refused = Refused(400, str(error))
-    elif isinstance(error, HTTPException):  # from Starlette: unknown path, wrong method, body too large
+    elif isinstance(
+        error, HTTPException
+    ):  # from Starlette: unknown path, wrong method, body too large
         messages = {404: "Unknown path. GET /openapi.json lists all paths."}
-        message = messages.get(error.status_code) or f"{error.detail or HTTPStatus(error.status_code).phrase}."
+        message = (
+            messages.get(error.status_code)
+            or f"{error.detail or HTTPStatus(error.status_code).phrase}."
+        )
         # Close the connection instead of waiting for the rest of a body that is too large.
         headers = {"Connection": "close"} if error.status_code == 413 else {}
         refused = Refused(error.status_code, message, headers | dict(error.headers or {}))
@@ -173,13 +198,18 @@ def _routes(service: Service, counters: Metrics) -> list[BaseRoute]:
 
     def statuses(model: Any, version: Version) -> Any:
         newest_first = sorted(model.versions.items(), reverse=True)
-        return tensorflow.status([(str(number), not version.broken) for number, version in newest_first])
+        return tensorflow.status(
+            [(str(number), not version.broken) for number, version in newest_first]
+        )
 
     v1_path, v2_path = "/v1/models/{name}", "/v2/models/{name}"
     post = ["POST"]
     routes: list[BaseRoute] = []
     suffix = "/versions/{version}"
-    for model, v2, state in ((v1_path, v2_path, statuses), (f"{v1_path}{suffix}", f"{v2_path}{suffix}", status)):
+    for model, v2, state in (
+        (v1_path, v2_path, statuses),
+        (f"{v1_path}{suffix}", f"{v2_path}{suffix}", status),
+    ):
         routes += [
             Route(f"{model}:predict", service.endpoint_of(tensorflow.read), methods=post),
             Route(f"{v2}/infer", service.endpoint_of(kserve.read), methods=post),
@@ -187,14 +217,20 @@ def _routes(service: Service, counters: Metrics) -> list[BaseRoute]:
             Route(f"{model}/explain", service.explanation_endpoint(), methods=post),
             Route(f"{model}/answer", service.endpoint_of(raw.read), methods=post),
             Route(model, describing(state)),
-            Route(f"{model}/metadata", describing(lambda m, v: tensorflow.metadata(m.name, str(v), v.manifest))),
+            Route(
+                f"{model}/metadata",
+                describing(lambda m, v: tensorflow.metadata(m.name, str(v), v.manifest)),
+            ),
             Route(f"{model}/about", describing(model_facts)),
             Route(v2, describing(kserve_metadata)),
             Route(f"{v2}/ready", describing(lambda m, v: {"name": m.name, "ready": not v.broken})),
         ]
     return [
         *routes,
-        Route("/v1/models", fixed(lambda: {"models": [list_entry(model) for model in repository.models.values()]})),
+        Route(
+            "/v1/models",
+            fixed(lambda: {"models": [list_entry(model) for model in repository.models.values()]}),
+        ),
         Route("/v2", fixed(kserve.server)),
         Route(_PROBES[0], fixed(lambda: {"live": True})),
         Route(_PROBES[1], fixed(lambda: {"ready": True})),

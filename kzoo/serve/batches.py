@@ -37,7 +37,10 @@ class Batches:
         """Return the outputs of rows; more than `max_rows` are split into batches, interleaved with other requests."""
         if len(x) <= self._max_rows:
             return await self._submit(x)
-        parts = [self._submit(x[start : start + self._max_rows]) for start in range(0, len(x), self._max_rows)]
+        parts = [
+            self._submit(x[start : start + self._max_rows])
+            for start in range(0, len(x), self._max_rows)
+        ]
         return np.concatenate(await asyncio.gather(*parts))
 
     def _submit(self, x: np.ndarray) -> "asyncio.Future[np.ndarray]":
@@ -68,7 +71,8 @@ class Batches:
     def _next_group(self) -> list:
         """Remove and return the oldest requests with rows of the same shape, up to `max_rows` rows."""
         group = [self._waiting.popleft()]
-        shape, rows = group[0][0].shape[1:], len(group[0][0])
+        shape = group[0][0].shape[1:]
+        rows = len(group[0][0])
         while self._waiting:
             x = self._waiting[0][0]
             if x.shape[1:] != shape or rows + len(x) > self._max_rows:
@@ -101,7 +105,8 @@ class Turns:
     """
 
     def __init__(self, most: int) -> None:
-        self._free, self._numbers = most, itertools.count()
+        self._free = most
+        self._numbers = itertools.count()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap
 
     @asynccontextmanager

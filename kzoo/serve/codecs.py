@@ -61,7 +61,9 @@ class DecodedRequest:
 
 def as_json(data: Any) -> bytes:
     """Return plain data as JSON bytes; lone surrogates, which requests may contain, are escaped."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(
+        errors="backslashreplace"
+    )
 
 
 def with_notes(document: dict[str, Any]) -> dict[str, Any]:

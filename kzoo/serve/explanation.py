@@ -17,11 +17,15 @@ def read(request: ModelRequest) -> Encoded:
         KzooError: the input cannot be read or does not fit, there are several, or the model cannot be explained.
     """
     if not request.model.explains:
-        raise KzooError(f"{request.name} cannot be explained: only predictions for rows of a table and texts can.")
+        raise KzooError(
+            f"{request.name} cannot be explained: only predictions for rows of a table and texts can."
+        )
     return received(request, most=1)
 
 
-def reply(request: ModelRequest, encoded: Encoded, run: Callable[[np.ndarray], np.ndarray]) -> bytes:
+def reply(
+    request: ModelRequest, encoded: Encoded, run: Callable[[np.ndarray], np.ndarray]
+) -> bytes:
     """Return the response in JSON: the fields of `kzoo.explanations.Explanation`.
 
     Args:

@@ -10,7 +10,8 @@ from kzoo.utils.formatting import hint, shown
 
 EVENTS = "text/event-stream"
 _KEYS = ("prompt", "length", "temperature", "top_k", "top_p", "seed")
-HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # proxies must pass on each event at once
+# proxies must pass on each event at once
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 def read(request: ModelRequest, most: int) -> Generation:
@@ -25,9 +26,13 @@ def read(request: ModelRequest, most: int) -> Generation:
     """
     settings = read_json(request.body)
     if not isinstance(settings, dict):
-        raise KzooError('The request must be a JSON object such as {"prompt": "Once upon a time", "length": 200}.')
+        raise KzooError(
+            'The request must be a JSON object such as {"prompt": "Once upon a time", "length": 200}.'
+        )
     if unknown := next((key for key in settings if key not in _KEYS), None):
-        raise KzooError(f"Unknown key {shown(unknown)}. {hint(unknown, _KEYS)}Keys: {', '.join(_KEYS)}.")
+        raise KzooError(
+            f"Unknown key {shown(unknown)}. {hint(unknown, _KEYS)}Keys: {', '.join(_KEYS)}."
+        )
     generation = request.model.generation(**({"prompt": ""} | settings))
     if generation.sampling.length > most:
         raise KzooError(

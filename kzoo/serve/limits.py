@@ -49,7 +49,9 @@ class Refused(Exception):
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
-        self.status, self.message, self.headers = status, message, headers or {}
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
 
 
 def busy(reason: str) -> Refused:
@@ -94,4 +96,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(constant: str) -> None:
-    raise KzooError(f"The JSON of the request contains {constant}, which is not a number. Replace or omit it.")
+    raise KzooError(
+        f"The JSON of the request contains {constant}, which is not a number. Replace or omit it."
+    )

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
-_UNKNOWN = "-"  # label of requests without a valid model: names from requests must not become labels
+# label of requests without a valid model: names from requests must not become labels
+_UNKNOWN = "-"
 
 
 class Metrics:
@@ -26,7 +27,9 @@ class Metrics:
         model = model or _UNKNOWN
         self.requests[model, status] += 1
         self.spent[model] += seconds  # type: ignore[assignment]  # a Counter of seconds
-        self.seconds[model, next((bound for bound in SECONDS if seconds <= bound), float("inf"))] += 1
+        self.seconds[
+            model, next((bound for bound in SECONDS if seconds <= bound), float("inf"))
+        ] += 1
 
     def batch(self, model: str, rows: int) -> None:
         """Count a batch and its rows."""
@@ -42,12 +45,16 @@ class Metrics:
         """
         return "\n".join(self._lines(waiting, versions)) + "\n"
 
-    def _lines(self, waiting: Mapping[str, int], versions: Mapping[str, Mapping[str, bool]]) -> Iterator[str]:
+    def _lines(
+        self, waiting: Mapping[str, int], versions: Mapping[str, Mapping[str, bool]]
+    ) -> Iterator[str]:
         yield from _head("kzoo_requests_total", "counter", "Requests, by model and status.")
         for (model, status), count in sorted(self.requests.items()):
             yield f'kzoo_requests_total{{model="{model}",status="{status}"}} {count}'
         yield from _head(
-            "kzoo_request_seconds", "histogram", "Seconds from the header of a request to the end of its response."
+            "kzoo_request_seconds",
+            "histogram",
+            "Seconds from the header of a request to the end of its response.",
         )
         for model in sorted(self.spent):
             total = 0
@@ -66,14 +73,22 @@ class Metrics:
             ),
         ):
             yield from _head(name, "counter", help)
-            yield from (f'{name}{{model="{model}"}} {count}' for model, count in sorted(counts.items()))
+            yield from (
+                f'{name}{{model="{model}"}} {count}' for model, count in sorted(counts.items())
+            )
         yield from _head("kzoo_waiting", "gauge", "Pending requests, by model.")
         yield from (f'kzoo_waiting{{model="{model}"}} {count}' for model, count in waiting.items())
-        yield from _head("kzoo_version_open", "gauge", "Available versions: 1 if loaded in memory, else 0.")
+        yield from _head(
+            "kzoo_version_open", "gauge", "Available versions: 1 if loaded in memory, else 0."
+        )
         for model, open_versions in versions.items():
             for number, is_open in open_versions.items():
                 yield f'kzoo_version_open{{model="{model}",version="{number}"}} {int(is_open)}'
-        yield from _head("process_start_time_seconds", "gauge", "Start time of the server, in seconds since the epoch.")
+        yield from _head(
+            "process_start_time_seconds",
+            "gauge",
+            "Start time of the server, in seconds since the epoch.",
+        )
         yield f"process_start_time_seconds {self._start_time:.3f}"
         yield from _head("process_cpu_seconds_total", "counter", "CPU time in seconds.")
         yield f"process_cpu_seconds_total {time.process_time():.3f}"

@@ -47,18 +47,27 @@ class Middleware:
         metrics: Metrics,
         log: Log,
     ) -> None:
-        self._app, self._open, self._limits, self._metrics, self._log = app, open_to_all, limits, metrics, log
+        self._app = app
+        self._open = open_to_all
+        self._limits = limits
+        self._metrics = metrics
+        self._log = log
         self._token = None if token is None else token.encode()
         self._hosts = None if hosts is None else {host.lower() for host in hosts}
-        self._id_prefix, self._count = secrets.token_hex(4), 0  # prefix and counter of generated request ids
-        self.ending = False  # while shutting down, each connection is closed after its next response
+        # prefix and counter of generated request ids
+        self._id_prefix = secrets.token_hex(4)
+        self._count = 0
+        # while shutting down, each connection is closed after its next response
+        self.ending = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        header = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        header = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         context: dict[str, Any] = {"header": header, "is_ending": lambda: self.ending}
         scope["kzoo"] = context
         request_id = header.get("x-request-id", "")
@@ -69,7 +78,10 @@ class Middleware:
         async def send_response(message: Message) -> None:
             if message["type"] == "http.response.start":
                 context["status"] = message["status"]
-                message["headers"] += [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+                message["headers"] += [
+                    (b"x-request-id", request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
                 if self.ending:
                     message["headers"].append((b"connection", b"close"))
             try:
@@ -92,10 +104,18 @@ class Middleware:
         status = _LOST if "lost" in context else context.get("status", _LOST)
         self._metrics.request(context.get("model"), status, seconds)
         self._log(
-            "request", id=request_id, method=scope["method"], path=scope["path"], status=status,
-            ms=round(1e3 * seconds, 3), model=context.get("model"), version=context.get("version"),
-            rows=context.get("rows"), error=context.get("error"), trace=trace,
-        )  # fmt: skip
+            "request",
+            id=request_id,
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            ms=round(1e3 * seconds, 3),
+            model=context.get("model"),
+            version=context.get("version"),
+            rows=context.get("rows"),
+            error=context.get("error"),
+            trace=trace,
+        )
 
     def _check(self, scope: Scope, header: dict[str, str]) -> None:
         self._check_hosts(scope)
@@ -112,11 +132,14 @@ class Middleware:
         length = header.get("content-length", "0")
         if len(length) > 15 or (length.isdecimal() and int(length) > self._limits.body):
             raise Refused(
-                413, f"The request has {length[:20]} bytes, the limit is {self._limits.body:,}. Send it in parts.",
+                413,
+                f"The request has {length[:20]} bytes, the limit is {self._limits.body:,}. Send it in parts.",
                 {"Connection": "close"},
-            )  # fmt: skip
+            )
         if header.get("content-encoding", "identity").lower() not in ("", "identity"):
-            raise Refused(415, "Compressed requests are not supported. Remove the header Content-Encoding.")
+            raise Refused(
+                415, "Compressed requests are not supported. Remove the header Content-Encoding."
+            )
 
     def _check_hosts(self, scope: Scope) -> None:
         """Raise Refused if a web page of another site made a browser send the request.
@@ -127,12 +150,15 @@ class Middleware:
         if self._hosts is None:
             return
         for name, value in scope["headers"]:
-            if name in (b"host", b"origin") and not self._is_allowed_host(value.decode("latin-1"), name == b"origin"):
+            if name in (b"host", b"origin") and not self._is_allowed_host(
+                value.decode("latin-1"), name == b"origin"
+            ):
                 header_name = "Host" if name == b"host" else "Origin"
                 raise Refused(
-                    403, f"{header_name} {shown(value.decode('latin-1'))} is not allowed. Use localhost or 127.0.0.1, "
+                    403,
+                    f"{header_name} {shown(value.decode('latin-1'))} is not allowed. Use localhost or 127.0.0.1, "
                     "or start the server with --allow-host NAME or a token.",
-                )  # fmt: skip
+                )
 
     def _is_allowed_host(self, value: str, is_origin: bool) -> bool:
         with suppress(ValueError):  # not a valid URL

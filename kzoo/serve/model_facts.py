@@ -35,7 +35,8 @@ def model_facts(model: ServedModel, version: Version) -> dict[str, Any]:
         "preset": manifest.name,
         "created": manifest.created,
         "parameters": manifest.parameters,
-        "input": input_spec | {"facts": sorted(kind.facts), "raw": _takes_raw(manifest), **_form(manifest, kind)},
+        "input": input_spec
+        | {"facts": sorted(kind.facts), "raw": _takes_raw(manifest), **_form(manifest, kind)},
         "answer": {
             "kind": output_spec["kind"],
             "classes": manifest.labels,
@@ -48,12 +49,18 @@ def model_facts(model: ServedModel, version: Version) -> dict[str, Any]:
         "trained_on": _trained_on(manifest),
         "score": _score(manifest),
         "example": _example(version, kind),
-        "files": {key: {"format": e.format, "bytes": e.bytes} for key, e in manifest.exports.items() if e.file},
+        "files": {
+            key: {"format": e.format, "bytes": e.bytes}
+            for key, e in manifest.exports.items()
+            if e.file
+        },
     }
 
 
 def _takes_raw(manifest: Manifest) -> bool:
-    return manifest.preprocessing is not None and not kinds.takes_ready_arrays(manifest.preprocessing)
+    return manifest.preprocessing is not None and not kinds.takes_ready_arrays(
+        manifest.preprocessing
+    )
 
 
 def _continues(manifest: Manifest) -> bool:
@@ -84,22 +91,33 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
     value = value_of(scores, name)
     if value is None and name not in scores:
         return None
-    score_type, task = score_named(name), problem(task).task
+    score_type = score_named(name)
+    task = problem(task).task
     form = score_type.form if score_type else "number"
-    baseline_scores = {task.scores[key].label: scores[key] for key in task.baselines_of(name) if key in scores}
+    baseline_scores = {
+        task.scores[key].label: scores[key] for key in task.baselines_of(name) if key in scores
+    }
     summary = {split: scores, "baselines": manifest.baselines}
     baseline_scores |= baselines.values(summary)
     weighted = {"weighted": True} if UNWEIGHTED in scores else {}
     return finite(
         {
             **weighted,
-            "split": split, "name": str(name), "label": score_type.label if score_type else str(name),
-            "best": name.best, "form": form, "value": value, "interval": scores.get(f"{name}_interval"),
-            "level": score_type.interval if score_type else None, "examples": scores.get("examples"),
-            "beside": [{"label": label, "value": value} for label, value in baseline_scores.items()],
+            "split": split,
+            "name": str(name),
+            "label": score_type.label if score_type else str(name),
+            "best": name.best,
+            "form": form,
+            "value": value,
+            "interval": scores.get(f"{name}_interval"),
+            "level": score_type.interval if score_type else None,
+            "examples": scores.get("examples"),
+            "beside": [
+                {"label": label, "value": value} for label, value in baseline_scores.items()
+            ],
             "warning": baselines.beaten(summary),
         }
-    )  # fmt: skip
+    )
 
 
 def _example(version: Version, kind: Any) -> Any:

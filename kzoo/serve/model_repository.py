@@ -19,7 +19,8 @@ from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_FREE_SIZE, _MAX_FILES = 16, 1_000  # size of axes without a fixed length; files per version that are watched
+# size of axes without a fixed length; files per version that are watched
+_FREE_SIZE, _MAX_FILES = 16, 1_000
 LogFunction = Callable[..., object]  # called with the name of an event and its fields
 
 
@@ -38,9 +39,15 @@ class Loaded:
         )
         batch = max(1, min(limits.batch, limits.numbers // output_numbers))
         self.model = model
-        self.batches, self.turns = Batches(lambda x: model.run(x, batch), batch, on_batch), Turns(batch)
+        self.batches = Batches(lambda x: model.run(x, batch), batch, on_batch)
+        self.turns = Turns(batch)
         self.max_rows = max(
-            1, min(limits.rows, limits.row_bytes // (4 * input_numbers), limits.numbers // output_numbers)
+            1,
+            min(
+                limits.rows,
+                limits.row_bytes // (4 * input_numbers),
+                limits.numbers // output_numbers,
+            ),
         )
 
 
@@ -50,7 +57,8 @@ class Version:
     def __init__(self, number: int, folder: Path, stamp: tuple, format: str | None) -> None:
         self.number, self.folder, self.stamp = number, folder, stamp
         exported = ExportedModel(folder)
-        self.manifest, self.format = exported.manifest, runtime.chosen(exported, format)
+        self.manifest = exported.manifest
+        self.format = runtime.chosen(exported, format)
         self.broken = ""  # the error if it cannot be opened
         self._loading: asyncio.Future[Loaded] | None = None
 
@@ -95,13 +103,26 @@ class ServedModel:
     """
 
     def __init__(
-        self, name: str, path: Path, *, format: str | None = None, threads: int = 1, limits: Limits,
+        self,
+        name: str,
+        path: Path,
+        *,
+        format: str | None = None,
+        threads: int = 1,
+        limits: Limits,
         on_batch: Callable[[str, int], object] = lambda name, rows: None,
         log: LogFunction = lambda event, **fields: None,
-    ) -> None:  # fmt: skip
-        self.name, self.path, self.waiting, self.limits = name, path, 0, limits
-        self._format, self._threads, self._on_batch, self._log = format, threads, on_batch, log
-        self._refused: dict[int, tuple] = {}  # version number -> stamp of a version that was refused
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.waiting = 0
+        self.limits = limits
+        self._format = format
+        self._threads = threads
+        self._on_batch = on_batch
+        self._log = log
+        # version number -> stamp of a version that was refused
+        self._refused: dict[int, tuple] = {}
         self._last_stamps: dict[int, tuple] = {}  # version number -> stamp at the previous refresh
         self._unreadable = ""  # error at the previous refresh if the folder could not be read
         self.versions: dict[int, Version] = {}
@@ -112,7 +133,9 @@ class ServedModel:
             except KzooError as error:
                 self._refused[number], errors[number] = _stamp(folder), error
         if not self.versions:
-            no_model = KzooError(f"{path} does not contain an exported model. Create one with kzoo.export.")
+            no_model = KzooError(
+                f"{path} does not contain an exported model. Create one with kzoo.export."
+            )
             raise errors[max(errors)] if errors else no_model
         for number, reason in errors.items():
             log("refused", model=name, version=str(number), error=str(reason))
@@ -121,7 +144,9 @@ class ServedModel:
     def current(self) -> Version:
         """The default version: the newest that works."""
         numbers = sorted(self.versions, reverse=True)
-        return next((v for n in numbers if not (v := self.versions[n]).broken), self.versions[numbers[0]])
+        return next(
+            (v for n in numbers if not (v := self.versions[n]).broken), self.versions[numbers[0]]
+        )
 
     def version(self, number_text: str | None) -> Version:
         """Return the version with the number in a URL; by default the current one.
@@ -131,11 +156,16 @@ class ServedModel:
         """
         if number_text is None:
             return self.current
-        number = int(number_text) if number_text.isascii() and number_text.isdecimal() and len(number_text) < 10 else -1
+        number = (
+            int(number_text)
+            if number_text.isascii() and number_text.isdecimal() and len(number_text) < 10
+            else -1
+        )
         if number not in self.versions:
             available = ", ".join(map(str, sorted(self.versions)))
             raise Refused(
-                404, f"Model {self.name!r} has no version {shown(number_text)}. Available versions: {available}."
+                404,
+                f"Model {self.name!r} has no version {shown(number_text)}. Available versions: {available}.",
             )
         return self.versions[number]
 
@@ -154,18 +184,29 @@ class ServedModel:
                 pass
             if number_text is not None or self.current.broken:
                 break
-        raise Refused(503, f"Model {self.name!r} version {version} cannot be opened. See the server log.")
+        raise Refused(
+            503, f"Model {self.name!r} version {version} cannot be opened. See the server log."
+        )
 
     def _open(self, version: Version) -> Loaded:
         """Open a version and run it on a row of zeros; raise KzooError if either fails."""
         try:
-            model = runtime.load(ExportedModel(version.folder), version.format, threads=self._threads)
+            model = runtime.load(
+                ExportedModel(version.folder), version.format, threads=self._threads
+            )
             output_shape = version.manifest.outputs[0]["shape"][1:]
-            loaded = Loaded(model, output_shape, self.limits, lambda rows: self._on_batch(self.name, rows))
-            zeros = np.zeros((1, *(size or _FREE_SIZE for size in model.shape)), version.manifest.inputs[0]["dtype"])
+            loaded = Loaded(
+                model, output_shape, self.limits, lambda rows: self._on_batch(self.name, rows)
+            )
+            zeros = np.zeros(
+                (1, *(size or _FREE_SIZE for size in model.shape)),
+                version.manifest.inputs[0]["dtype"],
+            )
             model.check(model.run(zeros))
         except Exception as error:  # a damaged file may raise anything
-            reason = str(error) if isinstance(error, KzooError) else f"{type(error).__name__}: {error}"
+            reason = (
+                str(error) if isinstance(error, KzooError) else f"{type(error).__name__}: {error}"
+            )
             self._log("refused", model=self.name, version=str(version), error=reason)
             raise KzooError(reason) from None
         self._log("opened", model=self.name, version=str(version), format=model.format)
@@ -177,7 +218,9 @@ class ServedModel:
         A version that cannot be opened is refused with a log line, and tried again when its files change.
         """
         try:
-            folders = await asyncio.to_thread(lambda: {n: (f, _stamp(f)) for n, f in _scan(self.path).items()})
+            folders = await asyncio.to_thread(
+                lambda: {n: (f, _stamp(f)) for n, f in _scan(self.path).items()}
+            )
         except OSError as error:
             if str(error) != self._unreadable:  # log an error once, not at each refresh
                 self._unreadable = str(error)
@@ -192,7 +235,8 @@ class ServedModel:
                 or self._refused.get(number) == stamp
                 or previous_stamp != stamp
             ):
-                continue  # unchanged, already refused, or still being written: wait until the stamp is stable
+                # unchanged, already refused, or still being written: wait until the stamp is stable
+                continue
             await self._load_version(number, folder, stamp)
         for number in set(self.versions) - set(folders):
             if len(self.versions) > 1:
@@ -211,7 +255,8 @@ class ServedModel:
         except KzooError:  # already logged
             return
         del self._refused[number]
-        self.versions[number] = version  # serves new requests; the previous version completes pending ones
+        # serves new requests; the previous version completes pending ones
+        self.versions[number] = version
         for other in self.versions.values():
             if other is not self.current:
                 other.close()
@@ -227,7 +272,8 @@ class ModelRepository:
     def __getitem__(self, name: str) -> ServedModel:
         if name not in self.models:
             raise Refused(
-                404, f"Unknown model {shown(name)}. {hint(name, self.models)}GET /v1/models lists all models."
+                404,
+                f"Unknown model {shown(name)}. {hint(name, self.models)}GET /v1/models lists all models.",
             )
         return self.models[name]
 
@@ -242,7 +288,9 @@ def open_repository(arguments: Sequence[str | os.PathLike[str]], **options: Any)
     for argument in arguments:
         name, folder = _named(argument)
         if name in models:
-            raise KzooError(f"Two models have the name {name!r}. Rename one of them, such as {name}-2={folder}.")
+            raise KzooError(
+                f"Two models have the name {name!r}. Rename one of them, such as {name}-2={folder}."
+            )
         models[name] = ServedModel(name, folder, **options)
     if not models:
         raise KzooError("Pass at least one exported model to serve.")
@@ -257,7 +305,9 @@ def _named(argument: str | os.PathLike[str]) -> tuple[str, Path]:
     else:
         folder = path_of(folder_text, "an exported model")
     if not folder.is_dir():
-        raise KzooError(f"{shown(str(folder), most=300)} is not a folder. Create an exported model with kzoo.export.")
+        raise KzooError(
+            f"{shown(str(folder), most=300)} is not a folder. Create an exported model with kzoo.export."
+        )
     if not _NAME.fullmatch(name):
         raise KzooError(
             f"{name!r} cannot be used as a model name in a URL. Give the model another name, such as mine={folder}."
@@ -270,7 +320,9 @@ def _scan(path: Path) -> dict[int, Path]:
     folders = {1: path} if (path / MANIFEST).is_file() else {}
     with os.scandir(path) as entries:
         for entry in entries:
-            if re.fullmatch("[1-9][0-9]{0,8}", entry.name) and os.path.isfile(os.path.join(entry.path, MANIFEST)):
+            if re.fullmatch("[1-9][0-9]{0,8}", entry.name) and os.path.isfile(
+                os.path.join(entry.path, MANIFEST)
+            ):
                 folders[int(entry.name)] = Path(entry.path)
     return folders
 

@@ -13,17 +13,27 @@ _JSON, _CSV, _EVENTS = "application/json", "text/csv", "text/event-stream"
 # Query parameters of `answer`, and `parameters` of the Open Inference Protocol.
 _PROMISES: list[dict[str, Any]] = [
     {
-        "name": name, "in": "query", "description": description,
-        "schema": {"type": "string", "enum": ["lac", "raps", "class"]} if name == "conformal" else _SHARE,
+        "name": name,
+        "in": "query",
+        "description": description,
+        "schema": {"type": "string", "enum": ["lac", "raps", "class"]}
+        if name == "conformal"
+        else _SHARE,
     }
     for name, description in (
-        ("confidence", "Also return sets of classes (`set`) or intervals (`lower`, `upper`) that contain the truth for "
-         "this share of new rows, such as 0.9."),
+        (
+            "confidence",
+            "Also return sets of classes (`set`) or intervals (`lower`, `upper`) that contain the truth for "
+            "this share of new rows, such as 0.9.",
+        ),
         ("conformal", "How sets of classes are made."),
         ("min_probability", "Rows whose class has a lower probability get the label `unsure`."),
-        ("accuracy_when_answered", "Rows get the label `unsure` so that this share of the others is right."),
+        (
+            "accuracy_when_answered",
+            "Rows get the label `unsure` so that this share of the others is right.",
+        ),
     )
-]  # fmt: skip
+]
 
 
 def document(limits: Limits) -> dict[str, Any]:
@@ -34,10 +44,18 @@ def document(limits: Limits) -> dict[str, Any]:
     """
     paths: dict[str, Any] = {
         "/v1/models": _get("List the models.", "Models", _ref("Models")),
-        "/v2": _get("Server metadata.", "Server", _object(name=_TEXT, version=_TEXT, extensions=_list(_TEXT))),
+        "/v2": _get(
+            "Server metadata.",
+            "Server",
+            _object(name=_TEXT, version=_TEXT, extensions=_list(_TEXT)),
+        ),
         "/v2/health/live": _get("Liveness probe.", "Live", _object(live={"type": "boolean"})),
         "/v2/health/ready": _get("Readiness probe.", "Ready", _object(ready={"type": "boolean"})),
-        "/metrics": {"get": _operation("Metrics in the text format of Prometheus.", {"text/plain": _TEXT}, "metrics")},
+        "/metrics": {
+            "get": _operation(
+                "Metrics in the text format of Prometheus.", {"text/plain": _TEXT}, "metrics"
+            )
+        },
         "/openapi.json": _get("This document.", "Document", {"type": "object"}),
     }
     for version in (False, True):
@@ -74,55 +92,84 @@ def _model_paths(version: bool) -> dict[str, Any]:
     parameters = [_parameter("name"), *([_parameter("version")] if version else [])]
     answers = {_JSON: _ref("Answers"), _CSV: _TEXT}
     raw = {
-        _JSON: _ref("Inputs"), "image/*": _file(), _CSV: _TEXT, "text/plain": _TEXT,
+        _JSON: _ref("Inputs"),
+        "image/*": _file(),
+        _CSV: _TEXT,
+        "text/plain": _TEXT,
         "multipart/form-data": _object(file=_file()),
-    }  # fmt: skip
+    }
     top = {
-        "name": "top", "in": "query", "description": "Number of classes per prediction, most likely first.",
+        "name": "top",
+        "in": "query",
+        "description": "Number of classes per prediction, most likely first.",
         "schema": {"type": "integer", "minimum": 1, "default": 20},
-    }  # fmt: skip
+    }
     history = {
-        "name": "history", "in": "query", "description": "For forecasts: also return the input series.",
+        "name": "history",
+        "in": "query",
+        "description": "For forecasts: also return the input series.",
         "schema": {"type": "boolean", "default": False},
-    }  # fmt: skip
+    }
     keep = {
-        "name": "keep", "in": "query", "schema": _TEXT,
+        "name": "keep",
+        "in": "query",
+        "schema": _TEXT,
         "description": "Columns of an uploaded table to copy to the predictions, separated by commas.",
-    }  # fmt: skip
+    }
     of = {
-        "name": "of", "in": "query", "schema": _TEXT,
+        "name": "of",
+        "in": "query",
+        "schema": _TEXT,
         "description": "The class, label, target or quantile to explain; by default the predicted one.",
-    }  # fmt: skip
+    }
     paths = {
         f"{v1}/answer": _post("Predict from raw inputs.", f"answer{id_suffix}", raw, answers)
         | {"parameters": [top, history, keep, *_PROMISES]},
         f"{v1}/explain": _post(
-            "Explain the prediction for one row of a table or one text.", f"explain{id_suffix}", raw,
+            "Explain the prediction for one row of a table or one text.",
+            f"explain{id_suffix}",
+            raw,
             {_JSON: _ref("Explanation")},
-        ) | {"parameters": [of]},
+        )
+        | {"parameters": [of]},
         f"{v1}/generate": _post(
             "Continue a text with a language model. With Accept: text/event-stream, there is an event "
             '`data: {"text": ...}` for each token, and `event: end` with the whole text, or `event: error`.',
-            f"generate{id_suffix}", {_JSON: _ref("Prompt")}, {_JSON: _ref("Text"), _EVENTS: _TEXT},
+            f"generate{id_suffix}",
+            {_JSON: _ref("Prompt")},
+            {_JSON: _ref("Text"), _EVENTS: _TEXT},
         ),
         f"{v1}:predict": _post(
-            "Predict (TensorFlow Serving API).", f"predict{id_suffix}", {_JSON: _ref("Instances")},
+            "Predict (TensorFlow Serving API).",
+            f"predict{id_suffix}",
+            {_JSON: _ref("Instances")},
             {_JSON: _ref("Outputs")},
         ),
         f"{v2}/infer": _post(
             "Predict (Open Inference Protocol). With `confidence`, `min_probability` or `accuracy_when_answered` in "
-            "`parameters`, there are also the outputs `label` and `set`, or `lower` and `upper`.", f"infer{id_suffix}",
+            "`parameters`, there are also the outputs `label` and `set`, or `lower` and `upper`.",
+            f"infer{id_suffix}",
             {_JSON: _ref("Tensors"), "application/octet-stream": _file()},
             {_JSON: _ref("Tensors"), "application/octet-stream": _file()},
         ),
-        f"{v1}/about": _get("Inputs, outputs and scores of the model.", f"About{id_suffix}", {"type": "object"}),
-        v1: _get("Model status (TensorFlow Serving API).", f"Status{id_suffix}", {"type": "object"}),
-        f"{v1}/metadata": _get("Signature (TensorFlow Serving API).", f"Signature{id_suffix}", {"type": "object"}),
-        v2: _get("Model metadata (Open Inference Protocol).", f"Tensors{id_suffix}", _ref("Metadata")),
+        f"{v1}/about": _get(
+            "Inputs, outputs and scores of the model.", f"About{id_suffix}", {"type": "object"}
+        ),
+        v1: _get(
+            "Model status (TensorFlow Serving API).", f"Status{id_suffix}", {"type": "object"}
+        ),
+        f"{v1}/metadata": _get(
+            "Signature (TensorFlow Serving API).", f"Signature{id_suffix}", {"type": "object"}
+        ),
+        v2: _get(
+            "Model metadata (Open Inference Protocol).", f"Tensors{id_suffix}", _ref("Metadata")
+        ),
         f"{v2}/ready": _get(
-            "Readiness of the model.", f"ModelReady{id_suffix}", _object(name=_TEXT, ready={"type": "boolean"})
+            "Readiness of the model.",
+            f"ModelReady{id_suffix}",
+            _object(name=_TEXT, ready={"type": "boolean"}),
         ),
-    }  # fmt: skip
+    }
     return {
         path: endpoint | {"parameters": [*parameters, *endpoint.get("parameters", [])]}
         for path, endpoint in paths.items()
@@ -131,35 +178,69 @@ def _model_paths(version: bool) -> dict[str, Any]:
 
 def _schemas(limits: Limits) -> dict[str, Any]:
     tensor = _object(
-        name=_TEXT, datatype=_TEXT, shape=_list({"type": "integer"}), data=_list(_ANY), parameters={"type": "object"}
+        name=_TEXT,
+        datatype=_TEXT,
+        shape=_list({"type": "integer"}),
+        data=_list(_ANY),
+        parameters={"type": "object"},
     )
     class_score = _object(label=_TEXT, probability=_NUMBER, score=_NUMBER)
     prediction = _object(
-        input=_ANY, kept={"type": "object"}, label=_ANY, labels=_list(_TEXT), classes=_list(class_score), values=_ANY,
-        quantiles=_ANY, levels=_list(_NUMBER), targets=_list(_TEXT), times=_list(_TEXT), error=_TEXT,
-        confidence=_NUMBER, set=_list(_TEXT), lower=_ANY, upper=_ANY,
-    )  # fmt: skip
+        input=_ANY,
+        kept={"type": "object"},
+        label=_ANY,
+        labels=_list(_TEXT),
+        classes=_list(class_score),
+        values=_ANY,
+        quantiles=_ANY,
+        levels=_list(_NUMBER),
+        targets=_list(_TEXT),
+        times=_list(_TEXT),
+        error=_TEXT,
+        confidence=_NUMBER,
+        set=_list(_TEXT),
+        lower=_ANY,
+        upper=_ANY,
+    )
     model = _object(name=_TEXT, version=_TEXT, versions=_list(_TEXT), task=_ANY, input=_TEXT)
     reason = _object(name=_TEXT, value=_TEXT, amount=_NUMBER, error=_ANY)
     reasons = _object(
-        input=_TEXT, output=_TEXT, prediction=_NUMBER, base=_ANY, reasons=_list(reason), pieces=_list(_list(_ANY))
+        input=_TEXT,
+        output=_TEXT,
+        prediction=_NUMBER,
+        base=_ANY,
+        reasons=_list(reason),
+        pieces=_list(_list(_ANY)),
     )
     metadata = _object(name=_TEXT, datatype=_TEXT, shape=_list({"type": "integer"}))
     return {
         "Error": _object(error=_TEXT),
         "Models": _object(models=_list(model)),
         "Metadata": _object(
-            name=_TEXT, versions=_list(_TEXT), platform=_TEXT, inputs=_list(metadata), outputs=_list(metadata)
+            name=_TEXT,
+            versions=_list(_TEXT),
+            platform=_TEXT,
+            inputs=_list(metadata),
+            outputs=_list(metadata),
         ),
         "Inputs": {
-            "description": "A list of inputs, or {\"inputs\": [...]}: pixels or {\"b64\": ...}, rows as objects, "
+            "description": 'A list of inputs, or {"inputs": [...]}: pixels or {"b64": ...}, rows as objects, '
             "texts, the last rows of a series.",
         },
         "Answers": _object(
-            model=_TEXT, version=_TEXT, predictions=_list(prediction), promise=_TEXT, notes=_list(_TEXT)
+            model=_TEXT,
+            version=_TEXT,
+            predictions=_list(prediction),
+            promise=_TEXT,
+            notes=_list(_TEXT),
         ),
         "Explanation": _object(
-            model=_TEXT, version=_TEXT, method=_TEXT, about=_TEXT, limits=_list(_TEXT), rows=_list(reasons),
+            model=_TEXT,
+            version=_TEXT,
+            method=_TEXT,
+            about=_TEXT,
+            limits=_list(_TEXT),
+            rows=_list(reasons),
             notes=_list(_TEXT),
         ),
         "Prompt": _object(
@@ -174,30 +255,41 @@ def _schemas(limits: Limits) -> dict[str, Any]:
         "Instances": _object(instances=_list(_ANY), inputs=_ANY, signature_name=_TEXT),
         "Outputs": _object(predictions=_list(_ANY), outputs=_list(_ANY), notes=_list(_TEXT)),
         "Tensors": _object(
-            id=_TEXT, model_name=_TEXT, model_version=_TEXT, inputs=_list(tensor), outputs=_list(tensor),
+            id=_TEXT,
+            model_name=_TEXT,
+            model_version=_TEXT,
+            inputs=_list(tensor),
+            outputs=_list(tensor),
             parameters={"type": "object"},
         ),
-    }  # fmt: skip
+    }
 
 
 def _get(summary: str, name: str, schema: dict) -> dict[str, Any]:
     return {"get": _operation(summary, {_JSON: schema}, f"get{name}")}
 
 
-def _post(summary: str, name: str, request_types: dict[str, Any], response_types: dict[str, Any]) -> dict[str, Any]:
-    body = {"required": True, "content": {media: {"schema": schema} for media, schema in request_types.items()}}
+def _post(
+    summary: str, name: str, request_types: dict[str, Any], response_types: dict[str, Any]
+) -> dict[str, Any]:
+    body = {
+        "required": True,
+        "content": {media: {"schema": schema} for media, schema in request_types.items()},
+    }
     return {"post": _operation(summary, response_types, name) | {"requestBody": body}}
 
 
 def _operation(summary: str, response_types: dict[str, Any], name: str) -> dict[str, Any]:
     content = {media: {"schema": schema} for media, schema in response_types.items()}
     return {
-        "summary": summary, "operationId": name,
+        "summary": summary,
+        "operationId": name,
         "responses": {
             "200": {"description": "Success.", "content": content},
-            "4XX": {"$ref": "#/components/responses/Refused"}, "5XX": {"$ref": "#/components/responses/Refused"},
+            "4XX": {"$ref": "#/components/responses/Refused"},
+            "5XX": {"$ref": "#/components/responses/Refused"},
         },
-    }  # fmt: skip
+    }
 
 
 def _parameter(name: str) -> dict[str, Any]:

@@ -26,7 +26,8 @@ from kzoo.utils.optional import is_installed
 
 _MAX_HEADER = 1 << 16  # bytes of the headers of a request
 _KEEP_ALIVE = 75  # seconds that idle connections are kept: longer than most clients keep them
-_SWITCH_SECONDS = 5e-4  # Python's thread switch interval: short, since a request passes through several threads
+# Python's thread switch interval: short, since a request passes through several threads
+_SWITCH_SECONDS = 5e-4
 _BACKLOG = 2048  # connections that the operating system queues until they are accepted
 _QUIET = 1.0  # seconds for idle connections to send a last request during shutdown
 _LATE = 0.5  # seconds after `Limits.ending` until a forced exit, even if threads are still busy
@@ -51,7 +52,9 @@ def serve(app: Middleware, *, host: str, port: int, limits: Limits, log: Log) ->
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
@@ -72,7 +75,8 @@ def _log_uvicorn_warnings(log: Log) -> None:
             log("uvicorn", text=record.getMessage(), trace=trace or None)
 
     logger = logging.getLogger("uvicorn")
-    logger.handlers, logger.propagate = [Handler(logging.WARNING)], False
+    logger.handlers = [Handler(logging.WARNING)]
+    logger.propagate = False
 
 
 class _Server(uvicorn.Server):
@@ -80,14 +84,23 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: Middleware, limits: Limits, log: Log) -> None:
         options: dict[str, Any] = dict(
-            ws="none", log_config=None, access_log=False, server_header=False, proxy_headers=False,
-            limit_concurrency=limits.connections, timeout_keep_alive=_KEEP_ALIVE, backlog=_BACKLOG,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=limits.connections,
+            timeout_keep_alive=_KEEP_ALIVE,
+            backlog=_BACKLOG,
             timeout_graceful_shutdown=max(1, int(limits.ending)),
-        )  # fmt: skip
-        options["http"] = _bounded_protocol() if is_installed("httptools") else _counting(_h11_protocol())
+        )
+        options["http"] = (
+            _bounded_protocol() if is_installed("httptools") else _counting(_h11_protocol())
+        )
         super().__init__(uvicorn.Config(app, **options))
         self._middleware, self._limits, self._log = app, limits, log
-        self._silent: dict[Any, tuple] = {}  # connection -> (time of the last progress, bytes sent by then)
+        # connection -> (time of the last progress, bytes sent by then)
+        self._silent: dict[Any, tuple] = {}
         self._deadline = float("inf")  # deadline of the shutdown, on the monotonic clock
         self._exit_timer: threading.Timer | None = None
 
@@ -97,7 +110,10 @@ class _Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        handlers = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:
@@ -116,14 +132,19 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     def _force_exit(self) -> None:
-        self._log("ended", requests=self.server_state.total_requests, unfinished=len(self.server_state.tasks) or None)
+        self._log(
+            "ended",
+            requests=self.server_state.total_requests,
+            unfinished=len(self.server_state.tasks) or None,
+        )
         os._exit(0)
 
     def cancel_forced_exit(self) -> None:
         """Cancel the forced exit if all worker threads end in time; else keep it, since Python waits for threads."""
         if self._exit_timer is None:
             return
-        gc.collect()  # a model's thread ends with its last reference, which errors of cancelled requests may hold
+        # a model's thread ends with its last reference, which errors of cancelled requests may hold
+        gc.collect()
         deadline = self._deadline + _LATE / 2
         while any(thread.name.startswith(_WORKERS) for thread in threading.enumerate()):
             if time.monotonic() > deadline:
@@ -136,7 +157,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         for sock in sockets or []:
             host, port = sock.getsockname()[:2]
-            self._log("listening", url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+            self._log(
+                "listening",
+                url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}",
+            )
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
@@ -145,16 +169,21 @@ class _Server(uvicorn.Server):
 
     def _close_silent(self) -> None:
         """Close connections that neither continue a request nor receive a response; uvicorn has no such timeout."""
-        current_time, silent = time.monotonic(), {}
+        current_time = time.monotonic()
+        silent = {}
         connection: Any
         for connection in self.server_state.connections:
-            cycle, unsent = connection.cycle, connection.transport.get_write_buffer_size()
-            answered, sent = cycle is None or cycle.response_complete, connection.transport.written - unsent
+            cycle = connection.cycle
+            unsent = connection.transport.get_write_buffer_size()
+            answered = cycle is None or cycle.response_complete
+            sent = connection.transport.written - unsent
             if unsent or (answered and connection.timeout_keep_alive_task is None):
                 since, sent_before = self._silent.get(connection, (current_time, sent))
                 since = since if sent == sent_before else current_time
                 silent[connection] = (since, sent)
-                if current_time - since > (self._limits.sending if unsent else self._limits.seconds):
+                if current_time - since > (
+                    self._limits.sending if unsent else self._limits.seconds
+                ):
                     connection.transport.abort()
         self._silent = silent
 
@@ -191,14 +220,17 @@ class _Server(uvicorn.Server):
 
     def _protocol(self) -> Any:
         make: Any = self.config.http_protocol_class
-        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
 
 class _CountingTransport:
     """A transport that counts the bytes written to it: what is still to be sent grows while a response is made."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport, self.written = transport, 0
+        self._transport = transport
+        self.written = 0
 
     def write(self, data: bytes) -> None:
         self.written += len(data)
@@ -243,6 +275,7 @@ def _bounded_protocol() -> type:
         def _count(self, size: int) -> None:
             self._header_bytes += size + 32
             if self._header_bytes > _MAX_HEADER:
-                raise httptools.HttpParserError("the header is too long")  # uvicorn responds with 400
+                # uvicorn responds with 400
+                raise httptools.HttpParserError("the header is too long")
 
     return _counting(Bounded)

@@ -31,7 +31,8 @@ _AS_JSON = ("", JSON, "application/x-www-form-urlencoded")  # the last is the de
 _TOP = 20  # default number of classes per prediction, most likely first
 _UTF8 = f"{CSV}; charset=utf-8"
 # The header with the notes of a CSV response, and its approximate maximum length in characters.
-NOTES_HEADER, _MAX_NOTES = "X-Kzoo-Notes", 4_000
+NOTES_HEADER = "X-Kzoo-Notes"
+_MAX_NOTES = 4_000
 _BOUNDARY = re.compile(r"""boundary=("?)([^";,]{1,100})\1""")
 _PART = re.compile(rb"(?is)(?:^|\r\n)content-disposition:\s*form-data\s*;[^\r\n]*?\bfilename\*?=")
 _NAME = re.compile(rb"""(?i)\bfilename\*?=("?)([^"\r\n;]*)\1""")
@@ -52,7 +53,8 @@ def read(request: ModelRequest) -> DecodedRequest:
     accepted = request.header.get("accept", "")
     write = _table if CSV in accepted and JSON not in accepted else _document
     return DecodedRequest(
-        encoded=encoded, reply=lambda outputs: write(request, request.model.predictions(encoded, outputs, options))
+        encoded=encoded,
+        reply=lambda outputs: write(request, request.model.predictions(encoded, outputs, options)),
     )
 
 
@@ -74,7 +76,11 @@ def _inputs(request: ModelRequest, media: str) -> Any:
         inputs = read_json(request.body)
         if isinstance(inputs, dict) and inputs.keys() == {"inputs"}:
             inputs = inputs["inputs"]
-        return [decode_base64(example) for example in inputs] if isinstance(inputs, list) else decode_base64(inputs)
+        return (
+            [decode_base64(example) for example in inputs]
+            if isinstance(inputs, list)
+            else decode_base64(inputs)
+        )
     if not request.body:
         raise KzooError("The body of the request is empty.")
     if media == FORM:
@@ -84,7 +90,10 @@ def _inputs(request: ModelRequest, media: str) -> Any:
     if media.startswith("image/") if takes_images else media == CSV:
         return [request.body]
     takes = "image/png, image/jpeg and other image types" if takes_images else f"{CSV}, {TEXT}"
-    raise Refused(415, f"Content type {shown(media)} is not supported. {request.name} takes {JSON}, {FORM}, {takes}.")
+    raise Refused(
+        415,
+        f"Content type {shown(media)} is not supported. {request.name} takes {JSON}, {FORM}, {takes}.",
+    )
 
 
 def _text(body: bytes) -> str:
@@ -96,16 +105,23 @@ def _text(body: bytes) -> str:
 
 def _contents(request: ModelRequest) -> list[bytes] | list[str]:
     """Return the contents of the files of a form, decoded as text for text files of a text model."""
-    files, input_kind = _files(request), kind(request.model.inputs)
-    text_suffixes = tuple(s for source in input_kind.sources if source.form == "file" for s in source.suffixes)
+    files = _files(request)
+    input_kind = kind(request.model.inputs)
+    text_suffixes = tuple(
+        s for source in input_kind.sources if source.form == "file" for s in source.suffixes
+    )
     texts = [
         decode_text(content, name).strip()
         for name, media, content in files
         if "ids" in input_kind.facts
-        and (name.endswith(text_suffixes) or (media == TEXT and not name.endswith(tuple(suffixes()))))
+        and (
+            name.endswith(text_suffixes) or (media == TEXT and not name.endswith(tuple(suffixes())))
+        )
     ]
     if texts and len(texts) < len(files):
-        raise KzooError("The form contains texts and other files. Send either texts or one table of texts.")
+        raise KzooError(
+            "The form contains texts and other files. Send either texts or one table of texts."
+        )
     return texts or [content for _, _, content in files]
 
 
@@ -117,7 +133,9 @@ def _files(request: ModelRequest) -> list[tuple[str, str, bytes]]:
     mark = b"--" + boundary[2].encode("latin-1")
     parts = (b"\r\n" + request.body).split(b"\r\n" + mark, request.max_rows + 2)
     if len(parts) < 3 or not parts[-1].startswith(b"--"):
-        raise KzooError(f"The form has no file, has more than {request.max_rows:,} parts, or is truncated.")
+        raise KzooError(
+            f"The form has no file, has more than {request.max_rows:,} parts, or is truncated."
+        )
     files = []
     for part in parts[1:-1]:
         head, blank, content = part.partition(b"\r\n\r\n")
@@ -126,7 +144,9 @@ def _files(request: ModelRequest) -> list[tuple[str, str, bytes]]:
                 "A form must contain files only, such as curl -F file=@photo.jpg. Send other inputs as JSON."
             )
         matches = [pattern.search(head) for pattern in (_NAME, _TYPE)]
-        name, media = (m.groups()[-1].decode("utf-8", "replace").strip().lower() if m else "" for m in matches)
+        name, media = (
+            m.groups()[-1].decode("utf-8", "replace").strip().lower() if m else "" for m in matches
+        )
         files.append((name, media, content))
     return files
 
@@ -134,7 +154,8 @@ def _files(request: ModelRequest) -> list[tuple[str, str, bytes]]:
 def _document(request: ModelRequest, predictions: Any) -> Reply:
     """Return the predictions as JSON, as `kzoo predict --json` prints them."""
     rows = predictions.rows(None if predictions.separator else _top(request))
-    if request.query.get("history") == "true" and predictions.history is not None:  # for the chart of a forecast
+    # for the chart of a forecast
+    if request.query.get("history") == "true" and predictions.history is not None:
         for index, row in enumerate(rows):
             row["history"] = predictions.history[index].tolist()
             if predictions.history_times:
@@ -164,5 +185,9 @@ def _notes_header() -> dict[str, str]:
     included = list(notes)
     while len(included) > 1 and len(json.dumps(included)) > _MAX_NOTES:
         included.pop()
-    remark = [f"{len(notes) - len(included)} more: see the response in JSON."] if len(included) < len(notes) else []
+    remark = (
+        [f"{len(notes) - len(included)} more: see the response in JSON."]
+        if len(included) < len(notes)
+        else []
+    )
     return {NOTES_HEADER: json.dumps([*included, *remark])} if notes else {}

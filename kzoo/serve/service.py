@@ -36,7 +36,10 @@ class _Pending:
     """A request: it is counted as waiting for its model until `answered`, and its body until `end`."""
 
     def __init__(self, service: "Service", model: Any) -> None:
-        self._service, self._model, self._waits, self.body_bytes = service, model, True, 0
+        self._service = service
+        self._model = model
+        self._waits = True
+        self.body_bytes = 0
         model.waiting += 1
 
     def answered(self) -> None:
@@ -72,7 +75,9 @@ class _LargeResponse(StreamingResponse):
     def __init__(self, body: bytes, responses: "set[_LargeResponse]", **options: Any) -> None:
         super().__init__(self._pieces(body), **options)
         self.headers["Content-Length"] = str(len(body))
-        self.size, self.time, self._responses = len(body), time.monotonic(), responses
+        self.size = len(body)
+        self.time = time.monotonic()
+        self._responses = responses
         self._task: asyncio.Future[None] | None = None
         self._is_complete = False
         responses.add(self)
@@ -111,7 +116,9 @@ class Service:
     """
 
     def __init__(self, repository: ModelRepository, limits: Limits) -> None:
-        self.repository, self.limits, self.body_bytes = repository, limits, 0
+        self.repository = repository
+        self.limits = limits
+        self.body_bytes = 0
         self._responses: set[_LargeResponse] = set()
         # Requests are decoded and replies encoded in threads, so that the event loop stays responsive. Large ones run a
         # few at a time, which limits their memory; small ones have separate threads, so that they do not wait.
@@ -140,7 +147,8 @@ class Service:
 
     def _endpoint(self, respond: Respond) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
-            model, version = self.repository[request.path_params["name"]], request.path_params.get("version")
+            model = self.repository[request.path_params["name"]]
+            version = request.path_params.get("version")
             context = request.scope["kzoo"]
             context["model"] = model.name
             if model.waiting >= self.limits.waiting:
@@ -153,9 +161,14 @@ class Service:
                 context["version"] = str(number)
                 NOTES.set([])
                 model_request = ModelRequest(
-                    model=loaded.model, name=model.name, version=str(number), header=context["header"],
-                    query=once(request.query_params.multi_items(), "The URL"), body=body, max_rows=loaded.max_rows,
-                )  # fmt: skip
+                    model=loaded.model,
+                    name=model.name,
+                    version=str(number),
+                    header=context["header"],
+                    query=once(request.query_params.multi_items(), "The URL"),
+                    body=body,
+                    max_rows=loaded.max_rows,
+                )
                 response = await respond(request, model_request, loaded)
             except BaseException:
                 pending.end()
@@ -177,7 +190,9 @@ class Service:
         reply = await self._done(outputs.size <= _SMALL, decoded.reply, outputs)
         return self._response(reply.body, reply.media, reply.headers)
 
-    def _response(self, body: bytes, media: str, headers: Mapping[str, str] | None = None) -> Response:
+    def _response(
+        self, body: bytes, media: str, headers: Mapping[str, str] | None = None
+    ) -> Response:
         """Return a response; those that are large share the memory for them.
 
         Raises:
@@ -186,14 +201,19 @@ class Service:
         options: dict[str, Any] = dict(media_type=media, headers=dict(headers or {}))
         if len(body) <= _SMALL:
             return Response(body, **options)
-        while self._responses and sum(other.size for other in self._responses) + len(body) > self.limits.responses:
+        while (
+            self._responses
+            and sum(other.size for other in self._responses) + len(body) > self.limits.responses
+        ):
             slowest = min(self._responses, key=lambda response: response.time)
             if time.monotonic() - slowest.time < _SLOW:
                 raise busy("The memory for large responses is used up by other requests")
             slowest.abort()
         return _LargeResponse(body, self._responses, **options)
 
-    async def _explained(self, request: Request, model_request: ModelRequest, loaded: Loaded) -> Response:
+    async def _explained(
+        self, request: Request, model_request: ModelRequest, loaded: Loaded
+    ) -> Response:
         """Explain one input. Its many predictions run in batches that alternate with those of other requests."""
         encoded = await self._done(_is_small(model_request.body), explanation.read, model_request)
         request.scope["kzoo"]["rows"] = 1
@@ -205,7 +225,9 @@ class Service:
         body = await self._done(False, partial(explanation.reply, model_request, encoded), run)
         return self._response(body, JSON)
 
-    async def _continued(self, request: Request, model_request: ModelRequest, loaded: Loaded) -> Response:
+    async def _continued(
+        self, request: Request, model_request: ModelRequest, loaded: Loaded
+    ) -> Response:
         read = partial(generation.read, most=self.limits.tokens)
         text = await self._done(_is_small(model_request.body), read, model_request)
         request.scope["kzoo"]["rows"] = 1
@@ -222,7 +244,9 @@ class Service:
                 return Response()
         return self._response(as_json(ids | {"text": "".join(parts)}), JSON)
 
-    async def _pieces(self, loaded: Loaded, text: Generation, context: dict[str, Any]) -> AsyncIterator[str]:
+    async def _pieces(
+        self, loaded: Loaded, text: Generation, context: dict[str, Any]
+    ) -> AsyncIterator[str]:
         """Yield what each token adds to a text; its rows run in the same batches as those of other requests.
 
         A text with its first token is no longer waiting: it holds no place while it grows, or its client does not read.
@@ -243,7 +267,8 @@ class Service:
         self, request: Request, prompt: str, pieces: AsyncIterator[str], ids: dict[str, str]
     ) -> AsyncIterator[bytes]:
         """Yield an event for each token, and one at the end with the whole text, or with an error."""
-        context, parts = request.scope["kzoo"], [prompt]
+        context = request.scope["kzoo"]
+        parts = [prompt]
         try:
             async for piece in pieces:
                 parts.append(piece)
@@ -263,7 +288,9 @@ class Service:
     async def _done(self, small: bool, function: Callable[[Any], _T], argument: Any) -> _T:
         """Call a function in a thread for small requests, or in one for large requests."""
         run = partial(contextvars.copy_context().run, function, argument)
-        return await asyncio.get_running_loop().run_in_executor(self._small if small else self._large, run)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._small if small else self._large, run
+        )
 
     async def _body(self, request: Request, context: dict[str, Any]) -> bytes:
         """Return the body of a request, and count its bytes against the limits.
@@ -280,7 +307,9 @@ class Service:
                         context["pending"].body_bytes += len(part)
                         parts.append(part)
                         if self.body_bytes > self.limits.bodies:
-                            refused = busy("The memory for request bodies is used up by other requests")
+                            refused = busy(
+                                "The memory for request bodies is used up by other requests"
+                            )
                             refused.headers["Connection"] = "close"
                             raise refused
         except TimeoutError:
@@ -301,4 +330,9 @@ async def _split(body: bytes) -> AsyncIterator[bytes]:
 
 def _is_small(body: bytes) -> bool:
     """Return True if a body is short JSON without an encoded file (`b64`, also with escaped letters)."""
-    return len(body) <= _SMALL and body[:1] in _JSON_BEGINS and b"b64" not in body and b"\\u" not in body
+    return (
+        len(body) <= _SMALL
+        and body[:1] in _JSON_BEGINS
+        and b"b64" not in body
+        and b"\\u" not in body
+    )

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from kzoo.exported import Manifest
-from kzoo.serve.codecs import DecodedRequest, ModelRequest, Reply, as_json, encode_inputs, refuse_options, with_notes
+from kzoo.serve.codecs import (
+    DecodedRequest,
+    ModelRequest,
+    Reply,
+    as_json,
+    encode_inputs,
+    refuse_options,
+    with_notes,
+)
 from kzoo.serve.limits import read_json
 from kzoo.utils.errors import KzooError
 
@@ -24,9 +32,12 @@ def read(request: ModelRequest) -> DecodedRequest:
     """
     content = read_json(request.body)
     refuse_options(
-        dict(request.query) | (content if isinstance(content, dict) else {}), "the API of TensorFlow Serving"
+        dict(request.query) | (content if isinstance(content, dict) else {}),
+        "the API of TensorFlow Serving",
     )
-    keys = [name for name in ("instances", "inputs") if isinstance(content, dict) and name in content]
+    keys = [
+        name for name in ("instances", "inputs") if isinstance(content, dict) and name in content
+    ]
     if len(keys) != 1:
         raise KzooError('The request must be {"instances": [...]} or {"inputs": ...}.')
     if (signature := content.get("signature_name", SIGNATURE)) not in (SIGNATURE, ""):
@@ -45,7 +56,9 @@ def _unnamed(inputs: Any, name: str) -> Any:
     """Return inputs without the name of the single input, for `{"image": [...]}` or a list of `{"image": ...}`."""
     if isinstance(inputs, dict) and inputs.keys() == {name} and isinstance(inputs[name], list):
         return inputs[name]
-    if isinstance(inputs, list) and all(isinstance(example, dict) and example.keys() == {name} for example in inputs):
+    if isinstance(inputs, list) and all(
+        isinstance(example, dict) and example.keys() == {name} for example in inputs
+    ):
         return [example[name] for example in inputs]
     return inputs
 
@@ -76,7 +89,9 @@ def metadata(name: str, version: str, manifest: Manifest) -> dict[str, Any]:
                 input_spec["name"], input_spec["shape"], _TYPES.get(input_spec["dtype"], "DT_FLOAT")
             )
         },
-        "outputs": {output_spec["name"]: _tensor(output_spec["name"], output_spec["shape"], "DT_FLOAT")},
+        "outputs": {
+            output_spec["name"]: _tensor(output_spec["name"], output_spec["shape"], "DT_FLOAT")
+        },
         "method_name": "tensorflow/serving/predict",
     }
     return {
@@ -87,4 +102,8 @@ def metadata(name: str, version: str, manifest: Manifest) -> dict[str, Any]:
 
 def _tensor(name: str, shape: list, dtype: str) -> dict[str, Any]:
     sizes = [{"size": str(-1 if size is None else size), "name": ""} for size in [None, *shape[1:]]]
-    return {"dtype": dtype, "tensor_shape": {"dim": sizes, "unknown_rank": False}, "name": f"{name}:0"}
+    return {
+        "dtype": dtype,
+        "tensor_shape": {"dim": sizes, "unknown_rank": False},
+        "name": f"{name}:0",
+    }

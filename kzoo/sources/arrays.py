@@ -22,13 +22,26 @@ def numeric_array(array, name, *, many=True, item="Input") -> np.ndarray:
     """
     array = as_array(array, name)
     if array.dtype.kind not in "biuf":
-        type_names = {"c": "complex numbers", "O": "objects, or lists of different lengths", "U": "texts", "S": "bytes"}
-        raise KzooError(f"{name} must be an array of numbers, not of {type_names.get(array.dtype.kind, array.dtype)}.")
+        type_names = {
+            "c": "complex numbers",
+            "O": "objects, or lists of different lengths",
+            "U": "texts",
+            "S": "bytes",
+        }
+        raise KzooError(
+            f"{name} must be an array of numbers, not of {type_names.get(array.dtype.kind, array.dtype)}."
+        )
     if not array.size:
         raise KzooError(f"{name} must not be empty: the array has shape {array.shape}.")
     if array.dtype.kind == "f" and not all_finite(array):
-        first = f"{item} {int(np.argwhere(~np.isfinite(array))[0][0]) + 1}" if many and array.ndim else "An input"
-        raise KzooError(f"{first} contains NaN or infinity. Fill in these values, or leave the input out.")
+        first = (
+            f"{item} {int(np.argwhere(~np.isfinite(array))[0][0]) + 1}"
+            if many and array.ndim
+            else "An input"
+        )
+        raise KzooError(
+            f"{first} contains NaN or infinity. Fill in these values, or leave the input out."
+        )
     return array
 
 
@@ -52,9 +65,13 @@ def as_array(values, name) -> np.ndarray:
         KzooError: NumPy cannot convert them: lists of different lengths, an object that fails.
     """
     if isinstance(values, list | tuple) and (size := _text_array_size(values)) > _MOST_TEXT:
-        raise KzooError(f"{name} must be an array of numbers, not of texts, which would take {in_bytes(size)}.")
+        raise KzooError(
+            f"{name} must be an array of numbers, not of texts, which would take {in_bytes(size)}."
+        )
     if hasattr(values, "toarray"):
-        raise KzooError(f"{name} must not be a sparse matrix (shape {values.shape}): pass its toarray().")
+        raise KzooError(
+            f"{name} must not be a sparse matrix (shape {values.shape}): pass its toarray()."
+        )
     try:
         return np.asarray(values)
     except Exception as error:  # an object's __array__ may raise anything
@@ -64,13 +81,19 @@ def as_array(values, name) -> np.ndarray:
 
 def _text_array_size(values) -> int:
     """Return the size in bytes of the array that NumPy makes of nested lists of texts; 0 without texts."""
-    waiting, count, longest = [values], 0, 0
+    waiting = [values]
+    count = 0
+    longest = 0
     while waiting:
         sequence = waiting.pop()
         count += len(sequence)
         types = set(map(type, sequence))
         if str in types or bytes in types:
-            longest = max(longest, *(len(element) for element in sequence if isinstance(element, str | bytes)), 0)
+            longest = max(
+                longest,
+                *(len(element) for element in sequence if isinstance(element, str | bytes)),
+                0,
+            )
         if list in types or tuple in types:
             waiting += [element for element in sequence if isinstance(element, list | tuple)]
     return 4 * count * longest
@@ -89,7 +112,9 @@ def array_of_rows(values, name) -> np.ndarray:
         return array
     array = as_array(values, name)
     if not array.ndim:
-        raise KzooError(f"{name} must be an array with a value for each row, not a single value: {shown(array)}.")
+        raise KzooError(
+            f"{name} must be an array with a value for each row, not a single value: {shown(array)}."
+        )
     return array
 
 
@@ -97,7 +122,10 @@ def _are_label_lists(values) -> bool:
     """Return whether a sequence has a list of texts for each row, or lists of different lengths."""
     if not values or not all(isinstance(row, list | tuple | set | frozenset) for row in values):
         return False
-    if any(isinstance(row, set | frozenset) for row in values) or len({len(row) for row in values}) > 1:
+    if (
+        any(isinstance(row, set | frozenset) for row in values)
+        or len({len(row) for row in values}) > 1
+    ):
         return all(np.ndim(label) == 0 for row in values for label in row)
     return any(isinstance(label, str) for row in values for label in row)
 
@@ -113,10 +141,14 @@ def check_whole_numbers(array, name, high, *, low=0) -> None:
     if invalid.any():
         index = tuple(int(i) for i in np.argwhere(invalid)[0])
         legal = f"{low} to {high}" if high is not None else f"{low} and above"
-        raise KzooError(f"{name} must be whole numbers, {legal}. Found {array[index]:.12g} at index {list(index)}.")
+        raise KzooError(
+            f"{name} must be whole numbers, {legal}. Found {array[index]:.12g} at index {list(index)}."
+        )
 
 
 def class_numbers(labels) -> np.ndarray:
     """Return class numbers (N,) of labels that may also be a column (N, 1) or one-hot rows (N, K)."""
     labels = np.asarray(labels)
-    return labels.argmax(axis=-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.reshape(-1)
+    return (
+        labels.argmax(axis=-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.reshape(-1)
+    )

@@ -48,7 +48,9 @@ def read_bytes(path, most=-1):
         with open(path, "rb") as file:
             return file.read(most)
     except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
-        raise KzooError(f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from None
+        raise KzooError(
+            f"Cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}."
+        ) from None
 
 
 class TextFile:
@@ -69,7 +71,8 @@ class TextFile:
 
     def __init__(self, path, notes=None):
         read_bytes(path, 1)
-        self.path, self.size = Path(path), Path(path).stat().st_size
+        self.path = Path(path)
+        self.size = Path(path).stat().st_size
         self.name = self.path.name
         with open(path, "rb") as file:
             self.encoding, self.line_ends = _encoding(file, self.name, notes)
@@ -79,7 +82,11 @@ class TextFile:
         if self.encoding == "utf-16":
             return open(self.path, encoding="utf-16", errors="replace", newline="")
         return _UniversalNewlines(
-            open(self.path, encoding={"utf-8": "utf-8-sig"}.get(self.encoding, self.encoding), newline="")
+            open(
+                self.path,
+                encoding={"utf-8": "utf-8-sig"}.get(self.encoding, self.encoding),
+                newline="",
+            )
         )
 
 
@@ -92,7 +99,13 @@ def _encoding(file, name, notes):
     if is_utf_8:
         return "utf-8", line_ends
     chinese, _ = _scan("gb18030", file)
-    likely = "cp1252" if _is_mostly_latin(file) and _scan("cp1252", file)[0] else "gb18030" if chinese else None
+    likely = (
+        "cp1252"
+        if _is_mostly_latin(file) and _scan("cp1252", file)[0]
+        else "gb18030"
+        if chinese
+        else None
+    )
     if likely is None:
         raise KzooError(
             f"Cannot detect the encoding of {name!r}: it is not UTF-8, GB18030 or Windows-1252. Save it as UTF-8."
@@ -106,7 +119,9 @@ def _encoding(file, name, notes):
 
 def _scan(encoding, file):
     """Return whether a whole stream of bytes is text in an encoding, and the number of its line ends."""
-    decoder, is_text, line_ends = codecs.getincrementaldecoder(encoding)(), True, 0
+    decoder = codecs.getincrementaldecoder(encoding)()
+    is_text = True
+    line_ends = 0
     file.seek(0)
     while piece := file.read(_PIECE):
         line_ends += piece.count(b"\n") + piece.count(b"\r")
@@ -182,7 +197,11 @@ def add_notes(lines, notes=None):
 def joined_notes(notes) -> list:
     """Return notes that each concern one file as a single line, in a list; an empty list if there are none."""
     more = len(notes) - 1
-    return [f"{notes[0]} The same applies to {plural(more, 'more file')}." if more else notes[0]] if notes else []
+    return (
+        [f"{notes[0]} The same applies to {plural(more, 'more file')}." if more else notes[0]]
+        if notes
+        else []
+    )
 
 
 def existing_path(path):

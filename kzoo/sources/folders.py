@@ -16,7 +16,9 @@ _NAMED = 5  # folders or suffixes named in a line
 
 def visible_folders(folder: Path) -> list[str]:
     """Return the sorted names of the folders in a folder, except hidden ones."""
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not _is_hidden(entry.name))
+    return sorted(
+        entry.name for entry in os.scandir(folder) if entry.is_dir() and not _is_hidden(entry.name)
+    )
 
 
 def walked(folder: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -33,7 +35,12 @@ def _is_hidden(name: str) -> bool:
 def splits_in(root: Path) -> dict[str, Path]:
     """Return split -> its folder, for the split folders in a folder; there may be none, or none to train on."""
     names = {name.lower(): name for name in visible_folders(root)}
-    return {split: root / names[alias] for split, words in SPLIT_FOLDERS.items() for alias in words if alias in names}
+    return {
+        split: root / names[alias]
+        for split, words in SPLIT_FOLDERS.items()
+        for alias in words
+        if alias in names
+    }
 
 
 def extra_folders_note(
@@ -50,9 +57,17 @@ def extra_folders_note(
     used = {folder.name for folder in parts.values()}
     if root in parts.values():
         return []
-    unused = [f"{name}/" for name in visible_folders(root) if name not in used and has_examples(root / name)]
+    unused = [
+        f"{name}/"
+        for name in visible_folders(root)
+        if name not in used and has_examples(root / name)
+    ]
     used_names = listed(f"{name}/" for name in sorted(used))
-    return [f"Ignored: the {noun} in {listed(unused, _NAMED)}. Only {used_names} are read."] if unused else []
+    return (
+        [f"Ignored: the {noun} in {listed(unused, _NAMED)}. Only {used_names} are read."]
+        if unused
+        else []
+    )
 
 
 def ignored_files_note(ignored_counts: Mapping[str, int]) -> str:
@@ -62,7 +77,9 @@ def ignored_files_note(ignored_counts: Mapping[str, int]) -> str:
         ignored_counts: suffix -> number of files.
     """
     kinds = sorted(ignored_counts, key=lambda suffix: -ignored_counts[suffix])
-    ignored = listed((f"{ignored_counts[suffix]:,} {suffix or 'without a suffix'}" for suffix in kinds), _NAMED)
+    ignored = listed(
+        (f"{ignored_counts[suffix]:,} {suffix or 'without a suffix'}" for suffix in kinds), _NAMED
+    )
     return f" Ignored files: {ignored}." if ignored_counts else ""
 
 

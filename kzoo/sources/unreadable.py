@@ -28,7 +28,9 @@ class Unread:
     why: str
 
 
-def broken_files_note(errors: Mapping[int, str], names: Sequence, noun: str, *, most: float, where: str = "") -> str:
+def broken_files_note(
+    errors: Mapping[int, str], names: Sequence, noun: str, *, most: float, where: str = ""
+) -> str:
     """Return a note that names the files that were skipped; an empty string if there are none.
 
     Args:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from kzoo.utils.errors import KzooError
 
-SHARE = 0.5  # of free memory that data may take: reading needs more temporarily, and training needs some as well
-_MOST_OF_BATCH = 1 << 30  # bytes of the outputs of all layers for a batch; most networks hold a fraction of them
+# of free memory that data may take: reading needs more temporarily, and training needs some as well
+SHARE = 0.5
+# bytes of the outputs of all layers for a batch; most networks hold a fraction of them
+_MOST_OF_BATCH = 1 << 30
 _NEGLIGIBLE = 1 << 26  # bytes that are not compared with the free memory
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", re.I)
 _UNLIMITED = 1 << 50  # bytes; control groups v1 write "no limit" as a larger number
@@ -47,14 +49,18 @@ def rows_that_fit(row_size: int, rows: int) -> int:
 def _parse_size(setting):
     match = _SIZE.fullmatch(setting)
     if not match:
-        raise KzooError(f"KZOO_MEMORY={setting!r} is not a size. Use a number with a unit, such as 500MiB or 2GiB.")
+        raise KzooError(
+            f"KZOO_MEMORY={setting!r} is not a size. Use a number with a unit, such as 500MiB or 2GiB."
+        )
     return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
 
 
 def _available_memory():
     with suppress(OSError, StopIteration, ValueError):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+        return next(
+            int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")
+        )
     with suppress(AttributeError, OSError, ValueError):  # macOS: total memory, not free memory
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return 8 << 30  # Windows: not available from the standard library
@@ -68,9 +74,13 @@ def _memory_left_in_groups(root=Path("/sys/fs/cgroup"), groups=Path("/proc/self/
             if controllers and "memory" not in controllers.split(","):
                 continue
             if controllers:  # version 1
-                top, limit, use = root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+                top = root / "memory"
+                limit = "memory.limit_in_bytes"
+                use = "memory.usage_in_bytes"
             else:
-                top, limit, use = root, "memory.max", "memory.current"
+                top = root
+                limit = "memory.max"
+                use = "memory.current"
             folder = top / path.lstrip("/")
             for group in (folder, *folder.parents):
                 with suppress(OSError, ValueError):  # "max" is not a number and means no limit
@@ -87,6 +97,8 @@ def _reclaimable_bytes(group):
     with suppress(OSError, StopIteration, ValueError):
         lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()
         return next(
-            int(line.split()[1]) for line in lines if line.split()[0] in ("inactive_file", "total_inactive_file")
+            int(line.split()[1])
+            for line in lines
+            if line.split()[0] in ("inactive_file", "total_inactive_file")
         )
     return 0

@@ -12,7 +12,10 @@ _LINE_INTERVAL = 30  # seconds between two lines
 
 
 def track_progress(
-    items: Iterable[Any], description: str, total: float | None = None, size_of: Callable[[Any], float] | None = None
+    items: Iterable[Any],
+    description: str,
+    total: float | None = None,
+    size_of: Callable[[Any], float] | None = None,
 ) -> Iterator:
     """Yield the items of an iterable, and report progress if it takes long.
 
@@ -23,7 +26,8 @@ def track_progress(
         size_of: function that returns the size of an item; by default each item counts as 1.
     """
     start = last_line = time.monotonic()
-    bar, completed = None, 0.0
+    bar = None
+    completed = 0.0
     try:
         for item in items:
             yield item
@@ -31,7 +35,10 @@ def track_progress(
             if not sys.stderr.isatty():
                 if time.monotonic() - last_line > _LINE_INTERVAL:
                     last_line = time.monotonic()
-                    print(f"{description}, {completed:,.0f}{f' of {total:,.0f}' if total else ''}", file=sys.stderr)
+                    print(
+                        f"{description}, {completed:,.0f}{f' of {total:,.0f}' if total else ''}",
+                        file=sys.stderr,
+                    )
                 continue
             if bar is None and time.monotonic() - start > 1:
                 bar = Progress(console=Console(stderr=True), transient=True)

@@ -4,7 +4,8 @@ import numpy as np
 
 from kzoo.storage.row_files import EpochParts
 
-_PART, _MOST = 2**23, 64  # bytes and batches read at a time
+_PART = 2**23  # bytes and batches read at a time
+_MOST = 64
 
 
 class ReadAhead(EpochParts):
@@ -15,16 +16,25 @@ class ReadAhead(EpochParts):
     """
 
     def __init__(self, batches):
-        self.indices_at, split, size = batches.indices_at, batches.split, batches.batch_size
-        row_size = sum(int(np.prod(part.shape[1:])) * part.dtype.itemsize for part in (split.x, split.y))
+        self.indices_at = batches.indices_at
+        split = batches.split
+        size = batches.batch_size
+        row_size = sum(
+            int(np.prod(part.shape[1:])) * part.dtype.itemsize for part in (split.x, split.y)
+        )
         super().__init__(
-            split, batches=min(_MOST, _PART // (row_size * size)), batch_size=size, shuffle=batches.shuffle
+            split,
+            batches=min(_MOST, _PART // (row_size * size)),
+            batch_size=size,
+            shuffle=batches.shuffle,
         )
 
     def _read(self, epoch, number):
         indices = self.indices_at(epoch, number * self.rows, (number + 1) * self.rows)
         rows = (np.asarray(part[indices]) for part in (self.split.x, self.split.y))
-        return *(_padded_with_zeros(part, min(self.rows, len(self.split))) for part in rows), np.arange(len(indices))
+        return *(
+            _padded_with_zeros(part, min(self.rows, len(self.split))) for part in rows
+        ), np.arange(len(indices))
 
 
 def _padded_with_zeros(rows, count):

@@ -23,9 +23,13 @@ from kzoo.utils.files import cache_folder, read_json, sync_folder, write_json
 from kzoo.utils.formatting import in_bytes
 
 _ABOUT = "about.json"
-_PART, _MOST_ROWS, _BLOCKS = 32 << 20, 2**18, 32  # bytes and rows of a part; minimum number of blocks in it
+# bytes and rows of a part; minimum number of blocks in it
+_PART = 32 << 20
+_MOST_ROWS = 2**18
+_BLOCKS = 32
 _HASHED = 1 << 20  # bytes of a file hashed at a time
-_BLOCK = 4_096  # rows of a block; rows requested individually are read together if they are in the same block
+# rows of a block; rows requested individually are read together if they are in the same block
+_BLOCK = 4_096
 
 
 class StoredRows:
@@ -42,7 +46,10 @@ class StoredRows:
 
     def __init__(self, path, *, rows, width, first, last, dtype, single=False):
         self.path, self.rows, self.width = Path(path), int(rows), int(width)
-        self.first_column, self.last, self.dtype, self.single = first, last, np.dtype(dtype), single
+        self.first_column = first
+        self.last = last
+        self.dtype = np.dtype(dtype)
+        self.single = single
 
     @property
     def shape(self):
@@ -120,9 +127,14 @@ class EpochParts:
     """
 
     def __init__(self, split, *, batches, batch_size, shuffle):
-        self.split, self.shuffle, self.batches = split, shuffle, max(1, batches)
+        self.split = split
+        self.shuffle = shuffle
+        self.batches = max(1, batches)
         self.rows = self.batches * batch_size
-        self._current, self._next, self._lock, self._reader = (None, None), (None, None), Lock(), None
+        self._current = (None, None)
+        self._next = (None, None)
+        self._lock = Lock()
+        self._reader = None
 
     def get(self, epoch, number):
         """Return part `number` of an epoch's rows: arrays x and y, and the indices (N,) into them in training order.
@@ -138,7 +150,8 @@ class EpochParts:
                     future.result() if next_key == (epoch, number) else self._read(epoch, number),
                 )
                 is_last = (number + 1) * self.rows >= len(self.split)
-                if not is_last or self.shuffle:  # only training, which shuffles, goes on with another epoch
+                # only training, which shuffles, goes on with another epoch
+                if not is_last or self.shuffle:
                     next_key = (epoch + 1, 0) if is_last else (epoch, number + 1)
                     self._reader = self._reader or ThreadPoolExecutor(1)
                     self._next = next_key, self._reader.submit(self._read, *next_key)
@@ -157,14 +170,16 @@ class StoredParts(EpochParts):
     """
 
     def __init__(self, split, *, batch_size, seed, shuffle):
-        self.seed, self.width = seed, split.x.width
+        self.seed = seed
+        self.width = split.x.width
         batches = min(_MOST_ROWS, _PART // (4 * self.width)) // batch_size
         super().__init__(split, batches=batches, batch_size=batch_size, shuffle=shuffle)
         self.block = max(1, min(_BLOCK, self.rows // _BLOCKS))
 
     def row_numbers(self, epoch, number) -> np.ndarray:
         """Return the numbers in the split of the rows of a part, in the order of its arrays; -1 for padding."""
-        start, stop = number * self.rows, min((number + 1) * self.rows, len(self.split))
+        start = number * self.rows
+        stop = min((number + 1) * self.rows, len(self.split))
         numbers = np.full(min(self.rows, len(self.split)), -1)
         if not self.shuffle:
             numbers[: stop - start] = np.arange(start, stop)
@@ -176,7 +191,8 @@ class StoredParts(EpochParts):
         return numbers
 
     def _read(self, epoch, number):
-        start, stop = number * self.rows, min((number + 1) * self.rows, len(self.split))
+        start = number * self.rows
+        stop = min((number + 1) * self.rows, len(self.split))
         count = stop - start
         rows = np.empty((min(self.rows, len(self.split)), self.width), np.float32)
         rows[count:] = 0  # padding of the last part
@@ -201,10 +217,12 @@ class StoredParts(EpochParts):
         blocks = np.random.default_rng([self.seed, epoch]).permutation(count)
         sizes = np.minimum(self.block, len(self.split) - blocks * self.block)
         ends = np.cumsum(sizes)
-        first, last = np.searchsorted(ends, start, side="right"), np.searchsorted(ends, stop, side="left")
+        first = np.searchsorted(ends, start, side="right")
+        last = np.searchsorted(ends, stop, side="left")
         for position in range(first, last + 1):
             block_start = int(ends[position] - sizes[position])
-            low, high = max(start, block_start) - block_start, min(stop, int(ends[position])) - block_start
+            low = max(start, block_start) - block_start
+            high = min(stop, int(ends[position])) - block_start
             yield int(blocks[position]) * self.block + low, high - low
 
 
@@ -229,11 +247,16 @@ class FileHashes:
 
     def _file_stats(self):
         file_stats = [file.stat() for file in self.files]
-        return [(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in file_stats]
+        return [
+            (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in file_stats
+        ]
 
     def _hash_files(self):
-        digests, total = [hashlib.sha256() for _ in self.files], sum(size for _, size, *_ in self._stats)
-        for number, block in track_progress(self._blocks(), "hashing the data", total, lambda block: len(block[1])):
+        digests = [hashlib.sha256() for _ in self.files]
+        total = sum(size for _, size, *_ in self._stats)
+        for number, block in track_progress(
+            self._blocks(), "hashing the data", total, lambda block: len(block[1])
+        ):
             digests[number].update(block)
         return [digest.hexdigest() for digest in digests]
 
@@ -342,4 +365,6 @@ def read_metadata(folder) -> dict:
     except KzooError:
         raise
     except (OSError, ValueError):
-        raise KzooError(f"{str(folder)!r} is damaged. Remove it; it is created again when it is needed.") from None
+        raise KzooError(
+            f"{str(folder)!r} is damaged. Remove it; it is created again when it is needed."
+        ) from None

@@ -4,7 +4,8 @@ import numpy as np
 
 MOST = 2**22  # examples up to which the order is a shuffled array, which is faster to read
 _ROUNDS = 4
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio; odd, so that a product loses no bits
+# 2**64 / golden ratio; odd, so that a product loses no bits
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 def shuffled(positions, count, seed, epoch):
@@ -18,12 +19,14 @@ def shuffled(positions, count, seed, epoch):
         count: number of examples.
         seed, epoch: determine the order.
     """
-    half = np.uint64(-(-(count - 1).bit_length() // 2))  # half of the bits of an example's number, rounded up
+    # half of the bits of an example's number, rounded up
+    half = np.uint64(-(-(count - 1).bit_length() // 2))
     low = np.uint64((1 << int(half)) - 1)
     keys = np.random.default_rng([seed, epoch]).integers(0, 2**64, _ROUNDS, dtype=np.uint64)
 
     def encrypt(values):
-        left, right = values >> half, values & low
+        left = values >> half
+        right = values & low
         for key in keys:
             mixed = (right + key) * _MULTIPLIER
             mixed = (mixed ^ (mixed >> np.uint64(29))) * _MULTIPLIER

@@ -10,7 +10,8 @@ import numpy as np
 _MOST_ROWS = 100_000
 _BLOCK = 2**22  # numbers
 _MAX_RESIDENT = 2**26  # bytes of a mapped file that may be resident in this process, about
-_REACH = 2**21  # bytes mapped around each row that is read, at most: one large page of the page cache
+# bytes mapped around each row that is read, at most: one large page of the page cache
+_REACH = 2**21
 _ROWS = _MAX_RESIDENT // _REACH  # rows read at a time
 _resident: WeakKeyDictionary = WeakKeyDictionary()  # mmap -> bytes of it that may be resident
 
@@ -22,7 +23,8 @@ class RangeArray:
         numbers: the `range`.
     """
 
-    dtype, ndim = np.dtype("int64"), 1
+    dtype = np.dtype("int64")
+    ndim = 1
 
     def __init__(self, numbers: range):
         self.numbers = numbers
@@ -40,13 +42,19 @@ class RangeArray:
         if isinstance(index, tuple):
             return np.asarray(self)[index]
         indices = np.asarray(index)
-        return self.numbers.start + self.numbers.step * np.where(indices < 0, indices + len(self), indices)
+        return self.numbers.start + self.numbers.step * np.where(
+            indices < 0, indices + len(self), indices
+        )
 
     def __add__(self, number):
-        return RangeArray(range(self.numbers.start + number, self.numbers.stop + number, self.numbers.step))
+        return RangeArray(
+            range(self.numbers.start + number, self.numbers.stop + number, self.numbers.step)
+        )
 
     def __array__(self, dtype=None, copy=None):
-        return np.arange(self.numbers.start, self.numbers.stop, self.numbers.step, dtype=dtype or self.dtype)
+        return np.arange(
+            self.numbers.start, self.numbers.stop, self.numbers.step, dtype=dtype or self.dtype
+        )
 
     def min(self):
         return self.numbers[0]
@@ -66,7 +74,9 @@ class _PickledByPath:
 
     def __setstate__(self, state):
         values = state["values"]
-        self.__dict__.update(state, values=_open_mapped(*values) if isinstance(values, tuple) else values)
+        self.__dict__.update(
+            state, values=_open_mapped(*values) if isinstance(values, tuple) else values
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +128,8 @@ class Windows(_PickledByPath):
         return len(self.starts)
 
     def __getitem__(self, index):
-        return read(self.values, np.asarray(self.starts[index])[..., None] + self._steps)  # (..., length, F)
+        # (..., length, F)
+        return read(self.values, np.asarray(self.starts[index])[..., None] + self._steps)
 
     @property
     def moments(self):
@@ -133,7 +144,8 @@ class Windows(_PickledByPath):
 
     def followed_by(self, other):
         """Return these windows and others of the same array."""
-        starts, series = np.concatenate([np.asarray(self.starts), np.asarray(other.starts)]), self.series
+        starts = np.concatenate([np.asarray(self.starts), np.asarray(other.starts)])
+        series = self.series
         if series is not None:
             series = replace(series, codes=np.concatenate([series.codes, other.series.codes]))
         return Windows(self.values, starts, self.length, series)
@@ -246,8 +258,10 @@ def _mmap_of(array):
     """Return the map behind an array if its pages can be released without loss; else None."""
     mode = None
     while isinstance(array, np.ndarray):
-        mode, array = getattr(array, "mode", mode), array.base
-    shared = isinstance(array, mmap.mmap) and mode != "c"  # mode "c": changes to a private copy exist nowhere else
+        mode = getattr(array, "mode", mode)
+        array = array.base
+    # mode "c": changes to a private copy exist nowhere else
+    shared = isinstance(array, mmap.mmap) and mode != "c"
     return array if shared and hasattr(mmap, "MADV_DONTNEED") else None
 
 
@@ -257,7 +271,15 @@ def _file_location(array):
     while not isinstance(whole.base, mmap.mmap):
         whole = whole.base
     start = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
-    return whole.filename, whole.offset, whole.nbytes, array.dtype, array.shape, array.strides, start
+    return (
+        whole.filename,
+        whole.offset,
+        whole.nbytes,
+        array.dtype,
+        array.shape,
+        array.strides,
+        start,
+    )
 
 
 def _open_mapped(file, offset, size, dtype, shape, strides, start):
@@ -274,7 +296,11 @@ def select_rows(values, rows):
     """Return rows of an array or of windows; rows of a file are read on demand."""
     if hasattr(values, "part"):
         return values.part(rows)
-    return values[rows] if isinstance(values, np.ndarray) and not is_mapped(values) else Mapped(values, rows)
+    return (
+        values[rows]
+        if isinstance(values, np.ndarray) and not is_mapped(values)
+        else Mapped(values, rows)
+    )
 
 
 def sample_rows(values, most=_MOST_ROWS):
@@ -294,7 +320,8 @@ def sample_indices(count, most):
 def flat(x):
     """Return values as (N, columns); for windows, the rows that they cover, each once."""
     if (series := series_of(x)) is not None:
-        first, end = int(x.starts.min()), int(x.starts.max()) + x.length
+        first = int(x.starts.min())
+        end = int(x.starts.max()) + x.length
         rows = series[max(first, end - _MOST_ROWS) : end]
         return rows.reshape(len(rows), -1)
     x = sample_rows(x)

@@ -158,11 +158,15 @@ class Task:
     @property
     def form(self) -> dict:
         """The schema of stored scores (see `kzoo.utils.schema`)."""
-        number, interval = (float, None), Some(float, count=2)
+        number = (float, None)
+        interval = Some(float, count=2)
         stored = {
-            name: interval if score.form in ("interval", "bounds") else number for name, score in self.scores.items()
+            name: interval if score.form in ("interval", "bounds") else number
+            for name, score in self.scores.items()
         }
-        return {f"{name}?": form for name, form in stored.items()} | {name: stored.get(name, int) for name in self.says}
+        return {f"{name}?": form for name, form in stored.items()} | {
+            name: stored.get(name, int) for name in self.says
+        }
 
     @cached_property
     def inference(self):
@@ -175,7 +179,9 @@ class Task:
         module = f"{self.room}.fitting"
         if find_spec(module) is not None:
             return import_module(module)
-        return import_module(f"kzoo.tasks.{'values' if self.head == 'linear' else 'classes'}.fitting")
+        return import_module(
+            f"kzoo.tasks.{'values' if self.head == 'linear' else 'classes'}.fitting"
+        )
 
     def baselines_of(self, name: str) -> list[str]:
         """Return the baseline scores to show beside a score: those in its number format.
@@ -257,7 +263,8 @@ class Judged:
             places: (N,) the row number of each in its split.
             apart: smallest distance between the row numbers of two that are returned.
         """
-        order, candidates = self.quality.argsort(kind="stable"), among.copy()
+        order = self.quality.argsort(kind="stable")
+        candidates = among.copy()
         indices: list[int] = []
         while len(indices) < most and candidates.any():
             indices.append(int(order[candidates[order]][0]))
@@ -300,7 +307,8 @@ def problem(name: str) -> Problem:
     Raises:
         KzooError: an unknown name.
     """
-    if builtin := _problems_of(_tasks()).get(name):  # avoids searching installed packages for built-in names
+    # avoids searching installed packages for built-in names
+    if builtin := _problems_of(_tasks()).get(name):
         return builtin
     if isinstance(name, str) and ":" in name:
         kind, _, task_name = name.partition(":")
@@ -317,9 +325,16 @@ def problem_for(kind: str, fact: str) -> Problem:
 
     Of several tasks with the fact, it is the one with the fewest other facts: values, not counts.
     """
-    task = min((task for task in tasks().values() if fact in task.facts), key=lambda task: len(task.facts))
+    task = min(
+        (task for task in tasks().values() if fact in task.facts), key=lambda task: len(task.facts)
+    )
     named = next(
-        (candidate for candidate in task.problems if candidate.kind == kind and "unordered" in candidate.facts), None
+        (
+            candidate
+            for candidate in task.problems
+            if candidate.kind == kind and "unordered" in candidate.facts
+        ),
+        None,
     )
     return named or _unnamed(kind, task)
 

@@ -12,7 +12,9 @@ from kzoo.utils.formatting import hint, listed, shown
 
 _NAMED = 40  # columns named in a message
 _MOST_CLASSES = 20  # targets with at most this many distinct whole numbers are classes
-_FEWEST_COUNTS, _SKEWED = 5, 0.25  # distinct numbers and skewness from which on classes are suggested as counts
+# distinct numbers and skewness from which on classes are suggested as counts
+_FEWEST_COUNTS = 5
+_SKEWED = 0.25
 _TYPICAL_COUNT = 20  # median up to which whole numbers of 0 or more are suggested as counts
 
 
@@ -37,12 +39,21 @@ def supported_problems(kind: str, order: str = "unordered") -> dict[str, Problem
         order: the fact "ordered" or "unordered", of the rows.
     """
     by_name = {
-        name: candidate for name, candidate in problems().items() if candidate.kind == kind and order in candidate.facts
+        name: candidate
+        for name, candidate in problems().items()
+        if candidate.kind == kind and order in candidate.facts
     }
-    if not by_name and order == "unordered":  # no task names a problem for this kind: pair it with each task
-        suitable = (task for task in tasks().values() if any(order in candidate.facts for candidate in task.problems))
+    # no task names a problem for this kind: pair it with each task
+    if not by_name and order == "unordered":
+        suitable = (
+            task
+            for task in tasks().values()
+            if any(order in candidate.facts for candidate in task.problems)
+        )
         by_name = {name: problem(name) for name in (f"{kind}:{task.name}" for task in suitable)}
-    return {word: candidate for candidate in by_name.values() for word in candidate.task.words} | by_name
+    return {
+        word: candidate for candidate in by_name.values() for word in candidate.task.words
+    } | by_name
 
 
 def requested_problem(kind: str, word: str, order: str = "unordered") -> Problem:
@@ -84,9 +95,15 @@ def likely_problem(kind: str, columns) -> tuple[Problem | None, str]:
     else:
         distinct = np.unique(numbers)
         if len(distinct) <= _MOST_CLASSES and (distinct == np.round(distinct)).all():
-            task_name, reason = "classes", f"it has {len(distinct)} distinct whole numbers"
+            task_name = "classes"
+            reason = f"it has {len(distinct)} distinct whole numbers"
     return next(
-        (candidate for candidate in supported_problems(kind).values() if candidate.task.name == task_name), None
+        (
+            candidate
+            for candidate in supported_problems(kind).values()
+            if candidate.task.name == task_name
+        ),
+        None,
     ), reason
 
 
@@ -103,14 +120,18 @@ def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Proble
         KzooError: several columns of labels, or several columns for a classification; or values that are not plain
             numbers.
     """
-    names, columns, fixed = list(targets), list(targets.values()), only_problem(preset)
+    names = list(targets)
+    columns = list(targets.values())
+    fixed = only_problem(preset)
     _refuse_formatted(kind, targets, task)
     chosen, reason = likely_problem(kind, columns)
     if task is not None:
-        chosen, reason = requested_problem(kind, task), f"task={task!r}"
+        chosen = requested_problem(kind, task)
+        reason = f"task={task!r}"
         check_numbers(chosen, targets, task)
     elif fixed is not None and suits_problem(fixed, columns):
-        chosen, reason = fixed, f"{preset.name} is for {fixed.name}"
+        chosen = fixed
+        reason = f"{preset.name} is for {fixed.name}"
     elif len(names) > 1 and class_like_targets(kind, columns)[1]:
         raise KzooError(
             f"The targets {listed(map(repr, names), _NAMED)} are classes, of which one can be predicted "
@@ -118,7 +139,9 @@ def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Proble
             "values, with task='regression'."
         )
     if chosen is None:
-        raise KzooError(f"{kind} inputs need a target of classes: {reason}. Use a column of classes, or set task=.")
+        raise KzooError(
+            f"{kind} inputs need a target of classes: {reason}. Use a column of classes, or set task=."
+        )
     if "classes" in chosen.facts and len(names) > 1:
         raise KzooError(f"A classification takes one target column; got {listed(names, _NAMED)}.")
     override = "" if task is not None else "; task= overrides"
@@ -138,7 +161,9 @@ def _refuse_formatted(kind, targets, task):
         if not texts or np.isfinite(to_numbers(cells)).all():
             continue
         numbers = to_numbers(cells, learn_number_format(texts).writing)
-        chosen = likely_problem(kind, [numbers])[0] if task is None else requested_problem(kind, task)
+        chosen = (
+            likely_problem(kind, [numbers])[0] if task is None else requested_problem(kind, task)
+        )
         if not np.isfinite(numbers).all() or chosen is None or "values" not in chosen.facts:
             continue
         row = int(np.argmax(~np.isfinite(to_numbers(cells))))
@@ -179,13 +204,26 @@ def count_note(chosen: Problem, columns) -> str:
     of classes may be whole numbers from 0 too: counts have at least five different ones, and large ones are rare.
     """
     available = supported_problems(chosen.kind) if chosen.facts & {"values", "classes"} else {}
-    word = next((word for word, candidate in available.items() if "counts" in candidate.facts), None)
-    if word is None or len(columns) > 1 or (numbers := _numbers(columns[0])) is None or not len(numbers):
+    word = next(
+        (word for word, candidate in available.items() if "counts" in candidate.facts), None
+    )
+    if (
+        word is None
+        or len(columns) > 1
+        or (numbers := _numbers(columns[0])) is None
+        or not len(numbers)
+    ):
         return ""
-    if numbers.min() < 0 or np.median(numbers) > _TYPICAL_COUNT or (numbers != np.round(numbers)).any():
+    if (
+        numbers.min() < 0
+        or np.median(numbers) > _TYPICAL_COUNT
+        or (numbers != np.round(numbers)).any()
+    ):
         return ""
     if "classes" in chosen.facts and (
-        numbers.min() > 0 or len(np.unique(numbers)) < _FEWEST_COUNTS or _skewness(numbers) < _SKEWED
+        numbers.min() > 0
+        or len(np.unique(numbers)) < _FEWEST_COUNTS
+        or _skewness(numbers) < _SKEWED
     ):
         return ""
     extent = f"{int(numbers.min())} to {int(numbers.max()):,}"
@@ -205,7 +243,11 @@ def class_like_targets(kind: str, columns) -> tuple[list[int], bool]:
     distinct values may be counts.
     """
     separate = [likely_problem(kind, [column])[0] for column in columns]
-    indices = [i for i, candidate in enumerate(separate) if candidate is not None and "classes" in candidate.facts]
+    indices = [
+        i
+        for i, candidate in enumerate(separate)
+        if candidate is not None and "classes" in candidate.facts
+    ]
     labels = len(indices) == len(separate) and all(
         (numbers := _numbers(column)) is None or len(np.unique(numbers)) <= 2 for column in columns
     )
@@ -226,7 +268,9 @@ def _numbers(column):
         return None
     if column.dtype == object:
         types = set(map(type, column))
-        if bool in types or not all(issubclass(kind, int | float | np.number | Decimal) for kind in types):
+        if bool in types or not all(
+            issubclass(kind, int | float | np.number | Decimal) for kind in types
+        ):
             return None
         try:
             column = column.astype(np.float64)

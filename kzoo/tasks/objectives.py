@@ -18,13 +18,29 @@ LEVEL = "@"  # a score whose name has it needs a level: recall@precision=0.9
 # an approximation by 200 thresholds, and its F1 is a mean over batches.
 _EXACT_IN_KERAS = ("loss", "accuracy", "mae", "rmse")
 _OTHER_NAMES = {  # names in other libraries and of other tasks, for hints only
-    "f1_macro": "f1", "macro_f1": "f1", "f1_score": "f1", "f1_binary": "f1", "roc_auc": "auc", "auroc": "auc",
-    "log_loss": "loss", "logloss": "loss", "neg_log_loss": "loss", "crossentropy": "loss", "acc": "accuracy",
-    "pr_auc": "average_precision", "auprc": "average_precision", "ap": "average_precision",
-    "bacc": "balanced_accuracy", "mean_absolute_error": "mae", "root_mean_squared_error": "rmse", "r2_score": "r2",
-    "f1": "f1_macro", "average_precision": "average_precision_macro", "cost": "expected_cost",
+    "f1_macro": "f1",
+    "macro_f1": "f1",
+    "f1_score": "f1",
+    "f1_binary": "f1",
+    "roc_auc": "auc",
+    "auroc": "auc",
+    "log_loss": "loss",
+    "logloss": "loss",
+    "neg_log_loss": "loss",
+    "crossentropy": "loss",
+    "acc": "accuracy",
+    "pr_auc": "average_precision",
+    "auprc": "average_precision",
+    "ap": "average_precision",
+    "bacc": "balanced_accuracy",
+    "mean_absolute_error": "mae",
+    "root_mean_squared_error": "rmse",
+    "r2_score": "r2",
+    "f1": "f1_macro",
+    "average_precision": "average_precision_macro",
+    "cost": "expected_cost",
     "recall_at_precision": "recall@precision=0.9",
-}  # fmt: skip
+}
 
 
 class Objective(str):
@@ -43,11 +59,17 @@ class Objective(str):
     response_method: Literal["predict", "predict_proba"]
 
     def __new__(
-        cls, name: str, *, best: Literal["max", "min"] = "max", function: Callable[..., Any] | None = None,
+        cls,
+        name: str,
+        *,
+        best: Literal["max", "min"] = "max",
+        function: Callable[..., Any] | None = None,
         response_method: Literal["predict", "predict_proba"] = "predict",
-    ) -> "Objective":  # fmt: skip
+    ) -> "Objective":
         objective = super().__new__(cls, name)
-        objective.best, objective.function, objective.response_method = best, function, response_method
+        objective.best = best
+        objective.function = function
+        objective.response_method = response_method
         return objective
 
     @property
@@ -88,16 +110,26 @@ def objective(
         KzooError: an argument of a wrong type.
     """
     if not callable(score_func) or isinstance(score_func, str):
-        raise KzooError(f"score_func={shown(score_func)} must be a function of (truth, predictions).")
+        raise KzooError(
+            f"score_func={shown(score_func)} must be a function of (truth, predictions)."
+        )
     if not isinstance(best, str) or best not in ("max", "min"):
-        raise KzooError(f"best={shown(best)} must be 'max' (larger is better) or 'min' (smaller is better).")
+        raise KzooError(
+            f"best={shown(best)} must be 'max' (larger is better) or 'min' (smaller is better)."
+        )
     if not isinstance(response_method, str) or response_method not in ("predict", "predict_proba"):
-        raise KzooError(f"response_method={shown(response_method)} must be 'predict' or 'predict_proba'.")
+        raise KzooError(
+            f"response_method={shown(response_method)} must be 'predict' or 'predict_proba'."
+        )
     if name is None:
         name = getattr(score_func, "__name__", None) or type(score_func).__name__
     if not isinstance(name, str) or not name.isidentifier():
         is_lambda = isinstance(name, str) and name == "<lambda>"
-        fix = "Pass name=, such as name='gain'." if is_lambda else "Use letters, digits and underscores."
+        fix = (
+            "Pass name=, such as name='gain'."
+            if is_lambda
+            else "Use letters, digits and underscores."
+        )
         raise KzooError(f"name={shown(name)} cannot be a column of the history. {fix}")
     return Objective(name, best=best, function=score_func, response_method=response_method)
 
@@ -129,7 +161,11 @@ def deciding(settings: Mapping[str, Any]) -> list[Objective]:
         settings: training settings, also stored ones, in which functions are names.
     """
     scores: list[Objective] = []
-    for value in (settings.get("objective"), settings.get("cost") and "expected_cost", settings.get("decision")):
+    for value in (
+        settings.get("objective"),
+        settings.get("cost") and "expected_cost",
+        settings.get("decision"),
+    ):
         if isinstance(value, Objective):
             scores.append(value)
         elif value:
@@ -155,13 +191,19 @@ def names(problem: Problem) -> list[str]:
 
 
 def _scores(scores: Mapping[str, Score]) -> dict[str, Score]:
-    return {name: score for name, score in scores.items() if not score.baseline and score.form not in INTERVALS}
+    return {
+        name: score
+        for name, score in scores.items()
+        if not score.baseline and score.form not in INTERVALS
+    }
 
 
 INTERVALS = ("interval", "bounds")  # forms of scores that are intervals of another score
 
 
-def resolve(value: Any, problem: Problem, *, reported: Collection[str] = (), argument: str = "objective") -> Objective:
+def resolve(
+    value: Any, problem: Problem, *, reported: Collection[str] = (), argument: str = "objective"
+) -> Objective:
     """Return the `Objective` of a value for a problem.
 
     Args:
@@ -177,7 +219,9 @@ def resolve(value: Any, problem: Problem, *, reported: Collection[str] = (), arg
     value = read(value, argument)
     if isinstance(value, Objective) and value.function is not None:
         if "kept" not in problem.facts or not problem.facts & {"classes", "values"}:
-            raise KzooError(f"{argument}={str(value)!r} is a function of the predictions, which {problem.name} lacks.")
+            raise KzooError(
+                f"{argument}={str(value)!r} is a function of the predictions, which {problem.name} lacks."
+            )
         return value
     name = value.removeprefix("val_")
     base, equals, level = name.partition("=")
@@ -193,9 +237,13 @@ def resolve(value: Any, problem: Problem, *, reported: Collection[str] = (), arg
         )
     if (LEVEL in base) != bool(equals):
         fix = f"Write {base}=0.9" if LEVEL in base else f"Use {argument}={base!r}"
-        raise KzooError(f"{argument}={value!r} {'needs a' if LEVEL in base else 'takes no'} level. {fix}.")
+        raise KzooError(
+            f"{argument}={value!r} {'needs a' if LEVEL in base else 'takes no'} level. {fix}."
+        )
     if equals and not _is_share(level):
-        raise KzooError(f"{argument}={value!r}: {level!r} must be a number above 0 and below 1, such as {base}=0.9.")
+        raise KzooError(
+            f"{argument}={value!r}: {level!r} must be a number above 0 and below 1, such as {base}=0.9."
+        )
     best: Any = scores[base].best
     return Objective(name, best=best)
 
@@ -207,7 +255,9 @@ def _is_share(text: str) -> bool:
         return False
 
 
-def _unknown(value: str, base: str, problem: Problem, argument: str, reported: Iterable[str]) -> str:
+def _unknown(
+    value: str, base: str, problem: Problem, argument: str, reported: Iterable[str]
+) -> str:
     legal = [*names(problem), *(name for name in reported if name not in problem.task.scores)]
     others = dict.fromkeys(name for task in tasks().values() for name in _scores(task.scores))
     use = f"Use one of: {', '.join(legal)}, or kzoo.objective(function)."
@@ -232,7 +282,9 @@ def call_score(objective: Objective, truth: Any, predictions: Any, weight: Any =
             "Add it, as scikit-learn's scores have it."
         )
     try:
-        value = function(truth, predictions, **({} if weight is None else {"sample_weight": weight}))
+        value = function(
+            truth, predictions, **({} if weight is None else {"sample_weight": weight})
+        )
         return float(value)
     except Exception as error:
         raise KzooError(

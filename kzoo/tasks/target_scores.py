@@ -25,10 +25,16 @@ def target_table(scores: Mapping[str, Any]) -> list[list[str]]:
     targets = scores.get("targets") or {}
     if not targets:
         return []
-    beside = {target: target_scores.get("beside") or {} for target, target_scores in targets.items()}
+    beside = {
+        target: target_scores.get("beside") or {} for target, target_scores in targets.items()
+    }
     baselines = list(dict.fromkeys(name for of_target in beside.values() for name in of_target))
     facts = {name: score_named(name) for name in next(iter(targets.values()))}
-    shown = {name: score for name, score in facts.items() if score is not None and score.form != "interval"}
+    shown = {
+        name: score
+        for name, score in facts.items()
+        if score is not None and score.form != "interval"
+    }
     rows = [["target", *(score.short for score in shown.values()), *baselines]]
     for target, target_scores in targets.items():
         row = [target, *(_cell(target_scores[name], score.form) for name, score in shown.items())]
@@ -39,7 +45,13 @@ def target_table(scores: Mapping[str, Any]) -> list[list[str]]:
 def _cell(value, form):
     if value is None:
         return "–"
-    return percent(value) if form == "percent" else f"{value:.4f}" if form == "digits" else number(value)
+    return (
+        percent(value)
+        if form == "percent"
+        else f"{value:.4f}"
+        if form == "digits"
+        else number(value)
+    )
 
 
 def _label_table(labels: Mapping[str, Any]) -> list[list[str]]:
@@ -67,11 +79,18 @@ def subgroup_table(scores: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
     """
     if "by" not in scores:
         return "", []
-    by, of = scores["by"], scores["by"]["of"]
+    by = scores["by"]
+    of = scores["by"]["of"]
     score = score_named(of)
     label = of.replace("_", " ") if score is None else score.short or score.label
-    scored: dict[str, Any] = next((group["scores"] for group in by["groups"].values() if "scores" in group), {})
-    baselines = {name: kind for name in by["baselines"] if name in scored and (kind := score_named(name)) is not None}
+    scored: dict[str, Any] = next(
+        (group["scores"] for group in by["groups"].values() if "scores" in group), {}
+    )
+    baselines = {
+        name: kind
+        for name in by["baselines"]
+        if name in scored and (kind := score_named(name)) is not None
+    }
     rows = [[by["column"], "examples", label, "95 % interval", "difference from the others", ""]]
     rows[0][4:4] = [kind.label for kind in baselines.values()]
     is_weighted = any(UNWEIGHTED in group for group in by["groups"].values())
@@ -80,11 +99,16 @@ def subgroup_table(scores: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
     lower_first = score is None or score.best == "max"
     groups = sorted(
         by["groups"].items(),
-        key=lambda group: ("mean" not in group[1], group[1].get("mean", 0) * (1 if lower_first else -1)),
+        key=lambda group: (
+            "mean" not in group[1],
+            group[1].get("mean", 0) * (1 if lower_first else -1),
+        ),
     )
     for name, group in groups:
         effective = group.get("effective_examples")
-        examples = str(group["examples"]) + ("" if effective is None else f" (effective {number(effective)})")
+        examples = str(group["examples"]) + (
+            "" if effective is None else f" (effective {number(effective)})"
+        )
         if "mean" not in group:
             rows.append([name, examples, *[""] * (len(rows[0]) - 3), "too few to score"])
             continue

@@ -27,7 +27,12 @@ def effective_rows(weight: np.ndarray) -> float:
 
 
 def score_weighted(
-    score: Any, batches: Any, *arguments: Any, weight: Any = None, objective: Any = None, **options: Any
+    score: Any,
+    batches: Any,
+    *arguments: Any,
+    weight: Any = None,
+    objective: Any = None,
+    **options: Any,
 ) -> Scored:
     """Return the scores of a task; of weighted rows also those without weights, under the name "unweighted".
 
@@ -48,7 +53,11 @@ def score_weighted(
 
 def _with_function(scored: Scored, objective: Any, weight: Any = None) -> Scored:
     """Return scores with that of a user's function, if the task has not computed it from its labels."""
-    if getattr(objective, "function", None) is None or objective in scored.scores or scored.answers is None:
+    if (
+        getattr(objective, "function", None) is None
+        or objective in scored.scores
+        or scored.answers is None
+    ):
         return scored
     value = score_of_values(objective, scored.truth, scored.answers, weight)
     return replace(scored, scores=scored.scores | {str(objective): value})

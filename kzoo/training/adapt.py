@@ -25,11 +25,20 @@ from kzoo.utils.formatting import listed, plural
 _STEPS_OF_SERIES = 1_500  # training steps of presets for forecasts on labelled series
 # Training settings with an effect on networks that ridge regression fits.
 _OF_CLOSED_FORM = (
-    "batch_size", "class_weight", "metrics", "postprocess", "objective", "decision", "positive", "cost", "callbacks",
-)  # fmt: skip
+    "batch_size",
+    "class_weight",
+    "metrics",
+    "postprocess",
+    "objective",
+    "decision",
+    "positive",
+    "cost",
+    "callbacks",
+)
 _CURVATURE_RATIO = 8  # of the squared error to the crossentropy
 _RATE_FROM_ZEROS = 3  # measured on 300 to 43,000 comments with 28 labels
-_NEVER_REFUSED = ("outputs", "input_shape", "input_clip", "output_bias", "calendar")  # data settings a family may lack
+# data settings a family may lack
+_NEVER_REFUSED = ("outputs", "input_shape", "input_clip", "output_bias", "calendar")
 # Settings that only some tasks have: name -> (fact that the task needs, value without effect).
 _ONLY_FOR_FACT = {
     "label_smoothing": ("probabilities", 0.0),
@@ -64,18 +73,29 @@ def adapt_to_data(preset, config, training, requested, data):
     unused = unused_names(data.config, preset.family, data.task, config)
     # 1. Settings that the data determines, such as input_shape, outputs and categories.
     for name, value in data.config.items():
-        if name in unused or name in training or (name == "input_clip" and config.get(name) is not None):
+        if (
+            name in unused
+            or name in training
+            or (name == "input_clip" and config.get(name) is not None)
+        ):
             continue
         if name in ("output_bias", "reversible_norm") and name in requested:
             continue
         fixed_by_data = name in ("outputs", "horizon", "vocabulary_size", "reversible_norm")
         if name in requested and fixed_by_data and config[name] != value:
-            if name == "outputs" and {config[name], value} == {1, 2} and data.problem.task.single_head:
-                continue  # two classes fit one sigmoid or two softmax outputs: `_adapt_head` decides
+            if (
+                name == "outputs"
+                and {config[name], value} == {1, 2}
+                and data.problem.task.single_head
+            ):
+                # two classes fit one sigmoid or two softmax outputs: `_adapt_head` decides
+                continue
             if name == "vocabulary_size" and value < config[name]:  # the override is an upper limit
                 config[name] = value
                 continue
-            raise KzooError(f"{name}={config[name]!r} contradicts {data.name}, which has {value}. Leave it out.")
+            raise KzooError(
+                f"{name}={config[name]!r} contradicts {data.name}, which has {value}. Leave it out."
+            )
         if (
             name in requested
             and name == "input_shape"
@@ -87,13 +107,21 @@ def adapt_to_data(preset, config, training, requested, data):
             )
         if name in accepted:
             config[name] = value
-        elif name not in ("outputs", "input_shape", "input_clip", "output_bias", "calendar") and value not in (
+        elif name not in (
+            "outputs",
+            "input_shape",
+            "input_clip",
+            "output_bias",
+            "calendar",
+        ) and value not in (
             None,
             (),
             False,
         ):
             others = _alternatives(data, preset)
-            raise KzooError(f"{data.name} has {name}, which {preset.name} does not support.{others}")
+            raise KzooError(
+                f"{data.name} has {name}, which {preset.name} does not support.{others}"
+            )
     # 2. Settings that are computed from the training rows, such as the edges of bins.
     fitting = kind(data.inputs).fitting
     if hasattr(fitting, "asked_of"):
@@ -110,7 +138,11 @@ def adapt_to_data(preset, config, training, requested, data):
     _adapt_head(preset, config, training, requested, data, notes)
     _adapt_dropout(config, requested, data, notes)
     _adapt_metrics(config, training, requested, data, notes)
-    logits = logits_of(config.get("output_activation") or "linear", training.get("loss"), single=config["outputs"] == 1)
+    logits = logits_of(
+        config.get("output_activation") or "linear",
+        training.get("loss"),
+        single=config["outputs"] == 1,
+    )
     notes += adapt_decision(training, requested, data, logits=logits)
     notes += adapt_objective(training, requested, data, metrics_for(data.task, config))
     notes += adapt_fit(training, requested, data, logits=logits)
@@ -135,7 +167,9 @@ def adapt_build(preset, config, training, requested, data):
         KzooError: `data` is not a `Dataset`; and as `adapt_to_data`.
     """
     if not isinstance(data, Dataset):
-        raise KzooError(f"data= must be the Dataset that kzoo.load_data returns, not {type(data).__name__}.")
+        raise KzooError(
+            f"data= must be the Dataset that kzoo.load_data returns, not {type(data).__name__}."
+        )
     config, training, notes = adapt_to_data(preset, config, training, requested, data)
     return config, with_labels(data.task, config, training)[0], notes
 
@@ -156,7 +190,9 @@ def adapt_fit(training, requested, data, *, logits):
     if (steps := data.problem.task.postprocess) and "postprocess" not in requested:
         training["postprocess"] = steps if data.validation is not None else ()
         if data.validation is None:
-            notes.append(f"There is no validation data to learn {','.join(steps)}: probabilities of a half decide.")
+            notes.append(
+                f"There is no validation data to learn {','.join(steps)}: probabilities of a half decide."
+            )
     _check_learned(training, data, logits)
     notes += resolve_budget(training, requested, len(data.train))
     if "patience" in requested and not stops_early(training):
@@ -168,7 +204,9 @@ def adapt_fit(training, requested, data, *, logits):
         class_weights_of(training["class_weight"], data)
     if training["callbacks"] == "long" and "ema" not in requested and training.get("ema") == 0:
         training["ema"] = 0.99
-        notes.append("callbacks='long' averages the weights: ema=0.99. Set ema=0 to turn averaging off.")
+        notes.append(
+            "callbacks='long' averages the weights: ema=0.99. Set ema=0 to turn averaging off."
+        )
     return notes
 
 
@@ -180,17 +218,25 @@ def _check_learned(training, data, logits):
             f"{data.name} has {plural(rows, 'calibration row')}, and sets and intervals need at least {FEWEST}. Set a "
             "larger calibration=, such as 0.1, or leave it out."
         )
-    steps, method, facts = training.get("postprocess", ()), training.get("calibrate"), data.problem.facts
+    steps = training.get("postprocess", ())
+    method = training.get("calibrate")
+    facts = data.problem.facts
     if method is not None and "probabilities" not in facts:
-        raise KzooError(f"calibrate={method!r} is for probabilities, and {data.problem.name} has none. Leave it out.")
+        raise KzooError(
+            f"calibrate={method!r} is for probabilities, and {data.problem.name} has none. Leave it out."
+        )
     check_names(steps, facts, data.outputs)
     step = next((name for name in steps if stage_of(name) == "calibrate"), None)
     if step and method not in (None, "off"):
-        raise KzooError(f"calibrate={method!r} and postprocess={step} both calibrate. Set only one of them.")
+        raise KzooError(
+            f"calibrate={method!r} and postprocess={step} both calibrate. Set only one of them."
+        )
     method = "temperature" if method == "temperature" else None  # "auto" calibrates where it can
     for name, value in (("postprocess", ",".join(steps)), ("calibrate", method)):
         if value and data.validation is None:
-            raise KzooError(f"{name}={value} is learned on validation data, and there is none. Set validation=0.1.")
+            raise KzooError(
+                f"{name}={value} is learned on validation data, and there is none. Set validation=0.1."
+            )
     for name, value in (("postprocess", step), ("calibrate", method)):
         if value and "numbered" in facts:  # of labels, what is no logit is a probability
             check_probabilities(name, value, logits)
@@ -204,14 +250,18 @@ def adapt_monitor(training, requested, data):
     """
     configured = training.get("monitor")
     if training.get("objective") is not None and data.validation is None:
-        raise KzooError(f"objective={str(training['objective'])!r} needs validation data. Set validation=0.1.")
+        raise KzooError(
+            f"objective={str(training['objective'])!r} needs validation data. Set validation=0.1."
+        )
     monitor = configured or "val_loss"
     fallback = monitor.removeprefix("val_")
     training["monitor"] = monitor if data.validation is not None else fallback
     if training["monitor"] == monitor:
         return []
     if "monitor" in requested and configured:
-        raise KzooError(f"monitor={monitor!r} needs validation data. Set validation=0.1, or monitor={fallback!r}.")
+        raise KzooError(
+            f"monitor={monitor!r} needs validation data. Set validation=0.1, or monitor={fallback!r}."
+        )
     return [f"There is no validation data for {monitor}: monitoring {fallback}."]
 
 
@@ -223,7 +273,8 @@ def class_weights_of(class_weight, data):
     Raises:
         KzooError: an unknown class, a mix of names and numbers, a class named twice, or all weights 0.
     """
-    names, weights = [str(name) for name in data.class_names], {}
+    names = [str(name) for name in data.class_names]
+    weights = {}
     by_number = {str(number): number for number in range(data.outputs)}
     numbers = (
         {name: number for number, name in enumerate(names)}
@@ -243,10 +294,14 @@ def class_weights_of(class_weight, data):
                 f"class_weight={class_weight}: {name!r} is not a class of {data.name}. Its classes: {valid}."
             )
         if numbers[name] in weights:
-            raise KzooError(f"class_weight={class_weight} names a class twice. Name each class once.")
+            raise KzooError(
+                f"class_weight={class_weight} names a class twice. Name each class once."
+            )
         weights[numbers[name]] = weight
     if len(weights) == data.outputs and not any(weights.values()):
-        raise KzooError(f"class_weight={class_weight} gives every class the weight 0. Set at least one above 0.")
+        raise KzooError(
+            f"class_weight={class_weight} gives every class the weight 0. Set at least one above 0."
+        )
     return weights
 
 
@@ -256,7 +311,10 @@ def balanced_class_weights(counts) -> dict[int, float]:
     Args:
         counts: (classes,) number of training rows, or sum of their row weights.
     """
-    return {i: counts.sum().item() / (len(counts) * (count or 1)) for i, count in enumerate(counts.tolist())}
+    return {
+        i: counts.sum().item() / (len(counts) * (count or 1))
+        for i, count in enumerate(counts.tolist())
+    }
 
 
 def _check_inputs_and_task(preset, config, data):
@@ -278,10 +336,14 @@ def _check_effect(preset, config, requested, data):
         KzooError: such as `log_ratios=True`, which is for classes, with values.
     """
     names = [name for name in requested if config.get(name)]
-    for_preset, reasons = (unused_names(names, preset.family, task, config) for task in (preset.task, data.task))
+    for_preset, reasons = (
+        unused_names(names, preset.family, task, config) for task in (preset.task, data.task)
+    )
     for name, reason in reasons.items():
         if name not in for_preset:
-            raise KzooError(f"{name}={config[name]!r} has no effect on {data.name}: {reason}. Leave it out.")
+            raise KzooError(
+                f"{name}={config[name]!r} has no effect on {data.name}: {reason}. Leave it out."
+            )
 
 
 def _check_closed_form(preset, training, requested, data):
@@ -335,9 +397,13 @@ def _adapt_head(preset, config, training, requested, data, notes):
             config["output_activation"] = task.single_head if shared else head
             if shared and training["loss"] == "hinge":
                 config["output_activation"] = "tanh"
-                notes.append("loss='hinge' compares one output with -1 and +1: output_activation='tanh'.")
+                notes.append(
+                    "loss='hinge' compares one output with -1 and +1: output_activation='tanh'."
+                )
     elif "output_activation" in requested:
-        notes.append(f"output_activation={config['output_activation']!r} limits the range of the predicted values.")
+        notes.append(
+            f"output_activation={config['output_activation']!r} limits the range of the predicted values."
+        )
     else:
         config["output_activation"] = None
 
@@ -347,13 +413,17 @@ def _scale_by_mean(config, data):
 
     The logarithms that the last layer computes are then 0 for the mean, as if its bias began at the logarithm of it.
     """
-    if (mean := data.config.get("target_offset")) is not None and config.get("target_scale") is not None:
+    if (mean := data.config.get("target_offset")) is not None and config.get(
+        "target_scale"
+    ) is not None:
         config["target_offset"] = [0.0] * len(mean)
         config["target_scale"] = [value if value > 0 else 1.0 for value in mean]
 
 
 def _adapt_loss(config, training, requested, data, notes):
-    task, facts, losses = data.problem.task, data.problem.facts, data.problem.task.losses
+    task = data.problem.task
+    facts = data.problem.facts
+    losses = data.problem.task.losses
     if "loss" not in requested and training.get("loss") not in losses:
         training["loss"] = data.config.get("loss", losses[0])
     loss = training["loss"]
@@ -361,11 +431,16 @@ def _adapt_loss(config, training, requested, data, notes):
         mean_correction = import_module("kzoo.training.mean_correction")
         mean_correction.check_loss(loss, data)
         if loss in task.loss_choices:
-            training["loss"], note = mean_correction.choose_loss(data, names=task.loss_choices[loss])
+            training["loss"], note = mean_correction.choose_loss(
+                data, names=task.loss_choices[loss]
+            )
             notes.append(note)
         if task.log_losses.get(training["loss"]):
-            if config.get("output_bias") is False and "log_ratios" not in config:  # with it, only linear models lack it
-                raise KzooError(f"loss={training['loss']!r} needs the bias of the last layer. Leave output_bias out.")
+            # with it, only linear models lack it
+            if config.get("output_bias") is False and "log_ratios" not in config:
+                raise KzooError(
+                    f"loss={training['loss']!r} needs the bias of the last layer. Leave output_bias out."
+                )
             notes.append(
                 f"loss={training['loss']!r}: after training, predictions are corrected from medians to means: their "
                 "mean on validation rows (fewer than 50: training rows) becomes that of the truth."
@@ -380,7 +455,9 @@ def _adapt_loss(config, training, requested, data, notes):
 
 def _not_for_classes(name, training, data):
     facts = data.problem.facts
-    predicted = "labels" if "labels" in facts else "tokens" if "probabilities" in facts else "values"
+    predicted = (
+        "labels" if "labels" in facts else "tokens" if "probabilities" in facts else "values"
+    )
     return KzooError(
         f"{name}={training[name]!r} needs classes to predict, but {data.name} has {predicted}. Leave it out."
     )
@@ -396,7 +473,9 @@ def _adapt_augmentation(training, requested, data, notes):
     if not mixes or "probabilities" in data.problem.facts:
         return
     if "augment" in requested:
-        raise KzooError(f"augment={mixes[0]!r} mixes classes, but {data.name} has values. Leave it out.")
+        raise KzooError(
+            f"augment={mixes[0]!r} mixes classes, but {data.name} has values. Leave it out."
+        )
     training["augment"] = tuple(name for name in training["augment"] if name not in MIXES)
     notes.append(f"augment: {listed(mixes)} mixes classes and is not used for values.")
 
@@ -405,10 +484,14 @@ def _adapt_steps(preset, training, requested, data, notes):
     """Train presets for forecasts for more steps on labelled series, which are fewer than the windows of a series."""
     if "ordered" not in problem(preset.task).facts or "ordered" in data.problem.facts:
         return
-    if {"epochs", "min_steps", "max_steps"} & set(requested) or training.get("min_steps", 0) >= _STEPS_OF_SERIES:
+    if {"epochs", "min_steps", "max_steps"} & set(requested) or training.get(
+        "min_steps", 0
+    ) >= _STEPS_OF_SERIES:
         return
     training["min_steps"] = _STEPS_OF_SERIES
-    notes.append(f"min_steps={_STEPS_OF_SERIES:,}: {preset.name} is for forecasts, which have more examples.")
+    notes.append(
+        f"min_steps={_STEPS_OF_SERIES:,}: {preset.name} is for forecasts, which have more examples."
+    )
 
 
 def _adapt_rate(preset, config, training, requested, data, notes):
@@ -443,9 +526,15 @@ def _adapt_dropout(config, requested, data, notes):
 
     Measured on three tables with `tabular_tabm`: without it the pinball loss is lower on all, and the 80 % band closer.
     """
-    facts, rates = kind(data.inputs).facts, config.get("dropout", 0.0)
+    facts = kind(data.inputs).facts
+    rates = config.get("dropout", 0.0)
     is_table = "columns" in facts and "steps" not in facts
-    if "quantiles" not in data.problem.facts or not is_table or not config.get("units") or "dropout" in requested:
+    if (
+        "quantiles" not in data.problem.facts
+        or not is_table
+        or not config.get("units")
+        or "dropout" in requested
+    ):
         return
     if not (any(rates) if isinstance(rates, list | tuple) else rates):
         return
@@ -463,17 +552,25 @@ def _adapt_text_reading(preset, training, requested, data, notes):
     level = data.preprocessing.get("level")
     if "tokenizer" in requested and "tokenizer" in training and training["tokenizer"] != level:
         reading = f"was read with tokenizer={level!r}" if level else "already consists of token ids"
-        raise KzooError(f"tokenizer={training['tokenizer']!r} contradicts {data.name}, which {reading}.")
+        raise KzooError(
+            f"tokenizer={training['tokenizer']!r} contradicts {data.name}, which {reading}."
+        )
     if training.get("tokenizer") == "pieces" != level:
         raise KzooError(
             f"{preset.name} reads texts with the tokenizer of its encoder, and {data.name} was read otherwise. Pass "
             f"the texts themselves, or load them with kzoo.load_data(..., preset={preset.name!r})."
         )
-    if "ngrams" not in training or training["ngrams"] == (stored := data.preprocessing.get("ngrams")):
+    if "ngrams" not in training or training["ngrams"] == (
+        stored := data.preprocessing.get("ngrams")
+    ):
         return
     if "ngrams" in requested:
-        raise KzooError(f"ngrams={training['ngrams']} contradicts {data.name}, which was read with ngrams={stored}.")
-    notes.append(f"{data.name} was read with ngrams={stored}; the preset's default is {training['ngrams']}.")
+        raise KzooError(
+            f"ngrams={training['ngrams']} contradicts {data.name}, which was read with ngrams={stored}."
+        )
+    notes.append(
+        f"{data.name} was read with ngrams={stored}; the preset's default is {training['ngrams']}."
+    )
     training["ngrams"] = stored
 
 
@@ -483,16 +580,26 @@ def _adapt_metrics(config, training, requested, data, notes):
     if metrics != tuple(training.get("metrics", ())):
         if "metrics" in requested:
             unsupported = next(m for m in training["metrics"] if m not in available)
-            raise KzooError(f"metrics={unsupported!r} does not fit this data. Use one of: {', '.join(available)}.")
+            raise KzooError(
+                f"metrics={unsupported!r} does not fit this data. Use one of: {', '.join(available)}."
+            )
         training["metrics"] = metrics or available[:1]
     if training.get("objective") is not None:  # `adapt_objective` sets what is monitored
         return
     monitored = (training.get("monitor") or "val_loss").removeprefix("val_")
     # Of a task that names an objective, Keras' metrics are no scores: labels that nobody has are right in every epoch.
-    is_score = not data.problem.task.objective or monitored in data.problem.task.scores or "monitor" in requested
+    is_score = (
+        not data.problem.task.objective
+        or monitored in data.problem.task.scores
+        or "monitor" in requested
+    )
     if monitored != "loss" and not (monitored in training["metrics"] and is_score):
         if "monitor" in requested:
             reported = ", ".join(["val_loss", *(f"val_{name}" for name in training["metrics"])])
-            raise KzooError(f"monitor={training['monitor']!r} is not reported. Use one of: {reported}.")
-        notes.append(f"monitor={training['monitor']!r} does not fit this data: monitoring val_loss.")
+            raise KzooError(
+                f"monitor={training['monitor']!r} is not reported. Use one of: {reported}."
+            )
+        notes.append(
+            f"monitor={training['monitor']!r} does not fit this data: monitoring val_loss."
+        )
         training["monitor"] = "val_loss"

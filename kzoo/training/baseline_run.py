@@ -41,34 +41,54 @@ _TOLERANCE = 1e-4  # of the largest output: float32 has seven digits
 
 
 def train_baseline(
-    name: str, data: "Loadable", *, out: str | os.PathLike[str] | None, overwrite: bool, seconds: float | None,
-    seed: int, baselines: bool, out_of_fold: Any = None, **more: Any,
-) -> Run:  # fmt: skip
+    name: str,
+    data: "Loadable",
+    *,
+    out: str | os.PathLike[str] | None,
+    overwrite: bool,
+    seconds: float | None,
+    seed: int,
+    baselines: bool,
+    out_of_fold: Any = None,
+    **more: Any,
+) -> Run:
     """Fit a baseline and write a run; see `kzoo.baselines.train`. `more` has its settings and options of the data.
 
     With `out_of_fold`, (outputs, truth, weight or None) of rows that it was not fitted to, it is fitted again to the
     training and validation rows after its choices; postprocessing steps are then learned on these outputs.
     """
     settings = {name: more.pop(name) for name in _DECIDING if name in more}
-    preset, is_dataset = more.get("preset"), isinstance(data, Dataset)
-    legal = {"preset", *(() if is_dataset else ("data_seed", *signature(load_data).parameters))} - {"seed", "source"}
+    preset = more.get("preset")
+    is_dataset = isinstance(data, Dataset)
+    legal = {"preset", *(() if is_dataset else ("data_seed", *signature(load_data).parameters))} - {
+        "seed",
+        "source",
+    }
     if wrong := next((name for name in more if name not in legal), None):
         whose = " for a Dataset" if is_dataset else ""
-        raise KzooError(f"Unknown argument {wrong!r}{whose}. {hint(wrong, [*_DECIDING, *legal])}Leave it out.")
+        raise KzooError(
+            f"Unknown argument {wrong!r}{whose}. {hint(wrong, [*_DECIDING, *legal])}Leave it out."
+        )
     if not isinstance(data, Dataset):
         data = load_data(data, seed=more.pop("data_seed", 0), **more)
     if preset is not None:
         name_of_preset = get_preset(preset).name
-        preset = name_of_preset if name_of_preset in list_presets() else None  # others cannot be found again
+        # others cannot be found again
+        preset = name_of_preset if name_of_preset in list_presets() else None
     candidate, seed, rows = checked_fit(data, name, seconds=seconds, seed=seed)
     training = _adapted_settings(settings, data, candidate.logits)
     training |= {} if out_of_fold is None else {"all_rows": True}
     spec = Spec(
-        preset=candidate.name, family=None, task=data.task,
-        config={"inputs": data.inputs, **data.config} | ({} if preset is None else {DATA_PRESET: preset}),
-        training=training | ({} if seconds is None else {"seconds": float(seconds)}), seed=seed, method=BASELINE,
+        preset=candidate.name,
+        family=None,
+        task=data.task,
+        config={"inputs": data.inputs, **data.config}
+        | ({} if preset is None else {DATA_PRESET: preset}),
+        training=training | ({} if seconds is None else {"seconds": float(seconds)}),
+        seed=seed,
+        method=BASELINE,
         kzoo=__version__,
-    )  # fmt: skip
+    )
     request = Request(data=DataOptions().describe(data), spec=spec, backend=keras.backend.backend())
     with claimed(out, request, overwrite=overwrite, resume="never") as claim:
         if claim.done is not None:
@@ -80,13 +100,26 @@ def train_baseline(
         model = fitted.network()
         _check_agreement(fitted, model)
         with run_set_aside(claim.folder):
-            _write(claim.folder, request, fitted, model, data, start, baselines=baselines, out_of_fold=out_of_fold)
+            _write(
+                claim.folder,
+                request,
+                fitted,
+                model,
+                data,
+                start,
+                baselines=baselines,
+                out_of_fold=out_of_fold,
+            )
         return Run(claim.folder)
 
 
-def _adapted_settings(settings: Mapping[str, Any], data: Dataset, logits: bool | None) -> dict[str, Any]:
+def _adapted_settings(
+    settings: Mapping[str, Any], data: Dataset, logits: bool | None
+) -> dict[str, Any]:
     """Return the settings of objective and decision, complete, with the names of the postprocessing steps."""
-    training = dict(settings) | plain_settings(settings) | {"postprocess": data.problem.task.postprocess}
+    training = (
+        dict(settings) | plain_settings(settings) | {"postprocess": data.problem.task.postprocess}
+    )
     adapt_decision(training, frozenset(settings), data, logits=logits)
     adapt_objective(training, frozenset(settings), data, ())
     kept = {name: training[name] for name in _DECIDING if training.get(name) is not None}
@@ -96,7 +129,9 @@ def _adapted_settings(settings: Mapping[str, Any], data: Dataset, logits: bool |
 def _check_agreement(fitted: Fitted, model: keras.Model) -> None:
     """Raise `KzooError` if the network does not return what the baseline predicts, on some rows."""
     data = fitted.data
-    part = next(part for part in (data.test, data.validation, data.train) if part is not None and len(part))
+    part = next(
+        part for part in (data.test, data.validation, data.train) if part is not None and len(part)
+    )
     rows: Split = part.select(np.arange(min(len(part), _COMPARED)))
     expected, _ = fitted.predict(rows)
     outputs = forward(model, np.asarray(rows.x[:]), len(rows)).reshape(expected.shape)
@@ -109,15 +144,28 @@ def _check_agreement(fitted: Fitted, model: keras.Model) -> None:
 
 
 def _write(
-    folder: Path, request: Request, fitted: Fitted, model: keras.Model, data: Dataset, start: float, *,
-    baselines: bool, out_of_fold: Any,
-) -> None:  # fmt: skip
+    folder: Path,
+    request: Request,
+    fitted: Fitted,
+    model: keras.Model,
+    data: Dataset,
+    start: float,
+    *,
+    baselines: bool,
+    out_of_fold: Any,
+) -> None:
     """Write the files of the run; last the summary, which completes it."""
     settings = request.spec.training
     network = table_of(model) | {"flops": None}  # look-ups and comparisons are not counted
-    config = request.json() | {"command": None, "statistics": statistics(fitted.data), "network": network}
+    config = request.json() | {
+        "command": None,
+        "statistics": statistics(fitted.data),
+        "network": network,
+    }
     if "probabilities" in data.problem.facts:
-        config["answers"] = next(name for name, logits in ANSWERS.items() if logits is fitted.logits)
+        config["answers"] = next(
+            name for name, logits in ANSWERS.items() if logits is fitted.logits
+        )
     write_json(folder / "preprocessing.json", data.preprocessing)
     write_json(folder / "config.json", config | provenance())
     options: dict[str, Any] = dict(logits=fitted.logits, settings=settings)
@@ -125,16 +173,24 @@ def _write(
     if out_of_fold is not None:
         outputs, truth, weight = out_of_fold
         learned = dict(target=data.target, rows="out of fold", weight=weight)
-        options["postprocessor"] = learn(steps, outputs, truth, **options, **learned) if steps else None
+        options["postprocessor"] = (
+            learn(steps, outputs, truth, **options, **learned) if steps else None
+        )
         options["out_of_fold"] = outputs, truth
     elif steps and data.validation is not None:
         options["postprocessor"] = learned_postprocessor(model, data, steps, **options)
     if options.get("postprocessor") is not None:
         write_json(folder / POSTPROCESSING, options["postprocessor"].json())
-    scored = data if out_of_fold is None else replace(data, validation=None)  # it was fitted to the validation rows
+    # it was fitted to the validation rows
+    scored = data if out_of_fold is None else replace(data, validation=None)
     summary = dict(
         **score_and_store(model, scored, folder, **options),
-        baseline=dict(name=fitted.name, label=fitted.label, reference=fitted.reference, notes=list(fitted.notes)),
+        baseline=dict(
+            name=fitted.name,
+            label=fitted.label,
+            reference=fitted.reference,
+            notes=list(fitted.notes),
+        ),
         seconds=round(time.perf_counter() - start, 2),
         parameters=model.count_params(),
     )

@@ -23,7 +23,11 @@ _MAX_FILES = 1_000  # cache files of a few kB each; the newest are kept
 
 
 def score_baselines(
-    data: Dataset, seconds: float, settings: Mapping[str, Any] | None = None, *, time_limit: float | None = None
+    data: Dataset,
+    seconds: float,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    time_limit: float | None = None,
 ) -> list[dict[str, Any]]:
     """Return the scores of the baselines on the split that a run is scored on, best first, as `summary.json` has them.
 
@@ -45,14 +49,28 @@ def score_baselines(
         scored = baselines.score(data, seconds=time_limit, settings=settings)
     except Exception as error:  # a failing baseline must not lose hours of training
         notes = (f"failed: {first_line(error)}",)
-        return [dict(name="baselines", label="baselines", split="test", metric="", scores=None, notes=notes)]
+        return [
+            dict(
+                name="baselines",
+                label="baselines",
+                split="test",
+                metric="",
+                scores=None,
+                notes=notes,
+            )
+        ]
     summaries = [
         dict(
-            name=baseline.name, label=baseline.label, split=baseline.split, metric=str(baseline.metric),
-            best=baseline.metric.best, scores=dict(baseline.scores) or None, notes=list(baseline.notes),
+            name=baseline.name,
+            label=baseline.label,
+            split=baseline.split,
+            metric=str(baseline.metric),
+            best=baseline.metric.best,
+            scores=dict(baseline.scores) or None,
+            notes=list(baseline.notes),
         )
         for baseline in scored
-    ]  # fmt: skip
+    ]
     _write_cache(
         cache_file,
         time_limit,
@@ -71,7 +89,13 @@ def _cache_file(data: Dataset, deciding: Mapping[str, Any]) -> Path | None:
     ):
         return None
     key = json.dumps(
-        [data.fingerprint, data.task, repr(data.config), _code_version(), *([repr(deciding)] if deciding else [])]
+        [
+            data.fingerprint,
+            data.task,
+            repr(data.config),
+            _code_version(),
+            *([repr(deciding)] if deciding else []),
+        ]
     )
     return cache_folder() / "baselines" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
@@ -79,7 +103,8 @@ def _cache_file(data: Dataset, deciding: Mapping[str, Any]) -> Path | None:
 @cache
 def _code_version() -> str:
     """Return a key for everything besides the data that affects the scores: code and library versions."""
-    package, digest = Path(__file__).parents[1], hashlib.sha256()
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
     for folder in ("baselines", "postprocessors", "tasks"):
         for file in sorted((package / folder).rglob("*.py")):
             digest.update(file.read_bytes())
@@ -95,16 +120,27 @@ def _read_cache(file: Path | None, time_limit: float) -> list[dict[str, Any]] | 
         cached = read_json(file)
         summaries: list[dict[str, Any]] = cached["baselines"]
         return summaries if cached["seconds"] >= time_limit or cached["complete"] else None
-    except (KzooError, OSError, ValueError, LookupError, TypeError):  # no such file, or a damaged one
+    except (
+        KzooError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+    ):  # no such file, or a damaged one
         return None
 
 
-def _write_cache(file: Path | None, time_limit: float, summaries: list[dict[str, Any]], *, complete: bool) -> None:
+def _write_cache(
+    file: Path | None, time_limit: float, summaries: list[dict[str, Any]], *, complete: bool
+) -> None:
     if file is None:
         return
-    with suppress(OSError, ValueError, TypeError):  # disk full, or a score that is not JSON: computed again next time
+    # disk full, or a score that is not JSON: computed again next time
+    with suppress(OSError, ValueError, TypeError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"seconds": time_limit, "baselines": summaries, "complete": complete}, sync=False)
+        write_json(
+            file, {"seconds": time_limit, "baselines": summaries, "complete": complete}, sync=False
+        )
         written = sorted(file.parent.glob("*.json"), key=lambda path: path.stat().st_mtime)
         for old in written[:-_MAX_FILES]:
             old.unlink()

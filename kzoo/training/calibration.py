@@ -24,7 +24,8 @@ from kzoo.utils.formatting import number, percent, plural
 
 FEWEST = 20  # validation rows
 _MOST = 20_000  # validation rows, evenly spaced
-_TOKENS = 4_000_000  # numbers of a language model's outputs, which has one for each word at each step
+# numbers of a language model's outputs, which has one for each word at each step
+_TOKENS = 4_000_000
 _CHECKED = 64  # rows whose outputs are compared after folding
 _TOLERANCE = 1e-4  # of a probability or a logit
 
@@ -78,7 +79,8 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
         None without probabilities, with `calibrate="off"`, with fewer than 20 validation rows, or for ridge regression,
         which has its own temperature.
     """
-    logits, method = setup.gives_logits, setup.training.get("calibrate") or "auto"
+    logits = setup.gives_logits
+    method = setup.training.get("calibrate") or "auto"
     rows = setup.data.validation
     if "probabilities" not in setup.data.problem.facts or logits is None or method == "off":
         return None
@@ -87,8 +89,12 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
     if rows is None or len(rows) < FEWEST:
         return None
     labels = "labels" in setup.data.problem.facts
-    if any(stage_of(name) == temperature_scaling.STAGE for name in setup.training.get("postprocess", ())):
-        return Calibration(temperature=1.0, folded=True, rows=len(rows))  # the user's step calibrates
+    if any(
+        stage_of(name) == temperature_scaling.STAGE
+        for name in setup.training.get("postprocess", ())
+    ):
+        # the user's step calibrates
+        return Calibration(temperature=1.0, folded=True, rows=len(rows))
     outputs, members, truth, weight = _validation_outputs(setup, logits, batch_size)
     if not np.isfinite(outputs).all():  # scoring raises the error
         return None
@@ -96,7 +102,9 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
         z = calibration.logits_from(members, logits=False, labels=labels)
         value = temperature_scaling.best_temperature(z, truth, labels=labels, weight=weight)
     else:
-        learned = temperature_scaling.learn(outputs, truth, target=setup.data.target, logits=logits, weight=weight)
+        learned = temperature_scaling.learn(
+            outputs, truth, target=setup.data.target, logits=logits, weight=weight
+        )
         value = learned["temperature"]
     scaling = {"temperature": value, "labels": labels}
     folded = value == 1.0
@@ -105,14 +113,25 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
         if folded:
             save_model(setup, folder / "best.keras")
     step = None if folded else "temperature_scaling"
-    if folded and method == "auto" and "kept" in setup.data.problem.facts and setup.data.fold is None:
-        after = temperature_scaling.apply(scaling, outputs if members is None else members, logits=logits)
+    if (
+        folded
+        and method == "auto"
+        and "kept" in setup.data.problem.facts
+        and setup.data.fold is None
+    ):
+        after = temperature_scaling.apply(
+            scaling, outputs if members is None else members, logits=logits
+        )
         after = after if members is None else after.mean(axis=1)
-        step = calibration.choose(after, truth, target=setup.data.target, logits=logits, labels=labels, weight=weight)
+        step = calibration.choose(
+            after, truth, target=setup.data.target, logits=logits, labels=labels, weight=weight
+        )
     return Calibration(temperature=value, folded=folded, rows=len(truth), step=step)
 
 
-def before_and_after(setup, calibrated: Calibration, split, outputs, truth, postprocessor, *, batch_size) -> dict:
+def before_and_after(
+    setup, calibrated: Calibration, split, outputs, truth, postprocessor, *, batch_size
+) -> dict:
     """Return the scores of the probabilities of a split before and after calibration.
 
     Args:
@@ -127,7 +146,8 @@ def before_and_after(setup, calibrated: Calibration, split, outputs, truth, post
     Returns:
         `before` and `after`, see `kzoo.postprocessors.calibration.calibration_scores`.
     """
-    logits, labels = setup.gives_logits, "labels" in setup.data.problem.facts
+    logits = setup.gives_logits
+    labels = "labels" in setup.data.problem.facts
     after = outputs if postprocessor is None else postprocessor.outputs(outputs, logits=logits)
     before = outputs
     if calibrated.folded:
@@ -151,11 +171,21 @@ def _validation_outputs(setup, logits, batch_size):
     Networks behind frozen layers are evaluated on the stored features.
     """
     features = setup.features is not None and setup.features[1] is not None
-    model, split = (setup.core, setup.features[1]) if features else (setup.saved_weights(), setup.data.validation)
-    most = _MOST if "kept" in setup.data.problem.facts else max(1, _TOKENS // int(np.prod(model.output_shape[1:])))
+    model, split = (
+        (setup.core, setup.features[1])
+        if features
+        else (setup.saved_weights(), setup.data.validation)
+    )
+    most = (
+        _MOST
+        if "kept" in setup.data.problem.facts
+        else max(1, _TOKENS // int(np.prod(model.output_shape[1:])))
+    )
     split = even_sample(sample_split(split), most)
     members = _member_network(setup, model, logits)
-    outputs, *more, truth = _forward_all([model] if members is None else [model, members], split, batch_size)
+    outputs, *more, truth = _forward_all(
+        [model] if members is None else [model, members], split, batch_size
+    )
     return outputs, more[0] if more else None, truth, split.weight
 
 

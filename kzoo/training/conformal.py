@@ -33,13 +33,20 @@ def predicted(
     outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
     if postprocessor is not None:
         outputs = postprocessor.outputs(outputs, logits=logits)
-    answer, target = data.problem.task.inference.answer, data.target
-    predictions = answer(target, outputs, inputs=range(len(outputs)), reader=data.preprocessing, logits=logits)
+    answer = data.problem.task.inference.answer
+    target = data.target
+    predictions = answer(
+        target, outputs, inputs=range(len(outputs)), reader=data.preprocessing, logits=logits
+    )
     return predictions if postprocessor is None else postprocessor.predictions(predictions), truth
 
 
 def learned_conformal(
-    parts: Mapping[str, Pairs], data: Dataset, postprocessor: Postprocessor | None, *, logits: bool | None
+    parts: Mapping[str, Pairs],
+    data: Dataset,
+    postprocessor: Postprocessor | None,
+    *,
+    logits: bool | None,
 ) -> tuple[Postprocessor | None, list[dict[str, Any]]]:
     """Return the postprocessor with the step "conformal", and its coverage on the test split.
 
@@ -49,8 +56,14 @@ def learned_conformal(
         parts: name of a split, or "out of fold", -> (outputs, truth) of its batches.
         data, postprocessor, logits: see `predicted`.
     """
-    read = {name: predicted(pairs, data, postprocessor, logits=logits) for name, pairs in parts.items() if len(pairs)}
-    rows = next((name for name in ("calibration", "out of fold", "validation") if name in read), None)
+    read = {
+        name: predicted(pairs, data, postprocessor, logits=logits)
+        for name, pairs in parts.items()
+        if len(pairs)
+    }
+    rows = next(
+        (name for name in ("calibration", "out of fold", "validation") if name in read), None
+    )
     if rows is None or not _fits(*read[rows]):
         return postprocessor, []
     tuning = read.get("validation") if rows == "calibration" else None

@@ -35,12 +35,16 @@ def custom_model_settings(model, overrides):
         KzooError: the model is not compiled, or an override is not a setting of custom models.
     """
     if not model.compiled:
-        raise KzooError(f"Model {model.name!r} is not compiled. Call model.compile(optimizer, loss) first.")
+        raise KzooError(
+            f"Model {model.name!r} is not compiled. Call model.compile(optimizer, loss) first."
+        )
     training = dict(CUSTOM_MODEL)
     for name, value in overrides.items():
         if name not in training and not (name in TRAINING and TRAINING[name].optional):
             names = ", ".join(training)
-            raise KzooError(f"Unknown argument {name!r} for a custom model. {hint(name, training)}Use one of: {names}.")
+            raise KzooError(
+                f"Unknown argument {name!r} for a custom model. {hint(name, training)}Use one of: {names}."
+            )
         training[name] = TRAINING[name].check(name, value)
     try:
         spec = spec_of(model)
@@ -53,8 +57,11 @@ def custom_model_settings(model, overrides):
 
 def _compiled_settings(model, training):
     """Return the training settings of a model built by `kzoo.build`, without the preset's if it was compiled again."""
-    optimizer, steps = model.optimizer, int(model.optimizer.iterations)
-    if contract.compiled_by_contract(model) and (steps or contract.is_compiled_unchanged(model, training)):
+    optimizer = model.optimizer
+    steps = int(model.optimizer.iterations)
+    if contract.compiled_by_contract(model) and (
+        steps or contract.is_compiled_unchanged(model, training)
+    ):
         return training
     settings = {name: value for name, value in training.items() if name in OF_FIT}
     optimizer_names = {
@@ -64,7 +71,11 @@ def _compiled_settings(model, training):
     }
     if (name := optimizer_names.get(type(optimizer))) is not None:
         nesterov = name == "sgd" and optimizer.nesterov
-        settings |= {"optimizer": "momentum", "momentum": optimizer.momentum} if nesterov else {"optimizer": name}
+        settings |= (
+            {"optimizer": "momentum", "momentum": optimizer.momentum}
+            if nesterov
+            else {"optimizer": name}
+        )
     if has_settable_rate(optimizer):
         if training["schedule"] == "plateau":  # implemented by a callback, not by the optimizer
             settings["schedule"] = "plateau"
@@ -79,7 +90,8 @@ def match_loss(model, data, reload):
     Args:
         data, reload: see `as_learned`.
     """
-    loss, is_bounded = loss_info(model), last_activation(model) in ("sigmoid", "hard_sigmoid", "softmax")
+    loss = loss_info(model)
+    is_bounded = last_activation(model) in ("sigmoid", "hard_sigmoid", "softmax")
     if loss is None or loss.labels not in _LEARNS or (is_bounded and loss.labels == "values"):
         return data
     subject = f"The loss of model {model.name!r}, {loss.name},"
@@ -100,8 +112,13 @@ def read_labels_as(fact, data, again, *, whose):
     """
     if fact in data.problem.facts or not data.problem.facts & {"values", "numbered"}:
         return data
-    suitable = {name: p.facts for name, p in detection.supported_problems(data.inputs).items() if fact in p.facts}
-    fewest = min(map(len, suitable.values()), default=0)  # values, not counts (see `kzoo.tasks.problem_for`)
+    suitable = {
+        name: p.facts
+        for name, p in detection.supported_problems(data.inputs).items()
+        if fact in p.facts
+    }
+    # values, not counts (see `kzoo.tasks.problem_for`)
+    fewest = min(map(len, suitable.values()), default=0)
     tasks = [name for name, facts in suitable.items() if len(facts) == fewest]
     learns, has = ("values", "classes") if fact == "values" else ("classes", "values")
     if again is not None and tasks:
@@ -122,9 +139,12 @@ def check_shape(model, data):
         )
     if len(inputs) != 1:
         return
-    expected, shape = tuple(inputs[0].shape[1:]), data.input_shape
+    expected = tuple(inputs[0].shape[1:])
+    shape = data.input_shape
     if not shape_matches(shape, expected):
-        raise KzooError(f"Model {model.name!r} takes inputs of shape {expected}, and {data.name} has {shape}.")
+        raise KzooError(
+            f"Model {model.name!r} takes inputs of shape {expected}, and {data.name} has {shape}."
+        )
 
 
 def check_custom_model(model, *, weights=None, freeze=None, precision="auto", devices=None):
@@ -132,9 +152,13 @@ def check_custom_model(model, *, weights=None, freeze=None, precision="auto", de
     if not isinstance(model, keras.Model):
         return
     if devices is not None:
-        raise KzooError("devices= is for presets. Build a custom model inside the scope of a keras.distribution.")
+        raise KzooError(
+            "devices= is for presets. Build a custom model inside the scope of a keras.distribution."
+        )
     if weights is not None or freeze is not None:
-        raise KzooError("weights= and freeze= are for presets. Set the weights of a custom model before training.")
+        raise KzooError(
+            "weights= and freeze= are for presets. Set the weights of a custom model before training."
+        )
     if precision != "auto":
         raise KzooError(
             f"precision={precision!r} applies when a network is built, and {model.name!r} is built already. Call "

@@ -30,11 +30,20 @@ def adapt_objective(training, requested, data, reported) -> list[str]:
             f"monitor={training['monitor']!r} and objective={str(training['objective'])!r} both determine the best "
             "epoch. Set only one of them."
         )
-    objective, notes = resolve(training["objective"], data.problem, reported=reported), []
-    score, several = data.problem.task.scores.get(objective), len(data.target.names) > 1
+    objective = resolve(training["objective"], data.problem, reported=reported)
+    notes = []
+    score = data.problem.task.scores.get(objective)
+    several = len(data.target.names) > 1
     # Keras' metrics are of standardised targets already.
-    if several and score is not None and score.own_unit and not is_exact_in_keras(objective, reported):
-        notes.append(f"objective={str(objective)!r}: units of the targets may differ, so {score.standardised} decides.")
+    if (
+        several
+        and score is not None
+        and score.own_unit
+        and not is_exact_in_keras(objective, reported)
+    ):
+        notes.append(
+            f"objective={str(objective)!r}: units of the targets may differ, so {score.standardised} decides."
+        )
         objective = resolve(score.standardised, data.problem)
     if training.get("positive") is not None and "positive" in requested and objective == "f1":
         objective = Objective(f"f1{POSITIVE}")
@@ -46,12 +55,15 @@ def adapt_objective(training, requested, data, reported) -> list[str]:
             )
         notes += _set_positive(training, data)
     if objective == "expected_cost" and training.get("cost") is None:
-        raise KzooError("objective='expected_cost' needs cost=: what each mistake (actual, predicted) costs.")
+        raise KzooError(
+            "objective='expected_cost' needs cost=: what each mistake (actual, predicted) costs."
+        )
     training["objective"] = objective
     decides = STEP in training.get("postprocess", ())
     is_metric = objective in reported and objective not in data.problem.task.scores
     if is_metric or (
-        is_exact_in_keras(objective, ("loss", *reported)) and not (decides and objective in threshold.SCORES)
+        is_exact_in_keras(objective, ("loss", *reported))
+        and not (decides and objective in threshold.SCORES)
     ):
         metrics = tuple(training.get("metrics", ()))
         if objective != "loss" and "metrics" in training and objective not in metrics:
@@ -82,10 +94,13 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
     values = {name: training[name] for name in SETTINGS if training.get(name) is not None}
     steps = tuple(training.get("postprocess", ()))
     if STEP in steps and "decision" not in values and "cost" not in values:
-        raise KzooError(f"postprocess={STEP!r} is added by decision=, which says for which score. Set decision='f1'.")
+        raise KzooError(
+            f"postprocess={STEP!r} is added by decision=, which says for which score. Set decision='f1'."
+        )
     if not values:
         return []
-    names, notes = list(map(str, data.class_names)), []
+    names = list(map(str, data.class_names))
+    notes = []
     for name, value in values.items():
         if not takes_decision(data.problem.task):
             raise KzooError(
@@ -99,7 +114,9 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
                 f"{hint(values['positive'], names)}Use one of: {listed(names, 10)}."
             )
         if len(names) != 2:
-            raise KzooError(f"positive={values['positive']!r} is for two classes, and {data.name} has {len(names)}.")
+            raise KzooError(
+                f"positive={values['positive']!r} is for two classes, and {data.name} has {len(names)}."
+            )
     if "cost" in values:
         training["cost"], cost_notes = costs.matrix(costs.read(values["cost"]), names)
         notes += cost_notes
@@ -110,7 +127,9 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
     if len(names) == 2:
         notes += _set_positive(training, data)
     if data.validation is None:
-        raise KzooError(f"decision={str(rule)!r} is learned on validation data, and there is none. Set validation=0.1.")
+        raise KzooError(
+            f"decision={str(rule)!r} is learned on validation data, and there is none. Set validation=0.1."
+        )
     training["decision"] = rule
     training["postprocess"] = (*(step for step in steps if step != STEP), STEP)
     return notes
@@ -136,20 +155,33 @@ def _rule(training, values, requested, data) -> Objective | None:
         return None
     if decision == "objective":
         if training.get("objective") is None:
-            raise KzooError("decision='objective' needs an objective. Set objective='f1', or decision='f1'.")
+            raise KzooError(
+                "decision='objective' needs an objective. Set objective='f1', or decision='f1'."
+            )
         decision = training["objective"]
     if decision == "cost":
         decision = "expected_cost"
     if decision == "expected_cost" and "cost" not in values:
         raise KzooError("decision='cost' needs cost=: what each mistake (actual, predicted) costs.")
-    legal = (_DEFAULT, "objective", "cost", *(name for name in threshold.SCORES if not name.endswith(POSITIVE)))
+    legal = (
+        _DEFAULT,
+        "objective",
+        "cost",
+        *(name for name in threshold.SCORES if not name.endswith(POSITIVE)),
+    )
     if isinstance(decision, str) and not isinstance(decision, Objective) and not is_score(decision):
-        raise KzooError(f"decision={decision!r} is unknown. {hint(decision, legal)}Use one of: {', '.join(legal)}.")
+        raise KzooError(
+            f"decision={decision!r} is unknown. {hint(decision, legal)}Use one of: {', '.join(legal)}."
+        )
     rule = resolve(decision, data.problem, argument="decision")
     if rule == "f1" and "positive" in values and "positive" in requested:
         rule = Objective(f"f1{POSITIVE}")
-    if (rule.function is None and rule.score not in threshold.SCORES) or rule.response_method == "predict_proba":
-        raise KzooError(f"decision={str(rule)!r} does not depend on the threshold. Use one of: {', '.join(legal)}.")
+    if (
+        rule.function is None and rule.score not in threshold.SCORES
+    ) or rule.response_method == "predict_proba":
+        raise KzooError(
+            f"decision={str(rule)!r} does not depend on the threshold. Use one of: {', '.join(legal)}."
+        )
     if len(data.class_names) != 2 and rule != "expected_cost":
         raise KzooError(
             f"decision={str(rule)!r} needs two classes, and {data.name} has {len(data.class_names)}. For more, set "
@@ -166,7 +198,9 @@ def _set_positive(training, data) -> list[str]:
     number = int(counts[0] < counts[1]) ^ 1 if counts[0] != counts[1] else 1
     training["positive"] = str(data.class_names[number])
     share = percent(counts[number] / max(counts.sum(), 1))
-    return [f"The positive class is {training['positive']!r} ({share} of the training rows); positive= sets another."]
+    return [
+        f"The positive class is {training['positive']!r} ({share} of the training rows); positive= sets another."
+    ]
 
 
 def is_watched_by_keras(training) -> bool:

@@ -38,7 +38,9 @@ def prepare_device(precision, *, deterministic=False):
     for gpu in tf.config.list_physical_devices("GPU"):
         try:
             tf.config.experimental.set_memory_growth(gpu, True)
-        except RuntimeError:  # this process already uses the GPU: memory growth can no longer be changed
+        except (
+            RuntimeError
+        ):  # this process already uses the GPU: memory growth can no longer be changed
             os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if precision != "auto":
         return precision
@@ -55,7 +57,9 @@ def data_parallel(devices) -> "keras.distribution.DataParallel | None":
         return None
     checked_count("devices", devices)
     if keras.backend.backend() != "jax":
-        raise KzooError(f"devices={devices} needs the JAX backend. Use --backend jax, or set KERAS_BACKEND=jax.")
+        raise KzooError(
+            f"devices={devices} needs the JAX backend. Use --backend jax, or set KERAS_BACKEND=jax."
+        )
     available = keras.distribution.list_devices()
     if devices > len(available):
         raise KzooError(
@@ -88,7 +92,9 @@ def _gpu_capabilities() -> list[tuple[int, ...]]:
         cuda = import_module("torch").cuda
         return [cuda.get_device_capability(i) for i in range(cuda.device_count())]
     if keras.backend.backend() == "jax":
-        devices = [device for device in import_module("jax").local_devices() if device.platform == "gpu"]
+        devices = [
+            device for device in import_module("jax").local_devices() if device.platform == "gpu"
+        ]
         return [tuple(map(int, str(device.compute_capability).split("."))) for device in devices]
     config = import_module("tensorflow").config
     details = map(config.experimental.get_device_details, config.list_physical_devices("GPU"))

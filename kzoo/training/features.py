@@ -32,7 +32,11 @@ def head_above(frozen: keras.Model, core: keras.Model) -> keras.Model:
 
 def feature_bytes(frozen: keras.Model, *splits: Split | None) -> int:
     """Return the size of the outputs of a network for the rows of some splits, in float32."""
-    return 4 * math.prod(frozen.output_shape[1:]) * sum(len(split) for split in splits if split is not None)
+    return (
+        4
+        * math.prod(frozen.output_shape[1:])
+        * sum(len(split) for split in splits if split is not None)
+    )
 
 
 def with_features(frozen: keras.Model, split: Split, *, batch_size: int) -> Split:
@@ -43,10 +47,8 @@ def with_features(frozen: keras.Model, split: Split, *, batch_size: int) -> Spli
     batch_size = rows_at_once(frozen, batch_size)
     if layer_with(frozen, PIECES) is not None:
         return replace(split, x=_features_of_texts(frozen, np.asarray(split.x[:]), batch_size))
-    batches, features = (
-        Batches(split, batch_size=batch_size),
-        np.empty((len(split), *frozen.output_shape[1:]), "float32"),
-    )
+    batches = Batches(split, batch_size=batch_size)
+    features = np.empty((len(split), *frozen.output_shape[1:]), "float32")
     for step in range(len(batches)):
         outputs = keras.ops.convert_to_numpy(frozen.predict_on_batch(batches.batch(0, step)[0]))
         features[step * batch_size : step * batch_size + len(outputs)] = outputs
@@ -58,24 +60,31 @@ _SHORTEST = 16  # tokens to which texts are padded at least; each length doubles
 
 def _features_of_texts(frozen, ids, batch_size):
     """Return the features (N, F) of padded texts (N, T)."""
-    length, out = ids.shape[1], np.empty((len(ids), frozen.output_shape[-1]), np.float32)
+    length = ids.shape[1]
+    out = np.empty((len(ids), frozen.output_shape[-1]), np.float32)
     sizes = length - np.argmax(ids[:, ::-1] != 0, axis=1)
-    shorter, end = 0, _SHORTEST
+    shorter = 0
+    end = _SHORTEST
     while shorter < length:
         end = min(end, length)
         rows = np.flatnonzero((sizes > shorter) & (sizes <= end))
         if len(rows):
             model = frozen if end == length else _of_length(frozen, end)
-            batches = (rows[first : first + batch_size] for first in range(0, len(rows), batch_size))
+            batches = (
+                rows[first : first + batch_size] for first in range(0, len(rows), batch_size)
+            )
             for some in batches:
                 whole = np.resize(some, batch_size)  # another size of a batch would be traced again
                 features = keras.ops.convert_to_numpy(model.predict_on_batch(ids[whole, :end]))
                 out[some] = features[: len(some)]
-        shorter, end = end, end * 2
+        shorter = end
+        end = end * 2
     return out
 
 
 def _of_length(frozen, length):
     """Return a network of the same layers for texts of another length."""
     inputs = keras.Input((length,), dtype="int32")
-    return keras.models.clone_model(frozen, input_tensors=inputs, clone_function=lambda layer: layer)
+    return keras.models.clone_model(
+        frozen, input_tensors=inputs, clone_function=lambda layer: layer
+    )

@@ -49,16 +49,32 @@ class Fit:
     """
 
     def __init__(
-        self, job, folder, *, state=None, extra=(), progress=False, cadence=None, until=None, models=True,
-        steps_per_call=AUTO, distribution=None, limit=None,
-    ):  # fmt: skip
-        self.job, self.folder, self.state, self.extra = job, folder, state, list(extra)
+        self,
+        job,
+        folder,
+        *,
+        state=None,
+        extra=(),
+        progress=False,
+        cadence=None,
+        until=None,
+        models=True,
+        steps_per_call=AUTO,
+        distribution=None,
+        limit=None,
+    ):
+        self.job = job
+        self.folder = folder
+        self.state = state
+        self.extra = list(extra)
         self.cadence = cadence or Cadence()
         self.until = until or job.training["epochs"]
         self.train, self.validation = job.training_batches(), job.validation_batches()
         self.steps_per_call, self.distribution = steps_per_call, distribution
         with distribution_scope(distribution):
-            single_reason = single_step_reason(job.core, self.train, self.validation, class_weight=job.class_weight())
+            single_reason = single_step_reason(
+                job.core, self.train, self.validation, class_weight=job.class_weight()
+            )
         if state is not None and not state.chunked:
             single_reason = "the training started that way"
         self.chunked = single_reason is None and (steps_per_call != 1 or state is not None)
@@ -69,13 +85,18 @@ class Fit:
                 f"{single_reason}. Results differ in the last bits from those of an uninterrupted training."
             ]
         elif single_reason and steps_per_call not in (AUTO, 1):
-            self.notes = [f"steps_per_call={steps_per_call} has no effect: one step per call, because {single_reason}."]
+            self.notes = [
+                f"steps_per_call={steps_per_call} has no effect: one step per call, because {single_reason}."
+            ]
         self.bundle = job.callbacks(folder if models else None)
         self.recorder = next(c for c in self.bundle if isinstance(c, bundles.Recorder))
         self.recorder.clock = self.seconds
         self.best = next(c for c in self.bundle if isinstance(c, bundles.BestModel))
-        self.bar = ProgressBar(epochs=job.training["epochs"], batches=self.train, monitor=job.training["monitor"])
-        self.progress, self.progress_callbacks = progress, [self.bar] if progress else []
+        self.bar = ProgressBar(
+            epochs=job.training["epochs"], batches=self.train, monitor=job.training["monitor"]
+        )
+        self.progress = progress
+        self.progress_callbacks = [self.bar] if progress else []
         self.limit = limit
         self.objective = _objective_callbacks(job, self.validation)
         self.resumed = 0 if state is None else state.resumed + 1
@@ -136,7 +157,10 @@ class Fit:
                 return
             self.rollbacks += 1
             position = f"epoch {state.epoch + 1}" + (f", step {state.step}" if state.step else "")
-            print(f"{self.best.stopped_because}: going back to {position}, at half the learning rate.", file=sys.stderr)
+            print(
+                f"{self.best.stopped_because}: going back to {position}, at half the learning rate.",
+                file=sys.stderr,
+            )
             self._fit(signals, state)
 
     def _rolls_back(self):
@@ -144,7 +168,8 @@ class Fit:
 
     def _fit(self, signals, state):
         """Fit once, from the beginning or from a state."""
-        core, epochs = self.job.core, self.until
+        core = self.job.core
+        epochs = self.until
         # 1. Compile, create the variables, and restore them from the state.
         if self.rollbacks and not self.job.as_given:
             self.job.compile(slower=0.5**self.rollbacks)
@@ -166,10 +191,15 @@ class Fit:
             cadence=self.cadence,
             at_start=self.job.training.get("on_nan") == "rollback",
             record=lambda: dict(
-                rollbacks=self.rollbacks, resumed=self.resumed, seconds=self.seconds(), chunked=self.chunked
+                rollbacks=self.rollbacks,
+                resumed=self.resumed,
+                seconds=self.seconds(),
+                chunked=self.chunked,
             ),
         )
-        validation_scope = [] if self.distribution is None else [_UndistributedValidation(self.distribution)]
+        validation_scope = (
+            [] if self.distribution is None else [_UndistributedValidation(self.distribution)]
+        )
         callback_list = MultiStepCallbackList(
             [
                 *validation_scope,
@@ -194,7 +224,8 @@ class Fit:
         with callback_list, free_traced_functions(), warnings.catch_warnings():
             # An epoch that is resumed in its middle has fewer steps than Keras expects.
             warnings.filterwarnings("ignore", "Your input ran out of data")
-            warnings.filterwarnings("ignore", "The model does not have any trainable weights")  # those of a closed form
+            # those of a closed form
+            warnings.filterwarnings("ignore", "The model does not have any trainable weights")
             try:
                 core.fit(
                     **self.arguments(chunked=self.chunked),

@@ -23,9 +23,21 @@ from kzoo.utils.files import check_writable, leftovers, read_json, remove_leftov
 
 _ASIDE = ".before"  # an earlier run, until the new one has a model or a journal
 _RUN_FILES = (
-    "config.json", "preprocessing.json", "postprocessing.json", "history.csv", "best.keras", "last.keras",
-    "summary.json", "answers.npz", "curves.png", "report.html", "tensorboard", "checkpoints", "debug.csv", *JOURNALS,
-)  # fmt: skip
+    "config.json",
+    "preprocessing.json",
+    "postprocessing.json",
+    "history.csv",
+    "best.keras",
+    "last.keras",
+    "summary.json",
+    "answers.npz",
+    "curves.png",
+    "report.html",
+    "tensorboard",
+    "checkpoints",
+    "debug.csv",
+    *JOURNALS,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +77,11 @@ def claimed(out, request: Request, *, overwrite, resume):
     try:
         if out is None:
             folder = numbered_folder(
-                "runs", request.spec.preset, resume, lambda path: _can_resume(path, request), created
+                "runs",
+                request.spec.preset,
+                resume,
+                lambda path: _can_resume(path, request),
+                created,
             )
         else:
             folder = Path(out)
@@ -80,7 +96,8 @@ def claimed(out, request: Request, *, overwrite, resume):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             remove_leftovers(folder)
-            claim = _inspect(folder, request, overwrite, resume)  # again: another process may have finished it
+            # again: another process may have finished it
+            claim = _inspect(folder, request, overwrite, resume)
             if claim.stopped is not None:
                 claim = _resumed(claim, resume)
             yield claim
@@ -148,13 +165,17 @@ def _inspect(folder, request, overwrite, resume):
         return Claim(folder=folder)
     run = Run(folder)
     if differences := request.differences(run.config):
-        shown = "; ".join(differences[:3]) + (f"; and {len(differences) - 3} more" if len(differences) > 3 else "")
+        shown = "; ".join(differences[:3]) + (
+            f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
+        )
         raise KzooError(
             f"out={str(folder)!r} has a different run ({shown}). Pass overwrite=True, or use another folder."
         )
     if run.finished and not run.summary.get("interrupted"):
         unknown = request.uncompared(run.config)
-        return Claim(folder=folder, done=run, notes=(_finished_note(folder, unknown),) if unknown else ())
+        return Claim(
+            folder=folder, done=run, notes=(_finished_note(folder, unknown),) if unknown else ()
+        )
     return Claim(folder=folder, stopped=None if resume == "never" else run)
 
 
@@ -183,7 +204,9 @@ def _resumed(claim, resume):
 
 
 def _raise_no_journal(folder):
-    raise KzooError(f"resume='must', but {folder} has no journal to resume from. Use resume='auto'.")
+    raise KzooError(
+        f"resume='must', but {folder} has no journal to resume from. Use resume='auto'."
+    )
 
 
 def _holds_run(folder, names):
@@ -207,19 +230,29 @@ def _resume_note(folder, state, run):
 
 def _machine_notes(run):
     """Return a note for each difference from the journal's machine that may change results in the last bit."""
-    current, notes = provenance(), []
-    old, new = run.config["versions"], current["versions"]
-    versions = [f"{name} {old.get(name)} before, {new[name]} now" for name in new if old.get(name) != new[name]]
+    current = provenance()
+    notes = []
+    old = run.config["versions"]
+    new = current["versions"]
+    versions = [
+        f"{name} {old.get(name)} before, {new[name]} now"
+        for name in new
+        if old.get(name) != new[name]
+    ]
     if versions:
-        notes.append(f"Resuming with other versions ({'; '.join(versions)}): results may differ in the last bits.")
-    old, new = run.config.get("processor"), current["processor"]
+        notes.append(
+            f"Resuming with other versions ({'; '.join(versions)}): results may differ in the last bits."
+        )
+    old = run.config.get("processor")
+    new = current["processor"]
     if old and new and old != new:
         lost = [f"no {name} now" for name in old if name not in new]
         gained = [f"{name} now" for name in new if name not in old]
         notes.append(
             f"Resuming on another kind of processor ({', '.join(lost + gained)}): results may differ in the last bits."
         )
-    old, new = onednn.recorded(run.config), current["onednn"]
+    old = onednn.recorded(run.config)
+    new = current["onednn"]
     if old is not None and new is not None and old != new:
         notes.append(
             f"oneDNN is {'on' if new else 'off'}, and was {'on' if old else 'off'} when this run started: results may "
@@ -311,5 +344,7 @@ def _lock_handle(folder):
         os.close(handle)
         if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
             return None
-        raise KzooError(f"Another process is training in {folder}. Wait for it, or use another folder.") from None
+        raise KzooError(
+            f"Another process is training in {folder}. Wait for it, or use another folder."
+        ) from None
     return handle

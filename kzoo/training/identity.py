@@ -26,15 +26,23 @@ from kzoo.weights import DOWNLOADED, find_entry, is_packaged_name
 
 # Keys of Keras' serialized objects that building or running a model changes, or that do not affect what is learned.
 _IGNORED_KEYS = (
-    "build_config", "build_input_shape", "compile_config", "shared_object_id", "run_eagerly", "steps_per_execution",
-    "jit_compile", "auto_scale_loss",
-)  # fmt: skip
+    "build_config",
+    "build_input_shape",
+    "compile_config",
+    "shared_object_id",
+    "run_eagerly",
+    "steps_per_execution",
+    "jit_compile",
+    "auto_scale_loss",
+)
 _NAME_KEYS = ("name", "keras_history", "input_layers", "output_layers")
 # Keras' callbacks that affect what is learned.
 _TRAINING_CALLBACKS = (
-    keras.callbacks.EarlyStopping, keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau,
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.LearningRateScheduler,
+    keras.callbacks.ReduceLROnPlateau,
     keras.callbacks.SwapEMAWeights,
-)  # fmt: skip
+)
 _MAX_CHARACTERS = 200  # longer values are stored as a hash
 
 
@@ -67,7 +75,9 @@ def weights_hash(weights, preset) -> str | None:
         return None
     if isinstance(weights, keras.Model):
         arrays = [np.ascontiguousarray(w) for w in weights.get_weights()]
-        return _digest(*(part for a in arrays for part in (f"{a.dtype} {a.shape}".encode(), a.tobytes())))
+        return _digest(
+            *(part for a in arrays for part in (f"{a.dtype} {a.shape}".encode(), a.tobytes()))
+        )
     if is_packaged_name(weights, preset):
         return find_entry(preset, weights).sha256
     path = Path(weights)
@@ -88,7 +98,8 @@ def model_identity(model) -> dict:
     The weights are not included: the same script draws others each time, and a resumed training has its own. After the
     first step the learning rate is no longer the initial one, and is left out.
     """
-    version = f"by Keras {keras.__version__}"  # versions serialize differently: hashes of two versions are not compared
+    # versions serialize differently: hashes of two versions are not compared
+    version = f"by Keras {keras.__version__}"
     hashes = {
         f"layers {version}": _config_hash(lambda: _serialize(model)),
         f"compilation {version}": _config_hash(model.get_compile_config),
@@ -103,7 +114,8 @@ def _serialize(model) -> Any:
     config: Any = None
     with suppress(NotImplementedError):  # the class has no get_config
         config = keras.saving.serialize_keras_object(model)
-    if isinstance(model, keras.Sequential) or hasattr(model, "operations"):  # the config has all layers
+    # the config has all layers
+    if isinstance(model, keras.Sequential) or hasattr(model, "operations"):
         return config
     return [type(model).__name__, config, *map(_serialize, getattr(model, "layers", ()))]
 
@@ -113,8 +125,14 @@ def _config_hash(get_config) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns of lambdas
         try:
-            config = json.loads(json.dumps(get_config(), default=lambda value: type(value).__name__))
-        except (NotImplementedError, TypeError, ValueError):  # layers or functions that cannot be serialized
+            config = json.loads(
+                json.dumps(get_config(), default=lambda value: type(value).__name__)
+            )
+        except (
+            NotImplementedError,
+            TypeError,
+            ValueError,
+        ):  # layers or functions that cannot be serialized
             return {UNKNOWN: "unsaid"}
     return _digest(json.dumps(_comparable(config, _stable_names(config)), sort_keys=True).encode())
 
@@ -130,8 +148,12 @@ def _stable_names(config) -> dict[str, str]:
             if isinstance(class_name, str) and isinstance(name, str) and name not in stable:
                 stem = re.sub(r"_\d+$", "", name)
                 if stem.replace("_", "") == class_name.replace("_", "").lower():
-                    stable[name] = f"{stem}:{sum(used.startswith(f'{stem}:') for used in stable.values())}"
-        for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+                    stable[name] = (
+                        f"{stem}:{sum(used.startswith(f'{stem}:') for used in stable.values())}"
+                    )
+        for inner in (
+            value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        ):
             walk(inner)
 
     walk(config)
@@ -140,15 +162,22 @@ def _stable_names(config) -> dict[str, str]:
 
 def _comparable(value, names, is_name=False):
     if isinstance(value, list):
-        layers = [inner for inner in value if not (isinstance(inner, dict) and inner.get("class_name") == "InputLayer")]
+        layers = [
+            inner
+            for inner in value
+            if not (isinstance(inner, dict) and inner.get("class_name") == "InputLayer")
+        ]
         return [_comparable(inner, names, is_name) for inner in layers]
     if not isinstance(value, dict):
         return names.get(value, value) if is_name and isinstance(value, str) else value
     class_name = value.get("class_name")
-    if class_name == "__lambda__":  # its bytes contain the file name, and depend on the Python version
+    # its bytes contain the file name, and depend on the Python version
+    if class_name == "__lambda__":
         return class_name
     if class_name == "RandomCrop":  # draws a seed if none is given
-        value = value | {"config": {name: inner for name, inner in value["config"].items() if name != "seed"}}
+        value = value | {
+            "config": {name: inner for name, inner in value["config"].items() if name != "seed"}
+        }
     return {
         name: _comparable(inner, names, is_name or name in _NAME_KEYS)
         for name, inner in value.items()
@@ -167,19 +196,24 @@ def callback_settings(callback) -> dict:
     if not isinstance(callback, _TRAINING_CALLBACKS):
         keras_own = type(callback).__module__.partition(".")[0] == "keras"
         return {} if keras_own else {"settings": {UNKNOWN: type(callback).__name__}}
-    attributes, settings = vars(callback), {}
+    attributes = vars(callback)
+    settings = {}
     for callback_class in type(callback).__mro__:
         init: Any = vars(callback_class).get("__init__")
         if init is None or callback_class in (keras.callbacks.Callback, object):
             continue
         for name, parameter in list(inspect.signature(init).parameters.items())[1:]:
-            attribute = next((attribute for attribute in (name, f"_{name}") if attribute in attributes), None)
+            attribute = next(
+                (attribute for attribute in (name, f"_{name}") if attribute in attributes), None
+            )
             has_name = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
             if name in settings or name == "verbose" or not has_name:
                 continue
             if attribute is not None:
                 # Keras changes the sign of min_delta once it knows the metric's direction.
-                settings[name] = _to_json(abs(attributes[attribute]) if name == "min_delta" else attributes[attribute])
+                settings[name] = _to_json(
+                    abs(attributes[attribute]) if name == "min_delta" else attributes[attribute]
+                )
             elif callback_class is type(callback):
                 settings[name] = {UNKNOWN: "not kept"}
     return settings
@@ -190,7 +224,11 @@ def _to_json(value):
     if isinstance(value, np.ndarray | np.generic):
         value = value.item() if value.ndim == 0 else value
     if isinstance(value, np.ndarray):
-        return {UNKNOWN: "object"} if value.dtype.hasobject else _digest(f"{value.dtype}".encode(), value.tobytes())
+        return (
+            {UNKNOWN: "object"}
+            if value.dtype.hasobject
+            else _digest(f"{value.dtype}".encode(), value.tobytes())
+        )
     if isinstance(value, os.PathLike) or (isinstance(value, str) and os.path.isabs(value)):
         return Path(value).name
     if isinstance(value, float) and not math.isfinite(value):

@@ -29,7 +29,15 @@ from kzoo.kinds import kind
 from kzoo.kinds.text.sentence_encoder import VOCABULARY_SIZE, load_weights
 from kzoo.kinds.text.tokenizer import PADDING
 from kzoo.loading import load_keras_file, load_run, load_weights_file
-from kzoo.registry import fitted_on, get_preset, list_presets, rebuild, remember_data, resolve, spec_of
+from kzoo.registry import (
+    fitted_on,
+    get_preset,
+    list_presets,
+    rebuild,
+    remember_data,
+    resolve,
+    spec_of,
+)
 from kzoo.registry.family import FAMILIES, builder_of
 from kzoo.run import Run
 from kzoo.stored_types import Description, Spec, plain
@@ -38,7 +46,14 @@ from kzoo.training.transfer_weights import AxisNames, WeightTransfer
 from kzoo.utils.errors import DownloadError, KzooError, warn
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import first_line, listed, plural, shown
-from kzoo.weights import DOWNLOADED, check_downloaded, check_weights, find_entry, is_packaged_name, name_of
+from kzoo.weights import (
+    DOWNLOADED,
+    check_downloaded,
+    check_weights,
+    find_entry,
+    is_packaged_name,
+    name_of,
+)
 from kzoo.weights.packaged import PretrainedWeights
 
 
@@ -77,16 +92,24 @@ def load_initial_weights(weights, model, spec, data, *, freeze=None) -> list[str
     name, run = name_of(weights, spec.preset), _find_run(weights, spec.preset)
     _refuse_baseline(name, run)
     source = _load_model(weights, spec) if run is None else run.model
-    transfer = WeightTransfer(_axis_names(weights, run), AxisNames.of(data, data.preprocessing), spec)
+    transfer = WeightTransfer(
+        _axis_names(weights, run), AxisNames.of(data, data.preprocessing), spec
+    )
     copied, new, other_head = copy_weights(source, model, transfer)
     if not copied:
         exceptions = ", except the last one, which predicts other classes" if other_head else ""
         exceptions += (
-            f", except {listed(transfer.reinitialized, 3)}, which reads other columns" if transfer.reinitialized else ""
+            f", except {listed(transfer.reinitialized, 3)}, which reads other columns"
+            if transfer.reinitialized
+            else ""
         )
-        raise KzooError(f"weights={name!r} has no layer in common with {model.name}{exceptions}{_backbone_hint(spec)}.")
+        raise KzooError(
+            f"weights={name!r} has no layer in common with {model.name}{exceptions}{_backbone_hint(spec)}."
+        )
     if "backbone" in spec.config and (missing := [name for name in new if name != "outputs"]):
-        raise KzooError(f"weights={name!r} lacks layers of {model.name}, such as {missing[0]}{_backbone_hint(spec)}.")
+        raise KzooError(
+            f"weights={name!r} lacks layers of {model.name}, such as {missing[0]}{_backbone_hint(spec)}."
+        )
     if freeze is not None:
         freeze_layers(model, freeze, copied)
     prefix = (
@@ -94,7 +117,9 @@ def load_initial_weights(weights, model, spec, data, *, freeze=None) -> list[str
         if is_packaged_name(weights, spec.preset)
         else "Weights: copied"
     )
-    line = f"{prefix} {plural(len(copied), 'layer')}" + (f"; new: {', '.join(new)}." if new else ".")
+    line = f"{prefix} {plural(len(copied), 'layer')}" + (
+        f"; new: {', '.join(new)}." if new else "."
+    )
     return [line, *_leakage_notes(name, run, data), *transfer.notes(copied)]
 
 
@@ -103,7 +128,9 @@ def _leakage_notes(name, run, data):
     if run is None:
         return []
     if run.learned_from_test(data.name):
-        return [f"weights={name!r} were trained on the test split of {data.name}: test scores are too optimistic."]
+        return [
+            f"weights={name!r} were trained on the test split of {data.name}: test scores are too optimistic."
+        ]
     return _other_split_notes(name, run, data, "test", "test scores")
 
 
@@ -118,7 +145,9 @@ def validation_overlap_notes(weights, preset, data) -> list[str]:
     run = _find_run(weights, preset)
     if run is None:
         return []
-    return _other_split_notes(name_of(weights, preset), run, data, "validation", "the scores of trials")
+    return _other_split_notes(
+        name_of(weights, preset), run, data, "validation", "the scores of trials"
+    )
 
 
 def _other_split_notes(name, run, data, split, scores):
@@ -216,7 +245,11 @@ def _load_model(weights, spec):
 
 
 def _backbone_hint(spec):
-    return f": it does not have backbone={spec.config['backbone']!r}" if "backbone" in spec.config else ""
+    return (
+        f": it does not have backbone={spec.config['backbone']!r}"
+        if "backbone" in spec.config
+        else ""
+    )
 
 
 def download_backbone(spec):
@@ -227,7 +260,9 @@ def download_backbone(spec):
     """
     check_downloaded(spec.preset, spec.config)
     try:
-        return import_module(FAMILIES[spec.family][0]).pretrained_application(spec.config["backbone"])
+        return import_module(FAMILIES[spec.family][0]).pretrained_application(
+            spec.config["backbone"]
+        )
     except Exception as error:  # many types: network, disk, damaged file
         raise DownloadError(
             f"weights='imagenet' of {spec.config['backbone']} could not be downloaded: {first_line(error)}. Without a "
@@ -251,7 +286,8 @@ def build_with_weights(preset, weights, overrides):
     Raises:
         KzooError: `weights` cannot be read, has weights of another network, or contradicts the overrides.
     """
-    weights_name, run = checked_name(weights, preset.name), _find_run(weights, preset.name)
+    weights_name = checked_name(weights, preset.name)
+    run = _find_run(weights, preset.name)
     _refuse_baseline(weights_name, run)
     if isinstance(run, _RunFile) and _unversioned(run.spec.preset) != _unversioned(preset.name):
         run = None
@@ -259,10 +295,15 @@ def build_with_weights(preset, weights, overrides):
         return _build_like_run(run, preset, weights_name, overrides)
     config, training = resolve(preset, overrides)
     spec = Spec(
-        preset=preset.name, revision=preset.revision, family=preset.family, task=preset.task, config=config,
+        preset=preset.name,
+        revision=preset.revision,
+        family=preset.family,
+        task=preset.task,
+        config=config,
         training=training,
-    )  # fmt: skip
-    model, source = rebuild(spec.json(), compile=False), _load_model(weights, spec)
+    )
+    model = rebuild(spec.json(), compile=False)
+    source = _load_model(weights, spec)
     if missing := copy_weights(source, model)[1]:
         raise KzooError(
             f"weights={weights_name!r} does not fit {preset.name} with these settings. Missing or different layers: "
@@ -279,7 +320,11 @@ def build_with_weights(preset, weights, overrides):
             "something else with these settings. Use the run's folder, or the settings that it was trained with"
             f"{scaling}."
         )
-    if not isinstance(weights, keras.Model) and Path(weights).suffix == ".h5" and (unknown := _scaling_settings(spec)):
+    if (
+        not isinstance(weights, keras.Model)
+        and Path(weights).suffix == ".h5"
+        and (unknown := _scaling_settings(spec))
+    ):
         warn(
             f"weights={weights_name!r} does not include the scaling of its network: predictions are correct only with "
             f"the {listed(unknown, 4)} that it was trained with. A run or a .keras file includes them."
@@ -289,24 +334,44 @@ def build_with_weights(preset, weights, overrides):
 
 def _scaling_settings(spec):
     """Return the scaling settings that are at their defaults, and that a trained network takes from its data."""
-    config, arguments, columns = (
-        spec.config,
-        builder_of(spec.family).takes,
-        "columns" in kind(spec.config["inputs"]).facts,
+    config = spec.config
+    arguments = builder_of(spec.family).takes
+    columns = "columns" in kind(spec.config["inputs"]).facts
+    names = (
+        ["edges="]
+        if config.get("bins")
+        else ["scale=", "offset="]
+        if config.get("rescale", True)
+        else []
     )
-    names = ["edges="] if config.get("bins") else ["scale=", "offset="] if config.get("rescale", True) else []
     names = names if columns else []
     names += ["target_scale=", "target_offset="] if not config.get("output_activation") else []
     return [name for name in names if name[:-1] in arguments and config.get(name[:-1]) is None]
 
 
 # Keys of a layer's config that do not affect its outputs in inference, given the same weights.
-_KEYS_WITHOUT_EFFECT = ("name", "dtype", "trainable", "seed", "momentum", "unroll", "dropout", "recurrent_dropout")
+_KEYS_WITHOUT_EFFECT = (
+    "name",
+    "dtype",
+    "trainable",
+    "seed",
+    "momentum",
+    "unroll",
+    "dropout",
+    "recurrent_dropout",
+)
 _WEIGHT_KEYS = ("_initializer", "_regularizer", "_constraint")
 _TRAINING_ONLY_LAYERS = (  # layers that are the identity in inference
-    "InputLayer", "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout",
-    "GaussianNoise", "AlphaDropout", "ActivityRegularization",
-)  # fmt: skip
+    "InputLayer",
+    "Dropout",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "GaussianDropout",
+    "GaussianNoise",
+    "AlphaDropout",
+    "ActivityRegularization",
+)
 
 
 def _differing_layers(source, model):
@@ -325,7 +390,10 @@ def _layer_configs(model):
                 for key, value in layer.get_config().items()
                 if key not in _KEYS_WITHOUT_EFFECT and not key.endswith(_WEIGHT_KEYS)
             }
-            configs[layer.name] = type(layer).__name__, json.dumps(config, sort_keys=True, default=str)
+            configs[layer.name] = (
+                type(layer).__name__,
+                json.dumps(config, sort_keys=True, default=str),
+            )
     return configs
 
 
@@ -336,11 +404,18 @@ def _unversioned(preset):
 
 def _build_like_run(run, preset, weights_name, overrides):
     """Return (network, specification) of a run, with new training settings; its other settings cannot be changed."""
-    spec, default = run.spec, get_preset(preset.name).config if preset.name in list_presets() else preset.config
+    spec = run.spec
+    default = get_preset(preset.name).config if preset.name in list_presets() else preset.config
     if _unversioned(spec.preset) != _unversioned(preset.name):
-        raise KzooError(f"weights={weights_name!r} are for the preset {spec.preset}, not for {preset.name}.")
-    requested = {name: value for name, value in preset.config.items() if default.get(name) != value} | dict(overrides)
-    config, training = resolve(replace(preset, task=spec.task, config=spec.config, training=spec.training), requested)
+        raise KzooError(
+            f"weights={weights_name!r} are for the preset {spec.preset}, not for {preset.name}."
+        )
+    requested = {
+        name: value for name, value in preset.config.items() if default.get(name) != value
+    } | dict(overrides)
+    config, training = resolve(
+        replace(preset, task=spec.task, config=spec.config, training=spec.training), requested
+    )
     for name in requested:
         if name in config and plain(config[name]) != plain(spec.config.get(name)):
             raise KzooError(
@@ -376,7 +451,8 @@ def copy_weights(source, model, transfer=None):
     other_head = transfer is not None and transfer.other_head(weighted[-1])
     copied, new = [], []
     for layer in weighted:
-        head, name = layer is weighted[-1], layer.name if transfer is None else transfer.source_of(layer.name)
+        head = layer is weighted[-1]
+        name = layer.name if transfer is None else transfer.source_of(layer.name)
         old = layers[name].get_weights() if name in layers and not (head and other_head) else None
         if old and transfer is not None:
             old = transfer.weights_for(layer, old, source=name, head=head)
@@ -454,7 +530,9 @@ def label_logits(model, train) -> np.ndarray:
     weight = np.ones(len(y)) if sample.weight is None else np.asarray(sample.weight, np.float64)
     known = ~np.isnan(y)
     rows = weight @ known
-    share = np.divide(weight @ np.where(known, y, 0), rows, out=np.full(y.shape[1], 0.5), where=rows > 0)
+    share = np.divide(
+        weight @ np.where(known, y, 0), rows, out=np.full(y.shape[1], 0.5), where=rows > 0
+    )
     share = np.clip(share, *_LABEL_SHARES)
     scaling = layer_with(model, OUTPUT_SCALING)
     return np.log(share / (1 - share)) / (1.0 if scaling is None else scaling.scale)
@@ -462,7 +540,8 @@ def label_logits(model, train) -> np.ndarray:
 
 _PATCH_IMAGES = 5_000  # number of training images, evenly spaced
 _IMAGES_PER_BATCH = 500
-_MIN_VARIANCE = 3e-5  # lower bound of variances, for pixels in 0..1; airbench has 5e-4 for standardised pixels
+# lower bound of variances, for pixels in 0..1; airbench has 5e-4 for standardised pixels
+_MIN_VARIANCE = 3e-5
 
 
 def set_whitening(model, images):
@@ -479,7 +558,9 @@ def set_whitening(model, images):
     layer = layer_with(model, WHITENING)
     if layer is None or np.any(layer.get_weights()[1]):  # a new layer has a bias of zeros
         return
-    mean, covariance = _patch_moments(keras.Model(model.input, layer.input), images, layer.kernel_size[0])
+    mean, covariance = _patch_moments(
+        keras.Model(model.input, layer.input), images, layer.kernel_size[0]
+    )
     variances, directions = np.linalg.eigh(covariance)  # directions are columns
     filters = directions / np.sqrt(np.maximum(variances, 0) + _MIN_VARIANCE)
     filters = np.concatenate([filters, -filters], axis=1)  # (side * side * C, filters)
@@ -490,15 +571,21 @@ def _patch_moments(submodel, images, side):
     """Return mean and covariance of all patches (side * side * C) of some images, as `submodel` outputs them."""
     count = min(len(images), _PATCH_IMAGES)
     indices = np.linspace(0, len(images) - 1, count).astype(int)
-    total, squares, patches = 0.0, 0.0, 0
+    total = 0.0
+    squares = 0.0
+    patches = 0
     for i in range(0, count, _IMAGES_PER_BATCH):
-        outputs = submodel(np.asarray(images[indices[i : i + _IMAGES_PER_BATCH]], "float32"), training=False)
+        outputs = submodel(
+            np.asarray(images[indices[i : i + _IMAGES_PER_BATCH]], "float32"), training=False
+        )
         windows = np.lib.stride_tricks.sliding_window_view(
             np.asarray(keras.ops.convert_to_numpy(outputs), "float64"), (side, side), axis=(1, 2)
         )  # (B, H', W', C, side, side)
         # A row per patch, in the order of a kernel's weights.
         rows = np.moveaxis(windows, 3, -1).reshape(-1, side * side * windows.shape[3])
-        total, squares, patches = total + rows.sum(0), squares + rows.T @ rows, patches + len(rows)
+        total = total + rows.sum(0)
+        squares = squares + rows.T @ rows
+        patches = patches + len(rows)
     mean = total / patches
     return mean, squares / patches - np.outer(mean, mean)
 
@@ -530,15 +617,22 @@ def set_log_ratios(model, train):
         texts = np.sort(np.asarray(train.x[start : start + _TEXTS_PER_BATCH]), axis=1)
         first_in_text = (texts != PADDING) & (np.diff(texts, axis=1, prepend=PADDING) != 0)
         classes = np.repeat(labels[start : start + len(texts), None], texts.shape[1], axis=1)
-        counts += np.bincount((classes * ids + texts)[first_in_text], minlength=counts.size).reshape(counts.shape)
-    shares = [np.log((n + 1) / (n + 1).sum(axis=1, keepdims=True)) for n in (counts, counts.sum(axis=0) - counts)]
+        counts += np.bincount(
+            (classes * ids + texts)[first_in_text], minlength=counts.size
+        ).reshape(counts.shape)
+    shares = [
+        np.log((n + 1) / (n + 1).sum(axis=1, keepdims=True))
+        for n in (counts, counts.sum(axis=0) - counts)
+    ]
     ratios = (shares[0] - shares[1]) * (1 - 1 / len(counts)) * counts.any(axis=0)
     layer.set_weights([ratios[1:].T - ratios[:1].T if width == 1 else ratios.T])
 
 
 _ROWS_OF_TEXTS = 50_000  # training rows, evenly spaced
-_TEXTS_PER_COMPONENT = 200  # of latent semantic analysis: more components are fitted to noise in small tables
-_FEWEST_TEXTS = 3  # that an id occurs in, to count for the target: a rarer one mostly repeats the targets of its rows
+# of latent semantic analysis: more components are fitted to noise in small tables
+_TEXTS_PER_COMPONENT = 200
+# that an id occurs in, to count for the target: a rarer one mostly repeats the targets of its rows
+_FEWEST_TEXTS = 3
 
 
 def set_text_vectors(model, train):
@@ -554,7 +648,11 @@ def set_text_vectors(model, train):
         model: the network.
         train: the training split: rows (N, F), and targets.
     """
-    layers = [layer for layer in model.layers if is_text(layer.name) and isinstance(layer, keras.layers.Embedding)]
+    layers = [
+        layer
+        for layer in model.layers
+        if is_text(layer.name) and isinstance(layer, keras.layers.Embedding)
+    ]
     layers.sort(key=lambda layer: int(layer.name[len(TEXT) :]))
     if all(np.any(layer.get_weights()[0]) for layer in layers):
         return
@@ -581,7 +679,11 @@ def _standardised_targets(targets, weight):
         weight: (N,) sample weights.
     """
     is_class = targets.ndim == 1 and targets.dtype.kind in "iu"
-    targets = np.eye(targets.max(initial=0) + 1)[targets] if is_class else targets.reshape(len(targets), -1)
+    targets = (
+        np.eye(targets.max(initial=0) + 1)[targets]
+        if is_class
+        else targets.reshape(len(targets), -1)
+    )
     targets = targets.astype(float)
     counted = weight[:, None] * np.isfinite(targets)
     targets = np.where(np.isfinite(targets), targets, 0)
@@ -601,7 +703,8 @@ def text_vectors(ids, targets, buckets, width, weight=None) -> np.ndarray:
         width: the width of the vectors; entries after the last component are zero.
         weight: (N,) sample weights; None: all texts have the same weight.
     """
-    vectors, weight = np.zeros((buckets, width), np.float32), np.ones(len(ids)) if weight is None else weight
+    vectors = np.zeros((buckets, width), np.float32)
+    weight = np.ones(len(ids)) if weight is None else weight
     used = (ids != 0).any(axis=1) & (weight > 0)
     ids, targets, weight = ids[used], targets[used], weight[used]
     if len(ids) < 2:
@@ -611,18 +714,27 @@ def text_vectors(ids, targets, buckets, width, weight=None) -> np.ndarray:
     count = np.bincount(columns, weight[row], minlength=buckets)  # texts with an id
     inverse_frequency = np.where(count, np.log((1 + weight.sum()) / (1 + count)) + 1, 0)
     entries = inverse_frequency[columns] / np.sqrt(np.count_nonzero(ids, axis=1)[row])
-    matrix = import_module("scipy.sparse").csr_matrix((entries, (row, columns)), shape=(len(ids), buckets))
-    covariance = np.where((count >= _FEWEST_TEXTS)[:, None], matrix.T @ (weight[:, None] * targets), 0)
+    matrix = import_module("scipy.sparse").csr_matrix(
+        (entries, (row, columns)), shape=(len(ids), buckets)
+    )
+    covariance = np.where(
+        (count >= _FEWEST_TEXTS)[:, None], matrix.T @ (weight[:, None] * targets), 0
+    )
     strongest, values, _ = np.linalg.svd(covariance, full_matrices=False)
-    directions = strongest[:, values > 1e-6 * max(values.max(initial=0), 1e-12)][:, : max(width // 2, 1)]
+    directions = strongest[:, values > 1e-6 * max(values.max(initial=0), 1e-12)][
+        :, : max(width // 2, 1)
+    ]
     blocks = [directions / _deviations(matrix @ directions, weight)] if directions.size else []
     free = min(width - directions.shape[1], len(ids) // _TEXTS_PER_COMPONENT)
     if components := min(free + 1, np.count_nonzero(count)) if free else 0:
         decompose = import_module("sklearn.utils.extmath").randomized_svd
         weighted = matrix.multiply(np.sqrt(weight)[:, None]).tocsr()
-        semantic = decompose(weighted, components, n_iter=4, random_state=0)[2].T  # (buckets, components)
+        # (buckets, components)
+        semantic = decompose(weighted, components, n_iter=4, random_state=0)[2].T
         # The first direction is nearly the mean text: of all, the principal axes around the mean.
-        variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(matrix @ semantic, rowvar=False, aweights=weight)))
+        variances, axes = np.linalg.eigh(
+            np.atleast_2d(np.cov(matrix @ semantic, rowvar=False, aweights=weight))
+        )
         largest = np.argsort(-variances)[:free]
         if (scale := np.sqrt(max(np.mean(variances[largest]), 0))) > 0:
             blocks.append(semantic @ axes[:, largest] / scale)
@@ -634,7 +746,11 @@ def text_vectors(ids, targets, buckets, width, weight=None) -> np.ndarray:
 
 def _deviations(values, weight):
     """Return the weighted standard deviation of each column; 1 for a constant one."""
-    deviations = np.sqrt(np.average((values - np.average(values, axis=0, weights=weight)) ** 2, axis=0, weights=weight))
+    deviations = np.sqrt(
+        np.average(
+            (values - np.average(values, axis=0, weights=weight)) ** 2, axis=0, weights=weight
+        )
+    )
     return np.where(deviations > 0, deviations, 1)
 
 
@@ -649,13 +765,21 @@ def freeze_layers(model, freeze, copied):
     Raises:
         KzooError: a pattern matches no layer, or one without copied weights, or nothing is left to train.
     """
-    globs = list(copied) if freeze is True else [freeze] if isinstance(freeze, str) else list(freeze)
+    globs = (
+        list(copied) if freeze is True else [freeze] if isinstance(freeze, str) else list(freeze)
+    )
     for glob in globs:
         matching = [layer for layer in model.layers if fnmatchcase(layer.name, glob)]
         if not matching:
             names = ", ".join(layer.name for layer in model.layers if layer.weights)
-            raise KzooError(f"freeze={glob!r} does not match any layer. Layers with weights: {names}.")
-        untrained = [layer.name for layer in matching if layer.weights and layer.trainable and layer.name not in copied]
+            raise KzooError(
+                f"freeze={glob!r} does not match any layer. Layers with weights: {names}."
+            )
+        untrained = [
+            layer.name
+            for layer in matching
+            if layer.weights and layer.trainable and layer.name not in copied
+        ]
         if untrained := [name for name in untrained if not is_from_data(name)]:
             raise KzooError(
                 f"freeze={glob!r} would freeze {untrained[0]} at its random initial weights: weights= contains "

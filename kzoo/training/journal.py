@@ -143,7 +143,9 @@ def unpack(content: bytes):
 def is_plain(value) -> bool:
     """Return whether a value is a number, string, None, array, or a list, tuple or dict of these."""
     if isinstance(value, dict):
-        return all(isinstance(k, str | int) for k in value) and all(is_plain(v) for v in value.values())
+        return all(isinstance(k, str | int) for k in value) and all(
+            is_plain(v) for v in value.values()
+        )
     if isinstance(value, list | tuple):
         return all(is_plain(v) for v in value)
     return value is None or isinstance(value, bool | int | float | str | np.ndarray | np.generic)

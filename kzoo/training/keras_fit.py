@@ -112,14 +112,30 @@ def fit_arguments(
         )
     seed = None if seed is None else checked_seed("seed", seed)
     options = DataOptions(
-        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
-        quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
-        header_row=header_row, drop_rare=drop_rare, calibration=calibration,
-        repairs=repairs, series_id=series_id,
-        segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        target=target,
+        validation=validation,
+        test=test,
+        drop=drop,
+        group=group,
+        task=task,
+        time=time,
+        columns=columns,
+        quantiles=quantiles,
+        sample_weight=sample_weight,
+        split=split,
+        sheet=sheet,
+        header_row=header_row,
+        drop_rare=drop_rare,
+        calibration=calibration,
+        repairs=repairs,
+        series_id=series_id,
+        segment=segment,
+        stride=stride,
+        known_covariates=known_covariates,
+        static_covariates=static_covariates,
         date_order=date_order,
         seed=checked_seed("data_seed", data_seed),
-    )  # fmt: skip
+    )
     extra = user_callbacks(callbacks, epochs, overrides)
     folder = None if out is None else _new_run_folder(path_of(out, "a folder for the run"))
     setup = _prepare(model, data, options, overrides, seed)
@@ -133,7 +149,12 @@ def fit_arguments(
             "plain fit does not. Use kzoo.train, or loss='gamma'."
         )
     print_notes(
-        [summary_line(setup.data.overview), *setup.data.notes, *setup.notes, *other_precision(setup.model, setup.spec)],
+        [
+            summary_line(setup.data.overview),
+            *setup.data.notes,
+            *setup.notes,
+            *other_precision(setup.model, setup.spec),
+        ],
         progress,
     )
     fit = Fit(setup, folder, extra=extra)
@@ -148,7 +169,9 @@ def fit_arguments(
     )
     remember_data(setup.model, plain(request.json()), setup.data.preprocessing)
     run_writer = [] if folder is None else [_RunWriter(fit, request, baselines)]
-    return fit.arguments() | {"callbacks": [_EpochOrder(fit.train), *fit.objective, *fit.bundle, *extra, *run_writer]}
+    return fit.arguments() | {
+        "callbacks": [_EpochOrder(fit.train), *fit.objective, *fit.bundle, *extra, *run_writer]
+    }
 
 
 class _EpochOrder(keras.callbacks.Callback):
@@ -187,7 +210,9 @@ def _new_run_folder(folder: Path) -> Path:
     return folder
 
 
-def _prepare(model: Any, data: Any, options: DataOptions, overrides: dict[str, Any], seed: int | None) -> TrainingSetup:
+def _prepare(
+    model: Any, data: Any, options: DataOptions, overrides: dict[str, Any], seed: int | None
+) -> TrainingSetup:
     """Return the `TrainingSetup` of a built model, compiled again if `kzoo.build` compiled it."""
     if not isinstance(model, keras.Model):
         raise KzooError(f"kzoo.fit_arguments takes a keras.Model, not {type(model).__name__}.")
@@ -196,8 +221,14 @@ def _prepare(model: Any, data: Any, options: DataOptions, overrides: dict[str, A
         spec = spec_of(network)
     except KzooError:
         spec = None
-    if spec is None or (network is model and model.compiled and not contract.compiled_by_contract(model)):
-        return plan_training(model, data, options, overrides, seed=seed or 0).with_monitor().ready(None)
+    if spec is None or (
+        network is model and model.compiled and not contract.compiled_by_contract(model)
+    ):
+        return (
+            plan_training(model, data, options, overrides, seed=seed or 0)
+            .with_monitor()
+            .ready(None)
+        )
     if layer_with(network, MEMBERS) is not None:
         raise KzooError(
             f"{network.name!r} trains each of its members separately, which Keras' own fit does not support. Use "
@@ -218,14 +249,20 @@ def _prepare(model: Any, data: Any, options: DataOptions, overrides: dict[str, A
         if name not in ARGUMENTS:
             guess = SYNONYMS.get(name.lower())
             guess_text = f"Did you mean {guess!r}? " if guess in TRAINING else hint(name, TRAINING)
-            raise KzooError(f"Unknown argument {name!r}. {guess_text}Use one of: {', '.join(TRAINING)}.")
+            raise KzooError(
+                f"Unknown argument {name!r}. {guess_text}Use one of: {', '.join(TRAINING)}."
+            )
         if name not in TRAINING:
-            raise KzooError(f"{name}= is a setting of the network, which is built already. Pass it to kzoo.build.")
+            raise KzooError(
+                f"{name}= is a setting of the network, which is built already. Pass it to kzoo.build."
+            )
     check_linear_probe(bool(overrides.get("linear_probe")), None)
     _check_rate(model, spec, overrides)
     seed = (spec["seed"] or 0) if seed is None else seed
     requested = requested_settings(network)
-    plan = plan_training(preset_of(spec), data, options, overrides, seed=seed, requested=requested).with_monitor()
+    plan = plan_training(
+        preset_of(spec), data, options, overrides, seed=seed, requested=requested
+    ).with_monitor()
     _check_built_for(plan, spec)
     refuse_unknown_labels(plan.data, "Keras' own fit")
     return plan.compiled(network, model, saved=network, spec=Spec.read(spec | plan.spec.json()))
@@ -234,7 +271,14 @@ def _prepare(model: Any, data: Any, options: DataOptions, overrides: dict[str, A
 def _full_network(model: keras.Model) -> keras.Model:
     """Return the built network whose part below "unscale" is this model; else the model itself."""
     tensor = model.outputs[0] if getattr(model, "outputs", None) else None
-    return next((network for network in built_models() if tensor is not None and unscaled(network) is tensor), model)
+    return next(
+        (
+            network
+            for network in built_models()
+            if tensor is not None and unscaled(network) is tensor
+        ),
+        model,
+    )
 
 
 def _check_rate(model: keras.Model, spec: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
@@ -255,7 +299,8 @@ def _check_rate(model: keras.Model, spec: Mapping[str, Any], overrides: Mapping[
 
 def _check_built_for(plan: TrainingPlan, spec: Mapping[str, Any]) -> None:
     """Raise KzooError if the network would be built differently for this data."""
-    built, data = plain(spec["config"]), plan.data
+    built = plain(spec["config"])
+    data = plan.data
     differing = [name for name, value in plan.config.items() if plain(value) != built.get(name)]
     if differing:
         raise KzooError(

@@ -25,10 +25,17 @@ from keras import ops
 from kzoo.training.recurrent import CELLS, recurrent_layer
 
 CONVOLUTIONS = (
-    keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D, keras.layers.SeparableConv1D, keras.layers.SeparableConv2D,
-    keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose,
-)  # fmt: skip
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
 
 
 @contextmanager
@@ -36,7 +43,8 @@ def cheap_steps(model: keras.Model) -> Iterator[None]:
     """Use the functions of this module in steps that are traced inside the block, where they compute the same."""
     replaced: list[tuple[Any, str, Callable[..., Any]]] = []
     if _compiled_for_a_processor():
-        optimizer, on_tensorflow = getattr(model, "optimizer", None), keras.backend.backend() == "tensorflow"
+        optimizer = getattr(model, "optimizer", None)
+        on_tensorflow = keras.backend.backend() == "tensorflow"
         layers = list(model._flatten_layers())
         for layer in layers:
             if type(layer) in CELLS:
@@ -45,19 +53,35 @@ def cheap_steps(model: keras.Model) -> Iterator[None]:
                 replaced.append((layer, "call", partial(_einsum_dense, layer)))
             if type(layer) is keras.layers.MultiHeadAttention and on_tensorflow:
                 replaced.append((layer, "_compute_attention", partial(_attention, layer)))
-            if type(layer) is keras.layers.BatchNormalization and on_tensorflow and _is_supported(layer):
+            if (
+                type(layer) is keras.layers.BatchNormalization
+                and on_tensorflow
+                and _is_supported(layer)
+            ):
                 replaced.append((layer, "call", partial(_batch_norm, layer)))
         # With many convolutions there is hardly any gain (a factor of 1.02 for `cifar_cnn`), and rounding errors grow
         # fastest: after four steps some of its weights differed by 0.006.
-        if optimizer is not None and on_tensorflow and sum(isinstance(layer, CONVOLUTIONS) for layer in layers) < 2:
-            if type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW) and not optimizer.amsgrad:
+        if (
+            optimizer is not None
+            and on_tensorflow
+            and sum(isinstance(layer, CONVOLUTIONS) for layer in layers) < 2
+        ):
+            if (
+                type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW)
+                and not optimizer.amsgrad
+            ):
                 replaced.append((optimizer, "update_step", partial(_adam, optimizer)))
             if optimizer.global_clipnorm and not optimizer.clipnorm:
                 replaced.append(
-                    (optimizer, "_clip_gradients", partial(_clip_by_global_norm, optimizer.global_clipnorm))
+                    (
+                        optimizer,
+                        "_clip_gradients",
+                        partial(_clip_by_global_norm, optimizer.global_clipnorm),
+                    )
                 )
     for owner, name, function in replaced:
-        vars(owner)[name] = function  # `setattr` would make Keras track the function as part of the saved state
+        # `setattr` would make Keras track the function as part of the saved state
+        vars(owner)[name] = function
     try:
         yield
     finally:
@@ -82,8 +106,11 @@ def _adam(optimizer: Any, gradient: Any, variable: Any, rate: Any) -> None:
     if isinstance(gradient, tf.IndexedSlices):
         type(optimizer).update_step(optimizer, gradient, variable, rate)
         return
-    index, dtype = optimizer._get_variable_index(variable), variable.dtype
-    first, second, epsilon = (tf.constant(v, dtype) for v in (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon))
+    index = optimizer._get_variable_index(variable)
+    dtype = variable.dtype
+    first, second, epsilon = (
+        tf.constant(v, dtype) for v in (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon)
+    )
     step = tf.cast(optimizer.iterations.value + 1, dtype)
     tf.raw_ops.ResourceApplyAdam(
         var=variable.handle,
@@ -103,9 +130,13 @@ def _clip_by_global_norm(max_norm: float, gradients: list[Any]) -> list[Any]:
     """Clip gradients by their global norm, as Keras does: in sparse gradients, repeated rows count separately."""
     tf = import_module("tensorflow")
     present = [g for g in gradients if g is not None]
-    squares = [tf.reduce_sum(tf.square(g.values if isinstance(g, tf.IndexedSlices) else g)) for g in present]
+    squares = [
+        tf.reduce_sum(tf.square(g.values if isinstance(g, tf.IndexedSlices) else g))
+        for g in present
+    ]
     norm = tf.sqrt(tf.add_n(squares))
-    scale = max_norm * tf.minimum(1.0 / norm, 1.0 / max_norm) + (norm - norm)  # NaN where the norm is not finite
+    # NaN where the norm is not finite
+    scale = max_norm * tf.minimum(1.0 / norm, 1.0 / max_norm) + (norm - norm)
     return [None if g is None else tf.convert_to_tensor(g) * scale for g in gradients]
 
 
@@ -113,7 +144,9 @@ def _clip_by_global_norm(max_norm: float, gradients: list[Any]) -> list[Any]:
 
 
 def _is_supported(layer: Any) -> bool:
-    return layer.compute_dtype in ("bfloat16", "float32") and not (layer.renorm or layer.synchronized)
+    return layer.compute_dtype in ("bfloat16", "float32") and not (
+        layer.renorm or layer.synchronized
+    )
 
 
 def _batch_norm(layer: Any, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -126,7 +159,8 @@ def _batch_norm(layer: Any, inputs: Any, training: bool | None = None, mask: Any
 
 def _normalise(layer: Any, inputs: Any) -> Any:
     """Return images (B, H, W, C) normalised by the batch's mean and variance, and update the moving averages."""
-    tf, channels = import_module("tensorflow"), inputs.shape[-1]
+    tf = import_module("tensorflow")
+    channels = inputs.shape[-1]
     outputs, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
         x=tf.cast(inputs, layer.compute_dtype),
         scale=tf.ones(channels) if layer.gamma is None else tf.convert_to_tensor(layer.gamma),
@@ -150,15 +184,18 @@ def _summed_axes(layer: Any) -> int:
     inputs, kernel = terms.split(",")
     count = sum(axis in inputs for axis in kernel)
     matches = (
-        inputs[len(inputs) - count :] == kernel[:count] and result == inputs[: len(inputs) - count] + kernel[count:]
+        inputs[len(inputs) - count :] == kernel[:count]
+        and result == inputs[: len(inputs) - count] + kernel[count:]
     )
     return count if matches else 0
 
 
 def _einsum_dense(layer: Any, inputs: Any, training: bool | None = None) -> Any:
     """Return the outputs of an `EinsumDense`, computed by one matrix product instead of one per example."""
-    kernel, count = ops.convert_to_tensor(layer.kernel), _summed_axes(layer)
-    width, shape = math.prod(kernel.shape[:count]), ops.shape(inputs)
+    kernel = ops.convert_to_tensor(layer.kernel)
+    count = _summed_axes(layer)
+    width = math.prod(kernel.shape[:count])
+    shape = ops.shape(inputs)
     y = ops.matmul(ops.reshape(inputs, (-1, width)), ops.reshape(kernel, (width, -1)))
     y = ops.reshape(y, (*shape[: len(shape) - count], *kernel.shape[count:]))
     y = y if layer.bias is None else y + layer.bias
@@ -166,29 +203,48 @@ def _einsum_dense(layer: Any, inputs: Any, training: bool | None = None) -> Any:
 
 
 def _attention(
-    layer: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, training: bool | None = None,
-    return_attention_scores: bool = False, use_causal_mask: bool = False,
-) -> tuple[Any, Any]:  # fmt: skip
+    layer: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    attention_mask: Any = None,
+    training: bool | None = None,
+    return_attention_scores: bool = False,
+    use_causal_mask: bool = False,
+) -> tuple[Any, Any]:
     """Return (outputs, None) as `MultiHeadAttention._compute_attention` does, for inputs of shape (B, T, ..., N, H).
 
     Four passes over tensors of the size of the scores are saved: the queries are scaled instead of the scores, the mask
     is an added bias, and each row of the scores' gradient is centred by a sum over the outputs, as in FlashAttention
     (arXiv:2205.14135).
     """
-    rank, is_masked = len(query.shape), attention_mask is not None or use_causal_mask
+    rank = len(query.shape)
+    is_masked = attention_mask is not None or use_causal_mask
     is_unsupported = (
-        layer._dropout or return_attention_scores or query.dtype != "float32" or layer._attention_axes != (1,)
+        layer._dropout
+        or return_attention_scores
+        or query.dtype != "float32"
+        or layer._attention_axes != (1,)
     )
     if is_unsupported or rank < 4 or (rank > 4 and is_masked):
         return type(layer)._compute_attention(
-            layer, query, key, value, attention_mask, training, return_attention_scores, use_causal_mask
+            layer,
+            query,
+            key,
+            value,
+            attention_mask,
+            training,
+            return_attention_scores,
+            use_causal_mask,
         )
-    tf, mask = import_module("tensorflow"), None
+    tf = import_module("tensorflow")
+    mask = None
     if attention_mask is not None:
         mask = ops.expand_dims(ops.cast(attention_mask, "bool"), 1)  # (B, 1, T, S)
     elif use_causal_mask:
         mask = tf.linalg.band_part(tf.ones((tf.shape(query)[1], tf.shape(key)[1]), "bool"), -1, 0)
-    bias = None if mask is None else tf.where(mask, 0.0, -0.7 * query.dtype.max)  # the same large number as in Keras
+    # the same large number as in Keras
+    bias = None if mask is None else tf.where(mask, 0.0, -0.7 * query.dtype.max)
 
     def run(*arrays: Any) -> tuple[Any, Any]:
         return _attend(layer._inverse_sqrt_key_dim, bias, *arrays)
@@ -199,8 +255,12 @@ def _attention(
 def _attend(scale: float, bias: Any, query: Any, key: Any, value: Any) -> tuple[Any, Any]:
     """Return the attention outputs (B, T, ..., N, H), and the function from their gradient to those of the inputs."""
     tf, rank = import_module("tensorflow"), len(query.shape)
-    to_heads, from_heads = [0, *range(2, rank - 1), 1, rank - 1], [0, rank - 2, *range(1, rank - 2), rank - 1]
-    q, k, v = (tf.transpose(array, to_heads) for array in (query * scale, key, value))  # (B, ..., N, T, H)
+    to_heads, from_heads = (
+        [0, *range(2, rank - 1), 1, rank - 1],
+        [0, rank - 2, *range(1, rank - 2), rank - 1],
+    )
+    # (B, ..., N, T, H)
+    q, k, v = (tf.transpose(array, to_heads) for array in (query * scale, key, value))
     scores = tf.matmul(q, k, transpose_b=True)
     p = tf.nn.softmax(scores if bias is None else scores + bias)
     attended = tf.matmul(p, v)
@@ -209,7 +269,8 @@ def _attend(scale: float, bias: Any, query: Any, key: Any, value: Any) -> tuple[
         grad = tf.transpose(grad, to_heads)
         grad_p = tf.matmul(grad, v, transpose_b=True)
         grad_scores = p * (grad_p - tf.reduce_sum(grad * attended, axis=-1, keepdims=True))
-        grad_query, grad_key = tf.matmul(grad_scores, k) * scale, tf.matmul(grad_scores, q, transpose_a=True)
+        grad_query = tf.matmul(grad_scores, k) * scale
+        grad_key = tf.matmul(grad_scores, q, transpose_a=True)
         grad_value = tf.matmul(p, grad, transpose_a=True)
         return [tf.transpose(array, from_heads) for array in (grad_query, grad_key, grad_value)]
 

@@ -25,7 +25,12 @@ _ALPHAS = np.logspace(-3, 2, 11)
 
 
 def linear_probe(
-    model: keras.Model, inputs: Any, train: Split, *, batch_size: int, standardize: tuple[Any, Any] | None = None
+    model: keras.Model,
+    inputs: Any,
+    train: Split,
+    *,
+    batch_size: int,
+    standardize: tuple[Any, Any] | None = None,
 ) -> str | None:
     """Set the layer "outputs" to a logistic regression on its inputs, and return a note; None if it was not set.
 
@@ -45,14 +50,29 @@ def linear_probe(
     layer = layer_with(model, OUTPUTS)
     train = sample_split(train)
     labels = np.asarray(train.y)
-    if not isinstance(layer, keras.layers.Dense) or layer.bias is None or len(layer.input.shape) != 2:
-        raise KzooError(f"linear_probe=True needs a dense last layer with a bias, which {model.name} does not have.")
+    if (
+        not isinstance(layer, keras.layers.Dense)
+        or layer.bias is None
+        or len(layer.input.shape) != 2
+    ):
+        raise KzooError(
+            f"linear_probe=True needs a dense last layer with a bias, which {model.name} does not have."
+        )
     are_values = labels.dtype.kind == "f" and labels.shape[1:] == (layer.units,)
     if not are_values and (labels.ndim != 1 or labels.dtype.kind not in "iu"):
-        raise KzooError("linear_probe=True needs targets with one class, labels, or values. Leave it out.")
-    is_labels = are_values and standardize is None and bool((np.isnan(labels) | np.isin(labels, (0, 1))).all())
-    is_new = is_labels and np.allclose(layer.get_weights()[1], label_logits(model, train).astype("float32"))
-    if np.any(layer.get_weights()[1]) and not is_new:  # trained: a new layer has a bias of zeros, or label logits
+        raise KzooError(
+            "linear_probe=True needs targets with one class, labels, or values. Leave it out."
+        )
+    is_labels = (
+        are_values
+        and standardize is None
+        and bool((np.isnan(labels) | np.isin(labels, (0, 1))).all())
+    )
+    is_new = is_labels and np.allclose(
+        layer.get_weights()[1], label_logits(model, train).astype("float32")
+    )
+    # trained: a new layer has a bias of zeros, or label logits
+    if np.any(layer.get_weights()[1]) and not is_new:
         return None
     from sklearn.linear_model import LogisticRegression, RidgeCV
 
@@ -70,9 +90,11 @@ def linear_probe(
         if len(fitted.classes_) != max(layer.units, 2):
             return None  # a class has no examples
     # For two classes, only the second class has coefficients; so has a single value.
-    kernel, bias = np.atleast_2d(fitted.coef_).T / length, np.atleast_1d(fitted.intercept_)
+    kernel = np.atleast_2d(fitted.coef_).T / length
+    bias = np.atleast_1d(fitted.intercept_)
     if layer.units == 2 and not are_values:
-        kernel, bias = np.concatenate([-kernel, kernel], axis=1) / 2, np.concatenate([-bias, bias]) / 2
+        kernel = np.concatenate([-kernel, kernel], axis=1) / 2
+        bias = np.concatenate([-bias, bias]) / 2
     scaling = next((layer for layer in model.layers if layer.name == "output_scaling"), None)
     if scaling is not None:
         kernel, bias = kernel / scaling.scale, bias / scaling.scale
@@ -89,6 +111,8 @@ def _fit_each_label(features: Any, labels: Any, layer: Any, length: float) -> li
     for number, column in enumerate(labels.T):
         known = ~np.isnan(column)
         if len(np.unique(column[known])) == 2:
-            fitted = LogisticRegression(C=_C, max_iter=1000).fit(features[known], column[known] == 1)
+            fitted = LogisticRegression(C=_C, max_iter=1000).fit(
+                features[known], column[known] == 1
+            )
             kernel[:, number], bias[number] = fitted.coef_[0] / length, fitted.intercept_[0]
     return [kernel, bias]

@@ -17,7 +17,10 @@ def has_unknown_labels(data: Dataset) -> bool:
         return False
     if (unknown := data.seen.get("unknown_labels")) is not None:
         return bool(unknown)
-    return any(part is not None and bool(np.isnan(np.asarray(part.y)).any()) for part in (data.train, data.validation))
+    return any(
+        part is not None and bool(np.isnan(np.asarray(part.y)).any())
+        for part in (data.train, data.validation)
+    )
 
 
 def refuse_unknown_labels(data: Dataset, subject: str) -> None:
@@ -40,11 +43,18 @@ class _KnownLabels(keras.Model):
         keras.Model(self.inputs, self.outputs, name=self.name).save(*arguments, **options)
 
     def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
     ) -> Any:
         return super().compute_loss(x, *_each_label(y, y_pred, sample_weight), training)
 
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
         return super().compute_metrics(x, *_each_label(y, y_pred, sample_weight))
 
 
@@ -66,5 +76,7 @@ def _each_label(y: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any]
 def with_known_labels(core: keras.Model) -> keras.Model:
     """Return the part of a network to train as a model that leaves out unknown labels, with the same layers."""
     if isinstance(core, Members):
-        return _KnownLabelsOfMembers(core.inputs[0], core.outputs[0], core.each_output, name=core.name)
+        return _KnownLabelsOfMembers(
+            core.inputs[0], core.outputs[0], core.each_output, name=core.name
+        )
     return _KnownLabels(core.inputs, core.outputs, name=core.name)

@@ -27,12 +27,14 @@ from kzoo.utils.argument_checks import checked_seconds, seconds_like
 from kzoo.utils.errors import TimeTooShort
 from kzoo.utils.formatting import plural
 
-_PROBE_SECONDS, _PROBE_SHARE = 5.0, 0.05  # length of the probe after the first step: the smaller of seconds and share
+# length of the probe after the first step: the smaller of seconds and share
+_PROBE_SECONDS, _PROBE_SHARE = 5.0, 0.05
 _BASELINE_SECONDS, _BASELINE_SHARE = 5.0, 0.02  # time limit of each baseline, likewise
 _USED_SHARE = 0.93  # of the time that is left for steps: epochs differ in length
 _FINISH_SECONDS = 2.0  # compiling the prediction, drawing the curves and writing the files of a run
 _COMPILES = 10  # a call that takes this many times its usual seconds compiles
-_RESUMED_SHARE = 0.05  # of the clock, kept for the scores of a resumed run, which is not probed again
+# of the clock, kept for the scores of a resumed run, which is not probed again
+_RESUMED_SHARE = 0.05
 
 _started: ContextVar[float | None] = ContextVar("started", default=None)
 
@@ -85,7 +87,9 @@ class Length:
     @property
     def settings(self) -> dict[str, Any]:
         """The training settings; `max_steps` only if it is set."""
-        return {"epochs": self.epochs} | ({} if self.max_steps is None else {"max_steps": self.max_steps})
+        return {"epochs": self.epochs} | (
+            {} if self.max_steps is None else {"max_steps": self.max_steps}
+        )
 
 
 def repeating_settings(training: Mapping[str, Any], preset: Preset | None) -> dict[str, Any]:
@@ -155,8 +159,9 @@ class Clock:
         needed = math.ceil(1.1 * (self.seconds - left + first))
         raise TimeTooShort(
             f"max_time={self.max_time!r} is too short: reading the data, compiling, one step and the scores take about "
-            f"{needed} s here. Use max_time={seconds_like(needed, self.max_time)} or more.", needed,
-        )  # fmt: skip
+            f"{needed} s here. Use max_time={seconds_like(needed, self.max_time)} or more.",
+            needed,
+        )
 
     def note(self, chosen: Length, longest: Length, speed: Speed, steps: int) -> str:
         """Return the line about the length that was chosen."""
@@ -198,7 +203,10 @@ class TimeLimit(keras.callbacks.Callback):
 
     def __init__(self, max_time: float | str, *, end: float, validation: float = 0.0) -> None:
         super().__init__()
-        self.max_time, self.end, self.validation, self.reason = max_time, end, validation, ""
+        self.max_time = max_time
+        self.end = end
+        self.validation = validation
+        self.reason = ""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch
@@ -231,14 +239,16 @@ class _Watch(keras.callbacks.Callback):
         self.end = math.inf
         self.calls: list[tuple[float, int]] = []  # (seconds, steps) of each call of training steps
         self.test_calls: list[tuple[float, int]] = []  # and of validation steps
-        self.epoch_ends: list[float] = []  # seconds from the end of a validation to that of the epoch
+        # seconds from the end of a validation to that of the epoch
+        self.epoch_ends: list[float] = []
         self.epoch_starts: list[float] = []
         self.is_cut = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         now = time.monotonic()
         self.epoch_starts.append(now)
-        self.mark, self.done = now, 0
+        self.mark = now
+        self.done = 0
         lengths = np.diff(self.epoch_starts[1:])
         if len(lengths) >= 2 and lengths.max() * self.most_epochs < self.left / 2:
             self.end = now
@@ -251,7 +261,8 @@ class _Watch(keras.callbacks.Callback):
             self.is_cut = self.model.stop_training = True
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self.mark, self.done = time.monotonic(), 0
+        self.mark = time.monotonic()
+        self.done = 0
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         self._add_call(self.test_calls, batch, logs)
@@ -261,7 +272,8 @@ class _Watch(keras.callbacks.Callback):
             np.asarray(value)  # waits for the device
         now = time.monotonic()
         calls.append((now - self.mark, batch + 1 - self.done))
-        self.mark, self.done = now, batch + 1
+        self.mark = now
+        self.done = batch + 1
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.epoch_ends.append(time.monotonic() - self.mark)
@@ -282,11 +294,12 @@ class _Watch(keras.callbacks.Callback):
         validation = test_steps * test_step
         lengths = np.diff(self.epoch_starts[1:])  # without the first epoch, which compiles
         return Speed(
-            compilation=compilation + test_compilation, step=step,
+            compilation=compilation + test_compilation,
+            step=step,
             validation=validation + min(self.epoch_ends, default=0.0),
             epoch=float(np.mean(lengths)) if len(lengths) else None,
             finish=_FINISH_SECONDS + test_compilation + finish_passes * validation,
-        )  # fmt: skip
+        )
 
 
 def _step_seconds(calls: list[tuple[float, int]]) -> tuple[float, float]:
@@ -297,7 +310,9 @@ def _step_seconds(calls: list[tuple[float, int]]) -> tuple[float, float]:
     """
     if not calls:
         return 0.0, 0.0
-    rates, steps = zip(*sorted((seconds / steps, steps) for seconds, steps in calls[1:] or calls), strict=True)
+    rates, steps = zip(
+        *sorted((seconds / steps, steps) for seconds, steps in calls[1:] or calls), strict=True
+    )
     step = rates[int(np.searchsorted(np.cumsum(steps), sum(steps) / 2))]
     excess = [(seconds - step * steps, step * steps) for seconds, steps in calls]
     return step, sum(extra for extra, usual in excess if extra > max(_COMPILES * usual, 0.02))
@@ -311,7 +326,11 @@ def measure(setup: TrainingSetup, clock: Clock, **options: Any) -> Speed:
         clock: the `Clock`.
         options: `steps_per_call` and `distribution` of `Fit`.
     """
-    watch = _Watch(min(_PROBE_SECONDS, _PROBE_SHARE * clock.seconds), epochs=setup.training["epochs"], left=clock.left)
+    watch = _Watch(
+        min(_PROBE_SECONDS, _PROBE_SHARE * clock.seconds),
+        epochs=setup.training["epochs"],
+        left=clock.left,
+    )
     silence = io.StringIO()  # for bundles that print
     with (
         _unchanged(setup),
@@ -331,7 +350,9 @@ def _finish_passes(setup: TrainingSetup) -> float:
         return 0.0
     validation = len(sample_split(data.validation))
     passes = 1.0 + bool(setup.training.get("postprocess")) + setup.corrects_mean
-    return passes + (0.0 if data.test is None else len(sample_split(data.test)) / max(validation, 1))
+    return passes + (
+        0.0 if data.test is None else len(sample_split(data.test)) / max(validation, 1)
+    )
 
 
 @contextmanager
@@ -342,7 +363,8 @@ def _unchanged(setup: TrainingSetup) -> Iterator[None]:
         core.optimizer.build(core.trainable_variables)
     variables = list({id(v): v for v in (*setup.model.variables, *core.variables)}.values())
     variables += core.optimizer.variables if setup.as_given else []
-    values, states = [np.array(keras.ops.convert_to_numpy(v)) for v in variables], random_states()
+    values = [np.array(keras.ops.convert_to_numpy(v)) for v in variables]
+    states = random_states()
     try:
         yield
     finally:

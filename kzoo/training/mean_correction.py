@@ -41,7 +41,9 @@ def check_loss(loss, data) -> None:
     """
     facts = kind(data.inputs).facts
     if not facts >= {"columns"} or "steps" in facts:
-        raise KzooError(f"loss={loss!r} is for tables, and {data.name} has {data.inputs} as inputs. Use loss='mse'.")
+        raise KzooError(
+            f"loss={loss!r} is for tables, and {data.name} has {data.inputs} as inputs. Use loss='mse'."
+        )
     for name in ("train", "validation", "test"):
         part = getattr(data, name)
         count = 0 if part is None else len(part)
@@ -91,7 +93,10 @@ def _validation_deviance(data, logarithms) -> float:
     truth = np.asarray(data.validation.y[:], "float64")
     if logarithms:
         parts = {name: getattr(data, name) for name in ("train", "validation")}
-        logs = {name: replace(part, y=np.log(np.asarray(part.y[:], "float64"))) for name, part in parts.items()}
+        logs = {
+            name: replace(part, y=np.log(np.asarray(part.y[:], "float64")))
+            for name, part in parts.items()
+        }
         learned = replace(data, **logs)
         predict = _ridge(learned)
         (residuals, weight), limit = _residuals(predict, learned.train), 50.0
@@ -100,14 +105,18 @@ def _validation_deviance(data, logarithms) -> float:
     else:
         means = _outputs(_ridge(data), data.validation)
     ratio = truth / np.maximum(means.reshape(truth.shape), np.min(data.train.y[:], axis=0))
-    return float(np.average(2 * (ratio - np.log(ratio) - 1).mean(axis=-1), weights=data.validation.weight))
+    return float(
+        np.average(2 * (ratio - np.log(ratio) - 1).mean(axis=-1), weights=data.validation.weight)
+    )
 
 
 def _ridge(data):
     try:
         return ridge(BaselineData(data, most=_MOST_ROWS))
     except Unfit as reason:  # pragma: no cover
-        raise KzooError(f"The loss cannot be chosen: {reason}. Set loss='mse' or loss='log_mse'.") from None
+        raise KzooError(
+            f"The loss cannot be chosen: {reason}. Set loss='mse' or loss='log_mse'."
+        ) from None
 
 
 def _outputs(predict, part):
@@ -116,7 +125,9 @@ def _outputs(predict, part):
 
 def _residuals(predict, part):
     pairs = list(predict(part))
-    outputs, truth = (np.concatenate(column).astype("float64") for column in zip(*pairs, strict=True))
+    outputs, truth = (
+        np.concatenate(column).astype("float64") for column in zip(*pairs, strict=True)
+    )
     return (truth - outputs.reshape(truth.shape)), part.weight
 
 
@@ -155,18 +166,22 @@ def correct(setup, *, batch_size: int) -> list[float]:
         batch_size: examples per step.
     """
     part = even_sample(_correction_rows(setup.data), _MOST_ROWS)
-    model, batches = setup.saved_weights(), Batches(part, batch_size=batch_size)
+    model = setup.saved_weights()
+    batches = Batches(part, batch_size=batch_size)
     pairs = []
     for step in range(len(batches)):
         x, y = batches.batch(0, step)[:2]
         predicted = forward(model, x, min(batch_size, len(part))).astype("float64")
         pairs.append((np.asarray(y, "float64"), predicted.reshape(np.shape(y))))
     truth, means = (
-        np.average(np.concatenate(column), axis=0, weights=part.weight) for column in zip(*pairs, strict=True)
+        np.average(np.concatenate(column), axis=0, weights=part.weight)
+        for column in zip(*pairs, strict=True)
     )
     factors = truth / means  # (targets,)
     if not (np.isfinite(factors).all() and (factors > 0).all()):
-        raise KzooError("The model's outputs are not finite: its weights became NaN or infinite in training.")
+        raise KzooError(
+            "The model's outputs are not finite: its weights became NaN or infinite in training."
+        )
     layer = layer_with(setup.model, OUTPUTS)
     *weights, bias = layer.get_weights()
     layer.set_weights([*weights, bias + np.log(factors).astype(bias.dtype)])

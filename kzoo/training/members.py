@@ -23,7 +23,8 @@ class Members(keras.Model):
     def __init__(self, inputs: Any, mean: Any, each: Any, *, name: str) -> None:
         super().__init__(inputs, mean, name=name)
         self.each_output = each
-        self.each = keras.Model(inputs, each).call  # only the method: Keras would track the layers of a model twice
+        # only the method: Keras would track the layers of a model twice
+        self.each = keras.Model(inputs, each).call
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         return (self.each if training else super().call)(inputs, training=training, mask=mask)
@@ -32,15 +33,24 @@ class Members(keras.Model):
         keras.Model(self.inputs, self.outputs, name=self.name).save(*arguments, **options)
 
     def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
     ) -> Any:
         if len(y_pred.shape) == 3:  # (B, members, outputs): each member counts as an example
             members = y_pred.shape[1]
-            y, sample_weight = (None if v is None else ops.repeat(v, members, axis=0) for v in (y, sample_weight))
+            y, sample_weight = (
+                None if v is None else ops.repeat(v, members, axis=0) for v in (y, sample_weight)
+            )
             y_pred = ops.reshape(y_pred, (-1, y_pred.shape[2]))
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
         if len(y_pred.shape) == 3:
             y_pred = ops.mean(y_pred, axis=1)
         return super().compute_metrics(x, y, y_pred, sample_weight)

@@ -19,7 +19,8 @@ from kzoo.training.kernels import CONVOLUTIONS, cheap_steps
 from kzoo.utils.argument_checks import AUTO
 from kzoo.utils.errors import KzooError
 
-_CALL_SECONDS = 0.25  # target duration of a call: signals, journal and progress bar wait for its end
+# target duration of a call: signals, journal and progress bar wait for its end
+_CALL_SECONDS = 0.25
 _MAX_BYTES = 2**30  # maximum size of the data on the device
 
 
@@ -49,7 +50,9 @@ def single_step_reason(model: keras.Model, *batches: Any, class_weight: Any = No
             return "the model is distributed"
     elif not model.jit_compile:
         return "the model was compiled with jit_compile=False"
-    elif import_module("jax").default_backend() == "cpu" and not all(map(_can_loop_on_jax, model._flatten_layers())):
+    elif import_module("jax").default_backend() == "cpu" and not all(
+        map(_can_loop_on_jax, model._flatten_layers())
+    ):
         return "on JAX and a CPU, loops over steps with convolutions or custom layers take minutes"
     if sum(array.nbytes for b in used if not b.parts for array in b.arrays) > _MAX_BYTES:
         return "the data is larger than 1 GiB"
@@ -95,14 +98,20 @@ class MultiStepCallbackList(keras.callbacks.CallbackList):
         max_steps: int | str = AUTO,
         every: int | None = None,
     ) -> None:
-        super().__init__(list(callbacks), add_history=True, model=model, epochs=epochs, steps=len(batches))
+        super().__init__(
+            list(callbacks), add_history=True, model=model, epochs=epochs, steps=len(batches)
+        )
         if max_steps == AUTO:
             max_steps = 1 if any(map(_has_batch_hooks, self.callbacks)) else sys.maxsize
         train_program = test_program = None
         if chunked:
-            make_program = _tensorflow_program if keras.backend.backend() == "tensorflow" else _jax_program
+            make_program = (
+                _tensorflow_program if keras.backend.backend() == "tensorflow" else _jax_program
+            )
             train_program = make_program(model, model.train_step, batches, class_weight)
-            test_program = None if validation is None else make_program(model, model.test_step, validation)
+            test_program = (
+                None if validation is None else make_program(model, model.test_step, validation)
+            )
         self.batches, self.every = batches, every
         self.train_steps = _EpochSteps(len(batches), train_program, int(max_steps))
         self.test_steps = _EpochSteps(len(validation or ()), test_program, int(max_steps))
@@ -159,11 +168,16 @@ class MultiStepCallbackList(keras.callbacks.CallbackList):
 
 def _has_batch_hooks(callback: keras.callbacks.Callback) -> bool:
     """Return whether a callback that is not kzoo's has batch hooks."""
-    hooks = [f"on_{phase}batch_{end}" for phase in ("", "train_", "test_") for end in ("begin", "end")]
+    hooks = [
+        f"on_{phase}batch_{end}" for phase in ("", "train_", "test_") for end in ("begin", "end")
+    ]
     callback_class = type(callback)
     if callback_class.__module__.partition(".")[0] == "kzoo":
         return False
-    return any(getattr(callback_class, name) is not getattr(keras.callbacks.Callback, name) for name in hooks)
+    return any(
+        getattr(callback_class, name) is not getattr(keras.callbacks.Callback, name)
+        for name in hooks
+    )
 
 
 class _EpochSteps:
@@ -183,13 +197,18 @@ class _EpochSteps:
 
     def begin(self, first: int = 0) -> None:
         """Start an epoch at a step."""
-        self.first, self.done, self.steps_made = first, 0, 0
-        self.call_steps: int | None = None  # steps of the next call; 0: the epoch is over; None: not called by `fit`
+        self.first = first
+        self.done = 0
+        self.steps_made = 0
+        # steps of the next call; 0: the epoch is over; None: not called by `fit`
+        self.call_steps: int | None = None
 
     def start_call(self, every: int | None = None) -> bool:
         """Set the number of steps of the next call, up to a multiple of `every`; return False if the epoch is over."""
         position = self.first + self.done
-        self.call_steps = min(self.count, self.length - position, every - position % every if every else self.length)
+        self.call_steps = min(
+            self.count, self.length - position, every - position % every if every else self.length
+        )
         return self.call_steps > 0
 
     def run(self, keras_function: Callable[..., Any], *arguments: Any) -> Any:
@@ -198,7 +217,8 @@ class _EpochSteps:
         Raises:
             StopIteration: the epoch is over. Keras handles it like the end of its data.
         """
-        call_steps, self.call_steps = self.call_steps, None
+        call_steps = self.call_steps
+        self.call_steps = None
         if call_steps is None:
             return keras_function(*arguments)
         if not call_steps:
@@ -207,15 +227,21 @@ class _EpochSteps:
             self.steps_made = 1
             return keras_function(*arguments)
         start = time.perf_counter()
-        result, self.steps_made, compiled = self.program(*arguments[:-1], self.first + self.done, call_steps)
+        result, self.steps_made, compiled = self.program(
+            *arguments[:-1], self.first + self.done, call_steps
+        )
         if not compiled:  # the time of a compiling call says nothing about its steps
             seconds = (time.perf_counter() - start) / self.steps_made
-            self.count = max(1, min(int(_CALL_SECONDS / max(seconds, 1e-9)), 8 * self.count, self.max_steps))
+            self.count = max(
+                1, min(int(_CALL_SECONDS / max(seconds, 1e-9)), 8 * self.count, self.max_steps)
+            )
         return result
 
     def end_call(self) -> int:
         """Return how many steps of the epoch are done."""
-        self.done, self.steps_made = self.done + (self.steps_made or 1), 0  # 0: a replaced function made the step
+        # 0: a replaced function made the step
+        self.done = self.done + (self.steps_made or 1)
+        self.steps_made = 0
         return self.done
 
 
@@ -237,7 +263,9 @@ class _DeviceData:
     """
 
     def __init__(self, batches: Any, class_weight: Any, to_device: Callable[[Any], Any]) -> None:
-        self.batches, self.class_weight, self.to_device = batches, class_weight, to_device
+        self.batches = batches
+        self.class_weight = class_weight
+        self.to_device = to_device
         self.position: Any = None
         self.arrays: Any = None
         self.order: Any = None
@@ -250,7 +278,9 @@ class _DeviceData:
             arrays, order = self.batches.part(*position)
             if self.arrays is None or self.batches.parts:
                 y = self.batches.split.y if self.batches.parts is None else arrays[1]
-                self.arrays = list(map(self.to_device, [*arrays, *_example_weights(y, self.class_weight)]))
+                self.arrays = list(
+                    map(self.to_device, [*arrays, *_example_weights(y, self.class_weight)])
+                )
             self.position, self.order = position, order
         return self.arrays, self.order, first, end
 
@@ -262,9 +292,14 @@ def _tensorflow_program(
     if batches.parts:
         return _tensorflow_program_by_parts(model, step, batches, class_weight)
     tf = import_module("tensorflow")
-    arrays = [*batches.constants, *map(tf.constant, _example_weights(batches.split.y, class_weight))]
-    order, size = batches.places(tf), batches.batch_size
-    compiled: set[bool] = set()  # not empty after the first call, which compiles for any number of steps
+    arrays = [
+        *batches.constants,
+        *map(tf.constant, _example_weights(batches.split.y, class_weight)),
+    ]
+    order = batches.places(tf)
+    size = batches.batch_size
+    # not empty after the first call, which compiles for any number of steps
+    compiled: set[bool] = set()
 
     def one_step(index: Any) -> Any:
         with cheap_steps(model):
@@ -274,7 +309,10 @@ def _tensorflow_program(
     @partial(tf.function, autograph=False)
     def loop(first: Any, count: Any) -> Any:
         tf.while_loop(
-            lambda index: index < first + count, lambda index: [one_step(index)], [first], parallel_iterations=1
+            lambda index: index < first + count,
+            lambda index: [one_step(index)],
+            [first],
+            parallel_iterations=1,
         )
         return model.get_metrics_result()
 
@@ -306,12 +344,19 @@ def _tensorflow_program_by_parts(
             return index + 1
 
         begin = tf.zeros((), "int64")
-        tf.while_loop(lambda index: index < count, lambda index: [one_step(index)], [begin], parallel_iterations=1)
+        tf.while_loop(
+            lambda index: index < count,
+            lambda index: [one_step(index)],
+            [begin],
+            parallel_iterations=1,
+        )
         return model.get_metrics_result()
 
     def call(first: int, count: int) -> tuple[Any, int, bool]:
         arrays, order, begin, end = device_data.load(first)
-        index, count, is_new = first - begin, min(count, end - first), not compiled
+        index = first - begin
+        count = min(count, end - first)
+        is_new = not compiled
         compiled.add(True)
         call_order = to_device(order[index * size : (index + count) * size])
         return loop(tf.constant(count, "int64"), call_order, *arrays), count, is_new
@@ -319,14 +364,18 @@ def _tensorflow_program_by_parts(
     return call
 
 
-def _jax_program(model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None) -> Callable[..., Any]:
+def _jax_program(
+    model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None
+) -> Callable[..., Any]:
     """Return a function of (state, first, count) that makes steps.
 
     It returns ((logs, state), steps made, whether it was compiled).
     """
     jax = import_module("jax")
-    device_data, size = _DeviceData(batches, class_weight, jax.numpy.asarray), batches.batch_size
-    cached: list[Any] = [None, None]  # (epoch, first step) of a part, and its row indices on the device
+    device_data = _DeviceData(batches, class_weight, jax.numpy.asarray)
+    size = batches.batch_size
+    # (epoch, first step) of a part, and its row indices on the device
+    cached: list[Any] = [None, None]
     longest = min(batches.parts.batches, len(batches.split) // size) if batches.parts else 0
     compiled = set()
 
@@ -338,20 +387,27 @@ def _jax_program(model: Any, step: Callable[..., Any], batches: Any, class_weigh
             return tuple(map(list, new_state))
 
         state = jax.lax.fori_loop(first, first + count, one_step, tuple(map(list, state)))
-        with keras.StatelessScope(state_mapping=list(zip(model.metrics_variables, state[-1], strict=True))):
+        with keras.StatelessScope(
+            state_mapping=list(zip(model.metrics_variables, state[-1], strict=True))
+        ):
             return model.get_metrics_result(), state
 
     def call(state: Any, first: int, count: int) -> tuple[Any, int, bool]:
         arrays, epoch_order, begin, _ = device_data.load(first)
-        index, full_batches = first - begin, len(epoch_order) // size
+        index = first - begin
+        full_batches = len(epoch_order) // size
         if index >= full_batches:  # the last batch is shorter, and gets a separate program
-            order, index, count = epoch_order[None, full_batches * size :].astype("int32"), 0, 1
+            order = epoch_order[None, full_batches * size :].astype("int32")
+            index = 0
+            count = 1
         else:
             if cached[0] != device_data.position:
-                rows = np.zeros((max(full_batches, longest), size), "int32")  # one shape, as compiling takes seconds
+                # one shape, as compiling takes seconds
+                rows = np.zeros((max(full_batches, longest), size), "int32")
                 rows[:full_batches] = epoch_order[: full_batches * size].reshape(full_batches, size)
                 cached[:] = device_data.position, jax.numpy.asarray(rows)
-            order, count = cached[1], min(count, full_batches - index)
+            order = cached[1]
+            count = min(count, full_batches - index)
         is_new = order.shape not in compiled
         compiled.add(order.shape)
         logs, state = loop(state, order, np.int32(index), np.int32(count), arrays)

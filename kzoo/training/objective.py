@@ -33,7 +33,9 @@ class EpochObjective(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         objective = self.state.setup.training["objective"]
         if not isinstance(objective, Objective):
-            raise KzooError(f"objective={objective!r} is a function. Pass it again, as kzoo.objective(function).")
+            raise KzooError(
+                f"objective={objective!r} is a function. Pass it again, as kzoo.objective(function)."
+            )
         value = self._value()
         if value is None:
             raise KzooError(
@@ -71,15 +73,26 @@ def objective_value(model, setup, batches) -> float | None:
                 outputs = outputs * scale + offset
             yield outputs, np.asarray(y)
 
-    pairs, postprocessor = outputs_and_truth(), None
+    pairs = outputs_and_truth()
+    postprocessor = None
     if steps := training.get("postprocess"):
         outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
         options: dict[str, Any] = dict(target=data.target, logits=logits, weight=split.weight)
         if not np.isfinite(outputs).all():
             return None
-        postprocessor = learn(steps, outputs, truth, rows="validation", settings=training, **options)
+        postprocessor = learn(
+            steps, outputs, truth, rows="validation", settings=training, **options
+        )
         pairs = iter([(postprocessor.outputs(outputs, logits=logits), truth)])
-    return score_of(training["objective"], pairs, data, training, postprocessor, logits=logits, weight=split.weight)
+    return score_of(
+        training["objective"],
+        pairs,
+        data,
+        training,
+        postprocessor,
+        logits=logits,
+        weight=split.weight,
+    )
 
 
 def _per_output(values, outputs) -> np.ndarray:
@@ -88,7 +101,9 @@ def _per_output(values, outputs) -> np.ndarray:
     return np.repeat(values, outputs // len(values))
 
 
-def score_of(objective, pairs, data, settings, postprocessor=None, *, logits, weight=None) -> float | None:
+def score_of(
+    objective, pairs, data, settings, postprocessor=None, *, logits, weight=None
+) -> float | None:
     """Return one score of (outputs, truth) pairs; None if it is undefined, or outputs are not finite.
 
     Args:

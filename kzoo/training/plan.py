@@ -17,7 +17,16 @@ from kzoo.data.load import load
 from kzoo.dataset.options import DataOptions
 from kzoo.families.protocol import PIECES, RIDGE, layer_with
 from kzoo.kinds.text.sentence_encoder import LICENCE
-from kzoo.registry import Preset, build, get_preset, rebuild, requested_settings, resolve, spec_of, with_settings
+from kzoo.registry import (
+    Preset,
+    build,
+    get_preset,
+    rebuild,
+    requested_settings,
+    resolve,
+    spec_of,
+    with_settings,
+)
 from kzoo.storage.memory import too_large
 from kzoo.stored_types import Spec
 from kzoo.training.adapt import adapt_fit, adapt_monitor, adapt_to_data
@@ -80,9 +89,12 @@ class TrainingPlan:
         Raises:
             KzooError: the preset does not take a setting or its value.
         """
-        data, seed = self.data if data is None else data, self.seed if seed is None else seed
+        data = self.data if data is None else data
+        seed = self.seed if seed is None else seed
         requested = self.requested | frozenset(overrides)
-        return _adapted_plan(self.adapted_preset, *resolve(self.adapted_preset, overrides), requested, data, seed)
+        return _adapted_plan(
+            self.adapted_preset, *resolve(self.adapted_preset, overrides), requested, data, seed
+        )
 
     def count(self, overrides) -> int:
         """Return the number of parameters of the network with other settings.
@@ -156,7 +168,9 @@ class TrainingPlan:
         size = self.training["batch_size"]
         if size % devices:
             sizes = ", ".join(str(devices * n) for n in (size // devices, size // devices + 1) if n)
-            raise KzooError(f"batch_size={size} is not divisible by devices={devices}. Use one of: {sizes}.")
+            raise KzooError(
+                f"batch_size={size} is not divisible by devices={devices}. Use one of: {sizes}."
+            )
         remainder = len(self.data.train) % size
         if remainder == len(self.data.train):
             raise KzooError(
@@ -165,7 +179,9 @@ class TrainingPlan:
         note = f"Skipping {plural(remainder, 'row')} at the end of each epoch: too few for a batch to split evenly."
         return replace(self, devices=devices, notes=(*self.notes, *([note] if remainder else ())))
 
-    def ready(self, policy, *, weights=None, freeze=None, resumed=False, for_checks=False) -> "TrainingSetup":
+    def ready(
+        self, policy, *, weights=None, freeze=None, resumed=False, for_checks=False
+    ) -> "TrainingSetup":
         """Return the `TrainingSetup`: the network built, with its initial weights, and compiled.
 
         Args:
@@ -180,31 +196,48 @@ class TrainingPlan:
         if self.custom_model is not None:
             return self._custom_model_setup()
         check_freeze(freeze, weights)
-        check_linear_probe("linear_probe" in self.requested and self.training["linear_probe"], weights)
+        check_linear_probe(
+            "linear_probe" in self.requested and self.training["linear_probe"], weights
+        )
         model = _built(self.spec, policy)
         spec = replace(self.spec, config=spec_of(model)["config"], kzoo=__version__)
-        notes, core, features = [], core_of(model), None
+        notes = []
+        core = core_of(model)
+        features = None
         if policy == "float32" and self._emulates_bfloat16:
-            notes.append("Training in float32: the preset's mixed_bfloat16 would only be emulated on this processor.")
+            notes.append(
+                "Training in float32: the preset's mixed_bfloat16 would only be emulated on this processor."
+            )
         if weights is not None:
             # First, for parameters that `weights` do not have, such as words of the new data.
             initialize_from_data(model, self.data, self.seed)
             notes += load_initial_weights(weights, model, spec, self.data, freeze=freeze)
             if not for_checks:
-                later = self.training.get("augment") or layer_with(model, RIDGE) is not None  # `compiled` has features
+                # `compiled` has features
+                later = self.training.get("augment") or layer_with(model, RIDGE) is not None
                 frozen = None if later else frozen_below(model)
-                inputs, train = model.input, self.data.train
-                if frozen is not None and too_large(feature_bytes(frozen, train, self.data.validation)):
+                inputs = model.input
+                train = self.data.train
+                if frozen is not None and too_large(
+                    feature_bytes(frozen, train, self.data.validation)
+                ):
                     frozen = None
-                    notes.append("The backbone's features do not fit into memory: they are computed in every epoch.")
+                    notes.append(
+                        "The backbone's features do not fit into memory: they are computed in every epoch."
+                    )
                 if frozen is not None:
-                    core, features = head_above(frozen, core), self._features_of(frozen)
-                    inputs, train = frozen.output, features[0]
+                    core = head_above(frozen, core)
+                    features = self._features_of(frozen)
+                    inputs = frozen.output
+                    train = features[0]
                 if self.training.get("linear_probe") and not resumed:
                     note = linear_probe(
-                        model, inputs, train, batch_size=self.training["batch_size"],
+                        model,
+                        inputs,
+                        train,
+                        batch_size=self.training["batch_size"],
                         standardize=None if unscaled(model) is None else self._scaling,
-                    )  # fmt: skip
+                    )
                     notes += [note] if note else []
         elif "backbone" in self.config:
             notes.append(
@@ -213,8 +246,14 @@ class TrainingPlan:
             )
         saved = model if policy == "float32" else _built(replace(spec, seed=None), "float32")
         return self.compiled(
-            model, core, saved=saved, spec=spec, notes=notes, features=features, for_checks=for_checks
-        )  # fmt: skip
+            model,
+            core,
+            saved=saved,
+            spec=spec,
+            notes=notes,
+            features=features,
+            for_checks=for_checks,
+        )
 
     @property
     def _scaling(self):
@@ -224,11 +263,13 @@ class TrainingPlan:
     def _features_of(self, frozen):
         """Return the training and the validation split with the features of the frozen part of the network."""
         splits = self.data.train, self.data.validation
-        return tuple(s and with_features(frozen, s, batch_size=self.training["batch_size"]) for s in splits)
+        return tuple(
+            s and with_features(frozen, s, batch_size=self.training["batch_size"]) for s in splits
+        )
 
     def compiled(
         self, model, core, *, saved, spec, notes=(), features=None, for_checks=False
-    ) -> "TrainingSetup":  # fmt: skip
+    ) -> "TrainingSetup":
         """Compile a built network, and return its `TrainingSetup`.
 
         Args:
@@ -239,19 +280,24 @@ class TrainingPlan:
             for_checks: see `ready`.
         """
         initialize_from_data(model, self.data, self.seed)
-        notes, standardize = [*self.notes, *notes], None
+        notes = [*self.notes, *notes]
+        standardize = None
         if layer_with(model, PIECES) is not None:
             notes.append(LICENCE)
         if layer_with(model, RIDGE) is not None and not for_checks:
             features, note = fit_ridge(
-                model, self.data, batch_size=self.training["batch_size"],
+                model,
+                self.data,
+                batch_size=self.training["batch_size"],
                 standardize=None if unscaled(model) is None else self._scaling,
                 class_weight=class_weights(self.training, self.data),
-            )  # fmt: skip
+            )
             core = head_above(frozen_below(model), core)
             notes.append(note)
         norm_bias_rate = self.training.get("norm_bias_rate", 1.0)
-        if norm_bias_rate != 1.0 and not any(v.name == contract.NORM_BIAS for v in core.trainable_variables):
+        if norm_bias_rate != 1.0 and not any(
+            v.name == contract.NORM_BIAS for v in core.trainable_variables
+        ):
             notes.append(
                 f"norm_bias_rate={norm_bias_rate:g} has no effect: no normalisation layer of this network has a "
                 "trainable bias."
@@ -259,20 +305,34 @@ class TrainingPlan:
         if unscaled(model) is not None:
             # The loss is computed on standardised targets; the layer "unscale" on top restores their unit.
             standardize = self._scaling
-            transformed = "standardised targets" if any(standardize[0]) else "targets divided by their mean"
-            notes.append(f"Loss and metrics during training are of {transformed}; scores are in the targets' unit.")
+            transformed = (
+                "standardised targets" if any(standardize[0]) else "targets divided by their mean"
+            )
+            notes.append(
+                f"Loss and metrics during training are of {transformed}; scores are in the targets' unit."
+            )
         if has_unknown_labels(self.data):
             core = with_known_labels(core)
         training, onehot = contract.with_labels(self.data.task, self.config, self.training)
         setup = TrainingSetup(
-            model=model, core=core, saved=saved, data=self.data, spec=spec, standardize=standardize, onehot=onehot,
-            training=training, notes=tuple(notes), features=features, whole_batches=self.devices is not None,
-        )  # fmt: skip
+            model=model,
+            core=core,
+            saved=saved,
+            data=self.data,
+            spec=spec,
+            standardize=standardize,
+            onehot=onehot,
+            training=training,
+            notes=tuple(notes),
+            features=features,
+            whole_batches=self.devices is not None,
+        )
         setup.compile()
         return setup
 
     def _loss_needs_onehot(self):
-        loss, outputs = loss_info(self.custom_model), getattr(self.custom_model, "outputs", None) or ()
+        loss = loss_info(self.custom_model)
+        outputs = getattr(self.custom_model, "outputs", None) or ()
         if loss is None or "numbered" not in self.data.problem.facts:
             return False
         has_output_per_class = (
@@ -282,9 +342,12 @@ class TrainingPlan:
 
     def _custom_model_setup(self):
         keras.utils.set_random_seed(self.seed)
-        model, spec = self.custom_model, replace(self.spec, kzoo=__version__)
+        model = self.custom_model
+        spec = replace(self.spec, kzoo=__version__)
         if self.as_built:
-            return self.compiled(model, core_of(model), saved=model, spec=spec, notes=other_precision(model, spec))
+            return self.compiled(
+                model, core_of(model), saved=model, spec=spec, notes=other_precision(model, spec)
+            )
         refuse_unknown_labels(self.data, f"The loss of model {model.name!r}")
         if self.training["on_nan"] == "rollback" and not has_settable_rate(model.optimizer):
             raise KzooError(
@@ -292,15 +355,25 @@ class TrainingPlan:
                 "Compile it with a number as its learning_rate, or leave on_nan='rollback' out."
             )
         return TrainingSetup(
-            model=model, core=model, saved=model, data=self.data, spec=spec, standardize=None,
-            onehot=self.data.outputs if self.training.get("labels") == "onehot" or self._loss_needs_onehot() else None,
-            training=self.training, notes=self.notes, as_given=True,
-        )  # fmt: skip
+            model=model,
+            core=model,
+            saved=model,
+            data=self.data,
+            spec=spec,
+            standardize=None,
+            onehot=self.data.outputs
+            if self.training.get("labels") == "onehot" or self._loss_needs_onehot()
+            else None,
+            training=self.training,
+            notes=self.notes,
+            as_given=True,
+        )
 
 
 def other_precision(model, spec: Spec) -> list[str]:
     """Return a note if a built network has another dtype policy than `kzoo.train` would build it with."""
-    requested, policy = spec.training.get("precision", "auto"), model.dtype_policy.name
+    requested = spec.training.get("precision", "auto")
+    policy = model.dtype_policy.name
     if requested in ("auto", policy):
         return []
     return [
@@ -333,7 +406,9 @@ def plan_training(
     if preset is None:
         has_task = isinstance(source, Dataset) or options.task is not None
         data = match_loss(
-            model, data, None if has_task else lambda task: load(source, None, replace(options, task=task))
+            model,
+            data,
+            None if has_task else lambda task: load(source, None, replace(options, task=task)),
         )
     check_shape(model, data)
     if preset is None and "quantiles" in data.problem.facts:
@@ -347,15 +422,28 @@ def plan_training(
     notes += adapt_objective(training, requested, data, reported_metrics(model) or ())
     notes += adapt_fit(training, requested, data, logits=logits)
     return TrainingPlan(
-        preset=preset, custom_model=model, config=config, training=training, requested=requested, data=data, seed=seed,
-        notes=tuple(notes), as_built=preset is not None and contract.is_compiled_unchanged(model, preset.training),
-    )  # fmt: skip
+        preset=preset,
+        custom_model=model,
+        config=config,
+        training=training,
+        requested=requested,
+        data=data,
+        seed=seed,
+        notes=tuple(notes),
+        as_built=preset is not None and contract.is_compiled_unchanged(model, preset.training),
+    )
 
 
 def _adapted_plan(preset, config, training, requested, data, seed):
     config, training, notes = adapt_to_data(preset, config, training, requested, data)
     return TrainingPlan(
-        preset=preset, config=config, training=training, requested=requested, data=data, seed=seed, notes=tuple(notes)
+        preset=preset,
+        config=config,
+        training=training,
+        requested=requested,
+        data=data,
+        seed=seed,
+        notes=tuple(notes),
     )
 
 
@@ -365,7 +453,9 @@ def settings_for(preset_or_model, overrides):
         preset = get_preset(preset_or_model)
         return preset, None, *resolve(preset, overrides)
     if not isinstance(preset_or_model, keras.Model):
-        raise KzooError(f"kzoo.train takes a preset's name or a keras.Model, not {type(preset_or_model).__name__}.")
+        raise KzooError(
+            f"kzoo.train takes a preset's name or a keras.Model, not {type(preset_or_model).__name__}."
+        )
     preset, config, training = custom_model_settings(preset_or_model, overrides)
     return preset, preset_or_model, config, training
 
@@ -374,7 +464,9 @@ def load_for(source, preset, config, training, options: DataOptions) -> Dataset:
     """Return a source as a `Dataset`, read as these settings need it; None is the preset's own data set."""
     if source is None:
         if preset is None or preset.dataset is None:
-            raise KzooError("No data to train on: set data= to a named data set, a file, a folder or arrays.")
+            raise KzooError(
+                "No data to train on: set data= to a named data set, a file, a folder or arrays."
+            )
         source = preset.dataset
     options.check_loaded(source)
     return load(source, with_settings(preset, config, training) if preset else None, options)

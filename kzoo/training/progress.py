@@ -25,25 +25,37 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, *, epochs, batches, monitor="val_loss", stream=None):
         super().__init__()
         self.epochs, self.batches, self.monitor = epochs, batches, monitor
-        self.steps, self.samples = len(batches), len(batches.split)
+        self.steps = len(batches)
+        self.samples = len(batches.split)
         self.console = Console(file=stream or sys.stderr, highlight=False)
         self.live = self.console.is_terminal
         self.display = notebook.Display() if self.console.is_jupyter and stream is None else None
         self.lines: list[str] = []  # of the epochs, in a notebook
         self.bar = self.task = None  # of rich
-        self.epoch, self.steps_done, self.first_step, self.monitor_text = 0, 0, None, ""
-        self.started = self.epoch_started = self.last_drawn = self.last_printed = time.perf_counter()
+        self.epoch = 0
+        self.steps_done = 0
+        self.first_step = None
+        self.monitor_text = ""
+        self.started = self.epoch_started = self.last_drawn = self.last_printed = (
+            time.perf_counter()
+        )
 
     def on_train_begin(self, logs=None):
         self.started = self.last_drawn = self.last_printed = time.perf_counter()
-        self.steps_done, self.first_step, self.monitor_text = 0, None, ""
+        self.steps_done = 0
+        self.first_step = None
+        self.monitor_text = ""
         if self.display is not None:
             self.display.show(notebook.progress(0.0, "starting", self.lines), "starting")
         elif self.live:
             self.bar = Progress(
-                TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[detail]}"),
-                console=self.console, transient=True, auto_refresh=False,
-            )  # fmt: skip
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[detail]}"),
+                console=self.console,
+                transient=True,
+                auto_refresh=False,
+            )
             self.task = self.bar.add_task("", total=self.epochs * self.steps, detail="")
             self.bar.start()
 
@@ -56,7 +68,9 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.steps_done = self.epoch * self.steps + self.batches.first + batch + 1
         now = time.perf_counter()
-        if (self.bar is not None or self.display is not None) and now - self.last_drawn > _DRAW_INTERVAL:
+        if (
+            self.bar is not None or self.display is not None
+        ) and now - self.last_drawn > _DRAW_INTERVAL:
             self.last_drawn = now
             speed = (batch + 1) / max(now - self.epoch_started, 1e-9) * self.samples / self.steps
             loss = f"loss {float(logs['loss']):.4f}  " if logs and "loss" in logs else ""
@@ -65,25 +79,33 @@ class ProgressBar(keras.callbacks.Callback):
             if self.display is not None:
                 self._show(f"{description}  {detail}")
             else:
-                self.bar.update(self.task, completed=self.steps_done, description=description, detail=detail)
+                self.bar.update(
+                    self.task, completed=self.steps_done, description=description, detail=detail
+                )
                 self.bar.refresh()
 
     def on_epoch_end(self, epoch, logs=None):
-        logs, now = logs or {}, time.perf_counter()
+        logs = logs or {}
+        now = time.perf_counter()
         names = ["loss", *[k for k in logs if k not in ("loss", "learning_rate")]]
         metrics = "  ".join(f"{k} {float(logs[k]):.4f}" for k in names if k in logs)
-        epoch_share = 1 - self.batches.first / self.steps  # less than 1 for an epoch that was resumed in its middle
+        # less than 1 for an epoch that was resumed in its middle
+        epoch_share = 1 - self.batches.first / self.steps
         speed = epoch_share * self.samples / max(now - self.epoch_started, 1e-9)
         rate = f"  lr {logs['learning_rate']:.2g}" if "learning_rate" in logs else ""
         is_last = epoch + 1 == self.epochs or self.model.stop_training
-        self.monitor_text = f"{self.monitor} {float(logs[self.monitor]):.4f}  " if self.monitor in logs else ""
+        self.monitor_text = (
+            f"{self.monitor} {float(logs[self.monitor]):.4f}  " if self.monitor in logs else ""
+        )
         text = f"epoch {epoch + 1:>3}/{self.epochs}  {metrics}{rate}  {speed:,.0f}/s  {self._left(now)} left"
         if self.display is not None:
             self.lines.append(text)
             if now - self.last_drawn > _DRAW_INTERVAL:
                 self.last_drawn = now
                 self._show(text)
-        elif self.live or is_last or epoch == 0 or now - self.last_printed > 1.0:  # few lines for fast runs
+        elif (
+            self.live or is_last or epoch == 0 or now - self.last_printed > 1.0
+        ):  # few lines for fast runs
             self.last_printed = now
             (self.bar.console if self.bar is not None else self.console).print(text, soft_wrap=True)
 
@@ -104,5 +126,9 @@ class ProgressBar(keras.callbacks.Callback):
 
     def _left(self, now):
         total = self.epochs * self.steps
-        seconds = (now - self.started) * (total - self.steps_done) / max(self.steps_done - self.first_step, 1)
+        seconds = (
+            (now - self.started)
+            * (total - self.steps_done)
+            / max(self.steps_done - self.first_step, 1)
+        )
         return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -21,7 +21,9 @@ def provenance():
         "numpy",
         {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}.get(backend, backend),
     )
-    versions = {"kzoo": __version__, "python": platform.python_version()} | {p: metadata.version(p) for p in packages}
+    versions = {"kzoo": __version__, "python": platform.python_version()} | {
+        p: metadata.version(p) for p in packages
+    }
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     return dict(
         format_version=FORMAT_VERSION,

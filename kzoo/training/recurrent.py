@@ -14,8 +14,10 @@ from typing import Any
 import keras
 from keras import activations, ops
 
-_CHUNK = 10  # maximum time steps per iteration of TensorFlow's loop: more take longer to trace, and are not faster
-_JAX_UNROLL = 4  # time steps per iteration of JAX's loop: the speed-up was half as large with 1, and smaller with 8
+# maximum time steps per iteration of TensorFlow's loop: more take longer to trace, and are not faster
+_CHUNK = 10
+# time steps per iteration of JAX's loop: the speed-up was half as large with 1, and smaller with 8
+_JAX_UNROLL = 4
 _HALVES_CHUNK = 5  # the same as `_CHUNK`, with a loop for each half of the batch
 _LARGE_KERNEL = 2**14  # size of the recurrent kernel from which two loops are faster than one
 
@@ -25,7 +27,13 @@ def recurrent_layer(
 ) -> tuple[Any, ...]:
     """Return what `inner_loop` of a layer returns: its last output, all outputs, and the last states."""
     cell = layer.cell
-    if mask is not None or layer.unroll or layer.stateful or sequences.shape[1] is None or not _is_supported(cell):
+    if (
+        mask is not None
+        or layer.unroll
+        or layer.stateful
+        or sequences.shape[1] is None
+        or not _is_supported(cell)
+    ):
         return type(layer).inner_loop(layer, sequences, initial_state, mask, training=training)
     if layer.go_backwards:
         sequences = ops.flip(sequences, axis=1)
@@ -43,7 +51,10 @@ def recurrent_layer(
 
 def _in_tensorflow_graph() -> bool:
     """Return whether TensorFlow is tracing: only in a graph do functions run in parallel."""
-    return keras.backend.backend() == "tensorflow" and not import_module("tensorflow").executing_eagerly()
+    return (
+        keras.backend.backend() == "tensorflow"
+        and not import_module("tensorflow").executing_eagerly()
+    )
 
 
 def _is_supported(cell: Any) -> bool:
@@ -57,7 +68,9 @@ def _is_supported(cell: Any) -> bool:
     )
 
 
-def _run(cell: Any, sequences: bool, x: Any, kernel: Any, recurrent: Any, bias: Any, *states: Any) -> tuple[Any, Any]:
+def _run(
+    cell: Any, sequences: bool, x: Any, kernel: Any, recurrent: Any, bias: Any, *states: Any
+) -> tuple[Any, Any]:
     """Run a cell over time.
 
     Args:
@@ -79,7 +92,9 @@ def _run(cell: Any, sequences: bool, x: Any, kernel: Any, recurrent: Any, bias: 
 
     def forward(previous: Any, inputs: Any) -> tuple[Any, Any]:
         h_gates = ops.matmul(previous[0], recurrent)
-        current, saved = cell.forward(inputs[0], h_gates if h_bias is None else h_gates + h_bias, previous)
+        current, saved = cell.forward(
+            inputs[0], h_gates if h_bias is None else h_gates + h_bias, previous
+        )
         return current, (*current, *saved)
 
     last, columns = _scan(forward, states, [x_gates])
@@ -87,17 +102,25 @@ def _run(cell: Any, sequences: bool, x: Any, kernel: Any, recurrent: Any, bias: 
     outputs = ops.transpose(current[0], (1, 0, 2)) if sequences else last[0][:, None]
 
     def gradients(*grads: Any) -> tuple[Any, ...]:
-        grad_outputs, *grad_last = grads[0] if isinstance(grads[0], list | tuple) else grads  # JAX passes one tuple
+        # JAX passes one tuple
+        grad_outputs, *grad_last = grads[0] if isinstance(grads[0], list | tuple) else grads
         if not sequences:
             grad_last[0] = grad_last[0] + grad_outputs[:, 0]
-        previous = [ops.concatenate([s[None], c[:-1]]) for s, c in zip(states, current, strict=True)]
+        previous = [
+            ops.concatenate([s[None], c[:-1]]) for s, c in zip(states, current, strict=True)
+        ]
         recurrent_transposed = ops.transpose(recurrent)
 
         def backward(grads: Any, inputs: Any) -> tuple[Any, Any]:
-            grad_output, inputs = (grads[0] + inputs[0], inputs[1:]) if sequences else (grads[0], inputs)
+            grad_output, inputs = (
+                (grads[0] + inputs[0], inputs[1:]) if sequences else (grads[0], inputs)
+            )
             ends = len(previous), 2 * len(previous)
             grad_x_gates, grad_h_gates, direct = cell.backward(
-                (grad_output, *grads[1:]), inputs[: ends[0]], inputs[ends[0] : ends[1]], inputs[ends[1] :]
+                (grad_output, *grads[1:]),
+                inputs[: ends[0]],
+                inputs[ends[0] : ends[1]],
+                inputs[ends[1] :],
             )
             through_gates = ops.matmul(grad_h_gates, recurrent_transposed)
             first = through_gates if direct[0] is None else through_gates + direct[0]
@@ -107,17 +130,27 @@ def _run(cell: Any, sequences: bool, x: Any, kernel: Any, recurrent: Any, bias: 
             )
 
         inputs = [ops.transpose(grad_outputs, (1, 0, 2))] if sequences else []
-        grad_states, gate_grads = _scan(backward, grad_last, [*inputs, *previous, *current, *saved], reverse=True)
+        grad_states, gate_grads = _scan(
+            backward, grad_last, [*inputs, *previous, *current, *saved], reverse=True
+        )
         grad_x_gates, grad_h_gates = (
             ops.reshape(grad, (-1, kernel.shape[1])) for grad in (gate_grads[0], gate_grads[-1])
         )
         grad_x = ops.reshape(ops.matmul(grad_x_gates, ops.transpose(kernel)), (steps, -1, width))
         grad_x = ops.transpose(grad_x, (1, 0, 2))
-        grad_recurrent = ops.matmul(ops.transpose(ops.reshape(previous[0], (-1, recurrent.shape[0]))), grad_h_gates)
+        grad_recurrent = ops.matmul(
+            ops.transpose(ops.reshape(previous[0], (-1, recurrent.shape[0]))), grad_h_gates
+        )
         grad_bias = ops.sum(grad_x_gates, axis=0)
         if len(bias.shape) == 2:
             grad_bias = ops.stack([grad_bias, ops.sum(grad_h_gates, axis=0)])
-        return grad_x, ops.matmul(ops.transpose(x), grad_x_gates), grad_recurrent, grad_bias, *grad_states
+        return (
+            grad_x,
+            ops.matmul(ops.transpose(x), grad_x_gates),
+            grad_recurrent,
+            grad_bias,
+            *grad_states,
+        )
 
     return (outputs, *last), gradients
 
@@ -127,8 +160,14 @@ def _run_by_halves(
 ) -> tuple[Any, Any]:
     """Return what `_run` returns, on TensorFlow, with a loop for each half of the batch."""
     tf = import_module("tensorflow")
-    width, (units, gate_width), count, has_two = x.shape[-1], recurrent.shape, len(states), len(bias.shape) == 2
-    biases: tuple[Any, ...] = (bias[0], bias[1]) if has_two else (bias,)  # of the inputs, of the states
+    width, (units, gate_width), count, has_two = (
+        x.shape[-1],
+        recurrent.shape,
+        len(states),
+        len(bias.shape) == 2,
+    )
+    # of the inputs, of the states
+    biases: tuple[Any, ...] = (bias[0], bias[1]) if has_two else (bias,)
 
     def forward(x: Any, *states: Any) -> tuple[Any, ...]:
         def run_chunk(previous: Any, chunk: Any, rows: Any) -> tuple[Any, ...]:
@@ -136,18 +175,27 @@ def _run_by_halves(
             rows = []
             for step_gates in tf.unstack(tf.reshape(x_gates, (chunk[0].shape[0], -1, gate_width))):
                 h_gates = tf.matmul(previous[0], recurrent)
-                previous, saved = cell.forward(step_gates, h_gates + biases[1] if has_two else h_gates, previous)
+                previous, saved = cell.forward(
+                    step_gates, h_gates + biases[1] if has_two else h_gates, previous
+                )
                 rows.append((*previous, *saved))
             return previous, rows, ()
 
         last, columns, _ = _scan_chunks(
-            run_chunk, states, [_swap_batch_and_time(x)], units, initial=states, columns=count + cell.saved_count
+            run_chunk,
+            states,
+            [_swap_batch_and_time(x)],
+            units,
+            initial=states,
+            columns=count + cell.saved_count,
         )
         outputs = _swap_batch_and_time(columns[0].stack()[1:]) if sequences else last[0][:, None]
         return outputs, *last, *columns
 
     def backward(x: Any, grad_outputs: Any, *tensors: Any) -> tuple[Any, ...]:
-        grad_last, columns, inputs = tensors[:count], tensors[count:], [_swap_batch_and_time(x)]
+        grad_last = tensors[:count]
+        columns = tensors[count:]
+        inputs = [_swap_batch_and_time(x)]
         if sequences:
             inputs.append(_swap_batch_and_time(grad_outputs))
         else:
@@ -159,32 +207,52 @@ def _run_by_halves(
             for step, row in reversed(list(enumerate(rows))):
                 if sequences:
                     grads = (grads[0] + chunk[1][step], *grads[1:])
-                previous, current, saved = row[:count], row[count : 2 * count], row[2 * count :]
+                previous = row[:count]
+                current = row[count : 2 * count]
+                saved = row[2 * count :]
                 grad_x_gates, grad_h_gates, direct = cell.backward(grads, previous, current, saved)
                 gate_grads.insert(0, (grad_x_gates, grad_h_gates))
                 through_gates = tf.matmul(grad_h_gates, recurrent, transpose_b=True)
-                grads = (through_gates if direct[0] is None else through_gates + direct[0], *direct[1:])
+                grads = (
+                    through_gates if direct[0] is None else through_gates + direct[0],
+                    *direct[1:],
+                )
             grad_x_gates = tf.concat([x_gates for x_gates, _ in gate_grads], 0)
-            grad_h_gates = tf.concat([h_gates for _, h_gates in gate_grads], 0) if has_two else grad_x_gates
-            inputs, previous = tf.reshape(chunk[0], (-1, width)), tf.concat([row[0] for row in rows], 0)
-            grad_biases = [tf.reduce_sum(grad, axis=0) for grad in (grad_x_gates, grad_h_gates)[: len(biases)]]
+            grad_h_gates = (
+                tf.concat([h_gates for _, h_gates in gate_grads], 0) if has_two else grad_x_gates
+            )
+            inputs = tf.reshape(chunk[0], (-1, width))
+            previous = tf.concat([row[0] for row in rows], 0)
+            grad_biases = [
+                tf.reduce_sum(grad, axis=0) for grad in (grad_x_gates, grad_h_gates)[: len(biases)]
+            ]
             weight_grads = (
                 tf.matmul(inputs, grad_x_gates, transpose_a=True),
                 tf.matmul(previous, grad_h_gates, transpose_a=True),
                 *grad_biases,
             )
-            grad_x = tf.reshape(tf.matmul(grad_x_gates, kernel, transpose_b=True), (len(rows), -1, width))
+            grad_x = tf.reshape(
+                tf.matmul(grad_x_gates, kernel, transpose_b=True), (len(rows), -1, width)
+            )
             return (grads, tuple(map(tf.add, sums, weight_grads))), [], (grad_x,)
 
         sums = tuple(map(tf.zeros_like, (kernel, recurrent, *biases)))
         (grad_states, sums), _, (grad_x,) = _scan_chunks(
-            run_chunk, (tuple(grad_last), sums), inputs, units, saved=columns, states=count, widths=(width,),
+            run_chunk,
+            (tuple(grad_last), sums),
+            inputs,
+            units,
+            saved=columns,
+            states=count,
+            widths=(width,),
             reverse=True,
-        )  # fmt: skip
+        )
         return _swap_batch_and_time(grad_x), *grad_states, *sums
 
     halves = _map_halves(forward, [x, *states])
-    joined = [tf.concat(parts, 0) for parts in zip(*(half[: 1 + count] for half in halves), strict=True)]
+    joined = [
+        tf.concat(parts, 0) for parts in zip(*(half[: 1 + count] for half in halves), strict=True)
+    ]
 
     def gradients(*grads: Any) -> tuple[Any, ...]:
         half_grads = _map_halves(backward, [x, *grads], [half[1 + count :] for half in halves])
@@ -226,7 +294,10 @@ class _LSTMCell:
     @staticmethod
     def forward(x_gates: Any, h_gates: Any, previous: Any) -> Any:
         i, f, g, o = ops.split(x_gates + h_gates, 4, axis=1)
-        i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+        i = ops.sigmoid(i)
+        f = ops.sigmoid(f)
+        g = ops.tanh(g)
+        o = ops.sigmoid(o)
         memory = f * previous[1] + i * g
         activated = ops.tanh(memory)
         return (o * activated, memory), (i, f, g, o, activated)
@@ -263,12 +334,17 @@ class _GRUCell:
     def backward(grads: Any, previous: Any, current: Any, saved: Any) -> Any:
         (grad,), (z, r, g, hg) = grads, saved
         grad_g = _tanh_grad(g, grad * (1 - z))
-        grad_z, grad_r = _sigmoid_grad(z, grad * (previous[0] - g)), _sigmoid_grad(r, grad_g * hg)
+        grad_z = _sigmoid_grad(z, grad * (previous[0] - g))
+        grad_r = _sigmoid_grad(r, grad_g * hg)
         grad_h_gates = ops.concatenate([grad_z, grad_r, grad_g * r], axis=1)
         return ops.concatenate([grad_z, grad_r, grad_g], axis=1), grad_h_gates, (grad * z,)
 
 
-CELLS = {keras.layers.SimpleRNN: _SimpleRNNCell, keras.layers.LSTM: _LSTMCell, keras.layers.GRU: _GRUCell}
+CELLS = {
+    keras.layers.SimpleRNN: _SimpleRNNCell,
+    keras.layers.LSTM: _LSTMCell,
+    keras.layers.GRU: _GRUCell,
+}
 
 
 def _tanh_grad(y: Any, grad: Any) -> Any:
@@ -306,7 +382,8 @@ def _scan(step: Any, states: Any, inputs: Any, *, reverse: bool = False) -> tupl
 
     def run_chunk(count: Any, states: Any) -> tuple[Any, Any, Any]:
         index = chunks - 1 - count if reverse else count
-        parts, rows = [tf.unstack(array[index], size) for array in inputs], []
+        parts = [tf.unstack(array[index], size) for array in inputs]
+        rows = []
         for time in reversed(range(size)) if reverse else range(size):
             states, outputs = step(states, [part[time] for part in parts])
             rows.append(outputs)
@@ -315,16 +392,24 @@ def _scan(step: Any, states: Any, inputs: Any, *, reverse: bool = False) -> tupl
 
     # The first chunk runs outside the loop: its outputs give the dtypes and shapes of the arrays.
     index, states, outputs = run_chunk(0, states)
-    arrays = [tf.TensorArray(o.dtype, chunks, element_shape=o.shape).write(index, o) for o in outputs]
+    arrays = [
+        tf.TensorArray(o.dtype, chunks, element_shape=o.shape).write(index, o) for o in outputs
+    ]
 
     def body(count: Any, states: Any, arrays: Any) -> tuple[Any, Any, Any]:
         index, states, outputs = run_chunk(count, states)
-        return count + 1, states, [array.write(index, o) for array, o in zip(arrays, outputs, strict=True)]
+        return (
+            count + 1,
+            states,
+            [array.write(index, o) for array, o in zip(arrays, outputs, strict=True)],
+        )
 
     _, states, arrays = tf.while_loop(
         lambda count, *_: count < chunks, body, (1, states, arrays), parallel_iterations=1
-    )  # fmt: skip
-    return states, [tf.reshape(array.stack(), (length, -1, array.element_shape[-1])) for array in arrays]
+    )
+    return states, [
+        tf.reshape(array.stack(), (length, -1, array.element_shape[-1])) for array in arrays
+    ]
 
 
 def _swap_batch_and_time(array: Any) -> Any:
@@ -343,7 +428,8 @@ def _map_halves(function: Any, arrays: Any, tensors: Any = ((), ())) -> list[Any
     tf = import_module("tensorflow")
     array_specs = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in arrays]
     signature = array_specs + [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in tensors[0]]
-    function = tf.function(function, autograph=False, input_signature=signature)  # traced once for both halves
+    # traced once for both halves
+    function = tf.function(function, autograph=False, input_signature=signature)
     half = tf.shape(arrays[0])[0] // 2
     return [
         function(*(array[:half] for array in arrays), *tensors[0]),
@@ -352,9 +438,18 @@ def _map_halves(function: Any, arrays: Any, tensors: Any = ((), ())) -> list[Any
 
 
 def _scan_chunks(
-    run_chunk: Any, carry: Any, inputs: Any, units: int, *, initial: Any = (), columns: int = 0, saved: Any = (),
-    states: int = 0, widths: Any = (), reverse: bool = False,
-) -> tuple[Any, Any, Any]:  # fmt: skip
+    run_chunk: Any,
+    carry: Any,
+    inputs: Any,
+    units: int,
+    *,
+    initial: Any = (),
+    columns: int = 0,
+    saved: Any = (),
+    states: int = 0,
+    widths: Any = (),
+    reverse: bool = False,
+) -> tuple[Any, Any, Any]:
     """Call a function for each chunk of several time steps, on TensorFlow.
 
     A row has the tensors of one time step; a column has one of these tensors for all time steps.
@@ -374,29 +469,55 @@ def _scan_chunks(
     Returns:
         The final carry; the columns, beginning with the initial states; the pieces, (T, B, D).
     """
-    tf, dtype, length = import_module("tensorflow"), inputs[0].dtype, inputs[0].shape[0]
+    tf = import_module("tensorflow")
+    dtype = inputs[0].dtype
+    length = inputs[0].shape[0]
     size = max(size for size in range(1, _HALVES_CHUNK + 1) if length % size == 0)
 
     def row(time: Any) -> tuple[Any, ...]:
         # Index 0 of a column has the initial states: the state before time step t is at t, the one after it at t + 1.
-        cells = [*((column, time) for column in range(states)), *((column, time + 1) for column in range(len(saved)))]
+        cells = [
+            *((column, time) for column in range(states)),
+            *((column, time + 1) for column in range(len(saved))),
+        ]
         tensors = (tf.TensorArray(dtype, flow=saved[column]).read(index) for column, index in cells)
         return tuple(tf.ensure_shape(tensor, (None, units)) for tensor in tensors)
 
     def body(count: Any, carry: Any, arrays: Any, blocks: Any) -> tuple[Any, ...]:
         first = length - size - count if reverse else count
-        chunk = [tf.ensure_shape(array[first : first + size], (size, *array.shape[1:])) for array in inputs]
-        carry, rows, pieces = run_chunk(carry, chunk, [row(first + time) for time in range(size)] if saved else [])
+        chunk = [
+            tf.ensure_shape(array[first : first + size], (size, *array.shape[1:]))
+            for array in inputs
+        ]
+        carry, rows, pieces = run_chunk(
+            carry, chunk, [row(first + time) for time in range(size)] if saved else []
+        )
         for time, tensors in enumerate(rows):
-            arrays = [array.write(first + time + 1, tensor) for array, tensor in zip(arrays, tensors, strict=True)]
-        blocks = [block.write(first // size, piece) for block, piece in zip(blocks, pieces, strict=True)]
+            arrays = [
+                array.write(first + time + 1, tensor)
+                for array, tensor in zip(arrays, tensors, strict=True)
+            ]
+        blocks = [
+            block.write(first // size, piece) for block, piece in zip(blocks, pieces, strict=True)
+        ]
         return count + size, carry, arrays, blocks
 
-    arrays = [tf.TensorArray(dtype, length + 1, element_shape=(None, units)) for _ in range(columns)]
+    arrays = [
+        tf.TensorArray(dtype, length + 1, element_shape=(None, units)) for _ in range(columns)
+    ]
     for column, state in enumerate(initial):
         arrays[column] = arrays[column].write(0, state)
-    blocks = [tf.TensorArray(dtype, length // size, element_shape=(size, None, width)) for width in widths]
+    blocks = [
+        tf.TensorArray(dtype, length // size, element_shape=(size, None, width)) for width in widths
+    ]
     _, carry, arrays, blocks = tf.while_loop(
         lambda count, *_: count < length, body, (0, carry, arrays, blocks), parallel_iterations=1
     )
-    return carry, arrays, [tf.reshape(b.stack(), (length, -1, width)) for b, width in zip(blocks, widths, strict=True)]
+    return (
+        carry,
+        arrays,
+        [
+            tf.reshape(b.stack(), (length, -1, width))
+            for b, width in zip(blocks, widths, strict=True)
+        ],
+    )

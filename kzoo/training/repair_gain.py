@@ -19,7 +19,9 @@ BEFORE = "before-repairs"  # folder of the other run, in that of the run
 _Z = 1.959963984540054
 
 
-def add_gain(run: Run, request: Request, repairs: Repairs, unrepaired: str, train: Callable[[Path], Run]) -> Run:
+def add_gain(
+    run: Run, request: Request, repairs: Repairs, unrepaired: str, train: Callable[[Path], Run]
+) -> Run:
     """Add to the summary of a run how much its repairs bring, unless it has that already.
 
     The other run is one in a folder beside it that differs in nothing but the repairs; else it is trained.
@@ -44,12 +46,17 @@ def add_gain(run: Run, request: Request, repairs: Repairs, unrepaired: str, trai
 
 def _same_run(folder: Path, wanted: Request) -> Run | None:
     """Return the finished run of a request among the folders beside a run, and in it; None if there is none."""
-    for path in (folder / BEFORE, *sorted(other for other in folder.parent.iterdir() if other != folder)):
+    for path in (
+        folder / BEFORE,
+        *sorted(other for other in folder.parent.iterdir() if other != folder),
+    ):
         if not is_complete(path):
             continue
         try:
             run = Run(path)
-            if run.config["data"].get("options", {}).get("repairs") is None and not wanted.differences(run.config):
+            if run.config["data"].get("options", {}).get(
+                "repairs"
+            ) is None and not wanted.differences(run.config):
                 return run
         except (AttributeError, KeyError, KzooError):  # an ensemble, or a damaged run
             continue
@@ -60,7 +67,8 @@ def _gain(run: Run, before: Run, repairs: Repairs) -> dict[str, Any]:
     """Return the scores of both runs, and the gain with the 95 % interval of paired test rows."""
     metric, after_errors = _row_errors(run)
     _, before_errors = _row_errors(before)
-    difference, rows = before_errors - after_errors, len(after_errors)
+    difference = before_errors - after_errors
+    rows = len(after_errors)
     half = _Z * float(difference.std()) / np.sqrt(max(rows, 1))
     gain = float(difference.mean())
     return dict(

@@ -48,7 +48,10 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        previous = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = {
+            number: signal.signal(number, self._handle)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield self
         finally:
@@ -77,7 +80,9 @@ class Cadence:
         seconds, steps = self.seconds, self.steps
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
             raise KzooError(f"journal_seconds={seconds!r} must be a number of seconds, 0 or more.")
-        if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
+        if steps is not None and (
+            isinstance(steps, bool) or not isinstance(steps, int) or steps < 1
+        ):
             raise KzooError(f"journal_steps={steps!r} must be a positive integer, or None.")
 
 
@@ -125,13 +130,20 @@ class Journal(keras.callbacks.Callback):
         record: function that returns the other fields of a `State`: `seconds`, `resumed`, `rollbacks` and `chunked`.
     """
 
-    def __init__(self, folder, *, position, callbacks, signals, record, cadence, state=None, at_start=False):
+    def __init__(
+        self, folder, *, position, callbacks, signals, record, cadence, state=None, at_start=False
+    ):
         super().__init__()
-        self.folder, self.position, self.callbacks, self.signals = folder, position, callbacks, signals
+        self.folder = folder
+        self.position = position
+        self.callbacks = callbacks
+        self.signals = signals
         self.state, self.cadence, self.record = state, cadence, record
-        self.at_start, self.timer = at_start, WriteTimer()
+        self.at_start = at_start
+        self.timer = WriteTimer()
         self.can_write_in_epoch = True  # False if Keras makes several steps per call
-        self.epoch = self.length = self.first = 0  # the epoch, its number of steps, and its first step
+        # the epoch, its number of steps, and its first step
+        self.epoch = self.length = self.first = 0
         self.signalled_at: float | None = None
         self.random = None  # states of the random generators, set as late as possible
         self.timer.start()
@@ -146,7 +158,11 @@ class Journal(keras.callbacks.Callback):
         self.can_write_in_epoch = self.model.steps_per_execution == 1
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.length, self.first = epoch, len(self.position.batches), self.position.batches.first
+        self.epoch, self.length, self.first = (
+            epoch,
+            len(self.position.batches),
+            self.position.batches.first,
+        )
         self.random = None
         if self.state is not None:
             self.random = self.state.random
@@ -204,7 +220,8 @@ class Journal(keras.callbacks.Callback):
             state = State(
                 epoch=epoch,
                 step=step,
-                stopped=bool(model.stop_training) and step == 0,  # within an epoch, a resumed training goes on
+                # within an epoch, a resumed training goes on
+                stopped=bool(model.stop_training) and step == 0,
                 variables=variables,
                 optimizer=_to_arrays(model.optimizer.variables),
                 metrics=_to_arrays(model.metrics_variables) if step else [],
@@ -221,7 +238,9 @@ def random_states() -> dict:
     if keras.backend.backend() == "torch":
         torch = import_module("torch")
         states["torch"] = torch.get_rng_state().numpy()
-        states["cuda"] = [s.numpy() for s in torch.cuda.get_rng_state_all()] if torch.cuda.is_available() else []
+        states["cuda"] = (
+            [s.numpy() for s in torch.cuda.get_rng_state_all()] if torch.cuda.is_available() else []
+        )
     return states
 
 
@@ -260,7 +279,8 @@ def assign(variables, values):
     Raises:
         KzooError: their number or shapes differ.
     """
-    shapes, stored = [tuple(v.shape) for v in variables], [v.shape for v in values]
+    shapes = [tuple(v.shape) for v in variables]
+    stored = [v.shape for v in values]
     if shapes != stored:
         raise KzooError(
             "The journal is from another network: its variables differ. Pass resume='never' to train from scratch."
@@ -290,8 +310,10 @@ def restore_callbacks(callbacks, stored):
 
 # Former names of callback classes and of their attributes, in journals of version 0.1.
 _CURRENT_CLASS = {
-    "_AloneWhileItValidates": "_UndistributedValidation", "_Order": "_EpochOrder", "_Kept": "_RunWriter",
-}  # fmt: skip
+    "_AloneWhileItValidates": "_UndistributedValidation",
+    "_Order": "_EpochOrder",
+    "_Kept": "_RunWriter",
+}
 _CURRENT_ATTRIBUTE = {
     "Debug": {"said": "printed"},
     "Teacher": {"known": "previous_best", "said_gap": "gap_printed", "bad": "gap_epochs"},
@@ -300,7 +322,9 @@ _CURRENT_ATTRIBUTE = {
 
 def _with_current_names(name, attributes):
     renamed = _CURRENT_ATTRIBUTE.get(name, {})
-    return _CURRENT_CLASS.get(name, name), {renamed.get(key, key): value for key, value in attributes.items()}
+    return _CURRENT_CLASS.get(name, name), {
+        renamed.get(key, key): value for key, value in attributes.items()
+    }
 
 
 def _attributes(callback):

@@ -23,11 +23,14 @@ from kzoo.utils.formatting import plural
 
 # Strengths for features with a standard deviation of 1, from almost none to the means alone.
 _ALPHAS = np.logspace(-3, 6, 19)
-_ALPHAS_OF_UNIT = np.logspace(-0.5, 1, 7)  # for vectors of unit length; leave-one-out errors of few rows are noisy
+# for vectors of unit length; leave-one-out errors of few rows are noisy
+_ALPHAS_OF_UNIT = np.logspace(-0.5, 1, 7)
 _MOST_ROWS = 4_000  # of the regression, whose time grows with their cube
-_MOST_UNIT_ROWS = 50_000  # of that of vectors of unit length, whose time grows with the cube of their width
+# of that of vectors of unit length, whose time grows with the cube of their width
+_MOST_UNIT_ROWS = 50_000
 _MOST_SERIES = 64  # whose responses determine thresholds
-_MARGIN = 1e-4  # above a quantile: responses to constant stretches are 0 up to rounding, and must not decide
+# above a quantile: responses to constant stretches are 0 up to rounding, and must not decide
+_MARGIN = 1e-4
 _SMALLEST_SPREAD = 1e-6  # of a feature that is not constant
 _BLOCK = 2_000  # features at a time
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
@@ -99,7 +102,9 @@ def _convolved(series, kernel, dilation, inside):
     reach = dilation * (taps - 1) // 2
     padded = series if inside else np.pad(series, ((0, 0), (reach, reach), (0, 0)))
     steps = padded.shape[1] - 2 * reach
-    return sum(padded[:, tap * dilation : tap * dilation + steps] @ kernel[tap] for tap in range(taps))
+    return sum(
+        padded[:, tap * dilation : tap * dilation + steps] @ kernel[tap] for tap in range(taps)
+    )
 
 
 def fit_ridge(
@@ -126,7 +131,8 @@ def fit_ridge(
     Raises:
         KzooError: fewer than two training rows.
     """
-    layer, frozen = layer_with(model, RIDGE), frozen_below(model)
+    layer = layer_with(model, RIDGE)
+    frozen = frozen_below(model)
     if frozen is None:
         raise KzooError(f"{model.name} has trainable layers below {FEATURES!r}. Freeze them.")
     unit = isinstance(layer_with(model, FEATURES), keras.layers.UnitNormalization)
@@ -135,8 +141,10 @@ def fit_ridge(
     most = _most_rows(frozen.output_shape[-1], unit)
     train = even_sample(data.train, most)
     features = with_features(frozen, train, batch_size=batch_size)
-    y, weight = np.asarray(train.y[:]), None if train.weight is None else np.asarray(train.weight, np.float64)
-    is_class, is_labels = ("classes" in data.problem.facts), ("labels" in data.problem.facts)
+    y = np.asarray(train.y[:])
+    weight = None if train.weight is None else np.asarray(train.weight, np.float64)
+    is_class = "classes" in data.problem.facts
+    is_labels = "labels" in data.problem.facts
     if is_labels:
         targets = np.nan_to_num(2.0 * y - 1.0)  # an unknown label counts as a half
     elif is_class:
@@ -160,16 +168,22 @@ def fit_ridge(
         right = float(np.mean(fitted.left_out.argmax(axis=1) == y))
         note = f"{note[:-1]}, with an accuracy of {right:.1%}."
         if layer.units == 1:
-            kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
+            kernel = kernel[:, 1:] - kernel[:, :1]
+            bias = bias[1:] - bias[:1]
     if is_labels:
         factors = np.array(
-            [_label_factor(scores, truth, weight) for scores, truth in zip(fitted.left_out.T, y.T, strict=True)]
+            [
+                _label_factor(scores, truth, weight)
+                for scores, truth in zip(fitted.left_out.T, y.T, strict=True)
+            ]
         )
         kernel, bias = kernel * factors, bias * factors
     layer.set_weights([kernel, bias])
     if len(train) < len(data.train):
         note = f"{note} There are {len(data.train):,} training rows; it learns from an even sample of them."
-    validation = data.validation and with_features(frozen, even_sample(data.validation, most), batch_size=batch_size)
+    validation = data.validation and with_features(
+        frozen, even_sample(data.validation, most), batch_size=batch_size
+    )
     return (features, validation), note
 
 
@@ -184,8 +198,14 @@ def _most_rows(width, unit):
     if unit:  # copies of the features, and their squares
         return max(2, min(_MOST_UNIT_ROWS, int(memory / (8 * 5 * width))))
     # Features of training and validation rows, blocks of them, and five matrices of (rows, rows).
-    of_row, of_pair = 2 * 4 * width + 8 * 5 * min(width, _BLOCK), 8 * 5
-    return max(2, min(_MOST_ROWS, int((math.sqrt(of_row**2 + 4 * of_pair * memory) - of_row) / (2 * of_pair))))
+    of_row = 2 * 4 * width + 8 * 5 * min(width, _BLOCK)
+    of_pair = 8 * 5
+    return max(
+        2,
+        min(
+            _MOST_ROWS, int((math.sqrt(of_row**2 + 4 * of_pair * memory) - of_row) / (2 * of_pair))
+        ),
+    )
 
 
 def _label_factor(scores, truth, weight):
@@ -203,7 +223,9 @@ def _row_weights(rows, weight):
     return weight > 0, np.sqrt(weight * (rows / weight.sum())), weight / weight.sum()
 
 
-def ridge_of_unit_vectors(features: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None) -> Ridge:
+def ridge_of_unit_vectors(
+    features: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None
+) -> Ridge:
     """Return the ridge regression of vectors of unit length whose strength has the smallest leave-one-out error.
 
     The vectors are centred but not scaled: directions in which they hardly differ are noise. Embeddings have the same
@@ -239,7 +261,9 @@ def ridge_of_unit_vectors(features: np.ndarray, targets: np.ndarray, weight: np.
     return Ridge(kernel=kernel, bias=average - middle @ kernel, alpha=alpha, left_out=left_out)
 
 
-def ridge_regression(features: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None) -> Ridge:
+def ridge_regression(
+    features: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None
+) -> Ridge:
     """Return the ridge regression of standardised features whose strength has the smallest leave-one-out error.
 
     It is solved in the space of the rows, which are fewer than the features. Constant features get no weight.
@@ -267,12 +291,14 @@ def ridge_regression(features: np.ndarray, targets: np.ndarray, weight: np.ndarr
     gram += np.outer(direction, direction) * 1e6 * max(np.trace(gram), 1.0)
     values, vectors = np.linalg.eigh(gram)
     values = np.maximum(values, 0)
-    projected, squares = vectors.T @ centred, vectors**2
+    projected = vectors.T @ centred
+    squares = vectors**2
     best: tuple[float, float, Any, Any] | None = None
     for alpha in _ALPHAS:
         inverse = 1 / (values + alpha)
         dual = vectors @ (inverse[:, None] * projected)
-        errors = dual[counted] / (squares @ inverse)[counted, None]  # leave-one-out, times the root of the weight
+        # leave-one-out, times the root of the weight
+        errors = dual[counted] / (squares @ inverse)[counted, None]
         loss = float(np.mean(np.sum(errors**2, axis=1)))
         if best is None or loss < best[0]:
             best = loss, float(alpha), dual, errors
@@ -291,7 +317,9 @@ def ridge_regression(features: np.ndarray, targets: np.ndarray, weight: np.ndarr
 
 def _standardised(values, middle, spread):
     """Return features with mean 0 and standard deviation 1; constant ones are 0."""
-    return np.where(spread > _SMALLEST_SPREAD, values - middle, 0) / np.where(spread > _SMALLEST_SPREAD, spread, 1)
+    return np.where(spread > _SMALLEST_SPREAD, values - middle, 0) / np.where(
+        spread > _SMALLEST_SPREAD, spread, 1
+    )
 
 
 def score_factor(scores: np.ndarray, labels: np.ndarray, weight: np.ndarray | None = None) -> float:

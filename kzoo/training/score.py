@@ -20,7 +20,16 @@ from kzoo.utils.errors import KzooError
 
 
 def score_split(
-    model, split, data, *, logits, postprocessor=None, settings=None, batch_size=128, tta=None, kept=None
+    model,
+    split,
+    data,
+    *,
+    logits,
+    postprocessor=None,
+    settings=None,
+    batch_size=128,
+    tta=None,
+    kept=None,
 ) -> Scored:
     """Return the scores of a model on one split of a data set; with row weights also those without weights.
 
@@ -37,26 +46,36 @@ def score_split(
         tta: the test-time augmentation, or None.
         kept: a list to which (outputs before postprocessing, truth) of each batch are appended, or None.
     """
-    views, fitting = tta_views(kind(data.inputs), tta), kind(data.inputs).fitting
+    views = tta_views(kind(data.inputs), tta)
+    fitting = kind(data.inputs).fitting
     split = sample_split(split)
     batches: Any = _predict_batches(model, split, batch_size, views)
     if kept is not None:
         batches = _kept(batches, kept)
     if postprocessor is not None:
-        batches = ((postprocessor.outputs(outputs, logits=logits), truth) for outputs, truth in batches)
+        batches = (
+            (postprocessor.outputs(outputs, logits=logits), truth) for outputs, truth in batches
+        )
     options = {}  # only the `score` of forecasts takes `beside`
     if "ordered" in data.problem.facts and hasattr(fitting, "simple_forecasts"):
         options = {
             "beside": fitting.simple_forecasts(data.preprocessing, split),
             "scales": fitting.seasonal_scales(data.preprocessing, data, split),
         }
-    if (decision := decision_of(settings or {}, data.problem, data.class_names, postprocessor)) is not None:
+    if (
+        decision := decision_of(settings or {}, data.problem, data.class_names, postprocessor)
+    ) is not None:
         options["decision"] = decision
     target = data.target if postprocessor is None else postprocessor.target(data.target)
     return score_weighted(
-        data.problem.task.scoring.score, batches, target, logits=logits, weight=split.weight,
-        objective=(settings or {}).get("objective"), **options,
-    )  # fmt: skip
+        data.problem.task.scoring.score,
+        batches,
+        target,
+        logits=logits,
+        weight=split.weight,
+        objective=(settings or {}).get("objective"),
+        **options,
+    )
 
 
 def _kept(batches, kept):
@@ -66,7 +85,9 @@ def _kept(batches, kept):
         yield pair
 
 
-def learned_postprocessor(model, data, names, *, logits, settings=None, batch_size=128) -> Postprocessor:
+def learned_postprocessor(
+    model, data, names, *, logits, settings=None, batch_size=128
+) -> Postprocessor:
     """Return a postprocessor whose steps are learned on the validation split (see `kzoo.postprocessors`).
 
     Args:
@@ -81,9 +102,15 @@ def learned_postprocessor(model, data, names, *, logits, settings=None, batch_si
     batches = list(_predict_batches(model, split, batch_size))
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     return learn(
-        names, outputs, truth, target=data.target, logits=logits, rows="validation", settings=settings,
+        names,
+        outputs,
+        truth,
+        target=data.target,
+        logits=logits,
+        rows="validation",
+        settings=settings,
         weight=split.weight,
-    )  # fmt: skip
+    )
 
 
 def gives_logits(model, loss=None):
@@ -131,7 +158,9 @@ def tta_views(kind, tta):
     if tta not in TTA:
         raise KzooError(f"tta={tta!r} is unknown. Use one of: {', '.join(TTA)}.")
     if not hasattr(kind.inference, "views"):
-        raise KzooError(f"tta={tta!r} is for images, and this model takes {kind.name} as inputs. Leave it out.")
+        raise KzooError(
+            f"tta={tta!r} is for images, and this model takes {kind.name} as inputs. Leave it out."
+        )
     return lambda x: kind.inference.views(x, tta)
 
 
@@ -150,12 +179,18 @@ def forward(model, x, size, views=None):
         return sum(np.float32(share) * forward(model, view, size) for share, view in views(x))
     if (at_once := rows_at_once(model, size)) < size:
         starts = range(0, max(len(x), 1), at_once)
-        return np.concatenate([forward(model, x[start : start + at_once], at_once) for start in starts])
-    rows, expected = len(x), model.input_shape
+        return np.concatenate(
+            [forward(model, x[start : start + at_once], at_once) for start in starts]
+        )
+    rows = len(x)
+    expected = model.input_shape
     if rows and getattr(model, "output_shape", None) == (None, size, 1):
-        size += 1  # with as many windows as steps, networks of earlier versions add the level of a window wrongly
+        # with as many windows as steps, networks of earlier versions add the level of a window wrongly
+        size += 1
     if isinstance(expected, tuple) and not shape_matches(x.shape[1:], expected[1:]):
-        raise KzooError(f"The inputs have shape {x.shape[1:]}, but the model takes inputs of shape {expected[1:]}.")
+        raise KzooError(
+            f"The inputs have shape {x.shape[1:]}, but the model takes inputs of shape {expected[1:]}."
+        )
     if rows < size:
         x = np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)])
     return np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(x)), dtype="float32")[:rows]
@@ -168,5 +203,7 @@ def _predict_batches(model, split, batch_size, views=None):
         x, y = batches.batch(0, step)[:2]
         outputs = forward(model, x, min(batch_size, len(split)), views)
         if not np.isfinite(outputs).all():
-            raise KzooError("The model's outputs are not finite: its weights became NaN or infinite in training.")
+            raise KzooError(
+                "The model's outputs are not finite: its weights became NaN or infinite in training."
+            )
         yield outputs, np.asarray(y)

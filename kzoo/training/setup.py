@@ -68,17 +68,27 @@ class TrainingSetup:
         training = self.training | {"learning_rate": self.training["learning_rate"] * slower}
         steps = steps_of(training, self.examples)
         weighted = self.data.train.weight is not None or has_unknown_labels(self.data)
-        also_compiled = () if self.features is None else (self.model,)  # for the checks before training
+        # for the checks before training
+        also_compiled = () if self.features is None else (self.model,)
         for model in (self.core, *also_compiled):
             contract.compile_model(
-                model, task=self.data.task, config=self.spec.config, training=training, steps=steps, weighted=weighted
+                model,
+                task=self.data.task,
+                config=self.spec.config,
+                training=training,
+                steps=steps,
+                weighted=weighted,
             )
 
     def batches(self, split, **options) -> Batches:
         """Return the batches of a split for the core; `options` are those of `Batches`."""
         options = {"weight": split.weight} | options
         return Batches(
-            split, batch_size=self.training["batch_size"], onehot=self.onehot, standardize=self.standardize, **options
+            split,
+            batch_size=self.training["batch_size"],
+            onehot=self.onehot,
+            standardize=self.standardize,
+            **options,
         )
 
     def training_batches(self) -> Batches:
@@ -91,17 +101,28 @@ class TrainingSetup:
         if weight is not None and (class_weights := self._class_weight()) is not None:
             weight = (
                 weight
-                * np.array([class_weights[i] for i in range(self.data.outputs)], "float32")[np.asarray(train.y[:])]
+                * np.array([class_weights[i] for i in range(self.data.outputs)], "float32")[
+                    np.asarray(train.y[:])
+                ]
             )
-        return self.batches(train, shuffle=True, seed=self.spec.seed, augment=augment, most=max_batches, weight=weight)
+        return self.batches(
+            train,
+            shuffle=True,
+            seed=self.spec.seed,
+            augment=augment,
+            most=max_batches,
+            weight=weight,
+        )
 
     def validation_batches(self) -> Batches | None:
         """Return the batches to validate on, in the order of the split; None without a validation split."""
         validation = self.data.validation if self.features is None else self.features[1]
         if validation is None:
             return None
-        validation, weighted = sample_split(validation), self.data.train.weight is not None
-        if weighted and validation.weight is None:  # of a second source without weights: the compiled metrics take some
+        validation = sample_split(validation)
+        weighted = self.data.train.weight is not None
+        # of a second source without weights: the compiled metrics take some
+        if weighted and validation.weight is None:
             return self.batches(validation, weight=np.ones(len(validation), "float32"))
         return self.batches(validation)
 
@@ -116,7 +137,11 @@ class TrainingSetup:
     def callbacks(self, folder) -> list[keras.callbacks.Callback]:
         """Return the callback bundle of the training settings, which writes into `folder`; None writes nothing."""
         training = self.training
-        sample = {"sample": self.training_batches().batch(0, 0)[:2]} if training["callbacks"] == "debug" else {}
+        sample = (
+            {"sample": self.training_batches().batch(0, 0)[:2]}
+            if training["callbacks"] == "debug"
+            else {}
+        )
         return bundles.get_bundle(training["callbacks"])(
             folder,
             **sample,
@@ -141,7 +166,9 @@ class TrainingSetup:
     @property
     def corrects_mean(self) -> bool:
         """Whether predictions are medians until they are corrected (see `kzoo.training.mean_correction`)."""
-        return not self.as_given and bool(self.data.problem.task.log_losses.get(str(self.training.get("loss"))))
+        return not self.as_given and bool(
+            self.data.problem.task.log_losses.get(str(self.training.get("loss")))
+        )
 
     def saved_weights(self) -> keras.Model:
         """Return the model that is saved, with the current weights."""
@@ -159,7 +186,9 @@ def class_weights(training, data) -> dict[int, float] | None:
         weights = class_weights_of(requested, data)
         return {i: weights.get(i, 1.0) for i in range(data.outputs)}
     if data.train.weight is not None:
-        return balanced_class_weights(np.bincount(data.train.y[:], data.train.weight, minlength=data.outputs))
+        return balanced_class_weights(
+            np.bincount(data.train.y[:], data.train.weight, minlength=data.outputs)
+        )
     return balanced_class_weights(class_counts(data, "train"))
 
 
@@ -175,9 +204,16 @@ def core_of(model):
     mean = layer_with(model, MEMBERS)
     if mean is not None:
         return Members(
-            model.input, model.output if unscaled_output is None else unscaled_output, mean.input, name=model.name
+            model.input,
+            model.output if unscaled_output is None else unscaled_output,
+            mean.input,
+            name=model.name,
         )
-    return model if unscaled_output is None else keras.Model(model.input, unscaled_output, name=model.name)
+    return (
+        model
+        if unscaled_output is None
+        else keras.Model(model.input, unscaled_output, name=model.name)
+    )
 
 
 def make_variables(model, batch):

@@ -23,7 +23,16 @@ _TOP_LOSSES, _EXAMPLES = 24, 12  # numbers of rows whose inputs are stored
 
 
 def score_and_store(
-    model, data, folder, *, logits, postprocessor=None, settings=None, batch_size=128, observe=None, out_of_fold=None
+    model,
+    data,
+    folder,
+    *,
+    logits,
+    postprocessor=None,
+    settings=None,
+    batch_size=128,
+    observe=None,
+    out_of_fold=None,
 ) -> dict:
     """Score the validation and the test split, and store the predictions of the test, else the validation split.
 
@@ -50,23 +59,35 @@ def score_and_store(
     if out_of_fold is not None:
         kept["out of fold"] = [out_of_fold]
     splits = {
-        name: sample_split(getattr(data, name)) for name in ("validation", "test") if getattr(data, name) is not None
+        name: sample_split(getattr(data, name))
+        for name in ("validation", "test")
+        if getattr(data, name) is not None
     }
-    options: dict[str, Any] = dict(logits=logits, postprocessor=postprocessor, settings=settings, batch_size=batch_size)
+    options: dict[str, Any] = dict(
+        logits=logits, postprocessor=postprocessor, settings=settings, batch_size=batch_size
+    )
     keeps = keeps_outputs(data, logits)
     if keeps and data.calibration is not None:  # its scores are not stored
         kept["calibration"] = []
-        score_split(model, sample_split(data.calibration), data, kept=kept["calibration"], **options)
+        score_split(
+            model, sample_split(data.calibration), data, kept=kept["calibration"], **options
+        )
     for name, split in splits.items():
         keeps_these = keeps or observe is not None
-        scored = score_split(model, split, data, kept=kept.setdefault(name, []) if keeps_these else None, **options)
+        scored = score_split(
+            model, split, data, kept=kept.setdefault(name, []) if keeps_these else None, **options
+        )
         scores[name] = scored.scores
         if observe is not None:
-            observe(name, split, *(np.concatenate(column) for column in zip(*kept[name], strict=True)))
+            observe(
+                name, split, *(np.concatenate(column) for column in zip(*kept[name], strict=True))
+            )
         if scored.answers is not None and name == list(splits)[-1]:
             decision = decision_of(settings or {}, data.problem, data.class_names, postprocessor)
             target = data.target if postprocessor is None else postprocessor.target(data.target)
-            write_predictions(folder / "answers.npz", name, scored, split, data, target, decision=decision)
+            write_predictions(
+                folder / "answers.npz", name, scored, split, data, target, decision=decision
+            )
     if keeps:
         steps, coverage = learned_conformal(kept, data, postprocessor, logits=logits)
         if steps is not None and steps is not postprocessor:
@@ -94,14 +115,22 @@ def write_predictions(file, split, scored, data_split, data, target, *, decision
         truth, predictions = truth[rows], predictions[rows]
     options = {} if decision is None else {"decision": decision}
     shown = _example_indices(
-        data.problem, data.problem.task.scoring.judge(truth, predictions, target, **options), truth, rows
+        data.problem,
+        data.problem.task.scoring.judge(truth, predictions, target, **options),
+        truth,
+        rows,
     )
     inputs = np.asarray(data_split.x[rows[shown]])
     if inputs.nbytes > _MAX_INPUT_BYTES:
         shown = shown[: max(1, int(len(shown) * _MAX_INPUT_BYTES / inputs.nbytes))]
         inputs = inputs[: len(shown)]
     arrays = dict(
-        split=split, rows=rows, truth=truth, answers=predictions.astype(np.float32), shown=shown, inputs=inputs
+        split=split,
+        rows=rows,
+        truth=truth,
+        answers=predictions.astype(np.float32),
+        shown=shown,
+        inputs=inputs,
     )
     if data_split.rows is not None:
         arrays["source_rows"] = np.asarray(data_split.rows)[rows]
@@ -118,9 +147,10 @@ def _places_in_time(y, rows):
     if series is None:
         return {}
     return dict(
-        moments=series.numbers[y.starts[rows]], series=series.codes[rows].astype(np.int32),
+        moments=series.numbers[y.starts[rows]],
+        series=series.codes[rows].astype(np.int32),
         series_names=np.array(series.names, str),
-    )  # fmt: skip
+    )
 
 
 def _example_indices(problem, errors, truth, rows):
@@ -129,7 +159,11 @@ def _example_indices(problem, errors, truth, rows):
     Examples are from each class in turn, else evenly spaced. Errors of overlapping forecasts are similar: top losses
     are at least a horizon apart.
     """
-    examples = _indices_by_class(truth) if "classes" in problem.facts else _evenly_spaced(len(truth), _EXAMPLES)
+    examples = (
+        _indices_by_class(truth)
+        if "classes" in problem.facts
+        else _evenly_spaced(len(truth), _EXAMPLES)
+    )
     candidates = np.ones(len(truth), bool) if errors.right is None else ~errors.right
     candidates[examples] = False
     min_distance = truth.shape[1] if problem.facts >= {"values", "ordered"} else 1

@@ -189,25 +189,50 @@ def train(
     clock = None if max_time is None else Clock(max_time)
     max_steps = checked_steps_per_call(steps_per_call)
     options = DataOptions(
-        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time, columns=columns,
-        quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
-        header_row=header_row, drop_rare=drop_rare, calibration=calibration,
-        repairs=repairs, series_id=series_id,
-        segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        target=target,
+        validation=validation,
+        test=test,
+        drop=drop,
+        group=group,
+        task=task,
+        time=time,
+        columns=columns,
+        quantiles=quantiles,
+        sample_weight=sample_weight,
+        split=split,
+        sheet=sheet,
+        header_row=header_row,
+        drop_rare=drop_rare,
+        calibration=calibration,
+        repairs=repairs,
+        series_id=series_id,
+        segment=segment,
+        stride=stride,
+        known_covariates=known_covariates,
+        static_covariates=static_covariates,
         date_order=date_order,
         seed=checked_seed("data_seed", data_seed),
-    )  # fmt: skip
+    )
     if clock is not None and isinstance(test, Fold):
-        raise KzooError(f"max_time={max_time!r} is for one training, and folds are several. Use epochs=.")
+        raise KzooError(
+            f"max_time={max_time!r} is for one training, and folds are several. Use epochs=."
+        )
     extra = user_callbacks(callbacks, epochs, overrides)
     freeze = stored_freeze(freeze)
     if isinstance(preset_or_model, str) and preset_or_model == AUTO:
         data = as_table(data)  # a stream can be read once
         preset_or_model, reason = suggested_preset(data, options, weights=weights is not None)
         print_notes([reason], progress)
-    check_custom_model(preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices)
-    plan = plan_training(preset_or_model, data, options, overrides, seed=seed).with_monitor().with_freeze(freeze)
-    policy, distribution = plan.policy(precision, deterministic=deterministic), data_parallel(devices)
+    check_custom_model(
+        preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices
+    )
+    plan = (
+        plan_training(preset_or_model, data, options, overrides, seed=seed)
+        .with_monitor()
+        .with_freeze(freeze)
+    )
+    policy = plan.policy(precision, deterministic=deterministic)
+    distribution = data_parallel(devices)
     if distribution is not None:
         plan = plan.split_over(devices)
     # 2. Identify the run: the same request finds the same run again.
@@ -228,9 +253,14 @@ def train(
     is_function = getattr(plan.training.get("objective"), "function", None) is not None
     command_preset = None if plan.custom_model is not None or is_function else plan.preset
     command_options = dict(
-        seed=seed, weights=request.weights, freeze=freeze, precision=precision, backend=request.backend,
-        devices=devices, deterministic=request.deterministic,
-    )  # fmt: skip
+        seed=seed,
+        weights=request.weights,
+        freeze=freeze,
+        precision=precision,
+        backend=request.backend,
+        devices=devices,
+        deterministic=request.deterministic,
+    )
     command = command_of(command_preset, data, overrides, options, **command_options)
 
     def with_gain(run: Run) -> Run:
@@ -243,13 +273,28 @@ def train(
 
         def before(folder: Path) -> Run:
             print_notes(["Training the same without repairs, to state what they bring"], progress)
-            arguments: dict[str, Any] = options.pick(*STORED_OPTIONS, "quantiles") | {"repairs": None}
+            arguments: dict[str, Any] = options.pick(*STORED_OPTIONS, "quantiles") | {
+                "repairs": None
+            }
             arguments |= {"callbacks": extra or None} | overrides
             return train(
-                preset_or_model, data, out=folder, seed=seed, data_seed=options.seed, weights=weights, freeze=freeze,
-                precision=precision, deterministic=deterministic, devices=devices, overwrite=overwrite,
-                steps_per_call=steps_per_call, check=False, baselines=False, progress=False, **arguments,
-            )  # fmt: skip
+                preset_or_model,
+                data,
+                out=folder,
+                seed=seed,
+                data_seed=options.seed,
+                weights=weights,
+                freeze=freeze,
+                precision=precision,
+                deterministic=deterministic,
+                devices=devices,
+                overwrite=overwrite,
+                steps_per_call=steps_per_call,
+                check=False,
+                baselines=False,
+                progress=False,
+                **arguments,
+            )
 
         run = add_gain(run, request, options.repairs, plan.data.seen["unrepaired"], before)
         print_notes([line for line in [gain_line(run.summary)] if line], progress)
@@ -261,7 +306,9 @@ def train(
             print_notes(claim.notes, progress)
             return with_gain(claim.done)
         with distribution_scope(distribution):
-            setup = plan.ready(policy, weights=weights, freeze=freeze, resumed=claim.state is not None)
+            setup = plan.ready(
+                policy, weights=weights, freeze=freeze, resumed=claim.state is not None
+            )
         warnings = check_before_training(setup, command=command) if check else []
         notes = [summary_line(setup.data.overview), *setup.data.notes, *setup.notes, *warnings]
         print_notes([*notes, *claim.notes], progress)
@@ -280,9 +327,15 @@ def train(
             chosen = overrides | repeating_settings(setup.training, plan.preset)
             command = command_of(command_preset, data, chosen, options, **command_options)
         fit = Fit(
-            setup, claim.folder, state=claim.state, extra=extra, progress=progress, cadence=cadence, limit=limit,
+            setup,
+            claim.folder,
+            state=claim.state,
+            extra=extra,
+            progress=progress,
+            cadence=cadence,
+            limit=limit,
             **fit_options,
-        )  # fmt: skip
+        )
         print_notes([*fit.notes, *onednn.advice()], progress)
         if claim.state is not None:
             return with_gain(_train_and_score(fit, scored))
@@ -291,23 +344,34 @@ def train(
             print_notes(faster_than(keras.backend.backend(), plan.preset.name, samples), progress)
         with run_set_aside(claim.folder):
             write_config(
-                claim.folder, setup, request, command=command, overrides=overrides,
+                claim.folder,
+                setup,
+                request,
+                command=command,
+                overrides=overrides,
                 notes=notes if isinstance(test, Fold) else (),
-            )  # fmt: skip
+            )
             run = _train_and_score(fit, scored)
         return with_gain(run)
 
 
-def _fitted_to(clock: Clock, setup: TrainingSetup, options: dict[str, Any]) -> tuple[TrainingSetup, TimeLimit, str]:
+def _fitted_to(
+    clock: Clock, setup: TrainingSetup, options: dict[str, Any]
+) -> tuple[TrainingSetup, TimeLimit, str]:
     """Return a setup whose training fits into a clock, the callback that keeps the limit, and the note about it.
 
     Raises:
         KzooError: not even one step fits.
     """
-    longest, steps = Length.of(setup.training), steps_per_epoch(setup)
+    longest = Length.of(setup.training)
+    steps = steps_per_epoch(setup)
     speed = measure(setup, clock, **options)
     length = clock.choose(speed, longest, steps)
-    return with_length(setup, length), clock.limit(speed=speed), clock.note(length, longest, speed, steps)
+    return (
+        with_length(setup, length),
+        clock.limit(speed=speed),
+        clock.note(length, longest, speed, steps),
+    )
 
 
 def _scored_baselines(setup: TrainingSetup, time_limit: float) -> list[dict[str, Any]]:
@@ -316,7 +380,9 @@ def _scored_baselines(setup: TrainingSetup, time_limit: float) -> list[dict[str,
     return score_baselines(setup.data, 0.0, setup.training, time_limit=time_limit)
 
 
-def user_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any]) -> list[keras.callbacks.Callback]:
+def user_callbacks(
+    callbacks: Any, epochs: int | None, overrides: dict[str, Any]
+) -> list[keras.callbacks.Callback]:
     """Return the user's callbacks; the name of a bundle and the epochs are added to `overrides`, in place.
 
     Raises:
@@ -328,16 +394,29 @@ def user_callbacks(callbacks: Any, epochs: int | None, overrides: dict[str, Any]
     if isinstance(callbacks, str):
         overrides["callbacks"] = callbacks
         return []
-    user_list = list(callbacks) if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
+    user_list = (
+        list(callbacks)
+        if isinstance(callbacks, list | tuple)
+        else []
+        if callbacks is None
+        else [callbacks]
+    )
     if invalid := [c for c in user_list if not isinstance(c, keras.callbacks.Callback)]:
-        raise KzooError(f"callbacks= must be the name of a bundle or a list of Keras callbacks, not {invalid[0]!r}.")
+        raise KzooError(
+            f"callbacks= must be the name of a bundle or a list of Keras callbacks, not {invalid[0]!r}."
+        )
     return user_list
 
 
 def write_config(
-    folder: Path, setup: TrainingSetup, request: Request, *, command: str | None,
-    overrides: Mapping[str, Any] | None = None, notes: Sequence[str] = (),
-) -> None:  # fmt: skip
+    folder: Path,
+    setup: TrainingSetup,
+    request: Request,
+    *,
+    command: str | None,
+    overrides: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> None:
     """Write the `config.json` and `preprocessing.json` of a run.
 
     Args:
@@ -348,11 +427,16 @@ def write_config(
         overrides: the user's settings; None if a model was built with them.
         notes: notes of a fold, which cross-validation prints.
     """
-    config = replace(request, spec=setup.spec).json() | {"command": command, "statistics": statistics(setup.data)}
+    config = replace(request, spec=setup.spec).json() | {
+        "command": command,
+        "statistics": statistics(setup.data),
+    }
     config |= {} if overrides is None else {"overrides": to_stored(overrides)}
     config |= {"network": table_of(setup.saved)} | ({"notes": list(notes)} if notes else {})
     if "probabilities" in setup.data.problem.facts:
-        config["answers"] = next(name for name, logits in ANSWERS.items() if logits is setup.gives_logits)
+        config["answers"] = next(
+            name for name, logits in ANSWERS.items() if logits is setup.gives_logits
+        )
     write_json(folder / "preprocessing.json", setup.data.preprocessing)
     write_json(folder / "config.json", config | provenance())
 
@@ -364,19 +448,27 @@ def _train_and_score(fit: Fit, baselines: bool | list[dict[str, Any]]) -> Run:
         Interrupted: Ctrl-C, except in a notebook.
         SystemExit: SIGTERM.
     """
-    signals, interrupted = Signals(), False
+    signals = Signals()
+    interrupted = False
     try:
         with signals.watched():
             fit.train_until_end(signals)
     except (StopRequest, KeyboardInterrupt):
         interrupted = True
     if fit.limit is not None and fit.limit.reason:
-        print_notes([f"Stopped after {plural(len(fit.history), 'epoch')}: {fit.limit.reason}."], fit.progress)
+        print_notes(
+            [f"Stopped after {plural(len(fit.history), 'epoch')}: {fit.limit.reason}."],
+            fit.progress,
+        )
     if signals.caught == signal.SIGTERM:
-        print(f"{fit.folder}: stopped by SIGTERM. Run the same call again to resume.", file=sys.stderr)
+        print(
+            f"{fit.folder}: stopped by SIGTERM. Run the same call again to resume.", file=sys.stderr
+        )
         raise SystemExit(128 + signal.SIGTERM)
     write_summary(fit, baselines=baselines, interrupted=interrupted)
-    run = Run(fit.folder, trusted=custom_objects_of(fit.job.saved) if fit.job.spec.family is None else ())
+    run = Run(
+        fit.folder, trusted=custom_objects_of(fit.job.saved) if fit.job.spec.family is None else ()
+    )
     if not interrupted:
         remove_journal(fit.folder)
     elif "ipykernel" not in sys.modules:
@@ -386,7 +478,7 @@ def _train_and_score(fit: Fit, baselines: bool | list[dict[str, Any]]) -> Run:
 
 def write_summary(
     fit: Fit, *, baselines: bool | list[dict[str, Any]] = True, interrupted: bool = False
-) -> None:  # fmt: skip
+) -> None:
     """Write the scores of the best weights and of baselines, and the curves, which completes the run.
 
     Args:
@@ -396,15 +488,22 @@ def write_summary(
     """
     setup, best, history = fit.job, fit.best, fit.history
     if not history:
-        outcome = "run the same call again to resume" if has_journal(fit.folder) else "nothing was saved"
+        outcome = (
+            "run the same call again to resume" if has_journal(fit.folder) else "nothing was saved"
+        )
         raise KeyboardInterrupt(f"stopped before the first epoch ended; {outcome}")
     if best.best_epoch is None:
-        raise KzooError(f"Training failed: {best.stopped_because or f'{best.monitor} was never finite'}.")
+        raise KzooError(
+            f"Training failed: {best.stopped_because or f'{best.monitor} was never finite'}."
+        )
     # 1. Score the best weights.
-    model, batch_size = setup.saved_weights(), max(setup.training["batch_size"], 128)
+    model = setup.saved_weights()
+    batch_size = max(setup.training["batch_size"], 128)
     examples = min(setup.examples, len(fit.train) * setup.training["batch_size"])
     settings = setup.training
-    options: dict[str, Any] = dict(logits=setup.gives_logits, settings=settings, batch_size=batch_size)
+    options: dict[str, Any] = dict(
+        logits=setup.gives_logits, settings=settings, batch_size=batch_size
+    )
     if setup.corrects_mean:
         correct_files(setup, fit.folder, batch_size=batch_size)
     calibrated = calibrate(setup, fit.folder, batch_size=batch_size)
@@ -438,21 +537,31 @@ def write_summary(
         seconds=round(fit.seconds(), 2),
         resumed=fit.resumed,
         rollbacks=fit.rollbacks,
-        samples_per_second=round(len(history) * examples / max(sum(r["seconds"] for r in history), 1e-9), 1),
+        samples_per_second=round(
+            len(history) * examples / max(sum(r["seconds"] for r in history), 1e-9), 1
+        ),
         parameters=model.count_params(),
     )
     if calibrated is not None:
         summary["calibration"] = calibrated.json() | comparison
         print_notes(calibrated.notes(comparison), fit.progress)
     # 2. Score baselines for comparison.
-    if baselines and not interrupted and (setup.data.test is not None or setup.data.validation is not None):
+    if (
+        baselines
+        and not interrupted
+        and (setup.data.test is not None or setup.data.validation is not None)
+    ):
         is_scored = isinstance(baselines, list)
-        summary["baselines"] = baselines if is_scored else score_baselines(setup.data, fit.seconds(), settings)
+        summary["baselines"] = (
+            baselines if is_scored else score_baselines(setup.data, fit.seconds(), settings)
+        )
     # 3. Write the curves, and last the summary: a folder with a summary is a finished run.
     rows = {name: [row.get(name) for row in history] for name in history[0]}
     if _draws_curves.get():
         with whole_file(fit.folder / "curves.png", sync=False) as temporary:
-            curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(temporary, dpi=120)
+            curves(rows, monitor=best.monitor, best_epoch=best.best_epoch + 1).savefig(
+                temporary, dpi=120
+            )
     write_json(fit.folder / "summary.json", finite(summary))
     if not interrupted:
         strip_optimizer(fit.folder)
@@ -463,7 +572,11 @@ def _stop_reason(fit: Fit) -> str:
     if fit.limit is not None and fit.limit.reason:
         return fit.limit.reason
     epochs = len(fit.history)
-    return "all epochs done" if epochs >= fit.until else f"a callback stopped it after {plural(epochs, 'epoch')}"
+    return (
+        "all epochs done"
+        if epochs >= fit.until
+        else f"a callback stopped it after {plural(epochs, 'epoch')}"
+    )
 
 
 def print_notes(notes: Iterable[str], progress: bool) -> None:

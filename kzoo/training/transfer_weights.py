@@ -47,15 +47,23 @@ class AxisNames:
         """
         columns = reader.get("columns", ()) if "columns" in kind(described.inputs).facts else ()
         columns = [column for column in columns if isinstance(column, Mapping)]
-        categories = {column["name"]: tuple(column["values"]) for column in columns if column["kind"] == "category"}
+        categories = {
+            column["name"]: tuple(column["values"])
+            for column in columns
+            if column["kind"] == "category"
+        }
         texts = [column for column in columns if "buckets" in column]
         id_count = sum(column["length"] for column in texts)
         names = described.feature_names if "columns" in kind(described.inputs).facts else ()
         return cls(
             words=tuple(reader.get("vocabulary") or ()),
             classes=tuple(described.class_names),
-            targets=tuple(described.target_names) if "values" in problem(described.task).facts else (),
-            numbers=tuple(name for name in names[: len(names) - id_count] if name not in categories),
+            targets=tuple(described.target_names)
+            if "values" in problem(described.task).facts
+            else (),
+            numbers=tuple(
+                name for name in names[: len(names) - id_count] if name not in categories
+            ),
             categories=categories,
             texts=tuple(column["name"] for column in texts),
         )
@@ -80,13 +88,18 @@ class WeightTransfer:
     """
 
     def __init__(self, old, new, spec):
-        self.has_names, self.old, self.new, self.spec = old is not None, old or AxisNames(), new, spec
+        self.has_names = old is not None
+        self.old = old or AxisNames()
+        self.new = new
+        self.spec = spec
         self.reinitialized, self.reordered = [], []
         self._order = self._enlarged = None
         if old is not None and old.columns and new.columns and old.columns != new.columns:
             # An axis that is longer in a network with one more column is an axis of columns.
             self._enlarged = self._enlarged_shapes(columns=1)
-            same = sorted(old.numbers) == sorted(new.numbers) and len(set(old.numbers)) == len(old.numbers)
+            same = sorted(old.numbers) == sorted(new.numbers) and len(set(old.numbers)) == len(
+                old.numbers
+            )
             if same and list(old.categories) == list(new.categories) and old.texts == new.texts:
                 self._order = [old.numbers.index(name) for name in new.numbers]
 
@@ -95,16 +108,22 @@ class WeightTransfer:
 
         None if the family cannot build it; then any layer may depend on the number of columns.
         """
-        reset = [name for name in _SETTINGS_PER_COLUMN if name in self.spec.config]  # their lengths would not fit
+        # their lengths would not fit
+        reset = [name for name in _SETTINGS_PER_COLUMN if name in self.spec.config]
         config = dict(self.spec.config) | dict.fromkeys(reset)
-        config["input_shape"] = (*config["input_shape"][:-1], config["input_shape"][-1] + added.get("columns", 0))
+        config["input_shape"] = (
+            *config["input_shape"][:-1],
+            config["input_shape"][-1] + added.get("columns", 0),
+        )
         config["outputs"] += added.get("targets", 0)
         try:
             with zero_initialization():
                 model = rebuild(self.spec.json() | dict(config=config, seed=None), compile=False)
         except KzooError:
             return None
-        return {layer.name: [tuple(weight.shape) for weight in layer.weights] for layer in model.layers}
+        return {
+            layer.name: [tuple(weight.shape) for weight in layer.weights] for layer in model.layers
+        }
 
     def other_head(self, last) -> bool:
         """Return whether the last layer predicts other classes or targets than the old one, or in another order.
@@ -116,9 +135,13 @@ class WeightTransfer:
             return False
         if self.old.classes != self.new.classes:
             return True
-        if self.old.targets == self.new.targets or max(len(self.old.targets), len(self.new.targets)) < 2:
+        if (
+            self.old.targets == self.new.targets
+            or max(len(self.old.targets), len(self.new.targets)) < 2
+        ):
             return False
-        enlarged = self._enlarged_shapes(columns=1, targets=1)  # a forecast's targets are among its columns
+        # a forecast's targets are among its columns
+        enlarged = self._enlarged_shapes(columns=1, targets=1)
         return enlarged is None or enlarged.get(last.name) != _shapes(last)
 
     def source_of(self, name) -> str | None:
@@ -129,7 +152,8 @@ class WeightTransfer:
             return f"{TEXT}{self.old.texts.index(column) + 1}" if column in self.old.texts else None
         if not self._is_matched_category(name):
             return name
-        old, column = list(self.old.categories), list(self.new.categories)[int(name[len("category") :]) - 1]
+        old = list(self.old.categories)
+        column = list(self.new.categories)[int(name[len("category") :]) - 1]
         return f"category{old.index(column) + 1}" if column in old else None
 
     def _is_matched_category(self, name):
@@ -156,23 +180,33 @@ class WeightTransfer:
         if is_text(layer.name) and self.old.texts and self.new.texts:
             return old  # the hash of a word is the same in all tables with as many buckets
         if self._is_matched_category(layer.name):
-            old_categories, new_categories = list(self.old.categories.values()), list(self.new.categories.values())
+            old_categories = list(self.old.categories.values())
+            new_categories = list(self.new.categories.values())
             index = lambda name: int(name.removeprefix("category")) - 1  # noqa: E731
             # The first row of a category's table is for missing values.
-            return _move_rows(old, new, old_categories[index(source)], new_categories[index(layer.name)], special=1)
+            return _move_rows(
+                old,
+                new,
+                old_categories[index(source)],
+                new_categories[index(layer.name)],
+                special=1,
+            )
         if self.old.words and self.new.words:
             words = self.old.words, self.new.words
             if isinstance(layer, keras.layers.Embedding) and layer.name != "positions":
                 return _move_rows(old, new, *words)
             if head and "continues" in problem(self.spec.task).facts:
-                return [_move_rows([a.T], [b.T], *words)[0].T for a, b in zip(old, new, strict=True)]
+                return [
+                    _move_rows([a.T], [b.T], *words)[0].T for a, b in zip(old, new, strict=True)
+                ]
         if self.old.columns == self.new.columns or not (self.old.columns and self.new.columns):
             return old
         return self._reorder_columns(layer, old)
 
     def _reorder_columns(self, layer, old):
         """Return weights in the order of the new columns; None if a layer reads columns that cannot be matched."""
-        shapes, count = _shapes(layer), len(self.new.numbers)
+        shapes = _shapes(layer)
+        count = len(self.new.numbers)
         enlarged = shapes if self._enlarged is None else self._enlarged.get(layer.name, shapes)
         if self._enlarged is not None and enlarged == shapes:
             return old
@@ -241,7 +275,8 @@ def _move_rows(old, new, old_names, new_names, special=2):
     """
     if len(old) != 1 or old[0].shape[1:] != new[0].shape[1:]:
         return old
-    table, old_indices = np.array(new[0]), {name: i for i, name in enumerate(old_names)}
+    table = np.array(new[0])
+    old_indices = {name: i for i, name in enumerate(old_names)}
     table[:special] = old[0][:special]
     for i, name in enumerate(new_names):
         if name in old_indices and i + special < len(table):

@@ -13,16 +13,38 @@ from pathlib import Path
 from kzoo import __version__
 from kzoo.events import Events
 from kzoo.stored_types import differences
-from kzoo.training.folder import locked, missing_folders, names_in, numbered_folder, remove_empty_folders
+from kzoo.training.folder import (
+    locked,
+    missing_folders,
+    names_in,
+    numbered_folder,
+    remove_empty_folders,
+)
 from kzoo.training.journal import remove_journal
 from kzoo.training.provenance import provenance
 from kzoo.tuning.records import FINISHED, leaderboard, ranked, read_trials, table_of, trial_folder
 from kzoo.tuning.search import Search
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import check_writable, read_json, remove_leftovers, whole_file, write_json, write_text
+from kzoo.utils.files import (
+    check_writable,
+    read_json,
+    remove_leftovers,
+    whole_file,
+    write_json,
+    write_text,
+)
 
 # A search continues even if these settings differ: it may get longer or shorter.
-_MAY_DIFFER = ("trials", "max_time", "versions", "machine", "onednn", "created", "format_version", "kzoo_search")
+_MAY_DIFFER = (
+    "trials",
+    "max_time",
+    "versions",
+    "machine",
+    "onednn",
+    "created",
+    "format_version",
+    "kzoo_search",
+)
 _CHECKPOINTS = 3  # number of best trials whose checkpoints are kept
 
 
@@ -42,7 +64,9 @@ def claimed(out, request, *, resume):
     try:
         if out is None:
             preset = request.spec["preset"]
-            folder = numbered_folder("searches", preset, resume, lambda path: _can_continue(path, request), created)
+            folder = numbered_folder(
+                "searches", preset, resume, lambda path: _can_continue(path, request), created
+            )
         else:
             folder = Path(out)
         check_writable(folder, out)
@@ -51,7 +75,8 @@ def claimed(out, request, *, resume):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             remove_leftovers_of_search(folder)
-            yield folder, _open_search(folder, request, resume)  # again: another process may have changed it
+            # again: another process may have changed it
+            yield folder, _open_search(folder, request, resume)
     finally:
         if created and not (created[0] / "search.json").exists():
             (created[0] / "worker.log").unlink(missing_ok=True)
@@ -76,7 +101,9 @@ def _can_continue(folder, request):
 
 def request_differences(search, request) -> list[str]:
     """Return the differences between a search's request and a new one; `_MAY_DIFFER` is ignored."""
-    requested = {name: value for name, value in request.to_json().items() if name not in _MAY_DIFFER}
+    requested = {
+        name: value for name, value in request.to_json().items() if name not in _MAY_DIFFER
+    }
     return differences(search.request.to_json(), requested)
 
 
@@ -88,21 +115,29 @@ def _open_search(folder, request, resume):
     """
     names = names_in(folder)
     if names and not _holds_search(folder, names):
-        raise KzooError(f"out={str(folder)!r} contains other files, but no search. Use a new folder.")
+        raise KzooError(
+            f"out={str(folder)!r} contains other files, but no search. Use a new folder."
+        )
     if "search.json" not in names:
         if resume == "must":
-            raise KzooError(f"resume='must' needs an existing search, but {folder} contains none. Use resume='auto'.")
+            raise KzooError(
+                f"resume='must' needs an existing search, but {folder} contains none. Use resume='auto'."
+            )
         return None
     search = Search(folder)
     if resume == "never":
         return None
     if differing := request_differences(search, request):
-        shown = "; ".join(differing[:3]) + (f"; and {len(differing) - 3} more" if len(differing) > 3 else "")
+        shown = "; ".join(differing[:3]) + (
+            f"; and {len(differing) - 3} more" if len(differing) > 3 else ""
+        )
         raise KzooError(
             f"{folder} contains a different search ({shown}). Choose another folder, or resume='never' to replace it."
         )
     if resume == "must" and not read_trials(folder):
-        raise KzooError(f"resume='must' needs at least one trial, but {folder} has none yet. Use resume='auto'.")
+        raise KzooError(
+            f"resume='must' needs at least one trial, but {folder} has none yet. Use resume='auto'."
+        )
     return search
 
 
@@ -155,7 +190,8 @@ def write_leaderboard(folder, trials, objective):
     """Write `leaderboard.csv` and `leaderboard.json`."""
     rows = leaderboard(trials, objective)
     write_json(folder / "leaderboard.json", [row.to_json() for row in rows], sync=False)
-    out, table = io.StringIO(), table_of(rows)
+    out = io.StringIO()
+    table = table_of(rows)
     writer = csv.DictWriter(out, list(table[0]) if table else ["rank"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
@@ -167,7 +203,8 @@ def write_hparams(folder, trial):
     if find_spec("tensorboard") is None:
         return
     hparams_pb = import_module("tensorboard.plugins.hparams.summary_v2").hparams_pb
-    name, end = f"trial {trial.number}", time.time()
+    name = f"trial {trial.number}"
+    end = time.time()
     path = folder / "tensorboard" / f"{trial.number:04d}" / "events.out.tfevents.0.kzoo"
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path, sync=False) as temporary, closing(Events(temporary, at=end)) as events:

@@ -26,9 +26,13 @@ def check_folds(folds, data: Dataset):
             f"later rows. Use folds=None."
         )
     if data.seen.get("in_order"):
-        raise KzooError("folds= would train on rows after those of split='time'. Use folds=None, or omit split=.")
+        raise KzooError(
+            "folds= would train on rows after those of split='time'. Use folds=None, or omit split=."
+        )
     if data.seen.get("validation_source"):
-        raise KzooError("folds= would mix the rows of validation= with those of training. Use folds=None.")
+        raise KzooError(
+            "folds= would mix the rows of validation= with those of training. Use folds=None."
+        )
     if data.seen.get("grouped"):
         raise KzooError("folds= would split the groups of group=. Use folds=None, or omit group=.")
     rows = pooled(data)
@@ -42,7 +46,8 @@ def fold_of(data: Dataset, number, folds, seed) -> Dataset:
     """Return one fold as the validation split and the other folds as the training split."""
     rows = pooled(data)
     fold_of_row = divide_into_folds(data, rows, folds, seed)
-    train, validation = np.flatnonzero(fold_of_row != number), np.flatnonzero(fold_of_row == number)
+    train = np.flatnonzero(fold_of_row != number)
+    validation = np.flatnonzero(fold_of_row == number)
     if "labels" not in data.problem.facts:
         train = train if rows.weight is None else train[rows.weight[train] > 0]
     return _with_fold(data, rows, train, validation)
@@ -52,7 +57,11 @@ def divide_into_folds(data: Dataset, rows: Split, folds, seed) -> np.ndarray:
     """Return the fold of each row (N,), with the proportions of classes or labels in each fold."""
     if "labels" in data.problem.facts:
         return divide(_labels(rows), [1 / folds] * folds, np.random.default_rng(seed))
-    splitter = model_selection.StratifiedKFold if "classes" in data.problem.facts else model_selection.KFold
+    splitter = (
+        model_selection.StratifiedKFold
+        if "classes" in data.problem.facts
+        else model_selection.KFold
+    )
     labels = _labels(rows) if "classes" in data.problem.facts else None
     fold_of_row = np.empty(len(rows), int)
     for number, (_, judged) in enumerate(

@@ -18,7 +18,8 @@ from sklearn.model_selection import KFold
 
 from kzoo.utils.errors import KzooError
 
-CHANCE = 0.1  # largest R2 of 120 draws of random scores: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
+# largest R2 of 120 draws of random scores: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
+CHANCE = 0.1
 LEAST = 15  # fewest trials for which a forest's result is reliable
 REPEATS = 10
 _FOLDS, _TREES, _SHUFFLES = 5, 30, 8
@@ -91,16 +92,22 @@ def importance_of(trials, objective, parameters) -> Importance:
     Raises:
         KzooError: fewer than 15 trials have a score, or all scores are equal.
     """
-    scored = _latest([t for t in trials if t.score is not None and t.status in ("completed", "pruned")])
+    scored = _latest(
+        [t for t in trials if t.score is not None and t.status in ("completed", "pruned")]
+    )
     if len(scored) < LEAST:
         raise KzooError(
             f"Importance needs at least {LEAST} finished trials, got {len(scored)}. Continue the search with trials=30."
         )
     columns = _columns(scored, parameters)
     ranks = rankdata([objective.sign * t.score for t in scored]) / len(scored)
-    rows, left_out, measured = [], [], {}
+    rows = []
+    left_out = []
+    measured = {}
     if len(set(ranks)) == 1:
-        raise KzooError(f"All {len(scored)} trials have the same score, so no hyperparameter has an effect.")
+        raise KzooError(
+            f"All {len(scored)} trials have the same score, so no hyperparameter has an effect."
+        )
     for name, values in columns.items():
         active = tuple(i for i, value in enumerate(values) if value is not None)
         if len(active) < LEAST:
@@ -111,13 +118,24 @@ def importance_of(trials, objective, parameters) -> Importance:
             if active not in measured:
                 measured[active] = _measure(columns, ranks, active)
             mean, sd, r2_scores = measured[active][name]
-            rows.append(HyperparameterImportance(name=name, trials=len(active), mean=mean, sd=sd, r2=r2_scores[0]))
-    overall = measured.get(tuple(range(len(scored)))) or _measure(columns, ranks, tuple(range(len(scored))))
+            rows.append(
+                HyperparameterImportance(
+                    name=name, trials=len(active), mean=mean, sd=sd, r2=r2_scores[0]
+                )
+            )
+    overall = measured.get(tuple(range(len(scored)))) or _measure(
+        columns, ranks, tuple(range(len(scored)))
+    )
     _, _, (r2, r2_sd) = next(iter(overall.values()), (0.0, 0.0, (0.0, 0.0)))
     return Importance(
-        objective=objective.name, rows=tuple(sorted(rows, key=lambda row: -row.mean)), trials=len(scored), r2=r2,
-        r2_sd=r2_sd, repeats=REPEATS, left_out=tuple(left_out),
-    )  # fmt: skip
+        objective=objective.name,
+        rows=tuple(sorted(rows, key=lambda row: -row.mean)),
+        trials=len(scored),
+        r2=r2,
+        r2_sd=r2_sd,
+        repeats=REPEATS,
+        left_out=tuple(left_out),
+    )
 
 
 def _latest(trials):
@@ -175,7 +193,10 @@ def _measure(columns, ranks, rows):
     y = ranks[list(rows)]
     table = np.hstack(list(encoded.values()))
     ends = np.cumsum([part.shape[1] for part in encoded.values()])
-    slices = {name: slice(end - part.shape[1], end) for (name, part), end in zip(encoded.items(), ends, strict=True)}
+    slices = {
+        name: slice(end - part.shape[1], end)
+        for (name, part), end in zip(encoded.items(), ends, strict=True)
+    }
     importances: dict[str, list[float]] = {name: [] for name in slices}
     r2_scores: list[float] = []
     # A column of R2 losses for each hyperparameter, one value per random split.
@@ -186,7 +207,9 @@ def _measure(columns, ranks, rows):
         for name in slices:
             error = np.sum((y - shuffled[name]) ** 2) / _SHUFFLES / variation
             importances[name].append(r2_scores[-1] - (1 - error))
-    return {name: (*_mean_sd(samples), _mean_sd(r2_scores)) for name, samples in importances.items()}
+    return {
+        name: (*_mean_sd(samples), _mean_sd(r2_scores)) for name, samples in importances.items()
+    }
 
 
 def _mean_sd(values):

@@ -13,7 +13,14 @@ from kzoo.tuning.spaces.network import changes_layers
 from kzoo.tuning.spaces.space import Space
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, shown
-from kzoo.weights import DOWNLOADED, check_freeze, check_weights, is_packaged_name, name_of, stored_freeze
+from kzoo.weights import (
+    DOWNLOADED,
+    check_freeze,
+    check_weights,
+    is_packaged_name,
+    name_of,
+    stored_freeze,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +39,9 @@ class InitialWeights:
     freeze: str | bool | tuple[str, ...] | None = None
 
     @classmethod
-    def from_arguments(cls, preset_or_build: Any, weights: Any, freeze: Any, executor: Any) -> "InitialWeights":
+    def from_arguments(
+        cls, preset_or_build: Any, weights: Any, freeze: Any, executor: Any
+    ) -> "InitialWeights":
         """Return the initial weights for the arguments of `tune`.
 
         Raises:
@@ -90,10 +99,14 @@ class InitialWeights:
         """
         searched = [name for name in space.names if not changes_layers(name)]
         if not searched:
-            raise KzooError("weights= determines the network, and this space has no other hyperparameters to search.")
+            raise KzooError(
+                "weights= determines the network, and this space has no other hyperparameters to search."
+            )
         excluded = [name for name in space.names if name not in searched]
         notes = [f"Trials start from weights={name_of(self.weights, self.preset)!r}."]
         notes += validation_overlap_notes(self.weights, self.preset, data)
         if excluded:
-            notes.append(f"The weights determine the network. Not searched: {listed(excluded, len(excluded))}.")
+            notes.append(
+                f"The weights determine the network. Not searched: {listed(excluded, len(excluded))}."
+            )
         return space.only(*searched) if excluded else space, notes

@@ -32,16 +32,26 @@ class Loop:
     """
 
     def __init__(self, folder, request, space, *, worker, pool, signals, deadline, progress):
-        self.folder, self.request, self.space, self.worker, self.pool = folder, request, space, worker, pool
+        self.folder = folder
+        self.request = request
+        self.space = space
+        self.worker = worker
+        self.pool = pool
         self.signals, self.deadline, self.progress = signals, deadline, progress
         self.trials = {trial.number: trial for trial in read_trials(folder)}
         self.started: dict[int, float] = {}
         self.within_limit = {_key(trial.hyperparameters): True for trial in self.trials.values()}
         self.oracle = make_oracle(
-            request.engine, space=space, seed=request.seed, objective=request.objective, trials=request.trials,
-            epochs=request.epochs, baseline=request.baseline,
-            previous={number: trial.hyperparameters for number, trial in self.trials.items()}, accept=self._accept,
-        )  # fmt: skip
+            request.engine,
+            space=space,
+            seed=request.seed,
+            objective=request.objective,
+            trials=request.trials,
+            epochs=request.epochs,
+            baseline=request.baseline,
+            previous={number: trial.hyperparameters for number, trial in self.trials.items()},
+            accept=self._accept,
+        )
 
     @property
     def finished(self) -> list[Trial]:
@@ -55,12 +65,16 @@ class Loop:
 
     def causes(self) -> str:
         """Return the three most frequent causes of failure with their counts."""
-        counts = Counter(trial.error or trial.status for trial in self.trials.values() if trial.score is None)
+        counts = Counter(
+            trial.error or trial.status for trial in self.trials.values() if trial.score is None
+        )
         return "; ".join(f"{count} x {cause}" for cause, count in counts.most_common(3))
 
     def run(self) -> str:
         """Train the missing trials and return the reason for the end: see `End`."""
-        clean_up(self.folder, self.finished, self.request.objective, states=not self.oracle.in_rounds)
+        clean_up(
+            self.folder, self.finished, self.request.objective, states=not self.oracle.in_rounds
+        )
         self.progress.restore(self.finished)
         with warnings.catch_warnings():
             # KerasTuner calls deprecated functions on each request; Optuna's samplers warn that they are experimental.
@@ -123,7 +137,9 @@ class Loop:
 
     def _should_give_up(self, reported):
         """Return True if all trials have failed, and enough of them to expect that the others fail too."""
-        return best_of(reported, self.request.objective) is None and len(reported) >= max(10, self.request.trials // 3)
+        return best_of(reported, self.request.objective) is None and len(reported) >= max(
+            10, self.request.trials // 3
+        )
 
     def _new_trial(self, number, values, hyperband):
         """Return a trial to train; one that continues another trial's training has its seed."""
@@ -131,9 +147,14 @@ class Loop:
         if hyperband is not None and hyperband.parent is not None:
             seed = self.trials[hyperband.parent].seed
         return Trial(
-            number=number, status="running", hyperparameters=values, overrides=self.space.overrides(values),
-            baseline=number == 0 and self.request.baseline, seed=seed, hyperband=hyperband,
-        )  # fmt: skip
+            number=number,
+            status="running",
+            hyperparameters=values,
+            overrides=self.space.overrides(values),
+            baseline=number == 0 and self.request.baseline,
+            seed=seed,
+            hyperband=hyperband,
+        )
 
     def _start(self, proposal, reported):
         """Submit a proposal to the pool and return the future of its outcome; None if the trial is finished already."""
@@ -150,17 +171,30 @@ class Loop:
         trial = self._new_trial(number, values, round_of(proposal.hyperparameters))
         options = {}
         if (hyperband := trial.hyperband) is not None:
-            parent = None if hyperband.parent is None else str(trial_folder(self.folder, hyperband.parent))
+            parent = (
+                None
+                if hyperband.parent is None
+                else str(trial_folder(self.folder, hyperband.parent))
+            )
             options = dict(until=hyperband.until, parent=parent, keep_journal=True)
         elif self.request.prune is not None and not trial.baseline:
-            options = dict(peers=peers_of(reported, self.request.objective, folds=self.request.folds is not None))
+            options = dict(
+                peers=peers_of(
+                    reported, self.request.objective, folds=self.request.folds is not None
+                )
+            )
         self.trials[trial.number], self.started[trial.number] = trial, time.monotonic()
         trial.write(self.folder)
         self.progress.start_trial(trial)
         return self.pool.submit(
-            trial.number, signals=self.signals, deadline=self.deadline,
-            folder=str(trial_folder(self.folder, trial.number)), overrides=trial.overrides, seed=trial.seed, **options,
-        )  # fmt: skip
+            trial.number,
+            signals=self.signals,
+            deadline=self.deadline,
+            folder=str(trial_folder(self.folder, trial.number)),
+            overrides=trial.overrides,
+            seed=trial.seed,
+            **options,
+        )
 
     def _wait_for(self, oldest, pending):
         """Wait for one trial; store every trial that ends in the meantime."""
@@ -171,7 +205,11 @@ class Loop:
                     self._finish(self.trials[number], future)
             if self.trials[oldest].status != "running":
                 return
-            wait([future for future in futures if not future.done()], timeout=0.2, return_when=FIRST_COMPLETED)
+            wait(
+                [future for future in futures if not future.done()],
+                timeout=0.2,
+                return_when=FIRST_COMPLETED,
+            )
             self.progress.draw()
             if self.signals.caught:
                 self.pool.cancel()
@@ -195,7 +233,8 @@ class Loop:
     def _report(self, proposal, trial):
         """Report a trial's outcome to the engine."""
         if trial.score is None:
-            proposal.status, proposal.message = "FAILED", trial.error
+            proposal.status = "FAILED"
+            proposal.message = trial.error
         else:
             self.oracle.update_trial(
                 proposal.trial_id, {self.request.objective.name: trial.score}, step=trial.best_epoch
@@ -205,12 +244,15 @@ class Loop:
 
     def _accept(self, values):
         """Return True if the network of some values has at most `max_params` parameters."""
-        limit, key = self.space.max_params, _key(values)
+        limit = self.space.max_params
+        key = _key(values)
         if limit is None:
             return True
         if key not in self.within_limit:
             try:
-                count = self.worker.call("count", signals=self.signals, overrides=self.space.overrides(values))
+                count = self.worker.call(
+                    "count", signals=self.signals, overrides=self.space.overrides(values)
+                )
                 self.within_limit[key] = count <= limit
             except (KzooError, TrialFailed):
                 self.within_limit[key] = False
@@ -219,7 +261,9 @@ class Loop:
     def _clean_up(self, *, states):
         """Remove checkpoints and states that are not needed, and write the leaderboard."""
         clean_up(self.folder, self.finished, self.request.objective, states=states)
-        write_leaderboard(self.folder, [trial for _, trial in sorted(self.trials.items())], self.request.objective)
+        write_leaderboard(
+            self.folder, [trial for _, trial in sorted(self.trials.items())], self.request.objective
+        )
 
 
 def _key(values):

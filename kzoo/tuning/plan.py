@@ -78,10 +78,14 @@ class Plan:
         ]
         if self.parallel > 1:
             threads = "" if self.threads is None else f", {plural(self.threads, 'thread')} each"
-            lines.append(f"{self.parallel} trials at once{threads}; the proposals depend on this number")
+            lines.append(
+                f"{self.parallel} trials at once{threads}; the proposals depend on this number"
+            )
         if self.brackets:
             rounds = ", ".join(f"{n} to epoch {after}" for n, _, after in self.brackets)
-            lines.append(f"{self.engine} sets the number of trials itself: {self.start} with all epochs, then {rounds}")
+            lines.append(
+                f"{self.engine} sets the number of trials itself: {self.start} with all epochs, then {rounds}"
+            )
         lines.append(
             f"{low:,} to {high:,} parameters among {self.sampled} points, {self.start} {default:,}; "
             f"at most {duration(self.seconds)} if all epochs are trained ({self.step * 1000:.1f} ms a single step)"
@@ -118,11 +122,13 @@ class AutoPlan:
         return len(self.baselines) + len(self.presets)
 
     def __str__(self) -> str:
-        return "\n".join((
-            f"auto: {self.metric.replace('_', ' ')}, {self.parts}, {duration(self.seconds)}",
-            f"baselines: {', '.join(self.baselines) or 'none'}",
-            f"presets, in this order: {', '.join(self.presets)}",
-        ))  # fmt: skip
+        return "\n".join(
+            (
+                f"auto: {self.metric.replace('_', ' ')}, {self.parts}, {duration(self.seconds)}",
+                f"baselines: {', '.join(self.baselines) or 'none'}",
+                f"presets, in this order: {', '.join(self.presets)}",
+            )
+        )
 
 
 def size_of(engine, *, epochs, folds, **options) -> Size:
@@ -151,16 +157,31 @@ def make_plan(request, space, size, worker) -> Plan:
             f"limit(params={limit:,}) is less than the preset's {probe.params:,} parameters. Raise it, or "
             f"override the preset's size."
         )
-    counts = [count for count in (probe.params, *probe.counts) if count is not None and count <= limit]
+    counts = [
+        count for count in (probe.params, *probe.counts) if count is not None and count <= limit
+    ]
     steps = steps_of_epoch(request.spec["training"], request.data["train"])
     return Plan(
-        preset=request.spec["preset"], data=request.data["name"], engine=request.engine, objective=request.objective,
-        trials=size.trials, epochs=size.epochs, random=size.random, brackets=size.rounds, folds=request.folds,
-        hyperparameters=len(space.names), points=space.finite_size(), space=str(space), start=request.start,
-        params=(min(counts), probe.params, max(counts)), sampled=len(counts), step=probe.step,
+        preset=request.spec["preset"],
+        data=request.data["name"],
+        engine=request.engine,
+        objective=request.objective,
+        trials=size.trials,
+        epochs=size.epochs,
+        random=size.random,
+        brackets=size.rounds,
+        folds=request.folds,
+        hyperparameters=len(space.names),
+        points=space.finite_size(),
+        space=str(space),
+        start=request.start,
+        params=(min(counts), probe.params, max(counts)),
+        sampled=len(counts),
+        step=probe.step,
         seconds=(size.epochs * steps * probe.step + size.trials * probe.first) / request.parallel,
-        parallel=request.parallel, threads=request.threads,
-    )  # fmt: skip
+        parallel=request.parallel,
+        threads=request.threads,
+    )
 
 
 def default_objective(training, data, requested=()) -> str:
@@ -196,7 +217,9 @@ def resolve_objective(objective, config, training, data, *, folds=None, requeste
     names = ["loss", *metrics_for(data.task, config)]
     if objective is None:
         objective = default_objective(training, data, requested)
-    return _resolve(objective, names, data, folds, scored_settings(objective, names, training, data, requested))
+    return _resolve(
+        objective, names, data, folds, scored_settings(objective, names, training, data, requested)
+    )
 
 
 def objective_of_function(objective, model, data, *, folds=None) -> Objective:
@@ -212,7 +235,9 @@ def objective_of_function(objective, model, data, *, folds=None) -> Objective:
         KzooError: as for `resolve_objective`, or a custom metric has no direction.
     """
     names = reported_metrics(model)
-    default = next((name for name in names or () if name != "loss" and not name.endswith("_loss")), "loss")
+    default = next(
+        (name for name in names or () if name != "loss" and not name.endswith("_loss")), "loss"
+    )
     objective = f"val_{default}" if objective is None else objective
     return _resolve(objective, names, data, folds, scored_settings(objective, names, {}, data, ()))
 
@@ -232,7 +257,9 @@ def scored_settings(objective, names, training, data, requested) -> dict | None:
     Raises:
         KzooError: a score of another task, or a wrong level.
     """
-    if callable(objective) or (isinstance(objective, tuple | list) and len(objective) == 2 and callable(objective[0])):
+    if callable(objective) or (
+        isinstance(objective, tuple | list) and len(objective) == 2 and callable(objective[0])
+    ):
         objective = objectives.read(objective)
     if not isinstance(objective, str):
         return None
@@ -242,10 +269,18 @@ def scored_settings(objective, names, training, data, requested) -> dict | None:
             return None
         if not is_reported and not objectives.is_score(objective):
             return None
-    settings = {name: training[name] for name in ("positive", "cost", "postprocess", "metrics") if name in training}
+    settings = {
+        name: training[name]
+        for name in ("positive", "cost", "postprocess", "metrics")
+        if name in training
+    }
     settings["objective"] = objective
     adapt_objective(settings, requested, data, names or ())
-    return {name: settings[name] for name in ("objective", "monitor", "mode", "positive") if name in settings}
+    return {
+        name: settings[name]
+        for name in ("objective", "monitor", "mode", "positive")
+        if name in settings
+    }
 
 
 def _resolve(objective, names, data, folds, scored):
@@ -258,7 +293,9 @@ def _resolve(objective, names, data, folds, scored):
         name = scored["monitor"]
         resolved = scored["mode"] or direction(name)
     if data.validation is None and folds is None:
-        raise KzooError(f"objective={str(name)!r} requires validation data. Use validation=0.1 or folds=5.")
+        raise KzooError(
+            f"objective={str(name)!r} requires validation data. Use validation=0.1 or folds=5."
+        )
     return Objective(name, resolved)
 
 
@@ -271,7 +308,9 @@ def _reported_metric(objective, names, data):
             f"objective={objective!r} must be the name of a score or a metric, or a pair such as ('val_accuracy', "
             "'max')."
         )
-    validation_names = None if names is None else [f"val_{reported_name}" for reported_name in names]
+    validation_names = (
+        None if names is None else [f"val_{reported_name}" for reported_name in names]
+    )
     if name in (names or ()) or (names is None and not name.startswith("val_")):
         raise KzooError(
             f"objective={name!r} is measured on the training data and rewards overfitting. Use 'val_{name}'."
@@ -291,5 +330,7 @@ def _reported_metric(objective, names, data):
             ) from None
         resolved = stated
     if stated not in (None, resolved):
-        raise KzooError(f"objective={name!r} has direction {resolved!r}, not {stated!r}. Omit the direction.")
+        raise KzooError(
+            f"objective={name!r} has direction {resolved!r}, not {stated!r}. Omit the direction."
+        )
     return name, resolved

@@ -91,7 +91,9 @@ class Progress:
     def end_trial(self, trial):
         """Show the outcome of a trial."""
         self.trials = [*(t for t in self.trials if t.number != trial.number), trial]
-        self.running = {number: running for number, running in self.running.items() if number != trial.number}
+        self.running = {
+            number: running for number, running in self.running.items() if number != trial.number
+        }
         if self.live is None and self.display is None:
             self.write(self._line(trial))
         self.draw()
@@ -108,7 +110,9 @@ class Progress:
         """Draw the table in a notebook."""
         done = f"{len(self.trials)} of {self.plan.trials} trials"
         table = notebook.table(self._heads(), [cells for cells, _ in self._rows(rows)])
-        self.display.show(notebook.card(done, table, note=self._footer()), f"{done}, {self._footer()}")
+        self.display.show(
+            notebook.card(done, table, note=self._footer()), f"{done}, {self._footer()}"
+        )
 
     def _line(self, trial):
         score = "-" if trial.score is None else f"{trial.score:.4f}"
@@ -120,7 +124,8 @@ class Progress:
         return f"{line}, {trial.seconds:.1f} s; {self._footer()}; {self._point_text(trial)}"
 
     def _footer(self):
-        best, texts = best_of(self.trials, self.plan.objective), []
+        best = best_of(self.trials, self.plan.objective)
+        texts = []
         if best is not None:
             texts.append(f"best {best.score:.4f} (trial {best.number})")
         if remaining := self._seconds_left():
@@ -130,13 +135,32 @@ class Progress:
     def _seconds_left(self):
         """Return the estimated seconds left by the mean time of a trial, at most the budget; None if unknown."""
         finished = sum(trial.status in FINISHED for trial in self.trials)
-        mean = sum(trial.seconds for trial in self.trials) / len(self.trials) if self.trials else None
-        remaining = None if mean is None else mean * max(self.plan.trials - finished, 0) / self.plan.parallel
+        mean = (
+            sum(trial.seconds for trial in self.trials) / len(self.trials) if self.trials else None
+        )
+        remaining = (
+            None
+            if mean is None
+            else mean * max(self.plan.trials - finished, 0) / self.plan.parallel
+        )
         budget = None if self.deadline is None else max(self.deadline - time.time(), 0.0)
-        return min(remaining, budget) if None not in (remaining, budget) else budget if remaining is None else remaining
+        return (
+            min(remaining, budget)
+            if None not in (remaining, budget)
+            else budget
+            if remaining is None
+            else remaining
+        )
 
     def _heads(self):
-        return "trial", "status", self.plan.objective.name, "best epoch", "seconds", "hyperparameters"
+        return (
+            "trial",
+            "status",
+            self.plan.objective.name,
+            "best epoch",
+            "seconds",
+            "hyperparameters",
+        )
 
     def _rows(self, most):
         """Return (cells, style) of the last trials and of those that are running."""
@@ -144,15 +168,25 @@ class Progress:
         rows = []
         for trial in sorted(self.trials, key=lambda t: t.number)[-most:]:
             cells = (
-                str(trial.number), trial.status, "" if trial.score is None else f"{trial.score:.4f}",
-                str(trial.best_epoch or ""), f"{trial.seconds:.1f}", trial.error or self._point_text(trial),
-            )  # fmt: skip
-            rows.append((cells, "bold" if best is not None and trial.number == best.number else None))
+                str(trial.number),
+                trial.status,
+                "" if trial.score is None else f"{trial.score:.4f}",
+                str(trial.best_epoch or ""),
+                f"{trial.seconds:.1f}",
+                trial.error or self._point_text(trial),
+            )
+            rows.append(
+                (cells, "bold" if best is not None and trial.number == best.number else None)
+            )
         for running in self.running.values():
             cells = (
-                str(running.trial.number), "running", "" if running.value is None else f"{running.value:.4f}",
-                f"epoch {running.epoch}", f"{time.monotonic() - running.started:.1f}", self._point_text(running.trial),
-            )  # fmt: skip
+                str(running.trial.number),
+                "running",
+                "" if running.value is None else f"{running.value:.4f}",
+                f"epoch {running.epoch}",
+                f"{time.monotonic() - running.started:.1f}",
+                self._point_text(running.trial),
+            )
             rows.append((cells, "dim"))
         return rows
 
@@ -167,7 +201,9 @@ class Progress:
     def _point_text(self, trial):
         if trial.baseline:
             return self.plan.start
-        return ", ".join(f"{name}={format_value(value)}" for name, value in trial.hyperparameters.items())
+        return ", ".join(
+            f"{name}={format_value(value)}" for name, value in trial.hyperparameters.items()
+        )
 
 
 def _epoch_text(trial):

@@ -89,18 +89,32 @@ class Request:
     @property
     def start(self) -> str:
         """The name of the first trial in messages."""
-        return "the best baseline" if self.is_auto else "the default" if self.has_custom_models else "the preset"
+        return (
+            "the best baseline"
+            if self.is_auto
+            else "the default"
+            if self.has_custom_models
+            else "the preset"
+        )
 
     def to_json(self) -> dict:
         """Return the request as plain data."""
         document = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {"kzoo_search": 1, "format_version": FORMAT} | document | {"objective": self.objective._asdict()}
+        return (
+            {"kzoo_search": 1, "format_version": FORMAT}
+            | document
+            | {"objective": self.objective._asdict()}
+        )
 
     def stored(self) -> dict:
         """Return the content of `search.json`: fields added by later versions are left out at their defaults."""
-        defaults = dict(parallel=1, threads=None, weights=None, weights_sha256=None, freeze=None, onednn=None)
+        defaults = dict(
+            parallel=1, threads=None, weights=None, weights_sha256=None, freeze=None, onednn=None
+        )
         return {
-            name: value for name, value in self.to_json().items() if name not in defaults or value != defaults[name]
+            name: value
+            for name, value in self.to_json().items()
+            if name not in defaults or value != defaults[name]
         }
 
     def write(self, folder):
@@ -120,9 +134,13 @@ class Request:
         except KzooError:
             raise
         except ValueError:
-            raise KzooError(f"{file} is damaged: it is not valid JSON. Start a new search with kzoo.tune.") from None
+            raise KzooError(
+                f"{file} is damaged: it is not valid JSON. Start a new search with kzoo.tune."
+            ) from None
         if not isinstance(document, dict) or document.pop("kzoo_search", None) is None:
-            raise KzooError(f"{file} was not written by kzoo.tune. Start a new search with kzoo.tune.")
+            raise KzooError(
+                f"{file} was not written by kzoo.tune. Start a new search with kzoo.tune."
+            )
         arguments = _checked_fields(cls, document, file)
         try:
             return cls(**arguments | {"objective": Objective(**arguments["objective"])})
@@ -310,10 +328,19 @@ class Row:
         """Return the row as in `leaderboard.json`."""
         t = self.trial
         return dict(
-            rank=self.rank, trial=t.number, status=t.status, score=t.score, gain=self.gain, best_epoch=t.best_epoch,
-            epochs=t.epochs, seconds=t.seconds, parameters=t.params, baseline=t.baseline,
-            hyperparameters=dict(t.hyperparameters), error=t.error,
-        )  # fmt: skip
+            rank=self.rank,
+            trial=t.number,
+            status=t.status,
+            score=t.score,
+            gain=self.gain,
+            best_epoch=t.best_epoch,
+            epochs=t.epochs,
+            seconds=t.seconds,
+            parameters=t.params,
+            baseline=t.baseline,
+            hyperparameters=dict(t.hyperparameters),
+            error=t.error,
+        )
 
 
 def trial_folder(folder, number) -> Path:
@@ -357,7 +384,8 @@ def preset_score(trials) -> float | None:
 
 def leaderboard(trials, objective) -> list[Row]:
     """Return the leaderboard, best first."""
-    preset, sign = preset_score(trials), Objective(*objective).sign
+    preset = preset_score(trials)
+    sign = Objective(*objective).sign
     rows = []
     for rank, trial in enumerate(ranked(trials, objective), 1):
         gain = None if preset is None or trial.score is None else sign * (trial.score - preset)
@@ -378,7 +406,9 @@ def table_of(rows) -> list[dict]:
 
 def differing(before, after) -> dict[str, Any]:
     """Return the settings of `after` that are missing in `before` or have another value there."""
-    return {name: value for name, value in after.items() if name not in before or before[name] != value}
+    return {
+        name: value for name, value in after.items() if name not in before or before[name] != value
+    }
 
 
 def _checked_fields(record_class, document, file) -> dict:
@@ -390,8 +420,12 @@ def _checked_fields(record_class, document, file) -> dict:
     document = dict(document)
     version = document.pop("format_version", 1)
     if version != FORMAT:
-        raise KzooError(f"{file} has format {version!r}, but this kzoo reads format {FORMAT}. Use a newer kzoo.")
+        raise KzooError(
+            f"{file} has format {version!r}, but this kzoo reads format {FORMAT}. Use a newer kzoo."
+        )
     unknown = set(document) - {f.name for f in fields(record_class)}
     if unknown:
-        raise KzooError(f"{file} has an unknown entry {min(unknown)!r}. A newer kzoo wrote it: update kzoo.")
+        raise KzooError(
+            f"{file} has an unknown entry {min(unknown)!r}. A newer kzoo wrote it: update kzoo."
+        )
     return document

@@ -64,11 +64,16 @@ class Search:
         build: Any = None,
         weights: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.path, self.data, self.build, self.weights = path_of(path, "a search"), data, build, weights
+        self.path = path_of(path, "a search")
+        self.data = data
+        self.build = build
+        self.weights = weights
         if not (self.path / "search.json").is_file():
             problem = "is a file" if self.path.is_file() else "does not exist"
             problem = "has no search.json" if self.path.is_dir() else problem
-            raise KzooError(f"{self.path} is not a search folder: it {problem}. kzoo.tune creates one.")
+            raise KzooError(
+                f"{self.path} is not a search folder: it {problem}. kzoo.tune creates one."
+            )
 
     def __repr__(self) -> str:
         return f"<Search {self.path}: {self.request.spec['preset']} on {self.request.data['name']}>"
@@ -77,22 +82,37 @@ class Search:
         """Return the leaderboard for a notebook."""
         from kzoo.utils import notebook
 
-        rows, request = leaderboard(self.trials, self.objective), self.request
+        rows = leaderboard(self.trials, self.objective)
+        request = self.request
         names = list(dict.fromkeys(name for row in rows for name in row.trial.hyperparameters))
         has_errors = any(row.trial.error for row in rows)
         cells = [
             [
-                row.rank, row.trial.number, row.trial.status, row.trial.score, row.gain, row.trial.best_epoch,
-                round(row.trial.seconds, 1), row.trial.params,
+                row.rank,
+                row.trial.number,
+                row.trial.status,
+                row.trial.score,
+                row.gain,
+                row.trial.best_epoch,
+                round(row.trial.seconds, 1),
+                row.trial.params,
                 *(row.trial.hyperparameters.get(name) for name in names),
                 *([row.trial.error or ""] if has_errors else []),
             ]
             for row in rows
-        ]  # fmt: skip
+        ]
         heads = [
-            "rank", "trial", "status", self.objective.name, "gain", "best epoch", "seconds", "parameters", *names,
+            "rank",
+            "trial",
+            "status",
+            self.objective.name,
+            "gain",
+            "best epoch",
+            "seconds",
+            "parameters",
+            *names,
             *(["error"] if has_errors else []),
-        ]  # fmt: skip
+        ]
         best = best_of(self.trials, self.objective)
         facts = [
             ("best", "" if best is None else f"{best.score:.4g} (trial {best.number})"),
@@ -101,9 +121,11 @@ class Search:
             ("state", "" if self.finished else "not finished: the same call continues it"),
         ]
         return notebook.card(
-            f"Search {self.path}", notebook.table(heads, cells), facts=facts,
+            f"Search {self.path}",
+            notebook.table(heads, cells),
+            facts=facts,
             note=f"{request.spec['preset']} on {request.data['name']}; gain is over {request.start}",
-        )  # fmt: skip
+        )
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
@@ -173,9 +195,13 @@ class Search:
             KzooError: the search is not one of "auto", or it is not finished.
         """
         if not self.request.is_auto:
-            raise KzooError(f"{self.path} searched settings of one preset: retrain() trains its best trial.")
+            raise KzooError(
+                f"{self.path} searched settings of one preset: retrain() trains its best trial."
+            )
         if not (self.path / "winner" / "summary.json").is_file():
-            raise KzooError(f"{self.path} is not finished. Repeat the same call of kzoo.tune to continue it.")
+            raise KzooError(
+                f"{self.path} is not finished. Repeat the same call of kzoo.tune to continue it."
+            )
         return import_module("kzoo.run").Run(self.path / "winner")
 
     @property
@@ -186,7 +212,9 @@ class Search:
 
     def _refuse_auto(self, name: str) -> None:
         if self.request.is_auto:
-            raise KzooError(f"{name} is for searches of one preset. {self.path} compared several: use its `winner`.")
+            raise KzooError(
+                f"{name} is for searches of one preset. {self.path} compared several: use its `winner`."
+            )
 
     @short_errors
     def best_config(self) -> dict[str, Any]:
@@ -199,7 +227,9 @@ class Search:
         if self.request.has_custom_models:
             return dict(self.best_trial().hyperparameters)
         spec, preset = self.best_spec(), self._registered_preset()
-        settings = spec["config"] | spec["training"] | import_module("kzoo.tuning.winner").onehot(spec)
+        settings = (
+            spec["config"] | spec["training"] | import_module("kzoo.tuning.winner").onehot(spec)
+        )
         preset_settings = preset.config | preset.training
         overrides = {
             name: setting
@@ -219,9 +249,13 @@ class Search:
     def spec_of(self, trial: Trial) -> dict[str, Any]:
         """Return the specification of the network of a trial in `trials`."""
         spec = self.request.spec
-        config, training = ({k: _as_tuples(v) for k, v in spec[part].items()} for part in ("config", "training"))
+        config, training = (
+            {k: _as_tuples(v) for k, v in spec[part].items()} for part in ("config", "training")
+        )
         for name, value in self._changed_settings(trial).items():
-            (training if name in TRAINING and name not in config else config)[name] = _as_tuples(value)
+            (training if name in TRAINING and name not in config else config)[name] = _as_tuples(
+                value
+            )
         return spec | dict(config=config, training=training, seed=trial.seed)
 
     def _changed_settings(self, trial: Trial) -> Mapping[str, Any]:
@@ -229,17 +263,22 @@ class Search:
         spec = self.request.spec
         if trial.settled is not None:
             return trial.settled
-        if spec["family"] not in FAMILIES:  # models of a function, or of a package that is not installed
+        # models of a function, or of a package that is not installed
+        if spec["family"] not in FAMILIES:
             return {
                 name: setting
                 for name, setting in trial.overrides.items()
                 if name in spec["config"] or name in spec["training"]
             }
-        preset = preset_of(spec)  # trials of older versions store only their overrides, not what follows from them
+        # trials of older versions store only their overrides, not what follows from them
+        preset = preset_of(spec)
         # Older versions did not remove overrides that have no effect with the others.
-        unused = unused_names(trial.overrides, preset.family, preset.task, {**preset.config, **trial.overrides})
+        unused = unused_names(
+            trial.overrides, preset.family, preset.task, {**preset.config, **trial.overrides}
+        )
         config, training = resolve(
-            preset, {name: setting for name, setting in trial.overrides.items() if name not in unused}
+            preset,
+            {name: setting for name, setting in trial.overrides.items() if name not in unused},
         )
         resolve_budget(training, trial.overrides, self.request.data["train"])
         return differing(preset.config | preset.training, config | training)
@@ -259,7 +298,9 @@ class Search:
         file = trial_folder(self.path, best.number) / "best.keras"
         if not file.is_file():
             reason = "it was scored with folds" if self.request.folds else "the file was removed"
-            raise KzooError(f"Trial {best.number} of {self.path} has no checkpoint because {reason}. Use retrain().")
+            raise KzooError(
+                f"Trial {best.number} of {self.path} has no checkpoint because {reason}. Use retrain()."
+            )
         if self.request.has_custom_models:
             return import_module("kzoo.tuning.winner").function_model(self, best, file)
         model = rebuild(self.best_spec() | {"seed": None}, compile=False)
@@ -305,7 +346,15 @@ class Search:
         """
         self._refuse_auto("retrain()")
         return import_module("kzoo.tuning.winner").retrain(
-            self, data, trial=trial, on=on, epochs=epochs, out=out, seed=seed, build=build, options=options
+            self,
+            data,
+            trial=trial,
+            on=on,
+            epochs=epochs,
+            out=out,
+            seed=seed,
+            build=build,
+            options=options,
         )
 
     @short_errors
@@ -335,8 +384,11 @@ class Search:
             KzooError: no trial has ended; for importance, fewer than 15 trials with a score.
         """
         if kind not in _PLOTS:
-            raise KzooError(f"Unknown plot {kind!r}. {hint(kind, _PLOTS)}Use one of: {', '.join(_PLOTS)}.")
-        plots, trials = import_module("kzoo.plots"), self.trials
+            raise KzooError(
+                f"Unknown plot {kind!r}. {hint(kind, _PLOTS)}Use one of: {', '.join(_PLOTS)}."
+            )
+        plots = import_module("kzoo.plots")
+        trials = self.trials
         if kind == "importance":
             importance_of = import_module("kzoo.tuning.importance").importance_of
             return plots.importance(importance_of(trials, self.objective, self.parameters))
@@ -349,16 +401,27 @@ class Search:
         try:
             return get_preset(spec["preset"])
         except KzooError:
-            return Preset(name=spec["preset"], family=spec["family"], task=spec["task"], summary="",
-                          config=spec["config"], training=spec["training"])  # fmt: skip
+            return Preset(
+                name=spec["preset"],
+                family=spec["family"],
+                task=spec["task"],
+                summary="",
+                config=spec["config"],
+                training=spec["training"],
+            )
 
 
 def is_search(source: object) -> bool:
     """Return True for a `Search` or the path of one."""
     return isinstance(source, Search) or (
-        isinstance(source, str | os.PathLike) and (path_of(source, "a search") / "search.json").is_file()
+        isinstance(source, str | os.PathLike)
+        and (path_of(source, "a search") / "search.json").is_file()
     )
 
 
 def _as_tuples(value: Any) -> Any:
-    return tuple(_as_tuples(element) for element in value) if isinstance(value, list | tuple) else value
+    return (
+        tuple(_as_tuples(element) for element in value)
+        if isinstance(value, list | tuple)
+        else value
+    )

@@ -68,12 +68,29 @@ class Trainer:
     """
 
     def __init__(
-        self, *, preset: Preset | FunctionSpace, data, objective, folds, fold_seed, overridden=frozenset(), scored=None,
-        weights=None, freeze=None, stop=None, tell=None,
-    ):  # fmt: skip
-        self.data, self.objective, self.scored = data, Objective(*objective), scored
-        self.folds, self.fold_seed, self.weights, self.freeze = folds, fold_seed, weights, freeze
-        self.stop, self.tell = stop or Signals(), tell or (lambda epoch, value: None)
+        self,
+        *,
+        preset: Preset | FunctionSpace,
+        data,
+        objective,
+        folds,
+        fold_seed,
+        overridden=frozenset(),
+        scored=None,
+        weights=None,
+        freeze=None,
+        stop=None,
+        tell=None,
+    ):
+        self.data = data
+        self.objective = Objective(*objective)
+        self.scored = scored
+        self.folds = folds
+        self.fold_seed = fold_seed
+        self.weights = weights
+        self.freeze = freeze
+        self.stop = stop or Signals()
+        self.tell = tell or (lambda epoch, value: None)
         prepare_device("auto")
         self.plan: TrainingPlan | FunctionSpace = (
             preset
@@ -95,8 +112,11 @@ class Trainer:
         if self.scored is not None:
             trial = trial.with_training(**self.scored)
         elif trial.custom_model is None:
-            metric, metrics = name.removeprefix("val_"), trial.training["metrics"]
-            trial = trial.with_training(metrics=metrics if metric in ("loss", *metrics) else (*metrics, metric))
+            metric = name.removeprefix("val_")
+            metrics = trial.training["metrics"]
+            trial = trial.with_training(
+                metrics=metrics if metric in ("loss", *metrics) else (*metrics, metric)
+            )
         return trial.ready(trial.policy(), weights=self.weights, freeze=self.freeze)
 
     def count(self, overrides):
@@ -125,7 +145,8 @@ class Trainer:
                 started = time.perf_counter()
                 job.core.train_on_batch(*batch)
                 times.append(time.perf_counter() - started)
-        counts, started = [], time.monotonic()
+        counts = []
+        started = time.monotonic()
         for sample in samples:
             if time.monotonic() - started > seconds:
                 break
@@ -133,11 +154,15 @@ class Trainer:
                 counts.append(self.count(sample))
             except KzooError:
                 counts.append(None)
-        probe = Probe(params=job.model.count_params(), counts=counts, first=times[0], step=min(times[1:]))
+        probe = Probe(
+            params=job.model.count_params(), counts=counts, first=times[0], step=min(times[1:])
+        )
         _free_memory()
         return probe
 
-    def train(self, *, folder, overrides, seed, until=None, parent=None, peers=(), keep_journal=False) -> Outcome:
+    def train(
+        self, *, folder, overrides, seed, until=None, parent=None, peers=(), keep_journal=False
+    ) -> Outcome:
         """Train a trial and return its `Outcome`; continue from the journal in its folder if there is one.
 
         Args:
@@ -163,7 +188,9 @@ class Trainer:
         """Return the settings in which a trial differs from the preset; None for models of a function."""
         if isinstance(self.plan, FunctionSpace):
             return None
-        before, after = (plain(plan.config | plan.training) for plan in (self.plan, self.plan.changed(overrides)))
+        before, after = (
+            plain(plan.config | plan.training) for plan in (self.plan, self.plan.changed(overrides))
+        )
         return differing(before, after)
 
     def _train(self, folder, overrides, seed, until, parent, peers, keep_journal):
@@ -171,7 +198,9 @@ class Trainer:
         if state is None and parent is not None:
             state, notes = State.newest(parent)
             if state is None:
-                raise KzooError(f"{parent} has no training state to continue from. {' '.join(notes)}")
+                raise KzooError(
+                    f"{parent} has no training state to continue from. {' '.join(notes)}"
+                )
         job = self.job(overrides, seed)
         pruning = [Median(self.objective, peers, job.training["epochs"])] if peers else []
         fit = self._fit(job, folder, state, pruning, until, every_epoch=keep_journal)
@@ -190,7 +219,15 @@ class Trainer:
     def _fit(self, job, folder, state, extra, until=None, *, every_epoch=False):
         cadence = Cadence(steps=10**9) if every_epoch else Cadence()
         reporter = _Tell(self.objective.name, self.tell)
-        return Fit(job, folder, state=state, extra=[*extra, reporter], cadence=cadence, until=until, models=False)
+        return Fit(
+            job,
+            folder,
+            state=state,
+            extra=[*extra, reporter],
+            cadence=cadence,
+            until=until,
+            models=False,
+        )
 
     def _run(self, fit):
         """Fit and return the outcome."""
@@ -201,10 +238,14 @@ class Trainer:
             interrupted = True
         history, best = fit.history, fit.best
         unscored = best.best_epoch is None
-        status, error = "interrupted" if interrupted else "completed", ""
+        status = "interrupted" if interrupted else "completed"
+        error = ""
         if fit.diverged or (unscored and not interrupted):
-            status, error = "diverged", best.stopped_because or f"{self.objective.name} was never finite"
-        names = [name for name in (history[0] if history else ()) if name not in ("epoch", "seconds")]
+            status = "diverged"
+            error = best.stopped_because or f"{self.objective.name} was never finite"
+        names = [
+            name for name in (history[0] if history else ()) if name not in ("epoch", "seconds")
+        ]
         return Outcome(
             status=status,
             score=None if unscored or status == "diverged" else float(best.best * best.sign),
@@ -241,7 +282,10 @@ class Trainer:
                 shutil.rmtree(path, ignore_errors=True)
         outcome = _combine_folds(parts)
         if outcome.status == "pruned":
-            outcome = replace(outcome, score=estimate_all_folds(self.objective, peers, len(parts) - 1, outcome.score))
+            outcome = replace(
+                outcome,
+                score=estimate_all_folds(self.objective, peers, len(parts) - 1, outcome.score),
+            )
         return outcome
 
     def _train_fold(self, folder, number, overrides, seed):
@@ -273,11 +317,13 @@ class _Tell(keras.callbacks.Callback):
 
 def _combine_folds(parts) -> Outcome:
     """Return the outcomes of a trial's folds as one."""
-    last, scored = parts[-1], [part for part in parts if part.score is not None]
+    last = parts[-1]
+    scored = [part for part in parts if part.score is not None]
     scores = [part.score for part in scored]
     length = min(part.epochs for part in parts)
     history = {
-        name: [_mean([part.history[name][i] for part in parts]) for i in range(length)] for name in parts[0].history
+        name: [_mean([part.history[name][i] for part in parts]) for i in range(length)]
+        for name in parts[0].history
     }
     return Outcome(
         status=last.status,
@@ -298,7 +344,8 @@ def _mean(values):
 
 def _free_memory():
     """Free the graphs and weights of a trial, which TensorFlow would keep."""
-    policy = keras.config.dtype_policy()  # clear_session resets it, and this process may be the user's
+    # clear_session resets it, and this process may be the user's
+    policy = keras.config.dtype_policy()
     keras.utils.clear_session(free_memory=False)  # gc.collect() below does this once
     keras.config.set_dtype_policy(policy)
     gc.collect()
@@ -306,7 +353,8 @@ def _free_memory():
 
 def running_best(values, direction):
     """Return the best value so far at each position; None and NaN are ignored."""
-    best, curve = None, []
+    best = None
+    curve = []
     better = max if direction == "max" else min
     for value in values:
         if value is not None and math.isfinite(value):
@@ -347,7 +395,8 @@ def below_median(objective, peers, step, value) -> bool:
     """
     worst = -math.inf if objective.direction == "max" else math.inf
     peer_values = [
-        curve[min(step, len(curve) - 1)] if complete or step < len(curve) else worst for curve, complete in peers
+        curve[min(step, len(curve) - 1)] if complete or step < len(curve) else worst
+        for curve, complete in peers
     ]
     peer_values = [reached for reached in peer_values if reached is not None]
     if len(peer_values) < _STARTUP:
@@ -382,12 +431,16 @@ class Median(keras.callbacks.Callback):
     def __init__(self, objective, peers, epochs):
         super().__init__()
         self.objective, self.peers = objective, peers
-        self.grace, self.last = max(_GRACE[0], round(_GRACE[1] * epochs)), epochs - 1
-        self.best, self.pruned = None, False
+        self.grace = max(_GRACE[0], round(_GRACE[1] * epochs))
+        self.last = epochs - 1
+        self.best = None
+        self.pruned = False
 
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {}).get(self.objective.name)
-        self.best = running_best([self.best, value if value is None else float(value)], self.objective.direction)[-1]
+        self.best = running_best(
+            [self.best, value if value is None else float(value)], self.objective.direction
+        )[-1]
         if self.best is None or not self.grace <= epoch < self.last:
             return
         if below_median(self.objective, self.peers, epoch, self.best):

@@ -49,10 +49,21 @@ from kzoo.tuning.plan import (
 from kzoo.tuning.progress import Progress
 from kzoo.tuning.records import Objective, Request
 from kzoo.tuning.search import Search
-from kzoo.tuning.spaces.function_space import Build, FunctionSpace, builds_models, name_of, unexplored
+from kzoo.tuning.spaces.function_space import (
+    Build,
+    FunctionSpace,
+    builds_models,
+    name_of,
+    unexplored,
+)
 from kzoo.tuning.spaces.space import Space
 from kzoo.tuning.spaces.space import space as space_of
-from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seconds, checked_seed
+from kzoo.utils.argument_checks import (
+    checked_arguments,
+    checked_count,
+    checked_seconds,
+    checked_seed,
+)
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import write_json
 from kzoo.workers.pool import checked_threads, worker_pool
@@ -65,7 +76,11 @@ _FEW_ROWS = 200  # validation rows: with fewer, the standard error of an accurac
 
 @overload
 def tune(
-    preset_or_build: Tuned, data: "Loadable | None" = None, *, dry_run: Literal[True], **options: Any
+    preset_or_build: Tuned,
+    data: "Loadable | None" = None,
+    *,
+    dry_run: Literal[True],
+    **options: Any,
 ) -> Plan | AutoPlan: ...
 @overload
 def tune(
@@ -251,13 +266,30 @@ def tune(
         overrides["epochs"] = epochs
     # 2. Load the data, and adapt the preset or explore the function.
     options = DataOptions(
-        target=target, validation=validation, test=test, drop=drop, group=group, task=task, time=time,
-        columns=columns, quantiles=quantiles, sample_weight=sample_weight, split=split, sheet=sheet,
-        header_row=header_row, drop_rare=drop_rare, calibration=calibration, repairs=repairs, series_id=series_id,
-        segment=segment, stride=stride, known_covariates=known_covariates, static_covariates=static_covariates,
+        target=target,
+        validation=validation,
+        test=test,
+        drop=drop,
+        group=group,
+        task=task,
+        time=time,
+        columns=columns,
+        quantiles=quantiles,
+        sample_weight=sample_weight,
+        split=split,
+        sheet=sheet,
+        header_row=header_row,
+        drop_rare=drop_rare,
+        calibration=calibration,
+        repairs=repairs,
+        series_id=series_id,
+        segment=segment,
+        stride=stride,
+        known_covariates=known_covariates,
+        static_covariates=static_covariates,
         date_order=date_order,
         seed=data_seed,
-    )  # fmt: skip
+    )
     if isinstance(preset_or_build, str) and preset_or_build == AUTO:
         _refuse_settings(
             dict(
@@ -273,13 +305,27 @@ def tune(
             | dict.fromkeys(overrides.keys() - {"horizon"}, True)
         )
         searched: Search | AutoPlan = import_module("kzoo.auto.auto").auto(
-            data, options, max_time=max_time, objective=objective, folds=folds, previous=previous, parallel=parallel,
-            threads=threads, executor=executor, seed=seed, out=out, resume=resume, dry_run=dry_run, progress=progress,
+            data,
+            options,
+            max_time=max_time,
+            objective=objective,
+            folds=folds,
+            previous=previous,
+            parallel=parallel,
+            threads=threads,
+            executor=executor,
+            seed=seed,
+            out=out,
+            resume=resume,
+            dry_run=dry_run,
+            progress=progress,
             horizon=overrides.get("horizon"),
-        )  # fmt: skip
+        )
         return searched
     if previous is not None:
-        raise KzooError("previous= is for 'auto', which compares the model that it chooses with an earlier one.")
+        raise KzooError(
+            "previous= is for 'auto', which compares the model that it chooses with an earlier one."
+        )
     initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
     requested: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)
     if builds_models(preset_or_build):
@@ -288,16 +334,21 @@ def tune(
         subject = _preset_subject(
             preset_or_build, data, options, overrides, initial_weights=initial_weights, **requested
         )
-    data, notes = subject.data, list(subject.notes)
+    data = subject.data
+    notes = list(subject.notes)
     if subject.spec.config.get("target_scale") is not None and subject.scored is None:
-        notes.append("Scores of trials are for standardised targets; test scores are in the unit of the targets.")
+        notes.append(
+            "Scores of trials are for standardised targets; test scores are in the unit of the targets."
+        )
     if "backbone" in subject.spec.config and weights is None:
         notes.append(
             "Trials start from random weights, including the backbone, so the result does not apply to training with "
             "weights=. Pass weights= to the search."
         )
     if (callbacks := overrides.get("callbacks", "quick")) not in ("standard", "quick", "tuning"):
-        notes.append(f"callbacks={callbacks!r} applies to the run of retrain() only, not to trials.")
+        notes.append(
+            f"callbacks={callbacks!r} applies to the run of retrain() only, not to trials."
+        )
     if folds is not None:
         check_folds(folds, data)
     elif data.validation is not None and len(data.validation) < _FEW_ROWS:
@@ -307,22 +358,45 @@ def tune(
         )
     # 3. Describe the search, and set up the workers.
     chosen, size = _engine_and_size(
-        engine, trials=trials, epochs=subject.trained.training["epochs"], baseline=baseline, space=subject.space,
-        objective=subject.objective, folds=folds,
-    )  # fmt: skip
+        engine,
+        trials=trials,
+        epochs=subject.trained.training["epochs"],
+        baseline=baseline,
+        space=subject.space,
+        objective=subject.objective,
+        folds=folds,
+    )
     request = Request(
-        data=options.describe(data).json(), spec=plain(subject.spec.json()), space=plain(subject.space.to_json()),
-        engine=chosen, objective=subject.objective, epochs=subject.trained.training["epochs"],
-        prune=None if engine_named(chosen).in_rounds else prune, folds=folds, baseline=baseline, seed=seed,
-        backend=keras.backend.backend(), trials=size.trials, max_time=budget, parallel=parallel, threads=threads,
+        data=options.describe(data).json(),
+        spec=plain(subject.spec.json()),
+        space=plain(subject.space.to_json()),
+        engine=chosen,
+        objective=subject.objective,
+        epochs=subject.trained.training["epochs"],
+        prune=None if engine_named(chosen).in_rounds else prune,
+        folds=folds,
+        baseline=baseline,
+        seed=seed,
+        backend=keras.backend.backend(),
+        trials=size.trials,
+        max_time=budget,
+        parallel=parallel,
+        threads=threads,
         **initial_weights.identity(),
-    )  # fmt: skip
+    )
     setup: dict[str, Any] = dict(  # for the workers, which never get the test rows
-        trainer="kzoo.tuning.trial:Trainer", threads=threads, preset=subject.trained,
-        data=replace(data, test=None, notes=[]), objective=subject.objective, folds=folds, fold_seed=data_seed,
-        overridden=frozenset(overrides), scored=subject.scored, weights=initial_weights.weights,
+        trainer="kzoo.tuning.trial:Trainer",
+        threads=threads,
+        preset=subject.trained,
+        data=replace(data, test=None, notes=[]),
+        objective=subject.objective,
+        folds=folds,
+        fold_seed=data_seed,
+        overridden=frozenset(overrides),
+        scored=subject.scored,
+        weights=initial_weights.weights,
         freeze=initial_weights.freeze,
-    )  # fmt: skip
+    )
     worker_class: type[Worker | InProcess] = Worker
     if (build := subject.build) is not None and not can_be_sent(build):
         worker_class = InProcess
@@ -337,7 +411,10 @@ def tune(
         )
     # 4. Plan and run the search.
     if dry_run:
-        with tempfile.TemporaryDirectory() as folder, worker_class(Path(folder) / "worker.log", **setup) as worker:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            worker_class(Path(folder) / "worker.log", **setup) as worker,
+        ):
             plan = make_plan(request, subject.space, size, worker)
         print_notes([*notes, str(plan)], progress)
         return plan
@@ -353,18 +430,27 @@ def tune(
                     print_notes(faster_than(request.backend, subject.spec.preset), progress)
             write_json(folder / "preprocessing.json", plain(data.preprocessing))
             with_provenance(request).write(folder)
-            signals, deadline = Signals(), None if budget is None else started + budget
+            signals = Signals()
+            deadline = None if budget is None else started + budget
             with (
                 signals.watched(),
                 Progress(plan, deadline=deadline, silent=not progress) as display,
                 worker_pool(worker, display, parallel, executor) as pool,
             ):
                 loop = Loop(
-                    folder, request, subject.space, worker=worker, pool=pool, signals=signals, deadline=deadline,
+                    folder,
+                    request,
+                    subject.space,
+                    worker=worker,
+                    pool=pool,
+                    signals=signals,
+                    deadline=deadline,
                     progress=display,
-                )  # fmt: skip
+                )
                 reason = loop.run()
-    return _conclude(Search(folder, data, build, initial_weights.weights), loop, reason, signals, progress)
+    return _conclude(
+        Search(folder, data, build, initial_weights.weights), loop, reason, signals, progress
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,36 +479,66 @@ class _Subject:
 
 
 def _preset_subject(
-    preset: Any, source: Any, options: DataOptions, overrides: dict[str, Any], *,
-    initial_weights: InitialWeights, space: Any, objective: Any, folds: Any, seed: int,
-) -> _Subject:  # fmt: skip
+    preset: Any,
+    source: Any,
+    options: DataOptions,
+    overrides: dict[str, Any],
+    *,
+    initial_weights: InitialWeights,
+    space: Any,
+    objective: Any,
+    folds: Any,
+    seed: int,
+) -> _Subject:
     named_preset = get_preset(preset)
     requested_space = _checked_space(space, named_preset)
-    plan = plan_training(named_preset, source, options, overrides, seed=seed).with_freeze(initial_weights.freeze)
+    plan = plan_training(named_preset, source, options, overrides, seed=seed).with_freeze(
+        initial_weights.freeze
+    )
     adapted, data = plan.adapted_preset, plan.data
     if objective is None:
         objective = default_objective(adapted.training, data, frozenset(overrides))
     resolved = resolve_objective(
-        objective, adapted.config, adapted.training, data, folds=folds, requested=frozenset(overrides)
+        objective,
+        adapted.config,
+        adapted.training,
+        data,
+        folds=folds,
+        requested=frozenset(overrides),
     )
     reported = ["loss", *metrics_for(data.task, adapted.config)]
     scored = scored_settings(objective, reported, adapted.training, data, frozenset(overrides))
-    adapted_space, notes = _adapt_space(requested_space, named_preset, adapted, overrides), plan.notes
+    adapted_space = _adapt_space(requested_space, named_preset, adapted, overrides)
+    notes = plan.notes
     if initial_weights.weights is not None:
         adapted_space, weights_notes = initial_weights.restrict(adapted_space, data)
         notes = (*notes, *weights_notes)
     return _Subject(
-        trained=adapted, space=adapted_space, spec=plan.spec, data=data, objective=resolved, notes=notes,
+        trained=adapted,
+        space=adapted_space,
+        spec=plan.spec,
+        data=data,
+        objective=resolved,
+        notes=notes,
         scored=_computed(scored),
-    )  # fmt: skip
+    )
 
 
 def _function_subject(
-    build: Any, source: Any, options: DataOptions, overrides: dict[str, Any], *,
-    space: Any, objective: Any, folds: Any, seed: int,
-) -> _Subject:  # fmt: skip
+    build: Any,
+    source: Any,
+    options: DataOptions,
+    overrides: dict[str, Any],
+    *,
+    space: Any,
+    objective: Any,
+    folds: Any,
+    seed: int,
+) -> _Subject:
     if space != "standard":
-        raise KzooError("space= is for presets only. A build function defines its own hyperparameters.")
+        raise KzooError(
+            "space= is for presets only. A build function defines its own hyperparameters."
+        )
     function_space = unexplored(build, overrides)
     model = function_space.first_model()
     plan = plan_training(model, source, options, overrides, seed=seed)
@@ -431,12 +547,20 @@ def _function_subject(
     resolved = objective_of_function(objective, model, plan.data, folds=folds)
     # Last, because it is slow: all other errors have been raised by now.
     explored = replace(
-        function_space.explored(), settings={**overrides, "epochs": training["epochs"]}, training=training
+        function_space.explored(),
+        settings={**overrides, "epochs": training["epochs"]},
+        training=training,
     )
     return _Subject(
-        trained=explored, space=explored, spec=spec, data=plan.data, objective=resolved, notes=plan.notes, build=build,
+        trained=explored,
+        space=explored,
+        spec=spec,
+        data=plan.data,
+        objective=resolved,
+        notes=plan.notes,
+        build=build,
         scored=_computed(scored_settings(objective, reported_metrics(model), {}, plan.data, ())),
-    )  # fmt: skip
+    )
 
 
 def _computed(scored: Any) -> Any:
@@ -455,17 +579,24 @@ def _computed(scored: Any) -> Any:
     return scored
 
 
-def _adapt_space(space: Space, preset: Preset, adapted: Preset, overrides: Mapping[str, Any]) -> Space:
+def _adapt_space(
+    space: Space, preset: Preset, adapted: Preset, overrides: Mapping[str, Any]
+) -> Space:
     """Return the space for a preset adapted to the data, with all overridden settings fixed.
 
     Raises:
         KzooError: no hyperparameter is left to search.
     """
-    fixed = {name: (adapted.config | adapted.training)[name] for name in overrides if name != "epochs"}
+    fixed = {
+        name: (adapted.config | adapted.training)[name] for name in overrides if name != "epochs"
+    }
     # Settings are fixed in a space of the preset's values: a different optimizer has its own learning rate.
     config, training = (
         current | {name: original[name] for name in original if name in fixed and name in current}
-        for original, current in ((preset.config, adapted.config), (preset.training, adapted.training))
+        for original, current in (
+            (preset.config, adapted.config),
+            (preset.training, adapted.training),
+        )
     )
     searched = space.for_preset(replace(adapted, config=config, training=training)).fix(**fixed)
     if not searched.names:
@@ -502,20 +633,29 @@ def _engine_and_size(
 def _conclude(search: Search, loop: Loop, reason: str, signals: Signals, progress: bool) -> Search:
     """Print the result of a search and return it; raise an error if it was stopped or no trial succeeded."""
     if signals.caught == signal.SIGTERM:
-        print(f"{search.path}: stopped by SIGTERM. Repeat the same call to continue.", file=sys.stderr)
+        print(
+            f"{search.path}: stopped by SIGTERM. Repeat the same call to continue.", file=sys.stderr
+        )
         raise SystemExit(128 + signal.SIGTERM)
     if reason == "stopped":
-        if "ipykernel" in sys.modules:  # in a notebook, the next cells can use the unfinished search
+        # in a notebook, the next cells can use the unfinished search
+        if "ipykernel" in sys.modules:
             return search
         raise Interrupted(search)
-    best, finished, lines = loop.best, len(loop.finished), []
+    best = loop.best
+    finished = len(loop.finished)
+    lines = []
     if best is None and reason != "max_time":
         raise KzooError(f"No trial succeeded: {loop.causes()}. The trials are in {search.path}.")
     if reason == "max_time":
         requested = loop.request.trials
-        lines.append(f"Time is up after {finished} of {requested} trials. Repeat the call with more time to continue.")
+        lines.append(
+            f"Time is up after {finished} of {requested} trials. Repeat the call with more time to continue."
+        )
     if reason == "exhausted":
-        lines.append(f"The space has no more points within its limits. The search ended after {finished} trials.")
+        lines.append(
+            f"The space has no more points within its limits. The search ended after {finished} trials."
+        )
     if best is not None:
         lines.append(f"best: trial {best.number}, {search.objective.name} {best.score:.4f}")
     print_notes(lines, progress)
@@ -547,11 +687,15 @@ def _checked_space(space: Any, preset: Preset) -> Space:
             )
         return space
     if not isinstance(space, str):
-        raise KzooError(f"space={space!r} must be 'quick', 'standard', 'full', or a Space from kzoo.space.")
+        raise KzooError(
+            f"space={space!r} must be 'quick', 'standard', 'full', or a Space from kzoo.space."
+        )
     return space_of(preset, space)
 
 
-def _check_arguments(trials: Any, seed: Any, data_seed: Any, prune: Any, baseline: Any, dry_run: Any) -> None:
+def _check_arguments(
+    trials: Any, seed: Any, data_seed: Any, prune: Any, baseline: Any, dry_run: Any
+) -> None:
     for name, value in (("baseline", baseline), ("dry_run", dry_run)):
         if not isinstance(value, bool):
             raise KzooError(f"{name}={value!r} must be True or False.")

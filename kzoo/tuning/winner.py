@@ -34,15 +34,22 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     if on not in (None, "train", "train+validation"):
         raise KzooError(f"Unknown on={on!r}. Use one of: train, train+validation.")
     chosen = search.best_trial() if trial is None else _trial(search, trial)
-    spec, epochs = search.spec_of(chosen), as_python(epochs)
+    spec = search.spec_of(chosen)
+    epochs = as_python(epochs)
     if on is None:
-        learned = {"postprocess": problem(spec["task"]).task.postprocess} | spec["training"] | options
+        learned = (
+            {"postprocess": problem(spec["task"]).task.postprocess} | spec["training"] | options
+        )
         learns = learned["postprocess"] or learned.get("decision") is not None
         on = "train" if learns and search.request.data["validation"] else "train+validation"
     if epochs == "best":
         # A schedule needs all its epochs: shortened to the best epoch, it would be a different one.
         training = spec["training"]
-        epochs = best_epoch(chosen, search.objective.name) if stops_early(training) else training["epochs"]
+        epochs = (
+            best_epoch(chosen, search.objective.name)
+            if stops_early(training)
+            else training["epochs"]
+        )
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise KzooError(f"epochs={epochs!r} must be 'best' or an integer of at least 1.")
     if (
@@ -61,23 +68,30 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
         model = build_model(search, search.build if build is None else build, chosen, seed)
         options = _trial_settings(search, chosen) | options
     else:
-        model, options = preset_of(spec), _with_initial_weights(search, options)
-        metric, metrics = monitor.removeprefix("val_"), tuple(spec["training"]["metrics"])
+        model = preset_of(spec)
+        options = _with_initial_weights(search, options)
+        metric = monitor.removeprefix("val_")
+        metrics = tuple(spec["training"]["metrics"])
         is_reported = metric in ("loss", *metrics_for(spec["task"], spec["config"]))
         if not is_reported:
             options = ({"objective": metric, "monitor": None} if on == "train" else {}) | options
         elif metric != "loss" and metric not in metrics:
             options = {"metrics": (*metrics, metric)} | options
-        options = {"ema": spec["training"]["ema"]} | options  # that of the trial, whatever callbacks= implies
+        # that of the trial, whatever callbacks= implies
+        options = {"ema": spec["training"]["ema"]} | options
     if on == "train+validation":
-        dataset, monitor = with_all_rows(dataset), "loss"
+        dataset = with_all_rows(dataset)
+        monitor = "loss"
     elif search.request.has_custom_models:
-        names, metric = reported_metrics(model), monitor.removeprefix("val_")
+        names = reported_metrics(model)
+        metric = monitor.removeprefix("val_")
         if names is not None and metric not in names and is_score(metric):
             options = {"objective": metric, "monitor": None} | options
         else:
             options = {"mode": search.objective.direction} | options
-    return train(model, dataset, out=out, epochs=epochs, **{"monitor": monitor, "seed": seed} | options)
+    return train(
+        model, dataset, out=out, epochs=epochs, **{"monitor": monitor, "seed": seed} | options
+    )
 
 
 def build_model(search, build, trial, seed):
@@ -87,14 +101,21 @@ def build_model(search, build, trial, seed):
         KzooError: the function is missing, or is not the one of the search.
     """
     if build is None:
-        raise KzooError(f"{search.path} was tuned with a build function. Pass it as build={_build_name(search)}.")
+        raise KzooError(
+            f"{search.path} was tuned with a build function. Pass it as build={_build_name(search)}."
+        )
     space = checked_build(FunctionSpace(build=build, policy=keras.config.dtype_policy().name))
-    stored, code = search.request.space.get("code"), code_of(build)
+    stored = search.request.space.get("code")
+    code = code_of(build)
     if space.name != _build_name(search) or (None not in (stored, code) and stored != code):
         reason = (
-            "its code has changed" if space.name == _build_name(search) else f"the function was {_build_name(search)}"
+            "its code has changed"
+            if space.name == _build_name(search)
+            else f"the function was {_build_name(search)}"
         )
-        raise KzooError(f"build={space.name} is not the function that {search.path} was tuned with: {reason}.")
+        raise KzooError(
+            f"build={space.name} is not the function that {search.path} was tuned with: {reason}."
+        )
     return space.model(trial.hyperparameters, seed)
 
 
@@ -125,7 +146,9 @@ def _trial_settings(search, trial):
         for name, setting in search.request.space["settings"].items()
         if name not in ("epochs", "monitor", "mode")
     }
-    return settings | {name: setting for name, setting in trial.hyperparameters.items() if name in TUNED}
+    return settings | {
+        name: setting for name, setting in trial.hyperparameters.items() if name in TUNED
+    }
 
 
 def _with_initial_weights(search, options):
@@ -134,10 +157,13 @@ def _with_initial_weights(search, options):
     Raises:
         KzooError: they are missing, or are not those of the search.
     """
-    request, preset = search.request, search.request.spec["preset"]
+    request = search.request
+    preset = search.request.spec["preset"]
     if request.weights is None:
         return options
-    weights = options.get("weights", search.weights) or (request.weights if request.can_reload_weights else None)
+    weights = options.get("weights", search.weights) or (
+        request.weights if request.can_reload_weights else None
+    )
     if weights is None:
         raise KzooError(
             f"The trials of {search.path} started from {request.weights!r}. Pass these weights with weights=."
@@ -145,7 +171,9 @@ def _with_initial_weights(search, options):
     if isinstance(weights, str | os.PathLike):
         check_weights(weights, preset)
     if request.weights_sha256 not in (None, weights_hash(weights, preset)):
-        raise KzooError(f"weights={shown(weights)} does not contain the weights that {search.path} was tuned with.")
+        raise KzooError(
+            f"weights={shown(weights)} does not contain the weights that {search.path} was tuned with."
+        )
     return {"freeze": request.freeze} | options | {"weights": weights}
 
 
@@ -171,7 +199,9 @@ def _trial(search, number):
     scored = {trial.number: trial for trial in search.trials if trial.score is not None}
     if isinstance(number, bool) or number not in scored:
         legal = ", ".join(map(str, scored)) or "none"
-        raise KzooError(f"trial={number!r} is not a trial of {search.path} with a score. Use one of: {legal}.")
+        raise KzooError(
+            f"trial={number!r} is not a trial of {search.path} with a score. Use one of: {legal}."
+        )
     return scored[number]
 
 
@@ -183,13 +213,16 @@ def _data(search, source):
     """
     if source is None and search.data is not None:
         return search.data
-    spec, description = Spec.read(search.request.spec), Description.read(search.request.data)
+    spec = Spec.read(search.request.spec)
+    description = Description.read(search.request.data)
     return load_again(spec, description, source, what=f"the data that {search.path} was tuned on")
 
 
 def onehot(spec):
     """Return {"labels": "onehot"} if `kzoo.build` requires it for a specification, otherwise {}."""
-    return {"labels": "onehot"} if needs_onehot(spec["task"], spec["config"], spec["training"]) else {}
+    return (
+        {"labels": "onehot"} if needs_onehot(spec["task"], spec["config"], spec["training"]) else {}
+    )
 
 
 def save_preset(search, name, path):
@@ -198,21 +231,30 @@ def save_preset(search, name, path):
         raise KzooError(
             f"A preset cannot store models of a build function ({_build_name(search)}). Use best_config() or retrain()."
         )
-    spec, best, data = search.best_spec(), search.best_trial(), search.request.data["name"]
-    score_text = f"{search.objective.name} {best.score:.4g}, the best of {len(search.trials)} trials"
+    spec = search.best_spec()
+    best = search.best_trial()
+    data = search.request.data["name"]
+    score_text = (
+        f"{search.objective.name} {best.score:.4g}, the best of {len(search.trials)} trials"
+    )
     summary = f"{spec['preset']} tuned on {data}: {score_text}."
     training = spec["training"] | onehot(spec)
-    preset = preset_of(spec | {"preset": name, "revision": 1, "training": training})  # validates the name
+    # validates the name
+    preset = preset_of(spec | {"preset": name, "revision": 1, "training": training})
     if name in list_presets():
         raise KzooError(f"A preset {name!r} already exists. Choose another name.")
     file = search.path / f"{name}.toml" if path is None else Path(path)
     if file.suffix != ".toml":
-        raise KzooError(f"path={str(path)!r} must end in .toml, the format that kzoo.load_presets reads.")
+        raise KzooError(
+            f"path={str(path)!r} must end in .toml, the format that kzoo.load_presets reads."
+        )
     if not file.parent.is_dir():
         raise KzooError(f"path={str(path)!r}: the folder {str(file.parent)!r} does not exist.")
     if file.exists():
         raise KzooError(f"{file} already exists. Choose another name or path=.")
     params = rebuild(spec | {"seed": None}, compile=False).count_params()
-    preset = replace(preset, summary=summary, dataset=data if data in NAMES else None, params=params)
+    preset = replace(
+        preset, summary=summary, dataset=data if data in NAMES else None, params=params
+    )
     write_text(file, preset_to_toml(preset))
     return file

@@ -35,7 +35,9 @@ def _is_flag(value: Any) -> bool:
 
 def _is_whole(value: Any) -> bool:
     # NumPy integers have `__index__` and no length; other NumPy objects do not. The class `int` itself has both, too.
-    is_index = isinstance(value, int) or (hasattr(value, "__index__") and not hasattr(value, "__len__"))
+    is_index = isinstance(value, int) or (
+        hasattr(value, "__index__") and not hasattr(value, "__len__")
+    )
     return is_index and not isinstance(value, type) and not type(value).__name__.startswith("bool")
 
 
@@ -54,7 +56,9 @@ def _is_text(value: Any) -> bool:
 def _is_names(value: Any) -> bool:
     """Return whether a value is a name or several; columns of a DataFrame may be numbers."""
     names = value if isinstance(value, list | tuple) else [value]
-    return value is None or all(isinstance(name, str | int | float) or _is_whole(name) for name in names)
+    return value is None or all(
+        isinstance(name, str | int | float) or _is_whole(name) for name in names
+    )
 
 
 def _is_path(value: Any) -> bool:
@@ -65,20 +69,50 @@ _FLAG = ArgumentType(_is_flag, "True or False")
 _TEXT = ArgumentType(_is_text, "a string, or None")
 _NAMES = ArgumentType(_is_names, "a name, a list of names, or None")
 _PATH = ArgumentType(_is_path, "a path, or None")
-_MAPPING = ArgumentType(lambda value: value is None or isinstance(value, Mapping), "a dict, or None")
+_MAPPING = ArgumentType(
+    lambda value: value is None or isinstance(value, Mapping), "a dict, or None"
+)
 ARGUMENT_TYPES = {
     **dict.fromkeys(
         (
-            "baseline", "baselines", "check", "clip", "compile", "deep", "deterministic", "dry_run", "histograms",
-            "normalize", "overwrite", "progress", "reduce_on_plateau", "stateful", "stratified", "tensorboard",
+            "baseline",
+            "baselines",
+            "check",
+            "clip",
+            "compile",
+            "deep",
+            "deterministic",
+            "dry_run",
+            "histograms",
+            "normalize",
+            "overwrite",
+            "progress",
+            "reduce_on_plateau",
+            "stateful",
+            "stratified",
+            "tensorboard",
             "verify",
         ),
         _FLAG,
     ),
     **dict.fromkeys(
         (
-            "dataset", "engine", "expected_sha256", "family", "method", "metric", "mode", "monitor", "precision",
-            "prune", "resume", "sheet", "split", "task", "time", "tta",
+            "dataset",
+            "engine",
+            "expected_sha256",
+            "family",
+            "method",
+            "metric",
+            "mode",
+            "monitor",
+            "precision",
+            "prune",
+            "resume",
+            "sheet",
+            "split",
+            "task",
+            "time",
+            "tta",
         ),
         _TEXT,
     ),
@@ -88,19 +122,35 @@ ARGUMENT_TYPES = {
     "freeze": ArgumentType(_is_layer_selection, "True, or names of layers"),
     "class_names": ArgumentType(_is_string_list, "a list of names"),
     "header_row": ArgumentType(
-        lambda value: value is None or (_is_whole(value) and 1 <= value <= 1_048_576), "the number of a row, from 1"
+        lambda value: value is None or (_is_whole(value) and 1 <= value <= 1_048_576),
+        "the number of a row, from 1",
     ),
     "drop_rare": ArgumentType(
-        lambda value: value is None or (_is_whole(value) and 2 <= value < 2**31), "a number of rows, at least 2"
+        lambda value: value is None or (_is_whole(value) and 2 <= value < 2**31),
+        "a number of rows, at least 2",
     ),
-    "best_epoch": ArgumentType(lambda value: value is None or _is_whole(value), "a whole number, or None"),
-    "stop_early": ArgumentType(lambda value: value is None or _is_flag(value), "True, False or None"),
-}  # fmt: skip
+    "best_epoch": ArgumentType(
+        lambda value: value is None or _is_whole(value), "a whole number, or None"
+    ),
+    "stop_early": ArgumentType(
+        lambda value: value is None or _is_flag(value), "True, False or None"
+    ),
+}
 # Arguments that accept paths, among other types.
 _PATH_NAMES = (
-    "calibration", "data", "model_or_run", "out", "path", "run", "run_dir", "run_or_model", "source", "test",
-    "validation", "weights",
-)  # fmt: skip
+    "calibration",
+    "data",
+    "model_or_run",
+    "out",
+    "path",
+    "run",
+    "run_dir",
+    "run_or_model",
+    "source",
+    "test",
+    "validation",
+    "weights",
+)
 
 
 def checked_seed(name: str, value: Any) -> int:
@@ -136,7 +186,9 @@ def checked_steps_per_call(value: Any) -> int | str:
     if isinstance(value, str) and value == AUTO:
         return AUTO
     if not _is_whole(value) or not 1 <= value <= MOST:
-        raise KzooError(f"steps_per_call={shown(value)} must be 'auto' or a whole number of steps, at least 1.")
+        raise KzooError(
+            f"steps_per_call={shown(value)} must be 'auto' or a whole number of steps, at least 1."
+        )
     return int(value)
 
 
@@ -157,7 +209,9 @@ def checked_seconds(name: str, value: Any) -> float:
             parts = re.findall(r"(\d+(?:\.\d+)?)(s|min|m|h|d)", text)
             seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if seconds is None or not math.isfinite(seconds) or seconds <= 0:
-        raise KzooError(f"{name}={value!r} must be a number of seconds above 0, or a string such as '30m' or '1h30m'.")
+        raise KzooError(
+            f"{name}={value!r} must be a number of seconds above 0, or a string such as '30m' or '1h30m'."
+        )
     return seconds
 
 
@@ -179,7 +233,11 @@ def _normalized(name: str | None, value: Any) -> Any:
     """Return an argument with NumPy types and `~` converted."""
     value = as_python(value)
     # An array of names, such as the columns of a DataFrame.
-    if name in ARGUMENT_TYPES and len(getattr(value, "shape", ())) == 1 and hasattr(value, "tolist"):
+    if (
+        name in ARGUMENT_TYPES
+        and len(getattr(value, "shape", ())) == 1
+        and hasattr(value, "tolist")
+    ):
         value = value.tolist()
     return expand_user(value) if name in _PATH_NAMES else value
 
@@ -199,14 +257,19 @@ def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
     @wraps(function)
     def checked(*arguments: _P.args, **options: _P.kwargs) -> _R:
         checked_positional: Any = tuple(
-            _normalized(name, value) for name, value in zip_longest(names[: len(arguments)], arguments)
+            _normalized(name, value)
+            for name, value in zip_longest(names[: len(arguments)], arguments)
         )
         checked_options: Any = {name: _normalized(name, value) for name, value in options.items()}
-        for name, value in (*zip(names, checked_positional, strict=False), *checked_options.items()):
+        for name, value in (
+            *zip(names, checked_positional, strict=False),
+            *checked_options.items(),
+        ):
             argument_type = ARGUMENT_TYPES.get(name)
             if argument_type is not None and not argument_type.is_valid(value):
                 raise KzooError(f"{name}={shown(value)} must be {argument_type.description}.")
-            if name in names and isinstance(value, int) and abs(value) >= HUGE:  # settings have their own ranges
+            # settings have their own ranges
+            if name in names and isinstance(value, int) and abs(value) >= HUGE:
                 raise KzooError(f"{name}={shown(value)} is too large.")
             if name in _PATH_NAMES and isinstance(value, str | Path):
                 path_of(value, f"what {name}= takes")

@@ -68,4 +68,8 @@ def _is_user_code(frame: FrameType) -> bool:
     file = frame.f_code.co_filename
     parts = file.replace("\\", "/").split("/")
     python = os.path.dirname(os.__file__)  # the standard library's folder
-    return not (file.startswith((python + os.sep, "<frozen")) or "site-packages" in parts or "dist-packages" in parts)
+    return not (
+        file.startswith((python + os.sep, "<frozen"))
+        or "site-packages" in parts
+        or "dist-packages" in parts
+    )

@@ -26,6 +26,10 @@ def start(
         own_group = dict(creationflags=subprocess.CREATE_NEW_PROCESS_GROUP)
     # Isolated (-I), so that a user's queue.py does not shadow the standard library's before the path is set.
     return subprocess.Popen(
-        [sys.executable, "-I", "-W", "ignore", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=stderr, env=environment, **own_group,
-    )  # fmt: skip
+        [sys.executable, "-I", "-W", "ignore", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env=environment,
+        **own_group,
+    )

@@ -22,4 +22,7 @@ def deprecated(what: str, *, use: str, goes: str) -> None:
         use: the replacement.
         goes: the version in which it is removed, such as "0.4": two minor versions after the one that warns first.
     """
-    warn(f"{what} is deprecated and will be removed in kzoo {goes}. Use {use}.", KzooDeprecationWarning)
+    warn(
+        f"{what} is deprecated and will be removed in kzoo {goes}. Use {use}.",
+        KzooDeprecationWarning,
+    )

@@ -25,8 +25,16 @@ def list_modules(package: str, attribute: str, *, folders: bool = False) -> dict
         folders: load only modules that are folders, not single files.
     """
     infos = pkgutil.iter_modules(import_module(package).__path__)
-    modules = {info.name: import_module(f"{package}.{info.name}") for info in infos if info.ispkg or not folders}
-    return {name: getattr(module, attribute) for name, module in modules.items() if hasattr(module, attribute)}
+    modules = {
+        info.name: import_module(f"{package}.{info.name}")
+        for info in infos
+        if info.ispkg or not folders
+    }
+    return {
+        name: getattr(module, attribute)
+        for name, module in modules.items()
+        if hasattr(module, attribute)
+    }
 
 
 def load_part(package: str, name: str, old_name: str):
@@ -37,7 +45,9 @@ def load_part(package: str, name: str, old_name: str):
         name: name of the module.
         old_name: earlier name of the module.
     """
-    has_new_name = find_spec(f"{package}.{name}") is not None or find_spec(f"{package}.{old_name}") is None
+    has_new_name = (
+        find_spec(f"{package}.{name}") is not None or find_spec(f"{package}.{old_name}") is None
+    )
     return import_module(f"{package}.{name if has_new_name else old_name}")
 
 
@@ -60,10 +70,16 @@ def _has_kzoo_entry_points():
             if name.endswith(".egg"):
                 return True
             if name.endswith((".dist-info", ".egg-info")):
-                with suppress(OSError), open(os.path.join(path, name, "entry_points.txt"), "rb") as file:
+                with (
+                    suppress(OSError),
+                    open(os.path.join(path, name, "entry_points.txt"), "rb") as file,
+                ):
                     if b"[kzoo." in file.read():
                         return True
-    return any(hasattr(finder, "find_distributions") and finder is not PathFinder for finder in sys.meta_path)
+    return any(
+        hasattr(finder, "find_distributions") and finder is not PathFinder
+        for finder in sys.meta_path
+    )
 
 
 def entry_points(group: str):
@@ -86,14 +102,20 @@ def installed(group: str) -> dict:
         except Exception as error:  # third-party code may raise anything
             reason = " ".join(str(error).split()) or type(error).__name__
             owner = entry.dist.name if entry.dist is not None else entry.value
-            raise KzooError(f"{entry.name!r} of {owner} cannot be loaded ({group}): {reason}") from error
+            raise KzooError(
+                f"{entry.name!r} of {owner} cannot be loaded ({group}): {reason}"
+            ) from error
     return loaded
 
 
 def numbered_in(base: str | os.PathLike[str], name: str) -> dict[int, Path]:
     """Return number -> folder, for the folders NAME-NN in `base`, newest first."""
     pattern = re.compile(re.escape(name) + r"-(\d+)")
-    folders = {int(match[1]): path for path in Path(base).glob("*") if (match := pattern.fullmatch(path.name))}
+    folders = {
+        int(match[1]): path
+        for path in Path(base).glob("*")
+        if (match := pattern.fullmatch(path.name))
+    }
     return dict(sorted(folders.items(), reverse=True))
 
 

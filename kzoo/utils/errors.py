@@ -27,7 +27,9 @@ class KzooError(ValueError):
 
     def __init__(self, message: str = "") -> None:
         line = " ".join(message.split()) if len(message.splitlines()) > 1 else message
-        super().__init__(line if len(line) <= _HEAD + _TAIL else f"{line[:_HEAD]} … {line[-_TAIL:]}")
+        super().__init__(
+            line if len(line) <= _HEAD + _TAIL else f"{line[:_HEAD]} … {line[-_TAIL:]}"
+        )
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython and notebooks show: the user's code and the message."""
@@ -69,9 +71,13 @@ def warn(message: str, category: type[Warning] = KzooWarning) -> None:
     frame = user_frame()
     module_globals = frame.f_globals
     warnings.warn_explicit(
-        message, category, frame.f_code.co_filename, frame.f_lineno, module_globals.get("__name__"),
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module_globals.get("__name__"),
         module_globals.setdefault("__warningregistry__", {}),
-    )  # fmt: skip
+    )
 
 
 def short_errors(function: Callable[_P, _R]) -> Callable[_P, _R]:

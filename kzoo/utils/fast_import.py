@@ -35,11 +35,16 @@ def import_keras() -> None:
     """Import Keras, and TensorFlow unless this is kzoo's own process and Keras runs on JAX or PyTorch."""
     backend = _backend()
     hides_tensorflow = _is_kzoo_process and backend in ("jax", "torch")
-    names = _OPTIONAL + (() if backend == "jax" else _USED_BY_JAX) + (_TENSORFLOW if hides_tensorflow else ())
+    names = (
+        _OPTIONAL
+        + (() if backend == "jax" else _USED_BY_JAX)
+        + (_TENSORFLOW if hides_tensorflow else ())
+    )
     with _hidden(names) if _is_kzoo_process else nullcontext():
         keras = import_module("keras")
         if hides_tensorflow:
-            keras.utils.set_random_seed(random.getrandbits(31))  # Keras tries to import TensorFlow here
+            # Keras tries to import TensorFlow here
+            keras.utils.set_random_seed(random.getrandbits(31))
         else:
             import_module("tensorflow")
 

@@ -13,7 +13,9 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 from kzoo.utils.table_path import TablePath, locate
 
-_SMALL, _MOST_PACKED = 64 << 20, 200  # bytes of an array, above which compression by more than 200 is refused
+# bytes of an array, above which compression by more than 200 is refused
+_SMALL = 64 << 20
+_MOST_PACKED = 200
 
 
 def expand_user(word):
@@ -56,7 +58,9 @@ def path_of(word, what) -> Path:
     except (OSError, ValueError) as error:
         if not isinstance(error, PermissionError | NotADirectoryError):
             reason = getattr(error, "strerror", None) or error
-            raise KzooError(f"{shown(str(word))} is not the path of {what}: {str(reason).lower()}.") from None
+            raise KzooError(
+                f"{shown(str(word))} is not the path of {what}: {str(reason).lower()}."
+            ) from None
     else:
         check_regular(path)
     return path
@@ -69,8 +73,12 @@ def check_regular(path):
     except (OSError, ValueError):
         return  # opening it raises the error
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
-        raise KzooError(f"{str(path)!r} is {kind}, not a file or a folder. Write its content to a file first.")
+        kind = (
+            "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+        )
+        raise KzooError(
+            f"{str(path)!r} is {kind}, not a file or a folder. Write its content to a file first."
+        )
 
 
 def open_regular(path) -> int:
@@ -101,13 +109,17 @@ def check_writable(folder, out):
     parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         reason = "is not writable" if parent.is_dir() else "is a file"
-        raise KzooError(f"out={shown!r} cannot be created: {str(parent)!r} {reason}. Choose another folder.")
+        raise KzooError(
+            f"out={shown!r} cannot be created: {str(parent)!r} {reason}. Choose another folder."
+        )
 
 
 def cache_folder() -> Path:
     """Return the folder for files that kzoo can recreate: `$KZOO_CACHE`, else `kzoo` in the user's cache folder."""
     user_cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(expand_user(os.environ.get("KZOO_CACHE")) or Path(expand_user(user_cache)) / "kzoo").absolute()
+    return Path(
+        expand_user(os.environ.get("KZOO_CACHE")) or Path(expand_user(user_cache)) / "kzoo"
+    ).absolute()
 
 
 @contextmanager
@@ -142,7 +154,11 @@ def whole_file(path, *, sync=True):
     except BaseException as error:
         with suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno and (error.filename is None or str(error.filename) == temporary):
+        if (
+            isinstance(error, OSError)
+            and error.errno
+            and (error.filename is None or str(error.filename) == temporary)
+        ):
             error.filename = str(path)  # also of a write, whose error names no file
         raise
 
@@ -179,14 +195,18 @@ def write_text(path, text, *, sync=True):
     except UnicodeEncodeError as error:
         # The text between the quotes around it, for JSON.
         name = text[: error.start].rpartition('"')[2] + text[error.start :].partition('"')[0]
-        raise KzooError(f"{name[:80]!a} is not valid UTF-8. Rename the file, the folder or the column.") from None
+        raise KzooError(
+            f"{name[:80]!a} is not valid UTF-8. Rename the file, the folder or the column."
+        ) from None
     with whole_file(path, sync=sync) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(path, data, *, sync=True):
     """Write a JSON file, whole or not at all."""
-    write_text(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", sync=sync)
+    write_text(
+        path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", sync=sync
+    )
 
 
 def read_json(path):
@@ -205,22 +225,29 @@ def read_arrays(file) -> dict:
         OSError: it cannot be opened.
         ValueError: it is not an archive of plain arrays.
     """
-    npy_format, zipfile = map(import_module, ("numpy.lib.format", "zipfile"))  # slow to import, and rarely needed
+    # slow to import, and rarely needed
+    npy_format, zipfile = map(import_module, ("numpy.lib.format", "zipfile"))
     arrays = {}
     try:
         with zipfile.ZipFile(file) as archive:
             for info in archive.infolist():
                 if info.file_size > max(_SMALL, _MOST_PACKED * info.compress_size):
-                    raise ValueError(f"{info.compress_size:,} bytes of {info.filename} become {info.file_size:,}")
+                    raise ValueError(
+                        f"{info.compress_size:,} bytes of {info.filename} become {info.file_size:,}"
+                    )
                 content = io.BytesIO(archive.read(info))
                 is_version_1 = npy_format.read_magic(content) == (1, 0)
                 shape, _, dtype = (
-                    npy_format.read_array_header_1_0 if is_version_1 else npy_format.read_array_header_2_0
+                    npy_format.read_array_header_1_0
+                    if is_version_1
+                    else npy_format.read_array_header_2_0
                 )(content)
                 if dtype.hasobject or math.prod(shape) * dtype.itemsize > info.file_size:
                     raise ValueError(f"{info.filename} is not an array of numbers or texts")
                 content.seek(0)
-                arrays[info.filename.removesuffix(".npy")] = npy_format.read_array(content, allow_pickle=False)
+                arrays[info.filename.removesuffix(".npy")] = npy_format.read_array(
+                    content, allow_pickle=False
+                )
     except OSError:
         raise
     except Exception as error:  # zipfile, its decompressors and NumPy raise many types

@@ -9,7 +9,13 @@ from typing import Any
 
 _spell = [str]  # function that spells the arguments in a message, see `spelling`
 _MOST_NEAR = 5_000  # limit of compared names: a table may have very many columns
-_PLURALS = {"category": "categories", "class": "classes", "series": "series", "known": "known", "static": "static"}
+_PLURALS = {
+    "category": "categories",
+    "class": "classes",
+    "series": "series",
+    "known": "known",
+    "static": "static",
+}
 # Control characters except newline and tab, Unicode line separators, and changes of the writing direction.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -24,7 +30,9 @@ def hint(word, legal: Iterable[str]) -> str:
 def listed(items, most=3, *, separator=", ") -> str:
     """Join the first few items, with the number of the others: `a, b, c and 4 more`."""
     items = [str(item) for item in items]
-    return separator.join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+    return separator.join(items[:most]) + (
+        f" and {len(items) - most} more" if len(items) > most else ""
+    )
 
 
 HUGE = 10**300  # limit of whole numbers, close to the largest float
@@ -33,7 +41,11 @@ MOST = 10**9  # limit of steps, epochs, trials, rows of a batch
 
 def as_python(value: Any) -> Any:
     """Return a NumPy scalar as a Python object; anything else unchanged."""
-    return value.tolist() if getattr(value, "shape", None) == () and hasattr(value, "tolist") else value
+    return (
+        value.tolist()
+        if getattr(value, "shape", None) == () and hasattr(value, "tolist")
+        else value
+    )
 
 
 def length_of(value: Any) -> int | None:
@@ -49,7 +61,9 @@ def shown(value, most=40) -> str:
     try:
         text = " ".join(repr(as_python(value)).split())
     except Exception:  # a custom object whose repr fails, or an integer of thousands of digits
-        noun = f"very large {type(value).__name__}" if isinstance(value, int) else type(value).__name__
+        noun = (
+            f"very large {type(value).__name__}" if isinstance(value, int) else type(value).__name__
+        )
         text = f"{'an' if noun[:1] in 'aeiouAEIOU' else 'a'} {noun}"
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
@@ -118,7 +132,9 @@ def moments(times) -> list[str]:
     times = list(times)
     if not all(hasattr(time, "isoformat") for time in times):
         return [f"{time:.15g}" if isinstance(time, float) else str(time) for time in times]
-    clocks = [(time.hour, time.minute, time.second, time.microsecond, time.utcoffset()) for time in times]
+    clocks = [
+        (time.hour, time.minute, time.second, time.microsecond, time.utcoffset()) for time in times
+    ]
     if all(clock == (0, 0, 0, 0, None) for clock in clocks):
         return [time.date().isoformat() for time in times]
     whole = all(second == microsecond == 0 for _, _, second, microsecond, _ in clocks)
@@ -127,11 +143,13 @@ def moments(times) -> list[str]:
 
 def in_bytes(count) -> str:
     """Format a size in bytes: `512 KiB`, `2.1 GiB`."""
-    size, unit = count / 2**10, "KiB"
+    size = count / 2**10
+    unit = "KiB"
     for larger in ("MiB", "GiB", "TiB"):
         if size < 1000:
             break
-        size, unit = size / 2**10, larger
+        size = size / 2**10
+        unit = larger
     return f"{size:.1f} {unit}" if size < 9.95 else f"{size:,.0f} {unit}"
 
 
@@ -151,7 +169,8 @@ def aligned(rows: Iterable[Iterable[Any]], *, right: Iterable[int] = ()) -> list
         right: indices of the right-aligned columns.
     """
     cells = [[printable(cell) for cell in row] for row in rows]
-    widths, right = [max(map(len, column)) for column in zip(*cells, strict=True)], set(right)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = set(right)
     lines = []
     for row in cells:
         padded = [

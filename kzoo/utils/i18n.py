@@ -35,7 +35,8 @@ def translator(domain: str) -> Callable[[str], str]:
         KzooError: the language is not supported.
     """
     catalogue = gettext.translation(domain, LOCALE, [language()], fallback=True)
-    return lambda message: message and catalogue.gettext(message)  # gettext translates "" to the catalogue's header
+    # gettext translates "" to the catalogue's header
+    return lambda message: message and catalogue.gettext(message)
 
 
 def gettext_noop(message: str) -> str:

@@ -29,14 +29,16 @@ def keep_programs() -> None:
         return
     folder = cache_folder() / "jax" / _processor_id()
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # private: files in it are code that JAX runs
+        # private: files in it are code that JAX runs
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _limit_size(folder.parent)
     except OSError:
         return
     if os.access(folder, os.W_OK):
         # A program that cannot be read or written is compiled without the cache.
         warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
-        config.update("jax_persistent_cache_min_compile_time_secs", 0)  # also cache Keras' many small programs
+        # also cache Keras' many small programs
+        config.update("jax_persistent_cache_min_compile_time_secs", 0)
         config.update("jax_compilation_cache_dir", str(folder))
 
 

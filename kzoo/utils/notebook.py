@@ -64,7 +64,10 @@ def text(content: Any) -> Html:
 def print_lines(lines: Sequence[str]) -> None:
     """Print lines on stderr; in a notebook, which shows stderr as errors, as a list."""
     if lines and is_notebook():
-        Display().show(f'<div class="kzoo-card"><style>{_STYLE}</style>{bullets(lines)}</div>', "\n".join(lines))
+        Display().show(
+            f'<div class="kzoo-card"><style>{_STYLE}</style>{bullets(lines)}</div>',
+            "\n".join(lines),
+        )
     else:
         for line in lines:
             print(line, file=sys.stderr)
@@ -105,13 +108,17 @@ def card(title: Any, *parts: Any, facts: Iterable[tuple[str, Any]] = (), note: A
     """
     head = f"<p><b>{text(title)}</b>{f' <span class=kzoo-note>{text(note)}</span>' if note else ''}</p>"
     pairs = [(name, value) for name, value in facts if value is not None and value != ""]
-    listed = " ".join(f"<span><i>{text(name)}</i> {text(_shown(value))}</span>" for name, value in pairs)
+    listed = " ".join(
+        f"<span><i>{text(name)}</i> {text(_shown(value))}</span>" for name, value in pairs
+    )
     body = "".join(text(part) for part in parts if part)
     facts_html = f"<p class=kzoo-facts>{listed}</p>" if listed else ""
     return f'<div class="kzoo-card"><style>{_STYLE}</style>{head}{facts_html}{body}</div>'
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Iterable[str] = ()) -> Html:
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Iterable[str] = ()
+) -> Html:
     """Return a table that a click on a head sorts; empty if it has no rows.
 
     Args:
@@ -124,8 +131,14 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Itera
     if not rows:
         return Html()
     numeric = [
-        (head in numbers and all(_parsed(row[i]) is not None or str(row[i]) in _MISSING for row in rows))
-        or (all(_is_number(row[i]) or row[i] is None for row in rows) and any(row[i] is not None for row in rows))
+        (
+            head in numbers
+            and all(_parsed(row[i]) is not None or str(row[i]) in _MISSING for row in rows)
+        )
+        or (
+            all(_is_number(row[i]) or row[i] is None for row in rows)
+            and any(row[i] is not None for row in rows)
+        )
         for i, head in enumerate(heads)
     ]
     head_cells = "".join(
@@ -133,7 +146,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Itera
         for head, is_numeric in zip(heads, numeric, strict=True)
     )
     lines = "".join(f"<tr>{''.join(map(_cell, row, numeric))}</tr>" for row in rows[:MOST_ROWS])
-    more = f"<p class=kzoo-note>and {text(plural(len(rows) - MOST_ROWS, 'more row'))}</p>" if rows[MOST_ROWS:] else ""
+    more = (
+        f"<p class=kzoo-note>and {text(plural(len(rows) - MOST_ROWS, 'more row'))}</p>"
+        if rows[MOST_ROWS:]
+        else ""
+    )
     return Html(
         f'<div class="kzoo-scroll"><table><thead onclick="{escape(_SORT)}"><tr>{head_cells}</tr></thead>'
         f"<tbody>{lines}</tbody></table></div>{more}"
@@ -143,7 +160,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Itera
 def folded(summary: Any, *parts: Any, is_open: bool = False) -> Html:
     """Return parts that a click on their summary shows or hides; empty if all parts are."""
     body = "".join(text(part) for part in parts if part)
-    return Html(f"<details{' open' * is_open}><summary>{text(summary)}</summary>{body}</details>" if body else "")
+    return Html(
+        f"<details{' open' * is_open}><summary>{text(summary)}</summary>{body}</details>"
+        if body
+        else ""
+    )
 
 
 def paragraph(content: Any) -> Html:
@@ -161,7 +182,9 @@ def link(address: str) -> Html:
     """Return a web address as a link; any other address as text."""
     if not address.startswith(("https://", "http://")):
         return text(address)
-    return Html(f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{text(address)}</a>')
+    return Html(
+        f'<a href="{escape(address)}" target="_blank" rel="noopener noreferrer">{text(address)}</a>'
+    )
 
 
 def progress(share: float | None, line: str, earlier: Sequence[str] = ()) -> str:
@@ -174,7 +197,11 @@ def progress(share: float | None, line: str, earlier: Sequence[str] = ()) -> str
     """
     bar = "" if share is None else f"<progress value={share:.4f} max=1></progress>"
     dots = ["..."] if len(earlier) > _MOST_LINES else []
-    lines = Html(f"<pre>{text(chr(10).join([*dots, *earlier[-_MOST_LINES:]]))}</pre>") if earlier else ""
+    lines = (
+        Html(f"<pre>{text(chr(10).join([*dots, *earlier[-_MOST_LINES:]]))}</pre>")
+        if earlier
+        else ""
+    )
     content = f"<p>{bar}{text(line)}</p>{folded(plural(len(earlier), 'epoch'), lines)}"
     return f'<div class="kzoo-card"><style>{_STYLE}</style>{content}</div>'
 

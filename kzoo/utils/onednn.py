@@ -15,7 +15,8 @@ from kzoo.utils.processor import instruction_sets
 
 VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
 _NEEDED = {"avx2", "fma"}
-_DEFAULT = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8", "amx_bf16"}  # `DefaultOneDnnPolicy` in TensorFlow
+# `DefaultOneDnnPolicy` in TensorFlow
+_DEFAULT = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8", "amx_bf16"}
 _WORDS = {"1": True, "true": True, "0": False, "false": False}
 
 _prepared = False

@@ -59,4 +59,6 @@ def check_installed(name, *, extra=""):
 
 def missing(name, extra="") -> str:
     """Return the message with the command that installs a package."""
-    return f"This needs {name}, which is not installed: pip install " + (f'"kzoo[{extra}]"' if extra else "kzoo")
+    return f"This needs {name}, which is not installed: pip install " + (
+        f'"kzoo[{extra}]"' if extra else "kzoo"
+    )

@@ -4,8 +4,22 @@ from functools import cache
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
-_SETS = ("avx", "avx2", "fma", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16",
-         "asimd", "sve", "sve2", "i8mm", "bf16")  # fmt: skip
+_SETS = (
+    "avx",
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx_vnni",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "asimd",
+    "sve",
+    "sve2",
+    "i8mm",
+    "bf16",
+)
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
@@ -19,7 +33,9 @@ def instruction_sets() -> tuple[str, ...]:
         lines = _CPUINFO.read_text().splitlines()
     except OSError:
         return ()
-    flags = next((line.split() for line in lines if line.lower().startswith(("flags", "features"))), [])
+    flags = next(
+        (line.split() for line in lines if line.lower().startswith(("flags", "features"))), []
+    )
     return tuple(name for name in _SETS if name in flags)
 
 

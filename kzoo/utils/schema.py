@@ -49,13 +49,20 @@ def misfit(value: Any, form: Any, where: str = "it") -> str | None:
             return _mismatch(f"a name in {where}", unknown)
         return _first_misfit((inner, form.form, f"{where}.{name}") for name, inner in value.items())
     if isinstance(form, Some):
-        return misfit(value, [form.form], where) or (None if len(value) == form.count else _mismatch(where, value))
+        return misfit(value, [form.form], where) or (
+            None if len(value) == form.count else _mismatch(where, value)
+        )
     if isinstance(form, list):
         if not isinstance(value, list | tuple):
             return _mismatch(where, value)
-        return _first_misfit((inner, form[0], f"{where}[{index}]") for index, inner in enumerate(value))
+        return _first_misfit(
+            (inner, form[0], f"{where}[{index}]") for index, inner in enumerate(value)
+        )
     if isinstance(form, tuple | UnionType):
-        mismatches = [misfit(value, option, where) for option in (form if isinstance(form, tuple) else get_args(form))]
+        mismatches = [
+            misfit(value, option, where)
+            for option in (form if isinstance(form, tuple) else get_args(form))
+        ]
         return None if None in mismatches else max(mismatches, key=lambda text: len(text or ""))
     if get_origin(form) is tuple:  # annotation of a dataclass field: tuple[str, ...]
         return misfit(value, [get_args(form)[0]], where)
@@ -72,7 +79,9 @@ def _misfit_mapping(value, form, where):
             return f"{where} has no {name!r}"
     prefix = "" if where == "it" else f"{where}."
     names = {name.removesuffix("?"): inner for name, inner in form.items()}
-    return _first_misfit((value[name], inner, prefix + name) for name, inner in names.items() if name in value)
+    return _first_misfit(
+        (value[name], inner, prefix + name) for name, inner in names.items() if name in value
+    )
 
 
 def _first_misfit(parts):
@@ -89,7 +98,9 @@ def _fits(value, form):
     if form is int:
         return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
     if form is str:
-        return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+        return isinstance(value, str) and not any(
+            "\ud800" <= letter <= "\udfff" for letter in value
+        )
     return isinstance(value, form) if isinstance(form, type) else True
 
 

@@ -14,7 +14,9 @@ from kzoo.utils.errors import KzooError
 
 WORKBOOKS = (".xlsx", ".xlsm")
 _DATABASE = "sqlite:"  # sqlite:FILE?TABLE or sqlite:FILE?SELECT ...
-_PATTERN = re.compile(r"[^\n]{0,4000}[*?[][^\n]{0,4000}\.(csv|tsv|jsonl|ndjson|parquet|pq|xlsx|xlsm|gz)", re.I)
+_PATTERN = re.compile(
+    r"[^\n]{0,4000}[*?[][^\n]{0,4000}\.(csv|tsv|jsonl|ndjson|parquet|pq|xlsx|xlsm|gz)", re.I
+)
 
 
 class TablePath(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath
@@ -78,10 +80,15 @@ def locate(source: Any) -> Any:
 
 def is_workbook(source: Any) -> bool:
     """Return True for the path of a workbook, or of an archive that may hold one."""
-    return isinstance(source, str | Path) and os.path.splitext(source)[1].lower() in (*WORKBOOKS, ".zip")
+    return isinstance(source, str | Path) and os.path.splitext(source)[1].lower() in (
+        *WORKBOOKS,
+        ".zip",
+    )
 
 
-def with_sheet(source: Any, sheet: str | None, header_row: int | None, usual: Mapping[str, Any] | None = None) -> Any:
+def with_sheet(
+    source: Any, sheet: str | None, header_row: int | None, usual: Mapping[str, Any] | None = None
+) -> Any:
     """Return a source as a `TablePath` with the sheet and the row of the header, if it is a workbook.
 
     Args:
@@ -89,8 +96,11 @@ def with_sheet(source: Any, sheet: str | None, header_row: int | None, usual: Ma
         sheet, header_row: see `TablePath`; None keeps those of the source.
         usual: options of the training, whose sheet and header row are used where none is set.
     """
-    source, usual = locate(source), usual or {}
-    if not is_workbook(source) or not (sheet or header_row or usual.get("sheet") or usual.get("header_row")):
+    source = locate(source)
+    usual = usual or {}
+    if not is_workbook(source) or not (
+        sheet or header_row or usual.get("sheet") or usual.get("header_row")
+    ):
         return source
     path = TablePath(os.path.expanduser(source))
     path.__dict__ |= getattr(source, "__dict__", {})
@@ -106,7 +116,9 @@ def check_sheet(source: Any, sheet: str | None, header_row: int | None) -> None:
         option, value = ("header_row", header_row) if sheet is None else ("sheet", sheet)
         what = "not set" if source is None else f"a {type(source).__name__}"
         what = repr(str(source)) if isinstance(source, str | Path) else what
-        raise KzooError(f"{option}={value!r} is for .xlsx workbooks, and the data is {what}. Remove it.")
+        raise KzooError(
+            f"{option}={value!r} is for .xlsx workbooks, and the data is {what}. Remove it."
+        )
 
 
 def name_of_table(path: "str | os.PathLike[str]") -> str:

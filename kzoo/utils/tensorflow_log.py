@@ -26,7 +26,8 @@ def watch() -> None:
 def _hide_retracing() -> None:
     import logging
 
-    logging.getLogger("tensorflow").addFilter(_is_for_users)  # adding the same filter again has no effect
+    # adding the same filter again has no effect
+    logging.getLogger("tensorflow").addFilter(_is_for_users)
 
 
 def _is_for_users(record):
@@ -57,7 +58,8 @@ class _Finder:
         if level == "0" or not is_called_within_kzoo():
             execute(module)
         else:
-            os.environ[LEVEL] = "3" if level in (None, "1") else level  # TensorFlow reads it once; JAX sets it to 1
+            # TensorFlow reads it once; JAX sets it to 1
+            os.environ[LEVEL] = "3" if level in (None, "1") else level
             try:
                 with silence(show_others=True):
                     execute(module)
@@ -107,4 +109,7 @@ def _is_not_startup(line):
     import re
 
     stamped = rb"[IWE]\d{4} \d\d:\d\d:|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "
-    return re.match(stamped + b"|WARNING: All log messages before absl|To enable the following", line) is None
+    return (
+        re.match(stamped + b"|WARNING: All log messages before absl|To enable the following", line)
+        is None
+    )

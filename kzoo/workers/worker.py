@@ -26,14 +26,22 @@ from kzoo.utils import fast_import as fast_import
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 
-_GROWTH = 40 * 2**20  # bytes by which a worker may grow before it is replaced: about ten small trials
-_WARMUP_CALLS = 8  # calls during which it may grow by five times as much: starting a new one takes seconds
+# bytes by which a worker may grow before it is replaced: about ten small trials
+_GROWTH = 40 * 2**20
+# calls during which it may grow by five times as much: starting a new one takes seconds
+_WARMUP_CALLS = 8
 _PATIENCE = 20.0  # seconds to finish a step and write the journal after a stop request
 
 
 # Environment variables for the number of threads of TensorFlow, XLA (JAX) and their libraries; PyTorch reads OMP's.
-_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
-            "OPENBLAS_NUM_THREADS")  # fmt: skip
+_THREADS = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "NPROC",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+)
 
 
 class TrialFailed(Exception):
@@ -75,13 +83,18 @@ class Worker:
     """
 
     def __init__(self, log, *, trainer="", threads=None, spec=None, **setup):
-        self.log, self.process, self.inbox = Path(log), None, queue.Queue()
+        self.log = Path(log)
+        self.process = None
+        self.inbox = queue.Queue()
         self.reply_count = 0
         self.base_memory = None  # bytes after the first replies
         self.spec = spec or WorkerSpec(
-            families=dict(registry.FAMILIES), setup=pickle.dumps(setup), trainer=trainer, threads=threads,
+            families=dict(registry.FAMILIES),
+            setup=pickle.dumps(setup),
+            trainer=trainer,
+            threads=threads,
             backend=import_module("keras").backend.backend(),
-        )  # fmt: skip
+        )
 
     def __enter__(self):
         self.start()
@@ -92,7 +105,9 @@ class Worker:
 
     def start(self):
         """Start the process without waiting for its imports."""
-        self.inbox, self.reply_count, self.base_memory = queue.Queue(), 0, None
+        self.inbox = queue.Queue()
+        self.reply_count = 0
+        self.base_memory = None
         environment = os.environ | {
             "KERAS_BACKEND": self.spec.backend,
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
@@ -101,7 +116,9 @@ class Worker:
             environment |= dict.fromkeys(_THREADS, str(self.spec.threads))
         with open(self.log, "ab") as log:
             self.process = child.start(__name__, stderr=log, environment=environment)
-        threading.Thread(target=_read_replies, args=(self.process.stdout, self.inbox), daemon=True).start()
+        threading.Thread(
+            target=_read_replies, args=(self.process.stdout, self.inbox), daemon=True
+        ).start()
         self._send((self.spec.families, self.spec.trainer, self.spec.setup))
 
     def close(self):
@@ -153,7 +170,11 @@ class Worker:
                 if on_epoch is not None:
                     on_epoch(*message[1:])
             elif message[0] == "failed":
-                raise KzooError(message[1]) if message[2] and name != "train" else TrialFailed(message[1])
+                raise (
+                    KzooError(message[1])
+                    if message[2] and name != "train"
+                    else TrialFailed(message[1])
+                )
             else:
                 self._measure(message[2])
                 return message[1]
@@ -189,8 +210,11 @@ class InProcess:
     """
 
     def __init__(self, log, *, trainer, threads=None, **setup):
-        self.trainer_class, self.setup = import_class(trainer), setup
-        self.stop, self.on_epoch, self.trainer = Stop(), None, None
+        self.trainer_class = import_class(trainer)
+        self.setup = setup
+        self.stop = Stop()
+        self.on_epoch = None
+        self.trainer = None
 
     def __enter__(self):
         return self
@@ -203,7 +227,9 @@ class InProcess:
         self.stop.signals, self.stop.deadline, self.on_epoch = signals, deadline, on_epoch
         try:
             if self.trainer is None:
-                self.trainer = self.trainer_class(**self.setup, stop=self.stop, tell=self._report_epoch)
+                self.trainer = self.trainer_class(
+                    **self.setup, stop=self.stop, tell=self._report_epoch
+                )
             return getattr(self.trainer, name)(**arguments)
         except Exception as error:
             if isinstance(error, KzooError) and name != "train":
@@ -236,7 +262,9 @@ class _ImportablePickler(pickle.Pickler):
     def reducer_override(self, target):
         if isinstance(target, type | FunctionType):
             package = target.__module__.partition(".")[0]
-            if package == "__main__" or not any(finder.find_spec(package, None) for finder in sys.meta_path):
+            if package == "__main__" or not any(
+                finder.find_spec(package, None) for finder in sys.meta_path
+            ):
                 raise pickle.PicklingError(package)
         return NotImplemented
 
@@ -257,7 +285,9 @@ class Stop:
     """Whether training has to end: at the deadline, on request, or when `signals` have caught one."""
 
     def __init__(self):
-        self.requested, self.deadline, self.signals = threading.Event(), None, None
+        self.requested = threading.Event()
+        self.deadline = None
+        self.signals = None
 
     @property
     def caught(self):
@@ -269,7 +299,9 @@ class Stop:
 def main():
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # prints of libraries must not get between the replies
-    inbox, stop, lock = queue.Queue(), Stop(), threading.Lock()
+    inbox = queue.Queue()
+    stop = Stop()
+    lock = threading.Lock()
     threading.Thread(target=_read_requests, args=(inbox, stop), daemon=True).start()
 
     def send(*message):
@@ -285,13 +317,16 @@ def main():
         if isinstance(setup["preset"], registry.Preset):
             fast_import.mark_kzoo_process()
         fast_import.import_keras()
-        trainer = import_class(trainer_class)(**setup, stop=stop, tell=lambda epoch, value: send("epoch", epoch, value))
+        trainer = import_class(trainer_class)(
+            **setup, stop=stop, tell=lambda epoch, value: send("epoch", epoch, value)
+        )
     except Exception as error:
         send("failed", error_line(error), isinstance(error, KzooError))
         return
     while True:
         name, deadline, pickled = inbox.get()
-        arguments = pickle.loads(pickled)  # in this thread: two threads must not import NumPy at once
+        # in this thread: two threads must not import NumPy at once
+        arguments = pickle.loads(pickled)
         stop.requested.clear()
         stop.deadline = deadline  # the trainer checks `stop` while it trains
         try:
@@ -317,7 +352,8 @@ def error_line(error) -> str:
     """Return an exception as one line, with its type unless it is a KzooError."""
     if isinstance(error, KzooError):
         return str(error)
-    type_name, message = type(error).__name__, first_line(error)
+    type_name = type(error).__name__
+    message = first_line(error)
     return type_name if message == type_name else f"{type_name}: {message}"
 
 

@@ -24,7 +24,8 @@ import keras
 import tensorflow as tf
 
 x = np.linspace(-5, 5, 1000)
-sigmoid, tanh = 1 / (1 + np.exp(-x)), np.tanh(x)
+sigmoid = 1 / (1 + np.exp(-x))
+tanh = np.tanh(x)
 cdf = (1 + np.vectorize(math.erf)(x / math.sqrt(2))) / 2  # normal distribution function
 density = np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 tanh_term = np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
@@ -34,13 +35,19 @@ formulas = {
     "sigmoid": (sigmoid, sigmoid * (1 - sigmoid), act.sigmoid),
     "tanh": (tanh, 1 - tanh**2, act.tanh),
     "ReLU": (np.maximum(0, x), np.where(x > 0, 1.0, 0.0), act.relu),
-    "leaky ReLU, 0.01": (np.where(x > 0, x, 0.01 * x), np.where(x > 0, 1, 0.01),
-                         lambda t: act.leaky_relu(t, negative_slope=0.01)),
+    "leaky ReLU, 0.01": (
+        np.where(x > 0, x, 0.01 * x),
+        np.where(x > 0, 1, 0.01),
+        lambda t: act.leaky_relu(t, negative_slope=0.01),
+    ),
     "ELU": (np.where(x > 0, x, np.exp(x) - 1), np.where(x > 0, 1, np.exp(x)), act.elu),
     "GELU, exact": (x * cdf, cdf + x * density, lambda t: act.gelu(t, approximate=False)),
-    "GELU, tanh form": (x * (1 + tanh_term) / 2, (1 + tanh_term + x * tanh_slope) / 2,
-                        lambda t: act.gelu(t, approximate=True)),
-}  # fmt: skip
+    "GELU, tanh form": (
+        x * (1 + tanh_term) / 2,
+        (1 + tanh_term + x * tanh_slope) / 2,
+        lambda t: act.gelu(t, approximate=True),
+    ),
+}
 
 # %% Check both against Keras
 rows = []
@@ -49,12 +56,23 @@ for name, (value, slope, function) in formulas.items():
     with tf.GradientTape() as tape:
         tape.watch(points)
         outputs = function(points)
-    differences = np.abs(outputs - value).max(), np.abs(tape.gradient(outputs, points) - slope).max()
+    differences = (
+        np.abs(outputs - value).max(),
+        np.abs(tape.gradient(outputs, points) - slope).max(),
+    )
     assert max(differences) < 1e-6, f"{name}: formula and Keras differ by {differences}"
-    rows.append(dict(activation=name, largest_difference=float(differences[0]), of_derivative=float(differences[1])))
+    rows.append(
+        dict(
+            activation=name,
+            largest_difference=float(differences[0]),
+            of_derivative=float(differences[1]),
+        )
+    )
 gelu_gap = float(np.abs(formulas["GELU, exact"][0] - formulas["GELU, tanh form"][0]).max())
 keras_slope = -float(act.leaky_relu(tf.constant(-1.0)))
-print(f"The two forms of GELU differ by at most {gelu_gap:.2g}; leaky_relu of Keras has slope {keras_slope:.2g}.")
+print(
+    f"The two forms of GELU differ by at most {gelu_gap:.2g}; leaky_relu of Keras has slope {keras_slope:.2g}."
+)
 
 # %% Plot
 figure = Figure(figsize=(11, 5.2), layout="constrained")

@@ -34,11 +34,17 @@ def backward(x, y, w1, b1, w2, b2, factor=2):
     sums, outputs = forward(x, w1, b1, w2, b2)
     error = factor * (outputs - y) / len(x)  # (N, 1)
     hidden_error = error @ w2.T * (sums > 0)  # (N, 10): chain rule through the ReLU
-    return x.T @ hidden_error, hidden_error.sum(axis=0), np.maximum(0, sums).T @ error, error.sum(axis=0)
+    return (
+        x.T @ hidden_error,
+        hidden_error.sum(axis=0),
+        np.maximum(0, sums).T @ error,
+        error.sum(axis=0),
+    )
 
 
 # %% Compare the gradients with automatic differentiation
-model = kzoo.build("line_fnn", rescale=False, learning_rate=rate, metrics=(), seed=0)  # raw inputs, as in NumPy
+# raw inputs, as in NumPy
+model = kzoo.build("line_fnn", rescale=False, learning_rate=rate, metrics=(), seed=0)
 weights = [w.astype("float64") for w in model.get_weights()]
 with tf.GradientTape() as tape:
     loss = tf.reduce_mean((model(line.x) - line.y) ** 2)
@@ -55,12 +61,16 @@ curve, keras_curve = [], []
 for _ in range(epochs):
     curve.append(float(np.mean((forward(line.x, *weights)[1] - line.y) ** 2)))
     keras_curve.append(float(model.train_on_batch(line.x, line.y)))
-    weights = [w - rate * g for w, g in zip(weights, backward(line.x, line.y, *weights), strict=True)]
+    weights = [
+        w - rate * g for w, g in zip(weights, backward(line.x, line.y, *weights), strict=True)
+    ]
 curve_gap = float(np.abs(np.subtract(curve, keras_curve)).max())
 assert curve_gap < 1e-3, f"the loss curves differ by {curve_gap}"
 
 # %% Plot
-figure, (left, middle, right) = kzoo.plots.panels("31 gradients", "Loss", "Learned function", width=4)
+figure, (left, middle, right) = kzoo.plots.panels(
+    "31 gradients", "Loss", "Learned function", width=4
+)
 count = np.arange(1, epochs + 1)
 left.axline((0, 0), slope=1, color=FAINT, lw=1.5, zorder=0)
 left.plot(in_keras, by_hand, "o", color=BLUE, ms=6, mec="white", label="by hand")
@@ -76,5 +86,11 @@ right.plot(points, 4 + 3 * points, color=ORANGE, lw=1.5, ls="--", label="4 + 3x"
 right.set(xlabel="x", ylabel="y")
 for axes in (left, middle, right):
     axes.legend(frameon=False, fontsize=9)
-row = dict(epochs=epochs, gradients_apart=gap, losses_apart=curve_gap, tutorial_factor=factor, last_loss=curve[-1])
+row = dict(
+    epochs=epochs,
+    gradients_apart=gap,
+    losses_apart=curve_gap,
+    tutorial_factor=factor,
+    last_loss=curve[-1],
+)
 kzoo.recipes.finish(args, [row], figure)

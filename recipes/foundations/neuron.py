@@ -24,8 +24,12 @@ def neuron(inputs, weights, bias):
 
 
 random = np.random.default_rng(42)
-inputs, weights, bias = random.normal(size=(1000, 3)), random.normal(size=3), random.normal()
-print(f"neuron output for (1.0, 0.5, -1.0): {neuron(np.array([[1.0, 0.5, -1.0]]), weights, bias)[0]:.4f}")
+inputs = random.normal(size=(1000, 3))
+weights = random.normal(size=3)
+bias = random.normal()
+print(
+    f"neuron output for (1.0, 0.5, -1.0): {neuron(np.array([[1.0, 0.5, -1.0]]), weights, bias)[0]:.4f}"
+)
 
 # %% The same neuron in Keras
 layer = keras.layers.Dense(1, "sigmoid")
@@ -44,7 +48,9 @@ shades = axes.pcolormesh(side, side, plane, cmap="cividis", vmin=0, vmax=1, rast
 axes.contour(side, side, plane, [0.5], colors=PAPER, linewidths=2)
 start = 0.5 * weights / (weights @ weights)  # the point of the line closest to the origin
 axes.annotate("", start + weights, start, arrowprops=dict(color=PAPER, width=2, headwidth=9))
-axes.annotate("weights", start + weights, (4, 6), textcoords="offset points", color=INK, weight="bold")
+axes.annotate(
+    "weights", start + weights, (4, 6), textcoords="offset points", color=INK, weight="bold"
+)
 axes.set(xlabel="input 1", ylabel="input 2", aspect="equal")
 figure.colorbar(shades, label="output; the white line is 0.5")
 kzoo.recipes.finish(args, [dict(inputs=len(inputs), largest_difference=difference)], figure)

@@ -42,23 +42,38 @@ for backend, script in methods:
     folder = out / f"{script}-{backend}"
     words = ["--seeds", str(seeds), "--epochs", str(epochs), "--out", str(folder)]
     words += ["--backend", backend] if script == "kzoo_train" else []
-    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # more threads slow down steps as small as these
-    subprocess.run([sys.executable, script_folder / f"{script}.py", *words], check=True, env=one_thread)
+    # more threads slow down steps as small as these
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [sys.executable, script_folder / f"{script}.py", *words], check=True, env=one_thread
+    )
     rows += json.loads((folder / f"{script}.json").read_text(encoding="utf-8"))["rows"]
 
 # %% Compare the accuracies
 right = {row["framework"]: np.array(row.pop("right")) for row in rows if "right" in row}
-first, second = max(combinations(right, 2), key=lambda pair: abs(right[pair[0]].mean() - right[pair[1]].mean()))
+first, second = max(
+    combinations(right, 2), key=lambda pair: abs(right[pair[0]].mean() - right[pair[1]].mean())
+)
 differences = (right[first] - right[second]) / 30  # one value per split
 difference = abs(differences.mean())
 standard_error = differences.std(ddof=1) / seeds**0.5 if seeds > 1 else float("nan")
-print(f"largest difference: {difference:.4f}, standard error {standard_error:.4f}: {first} and {second}")
+print(
+    f"largest difference: {difference:.4f}, standard error {standard_error:.4f}: {first} and {second}"
+)
 
 # %% Plot
 ran = [row for row in rows if row["accuracy"] is not None]
 names = [row["framework"] for row in ran]
-figure, (scores, times) = kzoo.plots.panels(f"Test accuracy, {seeds} seeds", "Time per epoch", width=5, height=3.2)
-scores.errorbar([row["accuracy"] for row in ran], names, xerr=[row["sd"] or 0 for row in ran], fmt="o", capsize=4)
+figure, (scores, times) = kzoo.plots.panels(
+    f"Test accuracy, {seeds} seeds", "Time per epoch", width=5, height=3.2
+)
+scores.errorbar(
+    [row["accuracy"] for row in ran],
+    names,
+    xerr=[row["sd"] or 0 for row in ran],
+    fmt="o",
+    capsize=4,
+)
 scores.set(xlabel="mean and standard deviation")
 bars = times.barh(names, [row["ms_per_epoch"] for row in ran], height=0.6)
 times.bar_label(bars, fmt="%.0f", padding=3)

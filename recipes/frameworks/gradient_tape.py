@@ -17,7 +17,9 @@ import numpy as np
 
 import kzoo
 
-args = kzoo.recipes.arguments("frameworks/gradient_tape", __doc__, backend="tensorflow", seeds=10, epochs=100)
+args = kzoo.recipes.arguments(
+    "frameworks/gradient_tape", __doc__, backend="tensorflow", seeds=10, epochs=100
+)
 import keras
 import tensorflow as tf
 
@@ -29,19 +31,25 @@ settings = kzoo.get_preset("iris_fnn").training
 # %% The loop
 def train(seed):
     """Return the number of correct test flowers, and the training loss and seconds of each epoch."""
-    data = kzoo.load_data("iris", preset="iris_fnn", seed=seed)  # the seed determines split and weights
-    scaling = dict(scale=data.config["scale"], offset=data.config["offset"])  # learned on the training split
-    model = kzoo.build("iris_fnn", compile=False, seed=seed, output_activation=None, **scaling)  # logits
+    # the seed determines split and weights
+    data = kzoo.load_data("iris", preset="iris_fnn", seed=seed)
+    # learned on the training split
+    scaling = dict(scale=data.config["scale"], offset=data.config["offset"])
+    # logits
+    model = kzoo.build("iris_fnn", compile=False, seed=seed, output_activation=None, **scaling)
     optimizer = keras.optimizers.Adam(settings["learning_rate"])
     optimizer.build(model.trainable_variables)
     batches = tf.data.Dataset.from_tensor_slices((data.train.x, data.train.y))
-    batches = batches.shuffle(len(data.train), seed=seed).batch(settings["batch_size"])  # a new order in each epoch
+    # a new order in each epoch
+    batches = batches.shuffle(len(data.train), seed=seed).batch(settings["batch_size"])
 
     @tf.function(reduce_retracing=True)  # compiled at the first call
     def step(x, y):
         with tf.GradientTape() as tape:
             logits = model(x, training=True)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)) + sum(model.losses)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)) + sum(
+                model.losses
+            )
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
         return loss

@@ -31,35 +31,49 @@ settings = kzoo.get_preset("iris_fnn").training
 # %% The loop
 def train(seed):
     """Return the number of correct test flowers, and the training loss and seconds of each epoch."""
-    data = kzoo.load_data("iris", preset="iris_fnn", seed=seed)  # the seed determines split and weights
-    scaling = dict(scale=data.config["scale"], offset=data.config["offset"])  # learned on the training split
-    model = kzoo.build("iris_fnn", compile=False, seed=seed, output_activation=None, **scaling)  # logits
+    # the seed determines split and weights
+    data = kzoo.load_data("iris", preset="iris_fnn", seed=seed)
+    # learned on the training split
+    scaling = dict(scale=data.config["scale"], offset=data.config["offset"])
+    # logits
+    model = kzoo.build("iris_fnn", compile=False, seed=seed, output_activation=None, **scaling)
     optimizer = keras.optimizers.Adam(settings["learning_rate"])
     optimizer.build(model.trainable_variables)
 
     def loss_of(weights, state, x, y):
-        logits, state, penalties = model.stateless_call(weights, state, x, training=True, return_losses=True)
+        logits, state, penalties = model.stateless_call(
+            weights, state, x, training=True, return_losses=True
+        )
         likelihood = (jax.nn.log_softmax(logits) * jax.nn.one_hot(y, data.outputs)).sum(axis=1)
-        return sum(penalties) - likelihood.mean(), state  # `state`: variables that a call updates, such as seeds
+        # `state`: variables that a call updates, such as seeds
+        return sum(penalties) - likelihood.mean(), state
 
-    @jax.jit  # a pure function: model and optimizer have no state here; all values are arguments and results
+    # a pure function: model and optimizer have no state here; all values are arguments and results
+    @jax.jit
     def step(weights, state, optimizer_state, x, y, rows):
-        (loss, state), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights, state, x[rows], y[rows])
+        (loss, state), gradients = jax.value_and_grad(loss_of, has_aux=True)(
+            weights, state, x[rows], y[rows]
+        )
         weights, optimizer_state = optimizer.stateless_apply(optimizer_state, gradients, weights)
         return weights, state, optimizer_state, loss
 
     variables = model.trainable_variables, model.non_trainable_variables, optimizer.variables
-    weights, state, optimizer_state = ([variable.value for variable in group] for group in variables)
+    weights, state, optimizer_state = (
+        [variable.value for variable in group] for group in variables
+    )
     x, y, key = jax.numpy.array(data.train.x), jax.numpy.array(data.train.y), jax.random.key(seed)
 
     losses, seconds = [], []
     for _ in range(epochs):
-        began, batch_losses = time.perf_counter(), []
+        began = time.perf_counter()
+        batch_losses = []
         key, order_key = jax.random.split(key)
         order = np.asarray(jax.random.permutation(order_key, len(x)))
         for start in range(0, len(x), settings["batch_size"]):
             rows = order[start : start + settings["batch_size"]]
-            weights, state, optimizer_state, loss = step(weights, state, optimizer_state, x, y, rows)
+            weights, state, optimizer_state, loss = step(
+                weights, state, optimizer_state, x, y, rows
+            )
             batch_losses.append(loss)
         losses.append(float(np.mean(batch_losses)))  # waits for the device
         seconds.append(time.perf_counter() - began)

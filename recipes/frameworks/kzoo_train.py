@@ -17,7 +17,9 @@ import numpy as np
 import kzoo
 
 backends = ("tensorflow", "jax", "torch")
-args = kzoo.recipes.arguments("frameworks/kzoo_train", __doc__, backend=backends, seeds=10, epochs=100)
+args = kzoo.recipes.arguments(
+    "frameworks/kzoo_train", __doc__, backend=backends, seeds=10, epochs=100
+)
 seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
 
 # %% Train ten seeds without early stopping; a seed determines split and weights
@@ -36,7 +38,8 @@ row = dict(
     accuracy=accuracies.mean(),
     sd=accuracies.std(ddof=1) if seeds > 1 else None,
     loss=losses[:, -1].mean(),
-    ms_per_epoch=1000 * np.median([run.history["seconds"] for run in runs]),  # the median ignores compilation
+    # the median ignores compilation
+    ms_per_epoch=1000 * np.median([run.history["seconds"] for run in runs]),
     right=(30 * accuracies).round().astype(int).tolist(),  # of 30 test flowers, per seed
 )
 

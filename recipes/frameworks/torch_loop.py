@@ -17,10 +17,13 @@ import numpy as np
 
 import kzoo
 
-args = kzoo.recipes.arguments("frameworks/torch_loop", __doc__, backend="torch", seeds=10, epochs=100)
+args = kzoo.recipes.arguments(
+    "frameworks/torch_loop", __doc__, backend="torch", seeds=10, epochs=100
+)
 import torch
 
-torch.set_num_threads(1)  # more threads do not help such small steps, and slow them down on busy cores
+# more threads do not help such small steps, and slow them down on busy cores
+torch.set_num_threads(1)
 seeds, epochs = (1, 3) if args.smoke else (args.seeds, args.epochs)
 
 settings = kzoo.get_preset("iris_fnn").training
@@ -29,26 +32,38 @@ settings = kzoo.get_preset("iris_fnn").training
 # %% The loop
 def train(seed):
     """Return the number of correct test flowers, and the training loss and seconds of each epoch."""
-    data = kzoo.load_data("iris", preset="iris_fnn", seed=seed)  # the seed determines split and weights
-    scaling = dict(scale=data.config["scale"], offset=data.config["offset"])  # learned on the training split
-    model = kzoo.build("iris_fnn", compile=False, seed=seed, output_activation=None, **scaling)  # logits
+    # the seed determines split and weights
+    data = kzoo.load_data("iris", preset="iris_fnn", seed=seed)
+    # learned on the training split
+    scaling = dict(scale=data.config["scale"], offset=data.config["offset"])
+    # logits
+    model = kzoo.build("iris_fnn", compile=False, seed=seed, output_activation=None, **scaling)
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
     device = next(model.parameters()).device  # Keras uses a GPU if there is one
-    x, y = torch.as_tensor(data.train.x, device=device), torch.as_tensor(data.train.y, device=device).long()
+    x = torch.as_tensor(data.train.x, device=device)
+    y = torch.as_tensor(data.train.y, device=device).long()
 
     losses, seconds = [], []
     for _ in range(epochs):
-        began, batch_losses = time.perf_counter(), []
+        began = time.perf_counter()
+        batch_losses = []
         for rows in torch.randperm(len(x), device=device).split(settings["batch_size"]):
             optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(model(x[rows], training=True), y[rows]) + sum(model.losses)
+            loss = torch.nn.functional.cross_entropy(model(x[rows], training=True), y[rows]) + sum(
+                model.losses
+            )
             loss.backward()
             optimizer.step()
             batch_losses.append(loss.item())
         losses.append(np.mean(batch_losses))
         seconds.append(time.perf_counter() - began)
     with torch.no_grad():
-        predictions = model(torch.as_tensor(data.test.x, device=device), training=False).argmax(dim=1).cpu().numpy()
+        predictions = (
+            model(torch.as_tensor(data.test.x, device=device), training=False)
+            .argmax(dim=1)
+            .cpu()
+            .numpy()
+        )
     return np.sum(predictions == data.test.y), losses, seconds
 
 

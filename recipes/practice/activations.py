@@ -17,7 +17,13 @@ from kzoo.plots.colors import LINES
 args = kzoo.recipes.arguments("practice/activations", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 same = dict(
-    norm=None, dropout=0.0, optimizer="adam", learning_rate=1e-3, schedule="constant", warmup=0.0, batch_size=32
+    norm=None,
+    dropout=0.0,
+    optimizer="adam",
+    learning_rate=1e-3,
+    schedule="constant",
+    warmup=0.0,
+    batch_size=32,
 )
 names = ["relu"] if args.smoke else ["relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid"]
 depths = [2] if args.smoke else [2, 8]
@@ -33,7 +39,9 @@ out = args.out or "runs/practice-activations"
 runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 
 # %% Plot: mean of the seeds
-figure, panels = kzoo.plots.panels(*(f"Validation accuracy, {depth} hidden layers" for depth in depths))
+figure, panels = kzoo.plots.panels(
+    *(f"Validation accuracy, {depth} hidden layers" for depth in depths)
+)
 for axes, depth in zip(panels, depths, strict=True):
     for name, color in zip(names, LINES, strict=False):
         history = kzoo.recipes.mean_history(runs[f"{name}, {depth} layers"])

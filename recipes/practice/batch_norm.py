@@ -31,10 +31,19 @@ runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=s
 rows = kzoo.recipes.variant_rows(runs)
 
 # %% Plot
-figure, (left, right) = kzoo.plots.panels("Test accuracy", f"Validation accuracy, rate {rates[0]:g}")
+figure, (left, right) = kzoo.plots.panels(
+    "Test accuracy", f"Validation accuracy, rate {rates[0]:g}"
+)
 for name in norms:
     curve = [row for row in rows if row["variant"].startswith(name)]
-    left.errorbar(rates, [r["accuracy"] for r in curve], [r["sd"] or 0 for r in curve], fmt="o-", capsize=3, label=name)
+    left.errorbar(
+        rates,
+        [r["accuracy"] for r in curve],
+        [r["sd"] or 0 for r in curve],
+        fmt="o-",
+        capsize=3,
+        label=name,
+    )
     history = kzoo.recipes.mean_history(runs[f"{name}, rate {rates[0]:g}"])
     right.plot(history["epoch"], history["val_accuracy"], lw=1.8)
 left.set(xscale="log", xlabel="learning rate", ylim=(0, 1.02))

@@ -17,7 +17,9 @@ import kzoo
 
 args = kzoo.recipes.arguments("practice/batch_size", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
-same = dict(units=(64, 32), norm=None, dropout=0.0, optimizer="momentum", schedule="constant", warmup=0.0)
+same = dict(
+    units=(64, 32), norm=None, dropout=0.0, optimizer="momentum", schedule="constant", warmup=0.0
+)
 sizes = [512] if args.smoke else [8, 32, 128, 512]
 rules = {"one rate": lambda size: 0.01, "rate grows": lambda size: 0.01 * size / 32}
 variants = {
@@ -32,13 +34,24 @@ out = args.out or "runs/practice-batch_size"
 runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 rows = kzoo.recipes.variant_rows(runs)
 for row in rows:  # without the first epoch, which also compiles the step
-    row["epoch_seconds"] = statistics.median(s for run in runs[row["variant"]] for s in run.history["seconds"][1:])
+    row["epoch_seconds"] = statistics.median(
+        s for run in runs[row["variant"]] for s in run.history["seconds"][1:]
+    )
 
 # %% Plot
-figure, (left, right) = kzoo.plots.panels(f"Test accuracy after {epochs} epochs", "Seconds per epoch")
+figure, (left, right) = kzoo.plots.panels(
+    f"Test accuracy after {epochs} epochs", "Seconds per epoch"
+)
 for rule in rules:
     curve = [row for row in rows if row["variant"].startswith(rule)]
-    left.errorbar(sizes, [r["accuracy"] for r in curve], [r["sd"] or 0 for r in curve], fmt="o-", capsize=3, label=rule)
+    left.errorbar(
+        sizes,
+        [r["accuracy"] for r in curve],
+        [r["sd"] or 0 for r in curve],
+        fmt="o-",
+        capsize=3,
+        label=rule,
+    )
     right.plot(sizes, [r["epoch_seconds"] for r in curve], "o-")
 for axes in (left, right):
     axes.set_xscale("log", base=2)

@@ -18,11 +18,19 @@ import kzoo
 args = kzoo.recipes.arguments("practice/depth_and_width", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 same = dict(
-    norm=None, dropout=0.0, optimizer="adam", learning_rate=3e-3, schedule="constant", warmup=0.0, batch_size=32
+    norm=None,
+    dropout=0.0,
+    optimizer="adam",
+    learning_rate=3e-3,
+    schedule="constant",
+    warmup=0.0,
+    batch_size=32,
 )
 depths, widths = ([1], [8]) if args.smoke else ([1, 3], [2, 8, 32, 128, 512])
 variants = {
-    f"{depth} x {width}": dict(units=(width,) * depth, patience=1000, **same) for depth in depths for width in widths
+    f"{depth} x {width}": dict(units=(width,) * depth, patience=1000, **same)
+    for depth in depths
+    for width in widths
 }
 
 # %% Train
@@ -33,16 +41,25 @@ rows = kzoo.recipes.variant_rows(runs)
 for row in rows:
     group = runs[row["variant"]]
     row["parameters"] = group[0].summary["parameters"]
-    row["training"] = statistics.mean(kzoo.evaluate(run, data, split="train")["accuracy"] for run in group)
+    row["training"] = statistics.mean(
+        kzoo.evaluate(run, data, split="train")["accuracy"] for run in group
+    )
 
 # %% Plot
-figure, panels = kzoo.plots.panels(*(f"{depth} hidden layer{'s' * (depth > 1)}" for depth in depths))
+figure, panels = kzoo.plots.panels(
+    *(f"{depth} hidden layer{'s' * (depth > 1)}" for depth in depths)
+)
 for axes, depth in zip(panels, depths, strict=True):
     curve = [row for row in rows if row["variant"].startswith(f"{depth} x")]
     sizes = [row["parameters"] for row in curve]
     axes.plot(sizes, [row["training"] for row in curve], "o-", label="training")
     axes.errorbar(
-        sizes, [row["accuracy"] for row in curve], [row["sd"] or 0 for row in curve], fmt="o-", capsize=3, label="test"
+        sizes,
+        [row["accuracy"] for row in curve],
+        [row["sd"] or 0 for row in curve],
+        fmt="o-",
+        capsize=3,
+        label="test",
     )
     axes.axvline(len(data.train), color="grey", ls=":", label="as many as training examples")
     axes.set(xscale="log", xlabel="parameters", ylabel="accuracy", ylim=(0, 1.02))

@@ -30,10 +30,18 @@ methods = ("mean", "vote", "weighted")
 # %% Train the members, and combine them on each split
 options = dict(units=(32,), batch_size=512 if args.smoke else 32, learning_rate=1e-2, epochs=epochs)
 options |= dict(callbacks="quick", progress=False)
-members, scores = [], {method: [] for method in methods}
+members = []
+scores = {method: [] for method in methods}
 for split in range(splits):
     runs = [
-        kzoo.train("mnist_fnn", "digits", out=out / f"{split}/{seed}", seed=seed, data_seed=split, **options)
+        kzoo.train(
+            "mnist_fnn",
+            "digits",
+            out=out / f"{split}/{seed}",
+            seed=seed,
+            data_seed=split,
+            **options,
+        )
         for seed in range(seeds)
     ]
     members.append([run.summary["test"]["accuracy"] for run in runs])
@@ -42,23 +50,42 @@ for split in range(splits):
         scores[method].append(run.summary["test"]["accuracy"])
 
 # %% Compare: the gain over one member, with the 95 % interval of its mean over the splits (Student's t)
-members, rows = np.array(members), []
+members = np.array(members)
+rows = []
 single, best = members.mean(axis=1), members.max(axis=1)
 ensembles = {f"ensemble, {method}": np.array(scores[method]) for method in methods}
-for name, accuracy in ({"a member": single, "the best member of each test split": best} | ensembles).items():
+for name, accuracy in (
+    {"a member": single, "the best member of each test split": best} | ensembles
+).items():
     gain = accuracy - single
     margin = stats.t.ppf(0.975, splits - 1) * stats.sem(gain)
-    numbers = dict(accuracy=accuracy.mean(), gain=gain.mean(), low=gain.mean() - margin, high=gain.mean() + margin)
-    rows.append(dict(what=name) | {column: round(float(number), 5) for column, number in numbers.items()})
+    numbers = dict(
+        accuracy=accuracy.mean(),
+        gain=gain.mean(),
+        low=gain.mean() - margin,
+        high=gain.mean() + margin,
+    )
+    rows.append(
+        dict(what=name) | {column: round(float(number), 5) for column, number in numbers.items()}
+    )
 
 # %% Plot
 figure = Figure(figsize=(8, 4.4), layout="constrained")
 FigureCanvasAgg(figure)
 axes = figure.add_subplot()
 x = np.arange(splits)
-axes.plot(np.repeat(x, seeds), 100 * members.ravel(), "o", color=GREY, ms=6, alpha=0.7, label="members")
+axes.plot(
+    np.repeat(x, seeds), 100 * members.ravel(), "o", color=GREY, ms=6, alpha=0.7, label="members"
+)
 for method, color, shift in zip(methods, (BLUE, ORANGE, GREEN), (-0.18, 0, 0.18), strict=True):
-    axes.hlines(100 * np.array(scores[method]), x + shift - 0.09, x + shift + 0.09, color, lw=4, label=method)
+    axes.hlines(
+        100 * np.array(scores[method]),
+        x + shift - 0.09,
+        x + shift + 0.09,
+        color,
+        lw=4,
+        label=method,
+    )
 axes.set_xticks(x, [f"split {split}" for split in x])
 axes.set(ylabel="test accuracy, %", title=f"{seeds} seeds of one network, single and combined")
 axes.set_xlim(-0.5, splits - 0.5)

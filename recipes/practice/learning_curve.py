@@ -26,7 +26,9 @@ args = kzoo.recipes.arguments("practice/learning_curve", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 sizes = [200] if args.smoke else [20, 50, 100, 250, 600, len(data.train)]
 steps = 20 if args.smoke else 600
-same = dict(norm=None, dropout=0.0, optimizer="adam", schedule="constant", warmup=0.0, batch_size=32)
+same = dict(
+    norm=None, dropout=0.0, optimizer="adam", schedule="constant", warmup=0.0, batch_size=32
+)
 same |= dict(patience=1000, monitor="val_accuracy")
 models = {
     "network": dict(units=(64, 32), learning_rate=3e-3, **same),
@@ -40,10 +42,14 @@ for seed in [0] if args.smoke else [0, 1, 2]:
     variants = {}
     for size in sizes:
         part = replace(data.train, x=data.train.x[order[:size]], y=data.train.y[order[:size]])
-        overrides = dict(data=replace(data, train=part), epochs=min(150, math.ceil(steps / math.ceil(size / 32))))
+        overrides = dict(
+            data=replace(data, train=part), epochs=min(150, math.ceil(steps / math.ceil(size / 32)))
+        )
         variants |= {f"{name}, {size}": settings | overrides for name, settings in models.items()}
     out = args.out or "runs/practice-learning_curve"
-    for name, group in kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=[seed]).items():
+    for name, group in kzoo.recipes.train_variants(
+        "mnist_fnn", data, variants, out=out, seeds=[seed]
+    ).items():
         runs[name] += group
 rows = kzoo.recipes.variant_rows(runs)
 
@@ -51,7 +57,14 @@ rows = kzoo.recipes.variant_rows(runs)
 figure, (axes,) = kzoo.plots.panels("Test accuracy over training examples", width=7, height=4.2)
 for name in models:
     curve = [row for row in rows if row["variant"].startswith(name)]
-    axes.errorbar(sizes, [r["accuracy"] for r in curve], [r["sd"] or 0 for r in curve], fmt="o-", capsize=3, label=name)
+    axes.errorbar(
+        sizes,
+        [r["accuracy"] for r in curve],
+        [r["sd"] or 0 for r in curve],
+        fmt="o-",
+        capsize=3,
+        label=name,
+    )
 majority = next(iter(runs.values()))[0].summary["test"]["majority"]
 axes.axhline(majority, color=GREY, ls=":", label="always the most frequent class")
 axes.set(xscale="log", xlabel="training examples", ylim=(0, 1.02))

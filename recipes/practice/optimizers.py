@@ -17,7 +17,13 @@ import kzoo
 args = kzoo.recipes.arguments("practice/optimizers", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
 same = dict(units=(64, 32), norm=None, dropout=0.0, schedule="constant", warmup=0.0, batch_size=32)
-optimizers = {"sgd": {}, "momentum": {}, "rmsprop": {}, "adam": {}, "adamw": dict(weight_decay=0.01)}
+optimizers = {
+    "sgd": {},
+    "momentum": {},
+    "rmsprop": {},
+    "adam": {},
+    "adamw": dict(weight_decay=0.01),
+}
 if args.smoke:
     optimizers = {"adam": {}}
 variants = {}
@@ -32,6 +38,8 @@ out = args.out or "runs/practice-optimizers"
 runs = kzoo.recipes.train_variants("mnist_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
 
 # %% Plot: mean of the seeds
-figure = kzoo.plots.overlay({name: kzoo.recipes.mean_history(group) for name, group in runs.items()}, metric="val_loss")
+figure = kzoo.plots.overlay(
+    {name: kzoo.recipes.mean_history(group) for name, group in runs.items()}, metric="val_loss"
+)
 figure.axes[0].set_yscale("log")
 kzoo.recipes.finish(args, kzoo.recipes.variant_rows(runs), figure)

@@ -33,8 +33,11 @@ if args.smoke:
 # %% Train
 epochs, seeds = (1, [0]) if args.smoke else (60, [0, 1, 2])
 out = args.out or "runs/practice-regularization"
-runs = kzoo.recipes.train_variants("diabetes_fnn", data, variants, out=out, seeds=seeds, epochs=epochs)
-rows = kzoo.recipes.variant_rows(runs, "mae")  # of the best epoch: early stopping is a regulariser too
+runs = kzoo.recipes.train_variants(
+    "diabetes_fnn", data, variants, out=out, seeds=seeds, epochs=epochs
+)
+# of the best epoch: early stopping is a regulariser too
+rows = kzoo.recipes.variant_rows(runs, "mae")
 for row in rows:  # in standard deviations of the target, as in training; without the L2 penalty
     histories = [run.history for run in runs[row["variant"]]]
     row["last_training"] = statistics.mean(history["mae"][-1] for history in histories)

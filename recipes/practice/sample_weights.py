@@ -24,7 +24,8 @@ args = kzoo.recipes.arguments("practice/sample_weights", __doc__)
 
 def customers(count, random):
     """Return customers, with the probability that each answers the survey."""
-    age, hours = random.uniform(18, 80, count), random.exponential(2, count)
+    age = random.uniform(18, 80, count)
+    hours = random.exponential(2, count)
     spent = 20 + 0.5 * age + 10 * np.sin(age / 8) + 12 * hours + random.normal(0, 10, count)
     frame = pd.DataFrame(dict(age=age, region=random.choice(list("NESW"), count), spent=spent))
     return frame, np.clip(hours / 8, 0.05, 1)
@@ -33,16 +34,24 @@ def customers(count, random):
 # %% Train: on those who answered, without and with weights, and on as many customers drawn at random
 variants = ["unweighted", "weighted", "no bias"]
 samples = [0] if args.smoke else [0, 1, 2, 3, 4]
-same = dict(preset_or_model="tabular_fnn", target="spent", loss="mse", progress=False, baselines=False)
+same = dict(
+    preset_or_model="tabular_fnn", target="spent", loss="mse", progress=False, baselines=False
+)
 same |= dict(epochs=2, batch_size=256) if args.smoke else {}
-out, runs, tests = args.out or "runs/practice-sample_weights", {}, {}
+out = args.out or "runs/practice-sample_weights"
+runs = {}
+tests = {}
 for sample in samples:
     random = np.random.default_rng(sample)
     everyone, answers = customers(1000 if args.smoke else 12000, random)
     tests[sample], _ = customers(4000, random)  # all customers, not only those who answer
     answered = random.random(len(everyone)) < answers
     survey = everyone[answered].assign(weight=1 / answers[answered])
-    tables = {"unweighted": survey.drop(columns="weight"), "weighted": survey, "no bias": everyone.head(len(survey))}
+    tables = {
+        "unweighted": survey.drop(columns="weight"),
+        "weighted": survey,
+        "no bias": everyone.head(len(survey)),
+    }
     for name, table in tables.items():
         weight = dict(sample_weight="weight") if name == "weighted" else {}
         folder = f"{out}/{name.replace(' ', '-')}-{sample}"
@@ -54,20 +63,39 @@ for (name, sample), run in runs.items():
     test = tests[sample]
     residual = kzoo.predict(run, test).values[:, 0] - test.spent
     residuals.append(pd.DataFrame(dict(name=name, sample=sample, age=test.age, residual=residual)))
-    of_sample = (run.answers["answers"] - run.answers["truth"]).mean()  # its own test split: those who answered
-    scores.append(dict(model=name, bias=residual.mean(), bias_in_sample=of_sample, rmse=(residual**2).mean() ** 0.5))
+    # its own test split: those who answered
+    of_sample = (run.answers["answers"] - run.answers["truth"]).mean()
+    scores.append(
+        dict(
+            model=name,
+            bias=residual.mean(),
+            bias_in_sample=of_sample,
+            rmse=(residual**2).mean() ** 0.5,
+        )
+    )
 groups = pd.DataFrame(scores).groupby("model", sort=False)
-table = groups.mean().assign(bias_sd=groups.bias.std(), rmse_sd=groups.rmse.std(), samples=groups.size())
+table = groups.mean().assign(
+    bias_sd=groups.bias.std(), rmse_sd=groups.rmse.std(), samples=groups.size()
+)
 table = table.astype(float).round(3).reset_index().astype(object)
 rows = table.where(table.notna(), None).to_dict("records")
 
 # %% Plot
-figure, (left, right) = kzoo.plots.panels("Mean error by age, all customers", "RMSE, all customers", height=4)
+figure, (left, right) = kzoo.plots.panels(
+    "Mean error by age, all customers", "RMSE, all customers", height=4
+)
 every = pd.concat(residuals)
 every["decade"] = every.age // 5 * 5 + 2.5
 for i, (name, color) in enumerate(zip(variants, (ORANGE, BLUE, GREEN), strict=True)):
     by_age = every[every["name"] == name].groupby(["decade", "sample"]).residual.mean().unstack()
-    left.errorbar(by_age.index, by_age.mean(axis=1), by_age.std(axis=1).fillna(0), color=color, lw=1.5, label=name)
+    left.errorbar(
+        by_age.index,
+        by_age.mean(axis=1),
+        by_age.std(axis=1).fillna(0),
+        color=color,
+        lw=1.5,
+        label=name,
+    )
     right.barh(i, rows[i]["rmse"], 0.6, color=color, xerr=rows[i]["rmse_sd"])
 left.axhline(0, color=GREY, lw=1, zorder=0)
 left.set(xlabel="age", ylabel="prediction minus truth")

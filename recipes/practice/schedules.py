@@ -17,7 +17,9 @@ from kzoo.plots.colors import LINES
 
 args = kzoo.recipes.arguments("practice/schedules", __doc__)
 data = kzoo.load_data("digits", preset="mnist_fnn")
-same = dict(units=(64, 32), norm=None, dropout=0.0, optimizer="momentum", learning_rate=0.1, batch_size=32)
+same = dict(
+    units=(64, 32), norm=None, dropout=0.0, optimizer="momentum", learning_rate=0.1, batch_size=32
+)
 schedules = {
     "constant": dict(schedule="constant", warmup=0.0, patience=1000),
     "step": dict(schedule="step", warmup=0.0),  # the tutorial's: halved every ten epochs
@@ -25,7 +27,8 @@ schedules = {
     "linear": dict(schedule="linear", warmup=0.0),
     "cosine": dict(schedule="cosine", warmup=0.0),
     "cosine, warm-up": dict(schedule="cosine", warmup=0.1),
-    "plateau": dict(schedule="plateau", warmup=0.0, patience=10),  # halves after 5 epochs without gain, stops after 10
+    # halves after 5 epochs without gain, stops after 10
+    "plateau": dict(schedule="plateau", warmup=0.0, patience=10),
 }
 variants = {name: same | schedule for name, schedule in schedules.items()}
 if args.smoke:
@@ -44,5 +47,11 @@ for (name, group), color in zip(runs.items(), LINES, strict=False):
     right.plot(history["epoch"], history["val_loss"], color=color, lw=1.5)
 left.set(xlabel="epoch", xticks=range(0, epochs + 1, 5))
 right.set(xlabel="epoch", xticks=range(0, epochs + 1, 5), yscale="log")
-figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=7, frameon=False, fontsize=9)
+figure.legend(
+    *left.get_legend_handles_labels(),
+    loc="outside lower center",
+    ncols=7,
+    frameon=False,
+    fontsize=9,
+)
 kzoo.recipes.finish(args, kzoo.recipes.variant_rows(runs), figure)

@@ -21,12 +21,16 @@ import kzoo
 from kzoo.plots.colors import BLUE, GREY, ORANGE
 
 args = kzoo.recipes.arguments("practice/thresholds", __doc__)
-x, y = datasets.make_classification(8000, 12, n_informative=6, weights=[0.95], class_sep=0.8, random_state=0)
+x, y = datasets.make_classification(
+    8000, 12, n_informative=6, weights=[0.95], class_sep=0.8, random_state=0
+)
 frame = pd.DataFrame(x).add_prefix("x").assign(churned=np.where(y, "yes", "no"))
 missed, false_alarm = 10, 1
 goals = {
     "F1": dict(decision="f1"),
-    "cost": dict(decision="expected_cost", cost={("yes", "no"): missed, ("no", "yes"): false_alarm}),
+    "cost": dict(
+        decision="expected_cost", cost={("yes", "no"): missed, ("no", "yes"): false_alarm}
+    ),
 }
 
 # %% Train: in each split two runs, which differ only in their decision
@@ -38,7 +42,8 @@ variants = {
     for split in splits
     for goal, decision in goals.items()
 }
-out, epochs = args.out or "runs/practice-thresholds", 1 if args.smoke else 40
+out = args.out or "runs/practice-thresholds"
+epochs = 1 if args.smoke else 40
 runs = kzoo.recipes.train_variants("cancer_fnn", frame, variants, out=out, epochs=epochs)
 
 
@@ -50,26 +55,39 @@ def score(goal, truth, predicted):
     return 1000 * np.mean(missed * (truth & ~predicted) + false_alarm * (~truth & predicted))
 
 
-grid, scores, curves = np.linspace(0.005, 0.995, 199), [], {}
+grid = np.linspace(0.005, 0.995, 199)
+scores = []
+curves = {}
 for goal in goals:
     for split in splits:
         (run,) = runs[f"{goal}-{split}"]
-        learned = next(step["learned"]["threshold"] for step in run.postprocessing if step["name"] == "threshold")
-        p, truth = run.answers["answers"][:, 1], run.answers["truth"] == 1
+        learned = next(
+            step["learned"]["threshold"]
+            for step in run.postprocessing
+            if step["name"] == "threshold"
+        )
+        p = run.answers["answers"][:, 1]
+        truth = run.answers["truth"] == 1
         curve = np.array([score(goal, truth, p >= threshold) for threshold in grid])
         best = curve.argmax() if goal == "F1" else curve.argmin()
         curves[goal, split] = curve, learned
         for name, threshold in (("0.5", 0.5), ("learned", learned), ("best on test", grid[best])):
             value = score(goal, truth, p >= threshold)
             regret = abs(value - curve[best])
-            scores.append(dict(goal=goal, threshold=name, value=threshold, score=value, regret=regret))
+            scores.append(
+                dict(goal=goal, threshold=name, value=threshold, score=value, regret=regret)
+            )
 groups = pd.DataFrame(scores).groupby(["goal", "threshold"], sort=False)
-table = groups.mean().assign(score_sd=groups.score.std(), regret_sd=groups.regret.std(), splits=groups.size())
+table = groups.mean().assign(
+    score_sd=groups.score.std(), regret_sd=groups.regret.std(), splits=groups.size()
+)
 table = table.astype(float).round(4).reset_index().astype(object)
 rows = table.where(table.notna(), None).to_dict("records")
 
 # %% Plot: all splits
-figure, panels = kzoo.plots.panels("F1 over the threshold, test", "Cost of 1,000 rows, test", height=4)
+figure, panels = kzoo.plots.panels(
+    "F1 over the threshold, test", "Cost of 1,000 rows, test", height=4
+)
 for goal, axes in zip(goals, panels, strict=True):
     for split in splits:
         curve, learned = curves[goal, split]
@@ -78,5 +96,11 @@ for goal, axes in zip(goals, panels, strict=True):
     axes.axvline(0.5, color=GREY, ls=":", label="0.5")
     axes.plot([], [], "o", color=ORANGE, label="learned on validation rows")
     axes.set(xlabel="threshold of the probability of yes", xlim=(0, 1), ylim=(0, None))
-figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+figure.legend(
+    *axes.get_legend_handles_labels(),
+    loc="outside lower center",
+    ncols=2,
+    frameon=False,
+    fontsize=9,
+)
 kzoo.recipes.finish(args, rows, figure)

@@ -30,9 +30,13 @@ def test_choices_are_kept_and_all_rows_are_learned_from(source, name, preset):
     if not is_installed(name) and name in ("lightgbm", "catboost"):
         name = "trees"
     data = kzoo.load_data(source, preset=preset)
-    first, again = baselines.fit(data, name), baselines.fit(data, name, all_rows=True)
+    first = baselines.fit(data, name)
+    again = baselines.fit(data, name, all_rows=True)
     assert again.choices == first.choices and set(first.notes) <= set(again.notes)
-    assert len(again.data.train) == len(data.train) + len(data.validation) and again.data.validation is None
+    assert (
+        len(again.data.train) == len(data.train) + len(data.validation)
+        and again.data.validation is None
+    )
     before, after = first.predict(data.test)[0], again.predict(data.test)[0]
     assert before.shape == after.shape and not np.array_equal(before, after)
     network = np.asarray(again.network()(np.asarray(data.test.x[:]))).reshape(after.shape)
@@ -53,11 +57,23 @@ def test_the_baseline_that_auto_chooses_is_fitted_to_all_rows(tmp_path):
     outputs = np.full((development, 3), 1 / 3, "float32")
     judged = Answers(outputs=outputs, truth=truth, rows=np.arange(development))
     presets = [Candidate(name="wine_fnn", label="wine_fnn")]
-    schedule = SimpleNamespace(folder=tmp_path, data=data, score=PrimaryScore(data), presets=presets, seed=0)
-    contender = Contender(Candidate(name="majority", label="most frequent class", is_baseline=True), None)
-    run = Conclusion(schedule, data, None, 0)._train_baseline(contender, data, tmp_path / "run", [judged, judged])
-    assert np.asarray(run.model(np.asarray(data.test.x[:1])))[0] == pytest.approx(np.bincount(truth) / development)
+    schedule = SimpleNamespace(
+        folder=tmp_path, data=data, score=PrimaryScore(data), presets=presets, seed=0
+    )
+    contender = Contender(
+        Candidate(name="majority", label="most frequent class", is_baseline=True), None
+    )
+    run = Conclusion(schedule, data, None, 0)._train_baseline(
+        contender, data, tmp_path / "run", [judged, judged]
+    )
+    assert np.asarray(run.model(np.asarray(data.test.x[:1])))[0] == pytest.approx(
+        np.bincount(truth) / development
+    )
     assert "validation" not in run.summary  # it was fitted to these rows
     step = run.postprocessing[-1]
-    assert (step["name"], step["rows"], step["learned"]["count"]) == ("conformal", "out of fold", development)
+    assert (step["name"], step["rows"], step["learned"]["count"]) == (
+        "conformal",
+        "out of fold",
+        development,
+    )
     assert run.config["statistics"] is not None and kzoo.report(run).is_file()

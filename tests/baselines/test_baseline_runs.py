@@ -29,28 +29,43 @@ def table(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trees(table):
-    return baselines.train("trees", table, target="kind", out=table.parent / "trees", baselines=False)
+    return baselines.train(
+        "trees", table, target="kind", out=table.parent / "trees", baselines=False
+    )
 
 
 # One baseline of each form of network.
 RUNS = {
-    "breast_cancer": "trees", "wine": "logistic", "diabetes": "ridge", "labels": "label_forest",
-    "counts": "poisson_regression", "quantiles": "quantile_trees", "quantiles of forecasts": "seasonal_quantiles",
-    "texts_classes": "texts_logistic", "zh": "tfidf", "en": "nbsvm", "forecast": "ridge_windows", "photos": "pixels",
-    "labelled": "nearest_series", "arrays": "summary_ridge",
-}  # fmt: skip
+    "breast_cancer": "trees",
+    "wine": "logistic",
+    "diabetes": "ridge",
+    "labels": "label_forest",
+    "counts": "poisson_regression",
+    "quantiles": "quantile_trees",
+    "quantiles of forecasts": "seasonal_quantiles",
+    "texts_classes": "texts_logistic",
+    "zh": "tfidf",
+    "en": "nbsvm",
+    "forecast": "ridge_windows",
+    "photos": "pixels",
+    "labelled": "nearest_series",
+    "arrays": "summary_ridge",
+}
 
 
 @pytest.mark.parametrize("source", RUNS)
 def test_a_run_has_the_scores_and_the_predictions_of_the_baseline(source, tmp_path):
-    name, data = RUNS[source], MORE[source]() if source in MORE else small_data(source, tmp_path)
+    name = RUNS[source]
+    data = MORE[source]() if source in MORE else small_data(source, tmp_path)
     run = kzoo.Run(baselines.train(name, data, out=tmp_path / "run", baselines=False).path)
     (result,) = baselines.score(data, names=name)
     stored = run.summary[result.split]
     for metric, value in result.scores.items():
         if isinstance(value, float):
             # Ranks of tied rows may differ in float32.
-            assert stored[metric] == pytest.approx(value, rel=2e-3 if "precision" in metric else 1e-4, abs=1e-6), metric
+            assert stored[metric] == pytest.approx(
+                value, rel=2e-3 if "precision" in metric else 1e-4, abs=1e-6
+            ), metric
     expected, truth = baselines.fit(data, name).predict(data.test)
     assert np.array_equal(run.answers["truth"], truth[run.answers["rows"]])
     if result.scores.get("loss") is not None or "classes" not in data.problem.facts:
@@ -66,7 +81,11 @@ def test_every_form_of_network_is_tested():
 
 
 def test_nothing_is_pickled(trees):
-    assert {file.suffix for file in trees.path.iterdir() if file.is_file()} <= {".json", ".keras", ".npz"}
+    assert {file.suffix for file in trees.path.iterdir() if file.is_file()} <= {
+        ".json",
+        ".keras",
+        ".npz",
+    }
     with np.load(trees.path / "answers.npz", allow_pickle=False) as arrays:
         assert "answers" in arrays
     with zipfile.ZipFile(trees.model_file) as archive:
@@ -84,11 +103,16 @@ def test_the_same_call_returns_the_run_and_another_one_is_refused(table, trees):
 
 
 def test_commands_take_the_run(table, trees, tmp_path, capsys):
-    run, data = str(trees.path), ["--data", str(table)]
+    run = str(trees.path)
+    data = ["--data", str(table)]
     for arguments in (
-        ["show", run], ["evaluate", run, *data], ["predict", run, str(table)], ["explain", run, *data],
-        ["check", run, *data], ["report", run, "--out", str(tmp_path / "r.html")],
-    ):  # fmt: skip
+        ["show", run],
+        ["evaluate", run, *data],
+        ["predict", run, str(table)],
+        ["explain", run, *data],
+        ["check", run, *data],
+        ["report", run, "--out", str(tmp_path / "r.html")],
+    ):
         assert main(arguments) == 0, arguments
         assert capsys.readouterr().out
     assert "kzoo.baselines.train(" in (tmp_path / "r.html").read_text(encoding="utf-8")
@@ -100,7 +124,9 @@ def test_exports_agree_and_run_without_keras(trees, tmp_path):
     rows = shop(40, seed=1).drop(columns=["kind", "rent"])
     expected = kzoo.predict(trees, rows)
     predicted = kzoo.runtime.load(exported).predict(rows)
-    assert predicted.labels == expected.labels and np.allclose(predicted.probabilities, expected.probabilities)
+    assert predicted.labels == expected.labels and np.allclose(
+        predicted.probabilities, expected.probabilities
+    )
 
 
 def test_quantized_exports_are_refused(table, trees, tmp_path):
@@ -109,7 +135,9 @@ def test_quantized_exports_are_refused(table, trees, tmp_path):
 
 
 def test_a_decision_is_learned_on_validation_rows(tmp_path):
-    run = baselines.train("trees", "breast_cancer", decision="f1", out=tmp_path / "run", baselines=False)
+    run = baselines.train(
+        "trees", "breast_cancer", decision="f1", out=tmp_path / "run", baselines=False
+    )
     (step,) = (step for step in run.postprocessing if step["name"] == "threshold")
     assert step["rows"] == "validation" and run.spec.training["decision"] == "f1"
     assert "f1_positive_default" in run.summary["test"]
@@ -125,7 +153,9 @@ def test_thresholds_of_labels_are_those_of_score(tmp_path):
 
 
 def test_a_baseline_is_a_member_of_an_ensemble(table, trees, tmp_path):
-    network = kzoo.train("tabular_fnn", table, target="kind", out=tmp_path / "network", epochs=2, progress=False)
+    network = kzoo.train(
+        "tabular_fnn", table, target="kind", out=tmp_path / "network", epochs=2, progress=False
+    )
     both = kzoo.ensemble([network, trees], out=tmp_path / "both", data=table)
     mean = (network.answers["answers"] + trees.answers["answers"]) / 2
     assert np.allclose(both.answers["answers"], mean, atol=1e-5)
@@ -140,15 +170,35 @@ def test_the_other_baselines_are_scored_too(tmp_path):
 
 def test_what_needs_a_preset_refuses_in_one_line(table, trees, tmp_path, capsys):
     with refuses("weights=", "trees", "is a baseline", "Use a run of a preset"):
-        kzoo.train("tabular_fnn", table, target="kind", weights=trees, out=tmp_path / "a", progress=False)
+        kzoo.train(
+            "tabular_fnn", table, target="kind", weights=trees, out=tmp_path / "a", progress=False
+        )
     with refuses("weights=", "is a baseline"):
         kzoo.build("tabular_fnn", weights=trees)
     with refuses("'trees'", "no preset"):
         kzoo.sklearn.Classifier.from_run(trees)
     for arguments in (
         ["tune", str(trees.path)],
-        ["train", "tabular_fnn", "--data", str(table), "--target", "kind", "--weights", str(trees.path)],
-        ["train", "tabular_fnn", "--data", str(table), "--target", "kind", "--out", str(trees.path)],
+        [
+            "train",
+            "tabular_fnn",
+            "--data",
+            str(table),
+            "--target",
+            "kind",
+            "--weights",
+            str(trees.path),
+        ],
+        [
+            "train",
+            "tabular_fnn",
+            "--data",
+            str(table),
+            "--target",
+            "kind",
+            "--out",
+            str(trees.path),
+        ],
     ):
         assert main(arguments) == 2
         (line,) = capsys.readouterr().err.splitlines()[-1:]
@@ -182,11 +232,15 @@ def test_unknown_settings_are_refused(tmp_path):
 def test_data_that_is_read_for_a_preset_is_read_for_it_again(tmp_path):
     (tmp_path / "texts.csv").write_text(texts("en").to_csv(index=False), encoding="utf-8")
     source = tmp_path / "texts.csv"
-    run = baselines.train("tfidf", source, target="mood", preset="text_ngrams", out=tmp_path / "run", baselines=False)
+    run = baselines.train(
+        "tfidf", source, target="mood", preset="text_ngrams", out=tmp_path / "run", baselines=False
+    )
     assert run.preprocessing["ngrams"] == 2
     assert kzoo.evaluate(run, source) == run.summary["test"]
     data = kzoo.load_data(source, target="mood", preset="text_ngrams")
-    again = baselines.train("tfidf", data, preset="text_ngrams", out=tmp_path / "run", baselines=False)
+    again = baselines.train(
+        "tfidf", data, preset="text_ngrams", out=tmp_path / "run", baselines=False
+    )
     assert again.config["created"] == run.config["created"]
     with refuses("Unknown preset 'text_ngram'"):
         baselines.train("tfidf", data, preset="text_ngram", out=tmp_path / "other")

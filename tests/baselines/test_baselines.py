@@ -39,8 +39,11 @@ SENTENCES = {
 def shop(rows=400, seed=0):
     """A table with numbers, a category, a date and missing values, and two targets."""
     random = np.random.default_rng(seed)
-    size, kind = random.normal(50, 9, rows), random.choice(["a", "b", "c"], rows)
-    frame = pd.DataFrame({"size": size, "kind": kind, "since": pd.date_range("2020-01-01", periods=rows, freq="3D")})
+    size = random.normal(50, 9, rows)
+    kind = random.choice(["a", "b", "c"], rows)
+    frame = pd.DataFrame(
+        {"size": size, "kind": kind, "since": pd.date_range("2020-01-01", periods=rows, freq="3D")}
+    )
     frame["price"] = 2 * size + 10 * (kind == "b") + random.normal(0, 1, rows)
     frame["rent"] = np.where(kind == "c", 5.0, 1.0) + random.normal(0, 0.1, rows)
     frame.loc[::9, "size"] = np.nan
@@ -60,8 +63,11 @@ def texts(language):
 
 def table_with_texts():
     """A table whose targets depend on the words of a text and on a number."""
-    frame, draw = texts("en"), np.random.default_rng(1)
-    frame["remark"] = [f"{text} seen {number} times" for number, text in enumerate(frame.pop("text"))]
+    frame = texts("en")
+    draw = np.random.default_rng(1)
+    frame["remark"] = [
+        f"{text} seen {number} times" for number, text in enumerate(frame.pop("text"))
+    ]
     frame["age"] = draw.normal(40, 9, len(frame)).round(1)
     frame["score"] = 3 * (frame["mood"] == "good") + (frame["age"] - 40) / 9
     return frame
@@ -69,11 +75,13 @@ def table_with_texts():
 
 def load(rows=900):
     hours = np.arange(rows)
-    return pd.DataFrame({
-        "hour": pd.date_range("2024-01-01", periods=rows, freq="h"),
-        "load": 10 + np.sin(hours * np.pi / 12) + np.random.default_rng(0).normal(0, 0.1, rows),
-        "heat": hours / 100.0,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "hour": pd.date_range("2024-01-01", periods=rows, freq="h"),
+            "load": 10 + np.sin(hours * np.pi / 12) + np.random.default_rng(0).normal(0, 0.1, rows),
+            "heat": hours / 100.0,
+        }
+    )
 
 
 def photos(folder):
@@ -98,11 +106,15 @@ def small_data(name, tmp_path):
         return load_data(texts(name), target="mood", preset=window("text_cnn", input_shape=(16,)))
     if name == "forecast":
         options = dict(time="hour", target=["load", "heat"])
-        return load_data(load(), preset=window("series_gru", input_shape=(24, 2), horizon=6), **options)
+        return load_data(
+            load(), preset=window("series_gru", input_shape=(24, 2), horizon=6), **options
+        )
     if name == "photos":
         return load_data(photos(tmp_path), preset=window("image_cnn", input_shape=(24, 24, 3)))
     if name == "language":
-        (tmp_path / "text.txt").write_text("the cat sat on the mat.\nthe dog sat on the log.\nwho sat?\n" * 60)
+        (tmp_path / "text.txt").write_text(
+            "the cat sat on the mat.\nthe dog sat on the log.\nwho sat?\n" * 60
+        )
         return load_data(tmp_path / "text.txt", preset=window("char_gru", input_shape=(30,)))
     if name == "arrays":
         x = np.random.default_rng(0).normal(size=(200, 12, 2)).astype("float32")
@@ -111,12 +123,18 @@ def small_data(name, tmp_path):
         random = np.random.default_rng(0)
         y = random.integers(0, 2, 200)
         x = random.normal(size=(200, 30, 1)) * np.where(y, 3.0, 1.0)[:, None, None]
-        return load_data(([values[: 30 - n % 9] for n, values in enumerate(x.astype("float32"))], y))
+        return load_data(
+            ([values[: 30 - n % 9] for n, values in enumerate(x.astype("float32"))], y)
+        )
     if name.startswith("texts_"):
         target, other = ("mood", "score") if name == "texts_classes" else ("score", "mood")
         return load_data(table_with_texts(), target=target, drop=other)
     target = {"classes": "kind", "value": "price", "values": ["price", "rent"]}[name]
-    return load_data(shop(), target=target, drop=[c for c in ("price", "rent") if name == "value" and c not in target])
+    return load_data(
+        shop(),
+        target=target,
+        drop=[c for c in ("price", "rent") if name == "value" and c not in target],
+    )
 
 
 BOOSTERS = {"lightgbm", "catboost"}  # baselines where they are installed
@@ -146,11 +164,15 @@ def test_every_kind_of_input_and_task_has_baselines(name, tmp_path):
     assert sorted(result.name for result in results) == sorted(names.split())
     values = {result.name: result.value for result in results}
     assert values[best] == results[0].value
-    assert {result.split for result in results} == {"test"} and {result.metric for result in results} == {
-        results[0].metric
-    }
+    assert {result.split for result in results} == {"test"} and {
+        result.metric for result in results
+    } == {results[0].metric}
     simplest = values[names.split()[0]]
-    assert values[best] < 0.7 * simplest if results[0].metric.startswith(("m", "b")) else values[best] > simplest + 0.2
+    assert (
+        values[best] < 0.7 * simplest
+        if results[0].metric.startswith(("m", "b"))
+        else values[best] > simplest + 0.2
+    )
     again = [result for result in baselines.score(data, seed=3) if result.name not in BOOSTERS]
     assert [(result.name, result.scores, result.notes) for result in again] == [
         (result.name, result.scores, result.notes) for result in results
@@ -165,13 +187,15 @@ def test_baselines_learn_without_the_test_rows(name, tmp_path):
     for baseline in baselines.list_baselines(data.problem):
         if baseline.setting and not data.config.get(baseline.setting):
             continue
-        answers, alone = (baseline.function(BaselineData(d, logits=baseline.logits)) for d in (data, without_test))
+        answers, alone = (
+            baseline.function(BaselineData(d, logits=baseline.logits)) for d in (data, without_test)
+        )
         for (ours, truth), (theirs, _) in zip(answers(data.test), alone(data.test), strict=True):
             np.testing.assert_array_equal(ours, theirs)
             assert len(ours) == len(truth)
-        assert sum(len(truth) for _, truth in answers(data.test)) == np.asarray(data.test.y[:]).shape[0] * (
-            data.input_shape[0] if name == "language" else 1
-        )
+        assert sum(len(truth) for _, truth in answers(data.test)) == np.asarray(
+            data.test.y[:]
+        ).shape[0] * (data.input_shape[0] if name == "language" else 1)
 
 
 def test_every_baseline_has_a_label_a_reference_and_a_docstring():
@@ -183,7 +207,8 @@ def test_every_baseline_has_a_label_a_reference_and_a_docstring():
 
 def test_ridge_is_that_of_scikit_learn():
     random = np.random.default_rng(0)
-    x, y = random.normal(size=(90, 7)) + 3, random.normal(size=(90, 2))
+    x = random.normal(size=(90, 7)) + 3
+    y = random.normal(size=(90, 2))
     sums = Sums()
     for rows in np.array_split(np.arange(90), 4):
         sums.add(x[rows], y[rows])
@@ -194,18 +219,28 @@ def test_ridge_is_that_of_scikit_learn():
 
 def test_trees_and_logistic_regression_are_those_of_scikit_learn():
     data = load_data(shop(), target="price", drop="rent")
-    x, y = data.train.x, data.train.y[:, 0]
-    expected = HistGradientBoostingRegressor(random_state=0, categorical_features=[*[False] * (x.shape[1] - 1), True])
+    x = data.train.x
+    y = data.train.y[:, 0]
+    expected = HistGradientBoostingRegressor(
+        random_state=0, categorical_features=[*[False] * (x.shape[1] - 1), True]
+    )
     expected = expected.fit(x, y).predict(data.test.x)
     (result,) = baselines.score(data, names="trees")
-    assert result.scores["mae"] == pytest.approx(np.abs(expected - data.test.y[:, 0]).mean(), rel=1e-6)
-    data = load_data("breast_cancer", validation=0.45)  # enough validation rows to choose a strength by
+    assert result.scores["mae"] == pytest.approx(
+        np.abs(expected - data.test.y[:, 0]).mean(), rel=1e-6
+    )
+    # enough validation rows to choose a strength by
+    data = load_data("breast_cancer", validation=0.45)
     scaled = [
         np.clip((part.x - data.train.x.mean(0)) / data.train.x.std(0), -5, 5)
         for part in (data.train, data.validation, data.test)
     ]
-    models = [LogisticRegression(C=c, max_iter=200).fit(scaled[0], data.train.y) for c in (0.01, 0.1, 1, 10)]
-    best = max(models, key=lambda model: model.score(scaled[1], data.validation.y))  # the first of equals
+    models = [
+        LogisticRegression(C=c, max_iter=200).fit(scaled[0], data.train.y)
+        for c in (0.01, 0.1, 1, 10)
+    ]
+    # the first of equals
+    best = max(models, key=lambda model: model.score(scaled[1], data.validation.y))
     (result,) = baselines.score(data, names=["logistic"])
     assert result.scores["accuracy"] == best.score(scaled[2], data.test.y)
     (note,) = result.notes
@@ -215,18 +250,27 @@ def test_trees_and_logistic_regression_are_those_of_scikit_learn():
 def test_few_validation_rows_leave_the_choice_of_a_strength_to_folds():
     data = load_data("wine")
     (result,) = baselines.score(data, names=["logistic"])
-    scaled, y = (data.train.x - data.train.x.mean(0)) / data.train.x.std(0), data.train.y
+    scaled = (data.train.x - data.train.x.mean(0)) / data.train.x.std(0)
+    y = data.train.y
     models = {c: LogisticRegression(C=c, max_iter=200) for c in (0.01, 0.1, 1, 10)}
     losses = {
         c: -cross_val_score(
-            model, scaled, y, cv=StratifiedKFold(5, shuffle=True, random_state=1), scoring="neg_log_loss"
+            model,
+            scaled,
+            y,
+            cv=StratifiedKFold(5, shuffle=True, random_state=1),
+            scoring="neg_log_loss",
         )
         for c, model in models.items()
     }
-    chosen = float(re.search(r"C=([\d.]+), chosen by 5 folds of the training rows", result.notes[0])[1])
+    chosen = float(
+        re.search(r"C=([\d.]+), chosen by 5 folds of the training rows", result.notes[0])[1]
+    )
     best = min(losses, key=lambda c: losses[c].mean())
-    assert (losses[chosen] - losses[best]).mean() < losses[best].std()  # other folds may choose a neighbour
-    assert losses[0.01].mean() > 2 * losses[chosen].mean()  # the first of equal accuracies on the validation rows
+    # other folds may choose a neighbour
+    assert (losses[chosen] - losses[best]).mean() < losses[best].std()
+    # the first of equal accuracies on the validation rows
+    assert losses[0.01].mean() > 2 * losses[chosen].mean()
     # Equal rows are in one fold: each row twice gives the same folds, and the same strength as each row once.
     twice = replace(data, train=data.train.select(np.repeat(np.arange(len(y)), 2)))
     halves = [folds_of_few(BaselineData(each)) for each in (data, twice)]
@@ -244,7 +288,10 @@ def test_nb_svm_is_that_of_the_paper():
         return {*words, *pairwise(words)}
 
     train, test = ([grams(row) for row in part.x] for part in (data.train, data.test))
-    columns = {gram: number for number, gram in enumerate(sorted({g for row in train for g in row}, key=str))}
+    columns = {
+        gram: number
+        for number, gram in enumerate(sorted({g for row in train for g in row}, key=str))
+    }
 
     def matrix(rows):
         f = np.zeros((len(rows), len(columns)))
@@ -252,7 +299,8 @@ def test_nb_svm_is_that_of_the_paper():
             f[i, [columns[gram] for gram in row if gram in columns]] = 1
         return f
 
-    f, y = matrix(train), data.train.y
+    f = matrix(train)
+    y = data.train.y
     p, q = 1 + f[y == 1].sum(0), 1 + f[y == 0].sum(0)
     r = np.log((p / p.sum()) / (q / q.sum()))
     model = LinearSVC(C=0.01, random_state=0).fit(f * r, y)
@@ -260,7 +308,9 @@ def test_nb_svm_is_that_of_the_paper():
     w = 0.75 * np.abs(w).sum() / len(w) + 0.25 * w
     baseline = BASELINES["nbsvm"]
     ((answers, _),) = baseline.function(BaselineData(data, logits=None))(data.test)
-    np.testing.assert_allclose(answers[:, 0], (matrix(test) * r) @ w + model.intercept_[0], atol=1e-4)
+    np.testing.assert_allclose(
+        answers[:, 0], (matrix(test) * r) @ w + model.intercept_[0], atol=1e-4
+    )
 
 
 def test_nb_svm_chooses_beta_on_validation_data():
@@ -269,13 +319,18 @@ def test_nb_svm_chooses_beta_on_validation_data():
     (result,) = baselines.score(data, names="nbsvm")
     (note,) = result.notes
     assert_mentions(note, "C=1", "beta=1", "validation")
-    (two,) = baselines.score(load_data(texts("en"), target="mood", preset="text_ngrams"), names="nbsvm")
+    (two,) = baselines.score(
+        load_data(texts("en"), target="mood", preset="text_ngrams"), names="nbsvm"
+    )
     assert_mentions(two.notes[0], "beta=0.25", "validation")
 
 
 def test_the_cost_of_text_baselines_ignores_padding():
     frame = texts("en")
-    short, long = (load_data(frame, target="mood", preset=window("text_cnn", input_shape=(n,))) for n in (64, 512))
+    short, long = (
+        load_data(frame, target="mood", preset=window("text_cnn", input_shape=(n,)))
+        for n in (64, 512)
+    )
     assert short.train.x.shape[1] == 64 and long.train.x.shape[1] == 512
     for name in ("tfidf", "nbsvm"):
         assert BASELINES[name].seconds(BaselineData(short)) == pytest.approx(
@@ -296,7 +351,8 @@ def test_ngrams_are_smoothed_as_by_witten_and_bell():
     """Compared with tables of counts, token by token."""
     random = np.random.default_rng(0)
     text, new = (np.cumsum(random.integers(0, 3, size)) % 7 for size in (400, 60))
-    grams, positions = Grams(text, 8, 3), np.arange(3, 60)
+    grams = Grams(text, 8, 3)
+    positions = np.arange(3, 60)
     contexts = list(grams.contexts(new, positions))
     for order in range(4):
         counts = [defaultdict(Counter) for _ in range(order + 1)]
@@ -321,11 +377,14 @@ def test_image_features_are_histograms_of_colours_and_small_images():
     assert bins.shape == (1, 512) and np.flatnonzero(bins).tolist() == [0, 7 + 4 * 64]
     np.testing.assert_allclose(bins[bins > 0] ** 2, [0.75, 0.25])
     assert small(image, 0.0, 255.0).shape == (1, 11 * 10 * 3)
-    np.testing.assert_allclose(small(image, 0.0, 255.0).reshape(11, 10, 3)[0, :4, 0], [1, 1, 0.5, 0])
+    np.testing.assert_allclose(
+        small(image, 0.0, 255.0).reshape(11, 10, 3)[0, :4, 0], [1, 1, 0.5, 0]
+    )
 
 
 def test_the_season_comes_from_the_times_or_from_the_training_rows():
-    preset, table = window("series_gru", input_shape=(30, 1), horizon=6), load()[["hour", "load"]]
+    preset = window("series_gru", input_shape=(30, 1), horizon=6)
+    table = load()[["hour", "load"]]
     timed = load_data(table, preset=preset, time="hour")
     plain = load_data(table[["load"]], preset=preset)
     for data, seasons in ((timed, {"yesterday": 24, "week": 168}), (plain, {"24 steps": 24})):
@@ -333,10 +392,16 @@ def test_the_season_comes_from_the_times_or_from_the_training_rows():
         (note,) = result.notes
         (steps,) = [steps for word, steps in seasons.items() if not missing_from(note, [word])]
         assert bool(missing_from(note, ["validation"])) is (data is plain)
-        starts, truth = data.test.y.starts, data.test.y[:]
+        starts = data.test.y.starts
+        truth = data.test.y[:]
         times = 4 if note.startswith("mean of 4") else 1
-        before = [data.test.y.values[starts[:, None] + np.arange(6) - steps * (1 + back)] for back in range(times)]
-        assert result.scores["mae"] == pytest.approx(np.abs(np.mean(before, axis=0) - truth).mean(), rel=1e-6)
+        before = [
+            data.test.y.values[starts[:, None] + np.arange(6) - steps * (1 + back)]
+            for back in range(times)
+        ]
+        assert result.scores["mae"] == pytest.approx(
+            np.abs(np.mean(before, axis=0) - truth).mean(), rel=1e-6
+        )
     noise = pd.DataFrame({"load": np.random.default_rng(0).normal(size=400)})
     (result,) = baselines.score(load_data(noise, preset=preset), names="seasonal")
     (note,) = result.notes
@@ -356,13 +421,16 @@ def has_duration(note):
 def test_little_time_means_fewer_rows_and_cheaper_baselines(monkeypatch):
     data = load_data("digits")
     monkeypatch.setattr(
-        import_module("kzoo.baselines.score"), "LONGEST", BASELINES["pixels"].seconds(BaselineData(data)) * 0.9
+        import_module("kzoo.baselines.score"),
+        "LONGEST",
+        BASELINES["pixels"].seconds(BaselineData(data)) * 0.9,
     )
     results = {result.name: result for result in baselines.score(data)}
     assert has_note(results["pixels"], "1,156", "1,294")
     assert results["pixels"].value > 0.9
     whole = {result.name: result for result in baselines.score(data, seconds=1e9)}
-    assert whole["pixels"].rows is None and not has_note(whole["pixels"], "1,294")  # with `seconds`, all rows
+    # with `seconds`, all rows
+    assert whole["pixels"].rows is None and not has_note(whole["pixels"], "1,294")
     none = {result.name: result for result in baselines.score(data, seconds=0.01)}
     assert none["majority"].value is not None and none["pixels"].value is None
     assert has_duration(none["pixels"].notes[0]) and none["pixels"].scores == {}
@@ -372,7 +440,10 @@ def test_little_time_means_fewer_rows_and_cheaper_baselines(monkeypatch):
 def test_score_refuses_bad_arguments():
     data = load_data("iris")
     for arguments, parts in (
-        (dict(names=["tree"]), ("'tree'", "tabular_classification", "'trees'", "logistic, trees", "majority")),
+        (
+            dict(names=["tree"]),
+            ("'tree'", "tabular_classification", "'trees'", "logistic, trees", "majority"),
+        ),
         (dict(split="train"), ("split='train'", "validation", "test")),
         (dict(target="y"), ("target=", "Dataset", "load_data")),
         (dict(seed=-1), ("seed=-1",)),
@@ -393,11 +464,15 @@ def test_a_baseline_that_would_take_a_little_longer_learns_from_fewer_rows():
     x = random.normal(size=(4_000, 6)).astype("float32")
     data = load_data((x, (np.tanh(x) @ random.normal(size=(6, 3))).argmax(axis=1)))
     costs = {name: BASELINES[name].seconds(BaselineData(data)) for name in ("logistic", "trees")}
-    whole, few = costs["trees"], BASELINES["trees"].seconds(BaselineData(data, most=1_000))
+    whole = costs["trees"]
+    few = BASELINES["trees"].seconds(BaselineData(data, most=1_000))
     assert costs["logistic"] < few < whole
     results = {result.name: result for result in baselines.score(data, seconds=(few + whole) / 2)}
     rows = results["trees"].rows
-    assert results["trees"].value > results["majority"].value + 0.3 and 0.4 < rows / len(data.train) < 0.8
+    assert (
+        results["trees"].value > results["majority"].value + 0.3
+        and 0.4 < rows / len(data.train) < 0.8
+    )
     assert has_note(results["trees"], f"{rows:,}", f"{len(data.train):,}")
     assert results["logistic"].rows is None and results["logistic"].notes[0].startswith("C=")
     none = {result.name: result for result in baselines.score(data, seconds=few * 0.9)}
@@ -411,18 +486,25 @@ def test_baselines_of_resized_images_note_the_size(tmp_path):
         for result in baselines.score(data, names=["colors", "pixels"]):
             assert has_note(result, f"{side}x{side}")
     assert not any(
-        re.search(r"\d+x\d+", note) for result in baselines.score("digits", names="pixels") for note in result.notes
+        re.search(r"\d+x\d+", note)
+        for result in baselines.score("digits", names="pixels")
+        for note in result.notes
     )
 
 
 def test_the_former_name_of_list_baselines_warns_and_works():
-    with warns("kzoo.baselines.listed()", "kzoo.baselines.list_baselines()", category=KzooDeprecationWarning):
+    with warns(
+        "kzoo.baselines.listed()",
+        "kzoo.baselines.list_baselines()",
+        category=KzooDeprecationWarning,
+    ):
         assert baselines.listed() == baselines.list_baselines()
 
 
 def test_nearest_series_and_statistics_equal_plain_ones():
     random = np.random.default_rng(0)
-    x, y = random.normal(size=(60, 14, 2)).astype("float32") * [1, 50], np.arange(60) % 3
+    x = random.normal(size=(60, 14, 2)).astype("float32") * [1, 50]
+    y = np.arange(60) % 3
     data = load_data((x.astype("float32"), y))
     predict = BASELINES["nearest_series"].function(BaselineData(data))
     train, test = (part.x.reshape(-1, 2) for part in (data.train, data.test))
@@ -434,13 +516,18 @@ def test_nearest_series_and_statistics_equal_plain_ones():
 
     from kzoo.baselines.series import summary_statistics
 
-    values, real = x[:1], np.arange(14)[None] < 9
+    values = x[:1]
+    real = np.arange(14)[None] < 9
     (row,) = summary_statistics(values, real)
     one = values[0, :9, 1].astype("float64")
     expected = [
-        *np.quantile(one, (0, 0.25, 0.5, 0.75, 1)), one.mean(), one.std(), np.polyfit(np.arange(9), one, 1)[0],
-        np.abs(np.diff(one)).mean(), ((one[1:] - one.mean()) * (one[:-1] - one.mean())).sum() / (9 * one.var()),
+        *np.quantile(one, (0, 0.25, 0.5, 0.75, 1)),
+        one.mean(),
+        one.std(),
+        np.polyfit(np.arange(9), one, 1)[0],
+        np.abs(np.diff(one)).mean(),
+        ((one[1:] - one.mean()) * (one[:-1] - one.mean())).sum() / (9 * one.var()),
         one[-1],
-    ]  # fmt: skip
+    ]
     np.testing.assert_allclose(row[1:-1:2], expected, rtol=1e-6)
     assert row[-1] == 9

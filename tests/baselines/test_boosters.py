@@ -19,8 +19,9 @@ DATA = {
     "binary": lambda: kzoo.load_data("breast_cancer"),
     "classes": lambda: kzoo.load_data(shop(), target="kind", drop="rent"),
     "values": lambda: kzoo.load_data(shop(), target=["price", "rent"]),
-    "labels": emotions, "counts": visits,
-}  # fmt: skip
+    "labels": emotions,
+    "counts": visits,
+}
 
 
 @pytest.mark.parametrize("source", DATA)
@@ -39,7 +40,9 @@ def test_categories_that_training_has_not_seen_go_the_same_way(name):
     random = np.random.default_rng(0)
     frame = shop(600).drop(columns=["price", "rent"])
     frame["colour"] = random.choice(list("abcdefghij"), 600)
-    frame["sold"] = np.where((frame["size"].fillna(0) > 50) ^ frame["colour"].isin(["a", "d", "g"]), "yes", "no")
+    frame["sold"] = np.where(
+        (frame["size"].fillna(0) > 50) ^ frame["colour"].isin(["a", "d", "g"]), "yes", "no"
+    )
     data = kzoo.load_data(frame, target="sold")
     fitted = baselines.fit(data, name)
     p, truth = fitted.predict(data.test)

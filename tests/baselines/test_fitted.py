@@ -38,14 +38,18 @@ def emotions(rows=300):
 
 def visits(rows=300):
     random = np.random.default_rng(0)
-    frame = pd.DataFrame({"age": random.normal(40, 9, rows), "kind": random.choice(list("abc"), rows)})
+    frame = pd.DataFrame(
+        {"age": random.normal(40, 9, rows), "kind": random.choice(list("abc"), rows)}
+    )
     frame["visits"] = random.poisson(np.exp((frame["age"] - 40) / 20) + 2 * (frame["kind"] == "a"))
     return kzoo.load_data(frame, target="visits", task="count")
 
 
 def prices(rows=300):
     random = np.random.default_rng(0)
-    frame = pd.DataFrame({"size": random.normal(50, 9, rows), "kind": random.choice(list("abc"), rows)})
+    frame = pd.DataFrame(
+        {"size": random.normal(50, 9, rows), "kind": random.choice(list("abc"), rows)}
+    )
     frame["price"] = frame["size"] * random.uniform(0.5, 1.5, rows) + 10 * (frame["kind"] == "b")
     return kzoo.load_data(frame, target="price", quantiles=(0.1, 0.5, 0.9))
 
@@ -53,21 +57,32 @@ def prices(rows=300):
 def loads(rows=6_000):
     hours = np.arange(rows)
     load = 10 + np.sin(hours * np.pi / 12) + np.random.default_rng(0).normal(0, 0.1, rows)
-    frame = pd.DataFrame({"hour": pd.date_range("2024-01-01", periods=rows, freq="h"), "load": load})
+    frame = pd.DataFrame(
+        {"hour": pd.date_range("2024-01-01", periods=rows, freq="h"), "load": load}
+    )
     preset = window("series_gru", input_shape=(1_300, 1), horizon=6)
-    return kzoo.load_data(frame, time="hour", target="load", quantiles=(0.1, 0.5, 0.9), preset=preset)
+    return kzoo.load_data(
+        frame, time="hour", target="load", quantiles=(0.1, 0.5, 0.9), preset=preset
+    )
 
 
 MORE = {
-    "labels": emotions, "counts": visits, "quantiles": prices, "quantiles of forecasts": loads,
-    "breast_cancer": lambda: kzoo.load_data("breast_cancer"), "wine": lambda: kzoo.load_data("wine"),
+    "labels": emotions,
+    "counts": visits,
+    "quantiles": prices,
+    "quantiles of forecasts": loads,
+    "breast_cancer": lambda: kzoo.load_data("breast_cancer"),
+    "wine": lambda: kzoo.load_data("wine"),
     "diabetes": lambda: kzoo.load_data("diabetes"),
-}  # fmt: skip
+}
 
 
 def close(outputs, expected):
     """Return whether outputs of a network, flat for quantiles, are those of a baseline."""
-    return np.abs(outputs.reshape(expected.shape) - expected).max() <= TOLERANCE * np.abs(expected).max()
+    return (
+        np.abs(outputs.reshape(expected.shape) - expected).max()
+        <= TOLERANCE * np.abs(expected).max()
+    )
 
 
 @pytest.mark.parametrize("name", [*EACH, *MORE])
@@ -84,7 +99,9 @@ def test_a_network_computes_what_the_baseline_predicts(name, tmp_path):
             continue
         network = fitted.network()
         assert {type(layer).__module__.split(".")[0] for layer in network.layers} == {"keras"}
-        assert close(network.predict(np.asarray(data.test.x[:]), verbose=0), expected), baseline.name
+        assert close(network.predict(np.asarray(data.test.x[:]), verbose=0), expected), (
+            baseline.name
+        )
 
 
 def test_predictions_give_the_scores_of_score():
@@ -97,22 +114,35 @@ def test_predictions_give_the_scores_of_score():
 def test_the_network_of_trees_is_that_of_scikit_learn_also_beyond_the_training_rows():
     """Categories that training has not seen, and numbers at a threshold."""
     random = np.random.default_rng(0)
-    x = np.stack([random.normal(size=600), random.integers(0, 9, 600), random.integers(0, 5, 600)], axis=1)
+    x = np.stack(
+        [random.normal(size=600), random.integers(0, 9, 600), random.integers(0, 5, 600)], axis=1
+    )
     x[:, 1] = np.where(x[:, 1] == 3, 4, x[:, 1])  # code 3 is never seen
     x = x.astype("float32")
     y = ((x[:, 0] > 0.3) ^ np.isin(x[:, 1], (1, 4, 8)) ^ (x[:, 2] == 2)).astype(int)
-    model = HistGradientBoostingClassifier(max_iter=20, categorical_features=[1, 2], random_state=0).fit(x, y)
+    model = HistGradientBoostingClassifier(
+        max_iter=20, categorical_features=[1, 2], random_state=0
+    ).fit(x, y)
     (trees,) = trees_of_boosting(model, sizes=(10, 6))
     assert any(tree.categorical for tree in trees)
     thresholds = np.concatenate([tree.threshold[tree.feature == 0] for tree in trees])
     new = np.stack(
-        [np.resize(thresholds.astype("float32"), 600), np.arange(600) % 10, np.arange(600) // 10 % 6], axis=1
+        [
+            np.resize(thresholds.astype("float32"), 600),
+            np.arange(600) % 10,
+            np.arange(600) // 10 % 6,
+        ],
+        axis=1,
     )
     for rows in (x, new.astype("float32")):
         total = model._baseline_prediction[0, 0] + sum(descended(tree, rows) for tree in trees)
         assert np.allclose(1 / (1 + np.exp(-total)), model.predict_proba(rows)[:, 1], atol=1e-6)
     network = network_of([trees], 3)
-    assert np.allclose(network.predict(new, verbose=0)[:, 0], sum(descended(tree, new) for tree in trees), atol=1e-5)
+    assert np.allclose(
+        network.predict(new, verbose=0)[:, 0],
+        sum(descended(tree, new) for tree in trees),
+        atol=1e-5,
+    )
 
 
 def network_of(groups, features):
@@ -135,12 +165,25 @@ def descended(tree, x):
 
 
 def test_groups_with_fewer_trees_and_trees_of_a_single_leaf_add_nothing():
-    leaf = Tree(feature=np.array([-1]), threshold=np.zeros(1), left=np.zeros(1, int), right=np.zeros(1, int),
-                value=np.array([2.0]))  # fmt: skip
-    step = Tree(feature=np.array([1, -1, -1]), threshold=np.array([0.5, 0, 0]), left=np.array([1, 0, 0]),
-                right=np.array([2, 0, 0]), value=np.array([0, -1.0, 1.0]))  # fmt: skip
+    leaf = Tree(
+        feature=np.array([-1]),
+        threshold=np.zeros(1),
+        left=np.zeros(1, int),
+        right=np.zeros(1, int),
+        value=np.array([2.0]),
+    )
+    step = Tree(
+        feature=np.array([1, -1, -1]),
+        threshold=np.array([0.5, 0, 0]),
+        left=np.array([1, 0, 0]),
+        right=np.array([2, 0, 0]),
+        value=np.array([0, -1.0, 1.0]),
+    )
     x = np.array([[0, 0.5], [0, 0.6]], "float32")
-    assert network_of([[leaf, step], [step], [leaf]], 2).predict(x, verbose=0).tolist() == [[1, -1, 2], [3, 1, 2]]
+    assert network_of([[leaf, step], [step], [leaf]], 2).predict(x, verbose=0).tolist() == [
+        [1, -1, 2],
+        [3, 1, 2],
+    ]
 
 
 def test_a_deep_tree_opens_as_an_untrusted_file(tmp_path):
@@ -168,7 +211,8 @@ def test_thresholds_are_rounded_down_to_float32():
 
 
 def test_the_trees_of_a_random_forest_average_its_probabilities():
-    x, y = np.random.default_rng(0).normal(size=(200, 3)).astype("float32"), np.arange(200) % 3
+    x = np.random.default_rng(0).normal(size=(200, 3)).astype("float32")
+    y = np.arange(200) % 3
     model = RandomForestClassifier(7, random_state=0, min_samples_leaf=3).fit(x, y)
     total = sum(descended(tree, x) for tree in trees_of_forest(model, output=2))
     assert np.allclose(total, model.predict_proba(x)[:, 2])
@@ -196,7 +240,8 @@ def test_a_class_without_training_rows_has_the_probability_0():
 def test_repeated_and_unknown_words_and_padding_count_as_in_scikit_learn(name):
     data = kzoo.load_data(texts("en"), target="mood", preset=window("text_cnn", input_shape=(16,)))
     fitted = baselines.fit(data, name)
-    random, size = np.random.default_rng(0), data.config["vocabulary_size"]
+    random = np.random.default_rng(0)
+    size = data.config["vocabulary_size"]
     x = random.integers(0, size, (64, 16)).astype("int32")
     x[:20, 4:] = 0  # padding
     x[20:30] = x[20:30, :1]  # one word, many times
@@ -217,21 +262,31 @@ def test_long_texts_are_compared_in_blocks():
 
 def test_logistic_regression_of_the_network_is_that_of_scikit_learn():
     data = kzoo.load_data("breast_cancer")
-    x, y = data.train.x.astype("float64"), data.train.y
+    x = data.train.x.astype("float64")
+    y = data.train.y
     middle, spread = x.mean(axis=0), x.std(axis=0)
     fitted = baselines.fit(data, "logistic")
     (c,) = (float(note.split("C=")[1].split(",")[0]) for note in fitted.notes if "C=" in note)
     model = LogisticRegression(C=c, max_iter=200).fit(np.clip((x - middle) / spread, -5, 5), y)
     p = fitted.network().predict(data.test.x, verbose=0)
-    assert np.allclose(p, model.predict_proba(np.clip((data.test.x - middle) / spread, -5, 5)), atol=1e-4)
+    assert np.allclose(
+        p, model.predict_proba(np.clip((data.test.x - middle) / spread, -5, 5)), atol=1e-4
+    )
 
 
 def test_a_season_beyond_the_window_has_no_network():
     hours = np.arange(2000)
-    frame = pd.DataFrame({"hour": pd.date_range("2024-01-01", periods=2000, freq="h"),
-                          "load": np.sin(hours * np.pi / 84) + (hours // 24 % 7 == 6)})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "hour": pd.date_range("2024-01-01", periods=2000, freq="h"),
+            "load": np.sin(hours * np.pi / 84) + (hours // 24 % 7 == 6),
+        }
+    )
     data = kzoo.load_data(
-        frame, time="hour", target="load", preset=window("series_gru", input_shape=(24, 1), horizon=3)
+        frame,
+        time="hour",
+        target="load",
+        preset=window("series_gru", input_shape=(24, 1), horizon=3),
     )
     fitted = baselines.fit(data, "seasonal")
     assert any("168" in note or "week" in note for note in fitted.notes)
@@ -255,8 +310,11 @@ def test_little_time_means_fewer_rows():
     x = random.normal(size=(6_000, 4)).astype("float32")
     data = kzoo.load_data((x, (x[:, 0] > 0).astype(int)))
     (trees,) = (b for b in baselines.list_baselines(data.problem) if b.name == "trees")
-    few, all_rows = trees.seconds(BaselineData(data, most=1_000)), trees.seconds(BaselineData(data))
-    fitted, whole = (baselines.fit(data, "trees", seconds=limit) for limit in ((few + all_rows) / 2, all_rows))
+    few = trees.seconds(BaselineData(data, most=1_000))
+    all_rows = trees.seconds(BaselineData(data))
+    fitted, whole = (
+        baselines.fit(data, "trees", seconds=limit) for limit in ((few + all_rows) / 2, all_rows)
+    )
     assert whole.rows is None and 1_000 < fitted.rows < len(data.train)
     assert any("training rows" in note for note in fitted.notes)
     with refuses("takes about", "seconds="):
@@ -269,4 +327,6 @@ def test_image_features_are_those_of_the_split(tmp_path):
     fitted = baselines.fit(data, "colors")
     everything, _ = fitted.predict(data.train)
     for row in range(20):
-        assert np.allclose(fitted.predict(data.train.select(np.arange(row, row + 1)))[0], everything[row : row + 1])
+        assert np.allclose(
+            fitted.predict(data.train.select(np.arange(row, row + 1)))[0], everything[row : row + 1]
+        )

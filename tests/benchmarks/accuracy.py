@@ -19,8 +19,19 @@ import kzoo
 
 def report(what, scores, bar, **more):
     scores = [round(float(s), 4) for s in scores]
-    print(json.dumps({"what": what, "mean": round(float(np.mean(scores)), 4), "sd": round(float(np.std(scores)), 4),
-                      "bar": bar, "scores": scores} | more), flush=True)  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "what": what,
+                "mean": round(float(np.mean(scores)), 4),
+                "sd": round(float(np.std(scores)), 4),
+                "bar": bar,
+                "scores": scores,
+            }
+            | more
+        ),
+        flush=True,
+    )
 
 
 def splits(preset, data, count, folder, **options):
@@ -28,7 +39,12 @@ def splits(preset, data, count, folder, **options):
     for data_seed in range(count):
         began = time.perf_counter()
         run = kzoo.train(
-            preset, data, out=folder / f"{preset}-{data_seed}", data_seed=data_seed, progress=False, **options
+            preset,
+            data,
+            out=folder / f"{preset}-{data_seed}",
+            data_seed=data_seed,
+            progress=False,
+            **options,
         )
         seconds.append(round(time.perf_counter() - began, 1))
         scores.append(run.summary["test"]["accuracy"])
@@ -39,9 +55,15 @@ def splits(preset, data, count, folder, **options):
 def iris(folder):
     x, y = load_iris(return_X_y=True)
     scores = []
-    for i, (rest, held) in enumerate(RepeatedStratifiedKFold(n_splits=5, n_repeats=4, random_state=0).split(x, y)):
+    for i, (rest, held) in enumerate(
+        RepeatedStratifiedKFold(n_splits=5, n_repeats=4, random_state=0).split(x, y)
+    ):
         run = kzoo.train(
-            "iris_fnn", (x[rest], y[rest]), test=(x[held], y[held]), out=folder / f"iris-{i}", progress=False
+            "iris_fnn",
+            (x[rest], y[rest]),
+            test=(x[held], y[held]),
+            out=folder / f"iris-{i}",
+            progress=False,
         )
         scores.append(run.summary["test"]["accuracy"])
         keras.utils.clear_session(free_memory=True)
@@ -66,8 +88,12 @@ def main():
     if args.cifar:
         began = time.perf_counter()
         run = kzoo.train("cifar_cnn", args.cifar, out=folder / "cifar_cnn", epochs=10)
-        report("cifar_cnn, 10 epochs, test accuracy", [run.summary["test"]["accuracy"]], 0.78,
-               minutes=round((time.perf_counter() - began) / 60, 1))  # fmt: skip
+        report(
+            "cifar_cnn, 10 epochs, test accuracy",
+            [run.summary["test"]["accuracy"]],
+            0.78,
+            minutes=round((time.perf_counter() - began) / 60, 1),
+        )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ TEXT_PRESETS = "text_pretrained", "text_ngrams"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(required=True)
     row = commands.add_parser("row")
     row.add_argument("--minutes", type=float, default=10)
@@ -83,17 +85,27 @@ def append(path, row):
 def measure_row(args):
     """Run the command with some data; store seconds, winner, verdict and the test scores of the baselines."""
     with tempfile.TemporaryDirectory() as folder:
-        out, started = Path(folder) / "search", time.monotonic()
+        out = Path(folder) / "search"
+        started = time.monotonic()
         words = ["tune", "auto", *args.words, "--max-time", f"{args.minutes}m", "--out", str(out)]
         subprocess.run([sys.executable, "-m", "kzoo", *words], check=True)
         seconds = time.monotonic() - started
         search = kzoo.Search(out)
-        result, summary = json.loads((out / "auto.json").read_text()), search.winner.summary
-        append(args.out, dict(
-            words=args.words, minutes=args.minutes, seconds=round(seconds, 1), label=result["label"],
-            verdict=result["verdict"], difference=result["difference"],
-            test=value_of(summary["test"], result["metric"]), metric=result["metric"],
-        ))  # fmt: skip
+        result = json.loads((out / "auto.json").read_text())
+        summary = search.winner.summary
+        append(
+            args.out,
+            dict(
+                words=args.words,
+                minutes=args.minutes,
+                seconds=round(seconds, 1),
+                label=result["label"],
+                verdict=result["verdict"],
+                difference=result["difference"],
+                test=value_of(summary["test"], result["metric"]),
+                metric=result["metric"],
+            ),
+        )
 
 
 def measure_small(args):
@@ -106,16 +118,24 @@ def measure_small(args):
 
 def small_row(path, rows, draw, seconds):
     frame = pd.read_csv(path)
-    target, frame = frame.columns[-1], frame.sample(frac=1, random_state=100 + draw)
+    target = frame.columns[-1]
+    frame = frame.sample(frac=1, random_state=100 + draw)
     with tempfile.TemporaryDirectory() as folder:
         train, test = (Path(folder) / f"{name}.csv" for name in ("train", "test"))
         frame.iloc[:rows].to_csv(train, index=False)
         frame.iloc[rows : rows + TEST_ROWS].to_csv(test, index=False)
         started = time.monotonic()
         search = kzoo.tune(
-            "auto", train, target=target, test=str(test), max_time=seconds, out=Path(folder) / "search", progress=False
+            "auto",
+            train,
+            target=target,
+            test=str(test),
+            max_time=seconds,
+            out=Path(folder) / "search",
+            progress=False,
         )
-        wall, winner = time.monotonic() - started, search.winner
+        wall = time.monotonic() - started
+        winner = search.winner
         data = kzoo.load_data(train, target=target, test=str(test))
         score = PrimaryScore(data, search.objective.name)
         names = {baseline.name for baseline in kzoo.baselines.list_baselines(data.problem)}
@@ -125,13 +145,21 @@ def small_row(path, rows, draw, seconds):
             if name in names:
                 outputs[label], _ = kzoo.baselines.fit(data, name).predict(data.test)
         truth = winner.answers["truth"]
-        answers = {name: Answers(outputs=o, truth=truth, rows=np.arange(len(truth))) for name, o in outputs.items()}
+        answers = {
+            name: Answers(outputs=o, truth=truth, rows=np.arange(len(truth)))
+            for name, o in outputs.items()
+        }
         return dict(
-            table=path.stem, rows=rows, draw=draw, seconds=round(wall, 1), limit=seconds, metric=score.metric,
+            table=path.stem,
+            rows=rows,
+            draw=draw,
+            seconds=round(wall, 1),
+            limit=seconds,
+            metric=score.metric,
             winner=json.loads((search.path / "auto.json").read_text())["label"],
             scores={name: score.value(each) for name, each in answers.items()},
             right=right_rows(score, answers),
-        )  # fmt: skip
+        )
 
 
 def measure_few(args):
@@ -141,7 +169,14 @@ def measure_few(args):
         if (path.stem, labels, draw) in done:
             continue
         frame = pd.read_csv(path).sample(frac=1, random_state=100 + draw)
-        if frame[:labels][args.target].value_counts().reindex(frame[args.target].unique()).fillna(0).min() < 2:
+        if (
+            frame[:labels][args.target]
+            .value_counts()
+            .reindex(frame[args.target].unique())
+            .fillna(0)
+            .min()
+            < 2
+        ):
             frame = frame.loc[[*frame.groupby(args.target).head(2).index, *frame.index]]
             frame = frame[~frame.index.duplicated()]  # two texts of each class come first
         with tempfile.TemporaryDirectory() as folder:
@@ -150,7 +185,9 @@ def measure_few(args):
             frame.iloc[labels : labels + TEST_ROWS].to_csv(test, index=False)
             options = dict(target=args.target, test=str(test), progress=False)
             started = time.monotonic()
-            search = kzoo.tune("auto", train, max_time=args.seconds, out=Path(folder) / "search", **options)
+            search = kzoo.tune(
+                "auto", train, max_time=args.seconds, out=Path(folder) / "search", **options
+            )
             wall = time.monotonic() - started
             runs = {"auto": search.winner} | {
                 name: kzoo.train(name, train, out=Path(folder) / name, baselines=False, **options)
@@ -158,9 +195,17 @@ def measure_few(args):
             }
             scores = {name: run.summary["test"]["accuracy"] for name, run in runs.items()}
             label = json.loads((search.path / "auto.json").read_text())["label"]
-        append(args.out, dict(
-            texts=path.stem, labels=labels, draw=draw, seconds=round(wall, 1), winner=label, scores=scores
-        ))  # fmt: skip
+        append(
+            args.out,
+            dict(
+                texts=path.stem,
+                labels=labels,
+                draw=draw,
+                seconds=round(wall, 1),
+                winner=label,
+                scores=scores,
+            ),
+        )
 
 
 def measure_regret(args, halves=200):
@@ -169,17 +214,25 @@ def measure_regret(args, halves=200):
     Each baseline, each preset and the best other settings are trained once on the training split; both models are
     scored on the other half. Numbers are means over random halves.
     """
-    search, rng = kzoo.Search(args.search), np.random.default_rng(0)
+    search = kzoo.Search(args.search)
+    rng = np.random.default_rng(0)
     described = search.request.data
-    options = replace(DataOptions.of(Description.read(described)), **({"test": args.test} if args.test else {}))
+    options = replace(
+        DataOptions.of(Description.read(described)), **({"test": args.test} if args.test else {})
+    )
     of_training = options.given()
-    of_data = {"seed" if name == "data_seed" else name: value for name, value in of_training.items()}
+    of_data = {
+        "seed" if name == "data_seed" else name: value for name, value in of_training.items()
+    }
     presets = kzoo.list_presets()
     reader = next(
-        trial.hyperparameters["model"] for trial in search.trials if trial.hyperparameters["model"] in presets
+        trial.hyperparameters["model"]
+        for trial in search.trials
+        if trial.hyperparameters["model"] in presets
     )
     data = kzoo.load_data(args.data, preset=reader, **of_data)
-    score, stored_winner = PrimaryScore(data, search.objective.name), search.winner.answers
+    score = PrimaryScore(data, search.objective.name)
+    stored_winner = search.winner.answers
     rows, truth = stored_winner["rows"], stored_winner["truth"]
     outputs = {"winner": stored_winner["answers"]}
     for trial in best_trials(search, score.sign):
@@ -188,9 +241,15 @@ def measure_regret(args, halves=200):
         with tempfile.TemporaryDirectory() as folder:
             if name in presets:
                 run = kzoo.train(
-                    name, args.data, out=Path(folder) / "run", progress=False, baselines=False, check=False,
-                    **of_training, **trial.overrides,
-                )  # fmt: skip
+                    name,
+                    args.data,
+                    out=Path(folder) / "run",
+                    progress=False,
+                    baselines=False,
+                    check=False,
+                    **of_training,
+                    **trial.overrides,
+                )
                 outputs[label] = run.answers["answers"]
                 assert np.array_equal(run.answers["rows"], rows)
             else:
@@ -203,11 +262,18 @@ def measure_regret(args, halves=200):
         best = max(answers, key=lambda name: score.sign * score.value(answers[name].select(first)))
         values = [score.value(answers[name].select(second)) for name in (best, "winner")]
         regrets.append(score.sign * (values[0] - values[1]))
-    append(args.out, dict(
-        search=args.search.name, metric=score.metric, regret=float(np.mean(regrets)),
-        scores={name: score.value(each) for name, each in answers.items()},
-    ))  # fmt: skip
-    print(f"{args.search.name}: regret {np.mean(regrets):.4f} {score.metric}, {len(answers)} models")
+    append(
+        args.out,
+        dict(
+            search=args.search.name,
+            metric=score.metric,
+            regret=float(np.mean(regrets)),
+            scores={name: score.value(each) for name, each in answers.items()},
+        ),
+    )
+    print(
+        f"{args.search.name}: regret {np.mean(regrets):.4f} {score.metric}, {len(answers)} models"
+    )
 
 
 def best_trials(search, sign):
@@ -236,7 +302,9 @@ def print_ranks(args):
     ranks = np.array([rankdata(-row) for row in scores])
     for i, name in enumerate(RIVALS):
         behind = 100 * (scores.max(axis=1) - scores[:, i])
-        print(f"{name:9s} mean rank {ranks[:, i].mean():.2f}, {behind.mean():.2f} points behind the best of the three")
+        print(
+            f"{name:9s} mean rank {ranks[:, i].mean():.2f}, {behind.mean():.2f} points behind the best of the three"
+        )
     print(f"{len(scores)} tables and draws")
 
 
@@ -244,15 +312,24 @@ def print_statements(args, parts=20, sizes=(500, 1_000, 1_409, 2_000)):
     """Print how often "no difference" on some test rows holds on the others, and how often a true lead is stated."""
     rng = np.random.default_rng(0)
     pairs = [
-        np.array([int(a) - int(b) for a, b in zip(row["right"][first], row["right"][second], strict=True)])
+        np.array(
+            [
+                int(a) - int(b)
+                for a, b in zip(row["right"][first], row["right"][second], strict=True)
+            ]
+        )
         for row in stored(args.out)
         for first, second in itertools.permutations(row["right"], 2)
     ]
     for size in sizes:
-        no_difference, holds, leads, said = 0, 0, 0, 0
+        no_difference = 0
+        holds = 0
+        leads = 0
+        said = 0
         for gains, _ in itertools.product(pairs, range(parts)):
             order = rng.permutation(len(gains))
-            test, fresh = gains[order[:size]], gains[order[size:]]
+            test = gains[order[:size]]
+            fresh = gains[order[size:]]
             half = 1.96 * test.std(ddof=1) / np.sqrt(size)
             fresh_half = 1.96 * fresh.std(ddof=1) / np.sqrt(len(fresh))
             if abs(test.mean()) <= half:

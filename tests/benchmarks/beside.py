@@ -10,5 +10,9 @@ FILE = Path(kzoo.__file__).parent / "results" / "beside.json"
 
 def write(row):
     """Write a row to the file. It replaces an earlier row of the same measurement."""
-    kept = [other for other in read_json(FILE) if other["what"] != row["what"]] if FILE.is_file() else []
+    kept = (
+        [other for other in read_json(FILE) if other["what"] != row["what"]]
+        if FILE.is_file()
+        else []
+    )
     write_json(FILE, [*kept, row])

@@ -19,7 +19,8 @@ class Clock(keras.callbacks.Callback):
         self.seconds = []
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.began, self.ended = time.perf_counter(), None
+        self.began = time.perf_counter()
+        self.ended = None
 
     def on_test_begin(self, logs=None):
         self._stop()
@@ -30,5 +31,6 @@ class Clock(keras.callbacks.Callback):
 
     def _stop(self):
         if self.ended is None:
-            int(self.model.optimizer.iterations)  # the step may still be under way: this waits for it
+            # the step may still be under way: this waits for it
+            int(self.model.optimizer.iterations)
             self.ended = time.perf_counter()

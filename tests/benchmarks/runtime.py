@@ -26,15 +26,20 @@ PYTHON = "import kzoo.runtime; print(kzoo.runtime.load({exported!r}, {format!r})
 RUN = "import kzoo; print(kzoo.predict({run!r}, {photo!r}).labels)"
 # The kernel's own figure, which begins anew with each program; the last line of each process says it.
 PEAK = "\nprint(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
-COMMAND = "import kzoo.cli; kzoo.cli.main(['predict', {exported!r}, {photo!r}, '--format', {format!r}])"
+COMMAND = (
+    "import kzoo.cli; kzoo.cli.main(['predict', {exported!r}, {photo!r}, '--format', {format!r}])"
+)
 
 
 def measured(code, rounds):
     """Return (minimum seconds of a process, its peak memory in MiB)."""
-    seconds, peak = [], 0
+    seconds = []
+    peak = 0
     for _ in range(rounds):
         began = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code + PEAK], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code + PEAK], check=True, capture_output=True, text=True
+        )
         seconds.append(time.perf_counter() - began)
         peak = max(peak, int(done.stdout.split()[-1]) / 1024)
     return round(min(seconds), 2), round(peak)
@@ -79,13 +84,20 @@ def over_bare(exported):
                         way()
                     best[i] = min(best[i], (time.process_time() - began) / times)
             us = dict(bare_us=round(best[0] * 1e6, 1), us=round(best[1] * 1e6, 1))
-            yield {"what": f"{size} at once, {format}", **us, "ratio": round(best[1] / best[0], 2), "bar": bar}
+            yield {
+                "what": f"{size} at once, {format}",
+                **us,
+                "ratio": round(best[1] / best[0], 2),
+                "bar": bar,
+            }
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        run = kzoo.train("digits_cnn", out=home / "run", epochs=1, callbacks="quick", progress=False)
+        run = kzoo.train(
+            "digits_cnn", out=home / "run", epochs=1, callbacks="quick", progress=False
+        )
         exported = kzoo.export(run, home / "exported", ["onnx", "litert"], progress=False)
         Image.fromarray(np.arange(64, dtype="uint8").reshape(8, 8) * 4).save(home / "digit.png")
         named = dict(run=str(run.path), exported=str(exported.path), photo=str(home / "digit.png"))
@@ -93,7 +105,12 @@ def main():
         for what, code in (("python", PYTHON), ("kzoo predict", COMMAND)):
             for format in ("onnx", "litert"):
                 seconds, peak = measured(code.format(**named, format=format), ROUNDS)
-                row = {"what": f"cold to first answer, {what}, {format}", "s": seconds, "bar_s": 1.0, "mib": peak}
+                row = {
+                    "what": f"cold to first answer, {what}, {format}",
+                    "s": seconds,
+                    "bar_s": 1.0,
+                    "mib": peak,
+                }
                 print(json.dumps(row | {"bar_mib": 150, "vs_s": vs[0], "vs_mib": vs[1]}))
         for row in over_bare(exported.path):
             print(json.dumps(row))

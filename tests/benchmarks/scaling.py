@@ -39,7 +39,9 @@ def table(folder, rows, classes=2):
 
     random = np.random.default_rng(0)
     columns = {f"number {i}": random.normal(0, 10 ** (i % 4), rows).round(4) for i in range(20)}
-    columns |= {f"word {n}": [f"word{i}" for i in random.integers(0, n, rows)] for n in (5, 40, 300)}
+    columns |= {
+        f"word {n}": [f"word{i}" for i in random.integers(0, n, rows)] for n in (5, 40, 300)
+    }
     columns["target"] = [f"class{i}" for i in random.permutation(np.arange(rows) % classes)]
     pd.DataFrame(columns).to_csv(folder / "table.csv", index=False)
     return {"source": str(folder / "table.csv"), "target": "target"}
@@ -51,12 +53,18 @@ def classes(folder, count):
 
 def sentences(count):
     random = np.random.default_rng(0)
-    words = np.array(["".join(map(chr, random.integers(97, 123, n))) for n in random.integers(2, 10, 20_000)], object)
+    words = np.array(
+        ["".join(map(chr, random.integers(97, 123, n))) for n in random.integers(2, 10, 20_000)],
+        object,
+    )
     often = 1 / np.arange(1, len(words) + 1)
     lengths = random.integers(5, 25, count)
     drawn = words[random.choice(len(words), lengths.sum(), p=often / often.sum())]
     ends = np.cumsum(lengths)
-    return [" ".join(drawn[end - n : end]).capitalize() + "." for n, end in zip(lengths, ends, strict=True)]
+    return [
+        " ".join(drawn[end - n : end]).capitalize() + "."
+        for n, end in zip(lengths, ends, strict=True)
+    ]
 
 
 def texts(folder, count):
@@ -64,7 +72,9 @@ def texts(folder, count):
     import pandas as pd
 
     labels = np.random.default_rng(1).choice(["a", "b", "c"], count)
-    pd.DataFrame({"text": sentences(count), "label": labels}).to_csv(folder / "texts.csv", index=False)
+    pd.DataFrame({"text": sentences(count), "label": labels}).to_csv(
+        folder / "texts.csv", index=False
+    )
     return {"source": str(folder / "texts.csv"), "target": "label", "preset": "text_gru"}
 
 
@@ -123,9 +133,14 @@ def measured(case, count):
     """Return the minimum CPU seconds and memory of several processes."""
     with tempfile.TemporaryDirectory() as folder:
         (little := Path(folder, "little")).mkdir()
-        arguments = json.dumps([case.make(little, case.smallest // 5), case.make(Path(folder), count)])
+        arguments = json.dumps(
+            [case.make(little, case.smallest // 5), case.make(Path(folder), count)]
+        )
         command = [sys.executable, __file__, "--load", arguments]
-        found = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(ROUNDS)]
+        found = [
+            json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+            for _ in range(ROUNDS)
+        ]
     return {what: min(one[what] for one in found) for what in ("cpu_s", "mib")}
 
 
@@ -134,12 +149,18 @@ def plot(rows, file):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4), layout="constrained")
-    for axes, (what, label) in zip(figure.subplots(1, 2), (("cpu_s", "CPU seconds"), ("mib", "MiB")), strict=True):
+    for axes, (what, label) in zip(
+        figure.subplots(1, 2), (("cpu_s", "CPU seconds"), ("mib", "MiB")), strict=True
+    ):
         for name in dict.fromkeys(row["what"] for row in rows):
             points = [(row["times"], max(row[what], 1e-3)) for row in rows if row["what"] == name]
-            (line,) = axes.loglog(*zip(*points, strict=True), "o-", label=f"{name} ({CASES[name].unit})")
+            (line,) = axes.loglog(
+                *zip(*points, strict=True), "o-", label=f"{name} ({CASES[name].unit})"
+            )
             times, value = points[-1]
-            axes.loglog([1, times], [value / times, value], ":", color=line.get_color(), linewidth=1)
+            axes.loglog(
+                [1, times], [value / times, value], ":", color=line.get_color(), linewidth=1
+            )
         axes.set(xlabel="times as much data", ylabel=label)
         axes.set_xticks([1, 10, 100], ["1x", "10x", "100x"])
     axes.legend(title="dotted: linear")
@@ -150,7 +171,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kinds", nargs="*", help=f"of {', '.join(CASES)}; all by default")
     parser.add_argument("--plot", metavar="FILE", help="draw the picture")
-    parser.add_argument("--load", type=json.loads, help=argparse.SUPPRESS)  # a process that measures
+    # a process that measures
+    parser.add_argument("--load", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.load:
         return load(given.load)
@@ -161,10 +183,16 @@ def main():
             count = times * case.smallest
             rows.append({"what": name, case.unit: count, "times": times, **measured(case, count)})
             print(
-                json.dumps({key: round(v, 3) if isinstance(v, float) else v for key, v in rows[-1].items()}), flush=True
+                json.dumps(
+                    {key: round(v, 3) if isinstance(v, float) else v for key, v in rows[-1].items()}
+                ),
+                flush=True,
             )
         middle, most = rows[-2:]
-        grew = {f"{what} over linear": round(most[what] / middle[what] / 10, 2) for what in ("cpu_s", "mib")}
+        grew = {
+            f"{what} over linear": round(most[what] / middle[what] / 10, 2)
+            for what in ("cpu_s", "mib")
+        }
         print(json.dumps({"what": f"{name}, 100x over 10x", **grew, "bar": 1.2}), flush=True)
     if given.plot:
         plot(rows, given.plot)

@@ -108,7 +108,9 @@ def memory_of(pid):
 def serving(code, port, log):
     """Run a server until the block ends."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "kzoo", *code] if isinstance(code, list) else [sys.executable, code]
+    command = (
+        [sys.executable, "-m", "kzoo", *code] if isinstance(code, list) else [sys.executable, code]
+    )
     with open(log, "w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
     try:
@@ -159,7 +161,9 @@ class Client:
 
     def __init__(self, port, path, found):
         body = json.dumps({"instances": X}).encode()
-        self.port, self.found, self.streams = port, found, None
+        self.port = port
+        self.found = found
+        self.streams = None
         self.request = (
             f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         ).encode() + body
@@ -177,13 +181,17 @@ class Client:
         try:
             writer.write(self.request)
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            length = next(
+                line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
+            )
             await reader.readexactly(int(length[15:]))
             self.found.append((time.time(), time.perf_counter() - began, head[9:12].decode()))
             if b"connection: close" in head.lower():
                 self.close()
         except (OSError, asyncio.IncompleteReadError) as error:
-            self.found.append((time.time(), time.perf_counter() - began, f"lost: {type(error).__name__}"))
+            self.found.append(
+                (time.time(), time.perf_counter() - began, f"lost: {type(error).__name__}")
+            )
             self.close()
 
     def close(self):
@@ -194,7 +202,8 @@ class Client:
 
 async def client(args):
     """Send requests in a loop from `clients`, or at a fixed `rate`; print counts, times and events."""
-    found, until = [], time.monotonic() + args.seconds
+    found = []
+    until = time.monotonic() + args.seconds
     clients = [Client(args.port, args.path, found) for _ in range(args.clients)]
 
     async def circle(one):
@@ -204,7 +213,9 @@ async def client(args):
     if not args.rate:
         await asyncio.gather(*map(circle, clients))
     else:  # an open loop: a free connection takes the next request when it is due
-        free, going, due = asyncio.Queue(), set(), time.monotonic()
+        free = asyncio.Queue()
+        going = set()
+        due = time.monotonic()
         for one in clients:
             free.put_nowait(one)
 
@@ -225,7 +236,8 @@ async def client(args):
             going.add(task)
             task.add_done_callback(going.discard)
         await asyncio.gather(*going)
-    counts, times = {}, sorted(spent for _, spent, what in found if what == "200")
+    counts = {}
+    times = sorted(spent for _, spent, what in found if what == "200")
     for _, _, what in found:
         counts[what] = counts.get(what, 0) + 1
     at = lambda share: round(1e3 * times[int(share * (len(times) - 1))], 2) if times else None  # noqa: E731
@@ -235,7 +247,8 @@ async def client(args):
 
 def peers(args):
     """Alternate between the servers, and print the cost of a request for each."""
-    home, exported = Path(tempfile.mkdtemp()), str(args.exported.resolve())
+    home = Path(tempfile.mkdtemp())
+    exported = str(args.exported.resolve())
     servers = {}
     for name, code in (("kzoo serve", None), ("FastAPI", FASTAPI), ("LitServe", LITSERVE)):
         port = free_port()
@@ -248,26 +261,40 @@ def peers(args):
         for name, (code, port, path) in servers.items():
             with serving(code, port, home / "log") as process:
                 ask(port, path, seconds=1, clients=args.clients)
-                before, began = seconds_of(process.pid), time.monotonic()
+                before = seconds_of(process.pid)
+                began = time.monotonic()
                 said = ask(port, path, seconds=args.seconds, clients=args.clients)
-                spent, wall = seconds_of(process.pid) - before, time.monotonic() - began
+                spent = seconds_of(process.pid) - before
+                wall = time.monotonic() - began
                 count = said["counts"].get("200", 0)
                 say(
-                    server=name, turn=turn, requests=count, errors=sum(said["counts"].values()) - count,
-                    per_cpu_second=round(count / spent), cpu_ms=round(1e3 * spent / count, 3),
-                    per_second=round(count / wall), p50_ms=said["p50_ms"], p99_ms=said["p99_ms"],
-                    mib=round(memory_of(process.pid)), processes=len(tree(process.pid)),
-                )  # fmt: skip
+                    server=name,
+                    turn=turn,
+                    requests=count,
+                    errors=sum(said["counts"].values()) - count,
+                    per_cpu_second=round(count / spent),
+                    cpu_ms=round(1e3 * spent / count, 3),
+                    per_second=round(count / wall),
+                    p50_ms=said["p50_ms"],
+                    p99_ms=said["p99_ms"],
+                    mib=round(memory_of(process.pid)),
+                    processes=len(tree(process.pid)),
+                )
 
 
 def memory(args):
     """Print the memory after each tenth of the requests."""
-    port, name = free_port(), args.exported.resolve().name
+    port = free_port()
+    name = args.exported.resolve().name
     with serving(kzoo_serve(args.exported, port), port, os.devnull) as process:
         total = 0
         while total < args.requests:
             said = ask(
-                port, f"/v1/models/{name}:predict", seconds=600, clients=args.clients, requests=args.requests // 10
+                port,
+                f"/v1/models/{name}:predict",
+                seconds=600,
+                clients=args.clients,
+                requests=args.requests // 10,
             )
             total += said["counts"]["200"]
             say(requests=total, counts=said["counts"], mib=round(memory_of(process.pid), 1))
@@ -275,7 +302,8 @@ def memory(args):
 
 def overload(args):
     """Find the maximum load, send four times as much, and measure how soon the server recovers."""
-    port, name = free_port(), args.exported.resolve().name
+    port = free_port()
+    name = args.exported.resolve().name
     path = f"/v1/models/{name}:predict"
     with serving(kzoo_serve(args.exported, port), port, os.devnull) as process:
         ask(port, path, seconds=1, clients=args.clients)
@@ -291,7 +319,8 @@ def overload(args):
 
 def changes(args):
     """Add a new version and a broken one, and stop the server, all under load; print the lost requests."""
-    home, port = Path(tempfile.mkdtemp()), free_port()
+    home = Path(tempfile.mkdtemp())
+    port = free_port()
     model = home / "m"
     shutil.copytree(args.exported, model / "1")
     log = home / "log"
@@ -323,7 +352,9 @@ def changes(args):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("peers", "memory", "overload", "changes", "client"))
     parser.add_argument("exported", type=Path)
     parser.add_argument("--seconds", type=float, default=60)
@@ -337,7 +368,9 @@ def main():
     if args.what == "client":
         asyncio.run(client(args))
     else:
-        {"peers": peers, "memory": memory, "overload": overload, "changes": changes}[args.what](args)
+        {"peers": peers, "memory": memory, "overload": overload, "changes": changes}[args.what](
+            args
+        )
 
 
 if __name__ == "__main__":

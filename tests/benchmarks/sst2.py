@@ -14,7 +14,9 @@ import pandas as pd
 def sentences(texts):
     """Return the sentence number of each text; the longest sentence has number 0."""
     words = [tuple(text.split()) for text in texts]
-    whose, found, count = {}, [0] * len(words), 0
+    whose = {}
+    found = [0] * len(words)
+    count = 0
     for place in sorted(range(len(words)), key=lambda place: -len(words[place])):
         here = words[place]
         if here not in whose:
@@ -27,7 +29,9 @@ def sentences(texts):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("file", help="tab-separated, with columns label and sentence")
     parser.add_argument("--out", default="sst2.tsv")
     args = parser.parse_args()

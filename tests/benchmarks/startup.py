@@ -24,8 +24,20 @@ TRAIN = "train digits_cnn --epochs 2"
 PROCESSES = {
     "kzoo show": ("show cifar_cnn", None, 0.3, "tensorflow", 15),
     "refused: preset": ("train digit_cnn", ("digit_cnn", "digits_cnn"), 0.5, "tensorflow", 15),
-    "refused: setting": ("train digits_cnn --set fliters=2", ("fliters", "filters"), 0.5, "tensorflow", 15),
-    "refused: path": ("train tabular_fnn --data nowhere.csv", ("nowhere.csv", "iris"), 0.5, "tensorflow", 15),
+    "refused: setting": (
+        "train digits_cnn --set fliters=2",
+        ("fliters", "filters"),
+        0.5,
+        "tensorflow",
+        15,
+    ),
+    "refused: path": (
+        "train tabular_fnn --data nowhere.csv",
+        ("nowhere.csv", "iris"),
+        0.5,
+        "tensorflow",
+        15,
+    ),
     "refused: run": ("predict nowhere x.png", ("nowhere", "kzoo.train"), 0.5, "tensorflow", 15),
     f"second kzoo {TRAIN}": (TRAIN, None, 6, "tensorflow", 4),
     f"second kzoo {TRAIN}, on JAX": (TRAIN, None, 7, "jax", 4),
@@ -42,9 +54,13 @@ def processor_seconds(words, refused, backend, folder):
     """Return the processor seconds of a `kzoo` process on all cores. A run that it writes is deleted."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        [sys.executable, "-m", "kzoo", *words.split()], cwd=folder, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "kzoo", *words.split()],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
         env=os.environ | {"KERAS_BACKEND": backend, "KZOO_CACHE": str(Path(folder) / "cache")},
-    )  # fmt: skip
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == (0 if refused is None else 2), done.stderr
     assert all(part in done.stderr for part in refused or ()), done.stderr
@@ -53,7 +69,9 @@ def processor_seconds(words, refused, backend, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
     python = [sys.executable, "-c"]
@@ -71,8 +89,12 @@ def main():
         for what, (words, refused, bar, backend, most) in PROCESSES.items():
             if find_spec(backend) is None:
                 continue
-            taken = [processor_seconds(words, refused, backend, folder) for _ in range(min(rounds, most) + 1)]
-            first, best = round(taken[0], 2), round(min(taken[1:]), 2)
+            taken = [
+                processor_seconds(words, refused, backend, folder)
+                for _ in range(min(rounds, most) + 1)
+            ]
+            first = round(taken[0], 2)
+            best = round(min(taken[1:]), 2)
             print(json.dumps({"what": what, "cpu_s": best, "first": first, "bar": bar}))
 
 

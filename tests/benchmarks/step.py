@@ -19,17 +19,33 @@ def cifar_by_hand(rescale=True, momentum=0.9):
     model = [keras.Input((32, 32, 3)), *([L.Rescaling(1 / 255)] if rescale else [])]
     for filters, rate in ((32, 0.2), (64, 0.3), (128, 0.4)):
         for _ in range(2):
-            model += [L.Conv2D(filters, 3, padding="same", activation="relu"), L.BatchNormalization(momentum=momentum)]
+            model += [
+                L.Conv2D(filters, 3, padding="same", activation="relu"),
+                L.BatchNormalization(momentum=momentum),
+            ]
         model += [L.MaxPooling2D(), L.Dropout(rate)]
-    model += [L.Flatten(), L.Dense(128, activation="relu"), L.BatchNormalization(momentum=momentum), L.Dropout(0.5)]
+    model += [
+        L.Flatten(),
+        L.Dense(128, activation="relu"),
+        L.BatchNormalization(momentum=momentum),
+        L.Dropout(0.5),
+    ]
     return keras.Sequential([*model, L.Dense(10, activation="softmax")])
 
 
 def lstm_by_hand():
-    return keras.Sequential([
-        keras.Input((200,), dtype="int32"), L.Embedding(10_000, 128), L.LSTM(128, return_sequences=True),
-        L.Dropout(0.2), L.LSTM(64), L.Dropout(0.2), L.Dense(32, activation="relu"), L.Dense(1, activation="sigmoid"),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.Input((200,), dtype="int32"),
+            L.Embedding(10_000, 128),
+            L.LSTM(128, return_sequences=True),
+            L.Dropout(0.2),
+            L.LSTM(64),
+            L.Dropout(0.2),
+            L.Dense(32, activation="relu"),
+            L.Dense(1, activation="sigmoid"),
+        ]
+    )
 
 
 def transformer_by_hand():
@@ -51,17 +67,27 @@ def transformer_by_hand():
     return keras.Model(ids, L.Dense(1, activation="sigmoid")(x))
 
 
-BY_HAND = {"cifar_cnn": cifar_by_hand, "imdb_lstm": lstm_by_hand, "imdb_transformer": transformer_by_hand}
+BY_HAND = {
+    "cifar_cnn": cifar_by_hand,
+    "imdb_lstm": lstm_by_hand,
+    "imdb_transformer": transformer_by_hand,
+}
 
 
 def compile_by_hand(model, preset):
     training = kzoo.get_preset(preset).training
     kind = keras.optimizers.AdamW if training["optimizer"] == "adamw" else keras.optimizers.Adam
     decay = training["weight_decay"] or None
-    optimizer = kind(training["learning_rate"], weight_decay=decay, global_clipnorm=training["global_clipnorm"])
+    optimizer = kind(
+        training["learning_rate"], weight_decay=decay, global_clipnorm=training["global_clipnorm"]
+    )
     binary = model.output_shape[-1] == 1
     metrics = ["accuracy", keras.metrics.AUC()] if "auc" in training["metrics"] else ["accuracy"]
-    model.compile(optimizer, "binary_crossentropy" if binary else "sparse_categorical_crossentropy", metrics=metrics)
+    model.compile(
+        optimizer,
+        "binary_crossentropy" if binary else "sparse_categorical_crossentropy",
+        metrics=metrics,
+    )
     return model
 
 
@@ -81,7 +107,10 @@ def main():
     args = parser.parse_args()
     for preset in args.presets:
         x, y = data_for(preset, np.random.default_rng(0))
-        models = {"kzoo": kzoo.build(preset, seed=0), "by hand": compile_by_hand(BY_HAND[preset](), preset)}
+        models = {
+            "kzoo": kzoo.build(preset, seed=0),
+            "by hand": compile_by_hand(BY_HAND[preset](), preset),
+        }
         best = dict.fromkeys(models, np.inf)
         for round_ in range(args.rounds):
             for name, model in models.items():
@@ -90,12 +119,17 @@ def main():
                     model.train_on_batch(x, y)
                     if round_:
                         best[name] = min(best[name], time.perf_counter() - began)
-        print(json.dumps({
-            "what": f"step of {preset} over the same by hand",
-            "ratio": round(best["kzoo"] / best["by hand"], 3), "bar": 1.03,
-            "ms": {k: round(1e3 * v, 2) for k, v in best.items()},
-            "parameters": [m.count_params() for m in models.values()],
-        }))  # fmt: skip
+        print(
+            json.dumps(
+                {
+                    "what": f"step of {preset} over the same by hand",
+                    "ratio": round(best["kzoo"] / best["by hand"], 3),
+                    "bar": 1.03,
+                    "ms": {k: round(1e3 * v, 2) for k, v in best.items()},
+                    "parameters": [m.count_params() for m in models.values()],
+                }
+            )
+        )
 
 
 if __name__ == "__main__":

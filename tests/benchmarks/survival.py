@@ -41,19 +41,30 @@ class Clock(keras.callbacks.Callback):
 def bare(preset, data, epochs):
     """Fit like `kzoo.train`, without the callbacks of kzoo."""
     known = set(kzoo.get_preset(preset).config) - {"outputs"}  # those of the presets are right
-    model = kzoo.build(preset, seed=0, **{k: v for k, v in data.config.items() if k in known and v is not None})
-    training, clock = kzoo.get_preset(preset).training, Clock()
+    model = kzoo.build(
+        preset, seed=0, **{k: v for k, v in data.config.items() if k in known and v is not None}
+    )
+    training = kzoo.get_preset(preset).training
+    clock = Clock()
     shared = dict(batch_size=training["batch_size"])
     batches = Batches(data.train, shuffle=True, augment=training.get("augment", ()), **shared)
     validation = Batches(data.validation, **shared)
     callbacks = [keras.callbacks.LambdaCallback(on_epoch_begin=batches.begin), clock]
-    model.fit(batches.dataset(), validation_data=validation.dataset(), epochs=epochs, callbacks=callbacks, verbose=0)
+    model.fit(
+        batches.dataset(),
+        validation_data=validation.dataset(),
+        epochs=epochs,
+        callbacks=callbacks,
+        verbose=0,
+    )
     return clock.seconds
 
 
 def whole(preset, data, epochs):
     """Train with all defaults. The time includes checks and files written at the end."""
-    clock, checks, spent = Clock(), module.check_before_training, []
+    clock = Clock()
+    checks = module.check_before_training
+    spent = []
 
     def timed(*args, **options):
         began = time.perf_counter()
@@ -64,7 +75,9 @@ def whole(preset, data, epochs):
     module.check_before_training = timed
     try:
         with tempfile.TemporaryDirectory() as folder:
-            kzoo.train(preset, data, epochs=epochs, out=f"{folder}/run", callbacks=[clock], progress=False)
+            kzoo.train(
+                preset, data, epochs=epochs, out=f"{folder}/run", callbacks=[clock], progress=False
+            )
     finally:
         module.check_before_training = checks
     return clock.seconds + spent[0], spent[0]
@@ -73,9 +86,13 @@ def whole(preset, data, epochs):
 def images(args):
     if args.cifar:
         full = kzoo.load_data(args.cifar, preset="cifar_cnn")
-        return np.asarray(full.train.x[np.arange(args.images)]), np.asarray(full.train.y[: args.images])
+        return np.asarray(full.train.x[np.arange(args.images)]), np.asarray(
+            full.train.y[: args.images]
+        )
     rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (args.images, 32, 32, 3)).astype("uint8"), np.arange(args.images) % 10
+    return rng.integers(0, 256, (args.images, 32, 32, 3)).astype("uint8"), np.arange(
+        args.images
+    ) % 10
 
 
 def texts(args):
@@ -93,7 +110,9 @@ SETS = {"cifar_cnn": images, "imdb_lstm": texts, "line_fnn": rows}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cifar")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
@@ -106,15 +125,26 @@ def main():
         data = kzoo.load_data(SETS[preset](args), preset=preset)
         bares, found = [], []
         for number in range(args.rounds):
-            for kind in (bare, whole) if number % 2 == 0 else (whole, bare):  # neither always comes first
+            # neither always comes first
+            for kind in (bare, whole) if number % 2 == 0 else (whole, bare):
                 (bares if kind is bare else found).append(kind(preset, data, args.epochs))
         wholes, checks = zip(*found, strict=True)
-        row = dict(what="kzoo.train / bare fit, seconds", preset=preset, ratio=round(min(wholes) / min(bares), 3))
-        row |= dict(ratios=[round(b / a, 3) for a, b in zip(bares, wholes, strict=True)], checks=round(min(checks), 2))
+        row = dict(
+            what="kzoo.train / bare fit, seconds",
+            preset=preset,
+            ratio=round(min(wholes) / min(bares), 3),
+        )
+        row |= dict(
+            ratios=[round(b / a, 3) for a, b in zip(bares, wholes, strict=True)],
+            checks=round(min(checks), 2),
+        )
         row |= dict(bare=round(min(bares), 2), whole=round(min(wholes), 2))
-        steps = (args.epochs - 1) * -(-len(data.train) // kzoo.get_preset(preset).training["batch_size"])
+        steps = (args.epochs - 1) * -(
+            -len(data.train) // kzoo.get_preset(preset).training["batch_size"]
+        )
         per_step = min(bares), min(seconds - check for seconds, check in found)
-        row["microseconds_per_step"] = [round(1e6 * seconds / steps) for seconds in per_step]  # without the checks
+        # without the checks
+        row["microseconds_per_step"] = [round(1e6 * seconds / steps) for seconds in per_step]
         print(json.dumps(row), flush=True)
 
 

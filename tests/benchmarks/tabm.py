@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-OURS, THEIRS = "tabular_tabm", ("TabM_D", "RealMLP_TD")
+OURS = "tabular_tabm"
+THEIRS = ("TabM_D", "RealMLP_TD")
 
 
 def of_kzoo(table, target, seed):
@@ -27,14 +28,24 @@ def of_kzoo(table, target, seed):
 
     with tempfile.TemporaryDirectory() as folder:
         run = kzoo.train(
-            OURS, table, target=target, seed=seed, out=f"{folder}/run", baselines=False, check=False, progress=False
+            OURS,
+            table,
+            target=target,
+            seed=seed,
+            out=f"{folder}/run",
+            baselines=False,
+            check=False,
+            progress=False,
         )
         history, summary = run.history, run.summary
     name = "accuracy" if "accuracy" in summary["test"] else "r2"
     return dict(
-        seconds=sum(history["seconds"]), epochs=len(history["seconds"]), best_epoch=summary["best_epoch"],
-        validation=summary["validation"][name], test=summary["test"][name],
-    )  # fmt: skip
+        seconds=sum(history["seconds"]),
+        epochs=len(history["seconds"]),
+        best_epoch=summary["best_epoch"],
+        validation=summary["validation"][name],
+        test=summary["test"][name],
+    )
 
 
 def of_pytabkit(model, table, target, seed):
@@ -55,28 +66,44 @@ def of_pytabkit(model, table, target, seed):
     def frame(split):
         x = pd.DataFrame(np.asarray(split.x), columns=[f"x{i}" for i in range(split.x.shape[1])])
         categories = x.columns[numbers:]
-        return x.astype({name: int for name in categories}).astype({name: "category" for name in categories})
+        return x.astype({name: int for name in categories}).astype(
+            {name: "category" for name in categories}
+        )
 
     fitted = getattr(pytabkit, f"{model}_{'Classifier' if classes else 'Regressor'}")(
         device="cpu", random_state=seed, n_threads=os.cpu_count()
     )
     y = {name: np.ravel(getattr(data, name).y) for name in ("train", "validation", "test")}
     began = time.perf_counter()
-    fitted.fit(frame(data.train), y["train"], frame(data.validation), y["validation"],
-               cat_col_names=[f"x{i}" for i in range(numbers, data.train.x.shape[1])])  # fmt: skip
-    seconds, score = time.perf_counter() - began, accuracy_score if classes else r2_score
-    scores = {name: score(y[name], fitted.predict(frame(getattr(data, name)))) for name in ("validation", "test")}
+    fitted.fit(
+        frame(data.train),
+        y["train"],
+        frame(data.validation),
+        y["validation"],
+        cat_col_names=[f"x{i}" for i in range(numbers, data.train.x.shape[1])],
+    )
+    seconds = time.perf_counter() - began
+    score = accuracy_score if classes else r2_score
+    scores = {
+        name: score(y[name], fitted.predict(frame(getattr(data, name))))
+        for name in ("validation", "test")
+    }
     return dict(seconds=seconds, **scores)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("table", type=Path)
     parser.add_argument("target")
-    parser.add_argument("--models", nargs="+", choices=(OURS, *THEIRS), default=[OURS], metavar="MODEL")
+    parser.add_argument(
+        "--models", nargs="+", choices=(OURS, *THEIRS), default=[OURS], metavar="MODEL"
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--limit", type=float, default=600, help="seconds of a process")
-    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)  # in a process of its own
+    # in a process of its own
+    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
         model, seed = args.models[0], args.seeds[0]

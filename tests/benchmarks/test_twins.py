@@ -35,8 +35,14 @@ def weights_of(layer, module):
         return [kernel.T, recurrent.T, bias]
     if isinstance(module, twins.Attention):
         width = module.out.in_features
-        kernels, biases = [v.reshape(width, width).T for v in values[0:6:2]], [v.ravel() for v in values[1:6:2]]
-        return [np.concatenate(kernels), np.concatenate(biases), values[6].reshape(width, width).T, values[7]]
+        kernels = [v.reshape(width, width).T for v in values[0:6:2]]
+        biases = [v.ravel() for v in values[1:6:2]]
+        return [
+            np.concatenate(kernels),
+            np.concatenate(biases),
+            values[6].reshape(width, width).T,
+            values[7],
+        ]
     return values
 
 
@@ -63,11 +69,13 @@ def copy_weights(network, model):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_twin_has_the_parameters_and_the_answers_of_its_preset(name):
     preset = kzoo.get_preset(name)
-    network, model = twins.twin(preset).eval(), kzoo.build(name, seed=0, output_activation=None)
+    network = twins.twin(preset).eval()
+    model = kzoo.build(name, seed=0, output_activation=None)
     assert twins.count(network) == model.count_params() == preset.params
 
     random = np.random.default_rng(0)
-    for weight in model.weights:  # none that is 0 or 1, and nothing so small that it does not show in the answers
+    # none that is 0 or 1, and nothing so small that it does not show in the answers
+    for weight in model.weights:
         role = weight.path.rpartition("/")[2]
         if role in ("gamma", "moving_variance"):
             weight.assign(random.uniform(0.5, 1.5, weight.shape))
@@ -82,7 +90,9 @@ def test_a_twin_has_the_parameters_and_the_answers_of_its_preset(name):
         tensor = tensor.permute(0, 3, 1, 2).float() / 255
         if preset.config["pooling"] == "flatten":  # Keras flattens channels last
             kernel = network.hidden1_dense.weight.data
-            kernel.copy_(kernel.view(len(kernel), 4, 4, -1).permute(0, 3, 1, 2).reshape(len(kernel), -1))
+            kernel.copy_(
+                kernel.view(len(kernel), 4, 4, -1).permute(0, 3, 1, 2).reshape(len(kernel), -1)
+            )
     with torch.no_grad():
         answers = network(tensor)
     assert np.abs(answers.numpy() - expected).max() < 1e-4 * expected.std()

@@ -34,7 +34,11 @@ def tutorial_as_written():
     model = cifar_by_hand(rescale=False, momentum=0.99)
     model.compile(keras.optimizers.Adam(0.001), "categorical_crossentropy", metrics=["accuracy"])
     return model, ImageDataGenerator(
-        rotation_range=15, width_shift_range=0.1, height_shift_range=0.1, horizontal_flip=True, zoom_range=0.1
+        rotation_range=15,
+        width_shift_range=0.1,
+        height_shift_range=0.1,
+        horizontal_flip=True,
+        zoom_range=0.1,
     )
 
 

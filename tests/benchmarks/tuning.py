@@ -40,8 +40,12 @@ class Bare(kt.HyperModel):
 
     def __init__(self, space, data, epochs, objective):
         super().__init__()
-        self.space, self.data, self.epochs, self.objective = space, data, epochs, objective
-        self.histories, self.fitted = [], 0.0
+        self.space = space
+        self.data = data
+        self.epochs = epochs
+        self.objective = objective
+        self.histories = []
+        self.fitted = 0.0
 
     def declare_hyperparameters(self, hp):
         self.space.declare(hp)
@@ -49,7 +53,9 @@ class Bare(kt.HyperModel):
     def build(self, hp):
         self.space.declare(hp)
         overrides = self.space.overrides(hp)
-        steps = self.epochs * -(-len(self.data.train) // overrides.get("batch_size", self._training["batch_size"]))
+        steps = self.epochs * -(
+            -len(self.data.train) // overrides.get("batch_size", self._training["batch_size"])
+        )
         return kzoo.build(self.space.preset, steps=steps, labels="onehot", **overrides)
 
     @property
@@ -59,7 +65,9 @@ class Bare(kt.HyperModel):
     def fit(self, hp, model, callbacks=(), **_):
         settings = self._training | self.space.overrides(hp)
         shared = dict(batch_size=settings["batch_size"], onehot=self.data.outputs)
-        train = Batches(self.data.train, shuffle=True, seed=0, augment=settings.get("augment", ()), **shared)
+        train = Batches(
+            self.data.train, shuffle=True, seed=0, augment=settings.get("augment", ()), **shared
+        )
         began = time.perf_counter()
         history = model.fit(
             train.dataset(),
@@ -96,9 +104,14 @@ def bare(args, seed, folder, after=lambda: None):
     keras.utils.set_random_seed(seed)
     began = time.perf_counter()
     tuner = Random(
-        model, objective=kt.Objective(args.objective, direction(args)), max_trials=args.trials, seed=seed + 1,
-        directory=folder, project_name=f"bare{seed}", max_consecutive_failed_trials=10**6,
-    )  # fmt: skip
+        model,
+        objective=kt.Objective(args.objective, direction(args)),
+        max_trials=args.trials,
+        seed=seed + 1,
+        directory=folder,
+        project_name=f"bare{seed}",
+        max_consecutive_failed_trials=10**6,
+    )
     tuner.search(verbose=0)
     return model, time.perf_counter() - began
 
@@ -107,9 +120,16 @@ def ours(args, seed, folder):
     """Search with kzoo; return (search, seconds)."""
     began = time.perf_counter()
     search = kzoo.tune(
-        args.preset, engine=args.engine, trials=args.trials, epochs=args.epochs, space=args.space, seed=seed,
-        objective=args.objective, out=Path(folder) / f"kzoo{seed}-{args.trials}", progress=False,
-    )  # fmt: skip
+        args.preset,
+        engine=args.engine,
+        trials=args.trials,
+        epochs=args.epochs,
+        space=args.space,
+        seed=seed,
+        objective=args.objective,
+        out=Path(folder) / f"kzoo{seed}-{args.trials}",
+        progress=False,
+    )
     return search, time.perf_counter() - began
 
 
@@ -130,7 +150,9 @@ def until(histories, goal, reached):
 
 
 def measure_epochs(args, folder):
-    rows, bares, searches = [], {}, {}
+    rows = []
+    bares = {}
+    searches = {}
     for seed in args.seeds:
         bares[seed] = bare(args, seed, folder)[0].histories
         searches[seed] = [t["history"][args.objective] for t in ours(args, seed, folder)[0].trials]
@@ -140,18 +162,31 @@ def measure_epochs(args, folder):
     goal = median(best.values())
     for seed in args.seeds:
         curves = (running_best(history, direction(args)) for history in searches[seed])
-        row = dict(seed=seed, bare_best=best[seed], kzoo_best=best_of(c[-1] for c in curves if c[-1] is not None))
-        row |= dict(bare_epochs=sum(map(len, bares[seed])), kzoo_epochs=sum(map(len, searches[seed])))
-        untils = dict(bare_until=until(bares[seed], goal, reached), kzoo_until=until(searches[seed], goal, reached))
+        row = dict(
+            seed=seed,
+            bare_best=best[seed],
+            kzoo_best=best_of(c[-1] for c in curves if c[-1] is not None),
+        )
+        row |= dict(
+            bare_epochs=sum(map(len, bares[seed])), kzoo_epochs=sum(map(len, searches[seed]))
+        )
+        untils = dict(
+            bare_until=until(bares[seed], goal, reached),
+            kzoo_until=until(searches[seed], goal, reached),
+        )
         rows.append(row | untils)
     # Who never reaches it has used all its epochs, and more: infinity, which a median stands.
     mine = [r["kzoo_until"] or float("inf") for r in rows]
     theirs = [r["bare_until"] or float("inf") for r in rows]
     whole = median(r["bare_epochs"] for r in rows)
     summary = dict(
-        goal=goal, kzoo_until=median(mine), bare_until=median(theirs), bare_epochs=whole,
-        ratio_to_bare_until=median(mine) / median(theirs), ratio_to_bare_budget=median(mine) / whole,
-    )  # fmt: skip
+        goal=goal,
+        kzoo_until=median(mine),
+        bare_until=median(theirs),
+        bare_epochs=whole,
+        ratio_to_bare_until=median(mine) / median(theirs),
+        ratio_to_bare_budget=median(mine) / whole,
+    )
     return [*rows, {k: None if v == float("inf") else v for k, v in summary.items()}]
 
 
@@ -163,15 +198,21 @@ def measure_overhead(args, folder):
     mine = (seconds - trained) / args.trials
     return [
         dict(
-            bare_seconds=theirs, kzoo_seconds=mine, more=mine - theirs, share_of_30s=(mine - theirs) / 30,
+            bare_seconds=theirs,
+            kzoo_seconds=mine,
+            more=mine - theirs,
+            share_of_30s=(mine - theirs) / 30,
             note="kzoo's include the start of its process, the first look and its restarts; divided by the trials",
         )
-    ]  # fmt: skip
+    ]
 
 
 def retrained(search, number, out, seeds):
     """Return the test scores of a trial retrained from several seeds: with few test rows, one seed is not reliable."""
-    runs = [search.retrain(trial=number, seed=s, out=out / f"run{number}-{s}", progress=False) for s in seeds]
+    runs = [
+        search.retrain(trial=number, seed=s, out=out / f"run{number}-{s}", progress=False)
+        for s in seeds
+    ]
     scores = [run.summary["test"] for run in runs]
     return [score["accuracy" if "accuracy" in score else "loss"] for score in scores]
 
@@ -181,24 +222,49 @@ def measure_gain(args, folder):
     for seed in args.seeds:
         out = Path(folder) / f"gain{seed}"
         search = kzoo.tune(
-            args.preset, args.data, engine=args.engine, trials=args.trials, epochs=args.epochs, space=args.space,
-            seed=seed, data_seed=seed, folds=args.folds, out=out, progress=False,
-        )  # fmt: skip
-        best, preset = search.best_trial(), search.trials[0]
+            args.preset,
+            args.data,
+            engine=args.engine,
+            trials=args.trials,
+            epochs=args.epochs,
+            space=args.space,
+            seed=seed,
+            data_seed=seed,
+            folds=args.folds,
+            out=out,
+            progress=False,
+        )
+        best = search.best_trial()
+        preset = search.trials[0]
         tests = {n: retrained(search, n, out, range(args.retrains)) for n in {best["trial"], 0}}
-        winner, own = tests[best["trial"]], tests[0]
-        rows.append(dict(
-            seed=seed, preset=preset["score"], best=best["score"], trial=best["trial"],
-            preset_test=float(np.mean(own)), best_test=float(np.mean(winner)), retrained_alike=float(np.std(own)),
-        ))  # fmt: skip
+        winner = tests[best["trial"]]
+        own = tests[0]
+        rows.append(
+            dict(
+                seed=seed,
+                preset=preset["score"],
+                best=best["score"],
+                trial=best["trial"],
+                preset_test=float(np.mean(own)),
+                best_test=float(np.mean(winner)),
+                retrained_alike=float(np.std(own)),
+            )
+        )
     gains = [r["best_test"] - r["preset_test"] for r in rows]
-    means = {k: float(np.mean([r[k] for r in rows])) for k in ("preset", "best", "preset_test", "best_test")}
-    return [*rows, means | dict(gain_test=float(np.mean(gains)), spread=float(np.std(gains, ddof=1)))]
+    means = {
+        k: float(np.mean([r[k] for r in rows]))
+        for k in ("preset", "best", "preset_test", "best_test")
+    }
+    return [
+        *rows,
+        means | dict(gain_test=float(np.mean(gains)), spread=float(np.std(gains, ddof=1))),
+    ]
 
 
 def tree_memory(pid):
     """Return the memory of a process and its children, in bytes."""
-    total, page = 0, os.sysconf("SC_PAGE_SIZE")
+    total = 0
+    page = os.sysconf("SC_PAGE_SIZE")
     pids = [pid]
     while pids:
         one = pids.pop()
@@ -228,28 +294,52 @@ def measure_memory(args, folder):
     done.set()
     thread.join()
     peaks = {n: max(m for k, m in taken if k == n) / 2**20 for n in sorted({k for k, _ in taken})}
-    numbers, sizes = np.array(list(peaks)), np.array(list(peaks.values()))
+    numbers = np.array(list(peaks))
+    sizes = np.array(list(peaks.values()))
     rows = [
-        dict(who="kzoo", slope_mb=float(np.polyfit(numbers, sizes, 1)[0]), first=sizes[0], last=sizes[-1],
-             largest=sizes.max())
-    ]  # fmt: skip
+        dict(
+            who="kzoo",
+            slope_mb=float(np.polyfit(numbers, sizes, 1)[0]),
+            first=sizes[0],
+            last=sizes[-1],
+            largest=sizes.max(),
+        )
+    ]
     if args.beside:
         grown = []
         bare(args, 0, folder, after=lambda: grown.append(tree_memory(os.getpid()) / 2**20))
         slope = float(np.polyfit(np.arange(len(grown)), grown, 1)[0])
-        rows.append(dict(who="bare KerasTuner", slope_mb=slope, first=grown[0], last=grown[-1], largest=max(grown)))
+        rows.append(
+            dict(
+                who="bare KerasTuner",
+                slope_mb=slope,
+                first=grown[0],
+                last=grown[-1],
+                largest=max(grown),
+            )
+        )
     return rows
 
 
 def main():
     warnings.filterwarnings("ignore")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("epochs", "overhead", "memory", "gain"))
-    parser.add_argument("--preset", default="digits_cnn", help="of a classification, on its own data")
+    parser.add_argument(
+        "--preset", default="digits_cnn", help="of a classification, on its own data"
+    )
     parser.add_argument("--data", help="gain: named set; the default is the preset's own")
     parser.add_argument("--folds", type=int, help="gain: score each trial over so many parts")
-    parser.add_argument("--retrains", type=int, default=5, help="gain: trainings of preset and winner for the test")
-    parser.add_argument("--objective", default="val_accuracy", help="val_accuracy or val_loss, which never saturates")
+    parser.add_argument(
+        "--retrains", type=int, default=5, help="gain: trainings of preset and winner for the test"
+    )
+    parser.add_argument(
+        "--objective",
+        default="val_accuracy",
+        help="val_accuracy or val_loss, which never saturates",
+    )
     parser.add_argument("--space", default="standard")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--trials", type=int, default=20)
@@ -257,10 +347,15 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--beside", action="store_true", help="memory: measure bare KerasTuner too")
     args = parser.parse_args()
-    measures = dict(epochs=measure_epochs, overhead=measure_overhead, memory=measure_memory, gain=measure_gain)
+    measures = dict(
+        epochs=measure_epochs, overhead=measure_overhead, memory=measure_memory, gain=measure_gain
+    )
     with tempfile.TemporaryDirectory() as folder:
         for row in measures[args.what](args, folder):
-            print(json.dumps(dict(what=args.what, preset=args.preset, trials=args.trials) | row), flush=True)
+            print(
+                json.dumps(dict(what=args.what, preset=args.preset, trials=args.trials) | row),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ def arrays(data):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
@@ -43,7 +45,11 @@ def main():
         generator.flow(x_train, y_train, batch_size=64),
         epochs=args.epochs,
         validation_data=(x_test, y_test),
-        callbacks=[keras.callbacks.EarlyStopping(monitor="val_loss", patience=10, restore_best_weights=True)],
+        callbacks=[
+            keras.callbacks.EarlyStopping(
+                monitor="val_loss", patience=10, restore_best_weights=True
+            )
+        ],
         verbose=2,
     ).history
     _, accuracy = model.evaluate(x_test, y_test, verbose=0)

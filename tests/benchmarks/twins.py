@@ -25,21 +25,28 @@ def twin(preset):
     if preset.family == "cnn":
         return plain(config) if config.block == "plain" else residual(config)
     if preset.family == "transformer":
-        return {"tokens": TextTransformer, "image": ImageTransformer, "series": SeriesTransformer}[config.inputs](
-            config
-        )
+        return {"tokens": TextTransformer, "image": ImageTransformer, "series": SeriesTransformer}[
+            config.inputs
+        ](config)
     return Recurrent(CELLS[preset.family], config)
 
 
 def count(network):
     """Return the number of parameters as in Keras: with batch norm statistics, without parameters frozen at 0."""
     learned = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    return learned + sum(value.numel() for name, value in network.named_buffers() if "running" in name)
+    return learned + sum(
+        value.numel() for name, value in network.named_buffers() if "running" in name
+    )
 
 
 def make_optimizer(network, training):
     """Return the optimizer of a preset's training contract, without weight decay of biases and norms."""
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD, "momentum": torch.optim.SGD}
+    kinds = {
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "sgd": torch.optim.SGD,
+        "momentum": torch.optim.SGD,
+    }
     learned = [p for p in network.parameters() if p.requires_grad]
     groups = [
         dict(params=[p for p in learned if p.ndim > 1], weight_decay=training["weight_decay"]),
@@ -56,7 +63,9 @@ def make_loss(preset):
     if preset.config["output_activation"] is None:
         return F.mse_loss
     if preset.config["outputs"] == 1:
-        return lambda answers, labels: F.binary_cross_entropy_with_logits(answers[:, 0], labels.float())
+        return lambda answers, labels: F.binary_cross_entropy_with_logits(
+            answers[:, 0], labels.float()
+        )
     return F.cross_entropy
 
 
@@ -77,7 +86,8 @@ def dense(inputs, units, *, name, dropout, norm=None):
 
 
 def feed_forward(c):
-    layers, width = {}, c.input_shape[0]
+    layers = {}
+    width = c.input_shape[0]
     for i, units in enumerate(c.units, start=1):
         layers |= dense(width, units, name=f"hidden{i}", dropout=c.dropout, norm=c.norm)
         width = units
@@ -85,14 +95,18 @@ def feed_forward(c):
 
 
 def plain(c):
-    layers, channels = {}, c.input_shape[-1]
+    layers = {}
+    channels = c.input_shape[-1]
     for i, (width, rate) in enumerate(zip(c.filters, c.dropout, strict=True), start=1):
         for j in range(1, c.depth + 1):
             layers[f"block{i}_conv{j}"] = nn.Conv2d(channels, width, c.kernel_size, padding="same")
             layers[f"block{i}_relu{j}"] = nn.ReLU()
             layers[f"block{i}_norm{j}"] = nn.BatchNorm2d(width, eps=1e-3)
             channels = width
-        layers |= {f"block{i}_pool": nn.MaxPool2d(c.pool_size), f"block{i}_dropout": nn.Dropout(rate)}
+        layers |= {
+            f"block{i}_pool": nn.MaxPool2d(c.pool_size),
+            f"block{i}_dropout": nn.Dropout(rate),
+        }
     width = channels * (c.input_shape[0] // c.pool_size ** len(c.filters)) ** 2
     (units,) = c.units
     head = dense(width, units, name="hidden1", dropout=c.units_dropout, norm=c.units_norm)
@@ -104,7 +118,8 @@ class Residual(nn.Module):
 
     def __init__(self, channels, width, stride):
         super().__init__()
-        self.stride, self.new = stride, width - channels
+        self.stride = stride
+        self.new = width - channels
         self.a_conv = nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)
         self.a_norm = nn.BatchNorm2d(width, eps=1e-3)
         self.b_conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
@@ -179,7 +194,8 @@ class Attention(nn.Module):
     def __init__(self, width, heads):
         super().__init__()
         self.heads = heads
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
 
     def forward(self, x, mask):
         batch, tokens, width = x.shape
@@ -207,7 +223,8 @@ class Block(nn.Module):
 
     def __init__(self, c):
         super().__init__()
-        self.pre, self.activation = c.norm_position == "pre", ACTIVATIONS[c.activation]
+        self.pre = c.norm_position == "pre"
+        self.activation = ACTIVATIONS[c.activation]
         self.attention = Attention(c.width, c.num_heads)
         self.attention_norm, self.dense_norm = norm(c), norm(c)
         self.expand = nn.Linear(c.width, c.intermediate_dim)
@@ -246,10 +263,15 @@ class Encoder(nn.Module):
 class TextTransformer(Encoder):
     def __init__(self, c):
         super().__init__(c)
-        self.scale, width = math.sqrt(c.width), c.width
+        self.scale = math.sqrt(c.width)
+        width = c.width
         self.embedding = nn.Embedding(c.vocabulary_size, width)
-        angles = torch.arange(c.input_shape[0])[:, None] * 10_000 ** (-2 * torch.arange(width // 2) / width)
-        self.register_buffer("positions", torch.cat([angles.sin(), angles.cos()], 1), persistent=False)
+        angles = torch.arange(c.input_shape[0])[:, None] * 10_000 ** (
+            -2 * torch.arange(width // 2) / width
+        )
+        self.register_buffer(
+            "positions", torch.cat([angles.sin(), angles.cos()], 1), persistent=False
+        )
         head = {"pool_dropout": nn.Dropout(c.dense_dropout)}
         for i, units in enumerate(c.dense_units, start=1):
             head |= dense(width, units, name=f"dense{i}", dropout=c.dense_dropout)
@@ -259,7 +281,9 @@ class TextTransformer(Encoder):
     def forward(self, ids):
         real = ids != 0
         place = (real.cumsum(1) - 1).clamp(min=0)
-        x = self.encoded(self.embedding(ids) * self.scale + self.positions[place], real[:, None, None])
+        x = self.encoded(
+            self.embedding(ids) * self.scale + self.positions[place], real[:, None, None]
+        )
         real = real.to(x.dtype)[..., None]
         return self.head((x * real).sum(1) / real.sum(1))
 
@@ -291,6 +315,10 @@ class SeriesTransformer(Encoder):
 
     def forward(self, x):
         x = x[..., 0]
-        mean, spread = x.mean(1, keepdim=True), (x.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
-        x = self.patches(((x - mean) / spread).unfold(1, self.size, self.stride)) + self.positions.weight
+        mean = x.mean(1, keepdim=True)
+        spread = (x.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+        x = (
+            self.patches(((x - mean) / spread).unfold(1, self.size, self.stride))
+            + self.positions.weight
+        )
         return (self.outputs(self.encoded(x).flatten(1)) * spread + mean)[..., None]

@@ -11,14 +11,17 @@ _iris = datasets.load_iris()
 _order = np.random.default_rng(0).permutation(150)
 X = ((_iris.data - _iris.data.mean(0)) / _iris.data.std(0))[_order].astype("float32")
 Y = _iris.target[_order].astype("int32")
-TRAIN, VALIDATION = (X[:96], Y[:96]), (X[96:], Y[96:])
+TRAIN = (X[:96], Y[:96])
+VALIDATION = (X[96:], Y[96:])
 
 
 def network(optimizer="adam", metrics=("accuracy",), seed=0, layers=(), **compiled):
     """A two-layer network; `layers` come between the two."""
     keras.utils.set_random_seed(seed)
     head = keras.layers.Dense(3, activation="softmax", name="head")
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, "relu", name="hidden"), *layers, head])
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(8, "relu", name="hidden"), *layers, head]
+    )
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=list(metrics), **compiled)
     return model
 
@@ -27,7 +30,9 @@ def fit(model, callbacks, *, epochs=4, validation_data=VALIDATION, **options):
     options = dict(batch_size=16, validation_batch_size=64, shuffle=False, verbose=0) | options
     if model.built:
         make_variables(model, TRAIN)
-    return model.fit(*TRAIN, epochs=epochs, validation_data=validation_data, callbacks=callbacks, **options)
+    return model.fit(
+        *TRAIN, epochs=epochs, validation_data=validation_data, callbacks=callbacks, **options
+    )
 
 
 def same(a, b):

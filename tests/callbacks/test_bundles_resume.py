@@ -32,7 +32,9 @@ class Journal(keras.callbacks.Callback):
 
     def __init__(self, bundle, resume=None):
         super().__init__()
-        self.bundle, self.resume, self.states = bundle, resume, []
+        self.bundle = bundle
+        self.resume = resume
+        self.states = []
 
     def on_train_begin(self, logs=None):
         if self.resume is None:
@@ -45,7 +47,9 @@ class Journal(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         attributes = [{k: copied(v) for k, v in vars(c).items() if plain(v)} for c in self.bundle]
-        self.states.append(([np.array(keras.ops.convert_to_numpy(v)) for v in self._variables()], attributes))
+        self.states.append(
+            ([np.array(keras.ops.convert_to_numpy(v)) for v in self._variables()], attributes)
+        )
 
     def _variables(self):
         if not self.model.optimizer.built:
@@ -65,7 +69,8 @@ SLOW = pytest.mark.slow
 )
 def test_a_new_bundle_with_the_old_attributes_continues_exactly(name, tmp_path):
     def run(resume=None, first=0):
-        model, seen = network(optimizer()), Weights()
+        model = network(optimizer())
+        seen = Weights()
         options = dict(patience=2, reduce_on_plateau=True, stop_early=True)
         bundle = getattr(kzoo.callbacks, name)(tmp_path / "run", **options)
         journal = Journal([c for c in bundle if "kzoo" in type(c).__module__], resume)
@@ -73,7 +78,13 @@ def test_a_new_bundle_with_the_old_attributes_continues_exactly(name, tmp_path):
         best = next(c for c in bundle if isinstance(c, BestModel))
         history = [{k: v for k, v in row.items() if k != "seconds"} for row in bundle[0].rows]
         debug = tmp_path / "run" / "debug.csv"
-        result = (best.best, best.best_epoch, best.stopped_because, history, debug.exists() and debug.read_text())
+        result = (
+            best.best,
+            best.best_epoch,
+            best.stopped_because,
+            history,
+            debug.exists() and debug.read_text(),
+        )
         return journal, seen.ends[-1], model.get_weights(), result
 
     journal, last, final, result = run()

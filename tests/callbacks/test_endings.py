@@ -33,7 +33,8 @@ def finite(weights):
 
 
 def test_a_nan_stops_training_and_both_files_are_of_finite_epochs(tmp_path):
-    bundle, seen = kzoo.callbacks.quick(tmp_path / "run"), Weights()
+    bundle = kzoo.callbacks.quick(tmp_path / "run")
+    seen = Weights()
     the(bundle, BestModel).every = -1.0
     model = network()
     history = fit(model, [*bundle, At(2, spoil), seen], epochs=6)
@@ -54,8 +55,12 @@ def test_nan_weights_with_a_finite_loss_are_detected(tmp_path):
     fit(network(), [HideLoss(), *bundle, At(1, spoil)], epochs=6)
     assert the(bundle, NanGuard).tripped and the(bundle, BestModel).best_epoch == 0
     assert_mentions(the(bundle, BestModel).stopped_because, "hidden/kernel", "epoch 2")
-    assert sorted(p.name for p in (tmp_path / "run" / "checkpoints").iterdir()) == ["epoch-0001.keras"]
-    assert finite(load(tmp_path / "run" / "last.keras")) and finite(load(tmp_path / "run" / "best.keras"))
+    assert sorted(p.name for p in (tmp_path / "run" / "checkpoints").iterdir()) == [
+        "epoch-0001.keras"
+    ]
+    assert finite(load(tmp_path / "run" / "last.keras")) and finite(
+        load(tmp_path / "run" / "best.keras")
+    )
 
 
 def test_a_nan_in_the_first_epoch_writes_nothing(tmp_path):
@@ -68,10 +73,15 @@ def test_a_nan_in_the_first_epoch_writes_nothing(tmp_path):
 def test_a_nan_within_a_long_epoch_is_detected_within_about_a_second(monkeypatch):
     clock = iter(np.arange(0, 1e6, 0.4))
     monkeypatch.setattr("kzoo.callbacks.nan.time.monotonic", lambda: next(clock))
-    bundle, steps = kzoo.callbacks.quick(), []
-    count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(batch))
+    bundle = kzoo.callbacks.quick()
+    steps = []
+    count = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: steps.append(batch)
+    )
     fit(
-        network(), [*bundle, count, At(1, lambda m: m.set_weights([w * np.nan for w in m.get_weights()]))], batch_size=4
+        network(),
+        [*bundle, count, At(1, lambda m: m.set_weights([w * np.nan for w in m.get_weights()]))],
+        batch_size=4,
     )
     assert len(steps) < 24 + 8  # 24 steps make an epoch
     assert_mentions(the(bundle, BestModel).stopped_because, "loss", "nan", "epoch 2", "step")
@@ -80,7 +90,9 @@ def test_a_nan_within_a_long_epoch_is_detected_within_about_a_second(monkeypatch
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError()], ids=repr)
 @pytest.mark.parametrize("batch", [None, 3], ids=["epoch", "batch"])
 def test_restored_leaves_the_best_weights_after_any_exception(error, batch, tmp_path):
-    model, bundle, seen = network(), kzoo.callbacks.standard(tmp_path / "run"), Weights()
+    model = network()
+    bundle = kzoo.callbacks.standard(tmp_path / "run")
+    seen = Weights()
     worse = At(1, lambda m: m.set_weights([w + 3 for w in m.get_weights()]))
     with pytest.raises(type(error)), kzoo.callbacks.restored(bundle):
         fit(model, [*bundle, worse, seen, At(2, error, batch=batch)])
@@ -99,7 +111,9 @@ def test_restored_before_the_end_of_the_first_epoch_writes_nothing(tmp_path):
         raise ZeroDivisionError  # fit was never called
 
 
-def test_both_files_exist_from_the_first_epoch_and_writing_takes_a_hundredth_of_the_time(tmp_path, monkeypatch):
+def test_both_files_exist_from_the_first_epoch_and_writing_takes_a_hundredth_of_the_time(
+    tmp_path, monkeypatch
+):
     clock, seen, run, model = [0.0], [], tmp_path / "run", network(keras.optimizers.Adam(1e-2))
     monkeypatch.setattr("kzoo.callbacks.saving.time.monotonic", lambda: clock[0])
 
@@ -111,10 +125,15 @@ def test_both_files_exist_from_the_first_epoch_and_writing_takes_a_hundredth_of_
         clock[0] += 10
         seen.append([(run / name).stat().st_mtime_ns for name in ("best.keras", "last.keras")])
 
-    fit(model, [*kzoo.callbacks.quick(run, save=save), keras.callbacks.LambdaCallback(on_epoch_end=look)], epochs=8)
+    fit(
+        model,
+        [*kzoo.callbacks.quick(run, save=save), keras.callbacks.LambdaCallback(on_epoch_end=look)],
+        epochs=8,
+    )
     last = [times[1] for times in seen]
     assert [i for i in range(1, 8) if last[i] != last[i - 1]] == [5]  # 50 s after the first
-    assert clock[0] == 80 + 0.5 * 3  # one save for both files where the last epoch is the best: twice, and at the end
+    # one save for both files where the last epoch is the best: twice, and at the end
+    assert clock[0] == 80 + 0.5 * 3
     assert same(load(run / "best.keras"), model.get_weights())
 
 
@@ -137,7 +156,9 @@ def test_the_best_weights_are_restored_when_the_disk_is_full(tmp_path):
 @pytest.mark.parametrize("value", [0.5, np.nan], ids=["finite", "never finite"])
 def test_patience_counts_from_the_first_epoch_of_a_fit(first, value):
     bundle = kzoo.callbacks.quick(patience=3)
-    flat = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_loss=value))
+    flat = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(val_loss=value)
+    )
     history = fit(network(), [flat, *bundle], initial_epoch=first, epochs=first + 9, batch_size=96)
     assert len(history.epoch) == (3 if np.isnan(value) else 1 + 3)
     assert_mentions(the(bundle, BestModel).stopped_because, "val_loss", "3 epochs")

@@ -22,7 +22,9 @@ def rows(path):
 
 
 def test_every_bundle_is_documented_and_can_be_named():
-    functions = {n for n in kzoo.callbacks.__all__ if inspect.isfunction(getattr(kzoo.callbacks, n))}
+    functions = {
+        n for n in kzoo.callbacks.__all__ if inspect.isfunction(getattr(kzoo.callbacks, n))
+    }
     assert set(BUNDLES) == functions - {"direction", "restored"}
     assert all(f"`{name}`" in kzoo.callbacks.__doc__ for name in BUNDLES)
 
@@ -31,12 +33,23 @@ def test_every_bundle_is_documented_and_can_be_named():
 @pytest.mark.parametrize("name", BUNDLES)
 def test_every_bundle_restores_the_best_weights_and_has_the_same_arguments(name, tmp_path):
     make = getattr(kzoo.callbacks, name)
-    options = dict(monitor="val_accuracy", mode=None, patience=9, stop_early=True, reduce_on_plateau=True, save=None)
-    bundle, seen, model = make(tmp_path / "run", **options), Weights(), network("sgd")
+    options = dict(
+        monitor="val_accuracy",
+        mode=None,
+        patience=9,
+        stop_early=True,
+        reduce_on_plateau=True,
+        save=None,
+    )
+    bundle = make(tmp_path / "run", **options)
+    seen = Weights()
+    model = network("sgd")
     assert not {id(c) for c in bundle} & {id(c) for c in make(tmp_path / "run", **options)}
     history = fit(model, [*bundle, seen], batch_size=48).history
     assert same(model.get_weights(), seen.ends[int(np.argmax(history["val_accuracy"]))])
-    assert (tmp_path / "run" / "best.keras").exists() and len(rows(tmp_path / "run" / "history.csv")) == 4
+    assert (tmp_path / "run" / "best.keras").exists() and len(
+        rows(tmp_path / "run" / "history.csv")
+    ) == 4
     assert len(bundle[0].rows) == 4 and sum(isinstance(c, BestModel) for c in bundle) == 1
 
 
@@ -85,10 +98,14 @@ def test_checkpoints_by_the_clock(tmp_path):
     assert not (tmp_path / "slow" / "checkpoints").exists()
     fit(network(), kzoo.callbacks.long(tmp_path / "fast", every=1e-9, keep=4), epochs=2)
     assert names(tmp_path / "fast") == [
-        "epoch-0002-step-000004.keras", "epoch-0002-step-000005.keras", "epoch-0002-step-000006.keras",
+        "epoch-0002-step-000004.keras",
+        "epoch-0002-step-000005.keras",
+        "epoch-0002-step-000006.keras",
         "epoch-0002.keras",
-    ]  # fmt: skip
-    model = keras.saving.load_model(tmp_path / "fast" / "checkpoints" / "epoch-0002-step-000005.keras")
+    ]
+    model = keras.saving.load_model(
+        tmp_path / "fast" / "checkpoints" / "epoch-0002-step-000005.keras"
+    )
     assert int(model.optimizer.iterations) == 6 + 5
     for wrong in (dict(keep=0), dict(keep=1.5), dict(every=0), dict(every=-3)):
         with refuses(*(f"{name}={value}" for name, value in wrong.items())):
@@ -100,16 +117,23 @@ def test_checkpoints_by_the_clock(tmp_path):
 
 @pytest.mark.usefixtures("untraced")
 def test_tuning_can_be_copied_for_each_trial_and_writes_nothing(tmp_path):
-    bundle, finals = kzoo.callbacks.tuning(patience=2, reduce_on_plateau=True), []
+    bundle = kzoo.callbacks.tuning(patience=2, reduce_on_plateau=True)
+    finals = []
     for _ in range(2):
-        trial, seen, model = copy.deepcopy(bundle), Weights(), network()
+        trial = copy.deepcopy(bundle)
+        seen = Weights()
+        model = network()
         history = fit(model, [*trial, seen], batch_size=96).history
         assert same(model.get_weights(), seen.ends[int(np.argmin(history["val_loss"]))])
         assert trial[1] is trial[-2].watched and trial[1] is not bundle[1]
         finals.append(model.get_weights())
     assert same(*finals) and not list(tmp_path.iterdir())
     fit(network(), kzoo.callbacks.tuning(tmp_path / "trial"), epochs=1, batch_size=96)
-    assert sorted(p.name for p in (tmp_path / "trial").iterdir()) == ["best.keras", "history.csv", "last.keras"]
+    assert sorted(p.name for p in (tmp_path / "trial").iterdir()) == [
+        "best.keras",
+        "history.csv",
+        "last.keras",
+    ]
 
 
 @pytest.mark.usefixtures("untraced")
@@ -119,9 +143,13 @@ def test_tuning_works_in_keras_tuner(tmp_path):
     def build(hp):
         return network(keras.optimizers.Adam(hp.Choice("rate", [1e-3, 1e-2])))
 
-    tuner = tuner_package.RandomSearch(build, "val_loss", max_trials=2, directory=tmp_path, project_name="search")
+    tuner = tuner_package.RandomSearch(
+        build, "val_loss", max_trials=2, directory=tmp_path, project_name="search"
+    )
     bundle = kzoo.callbacks.tuning()
-    tuner.search(*TRAIN, epochs=2, batch_size=48, validation_data=VALIDATION, callbacks=bundle, verbose=0)
+    tuner.search(
+        *TRAIN, epochs=2, batch_size=48, validation_data=VALIDATION, callbacks=bundle, verbose=0
+    )
     assert len(tuner.oracle.trials) == 2 and bundle[0].rows == []
     assert {p.name for p in tmp_path.iterdir()} == {"search"}
 
@@ -133,28 +161,39 @@ def deep(bias):
     """A ReLU layer with so low a bias that nothing passes."""
     keras.utils.set_random_seed(0)
     low = keras.initializers.Constant(bias)
-    model = keras.Sequential([
-        keras.Input((4,)),
-        keras.layers.Dense(8, "relu", bias_initializer=low, name="hidden"),
-        keras.layers.Dropout(0.2, name="dropout"),
-        keras.layers.Dense(3, activation="softmax", name="head"),
-    ])  # fmt: skip
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, "relu", bias_initializer=low, name="hidden"),
+            keras.layers.Dropout(0.2, name="dropout"),
+            keras.layers.Dense(3, activation="softmax", name="head"),
+        ]
+    )
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     return model
 
 
 @pytest.mark.usefixtures("untraced")
 def test_debug_writes_statistics_of_each_layer(tmp_path, capsys):
-    model, sample = deep(0.0), (TRAIN[0][:16], TRAIN[1][:16])
+    model = deep(0.0)
+    sample = (TRAIN[0][:16], TRAIN[1][:16])
     before = model.get_weights()
-    fit(model, [*kzoo.callbacks.debug(tmp_path / "run", sample=sample), (seen := Weights())], epochs=2)
+    fit(
+        model,
+        [*kzoo.callbacks.debug(tmp_path / "run", sample=sample), (seen := Weights())],
+        epochs=2,
+    )
     table = rows(tmp_path / "run" / "debug.csv")
-    assert [(r["epoch"], r["layer"]) for r in table] == [(e, n) for e in "12" for n in ("hidden", "head", "dropout")]
+    assert [(r["epoch"], r["layer"]) for r in table] == [
+        (e, n) for e in "12" for n in ("hidden", "head", "dropout")
+    ]
     first = table[0]
     now = np.concatenate([w.ravel() for w in seen.ends[0][:2]])
     was = np.concatenate([w.ravel() for w in before[:2]])
     assert float(first["weight_norm"]) == pytest.approx(np.linalg.norm(now), rel=1e-4)
-    assert float(first["update_ratio"]) == pytest.approx(np.linalg.norm(now - was) / np.linalg.norm(was), rel=1e-4)
+    assert float(first["update_ratio"]) == pytest.approx(
+        np.linalg.norm(now - was) / np.linalg.norm(was), rel=1e-4
+    )
     assert float(first["weight_p50"]) == pytest.approx(np.median(now), rel=1e-4)
     kernel, bias = seen.ends[0][:2]
     hidden = np.maximum(sample[0] @ kernel + bias, 0)
@@ -182,12 +221,31 @@ def test_debug_writes_the_norm_of_the_gradient(tmp_path):
 
 
 @pytest.mark.usefixtures("untraced")
-@pytest.mark.parametrize(("bias", "spoil", "warnings"), [
-    (-50.0, None, [("hidden", "units", "leaky_relu"), ("hidden", "gradient", "residual", "activation")]),
-    (0.0, lambda m: m.set_weights([w * 1e6 for w in m.get_weights()]), [("hidden", "learning_rate", "warmup")]),
-    (0.0, lambda m: setattr(m.optimizer, "learning_rate", 0.0), [("hidden", "learning_rate", "gradient")]),
-    (0.0, lambda m: m.set_weights([w * np.nan for w in m.get_weights()]), [("hidden", "weights", "finite")]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("bias", "spoil", "warnings"),
+    [
+        (
+            -50.0,
+            None,
+            [("hidden", "units", "leaky_relu"), ("hidden", "gradient", "residual", "activation")],
+        ),
+        (
+            0.0,
+            lambda m: m.set_weights([w * 1e6 for w in m.get_weights()]),
+            [("hidden", "learning_rate", "warmup")],
+        ),
+        (
+            0.0,
+            lambda m: setattr(m.optimizer, "learning_rate", 0.0),
+            [("hidden", "learning_rate", "gradient")],
+        ),
+        (
+            0.0,
+            lambda m: m.set_weights([w * np.nan for w in m.get_weights()]),
+            [("hidden", "weights", "finite")],
+        ),
+    ],
+)
 def test_debug_warns_once_of_each_layer(bias, spoil, warnings, capsys):
     extra = [] if spoil is None else [At(0, spoil)]
     fit(deep(bias), [*kzoo.callbacks.debug(sample=TRAIN), *extra], epochs=3, batch_size=32)
@@ -232,7 +290,12 @@ class SetLog(keras.callbacks.Callback):
 @pytest.mark.usefixtures("untraced")
 def test_teaching_explains_each_epoch(capsys):
     logs = SetLog(loss=[1.0, 0.5, 0.3, 0.2, 0.1], val_loss=[1.0, 0.8, 0.7, 0.9, 0.95])
-    fit(network(), [logs, *kzoo.callbacks.teaching(patience=2, reduce_on_plateau=True)], epochs=9, batch_size=96)
+    fit(
+        network(),
+        [logs, *kzoo.callbacks.teaching(patience=2, reduce_on_plateau=True)],
+        epochs=9,
+        batch_size=96,
+    )
     lines = capsys.readouterr().err.splitlines()
     expected = [
         ("val_loss", "better"),
@@ -248,15 +311,26 @@ def test_teaching_explains_each_epoch(capsys):
     ]
     for line, parts in zip(lines, expected, strict=True):
         assert_mentions(line, *parts)
-    assert re.search(r"\b(smaller|lower|min)\b", lines[0]) and not re.search(r"\b(larger|higher|max)\b", lines[0])
+    assert re.search(r"\b(smaller|lower|min)\b", lines[0]) and not re.search(
+        r"\b(larger|higher|max)\b", lines[0]
+    )
 
 
 @pytest.mark.usefixtures("untraced")
 def test_teaching_explains_schedules_and_nan(capsys):
-    fit(network(), [SetLog(val_loss=[1.0, 2.0]), *kzoo.callbacks.teaching(stop_early=False)], epochs=2, batch_size=96)
+    fit(
+        network(),
+        [SetLog(val_loss=[1.0, 2.0]), *kzoo.callbacks.teaching(stop_early=False)],
+        epochs=2,
+        batch_size=96,
+    )
     lines = capsys.readouterr().err.splitlines()
-    assert sum(not missing_from(line, ("epoch 2", "val_loss", "2", "schedule")) for line in lines) == 1
+    assert (
+        sum(not missing_from(line, ("epoch 2", "val_loss", "2", "schedule")) for line in lines) == 1
+    )
     fit(network(), [SetLog(loss=[np.nan]), *kzoo.callbacks.teaching()], epochs=2, batch_size=96)
     lines = capsys.readouterr().err.splitlines()
-    assert any(not missing_from(line, ("epoch 1", "loss", "nan", "learning_rate")) for line in lines)
+    assert any(
+        not missing_from(line, ("epoch 1", "loss", "nan", "learning_rate")) for line in lines
+    )
     assert_mentions(lines[-1], "epoch", "finite", "best")

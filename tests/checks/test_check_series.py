@@ -20,7 +20,9 @@ ROWS = 1200
 def series(times):
     """A series of one column with these times."""
     noise = np.random.default_rng(0).normal(size=len(times))
-    return pd.DataFrame({"time": times, "load": 10 + np.sin(np.arange(len(times)) / 4) + 0.1 * noise})
+    return pd.DataFrame(
+        {"time": times, "load": 10 + np.sin(np.arange(len(times)) / 4) + 0.1 * noise}
+    )
 
 
 def hourly(rows=ROWS, **options):
@@ -29,7 +31,9 @@ def hourly(rows=ROWS, **options):
 
 def checked(frame, **options):
     """Return the findings about a series, by name. It is faster than `kzoo.check`, which also builds a network."""
-    findings, _ = run_checks(Subject(kzoo.load_data(frame, preset="series_gru", **options)), ("data",))
+    findings, _ = run_checks(
+        Subject(kzoo.load_data(frame, preset="series_gru", **options)), ("data",)
+    )
     return {finding.check: finding for finding in findings}
 
 
@@ -49,7 +53,9 @@ def test_uneven_times():
     gaps = frame[np.random.default_rng(0).random(len(frame)) > 0.2]
     finding = finding_of("uneven_times", "series_linear", gaps)
     assert finding.level == "warning"
-    assert_mentions(finding.what, "20%", "1 hour", "5 hours", "2024-01-24 09:00", "2024-01-24 14:00")
+    assert_mentions(
+        finding.what, "20%", "1 hour", "5 hours", "2024-01-24 09:00", "2024-01-24 14:00"
+    )
     assert_mentions(finding.where, "'time'")
     assert "holes_in_time" not in checked(gaps)  # a single fault, a single line
     assert checked(frame) == {}
@@ -57,7 +63,10 @@ def test_uneven_times():
 
 
 def test_many_repeated_times_are_refused():
-    for times in (pd.date_range("2024-01-01", periods=400, freq="h").repeat(3), ["2024-01-01"] * ROWS):
+    for times in (
+        pd.date_range("2024-01-01", periods=400, freq="h").repeat(3),
+        ["2024-01-01"] * ROWS,
+    ):
         with refuses("of 1,200 rows", "'time'", "one row per time"):
             checked(series(times))
 
@@ -67,7 +76,9 @@ def test_a_gap_in_time():
     finding = finding_of("holes_in_time", "series_linear", frame)
     assert_mentions(finding.what, "41", "42 hours", "2024-01-21 19:00", "2024-01-23 13:00")
     assert_mentions(finding.where, "'time'")
-    several = checked(hourly().drop(index=[50, 51, 600, 700, 800, *range(900, 910)]))["holes_in_time"].what
+    several = checked(hourly().drop(index=[50, 51, 600, 700, 800, *range(900, 910)]))[
+        "holes_in_time"
+    ].what
     assert_mentions(several, "15", "5")
     assert several.index("11 hours") < several.index("3 hours")
 
@@ -77,7 +88,9 @@ def test_repeated_or_unordered_times():
     assert_mentions(finding_of("times_out_of_order", "series_linear", shuffled).what, "588", "rows")
     few = checked(pd.concat([hourly()[:600], hourly()[597:]]))
     assert set(few) == {"repeated_times"}
-    assert_mentions(few["repeated_times"].what, "3", "1,203", "2024-01-25 21:00", "2024-01-25 22:00")
+    assert_mentions(
+        few["repeated_times"].what, "3", "1,203", "2024-01-25 21:00", "2024-01-25 22:00"
+    )
 
 
 def test_newest_first_is_a_valid_order():
@@ -126,8 +139,11 @@ def test_clock_changes_without_a_time_zone(zone, freq):
     changes = aware[1:][np.diff(moves) != pd.Timedelta(0)]
     assert len(changes) == 2
     for change in changes.tz_convert("UTC"):  # the hour that is left out, or comes twice
-        before, after = (change - pd.Timedelta("1s")).tz_convert(zone), change.tz_convert(zone)
-        hour = before.tz_localize(None).floor("h") + pd.Timedelta(hours=int(after.utcoffset() > before.utcoffset()))
+        before = (change - pd.Timedelta("1s")).tz_convert(zone)
+        after = change.tz_convert(zone)
+        hour = before.tz_localize(None).floor("h") + pd.Timedelta(
+            hours=int(after.utcoffset() > before.utcoffset())
+        )
         assert f"{hour:%Y-%m-%d %H:%M}" in findings["clock_changes"].what
     data = kzoo.load_data(frame, preset="series_gru")
     np.testing.assert_array_equal(data.train.x.values[:, 0], frame["load"].to_numpy("float32"))
@@ -157,7 +173,9 @@ def test_offsets_that_change(form):
 
 @pytest.mark.parametrize("pattern", ["%Y-%m-%d", "%d-%m-%Y"])
 def test_the_end_of_a_date_is_not_read_as_an_offset(pattern):
-    assert checked(series(pd.date_range("2022-01-01", periods=ROWS, freq="D").strftime(pattern))) == {}
+    assert (
+        checked(series(pd.date_range("2022-01-01", periods=ROWS, freq="D").strftime(pattern))) == {}
+    )
 
 
 def test_clock_changes_do_not_hide_other_gaps():
@@ -170,7 +188,11 @@ def test_clock_changes_do_not_hide_other_gaps():
 
 
 def test_a_wrong_year_is_a_gap():
-    findings = checked(hourly().assign(time=lambda table: table["time"].where(table.index < ROWS - 1, "9999-01-01")))
+    findings = checked(
+        hourly().assign(
+            time=lambda table: table["time"].where(table.index < ROWS - 1, "9999-01-01")
+        )
+    )
     assert set(findings) == {"holes_in_time"}
     assert_mentions(findings["holes_in_time"].what, "2024-02-19 22:00", "9999-01-01 00:00")
 

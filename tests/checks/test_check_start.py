@@ -23,14 +23,24 @@ def test_a_first_loss_that_is_nan():
     finding = finding_of("initial_loss", model, (X, Y))
     assert finding.level == "error"
     assert_mentions(finding.what, "nan")
-    model = net((10,), layers.Lambda(lambda x: keras.ops.log(x - 100)), layers.Dense(1), loss="mse", metrics=())
+    model = net(
+        (10,),
+        layers.Lambda(lambda x: keras.ops.log(x - 100)),
+        layers.Dense(1),
+        loss="mse",
+        metrics=(),
+    )
     assert finding_of("first_answers", model, DIABETES).level == "error"
     assert find("first_answers", dense(10, 1, None, loss="mse", metrics=()), DIABETES) == []
 
 
 def test_batch_norm_runs_in_training_mode():
     """Its running mean and variance mean nothing yet: with them a deep network seems to begin with a loss of 13."""
-    inside = [part for i in range(12) for part in (layers.Dense(64), layers.BatchNormalization(), layers.ReLU())]
+    inside = [
+        part
+        for i in range(12)
+        for part in (layers.Dense(64), layers.BatchNormalization(), layers.ReLU())
+    ]
     model = net((4,), *inside, layers.Dense(3, "softmax"))
     before = model.get_weights()
     assert find("initial_loss", model, (X * 20, Y)) == []
@@ -40,7 +50,9 @@ def test_batch_norm_runs_in_training_mode():
 def test_dead_units():
     low = keras.initializers.Constant(-50.0)
     finding = finding_of(
-        "dead_units", net((4,), layers.Dense(16, "relu", bias_initializer=low), layers.Dense(3, "softmax")), IRIS
+        "dead_units",
+        net((4,), layers.Dense(16, "relu", bias_initializer=low), layers.Dense(3, "softmax")),
+        IRIS,
     )
     assert finding.level == "error"
     assert_mentions(finding.what, "100%")
@@ -60,11 +72,19 @@ def test_saturated_units():
 
 
 def test_equal_predictions_for_all_rows():
-    inside = [layers.Rescaling(0.0), layers.Dense(8, "tanh", bias_initializer="ones"), layers.Dense(3, "softmax")]
+    inside = [
+        layers.Rescaling(0.0),
+        layers.Dense(8, "tanh", bias_initializer="ones"),
+        layers.Dense(3, "softmax"),
+    ]
     finding = finding_of("answers_all_alike", net((4,), *inside), (X, Y))
     assert finding.level == "warning"
-    zeros = net((4,), layers.Dense(8, "tanh"), layers.Dense(3, "softmax", kernel_initializer="zeros"))
-    assert find("answers_all_alike", zeros, (X, Y)) == find("answers_all_alike", dense(), (X, Y)) == []
+    zeros = net(
+        (4,), layers.Dense(8, "tanh"), layers.Dense(3, "softmax", kernel_initializer="zeros")
+    )
+    assert (
+        find("answers_all_alike", zeros, (X, Y)) == find("answers_all_alike", dense(), (X, Y)) == []
+    )
 
 
 def test_a_network_that_raises_an_error():
@@ -81,5 +101,6 @@ def test_a_network_that_raises_an_error():
     finding = finding_of("cannot_be_run", model, (X, Y))
     assert finding.level == "warning"
     assert "this layer is out of order" in finding.what  # the text of the exception
-    assert "\x1b" not in finding.what and "[1m" not in finding.what  # Keras prints some words in bold
+    # Keras prints some words in bold
+    assert "\x1b" not in finding.what and "[1m" not in finding.what
     assert find("cannot_be_run", dense(), (X, Y)) == []

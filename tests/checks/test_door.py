@@ -35,8 +35,14 @@ def leaky(tmp_path):
     """A table with a column that gives the class away, unequal classes, an empty text and a constant."""
     random = np.random.default_rng(0)
     target = np.where(np.arange(600) < 40, "sick", "well")
-    frame = pd.DataFrame({"age": random.normal(50, 9, 600), "weight": random.normal(70, 9, 600),
-                          "ward": np.where(target == "sick", 3, 0), "state": target})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "age": random.normal(50, 9, 600),
+            "weight": random.normal(70, 9, 600),
+            "ward": np.where(target == "sick", 3, 0),
+            "state": target,
+        }
+    )
     frame.to_csv(tmp_path / "leaky.csv", index=False)
     return tmp_path / "leaky.csv"
 
@@ -44,7 +50,11 @@ def leaky(tmp_path):
 def test_findings_are_a_list_of_frozen_objects(capsys):
     findings = kzoo.check(dense(), (X, Y + 1), deep=False)
     assert capsys.readouterr() == ("", "")
-    assert isinstance(findings, list) and isinstance(findings[0], Finding) and findings[0].check == "labels_outside"
+    assert (
+        isinstance(findings, list)
+        and isinstance(findings[0], Finding)
+        and findings[0].check == "labels_outside"
+    )
     assert [f.level for f in findings] == sorted(f.level for f in findings)
     with pytest.raises(AttributeError):
         findings[0].what = "nothing"
@@ -79,27 +89,49 @@ def test_no_findings_on_the_command_line(call):
 def test_findings_on_the_command_line(call, leaky):
     code, out, _ = call("check", "tabular_fnn", "--data", leaky, "--target", "state", "--quick")
     assert code == 0
-    assert_mentions(out, "warnings", "column_gives_class_away", "'ward'", "--drop", "imbalance", "403", "29")
-    code, out, _ = call("check", "tabular_fnn", "--data", leaky, "--target", "state", "--quick", "--json")
+    assert_mentions(
+        out, "warnings", "column_gives_class_away", "'ward'", "--drop", "imbalance", "403", "29"
+    )
+    code, out, _ = call(
+        "check", "tabular_fnn", "--data", leaky, "--target", "state", "--quick", "--json"
+    )
     document = json.loads(out)
     assert {f["check"] for f in document["findings"]} == {"column_gives_class_away", "imbalance"}
     assert set(document["findings"][0]) == {"check", "level", "what", "where", "why", "fix"}
     assert document["exit_code"] == 0 and len(document["checks"]) >= 15
-    code, out, _ = call("check", "tabular_fnn", "--data", leaky, "--target", "state", "--quick", "--set",
-                        "class_weight=balanced", "--drop", "ward")  # fmt: skip
+    code, out, _ = call(
+        "check",
+        "tabular_fnn",
+        "--data",
+        leaky,
+        "--target",
+        "state",
+        "--quick",
+        "--set",
+        "class_weight=balanced",
+        "--drop",
+        "ward",
+    )
     assert code == 0
     assert_quiet(out, 15)
 
 
 def test_exit_codes(call, tmp_path):
     np.savez(tmp_path / "data.npz", x=X, y=Y)
-    run = kzoo.train("iris_fnn", str(tmp_path / "data.npz"), out=tmp_path / "run", progress=False, **QUICK)
+    run = kzoo.train(
+        "iris_fnn", str(tmp_path / "data.npz"), out=tmp_path / "run", progress=False, **QUICK
+    )
     np.savez(tmp_path / "other.npz", x=X, y=Y + 1)
     code, out, _ = call("check", run.path, "--data", tmp_path / "other.npz")
     assert code == 1
     assert_mentions(out, "errors", "classes_unknown", "'3'", "'0', '1', '2'")
     assert call("check", run.path, "--data", tmp_path / "data.npz")[0] == 0
-    for arguments in (["iris_fn"], ["iris_fnn", "--data", "nowhere.csv"], ["iris_fnn", "--set", "lr=1"], ["no/run"]):
+    for arguments in (
+        ["iris_fn"],
+        ["iris_fnn", "--data", "nowhere.csv"],
+        ["iris_fnn", "--set", "lr=1"],
+        ["no/run"],
+    ):
         code, out, err = call("check", *arguments)
         assert (code, out) == (2, "") and err.count("\n") == 1, arguments
         assert_mentions(err, arguments[-1].removesuffix("=1"))
@@ -115,18 +147,27 @@ def test_an_error_stops_training_unless_check_is_false(tmp_path):
     end = dense(end=None)
     with refuses("sparse_categorical_crossentropy", "linear", "from_logits=True", "check=False"):
         kzoo.train(end, data, out=tmp_path / "run", progress=False, **QUICK)
-    assert kzoo.train(end, data, out=tmp_path / "run", check=False, progress=False, **QUICK).finished
+    assert kzoo.train(
+        end, data, out=tmp_path / "run", check=False, progress=False, **QUICK
+    ).finished
 
 
 def test_training_prints_each_warning_on_a_single_line(leaky, capsys, tmp_path):
-    kzoo.train("tabular_fnn", str(leaky), target="state", out=tmp_path / "run", batch_size=1000, **QUICK)
+    kzoo.train(
+        "tabular_fnn", str(leaky), target="state", out=tmp_path / "run", batch_size=1000, **QUICK
+    )
     lines = lines_like(capsys.readouterr().err.splitlines(), "'ward'", "drop=", "group=")
     assert len(lines) == 3
-    for parts in (("1000", "432", "batch_size", "43"), ("'well'", "403", "'sick'", "29", "class_weight='balanced'")):
+    for parts in (
+        ("1000", "432", "batch_size", "43"),
+        ("'well'", "403", "'sick'", "29", "class_weight='balanced'"),
+    ):
         assert sum(not missing_from(line, parts) for line in lines) == 1
 
 
-def test_training_prints_a_few_warnings_and_the_command_for_the_rest(leaky, capsys, tmp_path, monkeypatch):
+def test_training_prints_a_few_warnings_and_the_command_for_the_rest(
+    leaky, capsys, tmp_path, monkeypatch
+):
     monkeypatch.setattr(import_module("kzoo.checks.runner"), "_SHOWN", 1)
     frame = pd.read_csv(leaky)
     for name in ("a", "b", "c"):
@@ -139,8 +180,21 @@ def test_training_prints_a_few_warnings_and_the_command_for_the_rest(leaky, caps
 
 
 def test_no_check_on_the_command_line(call, leaky, tmp_path):
-    command = ["train", "tabular_fnn", "--data", leaky, "--target", "state", "--epochs", 1, "--callbacks", "quick",
-               "--set", "batch_size=240", "units=8"]  # fmt: skip
+    command = [
+        "train",
+        "tabular_fnn",
+        "--data",
+        leaky,
+        "--target",
+        "state",
+        "--epochs",
+        1,
+        "--callbacks",
+        "quick",
+        "--set",
+        "batch_size=240",
+        "units=8",
+    ]
     assert_mentions(call(*command, "--out", tmp_path / "a")[2], "'ward'", "--drop")
     assert "ward" not in call(*command, "--out", tmp_path / "b", "--no-check")[2]
 

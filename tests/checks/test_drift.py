@@ -19,16 +19,26 @@ QUICK = dict(callbacks="quick", check=False, progress=False, epochs=1, batch_siz
 def shops(rows=600, seed=0):
     """A table with numbers, missing values, categories and two classes."""
     random = np.random.default_rng(seed)
-    size, town = random.normal(50, 10, rows).round(1), random.choice(["Bern", "Genf", "Chur"], rows, p=[0.5, 0.3, 0.2])
+    size = random.normal(50, 10, rows).round(1)
+    town = random.choice(["Bern", "Genf", "Chur"], rows, p=[0.5, 0.3, 0.2])
     rent = np.where(random.random(rows) < 0.1, np.nan, random.gamma(2, 500, rows).round())
     open_ = size + 10 * (town == "Bern") + random.normal(0, 5, rows) > 55
-    return pd.DataFrame({"id": np.arange(rows), "size": size, "rent": rent, "town": town,
-                         "open": np.where(open_, "yes", "no")})  # fmt: skip
+    return pd.DataFrame(
+        {
+            "id": np.arange(rows),
+            "size": size,
+            "rent": rent,
+            "town": town,
+            "open": np.where(open_, "yes", "no"),
+        }
+    )
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    return kzoo.train("tabular_fnn", shops(), target="open", out=tmp_path_factory.mktemp("t") / "run", **QUICK)
+    return kzoo.train(
+        "tabular_fnn", shops(), target="open", out=tmp_path_factory.mktemp("t") / "run", **QUICK
+    )
 
 
 def names(run, data, **options):
@@ -75,7 +85,11 @@ def test_a_changed_unit_is_reported_for_five_rows(table):
 def test_options_without_effect_on_new_data_are_refused(table):
     new = shops(60, 1)
     unknown = new.assign(open="maybe")
-    assert names(table, unknown, target=["open"]) == names(table, unknown) == ["classes_unknown", "classes_moved"]
+    assert (
+        names(table, unknown, target=["open"])
+        == names(table, unknown)
+        == ["classes_unknown", "classes_moved"]
+    )
     for options, parts in (
         (dict(target="opne"), ("'opne'", "'open'", "id, size, rent, town, open")),
         (dict(epochs=3), ("epochs=", str(table.path))),
@@ -106,9 +120,16 @@ def test_categories(table):
 
 def test_new_missing_values(table):
     frame = shops(300, 1)
-    assert names(table, frame.assign(size=frame["size"].where(frame.index % 2 == 0))) == ["values_missing"]
-    assert "values_missing" in names(table, frame.assign(rent=frame["rent"].where(frame.index % 2 == 0)))
-    assert names(table, frame.assign(town=frame["town"].where(frame.index % 3 == 0)))[-1] == "values_missing"
+    assert names(table, frame.assign(size=frame["size"].where(frame.index % 2 == 0))) == [
+        "values_missing"
+    ]
+    assert "values_missing" in names(
+        table, frame.assign(rent=frame["rent"].where(frame.index % 2 == 0))
+    )
+    assert (
+        names(table, frame.assign(town=frame["town"].where(frame.index % 3 == 0)))[-1]
+        == "values_missing"
+    )
 
 
 def test_classes(table):
@@ -135,9 +156,13 @@ def test_texts(tmp_path):
     run = kzoo.train("text_cnn", frame, target="label", out=tmp_path / "run", **small, **QUICK)
     new = pd.DataFrame(dict(zip(("text", "label"), opinions(300, seed=5), strict=True)))
     assert kzoo.check(run, new) == kzoo.check(run, new["text"].tolist()) == []
-    other = new.assign(text=new["text"].str.replace("the", "le").str.replace("[aeiou]", "x", regex=True))
+    other = new.assign(
+        text=new["text"].str.replace("the", "le").str.replace("[aeiou]", "x", regex=True)
+    )
     assert names(run, other) == ["words_unknown"]
-    assert "numbers_moved" in names(run, (new["text"] + " " + new["text"] + " " + new["text"]).tolist())
+    assert "numbers_moved" in names(
+        run, (new["text"] + " " + new["text"] + " " + new["text"]).tolist()
+    )
 
 
 def test_images(tmp_path):
@@ -166,7 +191,9 @@ def test_series_and_language(tmp_path):
     (finding,) = kzoo.check(run, frame.iloc[100:700].drop(index=range(300, 341)))
     assert finding.check == "times_of_new_rows"
     assert_mentions(finding.what, "41", "42 hours", "2024-01-13 11:00", "2024-01-15 05:00")
-    (finding,) = kzoo.check(run, frame.iloc[100:700].assign(b=lambda f: f["b"].where(f.index % 100 > 0)))
+    (finding,) = kzoo.check(
+        run, frame.iloc[100:700].assign(b=lambda f: f["b"].where(f.index % 100 > 0))
+    )
     assert finding.check == "times_of_new_rows"
     assert_mentions(finding.what, "missing", "'b' 6", "2024-01-05 04:00")
     text = tmp_path / "book.txt"
@@ -193,7 +220,8 @@ def test_a_named_set_has_no_drift_from_its_run(preset, data, small, tmp_path):
 
 def test_arrays(tmp_path):
     random = np.random.default_rng(0)
-    x, y = random.normal(size=(400, 3)), random.integers(0, 2, 400)
+    x = random.normal(size=(400, 3))
+    y = random.integers(0, 2, 400)
     run = kzoo.train("tabular_fnn", (x, y), out=tmp_path / "run", **QUICK)
     assert kzoo.check(run, (x[:200], y[:200])) == kzoo.check(run, x[:200]) == []
     assert names(run, (x[:200] + 2, y[:200])) == ["numbers_moved"] * 3

@@ -22,7 +22,9 @@ ROWS = 300
 def shop():
     random = np.random.default_rng(0)
     size = random.normal(50, 9, ROWS)
-    frame = pd.DataFrame({"size": size, "since": pd.date_range("2020-01-01", periods=ROWS, freq="D")})
+    frame = pd.DataFrame(
+        {"size": size, "since": pd.date_range("2020-01-01", periods=ROWS, freq="D")}
+    )
     frame["note"] = [f"order {i} was packed with care" for i in range(ROWS)]
     return frame.assign(sold=np.where(size + random.normal(0, 3, ROWS) > 50, "yes", "no"))
 
@@ -35,7 +37,9 @@ def call(capsys, *arguments):
 
 def header_of_baselines(lines):
     """Return the number of the line with the column names of the baselines, or None."""
-    return next((number for number, line in enumerate(lines) if line.split()[-1:] == ["seconds"]), None)
+    return next(
+        (number for number, line in enumerate(lines) if line.split()[-1:] == ["seconds"]), None
+    )
 
 
 def test_a_table_on_the_command_line(shop, capsys, monkeypatch):
@@ -48,22 +52,33 @@ def test_a_table_on_the_command_line(shop, capsys, monkeypatch):
     assert any(not missing_from(line, rows) for line in lines)
     heading = "\n".join(lines[: header_of_baselines(lines)]).split("\n\n")[-1]
     assert_mentions(heading, "validation", "test")
-    assert_mentions(out, "checks", "gradient-boosted trees", "--task", "--target sold --data shop.csv")
+    assert_mentions(
+        out, "checks", "gradient-boosted trees", "--task", "--target sold --data shop.csv"
+    )
     assert_mentions(out, "presets", "tabular_fnn")
-    assert any(not missing_from(line, ("note", "text")) for line in lines)  # a text column is an input
+    # a text column is an input
+    assert any(not missing_from(line, ("note", "text")) for line in lines)
     assert "--time" not in out  # classes cannot be forecast
-    assert_mentions(call(capsys, "check", "shop.csv", "--target", "size")[1], "--time since", "series")
+    assert_mentions(
+        call(capsys, "check", "shop.csv", "--target", "size")[1], "--time since", "series"
+    )
     code, out, _ = call(capsys, "check", "shop.csv", "--target", "sold", "--quick", "--json")
     document = json.loads(out)
     assert code == 0 and {row["split"] for row in document["baselines"]} == {"validation"}
     values = [row["value"] for row in document["baselines"]]
     assert values == sorted(values, reverse=True) and values[0] > 0.75
-    assert {row["preset"] for row in document["presets"]} >= {"tabular_fnn", "tabular_resnet", "tabular_transformer"}
+    assert {row["preset"] for row in document["presets"]} >= {
+        "tabular_fnn",
+        "tabular_resnet",
+        "tabular_transformer",
+    }
 
 
 def test_an_error_exits_with_1_and_scores_no_baselines(shop, capsys):
     shop.assign(price=7.0).to_csv("flat.csv", index=False)
-    code, out, _ = call(capsys, "check", "flat.csv", "--target", "price", "--task", "regression", "--json")
+    code, out, _ = call(
+        capsys, "check", "flat.csv", "--target", "price", "--task", "regression", "--json"
+    )
     document = json.loads(out)
     assert code == 1 and [row["check"] for row in document["findings"]] == ["constant_targets"]
     assert document["baselines"] is None and document["presets"]
@@ -72,7 +87,9 @@ def test_an_error_exits_with_1_and_scores_no_baselines(shop, capsys):
 
 
 def test_texts_series_and_arrays(shop):
-    texts = pd.DataFrame({"note": [f"{'fine' if i % 2 else 'bad'} film number {i}" for i in range(80)]})
+    texts = pd.DataFrame(
+        {"note": [f"{'fine' if i % 2 else 'bad'} film number {i}" for i in range(80)]}
+    )
     texts["mood"] = [("good" if i % 2 else "poor") for i in range(80)]
     findings = kzoo.check(texts, target="mood", deep=False)
     assert findings.overview["task"] == "text_classification"
@@ -81,14 +98,20 @@ def test_texts_series_and_arrays(shop):
 
     series = shop[["since", "size"]]
     findings = kzoo.check(
-        data=pd.concat([series] * 3).assign(since=pd.date_range("2020", periods=900)), time="since", deep=False
+        data=pd.concat([series] * 3).assign(since=pd.date_range("2020", periods=900)),
+        time="since",
+        deep=False,
     )
-    assert findings.overview["task"] == "forecasting" and {row["preset"] for row in findings.presets} >= {"series_gru"}
+    assert findings.overview["task"] == "forecasting" and {
+        row["preset"] for row in findings.presets
+    } >= {"series_gru"}
     assert {baseline.name for baseline in findings.baselines} >= {"last_value", "ridge_windows"}
 
     x = np.random.default_rng(0).normal(size=(90, 4))
     findings = kzoo.check((x, x.sum(axis=1)), deep=False)
-    assert findings.overview["task"] == "tabular_regression" and findings.baselines[0].name == "ridge"
+    assert (
+        findings.overview["task"] == "tabular_regression" and findings.baselines[0].name == "ridge"
+    )
     assert findings.presets[0]["preset"].startswith("tabular_")  # which takes values too
 
 

@@ -44,11 +44,19 @@ def test_constant_columns_and_targets():
     regression = dense(10, 1, None, loss="mse", metrics=())
     finding = finding_of("constant_targets", regression, (DIABETES[0], np.full(442, 7.0)))
     assert finding.level == "error"
-    assert find("constant_targets", regression, DIABETES) == find("constant_columns", dense(), (X, Y)) == []
+    assert (
+        find("constant_targets", regression, DIABETES)
+        == find("constant_columns", dense(), (X, Y))
+        == []
+    )
 
 
 def test_ambiguous_and_unreadable_numbers():
-    rows = {"n": range(0, 400, 2), "size": [f"{i + 0.5:.3f}" for i in range(200)], "y": ["u", "v"] * 100}
+    rows = {
+        "n": range(0, 400, 2),
+        "size": [f"{i + 0.5:.3f}" for i in range(200)],
+        "y": ["u", "v"] * 100,
+    }
 
     def findings(**columns):
         data = kzoo.load_data(pd.DataFrame(rows | columns), target="y")
@@ -93,18 +101,26 @@ def test_raw_pixels_into_a_network_without_scaling():
 
 
 def test_scaling_inside_a_nested_network_counts():
-    backbone = keras.Sequential([layers.Input((8, 8, 1)), layers.Rescaling(1 / 255), layers.Conv2D(4, 3)])
+    backbone = keras.Sequential(
+        [layers.Input((8, 8, 1)), layers.Rescaling(1 / 255), layers.Conv2D(4, 3)]
+    )
     inside = [backbone, layers.Flatten(), layers.Dense(10, "softmax")]
     assert find("not_scaled", net((8, 8, 1), *inside), DIGITS) == []
     bare = keras.Sequential([layers.Input((8, 8, 1)), layers.Conv2D(4, 3)])
-    assert finding_of("not_scaled", net((8, 8, 1), bare, layers.Flatten(), layers.Dense(10, "softmax")), DIGITS)
+    assert finding_of(
+        "not_scaled", net((8, 8, 1), bare, layers.Flatten(), layers.Dense(10, "softmax")), DIGITS
+    )
 
 
 def test_large_unscaled_columns():
     finding = finding_of("not_scaled", dense(30, 2), CANCER)
     assert_mentions(finding.what, "column 23")  # the worst area, about 1000
     normal = (CANCER[0] - CANCER[0].mean(0)) / CANCER[0].std(0)
-    assert find("not_scaled", dense(30, 2), (normal, CANCER[1])) == find("not_scaled", dense(), (X, Y)) == []
+    assert (
+        find("not_scaled", dense(30, 2), (normal, CANCER[1]))
+        == find("not_scaled", dense(), (X, Y))
+        == []
+    )
 
 
 def test_targets_far_larger_than_the_first_predictions():
@@ -122,7 +138,9 @@ def test_targets_of_a_wrong_shape():
     assert finding.level == "error"
     assert_mentions(finding.what, "()", "(3,)")
     for y in (DIABETES[1], DIABETES[1][:, None]):
-        assert find("targets_form", dense(10, 1, None, loss="mse", metrics=()), (DIABETES[0], y)) == []
+        assert (
+            find("targets_form", dense(10, 1, None, loss="mse", metrics=()), (DIABETES[0], y)) == []
+        )
 
 
 @pytest.mark.parametrize("end", ["sigmoid", "tanh"])
@@ -135,6 +153,7 @@ def test_targets_outside_the_range_of_the_last_activation(end):
 
 
 def test_copies_of_a_few_rows():
-    x, y = np.tile(X[:3], (50, 1)), np.tile(Y[::50], 50)
+    x = np.tile(X[:3], (50, 1))
+    y = np.tile(Y[::50], 50)
     assert finding_of("one_row_again", dense(), (x, y)).level == "warning"
     assert find("one_row_again", dense(), (X, Y)) == []

@@ -33,7 +33,9 @@ def test_fractional_labels_and_labels_beyond_a_single_sigmoid():
     assert_mentions(half.what, "0.5", "0..2")
     assert_mentions(half.where, "row 7")
     binary = dense(30, 1, "sigmoid", loss="binary_crossentropy")
-    assert_mentions(finding_of("labels_outside", binary, (CANCER[0], CANCER[1] + 1)).what, "0..1", "2")
+    assert_mentions(
+        finding_of("labels_outside", binary, (CANCER[0], CANCER[1] + 1)).what, "0..1", "2"
+    )
     hinge = dense(30, 1, "tanh", loss="hinge")
     assert find("labels_outside", hinge, (CANCER[0], CANCER[1] * 2 - 1)) == []
 
@@ -82,7 +84,9 @@ def test_one_hot_labels_for_a_sparse_loss_and_the_reverse():
     reverse = finding_of("labels_form", onehot, (X, Y))
     assert_mentions(reverse.what, "one-hot", "class")
     assert_mentions(reverse.fix, "sparse_categorical_crossentropy", "keras.utils.to_categorical(y)")
-    assert find("labels_form", onehot, (X, np.eye(3)[Y])) == find("labels_form", dense(), (X, Y)) == []
+    assert (
+        find("labels_form", onehot, (X, np.eye(3)[Y])) == find("labels_form", dense(), (X, Y)) == []
+    )
     # kzoo.train makes one-hot rows itself where a preset's loss wants them.
     assert find("labels_form", "iris_fnn", label_smoothing=0.1) == []
 
@@ -109,7 +113,8 @@ def test_imbalanced_classes():
 
 
 def test_the_same_input_with_two_labels():
-    x, y = DIGITS[0].copy(), DIGITS[1]
+    x = DIGITS[0].copy()
+    y = DIGITS[1]
     threes, eights = np.flatnonzero(y == 3)[:40], np.flatnonzero(y == 8)[:40]
     x[eights] = x[threes]
     finding = finding_of("conflicting_labels", images(), (x, y))
@@ -120,11 +125,14 @@ def test_the_same_input_with_two_labels():
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_photo_in_two_classes_contradicts_itself_and_is_no_duplicate(kept, tmp_path, monkeypatch):
-    random, photos = np.random.default_rng(0), tmp_path / "photos"
+    random = np.random.default_rng(0)
+    photos = tmp_path / "photos"
     for name in "ab":
         (photos / name).mkdir(parents=True)
         for number in range(30):
-            Image.fromarray(random.integers(0, 255, (8, 8, 3)).astype("uint8")).save(photos / name / f"{number}.png")
+            Image.fromarray(random.integers(0, 255, (8, 8, 3)).astype("uint8")).save(
+                photos / name / f"{number}.png"
+            )
     if not kept:
         monkeypatch.setenv("KZOO_MEMORY", "1")  # read from their files
 
@@ -146,14 +154,19 @@ def test_a_photo_in_two_classes_contradicts_itself_and_is_no_duplicate(kept, tmp
 
 def test_equal_rows_of_a_few_categories_do_not_conflict():
     random = np.random.default_rng(0)
-    x, y = random.integers(0, 3, (400, 4)).astype("float32"), random.integers(0, 3, 400)
+    x = random.integers(0, 3, (400, 4)).astype("float32")
+    y = random.integers(0, 3, 400)
     assert find("conflicting_labels", dense(), (x, y)) == []
 
 
 def test_a_custom_data_set_is_checked_without_changes():
     data = Dataset(
-        name="mine", task="tabular_classification", inputs="rows", train=Split(x=X.astype("float32"), y=Y + 1),
-        config={"input_shape": (4,), "outputs": 3}, class_names=("a", "b", "c"),
+        name="mine",
+        task="tabular_classification",
+        inputs="rows",
+        train=Split(x=X.astype("float32"), y=Y + 1),
+        config={"input_shape": (4,), "outputs": 3},
+        class_names=("a", "b", "c"),
         preprocessing={"kind": "array", "inputs": "rows", "shape": [4]},
-    )  # fmt: skip
+    )
     assert finding_of("labels_outside", "iris_fnn", data).level == "error"

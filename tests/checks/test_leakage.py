@@ -23,7 +23,8 @@ def cancer():
         lambda y: y,  # a code
         lambda y: np.where(y == "benign", "home", "ward"),  # a category
         lambda y: pd.Series(np.where(y == "benign", np.nan, 1.5)),  # filled in for one class only
-        lambda y: np.argsort(np.argsort(y, kind="stable"), kind="stable") * 10.0,  # a number along sorted rows
+        # a number along sorted rows
+        lambda y: np.argsort(np.argsort(y, kind="stable"), kind="stable") * 10.0,
     ],
 )
 def test_a_column_made_from_the_class(leak):
@@ -57,7 +58,9 @@ def test_classes_that_every_column_predicts():
 
 def test_the_target_in_another_unit():
     x, y = DIABETES
-    finding = finding_of(VALUE, dense(11, 1, None, loss="mse"), (np.column_stack([x, 2.54 * y + 3]), y))
+    finding = finding_of(
+        VALUE, dense(11, 1, None, loss="mse"), (np.column_stack([x, 2.54 * y + 3]), y)
+    )
     assert finding.level == "warning"
     assert_mentions(finding.where, "column 10")
     assert_mentions(finding.fix, "drop=")
@@ -68,7 +71,9 @@ def test_the_target_in_another_unit():
 
 def test_the_whole_check_reports_a_leak():
     frame = cancer().assign(code=lambda f: (f["target"] == "benign") * 7)
-    assert [f.check for f in kzoo.check("tabular_fnn", frame, target="target", deep=False)] == [CLASS]
+    assert [f.check for f in kzoo.check("tabular_fnn", frame, target="target", deep=False)] == [
+        CLASS
+    ]
 
 
 @pytest.mark.parametrize("text", [True, False])

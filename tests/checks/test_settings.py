@@ -28,7 +28,9 @@ def test_a_batch_larger_than_the_data():
     assert find("large_batch", "iris_fnn", batch_size=108) == []
 
 
-@pytest.mark.parametrize("metrics", [["accuracy"], [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]])
+@pytest.mark.parametrize(
+    "metrics", [["accuracy"], [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]]
+)
 def test_a_monitor_that_is_not_reported(metrics):
     finding = finding_of("wrong_monitor", dense(metrics=metrics), (X, Y), monitor="val_acc")
     assert finding.level == "error"
@@ -100,11 +102,19 @@ def test_an_activation_layer_at_the_end_counts_too():
 
 
 def test_a_softmax_over_one_output():
-    assert finding_of("softmax_of_one", dense(30, 1, "softmax", loss="binary_crossentropy"), CANCER).level == "error"
+    assert (
+        finding_of(
+            "softmax_of_one", dense(30, 1, "softmax", loss="binary_crossentropy"), CANCER
+        ).level
+        == "error"
+    )
     assert find("softmax_of_one", dense(30, 1, "sigmoid", loss="binary_crossentropy"), CANCER) == []
 
 
 def test_a_sigmoid_for_each_of_several_classes():
     assert finding_of("sigmoid_for_many", dense(end="sigmoid"), (X, Y)).level == "warning"
     several = np.eye(3)[Y]
-    assert find("sigmoid_for_many", dense(end="sigmoid", loss="binary_crossentropy"), (X, several)) == []
+    assert (
+        find("sigmoid_for_many", dense(end="sigmoid", loss="binary_crossentropy"), (X, several))
+        == []
+    )

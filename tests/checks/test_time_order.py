@@ -38,7 +38,9 @@ def found(frame, **options):
 )
 def test_a_change_is_found_and_the_option_is_named(moves, parts):
     (finding,) = found(table(**moves))
-    assert finding.level == "warning" and all(part in finding.what for part in ("'when'", *parts)), finding
+    assert finding.level == "warning" and all(
+        part in finding.what for part in ("'when'", *parts)
+    ), finding
     assert "split='time'" in finding.fix and "time='when'" in finding.fix
 
 
@@ -57,5 +59,12 @@ def test_what_is_asked_for_is_quiet():
 
 
 def test_training_says_it(tmp_path, capsys):
-    kzoo.train("tabular_fnn", table(target_moves=1.5), target="y", out=tmp_path / "run", epochs=1, baselines=False)
+    kzoo.train(
+        "tabular_fnn",
+        table(target_moves=1.5),
+        target="y",
+        out=tmp_path / "run",
+        epochs=1,
+        baselines=False,
+    )
     assert "Set split='time' and time='when'" in capsys.readouterr().err

@@ -41,7 +41,8 @@ def test_texts_that_are_truncated(tmp_path):
     x[:150] = np.where(x[:150] == 0, 5, x[:150])
     assert_mentions(finding_of("sequences_cut", words(), (x, y)).what, "79%", "12 tokens")
     assert find("sequences_cut", words(), texts()) == []
-    assert find("sequences_cut", words(), (np.where(x == 0, 5, x), y)) == []  # all rows have the same length
+    # all rows have the same length
+    assert find("sequences_cut", words(), (np.where(x == 0, 5, x), y)) == []
 
 
 def test_empty_texts():

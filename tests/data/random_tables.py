@@ -16,15 +16,67 @@ import pandas as pd
 NUMBER = "nr"  # the first column: the number of the row, by which rows are known again in any order
 MISSING = ("", "", "", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "<NA>", "#N/A", "n/a")
 NAMES = (
-    "size", "a", "A", "a.1", "a.b", "größe", "价格", " padded", "padded too  ", "two words", "with, comma",
-    "semi;colon", 'the "old" one', "1", "2.5", "e\u0301", "100 %", "target?", "true", "-", "_", "x" * 60, "tab\there",
+    "size",
+    "a",
+    "A",
+    "a.1",
+    "a.b",
+    "größe",
+    "价格",
+    " padded",
+    "padded too  ",
+    "two words",
+    "with, comma",
+    "semi;colon",
+    'the "old" one',
+    "1",
+    "2.5",
+    "e\u0301",
+    "100 %",
+    "target?",
+    "true",
+    "-",
+    "_",
+    "x" * 60,
+    "tab\there",
     "line\nbreak",
-)  # fmt: skip
+)
 WORDS = (
-    "red", "Red", "RED", "größer", "上海", "Bern, BE", 'the "old" town', '"quoted"', "it's", "semi; colon",
-    "two\nlines", "two\r\nends", "tab\tbed", "a|b", "e\u0301", "🙂", "none", "missing", "n.v.", "-", "--", "?",
-    "x" * 80, "\\", "=1+1", "# 5", "NAN?", "1 apple", "a 1", "inf.", "yes", "no", "\u00a0nbsp", "Ж",
-)  # fmt: skip
+    "red",
+    "Red",
+    "RED",
+    "größer",
+    "上海",
+    "Bern, BE",
+    'the "old" town',
+    '"quoted"',
+    "it's",
+    "semi; colon",
+    "two\nlines",
+    "two\r\nends",
+    "tab\tbed",
+    "a|b",
+    "e\u0301",
+    "🙂",
+    "none",
+    "missing",
+    "n.v.",
+    "-",
+    "--",
+    "?",
+    "x" * 80,
+    "\\",
+    "=1+1",
+    "# 5",
+    "NAN?",
+    "1 apple",
+    "a 1",
+    "inf.",
+    "yes",
+    "no",
+    "\u00a0nbsp",
+    "Ж",
+)
 AS_WRITTEN = object()  # the value of a cell that is a text in a DataFrame too
 
 
@@ -104,11 +156,16 @@ class Table:
 
     def take(self, rows) -> "Table":
         """Return some of its rows."""
-        return replace(self, columns={name: [cells[row] for row in rows] for name, cells in self.columns.items()})
+        return replace(
+            self,
+            columns={name: [cells[row] for row in rows] for name, cells in self.columns.items()},
+        )
 
     def labelled(self) -> "Table":
         """Return its rows that have a target."""
-        return self.take([row for row, cell in enumerate(self[self.target]) if cell.word is not None])
+        return self.take(
+            [row for row, cell in enumerate(self[self.target]) if cell.word is not None]
+        )
 
     def csv(self, *, decimal=".", separator=",", end="\n") -> bytes:
         """Return it as a CSV file."""
@@ -127,12 +184,16 @@ class Table:
 
     def typed(self, decimal=".") -> dict:
         """Return name -> values as a DataFrame has them, None where one is missing."""
-        return {name: [cell.typed(decimal) for cell in cells] for name, cells in self.columns.items()}
+        return {
+            name: [cell.typed(decimal) for cell in cells] for name, cells in self.columns.items()
+        }
 
     def frame(self, decimal=".", seed=0) -> pd.DataFrame:
         """Return it as a DataFrame, whose columns have one of the types that fit their values."""
         draw = np.random.default_rng([seed, 1])
-        return pd.DataFrame({name: _series(values, draw) for name, values in self.typed(decimal).items()})
+        return pd.DataFrame(
+            {name: _series(values, draw) for name, values in self.typed(decimal).items()}
+        )
 
     def parquet(self, path, decimal=".", seed=0):
         """Write it as a Parquet file, whose columns have one of the types that fit their values."""
@@ -150,12 +211,15 @@ class Table:
 
     def json(self, decimal=".") -> list:
         """Return what JSON makes of `dicts`: times are texts, and what is infinite is one too."""
-        return [{name: _in_json(value) for name, value in row.items()} for row in self.dicts(decimal)]
+        return [
+            {name: _in_json(value) for name, value in row.items()} for row in self.dicts(decimal)
+        ]
 
     def form(self, decimal=".") -> list:
         """Return it as a list of dicts of texts, as a form sends them: empty where a cell is missing."""
         texts = [
-            ["" if cell.value is None else cell.written(decimal) for cell in cells] for cells in self.columns.values()
+            ["" if cell.value is None else cell.written(decimal) for cell in cells]
+            for cells in self.columns.values()
         ]
         return [dict(zip(self.columns, row, strict=True)) for row in zip(*texts, strict=True)]
 
@@ -179,7 +243,11 @@ def _series(values, draw):
     if types <= {int, float} and types:
         return pd.Series(values, dtype=draw.choice(["float64", "object"]))
     if types == {datetime}:
-        return pd.Series(values, dtype="object") if draw.random() < 0.3 else pd.Series(pd.to_datetime(values))
+        return (
+            pd.Series(values, dtype="object")
+            if draw.random() < 0.3
+            else pd.Series(pd.to_datetime(values))
+        )
     if types == {str}:
         return pd.Series(values, dtype=draw.choice(["object", "string", "str", "category"]))
     return pd.Series(values, dtype="object")
@@ -202,28 +270,50 @@ def random_pair(seed: int) -> tuple[Table, Table]:
     made = {NUMBER: Column("numbers of rows", lambda count: _numbers(draw.permutation(count) + 3))}
     for name in (NAMES[number] for number in names):
         column = KINDS[draw.integers(len(KINDS))](draw)
-        made[name] = column if column.missing else replace(column, missing=float(draw.choice([0, 0, 0.03, 0.3])))
+        made[name] = (
+            column
+            if column.missing
+            else replace(column, missing=float(draw.choice([0, 0, 0.03, 0.3])))
+        )
     made["customer_id"] = Column("numbers of rows", lambda count: _numbers(range(1, count + 1)))
     classes = bool(draw.random() < 0.6)
-    made["answer"] = replace((_classes if classes else _values)(draw), missing=float(draw.choice([0, 0, 0.05])))
+    made["answer"] = replace(
+        (_classes if classes else _values)(draw), missing=float(draw.choice([0, 0, 0.05]))
+    )
     order = [NUMBER, *(list(made)[1 + number] for number in draw.permutation(len(made) - 1))]
-    layout = {"ragged": draw.random() < 0.3, "blank_lines": draw.random() < 0.2, "quoted": draw.random() < 0.15}
+    layout = {
+        "ragged": draw.random() < 0.3,
+        "blank_lines": draw.random() < 0.2,
+        "quoted": draw.random() < 0.15,
+    }
     made = {name: made[name] for name in order}
     fewer = int(draw.choice([1, draw.integers(2, 12), draw.integers(12, 121)]))
 
     def table(count):
         columns = {name: _drawn(column, count, draw) for name, column in made.items()}
-        return Table(columns, {name.strip(): column for name, column in made.items()}, "answer", classes, layout)
+        return Table(
+            columns,
+            {name.strip(): column for name, column in made.items()},
+            "answer",
+            classes,
+            layout,
+        )
 
     return table(rows), table(fewer)
 
 
 def _drawn(column, count, draw):
     """Return so many cells of a column, some of them missing."""
-    cells, share = column.cells(count), column.missing
-    missing = [share(row, count) for row in range(count)] if callable(share) else draw.random(count) < share
+    cells = column.cells(count)
+    share = column.missing
+    missing = (
+        [share(row, count) for row in range(count)]
+        if callable(share)
+        else draw.random(count) < share
+    )
     return [
-        Cell(str(draw.choice(MISSING)), value=None) if lost else cell for cell, lost in zip(cells, missing, strict=True)
+        Cell(str(draw.choice(MISSING)), value=None) if lost else cell
+        for cell, lost in zip(cells, missing, strict=True)
     ]
 
 
@@ -232,7 +322,9 @@ def _number(value, text=None, comma=None):
     value = value.item() if isinstance(value, np.generic) else value
     plain = repr(value) if text is None else text
     comma = plain.replace(".", ",") if comma is None else comma
-    return Cell(plain, comma, value if text is None else AS_WRITTEN, float(value), word=plain.strip())
+    return Cell(
+        plain, comma, value if text is None else AS_WRITTEN, float(value), word=plain.strip()
+    )
 
 
 def _numbers(values):
@@ -271,7 +363,9 @@ def large_integers(draw):
 
 def decimals(draw):
     digits, scale = int(draw.integers(1, 7)), float(draw.choice([0.01, 1, 1000]))
-    return Column("decimals", lambda count: _rounded(draw.normal(0, scale, count), digits), signed=True)
+    return Column(
+        "decimals", lambda count: _rounded(draw.normal(0, scale, count), digits), signed=True
+    )
 
 
 def three_decimals(draw):
@@ -287,7 +381,8 @@ def three_decimals(draw):
 
 def huge_and_tiny(draw):
     def cells(count):
-        digits, exponents = draw.uniform(-3, 3, count), draw.choice([-30, -5, 0, 16, 25, 37], count)
+        digits = draw.uniform(-3, 3, count)
+        exponents = draw.choice([-30, -5, 0, 16, 25, 37], count)
         return [_number(float(f"{m:.4g}e{e}")) for m, e in zip(digits, exponents, strict=True)]
 
     return Column("huge and tiny", cells, signed=True)
@@ -298,12 +393,17 @@ def many_digits(draw):
         text = f"{value:.12f}" + "".join(map(str, draw.integers(0, 10, 8)))
         return Cell(text, text.replace(".", ","), float(text), float(text))
 
-    return Column("many digits", lambda count: [cell(value) for value in draw.uniform(-5, 5, count)], signed=True)
+    return Column(
+        "many digits",
+        lambda count: [cell(value) for value in draw.uniform(-5, 5, count)],
+        signed=True,
+    )
 
 
 def infinite_here_and_there(draw):
     def cells(count):
-        numbers, infinite = _rounded(draw.normal(0, 9, count)), Cell("inf", value=math.inf, word="inf")
+        numbers = _rounded(draw.normal(0, 9, count))
+        infinite = Cell("inf", value=math.inf, word="inf")
         return [infinite if draw.random() < 0.03 else cell for cell in numbers]
 
     return Column("infinite here and there", cells, signed=True)
@@ -320,7 +420,11 @@ def amounts(draw, first=0, last=9):
         text, comma, number = style(value, points, points.translate(_SWAPPED))
         return _number(number, text, comma)
 
-    return Column("amounts", lambda count: [cell(value) for value in draw.normal(scale / 2, scale, count)], signed=True)
+    return Column(
+        "amounts",
+        lambda count: [cell(value) for value in draw.normal(scale / 2, scale, count)],
+        signed=True,
+    )
 
 
 _SWAPPED = str.maketrans(",.", ".,")
@@ -356,9 +460,16 @@ def _in_ten_thousands(value, *_):
 
 
 STYLES = (
-    _in_style("{}".format), _in_style("{} €".format), _in_style("${}".format), _in_style("{}%".format),
-    _in_style("{} %".format), _in_brackets, _spaced(" "), _spaced("'"), _in_ten_thousands,
-)  # fmt: skip
+    _in_style("{}".format),
+    _in_style("{} €".format),
+    _in_style("${}".format),
+    _in_style("{}%".format),
+    _in_style("{} %".format),
+    _in_brackets,
+    _spaced(" "),
+    _spaced("'"),
+    _in_ten_thousands,
+)
 
 
 def thousands(draw):
@@ -383,7 +494,9 @@ def booleans(draw):
     true, false = [("True", "False"), ("true", "false"), ("TRUE", "FALSE")][draw.integers(3)]
 
     def cell(value):
-        return Cell(true if value else false, value=bool(value), number=float(value), word=str(bool(value)))
+        return Cell(
+            true if value else false, value=bool(value), number=float(value), word=str(bool(value))
+        )
 
     return Column("booleans", lambda count: [cell(value) for value in draw.integers(0, 2, count)])
 
@@ -392,7 +505,9 @@ def zeros_and_truths(draw):
     """Return 0 and 1 in figures and in words."""
     meant = {"0": 0.0, "1": 1.0, "True": 1.0, "False": 0.0}
     pool = [Cell(text, number=number, word=text) for text, number in meant.items()]
-    return Column("zeros and truths", lambda count: [pool[number] for number in draw.integers(0, 4, count)])
+    return Column(
+        "zeros and truths", lambda count: [pool[number] for number in draw.integers(0, 4, count)]
+    )
 
 
 def categories(draw):
@@ -400,7 +515,10 @@ def categories(draw):
     weights = np.ones(len(pool))
     weights[-1] = 0.02  # this one is seldom: new rows may be the first to have it
     weights /= weights.sum()
-    return Column("categories", lambda count: [_word(WORDS[number]) for number in draw.choice(pool, count, p=weights)])
+    return Column(
+        "categories",
+        lambda count: [_word(WORDS[number]) for number in draw.choice(pool, count, p=weights)],
+    )
 
 
 def padded_categories(draw):
@@ -408,7 +526,9 @@ def padded_categories(draw):
         return Cell([word, f" {word}", f"{word}  "][draw.integers(3)], word=word)
 
     pool = ["red", "blue sky", "größer"]
-    return Column("padded categories", lambda count: [cell(word) for word in draw.choice(pool, count)])
+    return Column(
+        "padded categories", lambda count: [cell(word) for word in draw.choice(pool, count)]
+    )
 
 
 def letters_and_figures(draw):
@@ -422,22 +542,37 @@ def letters_and_figures(draw):
         _figure("1e5"),
         _figure("0"),
     ]
-    return Column("letters and figures", lambda count: [pool[n] for n in draw.integers(0, len(pool), count)])
+    return Column(
+        "letters and figures", lambda count: [pool[n] for n in draw.integers(0, len(pool), count)]
+    )
 
 
 def leading_zeros(draw):
     def cell(value):
         return Cell(f"{value:05d}", number=float(value), word=f"{value:05d}")
 
-    return Column("leading zeros", lambda count: [cell(value) for value in draw.choice([1067, 99, 20095, 7], count)])
+    return Column(
+        "leading zeros",
+        lambda count: [cell(value) for value in draw.choice([1067, 99, 20095, 7], count)],
+    )
 
 
 FORMATS = (
-    ("%Y-%m-%d", "day"), ("%Y/%m/%d", "day"), ("%d.%m.%Y", "day"), ("%m/%d/%Y", "day"), ("%d/%m/%Y", "day"),
-    ("%Y年%m月%d日", "day"), ("%Y-%m-%d %H:%M", "minute"), ("%Y-%m-%dT%H:%M:%S", "second"),
-    ("%Y-%m-%d %H:%M:%S.%f", "fraction"), ("%d.%m.%Y %H:%M", "minute"), ("%m/%d/%Y %I:%M %p", "minute"),
-    ("%Y-%m-%dT%H:%M:%SZ", "second"), ("%Y-%m-%d %H:%M:%S+02:00", "second"), ("%Y-%m-%dT%H:%M:%S-0330", "second"),
-)  # fmt: skip
+    ("%Y-%m-%d", "day"),
+    ("%Y/%m/%d", "day"),
+    ("%d.%m.%Y", "day"),
+    ("%m/%d/%Y", "day"),
+    ("%d/%m/%Y", "day"),
+    ("%Y年%m月%d日", "day"),
+    ("%Y-%m-%d %H:%M", "minute"),
+    ("%Y-%m-%dT%H:%M:%S", "second"),
+    ("%Y-%m-%d %H:%M:%S.%f", "fraction"),
+    ("%d.%m.%Y %H:%M", "minute"),
+    ("%m/%d/%Y %I:%M %p", "minute"),
+    ("%Y-%m-%dT%H:%M:%SZ", "second"),
+    ("%Y-%m-%d %H:%M:%S+02:00", "second"),
+    ("%Y-%m-%dT%H:%M:%S-0330", "second"),
+)
 ZONES = {"Z": UTC, "+02:00": timezone(timedelta(hours=2)), "-0330": timezone(-timedelta(hours=3.5))}
 DAY = 86_400
 
@@ -452,8 +587,12 @@ def dates(draw):
     as_text = written.startswith(("%m/", "%d/", "%d.")) or "年" in written
 
     def cell(after):
-        moment = datetime.fromtimestamp(((first - datetime(1970, 1, 1)).total_seconds() + after) // kept * kept, UTC)
-        moment = moment.replace(tzinfo=None) + timedelta(microseconds=123_000 * (finest == "fraction"))
+        moment = datetime.fromtimestamp(
+            ((first - datetime(1970, 1, 1)).total_seconds() + after) // kept * kept, UTC
+        )
+        moment = moment.replace(tzinfo=None) + timedelta(
+            microseconds=123_000 * (finest == "fraction")
+        )
         value = AS_WRITTEN if as_text else moment.replace(tzinfo=zone)
         return Cell(moment.strftime(written), value=value, moment=moment)
 
@@ -466,15 +605,24 @@ def times_of_two_offsets(draw):
 
     def cell(after):
         moment = datetime(2024, 1, 1) + timedelta(hours=after)
-        return Cell(f"{moment:%Y-%m-%d %H:%M}{'+02:00' if 4 <= moment.month <= 10 else '+01:00'}", moment=moment)
+        return Cell(
+            f"{moment:%Y-%m-%d %H:%M}{'+02:00' if 4 <= moment.month <= 10 else '+01:00'}",
+            moment=moment,
+        )
 
-    return Column("times of two offsets", lambda count: [cell(int(after)) for after in draw.integers(0, 8000, count)])
+    return Column(
+        "times of two offsets",
+        lambda count: [cell(int(after)) for after in draw.integers(0, 8000, count)],
+    )
 
 
 def constants(draw):
-    cell = [_number(5), _number(2.5), _word("same"), Cell("True", value=True, number=1.0, word="True")][
-        draw.integers(4)
-    ]
+    cell = [
+        _number(5),
+        _number(2.5),
+        _word("same"),
+        Cell("True", value=True, number=1.0, word="True"),
+    ][draw.integers(4)]
     return Column("constants", lambda count: [cell] * count, signed=cell.text == "2.5")
 
 
@@ -525,7 +673,8 @@ def figures_then_words(draw):
         "figures, then words",
         lambda count: [_figure(str(number)) for number in draw.integers(0, 5, count)],
         lambda count: [
-            _figure(word) if word == "3" else _word(word) for word in draw.choice(["low", "high", "3"], count)
+            _figure(word) if word == "3" else _word(word)
+            for word in draw.choice(["low", "high", "3"], count)
         ],
     )
 
@@ -558,7 +707,11 @@ def empty_then_numbers(draw):
 
 
 def empty_then_words(draw):
-    return Column("empty, then words", lambda count: _words(draw.choice(["a", "b", "c"], count)), missing=_late)
+    return Column(
+        "empty, then words",
+        lambda count: _words(draw.choice(["a", "b", "c"], count)),
+        missing=_late,
+    )
 
 
 def numbers_and_a_word(draw):
@@ -566,29 +719,69 @@ def numbers_and_a_word(draw):
     word = str(draw.choice(["?", "n.v.", "-", "unknown"]))
 
     def cells(count):
-        numbers = [_number(value, repr(value)) for value in map(float, draw.normal(0, 50, count).round(2))]
+        numbers = [
+            _number(value, repr(value)) for value in map(float, draw.normal(0, 50, count).round(2))
+        ]
         return [*numbers[:-2], Cell(word, word=word), numbers[-1]] if count > 40 else numbers
 
     return Column("numbers and a word", cells, signed=True)
 
 
 def different_texts(draw):
-    return Column("different texts", lambda count: _words(f"note {n}" for n in draw.permutation(10**6)[:count]))
+    return Column(
+        "different texts",
+        lambda count: _words(f"note {n}" for n in draw.permutation(10**6)[:count]),
+    )
 
 
 KINDS = (
-    integers, large_integers, decimals, decimals, three_decimals, huge_and_tiny, many_digits, infinite_here_and_there,
-    amounts, amounts, thousands, numbers_with_blanks, booleans, zeros_and_truths, categories, categories, categories,
-    padded_categories, letters_and_figures, leading_zeros, dates, dates, dates, times_of_two_offsets, constants, empty,
-    constant_then_numbers, constant_then_words, integers_then_decimals, figures_then_words, truths_then_words,
-    dates_then_words, empty_then_numbers, empty_then_words, numbers_and_a_word, different_texts,
-)  # fmt: skip
+    integers,
+    large_integers,
+    decimals,
+    decimals,
+    three_decimals,
+    huge_and_tiny,
+    many_digits,
+    infinite_here_and_there,
+    amounts,
+    amounts,
+    thousands,
+    numbers_with_blanks,
+    booleans,
+    zeros_and_truths,
+    categories,
+    categories,
+    categories,
+    padded_categories,
+    letters_and_figures,
+    leading_zeros,
+    dates,
+    dates,
+    dates,
+    times_of_two_offsets,
+    constants,
+    empty,
+    constant_then_numbers,
+    constant_then_words,
+    integers_then_decimals,
+    figures_then_words,
+    truths_then_words,
+    dates_then_words,
+    empty_then_numbers,
+    empty_then_words,
+    numbers_and_a_word,
+    different_texts,
+)
 
 
 CLASSES = (
-    ("yes", "no"), ("größer", "klein, ganz", 'the "old"'), ("1", "0"), ("0", "1", "2"), ("True", "False"),
+    ("yes", "no"),
+    ("größer", "klein, ganz", 'the "old"'),
+    ("1", "0"),
+    ("0", "1", "2"),
+    ("True", "False"),
     ("上海", "北京", "two\r\nlines"),
-)  # fmt: skip
+)
 
 
 def _classes(draw):
@@ -596,10 +789,19 @@ def _classes(draw):
     pool = CLASSES[draw.integers(len(CLASSES))]
 
     def cell(text):
-        value = int(text) if text.isdecimal() else text == "True" if text in ("True", "False") else AS_WRITTEN
+        value = (
+            int(text)
+            if text.isdecimal()
+            else text == "True"
+            if text in ("True", "False")
+            else AS_WRITTEN
+        )
         return Cell(text, value=value, word=text)
 
-    return Column("classes", lambda count: [cell(pool[number % len(pool)]) for number in draw.permutation(count)])
+    return Column(
+        "classes",
+        lambda count: [cell(pool[number % len(pool)]) for number in draw.permutation(count)],
+    )
 
 
 def _values(draw):
@@ -607,4 +809,6 @@ def _values(draw):
     if draw.random() < 0.3:
         return replace(amounts(draw, 1, 5), kind="values: amounts")
     scale = float(draw.choice([0.01, 1, 1000]))
-    return Column("values: decimals", lambda count: _rounded(draw.normal(0, scale, count), 5), signed=True)
+    return Column(
+        "values: decimals", lambda count: _rounded(draw.normal(0, scale, count), 5), signed=True
+    )

@@ -68,7 +68,13 @@ def _doors_of_csv(name, decimal=".", separator=",", end="\n"):
     how = dict(decimal=decimal, separator=separator, end=end)
     unsure = decimal == "." and separator != ","
     yield Door(name, decimal, _csv_file(how), trains=True, unsure=unsure)
-    yield Door(f"an upload of {name}", decimal, lambda table, *_: table.csv(**how), uploads=True, unsure=unsure)
+    yield Door(
+        f"an upload of {name}",
+        decimal,
+        lambda table, *_: table.csv(**how),
+        uploads=True,
+        unsure=unsure,
+    )
 
 
 def _doors_of_python(decimal, name=""):
@@ -77,7 +83,11 @@ def _doors_of_python(decimal, name=""):
 
     yield Door(f"Parquet{name}", decimal, _parquet_file(decimal), trains=True, texts=False)
     yield Door(
-        f"a DataFrame{name}", decimal, lambda table, _, seed: table.frame(decimal, seed), trains=True, texts=False
+        f"a DataFrame{name}",
+        decimal,
+        lambda table, _, seed: table.frame(decimal, seed),
+        trains=True,
+        texts=False,
     )
     yield Door(f"dicts{name}", decimal, lambda table, *_: table.dicts(decimal), texts=False)
     yield Door(f"dicts of texts{name}", decimal, lambda table, *_: table.form(decimal))
@@ -153,12 +163,17 @@ def _features_of(column, cells):
     if column["kind"] == "date":
         missing = [cell.moment is None for cell in cells]
         features = [
-            (f"{name} {part}", [median if cell.moment is None else _part(cell.moment, part) for cell in cells])
+            (
+                f"{name} {part}",
+                [median if cell.moment is None else _part(cell.moment, part) for cell in cells],
+            )
             for part, median in column["medians"].items()
         ]
     else:
         missing = [not math.isfinite(cell.number) for cell in cells]
-        numbers = [cell.number if math.isfinite(cell.number) else column["median"] for cell in cells]
+        numbers = [
+            cell.number if math.isfinite(cell.number) else column["median"] for cell in cells
+        ]
         features = [(name, numbers)]
     return features + ([(f"{name} is missing", missing)] if column["missing"] else [])
 
@@ -211,12 +226,20 @@ def doubtful(table: Table, notes, learned_from: Door, comes_as: Door | None = No
     thousands = any(column.kind == "thousands" for column in table.made.values())
 
     def has_other_sign(name):
-        if comes_as is None or not table.made[name].signed or not (comes_as.texts or table.has_texts(name)):
+        if (
+            comes_as is None
+            or not table.made[name].signed
+            or not (comes_as.texts or table.has_texts(name))
+        ):
             return False
         before = learned_from.decimal if learned_from.texts or table.has_texts(name) else "."
-        return before != comes_as.decimal or (thousands and (learned_from.unsure or comes_as.unsure))
+        return before != comes_as.decimal or (
+            thousands and (learned_from.unsure or comes_as.unsure)
+        )
 
-    noted = {name for name, column in table.made.items() if column.doubtful and _are_named([name], notes)}
+    noted = {
+        name for name, column in table.made.items() if column.doubtful and _are_named([name], notes)
+    }
     return noted | set(filter(has_other_sign, table.made))
 
 
@@ -271,11 +294,15 @@ class Differences(list):
         """Compare answers with what the cells of the target mean."""
         if outcome.error or (table.target in spared and _are_named([table.target], outcome.lines)):
             return
-        answers, y = answers_of(class_names, table), np.asarray(outcome.y)
+        answers = answers_of(class_names, table)
+        y = np.asarray(outcome.y)
         if not np.array_equal(answers.ravel(), y.ravel()):
             self.append(f"{where}: answers are {y.ravel()[:3]}, not {answers.ravel()[:3]}")
 
     def check(self, most):
         """Fail where anything differs, or where a line stood in place of more than this share of the features."""
         assert not self, f"{len(self)} differences:\n" + "\n".join(self[:SHOWN])
-        assert self.compared and self.lines_instead <= most * self.compared, (self.lines_instead, self.compared)
+        assert self.compared and self.lines_instead <= most * self.compared, (
+            self.lines_instead,
+            self.compared,
+        )

@@ -35,7 +35,9 @@ SIZES = np.arange(N) + 40.5
 
 
 def flats(**more):
-    return pd.DataFrame({"plz": CODES, "size": SIZES, "answer": ["yes", "no", "no"] * (N // 3)} | more)
+    return pd.DataFrame(
+        {"plz": CODES, "size": SIZES, "answer": ["yes", "no", "no"] * (N // 3)} | more
+    )
 
 
 def written(frame, name="flats.csv", **options):
@@ -48,8 +50,14 @@ def test_codes_keep_their_zeros_in_every_source(tmp_path, monkeypatch):
     file = written(flats().rename(columns={"plz": " plz "}))
     data = load_data(file, target="answer", columns={"plz": "category"}, validation=0)
     reader = data.preprocessing
-    assert reader["columns"][-1] == {"name": "plz", "kind": "category", "values": ["01067", "01099", "1067", "20095"]}
-    rows = np.concatenate([data.train.x, data.test.x])[np.argsort(np.concatenate([data.train.rows, data.test.rows]))]
+    assert reader["columns"][-1] == {
+        "name": "plz",
+        "kind": "category",
+        "values": ["01067", "01099", "1067", "20095"],
+    }
+    rows = np.concatenate([data.train.x, data.test.x])[
+        np.argsort(np.concatenate([data.train.rows, data.test.rows]))
+    ]
     frame = flats()
     np.testing.assert_array_equal(encode(reader, file), rows)
     np.testing.assert_array_equal(encode(reader, frame), rows)
@@ -63,16 +71,25 @@ def test_codes_keep_their_zeros_in_every_source(tmp_path, monkeypatch):
 def test_notes_name_columns_of_numbers_with_zeros_in_front(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {"month": "03", "none": "000", "share": "0.50", "day": "07.05.2024", "minus": "-012"}
-    frame = flats(**{name: [cell] * 60 + ["1"] * 60 for name, cell in names.items() if name != "day"}, hole="0099")
-    frame = frame.assign(hole=[None, "0099", "100"] * (N // 3), day="07.05.2024", late=[*map(str, range(119)), "007"])
+    frame = flats(
+        **{name: [cell] * 60 + ["1"] * 60 for name, cell in names.items() if name != "day"},
+        hole="0099",
+    )
+    frame = frame.assign(
+        hole=[None, "0099", "100"] * (N // 3), day="07.05.2024", late=[*map(str, range(119)), "007"]
+    )
 
     def notes(source, **options):
         return notes_with(load_data(source, target="answer", **options).notes, "'category'")
 
     file = written(frame)
     expected = notes(file)
-    for note, (name, cell) in zip(expected, (("plz", "01067"), ("hole", "0099"), ("late", "007")), strict=True):
-        assert_mentions(note, repr(name), repr(cell), str(int(cell)), f"columns={{{name!r}: 'category'}}")
+    for note, (name, cell) in zip(
+        expected, (("plz", "01067"), ("hole", "0099"), ("late", "007")), strict=True
+    ):
+        assert_mentions(
+            note, repr(name), repr(cell), str(int(cell)), f"columns={{{name!r}: 'category'}}"
+        )
     assert notes(frame) == notes(written(frame, "semicolons.csv", sep=";")) == expected
     columns = {"plz": "category", "hole": "number", "late": {"decimal": "."}}
     assert notes(file, columns=columns) == notes(frame, columns=columns) == []
@@ -98,7 +115,9 @@ def test_line_breaks_in_cells_are_the_same_categories_in_every_source(tmp_path, 
         with monkeypatch.context() as little:
             little.setenv("KZOO_MEMORY", "1KiB")
             little.setenv("KZOO_CACHE", str(tmp_path / "cache"))
-            readers.append(load_data("flats.csv", target="answer", validation=0, test=0).preprocessing)
+            readers.append(
+                load_data("flats.csv", target="answer", validation=0, test=0).preprocessing
+            )
         assert readers[1]["columns"][-1]["values"] == values
     for reader in readers:
         content = kind_of(reader).inference.received(reader, (tmp_path / "flats.csv").read_bytes())
@@ -106,7 +125,8 @@ def test_line_breaks_in_cells_are_the_same_categories_in_every_source(tmp_path, 
             np.testing.assert_array_equal(encode(reader, rows), data.train.x)
         np.testing.assert_array_equal(labelled(reader, "flats.csv").x, data.train.x)
     old = json.loads(json.dumps(data.preprocessing))
-    old["columns"][-1]["values"][0] = streets[0]  # of a large table, as an earlier version stored it
+    # of a large table, as an earlier version stored it
+    old["columns"][-1]["values"][0] = streets[0]
     np.testing.assert_array_equal(encode(old, "flats.csv"), data.train.x)
 
 
@@ -123,7 +143,9 @@ def test_a_test_file_is_read_as_the_training_file_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     mixed = flats(plz=["07", "7", "B"] * (N // 3))
     tested = mixed[mixed["plz"] != "B"]
-    data = load_data(written(mixed), target="answer", test=written(tested, "tested.csv"), validation=0)
+    data = load_data(
+        written(mixed), target="answer", test=written(tested, "tested.csv"), validation=0
+    )
     np.testing.assert_array_equal(data.test.x, encode(data.preprocessing, tested))
     assert set(data.test.x[:, -1]) == {1, 2}
 
@@ -154,15 +176,28 @@ def test_names_of_classes_keep_their_zeros(tmp_path, monkeypatch):
     assert data.class_names == ("011", "020", "11")
     again = labelled(data.preprocessing, file)
     assert list(again.y["answer"]) == names
-    texts = written(pd.DataFrame({"text": [f"so many words, {i}" for i in range(N)], "Label": names}), "texts.csv")
+    texts = written(
+        pd.DataFrame({"text": [f"so many words, {i}" for i in range(N)], "Label": names}),
+        "texts.csv",
+    )
     data = load_data(texts, preset="text_cnn", validation=0)
     assert data.class_names == ("011", "020", "11")
     assert list(labelled(data.preprocessing, texts, "Label").y["Label"]) == names
-    unlabelled = written(pd.DataFrame({"text": ["so many words"], "Label": [None]}), "unlabelled.csv")
-    assert not len(kind_of(data.preprocessing).fitting.fresh(data.preprocessing, unlabelled, targets=["Label"]).answers)
+    unlabelled = written(
+        pd.DataFrame({"text": ["so many words"], "Label": [None]}), "unlabelled.csv"
+    )
+    assert not len(
+        kind_of(data.preprocessing)
+        .fitting.fresh(data.preprocessing, unlabelled, targets=["Label"])
+        .answers
+    )
     tested = load_data(texts, preset="text_cnn", validation=0, test=texts)
     assert (np.bincount(tested.test.y) == [40, 40, 40]).all()
-    whole = written(pd.DataFrame({"text": [f"so many words, {i}" for i in range(N)], "label": [1.0, 0.0] * (N // 2)}))
+    whole = written(
+        pd.DataFrame(
+            {"text": [f"so many words, {i}" for i in range(N)], "label": [1.0, 0.0] * (N // 2)}
+        )
+    )
     assert load_data(whole, preset="text_cnn", validation=0).class_names == ("0", "1")
 
 
@@ -177,25 +212,33 @@ def test_new_numbers_are_read_with_the_decimal_commas_of_training(cell, tmp_path
 
 def test_new_files_may_write_numbers_in_another_way(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    reader = load_data(written(flats(plz=range(N)), sep=";", decimal=","), target="answer").preprocessing
+    reader = load_data(
+        written(flats(plz=range(N)), sep=";", decimal=","), target="answer"
+    ).preprocessing
 
     def size(lines, name="new.csv"):
         (tmp_path / name).write_text("\n".join(lines))
         return [round(value, 3) for value in encode(reader, name)[:, 1].tolist()]
 
     with warns("'size'", "'1.234'", "1234", "1,234"):
-        assert size(["plz;size", "3;90,5", "4;1.234"]) == [90.5, 1234]  # as where training sees both
-    assert size(["plz;size", *["3;90"] * 9, "4;90,5", "5;90.5"])[-2:] == [90.5, 90.5]  # the first lines show no sign
+        # as where training sees both
+        assert size(["plz;size", "3;90,5", "4;1.234"]) == [90.5, 1234]
+    # the first lines show no sign
+    assert size(["plz;size", *["3;90"] * 9, "4;90,5", "5;90.5"])[-2:] == [90.5, 90.5]
     assert size(["plz,size", "3,90.5", "4,1.234"]) == [90.5, 1.234]
     assert size(["plz;size", "3;90.5", "4;1.234"]) == [90.5, 1.234]
     assert size(["plz\tsize", "3\t90.5", "4\t1.234"], "new.tsv") == [90.5, 1.234]
 
 
-def test_targets_are_read_where_a_file_shows_decimal_commas_late(tmp_path, monkeypatch, untraced, undrawn):
+def test_targets_are_read_where_a_file_shows_decimal_commas_late(
+    tmp_path, monkeypatch, untraced, undrawn
+):
     monkeypatch.chdir(tmp_path)
     frame = flats(answer=np.arange(N) / 2)
     file = written(frame, sep=";", decimal=",")
-    run = kzoo.train("tabular_fnn", file, target="answer", epochs=1, callbacks="quick", progress=False, out="run")
+    run = kzoo.train(
+        "tabular_fnn", file, target="answer", epochs=1, callbacks="quick", progress=False, out="run"
+    )
     whole = frame.assign(size=frame["size"].astype(int), answer=[*range(20), *frame["answer"][20:]])
     late = whole.assign(answer=[f"{value:g}".replace(".", ",") for value in whole["answer"]])
     assert kzoo.evaluate(run, written(late, "late.csv", sep=";")) == kzoo.evaluate(run, whole)
@@ -205,11 +248,15 @@ def test_a_series_with_decimal_commas(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     days = pd.date_range("2026-01-01", periods=300).strftime("%Y-%m-%d")
     waves = pd.DataFrame({"day": days, "value": np.round(np.sin(np.arange(300)), 3) + 2})
-    data = load_data(written(waves, sep=";", decimal=","), preset="series_linear", target="value", time="day")
+    data = load_data(
+        written(waves, sep=";", decimal=","), preset="series_linear", target="value", time="day"
+    )
     steps = data.preprocessing["steps"]
     rows = waves.tail(steps).to_dict("records")
     texts = [row | {"value": str(row["value"]).replace(".", ",")} for row in rows]
-    np.testing.assert_array_equal(encode(data.preprocessing, texts), encode(data.preprocessing, rows))
+    np.testing.assert_array_equal(
+        encode(data.preprocessing, texts), encode(data.preprocessing, rows)
+    )
 
 
 def test_requested_signs_apply_to_numbers_that_look_plain(tmp_path, monkeypatch):
@@ -223,11 +270,18 @@ def test_requested_signs_apply_to_numbers_that_look_plain(tmp_path, monkeypatch)
     assert fresh(reader, file).x[1, 1] == 2134
 
 
-WORDS = ["NA", "None", "Rome", "null", "Bern", "n/a"]  # of which all but two stand for a missing value in a CSV file
+# of which all but two stand for a missing value in a CSV file
+WORDS = ["NA", "None", "Rome", "null", "Bern", "n/a"]
 
 
 def towns(n=N):
-    return pd.DataFrame({"town": [WORDS[i % 6] for i in range(n)], "size": np.arange(n) % 7 + 0.5, "day": "2024-02-03"})
+    return pd.DataFrame(
+        {
+            "town": [WORDS[i % 6] for i in range(n)],
+            "size": np.arange(n) % 7 + 0.5,
+            "day": "2024-02-03",
+        }
+    )
 
 
 @pytest.mark.parametrize("suffix", ["frame", "parquet"])
@@ -241,7 +295,11 @@ def test_words_such_as_na_stay_categories_in_every_source(suffix, tmp_path, monk
         frame.to_parquet(source := "towns.parquet")
     data = load_data(source, target="answer", validation=0, test=0)
     reader = data.preprocessing
-    assert reader["columns"][-1]["values"] == sorted(WORDS) and data.class_names == ("None", "mild", "severe")
+    assert reader["columns"][-1]["values"] == sorted(WORDS) and data.class_names == (
+        "None",
+        "mild",
+        "severe",
+    )
     file = written(frame, "towns.csv")
     for rows in (file, (tmp_path / file).read_bytes(), frame, frame.to_dict("records")):
         raw = kind_of(reader).inference.received(reader, rows) if isinstance(rows, bytes) else rows
@@ -273,7 +331,9 @@ def test_words_such_as_na_stay_categories_in_every_source(suffix, tmp_path, monk
 
 def test_blank_cells_are_missing_in_every_source(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    frame = towns().assign(town=["", "Rome", "Bern", " "] * (N // 4), answer=["a", "b", "a", ""] * (N // 4))
+    frame = towns().assign(
+        town=["", "Rome", "Bern", " "] * (N // 4), answer=["a", "b", "a", ""] * (N // 4)
+    )
     file = written(frame)
     sources = [frame, frame.to_dict("records"), file]
     if importlib.util.find_spec("pyarrow"):
@@ -281,8 +341,13 @@ def test_blank_cells_are_missing_in_every_source(tmp_path, monkeypatch):
         sources.append("flats.parquet")
     for source in sources:
         data = load_data(source, target="answer", validation=0, test=0)
-        assert data.preprocessing["columns"][-1]["values"] == ["Bern", "Rome"] and data.class_names == ("a", "b")
-        assert data.train.x[:3, -1].tolist() == [0, 2, 1] and notes_with(data.notes, "30 rows without a target")
+        assert data.preprocessing["columns"][-1]["values"] == [
+            "Bern",
+            "Rome",
+        ] and data.class_names == ("a", "b")
+        assert data.train.x[:3, -1].tolist() == [0, 2, 1] and notes_with(
+            data.notes, "30 rows without a target"
+        )
         assert not notes_with(data.notes, "Read as")
     assert encode(data.preprocessing, file)[:, -1].tolist() == [0, 2, 1, 0] * (N // 4)
     assert len(labelled(data.preprocessing, frame).x) == N - 30
@@ -299,7 +364,8 @@ def test_blank_cells_are_missing_in_every_source(tmp_path, monkeypatch):
 def test_blank_categories_of_earlier_versions_are_still_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = towns().assign(town=["", "Rome", "Bern", ""] * (N // 4), answer=["a", "b"] * (N // 2))
-    file, reader = written(frame), load_data(frame, target="answer").preprocessing
+    file = written(frame)
+    reader = load_data(frame, target="answer").preprocessing
     for of_file, codes in (({}, [1, 3, 2, 1]), ({"blank": True}, [0, 3, 2, 0])):
         reader["columns"][-1] |= {"values": ["", "Bern", "Rome"]} | of_file
         assert encode(reader, file)[:4, -1].tolist() == codes
@@ -308,17 +374,29 @@ def test_blank_categories_of_earlier_versions_are_still_read(tmp_path, monkeypat
 
 def test_a_note_names_words_that_a_file_reads_as_missing_values(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    frame = towns().assign(size=["NA", *range(N - 1)], answer=["none", "None", "mild", "mild", "none"] * (N // 5))
+    frame = towns().assign(
+        size=["NA", *range(N - 1)], answer=["none", "None", "mild", "mild", "none"] * (N // 5)
+    )
     data = load_data(written(frame), target="answer", validation=0, test=0)
-    parts = ("'None' in 'answer'", "'NA', 'None', 'n/a'", "1 more in 'town'", "keep_default_na=False")
+    parts = (
+        "'None' in 'answer'",
+        "'NA', 'None', 'n/a'",
+        "1 more in 'town'",
+        "keep_default_na=False",
+    )
     assert notes_with(data.notes, *parts)
     assert data.preprocessing["columns"][-1]["values"] == ["Bern", "Rome"]
-    np.testing.assert_array_equal(encode(data.preprocessing, frame[frame["answer"] != "None"]), data.train.x)
+    np.testing.assert_array_equal(
+        encode(data.preprocessing, frame[frame["answer"] != "None"]), data.train.x
+    )
     monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("KZOO_MEMORY", "1KiB")
     if importlib.util.find_spec("pyarrow"):
         assert notes_with(load_data("flats.csv", target="answer").notes, *parts)
-    plain = written(frame.assign(town=[None, "Rome", "Bern"] * (N // 3), answer=["a", "b"] * (N // 2)), na_rep="")
+    plain = written(
+        frame.assign(town=[None, "Rome", "Bern"] * (N // 3), answer=["a", "b"] * (N // 2)),
+        na_rep="",
+    )
     assert not notes_with(load_data(plain, target="answer").notes, "keep_default_na=False")
 
 
@@ -326,7 +404,10 @@ def test_a_note_names_words_that_a_file_reads_as_missing_values(tmp_path, monkey
 def test_a_note_names_labels_that_a_file_reads_as_missing_values(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame = pd.DataFrame(
-        {"text": [f"so many words, {i}" for i in range(N)], "label": ["None", "mild", "null"] * (N // 3)}
+        {
+            "text": [f"so many words, {i}" for i in range(N)],
+            "label": ["None", "mild", "null"] * (N // 3),
+        }
     )
     file = written(frame.replace("null", "severe"), "texts.csv")
     data = load_data(frame.replace("null", "severe"), preset="text_cnn", validation=0, test=file)
@@ -335,19 +416,27 @@ def test_a_note_names_labels_that_a_file_reads_as_missing_values(tmp_path, monke
     with warns(*parts):
         labelled(data.preprocessing, file, "label")
     assert notes_with(load_data(file, preset="text_cnn").notes, *parts)
-    texts = frame.assign(text=["null", "so many"] * (N // 2))[["text"]]  # as written, in a frame and in a file
+    # as written, in a frame and in a file
+    texts = frame.assign(text=["null", "so many"] * (N // 2))[["text"]]
     written(texts, "new.csv")
     with warns("60 of 120", "texts", "rows 1, 3, 5"):
-        np.testing.assert_array_equal(*(encode(data.preprocessing, rows) for rows in ("new.csv", texts)))
+        np.testing.assert_array_equal(
+            *(encode(data.preprocessing, rows) for rows in ("new.csv", texts))
+        )
 
 
-def test_column_names_that_look_like_numbers_do_not_change_how_cells_are_read(tmp_path, monkeypatch):
+def test_column_names_that_look_like_numbers_do_not_change_how_cells_are_read(
+    tmp_path, monkeypatch
+):
     """A column called `2.5` does not make the point the decimal sign of a file with decimal commas."""
     monkeypatch.chdir(tmp_path)
     sizes = np.arange(N) / 8 + 300
-    frame = pd.DataFrame({"2.5": sizes, "b": np.arange(N) % 7, "answer": ["u", "v", "v"] * (N // 3)})
+    frame = pd.DataFrame(
+        {"2.5": sizes, "b": np.arange(N) % 7, "answer": ["u", "v", "v"] * (N // 3)}
+    )
     reader = load_data(written(frame, sep=";", decimal=","), target="answer").preprocessing
-    new = frame[frame["2.5"].round(3).astype(str).str[-4:].str.startswith(".")]  # three decimals each: 300,125
+    # three decimals each: 300,125
+    new = frame[frame["2.5"].round(3).astype(str).str[-4:].str.startswith(".")]
     file = written(new, "new.csv", sep=";", decimal=",")
     np.testing.assert_array_equal(encode(reader, file)[:, 0], new["2.5"].astype("float32"))
     mac = Path("flats.csv").read_bytes().replace(b"\n", b"\r")

@@ -19,7 +19,9 @@ def change(*names, images=PHOTOS, seed=0, epoch=0, indices=None, labels=None):
     return augment(images, names=names, seed=seed, epoch=epoch, indices=indices, labels=labels)
 
 
-@pytest.mark.parametrize("names", [*((n,) for n in (*PURE, *ALONE)), ("flip", "shift"), ALONE, PURE], ids="+".join)
+@pytest.mark.parametrize(
+    "names", [*((n,) for n in (*PURE, *ALONE)), ("flip", "shift"), ALONE, PURE], ids="+".join
+)
 def test_changes_depend_only_on_seed_epoch_and_index(names):
     before = PHOTOS.copy()
     whole, _ = change(*names)
@@ -52,11 +54,17 @@ def test_flip_mirrors_about_half_and_leaves_the_rest():
 
 
 def test_alternate_mirrors_each_image_in_every_second_epoch():
-    epochs = np.array([(change("alternate", epoch=e)[0] == PHOTOS[:, :, ::-1]).all((1, 2, 3)) for e in range(6)])
+    epochs = np.array(
+        [(change("alternate", epoch=e)[0] == PHOTOS[:, :, ::-1]).all((1, 2, 3)) for e in range(6)]
+    )
     for e, mirrored in enumerate(epochs):
         as_is = (change("alternate", epoch=e)[0] == PHOTOS).all((1, 2, 3))
         np.testing.assert_array_equal(as_is, ~mirrored)
-    assert (epochs[0] ^ epochs[1]).all() and (epochs[:2] == epochs[2:4]).all() and (epochs[:2] == epochs[4:]).all()
+    assert (
+        (epochs[0] ^ epochs[1]).all()
+        and (epochs[:2] == epochs[2:4]).all()
+        and (epochs[:2] == epochs[4:]).all()
+    )
     assert 20 < epochs[0].sum() < 44
     assert (change("alternate", seed=1)[0] != change("alternate")[0]).any()
 
@@ -72,7 +80,9 @@ def test_shift_is_a_crop_of_the_mirrored_border(name, pads):
             same = (padded[:, y : y + 32, x : x + 24] == shifted).all((1, 2, 3))
             offsets |= {i: (y, x) for i in np.flatnonzero(same)}
     assert len(offsets) == COUNT
-    assert {y for y, _ in offsets.values()} == set(heights) and {x for _, x in offsets.values()} == set(widths)
+    assert {y for y, _ in offsets.values()} == set(heights) and {
+        x for _, x in offsets.values()
+    } == set(widths)
 
 
 @pytest.mark.parametrize("names", [("flip", "alternate"), ("shift", "nudge")], ids="+".join)
@@ -90,26 +100,37 @@ def test_rotate_and_zoom_stay_in_their_range_and_use_it():
     ramp = np.broadcast_to(100 + 2.0 * np.arange(32)[None, None, :, None], (COUNT, 32, 32, 1))
     images, _ = change("rotate", "zoom", images=ramp)
     centre = images[:, 10:22, 10:22, 0]
-    right, down = np.diff(centre, axis=2).mean((1, 2)), np.diff(centre, axis=1).mean((1, 2))
-    angles, zooms = np.degrees(np.arctan2(down, right)), 2 / np.hypot(down, right)
+    right = np.diff(centre, axis=2).mean((1, 2))
+    down = np.diff(centre, axis=1).mean((1, 2))
+    angles = np.degrees(np.arctan2(down, right))
+    zooms = 2 / np.hypot(down, right)
     assert np.abs(angles).max() < 15.01 and angles.min() < -10 and angles.max() > 10
     assert zooms.min() > 0.899 and zooms.max() < 1.101 and np.ptp(zooms) > 0.15
     turned, _ = change("rotate", images=ramp)
-    np.testing.assert_allclose(np.hypot(np.diff(turned[:, 16, 10:22, 0]).mean(1), down), 2, rtol=0.2)
+    np.testing.assert_allclose(
+        np.hypot(np.diff(turned[:, 16, 10:22, 0]).mean(1), down), 2, rtol=0.2
+    )
 
 
 def test_resampling_agrees_with_scipy():
     few = PHOTOS[:6]
     flips = np.array([False, True] * 3)
-    down, right = np.array([0, 1, -2, 3, 0, -4]), np.array([0, 0, 3, -1, 2, -3])
-    angles, zooms = np.deg2rad([0, 15, -15, 7, -3, 0]), np.array([1, 0.9, 1.1, 1, 1.05, 1])
+    down = np.array([0, 1, -2, 3, 0, -4])
+    right = np.array([0, 0, 3, -1, 2, -3])
+    angles = np.deg2rad([0, 15, -15, 7, -3, 0])
+    zooms = np.array([1, 0.9, 1.1, 1, 1.05, 1])
     got = _resample(few, flips, down, right, angles, zooms)
     for i, image in enumerate(few.astype(float)):
-        turn = np.array([[np.cos(angles[i]), -np.sin(angles[i])], [np.sin(angles[i]), np.cos(angles[i])]])
+        turn = np.array(
+            [[np.cos(angles[i]), -np.sin(angles[i])], [np.sin(angles[i]), np.cos(angles[i])]]
+        )
         matrix = turn / zooms[i] @ np.diag([1, -1 if flips[i] else 1])
         middle = np.array([31 / 2, 23 / 2])
         offset = middle + np.array([down[i], right[i]]) - matrix @ middle
-        want = [ndimage.affine_transform(image[..., c], matrix, offset, order=1, mode="mirror") for c in range(3)]
+        want = [
+            ndimage.affine_transform(image[..., c], matrix, offset, order=1, mode="mirror")
+            for c in range(3)
+        ]
         np.testing.assert_allclose(got[i], np.stack(want, -1), atol=0.02)
 
 
@@ -118,16 +139,18 @@ def test_resampling_agrees_with_scipy():
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_resampling_gives_the_same_bits_in_resumed_runs(names, shape, dtype):
     """One pixel after the other, with differences in single precision and the blend in double, rounded once."""
-    images = (RNG.integers(0, 256, (40, *shape)) + (RNG.random((40, *shape)) if dtype == "float32" else 0)).astype(
-        dtype
-    )
+    images = (
+        RNG.integers(0, 256, (40, *shape)) + (RNG.random((40, *shape)) if dtype == "float32" else 0)
+    ).astype(dtype)
     height, width, _ = shape
     draws = uniforms(seed=4, epoch=2, indices=np.arange(40), count=5)
     got, _ = augment(images, names=names, seed=4, epoch=2, indices=np.arange(40))
     for i in (0, 39):
         flip = "flip" in names and draws[i, 0] < 0.5
         pads = [max(1, round(side / 8)) if "shift" in names else 0 for side in (height, width)]
-        down, right = (np.floor(draws[i, 1 + axis] * (2 * pad + 1)) - pad for axis, pad in enumerate(pads))
+        down, right = (
+            np.floor(draws[i, 1 + axis] * (2 * pad + 1)) - pad for axis, pad in enumerate(pads)
+        )
         angle = (2 * draws[i, 3] - 1) * np.deg2rad(15) * ("rotate" in names)
         zoom = 1 + (2 * draws[i, 4] - 1) * 0.1
         cos, sin = np.float32(np.cos(angle) / zoom), np.float32(np.sin(angle) / zoom)
@@ -144,7 +167,9 @@ def test_resampling_gives_the_same_bits_in_resumed_runs(names, shape, dtype):
                 y0, x0 = int(y), int(x)
                 y1, x1 = min(y0 + 1, height - 1), min(x0 + 1, width - 1)
                 pixels = images[i].astype("float32")
-                upper, lower = (mix(pixels[at, x0], pixels[at, x1], float(x) - x0) for at in (y0, y1))
+                upper, lower = (
+                    mix(pixels[at, x0], pixels[at, x1], float(x) - x0) for at in (y0, y1)
+                )
                 np.testing.assert_array_equal(got[i, row, column], mix(upper, lower, float(y) - y0))
 
 
@@ -153,9 +178,12 @@ def mix(first, second, share):
 
 
 def test_resampling_without_rotation_is_a_copy():
-    few, zeros = PHOTOS[:9], np.zeros(9)
+    few = PHOTOS[:9]
+    zeros = np.zeros(9)
     args = few, np.arange(9) % 2 == 0, np.arange(9) - 4, np.arange(9) % 7 - 3
-    np.testing.assert_array_equal(_resample(*args[:1], np.zeros(9, bool), *[zeros] * 3, zeros + 1), few)
+    np.testing.assert_array_equal(
+        _resample(*args[:1], np.zeros(9, bool), *[zeros] * 3, zeros + 1), few
+    )
     padded = np.pad(few, ((0, 0), (4, 4), (3, 3), (0, 0)), mode="reflect")
     for i, moved in enumerate(_resample(*args, zeros, zeros + 1)):
         crop = padded[i, i : i + 32, i % 7 : i % 7 + 24]
@@ -178,7 +206,9 @@ def test_erase_covers_a_rectangle_of_every_second_image():
     assert 160 < hit.sum() < 240
     for mask, image in zip(changed[hit], erased[hit], strict=True):
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        assert mask.sum() == len(rows) * len(columns) == np.ptp(rows + 1) * len(columns) + len(columns)
+        assert (
+            mask.sum() == len(rows) * len(columns) == np.ptp(rows + 1) * len(columns) + len(columns)
+        )
         assert 0.01 < mask.mean() < 0.45
         assert len(np.unique(image[mask], axis=0)) == 1
 

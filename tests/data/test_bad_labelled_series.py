@@ -11,7 +11,8 @@ from kzoo.cli import main
 from kzoo.data import load_data
 
 FRAME = long_table()
-X, Y = np.random.default_rng(0).normal(size=(30, 12, 2)).astype("float32"), np.arange(30) % 3
+X = np.random.default_rng(0).normal(size=(30, 12, 2)).astype("float32")
+Y = np.arange(30) % 3
 
 
 def where(column, rows, value):
@@ -30,17 +31,45 @@ def with_file(folder, text):
 
 
 TABLES = {
-    "duplicate id and time": (pd.concat([FRAME, FRAME[:1]]), {}, ("two rows", "'step'", "rows 1 and 481")),
-    "label changes": (where("state", (FRAME.sensor == "a0") & (FRAME.step > 9), "b"), {}, ("'a0'", "segment=")),
+    "duplicate id and time": (
+        pd.concat([FRAME, FRAME[:1]]),
+        {},
+        ("two rows", "'step'", "rows 1 and 481"),
+    ),
+    "label changes": (
+        where("state", (FRAME.sensor == "a0") & (FRAME.step > 9), "b"),
+        {},
+        ("'a0'", "segment="),
+    ),
     "one class": (FRAME[FRAME.state == "a"], {}, ("'a'", "two classes")),
-    "class with one series": (FRAME[(FRAME.state == "a") | (FRAME.sensor == "b3")], {}, ("'b'", "Add examples")),
+    "class with one series": (
+        FRAME[(FRAME.state == "a") | (FRAME.sensor == "b3")],
+        {},
+        ("'b'", "Add examples"),
+    ),
     "one series": (FRAME[FRAME.sensor == "a0"], {}, ("'a'", "two classes")),
     "texts for times": (FRAME.assign(step="later"), {}, ("'step'", "row 1", "'later'")),
-    "a text among times": (where("step", FRAME.index == 7, "soon"), {}, ("'step'", "row 8", "'soon'")),
-    "a missing time": (FRAME.assign(step=FRAME.step.where(FRAME.index != 7)), {}, ("'step'", "row 8.")),
-    "a missing id": (where("sensor", FRAME.index == 8, None), {}, ("'sensor'", "row 9", "Fill it in")),
+    "a text among times": (
+        where("step", FRAME.index == 7, "soon"),
+        {},
+        ("'step'", "row 8", "'soon'"),
+    ),
+    "a missing time": (
+        FRAME.assign(step=FRAME.step.where(FRAME.index != 7)),
+        {},
+        ("'step'", "row 8."),
+    ),
+    "a missing id": (
+        where("sensor", FRAME.index == 8, None),
+        {},
+        ("'sensor'", "row 9", "Fill it in"),
+    ),
     "a list as an id": (FRAME.assign(sensor=[[1]] * len(FRAME)), {}, ("'sensor'", "[1]")),
-    "another id in each row": (FRAME.assign(sensor=range(len(FRAME))), {}, ("'sensor'", "single row", "480")),
+    "another id in each row": (
+        FRAME.assign(sensor=range(len(FRAME))),
+        {},
+        ("'sensor'", "single row", "480"),
+    ),
     "unknown id column": (FRAME, dict(series_id="sensr"), ("'sensr'", "'sensor'")),
     "id twice": (FRAME, dict(series_id=["sensor", "sensor"]), ("series_id=", "repeat")),
     "id is the time": (FRAME, dict(series_id="step"), ("time='step'", "series_id=")),
@@ -48,7 +77,11 @@ TABLES = {
     "time is the target": (FRAME, dict(time="state"), ("time='state'", "target")),
     "the id is dropped": (FRAME, dict(drop=["sensor"]), ("drop='sensor'", "id")),
     "no numbers": (FRAME, dict(drop=["x0", "x1"]), ("no numeric column",)),
-    "a series without numbers": (where("x1", FRAME.sensor == "b3", np.nan), {}, ("'b3'", "'x1'", "drop=")),
+    "a series without numbers": (
+        where("x1", FRAME.sensor == "b3", np.nan),
+        {},
+        ("'b3'", "'x1'", "drop="),
+    ),
     "no labels": (FRAME.assign(state=None), {}, ("'state'", "Fill it in")),
     "no rows": (FRAME[:0], {}, ("no rows",)),
     "values that are texts": (FRAME, dict(task="regression"), ("task='regression'", "'a'")),
@@ -56,10 +89,26 @@ TABLES = {
     "segment of a half": (FRAME, dict(segment=1.5), ("segment=1.5", "whole number")),
     "stride of nothing": (FRAME, dict(segment=10, stride=0), ("stride=0", "1 or more")),
     "stride alone": (FRAME, dict(stride=4), ("stride=4", "segment=")),
-    "a group within series": (FRAME, dict(group="step", time=None), ("group='step'", "not constant", "whole series")),
-    "one group": (FRAME.assign(subject="s"), dict(group="subject", drop=()), ("group=", "at least 3")),
-    "a missing group": (where("subject", FRAME.index == 4, None), dict(group="subject", drop=()), ("row 5", "group=")),
-    "known columns": (FRAME, dict(known_covariates="x0"), ("known_covariates='x0'", "labelled series")),
+    "a group within series": (
+        FRAME,
+        dict(group="step", time=None),
+        ("group='step'", "not constant", "whole series"),
+    ),
+    "one group": (
+        FRAME.assign(subject="s"),
+        dict(group="subject", drop=()),
+        ("group=", "at least 3"),
+    ),
+    "a missing group": (
+        where("subject", FRAME.index == 4, None),
+        dict(group="subject", drop=()),
+        ("row 5", "group="),
+    ),
+    "known columns": (
+        FRAME,
+        dict(known_covariates="x0"),
+        ("known_covariates='x0'", "labelled series"),
+    ),
     "test without a column": (FRAME, dict(test=FRAME.drop(columns="x1")), ("'x1'",)),
     "test without ids": (FRAME, dict(test=FRAME.drop(columns="sensor")), ("'sensor'",)),
     "test of another class": (FRAME, dict(test=FRAME.assign(state="c")), ("'c'", "training")),
@@ -123,7 +172,9 @@ def test_arrays(x, y, parts):
 
 def test_series_of_one_step_are_refused_before_training(tmp_path):
     with refuses("one step", "two or more"):
-        kzoo.train("series_rocket", (X[:, :1], Y), out=tmp_path / "run", progress=False, baselines=False)
+        kzoo.train(
+            "series_rocket", (X[:, :1], Y), out=tmp_path / "run", progress=False, baselines=False
+        )
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +182,9 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     small = dict(progress=False, baselines=False, shares=84, groups=2, kernels_per_group=2)
     return {
-        name: kzoo.train("series_rocket", long_table(40, lengths), **OPTIONS, out=folder / name, **small)
+        name: kzoo.train(
+            "series_rocket", long_table(40, lengths), **OPTIONS, out=folder / name, **small
+        )
         for name, lengths in (("equal", (20,)), ("unequal", LENGTHS))
     }
 

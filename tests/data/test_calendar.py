@@ -21,15 +21,29 @@ from kzoo.registry import with_settings
 
 STEPS, HORIZON = 12, 8
 FREQUENCIES = {
-    "h": "1 hour", "15min": "15 minutes", "s": "1 second", "7h": "7 hours", "D": "1 day", "2D": "2 days",
-    "W-SUN": "1 week", "B": "1 business day", "MS": "1 month", "ME": "1 month", "BMS": "1 month", "BME": "1 month",
-    "QS": "1 quarter", "QE": "1 quarter", "YE": "1 year",
-}  # fmt: skip
+    "h": "1 hour",
+    "15min": "15 minutes",
+    "s": "1 second",
+    "7h": "7 hours",
+    "D": "1 day",
+    "2D": "2 days",
+    "W-SUN": "1 week",
+    "B": "1 business day",
+    "MS": "1 month",
+    "ME": "1 month",
+    "BMS": "1 month",
+    "BME": "1 month",
+    "QS": "1 quarter",
+    "QE": "1 quarter",
+    "YE": "1 year",
+}
 
 
 def preset():
     base = get_preset("series_gru")
-    return with_settings(base, {**base.config, "input_shape": (STEPS, 1), "horizon": HORIZON}, base.training)
+    return with_settings(
+        base, {**base.config, "input_shape": (STEPS, 1), "horizon": HORIZON}, base.training
+    )
 
 
 def table(times):
@@ -44,22 +58,35 @@ def ahead(reader, raw):
     """Return the forecast of a network that always answers 0, as the runtime dates it."""
     x = encode(reader, raw)
     return with_times(
-        reader, raw, x, Predictions(values=np.zeros((1, HORIZON, 1)), target_names=("load",), inputs=(0,))
+        reader,
+        raw,
+        x,
+        Predictions(values=np.zeros((1, HORIZON, 1)), target_names=("load",), inputs=(0,)),
     )
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
 @pytest.mark.parametrize("frequency", FREQUENCIES)
 def test_forecasts_continue_with_the_step_of_pandas(frequency, zone):
-    begin = "1981-10-20" if frequency.startswith("Q") else "2021-10-20"  # pandas 2 has no summer time after 2037
+    # pandas 2 has no summer time after 2037
+    begin = "1981-10-20" if frequency.startswith("Q") else "2021-10-20"
     times = pd.date_range(begin, periods=160 + HORIZON, freq=frequency, tz=zone)
     reader = reader_of(times[:160])
     assert Calendar.of(reader).description == FREQUENCIES[frequency]
     forecast = ahead(reader, table(times[:160]))
     assert [pd.Timestamp(time) for time in forecast.times[0]] == list(times[160:])
-    assert forecast.time_name == "when" and list(forecast.columns()) == ["input", "step", "when", "load"]
-    assert [pd.Timestamp(time) for time in forecast.history_times[0]] == list(times[160 - STEPS : 160])
-    np.testing.assert_array_equal(forecast.history[0, :, 0], table(times)["load"][160 - STEPS : 160].astype("float32"))
+    assert forecast.time_name == "when" and list(forecast.columns()) == [
+        "input",
+        "step",
+        "when",
+        "load",
+    ]
+    assert [pd.Timestamp(time) for time in forecast.history_times[0]] == list(
+        times[160 - STEPS : 160]
+    )
+    np.testing.assert_array_equal(
+        forecast.history[0, :, 0], table(times)["load"][160 - STEPS : 160].astype("float32")
+    )
 
 
 @pytest.mark.parametrize("written", ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M", "%Y-%m-%dT%H:%M:%S"])
@@ -73,9 +100,12 @@ def test_times_that_are_text(written, tmp_path):
 
 @pytest.mark.parametrize("source", ["a DataFrame", "dicts"])
 @pytest.mark.parametrize(
-    "written,frequency,last", [("%d/%m/%Y %H:%M", "h", "2024-03-07 23:00"), ("%m.%d.%Y", "D", "2024-12-12")]
+    "written,frequency,last",
+    [("%d/%m/%Y %H:%M", "h", "2024-03-07 23:00"), ("%m.%d.%Y", "D", "2024-12-12")],
 )
-def test_new_rows_are_read_with_the_order_of_day_and_month_of_training(written, frequency, last, source):
+def test_new_rows_are_read_with_the_order_of_day_and_month_of_training(
+    written, frequency, last, source
+):
     """The new rows alone would be read the other way."""
     reader = reader_of(pd.date_range("2024-01-31", periods=160, freq=frequency).strftime(written))
     raw = table(pd.date_range(end=last, periods=STEPS, freq=frequency).strftime(written))
@@ -103,14 +133,22 @@ def test_whole_numbers_that_are_dates(written, frequency, kind, tmp_path):
     times = pd.date_range("2023-01-01", periods=160 + HORIZON, freq=frequency)
     written = times.strftime(written).astype(int).astype(kind)
     reader = load_data(table(written[:160]), preset=preset()).preprocessing  # without time=
-    assert reader["columns"] == ["load"] and Calendar.of(reader).description == FREQUENCIES[frequency]
+    assert (
+        reader["columns"] == ["load"] and Calendar.of(reader).description == FREQUENCIES[frequency]
+    )
     table(written[:160]).to_csv(tmp_path / "new.csv", index=False)
-    for raw in (table(written[:160]), str(tmp_path / "new.csv"), table(written[140:160]).to_dict("records")):
+    for raw in (
+        table(written[:160]),
+        str(tmp_path / "new.csv"),
+        table(written[140:160]).to_dict("records"),
+    ):
         assert [pd.Timestamp(time) for time in ahead(reader, raw).times[0]] == list(times[160:])
 
 
 def test_numbers_that_are_no_dates_stay_numbers_and_a_note_names_the_wrong_date():
-    days = pd.date_range("2023-01-01", periods=160, freq="D").strftime("%Y%m%d").astype(int).to_numpy()
+    days = (
+        pd.date_range("2023-01-01", periods=160, freq="D").strftime("%Y%m%d").astype(int).to_numpy()
+    )
     wrong = np.where(days == 20230228, 20230230, days)
     data = load_data(table(wrong), preset=preset(), time="when")
     assert notes_with(data.notes, "'when'", "numbers", "YYYYMMDD", "20230230")
@@ -152,13 +190,17 @@ def test_an_offset_of_the_other_half_of_the_year_does_not_move_days(frequency):
     new = pd.date_range("2022-01-01", "2024-12-31", freq=frequency, tz="Europe/Berlin")
     end = new.searchsorted(pd.Timestamp("2024-05-31", tz="Europe/Berlin")) + 1
     forecast = ahead(reader, table([time.isoformat() for time in new[:end]])).times[0]
-    assert [time.isoformat() for time in forecast[:4]] == [time.isoformat() for time in new[end : end + 4]]
+    assert [time.isoformat() for time in forecast[:4]] == [
+        time.isoformat() for time in new[end : end + 4]
+    ]
 
 
 def test_an_hour_that_the_clocks_repeat():
     """The clocks went back at 3 on 27 October 2024."""
     times = pd.date_range("2024-10-20", periods=168 + HORIZON, freq="h", tz="Europe/Berlin")
-    forecast = [time.isoformat() for time in ahead(reader_of(times[:168]), table(times[:168])).times[0]]
+    forecast = [
+        time.isoformat() for time in ahead(reader_of(times[:168]), table(times[:168])).times[0]
+    ]
     assert forecast == [time.isoformat() for time in times[168:]]
     assert forecast[2:4] == ["2024-10-27T02:00:00+02:00", "2024-10-27T02:00:00+01:00"]
 
@@ -171,9 +213,13 @@ def test_gaps_shuffled_rows_and_holidays_do_not_change_the_step():
     assert Calendar.of(reader_of(days)).step == "business days"
 
 
-@pytest.mark.parametrize("week", ["Sun Mon Tue Wed Thu", "Mon Tue Wed Thu Fri Sat", "Sat Sun Mon Tue Wed"])
+@pytest.mark.parametrize(
+    "week", ["Sun Mon Tue Wed Thu", "Mon Tue Wed Thu Fri Sat", "Sat Sun Mon Tue Wed"]
+)
 def test_working_weeks_of_other_days_are_steps_in_the_overview_and_in_forecasts(week):
-    times = pd.date_range("2024-01-01", periods=160 + HORIZON, freq=pd.offsets.CustomBusinessDay(weekmask=week))
+    times = pd.date_range(
+        "2024-01-01", periods=160 + HORIZON, freq=pd.offsets.CustomBusinessDay(weekmask=week)
+    )
     data = load_data(table(times[:160]), preset=preset(), time="when")
     calendar = Calendar.of(data.preprocessing)
     days = [day for day in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun") if day in week]
@@ -187,14 +233,21 @@ def test_working_weeks_of_other_days_are_steps_in_the_overview_and_in_forecasts(
 
 
 def test_a_single_working_saturday_does_not_change_the_step():
-    times = pd.bdate_range("2024-01-01", periods=160).append(pd.DatetimeIndex(["2024-02-03"])).sort_values()
+    times = (
+        pd.bdate_range("2024-01-01", periods=160)
+        .append(pd.DatetimeIndex(["2024-02-03"]))
+        .sort_values()
+    )
     calendar = Calendar.of(reader_of(times))
     assert (calendar.step, calendar.description) == ("business days", "1 business day")
 
 
 @pytest.mark.parametrize("week", ["11", "0000000", "11111001", 5, None, "abcdefg"])
 def test_an_invalid_stored_week_gives_no_calendar(week):
-    assert Calendar.of({"calendar": dict(column="when", step="business days", every=1.0, week=week)}) is None
+    assert (
+        Calendar.of({"calendar": dict(column="when", step="business days", every=1.0, week=week)})
+        is None
+    )
 
 
 def test_large_numbers_keep_their_digits():
@@ -210,9 +263,13 @@ def test_a_column_of_numbers():
 
 def test_without_a_step_forecasts_have_no_times_and_a_note_names_the_column():
     random = np.random.default_rng(0)
-    times = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.cumsum(random.exponential(3600, 160)), unit="s")
+    times = pd.Timestamp("2024-01-01") + pd.to_timedelta(
+        np.cumsum(random.exponential(3600, 160)), unit="s"
+    )
     data = load_data(table(times), preset=preset(), time="when")
-    assert "calendar" not in data.preprocessing and notes_with(data.notes, "'when'", "step", "forecasts")
+    assert "calendar" not in data.preprocessing and notes_with(
+        data.notes, "'when'", "step", "forecasts"
+    )
     assert not ahead(data.preprocessing, table(times)).times
 
 
@@ -236,9 +293,18 @@ def test_new_rows_of_another_step_are_refused_or_warned_of():
 
 
 WORDS_OF = {
-    "min": "1 minute", "15min": "15 minutes", "h": "1 hour", "4h": "4 hours", "D": "1 day", "B": "1 business day",
-    "W": "1 week", "MS": "1 month", "ME": "1 month", "QS": "1 quarter", "YS": "1 year",
-}  # fmt: skip
+    "min": "1 minute",
+    "15min": "15 minutes",
+    "h": "1 hour",
+    "4h": "4 hours",
+    "D": "1 day",
+    "B": "1 business day",
+    "W": "1 week",
+    "MS": "1 month",
+    "ME": "1 month",
+    "QS": "1 quarter",
+    "YS": "1 year",
+}
 
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
@@ -253,7 +319,12 @@ def test_rows_of_the_training_step_are_read_and_others_refused(step, zone):
     reader = reader_of(times(step))
     for begin in ("2021-03-26", "2021-10-29 07:00", "2021-12-31 23:00"):
         new = times(step, begin if step[-1] in "nh" else begin[:10])
-        for rows in (new, new[:STEPS], new[np.sort(random.choice(160, 130, replace=False))], new.append(new[-20:])):
+        for rows in (
+            new,
+            new[:STEPS],
+            new[np.sort(random.choice(160, 130, replace=False))],
+            new.append(new[-20:]),
+        ):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 assert ahead(reader, table(rows)).values is not None
@@ -302,17 +373,24 @@ def test_timestamps_of_numbers_in_another_unit_are_refused():
 @pytest.mark.parametrize(
     "calendar",
     [
-        None, [], "hourly", {"column": "when"}, {"column": "when", "step": "lunar", "every": 1},
-        {"column": "when", "step": "days", "every": "1"}, {"column": "when", "step": "days", "every": 0.5},
+        None,
+        [],
+        "hourly",
+        {"column": "when"},
+        {"column": "when", "step": "lunar", "every": 1},
+        {"column": "when", "step": "days", "every": "1"},
+        {"column": "when", "step": "days", "every": 0.5},
         {"column": "when", "step": "months", "every": 1, "day": 99},
         {"column": "when", "step": "seconds", "every": 1e300},
-        {"column": "when", "step": "seconds", "every": float("nan")}, {"column": 3, "step": "seconds", "every": 1},
+        {"column": "when", "step": "seconds", "every": float("nan")},
+        {"column": 3, "step": "seconds", "every": 1},
         {"column": "when", "step": "seconds", "every": 1, "zone": 3},
         {"column": "when", "step": "days", "every": 1, "x": 1},
-        {"column": "when", "step": "months", "every": 1, "day": "end"}, {"column": "when", "step": [], "every": 1},
+        {"column": "when", "step": "months", "every": 1, "day": "end"},
+        {"column": "when", "step": [], "every": 1},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_an_invalid_stored_calendar_gives_no_times(calendar):
     times = pd.date_range("2024-01-01", periods=60, freq="h")
     reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h")) | {"calendar": calendar}
@@ -320,9 +398,13 @@ def test_an_invalid_stored_calendar_gives_no_times(calendar):
 
 
 def test_an_invalid_stored_way_to_write_times_is_refused():
-    reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h").strftime("%d.%m.%Y %H:%M"))
+    reader = reader_of(
+        pd.date_range("2024-01-01", periods=160, freq="h").strftime("%d.%m.%Y %H:%M")
+    )
     assert preprocessor_mismatch(reader, {}) is None
-    assert_mentions(preprocessor_mismatch(reader | {"times": "backwards"}, {}), "times", "'backwards'")
+    assert_mentions(
+        preprocessor_mismatch(reader | {"times": "backwards"}, {}), "times", "'backwards'"
+    )
 
 
 @pytest.mark.parametrize("zone", ["../../etc/passwd", "Europe/Nowhere", "+99:99"])
@@ -338,7 +420,8 @@ def test_forecasts_beyond_the_last_date_are_refused():
     times = pd.date_range("2024-01-01", periods=160, freq="h")
     reader = reader_of(times)
     reader = reader | {"calendar": reader["calendar"] | {"step": "months", "every": 1e6}}
-    times = times + pd.to_timedelta(np.random.default_rng(0).integers(0, 3_000, 160), "s")  # which show no step
+    # which show no step
+    times = times + pd.to_timedelta(np.random.default_rng(0).integers(0, 3_000, 160), "s")
     with refuses("1000000 months"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ahead(reader, table(times))

@@ -12,7 +12,9 @@ from kzoo.dataset.splits import Fold
 def table(n=300, seed=0):
     random = np.random.default_rng(seed)
     x = random.normal(size=(n, 2)).round(3)
-    frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "kind": np.where(x[:, 0] > 0.8, "rare", "common")})
+    frame = pd.DataFrame(
+        {"a": x[:, 0], "b": x[:, 1], "kind": np.where(x[:, 0] > 0.8, "rare", "common")}
+    )
     return frame.assign(group=np.arange(n) // 5, day=np.arange(n)[::-1])
 
 
@@ -21,18 +23,29 @@ def load(**options):
 
 
 def rows(data):
-    return {name: set(getattr(data, name).rows.tolist()) for name in ("train", "validation", "calibration", "test")}
+    return {
+        name: set(getattr(data, name).rows.tolist())
+        for name in ("train", "validation", "calibration", "test")
+    }
 
 
 def test_a_fraction_leaves_the_test_rows_and_everything_else_without_it():
-    plain, data = load(), load(calibration=0.2)
+    plain = load()
+    data = load(calibration=0.2)
     parts = rows(data)
     assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 300
-    assert parts["test"] == set(plain.test.rows.tolist()) and len(parts["validation"]) == len(plain.validation)
+    assert parts["test"] == set(plain.test.rows.tolist()) and len(parts["validation"]) == len(
+        plain.validation
+    )
     assert len(parts["calibration"]) == 48  # of 240 rows outside the test split
     assert data.fingerprint != plain.fingerprint and data.loaded["options"]["calibration"] == 0.2
     assert "calibration" not in plain.loaded["options"] and plain.calibration is None
-    assert data.overview["splits"] == {"train": 168, "validation": 24, "calibration": 48, "test": 60}
+    assert data.overview["splits"] == {
+        "train": 168,
+        "validation": 24,
+        "calibration": 48,
+        "test": 60,
+    }
     again = load(calibration=0.2)
     assert again.fingerprint == data.fingerprint and rows(again) == parts
     shares = [np.mean(np.asarray(getattr(data, part).y)) for part in ("calibration", "test")]
@@ -44,15 +57,22 @@ def test_groups_and_time_order_hold_for_them():
     groups = {name: {row // 5 for row in numbers} for name, numbers in parts.items()}
     assert sum(map(len, groups.values())) == 60
     parts = rows(load(time="day", split="time", drop="day", calibration=0.2))
-    first = [min(parts[name]) for name in ("train", "validation", "calibration", "test")]  # later days have lower rows
+    # later days have lower rows
+    first = [min(parts[name]) for name in ("train", "validation", "calibration", "test")]
     assert first == sorted(first, reverse=True)
-    assert max(parts["test"]) < min(parts["calibration"]) <= max(parts["calibration"]) < min(parts["validation"])
+    assert (
+        max(parts["test"])
+        < min(parts["calibration"])
+        <= max(parts["calibration"])
+        < min(parts["validation"])
+    )
 
 
 def test_all_kinds_of_sources(tmp_path, monkeypatch):
     frame = table()
     assert len(load(calibration=table(40, seed=1)).calibration) == 40
-    x, y = frame[["a", "b"]].to_numpy(), (frame.kind == "rare").to_numpy().astype(int)
+    x = frame[["a", "b"]].to_numpy()
+    y = (frame.kind == "rare").to_numpy().astype(int)
     assert len(kzoo.load_data((x, y), calibration=0.1).calibration) == 24
     assert len(kzoo.load_data((x, y), calibration=(x[:30], y[:30])).calibration) == 30
     assert [len(load(calibration=0.2, test=Fold(i, 3)).calibration) for i in range(3)] == [40] * 3
@@ -67,7 +87,10 @@ def test_all_kinds_of_sources(tmp_path, monkeypatch):
     monkeypatch.setenv("KZOO_MEMORY", "1000")
     monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
     options = dict(target="kind", drop=["group", "day"])
-    large, plain = (kzoo.load_data(tmp_path / "all.csv", **options, **more) for more in (dict(calibration=0.2), {}))
+    large, plain = (
+        kzoo.load_data(tmp_path / "all.csv", **options, **more)
+        for more in (dict(calibration=0.2), {})
+    )
     assert len(large.test) == len(plain.test) and large.calibration is not None
     assert sum(large.overview["splits"].values()) == 300 and 25 < len(large.calibration) < 75
 
@@ -99,7 +122,9 @@ def test_tasks_without_sets_refuse_them():
     with refuses("calibration=0.1", "language_modeling"):
         kzoo.load_data("pydocs", preset="char_gru", calibration=0.1)
     with refuses("calibration=0.1", "fit"):
-        kzoo.fit_arguments(kzoo.build("tabular_fnn", input_shape=(2,), outputs=2), table(), calibration=0.1)
+        kzoo.fit_arguments(
+            kzoo.build("tabular_fnn", input_shape=(2,), outputs=2), table(), calibration=0.1
+        )
 
 
 def test_rows_in_training_and_calibration_are_found():

@@ -29,17 +29,27 @@ def table(rows):
     frame.iloc[0] = 1.0  # whole numbers among others are looked at twice, in few rows and in many
     frame["color"] = draw.choice(["red", "green", "blue"], rows)
     frame["cost"] = draw.choice([f"{n}.50 EUR" for n in range(40)], rows)
-    frame["day"] = draw.choice([f"2024-{month:02}-{day:02}" for month in range(1, 13) for day in range(1, 6)], rows)
+    frame["day"] = draw.choice(
+        [f"2024-{month:02}-{day:02}" for month in range(1, 13) for day in range(1, 6)], rows
+    )
     frame.loc[draw.random(rows) < 0.1, ["number 1", "color", "cost"]] = None
-    frame["class"], frame["flag"] = draw.choice(["yes", "no"], rows), draw.choice(["yes", "no"], rows)
+    frame["class"], frame["flag"] = (
+        draw.choice(["yes", "no"], rows),
+        draw.choice(["yes", "no"], rows),
+    )
     frame["mark"], frame["count"] = draw.integers(0, 2, rows), draw.integers(0, 50, rows)
-    frame["length"], frame["price"] = draw.normal(size=rows), draw.choice([f"{n},25 €" for n in range(40)], rows)
+    frame["length"], frame["price"] = (
+        draw.normal(size=rows),
+        draw.choice([f"{n},25 €" for n in range(40)], rows),
+    )
     frame["tags"] = draw.choice(["a;b", "b", "c;a", "c", "a"], rows)
     return frame
 
 
 def texts_as(kind):
-    return lambda frame, folder: frame.astype({name: kind for name in frame if frame[name].dtype.kind == "O"})
+    return lambda frame, folder: frame.astype(
+        {name: kind for name in frame if frame[name].dtype.kind == "O"}
+    )
 
 
 def csv_file(frame, folder):
@@ -93,6 +103,7 @@ def test_nothing_is_called_for_each_row_of_a_table(door, target, tmp_path):
     def load(source):
         return kzoo.load_data(source, target=names, drop=sorted(others), **options)
 
-    assert all(len(load(source).train) > 0 for source in (few, many))  # what is imported and compiled once
+    # what is imported and compiled once
+    assert all(len(load(source).train) > 0 for source in (few, many))
     more = (calls(lambda: load(many)) - calls(lambda: load(few))) / (MANY - FEW)
     assert more < MOST_CALLS, f"{more:.1f} calls for each row"

@@ -18,7 +18,13 @@ from kzoo.sources.files import decode_text
 from kzoo.sources.tables.dates import are_dates, detect_day_first, may_have_offset, to_dates
 from kzoo.sources.tables.files import read_content
 from kzoo.sources.tables.files.csv import parsed
-from kzoo.sources.tables.numbers import PLAIN, NumberFormat, are_ambiguous, is_unambiguous, learn_number_format
+from kzoo.sources.tables.numbers import (
+    PLAIN,
+    NumberFormat,
+    are_ambiguous,
+    is_unambiguous,
+    learn_number_format,
+)
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import plain, to_words
 from kzoo.sources.tables.zones import minutes_in
@@ -42,7 +48,9 @@ READERS = {
     "characters of a text": Tokenizer(level="characters", vocabulary=["a"]).numbers,
     "bytes of a text": lambda text: decode_text(text.encode("cp1252", "replace") + b"\xe9", "x"),
     "a file": lambda text: parsed(f"a;b\n{text};1\n2;3\n".encode(), "x"),
-    "a quoted cell": lambda text: parsed(f'a,b\n"{text.replace(chr(34), chr(34) * 2)}",1\n'.encode(), "x"),
+    "a quoted cell": lambda text: parsed(
+        f'a,b\n"{text.replace(chr(34), chr(34) * 2)}",1\n'.encode(), "x"
+    ),
     "names of columns": lambda text: parsed(f"{text}\n1\n".encode(), "x"),
     "a form": lambda text: form(text, "a.csv"),
     "a name in a form": lambda text: form("a", text),
@@ -51,17 +59,67 @@ WHOLE_FILES = ("a column", "a file", "names of columns")
 LONG = 20_000  # characters
 BEGINNINGS = ("", "1", "(", "-", "$ ", "1 jan", "2024-01-01", "2024-01-01T12:00:00", "a", "id")
 REPEATED = (
-    " ", "\t", "1", "1 ", "1.", "1,", ",000", " 000", "1'", "e", "e+", "1e", "-", "+ ", "(", "$", "€ ", "EUR", "% ",
-    "万", "T", "T1", " 1", ":1", ":11 ", "12:00 ", "jan ", "1 jan", "1/1/", "2024-", "-01", ".5", "Z ", "年", "a", "a'",
-    "é", "’", "_", "Id", "_id", "编", "\u0315\u0300", "\u0f73\u0315", "ﷺ", "Σ'", '"', "\r", "\n ", ";", "|",
-)  # fmt: skip
+    " ",
+    "\t",
+    "1",
+    "1 ",
+    "1.",
+    "1,",
+    ",000",
+    " 000",
+    "1'",
+    "e",
+    "e+",
+    "1e",
+    "-",
+    "+ ",
+    "(",
+    "$",
+    "€ ",
+    "EUR",
+    "% ",
+    "万",
+    "T",
+    "T1",
+    " 1",
+    ":1",
+    ":11 ",
+    "12:00 ",
+    "jan ",
+    "1 jan",
+    "1/1/",
+    "2024-",
+    "-01",
+    ".5",
+    "Z ",
+    "年",
+    "a",
+    "a'",
+    "é",
+    "’",
+    "_",
+    "Id",
+    "_id",
+    "编",
+    "\u0315\u0300",
+    "\u0f73\u0315",
+    "ﷺ",
+    "Σ'",
+    '"',
+    "\r",
+    "\n ",
+    ";",
+    "|",
+)
 ENDS = ("x", "1", " €", "\n!")
 
 
 def form(text, name):
     body = f'--b\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\n\r\n{text}\r\n--b--\r\n'
     header = {"content-type": "multipart/form-data; boundary=b"}
-    request = ModelRequest(model=None, name="m", version="1", header=header, query={}, body=body.encode(), max_rows=10)
+    request = ModelRequest(
+        model=None, name="m", version="1", header=header, query={}, body=body.encode(), max_rows=10
+    )
     return raw._files(request)
 
 
@@ -86,8 +144,11 @@ def unit():
 
 @pytest.mark.parametrize("reader", READERS)
 def test_the_time_of_reading_is_linear_in_the_length(reader):
-    read, allowed = READERS[reader], max(0.05, 3 * unit()) * (4 if reader in WHOLE_FILES else 1)
-    endings = [(beginning, end) for beginning in BEGINNINGS for end in ENDS[: 1 if beginning else None]]
+    read = READERS[reader]
+    allowed = max(0.05, 3 * unit()) * (4 if reader in WHOLE_FILES else 1)
+    endings = [
+        (beginning, end) for beginning in BEGINNINGS for end in ENDS[: 1 if beginning else None]
+    ]
     read("1")  # what is compiled once
     times = []
     for repeated in REPEATED:
@@ -106,9 +167,14 @@ def test_the_time_of_reading_is_linear_in_the_length(reader):
 def test_a_table_of_hostile_cells_is_read(tmp_path):
     began = time.process_time()
     hostile = (" ", "1 ", "e+", "12:00 ")
-    cells = [(beginning + repeated * LONG)[:LONG] for repeated in hostile for beginning in ("1", "")]
+    cells = [
+        (beginning + repeated * LONG)[:LONG] for repeated in hostile for beginning in ("1", "")
+    ]
     labels = ("yes", "no")
-    rows = [f'"{cell}x","2024-01-01T12:00{cell}x",{row},{labels[row % 2]}' for row, cell in enumerate(cells)]
+    rows = [
+        f'"{cell}x","2024-01-01T12:00{cell}x",{row},{labels[row % 2]}'
+        for row, cell in enumerate(cells)
+    ]
     (tmp_path / "a.csv").write_text("\n".join(["a,b,c,y", *rows * 3]))
     data = kzoo.load_data(tmp_path / "a.csv", target="y")
     assert data.outputs == 2 and time.process_time() - began < max(5, 100 * unit())
@@ -116,37 +182,131 @@ def test_a_table_of_hostile_cells_is_read(tmp_path):
 
 # Cell -> the number that is read by the way that is learned of it alone; None where it is no number.
 NUMBERS = {
-    "1": 1, " 12 ": 12, "-3.5": -3.5, "+4": 4, "1,234.5": 1234.5, "1 234 567": 1234567, "1\u202f234,5": 1234.5,
-    "1'234.50": 1234.5, "12,34,567": 1234567, "(5)": -5, "( 5.5 )": -5.5, "5-": -5, "5 -": -5, "- 5": -5, "−5": -5,
-    "$5": 5, "-$5": -5, "$-5": -5, "$ 5": 5, "5 $": 5, "US$ 1,000.50": 1000.5, "€ 5,--": 5, "CHF 1'000.--": 1000,
-    "5 .-": 5, "Rs. 12,34,567/-": 1234567, "1.234,50 €": 1234.5, "EUR 7": 7, "7 eur": 7, "12 %": 12, "12%": 12,
-    "3.2万": 32000, "3.2 万": 32000, "1.5亿元": 1.5e8, "1e5": 1e5, "1E-3": 1e-3, "1.5e+3": 1500, "１２": 12, ".5": 0.5,
-    "5.": 5, "true": 1, "False": 0, "000": 0, "1 2": None, "1  234": None, "1 234 ": 1234, "e5": None, "1e": None,
-    "1e+": None, "--5": None, "$5$": None, "5 kg": None, "1.2.3": None, "": None, "-": None, ".": None, "1,5,": None,
-    "$": None, "(5": None, "5 % %": None, "12:00": 12, "2024-01-01": None, "1 000 €  ": 1000, "1\t%": 1,
-    "5 万 %": 50000, "18:30": 18.5, "6:30 PM": 18.5, "12:15 a.m.": 0.25, "24:60": None, "13:00 PM": None, "1:2": None,
-    "0:01:30": 0.025, "1.9 TEUR": 1900, "1,9 T€": 1900, "$1.5M": 1.5e6, "1.5k": 1500, "4K": None, "5m": None,
-    "5 T": None, "2 Mio. €": 2e6, "1.5 Mrd": 1.5e9, "3 million": 3e6, "2.5 lakh": 250000, "1 crore": 1e7,
-}  # fmt: skip
+    "1": 1,
+    " 12 ": 12,
+    "-3.5": -3.5,
+    "+4": 4,
+    "1,234.5": 1234.5,
+    "1 234 567": 1234567,
+    "1\u202f234,5": 1234.5,
+    "1'234.50": 1234.5,
+    "12,34,567": 1234567,
+    "(5)": -5,
+    "( 5.5 )": -5.5,
+    "5-": -5,
+    "5 -": -5,
+    "- 5": -5,
+    "−5": -5,
+    "$5": 5,
+    "-$5": -5,
+    "$-5": -5,
+    "$ 5": 5,
+    "5 $": 5,
+    "US$ 1,000.50": 1000.5,
+    "€ 5,--": 5,
+    "CHF 1'000.--": 1000,
+    "5 .-": 5,
+    "Rs. 12,34,567/-": 1234567,
+    "1.234,50 €": 1234.5,
+    "EUR 7": 7,
+    "7 eur": 7,
+    "12 %": 12,
+    "12%": 12,
+    "3.2万": 32000,
+    "3.2 万": 32000,
+    "1.5亿元": 1.5e8,
+    "1e5": 1e5,
+    "1E-3": 1e-3,
+    "1.5e+3": 1500,
+    "１２": 12,
+    ".5": 0.5,
+    "5.": 5,
+    "true": 1,
+    "False": 0,
+    "000": 0,
+    "1 2": None,
+    "1  234": None,
+    "1 234 ": 1234,
+    "e5": None,
+    "1e": None,
+    "1e+": None,
+    "--5": None,
+    "$5$": None,
+    "5 kg": None,
+    "1.2.3": None,
+    "": None,
+    "-": None,
+    ".": None,
+    "1,5,": None,
+    "$": None,
+    "(5": None,
+    "5 % %": None,
+    "12:00": 12,
+    "2024-01-01": None,
+    "1 000 €  ": 1000,
+    "1\t%": 1,
+    "5 万 %": 50000,
+    "18:30": 18.5,
+    "6:30 PM": 18.5,
+    "12:15 a.m.": 0.25,
+    "24:60": None,
+    "13:00 PM": None,
+    "1:2": None,
+    "0:01:30": 0.025,
+    "1.9 TEUR": 1900,
+    "1,9 T€": 1900,
+    "$1.5M": 1.5e6,
+    "1.5k": 1500,
+    "4K": None,
+    "5m": None,
+    "5 T": None,
+    "2 Mio. €": 2e6,
+    "1.5 Mrd": 1.5e9,
+    "3 million": 3e6,
+    "2.5 lakh": 250000,
+    "1 crore": 1e7,
+}
 
 
 @pytest.mark.parametrize("cell", NUMBERS)
 def test_ordinary_numbers_are_read_with_their_values(cell):
     number = learn_number_format([cell]).writing.read(cell)
-    assert np.isnan(number) if NUMBERS[cell] is None else number == pytest.approx(NUMBERS[cell], rel=1e-15)
+    assert (
+        np.isnan(number)
+        if NUMBERS[cell] is None
+        else number == pytest.approx(NUMBERS[cell], rel=1e-15)
+    )
 
 
 DATES = {
-    "2024": "2024-01-01", "2024-02": "2024-02-01", "2024-02-03": "2024-02-03", "20240203": "2024-02-03",
-    "2024-02-03 04:05": "2024-02-03T04:05", "2024-02-03T04:05:06.5": "2024-02-03T04:05:06.5",
-    "2024-02-03  4 pm": "2024-02-03T16:00", "2024-02-03 0405": "2024-02-03T04:05", "20240203T04": "2024-02-03T04",
-    "2024-02-03T04:05Z": "2024-02-03T04:05", "2024-02-03 04:05 +02:00": "2024-02-03T02:05",
-    "2024-02-03T04:05:06,123456789-0530": "2024-02-03T09:35:06.123456", "2024-02-03 12 AM UTC": "2024-02-03T00:00",
-    "3/2/2024": "2024-03-02", "13.2.2024 1:2": "2024-02-13T01:02", "2024年2月3日": "2024-02-03",
-    "3 Feb 2024": "2024-02-03", "February 3,  2024": "2024-02-03", "Sept. 2024": "2024-09-01",
-    "3-feb-2024 10:00": "2024-02-03T10:00", "2024-02-30": None, "2024-02-03 25:00": None, "2024-02-03x": None,
-    "2024-02-03 10:00 13 pm": None, "2024-02-03 4:05 am +": None, "1": None, "": None,
-}  # fmt: skip
+    "2024": "2024-01-01",
+    "2024-02": "2024-02-01",
+    "2024-02-03": "2024-02-03",
+    "20240203": "2024-02-03",
+    "2024-02-03 04:05": "2024-02-03T04:05",
+    "2024-02-03T04:05:06.5": "2024-02-03T04:05:06.5",
+    "2024-02-03  4 pm": "2024-02-03T16:00",
+    "2024-02-03 0405": "2024-02-03T04:05",
+    "20240203T04": "2024-02-03T04",
+    "2024-02-03T04:05Z": "2024-02-03T04:05",
+    "2024-02-03 04:05 +02:00": "2024-02-03T02:05",
+    "2024-02-03T04:05:06,123456789-0530": "2024-02-03T09:35:06.123456",
+    "2024-02-03 12 AM UTC": "2024-02-03T00:00",
+    "3/2/2024": "2024-03-02",
+    "13.2.2024 1:2": "2024-02-13T01:02",
+    "2024年2月3日": "2024-02-03",
+    "3 Feb 2024": "2024-02-03",
+    "February 3,  2024": "2024-02-03",
+    "Sept. 2024": "2024-09-01",
+    "3-feb-2024 10:00": "2024-02-03T10:00",
+    "2024-02-30": None,
+    "2024-02-03 25:00": None,
+    "2024-02-03x": None,
+    "2024-02-03 10:00 13 pm": None,
+    "2024-02-03 4:05 am +": None,
+    "1": None,
+    "": None,
+}
 
 
 @pytest.mark.parametrize("cell", DATES)
@@ -161,7 +321,10 @@ def test_many_accents_in_a_row_are_composed_as_unicode_says():
     others = [*"aéế각中 !。", "\u0f73", "\u0f75", "\u0f81", "\u0344"]
     tokenizer = Tokenizer(level="characters", lowercase=False)
     for _ in range(300):
-        text = "".join(draw.choice(marks if draw.random() < 0.95 else others) for _ in range(draw.integers(1, 200)))
+        text = "".join(
+            draw.choice(marks if draw.random() < 0.95 else others)
+            for _ in range(draw.integers(1, 200))
+        )
         assert tokenizer.split(text) == list(unicodedata.normalize("NFC", text))
     assert len(marks) > 700 and re.search(r"\w", "".join(marks)) is None
 

@@ -20,7 +20,10 @@ from kzoo.utils.errors import KzooWarning
 
 NAMES = [f"n{number}" for number in range(10_000)]
 SHORT = ",".join(NAMES) + "\n" + "1\n" * 8_000
-READER = {"kind": "table", "columns": [{"name": "n0", "kind": "number", "median": 0.0, "missing": []}]}
+READER = {
+    "kind": "table",
+    "columns": [{"name": "n0", "kind": "number", "median": 0.0, "missing": []}],
+}
 MEASURED = """
 import json, resource, sys
 from kzoo.utils.errors import KzooError
@@ -68,7 +71,9 @@ WRONG = {
 def test_oversized_uploads_are_refused_before_they_take_memory(case):
     """Earlier versions took up to 3 GB and 15 s."""
     command = [sys.executable, "-c", MEASURED, case, json.dumps(READER)]
-    message, grown, seconds = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    message, grown, seconds = json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
     assert_mentions(message, *WRONG[case])
     assert "\n" not in message
     assert grown < 100 and seconds < 5, (grown, seconds)
@@ -94,13 +99,23 @@ def test_a_file_of_short_rows_is_refused_by_every_reader(memory, end, tmp_path, 
 
 def test_wide_tables_and_tables_of_short_rows_are_read(tmp_path):
     # A row for each sample, a column for each gene: written in full, any number of cells is read.
-    genes = write(tmp_path / "genes.csv", [f"g{n}" for n in range(20_000)], ([*"1" * 20_000] for _ in range(100)))
+    genes = write(
+        tmp_path / "genes.csv",
+        [f"g{n}" for n in range(20_000)],
+        ([*"1" * 20_000] for _ in range(100)),
+    )
     assert len(files.read_rows(genes)) == len(files.read_table(genes)) == 100
     # Empty cells at the end of each row, as a spreadsheet leaves them out; baskets of a shop.
     basket = write(
-        tmp_path / "basket.csv", [f"item {n}" for n in range(30)], (["milk"] * (1 + n % 9) for n in range(5000))
+        tmp_path / "basket.csv",
+        [f"item {n}" for n in range(30)],
+        (["milk"] * (1 + n % 9) for n in range(5000)),
     )
-    for rows in (files.read_rows(basket), files.read_table(basket), files.read_content(basket.read_bytes(), most=5000)):
+    for rows in (
+        files.read_rows(basket),
+        files.read_table(basket),
+        files.read_content(basket.read_bytes(), most=5000),
+    ):
         assert len(rows) == 5000 and len(rows.columns) == 30
     # Texts of many short lines.
     poem = write(tmp_path / "poems.csv", ["text", "label"], [["O\n" * 1_000_000, "sad"]] * 12)
@@ -122,7 +137,8 @@ def test_columns_of_the_same_name_give_few_warnings():
 def test_objects_of_different_columns_are_read_where_they_are_few():
     objects = [{f"n{row % 300}": 1, "n0": row} for row in range(2_000)]
     assert light.received(READER, objects, 10_000)["n0"].tolist()[1] == 1
-    wide = [{f"n{number}": 1 for number in range(2_000)}] * 900  # 1.8 million cells, none of them missing
+    # 1.8 million cells, none of them missing
+    wide = [{f"n{number}": 1 for number in range(2_000)}] * 900
     assert len(light.received(READER, wide, 10_000).columns) == 2_000
     assert as_array([["a", 1.0]] * 100, "Rows").dtype.kind == "U"
     lengths = {f"c{n}": [0] * n for n in range(1, 2000)}
@@ -138,13 +154,20 @@ def test_texts_that_parquet_stores_once_are_expanded_piece_by_piece(tmp_path, mo
     codes = np.random.default_rng(0).integers(1, 5, 4_000)
     codes[::2] = 1
     texts = pa.array([words[code] for code in codes[:7]] + [None])
-    table = pa.table({"t": pa.DictionaryArray.from_arrays(pa.array(codes - 1), pa.array(words[1:])), "y": codes % 2})
+    table = pa.table(
+        {
+            "t": pa.DictionaryArray.from_arrays(pa.array(codes - 1), pa.array(words[1:])),
+            "y": codes % 2,
+        }
+    )
     pq.write_table(table, tmp_path / "a.parquet")
     assert (tmp_path / "a.parquet").stat().st_size < 60_000
     pieces = [piece.table for piece in parquet.Pieces(tmp_path / "a.parquet")]
     assert len(pieces) == 2 and max(piece.nbytes for piece in pieces) < 70 << 20
     frame = files.read_table(tmp_path / "a.parquet")
-    pd.testing.assert_series_equal(frame["t"], table.to_pandas()["t"].astype(frame["t"].dtype), check_names=False)
+    pd.testing.assert_series_equal(
+        frame["t"], table.to_pandas()["t"].astype(frame["t"].dtype), check_names=False
+    )
     monkeypatch.setattr(parquet, "_LARGE", 80 << 20)
     monkeypatch.setenv("KZOO_MEMORY", "1GiB")
     assert len(files.read_rows(tmp_path / "a.parquet")) == 4_000

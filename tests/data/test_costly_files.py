@@ -19,11 +19,22 @@ from tests.messages import assert_mentions, refuses
 ROOT = Path(__file__).parents[2]
 SECONDS, MEBIBYTES = 60, 500  # of the processor, and beyond what an honest table takes
 SOME = (
-    "database: endless count", "database: two large cells", "database: many large cells", "database: views of views",
-    "database: text that grows", "workbook: formats", "workbook: strings named .bin", "workbook: strings named .XML",
-    "workbook: attributes", "workbook: entities in strings", "workbook: one far cell", "gzipped: one cell",
-    "zipped: one cell by bzip2", "zipped: workbook", "parquet: constant numbers",
-)  # fmt: skip
+    "database: endless count",
+    "database: two large cells",
+    "database: many large cells",
+    "database: views of views",
+    "database: text that grows",
+    "workbook: formats",
+    "workbook: strings named .bin",
+    "workbook: strings named .XML",
+    "workbook: attributes",
+    "workbook: entities in strings",
+    "workbook: one far cell",
+    "gzipped: one cell",
+    "zipped: one cell by bzip2",
+    "zipped: workbook",
+    "parquet: constant numbers",
+)
 
 # Sources and their names, and how many seconds a query may take; the peak of getrusage begins with that of the parent.
 MEASURE = """
@@ -52,17 +63,22 @@ for source in sources:
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux reports the peak of memory")
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="Linux reports the peak of memory"
+)
 @pytest.mark.parametrize(
-    ("names", "seconds"), [(SOME, 2), pytest.param(tuple(COSTLY), sqlite._SECONDS, marks=pytest.mark.slow)],
+    ("names", "seconds"),
+    [(SOME, 2), pytest.param(tuple(COSTLY), sqlite._SECONDS, marks=pytest.mark.slow)],
     ids=["some", "all"],
-)  # fmt: skip
+)
 def test_a_costly_file_takes_little_time_and_memory(tmp_path, names, seconds):
     sources = [COSTLY[name](tmp_path) for name in names]
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", MEASURE, json.dumps([seconds, *sources])], capture_output=True,
-        text=True, env=os.environ | {"KZOO_MEMORY": "400MiB", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        [sys.executable, "-W", "ignore", "-c", MEASURE, json.dumps([seconds, *sources])],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"KZOO_MEMORY": "400MiB", "PYTHONPATH": str(ROOT)},
+    )
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(results) == len(names), (names[len(results)], done.stderr[-2000:])
     for name, result in zip(names, results, strict=True):
@@ -118,7 +134,10 @@ sys.exit(main(["check", "--data", {source!r}, "--target", "b"]))
 def test_ctrl_c_ends_a_query(tmp_path):
     code = INTERRUPTED.format(source=COSTLY["database: endless count"](tmp_path))
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 130
     assert_mentions(done.stderr, "interrupted")
@@ -129,7 +148,9 @@ def test_a_database_that_is_cut_off_is_refused(tmp_path, lost):
     path = tmp_path / "cut.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE t (a, b)")
-        connection.executemany("INSERT INTO t VALUES (?, ?)", [(f"text {n}" * 5, n % 2) for n in range(2_000)])
+        connection.executemany(
+            "INSERT INTO t VALUES (?, ?)", [(f"text {n}" * 5, n % 2) for n in range(2_000)]
+        )
     connection.close()
     assert len(kzoo.load_data(f"sqlite:{path}?t", target="b").train)
     os.truncate(path, path.stat().st_size - lost)

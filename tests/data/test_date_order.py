@@ -31,8 +31,17 @@ def series(times, written="%d/%m/%Y"):
 def table(written="%d/%m/%Y", rows=120):
     """Return a table without a day above 12, whose dates have no step."""
     draw = np.random.default_rng(0)
-    when = [pd.Timestamp(y, m, d) for y, m, d in zip(*(draw.integers(*span, rows) for span in SPANS), strict=True)]
-    return pd.DataFrame({"when": [day.strftime(written) for day in when], "x": draw.normal(size=rows), "y": "pq" * 0})
+    when = [
+        pd.Timestamp(y, m, d)
+        for y, m, d in zip(*(draw.integers(*span, rows) for span in SPANS), strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "when": [day.strftime(written) for day in when],
+            "x": draw.normal(size=rows),
+            "y": "pq" * 0,
+        }
+    )
 
 
 SPANS = ((2015, 2024), (1, 13), (1, 13))
@@ -42,25 +51,36 @@ SPANS = ((2015, 2024), (1, 13), (1, 13))
 @pytest.mark.parametrize("sign", "/-.")
 def test_the_order_that_gives_a_regular_step_is_read(order, sign):
     other = next(name for name in ORDERS if name != order)
-    data = kzoo.load_data(series(MONTHS, ORDERS[order].replace("/", sign)), time="when", preset=preset())
+    data = kzoo.load_data(
+        series(MONTHS, ORDERS[order].replace("/", sign)), time="when", preset=preset()
+    )
     times = data.seen["time"]
     assert (times["step"], times["missing"], times["rows"]) == ("1 month", 0, 252)
     assert (times["first"], times["last"]) == ("1998-01-01", "2018-12-01")
     assert data.preprocessing["times"] == order.replace("-", " ")
-    assert notes_with(data.notes, "'when'", order.replace("-", " "), "regular step", f"date_order={other!r}")
+    assert notes_with(
+        data.notes, "'when'", order.replace("-", " "), "regular step", f"date_order={other!r}"
+    )
 
 
 def test_months_with_holes_quarters_and_two_years_are_regular():
     for times in (MONTHS.delete([5, 6, 40, 41, 100]), MONTHS[::3], MONTHS[::6], MONTHS[:30]):
         for order, written in ORDERS.items():
-            assert detect_day_first("when", series(times, written)["when"], []) == (order == "day-first"), len(times)
+            assert detect_day_first("when", series(times, written)["when"], []) == (
+                order == "day-first"
+            ), len(times)
 
 
 def test_many_series_and_labelled_series_have_the_same_rule():
     both = pd.concat([series(MONTHS).assign(shop=shop) for shop in ("a", "b")])
     panel = kzoo.load_data(both, time="when", series_id="shop", target="load", preset=preset())
-    assert panel.preprocessing["times"] == "day first" and panel.preprocessing["calendar"]["step"] == "months"
-    dozen = pd.concat([series(MONTHS[:30]).assign(shop=f"s{i}", kind="pq"[i % 2]) for i in range(12)])
+    assert (
+        panel.preprocessing["times"] == "day first"
+        and panel.preprocessing["calendar"]["step"] == "months"
+    )
+    dozen = pd.concat(
+        [series(MONTHS[:30]).assign(shop=f"s{i}", kind="pq"[i % 2]) for i in range(12)]
+    )
     labelled = kzoo.load_data(dozen, time="when", series_id="shop", target="kind")
     assert labelled.preprocessing["times"] == "day first"
     few = pd.concat([series(FEW_DAYS).assign(shop=shop) for shop in ("a", "b")])
@@ -70,17 +90,32 @@ def test_many_series_and_labelled_series_have_the_same_rule():
 
 @pytest.mark.parametrize(
     ("times", "reason"),
-    [(FEW_DAYS, "both orders give"), (pd.DatetimeIndex(["2024-01-02", "2024-03-11", "2024-07-03", "2024-09-10"] * 3)
-      + pd.to_timedelta(np.repeat([0, 365, 731], 4), "D"), "neither order gives")],
-)  # fmt: skip
-def test_a_series_whose_order_nothing_decides_is_refused_in_one_line(times, reason, tmp_path, capsys):
+    [
+        (FEW_DAYS, "both orders give"),
+        (
+            pd.DatetimeIndex(["2024-01-02", "2024-03-11", "2024-07-03", "2024-09-10"] * 3)
+            + pd.to_timedelta(np.repeat([0, 365, 731], 4), "D"),
+            "neither order gives",
+        ),
+    ],
+)
+def test_a_series_whose_order_nothing_decides_is_refused_in_one_line(
+    times, reason, tmp_path, capsys
+):
     frame = series(times)
-    with refuses("'when'", "may be day first or month first", reason, "date_order='day-first'", "2024-02-03"):
+    with refuses(
+        "'when'", "may be day first or month first", reason, "date_order='day-first'", "2024-02-03"
+    ):
         kzoo.load_data(frame, time="when", preset=preset())
     for order in ORDERS:
         data = kzoo.load_data(frame, time="when", preset=preset(), date_order=order)
         assert data.preprocessing["times"] == order.replace("-", " ")
-    assert kzoo.load_data(series(times, "%d.%m.%Y"), time="when", preset=preset()).preprocessing["times"] == "day first"
+    assert (
+        kzoo.load_data(series(times, "%d.%m.%Y"), time="when", preset=preset()).preprocessing[
+            "times"
+        ]
+        == "day first"
+    )
     frame.to_csv(path := tmp_path / "s.csv", index=False)
     assert main(["check", "series_gru", "--data", str(path), "--time", "when"]) == 2
     error = capsys.readouterr().err
@@ -89,7 +124,9 @@ def test_a_series_whose_order_nothing_decides_is_refused_in_one_line(times, reas
 
 
 def test_dates_that_are_the_same_in_both_orders_need_no_answer():
-    times = pd.DatetimeIndex([f"{year}-{month:02}-{month:02}" for year in range(2000, 2010) for month in (3, 9)])
+    times = pd.DatetimeIndex(
+        [f"{year}-{month:02}-{month:02}" for year in range(2000, 2010) for month in (3, 9)]
+    )
     assert kzoo.load_data(series(times), time="when", preset=preset()).notes
 
 
@@ -114,7 +151,9 @@ def test_a_table_is_read_month_first_with_a_line_or_as_said():
 
 
 def test_dates_that_contradict_the_order_are_named():
-    frame = pd.DataFrame({"when": [*table()["when"], "02/13/2020", "13/02/2020", "14/02/2020"], "y": 1.0})
+    frame = pd.DataFrame(
+        {"when": [*table()["when"], "02/13/2020", "13/02/2020", "14/02/2020"], "y": 1.0}
+    )
     notes = []
     assert detect_day_first("when", frame["when"], notes)
     assert notes_with(notes, "'when'", "day first", "1 of 123 dates", "'02/13/2020'")
@@ -125,7 +164,9 @@ def test_dates_that_contradict_the_order_are_named():
 
 def test_an_order_without_dates_is_said():
     frame, _ = rows()
-    data = kzoo.load_data(frame.drop(columns="when"), target="y", test=0, validation=0, date_order="day-first")
+    data = kzoo.load_data(
+        frame.drop(columns="when"), target="y", test=0, validation=0, date_order="day-first"
+    )
     assert notes_with(data.notes, "date_order='day-first'", "no effect")
     with refuses("date_order", "'dayfirst'"):
         kzoo.load_data(frame, target="y", date_order="dayfirst")
@@ -134,7 +175,9 @@ def test_an_order_without_dates_is_said():
 def test_rows_in_order_of_time_are_split_by_the_order_that_was_said():
     frame, _ = rows()
     for order in ORDERS:
-        data = kzoo.load_data(frame, target="y", time="when", split="time", test=0.2, date_order=order)
+        data = kzoo.load_data(
+            frame, target="y", time="when", split="time", test=0.2, date_order=order
+        )
         times = to_dates(frame["when"], order == "day-first")
         assert times[data.train.rows].max() <= times[data.test.rows].min()
 
@@ -147,7 +190,9 @@ def test_a_table_larger_than_memory_is_read_by_the_same_order(tmp_path, monkeypa
     monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
     for order in ORDERS:
         data = kzoo.load_data(path, target="y", date_order=order)
-        column = next(column for column in data.preprocessing["columns"] if column["name"] == "when")
+        column = next(
+            column for column in data.preprocessing["columns"] if column["name"] == "when"
+        )
         assert column.get("day_first", False) == (order == "day-first")
 
 
@@ -155,7 +200,13 @@ def test_a_run_stores_the_order_and_reads_new_rows_by_it(tmp_path):
     frame, _ = rows()
     frame.to_csv(path := tmp_path / "t.csv", index=False)
     run = kzoo.train(
-        "tabular_fnn", path, target="y", date_order="day-first", epochs=1, progress=False, out=tmp_path / "run"
+        "tabular_fnn",
+        path,
+        target="y",
+        date_order="day-first",
+        epochs=1,
+        progress=False,
+        out=tmp_path / "run",
     )
     run = kzoo.Run(run.path)
     assert DataOptions.of(run.data).date_order == "day-first"

@@ -42,7 +42,11 @@ def test_shapes_vary():
         assert len(np.unique(pixels[:, :3], axis=0)) > 90  # grounds
     # Colours do not reveal the class: means of the pixels are not enough to classify.
     means = images.reshape(300, -1, 3).mean(axis=1)
-    guess = LogisticRegression(max_iter=1000).fit(means[:200], classes[:200]).score(means[200:], classes[200:])
+    guess = (
+        LogisticRegression(max_iter=1000)
+        .fit(means[:200], classes[:200])
+        .score(means[200:], classes[200:])
+    )
     assert guess < 0.5
 
 
@@ -54,7 +58,8 @@ def test_generated_data_is_the_same_on_every_machine():
     again, same, _ = shapes()
     assert (images == again).all() and (classes == same).all()
     assert not (images[:100] == shapes(100, seed=1)[0]).all()
-    assert images.mean() == pytest.approx(125.849, abs=0.01)  # not to the bit: it is Pillow that draws
+    # not to the bit: it is Pillow that draws
+    assert images.mean() == pytest.approx(125.849, abs=0.01)
     texts, labels = opinions()
     lines = "\n".join(f"{label} {text}" for text, label in zip(texts, labels, strict=True))
     assert hashlib.sha256(lines.encode()).hexdigest()[:16] == "a8096bdf9e8b6040"

@@ -61,12 +61,20 @@ def test_a_folder_with_the_name_of_a_data_set_is_not_that_data_set(photos, monke
     monkeypatch.chdir(photos.parent)
     for path in ("./digits", "digits/", mine, "./digits/"):
         data = kzoo.load_data(path, preset=digits_cnn)
-        assert data.name == "digits/" and data.class_names == ("ant", "bee", "cat") and not data.notes
-        assert command_of(digits_cnn, path, {}, DataOptions(), seed=0) == "kzoo train digits_cnn --data digits/"
+        assert (
+            data.name == "digits/" and data.class_names == ("ant", "bee", "cat") and not data.notes
+        )
+        assert (
+            command_of(digits_cnn, path, {}, DataOptions(), seed=0)
+            == "kzoo train digits_cnn --data digits/"
+        )
     named = kzoo.load_data("digits", preset=digits_cnn)
     assert named.name == "digits" and len(named.class_names) == 10
     assert_mentions(named.notes[-1], "data set", "./digits")
-    assert command_of(digits_cnn, "digits", {}, DataOptions(), seed=0) == "kzoo train digits_cnn --data digits"
+    assert (
+        command_of(digits_cnn, "digits", {}, DataOptions(), seed=0)
+        == "kzoo train digits_cnn --data digits"
+    )
 
 
 def test_class_folders_are_split_by_class(photos):
@@ -88,7 +96,9 @@ def test_the_split_follows_the_seed_and_the_fingerprint_the_content(photos):
     np.testing.assert_array_equal(colours_of(one.test), colours_of(two.test))
     assert one.fingerprint == two.fingerprint
     other = load_image_folder(photos, image_shape=SHAPE, seed=1)
-    assert (colours_of(other.test) != colours_of(one.test)).any() and other.fingerprint != one.fingerprint
+    assert (
+        colours_of(other.test) != colours_of(one.test)
+    ).any() and other.fingerprint != one.fingerprint
     moved = photos.rename(photos.with_name("elsewhere"))
     assert load_image_folder(moved, image_shape=SHAPE).fingerprint == one.fingerprint
     paint(moved / "ant" / "00.png", (1, 2, 3))
@@ -130,10 +140,15 @@ def test_the_fingerprint_of_many_images_covers_names_sizes_and_some_contents(pho
 def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypatch, digested):
     monkeypatch.setattr("kzoo.kinds.image.fitting._MAX_HASHED", digested)
     paint(photos / "ant" / "06_broken.png").write_bytes(b"no image")
-    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # the other process has Pillow's default
+    # the other process has Pillow's default
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     cut = paint(photos / "ant" / "05.png", size=(64, 64), format="JPEG")
     cut.write_bytes(cut.read_bytes()[:-9])
-    paint(photos / "bee" / "damaged.jpg", COLOURS["bee"], exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0\x12\x01\x03\0")
+    paint(
+        photos / "bee" / "damaged.jpg",
+        COLOURS["bee"],
+        exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0\x12\x01\x03\0",
+    )
     odd = photos / "cat" / os.fsdecode(b"\xff \xe8.png")
     if sys.platform == "linux":  # a name that is no text
         paint(odd, COLOURS["cat"])
@@ -155,7 +170,10 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
 
     monkeypatch.setattr("kzoo.kinds.image.parallel_reading.Reader", Recorded)
     # The thread of this process waits for the other one, which would read nothing else of so few images.
-    monkeypatch.setattr("kzoo.kinds.image.fitting.read", lambda *args: time.sleep(0.3) or parallel_reading.read(*args))
+    monkeypatch.setattr(
+        "kzoo.kinds.image.fitting.read",
+        lambda *args: time.sleep(0.3) or parallel_reading.read(*args),
+    )
     with pytest.warns(UserWarning, match="Corrupt EXIF data") as warned_again:
         with_workers = load_image_folder(photos, image_shape=SHAPE)
     assert started and replies and all(process.returncode is not None for process in started)
@@ -170,19 +188,27 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
 
 def test_a_worker_process_that_dies_changes_no_result(photos, monkeypatch):
     alone = load_image_folder(photos, image_shape=SHAPE)
-    reader, names = parallel_reading.Reader(), [f"{i:02}.png" for i in range(20)]
-    pixels, present = np.zeros((20, *SHAPE), "uint8"), np.ones(20, bool)
+    reader = parallel_reading.Reader()
+    names = [f"{i:02}.png" for i in range(20)]
+    pixels = np.zeros((20, *SHAPE), "uint8")
+    present = np.ones(20, bool)
     folder = str(photos / "ant") + os.sep
     first = reader.read(folder, names, present, pixels)
     want = pixels.copy()
     reader._process.kill()
     pixels[:] = 0
-    assert reader.read(folder, names, present, pixels) == first and len(first[1]) == 20 and want.any()
+    assert (
+        reader.read(folder, names, present, pixels) == first and len(first[1]) == 20 and want.any()
+    )
     np.testing.assert_array_equal(pixels, want)
     reader.close()
     monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
     monkeypatch.setattr("kzoo.kinds.image.parallel_reading._MIN_IMAGES", 1)
-    for name, value in (("executable", "/usr/sbin/blender"), ("executable", None), ("executable", "/no/such/python3")):
+    for name, value in (
+        ("executable", "/usr/sbin/blender"),
+        ("executable", None),
+        ("executable", "/no/such/python3"),
+    ):
         with monkeypatch.context() as changed:
             changed.setattr(sys, name, value)
             assert load_image_folder(photos, image_shape=SHAPE).fingerprint == alone.fingerprint
@@ -197,7 +223,11 @@ def test_folders_for_training_validation_and_test_are_the_splits(photos, tmp_pat
                 (photos / name / f"{i:02}.png").rename(root / part / name / f"{i}.png")
                 paint(photos / name / f"{i:02}.png", COLOURS[name])
     data = load_image_folder(root, image_shape=SHAPE)
-    assert [len(s) for s in (data.train, data.validation, data.test)] == [12, 12, 12] and not data.notes
+    assert [len(s) for s in (data.train, data.validation, data.test)] == [
+        12,
+        12,
+        12,
+    ] and not data.notes
     for split in (data.train, data.validation, data.test):
         check_labels(split)
     assert_mentions(load_image_folder(root, image_shape=SHAPE, test=0.5).notes[0], "test=0.5")
@@ -240,7 +270,15 @@ def test_hidden_and_other_files_are_ignored(photos):
 def test_notes_name_files_and_folders_that_may_hold_images_and_are_not_read(photos, tmp_path):
     """HEIC and AVIF files, images outside class folders, and folders next to `train/`."""
     before = load_image_folder(photos, image_shape=SHAPE)
-    for name in ("ant/1.heic", "ant/more/2.HEIC", "bee/3.avif", "bee/noted.txt", "bee/Thumbs.db", "loose.heic", "4"):
+    for name in (
+        "ant/1.heic",
+        "ant/more/2.HEIC",
+        "bee/3.avif",
+        "bee/noted.txt",
+        "bee/Thumbs.db",
+        "loose.heic",
+        "4",
+    ):
         (photos / name).parent.mkdir(exist_ok=True)
         (photos / name).write_bytes(b"of a phone")
     paint(photos / "b.png"), paint(photos / "a.png")
@@ -262,7 +300,9 @@ def test_notes_name_files_and_folders_that_may_hold_images_and_are_not_read(phot
     (photos / "new").rmdir()
     paint(tmp_path / "split" / "extra" / "x.png")
     photos.rename(tmp_path / "split" / "train")
-    assert notes_with(load_image_folder(tmp_path / "split", image_shape=SHAPE).notes, "extra/", "train/")
+    assert notes_with(
+        load_image_folder(tmp_path / "split", image_shape=SHAPE).notes, "extra/", "train/"
+    )
 
 
 def test_a_jfif_is_a_jpeg(photos):
@@ -328,7 +368,12 @@ def test_bad_arguments_and_empty_folders_are_refused(photos, tmp_path):
     for shape in ((8, 8), (8, 8, 2), (0, 8, 3), "8x8x3", (8.5, 8, 3)):
         with refuses(repr(shape), "(height, width, channels)", "1, 3 or 4"):
             load_image_folder(photos, image_shape=shape)
-    for wrong in ({"validation": 1.5}, {"validation": -0.1}, {"validation": 0.9, "test": 0.2}, {"seed": -1}):
+    for wrong in (
+        {"validation": 1.5},
+        {"validation": -0.1},
+        {"validation": 0.9, "test": 0.2},
+        {"seed": -1},
+    ):
         with refuses(*(f"{name}={value}" for name, value in wrong.items())):
             load_image_folder(photos, image_shape=SHAPE, **wrong)
     with refuses("test=True", "fraction"):
@@ -365,7 +410,8 @@ def test_images_are_cropped_to_the_middle_and_not_squashed():
     wide = np.zeros((20, 60, 3), "uint8")
     wide[:, :20], wide[:, 20:40], wide[:, 40:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
     for image in (wide, wide.transpose(1, 0, 2)):
-        middle = encode(image, (10, 10, 3))[0, 1:-1, 1:-1]  # scaled before it is cut: the rim blends
+        # scaled before it is cut: the rim blends
+        middle = encode(image, (10, 10, 3))[0, 1:-1, 1:-1]
         np.testing.assert_array_equal(middle, np.broadcast_to((0, 255, 0), (8, 8, 3)))
     halves = encode(wide[:, 10:50], (10, 20, 3))[0]  # the same proportions: nothing is cut off
     assert halves[0, 0].tolist() == [255, 0, 0] and halves[0, -1].tolist() == [0, 0, 255]
@@ -376,7 +422,14 @@ def test_exif_rotation_is_applied(tmp_path, orientation):
     upright = np.zeros((16, 16, 3), "uint8")
     upright[:8, :8], upright[:8, 8:], upright[8:, :8] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
     turn = Image.Transpose
-    undo = (None, turn.FLIP_LEFT_RIGHT, turn.ROTATE_180, turn.FLIP_TOP_BOTTOM, turn.TRANSPOSE, turn.ROTATE_90)
+    undo = (
+        None,
+        turn.FLIP_LEFT_RIGHT,
+        turn.ROTATE_180,
+        turn.FLIP_TOP_BOTTOM,
+        turn.TRANSPOSE,
+        turn.ROTATE_90,
+    )
     undo = (*undo, turn.TRANSVERSE, turn.ROTATE_270)[orientation - 1]
     stored = Image.fromarray(upright) if undo is None else Image.fromarray(upright).transpose(undo)
     exif = Image.Exif()
@@ -395,18 +448,32 @@ def test_every_colour_mode_is_converted_to_the_requested_channels(tmp_path):
     image.convert("RGBA").save(files.setdefault("RGBA", tmp_path / "rgba.webp"), lossless=True)
     image.convert("RGB").save(files.setdefault("RGB", tmp_path / "rgb.bmp"))
     image.convert("CMYK").save(files.setdefault("CMYK", tmp_path / "cmyk.tif"))
-    image.convert("RGB").convert("CMYK").save(files.setdefault("CMYK jpeg", tmp_path / "c.jpg"), quality=100)
-    Image.fromarray(grey.astype("uint16") * 256 + 77).save(files.setdefault("16 bits", tmp_path / "i16.png"))
-    Image.fromarray(grey.astype("uint16") * 256 + 77).save(files.setdefault("16 bits tif", tmp_path / "i16.tif"))
-    Image.fromarray(grey.astype("float32") / 255).save(files.setdefault("floats", tmp_path / "f.tif"))
+    image.convert("RGB").convert("CMYK").save(
+        files.setdefault("CMYK jpeg", tmp_path / "c.jpg"), quality=100
+    )
+    Image.fromarray(grey.astype("uint16") * 256 + 77).save(
+        files.setdefault("16 bits", tmp_path / "i16.png")
+    )
+    Image.fromarray(grey.astype("uint16") * 256 + 77).save(
+        files.setdefault("16 bits tif", tmp_path / "i16.tif")
+    )
+    Image.fromarray(grey.astype("float32") / 255).save(
+        files.setdefault("floats", tmp_path / "f.tif")
+    )
     for name, file in files.items():
         tolerance = 4 if "jpeg" in name else 1
         colour = encode(file, (8, 8, 3))[0]
-        np.testing.assert_allclose(colour, np.repeat(grey[..., None], 3, -1), atol=tolerance, err_msg=name)
-        np.testing.assert_allclose(encode(file, (8, 8, 1))[0, ..., 0], grey, atol=tolerance, err_msg=name)
+        np.testing.assert_allclose(
+            colour, np.repeat(grey[..., None], 3, -1), atol=tolerance, err_msg=name
+        )
+        np.testing.assert_allclose(
+            encode(file, (8, 8, 1))[0, ..., 0], grey, atol=tolerance, err_msg=name
+        )
         assert encode(file, (8, 8, 4))[0, ..., 3].min() == 255
     Image.fromarray(grey > 100).save(tmp_path / "1.png")
-    np.testing.assert_array_equal(encode(tmp_path / "1.png", (8, 8, 1))[0, ..., 0], (grey > 100) * 255)
+    np.testing.assert_array_equal(
+        encode(tmp_path / "1.png", (8, 8, 1))[0, ..., 0], (grey > 100) * 255
+    )
 
 
 def test_dark_16_bit_images_are_read_with_a_warning(tmp_path):
@@ -429,7 +496,8 @@ def test_dark_16_bit_images_are_read_with_a_warning(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "low, high, dtype", [(-1, 1, "float32"), (0, 4000, "float32"), (-5, 70, "int32"), (0, 1e6, "int32")]
+    "low, high, dtype",
+    [(-1, 1, "float32"), (0, 4000, "float32"), (-5, 70, "int32"), (0, 1e6, "int32")],
 )
 def test_values_outside_the_range_of_pixels_are_refused(tmp_path, low, high, dtype):
     image = Image.fromarray(np.array([[low, high]] * 2, dtype))
@@ -443,7 +511,9 @@ def test_transparency_is_white(tmp_path):
     clear = np.zeros((8, 8, 4), "uint8")
     clear[:4] = (10, 20, 30, 255)
     Image.fromarray(clear).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(encode(tmp_path / "a.png", SHAPE)[0, :4], np.broadcast_to((10, 20, 30), (4, 8, 3)))
+    np.testing.assert_array_equal(
+        encode(tmp_path / "a.png", SHAPE)[0, :4], np.broadcast_to((10, 20, 30), (4, 8, 3))
+    )
     assert (encode(tmp_path / "a.png", SHAPE)[0, 4:] == 255).all()
     palette = Image.new("P", (8, 8), 1)
     palette.putpalette([0, 0, 0, 9, 9, 9])
@@ -454,10 +524,14 @@ def test_transparency_is_white(tmp_path):
 
 def test_a_large_jpeg_is_like_its_png(tmp_path):
     y, x = np.mgrid[:600, :800]
-    photo = Image.fromarray(np.stack([x * 255 // 800, y * 255 // 600, (x + y) * 255 // 1400], -1).astype("uint8"))
+    photo = Image.fromarray(
+        np.stack([x * 255 // 800, y * 255 // 600, (x + y) * 255 // 1400], -1).astype("uint8")
+    )
     photo.save(tmp_path / "a.jpg", quality=95)
     photo.save(tmp_path / "a.png")
-    np.testing.assert_allclose(*(encode(tmp_path / n, (32, 32, 3)) for n in ("a.jpg", "a.png")), atol=6)
+    np.testing.assert_allclose(
+        *(encode(tmp_path / n, (32, 32, 3)) for n in ("a.jpg", "a.png")), atol=6
+    )
 
 
 def jpeg_of(size, mode="RGB", **kwargs):
@@ -474,13 +548,22 @@ def opened(data, shape):
 
 
 ORDINARY = {
-    "plain": {}, "progressive": {"progressive": True}, "no subsampling": {"subsampling": 0}, "coarse": {"quality": 5},
-    "restarts": {"restart_marker_blocks": 2}, "a comment": {"comment": b"hello"}, "grey": {"mode": "L"},
+    "plain": {},
+    "progressive": {"progressive": True},
+    "no subsampling": {"subsampling": 0},
+    "coarse": {"quality": 5},
+    "restarts": {"restart_marker_blocks": 2},
+    "a comment": {"comment": b"hello"},
+    "grey": {"mode": "L"},
     "red, green, blue": {"keep_rgb": True},
-}  # fmt: skip
+}
 TURNED = Image.Exif()
 TURNED[0x0112] = 6
-UNUSUAL = {"turned": {"exif": TURNED}, "four inks": {"mode": "CMYK"}, "a profile": {"icc_profile": b"x" * 999}}
+UNUSUAL = {
+    "turned": {"exif": TURNED},
+    "four inks": {"mode": "CMYK"},
+    "a profile": {"icc_profile": b"x" * 999},
+}
 
 
 @pytest.mark.parametrize("kind", [*ORDINARY, *UNUSUAL])
@@ -493,7 +576,8 @@ def test_a_small_jpeg_reads_as_pillow_opens_it(kind):
             for channels in (1, 3):
                 shape = (height, width, channels)
                 np.testing.assert_array_equal(decode(data, shape), opened(data, shape))
-    assert jpeg.plain(jpeg_of((400, 300), quality=1), below=300) is None  # that one is decoded at a part of its size
+    # that one is decoded at a part of its size
+    assert jpeg.plain(jpeg_of((400, 300), quality=1), below=300) is None
 
 
 def test_a_small_jpeg_is_read_segment_by_segment():
@@ -509,7 +593,9 @@ def test_a_small_jpeg_is_read_segment_by_segment():
 
 def test_a_damaged_small_jpeg_reads_as_pillow_opens_it_or_not_at_all():
     """Nothing that `Image.open` refuses is let through, and what it reads has its pixels."""
-    whole, chance, shape = jpeg_of((24, 24)), random.Random(0), (24, 24, 3)
+    whole = jpeg_of((24, 24))
+    chance = random.Random(0)
+    shape = (24, 24, 3)
     damaged = [whole[:length] for length in range(0, len(whole), 29)]
     for _ in range(400):
         data = bytearray(whole)
@@ -531,7 +617,9 @@ def test_a_damaged_small_jpeg_reads_as_pillow_opens_it_or_not_at_all():
 def test_a_jpeg_decoded_at_half_its_size_is_close_to_the_whole():
     """Half of each side and more than twice what is wanted: as documented in `decode`."""
     y, x = np.mgrid[:256, :256]
-    photo = np.stack([128 + 100 * np.sin(x / 9), 128 + 100 * np.cos(y / 7), (x + y) / 2], -1).astype("uint8")
+    photo = np.stack(
+        [128 + 100 * np.sin(x / 9), 128 + 100 * np.cos(y / 7), (x + y) / 2], -1
+    ).astype("uint8")
     buffer = io.BytesIO()
     Image.fromarray(photo).save(buffer, "JPEG", quality=90)
     with Image.open(buffer) as image:
@@ -560,7 +648,9 @@ def test_inputs_of_every_kind(photos):
     pictures = [Image.open(photos / "bee" / f"{i:02}.png") for i in range(20)]
     np.testing.assert_array_equal(encode(pictures, SHAPE), folder)
     np.testing.assert_array_equal(encode(pictures[3], SHAPE)[0], folder[3])
-    np.testing.assert_array_equal(encode(np.stack([np.asarray(p) for p in pictures]), SHAPE), folder)
+    np.testing.assert_array_equal(
+        encode(np.stack([np.asarray(p) for p in pictures]), SHAPE), folder
+    )
     np.testing.assert_array_equal(encode([np.asarray(p) for p in pictures], SHAPE), folder)
     assert encode(np.zeros((28, 28)), (28, 28, 1)).shape == (1, 28, 28, 1)
     assert encode(np.zeros((5, 28, 28)), (28, 28, 1)).shape == (5, 28, 28, 1)
@@ -598,7 +688,9 @@ def test_decoding_needs_no_keras():
 def test_a_folder_of_texts_with_the_name_of_a_data_set_is_not_that_data_set(tmp_path, monkeypatch):
     (tmp_path / "imdb").mkdir()
     for label in ("bad", "good"):
-        (tmp_path / "imdb" / f"{label}.txt").write_text("".join(f"a {label} film, number {i}\n" for i in range(20)))
+        (tmp_path / "imdb" / f"{label}.txt").write_text(
+            "".join(f"a {label} film, number {i}\n" for i in range(20))
+        )
     monkeypatch.chdir(tmp_path)
     assert kzoo.load_data("./imdb", preset="text_ngrams").name == "imdb/"
 
@@ -617,13 +709,16 @@ def test_nan_and_infinite_pixels_are_refused(tmp_path, bad, count):
     for name in "ab":
         (tmp_path / "many" / name).mkdir(parents=True)
         for i in range(12):
-            Image.fromarray(np.full((12, 12), 0.1 + i / 20, "float32")).save(tmp_path / "many" / name / f"{i}.tif")
+            Image.fromarray(np.full((12, 12), 0.1 + i / 20, "float32")).save(
+                tmp_path / "many" / name / f"{i}.tif"
+            )
     image.save(tmp_path / "many" / "a" / "0.tif")
     assert notes_with(load_image_folder(tmp_path / "many", image_shape=SHAPE).notes, "1", "a/0.tif")
 
 
 def test_floats_that_reach_neither_1_nor_255_are_read_with_a_warning(tmp_path):
-    file, values = tmp_path / "x.tif", np.linspace(0, 1.5, 144, dtype="float32").reshape(12, 12)
+    file = tmp_path / "x.tif"
+    values = np.linspace(0, 1.5, 144, dtype="float32").reshape(12, 12)
     Image.fromarray(values).save(file)
     for source in (file, [Image.open(file)]):
         with warns("1.5", "255", "0..1", "0..255"):

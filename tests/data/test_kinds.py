@@ -103,14 +103,22 @@ def test_a_new_type_of_table_file_needs_a_single_file(tmp_path, monkeypatch, lis
     (tmp_path / "code" / "lines.py").write_text(LINES)
     monkeypatch.setattr(files, "__path__", [*files.__path__, str(tmp_path / "code")])
     random = np.random.default_rng(0)
-    frame = pd.DataFrame({"size": random.random(80).round(3), "hue": random.choice(["red", "blue"], 80)})
+    frame = pd.DataFrame(
+        {"size": random.random(80).round(3), "hue": random.choice(["red", "blue"], 80)}
+    )
     frame["kind"] = np.where(frame["size"] > 0.5, "large", "small")
     frame.to_json(tmp_path / "rows.jsonl", orient="records", lines=True)
     frame.to_csv(tmp_path / "rows.csv", index=False)
-    lines, csv = (load_data(tmp_path / f"rows.{suffix}", target="kind") for suffix in ("jsonl", "csv"))
+    lines, csv = (
+        load_data(tmp_path / f"rows.{suffix}", target="kind") for suffix in ("jsonl", "csv")
+    )
     assert lines.preprocessing == csv.preprocessing and lines.fingerprint == csv.fingerprint
-    assert (encode(lines.preprocessing, tmp_path / "rows.jsonl") == encode(csv.preprocessing, frame)).all()
-    assert kinds.kind("tokens").inference.gather([str(tmp_path / "rows.jsonl")]) == str(tmp_path / "rows.jsonl")
+    assert (
+        encode(lines.preprocessing, tmp_path / "rows.jsonl") == encode(csv.preprocessing, frame)
+    ).all()
+    assert kinds.kind("tokens").inference.gather([str(tmp_path / "rows.jsonl")]) == str(
+        tmp_path / "rows.jsonl"
+    )
     with refuses("'lines.py'", ".csv", ".jsonl"):
         load_data(tmp_path / "code" / "lines.py")
 
@@ -124,13 +132,20 @@ def test_a_new_kind_of_input_needs_a_single_folder(tmp_path, monkeypatch, listed
     points = kinds.kind("points")
     assert "points" in kinds.NAMES and "points" in points.facts
     preset = kzoo.Preset(
-        name="points_net", family="fnn", task="tabular_classification", summary="Points.", training={},
+        name="points_net",
+        family="fnn",
+        task="tabular_classification",
+        summary="Points.",
+        training={},
         config=dict(inputs="points", input_shape=(5, 2), outputs=2),
-    )  # fmt: skip
+    )
     with refuses("points", "shape", "(N, P, D)", "(5, 2)"):
         points.fitting.take(np.zeros((5, 2)), preset)
-    data = load_data((np.random.default_rng(0).random((40, 5, 2)), np.arange(40) % 2), preset=preset)
-    x, reader = data.train.x, data.preprocessing
+    data = load_data(
+        (np.random.default_rng(0).random((40, 5, 2)), np.arange(40) % 2), preset=preset
+    )
+    x = data.train.x
+    reader = data.preprocessing
     assert data.task == "points:classes" and reader == {"kind": "cloud", "count": 5}
     assert data.overview["about"] == {"points": 5}
     assert_mentions(summary_line(data.overview), "40 clouds")

@@ -38,18 +38,30 @@ def as_cells(y, names, separator=";"):
 
 def small(**settings):
     preset = kzoo.get_preset("digits_cnn")
-    config = {"input_shape": (8, 8, 3), "filters": (8,), "depth": 1, "units": (16,), "pooling": "flatten"}
+    config = {
+        "input_shape": (8, 8, 3),
+        "filters": (8,),
+        "depth": 1,
+        "units": (16,),
+        "pooling": "flatten",
+    }
     return kzoo.Preset(
-        name="small", family="cnn", task=preset.task, summary="",
+        name="small",
+        family="cnn",
+        task=preset.task,
+        summary="",
         config=dict(preset.config) | {"units_norm": None} | config | settings,
         training=dict(preset.training) | {"min_steps": 200, "epochs": 2},
-    )  # fmt: skip
+    )
 
 
 def all_labels(data):
     """The labels of all images in the order of the table."""
     parts = [data.train, data.validation, data.test]
-    y, rows = (np.concatenate(column) for column in zip(*((part.y, part.rows) for part in parts), strict=True))
+    y, rows = (
+        np.concatenate(column)
+        for column in zip(*((part.y, part.rows) for part in parts), strict=True)
+    )
     return y[np.argsort(rows)]
 
 
@@ -70,15 +82,23 @@ def test_every_form_gives_the_same_labels_and_says_so(photos, form):
     columns = as_columns(y, names)
     table, options = {
         "flags": (columns, {"target": NAMES}),
-        "yes and no": (columns.replace({name: {0: "no", 1: "yes"} for name in NAMES}), {"target": NAMES}),
+        "yes and no": (
+            columns.replace({name: {0: "no", 1: "yes"} for name in NAMES}),
+            {"target": NAMES},
+        ),
         "semicolons": (as_cells(y, names), {}),
         "bars": (as_cells(y, names, "|"), {"target": "tags", "task": "labels"}),
-        "slashes": (as_cells(y, names, "/"), {"target": "tags", "columns": {"tags": {"separator": "/"}}}),
+        "slashes": (
+            as_cells(y, names, "/"),
+            {"target": "tags", "columns": {"tags": {"separator": "/"}}},
+        ),
     }[form]
     data = read(folder, table, **options)
     assert (data.task, data.class_names) == ("image_multilabel_classification", tuple(NAMES))
     np.testing.assert_array_equal(all_labels(data), y)
-    assert notes_with(data.notes, "Image multilabel classification") and notes_with(data.notes, "have no label")
+    assert notes_with(data.notes, "Image multilabel classification") and notes_with(
+        data.notes, "have no label"
+    )
     share = [part.y.mean(axis=0) for part in (data.train, data.validation, data.test)]
     assert np.ptp(share, axis=0).max() < 0.12  # stratified
 
@@ -87,7 +107,9 @@ def test_every_form_gives_the_same_labels_and_says_so(photos, form):
 def test_parquet(photos, form):
     pytest.importorskip("pyarrow")
     folder, y, names = photos
-    table, target = (as_columns(y, names), NAMES) if form == "flags" else (as_cells(y, names), "tags")
+    table, target = (
+        (as_columns(y, names), NAMES) if form == "flags" else (as_cells(y, names), "tags")
+    )
     table.to_parquet(folder / "labels.parquet")
     np.testing.assert_array_equal(all_labels(load_data(folder, preset=small(), target=target)), y)
 
@@ -109,14 +131,20 @@ def test_groups_stay_in_one_split(photos):
     folder, y, names = photos
     table = as_cells(y, names).assign(patient=np.arange(90) // 5)
     data = read(folder, table, target="tags", group="patient")
-    patients = [set(table["patient"].to_numpy()[part.rows]) for part in (data.train, data.validation, data.test)]
+    patients = [
+        set(table["patient"].to_numpy()[part.rows])
+        for part in (data.train, data.validation, data.test)
+    ]
     assert all(patients) and sum(map(len, patients)) == 18
 
 
 @pytest.mark.parametrize("form", [as_columns, as_cells])
 def test_second_folders(photos, tmp_path, form):
     folder, y, names = photos
-    parts = {"test": draw(tmp_path / "more", 30, seed=1), "validation": draw(tmp_path / "others", 20, seed=2)}
+    parts = {
+        "test": draw(tmp_path / "more", 30, seed=1),
+        "validation": draw(tmp_path / "others", 20, seed=2),
+    }
     sources = {"test": tmp_path / "more", "validation": tmp_path / "others"}
     for part, (labels, files) in parts.items():
         labels[:, 0] = 0  # no image is blue
@@ -148,7 +176,9 @@ def test_what_holds_no_labels_is_refused(photos):
     with refuses("separator='x'", "'tags'"):
         read(folder, cells, target="tags", columns={"tags": {"separator": "x"}})
     with refuses("two rows for '001.png'", "differ"):
-        read(folder, pd.concat([cells, cells.iloc[[1]].assign(tags="dark;red;blue")]), target="tags")
+        read(
+            folder, pd.concat([cells, cells.iloc[[1]].assign(tags="dark;red;blue")]), target="tags"
+        )
 
 
 def test_cells_can_be_declared_as_classes(photos):
@@ -156,7 +186,11 @@ def test_cells_can_be_declared_as_classes(photos):
     table = pd.DataFrame({"file": names, "tags": ["red;big", "red", "big"] * 30})
     assert read(folder, table).task == "image_multilabel_classification"
     for options in ({"task": "classification"}, {"columns": {"tags": "category"}}):
-        assert read(folder, table, target="tags", **options).class_names == ("big", "red", "red;big")
+        assert read(folder, table, target="tags", **options).class_names == (
+            "big",
+            "red",
+            "red;big",
+        )
 
 
 @pytest.fixture(scope="module", params=[as_columns, as_cells])
@@ -167,7 +201,9 @@ def run(request, tmp_path_factory):
     table = request.param(y, names)
     table.to_csv(folder / "photos" / "labels.csv", index=False)
     target = NAMES if request.param is as_columns else "tags"
-    trained = kzoo.train(small(), folder / "photos", target=target, out=folder / "run", progress=False)
+    trained = kzoo.train(
+        small(), folder / "photos", target=target, out=folder / "run", progress=False
+    )
     return trained, folder / "photos", y, table
 
 
@@ -175,7 +211,11 @@ def test_a_run_scores_its_data_and_new_data(run, tmp_path):
     trained, folder, _, table = run
     test = trained.summary["test"]
     assert test["f1_macro"] > 0.8 and set(test["labels"]) == set(NAMES)
-    assert {row["name"] for row in trained.summary["baselines"]} == {"most_frequent_set", "colors", "pixels"}
+    assert {row["name"] for row in trained.summary["baselines"]} == {
+        "most_frequent_set",
+        "colors",
+        "pixels",
+    }
     again = kzoo.evaluate(trained, folder)
     assert again["labels"] == test["labels"]
     assert {name: again[name] for name in ("f1_macro", "exact_match", "loss")} == pytest.approx(

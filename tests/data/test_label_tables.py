@@ -32,7 +32,14 @@ def labelled(folder, count=48, *, below=""):
     for i in range(count):
         name = f"{below}{i:03}{SUFFIXES[i % 3]}"
         paint(folder / name, i % 12, side=12 + i % 5)
-        rows.append({"file": name, "dots": i % 12, "price": i % 12 * 2.5 + 0.25, "kind": ("few", "many")[i % 12 > 5]})
+        rows.append(
+            {
+                "file": name,
+                "dots": i % 12,
+                "price": i % 12 * 2.5 + 0.25,
+                "kind": ("few", "many")[i % 12 > 5],
+            }
+        )
     return pd.DataFrame(rows).assign(patient=[f"p{i // 4}" for i in range(count)])
 
 
@@ -55,12 +62,22 @@ def read(folder, table, name="labels.csv", **options):
 
 def small(**settings):
     preset = kzoo.get_preset("digits_cnn")
-    settings = {"input_shape": (12, 12, 3), "filters": (4,), "depth": 1, "units": (), "pooling": "mean"} | settings
+    settings = {
+        "input_shape": (12, 12, 3),
+        "filters": (4,),
+        "depth": 1,
+        "units": (),
+        "pooling": "mean",
+    } | settings
     config = {name: value for name, value in preset.config.items() if name not in ("units_norm",)}
     return kzoo.Preset(
-        name="small", family="cnn", task=preset.task, summary="", config=config | settings,
+        name="small",
+        family="cnn",
+        task=preset.task,
+        summary="",
+        config=config | settings,
         training=dict(preset.training) | {"min_steps": 0, "epochs": 2},
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
@@ -72,11 +89,19 @@ def test_every_image_has_the_target_of_its_row(photos, suffix):
     else:
         table.to_csv(folder / f"labels.{suffix}", index=False, sep="\t" if suffix == "tsv" else ",")
     data = load_data(folder, preset=small())
-    assert (data.task, data.inputs, data.outputs, data.target_names) == ("image_regression", "image", 1, ("price",))
-    assert notes_with(data.notes, "price", "task=") and notes_with(data.notes, "'file'", f"'labels.{suffix}'")
+    assert (data.task, data.inputs, data.outputs, data.target_names) == (
+        "image_regression",
+        "image",
+        1,
+        ("price",),
+    )
+    assert notes_with(data.notes, "price", "task=") and notes_with(
+        data.notes, "'file'", f"'labels.{suffix}'"
+    )
     assert sum(len(split) for split in (data.train, data.validation, data.test)) == 48
     for split in (data.train, data.validation, data.test):
-        brightness, price = bright_rows(split), split.y[:, 0]
+        brightness = bright_rows(split)
+        price = split.y[:, 0]
         assert np.corrcoef(brightness, price)[0, 1] > 0.95  # images are cropped and resized
     assert data.config["target_offset"] == [pytest.approx(data.train.y.mean(), rel=1e-6)]
     assert data.config["target_scale"] == [pytest.approx(data.train.y.std(), rel=1e-5)]
@@ -110,20 +135,33 @@ def test_labels_as_written(photos):
     data = read(folder, table.assign(code=["007", "NA-1"] * 24), target="code", drop=["kind"])
     assert data.class_names == ("007", "NA-1")
     kinds = {column["name"]: column["kind"] for column in data.overview["columns"]}
-    assert kinds == {"dots": "left out", "price": "left out", "kind": "left out", "patient": "left out"} | {
-        "code": "target"
-    }
+    assert kinds == {
+        "dots": "left out",
+        "price": "left out",
+        "kind": "left out",
+        "patient": "left out",
+    } | {"code": "target"}
 
 
 def test_groups_stay_in_one_split(photos):
     folder, table = photos
     data = read(folder, table, target="price", group="patient")
-    patients = [set(table["patient"].to_numpy()[split.rows]) for split in (data.train, data.validation, data.test)]
-    assert all(patients) and not (patients[0] & patients[1] or patients[0] & patients[2] or patients[1] & patients[2])
+    patients = [
+        set(table["patient"].to_numpy()[split.rows])
+        for split in (data.train, data.validation, data.test)
+    ]
+    assert all(patients) and not (
+        patients[0] & patients[1] or patients[0] & patients[2] or patients[1] & patients[2]
+    )
     with refuses("'patients'", "'patient'"):
         read(folder, table, target="price", group="patients")
     with refuses("group='patient'", "missing", "1 row"):
-        read(folder, table.assign(patient=[None, *table["patient"][1:]]), target="price", group="patient")
+        read(
+            folder,
+            table.assign(patient=[None, *table["patient"][1:]]),
+            target="price",
+            group="patient",
+        )
 
 
 @pytest.mark.parametrize("write", ["id", "name", "absolute", "windows", "case"])
@@ -143,7 +181,9 @@ def test_ways_to_name_a_file(photos, write):
 
 def test_the_column_of_files_is_the_one_that_names_most_images(photos):
     folder, table = photos
-    table = table.assign(number=np.arange(48), other="images/000.png")[["number", "other", "file", "price"]]
+    table = table.assign(number=np.arange(48), other="images/000.png")[
+        ["number", "other", "file", "price"]
+    ]
     data = read(folder, table, target="price")  # `number` names no image: it has no leading zeros
     assert notes_with(data.notes, "'file'")
     with refuses("'labels.csv'", "'photos'", "'images/000.png'", "number, price"):
@@ -183,11 +223,18 @@ def test_refusals(photos, tmp_path):
     with refuses("'images/001.jpg'", "2.75", "9", "differ"):
         read(folder, pd.concat([table, table.iloc[[1]].assign(price=9)])[["file", "price"]])
     with refuses("40 of 48", "x0.png", "labels.csv"):
-        read(folder, table[["file", "price"]].assign(file=[*table["file"][:8], *[f"x{i}.png" for i in range(40)]]))
+        read(
+            folder,
+            table[["file", "price"]].assign(
+                file=[*table["file"][:8], *[f"x{i}.png" for i in range(40)]]
+            ),
+        )
     with refuses("'colour'", "price"):
         read(folder, table, target="colour")
     with refuses("'a', 'b'", "classes", "target='a'", "0 and 1", "task='regression'"):
-        read(folder, table.assign(a=["x", "y"] * 24, b=["u", "u", "v", "v"] * 12), target=["a", "b"])
+        read(
+            folder, table.assign(a=["x", "y"] * 24, b=["u", "u", "v", "v"] * 12), target=["a", "b"]
+        )
     with refuses("one target", "kind, price"):
         read(folder, table, target=["kind", "price"], task="classification")
     with refuses("numbers", "few"):
@@ -210,7 +257,9 @@ def test_class_folders_with_a_table_about_something_else(photos):
         folder / "labels.csv", index=False
     )
     data = load_data(folder, preset=small())
-    assert data.class_names == ("ant", "bee") and notes_with(data.notes, "'labels.csv'", "ant/", "classes")
+    assert data.class_names == ("ant", "bee") and notes_with(
+        data.notes, "'labels.csv'", "ant/", "classes"
+    )
     with refuses("'labels.csv'", "ant/000.png"):
         load_data(folder, preset=small(), target="species")
 
@@ -220,16 +269,24 @@ def test_the_path_of_a_table_and_splits_in_folders(photos, tmp_path):
     expected = read(folder, table[["file", "price"]])
     table[["file", "price", "dots"]].to_csv(folder / "prices.csv", index=False)
     (folder / "labels.csv").unlink()
-    assert load_data(folder / "prices.csv", preset=small(), target="price").fingerprint == expected.fingerprint
-    assert load_data(folder / "prices.csv", target="price").inputs == "rows"  # without a preset, a table is rows
+    assert (
+        load_data(folder / "prices.csv", preset=small(), target="price").fingerprint
+        == expected.fingerprint
+    )
+    # without a preset, a table is rows
+    assert load_data(folder / "prices.csv", target="price").inputs == "rows"
     for split, rows in {"train": slice(0, 30), "val": slice(30, 40), "test": slice(40, 48)}.items():
         shutil.copytree(folder, tmp_path / "parts" / split)
         table.iloc[rows].to_csv(tmp_path / "parts" / split / "labels.csv", index=False)
     data = load_data(tmp_path / "parts", preset=small(), target="price")
     assert [len(split) for split in (data.train, data.validation, data.test)] == [30, 10, 8]
     assert data.validation.y[:, 0] == pytest.approx(table["price"][30:40].to_numpy())
-    second = load_data(folder / "prices.csv", preset=small(), target="price", test=tmp_path / "parts" / "test")
-    assert len(second.test) == 8 and second.test.y[:, 0] == pytest.approx(table["price"][40:].to_numpy())
+    second = load_data(
+        folder / "prices.csv", preset=small(), target="price", test=tmp_path / "parts" / "test"
+    )
+    assert len(second.test) == 8 and second.test.y[:, 0] == pytest.approx(
+        table["price"][40:].to_numpy()
+    )
     with refuses("labels.csv", "images"):
         load_data(folder / "prices.csv", preset=small(), target="price", test=folder / "images")
 
@@ -239,11 +296,16 @@ def test_more_images_than_memory(photos, monkeypatch):
     expected = read(folder, table, target="price", group="patient")
     monkeypatch.setattr("kzoo.kinds.image.fitting.too_large", lambda size: True)
     data = read(folder, table, target="price", group="patient")
-    assert notes_with(data.notes, "48 images", "batch by batch") and data.fingerprint == expected.fingerprint
+    assert (
+        notes_with(data.notes, "48 images", "batch by batch")
+        and data.fingerprint == expected.fingerprint
+    )
     for split in ("train", "validation", "test"):
         one, other = getattr(data, split), getattr(expected, split)
         assert (one.y == other.y).all()
-        assert (np.asarray(one.x[np.arange(len(one))]) == np.asarray(other.x[np.arange(len(other))])).all()
+        assert (
+            np.asarray(one.x[np.arange(len(one))]) == np.asarray(other.x[np.arange(len(other))])
+        ).all()
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +314,9 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("labelled")
     table = labelled(folder / "photos")
     table.to_csv(folder / "photos" / "labels.csv", index=False)
-    trained = kzoo.train(small(), folder / "photos", target="price", group="patient", out=folder / "run")
+    trained = kzoo.train(
+        small(), folder / "photos", target="price", group="patient", out=folder / "run"
+    )
     return trained, folder / "photos", table
 
 
@@ -269,12 +333,17 @@ def test_a_run_scores_its_data_and_new_data(run, tmp_path):
     assert scores["mae"] == pytest.approx(np.abs(predicted - table["price"][:20]).mean(), rel=1e-4)
     with pytest.warns(KzooWarning):
         other = kzoo.evaluate(trained, new / "labels.csv", target="cost")
-    assert other["mae"] == pytest.approx(np.abs(predicted - table["price"][:20] - 1).mean(), rel=1e-4)
+    assert other["mae"] == pytest.approx(
+        np.abs(predicted - table["price"][:20] - 1).mean(), rel=1e-4
+    )
     with pytest.warns(KzooWarning):
-        assert NewData(trained, new).answers.reshape(-1) == pytest.approx(table["price"][:20].to_numpy())
+        assert NewData(trained, new).answers.reshape(-1) == pytest.approx(
+            table["price"][:20].to_numpy()
+        )
     with refuses("'weight'", "price"):
         kzoo.evaluate(trained, new, target="weight")
-    table[["file", "kind"]].to_csv(new / "labels.csv", index=False)  # without the target, images are only inputs
+    # without the target, images are only inputs
+    table[["file", "kind"]].to_csv(new / "labels.csv", index=False)
     unlabelled = NewData(trained, new)
     assert unlabelled.answers is None and len(unlabelled.values) == 48
 
@@ -282,5 +351,7 @@ def test_a_run_scores_its_data_and_new_data(run, tmp_path):
 def test_the_stored_options_read_the_data_again(run):
     trained, folder, _ = run
     stored = json.loads((trained.path / "config.json").read_text(encoding="utf-8"))
-    assert stored["data"]["options"]["group"] == "patient" and stored["data"]["target_names"] == ["price"]
+    assert stored["data"]["options"]["group"] == "patient" and stored["data"]["target_names"] == [
+        "price"
+    ]
     assert load_again(trained.spec, trained.data, folder).fingerprint == trained.data.fingerprint

@@ -82,10 +82,16 @@ def test_lists_of_unequal_arrays_and_arrays_with_trailing_nan_are_the_same():
 def test_arrays_with_class_numbers_say_what_they_are_taken_for():
     x = np.random.default_rng(0).normal(size=(30, 12, 1)).astype("float32")
     data = load_data((x, np.arange(30) % 3))
-    assert data.task == "series_classification" and notes_with(data.notes, "3 distinct", "classes", "task='regression'")
+    assert data.task == "series_classification" and notes_with(
+        data.notes, "3 distinct", "classes", "task='regression'"
+    )
     assert load_data((x, np.arange(30) % 3), task="regression").task == "sequence_regression"
     assert load_data((x, np.arange(30) / 7)).task == "sequence_regression"
-    assert load_data((x, np.array(["up", "down", "flat"])[np.arange(30) % 3])).class_names == ("down", "flat", "up")
+    assert load_data((x, np.array(["up", "down", "flat"])[np.arange(30) % 3])).class_names == (
+        "down",
+        "flat",
+        "up",
+    )
 
 
 def test_groups_stay_in_one_split():
@@ -93,9 +99,14 @@ def test_groups_stay_in_one_split():
     data = load_data(frame, series_id="sensor", time="step", target="state", group="subject")
     subject = dict(zip(frame["sensor"], frame["subject"], strict=True))
     names = list(dict.fromkeys(frame["sensor"]))
-    sets = [{subject[names[row]] for row in part.rows} for part in (data.train, data.validation, data.test)]
+    sets = [
+        {subject[names[row]] for row in part.rows}
+        for part in (data.train, data.validation, data.test)
+    ]
     assert not (sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2])
-    frame.loc[frame["sensor"] == "a0", "subject"] = np.where(frame.loc[frame["sensor"] == "a0", "step"] < 3, "s0", "s1")
+    frame.loc[frame["sensor"] == "a0", "subject"] = np.where(
+        frame.loc[frame["sensor"] == "a0", "step"] < 3, "s0", "s1"
+    )
     with refuses("group='subject'", "'a0'", "'s0'", "'s1'"):
         load_data(frame, series_id="sensor", time="step", target="state", group="subject")
 
@@ -106,7 +117,9 @@ def test_segments_of_one_recording_stay_in_one_split():
     assert data.input_shape == (10, 2) and "padded" not in data.config
     # (50 - 10) / 5 + 1 = 9 and (33 - 10) // 5 + 1 = 5 segments of each two recordings.
     assert sum(len(part) for part in (data.train, data.validation, data.test)) == 15 * (9 + 5)
-    recording = np.repeat(np.arange(30), [9 if int(n[1:]) % 2 == 0 else 5 for n in dict.fromkeys(frame["sensor"])])
+    recording = np.repeat(
+        np.arange(30), [9 if int(n[1:]) % 2 == 0 else 5 for n in dict.fromkeys(frame["sensor"])]
+    )
     sets = [set(recording[part.rows]) for part in (data.train, data.validation, data.test)]
     assert not (sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2])
     assert notes_with(data.notes, "45 steps", "no segment")
@@ -192,9 +205,9 @@ def test_tables_that_label_images_are_still_images(tmp_path):
 
     for number in range(12):
         Image.fromarray(np.full((8, 8, 3), 20 * number, np.uint8)).save(tmp_path / f"{number}.png")
-    pd.DataFrame({"file": [f"{n}.png" for n in range(12)], "kind": ["ab"[n % 2] for n in range(12)]}).to_csv(
-        tmp_path / "labels.csv", index=False
-    )
+    pd.DataFrame(
+        {"file": [f"{n}.png" for n in range(12)], "kind": ["ab"[n % 2] for n in range(12)]}
+    ).to_csv(tmp_path / "labels.csv", index=False)
     assert load_data(tmp_path, target="kind").task == "image_classification"
 
 
@@ -209,9 +222,16 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(home):
     return kzoo.train(
-        "series_rocket", home / "train.csv", **OPTIONS, test=home / "test.csv", out=home / "run", progress=False,
-        shares=84, groups=2, kernels_per_group=2,
-    )  # fmt: skip
+        "series_rocket",
+        home / "train.csv",
+        **OPTIONS,
+        test=home / "test.csv",
+        out=home / "run",
+        progress=False,
+        shares=84,
+        groups=2,
+        kernels_per_group=2,
+    )
 
 
 def test_a_run_predicts_and_scores_new_series_by_name(run, home):
@@ -219,7 +239,10 @@ def test_a_run_predicts_and_scores_new_series_by_name(run, home):
     predictions = kzoo.predict(run, new.drop(columns=["state", "subject"]))
     names = list(dict.fromkeys(new["sensor"]))
     assert list(predictions.inputs) == names
-    assert np.mean([label == name[0] for label, name in zip(predictions.labels, names, strict=True)]) > 0.9
+    assert (
+        np.mean([label == name[0] for label, name in zip(predictions.labels, names, strict=True)])
+        > 0.9
+    )
     assert kzoo.evaluate(run, home / "test.csv")["accuracy"] == run.summary["test"]["accuracy"]
     one = new[new["sensor"] == "a0"].sort_values("step")[["x0", "x1"]]
     with warns("time column 'step'"):
@@ -250,16 +273,30 @@ def test_commands(run, home, capsys, monkeypatch):
     assert_mentions(capsys.readouterr().out, "series classification", "40 series")
     assert main(["train", "series_rocket", "--data", "train.csv", "--target", "state"]) == 2
     assert_mentions(capsys.readouterr().err, "--series-id")
-    assert main(["train", "series_rocket", "--data", "train.csv", *options, "--set", "learning_rate=1"]) == 2
+    assert (
+        main(
+            ["train", "series_rocket", "--data", "train.csv", *options, "--set", "learning_rate=1"]
+        )
+        == 2
+    )
     assert_mentions(capsys.readouterr().err, "learning_rate", "ridge regression")
 
 
-@pytest.mark.parametrize("preset", ["series_lstm", "series_tcn", "series_transformer", "series_linear", "series_fnn"])
+@pytest.mark.parametrize(
+    "preset", ["series_lstm", "series_tcn", "series_transformer", "series_linear", "series_fnn"]
+)
 def test_presets_for_forecasts_read_labelled_series(preset, home, tmp_path):
     run = kzoo.train(
-        preset, home / "train.csv", **OPTIONS, task="classification", test=home / "test.csv", out=tmp_path / "run",
-        progress=False, epochs=1, baselines=False,
-    )  # fmt: skip
+        preset,
+        home / "train.csv",
+        **OPTIONS,
+        task="classification",
+        test=home / "test.csv",
+        out=tmp_path / "run",
+        progress=False,
+        epochs=1,
+        baselines=False,
+    )
     assert run.spec.task == "series_classification" and run.spec.config["horizon"] is None
     assert run.spec.config["padded"] is True and run.model.output_shape == (None, 2)
     predictions = kzoo.predict(run, home / "test.csv")
@@ -269,12 +306,21 @@ def test_presets_for_forecasts_read_labelled_series(preset, home, tmp_path):
         x = encode(run.preprocessing, home / "test.csv")
         changed = x.copy()
         changed[..., :2] += 5 * (1 - x[..., 2:])
-        np.testing.assert_allclose(run.model.predict(x, verbose=0), run.model.predict(changed, verbose=0), atol=1e-5)
+        np.testing.assert_allclose(
+            run.model.predict(x, verbose=0), run.model.predict(changed, verbose=0), atol=1e-5
+        )
 
 
 def test_folds_and_ensembles(home, tmp_path):
     result = kzoo.cross_validate(
-        "series_rocket", home / "train.csv", **OPTIONS, folds=3, out=tmp_path / "folds", progress=False, shares=84,
-        groups=0, baselines=False,
-    )  # fmt: skip
+        "series_rocket",
+        home / "train.csv",
+        **OPTIONS,
+        folds=3,
+        out=tmp_path / "folds",
+        progress=False,
+        shares=84,
+        groups=0,
+        baselines=False,
+    )
     assert result is not None

@@ -38,7 +38,9 @@ def drawn(pieces, count):
     return ["".join(draw.choices(pieces, k=draw.randrange(25))) for _ in range(count)]
 
 
-@pytest.mark.parametrize("pieces", [PIECES, PIECES + RARE, PIECES + RARE + NOT_ASCII], ids=["plain", "rare", "all"])
+@pytest.mark.parametrize(
+    "pieces", [PIECES, PIECES + RARE, PIECES + RARE + NOT_ASCII], ids=["plain", "rare", "all"]
+)
 def test_words_are_those_of_the_pattern(pieces):
     texts = [text for text in drawn(pieces, 3000) if text.isascii()]
     rule = re.compile(r"\w+(?:'\w+)*|\S", re.ASCII)
@@ -61,7 +63,11 @@ def test_characters_are_numbered_as_a_dict_would(pieces):
     counts = Counter(letters)
     assert tokenizer.vocabulary == sorted(counts, key=lambda letter: (-counts[letter], letter))[:12]
     numbers = {letter: number for number, letter in enumerate(tokenizer.vocabulary, start=2)}
-    assert tokenizer.numbers(text).tolist() == [numbers.get(letter, 1) for letter in letters] == tokenizer.ids(text)
+    assert (
+        tokenizer.numbers(text).tolist()
+        == [numbers.get(letter, 1) for letter in letters]
+        == tokenizer.ids(text)
+    )
     np.testing.assert_array_equal(ids, [tokenizer.ids(text)[:50], [0] * 50])
 
 
@@ -82,25 +88,40 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize("cells", [CELLS, CELLS[6:9] * 30 + CELLS[:1], ["3/2/2024"] * 3, [None] * 3])
+@pytest.mark.parametrize(
+    "cells", [CELLS, CELLS[6:9] * 30 + CELLS[:1], ["3/2/2024"] * 3, [None] * 3]
+)
 def test_rules_give_the_same_for_texts_and_objects(cells):
     objects = np.array([*cells, *cells[:2]], object)
     texts = values.plain(pd.Series(objects))
-    assert isinstance(texts, values.Texts) and list(texts) == list(objects) and len(texts) == len(objects)
-    assert list(texts[2:]) == list(objects[2:]) and texts[0] == objects[0] and texts[-1] == objects[-1]
+    assert (
+        isinstance(texts, values.Texts)
+        and list(texts) == list(objects)
+        and len(texts) == len(objects)
+    )
+    assert (
+        list(texts[2:]) == list(objects[2:]) and texts[0] == objects[0] and texts[-1] == objects[-1]
+    )
     assert texts[1:].seen == list(dict.fromkeys(cell for cell in objects[1:] if cell is not None))
     numbers = values.to_numbers(objects)
     np.testing.assert_array_equal(values.to_numbers(texts), numbers)
-    np.testing.assert_array_equal(values.unreadable_cells(texts, numbers), values.unreadable_cells(objects, numbers))
+    np.testing.assert_array_equal(
+        values.unreadable_cells(texts, numbers), values.unreadable_cells(objects, numbers)
+    )
     np.testing.assert_array_equal(values.to_words(texts), values.to_words(objects))
     np.testing.assert_array_equal(values.not_missing(texts), values.not_missing(objects))
     assert values.value_counts(texts) == values.value_counts(objects)
     assert dates.are_dates(texts) == dates.are_dates(objects)
     notes = [], []
-    first = [dates.detect_day_first("day", column, into) for column, into in zip((texts, objects), notes, strict=True)]
+    first = [
+        dates.detect_day_first("day", column, into)
+        for column, into in zip((texts, objects), notes, strict=True)
+    ]
     assert first[0] == first[1] and notes[0] == notes[1]
     for day_first in (False, True):
-        np.testing.assert_array_equal(dates.to_dates(texts, day_first), dates.to_dates(objects, day_first))
+        np.testing.assert_array_equal(
+            dates.to_dates(texts, day_first), dates.to_dates(objects, day_first)
+        )
 
 
 @pytest.mark.parametrize("other", [1, 2.5, True, pd.Timestamp("2024-01-01")])
@@ -121,10 +142,14 @@ def test_a_stream_of_text_gives_the_whole_text(tmp_path, encoding):
 def test_memory_of_a_table(tmp_path):
     draw = np.random.default_rng(0)
     frame = pd.DataFrame(draw.normal(size=(20_000, 8)).round(4)).add_prefix("n")
-    frame["word"], frame["target"] = draw.choice(["red", "green"], 20_000), draw.choice(["yes", "no"], 20_000)
+    frame["word"], frame["target"] = (
+        draw.choice(["red", "green"], 20_000),
+        draw.choice(["yes", "no"], 20_000),
+    )
     frame.to_csv(path := tmp_path / "t.csv", index=False)
     load_data(path, target="target")
-    times = 4.5 if int(pd.__version__.split(".")[0]) > 2 else 5.5  # pandas 2 has an object for each text
+    # pandas 2 has an object for each text
+    times = 4.5 if int(pd.__version__.split(".")[0]) > 2 else 5.5
     assert peak_of(lambda: load_data(path, target="target")) < times * path.stat().st_size
 
 

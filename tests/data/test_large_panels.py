@@ -16,12 +16,17 @@ from kzoo.sources.tables.frame import as_frame
 from kzoo.storage.windows import series_of
 
 OPTIONS = dict(
-    target="sales", series_id="shop", time="day", known_covariates=["promo", "kind"], static_covariates="region"
+    target="sales",
+    series_id="shop",
+    time="day",
+    known_covariates=["promo", "kind"],
+    static_covariates="region",
 )
 
 
 def shops(count=9, seed=0):
-    random, frames = np.random.default_rng(seed), []
+    random = np.random.default_rng(seed)
+    frames = []
     for number in range(count):
         days = int(random.integers(6, 70))
         promo = random.integers(0, 2, days)
@@ -29,12 +34,16 @@ def shops(count=9, seed=0):
         frames.append(
             pd.DataFrame(
                 dict(
-                    shop=f"shop {number}", day=dates, sales=(10 + number * promo + random.normal(0, 1, days)).round(2),
-                    visits=random.normal(0, 1, days).round(2), promo=promo, kind=np.where(promo, "deal", "none"),
+                    shop=f"shop {number}",
+                    day=dates,
+                    sales=(10 + number * promo + random.normal(0, 1, days)).round(2),
+                    visits=random.normal(0, 1, days).round(2),
+                    promo=promo,
+                    kind=np.where(promo, "deal", "none"),
                     region="north" if number % 2 else "south",
                 )
             )
-        )  # fmt: skip
+        )
     frame = pd.concat(frames).sample(frac=1, random_state=seed).reset_index(drop=True)
     return frame.drop(index=[3, 40]).reset_index(drop=True)
 
@@ -49,8 +58,15 @@ def assert_same(ours, theirs):
     for name in ("train", "validation", "test"):
         left, right = getattr(ours, name), getattr(theirs, name)
         assert np.array_equal(left.x[:], right.x[:]) and np.array_equal(left.y[:], right.y[:])
-        assert np.array_equal(left.x.series.codes, right.x.series.codes) and left.x.series.names == right.x.series.names
-    assert ours.preprocessing == theirs.preprocessing and ours.config == theirs.config and ours.notes == theirs.notes
+        assert (
+            np.array_equal(left.x.series.codes, right.x.series.codes)
+            and left.x.series.names == right.x.series.names
+        )
+    assert (
+        ours.preprocessing == theirs.preprocessing
+        and ours.config == theirs.config
+        and ours.notes == theirs.notes
+    )
 
 
 @pytest.fixture
@@ -68,9 +84,21 @@ def test_windows_on_demand_are_those_in_memory(monkeypatch):
     assert_same(data, expected)
     random = np.random.default_rng(0)
     some = random.integers(0, len(matrix), (5, 4))
-    for index in (3, slice(2, 9), some, some[0], (slice(None), slice(2, 5)), (some[0], slice(0, 1)), matrix[:, 0] > 11):
+    for index in (
+        3,
+        slice(2, 9),
+        some,
+        some[0],
+        (slice(None), slice(2, 5)),
+        (some[0], slice(0, 1)),
+        matrix[:, 0] > 11,
+    ):
         assert np.array_equal(rows[index], matrix[index])
-    assert rows.shape == matrix.shape and len(rows) == len(matrix) and np.array_equal(np.asarray(rows), matrix)
+    assert (
+        rows.shape == matrix.shape
+        and len(rows) == len(matrix)
+        and np.array_equal(np.asarray(rows), matrix)
+    )
 
 
 def test_the_scale_of_many_rows_is_that_of_a_sample(monkeypatch, on_demand):
@@ -117,10 +145,14 @@ def test_a_file_in_pieces_is_the_same_table(in_pieces, tmp_path):
     assert str(pieces["shop"].dtype) == "category" and pieces["promo"].dtype == np.int64
     whole = as_frame(tmp_path / "shops.csv", notes=[])
     pd.testing.assert_frame_equal(
-        pieces.astype({c: str for c in ("shop", "day", "kind", "region")}).where(pieces.notna(), None),
-        whole.astype({c: str for c in ("shop", "day", "kind", "region")}).where(whole.notna(), None),
+        pieces.astype({c: str for c in ("shop", "day", "kind", "region")}).where(
+            pieces.notna(), None
+        ),
+        whole.astype({c: str for c in ("shop", "day", "kind", "region")}).where(
+            whole.notna(), None
+        ),
         check_dtype=False,
-    )  # fmt: skip
+    )
     assert {k: v for k, v in pieces.attrs.items() if k != "notes"} == {
         k: v for k, v in whole.attrs.items() if k != "notes"
     }
@@ -150,9 +182,16 @@ def test_forecasts_of_many_series_that_end_at_different_times_are_those_of_each(
     frame = shops()
     with untraced(), undrawn():
         run = kzoo.train(
-            "series_linear", frame, horizon=3, input_shape=6, epochs=1, progress=False, baselines=False,
-            out=tmp_path / "run", **{k: v for k, v in OPTIONS.items() if k in ("target", "series_id", "time")},
-        )  # fmt: skip
+            "series_linear",
+            frame,
+            horizon=3,
+            input_shape=6,
+            epochs=1,
+            progress=False,
+            baselines=False,
+            out=tmp_path / "run",
+            **{k: v for k, v in OPTIONS.items() if k in ("target", "series_id", "time")},
+        )
     last = frame.groupby("shop").day.transform("max")
     cut = frame[~((frame["shop"] == "shop 4") & (frame.day > "2024-06-20"))]
     with warns("end before the others", "'shop 4'", "2024-06-20"):
@@ -160,5 +199,8 @@ def test_forecasts_of_many_series_that_end_at_different_times_are_those_of_each(
     for series, name in enumerate(together.inputs):
         alone = kzoo.predict(run, cut[cut["shop"] == name])
         assert np.allclose(alone.values[0], together.values[series], rtol=1e-5)
-        assert alone.times[0] == together.times[series] and alone.history_times[0] == together.history_times[series]
+        assert (
+            alone.times[0] == together.times[series]
+            and alone.history_times[0] == together.history_times[series]
+        )
     assert last.nunique() == 1

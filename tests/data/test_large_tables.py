@@ -18,7 +18,17 @@ from kzoo.storage import row_files
 
 pytest.importorskip("pyarrow")
 ROWS = 600
-OPTIONS = dict(target="y", validation=0.1, test=None, drop=(), group=None, task=None, columns=None, clip=False, seed=0)
+OPTIONS = dict(
+    target="y",
+    validation=0.1,
+    test=None,
+    drop=(),
+    group=None,
+    task=None,
+    columns=None,
+    clip=False,
+    seed=0,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -30,19 +40,22 @@ def little_memory(monkeypatch, tmp_path):
 
 def table(rows=ROWS, seed=0):
     draw = np.random.default_rng(seed)
-    a, kind = draw.normal(size=rows).round(3), draw.integers(0, 6, rows)
-    frame = pd.DataFrame({
-        "id": np.arange(rows),
-        "a": a,
-        "holes": np.where(draw.random(rows) < 0.1, np.nan, draw.normal(size=rows).round(2)),
-        "price": [f"{value:,.2f} €" for value in draw.uniform(500, 9000, rows)],
-        "kind": [f"kind {value}" for value in kind],
-        "when": (np.datetime64("2020-01-01") + draw.integers(0, 900, rows)).astype(str),
-        "same": "x",
-        "tail": np.exp(draw.normal(size=rows) * 2).round(4),
-        "y": np.where(a + kind / 3 + draw.normal(size=rows) / 9 > 1, "yes", "no"),
-        "value": (a * 3 + kind + draw.normal(size=rows)).round(4),
-    })  # fmt: skip
+    a = draw.normal(size=rows).round(3)
+    kind = draw.integers(0, 6, rows)
+    frame = pd.DataFrame(
+        {
+            "id": np.arange(rows),
+            "a": a,
+            "holes": np.where(draw.random(rows) < 0.1, np.nan, draw.normal(size=rows).round(2)),
+            "price": [f"{value:,.2f} €" for value in draw.uniform(500, 9000, rows)],
+            "kind": [f"kind {value}" for value in kind],
+            "when": (np.datetime64("2020-01-01") + draw.integers(0, 900, rows)).astype(str),
+            "same": "x",
+            "tail": np.exp(draw.normal(size=rows) * 2).round(4),
+            "y": np.where(a + kind / 3 + draw.normal(size=rows) / 9 > 1, "yes", "no"),
+            "value": (a * 3 + kind + draw.normal(size=rows)).round(4),
+        }
+    )
     frame["flag"] = a > 1.5
     return frame
 
@@ -60,7 +73,9 @@ def in_memory(monkeypatch, *arguments, **options):
 
 def by_row(part):
     """Return inputs and answers in an order that does not depend on that of the rows."""
-    both = np.concatenate([np.asarray(part.x[:]), np.asarray(part.y[:]).reshape(len(part), -1)], axis=1)
+    both = np.concatenate(
+        [np.asarray(part.x[:]), np.asarray(part.y[:]).reshape(len(part), -1)], axis=1
+    )
     return both[np.lexsort(both.T)]
 
 
@@ -78,26 +93,41 @@ def alike(one, other):
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize("target", ["y", "value"])
-def test_a_large_table_is_learned_and_encoded_as_it_is_in_memory(suffix, target, tmp_path, monkeypatch):
+def test_a_large_table_is_learned_and_encoded_as_it_is_in_memory(
+    suffix, target, tmp_path, monkeypatch
+):
     train, test = (write(table(seed=seed), tmp_path / f"{seed}.{suffix}") for seed in (0, 1))
-    options = dict(target=target, test=test, validation=0, drop="value" if target == "y" else "y", clip=True)
-    data, expected = kzoo.load_data(train, **options), in_memory(monkeypatch, train, **options)
-    assert isinstance(data.train.x, row_files.StoredRows) and isinstance(expected.train.x, np.ndarray)
+    options = dict(
+        target=target, test=test, validation=0, drop="value" if target == "y" else "y", clip=True
+    )
+    data = kzoo.load_data(train, **options)
+    expected = in_memory(monkeypatch, train, **options)
+    assert isinstance(data.train.x, row_files.StoredRows) and isinstance(
+        expected.train.x, np.ndarray
+    )
     assert alike(expected.config, data.config) and alike(expected.preprocessing, data.preprocessing)
     for name in ("task", "class_names", "feature_names", "target_names", "loaded"):
         assert getattr(data, name) == getattr(expected, name)
-    assert data.seen["read"] == expected.seen["read"] and data.overview["classes"] == expected.overview["classes"]
+    assert (
+        data.seen["read"] == expected.seen["read"]
+        and data.overview["classes"] == expected.overview["classes"]
+    )
     for part in ("train", "test"):
         np.testing.assert_array_equal(by_row(getattr(data, part)), by_row(getattr(expected, part)))
     assert data.validation is None
-    assert_mentions(data.notes[0], f"'{train.name}'", "memory", "1.0 KiB", str(data.train.x.path.parent))
+    assert_mentions(
+        data.notes[0], f"'{train.name}'", "memory", "1.0 KiB", str(data.train.x.path.parent)
+    )
     assert not notes_with(expected.notes, f"'{train.name}'")
 
 
 def rows_of(data):
     """Return name -> the ids of the rows of each split."""
     column = data.feature_names.index("n")
-    return {name: set(getattr(data, name).x[:][:, column].tolist()) for name in ("train", "validation", "test")}
+    return {
+        name: set(getattr(data, name).x[:][:, column].tolist())
+        for name in ("train", "validation", "test")
+    }
 
 
 def test_every_row_is_in_a_single_split_that_depends_on_its_content(tmp_path):
@@ -109,24 +139,36 @@ def test_every_row_is_in_a_single_split_that_depends_on_its_content(tmp_path):
     other = write(frame.sample(frac=1, random_state=1), tmp_path / "b.csv")
     assert rows_of(kzoo.load_data(other, target="y", validation=0.25, test=0.2)) == rows
     assert rows_of(kzoo.load_data(file, target="y", validation=0.25, test=0.2, seed=1)) != rows
-    twice = write(pd.concat([frame, frame[::20]]), tmp_path / "twice.csv")  # copies go where the original is
+    # copies go where the original is
+    twice = write(pd.concat([frame, frame[::20]]), tmp_path / "twice.csv")
     assert rows_of(kzoo.load_data(twice, target="y", validation=0.25, test=0.2)) == rows
 
 
 def test_rows_that_are_equal_by_chance_do_not_stay_together(tmp_path):
     draw = np.random.default_rng(0)
     frame = pd.DataFrame(
-        {"a": draw.integers(0, 3, 2000), "b": draw.integers(0, 3, 2000), "y": draw.integers(0, 2, 2000)}
+        {
+            "a": draw.integers(0, 3, 2000),
+            "b": draw.integers(0, 3, 2000),
+            "y": draw.integers(0, 2, 2000),
+        }
     )
     data = kzoo.load_data(write(frame, tmp_path / "a.csv"), target="y")
     assert abs(len(data.test) - 400) < 60 and notes_with(data.notes, "rows", "equal")
 
 
 def test_groups_stay_together(tmp_path):
-    frame = table(800).assign(group=lambda f: "g" + (f["id"] // 8).astype(str)).rename(columns={"id": "n"})
+    frame = (
+        table(800)
+        .assign(group=lambda f: "g" + (f["id"] // 8).astype(str))
+        .rename(columns={"id": "n"})
+    )
     data = kzoo.load_data(write(frame, tmp_path / "a.csv"), target="y", group="group")
     groups = [{int(n) // 8 for n in rows} for rows in rows_of(data).values()]
-    assert sum(map(len, groups)) == len(set.union(*groups)) == 100 and "group" not in data.feature_names
+    assert (
+        sum(map(len, groups)) == len(set.union(*groups)) == 100
+        and "group" not in data.feature_names
+    )
     frame.loc[7, "group"] = None
     with refuses("group='group'", "missing", "1", "1 to 800"):
         kzoo.load_data(write(frame, tmp_path / "b.csv"), target="y", group="group")
@@ -140,12 +182,19 @@ def test_values_outside_the_sample_are_learned_too(tmp_path, monkeypatch):
     frame["a"] = frame["a"].where(frame.index % 750 != 11, np.nan).astype(object)
     frame.loc[13, "a"] = "?"
     frame.loc[14, "same"] = "other"
-    data = kzoo.load_data(write(frame, tmp_path / "a.csv"), target="y", test=0, validation=0, drop="value")
+    data = kzoo.load_data(
+        write(frame, tmp_path / "a.csv"), target="y", test=0, validation=0, drop="value"
+    )
     assert data.class_names == ("maybe", "no", "yes") and data.overview["classes"][0]["train"] == 2
     read = {column["name"]: column for column in data.overview["columns"]}
-    assert (read["a"]["missing"], read["a"]["unreadable"]) == (2, 1) and "a is missing" in data.feature_names
+    assert (read["a"]["missing"], read["a"]["unreadable"]) == (
+        2,
+        1,
+    ) and "a is missing" in data.feature_names
     assert read["holes"]["missing"] == frame["holes"].isna().sum()
-    assert read["same"]["about"].startswith("constant ") and read["same"]["about"].endswith(" 1 row")
+    assert read["same"]["about"].startswith("constant ") and read["same"]["about"].endswith(
+        " 1 row"
+    )
     assert notes_with(data.notes, "'a'", "1 of 1,500", "number", "row 14", "'?'")
     columns = {column["name"]: column for column in data.preprocessing["columns"]}
     assert columns["kind"]["values"] == sorted(set(frame["kind"]))
@@ -181,14 +230,25 @@ def test_the_order_of_an_epoch_follows_from_seed_and_epoch(tmp_path, monkeypatch
             seen[np.lexsort(seen.T)], by_row(train)[:, :-1][np.lexsort(by_row(train)[:, :-1].T)]
         )
     plain = Batches(train, batch_size=32)
-    np.testing.assert_array_equal(np.concatenate([plain.batch(0, step)[0] for step in range(32)]), train.x[:])
+    np.testing.assert_array_equal(
+        np.concatenate([plain.batch(0, step)[0] for step in range(32)]), train.x[:]
+    )
 
 
 def test_stored_rows_are_like_an_array(tmp_path):
     data = kzoo.load_data(write(table(500), tmp_path / "a.csv"), target="y", test=0, validation=0)
-    x, y = np.asarray(data.train.x[:]), data.train.y[:]
+    x = np.asarray(data.train.x[:])
+    y = data.train.y[:]
     assert x.shape == data.train.x.shape and y.shape == data.train.y.shape == (500,)
-    for index in (slice(3, 40), slice(0, 0), slice(None, None, 7), [499, 0, 3, 3], np.arange(500) % 2 == 0, 5, -1):
+    for index in (
+        slice(3, 40),
+        slice(0, 0),
+        slice(None, None, 7),
+        [499, 0, 3, 3],
+        np.arange(500) % 2 == 0,
+        5,
+        -1,
+    ):
         np.testing.assert_array_equal(data.train.x[index], x[index])
         np.testing.assert_array_equal(data.train.y[index], y[index])
     with pytest.raises(IndexError):
@@ -197,19 +257,25 @@ def test_stored_rows_are_like_an_array(tmp_path):
 
 def test_rows_are_encoded_once_and_again_when_something_changes(tmp_path, monkeypatch):
     frame = table(300)
-    file, made = write(frame, tmp_path / "a.csv"), []
+    file = write(frame, tmp_path / "a.csv")
+    made = []
     encode = encoding.Encoding.encode_table
-    monkeypatch.setattr(encoding.Encoding, "encode_table", lambda table: made.append(1) or encode(table))
+    monkeypatch.setattr(
+        encoding.Encoding, "encode_table", lambda table: made.append(1) or encode(table)
+    )
     one, again = (kzoo.load_data(file, target="y") for _ in range(2))
     assert len(made) == 1 and one.fingerprint == again.fingerprint and one.config == again.config
     for data in (one, again):
         assert_mentions(data.notes[0], "'a.csv'", "memory", str(data.train.x.path.parent))
     assert one.notes[1:] == again.notes[1:]
-    monkeypatch.delenv("KZOO_MEMORY")  # there is room now: a stopped training continues with the stored rows
+    # there is room now: a stopped training continues with the stored rows
+    monkeypatch.delenv("KZOO_MEMORY")
     assert kzoo.load_data(file, target="y").fingerprint == one.fingerprint
     assert isinstance(kzoo.load_data(file, target="y", test=0.3).train.x, np.ndarray)
     monkeypatch.setenv("KZOO_MEMORY", "1KiB")
-    assert kzoo.load_data(file, target="y", test=0.3).fingerprint != one.fingerprint and len(made) == 2
+    assert (
+        kzoo.load_data(file, target="y", test=0.3).fingerprint != one.fingerprint and len(made) == 2
+    )
     write(frame.assign(a=frame["a"] + 1), file)
     assert kzoo.load_data(file, target="y").fingerprint != one.fingerprint and len(made) == 3
 
@@ -227,17 +293,28 @@ def alter(file):
 def test_a_changed_file_of_the_same_name_size_and_time_is_encoded_anew(where, suffix, tmp_path):
     (tmp_path / "one").mkdir()
     file = tmp_path / "one" / f"a.{suffix}"
-    table(300).to_parquet(file, compression=None) if suffix == "parquet" else write(table(300), file)
-    first, original = kzoo.load_data(file, target="y"), file
+    table(300).to_parquet(file, compression=None) if suffix == "parquet" else write(
+        table(300), file
+    )
+    first = kzoo.load_data(file, target="y")
+    original = file
     if where == "another folder":
         file = shutil.copytree(tmp_path / "one", tmp_path / "two") / file.name  # with its times
         copied = kzoo.load_data(file, target="y")
-        assert copied.train.x.path == first.train.x.path and copied.fingerprint == first.fingerprint  # encoded once
+        # encoded once
+        assert copied.train.x.path == first.train.x.path and copied.fingerprint == first.fingerprint
     alter(file)
     data = kzoo.load_data(file, target="y")
     assert data.fingerprint != first.fingerprint and data.train.x.path != first.train.x.path
-    words = [next(c["values"] for c in d.preprocessing["columns"] if c["name"] == "kind") for d in (first, data)]
-    assert ("kind 1" in words[0], "kind 7" in words[0]) == (True, False) != ("kind 1" in words[1], "kind 7" in words[1])
+    words = [
+        next(c["values"] for c in d.preprocessing["columns"] if c["name"] == "kind")
+        for d in (first, data)
+    ]
+    assert (
+        ("kind 1" in words[0], "kind 7" in words[0])
+        == (True, False)
+        != ("kind 1" in words[1], "kind 7" in words[1])
+    )
     if where == "another folder":
         assert kzoo.load_data(original, target="y").fingerprint == first.fingerprint
 
@@ -248,12 +325,15 @@ def test_a_test_table_of_the_same_name_size_and_time_is_read_anew(tmp_path):
     alter(test)
     assert kzoo.load_data(file, target="value", test=test).fingerprint != first.fingerprint
     frame = table(300, 2).assign(id="7")
-    texts, numbers = (kzoo.load_data(file, target="value", test=rows) for rows in (frame, frame.assign(id=7)))
+    texts, numbers = (
+        kzoo.load_data(file, target="value", test=rows) for rows in (frame, frame.assign(id=7))
+    )
     assert texts.test.x.path != numbers.test.x.path  # "7" is not 7
 
 
 def test_a_table_that_changes_while_it_is_encoded_is_refused(tmp_path, monkeypatch):
-    file, encoded = write(table(300), tmp_path / "a.csv"), encoding.Encoding.encode_table
+    file = write(table(300), tmp_path / "a.csv")
+    encoded = encoding.Encoding.encode_table
 
     def appended(self):
         about = encoded(self)
@@ -314,14 +394,21 @@ def test_tables_and_options_that_are_refused(tmp_path, monkeypatch):
     with refuses("'a.csv'", "memory", "folds", "kzoo.train"):
         kzoo.load_data(file, target="y", test=Fold(0))
     with refuses("column", "'y'", "'id'", "'same'", "constant"):
-        kzoo.load_data(file, target="y", drop=[name for name in frame.columns if name not in ("y", "same", "id")])
+        kzoo.load_data(
+            file,
+            target="y",
+            drop=[name for name in frame.columns if name not in ("y", "same", "id")],
+        )
     with refuses("'price'", "100", "classes", "task='regression'"), monkeypatch.context() as few:
         few.setattr(encoding, "_MAX_CLASSES", 100)
         kzoo.load_data(file, target="price", columns={"price": "category"})
     with refuses("1.0 KiB", "disk", "KZOO_CACHE"), monkeypatch.context() as full:
         full.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1024}))
         kzoo.load_data(file, target="y")
-    with refuses("'a.csv'", "1.0 KiB", 'pip install "kzoo[arrow]"'), monkeypatch.context() as without:
+    with (
+        refuses("'a.csv'", "1.0 KiB", 'pip install "kzoo[arrow]"'),
+        monkeypatch.context() as without,
+    ):
         without.setattr(out_of_core, "is_installed", lambda name: False)
         kzoo.load_data(file, target="y")
     other = write(frame.assign(y="perhaps"), tmp_path / "b.csv")
@@ -336,15 +423,23 @@ def test_tables_and_options_that_are_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
-def test_a_run_on_a_large_table_is_trained_scored_and_used(tmp_path, monkeypatch, capsys, untraced, undrawn):
+def test_a_run_on_a_large_table_is_trained_scored_and_used(
+    tmp_path, monkeypatch, capsys, untraced, undrawn
+):
     monkeypatch.setattr(sample, "MOST", 100)
     file = write(table(800), tmp_path / "a.csv")
     options = dict(target="y", drop="value", epochs=1, batch_size=64, units=(8,), baselines=False)
-    run = kzoo.train("tabular_fnn", file, out=tmp_path / "run", min_steps=0, class_weight="balanced", **options)
+    run = kzoo.train(
+        "tabular_fnn", file, out=tmp_path / "run", min_steps=0, class_weight="balanced", **options
+    )
     rows = f"{run.data.train} train"
-    assert_mentions(capsys.readouterr().err, "'a.csv'", "1.0 KiB", "scores", "baselines", f"100 of {rows}")
+    assert_mentions(
+        capsys.readouterr().err, "'a.csv'", "1.0 KiB", "scores", "baselines", f"100 of {rows}"
+    )
     assert run.summary["test"]["examples"] == 100 and run.data.train > 500
-    assert {"kind", "flag"} <= {one["name"] for one in run.config["statistics"]["categories"]} | {"flag"}
+    assert {"kind", "flag"} <= {one["name"] for one in run.config["statistics"]["categories"]} | {
+        "flag"
+    }
     monkeypatch.setattr(collect, "MAX_SAMPLE_ROWS", 60)
     with warns("'all.csv'", "memory", "60 of its 800"):
         assert kzoo.evaluate(run, shutil.copy(file, tmp_path / "all.csv"))["examples"] == 60
@@ -361,8 +456,19 @@ def test_several_steps_in_a_call_and_single_steps_train_on_the_same_rows(tmp_pat
     """A call ends where the rows do that are in memory, and the bits are those of any other cut."""
     monkeypatch.setattr(row_files, "_MOST_ROWS", 128)
     data = kzoo.load_data(write(table(700), tmp_path / "a.csv"), target="y", drop="value", test=0)
-    options = dict(epochs=2, batch_size=32, units=(4,), min_steps=0, progress=False, check=False, baselines=False)
-    runs = [kzoo.train("tabular_fnn", data, out=tmp_path / str(n), steps_per_call=n, **options) for n in (2, 7)]
+    options = dict(
+        epochs=2,
+        batch_size=32,
+        units=(4,),
+        min_steps=0,
+        progress=False,
+        check=False,
+        baselines=False,
+    )
+    runs = [
+        kzoo.train("tabular_fnn", data, out=tmp_path / str(n), steps_per_call=n, **options)
+        for n in (2, 7)
+    ]
     one, other = (run.model.get_weights() for run in runs)
     assert all(map(np.array_equal, one, other))
     alone = kzoo.train("tabular_fnn", data, out=tmp_path / "1", steps_per_call=1, **options)
@@ -383,10 +489,12 @@ def test_stored_rows_are_plain_float32_files(tmp_path):
 def test_a_test_table_may_have_other_types_than_the_file(same, tmp_path, monkeypatch):
     """All cells of a CSV file are texts; those of a constant column were compared with numbers, which cannot be."""
     frame = table(200).assign(same=same)
-    file, options = write(frame, tmp_path / "a.csv"), dict(target="y", drop="value", validation=0)
+    file = write(frame, tmp_path / "a.csv")
+    options = dict(target="y", drop="value", validation=0)
     tests = [write(frame, tmp_path / "test.parquet"), frame, write(frame, tmp_path / "test.csv")]
     for test in tests:
-        data, expected = kzoo.load_data(file, test=test, **options), in_memory(monkeypatch, file, test=test, **options)
+        data = kzoo.load_data(file, test=test, **options)
+        expected = in_memory(monkeypatch, file, test=test, **options)
         np.testing.assert_array_equal(by_row(data.test), by_row(expected.test))
         read = {column["name"]: column["about"] for column in data.overview["columns"]}
         assert read["same"] == "constant"
@@ -408,15 +516,23 @@ def test_row_weights_are_those_of_a_table_in_memory(target, tmp_path, monkeypatc
     frame, validation, test = (table(rows, seed) for seed, rows in enumerate((ROWS, 90, 60)))
     for part in (frame, validation, test):
         part["w"] = np.arange(len(part)) % 4 / 2
-    files = [write(part, tmp_path / f"{i}.csv") for i, part in enumerate((frame, validation, test.drop(columns="w")))]
+    files = [
+        write(part, tmp_path / f"{i}.csv")
+        for i, part in enumerate((frame, validation, test.drop(columns="w")))
+    ]
     more = dict(target=target, sample_weight="w", validation=files[1], test=files[2])
-    large, small = kzoo.load_data(files[0], **more), in_memory(monkeypatch, files[0], **more)
+    large = kzoo.load_data(files[0], **more)
+    small = in_memory(monkeypatch, files[0], **more)
     assert large.feature_names == small.feature_names and len(large.train) == (frame["w"] > 0).sum()
     for part in ("train", "validation", "test"):
-        np.testing.assert_allclose(by_row(getattr(large, part)), by_row(getattr(small, part)), rtol=1e-6)
+        np.testing.assert_allclose(
+            by_row(getattr(large, part)), by_row(getattr(small, part)), rtol=1e-6
+        )
         if part != "test":  # weights stay with their rows
             parts = [getattr(data, part) for data in (large, small)]
-            means = [np.average(np.asarray(p.x[:], "float64"), axis=0, weights=p.weight) for p in parts]
+            means = [
+                np.average(np.asarray(p.x[:], "float64"), axis=0, weights=p.weight) for p in parts
+            ]
             np.testing.assert_allclose(*means, rtol=1e-5)
             np.testing.assert_allclose(*(np.sort(p.weight) for p in parts), rtol=1e-6)
     assert large.test.weight is None and notes_with(large.notes, "test table", "'w'")
@@ -431,7 +547,9 @@ def test_row_weights_are_those_of_a_table_in_memory(target, tmp_path, monkeypatc
 def test_batches_of_stored_rows_have_the_weights_of_their_rows(tmp_path):
     frame = table()
     frame["w"] = frame["a"].abs() + 0.1
-    data = kzoo.load_data(write(frame, tmp_path / "t.csv"), target="y", sample_weight="w", drop="id")
+    data = kzoo.load_data(
+        write(frame, tmp_path / "t.csv"), target="y", sample_weight="w", drop="id"
+    )
     column = data.feature_names.index("a")
     factor = data.train.weight.sum() / (np.abs(data.train.x[:][:, column]) + 0.1).sum()
     for shuffle in (True, False):
@@ -447,7 +565,9 @@ def test_batches_of_stored_rows_have_the_weights_of_their_rows(tmp_path):
         assert seen == len(data.train)
 
 
-@pytest.mark.parametrize(("cell", "parts"), [("-1", ("row 6", "-1")), ("", ("row 6", "no weight")), ("x", ("row 6",))])
+@pytest.mark.parametrize(
+    ("cell", "parts"), [("-1", ("row 6", "-1")), ("", ("row 6", "no weight")), ("x", ("row 6",))]
+)
 def test_invalid_weights_of_a_large_table_are_refused(cell, parts, tmp_path):
     frame = table()
     frame["w"] = np.where(np.arange(ROWS) == 5, cell, "1")
@@ -464,10 +584,23 @@ def test_weights_train_alike_with_many_steps_a_call_and_with_single_steps(tmp_pa
     frame = table()
     frame["w"] = np.arange(ROWS) % 3
     file = write(frame, tmp_path / "t.csv")
-    options = dict(target="y", sample_weight="w", epochs=2, min_steps=0, dropout=0.0, progress=False, baselines=False)
+    options = dict(
+        target="y",
+        sample_weight="w",
+        epochs=2,
+        min_steps=0,
+        dropout=0.0,
+        progress=False,
+        baselines=False,
+    )
     runs = [
         kzoo.train(
-            "tabular_fnn", file, out=tmp_path / str(steps), steps_per_call=steps, class_weight="balanced", **options
+            "tabular_fnn",
+            file,
+            out=tmp_path / str(steps),
+            steps_per_call=steps,
+            class_weight="balanced",
+            **options,
         )
         for steps in ("auto", 1)
     ]

@@ -30,7 +30,8 @@ class FakeTf:
     """What kzoo uses of a `tf.data.Dataset`."""
 
     def __init__(self, items, cardinality=3):
-        self.items, self.cardinality = items, lambda: cardinality
+        self.items = items
+        self.cardinality = lambda: cardinality
 
     def as_numpy_iterator(self):
         return iter(self.items)
@@ -43,7 +44,9 @@ def test_a_dataset_passes_through():
 
 def test_arrays_by_preset():
     data = load_data((PIXELS, LABELS), preset="digits_cnn")
-    assert data.task == "image_classification" and data.input_shape == (8, 8, 1) and data.outputs == 3
+    assert (
+        data.task == "image_classification" and data.input_shape == (8, 8, 1) and data.outputs == 3
+    )
     data = load_data((ROWS, LABELS), preset="tabular_fnn")
     assert data.inputs == "rows" and data.train.x.dtype == np.float32 and data.outputs == 3
     standard = data.train.x * data.config["scale"] + data.config["offset"]
@@ -51,9 +54,15 @@ def test_arrays_by_preset():
     data = load_data((ROWS, ROWS @ [1, 2, 3, 4]), preset="tabular_fnn")
     assert data.task == "tabular_regression" and data.train.y.shape == (len(data.train), 1)
     data = load_data((np.arange(60 * 12).reshape(60, 12) % 50, LABELS), preset="text_cnn")
-    assert data.inputs == "tokens" and data.config["vocabulary_size"] <= 50 and data.train.x.dtype == np.int32
+    assert (
+        data.inputs == "tokens"
+        and data.config["vocabulary_size"] <= 50
+        and data.train.x.dtype == np.int32
+    )
     assert data.input_shape == (12,)
-    data = load_data((RANDOM.normal(size=(60, 100, 2)), RANDOM.normal(size=60)), preset="adding_gru")
+    data = load_data(
+        (RANDOM.normal(size=(60, 100, 2)), RANDOM.normal(size=60)), preset="adding_gru"
+    )
     assert data.task == "sequence_regression" and data.outputs == 1
 
 
@@ -75,25 +84,38 @@ def test_a_note_says_that_a_few_whole_numbers_of_series_are_classes(preset):
     x = RANDOM.normal(size=(60, 24, 2))
     override = "task='regression'"
     for labels, parts in (
-        (LABELS, ("3 distinct", override)), (LABELS[:, None].astype(float), ("3 distinct", override)),
-        (LABELS > 0, ("not numbers", override)), (np.eye(3)[LABELS], ("classes", override)),
+        (LABELS, ("3 distinct", override)),
+        (LABELS[:, None].astype(float), ("3 distinct", override)),
+        (LABELS > 0, ("not numbers", override)),
+        (np.eye(3)[LABELS], ("classes", override)),
         (np.array(["cat", "ant"])[LABELS % 2], ("not numbers",)),
-    ):  # fmt: skip
+    ):
         data = load_data((x, labels), preset=preset)
         assert data.task == "series_classification" and notes_with(data.notes, "y", *parts)
     values = load_data((x, LABELS), preset=preset, task="regression")
-    assert values.task == "sequence_regression" and not notes_with(values.notes, "task='regression'")
+    assert values.task == "sequence_regression" and not notes_with(
+        values.notes, "task='regression'"
+    )
     assert load_data((x, RANDOM.normal(size=60)), preset=preset).task == "sequence_regression"
 
 
 def test_classes_as_the_target_of_a_series_are_refused_or_noted():
     frame = pd.DataFrame(
-        {"when": pd.date_range("2024-01-01", periods=300, freq="h"), "state": ["on", "off", "on"] * 100,
-         "open": [1, 0, 0] * 100, "load": RANDOM.normal(size=300)}
-    )  # fmt: skip
+        {
+            "when": pd.date_range("2024-01-01", periods=300, freq="h"),
+            "state": ["on", "off", "on"] * 100,
+            "open": [1, 0, 0] * 100,
+            "load": RANDOM.normal(size=300),
+        }
+    )
     with refuses("'state'", "'on'", "classes"):
         load_data(frame, preset="series_linear", target="state")
-    assert notes_with(load_data(frame, preset="series_linear", target="open").notes, "'open'", "0 and 1", "classes")
+    assert notes_with(
+        load_data(frame, preset="series_linear", target="open").notes,
+        "'open'",
+        "0 and 1",
+        "classes",
+    )
     assert not notes_with(load_data(frame, preset="series_linear", target="load").notes, "'load'")
 
 
@@ -113,8 +135,13 @@ def test_pixels_divided_by_255():
     np.testing.assert_array_equal(encode(data.preprocessing, data.test.x), data.test.x)
 
 
-@pytest.mark.parametrize("items", [[(PIXELS[i : i + 20, ..., None], LABELS[i : i + 20]) for i in (0, 20, 40)],
-                                   [(PIXELS[i, ..., None], LABELS[i]) for i in range(60)]])  # fmt: skip
+@pytest.mark.parametrize(
+    "items",
+    [
+        [(PIXELS[i : i + 20, ..., None], LABELS[i : i + 20]) for i in (0, 20, 40)],
+        [(PIXELS[i, ..., None], LABELS[i]) for i in range(60)],
+    ],
+)
 def test_tf_data(items):
     expected = load_data((PIXELS, LABELS), preset="digits_cnn")
     assert load_data(FakeTf(items), preset="digits_cnn").fingerprint == expected.fingerprint
@@ -125,7 +152,13 @@ def test_tf_data(items):
 def test_npz(tmp_path):
     np.savez(tmp_path / "a.npz", x=PIXELS, y=LABELS)
     assert len(load_data(tmp_path / "a.npz", preset="digits_cnn").test) == 12
-    np.savez(tmp_path / "b.npz", x_train=PIXELS[:30], y_train=LABELS[:30], x_test=PIXELS[30:], y_test=LABELS[30:])
+    np.savez(
+        tmp_path / "b.npz",
+        x_train=PIXELS[:30],
+        y_train=LABELS[:30],
+        x_test=PIXELS[30:],
+        y_test=LABELS[30:],
+    )
     assert len(load_data(tmp_path / "b.npz", preset="digits_cnn").test) == 30
     np.savez(tmp_path / "c.npz", images=PIXELS)
     with refuses("'c.npz'", "images", "x_train"):
@@ -142,7 +175,9 @@ def test_frame_and_labels():
 
 
 def test_second_arrays_for_test():
-    data = load_data((PIXELS[:40], LABELS[:40]), preset="digits_cnn", test=(PIXELS[40:], LABELS[40:]))
+    data = load_data(
+        (PIXELS[:40], LABELS[:40]), preset="digits_cnn", test=(PIXELS[40:], LABELS[40:])
+    )
     np.testing.assert_array_equal(data.test.x[..., 0], PIXELS[40:])
 
 
@@ -154,7 +189,10 @@ def test_missing_groups_are_refused_and_large_groups_noted():
         with refuses("group=", "missing", "7"):
             load_data((ROWS, ROWS[:, 0]), preset="diabetes_fnn", group=some)
     large = np.where(np.arange(60) < 45, 0, np.arange(60) // 5)
-    loaded = (load_data((ROWS, ROWS[:, 0]), preset="diabetes_fnn", group=large, seed=seed) for seed in range(50))
+    loaded = (
+        load_data((ROWS, ROWS[:, 0]), preset="diabetes_fnn", group=large, seed=seed)
+        for seed in range(50)
+    )
     data = next(data for data in loaded if len(data.test) == 45)
     (note,) = data.notes
     assert_mentions(note, "group=", "75%", "test", "20%", "seed")
@@ -187,18 +225,35 @@ def test_folder_of_images(tmp_path):
         ("iriss", {}, ("'iriss'", "'iris'")),
         ("no/such/folder", {}, ("'no/such/folder'", "file", "data set", "iris")),
         ("digits", {"preset": "iris_fnn"}, ("'digits'", "image", "iris_fnn", "rows", "image_cnn")),
-        ("mnist", {"preset": "text_cnn"}, ("'mnist'", "image", "text_cnn", "tokens")),  # refused before any download
+        # refused before any download
+        ("mnist", {"preset": "text_cnn"}, ("'mnist'", "image", "text_cnn", "tokens")),
         ("iris", {"preset": "iris_fn"}, ("preset", "'iris_fn'", "'iris_fnn'")),
         ("iris", {"time": "date"}, ("time='date'", "iris")),
         (42, {}, ("int", "(x, y)")),
         ((ROWS, LABELS[:-1]), {"preset": "tabular_fnn"}, ("x", "60", "y", "59")),
-        ((pd.DataFrame(ROWS), pd.Series(LABELS, name=1)), {"preset": "tabular_fnn"}, ("x", "'1'", "y.rename")),
-        ((ROWS, 1.7e9 + 30 * ROWS[:, 0]), {"preset": "diabetes_fnn"}, ("'y1'", "1.3e+02", "1.70000014e+09")),
+        (
+            (pd.DataFrame(ROWS), pd.Series(LABELS, name=1)),
+            {"preset": "tabular_fnn"},
+            ("x", "'1'", "y.rename"),
+        ),
+        (
+            (ROWS, 1.7e9 + 30 * ROWS[:, 0]),
+            {"preset": "diabetes_fnn"},
+            ("'y1'", "1.3e+02", "1.70000014e+09"),
+        ),
         ((np.zeros((60, 3, 8, 8), np.uint8), LABELS), {}, ("(60, 3, 8, 8)", "np.moveaxis")),
         ((np.zeros((60, 1, 8, 8), np.uint8), LABELS), {}, ("(60, 1, 8, 8)", "np.moveaxis")),
         ((ROWS, LABELS + 0.5), {"preset": "iris_fnn"}, ("whole numbers", "strings", "y", "0.5")),
-        ((np.where(ROWS[7, 1] == ROWS, np.nan, ROWS), LABELS), {"preset": "iris_fnn"}, ("x", "1", "NaN", "row 7")),
-        ((ROWS, np.where(LABELS == 2, np.nan, LABELS)), {"preset": "iris_fnn"}, ("y", "20", "NaN", "row 2")),
+        (
+            (np.where(ROWS[7, 1] == ROWS, np.nan, ROWS), LABELS),
+            {"preset": "iris_fnn"},
+            ("x", "1", "NaN", "row 7"),
+        ),
+        (
+            (ROWS, np.where(LABELS == 2, np.nan, LABELS)),
+            {"preset": "iris_fnn"},
+            ("y", "20", "NaN", "row 2"),
+        ),
         ((ROWS, LABELS), {"preset": "digits_cnn"}, ("image", "shape", "(N, H, W, C)", "(60, 4)")),
         ((PIXELS * 2.0, LABELS), {"preset": "digits_cnn"}, ("0..255", "0..510", "rescale=False")),
         ((ROWS, LABELS * 0), {"preset": "iris_fnn"}, ("labels", "'0'")),
@@ -249,8 +304,12 @@ def test_no_keras_and_the_same_fingerprint_in_another_process():
         "assert not {'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules), 'heavy';"
         "print(json.dumps(prints))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(result.stdout) == [load_data(n).fingerprint for n in ("iris", "digits", "pydocs", "sine")]
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert json.loads(result.stdout) == [
+        load_data(n).fingerprint for n in ("iris", "digits", "pydocs", "sine")
+    ]
     assert isinstance(load_data("iris"), Dataset)
 
 
@@ -274,19 +333,27 @@ def test_options_of_loading_are_refused_for_a_loaded_dataset(options, part):
 
 
 def test_rows_with_several_labels_are_labels_and_weights_in_tf_data_are_refused():
-    x, y = np.random.default_rng(0).normal(size=(30, 4)), np.eye(3)[np.arange(30) % 3]
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    y = np.eye(3)[np.arange(30) % 3]
     assert load_data((x, y)).task == "tabular_classification"
     y[7, :2] = 1
     for labels in (y, y.astype(bool), y.astype("int64")):
         data = load_data((x, labels))
-        assert data.task == "tabular_multilabel_classification" and data.class_names == ("0", "1", "2")
+        assert data.task == "tabular_multilabel_classification" and data.class_names == (
+            "0",
+            "1",
+            "2",
+        )
     assert load_data((x, y), task="regression").outputs == 3
 
 
 def test_a_tf_data_set_may_have_weights_of_rows():
-    x, y, weight = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 3, np.arange(1, 31.0)
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    y = np.arange(30) % 3
+    weight = np.arange(1, 31.0)
     halves = [(x[:20], y[:20], weight[:20]), (x[20:], y[20:], weight[20:])]
-    data, arrays = load_data(Batched(halves)), load_data((x, y, weight))
+    data = load_data(Batched(halves))
+    arrays = load_data((x, y, weight))
     assert data.fingerprint == arrays.fingerprint
     assert np.array_equal(data.test.weight, arrays.test.weight)
     with refuses("(x, y, weight)", "4"):

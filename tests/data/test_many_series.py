@@ -22,13 +22,22 @@ TRAIN = dict(OPTIONS, horizon=3, input_shape=6, epochs=2, batch_size=32, progres
 
 def shops(sizes=(("a", 80), ("b", 60), ("c", 50)), seed=0):
     """Return daily sales of some shops that all end on the same day, with a promotion that doubles them."""
-    random, frames = np.random.default_rng(seed), []
+    random = np.random.default_rng(seed)
+    frames = []
     for level, (shop, days) in enumerate(sizes, start=1):
         promo = random.integers(0, 2, days)
         sales = 10 * level * (1 + promo) + random.normal(0, 0.5, days)
         days = pd.date_range("2024-06-30", periods=days, freq="-1D")[::-1]
         frames.append(
-            pd.DataFrame(dict(shop=shop, day=days, sales=sales, promo=promo, region="north" if level < 3 else "south"))
+            pd.DataFrame(
+                dict(
+                    shop=shop,
+                    day=days,
+                    sales=sales,
+                    promo=promo,
+                    region="north" if level < 3 else "south",
+                )
+            )
         )
     return pd.concat(frames).sample(frac=1, random_state=seed).reset_index(drop=True)
 
@@ -43,15 +52,20 @@ def load(frame, **options):
 def run(tmp_path_factory):
     with untraced(), undrawn():
         return kzoo.train(
-            "series_linear", shops(), out=tmp_path_factory.mktemp("panel") / "run", known_covariates="promo",
-            static_covariates="region", **TRAIN,
-        )  # fmt: skip
+            "series_linear",
+            shops(),
+            out=tmp_path_factory.mktemp("panel") / "run",
+            known_covariates="promo",
+            static_covariates="region",
+            **TRAIN,
+        )
 
 
 def test_windows_stay_within_a_series_and_have_its_values():
     frame = shops()
     data = load(frame, known_covariates="promo")
-    steps, horizon = data.input_shape[0], data.config["horizon"]
+    steps = data.input_shape[0]
+    horizon = data.config["horizon"]
     by_shop = {shop: rows.sort_values("day") for shop, rows in frame.groupby("shop")}
     name = data.train.x.series.names
     column = {feature: i for i, feature in enumerate(data.feature_names)}
@@ -69,7 +83,9 @@ def test_windows_stay_within_a_series_and_have_its_values():
 
 def test_the_summary_line_counts_the_roles_of_columns(capsys):
     frame = shops().assign(price=np.arange(190) % 7)
-    options = TRAIN | dict(progress=True, epochs=1, known_covariates=["promo", "price"], static_covariates="region")
+    options = TRAIN | dict(
+        progress=True, epochs=1, known_covariates=["promo", "price"], static_covariates="region"
+    )
     with untraced(), undrawn():
         kzoo.train("series_linear", frame, out=None, baselines=False, **options)
     printed = capsys.readouterr()
@@ -89,16 +105,21 @@ def test_splits_begin_at_the_same_moment_for_all_series():
     ordered = frame.sort_values(
         ["shop", "day"], key=lambda c: c if c.name == "day" else c.map({"a": 0, "b": 1, "c": 2})
     )
-    day_of = {round(float(np.float32(sales)), 4): day for sales, day in zip(ordered.sales, ordered.day, strict=True)}
+    day_of = {
+        round(float(np.float32(sales)), 4): day
+        for sales, day in zip(ordered.sales, ordered.day, strict=True)
+    }
 
     def days(part, offset):
         split = getattr(data, part)
-        return [day_of[round(float(split.y.values[start + offset, 0]), 4)] for start in split.y.starts]
+        return [
+            day_of[round(float(split.y.values[start + offset, 0]), 4)] for start in split.y.starts
+        ]
 
     last = data.config["horizon"] - 1
-    assert max(days("train", last)) < min(days("validation", 0)) and max(days("validation", last)) < min(
-        days("test", 0)
-    )
+    assert max(days("train", last)) < min(days("validation", 0)) and max(
+        days("validation", last)
+    ) < min(days("test", 0))
 
 
 def test_a_missing_row_is_a_gap_and_no_window_forecasts_over_it():
@@ -123,7 +144,9 @@ def test_short_series_are_padded_and_shorter_ones_left_out():
     split = next(s for s in (data.test, data.validation, data.train) if 2 in s.x.series.codes)
     index = int(np.flatnonzero(split.x.series.codes == 2)[0])
     x = split.x[index][:, 0]
-    assert x[0] == x[1] == frame[frame["shop"] == "c"].sort_values("day").sales.to_numpy("float32")[0]
+    assert (
+        x[0] == x[1] == frame[frame["shop"] == "c"].sort_values("day").sales.to_numpy("float32")[0]
+    )
 
 
 def test_the_effect_of_a_known_column_is_learned():
@@ -142,7 +165,13 @@ def test_new_rows_give_a_forecast_of_each_series_with_its_times(run):
     future = pd.concat(
         [
             pd.DataFrame(
-                dict(shop=shop, day=pd.date_range("2024-07-01", periods=3), promo=[1, 0, 1], region=region, sales=None)
+                dict(
+                    shop=shop,
+                    day=pd.date_range("2024-07-01", periods=3),
+                    promo=[1, 0, 1],
+                    region=region,
+                    sales=None,
+                )
             )
             for shop, region in (("a", "north"), ("b", "north"), ("c", "south"))
         ]
@@ -150,14 +179,19 @@ def test_new_rows_give_a_forecast_of_each_series_with_its_times(run):
     predictions = kzoo.predict(run, pd.concat([frame, future]))
     table = predictions.to_frame()
     assert sorted(set(table["input"])) == ["a", "b", "c"] and len(table) == 9
-    assert table.groupby("input")["day"].first().astype(str).str[:10].unique().tolist() == ["2024-07-01"]
+    assert table.groupby("input")["day"].first().astype(str).str[:10].unique().tolist() == [
+        "2024-07-01"
+    ]
     changed = future.assign(promo=[0, 0, 1] * 3)
     again = kzoo.predict(run, pd.concat([frame, changed])).values
     difference = np.abs(again - predictions.values)[:, :, 0]
-    assert (difference[:, 0] > 1e-6).all() and (difference[:, 1:] < 1e-6).all()  # only the step whose promo changed
+    # only the step whose promo changed
+    assert (difference[:, 0] > 1e-6).all() and (difference[:, 1:] < 1e-6).all()
     last = kzoo.predict(run, pd.concat([frame, future]).sort_values("day", ascending=False)).values
     order = kzoo.predict(run, pd.concat([frame, future]).sort_values("day", ascending=False)).inputs
-    assert np.allclose(last[list(order).index("b")], predictions.values[list(predictions.inputs).index("b")])
+    assert np.allclose(
+        last[list(order).index("b")], predictions.values[list(predictions.inputs).index("b")]
+    )
 
 
 def test_a_forecast_of_new_rows_is_that_of_the_window_of_training(run):
@@ -167,15 +201,23 @@ def test_a_forecast_of_new_rows_is_that_of_the_window_of_training(run):
     values = kzoo.predict(run, past).values
     answers = run.answers
     for series, name in enumerate(kzoo.predict(run, past).inputs):
-        truth = frame[(frame["shop"] == name) & (frame.day > cut)].sort_values("day").sales.to_numpy("float32")
+        truth = (
+            frame[(frame["shop"] == name) & (frame.day > cut)]
+            .sort_values("day")
+            .sales.to_numpy("float32")
+        )
         (row,) = [i for i, y in enumerate(answers["truth"]) if np.allclose(y[:, 0], truth)]
         assert np.allclose(answers["answers"][row], values[series], rtol=1e-4)
 
 
 def test_scores_are_those_of_a_loop(run):
-    frame, summary = shops(), run.summary["test"]
-    answers, truth = run.answers["answers"].astype("float64"), run.answers["truth"].astype("float64")
-    assert summary["wape"] == pytest.approx(np.abs(answers - truth).sum() / np.abs(truth).sum(), rel=1e-5)
+    frame = shops()
+    summary = run.summary["test"]
+    answers = run.answers["answers"].astype("float64")
+    truth = run.answers["truth"].astype("float64")
+    assert summary["wape"] == pytest.approx(
+        np.abs(answers - truth).sum() / np.abs(truth).sum(), rel=1e-5
+    )
     assert set(summary["series"]) == {"a", "b", "c"}
     mases = [scores["mase"] for scores in summary["series"].values()]
     assert summary["mase"] == pytest.approx(np.mean(mases))
@@ -191,8 +233,11 @@ def test_exports_forecast_panels_without_keras(run, tmp_path):
     exported = kzoo.export(run, tmp_path / "export", formats=["onnx"])
     model = kzoo.runtime.load(exported.path)
     frame = shops()
-    past = frame.assign(sales=frame.sales.where(frame.day <= frame.day.max() - pd.Timedelta(days=3)))
-    theirs, ours = model.predict(past), kzoo.predict(run, past)
+    past = frame.assign(
+        sales=frame.sales.where(frame.day <= frame.day.max() - pd.Timedelta(days=3))
+    )
+    theirs = model.predict(past)
+    ours = kzoo.predict(run, past)
     assert list(theirs.inputs) == list(ours.inputs) and theirs.times == ours.times
     assert np.allclose(theirs.values, ours.values, rtol=1e-4)
 
@@ -202,7 +247,9 @@ def test_the_example_of_a_served_model_can_be_predicted(run):
 
     x = load(shops(), known_covariates="promo", static_covariates="region").train.x[5]
     rows = kind_of(run.preprocessing).inference.example(run.preprocessing, x)
-    assert {row["shop"] for row in rows} == {"example"} and [row["sales"] is None for row in rows[-3:]] == [True] * 3
+    assert {row["shop"] for row in rows} == {"example"} and [
+        row["sales"] is None for row in rows[-3:]
+    ] == [True] * 3
     with warns("1 series not in the training rows", "'example'"):
         predictions = kzoo.predict(run, rows)
     assert predictions.values.shape == (1, 3, 1) and np.isfinite(predictions.values).all()
@@ -211,16 +258,42 @@ def test_the_example_of_a_served_model_can_be_predicted(run):
 def test_the_command_line_trains_and_predicts(tmp_path, capsys):
     frame = shops()
     frame.to_csv(tmp_path / "shops.csv", index=False)
-    arguments = ["--data", str(tmp_path / "shops.csv"), "--target", "sales", "--series-id", "shop", "--known", "promo"]
+    arguments = [
+        "--data",
+        str(tmp_path / "shops.csv"),
+        "--target",
+        "sales",
+        "--series-id",
+        "shop",
+        "--known",
+        "promo",
+    ]
     with untraced(), undrawn():
         code = main(
-            ["train", "series_linear", *arguments, "--static", "region", "--set", "horizon=3", "--set", "input_shape=6",
-             "--epochs", "1", "--out", str(tmp_path / "run")]
-        )  # fmt: skip
+            [
+                "train",
+                "series_linear",
+                *arguments,
+                "--static",
+                "region",
+                "--set",
+                "horizon=3",
+                "--set",
+                "input_shape=6",
+                "--epochs",
+                "1",
+                "--out",
+                str(tmp_path / "run"),
+            ]
+        )
     assert code in (0, None)
     command = json.loads((tmp_path / "run" / "config.json").read_text())["command"]
-    assert_mentions(command, "--series-id shop", "--known-covariates promo", "--static-covariates region")
-    past = frame.assign(sales=frame.sales.where(frame.day <= frame.day.max() - pd.Timedelta(days=3)))
+    assert_mentions(
+        command, "--series-id shop", "--known-covariates promo", "--static-covariates region"
+    )
+    past = frame.assign(
+        sales=frame.sales.where(frame.day <= frame.day.max() - pd.Timedelta(days=3))
+    )
     past.to_csv(tmp_path / "past.csv", index=False)
     capsys.readouterr()
     main(["predict", str(tmp_path / "run"), str(tmp_path / "past.csv"), "--json"])
@@ -236,8 +309,12 @@ def test_a_backtest_scores_each_of_the_last_moments(run, capsys):
     assert scores["spread"]["mae"]["sd"] == pytest.approx(np.std(maes, ddof=1))
     truth, answers = run.answers["truth"], run.answers["answers"]
     frame = shops()
-    late = [frame[frame["shop"] == s].sort_values("day").sales.to_numpy("float32")[-3:] for s in "abc"]
-    rows = [i for i, y in enumerate(truth) if any(np.array_equal(y[:, 0], values) for values in late)]
+    late = [
+        frame[frame["shop"] == s].sort_values("day").sales.to_numpy("float32")[-3:] for s in "abc"
+    ]
+    rows = [
+        i for i, y in enumerate(truth) if any(np.array_equal(y[:, 0], values) for values in late)
+    ]
     assert maes[-1] == pytest.approx(np.abs(truth[rows] - answers[rows]).mean(), rel=1e-4)
     with refuses("n_windows=50", "step_size=3"):
         kzoo.evaluate(run, frame, n_windows=50)
@@ -248,7 +325,15 @@ def test_a_backtest_scores_each_of_the_last_moments(run, capsys):
 def test_rows_to_forecast_are_written_and_forecast(run, tmp_path, capsys):
     frame = shops()
     frame.to_csv(tmp_path / "shops.csv", index=False)
-    main(["predict", str(run.path), str(tmp_path / "shops.csv"), "--make-future", str(tmp_path / "next.csv")])
+    main(
+        [
+            "predict",
+            str(run.path),
+            str(tmp_path / "shops.csv"),
+            "--make-future",
+            str(tmp_path / "next.csv"),
+        ]
+    )
     assert_mentions(capsys.readouterr().out, "9 rows written", "next.csv")
     future = pd.read_csv(tmp_path / "next.csv")
     assert future.day.tolist() == ["2024-07-01", "2024-07-02", "2024-07-03"] * 3
@@ -271,11 +356,18 @@ def test_wrong_panels_are_refused():
         load(frame.assign(shop=frame["shop"].where(frame.index != 3)))
     with refuses("'sales'", "target"):
         load(frame, known_covariates="sales")
-    weekly = frame[frame["shop"] == "c"].assign(shop="w", day=pd.date_range("2020-01-05", periods=50, freq="7D"))
+    weekly = frame[frame["shop"] == "c"].assign(
+        shop="w", day=pd.date_range("2020-01-05", periods=50, freq="7D")
+    )
     with refuses("'w'", "1 week", "1 day"):
         load(pd.concat([frame, weekly]))
     with refuses("known_covariates='promo'", "series_id"):
-        kzoo.load_data(frame.drop(columns="shop"), preset="series_linear", target="sales", known_covariates="promo")
+        kzoo.load_data(
+            frame.drop(columns="shop"),
+            preset="series_linear",
+            target="sales",
+            known_covariates="promo",
+        )
     many = frame.assign(code=[f"code {i}" for i in range(len(frame))])
     with refuses("'code'", "at most 20"):
         load(many, known_covariates="code")
@@ -293,7 +385,9 @@ def test_new_rows_without_a_known_value_are_refused(run):
 
 def test_new_series_are_forecast_and_named(run):
     frame = shops((("x", 40),))
-    past = frame.assign(sales=frame.sales.where(frame.day <= frame.day.max() - pd.Timedelta(days=3)))
+    past = frame.assign(
+        sales=frame.sales.where(frame.day <= frame.day.max() - pd.Timedelta(days=3))
+    )
     with warns("1 series not in the training rows", "'x'"):
         assert len(kzoo.predict(run, past)) == 1
 
@@ -309,7 +403,8 @@ def test_unreadable_cells_of_a_known_column_are_refused():
 
 def sales_of_days(days=1200, shops=("a", "b")):
     """Return daily sales that are mostly 0, with a weekly season."""
-    random, frames = np.random.default_rng(3), []
+    random = np.random.default_rng(3)
+    frames = []
     for shop in shops:
         date = pd.date_range("2021-01-04", periods=days)
         rate = np.where(date.day_of_week == 5, 4.0, 0.2)
@@ -320,9 +415,15 @@ def sales_of_days(days=1200, shops=("a", "b")):
 def test_sales_that_are_often_zero_are_normalised_by_the_logarithm():
     assert load(sales_of_days(300)).config["reversible_norm"] == "log"
     assert load(shops()).config["reversible_norm"] == "last"  # that of the preset
-    assert load(shops(), known_covariates="promo").config["reversible_norm"] is True  # the last day may have one
+    # the last day may have one
+    assert load(shops(), known_covariates="promo").config["reversible_norm"] is True
     assert load(shops(), quantiles=(0.1, 0.9)).config["reversible_norm"] is True
-    assert kzoo.load_data(shops(), preset="series_gru", task="forecasting", **OPTIONS).config["reversible_norm"] is True
+    assert (
+        kzoo.load_data(shops(), preset="series_gru", task="forecasting", **OPTIONS).config[
+            "reversible_norm"
+        ]
+        is True
+    )
     negative = sales_of_days(300)
     negative["sales"] -= 1
     assert load(negative).config["reversible_norm"] == "last"
@@ -340,15 +441,19 @@ def test_windows_of_dense_networks_are_a_year_of_days_where_series_are_long_enou
 
 
 def test_the_quantiles_of_the_same_season_equal_numpy():
-    levels, frame = (0.1, 0.5, 0.9), sales_of_days(400)
+    levels = (0.1, 0.5, 0.9)
+    frame = sales_of_days(400)
     data = load(frame, quantiles=levels)
     (result,) = kzoo.baselines.score(data, names="season_quantiles", seconds=60)
     count = int(result.notes[0].split()[0])
     assert count in (4, 13, 52) and "chosen on validation data" in result.notes[0]
-    windows, total, truth_total = data.test.y, 0.0, 0.0
+    windows = data.test.y
+    total = 0.0
+    truth_total = 0.0
     by_shop = {shop: rows.sales.to_numpy(float) for shop, rows in frame.groupby("shop")}
     for start, code in zip(windows.starts, windows.series.codes, strict=True):
-        own, day = by_shop[windows.series.names[code]], start - windows.series.firsts[code]
+        own = by_shop[windows.series.names[code]]
+        day = start - windows.series.firsts[code]
         for step in range(3):
             before = own[day + step - 7 :: -7][:count]
             error = own[day + step] - np.quantile(before, levels)
@@ -364,9 +469,15 @@ def test_the_baseline_with_errors_uses_those_of_each_series():
     data = load(frame, quantiles=(0.1, 0.9))
     (result,) = kzoo.baselines.score(data, names="seasonal_quantiles", seconds=60)
     assert result.scores["coverage"] > 0.7
-    large, small = (data.test.select(np.flatnonzero(data.test.y.series.codes == code)) for code in (1, 0))
-    (of_small,) = kzoo.baselines.score(replace(data, test=small), names="seasonal_quantiles", seconds=60)
-    (of_large,) = kzoo.baselines.score(replace(data, test=large), names="seasonal_quantiles", seconds=60)
+    large, small = (
+        data.test.select(np.flatnonzero(data.test.y.series.codes == code)) for code in (1, 0)
+    )
+    (of_small,) = kzoo.baselines.score(
+        replace(data, test=small), names="seasonal_quantiles", seconds=60
+    )
+    (of_large,) = kzoo.baselines.score(
+        replace(data, test=large), names="seasonal_quantiles", seconds=60
+    )
     assert of_large.scores["band_width"] > 30 * of_small.scores["band_width"]
 
 
@@ -374,7 +485,12 @@ def test_ids_of_a_file_stay_as_written(tmp_path):
     frame = shops().replace({"shop": {"a": "007", "b": "7", "c": "08"}})
     frame.to_csv(tmp_path / "shops.csv", index=False)
     with untraced(), undrawn():
-        run = kzoo.train("series_linear", tmp_path / "shops.csv", out=tmp_path / "run", **TRAIN | dict(drop="promo"))
+        run = kzoo.train(
+            "series_linear",
+            tmp_path / "shops.csv",
+            out=tmp_path / "run",
+            **TRAIN | dict(drop="promo"),
+        )
     assert sorted(run.summary["test"]["series"]) == ["007", "08", "7"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # no id is new
@@ -389,9 +505,15 @@ def test_a_large_file_of_new_rows_is_read_as_a_small_one(run, tmp_path, monkeypa
 
     frame = shops().drop(index=[3, 8])
     cut = frame.day.max() - pd.Timedelta(days=3)
-    past = frame.assign(sales=frame.sales.where(frame.day <= cut), day=frame.day.dt.strftime("%Y-%m-%d"))
+    past = frame.assign(
+        sales=frame.sales.where(frame.day <= cut), day=frame.day.dt.strftime("%Y-%m-%d")
+    )
     past.to_csv(tmp_path / "past.csv", index=False)
     small = kzoo.predict(run, tmp_path / "past.csv")
     monkeypatch.setattr(inference, "_LARGE_FILE", 0)
     large = kzoo.predict(run, str(tmp_path / "past.csv"))
-    assert np.array_equal(large.values, small.values) and large.inputs == small.inputs and large.times == small.times
+    assert (
+        np.array_equal(large.values, small.values)
+        and large.inputs == small.inputs
+        and large.times == small.times
+    )

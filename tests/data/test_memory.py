@@ -35,10 +35,16 @@ def test_an_invalid_size_is_refused(monkeypatch):
 
 def _group(folder, most, used, cached=0, version=2):
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    names = (
+        ("memory.max", "memory.current")
+        if version == 2
+        else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    )
     for name, value in zip(names, (most, used), strict=True):
         (folder / name).write_text(f"{value}\n")
-    (folder / "memory.stat").write_text(f"anon 1\n{'' if version == 2 else 'total_'}inactive_file {cached}\n")
+    (folder / "memory.stat").write_text(
+        f"anon 1\n{'' if version == 2 else 'total_'}inactive_file {cached}\n"
+    )
 
 
 def test_a_container_leaves_less_and_the_pages_of_files_in_it_count_as_free(tmp_path):

@@ -26,13 +26,21 @@ def monthly(years=20, level=500.0):
     """Return sales with a trend and a peak in January."""
     days = pd.date_range("2000-01-01", periods=12 * years, freq="MS")
     noise = np.random.default_rng(0).normal(0, 0.01, len(days))
-    sales = level * (1 + np.arange(len(days)) / 500) * (1 + (days.month == 1) + 0.02 * days.month + noise)
+    sales = (
+        level
+        * (1 + np.arange(len(days)) / 500)
+        * (1 + (days.month == 1) + 0.02 * days.month + noise)
+    )
     return pd.DataFrame({"day": days, "sales": sales})
 
 
 def hourly(days=40):
     times = pd.date_range("2024-01-01", periods=24 * days, freq="h")
-    load = 100 + 50 * np.cos(2 * np.pi * (times.hour - 15) / 24) + np.random.default_rng(0).normal(0, 1, len(times))
+    load = (
+        100
+        + 50 * np.cos(2 * np.pi * (times.hour - 15) / 24)
+        + np.random.default_rng(0).normal(0, 1, len(times))
+    )
     return pd.DataFrame({"time": times, "load": load})
 
 
@@ -45,7 +53,9 @@ def preset(steps, horizon):
 
 def fitted(source, folder, steps, horizon, **options):
     with untraced(), undrawn():
-        return kzoo.baselines.train(RIDGE, load_data(source, preset=preset(steps, horizon), **options), out=folder)
+        return kzoo.baselines.train(
+            RIDGE, load_data(source, preset=preset(steps, horizon), **options), out=folder
+        )
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +68,8 @@ def test_a_missing_month_of_new_rows_does_not_move_january(months, tmp_path):
     whole = kzoo.predict(months, frame).values[0, :, 0]
     model = kzoo.runtime.load(kzoo.export(months, tmp_path / "export", formats=["onnx"]).path)
     for row in (-4, -12, -20):  # January is one of them
-        new, missing = frame.drop(index=len(frame) + row), frame["day"].iloc[row]
+        new = frame.drop(index=len(frame) + row)
+        missing = frame["day"].iloc[row]
         before, after = (f"{missing + pd.DateOffset(months=count):%Y-%m-%d}" for count in (-1, 1))
         for predict in (partial(kzoo.predict, months), model.predict):
             with warns("1 row", "missing", before, after, "12 steps"):
@@ -81,12 +92,15 @@ def test_a_month_that_is_always_missing_leaves_a_season_of_12(tmp_path):
     frame = monthly()[lambda rows: rows["day"].dt.month != 8]
     run = fitted(frame, tmp_path / "run", 24, 12)
     notes = load_data(frame, preset=preset(24, 12)).notes
-    assert notes_with(notes, "20 rows", "missing", "12 steps") and notes_with(notes, "filled in", "scoring", "train")
+    assert notes_with(notes, "20 rows", "missing", "12 steps") and notes_with(
+        notes, "filled in", "scoring", "train"
+    )
     with pytest.warns(KzooWarning):
         forecast = kzoo.predict(run, frame)
     assert [time.month for time in forecast.times[0]] == list(range(1, 13))
     assert forecast.values[0, :, 0].argmax() == 0
-    assert load_data(frame, preset="series_linear").config["input_shape"][0] % 12 == 0  # the default window, too
+    # the default window, too
+    assert load_data(frame, preset="series_linear").config["input_shape"][0] % 12 == 0
 
 
 def test_rows_are_missing_in_half_of_a_window(months):
@@ -114,7 +128,11 @@ def test_training_rows_with_random_gaps_keep_their_season():
     clock = np.cos(2 * np.pi * (np.arange(72) - 15) / 24)
     phases = [np.abs(np.fft.rfft(window)[3]) for window in np.concatenate([x, y], axis=1)]
     assert min(phases) > 30 * 36  # a daily wave of the full size in every window and its horizon
-    assert len(clock) == 72 and notes_with(data.notes, "rows", "missing") and notes_with(data.notes, "excluded")
+    assert (
+        len(clock) == 72
+        and notes_with(data.notes, "rows", "missing")
+        and notes_with(data.notes, "excluded")
+    )
 
 
 def test_a_gap_that_is_too_long_divides_a_series():
@@ -132,7 +150,9 @@ def test_a_run_on_rows_with_gaps_reads_them_again(tmp_path):
     """The data of a run is read with the length of its windows, which was found when it was read first."""
     frame = hourly(20).drop(index=range(100, 180))
     with untraced(), undrawn():
-        run = kzoo.train("series_linear", frame, out=tmp_path / "run", horizon=6, epochs=1, progress=False)
+        run = kzoo.train(
+            "series_linear", frame, out=tmp_path / "run", horizon=6, epochs=1, progress=False
+        )
     assert load_again(run.spec, run.data, frame).fingerprint == run.data.fingerprint
 
 
@@ -151,7 +171,12 @@ def test_rows_of_one_step_are_one_step():
 
 
 def panel():
-    return pd.concat([monthly(level=level).assign(shop=shop) for shop, level in (("a", 500), ("b", 50), ("c", 5e4))])
+    return pd.concat(
+        [
+            monthly(level=level).assign(shop=shop)
+            for shop, level in (("a", 500), ("b", 50), ("c", 5e4))
+        ]
+    )
 
 
 def test_a_missing_month_of_a_panel_moves_no_series(tmp_path):
@@ -166,7 +191,9 @@ def test_a_missing_month_of_a_panel_moves_no_series(tmp_path):
         np.testing.assert_allclose(forecast.values[..., 0], whole, rtol=0.05)
         assert [time.month for time in forecast.history_times[1]] == [1 + i % 12 for i in range(24)]
     short = frame.drop(
-        index=frame.index[(frame["shop"] == "b") & (frame["day"] > "2018-01-01") & (frame["day"] < "2019-09-01")]
+        index=frame.index[
+            (frame["shop"] == "b") & (frame["day"] > "2018-01-01") & (frame["day"] < "2019-09-01")
+        ]
     )
     with warns("1 of 3 series", "'b'", "last gap"), warns("rows", "missing"):
         forecast = kzoo.predict(run, short)
@@ -178,7 +205,8 @@ def test_a_missing_month_of_a_panel_moves_no_series(tmp_path):
 
 
 def test_values_that_are_filled_in_follow_season_and_trend():
-    season, trend = np.tile([5.0, 1, 2, 8], 10), np.arange(40) * 0.5
+    season = np.tile([5.0, 1, 2, 8], 10)
+    trend = np.arange(40) * 0.5
     for missing in ([9], [9, 10, 11], range(9, 20), [0 + 6, 7, 30], [4, 5, 6]):
         values = (season + trend)[:, None].copy()
         values[list(missing)] = np.nan
@@ -200,7 +228,9 @@ def test_steps_between_rows():
     assert steps.rows.tolist() == [0, 1, 1, 1, 2, 3, 4, 5, 5, 6]
     assert steps.since.tolist() == [0, 0, 1, 2, 0, 0, 0, 0, 1, 0]
     assert steps.parts.tolist() == [0, 6, 7, 10] and steps.of_rows.tolist() == [0, 1, 4, 5, 6, 7, 9]
-    assert_mentions(" ".join(steps.notes(str, 12)), "3 rows", "between 1 and 2", "12 steps", "between 3 and 4")
+    assert_mentions(
+        " ".join(steps.notes(str, 12)), "3 rows", "between 1 and 2", "12 steps", "between 3 and 4"
+    )
 
 
 def test_a_value_far_from_the_training_rows_is_named(tmp_path):

@@ -17,14 +17,18 @@ from kzoo.data.named import NAMES
 
 def test_digits_are_raw_pixels():
     data = load_data("digits", preset="digits_cnn")
-    assert data.task == "image_classification" and data.input_shape == (8, 8, 1) and data.outputs == 10
+    assert (
+        data.task == "image_classification" and data.input_shape == (8, 8, 1) and data.outputs == 10
+    )
     assert data.train.x.max() == 255 and data.train.x.min() == 0
     assert (len(data.train), len(data.validation), len(data.test)) == (1294, 144, 359)
     total = sum(float(s.x.sum(dtype=np.float64)) for s in (data.train, data.validation, data.test))
     assert total == pytest.approx(datasets.load_digits().data.sum() * 255 / 16, rel=1e-6)
 
 
-@pytest.mark.parametrize("name,shape,outputs", [("iris", 4, 3), ("wine", 13, 3), ("breast_cancer", 30, 2)])
+@pytest.mark.parametrize(
+    "name,shape,outputs", [("iris", 4, 3), ("wine", 13, 3), ("breast_cancer", 30, 2)]
+)
 def test_sklearn_tables(name, shape, outputs):
     data = load_data(name)
     assert data.input_shape == (shape,) and data.outputs == outputs
@@ -89,7 +93,11 @@ def test_no_network(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setenv("KZOO_DATA", str(tmp_path / "data"))
     started = time.process_time()
-    for name, file in (("mnist", "mnist.npz"), ("cifar10", "cifar-10-python.tar.gz"), ("imdb", "imdb.npz")):
+    for name, file in (
+        ("mnist", "mnist.npz"),
+        ("cifar10", "cifar-10-python.tar.gz"),
+        ("imdb", "imdb.npz"),
+    ):
         with refuses(f"'{file}'", "KZOO_DATA", "no route to host", "digits_cnn") as caught:
             load_data(name)
         assert "\n" not in str(caught.value)
@@ -130,7 +138,8 @@ def test_imdb_ids_are_those_of_the_tokenizer(monkeypatch, tmp_path):
     np.savez(tmp_path / "imdb.npz", x_train=rows, y_train=labels, x_test=rows, y_test=labels)
     data = load_data("imdb", preset="imdb_lstm")
     good = data.test.x[data.test.y == 1][0]
-    assert good[:5].tolist() == [2, 3, 4, 1, 0] and data.input_shape == (200,)  # the, film, good, unknown, padding
+    # the, film, good, unknown, padding
+    assert good[:5].tolist() == [2, 3, 4, 1, 0] and data.input_shape == (200,)
     np.testing.assert_array_equal(encode(data.preprocessing, "The film: good zebra")[0], good)
     assert data.class_names == ("negative", "positive") and data.config["vocabulary_size"] == 7
 
@@ -141,13 +150,19 @@ def test_cifar_folder(monkeypatch, tmp_path):
     folder.mkdir()
     random = np.random.default_rng(0)
     for name in [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]:
-        batch = {b"data": random.integers(0, 256, (20, 3072), np.uint8), b"labels": list(range(10)) * 2}
+        batch = {
+            b"data": random.integers(0, 256, (20, 3072), np.uint8),
+            b"labels": list(range(10)) * 2,
+        }
         (folder / name).write_bytes(pickle.dumps(batch))
-    (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": [f"class{i}".encode() for i in range(10)]}))
+    (folder / "batches.meta").write_bytes(
+        pickle.dumps({b"label_names": [f"class{i}".encode() for i in range(10)]})
+    )
     data = load_data("cifar10", preset="cifar_cnn")
     assert (len(data.train), len(data.validation), len(data.test)) == (90, 10, 20)
     assert data.class_names[3] == "class3"
-    np.testing.assert_array_equal(data.test.x[0, 0, :, 2], batch[b"data"][0, 2048:2080])  # the blue of the first row
+    # the blue of the first row
+    np.testing.assert_array_equal(data.test.x[0, 0, :, 2], batch[b"data"][0, 2048:2080])
 
 
 def test_a_pickle_that_runs_code_is_refused(monkeypatch, tmp_path):

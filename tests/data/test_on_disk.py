@@ -18,7 +18,20 @@ from kzoo.kinds.text import language, long_text, tokenizer
 from kzoo.storage import shuffle
 from kzoo.storage.windows import Mapped, RangeArray, Windows, blocks
 
-WORDS = ["the", "cat", "sat", "Élan", "e\u0301t\u00e9", "ΟΔΟΣ", "中文", "said:", '"it\'s"', "so", "-", "quick"]
+WORDS = [
+    "the",
+    "cat",
+    "sat",
+    "Élan",
+    "e\u0301t\u00e9",
+    "ΟΔΟΣ",
+    "中文",
+    "said:",
+    '"it\'s"',
+    "so",
+    "-",
+    "quick",
+]
 TINY = "1"  # byte: no data fits
 
 
@@ -44,7 +57,10 @@ def check_alike(memory, disk, **options):
         assert getattr(disk, name) == getattr(memory, name)
     for name in ("train", "validation", "test"):
         parts = getattr(memory, name), getattr(disk, name)
-        one, other = (Batches(part, batch_size=7, seed=3, shuffle=name == "train", **options) for part in parts)
+        one, other = (
+            Batches(part, batch_size=7, seed=3, shuffle=name == "train", **options)
+            for part in parts
+        )
         assert len(one) == len(other) and one.in_memory and not other.in_memory
         for epoch, step in ((0, 0), (0, len(one) - 1), (5, len(one) // 2)):
             for left, right in zip(one.batch(epoch, step), other.batch(epoch, step), strict=True):
@@ -56,7 +72,9 @@ def check_alike(memory, disk, **options):
 def book(tmp_path):
     draw = np.random.default_rng(0)
     lines = (" ".join(draw.choice(WORDS, draw.integers(1, 12))) for _ in range(900))
-    (tmp_path / "book.txt").write_bytes("".join(line + draw.choice(["\n", "\r\n"]) for line in lines).encode())
+    (tmp_path / "book.txt").write_bytes(
+        "".join(line + draw.choice(["\n", "\r\n"]) for line in lines).encode()
+    )
     return tmp_path / "book.txt"
 
 
@@ -69,10 +87,15 @@ def test_a_text_on_disk_is_the_text(book, monkeypatch, settings, cache):
     monkeypatch.setattr(long_text, "_PIECE", 97)
     preset = kzoo.get_preset("char_gru")
     preset = kzoo.Preset(
-        name="mine", family="gru", task=preset.task, summary="",
-        config=preset.config | {"input_shape": (9,)} | {k: v for k, v in settings.items() if k != "tokenizer"},
+        name="mine",
+        family="gru",
+        task=preset.task,
+        summary="",
+        config=preset.config
+        | {"input_shape": (9,)}
+        | {k: v for k, v in settings.items() if k != "tokenizer"},
         training=preset.training | {k: v for k, v in settings.items() if k == "tokenizer"},
-    )  # fmt: skip
+    )
     memory, disk = both(monkeypatch, lambda: load_data(book, preset=preset))
     check_alike(memory, disk)
     assert isinstance(disk.train.x.starts, RangeArray)
@@ -83,12 +106,18 @@ def test_a_text_on_disk_is_the_text(book, monkeypatch, settings, cache):
     check_alike(memory, load_data(book, preset=preset))
     assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == written  # made once
     book.write_text(book.read_text() + "more\n")
-    assert load_data(book, preset=preset).fingerprint != memory.fingerprint and len(list(cache.iterdir())) == 2
+    assert (
+        load_data(book, preset=preset).fingerprint != memory.fingerprint
+        and len(list(cache.iterdir())) == 2
+    )
 
 
-def test_a_changed_text_of_the_same_size_and_time_gets_new_tokens(book, tmp_path, monkeypatch, cache):
+def test_a_changed_text_of_the_same_size_and_time_gets_new_tokens(
+    book, tmp_path, monkeypatch, cache
+):
     monkeypatch.setenv("KZOO_MEMORY", TINY)
-    first, times = load_data(book, preset="char_gru"), book.stat()
+    first = load_data(book, preset="char_gru")
+    times = book.stat()
     book.write_bytes(book.read_bytes().replace(b"cat", b"dog"))
     os.utime(book, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert book.stat().st_size == times.st_size
@@ -102,7 +131,9 @@ def test_a_changed_text_of_the_same_size_and_time_gets_new_tokens(book, tmp_path
 def test_a_second_text_and_long_fingerprints(book, tmp_path, monkeypatch):
     monkeypatch.setattr(long_text, "MAX_HASHED_TEXT", 1000)
     (tmp_path / "other.txt").write_text("a second text, about the cat\n" * 30)
-    check_alike(*both(monkeypatch, lambda: load_data(book, preset="char_gru", test=tmp_path / "other.txt")))
+    check_alike(
+        *both(monkeypatch, lambda: load_data(book, preset="char_gru", test=tmp_path / "other.txt"))
+    )
     for memory in ("8GiB", TINY):
         monkeypatch.setenv("KZOO_MEMORY", memory)
         (tmp_path / "short.txt").write_text("one line\n" * 2)
@@ -128,7 +159,9 @@ def test_a_new_text_that_does_not_fit_into_memory_has_the_same_windows(book, mon
     assert isinstance(disk.x.values, np.memmap) and not isinstance(memory.x.values, np.memmap)
     np.testing.assert_array_equal(memory.x[:], disk.x[:])
     np.testing.assert_array_equal(memory.y[:], disk.y[:])
-    np.testing.assert_array_equal(*both(monkeypatch, lambda: language.cut_into_windows(reader, book)))
+    np.testing.assert_array_equal(
+        *both(monkeypatch, lambda: language.cut_into_windows(reader, book))
+    )
 
 
 @pytest.mark.parametrize("memory", ["8GiB", TINY])
@@ -151,7 +184,9 @@ def test_the_order_of_very_many_rows_can_be_computed_in_parts(monkeypatch):
     for count in (1, 2, 3, 17, 1000, 4097):
         shuffled = shuffle.shuffled(np.arange(count), count, 1, 2)
         np.testing.assert_array_equal(np.sort(shuffled), np.arange(count))
-        np.testing.assert_array_equal(shuffled[3:9], shuffle.shuffled(np.arange(count)[3:9], count, 1, 2))
+        np.testing.assert_array_equal(
+            shuffled[3:9], shuffle.shuffled(np.arange(count)[3:9], count, 1, 2)
+        )
     assert abs(np.corrcoef(shuffled, np.arange(4097))[0, 1]) < 0.06
     assert (shuffled == shuffle.shuffled(np.arange(4097), 4097, 1, 3)).mean() < 0.01
     monkeypatch.setattr("kzoo.data.pipeline.MOST", 20)
@@ -163,8 +198,16 @@ def test_the_order_of_very_many_rows_can_be_computed_in_parts(monkeypatch):
 
 
 def test_spaced_numbers_are_those_of_an_array():
-    numbers, array = RangeArray(range(3, 40, 4)), np.arange(3, 40, 4)
-    for index in (0, -1, slice(2, 7), slice(None, None, -3), np.array([4, -2, 0]), (slice(1, 3), None)):
+    numbers = RangeArray(range(3, 40, 4))
+    array = np.arange(3, 40, 4)
+    for index in (
+        0,
+        -1,
+        slice(2, 7),
+        slice(None, None, -3),
+        np.array([4, -2, 0]),
+        (slice(1, 3), None),
+    ):
         np.testing.assert_array_equal(np.asarray(numbers[index]), array[index])
     np.testing.assert_array_equal(np.asarray(numbers + 5), array + 5)
     assert (numbers.min(), numbers.max(), len(numbers), numbers.shape) == (3, 39, 10, (10,))
@@ -187,7 +230,8 @@ ARRAYS = {
 @pytest.mark.parametrize("preset", ARRAYS, ids=str)
 def test_a_mapped_array_stays_in_its_file(preset, tmp_path, monkeypatch):
     draw = np.random.default_rng(0)
-    x, y = ARRAYS[preset](draw), draw.integers(0, 3, 120)
+    x = ARRAYS[preset](draw)
+    y = draw.integers(0, 3, 120)
     if preset == "text_cnn":
         x[0, 0] = 90  # an id that training may lack
     on_disk = mapped(tmp_path, x)
@@ -205,7 +249,8 @@ def test_a_mapped_array_stays_in_its_file(preset, tmp_path, monkeypatch):
 
 def test_pages_that_were_read_are_freed(tmp_path):
     """Half a gigabyte is read here and there, then gone through, and the process does not grow by it."""
-    with open(tmp_path / "zeros", "wb") as file:  # written, for what the system maps around a hole is less
+    # written, for what the system maps around a hole is less
+    with open(tmp_path / "zeros", "wb") as file:
         for _ in range(64):
             file.write(bytes(2**23))
     code = (
@@ -218,14 +263,20 @@ def test_pages_that_were_read_are_freed(tmp_path):
         "assert sum(len(block) for block in blocks(values)) == len(values)\n"
         "print(held() - before)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "zeros")], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "zeros")], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 200, f"grew by {done.stdout} MiB"
 
 
 def test_a_mapped_file_is_pickled_as_its_path(tmp_path):
     values = mapped(tmp_path, np.arange(400_000.0).reshape(-1, 4))
-    for x in (Mapped(values[5:, 1:3]), Windows(values[::-2, 1], np.arange(30), 7), Windows(values[..., None], [3], 2)):
+    for x in (
+        Mapped(values[5:, 1:3]),
+        Windows(values[::-2, 1], np.arange(30), 7),
+        Windows(values[..., None], [3], 2),
+    ):
         pickled = pickle.dumps(x)
         assert len(pickled) < 10_000 + 8 * len(x)
         np.testing.assert_array_equal(pickle.loads(pickled)[:], x[:])
@@ -245,14 +296,22 @@ def test_changes_of_a_copy_on_write_array_survive_reading(tmp_path):
 
 
 def test_a_table_of_arrow_is_read_like_its_data_frame(monkeypatch):
-    arrow, draw = pytest.importorskip("pyarrow"), np.random.default_rng(0)
+    arrow = pytest.importorskip("pyarrow")
+    draw = np.random.default_rng(0)
     frame = pd.DataFrame(
-        {"a": draw.normal(size=60), "b": draw.choice(["x", "y"], 60), "c": draw.choice(["p", "q"], 60)}
+        {
+            "a": draw.normal(size=60),
+            "b": draw.choice(["x", "y"], 60),
+            "c": draw.choice(["p", "q"], 60),
+        }
     )
     table = arrow.Table.from_pandas(frame)
     for test in (0.2, "a second one"):
         tests = (frame, table) if test != 0.2 else (0.2, 0.2)
-        one, other = (load_data(t, target="c", test=test) for t, test in zip((frame, table), tests, strict=True))
+        one, other = (
+            load_data(t, target="c", test=test)
+            for t, test in zip((frame, table), tests, strict=True)
+        )
         check = other.fingerprint, other.config, other.preprocessing
         assert check == (one.fingerprint, one.config, one.preprocessing)
     monkeypatch.setenv("KZOO_MEMORY", TINY)

@@ -18,14 +18,17 @@ WITHOUT = {
     "fit_arguments": {"clip"},
     "check": {"clip"},
     "tune": {"clip"},
-    "cross_validate": {"clip", "test", "time", "split", "data_seed"},  # folds are the test split; rows have no order
+    # folds are the test split; rows have no order
+    "cross_validate": {"clip", "test", "time", "split", "data_seed"},
 }
 
 
 @pytest.mark.parametrize("name", WITHOUT)
 def test_a_function_takes_the_options_of_data_by_their_names_and_defaults(name):
     parameters = inspect.signature(getattr(kzoo, name)).parameters
-    names = {option: option if name == "load_data" else SEED.get(option, option) for option in OPTIONS}
+    names = {
+        option: option if name == "load_data" else SEED.get(option, option) for option in OPTIONS
+    }
     assert set(names.values()) - set(parameters) == WITHOUT[name]
     for option, called in names.items():
         if called in parameters:
@@ -35,8 +38,14 @@ def test_a_function_takes_the_options_of_data_by_their_names_and_defaults(name):
 
 def test_no_other_function_has_options_of_data():
     public = {name: getattr(kzoo, name) for name in kzoo._PUBLIC}
-    parameters = {n: set(inspect.signature(f).parameters) for n, f in public.items() if inspect.isfunction(f)}
-    takes = {name for name, names in parameters.items() if len({"drop", "group", "validation"} & names) > 1}
+    parameters = {
+        n: set(inspect.signature(f).parameters) for n, f in public.items() if inspect.isfunction(f)
+    }
+    takes = {
+        name
+        for name, names in parameters.items()
+        if len({"drop", "group", "validation"} & names) > 1
+    }
     assert takes == set(WITHOUT)
 
 
@@ -47,4 +56,5 @@ def test_a_command_has_an_option_for_each(command):
     for name in (*STORED_OPTIONS, "data_seed"):
         assert name in options, name
         default = OPTIONS["seed" if name == "data_seed" else name]
-        assert options[name] == default or not (options[name] or default), name  # an empty list for an empty tuple
+        # an empty list for an empty tuple
+        assert options[name] == default or not (options[name] or default), name

@@ -24,14 +24,26 @@ ROWS = 300
 def houses():
     """A table with a column of every kind, and one for every reason to leave a column out."""
     random = np.random.default_rng(0)
-    prices = [f"{value:,.2f} €".translate(str.maketrans(",.", ".,")) for value in random.uniform(900, 90_000, ROWS)]
-    frame = pd.DataFrame({
-        "Id": np.arange(ROWS), "area": random.normal(100, 9, ROWS), "price": prices, "const": 1, "empty": np.nan,
-        "built": pd.date_range("1990-01-01", periods=ROWS, freq="9D"), "lot": random.random(ROWS).round(3).astype(str),
-        "alley": random.choice(["gravel", "paved"], ROWS),
-        "owner": [f"Mr. {row}" for row in range(ROWS)], "agent": random.choice(["Ann", "Bob"], ROWS),
-        "street": random.integers(0, 40, ROWS), "sold": random.choice(["yes", "no"], ROWS),
-    })  # fmt: skip
+    prices = [
+        f"{value:,.2f} €".translate(str.maketrans(",.", ".,"))
+        for value in random.uniform(900, 90_000, ROWS)
+    ]
+    frame = pd.DataFrame(
+        {
+            "Id": np.arange(ROWS),
+            "area": random.normal(100, 9, ROWS),
+            "price": prices,
+            "const": 1,
+            "empty": np.nan,
+            "built": pd.date_range("1990-01-01", periods=ROWS, freq="9D"),
+            "lot": random.random(ROWS).round(3).astype(str),
+            "alley": random.choice(["gravel", "paved"], ROWS),
+            "owner": [f"Mr. {row}" for row in range(ROWS)],
+            "agent": random.choice(["Ann", "Bob"], ROWS),
+            "street": random.integers(0, 40, ROWS),
+            "sold": random.choice(["yes", "no"], ROWS),
+        }
+    )
     frame.loc[:29, "area"] = np.nan
     frame.loc[40:44, "lot"] = "n/k"
     frame.loc[45:47, "lot"] = "NA"
@@ -49,20 +61,48 @@ def test_columns_of_a_table(read):
     columns = {column["name"]: column for column in read["columns"]}
     assert list(columns) == list(houses().columns)
     assert {name: column["kind"] for name, column in columns.items()} == {
-        "Id": "left out", "area": "number", "price": "number", "built": "date", "alley": "category", "lot": "number",
-        "const": "left out", "empty": "left out", "owner": "left out", "agent": "left out", "street": "group",
+        "Id": "left out",
+        "area": "number",
+        "price": "number",
+        "built": "date",
+        "alley": "category",
+        "lot": "number",
+        "const": "left out",
+        "empty": "left out",
+        "owner": "left out",
+        "agent": "left out",
+        "street": "group",
         "sold": "target",
-    }  # fmt: skip
-    reasons = {name: column["about"] for name, column in columns.items() if column["kind"] == "left out"}
-    assert set(reasons) == {"Id", "const", "empty", "agent", "owner"} and len(set(reasons.values())) == 5
-    for name, word in {"Id": "rows", "const": "constant", "empty": "empty", "owner": "text"}.items():
+    }
+    reasons = {
+        name: column["about"] for name, column in columns.items() if column["kind"] == "left out"
+    }
+    assert (
+        set(reasons) == {"Id", "const", "empty", "agent", "owner"}
+        and len(set(reasons.values())) == 5
+    )
+    for name, word in {
+        "Id": "rows",
+        "const": "constant",
+        "empty": "empty",
+        "owner": "text",
+    }.items():
         assert_mentions(reasons[name], word)
-    lost = {name: (column["missing"], column["unreadable"]) for name, column in columns.items() if column["missing"]}
+    lost = {
+        name: (column["missing"], column["unreadable"])
+        for name, column in columns.items()
+        if column["missing"]
+    }
     assert lost == {"area": (30, 0), "alley": (10, 0), "lot": (3, 5), "empty": (ROWS, 0)}
     assert columns["price"]["written"].endswith(" €")
     assert_mentions(columns["price"]["about"], columns["price"]["written"])
     assert "written" not in columns["area"] and columns["lot"]["about"] == ""
-    assert columns["alley"]["categories"] == 2 and columns["built"]["parts"] == ["year", "month", "day", "weekday"]
+    assert columns["alley"]["categories"] == 2 and columns["built"]["parts"] == [
+        "year",
+        "month",
+        "day",
+        "weekday",
+    ]
 
 
 def test_splits_and_classes(read):
@@ -78,46 +118,75 @@ def test_values_to_predict():
     frame = houses().drop(columns="price").assign(price=np.arange(ROWS) + 0.5)
     read = load_data(frame, target="price").overview
     (target,) = read["targets"]
-    assert target["name"] == "price" and 0 <= target["low"] < target["median"] < target["high"] < ROWS
+    assert (
+        target["name"] == "price" and 0 <= target["low"] < target["median"] < target["high"] < ROWS
+    )
     assert read["classes"] == []
     assert_mentions(read["columns"][-1]["about"], "median")
 
 
 def test_on_a_line(read):
-    line, sold = summary_line(read), houses()["sold"].value_counts()
+    line = summary_line(read)
+    sold = houses()["sold"].value_counts()
     assert "\n" not in line
-    assert_mentions(line, "300 rows", *(f"{count} {name}" for name, count in read["splits"].items()))
-    assert_mentions(line, "3 numbers", "1 date", "1 category", "2 classes", f"no {sold['no']}", f"yes {sold['yes']}")
+    assert_mentions(
+        line, "300 rows", *(f"{count} {name}" for name, count in read["splits"].items())
+    )
+    assert_mentions(
+        line,
+        "3 numbers",
+        "1 date",
+        "1 category",
+        "2 classes",
+        f"no {sold['no']}",
+        f"yes {sold['yes']}",
+    )
     assert_mentions(line, "Id", "const", "constant")
     assert "agent" not in line  # which drop= names
 
 
 def test_a_series():
     times = pd.date_range("2024-01-01", periods=400, freq="h").delete(range(100, 110))
-    frame = pd.DataFrame({"when": times, "load": np.arange(390.0), "oil": np.arange(390.0) % 7, "station": "A"})
+    frame = pd.DataFrame(
+        {"when": times, "load": np.arange(390.0), "oil": np.arange(390.0) % 7, "station": "A"}
+    )
     frame.loc[5:9, "oil"] = np.nan
     data = load_data(frame, preset="series_gru", target="oil")
     read = data.overview
     columns = {column["name"]: (column["kind"], column["missing"]) for column in read["columns"]}
     assert columns == {
-        "when": ("time", 0), "load": ("number", 0), "oil": ("target", 5), "station": ("left out", 0)
-    }  # fmt: skip
-    assert read["rows"] == 390 and read["noun"] == "windows" and read["splits"]["train"] == len(data.train)
+        "when": ("time", 0),
+        "load": ("number", 0),
+        "oil": ("target", 5),
+        "station": ("left out", 0),
+    }
+    assert (
+        read["rows"] == 390
+        and read["noun"] == "windows"
+        and read["splits"]["train"] == len(data.train)
+    )
     assert read["about"] == {
-        "step": "1 hour", "from": "2024-01-01 00:00", "to": "2024-01-17 15:00", "steps in": 96, "ahead": 24
-    }  # fmt: skip
+        "step": "1 hour",
+        "from": "2024-01-01 00:00",
+        "to": "2024-01-17 15:00",
+        "steps in": 96,
+        "ahead": 24,
+    }
     assert_mentions(summary_line(read), "windows", "390 rows")
     assert json.dumps(read)
 
 
 def test_texts(tmp_path):
     for name, word in (("good", "fine"), ("bad", "poor")):
-        (tmp_path / f"{name}.txt").write_text("\n".join(f"{word} " * (1 + row % 70) for row in range(140)))
+        (tmp_path / f"{name}.txt").write_text(
+            "\n".join(f"{word} " * (1 + row % 70) for row in range(140))
+        )
     read = load_data(tmp_path, preset="text_cnn").overview
     assert read["noun"] == "texts" and sum(read["splits"].values()) == 280
     assert read["about"]["tokens in a text"] == {"shortest": 1, "median": 36, "longest": 64}
     assert read["about"]["vocabulary"] == 4
-    assert any(not missing_from(name, ["64"]) for name in read["about"])  # the share of texts that are cut off there
+    # the share of texts that are cut off there
+    assert any(not missing_from(name, ["64"]) for name in read["about"])
     book = tmp_path / "book.txt"
     book.write_text("one line of a book\n" * 400)
     read = load_data(book, preset="char_gru").overview
@@ -133,7 +202,10 @@ def test_images(tmp_path):
     read = load_data(tmp_path, preset="image_cnn").overview
     assert read["noun"] == "images" and [row["name"] for row in read["classes"]] == ["ant", "bee"]
     assert read["about"]["size"] == [96, 96, 3]
-    assert read["about"]["files"]["largest"] == [64, 64] and read["about"]["files"]["smallest"][1] == 30
+    assert (
+        read["about"]["files"]["largest"] == [64, 64]
+        and read["about"]["files"]["smallest"][1] == 30
+    )
     assert_mentions(summary_line(read), "96 x 96 x 3", "2 classes", "ant 12", "bee 12")
 
 
@@ -148,10 +220,17 @@ def test_arrays(axes, noun):
 
 def test_arrays_without_rows_or_shape_have_an_overview():
     """`kzoo.check` takes arrays for a user's model as they are."""
-    for inputs, shape in (("rows", ()), ("tokens", (12,)), ("series", (12, 2)), ("image", (8, 8, 1))):
+    for inputs, shape in (
+        ("rows", ()),
+        ("tokens", (12,)),
+        ("series", (12, 2)),
+        ("image", (8, 8, 1)),
+    ):
         part = Split(x=np.zeros((0, *shape)), y=np.zeros((0, 1)))
         task = problem_for(inputs, "values").name
-        read = Dataset(name="none", task=task, inputs=inputs, train=part, config={"input_shape": shape}).overview
+        read = Dataset(
+            name="none", task=task, inputs=inputs, train=part, config={"input_shape": shape}
+        ).overview
         assert read["splits"] == {"train": 0}
         assert_mentions(summary_line(read), f"0 {read['noun']}", "0 train")
 
@@ -159,7 +238,10 @@ def test_arrays_without_rows_or_shape_have_an_overview():
 def test_a_kind_of_input_may_lack_an_overview(monkeypatch):
     monkeypatch.delattr("kzoo.kinds.rows.fitting.overview")
     data = load_data("iris")
-    assert data.overview["splits"] == {"train": 108, "validation": 12, "test": 30} and data.overview["columns"] == []
+    assert (
+        data.overview["splits"] == {"train": 108, "validation": 12, "test": 30}
+        and data.overview["columns"] == []
+    )
 
 
 def test_invalid_labels_are_counted():
@@ -177,7 +259,9 @@ def test_python_and_the_command_line(tmp_path, capsys, monkeypatch):
     assert report.overview == load_data("houses.csv", preset="tabular_fnn", target="sold").overview
     arguments = ["check", "tabular_fnn", "--data", "houses.csv", "--target", "sold", "--quick"]
     assert main([*arguments, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["overview"] == json.loads(json.dumps(report.overview))
+    assert json.loads(capsys.readouterr().out)["overview"] == json.loads(
+        json.dumps(report.overview)
+    )
     assert main(arguments) == 0
     out = capsys.readouterr().out
     lines = out.splitlines()
@@ -192,7 +276,10 @@ def test_python_and_the_command_line(tmp_path, capsys, monkeypatch):
         "(2%)",
     ]
     assert "\x1b" not in out and "a\\nlley" in out
-    assert any(line.split() == ["no", *map(str, list(report.overview["classes"][0].values())[1:])] for line in lines)
+    assert any(
+        line.split() == ["no", *map(str, list(report.overview["classes"][0].values())[1:])]
+        for line in lines
+    )
 
 
 def test_of_a_wide_table_the_first_columns_are_printed_and_those_with_missing_values(capsys):
@@ -212,4 +299,6 @@ def test_of_a_wide_table_the_first_columns_are_printed_and_those_with_missing_va
 
 def test_training_prints_it_first(capsys, undrawn, untraced):
     kzoo.train("tabular_fnn", houses(), target="sold", epochs=1, callbacks="quick", out="run")
-    assert_mentions(capsys.readouterr().err.splitlines()[0], "300 rows", "216 train", "24 validation", "60 test")
+    assert_mentions(
+        capsys.readouterr().err.splitlines()[0], "300 rows", "216 train", "24 validation", "60 test"
+    )

@@ -47,36 +47,55 @@ def file(tmp_path):
 def test_training_and_new_rows_get_the_same_cells(file):
     frame, rows = read_table(file), read_rows(file)
     (piece,) = pieces_of(file)
-    assert list(frame.columns) == rows.columns == piece.columns == read_header(file).columns == list(columns())
+    assert (
+        list(frame.columns)
+        == rows.columns
+        == piece.columns
+        == read_header(file).columns
+        == list(columns())
+    )
     for name in rows.columns:
         for read in (rows, piece):
             np.testing.assert_array_equal(to_words(read[name]), to_words(frame[name]))
             np.testing.assert_array_equal(read.numbers(name), to_numbers(frame[name]))
             np.testing.assert_array_equal(read.dates(name), to_dates(frame[name]))
-    assert to_numbers(frame["exact"])[:2].tolist() == [1.25, -3.5] and to_words(frame["text"])[1] == "a"
+    assert (
+        to_numbers(frame["exact"])[:2].tolist() == [1.25, -3.5]
+        and to_words(frame["text"])[1] == "a"
+    )
     assert str(to_dates(frame["zone"])[0]) == "2024-02-03T13:05:06.000000"  # as its clock shows it
 
 
 def example(rows, seed):
     draw = np.random.default_rng(seed)
-    a, b = draw.normal(size=rows).round(3), draw.integers(0, 4, rows)
-    return pd.DataFrame({"a": a, "b": [f"b{value}" for value in b], "y": np.where(a + b > 1.5, "yes", "no")})
+    a = draw.normal(size=rows).round(3)
+    b = draw.integers(0, 4, rows)
+    return pd.DataFrame(
+        {"a": a, "b": [f"b{value}" for value in b], "y": np.where(a + b > 1.5, "yes", "no")}
+    )
 
 
 def test_a_file_and_a_folder_are_read_like_the_same_csv(tmp_path):
     frame = example(300, 0)
     frame.to_csv(tmp_path / "a.csv", index=False)
-    frame.set_index(np.arange(300) * 2).to_parquet(tmp_path / "a.parquet")  # whose index is no column
+    # whose index is no column
+    frame.set_index(np.arange(300) * 2).to_parquet(tmp_path / "a.parquet")
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "_SUCCESS").touch()
     for number in range(3):
-        frame[number * 100 : (number + 1) * 100].to_parquet(tmp_path / "parts" / f"part-{number}.parquet", index=False)
-    csv, *others = (kzoo.load_data(tmp_path / name, target="y") for name in ("a.csv", "a.parquet", "parts"))
+        frame[number * 100 : (number + 1) * 100].to_parquet(
+            tmp_path / "parts" / f"part-{number}.parquet", index=False
+        )
+    csv, *others = (
+        kzoo.load_data(tmp_path / name, target="y") for name in ("a.csv", "a.parquet", "parts")
+    )
     for data in others:
         assert data.preprocessing == csv.preprocessing and data.config == csv.config
         np.testing.assert_array_equal(data.train.x, csv.train.x)
         np.testing.assert_array_equal(data.test.y, csv.test.y)
-    assert kzoo.load_data(tmp_path / "a.csv", target="y", test=tmp_path / "a.parquet").test.x.shape == (300, 2)
+    assert kzoo.load_data(
+        tmp_path / "a.csv", target="y", test=tmp_path / "a.parquet"
+    ).test.x.shape == (300, 2)
     assert is_table(tmp_path / "parts") and not is_table(tmp_path)  # in which there are other files
     assert is_table(str(tmp_path / "a.parquet"))
 

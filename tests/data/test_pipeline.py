@@ -74,7 +74,10 @@ PIPELINES = {
     "on demand": (Split(x=OnDemand(IMAGES.x), y=IMAGES.y), {}),
     "both on demand": (Split(x=OnDemand(TABLE.x), y=OnDemand(IMAGES.y)), {"onehot": 3}),
     "tokens": (Split(x=RNG.integers(0, 99, (ROWS, 7), "int64"), y=IMAGES.y), {}),
-    "steps": (Split(x=RNG.integers(0, 9, (ROWS, 7)), y=RNG.integers(0, 9, (ROWS, 7))), {"onehot": 9}),
+    "steps": (
+        Split(x=RNG.integers(0, 9, (ROWS, 7)), y=RNG.integers(0, 9, (ROWS, 7))),
+        {"onehot": 9},
+    ),
     "targets": (
         Split(x=TABLE.x, y=RNG.normal(size=(ROWS, 2)) * 50),
         {"standardize": ([3.0, -1.0], [50.0, 2.0])},
@@ -100,7 +103,10 @@ def test_the_dataset_is_the_batches(split, settings, shuffle):
             np.testing.assert_array_equal(x, want_x)
             np.testing.assert_array_equal(y, want_y)
     static = batches.dataset().element_spec
-    assert static[0].shape.as_list() == [None, *np.shape(split.x[:1])[1:]] and static[1].shape.rank == y.ndim
+    assert (
+        static[0].shape.as_list() == [None, *np.shape(split.x[:1])[1:]]
+        and static[1].shape.rank == y.ndim
+    )
 
 
 def test_values_and_types():
@@ -134,7 +140,10 @@ def test_a_split_smaller_than_a_batch_is_one_batch():
 
 
 BAD = {
-    "empty": (lambda: Batches(Split(x=TABLE.x[:0], y=TABLE.y[:0]), batch_size=4), ("split", "empty")),
+    "empty": (
+        lambda: Batches(Split(x=TABLE.x[:0], y=TABLE.y[:0]), batch_size=4),
+        ("split", "empty"),
+    ),
     "none": (lambda: Batches(None, batch_size=4), ("split", "empty")),
     "batch size": (lambda: Batches(TABLE, batch_size=0), ("batch_size=0", "1")),
     "batch size type": (lambda: Batches(TABLE, batch_size=2.5), ("batch_size=2.5", "1")),
@@ -145,8 +154,14 @@ BAD = {
         lambda: Batches(Split(x=TABLE.x, y=TABLE.x[:, 0]), batch_size=4, onehot=2),
         ("onehot=2", "labels", "float64"),
     ),
-    "table augment": (lambda: Batches(TABLE, batch_size=4, augment=("flip",)), ("'flip'", "images", "(5,)")),
-    "augment": (lambda: Batches(IMAGES, batch_size=4, augment=("flop",)), ("'flop'", "'flip'", "mixup, cutmix")),
+    "table augment": (
+        lambda: Batches(TABLE, batch_size=4, augment=("flip",)),
+        ("'flip'", "images", "(5,)"),
+    ),
+    "augment": (
+        lambda: Batches(IMAGES, batch_size=4, augment=("flop",)),
+        ("'flop'", "'flip'", "mixup, cutmix"),
+    ),
     "mixup": (lambda: Batches(IMAGES, batch_size=4, augment="mixup"), ("mixup", "labels='onehot'")),
 }
 
@@ -163,7 +178,9 @@ def test_two_datasets_of_one_pipeline_follow_the_epoch():
     datasets = batches.dataset(), batches.dataset()
     batches.epoch = 2
     for dataset in datasets:
-        np.testing.assert_array_equal(np.concatenate([y for _, y in dataset.as_numpy_iterator()]), rows_of(batches, 2))
+        np.testing.assert_array_equal(
+            np.concatenate([y for _, y in dataset.as_numpy_iterator()]), rows_of(batches, 2)
+        )
 
 
 def fit_and_record(split):
@@ -172,7 +189,12 @@ def fit_and_record(split):
     class Record(keras.layers.Layer):
         def call(self, x, training=False):
             if training and not isinstance(x, keras.KerasTensor):
-                seen.append(np.array(keras.ops.convert_to_numpy(x)).reshape(len(x), -1)[:, 0].astype(int).tolist())
+                seen.append(
+                    np.array(keras.ops.convert_to_numpy(x))
+                    .reshape(len(x), -1)[:, 0]
+                    .astype(int)
+                    .tolist()
+                )
             return x
 
     seen, epochs = [], []
@@ -213,13 +235,17 @@ def test_the_other_backends_see_the_same(backend):
         "print(json.dumps([keras.backend.backend(), [t.fit_and_record(s) for s in splits]]))"
     )
     environment = os.environ | {"KERAS_BACKEND": backend}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     used, results = json.loads(done.stdout.splitlines()[-1])
     assert used == backend
     for epochs, iterations in results:
         assert iterations == 21
-        assert epochs == [np.random.default_rng([3, e]).permutation(ROWS).tolist() for e in range(3)]
+        assert epochs == [
+            np.random.default_rng([3, e]).permutation(ROWS).tolist() for e in range(3)
+        ]
 
 
 def test_a_broken_file_stops_the_epoch_with_its_message():
@@ -236,7 +262,8 @@ def test_a_broken_file_stops_the_epoch_with_its_message():
 def test_images_in_a_mapped_file_are_read_batch_by_batch(tmp_path, untraced, undrawn):
     """The same run as from memory, and no more of the file in memory than a batch."""
     random = np.random.default_rng(0)
-    x, y = random.integers(0, 256, (300, 8, 8, 1), "uint8"), random.integers(0, 3, 300)
+    x = random.integers(0, 256, (300, 8, 8, 1), "uint8")
+    y = random.integers(0, 3, 300)
     x[np.arange(300), y] = 255
     np.save(tmp_path / "x.npy", x)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
@@ -245,7 +272,16 @@ def test_images_in_a_mapped_file_are_read_batch_by_batch(tmp_path, untraced, und
         data = kzoo.load_data((images, y), preset="digits_cnn")
         assert isinstance(data.train.x, Mapped) == (name != "memory")
         assert data.fingerprint == runs.setdefault("fingerprint", data.fingerprint)
-        options = dict(filters=(4,), depth=1, units=(8,), optimizer="sgd", batch_size=64, epochs=2, min_steps=0, seed=1)
+        options = dict(
+            filters=(4,),
+            depth=1,
+            units=(8,),
+            optimizer="sgd",
+            batch_size=64,
+            epochs=2,
+            min_steps=0,
+            seed=1,
+        )
         options |= dict(steps_per_call=1, callbacks="quick", progress=False)
         runs[name] = kzoo.train("digits_cnn", data, out=tmp_path / name, **options)
     for name in ("mapped", "without an axis"):

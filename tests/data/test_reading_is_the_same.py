@@ -34,7 +34,8 @@ from kzoo.utils.errors import KzooError
 
 pytest.importorskip("pyarrow")
 TABLES, FEW, BLOCKS = 200, 8, 10
-MOST_LINES = 0.3  # share of the features that a line may replace: half of the doors have another decimal sign
+# share of the features that a line may replace: half of the doors have another decimal sign
+MOST_LINES = 0.3
 
 
 def learned(source, large, folder, test=0):
@@ -99,8 +100,11 @@ class Pair:
 
     def compare(self):
         table, new = map(sorted_by_number, random_pair(self.seed))
-        self.draw, self.facts = np.random.default_rng([self.seed, 9]), None
-        for number, (door, large) in enumerate((door, large) for large in (False, True) for door in TRAINING):
+        self.draw = np.random.default_rng([self.seed, 9])
+        self.facts = None
+        for number, (door, large) in enumerate(
+            (door, large) for large in (False, True) for door in TRAINING
+        ):
             if large and not door.is_file:
                 continue
             where = f"table {self.seed}, learned from {door.name}{', large' * large}"
@@ -116,7 +120,9 @@ class Pair:
             if self.share or (number + self.seed) % 2:
                 self.compare_test(where, door, large, source, new)
             for place, other in enumerate(DOORS):
-                if (place + number + self.seed) % len(TRAINING) == 0 or self.draw.random() < self.share:
+                if (place + number + self.seed) % len(
+                    TRAINING
+                ) == 0 or self.draw.random() < self.share:
                     self.compare_new(where, door, data, other, new)
 
     def compare_training(self, where, door, data, table):
@@ -132,13 +138,19 @@ class Pair:
         self.facts = self.facts or facts
         for name in self.facts | facts:
             if self.facts.get(name) != facts.get(name) and name not in spared:
-                line = f"learns {facts.get(name)} of {name!r}, and another door {self.facts.get(name)}"
+                line = (
+                    f"learns {facts.get(name)} of {name!r}, and another door {self.facts.get(name)}"
+                )
                 self.differences.append(f"{where}: {line}")
 
     def compare_test(self, where, door, large, source, new):
         """Compare the rows of a second table, `test=`."""
         other = TRAINING[self.draw.integers(len(TRAINING))]
-        test, where, data = other.open(new, self.folder, self.seed), f"{where}, test={other.name}", None
+        test, where, data = (
+            other.open(new, self.folder, self.seed),
+            f"{where}, test={other.name}",
+            None,
+        )
 
         def tested():
             nonlocal data
@@ -157,22 +169,22 @@ class Pair:
 
     def compare_new(self, where, door, data, other, new):
         """Compare new rows, for each reader."""
-        spared, source = doubtful(new, data.notes, door, other), other.open(new, self.folder, self.seed)
+        spared = doubtful(new, data.notes, door, other)
+        source = other.open(new, self.folder, self.seed)
         for who, large, read in readers_of(other, data, source):
             with memory(large, self.folder):
                 outcome = outcome_of(read)
             # The checks that report mistakes in new data do not run here.
             outcome.lines += [*data.notes, *(map(repr, spared) if who == "check" else ())]
-            at, rows = (
-                f"{where}, {who}{', large' * large} of {other.name}",
-                new.labelled() if who == "evaluate" else new,
-            )
+            at = f"{where}, {who}{', large' * large} of {other.name}"
+            rows = new.labelled() if who == "evaluate" else new
             if not len(rows):
                 assert outcome.error, at
                 continue
             if large and outcome.x is not None:  # rows that are shorter than the header come last
                 order = np.argsort(outcome.x[:, data.feature_names.index(NUMBER)], kind="stable")
-                outcome.x, outcome.y = outcome.x[order], outcome.y if outcome.y is None else outcome.y[order]
+                outcome.x = outcome.x[order]
+                outcome.y = outcome.y if outcome.y is None else outcome.y[order]
             self.differences.add_features(at, outcome, data.preprocessing, rows, spared)
             if who == "evaluate":
                 self.differences.add_answers(at, outcome, data.class_names, rows, spared)

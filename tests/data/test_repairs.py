@@ -24,7 +24,12 @@ def table(rows=90):
 
 def texts():
     frame = table()
-    return pd.DataFrame({"text": [f"go {kind} by number {i}" for i, kind in enumerate(frame.kind)], "kind": frame.kind})
+    return pd.DataFrame(
+        {
+            "text": [f"go {kind} by number {i}" for i, kind in enumerate(frame.kind)],
+            "kind": frame.kind,
+        }
+    )
 
 
 def arrays():
@@ -34,7 +39,8 @@ def arrays():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    root, draw = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("images")
+    draw = np.random.default_rng(0)
     for name in CLASSES:
         (root / name).mkdir()
         for number in range(20):
@@ -58,9 +64,12 @@ def suspect(data, split, position, **changes):
     label = int(part.y[position])
     names = data.class_names
     return {
-        "row": int(part.rows[position]) + 1, "key": row_keys(part, [position])[0], "label": names[label],
-        "suggestion": names[(label + 1) % len(names)], "accept": "yes",
-    } | changes  # fmt: skip
+        "row": int(part.rows[position]) + 1,
+        "key": row_keys(part, [position])[0],
+        "label": names[label],
+        "suggestion": names[(label + 1) % len(names)],
+        "accept": "yes",
+    } | changes
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -77,7 +86,9 @@ def test_labels_of_training_and_validation_rows_change_and_of_no_others(name, fo
         if split != "test":
             expected[1] = (expected[1] + 1) % len(before.class_names)
         np.testing.assert_array_equal(new.y, expected)
-    assert_mentions("\n".join(after.notes), "2 labels changed", "1 training", "1 validation", "1 accepted row")
+    assert_mentions(
+        "\n".join(after.notes), "2 labels changed", "1 training", "1 validation", "1 accepted row"
+    )
     assert after.fingerprint != before.fingerprint
     assert before.loaded["options"].get("repairs") is None  # stored as by earlier versions
 
@@ -92,15 +103,24 @@ def test_a_file_is_read_as_spreadsheets_write_it(tmp_path):
             writer = csv.DictWriter(file, list(row), delimiter=delimiter)
             writer.writeheader()
             writer.writerow(row)
-        np.testing.assert_array_equal(kzoo.load_data(table(), target="kind", repairs=path).train.y, expected)
+        np.testing.assert_array_equal(
+            kzoo.load_data(table(), target="kind", repairs=path).train.y, expected
+        )
 
 
 def test_several_labels_a_row_are_repaired_one_by_one():
     draw = np.random.default_rng(0)
-    x, y = draw.normal(size=(80, 3)).astype("float32"), draw.integers(0, 2, (80, 3))
+    x = draw.normal(size=(80, 3)).astype("float32")
+    y = draw.integers(0, 2, (80, 3))
     before = kzoo.load_data((x, y))
-    part, old = before.train, int(before.train.y[4, 1])
-    row = dict(row=int(part.rows[4]) + 1, key=row_keys(part, [4])[0], label=f"1={old}", suggestion=f"1={1 - old}")
+    part = before.train
+    old = int(before.train.y[4, 1])
+    row = dict(
+        row=int(part.rows[4]) + 1,
+        key=row_keys(part, [4])[0],
+        label=f"1={old}",
+        suggestion=f"1={1 - old}",
+    )
     after = kzoo.load_data((x, y), repairs=[row | {"accept": "yes"}])
     expected = np.array(before.train.y)
     expected[4, 1] = 1 - old
@@ -122,7 +142,8 @@ def test_a_row_that_is_not_the_checked_one_is_refused():
     relabelled = texts()
     row = suspect(kzoo.load_data(texts(), target="kind", preset="text_ngrams"), "train", 0)
     relabelled.loc[row["row"] - 1, "kind"] = row["suggestion"]
-    with refuses(f"row {row['row']}", row["label"], row["suggestion"]):  # someone has corrected it in the file
+    # someone has corrected it in the file
+    with refuses(f"row {row['row']}", row["label"], row["suggestion"]):
         kzoo.load_data(relabelled, target="kind", preset="text_ngrams", repairs=[row])
     with refuses("row 5000", "does not exist"):
         kzoo.load_data(frame, target="kind", repairs=[row | {"row": 5000}])
@@ -132,9 +153,12 @@ def test_what_a_table_of_suspects_must_hold():
     data = kzoo.load_data(table(), target="kind")
     row = suspect(data, "train", 0)
     wrong = {
-        "accept='perhaps'": {"accept": "perhaps"}, "'abc'": {"row": "abc"}, "'down'": {"suggestion": "down"},
-        "no suggestion": {"suggestion": ""}, "no accepted row": {"accept": ""},
-    }  # fmt: skip
+        "accept='perhaps'": {"accept": "perhaps"},
+        "'abc'": {"row": "abc"},
+        "'down'": {"suggestion": "down"},
+        "no suggestion": {"suggestion": ""},
+        "no accepted row": {"accept": ""},
+    }
     for part, changes in wrong.items():
         with refuses(part):
             kzoo.load_data(table(), target="kind", repairs=[row | changes])
@@ -142,7 +166,9 @@ def test_what_a_table_of_suspects_must_hold():
         other = next(name for name in CLASSES if name not in (row["label"], row["suggestion"]))
         kzoo.load_data(table(), target="kind", repairs=[row, row | {"suggestion": other}])
     with refuses("'key'"):
-        kzoo.load_data(table(), target="kind", repairs=[{name: row[name] for name in row if name != "key"}])
+        kzoo.load_data(
+            table(), target="kind", repairs=[{name: row[name] for name in row if name != "key"}]
+        )
     with refuses("nowhere.csv", "does not exist"):
         kzoo.load_data(table(), target="kind", repairs="nowhere.csv")
     with refuses("repairs=3"):
@@ -155,7 +181,10 @@ def test_what_cannot_be_repaired_is_refused(tmp_path, monkeypatch):
     with refuses("repairs=", "tabular_regression"):
         kzoo.load_data(frame, target="a", repairs=[row])
     left = kzoo.load_data(frame, target="kind").train
-    every = [suspect(kzoo.load_data(frame, target="kind"), "train", i) for i in np.flatnonzero(left.y == 0)]
+    every = [
+        suspect(kzoo.load_data(frame, target="kind"), "train", i)
+        for i in np.flatnonzero(left.y == 0)
+    ]
     with refuses("'left'", "no training row"):
         kzoo.load_data(frame, target="kind", repairs=every)
     with refuses("repairs=", "already read"):
@@ -177,9 +206,15 @@ def test_a_run_reads_its_data_with_the_repairs_again(tmp_path):
         writer.writeheader()
         writer.writerow(row)
     run = kzoo.train(
-        "tabular_fnn", tmp_path / "moves.csv", target="kind", repairs=tmp_path / "suspects.csv", epochs=1,
-        out=tmp_path / "run", baselines=False, progress=False,
-    )  # fmt: skip
+        "tabular_fnn",
+        tmp_path / "moves.csv",
+        target="kind",
+        repairs=tmp_path / "suspects.csv",
+        epochs=1,
+        out=tmp_path / "run",
+        baselines=False,
+        progress=False,
+    )
     (tmp_path / "suspects.csv").unlink()  # the run has what was accepted
     data = load_again(run.spec, run.data, tmp_path / "moves.csv")
     assert data.fingerprint == run.data.fingerprint
@@ -199,16 +234,26 @@ def test_a_run_without_repairs_beside_it_is_not_trained_again(tmp_path):
     row = suspect(kzoo.load_data(table(), target="kind"), "train", 0)
     kzoo.train("tabular_fnn", table(), out=tmp_path / "first", **options)
     run = kzoo.train("tabular_fnn", table(), out=tmp_path / "second", repairs=[row], **options)
-    assert run.summary["repairs"]["run"] == "first" and not (tmp_path / "second" / "before-repairs").exists()
+    assert (
+        run.summary["repairs"]["run"] == "first"
+        and not (tmp_path / "second" / "before-repairs").exists()
+    )
 
 
 def test_folds_are_trained_on_repairs_and_scored_on_recorded_labels(tmp_path):
     frame = table()
     row = suspect(kzoo.load_data(frame, target="kind"), "train", 0)
     scores = cross_validate(
-        "tabular_fnn", frame, target="kind", repairs=[row], folds=2, epochs=1, out=tmp_path, baselines=False,
+        "tabular_fnn",
+        frame,
+        target="kind",
+        repairs=[row],
+        folds=2,
+        epochs=1,
+        out=tmp_path,
+        baselines=False,
         progress=False,
-    )  # fmt: skip
+    )
     order = sorted(CLASSES)
     truth = [order[int(number)] for number in scores["out_of_fold"]["truth"]]
     assert truth == frame.kind.tolist()

@@ -32,7 +32,9 @@ def test_a_sample_is_the_same_rows_each_time_and_is_read_late(few, tmp_path):
     for x in (values, Mapped(values, np.arange(30)), Windows(values, np.arange(30) % 28, 2)):
         part = Split(x=x, y=np.arange(30))
         one, again = sample.sample_split(part), sample.sample_split(part)
-        assert len(one) == len(one.y) == 10 and (one.y == again.y).all() and (np.diff(one.y) > 0).all()
+        assert (
+            len(one) == len(one.y) == 10 and (one.y == again.y).all() and (np.diff(one.y) > 0).all()
+        )
         assert (one.rows == one.y).all()
         assert not sample.in_memory(one.x)
         np.testing.assert_array_equal(one.x[:], np.asarray(x[one.y]))

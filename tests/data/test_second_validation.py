@@ -13,16 +13,22 @@ from kzoo.dataset.splits import Fold
 def table(rows, seed=0):
     draw = np.random.default_rng(seed)
     a = draw.normal(size=rows)
-    frame = pd.DataFrame({"a": a, "kind": draw.choice(list("xyz"), rows), "y": np.where(a > 0, "yes", "no")})
+    frame = pd.DataFrame(
+        {"a": a, "kind": draw.choice(list("xyz"), rows), "y": np.where(a > 0, "yes", "no")}
+    )
     return frame.assign(value=2 * a)
 
 
 def test_a_second_table_is_the_validation_split():
-    train, validation, test = table(80), table(30, seed=1), table(20, seed=2)
+    train = table(80)
+    validation = table(30, seed=1)
+    test = table(20, seed=2)
     data = kzoo.load_data(train, target="y", drop="value", validation=validation, test=test)
     assert [len(part) for part in (data.train, data.validation, data.test)] == [80, 30, 20]
     alone = kzoo.load_data(train, target="y", drop="value", validation=0, test=validation)
-    assert np.array_equal(data.validation.x, alone.test.x) and np.array_equal(data.validation.y, alone.test.y)
+    assert np.array_equal(data.validation.x, alone.test.x) and np.array_equal(
+        data.validation.y, alone.test.y
+    )
     assert data.config == alone.config  # learned on the training rows
     drawn = kzoo.load_data(train, target="y", drop="value", validation=validation)
     assert [len(part) for part in (drawn.train, drawn.validation, drawn.test)] == [64, 30, 16]
@@ -55,15 +61,35 @@ def test_a_file_trains_as_the_frame_does(tmp_path, monkeypatch, capsys):
     assert run.data.validation == 30 and run.data.options["validation"] is None
     assert "--validation val.csv" in run.config["command"] and "more" not in run.config["command"]
     capsys.readouterr()
-    assert main(["train", "tabular_fnn", "--data", "train.csv", "--target", "y", "--validation", "gone.csv"]) == 2
+    assert (
+        main(
+            [
+                "train",
+                "tabular_fnn",
+                "--data",
+                "train.csv",
+                "--target",
+                "y",
+                "--validation",
+                "gone.csv",
+            ]
+        )
+        == 2
+    )
     assert "--validation 'gone.csv': no such file" in capsys.readouterr().err
-    assert main(["train", "tabular_fnn", "--data", "train.csv", "--target", "y", "--validation", "1.5"]) == 2
+    assert (
+        main(
+            ["train", "tabular_fnn", "--data", "train.csv", "--target", "y", "--validation", "1.5"]
+        )
+        == 2
+    )
     assert "--validation" in capsys.readouterr().err
 
 
 def test_arrays_and_their_weights():
     draw = np.random.default_rng(0)
-    x, y = draw.normal(size=(60, 3)), np.arange(60) % 2
+    x = draw.normal(size=(60, 3))
+    y = np.arange(60) % 2
     data = kzoo.load_data((x, y), validation=(x[:20], y[:20]))
     assert [len(part) for part in (data.train, data.validation, data.test)] == [48, 20, 12]
     assert np.array_equal(data.validation.x, x[:20].astype("float32"))
@@ -91,7 +117,9 @@ def test_texts(tmp_path):
     for name in ("train", "more"):
         for label, words in (("up", "good fine great"), ("down", "bad poor awful")):
             (tmp_path / name).mkdir(exist_ok=True)
-            (tmp_path / name / f"{label}.txt").write_text("\n".join(f"{words} {i}" for i in range(20)))
+            (tmp_path / name / f"{label}.txt").write_text(
+                "\n".join(f"{words} {i}" for i in range(20))
+            )
     folder = kzoo.load_data(tmp_path / "train", validation=tmp_path / "more")
     assert [len(part) for part in (folder.train, folder.validation, folder.test)] == [32, 40, 8]
 
@@ -100,11 +128,22 @@ def test_a_long_text(tmp_path):
     lines = [f"line {i} of a text about number {i * i}" for i in range(300)]
     (tmp_path / "a.txt").write_text("\n".join(lines))
     (tmp_path / "b.txt").write_text("\n".join(lines[:60]))
-    alone = kzoo.load_data(tmp_path / "a.txt", preset="char_gru", validation=0, test=tmp_path / "b.txt")
-    data = kzoo.load_data(tmp_path / "a.txt", preset="char_gru", validation=tmp_path / "b.txt", test=0)
+    alone = kzoo.load_data(
+        tmp_path / "a.txt", preset="char_gru", validation=0, test=tmp_path / "b.txt"
+    )
+    data = kzoo.load_data(
+        tmp_path / "a.txt", preset="char_gru", validation=tmp_path / "b.txt", test=0
+    )
     assert np.array_equal(data.validation.x[:], alone.test.x[:]) and data.test is None
-    both = kzoo.load_data(tmp_path / "a.txt", preset="char_gru", validation=tmp_path / "b.txt", test=tmp_path / "b.txt")
-    assert np.array_equal(both.validation.x[:], both.test.x[:]) and len(both.train) == len(alone.train)
+    both = kzoo.load_data(
+        tmp_path / "a.txt",
+        preset="char_gru",
+        validation=tmp_path / "b.txt",
+        test=tmp_path / "b.txt",
+    )
+    assert np.array_equal(both.validation.x[:], both.test.x[:]) and len(both.train) == len(
+        alone.train
+    )
     with refuses("validation=", "plain text"):
         kzoo.load_data(tmp_path / "a.txt", preset="char_gru", validation=("a", "b"))
 
@@ -120,7 +159,10 @@ def test_a_series():
     assert np.array_equal(data.train.x[:], alone.train.x[:])
     with refuses("the validation series"):
         kzoo.load_data(frame, validation=later.drop(columns="load"), **options)
-    assert kzoo.load_data(frame, split="time", **options).fingerprint == kzoo.load_data(frame, **options).fingerprint
+    assert (
+        kzoo.load_data(frame, split="time", **options).fingerprint
+        == kzoo.load_data(frame, **options).fingerprint
+    )
 
 
 def test_a_folder_of_images(tmp_path):
@@ -146,7 +188,15 @@ def test_folds_refuse_it():
     with refuses("validation=", "fraction", "fold"):
         kzoo.cross_validate("tabular_fnn", table(80), target="y", validation=table(20))
     with refuses("folds=", "validation="):
-        kzoo.tune("tabular_fnn", table(80), target="y", validation=table(20), folds=3, trials=2, dry_run=True)
+        kzoo.tune(
+            "tabular_fnn",
+            table(80),
+            target="y",
+            validation=table(20),
+            folds=3,
+            trials=2,
+            dry_run=True,
+        )
 
 
 def test_a_data_set_that_is_loaded_refuses_it():

@@ -11,12 +11,18 @@ from kzoo.dataset.dataset import Dataset, Split
 
 
 def test_a_table():
-    frame = pd.DataFrame({"size": np.arange(100.0) / 3, "town": ["Bern", "Genf"] * 50, "sold": ["no", "yes"] * 50})
+    frame = pd.DataFrame(
+        {"size": np.arange(100.0) / 3, "town": ["Bern", "Genf"] * 50, "sold": ["no", "yes"] * 50}
+    )
     data = kzoo.load_data(frame, target="sold")
     stored = statistics(data)
     x = data.train.x
     (size,) = stored["features"]
-    assert size["name"] == "size" and np.isclose(size["mean"], x[:, 0].mean()) and np.isclose(size["sd"], x[:, 0].std())
+    assert (
+        size["name"] == "size"
+        and np.isclose(size["mean"], x[:, 0].mean())
+        and np.isclose(size["sd"], x[:, 0].std())
+    )
     assert (size["low"], size["high"], size["count"]) == (x[:, 0].min(), x[:, 0].max(), len(x))
     assert np.allclose(size["shares"], 0.1, atol=0.02) and np.isclose(sum(size["shares"]), 1)
     (town,) = stored["categories"]
@@ -46,9 +52,14 @@ def test_equal_values_share_an_edge():
 def test_nan_and_one_hot_labels_do_not_break_the_file():
     x = np.array([[1.0, np.nan], [2.0, np.nan], [np.inf, np.nan]], "float32")
     data = Dataset(
-        name="mine", task="tabular_classification", inputs="rows", train=Split(x=x, y=np.eye(3)[[0, 2, 2]]),
+        name="mine",
+        task="tabular_classification",
+        inputs="rows",
+        train=Split(x=x, y=np.eye(3)[[0, 2, 2]]),
         class_names=("a", "b", "c"),
-    )  # fmt: skip
+    )
     stored = statistics(data)
     assert json.dumps(stored, allow_nan=False)
-    assert [f["mean"] for f in stored["features"]] == [1.5] and np.allclose(stored["classes"], [1 / 3, 0, 2 / 3])
+    assert [f["mean"] for f in stored["features"]] == [1.5] and np.allclose(
+        stored["classes"], [1 / 3, 0, 2 / 3]
+    )

@@ -42,23 +42,42 @@ def people(n=200, seed=0):
 
 def test_kinds_of_columns():
     data = load_data(people(), target="churned", seed=3)
-    assert data.task == "tabular_classification" and data.class_names == ("no", "yes") and data.outputs == 2
+    assert (
+        data.task == "tabular_classification"
+        and data.class_names == ("no", "yes")
+        and data.outputs == 2
+    )
     # Numbers, dates and missing marks in the order of the file, then categories.
     assert data.feature_names == (
-        "age", "age is missing", "joined year", "joined month", "joined day", "joined weekday",
-        "member", "income", "city",
-    )  # fmt: skip
+        "age",
+        "age is missing",
+        "joined year",
+        "joined month",
+        "joined day",
+        "joined weekday",
+        "member",
+        "income",
+        "city",
+    )
     assert data.config["categories"] == (4,) and data.input_shape == (9,)
-    left_out = {column["name"]: column["about"] for column in data.overview["columns"] if column["kind"] == "left out"}
+    left_out = {
+        column["name"]: column["about"]
+        for column in data.overview["columns"]
+        if column["kind"] == "left out"
+    }
     assert set(left_out) == {"id", "country", "code"}
     for name, word in {"id": "rows", "country": "constant", "code": "text"}.items():
         assert_mentions(left_out[name], word)
     json.dumps([data.preprocessing, data.config])
 
 
-@pytest.mark.parametrize("name", ["id", "customer_id", "userId", "Unnamed: 0", "编号", "客户编号", "序号"])
+@pytest.mark.parametrize(
+    "name", ["id", "customer_id", "userId", "Unnamed: 0", "编号", "客户编号", "序号"]
+)
 def test_numbers_of_the_rows_are_left_out(name):
-    assert name not in load_data(people().rename(columns={"id": name}), target="churned").feature_names
+    assert (
+        name not in load_data(people().rename(columns={"id": name}), target="churned").feature_names
+    )
 
 
 def test_numbers_agree_with_pandas():
@@ -72,7 +91,9 @@ def test_numbers_agree_with_pandas():
     median = train["age"].median()
     np.testing.assert_array_equal(x[:, 0], frame["age"].fillna(median).to_numpy(np.float32))
     np.testing.assert_array_equal(x[:, 1], frame["age"].isna().to_numpy(np.float32))
-    np.testing.assert_array_equal(x[:, 3], pd.to_datetime(frame["joined"]).dt.month.to_numpy(np.float32))
+    np.testing.assert_array_equal(
+        x[:, 3], pd.to_datetime(frame["joined"]).dt.month.to_numpy(np.float32)
+    )
     codes = frame["city"].map({"Oslo": 1, "Rome": 2, "上海": 3}).fillna(0)
     np.testing.assert_array_equal(x[:, 8], codes.to_numpy(np.float32))
     standard = data.train.x[:, :8] * data.config["scale"] + data.config["offset"]
@@ -102,7 +123,8 @@ def test_nothing_is_learned_from_test_rows():
     ("when", "month", "noted"),
     [
         (["03.02.2024", "04.03.2024"], [2, 3], False),  # a dot: day first
-        (["3.2.2024 8:30", "05.25.2024 9:00", "06.26.2024 9:00"], [3, 5, 6], False),  # unless a number is above 12
+        # unless a number is above 12
+        (["3.2.2024 8:30", "05.25.2024 9:00", "06.26.2024 9:00"], [3, 5, 6], False),
         (["03/02/2024", "31/12/2024"], [2, 12], False),
         (["03-02-2024 3:15 PM", "12-31-2024 1:00 AM"], [3, 12], False),
         (["03/02/2024", "04/03/2024"], [3, 4], True),  # as pandas reads it, with a note
@@ -112,7 +134,10 @@ def test_nothing_is_learned_from_test_rows():
 def test_which_comes_first_day_or_month(when, month, noted):
     frame = people(len(when) * 10).assign(joined=when * 10)
     data = load_data(frame, target="churned")
-    assert encode(data.preprocessing, frame)[:, data.feature_names.index("joined month")].tolist() == month * 10
+    assert (
+        encode(data.preprocessing, frame)[:, data.feature_names.index("joined month")].tolist()
+        == month * 10
+    )
     notes = notes_with(data.notes, "'joined'")
     assert len(notes) == noted
     for note in notes:
@@ -133,7 +158,9 @@ def test_encode_rows_of_a_person(tmp_path):
         encode(data.preprocessing, [{k: v for k, v in rows[0].items() if k != "city"}])
 
 
-@pytest.mark.parametrize("encoding,separator", [("utf-8", ","), ("utf-8-sig", ";"), ("gb18030", "\t"), ("utf-16", ",")])
+@pytest.mark.parametrize(
+    "encoding,separator", [("utf-8", ","), ("utf-8-sig", ";"), ("gb18030", "\t"), ("utf-16", ",")]
+)
 def test_encodings_and_separators(tmp_path, encoding, separator):
     path = tmp_path / "a.csv"
     path.write_bytes(people().to_csv(index=False, sep=separator).encode(encoding))
@@ -159,7 +186,9 @@ def test_regression_in_its_own_unit():
 def test_several_targets():
     frame = people().assign(tax=lambda f: f.income * 0.3)
     data = load_data(frame, target="income,tax", drop=["churned"])
-    assert data.outputs == 2 and data.target_names == ("income", "tax") and data.train.y.shape[1] == 2
+    assert (
+        data.outputs == 2 and data.target_names == ("income", "tax") and data.train.y.shape[1] == 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,12 +221,17 @@ def test_several_columns_of_classes_are_refused_in_one_line(classes, form, tmp_p
     """A regression would answer them with numbers below 0 and above 1, as if they were probabilities."""
     draw = np.random.default_rng(0)
     frame = pd.DataFrame({"a": draw.normal(size=90), "b": draw.normal(size=90)})
-    frame["s"], frame["t"] = CLASSES[classes](draw), CLASSES["words" if classes == "both" else classes](draw)
-    source, options = frame, dict(target=["s", "t"])
+    frame["s"], frame["t"] = (
+        CLASSES[classes](draw),
+        CLASSES["words" if classes == "both" else classes](draw),
+    )
+    source = frame
+    options = dict(target=["s", "t"])
     if form in ("parquet", "large"):
         pytest.importorskip("pyarrow")
     if form == "answers":
-        source, options = (frame[["a", "b"]], frame[["s", "t"]]), {}
+        source = (frame[["a", "b"]], frame[["s", "t"]])
+        options = {}
     elif form == "parquet":
         frame.to_parquet(source := tmp_path / "t.parquet")
     elif form != "frame":
@@ -205,7 +239,9 @@ def test_several_columns_of_classes_are_refused_in_one_line(classes, form, tmp_p
     if form == "large":
         monkeypatch.setenv("KZOO_MEMORY", "1KiB")
         monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
-    with refuses("'s', 't'", "classes", "0 and 1", "target='s'", "drop=", "task='regression'") as caught:
+    with refuses(
+        "'s', 't'", "classes", "0 and 1", "target='s'", "drop=", "task='regression'"
+    ) as caught:
         load_data(source, **options)
     assert "\n" not in str(caught.value)
     if classes == "two numbers" and form != "answers":
@@ -213,7 +249,8 @@ def test_several_columns_of_classes_are_refused_in_one_line(classes, form, tmp_p
 
 
 def test_columns_of_classes_in_an_array_are_refused_and_targets_are_not():
-    x, draw = np.random.default_rng(0).normal(size=(90, 3)), np.random.default_rng(1)
+    x = np.random.default_rng(0).normal(size=(90, 3))
+    draw = np.random.default_rng(1)
     for y in (draw.integers(3, 5, (90, 2)), draw.choice(["u", "v", "w"], (90, 2))):
         with refuses("2 columns", "y", "classes", "0 and 1", "y[:, k]", "task='regression'"):
             load_data((x, y))
@@ -224,7 +261,9 @@ def test_columns_of_classes_in_an_array_are_refused_and_targets_are_not():
 
 def test_labels_among_several_targets_are_named():
     draw = np.random.default_rng(0)
-    frame = pd.DataFrame({"a": draw.normal(size=90), "flag": draw.integers(0, 2, 90), "y": draw.normal(size=90)})
+    frame = pd.DataFrame(
+        {"a": draw.normal(size=90), "flag": draw.integers(0, 2, 90), "y": draw.normal(size=90)}
+    )
     frame["count"] = draw.integers(0, 4, 90)
     for target, alone in (["flag", "y"], "'flag'"), (["flag", "count"], "'flag', 'count'"):
         data = load_data(frame, target=target)
@@ -237,9 +276,17 @@ def test_labels_among_several_targets_are_named():
 def test_an_older_run_with_labels_as_values_still_reads_its_data(tmp_path):
     """Such a run stores no task, which its data needs now."""
     draw = np.random.default_rng(0)
-    frame = pd.DataFrame({"a": draw.normal(size=90), "s": draw.integers(0, 2, 90), "t": draw.integers(0, 2, 90)})
+    frame = pd.DataFrame(
+        {"a": draw.normal(size=90), "s": draw.integers(0, 2, 90), "t": draw.integers(0, 2, 90)}
+    )
     run = kzoo.train(
-        "tabular_fnn", frame, target=["s", "t"], task="regression", epochs=1, out=tmp_path / "run", progress=False
+        "tabular_fnn",
+        frame,
+        target=["s", "t"],
+        task="regression",
+        epochs=1,
+        out=tmp_path / "run",
+        progress=False,
     )
     stored = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
     stored["data"]["options"]["task"] = None
@@ -273,7 +320,10 @@ def test_groups_never_straddle():
     frame = people().assign(patient=lambda f: f.index // 7)
     data = load_data(frame, target="income", group="patient", drop=["churned"])
     income = frame["income"].to_numpy(np.float32)
-    seen = [set(frame["patient"][np.isin(income, split.y)]) for split in (data.train, data.validation, data.test)]
+    seen = [
+        set(frame["patient"][np.isin(income, split.y)])
+        for split in (data.train, data.validation, data.test)
+    ]
     assert all(seen) and not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
     assert 0.1 < len(data.test) / len(frame) < 0.3 and "patient" not in data.feature_names
 
@@ -282,12 +332,16 @@ def test_second_table_for_test():
     data = load_data(people(), target="churned", test=people(50, seed=1))
     assert (len(data.train), len(data.validation), len(data.test)) == (180, 20, 50)
     with refuses("test", "class", "'maybe'", "training"):
-        load_data(people(), target="churned", test=people(50).assign(churned=["maybe"] * 10 + ["no"] * 40))
+        load_data(
+            people(), target="churned", test=people(50).assign(churned=["maybe"] * 10 + ["no"] * 40)
+        )
 
 
 @pytest.mark.parametrize("stored", ["frame", "objects", "texts", "file"])
 def test_numbers_that_are_often_infinite_are_missing_and_no_categories(stored, tmp_path):
-    table = pd.DataFrame({"a": np.arange(100) / 8, "b": [np.inf, -np.inf] * 50, "y": ["u", "v"] * 50})
+    table = pd.DataFrame(
+        {"a": np.arange(100) / 8, "b": [np.inf, -np.inf] * 50, "y": ["u", "v"] * 50}
+    )
     table.loc[::5, "a"] = np.inf
     table.to_csv(tmp_path / "a.csv", index=False)
     sources = {"frame": table, "objects": table.astype({"a": object}), "file": tmp_path / "a.csv"}
@@ -296,14 +350,18 @@ def test_numbers_that_are_often_infinite_are_missing_and_no_categories(stored, t
     (column,) = data.preprocessing["columns"]
     assert column["name"] == "a" and column["kind"] == "number" and column["missing"]
     finite = table["a"][np.isfinite(table["a"])]
-    np.testing.assert_array_equal(data.train.x[:, 0], table["a"].where(np.isfinite(table["a"]), finite.median()))
+    np.testing.assert_array_equal(
+        data.train.x[:, 0], table["a"].where(np.isfinite(table["a"]), finite.median())
+    )
     np.testing.assert_array_equal(data.train.x[:, 1], ~np.isfinite(table["a"]))
     assert notes_with(data.notes, "'a'", "20 of 100", "row 1", "inf")
 
 
 def test_outliers_are_clipped_on_request_only():
     frame = people(2000).assign(income=lambda f: f.income.where(f.index != 5, 1e9))
-    plain, clipped = (load_data(frame, target="churned", clip=clip, test=0) for clip in (False, True))
+    plain, clipped = (
+        load_data(frame, target="churned", clip=clip, test=0) for clip in (False, True)
+    )
     column = plain.feature_names.index("income")
     assert encode(plain.preprocessing, frame)[5, column] == 1e9
     assert encode(clipped.preprocessing, frame)[5, column] < 1e4
@@ -311,7 +369,8 @@ def test_outliers_are_clipped_on_request_only():
 
 def test_stratified_fixed_split():
     frame = people(1000)
-    one, two = load_data(frame, target="churned"), load_data(frame, target="churned")
+    one = load_data(frame, target="churned")
+    two = load_data(frame, target="churned")
     assert one.fingerprint == two.fingerprint
     assert load_data(frame, target="churned", seed=1).fingerprint != one.fingerprint
     share = (frame["churned"] == "yes").mean()
@@ -335,21 +394,51 @@ def test_stratified_fixed_split():
         ),
         (lambda f: f.head(6), {"target": "churned"}, ("6", "rows", "10")),
         (lambda f: f.assign(churned=None), {"target": "churned"}, ("target", "'churned'", "empty")),
-        (lambda f: f[["id", "country", "churned"]], {"target": "churned"}, ("'churned'", "'id'", "'country'")),
-        (lambda f: f, {"target": "churned", "task": "regression"}, ("numbers", "'churned'", "'yes'")),
-        (lambda f: f, {"target": "churned", "task": "regresion"}, ("task='regresion'", "'regression'")),
+        (
+            lambda f: f[["id", "country", "churned"]],
+            {"target": "churned"},
+            ("'churned'", "'id'", "'country'"),
+        ),
+        (
+            lambda f: f,
+            {"target": "churned", "task": "regression"},
+            ("numbers", "'churned'", "'yes'"),
+        ),
+        (
+            lambda f: f,
+            {"target": "churned", "task": "regresion"},
+            ("task='regresion'", "'regression'"),
+        ),
         (
             lambda f: f,
             {"target": "income", "preset": "iris_fnn"},
-            ("'income'", "iris_fnn", "tabular_regression", "tabular_classification", "tabular_fnn", "task="),
+            (
+                "'income'",
+                "iris_fnn",
+                "tabular_regression",
+                "tabular_classification",
+                "tabular_fnn",
+                "task=",
+            ),
         ),
         (
             lambda f: f,
             {"target": "churned", "preset": "diabetes_fnn"},
-            ("'churned'", "diabetes_fnn", "tabular_regression", "tabular_classification", "tabular_fnn", "task="),
+            (
+                "'churned'",
+                "diabetes_fnn",
+                "tabular_regression",
+                "tabular_classification",
+                "tabular_fnn",
+                "task=",
+            ),
         ),
         (lambda f: f, {"target": "churned", "validation": 1.5}, ("validation=1.5", "0", "1")),
-        (lambda f: f, {"target": "churned", "test": 0.95}, ("validation=0.1", "test=0.95", "train")),
+        (
+            lambda f: f,
+            {"target": "churned", "test": 0.95},
+            ("validation=0.1", "test=0.95", "train"),
+        ),
         (lambda f: f, {"target": "churned", "seed": -1}, ("seed=-1", "0")),
     ],
 )
@@ -374,15 +463,25 @@ def test_an_index_that_is_not_read_is_named_except_plain_row_numbers():
         return notes_with(load_data(frame, target="churned").notes, "DataFrame.reset_index()")
 
     table = people()
-    assert notes_about_the_index(table) == notes_about_the_index(table.sample(frac=1, random_state=0)) == []
+    assert (
+        notes_about_the_index(table)
+        == notes_about_the_index(table.sample(frac=1, random_state=0))
+        == []
+    )
     unnamed = table.set_index("code").rename_axis(None)
     expected = {
-        "('id')": table.set_index("id"), "('id', 'code')": table.set_index(["id", "code"]), "(Index)": unnamed,
-    }  # fmt: skip
+        "('id')": table.set_index("id"),
+        "('id', 'code')": table.set_index(["id", "code"]),
+        "(Index)": unnamed,
+    }
     for name, frame in expected.items():
         (note,) = notes_about_the_index(frame)
         assert_mentions(note, "index", name)
-    texts = table[["churned"]].assign(text=[f"a film of {n} hours" for n in range(len(table))]).rename_axis("film")
+    texts = (
+        table[["churned"]]
+        .assign(text=[f"a film of {n} hours" for n in range(len(table))])
+        .rename_axis("film")
+    )
     data = load_data(texts, preset="text_ngrams", target="churned")
     assert notes_with(data.notes, "index", "('film')", "DataFrame.reset_index()")
 
@@ -398,9 +497,17 @@ def test_durations_are_seconds_from_every_source():
     assert column["kind"] == "number" and column["missing"] and column["median"] in hours * 3600
     expected = encode(data.preprocessing, {"lasted": hours[9] * 3600, "other": 2.0})
     ninth = lasted.iloc[9:10]
-    for value in (ninth.iloc[0], ninth.to_numpy()[0], ninth.iloc[0].to_pytimedelta(), ninth, ninth.to_numpy()):
+    for value in (
+        ninth.iloc[0],
+        ninth.to_numpy()[0],
+        ninth.iloc[0].to_pytimedelta(),
+        ninth,
+        ninth.to_numpy(),
+    ):
         other = [2.0] if isinstance(value, pd.Series | np.ndarray) else 2.0
-        np.testing.assert_array_equal(encode(data.preprocessing, {"lasted": value, "other": other}), expected)
+        np.testing.assert_array_equal(
+            encode(data.preprocessing, {"lasted": value, "other": other}), expected
+        )
     target = load_data(pd.DataFrame({"lasted": lasted, "other": hours}), target="lasted")
     assert target.task == "tabular_regression" and set(target.train.y.ravel()) <= set(hours * 3600)
 
@@ -416,10 +523,14 @@ def test_decimals_are_numbers_as_a_target_too():
 @pytest.mark.usefixtures("undrawn", "untraced")
 def test_a_table_of_nothing_but_categories():
     """Nothing is scaled: computing the scale of no columns used to raise."""
-    rows = pd.DataFrame(dict(shop=["x", "y", "z"] * 20, day=["mon", "tue"] * 30, sold=["no", "yes", "yes"] * 20))
+    rows = pd.DataFrame(
+        dict(shop=["x", "y", "z"] * 20, day=["mon", "tue"] * 30, sold=["no", "yes", "yes"] * 20)
+    )
     data = kzoo.load_data(rows, target="sold")
     assert list(data.config["categories"]) == [4, 3] and "scale" not in data.config
-    run = kzoo.train("tabular_fnn", data, out="run", epochs=2, units=(4,), progress=False, check=False)
+    run = kzoo.train(
+        "tabular_fnn", data, out="run", epochs=2, units=(4,), progress=False, check=False
+    )
     assert set(kzoo.predict(run, rows.drop(columns="sold")).labels) <= {"no", "yes"}
 
 
@@ -428,9 +539,13 @@ HEAVY = np.exp(2 * np.random.default_rng(0).normal(size=400))
 
 def heavy_table():
     random = np.random.default_rng(1)
-    table = pd.DataFrame(dict(plain=random.normal(size=400), heavy=HEAVY, gap=random.normal(size=400)))
+    table = pd.DataFrame(
+        dict(plain=random.normal(size=400), heavy=HEAVY, gap=random.normal(size=400))
+    )
     table.loc[7, "gap"] = np.nan
-    return table.assign(year=np.where(np.arange(400) == 3, 2019, 2020), y=random.normal(size=400), far=HEAVY[::-1])
+    return table.assign(
+        year=np.where(np.arange(400) == 3, 2019, 2020), y=random.normal(size=400), far=HEAVY[::-1]
+    )
 
 
 def test_heavy_tails_are_bent_with_a_note_and_rare_marks_stay_small():
@@ -445,13 +560,19 @@ def test_heavy_tails_are_bent_with_a_note_and_rare_marks_stay_small():
     np.testing.assert_allclose(z[:, [0, 2]].std(axis=0), 1, rtol=1e-3)
     assert np.abs(z[:, 3]).max() < 5  # one mark of 400 was 20 deviations from the others
     same = load_data((data.train.x, data.train.y), validation=0, test=0)
-    assert same.config["scale"] == data.config["scale"] and notes_with(same.notes, "'column 1'", "input_clip=3")
+    assert same.config["scale"] == data.config["scale"] and notes_with(
+        same.notes, "'column 1'", "input_clip=3"
+    )
 
 
 def test_a_table_without_heavy_tails_is_scaled_by_its_deviation():
-    data = load_data(heavy_table().drop(columns=["heavy", "gap", "far"]), target="y", validation=0, test=0)
+    data = load_data(
+        heavy_table().drop(columns=["heavy", "gap", "far"]), target="y", validation=0, test=0
+    )
     assert "input_clip" not in data.config and not any("input_clip" in note for note in data.notes)
-    np.testing.assert_allclose(data.config["scale"], 1 / data.train.x.astype("float64").std(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(
+        data.config["scale"], 1 / data.train.x.astype("float64").std(axis=0), rtol=1e-6
+    )
 
 
 def test_clipping_and_loss_for_heavy_tails_follow_the_data_and_the_settings(capsys):
@@ -465,14 +586,33 @@ def test_clipping_and_loss_for_heavy_tails_follow_the_data_and_the_settings(caps
     z = data.train.x * data.config["scale"] + data.config["offset"]
     np.testing.assert_allclose(bent, 3 * np.tanh(z / 3), atol=1e-3)
     model = kzoo.build("tabular_fnn", data=data, input_clip=0, loss="mse")
-    assert kzoo.spec_of(model)["config"]["input_clip"] == 0 and isinstance(model.loss, keras.losses.MeanSquaredError)
+    assert kzoo.spec_of(model)["config"]["input_clip"] == 0 and isinstance(
+        model.loss, keras.losses.MeanSquaredError
+    )
     assert "scaling_clip" not in [layer.name for layer in model.layers]
-    assert kzoo.spec_of(kzoo.build("tabular_fnn", data=data, input_clip=2))["config"]["input_clip"] == 2
+    assert (
+        kzoo.spec_of(kzoo.build("tabular_fnn", data=data, input_clip=2))["config"]["input_clip"]
+        == 2
+    )
     spec = kzoo.spec_of(kzoo.build("tabular_tabm", data=data))  # its bins bend all columns
     assert spec["config"]["input_clip"] is None and spec["training"]["loss"] == "huber"
     heavy_table().to_csv("heavy.csv", index=False)
-    main(["check", "tabular_fnn", "--data", "heavy.csv", "--target", "far", "--task", "regression", "--quick"])
-    assert_mentions(capsys.readouterr().out, "'heavy'", "input_clip=3", "target", "loss='auto'", "'huber'")
+    main(
+        [
+            "check",
+            "tabular_fnn",
+            "--data",
+            "heavy.csv",
+            "--target",
+            "far",
+            "--task",
+            "regression",
+            "--quick",
+        ]
+    )
+    assert_mentions(
+        capsys.readouterr().out, "'heavy'", "input_clip=3", "target", "loss='auto'", "'huber'"
+    )
 
 
 def test_a_target_of_numbers_that_are_objects_stays_numeric_with_a_test_file(tmp_path):
@@ -508,4 +648,6 @@ def test_line_ends_in_a_label_make_no_other_class(tmp_path):
         assert data.class_names == ("one\ntwo", "three")
         np.testing.assert_array_equal(data.test.y, [0, 1] * 15)
         for stored in (data.class_names, ("one\r\ntwo", "three")):  # of a run of an earlier version
-            np.testing.assert_array_equal(classes.encode(Target(classes=stored), frame[["label"]]), [0, 1] * 15)
+            np.testing.assert_array_equal(
+                classes.encode(Target(classes=stored), frame[["label"]]), [0, 1] * 15
+            )

@@ -10,7 +10,8 @@ from kzoo.cli import main
 
 random = np.random.default_rng(0)
 FRAME = pd.DataFrame(random.normal(size=(80, 2)), columns=["a", "b"]).assign(
-    **{f"label_{number}": random.integers(0, 2, 80) for number in range(4)}, c=random.normal(size=80)
+    **{f"label_{number}": random.integers(0, 2, 80) for number in range(4)},
+    c=random.normal(size=80),
 )
 LABELS = tuple(f"label_{number}" for number in range(4))
 
@@ -19,7 +20,13 @@ def sources(folder):
     """Return the frame in memory and in files: with a header that is read alone, and without one."""
     FRAME.to_csv(folder / "t.csv", index=False)
     FRAME.to_json(folder / "t.jsonl", orient="records", lines=True)
-    return FRAME, FRAME.to_dict("records"), FRAME.to_dict("list"), folder / "t.csv", str(folder / "t.jsonl")
+    return (
+        FRAME,
+        FRAME.to_dict("records"),
+        FRAME.to_dict("list"),
+        folder / "t.csv",
+        str(folder / "t.jsonl"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,13 +72,24 @@ def test_a_pattern_without_columns_is_refused_in_a_line(target, parts, tmp_path,
     for source in sources(tmp_path):
         with refuses(*parts):
             kzoo.load_data(source, target=target)
-    assert main(["train", "tabular_fnn", "--data", str(tmp_path / "t.csv"), "--target", target]) == 2
+    assert (
+        main(["train", "tabular_fnn", "--data", str(tmp_path / "t.csv"), "--target", target]) == 2
+    )
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
 def test_the_command_line_trains_and_resumes_with_a_pattern(tmp_path, capsys):
     sources(tmp_path)
-    words = ["train", "tabular_fnn", "--data", str(tmp_path / "t.csv"), "--target", "label_*", "--epochs", "1"]
+    words = [
+        "train",
+        "tabular_fnn",
+        "--data",
+        str(tmp_path / "t.csv"),
+        "--target",
+        "label_*",
+        "--epochs",
+        "1",
+    ]
     words += ["--set", "units=4", "--out", str(tmp_path / "run"), "--no-baselines"]
     assert main(words) == 0 and main(words) == 0
     run = kzoo.Run(tmp_path / "run")
@@ -83,7 +101,9 @@ def test_folders_of_images_with_a_table_of_labels(tmp_path):
     from PIL import Image
 
     for number in range(40):
-        Image.fromarray(random.integers(0, 255, (8, 8, 3)).astype("uint8")).save(tmp_path / f"{number}.png")
+        Image.fromarray(random.integers(0, 255, (8, 8, 3)).astype("uint8")).save(
+            tmp_path / f"{number}.png"
+        )
     table = pd.DataFrame({"file": [f"{number}.png" for number in range(40)]})
     table.assign(**{f"has_{name}": random.integers(0, 2, 40) for name in "xy"}).to_csv(
         tmp_path / "labels.csv", index=False

@@ -129,7 +129,9 @@ def test_all_documents_of_a_class_are_read(mixed):
 
     data = load_data(mixed, preset="text_cnn")
     counts = np.bincount(np.concatenate([data.train.y, data.validation.y, data.test.y]))
-    assert counts.tolist() == [30, 30] and not any(".txt" in note or "/" in note for note in data.notes)
+    assert counts.tolist() == [30, 30] and not any(
+        ".txt" in note or "/" in note for note in data.notes
+    )
     assert len(labelled(data.preprocessing, mixed, targets=[], config={})) == 60
     for name in ("test", "Dev"):
         (mixed / "all" / name).mkdir(parents=True)
@@ -145,7 +147,8 @@ def test_all_documents_of_a_class_are_read(mixed):
     data = load_data(mixed / "all", preset="text_cnn")
     assert notes_with(data.notes, "unsup/", "Dev/, Train/, test/")
     assert (len(data.train), len(data.validation), len(data.test)) == (60, 4, 8)
-    assert len(labelled(data.preprocessing, mixed / "all", targets=[], config={})) == 8  # of test/, as with images
+    # of test/, as with images
+    assert len(labelled(data.preprocessing, mixed / "all", targets=[], config={})) == 8
 
 
 def test_other_files_in_a_folder_of_texts_are_named(mixed):
@@ -164,7 +167,10 @@ def test_other_files_in_a_folder_of_texts_are_named(mixed):
         labelled(data.preprocessing, mixed, targets=[], config={})
     assert [str(warning.message) for warning in caught] == [suffixes, files]
     (mixed / "middling").mkdir()
-    for read in (lambda: load_data(mixed), lambda: labelled(data.preprocessing, mixed, targets=[], config={})):
+    for read in (
+        lambda: load_data(mixed),
+        lambda: labelled(data.preprocessing, mixed, targets=[], config={}),
+    ):
         with refuses("folder", "'middling'", ".txt"):
             read()
 
@@ -179,13 +185,17 @@ def test_class_files_in_capitals(class_files):
 
 
 def test_text_column(tmp_path):
-    frame = pd.DataFrame({"user": ["u1", "u2"] * 40, "review": GOOD + BAD, "stars": [5] * 40 + [1] * 40})
+    frame = pd.DataFrame(
+        {"user": ["u1", "u2"] * 40, "review": GOOD + BAD, "stars": [5] * 40 + [1] * 40}
+    )
     frame.loc[0, "review"] = None
     frame.to_csv(tmp_path / "r.csv", index=False)
     data = load_data(tmp_path / "r.csv", preset="text_gru", target="stars")
     assert data.class_names == ("1", "5") and data.feature_names == ("review",)
     assert notes_with(data.notes, "1", "text", "label")
-    kinds = {column["name"]: (column["kind"], column["missing"]) for column in data.overview["columns"]}
+    kinds = {
+        column["name"]: (column["kind"], column["missing"]) for column in data.overview["columns"]
+    }
     assert kinds == {"user": ("left out", 0), "review": ("text", 1), "stars": ("target", 0)}
     for raw in (frame.iloc[1:3], frame.iloc[1:3].to_dict("records"), GOOD[1:3]):
         x = encode(data.preprocessing, raw)
@@ -208,8 +218,12 @@ def test_vocabulary_comes_from_training_texts_only(class_files):
 
 
 def test_chinese(tmp_path):
-    (tmp_path / "好.txt").write_bytes("\n".join(f"这部电影很好看{i}" for i in range(20)).encode("gb18030"))
-    (tmp_path / "坏.txt").write_bytes("\n".join(f"这部电影很难看{i}" for i in range(20)).encode("gb18030"))
+    (tmp_path / "好.txt").write_bytes(
+        "\n".join(f"这部电影很好看{i}" for i in range(20)).encode("gb18030")
+    )
+    (tmp_path / "坏.txt").write_bytes(
+        "\n".join(f"这部电影很难看{i}" for i in range(20)).encode("gb18030")
+    )
     data = load_data(tmp_path, preset="text_cnn")
     assert data.class_names == ("坏", "好") and "难" in data.preprocessing["vocabulary"]
 
@@ -227,7 +241,9 @@ def test_language_model_per_step(tmp_path):
     tokens = dict(enumerate(data.preprocessing["vocabulary"], start=2))
     assert "".join(tokens[i] for i in x[0]) == TEXT[:100]
     # 80, 10 and 10 % of the text, in this order.
-    assert "".join(tokens.get(i, "?") for i in data.test.x[0]) == TEXT[-round(len(TEXT) * 0.1) :][:100]
+    assert (
+        "".join(tokens.get(i, "?") for i in data.test.x[0]) == TEXT[-round(len(TEXT) * 0.1) :][:100]
+    )
     assert data.outputs == len(tokens) + 2
     prompt = encode(data.preprocessing, "the quick")
     assert prompt.shape == (1, 100) and (prompt[0, :-9] == 0).all() and (prompt[0, -9:] > 1).all()
@@ -246,7 +262,9 @@ def test_language_vocabulary_is_learned_on_the_first_part(tmp_path):
     (tmp_path / "t.txt").write_text(TEXT)
     one = load_data(tmp_path / "t.txt", preset="char_gru")
     cut = round(len(TEXT) * 0.85)
-    (tmp_path / "t.txt").write_text(TEXT[:cut] + "ÄÖÜ" * ((len(TEXT) - cut) // 3) + "x" * ((len(TEXT) - cut) % 3))
+    (tmp_path / "t.txt").write_text(
+        TEXT[:cut] + "ÄÖÜ" * ((len(TEXT) - cut) // 3) + "x" * ((len(TEXT) - cut) % 3)
+    )
     two = load_data(tmp_path / "t.txt", preset="char_gru")
     assert one.preprocessing == two.preprocessing and (two.test.x[np.arange(2)] == 1).all()
 
@@ -318,36 +336,56 @@ def test_a_class_without_texts_is_refused(class_files, content, parts):
 
 def runs_of(tokens, longest):
     """The different runs of 1 to `longest` tokens, in the order of their first token and their length."""
-    runs = ((i, n) for i in range(len(tokens)) for n in range(1, longest + 1) if i + n <= len(tokens))
+    runs = (
+        (i, n) for i in range(len(tokens)) for n in range(1, longest + 1) if i + n <= len(tokens)
+    )
     return list(dict.fromkeys(tuple(tokens[i : i + n]) for i, n in runs))
 
 
-@pytest.mark.parametrize("level,between,ngrams", [("words", " ", 1), ("words", " ", 2), ("characters", "", 3)])
+@pytest.mark.parametrize(
+    "level,between,ngrams", [("words", " ", 1), ("words", " ", 2), ("characters", "", 3)]
+)
 def test_ngrams_are_the_set_of_runs_of_tokens(level, between, ngrams):
-    texts = ["not good , not good !", "good", "", "这部 很很 good", "x"] * 300  # more than are read in one go
+    # more than are read in one go
+    texts = ["not good , not good !", "good", "", "这部 很很 good", "x"] * 300
     tokenizer = learn_tokenizer(texts[:4], level=level, ngrams=ngrams)
     again = Tokenizer(**json.loads(json.dumps(tokenizer.settings())))
     for text, row in zip(texts, again.encode(texts, 40), strict=True):
         tokens = list(text) if level == "characters" else again.split(text)
         runs = [between.join(run) for run in runs_of(tokens, ngrams)]
         ids = {run: i for i, run in enumerate(tokenizer.vocabulary, start=2)}
-        assert row[row > 0].tolist() == [ids.get(run, 1) for run in runs if run in ids or run == "x"]
+        assert row[row > 0].tolist() == [
+            ids.get(run, 1) for run in runs if run in ids or run == "x"
+        ]
         assert again.numbers(text).tolist() == row[row > 0].tolist()
 
 
 def test_frequent_runs_are_learned_and_at_the_same_count_shorter_ones():
     texts = ["b a b a c", "b a", "a zebra"]
-    assert learn_tokenizer(texts, ngrams=2, size=8).vocabulary == ["a", "b", "b a", "c", "zebra", "a b"]
+    assert learn_tokenizer(texts, ngrams=2, size=8).vocabulary == [
+        "a",
+        "b",
+        "b a",
+        "c",
+        "zebra",
+        "a b",
+    ]
     tokenizer = learn_tokenizer(texts, ngrams=2, size=6)
     assert tokenizer.decode(tokenizer.encode(["b a zebra"], 8)[0]) == "b · b a · a · \ufffd"
-    np.testing.assert_array_equal(tokenizer.encode(["b a zebra b a"], 3), [[3, 4, 2]])  # the end is cut off
+    # the end is cut off
+    np.testing.assert_array_equal(tokenizer.encode(["b a zebra b a"], 3), [[3, 4, 2]])
 
 
 def test_few_runs_are_counted_at_a_time(monkeypatch):
     monkeypatch.setattr("kzoo.kinds.text.tokenizer._MAX_COUNTED", 8)
     monkeypatch.setattr("kzoo.kinds.text.tokenizer._TEXTS_AT_ONCE", 2)
     texts = [text for i in range(20) for text in ("not good", f"once {i}")]
-    assert learn_tokenizer(texts, ngrams=2, size=6).vocabulary == ["good", "not", "once", "not good"]
+    assert learn_tokenizer(texts, ngrams=2, size=6).vocabulary == [
+        "good",
+        "not",
+        "once",
+        "not good",
+    ]
 
 
 def test_a_text_reader_with_ngrams(class_files):
@@ -356,12 +394,15 @@ def test_a_text_reader_with_ngrams(class_files):
     x = encode(data.preprocessing, "a lovely a lovely")
     vocabulary = data.preprocessing["vocabulary"]
     assert [vocabulary[i - 2] for i in x[0] if i] == ["a", "a lovely", "lovely"]
-    assert "ngrams" not in {k for k, v in load_data(class_files, preset="text_cnn").preprocessing.items() if v}
+    assert "ngrams" not in {
+        k for k, v in load_data(class_files, preset="text_cnn").preprocessing.items() if v
+    }
     (class_files.parent / "t.txt").write_text(TEXT)
     model = get_preset("char_gru")
     with refuses("ngrams=2", "language model"):
         load_data(
-            class_files.parent / "t.txt", preset=with_settings(model, model.config, model.training | {"ngrams": 2})
+            class_files.parent / "t.txt",
+            preset=with_settings(model, model.config, model.training | {"ngrams": 2}),
         )
 
 
@@ -375,7 +416,12 @@ def test_ngrams_follow_how_the_data_was_read(class_files, tmp_path):
 
 
 def test_words_at_the_same_count_keep_the_order_of_the_alphabet():
-    assert learn_tokenizer(["pear ant fig zebra", "zebra"]).vocabulary == ["zebra", "ant", "fig", "pear"]
+    assert learn_tokenizer(["pear ant fig zebra", "zebra"]).vocabulary == [
+        "zebra",
+        "ant",
+        "fig",
+        "pear",
+    ]
 
 
 # ---------------------------------------------------------------- files that are not UTF-8
@@ -383,7 +429,10 @@ def test_words_at_the_same_count_keep_the_order_of_the_alphabet():
 ENCODED = {
     "umlauts": ("cp1252", "Süd,Größe,Köln,Öl,Fuß\nÄpfel,süß\n"),
     "one word": ("cp1252", "Größe\n"),
-    "accents": ("cp1252", "café,élève,Noël,ça va,où,niño,¿qué?,São,ação,Þórður,smørrebrød,«oui»,it’s,5 €,25 °C\n"),
+    "accents": (
+        "cp1252",
+        "café,élève,Noël,ça va,où,niño,¿qué?,São,ação,Þórður,smørrebrød,«oui»,it’s,5 €,25 °C\n",
+    ),
     "Chinese": ("gbk", "城市,价格\n北京,5\n上海,7\n男,女,5元,3kg重,镕基\n"),
     "Chinese between letters": ("gbk", "iPhone手机,A股,x轴,y轴,y是,n否,Python编程\n"),
     "one character": ("gbk", "a,鑫\n"),
@@ -394,7 +443,8 @@ ENCODED = {
 @pytest.mark.parametrize("case", ENCODED)
 def test_an_encoding_other_than_utf_8_is_detected_and_named(case, tmp_path):
     encoding, text = ENCODED[case]
-    file, notes = tmp_path / "a.txt", []
+    file = tmp_path / "a.txt"
+    notes = []
     file.write_bytes(text.encode(encoding))
     assert read_text(file, notes) == text
     (note,) = notes
@@ -424,5 +474,7 @@ def test_an_encoding_other_than_utf_8_is_named_in_notes_and_warnings(tmp_path):
     with warns("'gut.txt'", "Windows-1252", "1 more"):
         encode(data.preprocessing, [tmp_path / "docs" / "gut.txt", tmp_path / "docs" / "übel.txt"])
     assert "schöner" in data.preprocessing["vocabulary"]
-    data = load_data(tmp_path / "docs" / "gut.txt", preset="char_gru", test=tmp_path / "docs" / "übel.txt")
+    data = load_data(
+        tmp_path / "docs" / "gut.txt", preset="char_gru", test=tmp_path / "docs" / "übel.txt"
+    )
     assert len(notes_with(data.notes, "Windows-1252")) == 2

@@ -14,13 +14,17 @@ pytestmark = pytest.mark.slow
 
 MOST = 1.1  # processor time of `load_data`, as a multiple of that of pandas and scikit-learn
 ROUNDS = {200_000: 7, 1_000_000: 3}
-NUMBERS, CATEGORIES, TARGET = [f"n{n}" for n in range(20)], {"size": 3, "town": 40, "product": 300}, "churned"
+NUMBERS = [f"n{n}" for n in range(20)]
+CATEGORIES = {"size": 3, "town": 40, "product": 300}
+TARGET = "churned"
 
 
 def table(rows):
     """Return twenty columns of numbers, three of categories, and a target of two classes."""
     draw = np.random.default_rng(0)
-    frame = pd.DataFrame(draw.normal(0, 10.0 ** (np.arange(20) % 4), (rows, 20)).round(4), columns=NUMBERS)
+    frame = pd.DataFrame(
+        draw.normal(0, 10.0 ** (np.arange(20) % 4), (rows, 20)).round(4), columns=NUMBERS
+    )
     for name, count in CATEGORIES.items():
         frame[name] = draw.choice([f"{name} {n}" for n in range(count)], rows)
     return frame.assign(**{TARGET: draw.choice(["yes", "no"], rows)})
@@ -34,13 +38,20 @@ def peer(frame):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import LabelEncoder, OrdinalEncoder, StandardScaler
 
-    x, y = frame.drop(columns=TARGET), LabelEncoder().fit_transform(frame[TARGET])
+    x = frame.drop(columns=TARGET)
+    y = LabelEncoder().fit_transform(frame[TARGET])
     x, x_test, y, _ = train_test_split(x, y, test_size=0.2, stratify=y, random_state=0)
     x, x_validation, _, _ = train_test_split(x, y, test_size=0.1, stratify=y, random_state=0)
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
-    transformer = ColumnTransformer([("numbers", numbers, NUMBERS), ("categories", encoder, list(CATEGORIES))])
-    return transformer.fit_transform(x), transformer.transform(x_validation), transformer.transform(x_test)
+    transformer = ColumnTransformer(
+        [("numbers", numbers, NUMBERS), ("categories", encoder, list(CATEGORIES))]
+    )
+    return (
+        transformer.fit_transform(x),
+        transformer.transform(x_validation),
+        transformer.transform(x_test),
+    )
 
 
 def csv_file(frame, folder):
@@ -78,5 +89,7 @@ def test_loading_a_table_takes_no_longer_than_pandas_and_scikit_learn(door, rows
     for function in functions:
         function()  # what is imported once
     own, theirs = times_in_turns(functions, ROUNDS[rows])
-    print(f"{door}, {rows:,} rows: {own:.2f} s, pandas and scikit-learn {theirs:.2f} s, ratio {own / theirs:.2f}")
+    print(
+        f"{door}, {rows:,} rows: {own:.2f} s, pandas and scikit-learn {theirs:.2f} s, ratio {own / theirs:.2f}"
+    )
     assert own <= MOST * theirs, f"{own:.2f} s against {theirs:.2f} s: {own / theirs:.2f} times"

@@ -16,10 +16,14 @@ def table(rows=N, seed=0):
     draw = np.random.default_rng(seed)
     days = draw.permutation(rows)
     a = draw.normal(size=rows)
-    return pd.DataFrame({
-        "day": (np.datetime64("2020-01-01") + days).astype(str), "step": days, "a": a,
-        "y": np.where(a + draw.normal(size=rows) > 0, "yes", "no"),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "day": (np.datetime64("2020-01-01") + days).astype(str),
+            "step": days,
+            "a": a,
+            "y": np.where(a + draw.normal(size=rows) > 0, "yes", "no"),
+        }
+    )
 
 
 @pytest.mark.parametrize("time", ["day", "step"])
@@ -38,7 +42,8 @@ def test_the_last_rows_are_the_test_split(time):
 
 def test_the_column_is_an_input_unless_it_is_dropped():
     options = dict(target="y", time="day", split="time")
-    data, dropped = kzoo.load_data(table(), **options), kzoo.load_data(table(), drop="day", **options)
+    data = kzoo.load_data(table(), **options)
+    dropped = kzoo.load_data(table(), drop="day", **options)
     assert "day month" in data.feature_names and notes_with(data.notes, "is an input too", "drop=")
     assert dropped.feature_names == ("step", "a") and notes_with(dropped.notes, "is not an input")
     assert np.array_equal(data.test.rows, dropped.test.rows)
@@ -63,7 +68,13 @@ def test_groups_stay_together_or_contradict():
     week = frame["week"].to_numpy()
     assert not set(week[data.train.rows]) & set(week[np.r_[data.validation.rows, data.test.rows]])
     with refuses("group=", "split='time'", "contradict"):
-        kzoo.load_data(frame.assign(shop=frame["step"] % 5), target="y", time="step", split="time", group="shop")
+        kzoo.load_data(
+            frame.assign(shop=frame["step"] % 5),
+            target="y",
+            time="step",
+            split="time",
+            group="shop",
+        )
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -89,15 +100,23 @@ def test_a_second_source_leaves_only_validation_to_split():
 
 def test_weights_go_with_it():
     frame = table().assign(w=np.arange(N) % 3)
-    data = kzoo.load_data(frame, target="y", time="step", split="time", sample_weight="w", drop="day")
+    data = kzoo.load_data(
+        frame, target="y", time="step", split="time", sample_weight="w", drop="day"
+    )
     assert "w" not in data.feature_names
     step = frame["step"].to_numpy()
-    assert step[data.train.rows].max() < step[data.validation.rows].min() and (data.train.weight > 0).all()
+    assert (
+        step[data.train.rows].max() < step[data.validation.rows].min()
+        and (data.train.weight > 0).all()
+    )
 
 
 @pytest.mark.parametrize(
     ("cell", "parts"),
-    [(None, ("time='day'", "1 row", "row 4")), ("soon", ("time='day'", "not a date", "row 4", "'soon'"))],
+    [
+        (None, ("time='day'", "1 row", "row 4")),
+        ("soon", ("time='day'", "not a date", "row 4", "'soon'")),
+    ],
 )
 def test_rows_without_a_time_are_refused(cell, parts):
     frame = table()
@@ -134,7 +153,16 @@ def test_other_sources_refuse_it(tmp_path):
     with refuses("split='time'", "folds"):
         kzoo.cross_validate("tabular_fnn", table(), target="y", time="day", split="time")
     with refuses("folds=", "split='time'"):
-        kzoo.tune("tabular_fnn", table(), target="y", time="day", split="time", folds=3, trials=2, dry_run=True)
+        kzoo.tune(
+            "tabular_fnn",
+            table(),
+            target="y",
+            time="day",
+            split="time",
+            folds=3,
+            trials=2,
+            dry_run=True,
+        )
 
 
 def test_a_class_of_the_latest_rows_only_is_named():
@@ -144,11 +172,15 @@ def test_a_class_of_the_latest_rows_only_is_named():
 
 
 def test_texts_of_a_table(tmp_path):
-    frame = pd.DataFrame({"text": [f"word{i % 7} word{i % 5}" for i in range(60)], "step": np.arange(60)[::-1]})
+    frame = pd.DataFrame(
+        {"text": [f"word{i % 7} word{i % 5}" for i in range(60)], "step": np.arange(60)[::-1]}
+    )
     frame["label"] = np.where(frame.index % 7 > 2, "up", "down")
     data = kzoo.load_data(frame, preset="text_cnn", target="label", time="step", split="time")
     step = frame["step"].to_numpy()
-    assert step[data.train.rows].max() < step[data.validation.rows].min() < step[data.test.rows].min()
+    assert (
+        step[data.train.rows].max() < step[data.validation.rows].min() < step[data.test.rows].min()
+    )
     assert notes_with(data.notes, "in order of 'step'")
 
 

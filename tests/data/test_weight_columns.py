@@ -15,15 +15,31 @@ from kzoo.reports.scores import baseline_rows, primary_score, score_rows
 
 N = 160
 PLAIN = dict(
-    units=(8,), dropout=0.0, optimizer="sgd", learning_rate=0.05, schedule="constant", warmup=0.0, ema=0.0, min_steps=0,
-    epochs=4, progress=False, baselines=False, check=False, validation=0, test=0, weight_decay=0.0, loss="auto",
-)  # fmt: skip
+    units=(8,),
+    dropout=0.0,
+    optimizer="sgd",
+    learning_rate=0.05,
+    schedule="constant",
+    warmup=0.0,
+    ema=0.0,
+    min_steps=0,
+    epochs=4,
+    progress=False,
+    baselines=False,
+    check=False,
+    validation=0,
+    test=0,
+    weight_decay=0.0,
+    loss="auto",
+)
 
 
 def table(rows=N, seed=0):
     draw = np.random.default_rng(seed)
     a = draw.normal(size=rows)
-    frame = pd.DataFrame({"a": a, "b": draw.normal(size=rows), "kind": draw.choice(list("xyz"), rows)})
+    frame = pd.DataFrame(
+        {"a": a, "b": draw.normal(size=rows), "kind": draw.choice(list("xyz"), rows)}
+    )
     frame["w"] = draw.integers(0, 4, rows).astype("float64")
     frame["value"] = 2 * a + draw.normal(size=rows)
     frame["y"] = np.where(a + 0.7 * draw.normal(size=rows) > 0, "yes", "no")
@@ -50,7 +66,9 @@ def test_a_column_of_weights_is_no_input_and_weighs_each_split():
 
 def test_rows_of_weight_0_are_left_out_of_the_training_split_only():
     frame = classes()
-    plain, data = (kzoo.load_data(frame, target="y", drop="w", **more) for more in ({}, {"sample_weight": "w"}))
+    plain, data = (
+        kzoo.load_data(frame, target="y", drop="w", **more) for more in ({}, {"sample_weight": "w"})
+    )
     zero = frame["w"].to_numpy() == 0
     assert np.array_equal(data.train.rows, plain.train.rows[~zero[plain.train.rows]])
     assert np.array_equal(data.test.rows, plain.test.rows) and (data.test.weight == 0).any()
@@ -63,8 +81,15 @@ def test_rows_of_weight_0_are_left_out_of_the_training_split_only():
     assert other.config == data.config
 
 
-@pytest.mark.parametrize(("preset", "target"), [("tabular_fnn", "y"), ("tabular_fnn", "value"), ("tabular_tabm", "y"),
-                                                ("tabular_tabm", "value")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("preset", "target"),
+    [
+        ("tabular_fnn", "y"),
+        ("tabular_fnn", "value"),
+        ("tabular_tabm", "y"),
+        ("tabular_tabm", "value"),
+    ],
+)
 def test_a_row_of_weight_2_equals_the_row_twice(preset, target, tmp_path):
     """In one full batch, without dropout and batch normalisation; inputs and targets are scaled with weights too.
 
@@ -73,9 +98,19 @@ def test_a_row_of_weight_2_equals_the_row_twice(preset, target, tmp_path):
     frame = table()[["a", "b", "kind", "w", target]]
     settings = PLAIN | (dict(bins=0, members=2) if preset == "tabular_tabm" else dict(norm=None))
     settings |= dict(global_clipnorm=None)
-    weighted = kzoo.train(preset, frame, target=target, sample_weight="w", out=tmp_path / "w", batch_size=N, **settings)
+    weighted = kzoo.train(
+        preset,
+        frame,
+        target=target,
+        sample_weight="w",
+        out=tmp_path / "w",
+        batch_size=N,
+        **settings,
+    )
     twice = frame.loc[np.repeat(np.arange(N), frame["w"].astype(int))].drop(columns="w")
-    repeated = kzoo.train(preset, twice, target=target, out=tmp_path / "r", batch_size=len(twice), **settings)
+    repeated = kzoo.train(
+        preset, twice, target=target, out=tmp_path / "r", batch_size=len(twice), **settings
+    )
     answers = [kzoo.predict(run, frame.drop(columns=[target, "w"])) for run in (weighted, repeated)]
     first, second = (a.values if a.probabilities is None else a.probabilities for a in answers)
     assert np.abs(first - second).max() < 1e-5 * max(1, np.abs(second).max())
@@ -93,27 +128,43 @@ def test_baselines_of_weighted_rows_equal_those_of_repeated_rows(target, names):
     )
     for first, second in zip(weighted, repeated, strict=True):
         for score in ("accuracy", "auc", "loss", "mae", "rmse", "r2"):
-            one, other = first.scores["unweighted"].get(score), second.scores.get(score)
-            assert one == (None if other is None else pytest.approx(other, rel=1e-5)), (first.name, score)
+            one = first.scores["unweighted"].get(score)
+            other = second.scores.get(score)
+            assert one == (None if other is None else pytest.approx(other, rel=1e-5)), (
+                first.name,
+                score,
+            )
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     settings = dict(epochs=2, min_steps=0, progress=False)
-    return kzoo.train("tabular_fnn", classes(), target="y", sample_weight="w", out=folder / "run", **settings)
+    return kzoo.train(
+        "tabular_fnn", classes(), target="y", sample_weight="w", out=folder / "run", **settings
+    )
 
 
 def test_scores_are_shown_weighted_and_unweighted_as_scikit_learn_computes_them(run):
     data = kzoo.load_data(classes(), target="y", sample_weight="w")
     stored = run.answers
-    p, guess, truth = stored["answers"], stored["answers"].argmax(1), stored["truth"]
+    p = stored["answers"]
+    guess = stored["answers"].argmax(1)
+    truth = stored["truth"]
     scores = run.summary["test"]
     for values, weight in ((scores, data.test.weight), (scores["unweighted"], None)):
-        assert values["accuracy"] == pytest.approx(sk.accuracy_score(truth, guess, sample_weight=weight))
-        assert values["f1"] == pytest.approx(sk.f1_score(truth, guess, average="macro", sample_weight=weight))
-        assert values["auc"] == pytest.approx(sk.roc_auc_score(truth, p[:, 1], sample_weight=weight))
-        assert values["loss"] == pytest.approx(sk.log_loss(truth, p, sample_weight=weight), rel=1e-5)
+        assert values["accuracy"] == pytest.approx(
+            sk.accuracy_score(truth, guess, sample_weight=weight)
+        )
+        assert values["f1"] == pytest.approx(
+            sk.f1_score(truth, guess, average="macro", sample_weight=weight)
+        )
+        assert values["auc"] == pytest.approx(
+            sk.roc_auc_score(truth, p[:, 1], sample_weight=weight)
+        )
+        assert values["loss"] == pytest.approx(
+            sk.log_loss(truth, p, sample_weight=weight), rel=1e-5
+        )
     assert scores["accuracy"] != scores["unweighted"]["accuracy"]
     trees = next(row for row in run.summary["baselines"] if row["name"] == "logistic")
     assert trees["scores"]["accuracy"] != trees["scores"]["unweighted"]["accuracy"]
@@ -124,7 +175,9 @@ def test_reports_have_both_scores_and_a_sentence_about_whole_rows(run):
     table_of_scores = score_rows(run, {"test": scores})
     assert table_of_scores["columns"] == ["test, weighted", "test, unweighted"]
     head = primary_score(scores, run, "test ")
-    assert head["label"].endswith(", weighted") and head["sentence"].startswith("Without the row weights: ")
+    assert head["label"].endswith(", weighted") and head["sentence"].startswith(
+        "Without the row weights: "
+    )
     right = round(scores["unweighted"]["accuracy"] * scores["examples"])
     assert f"predicts {right} of {scores['examples']}" in head["sentence"]
     assert len(baseline_rows(run.summary)["columns"]) == 3
@@ -137,7 +190,8 @@ def test_new_rows_have_both_scores_and_may_lack_the_column(run):
     with warns("'w'", "count equally"):
         plain = kzoo.evaluate(run, new.drop(columns="w"))
     assert both["unweighted"] == plain and "unweighted" not in plain
-    truth, weight = (new["y"] == "yes").to_numpy(), new["w"]
+    truth = (new["y"] == "yes").to_numpy()
+    weight = new["w"]
     guess = kzoo.predict(run, new).probabilities.argmax(1)
     assert both["accuracy"] == pytest.approx(sk.accuracy_score(truth, guess, sample_weight=weight))
     pair = new.drop(columns=["y", "w"]), new["y"], weight
@@ -153,14 +207,23 @@ def test_new_rows_have_both_scores_and_may_lack_the_column(run):
 def test_the_command_line_shows_both(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     classes().to_csv("t.csv", index=False)
-    arguments = "train tabular_fnn --data t.csv --target y --sample-weight w --epochs 1 --out run --quiet"
+    arguments = (
+        "train tabular_fnn --data t.csv --target y --sample-weight w --epochs 1 --out run --quiet"
+    )
     assert main(arguments.split()) == 0
     shown = capsys.readouterr().out
-    assert "test, weighted" in shown and "test, unweighted" in shown and "baselines, unweighted" in shown
+    assert (
+        "test, weighted" in shown
+        and "test, unweighted" in shown
+        and "baselines, unweighted" in shown
+    )
     run = kzoo.Run("run")
     assert "--sample-weight w" in run.config["command"]
     assert main(["evaluate", "run", "--data", "t.csv", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["scores"]["unweighted"] == run.summary["test"]["unweighted"]
+    assert (
+        json.loads(capsys.readouterr().out)["scores"]["unweighted"]
+        == run.summary["test"]["unweighted"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -183,7 +246,9 @@ def test_weights_that_leave_nothing_are_refused():
     with refuses("0", "training", "positive"):
         kzoo.load_data(classes(w=0.0), target="y", sample_weight="w")
     with refuses("class 'yes'", "0", "positive"):
-        kzoo.load_data(classes(w=(classes()["y"] == "no").astype(float)), target="y", sample_weight="w")
+        kzoo.load_data(
+            classes(w=(classes()["y"] == "no").astype(float)), target="y", sample_weight="w"
+        )
     with refuses("0", "test rows", "positive"):
         kzoo.load_data(classes(), target="y", sample_weight="w", test=classes(w=0.0))
 
@@ -206,7 +271,9 @@ def test_options_that_do_not_fit_a_table_are_refused(options, parts):
 
 def test_weights_of_a_frame_may_be_an_array_or_the_third_of_a_triple():
     frame = classes()
-    x, y, weight = frame[["a", "b", "kind"]], frame["y"], frame["w"]
+    x = frame[["a", "b", "kind"]]
+    y = frame["y"]
+    weight = frame["w"]
     named = kzoo.load_data(frame, target="y", sample_weight="w")
     triple = kzoo.load_data((x, y, weight))
     array = kzoo.load_data(x.assign(y=y), target="y", sample_weight=weight.to_numpy())
@@ -225,9 +292,14 @@ def test_weights_of_a_frame_may_be_an_array_or_the_third_of_a_triple():
 
 def test_weights_of_arrays_may_be_an_option():
     frame = table()
-    x, y, weight = frame[["a", "b"]].to_numpy(), frame["value"].to_numpy(), frame["w"].to_numpy()
-    triple, option = kzoo.load_data((x, y, weight)), kzoo.load_data((x, y), sample_weight=weight)
-    assert option.fingerprint == triple.fingerprint and np.array_equal(option.train.weight, triple.train.weight)
+    x = frame[["a", "b"]].to_numpy()
+    y = frame["value"].to_numpy()
+    weight = frame["w"].to_numpy()
+    triple = kzoo.load_data((x, y, weight))
+    option = kzoo.load_data((x, y), sample_weight=weight)
+    assert option.fingerprint == triple.fingerprint and np.array_equal(
+        option.train.weight, triple.train.weight
+    )
     assert len(option.train) < len(kzoo.load_data((x, y)).train)
     with refuses("'w'", "column", "array"):
         kzoo.load_data((x, y), sample_weight="w")
@@ -235,7 +307,10 @@ def test_weights_of_arrays_may_be_an_option():
 
 @pytest.mark.parametrize(
     ("source", "parts"),
-    [("digits", ("sample_weight", "'digits'", "not a table")), ("sine", ("sample_weight", "'sine'"))],
+    [
+        ("digits", ("sample_weight", "'digits'", "not a table")),
+        ("sine", ("sample_weight", "'sine'")),
+    ],
 )
 def test_other_sources_refuse_a_column(source, parts):
     with refuses(*parts):
@@ -243,7 +318,9 @@ def test_other_sources_refuse_a_column(source, parts):
 
 
 def test_a_series_refuses_weights():
-    frame = pd.DataFrame({"when": pd.date_range("2024", periods=90), "load": np.arange(90.0), "w": 1.0})
+    frame = pd.DataFrame(
+        {"when": pd.date_range("2024", periods=90), "load": np.arange(90.0), "w": 1.0}
+    )
     with refuses("sample_weight='w'", "not available", "series"):
         kzoo.load_data(frame, time="when", target="load", sample_weight="w")
 
@@ -251,7 +328,9 @@ def test_a_series_refuses_weights():
 def test_texts_of_a_table_have_weights(tmp_path):
     draw = np.random.default_rng(0)
     words = np.array(["good", "bad", "fine", "poor", "great", "awful"])
-    frame = pd.DataFrame({"text": [" ".join(draw.choice(words, 5)) for _ in range(80)], "w": draw.integers(0, 3, 80)})
+    frame = pd.DataFrame(
+        {"text": [" ".join(draw.choice(words, 5)) for _ in range(80)], "w": draw.integers(0, 3, 80)}
+    )
     frame["label"] = np.where(frame["text"].str.contains("good"), "up", "down")
     frame.to_csv(tmp_path / "t.csv", index=False)
     options = dict(preset="text_cnn", target="label", sample_weight="w")
@@ -264,7 +343,8 @@ def test_texts_of_a_table_have_weights(tmp_path):
     assert len(fold.test) == 20 and fold.test.weight is not None
     frame.assign(w=2).to_csv(tmp_path / "later.csv", index=False)
     second = kzoo.load_data(tmp_path / "t.csv", **options, test=tmp_path / "later.csv")
-    assert np.allclose(second.test.weight, 2 / weight[second.train.rows].mean())  # on the scale of the training rows
+    # on the scale of the training rows
+    assert np.allclose(second.test.weight, 2 / weight[second.train.rows].mean())
     frame.assign(w=0).to_csv(tmp_path / "nothing.csv", index=False)
     with refuses("0 for all test rows", "sample_weight=", "positive"):
         kzoo.load_data(tmp_path / "t.csv", **options, test=tmp_path / "nothing.csv")
@@ -274,8 +354,12 @@ def test_balanced_class_weights_count_the_weights_of_rows(tmp_path):
     frame = table()[["a", "b", "w", "y"]]
     twice = frame.loc[np.repeat(np.arange(N), frame["w"].astype(int))].drop(columns="w")
     settings = PLAIN | dict(norm=None, class_weight="balanced", target="y")
-    weighted = kzoo.train("tabular_fnn", frame, sample_weight="w", out=tmp_path / "w", batch_size=N, **settings)
-    repeated = kzoo.train("tabular_fnn", twice, out=tmp_path / "r", batch_size=len(twice), **settings)
+    weighted = kzoo.train(
+        "tabular_fnn", frame, sample_weight="w", out=tmp_path / "w", batch_size=N, **settings
+    )
+    repeated = kzoo.train(
+        "tabular_fnn", twice, out=tmp_path / "r", batch_size=len(twice), **settings
+    )
     assert weighted.history["loss"] == pytest.approx(repeated.history["loss"], rel=1e-4)
 
 
@@ -294,21 +378,36 @@ def test_a_model_without_a_run_is_scored_on_all_rows():
     model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
     model.compile(loss="mse")
     frame = table()
-    x, y, weight = frame[["a", "b"]].to_numpy("float32"), frame["value"].to_numpy("float32"), frame["w"].to_numpy()
-    scores, plain = kzoo.evaluate(model, (x, y, weight)), kzoo.evaluate(model, (x, y))
+    x = frame[["a", "b"]].to_numpy("float32")
+    y = frame["value"].to_numpy("float32")
+    weight = frame["w"].to_numpy()
+    scores = kzoo.evaluate(model, (x, y, weight))
+    plain = kzoo.evaluate(model, (x, y))
     assert scores["unweighted"] == plain and plain["examples"] == N
     answers = model.predict(x, verbose=0)[:, 0]
-    assert scores["mae"] == pytest.approx(sk.mean_absolute_error(y, answers, sample_weight=weight), rel=1e-5)
+    assert scores["mae"] == pytest.approx(
+        sk.mean_absolute_error(y, answers, sample_weight=weight), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("inputs", ["rows", "texts"])
-@pytest.mark.parametrize(("weight", "parts"), [(0, ["0 for all rows"]), (-2, ["'w'", "row 1", "-2"]), (None, ["'w'"])])
-def test_a_check_of_new_data_refuses_its_weights_as_training_does(inputs, weight, parts, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("weight", "parts"), [(0, ["0 for all rows"]), (-2, ["'w'", "row 1", "-2"]), (None, ["'w'"])]
+)
+def test_a_check_of_new_data_refuses_its_weights_as_training_does(
+    inputs, weight, parts, tmp_path, capsys
+):
     frame = classes(w=1.0).iloc[:60]
     if inputs == "texts":
-        frame = frame.assign(text=[f"the word {row} of {kind}" for row, kind in enumerate(frame["kind"])])
+        frame = frame.assign(
+            text=[f"the word {row} of {kind}" for row, kind in enumerate(frame["kind"])]
+        )
         frame = frame[["text", "w", "y"]]
-    preset, more = ("tabular_fnn", PLAIN) if inputs == "rows" else ("text_ngrams", {"epochs": 1, "progress": False})
+    preset, more = (
+        ("tabular_fnn", PLAIN)
+        if inputs == "rows"
+        else ("text_ngrams", {"epochs": 1, "progress": False})
+    )
     run = kzoo.train(preset, frame, target="y", sample_weight="w", out=tmp_path / "run", **more)
     kzoo.check(run, frame)
     bad = frame.assign(w=np.nan if weight is None else weight)

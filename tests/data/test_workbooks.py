@@ -49,7 +49,8 @@ def test_a_workbook_is_read_as_its_export_as_csv(name, tmp_path):
     options, notes = READ[name]
     text = getattr(workbooks, name)(tmp_path / "book.xlsx")
     (tmp_path / "book.csv").write_text(text, encoding="utf-8")
-    data, expected = load(tmp_path / "book.xlsx", **options), load(tmp_path / "book.csv")
+    data = load(tmp_path / "book.xlsx", **options)
+    expected = load(tmp_path / "book.csv")
     assert_same_data(data, expected)
     more = [note for note in data.notes if note not in expected.notes]
     if notes:
@@ -58,7 +59,9 @@ def test_a_workbook_is_read_as_its_export_as_csv(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ASKS)
-def test_a_workbook_that_is_not_a_plain_table_is_refused_with_the_cell_and_the_option(name, tmp_path):
+def test_a_workbook_that_is_not_a_plain_table_is_refused_with_the_cell_and_the_option(
+    name, tmp_path
+):
     getattr(workbooks, name)(tmp_path / "book.xlsx")
     with refuses("book.xlsx", *ASKS[name]):
         load(tmp_path / "book.xlsx")
@@ -88,7 +91,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_workbook_that_cannot_be_read_is_refused_in_a_line(case, tmp_path):
-    path, options = tmp_path / "book.xlsx", {}
+    path = tmp_path / "book.xlsx"
+    options = {}
     workbook, sheet = book(path)
     if case == "formula without a result":
         sheet["B2"] = "=A2*2"
@@ -116,10 +120,12 @@ def test_a_workbook_that_cannot_be_read_is_refused_in_a_line(case, tmp_path):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("content.xml", "<x/>")
     elif case == "sheet of a CSV file":
-        path, options = tmp_path / "book.csv", {"sheet": "Sheet1"}
+        path = tmp_path / "book.csv"
+        options = {"sheet": "Sheet1"}
         path.write_text(workbooks.csv_text())
     elif case == "header row of a frame":
-        path, options = pd.DataFrame(ROWS, columns=workbooks.HEADER), {"header_row": 2}
+        path = pd.DataFrame(ROWS, columns=workbooks.HEADER)
+        options = {"header_row": 2}
     elif case == "row zero":
         options = {"header_row": 0}
     elif case in (".ods", ".xls"):
@@ -145,7 +151,9 @@ def test_a_workbook_takes_no_more_memory_than_a_table_may(tmp_path, monkeypatch)
     # One text of the workbook, in very many rows.
     text = f"<sst xmlns='{SHEETS}'><si><t>{'x' * 30_000}</t></si></sst>"
     rows = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>0</v></c></row>' for n in range(2, 900))
-    part = b'<Override PartName="/xl/sharedStrings.xml" ContentType="%s"/></Types>' % SHARED.encode()
+    part = (
+        b'<Override PartName="/xl/sharedStrings.xml" ContentType="%s"/></Types>' % SHARED.encode()
+    )
     rewritten(path, "[Content_Types].xml", lambda content: content.replace(b"</Types>", part))
     rewritten(path, "xl/sharedStrings.xml", lambda content: text.encode())
     rewritten(
@@ -163,7 +171,9 @@ def test_merged_cells_of_a_whole_sheet_take_no_time(bounds, tmp_path):
     path = tmp_path / "book.xlsx"
     book(path)
     merged = f'</sheetData><mergeCells count="1"><mergeCell ref="{bounds}"/></mergeCells>'.encode()
-    rewritten(path, "xl/worksheets/sheet1.xml", lambda content: content.replace(b"</sheetData>", merged))
+    rewritten(
+        path, "xl/worksheets/sheet1.xml", lambda content: content.replace(b"</sheetData>", merged)
+    )
     if bounds.startswith("A1"):
         with refuses(bounds):
             load(path)
@@ -179,7 +189,11 @@ def test_a_cell_far_away_costs_no_memory(tmp_path):
         load(tmp_path / "book.xlsx")
     far = b'<row r="9999999"><c r="A9999999"><v>1</v></c></row></sheetData>'
     book(tmp_path / "more.xlsx")
-    rewritten(tmp_path / "more.xlsx", "xl/worksheets/sheet1.xml", lambda content: content.replace(b"</sheetData>", far))
+    rewritten(
+        tmp_path / "more.xlsx",
+        "xl/worksheets/sheet1.xml",
+        lambda content: content.replace(b"</sheetData>", far),
+    )
     with refuses("1,048,576 rows"):
         load(tmp_path / "more.xlsx")
 
@@ -193,7 +207,9 @@ def test_errors_and_remarks_are_named_in_notes(tmp_path):
     workbook["Lists"].sheet_state = "hidden"
     workbook.save(tmp_path / "book.xlsx")
     notes = "\n".join(load(tmp_path / "book.xlsx").notes)
-    assert_mentions(notes, "B3", "#DIV/0!", "missing", "A26", "'Source: sales'", "Hidden sheets", "'Lists'")
+    assert_mentions(
+        notes, "B3", "#DIV/0!", "missing", "A26", "'Source: sales'", "Hidden sheets", "'Lists'"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -207,9 +223,18 @@ def trained(tmp_path_factory):
     workbook.save(folder / "book.xlsx")
     (folder / "book.csv").write_text(workbooks.csv_text(), encoding="utf-8")
     run = kzoo.train(
-        "tabular_fnn", folder / "book.xlsx", target="sold", sheet="Orders", header_row=4, epochs=1, out=folder / "run",
-        units=(4,), progress=False, baselines=False, check=False,
-    )  # fmt: skip
+        "tabular_fnn",
+        folder / "book.xlsx",
+        target="sold",
+        sheet="Orders",
+        header_row=4,
+        epochs=1,
+        out=folder / "run",
+        units=(4,),
+        progress=False,
+        baselines=False,
+        check=False,
+    )
     return folder, run
 
 
@@ -217,7 +242,8 @@ def test_a_run_finds_the_sheet_and_the_row_of_its_training(trained, capsys):
     folder, run = trained
     expected = kzoo.predict(run, folder / "book.csv").probabilities
     np.testing.assert_array_equal(kzoo.predict(run, folder / "book.xlsx").probabilities, expected)
-    assert kzoo.evaluate(run, folder / "book.xlsx")["examples"] == run.data.test  # its own test rows, not all rows
+    # its own test rows, not all rows
+    assert kzoo.evaluate(run, folder / "book.xlsx")["examples"] == run.data.test
     assert "--sheet Orders --header-row 4" in run.config["command"]
     assert kzoo.check(run, folder / "book.xlsx") is not None
     assert main(["predict", str(run.path), str(folder / "book.xlsx")]) == 0
@@ -235,7 +261,19 @@ def test_another_workbook_names_its_own_sheet_and_row(trained):
     findings = kzoo.check(run, folder / "new.xlsx", sheet="May", header_row=1)
     assert not [finding for finding in findings if finding.level == "error"]
     assert (
-        main(["evaluate", str(run.path), "--data", str(folder / "new.xlsx"), "--header-row", "1", "--by", "city"]) == 0
+        main(
+            [
+                "evaluate",
+                str(run.path),
+                "--data",
+                str(folder / "new.xlsx"),
+                "--header-row",
+                "1",
+                "--by",
+                "city",
+            ]
+        )
+        == 0
     )
     scores = kzoo.evaluate(run, folder / "book.xlsx", by="city")  # at the sheet of the training
     assert scores["examples"] == run.data.test and len(scores["by"]["groups"]) > 1
@@ -249,24 +287,38 @@ def test_another_workbook_names_its_own_sheet_and_row(trained):
 
 def test_a_second_source_is_read_at_the_same_sheet(trained):
     folder, _ = trained
-    data = load(folder / "book.xlsx", sheet="Orders", header_row=4, test=folder / "book.xlsx", validation=0.25)
+    data = load(
+        folder / "book.xlsx",
+        sheet="Orders",
+        header_row=4,
+        test=folder / "book.xlsx",
+        validation=0.25,
+    )
     assert len(data.test) == len(ROWS) and data.loaded["options"]["sheet"] == "Orders"
     data = load(folder / "book.csv", sheet="Orders", header_row=4, test=folder / "book.xlsx")
     assert len(data.test) == len(ROWS)
 
 
 def test_other_kinds_of_data_lie_in_workbooks_too(tmp_path):
-    header, rows = ("review", "stars"), [(f"a {['good', 'bad'][i % 2]} film {i}", i % 2) for i in range(20)]
+    header = ("review", "stars")
+    rows = [(f"a {['good', 'bad'][i % 2]} film {i}", i % 2) for i in range(20)]
     book(tmp_path / "texts.xlsx", header=header, rows=rows, at=(3, 1), title="T")
-    data = kzoo.load_data(tmp_path / "texts.xlsx", preset="text_ngrams", target="stars", header_row=3, sheet="T")
+    data = kzoo.load_data(
+        tmp_path / "texts.xlsx", preset="text_ngrams", target="stars", header_row=3, sheet="T"
+    )
     assert len(data.train) + len(data.validation) + len(data.test) == 20
     rows = [(datetime(2024, 1, 1) + timedelta(days=i), i % 7) for i in range(700)]
     book(tmp_path / "series.xlsx", header=("day", "sales"), rows=rows)
-    data = kzoo.load_data(tmp_path / "series.xlsx", preset="series_linear", target="sales", time="day")
-    (tmp_path / "series.csv").write_text(
-        workbooks.csv_text(("day", "sales"), [(day.date(), sales) for day, sales in rows]), encoding="utf-8"
+    data = kzoo.load_data(
+        tmp_path / "series.xlsx", preset="series_linear", target="sales", time="day"
     )
-    expected = kzoo.load_data(tmp_path / "series.csv", preset="series_linear", target="sales", time="day")
+    (tmp_path / "series.csv").write_text(
+        workbooks.csv_text(("day", "sales"), [(day.date(), sales) for day, sales in rows]),
+        encoding="utf-8",
+    )
+    expected = kzoo.load_data(
+        tmp_path / "series.csv", preset="series_linear", target="sales", time="day"
+    )
     assert data.fingerprint == expected.fingerprint
 
 

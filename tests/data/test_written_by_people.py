@@ -15,20 +15,59 @@ from kzoo.data import encode
 
 ROWS = 240
 DRAW = np.random.default_rng(0)
-DAYS = pd.DatetimeIndex(pd.Timestamp("2019-01-01") + pd.to_timedelta(DRAW.permutation(2000)[:ROWS], "D"))
+DAYS = pd.DatetimeIndex(
+    pd.Timestamp("2019-01-01") + pd.to_timedelta(DRAW.permutation(2000)[:ROWS], "D")
+)
 MONTHS = DAYS.to_period("M").to_timestamp()
 QUARTERS = DAYS.to_period("Q").to_timestamp()
 AMOUNTS = np.round(np.exp(DRAW.normal(6, 1.5, ROWS)), 2)
 WHOLE = AMOUNTS.round()
 CLOCK = DRAW.integers(0, 24 * 60, ROWS)
 NAMES = {
-    "de": ["Jan.", "Feb.", "März", "April", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."],
-    "fr": ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
-           "décembre"],
-    "es": ["enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre",
-           "noviembre", "diciembre"],
+    "de": [
+        "Jan.",
+        "Feb.",
+        "März",
+        "April",
+        "Mai",
+        "Juni",
+        "Juli",
+        "Aug.",
+        "Sept.",
+        "Okt.",
+        "Nov.",
+        "Dez.",
+    ],
+    "fr": [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ],
+    "es": [
+        "enero",
+        "febrero",
+        "marzo",
+        "abril",
+        "mayo",
+        "junio",
+        "julio",
+        "agosto",
+        "septiembre",
+        "octubre",
+        "noviembre",
+        "diciembre",
+    ],
     "it": ["gen", "feb", "mar", "apr", "mag", "giu", "lug", "ago", "set", "ott", "nov", "dic"],
-}  # fmt: skip
+}
 
 
 def dates(form):
@@ -53,7 +92,8 @@ def french(number):
 
 def indian(number):
     whole, cents = f"{number:.2f}".split(".")
-    head, tail = whole[:-3], whole[-3:]
+    head = whole[:-3]
+    tail = whole[-3:]
     pairs = [head[max(end - 2, 0) : end] for end in range(len(head), 0, -2)][::-1]
     return ",".join([*pairs, tail]) + f".{cents}"
 
@@ -84,8 +124,11 @@ COLUMNS = {
     "us quarter": ([f"Q{d.quarter} {d.year}" for d in DAYS], QUARTERS, ()),
     "us clock": ([half_days(minute) for minute in CLOCK], CLOCK / 60, ("hours",)),
     "us dollars": ([f"${v:,.2f}" for v in AMOUNTS], AMOUNTS, ()),
-    "us negative": ([f"({v:,.2f})" if i % 3 else f"{v:,.2f}" for i, v in enumerate(AMOUNTS)],
-                    np.where(np.arange(ROWS) % 3, -AMOUNTS, AMOUNTS), ()),
+    "us negative": (
+        [f"({v:,.2f})" if i % 3 else f"{v:,.2f}" for i, v in enumerate(AMOUNTS)],
+        np.where(np.arange(ROWS) % 3, -AMOUNTS, AMOUNTS),
+        (),
+    ),
     "us thousands": ([f"{v / 1e3:.5f}k" for v in AMOUNTS], AMOUNTS, ()),
     "us millions": ([f"${v / 1e6:.8f}M" for v in AMOUNTS], AMOUNTS, ()),
     "us words": ([f"{v / 1e6:.8f} million" for v in AMOUNTS], AMOUNTS, ()),
@@ -132,25 +175,40 @@ COLUMNS = {
     "cn slashes": (dates("%Y/%-m/%-d"), DAYS, ()),
     "cn yuan": ([f"¥{v:,.2f}" for v in AMOUNTS], AMOUNTS, ()),
     "cn ten thousands": ([f"{v / 1e4:.6f}万" for v in AMOUNTS], AMOUNTS, ()),
-    "jp two-digit year first": ([f"{d.year + 70 - 2000}/{d.month}/{d.day}" for d in DAYS], None, ("look like",)),
+    "jp two-digit year first": (
+        [f"{d.year + 70 - 2000}/{d.month}/{d.day}" for d in DAYS],
+        None,
+        ("look like",),
+    ),
     # Everywhere
     "digits": (dates("%Y%m%d"), DAYS, ("read as dates", "'number'")),
     "month of digits": (list(MONTHS.strftime("%Y%m")), MONTHS, ("read as dates", "'number'")),
     "iso month": (list(MONTHS.strftime("%Y-%m")), MONTHS, ()),
-    "minus nines": ([-999.0 if i % 9 == 0 else v for i, v in enumerate(np.minimum(AMOUNTS, 400))],
-                    [-999.0 if i % 9 == 0 else v for i, v in enumerate(np.minimum(AMOUNTS, 400))],
-                    ("-999 in 27 rows", "missing value")),
-    "nines": ([99999 if i % 9 == 0 else v % 90 for i, v in enumerate(range(ROWS))],
-              [99999 if i % 9 == 0 else v % 90 for i, v in enumerate(range(ROWS))], ("99999 in 27 rows",)),
-}  # fmt: skip
-COLUMNS["de thousands"] = (COLUMNS["de thousands"][0], None, ("'de thousands'", "If that is wrong, use columns="))
+    "minus nines": (
+        [-999.0 if i % 9 == 0 else v for i, v in enumerate(np.minimum(AMOUNTS, 400))],
+        [-999.0 if i % 9 == 0 else v for i, v in enumerate(np.minimum(AMOUNTS, 400))],
+        ("-999 in 27 rows", "missing value"),
+    ),
+    "nines": (
+        [99999 if i % 9 == 0 else v % 90 for i, v in enumerate(range(ROWS))],
+        [99999 if i % 9 == 0 else v % 90 for i, v in enumerate(range(ROWS))],
+        ("99999 in 27 rows",),
+    ),
+}
+COLUMNS["de thousands"] = (
+    COLUMNS["de thousands"][0],
+    None,
+    ("'de thousands'", "If that is wrong, use columns="),
+)
 ANSWER = ["p", "q"] * (ROWS // 2)
 PARTS = ("year", "month", "day", "weekday", "hour")
 
 
 def sources(name, folder):
     """Yield a column next to another one through three doors."""
-    frame = pd.DataFrame({name: COLUMNS[name][0], "other": DRAW.normal(size=ROWS), "answer": ANSWER})
+    frame = pd.DataFrame(
+        {name: COLUMNS[name][0], "other": DRAW.normal(size=ROWS), "answer": ANSWER}
+    )
     frame.to_csv(folder / "t.csv", index=False)
     yield folder / "t.csv"
     yield frame
@@ -164,9 +222,18 @@ def meaning(name):
         return {}
     if not isinstance(expected, pd.DatetimeIndex):
         return {name: np.asarray(expected, float)}
-    parts = dict(zip(PARTS, (expected.year, expected.month, expected.day, expected.dayofweek, expected.hour),
-                     strict=True))  # fmt: skip
-    return {f"{name} {part}": values.to_numpy(float) for part, values in parts.items() if values.nunique() > 1}
+    parts = dict(
+        zip(
+            PARTS,
+            (expected.year, expected.month, expected.day, expected.dayofweek, expected.hour),
+            strict=True,
+        )
+    )
+    return {
+        f"{name} {part}": values.to_numpy(float)
+        for part, values in parts.items()
+        if values.nunique() > 1
+    }
 
 
 def test_there_are_sixty_columns():
@@ -175,7 +242,8 @@ def test_there_are_sixty_columns():
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_column_is_read_right_or_named(name, tmp_path):
-    words, expected = COLUMNS[name][2], meaning(name)
+    words = COLUMNS[name][2]
+    expected = meaning(name)
     for source in sources(name, tmp_path):
         data = kzoo.load_data(source, target="answer", test=0, validation=0)
         assert not words or notes_with(data.notes, name, *words), data.notes
@@ -185,22 +253,30 @@ def test_a_column_is_read_right_or_named(name, tmp_path):
             assert features == list(expected), data.notes
             x = encode(data.preprocessing, source)
             for feature, values in expected.items():
-                np.testing.assert_allclose(x[:, data.feature_names.index(feature)], values, rtol=2e-5, atol=1e-6)
+                np.testing.assert_allclose(
+                    x[:, data.feature_names.index(feature)], values, rtol=2e-5, atol=1e-6
+                )
             # New rows have the same meaning one by one.
             one = encode(data.preprocessing, {name: [COLUMNS[name][0][7]], "other": [0.0]})
             for feature, values in expected.items():
-                np.testing.assert_allclose(one[0, data.feature_names.index(feature)], values[7], rtol=2e-5, atol=1e-6)
+                np.testing.assert_allclose(
+                    one[0, data.feature_names.index(feature)], values[7], rtol=2e-5, atol=1e-6
+                )
 
 
 def test_times_of_day_of_python_are_those_of_texts():
     cells = [datetime.time(minute // 60, minute % 60) for minute in CLOCK]
-    data = kzoo.load_data(pd.DataFrame({"at": cells, "answer": ANSWER}), target="answer", test=0, validation=0)
+    data = kzoo.load_data(
+        pd.DataFrame({"at": cells, "answer": ANSWER}), target="answer", test=0, validation=0
+    )
     np.testing.assert_allclose(data.train.x[np.argsort(data.train.rows), 0], CLOCK / 60, rtol=1e-5)
 
 
 def test_minutes_and_seconds_beside_hours_are_named():
     cells = ["18:25", "1:02:03", "59:10"] * 40
-    data = kzoo.load_data({"run": cells, "answer": ["p", "q"] * 60}, target="answer", test=0, validation=0)
+    data = kzoo.load_data(
+        {"run": cells, "answer": ["p", "q"] * 60}, target="answer", test=0, validation=0
+    )
     assert notes_with(data.notes, "'run'", "two units", "'18:25'", "'1:02:03'")
 
 
@@ -224,9 +300,16 @@ def test_a_target_and_a_series_with_numbers_for_missing_values_are_named():
 
 @pytest.mark.parametrize(
     "cells",
-    [["4K", "8K", "2K"], ["5m", "6m", "7m"], ["1A", "2B", "3C"], ["12-34", "56-78", "9-10"], ["red", "green", "blue"],
-     [f"A{i}" for i in range(30)], [f"{i}th Street" for i in range(3)]],
-)  # fmt: skip
+    [
+        ["4K", "8K", "2K"],
+        ["5m", "6m", "7m"],
+        ["1A", "2B", "3C"],
+        ["12-34", "56-78", "9-10"],
+        ["red", "green", "blue"],
+        [f"A{i}" for i in range(30)],
+        [f"{i}th Street" for i in range(3)],
+    ],
+)
 def test_codes_and_words_stay_categories_without_a_line(cells):
     table = {"x": np.arange(300.0), "code": (cells * 300)[:300], "answer": ["p", "q"] * 150}
     data = kzoo.load_data(table, target="answer", test=0, validation=0)
@@ -234,8 +317,13 @@ def test_codes_and_words_stay_categories_without_a_line(cells):
     assert column["kind"] == "category" and not notes_with(data.notes, "'code'")
 
 
-@pytest.mark.parametrize("cells", [[2024, 2023, 2022], [20241345, 20240102, 20240103], [100000, 200000, 250000]])
+@pytest.mark.parametrize(
+    "cells", [[2024, 2023, 2022], [20241345, 20240102, 20240103], [100000, 200000, 250000]]
+)
 def test_whole_numbers_that_are_not_all_dates_stay_numbers(cells):
     table = {"x": np.arange(300.0), "n": (cells * 300)[:300], "answer": ["p", "q"] * 150}
     data = kzoo.load_data(table, target="answer", test=0, validation=0)
-    assert next(column for column in data.preprocessing["columns"] if column["name"] == "n")["kind"] == "number"
+    assert (
+        next(column for column in data.preprocessing["columns"] if column["name"] == "n")["kind"]
+        == "number"
+    )

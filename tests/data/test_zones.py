@@ -13,12 +13,19 @@ from kzoo.kinds import kind
 from kzoo.sources.tables.zones import minutes_in, on_clock, zone_notes, zone_of
 
 ROWS = 160
-WHEN = pd.date_range("2023-01-05 22:31", periods=ROWS, freq="53h41min", tz="UTC")  # a year: clocks change on the way
+# a year: clocks change on the way
+WHEN = pd.date_range("2023-01-05 22:31", periods=ROWS, freq="53h41min", tz="UTC")
 FAR = "Asia/Tokyo"
 
 
 def table(when):
-    return pd.DataFrame({"size": np.arange(ROWS) % 7.5, "when": when, "late": np.where(WHEN.hour >= 12, "yes", "no")})
+    return pd.DataFrame(
+        {
+            "size": np.arange(ROWS) % 7.5,
+            "when": when,
+            "late": np.where(WHEN.hour >= 12, "yes", "no"),
+        }
+    )
 
 
 def doors(frame, folder, name):
@@ -31,7 +38,9 @@ def doors(frame, folder, name):
         "csv": folder / f"{name}.csv",
         "parquet": folder / f"{name}.parquet",
         "arrow": pa.Table.from_pandas(frame),
-        "arrow types": frame.astype({"when": pd.ArrowDtype(pa.timestamp("us", str(frame["when"].dt.tz)))}),
+        "arrow types": frame.astype(
+            {"when": pd.ArrowDtype(pa.timestamp("us", str(frame["when"].dt.tz)))}
+        ),
         "dicts": frame.to_dict("records"),
         "lists": frame.to_dict("list"),
         "series": {"when": frame["when"], "size": frame["size"].to_numpy()},
@@ -57,7 +66,10 @@ def test_the_same_instants_are_the_same_features_through_every_door(zone, tmp_pa
         if not isinstance(source, dict | list)
     }
     for door, reader in learned.items():
-        for source in (*doors(trained, tmp_path, "trained").values(), *doors(new, tmp_path, "new").values()):
+        for source in (
+            *doors(trained, tmp_path, "trained").values(),
+            *doors(new, tmp_path, "new").values(),
+        ):
             x, lines = read(reader, source)
             if door == "csv" and zone == "Europe/Berlin" and lines:  # a file of texts names no city
                 assert_mentions(lines[0], "'when'", "+09:00", "training", "+01:00", "+02:00")
@@ -69,9 +81,14 @@ def test_the_same_instants_are_the_same_features_through_every_door(zone, tmp_pa
 
 
 def test_a_test_table_in_another_zone_has_the_features_of_the_training(tmp_path, monkeypatch):
-    trained, new = table(WHEN.tz_convert("Europe/Berlin")), table(WHEN.tz_convert(FAR))
+    trained = table(WHEN.tz_convert("Europe/Berlin"))
+    new = table(WHEN.tz_convert(FAR))
     expected = encode(load_data(trained, target="late").preprocessing, trained)
-    tests = [source for source in doors(new, tmp_path, "new").values() if not isinstance(source, dict | list)]
+    tests = [
+        source
+        for source in doors(new, tmp_path, "new").values()
+        if not isinstance(source, dict | list)
+    ]
     for test in tests:
         np.testing.assert_array_equal(load_data(trained, target="late", test=test).test.x, expected)
     doors(trained, tmp_path, "trained")
@@ -80,9 +97,14 @@ def test_a_test_table_in_another_zone_has_the_features_of_the_training(tmp_path,
     data = load_data(tmp_path / "trained.parquet", target="late", test=tmp_path / "new.parquet")
     assert data.preprocessing["zones"] == {"when": "Europe/Berlin"}
     features = np.asarray(data.test.x[:])
-    np.testing.assert_array_equal(features[np.lexsort(features.T)], expected[np.lexsort(expected.T)])
+    np.testing.assert_array_equal(
+        features[np.lexsort(features.T)], expected[np.lexsort(expected.T)]
+    )
     data = load_data(tmp_path / "trained.csv", target="late", test=tmp_path / "new.csv")
-    assert any(not missing_from(note, ["'when'", "+09:00", "training", "+01:00", "+02:00"]) for note in data.notes)
+    assert any(
+        not missing_from(note, ["'when'", "+09:00", "training", "+01:00", "+02:00"])
+        for note in data.notes
+    )
 
 
 CASES = (
@@ -116,7 +138,9 @@ def test_where_a_zone_is_unclear_a_line_names_the_column(trained, new, parts, tm
 
 
 def test_local_time_of_a_clock_that_is_changed_is_read_as_written():
-    reader = load_data(table(WHEN.tz_convert("Europe/Berlin").astype(str)), target="late").preprocessing
+    reader = load_data(
+        table(WHEN.tz_convert("Europe/Berlin").astype(str)), target="late"
+    ).preprocessing
     assert reader["zones"] == {"when": "+01:00,+02:00"}
     assert read(reader, {"when": "2024-07-01T10:00:00+02:00", "size": 1})[0][0, -1] == 10
     assert not read(reader, {"when": "2024-07-01T10:00:00+02:00", "size": 1})[1]
@@ -152,7 +176,9 @@ def test_files_of_one_table_are_converted_to_the_zone_of_the_first(tmp_path):
         load_data(tmp_path, target="late")
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
+@pytest.mark.parametrize(
+    "zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]
+)
 def test_clocks_are_those_of_pandas(zone):
     when = pd.date_range("1999-10-30", periods=4000, freq="17h7min", tz="UTC")
     local = when.tz_convert(zone).tz_localize(None).to_numpy().astype("M8[us]")
@@ -162,9 +188,20 @@ def test_clocks_are_those_of_pandas(zone):
 
 
 def test_the_zones_of_cells():
-    texts = ["2024-01-01T10:00Z", "2024-01-01 10:00:00+0530", "2024-01-01 10:00", "2024-01-01", None, "x", "7 PM EST",
-             "2024-01-01 10:00-03", "1/2/2024 10:00 GMT"]  # fmt: skip
+    texts = [
+        "2024-01-01T10:00Z",
+        "2024-01-01 10:00:00+0530",
+        "2024-01-01 10:00",
+        "2024-01-01",
+        None,
+        "x",
+        "7 PM EST",
+        "2024-01-01 10:00-03",
+        "1/2/2024 10:00 GMT",
+    ]
     np.testing.assert_array_equal(minutes_in(texts), [0, 330, *[np.nan] * 5, -180, 0])
     assert zone_of(minutes_in(texts)) == "-03:00,UTC,+05:30,none"
     assert zone_of(np.full(3, np.nan)) == "" and zone_of(np.empty(0)) == ""
-    assert not zone_notes("when", None, np.array([60.0])) and not zone_notes("when", "UTC", np.empty(0))
+    assert not zone_notes("when", None, np.array([60.0])) and not zone_notes(
+        "when", "UTC", np.empty(0)
+    )

@@ -7,7 +7,10 @@ import openpyxl
 from openpyxl.styles import numbers
 
 HEADER = ("city", "area", "price", "sold")
-ROWS = tuple((["Bonn", "Köln", "Trier"][i % 3], 40 + 3 * i, 100.5 + 7 * i, ["yes", "no"][i % 2]) for i in range(24))
+ROWS = tuple(
+    (["Bonn", "Köln", "Trier"][i % 3], 40 + 3 * i, 100.5 + 7 * i, ["yes", "no"][i % 2])
+    for i in range(24)
+)
 
 
 def book(path, *, header=HEADER, rows=ROWS, at=(1, 1), title="Sheet1"):
@@ -31,7 +34,10 @@ def put(sheet, rows, at=(1, 1)):
 def csv_text(header=HEADER, rows=ROWS):
     """Return rows as the text of a CSV file."""
     lines = [header, *rows]
-    return "\n".join(",".join("" if cell is None else str(cell) for cell in line) for line in lines) + "\n"
+    return (
+        "\n".join(",".join("" if cell is None else str(cell) for cell in line) for line in lines)
+        + "\n"
+    )
 
 
 def with_results(path, results):
@@ -85,9 +91,13 @@ def two_sheets(path):
 
 def dates(path):
     """Dates, a column of times of day, and durations."""
-    moments = [datetime(2024, 1, 1 + i, 8, 30) if i % 2 else datetime(2024, 1, 1 + i) for i in range(24)]
+    moments = [
+        datetime(2024, 1, 1 + i, 8, 30) if i % 2 else datetime(2024, 1, 1 + i) for i in range(24)
+    ]
     workbook, sheet = book(
-        path, header=("day", *HEADER), rows=[(m, *row) for m, row in zip(moments, ROWS, strict=True)]
+        path,
+        header=("day", *HEADER),
+        rows=[(m, *row) for m, row in zip(moments, ROWS, strict=True)],
     )
     for i in range(24):
         sheet.cell(2 + i, 1).number_format = "DD.MM.YYYY"
@@ -110,7 +120,9 @@ def percent(path):
     for i in range(24):
         sheet.cell(2 + i, 2).number_format = numbers.FORMAT_PERCENTAGE_00
     workbook.save(path)
-    return csv_text(rows=[(city, f"{area / 2:g}%", price, sold) for city, area, price, sold in ROWS])
+    return csv_text(
+        rows=[(city, f"{area / 2:g}%", price, sold) for city, area, price, sold in ROWS]
+    )
 
 
 def formulas(path):
@@ -139,7 +151,10 @@ def total(path):
 
 def merged_cells(path):
     """Cities merged over three rows each."""
-    rows = [(["Bonn", "Köln"][i // 3 % 2] if i % 3 == 0 else None, *row[1:]) for i, row in enumerate(ROWS)]
+    rows = [
+        (["Bonn", "Köln"][i // 3 % 2] if i % 3 == 0 else None, *row[1:])
+        for i, row in enumerate(ROWS)
+    ]
     workbook, sheet = book(path, rows=rows)
     for i in range(0, 24, 3):
         sheet.merge_cells(start_row=2 + i, end_row=4 + i, start_column=1, end_column=1)

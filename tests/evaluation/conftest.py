@@ -37,13 +37,17 @@ def diabetes_run(home):
 @pytest.fixture(scope="session")
 def table_run(home):
     shops(120).to_csv(home / "shops.csv", index=False)
-    return fit("tabular_fnn", home / "shops.csv", home / "table", target="open", units=(8,), epochs=6)
+    return fit(
+        "tabular_fnn", home / "shops.csv", home / "table", target="open", units=(8,), epochs=6
+    )
 
 
 @pytest.fixture(scope="session")
 def image_run(home):
     folder = draw(home / "photos", {"dark": 40, "light": 210}, 20)
-    settings = dict(input_shape=(12, 12, 3), filters=(4,), depth=1, units=(), batch_size=8, epochs=3)
+    settings = dict(
+        input_shape=(12, 12, 3), filters=(4,), depth=1, units=(), batch_size=8, epochs=3
+    )
     return fit("image_cnn", folder, home / "image", **settings)
 
 
@@ -51,15 +55,26 @@ def image_run(home):
 def text_run(home):
     (home / "texts").mkdir()
     for name, words in WORDS.items():
-        (home / "texts" / f"{name}.txt").write_text("".join(f"the {words} of day {i}\n" for i in range(30)))
-    settings = dict(input_shape=(8,), embedding_dim=8, filters=(8,), kernel_size=(2,), learning_rate=0.02, epochs=5)
+        (home / "texts" / f"{name}.txt").write_text(
+            "".join(f"the {words} of day {i}\n" for i in range(30))
+        )
+    settings = dict(
+        input_shape=(8,),
+        embedding_dim=8,
+        filters=(8,),
+        kernel_size=(2,),
+        learning_rate=0.02,
+        epochs=5,
+    )
     return fit("text_cnn", home / "texts", home / "text", **settings)
 
 
 @pytest.fixture(scope="session")
 def series_run(home):
     waves(200).to_csv(home / "waves.csv", index=False)
-    return fit("series_gru", home / "waves.csv", home / "series", input_shape=(8, 1), horizon=3, units=(4,))
+    return fit(
+        "series_gru", home / "waves.csv", home / "series", input_shape=(8, 1), horizon=3, units=(4,)
+    )
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,11 @@ import kzoo
 
 def shops(n, seed=0):
     random = np.random.default_rng(seed)
-    size, town = random.normal(size=n).round(2), random.choice(["Bern", "Genf"], n)
-    return pd.DataFrame({"size": size, "town": town, "open": np.where(size + (town == "Bern") > 0.5, "yes", "no")})
+    size = random.normal(size=n).round(2)
+    town = random.choice(["Bern", "Genf"], n)
+    return pd.DataFrame(
+        {"size": size, "town": town, "open": np.where(size + (town == "Bern") > 0.5, "yes", "no")}
+    )
 
 
 def draw(folder, classes, count, size=12):
@@ -32,4 +35,9 @@ def waves(n):
 
 def fit(preset, data, out, **options):
     with undrawn():
-        return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False, "epochs": 2} | options)
+        return kzoo.train(
+            preset,
+            data,
+            out=out,
+            **{"callbacks": "quick", "progress": False, "epochs": 2} | options,
+        )

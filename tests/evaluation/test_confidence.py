@@ -26,7 +26,10 @@ def points(n=900, seed=0):
 
 
 def small(name, data, home, **options):
-    settings = dict(units=(16,), epochs=8, learning_rate=0.03, batch_size=16, baselines=False, check=False) | options
+    settings = (
+        dict(units=(16,), epochs=8, learning_rate=0.03, batch_size=16, baselines=False, check=False)
+        | options
+    )
     with undrawn(), untraced():
         return fit("tabular_fnn", data, home / name, **settings)
 
@@ -75,7 +78,10 @@ def test_predictions_without_a_question_stay_as_they_are(kinds_run, new):
     predictions = kzoo.predict(kinds_run, new)
     assert predictions.confidence is None and not predictions.sets and not predictions.promise
     asked = kzoo.predict(kinds_run, new, confidence=0.9)
-    assert asked.labels == predictions.labels and (asked.probabilities == predictions.probabilities).all()
+    assert (
+        asked.labels == predictions.labels
+        and (asked.probabilities == predictions.probabilities).all()
+    )
 
 
 def test_unsure_rows(kinds_run, new):
@@ -83,7 +89,12 @@ def test_unsure_rows(kinds_run, new):
     expected = predictions.probabilities.max(axis=1) < 0.7
     assert [label == "unsure" for label in predictions.labels] == expected.tolist()
     predictions = kzoo.predict(kinds_run, new, accuracy_when_answered=0.6)
-    assert_mentions(predictions.promise, "60\xa0% are right", "at most 10\xa0%", "samples that give none count as kept")
+    assert_mentions(
+        predictions.promise,
+        "60\xa0% are right",
+        "at most 10\xa0%",
+        "samples that give none count as kept",
+    )
     with refuses("accuracy_when_answered=0.99", "cannot be promised", "180 rows", "calibration="):
         kzoo.predict(kinds_run, new, accuracy_when_answered=0.99)
 
@@ -96,7 +107,9 @@ def test_coverage_is_measured(kinds_run, values_run):
     }
     stored = {entry["confidence"]: entry for entry in kinds_run.summary["conformal"]}
     assert stored[0.9]["coverage"] == next(
-        entry["coverage"] for entry in coverage if entry["confidence"] == 0.9 and entry["method"] == "lac"
+        entry["coverage"]
+        for entry in coverage
+        if entry["confidence"] == 0.9 and entry["method"] == "lac"
     )
     assert set(stored[0.9]["classes"]) == set(kinds_run.class_names)
     low, high = stored[0.9]["expected"]
@@ -129,10 +142,21 @@ def test_runs_that_promise_nothing_refuse(home, new):
     with refuses("min_probability=0.5", "scores"):
         kzoo.predict(hinge, new, min_probability=0.5)
     with refuses("postprocess='conformal'", "unknown"):
-        small("named", points(100).drop(columns="value"), home, target="kind", postprocess=("conformal",))
+        small(
+            "named",
+            points(100).drop(columns="value"),
+            home,
+            target="kind",
+            postprocess=("conformal",),
+        )
     two = points(200)
-    labels = small("labels", two.assign(a=two.a > 0, b=two.b > 0).drop(columns=["kind", "value"]), home,
-                   target=["a", "b"], task="labels")  # fmt: skip
+    labels = small(
+        "labels",
+        two.assign(a=two.a > 0, b=two.b > 0).drop(columns=["kind", "value"]),
+        home,
+        target=["a", "b"],
+        task="labels",
+    )
     for name in ("min_probability", "accuracy_when_answered"):
         with refuses(f"{name}=0.9", "is for classes, and", "predicts labels"):
             kzoo.predict(labels, new, **{name: 0.9})
@@ -153,10 +177,13 @@ def exported(kinds_run, values_run, home):
 def test_exports_promise_the_same(kinds_run, values_run, exported, new):
     models = [kzoo.runtime.load(model) for model in exported]
     for options in (
-        dict(confidence=0.9), dict(confidence=0.8, conformal="raps"), dict(min_probability=0.6),
+        dict(confidence=0.9),
+        dict(confidence=0.8, conformal="raps"),
+        dict(min_probability=0.6),
         dict(accuracy_when_answered=0.6),
-    ):  # fmt: skip
-        expected, same = kzoo.predict(kinds_run, new, **options), models[0].predict(new, **options)
+    ):
+        expected = kzoo.predict(kinds_run, new, **options)
+        same = models[0].predict(new, **options)
         assert same.labels == expected.labels and list(same.sets) == list(expected.sets)
         assert same.promise == expected.promise
     with warnings.catch_warnings():
@@ -172,13 +199,29 @@ def test_exports_promise_the_same(kinds_run, values_run, exported, new):
 def test_the_command_line(kinds_run, values_run, exported, new, home, capsys):
     new.to_csv(home / "new.csv", index=False)
     file = str(home / "new.csv")
-    assert main(["predict", str(kinds_run.path), file, "--confidence", ".9", "--out", str(home / "out.csv")]) == 0
+    assert (
+        main(
+            [
+                "predict",
+                str(kinds_run.path),
+                file,
+                "--confidence",
+                ".9",
+                "--out",
+                str(home / "out.csv"),
+            ]
+        )
+        == 0
+    )
     assert_mentions(capsys.readouterr().out, "set {", "90\xa0% of new rows")
     table = pd.read_csv(home / "out.csv")
     assert table["set"].str.fullmatch(r"\{[\w; ]*\}").all()
     assert main(["predict", str(exported[1].path), file, "--confidence", ".8", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["predictions"][0]["lower"] < document["predictions"][0]["values"] and document["promise"]
+    assert (
+        document["predictions"][0]["lower"] < document["predictions"][0]["values"]
+        and document["promise"]
+    )
     assert main(["predict", str(kinds_run.path), file, "--min-probability", ".9"]) == 0
     assert_mentions(capsys.readouterr().out, "unsure (")
     assert main(["predict", str(kinds_run.path), file, "--confidence", "1.5"]) == 2
@@ -190,16 +233,29 @@ def test_forecasts_have_a_band_that_adapts(home):
     noise = np.random.default_rng(0).normal(size=900) * np.where(steps < 700, 0.1, 0.6)
     series = pd.DataFrame({"y": np.sin(steps / 4) + noise})
     with undrawn(), untraced():
-        run = fit("series_linear", series, home / "adaptive", input_shape=16, horizon=3, epochs=2, calibration=0.1,
-                  baselines=False, check=False)  # fmt: skip
+        run = fit(
+            "series_linear",
+            series,
+            home / "adaptive",
+            input_shape=16,
+            horizon=3,
+            epochs=2,
+            calibration=0.1,
+            baselines=False,
+            check=False,
+        )
     short, long = (kzoo.predict(run, series[-rows:], confidence=0.8) for rows in (16, 300))
     assert short.values == pytest.approx(long.values)
     assert_mentions(short.promise, "approximate")
     assert_mentions(long.promise, "follows the errors")
     assert ((long.upper - long.lower) > 1.5 * (short.upper - short.lower)).all()
     static, adaptive = kzoo.evaluate(run, series, confidence=0.8)["conformal"]
-    assert adaptive["method"] == "adaptive" and abs(adaptive["coverage"] - 0.8) < abs(static["coverage"] - 0.8)
-    model = kzoo.runtime.load(kzoo.export(run, home / "export-series", "onnx", verify=False, progress=False))
+    assert adaptive["method"] == "adaptive" and abs(adaptive["coverage"] - 0.8) < abs(
+        static["coverage"] - 0.8
+    )
+    model = kzoo.runtime.load(
+        kzoo.export(run, home / "export-series", "onnx", verify=False, progress=False)
+    )
     same = model.predict(series[-300:], confidence=0.8)
     assert same.upper == pytest.approx(long.upper, abs=1e-4)
 

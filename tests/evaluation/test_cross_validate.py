@@ -36,7 +36,9 @@ class Raise(keras.callbacks.Callback):
 
     def __init__(self, error, training):
         super().__init__()
-        self.error, self.training, self.begun = error, training, 0
+        self.error = error
+        self.training = training
+        self.begun = 0
 
     def on_train_begin(self, logs=None):
         self.begun += 1
@@ -56,7 +58,9 @@ def shop_folds(tmp_path_factory):
     table = shops(90).assign(town=[*["Bern", "Genf"] * 44, "Chur", "Visp"])
     table.loc[[3, 40], "open"] = None  # left out, so that rows are numbered among the 88 others
     table.to_csv(home / "shops.csv", index=False)
-    options = dict(folds=4, seed=3, target="open", units=(8,), learning_rate=0.03, out=home / "out", **QUICK)
+    options = dict(
+        folds=4, seed=3, target="open", units=(8,), learning_rate=0.03, out=home / "out", **QUICK
+    )
     result = kzoo.cross_validate("tabular_fnn", home / "shops.csv", **options | dict(epochs=4))
     return table.dropna().reset_index(drop=True), result, home / "out"
 
@@ -64,7 +68,8 @@ def shop_folds(tmp_path_factory):
 @pytest.fixture(scope="module")
 def iris_folds(tmp_path_factory):
     """A cross-validation without `out`: its working folder, its result, and its output on stderr."""
-    home, output = tmp_path_factory.mktemp("iris"), io.StringIO()
+    home = tmp_path_factory.mktemp("iris")
+    output = io.StringIO()
     with contextlib.chdir(home), contextlib.redirect_stderr(output):
         result = kzoo.cross_validate("iris_fnn", folds=2, units=(4,), **QUICK | dict(progress=True))
     return home, result, output.getvalue()
@@ -87,13 +92,19 @@ def test_folds_are_those_of_scikit_learn(stratified, grouped, kind):
     groups = np.arange(150) % 40 if grouped else None
     wanted = [test for _, test in kind(5, shuffle=True, random_state=7).split(x, y, groups)]
     for i, rows in enumerate(wanted):
-        data = kzoo.load_data((x, y), preset="iris_fnn", test=Fold(i, 5, stratified, 7), group=groups, seed=1)
+        data = kzoo.load_data(
+            (x, y), preset="iris_fnn", test=Fold(i, 5, stratified, 7), group=groups, seed=1
+        )
         np.testing.assert_array_equal(data.test.rows, rows)
         np.testing.assert_array_equal(data.test.x, x[rows].astype("float32"))
         parts = [data.train.rows, data.validation.rows, data.test.rows]
-        assert sorted(np.concatenate(parts)) == list(range(150)) and len(parts[1]) == pytest.approx(12, abs=4)
+        assert sorted(np.concatenate(parts)) == list(range(150)) and len(parts[1]) == pytest.approx(
+            12, abs=4
+        )
         if grouped:
-            assert not any(set(groups[a]) & set(groups[b]) for a, b in ((parts[0], parts[1]), (parts[1], rows)))
+            assert not any(
+                set(groups[a]) & set(groups[b]) for a, b in ((parts[0], parts[1]), (parts[1], rows))
+            )
 
 
 def test_folds_of_a_regression_are_not_stratified(tmp_path):
@@ -103,16 +114,23 @@ def test_folds_of_a_regression_are_not_stratified(tmp_path):
         np.testing.assert_array_equal(kzoo.Run(run).answers["source_rows"], rows)
     truth = datasets.load_diabetes().target
     np.testing.assert_allclose(result["out_of_fold"]["truth"][:, 0], truth)
-    assert result["out_of_fold"]["answers"].shape == (442, 1) and set(result["mean"]) >= {"mae", "rmse", "r2"}
+    assert result["out_of_fold"]["answers"].shape == (442, 1) and set(result["mean"]) >= {
+        "mae",
+        "rmse",
+        "r2",
+    }
 
 
 def test_folds_record_their_rows_for_every_kind_of_source(tmp_path):
     draw(tmp_path / "photos", {"dark": 40, "light": 210}, 10)
     for name, words in {"food": "soup bread", "law": "court judge"}.items():
         (tmp_path / "texts").mkdir(exist_ok=True)
-        (tmp_path / "texts" / f"{name}.txt").write_text("".join(f"{words} {i}\n" for i in range(10)))
+        (tmp_path / "texts" / f"{name}.txt").write_text(
+            "".join(f"{words} {i}\n" for i in range(10))
+        )
     table = pd.DataFrame({"text": [f"line {i} of it" for i in range(20)], "label": ["a", "b"] * 10})
-    x, y = np.arange(20.0)[:, None], np.arange(20) % 2
+    x = np.arange(20.0)[:, None]
+    y = np.arange(20) % 2
     for source, preset in (
         (tmp_path / "photos", "image_cnn"),
         (tmp_path / "texts", "text_cnn"),
@@ -121,17 +139,21 @@ def test_folds_record_their_rows_for_every_kind_of_source(tmp_path):
         ((x, y), "iris_fnn"),
         (tf.data.Dataset.from_tensor_slices((x, y)), "iris_fnn"),
     ):
-        options = dict(preset=preset, target="open") if preset == "tabular_fnn" else dict(preset=preset)
+        options = (
+            dict(preset=preset, target="open") if preset == "tabular_fnn" else dict(preset=preset)
+        )
         loaded = [kzoo.load_data(source, test=Fold(i, 2), **options) for i in range(2)]
         rows = np.concatenate([data.test.rows for data in loaded])
         assert sorted(rows) == list(range(20)), (source, rows)
         whole = np.concatenate([data.test.y for data in loaded])[np.argsort(rows)].reshape(-1)
         if preset in ("image_cnn", "text_cnn") and source is not table:
-            assert whole.tolist() == [0] * 10 + [1] * 10  # class after class, files and lines in order
+            # class after class, files and lines in order
+            assert whole.tolist() == [0] * 10 + [1] * 10
 
 
 def test_a_separate_test_split_stays_out_of_the_folds(tmp_path):
-    x, y = np.arange(40.0)[:, None], np.arange(40) % 2
+    x = np.arange(40.0)[:, None]
+    y = np.arange(40) % 2
     np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x + 1000, y_test=y)
     draw(tmp_path / "photos" / "train", {"dark": 40, "light": 210}, 10)
     draw(tmp_path / "photos" / "test", {"dark": 40, "light": 210}, 3)
@@ -142,7 +164,10 @@ def test_a_separate_test_split_stays_out_of_the_folds(tmp_path):
             for i in range(count):
                 (folder / f"{i}.txt").write_text(f"{part} {name} {i}")
     data = kzoo.load_data(tmp_path / "own.npz", preset="iris_fnn", test=Fold(0, 4))
-    assert len(data.test) == 10 and max(p.x.max() for p in (data.train, data.validation, data.test)) < 1000
+    assert (
+        len(data.test) == 10
+        and max(p.x.max() for p in (data.train, data.validation, data.test)) < 1000
+    )
     photos = kzoo.load_data(tmp_path / "photos", preset="image_cnn", test=Fold(0, 4))
     assert sum(len(p) for p in (photos.train, photos.validation, photos.test)) == 20
     texts = kzoo.load_data(tmp_path / "texts", preset="text_cnn", test=Fold(0, 4))
@@ -160,7 +185,8 @@ def test_categories_are_learned_from_the_training_rows(shop_folds):
         for rare in ("Chur", "Visp"):
             assert not (rare in held_out and rare in column["values"])
     values = [
-        next(c for c in kzoo.Run(r).preprocessing["columns"] if c["name"] == "town")["values"] for r in result["runs"]
+        next(c for c in kzoo.Run(r).preprocessing["columns"] if c["name"] == "town")["values"]
+        for r in result["runs"]
     ]
     assert any("Chur" in v for v in values) and any("Chur" not in v for v in values)
 
@@ -169,18 +195,23 @@ def test_the_vocabulary_is_learned_from_the_training_rows(tmp_path):
     texts = [f"{'soup bread' if i % 2 else 'court judge'} only{i} once" for i in range(24)]
     table = pd.DataFrame({"text": texts, "label": np.arange(24) % 2})
     shape = dict(input_shape=(6,), embedding_dim=4, filters=(4,), kernel_size=(2,))
-    result = kzoo.cross_validate("text_cnn", table, folds=3, target="label", validation=0, **shape, **QUICK)
+    result = kzoo.cross_validate(
+        "text_cnn", table, folds=3, target="label", validation=0, **shape, **QUICK
+    )
     for run in map(kzoo.Run, result["runs"]):
         held_out = {f"only{i}" for i in run.answers["source_rows"]}
         vocabulary = set(run.preprocessing["vocabulary"])
         assert len(held_out) == 8 and not held_out & vocabulary
-        assert {f"only{i}" for i in range(24)} - held_out <= vocabulary  # learned from all training rows
+        # learned from all training rows
+        assert {f"only{i}" for i in range(24)} - held_out <= vocabulary
 
 
 def test_scaling_is_learned_from_the_training_rows(shop_folds):
     table, result, _ = shop_folds
     for number, run in enumerate(map(kzoo.Run, result["runs"])):
-        data = kzoo.load_data(table, preset="tabular_fnn", target="open", test=Fold(number, 4, True, 3))
+        data = kzoo.load_data(
+            table, preset="tabular_fnn", target="open", test=Fold(number, 4, True, 3)
+        )
         np.testing.assert_array_equal(data.test.rows, run.answers["source_rows"])
         config = run.config["spec"]["config"]
         column = table["size"][data.train.rows].astype("float32")
@@ -210,9 +241,17 @@ def test_mean_deviation_and_out_of_fold(shop_folds):
 
     written = json.loads((out / "cross_validation.json").read_text())
     assert (
-        written["mean"] == result["mean"] and written["std"] == result["std"] and written["scores"] == result["folds"]
+        written["mean"] == result["mean"]
+        and written["std"] == result["std"]
+        and written["scores"] == result["folds"]
     )
-    assert [written[k] for k in ("preset", "data", "folds", "repeats", "seed")] == ["tabular_fnn", "shops.csv", 4, 1, 3]
+    assert [written[k] for k in ("preset", "data", "folds", "repeats", "seed")] == [
+        "tabular_fnn",
+        "shops.csv",
+        4,
+        1,
+        3,
+    ]
     assert written["seconds"] > 0 and written["versions"]["keras"] == keras.__version__
     with np.load(out / "out_of_fold.npz") as file:
         for name in ("rows", "truth", "answers"):
@@ -233,14 +272,20 @@ def test_repeats_draw_new_folds_and_are_averaged(tmp_path):
     other = kzoo.cross_validate("iris_fnn", out="other", **options | dict(seed=6))
     average = (once["out_of_fold"]["answers"] + other["out_of_fold"]["answers"]) / 2
     np.testing.assert_allclose(twice["out_of_fold"]["answers"], average, atol=1e-6)
-    assert twice["mean"]["loss"] == pytest.approx((once["mean"]["loss"] + other["mean"]["loss"]) / 2)
-    assert twice["std"]["loss"] == pytest.approx(np.std([f["loss"] for f in twice["folds"]], ddof=1))
+    assert twice["mean"]["loss"] == pytest.approx(
+        (once["mean"]["loss"] + other["mean"]["loss"]) / 2
+    )
+    assert twice["std"]["loss"] == pytest.approx(
+        np.std([f["loss"] for f in twice["folds"]], ddof=1)
+    )
 
 
 def test_folds_of_a_named_set_are_scored_without_data(iris_folds, monkeypatch):
     home, result, _ = iris_folds
     monkeypatch.chdir(home)
-    assert [p.as_posix() for p in result["runs"]] == [f"runs/cross-iris_fnn/fold-0{i}" for i in (1, 2)]
+    assert [p.as_posix() for p in result["runs"]] == [
+        f"runs/cross-iris_fnn/fold-0{i}" for i in (1, 2)
+    ]
     for run, scores in zip(result["runs"], result["folds"], strict=True):
         assert kzoo.evaluate(run) == scores
 
@@ -255,7 +300,11 @@ def test_progress_is_a_line_for_each_fold(iris_folds):
         assert_mentions(line, "fold", f"{number}/2", "accuracy", "mean", *values)
     seconds_left = [bool(re.search(r"\d s\b", line)) for line in lines]
     assert seconds_left == [True, False]
-    (sizes,) = [line for line in output.splitlines() if not missing_from(line, ["train", "validation", "test"])]
+    (sizes,) = [
+        line
+        for line in output.splitlines()
+        if not missing_from(line, ["train", "validation", "test"])
+    ]
     assert_mentions(sizes, "150 rows")
     assert re.search(r"\b67\b.*\b8\b.*\b75\b", sizes)
 
@@ -273,7 +322,10 @@ def test_a_data_set_that_shuffles_itself_is_read_once(tmp_path):
 
 @pytest.mark.parametrize(
     ("error", "raised"),
-    [(RuntimeError("power cut"), RuntimeError), pytest.param(KeyboardInterrupt(), None, marks=pytest.mark.slow)],
+    [
+        (RuntimeError("power cut"), RuntimeError),
+        pytest.param(KeyboardInterrupt(), None, marks=pytest.mark.slow),
+    ],
 )
 def test_finished_folds_are_not_trained_again(tmp_path, error, raised):
     options = dict(folds=3, out="out", units=(4,), **QUICK | dict(epochs=2))
@@ -295,7 +347,9 @@ def test_finished_folds_are_not_trained_again(tmp_path, error, raised):
 def test_a_fold_that_was_killed_at_its_start_is_trained_again(tmp_path):
     (tmp_path / "out" / "fold-01" / ".before").mkdir(parents=True)
     (tmp_path / "out" / "fold-01" / "preprocessing.json").write_text("{")
-    assert len(kzoo.cross_validate("iris_fnn", folds=2, units=(4,), out="out", **QUICK)["runs"]) == 2
+    assert (
+        len(kzoo.cross_validate("iris_fnn", folds=2, units=(4,), out="out", **QUICK)["runs"]) == 2
+    )
 
 
 def test_different_settings_are_refused_and_named(iris_folds, tmp_path):
@@ -316,7 +370,11 @@ def test_different_settings_are_refused_and_named(iris_folds, tmp_path):
     (tmp_path / "out" / "fold-notes").mkdir()
     kzoo.cross_validate("iris_fnn", overwrite=True, **options | dict(units=(5,)))
     assert not set(stamps(tmp_path / "out").values()) & set(before.values())
-    assert {path.name for path in (tmp_path / "out").glob("fold-*")} == {"fold-01", "fold-02", "fold-notes"}
+    assert {path.name for path in (tmp_path / "out").glob("fold-*")} == {
+        "fold-01",
+        "fold-02",
+        "fold-notes",
+    }
 
 
 def test_fold_refuses_bad_arguments():
@@ -336,7 +394,8 @@ def test_fold_refuses_bad_arguments():
 def test_bad_arguments_are_refused_and_nothing_is_written(tmp_path):
     waves(200).to_csv("waves.csv", index=False)
     (tmp_path / "book.txt").write_text("to be or not to be that is the question\n" * 40)
-    x, y = np.arange(60.0)[:, None], np.arange(60) % 3
+    x = np.arange(60.0)[:, None]
+    y = np.arange(60) % 3
     rare = np.where(np.arange(60) < 4, 1, 0)
     for preset, source, options, parts in (
         ("iris_fnn", "iris", dict(folds=1), ("folds=1", "2")),
@@ -367,27 +426,48 @@ def test_bad_arguments_are_refused_and_nothing_is_written(tmp_path):
 def test_folds_can_be_trained_in_parallel_processes(tmp_path, warm_children_of_the_module):
     """Scores are those of a single thread in any process; finished folds are not trained again."""
     options = dict(
-        folds=3, units=(8,), seed=1, epochs=2, callbacks="quick", progress=False, min_steps=0, validation=0.2
+        folds=3,
+        units=(8,),
+        seed=1,
+        epochs=2,
+        callbacks="quick",
+        progress=False,
+        min_steps=0,
+        validation=0.2,
     )
     result = kzoo.cross_validate("iris_fnn", "iris", parallel=2, out=tmp_path / "two", **options)
-    assert len(result["folds"]) == 3 and all((run / "best.keras").exists() for run in result["runs"])
+    assert len(result["folds"]) == 3 and all(
+        (run / "best.keras").exists() for run in result["runs"]
+    )
     before = stamps(tmp_path / "two")
     shutil.rmtree(tmp_path / "two/fold-02")
     with futures.ThreadPoolExecutor(2) as executor:  # `train_here` itself starts another process
-        again = kzoo.cross_validate("iris_fnn", "iris", executor=executor, out=tmp_path / "two", **options)
+        again = kzoo.cross_validate(
+            "iris_fnn", "iris", executor=executor, out=tmp_path / "two", **options
+        )
     assert again["folds"] == result["folds"]
     after = stamps(tmp_path / "two")
     assert [name for name in before if after[name] == before[name]] == ["fold-01", "fold-03"]
     with refuses("fold", "optimizer='addam'", "adamw") as caught:
-        kzoo.cross_validate("iris_fnn", "iris", parallel=2, out=tmp_path / "no", **options | dict(optimizer="addam"))
+        kzoo.cross_validate(
+            "iris_fnn", "iris", parallel=2, out=tmp_path / "no", **options | dict(optimizer="addam")
+        )
     assert re.search(r"\bfold [123]\b", str(caught.value))
     with refuses("function", "parallel=", "threads=", "executor="):
-        kzoo.cross_validate("iris_fnn", "iris", parallel=2, loss=lambda y, p: y, out=tmp_path / "no", **options)
+        kzoo.cross_validate(
+            "iris_fnn", "iris", parallel=2, loss=lambda y, p: y, out=tmp_path / "no", **options
+        )
 
 
 def test_folds_that_share_no_score_are_shown_without_one(tmp_path):
     folds = [dict(accuracy=None, examples=3), dict(accuracy=0.5, examples=3)]
-    scores = dict(mean={}, std={}, folds=folds, runs=[str(tmp_path / "1")], baselines={"mean": dict(mean={}, std={})})
+    scores = dict(
+        mean={},
+        std={},
+        folds=folds,
+        runs=[str(tmp_path / "1")],
+        baselines={"mean": dict(mean={}, std={})},
+    )
     assert_mentions(repr(CrossValidation(scores)), "2 folds")
 
 

@@ -22,9 +22,15 @@ pytestmark = [pytest.mark.xdist_group("small runs"), pytest.mark.usefixtures("un
 def test_classes_are_scored_as_scikit_learn_does(iris_run):
     data = kzoo.load_data("iris", preset="iris_fnn")
     model = keras.saving.load_model(iris_run.path / "best.keras", compile=False)
-    p, truth = model.predict(data.test.x, verbose=0), data.test.y
+    p = model.predict(data.test.x, verbose=0)
+    truth = data.test.y
     scores = kzoo.evaluate(iris_run)
-    assert scores == kzoo.evaluate(str(iris_run.path)) == kzoo.evaluate(iris_run, data) == iris_run.summary["test"]
+    assert (
+        scores
+        == kzoo.evaluate(str(iris_run.path))
+        == kzoo.evaluate(iris_run, data)
+        == iris_run.summary["test"]
+    )
     assert scores["accuracy"] == pytest.approx(metrics.accuracy_score(truth, p.argmax(1)))
     assert scores["f1"] == pytest.approx(metrics.f1_score(truth, p.argmax(1), average="macro"))
     assert scores["auc"] == pytest.approx(metrics.roc_auc_score(truth, p, multi_class="ovr"))
@@ -50,9 +56,14 @@ def test_the_accuracy_interval_is_that_of_wilson():
 
 def test_regression_is_scored_in_the_unit_of_the_target(diabetes_run):
     data = kzoo.load_data("diabetes", preset="diabetes_fnn")
-    values, scores = kzoo.predict(diabetes_run, data.test.x).values, kzoo.evaluate(diabetes_run)
-    assert scores["mae"] == pytest.approx(metrics.mean_absolute_error(data.test.y, values), rel=1e-5)
-    assert scores["rmse"] == pytest.approx(metrics.mean_squared_error(data.test.y, values) ** 0.5, rel=1e-5)
+    values = kzoo.predict(diabetes_run, data.test.x).values
+    scores = kzoo.evaluate(diabetes_run)
+    assert scores["mae"] == pytest.approx(
+        metrics.mean_absolute_error(data.test.y, values), rel=1e-5
+    )
+    assert scores["rmse"] == pytest.approx(
+        metrics.mean_squared_error(data.test.y, values) ** 0.5, rel=1e-5
+    )
     assert scores["r2"] == pytest.approx(metrics.r2_score(data.test.y, values), abs=1e-5)
     scale = data.train.y.std()
     assert scores["mse_standardised"] == pytest.approx((scores["rmse"] / scale) ** 2, rel=1e-4)
@@ -64,7 +75,9 @@ def test_every_split_of_the_training_set_can_be_scored(iris_run, split):
     part = getattr(data, split)
     answers = kzoo.predict(iris_run, part.x).labels
     truth = np.array(data.class_names)[part.y]
-    assert kzoo.evaluate(iris_run, split=split)["accuracy"] == pytest.approx((np.array(answers) == truth).mean())
+    assert kzoo.evaluate(iris_run, split=split)["accuracy"] == pytest.approx(
+        (np.array(answers) == truth).mean()
+    )
 
 
 def test_new_tables_are_scored(table_run, tmp_path):
@@ -78,7 +91,8 @@ def test_new_tables_are_scored(table_run, tmp_path):
         kzoo.evaluate(table_run, renamed, target="opened"),
     ):
         assert scores["accuracy"] == pytest.approx(share) and scores["examples"] == 50
-    only = kzoo.evaluate(table_run, new[new["open"] == "no"])  # one class alone is no reason to fail
+    # one class alone is no reason to fail
+    only = kzoo.evaluate(table_run, new[new["open"] == "no"])
     assert only["auc"] is None and only["majority"] == 1
 
 
@@ -87,14 +101,20 @@ def test_the_file_of_the_training_is_split_as_in_training(
 ):
     """Scores of the whole file would be mostly scores of training rows."""
     for run, name in (
-        (table_run, "shops.csv"), (image_run, "photos"), (text_run, "texts"), (series_run, "waves.csv"),
+        (table_run, "shops.csv"),
+        (image_run, "photos"),
+        (text_run, "texts"),
+        (series_run, "waves.csv"),
         (language_run, "book.txt"),
-    ):  # fmt: skip
+    ):
         assert kzoo.evaluate(run, home / name) == run.summary["test"], name
     frame = pd.read_csv(home / "shops.csv")
     for target in (None, "open"):
         assert kzoo.evaluate(table_run, frame, target=target) == table_run.summary["test"]
-    assert kzoo.evaluate(table_run, home / "shops.csv", split="train")["examples"] == table_run.data.train
+    assert (
+        kzoo.evaluate(table_run, home / "shops.csv", split="train")["examples"]
+        == table_run.data.train
+    )
     assert not recwarn
     # Fewer rows, or a file of another name, count as new data; other rows in a file of the same name get a warning.
     assert kzoo.evaluate(table_run, frame[:60])["examples"] == 60 and not recwarn
@@ -111,7 +131,10 @@ def test_the_arrays_of_the_training_are_split_as_in_training(tmp_path):
     np.savez(tmp_path / "iris.npz", x=x, y=y)
     for source in ((x, y), tmp_path / "iris.npz"):
         run = fit("iris_fnn", source, tmp_path / str(len(str(source))), units=(8,), epochs=2)
-        assert kzoo.evaluate(run, source) == run.summary["test"] and run.summary["test"]["examples"] < 150
+        assert (
+            kzoo.evaluate(run, source) == run.summary["test"]
+            and run.summary["test"]["examples"] < 150
+        )
         assert kzoo.evaluate(run, (x[::-1], y[::-1]))["examples"] == 150
 
 
@@ -121,13 +144,18 @@ def test_a_pair_of_table_and_targets_is_matched_by_column_names(table_run):
     assert kzoo.evaluate(table_run, pair) == kzoo.evaluate(table_run, new)
     assert kzoo.check(table_run, pair) == kzoo.check(table_run, new)
     data = kzoo.load_data(pair, test=(new[["size", "town"]], new["open"].tolist()))
-    assert (len(data.test), data.test.x.tolist()) == (50, kzoo.load_data(pair, test=new).test.x.tolist())
+    assert (len(data.test), data.test.x.tolist()) == (
+        50,
+        kzoo.load_data(pair, test=new).test.x.tolist(),
+    )
     several = kzoo.load_data((new[["town"]], new[["size"]].assign(twice=2 * new["size"])))
     assert several.target_names == ("size", "twice") and several.train.y.shape[1] == 2
     with refuses("x", "50", "y", "49"):
         kzoo.load_data((new[["town"]], new["size"][1:]))
     one_hot = pd.get_dummies(pd.cut(new["size"], 3, labels=["low", "middle", "high"]))
-    assert notes_with(kzoo.load_data((new[["town"]], one_hot)).notes, "exactly one", "y.idxmax(axis=1)")
+    assert notes_with(
+        kzoo.load_data((new[["town"]], one_hot)).notes, "exactly one", "y.idxmax(axis=1)"
+    )
 
 
 @pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
@@ -152,14 +180,20 @@ def test_new_arrays_and_npz_files_are_scored(iris_run, tmp_path):
     names = np.array(iris_run.class_names)[y]
     np.savez(tmp_path / "new.npz", x=x, y=names)
     scores = kzoo.evaluate(iris_run, (x, names))
-    assert scores["examples"] == 150 and scores == kzoo.evaluate(iris_run, str(tmp_path / "new.npz"))
-    assert scores["accuracy"] == pytest.approx((np.array(kzoo.predict(iris_run, x).labels) == names).mean())
+    assert scores["examples"] == 150 and scores == kzoo.evaluate(
+        iris_run, str(tmp_path / "new.npz")
+    )
+    assert scores["accuracy"] == pytest.approx(
+        (np.array(kzoo.predict(iris_run, x).labels) == names).mean()
+    )
 
 
 def test_new_images_are_scored(image_run, tmp_path):
     draw(tmp_path / "new", {"dark": 40, "light": 210}, 4, size=30)
     scores = kzoo.evaluate(image_run, tmp_path / "new")
-    answers = kzoo.predict(image_run, [*(tmp_path / "new" / "dark").iterdir(), *(tmp_path / "new" / "light").iterdir()])
+    answers = kzoo.predict(
+        image_run, [*(tmp_path / "new" / "dark").iterdir(), *(tmp_path / "new" / "light").iterdir()]
+    )
     right = np.array(answers.labels) == ["dark"] * 4 + ["light"] * 4
     assert scores["examples"] == 8 and scores["accuracy"] == pytest.approx(right.mean())
     draw(tmp_path / "new", {".ipynb_checkpoints": 40}, 1)  # which training skips, too
@@ -177,14 +211,20 @@ def test_new_images_are_scored(image_run, tmp_path):
 
 @pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 def test_new_texts_series_and_books_are_scored(text_run, series_run, language_run, home, tmp_path):
-    rows = [("the goal of the match", "sport"), ("bread and soup", "food"), ("a judge in court", "law")]
+    rows = [
+        ("the goal of the match", "sport"),
+        ("bread and soup", "food"),
+        ("a judge in court", "law"),
+    ]
     frame = pd.DataFrame(rows, columns=["text", "label"])
     labels = kzoo.predict(text_run, frame["text"].tolist()).labels
     scores = kzoo.evaluate(text_run, frame, target="label")
     assert scores["accuracy"] == pytest.approx((np.array(labels) == frame["label"]).mean())
     whole = shutil.copytree(home / "texts", tmp_path / "more")
     assert kzoo.evaluate(text_run, whole)["examples"] == 90
-    holes = pd.concat([frame, pd.DataFrame({"text": [None, " ", "the team"], "label": ["law", "law", None]})])
+    holes = pd.concat(
+        [frame, pd.DataFrame({"text": [None, " ", "the team"], "label": ["law", "law", None]})]
+    )
     with warns("3 rows", "text", "label"):
         assert kzoo.evaluate(text_run, holes, target="label") == scores
     strange = pd.concat([holes, pd.DataFrame({"text": ["qwrt"], "label": ["law"]})])
@@ -199,12 +239,18 @@ def test_new_texts_series_and_books_are_scored(text_run, series_run, language_ru
     windows = np.stack([frame.to_numpy()[i : i + 8] for i in range(50)]).astype("float32")
     truth = np.stack([frame.to_numpy()[i + 8 : i + 11] for i in range(50)])
     error = kzoo.predict(series_run, windows).values - truth
-    assert (scores["examples"], scores["mae"]) == (50, pytest.approx(np.abs(error).mean(), rel=1e-4))
+    assert (scores["examples"], scores["mae"]) == (
+        50,
+        pytest.approx(np.abs(error).mean(), rel=1e-4),
+    )
 
     frame.loc[58:, "a"] = np.nan
     with warns("2 windows", "missing"):
         scores = kzoo.evaluate(series_run, frame)
-    assert (scores["examples"], scores["mae"]) == (48, pytest.approx(np.abs(error[:48]).mean(), rel=1e-4))
+    assert (scores["examples"], scores["mae"]) == (
+        48,
+        pytest.approx(np.abs(error[:48]).mean(), rel=1e-4),
+    )
 
     scores = kzoo.evaluate(language_run, home / "book.txt")
     assert scores["bits_per_token"] == pytest.approx(scores["loss"] / np.log(2))
@@ -219,7 +265,9 @@ def test_a_model_without_a_run_is_scored(iris_run):
 
 def test_logits_are_logits_whatever_their_values():
     """A logit of 0.3 means class 1; read as a probability it would mean class 0."""
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")]
+    )
     x = np.linspace(0.1, 0.4, 30, dtype="float32")[:, None]
     data = kzoo.load_data((x, np.arange(30) % 2), task="classification")
     scores = kzoo.evaluate(model, data)
@@ -230,7 +278,9 @@ def test_logits_are_logits_whatever_their_values():
 
 def test_the_run_stores_the_options_of_a_named_set(tmp_path):
     target = "petal width (cm)"
-    options = dict(epochs=1, units=(4,), callbacks="quick", progress=False, test=0.3, validation=0.2)
+    options = dict(
+        epochs=1, units=(4,), callbacks="quick", progress=False, test=0.3, validation=0.2
+    )
     run = kzoo.train("tabular_fnn", "iris", out="run", target=target, drop=["target"], **options)
     assert kzoo.evaluate(run) == run.summary["test"] and run.summary["test"]["examples"] == 45
     assert "--test 0.3" in run.config["command"] and "--validation 0.2" in run.config["command"]
@@ -238,14 +288,23 @@ def test_the_run_stores_the_options_of_a_named_set(tmp_path):
 
 def test_the_run_stores_the_options_of_a_loaded_data_set(tmp_path):
     data = kzoo.load_data("iris", validation=0.3, test=0.4, seed=5)
-    run = kzoo.train("iris_fnn", data, out=tmp_path / "run", epochs=1, callbacks="quick", progress=False)
-    assert kzoo.evaluate(kzoo.Run(run.path)) == run.summary["test"] and run.summary["test"]["examples"] == 60
+    run = kzoo.train(
+        "iris_fnn", data, out=tmp_path / "run", epochs=1, callbacks="quick", progress=False
+    )
+    assert (
+        kzoo.evaluate(kzoo.Run(run.path)) == run.summary["test"]
+        and run.summary["test"]["examples"] == 60
+    )
 
 
-@pytest.mark.parametrize("options", [dict(test=np.float32(0.4)), dict(validation=np.float32(0.3), drop=np.array([]))])
+@pytest.mark.parametrize(
+    "options", [dict(test=np.float32(0.4)), dict(validation=np.float32(0.3), drop=np.array([]))]
+)
 def test_numpy_options_are_stored_as_plain_values(tmp_path, options):
     data = kzoo.load_data("iris", seed=np.int64(5), **options)
-    run = kzoo.train("iris_fnn", data, out=tmp_path / "run", epochs=1, callbacks="quick", progress=False)
+    run = kzoo.train(
+        "iris_fnn", data, out=tmp_path / "run", epochs=1, callbacks="quick", progress=False
+    )
     assert kzoo.evaluate(kzoo.Run(run.path)) == run.summary["test"]
 
 
@@ -255,7 +314,9 @@ def test_a_separate_test_source_is_not_stored_among_the_options():
     assert json.loads(json.dumps(data.loaded))["options"]["test"] is None and len(data.test) == 20
 
 
-def test_evaluate_refuses_what_cannot_be_scored(iris_run, table_run, image_run, language_run, text_run, home, tmp_path):
+def test_evaluate_refuses_what_cannot_be_scored(
+    iris_run, table_run, image_run, language_run, text_run, home, tmp_path
+):
     draw(tmp_path / "new", {"dark": 40, "green": 90}, 2)
     unknown = shops(20).assign(open="maybe")
     (tmp_path / "short.txt").write_text("to")
@@ -286,7 +347,9 @@ def test_evaluate_refuses_what_cannot_be_scored(iris_run, table_run, image_run, 
 def customers(n=400, seed=3):
     """A table whose target cannot be predicted in the north, with a column that is not an input."""
     random = np.random.default_rng(seed)
-    frame = shops(n, seed).assign(region=random.choice(["north", "south", "west"], n, p=[0.5, 0.48, 0.02]))
+    frame = shops(n, seed).assign(
+        region=random.choice(["north", "south", "west"], n, p=[0.5, 0.48, 0.02])
+    )
     frame["age"] = random.integers(20, 80, n).astype(float)
     frame.loc[::40, "age"] = np.nan
     north = frame["region"] == "north"
@@ -303,29 +366,45 @@ def test_subgroups_by_a_column_that_is_not_an_input(home, tmp_path, capsys):
     by = scores["by"]
     assert (by["column"], by["of"]) == ("region", "accuracy")
     assert by["baselines"] == ["majority", "accuracy_default"]
-    assert {name: group["examples"] for name, group in by["groups"].items()} == dict(frame["region"].value_counts())
+    assert {name: group["examples"] for name, group in by["groups"].items()} == dict(
+        frame["region"].value_counts()
+    )
     predicted = np.array(kzoo.predict(table_run, frame).labels)
     for name in ("north", "south"):
-        rows, group = (frame["region"] == name).to_numpy(), by["groups"][name]
+        rows = (frame["region"] == name).to_numpy()
+        group = by["groups"][name]
         right = predicted == frame["open"].to_numpy()
-        interval = stats.binomtest(int(right[rows].sum()), int(rows.sum())).proportion_ci(method="wilson")
+        interval = stats.binomtest(int(right[rows].sum()), int(rows.sum())).proportion_ci(
+            method="wilson"
+        )
         assert group["mean"] == group["scores"]["accuracy"] == pytest.approx(right[rows].mean())
         assert group["interval"] == pytest.approx([interval.low, interval.high])
         assert group["difference"] == pytest.approx(right[rows].mean() - right[~rows].mean())
-    assert (by["groups"]["north"]["verdict"], by["groups"]["south"]["verdict"]) == ("worse", "better")
+    assert (by["groups"]["north"]["verdict"], by["groups"]["south"]["verdict"]) == (
+        "worse",
+        "better",
+    )
     assert by["groups"]["west"] == {"examples": int((frame["region"] == "west").sum())}  # too few
     overall = {name: score for name, score in scores.items() if name != "by"}
     assert overall == kzoo.evaluate(table_run, frame)
     assert kzoo.evaluate(table_run, frame, by="region")["by"] == by
-    assert main(["evaluate", str(table_run.path), "--data", str(tmp_path / "new.csv"), "--by", "region"]) == 0
+    assert (
+        main(
+            ["evaluate", str(table_run.path), "--data", str(tmp_path / "new.csv"), "--by", "region"]
+        )
+        == 0
+    )
     assert_mentions(capsys.readouterr().out, "north", "worse", "west", "too few")
-    page = kzoo.report(table_run, out=tmp_path / "r.html", data=frame, by="region").read_text(encoding="utf-8")
+    page = kzoo.report(table_run, out=tmp_path / "r.html", data=frame, by="region").read_text(
+        encoding="utf-8"
+    )
     assert_mentions(page, "region", "north", "worse")
 
 
 @pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
 def test_subgroups_of_rows_with_weights_are_weighted(home, tmp_path, capsys):
-    frame, random = customers(), np.random.default_rng(1)
+    frame = customers()
+    random = np.random.default_rng(1)
     frame["importance"] = random.integers(0, 4, len(frame)) * random.uniform(0.5, 2, len(frame))
     frame.loc[:50, ["region", "importance"]] = "east", 0.0
     frame.loc[51:53, ["region", "importance"]] = "east", 1.0
@@ -336,21 +415,31 @@ def test_subgroups_of_rows_with_weights_are_weighted(home, tmp_path, capsys):
     right = np.array(kzoo.predict(run, frame).labels) == frame["open"].to_numpy()
     weight = frame["importance"].to_numpy()
     for name in ("north", "south"):
-        rows, group = (frame["region"] == name).to_numpy(), by["groups"][name]
-        mean, n = np.average(right[rows], weights=weight[rows]), weight[rows].sum() ** 2 / (weight[rows] ** 2).sum()
+        rows = (frame["region"] == name).to_numpy()
+        group = by["groups"][name]
+        mean = np.average(right[rows], weights=weight[rows])
+        n = weight[rows].sum() ** 2 / (weight[rows] ** 2).sum()
         assert [group["mean"], group["scores"]["accuracy"]] == pytest.approx([mean, mean])
         others = np.average(right[~rows], weights=weight[~rows])
         assert group["difference"] == pytest.approx(mean - others)
-        assert (group["examples"], group["effective_examples"]) == (rows.sum(), pytest.approx(n, abs=0.06))
+        assert (group["examples"], group["effective_examples"]) == (
+            rows.sum(),
+            pytest.approx(n, abs=0.06),
+        )
         center = (mean + 1.96**2 / (2 * n)) / (1 + 1.96**2 / n)  # Wilson's interval for n rows
         assert sum(group["interval"]) / 2 == pytest.approx(center, abs=1e-4)
         unweighted = group["unweighted"]
         assert unweighted["mean"] == pytest.approx(right[rows].mean())
         assert group["scores"]["unweighted"]["accuracy"] == pytest.approx(right[rows].mean())
-        interval = stats.binomtest(int(right[rows].sum()), int(rows.sum())).proportion_ci(method="wilson")
+        interval = stats.binomtest(int(right[rows].sum()), int(rows.sum())).proportion_ci(
+            method="wilson"
+        )
         assert unweighted["interval"] == pytest.approx([interval.low, interval.high])
     assert by["groups"]["east"] == {"examples": 54, "effective_examples": 3.0}  # too few count
-    assert main(["evaluate", str(run.path), "--data", str(tmp_path / "new.csv"), "--by", "region"]) == 0
+    assert (
+        main(["evaluate", str(run.path), "--data", str(tmp_path / "new.csv"), "--by", "region"])
+        == 0
+    )
     assert_mentions(capsys.readouterr().out, "accuracy, unweighted", "effective", "east", "too few")
 
 
@@ -358,15 +447,16 @@ def test_subgroups_of_numbers_are_quarters(table_run):
     frame = customers()
     groups = kzoo.evaluate(table_run, frame, by="age")["by"]["groups"]
     ranges = pd.qcut(frame["age"], 4)
-    assert sorted(group["examples"] for name, group in groups.items() if name != "(missing)") == sorted(
-        ranges.value_counts()
-    )
+    assert sorted(
+        group["examples"] for name, group in groups.items() if name != "(missing)"
+    ) == sorted(ranges.value_counts())
     assert groups["(missing)"]["examples"] == frame["age"].isna().sum()
 
 
 def test_subgroups_of_the_runs_own_test_split(table_run, home, iris_run):
     own = kzoo.evaluate(table_run, home / "shops.csv", by="town")
-    frame, part = pd.read_csv(home / "shops.csv"), kzoo.load_data(home / "shops.csv", target="open").test
+    frame = pd.read_csv(home / "shops.csv")
+    part = kzoo.load_data(home / "shops.csv", target="open").test
     counts = frame["town"].iloc[part.rows].value_counts()
     assert {name: group["examples"] for name, group in own["by"]["groups"].items()} == dict(counts)
     flowers = kzoo.evaluate(iris_run, by="petal length (cm)")["by"]["groups"]
@@ -385,13 +475,16 @@ def test_intervals_of_weighted_errors_are_those_of_the_effective_number_of_rows(
     values = dict(zip(sorted(groups, key=float), np.unique(x[:, sex]), strict=True))
     for name, group in groups.items():
         rows = x[:, sex] == values[name]
-        w, n = weight[rows], weight[rows].sum() ** 2 / (weight[rows] ** 2).sum()
+        w = weight[rows]
+        n = weight[rows].sum() ** 2 / (weight[rows] ** 2).sum()
         mean = np.average(error[rows], weights=w)
         variance = np.average((error[rows] - mean) ** 2, weights=w) * n / (n - 1)
         reach = 1.959964 * np.sqrt(variance / n)
         assert [group["mean"], group["scores"]["mae"]] == pytest.approx([mean, mean], rel=1e-4)
         assert group["interval"] == pytest.approx([mean - reach, mean + reach], rel=1e-4)
-        assert group["unweighted"] == {key: pytest.approx(plain[name][key]) for key in group["unweighted"]}
+        assert group["unweighted"] == {
+            key: pytest.approx(plain[name][key]) for key in group["unweighted"]
+        }
 
 
 def test_subgroups_of_values_compare_errors(diabetes_run):
@@ -407,7 +500,9 @@ def test_subgroups_that_cannot_be_scored(table_run, image_run, series_run, home)
     with refuses("by='regoin'", "'region'", "town"):
         kzoo.evaluate(table_run, customers(), by="regoin")
     with refuses("by='region'", "size", "town", "data="):
-        kzoo.evaluate(table_run, (np.zeros((40, 2), "float32"), np.array(["yes", "no"] * 20)), by="region")
+        kzoo.evaluate(
+            table_run, (np.zeros((40, 2), "float32"), np.array(["yes", "no"] * 20)), by="region"
+        )
     with refuses("by='town'", "tables", "image"):
         kzoo.evaluate(image_run, home / "photos", by="town")
     with refuses("by='a'", "tables", "series"):

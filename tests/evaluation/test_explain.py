@@ -23,11 +23,14 @@ def planted(n=900, seed=0):
     true = random.normal(size=n)
     return pd.DataFrame(
         {
-            "true": true, "copy": 2 * true + 1, "noise": random.normal(size=n),
-            "kind": random.choice(["a", "b", "c"], n), "size": random.exponential(size=n),
+            "true": true,
+            "copy": 2 * true + 1,
+            "noise": random.normal(size=n),
+            "kind": random.choice(["a", "b", "c"], n),
+            "size": random.exponential(size=n),
             "bought": np.where(true + 0.4 * random.normal(size=n) > 0, "yes", "no"),
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,13 @@ def test_the_true_column_and_its_copy_are_important_and_noise_is_noise(planted_r
     assert by_true.outputs == ("no", "yes") and np.allclose(means.sum(axis=1), 1, atol=1e-5)
     assert (np.diff(means[:, 1]) > 0).all()
     text = str(explanation)
-    assert_mentions(text, f"{planted_run.data.validation} validation rows", "true, copy", "no better than noise", WORLD)
+    assert_mentions(
+        text,
+        f"{planted_run.data.validation} validation rows",
+        "true, copy",
+        "no better than noise",
+        WORLD,
+    )
     assert explanation.score == "accuracy"
 
 
@@ -83,7 +92,8 @@ def test_the_score_is_that_of_the_run_on_its_validation_rows(planted_run, folder
 
 def test_the_same_seed_gives_the_same_explanation(planted_run, folder):
     first, same, other = (
-        kzoo.explain(planted_run, data=folder / "planted.csv", repeats=2, seed=seed) for seed in (3, 3, 4)
+        kzoo.explain(planted_run, data=folder / "planted.csv", repeats=2, seed=seed)
+        for seed in (3, 3, 4)
     )
     assert first.importances == same.importances != other.importances
 
@@ -99,13 +109,20 @@ def test_weighted_rows_are_weighted(folder):
     table = planted(300).assign(w=1.0)
     table.to_csv(folder / "weighted.csv", index=False)
     run = fit(
-        "tabular_fnn", folder / "weighted.csv", folder / "weighted", target="bought", sample_weight="w", units=(4,)
+        "tabular_fnn",
+        folder / "weighted.csv",
+        folder / "weighted",
+        target="bought",
+        sample_weight="w",
+        units=(4,),
     )
     fresh = planted(100, seed=6).assign(w=1.0)
     wrong = fresh.assign(bought=np.where(fresh.bought == "yes", "no", "yes"), w=0.0)
     fresh.to_csv(folder / "fresh.csv", index=False)
     pd.concat([fresh, wrong]).to_csv(folder / "both.csv", index=False)
-    scores = [kzoo.explain(run, data=folder / name, repeats=1).about for name in ("fresh.csv", "both.csv")]
+    scores = [
+        kzoo.explain(run, data=folder / name, repeats=1).about for name in ("fresh.csv", "both.csv")
+    ]
     assert scores[0].partition("fresh.csv")[2] == scores[1].partition("both.csv")[2]
 
 
@@ -122,26 +139,41 @@ def test_tables_of_every_task_are_explained(folder, task):
     random = np.random.default_rng(3)
     table = planted(240)[["true", "kind", "size"]]
     answers = table.assign(
-        value=table["true"], double=20 * table["true"], count=random.poisson(np.exp(table["true"])),
-        high=(table["true"] > 0.5) * 1, low=(table["true"] < -0.5) * 1,
-    )  # fmt: skip
-    targets = [TASKS[task]["target"]] if isinstance(TASKS[task]["target"], str) else TASKS[task]["target"]
+        value=table["true"],
+        double=20 * table["true"],
+        count=random.poisson(np.exp(table["true"])),
+        high=(table["true"] > 0.5) * 1,
+        low=(table["true"] < -0.5) * 1,
+    )
+    targets = (
+        [TASKS[task]["target"]] if isinstance(TASKS[task]["target"], str) else TASKS[task]["target"]
+    )
     data = answers[[*table.columns, *targets]]
     file = folder / f"{task}.csv"
     data.to_csv(file, index=False)
-    run = fit("tabular_fnn", file, folder / task, units=(16,), epochs=60, validation=0.4, **TASKS[task])
+    run = fit(
+        "tabular_fnn", file, folder / task, units=(16,), epochs=60, validation=0.4, **TASKS[task]
+    )
     explanation = kzoo.explain(run, data=file, repeats=3)
-    assert explanation.importances[0].columns == ("true",) and explanation.importances[0].noise is False
+    assert (
+        explanation.importances[0].columns == ("true",)
+        and explanation.importances[0].noise is False
+    )
     local = kzoo.explain(run, table[:2], data=file)
     predicted = kzoo.predict(run, table[:2])
-    assert {reasons.output for reasons in local.rows} <= {*targets, *(f"{name} 0.5" for name in targets)}
+    assert {reasons.output for reasons in local.rows} <= {
+        *targets,
+        *(f"{name} 0.5" for name in targets),
+    }
     for reasons in local.rows:
         assert sum(each.amount for each in reasons.reasons) == pytest.approx(
             reasons.prediction - reasons.base, abs=1e-6
         )
-    first = predicted.probabilities[0].max() if task == "labels" else (
-        predicted.quantiles[0, 0, 1] if task == "quantiles" else predicted.values[0, 0]
-    )  # fmt: skip
+    first = (
+        predicted.probabilities[0].max()
+        if task == "labels"
+        else (predicted.quantiles[0, 0, 1] if task == "quantiles" else predicted.values[0, 0])
+    )
     assert local.rows[0].prediction == pytest.approx(float(first), rel=1e-5)
     if task == "quantiles":
         assert kzoo.explain(run, table[:1], of="value 0.9").rows[0].output == "value 0.9"
@@ -176,7 +208,9 @@ def test_shapley_values_of_a_run_are_those_of_all_256_coalitions(eight_run):
         mixed[:, list(columns)] = x[0, list(columns)]
         return kzoo.predict(run, mixed).probabilities[:, 1].mean(dtype="float64")
 
-    values = {columns: value(columns) for size in range(9) for columns in combinations(range(8), size)}
+    values = {
+        columns: value(columns) for size in range(9) for columns in combinations(range(8), size)
+    }
     amounts = {reason.name: reason.amount for reason in reasons.reasons}
     assert len(values) == 256
     for column in range(8):
@@ -204,22 +238,31 @@ def test_rows_are_compared_with_training_rows_or_with_a_typical_one(planted_run,
     training = planted_run.preprocessing["columns"]
     shares = planted_run.config["statistics"]["categories"][0]["shares"]
     typical = {
-        column["name"]: column["median"] if column["kind"] == "number" else column["values"][int(np.argmax(shares)) - 1]
+        column["name"]: column["median"]
+        if column["kind"] == "number"
+        else column["values"][int(np.argmax(shares)) - 1]
         for column in training
     }
     (reasons,) = kzoo.explain(planted_run, [typical]).rows
-    assert reasons.base == reasons.prediction and {reason.amount for reason in reasons.reasons} == {0.0}
+    assert reasons.base == reasons.prediction and {reason.amount for reason in reasons.reasons} == {
+        0.0
+    }
 
 
 def test_another_class_is_explained(planted_run, rows):
     predicted = kzoo.explain(planted_run, rows[:1])
     other = {"yes": "no", "no": "yes"}[predicted.rows[0].output]
     amounts = [
-        {reason.name: reason.amount for reason in kzoo.explain(planted_run, rows[:1], of=name).rows[0].reasons}
+        {
+            reason.name: reason.amount
+            for reason in kzoo.explain(planted_run, rows[:1], of=name).rows[0].reasons
+        }
         for name in (predicted.rows[0].output, other)
     ]
     assert amounts[0] == {reason.name: reason.amount for reason in predicted.rows[0].reasons}
-    assert all(amounts[0][name] == pytest.approx(-amounts[1][name], abs=1e-6) for name in amounts[0])
+    assert all(
+        amounts[0][name] == pytest.approx(-amounts[1][name], abs=1e-6) for name in amounts[0]
+    )
 
 
 def test_many_columns_are_sampled_and_the_sum_still_holds(folder):
@@ -259,7 +302,9 @@ def ngrams_run(folder):
     (folder / "texts").mkdir()
     words = {"food": "soup bread salt", "law": "court judge trial", "sport": "goal match team"}
     for name, three in words.items():
-        (folder / "texts" / f"{name}.txt").write_text("".join(f"the {three} of day {i}\n" for i in range(30)))
+        (folder / "texts" / f"{name}.txt").write_text(
+            "".join(f"the {three} of day {i}\n" for i in range(30))
+        )
     return fit("text_ngrams", folder / "texts", folder / "ngrams", input_shape=(20,), epochs=4)
 
 
@@ -277,7 +322,8 @@ def test_weights_of_tokens_are_the_differences_of_logits_when_a_token_is_removed
     inference = kind_of(ngrams_run.preprocessing).inference
     tokenizer = inference.tokenizer_of(ngrams_run.preprocessing)
     ids = tokenizer.encode([text], 20)[0]
-    count, law = np.count_nonzero(ids), ngrams_run.class_names.index("law")
+    count = np.count_nonzero(ids)
+    law = ngrams_run.class_names.index("law")
     whole = centred_logits(ngrams_run, ids)[law]
     amounts = {reason.name: reason.amount for reason in reasons.reasons}
     assert len(amounts) == count
@@ -285,12 +331,18 @@ def test_weights_of_tokens_are_the_differences_of_logits_when_a_token_is_removed
         number = 1 if name == "(unknown words)" else tokenizer.id_of(name)
         without = np.where(ids == number, 0, ids)
         # The logits of both texts, times the root of their number of tokens, are sums of weights.
-        difference = whole * np.sqrt(count) - centred_logits(ngrams_run, without)[law] * np.sqrt(count - 1)
+        difference = whole * np.sqrt(count) - centred_logits(ngrams_run, without)[law] * np.sqrt(
+            count - 1
+        )
         assert amount * np.sqrt(count) == pytest.approx(difference, abs=1e-4)
     assert sum(amounts.values()) == pytest.approx(whole, abs=1e-4)
-    assert reasons.prediction == pytest.approx(whole, abs=1e-4) and reasons.base == pytest.approx(0, abs=1e-6)
+    assert reasons.prediction == pytest.approx(whole, abs=1e-4) and reasons.base == pytest.approx(
+        0, abs=1e-6
+    )
     assert "".join(piece for piece, _ in reasons.pieces) == text
-    assert sum(amount for _, amount in reasons.pieces) == pytest.approx(sum(amounts.values()), abs=1e-6)
+    assert sum(amount for _, amount in reasons.pieces) == pytest.approx(
+        sum(amounts.values()), abs=1e-6
+    )
     assert reasons.scale == "centred logit"
 
 
@@ -304,7 +356,10 @@ def test_words_of_other_networks_are_left_out(text_run):
     assert soup.amount == pytest.approx(
         float(whole.probabilities[0, index] - without.probabilities[0, index]), abs=1e-6
     )
-    assert reasons.base is None and "".join(piece for piece, _ in reasons.pieces) == "the soup of the day"
+    assert (
+        reasons.base is None
+        and "".join(piece for piece, _ in reasons.pieces) == "the soup of the day"
+    )
     assert "<mark" in explanation._repr_html_()
     with refuses("inputs", "columns"):
         kzoo.explain(text_run)
@@ -352,7 +407,9 @@ def test_what_has_no_effect_is_refused(planted_run, text_run, language_run, fold
 
 def test_a_run_without_validation_rows_needs_other_rows(folder):
     planted(60).to_csv(folder / "few.csv", index=False)
-    run = fit("tabular_fnn", folder / "few.csv", folder / "few", target="bought", units=(4,), validation=0)
+    run = fit(
+        "tabular_fnn", folder / "few.csv", folder / "few", target="bought", units=(4,), validation=0
+    )
     with refuses("few.csv", "no validation split", "labelled data"):
         kzoo.explain(run, data=folder / "few.csv")
 
@@ -372,14 +429,27 @@ def test_the_command_prints_what_the_function_returns(planted_run, folder, rows,
     code, out, _ = call(capsys, planted_run.path, file, "--data", folder / "planted.csv", "--json")
     expected = kzoo.explain(planted_run, file, data=folder / "planted.csv").to_dict()
     assert code == 0 and json.loads(out) == expected
-    code, out, _ = call(capsys, planted_run.path, "--data", folder / "planted.csv", "--repeats", 2, "--seed", 1)
+    code, out, _ = call(
+        capsys, planted_run.path, "--data", folder / "planted.csv", "--repeats", 2, "--seed", 1
+    )
     assert code == 0
-    assert out.rstrip("\n") == str(kzoo.explain(planted_run, data=folder / "planted.csv", repeats=2, seed=1))
+    assert out.rstrip("\n") == str(
+        kzoo.explain(planted_run, data=folder / "planted.csv", repeats=2, seed=1)
+    )
 
 
 def test_the_command_writes_files(planted_run, folder, tmp_path, capsys):
     files = [tmp_path / name for name in ("columns.png", "columns.html")]
-    words = ("--data", folder / "planted.csv", "--repeats", 2, "--plot", files[0], "--out", files[1])
+    words = (
+        "--data",
+        folder / "planted.csv",
+        "--repeats",
+        2,
+        "--plot",
+        files[0],
+        "--out",
+        files[1],
+    )
     code, out, _ = call(capsys, planted_run.path, *words)
     assert code == 0 and files[0].read_bytes()[:4] == b"\x89PNG"
     assert_mentions(files[1].read_text(encoding="utf-8"), "true, copy", WORLD)
@@ -415,15 +485,21 @@ def test_an_image_needs_a_file_for_its_picture(image_run, tmp_path, capsys):
 
 
 def test_the_report_explains_the_run(planted_run, text_run, folder, tmp_path):
-    page = kzoo.report(planted_run, out=tmp_path / "a.html", data=folder / "planted.csv", explain=True).read_text()
-    assert_mentions(page, "Explanation", "Permutation importance", "true, copy", "Shapley values", WORLD)
+    page = kzoo.report(
+        planted_run, out=tmp_path / "a.html", data=folder / "planted.csv", explain=True
+    ).read_text()
+    assert_mentions(
+        page, "Explanation", "Permutation importance", "true, copy", "Shapley values", WORLD
+    )
     with refuses("planted.csv", "data="):
         kzoo.report(planted_run, out=tmp_path / "c.html", explain=True)
     page = kzoo.report(text_run, out=tmp_path / "d.html", explain=True).read_text()
     assert_mentions(page, "Words left out", "<mark")
 
 
-def test_the_report_of_images_has_their_pictures_and_that_of_a_language_model_none(image_run, language_run, tmp_path):
+def test_the_report_of_images_has_their_pictures_and_that_of_a_language_model_none(
+    image_run, language_run, tmp_path
+):
     page = kzoo.report(image_run, out=tmp_path / "a.html", explain=True).read_text()
     assert page.count('alt="Grad-CAM, ') + page.count('aria-label="Grad-CAM, ') == 3
     with refuses("explain=True", "Remove"):

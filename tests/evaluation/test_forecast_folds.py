@@ -21,7 +21,8 @@ FAST = dict(SIZES, epochs=1, batch_size=32, baselines=False, progress=False)
 
 
 def shops(seed=0):
-    random, frames = np.random.default_rng(seed), []
+    random = np.random.default_rng(seed)
+    frames = []
     for level, (shop, days) in enumerate((("a", 80), ("b", 70), ("c", 60)), start=1):
         sales = level * (10 + np.arange(days) % 7 + random.normal(0, 1, days))
         dates = pd.date_range("2024-06-30", periods=days, freq="-1D")[::-1]
@@ -47,7 +48,9 @@ def moments(split):
     return numbers[y.starts], numbers[y.starts + y.length - 1]
 
 
-@pytest.mark.parametrize("frame, options", [(shops(), dict(series_id="shop")), (single(), {})], ids=["many", "one"])
+@pytest.mark.parametrize(
+    "frame, options", [(shops(), dict(series_id="shop")), (single(), {})], ids=["many", "one"]
+)
 def test_each_fold_is_trained_on_the_steps_before_it(frame, options):
     parts = [load(frame, Fold(i, 3), **options) for i in range(3)]
     ends = []
@@ -65,14 +68,18 @@ def test_each_fold_is_trained_on_the_steps_before_it(frame, options):
     assert f"to {frame.day.max():%Y-%m-%d}" in " ".join(parts[2].notes)
 
 
-@pytest.mark.parametrize("frame, options", [(shops(), dict(series_id="shop")), (single(), {})], ids=["many", "one"])
+@pytest.mark.parametrize(
+    "frame, options", [(shops(), dict(series_id="shop")), (single(), {})], ids=["many", "one"]
+)
 def test_what_comes_after_a_fold_changes_nothing_in_it(frame, options):
     data = load(frame, Fold(0, 3), **options)
     note = next(note for note in data.notes if note.startswith("Fold 1"))
     end = pd.Timestamp(note.split(" to ")[1][:10])
     assert end < frame.day.max() - pd.Timedelta(days=20)
     changed = load(
-        frame.assign(sales=frame.sales.where(frame.day <= end, frame.sales * 7 + 100)), Fold(0, 3), **options
+        frame.assign(sales=frame.sales.where(frame.day <= end, frame.sales * 7 + 100)),
+        Fold(0, 3),
+        **options,
     )
     for name in ("train", "validation", "test"):
         ours, theirs = getattr(data, name), getattr(changed, name)
@@ -84,15 +91,22 @@ def test_what_comes_after_a_fold_changes_nothing_in_it(frame, options):
 def test_the_scores_of_the_folds_have_a_mean_and_a_spread(tmp_path):
     with untraced(), undrawn():
         scores = kzoo.cross_validate(
-            "series_linear", shops(), folds=3, out=tmp_path / "folds", **PANEL, **FAST,
-        )  # fmt: skip
+            "series_linear",
+            shops(),
+            folds=3,
+            out=tmp_path / "folds",
+            **PANEL,
+            **FAST,
+        )
     maes = [fold["mae"] for fold in scores["folds"]]
     assert scores["mean"]["mae"] == pytest.approx(np.mean(maes))
     assert scores["std"]["mae"] == pytest.approx(np.std(maes, ddof=1))
     outside = scores["out_of_fold"]
     for number, mae in enumerate(maes, 1):
         rows = outside["fold"] == number
-        assert np.abs(outside["answers"][rows] - outside["truth"][rows]).mean() == pytest.approx(mae, rel=1e-4)
+        assert np.abs(outside["answers"][rows] - outside["truth"][rows]).mean() == pytest.approx(
+            mae, rel=1e-4
+        )
     assert set(outside["series"]) == {"a", "b", "c"}
     first, second = (set(outside["moments"][outside["fold"] == number]) for number in (1, 2))
     assert max(first) < min(second)
@@ -100,8 +114,27 @@ def test_the_scores_of_the_folds_have_a_mean_and_a_spread(tmp_path):
 
 def test_the_command_line_has_folds_of_forecasts(tmp_path, capsys):
     shops().to_csv(tmp_path / "shops.csv", index=False)
-    words = ["--data", tmp_path / "shops.csv", "--target", "sales", "--series-id", "shop", "--time", "day"]
-    words += ["--set", "horizon=3", "--set", "input_shape=6", "--epochs", "1", "--folds", "2", "--no-baselines"]
+    words = [
+        "--data",
+        tmp_path / "shops.csv",
+        "--target",
+        "sales",
+        "--series-id",
+        "shop",
+        "--time",
+        "day",
+    ]
+    words += [
+        "--set",
+        "horizon=3",
+        "--set",
+        "input_shape=6",
+        "--epochs",
+        "1",
+        "--folds",
+        "2",
+        "--no-baselines",
+    ]
     with untraced(), undrawn():
         code = main([*map(str, ["train", "series_linear", *words, "--out", tmp_path / "folds"])])
     assert code in (0, None)
@@ -114,7 +147,9 @@ def test_folds_that_cannot_be_cut_are_refused(tmp_path):
         load(single().head(8), Fold(0, 9))
     (tmp_path / "verses.txt").write_text("so long lives this, and this gives life to thee\n" * 60)
     with refuses("long text", "kzoo.train"):
-        kzoo.cross_validate("char_gru", tmp_path / "verses.txt", folds=3, out=tmp_path / "folds", epochs=1)
+        kzoo.cross_validate(
+            "char_gru", tmp_path / "verses.txt", folds=3, out=tmp_path / "folds", epochs=1
+        )
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +157,13 @@ def runs(tmp_path_factory):
     home = tmp_path_factory.mktemp("pairs")
     with untraced(), undrawn():
         return [
-            kzoo.train("series_linear", shops(), out=home / f"run-{epochs}", **PANEL, **FAST | dict(epochs=epochs))
+            kzoo.train(
+                "series_linear",
+                shops(),
+                out=home / f"run-{epochs}",
+                **PANEL,
+                **FAST | dict(epochs=epochs),
+            )
             for epochs in (4, 1)
         ]
 
@@ -141,18 +182,24 @@ def test_runs_are_compared_by_pairs_of_windows(runs):
             for start in range(6, len(rows) - 2):
                 answers = kzoo.predict(run, rows.iloc[max(0, start - 30) : start]).values[0, :, 0]
                 own.append(np.abs(answers - rows.sales[start : start + 3].to_numpy()).mean())
-                first += [(rows.day[start] - pd.Timestamp("2024-01-01")).days] if run is runs[0] else []
+                first += (
+                    [(rows.day[start] - pd.Timestamp("2024-01-01")).days] if run is runs[0] else []
+                )
         errors.append(np.array(own))
     first = np.array(first)
     inside = first >= first.min()
     clusters = (first - first.min()) // 3
     difference = (errors[0] - errors[1])[inside]
-    means = [(difference[clusters == c] - difference.mean()).sum() / len(difference) for c in np.unique(clusters)]
+    means = [
+        (difference[clusters == c] - difference.mean()).sum() / len(difference)
+        for c in np.unique(clusters)
+    ]
     count = len(means)
     half = stats.t.ppf(0.975, count - 1) * np.sqrt(count / (count - 1) * np.square(means).sum())
     assert test["moments"] == pytest.approx(count, abs=1)
     width = test["interval"][1] - test["interval"][0]
-    assert width == pytest.approx(2 * half, rel=0.1)  # short windows at the start of a series differ
+    # short windows at the start of a series differ
+    assert width == pytest.approx(2 * half, rel=0.1)
     assert test["interval"][0] < test["difference"] < test["interval"][1]
 
 
@@ -164,11 +211,14 @@ def test_windows_of_the_same_steps_count_once():
         numbers = np.tile(np.arange(30), copies)
         starts = np.concatenate([np.arange(5, 28) + 30 * i for i in range(copies)])
         codes = np.repeat(np.arange(copies), 23)
-        series = SeriesOfWindows(codes, 30 * np.arange(copies), tuple(map(str, range(copies))), numbers)
+        series = SeriesOfWindows(
+            codes, 30 * np.arange(copies), tuple(map(str, range(copies))), numbers
+        )
         values = np.tile(np.random.default_rng(0).normal(size=23), copies)
         return _over_moments(values, "mae", Windows(np.zeros((30 * copies, 1)), starts, 3, series))
 
     one, many = interval(1), interval(50)
     assert one["moments"] == many["moments"] == 8
-    assert many["interval"] == pytest.approx(one["interval"])  # copies of a series are no more evidence
+    # copies of a series are no more evidence
+    assert many["interval"] == pytest.approx(one["interval"])
     assert _over_moments(np.zeros(4), "mae", np.zeros((4, 3, 1))) is None

@@ -42,40 +42,69 @@ def verses(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def gru(verses):
-    settings = dict(input_shape=(12,), units=(32,), embedding_dim=8, dropout=0.0, learning_rate=0.02, batch_size=16)
+    settings = dict(
+        input_shape=(12,),
+        units=(32,),
+        embedding_dim=8,
+        dropout=0.0,
+        learning_rate=0.02,
+        batch_size=16,
+    )
     return fit("char_gru", verses, verses.parent / "gru", epochs=10, **settings)
 
 
 @pytest.fixture(scope="module")
 def forgetful(verses):
     """Trained on single characters: with earlier ones in its state it answers differently."""
-    settings = dict(input_shape=(1,), units=(32,), embedding_dim=8, dropout=0.0, learning_rate=0.01, batch_size=64)
+    settings = dict(
+        input_shape=(1,),
+        units=(32,),
+        embedding_dim=8,
+        dropout=0.0,
+        learning_rate=0.01,
+        batch_size=64,
+    )
     return fit("char_gru", verses, verses.parent / "forgetful", **settings)
 
 
 @pytest.fixture(scope="module")
 def transformer(verses):
-    settings = dict(input_shape=(16,), width=16, depth=1, num_heads=2, intermediate_dim=32, learning_rate=0.01)
+    settings = dict(
+        input_shape=(16,), width=16, depth=1, num_heads=2, intermediate_dim=32, learning_rate=0.01
+    )
     with untraced():
-        return fit("char_transformer", verses, verses.parent / "transformer", epochs=1, batch_size=64, **settings)
+        return fit(
+            "char_transformer",
+            verses,
+            verses.parent / "transformer",
+            epochs=1,
+            batch_size=64,
+            **settings,
+        )
 
 
 @pytest.fixture(scope="module")
 def words(verses):
     settings = dict(input_shape=(5,), units=(16,), embedding_dim=8, dropout=0.0, learning_rate=0.01)
     with untraced():
-        return fit("language_gru", verses, verses.parent / "words", epochs=1, batch_size=64, **settings)
+        return fit(
+            "language_gru", verses, verses.parent / "words", epochs=1, batch_size=64, **settings
+        )
 
 
 def whole(run, ids):
     """Return p (T, V) after each of T ids, from the network built for T steps, without state."""
-    return np.asarray(long_network(run, len(ids)).predict(np.array([ids], "int32"), verbose=0))[0].astype("float64")
+    return np.asarray(long_network(run, len(ids)).predict(np.array([ids], "int32"), verbose=0))[
+        0
+    ].astype("float64")
 
 
 @cache
 def long_network(run, length):
     preset = kzoo.get_preset(run.config["spec"]["preset"])
-    config = {name: value for name, value in run.config["spec"]["config"].items() if name in preset.config}
+    config = {
+        name: value for name, value in run.config["spec"]["config"].items() if name in preset.config
+    }
     model = kzoo.build(preset, compile=False, **config | dict(input_shape=(length,), pooling=None))
     model.set_weights(run.model.get_weights())
     return model
@@ -100,18 +129,22 @@ def test_greedy_generation_picks_the_likeliest_character(gru):
 def test_a_recurrent_model_remembers_more_than_its_window(forgetful):
     """Its text is likelier after all the characters before than after the last character alone."""
     ids = np.array(ids_of(forgetful, kzoo.generate(forgetful, "the ", length=300)))
-    drawn, each = ids[4:], np.arange(300)
+    drawn = ids[4:]
+    each = np.arange(300)
     remembered = whole(forgetful, ids)[3:-1][each, drawn]
     alone = np.asarray(forgetful.model(ids[3:-1, None], training=False))[:, 0][each, drawn]
     assert np.log(remembered / alone).sum() > 5
 
 
 def test_a_second_text_uses_the_same_network_with_its_current_weights(gru, monkeypatch):
-    run, options = kzoo.Run(gru.path), dict(length=20, temperature=0)
-    text, weights = kzoo.generate(run, "the ", **options), run.model.get_weights()
+    run = kzoo.Run(gru.path)
+    options = dict(length=20, temperature=0)
+    text = kzoo.generate(run, "the ", **options)
+    weights = run.model.get_weights()
     monkeypatch.delattr(sys.modules["kzoo.evaluation.generate"], "rebuild")
     assert kzoo.generate(run, "the ", **options) == text
-    run.model.set_weights([np.zeros_like(w) for w in weights])  # all tokens are equally likely: the first is drawn
+    # all tokens are equally likely: the first is drawn
+    run.model.set_weights([np.zeros_like(w) for w in weights])
     assert len(set(kzoo.generate(run, "the ", **options)[4:])) == 1 < len(set(text[4:]))
     run.model.set_weights(weights)
     assert kzoo.generate(run, "the ", **options) == text
@@ -138,7 +171,8 @@ def test_draws_follow_the_softmax_of_the_scaled_logits(gru, temperature, top_k, 
         e /= e.sum(1, keepdims=True)
         if top_p:
             for row in e:  # token by token, the likeliest first, until they have the share
-                order, share = np.argsort(-row), 0.0
+                order = np.argsort(-row)
+                share = 0.0
                 for token in order:
                     share, row[token] = share + row[token], row[token] * (share < top_p)
         return e / e.sum(1, keepdims=True)
@@ -153,14 +187,18 @@ def test_draws_follow_the_softmax_of_the_scaled_logits(gru, temperature, top_k, 
     ids = ids_of(gru, text)
     p, drawn = whole(gru, ids)[3:-1], np.array(ids[4:]) - 2
     assert abs(deviations(q(p, temperature, top_k))) < 4
-    assert abs(deviations(q(p, temperature * 2, top_k))) > 4, "the test must see another temperature"
+    assert abs(deviations(q(p, temperature * 2, top_k))) > 4, (
+        "the test must see another temperature"
+    )
 
 
 @pytest.mark.parametrize("kind", ["transformer", "words"])
 def test_a_fixed_window_slides_over_the_text(kind, request):
     """The text is longer than the window; `predict` cuts and pads by itself, in front."""
-    run, space = request.getfixturevalue(kind), " " if kind == "words" else ""
-    prompt, length = "the cat", 2 * run.preprocessing["length"]
+    run = request.getfixturevalue(kind)
+    space = " " if kind == "words" else ""
+    prompt = "the cat"
+    length = 2 * run.preprocessing["length"]
     text = prompt
     for _ in range(length):
         answer = kzoo.predict(run, text)
@@ -179,7 +217,9 @@ def test_an_empty_prompt_begins_a_new_text(gru, words):
 def test_unknown_characters_are_read_but_never_generated(verses, gru):
     small = dict(units=(4,), learning_rate=0.05, batch_size=128, epochs=3)
     with untraced():
-        few = fit("char_gru", verses, verses.parent / "few", input_shape=(12,), vocabulary_size=5, **small)
+        few = fit(
+            "char_gru", verses, verses.parent / "few", input_shape=(12,), vocabulary_size=5, **small
+        )
     vocabulary = set(few.preprocessing["vocabulary"])
     p = kzoo.predict(few, "xyz the").probabilities[0]
     assert p.argmax() == 1, "here the unknown is the likeliest"
@@ -224,7 +264,8 @@ def test_stateful_scores_with_every_recurrent_cell(family, verses):
     small = dict(input_shape=(7,), units=(6, 5), embedding_dim=4, layer_norm=True, dense_units=(8,))
     preset = replace(base, name="deep", family=family, config=base.config | small)
     data = kzoo.load_data(verses, preset=preset)
-    ids, sizes = data.test.x.values, {name: data.config[name] for name in ("outputs", "vocabulary_size")}
+    ids = data.test.x.values
+    sizes = {name: data.config[name] for name in ("outputs", "vocabulary_size")}
     model = kzoo.build(preset, compile=False, seed=1, **sizes)
     longer = kzoo.build(preset, compile=False, **sizes | dict(input_shape=(len(ids) - 1,)))
     longer.set_weights([1.5 * w for w in model.get_weights()])
@@ -241,11 +282,16 @@ def test_the_window_of_a_transformer_moves_by_half_its_length(length, tokens, ve
     small = dict(input_shape=(length,), width=8, depth=1, num_heads=2, intermediate_dim=8)
     preset = replace(preset, config=preset.config | small)
     data = kzoo.load_data(verses, preset=preset)
-    model = kzoo.build(preset, compile=False, seed=1, **{n: data.config[n] for n in ("outputs", "vocabulary_size")})
+    model = kzoo.build(
+        preset, compile=False, seed=1, **{n: data.config[n] for n in ("outputs", "vocabulary_size")}
+    )
     model.set_weights([1.2 * w for w in model.get_weights()])
-    ids, half, positions = data.test.x.values[: tokens + 1], max(length // 2, 1), np.arange(tokens)
+    ids = data.test.x.values[: tokens + 1]
+    half = max(length // 2, 1)
+    positions = np.arange(tokens)
     starts = np.where(positions < length, 0, -(-(positions - length + 1) // half) * half)
-    rows = np.pad(ids[:-1], (0, length))[starts[:, None] + np.arange(length)]  # what comes after is not seen
+    # what comes after is not seen
+    rows = np.pad(ids[:-1], (0, length))[starts[:, None] + np.arange(length)]
     p = np.asarray(model(rows, training=False))[positions, positions - starts]
     part = replace(data.test, x=Windows(ids, [0], length))
     scores = kzoo.evaluate(model, replace(data, test=part), stateful=True)
@@ -285,9 +331,21 @@ class Terminal(io.StringIO):
 
 
 def test_a_text_is_printed_token_by_token_on_the_command_line(gru, monkeypatch, capsys, tmp_path):
-    options = ["--length", "30", "--temperature", "0.8", "--seed", "3", "--top-k", "9", "--top-p", "0.9"]
+    options = [
+        "--length",
+        "30",
+        "--temperature",
+        "0.8",
+        "--seed",
+        "3",
+        "--top-k",
+        "9",
+        "--top-p",
+        "0.9",
+    ]
     settings = dict(length=30, temperature=0.8, seed=3, top_k=9, top_p=0.9)
-    command, text = ["predict", str(gru.path), "the dog "], kzoo.generate(gru, "the dog ", **settings)
+    command = ["predict", str(gru.path), "the dog "]
+    text = kzoo.generate(gru, "the dog ", **settings)
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", terminal := Terminal())
         assert main([*command, *options]) == 0
@@ -295,7 +353,9 @@ def test_a_text_is_printed_token_by_token_on_the_command_line(gru, monkeypatch, 
     capsys.readouterr()
     assert main([*command, *options, "--json", "--out", str(tmp_path / "a.txt")]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document == settings | dict(run=str(gru.path), prompt="the dog ", text=text, out=str(tmp_path / "a.txt"))
+    assert document == settings | dict(
+        run=str(gru.path), prompt="the dog ", text=text, out=str(tmp_path / "a.txt")
+    )
     assert main([*command, *options, "--out", str(tmp_path / "b.txt")]) == 0
     assert capsys.readouterr().out == f"{text}\nWritten to {tmp_path / 'b.txt'}\n"
     assert (tmp_path / "a.txt").read_text() == (tmp_path / "b.txt").read_text() == text + "\n"
@@ -318,7 +378,10 @@ def test_without_options_a_language_model_predicts_the_next_token(gru, capsys):
 
 def test_any_option_of_generation_continues_a_text(gru, capsys):
     for option, value in (("temperature", 0), ("top_k", 1), ("top_p", 0.01), ("seed", 4)):
-        assert main(["predict", str(gru.path), "the ", f"--{option.replace('_', '-')}", str(value)]) == 0
+        assert (
+            main(["predict", str(gru.path), "the ", f"--{option.replace('_', '-')}", str(value)])
+            == 0
+        )
         assert capsys.readouterr().out == kzoo.generate(gru, "the ", **{option: value}) + "\n"
 
 
@@ -336,11 +399,17 @@ def test_the_command_line_refuses_options_that_do_not_fit(gru, iris_run, capsys,
     (tmp_path / "table.csv").write_text("text\nthe cat\n")
     command = ["predict", str(gru.path), "the "]
     for words, parts in (
-        (["predict", str(iris_run.path), "new.csv", "--length", "9"], ("--length 9", "language model", "char_gru")),
+        (
+            ["predict", str(iris_run.path), "new.csv", "--length", "9"],
+            ("--length 9", "language model", "char_gru"),
+        ),
         (["predict", str(iris_run.path), "new.csv", "--seed", "0"], ("--seed 0", "language model")),
         ([*command, "--length", "9", "--top", "5"], ("--top 5", "--length 9")),
         ([*command, "--length", "9", "--tta", "mirror"], ("--tta mirror", "--length 9")),
-        ([*command, "--temperature", "0.5", "--plot", "a.png"], ("--plot a.png", "--temperature 0.5")),
+        (
+            [*command, "--temperature", "0.5", "--plot", "a.png"],
+            ("--plot a.png", "--temperature 0.5"),
+        ),
         ([*command, "--length", "9", "--keep", "id"], ("--keep id", "--length 9")),
         ([*command, "--length", "9", "--header-row", "2"], ("--header-row 2", "--length 9")),
         ([*command, "--length", "9", "--format", "onnx"], ("--format onnx", "run")),
@@ -355,9 +424,15 @@ def test_the_command_line_refuses_options_that_do_not_fit(gru, iris_run, capsys,
         ([*command, "--top-k", "0"], ("--top-k 0",)),
         ([*command, "--seed", "-1"], ("--seed -1",)),
         (["predict", str(gru.path), "中", "--length", "9"], ("'中'", "vocabulary")),
-        (["predict", str(gru.path), "missing.txt", "--length", "9"], ("missing.txt", "does not exist")),
+        (
+            ["predict", str(gru.path), "missing.txt", "--length", "9"],
+            ("missing.txt", "does not exist"),
+        ),
         (["predict", str(gru.path), str(tmp_path), "--length", "9"], ("folder", "text")),
-        (["predict", str(gru.path), str(tmp_path / "table.csv"), "--length", "9"], ("table", "text")),
+        (
+            ["predict", str(gru.path), str(tmp_path / "table.csv"), "--length", "9"],
+            ("table", "text"),
+        ),
     ):
         assert main(words) == 2, words
         out, error = capsys.readouterr()
@@ -367,7 +442,10 @@ def test_the_command_line_refuses_options_that_do_not_fit(gru, iris_run, capsys,
 
 def test_generate_refuses_bad_arguments(gru, transformer, iris_run, verses):
     for call, parts in (
-        (lambda: kzoo.generate(iris_run), (str(iris_run.path), "tabular_classification", "char_gru")),
+        (
+            lambda: kzoo.generate(iris_run),
+            (str(iris_run.path), "tabular_classification", "char_gru"),
+        ),
         (lambda: kzoo.generate("nowhere"), ("nowhere", "run")),
         (lambda: kzoo.generate(gru, length=0), ("length=0", "1")),
         (lambda: kzoo.generate(gru, length=2.5), ("length=2.5", "1")),
@@ -395,7 +473,11 @@ def test_other_backends_write_the_same_text(gru, verses, backend):
     )
     environment = os.environ | {"KERAS_BACKEND": backend}
     done = subprocess.run(
-        [sys.executable, "-c", script, gru.path, verses], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, gru.path, verses],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     text, scores = eval(done.stdout.splitlines()[-1])
     assert text == kzoo.generate(gru, "the ", length=30, temperature=0)
@@ -416,17 +498,30 @@ def test_an_old_run_trained_with_hinge_is_scored_by_accuracy_only(gru, tmp_path)
     config["spec"]["training"]["loss"] = "hinge"
     (tmp_path / "old" / "config.json").write_text(json.dumps(config))
     for more in ({}, {"stateful": True}):
-        scores, before = (kzoo.evaluate(run, tmp_path / "new.txt", **more) for run in (tmp_path / "old", gru))
-        assert (scores["loss"], scores["bits_per_token"], scores["perplexity"]) == (None, None, None)
+        scores, before = (
+            kzoo.evaluate(run, tmp_path / "new.txt", **more) for run in (tmp_path / "old", gru)
+        )
+        assert (scores["loss"], scores["bits_per_token"], scores["perplexity"]) == (
+            None,
+            None,
+            None,
+        )
         assert scores["accuracy"] == before["accuracy"] > 0.3 and before["loss"] > 0
     answer = kzoo.predict(tmp_path / "old", ["the cat sat "])
-    assert answer.probabilities is None and answer.labels == kzoo.predict(gru, ["the cat sat "]).labels
+    assert (
+        answer.probabilities is None and answer.labels == kzoo.predict(gru, ["the cat sat "]).labels
+    )
     summary = json.loads((tmp_path / "old" / "summary.json").read_text())
     summary["test"] = scores
     (tmp_path / "old" / "summary.json").write_text(json.dumps(summary))
-    page, with_loss = (kzoo.report(run, out=tmp_path).read_text(encoding="utf-8") for run in (tmp_path / "old", gru))
+    page, with_loss = (
+        kzoo.report(run, out=tmp_path).read_text(encoding="utf-8")
+        for run in (tmp_path / "old", gru)
+    )
     assert_mentions(
-        page, f"{scores['accuracy']:.1%}".replace("%", " %"), f"{scores['majority']:.1%}".replace("%", " %")
+        page,
+        f"{scores['accuracy']:.1%}".replace("%", " %"),
+        f"{scores['majority']:.1%}".replace("%", " %"),
     )
     bits = re.compile(r"\d bits\b")
     assert bits.search(with_loss) and not bits.search(page)

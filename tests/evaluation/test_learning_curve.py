@@ -26,7 +26,14 @@ def test_the_power_law_is_that_of_scipy(truth):
     errors = law(SIZES, *truth) + deviations * draw.normal(size=len(SIZES)) / 10
     fit = fit_power_law(SIZES, errors, deviations**2)
     expected, _ = curve_fit(
-        law, SIZES.astype(float), errors, p0=truth, sigma=deviations, bounds=(0, np.inf), xtol=1e-12, ftol=1e-12
+        law,
+        SIZES.astype(float),
+        errors,
+        p0=truth,
+        sigma=deviations,
+        bounds=(0, np.inf),
+        xtol=1e-12,
+        ftol=1e-12,
     )
     ahead = np.array([50.0, 1600.0, 6400.0])
     np.testing.assert_allclose(fit(ahead), law(ahead, *expected), atol=1e-3)
@@ -44,7 +51,10 @@ def test_forecasts_hold_the_share_that_they_promise():
     inside = 0
     for seed in range(60):
         draw = np.random.default_rng(seed)
-        truth, hard = (draw.uniform(0, 0.15), draw.uniform(0.5, 2), draw.uniform(0.2, 0.9)), draw.random(400)
+        truth, hard = (
+            (draw.uniform(0, 0.15), draw.uniform(0.5, 2), draw.uniform(0.2, 0.9)),
+            draw.random(400),
+        )
 
         def rows(n, draw=draw, truth=truth, hard=hard):
             share = min(0.9, law(float(n), *truth))
@@ -85,7 +95,9 @@ def test_a_curve_has_three_trainings_of_six_sizes(measured):
 def test_a_curve_continues_where_it_was_stopped(measured, capsys):
     curve, options = measured
     gone = options["out"] / f"rows-{curve.sizes[0]}-draw-2.npz"
-    kept = {path: path.stat().st_mtime_ns for path in options["out"].glob("rows-*.npz") if path != gone}
+    kept = {
+        path: path.stat().st_mtime_ns for path in options["out"].glob("rows-*.npz") if path != gone
+    }
     gone.unlink()
     words = ["check", "iris_fnn", "--learning-curve", "--out", str(options["out"]), "--epochs", "6"]
     assert main(words) == 0
@@ -98,8 +110,15 @@ def test_a_curve_continues_where_it_was_stopped(measured, capsys):
 
 
 def test_a_draw_contains_its_smaller_sizes_and_has_the_shares_of_the_classes():
-    draws = Draws(preset=kzoo.get_preset("iris_fnn"), source="iris", options=kzoo_options(), overrides={}, seed=0)
-    rows, y = draws._rows(0), draws.data.train.y
+    draws = Draws(
+        preset=kzoo.get_preset("iris_fnn"),
+        source="iris",
+        options=kzoo_options(),
+        overrides={},
+        seed=0,
+    )
+    rows = draws._rows(0)
+    y = draws.data.train.y
     assert sorted(rows) == list(range(108)) and list(rows) != list(draws._rows(1))
     np.testing.assert_array_equal(rows, draws._rows(0))
     for size in draw_sizes(108):
@@ -117,14 +136,17 @@ def test_an_error_is_forecast_in_its_unit(tmp_path):
     draw = np.random.default_rng(0)
     x = draw.normal(size=(140, 3)).astype("float32")
     data = x, (x @ [1.0, 2, 3] + draw.normal(size=140) / 10).astype("float32")
-    curve = kzoo.check("tabular_fnn", data, learning_curve=True, out=tmp_path, max_steps=30, progress=False)
+    curve = kzoo.check(
+        "tabular_fnn", data, learning_curve=True, out=tmp_path, max_steps=30, progress=False
+    )
     curve = curve.learning_curve
     assert not curve.is_share and curve.metric.startswith("mse")
     assert curve.gain(100)["gain"] >= 0 and "points" not in curve.sentence(100)
 
 
 def test_what_has_no_learning_curve_is_refused(tmp_path):
-    x, y = np.zeros((40, 2), "float32"), np.arange(40) % 2
+    x = np.zeros((40, 2), "float32")
+    y = np.arange(40) % 2
     with refuses("64", "arrays"):
         kzoo.check("tabular_fnn", (x, y), learning_curve=True, out=tmp_path / "few")
     with refuses("learning_curve=", "series"):

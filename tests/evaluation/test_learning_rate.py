@@ -14,7 +14,14 @@ def result():
 
 def test_the_suggested_rate_trains_and_the_rate_of_divergence_does_not(result, tmp_path, undrawn):
     def loss_after_training(rate):
-        run = kzoo.train("line_fnn", "line", out=tmp_path / f"{rate}", learning_rate=rate, epochs=10, progress=False)
+        run = kzoo.train(
+            "line_fnn",
+            "line",
+            out=tmp_path / f"{rate}",
+            learning_rate=rate,
+            epochs=10,
+            progress=False,
+        )
         return run.summary["test"]["mse_standardised"]
 
     assert result["rates"][0] < result["suggested"] < result["diverged"]
@@ -47,7 +54,8 @@ def test_the_losses_are_those_of_gradient_descent_by_hand():
     for rate in np.geomspace(1e-3, 0.1, 30):
         error = w * x + b - y
         expected.append((error**2).mean())
-        w, b = w - rate * 2 * (error * x).mean(), b - rate * 2 * error.mean()
+        w = w - rate * 2 * (error * x).mean()
+        b = b - rate * 2 * error.mean()
     np.testing.assert_allclose(result["losses"], expected, rtol=1e-3)
 
 
@@ -63,13 +71,18 @@ def test_smoothing_neither_lags_nor_bends():
 def test_the_same_seed_gives_the_same_losses_and_settings_change_them():
     first, second = (kzoo.learning_rate_range("line_fnn", steps=20, seed=3) for _ in range(2))
     np.testing.assert_array_equal(first["losses"], second["losses"])
-    other = kzoo.learning_rate_range("line_fnn", steps=20, seed=3, units=(3,), schedule="cosine", learning_rate=7.0)
+    other = kzoo.learning_rate_range(
+        "line_fnn", steps=20, seed=3, units=(3,), schedule="cosine", learning_rate=7.0
+    )
     assert not np.array_equal(first["losses"], other["losses"])
     np.testing.assert_allclose(other["rates"], first["rates"][: len(other["rates"])])
 
 
 def test_binary_classes_and_images_work_too(tmp_path):
-    for preset, small in {"cancer_fnn": dict(units=(8,)), "digits_cnn": dict(filters=(4,), units=(8,))}.items():
+    for preset, small in {
+        "cancer_fnn": dict(units=(8,)),
+        "digits_cnn": dict(filters=(4,), units=(8,)),
+    }.items():
         result = kzoo.learning_rate_range(preset, steps=40, low=1e-5, batch_size=32, **small)
         assert 1e-5 < result["suggested"] < 0.5
     assert not list(tmp_path.iterdir())  # the working folder: nothing is written

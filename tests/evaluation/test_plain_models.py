@@ -26,28 +26,43 @@ WORDS, LENGTH = 20, 6
 
 def feed_forward():
     return keras.Sequential(
-        [keras.Input((5,)), layers.Dense(8, "relu"), layers.Dropout(0.2), layers.Dense(3, "softmax")], name="mine_fnn"
+        [
+            keras.Input((5,)),
+            layers.Dense(8, "relu"),
+            layers.Dropout(0.2),
+            layers.Dense(3, "softmax"),
+        ],
+        name="mine_fnn",
     )
 
 
 def convolutional():
     return keras.Sequential(
         [
-            keras.Input((8, 8, 1)), layers.Conv2D(4, (3, 3), activation="relu"), layers.MaxPooling2D((2, 2)),
-            layers.Flatten(), layers.Dense(8, "relu"), layers.Dropout(0.5), layers.Dense(3, "softmax"),
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, (3, 3), activation="relu"),
+            layers.MaxPooling2D((2, 2)),
+            layers.Flatten(),
+            layers.Dense(8, "relu"),
+            layers.Dropout(0.5),
+            layers.Dense(3, "softmax"),
         ],
         name="mine_cnn",
-    )  # fmt: skip
+    )
 
 
 def recurrent(layer, name):
     return keras.Sequential(
         [
-            keras.Input((LENGTH,)), layers.Embedding(WORDS, 4), layer(5, return_sequences=True), layers.Dropout(0.2),
-            layer(4), layers.Dense(1, "sigmoid"),
+            keras.Input((LENGTH,)),
+            layers.Embedding(WORDS, 4),
+            layer(5, return_sequences=True),
+            layers.Dropout(0.2),
+            layer(4),
+            layers.Dense(1, "sigmoid"),
         ],
         name=name,
-    )  # fmt: skip
+    )
 
 
 def transformer():
@@ -78,7 +93,11 @@ def compiled_model(name):
     model.compile("adam", loss, metrics=["accuracy"])
     random = np.random.default_rng(1)
     shape = (60, *model.inputs[0].shape[1:])
-    x = random.integers(0, WORDS, shape) if len(shape) == 2 and shape[1] == LENGTH else random.random(shape) * 255
+    x = (
+        random.integers(0, WORDS, shape)
+        if len(shape) == 2 and shape[1] == LENGTH
+        else random.random(shape) * 255
+    )
     x = x.astype("int32" if x.dtype.kind == "i" else "float32")
     return model, x, random.permutation(np.arange(60) % classes)
 
@@ -91,7 +110,9 @@ def trained(request, tmp_path_factory):
     labels = keras.utils.to_categorical(y) if SIX[request.param][1].startswith("cat") else y
     bundle = kzoo.callbacks.quick(folder)
     with untraced():
-        model.fit(x, labels, epochs=2, batch_size=30, validation_split=0.2, callbacks=bundle, verbose=0)
+        model.fit(
+            x, labels, epochs=2, batch_size=30, validation_split=0.2, callbacks=bundle, verbose=0
+        )
     return request.param, model, x, y, folder
 
 
@@ -122,12 +143,15 @@ def test_a_missing_class_does_not_renumber_the_others(trained):
         return
     rows = y != 1
     guess = np.asarray(model(x[rows], training=False)).argmax(1)
-    assert kzoo.evaluate(model, (x[rows], y[rows]))["accuracy"] == pytest.approx((guess == y[rows]).mean())
+    assert kzoo.evaluate(model, (x[rows], y[rows]))["accuracy"] == pytest.approx(
+        (guess == y[rows]).mean()
+    )
 
 
 def test_a_table_without_a_class_does_not_renumber_the_others():
     model, x, y = compiled_model("fnn")
-    table, guess = pd.DataFrame(x).assign(y=y), np.asarray(model(x, training=False)).argmax(1)
+    table = pd.DataFrame(x).assign(y=y)
+    guess = np.asarray(model(x, training=False)).argmax(1)
     for rows in (y != 0, y >= 0):
         expected = (guess[rows] == y[rows]).mean()
         assert kzoo.evaluate(model, table[rows], target="y")["accuracy"] == pytest.approx(expected)
@@ -143,10 +167,19 @@ def test_whole_numbers_are_a_regression_with_a_regression_loss(tmp_path):
     y = np.clip(np.round(x[:, 0] + 5), 3, 7).astype(int)
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1)], name="ratings")
     model.compile(keras.optimizers.Adam(0.1), "mse")
-    run = kzoo.train(model, (x, y), out=tmp_path / "run", epochs=3, callbacks="quick", progress=False, check=False)
+    run = kzoo.train(
+        model,
+        (x, y),
+        out=tmp_path / "run",
+        epochs=3,
+        callbacks="quick",
+        progress=False,
+        check=False,
+    )
     answers = np.asarray(model(x))
     np.testing.assert_allclose(kzoo.predict(run, x).values, answers, atol=1e-5)
-    table, off = pd.DataFrame(x).assign(y=y), pytest.approx(np.abs(answers[:, 0] - y).mean(), rel=1e-5)
+    table = pd.DataFrame(x).assign(y=y)
+    off = pytest.approx(np.abs(answers[:, 0] - y).mean(), rel=1e-5)
     assert run.data.task == "tabular_regression" and run.summary["test"]["mae"] > 0
     assert kzoo.evaluate(model, table, target="y")["mae"] == off
     other = kzoo.evaluate(run, kzoo.load_data((x[:30], 3 * y[:30]), task="regression"))
@@ -161,7 +194,9 @@ def test_whole_numbers_are_a_regression_with_a_regression_loss(tmp_path):
 def test_classes_can_be_learned_with_a_squared_error(tmp_path):
     """A network that ends in softmax or sigmoid is a classifier with any loss."""
     y = np.arange(90) % 3
-    x = np.eye(3, dtype="float32")[y] + np.random.default_rng(0).normal(0, 0.1, (90, 3)).astype("float32")
+    x = np.eye(3, dtype="float32")[y] + np.random.default_rng(0).normal(0, 0.1, (90, 3)).astype(
+        "float32"
+    )
     model, two = (
         keras.Sequential([keras.Input((3,)), end], name="mine")
         for end in (layers.Dense(3, "softmax"), layers.Dense(1, "sigmoid"))
@@ -180,7 +215,11 @@ def test_several_outputs_are_refused_before_training():
     model = keras.Model(inputs, [layers.Dense(1)(inputs), layers.Dense(1)(inputs)], name="two")
     model.compile("adam", ["mse", "mse"])
     with refuses("'two'", "1 input", "2 outputs"):
-        kzoo.train(model, (np.zeros((20, 2)), np.random.default_rng(0).normal(size=(20, 2))), progress=False)
+        kzoo.train(
+            model,
+            (np.zeros((20, 2)), np.random.default_rng(0).normal(size=(20, 2))),
+            progress=False,
+        )
 
 
 def test_plain_models_are_checked(trained):
@@ -198,15 +237,22 @@ def test_plain_models_are_checked(trained):
 
 def test_plain_models_get_a_report(trained, tmp_path, monkeypatch):
     name, model, x, y, folder = trained
-    if name not in ("cnn", "gru"):  # of three classes and of two: the pictures of the others are like these
+    # of three classes and of two: the pictures of the others are like these
+    if name not in ("cnn", "gru"):
         monkeypatch.setattr(figures, "_svg", lambda figure, alt: f'<svg aria-label="{alt}"></svg>')
     for source in (model, folder):
-        page = kzoo.report(source, out=tmp_path / "report.html", data=(x, y)).read_text(encoding="utf-8")
+        page = kzoo.report(source, out=tmp_path / "report.html", data=(x, y)).read_text(
+            encoding="utf-8"
+        )
         assert model.name in page
         pictures_of = re.findall(r'aria-label="([^"]*)"', page)
-        assert any(not missing_from(text, ["loss", "epoch"]) for text in pictures_of), "no curves of the training"
+        assert any(not missing_from(text, ["loss", "epoch"]) for text in pictures_of), (
+            "no curves of the training"
+        )
         headings = re.findall(r"<h[1-3][^>]*>(.*?)</h", page)
-        assert any(not missing_from(heading, ["score", "new data"]) for heading in headings), headings
+        assert any(not missing_from(heading, ["score", "new data"]) for heading in headings), (
+            headings
+        )
         assert "None" not in page
         assert_mentions(page, "60 examples")
         assert missing_from(page, ["0 examples"])
@@ -226,7 +272,11 @@ def test_plain_models_take_fit_arguments(trained):
 
 def test_the_history_of_plain_models_is_drawn(trained):
     _, model, *_ = trained
-    assert len(kzoo.plots.curves(model.history).axes) == len(kzoo.plots.curves(model.history.history).axes) > 0
+    assert (
+        len(kzoo.plots.curves(model.history).axes)
+        == len(kzoo.plots.curves(model.history.history).axes)
+        > 0
+    )
 
 
 def test_plain_models_on_the_command_line(trained, tmp_path, capsys):
@@ -244,10 +294,18 @@ def test_export_reads_the_folder_of_a_plain_model(tmp_path):
     model, x, y = compiled_model("fnn")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(x, keras.utils.to_categorical(y), epochs=1, callbacks=kzoo.callbacks.quick("mine"), verbose=0)
+        model.fit(
+            x,
+            keras.utils.to_categorical(y),
+            epochs=1,
+            callbacks=kzoo.callbacks.quick("mine"),
+            verbose=0,
+        )
     exported = kzoo.export("mine", "exported", ["onnx"], progress=False)
     result = load(exported.path).predict(x[:5])
-    np.testing.assert_allclose(result.probabilities, np.asarray(model(x[:5], training=False)), atol=1e-5)
+    np.testing.assert_allclose(
+        result.probabilities, np.asarray(model(x[:5], training=False)), atol=1e-5
+    )
 
 
 def test_a_model_trained_with_fit_arguments_reads_raw_inputs():
@@ -284,15 +342,22 @@ def test_a_plain_regression_model_predicts_values():
 
 def test_a_plain_regression_model_has_no_standardised_error_and_is_scored_on_whole_files(tmp_path):
     random = np.random.default_rng(2)
-    table = pd.DataFrame(random.normal(size=(50, 2)), columns=["a", "b"]).assign(y=lambda f: 100 * f["a"] + f["b"])
+    table = pd.DataFrame(random.normal(size=(50, 2)), columns=["a", "b"]).assign(
+        y=lambda f: 100 * f["a"] + f["b"]
+    )
     table.to_csv(tmp_path / "new.csv", index=False)
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1)], name="mine_line")
     model.compile("adam", "mse")
-    x, y = table[["a", "b"]].to_numpy("float32"), table["y"].to_numpy("float32")
+    x = table[["a", "b"]].to_numpy("float32")
+    y = table["y"].to_numpy("float32")
     expected = metrics.mean_absolute_error(y, np.asarray(model(x))[:, 0])
     for data, target in (((x, y), None), (tmp_path / "new.csv", "y"), (table, "y")):
         result = kzoo.evaluate(model, data, target=target)
-        assert (result["mse_standardised"], result["mae_standardised"], result["examples"]) == (None, None, 50)
+        assert (result["mse_standardised"], result["mae_standardised"], result["examples"]) == (
+            None,
+            None,
+            50,
+        )
         assert result["mae"] == pytest.approx(expected, rel=1e-4)
     parts = kzoo.load_data(table, target="y")
     assert kzoo.evaluate(model, parts)["examples"] == len(parts.test)
@@ -310,4 +375,6 @@ def test_a_run_of_a_plain_model_standardises_new_data_as_in_training(tmp_path, u
     data = kzoo.load_data((x, y))
     result = kzoo.evaluate(run, (data.test.x, data.test.y))
     assert result == pytest.approx(run.summary["test"], rel=1e-5)
-    assert result["mse_standardised"] == pytest.approx((result["rmse"] / data.train.y.std()) ** 2, rel=1e-4)
+    assert result["mse_standardised"] == pytest.approx(
+        (result["rmse"] / data.train.y.std()) ** 2, rel=1e-4
+    )

@@ -15,7 +15,8 @@ import kzoo
 from kzoo.cli import main
 from kzoo.predictions import Predictions
 
-pytestmark = pytest.mark.xdist_group("small runs")  # conftest.py's, each trained once for both files
+# conftest.py's, each trained once for both files
+pytestmark = pytest.mark.xdist_group("small runs")
 
 
 def check_classes(answers, run, count):
@@ -25,7 +26,9 @@ def check_classes(answers, run, count):
     assert answers.labels == [answers.class_names[i] for i in answers.probabilities.argmax(1)]
     frame = answers.to_frame()
     assert list(frame.columns) == ["input", "label", *(f"p_{name}" for name in answers.class_names)]
-    assert frame["label"].tolist() == answers.labels and frame["input"].tolist() == list(answers.inputs)
+    assert frame["label"].tolist() == answers.labels and frame["input"].tolist() == list(
+        answers.inputs
+    )
     if run is not None:
         assert list(answers.class_names) == run.class_names
 
@@ -36,8 +39,15 @@ def test_images_are_read_from_files_and_arrays(image_run, home, tmp_path):
     check_classes(answers, image_run, 2)
     assert answers.inputs == tuple(files)
     pixels = np.stack([np.asarray(Image.open(file)) for file in files])
-    for same in (pixels, pixels.astype("float32"), [Image.open(file) for file in files], list(pixels)):
-        np.testing.assert_allclose(kzoo.predict(image_run, same).probabilities, answers.probabilities, atol=1e-6)
+    for same in (
+        pixels,
+        pixels.astype("float32"),
+        [Image.open(file) for file in files],
+        list(pixels),
+    ):
+        np.testing.assert_allclose(
+            kzoo.predict(image_run, same).probabilities, answers.probabilities, atol=1e-6
+        )
     single = kzoo.predict(image_run.path, files[0])
     assert single.inputs == (files[0],) and single.labels == answers.labels[:1]
     Image.open(files[0]).convert("L").resize((40, 30)).save(tmp_path / "grey.jpg")
@@ -52,7 +62,9 @@ def test_a_folder_of_images_is_answered_by_file(image_run, home):
     np.testing.assert_allclose(listed.probabilities, answers.probabilities, atol=1e-6)
 
 
-def test_the_command_line_names_files_of_a_folder_that_are_not_read(image_run, home, tmp_path, capsys):
+def test_the_command_line_names_files_of_a_folder_that_are_not_read(
+    image_run, home, tmp_path, capsys
+):
     folder = tmp_path / "holiday"
     (folder / ".hidden").mkdir(parents=True)
     picture = (home / "photos" / "dark" / "0.png").read_bytes()
@@ -79,11 +91,17 @@ def test_table_rows_are_read_from_files_dicts_and_frames(table_run, tmp_path):
     check_classes(answers, table_run, 9)
     shuffled = frame[["town", "size"]].assign(note="not known")
     for same in (frame, shuffled, frame.to_dict("records")):
-        np.testing.assert_allclose(kzoo.predict(table_run, same).probabilities, answers.probabilities, atol=1e-6)
+        np.testing.assert_allclose(
+            kzoo.predict(table_run, same).probabilities, answers.probabilities, atol=1e-6
+        )
     first = kzoo.predict(table_run, frame.iloc[0].to_dict())
     assert first.labels == answers.labels[:1]
-    with warns("'size'", "1 of 1", "missing", "median"), warns("'town'", "1 of 1", "category", "row 1", "'Rom'"):
-        strange = kzoo.predict(table_run, [{"size": None, "town": "Rom"}])  # missing, and never seen
+    with (
+        warns("'size'", "1 of 1", "missing", "median"),
+        warns("'town'", "1 of 1", "category", "row 1", "'Rom'"),
+    ):
+        # missing, and never seen
+        strange = kzoo.predict(table_run, [{"size": None, "town": "Rom"}])
     check_classes(strange, table_run, 1)
 
 
@@ -100,13 +118,19 @@ def test_texts_are_read_from_lists_and_files(text_run, tmp_path):
         assert kzoo.predict(text_run, str(tmp_path / "lines.txt")).labels == answers.labels[:2]
     with warns("1 of 3 texts", "row 3"):
         assert kzoo.predict(text_run, str(tmp_path / "rows.csv")).labels == answers.labels
-    np.testing.assert_allclose(kzoo.predict(text_run, texts[1]).probabilities, answers.probabilities[1:2], atol=1e-6)
+    np.testing.assert_allclose(
+        kzoo.predict(text_run, texts[1]).probabilities, answers.probabilities[1:2], atol=1e-6
+    )
 
 
 @pytest.fixture
 def notes(tmp_path, monkeypatch):
     """Three texts in files, of several lines and with names that fit another class, and a table of them."""
-    texts = {"goal.txt": "the soup\nof bread", "more/bread.TXT": "a court and\na judge", "more/of/salt.txt": "the team"}
+    texts = {
+        "goal.txt": "the soup\nof bread",
+        "more/bread.TXT": "a court and\na judge",
+        "more/of/salt.txt": "the team",
+    }
     for name, text in texts.items():
         (tmp_path / "notes" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "notes" / name).write_text(f"{text}\n")
@@ -208,7 +232,10 @@ def test_predict_refuses_a_text_as_the_header(text_run, tmp_path, first):
 
 def test_predict_refuses_a_lone_surrogate(text_run, language_run):
     repair = "text.encode('utf-8', 'replace').decode()"
-    for texts in (["the goal", "so good \ud83d"], [{"text": "the goal"}, {"text": "so good \ud83d"}]):
+    for texts in (
+        ["the goal", "so good \ud83d"],
+        [{"text": "the goal"}, {"text": "so good \ud83d"}],
+    ):
         with refuses("text 2", repair):
             kzoo.predict(text_run, texts)
     with refuses(repair):
@@ -223,7 +250,9 @@ def test_ties_go_to_the_first_class():
         Predictions(labels=["class 0"], scores=equal, class_names=names, inputs=("x",)),
     ):
         (row,) = answers.rows()
-        assert [answer["label"] for answer in row["classes"]] == list(names) and row["label"] == names[0]
+        assert [answer["label"] for answer in row["classes"]] == list(names) and row[
+            "label"
+        ] == names[0]
         assert answers.rows(top=1)[0]["classes"][0]["label"] == names[0]
 
 
@@ -232,16 +261,28 @@ def test_a_regression_run_predicts_values(diabetes_run):
     answers = kzoo.predict(diabetes_run, data.test.x[:7])
     assert answers.values.shape == (7, 1) and len(answers) == 7 and answers.labels == []
     frame = answers.to_frame()
-    assert list(frame.columns) == ["input", "target"] and frame["target"].tolist() == answers.values[:, 0].tolist()
+    assert (
+        list(frame.columns) == ["input", "target"]
+        and frame["target"].tolist() == answers.values[:, 0].tolist()
+    )
 
 
 def test_targets_with_the_name_of_an_answer_column_get_a_prefix():
     values = np.arange(12.0).reshape(2, 2, 3)
-    ahead = Predictions(values=values, target_names=("step", "input", "a"), inputs=("x", "y")).to_frame()
+    ahead = Predictions(
+        values=values, target_names=("step", "input", "a"), inputs=("x", "y")
+    ).to_frame()
     assert list(ahead.columns) == ["input", "step", "target_step", "target_input", "a"]
-    assert ahead["step"].tolist() == [1, 2, 1, 2] and ahead["input"].tolist() == ["x", "x", "y", "y"]
+    assert ahead["step"].tolist() == [1, 2, 1, 2] and ahead["input"].tolist() == [
+        "x",
+        "x",
+        "y",
+        "y",
+    ]
     np.testing.assert_array_equal(ahead[["target_step", "target_input", "a"]], values.reshape(4, 3))
-    table = Predictions(values=values[0], target_names=("step", "input", "error"), inputs=("x", "y")).to_frame()
+    table = Predictions(
+        values=values[0], target_names=("step", "input", "error"), inputs=("x", "y")
+    ).to_frame()
     assert list(table.columns) == ["input", "step", "target_input", "target_error"]
     np.testing.assert_array_equal(table.iloc[:, 1:], values[0])
 
@@ -254,13 +295,18 @@ def test_a_forecast_continues_the_series(series_run, tmp_path):
     window = frame.to_numpy("float32")[-8:]
     for same in (frame, frame[["b", "a"]], window, window[None]):
         np.testing.assert_allclose(kzoo.predict(series_run, same).values, answers.values, atol=1e-5)
-    later = pd.concat([frame, frame[:5] * np.nan], ignore_index=True)  # rows of the future, without values
+    # rows of the future, without values
+    later = pd.concat([frame, frame[:5] * np.nan], ignore_index=True)
     later.to_csv(tmp_path / "later.csv", index=False)
     for same in (later, tmp_path / "later.csv", later.replace(np.nan, None).to_dict("records")):
         with warns("5 rows", "'a'", "'b'", "row 50"):
             np.testing.assert_array_equal(kzoo.predict(series_run, same).values, answers.values)
     table = answers.to_frame()
-    assert list(table.columns) == ["input", "step", "a", "b"] and table["step"].tolist() == [1, 2, 3]
+    assert list(table.columns) == ["input", "step", "a", "b"] and table["step"].tolist() == [
+        1,
+        2,
+        3,
+    ]
     np.testing.assert_allclose(table[["a", "b"]].to_numpy(), answers.values[0])
 
 
@@ -277,7 +323,9 @@ def test_batches_do_not_change_answers(iris_run):
     x = kzoo.load_data("iris", preset="iris_fnn").train.x
     whole = kzoo.predict(iris_run, x).probabilities
     for size in (1, 7, 1000):
-        np.testing.assert_allclose(kzoo.predict(iris_run, x[:30], batch_size=size).probabilities, whole[:30], atol=1e-6)
+        np.testing.assert_allclose(
+            kzoo.predict(iris_run, x[:30], batch_size=size).probabilities, whole[:30], atol=1e-6
+        )
 
 
 def test_a_single_logit_is_read_as_a_logit():
@@ -286,9 +334,12 @@ def test_a_single_logit_is_read_as_a_logit():
     settings = dict(output_activation=None, units=(4,), epochs=1, metrics=("accuracy",))
     run = kzoo.train("cancer_fnn", data, out="run", callbacks="quick", progress=False, **settings)
     logits = np.asarray(run.model(x))[:, 0]
-    assert ((logits > 0) & (logits < 0.5)).any()  # such a value looks like a probability below one half
+    # such a value looks like a probability below one half
+    assert ((logits > 0) & (logits < 0.5)).any()
     for row, logit in zip(x[:20], logits, strict=False):
-        assert kzoo.predict(run, row[None]).probabilities[0, 1] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-5)
+        assert kzoo.predict(run, row[None]).probabilities[0, 1] == pytest.approx(
+            1 / (1 + np.exp(-logit)), abs=1e-5
+        )
 
 
 @pytest.mark.parametrize("empty", [[], (), np.zeros((0, 4))])
@@ -298,7 +349,9 @@ def test_predict_refuses_empty_inputs(iris_run, text_run, image_run, series_run,
             kzoo.predict(run, empty)
 
 
-def test_predict_refuses_inputs_that_do_not_fit(iris_run, table_run, image_run, text_run, series_run, home, tmp_path):
+def test_predict_refuses_inputs_that_do_not_fit(
+    iris_run, table_run, image_run, text_run, series_run, home, tmp_path
+):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG no image")
     (tmp_path / "empty").mkdir()
     for run, inputs, parts in (
@@ -308,7 +361,11 @@ def test_predict_refuses_inputs_that_do_not_fit(iris_run, table_run, image_run, 
         (table_run, "nowhere.csv", ("'nowhere.csv'",)),
         (image_run, "nowhere.png", ("image", "'nowhere.png'")),
         (image_run, [tmp_path / "bad.png", tmp_path / "bad.png"], ("2 files", "'bad.png'")),
-        (image_run, [home / "photos" / "dark" / "0.png", tmp_path / "nowhere.png"], ("nowhere.png'",)),
+        (
+            image_run,
+            [home / "photos" / "dark" / "0.png", tmp_path / "nowhere.png"],
+            ("nowhere.png'",),
+        ),
         (image_run, tmp_path / "empty", ("images", repr(str(tmp_path / "empty")), "jpg jpeg")),
         (image_run, 5, ("5", "image", "PIL")),
         (text_run, 5, ("text", "int")),
@@ -330,7 +387,8 @@ def mean_over_views(run, images, name):
     if name == "mirror":
         return mirror(images)
     side = images.shape[1]
-    around = np.array([1, *range(side), side - 2])  # one more pixel on both sides, without repeating the border
+    # one more pixel on both sides, without repeating the border
+    around = np.array([1, *range(side), side - 2])
     moved = [images[:, around[at : at + side]][:, :, around[at : at + side]] for at in (0, 2)]
     return mirror(images) / 2 + (mirror(moved[0]) + mirror(moved[1])) / 4
 
@@ -339,8 +397,12 @@ def mean_over_views(run, images, name):
 def test_test_time_augmentation_is_the_mean_over_the_views(image_run, name):
     images = np.random.default_rng(0).integers(0, 256, (7, 12, 12, 3)).astype("float32")
     answers = kzoo.predict(image_run, images, tta=name, batch_size=4)
-    np.testing.assert_allclose(answers.probabilities, mean_over_views(image_run, images, name), atol=1e-6)
-    assert np.abs(answers.probabilities - kzoo.predict(image_run, images).probabilities).max() > 1e-4
+    np.testing.assert_allclose(
+        answers.probabilities, mean_over_views(image_run, images, name), atol=1e-6
+    )
+    assert (
+        np.abs(answers.probabilities - kzoo.predict(image_run, images).probabilities).max() > 1e-4
+    )
 
 
 def test_scores_record_the_test_time_augmentation(image_run, home, tmp_path):
@@ -355,8 +417,13 @@ def test_scores_record_the_test_time_augmentation(image_run, home, tmp_path):
     assert scores["loss"] != pytest.approx(plain["loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("call", [lambda run, x, tta: kzoo.predict(run, x, tta=tta),
-                                  lambda run, x, tta: kzoo.evaluate(run, tta=tta)])  # fmt: skip
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda run, x, tta: kzoo.predict(run, x, tta=tta),
+        lambda run, x, tta: kzoo.evaluate(run, tta=tta),
+    ],
+)
 def test_tta_refuses_rows_and_unknown_names(call, iris_run, image_run, home):
     with refuses("tta='mirror'", "images", "rows"):
         call(iris_run, np.zeros((2, 4)), "mirror")
@@ -379,7 +446,9 @@ def test_columns_of_a_table_are_kept(table_run, tmp_path, capsys):
     times = pd.date_range("2026-03-28 12:00", periods=6, tz="Europe/Berlin")
     kept = kzoo.predict(table_run, rows.assign(when=times), keep="when").columns()["when"]
     assert kept == list(times)
-    assert kzoo.predict(table_run, rows.iloc[:1].to_dict("records"), keep="id").kept == {"id": ["0007"]}
+    assert kzoo.predict(table_run, rows.iloc[:1].to_dict("records"), keep="id").kept == {
+        "id": ["0007"]
+    }
 
     command = ["predict", str(table_run.path), str(tmp_path / "new.csv"), "--keep", "id", "--out"]
     assert main([*command, str(tmp_path / "out.csv")]) == 0

@@ -19,11 +19,13 @@ QUICK = ("--epochs", "2", "--quiet", "--no-check", "--no-baselines")
 def table(tmp_path_factory):
     """Rows whose categories and columns differ between folds: rare cities, and a column with a single other value."""
     random = np.random.default_rng(0)
-    frame = pd.DataFrame({
-        "size": random.normal(50, 10, 90).round(1),
-        "flag": np.where(np.arange(90) == 4, 1.5, 0.0),
-        "city": random.choice(["Bern", "Basel", "Genf"], 90),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "size": random.normal(50, 10, 90).round(1),
+            "flag": np.where(np.arange(90) == 4, 1.5, 0.0),
+            "city": random.choice(["Bern", "Basel", "Genf"], 90),
+        }
+    )
     frame.loc[[1, 30, 61], "city"] = ["Chur", "Sion", "Thun"]
     frame["sold"] = np.where(frame["size"] + 10 * (frame["city"] == "Bern") > 54, "yes", "no")
     path = tmp_path_factory.mktemp("folds") / "homes.csv"
@@ -34,7 +36,18 @@ def table(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folds(table):
     out = table.parent / "cross"
-    words = ["train", "tabular_fnn", "--data", str(table), "--target", "sold", "--folds", "3", "--out", str(out)]
+    words = [
+        "train",
+        "tabular_fnn",
+        "--data",
+        str(table),
+        "--target",
+        "sold",
+        "--folds",
+        "3",
+        "--out",
+        str(out),
+    ]
     assert main([*words, *QUICK]) == 0
     return out
 
@@ -57,7 +70,18 @@ def test_the_run_of_folds_predicts_by_their_mean(folds, table):
 
 def test_the_same_command_resumes(folds, table, capsys):
     before = (folds / "fold-02" / "summary.json").stat().st_mtime_ns
-    words = ["train", "tabular_fnn", "--data", str(table), "--target", "sold", "--folds", "3", "--out", str(folds)]
+    words = [
+        "train",
+        "tabular_fnn",
+        "--data",
+        str(table),
+        "--target",
+        "sold",
+        "--folds",
+        "3",
+        "--out",
+        str(folds),
+    ]
     assert main([*words, *QUICK, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (folds / "fold-02" / "summary.json").stat().st_mtime_ns == before
@@ -96,7 +120,19 @@ def test_seeds_are_combined(table, tmp_path, capsys, monkeypatch):
 def test_bad_options(words, parts, table, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(table.parent)
     out = tmp_path / "new"
-    code = main(["train", "tabular_fnn", "--data", "homes.csv", "--target", "sold", "--out", str(out), *words.split()])
+    code = main(
+        [
+            "train",
+            "tabular_fnn",
+            "--data",
+            "homes.csv",
+            "--target",
+            "sold",
+            "--out",
+            str(out),
+            *words.split(),
+        ]
+    )
     error = capsys.readouterr().err
     assert code == 2 and error.count("\n") == 1 and not out.exists()
     assert_mentions(error, *parts)
@@ -105,7 +141,9 @@ def test_bad_options(words, parts, table, tmp_path, monkeypatch, capsys):
 def test_folds_that_read_a_column_in_different_ways_are_refused(folds, tmp_path):
     from kzoo.kinds.rows.merged import merge_preprocessors
 
-    readers = [json.loads((folds / f"fold-0{i}" / "preprocessing.json").read_text()) for i in (1, 2)]
+    readers = [
+        json.loads((folds / f"fold-0{i}" / "preprocessing.json").read_text()) for i in (1, 2)
+    ]
     readers[1]["columns"][0] |= {"kind": "date"}
     with refuses("'size'", "kind", "columns="):
         merge_preprocessors(readers)

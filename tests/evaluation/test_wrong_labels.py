@@ -36,8 +36,12 @@ def pruned_by_loops(p, labels):
         confident = [c for c in range(classes) if p[i, c] >= thresholds[c]]
         if confident:
             joint[labels[i], max(confident, key=lambda c: p[i, c])] += 1
-    counts = np.array([[joint[i, j] / joint[i].sum() * (labels == i).sum() for j in range(classes)]
-                       for i in range(classes)])  # fmt: skip
+    counts = np.array(
+        [
+            [joint[i, j] / joint[i].sum() * (labels == i).sum() for j in range(classes)]
+            for i in range(classes)
+        ]
+    )
     by_class, by_rate = set(), set()
     for i in range(classes):
         of_label = [row for row in range(rows) if labels[row] == i]
@@ -45,7 +49,9 @@ def pruned_by_loops(p, labels):
         by_class |= set(sorted(of_label, key=lambda row: p[row, i])[: round(wrong)])
         for j in range(classes):
             if j != i and round(counts[i, j]) > 0:
-                by_rate |= set(sorted(of_label, key=lambda row: p[row, i] - p[row, j])[: round(counts[i, j])])
+                by_rate |= set(
+                    sorted(of_label, key=lambda row: p[row, i] - p[row, j])[: round(counts[i, j])]
+                )
     return counts, {row for row in by_class & by_rate if p[row].argmax() != labels[row]}
 
 
@@ -60,16 +66,23 @@ def test_confident_learning_is_that_of_the_paper(seed):
 def test_a_class_without_rows_or_confident_rows_breaks_nothing():
     p, labels = noisy_probabilities(classes=3)
     wider = np.c_[p, np.full(len(p), 0.01)]  # a class that no row has
-    np.testing.assert_array_equal(confident_learning.suspected(wider, labels), confident_learning.suspected(p, labels))
+    np.testing.assert_array_equal(
+        confident_learning.suspected(wider, labels), confident_learning.suspected(p, labels)
+    )
     flat = np.full((20, 3), 1 / 3)
     assert not confident_learning.suspected(flat, np.arange(20) % 3).any()
 
 
 def test_neighbours_are_those_of_scikit_learn():
     draw = np.random.default_rng(0)
-    x, labels = draw.normal(size=(120, 5)), draw.integers(0, 3, 120)
+    x = draw.normal(size=(120, 5))
+    labels = draw.integers(0, 3, 120)
     centred = x - x.mean(axis=0)
-    nearest = NearestNeighbors(n_neighbors=8, metric="cosine").fit(centred).kneighbors(return_distance=False)
+    nearest = (
+        NearestNeighbors(n_neighbors=8, metric="cosine")
+        .fit(centred)
+        .kneighbors(return_distance=False)
+    )
     expected = np.array([[np.mean(labels[row] == c) for c in range(3)] for row in nearest])
     np.testing.assert_allclose(confident_learning.neighbour_shares(x, labels, 3, k=7 + 1), expected)
 
@@ -79,7 +92,9 @@ def test_neighbours_that_say_nothing_get_no_weight():
     draw = np.random.default_rng(1)
     noise = confident_learning.neighbour_shares(draw.normal(size=(len(p), 4)), labels, 4)
     assert confident_learning.fit_opinions(p, noise, labels)[1] <= 0.1
-    right = confident_learning.neighbour_shares(np.eye(4)[p.argmax(axis=1)] + draw.normal(size=p.shape) / 9, labels, 4)
+    right = confident_learning.neighbour_shares(
+        np.eye(4)[p.argmax(axis=1)] + draw.normal(size=p.shape) / 9, labels, 4
+    )
     assert confident_learning.fit_opinions(np.full_like(p, 0.25), right, labels)[1] >= 0.5
 
 
@@ -99,7 +114,17 @@ def searched(flipped, tmp_path_factory):
     frame, _ = flipped
     root = tmp_path_factory.mktemp("wrong")
     frame.to_csv(root / "wine.csv", index=False)
-    words = ["tabular_fnn", "--data", str(root / "wine.csv"), "--target", "target", "--epochs", "25", "--folds", "3"]
+    words = [
+        "tabular_fnn",
+        "--data",
+        str(root / "wine.csv"),
+        "--target",
+        "target",
+        "--epochs",
+        "25",
+        "--folds",
+        "3",
+    ]
     return root, words
 
 
@@ -111,13 +136,18 @@ def test_flipped_labels_are_suspected_and_repaired(searched, flipped, capsys):
     with open(out / "suspects.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     numbers = [int(row["row"]) - 1 for row in rows]
-    assert len(set(numbers) & set(wrong)) >= 0.6 * len(wrong) and np.isin(numbers, wrong).mean() >= 0.8
+    assert (
+        len(set(numbers) & set(wrong)) >= 0.6 * len(wrong) and np.isin(numbers, wrong).mean() >= 0.8
+    )
     assert [row["rank"] for row in rows] == [str(rank) for rank in range(1, len(rows) + 1)]
     assert "sure" not in rows[0]  # not a probability: the share of wrong labels in it was far lower
     assert all(row["accept"] == "" and row["label"] != row["suggestion"] for row in rows)
     assert_mentions(rows[0]["why"], rows[0]["label"], rows[0]["suggestion"])
     assert_mentions(rows[0]["input"], "alcohol=")
-    assert document["wrong_labels"]["rows"] == 178 and document["findings"][0]["check"] == "wrong_labels"
+    assert (
+        document["wrong_labels"]["rows"] == 178
+        and document["findings"][0]["check"] == "wrong_labels"
+    )
     assert_mentions(document["command"], "--repairs", str(out / "suspects.csv"))
     page = (out / "suspects.html").read_text()
     assert all(f"<td>{row['row']}</td>" in page for row in rows)
@@ -125,7 +155,9 @@ def test_flipped_labels_are_suspected_and_repaired(searched, flipped, capsys):
     before = {path: path.stat().st_mtime_ns for path in out.glob("*/fold-*/best.keras")}
     assert main(["check", *words, "--wrong-labels", "--out", str(out), "--quiet"]) == 0
     assert_mentions(capsys.readouterr().out, f"{len(rows)} labels of 178 rows", "suspects.html")
-    assert before and before == {path: path.stat().st_mtime_ns for path in out.glob("*/fold-*/best.keras")}
+    assert before and before == {
+        path: path.stat().st_mtime_ns for path in out.glob("*/fold-*/best.keras")
+    }
     # A person accepts, and training says what it brings.
     for row in rows:
         row["accept"] = "yes"
@@ -135,8 +167,21 @@ def test_flipped_labels_are_suspected_and_repaired(searched, flipped, capsys):
         writer.writerows(rows)
     train = [word for word in words if word not in ("--folds", "3")]
     run = str(root / "run")
-    assert main(["train", *train, "--repairs", str(root / "accepted.csv"), "--out", run, "--quiet",
-                 "--no-baselines"]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "train",
+                *train,
+                "--repairs",
+                str(root / "accepted.csv"),
+                "--out",
+                run,
+                "--quiet",
+                "--no-baselines",
+            ]
+        )
+        == 0
+    )
     assert_mentions(capsys.readouterr().out, "Repairs", "before", "36 test rows", "points")
     assert_mentions(kzoo.report(run).read_text(), "Repairs", "36 test rows")
 
@@ -159,15 +204,25 @@ def test_several_labels_a_row_are_searched_one_by_one(tmp_path):
     wrong = draw.choice(160, 8, replace=False)
     y[wrong, 1] = 1 - y[wrong, 1]
     found = kzoo.check(
-        "tabular_fnn", (x, y), wrong_labels=True, out=tmp_path, folds=3, epochs=25, progress=False, learning_rate=1e-2
-    ).suspects  # fmt: skip
+        "tabular_fnn",
+        (x, y),
+        wrong_labels=True,
+        out=tmp_path,
+        folds=3,
+        epochs=25,
+        progress=False,
+        learning_rate=1e-2,
+    ).suspects
     of_label = [s.row - 1 for s in found.suspects if s.label.startswith("1=")]
     assert len(set(of_label) & set(wrong)) >= 4
-    assert all(s.suggestion[:-1] == s.label[:-1] and s.suggestion != s.label for s in found.suspects)
+    assert all(
+        s.suggestion[:-1] == s.label[:-1] and s.suggestion != s.label for s in found.suspects
+    )
 
 
 def test_what_has_no_wrong_labels_is_refused(tmp_path):
-    x, y = np.zeros((40, 2), "float32"), np.linspace(0, 1, 40)
+    x = np.zeros((40, 2), "float32")
+    y = np.linspace(0, 1, 40)
     with refuses("wrong_labels=", "tabular_regression"):
         kzoo.check("tabular_fnn", (x, y), wrong_labels=True, out=tmp_path)
     with refuses("wrong_labels=", "forecasting"):
@@ -186,7 +241,9 @@ def test_what_has_no_wrong_labels_is_refused(tmp_path):
 
 def test_a_text_is_shown_as_it_was_written(tmp_path):
     """Not as its tokens, which repeat the characters of a text and leave out those that are rare."""
-    texts = [f"四星饭店,  房间{n}很干净。" if n % 2 else f"Das Hotel {n} war laut!" for n in range(60)]
+    texts = [
+        f"四星饭店,  房间{n}很干净。" if n % 2 else f"Das Hotel {n} war laut!" for n in range(60)
+    ]
     frame = pd.DataFrame({"text": texts, "label": ["good" if n % 2 else "bad" for n in range(60)]})
     data = kzoo.load_data(frame, preset="text_ngrams", target="label")
     for split in (data.train, data.validation, data.test, data.train.select([3, 1])):

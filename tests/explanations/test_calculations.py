@@ -17,13 +17,22 @@ from kzoo.kinds import InputPart
 
 def part(name, type, *features, missing=False):
     return InputPart(
-        name=name, type=type, features=np.array(features), missing=missing, cell=lambda values: f"{values[0]:g}"
+        name=name,
+        type=type,
+        features=np.array(features),
+        missing=missing,
+        cell=lambda values: f"{values[0]:g}",
     )
 
 
 def curved(x):
     """Return two outputs with products of up to three columns."""
-    first = x[:, 0] * x[:, 1] + np.sin(x[:, 2]) * x[:, 3] * x[:, 4] - x[:, 5] ** 2 + np.tanh(x[:, 6] + x[:, 7])
+    first = (
+        x[:, 0] * x[:, 1]
+        + np.sin(x[:, 2]) * x[:, 3] * x[:, 4]
+        - x[:, 5] ** 2
+        + np.tanh(x[:, 6] + x[:, 7])
+    )
     return np.stack([first, np.maximum(x[:, 0], x[:, 7])], axis=1)
 
 
@@ -36,14 +45,20 @@ def brute_force(x, background, predict):
         mixed[:, list(columns)] = x[list(columns)]
         return predict(mixed).mean(axis=0)
 
-    values = {columns: value(columns) for size in range(count + 1) for columns in combinations(range(count), size)}
+    values = {
+        columns: value(columns)
+        for size in range(count + 1)
+        for columns in combinations(range(count), size)
+    }
     amounts = np.zeros((count, values[()].shape[0]))
     for column in range(count):
         others = [other for other in range(count) if other != column]
         for size in range(count):
             weight = math.factorial(size) * math.factorial(count - size - 1) / math.factorial(count)
             for columns in combinations(others, size):
-                amounts[column] += weight * (values[tuple(sorted((*columns, column)))] - values[columns])
+                amounts[column] += weight * (
+                    values[tuple(sorted((*columns, column)))] - values[columns]
+                )
     return amounts
 
 
@@ -53,10 +68,13 @@ def columns_of(count):
 
 def test_shapley_values_of_8_columns_are_those_of_all_256_coalitions():
     random = np.random.default_rng(0)
-    background, x = random.normal(size=(20, 8)), random.normal(size=8)
+    background = random.normal(size=(20, 8))
+    x = random.normal(size=8)
     values = shapley_values(x, background, columns_of(8), curved)
     np.testing.assert_allclose(values.amounts, brute_force(x, background, curved), atol=1e-6)
-    np.testing.assert_allclose(values.amounts.sum(axis=0), values.prediction - values.base, atol=1e-9)
+    np.testing.assert_allclose(
+        values.amounts.sum(axis=0), values.prediction - values.base, atol=1e-9
+    )
     assert values.errors is None
 
 
@@ -65,11 +83,16 @@ def test_sampled_shapley_values_approach_the_exact_ones_within_their_errors():
     weights = random.normal(size=16)
 
     def predict(x):
-        return np.stack([x @ weights + x[:, 0] * x[:, 1] * x[:, 2], np.maximum(x[:, 3], x[:, 4])], axis=1)
+        return np.stack(
+            [x @ weights + x[:, 0] * x[:, 1] * x[:, 2], np.maximum(x[:, 3], x[:, 4])], axis=1
+        )
 
-    background, x = random.normal(size=(30, 16)), random.normal(size=16)
+    background = random.normal(size=(30, 16))
+    x = random.normal(size=16)
     values = shapley_values(x, background, columns_of(16), predict)
-    np.testing.assert_allclose(values.amounts.sum(axis=0), values.prediction - values.base, atol=1e-9)
+    np.testing.assert_allclose(
+        values.amounts.sum(axis=0), values.prediction - values.base, atol=1e-9
+    )
     # A linear column has its weight times the distance from the mean of the background, without an error.
     linear = weights[5:] * (x - background.mean(axis=0))[5:]
     np.testing.assert_allclose(values.amounts[5:, 0], linear, atol=1e-9)
@@ -83,7 +106,9 @@ def test_sampled_shapley_values_approach_the_exact_ones_within_their_errors():
 def test_a_part_of_several_numbers_is_one_player():
     random = np.random.default_rng(2)
     background, x = random.normal(size=(5, 3)), random.normal(size=3)
-    values = shapley_values(x, background, [np.array([0, 2]), np.array([1])], lambda x: x.prod(axis=1, keepdims=True))
+    values = shapley_values(
+        x, background, [np.array([0, 2]), np.array([1])], lambda x: x.prod(axis=1, keepdims=True)
+    )
 
     def value(columns):
         mixed = background.copy()
@@ -95,7 +120,8 @@ def test_a_part_of_several_numbers_is_one_player():
 
 
 def test_windows_keep_their_shape():
-    background, x = np.zeros((4, 3, 2)), np.ones((3, 2))
+    background = np.zeros((4, 3, 2))
+    x = np.ones((3, 2))
     shapes = set()
 
     def predict(x):
@@ -119,7 +145,9 @@ def planted(n=400, seed=0):
     return x, true + 0.3 * random.normal(size=n) > 0
 
 
-PARTS = [part(name, "number", index) for index, name in enumerate(["true", "copy", "n1", "n2", "n3"])]
+PARTS = [
+    part(name, "number", index) for index, name in enumerate(["true", "copy", "n1", "n2", "n3"])
+]
 
 
 def test_a_true_column_and_its_copy_are_found_and_noise_is_noise():
@@ -131,7 +159,11 @@ def test_a_true_column_and_its_copy_are_found_and_noise_is_noise():
         assert groups == [[0, 1], [2], [3], [4]]
         named = [([PARTS[i].name for i in group], np.array(group)) for group in groups]
         (best, *others), score = permutation_importance(
-            x, named, lambda x: 3 * x[:, :1] + 0.3 * x[:, 2:].sum(axis=1, keepdims=True), accuracy(truth), seed=seed
+            x,
+            named,
+            lambda x: 3 * x[:, :1] + 0.3 * x[:, 2:].sum(axis=1, keepdims=True),
+            accuracy(truth),
+            seed=seed,
         )
         assert best.columns == ("true", "copy") and best.noise is False
         assert score > 0.75 and 0.2 < best.mean < 0.6
@@ -184,7 +216,9 @@ def test_a_score_that_is_not_defined_is_refused_and_few_rows_have_no_interval():
     with refuses("400 rows", "more rows"):
         permutation_importance(planted()[0], [], lambda x: x, lambda outputs, rows: None)
     x, truth = planted(8)
-    (importance,), _ = permutation_importance(x, [(["true"], np.array([0]))], lambda x: x[:, :1], accuracy(truth))
+    (importance,), _ = permutation_importance(
+        x, [(["true"], np.array([0]))], lambda x: x[:, :1], accuracy(truth)
+    )
     assert importance.interval is None and importance.noise is None
 
 
@@ -192,7 +226,9 @@ def test_student_s_distribution_is_scipy_s():
     for freedom in (1, 2, 3, 8, 49):
         for t in (-3.0, -0.2, 0.0, 1.0, 4.5):
             assert student_tail(t, freedom) == pytest.approx(stats.t.sf(t, freedom), abs=1e-12)
-        assert student_quantile(0.975, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
+        assert student_quantile(0.975, freedom) == pytest.approx(
+            stats.t.ppf(0.975, freedom), rel=1e-9
+        )
 
 
 def test_associations_are_scipy_s():
@@ -213,7 +249,9 @@ def test_associations_are_scipy_s():
     assert 0.3 < strength[0, 2] < 0.9
     noisy = np.column_stack([number.round(), number + random.normal(size=300)])  # with ties
     spearman = stats.spearmanr(*noisy.T).statistic
-    assert association_matrix(noisy, [part("a", "number", 0), part("b", "number", 1)])[0, 1] == pytest.approx(spearman)
+    assert association_matrix(noisy, [part("a", "number", 0), part("b", "number", 1)])[
+        0, 1
+    ] == pytest.approx(spearman)
 
 
 def test_all_columns_of_a_group_are_related():
@@ -232,7 +270,9 @@ def test_all_columns_of_a_group_are_related():
 
 def test_partial_dependence_is_the_mean_with_one_value_for_all_rows():
     random = np.random.default_rng(5)
-    x = np.column_stack([random.normal(size=50), np.arange(50) % 10, random.integers(0, 3, 50), np.zeros(50)])
+    x = np.column_stack(
+        [random.normal(size=50), np.arange(50) % 10, random.integers(0, 3, 50), np.zeros(50)]
+    )
 
     def predict(x):
         return (x[:, 0] * x[:, 1] + x[:, 2])[:, None]
@@ -250,6 +290,8 @@ def test_partial_dependence_is_the_mean_with_one_value_for_all_rows():
 
 def test_missing_numbers_are_no_points_of_a_partial_dependence():
     x = np.array([[1.0, 0], [2, 0], [9, 1], [3, 0]])
-    result = partial_dependence(x, part("a", "number", 0, 1, missing=True), lambda x: x[:, :1] + 10 * x[:, 1:], ["y"])
+    result = partial_dependence(
+        x, part("a", "number", 0, 1, missing=True), lambda x: x[:, :1] + 10 * x[:, 1:], ["y"]
+    )
     assert result.values == (1.0, 2.0, 3.0)
     assert [mean for (mean,) in result.means] == [1, 2, 3]

@@ -13,7 +13,9 @@ import kzoo
 
 def fit(preset, data, out, **options):
     with undrawn():
-        return kzoo.train(preset, data, out=out, **{"callbacks": "quick", "progress": False} | options)
+        return kzoo.train(
+            preset, data, out=out, **{"callbacks": "quick", "progress": False} | options
+        )
 
 
 def export(program, *arguments, **options):
@@ -71,14 +73,20 @@ def ngrams_run(home):
 
 @pytest.fixture(scope="session")
 def ngrams_exported(ngrams_run, home, warm_python):
-    return export(warm_python, ngrams_run, home / "ngrams_exported", ["saved_model", "onnx", "litert"])
+    return export(
+        warm_python, ngrams_run, home / "ngrams_exported", ["saved_model", "onnx", "litert"]
+    )
 
 
 @pytest.fixture(scope="session")
 def table():
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
-        {"rooms": random.normal(4, 1, 200), "town": random.choice(["Aix", "Bonn", "Cork"], 200), "price": 0.0}
+        {
+            "rooms": random.normal(4, 1, 200),
+            "town": random.choice(["Aix", "Bonn", "Cork"], 200),
+            "price": 0.0,
+        }
     )
     frame["price"] = 100_000 + 50_000 * frame["rooms"] + 20_000 * (frame["town"] == "Bonn")
     return frame

@@ -16,7 +16,8 @@ from kzoo.utils.files import read_json
 
 
 def main(job, *steps):
-    exported, end = ExportedModel(os.environ["EXPORTED"]), os.environ["END"]
+    exported = ExportedModel(os.environ["EXPORTED"])
+    end = os.environ["END"]
     folder = Path(read_json(job)["folder"])
 
     def do(step):

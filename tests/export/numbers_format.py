@@ -23,11 +23,17 @@ def write(network, file, quantize):
     """Write the numbers of each layer in their order."""
     steps = {}
     for i, layer in enumerate(network.model.layers):
-        config, kind = layer.get_config(), type(layer).__name__
+        config = layer.get_config()
+        kind = type(layer).__name__
         if kind == "Dense":
-            steps[f"{i:03}_dense"], steps[f"{i:03}_plus"] = (np.asarray(weight) for weight in layer.weights)
+            steps[f"{i:03}_dense"], steps[f"{i:03}_plus"] = (
+                np.asarray(weight) for weight in layer.weights
+            )
         elif kind == "Rescaling":
-            steps[f"{i:03}_times"], steps[f"{i:03}_zplus"] = np.float32(config["scale"]), np.float32(config["offset"])
+            steps[f"{i:03}_times"], steps[f"{i:03}_zplus"] = (
+                np.float32(config["scale"]),
+                np.float32(config["offset"]),
+            )
         elif kind == "Activation":
             steps[f"{i:03}_{config['activation']}"] = np.zeros(0)
         elif kind != "InputLayer":
@@ -42,7 +48,8 @@ def write(network, file, quantize):
 class Session:
     """The numbers, ready to compute with."""
 
-    batch, runtime = None, f"numpy {np.__version__}"
+    batch = None
+    runtime = f"numpy {np.__version__}"
 
     def __init__(self, content, *, name, threads=None):
         with np.load(io.BytesIO(content)) as arrays:
@@ -68,5 +75,7 @@ FORMAT = Format(
     open=Session,
     quantize=("float16",),
     light=True,
-    refuses=lambda spec: None if spec["family"] == "fnn" else "only dense networks are numbers and nothing else",
+    refuses=lambda spec: (
+        None if spec["family"] == "fnn" else "only dense networks are numbers and nothing else"
+    ),
 )

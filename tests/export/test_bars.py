@@ -14,7 +14,8 @@ INT8 = {
 }
 
 
-SPLITS = 5  # the scores are means over so many: in a test set of 359 images, two of them are .56 points
+# the scores are means over so many: in a test set of 359 images, two of them are .56 points
+SPLITS = 5
 
 
 @pytest.mark.slow
@@ -24,11 +25,22 @@ def test_int8_is_a_third_as_large_and_as_good(name, tmp_path):
     lost = {key: [] for key in formats}
     for split in range(SPLITS):
         folder = tmp_path / str(split)
-        run = kzoo.train(name, data, out=folder / "run", data_seed=split, progress=False, **settings)
+        run = kzoo.train(
+            name, data, out=folder / "run", data_seed=split, progress=False, **settings
+        )
         exported = kzoo.export(run, folder / "exported", formats, quantize="int8", progress=False)
         for key in formats:
-            full, small = exported.exports[key], exported.exports[f"{key}_int8"]
-            print(name, split, key, small["bytes"] / full["bytes"], full["score"], small["score"], small["agreement"])
+            full = exported.exports[key]
+            small = exported.exports[f"{key}_int8"]
+            print(
+                name,
+                split,
+                key,
+                small["bytes"] / full["bytes"],
+                full["score"],
+                small["score"],
+                small["agreement"],
+            )
             assert small["status"] == "ok", small.get("error")
             assert small["bytes"] <= 0.3 * full["bytes"]
             lost[key].append(full["score"] - small["score"])

@@ -56,7 +56,9 @@ def test_check_compares_answers_and_not_only_bytes(copy):
     (copy / "kzoo.json").write_text(json.dumps(config))
     entry = kzoo.ExportedModel(copy).check()["onnx"]
     assert entry["status"] == "failed"
-    assert_mentions(entry["error"], "Keras", f"{entry['difference']:.2g}", f"{entry['tolerance']:g}")
+    assert_mentions(
+        entry["error"], "Keras", f"{entry['difference']:.2g}", f"{entry['tolerance']:g}"
+    )
 
 
 def test_lost_and_added_files_are_named(copy):
@@ -84,7 +86,9 @@ def test_a_runtime_that_is_missing_is_named_with_what_installs_it(copy, monkeypa
         (lambda file: file.write_text("[1]"), ("kzoo.json", "kzoo.export", "export again")),
         (lambda file: file.unlink(), ("no kzoo.json", "kzoo.export")),
         (
-            lambda file: file.write_text(json.dumps(json.loads(file.read_text()) | {"format_version": 2})),
+            lambda file: file.write_text(
+                json.dumps(json.loads(file.read_text()) | {"format_version": 2})
+            ),
             ("kzoo.json", "format_version", "2", "1", "update kzoo"),
         ),
     ],

@@ -41,11 +41,16 @@ def test_every_format_answers_as_keras_does(exported):
     assert exported.damage() == []
 
 
-def test_golden_inputs_are_one_and_seven_rows_with_the_edges_among_them(digits_exported, text_exported):
+def test_golden_inputs_are_one_and_seven_rows_with_the_edges_among_them(
+    digits_exported, text_exported
+):
     with np.load(digits_exported.path / "golden.npz") as arrays:
         assert {name: arrays[name].shape for name in arrays} == {
-            "x_1": (1, 8, 8, 1), "x_7": (7, 8, 8, 1), "y_1": (1, 10), "y_7": (7, 10)
-        }  # fmt: skip
+            "x_1": (1, 8, 8, 1),
+            "x_7": (7, 8, 8, 1),
+            "y_1": (1, 10),
+            "y_7": (7, 10),
+        }
         assert arrays["x_7"][0].max() == 0 and arrays["x_7"][1].min() == 255
     with np.load(text_exported.path / "golden.npz") as arrays:
         assert sorted((arrays["x_7"] != 0).sum(axis=1))[:2] == [0, 1]
@@ -75,7 +80,8 @@ def test_onnx_has_named_ends_and_a_free_batch(digits_exported):
 def test_smaller_files_are_smaller_and_hardly_worse(digits_exported):
     for name in ("onnx", "litert"):
         full = digits_exported.exports[name]
-        for quantize, size in (("float16", 0.6), ("int8", 0.5)):  # the graph itself is a large part of so small a net
+        # the graph itself is a large part of so small a net
+        for quantize, size in (("float16", 0.6), ("int8", 0.5)):
             entry = digits_exported.exports[f"{name}_{quantize}"]
             assert (entry["status"], entry.get("error")) == ("ok", None)
             assert entry["bytes"] < size * full["bytes"]
@@ -88,9 +94,19 @@ def integer_factors(file):
     onnx = pytest.importorskip("onnx")
     graph = onnx.load(file).graph
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    weights = {name: array for name, array in arrays.items() if array.dtype.itemsize == 1 and array.ndim > 1}
-    readers = [(node.op_type, name) for node in graph.node for name in node.input if name in weights]
-    return [(operation, weights[name]) for operation, name in readers if operation not in ("Cast", "Gather")]
+    weights = {
+        name: array
+        for name, array in arrays.items()
+        if array.dtype.itemsize == 1 and array.ndim > 1
+    }
+    readers = [
+        (node.op_type, name) for node in graph.node for name in node.input if name in weights
+    ]
+    return [
+        (operation, weights[name])
+        for operation, name in readers
+        if operation not in ("Cast", "Gather")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +133,9 @@ def test_no_product_of_int8_weights_can_saturate(preset, small, operations, tmp_
         assert largest >= 32 and 2 * 255 * largest < 2**15, operation
 
 
-def test_formats_are_added_on_another_processor_and_not_to_other_weights(digits_run, digits_exported, tmp_path):
+def test_formats_are_added_on_another_processor_and_not_to_other_weights(
+    digits_run, digits_exported, tmp_path
+):
     """Golden answers of another processor differ in their last bits."""
     golden = dict(np.load(digits_exported.path / "golden.npz"))
     rounded = {name: golden[name] * np.float32(1 + 3e-7) for name in ("y_1", "y_7")}
@@ -134,19 +152,30 @@ def test_formats_are_added_on_another_processor_and_not_to_other_weights(digits_
 
 def test_float16_keeps_the_digits_of_large_numbers(tmp_path):
     random = np.random.default_rng(0)
-    x = np.stack([random.uniform(1.6e9, 1.601e9, 200), random.normal(size=200)], axis=1).astype("float32")
+    x = np.stack([random.uniform(1.6e9, 1.601e9, 200), random.normal(size=200)], axis=1).astype(
+        "float32"
+    )
     edges = np.concatenate([np.linspace(1.6e9, 1.601e9, 41), np.linspace(-3, 3, 41)]).tolist()
-    small = dict(units=(8,), members=2, bins=40, bins_dim=2, edges=edges, outputs=1, output_activation=None)
+    small = dict(
+        units=(8,), members=2, bins=40, bins_dim=2, edges=edges, outputs=1, output_activation=None
+    )
     model = kzoo.build("tabular_tabm", compile=False, seed=0, input_shape=(2,), **small)
-    exported = kzoo.export(model, tmp_path / "exported", ["onnx", "litert"], quantize="float16", data=x, progress=False)
-    assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(exported.exports)
+    exported = kzoo.export(
+        model, tmp_path / "exported", ["onnx", "litert"], quantize="float16", data=x, progress=False
+    )
+    assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(
+        exported.exports
+    )
     assert min(entry["agreement"] for entry in exported.exports.values()) > 0.999
 
 
 @pytest.mark.filterwarnings("ignore:.*2 of 4 texts")
 def test_strings_get_the_answers_of_predict(text_run, text_exported):
     tf = pytest.importorskip("tensorflow")
-    assert text_exported.exports["saved_model"]["signatures"] == ["serve_strings", "serving_default"]
+    assert text_exported.exports["saved_model"]["signatures"] == [
+        "serve_strings",
+        "serving_default",
+    ]
     serve = tf.saved_model.load(str(text_exported.file("saved_model"))).signatures["serve_strings"]
     texts = ["The ending was NOT good!", "a villain, quite really worth it", "", "café 好 naïve"]
     answers = serve(text=tf.constant(texts))["probabilities"].numpy()
@@ -158,14 +187,23 @@ def test_a_bag_of_ngrams_answers_raw_sentences_in_every_format(ngrams_run, ngram
     tf = pytest.importorskip("tensorflow")
     assert {entry.get("error") for entry in ngrams_exported.exports.values()} == {None}
     more = [unicodedata.normalize("NFD", text) for text in ("a naïve café, a naïve", "bad café")]
-    texts = [*tf_tokenizer.sentences(ngrams_run.preprocessing), "not good not good", "好吃不好", *more]
+    texts = [
+        *tf_tokenizer.sentences(ngrams_run.preprocessing),
+        "not good not good",
+        "好吃不好",
+        *more,
+    ]
     expected = kzoo.predict(ngrams_run, texts).probabilities
     assert np.ptp(expected[:, 0]) > 0.3
     for key in ("onnx", "litert"):
         answers = kzoo.runtime.load(ngrams_exported, key).predict(texts).probabilities
         np.testing.assert_allclose(answers, expected, atol=1e-5)
-    serve = tf.saved_model.load(str(ngrams_exported.file("saved_model"))).signatures["serve_strings"]
-    np.testing.assert_allclose(serve(text=tf.constant(texts))["probabilities"].numpy(), expected, atol=1e-5)
+    serve = tf.saved_model.load(str(ngrams_exported.file("saved_model"))).signatures[
+        "serve_strings"
+    ]
+    np.testing.assert_allclose(
+        serve(text=tf.constant(texts))["probabilities"].numpy(), expected, atol=1e-5
+    )
 
 
 def test_the_runtime_answers_like_the_run(table_run, table, table_exported):
@@ -186,10 +224,14 @@ def test_a_row_far_from_the_others_leaves_their_answers_alone(table, table_expor
     manifest = json.loads((folder / "kzoo.json").read_text())
     manifest.pop("sha256", None)
     name = file.relative_to(folder).as_posix()
-    manifest["exports"]["onnx_int8"] = manifest["exports"]["onnx"] | {"file": name, "quantize": "int8"}
+    manifest["exports"]["onnx_int8"] = manifest["exports"]["onnx"] | {
+        "file": name,
+        "quantize": "int8",
+    }
     manifest["files"][name] = described(file)
     (folder / "kzoo.json").write_text(json.dumps(manifest))
-    model, rows = kzoo.runtime.load(folder, "onnx_int8"), table.head(20)
+    model = kzoo.runtime.load(folder, "onnx_int8")
+    rows = table.head(20)
     far = pd.concat([rows, rows.head(1).assign(rooms=4e6)])
     np.testing.assert_array_equal(model.predict(far).values[:20], model.predict(rows).values)
 
@@ -208,14 +250,19 @@ def test_a_model_built_for_data_is_exported_with_its_preprocessing(table):
 def test_answers_follow_the_loss_of_the_training_not_of_the_preset(digits_run, tmp_path):
     shutil.copytree(digits_run.path, tmp_path / "run")
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    (tmp_path / "run" / "config.json").write_text(json.dumps(config | {"answers": "scores"}))  # of hinge, by `compile`
-    assert (export_source(digits_run).kind, export_source(tmp_path / "run").kind) == ("probabilities", "scores")
+    # of hinge, by `compile`
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config | {"answers": "scores"}))
+    assert (export_source(digits_run).kind, export_source(tmp_path / "run").kind) == (
+        "probabilities",
+        "scores",
+    )
 
 
 @pytest.mark.parametrize("format", ["onnx", "litert"])
 def test_the_runtime_names_the_classes_of_the_run(digits_run, digits_exported, format):
     x = kzoo.load_data("digits").test.x[:20]
-    answers, expected = kzoo.runtime.load(digits_exported, format).predict(x), kzoo.predict(digits_run, x)
+    answers = kzoo.runtime.load(digits_exported, format).predict(x)
+    expected = kzoo.predict(digits_run, x)
     assert len(set(expected.labels)) > 1
     assert answers.labels == expected.labels and answers.class_names == expected.class_names
     np.testing.assert_allclose(answers.probabilities, expected.probabilities, atol=1e-5)
@@ -227,7 +274,9 @@ def test_a_recurrent_network_for_litert_takes_one_row_at_a_time(text_exported):
 
 
 def test_values_come_in_the_unit_of_the_target(table_exported):
-    assert table_exported.config["outputs"] == [{"name": "values", "shape": [None, 1], "kind": "values"}]
+    assert table_exported.config["outputs"] == [
+        {"name": "values", "shape": [None, 1], "kind": "values"}
+    ]
     with np.load(table_exported.path / "golden.npz") as arrays:
         assert 50_000 < np.median(arrays["y_7"]) < 1_000_000
 
@@ -239,7 +288,9 @@ def test_the_exported_model_describes_itself(digits_run, digits_exported):
     assert again.labels == json.loads((again.path / "labels.json").read_text())
     assert again.preprocessing == digits_run.preprocessing
     for of in (again, again.path, str(again.path)):
-        assert kzoo.spec_of(of)["config"] == json.loads(json.dumps(kzoo.spec_of(digits_run)["config"]))
+        assert kzoo.spec_of(of)["config"] == json.loads(
+            json.dumps(kzoo.spec_of(digits_run)["config"])
+        )
     config = again.config
     assert config["format_version"] == 1
     assert config["metrics"]["test"]["accuracy"] == digits_run.summary["test"]["accuracy"]
@@ -252,17 +303,23 @@ def test_the_exported_model_describes_itself(digits_run, digits_exported):
 def test_the_card_names_data_licence_baseline_and_limits(digits_run, digits_exported):
     card = " ".join((digits_exported.path / "README.md").read_text().split())
     data, test = digits_run.config["data"], digits_run.summary["test"]
-    assert_mentions(card, f"{data['train']:,} examples", "digits", f"{data['validation']}", "validation")
+    assert_mentions(
+        card, f"{data['train']:,} examples", "digits", f"{data['validation']}", "validation"
+    )
     assert_mentions(card, "https://archive.ics.uci.edu/dataset/80", "licence", "CC BY 4.0")
     assert_mentions(card, "test", f"accuracy {test['accuracy']:.4g}", "limits", "10 classes")
     manifest = digits_exported.manifest
-    simple = dict(name="simple", label="something simple", split="test", metric="accuracy", notes=[])
+    simple = dict(
+        name="simple", label="something simple", split="test", metric="accuracy", notes=[]
+    )
     better, worse = (
-        card_of(replace(manifest, baselines=[simple | dict(scores=dict(accuracy=value))])) for value in (1.0, 0.0)
+        card_of(replace(manifest, baselines=[simple | dict(scores=dict(accuracy=value))]))
+        for value in (1.0, 0.0)
     )
     assert_mentions(better, "accuracy", "something simple 100.0%")
     assert_mentions(worse, "accuracy", "something simple 0.0%")
-    assert len(better.replace("100.0%", "0.0%")) > len(worse)  # with a warning that the network is no better
+    # with a warning that the network is no better
+    assert len(better.replace("100.0%", "0.0%")) > len(worse)
     without_origin = card_of(replace(manifest, origin={}))
     assert_mentions(without_origin, "licence")
     assert "CC BY" not in without_origin and "archive.ics" not in without_origin
@@ -272,11 +329,16 @@ def test_the_card_names_data_licence_baseline_and_limits(digits_run, digits_expo
 
 
 def test_every_named_data_set_has_a_source_and_a_licence():
-    assert set(ORIGINS) == set(NAMES) and all(source and licence for source, licence in ORIGINS.values())
+    assert set(ORIGINS) == set(NAMES) and all(
+        source and licence for source, licence in ORIGINS.values()
+    )
 
 
 def test_requirements_list_the_packages_of_the_formats(text_exported):
-    needed = {line.split(">=")[0] for line in (text_exported.path / "requirements.txt").read_text().splitlines()}
+    needed = {
+        line.split(">=")[0]
+        for line in (text_exported.path / "requirements.txt").read_text().splitlines()
+    }
     assert {"onnxruntime", "ai-edge-litert", "tensorflow"} <= needed
 
 

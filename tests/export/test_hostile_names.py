@@ -27,7 +27,14 @@ def drawn(page, folder):
         pytest.skip("there is no Chromium")
     file = folder / "page.html"
     file.write_text(page, encoding="utf-8")
-    words = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--virtual-time-budget=2000"]
+    words = [
+        browser,
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--virtual-time-budget=2000",
+    ]
     words += [f"--user-data-dir={folder / 'profile'}", "--dump-dom", file.as_uri()]
     return subprocess.run(words, capture_output=True, timeout=120, encoding="utf-8").stdout
 
@@ -48,15 +55,28 @@ def suspects_page(names, folder):
     data = kzoo.load_data(file, target="target")
     suspects = [
         wrong_labels.Suspect(
-            row=n, key="k", label=name, suggestion=name, rank=n, why=name, input=name,
+            row=n,
+            key="k",
+            label=name,
+            suggestion=name,
+            rank=n,
+            why=name,
+            input=name,
             cells=[name] * len(data.feature_names),
         )
         for n, name in enumerate(names, 1)
-    ]  # fmt: skip
+    ]
     found = wrong_labels.WrongLabels(
-        suspects=suspects, rows=len(names), noise=0.1, path=folder / "suspects.csv", page=folder / "suspects.html",
-        ranking=np.arange(3), order=np.arange(3), labels=np.arange(3), probabilities=np.ones((3, 2)),
-    )  # fmt: skip
+        suspects=suspects,
+        rows=len(names),
+        noise=0.1,
+        path=folder / "suspects.csv",
+        page=folder / "suspects.html",
+        ranking=np.arange(3),
+        order=np.arange(3),
+        labels=np.arange(3),
+        probabilities=np.ones((3, 2)),
+    )
     return wrong_labels._page(found, data)
 
 
@@ -72,16 +92,25 @@ def test_the_page_of_suspects_shows_hostile_names(tmp_path):
 
 def card_of(manifest, names):
     data = dict(manifest.data) | {"name": names[4]}
-    exports = {key: replace(entry, status="failed", error=names[0]) for key, entry in manifest.exports.items()}
+    exports = {
+        key: replace(entry, status="failed", error=names[0])
+        for key, entry in manifest.exports.items()
+    }
     manifest = replace(manifest, name=names[0], labels=list(names[:20]), data=data, exports=exports)
     output = dict(manifest.outputs[0]) | {"kind": "probabilities"}
     parts = (names[:20], names[20:40], names[-4:])
-    return "\n\n".join(card(replace(manifest, labels=list(part), outputs=[output])) for part in parts)
+    return "\n\n".join(
+        card(replace(manifest, labels=list(part), outputs=[output])) for part in parts
+    )
 
 
 def test_a_model_card_shows_hostile_names(digits_exported, tmp_path):
-    markdown = pytest.importorskip("markdown_it").MarkdownIt("commonmark", {"html": True}).enable("table")
-    page, expected = (markdown.render(card_of(digits_exported.manifest, names)) for names in (NAMES, HARMLESS))
+    markdown = (
+        pytest.importorskip("markdown_it").MarkdownIt("commonmark", {"html": True}).enable("table")
+    )
+    page, expected = (
+        markdown.render(card_of(digits_exported.manifest, names)) for names in (NAMES, HARMLESS)
+    )
     assert tags(page) == tags(expected)
     document = drawn(f"<!doctype html><html><body>{page}</body></html>", tmp_path)
     assert "data-ran" not in document.split("<head", 1)[0]

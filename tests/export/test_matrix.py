@@ -26,8 +26,10 @@ def rows():
 
 
 def write_matrix(results):
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("keras", "tensorflow", "onnxruntime",
-                                                                        "ai-edge-litert", "tf2onnx"))  # fmt: skip
+    versions = ", ".join(
+        f"{name} {metadata.version(name)}"
+        for name in ("keras", "tensorflow", "onnxruntime", "ai-edge-litert", "tf2onnx")
+    )
     lines = [
         f"Measured with {versions} on {platform.machine()}: largest difference from Keras, time for one input.",
         "",
@@ -56,7 +58,8 @@ def with_random_weights(name, **overrides):
     random = np.random.default_rng(0)
     for weight in model.weights:
         value = np.asarray(weight)
-        if weight.name in ("bias", "beta", "moving_mean") or not value.any():  # heads in closed form begin with zeros
+        # heads in closed form begin with zeros
+        if weight.name in ("bias", "beta", "moving_mean") or not value.any():
             weight.assign(random.normal(scale=0.2, size=value.shape))
         elif weight.name in ("gamma", "moving_variance"):
             weight.assign(random.uniform(0.7, 1.3, size=value.shape))
@@ -68,20 +71,30 @@ def with_random_weights(name, **overrides):
 def test_every_preset_in_every_format(name, tmp_path, rows):
     exported = kzoo.export(with_random_weights(name), tmp_path / name, FORMATS, progress=False)
     rows[name] = exported.config["predict_ms"], exported.exports
-    assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(FORMATS)
+    assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(
+        FORMATS
+    )
     assert json.loads((exported.path / "kzoo.json").read_text())["spec"]["preset"] == name
 
 
-VALUE, YES_OR_NO = dict(outputs=1, output_activation=None), dict(outputs=1, output_activation="sigmoid")
+VALUE = dict(outputs=1, output_activation=None)
+YES_OR_NO = dict(outputs=1, output_activation="sigmoid")
 CHEAP = [("tabular_tabm", VALUE)]
-ONE = [(name, head) for name in kzoo.list_presets() if not name.startswith(("char_", "language_"))
-       for head in (VALUE, YES_OR_NO) if "output_activation" in kzoo.get_preset(name).config]  # fmt: skip
+ONE = [
+    (name, head)
+    for name in kzoo.list_presets()
+    if not name.startswith(("char_", "language_"))
+    for head in (VALUE, YES_OR_NO)
+    if "output_activation" in kzoo.get_preset(name).config
+]
 
 
 def answers_alike(name, head, folder, keys, **options):
     model = with_random_weights(name, **small(name) | head)
     exported = kzoo.export(model, folder, keys, progress=False, **options)
-    assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(exported.exports)
+    assert {key: entry.get("error") for key, entry in exported.exports.items()} == dict.fromkeys(
+        exported.exports
+    )
 
 
 @pytest.mark.usefixtures("warm_children")

@@ -44,9 +44,17 @@ def of_strings():
         ("run", dict(formats=[]), ("formats=[]", *FORMATS)),
         ("run", dict(formats=3), ("formats=3", *FORMATS)),
         ("run", dict(formats="onnx", quantize="int4"), ("quantize", "'int4'", "float16", "int8")),
-        ("run", dict(formats="saved_model", quantize="int8"), ("quantize='int8'", *QUANTIZABLE, "formats")),
+        (
+            "run",
+            dict(formats="saved_model", quantize="int8"),
+            ("quantize='int8'", *QUANTIZABLE, "formats"),
+        ),
         ("run", dict(timeout=0), ("timeout=0",)),
-        ("run", dict(data=other_digits, formats="onnx", quantize="int8"), ("data='digits'", "trained on")),
+        (
+            "run",
+            dict(data=other_digits, formats="onnx", quantize="int8"),
+            ("data='digits'", "trained on"),
+        ),
         ("no/such/run", {}, ("no/such/run", "kzoo.train")),
         (3, {}, ("run", "Keras model", "int")),
         (two_inputs, {}, ("'two'", "2 inputs", "1 output")),
@@ -67,7 +75,9 @@ def test_bad_input_is_one_line_and_nothing_is_written(model, options, parts, dig
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_package_is_named_with_the_command_that_installs_it(digits_run, tmp_path, monkeypatch):
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    digits_run, tmp_path, monkeypatch
+):
     monkeypatch.setattr(optional, "find_spec", lambda name: None)
     with refuses("ai_edge_litert", 'pip install "kzoo[litert]"'):
         kzoo.export(digits_run, tmp_path / "exported", "litert", progress=False)
@@ -85,7 +95,9 @@ def test_other_folders_are_left_alone(digits_run, tmp_path):
         kzoo.export(digits_run, None, progress=False)
 
 
-def test_an_exported_model_of_another_model_is_replaced_with_overwrite_only(digits_run, table_exported, tmp_path):
+def test_an_exported_model_of_another_model_is_replaced_with_overwrite_only(
+    digits_run, table_exported, tmp_path
+):
     folder = tmp_path / "exported"
     shutil.copytree(table_exported.path, folder)
     with refuses(str(folder), "tabular_fnn", "overwrite=True"):
@@ -112,7 +124,9 @@ def converter(monkeypatch, table_exported):
         monkeypatch.setenv("EXPORTED", str(table_exported.path))
         monkeypatch.setenv("END", end)
         monkeypatch.setattr(
-            make, "run_steps", lambda module, *rest, **options: run_steps("converting", *rest, **options)
+            make,
+            "run_steps",
+            lambda module, *rest, **options: run_steps("converting", *rest, **options),
         )
 
     return ends
@@ -120,7 +134,15 @@ def converter(monkeypatch, table_exported):
 
 def test_a_converter_that_crashes_fails_alone_and_is_named(converter, table_run, tmp_path, capsys):
     converter("killed")
-    words = ["export", table_run.path, "--out", tmp_path / "exported", "--formats", "onnx,litert", "--no-verify"]
+    words = [
+        "export",
+        table_run.path,
+        "--out",
+        tmp_path / "exported",
+        "--formats",
+        "onnx,litert",
+        "--no-verify",
+    ]
     assert main([str(word) for word in words]) == 1
     out = capsys.readouterr().out
     assert_mentions(out, "onnx", "SIGKILL", "litert", "failed", "unchecked", "predict()")
@@ -134,7 +156,16 @@ def test_a_converter_that_crashes_fails_alone_and_is_named(converter, table_run,
 
 def test_a_converter_that_hangs_is_stopped(converter, table_run, tmp_path, capsys):
     converter("hangs")
-    words = ["export", table_run.path, "--out", tmp_path / "exported", "--formats", "onnx", "--timeout", "0.001"]
+    words = [
+        "export",
+        table_run.path,
+        "--out",
+        tmp_path / "exported",
+        "--formats",
+        "onnx",
+        "--timeout",
+        "0.001",
+    ]
     assert main([str(word) for word in words]) == 1
     out = capsys.readouterr().out
     assert_mentions(out, "onnx", "failed", "0.001 seconds")
@@ -158,13 +189,22 @@ def test_files_of_a_killed_export_are_cleared_away(digits_run, digits_exported, 
     # It was killed after it had moved the old exported model and before it had moved the new model there.
     shutil.copytree(digits_exported.path, left / "before")
     with refuses("data='digits'", "trained on"):
-        kzoo.export(digits_run, tmp_path / "exported", "onnx", quantize="int8", data=other_digits(), progress=False)
+        kzoo.export(
+            digits_run,
+            tmp_path / "exported",
+            "onnx",
+            quantize="int8",
+            data=other_digits(),
+            progress=False,
+        )
     assert kzoo.ExportedModel(tmp_path / "exported").damage() == []
     assert sorted(p.name for p in tmp_path.iterdir()) == [running.name, "exported"]
 
 
 @pytest.mark.slow
-def test_the_same_model_again_adds_formats_and_another_one_is_refused(text_run, text_exported, tmp_path):
+def test_the_same_model_again_adds_formats_and_another_one_is_refused(
+    text_run, text_exported, tmp_path
+):
     folder = tmp_path / "exported"
     shutil.copytree(text_exported.path, folder)
     exported = kzoo.export(text_run, folder, "saved_model", verify=False, progress=False)
@@ -197,7 +237,9 @@ def test_the_process_that_converts_ends_with_the_export_that_was_killed(tmp_path
     """The class of faults: a process of kzoo that goes on without its parent."""
     (tmp_path / "sleeper.py").write_text(SLEEPER)
     paths = os.pathsep.join([str(tmp_path), *sys.path])
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=tmp_path, env=os.environ | {"PYTHONPATH": paths})
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], cwd=tmp_path, env=os.environ | {"PYTHONPATH": paths}
+    )
     try:
         child = int(until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
         assert running(child)

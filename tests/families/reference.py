@@ -35,7 +35,9 @@ def conv2d(x, kernel, bias, *, padding):
 
 def max_pool(x, size):
     rows, columns = x.shape[1] // size, x.shape[2] // size
-    x = x[:, : rows * size, : columns * size].reshape(x.shape[0], rows, size, columns, size, x.shape[3])
+    x = x[:, : rows * size, : columns * size].reshape(
+        x.shape[0], rows, size, columns, size, x.shape[3]
+    )
     return x.max(axis=(2, 4))
 
 

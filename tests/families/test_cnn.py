@@ -32,7 +32,11 @@ def test_resnet_20_has_the_size_of_the_paper():
     norms = 2 * (7 * 16 + 6 * 32 + 6 * 64)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     assert trainable == convolutions + norms + 65 * 10 == 269_722  # 0.27 million
-    weighted = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)]
+    weighted = [
+        layer
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
+    ]
     assert len(weighted) == 20
 
 
@@ -62,9 +66,17 @@ def test_cifar_cnn_is_that_of_the_tutorial():
     tutorial = []
     for filters, rate in ((32, 0.2), (64, 0.3), (128, 0.4)):
         for _ in range(2):
-            tutorial += [L.Conv2D(filters, (3, 3), activation="relu", padding="same"), L.BatchNormalization()]
+            tutorial += [
+                L.Conv2D(filters, (3, 3), activation="relu", padding="same"),
+                L.BatchNormalization(),
+            ]
         tutorial += [L.MaxPooling2D((2, 2)), L.Dropout(rate)]
-    tutorial += [L.Flatten(), L.Dense(128, activation="relu"), L.BatchNormalization(), L.Dropout(0.5)]
+    tutorial += [
+        L.Flatten(),
+        L.Dense(128, activation="relu"),
+        L.BatchNormalization(),
+        L.Dropout(0.5),
+    ]
     tutorial += [L.Dense(10, activation="softmax")]
     model = build("cifar_cnn")
     assert layer_kinds(model.layers) == layer_kinds(tutorial)
@@ -123,7 +135,9 @@ def gelu(x):
 
 
 def test_whitened_pooled_stages_match_numpy():
-    model = randomize(build("cifar_speed", input_shape=(14, 13, 2), filters=(5, 3), depth=(2, 1), outputs=4))
+    model = randomize(
+        build("cifar_speed", input_shape=(14, 13, 2), filters=(5, 3), depth=(2, 1), outputs=4)
+    )
     pixels = np.random.default_rng(1).integers(0, 256, (3, 14, 13, 2))
 
     def norm(x, layer):  # which has no factor
@@ -142,14 +156,27 @@ def test_whitened_pooled_stages_match_numpy():
 @pytest.mark.parametrize("block", ["plain", "pooled"])
 def test_dirac_passes_the_first_channels_through(block):
     """Two channels become five, and five become three: as many as there are of both come through as they are."""
-    model = build("cifar_speed", block=block, whitening=0, norm=None, input_shape=(8, 8, 2), filters=(5, 3), depth=1)
+    model = build(
+        "cifar_speed",
+        block=block,
+        whitening=0,
+        norm=None,
+        input_shape=(8, 8, 2),
+        filters=(5, 3),
+        depth=1,
+    )
     for layer, channels in (("block1_conv1", 2), ("block2_conv1", 3)):
         convolution = model.get_layer(layer)
-        x = np.random.default_rng(0).normal(size=(2, 8, 8, convolution.kernel.shape[2])).astype("float32")
+        x = (
+            np.random.default_rng(0)
+            .normal(size=(2, 8, 8, convolution.kernel.shape[2]))
+            .astype("float32")
+        )
         y = predict(convolution, x)
         np.testing.assert_allclose(y[..., :channels], x[..., :channels], atol=1e-6)
         if y.shape[-1] > channels:
-            assert np.abs(y[..., channels:]).min(axis=(0, 1, 2)).max() > 0  # the others are random, as without it
+            # the others are random, as without it
+            assert np.abs(y[..., channels:]).min(axis=(0, 1, 2)).max() > 0
     plain = build("cifar_speed", block=block, dirac=False, norm=None, filters=(5, 3), depth=1)
     assert np.abs(weights(plain, "block1_conv1")[0]).max() < 1
 
@@ -162,7 +189,8 @@ def test_the_norms_keep_their_mean_as_the_setting_says():
 
 def test_the_shortcut_keeps_every_second_pixel_and_adds_empty_channels():
     model = randomize(build("cifar_resnet", input_shape=(9, 7, 3), filters=(2, 5), depth=1))
-    before, after = until(model, "block1_1_relu"), until(model, "block2_1_new_channels")
+    before = until(model, "block1_1_relu")
+    after = until(model, "block2_1_new_channels")
     pixels = np.random.default_rng(1).uniform(0, 255, (2, 9, 7, 3)).astype("float32")
     x, y = predict(before, pixels), predict(after, pixels)
     assert y.shape == (2, 5, 4, 5)
@@ -173,7 +201,9 @@ def test_the_shortcut_keeps_every_second_pixel_and_adds_empty_channels():
 @pytest.mark.parametrize("block", ["residual", "separable"])
 def test_strided_windows_are_centred_on_the_pixels_that_the_shortcut_keeps(block):
     """An image that is zero but for pixel (4, 4) reaches cell (2, 2) and its neighbours alone."""
-    model = build("cifar_resnet", block=block, input_shape=(8, 8, 1), filters=(1, 1), depth=1, norm=None)
+    model = build(
+        "cifar_resnet", block=block, input_shape=(8, 8, 1), filters=(1, 1), depth=1, norm=None
+    )
     layer = {"residual": "block2_1_a_conv", "separable": "block2_1_depthwise_conv"}[block]
     convolution = model.get_layer(layer)
     border = model.get_layer(layer.replace("_conv", "_border"))
@@ -186,8 +216,12 @@ def test_strided_windows_are_centred_on_the_pixels_that_the_shortcut_keeps(block
 
 
 def test_photos_shrink_early_and_small_images_do_not():
-    sizes = {side: build("image_cnn", input_shape=(side, side, 3)).get_layer("block1_1_add").output.shape[1:3]
-             for side in (32, 63, 64, 96)}  # fmt: skip
+    sizes = {
+        side: build("image_cnn", input_shape=(side, side, 3))
+        .get_layer("block1_1_add")
+        .output.shape[1:3]
+        for side in (32, 63, 64, 96)
+    }
     assert sizes == {32: (32, 32), 63: (63, 63), 64: (16, 16), 96: (24, 24)}
 
 
@@ -204,7 +238,9 @@ def text_cnn(length, **overrides):
     )
 
 
-@pytest.mark.parametrize("settings", [dict(), dict(activation="tanh"), dict(pooling="mean")], ids=str)
+@pytest.mark.parametrize(
+    "settings", [dict(), dict(activation="tanh"), dict(pooling="mean")], ids=str
+)
 def test_padding_never_changes_an_answer(settings):
     """Left, right, on both sides, little, much or none: random biases make windows of padding tempting."""
     rng = np.random.default_rng(1)
@@ -273,7 +309,13 @@ def test_dilated_stages_look_back_as_far_as_they_say():
 
 def test_a_shifted_and_stretched_window_shifts_and_stretches_its_forecast():
     # Inputs are scaled by the training split's numbers, and the forecast comes back in the target's unit.
-    model = tcn(reversible_norm=True, scale=[0.5, 3.0], offset=[-3.0, 1.0], target_scale=[2.0], target_offset=[6.0])
+    model = tcn(
+        reversible_norm=True,
+        scale=[0.5, 3.0],
+        offset=[-3.0, 1.0],
+        target_scale=[2.0],
+        target_offset=[6.0],
+    )
     series = np.random.default_rng(1).normal(size=(4, 16, 2)).astype("float32")
     forecast = predict(model, series)
     assert forecast.shape == (4, 3, 1)
@@ -284,7 +326,9 @@ def test_a_shifted_and_stretched_window_shifts_and_stretches_its_forecast():
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "flatten"])
 def test_series_poolings_and_dense_layers(pooling):
-    model = tcn(horizon=None, outputs=2, pooling=pooling, units=(8,), units_norm="layer", units_dropout=0.1)
+    model = tcn(
+        horizon=None, outputs=2, pooling=pooling, units=(8,), units_norm="layer", units_dropout=0.1
+    )
     assert predict(model, np.zeros((3, 16, 2), "float32")).shape == (3, 2)
 
 
@@ -305,9 +349,17 @@ def test_a_saved_model_answers_the_same(name, tmp_path):
     ("preset", "values", "parts"),
     [
         ("cifar_cnn", dict(block="dense"), ("block='dense'", "residual", "separable")),
-        ("cifar_cnn", dict(block="dilated"), ("block='dilated'", "inputs='series'", "inputs='image'", "'plain'")),
+        (
+            "cifar_cnn",
+            dict(block="dilated"),
+            ("block='dilated'", "inputs='series'", "inputs='image'", "'plain'"),
+        ),
         ("cifar_cnn", dict(inputs="rows"), ("inputs='rows'", "image", "tokens", "series")),
-        ("cifar_cnn", dict(input_shape=(32, 32)), ("input_shape=(32, 32)", "height", "width", "channels")),
+        (
+            "cifar_cnn",
+            dict(input_shape=(32, 32)),
+            ("input_shape=(32, 32)", "height", "width", "channels"),
+        ),
         ("cifar_cnn", dict(input_shape=(32, 0, 3)), ("input_shape=0",)),
         ("cifar_cnn", dict(pooling="last"), ("pooling='last'", "flatten", "mean", "max")),
         ("cifar_cnn", dict(padding="full"), ("padding='full'", "same", "valid")),
@@ -327,8 +379,16 @@ def test_a_saved_model_answers_the_same(name, tmp_path):
         ("cifar_cnn", dict(outputs=-3), ("outputs=-3",)),
         ("cifar_cnn", dict(horizon=3), ("horizon=3", "inputs='series'")),
         ("cifar_cnn", dict(scale=[1.0] * 3), ("scale", "offset", "inputs='series'", "image")),
-        ("cifar_cnn", dict(input_shape=(4, 4, 3)), ("1x1", "block3_pool", "filters", "padding='same'")),
-        ("mnist_cnn", dict(input_shape=(10, 10, 1)), ("1x1", "block3_conv1", "filters", "padding='same'")),
+        (
+            "cifar_cnn",
+            dict(input_shape=(4, 4, 3)),
+            ("1x1", "block3_pool", "filters", "padding='same'"),
+        ),
+        (
+            "mnist_cnn",
+            dict(input_shape=(10, 10, 1)),
+            ("1x1", "block3_conv1", "filters", "padding='same'"),
+        ),
         ("cifar_resnet", dict(filters=(32, 16)), ("filters=(32, 16)", "block='residual'")),
         ("text_cnn", dict(kernel_size=()), ("kernel_size=()",)),
         ("text_cnn", dict(kernel_size=(3, 3)), ("kernel_size=(3, 3)",)),

@@ -55,11 +55,14 @@ def test_the_tutorials_networks():
 
 
 def test_scaling_adds_no_parameters():
-    assert build("iris_fnn").count_params() == build("iris_fnn", rescale=False).count_params() == 2_499
+    assert (
+        build("iris_fnn").count_params() == build("iris_fnn", rescale=False).count_params() == 2_499
+    )
 
 
 def test_dense_network_matches_numpy():
-    scale, offset = [0.5, 2.0, 1.0], [1.0, -1.0, 0.25]
+    scale = [0.5, 2.0, 1.0]
+    offset = [1.0, -1.0, 0.25]
     model = randomize(
         fnn.build(
             name="net",
@@ -108,8 +111,17 @@ def test_residual_blocks_match_numpy():
 
 
 def test_members_share_layers_and_answer_by_their_mean():
-    settings = dict(units=(5, 4), members=3, norm="layer", dropout=0.2, target_scale=[2.0, 3.0], target_offset=[0, 1.0])
-    model = randomize(fnn.build(name="net", input_shape=(4,), outputs=2, output_activation=None, **settings))
+    settings = dict(
+        units=(5, 4),
+        members=3,
+        norm="layer",
+        dropout=0.2,
+        target_scale=[2.0, 3.0],
+        target_offset=[0, 1.0],
+    )
+    model = randomize(
+        fnn.build(name="net", input_shape=(4,), outputs=2, output_activation=None, **settings)
+    )
     rows = np.random.default_rng(1).normal(size=(7, 4))
     answers = []
     for member in range(3):
@@ -118,11 +130,16 @@ def test_members_share_layers_and_answer_by_their_mean():
             kernel, bias = weights(model, f"hidden{i}_dense")
             x = relu(x @ kernel + bias)
             gamma, beta = weights(model, f"hidden{i}_norm")
-            x = gamma * (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-6) + beta
+            x = (
+                gamma * (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-6)
+                + beta
+            )
         kernel, bias = weights(model, "outputs")
         answers.append(x @ kernel[member] + bias[member])
     expected = np.mean(answers, axis=0) * [2.0, 3.0] + [0, 1.0]
-    np.testing.assert_allclose(predict(model, rows.astype("float32")), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        predict(model, rows.astype("float32")), expected, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_dropout_leaves_out_the_same_features_in_all_members():
@@ -130,7 +147,9 @@ def test_dropout_leaves_out_the_same_features_in_all_members():
     each = keras.Model(model.input, model.get_layer("hidden1_dropout").output)
     before = keras.Model(model.input, model.get_layer("hidden1_relu").output)
     rows = np.random.default_rng(1).normal(size=(7, 4)).astype("float32")
-    left, active = (keras.ops.convert_to_numpy(v) for v in (each(rows, training=True) != 0, before(rows) > 0))
+    left, active = (
+        keras.ops.convert_to_numpy(v) for v in (each(rows, training=True) != 0, before(rows) > 0)
+    )
     dropped = (active & ~left).any(axis=1)  # (7, 50)
     assert 0.1 < dropped.mean() < 0.7 and not (left & dropped[:, None]).any()
     assert len({tuple(row) for row in dropped}) == 7
@@ -146,27 +165,47 @@ def test_bins_are_linear_between_their_ends_and_numbers_become_normal():
     ]
     edges[3] = [1.6e9 + 1e6 * number for number in range(5)]
     model = fnn.build(
-        name="net", input_shape=(4,), outputs=1, units=(), bins=4, bins_dim=3, edges=np.ravel(edges).tolist(),
+        name="net",
+        input_shape=(4,),
+        outputs=1,
+        units=(),
+        bins=4,
+        bins_dim=3,
+        edges=np.ravel(edges).tolist(),
         output_activation=None,
-    )  # fmt: skip
+    )
     x = np.array(
-        [[-5, 0, 0, 1.6e9 - 9], [0.25, 1.5, 1, 1.6e9 + 5e5], [1.25, 3.5, 0.5, 1.6e9 + 25e5], [99, 9, 2, 2e9]], "float32"
+        [
+            [-5, 0, 0, 1.6e9 - 9],
+            [0.25, 1.5, 1, 1.6e9 + 5e5],
+            [1.25, 3.5, 0.5, 1.6e9 + 25e5],
+            [99, 9, 2, 2e9],
+        ],
+        "float32",
     )
     normal = norm.ppf((np.arange(5) + 0.5) / 5)
-    inside = keras.Model(model.input, [model.get_layer("quantiles").output, model.get_layer("bins").output])
+    inside = keras.Model(
+        model.input, [model.get_layer("quantiles").output, model.get_layer("bins").output]
+    )
     z, bins = map(keras.ops.convert_to_numpy, inside(x))
     for column, ends in enumerate(edges):
         distinct = sorted(set(ends))
         heights = [normal[[end == one for one in ends]].mean() for end in distinct]
-        np.testing.assert_allclose(z[:, column], np.interp(x[:, column], distinct, heights), atol=1e-3)
+        np.testing.assert_allclose(
+            z[:, column], np.interp(x[:, column], distinct, heights), atol=1e-3
+        )
         for i, (low, high) in enumerate(pairwise(distinct)):
             np.testing.assert_allclose(
                 bins[:, i, column], np.clip((x[:, column] - low) / (high - low), 0, 1), atol=1e-3
             )
         assert not bins[:, len(distinct) - 1 :, column].any()
     kernel, bias = weights(model, "bins_embedding")
-    embedded = keras.ops.convert_to_numpy(keras.Model(model.input, model.get_layer("bins_flatten").output)(x))
-    np.testing.assert_allclose(embedded.reshape(4, 4, 3), np.einsum("bnf,nfd->bfd", bins, kernel) + bias, atol=1e-5)
+    embedded = keras.ops.convert_to_numpy(
+        keras.Model(model.input, model.get_layer("bins_flatten").output)(x)
+    )
+    np.testing.assert_allclose(
+        embedded.reshape(4, 4, 3), np.einsum("bnf,nfd->bfd", bins, kernel) + bias, atol=1e-5
+    )
 
 
 def test_images_are_scaled_from_raw_pixels_and_flattened():
@@ -177,7 +216,9 @@ def test_images_are_scaled_from_raw_pixels_and_flattened():
     np.testing.assert_allclose(predict(model, pixels.astype("float32")), expected, atol=1e-5)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="takes gradients with a GradientTape")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="takes gradients with a GradientTape"
+)
 @pytest.mark.parametrize("residual", [False, True])
 def test_gradients_match_finite_differences(residual):
     import tensorflow as tf
@@ -200,7 +241,9 @@ def test_gradients_match_finite_differences(residual):
         keras.config.set_dtype_policy(policy)
     randomize(model)
     rng = np.random.default_rng(1)
-    rows = np.concatenate([rng.normal(size=(6, 3)), rng.integers(0, 3, (6, 1))], axis=1).astype("float32")
+    rows = np.concatenate([rng.normal(size=(6, 3)), rng.integers(0, 3, (6, 1))], axis=1).astype(
+        "float32"
+    )
     target = rng.normal(size=(6, 2))
 
     @tf.function  # some hundred calls
@@ -214,7 +257,8 @@ def test_gradients_match_finite_differences(residual):
     variables = model.trainable_variables
     gradients = tape.gradient(value, [v.value for v in variables])
     for variable, gradient in zip(variables, gradients, strict=True):
-        start, slopes = variable.numpy(), np.zeros(variable.shape)
+        start = variable.numpy()
+        slopes = np.zeros(variable.shape)
         for index in np.ndindex(*variable.shape):
             moved = start.copy()
             moved[index] += step
@@ -239,11 +283,17 @@ def test_leaky_relu_has_the_usual_slope():
     hidden = keras.Model(model.input, model.get_layer("hidden1_leaky_relu").output)
     for weight, value in zip(hidden.weights, ([[1.0]], [0.0]), strict=True):
         weight.assign(value)
-    np.testing.assert_allclose(predict(hidden, np.array([[-2.0], [3.0]], "float32")), [[-0.02], [3.0]], rtol=1e-6)
+    np.testing.assert_allclose(
+        predict(hidden, np.array([[-2.0], [3.0]], "float32")), [[-0.02], [3.0]], rtol=1e-6
+    )
 
 
 def test_a_saved_model_answers_the_same(tmp_path):
-    model = randomize(build("tabular_resnet", input_shape=(6,), units=(8, 8), categories=(3, 5), activation="gelu"))
+    model = randomize(
+        build(
+            "tabular_resnet", input_shape=(6,), units=(8, 8), categories=(3, 5), activation="gelu"
+        )
+    )
     rows = np.random.default_rng(1).integers(0, 3, (4, 6)).astype("float32")
     model.save(tmp_path / "net.keras")
     loaded = keras.models.load_model(tmp_path / "net.keras", safe_mode=True)

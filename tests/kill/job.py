@@ -24,9 +24,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SMALL_TEXT = dict(vocabulary_size=500, embedding_dim=16, batch_size=32)
 PANEL = dict(
-    target="sales", series_id="shop", time="day", known_covariates="promo", horizon=3, input_shape=7, batch_size=16,
+    target="sales",
+    series_id="shop",
+    time="day",
+    known_covariates="promo",
+    horizon=3,
+    input_shape=7,
+    batch_size=16,
     quantiles=(0.1, 0.5, 0.9),
-)  # fmt: skip
+)
 BACKBONE = dict(backbone="efficientnet_lite0", cut="block2_1_project_norm")
 
 
@@ -37,7 +43,8 @@ def too_large(folder):
     from kzoo.storage import row_files
 
     os.environ |= {"KZOO_MEMORY": "1KiB", "KZOO_CACHE": str(folder / "cache")}
-    row_files._MOST_ROWS, file = 96, folder / "table.csv"
+    row_files._MOST_ROWS = 96
+    file = folder / "table.csv"
     if not file.exists():
         load_breast_cancer(as_frame=True).frame.to_csv(file, index=False)
     return file
@@ -47,7 +54,9 @@ def short_text(folder):
     """Return a text file of 300 different lines."""
     file = folder / "text.txt"
     if not file.exists():
-        file.write_text("\n".join(f"{n} and {n % 7} are {n + n % 7}." for n in range(300)), encoding="utf-8")
+        file.write_text(
+            "\n".join(f"{n} and {n % 7} are {n + n % 7}." for n in range(300)), encoding="utf-8"
+        )
     return file
 
 
@@ -69,13 +78,17 @@ def shops(folder):
     import numpy as np
     import pandas as pd
 
-    file, random = folder / "shops.csv", np.random.default_rng(0)
+    file = folder / "shops.csv"
+    random = np.random.default_rng(0)
     if not file.exists():
         frames = []
         for number, days in enumerate((90, 80, 70, 60, 12), start=1):
-            promo, dates = random.integers(0, 2, days), pd.date_range("2024-06-30", periods=days, freq="-1D")[::-1]
+            promo = random.integers(0, 2, days)
+            dates = pd.date_range("2024-06-30", periods=days, freq="-1D")[::-1]
             sales = number * (10 + np.arange(days) % 7 + 5 * promo + random.normal(0, 1, days))
-            frames.append(pd.DataFrame(dict(shop=f"shop {number}", day=dates, sales=sales, promo=promo)))
+            frames.append(
+                pd.DataFrame(dict(shop=f"shop {number}", day=dates, sales=sales, promo=promo))
+            )
         pd.concat(frames).to_csv(file, index=False)
     return file
 
@@ -94,27 +107,61 @@ JOBS = {
     "fnn": ("tabular_fnn", "breast_cancer", dict(units=(32, 16), schedule="cosine", warmup=0.2)),
     "fnn_large": ("tabular_fnn", too_large, dict(units=(32, 16), schedule="cosine", warmup=0.2)),
     "fnn_values": ("diabetes_fnn", "diabetes", dict(schedule="plateau", patience=2)),
-    "members": ("tabular_tabm", "breast_cancer", dict(units=(16,), members=4, bins=8, batch_size=32)),
-    "cnn": ("cifar_cnn", "shapes", dict(filters=(8, 16), units=(16,), dropout=0.2, augment=("flip", "shift"))),
-    "cnn_ema": ("digits_cnn", "digits", dict(filters=(8, 8), ema=0.9, dropout=0.2, augment=("shift",))),
-    "rnn": ("text_rnn", "opinions", dict(units=(16,), schedule="plateau", patience=2, **SMALL_TEXT)),
-    "lstm": ("text_lstm", "opinions", dict(units=(16,), schedule="cosine", warmup=0.1, **SMALL_TEXT)),
+    "members": (
+        "tabular_tabm",
+        "breast_cancer",
+        dict(units=(16,), members=4, bins=8, batch_size=32),
+    ),
+    "cnn": (
+        "cifar_cnn",
+        "shapes",
+        dict(filters=(8, 16), units=(16,), dropout=0.2, augment=("flip", "shift")),
+    ),
+    "cnn_ema": (
+        "digits_cnn",
+        "digits",
+        dict(filters=(8, 8), ema=0.9, dropout=0.2, augment=("shift",)),
+    ),
+    "rnn": (
+        "text_rnn",
+        "opinions",
+        dict(units=(16,), schedule="plateau", patience=2, **SMALL_TEXT),
+    ),
+    "lstm": (
+        "text_lstm",
+        "opinions",
+        dict(units=(16,), schedule="cosine", warmup=0.1, **SMALL_TEXT),
+    ),
     "gru": ("text_gru", "opinions", dict(units=(16,), ema=0.9, **SMALL_TEXT)),
-    "pretrained": ("image_pretrained", "shapes", dict(learning_rate=0.01, layer_decay=0.5, **BACKBONE)),
-    "frozen": ("image_pretrained", "shapes", dict(learning_rate=0.01, batch_size=16, freeze=True, **BACKBONE)),
+    "pretrained": (
+        "image_pretrained",
+        "shapes",
+        dict(learning_rate=0.01, layer_decay=0.5, **BACKBONE),
+    ),
+    "frozen": (
+        "image_pretrained",
+        "shapes",
+        dict(learning_rate=0.01, batch_size=16, freeze=True, **BACKBONE),
+    ),
     "transformer": (
-        "text_transformer", "opinions", dict(width=16, intermediate_dim=16, vocabulary_size=500, batch_size=32),
+        "text_transformer",
+        "opinions",
+        dict(width=16, intermediate_dim=16, vocabulary_size=500, batch_size=32),
     ),
     "whitened": ("fashion_cnn", "digits", dict(filters=(8, 8), units=(16,))),
     "speed": ("cifar_speed", "digits", dict(filters=(8, 8), batch_size=64)),
     "ngrams": ("text_ngrams", "opinions", {}),
-    "gpt": ("char_gpt", short_text, dict(width=16, depth=1, num_heads=2, intermediate_dim=16, batch_size=8)),
+    "gpt": (
+        "char_gpt",
+        short_text,
+        dict(width=16, depth=1, num_heads=2, intermediate_dim=16, batch_size=8),
+    ),
     "linear": ("series_linear", "sine", {}),
     "series_classes": ("series_gru", labelled_series, dict(batch_size=4, schedule="cosine")),
     "rocket": ("series_rocket", labelled_series, dict(batch_size=8, shares=840, groups=4)),
     "panel": ("series_linear", shops, PANEL),
     "panel_large": ("series_linear", many_shops, PANEL),
-}  # fmt: skip
+}
 EPOCHS = 6
 ONE_PASS = ("rocket",)  # jobs without epochs: ridge regression sets the last layer
 
@@ -145,7 +192,11 @@ def stock(name, folder, killer):
     preset, source, settings = JOBS[name]
     data = kzoo.load_data(source, preset=preset)
     sizes = {k: v for k, v in data.config.items() if k in kzoo.get_preset(preset).config}
-    settings = {k: v for k, v in settings.items() if k != "vocabulary_size" or "vocabulary_size" not in sizes}
+    settings = {
+        k: v
+        for k, v in settings.items()
+        if k != "vocabulary_size" or "vocabulary_size" not in sizes
+    }
     model = kzoo.build(preset, seed=7, **sizes | settings)
     training = kzoo.spec_of(model)["training"]
     save = model.save_weights
@@ -156,7 +207,9 @@ def stock(name, folder, killer):
 
     model.save_weights = save_weights
     shared = dict(batch_size=training["batch_size"])
-    batches = Batches(data.train, shuffle=True, seed=7, augment=training.get("augment", ()), **shared)
+    batches = Batches(
+        data.train, shuffle=True, seed=7, augment=training.get("augment", ()), **shared
+    )
     model.fit(
         batches.dataset(),
         validation_data=Batches(data.validation, **shared).dataset(),
@@ -164,7 +217,9 @@ def stock(name, folder, killer):
         verbose=0,
         callbacks=[
             keras.callbacks.LambdaCallback(on_epoch_begin=batches.begin),
-            keras.callbacks.BackupAndRestore(folder / "backup", save_freq=3, delete_checkpoint=False),
+            keras.callbacks.BackupAndRestore(
+                folder / "backup", save_freq=3, delete_checkpoint=False
+            ),
             watcher(killer),
         ],
     )
@@ -180,7 +235,9 @@ class Killer:
     """
 
     def __init__(self, folder, moment):
-        self.folder, self.seen, self.phase = folder, {}, "start"
+        self.folder = folder
+        self.seen = {}
+        self.phase = "start"
         self.what, self.when = moment or (None, None)
         if self.what == "save":
             sys.addaudithook(self._hear)
@@ -242,7 +299,9 @@ def watcher(killer):
             killer.enter("epoch end", epoch)
             logs = {k: float(v) for k, v in logs.items()}
             model = self.model
-            self.epochs.append([epoch, logs, digest(model.variables), digest(model.optimizer.variables)])
+            self.epochs.append(
+                [epoch, logs, digest(model.variables), digest(model.optimizer.variables)]
+            )
 
         def on_train_end(self, logs=None):
             end = [digest(self.model.variables), digest(self.model.optimizer.variables)]
@@ -256,11 +315,20 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=JOBS)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--kill", nargs=2, metavar=("WHAT", "WHEN"), help="time SECONDS, or step, validation, save N")
+    parser.add_argument(
+        "--kill",
+        nargs=2,
+        metavar=("WHAT", "WHEN"),
+        help="time SECONDS, or step, validation, save N",
+    )
     parser.add_argument("--stock", action="store_true")
     parser.add_argument("--bundle", help="a callback bundle in place of the preset's")
-    parser.add_argument("--steps-per-call", type=int, help="many in a call; else the watcher sees each")
-    parser.add_argument("--clock", type=float, default=0.0, help="seconds to add to the time of day")
+    parser.add_argument(
+        "--steps-per-call", type=int, help="many in a call; else the watcher sees each"
+    )
+    parser.add_argument(
+        "--clock", type=float, default=0.0, help="seconds to add to the time of day"
+    )
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     if args.clock:

@@ -22,14 +22,23 @@ JOB = Path(__file__).with_name("job.py")
 
 def words_for(name, folder, *, stock=False, moment=None, options=()):
     """Return the command of a job; `options` are added to it."""
-    words = [sys.executable, str(JOB), name, str(folder), *(["--stock"] if stock else []), *map(str, options)]
+    words = [
+        sys.executable,
+        str(JOB),
+        name,
+        str(folder),
+        *(["--stock"] if stock else []),
+        *map(str, options),
+    ]
     return words + ([] if moment is None else ["--kill", *map(str, moment)])
 
 
 def start(name, folder, *, backend, stock=False, moment=None, options=()):
     """Run a job to its end or its death; return whether it was killed."""
     words = words_for(name, folder, stock=stock, moment=moment, options=options)
-    done = subprocess.run(words, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True)
+    done = subprocess.run(
+        words, env=os.environ | {"KERAS_BACKEND": backend}, capture_output=True, text=True
+    )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr[-2000:]
     return done.returncode != 0
 
@@ -76,7 +85,11 @@ def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=
     """
     killed_in = []
     for kind, at in moments(kills, whole["seconds"], f"{name} {seed}"):
-        while not (dead := start(name, folder, backend=backend, stock=stock, moment=(kind, at), options=options)):
+        while not (
+            dead := start(
+                name, folder, backend=backend, stock=stock, moment=(kind, at), options=options
+            )
+        ):
             if killed_in or kind != "time":
                 break
             shutil.rmtree(folder)  # `whole` had still to compile, or had the machine to share
@@ -92,7 +105,10 @@ def disturbed(name, folder, *, kills, whole, backend, stock=False, seed=0, look=
 
 def counts(killed_in):
     """Count the kills in each phase (save, validation, step, ...), and those in the same epoch as an earlier kill."""
-    result = Counter("save" if text.startswith("save;") else text.split("; ")[-1].split(",")[0] for text in killed_in)
+    result = Counter(
+        "save" if text.startswith("save;") else text.split("; ")[-1].split(",")[0]
+        for text in killed_in
+    )
     epochs = [text.rpartition("epoch ")[2] for text in killed_in if "epoch " in text]
     result["again in the same epoch"] = len(epochs) - len(set(epochs))
     return result
@@ -123,12 +139,17 @@ def row(name, *, backend, kills, seed, out, kinds=("kzoo", "BackupAndRestore")):
         options = dict(kills=kills, whole=whole, backend=backend, stock=stock, seed=seed)
         began = time.monotonic()
         try:
-            result, killed = disturbed(name, folder / "killed", look=None if stock else loadable, **options)
+            result, killed = disturbed(
+                name, folder / "killed", look=None if stock else loadable, **options
+            )
             verdict = "same bits" if same(result, whole) else _difference(result, whole)
         except AssertionError as error:  # BackupAndRestore may not start again at all
-            killed, verdict = [], f"did not start again: {str(error).strip().splitlines()[-1][:60]}"
+            killed = []
+            verdict = f"did not start again: {str(error).strip().splitlines()[-1][:60]}"
         cells[f"{kind}: kills"] = len(killed)
-        cells[f"{kind}: in"] = ", ".join(f"{n} {phase}" for phase, n in sorted(counts(killed).items()))
+        cells[f"{kind}: in"] = ", ".join(
+            f"{n} {phase}" for phase, n in sorted(counts(killed).items())
+        )
         cells[kind] = verdict
         print(json.dumps(cells | {"seconds": round(time.monotonic() - began)}), flush=True)
     return cells
@@ -143,13 +164,17 @@ def _difference(result, whole):
 def table(rows):
     """Return the rows as a Markdown table."""
     lines = ["| " + " | ".join(cells) + " |" for cells in ([*rows[0]], ["---"] * len(rows[0]))]
-    return "\n".join(lines + ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows])
+    return "\n".join(
+        lines + ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows]
+    )
 
 
 def main():
     from job import JOBS
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--jobs", nargs="+", default=list(JOBS))
     parser.add_argument("--backend", default="tensorflow")
     parser.add_argument("--kills", type=int, default=8)
@@ -158,7 +183,9 @@ def main():
     parser.add_argument("--out", type=Path, help="folder to keep; the default is a temporary one")
     args = parser.parse_args()
     out = args.out or Path(tempfile.mkdtemp())
-    options = dict(backend=args.backend, kills=args.kills, seed=args.seed, out=out, kinds=args.kinds)
+    options = dict(
+        backend=args.backend, kills=args.kills, seed=args.seed, out=out, kinds=args.kinds
+    )
     rows = [row(name, **options) for name in args.jobs]
     print(table(rows))
     if args.out is None:

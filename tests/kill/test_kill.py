@@ -16,9 +16,15 @@ def kill(name, folder, *, backend, kills):
     whole = undisturbed(name, folder / "whole", backend=backend)
     # It has several steps to a call; in the undisturbed training the watcher makes them single steps.
     result, killed_in = disturbed(
-        name, folder / "killed", kills=kills, whole=whole, backend=backend, seed=1, look=loadable,
+        name,
+        folder / "killed",
+        kills=kills,
+        whole=whole,
+        backend=backend,
+        seed=1,
+        look=loadable,
         options=("--steps-per-call", 4),
-    )  # fmt: skip
+    )
     assert killed_in, "it was over before it was killed"
     assert same(result, whole)
 
@@ -33,8 +39,12 @@ def test_a_killed_training_ends_in_the_same_bits(name, last_step, tmp_path):
         run(name, folder, Killer(folder, None))
         return ended(folder)
 
-    whole, folder = in_this_process(tmp_path / "whole"), tmp_path / "killed"
-    moments = [("step", random.randint(min(4, last_step), last_step)), ("save", random.randint(1, 12))]
+    whole = in_this_process(tmp_path / "whole")
+    folder = tmp_path / "killed"
+    moments = [
+        ("step", random.randint(min(4, last_step), last_step)),
+        ("save", random.randint(1, 12)),
+    ]
     for moment in moments:
         assert start(name, folder, backend=keras.backend.backend(), moment=moment), moment
         loadable(folder)
@@ -51,7 +61,19 @@ def test_every_family_survives_kills(name, tmp_path):
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 @pytest.mark.parametrize(
     "name",
-    ["fnn", "fnn_large", "members", "cnn_ema", "lstm", "transformer", "pretrained", "speed", "ngrams", "gpt", "linear"],
+    [
+        "fnn",
+        "fnn_large",
+        "members",
+        "cnn_ema",
+        "lstm",
+        "transformer",
+        "pretrained",
+        "speed",
+        "ngrams",
+        "gpt",
+        "linear",
+    ],
 )
 def test_other_backends(name, backend, tmp_path):
     pytest.importorskip(backend)

@@ -37,7 +37,10 @@ def killed(folder, step=20):
 def begun(name, folder):
     """Start a job in the background, and wait for its first journal."""
     process = subprocess.Popen(
-        words_for(name, folder), env=os.environ | {"KERAS_BACKEND": BACKEND}, stderr=subprocess.PIPE, text=True
+        words_for(name, folder),
+        env=os.environ | {"KERAS_BACKEND": BACKEND},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while process.poll() is None and not list((folder / "run").glob("journal*")):
         time.sleep(0.01)
@@ -50,12 +53,20 @@ def test_long_training_of_every_sequence_family(name, tmp_path):
     options = ("--bundle", "long")
     expected = undisturbed(name, tmp_path / "whole", backend=BACKEND, options=options)
     result, killed_in = disturbed(
-        name, tmp_path / "killed", kills=5, whole=expected, backend=BACKEND, seed=2, look=loadable, options=options
+        name,
+        tmp_path / "killed",
+        kills=5,
+        whole=expected,
+        backend=BACKEND,
+        seed=2,
+        look=loadable,
+        options=options,
     )
     assert killed_in
     assert same(result, expected)
     checkpoints = [
-        sorted(p.name for p in (tmp_path / n / "run" / "checkpoints").iterdir()) for n in ("whole", "killed")
+        sorted(p.name for p in (tmp_path / n / "run" / "checkpoints").iterdir())
+        for n in ("whole", "killed")
     ]
     assert checkpoints[0]
     assert all(name.endswith(".keras") for name in checkpoints[1]), checkpoints
@@ -65,7 +76,10 @@ def test_a_stopped_process_holds_its_folder_and_continues(whole, tmp_path):
     process = begun("cnn", tmp_path)
     process.send_signal(signal.SIGSTOP)
     other = subprocess.run(
-        words_for("cnn", tmp_path), env=os.environ | {"KERAS_BACKEND": BACKEND}, capture_output=True, text=True
+        words_for("cnn", tmp_path),
+        env=os.environ | {"KERAS_BACKEND": BACKEND},
+        capture_output=True,
+        text=True,
     )
     assert other.returncode != 0
     assert_mentions(other.stderr.splitlines()[-1], "process", str(tmp_path / "run"))
@@ -93,7 +107,9 @@ def test_a_training_resumes_after_the_clock_jumps(seconds, whole, tmp_path):
 def test_a_training_resumes_with_a_damaged_journal(number, whole, tmp_path):
     draw = random.Random(number)
     run = killed(tmp_path, step=draw.randint(5, 30)) / "run"
-    files = sorted(p for p in run.rglob("*") if p.is_file() and "journal" in str(p.relative_to(run)))
+    files = sorted(
+        p for p in run.rglob("*") if p.is_file() and "journal" in str(p.relative_to(run))
+    )
     assert files
     for file in files if number == 5 else [draw.choice(files)]:
         content = bytearray(file.read_bytes())
@@ -118,16 +134,23 @@ echo $code > code
 
 def may_mount():
     command = ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
-    return shutil.which("unshare") is not None and subprocess.run(command, capture_output=True).returncode == 0
+    return (
+        shutil.which("unshare") is not None
+        and subprocess.run(command, capture_output=True).returncode == 0
+    )
 
 
-@pytest.mark.skipif(not may_mount(), reason="needs to mount a file system (unshare -rm mount -t tmpfs)")
+@pytest.mark.skipif(
+    not may_mount(), reason="needs to mount a file system (unshare -rm mount -t tmpfs)"
+)
 def test_a_read_only_folder_is_refused(tmp_path):
     """An error with exit code 2, without a traceback."""
     (tmp_path / "empty").mkdir()
     command = f"{sys.executable} -m kzoo train iris_fnn --set epochs=2 --out disk/run"
     script = READ_ONLY.format(folder=tmp_path / "empty", command=command)
-    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
     assert (tmp_path / "code").read_text() == "2\n", done.stderr
     assert "Traceback" not in done.stderr
     assert_mentions(done.stderr, "disk/run", repr(str(tmp_path / "disk")), "folder")
@@ -168,7 +191,7 @@ printed = {"sizes": curve.sizes, "scores": curve.scores, "forecast": curve.forec
 search = kzoo.tune("iris_fnn", trials=4, epochs=2, out=folder / "search", progress=False, max_time=None)
 printed = {"best": search.best_trial().score, "points": [trial.hyperparameters for trial in search.trials]}
 """,
-}  # fmt: skip
+}
 CALL = """
 import hashlib, json, sys
 from pathlib import Path
@@ -187,9 +210,12 @@ print(json.dumps(printed, sort_keys=True, default=float))
 def call(name, folder):
     script = CALL.format(call=CALLS[name])
     process = subprocess.Popen(
-        [sys.executable, "-c", script, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", script, str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env=os.environ | {"KERAS_BACKEND": BACKEND},
-    )  # fmt: skip
+    )
     assert process.stdout.readline() == "begun\n"
     return process
 
@@ -217,8 +243,10 @@ def processes_of(folder):
 def test_other_calls_killed_at_random_moments(name, tmp_path):
     began = time.monotonic()
     expected = result(call(name, tmp_path / "whole"))
-    seconds, draw = time.monotonic() - began, random.Random(name)
-    folder, kills = tmp_path / "killed", 0
+    seconds = time.monotonic() - began
+    draw = random.Random(name)
+    folder = tmp_path / "killed"
+    kills = 0
     for _ in range(5):
         process = call(name, folder)
         try:

@@ -54,7 +54,9 @@ def attack(function):
 
 
 def dense(units=3):
-    return keras.Sequential([keras.Input((4,)), layers.Dense(units, name="first"), layers.Dense(2, name="second")])
+    return keras.Sequential(
+        [keras.Input((4,)), layers.Dense(units, name="first"), layers.Dense(2, name="second")]
+    )
 
 
 def parts_of(model, name="made.keras"):
@@ -112,7 +114,12 @@ def with_weights(change, model=None):
 
 def layer(class_name, config, module="keras.layers", **more):
     config = {"name": "evil", "trainable": True, "dtype": "float32"} | config
-    return {"module": module, "class_name": class_name, "config": config, "registered_name": None} | more
+    return {
+        "module": module,
+        "class_name": class_name,
+        "config": config,
+        "registered_name": None,
+    } | more
 
 
 def function(module, name):
@@ -126,8 +133,14 @@ def relu():
 def lambda_in(model):
     """Save a model whose activation, however deep, has become a `Lambda` that calls a function of Keras' own."""
     parts = parts_of(model)
-    text = parts["config.json"].decode().replace('"class_name": "Activation"', '"class_name": "Lambda"')
-    text = text.replace('"activation": "relu"', f'"function": {json.dumps(function("keras.ops", "abs"))}')
+    text = (
+        parts["config.json"]
+        .decode()
+        .replace('"class_name": "Activation"', '"class_name": "Lambda"')
+    )
+    text = text.replace(
+        '"activation": "relu"', f'"function": {json.dumps(function("keras.ops", "abs"))}'
+    )
     return write(parts | {"config.json": text.encode()})
 
 
@@ -147,7 +160,12 @@ def cve_2024_3660_python_lambda_as_bytecode():
 
 @attack
 def cve_2025_1550_any_function_of_any_module():
-    return with_layer(layer("Lambda", {"function": function("os", "system"), "arguments": {"command": "touch canary"}}))
+    return with_layer(
+        layer(
+            "Lambda",
+            {"function": function("os", "system"), "arguments": {"command": "touch canary"}},
+        )
+    )
 
 
 @attack
@@ -158,12 +176,16 @@ def cve_2025_1550_any_class_of_any_module():
 @attack
 def cve_2025_8747_lambda_that_downloads_by_get_file():
     arguments = {"origin": "file:///etc/hostname", "cache_dir": "."}
-    return with_layer(layer("Lambda", {"function": function("keras.utils", "get_file"), "arguments": arguments}))
+    return with_layer(
+        layer("Lambda", {"function": function("keras.utils", "get_file"), "arguments": arguments})
+    )
 
 
 @attack
 def cve_2025_9906_switches_safe_mode_off_first():
-    switch = layer("Lambda", {"function": function("keras.config", "enable_unsafe_deserialization")})
+    switch = layer(
+        "Lambda", {"function": function("keras.config", "enable_unsafe_deserialization")}
+    )
     return with_layer(switch)
 
 
@@ -176,7 +198,9 @@ def cve_2025_9905_lambda_in_h5():
 
 @attack
 def cve_2025_49655_torch_module_wrapper():
-    return with_layer(layer("TorchModuleWrapper", {"module": "gASVHgAAAAAAAACMBXBvc2l4lIwGc3lzdGVtlJOU"}))
+    return with_layer(
+        layer("TorchModuleWrapper", {"module": "gASVHgAAAAAAAACMBXBvc2l4lIwGc3lzdGVtlJOU"})
+    )
 
 
 @attack
@@ -202,12 +226,16 @@ def open_lambda_with_a_named_keras_function():
 
 @attack
 def open_23654_an_activation_that_constructs_a_tfsm_layer():
-    return with_layer(layer("Dense", {"units": 3, "activation": function("keras.layers", "TFSMLayer")}))
+    return with_layer(
+        layer("Dense", {"units": 3, "activation": function("keras.layers", "TFSMLayer")})
+    )
 
 
 @attack
 def open_activation_by_the_name_of_a_keras_function():
-    return with_layer(layer("Dense", {"units": 3, "activation": function("keras.saving", "load_model")}))
+    return with_layer(
+        layer("Dense", {"units": 3, "activation": function("keras.saving", "load_model")})
+    )
 
 
 @attack
@@ -248,7 +276,10 @@ def open_typespec_names_any_class():
 
 @attack
 def open_lambda_marker_as_an_argument():
-    code = {"class_name": "__lambda__", "config": {"value": {"code": "4wAAAAA=", "defaults": None, "closure": None}}}
+    code = {
+        "class_name": "__lambda__",
+        "config": {"value": {"code": "4wAAAAA=", "defaults": None, "closure": None}},
+    }
     return with_layer(layer("Dense", {"units": 3, "activation": code}))
 
 
@@ -259,12 +290,16 @@ def open_layer_in_the_legacy_format_without_module():
 
 @attack
 def open_private_class_of_keras():
-    return with_layer(layer("Lambda", {"function": "abs"}, module="keras.src.layers.core.lambda_layer"))
+    return with_layer(
+        layer("Lambda", {"function": "abs"}, module="keras.src.layers.core.lambda_layer")
+    )
 
 
 @attack
 def open_operation_that_takes_a_function():
-    return with_layer(layer("Map", {"f": function("keras.saving", "load_model")}, module="keras.src.ops.core"))
+    return with_layer(
+        layer("Map", {"f": function("keras.saving", "load_model")}, module="keras.src.ops.core")
+    )
 
 
 @attack
@@ -306,12 +341,16 @@ def open_saved_model_folder():
 
 @attack
 def cve_2025_12058_vocabulary_from_a_path():
-    return with_layer(layer("StringLookup", {"vocabulary": "/etc/hostname", "vocabulary_dtype": "string"}))
+    return with_layer(
+        layer("StringLookup", {"vocabulary": "/etc/hostname", "vocabulary_dtype": "string"})
+    )
 
 
 @attack
 def cve_2025_12058_vocabulary_from_an_address():
-    return with_layer(layer("IntegerLookup", {"vocabulary": "gs://bucket/secret", "vocabulary_dtype": "int64"}))
+    return with_layer(
+        layer("IntegerLookup", {"vocabulary": "gs://bucket/secret", "vocabulary_dtype": "int64"})
+    )
 
 
 @attack
@@ -355,7 +394,9 @@ def cve_2026_1669_array_in_another_file():
 
     def change(file):
         del kernel(file)["0"]
-        kernel(file).create_dataset("0", (4, 3), "float32", external=[(os.path.abspath("secret"), 0, 48)])
+        kernel(file).create_dataset(
+            "0", (4, 3), "float32", external=[(os.path.abspath("secret"), 0, 48)]
+        )
 
     return with_weights(change)
 
@@ -478,7 +519,9 @@ def bomb_zip_config():
 
 @attack
 def bomb_zip_weights():
-    return write(parts_of(dense()) | {"model.weights.h5": bytes(300 * MIB)}, packed=("model.weights.h5",))
+    return write(
+        parts_of(dense()) | {"model.weights.h5": bytes(300 * MIB)}, packed=("model.weights.h5",)
+    )
 
 
 @attack
@@ -489,7 +532,9 @@ def bomb_zip_asset():
 
 @attack
 def bomb_zip_understates_its_size():
-    name = write(parts_of(dense()) | {"model.weights.h5": bytes(300 * MIB)}, packed=("model.weights.h5",))
+    name = write(
+        parts_of(dense()) | {"model.weights.h5": bytes(300 * MIB)}, packed=("model.weights.h5",)
+    )
     raw = Path(name).read_bytes().replace(struct.pack("<L", 300 * MIB), struct.pack("<L", 1000))
     Path(name).write_bytes(raw)
     return name
@@ -497,7 +542,12 @@ def bomb_zip_understates_its_size():
 
 @attack
 def bomb_zip_with_a_million_members():
-    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"a"
+    entry = (
+        struct.pack(
+            "<4s4B4HL2L5H2L", b"PK\1\2", 20, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0
+        )
+        + b"a"
+    )
     raw = Path(write(parts_of(dense()))).read_bytes()
     start = raw.index(b"PK\1\2")
     many = entry * 1_000_000
@@ -523,7 +573,9 @@ def bomb_json_of_empty_lists():
 
 @attack
 def bomb_json_of_as_many_lists_as_fit():
-    return write(parts_of(dense()) | {"config.json": b"[" + b"[]," * (MAX_CONFIG // 3 - 2) + b"[]]"})
+    return write(
+        parts_of(dense()) | {"config.json": b"[" + b"[]," * (MAX_CONFIG // 3 - 2) + b"[]]"}
+    )
 
 
 @attack
@@ -541,7 +593,9 @@ def bomb_array_type_of_a_gigabyte_an_entry():
 def cve_2026_0897_shape_bomb():
     def change(file):
         del kernel(file)["0"]
-        kernel(file).create_dataset("0", (1 << 16, 1 << 16), "float32", chunks=(256, 256), compression="gzip")
+        kernel(file).create_dataset(
+            "0", (1 << 16, 1 << 16), "float32", chunks=(256, 256), compression="gzip"
+        )
 
     return with_weights(change)
 
@@ -559,7 +613,9 @@ def cve_2026_0897_many_small_shape_bombs():
 def cve_2026_0897_shape_bomb_beside_honest_weights():
     def change(file):
         file["layers/honest/vars/0"] = np.random.default_rng(0).random(1 << 18)
-        file.create_dataset("layers/more/vars/0", (1 << 22,), "float64", chunks=(1 << 17,), compression="gzip")
+        file.create_dataset(
+            "layers/more/vars/0", (1 << 22,), "float64", chunks=(1 << 17,), compression="gzip"
+        )
 
     return with_weights(change)
 
@@ -569,7 +625,13 @@ def bomb_chunk_larger_than_its_array():
     def change(file):
         del kernel(file)["0"]
         array = kernel(file).create_dataset(
-            "0", (4, 3), "float32", chunks=(1 << 14, 1 << 14), maxshape=(None, None), compression="gzip", fillvalue=1
+            "0",
+            (4, 3),
+            "float32",
+            chunks=(1 << 14, 1 << 14),
+            maxshape=(None, None),
+            compression="gzip",
+            fillvalue=1,
         )
         assert array.shape == (4, 3)
 
@@ -621,7 +683,9 @@ def bomb_one_array_for_many_layers():
         for i in range(12):
             name = "layers/dense" + (f"_{i}" if i else "")
             file[f"{name}/vars/1"] = np.zeros(1000, "float32")
-            file[f"{name}/vars/0"] = file["layers/dense/vars/0"] if i else np.zeros((1000, 1000), "float32")
+            file[f"{name}/vars/0"] = (
+                file["layers/dense/vars/0"] if i else np.zeros((1000, 1000), "float32")
+            )
     return write(parts | {"model.weights.h5": buffer.getvalue()})
 
 
@@ -651,7 +715,10 @@ def bomb_states_by_the_build_config():
     def change(config):
         config["config"]["layers"][1]["build_config"] = {"input_shape": [400_000_000, 5, 2]}
 
-    return with_config(change, keras.Sequential([keras.Input(batch_shape=(4, 5, 2)), layers.LSTM(3, stateful=True)]))
+    return with_config(
+        change,
+        keras.Sequential([keras.Input(batch_shape=(4, 5, 2)), layers.LSTM(3, stateful=True)]),
+    )
 
 
 @attack
@@ -662,7 +729,12 @@ def bomb_unknown_words_without_end():
 
 @attack
 def bomb_padding_of_a_vocabulary():
-    words = {"vocabulary": ["a"], "idf_weights": [1.0], "max_tokens": 4_000_000_000, "pad_to_max_tokens": True}
+    words = {
+        "vocabulary": ["a"],
+        "idf_weights": [1.0],
+        "max_tokens": 4_000_000_000,
+        "pad_to_max_tokens": True,
+    }
     return with_layer(layer("StringLookup", words | {"output_mode": "tf_idf"}))
 
 
@@ -682,7 +754,9 @@ def bomb_models_that_call_one_another_twice():
 def open_weights_of_python_objects():
     def change(file):
         del kernel(file)["0"]
-        kernel(file).create_dataset("0", data=np.array(["a", "b"], dtype=object), dtype=h5py.string_dtype())
+        kernel(file).create_dataset(
+            "0", data=np.array(["a", "b"], dtype=object), dtype=h5py.string_dtype()
+        )
 
     return with_weights(change)
 

@@ -25,7 +25,9 @@ def bomb(*arguments):
 
     def register(function):
         name = function.__name__
-        made = {f"{name}_{end}": functools.partial(function, *values) for end, *values in arguments} or {name: function}
+        made = {
+            f"{name}_{end}": functools.partial(function, *values) for end, *values in arguments
+        } or {name: function}
         BOMBS.update(made)
         CLASSES[name] = next(iter(made))
         return function
@@ -38,18 +40,30 @@ def bomb(*arguments):
 
 def tensor(name="x", node=0, shape=(None, 4), dtype="float32"):
     history = [name, node, 0]
-    return {"class_name": "__keras_tensor__", "config": {"shape": shape, "dtype": dtype, "keras_history": history}}
+    return {
+        "class_name": "__keras_tensor__",
+        "config": {"shape": shape, "dtype": dtype, "keras_history": history},
+    }
 
 
 def numbers(*values, dtype="float32"):
     return {"class_name": "__numpy__", "config": {"value": list(values), "dtype": dtype}}
 
 
-def layer(kind, name="evil", takes=None, *, module="keras.layers", nodes=None, build=None, **config):
+def layer(
+    kind, name="evil", takes=None, *, module="keras.layers", nodes=None, build=None, **config
+):
     """A layer that is called on `takes`, a list of arguments; or several times."""
     nodes = [{"args": takes, "kwargs": {}}] if takes is not None else nodes or []
-    made = {"module": module, "class_name": kind, "config": {"name": name, **config}, "registered_name": None}
-    return made | {"name": name, "inbound_nodes": nodes} | ({"build_config": build} if build else {})
+    made = {
+        "module": module,
+        "class_name": kind,
+        "config": {"name": name, **config},
+        "registered_name": None,
+    }
+    return (
+        made | {"name": name, "inbound_nodes": nodes} | ({"build_config": build} if build else {})
+    )
 
 
 def input_layer(shape=(None, 4), name="x", dtype="float32"):
@@ -57,13 +71,24 @@ def input_layer(shape=(None, 4), name="x", dtype="float32"):
 
 
 def graph(*layers, name="model", out=None):
-    config = dict(layers=layers, input_layers=[["x", 0, 0]], output_layers=[[out or layers[-1]["name"], 0, 0]])
-    made = {"module": INSIDE, "class_name": "Functional", "registered_name": "Functional", "name": name}
+    config = dict(
+        layers=layers, input_layers=[["x", 0, 0]], output_layers=[[out or layers[-1]["name"], 0, 0]]
+    )
+    made = {
+        "module": INSIDE,
+        "class_name": "Functional",
+        "registered_name": "Functional",
+        "name": name,
+    }
     return made | {"config": {"name": name, "trainable": True} | config}
 
 
 def stack(*layers, name="model"):
-    return {"module": "keras", "class_name": "Sequential", "config": {"name": name, "layers": layers}}
+    return {
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {"name": name, "layers": layers},
+    }
 
 
 def chain(*layers, shape=(None, 4), dtype="float32"):
@@ -82,7 +107,9 @@ def keras_file(config, weights=None, packed=()):
         for path, array in (weights or {"layers/none/vars/0": np.zeros(1, "float32")}).items():
             file.create_dataset(path, data=array, **how)
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED if "zip" in packed else 0, compresslevel=1) as file:
+    with zipfile.ZipFile(
+        content, "w", zipfile.ZIP_DEFLATED if "zip" in packed else 0, compresslevel=1
+    ) as file:
         file.writestr("metadata.json", "{}")
         file.writestr("config.json", json.dumps(config, separators=(",", ":")))
         file.writestr("model.weights.h5", stored.getvalue())
@@ -91,7 +118,9 @@ def keras_file(config, weights=None, packed=()):
 
 # --- constants: a layer without a tensor of the graph computes at once ----------------------------------------------
 
-ONE, IMAGES, LINES = numbers([1.0]), numbers([[[1.0]]]), numbers([[[1.0]], [[1.0]]])
+ONE = numbers([1.0])
+IMAGES = numbers([[[1.0]]])
+LINES = numbers([[[1.0]], [[1.0]]])
 VOLUME = numbers([[[[1.0]]]])
 
 
@@ -108,15 +137,33 @@ VOLUME = numbers([[[[1.0]]]])
     ("multi_hot", "MultiHot", NN, numbers(1, dtype="int32"), dict(num_classes=HUGE)),
     ("unstack", "Unstack", CORE, ONE, dict(num=400_000_000, axis=0)),
     ("resize", "Resize", IMAGE, IMAGES, dict(size=[40_000, 40_000])),
-    ("pad_images", "PadImages", IMAGE, IMAGES, dict(top_padding=1, left_padding=1, target_height=HUGE, target_width=1)),
+    (
+        "pad_images",
+        "PadImages",
+        IMAGE,
+        IMAGES,
+        dict(top_padding=1, left_padding=1, target_height=HUGE, target_width=1),
+    ),
     ("repeat_vector", "RepeatVector", "keras.layers", ONE, dict(n=HUGE)),
     ("zero_padding_1d", "ZeroPadding1D", "keras.layers", LINES, dict(padding=[HUGE, 0])),
     ("zero_padding_2d", "ZeroPadding2D", "keras.layers", VOLUME, dict(padding=[[HUGE, 0], [0, 0]])),
     ("upsampling_1d", "UpSampling1D", "keras.layers", LINES, dict(size=HUGE)),
     ("upsampling_2d", "UpSampling2D", "keras.layers", VOLUME, dict(size=[40_000, 40_000])),
     ("resizing", "Resizing", "keras.layers", IMAGES, dict(height=40_000, width=40_000)),
-    ("category_encoding", "CategoryEncoding", "keras.layers", numbers(1, dtype="int32"), dict(num_tokens=HUGE)),
-    ("hashing", "Hashing", "keras.layers", numbers(1, dtype="int32"), dict(num_bins=HUGE, output_mode="multi_hot")),
+    (
+        "category_encoding",
+        "CategoryEncoding",
+        "keras.layers",
+        numbers(1, dtype="int32"),
+        dict(num_tokens=HUGE),
+    ),
+    (
+        "hashing",
+        "Hashing",
+        "keras.layers",
+        numbers(1, dtype="int32"),
+        dict(num_bins=HUGE, output_mode="multi_hot"),
+    ),
     ("adaptive_pooling", "AdaptiveAveragePooling1D", "keras.layers", LINES, dict(output_size=HUGE)),
     ("random_crop", "RandomCrop", "keras.layers", IMAGES, dict(height=40_000, width=40_000)),
 )
@@ -134,9 +181,11 @@ REPEAT = functools.partial(layer, "Repeat", module=NUMPY, repeats=HUGE, axis=0)
     ("as_an_empty_node", [[]]),
     ("after_an_honest_node", [{"args": [tensor()], "kwargs": {}}, {"args": [ONE], "kwargs": {}}]),
     ("beside_a_tensor_of_no_layer", [{"args": [ONE, tensor("nobody")], "kwargs": {}}]),
-    ("beside_a_tensor_without_history", [{"args": [ONE, tensor() | {"config": {"shape": [1], "dtype": "int32"}}],
-                                          "kwargs": {}}]),
-)  # fmt: skip
+    (
+        "beside_a_tensor_without_history",
+        [{"args": [ONE, tensor() | {"config": {"shape": [1], "dtype": "int32"}}], "kwargs": {}}],
+    ),
+)
 def constant_hidden(nodes):
     return keras_file(graph(input_layer(), REPEAT(nodes=nodes)))
 
@@ -152,12 +201,16 @@ def constant_in_a_model_inside():
 @bomb()
 def constant_in_a_model_inside_a_wrapper():
     inner = graph(input_layer(), REPEAT(takes=[ONE]), name="inner")
-    return keras_file(graph(input_layer((None, 3, 4)), layer("TimeDistributed", takes=[tensor()], layer=inner)))
+    return keras_file(
+        graph(input_layer((None, 3, 4)), layer("TimeDistributed", takes=[tensor()], layer=inner))
+    )
 
 
 @bomb()
 def model_among_the_arguments_of_a_node():
-    inner = graph(input_layer(), *(layer("ReLU", f"r{i}", [tensor()]) for i in range(500)), name="inner")
+    inner = graph(
+        input_layer(), *(layer("ReLU", f"r{i}", [tensor()]) for i in range(500)), name="inner"
+    )
     return keras_file(graph(input_layer(), layer("Add", takes=[[tensor(), inner]])))
 
 
@@ -165,11 +218,23 @@ def model_among_the_arguments_of_a_node():
 
 LENGTHENED = {
     "input": ((None, HUGE), []),
-    "repeat_vector": ((None, 4), [dict(kind="RepeatVector", n=HUGE), dict(kind="Permute", dims=[2, 1])]),
-    "upsampling": ((None, 4, 1), [dict(kind="UpSampling1D", size=HUGE), dict(kind="Permute", dims=[2, 1])]),
-    "zero_padding": ((None, 4, 1), [dict(kind="ZeroPadding1D", padding=HUGE), dict(kind="Permute", dims=[2, 1])]),
+    "repeat_vector": (
+        (None, 4),
+        [dict(kind="RepeatVector", n=HUGE), dict(kind="Permute", dims=[2, 1])],
+    ),
+    "upsampling": (
+        (None, 4, 1),
+        [dict(kind="UpSampling1D", size=HUGE), dict(kind="Permute", dims=[2, 1])],
+    ),
+    "zero_padding": (
+        (None, 4, 1),
+        [dict(kind="ZeroPadding1D", padding=HUGE), dict(kind="Permute", dims=[2, 1])],
+    ),
     "flatten": ((None, 40_000, 40_000), [dict(kind="Flatten")]),
-    "resizing": ((None, 4, 4, 1), [dict(kind="Resizing", height=40_000, width=40_000), dict(kind="Flatten")]),
+    "resizing": (
+        (None, 4, 4, 1),
+        [dict(kind="Resizing", height=40_000, width=40_000), dict(kind="Flatten")],
+    ),
     "one_hot": ((None,), [dict(kind="CategoryEncoding", num_tokens=HUGE, output_mode="one_hot")]),
 }
 
@@ -177,7 +242,9 @@ LENGTHENED = {
 @bomb(*((f"by_{name}", *how) for name, how in LENGTHENED.items()))
 def normalisation_of_an_axis_made_long(shape, before):
     layers = [layer(name=f"l{i}", **config) for i, config in enumerate(before)]
-    return keras_file(chain(*layers, layer("Normalization", axis=-1, mean=None, variance=None), shape=shape))
+    return keras_file(
+        chain(*layers, layer("Normalization", axis=-1, mean=None, variance=None), shape=shape)
+    )
 
 
 @bomb(
@@ -192,7 +259,9 @@ def normalisation_by_what_is(config, shape):
 
 @bomb()
 def normalisation_by_its_build_config():
-    evil = layer("Normalization", axis=-1, mean=0.0, variance=1.0, build={"input_shape": [None, HUGE]})
+    evil = layer(
+        "Normalization", axis=-1, mean=0.0, variance=1.0, build={"input_shape": [None, HUGE]}
+    )
     return keras_file(stack(input_layer(), evil))
 
 
@@ -202,7 +271,10 @@ def normalisation_by_its_build_config():
     ("rms_normalization", dict(kind="RMSNormalization", axis=-1)),
     ("prelu", dict(kind="PReLU")),
     ("dense", dict(kind="Dense", units=4)),
-    ("spectral_normalization", dict(kind="SpectralNormalization", layer=layer("Dense", "inner", units=4))),
+    (
+        "spectral_normalization",
+        dict(kind="SpectralNormalization", layer=layer("Dense", "inner", units=4)),
+    ),
     ("unstack", dict(kind="Unstack", module=CORE, num=None, axis=1)),
     ("split", dict(kind="Split", module=NUMPY, indices_or_sections=HUGE, axis=1)),
     ("diff", dict(kind="Diff", module=NUMPY, n=HUGE - 1, axis=1)),
@@ -213,7 +285,12 @@ def huge_axis_of(config):
 
 
 @bomb(
-    ("causal_attention", "MultiHeadAttention", dict(num_heads=1, key_dim=1), dict(use_causal_mask=True)),
+    (
+        "causal_attention",
+        "MultiHeadAttention",
+        dict(num_heads=1, key_dim=1),
+        dict(use_causal_mask=True),
+    ),
     ("attention", "Attention", {}, dict(use_causal_mask=True)),
 )
 def huge_axis_of_a(kind, config, options):
@@ -222,13 +299,17 @@ def huge_axis_of_a(kind, config, options):
     return keras_file(graph(input_layer((None, 60_000, 1)), layer(kind, nodes=[node], **config)))
 
 
-WORDS = dict(standardize="lower", split="whitespace", output_mode="int", ngrams=None, vocabulary=["a"])
+WORDS = dict(
+    standardize="lower", split="whitespace", output_mode="int", ngrams=None, vocabulary=["a"]
+)
 
 
-@bomb(("embedding", dict(kind="Embedding", input_dim=HUGE, output_dim=4, mask_zero=True), "int32"),
-      ("ngrams", dict(kind="TextVectorization", **WORDS | {"ngrams": HUGE}), "string"),
-      ("hashing", dict(kind="Hashing", num_bins=HUGE, output_mode="multi_hot"), "int32"),
-      ("sequence", dict(kind="TextVectorization", output_sequence_length=HUGE, **WORDS), "string"))  # fmt: skip
+@bomb(
+    ("embedding", dict(kind="Embedding", input_dim=HUGE, output_dim=4, mask_zero=True), "int32"),
+    ("ngrams", dict(kind="TextVectorization", **WORDS | {"ngrams": HUGE}), "string"),
+    ("hashing", dict(kind="Hashing", num_bins=HUGE, output_mode="multi_hot"), "int32"),
+    ("sequence", dict(kind="TextVectorization", output_sequence_length=HUGE, **WORDS), "string"),
+)
 def huge_number_of(config, dtype):
     return keras_file(chain(layer(**config), shape=(None, 1), dtype=dtype))
 
@@ -238,7 +319,10 @@ def huge_number_of(config, dtype):
     ("gaussian_blur", dict(kind="RandomGaussianBlur", kernel_size=[40_001, 40_001], sigma=1.0)),
     ("padding", dict(kind="ZeroPadding2D", padding=[[HUGE, HUGE], [HUGE, HUGE]])),
     ("max_pooling", dict(kind="AdaptiveMaxPooling2D", output_size=[40_000, 40_000])),
-    ("transposed", dict(kind="Conv2DTranspose", filters=1, kernel_size=1, strides=[40_000, 40_000])),
+    (
+        "transposed",
+        dict(kind="Conv2DTranspose", filters=1, kernel_size=1, strides=[40_000, 40_000]),
+    ),
 )
 def huge_images_of(config):
     return keras_file(chain(layer(**config), shape=(None, 8, 8, 3)))
@@ -248,7 +332,11 @@ def huge_images_of(config):
 def huge_rank():
     shape = [1] * 100_000
     return keras_file(
-        chain(layer("Reshape", "r", target_shape=shape), layer("BatchNormalization"), layer("Flatten", "f"))
+        chain(
+            layer("Reshape", "r", target_shape=shape),
+            layer("BatchNormalization"),
+            layer("Flatten", "f"),
+        )
     )
 
 
@@ -320,14 +408,19 @@ def sequential(count):
 
 @bomb()
 def sequential_without_inputs():
-    return keras_file(stack(*(layer("ReLU", f"r{i}") for i in range(700))) | {"build_config": {"input_shape": [1, 4]}})
+    return keras_file(
+        stack(*(layer("ReLU", f"r{i}") for i in range(700)))
+        | {"build_config": {"input_shape": [1, 4]}}
+    )
 
 
 @bomb()
 def sequential_models_inside_one_another():
     model = layer("ReLU", "r")
     for depth in range(12):
-        model = stack(input_layer(name=f"x{depth}"), model, layer("ReLU", f"r{depth}"), name=f"m{depth}")
+        model = stack(
+            input_layer(name=f"x{depth}"), model, layer("ReLU", f"r{depth}"), name=f"m{depth}"
+        )
     return keras_file(model)
 
 
@@ -350,27 +443,45 @@ def bidirectional_inside_bidirectional():
 @bomb()
 def cells_without_end():
     cells = [layer("GRUCell", f"c{i}", units=1) for i in range(3_000)]
-    return keras_file(chain(layer("RNN", cell=layer("StackedRNNCells", "cells", cells=cells)), shape=(None, 3, 4)))
+    return keras_file(
+        chain(layer("RNN", cell=layer("StackedRNNCells", "cells", cells=cells)), shape=(None, 3, 4))
+    )
 
 
-@bomb(("lstm", "LSTM", dict(units=1, return_sequences=True)),
-      ("bidirectional", "Bidirectional", dict(layer=layer("LSTM", "l", units=1, return_sequences=True))))  # fmt: skip
+@bomb(
+    ("lstm", "LSTM", dict(units=1, return_sequences=True)),
+    (
+        "bidirectional",
+        "Bidirectional",
+        dict(layer=layer("LSTM", "l", units=1, return_sequences=True)),
+    ),
+)
 def hundreds_of(kind, config):
-    return keras_file(chain(*(layer(kind, f"l{i}", **config) for i in range(400)), shape=(None, 3, 4)))
+    return keras_file(
+        chain(*(layer(kind, f"l{i}", **config) for i in range(400)), shape=(None, 3, 4))
+    )
 
 
 # --- slow initializers ----------------------------------------------------------------------------------------------
 
 
 def initializer(kind, **config):
-    return {"module": "keras.initializers", "class_name": kind, "config": config, "registered_name": None}
+    return {
+        "module": "keras.initializers",
+        "class_name": kind,
+        "config": config,
+        "registered_name": None,
+    }
 
 
 SQUARE = 2_000
 
 
-@bomb(("orthogonal", initializer("Orthogonal")), ("orthogonal_by_name", "orthogonal"),
-      ("orthogonal_by_its_class_name", "Orthogonal"))  # fmt: skip
+@bomb(
+    ("orthogonal", initializer("Orthogonal")),
+    ("orthogonal_by_name", "orthogonal"),
+    ("orthogonal_by_its_class_name", "Orthogonal"),
+)
 def slow_start(begin):
     weights = {"layers/dense/vars/0": np.zeros((SQUARE, SQUARE), "float32")}
     dense = layer("Dense", "dense", units=SQUARE, use_bias=False, kernel_initializer=begin)
@@ -381,7 +492,9 @@ def slow_start(begin):
 def slow_start_of_a_recurrent_layer_by_default():
     kernels = {"0": np.zeros((1, SQUARE), "float32"), "1": np.zeros((SQUARE, SQUARE), "float32")}
     weights = {f"layers/simple_rnn/cell/vars/{name}": array for name, array in kernels.items()}
-    return keras_file(chain(layer("SimpleRNN", "rnn", units=SQUARE, use_bias=False), shape=(None, 3, 1)), weights)
+    return keras_file(
+        chain(layer("SimpleRNN", "rnn", units=SQUARE, use_bias=False), shape=(None, 3, 1)), weights
+    )
 
 
 # --- weights that are packed: few bytes of them are numbers, the others are zeros -----------------------------------
@@ -403,7 +516,11 @@ def varint(number, longer=0):
     while number > 127:
         out.append(number & 127 | 128)
         number >>= 7
-    return bytes([*out, number]) if not longer else bytes([*out, number | 128, *[128] * (longer - 1), 0])
+    return (
+        bytes([*out, number])
+        if not longer
+        else bytes([*out, number | 128, *[128] * (longer - 1), 0])
+    )
 
 
 def field(number, content, tag=None):
@@ -415,10 +532,18 @@ def onnx_file(location, external, inside):
     entry = field(1, b"location") + field(2, b"secret")
     weight = field(1, b"\2") + varint(2 << 3) + b"\1" + field(8, b"w")
     weight += field(13, entry, external) + (location or varint(14 << 3)) + b"\1"
-    end = lambda name: field(1, name) + field(2, field(1, b"\x08\1" + field(2, field(1, b"\x08\2"))))  # noqa: E731
+
+    def end(name):
+        return field(1, name) + field(2, field(1, b"\x08\1" + field(2, field(1, b"\x08\2"))))
+
     add = field(1, b"x") + field(1, b"w") + field(2, b"y") + field(4, b"Add")
-    constant = field(2, b"w") + field(4, b"Constant") + field(5, field(1, b"value") + field(5, weight))
-    body = {"initializer": field(1, add) + field(5, weight), "constant": field(1, constant) + field(1, add)}[inside]
+    constant = (
+        field(2, b"w") + field(4, b"Constant") + field(5, field(1, b"value") + field(5, weight))
+    )
+    body = {
+        "initializer": field(1, add) + field(5, weight),
+        "constant": field(1, constant) + field(1, add),
+    }[inside]
     whole = field(2, b"g") + body + field(11, end(b"x")) + field(12, end(b"y"))
     return b"\x08\x08" + field(8, b"\x10\x0f") + field(7, whole)
 

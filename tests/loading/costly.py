@@ -27,15 +27,24 @@ def value(name, type=FLOAT, shape=(None, 4)):
 
 def onnx_of(*nodes, functions=(), domains=(), **constants):
     """Write a model of these nodes; constants: name -> array."""
-    tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
+    tensors = [
+        numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()
+    ]
     graph = helper.make_graph(list(nodes), "g", [value("x")], [value("y")], initializer=tensors)
     opsets = [helper.make_opsetid("", 15), *(helper.make_opsetid(domain, 1) for domain in domains)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=8, functions=list(functions)).SerializeToString()
+    return helper.make_model(
+        graph, opset_imports=opsets, ir_version=8, functions=list(functions)
+    ).SerializeToString()
 
 
 def added(*nodes, **constants):
     """Write a model that adds to its input the sum of the output `c` of the last node."""
-    return onnx_of(*nodes, node("ReduceSum", ["c"], ["r"], keepdims=0), node("Add", ["x", "r"], ["y"]), **constants)
+    return onnx_of(
+        *nodes,
+        node("ReduceSum", ["c"], ["r"], keepdims=0),
+        node("Add", ["x", "r"], ["y"]),
+        **constants,
+    )
 
 
 def honest():
@@ -54,7 +63,9 @@ def constant_of_any_shape():
 @costs
 def many_constants():
     made = [node("ConstantOfShape", ["n"], [f"c{i}"]) for i in range(100)]
-    return added(*made, node("Concat", [f"c{i}" for i in range(100)], ["c"], axis=0), n=[20_000_000])
+    return added(
+        *made, node("Concat", [f"c{i}" for i in range(100)], ["c"], axis=0), n=[20_000_000]
+    )
 
 
 @costs
@@ -71,7 +82,9 @@ def tiled():
 def numbers_to_any():
     whole = [np.array(number) for number in (0, HUGE, 1)]
     return added(
-        node("Range", list("abd"), ["i"]), node("Cast", ["i"], ["c"], to=FLOAT), **dict(zip("abd", whole, strict=True))
+        node("Range", list("abd"), ["i"]),
+        node("Cast", ["i"], ["c"], to=FLOAT),
+        **dict(zip("abd", whole, strict=True)),
     )
 
 
@@ -90,7 +103,9 @@ def resized():
 @costs
 def one_hot():
     values = np.array([0, 1], "float32")
-    return added(node("OneHot", ["i", "n", "values"], ["c"]), i=[0, 1], n=np.array(HUGE), values=values)
+    return added(
+        node("OneHot", ["i", "n", "values"], ["c"]), i=[0, 1], n=np.array(HUGE), values=values
+    )
 
 
 @costs
@@ -101,19 +116,27 @@ def drawn():
 @costs
 def transposed_convolution():
     made = node("ConvTranspose", ["image", "w"], ["c"], strides=[40_000, 40_000])
-    return added(made, image=np.ones((1, 1, 2, 2), "float32"), w=np.ones((1, 1, 40_000, 2), "float32"))
+    return added(
+        made, image=np.ones((1, 1, 2, 2), "float32"), w=np.ones((1, 1, 40_000, 2), "float32")
+    )
 
 
 @costs
 def product_of_a_column_and_a_row():
     return added(
-        node("MatMul", ["a", "b"], ["c"]), a=np.ones((40_000, 1), "float32"), b=np.ones((1, 40_000), "float32")
+        node("MatMul", ["a", "b"], ["c"]),
+        a=np.ones((40_000, 1), "float32"),
+        b=np.ones((1, 40_000), "float32"),
     )
 
 
 @costs
 def sum_of_a_column_and_a_row():
-    return added(node("Add", ["a", "b"], ["c"]), a=np.ones((40_000, 1), "float32"), b=np.ones((1, 40_000), "float32"))
+    return added(
+        node("Add", ["a", "b"], ["c"]),
+        a=np.ones((40_000, 1), "float32"),
+        b=np.ones((1, 40_000), "float32"),
+    )
 
 
 @costs
@@ -142,8 +165,14 @@ def of_a_size_that_an_input_sets():
 def loop(nodes, *, trips=2**62, scan=False, **constants):
     """Write a loop that begins with v = x; its nodes make w of v."""
     ends = [value("go_on", BOOL, []), value("w"), *([value("each")] if scan else [])]
-    nodes = [node("Identity", ["goes"], ["go_on"]), *nodes, *([node("Identity", ["w"], ["each"])] if scan else [])]
-    body = helper.make_graph(nodes, "body", [value("i", INT, []), value("goes", BOOL, []), value("v")], ends)
+    nodes = [
+        node("Identity", ["goes"], ["go_on"]),
+        *nodes,
+        *([node("Identity", ["w"], ["each"])] if scan else []),
+    ]
+    body = helper.make_graph(
+        nodes, "body", [value("i", INT, []), value("goes", BOOL, []), value("v")], ends
+    )
     gives = ["y", *(["all"] if scan else [])]
     more = [node("ReduceSum", ["all"], ["r"], keepdims=0)] if scan else []
     made = node("Loop", ["trips" if trips else "", "true", "x"], gives, body=body)
@@ -193,11 +222,17 @@ def loop_in_loops():
 
 @costs
 def loop_that_an_input_lets_go_on():
-    nodes = [*SAME, node("ReduceMax", ["v"], ["top"], keepdims=0), node("Greater", ["top", "zero"], ["go_on"])]
+    nodes = [
+        *SAME,
+        node("ReduceMax", ["v"], ["top"], keepdims=0),
+        node("Greater", ["top", "zero"], ["go_on"]),
+    ]
     ends = [value("go_on", BOOL, []), value("w")]
     starts = [value("i", INT, []), value("goes", BOOL, []), value("v")]
     body = helper.make_graph(nodes, "body", starts, ends)
-    return onnx_of(node("Loop", ["", "true", "x"], ["y"], body=body), true=np.array(True), zero=np.float32(0))
+    return onnx_of(
+        node("Loop", ["", "true", "x"], ["y"], body=body), true=np.array(True), zero=np.float32(0)
+    )
 
 
 @costs
@@ -289,7 +324,9 @@ def resized_lite(tf, x, zero):
 @lite
 def loop_lite(tf, x, zero):
     start = tf.constant(1.0) + tf.cast(zero, tf.float32)
-    return tf.while_loop(lambda v: v > 0.0, lambda v: [v * 1.0 + tf.cast(zero, tf.float32)], [start])[0]
+    return tf.while_loop(
+        lambda v: v > 0.0, lambda v: [v * 1.0 + tf.cast(zero, tf.float32)], [start]
+    )[0]
 
 
 @lite

@@ -15,7 +15,9 @@ def exported_of(model, folder="exported", **changes):
         spec = kzoo.spec_of(model)
         model.save_weights(folder / "model.weights.h5")
     except kzoo.KzooError:
-        spec = dict(preset=model.name, family=None, task=None, config={}, training={}, seed=0, kzoo="0")
+        spec = dict(
+            preset=model.name, family=None, task=None, config={}, training={}, seed=0, kzoo="0"
+        )
         model.save(folder / "model.keras")
     (folder / "labels.json").write_text('["a", "b"]')
     (folder / "onnx" / "model.onnx").write_bytes(b"onnx")
@@ -33,9 +35,25 @@ def write_manifest(folder, spec, **more):
         if file.is_file() and file.name != "kzoo.json"
     }
     ends = [dict(name="values", shape=[None, 1], dtype="float32", kind="values")]
-    manifest = dict(
-        format_version=1, name=spec["preset"], created="2026-11-25", spec=spec, parameters=1, inputs=ends, outputs=ends,
-        labels=[], targets=[], preprocessing=None, data=None, metrics={}, versions={}, predict_ms={}, exports={},
-        files=files,
-    ) | more  # fmt: skip
+    manifest = (
+        dict(
+            format_version=1,
+            name=spec["preset"],
+            created="2026-11-25",
+            spec=spec,
+            parameters=1,
+            inputs=ends,
+            outputs=ends,
+            labels=[],
+            targets=[],
+            preprocessing=None,
+            data=None,
+            metrics={},
+            versions={},
+            predict_ms={},
+            exports={},
+            files=files,
+        )
+        | more
+    )
     (folder / "kzoo.json").write_text(json.dumps(manifest))

@@ -26,9 +26,40 @@ from functools import partial
 from pathlib import Path
 
 ROOM = 300  # mebibytes beyond what the undamaged files take
-WEIRD = (None, True, False, 0, 1, -1, 2, 7, 1.5, -0.0, 1e308, 10**30, 2**31, 2**63, "", "a", "x" * 500, "\x1b[31m",
-         "\ud800", "nan", "../..", "None", "=1+1", [], [[]], [0], [None], ["a"], {}, {"a": 1}, [1, 2, 3],
-         [[1.0, "b"]])  # fmt: skip
+WEIRD = (
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2,
+    7,
+    1.5,
+    -0.0,
+    1e308,
+    10**30,
+    2**31,
+    2**63,
+    "",
+    "a",
+    "x" * 500,
+    "\x1b[31m",
+    "\ud800",
+    "nan",
+    "../..",
+    "None",
+    "=1+1",
+    [],
+    [[]],
+    [0],
+    [None],
+    ["a"],
+    {},
+    {"a": 1},
+    [1, 2, 3],
+    [[1.0, "b"]],
+)
 
 
 def damaged_bytes(content, random):
@@ -37,7 +68,8 @@ def damaged_bytes(content, random):
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         if not content:
             return b"x"
-        place, length = random.randrange(len(content)), random.choice((1, 1, 2, 4, 8, 64))
+        place = random.randrange(len(content))
+        length = random.choice((1, 1, 2, 4, 8, 64))
         how = random.randrange(7)
         if how == 0:
             content[place] ^= 1 << random.randrange(8)
@@ -79,7 +111,9 @@ def _parts(tree):
     waiting = [tree]
     while waiting:
         part = waiting.pop()
-        for key in part if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else ():
+        for key in (
+            part if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else ()
+        ):
             yield part, key
             waiting.append(part[key])
 
@@ -135,7 +169,9 @@ def command(*words):
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         code = main(words)
     # `check` exits with 1 for findings; an exception that kzoo did not expect does, too, and names --debug.
-    if code not in (0, 2) and not (code == 1 and words[0] == "check" and "--debug" not in printed.getvalue()):
+    if code not in (0, 2) and not (
+        code == 1 and words[0] == "check" and "--debug" not in printed.getvalue()
+    ):
         raise AssertionError(f"exit code {code}: {printed.getvalue()[-300:]}")
 
 
@@ -144,7 +180,16 @@ def refuse_other(folder, data):
     import kzoo
 
     try:
-        kzoo.train("tabular_fnn", data, target="plan", out=folder, units=(3,), epochs=1, progress=False, check=False)
+        kzoo.train(
+            "tabular_fnn",
+            data,
+            target="plan",
+            out=folder,
+            units=(3,),
+            epochs=1,
+            progress=False,
+            check=False,
+        )
     except kzoo.KzooError:
         return
 
@@ -154,8 +199,20 @@ def doors_of_run(folder, source, turn):
     import kzoo
 
     new = source / "new.csv"
-    for name in ("spec", "data", "problem", "target", "summary", "preprocessing", "finished", "class_names", "answers",
-                 "history", "model_file", "config"):  # fmt: skip
+    for name in (
+        "spec",
+        "data",
+        "problem",
+        "target",
+        "summary",
+        "preprocessing",
+        "finished",
+        "class_names",
+        "answers",
+        "history",
+        "model_file",
+        "config",
+    ):
         yield name, partial(lambda name: getattr(kzoo.Run(folder), name), name)
     yield "repr", lambda: repr(kzoo.Run(folder))
     yield "spec_of", lambda: kzoo.spec_of(folder)
@@ -169,7 +226,10 @@ def doors_of_run(folder, source, turn):
         ("kzoo compare", lambda: command("compare", str(folder), str(source / "run_2"))),
         ("kzoo predict", lambda: command("predict", str(folder), str(new))),
         ("kzoo check", lambda: command("check", str(folder), "--data", str(new))),
-        ("kzoo evaluate", lambda: command("evaluate", str(folder), "--data", str(source / "data.csv"))),
+        (
+            "kzoo evaluate",
+            lambda: command("evaluate", str(folder), "--data", str(source / "data.csv")),
+        ),
         ("resume", lambda: refuse_other(folder, source / "data.csv")),
     )
     if turn % 5 == 0:
@@ -206,8 +266,13 @@ def doors_of_runtime(folder, source, turn):
     yield "runtime", lambda: kzoo.runtime.load(folder, key).predict(source / "new.csv")
 
 
-DOORS = {"run": doors_of_run, "exported": doors_of_exported, "keras": doors_of_keras, "onnx": doors_of_runtime,
-         "litert": lambda folder, source, turn: doors_of_runtime(folder, source, -1)}  # fmt: skip
+DOORS = {
+    "run": doors_of_run,
+    "exported": doors_of_exported,
+    "keras": doors_of_keras,
+    "onnx": doors_of_runtime,
+    "litert": lambda folder, source, turn: doors_of_runtime(folder, source, -1),
+}
 
 
 def memory(name):
@@ -237,9 +302,12 @@ def main(what, file, folder, first, last):
         door()
     room = (memory("VmSize") << 20) + (3 << 30)
     resource.setrlimit(resource.RLIMIT_AS, (room, room))
-    whole, base = (folder / file).read_bytes(), memory("VmRSS")
+    whole = (folder / file).read_bytes()
+    base = memory("VmRSS")
     damage = DAMAGES.get(Path(file).suffix, damaged_bytes)
-    counts, slow = collections.Counter(), max(10, 4 * time.process_time())  # beside what starting has taken
+    # beside what starting has taken
+    counts = collections.Counter()
+    slow = max(10, 4 * time.process_time())
     copy = folder.parent / f"damaged-{os.getpid()}" / folder.name
     for seed in range(int(first), int(last)):
         shutil.rmtree(copy.parent, ignore_errors=True)
@@ -257,11 +325,17 @@ def main(what, file, folder, first, last):
             except kzoo.KzooError as error:
                 counts["refused"] += 1
                 if "\n" in str(error):
-                    print(json.dumps(dict(seed=seed, door=name, wrong=f"several lines: {error}")), flush=True)
+                    print(
+                        json.dumps(dict(seed=seed, door=name, wrong=f"several lines: {error}")),
+                        flush=True,
+                    )
             except BaseException as error:
                 counts["foreign"] += 1
                 print(
-                    json.dumps(dict(seed=seed, door=name, wrong=f"{type(error).__name__}: {error}"[:300])), flush=True
+                    json.dumps(
+                        dict(seed=seed, door=name, wrong=f"{type(error).__name__}: {error}"[:300])
+                    ),
+                    flush=True,
                 )
                 if os.environ.get("TRACE"):
                     import traceback

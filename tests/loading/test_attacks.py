@@ -48,7 +48,9 @@ def test_an_attack_is_refused(name, keras_opens_nothing):
     with refuses(path) as caught:
         kzoo.load_model(path)
     assert "\n" not in str(caught.value)
-    assert isinstance(caught.value, kzoo.UnsafeModelError) is (name not in UNREADABLE), str(caught.value)
+    assert isinstance(caught.value, kzoo.UnsafeModelError) is (name not in UNREADABLE), str(
+        caught.value
+    )
     assert not Path("canary").exists()
 
 
@@ -81,7 +83,9 @@ for path in sys.argv[1:]:
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux reports the peak of memory")
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="Linux reports the peak of memory"
+)
 @pytest.mark.usefixtures("warm_children")
 def test_no_attack_uses_much_memory(tmp_path):
     """Files are made here and opened in one process."""
@@ -91,7 +95,9 @@ def test_no_attack_uses_much_memory(tmp_path):
         Path(ATTACKS[name]()).rename(file)
         files.append(str(file))
     script = MEASURE.format(here=str(HERE))
-    done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *files], capture_output=True, text=True, check=True
+    )
     grown = {Path(line.split()[0]).stem: int(line.split()[1]) for line in done.stdout.splitlines()}
     assert len(grown) == len(files)
     assert max(grown.values()) < 200, grown

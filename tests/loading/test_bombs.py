@@ -65,7 +65,9 @@ def measured(names, folder):
     that it took to start."""
     command = [sys.executable, "-c", MEASURE.format(here=str(HERE)), *names]
     environment = os.environ | {"TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+    )
     started, *lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line[0] for line in lines] == list(names), done.stderr[-2000:]
     return {name: rest for name, *rest in lines}, started
@@ -73,13 +75,23 @@ def measured(names, folder):
 
 def harmless(outcome, seconds, mebibytes, limit):
     error, _, message = outcome.partition(": ")
-    refused = error in ("KzooError", "UnsafeModelError") and not missing_from(message, ["attack.keras"])
-    return (outcome == "opened" or (refused and "\n" not in message)) and seconds < limit and mebibytes < MEBIBYTES
+    refused = error in ("KzooError", "UnsafeModelError") and not missing_from(
+        message, ["attack.keras"]
+    )
+    return (
+        (outcome == "opened" or (refused and "\n" not in message))
+        and seconds < limit
+        and mebibytes < MEBIBYTES
+    )
 
 
 @pytest.mark.usefixtures("warm_children")
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux reports the peak of memory")
-@pytest.mark.parametrize("names", [CLASSES.values(), pytest.param(BOMBS, marks=pytest.mark.slow)], ids=["some", "all"])
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="Linux reports the peak of memory"
+)
+@pytest.mark.parametrize(
+    "names", [CLASSES.values(), pytest.param(BOMBS, marks=pytest.mark.slow)], ids=["some", "all"]
+)
 def test_no_small_file_takes_long_or_much_memory(tmp_path, names):
     results, started = measured(names, tmp_path)
     limit = max(SECONDS, STARTS * started)
@@ -96,7 +108,9 @@ def export_of(content, name="onnx/model.onnx", format="onnx"):
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
     spec = dict(preset="mine", family=None, task=None, config={}, training={})
-    write_manifest(Path("exported"), spec, exports={format: dict(format=format, status="ok", file=name)})
+    write_manifest(
+        Path("exported"), spec, exports={format: dict(format=format, status="ok", file=name)}
+    )
     return Path("exported")
 
 
@@ -123,20 +137,31 @@ def test_onnx_files_with_weights_in_other_files_are_refused(inside):
 def onnx_of(*nodes, **sizes):
     """Write a model of an input x and constants: name -> whole number."""
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 4]) for name in "xy")
-    constants = [helper.make_tensor(name, TensorProto.INT64, [1], [size]) for name, size in sizes.items()]
+    constants = [
+        helper.make_tensor(name, TensorProto.INT64, [1], [size]) for name, size in sizes.items()
+    ]
     graph = helper.make_graph(nodes, "g", [x], [y], initializer=constants)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8).SerializeToString()
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8
+    ).SerializeToString()
 
 
 def onnx_of_many(count, size):
     node = helper.make_node
     constants = [node("ConstantOfShape", ["n"], [f"c{i}"]) for i in range(count)]
-    total = [node("Sum", [f"c{i}" for i in range(count)], ["c"]), node("ReduceSum", ["c"], ["r"], keepdims=0)]
+    total = [
+        node("Sum", [f"c{i}" for i in range(count)], ["c"]),
+        node("ReduceSum", ["c"], ["r"], keepdims=0),
+    ]
     return onnx_of(*constants, *total, node("Add", ["x", "r"], ["y"]), n=size)
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux reports the peak of memory")
-@pytest.mark.parametrize(("count", "size"), [(1, 200_000_000), (300, 1_000_000)], ids=["large", "many"])
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="Linux reports the peak of memory"
+)
+@pytest.mark.parametrize(
+    ("count", "size"), [(1, 200_000_000), (300, 1_000_000)], ids=["large", "many"]
+)
 def test_an_onnx_file_computes_no_large_constants_while_it_is_opened(count, size):
     content = onnx_of_many(count, size)
     before = memory("VmRSS")

@@ -17,9 +17,16 @@ import kzoo.runtime
 from kzoo.cli import main
 
 HERE = Path(__file__).parent
-SECONDS, MEBIBYTES = 5, 500  # of the processor, of the process that opens a file and of those it starts
+# of the processor, of the process that opens a file and of those it starts
+SECONDS, MEBIBYTES = 5, 500
 HONEST = 25  # times what an honest file takes, where the processor is slow
-SOME = ("constant_of_any_shape", "loop_of_any_length", "functions_of_functions", "filled", "loop_lite")
+SOME = (
+    "constant_of_any_shape",
+    "loop_of_any_length",
+    "functions_of_functions",
+    "filled",
+    "loop_lite",
+)
 
 # A small process: what Linux reports of the largest child begins with the memory of its parent.
 MEASURE = """
@@ -54,9 +61,21 @@ def export_of(content, folder, format="onnx"):
     file = Path(folder, format, "model.tflite" if format == "litert" else "model.onnx")
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
-    np.savez(Path(folder, "golden.npz"), **{f"{name}_{n}": np.ones((n, 4), "float32") for name in "xy" for n in (1, 7)})
-    ends = [dict(name=name, shape=[None, 4], dtype="float32", kind="values") for name in ("rows", "values")]
-    entry = dict(format=format, status="ok", file=file.relative_to(folder).as_posix(), difference=0.0, tolerance=1e-4)
+    np.savez(
+        Path(folder, "golden.npz"),
+        **{f"{name}_{n}": np.ones((n, 4), "float32") for name in "xy" for n in (1, 7)},
+    )
+    ends = [
+        dict(name=name, shape=[None, 4], dtype="float32", kind="values")
+        for name in ("rows", "values")
+    ]
+    entry = dict(
+        format=format,
+        status="ok",
+        file=file.relative_to(folder).as_posix(),
+        difference=0.0,
+        tolerance=1e-4,
+    )
     spec = dict(preset="mine", family=None, task=None, config={}, training={})
     write_manifest(Path(folder), spec, exports={format: entry}, inputs=ends[:1], outputs=ends[1:])
     return str(folder)
@@ -65,16 +84,21 @@ def export_of(content, folder, format="onnx"):
 def opened(folders):
     """Return folder -> (outcome, seconds, mebibytes so far), all opened by the same process."""
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, *folders], capture_output=True, text=True, timeout=900,
+        [sys.executable, "-c", MEASURE, *folders],
+        capture_output=True,
+        text=True,
+        timeout=900,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line[0] for line in lines] == list(folders), done.stderr[-2000:]
     return {name: rest for name, *rest in lines}
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux limits memory")
-@pytest.mark.parametrize("names", [SOME, pytest.param((*ONNX, *LITERT), marks=pytest.mark.slow)], ids=["some", "all"])
+@pytest.mark.parametrize(
+    "names", [SOME, pytest.param((*ONNX, *LITERT), marks=pytest.mark.slow)], ids=["some", "all"]
+)
 def test_a_costly_export_is_refused_or_answers_soon(tmp_path, names):
     folders = [export_of(honest(), tmp_path / "honest")]
     for name in names:
@@ -94,7 +118,9 @@ def test_a_costly_export_is_refused_or_answers_soon(tmp_path, names):
     assert answered <= {"harmless", "nodes_without_number"}
 
 
-@pytest.mark.parametrize(("name", "limited"), [("constant_of_any_shape", "memory"), ("loop_of_any_length", "time")])
+@pytest.mark.parametrize(
+    ("name", "limited"), [("constant_of_any_shape", "memory"), ("loop_of_any_length", "time")]
+)
 def test_costly_exports_are_refused_by_every_function(tmp_path, name, limited, capsys):
     content = ONNX[name]()
     exported = export_of(content, tmp_path / "exported")
@@ -112,7 +138,9 @@ def test_costly_exports_are_refused_by_every_function(tmp_path, name, limited, c
 def test_a_file_that_passed_is_not_tried_again(tmp_path, monkeypatch):
     exported = export_of(honest(), tmp_path / "exported")
     kzoo.runtime.load(exported)
-    monkeypatch.setattr("kzoo.utils.child_process.start", lambda *_, **__: pytest.fail("it was tried again"))
+    monkeypatch.setattr(
+        "kzoo.utils.child_process.start", lambda *_, **__: pytest.fail("it was tried again")
+    )
     kzoo.runtime.load(exported)
 
 

@@ -51,16 +51,21 @@ def test_files_that_cannot_be_read(raw):
     assert len(cut) == 1 and len({*cut, text, changed}) == 3  # three faults, three messages
 
 
-@pytest.mark.parametrize(("member", "reason"), [("config.json", "line 1"), ("model.weights.h5", "HDF5")])
+@pytest.mark.parametrize(
+    ("member", "reason"), [("config.json", "line 1"), ("model.weights.h5", "HDF5")]
+)
 def test_a_member_that_is_missing_or_broken(raw, member, reason):
     parts = attacks.parts_of(attacks.dense())
-    missing = refusal(attacks.write({n: d for n, d in parts.items() if n != member}), "attack.keras", member)
+    missing = refusal(
+        attacks.write({n: d for n, d in parts.items() if n != member}), "attack.keras", member
+    )
     for content in (parts[member][: len(parts[member]) // 2], b""):
         assert refusal(attacks.write(parts | {member: content}), "attack.keras", reason) != missing
 
 
 def test_weights_of_another_network():
-    parts, others = attacks.parts_of(attacks.dense()), attacks.parts_of(attacks.dense(5))
+    parts = attacks.parts_of(attacks.dense())
+    others = attacks.parts_of(attacks.dense(5))
     path = attacks.write(parts | {"model.weights.h5": others["model.weights.h5"]})
     refusal(path, "attack.keras", "4, 3", "4, 5")  # of PyTorch, in brackets
 
@@ -68,11 +73,18 @@ def test_weights_of_another_network():
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("m.h5", "save('model.keras')"), ("m.hdf5", "save('model.keras')"), ("m.weights.h5", "load_weights"),
-        ("m.pkl", "pickle"), ("m.joblib", "pickle"), ("m.pt", "pickle"), ("m.onnx", "onnxruntime"),
-        ("m.tflite", "ai-edge-litert"), ("m.zip", ".keras file"), ("m", ".keras file"),
+        ("m.h5", "save('model.keras')"),
+        ("m.hdf5", "save('model.keras')"),
+        ("m.weights.h5", "load_weights"),
+        ("m.pkl", "pickle"),
+        ("m.joblib", "pickle"),
+        ("m.pt", "pickle"),
+        ("m.onnx", "onnxruntime"),
+        ("m.tflite", "ai-edge-litert"),
+        ("m.zip", ".keras file"),
+        ("m", ".keras file"),
     ],
-)  # fmt: skip
+)
 def test_other_formats_are_refused_with_a_fix(name, part, raw):
     Path(name).write_bytes(raw)
     refusal(name, name, part, kind=kzoo.UnsafeModelError)
@@ -88,10 +100,15 @@ def test_other_folders_and_objects_are_refused():
 @pytest.mark.parametrize(
     ("trusted", "part"),
     [
-        (True, "trusted=True"), ("Mine", "trusted='Mine'"), (3, "trusted=3"), ([3], "3"), (["Mine"], "'Mine'"),
-        ([lambda x: x], "lambda"), ([layers.Lambda], "Lambda"),
+        (True, "trusted=True"),
+        ("Mine", "trusted='Mine'"),
+        (3, "trusted=3"),
+        ([3], "3"),
+        (["Mine"], "'Mine'"),
+        ([lambda x: x], "lambda"),
+        ([layers.Lambda], "Lambda"),
     ],
-)  # fmt: skip
+)
 def test_trusted_must_be_a_list_of_classes(raw, trusted, part):
     refusal("m.keras", "trusted=", part, trusted=trusted)
 
@@ -99,7 +116,8 @@ def test_trusted_must_be_a_list_of_classes(raw, trusted, part):
 class Unregistered(layers.Layer):
     def __init__(self, units=2, **options):
         super().__init__(**options)
-        self.units, self.inner = units, layers.Dense(units)
+        self.units = units
+        self.inner = layers.Dense(units)
 
     def build(self, shape):
         self.inner.build(shape)
@@ -114,7 +132,8 @@ class Unregistered(layers.Layer):
 class Derived(keras.Model):
     def __init__(self, units=3, **options):
         super().__init__(**options)
-        self.units, self.dense = units, layers.Dense(units)
+        self.units = units
+        self.dense = layers.Dense(units)
 
     def call(self, x):
         return self.dense(x)
@@ -132,7 +151,10 @@ def test_trusted_classes_and_functions_are_opened():
     derived = Derived()
     derived(x)
     sequence = [keras.Input((4,)), layers.Dense(3, triple), Unregistered()]
-    for model, trusted in ((keras.Sequential(sequence), [triple, Unregistered]), (derived, (Derived,))):
+    for model, trusted in (
+        (keras.Sequential(sequence), [triple, Unregistered]),
+        (derived, (Derived,)),
+    ):
         model.save("own.keras")
         for some in (trusted[1:], ()):
             part = f"trusted=[{trusted[0].__name__}]"
@@ -151,7 +173,9 @@ def test_trust_covers_that_class_only():
 def test_a_layer_of_keras_that_is_not_on_the_list_can_be_trusted():
     model = keras.Sequential([keras.Input((8, 8, 3)), layers.AugMix(num_chains=2)])
     model.save("augmented.keras")
-    refusal("augmented.keras", "'keras.layers.AugMix'", "trusted=[AugMix]", kind=kzoo.UnsafeModelError)
+    refusal(
+        "augmented.keras", "'keras.layers.AugMix'", "trusted=[AugMix]", kind=kzoo.UnsafeModelError
+    )
     kzoo.load_model("augmented.keras", trusted=[layers.AugMix])
 
 
@@ -163,10 +187,18 @@ def test_an_older_keras_opens_no_foreign_file(raw, monkeypatch):
 def test_scopes_and_switches_of_the_caller_do_not_reach_the_file(raw, monkeypatch):
     from keras.src.saving.serialization_lib import in_safe_mode
 
-    seen, real = [], keras.saving.load_model
+    seen = []
+    real = keras.saving.load_model
 
     def watched(path, **options):
-        seen.append((options["safe_mode"], options["compile"], in_safe_mode(), Path(path).stat().st_mode & 0o77))
+        seen.append(
+            (
+                options["safe_mode"],
+                options["compile"],
+                in_safe_mode(),
+                Path(path).stat().st_mode & 0o77,
+            )
+        )
         assert Path(path) != Path("m.keras")  # a private copy of what was checked
         return real(path, **options)
 
@@ -200,27 +232,51 @@ def test_a_file_that_changes_after_the_check_has_no_effect(raw, monkeypatch):
 def test_a_link_that_replaces_the_file_after_the_check_is_refused(raw, monkeypatch):
     Path("link.keras").symlink_to("m.keras")
     real = os.lstat
-    monkeypatch.setattr(os, "lstat", lambda path: real("m.keras" if str(path) == "link.keras" else path))
+    monkeypatch.setattr(
+        os, "lstat", lambda path: real("m.keras" if str(path) == "link.keras" else path)
+    )
     refusal("link.keras", "link.keras", os.strerror(errno.ELOOP))
 
 
 VALUES = [
-    None, True, 0, -1, 3, 1.5, 1e300, "", "x", "Lambda", "__lambda__", [], {}, [[]], ["a", 0, 0], {"config": {}},
-    {"class_name": "Dense"}, {"class_name": []}, {"class_name": "function", "config": []},
+    None,
+    True,
+    0,
+    -1,
+    3,
+    1.5,
+    1e300,
+    "",
+    "x",
+    "Lambda",
+    "__lambda__",
+    [],
+    {},
+    [[]],
+    ["a", 0, 0],
+    {"config": {}},
+    {"class_name": "Dense"},
+    {"class_name": []},
+    {"class_name": "function", "config": []},
     {"class_name": "__numpy__", "config": {"dtype": [], "value": 1}},
     {"class_name": "Dense", "module": "keras.layers", "config": {}, "registered_name": []},
-]  # fmt: skip
+]
 
 
 def spots(tree):
     """Return every entry in nested dicts and lists, as (container, key)."""
-    keys = list(tree) if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+    keys = (
+        list(tree) if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+    )
     return [(tree, key) for key in keys] + [spot for key in keys for spot in spots(tree[key])]
 
 
 def test_a_changed_file_gives_a_model_or_a_kzoo_error(raw):
-    chance, ends = random.Random(0), {"loaded": 0, "refused": 0, "unreadable": 0}
-    parts = attacks.parts_of(keras.Sequential([keras.Input((5, 2)), layers.Bidirectional(layers.LSTM(3))]))
+    chance = random.Random(0)
+    ends = {"loaded": 0, "refused": 0, "unreadable": 0}
+    parts = attacks.parts_of(
+        keras.Sequential([keras.Input((5, 2)), layers.Bidirectional(layers.LSTM(3))])
+    )
 
     def open_it():
         try:
@@ -259,7 +315,14 @@ def test_inspect_lists_the_content_and_builds_nothing(raw, monkeypatch):
     monkeypatch.delattr(keras.saving, "load_model")
     monkeypatch.delattr(keras.saving, "deserialize_keras_object")
     content = inspect_keras_file("m.keras")
-    assert content["classes"] == ["DTypePolicy", "Dense", "GlorotUniform", "InputLayer", "Sequential", "Zeros"]
+    assert content["classes"] == [
+        "DTypePolicy",
+        "Dense",
+        "GlorotUniform",
+        "InputLayer",
+        "Sequential",
+        "Zeros",
+    ]
     assert set(content["classes"]) >= {"Dense", "InputLayer", "Sequential"}
     assert content["sha256"] == hashlib.sha256(raw).hexdigest() and content["bytes"] == len(raw)
     assert content["numbers"] == 4 * 3 + 3 + 3 * 2 + 2 and content["arrays"] == 4
@@ -296,6 +359,8 @@ def test_each_name_on_the_list_is_a_class_of_keras_that_can_be_saved():
         "keras.quantizers",
     )
     plain = {pair for pair in classes if pair[0] in parts or pair == ("keras", "DTypePolicy")}
-    assert [pair for pair in classes.keys() - plain if not issubclass(classes[pair], KerasSaveable)] == []
+    assert [
+        pair for pair in classes.keys() - plain if not issubclass(classes[pair], KerasSaveable)
+    ] == []
     assert not {name for _, name in classes} & set(allowed.NEVER)
     assert [name for name in allowed.FUNCTIONS if not hasattr(keras.activations, name)] == []

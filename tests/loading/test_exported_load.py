@@ -15,7 +15,15 @@ from messages import missing_from, refuses
 import kzoo
 from kzoo.registry import catalogue
 
-SMALL = ("iris_fnn", "digits_cnn", "series_lstm", "adding_gru", "series_transformer", "series_tcn", "series_linear")
+SMALL = (
+    "iris_fnn",
+    "digits_cnn",
+    "series_lstm",
+    "adding_gru",
+    "series_transformer",
+    "series_tcn",
+    "series_linear",
+)
 
 
 def same(a, b):
@@ -23,12 +31,17 @@ def same(a, b):
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in kzoo.list_presets()]
+    "name",
+    [
+        name if name in SMALL else pytest.param(name, marks=pytest.mark.slow)
+        for name in kzoo.list_presets()
+    ],
 )
 def test_an_exported_model_of_each_preset(name, monkeypatch):
     model = kzoo.build(name)
     folder = exported_of(model)
-    for door in ("load_model", "deserialize_keras_object"):  # the configuration in the file is never read
+    # the configuration in the file is never read
+    for door in ("load_model", "deserialize_keras_object"):
         monkeypatch.delattr(keras.saving, door)
     loaded = kzoo.load_model(folder)
     assert same(loaded, model) and not loaded.compiled
@@ -112,11 +125,20 @@ def listed(name):
 
 
 WRONG = {
-    "another version": (lambda m: m.update(format_version=2), ("kzoo.json", "format_version", "2", "1", "update")),
-    "no version": (lambda m: m.pop("format_version"), ("kzoo.json", "exported model", "kzoo.export")),
+    "another version": (
+        lambda m: m.update(format_version=2),
+        ("kzoo.json", "format_version", "2", "1", "update"),
+    ),
+    "no version": (
+        lambda m: m.pop("format_version"),
+        ("kzoo.json", "exported model", "kzoo.export"),
+    ),
     "no specification": (lambda m: m.pop("spec"), ("kzoo.json", "specification", "kzoo.export")),
     "no list of files": (lambda m: m.pop("files"), ("kzoo.json", "files", "kzoo.export")),
-    "no checksum": (lambda m: m["files"].update({"labels.json": {}}), ("kzoo.json", "checksum", "'labels.json'")),
+    "no checksum": (
+        lambda m: m["files"].update({"labels.json": {}}),
+        ("kzoo.json", "checksum", "'labels.json'"),
+    ),
     "no weights": (lambda m: m["files"].pop("model.weights.h5"), ("kzoo.json", "model.weights.h5")),
     "two models": (listed("model.keras"), ("kzoo.json", "models")),
     "a file above": (listed("../secret"), ("kzoo.json", "'../secret'")),
@@ -129,8 +151,14 @@ WRONG = {
     "a setting of another type": (setting(units="wide"), ("units='wide'", "type", "1")),
     "a setting out of range": (setting(dropout=2.0), ("dropout=2.0", "0", "1")),
     "an unknown activation": (setting(activation="system"), ("activation='system'", "relu, gelu")),
-    "wider than its weights": (setting(units=[60_000_000, 5]), ("hidden2_dense/kernel", "(60000000, 5)")),
-    "of stored dimensions": (setting(units=[6, 40_000, 40_000]), ("hidden3_dense/kernel", "(40000, 40000)")),
+    "wider than its weights": (
+        setting(units=[60_000_000, 5]),
+        ("hidden2_dense/kernel", "(60000000, 5)"),
+    ),
+    "of stored dimensions": (
+        setting(units=[6, 40_000, 40_000]),
+        ("hidden3_dense/kernel", "(40000, 40000)"),
+    ),
     "more layers than weights": (setting(units=[1] * 100_000), ("units", "100,000 layers", "8")),
     "a huge example": (setting(input_shape=[1 << 40]), ("input_shape=(1099511627776,)", "weights")),
     "no number": (setting(dropout=float("nan")), ("kzoo.json", "number", "finite")),
@@ -157,7 +185,9 @@ def test_sizes_that_would_take_a_builder_forever_are_refused():
 
 
 def test_the_batch_of_a_stateful_model_is_limited():
-    folder = exported_of(kzoo.build("char_gru", vocabulary_size=20, units=(6,), stateful=True, stateful_batch=2))
+    folder = exported_of(
+        kzoo.build("char_gru", vocabulary_size=20, units=(6,), stateful=True, stateful_batch=2)
+    )
     assert kzoo.load_model(folder).input_shape[0] == 2
     edit(folder, setting(stateful_batch=1_000_000_000))
     refused("stateful_batch=1,000,000,000", "1,024")
@@ -223,11 +253,15 @@ def test_a_run_of_a_model_with_custom_layers(untraced, undrawn):
     model = keras.Sequential([keras.Input((4,)), Doubled(), keras.layers.Dense(3, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
     x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
-    run = kzoo.train(model, (x, np.arange(60) % 3), out="custom", epochs=1, progress=False, callbacks="quick")
+    run = kzoo.train(
+        model, (x, np.arange(60) % 3), out="custom", epochs=1, progress=False, callbacks="quick"
+    )
     assert kzoo.predict(run, x[:2]).labels and same(kzoo.load_model(run), run.model)
     refused("best.keras", "Doubled'", "trusted=[Doubled]", folder="custom")
     again = kzoo.Run("custom", trusted=[Doubled])
-    assert same(again.model, run.model) and same(kzoo.load_model("custom", trusted=[Doubled]), run.model)
+    assert same(again.model, run.model) and same(
+        kzoo.load_model("custom", trusted=[Doubled]), run.model
+    )
     assert kzoo.predict(again, x[:2]).labels == kzoo.predict(run, x[:2]).labels
 
 

@@ -12,7 +12,9 @@ from keras import layers, ops
 
 import kzoo
 
-tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="string layers are TensorFlow's")
+tensorflow_only = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="string layers are TensorFlow's"
+)
 
 
 def passes(model, name="honest.keras"):
@@ -31,7 +33,9 @@ def sequential(*parts, shape=(4,), **options):
 
 
 def compiled():
-    model = sequential(layers.Dense(3, "relu", kernel_regularizer="l2"), layers.Dropout(0.1), layers.Dense(2))
+    model = sequential(
+        layers.Dense(3, "relu", kernel_regularizer="l2"), layers.Dropout(0.1), layers.Dense(2)
+    )
     model.compile("adamw", "mse", metrics=["mae"])
     model.train_on_batch(np.zeros((8, 4)), np.zeros((8, 2)))
     return model
@@ -39,7 +43,9 @@ def compiled():
 
 def masked(recurrent):
     tokens = keras.Input((9,), dtype="int32")
-    return keras.Model(tokens, layers.Dense(2)(recurrent(layers.Embedding(50, 8, mask_zero=True)(tokens))))
+    return keras.Model(
+        tokens, layers.Dense(2)(recurrent(layers.Embedding(50, 8, mask_zero=True)(tokens)))
+    )
 
 
 def transformer():
@@ -50,7 +56,9 @@ def transformer():
 
 
 def shared():
-    same, a, b = layers.Dense(4), keras.Input((4,)), keras.Input((4,))
+    same = layers.Dense(4)
+    a = keras.Input((4,))
+    b = keras.Input((4,))
     return keras.Model([a, b], layers.Concatenate()([same(a), same(b)]))
 
 
@@ -94,13 +102,17 @@ def parts():
 def attention():
     x = keras.Input((5, 8))
     dot, additive = layers.Attention()([x, x]), layers.AdditiveAttention()([x, x])
-    return keras.Model(x, layers.Average()([dot, additive, layers.GroupQueryAttention(4, 4, 2)(x, x)]))
+    return keras.Model(
+        x, layers.Average()([dot, additive, layers.GroupQueryAttention(4, 4, 2)(x, x)])
+    )
 
 
 IMAGE = dict(shape=(8, 8, 4))
 HONEST = {
     "dense, compiled and fitted": compiled,
-    "functions by name": lambda: sequential(layers.Dense(3, ops.softmax), layers.Activation("gelu")),
+    "functions by name": lambda: sequential(
+        layers.Dense(3, ops.softmax), layers.Activation("gelu")
+    ),
     "all the parts of a layer": parts,
     "nested and compiled": lambda: sequential(compiled(), layers.Dense(2)),
     "deeply nested": lambda: sequential(sequential(sequential(sequential(layers.Dense(4))))),
@@ -108,10 +120,14 @@ HONEST = {
     "masked GRU": lambda: masked(layers.GRU(5)),
     "masked Transformer": transformer,
     "unrolled": lambda: sequential(layers.GRU(4, unroll=True), shape=(9, 5)),
-    "stateful": lambda: keras.Sequential([keras.Input(batch_shape=(4, 9, 5)), layers.LSTM(4, stateful=True)]),
+    "stateful": lambda: keras.Sequential(
+        [keras.Input(batch_shape=(4, 9, 5)), layers.LSTM(4, stateful=True)]
+    ),
     "cells": lambda: sequential(layers.RNN([layers.LSTMCell(4), layers.GRUCell(3)]), shape=(9, 5)),
     "convolution over time": lambda: sequential(layers.ConvLSTM2D(4, 3), shape=(3, 8, 8, 2)),
-    "time distributed": lambda: sequential(layers.TimeDistributed(layers.Conv2D(4, 3)), shape=(3, 8, 8, 3)),
+    "time distributed": lambda: sequential(
+        layers.TimeDistributed(layers.Conv2D(4, 3)), shape=(3, 8, 8, 3)
+    ),
     "attention": attention,
     "shared layer": shared,
     "operations": operations,
@@ -126,17 +142,29 @@ HONEST = {
         **IMAGE,
     ),
     "convolutions": lambda: sequential(
-        layers.SeparableConv2D(3, 3), layers.DepthwiseConv2D(3), layers.Conv2DTranspose(3, 3), layers.Flatten(), **IMAGE
+        layers.SeparableConv2D(3, 3),
+        layers.DepthwiseConv2D(3),
+        layers.Conv2DTranspose(3, 3),
+        layers.Flatten(),
+        **IMAGE,
     ),
     "augmentation": lambda: sequential(
-        layers.RandomFlip(), layers.RandomRotation(0.1), layers.Rescaling(1 / 255), layers.Resizing(4, 4), **IMAGE
+        layers.RandomFlip(),
+        layers.RandomRotation(0.1),
+        layers.Rescaling(1 / 255),
+        layers.Resizing(4, 4),
+        **IMAGE,
     ),
-    "einsum": lambda: sequential(layers.EinsumDense("abc,cd->abd", (None, 3), bias_axes="d"), shape=(5, 8)),
+    "einsum": lambda: sequential(
+        layers.EinsumDense("abc,cd->abd", (None, 3), bias_axes="d"), shape=(5, 8)
+    ),
     "adapted weights": lambda: sequential(layers.Dense(30, lora_rank=4), shape=(40,)),
     "int8": lambda: quantised("int8"),
     "int4": lambda: quantised("int4"),
     "float8": lambda: quantised("float8"),
-    "mixed_bfloat16": lambda: sequential(layers.Dense(3, dtype="mixed_bfloat16"), layers.BatchNormalization()),
+    "mixed_bfloat16": lambda: sequential(
+        layers.Dense(3, dtype="mixed_bfloat16"), layers.BatchNormalization()
+    ),
     "bfloat16": lambda: sequential(layers.Dense(3, dtype="bfloat16")),
     "float16": lambda: sequential(layers.Dense(3, dtype="float16")),
 }
@@ -168,22 +196,43 @@ def test_models_with_a_vocabulary_file_are_loaded():
 
 
 SMALL = (
-    "iris_fnn", "digits_cnn", "series_lstm", "series_gru", "adding_rnn", "series_transformer", "series_tcn",
+    "iris_fnn",
+    "digits_cnn",
+    "series_lstm",
+    "series_gru",
+    "adding_rnn",
+    "series_transformer",
+    "series_tcn",
     "series_linear",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in kzoo.list_presets()]
+    "name",
+    [
+        name if name in SMALL else pytest.param(name, marks=pytest.mark.slow)
+        for name in kzoo.list_presets()
+    ],
 )
 def test_presets_are_loaded(name):
     passes(kzoo.build(name))
 
 
 APPLICATIONS = (
-    "MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large", "EfficientNetB0", "EfficientNetV2B0",
-    "NASNetMobile", "DenseNet121", "ResNet50", "ResNet50V2", "Xception", "InceptionV3", "ConvNeXtTiny",
-)  # fmt: skip
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "MobileNetV3Large",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+    "NASNetMobile",
+    "DenseNet121",
+    "ResNet50",
+    "ResNet50V2",
+    "Xception",
+    "InceptionV3",
+    "ConvNeXtTiny",
+)
 
 
 @pytest.mark.slow
@@ -198,6 +247,19 @@ def test_the_other_backends(backend):
     pytest.importorskip(backend, reason=f"pip install 'kzoo[{backend}]'")
     here = Path(__file__).parent
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(here.parents[1])}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow", str(here)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=here.parents[1])
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not slow",
+        str(here),
+    ]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd=here.parents[1]
+    )
     assert done.returncode == 0, done.stdout[-3000:]

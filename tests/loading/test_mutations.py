@@ -48,7 +48,9 @@ def golden(tmp_path_factory):
 def opened(golden, kind, file, folder, first, last):
     """Return what went wrong, and how many answers and refusals there were."""
     command = [sys.executable, HERE / "mutations.py", kind, file, golden / folder, first, last]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=4 * 3600, errors="replace")
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=4 * 3600, errors="replace"
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     wrong = [line for line in lines if "wrong" in line]
     if done.returncode or not lines[-1:] or "done" not in lines[-1]:
@@ -56,7 +58,9 @@ def opened(golden, kind, file, folder, first, last):
     return wrong, lines[-1] if lines else {}
 
 
-needs_linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux reports the peak of memory")
+needs_linux = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="Linux reports the peak of memory"
+)
 
 
 @needs_linux

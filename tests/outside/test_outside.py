@@ -82,9 +82,12 @@ def table(n, seed):
     a, b = random.normal(size=(2, n))
     noise = random.normal(size=n)
     rows = dict(
-        a=a, b=b, visits=random.poisson(np.exp(0.5 + 0.8 * a)), size=2 * a + (0.2 + (b > 0)) * noise + 10,
+        a=a,
+        b=b,
+        visits=random.poisson(np.exp(0.5 + 0.8 * a)),
+        size=2 * a + (0.2 + (b > 0)) * noise + 10,
         likes=np.where(a + 0.7 * noise > 0, "yes", "no"),
-    )  # fmt: skip
+    )
     return {name: column.tolist() for name, column in rows.items()}
 
 
@@ -103,49 +106,67 @@ def results(tmp_path_factory, warm_python):
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kzoo-outside\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
-    path = os.pathsep.join([str(folder), str(Path(__file__).parent), str(Path(kzoo.__file__).parent.parent)])
+    path = os.pathsep.join(
+        [str(folder), str(Path(__file__).parent), str(Path(kzoo.__file__).parent.parent)]
+    )
     done = subprocess.run(
-        [warm_python, "-c", JOURNEY], cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [warm_python, "-c", JOURNEY],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "results.json").read_text()) | {"new": new, "stderr": done.stderr}
 
 
 def test_a_poisson_task_trains_with_its_loss_and_is_scored_by_its_deviance(results):
-    counts, truth = results["rate"], np.array(results["new"]["visits"])
+    counts = results["rate"]
+    truth = np.array(results["new"]["visits"])
     assert (counts["task"], counts["loss"]) == ("tabular_rate", "poisson")
     assert counts["again"]["deviance"] < 0.8 * counts["again"]["deviance_of_mean"]
     rate = np.array(counts["frame"]["visits"])
-    assert counts["again"]["deviance"] == pytest.approx(mean_poisson_deviance(truth, rate), rel=1e-5)
+    assert counts["again"]["deviance"] == pytest.approx(
+        mean_poisson_deviance(truth, rate), rel=1e-5
+    )
     assert np.allclose(counts["frame"]["p_zero"], np.exp(-rate), atol=1e-6)
     assert counts["rows"][0]["more"]["p_zero"] == pytest.approx(counts["frame"]["p_zero"][0])
     assert f"Its deviance is {counts['test']['deviance']:.3f}" in counts["report"]
 
 
 def test_a_task_of_three_quantiles_has_a_column_for_each(results):
-    quantiles, truth = results["bands"], np.array(results["new"]["size"])
+    quantiles = results["bands"]
+    truth = np.array(results["new"]["size"])
     assert quantiles["task"] == "tabular_bands" and quantiles["shapes"] == [[200, 1, 3]]
     levels = {"size_q0.1": 0.1, "size_q0.5": 0.5, "size_q0.9": 0.9}
     assert list(quantiles["frame"]) == ["input", *levels]
     columns = {name: np.array(quantiles["frame"][name]) for name in levels}
-    losses = [mean_pinball_loss(truth, columns[name], alpha=level) for name, level in levels.items()]
+    losses = [
+        mean_pinball_loss(truth, columns[name], alpha=level) for name, level in levels.items()
+    ]
     assert quantiles["again"]["pinball"] == pytest.approx(np.mean(losses), rel=1e-5)
     assert quantiles["again"]["inside"] == pytest.approx(
         np.mean((columns["size_q0.1"] <= truth) & (truth <= columns["size_q0.9"])), abs=1e-6
     )
     assert 0.5 < quantiles["again"]["inside"] < 0.98
-    assert np.array(quantiles["rows"][0]["quantiles"]).shape == (1, 3) and quantiles["rows"][0]["levels"] == [
+    assert np.array(quantiles["rows"][0]["quantiles"]).shape == (1, 3) and quantiles["rows"][0][
+        "levels"
+    ] == [
         0.1,
         0.5,
         0.9,
     ]
-    assert "size_q0.9" in quantiles["printed"] and "lie between the outer quantiles" in quantiles["report"]
+    assert (
+        "size_q0.9" in quantiles["printed"]
+        and "lie between the outer quantiles" in quantiles["report"]
+    )
 
 
 def test_a_postprocessor_calibrates_predictions_and_scores(results):
     calibrated, plain = results["classification"], results["uncalibrated"]
-    (step,) = (step for step in calibrated["steps"] if step["name"] != "conformal")  # every training learns that one
+    # every training learns that one
+    (step,) = (step for step in calibrated["steps"] if step["name"] != "conformal")
     assert (step["name"], step["stage"], step["rows"]) == ("temperature", "calibrate", "validation")
     temperature = step["learned"]["temperature"]
     assert abs(np.log(temperature)) > 0.01
@@ -154,7 +175,9 @@ def test_a_postprocessor_calibrates_predictions_and_scores(results):
     p, q = (np.array(run["frame"]["p_yes"]) for run in (calibrated, plain))
     assert np.allclose(np.log(p / (1 - p)), np.log(q / (1 - q)) / temperature, atol=1e-3)
     truth = np.array(results["new"]["likes"]) == "yes"
-    assert calibrated["again"]["loss"] == pytest.approx(-np.log(np.where(truth, p, 1 - p)).mean(), rel=1e-4)
+    assert calibrated["again"]["loss"] == pytest.approx(
+        -np.log(np.where(truth, p, 1 - p)).mean(), rel=1e-4
+    )
     assert calibrated["test"]["accuracy"] == plain["test"]["accuracy"]
     assert calibrated["test"]["loss"] != plain["test"]["loss"]
 

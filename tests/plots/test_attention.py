@@ -36,10 +36,16 @@ def reference(model, name, x, allowed):
     """Return softmax(Q K' / sqrt(d)) of one layer, (heads, N, N), from its weights and its input."""
     layer = model.get_layer(name)
     below = layer.input[0]  # of queries, values and the mask
-    y = keras.ops.convert_to_numpy(keras.Model(model.inputs[0], below)(x[None]))[0].astype("float64")
-    weights = {w.path.split(f"{name}/")[1]: keras.ops.convert_to_numpy(w).astype("float64") for w in layer.weights}
+    y = keras.ops.convert_to_numpy(keras.Model(model.inputs[0], below)(x[None]))[0].astype(
+        "float64"
+    )
+    weights = {
+        w.path.split(f"{name}/")[1]: keras.ops.convert_to_numpy(w).astype("float64")
+        for w in layer.weights
+    }
     q, k = (
-        np.einsum("nd,dhk->hnk", y, weights[f"{p}/kernel"]) + weights[f"{p}/bias"][:, None] for p in ("query", "key")
+        np.einsum("nd,dhk->hnk", y, weights[f"{p}/kernel"]) + weights[f"{p}/bias"][:, None]
+        for p in ("query", "key")
     )
     scores = q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1])
     powers = np.where(allowed, np.exp(scores - scores.max(-1, keepdims=True)), 0)
@@ -75,10 +81,14 @@ def test_a_language_model_attends_to_the_past_alone_and_any_layer_can_be_chosen(
     n = len(text)
     allowed = np.tril(np.ones((128, 128), bool)) & (x != 0)
     figure = attention_map(model, x, layer="block2_attention", tokens=text)
-    expected = reference(model, "block2_attention", x, np.where(allowed.any(-1, keepdims=True), allowed, True))
+    expected = reference(
+        model, "block2_attention", x, np.where(allowed.any(-1, keepdims=True), allowed, True)
+    )
     np.testing.assert_allclose(drawn(figure), expected[:, :n, :n].mean(0), atol=1e-5)
     assert not np.triu(drawn(figure), 1).any()
-    assert "⏎" in labels(figure.axes[0].xaxis) and "block2_attention" in figure.axes[0].get_title(loc="left")
+    assert "⏎" in labels(figure.axes[0].xaxis) and "block2_attention" in figure.axes[0].get_title(
+        loc="left"
+    )
 
 
 def test_a_table_has_a_class_token_in_front_of_its_columns():
@@ -115,7 +125,11 @@ def test_image_patches_and_series_work_too():
     [
         (np.ones(63), {}, ("(1, 63)", "text_transformer", "(64,)")),
         (np.ones((2, 64)), {}, ("(2, 64)", "text_transformer", "(64,)")),
-        (np.ones(64), {"layer": "dense"}, ("'dense'", "attention layer", "text_transformer", "block1_attention")),
+        (
+            np.ones(64),
+            {"layer": "dense"},
+            ("'dense'", "attention layer", "text_transformer", "block1_attention"),
+        ),
         (np.ones(64), {"head": 4}, ("head=4", "block1_attention", "0", "3")),
         (np.ones(64), {"head": "a"}, ("head='a'", "block1_attention", "0", "3")),
         (np.r_[np.ones(9), np.zeros(55)], {"tokens": ["a"]}, ("1", "64", "9", "padding")),

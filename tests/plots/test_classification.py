@@ -26,7 +26,9 @@ def png(figure):
 
 def cells(figure):
     """Return the shares in the two layers of the matrix together; NaN where both are empty."""
-    right, wrong = (mesh.get_array().astype(float).filled(np.nan) for mesh in figure.axes[0].collections)
+    right, wrong = (
+        mesh.get_array().astype(float).filled(np.nan) for mesh in figure.axes[0].collections
+    )
     return np.where(np.isnan(right), wrong, right)
 
 
@@ -36,16 +38,24 @@ def test_the_matrix_counts_and_colours_the_share_of_the_true_class():
     np.testing.assert_allclose(cells(figure), expected)
     axes = figure.axes[0]
     assert {(t.get_position()[::-1], t.get_text()) for t in axes.texts} == {
-        ((0, 0), "3"), ((0, 1), "1"), ((1, 0), "1"), ((1, 1), "1"), ((2, 2), "1"),
-    }  # fmt: skip
+        ((0, 0), "3"),
+        ((0, 1), "1"),
+        ((1, 0), "1"),
+        ((1, 1), "1"),
+        ((2, 2), "1"),
+    }
     assert_mentions(axes.get_title(loc="left"), "5 of 7", "71.4%")
     assert [t.get_text() for t in axes.get_xticklabels()] == list(NAMES)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
 
 
 def test_the_matrix_can_colour_counts_and_reads_names():
-    named = confusion_matrix([NAMES[c] for c in TRUE], np.array(NAMES)[PREDICTED], NAMES, normalize=False)
-    np.testing.assert_array_equal(cells(named), [[3, 1, np.nan], [1, 1, np.nan], [np.nan, np.nan, 1]])
+    named = confusion_matrix(
+        [NAMES[c] for c in TRUE], np.array(NAMES)[PREDICTED], NAMES, normalize=False
+    )
+    np.testing.assert_array_equal(
+        cells(named), [[3, 1, np.nan], [1, 1, np.nan], [np.nan, np.nan, 1]]
+    )
 
 
 def test_a_class_without_examples_is_an_empty_row():
@@ -69,7 +79,12 @@ def test_bars_are_precision_and_recall_in_the_order_of_the_classes_with_their_su
     widths = [bar.get_width() for bar in axes.patches]
     np.testing.assert_allclose(widths[:4], [3 / 4, 1 / 2, 1, 0])  # precision
     np.testing.assert_allclose(widths[4:], [3 / 4, 1 / 2, 1, 0])  # recall
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["cat  (4)", "dog  (2)", "bird  (1)", "fish  (0)"]
+    assert [t.get_text() for t in axes.get_yticklabels()] == [
+        "cat  (4)",
+        "dog  (2)",
+        "bird  (1)",
+        "fish  (0)",
+    ]
     undefined = [text for text in texts(axes) if not text[0].isdigit()]
     assert len(undefined) == 2  # precision and recall of fish
     assert_mentions(axes.get_title(loc="left"), "precision 0.750", "recall 0.750")
@@ -114,7 +129,9 @@ def test_many_classes_are_each_compared_with_the_rest_and_averaged():
     # The area under a ROC curve is the share of pairs in order.
     q = (p / p.sum(1, keepdims=True))[:, 0]
     pairs = (q[true == 0][:, None] > q[true != 0]).mean()
-    assert float(curve(figure.axes[0], "a").get_label().split()[-1]) == pytest.approx(pairs, abs=6e-4)
+    assert float(curve(figure.axes[0], "a").get_label().split()[-1]) == pytest.approx(
+        pairs, abs=6e-4
+    )
     png(figure)
 
 
@@ -136,7 +153,11 @@ def test_more_than_ten_classes_show_their_mean_alone():
         (confusion_matrix, ([0, 1], [0, -1], NAMES), ("predicted label", "-1", "0..2")),
         (per_class, ([0, np.nan], [0, 1]), ("true label", "nan")),
         (per_class, ([0, 1], [[0.1, 0.9], [0.2, 0.8]]), ("predicted labels", "(2, 2)")),
-        (per_class, (["cat", "cow"], ["cat", "dog"], NAMES), ("'cow'", "class_names", "cat, dog, bird")),
+        (
+            per_class,
+            (["cat", "cow"], ["cat", "dog"], NAMES),
+            ("'cow'", "class_names", "cat, dog, bird"),
+        ),
         (per_class, (["cat", "dog"], ["cat", "dog"]), ("'cat'", "class_names")),
         (roc_and_precision_recall, ([1, 1], [0.2, 0.7], ("no", "yes")), ("2", "'yes'")),
         (roc_and_precision_recall, ([0, 1], [0.2, np.nan]), ("probabilities", "1", "NaN")),

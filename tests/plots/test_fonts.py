@@ -79,7 +79,12 @@ def test_the_language_decides_which_font_comes_first(font):
     fonts = [font("Noto Sans CJK JP", "漢ね"), font("SimHei", "漢汉"), font("NanumGothic", "漢한")]
     result, lines = draw(["漢", "漢ね", "漢한", "漢汉ね한"], fonts)
     chosen = [families[1:] for families in result["families"]]
-    assert chosen == [["SimHei"], ["Noto Sans CJK JP"], ["NanumGothic"], ["Noto Sans CJK JP", "SimHei", "NanumGothic"]]
+    assert chosen == [
+        ["SimHei"],
+        ["Noto Sans CJK JP"],
+        ["NanumGothic"],
+        ["Noto Sans CJK JP", "SimHei", "NanumGothic"],
+    ]
     assert result["glyphs"] == 0 and lines == []
 
 

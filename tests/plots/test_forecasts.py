@@ -11,19 +11,31 @@ from kzoo.predictions import Predictions
 
 
 def predictions(series=12, targets=1, quantiles=True, **more):
-    random, start = np.random.default_rng(0), datetime.datetime(2024, 5, 1)
+    random = np.random.default_rng(0)
+    start = datetime.datetime(2024, 5, 1)
     days = [start + datetime.timedelta(days=i) for i in range(9)]
     values = np.sort(random.normal(size=(series, 3, targets, 3)), axis=-1)
     return Predictions(
-        **(dict(quantiles=values, levels=(0.1, 0.5, 0.9)) if quantiles else dict(values=values[..., 1])),
-        history=random.normal(size=(series, 6, targets)), inputs=tuple(f"shop {i}" for i in range(series)),
-        target_names=("sales", "visits")[:targets], time_name="day", times=[days[6:]] * series,
-        history_times=[days[:6], [days[3]] * 4 + days[4:6]] * (series // 2) + [days[:6]] * (series % 2), **more,
-    )  # fmt: skip
+        **(
+            dict(quantiles=values, levels=(0.1, 0.5, 0.9))
+            if quantiles
+            else dict(values=values[..., 1])
+        ),
+        history=random.normal(size=(series, 6, targets)),
+        inputs=tuple(f"shop {i}" for i in range(series)),
+        target_names=("sales", "visits")[:targets],
+        time_name="day",
+        times=[days[6:]] * series,
+        history_times=[days[:6], [days[3]] * 4 + days[4:6]] * (series // 2)
+        + [days[:6]] * (series % 2),
+        **more,
+    )
 
 
 def lines(axes):
-    return {line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")}
+    return {
+        line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")
+    }
 
 
 def test_each_series_has_its_history_forecast_and_band():
@@ -46,7 +58,8 @@ def test_each_series_has_its_history_forecast_and_band():
 def test_intervals_and_several_targets_are_drawn():
     given = predictions(2, 2, quantiles=False)
     assert not kzoo.plots.forecasts(given).axes[0].collections
-    given.lower, given.upper = given.values - 1, given.values + 2
+    given.lower = given.values - 1
+    given.upper = given.values + 2
     figure = kzoo.plots.forecasts(given, most=3)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["shop 0, sales", "shop 0, visits", "shop 1, sales"]
@@ -57,6 +70,8 @@ def test_intervals_and_several_targets_are_drawn():
 def test_a_single_series_is_drawn_as_before_and_others_are_refused():
     assert [axes.get_ylabel() for axes in kzoo.plots.forecasts(predictions(1)).axes] == ["sales"]
     with refuses("not forecasts"):
-        kzoo.plots.forecasts(Predictions(labels=["a"], probabilities=np.ones((1, 1)), class_names=["a"]))
+        kzoo.plots.forecasts(
+            Predictions(labels=["a"], probabilities=np.ones((1, 1)), class_names=["a"])
+        )
     with refuses("most=0", "at least 1"):
         kzoo.plots.forecasts(predictions(), most=0)

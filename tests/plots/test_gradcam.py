@@ -67,7 +67,8 @@ def test_the_map_of_a_class_is_in_its_quadrant():
 
 
 def test_a_filter_is_weighed_with_its_gradient_averaged_over_all_pixels():
-    weights = np.random.default_rng(0).normal(0.3, 1, (64, 2, 2)).astype("float32")  # pixel, filter, class
+    # pixel, filter, class
+    weights = np.random.default_rng(0).normal(0.3, 1, (64, 2, 2)).astype("float32")
     pixels = keras.Input((8, 8, 1))
     x = layers.Conv2D(2, 1, activation="relu", name="maps")(pixels)
     x = layers.Dense(2, activation="softmax", name="answer")(layers.Flatten()(x))
@@ -80,8 +81,12 @@ def test_a_filter_is_weighed_with_its_gradient_averaged_over_all_pixels():
 
 def test_a_single_sigmoid_explains_both_classes():
     model = network(answer="sigmoid", head=np.array([[1.0], [-1.0]], "float32"))
-    np.testing.assert_allclose(heat(grad_cam(model, image(), class_index=1)), expected([1, -1]), atol=1e-5)
-    np.testing.assert_allclose(heat(grad_cam(model, image(), class_index=0)), expected([-1, 1]), atol=1e-5)
+    np.testing.assert_allclose(
+        heat(grad_cam(model, image(), class_index=1)), expected([1, -1]), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        heat(grad_cam(model, image(), class_index=0)), expected([-1, 1]), atol=1e-5
+    )
 
 
 def test_the_predicted_class_is_explained_unless_class_index_names_another():
@@ -94,11 +99,14 @@ def test_the_predicted_class_is_explained_unless_class_index_names_another():
         assert_mentions(axes.get_title(loc="left"), names[guess], f"{100 * p[guess]:.0f} %")
     left, right, *_ = grad_cam(model, image(), class_index=1 - guess).axes
     assert_mentions(left.get_title(loc="left"), f"class {guess}", f"{100 * p[guess]:.0f} %")
-    assert_mentions(right.get_title(loc="left"), f"class {1 - guess}", f"{100 * p[1 - guess]:.0f} %")
+    assert_mentions(
+        right.get_title(loc="left"), f"class {1 - guess}", f"{100 * p[1 - guess]:.0f} %"
+    )
 
 
 def test_the_true_class_is_in_the_title_right_or_wrong():
-    names, titles = ("bright", "dark"), []
+    names = ("bright", "dark")
+    titles = []
     for true in (0, 1, "dark"):
         axes = grad_cam(network(), image(), class_names=names, true=true).axes[0]
         titles.append((axes.get_title(loc="left"), axes._left_title.get_color()))
@@ -115,14 +123,22 @@ def test_the_heatmap_is_transparent_over_the_grey_image_and_has_a_scale():
     answer = layers.Dense(2, activation="softmax")(layers.GlobalAveragePooling2D()(maps))
     _, right, scale = grad_cam(keras.Model(pixels, answer), colours).axes
     grey, evidence = right.images
-    assert np.ndim(grey.get_array()) == 2 and grey.get_array().min() > 0 and grey.get_array().max() < 1
+    assert (
+        np.ndim(grey.get_array()) == 2 and grey.get_array().min() > 0 and grey.get_array().max() < 1
+    )
     opacity = evidence.cmap(np.linspace(0, 1, 5))[:, 3]
     assert opacity[0] == 0 and (np.diff(opacity) > 0).all() and opacity[-1] < 1
-    assert evidence.get_clim() == (0, 1) and list(scale.get_yticks()) == [0, 0.5, 1] and scale.get_ylabel()
+    assert (
+        evidence.get_clim() == (0, 1)
+        and list(scale.get_yticks()) == [0, 0.5, 1]
+        and scale.get_ylabel()
+    )
 
 
 def test_an_empty_map_has_another_title():
-    empty, full = (grad_cam(network(head=head), image()) for head in (-np.ones((2, 2), "float32"), HEAD))
+    empty, full = (
+        grad_cam(network(head=head), image()) for head in (-np.ones((2, 2), "float32"), HEAD)
+    )
     assert not heat(empty).any() and heat(full).any()
     titles = [figure.axes[1].get_title(loc="left") for figure in (empty, full)]
     for title in titles:
@@ -144,7 +160,9 @@ def test_presets_can_be_explained(preset):
 
 def test_a_backbone_in_a_layer_is_explained_at_its_end():
     inner = keras.Input((8, 8, 1))
-    functional = keras.Model(inner, layers.Conv2D(2, 1, activation="relu", name="inside")(inner), name="backbone")
+    functional = keras.Model(
+        inner, layers.Conv2D(2, 1, activation="relu", name="inside")(inner), name="backbone"
+    )
     stacked = keras.Sequential([keras.Input((8, 8, 1)), *functional.layers[1:]], name="backbone")
     functional.get_layer("inside").set_weights([np.array([[[[1.0, -1.0]]]]), np.zeros(2)])
     for backbone in (functional, stacked):
@@ -166,10 +184,30 @@ def test_a_backbone_in_a_layer_is_explained_at_its_end():
         (network, image(), {"class_index": 2}, ("class_index=2", "hand_made", "0", "1")),
         (network, image(), {"class_index": -1}, ("class_index=-1", "hand_made", "0", "1")),
         (network, image(), {"true": 2}, ("true=2", "0", "1")),
-        (network, image(), {"true": "red", "class_names": ("bright", "dark")}, ("true='red'", "bright, dark")),
-        (network, image(), {"layer": "answer"}, ("'answer'", "layer", "hand_made", "(height, width, channels)")),
-        (lambda: kzoo.build("mnist_fnn", compile=False), np.zeros((28, 28)), {}, ("mnist_fnn", "convolution")),
-        (lambda: keras.Sequential([layers.Dense(3)]), image(), {}, ("Sequential", "functional model")),
+        (
+            network,
+            image(),
+            {"true": "red", "class_names": ("bright", "dark")},
+            ("true='red'", "bright, dark"),
+        ),
+        (
+            network,
+            image(),
+            {"layer": "answer"},
+            ("'answer'", "layer", "hand_made", "(height, width, channels)"),
+        ),
+        (
+            lambda: kzoo.build("mnist_fnn", compile=False),
+            np.zeros((28, 28)),
+            {},
+            ("mnist_fnn", "convolution"),
+        ),
+        (
+            lambda: keras.Sequential([layers.Dense(3)]),
+            image(),
+            {},
+            ("Sequential", "functional model"),
+        ),
     ],
 )
 def test_input_or_options_that_do_not_fit_are_refused(build, x, options, parts):

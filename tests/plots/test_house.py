@@ -28,7 +28,9 @@ def test_pictures_of_numbers_need_no_keras():
 
 @pytest.mark.usefixtures("warm_children")
 def test_the_names_are_functions_also_after_their_modules_are_imported():
-    before = "; ".join(f"import kzoo.plots.{path.stem}" for path in FILES if path.stem != "__init__")
+    before = "; ".join(
+        f"import kzoo.plots.{path.stem}" for path in FILES if path.stem != "__init__"
+    )
     check = "import kzoo.plots as p; assert all(callable(getattr(p, name)) for name in p.__all__)"
     code = f"import gc; gc.disable(); {before}; {check}"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -43,7 +45,15 @@ def test_the_module_has_the_names_of_all_and_no_other():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_every_figure_is_of_the_class_that_looks_for_fonts(path):
-    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    made = [f for f in calls if getattr(f, "id", getattr(f, "attr", None)) in ("Figure", "LegibleFigure")]
+    calls = [
+        node.func
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    ]
+    made = [
+        f
+        for f in calls
+        if getattr(f, "id", getattr(f, "attr", None)) in ("Figure", "LegibleFigure")
+    ]
     assert len(made) == (path.stem == "figure")
     assert isinstance(plots.curves({"loss": [1.0]}), matplotlib.figure.Figure)

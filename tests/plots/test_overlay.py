@@ -8,7 +8,12 @@ from messages import assert_mentions, refuses
 
 from kzoo.plots import overlay
 
-A = {"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 1.5, 2.0], "val_accuracy": [0.2, 0.9, 0.8]}
+A = {
+    "epoch": [1, 2, 3],
+    "loss": [3.0, 2.0, 1.0],
+    "val_loss": [3.0, 1.5, 2.0],
+    "val_accuracy": [0.2, 0.9, 0.8],
+}
 B = {"epoch": [1, 2], "loss": [3.0, 2.0], "val_loss": [1.0, None], "val_accuracy": [0.95, None]}
 ONLY_LOSS = {"loss": [2.0, 1.0], "val_loss": [2.0, 1.0]}
 
@@ -32,7 +37,9 @@ def test_the_best_run_comes_first_and_its_best_epoch_is_marked():
     assert_mentions(title(figure), "accuracy", "validation")
     assert_legend(figure, ("b", "0.9500", "epoch 1"), ("a", "0.9000", "epoch 2"))
     marks = {
-        (line.get_xdata()[0], line.get_ydata()[0]) for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 1
+        (line.get_xdata()[0], line.get_ydata()[0])
+        for line in figure.axes[0].get_lines()
+        if len(line.get_xdata()) == 1
     }
     assert marks == {(1, 0.95), (2, 0.9)}
     lower = overlay({"a": A, "b": B}, metric="loss")
@@ -43,7 +50,10 @@ def test_the_best_run_comes_first_and_its_best_epoch_is_marked():
 def test_no_epoch_is_the_best_of_an_unknown_metric():
     histories = {"b": {"val_mine": [1.0, 0.5]}, "a": {"val_mine": [0.2, 0.9]}}
     assert legend(overlay(histories)) == ["b", "a"]
-    named = {"low": {"val_binary_accuracy": [0.4, 0.5]}, "high": {"val_binary_accuracy": [0.5, 0.9]}}
+    named = {
+        "low": {"val_binary_accuracy": [0.4, 0.5]},
+        "high": {"val_binary_accuracy": [0.5, 0.9]},
+    }
     assert_legend(overlay(named), ("high", "0.9000", "epoch 2"), ("low", "0.5000", "epoch 2"))
 
 
@@ -63,7 +73,15 @@ def test_a_run_that_never_had_a_number_comes_last():
 def test_twelve_runs_have_twelve_styles_and_all_are_named():
     figure = overlay({f"runs/{i}": A for i in range(12)})
     lines = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) > 1]
-    assert len({(line.get_color(), str(line.get_linestyle()), str(line._dash_pattern)) for line in lines}) == 12
+    assert (
+        len(
+            {
+                (line.get_color(), str(line.get_linestyle()), str(line._dash_pattern))
+                for line in lines
+            }
+        )
+        == 12
+    )
     assert len(legend(figure)) == 12
     figure.savefig(io.BytesIO())
 

@@ -16,4 +16,7 @@ def test_panels_stand_side_by_side_with_the_colours_of_kzoo(tmp_path):
     assert (tmp_path / "panels.png").stat().st_size > 2000
     boxes = [axes.get_position() for axes in (left, right)]
     assert boxes[0].x1 < boxes[1].x0 and boxes[0].y0 == boxes[1].y0
-    assert "matplotlib.pyplot" not in sys.modules or sys.modules["matplotlib.pyplot"].get_fignums() == []
+    assert (
+        "matplotlib.pyplot" not in sys.modules
+        or sys.modules["matplotlib.pyplot"].get_fignums() == []
+    )

@@ -6,7 +6,9 @@ import pytest
 from kzoo import plots
 from kzoo.explanations import Dependence, Explanation, Importance, Reason, Reasons
 
-FACTS = dict(model="runs/a", method="permutation importance", about="About it.", limits=("A limit.",))
+FACTS = dict(
+    model="runs/a", method="permutation importance", about="About it.", limits=("A limit.",)
+)
 
 
 def explanation(*dependences):
@@ -34,13 +36,18 @@ def test_bars_end_at_the_importance_and_whiskers_at_the_interval():
         (("no", "yes"), ((0.9, 0.1), (0.2, 0.8)), True, [["yes"]]),
         (("a", "b", "c"), ((0.5, 0.3, 0.2), (0.1, 0.2, 0.7)), True, [["a", "b", "c"]]),
         (("rent", "size"), ((900.0, 50.0), (1500.0, 90.0)), False, [["rent"], ["size"]]),
-        (("rent 0.1", "rent 0.9"), ((900.0, 1000.0), (1500.0, 1800.0)), False, [["rent 0.1", "rent 0.9"]]),
+        (
+            ("rent 0.1", "rent 0.9"),
+            ((900.0, 1000.0), (1500.0, 1800.0)),
+            False,
+            [["rent 0.1", "rent 0.9"]],
+        ),
     ],
 )
 def test_only_outputs_of_one_unit_share_a_panel(outputs, means, shares, panels):
     dependence = Dependence(
         column="age", type="number", values=(1.0, 2.0), outputs=outputs, means=means, shares=shares
-    )  # fmt: skip
+    )
     axes = plots.column_importance(explanation(dependence)).axes[1:]
     assert [[line.get_label() for line in each.lines] for each in axes] == panels
     first = axes[0].lines[0]
@@ -49,8 +56,12 @@ def test_only_outputs_of_one_unit_share_a_panel(outputs, means, shares, panels):
 
 def test_reasons_are_bars_to_both_sides_and_the_rest_is_one_bar():
     amounts = [0.5 - 0.05 * number for number in range(25)]
-    reasons = tuple(Reason(name=f"c{n}", value="1", amount=amount) for n, amount in enumerate(amounts))
-    row = Reasons(input="row 1", output="yes", scale="probability", prediction=0.9, base=0.4, reasons=reasons)
+    reasons = tuple(
+        Reason(name=f"c{n}", value="1", amount=amount) for n, amount in enumerate(amounts)
+    )
+    row = Reasons(
+        input="row 1", output="yes", scale="probability", prediction=0.9, base=0.4, reasons=reasons
+    )
     figure = plots.reasons(row, Explanation(rows=(row,), **FACTS))
     (axes,) = figure.axes
     widths = [bar.get_width() for bar in axes.patches]

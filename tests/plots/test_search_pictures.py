@@ -18,15 +18,27 @@ ACCURACY, LOSS = ("val_accuracy", "max"), ("val_loss", "min")
 def trial(number, score, status="completed", **more):
     curve = [score / 2, score] if score is not None else [0.5, None]
     return Trial(
-        number=number, score=score, status=status, best_epoch=None if score is None else 2, baseline=number == 0,
-        history={"val_accuracy": curve, "val_loss": curve}, hyperparameters={}, overrides={}, seed=0, **more,
-    )  # fmt: skip
+        number=number,
+        score=score,
+        status=status,
+        best_epoch=None if score is None else 2,
+        baseline=number == 0,
+        history={"val_accuracy": curve, "val_loss": curve},
+        hyperparameters={},
+        overrides={},
+        seed=0,
+        **more,
+    )
 
 
 SIX = [
-    trial(0, 0.8), trial(1, 0.7, "pruned"), trial(2, 0.9), trial(3, None, "diverged"), trial(4, None, "failed"),
+    trial(0, 0.8),
+    trial(1, 0.7, "pruned"),
+    trial(2, 0.9),
+    trial(3, None, "diverged"),
+    trial(4, None, "failed"),
     trial(5, 0.6),
-]  # fmt: skip
+]
 
 
 def texts(figure):
@@ -42,7 +54,9 @@ def assert_texts(figure, *entries):
 
 def points(figure, part):
     """Return the points of the line whose label has a part; of several lines the longest."""
-    lines = [line for line in figure.axes[0].get_lines() if not missing_from(line.get_label(), [part])]
+    lines = [
+        line for line in figure.axes[0].get_lines() if not missing_from(line.get_label(), [part])
+    ]
     line = max(lines, key=lambda line: len(line.get_xdata()))
     return list(zip(line.get_xdata(), line.get_ydata(), strict=True))
 
@@ -50,14 +64,20 @@ def points(figure, part):
 def test_the_history_has_every_trial_the_best_so_far_and_the_preset():
     figure = search_history(SIX, ACCURACY)
     entries = [
-        ("completed", "3"), ("pruned", "1"), ("diverged", "1"), ("failed", "1"), ("best", "trial 2", "0.9"),
+        ("completed", "3"),
+        ("pruned", "1"),
+        ("diverged", "1"),
+        ("failed", "1"),
+        ("best", "trial 2", "0.9"),
         ("preset", "0.8"),
-    ]  # fmt: skip
+    ]
     legend = texts(figure)
     for parts in entries:
         assert sum(not missing_from(text, parts) for text in legend) == 1, (parts, legend)
     assert len(legend) == len(entries) + 1  # and the best so far
-    assert points(figure, "completed") == [(0, 0.8), (2, 0.9), (5, 0.6)] and points(figure, "pruned") == [(1, 0.7)]
+    assert points(figure, "completed") == [(0, 0.8), (2, 0.9), (5, 0.6)] and points(
+        figure, "pruned"
+    ) == [(1, 0.7)]
     assert points(figure, "best") == [(0, 0.8), (1, 0.8), (2, 0.9), (3, 0.9), (4, 0.9), (5, 0.9)]
     assert points(figure, "diverged")[0][0] == 3 and points(figure, "failed")[0][0] == 4
     assert points(figure, "preset")[0][1] == 0.8
@@ -103,16 +123,23 @@ def test_the_best_three_curves_and_the_preset_are_named():
     trials = [trial(0, 0.5), *(trial(i, i / 10) for i in range(1, 10))]
     figure = search_curves(trials, ACCURACY)
     assert_texts(
-        figure, ("trial 9", "0.9", "epoch 2"), ("trial 8", "0.8", "epoch 2"), ("trial 7", "0.7", "epoch 2"),
-        ("trials",), ("trial 0", "preset", "0.5", "epoch 2"),
-    )  # fmt: skip
+        figure,
+        ("trial 9", "0.9", "epoch 2"),
+        ("trial 8", "0.8", "epoch 2"),
+        ("trial 7", "0.7", "epoch 2"),
+        ("trials",),
+        ("trial 0", "preset", "0.5", "epoch 2"),
+    )
     drawn = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 2]
     assert len(drawn) == 10
     assert_mentions(texts(search_curves(trials, LOSS))[0], "trial 1", "0.1", "epoch 2")
 
 
 def test_over_folds_the_score_is_no_point_of_the_mean_curve():
-    single, folds = (search_curves([trial(0, 0.5, **more)], ACCURACY).axes[0] for more in ({}, dict(folds=[0.5, 0.6])))
+    single, folds = (
+        search_curves([trial(0, 0.5, **more)], ACCURACY).axes[0]
+        for more in ({}, dict(folds=[0.5, 0.6]))
+    )
     assert sorted(len(line.get_xdata()) for line in single.get_lines()) == [1, 2]
     assert [len(line.get_xdata()) for line in folds.get_lines()] == [2]
     assert_mentions(folds.get_title(loc="left"), "mean", "folds")
@@ -131,9 +158,14 @@ def importance_with(r2, name="x"):
     first = HyperparameterImportance(name=name, mean=0.4, sd=0.1, trials=20, r2=r2)
     second = HyperparameterImportance(name="y", mean=0.1, sd=0.1, trials=16, r2=-0.1)
     return Importance(
-        objective="val_accuracy", rows=(first, second), trials=20, r2=r2, r2_sd=0.1, repeats=10,
+        objective="val_accuracy",
+        rows=(first, second),
+        trials=20,
+        r2=r2,
+        r2_sd=0.1,
+        repeats=10,
         left_out=(("momentum", "counted in 7 trials"),),
-    )  # fmt: skip
+    )
 
 
 def note(figure):
@@ -152,7 +184,8 @@ def test_importance_names_the_score_of_the_forest_and_hyperparameters_left_out()
     assert bars[0].get_width() == 0.4 and bars[0].get_facecolor() != bars[1].get_facecolor()
     strong = importance_with(0.6)
     all_strong = importance(replace(strong, rows=strong.rows[:1]))
-    assert len(note(all_strong)) < len(note(figure))  # the paler colour is explained where it is used
+    # the paler colour is explained where it is used
+    assert len(note(all_strong)) < len(note(figure))
 
 
 def test_a_forest_no_better_than_chance_has_a_warning():

@@ -61,7 +61,9 @@ def test_lac_and_class_sets_are_those_of_a_loop(confidence):
 def test_raps_scores_are_those_of_the_article(u):
     p, _ = drawn(40)
     random = np.ones(40) if u is None else np.random.default_rng(2).random(40)
-    scores = conformal_scores.raps_scores(p, penalty=0.1, size=2, **({} if u is None else {"u": random}))
+    scores = conformal_scores.raps_scores(
+        p, penalty=0.1, size=2, **({} if u is None else {"u": random})
+    )
     for row, row_scores, own in zip(p, scores, random, strict=True):
         order = sorted(range(4), key=lambda k: -row[k])
         for rank, k in enumerate(order, 1):
@@ -72,7 +74,9 @@ def test_raps_scores_are_those_of_the_article(u):
 
 def test_raps_sets_are_never_empty_and_cover():
     p, truth = drawn(2_000)
-    learned = learn_classes(p[:1000], truth[:1000], tuning=(of_classes(p[1000:1500]), truth[1000:1500]))
+    learned = learn_classes(
+        p[:1000], truth[:1000], tuning=(of_classes(p[1000:1500]), truth[1000:1500])
+    )
     inside, _ = conformal.class_sets(learned, p[1500:], 0.9, "raps")
     assert inside.any(axis=1).all()
     assert inside[np.arange(500), truth[1500:]].mean() > 0.86
@@ -81,7 +85,8 @@ def test_raps_sets_are_never_empty_and_cover():
 def test_coverage_over_many_cuts_is_beta_binomial():
     """Mean and spread over 400 cuts of the same stored probabilities."""
     p, truth = drawn(3_000)
-    random, covered = np.random.default_rng(0), []
+    random = np.random.default_rng(0)
+    covered = []
     for _ in range(400):
         rows = random.permutation(len(p))[:500]
         learned = conformal_scores.stored(1 - p[rows[:200], truth[rows[:200]]])
@@ -106,7 +111,9 @@ def test_bounds_and_ranges_are_those_of_scipy():
         expected = stats.beta.ppf([0.05, 0.95], k, rows + 1 - k)
         assert coverage.coverage_interval(rows, confidence) == pytest.approx(expected, abs=1e-7)
         expected = stats.betabinom.pmf(np.arange(301), 300, k, rows + 1 - k)
-        assert coverage.coverage_probabilities(rows, 300, confidence) == pytest.approx(expected, abs=1e-9)
+        assert coverage.coverage_probabilities(rows, 300, confidence) == pytest.approx(
+            expected, abs=1e-9
+        )
 
 
 def test_the_rank_is_corrected_and_too_few_rows_are_refused():
@@ -115,7 +122,9 @@ def test_the_rank_is_corrected_and_too_few_rows_are_refused():
     p, truth = drawn(18)
     learned = learn_classes(p, truth)
     with refuses("confidence=0.95", "19 calibration rows", "has 18", "0.947"):
-        conformal.answered(learned, "calibration", of_classes(p), PredictionOptions(confidence=0.95))
+        conformal.answered(
+            learned, "calibration", of_classes(p), PredictionOptions(confidence=0.95)
+        )
     with warns("confidence=0.9", "18 calibration rows"):
         conformal.answered(learned, "calibration", of_classes(p), PredictionOptions(confidence=0.9))
     with refuses("conformal='class'", "19 rows of a class", "lac"):
@@ -128,7 +137,8 @@ def test_thinned_scores_round_up():
     thinned = conformal_scores.stored(scores)
     assert len(thinned["values"]) < 600 and thinned["count"] == 30_000
     for confidence in (0.5, 0.8, 0.9, 0.95, 0.99, 0.999):
-        exact, rounded = loop_quantile(scores, confidence), conformal_scores.score_at(thinned, confidence)
+        exact = loop_quantile(scores, confidence)
+        rounded = conformal_scores.score_at(thinned, confidence)
         assert exact <= rounded <= exact + 0.03 * (1 - confidence)
 
 
@@ -136,12 +146,14 @@ def test_intervals_follow_the_spread_and_cover():
     random = np.random.default_rng(0)
     values = random.uniform(1, 10, (3_000, 1))
     truth = values + values * random.standard_normal((3_000, 1))
-    seen, tuning = slice(500, 1_500), (of_values(values[:500]), truth[:500])
+    seen = slice(500, 1_500)
+    tuning = (of_values(values[:500]), truth[:500])
     learned = conformal.learn(of_values(values[seen]), truth[seen], facts=VALUES, tuning=tuning)
     assert learned["spread"][0] is not None
     lower, upper = conformal.intervals(learned, of_values(values[1_500:]), 0.9)
     assert 0.87 < ((truth[1_500:] >= lower) & (truth[1_500:] <= upper)).mean() < 0.93
-    width, small = (upper - lower)[:, 0], values[1_500:, 0] < 3
+    width = (upper - lower)[:, 0]
+    small = values[1_500:, 0] < 3
     assert width[~small].mean() > 2 * width[small].mean()
     even = values + random.standard_normal(values.shape)
     assert conformal.learn(of_values(values), even, facts=VALUES)["spread"] == [None]
@@ -157,11 +169,17 @@ def test_counts_are_not_below_zero():
 
 def test_quantiles_are_conformalised_with_the_nearest_heads():
     levels = (0.05, 0.25, 0.5, 0.75, 0.95)
-    assert [conformal_scores.nearest_heads(levels, c) for c in (0.9, 0.5, 0.8)] == [(0, 4), (1, 3), (0, 4)]
+    assert [conformal_scores.nearest_heads(levels, c) for c in (0.9, 0.5, 0.8)] == [
+        (0, 4),
+        (1, 3),
+        (0, 4),
+    ]
     random = np.random.default_rng(0)
     truth = random.standard_normal((2_000, 1))
     heads = np.tile(np.array([-1.0, -0.4, 0, 0.4, 1.0]), (2_000, 1, 1))  # too narrow
-    predictions = Predictions(quantiles=heads, levels=levels, target_names=("y",), inputs=range(2_000))
+    predictions = Predictions(
+        quantiles=heads, levels=levels, target_names=("y",), inputs=range(2_000)
+    )
     learned = conformal.learn(predictions, truth, facts=VALUES | {"quantiles"})
     lower, upper = conformal.intervals(learned, predictions, 0.9)
     scores = [max(-1 - y, y - 1) for y in truth[:, 0]]
@@ -192,8 +210,11 @@ def test_the_adaptive_band_uses_only_known_truths_and_covers():
 def test_the_threshold_keeps_its_accuracy_in_nine_of_ten_cuts():
     p, truth = drawn(12_000)
     p = p**1.5 / (p**1.5).sum(axis=1, keepdims=True)
-    confidence, right = p.max(axis=1), p.argmax(axis=1) == truth
-    random, broken, shares = np.random.default_rng(0), 0, []
+    confidence = p.max(axis=1)
+    right = p.argmax(axis=1) == truth
+    random = np.random.default_rng(0)
+    broken = 0
+    shares = []
     for _ in range(100):
         rows = random.permutation(len(p))
         curve = abstention.learned_curve(confidence[rows[:1500]], right[rows[:1500]])
@@ -236,7 +257,11 @@ def test_a_broken_threshold_is_offered_in_at_most_a_tenth_of_the_draws(monkeypat
     monkeypatch.setattr(abstention, "upper_bound", cache(coverage.upper_bound))
     easy, hard, never = (
         offered_and_broken(share, 0.8)
-        for share in (lambda p: p, lambda p: 0.5 + 0.62 * (p - 0.5), lambda p: np.full(len(p), 0.79))
+        for share in (
+            lambda p: p,
+            lambda p: 0.5 + 0.62 * (p - 0.5),
+            lambda p: np.full(len(p), 0.79),
+        )
     )
     for _, broken in (easy, hard, never):
         assert broken <= 0.1 * 2_000 + 3 * np.sqrt(2_000 * 0.1 * 0.9)
@@ -250,31 +275,64 @@ def test_sets_state_the_class_that_they_hold_least_often():
     """A model that never names the rare class: the sets hold 90 % of all rows, and few of its rows."""
     random = np.random.default_rng(0)
     truth = random.choice(4, 2_000, p=[0.5, 0.3, 0.15, 0.05])
-    p = 0.55 * np.eye(4)[np.where(truth == 3, 0, truth)] + 0.4 * random.dirichlet(np.ones(4), 2_000) + 0.0125
-    learned, new = learn_classes(p[:1_000], truth[:1_000]), of_classes(p[1_000:])
+    p = (
+        0.55 * np.eye(4)[np.where(truth == 3, 0, truth)]
+        + 0.4 * random.dirichlet(np.ones(4), 2_000)
+        + 0.0125
+    )
+    learned = learn_classes(p[:1_000], truth[:1_000])
+    new = of_classes(p[1_000:])
     (entry,) = conformal.coverage(learned, "calibration", new, truth[1_000:], (0.9,))
-    assert 0.87 < entry["coverage"] < 0.93 and entry["classes"]["d"] < 0.4 and entry["classes"]["a"] > 0.9
+    assert (
+        0.87 < entry["coverage"] < 0.93
+        and entry["classes"]["d"] < 0.4
+        and entry["classes"]["a"] > 0.9
+    )
     limit = loop_quantile((1 - p[np.arange(1_000), truth[:1_000]]).tolist(), 0.9)
-    expected = np.mean([1 - row[3] <= limit for row, k in zip(p[:1_000], truth[:1_000], strict=True) if k == 3])
+    expected = np.mean(
+        [1 - row[3] <= limit for row, k in zip(p[:1_000], truth[:1_000], strict=True) if k == 3]
+    )
     options = dict(confidence=0.9)
     answered = conformal.answered(learned, "calibration", new, PredictionOptions(**options))
-    assert_mentions(answered.promise, "together", "class 'd'", f"{100 * expected:.1f}", "conformal='class'")
+    assert_mentions(
+        answered.promise, "together", "class 'd'", f"{100 * expected:.1f}", "conformal='class'"
+    )
     (row,) = coverage_table([entry])[1:]
     assert row[-1].endswith("(d)") and "conformal='class'" in coverage_note([entry])
-    by_class = conformal.answered(learned, "calibration", new, PredictionOptions(conformal="class", **options))
+    by_class = conformal.answered(
+        learned, "calibration", new, PredictionOptions(conformal="class", **options)
+    )
     assert "together" not in by_class.promise
-    assert np.mean(["d" in chosen for chosen, k in zip(by_class.sets, truth[1_000:], strict=True) if k == 3]) > 0.8
+    assert (
+        np.mean(
+            [
+                "d" in chosen
+                for chosen, k in zip(by_class.sets, truth[1_000:], strict=True)
+                if k == 3
+            ]
+        )
+        > 0.8
+    )
     even = learn_classes(*drawn(1_000))
-    assert "conformal=" not in conformal.answered(even, "calibration", new, PredictionOptions(**options)).promise
+    assert (
+        "conformal="
+        not in conformal.answered(even, "calibration", new, PredictionOptions(**options)).promise
+    )
 
 
 def test_rows_below_a_probability_are_unsure():
     p = np.array([[0.9, 0.1, 0, 0], [0.4, 0.3, 0.2, 0.1]])
     predictions = conformal.with_unsure(of_classes(p), 0.5)
-    assert predictions.labels == ["a", "unsure"] and predictions.rows()[1]["classes"][0]["label"] == "a"
+    assert (
+        predictions.labels == ["a", "unsure"]
+        and predictions.rows()[1]["classes"][0]["label"] == "a"
+    )
     with refuses("'unsure'", "Rename"):
         conformal.with_unsure(
-            Predictions(labels=["unsure"], probabilities=p[:1, :2], class_names=("unsure", "b"), inputs=[0]), 0.5
+            Predictions(
+                labels=["unsure"], probabilities=p[:1, :2], class_names=("unsure", "b"), inputs=[0]
+            ),
+            0.5,
         )
 
 
@@ -288,7 +346,10 @@ def test_rows_below_a_probability_are_unsure():
         (dict(accuracy_when_answered=1.0), ("accuracy_when_answered=1.0", "below 1")),
         (dict(conformal="raps"), ("conformal='raps'", "confidence=0.9")),
         (dict(confidence=0.9, conformal="aps"), ("conformal='aps'", "lac, raps, class")),
-        (dict(min_probability=0.8, accuracy_when_answered=0.9), ("min_probability=0.8", "exclude each other")),
+        (
+            dict(min_probability=0.8, accuracy_when_answered=0.9),
+            ("min_probability=0.8", "exclude each other"),
+        ),
     ],
 )
 def test_options_out_of_range_are_refused(options, words):
@@ -299,13 +360,28 @@ def test_options_out_of_range_are_refused(options, words):
 def test_columns_and_rows_have_sets_and_intervals():
     p, truth = drawn(200)
     learned = learn_classes(p, truth)
-    predictions = conformal.answered(learned, "calibration", of_classes(p[:3]), PredictionOptions(confidence=0.9))
+    predictions = conformal.answered(
+        learned, "calibration", of_classes(p[:3]), PredictionOptions(confidence=0.9)
+    )
     assert predictions.columns()["set"] == list(predictions.sets)
-    assert predictions.rows()[0]["set"] == list(predictions.sets[0]) and predictions.rows()[0]["confidence"] == 0.9
-    assert "90 %" in predictions.promise.replace("\xa0", " ") and "approximate" not in predictions.promise
+    assert (
+        predictions.rows()[0]["set"] == list(predictions.sets[0])
+        and predictions.rows()[0]["confidence"] == 0.9
+    )
+    assert (
+        "90 %" in predictions.promise.replace("\xa0", " ")
+        and "approximate" not in predictions.promise
+    )
     values = np.arange(200.0)[:, None]
     learned = conformal.learn(of_values(values), values + 1, facts=VALUES)
-    predictions = conformal.answered(learned, "validation", of_values(values[:2]), PredictionOptions(confidence=0.5))
+    predictions = conformal.answered(
+        learned, "validation", of_values(values[:2]), PredictionOptions(confidence=0.5)
+    )
     assert list(predictions.columns()) == ["input", "y", "y_lower", "y_upper"]
-    assert predictions.rows()[1]["upper"] == pytest.approx([2.0]) and "approximate" in predictions.promise
-    assert predictions.with_unread(["x", "y", "z"], {1: "why"}).columns()["y_lower"][2] == pytest.approx(0.0)
+    assert (
+        predictions.rows()[1]["upper"] == pytest.approx([2.0])
+        and "approximate" in predictions.promise
+    )
+    assert predictions.with_unread(["x", "y", "z"], {1: "why"}).columns()["y_lower"][
+        2
+    ] == pytest.approx(0.0)

@@ -31,12 +31,32 @@ ON_OTHER_BACKENDS = {
 }
 # Smoke runs of many networks and few steps, whose tracing by TensorFlow takes longer than the steps as they come.
 UNTRACED = {
-    "adding_problem", "cifar_cnn", "cifar_speed", "imdb_lstm", "imdb_rnn", "imdb_transformer", "mnist_cnn",
-    "practice/batch_norm", "practice/batch_size", "practice/calibration", "practice/class_imbalance",
-    "practice/clipping", "practice/cross_validation", "practice/ensemble", "practice/regularization",
-    "practice/sample_weights", "practice/scikit_learn", "practice/thresholds", "tabular_counts", "tabular_fnn",
-    "tabular_quantiles", "text_reviews", "tune_digits", "tune_reviews", "tune_tabular",
-}  # fmt: skip
+    "adding_problem",
+    "cifar_cnn",
+    "cifar_speed",
+    "imdb_lstm",
+    "imdb_rnn",
+    "imdb_transformer",
+    "mnist_cnn",
+    "practice/batch_norm",
+    "practice/batch_size",
+    "practice/calibration",
+    "practice/class_imbalance",
+    "practice/clipping",
+    "practice/cross_validation",
+    "practice/ensemble",
+    "practice/regularization",
+    "practice/sample_weights",
+    "practice/scikit_learn",
+    "practice/thresholds",
+    "tabular_counts",
+    "tabular_fnn",
+    "tabular_quantiles",
+    "text_reviews",
+    "tune_digits",
+    "tune_reviews",
+    "tune_tabular",
+}
 CHILD = """
 import json, os, runpy, sys
 for folder, *words in json.loads(sys.argv[1]):
@@ -77,11 +97,20 @@ def on_backend(tmp_path_factory):
 
 
 def play_on(backend, folder):
-    recipes, cases = ON_OTHER_BACKENDS[backend], []
+    recipes = ON_OTHER_BACKENDS[backend]
+    cases = []
     folders = [folder / str(number) for number in range(len(recipes))]
     for path, (name, words) in zip(folders, recipes.items(), strict=True):
         path.mkdir()
-        cases.append([str(path), str(RECIPES / f"{name.split(',')[0]}.py"), *words, "--out", str(path / "out")])
+        cases.append(
+            [
+                str(path),
+                str(RECIPES / f"{name.split(',')[0]}.py"),
+                *words,
+                "--out",
+                str(path / "out"),
+            ]
+        )
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     words = [sys.executable, "-c", CHILD, json.dumps(cases)]
     done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
@@ -104,10 +133,13 @@ def smoke(tmp_path_factory, on_backend):
                 return on_backend(backend)[name]
         if name not in runs:
             with untraced(name in UNTRACED):
-                runs[name] = play(RECIPES / f"{name}.py", tmp_path_factory.mktemp("smoke"), "--smoke")
+                runs[name] = play(
+                    RECIPES / f"{name}.py", tmp_path_factory.mktemp("smoke"), "--smoke"
+                )
             keras.utils.clear_session(free_memory=False)
             gc.collect()
-            gc.freeze()  # a recipe collects garbage after each training, and would look through all that others left
+            # a recipe collects garbage after each training, and would look through all that others left
+            gc.freeze()
         return runs[name]
 
     return run
@@ -126,7 +158,8 @@ def processor_seconds():
 
 def play(script, folder, *words):
     """Run a recipe in this process, with the recipes that it would run in another process."""
-    began, out = processor_seconds(), ["--out", str(folder / "out")]
+    began = processor_seconds()
+    out = ["--out", str(folder / "out")]
     with in_this_process(), undrawn(), pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(socket, "create_connection", refuse)

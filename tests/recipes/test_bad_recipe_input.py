@@ -38,7 +38,13 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "lonely_text/positive.txt").write_text("a joy\nfun\n" * 9)
     (tmp_path / "lonely_text/negative.txt").write_text("a bore\n")
     (tmp_path / "three.txt").write_text("To be\nor not\nto be\n")
-    rows = pd.DataFrame({"size": np.arange(30) / 7, "colour": ["red", "blue", "red"] * 10, "sold": ["yes", "no"] * 15})
+    rows = pd.DataFrame(
+        {
+            "size": np.arange(30) / 7,
+            "colour": ["red", "blue", "red"] * 10,
+            "sold": ["yes", "no"] * 15,
+        }
+    )
     rows.drop(columns="sold").to_csv("no_target.csv", index=False)
     rows.assign(sold="yes").to_csv("all_the_same.csv", index=False)
     rows.assign(sold=[*["yes", "no"] * 14, "yes", "perhaps"]).to_csv("single.csv", index=False)
@@ -67,13 +73,25 @@ CASES = [
     ("imdb_lstm", "--data nowhere", ("'nowhere'", "data sets", "iris", "imdb")),
     # A table without the target, or a formula that cannot be read.
     ("tabular_fnn", "--data no_target.csv --target sold", ("'sold'", "columns", "size", "colour")),
-    ("tabular_fnn", "--data rows.csv --target sold --feature area=width*2", ("--feature", "area=width*2", "'width'")),
-    ("tabular_fnn", "--data rows.csv --target sold --feature size", ("--feature", "'size'", "name = formula")),
+    (
+        "tabular_fnn",
+        "--data rows.csv --target sold --feature area=width*2",
+        ("--feature", "area=width*2", "'width'"),
+    ),
+    (
+        "tabular_fnn",
+        "--data rows.csv --target sold --feature size",
+        ("--feature", "'size'", "name = formula"),
+    ),
     ("tabular_counts", "--data rows.csv --target sold", ("'sold'", "numbers")),
     ("tabular_quantiles", "--data rows.csv --target colour", ("'colour'", "numbers")),
     # Too little to learn from.
     ("char_gru", "--data three.txt", ("'three.txt'", "17", "101", "input_shape")),
-    ("series_forecast", "--data short.csv", ("'short.csv'", "4 rows", "2", "24", "input_shape=12", "horizon=4")),
+    (
+        "series_forecast",
+        "--data short.csv",
+        ("'short.csv'", "4 rows", "2", "24", "input_shape=12", "horizon=4"),
+    ),
     # A class with a single example.
     ("mnist_cnn", "--data lonely", ("'dog'", "1 of 2", "two")),
     ("imdb_rnn", "--data lonely_text", ("'negative'", "1 of 2", "two")),
@@ -87,7 +105,11 @@ CASES = [
     ("imdb_lstm", "", ("'imdb.npz'", "KZOO_DATA", "text_cnn")),
     ("imdb_transformer", "", ("'imdb.npz'", "KZOO_DATA", "text_cnn")),
     ("image_finetune", "", ("--weights imagenet", ".weights.h5", "none")),
-    ("image_finetune", "--weights nowhere.h5", ("--weights nowhere.h5", "imagenet", ".weights.h5", "none")),
+    (
+        "image_finetune",
+        "--weights nowhere.h5",
+        ("--weights nowhere.h5", "imagenet", ".weights.h5", "none"),
+    ),
 ]
 
 
@@ -111,7 +133,11 @@ def test_without_a_network_the_options_for_local_data_are_named(folder, monkeypa
     with pytest.raises(SystemExit) as ended:  # as Python does with an uncaught error
         sys.excepthook(caught.type, caught.value, caught.tb)
     (line,) = capsys.readouterr().err.splitlines()
-    assert ended.value.code == 2 and line.startswith("kzoo: error: ") and not (folder / "made").exists()
+    assert (
+        ended.value.code == 2
+        and line.startswith("kzoo: error: ")
+        and not (folder / "made").exists()
+    )
     assert_mentions(line, "'imdb.npz'", "KZOO_DATA", "--data", "--smoke")
 
 
@@ -125,7 +151,12 @@ def test_without_a_network_the_options_for_local_data_are_named(folder, monkeypa
             ("'sold'", "columns", "size", "colour"),
             marks=pytest.mark.slow,
         ),
-        ("iris_fnn", "--backend mxnet", "tensorflow", ("'mxnet'", "'jax'", "recipes/iris_fnn.py --help")),
+        (
+            "iris_fnn",
+            "--backend mxnet",
+            "tensorflow",
+            ("'mxnet'", "'jax'", "recipes/iris_fnn.py --help"),
+        ),
         ("imdb_lstm", "--smok", "tensorflow", ("'--smok'", "'--smoke'")),
         ("digits_cnn", "--smoke", "mxnet", ("KERAS_BACKEND", "mxnet", "jax")),
     ],

@@ -28,8 +28,14 @@ def test_files_are_named_without_their_folder():
     from kzoo.recipes.script import _command
 
     words = ["--data", "/home/me/my photos/ETTh1.csv", "--out=/tmp/x", "--horizon", "96"]
-    assert _command("series_forecast", words) == "python recipes/series_forecast.py --data ETTh1.csv --horizon 96"
-    assert _command("iris_fnn", ["--out", "/tmp/deep/out", "--smoke"]) == "python recipes/iris_fnn.py --smoke"
+    assert (
+        _command("series_forecast", words)
+        == "python recipes/series_forecast.py --data ETTh1.csv --horizon 96"
+    )
+    assert (
+        _command("iris_fnn", ["--out", "/tmp/deep/out", "--smoke"])
+        == "python recipes/iris_fnn.py --smoke"
+    )
 
 
 def test_a_folder_named_like_a_data_set_has_a_slash_in_the_command(tmp_path):
@@ -38,5 +44,11 @@ def test_a_folder_named_like_a_data_set_has_a_slash_in_the_command(tmp_path):
     folder = tmp_path / "cifar10"
     folder.mkdir()
     for word in (str(folder), f"{folder}/"):
-        assert _command("cifar_speed", ["--data", word]) == "python recipes/cifar_speed.py --data cifar10/"
-    assert _command("cifar_speed", ["--data", "cifar10"]) == "python recipes/cifar_speed.py --data cifar10"
+        assert (
+            _command("cifar_speed", ["--data", word])
+            == "python recipes/cifar_speed.py --data cifar10/"
+        )
+    assert (
+        _command("cifar_speed", ["--data", "cifar10"])
+        == "python recipes/cifar_speed.py --data cifar10"
+    )

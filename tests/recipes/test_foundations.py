@@ -8,7 +8,9 @@ def test_the_neuron_is_keras_dense(smoke):
     names = smoke("foundations/neuron").left
     assert 0 < names["difference"] < 1e-6
     by_hand = 1 / (1 + np.exp(-(0.2 * 1 - 0.4 * 2 + 0.1)))
-    assert names["neuron"](np.array([[1.0, 2.0]]), np.array([0.2, -0.4]), 0.1) == pytest.approx([by_hand])
+    assert names["neuron"](np.array([[1.0, 2.0]]), np.array([0.2, -0.4]), 0.1) == pytest.approx(
+        [by_hand]
+    )
 
 
 def test_activations_and_derivatives_agree_with_keras(smoke):
@@ -18,11 +20,14 @@ def test_activations_and_derivatives_agree_with_keras(smoke):
     assert max(row["of_derivative"] for row in names["rows"]) < 1e-6
     assert 1e-4 < names["gelu_gap"] < 1e-3
     assert names["keras_slope"] == pytest.approx(0.2)
-    for value, slope, _ in names["formulas"].values():  # and the derivative is that of the function: by differences
+    # and the derivative is that of the function: by differences
+    for value, slope, _ in names["formulas"].values():
         middle = (names["x"][1:] + names["x"][:-1]) / 2
         smooth = np.abs(middle) > 0.01
         quotient = np.diff(value) / np.diff(names["x"])
-        assert np.allclose(quotient[smooth], np.interp(middle, names["x"], slope)[smooth], atol=1e-4)
+        assert np.allclose(
+            quotient[smooth], np.interp(middle, names["x"], slope)[smooth], atol=1e-4
+        )
 
 
 def test_losses_agree_with_keras(smoke):
@@ -46,8 +51,10 @@ def test_batch_descent_reaches_least_squares(descent):
 
 def test_a_constant_rate_does_not_settle_and_a_decaying_one_does(descent):
     intercepts = {name: [path[-1][0] for path in paths] for name, paths in descent["paths"].items()}
-    constant, decaying = intercepts["stochastic"], intercepts["stochastic, decaying rate"]
-    assert (min(constant), max(constant)) == pytest.approx((4.05, 4.95), abs=0.01)  # as drawn in the tutorial
+    constant = intercepts["stochastic"]
+    decaying = intercepts["stochastic, decaying rate"]
+    # as drawn in the tutorial
+    assert (min(constant), max(constant)) == pytest.approx((4.05, 4.95), abs=0.01)
     assert np.std(decaying) < np.std(constant) / 5
     assert np.allclose(decaying, 4.215, atol=0.1)
 

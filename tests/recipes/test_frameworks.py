@@ -38,7 +38,11 @@ def play(name, *words, without=None, first="", tmp_path):
         (hidden / f"{without}.py").write_text("raise ModuleNotFoundError('hidden')\n")
         environment["PYTHONPATH"] = str(hidden)
     script = str(RECIPES / f"{name}.py")
-    start = ["-c", f"import runpy\n{first}\nrunpy.run_path({script!r}, run_name='__main__')"] if first else [script]
+    start = (
+        ["-c", f"import runpy\n{first}\nrunpy.run_path({script!r}, run_name='__main__')"]
+        if first
+        else [script]
+    )
     command = [sys.executable, *start, *words, "--out", str(tmp_path / "out")]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
 
@@ -53,7 +57,9 @@ def by_fit(tmp_path_factory):
     """A run of `kzoo.train` with the first seed and 30 epochs."""
     out = tmp_path_factory.mktemp("fit") / "run"
     with undrawn():
-        return kzoo.train("iris_fnn", "iris", out=out, epochs=30, patience=30, callbacks="quick", progress=False)
+        return kzoo.train(
+            "iris_fnn", "iris", out=out, epochs=30, patience=30, callbacks="quick", progress=False
+        )
 
 
 @pytest.fixture
@@ -76,9 +82,11 @@ def by_hand(on_backend, recipe):
 def test_a_loop_by_hand_trains_the_network_that_fit_trains(backend, by_fit, by_hand):
     row = by_hand(backend)
     assert row["seeds"] == 1 and row["epochs"] == 30 and row["ms_per_epoch"] > 0
-    assert row["accuracy"] == pytest.approx(by_fit.summary["test"]["accuracy"], abs=0.1)  # three flowers of 30
+    # three flowers of 30
+    assert row["accuracy"] == pytest.approx(by_fit.summary["test"]["accuracy"], abs=0.1)
     assert row["accuracy"] == row["right"][0] / 30
-    assert row["loss"] == pytest.approx(by_fit.history["loss"][-1], rel=0.2)  # L2 penalty included: it is most of it
+    # L2 penalty included: it is most of it
+    assert row["loss"] == pytest.approx(by_fit.history["loss"][-1], rel=0.2)
 
 
 @pytest.mark.slow
@@ -104,7 +112,9 @@ def test_a_missing_backend_is_refused_in_a_line(name, tmp_path):
     words = () if name == "frameworks/torch_loop" else ("--backend", "torch")
     done = play(name, "--smoke", *words, without="torch", tmp_path=tmp_path)
     assert done.returncode == 2
-    assert_mentions(done.stderr.strip().splitlines()[-1], "error", "torch", "python -m pip install torch")
+    assert_mentions(
+        done.stderr.strip().splitlines()[-1], "error", "torch", "python -m pip install torch"
+    )
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 
@@ -112,9 +122,13 @@ def test_a_missing_backend_is_refused_in_a_line(name, tmp_path):
 @pytest.mark.slow
 def test_compare_lists_frameworks_that_are_not_installed(tmp_path, monkeypatch, capfd):
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: find_spec(name) if name == "tensorflow" else None)
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: find_spec(name) if name == "tensorflow" else None
+    )
     script = RECIPES / "frameworks" / "compare.py"
-    monkeypatch.setattr(sys, "argv", [str(script), "--seeds", "2", "--epochs", "2", "--out", str(tmp_path / "out")])
+    monkeypatch.setattr(
+        sys, "argv", [str(script), "--seeds", "2", "--epochs", "2", "--out", str(tmp_path / "out")]
+    )
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     names = runpy.run_path(str(script), run_name="__main__")
     ran = [row["framework"] for row in names["rows"] if row["accuracy"] is not None]
@@ -124,7 +138,11 @@ def test_compare_lists_frameworks_that_are_not_installed(tmp_path, monkeypatch, 
     for name in absent:
         assert_mentions(name, "installed")
     out = capfd.readouterr().out
-    assert_mentions(out, "difference", f"{names['difference']:.4f}", f"{names['standard_error']:.4f}")
+    assert_mentions(
+        out, "difference", f"{names['difference']:.4f}", f"{names['standard_error']:.4f}"
+    )
     first, second = names["right"].values()
     assert names["difference"] == pytest.approx(abs(sum(first) - sum(second)) / 60)
-    assert names["standard_error"] == pytest.approx(abs((first - second)[0] - (first - second)[1]) / 60)
+    assert names["standard_error"] == pytest.approx(
+        abs((first - second)[0] - (first - second)[1]) / 60
+    )

@@ -14,17 +14,22 @@ FOLDER = ROOT / "recipes" / "notebooks"
 NAMES = ("table", "image", "text", "series")  # one for each kind of data
 UNITS, SECONDS = 12_000, 120  # units of `processor`, and seconds on two cores
 # Lines that TensorFlow and its libraries print.
-OF_TENSORFLOW = re.compile(r"tensorflow/|oneDNN|cuda|[IWE]0000|XLA|computation_placer|cpu_feature_guard|WARNING", re.I)
+OF_TENSORFLOW = re.compile(
+    r"tensorflow/|oneDNN|cuda|[IWE]0000|XLA|computation_placer|cpu_feature_guard|WARNING", re.I
+)
 
 
 def executed(cells, folder, seconds=SECONDS):
     """Return the executed cells of a notebook."""
-    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
     book = nbformat.v4.new_notebook(cells=cells)
     nbformat.validate(book)
     resources = {"metadata": {"path": str(folder)}}
-    nbclient.NotebookClient(book, timeout=3 * seconds, kernel_name="python3", resources=resources).execute()
+    nbclient.NotebookClient(
+        book, timeout=3 * seconds, kernel_name="python3", resources=resources
+    ).execute()
     return book.cells
 
 
@@ -68,7 +73,9 @@ def test_output_of_tensorflow_is_noticed():
         "WARNING:tensorflow:5 out of the last 5 calls triggered tf.function retracing.",
     ):
         assert OF_TENSORFLOW.search(line)
-    assert not OF_TENSORFLOW.search("An epoch has 34 steps here. Loss and metrics are of standardised targets.")
+    assert not OF_TENSORFLOW.search(
+        "An epoch has 34 steps here. Loss and metrics are of standardised targets."
+    )
 
 
 @pytest.mark.slow
@@ -79,12 +86,14 @@ def test_a_notebook_runs(name, tmp_path):
     cells = executed(nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells, tmp_path)
     assert in_units(time.monotonic() - started) < UNITS
     outputs = outputs_of(cells)
-    assert not [output.text for output in outputs if output.get("name") == "stderr"]  # notebooks show it in red
+    # notebooks show it in red
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
     for output in outputs:
         assert not OF_TENSORFLOW.search(text_of(output)), text_of(output)
     shown = [output.data for output in outputs if "data" in output]
     assert any("image/png" in formats for formats in shown)  # the figure at the end
-    assert sum("kzoo-card" in formats.get("text/html", "") for formats in shown) >= 2  # of the training, of its run
+    # of the training, of its run
+    assert sum("kzoo-card" in formats.get("text/html", "") for formats in shown) >= 2
 
 
 @pytest.mark.slow
@@ -98,20 +107,30 @@ class Stop(keras.callbacks.Callback):
 """
     train = "run = kzoo.train('iris_fnn', 'iris', epochs=500, out='run', callbacks=[Stop()])"
     cells = executed(
-        code("import kzoo" + stop, train, "print(run.summary['interrupted'], run.stopped)\nrun",
-             "kzoo.train('iris_fnn', 'iris', epochs=5, out='five')"),
+        code(
+            "import kzoo" + stop,
+            train,
+            "print(run.summary['interrupted'], run.stopped)\nrun",
+            "kzoo.train('iris_fnn', 'iris', epochs=5, out='five')",
+        ),
         tmp_path,
-    )  # fmt: skip
+    )
     bars = [output for output in cells[1].outputs if output.output_type == "display_data"]
     assert len(bars) == 1 and "epoch" in text_of(bars[0])
     assert text_of(cells[2].outputs[0]).split() == ["True", "True"]
     assert "stopped, can be resumed" in cells[2].outputs[1].data["text/html"]
     (bar,) = (output for output in cells[3].outputs if output.output_type == "display_data")
-    assert "5/5" in text_of(bar) and "5 epochs" in bar.data["text/html"] and "<progress" not in bar.data["text/html"]
+    assert (
+        "5/5" in text_of(bar)
+        and "5 epochs" in bar.data["text/html"]
+        and "<progress" not in bar.data["text/html"]
+    )
 
 
 @pytest.mark.slow
 def test_a_search_is_one_table(tmp_path):
-    cells = executed(code("import kzoo\nkzoo.tune('iris_fnn', 'iris', trials=2, epochs=2)"), tmp_path)
+    cells = executed(
+        code("import kzoo\nkzoo.tune('iris_fnn', 'iris', trials=2, epochs=2)"), tmp_path
+    )
     (table,) = (output for output in cells[0].outputs if output.output_type == "display_data")
     assert "2 of 2 trials" in text_of(table) and table.data["text/html"].count("<tr>") == 3

@@ -15,7 +15,10 @@ def test_without_overlap_it_is_the_paired_t_test_of_scipy():
         result = paired(NEW, OLD, confidence=confidence)
         expected = stats.ttest_rel(NEW, OLD).confidence_interval(confidence)
         assert result["interval"] == pytest.approx([expected.low, expected.high], rel=1e-12)
-    assert result["difference"] == pytest.approx(0.014) and (result["pairs"], result["better"]) == (5, 4)
+    assert result["difference"] == pytest.approx(0.014) and (result["pairs"], result["better"]) == (
+        5,
+        4,
+    )
 
 
 def test_with_overlap_the_interval_is_wider():
@@ -23,7 +26,8 @@ def test_with_overlap_the_interval_is_wider():
     random = np.random.default_rng(0)
     inside = {0.0: 0, 0.25: 0}
     for _ in range(400):
-        rows = random.normal(0.1, 1.0, 100)  # the difference on each row; a split's is that on its test rows
+        # the difference on each row; a split's is that on its test rows
+        rows = random.normal(0.1, 1.0, 100)
         of_data = random.normal(0, 1 / np.sqrt(80))  # of the rows that all training sets share
         each = [random.choice(rows, 20, replace=False).mean() + of_data for _ in range(5)]
         for overlap in inside:

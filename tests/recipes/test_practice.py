@@ -22,8 +22,11 @@ def test_only_the_global_norm_keeps_the_direction_of_the_gradient(smoke):
         assert left["cosine"][way] == pytest.approx(expected, abs=1e-5)
     assert left["cosine"]["global_clipnorm"] == pytest.approx(1, abs=1e-6)
     assert max(left["cosine"]["clipnorm"], left["cosine"]["clipvalue"]) < 0.9
-    assert_mentions(left["outcome"], "loss", "epoch")  # it diverged: without a limit, at a high rate
-    assert {run.config["spec"]["training"]["global_clipnorm"] for (run,) in left["runs"].values()} == {None, 1.0}
+    # it diverged: without a limit, at a high rate
+    assert_mentions(left["outcome"], "loss", "epoch")
+    assert {
+        run.config["spec"]["training"]["global_clipnorm"] for (run,) in left["runs"].values()
+    } == {None, 1.0}
 
 
 def test_a_learning_curve_draws_from_the_training_split_alone(smoke):
@@ -36,7 +39,11 @@ def test_a_learning_curve_draws_from_the_training_split_alone(smoke):
     assert len({x.tobytes() for x in part.x}) > 0.95 * size  # not one example over and over
     for (run,) in left["runs"].values():
         counts = run.config["data"]
-        assert (counts["train"], counts["validation"], counts["test"]) == (size, len(data.validation), len(data.test))
+        assert (counts["train"], counts["validation"], counts["test"]) == (
+            size,
+            len(data.validation),
+            len(data.test),
+        )
 
 
 def test_a_learned_threshold_is_that_of_predict_and_the_networks_of_both_goals_are_the_same(smoke):
@@ -48,18 +55,26 @@ def test_a_learned_threshold_is_that_of_predict_and_the_networks_of_both_goals_a
     new = left["frame"].drop(columns="churned").head(400)
     for run, goal in ((of_f1, "F1"), (of_cost, "cost")):
         answers = kzoo.predict(run, new)
-        assert [label == "yes" for label in answers.labels] == (answers.probabilities[:, 1] >= learned[goal]).tolist()
-    regret = {row["goal"]: row["regret"] for row in left["rows"] if row["threshold"] == "best on test"}
+        assert [label == "yes" for label in answers.labels] == (
+            answers.probabilities[:, 1] >= learned[goal]
+        ).tolist()
+    regret = {
+        row["goal"]: row["regret"] for row in left["rows"] if row["threshold"] == "best on test"
+    }
     assert regret == {"F1": 0, "cost": 0}
 
 
 def test_calibration_and_sets_are_those_of_the_test_rows(smoke):
     left = smoke("practice/calibration").left
     ((run,),) = left["runs"].values()
-    rows, p, truth = {row["what"]: row for row in left["rows"]}, run.answers["answers"], run.answers["truth"]
+    rows = {row["what"]: row for row in left["rows"]}
+    p = run.answers["answers"]
+    truth = run.answers["truth"]
     loss = -np.log(p[np.arange(len(p)), truth]).mean()
     assert rows["after calibration"]["log_loss"] == pytest.approx(loss, abs=1e-3)
-    limit = next(step["learned"] for step in run.postprocessing if step["name"] == "conformal")["lac"]["values"]
+    limit = next(step["learned"] for step in run.postprocessing if step["name"] == "conformal")[
+        "lac"
+    ]["values"]
     threshold = np.sort(limit)[int(np.ceil((len(limit) + 1) * 0.9)) - 1]
     inside = 1 - p <= threshold
     covered = inside[np.arange(len(p)), truth].mean()

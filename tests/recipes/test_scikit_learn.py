@@ -20,7 +20,9 @@ def test_the_grid_search_is_over_settings_of_the_preset(recipe):
     chosen = search.best_params_["net__model_kwargs"]
     assert chosen == {name: best[name] for name in ("learning_rate", "dropout")}
     model = search.best_estimator_["net"].model_
-    assert model.name == "wine_fnn" and float(model.optimizer.learning_rate) == pytest.approx(chosen["learning_rate"])
+    assert model.name == "wine_fnn" and float(model.optimizer.learning_rate) == pytest.approx(
+        chosen["learning_rate"]
+    )
     rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     assert rates and set(rates) == {chosen["dropout"]}
     assert set(search.predict(recipe["X_test"])) <= {"class_0", "class_1", "class_2"}
@@ -29,7 +31,9 @@ def test_the_grid_search_is_over_settings_of_the_preset(recipe):
 
 
 def test_each_fold_is_scaled_by_its_training_rows(recipe):
-    x, y, seen = recipe["X"], recipe["y"], []
+    x = recipe["X"]
+    y = recipe["y"]
+    seen = []
 
     class Watched(StandardScaler):
         def fit(self, X, y=None, sample_weight=None):
@@ -52,7 +56,9 @@ def test_the_preset_learns_inside_the_pipeline(recipe):
 
 def test_the_wrapper_of_keras_has_the_faults_that_the_recipe_works_around():
     """When a check fails, Keras has been repaired and the recipe can be shorter."""
-    wrapper = keras.wrappers.SKLearnClassifier(lambda X, y: None, fit_kwargs={"epochs": 3}, model_kwargs={"seed": 1})
+    wrapper = keras.wrappers.SKLearnClassifier(
+        lambda X, y: None, fit_kwargs={"epochs": 3}, model_kwargs={"seed": 1}
+    )
     assert clone(wrapper).fit_kwargs is None and clone(wrapper).model_kwargs == {"seed": 1}
     assert not hasattr(wrapper, "predict_proba")
     with pytest.raises((AttributeError, ValueError)):
@@ -65,6 +71,12 @@ def test_the_mean_of_folds_is_that_of_their_scores(smoke):
     rows = {row["what"]: row for row in names["rows"]}
     folds = names["scores"]["wine"]["one fold"]
     assert [row["count"] for row in names["rows"]] == [2, 4, 2]
-    assert rows["one fold"]["mean"] == pytest.approx(rows["mean of 2 folds"]["mean"]) == pytest.approx(np.mean(folds))
-    assert names["scores"]["wine"]["mean of 2 folds"] == pytest.approx([np.mean(folds[:2]), np.mean(folds[2:])])
+    assert (
+        rows["one fold"]["mean"]
+        == pytest.approx(rows["mean of 2 folds"]["mean"])
+        == pytest.approx(np.mean(folds))
+    )
+    assert names["scores"]["wine"]["mean of 2 folds"] == pytest.approx(
+        [np.mean(folds[:2]), np.mean(folds[2:])]
+    )
     assert names["result"]["out_of_fold"]["rows"].tolist() == list(range(178))

@@ -23,17 +23,22 @@ def run(monkeypatch, *words):
 
 @pytest.mark.slow
 def test_every_forecast_is_scored_on_the_same_windows(tmp_path, monkeypatch):
-    t, random = np.arange(500), np.random.default_rng(0)
+    t = np.arange(500)
+    random = np.random.default_rng(0)
     load = 20 + 5 * np.sin(2 * np.pi * t / 24) + random.normal(0, 1, 500)
     time = pd.date_range("2024-01-01", periods=500, freq="h")
-    pd.DataFrame({"time": time, "load": load, "heat": load**2}).to_csv(tmp_path / "grid.csv", index=False)
+    pd.DataFrame({"time": time, "load": load, "heat": load**2}).to_csv(
+        tmp_path / "grid.csv", index=False
+    )
     words = ["--smoke", "--data", "grid.csv", "--rows", "450", "--test", "0.3", "--out", "out"]
     made = run(monkeypatch, *words)
     table = {row["preset"]: row for row in made["rows"]}
-    assert list(table) == ["last value", "24 steps ago", "linear", "series_transformer"]  # of a smoke, the last preset
+    # of a smoke, the last preset
+    assert list(table) == ["last value", "24 steps ago", "linear", "series_transformer"]
 
     values = np.stack([load, load**2], axis=1)[:450]
-    standard = (values - values[:270].mean(0)) / values[:270].std(0)  # the training rows' scale: 60 % of 450
+    # the training rows' scale: 60 % of 450
+    standard = (values - values[:270].mean(0)) / values[:270].std(0)
     starts = range(315, 450 - 12 + 1)
     truth = np.stack([standard[s : s + 12] for s in starts])
     last = np.stack([np.repeat(standard[s - 1 : s], 12, axis=0) for s in starts])
@@ -52,16 +57,18 @@ def test_every_forecast_is_scored_on_the_same_windows(tmp_path, monkeypatch):
         assert table[name]["validation_mse"] == pytest.approx(scores["mse_standardised"], rel=1e-4)
     truth = np.stack([standard[s : s + 12] for s in range(270, 315 - 12 + 1)])
     last = np.stack([np.repeat(standard[s - 1 : s], 12, axis=0) for s in range(270, 315 - 12 + 1)])
-    assert table["last value"]["validation_mse"] == pytest.approx(((last - truth) ** 2).mean(), rel=1e-4)
+    assert table["last value"]["validation_mse"] == pytest.approx(
+        ((last - truth) ** 2).mean(), rel=1e-4
+    )
 
     took = trained.summary["seconds"]
     (Path("out") / "series_transformer" / "summary.json").write_text(
         json.dumps(trained.summary | {"seconds": took + 99_999})  # more than this process has run
     )
     run(monkeypatch, *words)  # trains nothing again, and prints the earlier seconds
-    assert json.loads((Path("out") / "series_forecast.json").read_text())["seconds"] == pytest.approx(
-        took + 99_999, abs=0.1
-    )
+    assert json.loads((Path("out") / "series_forecast.json").read_text())[
+        "seconds"
+    ] == pytest.approx(took + 99_999, abs=0.1)
 
 
 def test_a_season_longer_than_the_window_is_refused(monkeypatch):

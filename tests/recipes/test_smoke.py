@@ -31,14 +31,21 @@ def test_a_recipe_runs_with_smoke(script, smoke):
     assert in_units(made.seconds) < UNITS
     pictures = list(made.folder.rglob(f"{script.stem}.png"))
     assert pictures and pictures[0].stat().st_size > 5000
-    assert list(made.folder.rglob(f"{script.stem}.json")), "kzoo.recipes.finish writes the table of measurements"
-    assert {p.name for p in made.folder.iterdir()} <= {"out"}, "everything a recipe writes belongs into --out"
+    assert list(made.folder.rglob(f"{script.stem}.json")), (
+        "kzoo.recipes.finish writes the table of measurements"
+    )
+    assert {p.name for p in made.folder.iterdir()} <= {"out"}, (
+        "everything a recipe writes belongs into --out"
+    )
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.relative_to(RECIPES).as_posix())
 def test_a_recipe_is_short_and_opens_as_a_notebook(script):
     text = script.read_text(encoding="utf-8")
-    assert text.startswith('"""') and f"python recipes/{script.relative_to(RECIPES).as_posix()}" in text
+    assert (
+        text.startswith('"""')
+        and f"python recipes/{script.relative_to(RECIPES).as_posix()}" in text
+    )
     assert text.count("\n# %% ") >= 3
     assert "__main__" not in text
     assert len(text.splitlines()) <= 120

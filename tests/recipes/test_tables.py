@@ -23,23 +23,38 @@ def tables():
 
 def run(preset, seed, score, trees, epochs=9):
     data = dict(
-        name="shop.csv", task="tabular_classification", data_seed=seed, options={"test": None}, train=80, test=20
+        name="shop.csv",
+        task="tabular_classification",
+        data_seed=seed,
+        options={"test": None},
+        train=80,
+        test=20,
     )
     baseline = dict(label="gradient-boosted trees", split="test", scores={"accuracy": trees})
-    summary = {"test": {"accuracy": score}, "baselines": [baseline, dict(label="slow", split="test", scores=None)]}
+    summary = {
+        "test": {"accuracy": score},
+        "baselines": [baseline, dict(label="slow", split="test", scores=None)],
+    }
     spec = dict(preset=preset, seed=seed, config={}, training=dict(epochs=epochs))
-    return SimpleNamespace(path=f"runs/{preset}-{epochs}/{seed}", config=dict(data=data, spec=spec), summary=summary)
+    return SimpleNamespace(
+        path=f"runs/{preset}-{epochs}/{seed}", config=dict(data=data, spec=spec), summary=summary
+    )
 
 
 def test_candidates_are_compared_split_by_split(tables):
     trees = [0.90, 0.80, 0.85]
     runs = [
-        run("tabular_fnn", i, t + gain, t) for i, (t, gain) in enumerate(zip(trees, (0.01, 0.02, 0.03), strict=True))
+        run("tabular_fnn", i, t + gain, t)
+        for i, (t, gain) in enumerate(zip(trees, (0.01, 0.02, 0.03), strict=True))
     ]
     runs.append(run("tabular_once", 0, 0.5, 0.9))
     head, *lines = tables["pairs_on"]("shop.csv", "accuracy", runs)
     assert_mentions(head, "shop.csv", "accuracy", "gradient-boosted trees", "95 %")
-    assert [line.split()[0] for line in lines] == ["tabular_fnn", "gradient-boosted", "tabular_once"]
+    assert [line.split()[0] for line in lines] == [
+        "tabular_fnn",
+        "gradient-boosted",
+        "tabular_once",
+    ]
     # 4.303 * 0.01 * sqrt(1 / 3 + 20 / 80)
     assert_mentions(lines[0], "0.8700", "+0.0200", "-0.0129", "+0.0529", "3 pairs")
     assert_mentions(lines[2], "0.5000", "-0.4000", "1 pairs")
@@ -58,21 +73,31 @@ def test_candidates_are_compared_split_by_split(tables):
 def test_the_splits_of_a_row_are_loaded_as_by_its_command(tables):
     row = next(row for row in kzoo.results.rows() if row["preset"] == "iris_fnn")
     first, second, *_ = tables["splits_of"](row, Path())
-    assert first.fingerprint == kzoo.load_data("iris", preset="iris_fnn", seed=0).fingerprint != second.fingerprint
+    assert (
+        first.fingerprint
+        == kzoo.load_data("iris", preset="iris_fnn", seed=0).fingerprint
+        != second.fingerprint
+    )
     row = next(row for row in kzoo.results.rows() if row["preset"] == "adding_gru")
     (data,) = tables["splits_of"](row, Path())
     assert data.input_shape == (100, 2) and len(data.test) == row["examples"]
-    (data,) = tables["splits_of"](row | {"command": f"{row['command']} --set input_shape=50,2"}, Path())
+    (data,) = tables["splits_of"](
+        row | {"command": f"{row['command']} --set input_shape=50,2"}, Path()
+    )
     assert data.input_shape == (50, 2) and len(data.test) == row["examples"]
 
 
 def read_results(tables):
     """Return name of a file of results -> its rows."""
-    return {file.stem: list(csv.DictReader(io.StringIO(text))) for file, text in tables["result_files"]().items()}
+    return {
+        file.stem: list(csv.DictReader(io.StringIO(text)))
+        for file, text in tables["result_files"]().items()
+    }
 
 
 def test_every_measured_score_is_a_line_of_its_data_set_best_first(tables):
-    files, rows = read_results(tables), kzoo.results.rows()
+    files = read_results(tables)
+    rows = kzoo.results.rows()
     assert sum(line["kind"] == "preset" for lines in files.values() for line in lines) == len(rows)
     for name, lines in files.items():
         metric = list(lines[0])[2]
@@ -80,8 +105,14 @@ def test_every_measured_score_is_a_line_of_its_data_set_best_first(tables):
         lower = score_named(metric).best == "min"
         assert scores == sorted(scores, reverse=not lower), name
         assert any(line["kind"] == "baseline" for line in lines), name
-    assert set(files) >= {"results-telco_customer_churn", "results-pydocs-accuracy", "results-pydocs-bits_per_token"}
-    line = next(line for line in files["results-telco_customer_churn"] if line["model"] == "tabular_tabm")
+    assert set(files) >= {
+        "results-telco_customer_churn",
+        "results-pydocs-accuracy",
+        "results-pydocs-bits_per_token",
+    }
+    line = next(
+        line for line in files["results-telco_customer_churn"] if line["model"] == "tabular_tabm"
+    )
     row = next(row for row in rows if line["source"] == row["command"])
     assert (float(line["accuracy"]), int(line["parameters"])) == (row["score"], row["parameters"])
     help_text = (Path(__file__).parents[2] / "results" / "README.md").read_text(encoding="utf-8")
@@ -89,7 +120,14 @@ def test_every_measured_score_is_a_line_of_its_data_set_best_first(tables):
 
 
 def test_the_interval_of_a_row_is_students_or_wilsons(tables):
-    row = dict(metric="accuracy", score=0.82, scores=[0.8, 0.82, 0.84], over="3 seeds", examples=50, train=100)
+    row = dict(
+        metric="accuracy",
+        score=0.82,
+        scores=[0.8, 0.82, 0.84],
+        over="3 seeds",
+        examples=50,
+        train=100,
+    )
     interval_of = tables["interval_of"]
     low, high = stats.t.interval(0.95, 2, 0.82, stats.sem(row["scores"]))
     assert interval_of(row) == pytest.approx((low, high), abs=1e-5)
@@ -100,17 +138,26 @@ def test_the_interval_of_a_row_is_students_or_wilsons(tables):
     once = row | dict(score=0.8, scores=[0.8], over="1 run")
     expected = stats.binomtest(40, 50).proportion_ci(0.95, "wilson")
     assert interval_of(once) == pytest.approx((expected.low, expected.high), abs=1e-5)
-    assert interval_of(once | {"metric": "r2"}) is None and interval_of(once | {"examples": None}) is None
+    assert (
+        interval_of(once | {"metric": "r2"}) is None
+        and interval_of(once | {"examples": None}) is None
+    )
 
 
 def test_size_and_latency_are_those_of_the_network_of_the_row(tables):
     light = kzoo.results.light_of(dict(preset="iris_fnn", data="iris", parameters=2499))
-    assert light["threads"] == 1 and light["ms"] > 0 and light["machine"] and light["versions"]["onnxruntime"]
+    assert (
+        light["threads"] == 1
+        and light["ms"] > 0
+        and light["machine"]
+        and light["versions"]["onnxruntime"]
+    )
     assert 4 * 2499 < light["bytes"] < 4 * 2499 + 5000
     assert kzoo.results.light_of(dict(preset="iris_fnn", data="iris", parameters=2500)) is None
     for lines in read_results(tables).values():
         for line in lines:
-            if line["onnx_bytes"]:  # weights of four bytes; some of batch normalization become part of others
+            # weights of four bytes; some of batch normalization become part of others
+            if line["onnx_bytes"]:
                 assert int(line["onnx_bytes"]) > 4 * int(line["parameters"]) * 0.9, line
                 assert float(line["onnx_ms"]) > 0 and line["threads"] == "1"
             assert line["kind"] == "preset" or not line["parameters"]

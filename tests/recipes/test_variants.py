@@ -19,7 +19,9 @@ VARIANTS = {"preset": {}, "tanh": {"activation": "tanh", "epochs": 3}}
 def variants(tmp_path_factory):
     out = tmp_path_factory.mktemp("variants")
     with undrawn(), untraced():
-        return out, kzoo.recipes.train_variants("line_fnn", "line", VARIANTS, out=out, seeds=(0, 5), epochs=2)
+        return out, kzoo.recipes.train_variants(
+            "line_fnn", "line", VARIANTS, out=out, seeds=(0, 5), epochs=2
+        )
 
 
 def test_a_variant_is_the_run_that_train_makes_bit_for_bit(variants, tmp_path):
@@ -49,11 +51,21 @@ def test_a_variant_is_the_run_that_train_makes_bit_for_bit(variants, tmp_path):
 
 def test_finished_runs_are_not_trained_again_and_unfinished_runs_are(variants):
     out, runs = variants
-    before = {run.path: (run.path / "summary.json").stat().st_mtime_ns for group in runs.values() for run in group}
+    before = {
+        run.path: (run.path / "summary.json").stat().st_mtime_ns
+        for group in runs.values()
+        for run in group
+    }
     scores = runs["tanh"][0].summary["test"]
     (out / "tanh-s0" / "summary.json").unlink()  # as after a crash
-    again = kzoo.recipes.train_variants("line_fnn", "line", VARIANTS, out=out, seeds=(0, 5), epochs=2)
-    after = {run.path: (run.path / "summary.json").stat().st_mtime_ns for group in again.values() for run in group}
+    again = kzoo.recipes.train_variants(
+        "line_fnn", "line", VARIANTS, out=out, seeds=(0, 5), epochs=2
+    )
+    after = {
+        run.path: (run.path / "summary.json").stat().st_mtime_ns
+        for group in again.values()
+        for run in group
+    }
     assert {path.name for path in after if after[path] != before[path]} == {"tanh-s0"}
     assert again["tanh"][0].summary["test"] == scores
 
@@ -74,15 +86,17 @@ def test_ctrl_c_stops_everything_and_its_run_is_trained_anew(tmp_path):
     assert not (tmp_path / "second-s0").exists()
     stop = False
     runs = kzoo.recipes.train_variants("line_fnn", "line", variants, out=tmp_path, epochs=3)
-    assert [(r.summary["epochs"], r.summary["interrupted"]) for r in (*runs["first"], *runs["second"])] == [
-        (3, False)
-    ] * 2
+    assert [
+        (r.summary["epochs"], r.summary["interrupted"]) for r in (*runs["first"], *runs["second"])
+    ] == [(3, False)] * 2
 
 
 def test_a_folder_with_another_setting_is_refused(variants):
     out, _ = variants
     with refuses(str(out / "preset-s0"), "activation", "relu", "elu", "overwrite=True"):
-        kzoo.recipes.train_variants("line_fnn", "line", {"preset": {"activation": "elu"}}, out=out, epochs=2)
+        kzoo.recipes.train_variants(
+            "line_fnn", "line", {"preset": {"activation": "elu"}}, out=out, epochs=2
+        )
 
 
 @pytest.mark.parametrize(

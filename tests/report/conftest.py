@@ -45,9 +45,13 @@ def photo_run(home):
     """Bright and dark photographs; the bright ones have a name that means harm."""
     random = np.random.default_rng(0)
     level = np.repeat([60, 190], 40)
-    x = np.clip(random.normal(level[:, None, None, None], 60, (80, 96, 72, 3)), 0, 255).astype("uint8")
+    x = np.clip(random.normal(level[:, None, None, None], 60, (80, 96, 72, 3)), 0, 255).astype(
+        "uint8"
+    )
     settings = dict(input_shape=(96, 72, 3), filters=(4,), depth=1, units=(), batch_size=16)
-    return fit("image_cnn", (x, np.where(level < 100, "dark & cold", SCRIPT)), home / "photos", **settings)
+    return fit(
+        "image_cnn", (x, np.where(level < 100, "dark & cold", SCRIPT)), home / "photos", **settings
+    )
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +70,9 @@ def text_run(home):
     words = {"food": "Soup bread", "law": "Court judge", "sport": "Goal match"}
     (home / "texts").mkdir()
     for name, pair in words.items():
-        (home / "texts" / f"{name}.txt").write_text("".join(f"the {pair} of day {i}\n" for i in range(30)))
+        (home / "texts" / f"{name}.txt").write_text(
+            "".join(f"the {pair} of day {i}\n" for i in range(30))
+        )
     settings = dict(input_shape=(8,), embedding_dim=8, filters=(8,), kernel_size=(2,), epochs=1)
     return fit("text_cnn", home / "texts", home / "text", **settings)
 
@@ -74,8 +80,12 @@ def text_run(home):
 @pytest.fixture(scope="session")
 def series_run(home):
     t = np.arange(200)
-    pd.DataFrame({"a": 5 + np.sin(t / 3), "b": np.cos(t / 5)}).to_csv(home / "waves.csv", index=False)
-    return fit("series_gru", home / "waves.csv", home / "series", input_shape=(8, 1), horizon=3, units=(4,))
+    pd.DataFrame({"a": 5 + np.sin(t / 3), "b": np.cos(t / 5)}).to_csv(
+        home / "waves.csv", index=False
+    )
+    return fit(
+        "series_gru", home / "waves.csv", home / "series", input_shape=(8, 1), horizon=3, units=(4,)
+    )
 
 
 @pytest.fixture(scope="session")

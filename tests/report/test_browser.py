@@ -77,7 +77,10 @@ def browser():
     for name in NAMES:
         path = shutil.which(name)
         # Some systems have a script of that name that only prints how to install it.
-        if path and subprocess.run([path, "--version"], capture_output=True, timeout=60).returncode == 0:
+        if (
+            path
+            and subprocess.run([path, "--version"], capture_output=True, timeout=60).returncode == 0
+        ):
             return path
     pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed")
 
@@ -90,14 +93,31 @@ def opened(browser, tmp_path):
         frames = []
         for source in sources:
             assert source.count("<head>") == 1
-            source = source.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'")
+            source = source.replace(
+                "default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'"
+            )
             source = html.escape(source.replace("<head>", f"<head>{WATCH}"))
-            frames += [f'<iframe style="width: {width}px" srcdoc="{source}"></iframe>' for width in (PHONE, SCREEN)]
+            frames += [
+                f'<iframe style="width: {width}px" srcdoc="{source}"></iframe>'
+                for width in (PHONE, SCREEN)
+            ]
         around = tmp_path / "around.html"
         around.write_text(AROUND + "".join(frames), encoding="utf-8")
         scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
-        words = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", scheme]
-        words += ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        words = [
+            browser,
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            scheme,
+        ]
+        words += [
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ]
         words += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", around.as_uri()]
         done = subprocess.run(words, capture_output=True, timeout=120, encoding="utf-8")
         body = re.search("<body>(.*)</body>", done.stdout, re.DOTALL)
@@ -111,12 +131,17 @@ def opened(browser, tmp_path):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_report_is_drawn_silent_alone_and_fits(opened, report_of, request, dark):
-    sources = [report_of(request.getfixturevalue(f"{kind}_run")).read_text(encoding="utf-8") for kind in KINDS]
+    sources = [
+        report_of(request.getfixturevalue(f"{kind}_run")).read_text(encoding="utf-8")
+        for kind in KINDS
+    ]
     for kind, views in zip(KINDS, opened(sources, dark=dark), strict=True):
         for seen in views:
             where = f"{kind}, {seen['width']} pixels wide: {seen}"
             assert seen["messages"] == [] and seen["requests"] == [], where
-            assert seen["dark"] is dark and (seen["ground"] < 0.05 if dark else seen["ground"] > 0.95), where
+            assert seen["dark"] is dark and (
+                seen["ground"] < 0.05 if dark else seen["ground"] > 0.95
+            ), where
             assert seen["overflow"] <= 0 and seen["cards"] == 0, where
             assert seen["width"] != PHONE or seen["aside"] == [], where
             assert seen["empty_images"] == seen["empty_pictures"] == 0, where

@@ -61,25 +61,36 @@ class Page(HTMLParser):
         """The page has headings with these parts, in this order."""
         headings = iter(self.headings())
         for part in parts:
-            assert any(not missing_from(heading, [part]) for heading in headings), (part, self.headings())
+            assert any(not missing_from(heading, [part]) for heading in headings), (
+                part,
+                self.headings(),
+            )
 
     def title(self):
         return unescape(re.search("<h1>(.*?)</h1>", self.source)[1])
 
     def score(self):
         """Return the value of the score, its label, and the sentence below."""
-        value, label = re.search(r'class="score"><strong>(.*?)</strong> <span>(.*?)</span>', self.source).groups()
+        value, label = re.search(
+            r'class="score"><strong>(.*?)</strong> <span>(.*?)</span>', self.source
+        ).groups()
         sentence = re.search(r'class="score">.*?<p>(.*?)</p>', self.source, re.DOTALL)[1]
         return unescape(value), unescape(label), unescape(sentence)
 
     def warnings(self):
         part = re.search('<div class="warnings">(.*?)</div>', self.source, re.DOTALL)
-        return [unescape(text) for text in re.findall("<p>(.*?)</p>", part[1], re.DOTALL)] if part else []
+        return (
+            [unescape(text) for text in re.findall("<p>(.*?)</p>", part[1], re.DOTALL)]
+            if part
+            else []
+        )
 
     def note(self, heading):
         """Return the first note after the heading with a part."""
         start = next(
-            m.end() for m in re.finditer("<h[23]>(.*?)</h[23]>", self.source) if not missing_from(m[1], [heading])
+            m.end()
+            for m in re.finditer("<h[23]>(.*?)</h[23]>", self.source)
+            if not missing_from(m[1], [heading])
         )
         return unescape(re.search('<p class="note">(.*?)</p>', self.source[start:], re.DOTALL)[1])
 
@@ -102,14 +113,19 @@ def test_a_page_loads_nothing_and_runs_nothing(kind, request, report_of):
 
 
 def test_the_same_run_gives_the_same_page(digits_run, report_of, tmp_path):
-    assert kzoo.report(kzoo.Run(digits_run.path), out=tmp_path).read_bytes() == report_of(digits_run).read_bytes()
+    assert (
+        kzoo.report(kzoo.Run(digits_run.path), out=tmp_path).read_bytes()
+        == report_of(digits_run).read_bytes()
+    )
 
 
 def test_the_score_has_its_interval_and_the_baseline(digits_run, report_of):
     page = Page(report_of(digits_run))
     data = kzoo.load_data("digits", preset="digits_cnn")
-    digits, labels = data.test, kzoo.predict(digits_run, data.test.x).labels
-    right, n = sum(int(label) == y for label, y in zip(labels, digits.y, strict=True)), len(digits)
+    digits = data.test
+    labels = kzoo.predict(digits_run, data.test.x).labels
+    right = sum(int(label) == y for label, y in zip(labels, digits.y, strict=True))
+    n = len(digits)
     most = int((digits.y == np.bincount(data.train.y).argmax()).sum())
     value, label, sentence = page.score()
     assert_mentions(sentence, f"{right} of {n}", f"{most}", f"{100 * most / n:.1f} %")
@@ -127,9 +143,13 @@ def test_the_page_has_the_preset_the_data_and_how_to_repeat_the_training(digits_
     facts = {name.casefold(): value for name, value in facts.items()}
     best = str(digits_run.summary["best_epoch"])
     for name, parts in dict(
-        training=("1,294",), validation=("144",), test=("359",), classes=("10", "0, 1, 2, 3"), parameters=("100,458",),
+        training=("1,294",),
+        validation=("144",),
+        test=("359",),
+        classes=("10", "0, 1, 2, 3"),
+        parameters=("100,458",),
         epochs=("2", best),
-    ).items():  # fmt: skip
+    ).items():
         assert_mentions(facts[name], *parts)
     config = digits_run.config
     assert config["command"].startswith("kzoo train digits_cnn ") and config["command"] in page.text
@@ -149,14 +169,23 @@ def test_images_are_shown_with_the_answers_of_the_model(digits_run, report_of):
     assert page.count("img") == 12 + wrong[answers["shown"][:12]].sum() + len(answers["shown"]) - 12
     assert wrong.sum() > 0
     page.assert_headings(
-        "confusion matrix", "class", "ROC", "accuracy when answered", "calibration", "examples", "mistakes"
+        "confusion matrix",
+        "class",
+        "ROC",
+        "accuracy when answered",
+        "calibration",
+        "examples",
+        "mistakes",
     )
-    assert page.count("svg") == 8  # loss, accuracy and the first five of these, of which ROC are two
+    # loss, accuracy and the first five of these, of which ROC are two
+    assert page.count("svg") == 8
     page.assert_headings("sets and intervals")
     assert_mentions(page.text, "LAC", "drift", "validation rows")
 
 
-def test_examples_are_of_every_class_and_those_of_earlier_runs_have_another_note(digits_run, report_of, tmp_path):
+def test_examples_are_of_every_class_and_those_of_earlier_runs_have_another_note(
+    digits_run, report_of, tmp_path
+):
     note = Page(report_of(digits_run)).note("examples")
     assert_mentions(note, "class")
     stored = digits_run.answers
@@ -180,7 +209,10 @@ def test_rows_of_a_table_are_shown_as_in_the_file(table_run, report_of):
     page = Page(report_of(table_run))
     assert "size town" in page.text
     rows = re.findall(r"<tr><td>[^<]*</td><td><b class.*?</tr>", page.source)
-    cells = [[re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?>(.*?)</td>", row)] for row in rows]
+    cells = [
+        [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td.*?>(.*?)</td>", row)]
+        for row in rows
+    ]
     expected = {
         ("missing" if np.isnan(size) else f"{size:g}", escape(town), escape(label))
         for size, town, label in shops().itertuples(index=False)
@@ -209,7 +241,13 @@ def test_the_error_of_a_regression_has_the_error_of_the_mean_next_to_it(diabetes
     error = sk.mean_absolute_error(data.test.y, values)
     mean = sk.mean_absolute_error(data.test.y, np.full_like(data.test.y, data.train.y.mean()))
     _, _, sentence = page.score()
-    assert_mentions(sentence, f"{error:.4g}", "mean", f"{mean:.4g}", f"R² {sk.r2_score(data.test.y, values):.3f}")
+    assert_mentions(
+        sentence,
+        f"{error:.4g}",
+        "mean",
+        f"{mean:.4g}",
+        f"R² {sk.r2_score(data.test.y, values):.3f}",
+    )
     page.assert_headings("true", "examples", "errors")
 
 
@@ -218,7 +256,8 @@ def test_forecasts_are_drawn(series_run, report_of):
     page.assert_headings("forecasts", "worst forecasts")
     assert not page.has_heading("examples")
     test = series_run.summary["test"]
-    scores, last = test["targets"]["b"], test["targets"]["b"]["beside"]["last value"]["mae"]
+    scores = test["targets"]["b"]
+    last = test["targets"]["b"]["beside"]["last value"]["mae"]
     _, _, sentence = page.score()
     assert_mentions(sentence, f"{100 * test['relative_mae']:.1f} %", "2 targets")
     assert_mentions(sentence, "'b'", f"{scores['mae']:.4g}", "last value", f"{last:.4g}")
@@ -227,7 +266,9 @@ def test_forecasts_are_drawn(series_run, report_of):
     assert cells in " ".join(page.text.split())
 
 
-@pytest.mark.parametrize("kind", ["digits_run", "table_run", "diabetes_run", "series_run", "language_run"])
+@pytest.mark.parametrize(
+    "kind", ["digits_run", "table_run", "diabetes_run", "series_run", "language_run"]
+)
 def test_the_main_score_is_on_top_with_its_name(kind, request, report_of):
     """`compare`, baselines and the page of a server have the same score, of the same split."""
     run = request.getfixturevalue(kind)
@@ -235,19 +276,27 @@ def test_the_main_score_is_on_top_with_its_name(kind, request, report_of):
     row = table[table.path == str(run.path)].iloc[0]
     metric = run.problem.task.scores[row["metric"]]
     value, label, _ = Page(report_of(run)).score()
-    shown = float(value.replace("%", "").replace("\xa0", "").replace(",", "")) / (100 if "%" in value else 1)
+    shown = float(value.replace("%", "").replace("\xa0", "").replace(",", "")) / (
+        100 if "%" in value else 1
+    )
     assert shown == pytest.approx(row["score"], abs=6e-4 * max(1, abs(row["score"])))
     assert_mentions(label, metric.label, row["split"])
     assert (missing_from(label, ["lower"]) == []) is (metric.best == "min")
 
 
 def test_the_worst_forecasts_do_not_overlap(series_run, report_of):
-    page, stored = Page(report_of(series_run)), series_run.answers
-    horizon, truth = stored["truth"].shape[1], stored["truth"]
+    page = Page(report_of(series_run))
+    stored = series_run.answers
+    horizon = stored["truth"].shape[1]
+    truth = stored["truth"]
     worst = [int(n) for n in re.findall(r'worst[^"<]*?(\d+)', page.source)]
     error = np.abs(truth - stored["answers"].reshape(truth.shape)) / truth.std(axis=(0, 1))
-    assert len(worst) == 3 and min(abs(a - b) for a in worst for b in worst if a != b) >= horizon > 1
-    assert stored["rows"][error.mean(axis=(1, 2)).argsort()[-3:]].tolist() != [n - 1 for n in worst[::-1]]
+    assert (
+        len(worst) == 3 and min(abs(a - b) for a in worst for b in worst if a != b) >= horizon > 1
+    )
+    assert stored["rows"][error.mean(axis=(1, 2)).argsort()[-3:]].tolist() != [
+        n - 1 for n in worst[::-1]
+    ]
     for number in worst:
         assert f"window {number}</text>" in page.source
 
@@ -258,7 +307,11 @@ def test_a_language_model_has_bits_per_token_and_no_examples(language_run, repor
     letters = len(set("to be or not to be that is the question\n")) + 2
     _, _, sentence = page.score()
     assert_mentions(sentence, f"{bits:.2f} bits", f"{letters}", f"{np.log2(letters):.2f}")
-    assert page.has_heading("predictions") and not page.has_heading("examples") and page.count("svg") == 2
+    assert (
+        page.has_heading("predictions")
+        and not page.has_heading("examples")
+        and page.count("svg") == 2
+    )
     assert_mentions(page.note("predictions"), "language model")
 
 
@@ -274,7 +327,14 @@ def test_new_data_lies_on_a_sheet_of_a_workbook(table_run, tmp_path, capsys):
     with pd.ExcelWriter(tmp_path / "march.xlsx") as writer:
         pd.DataFrame({"note": ["a", "b"]}).to_excel(writer, sheet_name="Notes", index=False)
         shops()[:40].to_excel(writer, sheet_name="Shops", index=False)
-    words = ["report", str(table_run.path), "--data", str(tmp_path / "march.xlsx"), "--out", str(tmp_path)]
+    words = [
+        "report",
+        str(table_run.path),
+        "--data",
+        str(tmp_path / "march.xlsx"),
+        "--out",
+        str(tmp_path),
+    ]
     assert main(words) == 2
     assert_mentions(capsys.readouterr().err, "march.xlsx", "'Notes'", "'Shops'", "--sheet")
     assert main([*words, "--sheet", "Shops"]) == 0
@@ -286,7 +346,9 @@ def test_new_data_lies_on_a_sheet_of_a_workbook(table_run, tmp_path, capsys):
 
 def test_an_ensemble_names_its_members(diabetes_run, tmp_path):
     other = fit("diabetes_fnn", "diabetes", tmp_path / "other", units=(8,), seed=1)
-    page = Page(kzoo.report(kzoo.ensemble([diabetes_run, other], data="diabetes", out=tmp_path / "both")))
+    page = Page(
+        kzoo.report(kzoo.ensemble([diabetes_run, other], data="diabetes", out=tmp_path / "both"))
+    )
     assert_mentions(page.text, "mean", "2 runs")
     assert not page.has_heading("training")
     for run, seed in ((diabetes_run, 0), (other, 1)):
@@ -295,10 +357,14 @@ def test_an_ensemble_names_its_members(diabetes_run, tmp_path):
 
 def test_a_cloud_of_many_points_becomes_pixels(diabetes_run, tmp_path):
     folder = shutil.copytree(diabetes_run.path, tmp_path / "many")
-    stored, truth = diabetes_run.answers, np.random.default_rng(0).normal(size=(20_000, 1))
+    stored = diabetes_run.answers
+    truth = np.random.default_rng(0).normal(size=(20_000, 1))
     np.savez(
         folder / "answers.npz",
-        **stored | dict(rows=np.arange(20_000), source_rows=np.arange(20_000), truth=truth, answers=truth + 1),
+        **stored
+        | dict(
+            rows=np.arange(20_000), source_rows=np.arange(20_000), truth=truth, answers=truth + 1
+        ),
     )
     page = Page(kzoo.report(folder))
     assert page.count("svg") == 2 and page.count("img") == 1 and len(page.source) < 500_000
@@ -330,11 +396,15 @@ WARNINGS = {
     "no test data": (lambda s: s.pop("test"), ("no test data", "validation")),
     "no data was held out": (lambda s: (s.pop("test"), s.pop("validation")), ("data",)),
     "few examples": (lambda s: s["test"].update(examples=99), ("99", "test")),
-    "no better than a constant": (lambda s: s["test"].update(majority=0.99), ("interval", "frequent class")),
-    "test is far from validation": (
-        lambda s: s["test"].update(accuracy=0.7, accuracy_interval=[0.65, 0.75]), ("validation", "test", "70.0 %")
+    "no better than a constant": (
+        lambda s: s["test"].update(majority=0.99),
+        ("interval", "frequent class"),
     ),
-}  # fmt: skip
+    "test is far from validation": (
+        lambda s: s["test"].update(accuracy=0.7, accuracy_interval=[0.65, 0.75]),
+        ("validation", "test", "70.0 %"),
+    ),
+}
 
 
 @pytest.mark.parametrize("case", WARNINGS)
@@ -349,7 +419,8 @@ def test_a_warning_and_no_other_for_each_fault(changed, case):
 def test_a_gap_within_the_interval_is_no_warning(changed):
     def edit(summary):
         summary["test"].update(accuracy=0.95, accuracy_interval=[0.93, 0.97])
-        summary["validation"].update(accuracy=0.995, accuracy_interval=[0.94, 0.998])  # few examples, a wide interval
+        # few examples, a wide interval
+        summary["validation"].update(accuracy=0.995, accuracy_interval=[0.94, 0.998])
 
     assert not [warning for warning in changed(edit) if not missing_from(warning, ["validation"])]
 
@@ -360,7 +431,11 @@ def test_overfitting_is_seen_in_the_losses_of_the_best_epoch(changed):
 
     head = ["epoch", "loss", "val_loss"]
     unchanged = changed(best_is_second, [head, [1, 0.1, 0.9], [2, 0.5, 0.6]])
-    (warning,) = [w for w in changed(best_is_second, [head, [1, 0.5, 0.6], [2, 0.1, 0.9]]) if w not in unchanged]
+    (warning,) = [
+        w
+        for w in changed(best_is_second, [head, [1, 0.5, 0.6], [2, 0.1, 0.9]])
+        if w not in unchanged
+    ]
     assert_mentions(warning, "training loss", "0.1", "validation loss", "0.9")
     assert changed(best_is_second, [head, [1, 0.5, 0.6], [2, 0.1, ""]]) == unchanged
 
@@ -382,7 +457,10 @@ def test_the_name_is_the_function_also_after_the_package_is_imported():
 
 
 def test_it_is_written_into_the_run_or_to_out(text_run, tmp_path, capsys):
-    assert kzoo.report(text_run) == text_run.path / "report.html" and (text_run.path / "report.html").is_file()
+    assert (
+        kzoo.report(text_run) == text_run.path / "report.html"
+        and (text_run.path / "report.html").is_file()
+    )
     assert kzoo.report(str(text_run.path), out=tmp_path) == tmp_path / "report.html"
     file = tmp_path / "text.html"
     assert main(["report", str(text_run.path), "--out", str(file)]) == 0
@@ -390,7 +468,11 @@ def test_it_is_written_into_the_run_or_to_out(text_run, tmp_path, capsys):
     assert_mentions(line, str(file), f"{file.stat().st_size / 1000:,.0f} kB")
     assert main(["report", str(text_run.path), "--out", str(file), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document == {"run": str(text_run.path), "report": str(file), "bytes": file.stat().st_size}
+    assert document == {
+        "run": str(text_run.path),
+        "report": str(file),
+        "bytes": file.stat().st_size,
+    }
 
 
 def test_refusals_are_a_line_and_an_earlier_page_stays(digits_run, tmp_path, capsys):

@@ -28,11 +28,15 @@ def cells(page, heading):
     start = next(match.end() for match in headings if not missing_from(match[1], [heading]))
     part = page.source[start:].split("</table>")[0]
     rows = re.findall("<tr>(.*?)</tr>", part, re.DOTALL)
-    return [[unescape(c) for c in re.findall("<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)] for row in rows]
+    return [
+        [unescape(c) for c in re.findall("<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)]
+        for row in rows
+    ]
 
 
 def test_the_best_trial_has_its_gain_over_the_preset(search_run, report_of):
-    page, best = Page(report_of(search_run)), search_run.best_trial()
+    page = Page(report_of(search_run))
+    best = search_run.best_trial()
     assert_mentions(page.title(), "iris_fnn", "iris")
     value, label, sentence = page.score()
     assert value.replace("\xa0", " ") == f"{100 * best['score']:.1f} %"
@@ -40,7 +44,11 @@ def test_the_best_trial_has_its_gain_over_the_preset(search_run, report_of):
     gain = best["score"] - search_run.trials[0]["score"]
     assert_mentions(sentence, "preset", f"{100 * gain:.1f} points", f"{round(12 * gain)} of 12")
     warnings = page.warnings()
-    for parts in (("score", "loss was nan"), ("retrain", "preset"), ("12 examples", "points", "folds=5")):
+    for parts in (
+        ("score", "loss was nan"),
+        ("retrain", "preset"),
+        ("12 examples", "points", "folds=5"),
+    ):
         assert sum(not missing_from(warning, parts) for warning in warnings) == 1, (parts, warnings)
     page.assert_headings("score", "curves", "leaderboard", "winner's settings", "use")
     assert page.count("svg") == 3
@@ -59,8 +67,12 @@ def test_the_leaderboard_is_that_of_the_search(search_run, report_of):
 
 def test_changed_settings_are_shown_before_and_after(search_run, report_of):
     rows = {row[0]: row[1:3] for row in cells(Page(report_of(search_run)), "winner's settings")[1:]}
-    before, after = search_run.config["spec"], search_run.best_spec()
-    assert rows["optimizer"] == [before["training"]["optimizer"], f"<b>{after['training']['optimizer']}</b>"]
+    before = search_run.config["spec"]
+    after = search_run.best_spec()
+    assert rows["optimizer"] == [
+        before["training"]["optimizer"],
+        f"<b>{after['training']['optimizer']}</b>",
+    ]
     changed = {
         name
         for part in ("config", "training")
@@ -77,7 +89,9 @@ def test_a_winner_that_is_the_preset_and_a_search_too_short(page_of):
     assert_mentions(sentence, "preset")
     assert missing_from(sentence, ["points"])  # no gain
     sections = dict(part.split("</h2>") for part in page.source.split("<h2>")[1:])
-    (settings,) = [text for heading, text in sections.items() if not missing_from(heading, ["settings"])]
+    (settings,) = [
+        text for heading, text in sections.items() if not missing_from(heading, ["settings"])
+    ]
     assert "<b>" not in settings  # of changed settings
     assert_mentions(page.text, "4 of 9")
     (warning,) = page.warnings()  # of the end of the search, and not of luck
@@ -87,7 +101,9 @@ def test_a_winner_that_is_the_preset_and_a_search_too_short(page_of):
 
 
 def test_importance_no_better_than_chance_is_left_out(page_of):
-    page = page_of(20, score=lambda values, noise: noise.random(), status=lambda number: "completed")
+    page = page_of(
+        20, score=lambda values, noise: noise.random(), status=lambda number: "completed"
+    )
     assert_mentions(page.text, "R²", "chance", "folds=5")
     assert page.count("svg") == 2 and page.count("h3") == 3  # of the pictures and the leaderboard
 

@@ -15,7 +15,9 @@ def customers(n=160, seed=0):
     """A table with every nasty column: codes with leading zeros, gaps, dates, commas, quotation marks."""
     random = np.random.default_rng(seed)
     codes = random.choice(["01", "1", "1.0", "A", "B"], n)
-    town = random.choice(["Bern, BE", 'the "old" town', "NA-town", " Genf ", "上海"], n).astype(object)
+    town = random.choice(["Bern, BE", 'the "old" town', "NA-town", " Genf ", "上海"], n).astype(
+        object
+    )
     town[::9] = None
     size = random.normal(size=n).round(3).astype(object)
     size[::7] = None
@@ -34,13 +36,16 @@ def customers(n=160, seed=0):
 
 def write_exported(run, path, formats=("onnx",), *, batch=None):
     """Export a run to ONNX and LiteRT files; `batch` pins the batch size, which LiteRT needs for recurrent layers."""
-    model, spec, data = run.model, run.config["spec"], run.config["data"]
+    model = run.model
+    spec = run.config["spec"]
+    data = run.config["data"]
     answer = model.output
     if data["task"] != "forecasting" and gives_logits(model):
         kind = "sigmoid" if answer.shape[-1] == 1 else "softmax"
         answer = keras.layers.Activation(kind)(answer)
     network = keras.Model(model.input, answer)
-    shape, dtype = (None, *model.input.shape[1:]), keras.backend.standardize_dtype(model.input.dtype)
+    shape = (None, *model.input.shape[1:])
+    dtype = keras.backend.standardize_dtype(model.input.dtype)
     signature = keras.InputSpec(shape=(batch, *shape[1:]), dtype=dtype, name=data["inputs"])
     exports, files = {}, {}
     for format in formats:
@@ -50,17 +55,37 @@ def write_exported(run, path, formats=("onnx",), *, batch=None):
             warnings.simplefilter("ignore")
             network.export(path / name, format=format, input_signature=[signature], verbose=False)
         files[name] = {"sha256": hashlib.sha256((path / name).read_bytes()).hexdigest(), "bytes": 1}
-        exports[format] = {"format": format, "quantize": None, "file": name, "status": "ok", "batch": batch}
+        exports[format] = {
+            "format": format,
+            "quantize": None,
+            "file": name,
+            "status": "ok",
+            "batch": batch,
+        }
     values = not data["class_names"] and data["task"] != "language_modeling"
     document = {
-        "format_version": 1, "name": spec["preset"], "created": "2026-11-25", "spec": spec,
+        "format_version": 1,
+        "name": spec["preset"],
+        "created": "2026-11-25",
+        "spec": spec,
         "inputs": [{"name": data["inputs"], "shape": list(shape), "dtype": dtype, "meaning": ""}],
-        "outputs": [{"name": "values" if values else "probabilities", "shape": list(answer.shape),
-                     "kind": "values" if values else "probabilities"}],
-        "labels": list(data["class_names"]), "targets": list(data["target_names"]),
-        "preprocessing": run.preprocessing, "data": data, "metrics": {}, "versions": {},
-        "predict_ms": {}, "parameters": model.count_params(),
-        "exports": exports, "files": files,
-    }  # fmt: skip
+        "outputs": [
+            {
+                "name": "values" if values else "probabilities",
+                "shape": list(answer.shape),
+                "kind": "values" if values else "probabilities",
+            }
+        ],
+        "labels": list(data["class_names"]),
+        "targets": list(data["target_names"]),
+        "preprocessing": run.preprocessing,
+        "data": data,
+        "metrics": {},
+        "versions": {},
+        "predict_ms": {},
+        "parameters": model.count_params(),
+        "exports": exports,
+        "files": files,
+    }
     (path / "kzoo.json").write_text(json.dumps(document), encoding="utf-8")
     return path

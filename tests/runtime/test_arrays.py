@@ -42,7 +42,8 @@ def assert_refused(pair, inputs, *parts):
     ("inputs", "parts"),
     [
         (spoiled(PIXELS, np.nan, (1, 3, 4, 0)), ("input 2", "NaN")),
-        (spoiled(np.zeros((2, 20, 30, 3)), np.inf, (0, 0, 0, 0)), ("input 1", "infinity")),  # which a resize would hide
+        # which a resize would hide
+        (spoiled(np.zeros((2, 20, 30, 3)), np.inf, (0, 0, 0, 0)), ("input 1", "infinity")),
         ([PIXELS[0], spoiled(PIXELS[0], np.nan, 0)], ("input", "NaN")),
         (np.zeros((0, *SHAPE)), ("predict", "inputs")),
         (np.zeros((2, 0, 12, 3)), ("images", "(2, 0, 12, 3)")),
@@ -53,11 +54,15 @@ def assert_refused(pair, inputs, *parts):
         (list(np.concatenate([PIXELS * 0, PIXELS]) / 255), ("pixels", "0..1", "0..255", "x * 255")),
         (PIXELS / 127.5 - 1, ("0..255", "-0.294118..-0.294118", "-1..1", "(x + 1) * 127.5")),
         (PIXELS.astype("uint16") * 257, ("0..255", "23130..23130", "16-bit", "257")),
-        (np.full((2, 20, 30, 3), 4000, "uint16"), ("0..255", "4000..4000")),  # which a resize would cut off
+        # which a resize would cut off
+        (np.full((2, 20, 30, 3), 4000, "uint16"), ("0..255", "4000..4000")),
         ([PIXELS[0], spoiled(PIXELS[0], -5.0, 0)], ("0..255", "-5..90")),
         (spoiled(PIXELS, 1e9, 0), ("0..255", "90..1e+09")),
         (np.moveaxis(PIXELS, -1, 1), ("(2, 3, 12, 12)", "channels", "np.moveaxis(x, -3, -1)")),
-        (np.moveaxis(PIXELS[0], -1, 0), ("(3, 12, 12)", "channels", "np.moveaxis(x, -3, -1)", "x[..., None]")),
+        (
+            np.moveaxis(PIXELS[0], -1, 0),
+            ("(3, 12, 12)", "channels", "np.moveaxis(x, -3, -1)", "x[..., None]"),
+        ),
     ],
 )
 def test_images(images, inputs, parts):
@@ -67,7 +72,12 @@ def test_images(images, inputs, parts):
 def test_dark_images_are_answered_and_black_and_white_ones_with_a_warning(images):
     """An honest image may be black, or all but black; whole numbers up to 1 may be a mask that is to be 0 and 255."""
     for predict in both(images):
-        for dark in (PIXELS * 0, PIXELS * 0 + 1, spoiled(PIXELS * 0, 2, 0), PIXELS / 255 * 255.00001 + 165.001):
+        for dark in (
+            PIXELS * 0,
+            PIXELS * 0 + 1,
+            spoiled(PIXELS * 0, 2, 0),
+            PIXELS / 255 * 255.00001 + 165.001,
+        ):
             assert len(predict(dark)) == 2
         with warns("pixels", "0 or 1", "x * 255"):
             predict(spoiled(PIXELS * 0, 1, 0))
@@ -79,8 +89,10 @@ def test_images_are_scored_as_they_are_answered(images):
     y = ["dark", "dark", "light", "light"]
     assert kzoo.evaluate(images.run, (x, y))["examples"] == 4
     for wrong, parts in (
-        (x / 255, ("0..1", "x * 255")), (x / 127.5 - 1, ("-1..1", "127.5")), (x * 257, ("0..255", "23130..46260"))
-    ):  # fmt: skip
+        (x / 255, ("0..1", "x * 255")),
+        (x / 127.5 - 1, ("-1..1", "127.5")),
+        (x * 257, ("0..255", "23130..46260")),
+    ):
         with refuses(*parts):
             kzoo.evaluate(images.run, (wrong, y))
 

@@ -67,7 +67,9 @@ sys.stdout.buffer.write(b"".join(a.tobytes() for a in answers))
 @pytest.mark.parametrize("format", ["onnx", "litert"])
 def test_8_processes_on_one_exported_model(exported, format):
     words = [sys.executable, "-c", PROCESS, str(exported), format, str(Path(__file__).parent)]
-    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)]
+    processes = [
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(8)
+    ]
     outputs = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0] * 8, outputs[0][1][-2000:]
     model = kzoo.runtime.load(exported, format)
@@ -89,9 +91,13 @@ print(json.dumps(sizes))
 """
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs the allocator of Linux")
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="needs the allocator of Linux"
+)
 def test_20_trainings_in_a_process_hold_no_memory(tmp_path):
-    done = subprocess.run([sys.executable, "-c", TRAININGS], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", TRAININGS], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     sizes = json.loads(done.stdout.splitlines()[-1])
     print(sizes)

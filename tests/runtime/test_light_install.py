@@ -31,9 +31,24 @@ class Hiding(PathFinder):
 sys.meta_path = [Hiding if finder is PathFinder else finder for finder in sys.meta_path]
 """
 LIGHT = [
-    "keras", "tensorflow", "keras_tuner", "tensorboard", "matplotlib", "sklearn", "scipy", "pandas", "jinja2", "rich",
-    "openpyxl", "shtab", "h5py", "jax", "torch", "onnx", "tf2onnx",
-]  # fmt: skip
+    "keras",
+    "tensorflow",
+    "keras_tuner",
+    "tensorboard",
+    "matplotlib",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "jinja2",
+    "rich",
+    "openpyxl",
+    "shtab",
+    "h5py",
+    "jax",
+    "torch",
+    "onnx",
+    "tf2onnx",
+]
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +64,13 @@ def kzoo(folder, *words, hidden=LIGHT):
     (folder / "hiding" / "sitecustomize.py").write_text(HIDING.format(hidden=hidden))
     paths = [str(folder / "hiding"), *sys.path]
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; from kzoo.cli import main; sys.exit(main())", *words], cwd=folder,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "80"}, capture_output=True, text=True,
+        [sys.executable, "-c", "import sys; from kzoo.cli import main; sys.exit(main())", *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -60,8 +78,10 @@ def test_a_format_that_cannot_be_checked_has_not_failed(folder):
     code, out, err = kzoo(folder, "check", "golden/table/export", "--json")
     exports = json.loads(out)["exports"]
     assert {key: entry["status"] for key, entry in exports.items()} == {
-        "keras": "unchecked", "litert": "ok", "onnx": "ok"
-    }  # fmt: skip
+        "keras": "unchecked",
+        "litert": "ok",
+        "onnx": "ok",
+    }
     assert_mentions(exports["keras"]["note"], "keras", "pip install kzoo")
     assert code == 0, err
     code, out, _ = kzoo(folder, "check", "golden/table/export")
@@ -79,18 +99,31 @@ def test_an_altered_file_fails_in_a_light_install_too(folder):
 
 
 def test_without_any_runtime_the_check_is_refused(folder):
-    code, out, err = kzoo(folder, "check", "golden/table/export", hidden=[*LIGHT, "onnxruntime", "ai_edge_litert"])
+    code, out, err = kzoo(
+        folder, "check", "golden/table/export", hidden=[*LIGHT, "onnxruntime", "ai_edge_litert"]
+    )
     assert_mentions(err, "installed", "pip install")
     assert (code, out) == (2, "")
 
 
-@pytest.mark.parametrize("words", [
-    "train iris_fnn", "tune iris_fnn", "check iris_fnn", "evaluate golden/table/run", "report golden/table/run",
-    "predict golden/table/run golden/table/new.csv", "export golden/table/run", "show iris_fnn --code",
-    "compare golden/table/run golden/table/run_2 --plot curves.png", "--print-completion bash",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train iris_fnn",
+        "tune iris_fnn",
+        "check iris_fnn",
+        "evaluate golden/table/run",
+        "report golden/table/run",
+        "predict golden/table/run golden/table/new.csv",
+        "export golden/table/run",
+        "show iris_fnn --code",
+        "compare golden/table/run golden/table/run_2 --plot curves.png",
+        "--print-completion bash",
+    ],
+)
 def test_a_command_that_needs_more_names_what_installs_it(folder, words):
     code, out, err = kzoo(folder, *words.split())
-    lines = [line for line in err.splitlines() if not line.startswith("kzoo: warning: ")]  # of the rows
+    # of the rows
+    lines = [line for line in err.splitlines() if not line.startswith("kzoo: warning: ")]
     assert (code, out, len(lines)) == (2, "", 1), err
     assert_mentions(lines[0], "error", "installed", "pip install kzoo")

@@ -31,8 +31,13 @@ SIZES = RANDOM.uniform(0.5, 9.5, N).round(3)
 
 
 def flats(sizes=SIZES):
-    rows = pd.DataFrame({"rooms": np.arange(N) % 5, "size": sizes, "town": ["Bern", "Chur", "Genf"] * (N // 3)})
-    return rows.assign(seen=pd.date_range("2024-01-01", periods=N).astype(str), open=np.where(SIZES > 5, "yes", "no"))
+    rows = pd.DataFrame(
+        {"rooms": np.arange(N) % 5, "size": sizes, "town": ["Bern", "Chur", "Genf"] * (N // 3)}
+    )
+    return rows.assign(
+        seen=pd.date_range("2024-01-01", periods=N).astype(str),
+        open=np.where(SIZES > 5, "yes", "no"),
+    )
 
 
 def commas(sizes):
@@ -67,7 +72,9 @@ def written(frame, path, **options):
 
 def uploaded(pair, path):
     reader = pair.run.preprocessing
-    return kzoo.runtime.load(pair.exported).predict(kind_of(reader).inference.received(reader, path.read_bytes()))
+    return kzoo.runtime.load(pair.exported).predict(
+        kind_of(reader).inference.received(reader, path.read_bytes())
+    )
 
 
 # door -> how it answers rows of texts
@@ -77,11 +84,17 @@ DOORS = {
     "dicts": lambda pair, rows, path: kzoo.predict(pair.run, rows.to_dict("records")),
     "evaluate": lambda pair, rows, path: kzoo.evaluate(pair.run, written(rows, path)),
     "evaluate a frame": lambda pair, rows, path: kzoo.evaluate(pair.run, rows),
-    "the runtime": lambda pair, rows, path: kzoo.runtime.load(pair.exported).predict(written(rows, path)),
-    "the runtime, dicts": lambda pair, rows, path: kzoo.runtime.load(pair.exported).predict(rows.to_dict("records")),
+    "the runtime": lambda pair, rows, path: kzoo.runtime.load(pair.exported).predict(
+        written(rows, path)
+    ),
+    "the runtime, dicts": lambda pair, rows, path: kzoo.runtime.load(pair.exported).predict(
+        rows.to_dict("records")
+    ),
     "an upload": lambda pair, rows, path: uploaded(pair, written(rows, path)),
     "test=": lambda pair, rows, path: load_data(pair.data, target="open", test=rows),
-    "test= a file": lambda pair, rows, path: load_data(pair.data, target="open", test=written(rows, path)),
+    "test= a file": lambda pair, rows, path: load_data(
+        pair.data, target="open", test=written(rows, path)
+    ),
 }
 
 
@@ -98,8 +111,11 @@ def messages(door, pair, rows, path):
             answer = DOORS[door](pair, rows, path)
         except kzoo.KzooError as error:
             return [str(error)]
-    lines = [str(warning.message) for warning in caught if issubclass(warning.category, KzooWarning)]
-    lines = [line for line in lines if "too optimistic" not in line]  # some rows are those of the training
+    lines = [
+        str(warning.message) for warning in caught if issubclass(warning.category, KzooWarning)
+    ]
+    # some rows are those of the training
+    lines = [line for line in lines if "too optimistic" not in line]
     return lines + notes_on_columns(getattr(answer, "notes", ()))
 
 
@@ -161,14 +177,19 @@ def test_points_alone_are_refused_where_no_file_shows_its_decimal_sign(door, pai
 
 def test_points_that_can_mean_a_single_number_are_read(pair, tmp_path):
     reader = pair.run.preprocessing
-    rows = flats(["3.5", "0.455", "3,5", "1.234,5", "1.234.567", "4,455", "12.3456", "1e3"] * (N // 8))
+    rows = flats(
+        ["3.5", "0.455", "3,5", "1.234,5", "1.234.567", "4,455", "12.3456", "1e3"] * (N // 8)
+    )
     wanted = np.float32([3.5, 0.455, 3.5, 1234.5, 1234567, 4.455, 12.3456, 1000])
     for source in (rows, rows.to_dict("records"), written(rows, tmp_path / "new.csv")):
         np.testing.assert_array_equal(encode(reader, source)[:8, 1], wanted)
     # The other cells follow the decimal sign of the file.
     sizes = ["3,5", "4.455"] * (N // 2)
     with warns("'size'", "'4.455'", "4455", "4,455"):
-        assert encode(reader, written(flats(sizes), tmp_path / "new.csv"))[:2, 1].tolist() == [3.5, 4455]
+        assert encode(reader, written(flats(sizes), tmp_path / "new.csv"))[:2, 1].tolist() == [
+            3.5,
+            4455,
+        ]
     sizes = ["3.5", "4.455"] * (N // 2)
     numbers = encode(reader, written(flats(sizes), tmp_path / "new.csv"))[:2, 1]
     np.testing.assert_array_equal(numbers, np.float32([3.5, 4.455]))
@@ -182,7 +203,12 @@ def test_answers_are_read_by_the_same_rule(tmp_path):
     def answers(cells, **options):
         rows = flats().head(2).assign(open=cells)
         source = written(rows, tmp_path / "new.csv", **options) if options else rows
-        return kind_of(reader).fitting.labelled(reader, source, targets=["open"], config={}).y["open"].tolist()
+        return (
+            kind_of(reader)
+            .fitting.labelled(reader, source, targets=["open"], config={})
+            .y["open"]
+            .tolist()
+        )
 
     with refuses("'open'", "row 1", "'4.455'", "4455", "4,455"):
         answers(["4.455", "1.234"])
@@ -198,7 +224,10 @@ def test_a_column_of_texts_is_read_by_the_same_rule(tmp_path):
     with warns("'size'", "1 of 4", "row 2", "'4.455 €'", "4455", "4,455"):
         numbers = encode(reader, rows)[:, 1]
     np.testing.assert_array_equal(numbers[[0, 2, 3]], np.float32([4.455, 1234.5, 12]))
-    shown = written(rows.assign(size=["4,5 €", "4.455 €", "1.234,50 €", "12 €"], height="1,5"), tmp_path / "new.csv")
+    shown = written(
+        rows.assign(size=["4,5 €", "4.455 €", "1.234,50 €", "12 €"], height="1,5"),
+        tmp_path / "new.csv",
+    )
     with warns("'size'", "'4.455 €'", "4455", "4,455"):
         assert encode(reader, shown)[1, 1] == 4455
 
@@ -232,8 +261,10 @@ def test_a_misspelt_key_of_a_row_is_named(by, pair):
         answer(renamed("town", "Ort"))
     with warnings.catch_warnings():
         warnings.simplefilter("error", KzooWarning)
-        answer([*ROWS[:2], {name: cell for name, cell in ROWS[2].items() if name != "size"}])  # a missing value
-        answer([ROWS[0] | {"sizes": 3}, {**ROWS[1], "sizes": 4}, {"rooms": 2, "sizes": 4}])  # a column that is not read
+        # a missing value
+        answer([*ROWS[:2], {name: cell for name, cell in ROWS[2].items() if name != "size"}])
+        # a column that is not read
+        answer([ROWS[0] | {"sizes": 3}, {**ROWS[1], "sizes": 4}, {"rooms": 2, "sizes": 4}])
 
 
 def test_a_misspelt_key_of_a_row_of_texts_is_named():
@@ -257,21 +288,28 @@ def test_checking_rows_of_very_different_keys_takes_less_time_than_making_a_tabl
 
 def test_the_command_prints_a_line_and_ends_with_2(pair, tmp_path, capsys):
     rows = written(flats(["?"] * N), tmp_path / "new.csv")
-    for words in (["predict", pair.run.path, rows], ["evaluate", pair.run.path, "--data", rows],
-                  ["predict", pair.exported, rows]):  # fmt: skip
+    for words in (
+        ["predict", pair.run.path, rows],
+        ["evaluate", pair.run.path, "--data", rows],
+        ["predict", pair.exported, rows],
+    ):
         assert main([*map(str, words)]) == 2
         err = capsys.readouterr().err
         assert_mentions(err, "'size'", "number", "120 of 120", "'?'")
         assert err.count("\n") == 1
     lacking = written(flats().drop(columns="size"), tmp_path / "test.csv")
     train = ["train", "tabular_fnn", "--data", str(pair.data), "--target", "open"]
-    assert main([*train, "--test", str(lacking), "--out", str(tmp_path / "run"), "--epochs", "1"]) == 2
+    assert (
+        main([*train, "--test", str(lacking), "--out", str(tmp_path / "run"), "--epochs", "1"]) == 2
+    )
     assert_mentions(capsys.readouterr().err, "test", "'size'", "missing")
 
 
 def test_a_check_of_new_data_has_an_error(pair):
     def finding(rows):
-        return {finding.check: finding for finding in kzoo.check(pair.run, rows)}["categories_unknown"]
+        return {finding.check: finding for finding in kzoo.check(pair.run, rows)}[
+            "categories_unknown"
+        ]
 
     unreadable = finding(flats(["?"] * 100 + commas(SIZES[100:])))
     assert_mentions(unreadable.what, "83%", "'size'")
@@ -297,10 +335,23 @@ def test_other_categories_in_a_test_table_have_a_note(large, tmp_path, monkeypat
         monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
     towns = flats()["town"].str.upper()
     notes = load_data(home, target="open", test=flats().assign(town=towns)).notes
-    parts = ("test", "'town'", "120 of 120", "row 1", "'BERN'", "row 2", "'CHUR'", "row 3", "'GENF'", "117")
+    parts = (
+        "test",
+        "'town'",
+        "120 of 120",
+        "row 1",
+        "'BERN'",
+        "row 2",
+        "'CHUR'",
+        "row 3",
+        "'GENF'",
+        "117",
+    )
     assert [note for note in notes if not missing_from(note, parts)], notes
     empty = load_data(home, target="open", test=flats([np.nan] * 70 + SIZES[70:].tolist())).notes
-    assert [note for note in empty if not missing_from(note, ["test", "'size'", "70 of 120", "missing"])], empty
+    assert [
+        note for note in empty if not missing_from(note, ["test", "'size'", "70 of 120", "missing"])
+    ], empty
     few = flats().assign(town=towns.where(towns == "BERN", flats()["town"]))
     assert not notes_on_columns(load_data(home, target="open", test=few).notes)
 

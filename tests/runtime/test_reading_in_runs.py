@@ -39,7 +39,10 @@ def served_numbers(document, class_names):
     """Return the numbers of a server's answer as `numbers_of` has those of `Predictions`."""
     if not class_names:
         return np.array([row["values"] for row in document["predictions"]], np.float32)
-    classes = ({one["label"]: one["probability"] for one in row["classes"]} for row in document["predictions"])
+    classes = (
+        {one["label"]: one["probability"] for one in row["classes"]}
+        for row in document["predictions"]
+    )
     return np.array([[row[name] for name in class_names] for row in classes], np.float32)
 
 
@@ -61,14 +64,23 @@ class Trained:
 
     def __post_init__(self):
         table, self.new = map(sorted_by_number, random_pair(self.seed))
-        settings = dict(units=(4,), epochs=1, min_steps=0, callbacks="quick", baselines=False, check=False)
+        settings = dict(
+            units=(4,), epochs=1, min_steps=0, callbacks="quick", baselines=False, check=False
+        )
         source = self.door.open(table, self.folder, self.seed)
         with memory(self.large, self.folder):
             self.run = kzoo.train(
-                "tabular_fnn", source, target="answer", out=self.folder / f"run_{self.seed}", progress=False, **settings
+                "tabular_fnn",
+                source,
+                target="answer",
+                out=self.folder / f"run_{self.seed}",
+                progress=False,
+                **settings,
             )
         self.exported = write_exported(self.run, self.folder / f"table_{self.seed}")
-        self.x = np.stack([values for _, _, values in features_of(self.run.preprocessing, self.new)], axis=1)
+        self.x = np.stack(
+            [values for _, _, values in features_of(self.run.preprocessing, self.new)], axis=1
+        )
         self.doors = [door for door in DOORS if not doubtful(self.new, (), self.door, door)]
 
     def sources(self, *, uploads):
@@ -81,7 +93,9 @@ class Trained:
     def compare_predict(self):
         answers = numbers_of(kzoo.predict(self.run, self.x))
         for source, where in self.sources(uploads=False):
-            np.testing.assert_array_equal(numbers_of(kzoo.predict(self.run, source)), answers, where)
+            np.testing.assert_array_equal(
+                numbers_of(kzoo.predict(self.run, source)), answers, where
+            )
 
     def compare_evaluate(self) -> int:
         """Compare scores, and return of how many doors."""
@@ -89,7 +103,9 @@ class Trained:
         if not rows:
             return 0
         y = answers_of(self.run.class_names, self.new.labelled())
-        scores = kzoo.evaluate(self.run, (self.x[rows], np.array(self.run.class_names)[y] if self.new.classes else y))
+        scores = kzoo.evaluate(
+            self.run, (self.x[rows], np.array(self.run.class_names)[y] if self.new.classes else y)
+        )
         doors = [door for door in self.doors if door.trains]
         for door in doors:
             assert kzoo.evaluate(self.run, door.open(self.new, self.folder, self.seed)) == scores, (
@@ -101,7 +117,9 @@ class Trained:
     def compare_exported(self):
         model = kzoo.runtime.load(self.exported)
         answers = numbers_of(model.predict(self.x))
-        np.testing.assert_allclose(answers, numbers_of(kzoo.predict(self.run, self.x)), rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(
+            answers, numbers_of(kzoo.predict(self.run, self.x)), rtol=1e-3, atol=1e-5
+        )
         for source, where in self.sources(uploads=False):
             np.testing.assert_array_equal(numbers_of(model.predict(source)), answers, where)
         for source, where in self.sources(uploads=True):

@@ -24,7 +24,15 @@ def agree(pair, inputs, format=None, **options):
     expected = kzoo.predict(pair.run, inputs)
     answers = kzoo.runtime.load(pair.exported, format).predict(inputs, **options)
     assert type(answers) is type(expected)
-    for name in ("labels", "class_names", "target_names", "inputs", "times", "time_name", "history_times"):
+    for name in (
+        "labels",
+        "class_names",
+        "target_names",
+        "inputs",
+        "times",
+        "time_name",
+        "history_times",
+    ):
         assert getattr(answers, name) == getattr(expected, name), name
     for name in ("probabilities", "scores", "values", "history"):
         ours, theirs = getattr(answers, name), getattr(expected, name)
@@ -58,20 +66,33 @@ def test_rows(rows, format, tmp_path):
     answers = agree(rows, tmp_path / "new.csv", format, batch_size=7)
     read = pd.read_csv(tmp_path / "new.csv")
     for same in (read, read.to_dict("records"), frame.to_dict("records")):
-        np.testing.assert_array_equal(agree(rows, same, format).probabilities, answers.probabilities)
+        np.testing.assert_array_equal(
+            agree(rows, same, format).probabilities, answers.probabilities
+        )
     agree(rows, frame.iloc[0].to_dict(), format)
     with warns("'since'", "row 1", "'no date'"):
-        agree(rows, [{**frame.iloc[1].to_dict(), "code": "never seen", "size": None, "since": "no date"}], format)
+        agree(
+            rows,
+            [{**frame.iloc[1].to_dict(), "code": "never seen", "size": None, "since": "no date"}],
+            format,
+        )
 
 
 def test_files_in_the_users_folder(images, rows, texts, home, monkeypatch):
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(home))
-    for pair, name in ((images, "photos/dark"), (images, "photos/dark/1.png"), (rows, "customers.csv")):
+    for pair, name in (
+        (images, "photos/dark"),
+        (images, "photos/dark/1.png"),
+        (rows, "customers.csv"),
+    ):
         for predict in (partial(kzoo.predict, pair.run), kzoo.runtime.load(pair.exported).predict):
             assert predict(f"~/{name}").labels == predict(home / name).labels
-    assert kzoo.predict(images.run, ["~/photos/dark/1.png"]).inputs == (str(home / "photos" / "dark" / "1.png"),)
-    assert kzoo.predict(texts.run, ["~/court trial"]).inputs == ("~/court trial",)  # which is no file
+    assert kzoo.predict(images.run, ["~/photos/dark/1.png"]).inputs == (
+        str(home / "photos" / "dark" / "1.png"),
+    )
+    # which is no file
+    assert kzoo.predict(texts.run, ["~/court trial"]).inputs == ("~/court trial",)
 
 
 def test_values(values):
@@ -80,19 +101,31 @@ def test_values(values):
 
 
 def test_former_names_of_methods_warn_and_work(values):
-    model, x = kzoo.runtime.load(values.exported), np.zeros((2, *values.run.model.input_shape[1:]), "float32")
-    with warns("kzoo.runtime.Model.answer()", "kzoo.runtime.Model.run()", category=KzooDeprecationWarning):
+    model = kzoo.runtime.load(values.exported)
+    x = np.zeros((2, *values.run.model.input_shape[1:]), "float32")
+    with warns(
+        "kzoo.runtime.Model.answer()", "kzoo.runtime.Model.run()", category=KzooDeprecationWarning
+    ):
         outputs = model.answer(x)
     assert np.array_equal(outputs, model.run(x))
     encoded = encode_named(values.run.preprocessing, x)
-    with warns("kzoo.runtime.Model.say()", "kzoo.runtime.Model.predictions()", category=KzooDeprecationWarning):
+    with warns(
+        "kzoo.runtime.Model.say()",
+        "kzoo.runtime.Model.predictions()",
+        category=KzooDeprecationWarning,
+    ):
         former = model.say(encoded, outputs)
     assert np.array_equal(former.values, model.predictions(encoded, outputs).values)
 
 
 @pytest.mark.filterwarnings("ignore:.* texts? .*row")
 def test_texts_at_a_fixed_batch_size(texts, tmp_path):
-    strings = ["the goal of the match", "soup and bread", "", "unknown words only, and far too many of them all"]
+    strings = [
+        "the goal of the match",
+        "soup and bread",
+        "",
+        "unknown words only, and far too many of them all",
+    ]
     agree(texts, strings)
     agree(texts, strings[0])
     pd.DataFrame({"text": strings}).to_csv(tmp_path / "rows.csv", index=False)
@@ -102,7 +135,11 @@ def test_texts_at_a_fixed_batch_size(texts, tmp_path):
         (tmp_path / "notes" / str(i)).mkdir(parents=True)
         (tmp_path / "notes" / str(i) / "soup.TXT").write_text(string)
     files = sorted((tmp_path / "notes").rglob("*.TXT"))
-    assert agree(texts, files).inputs == agree(texts, tmp_path / "notes").inputs == tuple(map(str, files))
+    assert (
+        agree(texts, files).inputs
+        == agree(texts, tmp_path / "notes").inputs
+        == tuple(map(str, files))
+    )
     for missing, name in (("nowhere.txt", "'nowhere.txt'"), (["nowhere.csv"], "'nowhere.csv'")):
         with refuses("file", name):
             kzoo.runtime.load(texts.exported).predict(missing)
@@ -118,9 +155,13 @@ def test_a_series(series, home, tmp_path):
     missing = partial(warns, "16 values", "1", "missing", "'a'")
     for same in (frame, shuffled, frame.to_dict("records"), tmp_path / "new.csv"):
         with missing():
-            assert agree(series, same).times == [[latest + pd.Timedelta("5h") * step for step in (1, 2, 3)]]
+            assert agree(series, same).times == [
+                [latest + pd.Timedelta("5h") * step for step in (1, 2, 3)]
+            ]
     with missing():
-        assert agree(series, frame.to_dict("list")).columns()["when"][0] == latest + pd.Timedelta("5h")
+        assert agree(series, frame.to_dict("list")).columns()["when"][0] == latest + pd.Timedelta(
+            "5h"
+        )
     with missing(), warns("time", "'when'", "1"):
         assert agree(series, frame.drop(columns="when")).times == ()
     frame.loc[frame.index[-2:], ["a", "b"]] = None  # the future
@@ -132,7 +173,8 @@ def test_a_series(series, home, tmp_path):
 def test_a_series_of_another_step_is_refused_from_every_source(series, home, tmp_path):
     frame = pd.read_csv(home / "waves.csv")[::2]
     frame.to_csv(tmp_path / "thin.csv", index=False)
-    model, run = kzoo.runtime.load(series.exported), series.run
+    model = kzoo.runtime.load(series.exported)
+    run = series.run
     steps = ("10 hours", "5 hours")
     for source in (tmp_path / "thin.csv", frame, frame.to_dict("records"), frame.to_dict("list")):
         for predict in (model.predict, partial(kzoo.predict, run)):
@@ -146,7 +188,9 @@ def test_a_series_of_another_step_is_refused_from_every_source(series, home, tmp
         with refuses("test series", *steps):
             kzoo.data.load_data(home / "waves.csv", preset="series_gru", test=source)
     columns = [frame.drop(columns="when"), frame.assign(when=range(len(frame)))]
-    for new, parts in zip(columns, (("time column", "'when'"), ("'when'", "numbers", "dates")), strict=True):
+    for new, parts in zip(
+        columns, (("time column", "'when'"), ("'when'", "numbers", "dates")), strict=True
+    ):
         with warns(*parts):
             kzoo.evaluate(run, new)
 
@@ -154,18 +198,36 @@ def test_a_series_of_another_step_is_refused_from_every_source(series, home, tmp
 def test_a_forecast_on_the_command_line(series, home, tmp_path, capsys):
     outputs = []
     for source in (series.run.path, series.exported):
-        words = ["predict", str(source), str(home / "waves.csv"), "--plot", "ahead.png", "--out", "out.csv"]
+        words = [
+            "predict",
+            str(source),
+            str(home / "waves.csv"),
+            "--plot",
+            "ahead.png",
+            "--out",
+            "out.csv",
+        ]
         assert kzoo.cli.main(words) == 0
         outputs.append(capsys.readouterr().out.splitlines())
         table = pd.read_csv("out.csv", parse_dates=["when"])
-        assert table["when"].tolist() == list(pd.date_range("2024-01-30", periods=163, freq="5h")[160:])
+        assert table["when"].tolist() == list(
+            pd.date_range("2024-01-30", periods=163, freq="5h")[160:]
+        )
         assert Image.open("ahead.png").width == 1080
     assert outputs[0] == outputs[1] and outputs[0][1].split() == ["time", "a", "b"]
 
 
 def test_plot_without_a_forecast_is_refused(rows, home, capsys):
     for source in (rows.run.path, rows.exported):
-        words = ["predict", str(source), str(home / "customers.csv"), "--plot", "ahead.png", "--out", "out.csv"]
+        words = [
+            "predict",
+            str(source),
+            str(home / "customers.csv"),
+            "--plot",
+            "ahead.png",
+            "--out",
+            "out.csv",
+        ]
         assert kzoo.cli.main(words) == 2
         assert_mentions(capsys.readouterr().err, "--plot", "forecast", str(source))
         assert not Path("out.csv").exists()
@@ -201,7 +263,9 @@ def test_a_model_without_preprocessing_takes_arrays(values, tmp_path):
 
 def test_the_first_format_with_an_installed_runtime_is_opened(images, monkeypatch):
     assert kzoo.runtime.load(images.exported).format == "onnx"
-    monkeypatch.setattr("kzoo.runtime.model.find_spec", lambda name: None if name == "onnxruntime" else True)
+    monkeypatch.setattr(
+        "kzoo.runtime.model.find_spec", lambda name: None if name == "onnxruntime" else True
+    )
     assert kzoo.runtime.load(images.exported).format == "litert"
 
 

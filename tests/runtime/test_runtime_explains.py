@@ -27,12 +27,16 @@ def explaining(rows, tmp_path_factory):
 
 
 def test_an_export_explains_rows_as_its_run_does_without_data(rows, explaining):
-    expected, result = kzoo.explain(rows.run, new_rows()), runtime.load(explaining).explain(new_rows())
+    expected = kzoo.explain(rows.run, new_rows())
+    result = runtime.load(explaining).explain(new_rows())
     assert result.about == expected.about and result.limits == expected.limits
     for first, second in zip(result.rows, expected.rows, strict=True):
         assert (first.output, first.scale) == (second.output, second.scale)
         amounts = {reason.name: reason.amount for reason in second.reasons}
-        assert all(reason.amount == pytest.approx(amounts[reason.name], abs=1e-5) for reason in first.reasons)
+        assert all(
+            reason.amount == pytest.approx(amounts[reason.name], abs=1e-5)
+            for reason in first.reasons
+        )
         total = sum(reason.amount for reason in first.reasons)
         assert total == pytest.approx(first.prediction - first.base, abs=1e-6)
     assert_mentions(str(result), "medians and most frequent categories")
@@ -40,10 +44,13 @@ def test_an_export_explains_rows_as_its_run_does_without_data(rows, explaining):
 
 def test_the_typical_row_has_the_most_frequent_categories(rows, explaining):
     row = json.loads((explaining / "kzoo.json").read_text(encoding="utf-8"))["typical"]
-    statistics, columns = rows.run.config["statistics"], rows.run.preprocessing["columns"]
+    statistics = rows.run.config["statistics"]
+    columns = rows.run.preprocessing["columns"]
     codes = [int(np.argmax(category["shares"])) for category in statistics["categories"]]
     assert row[-len(codes) :] == codes
-    assert row[0] == pytest.approx(next(column["median"] for column in columns if column["kind"] == "number"))
+    assert row[0] == pytest.approx(
+        next(column["median"] for column in columns if column["kind"] == "number")
+    )
 
 
 def test_an_export_without_a_typical_row_is_refused(rows):
@@ -56,15 +63,22 @@ def test_an_export_without_a_typical_row_is_refused(rows):
 def test_words_are_explained_as_by_the_run(texts):
     text = "the soup of the day"
     model = runtime.load(texts.exported)
-    expected, result = kzoo.explain(texts.run, [text]), model.explain([text])
+    expected = kzoo.explain(texts.run, [text])
+    result = model.explain([text])
     assert result.method == expected.method == "words left out"
     pieces, expected_pieces = result.rows[0].pieces, expected.rows[0].pieces
     assert [piece for piece, _ in pieces] == [piece for piece, _ in expected_pieces]
-    assert [amount for _, amount in pieces] == pytest.approx([amount for _, amount in expected_pieces], abs=1e-5)
+    assert [amount for _, amount in pieces] == pytest.approx(
+        [amount for _, amount in expected_pieces], abs=1e-5
+    )
 
 
 def test_other_inputs_are_refused(images, series, language, explaining):
-    for pair, inputs in ((images, np.zeros((1, 12, 12, 3))), (series, np.zeros((8, 2))), (language, ["to be"])):
+    for pair, inputs in (
+        (images, np.zeros((1, 12, 12, 3))),
+        (series, np.zeros((8, 2))),
+        (language, ["to be"]),
+    ):
         model = runtime.load(pair.exported)
         assert not model.explains
         with refuses("kzoo.explain"):
@@ -79,7 +93,10 @@ def test_the_command_explains_exports(explaining, tmp_path, capsys):
     new_rows(1).to_csv(tmp_path / "new.csv", index=False)
     assert main(["explain", str(explaining), str(tmp_path / "new.csv")]) == 0
     assert_mentions(capsys.readouterr().out, "Shapley values", "town")
-    for words, parts in (([], ("names", "behind")), ([str(tmp_path / "new.csv"), "--data", "a.csv"], ("--data",))):
+    for words, parts in (
+        ([], ("names", "behind")),
+        ([str(tmp_path / "new.csv"), "--data", "a.csv"], ("--data",)),
+    ):
         assert main(["explain", str(explaining), *words]) == 2
         error = capsys.readouterr().err
         assert len(error.strip().splitlines()) == 1

@@ -17,7 +17,8 @@ from kzoo.untracked import as_run
 
 def by_keras(run, text, start):
     """Return p of the tokens of a text from `start`, by Keras from the last window, without kzoo's code for prompts."""
-    ids, window = [run.preprocessing["vocabulary"].index(c) + 2 for c in text], run.preprocessing["length"]
+    ids = [run.preprocessing["vocabulary"].index(c) + 2 for c in text]
+    window = run.preprocessing["length"]
     rows = []
     for end in range(start, len(ids)):
         last = ids[max(end - window, 0) : end]
@@ -33,7 +34,9 @@ def likeliest(run, p):
 
 def recorded(model, prompt, **settings):
     """Return the text that an exported model generates, and p of each token."""
-    generation, pieces, rows = model.generation(prompt, **settings), [prompt], []
+    generation = model.generation(prompt, **settings)
+    pieces = [prompt]
+    rows = []
     for _ in range(settings["length"]):
         outputs = model.run(generation.window())
         rows.append(generation.last_step(outputs))
@@ -42,7 +45,8 @@ def recorded(model, prompt, **settings):
 
 
 def test_an_export_continues_a_text_as_keras_does(language):
-    model, length = kzoo.runtime.load(language.exported), 3 * language.run.preprocessing["length"]
+    model = kzoo.runtime.load(language.exported)
+    length = 3 * language.run.preprocessing["length"]
     for prompt, temperature in (("to be", 0), ("to be or not to be that", 2), ("to be", 2)):
         text, q = recorded(model, prompt, length=length, temperature=temperature)
         p = by_keras(language.run, text, len(prompt))
@@ -54,10 +58,17 @@ def test_an_export_continues_a_text_as_keras_does(language):
 
 def test_the_same_seed_gives_the_text_of_kzoo_generate_within_a_window(language):
     """A recurrent run keeps its state, which is that of the window until the text is longer."""
-    model, window = kzoo.runtime.load(language.exported), language.run.preprocessing["length"]
-    for settings in (dict(seed=3), dict(temperature=2.0, top_k=5), dict(temperature=1.5, top_p=0.8, seed=7)):
+    model = kzoo.runtime.load(language.exported)
+    window = language.run.preprocessing["length"]
+    for settings in (
+        dict(seed=3),
+        dict(temperature=2.0, top_k=5),
+        dict(temperature=1.5, top_p=0.8, seed=7),
+    ):
         settings["length"] = window - 5
-        assert model.generate("to be", **settings) == kzoo.generate(language.run, "to be", **settings)
+        assert model.generate("to be", **settings) == kzoo.generate(
+            language.run, "to be", **settings
+        )
     assert model.generate(seed=1, length=9) == kzoo.generate(language.run, seed=1, length=9)
 
 
@@ -101,7 +112,10 @@ def test_what_is_no_text_to_continue_is_refused(language, rows, capsys):
         kzoo.generate(str(language.exported), "to be")
     for words, parts in (
         ([str(rows.exported), "to be", "--length", "5"], ("--length 5", "language model")),
-        ([str(language.exported), "to be", "--length", "5", "--weights", "w"], ("--weights w", "presets")),
+        (
+            [str(language.exported), "to be", "--length", "5", "--weights", "w"],
+            ("--weights w", "presets"),
+        ),
         ([str(language.exported), "to be", "--length", "5", "--format", "litert"], ("litert",)),
     ):
         assert main(["predict", *words]) == 2

@@ -20,20 +20,29 @@ peak = next(line.split()[1] for line in open("/proc/self/status") if line.starts
 imported = sorted(set({heavy}) & set(sys.modules))
 print(json.dumps(dict(heavy=imported, pillow="PIL" in sys.modules, mib=int(peak) / 1024)))
 """
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="peak memory is read from /proc")
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="peak memory is read from /proc"
+)
 
 
 def cold(code):
     """Run code in a fresh process; return its imports, MiB at the peak, and seconds of processor time."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONSTARTUP", "COVERAGE_PROCESS_START")}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("PYTHONSTARTUP", "COVERAGE_PROCESS_START")
+    }
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-c", MEASURE.format(code=code, heavy=HEAVY)],
-        capture_output=True, text=True, check=True, env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     measured = json.loads(done.stdout.splitlines()[-1])
-    return measured | {"seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
+    return measured | {
+        "seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    }
 
 
 ANSWER = "import kzoo.runtime; kzoo.runtime.load({exported!r}, {format!r}).predict({inputs}).labels"
@@ -50,18 +59,28 @@ def check(measured, *, pillow):
 def importing():
     """Return the processor seconds of importing NumPy and ONNX Runtime, measured now."""
     code = "import time, numpy, onnxruntime; print(time.process_time())"
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    return float(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+    )
 
 
 @pytest.mark.parametrize("format", ["onnx", "litert"])
 def test_an_image_from_cold(images, format):
     photo = str(images.photos / "dark" / "0.png")
-    check(cold(ANSWER.format(exported=str(images.exported), format=format, inputs=repr(photo))), pillow=True)
+    check(
+        cold(ANSWER.format(exported=str(images.exported), format=format, inputs=repr(photo))),
+        pillow=True,
+    )
 
 
 def test_arrays_of_the_right_shape_need_no_pillow(images):
     inputs = "__import__('numpy').zeros((1, 12, 12, 3), 'uint8')"
-    check(cold(ANSWER.format(exported=str(images.exported), format="onnx", inputs=inputs)), pillow=False)
+    check(
+        cold(ANSWER.format(exported=str(images.exported), format="onnx", inputs=inputs)),
+        pillow=False,
+    )
 
 
 def test_rows_texts_and_series_from_cold(rows, texts, series, home):
@@ -70,7 +89,10 @@ def test_rows_texts_and_series_from_cold(rows, texts, series, home):
         (texts, "litert", "the goal"),
         (series, "onnx", str(home / "waves.csv")),
     ):
-        check(cold(ANSWER.format(exported=str(pair.exported), format=format, inputs=repr(inputs))), pillow=False)
+        check(
+            cold(ANSWER.format(exported=str(pair.exported), format=format, inputs=repr(inputs))),
+            pillow=False,
+        )
 
 
 def test_the_command_from_cold(images):
@@ -84,7 +106,16 @@ def test_the_command_answers_alike_for_a_run_and_its_exported_model(rows, home, 
     documents, written = [], []
     for number, source in enumerate((rows.run.path, rows.exported)):
         out = tmp_path / f"{number}.csv"
-        words = ["predict", str(source), str(home / "customers.csv"), "--top", "2", "--json", "--out", str(out)]
+        words = [
+            "predict",
+            str(source),
+            str(home / "customers.csv"),
+            "--top",
+            "2",
+            "--json",
+            "--out",
+            str(out),
+        ]
         assert main(words) == 0
         documents.append(json.loads(capsys.readouterr().out)["predictions"])
         with open(out, encoding="utf-8-sig", newline="") as file:
@@ -92,8 +123,12 @@ def test_the_command_answers_alike_for_a_run_and_its_exported_model(rows, home, 
     assert len(documents[0]) == len(documents[1]) == len(written[0]) == len(written[1]) == 160
     for row, other in zip(*documents, strict=True):
         assert row["label"] == other["label"] and row["input"] == other["input"]
-        assert row["classes"][0]["probability"] == pytest.approx(other["classes"][0]["probability"], abs=1e-5)
+        assert row["classes"][0]["probability"] == pytest.approx(
+            other["classes"][0]["probability"], abs=1e-5
+        )
     for row, other in zip(*written, strict=True):
         assert row.keys() == other.keys() and row["label"] == other["label"]
         assert float(row["p_yes"]) == pytest.approx(float(other["p_yes"]), abs=1e-5)
-    assert list(written[0][0]) == list(kzoo.predict(rows.run, home / "customers.csv").to_frame().columns)
+    assert list(written[0][0]) == list(
+        kzoo.predict(rows.run, home / "customers.csv").to_frame().columns
+    )

@@ -12,19 +12,33 @@ import kzoo
 from kzoo.runtime import load
 
 QUANTILES = dict(
-    target="sales", series_id=["town", "shop"], time="day", known_covariates=["promo", "kind"],
-    static_covariates="region", quantiles=(0.1, 0.5, 0.9), horizon=3, input_shape=7,
-)  # fmt: skip
+    target="sales",
+    series_id=["town", "shop"],
+    time="day",
+    known_covariates=["promo", "kind"],
+    static_covariates="region",
+    quantiles=(0.1, 0.5, 0.9),
+    horizon=3,
+    input_shape=7,
+)
 TRAIN = dict(QUANTILES, epochs=1, batch_size=32, baselines=False, progress=False, seed=3)
 
 
 def shops():
-    random, frames = np.random.default_rng(0), []
+    random = np.random.default_rng(0)
+    frames = []
     for number, days in enumerate((60, 50, 40, 9), start=1):
-        promo, dates = random.integers(0, 2, days), pd.date_range("2024-06-30", periods=days, freq="-1D")[::-1]
+        promo = random.integers(0, 2, days)
+        dates = pd.date_range("2024-06-30", periods=days, freq="-1D")[::-1]
         sales = number * (10 + np.arange(days) % 7 + 5 * promo + random.normal(0, 1, days))
-        columns = dict(town="ab"[number % 2], shop=number, day=dates.strftime("%Y-%m-%d"), sales=sales.round(2))
-        known = dict(promo=promo, kind=np.where(promo, "deal", "none"), region="north" if number < 3 else "south")
+        columns = dict(
+            town="ab"[number % 2], shop=number, day=dates.strftime("%Y-%m-%d"), sales=sales.round(2)
+        )
+        known = dict(
+            promo=promo,
+            kind=np.where(promo, "deal", "none"),
+            region="north" if number < 3 else "south",
+        )
         frames.append(pd.DataFrame(columns | known))
     return pd.concat(frames, ignore_index=True)
 
@@ -37,7 +51,9 @@ def planned():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     with untraced(), undrawn():
-        return kzoo.train("series_linear", shops(), out=tmp_path_factory.mktemp("panel") / "run", **TRAIN)
+        return kzoo.train(
+            "series_linear", shops(), out=tmp_path_factory.mktemp("panel") / "run", **TRAIN
+        )
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +76,18 @@ def test_an_export_predicts_as_its_run(format, run, exported, tmp_path):
     planned().to_csv(tmp_path / "planned.csv", index=False)
     expected = kzoo.predict(run, planned())
     model = load(exported, format)
-    for rows in (planned(), tmp_path / "planned.csv", planned().replace({np.nan: None}).to_dict("records")):
+    for rows in (
+        planned(),
+        tmp_path / "planned.csv",
+        planned().replace({np.nan: None}).to_dict("records"),
+    ):
         predictions = model.predict(rows)
         assert list(predictions.inputs) == list(expected.inputs) == ["b, 1", "a, 2", "b, 3", "a, 4"]
         assert np.allclose(predictions.quantiles, expected.quantiles, rtol=1e-4, atol=1e-4)
-        assert predictions.times == expected.times and predictions.history_times == expected.history_times
+        assert (
+            predictions.times == expected.times
+            and predictions.history_times == expected.history_times
+        )
         assert tuple(predictions.levels) == (0.1, 0.5, 0.9)
     head = as_csv(predictions).splitlines()
     assert head[0] == "input,step,day,sales_q0.1,sales_q0.5,sales_q0.9" and len(head) == 1 + 4 * 3
@@ -80,10 +103,23 @@ def test_the_runtime_imports_neither_keras_nor_pandas(exported, tmp_path):
         "assert len(p) == 4 and p.quantiles.shape == (4, 3, 1, 3) and len(p.times[3]) == 3"
     )
     assert cold(code)["heavy"] == []
-    command = ["predict", str(exported), str(tmp_path / "planned.csv"), "--out", str(tmp_path / "forecast.csv")]
+    command = [
+        "predict",
+        str(exported),
+        str(tmp_path / "planned.csv"),
+        "--out",
+        str(tmp_path / "forecast.csv"),
+    ]
     assert cold(f"import kzoo.cli; assert kzoo.cli.main({command!r}) == 0")["heavy"] == []
     forecast = pd.read_csv(tmp_path / "forecast.csv")
-    assert forecast.columns.tolist() == ["input", "step", "day", "sales_q0.1", "sales_q0.5", "sales_q0.9"]
+    assert forecast.columns.tolist() == [
+        "input",
+        "step",
+        "day",
+        "sales_q0.1",
+        "sales_q0.5",
+        "sales_q0.9",
+    ]
     assert forecast.day.unique().tolist() == ["2024-06-28", "2024-06-29", "2024-06-30"]
 
 

@@ -42,16 +42,24 @@ def put(exported, content):
 
 def test_other_folders_are_refused(tmp_path, values):
     load = kzoo.runtime.load
-    assert_refused(lambda: load(tmp_path), str(tmp_path), "exported model", "no kzoo.json", "kzoo.export")
-    assert_refused(lambda: load(tmp_path / "nowhere"), str(tmp_path / "nowhere"), "exported model", "exist")
+    assert_refused(
+        lambda: load(tmp_path), str(tmp_path), "exported model", "no kzoo.json", "kzoo.export"
+    )
+    assert_refused(
+        lambda: load(tmp_path / "nowhere"), str(tmp_path / "nowhere"), "exported model", "exist"
+    )
     assert_refused(lambda: load(5), "5", "exported model")
-    assert_refused(lambda: load(values.run.path), str(values.run.path), "exported model", "kzoo.json")
+    assert_refused(
+        lambda: load(values.run.path), str(values.run.path), "exported model", "kzoo.json"
+    )
     wrong = lambda: kzoo.predict(values.exported, np.ones((1, 10)))  # noqa: E731
     assert_refused(wrong, str(values.exported), "run", "kzoo predict", "kzoo.runtime.load")
     (tmp_path / "kzoo.json").write_text("{")
     assert_refused(lambda: load(tmp_path), str(tmp_path / "kzoo.json"), "not JSON", "export again")
     (tmp_path / "kzoo.json").write_text("[]")
-    assert_refused(lambda: load(tmp_path), str(tmp_path / "kzoo.json"), "kzoo.export", "export again")
+    assert_refused(
+        lambda: load(tmp_path), str(tmp_path / "kzoo.json"), "kzoo.export", "export again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +79,12 @@ def test_other_folders_are_refused(tmp_path, values):
 )
 def test_a_changed_kzoo_json_is_refused(values, tmp_path, change):
     exported = edit(copy(values, tmp_path / "b"), change)
-    assert_refused(lambda: kzoo.runtime.load(exported), str(exported / "kzoo.json"), "kzoo.export", "export again")
+    assert_refused(
+        lambda: kzoo.runtime.load(exported),
+        str(exported / "kzoo.json"),
+        "kzoo.export",
+        "export again",
+    )
 
 
 def test_altered_files_are_refused(values, tmp_path):
@@ -89,8 +102,16 @@ def test_altered_files_are_refused(values, tmp_path):
     assert_refused(lambda: kzoo.runtime.load(exported), "model.onnx", "symbolic link")
     for name in ("../elsewhere.onnx", str(tmp_path / "elsewhere.onnx")):
         facts = {"sha256": hashlib.sha256(content).hexdigest()}
-        edit(exported, lambda d, n=name, f=facts: (d["exports"]["onnx"].update(file=n), d["files"].update({n: f})))
-        assert_refused(lambda: kzoo.runtime.load(exported), f"'{name}'", "kzoo.json", "export again")
+        edit(
+            exported,
+            lambda d, n=name, f=facts: (
+                d["exports"]["onnx"].update(file=n),
+                d["files"].update({n: f}),
+            ),
+        )
+        assert_refused(
+            lambda: kzoo.runtime.load(exported), f"'{name}'", "kzoo.json", "export again"
+        )
 
 
 def test_formats_that_cannot_be_run_are_refused(values, images, tmp_path):
@@ -99,17 +120,22 @@ def test_formats_that_cannot_be_run_are_refused(values, images, tmp_path):
     assert_refused(lambda: kzoo.runtime.load(exported, 8), "format=8", "onnx")
     failed = {"format": "onnx", "status": "failed", "error": "too few rows"}
     edit(exported, lambda d: d["exports"].update(onnx_int8=failed))
-    assert_refused(lambda: kzoo.runtime.load(exported, "onnx_int8"), "format='onnx_int8'", "too few rows")
+    assert_refused(
+        lambda: kzoo.runtime.load(exported, "onnx_int8"), "format='onnx_int8'", "too few rows"
+    )
     other = {"format": "keras", "status": "ok", "file": "keras/model.keras"}
     edit(exported, lambda d: d.update(exports={"keras": other}))
-    assert_refused(lambda: kzoo.runtime.load(exported), "without Keras", "onnx", "litert", "formats='onnx'")
+    assert_refused(
+        lambda: kzoo.runtime.load(exported), "without Keras", "onnx", "litert", "formats='onnx'"
+    )
 
 
 def test_files_that_are_not_models_are_refused(values, images, tmp_path):
     for number, content in enumerate((b"", b"not a model", b"\x07" * 50, bytes(60))):
         exported = put(copy(values, tmp_path / f"b{number}"), content)
         assert_refused(lambda b=exported: kzoo.runtime.load(b), f"b{number}/onnx")
-    exported, content = copy(images, tmp_path / "l"), b"TFL3" * 9
+    exported = copy(images, tmp_path / "l")
+    content = b"TFL3" * 9
     (exported / "litert" / "model.tflite").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     edit(exported, lambda d: d["files"]["litert/model.tflite"].update(sha256=digest))
@@ -123,12 +149,14 @@ def external_model(path, nested):
     weight.data_location = TensorProto.EXTERNAL
     weight.external_data.add(key="location", value="../../secret")
     x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy")
-    nodes, weights = [helper.make_node("Add", ["x", "w"], ["y"])], [weight]
+    nodes = [helper.make_node("Add", ["x", "w"], ["y"])]
+    weights = [weight]
     if nested:
         constant = helper.make_node("Constant", [], ["w"], value=weight)
         branch = helper.make_graph([constant, *nodes], "branch", [], [y])
         truth = helper.make_tensor("t", TensorProto.BOOL, [], [True])
-        nodes, weights = [helper.make_node("If", ["t"], ["y"], then_branch=branch, else_branch=branch)], [truth]
+        nodes = [helper.make_node("If", ["t"], ["y"], then_branch=branch, else_branch=branch)]
+        weights = [truth]
     save(helper.make_model(helper.make_graph(nodes, "g", [x], [y], initializer=weights)), path)
     return path.read_bytes()
 
@@ -144,7 +172,8 @@ def test_weights_in_other_files_are_refused(values, tmp_path, nested):
 
 def retagged(content, tag, other, path=(7 << 3 | 2, 5 << 3 | 2)):
     """Write the tag of a field of the tensors at `path`, graph and initializer, in other bytes."""
-    out, offset = bytearray(), 0
+    out = bytearray()
+    offset = 0
     while offset < len(content):
         began = offset
         field, offset = read_varint(content, offset)
@@ -184,7 +213,11 @@ def read_varint(content, offset):
 
 @pytest.mark.parametrize(
     "other",
-    [varint((1 << 32) + (13 << 3 | 2)), varint((1 << 40) + (13 << 3 | 2)), bytes([0xEA, 0x80, 0x80, 0x80, 0x80, 0x00])],
+    [
+        varint((1 << 32) + (13 << 3 | 2)),
+        varint((1 << 40) + (13 << 3 | 2)),
+        bytes([0xEA, 0x80, 0x80, 0x80, 0x80, 0x00]),
+    ],
     ids=["a bit above 32", "a bit far above", "six bytes"],
 )
 def test_tags_with_bits_above_32_are_refused(values, tmp_path, other):
@@ -198,8 +231,12 @@ def test_tags_with_bits_above_32_are_refused(values, tmp_path, other):
 
 def test_inputs_that_do_not_fit_are_refused(images, rows, values, texts, series, home, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG no image")
-    load = {name: kzoo.runtime.load(pair.exported) for name, pair in
-            dict(images=images, rows=rows, values=values, texts=texts, series=series).items()}  # fmt: skip
+    load = {
+        name: kzoo.runtime.load(pair.exported)
+        for name, pair in dict(
+            images=images, rows=rows, values=values, texts=texts, series=series
+        ).items()
+    }
     gap = np.full((2, 8, 2), 1.0)
     gap[1, 3, 0] = np.nan
     for name, inputs, *parts in (
@@ -227,11 +264,19 @@ def test_inputs_that_do_not_fit_are_refused(images, rows, values, texts, series,
         assert_refused(lambda n=name, i=inputs: load[n].predict(i), *parts)
     for size in (0, 2.5, True, "all"):
         assert_refused(
-            lambda s=size: load["values"].predict(np.ones((1, 10)), batch_size=s), f"batch_size={size!r}", "1"
+            lambda s=size: load["values"].predict(np.ones((1, 10)), batch_size=s),
+            f"batch_size={size!r}",
+            "1",
         )
     short = edit(copy(rows, tmp_path / "b"), lambda d: d.update(labels=["a", "b", "c"]))
     inputs = home / "customers.csv"
-    assert_refused(lambda: kzoo.runtime.load(short).predict(inputs), "tabular_fnn", "2", "kzoo.json", "3 labels")
+    assert_refused(
+        lambda: kzoo.runtime.load(short).predict(inputs),
+        "tabular_fnn",
+        "2",
+        "kzoo.json",
+        "3 labels",
+    )
 
 
 def test_the_command_refuses_with_exit_code_2(images, values, tmp_path):

@@ -43,8 +43,12 @@ def predictions_and_warnings(images, by, source):
         if by == "run":
             predictions = kzoo.predict(images.run, source)
         else:
-            predictions = __import__("kzoo.runtime").runtime.load(images.exported, by).predict(source)
-    return predictions, [str(warning.message) for warning in caught if issubclass(warning.category, KzooWarning)]
+            predictions = (
+                __import__("kzoo.runtime").runtime.load(images.exported, by).predict(source)
+            )
+    return predictions, [
+        str(warning.message) for warning in caught if issubclass(warning.category, KzooWarning)
+    ]
 
 
 @pytest.mark.parametrize("by", ["run", "onnx", "litert"])
@@ -54,11 +58,15 @@ def test_a_broken_image_has_a_row_without_an_answer(images, folder, by):
     broken = [str(name) for name in predictions.inputs].index(str(folder / "light" / "5.png"))
     assert none == [] and whole.unread == {}
     assert_mentions(line, "1", str(folder / "light" / "5.png"))
-    assert len(predictions) == len(predictions.inputs) == 24 and list(predictions.unread) == [broken]
+    assert len(predictions) == len(predictions.inputs) == 24 and list(predictions.unread) == [
+        broken
+    ]
     assert predictions.labels[broken] is None and np.isnan(predictions.probabilities[broken]).all()
     others = [row for row in range(24) if row != broken]
     assert [predictions.labels[row] for row in others] == [whole.labels[row] for row in others]
-    np.testing.assert_allclose(predictions.probabilities[others], whole.probabilities[others], atol=1e-6)
+    np.testing.assert_allclose(
+        predictions.probabilities[others], whole.probabilities[others], atol=1e-6
+    )
     frame = predictions.to_frame()
     assert_mentions(frame["error"][broken], "image", "'5.png'")
     assert frame["error"].notna().sum() == 1
@@ -67,7 +75,9 @@ def test_a_broken_image_has_a_row_without_an_answer(images, folder, by):
 
 @pytest.mark.parametrize("by", ["run", "onnx"])
 def test_the_good_one_of_two_is_answered_and_broken_ones_alone_are_an_error(images, worse, by):
-    good, broken, other = worse / "light" / "1.png", worse / "dark" / "3.png", worse / "light" / "5.png"
+    good = worse / "light" / "1.png"
+    broken = worse / "dark" / "3.png"
+    other = worse / "light" / "5.png"
     predictions, (line,) = predictions_and_warnings(images, by, [broken, good])
     assert_mentions(line, "1", str(broken))
     alone, _ = predictions_and_warnings(images, by, good)
@@ -83,7 +93,9 @@ def test_the_good_one_of_two_is_answered_and_broken_ones_alone_are_an_error(imag
 
 @pytest.mark.parametrize("by", ["run", "exported"])
 def test_the_exit_code_is_1_where_many_files_have_no_answer(images, worse, by, capsys):
-    source, good, broken = images.run.path if by == "run" else images.exported, "light/1.png", "dark/3.png"
+    source = images.run.path if by == "run" else images.exported
+    good = "light/1.png"
+    broken = "dark/3.png"
     assert main(["predict", str(source), str(worse / good), str(worse / broken)]) == 1
     shown = capsys.readouterr()
     assert_mentions(shown.err, "warning", "1", str(worse / broken))
@@ -100,12 +112,17 @@ def test_the_command_marks_the_row_and_ends_well(images, folder, by, capsys, tmp
     shown = capsys.readouterr()
     assert_mentions(shown.err, "warning", "1", str(folder / "light" / "5.png"))
     assert "Traceback" not in shown.err
-    assert main(["predict", str(source), str(folder)]) == 0  # all rows, which are not printed with --out
+    # all rows, which are not printed with --out
+    assert main(["predict", str(source), str(folder)]) == 0
     assert_mentions(capsys.readouterr().out, "light/5.png", "image '5.png'")
     with open(out, encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     (row,) = [row for row in rows if row["error"]]
-    assert len(rows) == 24 and row["input"].endswith("5.png") and row["label"] == row["p_dark"] == row["p_light"] == ""
+    assert (
+        len(rows) == 24
+        and row["input"].endswith("5.png")
+        and row["label"] == row["p_dark"] == row["p_light"] == ""
+    )
     assert main(["predict", str(source), str(folder), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["predictions"]
     (row,) = [row for row in rows if "error" in row]
@@ -118,7 +135,9 @@ def test_scores_are_of_the_images_that_can_be_read(images, folder, worse, capsys
         scores = kzoo.evaluate(images.run, folder)
     assert scores["examples"] == 23
     assert main(["evaluate", str(images.run.path), "--data", str(folder)]) == 0
-    assert_mentions(capsys.readouterr().err, "warning", "1", "image", str(folder / "light" / "5.png"))
+    assert_mentions(
+        capsys.readouterr().err, "warning", "1", "image", str(folder / "light" / "5.png")
+    )
     with refuses("2 of 24", "images", "dark/3.png", "5.0"):
         kzoo.evaluate(images.run, worse)
 

@@ -19,7 +19,9 @@ def exports(tmp_path_factory):
     write_series(home / "power")
     for name in ("table", "text", "language"):
         with zipfile.ZipFile(GOLDEN / name / "made.zip") as archive:
-            archive.extractall(home / f".{name}", [n for n in archive.namelist() if n.startswith("export/")])
+            archive.extractall(
+                home / f".{name}", [n for n in archive.namelist() if n.startswith("export/")]
+            )
         (home / f".{name}" / "export").rename(home / name)
     return home
 

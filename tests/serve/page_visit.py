@@ -21,7 +21,9 @@ def text(key, language="en", **values):
 def browsing():
     """Start Chromium, or skip where there is none."""
     start = pytest.importorskip("playwright.sync_api").sync_playwright
-    program = os.environ.get("KZOO_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    program = (
+        os.environ.get("KZOO_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    )
     if program is None:
         pytest.skip("there is no Chromium; KZOO_CHROMIUM names one")
     with start() as playwright:
@@ -39,7 +41,10 @@ class Visit:
     """
 
     def __init__(self, page, url):
-        self.page, self.url, self.console, self.requests = page, url, [], []
+        self.page = page
+        self.url = url
+        self.console = []
+        self.requests = []
         page.on("console", lambda message: self.console.append((message.type, message.text)))
         page.on("pageerror", lambda error: self.console.append(("error", str(error))))
         page.on("request", lambda request: self.requests.append(request.url))
@@ -62,14 +67,19 @@ class Visit:
     def answer(self):
         """Return the text of the answer, once it is there."""
         self.page.wait_for_function(ANSWERED)
-        assert self.page.locator(".error").all_inner_texts() in ([""], ["", ""]), self.page.locator(".error").all()
+        assert self.page.locator(".error").all_inner_texts() in ([""], ["", ""]), self.page.locator(
+            ".error"
+        ).all()
         return self.page.locator(".shown").inner_text()
 
     def error(self):
         """Return the line of the error, once it is there; then no answer is shown."""
         self.page.wait_for_function(WRONG)
         (line,) = [line for line in self.page.locator(".error").all_inner_texts() if line]
-        assert "\n" not in line and not self.page.locator(".shown .bars, .shown table, .shown svg").count()
+        assert (
+            "\n" not in line
+            and not self.page.locator(".shown .bars, .shown table, .shown svg").count()
+        )
         return line
 
     def status(self):
@@ -95,7 +105,9 @@ class Visit:
         """
         faults = [message for kind, message in self.console if kind in ("error", "warning")]
         if refused:
-            faults = [message for message in faults if not message.startswith("Failed to load resource")]
+            faults = [
+                message for message in faults if not message.startswith("Failed to load resource")
+            ]
         assert not faults, faults
         assert all(url.startswith((self.url, "blob:")) for url in self.requests), self.requests
 

@@ -30,7 +30,8 @@ class Served:
     def __init__(self, process, url, file):
         self.process, self.url, self.file = process, url, file
         self.host, _, port = url.removeprefix("http://").partition(":")
-        self.port, self.session = int(port), requests.Session()
+        self.port = int(port)
+        self.session = requests.Session()
 
     def log(self, event=None):
         """Return the lines of its log, or those of one event."""
@@ -45,7 +46,9 @@ class Served:
 
     def answers(self, name, x, **options):
         """Return the answers of `:predict` to arrays."""
-        response = self.post(f"/v1/models/{name}:predict", json={"instances": np.asarray(x).tolist()}, **options)
+        response = self.post(
+            f"/v1/models/{name}:predict", json={"instances": np.asarray(x).tolist()}, **options
+        )
         assert response.status_code == 200, response.text
         return np.array(response.json()["predictions"])
 
@@ -86,11 +89,17 @@ def serving(folder, *words, code=None, env=None):
     command = ["-c", code] if code else ["-m", "kzoo", "serve", *map(str, words), "--port", "0"]
     with open(file, "w", encoding="utf-8") as log:
         process = subprocess.Popen(
-            [sys.executable, *command], stdout=subprocess.PIPE, stderr=log, env=environment, text=True
+            [sys.executable, *command],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=environment,
+            text=True,
         )
     try:
         until = time.monotonic() + 120
-        while not (lines := [line for line in file.read_text().splitlines() if '"listening"' in line]):
+        while not (
+            lines := [line for line in file.read_text().splitlines() if '"listening"' in line]
+        ):
             assert process.poll() is None and time.monotonic() < until, file.read_text()
             time.sleep(0.02)
         yield Served(process, json.loads(lines[0])["url"], file)
@@ -106,15 +115,20 @@ def serving(folder, *words, code=None, env=None):
 @contextmanager
 def requesting(server, clients=2, pause=0.1):
     """Send requests all the time, from several connections; yield (status, version, text or error) of each."""
-    results, going = [], [True]
+    results = []
+    going = [True]
 
     def send():
         session = requests.Session()
         tensor = {"name": "image", "datatype": "FP32", "shape": [1, 8, 8, 1], "data": [1.0] * 64}
         while going:
             try:
-                response = session.post(f"{server.url}/v2/models/m/infer", json={"inputs": [tensor]}, timeout=10)
-                results.append((response.status_code, response.json().get("model_version"), response.text))
+                response = session.post(
+                    f"{server.url}/v2/models/m/infer", json={"inputs": [tensor]}, timeout=10
+                )
+                results.append(
+                    (response.status_code, response.json().get("model_version"), response.text)
+                )
             except requests.RequestException as error:
                 results.append((0, None, repr(error)))
             time.sleep(pause)

@@ -17,7 +17,8 @@ class Slow:
     """A model that works until an event is set, and records the length of each batch."""
 
     def __init__(self):
-        self.lengths, self.go = [], threading.Event()
+        self.lengths = []
+        self.go = threading.Event()
 
     def __call__(self, x):
         self.lengths.append(len(x))
@@ -57,7 +58,9 @@ def test_requests_that_arrive_meanwhile_go_together():
 def test_a_large_request_goes_in_parts_between_those_of_others():
     model = Slow()
     answers = run(model, [rows(*range(20)), rows(100), rows(101)])
-    assert answers[0].tolist() == list(range(20)) and [answer.tolist() for answer in answers[1:]] == [[100], [101]]
+    assert answers[0].tolist() == list(range(20)) and [
+        answer.tolist() for answer in answers[1:]
+    ] == [[100], [101]]
     assert model.lengths == [1, 8, 8, 6]  # the last part, and both others
 
 

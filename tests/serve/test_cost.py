@@ -11,18 +11,31 @@ from messages import assert_mentions
 from served import serving
 
 pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory and time of a process are read from /proc")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="memory and time of a process are read from /proc"
+)
 NAMES = ",".join(f"n{number}" for number in range(10_000))
 ROW = {"age": 1, "income": 2, "code": 3, "since": "2024-01-01", "town": "x", "member": "y"}
 CELLS = {
-    "age": ["1" + " " * 300 + "x", "1" + " " * 100_000 + "x", "1e+" * 30_000, "\u0315\u0300" * 50_000],
-    "since": ["2024-01-01 10:00" + " " * 100_000 + "x", " " * 100_000 + "x", "2024-01-01 10:00" + "T " * 50_000],
+    "age": [
+        "1" + " " * 300 + "x",
+        "1" + " " * 100_000 + "x",
+        "1e+" * 30_000,
+        "\u0315\u0300" * 50_000,
+    ],
+    "since": [
+        "2024-01-01 10:00" + " " * 100_000 + "x",
+        " " * 100_000 + "x",
+        "2024-01-01 10:00" + "T " * 50_000,
+    ],
 }
 TABLE = {
     "short rows": (NAMES + "\n" + "1\n" * 8_000).encode(),
     "very many rows": b"n0,n1\n" + b"1\n" * 400_000,
     "very many columns": b"\n" + b"x," * 400_000 + b"\n1\n",
-    "objects of other columns": json.dumps([{f"{row} {cell}": 0 for cell in range(9)} for row in range(8_000)]),
+    "objects of other columns": json.dumps(
+        [{f"{row} {cell}": 0 for cell in range(9)} for row in range(8_000)]
+    ),
     "names that come twice": json.dumps([{f"n{n}": 0 for n in range(60_000)} | {" n59999": 0}]),
     "one long text": json.dumps([["a" * 100_000, 1.0], *[[1.0, 2.0]] * 9_000]),
     "columns of many lengths": json.dumps({f"n{n}": [0] * (n % 7 + 1) for n in range(40_000)}),
@@ -41,7 +54,11 @@ def costly(exports, tmp_path_factory):
             ("table", "", b"[{}]"),
             ("text", "", b'["\xc3\xa9"]'),
         ):
-            server.post(f"/v1/models/{name}/answer", body, headers={"Content-Type": media or "application/json"})
+            server.post(
+                f"/v1/models/{name}/answer",
+                body,
+                headers={"Content-Type": media or "application/json"},
+            )
         yield server
 
 
@@ -56,7 +73,8 @@ def send(server, name, body):
     media = "text/csv" if isinstance(body, bytes) else "application/json"
     body = body if isinstance(body, bytes) else body.encode()
     assert len(body) < 1 << 20
-    before, began = server.peak(anew=True), processor_time(server)
+    before = server.peak(anew=True)
+    began = processor_time(server)
     response = server.post(f"/v1/models/{name}/answer", body, headers={"Content-Type": media})
     took = server.peak() - before, processor_time(server) - began
     assert server.get("/v2/health/live").status_code == 200

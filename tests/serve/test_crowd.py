@@ -25,7 +25,8 @@ from test_process import starting
 
 pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
 MOST = 1 << 20  # bytes of a body
-MEBIBYTES, END = 400, 3.0  # of memory; seconds until it has ended
+MEBIBYTES = 400  # of memory; seconds until it has ended
+END = 3.0
 SLOWER = 5  # times the wait of an honest client while other processes are busy, on a slow machine
 HOSTILE_CLIENTS, HONEST_CLIENTS = 4, 8
 X = np.ones((1, 8, 8, 1)).tolist()
@@ -35,10 +36,24 @@ TABLE = ("age", "income", "code", "since", "town", "member")
 def tables(chance):
     """Yield CSV files that are expensive to read: wide, short, ragged, quoted, and with expensive cells."""
     columns = ",".join(TABLE)
-    for cell in (" " * 300, "1" * 4_000, "1," * 300, "1 " * 2_000, "-" * 5_000, "1e" * 3_000, "0:" * 3_000, "(" * 4_000,
-                 "2024-01-01T" * 500, "1'000'" * 700, "+00:00" * 700, "\u0301" * 2_000):  # fmt: skip
+    for cell in (
+        " " * 300,
+        "1" * 4_000,
+        "1," * 300,
+        "1 " * 2_000,
+        "-" * 5_000,
+        "1e" * 3_000,
+        "0:" * 3_000,
+        "(" * 4_000,
+        "2024-01-01T" * 500,
+        "1'000'" * 700,
+        "+00:00" * 700,
+        "\u0301" * 2_000,
+    ):
         row = ",".join([f'"{cell}"'] * len(TABLE))
-        yield "\n".join([columns, *[row] * max(1, (MOST - 200) // (len(row.encode()) + 1))]).encode()[:MOST]
+        yield "\n".join(
+            [columns, *[row] * max(1, (MOST - 200) // (len(row.encode()) + 1))]
+        ).encode()[:MOST]
     for names, rows in ((10_000, 8_000), (2_000, 100_000), (300, 400_000)):
         yield (",".join(f"c{i}" for i in range(names)) + "\n" + "1\n" * rows).encode()[:MOST]
     yield (columns + "\n" + "1\n" * 500_000).encode()[:MOST]
@@ -51,18 +66,30 @@ def tables(chance):
 def documents(chance):
     """Yield (address, JSON) that is expensive to read."""
     digits = "/v1/models/digits:predict"
-    for text in ("[" * 100_000, "[]," * 300_000, "{}," * 300_000, "1," * 500_000, "null," * 200_000, '"' + "a" * 10**6):
+    for text in (
+        "[" * 100_000,
+        "[]," * 300_000,
+        "{}," * 300_000,
+        "1," * 500_000,
+        "null," * 200_000,
+        '"' + "a" * 10**6,
+    ):
         yield digits, ('{"instances": [' + text + "0]}").encode()[:MOST]
     yield digits, json.dumps({"instances": [[[[0.123456789]] * 8] * 8] * 1_000}).encode()[:MOST]
     yield (
         digits,
-        json.dumps({"instances": [{"b64": base64.b64encode(png_of(4_000, 4_000)).decode()}] * 5}).encode()[:MOST],
+        json.dumps(
+            {"instances": [{"b64": base64.b64encode(png_of(4_000, 4_000)).decode()}] * 5}
+        ).encode()[:MOST],
     )
     tensor = {"name": "image", "datatype": "FP64", "shape": [1_500, 8, 8, 1], "data": [1] * 96_000}
     yield "/v2/models/digits/infer", json.dumps({"inputs": [tensor]}).encode()[:MOST]
     row = {name: " " * 300 for name in TABLE}
     yield "/v1/models/table/answer", json.dumps([row] * 400).encode()[:MOST]
-    yield "/v1/models/table/answer", json.dumps({name: ["1" * 40] * 3_000 for name in TABLE}).encode()[:MOST]
+    yield (
+        "/v1/models/table/answer",
+        json.dumps({name: ["1" * 40] * 3_000 for name in TABLE}).encode()[:MOST],
+    )
     words = "".join(chance.choice(string.ascii_letters + " ,.\u4e00\u0301") for _ in range(200_000))
     yield "/v1/models/text/answer", json.dumps([words]).encode()[:MOST]
     yield "/v1/models/text/answer", json.dumps(["a b " * 20] * 8_000).encode()[:MOST]
@@ -71,13 +98,23 @@ def documents(chance):
 def bodies(count):
     """Return so many (address, body, header): each of the expensive kinds, and random others."""
     chance = random.Random(0)
-    made = [("/v1/models/table/answer", body, {"Content-Type": "text/csv"}) for body in tables(chance)]
-    made += [("/v1/models/power/answer", body, {"Content-Type": "text/csv"}) for body in tables(chance)]
+    made = [
+        ("/v1/models/table/answer", body, {"Content-Type": "text/csv"}) for body in tables(chance)
+    ]
+    made += [
+        ("/v1/models/power/answer", body, {"Content-Type": "text/csv"}) for body in tables(chance)
+    ]
     made += [(address, body, JSON) for address, body in documents(chance)]
-    small = [(a, b.encode() if isinstance(b, str) else b, h) for a, b, h in CASES.values() if len(b) <= MOST]
+    small = [
+        (a, b.encode() if isinstance(b, str) else b, h)
+        for a, b, h in CASES.values()
+        if len(b) <= MOST
+    ]
     chance.shuffle(made), chance.shuffle(small)
     mixed = list(
-        itertools.islice(itertools.chain.from_iterable(zip(made, itertools.cycle(small), strict=False)), count)
+        itertools.islice(
+            itertools.chain.from_iterable(zip(made, itertools.cycle(small), strict=False)), count
+        )
     )
     return mixed + [chance.choice(small) for _ in range(count - len(mixed))]
 
@@ -88,7 +125,9 @@ def exports(home):
     write_digits(home / "digits"), write_series(home / "power")
     for name in ("table", "text"):
         with zipfile.ZipFile(GOLDEN / name / "made.zip") as archive:
-            archive.extractall(home / f".{name}", [n for n in archive.namelist() if n.startswith("export/")])
+            archive.extractall(
+                home / f".{name}", [n for n in archive.namelist() if n.startswith("export/")]
+            )
         (home / f".{name}" / "export").rename(home / name)
     return [home / name for name in ("digits", "power", "table", "text")]
 
@@ -97,13 +136,18 @@ class Crowd:
     """Clients of both kinds."""
 
     def __init__(self, server):
-        self.server, self.waits, self.wrong, self.going = server, [], [], True
+        self.server = server
+        self.waits = []
+        self.wrong = []
+        self.going = True
 
     def honest(self):
         session = requests.Session()
         while self.going:
             began = time.perf_counter()
-            response = session.post(f"{self.server.url}/v1/models/digits:predict", json={"instances": X}, timeout=60)
+            response = session.post(
+                f"{self.server.url}/v1/models/digits:predict", json={"instances": X}, timeout=60
+            )
             self.waits.append(time.perf_counter() - began)
             if response.status_code != 200:
                 self.wrong.append(response.text)
@@ -114,7 +158,9 @@ class Crowd:
         while waiting:
             address, body, header = waiting.pop()
             try:
-                response = session.post(self.server.url + address, body, headers=header, timeout=120)
+                response = session.post(
+                    self.server.url + address, body, headers=header, timeout=120
+                )
                 if response.status_code >= 500 and response.status_code != 503:
                     self.wrong.append((address, body[:50], response.text))
             except requests.RequestException:
@@ -122,7 +168,9 @@ class Crowd:
                     session = requests.Session()
 
     def __enter__(self):
-        self.threads = [threading.Thread(target=self.honest, daemon=True) for _ in range(HONEST_CLIENTS)]
+        self.threads = [
+            threading.Thread(target=self.honest, daemon=True) for _ in range(HONEST_CLIENTS)
+        ]
         for thread in self.threads:
             thread.start()
         return self
@@ -147,7 +195,9 @@ def busy(count):
         other.wait()
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(30, 1.0), pytest.param(200, 0.2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("count", "seconds"), [(30, 1.0), pytest.param(200, 0.2, marks=pytest.mark.slow)]
+)
 def test_honest_clients_among_hostile_clients(tmp_path, count, seconds):
     """While other tests keep the processors busy, an honest client may wait a second."""
     with serving(tmp_path, *exports(tmp_path)) as server:
@@ -160,7 +210,10 @@ def test_honest_clients_among_hostile_clients(tmp_path, count, seconds):
         waiting = bodies(count)
         assert len(waiting) == count and max(len(body) for _, body, _ in waiting) <= MOST
         with Crowd(server) as crowd:
-            threads = [threading.Thread(target=crowd.hostile, args=(waiting,)) for _ in range(HOSTILE_CLIENTS)]
+            threads = [
+                threading.Thread(target=crowd.hostile, args=(waiting,))
+                for _ in range(HOSTILE_CLIENTS)
+            ]
             for thread in threads:
                 thread.start()
             for thread in threads:

@@ -47,7 +47,9 @@ def test_the_calls_of_the_page_are_answered(folder, monkeypatch):
         assert health(server.port) == 0
         for call in calls:
             words = shlex.split(call.replace("http://127.0.0.1:8000", server.url))
-            done = subprocess.run([*words, "--fail-with-body"], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [*words, "--fail-with-body"], capture_output=True, text=True, check=False
+            )
             assert done.returncode == 0, (call, done.stdout)
             if "text/event-stream" in call:
                 assert done.stdout.count("data: ") == 51 and "event: end\n" in done.stdout
@@ -65,7 +67,9 @@ def test_the_calls_of_the_page_are_answered(folder, monkeypatch):
 
 def health(port):
     """Return the exit code of the container's check."""
-    check = json.loads(re.search(r"CMD (\[\"python\".*?\])$", DOCKERFILE.replace("\\\n", ""), re.M | re.S)[1])
+    check = json.loads(
+        re.search(r"CMD (\[\"python\".*?\])$", DOCKERFILE.replace("\\\n", ""), re.M | re.S)[1]
+    )
     command = [sys.executable, check[1], check[2].replace("8000", str(port))]
     return subprocess.run(command, capture_output=True, check=False).returncode
 
@@ -73,17 +77,24 @@ def health(port):
 def test_the_other_commands_of_the_page_exist(capsys):
     from kzoo.cli import make_parser
 
-    parser, others = make_parser({"export", "serve"}), []
+    parser = make_parser({"export", "serve"})
+    others = []
     for line in COMMANDS:
         words = shlex.split(line)
         if words[0] == "kzoo":
             parser.parse_args(words[1:])
         elif words[0] != "curl":
             others.append(line)
-    shown = [line.lstrip("# ") for text in (DOCKERFILE, UNIT.read_text()) for line in text.splitlines()]
+    shown = [
+        line.lstrip("# ") for text in (DOCKERFILE, UNIT.read_text()) for line in text.splitlines()
+    ]
     assert [line for line in others if line not in shown] == ['pip install ".[serve,onnx]"']
     for option in re.findall(r"`(--[a-z-]+)", TEXT):
-        assert option in {*parser._subparsers._group_actions[0].choices["serve"].options(), "--json", "--no-deps"}
+        assert option in {
+            *parser._subparsers._group_actions[0].choices["serve"].options(),
+            "--json",
+            "--no-deps",
+        }
 
 
 def test_the_limits_are_those_of_the_server():
@@ -92,13 +103,22 @@ def test_the_limits_are_those_of_the_server():
 
     limits = Limits()
     assert f"| {limits.body >> 20} MiB |" in TEXT and f"| {limits.bodies >> 20} MiB |" in TEXT
-    assert f"{limits.rows:,}, and {limits.row_bytes >> 20} MiB" in TEXT and f"| {limits.connections} |" in TEXT
+    assert (
+        f"{limits.rows:,}, and {limits.row_bytes >> 20} MiB" in TEXT
+        and f"| {limits.connections} |" in TEXT
+    )
     assert f"{limits.numbers / 1e6:.1f} million numbers" in TEXT
     assert f"| tokens added to a text | {limits.tokens:,} |" in TEXT
     assert f"reads nothing of its response | {limits.sending:g} |" in TEXT
     assert f"| large responses in memory at once | {limits.responses >> 20} MiB |" in TEXT
-    assert f"| {limits.seconds:g} |" in TEXT and f"{decode._MAX_DECODED_PIXELS / 1e6:.1f} million" in TEXT
-    assert f"| `--max-batch` | {limits.batch} |" in TEXT and f"| `--max-waiting` | {limits.waiting} |" in TEXT
+    assert (
+        f"| {limits.seconds:g} |" in TEXT
+        and f"{decode._MAX_DECODED_PIXELS / 1e6:.1f} million" in TEXT
+    )
+    assert (
+        f"| `--max-batch` | {limits.batch} |" in TEXT
+        and f"| `--max-waiting` | {limits.waiting} |" in TEXT
+    )
 
 
 def test_the_image_installs_the_packages_of_serving():
@@ -106,8 +126,16 @@ def test_the_image_installs_the_packages_of_serving():
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     wanted = lambda text: {line for line in text.splitlines() if line and not line.startswith("#")}  # noqa: E731
     needs = wanted(setup["options.extras_require"]["serve"])
-    needs |= {line for line in wanted(setup["options"]["install_requires"]) if line.startswith(("numpy", "pillow"))}
-    needs |= {line for line in wanted(setup["options.extras_require"]["onnx"]) if line.startswith("onnxruntime")}
+    needs |= {
+        line
+        for line in wanted(setup["options"]["install_requires"])
+        if line.startswith(("numpy", "pillow"))
+    }
+    needs |= {
+        line
+        for line in wanted(setup["options.extras_require"]["onnx"])
+        if line.startswith("onnxruntime")
+    }
     assert set(re.findall(r'"([a-z]+>=[\d.]+)"', DOCKERFILE)) == needs
     for name in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.M):
         assert all((ROOT / part).exists() for part in name.split())
@@ -123,10 +151,14 @@ def test_systemd_accepts_the_unit(tmp_path):
     make_parser({"serve"}).parse_args(start[1].split())
     copy = tmp_path / UNIT.name
     copy.write_text(text.replace(start[0], shutil.which("true")), encoding="utf-8")
-    done = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--threshold=15", copy], capture_output=True, text=True,
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", copy],
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout[-200:]  # of 100, which is without any protection

@@ -36,7 +36,10 @@ def test_the_amounts_of_a_row_are_those_of_its_linear_model(site):
     assert row["prediction"] == pytest.approx(805) and row["base"] == pytest.approx(703.25)
     amounts = {reason["name"]: reason["amount"] for reason in row["reasons"]}
     assert amounts == {"size": pytest.approx(98.75), "floor": pytest.approx(3)}
-    assert {reason["name"]: reason["value"] for reason in row["reasons"]} == {"size": "80", "floor": "5"}
+    assert {reason["name"]: reason["value"] for reason in row["reasons"]} == {
+        "size": "80",
+        "floor": "5",
+    }
     local = runtime.load(site.home / "values").explain([{"size": 80, "floor": 5}])
     assert local.to_dict()["rows"][0]["reasons"] == row["reasons"]
 
@@ -45,7 +48,9 @@ def test_words_are_explained(site):
     (row,) = ask(site, "text", ["Well, the film was a joy."]).json()["rows"]
     assert "".join(text for text, _ in row["pieces"]).startswith("Well, the film was a joy")
     other = next(
-        label for label in site.get("/v1/models/text/about").json()["answer"]["classes"] if label != row["output"]
+        label
+        for label in site.get("/v1/models/text/about").json()["answer"]["classes"]
+        if label != row["output"]
     )
     (against,) = ask(site, "text", ["Well, the film was a joy."], f"?of={other}").json()["rows"]
     assert against["output"] == other
@@ -59,7 +64,8 @@ def test_words_are_explained(site):
         ("values", [{"size": 1}], "", ("'floor'", "missing")),
         ("digits", [[[0] * 8] * 8], "", ("digits", "rows of a table and texts")),
         ("language", ["the cat"], "", ("language",)),
-        ("table", [{}], "", ("table",)),  # an export of an earlier version does not know the most frequent categories
+        # an export of an earlier version does not know the most frequent categories
+        ("table", [{}], "", ("table",)),
     ],
 )
 def test_what_cannot_be_explained_is_refused(site, name, inputs, query, parts):
@@ -69,9 +75,17 @@ def test_what_cannot_be_explained_is_refused(site, name, inputs, query, parts):
 
 
 def test_the_page_knows_what_can_be_explained(site):
-    explains = {model["name"]: site.get(f"/v1/models/{model['name']}/about").json()["explains"]
-                for model in site.get("/v1/models").json()["models"]}  # fmt: skip
-    assert explains == {"values": True, "text": True, "table": False, "digits": False, "language": False}
+    explains = {
+        model["name"]: site.get(f"/v1/models/{model['name']}/about").json()["explains"]
+        for model in site.get("/v1/models").json()["models"]
+    }
+    assert explains == {
+        "values": True,
+        "text": True,
+        "table": False,
+        "digits": False,
+        "language": False,
+    }
 
 
 def test_the_page_has_each_sentence_in_both_languages():
@@ -84,5 +98,10 @@ def test_the_page_has_each_sentence_in_both_languages():
         explained._OF_TOKENS,
     ]
     assert [sentence for sentence in sentences if f'"limit_{sentence}": [' not in strings] == []
-    methods = ("Shapley values", "Shapley values by sampling", "weights of tokens", "words left out")
+    methods = (
+        "Shapley values",
+        "Shapley values by sampling",
+        "weights of tokens",
+        "words left out",
+    )
     assert [method for method in methods if f'"explained_{method}": [' not in strings] == []

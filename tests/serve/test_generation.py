@@ -12,7 +12,8 @@ from served import serving
 import kzoo.runtime
 from kzoo.serve.limits import Limits
 
-PATH, EVENTS = "/v1/models/language/generate", {"Accept": "text/event-stream"}
+PATH = "/v1/models/language/generate"
+EVENTS = {"Accept": "text/event-stream"}
 
 # A server whose model takes its time.
 SLOW = """
@@ -39,7 +40,11 @@ def events_of(text):
     events = []
     for event in text.removesuffix("\n\n").split("\n\n"):
         *name, data = event.split("\n")
-        assert len(name) < 2 and all(line.startswith("event: ") for line in name) and data.startswith("data: ")
+        assert (
+            len(name) < 2
+            and all(line.startswith("event: ") for line in name)
+            and data.startswith("data: ")
+        )
         events.append((name[0][7:] if name else "message", json.loads(data[6:])))
     return events
 
@@ -49,7 +54,8 @@ def ask(server, settings, **options):
 
 
 @pytest.mark.parametrize(
-    "settings", [dict(temperature=0), dict(seed=3), dict(temperature=0.8, top_k=5, top_p=0.9, seed=1), {}]
+    "settings",
+    [dict(temperature=0), dict(seed=3), dict(temperature=0.8, top_k=5, top_p=0.9, seed=1), {}],
 )
 def test_the_text_is_that_of_the_runtime(server, model, settings):
     settings = dict(length=50) | settings
@@ -62,7 +68,9 @@ def test_the_text_is_that_of_the_runtime(server, model, settings):
     *tokens, end = events_of(streamed.text)
     assert [name for name, _ in tokens] == 50 * ["message"] and end == ("end", response.json())
     assert "the cat" + "".join(data["text"] for _, data in tokens) == text
-    of_version = server.post("/v1/models/language/versions/1/generate", json={"prompt": "the cat"} | settings)
+    of_version = server.post(
+        "/v1/models/language/versions/1/generate", json={"prompt": "the cat"} | settings
+    )
     assert of_version.json() == response.json()
 
 
@@ -108,7 +116,11 @@ def waiting(server, **options):
 
 def rows(server):
     lines = server.get("/metrics").text.splitlines()
-    return sum(int(line.split()[1]) for line in lines if line.startswith('kzoo_rows_total{model="language"}'))
+    return sum(
+        int(line.split()[1])
+        for line in lines
+        if line.startswith('kzoo_rows_total{model="language"}')
+    )
 
 
 @pytest.mark.parametrize("headers", [EVENTS, {}])
@@ -126,7 +138,9 @@ def test_a_client_that_disconnects_stops_the_generation(server, headers):
     else:
         server.wait_for(lambda: rows(server) > before)
     connection.close()
-    (line,) = server.wait_for(lambda: [r for r in server.log("request")[logged:] if r["path"] == PATH])
+    (line,) = server.wait_for(
+        lambda: [r for r in server.log("request")[logged:] if r["path"] == PATH]
+    )
     assert line["status"] == 499 and not line.get("trace") and not line.get("error")
     assert rows(server) - before < Limits().tokens and not waiting(server)
 
@@ -136,7 +150,9 @@ def test_requests_are_answered_while_texts_are_generated(server, model):
     settings = [dict(prompt="the cat", length=60, seed=seed) for seed in range(4)]
     with ThreadPoolExecutor(8) as pool:
         texts = [pool.submit(ask_once, server.url, s) for s in settings]
-        others = [pool.submit(ask_once, server.url, ["the cat sees"], "answer?top=1") for _ in range(8)]
+        others = [
+            pool.submit(ask_once, server.url, ["the cat sees"], "answer?top=1") for _ in range(8)
+        ]
         for s, text in zip(settings, texts, strict=True):
             assert text.result()["text"] == model.generate(**s)
         assert len({other.result()["predictions"][0]["label"] for other in others}) == 1
@@ -148,13 +164,18 @@ def ask_once(url, body, path="generate"):
 
 def test_waiting_texts_count_as_requests_and_need_the_token(exports, tmp_path):
     """A text is waiting until its first token; the model runs once the test has written a file."""
-    words, gate = [str(exports / "language"), "--max-waiting", "1", "--token", "a-secret-token"], tmp_path / "gate"
+    words = [str(exports / "language"), "--max-waiting", "1", "--token", "a-secret-token"]
+    gate = tmp_path / "gate"
     wait = f"while not __import__('os').path.exists({str(gate)!r}): time.sleep(0.01)"
-    with serving(tmp_path, code=SLOW.format(words=words).replace("time.sleep(0.02)", wait)) as server:
+    with serving(
+        tmp_path, code=SLOW.format(words=words).replace("time.sleep(0.02)", wait)
+    ) as server:
         headers = {"Authorization": "Bearer a-secret-token"}
         assert ask(server, {}).status_code == 401
         with ThreadPoolExecutor(1) as pool:
-            first = pool.submit(requests.post, server.url + PATH, json={"length": 9}, headers=headers, timeout=60)
+            first = pool.submit(
+                requests.post, server.url + PATH, json={"length": 9}, headers=headers, timeout=60
+            )
             server.wait_for(lambda: waiting(server, headers=headers) == 1)
             refused = ask(server, {}, headers=headers)
             gate.touch()
@@ -169,7 +190,10 @@ def test_a_server_that_stops_ends_its_texts_with_an_error(exports, tmp_path):
         lines = streamed.iter_lines()
         assert next(lines).startswith(b"data: ")
         server.process.terminate()
-        start, last = time.monotonic(), [line for line in lines if line][-2:]
-        assert last[0] == b"event: error" and b"stopping" in last[1] and time.monotonic() - start < 10
+        start = time.monotonic()
+        last = [line for line in lines if line][-2:]
+        assert (
+            last[0] == b"event: error" and b"stopping" in last[1] and time.monotonic() - start < 10
+        )
         server.process.wait(20)
         assert not [line for line in server.log() if line.get("trace")]

@@ -39,8 +39,15 @@ def nested(depth):
 
 
 def tensor(**changes):
-    fields = {"name": "image", "datatype": "FP32", "shape": [1, 8, 8, 1], "data": [1.0] * 64} | changes
-    return json.dumps({"inputs": [{name: value for name, value in fields.items() if value is not ...}]})
+    fields = {
+        "name": "image",
+        "datatype": "FP32",
+        "shape": [1, 8, 8, 1],
+        "data": [1.0] * 64,
+    } | changes
+    return json.dumps(
+        {"inputs": [{name: value for name, value in fields.items() if value is not ...}]}
+    )
 
 
 def infer(**changes):
@@ -49,10 +56,18 @@ def infer(**changes):
 
 def png_of(width, height):
     """Return a PNG of very many pixels in very few bytes."""
-    part = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))  # noqa: E731
+
+    def part(name, data):
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", zlib.compress(bytes(100_000))) + part(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + part(b"IHDR", head)
+        + part(b"IDAT", zlib.compress(bytes(100_000)))
+        + part(b"IEND", b"")
     )
 
 
@@ -149,8 +164,12 @@ TENSORS = {
     "outputs of text": infer(outputs="x"),
     "outputs of texts": infer(outputs=["x"]),
     "an output that is not": infer(outputs=[{"name": "/etc/passwd"}]),
-    "a classification": infer(outputs=[{"name": "probabilities", "parameters": {"classification": 3}}]),
-    "another's memory": infer(outputs=[{"name": "probabilities", "parameters": {"shared_memory_region": "x"}}]),
+    "a classification": infer(
+        outputs=[{"name": "probabilities", "parameters": {"classification": 3}}]
+    ),
+    "another's memory": infer(
+        outputs=[{"name": "probabilities", "parameters": {"shared_memory_region": "x"}}]
+    ),
     "empty tensor": tensor(shape=[0, 8, 8, 1], data=[]),
     "zero sizes": tensor(shape=[2**60, 0], data=[]),
 }
@@ -162,7 +181,10 @@ UPLOADS = {
     "text": ("image/png", b"canary.png"),
     "half": ("image/jpeg", picture("JPEG")[:100]),
     "postscript": ("image/eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"),
-    "svg": ("image/svg+xml", b'<svg xmlns="http://www.w3.org/2000/svg"><image href="/etc/passwd"/></svg>'),
+    "svg": (
+        "image/svg+xml",
+        b'<svg xmlns="http://www.w3.org/2000/svg"><image href="/etc/passwd"/></svg>',
+    ),
     "a table": ("text/csv", b"a,b\n1,2\n"),
     "words": ("text/plain", b"/etc/passwd"),
     "xml": ("application/xml", b"<!DOCTYPE x SYSTEM '/etc/passwd'>"),
@@ -270,14 +292,23 @@ CASES = {
         for name, value in INPUTS.items()
         if name not in ("wrong shape", "a bare number")
     },  # which are small images there
-    **{f"tensors: {name}": ("/v2/models/digits/infer", body, JSON) for name, body in TENSORS.items()},
+    **{
+        f"tensors: {name}": ("/v2/models/digits/infer", body, JSON)
+        for name, body in TENSORS.items()
+    },
     **{
         f"upload: {name}": (f"{DIGITS}/answer", body, {"Content-Type": media})
         for name, (media, body) in UPLOADS.items()
     },
     **{f"series: {name}": (f"{POWER}/answer", body, JSON) for name, body in TABLES.items()},
-    **{f"CSV: {name}": (f"{POWER}/answer", body, {"Content-Type": "text/csv"}) for name, body in CSVS.items()},
-    **{f"header: {name}": ("/v2/models/digits/infer", tensor(), header) for name, header in HEADERS.items()},
+    **{
+        f"CSV: {name}": (f"{POWER}/answer", body, {"Content-Type": "text/csv"})
+        for name, body in CSVS.items()
+    },
+    **{
+        f"header: {name}": ("/v2/models/digits/infer", tensor(), header)
+        for name, header in HEADERS.items()
+    },
     "too many rows": (f"{DIGITS}:predict", json.dumps({"instances": X * 101}), JSON),
     "top of nothing": (f"{DIGITS}/answer?top=0", json.dumps(X), JSON),
     "top of everything": (f"{DIGITS}/answer?top=99999999999", json.dumps(X), JSON),
@@ -293,7 +324,10 @@ def server(tmp_path_factory):
     code = f"import os; os.chdir({str(home)!r})\n" + SERVER.format(exported=exported, token=TOKEN)
     with serving(home, code=code) as running:
         running.session.headers["Authorization"] = f"Bearer {TOKEN}"
-        running.answers("digits", X), running.post(f"{POWER}/answer", json=[{"load": 1, "sun": 1}] * 6)
+        (
+            running.answers("digits", X),
+            running.post(f"{POWER}/answer", json=[{"load": 1, "sun": 1}] * 6),
+        )
         running.before = running.memory()
         yield running
         assert running.peak() < running.before + 150, "MiB"
@@ -305,7 +339,10 @@ def check(response):
     assert 400 <= response.status_code < 500, (response.status_code, response.text[:300])
     reason = response.json()["error"]
     assert 0 < len(reason) < 500 and len(reason.splitlines()) == 1
-    assert not any(word in response.text for word in ("Traceback", "site-packages", "root:", SECRET, "/exports"))
+    assert not any(
+        word in response.text
+        for word in ("Traceback", "site-packages", "root:", SECRET, "/exports")
+    )
     assert "x-request-id" in response.headers
 
 
@@ -323,7 +360,8 @@ def test_a_path_outside_of_the_server_is_not_found(server, path):
             path.encode("utf-8")
             if path.isascii()
             else "".join(
-                f"%{byte:02x}" if byte > 127 else chr(byte) for byte in path.encode("utf-8", "surrogatepass")
+                f"%{byte:02x}" if byte > 127 else chr(byte)
+                for byte in path.encode("utf-8", "surrogatepass")
             ).encode()
         )
         connection.sendall(
@@ -343,7 +381,10 @@ def test_requests_without_the_token_are_refused(server, credentials):
         response = requests.get(server.url + path, headers=headers, timeout=10)
         assert response.status_code == 401 and response.headers["www-authenticate"] == "Bearer"
         check(response)
-    assert requests.get(server.url + "/v2/health/ready", headers=headers, timeout=10).status_code == 200
+    assert (
+        requests.get(server.url + "/v2/health/ready", headers=headers, timeout=10).status_code
+        == 200
+    )
 
 
 def read_all(connection):
@@ -355,7 +396,9 @@ def read_all(connection):
 
 def request(length, *more):
     lines = [f"POST {DIGITS}:predict HTTP/1.1", "Host: x", f"Authorization: Bearer {TOKEN}", *more]
-    return "\r\n".join([*lines, *([] if length is None else [f"Content-Length: {length}"]), "", ""]).encode()
+    return "\r\n".join(
+        [*lines, *([] if length is None else [f"Content-Length: {length}"]), "", ""]
+    ).encode()
 
 
 def test_slow_bodies_and_headers_end_with_a_timeout(server):
@@ -398,13 +441,28 @@ def test_a_client_that_reads_no_answer_is_cut_off(server):
                 connection.sendall(b"\r\n")
 
 
-@pytest.mark.parametrize("sent", [
-    request(9 << 20), request("9" * 400), request("-5"), request("1, 2"), request(5, "Content-Length: 7"),
-    request(None, "Transfer-Encoding: chunked") + b"900000\r\n" + b" " * 0x900000 + b"\r\n0\r\n\r\n",
-    b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01" + b"x" * 50, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    request(2, "X: " + "a" * 100_000), request(2, *("X: y" for _ in range(5_000))),
-    b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", request(2, "X: a\nb\x00c"),
-], ids=lambda sent: sent[-40:].decode("latin-1").encode("unicode_escape").decode()[:40])  # fmt: skip
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request(9 << 20),
+        request("9" * 400),
+        request("-5"),
+        request("1, 2"),
+        request(5, "Content-Length: 7"),
+        request(None, "Transfer-Encoding: chunked")
+        + b"900000\r\n"
+        + b" " * 0x900000
+        + b"\r\n0\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01" + b"x" * 50,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        request(2, "X: " + "a" * 100_000),
+        request(2, *("X: y" for _ in range(5_000))),
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        request(2, "X: a\nb\x00c"),
+    ],
+    ids=lambda sent: sent[-40:].decode("latin-1").encode("unicode_escape").decode()[:40],
+)
 def test_malformed_http_ends_the_connection(server, sent):
     with server.connect() as connection:
         try:
@@ -424,7 +482,8 @@ def test_many_bodies_at_once_are_not_all_in_memory(server):
     for connection in connections:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 5, 0))
         connection.sendall(request(8_000_000))
-    body, answers = b" " * 7_900_000, []
+    body = b" " * 7_900_000
+    answers = []
     for connection in connections:
         with suppress(OSError):
             connection.sendall(body)
@@ -442,5 +501,8 @@ def test_numbers_of_one_request_do_not_reach_another(server):
     """A number that overflows in the network changes no answer of other requests, also in the same batch."""
     wanted = server.answers("digits", X)
     for _ in range(3):
-        assert server.post(f"{DIGITS}:predict", json={"instances": [[[[3e38]] * 8] * 8]}).status_code == 400
+        assert (
+            server.post(f"{DIGITS}:predict", json={"instances": [[[[3e38]] * 8] * 8]}).status_code
+            == 400
+        )
         np.testing.assert_allclose(server.answers("digits", X), wanted)

@@ -10,10 +10,28 @@ from served import serving
 pytest.importorskip("starlette", reason="pip install 'kzoo[serve]'")
 PATHS = ("/v1/models/m", "/", "/v2/health/live", "/metrics")
 OTHERS = (
-    "evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "192.168.0.1", "[::2]",
-    "user@evil.example", "localhost@evil.example", "evil.example#localhost", "[", "", "example.org",
-)  # fmt: skip
-LOCAL = ("localhost", "localhost:9", "LOCALHOST", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:8000")
+    "evil.example",
+    "evil.example:8000",
+    "localhost.evil.example",
+    "127.0.0.1.evil.example",
+    "192.168.0.1",
+    "[::2]",
+    "user@evil.example",
+    "localhost@evil.example",
+    "evil.example#localhost",
+    "[",
+    "",
+    "example.org",
+)
+LOCAL = (
+    "localhost",
+    "localhost:9",
+    "LOCALHOST",
+    "127.0.0.1",
+    "127.0.0.1:80",
+    "[::1]",
+    "[::1]:8000",
+)
 X = [[[[1.0]] * 8] * 8]
 
 
@@ -41,7 +59,9 @@ def status(server, path="/v1/models/m", **header):
 @pytest.mark.parametrize("name", OTHERS)
 def test_another_name_is_refused(server, name):
     assert [status(server, path, Host=name) for path in PATHS] == [403] * len(PATHS)
-    response = server.post("/v1/models/m:predict", json.dumps({"instances": X}), headers={"Host": name})
+    response = server.post(
+        "/v1/models/m:predict", json.dumps({"instances": X}), headers={"Host": name}
+    )
     assert response.status_code == 403
 
 
@@ -51,10 +71,13 @@ def test_a_name_of_this_machine_is_answered(server, name):
     assert status(server, Origin=f"http://{name}") == 200
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "https://evil.example:8000", "null", "localhost", ""])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "https://evil.example:8000", "null", "localhost", ""]
+)
 def test_a_page_of_another_site_is_refused(server, origin):
     assert status(server, Origin=origin) == 403
-    body, header = json.dumps({"instances": X}), {"Origin": origin, "Content-Type": "text/plain"}
+    body = json.dumps({"instances": X})
+    header = {"Origin": origin, "Content-Type": "text/plain"}
     assert server.post("/v1/models/m:predict", body, headers=header).status_code == 403
 
 
@@ -66,7 +89,9 @@ def test_a_program_that_sends_no_name_is_answered(server):
 
 def test_two_names_are_refused(server):
     with server.connect() as connection:
-        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n\r\n")
+        connection.sendall(
+            b"GET /metrics HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n\r\n"
+        )
         assert connection.recv(65536)[9:10] == b"4"
 
 
@@ -75,7 +100,11 @@ def test_the_name_of_a_proxy_is_allowed_by_an_option(digits, tmp_path):
     with serving(tmp_path, digits, *words, env={"KZOO_TOKEN": ""}) as server:
         assert status(server, Host="example.org", Origin="https://example.org") == 200
         assert status(server, Host="other.example:80") == status(server, Host="localhost") == 200
-        assert status(server, Host="evil.example") == status(server, Origin="http://evil.example") == 403
+        assert (
+            status(server, Host="evil.example")
+            == status(server, Origin="http://evil.example")
+            == 403
+        )
 
 
 def test_with_a_token_any_name_is_answered(digits, tmp_path):

@@ -27,7 +27,18 @@ SHOPS = "shop,day,sales,promo\n" + "".join(
     for day in range(1, 10)
 )
 TWO = [[(0.3, 0.3), (0.4, 0.2), (0.6, 0.2), (0.65, 0.35), (0.3, 0.8), (0.7, 0.8)]]
-KINDS = ("digits", "photos", "power", "shops", "table", "values", "customers", "text", "language", "numbers")
+KINDS = (
+    "digits",
+    "photos",
+    "power",
+    "shops",
+    "table",
+    "values",
+    "customers",
+    "text",
+    "language",
+    "numbers",
+)
 
 
 def png(size=(20, 16), colour=(200, 30, 30)):
@@ -41,19 +52,45 @@ def png(size=(20, 16), colour=(200, 30, 30)):
 def write_photos(path):
     """Write a classifier of colour images, whose classes have names that are no HTML."""
     weights = np.random.default_rng(3).normal(0, 1e-3, (12 * 12 * 3, 3)).astype("float32")
-    nodes = [("Flatten", ["image"], ["flat"]), ("MatMul", ["flat", "w"], ["z"]), ("Softmax", ["z"], ["probabilities"])]
+    nodes = [
+        ("Flatten", ["image"], ["flat"]),
+        ("MatMul", ["flat", "w"], ["z"]),
+        ("Softmax", ["z"], ["probabilities"]),
+    ]
     graph = graph_of(nodes, {"w": weights}, "image", [12, 12, 3], "probabilities", [3])
     reader = {"kind": "image", "shape": [12, 12, 3], "resize": "cover", "background": "white"}
     labels = [MARK, "<b>dark</b>", "light"]
-    write(path, graph, "image", [12, 12, 3], "probabilities", [3], reader, "image_classification", labels=labels)
+    write(
+        path,
+        graph,
+        "image",
+        [12, 12, 3],
+        "probabilities",
+        [3],
+        reader,
+        "image_classification",
+        labels=labels,
+    )
 
 
 def write_values(path):
     """Write a regression: rent is 10 times size plus floor."""
     graph = graph_of(
-        [("MatMul", ["rows", "w"], ["values"])], {"w": np.array([[10], [1]], "float32")}, "rows", [2], "values", [1]
+        [("MatMul", ["rows", "w"], ["values"])],
+        {"w": np.array([[10], [1]], "float32")},
+        "rows",
+        [2],
+        "values",
+        [1],
     )
-    size = {"name": "size", "kind": "number", "median": 70.125, "missing": False, "low": 20.0, "high": 150.0}
+    size = {
+        "name": "size",
+        "kind": "number",
+        "median": 70.125,
+        "missing": False,
+        "low": 20.0,
+        "high": 150.0,
+    }
     floor = {"name": "floor", "kind": "number", "median": 2.0, "missing": False}
     reader = {"kind": "table", "columns": [size, floor]}
     write(path, graph, "rows", [2], "values", [1], reader, "tabular_regression", targets=["rent"])
@@ -66,11 +103,26 @@ def write_customers(path):
     weights[0, 1], weights[11, 1] = 0.3, 0.5
     nodes = [("MatMul", ["rows", "w"], ["z"]), ("Softmax", ["z"], ["probabilities"])]
     graph = graph_of(nodes, {"w": weights}, "rows", [features], "probabilities", [2])
-    numbers = [{"name": f"amount {n}", "kind": "number", "median": 4.0 - n, "missing": n == 1} for n in range(10)]
-    categories = [{"name": f"plan {n}", "kind": "category", "values": ["free", "paid"]} for n in range(9)]
+    numbers = [
+        {"name": f"amount {n}", "kind": "number", "median": 4.0 - n, "missing": n == 1}
+        for n in range(10)
+    ]
+    categories = [
+        {"name": f"plan {n}", "kind": "category", "values": ["free", "paid"]} for n in range(9)
+    ]
     reader = {"kind": "table", "columns": numbers + categories}
     labels = ["stays", "leaves"]
-    write(path, graph, "rows", [features], "probabilities", [2], reader, "tabular_classification", labels=labels)
+    write(
+        path,
+        graph,
+        "rows",
+        [features],
+        "probabilities",
+        [2],
+        reader,
+        "tabular_classification",
+        labels=labels,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +143,10 @@ def folders(exports, tmp_path_factory):
     (home / "numbers" / "kzoo.json").write_text(
         json.dumps(manifest | {"preprocessing": None, "metrics": {}, "data": None})
     )
-    return [*(exports / name for name in ("digits", "power", "table", "text", "language")),
-            *(home / name for name in ("photos", "shops", "values", "customers", "numbers"))]  # fmt: skip
+    return [
+        *(exports / name for name in ("digits", "power", "table", "text", "language")),
+        *(home / name for name in ("photos", "shops", "values", "customers", "numbers")),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +179,9 @@ def ask_digits(tab):
 
 
 def ask_photos(tab):
-    tab.page.set_input_files("input[type=file]", {"name": "red.png", "mimeType": "image/png", "buffer": png()})
+    tab.page.set_input_files(
+        "input[type=file]", {"name": "red.png", "mimeType": "image/png", "buffer": png()}
+    )
 
 
 def ask_power(tab):
@@ -153,9 +209,18 @@ def ask_language(tab):
     tab.click("continue")
 
 
-ASKS = {"digits": ask_digits, "photos": ask_photos, "power": ask_power, "shops": ask_shops,
-        "table": ask_plainly, "values": ask_plainly, "customers": ask_plainly, "text": ask_text,
-        "language": ask_language, "numbers": ask_plainly}  # fmt: skip
+ASKS = {
+    "digits": ask_digits,
+    "photos": ask_photos,
+    "power": ask_power,
+    "shops": ask_shops,
+    "table": ask_plainly,
+    "values": ask_plainly,
+    "customers": ask_plainly,
+    "text": ask_text,
+    "language": ask_language,
+    "numbers": ask_plainly,
+}
 
 
 # Inputs and answers
@@ -165,14 +230,22 @@ def test_the_facts_of_the_model_come_first(visit):
     tab = visit()
     page = tab.open("digits")
     assert page.title() == "digits · kzoo" and page.locator("h1").inner_text() == "digits"
-    facts = (text("task_image_classification"), text("parameters", n="640"), text("trained", n="1,294", name="digits"))
+    facts = (
+        text("task_image_classification"),
+        text("parameters", n="640"),
+        text("trained", n="1,294", name="digits"),
+    )
     assert_mentions(page.locator(".about").inner_text(), *facts)
-    score, baseline = page.locator(".score").inner_text(), text("baseline_small image and logistic regression")
+    score = page.locator(".score").inner_text()
+    baseline = text("baseline_small image and logistic regression")
     accuracy = text("score_test", name=text("score_accuracy"), n="100")
     assert_mentions(score, "90.0%", accuracy, text("interval", low="80.0%", high="95.0%"))
     bars = [line.split("\n") for line in page.locator(".score li").all_inner_texts()]
-    assert bars == [[text("thisModel"), "90.0%"], [baseline, "97.0%"],
-                    [text("baseline_always the most frequent"), "10.0%"]]  # fmt: skip
+    assert bars == [
+        [text("thisModel"), "90.0%"],
+        [baseline, "97.0%"],
+        [text("baseline_always the most frequent"), "10.0%"],
+    ]
     assert_mentions(score, text("beaten", name=baseline, value="97.0%"))
     tab.open("numbers")
     assert_mentions(page.locator("main").inner_text(), text("noScore"))
@@ -194,7 +267,11 @@ def test_a_drawing_is_answered_when_a_line_ends(visit, site):
     assert len(bars) == 9 and bars[0].split("\n")[0] == prediction["label"]
     assert_mentions(bars[-1], text("others", n="2"))
     pixels = np.array(sent["inputs"])
-    assert pixels.shape == (1, 8, 8) and abs(pixels.mean() / 255 - 0.3) < 0.02 and pixels[0].max(1).all()
+    assert (
+        pixels.shape == (1, 8, 8)
+        and abs(pixels.mean() / 255 - 0.3) < 0.02
+        and pixels[0].max(1).all()
+    )
     tab.click("clear")
     tab.click()
     assert tab.error() == text("drawFirst")
@@ -212,7 +289,10 @@ def test_images_are_chosen_dropped_and_pasted(visit):
         page.wait_for_selector(".drop")
         transfer(page, at, event, "red.png", "image/png", png())
         assert tab.answer() == first
-    files = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": png(colour=(n, n, n))} for n in (0, 128, 255)]
+    files = [
+        {"name": f"{n}.png", "mimeType": "image/png", "buffer": png(colour=(n, n, n))}
+        for n in (0, 128, 255)
+    ]
     page.set_input_files("input[type=file]", files)
     page.wait_for_function("() => document.querySelectorAll('.shown tbody tr').length === 3")
     assert page.locator("tbody img").first.get_attribute("alt") == "0.png"
@@ -226,12 +306,24 @@ def test_a_large_photograph_is_made_smaller_with_a_note(visit):
     rows = b"".join(b"\0" + row.tobytes() for row in noise)
 
     def chunk(kind, content):
-        return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+        return (
+            len(content).to_bytes(4, "big")
+            + kind
+            + content
+            + zlib.crc32(kind + content).to_bytes(4, "big")
+        )
 
     head = (2500).to_bytes(4, "big") + (1500).to_bytes(4, "big") + b"\x08\x02\0\0\0"
-    large = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+    large = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows, 1))
+        + chunk(b"IEND", b"")
+    )
     assert len(large) > 8 << 20
-    tab.page.set_input_files("input[type=file]", {"name": "large.png", "mimeType": "image/png", "buffer": large})
+    tab.page.set_input_files(
+        "input[type=file]", {"name": "large.png", "mimeType": "image/png", "buffer": large}
+    )
     assert_mentions(tab.answer(), text("shrunk", name="large.png", width="2,048", height="1,229"))
 
 
@@ -240,15 +332,23 @@ def test_a_text_is_typed_and_a_table_of_texts_is_pasted(visit, site):
     page = tab.open("text")
     page.fill("textarea", "Well, the film was a joy.")
     page.press("textarea", "Control+Enter")
-    (prediction,) = site.post("/v1/models/text/answer", json=["Well, the film was a joy."]).json()["predictions"]
+    (prediction,) = site.post("/v1/models/text/answer", json=["Well, the film was a joy."]).json()[
+        "predictions"
+    ]
     assert tab.answer().split("\n")[0] == prediction["label"]
     tab.way("way_table")
     page.fill("textarea", 'text\nWell, the film was a joy.\n"They say, OUR soup was dreadful!"\n')
     tab.click()
     page.wait_for_selector(".shown tbody")
     rows = page.locator(".shown tbody tr").all_inner_texts()
-    assert rows[0].split("\t")[1] == prediction["label"] and rows[1].endswith("They say, OUR soup was dreadful!")
-    review = {"name": "review.TXT", "mimeType": "text/plain", "buffer": b"Well, the film was a joy."}
+    assert rows[0].split("\t")[1] == prediction["label"] and rows[1].endswith(
+        "They say, OUR soup was dreadful!"
+    )
+    review = {
+        "name": "review.TXT",
+        "mimeType": "text/plain",
+        "buffer": b"Well, the film was a joy.",
+    }
     page.locator("input[type=file]").set_input_files(review)
     page.wait_for_function("() => !document.querySelector('.shown tbody')")
     assert tab.answer().split("\n")[0] == prediction["label"]
@@ -278,7 +378,9 @@ def test_a_prediction_is_explained(visit):
     page.wait_for_selector(".why h4")
     bars = [line.split("\n") for line in page.locator(".why li:has(.track)").all_inner_texts()]
     assert bars == [["size = 80", "+98.8"], ["floor = 2", "0"]]
-    assert_mentions(page.locator(".why").inner_text(), "rent", "703.25", text("explained_Shapley values"))
+    assert_mentions(
+        page.locator(".why").inner_text(), "rent", "703.25", text("explained_Shapley values")
+    )
     assert page.evaluate("document.activeElement.className") == "why"
     tab.open("text")
     ask_text(tab)
@@ -355,8 +457,13 @@ def test_a_version_can_be_chosen(visit, tmp_path):
 def test_a_row_is_filled_in(visit, site):
     tab = visit()
     page = tab.open("table")
-    fields = {label: page.get_by_label(label, exact=True) for label in ("age", "income", "since", "town", "member")}
-    assert fields["age"].input_value() == "55" and fields["since"].input_value() == "2020-05-14T11:00"
+    fields = {
+        label: page.get_by_label(label, exact=True)
+        for label in ("age", "income", "since", "town", "member")
+    }
+    assert (
+        fields["age"].input_value() == "55" and fields["since"].input_value() == "2020-05-14T11:00"
+    )
     towns = fields["town"].locator("option").all_inner_texts()
     assert towns == ["Bern, BE", "Genf", "Zürich", 'the "old" town', text("missing")]
     fields["age"].fill("31")
@@ -364,7 +471,14 @@ def test_a_row_is_filled_in(visit, site):
     fields["town"].select_option("Zürich")
     fields["since"].fill("2021-02-03T04:00")
     tab.click()
-    row = {"age": 31, "income": None, "code": 1, "since": "2021-02-03T04:00", "town": "Zürich", "member": "no"}
+    row = {
+        "age": 31,
+        "income": None,
+        "code": 1,
+        "since": "2021-02-03T04:00",
+        "town": "Zürich",
+        "member": "no",
+    }
     (prediction,) = site.post("/v1/models/table/answer", json=[row]).json()["predictions"]
     assert tab.answer().split("\n")[0] == prediction["label"]
     tab.click("usual")
@@ -405,10 +519,14 @@ def test_a_long_form_keeps_its_button_and_the_prediction_in_view(visit, size):
     assert answer[0] == "leaves" and set(answer[2::2]) == {"leaves", "stays"}  # both classes of two
     verdict, brief = page.locator(".verdict strong"), page.locator(".brief")
     for label in ("amount 0", "plan 0", "plan 8"):
-        page.get_by_label(label, exact=True).evaluate("(element) => element.scrollIntoView({ block: 'center' })")
+        page.get_by_label(label, exact=True).evaluate(
+            "(element) => element.scrollIntoView({ block: 'center' })"
+        )
         page.wait_for_timeout(100)
         assert predict.evaluate(IN_VIEW)
-        assert verdict.evaluate(IN_VIEW) or (brief.evaluate(IN_VIEW) and brief.inner_text() == tab.status())
+        assert verdict.evaluate(IN_VIEW) or (
+            brief.evaluate(IN_VIEW) and brief.inner_text() == tab.status()
+        )
     page.locator(".fields").evaluate("(element) => element.scrollIntoView()")
     page.wait_for_timeout(100)
     assert brief.is_visible() == (size[0] < 832)  # below this width, the panel is below the form
@@ -446,7 +564,8 @@ def test_categories_and_numbers_can_be_missing(visit, site):
     ]
     tab.answer()
     notes = page.locator(".notes li").all_inner_texts()
-    assert text("replaced", name="amount 0", value="4") in notes  # "amount 1" was missing in training, too
+    # "amount 1" was missing in training, too
+    assert text("replaced", name="amount 0", value="4") in notes
     assert not any("amount 1" in note for note in notes)
 
 
@@ -459,7 +578,9 @@ def test_a_table_is_pasted_or_uploaded_and_comes_back_as_csv(visit, site):
     assert_mentions(tab.answer(), text("rows", n="2"), "2020-05-06")
     heads = page.locator("thead th").all_inner_texts()
     assert heads[:4] == [text("row"), text("class"), text("probability"), "age"]
-    page.set_input_files("input[type=file]", {"name": "new.csv", "mimeType": "text/csv", "buffer": TABLE.encode()})
+    page.set_input_files(
+        "input[type=file]", {"name": "new.csv", "mimeType": "text/csv", "buffer": TABLE.encode()}
+    )
     page.wait_for_function(ANSWERED)
     with page.expect_download() as download:
         tab.click("download")
@@ -478,13 +599,18 @@ def test_a_forecast_is_a_table_and_a_picture(visit):
     ask_power(tab)
     assert text("after") in tab.answer()
     assert tab.status() == text("saidForecast", n="3")
-    assert page.locator(".shown tbody tr").all_inner_texts() == ["1\t5.500", "2\t11.000", "3\t16.500"]
+    assert page.locator(".shown tbody tr").all_inner_texts() == [
+        "1\t5.500",
+        "2\t11.000",
+        "3\t16.500",
+    ]
     page.wait_for_selector(".chart svg")
     title = text("chart", name="load", n="3", first="5.5", last="16.5")
     assert page.locator("svg title").text_content() == title
     points = page.locator("path.before").get_attribute("d").count("L") + 1
     assert points == 6  # the window of the model, not all pasted rows
-    assert page.locator("path.after").get_attribute("d").count("L") == 3  # from the last of those on
+    # from the last of those on
+    assert page.locator("path.after").get_attribute("d").count("L") == 3
 
 
 def test_a_table_of_many_series_has_a_band_for_each(visit):
@@ -497,19 +623,29 @@ def test_a_table_of_many_series_has_a_band_for_each(visit):
     assert tab.status() == text("saidForecasts", n="2", steps="3")
     page.wait_for_selector(".chart svg .band")
     assert page.locator(".shown tbody tr").first.inner_text().split("\t")[1:] == [
-        "2024-05-07", "13.500", "14.500", "15.500"
-    ]  # fmt: skip
+        "2024-05-07",
+        "13.500",
+        "14.500",
+        "15.500",
+    ]
     page.locator(".shown select").select_option(label="west")
-    page.wait_for_function("() => document.querySelector('figcaption b').textContent === 'west: sales'")
+    page.wait_for_function(
+        "() => document.querySelector('figcaption b').textContent === 'west: sales'"
+    )
     assert page.locator(".shown tbody tr").first.inner_text().split("\t")[1:] == [
-        "2024-05-07", "63.500", "64.500", "65.500"
-    ]  # fmt: skip
+        "2024-05-07",
+        "63.500",
+        "64.500",
+        "65.500",
+    ]
     with page.expect_download() as download:
         tab.click("download")
     lines = download.value.path().read_text().splitlines()
     assert lines[0] == "input,step,day,sales_q0.1,sales_q0.5,sales_q0.9" and len(lines) == 1 + 2 * 3
     assert lines[4].startswith("west,1,2024-05-07,63.5")
-    page.fill("textarea", "\n".join(line for line in SHOPS.splitlines() if "west,2024-05-09" not in line))
+    page.fill(
+        "textarea", "\n".join(line for line in SHOPS.splitlines() if "west,2024-05-09" not in line)
+    )
     tab.click()
     assert_mentions(tab.error(), "'promo'", "'west'", "2024-05-09")
 
@@ -527,11 +663,15 @@ def test_a_model_without_preprocessing_takes_numbers(visit):
 
 
 def wrong_image(tab):
-    tab.page.set_input_files("input[type=file]", {"name": "a.png", "mimeType": "image/png", "buffer": b"no image"})
+    tab.page.set_input_files(
+        "input[type=file]", {"name": "a.png", "mimeType": "image/png", "buffer": b"no image"}
+    )
 
 
 def wrong_file(tab):
-    tab.page.set_input_files("input[type=file]", {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"})
+    tab.page.set_input_files(
+        "input[type=file]", {"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"}
+    )
 
 
 def wrong_row(tab):
@@ -579,7 +719,9 @@ def test_an_error_is_a_line_near_the_input(visit, case):
     if case.endswith(("nothing", "field")):  # for keys and screen readers
         at = page.locator(":focus")
         assert at.get_attribute("aria-invalid") == "true"
-        assert at.get_attribute("aria-describedby") == page.locator(".error:not(:empty)").get_attribute("id")
+        assert at.get_attribute("aria-describedby") == page.locator(
+            ".error:not(:empty)"
+        ).get_attribute("id")
 
 
 def test_an_answer_replaces_the_error_and_an_error_the_answer(visit):
@@ -625,7 +767,10 @@ def test_a_slow_model_shows_its_progress_and_can_be_cancelled(visit, exports, tm
         assert not page.get_by_role("button", name=text("cancel")).is_visible()
         ask_text(tab)
         assert "%" in tab.answer()
-        assert not page.locator(".busy").is_visible() and not page.locator(".error:not(:empty)").count()
+        assert (
+            not page.locator(".busy").is_visible()
+            and not page.locator(".error:not(:empty)").count()
+        )
 
 
 def test_the_token_is_stored_in_the_tab_alone(visit, exports, tmp_path):
@@ -639,7 +784,9 @@ def test_the_token_is_stored_in_the_tab_alone(visit, exports, tmp_path):
             page.wait_for_selector(f"text={text('wrongToken')}" if word != token else ".ask")
         ask_text(tab)
         tab.answer()
-        stored = page.evaluate("() => [sessionStorage, localStorage].map(JSON.stringify).concat(document.cookie)")
+        stored = page.evaluate(
+            "() => [sessionStorage, localStorage].map(JSON.stringify).concat(document.cookie)"
+        )
         assert token in stored[0] and not any(token in value for value in stored[1:])
         code = page.locator("pre").inner_text()
         assert "$KZOO_TOKEN" in code and token not in code
@@ -678,7 +825,9 @@ def test_copied_commands_give_the_same_answer(visit, site, name, tmp_path):
     if shutil.which("curl"):
         commands.append(["bash", "-c", copied["curl"].replace("curl ", "curl -s ", 1)])
     for command in commands:
-        printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        printed = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
         predictions = json.loads(printed)["predictions"]
         for row in wanted:
             row.pop("history", None)
@@ -697,8 +846,12 @@ def test_axe_finds_nothing_serious(visit, name, look):
 
     def check(when):
         page.wait_for_timeout(300)  # what fades has faded
-        faults = [fault for fault in axe.run(page).response["violations"] if fault["impact"] != "minor"]
-        assert not [(fault["id"], fault["impact"], [n["html"] for n in fault["nodes"]]) for fault in faults], when
+        faults = [
+            fault for fault in axe.run(page).response["violations"] if fault["impact"] != "minor"
+        ]
+        assert not [
+            (fault["id"], fault["impact"], [n["html"] for n in fault["nodes"]]) for fault in faults
+        ], when
 
     check("empty")
     if name != "numbers":
@@ -723,7 +876,8 @@ def test_a_phone_needs_no_sideways_scrolling(visit, name, look):
         tab.answer()
     page.wait_for_timeout(100)
     assert page.evaluate("() => document.documentElement.scrollWidth") == 390
-    current = page.locator("nav a[aria-current]").bounding_box()  # which the row of models was scrolled to
+    # which the row of models was scrolled to
+    current = page.locator("nav a[aria-current]").bounding_box()
     assert current["x"] >= 0 and current["x"] + current["width"] <= 390
     touched = "button, select, input[type=radio], input[type=number]"
     sizes = page.evaluate(f"""() => [...document.querySelectorAll("{touched}")]
@@ -743,11 +897,17 @@ def test_chinese_by_the_browser_and_by_the_button(visit):
     tab = visit(locale="zh-CN")
     page = tab.open("digits")
     assert page.evaluate("() => document.documentElement.lang") == "zh-Hans"
-    facts = (text("task_image_classification", "zh"), text("parameters", "zh", n="640"),
-             text("trained", "zh", n="1,294", name="digits"))  # fmt: skip
+    facts = (
+        text("task_image_classification", "zh"),
+        text("parameters", "zh", n="640"),
+        text("trained", "zh", n="1,294", name="digits"),
+    )
     assert_mentions(page.locator(".about").inner_text(), *facts)
     score = page.locator(".score").inner_text()
-    assert text("score_accuracy", "zh") in score and text("baseline_small image and logistic regression", "zh") in score
+    assert (
+        text("score_accuracy", "zh") in score
+        and text("baseline_small image and logistic regression", "zh") in score
+    )
     tab.click("ask", "zh")
     assert tab.error() == text("drawFirst", "zh")
     tab.draw(TWO)
@@ -772,7 +932,10 @@ def test_the_keyboard_is_enough(visit):
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    assert page.evaluate("() => document.activeElement.id") == "main" and page.title() == "digits · kzoo"
+    assert (
+        page.evaluate("() => document.activeElement.id") == "main"
+        and page.title() == "digits · kzoo"
+    )
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.value") == "draw"
     page.keyboard.press("Tab")
@@ -799,7 +962,9 @@ def test_names_from_the_model_are_text_not_markup(visit):
     ask_photos(tab)
     assert MARK in tab.answer()
     assert not page.locator(".shown img, .shown b").count() and page.title() == "photos · kzoo"
-    refused = page.evaluate("() => { try { document.body.innerHTML = '<b>'; return false; } catch { return true; } }")
+    refused = page.evaluate(
+        "() => { try { document.body.innerHTML = '<b>'; return false; } catch { return true; } }"
+    )
     assert refused  # the policy forbids it to the page itself
     assert "TrustedHTML" in tab.console.pop()[1]
 
@@ -824,14 +989,19 @@ DRAWN = {  # lines of points, in percent of the pad
 def test_drawn_digits_are_recognised(visit, tmp_path):
     import kzoo
 
-    folders = [kzoo.export(name, tmp_path / name, "onnx", progress=False).path for name in ("digits_cnn",)]
+    folders = [
+        kzoo.export(name, tmp_path / name, "onnx", progress=False).path for name in ("digits_cnn",)
+    ]
     with serving(tmp_path, *folders) as server:
         tab = visit(server=server)
         for name in ("digits_cnn",):
-            page, read = tab.open(name), {}
+            page = tab.open(name)
+            read = {}
             assert page.locator(".score li").count() > 2  # with baselines
             for digit, written in DRAWN.items():
-                points = [[point.split(",") for point in line.split()] for line in written.split(" / ")]
+                points = [
+                    [point.split(",") for point in line.split()] for line in written.split(" / ")
+                ]
                 lines = [[(int(x) / 100, int(y) / 100) for x, y in line] for line in points]
                 tab.click("clear")
                 with page.expect_response(lambda response: "/answer" in response.url):

@@ -9,12 +9,27 @@ PAGE = Path(__file__).parents[2] / "kzoo" / "serve" / "page"
 BASELINES = PAGE.parents[1] / "baselines"
 SCRIPTS = {file.name: file.read_text(encoding="utf-8") for file in PAGE.glob("*.js")}
 TEXT = re.compile(r'^  (?:"([^"]+)"|(\w+)): \["((?:[^"\\]|\\.)*)", "((?:[^"\\]|\\.)*)"\],$', re.M)
-STRINGS = {quoted or name: (english, chinese) for quoted, name, english, chinese in TEXT.findall(SCRIPTS["strings.js"])}
+STRINGS = {
+    quoted or name: (english, chinese)
+    for quoted, name, english, chinese in TEXT.findall(SCRIPTS["strings.js"])
+}
 BLANK = re.compile(r"\{(\w+)\}")
 CHINESE = "[\u4e00-\u9fff]"
 NAMES = ("curl", "python")
 # Keys that the scripts put together from facts of a model.
-MADE = ("task_", "score_", "baseline_", "way_", "copy_", "scale_", "explained_", "limit_", "reads", "add", *NAMES)
+MADE = (
+    "task_",
+    "score_",
+    "baseline_",
+    "way_",
+    "copy_",
+    "scale_",
+    "explained_",
+    "limit_",
+    "reads",
+    "add",
+    *NAMES,
+)
 
 
 def test_every_text_is_there_in_both_languages_with_the_same_blanks():
@@ -23,15 +38,23 @@ def test_every_text_is_there_in_both_languages_with_the_same_blanks():
         assert english and chinese, key
         assert sorted(BLANK.findall(english)) == sorted(BLANK.findall(chinese)), key
         words = re.search("[A-Za-z]{4}", BLANK.sub("", english))  # R² and AUC are the same in both
-        assert not re.search(CHINESE, english) and (re.search(CHINESE, chinese) or not words or key in NAMES), key
+        assert not re.search(CHINESE, english) and (
+            re.search(CHINESE, chinese) or not words or key in NAMES
+        ), key
 
 
 def test_every_text_is_used_and_every_key_has_a_text():
     code = "".join(text for name, text in SCRIPTS.items() if name != "strings.js")
     page = (PAGE / "index.html").read_text(encoding="utf-8")
-    unused = [key for key in STRINGS if not key.startswith(MADE) and f'"{key}"' not in code and f'"{key}"' not in page]
+    unused = [
+        key
+        for key in STRINGS
+        if not key.startswith(MADE) and f'"{key}"' not in code and f'"{key}"' not in page
+    ]
     assert not unused
-    keys = re.findall(r'\b(?:say|label): \[?"(\w+)"', code) + re.findall(r'\bProblem\("(\w+)"', code)
+    keys = re.findall(r'\b(?:say|label): \[?"(\w+)"', code) + re.findall(
+        r'\bProblem\("(\w+)"', code
+    )
     keys += re.findall(r'\bsay\([\w.]+, "(\w+)"', code) + re.findall(r'data-say="(\w+)"', page)
     assert len(keys) > 50 and not set(keys) - STRINGS.keys()
 
@@ -52,7 +75,9 @@ def test_nothing_is_inline_or_from_other_sites():
     for file in PAGE.iterdir():
         text = file.read_text(encoding="utf-8")
         assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", text), file.name
-        made = re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text)
+        made = re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text
+        )
         assert not made, file.name
     page = (PAGE / "index.html").read_text(encoding="utf-8")
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*src=)", page)
@@ -66,7 +91,9 @@ def test_the_policy_allows_this_server_alone():
     pytest.importorskip("starlette")
     from kzoo.serve.app import _PAGE_HEADERS
 
-    policy = dict(rule.split(" ", 1) for rule in _PAGE_HEADERS["Content-Security-Policy"].split("; "))
+    policy = dict(
+        rule.split(" ", 1) for rule in _PAGE_HEADERS["Content-Security-Policy"].split("; ")
+    )
     assert policy["default-src"] == policy["trusted-types"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert "unsafe" not in _PAGE_HEADERS["Content-Security-Policy"]
@@ -79,7 +106,9 @@ def test_the_score_of_a_page_is_the_main_score_also_where_it_is_computed():
     from kzoo.serve import model_facts
 
     def scored(task, **scores):
-        made = SimpleNamespace(spec={"task": task}, metrics={"test": dict(scores, examples=40)}, baselines=[])
+        made = SimpleNamespace(
+            spec={"task": task}, metrics={"test": dict(scores, examples=40)}, baselines=[]
+        )
         return model_facts._score(made)
 
     windows = scored("sequence_regression", rmse=0.5, mae=0.4, r2=0.9)
@@ -100,9 +129,16 @@ def test_the_scores_beside_it_are_the_same_score():
 
     from kzoo.serve import model_facts
 
-    at_half = dict(accuracy_default=0.8, balanced_accuracy_default=0.7, recall_positive_default=0.1, f1_default=0.6)
+    at_half = dict(
+        accuracy_default=0.8,
+        balanced_accuracy_default=0.7,
+        recall_positive_default=0.1,
+        f1_default=0.6,
+    )
     scores = dict(accuracy=0.9, majority=0.6, recall_positive=0.5, examples=40, **at_half)
-    made = SimpleNamespace(spec={"task": "tabular_classification"}, metrics={"test": scores}, baselines=[])
+    made = SimpleNamespace(
+        spec={"task": "tabular_classification"}, metrics={"test": scores}, baselines=[]
+    )
     beside = {entry["label"]: entry["value"] for entry in model_facts._score(made)["beside"]}
     assert beside == {"always the most frequent": 0.6, "accuracy at 0.5": 0.8}
 
@@ -113,6 +149,10 @@ def test_only_language_models_continue_a_text():
     from kzoo.serve import model_facts
     from kzoo.tasks import problems
 
-    continues = [name for name in problems() if model_facts._continues(SimpleNamespace(spec={"task": name}))]
-    assert continues == ["language_modeling"] and not model_facts._continues(SimpleNamespace(spec={}))
+    continues = [
+        name for name in problems() if model_facts._continues(SimpleNamespace(spec={"task": name}))
+    ]
+    assert continues == ["language_modeling"] and not model_facts._continues(
+        SimpleNamespace(spec={})
+    )
     assert "about.answer.continues ?" in SCRIPTS["inputs.js"]

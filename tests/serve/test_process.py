@@ -55,11 +55,15 @@ def test_it_is_a_small_process_that_answers_soon(tmp_path, digits):
     with serving(tmp_path, code=code) as server:
         server.answers("m", X)
         words = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-        assert (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK") < max(1.0, 4 * importing())
+        assert (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK") < max(
+            1.0, 4 * importing()
+        )
         for _ in range(200):
             server.answers("m", X)
         assert 20 < server.memory() < 100
-        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+        children = Path(
+            f"/proc/{server.process.pid}/task/{server.process.pid}/children"
+        ).read_text()
         assert children == ""
         server.process.send_signal(signal.SIGINT)
         (line,) = server.process.stdout.read().splitlines()
@@ -70,7 +74,8 @@ def test_at_its_end_all_accepted_requests_are_answered(tmp_path, digits):
     """SIGTERM during requests: only later connections fail."""
     with serving(tmp_path, code=slowly(0.05, digits)) as server:
         server.answers("m", X)
-        held = server.connect()  # a connection that has sent half a request, which is finished after the signal
+        # a connection that has sent half a request, which is finished after the signal
+        held = server.connect()
         body = json.dumps({"instances": X.tolist()}).encode()
         head = f"POST /v1/models/m:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         held.sendall(head + body[:20])
@@ -86,24 +91,33 @@ def test_at_its_end_all_accepted_requests_are_answered(tmp_path, digits):
         held.close()
         failed = [text for status, _, text in results if status != 200]
         assert len(results) - len(failed) > 20
-        assert all("refused" in text for text in failed), failed  # by the system: nothing listens any more
+        # by the system: nothing listens any more
+        assert all("refused" in text for text in failed), failed
         answered = sum(line["status"] == 200 for line in server.log("request"))
         assert answered == len(results) - len(failed) + 2
         assert server.log("ended")[0]["requests"] == answered
 
 
 def test_requests_beyond_max_waiting_get_503(tmp_path, digits):
-    with serving(tmp_path, code=slowly(0.3, digits, "--max-waiting", "3", "--max-batch", "1")) as server:
+    with serving(
+        tmp_path, code=slowly(0.3, digits, "--max-waiting", "3", "--max-batch", "1")
+    ) as server:
         server.answers("m", X)
         responses = []
-        send = lambda: responses.append(requests.post(f"{server.url}/v1/models/m/answer", json=X.tolist(), timeout=20))  # noqa: E731
+
+        def send():
+            url = f"{server.url}/v1/models/m/answer"
+            responses.append(requests.post(url, json=X.tolist(), timeout=20))
+
         threads = [threading.Thread(target=send) for _ in range(12)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         busy = [response for response in responses if response.status_code == 503]
-        assert {response.status_code for response in responses} == {200, 503} and 6 <= len(busy) <= 9
+        assert {response.status_code for response in responses} == {200, 503} and 6 <= len(
+            busy
+        ) <= 9
         for response in busy:
             assert_mentions(response.json()["error"], "waiting")
             assert response.headers["retry-after"] == "1"
@@ -129,9 +143,14 @@ sys.exit(main({words!r}))
 """
 
 
-@pytest.mark.parametrize("body", ['{"stay": 1}', json.dumps({"instances": np.ones((7, 8, 8, 1)).tolist()})],
-                         ids=["read", "answered"])  # fmt: skip
-@pytest.mark.parametrize("how", ["threading.Event().wait()", "while True: pass"], ids=["waits", "works"])
+@pytest.mark.parametrize(
+    "body",
+    ['{"stay": 1}', json.dumps({"instances": np.ones((7, 8, 8, 1)).tolist()})],
+    ids=["read", "answered"],
+)
+@pytest.mark.parametrize(
+    "how", ["threading.Event().wait()", "while True: pass"], ids=["waits", "works"]
+)
 def test_it_ends_while_a_request_hangs(tmp_path, digits, body, how):
     """A thread that never ends stops neither other answers nor the end of the server."""
     code = STUCK.format(how=how, words=["serve", str(digits), "--port", "0"])
@@ -145,14 +164,19 @@ def test_it_ends_while_a_request_hangs(tmp_path, digits, body, how):
             began = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(60) == 0
-        assert time.monotonic() - began < 3 + 2 * starting(tmp_path)  # seconds, more on a slow machine
+        # seconds, more on a slow machine
+        assert time.monotonic() - began < 3 + 2 * starting(tmp_path)
         assert server.log("ended")
 
 
 def importing():
     """Return the processor seconds of importing NumPy and ONNX Runtime, measured now."""
     code = "import time, numpy, onnxruntime; print(time.process_time())"
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    return float(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+    )
 
 
 def starting(folder):
@@ -180,30 +204,49 @@ def refusal_of(capsys, *words):
     return printed.err
 
 
-def test_models_and_options_that_cannot_be_served_are_refused_in_a_line(digits, tmp_path, capsys, monkeypatch):
+def test_models_and_options_that_cannot_be_served_are_refused_in_a_line(
+    digits, tmp_path, capsys, monkeypatch
+):
     monkeypatch.delenv("KZOO_TOKEN", raising=False)
     assert_mentions(refusal_of(capsys, tmp_path / "nothing"), "folder", "kzoo.export")
     (tmp_path / "empty").mkdir()
-    assert_mentions(refusal_of(capsys, tmp_path / "empty"), str(tmp_path / "empty"), "exported model", "kzoo.export")
+    assert_mentions(
+        refusal_of(capsys, tmp_path / "empty"),
+        str(tmp_path / "empty"),
+        "exported model",
+        "kzoo.export",
+    )
     assert_mentions(refusal_of(capsys, digits, f"m={digits}"), "'m'", f"m-2={digits}")
     write_digits(tmp_path / "a b")
     assert_mentions(refusal_of(capsys, tmp_path / "a b"), "'a b'", f"mine={tmp_path / 'a b'}")
     assert_mentions(refusal_of(capsys, digits, "--port", "70000"), "--port 70000", "0", "65535")
     assert_mentions(refusal_of(capsys, digits, "--token", "short"), "token", "8", "ASCII")
     assert_mentions(refusal_of(capsys, digits, "--max-waiting", "0"), "--max-waiting 0", "1")
-    assert_mentions(refusal_of(capsys, digits, "--format", "onnx_int8"), "--format 'onnx_int8'", str(digits), "onnx")
+    assert_mentions(
+        refusal_of(capsys, digits, "--format", "onnx_int8"),
+        "--format 'onnx_int8'",
+        str(digits),
+        "onnx",
+    )
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        assert_mentions(refusal_of(capsys, digits, "--port", port), f"--port {port}", "address already in use")
+        assert_mentions(
+            refusal_of(capsys, digits, "--port", port), f"--port {port}", "address already in use"
+        )
 
 
 def test_beyond_this_machine_without_a_token_it_warns(digits, capsys, monkeypatch):
     served = []
     monkeypatch.setattr(process, "serve", lambda app, **options: served.append(options) or 0)
     for host, token, warned in (
-        ("0.0.0.0", "", 1), ("::", "", 1), ("example.org", "", 1), ("127.0.0.1", "", 0), ("::1", "", 0),
-        ("localhost", "", 0), ("0.0.0.0", "from-the-environment", 0),
-    ):  # fmt: skip
+        ("0.0.0.0", "", 1),
+        ("::", "", 1),
+        ("example.org", "", 1),
+        ("127.0.0.1", "", 0),
+        ("::1", "", 0),
+        ("localhost", "", 0),
+        ("0.0.0.0", "from-the-environment", 0),
+    ):
         monkeypatch.setenv("KZOO_TOKEN", token)
         assert main(["serve", str(digits), "--host", host]) == 0
         lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
@@ -225,7 +268,11 @@ def test_without_its_packages_it_names_what_installs_them(tmp_path, digits):
     code += "u.find_spec = lambda n, *a: None if n == 'starlette' else f(n, *a)"
     code += "; import sys; from kzoo.cli import main; sys.exit(main(['serve', 'x']))"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
+        check=False,
     )
     assert done.returncode == 2, done.stderr
     assert_mentions(done.stderr, 'pip install "kzoo[serve]"')

@@ -18,11 +18,20 @@ def test_the_server_reads_texts_in_other_languages(tmp_path):
             "mood": ["good", "good", "bad", "bad"] * 5,
         }
     )
-    run = kzoo.train("text_pretrained", frame, target="mood", out=tmp_path / "run", progress=False, baselines=False)
+    run = kzoo.train(
+        "text_pretrained",
+        frame,
+        target="mood",
+        out=tmp_path / "run",
+        progress=False,
+        baselines=False,
+    )
     exported = kzoo.export(run, tmp_path / "exported", formats=["onnx"], progress=False).path
     assert load(exported).predict(NEW).labels == ["good", "bad"]
     with serving(tmp_path, exported) as server:
-        answers = server.post("/v1/models/exported/answer", json={"inputs": NEW}).json()["predictions"]
+        answers = server.post("/v1/models/exported/answer", json={"inputs": NEW}).json()[
+            "predictions"
+        ]
         assert [answer["label"] for answer in answers] == ["good", "bad"]
         about = server.get("/v1/models/exported/about").json()
         assert about["input"]["form"]["level"] == "pieces"

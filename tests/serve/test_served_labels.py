@@ -21,9 +21,18 @@ def exported(tmp_path_factory):
     pytest.importorskip("tf2onnx"), pytest.importorskip("onnxruntime")
     folder = tmp_path_factory.mktemp("labels")
     x = np.random.default_rng(0).normal(size=(200, 2))
-    table = pd.DataFrame(x, columns=["a", "b"]).assign(rain=(x[:, 0] > 0.5) * 1, wind=(x[:, 1] > 0) * 1)
+    table = pd.DataFrame(x, columns=["a", "b"]).assign(
+        rain=(x[:, 0] > 0.5) * 1, wind=(x[:, 1] > 0) * 1
+    )
     run = kzoo.train(
-        "tabular_fnn", table, target=NAMES, out=folder / "run", epochs=20, units=(8,), baselines=False, progress=False
+        "tabular_fnn",
+        table,
+        target=NAMES,
+        out=folder / "run",
+        epochs=20,
+        units=(8,),
+        baselines=False,
+        progress=False,
     )
     return kzoo.export(run, folder / "weather", formats="onnx", progress=False)
 
@@ -32,10 +41,15 @@ def test_the_server_answers_with_sets_of_labels(exported, tmp_path):
     rows = [{"a": 2.0, "b": 2.0}, {"a": -2.0, "b": -2.0}]
     expected = load(exported).predict(pd.DataFrame(rows))
     with serving(tmp_path, exported.path) as server:
-        predictions = server.post("/v1/models/weather/answer?top=1", json={"inputs": rows}).json()["predictions"]
+        predictions = server.post("/v1/models/weather/answer?top=1", json={"inputs": rows}).json()[
+            "predictions"
+        ]
         assert [tuple(row["labels"]) for row in predictions] == expected.labels
-        assert all(len(row["classes"]) == 2 and "label" not in row for row in predictions)  # also with top=1
-        text = server.post("/v1/models/weather/answer", json=rows, headers={"Accept": "text/csv"}).text
+        # also with top=1
+        assert all(len(row["classes"]) == 2 and "label" not in row for row in predictions)
+        text = server.post(
+            "/v1/models/weather/answer", json=rows, headers={"Accept": "text/csv"}
+        ).text
         table = list(csv.DictReader(io.StringIO(text)))
         assert [row["labels"] for row in table] == [";".join(labels) for labels in expected.labels]
         assert list(table[0]) == ["input", "labels", "p_rain", "p_wind"]
@@ -50,7 +64,9 @@ def test_the_modules_of_the_page_are_valid():
         pytest.skip("node is not installed")
     for file in sorted((ROOT / "kzoo" / "serve" / "page").glob("*.js")):
         checked = subprocess.run(
-            ["node", "--input-type=module", "--check"], input=file.read_text(encoding="utf-8"), capture_output=True,
+            ["node", "--input-type=module", "--check"],
+            input=file.read_text(encoding="utf-8"),
+            capture_output=True,
             text=True,
-        )  # fmt: skip
+        )
         assert checked.returncode == 0, checked.stderr

@@ -31,7 +31,13 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     return {
         preset: kzoo.train(
-            preset, long_table(40, LENGTHS), **OPTIONS, out=folder / preset, baselines=False, progress=False, **settings
+            preset,
+            long_table(40, LENGTHS),
+            **OPTIONS,
+            out=folder / preset,
+            baselines=False,
+            progress=False,
+            **settings,
         )
         for preset, settings in PRESETS.items()
     }
@@ -42,7 +48,8 @@ def exports(runs, tmp_path_factory):
     pytest.importorskip("tf2onnx"), pytest.importorskip("onnxruntime")
     folder = tmp_path_factory.mktemp("exports")
     return {
-        preset: kzoo.export(run, folder / preset, formats=["onnx"], progress=False).path for preset, run in runs.items()
+        preset: kzoo.export(run, folder / preset, formats=["onnx"], progress=False).path
+        for preset, run in runs.items()
     }
 
 
@@ -53,12 +60,15 @@ def test_an_export_predicts_as_the_run(preset, runs, exports):
     for rows in (NEW, NEW.sample(frac=1, random_state=1)):
         predictions = exported.predict(rows)
         order = [list(predictions.inputs).index(name) for name in expected.inputs]
-        np.testing.assert_allclose(predictions.probabilities[order], expected.probabilities, atol=1e-5)
+        np.testing.assert_allclose(
+            predictions.probabilities[order], expected.probabilities, atol=1e-5
+        )
         assert list(np.array(predictions.labels)[order]) == list(expected.labels)
     of_arrays = exported.predict(SERIES)
     order = [list(expected.inputs).index(name) for name in NAMES]
     np.testing.assert_allclose(of_arrays.probabilities, expected.probabilities[order], atol=1e-5)
-    alone = exported.predict(NEW[NEW["sensor"] == NAMES[1]])  # padding and other series do not matter
+    # padding and other series do not matter
+    alone = exported.predict(NEW[NEW["sensor"] == NAMES[1]])
     np.testing.assert_allclose(alone.probabilities[0], expected.probabilities[order[1]], atol=1e-5)
 
 
@@ -80,7 +90,11 @@ labels = model.predict(rows).labels
 print(json.dumps([labels, [name for name in ("keras", "tensorflow", "pandas") if name in sys.modules]]))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], input=NEW.to_csv(index=False), capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        input=NEW.to_csv(index=False),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     labels, imported = json.loads(done.stdout)
     assert labels == [name[0] for name in NAMES] and imported == []
@@ -109,20 +123,33 @@ def server(exports, tmp_path_factory):
 def test_the_server_answers_for_each_series(server, exports):
     expected = load(exports["series_rocket"]).predict(NEW)
     body = NEW.to_csv(index=False)
-    response = server.post("/v1/models/series_rocket/answer", data=body, headers={"Content-Type": "text/csv"})
+    response = server.post(
+        "/v1/models/series_rocket/answer", data=body, headers={"Content-Type": "text/csv"}
+    )
     predictions = response.json()["predictions"]
-    assert [row["input"] for row in predictions] == NAMES and [row["label"] for row in predictions] == expected.labels
+    assert [row["input"] for row in predictions] == NAMES and [
+        row["label"] for row in predictions
+    ] == expected.labels
     rows = NEW.to_dict("records")
-    assert server.post("/v1/models/series_rocket/answer", json={"inputs": rows}).json()["predictions"] == predictions
+    assert (
+        server.post("/v1/models/series_rocket/answer", json={"inputs": rows}).json()["predictions"]
+        == predictions
+    )
     lists = [values.tolist() for values in SERIES]
-    answers = server.post("/v1/models/series_rocket/answer", json={"inputs": lists}).json()["predictions"]
+    answers = server.post("/v1/models/series_rocket/answer", json={"inputs": lists}).json()[
+        "predictions"
+    ]
     assert [row["label"] for row in answers] == expected.labels
     table = server.post(
-        "/v1/models/series_rocket/answer", data=body, headers={"Content-Type": "text/csv", "Accept": "text/csv"}
+        "/v1/models/series_rocket/answer",
+        data=body,
+        headers={"Content-Type": "text/csv", "Accept": "text/csv"},
     ).text
     assert [row["input"] for row in csv.DictReader(io.StringIO(table))] == NAMES
     about = server.get("/v1/models/series_rocket/about").json()
-    assert about["answer"]["classes"] == ["a", "b"] and about["input"]["form"]["series_id"] == ["sensor"]
+    assert about["answer"]["classes"] == ["a", "b"] and about["input"]["form"]["series_id"] == [
+        "sensor"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from test_generation import EVENTS, PATH, SLOW, ask, waiting
 from kzoo.serve import process
 from kzoo.serve.limits import Limits
 
-INFER, COUNT = "/v2/models/digits/infer", 25_000
+INFER = "/v2/models/digits/infer"
+COUNT = 25_000
 TENSOR = {"name": "image", "datatype": "FP32", "shape": [COUNT, 8, 8, 1], "data": [1] * 64 * COUNT}
 ROWS = json.dumps({"inputs": [TENSOR]}, separators=(",", ":")).encode()
 FEW_ROWS = json.dumps({"inputs": [TENSOR | {"shape": [1, 8, 8, 1], "data": [1] * 64}]}).encode()
@@ -44,45 +45,67 @@ def test_texts_that_nobody_reads_hold_no_place(exports, tmp_path):
     words = [str(exports / "language"), "--max-waiting", "4"]
     with serving(tmp_path, code=SLOW.format(words=words)) as server, ExitStack() as stack:
         for _ in range(12):
-            stack.enter_context(unread(server, PATH, {"prompt": "the", "length": Limits().tokens}, EVENTS))
+            stack.enter_context(
+                unread(server, PATH, {"prompt": "the", "length": Limits().tokens}, EVENTS)
+            )
             server.wait_for(lambda: not waiting(server))
         for _ in range(12):
             stack.enter_context(unread(server, PATH, {"prompt": "the", "length": Limits().tokens}))
             server.wait_for(lambda: not waiting(server))
-        assert not [line for line in server.log("request") if line["path"] == PATH]  # none has ended
+        # none has ended
+        assert not [line for line in server.log("request") if line["path"] == PATH]
         for body, headers in (({"length": 3}, {}), ({"length": 3}, EVENTS)):
             assert ask(server, body, headers=headers).status_code == 200
-        assert server.post("/v1/models/language/answer?top=1", json=["the cat sees"]).status_code == 200
+        assert (
+            server.post("/v1/models/language/answer?top=1", json=["the cat sees"]).status_code
+            == 200
+        )
 
 
 @pytest.mark.parametrize("kind", ["events", "numbers"])
 def test_a_response_that_nobody_reads_is_cut_off(exports, tmp_path, kind):
     words = [str(exports / "language"), str(exports / "digits")]
-    with serving(tmp_path, code=SERVER.format(words=words, limits={"sending": 1.0, "rows": COUNT})) as server:
+    with serving(
+        tmp_path, code=SERVER.format(words=words, limits={"sending": 1.0, "rows": COUNT})
+    ) as server:
         if kind == "events":  # the last one has the whole text
-            path, headers, body = PATH, EVENTS, {"prompt": "the cat " * 1_000_000, "length": 1}
+            path = PATH
+            headers = EVENTS
+            body = {"prompt": "the cat " * 1_000_000, "length": 1}
         else:
-            path, headers, body = INFER, {}, ROWS
+            path = INFER
+            headers = {}
+            body = ROWS
         with unread(server, path, body, headers):
-            (line,) = server.wait_for(lambda: [line for line in server.log("request") if line["path"] == path])
+            (line,) = server.wait_for(
+                lambda: [line for line in server.log("request") if line["path"] == path]
+            )
         assert line["status"] == 499 and not line.get("trace"), line
 
 
 @pytest.mark.slow
 def test_others_are_answered_within_a_second_beside_300_clients_that_do_not_read(exports, tmp_path):
     """On a machine with nothing else to do."""
-    code = SERVER.format(words=[str(exports / "language"), str(exports / "digits")], limits={"sending": 120.0})
+    code = SERVER.format(
+        words=[str(exports / "language"), str(exports / "digits")], limits={"sending": 120.0}
+    )
     with serving(tmp_path, code=code) as server, ExitStack() as stack:
         for _ in range(300):
-            stack.enter_context(unread(server, PATH, {"prompt": "the", "length": Limits().tokens}, EVENTS))
+            stack.enter_context(
+                unread(server, PATH, {"prompt": "the", "length": Limits().tokens}, EVENTS)
+            )
         server.wait_for(lambda: not waiting(server))
         seconds = []
         for _ in range(20):
-            for send in (lambda: ask(server, {"length": 3}, headers=EVENTS), lambda: server.post(INFER, FEW_ROWS)):
+            for send in (
+                lambda: ask(server, {"length": 3}, headers=EVENTS),
+                lambda: server.post(INFER, FEW_ROWS),
+            ):
                 before = time.perf_counter()
                 assert send().status_code == 200
                 seconds.append(time.perf_counter() - before)
-        assert not [line for line in server.log("request") if line["status"] == 499]  # they are all still there
+        # they are all still there
+        assert not [line for line in server.log("request") if line["status"] == 499]
     print(f"slowest of {len(seconds)} answers: {sorted(seconds)[-3:]} s")
     assert max(seconds) < 1
 
@@ -101,10 +124,17 @@ def test_large_responses_that_nobody_reads_give_way_to_others(exports, tmp_path)
             return response.status_code == 200 and response
 
         response = server.wait_for(is_answered)
-        assert response.headers["Content-Length"] == str(len(response.content)) and len(response.content) > 4 << 20
+        assert (
+            response.headers["Content-Length"] == str(len(response.content))
+            and len(response.content) > 4 << 20
+        )
         assert len(response.json()["outputs"][0]["data"]) == 10 * COUNT
         assert server.answers("digits", X).shape == (1, 10)
-        server.wait_for(lambda: len([line for line in server.log("request") if line["status"] in (499, 503)]) >= 2)
+        server.wait_for(
+            lambda: (
+                len([line for line in server.log("request") if line["status"] in (499, 503)]) >= 2
+            )
+        )
 
 
 class Transport:

@@ -34,8 +34,14 @@ ROWS, STEPS, HORIZON = 900, 30, 26  # the last steps lie more than a day ahead
 
 def house():
     """Load follows the hour and the weekday; temperature wanders. Their units are unlike."""
-    random, hours = np.random.default_rng(0), np.arange(ROWS)
-    load = 300 + 80 * np.sin(2 * np.pi * hours / 24) + 20 * (hours // 24 % 7 < 5) + random.normal(0, 2, ROWS)
+    random = np.random.default_rng(0)
+    hours = np.arange(ROWS)
+    load = (
+        300
+        + 80 * np.sin(2 * np.pi * hours / 24)
+        + 20 * (hours // 24 % 7 < 5)
+        + random.normal(0, 2, ROWS)
+    )
     temperature = np.cumsum(random.normal(0, 0.3, ROWS))
     when = pd.date_range("2024-01-01", periods=ROWS, freq="h", tz="Europe/Berlin")
     return pd.DataFrame({"when": when, "load": load, "temperature": temperature})
@@ -45,14 +51,23 @@ def house():
 def run(tmp_path_factory):
     with untraced(), undrawn():
         return kzoo.train(
-            "series_gru", house(), target=["load", "temperature"], out=tmp_path_factory.mktemp("house") / "run",
-            epochs=1, units=(4,), batch_size=128, input_shape=(STEPS, 1), horizon=HORIZON, progress=False,
-        )  # fmt: skip
+            "series_gru",
+            house(),
+            target=["load", "temperature"],
+            out=tmp_path_factory.mktemp("house") / "run",
+            epochs=1,
+            units=(4,),
+            batch_size=128,
+            input_shape=(STEPS, 1),
+            horizon=HORIZON,
+            progress=False,
+        )
 
 
 def by_hand(answers):
     """Return target -> name -> mean absolute error, from the table: a row for each window and step."""
-    table, first = house().drop(columns="when").astype("float32"), int(ROWS * 0.8)
+    table = house().drop(columns="when").astype("float32")
+    first = int(ROWS * 0.8)
     starts = range(first, ROWS - HORIZON + 1)
     assert len(starts) == len(answers)
     rows = np.array(starts)[:, None] + np.arange(HORIZON)
@@ -67,24 +82,37 @@ def by_hand(answers):
             "training mean": values[: int(ROWS * 0.7)].mean(),
             "model": answers[..., i],
         }
-        errors[name] = {forecast: np.abs(guess - values[rows]).mean() for forecast, guess in guesses.items()}
+        errors[name] = {
+            forecast: np.abs(guess - values[rows]).mean() for forecast, guess in guesses.items()
+        }
     return errors
 
 
 def test_each_target_is_compared_with_simple_forecasts(run):
-    scores, stored = run.summary["test"], run.answers
+    scores = run.summary["test"]
+    stored = run.answers
     errors = by_hand(stored["answers"])
     for i, (name, target) in enumerate(scores["targets"].items()):
-        assert {forecast: simple["mae"] for forecast, simple in target["beside"].items()} == pytest.approx(
-            {forecast: error for forecast, error in errors[name].items() if forecast != "model"}, rel=1e-5
+        assert {
+            forecast: simple["mae"] for forecast, simple in target["beside"].items()
+        } == pytest.approx(
+            {forecast: error for forecast, error in errors[name].items() if forecast != "model"},
+            rel=1e-5,
         )
         truth, answers = stored["truth"][..., i], stored["answers"][..., i]
         assert target["mae"] == pytest.approx(errors[name]["model"], rel=1e-5)
-        assert target["rmse"] == pytest.approx(sk.mean_squared_error(truth.ravel(), answers.ravel()) ** 0.5, rel=1e-5)
+        assert target["rmse"] == pytest.approx(
+            sk.mean_squared_error(truth.ravel(), answers.ravel()) ** 0.5, rel=1e-5
+        )
         assert target["r2"] == pytest.approx(sk.r2_score(truth, answers), rel=1e-4)
         for simple in target["beside"].values():
-            assert simple["ratio"] == pytest.approx(target["mae"] / simple["mae"]) and simple["examples"] == len(truth)
-    worst = [max(simple["ratio"] for simple in target["beside"].values()) for target in scores["targets"].values()]
+            assert simple["ratio"] == pytest.approx(target["mae"] / simple["mae"]) and simple[
+                "examples"
+            ] == len(truth)
+    worst = [
+        max(simple["ratio"] for simple in target["beside"].values())
+        for target in scores["targets"].values()
+    ]
     assert scores["relative_mae"] == pytest.approx(np.mean(worst))
 
 
@@ -93,16 +121,24 @@ def test_a_target_that_is_worse_than_yesterday_is_a_warning(run):
     assert simple["same hour yesterday"]["ratio"] > 1.5  # after an epoch
     message = next(line for line in doubts(run.summary["test"]) if "'load'" in line)
     best = min(("same hour yesterday", "same hour last week"), key=lambda name: simple[name]["mae"])
-    assert_mentions(message, "'load'", best, f"{simple[best]['ratio']:.3g}", f"{simple[best]['examples']}")
-    assert message in kzoo.report(run, out="r.html").read_text(encoding="utf-8").replace("&#39;", "'")
+    assert_mentions(
+        message, "'load'", best, f"{simple[best]['ratio']:.3g}", f"{simple[best]['examples']}"
+    )
+    assert message in kzoo.report(run, out="r.html").read_text(encoding="utf-8").replace(
+        "&#39;", "'"
+    )
 
 
 def test_the_headline_mixes_no_units(run):
     scores = run.summary["test"]
     parts = headline(scores, run.target, split="test ", answers=run.answers)
     assert_mentions(parts["label"], "R²", "2 targets")
-    assert_mentions(parts["sentence"], f"{100 * scores['relative_mae']:.1f} %", "'load'", "'temperature'")
-    assert mixes_units("mae", scores) and mixes_units("rmse", scores) and not mixes_units("r2", scores)
+    assert_mentions(
+        parts["sentence"], f"{100 * scores['relative_mae']:.1f} %", "'load'", "'temperature'"
+    )
+    assert (
+        mixes_units("mae", scores) and mixes_units("rmse", scores) and not mixes_units("r2", scores)
+    )
 
 
 def test_the_command_line_has_a_table(run, capsys, tmp_path):
@@ -137,7 +173,10 @@ def test_runs_are_compared_target_by_target(run, tmp_path, capsys):
     assert rows[0]["rmse"] is None and rows[0]["metric"] == "mse_standardised"
     assert rows[0]["targets"] == {name: target["mae"] for name, target in scores["targets"].items()}
     assert rows[0]["relative_mae"] == scores["relative_mae"]
-    assert kzoo.cli.main(["compare", str(tmp_path / "runs"), "--csv", "out.csv", "--no-baselines"]) == 0
+    assert (
+        kzoo.cli.main(["compare", str(tmp_path / "runs"), "--csv", "out.csv", "--no-baselines"])
+        == 0
+    )
     assert_mentions(capsys.readouterr().out, "relative MAE")
     with open("out.csv", encoding="utf-8-sig", newline="") as file:
         row = next(csv.DictReader(file))
@@ -148,14 +187,28 @@ def test_two_targets_of_a_table(tmp_path, untraced, undrawn):
     frame = load_linnerud(as_frame=True).frame  # 20 rows: weight in pounds, waist in inches
     base = get_preset("diabetes_fnn")
     targets = ["Weight", "Waist"]
-    run = kzoo.train(base, frame, target=targets, drop="Pulse", out=tmp_path / "run", epochs=2, check=False,
-                     progress=False)  # fmt: skip
-    scores, truth, answers = run.summary["test"], run.answers["truth"], run.answers["answers"]
+    run = kzoo.train(
+        base,
+        frame,
+        target=targets,
+        drop="Pulse",
+        out=tmp_path / "run",
+        epochs=2,
+        check=False,
+        progress=False,
+    )
+    scores = run.summary["test"]
+    truth = run.answers["truth"]
+    answers = run.answers["answers"]
     offset = run.spec.config["target_offset"]
     for i, name in enumerate(targets):
         target = scores["targets"][name]
-        assert target["mae"] == pytest.approx(sk.mean_absolute_error(truth[:, i], answers[:, i]), rel=1e-5)
-        assert target["beside"]["training mean"]["mae"] == pytest.approx(np.abs(truth[:, i] - offset[i]).mean())
+        assert target["mae"] == pytest.approx(
+            sk.mean_absolute_error(truth[:, i], answers[:, i]), rel=1e-5
+        )
+        assert target["beside"]["training mean"]["mae"] == pytest.approx(
+            np.abs(truth[:, i] - offset[i]).mean()
+        )
     sentence = headline(scores, run.target, split="test ")["sentence"]
     assert_mentions(sentence, f"{100 * scores['relative_mae']:.1f} %", "'Weight'", "'Waist'")
 
@@ -174,12 +227,21 @@ def test_a_simple_forecast_without_errors_cannot_be_beaten():
 
 @pytest.mark.parametrize(
     ("frequency", "season", "name"),
-    [("D", 7, "same weekday last week"), ("B", 5, "same weekday last week"), ("ME", 12, "same month last year"),
-     ("QS", 4, "same quarter last year"), ("15min", 96, "same time yesterday"), ("W-SUN", 52, "same week last year")],
-)  # fmt: skip
+    [
+        ("D", 7, "same weekday last week"),
+        ("B", 5, "same weekday last week"),
+        ("ME", 12, "same month last year"),
+        ("QS", 4, "same quarter last year"),
+        ("15min", 96, "same time yesterday"),
+        ("W-SUN", 52, "same week last year"),
+    ],
+)
 def test_the_season_follows_from_the_step(frequency, season, name):
-    base, values = get_preset("series_gru"), np.arange(300.0) ** 1.5
-    preset = with_settings(base, {**base.config, "input_shape": (12, 1), "horizon": 3}, base.training)
+    base = get_preset("series_gru")
+    values = np.arange(300.0) ** 1.5
+    preset = with_settings(
+        base, {**base.config, "input_shape": (12, 1), "horizon": 3}, base.training
+    )
     when = pd.date_range("1900-01-01", periods=300, freq=frequency)
     data = load_data(pd.DataFrame({"when": when, "value": values}), preset=preset, time="when")
     simple = dict(simple_forecasts(data.preprocessing, data.test))
@@ -191,24 +253,35 @@ def test_the_season_follows_from_the_step(frequency, season, name):
 @pytest.fixture
 def new(tmp_path):
     file = tmp_path / "new.csv"
-    house()[:500].assign(when=lambda f: f["when"].dt.strftime("%Y-%m-%dT%H:%M:%S%z")).to_csv(file, index=False)
+    house()[:500].assign(when=lambda f: f["when"].dt.strftime("%Y-%m-%dT%H:%M:%S%z")).to_csv(
+        file, index=False
+    )
     return file
 
 
 def expected_times():
-    return [str(time) for time in pd.date_range(house()["when"][499], periods=HORIZON + 1, freq="h")[1:]]
+    return [
+        str(time) for time in pd.date_range(house()["when"][499], periods=HORIZON + 1, freq="h")[1:]
+    ]
 
 
 def test_a_forecast_is_dated(run, new):
     forecast = kzoo.predict(run, new)
-    assert [str(time) for time in forecast.times[0]] == expected_times() and forecast.history.shape == (1, STEPS, 2)
+    assert [
+        str(time) for time in forecast.times[0]
+    ] == expected_times() and forecast.history.shape == (1, STEPS, 2)
     frame = forecast.to_frame()
     assert list(frame) == ["input", "step", "when", "load", "temperature"]
     assert str(frame["when"][0]) == expected_times()[0]
 
 
 def test_the_command_line_dates_and_draws_it(run, new, capsys):
-    assert kzoo.cli.main(["predict", str(run.path), str(new), "--out", "out.csv", "--plot", "ahead.png"]) == 0
+    assert (
+        kzoo.cli.main(
+            ["predict", str(run.path), str(new), "--out", "out.csv", "--plot", "ahead.png"]
+        )
+        == 0
+    )
     assert capsys.readouterr().out.splitlines()[1].split() == ["time", "load", "temperature"]
     with open("out.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -221,7 +294,10 @@ def test_the_command_line_dates_and_draws_it(run, new, capsys):
 
 
 def test_an_invalid_path_of_a_plot_is_refused(run, new, capsys):
-    for plot, parts in (("ahead.jpg", (".png", ".svg", ".pdf")), ("none/ahead.png", ("folder", "'none'"))):
+    for plot, parts in (
+        ("ahead.jpg", (".png", ".svg", ".pdf")),
+        ("none/ahead.png", ("folder", "'none'")),
+    ):
         assert kzoo.cli.main(["predict", str(run.path), str(new), "--plot", plot]) == 2
         assert_mentions(capsys.readouterr().err, "--plot", repr(plot), *parts)
 
@@ -229,17 +305,27 @@ def test_an_invalid_path_of_a_plot_is_refused(run, new, capsys):
 def test_the_picture(run, new):
     forecast = kzoo.predict(run, new)
     figure = kzoo.plots.ahead(
-        forecast.history[0], forecast.values[0], times=forecast.times[0], history_times=forecast.history_times[0],
+        forecast.history[0],
+        forecast.values[0],
+        times=forecast.times[0],
+        history_times=forecast.history_times[0],
         names=forecast.target_names,
-    )  # fmt: skip
+    )
     past, _, future = figure.axes[0].lines[:3]
-    np.testing.assert_array_equal(past.get_ydata(), house()["load"][500 - STEPS : 500].astype("float32"))
+    np.testing.assert_array_equal(
+        past.get_ydata(), house()["load"][500 - STEPS : 500].astype("float32")
+    )
     np.testing.assert_array_equal(future.get_ydata(), forecast.values[0][:, 0])
     assert [axes.get_ylabel() for axes in figure.axes] == ["load", "temperature"]
-    assert [line.get_label() for line in figure.axes[0].lines if not line.get_label().startswith("_")] == [
-        "history", "forecast",
-    ]  # fmt: skip
-    assert_mentions(kzoo.plots.ahead(np.zeros((4, 1)), np.ones((2, 1))).axes[0].get_xlabel(), "steps")
+    assert [
+        line.get_label() for line in figure.axes[0].lines if not line.get_label().startswith("_")
+    ] == [
+        "history",
+        "forecast",
+    ]
+    assert_mentions(
+        kzoo.plots.ahead(np.zeros((4, 1)), np.ones((2, 1))).axes[0].get_xlabel(), "steps"
+    )
     with refuses("(4, 2)", "(2, 1)", "(steps, targets)"):
         kzoo.plots.ahead(np.zeros((4, 2)), np.ones((2, 1)))
     with refuses("names: 3", "1"):
@@ -252,26 +338,47 @@ def test_an_ensemble_of_stored_answers_is_compared_with_the_same_forecasts(run, 
     joined = kzoo.ensemble([run, other], out=tmp_path / "joined")
     ours, theirs = joined.summary["test"], run.summary["test"]
     for name, target in theirs["targets"].items():
-        assert ours["targets"][name]["beside"]["last value"] == pytest.approx(target["beside"]["last value"])
+        assert ours["targets"][name]["beside"]["last value"] == pytest.approx(
+            target["beside"]["last value"]
+        )
     assert ours["relative_mae"] == pytest.approx(theirs["relative_mae"])
 
 
 def test_cross_validation_has_each_target(tmp_path, undrawn):
     frame = load_linnerud(as_frame=True).frame
-    scores = kzoo.cross_validate("diabetes_fnn", frame, target=["Weight", "Waist"], drop="Pulse", folds=2, epochs=1,
-                                 out=tmp_path / "folds", check=False, progress=False)  # fmt: skip
+    scores = kzoo.cross_validate(
+        "diabetes_fnn",
+        frame,
+        target=["Weight", "Waist"],
+        drop="Pulse",
+        folds=2,
+        epochs=1,
+        out=tmp_path / "folds",
+        check=False,
+        progress=False,
+    )
     errors = [fold["targets"]["Waist"]["mae"] for fold in scores["folds"]]
     assert scores["targets"]["Waist"]["mean"]["mae"] == pytest.approx(np.mean(errors))
 
 
 def test_the_card_of_an_export_mixes_no_units(run):
     manifest = Manifest(
-        name="house", created="2026-11-26", spec=run.config["spec"], parameters=1,
+        name="house",
+        created="2026-11-26",
+        spec=run.config["spec"],
+        parameters=1,
         inputs=[dict(name="series", dtype="float32", shape=[None, STEPS, 2], meaning="raw values")],
-        outputs=[dict(name="values", shape=[None, HORIZON, 2], kind="values")], labels=[],
-        targets=["load", "temperature"], preprocessing=run.preprocessing, data=run.config["data"],
-        metrics={"test": run.summary["test"]}, versions={}, predict_ms={"1": None, "32": None}, exports={}, files={},
-    )  # fmt: skip
+        outputs=[dict(name="values", shape=[None, HORIZON, 2], kind="values")],
+        labels=[],
+        targets=["load", "temperature"],
+        preprocessing=run.preprocessing,
+        data=run.config["data"],
+        metrics={"test": run.summary["test"]},
+        versions={},
+        predict_ms={"1": None, "32": None},
+        exports={},
+        files={},
+    )
     lines = [line for line in card(manifest).splitlines() if line.startswith("* test")]
     assert re.search(r"[:,] r2 ", lines[0]) and not re.search(r"[:,] (mae|rmse) \d", lines[0])
     assert_mentions(lines[1], "test", "load", "MAE", "last value")

@@ -11,9 +11,14 @@ from kzoo.tasks import problems, tasks
 
 PACKAGE = Path(kzoo.__file__).parent
 # Presets and data sets name their task; these files compare nothing.
-FILES = [p for p in sorted(PACKAGE.rglob("*.py")) if p.relative_to(PACKAGE).parts[0] not in ("tasks", "presets")]
+FILES = [
+    p
+    for p in sorted(PACKAGE.rglob("*.py"))
+    if p.relative_to(PACKAGE).parts[0] not in ("tasks", "presets")
+]
 NAMES = set(problems())
-SCORES = {name for task in tasks().values() for name in task.scores} - {"loss"}  # Keras reports it of any network
+# Keras reports it of any network
+SCORES = {name for task in tasks().values() for name in task.scores} - {"loss"}
 PARTS = {"classification", "regression", "tabular", "modeling"}
 
 
@@ -44,15 +49,25 @@ def offences(tree):
             if membership and (names := strings(node.left) & SCORES):
                 yield node.lineno, f"looks for the score {min(names)!r}"
         elif isinstance(node, ast.Dict | ast.MatchValue):
-            keys = [node.value] if isinstance(node, ast.MatchValue) else [key for key in node.keys if key is not None]
+            keys = (
+                [node.value]
+                if isinstance(node, ast.MatchValue)
+                else [key for key in node.keys if key is not None]
+            )
             if names := set().union(*map(strings, keys)) & NAMES:
                 yield keys[0].lineno, f"has a table or a case with {min(names)!r}"
         elif isinstance(node, ast.Call) and compares_a_part(node):
             yield node.lineno, "compares a part of a name"
         tests = [node.test] if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert) else []
         tests += node.values if isinstance(node, ast.BoolOp) else []
-        tests += [node.operand] if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else []
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "bool":
+        tests += (
+            [node.operand] if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not) else []
+        )
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "bool"
+        ):
             tests += node.args
         for test in tests:
             named = isinstance(test, ast.Name | ast.Attribute | ast.Subscript)
@@ -87,5 +102,11 @@ def test_each_comparison_of_names_is_detected(code):
 
 
 def test_facts_and_names_are_allowed():
-    assert not list(offences(ast.parse("if 'classes' in data.problem.facts: names = run.class_names[0]")))
-    assert not list(offences(ast.parse("load(task='forecasting', loss='mse')\nx = len(data.class_names) or None")))
+    assert not list(
+        offences(ast.parse("if 'classes' in data.problem.facts: names = run.class_names[0]"))
+    )
+    assert not list(
+        offences(
+            ast.parse("load(task='forecasting', loss='mse')\nx = len(data.class_names) or None")
+        )
+    )

@@ -48,9 +48,13 @@ def test_average_precision_of_a_rare_class_is_that_of_scikit_learn_and_is_displa
     truth, p = rare(0.006)
     expected = metrics.average_precision_score(truth, p[:, 1])
     if turned:  # the rare class may come first
-        truth, p = 1 - truth, p[:, ::-1]
+        truth = 1 - truth
+        p = p[:, ::-1]
     scores = CLASSES.scoring.score([(p, truth)], None, logits=False).scores
-    assert scores["average_precision"] == pytest.approx(expected, abs=1e-12) and scores["accuracy"] > 0.8
+    assert (
+        scores["average_precision"] == pytest.approx(expected, abs=1e-12)
+        and scores["accuracy"] > 0.8
+    )
     assert (
         displayed_metric("accuracy", scores, CLASSES) == "average_precision"
         and displayed_metric("f1", scores, CLASSES) == "f1"
@@ -68,5 +72,8 @@ def test_of_other_data_accuracy_is_displayed():
     three = np.concatenate([p, np.zeros((len(p), 1))], axis=1)
     for answers, truth_of_some in ((p, truth), (three, truth), (p, np.zeros_like(truth))):
         scores = CLASSES.scoring.score([(answers, truth_of_some)], None, logits=False).scores
-        assert "average_precision" not in scores and displayed_metric("accuracy", scores, CLASSES) == "accuracy"
+        assert (
+            "average_precision" not in scores
+            and displayed_metric("accuracy", scores, CLASSES) == "accuracy"
+        )
         assert CLASSES.scoring.doubts(scores) == []

@@ -41,7 +41,14 @@ def margin_run(table, tmp_path_factory):
     out = tmp_path_factory.mktemp("hinge") / "run"
     with undrawn(), untraced():
         return kzoo.train(
-            "cancer_fnn", table, target="target", out=out, epochs=3, batch_size=128, loss="hinge", progress=False
+            "cancer_fnn",
+            table,
+            target="target",
+            out=out,
+            epochs=3,
+            batch_size=128,
+            loss="hinge",
+            progress=False,
         )
 
 
@@ -53,17 +60,24 @@ def trained(model, data, out, **compiled):
 def test_the_accuracy_in_training_is_that_of_the_sign(margin_run):
     spec = margin_run.spec
     assert (spec.config["output_activation"], spec.config["outputs"]) == ("tanh", 1)
-    (accuracy,) = make_metrics(task=spec.task, config=spec.config, training=spec.training | {"metrics": ("accuracy",)})
-    truth, answers = np.array([0, 1, 1, 0]), np.array([[-0.9], [0.2], [0.9], [-0.1]], "float32")
+    (accuracy,) = make_metrics(
+        task=spec.task, config=spec.config, training=spec.training | {"metrics": ("accuracy",)}
+    )
+    truth = np.array([0, 1, 1, 0])
+    answers = np.array([[-0.9], [0.2], [0.9], [-0.1]], "float32")
     accuracy.update_state(truth[:, None], answers)
     assert float(accuracy.result()) == 1
-    (auc,) = make_metrics(task=spec.task, config=spec.config, training=spec.training | {"metrics": ("auc",)})
+    (auc,) = make_metrics(
+        task=spec.task, config=spec.config, training=spec.training | {"metrics": ("auc",)}
+    )
     auc.update_state(truth[:, None], answers)
     assert float(auc.result()) == pytest.approx(1, abs=1e-3)
 
 
 def test_scores_are_those_of_the_sign_and_the_order(margin_run):
-    answers, truth, scores = margin_run.answers["answers"], margin_run.answers["truth"], margin_run.summary["test"]
+    answers = margin_run.answers["answers"]
+    truth = margin_run.answers["truth"]
+    scores = margin_run.summary["test"]
     np.testing.assert_array_equal(answers[:, 0], -answers[:, 1])
     assert np.abs(answers).max() <= 1 and answers.min() < 0
     assert scores["accuracy"] == pytest.approx(((answers[:, 1] > 0) == truth).mean())
@@ -74,7 +88,9 @@ def test_scores_are_those_of_the_sign_and_the_order(margin_run):
 def test_predictions_have_scores_and_no_probabilities(margin_run, table):
     predictions = kzoo.predict(margin_run, table[:20])
     raw = np.asarray(margin_run.model(encode(margin_run.preprocessing, table[:20])))[:, 0]
-    assert predictions.probabilities is None and predictions.values is None and len(predictions) == 20
+    assert (
+        predictions.probabilities is None and predictions.values is None and len(predictions) == 20
+    )
     np.testing.assert_allclose(predictions.scores, np.stack([-raw, raw], 1), atol=1e-6)
     assert predictions.labels == [predictions.class_names[int(value > 0)] for value in raw]
     assert list(predictions.columns()) == ["input", "label", "score_0", "score_1"]
@@ -83,7 +99,12 @@ def test_predictions_have_scores_and_no_probabilities(margin_run, table):
 
 def test_the_command_line_shows_no_percent(margin_run, table, capsys):
     table[:5].to_csv("new.csv", index=False)
-    assert kzoo.cli.main(["predict", str(margin_run.path), "new.csv", "--top", "2", "--out", "out.csv"]) == 0
+    assert (
+        kzoo.cli.main(
+            ["predict", str(margin_run.path), "new.csv", "--top", "2", "--out", "out.csv"]
+        )
+        == 0
+    )
     out = capsys.readouterr().out
     assert_mentions(out, "score")
     assert "%" not in out
@@ -118,7 +139,9 @@ def test_the_light_runtime_withholds_probabilities(margin_run, table, tmp_path):
         assert predictions.probabilities is None and predictions.labels == ours.labels
         np.testing.assert_allclose(predictions.scores, ours.scores, atol=1e-5)
     lines = (exported.path / "README.md").read_text(encoding="utf-8").splitlines()
-    assert any(not missing_from(line, ["score", "probability", "0", *ours.class_names]) for line in lines)
+    assert any(
+        not missing_from(line, ["score", "probability", "0", *ours.class_names]) for line in lines
+    )
 
 
 def test_an_ensemble_of_scores_is_refused(margin_run, tmp_path):
@@ -141,7 +164,9 @@ def test_models_of_the_user(case, tmp_path, undrawn):
     outputs, activation, compiled = OWN[case]
     x, y = load_breast_cancer(return_X_y=True) if outputs == 1 else load_iris(return_X_y=True)
     data = kzoo.load_data((x.astype("float32"), y))
-    model = keras.Sequential([keras.Input(x.shape[1:]), layers.Normalization(), layers.Dense(outputs, activation)])
+    model = keras.Sequential(
+        [keras.Input(x.shape[1:]), layers.Normalization(), layers.Dense(outputs, activation)]
+    )
     model.layers[0].adapt(x)
     if outputs == 3:
         model.compile("adam", **compiled)
@@ -161,8 +186,16 @@ def test_models_of_the_user(case, tmp_path, undrawn):
     ("outputs", "end", "compiled"),
     [
         (1, lambda x: keras.ops.sigmoid(layers.Dense(1)(x)), dict(loss="binary_crossentropy")),
-        (3, lambda x: layers.Softmax()(layers.Dense(3)(x)), dict(loss="sparse_categorical_crossentropy")),
-        (3, lambda x: keras.ops.softmax(layers.Dense(3)(x)), dict(loss="sparse_categorical_crossentropy")),
+        (
+            3,
+            lambda x: layers.Softmax()(layers.Dense(3)(x)),
+            dict(loss="sparse_categorical_crossentropy"),
+        ),
+        (
+            3,
+            lambda x: keras.ops.softmax(layers.Dense(3)(x)),
+            dict(loss="sparse_categorical_crossentropy"),
+        ),
     ],
     ids=["operation sigmoid", "layer softmax", "operation softmax"],
 )
@@ -182,14 +215,28 @@ def test_an_activation_that_is_an_operation_or_a_layer_is_recognised(outputs, en
 @pytest.mark.parametrize(
     ("settings", "parts"),
     [
-        (dict(loss="hinge"), ("loss='hinge'", "-1", "output_activation='sigmoid'", "output_activation='tanh'")),
+        (
+            dict(loss="hinge"),
+            ("loss='hinge'", "-1", "output_activation='sigmoid'", "output_activation='tanh'"),
+        ),
         (
             dict(output_activation="tanh"),
-            ("loss='auto'", "probabilities", "output_activation='tanh'", "output_activation='sigmoid'", "loss='hinge'"),
+            (
+                "loss='auto'",
+                "probabilities",
+                "output_activation='tanh'",
+                "output_activation='sigmoid'",
+                "loss='hinge'",
+            ),
         ),
         (
             dict(output_activation="relu"),
-            ("loss='auto'", "probabilities", "output_activation='relu'", "output_activation='sigmoid'"),
+            (
+                "loss='auto'",
+                "probabilities",
+                "output_activation='relu'",
+                "output_activation='sigmoid'",
+            ),
         ),
     ],
 )
@@ -212,14 +259,20 @@ def test_kl_of_plain_numbers_is_an_error_of_check():
 
 
 def test_pictures_write_no_percent_of_scores():
-    image, true = np.zeros((3, 8, 8)), [0, 1, 1]
+    image = np.zeros((3, 8, 8))
+    true = [0, 1, 1]
     scores = np.array([[0.5, -0.5], [0.9, -0.9], [-1.0, 1.0]])
-    titles = [axes.get_title(loc="center") + axes.get_title() for axes in worst_mistakes(image, true, scores).axes]
+    titles = [
+        axes.get_title(loc="center") + axes.get_title()
+        for axes in worst_mistakes(image, true, scores).axes
+    ]
     assert not any("%" in title for title in titles)
     with refuses("probabilities", "-0.4", "0.4", "0 and 1"):
         roc_and_precision_recall([0, 1], np.array([[-0.4], [0.4]]))
     inputs = keras.Input((8, 8, 1))
-    model = keras.Model(inputs, layers.Dense(1, "tanh")(layers.Flatten()(layers.Conv2D(2, 3)(inputs))))
+    model = keras.Model(
+        inputs, layers.Dense(1, "tanh")(layers.Flatten()(layers.Conv2D(2, 3)(inputs)))
+    )
     value = float(model(np.ones((1, 8, 8, 1)))[0, 0])
     title = grad_cam(model, np.ones((8, 8, 1))).axes[0].get_title(loc="left")
     assert_mentions(title, "class", f"{int(value > 0)}", "score", f"{abs(value):.2g}")
@@ -231,7 +284,12 @@ def test_pictures_write_no_percent_of_scores():
     [
         (layers.Softmax(), "sparse_categorical_crossentropy", "probabilities", None),
         (layers.Activation("tanh"), "hinge", "scores", None),
-        (layers.Activation("linear"), keras.losses.SparseCategoricalCrossentropy(True), "probabilities", "softmax"),
+        (
+            layers.Activation("linear"),
+            keras.losses.SparseCategoricalCrossentropy(True),
+            "probabilities",
+            "softmax",
+        ),
     ],
 )
 def test_an_export_adds_the_activation_that_a_keras_model_lacks(end, loss, kind, activation):
@@ -244,7 +302,9 @@ def test_an_export_adds_the_activation_that_a_keras_model_lacks(end, loss, kind,
 
 def test_a_sigmoid_trained_with_hinge_is_split_at_one_half():
     """It is refused today; older runs have it."""
-    model = keras.Sequential([keras.Input((2,)), layers.Dense(1, "sigmoid", kernel_initializer="ones")])
+    model = keras.Sequential(
+        [keras.Input((2,)), layers.Dense(1, "sigmoid", kernel_initializer="ones")]
+    )
     model.compile("adam", "hinge")
     x = np.array([[-1, -1], [0.1, 0.1], [3, 3], [-2, 1]] * 8, "float32")
     data = kzoo.load_data((x, (x.sum(1) > 0).astype(int)))

@@ -51,19 +51,32 @@ def results(tmp_path_factory, warm_python):
     folder = tmp_path_factory.mktemp("ordinal")
     random = np.random.default_rng(0)
     x = random.normal(size=(400, 3))
-    stars = np.clip(np.round(3 + x[:, 0] + 0.5 * x[:, 1] + 0.3 * random.normal(size=400)), 1, 5).astype(int)
-    pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "stars": stars}).to_csv(folder / "stars.csv", index=False)
-    texts = [f"{word} food and service number {i}" for i, word in enumerate(["bad", "fine", "great"] * 20)]
+    stars = np.clip(
+        np.round(3 + x[:, 0] + 0.5 * x[:, 1] + 0.3 * random.normal(size=400)), 1, 5
+    ).astype(int)
+    pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "stars": stars}).to_csv(
+        folder / "stars.csv", index=False
+    )
+    texts = [
+        f"{word} food and service number {i}"
+        for i, word in enumerate(["bad", "fine", "great"] * 20)
+    ]
     pd.DataFrame({"text": texts, "stars": [1, 2, 3] * 20}).to_csv(folder / "texts.csv", index=False)
     info = folder / "kzoo_ordinal-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kzoo-ordinal\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[kzoo.tasks]\nordinal = kzoo_ordinal:TASK\n")
-    path = os.pathsep.join([str(folder), str(Path(__file__).parent), str(Path(kzoo.__file__).parent.parent)])
+    path = os.pathsep.join(
+        [str(folder), str(Path(__file__).parent), str(Path(kzoo.__file__).parent.parent)]
+    )
     done = subprocess.run(
-        [warm_python, "-c", JOURNEY], cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [warm_python, "-c", JOURNEY],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "results.json").read_text()) | {"stars": stars}
 
@@ -79,16 +92,20 @@ def test_its_labels_are_the_medians(results):
     p = np.array(results["p"])
     medians = np.array([int(np.searchsorted(np.cumsum(row), 0.5)) for row in p])
     assert results["labels"] == [str(median + 1) for median in medians]
-    assert results["again"]["rank_error"] == pytest.approx(np.abs(medians + 1 - results["stars"]).mean())
+    assert results["again"]["rank_error"] == pytest.approx(
+        np.abs(medians + 1 - results["stars"]).mean()
+    )
     assert (medians != p.argmax(axis=1)).any()  # else the median would show nothing
 
 
 def test_checks_ranking_and_report_support_it(results):
     assert [row[1] for row in results["ranked"]] == ["rank_error"] * 2
     assert results["ranked"][0][2] <= results["ranked"][1][2]
-    beside = [name for name in results["beside"] if name not in ("CatBoost", "LightGBM")]  # where they are installed
+    # where they are installed
+    beside = [name for name in results["beside"] if name not in ("CatBoost", "LightGBM")]
     assert beside == ["gradient-boosted trees", "logistic regression", "most frequent class"]
-    assert f"It is off by {results['test']['rank_error']:.2f} ranks" in results["page"]  # as the package words it
+    # as the package words it
+    assert f"It is off by {results['test']['rank_error']:.2f} ranks" in results["page"]
     assert_mentions(results["page"], "always the median", "confusion matrix")
     assert results["versus"] == 0
 

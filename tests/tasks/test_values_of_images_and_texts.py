@@ -40,9 +40,17 @@ def reviews(count=300):
     random = np.random.default_rng(0)
     rows = []
     for _ in range(count):
-        words = random.choice([*WORDS, "the", "a", "shirt", "shoe"], random.integers(4, 12)).tolist()
+        words = random.choice(
+            [*WORDS, "the", "a", "shirt", "shoe"], random.integers(4, 12)
+        ).tolist()
         worth = [WORDS.index(word) for word in words if word in WORDS]
-        rows.append((" ".join(words), round(float(np.mean(worth or [4.5])), 2), 10.0 * len(words) + random.normal()))
+        rows.append(
+            (
+                " ".join(words),
+                round(float(np.mean(worth or [4.5])), 2),
+                10.0 * len(words) + random.normal(),
+            )
+        )
     return pd.DataFrame(rows, columns=["review", "rating", "price"])
 
 
@@ -53,7 +61,10 @@ def test_problems_and_their_tags():
     for name, kind in (("image_regression", "image"), ("text_regression", "tokens")):
         values = problem(name)
         assert (values.kind, values.headline, values.hub) == (kind, "r2", name.replace("_", "-"))
-        assert values.facts >= {"values", "unordered"} and values.task is problem("tabular_regression").task
+        assert (
+            values.facts >= {"values", "unordered"}
+            and values.task is problem("tabular_regression").task
+        )
         classes = name.replace("regression", "classification")
         assert kzoo.list_presets(task=name) == kzoo.list_presets(task=classes)
 
@@ -63,10 +74,16 @@ def test_problems_and_their_tags():
 @pytest.mark.parametrize("inputs", ["texts", "frame", "images"])
 def test_numbers_with_signs_are_refused_with_the_plain_ones(cells, task, inputs, tmp_path):
     numbers = 1000 + 37.5 * np.arange(40)
-    frame = pd.DataFrame(dict(x=[f"shirt number {i} of the shop.png" for i in range(40)], y=map(cells.format, numbers)))
-    preset, source = "text_cnn", frame
+    frame = pd.DataFrame(
+        dict(
+            x=[f"shirt number {i} of the shop.png" for i in range(40)], y=map(cells.format, numbers)
+        )
+    )
+    preset = "text_cnn"
+    source = frame
     if inputs == "images":
-        preset, source = "digits_cnn", tmp_path
+        preset = "digits_cnn"
+        source = tmp_path
         for name in frame["x"]:
             Image.new("L", (8, 8), 100).save(tmp_path / name)
     if inputs != "frame":
@@ -75,7 +92,21 @@ def test_numbers_with_signs_are_refused_with_the_plain_ones(cells, task, inputs,
     with refuses("'y'", cells.format(1000), "1000", "task='classification'"):
         load_data(source, preset=preset, target="y", task=task)
     if inputs != "frame":
-        assert main(["train", preset, "--data", str(source), "--target", "y", "--out", str(tmp_path / "run")]) == 2
+        assert (
+            main(
+                [
+                    "train",
+                    preset,
+                    "--data",
+                    str(source),
+                    "--target",
+                    "y",
+                    "--out",
+                    str(tmp_path / "run"),
+                ]
+            )
+            == 2
+        )
 
 
 def test_a_few_formatted_numbers_are_class_names_and_counts_are_plain():
@@ -93,13 +124,17 @@ def test_fractions_of_arrays_are_values_and_integers_are_classes():
     assert load_data((x, ink), preset="digits_cnn").task == "image_regression"
     ages = np.arange(len(x)) % 40  # as in Keras, integers are classes, whatever their number
     data = load_data((x, ages))
-    assert (data.task, data.outputs) == ("image_classification", 40) and notes_with(data.notes, "40", "regression")
+    assert (data.task, data.outputs) == ("image_classification", 40) and notes_with(
+        data.notes, "40", "regression"
+    )
     assert load_data((x, ages), preset="digits_cnn").notes == data.notes
     assert load_data((x, ages), task="regression").task == "image_regression"
     assert load_data((x, ages.astype(float))).task == "image_regression"
     assert load_data((x, ages.astype(float) % 10)).task == "image_classification"
     two = load_data((x, np.stack([ink, -ink], axis=1)), preset="digits_cnn")
-    assert two.outputs == 2 and two.config["target_offset"] == pytest.approx(two.train.y.mean(axis=0))
+    assert two.outputs == 2 and two.config["target_offset"] == pytest.approx(
+        two.train.y.mean(axis=0)
+    )
     ids = np.random.default_rng(0).integers(2, 50, (len(x), 12))
     assert load_data((ids, ink), preset="text_cnn").task == "text_regression"
     with refuses("'regression'", "'digits'"):
@@ -122,24 +157,39 @@ def test_texts_with_numbers(tmp_path):
     frame.to_csv(tmp_path / "reviews.csv", index=False)
     for source in (frame, tmp_path / "reviews.csv"):
         data = load_data(source, preset="text_cnn", target="rating")
-        assert (data.task, data.target_names) == ("text_regression", ("rating",)) and data.class_names == ()
+        assert (data.task, data.target_names) == (
+            "text_regression",
+            ("rating",),
+        ) and data.class_names == ()
         assert notes_with(data.notes, "text regression of rating", "task=")
         assert data.train.y.dtype == np.float32
         assert data.train.y[:, 0] == pytest.approx(frame["rating"].to_numpy()[data.train.rows])
         both = load_data(source, preset="text_cnn", target=["price", "rating"])
         assert both.target_names == ("price", "rating") and both.outputs == 2
-        assert both.test.y == pytest.approx(frame[["price", "rating"]].to_numpy()[both.test.rows], abs=1e-4)
+        assert both.test.y == pytest.approx(
+            frame[["price", "rating"]].to_numpy()[both.test.rows], abs=1e-4
+        )
     stars = frame.assign(rating=(frame["rating"] > 4).astype(int) + 4)
     assert load_data(stars, preset="text_cnn", target="rating").task == "text_classification"
-    assert load_data(stars, preset="text_cnn", target="rating", task="regression").task == "text_regression"
+    assert (
+        load_data(stars, preset="text_cnn", target="rating", task="regression").task
+        == "text_regression"
+    )
     second = load_data(frame, preset="text_cnn", target=["price", "rating"], test=frame[:20])
     assert second.test.y[:, 1] == pytest.approx(frame["rating"][:20].to_numpy())
-    missing = load_data(frame.assign(price=[None, *frame["price"][1:]]), preset="text_cnn", target="price,rating")
+    missing = load_data(
+        frame.assign(price=[None, *frame["price"][1:]]), preset="text_cnn", target="price,rating"
+    )
     assert notes_with(missing.notes, "1 rows without text or label")
     with refuses("numbers", "good"):
-        load_data(frame.assign(rating="good"), preset="text_cnn", target="rating", task="regression")
+        load_data(
+            frame.assign(rating="good"), preset="text_cnn", target="rating", task="regression"
+        )
     flags = frame.assign(a=[0, 1] * 150, b=[1, 0, 0] * 100)
-    assert load_data(flags, preset="text_cnn", target=["a", "b"]).task == "text_multilabel_classification"
+    assert (
+        load_data(flags, preset="text_cnn", target=["a", "b"]).task
+        == "text_multilabel_classification"
+    )
     with refuses("'a', 'b'", "classes", "0 and 1", "task='regression'"):
         load_data(flags.assign(a=flags["a"] + 1), preset="text_cnn", target=["a", "b"])
     with refuses("one target", "price, rating"):
@@ -148,9 +198,13 @@ def test_texts_with_numbers(tmp_path):
 
 # ---------------------------------------------------------------- presets
 
-IMAGE_PRESETS = [name for name in kzoo.list_presets(task="image_regression") if name != "image_pretrained"]
+IMAGE_PRESETS = [
+    name for name in kzoo.list_presets(task="image_regression") if name != "image_pretrained"
+]
 # `text_pretrained` takes no ids, but those of its own tokenizer: see tests/families/test_sentence_encoder.py.
-TEXT_PRESETS = [name for name in kzoo.list_presets(task="text_regression") if name != "text_pretrained"]
+TEXT_PRESETS = [
+    name for name in kzoo.list_presets(task="text_regression") if name != "text_pretrained"
+]
 
 
 def some(inputs):
@@ -159,7 +213,9 @@ def some(inputs):
     targets = rng.normal((3, 1000), (0.5, 200), (40, 2)).astype("float32")
     shape = inputs.config["input_shape"]
     if inputs.config["inputs"] == "image":
-        return load_data((rng.integers(0, 255, (40, *shape)).astype("uint8"), targets), preset=inputs)
+        return load_data(
+            (rng.integers(0, 255, (40, *shape)).astype("uint8"), targets), preset=inputs
+        )
     return load_data((rng.integers(0, 60, (40, shape[0])), targets), preset=inputs)
 
 
@@ -168,25 +224,38 @@ def test_every_preset_gets_a_linear_head_in_the_targets_unit(name):
     preset = kzoo.get_preset(name)
     data = some(preset)
     config, training, _ = adapt_to_data(preset, preset.config, preset.training, frozenset(), data)
-    assert config["outputs"] == 2 and config["output_activation"] is None and training["loss"] == "mse"
+    assert (
+        config["outputs"] == 2 and config["output_activation"] is None and training["loss"] == "mse"
+    )
     assert training.get("label_smoothing", 0) == 0
-    assert set(training["metrics"]) <= {"mae", "rmse"} and training["monitor"] in ("val_loss", "val_mae")
+    assert set(training["metrics"]) <= {"mae", "rmse"} and training["monitor"] in (
+        "val_loss",
+        "val_mae",
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KzooWarning)  # the notes
         model = kzoo.build(preset, data=data, compile=False)
     assert model.layers[-1].name == "unscale"
     assert np.ravel(model.layers[-1].scale) == pytest.approx(data.config["target_scale"])
     assert np.ravel(model.layers[-1].offset) == pytest.approx(data.config["target_offset"])
-    assert tuple(model(np.asarray(data.test.x[:3], model.input.dtype), training=False).shape) == (3, 2)
+    assert tuple(model(np.asarray(data.test.x[:3], model.input.dtype), training=False).shape) == (
+        3,
+        2,
+    )
 
 
 def test_the_rate_of_gradient_descent_follows_the_loss():
     preset = kzoo.get_preset("text_ngrams")
     data = load_data(reviews(), preset=preset, target="rating")
     _, training, notes = adapt_to_data(preset, preset.config, preset.training, frozenset(), data)
-    assert training["learning_rate"] == preset.training["learning_rate"] / 8 and notes_with(notes, "1.25", "eighth")
+    assert training["learning_rate"] == preset.training["learning_rate"] / 8 and notes_with(
+        notes, "1.25", "eighth"
+    )
     rate = preset.training | {"learning_rate": 3.0}
-    assert adapt_to_data(preset, preset.config, rate, {"learning_rate"}, data)[1]["learning_rate"] == 3.0
+    assert (
+        adapt_to_data(preset, preset.config, rate, {"learning_rate"}, data)[1]["learning_rate"]
+        == 3.0
+    )
     with warns("learning_rate=1.25"):
         model = kzoo.build(preset, data=data, compile=False)
     assert not np.any(model.get_layer("log_ratios").get_weights()[0])  # naive Bayes is for classes
@@ -195,14 +264,20 @@ def test_the_rate_of_gradient_descent_follows_the_loss():
 def test_settings_for_classes_are_refused():
     x, ink = digits()
     for name, value in {
-        "label_smoothing": 0.1, "class_weight": "balanced", "augment": "mixup", "loss": "hinge",
-        "metrics": "accuracy", "labels": "onehot",
-    }.items():  # fmt: skip
+        "label_smoothing": 0.1,
+        "class_weight": "balanced",
+        "augment": "mixup",
+        "loss": "hinge",
+        "metrics": "accuracy",
+        "labels": "onehot",
+    }.items():
         with refuses(name, str(value)):
             kzoo.train("digits_cnn", (x, ink), **{name: value})
     with refuses("log_ratios=True", "classes", "values"):
         kzoo.train("text_ngrams", reviews(), target="rating", log_ratios=True)
-    mixing = replace(kzoo.get_preset("digits_cnn"), training={"augment": ("shift", "cutmix"), "labels": "onehot"})
+    mixing = replace(
+        kzoo.get_preset("digits_cnn"), training={"augment": ("shift", "cutmix"), "labels": "onehot"}
+    )
     data = load_data((x, ink), preset=mixing)
     _, training, notes = adapt_to_data(mixing, mixing.config, mixing.training, frozenset(), data)
     assert training["augment"] == ("shift",) and notes_with(notes, "cutmix", "values")
@@ -218,13 +293,18 @@ def test_ridge_regression_on_images_is_that_of_scikit_learn():
         subset = BaselineData(data, seed=0)
         outputs, truth = next(iter(baseline(subset)(data.test)))
         strength = float(subset.notes[-1].split("=")[1].split()[0])
-        train, test = (features(np.asarray(split.x[:]), 0.0, 255.0) for split in (data.train, data.test))
-        center, spread = train.mean(axis=0), train.std(axis=0).mean()
+        train, test = (
+            features(np.asarray(split.x[:]), 0.0, 255.0) for split in (data.train, data.test)
+        )
+        center = train.mean(axis=0)
+        spread = train.std(axis=0).mean()
         train, test = (train - center) / spread, (test - center) / spread
         mean, deviation = data.train.y.mean(axis=0), data.train.y.std(axis=0)
         alpha = strength * (train.astype("float64") ** 2).sum(axis=0).mean()
         model = Ridge(alpha=alpha).fit(train.astype("float64"), (data.train.y - mean) / deviation)
-        assert outputs / deviation == pytest.approx(model.predict(test) + mean / deviation, abs=1e-3)
+        assert outputs / deviation == pytest.approx(
+            model.predict(test) + mean / deviation, abs=1e-3
+        )
         assert (truth == data.test.y).all()
 
 
@@ -250,13 +330,17 @@ def test_weights_of_rows_count_in_the_baselines():
     rows = np.repeat(np.arange(len(train)), np.rint(train.weight / train.weight.min()).astype(int))
     repeated = replace(data, train=Split(x=train.x[rows], y=train.y[rows]), seen={})
     for baseline in (pixel_ridge,):
-        weighted, plain = (next(iter(baseline(BaselineData(d))(data.test)))[0] for d in (data, repeated))
+        weighted, plain = (
+            next(iter(baseline(BaselineData(d))(data.test)))[0] for d in (data, repeated)
+        )
         assert np.corrcoef(weighted[:, 0], plain[:, 0])[0, 1] > 0.999
 
 
 def test_all_baselines_are_scored_on_the_same_split():
     x, ink = digits()
-    results = {result.name: result for result in kzoo.baselines.score((x, ink), preset="digits_cnn")}
+    results = {
+        result.name: result for result in kzoo.baselines.score((x, ink), preset="digits_cnn")
+    }
     assert set(results) == {"pixel_ridge", "color_ridge", "mean"}
     assert results["pixel_ridge"].value > 0.9 and abs(results["mean"].value) < 0.05
     texts = {r.name: r for r in kzoo.baselines.score(reviews(), preset="text_cnn", target="rating")}
@@ -287,7 +371,9 @@ def image_run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def text_run(tmp_path_factory):
     out = tmp_path_factory.mktemp("texts")
-    return kzoo.train("text_ngrams", reviews(), target=["rating", "price"], epochs=15, out=out / "run")
+    return kzoo.train(
+        "text_ngrams", reviews(), target=["rating", "price"], epochs=15, out=out / "run"
+    )
 
 
 def test_an_image_run(image_run):
@@ -295,7 +381,9 @@ def test_an_image_run(image_run):
     assert stored["answers"].shape == stored["truth"].shape == (359, 1)
     scores = image_run.summary["test"]
     assert scores["r2"] == pytest.approx(r2_score(stored["truth"], stored["answers"]), abs=1e-5)
-    assert scores["mae"] == pytest.approx(mean_absolute_error(stored["truth"], stored["answers"]), rel=1e-4)
+    assert scores["mae"] == pytest.approx(
+        mean_absolute_error(stored["truth"], stored["answers"]), rel=1e-4
+    )
     assert scores["r2"] > 0.5
     x, _ = digits()
     assert kzoo.predict(image_run, x[:5]).values.shape == (5, 1)
@@ -306,19 +394,29 @@ def test_an_image_run(image_run):
 def test_a_text_run(text_run):
     assert text_run.summary["test"]["targets"]["rating"]["r2"] > 0.5
     predictions = kzoo.predict(text_run, ["great lovely perfect shirt", "bad poor dull shirt"])
-    assert predictions.target_names == ("rating", "price") and predictions.values[0, 0] > predictions.values[1, 0] + 1
+    assert (
+        predictions.target_names == ("rating", "price")
+        and predictions.values[0, 0] > predictions.values[1, 0] + 1
+    )
     frame = reviews(40)
     scores = kzoo.evaluate(text_run, frame)
     values = kzoo.predict(text_run, frame["review"].tolist()).values
-    assert scores["targets"]["price"]["mae"] == pytest.approx(np.abs(values[:, 1] - frame["price"]).mean(), rel=1e-4)
-    renamed = kzoo.evaluate(text_run, frame.rename(columns={"price": "cost"}), target=["rating", "cost"])
+    assert scores["targets"]["price"]["mae"] == pytest.approx(
+        np.abs(values[:, 1] - frame["price"]).mean(), rel=1e-4
+    )
+    renamed = kzoo.evaluate(
+        text_run, frame.rename(columns={"price": "cost"}), target=["rating", "cost"]
+    )
     assert renamed["mae"] == pytest.approx(scores["mae"])
     with refuses("'price'"):
         kzoo.evaluate(text_run, frame.drop(columns="price"))
 
 
 def test_reports_show_the_worst_predictions(image_run, text_run):
-    for run, words in ((image_run, ("R²", "small image and ridge regression")), (text_run, ("rating", "price"))):
+    for run, words in (
+        (image_run, ("R²", "small image and ridge regression")),
+        (text_run, ("rating", "price")),
+    ):
         page = kzoo.report(run).read_text(encoding="utf-8")
         assert all(word in page for word in words)
         assert run.answers["shown"].size > 12  # examples, then those with the largest errors
@@ -330,7 +428,9 @@ def test_exports_and_the_runtime_predict_the_same(kind, form, request, tmp_path)
     inputs = digits()[0][:9] if kind == "image" else ["a lovely shirt", "poor shoe bad bad"]
     kzoo.export(run, tmp_path / "export", [form], verify=False, progress=False)
     model = kzoo_runtime.load(tmp_path / "export")
-    assert model.predict(inputs).values == pytest.approx(kzoo.predict(run, inputs).values, rel=1e-4, abs=1e-4)
+    assert model.predict(inputs).values == pytest.approx(
+        kzoo.predict(run, inputs).values, rel=1e-4, abs=1e-4
+    )
     card = (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
     assert f"- {kind}-regression" in card and run.data.target_names[-1] in card
 
@@ -338,7 +438,9 @@ def test_exports_and_the_runtime_predict_the_same(kind, form, request, tmp_path)
 def test_an_ensemble_and_folds(image_run, tmp_path):
     x, ink = digits()
     settings = dict(epochs=1, min_steps=0, filters=(4,), depth=1, units=(8,))
-    folds = kzoo.cross_validate("digits_cnn", (x[:200], ink[:200]), folds=2, out=tmp_path / "folds", **settings)
+    folds = kzoo.cross_validate(
+        "digits_cnn", (x[:200], ink[:200]), folds=2, out=tmp_path / "folds", **settings
+    )
     assert "mae of pixel_ridge" in str(folds)
     other = kzoo.train("digits_cnn", (x, ink), out=tmp_path / "other", baselines=False, **settings)
     both = kzoo.ensemble([image_run, other], data=(x, ink), out=tmp_path / "both")
@@ -349,12 +451,24 @@ def test_an_ensemble_and_folds(image_run, tmp_path):
 def test_a_search(tmp_path):
     x, ink = digits()
     search = kzoo.tune(
-        "digits_cnn", (x[:200], ink[:200]), trials=1, engine="random", epochs=1, min_steps=0, filters=(4,), depth=1,
-        units=(8,), out=tmp_path / "search", space="quick",
-    )  # fmt: skip
+        "digits_cnn",
+        (x[:200], ink[:200]),
+        trials=1,
+        engine="random",
+        epochs=1,
+        min_steps=0,
+        filters=(4,),
+        depth=1,
+        units=(8,),
+        out=tmp_path / "search",
+        space="quick",
+    )
     assert len(search.trials) == 1 and search.trials[0].score is not None
     names = {parameter.name for parameter in search.parameters}
-    assert "learning_rate" in {name[:13] for name in names} and not {"label_smoothing", "class_weight"} & names
+    assert (
+        "learning_rate" in {name[:13] for name in names}
+        and not {"label_smoothing", "class_weight"} & names
+    )
 
 
 def test_weights_of_a_classification_begin_a_regression(tmp_path):
@@ -362,7 +476,9 @@ def test_weights_of_a_classification_begin_a_regression(tmp_path):
     labels = np.asarray(load_data("digits", validation=0, test=0).train.y)
     settings = dict(epochs=1, min_steps=0, filters=(8, 8), depth=1, units=(16,), baselines=False)
     kzoo.train("digits_cnn", (x, labels), out=tmp_path / "classes", **settings)
-    run = kzoo.train("digits_cnn", (x, ink), weights=tmp_path / "classes", out=tmp_path / "ink", **settings)
+    run = kzoo.train(
+        "digits_cnn", (x, ink), weights=tmp_path / "classes", out=tmp_path / "ink", **settings
+    )
     assert run.model.output_shape == (None, 1)
 
 

@@ -34,9 +34,12 @@ print(run.summary["test"]["examples"], peak() - before)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 def test_long_series_are_trained_on_and_predicted_in_little_memory(tmp_path):
     child = subprocess.run(
-        [sys.executable, "-c", TRAINS], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-c", TRAINS],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         env=os.environ | {"KZOO_MEMORY": "1GiB"},
-    )  # fmt: skip
+    )
     assert child.returncode == 0, child.stderr
     examples, kilobytes = map(int, child.stdout.split()[-2:])
     assert examples == 2
@@ -44,18 +47,25 @@ def test_long_series_are_trained_on_and_predicted_in_little_memory(tmp_path):
 
 
 def test_fewer_rows_have_the_same_outputs(monkeypatch):
-    model, x = kzoo.build("digits_cnn", seed=0), np.random.default_rng(0).random((50, 8, 8, 1)).astype("float32") * 16
+    model = kzoo.build("digits_cnn", seed=0)
+    x = np.random.default_rng(0).random((50, 8, 8, 1)).astype("float32") * 16
     data = (x, np.arange(50) % 10)
-    whole, before = rows_at_once(model, 50), kzoo.evaluate(model, data, batch_size=50)
+    whole = rows_at_once(model, 50)
+    before = kzoo.evaluate(model, data, batch_size=50)
     monkeypatch.setattr("kzoo.storage.memory._NEGLIGIBLE", 0)
     monkeypatch.setenv("KZOO_MEMORY", "1MiB")
-    few, after = rows_at_once(model, 50), kzoo.evaluate(model, data, batch_size=50)
+    few = rows_at_once(model, 50)
+    after = kzoo.evaluate(model, data, batch_size=50)
     assert whole == 50 and 1 <= few < 25
-    assert after["accuracy"] == before["accuracy"] and after["loss"] == pytest.approx(before["loss"], rel=1e-5)
+    assert after["accuracy"] == before["accuracy"] and after["loss"] == pytest.approx(
+        before["loss"], rel=1e-5
+    )
 
 
 def test_outputs_of_nested_networks_count():
-    inner = keras.Sequential([keras.Input((100,)), keras.layers.Dense(1 << 20), keras.layers.Dense(1)])
+    inner = keras.Sequential(
+        [keras.Input((100,)), keras.layers.Dense(1 << 20), keras.layers.Dense(1)]
+    )
     outer = keras.Sequential([keras.Input((100,)), inner])
     for model in (inner, outer):
         assert rows_at_once(model, 1000) == pytest.approx((1 << 30) // ((1 << 20) * 4), rel=0.01)

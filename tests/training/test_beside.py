@@ -38,14 +38,22 @@ def test_baselines_are_stored_and_shown_with_a_run(capsys, monkeypatch):
     run = kzoo.Run("runs/a")
     data = kzoo.load_data("iris", preset="iris_fnn", seed=3)
     stored = {baseline["name"]: baseline["scores"] for baseline in run.summary["baselines"]}
-    assert stored == {b.name: dict(b.scores) for b in baselines.score(data)} and list(stored)[-1] == "majority"
-    accuracies = {baseline["label"]: baseline["scores"]["accuracy"] for baseline in run.summary["baselines"]}
-    labels, best = list(accuracies), max(accuracies.values())
+    assert (
+        stored == {b.name: dict(b.scores) for b in baselines.score(data)}
+        and list(stored)[-1] == "majority"
+    )
+    accuracies = {
+        baseline["label"]: baseline["scores"]["accuracy"] for baseline in run.summary["baselines"]
+    }
+    labels = list(accuracies)
+    best = max(accuracies.values())
     assert accuracies[labels[0]] == best and run.summary["baselines"][-1]["name"] == "majority"
     (line,) = [line for line in output.splitlines() if not missing_from(line, labels)]
     assert_mentions(line, "accuracy", f"{best:.1%}", "33.3%")
     # The best baseline is named once more in a warning, where the network is no better.
-    assert " ".join(output.split()).count(labels[0]) == (2 if best >= run.summary["test"]["accuracy"] else 1)
+    assert " ".join(output.split()).count(labels[0]) == (
+        2 if best >= run.summary["test"]["accuracy"] else 1
+    )
 
     page = kzoo.report(run).read_text(encoding="utf-8")
     assert_mentions(page, *labels, f"{100 * best:.1f} %", "33.3 %")
@@ -53,15 +61,23 @@ def test_baselines_are_stored_and_shown_with_a_run(capsys, monkeypatch):
 
     train("--out", "runs/b", "--data-seed", "3", "--no-baselines")
     output = capsys.readouterr().out
-    assert not any(label in output for label in labels) and "baselines" not in kzoo.Run("runs/b").summary
+    assert (
+        not any(label in output for label in labels)
+        and "baselines" not in kzoo.Run("runs/b").summary
+    )
     assert labels[0] not in kzoo.report("runs/b").read_text(encoding="utf-8")
     rows = kzoo.compare("runs").to_dict("records")
     assert sorted(row["run"] for row in rows) == sorted(["a", "b", *labels])
     assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
-    assert {row["run"] for row in rows if row["baseline"]} == {row["run"] for row in rows if pd.isna(row["path"])}
+    assert {row["run"] for row in rows if row["baseline"]} == {
+        row["run"] for row in rows if pd.isna(row["path"])
+    }
     alone = kzoo.compare("runs", baselines=False)
     assert list(alone.run) == [row["run"] for row in rows if not row["baseline"]]
-    assert kzoo.ensemble(["runs/a", "runs/b"], out="both").summary["baselines"] == run.summary["baselines"]
+    assert (
+        kzoo.ensemble(["runs/a", "runs/b"], out="both").summary["baselines"]
+        == run.summary["baselines"]
+    )
     assert main(["show", "runs/a"]) == 0
     assert_mentions(capsys.readouterr().out, "accuracy", *labels, f"{best:.1%}", "33.3%")
     assert main(["compare", "runs", "--plot", "curves.png"]) == 0
@@ -74,7 +90,11 @@ def test_baselines_are_stored_and_shown_with_a_run(capsys, monkeypatch):
 def test_cross_validation_averages_the_baselines_of_its_folds():
     result = kzoo.cross_validate("iris_fnn", "iris", folds=2, epochs=1, out="folds", progress=False)
     each = [
-        next(b["scores"]["accuracy"] for b in kzoo.Run(path).summary["baselines"] if b["name"] == "trees")
+        next(
+            b["scores"]["accuracy"]
+            for b in kzoo.Run(path).summary["baselines"]
+            if b["name"] == "trees"
+        )
         for path in result["runs"]
     ]
     assert result["baselines"]["trees"]["mean"]["accuracy"] == pytest.approx(sum(each) / 2)
@@ -88,11 +108,18 @@ def test_slow_baselines_are_skipped_and_failing_ones_do_not_stop_the_run(monkeyp
     monkeypatch.setattr(module, "_MIN_SECONDS", 0.01)
     scored = {baseline["name"]: baseline for baseline in module.score_baselines(data, 0.0)}
     assert scored["majority"]["scores"]["accuracy"] == pytest.approx(1 / 3)
-    assert scored["trees"]["scores"] is None and re.search(r"\b0\.\d+ s\b", scored["trees"]["notes"][0])  # its time
+    assert scored["trees"]["scores"] is None and re.search(
+        r"\b0\.\d+ s\b", scored["trees"]["notes"][0]
+    )  # its time
     all_of_them = module.score_baselines(data, 10_000.0)  # two percent of it are enough
-    assert all(baseline["scores"] for baseline in all_of_them) and module.score_baselines(data, 0.0) == all_of_them
+    assert (
+        all(baseline["scores"] for baseline in all_of_them)
+        and module.score_baselines(data, 0.0) == all_of_them
+    )
     other = module.score_baselines(kzoo.load_data("iris", seed=1), 10_000.0)
-    assert [baseline["scores"] for baseline in other] != [baseline["scores"] for baseline in all_of_them]
+    assert [baseline["scores"] for baseline in other] != [
+        baseline["scores"] for baseline in all_of_them
+    ]
 
     def broken(*arguments, **options):
         raise ValueError("singular")
@@ -107,16 +134,24 @@ def test_slow_baselines_are_skipped_and_failing_ones_do_not_stop_the_run(monkeyp
 
 
 def test_baselines_are_cached_for_the_next_process(monkeypatch, tmp_path):
-    cache, real, calls = tmp_path / "cache", baselines.score, []
+    cache = tmp_path / "cache"
+    real = baselines.score
+    calls = []
     monkeypatch.setenv("KZOO_CACHE", str(cache))
-    monkeypatch.setattr(baselines, "score", lambda data, **options: calls.append(1) or real(data, **options))
+    monkeypatch.setattr(
+        baselines, "score", lambda data, **options: calls.append(1) or real(data, **options)
+    )
     data = kzoo.load_data("iris")
     truth = module.score_baselines(data, 10_000.0)
     assert module.score_baselines(kzoo.load_data("iris"), 10_000.0) == truth and len(calls) == 1
     (file,) = (cache / "baselines").iterdir()
-    for broken in ("", "[1", '{"baselines": 3, "seconds": 1}', '{"seconds": 1e9}', "[]"):  # a full disk, a kill
+    # a full disk, a kill
+    for broken in ("", "[1", '{"baselines": 3, "seconds": 1}', '{"seconds": 1e9}', "[]"):
         file.write_text(broken)
-        assert module.score_baselines(data, 10_000.0) == truth and json.loads(file.read_text())["baselines"] == truth
+        assert (
+            module.score_baselines(data, 10_000.0) == truth
+            and json.loads(file.read_text())["baselines"] == truth
+        )
     assert len(calls) == 6
     module.score_baselines(kzoo.load_data("iris", seed=1), 10_000.0)
     assert len(calls) == 7 and len(list((cache / "baselines").iterdir())) == 2
@@ -137,18 +172,30 @@ def paragraphs_of(report):
 def constant_test_values():
     """Return rows with values that follow from them, and test rows whose value is always the same."""
     random = np.random.default_rng(0)
-    x, new = random.normal(size=(80, 2)).astype("float32"), random.normal(size=(20, 2)).astype("float32")
+    x = random.normal(size=(80, 2)).astype("float32")
+    new = random.normal(size=(20, 2)).astype("float32")
     return (x, x @ np.float32([1, 2])), (new, np.full(20, 0.1, "float32"))
 
 
 def test_constant_test_values_have_no_r2_and_are_compared_by_mae(capsys):
     data, test = constant_test_values()
     a, b = (
-        kzoo.train("tabular_fnn", data, test=test, out=out, epochs=2, seed=seed, check=False, progress=False)
+        kzoo.train(
+            "tabular_fnn",
+            data,
+            test=test,
+            out=out,
+            epochs=2,
+            seed=seed,
+            check=False,
+            progress=False,
+        )
         for seed, out in enumerate("ab")
     )
     scores, stored = a.summary["test"], a.summary["baselines"]
-    assert scores["r2"] is None and {(b["metric"], b["scores"]["r2"]) for b in stored} == {("mae", None)}
+    assert scores["r2"] is None and {(b["metric"], b["scores"]["r2"]) for b in stored} == {
+        ("mae", None)
+    }
     errors = [baseline["scores"]["mae"] for baseline in stored]
     assert stored[0]["name"] == "mean" and errors == sorted(errors) and errors[0] < scores["mae"]
     paragraphs = paragraphs_of(kzoo.report(a))
@@ -172,8 +219,15 @@ def test_constant_test_values_have_no_r2_and_are_compared_by_mae(capsys):
 def test_r2_of_several_targets_averages_those_that_vary(undrawn):
     (x, y), (new, constant) = constant_test_values()
     truth = np.stack([constant, new @ np.float32([1, 2])], 1)
-    run = kzoo.train("tabular_fnn", (x, np.stack([y, y], 1)), test=(new, truth), out="a", epochs=1, check=False,
-                     progress=False)  # fmt: skip
+    run = kzoo.train(
+        "tabular_fnn",
+        (x, np.stack([y, y], 1)),
+        test=(new, truth),
+        out="a",
+        epochs=1,
+        check=False,
+        progress=False,
+    )
     scores = run.summary["test"]
     expected = r2_score(truth[:, 1], run.answers["answers"][:, 1])
     assert scores["r2"] == pytest.approx(expected, rel=1e-5) == scores["targets"]["y2"]["r2"]
@@ -182,18 +236,37 @@ def test_r2_of_several_targets_averages_those_that_vary(undrawn):
 
 def test_the_most_frequent_class_comes_from_training_rows(undrawn):
     random = np.random.default_rng(0)
-    x, new = random.normal(size=(60, 2)).astype("float32"), random.normal(size=(20, 2)).astype("float32")
-    y, constant = np.where(np.arange(60) < 45, "often", "rarely"), np.array(["rarely"] * 20)
+    x = random.normal(size=(60, 2)).astype("float32")
+    new = random.normal(size=(20, 2)).astype("float32")
+    y = np.where(np.arange(60) < 45, "often", "rarely")
+    constant = np.array(["rarely"] * 20)
     run, other = (
-        kzoo.train("tabular_fnn", (x, y), test=(new, constant), out=out, seed=seed, epochs=1, check=False,
-                   progress=False)
+        kzoo.train(
+            "tabular_fnn",
+            (x, y),
+            test=(new, constant),
+            out=out,
+            seed=seed,
+            epochs=1,
+            check=False,
+            progress=False,
+        )
         for seed, out in enumerate("ab")
-    )  # fmt: skip
+    )
     (majority,) = baselines.score((x, y), test=(new, constant), names="majority")
-    assert run.summary["test"]["majority"] == majority.scores["accuracy"] == majority.scores["majority"] == 0
+    assert (
+        run.summary["test"]["majority"]
+        == majority.scores["accuracy"]
+        == majority.scores["majority"]
+        == 0
+    )
     both = kzoo.ensemble([run, other], out="both")
     for scored in (run, both):
-        assert kzoo.evaluate(scored, (new, constant))["majority"] == scored.summary["test"]["majority"] == 0
+        assert (
+            kzoo.evaluate(scored, (new, constant))["majority"]
+            == scored.summary["test"]["majority"]
+            == 0
+        )
         sentence = ("20", "most frequent class", "0", "0.0 %")
         assert any(not missing_from(text, sentence) for text in paragraphs_of(kzoo.report(scored)))
     # A model without its training rows is compared with the rows that it is scored on, and the sentence differs.
@@ -208,11 +281,26 @@ def test_the_most_frequent_class_comes_from_training_rows(undrawn):
 
 def test_the_most_frequent_token_comes_from_the_training_text(undrawn):
     Path("t.txt").write_text("aaab\n" * 640 + "abbb\n" * 160, encoding="utf-8")
-    run = kzoo.train("char_gru", "t.txt", out="a", epochs=1, units=(4,), input_shape=(8,), batch_size=256, check=False,
-                     progress=False)  # fmt: skip
-    scores, data = run.summary["test"], kzoo.load_data("t.txt", preset="char_gru")
-    assert scores["majority"] == pytest.approx(0.2, abs=0.02) and run.config["statistics"]["common"] == 2  # "a"
-    assert baselines.score(data, names="frequency")[0].scores["accuracy"] == pytest.approx(0.2, abs=0.02)
+    run = kzoo.train(
+        "char_gru",
+        "t.txt",
+        out="a",
+        epochs=1,
+        units=(4,),
+        input_shape=(8,),
+        batch_size=256,
+        check=False,
+        progress=False,
+    )
+    scores = run.summary["test"]
+    data = kzoo.load_data("t.txt", preset="char_gru")
+    assert (
+        scores["majority"] == pytest.approx(0.2, abs=0.02)
+        and run.config["statistics"]["common"] == 2
+    )  # "a"
+    assert baselines.score(data, names="frequency")[0].scores["accuracy"] == pytest.approx(
+        0.2, abs=0.02
+    )
     Path("new.txt").write_text("abbb\n" * 40, encoding="utf-8")
     assert kzoo.evaluate(run, "new.txt")["majority"] == pytest.approx(0.2, abs=0.02)
 
@@ -220,14 +308,23 @@ def test_the_most_frequent_token_comes_from_the_training_text(undrawn):
 def test_baselines_of_very_many_images_are_not_cached(tmp_path, monkeypatch):
     """The fingerprint of very many images leaves out the content of most: nothing is cached under it."""
     monkeypatch.setattr("kzoo.kinds.image.fitting._MAX_HASHED", 1)
-    files = [tmp_path / "photos" / name / f"{number:02}.bmp" for name in ("ant", "bee") for number in range(30)]
-    colours, results = {"ant": (200, 30, 30), "bee": (30, 200, 30)}, []
+    files = [
+        tmp_path / "photos" / name / f"{number:02}.bmp"
+        for name in ("ant", "bee")
+        for number in range(30)
+    ]
+    colours = {"ant": (200, 30, 30), "bee": (30, 200, 30)}
+    results = []
     for mixed in (False, True):  # files of the same names and sizes, of other colours
         for number, file in enumerate(files):
             other = mixed and number not in sample_indices(len(files), 1)
             file.parent.mkdir(parents=True, exist_ok=True)
             name = ("ant", "ant", "bee")[number % 3] if other else file.parent.name
             Image.new("RGB", (12, 10), colours[name]).save(file)
-        data = load_image_folder(tmp_path / "photos", image_shape=(8, 8, 3), validation=0.2, test=0.3)
-        results.append((data.fingerprint, {b["name"]: b["scores"] for b in module.score_baselines(data, 0.0)}))
+        data = load_image_folder(
+            tmp_path / "photos", image_shape=(8, 8, 3), validation=0.2, test=0.3
+        )
+        results.append(
+            (data.fingerprint, {b["name"]: b["scores"] for b in module.score_baselines(data, 0.0)})
+        )
     assert results[0][0] == results[1][0] and results[0][1] != results[1][1]

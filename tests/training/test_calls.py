@@ -30,13 +30,23 @@ pytestmark = pytest.mark.usefixtures("undrawn")
 RANDOM = np.random.default_rng(0)
 ROWS = RANDOM.normal(size=(130, 5)).astype("float32")
 CLASSES = (ROWS[:, 0] > 0.4).astype("int64")
-SENTENCES = [" ".join(RANDOM.choice(["good", "bad", "film", "play", "long"], size=5)) for _ in range(70)]
+SENTENCES = [
+    " ".join(RANDOM.choice(["good", "bad", "film", "play", "long"], size=5)) for _ in range(70)
+]
 QUICK = dict(progress=False, check=False, epochs=2)
 # Dropout, a schedule by the step, class weights, one-hot labels, an average, and 94 rows: the last batch is shorter.
 FNN = dict(
-    units=(8,), dropout=0.3, batch_size=10, schedule="cosine", class_weight="balanced", label_smoothing=0.1, ema=0.9,
-    callbacks="quick", optimizer="momentum",  # traced in half of AdamW's time, which `members` and `series` have
-)  # fmt: skip
+    units=(8,),
+    dropout=0.3,
+    batch_size=10,
+    schedule="cosine",
+    class_weight="balanced",
+    label_smoothing=0.1,
+    ema=0.9,
+    # traced in half of AdamW's time, which `members` and `series` have
+    callbacks="quick",
+    optimizer="momentum",
+)
 GRU = dict(units=(4,), embedding_dim=4, vocabulary_size=12, batch_size=9, callbacks="quick")
 
 
@@ -45,7 +55,9 @@ class Seen(keras.callbacks.Callback):
 
     def __init__(self, then=None):
         super().__init__()
-        self.begun, self.ended, self.then = [], [], then
+        self.begun = []
+        self.ended = []
+        self.then = then
 
     def on_train_batch_begin(self, batch, logs=None):
         self.begun.append(batch)
@@ -61,26 +73,48 @@ def fnn(out, **options):
 
 
 def members(out, **options):
-    small = dict(units=(8,), members=3, bins=4, bins_dim=2, batch_size=10, class_weight="balanced", callbacks="quick")
+    small = dict(
+        units=(8,),
+        members=3,
+        bins=4,
+        bins_dim=2,
+        batch_size=10,
+        class_weight="balanced",
+        callbacks="quick",
+    )
     return kzoo.train("tabular_tabm", (ROWS, CLASSES), out=out, **QUICK | small | options)
 
 
 def gru(out, **options):
-    rows = pd.DataFrame(dict(text=SENTENCES, liked=["yes" if "good" in sentence else "no" for sentence in SENTENCES]))
+    rows = pd.DataFrame(
+        dict(
+            text=SENTENCES, liked=["yes" if "good" in sentence else "no" for sentence in SENTENCES]
+        )
+    )
     return kzoo.train("text_gru", rows, target="liked", out=out, **QUICK | GRU | options)
 
 
 def series(out, **options):
     """Windows, which are cut out of the series on the device."""
     rows = pd.DataFrame(dict(load=np.sin(np.arange(300) / 4)))
-    small = dict(units=(3,), input_shape=(5, 1), horizon=2, batch_size=16, target="load", callbacks="quick")
+    small = dict(
+        units=(3,), input_shape=(5, 1), horizon=2, batch_size=16, target="load", callbacks="quick"
+    )
     return kzoo.train("series_gru", rows, out=out, **QUICK | small | options)
 
 
 def images(out, **options):
     """Batch normalisation in bfloat16 is another operation here, of batches whose size the program leaves open."""
-    x = np.abs(ROWS[:, :4, None, None] * 60).clip(0, 255).astype("uint8").repeat(6, axis=2)  # (130, 4, 6, 1)
-    small = dict(filters=(4,), units=(), batch_size=10, precision="mixed_bfloat16", callbacks="quick", augment=())
+    # (130, 4, 6, 1)
+    x = np.abs(ROWS[:, :4, None, None] * 60).clip(0, 255).astype("uint8").repeat(6, axis=2)
+    small = dict(
+        filters=(4,),
+        units=(),
+        batch_size=10,
+        precision="mixed_bfloat16",
+        callbacks="quick",
+        augment=(),
+    )
     return kzoo.train("digits_cnn", (x, CLASSES), out=out, **QUICK | small | options)
 
 
@@ -155,15 +189,22 @@ def test_ten_steps_equal_those_of_keras_up_to_rounding(train):
         seen.on_train_begin = lambda logs=None, models=models, seen=seen: models.append(seen.model)
         with pytest.raises(RuntimeError):
             train(f"run{most}", callbacks=[seen], steps_per_call=most)
-        after[most] = np.concatenate([keras.ops.convert_to_numpy(w).ravel() for w in models[0].trainable_variables])
+        after[most] = np.concatenate(
+            [keras.ops.convert_to_numpy(w).ravel() for w in models[0].trainable_variables]
+        )
     np.testing.assert_allclose(after["auto"], after[1], atol=1e-5, rtol=0)
     assert len(set(np.round(after[1], 3))) > 10  # it did train
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only there it is another operation")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="only there it is another operation"
+)
 def test_any_division_of_batch_normalisation_in_bfloat16_gives_the_same_bits(monkeypatch):
-    ran, run = [], kernels._normalise
-    monkeypatch.setattr(kernels, "_normalise", lambda *arguments: ran.append(arguments) or run(*arguments))
+    ran = []
+    run = kernels._normalise
+    monkeypatch.setattr(
+        kernels, "_normalise", lambda *arguments: ran.append(arguments) or run(*arguments)
+    )
     whole, cut = (images(f"run{most}", steps_per_call=most, seed=3) for most in ("auto", 3))
     assert ran
     assert_same(whole, cut)
@@ -207,7 +248,9 @@ def test_resuming_with_single_steps_is_reported(capsys):
 
     def train(made, *callbacks, **options):
         data = ROWS[:60], CLASSES[:60]
-        return kzoo.train(made, data, out="run", check=False, callbacks=list(callbacks), batch_size=8, **options)
+        return kzoo.train(
+            made, data, out="run", check=False, callbacks=list(callbacks), batch_size=8, **options
+        )
 
     with pytest.raises(RuntimeError):
         train(model(), Seen(cut_power), epochs=2, journal_steps=2)
@@ -219,10 +262,8 @@ def test_resuming_with_single_steps_is_reported(capsys):
 def test_a_signal_stops_training_at_the_end_of_a_call():
     """No callback looks at single steps here: the journal is written where the call ended."""
     x = RANDOM.normal(size=(40_000, 5)).astype("float32")
-    data, options = (
-        (x, (x[:, 0] > 0).astype("int64")),
-        QUICK | dict(epochs=2000, units=(8,), batch_size=8, patience=2000),
-    )
+    data = (x, (x[:, 0] > 0).astype("int64"))
+    options = QUICK | dict(epochs=2000, units=(8,), batch_size=8, patience=2000)
     sent = []
 
     def send():
@@ -237,7 +278,8 @@ def test_a_signal_stops_training_at_the_end_of_a_call():
 
     with pytest.raises(kzoo.Interrupted):
         kzoo.train("tabular_fnn", data, out="run", callbacks=[Begun()], **options)
-    assert in_units(time.process_time() - sent[0]) < 2000  # scores and curves of the best epoch among them
+    # scores and curves of the best epoch among them
+    assert in_units(time.process_time() - sent[0]) < 2000
     state, _ = State.newest(Path("run"))
     assert state.epoch >= 1 and state.chunked
 
@@ -253,12 +295,15 @@ def test_a_signal_stops_training_at_the_end_of_a_call():
 @pytest.mark.usefixtures("untraced")
 def test_steps_per_call_without_effect_is_reported(options, parts, capsys):
     if "preset" in options:
-        data, model = (RANDOM.integers(0, 255, (12, 8, 8, 3)), np.arange(12) % 2), options.pop("preset")
+        data = (RANDOM.integers(0, 255, (12, 8, 8, 3)), np.arange(12) % 2)
+        model = options.pop("preset")
         options |= dict(filters=(2,), units=())
     else:
         data = ROWS[:40], CLASSES[:40]
         model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
-        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **options)
+        model.compile(
+            "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **options
+        )
         options = {}
     kzoo.train(model, data, out="run", check=False, epochs=1, steps_per_call=8, **options)
     assert_mentions(capsys.readouterr().err, "steps_per_call=8", *parts)
@@ -272,7 +317,12 @@ def test_invalid_steps_per_call_is_refused(value):
 
 def test_invalid_steps_per_call_is_refused_on_the_command_line(capsys):
     assert main(["train", "iris_fnn", "--steps-per-call", "none"]) == 2
-    assert_mentions(capsys.readouterr().err.replace("'none'", "none"), "--steps-per-call none", "auto", "whole number")
+    assert_mentions(
+        capsys.readouterr().err.replace("'none'", "none"),
+        "--steps-per-call none",
+        "auto",
+        "whole number",
+    )
 
 
 def test_a_callback_may_evaluate_other_data_during_training(whole):
@@ -281,8 +331,11 @@ def test_a_callback_may_evaluate_other_data_during_training(whole):
 
     class Other(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            x, y = ROWS[:7], keras.ops.one_hot(CLASSES[:7], 2)
-            losses.append([self.model.evaluate(x, y, verbose=0)[0], self.model.test_on_batch(x, y)[0]])
+            x = ROWS[:7]
+            y = keras.ops.one_hot(CLASSES[:7], 2)
+            losses.append(
+                [self.model.evaluate(x, y, verbose=0)[0], self.model.test_on_batch(x, y)[0]]
+            )
             assert self.model.predict(x, verbose=0).shape == (7, 2)
 
     run = fnn("run", callbacks=[Other()])

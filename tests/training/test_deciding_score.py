@@ -16,7 +16,9 @@ from kzoo.results import deciding_score
 from kzoo.serve.model_facts import _score as page_score
 from kzoo.tasks import problem
 
-QUICK = dict(target="answer", batch_size=64, learning_rate=0.01, units=(16,), progress=False, check=False)
+QUICK = dict(
+    target="answer", batch_size=64, learning_rate=0.01, units=(16,), progress=False, check=False
+)
 COST = {("yes", "no"): 20, ("no", "yes"): 1}
 
 
@@ -25,7 +27,9 @@ def table(rows=1200):
     random = np.random.default_rng(0)
     a, b = random.normal(size=(2, rows))
     yes = random.uniform(size=rows) < 1 / (1 + np.exp(2.6 - 1.4 * a - b))
-    return pd.DataFrame({"a": a, "b": b, "answer": np.where(yes, "yes", "no"), "size": np.exp(a) + b})
+    return pd.DataFrame(
+        {"a": a, "b": b, "answer": np.where(yes, "yes", "no"), "size": np.exp(a) + b}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,9 @@ def test_a_run_with_an_objective_is_compared_by_it(auc_run):
 
 @pytest.mark.parametrize("name", ["cost", "auc"])
 def test_every_view_names_the_same_score(name, cost_run, auc_run, tmp_path, capsys):
-    run, metric, short = (cost_run, "expected_cost", "expected cost") if name == "cost" else (auc_run, "auc", "AUC")
+    run, metric, short = (
+        (cost_run, "expected_cost", "expected cost") if name == "cost" else (auc_run, "auc", "AUC")
+    )
     best, level = ("min", 90) if name == "cost" else ("max", 95)
     exported = kzoo.export(run, tmp_path / "export", formats=["onnx"], progress=False)
     facts = page_score(exported.manifest)
@@ -95,7 +101,17 @@ def test_every_view_names_the_same_score(name, cost_run, auc_run, tmp_path, caps
 
 def test_the_command_line_names_the_score_that_decides(data, capsys):
     data.to_csv("answers.csv", index=False)
-    words = ["train", "tabular_fnn", "--data", "answers.csv", "--target", "answer", "--epochs", "1", "--quiet"]
+    words = [
+        "train",
+        "tabular_fnn",
+        "--data",
+        "answers.csv",
+        "--target",
+        "answer",
+        "--epochs",
+        "1",
+        "--quiet",
+    ]
     costs = ["--cost", "yes:no=20", "--cost", "no:yes=1"]
     for number in "12":
         assert main([*words, *costs, "--out", f"runs/{number}", "--seed", number]) == 0
@@ -103,7 +119,9 @@ def test_the_command_line_names_the_score_that_decides(data, capsys):
         assert_mentions(printed, "expected cost:")
         assert "majority" not in printed
     assert main(["compare", "runs"]) == 0
-    assert_mentions(capsys.readouterr().out, "lower is better", "expected cost", "90 %", "most frequent class")
+    assert_mentions(
+        capsys.readouterr().out, "lower is better", "expected cost", "90 %", "most frequent class"
+    )
     table().drop(columns="size").iloc[::3].to_csv("new.csv", index=False)
     assert main(["compare", "runs/1", "runs/2", "--data", "new.csv"]) == 0
     printed = capsys.readouterr().out
@@ -112,8 +130,12 @@ def test_the_command_line_names_the_score_that_decides(data, capsys):
 
 def test_scores_that_look_the_same_are_a_tie():
     def of(network, baseline, metric="accuracy"):
-        row = dict(name="logistic", label="logistic regression", split="test", metric=metric, notes=[])
-        return sentences.beaten({"test": {metric: network}, "baselines": [row | dict(scores={metric: baseline})]})
+        row = dict(
+            name="logistic", label="logistic regression", split="test", metric=metric, notes=[]
+        )
+        return sentences.beaten(
+            {"test": {metric: network}, "baselines": [row | dict(scores={metric: baseline})]}
+        )
 
     for network, baseline in ((1.0, 1.0), (0.8504, 0.8501 + 4e-4)):
         tie = of(network, baseline)
@@ -129,15 +151,27 @@ def mean_error(truth, predictions):
 
 
 def test_a_function_of_the_user_decides_in_its_direction(data):
-    for name, target, frame in (("values", "size", table()[["a", "b", "size"]]), ("classes", "answer", data)):
-        objective = kzoo.objective(mean_error if name == "values" else wrong, best="min", name="worst")
+    for name, target, frame in (
+        ("values", "size", table()[["a", "b", "size"]]),
+        ("classes", "answer", data),
+    ):
+        objective = kzoo.objective(
+            mean_error if name == "values" else wrong, best="min", name="worst"
+        )
         options = QUICK | dict(target=target, objective=objective, epochs=1)
-        runs = [kzoo.train("tabular_fnn", frame, out=f"{name}/{seed}", seed=seed, **options) for seed in (0, 1)]
+        runs = [
+            kzoo.train("tabular_fnn", frame, out=f"{name}/{seed}", seed=seed, **options)
+            for seed in (0, 1)
+        ]
         rows = runs[0].summary["baselines"]
         values = [row["scores"]["worst"] for row in rows]
-        assert {(row["metric"], row["best"]) for row in rows} == {("worst", "min")} and values == sorted(values)
+        assert {(row["metric"], row["best"]) for row in rows} == {
+            ("worst", "min")
+        } and values == sorted(values)
         compared = kzoo.compare(runs)
-        assert set(compared["metric"]) == {"worst"} and list(compared["score"]) == sorted(compared["score"])
+        assert set(compared["metric"]) == {"worst"} and list(compared["score"]) == sorted(
+            compared["score"]
+        )
         assert_mentions(plain(kzoo.report(runs[0])), "worst on", "lower is better")
         assert kzoo.compare(runs, metric="worst")["score"].is_monotonic_increasing
 
@@ -149,7 +183,10 @@ def wrong(truth, guess):
 def test_labels_of_baselines_have_learned_thresholds_with_an_objective_too():
     random = np.random.default_rng(0)
     x = random.normal(size=(900, 3))
-    labels = {f"is_{name}": (x[:, i] + random.normal(size=900) > 1.4).astype(int) for i, name in enumerate("ab")}
+    labels = {
+        f"is_{name}": (x[:, i] + random.normal(size=900) > 1.4).astype(int)
+        for i, name in enumerate("ab")
+    }
     frame = pd.DataFrame(x, columns=list("xyz")).assign(**labels)
     data = kzoo.load_data(frame, target=list(labels), task="labels")
     usual, by_micro = (
@@ -157,17 +194,22 @@ def test_labels_of_baselines_have_learned_thresholds_with_an_objective_too():
         for settings in ({}, {"objective": "f1_micro"})
     )
     assert {each.metric for each in by_micro.values()} == {"f1_micro"}
-    assert by_micro["logistic"].scores["f1_macro"] == pytest.approx(usual["logistic"].scores["f1_macro"])
+    assert by_micro["logistic"].scores["f1_macro"] == pytest.approx(
+        usual["logistic"].scores["f1_macro"]
+    )
 
 
 def test_the_order_of_what_decides():
     classes = problem("tabular_classification")
     scores = dict(accuracy=0.9, auc=0.8, expected_cost=300.0, f1=0.7)
     for settings, name, best in (
-        ({}, "accuracy", "max"), (dict(decision="f1"), "f1", "max"), (dict(objective="top5"), "accuracy", "max"),
+        ({}, "accuracy", "max"),
+        (dict(decision="f1"), "f1", "max"),
+        (dict(objective="top5"), "accuracy", "max"),
         (dict(cost=[[0, 1], [9, 0]], decision="f1"), "expected_cost", "min"),
-        (dict(cost=[[0, 1], [9, 0]], objective="auc"), "auc", "max"), (dict(objective="brier"), "accuracy", "max"),
-    ):  # fmt: skip
+        (dict(cost=[[0, 1], [9, 0]], objective="auc"), "auc", "max"),
+        (dict(objective="brier"), "accuracy", "max"),
+    ):
         decides = deciding_score(settings, scores, classes)
         assert (decides, decides.best) == (name, best)
     named = json.loads(json.dumps(dict(objective="worst", mode="min")))

@@ -33,9 +33,14 @@ run = kzoo.train(
 
 
 def train(folder, devices, out, batch=64, **options):
-    environment = os.environ | {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    environment = os.environ | {
+        "KERAS_BACKEND": "jax",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+    }
     command = [sys.executable, "-W", "ignore", "-c", TRAIN, json.dumps(devices), out, str(batch)]
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, **options)
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, **options
+    )
 
 
 def weights(run):
@@ -56,19 +61,29 @@ def test_any_number_of_devices_learns_the_same_and_repeats_its_bits(tmp_path):
     for out in ("2", "4"):
         np.testing.assert_allclose(losses[out], losses["1"], rtol=1e-3)
         assert runs[out].config["devices"] == int(out)
-        assert abs(runs[out].summary["test"]["accuracy"] - runs["1"].summary["test"]["accuracy"]) < 0.02
-    assert all((a == b).all() for a, b in zip(weights(runs["4"]), weights(runs["4 again"]), strict=True))
+        assert (
+            abs(runs[out].summary["test"]["accuracy"] - runs["1"].summary["test"]["accuracy"])
+            < 0.02
+        )
+    assert all(
+        (a == b).all() for a, b in zip(weights(runs["4"]), weights(runs["4 again"]), strict=True)
+    )
     assert runs["4"].history["val_loss"] == runs["4 again"].history["val_loss"]
     other = train(tmp_path, 2, "4")
     assert other.returncode == 1
-    assert_mentions(other.stderr.splitlines()[-1], "KzooError", "devices", "4", "2", "overwrite=True")
+    assert_mentions(
+        other.stderr.splitlines()[-1], "KzooError", "devices", "4", "2", "overwrite=True"
+    )
 
 
 @pytest.mark.slow
 def test_a_run_killed_on_several_devices_resumes_to_the_same_bits(tmp_path):
     pytest.importorskip("jax", reason="pip install 'kzoo[jax]'")
     assert train(tmp_path, 2, "whole").returncode == 0
-    environment = os.environ | {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    environment = os.environ | {
+        "KERAS_BACKEND": "jax",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+    }
     command = [sys.executable, "-W", "ignore", "-c", TRAIN, "2", "torn", "64", "slowly"]
     for steps in (5, 20):
         process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE)

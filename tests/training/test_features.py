@@ -14,16 +14,35 @@ NOTE = ("backbone", "frozen", "augmentation")  # of the note that each image is 
 
 
 def fit(out, **options):
-    random, y = np.random.default_rng(0), np.arange(30) % 3
+    random = np.random.default_rng(0)
+    y = np.arange(30) % 3
     x = (random.uniform(0, 255, (30, 32, 32, 3)) * (1 + y[:, None, None, None]) / 3).astype("uint8")
-    options = dict(
-        weights=kzoo.build("image_pretrained", seed=3, compile=False, input_shape=(32, 32, 3), outputs=5, **SMALL),
-        freeze=True, epochs=3, batch_size=8, learning_rate=0.01, callbacks="quick", check=False, precision="float32",
-    ) | options  # fmt: skip
+    options = (
+        dict(
+            weights=kzoo.build(
+                "image_pretrained",
+                seed=3,
+                compile=False,
+                input_shape=(32, 32, 3),
+                outputs=5,
+                **SMALL,
+            ),
+            freeze=True,
+            epochs=3,
+            batch_size=8,
+            learning_rate=0.01,
+            callbacks="quick",
+            check=False,
+            precision="float32",
+        )
+        | options
+    )
     return kzoo.train("image_pretrained", (x, y), out=out, **SMALL | options)
 
 
-def test_a_frozen_backbone_that_sees_each_image_once_trains_the_same_weights(tmp_path, monkeypatch, capsys):
+def test_a_frozen_backbone_that_sees_each_image_once_trains_the_same_weights(
+    tmp_path, monkeypatch, capsys
+):
     once = fit(tmp_path / "once")
     assert_mentions(capsys.readouterr().err, *NOTE)
     assert once.spec.training["augment"] == []
@@ -34,8 +53,12 @@ def test_a_frozen_backbone_that_sees_each_image_once_trains_the_same_weights(tmp
     for name in ("val_loss", "loss"):
         np.testing.assert_allclose(once.history[name], each.history[name], rtol=1e-4)
     assert once.history["loss"][0] != once.history["loss"][-1]  # it did learn
-    began = kzoo.build("image_pretrained", seed=3, compile=False, input_shape=(32, 32, 3), outputs=5, **SMALL)
-    np.testing.assert_array_equal(*(m.get_layer("stem").get_weights()[0] for m in (once.model, began)))
+    began = kzoo.build(
+        "image_pretrained", seed=3, compile=False, input_shape=(32, 32, 3), outputs=5, **SMALL
+    )
+    np.testing.assert_array_equal(
+        *(m.get_layer("stem").get_weights()[0] for m in (once.model, began))
+    )
 
 
 def test_requested_augmentation_stays(tmp_path, capsys):

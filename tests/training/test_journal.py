@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from messages import assert_mentions, refuses
 
-from kzoo.training.journal import is_plain, pack, read_journal, remove_journal, unpack, write_journal
+from kzoo.training.journal import (
+    is_plain,
+    pack,
+    read_journal,
+    remove_journal,
+    unpack,
+    write_journal,
+)
 from kzoo.utils.errors import KzooError
 
 STATE = {
@@ -16,7 +23,11 @@ STATE = {
     "none": None,
     "pair": (1, [2.5, True]),
     "by number": {0: "a", 7: "b"},
-    "weights": [np.arange(6, dtype="float32").reshape(2, 3), np.zeros((0,), "int64"), np.float32(0.1)],
+    "weights": [
+        np.arange(6, dtype="float32").reshape(2, 3),
+        np.zeros((0,), "int64"),
+        np.float32(0.1),
+    ],
 }
 
 
@@ -61,7 +72,11 @@ def test_a_damaged_journal_is_replaced_by_the_previous_journal(tmp_path):
     write_journal(tmp_path, STATE | {"epoch": 3})
     file = tmp_path / "journal"
     whole = file.read_bytes()
-    for content in (whole[: len(whole) // 2], b"", whole.replace(b"kzoo-journal 1", b"kzoo-journal 9")):
+    for content in (
+        whole[: len(whole) // 2],
+        b"",
+        whole.replace(b"kzoo-journal 1", b"kzoo-journal 9"),
+    ):
         file.write_bytes(content)
         state, lines = read_journal(tmp_path)
         assert state["epoch"] == 2
@@ -90,4 +105,6 @@ def test_a_failed_write_leaves_both_journals_unchanged(tmp_path, monkeypatch):
 
 def test_only_arrays_and_plain_python_values_can_be_stored():
     assert is_plain(STATE)
-    assert not is_plain({"function": len}) and not is_plain([object()]) and not is_plain({(1, 2): 3})
+    assert (
+        not is_plain({"function": len}) and not is_plain([object()]) and not is_plain({(1, 2): 3})
+    )

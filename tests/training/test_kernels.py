@@ -19,7 +19,9 @@ TARGETS = RANDOM.normal(size=(5, 1)).astype("float32")
 def trained(middle, optimizer, *, cheap, count=5):
     """Return all that was learned and all moments after six steps."""
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(9, 4), *middle(), layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input((6,), dtype="int32"), layers.Embedding(9, 4), *middle(), layers.Dense(1)]
+    )
     model.compile(optimizer(), "mse")
     with kernels.cheap_steps(model) if cheap else nullcontext():
         for _ in range(6):
@@ -32,7 +34,9 @@ def adamw():
     return keras.optimizers.AdamW(0.01, weight_decay=0.1, global_clipnorm=0.5)
 
 
-@pytest.mark.parametrize(("kind", "rate"), [(layers.SimpleRNN, 0.1), (layers.LSTM, 0.5), (layers.GRU, 0.5)])
+@pytest.mark.parametrize(
+    ("kind", "rate"), [(layers.SimpleRNN, 0.1), (layers.LSTM, 0.5), (layers.GRU, 0.5)]
+)
 def test_recurrent_layers_equal_those_of_keras_up_to_rounding(kind, rate, monkeypatch):
     """All outputs and the last, forwards and backwards, the states handed on, three turns of two time steps.
 
@@ -67,7 +71,9 @@ def test_recurrent_layers_equal_those_of_keras_up_to_rounding(kind, rate, monkey
     halves = "_run_by_halves" if keras.backend.backend() == "tensorflow" else "_run"
     for large, way in ((2**14, "_run"), (0, halves)):
         monkeypatch.setattr(recurrent, "_LARGE_KERNEL", large)
-        np.testing.assert_allclose(trained(lambda: [Both()], sgd, cheap=True), expected, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(
+            trained(lambda: [Both()], sgd, cheap=True), expected, atol=1e-5, rtol=0
+        )
         assert set(ran) == {way}
         ran.clear()
 
@@ -80,7 +86,8 @@ def noted(ran, name, run, *arguments):
 def test_a_large_layer_runs_on_a_single_example():
     """The second half of the batch is empty."""
     expected, cheap = (
-        trained(lambda: [layers.LSTM(64)], keras.optimizers.SGD, cheap=c, count=1) for c in (False, True)
+        trained(lambda: [layers.LSTM(64)], keras.optimizers.SGD, cheap=c, count=1)
+        for c in (False, True)
     )
     np.testing.assert_allclose(cheap, expected, atol=1e-5, rtol=0)
 
@@ -88,8 +95,13 @@ def test_a_large_layer_runs_on_a_single_example():
 @pytest.mark.parametrize("axes", [None, (1,)])
 def test_projections_of_attention_equal_those_of_keras_up_to_rounding(axes, monkeypatch):
     """Of three axes and of four; other equations too, and one that is no product of two matrices is left alone."""
-    ran, run = [], kernels._einsum_dense
-    monkeypatch.setattr(kernels, "_einsum_dense", lambda layer, x, **more: ran.append(layer) or run(layer, x, **more))
+    ran = []
+    run = kernels._einsum_dense
+    monkeypatch.setattr(
+        kernels,
+        "_einsum_dense",
+        lambda layer, x, **more: ran.append(layer) or run(layer, x, **more),
+    )
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6, 4) if axes is None else (6, 2, 4))
     x = layers.MultiHeadAttention(2, 3, attention_axes=axes)(inputs, inputs)
@@ -106,7 +118,9 @@ def test_projections_of_attention_equal_those_of_keras_up_to_rounding(axes, monk
     assert len(ran) == (count if keras.backend.backend() == "tensorflow" else 0)
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only there attention is another's")
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="only there attention is another's"
+)
 @pytest.mark.parametrize(
     ("axes", "masked", "causal", "ours"),
     [
@@ -121,8 +135,11 @@ def test_projections_of_attention_equal_those_of_keras_up_to_rounding(axes, monk
 )
 def test_attention_equals_that_of_keras_up_to_rounding(axes, masked, causal, ours, monkeypatch):
     """With masks, one of them of a row without any token, and over one of two axes."""
-    ran, run = [], kernels._attend
-    monkeypatch.setattr(kernels, "_attend", lambda *arguments: ran.append(arguments) or run(*arguments))
+    ran = []
+    run = kernels._attend
+    monkeypatch.setattr(
+        kernels, "_attend", lambda *arguments: ran.append(arguments) or run(*arguments)
+    )
     x = RANDOM.normal(size=(5, 6, 8) if axes is None else (5, 6, 2, 8)).astype("float32")
     x[:, 4:] = 0
     x[0] = 0
@@ -132,9 +149,13 @@ def test_attention_equals_that_of_keras_up_to_rounding(axes, masked, causal, our
         inputs = keras.Input(x.shape[1:])
         mask = None
         if masked:
-            mask = keras.ops.not_equal(inputs[:, None, :, 0] if axes is None else inputs[:, None, :, 0, 0], 0)
+            mask = keras.ops.not_equal(
+                inputs[:, None, :, 0] if axes is None else inputs[:, None, :, 0, 0], 0
+            )
         attention = layers.MultiHeadAttention(2, 3, attention_axes=axes)
-        model = keras.Model(inputs, attention(inputs, inputs, attention_mask=mask, use_causal_mask=causal))
+        model = keras.Model(
+            inputs, attention(inputs, inputs, attention_mask=mask, use_causal_mask=causal)
+        )
         model.compile(keras.optimizers.SGD(0.1), "mse")
         with kernels.cheap_steps(model) if cheap else nullcontext():
             for _ in range(5):
@@ -158,10 +179,15 @@ def test_attention_equals_that_of_keras_up_to_rounding(axes, masked, causal, our
         ((4,), dict(), False),
     ],
 )
-def test_batch_normalisation_of_images_equals_that_of_keras_up_to_rounding(shape, settings, ours, monkeypatch):
+def test_batch_normalisation_of_images_equals_that_of_keras_up_to_rounding(
+    shape, settings, ours, monkeypatch
+):
     """Weights and statistics; other inputs, layers in float64 and frozen layers equal those of Keras to the bit."""
-    ran, run = [], kernels._normalise
-    monkeypatch.setattr(kernels, "_normalise", lambda *arguments: ran.append(arguments) or run(*arguments))
+    ran = []
+    run = kernels._normalise
+    monkeypatch.setattr(
+        kernels, "_normalise", lambda *arguments: ran.append(arguments) or run(*arguments)
+    )
     x = RANDOM.normal(size=(9, *shape)).astype("float32") * 3 + 1
 
     def learned(cheap):
@@ -201,7 +227,9 @@ def test_layers_of_another_formula_run_as_in_keras(layer, monkeypatch):
 
 def test_a_masked_layer_runs_as_in_keras(monkeypatch):
     monkeypatch.setattr(recurrent, "_run", None)
-    model = keras.Sequential([keras.Input((6,)), layers.Embedding(9, 4, mask_zero=True), layers.LSTM(2)])
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Embedding(9, 4, mask_zero=True), layers.LSTM(2)]
+    )
     expected = model(IDS)
     with kernels.cheap_steps(model):
         np.testing.assert_array_equal(expected, model(IDS))
@@ -210,20 +238,27 @@ def test_a_masked_layer_runs_as_in_keras(monkeypatch):
 @pytest.mark.parametrize(
     "optimizer",
     [
-        lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 8), global_clipnorm=100.0),
-        lambda: keras.optimizers.Adam(0.01),  # a gradient of rows, whose squares Keras sums one by one
+        lambda: keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(0.1, 8), global_clipnorm=100.0
+        ),
+        # a gradient of rows, whose squares Keras sums one by one
+        lambda: keras.optimizers.Adam(0.01),
         lambda: keras.optimizers.Adam(0.01, amsgrad=True, clipnorm=0.1),
         lambda: keras.optimizers.SGD(0.1, global_clipnorm=0.1),
     ],
 )
 def test_optimizers_equal_those_of_keras_up_to_rounding(optimizer):
-    expected, cheap = (trained(lambda: [layers.Flatten()], optimizer, cheap=cheap) for cheap in (False, True))
+    expected, cheap = (
+        trained(lambda: [layers.Flatten()], optimizer, cheap=cheap) for cheap in (False, True)
+    )
     np.testing.assert_allclose(cheap, expected, atol=1e-5, rtol=0)
 
 
 def test_with_many_convolutions_the_optimizer_stays_as_in_keras():
     for count in (1, 2):
-        model = keras.Sequential([keras.Input((6, 2)), *(layers.Conv1D(2, 2) for _ in range(count))])
+        model = keras.Sequential(
+            [keras.Input((6, 2)), *(layers.Conv1D(2, 2) for _ in range(count))]
+        )
         model.compile(adamw())
         with kernels.cheap_steps(model):
             replaced = "update_step" in vars(model.optimizer)

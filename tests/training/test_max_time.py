@@ -30,14 +30,18 @@ def measured(monkeypatch):
     """Replace the probe by a function that sets the speed of trainings."""
 
     def set_speed(**seconds):
-        speed = Speed(**dict(compilation=0.0, step=0.001, validation=0.001, epoch=0.5, finish=1.0) | seconds)
+        speed = Speed(
+            **dict(compilation=0.0, step=0.001, validation=0.001, epoch=0.5, finish=1.0) | seconds
+        )
         monkeypatch.setattr(sys.modules["kzoo.training.train"], "measure", lambda *_, **__: speed)
 
     return set_speed
 
 
 def fit(out, **options):
-    return kzoo.train("iris_fnn", out=out, **{"callbacks": "quick", "check": False, "progress": False} | options)
+    return kzoo.train(
+        "iris_fnn", out=out, **{"callbacks": "quick", "check": False, "progress": False} | options
+    )
 
 
 def same_weights(a, b):
@@ -62,7 +66,8 @@ def test_epochs_and_steps_that_fit(frozen_clock, limit, chosen):
 
 def test_measured_epochs_count_with_their_files(frozen_clock):
     speed = Speed(compilation=0.0, step=0.001, validation=0.0, epoch=2.0, finish=0.0)
-    assert Clock(20).choose(speed, Length(epochs=60, max_steps=None), steps=10).epochs == 9  # 0.93 * 20 / 2
+    # 0.93 * 20 / 2
+    assert Clock(20).choose(speed, Length(epochs=60, max_steps=None), steps=10).epochs == 9
 
 
 def test_a_clock_that_is_too_short_is_refused_with_the_time_needed(frozen_clock):
@@ -87,22 +92,33 @@ def test_the_run_is_that_of_the_chosen_epochs(measured, tmp_path, capsys):
     measured(epoch=65)
     run = fit(tmp_path / "clock", max_time="10m", progress=True)
     chosen = run.spec.training["epochs"]
-    assert 6 <= chosen <= 8 and chosen == run.summary["epochs"] and run.config["max_time"]["seconds"] == 600.0
-    assert_mentions(capsys.readouterr().err, "max_time='10m'", f"{chosen} of {run.config['max_time']['epochs']}")
+    assert (
+        6 <= chosen <= 8
+        and chosen == run.summary["epochs"]
+        and run.config["max_time"]["seconds"] == 600.0
+    )
+    assert_mentions(
+        capsys.readouterr().err, "max_time='10m'", f"{chosen} of {run.config['max_time']['epochs']}"
+    )
     repeated = fit(tmp_path / "epochs", epochs=chosen)
     assert same_weights(run, repeated) and run.summary["test"] == repeated.summary["test"]
     assert "max_time" not in repeated.config and f"epochs={chosen}" in run.config["command"]
 
 
 def test_a_call_ends_within_its_clock(tmp_path):
-    limit, started = 10, time.monotonic()
+    limit = 10
+    started = time.monotonic()
     try:
         run = fit(tmp_path / "run", max_time=limit, epochs=10_000)
     except KzooError as error:  # a busy machine, or a backend that compiles for long: the time that the message names
-        limit, started = int(re.findall(r"max_time=(\d+)", str(error))[-1]), time.monotonic()
+        limit = int(re.findall(r"max_time=(\d+)", str(error))[-1])
+        started = time.monotonic()
         run = fit(tmp_path / "run", max_time=limit, epochs=10_000)
     assert time.monotonic() - started < 1.5 * limit  # other tests share the processors
-    assert run.spec.training["epochs"] < 10_000 and run.config["max_time"] == {"seconds": limit, "epochs": 10_000}
+    assert run.spec.training["epochs"] < 10_000 and run.config["max_time"] == {
+        "seconds": limit,
+        "epochs": 10_000,
+    }
 
 
 def test_a_real_probe_leaves_no_trace(tmp_path):
@@ -127,7 +143,9 @@ def test_epochs_is_an_upper_bound(measured, tmp_path):
 
 def test_a_slow_training_is_stopped_and_scored(measured, tmp_path, capsys, monkeypatch):
     measured(epoch=0.001)
-    monkeypatch.setattr(Clock, "limit", lambda clock, **_: TimeLimit(clock.max_time, end=time.monotonic() + 1.0))
+    monkeypatch.setattr(
+        Clock, "limit", lambda clock, **_: TimeLimit(clock.max_time, end=time.monotonic() + 1.0)
+    )
 
     class Slow(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -172,11 +190,15 @@ def test_a_stopped_run_keeps_its_epochs(measured, tmp_path, monkeypatch):
     chosen = kzoo.Run(tmp_path / "run").spec.training["epochs"]
     monkeypatch.delattr(sys.modules["kzoo.training.train"], "measure")  # a second probe would fail
     run = fit(tmp_path / "run", max_time="10m", callbacks=[Interrupt()], journal_steps=1)
-    assert run.summary["resumed"] == 1 and run.summary["epochs"] == run.spec.training["epochs"] == chosen
+    assert (
+        run.summary["resumed"] == 1
+        and run.summary["epochs"] == run.spec.training["epochs"] == chosen
+    )
 
 
 def test_a_custom_model_is_set_back_after_its_probe(tmp_path):
-    x, y = np.random.default_rng(0).normal(size=(400, 4)).astype("float32"), np.arange(400) % 2
+    x = np.random.default_rng(0).normal(size=(400, 4)).astype("float32")
+    y = np.arange(400) % 2
 
     def model():
         keras.utils.set_random_seed(0)
@@ -187,7 +209,9 @@ def test_a_custom_model_is_set_back_after_its_probe(tmp_path):
 
     options = dict(check=False, progress=False, baselines=False, callbacks="quick")
     run = kzoo.train(model(), (x, y), out=tmp_path / "clock", max_time="10m", epochs=3, **options)
-    assert same_weights(run, kzoo.train(model(), (x, y), out=tmp_path / "epochs", epochs=3, **options))
+    assert same_weights(
+        run, kzoo.train(model(), (x, y), out=tmp_path / "epochs", epochs=3, **options)
+    )
 
 
 def test_a_table_that_is_not_in_memory(tmp_path, monkeypatch):
@@ -195,8 +219,17 @@ def test_a_table_that_is_not_in_memory(tmp_path, monkeypatch):
     text = "".join(",".join(map(str, row)) + f",{'ab'[int(row[0] > 0)]}\n" for row in rows)
     (tmp_path / "large.csv").write_text("a,b,c,d,e,f,g,h,y\n" + text)
     monkeypatch.setenv("KZOO_MEMORY", "1MiB")
-    options = dict(target="y", epochs=2, units=(4,), out=tmp_path / "run", baselines=False, progress=False)
-    run = kzoo.train("tabular_fnn", tmp_path / "large.csv", max_time="10m", callbacks="quick", check=False, **options)
+    options = dict(
+        target="y", epochs=2, units=(4,), out=tmp_path / "run", baselines=False, progress=False
+    )
+    run = kzoo.train(
+        "tabular_fnn",
+        tmp_path / "large.csv",
+        max_time="10m",
+        callbacks="quick",
+        check=False,
+        **options,
+    )
     assert run.summary["test"] and run.config["max_time"] == {"seconds": 600.0, "epochs": 2}
 
 

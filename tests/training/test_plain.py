@@ -43,20 +43,26 @@ def pictures():
 # mixes that need one-hot labels, averages, plateau, warm-up, class weights and values to predict.
 PLAIN = {
     "fnn": (
-        "tabular_fnn", "breast_cancer",
+        "tabular_fnn",
+        "breast_cancer",
         dict(units=(8,), schedule="cosine", warmup=0.2, class_weight="balanced", batch_size=256),
     ),
     "fnn_values": ("diabetes_fnn", "diabetes", dict(units=(8,), schedule="plateau", patience=2)),
     "cnn": (
-        "cifar_cnn", pictures,
+        "cifar_cnn",
+        pictures,
         dict(filters=(4,), units=(8,), dropout=0.2, batch_size=64, augment=("flip", "mixup")),
     ),
-    "cnn_ema": ("digits_cnn", digits, dict(filters=(4,), batch_size=96, callbacks="long", augment=("shift",))),
+    "cnn_ema": (
+        "digits_cnn",
+        digits,
+        dict(filters=(4,), batch_size=96, callbacks="long", augment=("shift",)),
+    ),
     "rnn": ("text_rnn", texts, dict(units=(4,), schedule="exponential")),
     "lstm": ("text_lstm", texts, dict(units=(4,), dropout=0.3)),
     "gru": ("text_gru", texts, dict(units=(4,))),
     "transformer": ("text_transformer", texts, dict(width=8, intermediate_dim=8)),
-}  # fmt: skip
+}
 COMPILED = ("fnn_values", "cnn")  # on TensorFlow as `fit` runs it; all of them in the slow run
 
 
@@ -77,15 +83,28 @@ def same_weights(a, b):
 def ends_where_train_ends(name, tmp_path):
     preset, source, settings = PLAIN[name]
     data = kzoo.load_data(source() if callable(source) else source, preset=preset)
-    options = dict(out=tmp_path / "run", seed=3, epochs=2, progress=False, steps_per_call=1, precision="float32")
+    options = dict(
+        out=tmp_path / "run",
+        seed=3,
+        epochs=2,
+        progress=False,
+        steps_per_call=1,
+        precision="float32",
+    )
     run = kzoo.train(preset, data, **options, **settings)
     model, core = built(preset, data, **settings)
-    core.fit(**kzoo.fit_arguments(core, data, out=tmp_path / "plain", epochs=2, progress=False), verbose=0)
+    core.fit(
+        **kzoo.fit_arguments(core, data, out=tmp_path / "plain", epochs=2, progress=False),
+        verbose=0,
+    )
     assert same_weights(model, run.model)
     plain = kzoo.Run(tmp_path / "plain")
     assert same_weights(plain.model, run.model)
     assert plain.summary["test"] == run.summary["test"]
-    history = [{name: column for name, column in r.history.items() if name != "seconds"} for r in (plain, run)]
+    history = [
+        {name: column for name, column in r.history.items() if name != "seconds"}
+        for r in (plain, run)
+    ]
     assert history[0] == history[1]
 
 
@@ -96,7 +115,9 @@ def test_plain_fit_ends_in_the_weights_of_train(name, tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("name", [n if n in COMPILED else pytest.param(n, marks=pytest.mark.slow) for n in PLAIN])
+@pytest.mark.parametrize(
+    "name", [n if n in COMPILED else pytest.param(n, marks=pytest.mark.slow) for n in PLAIN]
+)
 def test_compiled_plain_fit_ends_in_the_weights_of_train(name, tmp_path):
     ends_where_train_ends(name, tmp_path)
 
@@ -158,8 +179,16 @@ LENGTHS = [
     (dict(epochs=2), dict(epochs=2, patience=10), ()),
     (dict(max_steps=3), dict(epochs=1, patience=10), ("max_steps=3",)),
     (dict(max_steps=15), dict(epochs=2, patience=10), ("epochs=2", "max_steps=15")),
-    (dict(min_steps=770), dict(epochs=110, patience=11), ("epochs=110", "patience=11", "770", "min_steps")),
-    (dict(min_steps=770, patience=4), dict(epochs=110, patience=4), ("patience=4", "770", "min_steps")),
+    (
+        dict(min_steps=770),
+        dict(epochs=110, patience=11),
+        ("epochs=110", "patience=11", "770", "min_steps"),
+    ),
+    (
+        dict(min_steps=770, patience=4),
+        dict(epochs=110, patience=4),
+        ("patience=4", "770", "min_steps"),
+    ),
 ]
 
 
@@ -177,12 +206,16 @@ def longer():
 
 
 @pytest.mark.parametrize(("settings", "lasts", "parts"), LENGTHS, ids=str)
-def test_build_sets_the_length_of_training(settings, lasts, parts, longer, iris, monkeypatch, capsys, tmp_path):
+def test_build_sets_the_length_of_training(
+    settings, lasts, parts, longer, iris, monkeypatch, capsys, tmp_path
+):
     """By the preset's name and with a built model, by `train` and by `fit`, with the same notes."""
     if "epochs" not in settings:
         longer = dataclasses.replace(longer, training=longer.training | {"min_steps": 0})
     begun = []
-    monkeypatch.setattr(Fit, "train_until_end", lambda fit, signals: begun.append(fit.job.training) or stop())
+    monkeypatch.setattr(
+        Fit, "train_until_end", lambda fit, signals: begun.append(fit.job.training) or stop()
+    )
     notes = []
     for model, options in ((longer, settings), (quietly(longer, **settings), {})):
         with pytest.raises(Stopped):
@@ -226,19 +259,31 @@ def test_settings_of_build_are_not_changed_later(iris, monkeypatch, capsys, tmp_
         kzoo.fit_arguments(quietly("iris_fnn", data=iris, monitor="val_accuracy"), alone)
 
 
-def test_the_contract_of_a_model_compiled_by_the_user_is_not_stored(iris, untraced, undrawn, tmp_path):
+def test_the_contract_of_a_model_compiled_by_the_user_is_not_stored(
+    iris, untraced, undrawn, tmp_path
+):
     """A cosine schedule that was not compiled kept training from stopping early, and was stored in `config.json`."""
-    model = quietly("iris_fnn", data=iris, schedule="cosine", epochs=30, seed=0, label_smoothing=0.1)
-    model.compile(keras.optimizers.SGD(1e-9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model = quietly(
+        "iris_fnn", data=iris, schedule="cosine", epochs=30, seed=0, label_smoothing=0.1
+    )
+    model.compile(
+        keras.optimizers.SGD(1e-9), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     options = dict(patience=2, check=False, baselines=False, progress=False, out=tmp_path / "run")
     run = kzoo.train(model, iris, **options)
     assert run.summary["epochs"] == 3
     assert_mentions(run.summary["stopped_because"], "val_loss", "2 epochs")
     trained = run.spec.training
-    assert trained["optimizer"] == "sgd" and trained["learning_rate"] == 1e-9 and trained["epochs"] == 30
+    assert (
+        trained["optimizer"] == "sgd"
+        and trained["learning_rate"] == 1e-9
+        and trained["epochs"] == 30
+    )
     assert not {"schedule", "warmup", "loss", "label_smoothing", "weight_decay"} & set(trained)
     assert kzoo.evaluate(kzoo.Run(run.path), iris) == run.summary["test"]
-    assert kzoo.train(model, iris, **options).config["created"] == run.config["created"], "it was trained again"
+    assert kzoo.train(model, iris, **options).config["created"] == run.config["created"], (
+        "it was trained again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -249,11 +294,16 @@ def test_the_contract_of_a_model_compiled_by_the_user_is_not_stored(iris, untrac
             dict(optimizer="momentum", momentum=0.8, learning_rate=0.1),
         ),
         (lambda: keras.optimizers.Adadelta(0.5), dict(learning_rate=0.5)),
-        (lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 9)), dict(optimizer="adam")),
+        (
+            lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 9)),
+            dict(optimizer="adam"),
+        ),
     ],
     ids=["momentum", "an optimizer that kzoo lacks", "with a schedule"],
 )
-def test_the_optimizer_that_trains_is_stored(optimizer, expected, iris, untraced, undrawn, tmp_path):
+def test_the_optimizer_that_trains_is_stored(
+    optimizer, expected, iris, untraced, undrawn, tmp_path
+):
     model = quietly("iris_fnn", data=iris, units=(4,), epochs=1, seed=0)
     model.compile(optimizer(), "sparse_categorical_crossentropy")
     options = dict(check=False, baselines=False, progress=False, callbacks="quick")
@@ -269,9 +319,13 @@ def test_the_plateau_callback_stays_after_compiling_again(iris):
     assert "Plateau" in names
 
 
-def test_a_run_with_other_min_steps_and_the_same_epochs_is_the_same(iris, untraced, undrawn, tmp_path):
+def test_a_run_with_other_min_steps_and_the_same_epochs_is_the_same(
+    iris, untraced, undrawn, tmp_path
+):
     """Older versions trained the epochs set in `build` and stored the preset's `min_steps` with them."""
-    options = dict(check=False, baselines=False, progress=False, callbacks="quick", out=tmp_path / "run")
+    options = dict(
+        check=False, baselines=False, progress=False, callbacks="quick", out=tmp_path / "run"
+    )
     run = kzoo.train(quietly("iris_fnn", data=iris, units=(4,), epochs=1), iris, **options)
     stored = json.loads((run.path / "config.json").read_text())
     stored["spec"]["training"]["min_steps"] = 560
@@ -281,7 +335,9 @@ def test_a_run_with_other_min_steps_and_the_same_epochs_is_the_same(iris, untrac
 
 
 def test_build_warns_once_of_settings_without_effect_in_plain_fit():
-    seen = dict(augment=("flip",), class_weight="balanced", patience=2, callbacks="long", on_nan="stop")
+    seen = dict(
+        augment=("flip",), class_weight="balanced", patience=2, callbacks="long", on_nan="stop"
+    )
     with warns(*seen, "kzoo.fit_arguments") as caught:
         kzoo.build("cifar_cnn", filters=(4,), units=(4,), dropout=0.1, **seen)
     assert len(caught) == 1
@@ -294,16 +350,31 @@ def test_build_warns_of_a_schedule_without_a_length():
     with warnings.catch_warnings():
         warnings.simplefilter("error", KzooWarning)
         kzoo.build("iris_fnn", schedule="cosine", warmup=0.1, steps=100)
-        kzoo.build("iris_fnn", dropout=0.1, learning_rate=0.1, label_smoothing=0.0, class_weight=None)
+        kzoo.build(
+            "iris_fnn", dropout=0.1, learning_rate=0.1, label_smoothing=0.0, class_weight=None
+        )
         kzoo.build("digits_cnn", filters=(4,), augment=())
 
 
 # Another value of each setting of training that changes how a model is compiled.
 OTHER = dict(
-    optimizer="sgd", learning_rate=0.5, weight_decay=0.1, global_clipnorm=1.0, clipnorm=1.0, clipvalue=1.0, ema=0.5,
-    loss="focal", label_smoothing=0.1, labels="onehot", metrics=("accuracy", "top5"), schedule="cosine", warmup=0.5,
-    momentum=0.5, norm_bias_rate=2.0, layer_decay=0.5,
-)  # fmt: skip
+    optimizer="sgd",
+    learning_rate=0.5,
+    weight_decay=0.1,
+    global_clipnorm=1.0,
+    clipnorm=1.0,
+    clipvalue=1.0,
+    ema=0.5,
+    loss="focal",
+    label_smoothing=0.1,
+    labels="onehot",
+    metrics=("accuracy", "top5"),
+    schedule="cosine",
+    warmup=0.5,
+    momentum=0.5,
+    norm_bias_rate=2.0,
+    layer_decay=0.5,
+)
 
 
 @pytest.mark.parametrize("name", TRAINING)
@@ -319,7 +390,10 @@ def test_every_setting_of_training_is_compiled_or_an_argument_of_fit(name, monke
     )
     # Where Keras has no argument, the optimizer itself is changed (tests/test_contract.py, tests/test_depths.py).
     changed = {"apply", "_backend_update_step"}
-    compiled = [(model.get_compile_config(), changed & vars(model.optimizer).keys()) for model in (before, after)]
+    compiled = [
+        (model.get_compile_config(), changed & vars(model.optimizer).keys())
+        for model in (before, after)
+    ]
     assert compiled[0] != compiled[1]
 
 
@@ -371,7 +445,9 @@ def test_a_folder_that_holds_a_run_is_left_alone(iris, tmp_path):
     (tmp_path / "run" / "config.json").write_text("{}")
     with refuses(f"out={str(tmp_path / 'run')!r}", "folder"):
         kzoo.fit_arguments(kzoo.build("iris_fnn", data=iris), iris, out=tmp_path / "run")
-    kzoo.fit_arguments(kzoo.build("iris_fnn", data=iris), iris, out=tmp_path / "new", progress=False)
+    kzoo.fit_arguments(
+        kzoo.build("iris_fnn", data=iris), iris, out=tmp_path / "new", progress=False
+    )
     assert not (tmp_path / "new").exists(), "nothing is written before `fit` begins"
 
 
@@ -388,6 +464,10 @@ def test_a_network_follows_loaded_data_alone(data):
 
 
 def test_fit_arguments_has_the_data_options_of_train():
-    parameters = [inspect.signature(function).parameters for function in (kzoo.train, kzoo.fit_arguments)]
+    parameters = [
+        inspect.signature(function).parameters for function in (kzoo.train, kzoo.fit_arguments)
+    ]
     data = ("target", "validation", "test", "drop", "group", "task", "time", "columns", "data_seed")
-    assert [str(parameters[0][name]) for name in data] == [str(parameters[1][name]) for name in data]
+    assert [str(parameters[0][name]) for name in data] == [
+        str(parameters[1][name]) for name in data
+    ]

@@ -32,16 +32,21 @@ pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 QUICK = dict(progress=False, check=False, journal_steps=3)
 DIGITS = datasets.load_digits()
 # An average of weights, a schedule by the step and dropout: all of them have a state that could be lost.
-SMALL = dict(units=(6,), dropout=0.2, schedule="cosine", warmup=0.2, ema=0.9, epochs=3, batch_size=24)
+SMALL = dict(
+    units=(6,), dropout=0.2, schedule="cosine", warmup=0.2, ema=0.9, epochs=3, batch_size=24
+)
 
 
 class Stop(keras.callbacks.Callback):
     """Act at `Stop.at = (epoch, step)`. Instances have no attributes that a resumed run would compare."""
 
-    at, action, epoch = None, None, 0
+    at = None
+    action = None
+    epoch = 0
 
     def on_epoch_begin(self, epoch, logs=None):
-        Stop.epoch, Stop.step = epoch, 0
+        Stop.epoch = epoch
+        Stop.step = 0
 
     def on_train_batch_end(self, batch, logs=None):
         Stop.step += 1
@@ -56,7 +61,8 @@ def cut_power():
 
 @pytest.fixture(autouse=True)
 def _nothing_stops_by_itself():
-    Stop.at, Stop.action = None, cut_power
+    Stop.at = None
+    Stop.action = cut_power
 
 
 def go(out, preset="iris_fnn", data="iris", **options):
@@ -105,11 +111,17 @@ def columns(run):
 def assert_same_run(a, b):
     assert columns(a) == columns(b)
     for name in ("best.keras", "last.keras"):
-        pair = [keras.saving.load_model(run.path / name, compile=False).get_weights() for run in (a, b)]
+        pair = [
+            keras.saving.load_model(run.path / name, compile=False).get_weights() for run in (a, b)
+        ]
         for x, y in zip(*pair, strict=True):
             np.testing.assert_array_equal(x, y)
     summaries = [
-        {k: v for k, v in run.summary.items() if k not in ("seconds", "samples_per_second", "resumed")}
+        {
+            k: v
+            for k, v in run.summary.items()
+            if k not in ("seconds", "samples_per_second", "resumed")
+        }
         for run in (a, b)
     ]
     assert summaries[0] == summaries[1]
@@ -119,30 +131,47 @@ CASES = {
     "dropout, warm-up and averaged weights": SMALL,
     "an objective of the whole validation split": SMALL | dict(objective="f1"),
     "regression, and a plateau": dict(
-        preset="diabetes_fnn", data="diabetes", units=(4,), batch_size=80, schedule="plateau", patience=2,
+        preset="diabetes_fnn",
+        data="diabetes",
+        units=(4,),
+        batch_size=80,
+        schedule="plateau",
+        patience=2,
         learning_rate=0.2,
     ),
     "augmentation and batch norm, no validation data": dict(
-        preset="digits_cnn", data=(DIGITS.images[:250] * 15.9, DIGITS.target[:250]), filters=(4,), units=(),
-        augment=("shift",), batch_size=40, validation=0, optimizer="momentum",
+        preset="digits_cnn",
+        data=(DIGITS.images[:250] * 15.9, DIGITS.target[:250]),
+        filters=(4,),
+        units=(),
+        augment=("shift",),
+        batch_size=40,
+        validation=0,
+        optimizer="momentum",
     ),
     "filters set from the data, alternating mirrors and a separate rate for norm biases, in bfloat16": dict(
-        preset="cifar_speed", data=(np.tile(DIGITS.images[:120, ..., None] * 15.9, 3), DIGITS.target[:120]),
-        filters=(4,), augment=("alternate", "nudge"), batch_size=16,
+        preset="cifar_speed",
+        data=(np.tile(DIGITS.images[:120, ..., None] * 15.9, 3), DIGITS.target[:120]),
+        filters=(4,),
+        augment=("alternate", "nudge"),
+        batch_size=16,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if "bfloat16" in name else name for name in CASES]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if "bfloat16" in name else name for name in CASES],
 )
 def test_a_run_stopped_twice_ends_in_the_same_bits(name, request):
-    if "warm-up" in name or "bfloat16" in name:  # as users train: many steps to a call, and single ones
+    # as users train: many steps to a call, and single ones
+    if "warm-up" in name or "bfloat16" in name:
         request.getfixturevalue("traced")
     options = CASES[name] | dict(epochs=4)
     whole = go("whole", **options)
     stopped("cut", (1, 4), **options)
-    stopped("cut", (2, 2), **options)  # a count that starts with the process' first step of that epoch
+    # a count that starts with the process' first step of that epoch
+    stopped("cut", (2, 2), **options)
     run = go("cut", **options)
     assert run.summary["resumed"] == 2 and whole.summary["resumed"] == 0
     assert_same_run(whole, run)
@@ -154,7 +183,9 @@ def test_a_run_stopped_twice_ends_in_the_same_bits(name, request):
 def photos(folder):
     for number, image in enumerate(DIGITS.images[:60]):
         (folder / str(number % 2)).mkdir(parents=True, exist_ok=True)
-        Image.fromarray((image * 15).astype("uint8")).save(folder / str(number % 2) / f"{number}.png")
+        Image.fromarray((image * 15).astype("uint8")).save(
+            folder / str(number % 2) / f"{number}.png"
+        )
     return folder
 
 
@@ -174,17 +205,30 @@ def mapped(folder):
 LARGE = {
     "images": (
         photos,
-        dict(preset="digits_cnn", filters=(4,), units=(), batch_size=8, augment=("shift",), optimizer="sgd"),
+        dict(
+            preset="digits_cnn",
+            filters=(4,),
+            units=(),
+            batch_size=8,
+            augment=("shift",),
+            optimizer="sgd",
+        ),
     ),
     "text": (
         book,
         dict(
-            preset="char_transformer", input_shape=(9,), width=4, depth=1, num_heads=1, intermediate_dim=4,
-            batch_size=8, optimizer="sgd",
+            preset="char_transformer",
+            input_shape=(9,),
+            width=4,
+            depth=1,
+            num_heads=1,
+            intermediate_dim=4,
+            batch_size=8,
+            optimizer="sgd",
         ),
     ),
     "rows": (mapped, dict(preset="iris_fnn", batch_size=16)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", LARGE)
@@ -218,8 +262,14 @@ def test_an_unreadable_image_during_training_is_named_in_a_single_line(tmp_path,
 def test_a_compiled_keras_model_resumes_too():
     def model():
         keras.utils.set_random_seed(3)
-        net = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(3)])
-        net.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+        net = keras.Sequential(
+            [keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(3)]
+        )
+        net.compile(
+            "adam",
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
         net.name = "mine"
         return net
 
@@ -232,21 +282,26 @@ def test_a_compiled_keras_model_resumes_too():
 def test_seconds_of_a_resumed_epoch_cover_both_of_its_parts():
     def slow():
         time.sleep(1)
-        Stop.at, Stop.action = (1, 4), cut_power
+        Stop.at = (1, 4)
+        Stop.action = cut_power
 
     stopped("cut", (1, 2), action=slow)
     run = go("cut")
     assert 1 < run.history["seconds"][1] < run.summary["seconds"]
-    assert run.summary["samples_per_second"] < 3 * run.config["data"]["train"]  # three epochs, in more than a second
+    # three epochs, in more than a second
+    assert run.summary["samples_per_second"] < 3 * run.config["data"]["train"]
 
 
 def test_early_stopping_survives_a_kill_before_the_scores():
     """Killed between the last epoch and the scores, it must not train on."""
-    options = dict(epochs=30, patience=1, learning_rate=1.0, schedule="constant", warmup=0, dropout=0, ema=0)
+    options = dict(
+        epochs=30, patience=1, learning_rate=1.0, schedule="constant", warmup=0, dropout=0, ema=0
+    )
     whole = go("whole", **options)
     assert whole.summary["epochs"] < 30
     module = import_module("kzoo.training.train")  # its name is the function's too
-    real, module.score_and_store = module.score_and_store, lambda *a, **k: cut_power()
+    real = module.score_and_store
+    module.score_and_store = lambda *a, **k: cut_power()
     try:
         with pytest.raises(RuntimeError):
             go("cut", **options)
@@ -261,7 +316,9 @@ def test_a_damaged_journal_is_reported_and_the_previous_journal_used(whole, powe
     content[len(content) // 2] ^= 1
     (folder / "journal").write_bytes(content)
     run = go("cut", progress=True)
-    assert_mentions(capsys.readouterr().err, "cut/journal", "checksum", "epoch 2 of 3", "resume='never'")
+    assert_mentions(
+        capsys.readouterr().err, "cut/journal", "checksum", "epoch 2 of 3", "resume='never'"
+    )
     assert_same_run(whole, run)
 
 
@@ -279,7 +336,10 @@ OTHER = {
     "epochs": (dict(epochs=9), ("spec.training.epochs", "3", "9")),
     "config": (dict(units=(3,)), ("spec.config.units", "[6]", "[3]")),
     "data": (dict(data_seed=5), ("data.data_seed", "0", "5")),
-    "two settings": (dict(seed=2, dropout=0.5), ("spec.config.dropout", "0.2", "0.5", "spec.seed", "0", "2")),
+    "two settings": (
+        dict(seed=2, dropout=0.5),
+        ("spec.config.dropout", "0.2", "0.5", "spec.seed", "0", "2"),
+    ),
 }
 
 
@@ -315,13 +375,22 @@ def test_another_setting_of_onednn_is_reported(power_cut, capsys):
     assert config["onednn"] == now and now in (True, False)
     path.write_text(json.dumps(config | {"onednn": not now}))
     assert go("cut", progress=True).finished
-    assert_mentions(capsys.readouterr().err, "oneDNN", "on", "off", "bits", f"TF_ENABLE_ONEDNN_OPTS={int(not now)}")
+    assert_mentions(
+        capsys.readouterr().err,
+        "oneDNN",
+        "on",
+        "off",
+        "bits",
+        f"TF_ENABLE_ONEDNN_OPTS={int(not now)}",
+    )
 
 
 def test_another_backend_is_refused_and_another_version_is_reported(power_cut, capsys):
     config = power_cut() / "config.json"
     text = config.read_text()
-    config.write_text(text.replace(f'"backend": "{keras.backend.backend()}"', '"backend": "abacus"'))
+    config.write_text(
+        text.replace(f'"backend": "{keras.backend.backend()}"', '"backend": "abacus"')
+    )
     with refuses("backend", "abacus", keras.backend.backend(), "overwrite=True"):
         go("cut")
     config.write_text(text.replace(f'"keras": "{keras.__version__}"', '"keras": "3.0.0"'))
@@ -471,7 +540,11 @@ def test_files_of_an_earlier_run_are_removed_after_a_kill(tmp_path):
     def train(out, **options):
         small = SMALL | dict(epochs=1)
         return kzoo.train(
-            "iris_fnn", "iris", out=out, callbacks=[Look(out, f"{out}-killed")], **QUICK | small | options
+            "iris_fnn",
+            "iris",
+            out=out,
+            callbacks=[Look(out, f"{out}-killed")],
+            **QUICK | small | options,
         )
 
     train(tmp_path / "first")
@@ -499,7 +572,11 @@ def test_a_full_disk_leaves_the_old_journal_and_models_complete(whole, monkeypat
     fsync = os.fsync
 
     def fill():
-        monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        monkeypatch.setattr(
+            os,
+            "fsync",
+            lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")),
+        )
 
     stopped("cut", (1, 3), error=OSError, action=fill)
     monkeypatch.setattr(os, "fsync", fsync)
@@ -526,11 +603,15 @@ def spoiled(at, **options):
     """Train, with NaN in the weights at a moment."""
     Stop.at, Stop.action = at, spoil
     small = dict(units=(6,), batch_size=24)
-    return kzoo.train("iris_fnn", "iris", out="run", callbacks=[Spoiler()], **QUICK | small | options)
+    return kzoo.train(
+        "iris_fnn", "iris", out="run", callbacks=[Spoiler()], **QUICK | small | options
+    )
 
 
 def test_nan_in_the_weights_rolls_back_at_half_the_rate(capsys):
-    run = spoiled((1, 4), epochs=3, on_nan="rollback", schedule="constant", warmup=0.0, learning_rate=0.01)
+    run = spoiled(
+        (1, 4), epochs=3, on_nan="rollback", schedule="constant", warmup=0.0, learning_rate=0.01
+    )
     assert (run.summary["rollbacks"], run.summary["epochs"]) == (1, 3)
     rates = run.history["learning_rate"]
     assert rates[0] == pytest.approx(0.01) and rates[1:] == pytest.approx([0.005, 0.005])
@@ -539,7 +620,9 @@ def test_nan_in_the_weights_rolls_back_at_half_the_rate(capsys):
 
 
 def test_nan_before_the_first_journal_rolls_back_to_the_start():
-    run = spoiled((0, 2), epochs=2, on_nan="rollback", schedule="cosine", warmup=0.1, journal_steps=None)
+    run = spoiled(
+        (0, 2), epochs=2, on_nan="rollback", schedule="cosine", warmup=0.1, journal_steps=None
+    )
     assert (run.summary["rollbacks"], run.summary["epochs"]) == (1, 2)
 
 
@@ -552,8 +635,12 @@ def spoiled_again(times, preset, **options):
         left[0] -= 1
         Stop.at = (0, 2) if left[0] else None
 
-    Stop.at, Stop.action = (0, 2), again
-    options = dict(out="run", callbacks=[Spoiler()], on_nan="rollback", epochs=2, baselines=False) | options
+    Stop.at = (0, 2)
+    Stop.action = again
+    options = (
+        dict(out="run", callbacks=[Spoiler()], on_nan="rollback", epochs=2, baselines=False)
+        | options
+    )
     return kzoo.train(preset, "iris", **QUICK | dict(batch_size=24, journal_steps=None) | options)
 
 
@@ -561,17 +648,23 @@ def test_the_third_rollback_is_the_last_at_an_eighth_of_the_learning_rate():
     """The count must not come from a journal alone: none may have been written since the last rollback."""
     small = dict(units=(6,), schedule="constant", warmup=0.0, learning_rate=0.08)
     run = spoiled_again(3, "iris_fnn", **small)
-    assert run.summary["rollbacks"] == 3 and run.history["learning_rate"] == pytest.approx([0.01, 0.01])
+    assert run.summary["rollbacks"] == 3 and run.history["learning_rate"] == pytest.approx(
+        [0.01, 0.01]
+    )
     with refuses("loss", "nan", "epoch 1", "learning_rate"):
         spoiled_again(4, "iris_fnn", out="never", **small)
 
 
-@pytest.mark.parametrize("built", [False, True], ids=["Keras model", "of kzoo.build, compiled anew"])
+@pytest.mark.parametrize(
+    "built", [False, True], ids=["Keras model", "of kzoo.build, compiled anew"]
+)
 def test_a_compiled_model_rolls_back_with_its_optimizer(built):
     model = kzoo.build("iris_fnn", units=(6,)) if built else small_network()
     model.compile(keras.optimizers.SGD(0.08, momentum=0.5), "sparse_categorical_crossentropy")
     run = spoiled_again(2, model)
-    assert run.summary["rollbacks"] == 2 and run.history["learning_rate"] == pytest.approx([0.02, 0.02])
+    assert run.summary["rollbacks"] == 2 and run.history["learning_rate"] == pytest.approx(
+        [0.02, 0.02]
+    )
     assert model.optimizer.momentum == 0.5
     falling = keras.optimizers.schedules.ExponentialDecay(0.08, 5, 0.5)
     model.compile(keras.optimizers.SGD(falling), "sparse_categorical_crossentropy")
@@ -582,7 +675,9 @@ def test_a_compiled_model_rolls_back_with_its_optimizer(built):
 
 def small_network(units=6, name="net"):
     dense = keras.layers.Dense
-    return keras.Sequential([keras.Input((4,)), dense(units, "relu"), dense(3, "softmax")], name=name)
+    return keras.Sequential(
+        [keras.Input((4,)), dense(units, "relu"), dense(3, "softmax")], name=name
+    )
 
 
 def test_nan_stops_and_keeps_the_last_good_state():
@@ -618,7 +713,9 @@ def test_resume_on_the_command_line_is_checked(capsys):
 def test_a_journal_with_former_names_of_callbacks_is_restored():
     teacher = kzoo.callbacks.teaching()[-1]
     order = _EpochOrder(SimpleNamespace())
-    restore_callbacks([order, teacher], [("_Order", {}), ("Teacher", {"known": 0.5, "said_gap": True, "bad": 2})])
+    restore_callbacks(
+        [order, teacher], [("_Order", {}), ("Teacher", {"known": 0.5, "said_gap": True, "bad": 2})]
+    )
     assert (teacher.previous_best, teacher.gap_printed, teacher.gap_epochs) == (0.5, True, 2)
     with refuses("Other", "Teacher", "resume='never'"):
         restore_callbacks([teacher], [("Other", {})])

@@ -43,7 +43,10 @@ def kernels(model):
 def unchanged(a, b):
     """Names of the layers that have the same weights in both models."""
     a, b = kernels(a), kernels(b)
-    same = lambda x, y: len(x) == len(y) and all(np.array_equal(i, j) for i, j in zip(x, y, strict=True))  # noqa: E731
+
+    def same(x, y):
+        return len(x) == len(y) and all(np.array_equal(i, j) for i, j in zip(x, y, strict=True))
+
     return [name for name in a if same(a[name], b.get(name, []))]
 
 
@@ -79,13 +82,18 @@ def test_weights_are_compared_by_their_content(first, tmp_path):
     moved.unlink()  # a finished run does without
     assert fit("iris_fnn", rows(3), weights=moved, **SMALL).summary == second.summary
     third = fit("iris_fnn", rows(3), "of-a-model", weights=first.model, **SMALL)
-    assert fit("iris_fnn", rows(3), "of-a-model", weights=first.model, **SMALL).summary == third.summary
+    assert (
+        fit("iris_fnn", rows(3), "of-a-model", weights=first.model, **SMALL).summary
+        == third.summary
+    )
     with refuses("of-a-model", "weights_sha256", "overwrite=True"):
         fit("iris_fnn", rows(3), "of-a-model", weights=changed, **SMALL)
     fourth = fit("iris_fnn", rows(3), "of-a-run", weights=first, **SMALL)
     assert (
         fourth.config["weights_sha256"]
-        == fit("iris_fnn", rows(3), "of-a-run", weights=first.path, **SMALL).config["weights_sha256"]
+        == fit("iris_fnn", rows(3), "of-a-run", weights=first.path, **SMALL).config[
+            "weights_sha256"
+        ]
     )
 
 
@@ -103,13 +111,17 @@ def test_a_run_of_an_older_version_with_start_for_weights_is_recognised(first, p
 
 @pytest.mark.parametrize("kind", ["run", "path", "file", "model"])
 def test_other_classes_get_a_new_last_layer_and_frozen_layers_stay(first, kind, capsys):
-    starts = dict(run=first, path=str(first.path), file=first.path / "best.keras", model=first.model)
+    starts = dict(
+        run=first, path=str(first.path), file=first.path / "best.keras", model=first.model
+    )
     second = fit("iris_fnn", rows(5), weights=starts[kind], freeze=True, progress=True, **SMALL)
     assert second.model.output_shape == (None, 5)
     body = [name for name in kernels(first.model) if name != "outputs"]
     assert unchanged(first.model, second.model) == body and len(body) == 2
     assert_mentions(capsys.readouterr().err, f"{len(body)} layers", "outputs")
-    assert second.config["weights"] == {"file": "best.keras", "model": "iris_fnn"}.get(kind, "first")
+    assert second.config["weights"] == {"file": "best.keras", "model": "iris_fnn"}.get(
+        kind, "first"
+    )
 
 
 def test_freeze_accepts_globs_and_other_layers_learn(first):
@@ -122,7 +134,9 @@ def test_freeze_accepts_globs_and_other_layers_learn(first):
 
 def test_every_layer_is_copied_before_the_first_step(first):
     # With a learning rate of nearly nothing the answers stay those of the first run.
-    second = fit("iris_fnn", rows(3), weights=first, optimizer="sgd", **SMALL | dict(learning_rate=1e-12))
+    second = fit(
+        "iris_fnn", rows(3), weights=first, optimizer="sgd", **SMALL | dict(learning_rate=1e-12)
+    )
     x, _ = rows(3)
     np.testing.assert_allclose(second.model(x), first.model(x), atol=1e-5)
 
@@ -133,7 +147,9 @@ def test_embeddings_are_matched_by_their_words():
         pd.DataFrame(lines, columns=["text", "label"]).to_csv(name, index=False)
         return name
 
-    settings = dict(input_shape=(6,), embedding_dim=3, filters=(4,), kernel_size=(2,), epochs=1, target="label")
+    settings = dict(
+        input_shape=(6,), embedding_dim=3, filters=(4,), kernel_size=(2,), epochs=1, target="label"
+    )
     first = fit("text_cnn", texts("one.csv", ["apple", "pear", "plum"]), "one", **settings)
     other = texts("two.csv", ["zebra", "plum", "apple", "ant"])
     second = fit("text_cnn", other, "two", weights=first, freeze="embedding", **settings)
@@ -163,7 +179,9 @@ def test_weights_of_another_split_of_the_data_are_reported(capsys):
             **SMALL,
             **more,
         )
-        lines = [line for line in capsys.readouterr().err.splitlines() if "weights='earlier'" in line]
+        lines = [
+            line for line in capsys.readouterr().err.splitlines() if "weights='earlier'" in line
+        ]
         assert len(lines) == warned
         assert not warned or not missing_from(lines[0], ("iris", "test split"))
 
@@ -185,7 +203,15 @@ def test_the_last_layer_is_new_for_as_many_other_classes(first, capsys):
     x, y = rows(3)
     names = lambda *words: kzoo.load_data((x, np.array(words)[y]), preset="iris_fnn")  # noqa: E731
     body = [name for name in kernels(first.model) if name != "outputs"]
-    named = fit("iris_fnn", names("a", "b", "c"), "named", weights=first, freeze=True, progress=True, **SMALL)
+    named = fit(
+        "iris_fnn",
+        names("a", "b", "c"),
+        "named",
+        weights=first,
+        freeze=True,
+        progress=True,
+        **SMALL,
+    )
     assert unchanged(first.model, named.model) == body
     assert_mentions(capsys.readouterr().err, "2 layers", "outputs")
     turned = fit("iris_fnn", names("c", "b", "d"), "turned", weights=named, freeze=True, **SMALL)
@@ -195,7 +221,9 @@ def test_the_last_layer_is_new_for_as_many_other_classes(first, capsys):
 
 
 def test_the_last_layer_of_a_language_model_is_matched_by_its_words():
-    book = lambda letters: "\n".join(" ".join(letters[i:] + letters[:i]) for i in range(len(letters))) * 6  # noqa: E731
+    def book(letters):
+        return "\n".join(" ".join(letters[i:] + letters[:i]) for i in range(len(letters))) * 6
+
     settings = dict(input_shape=(8,), embedding_dim=3, units=(4,), epochs=1)
     runs = []
     for name, letters in (("one", "aabbcd"), ("two", "ddccbe")):
@@ -203,7 +231,9 @@ def test_the_last_layer_of_a_language_model_is_matched_by_its_words():
             file.write(book(letters))
         started = dict(weights=runs[0], optimizer="sgd", learning_rate=1e-12) if runs else {}
         runs.append(fit("char_gru", f"{name}.txt", name, **settings | started))
-    ids = [{token: i + 2 for i, token in enumerate(run.preprocessing["vocabulary"])} for run in runs]
+    ids = [
+        {token: i + 2 for i, token in enumerate(run.preprocessing["vocabulary"])} for run in runs
+    ]
     heads = [list(kernels(run.model).values())[-1] for run in runs]
     assert ids[0]["d"] != ids[1]["d"] and [len(head) for head in heads] == [2, 2]
     for token in set(ids[0]) & set(ids[1]):
@@ -214,12 +244,23 @@ def test_the_last_layer_of_a_language_model_is_matched_by_its_words():
 def table(columns, count=400, **cells):
     """Two numbers, of which the larger one is the class, in this order of columns."""
     a, b = np.random.default_rng(1).normal(size=(2, count))
-    return pd.DataFrame(dict(a=a, b=b, **cells, label=np.where(a > b, "p", "q")))[[*columns, "label"]]
+    return pd.DataFrame(dict(a=a, b=b, **cells, label=np.where(a > b, "p", "q")))[
+        [*columns, "label"]
+    ]
 
 
 # Parts of the notes on layers that follow their columns, and on weights without names.
-MOVED, UNNAMED = ("hidden1_dense", "a, b", "b, a"), ("weights", "classes", "columns")
-STILL = dict(units=(8,), epochs=1, batch_size=64, optimizer="sgd", learning_rate=1e-12, norm=None, dropout=0.0)
+MOVED = ("hidden1_dense", "a, b", "b, a")
+UNNAMED = ("weights", "classes", "columns")
+STILL = dict(
+    units=(8,),
+    epochs=1,
+    batch_size=64,
+    optimizer="sgd",
+    learning_rate=1e-12,
+    norm=None,
+    dropout=0.0,
+)
 
 
 def has_line(text, parts):
@@ -236,7 +277,14 @@ def larger(tmp_path_factory):
 @pytest.mark.parametrize("kind", ["best.keras", "last.keras"])
 def test_weights_are_matched_by_columns_in_another_order(larger, kind, capsys):
     """Matched by position, the weights of "a" went to "b"."""
-    second = fit("tabular_fnn", table("ba"), target="label", weights=larger.path / kind, progress=True, **STILL)
+    second = fit(
+        "tabular_fnn",
+        table("ba"),
+        target="label",
+        weights=larger.path / kind,
+        progress=True,
+        **STILL,
+    )
     message = capsys.readouterr().err
     assert_mentions(message, *MOVED)
     assert not has_line(message, UNNAMED)
@@ -248,11 +296,21 @@ def test_weights_are_matched_by_columns_in_another_order(larger, kind, capsys):
 
 def test_layers_that_read_other_columns_are_new_and_cannot_be_frozen(larger, capsys):
     other = table("ab").rename(columns=dict(a="c"))
-    second = fit("tabular_fnn", other, target="label", weights=larger, freeze=True, progress=True, **STILL)
+    second = fit(
+        "tabular_fnn", other, target="label", weights=larger, freeze=True, progress=True, **STILL
+    )
     assert_mentions(capsys.readouterr().err, "hidden1_dense", "a, b", "c, b")
     assert unchanged(larger.model, second.model) == ["outputs"]
     with refuses("freeze='hidden*'", "hidden1_dense", "freeze=True"):
-        fit("tabular_fnn", other, "frozen", target="label", weights=larger, freeze="hidden*", **STILL)
+        fit(
+            "tabular_fnn",
+            other,
+            "frozen",
+            target="label",
+            weights=larger,
+            freeze="hidden*",
+            **STILL,
+        )
 
 
 def test_weights_without_names_of_classes_and_columns_are_reported(larger, capsys):
@@ -270,20 +328,28 @@ def test_embeddings_of_categories_are_matched_by_columns_and_values():
     rng = np.random.default_rng(0)
 
     def rows(colours, order):
-        colour, size = rng.choice(colours, 200), rng.choice(["big", "small", "tiny"], 200)
+        colour = rng.choice(colours, 200)
+        size = rng.choice(["big", "small", "tiny"], 200)
         return pd.DataFrame(dict(colour=colour, size=size, label=colour))[[*order, "label"]]
 
-    first = fit("tabular_fnn", rows(["blue", "red"], ["colour", "size"]), "one", target="label", **STILL)
+    first = fit(
+        "tabular_fnn", rows(["blue", "red"], ["colour", "size"]), "one", target="label", **STILL
+    )
     data = rows(["amber", "blue", "red"], ["size", "colour"])
     second = fit("tabular_fnn", data, "two", target="label", weights=first, **STILL)
 
     def vectors(run, name):
-        columns = [column for column in run.preprocessing["columns"] if column["kind"] == "category"]
+        columns = [
+            column for column in run.preprocessing["columns"] if column["kind"] == "category"
+        ]
         index = [column["name"] for column in columns].index(name)
         names = [None, *columns[index]["values"]]
         return dict(zip(names, kernels(run.model)[f"category{index + 1}"][0], strict=True))
 
-    for column, values in (("colour", [None, "blue", "red"]), ("size", [None, "big", "small", "tiny"])):
+    for column, values in (
+        ("colour", [None, "blue", "red"]),
+        ("size", [None, "big", "small", "tiny"]),
+    ):
         old, new = vectors(first, column), vectors(second, column)
         if old[None].shape == new[None].shape:
             for value in values:
@@ -294,10 +360,14 @@ def test_embeddings_of_categories_are_matched_by_columns_and_values():
 
 def test_layers_of_a_series_are_matched_by_its_columns(capsys):
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(120, 3)), columns=["load", "u", "v"])
-    settings = dict(input_shape=6, horizon=2, units=(4,), epochs=1, optimizer="sgd", learning_rate=1e-12)
+    settings = dict(
+        input_shape=6, horizon=2, units=(4,), epochs=1, optimizer="sgd", learning_rate=1e-12
+    )
     first = fit("series_gru", frame, "one", target="load", **settings)
     turned = frame[["load", "v", "u"]]
-    second = fit("series_gru", turned, "two", target="load", weights=first, progress=True, **settings)
+    second = fit(
+        "series_gru", turned, "two", target="load", weights=first, progress=True, **settings
+    )
     assert_mentions(capsys.readouterr().err, "load, u, v", "load, v, u")
     (old, *_), (new, *_) = (next(iter(kernels(run.model).values())) for run in (first, second))
     np.testing.assert_allclose(old[[0, 2, 1]], new, atol=1e-6)
@@ -307,20 +377,38 @@ def test_targets_in_another_order_get_a_new_last_layer():
     x = np.random.default_rng(0).normal(size=(80, 2))
     frame = pd.DataFrame(dict(a=x[:, 0], b=x[:, 1], y=x[:, 0], z=-x[:, 1]))
     first = fit("tabular_fnn", frame, "one", target=["y", "z"], **STILL)
-    second = fit("tabular_fnn", frame, "two", target=["z", "y"], weights=first, freeze=True, **STILL)
+    second = fit(
+        "tabular_fnn", frame, "two", target=["z", "y"], weights=first, freeze=True, **STILL
+    )
     assert unchanged(first.model, second.model) == ["hidden1_dense"]
 
 
 def test_words_and_classes_are_matched_for_a_file_of_a_run_too(capsys):
     def texts(words, first):
-        return pd.DataFrame([(word, first if "p" in word else "zz") for word in words] * 8, columns=["text", "label"])
+        return pd.DataFrame(
+            [(word, first if "p" in word else "zz") for word in words] * 8,
+            columns=["text", "label"],
+        )
 
-    settings = dict(input_shape=(6,), embedding_dim=3, filters=(4,), kernel_size=(2,), epochs=1, target="label")
+    settings = dict(
+        input_shape=(6,), embedding_dim=3, filters=(4,), kernel_size=(2,), epochs=1, target="label"
+    )
     first = fit("text_cnn", texts(["apple", "pear", "kiwi"], "aa"), "one", **settings)
     data = texts(["kiwi", "plum", "apple", "zap"], "zzz")
-    second = fit("text_cnn", data, "two", weights="one/best.keras", freeze="embedding", progress=True, **settings)
+    second = fit(
+        "text_cnn",
+        data,
+        "two",
+        weights="one/best.keras",
+        freeze="embedding",
+        progress=True,
+        **settings,
+    )
     assert_mentions(capsys.readouterr().err, "outputs")
-    table_of = lambda run, word: kernels(run.model)["embedding"][0][run.preprocessing["vocabulary"].index(word) + 2]  # noqa: E731
+
+    def table_of(run, word):
+        return kernels(run.model)["embedding"][0][run.preprocessing["vocabulary"].index(word) + 2]
+
     for word in ("apple", "kiwi"):
         np.testing.assert_array_equal(table_of(first, word), table_of(second, word))
 
@@ -329,9 +417,19 @@ def test_learned_positions_are_not_moved_like_words():
     """They are rows of a table too, and were moved like words."""
 
     def texts(*words):
-        return pd.DataFrame([(" ".join(words), "a"), (" ".join(words[::-1]), "b")] * 8, columns=["text", "label"])
+        return pd.DataFrame(
+            [(" ".join(words), "a"), (" ".join(words[::-1]), "b")] * 8, columns=["text", "label"]
+        )
 
-    settings = dict(input_shape=(6,), positions="learned", epochs=1, target="label", width=8, depth=1, num_heads=2)
+    settings = dict(
+        input_shape=(6,),
+        positions="learned",
+        epochs=1,
+        target="label",
+        width=8,
+        depth=1,
+        num_heads=2,
+    )
     first = fit("text_transformer", texts("apple", "pear", "plum"), "one", **settings)
     data = texts("zebra", "plum", "apple", "ant")
     second = fit("text_transformer", data, "two", weights=first, freeze="positions", **settings)
@@ -363,7 +461,9 @@ def test_a_network_built_from_a_file_of_a_run_answers_in_the_same_unit(tmp_path)
             kzoo.build("tabular_fnn", weights=weights, **network)
     with warns("weights='moved.weights.h5'", *arguments):
         kzoo.build("tabular_fnn", weights="moved.weights.h5", **network)
-    scaling = {name: run.spec.config[name] for name in ("scale", "offset", "target_scale", "target_offset")}
+    scaling = {
+        name: run.spec.config[name] for name in ("scale", "offset", "target_scale", "target_offset")
+    }
     for weights in ("moved.keras", run.model, "moved.weights.h5"):
         model = kzoo.build("tabular_fnn", weights=weights, **network, **scaling)
         np.testing.assert_allclose(model(x[:3]), expected, rtol=1e-5)
@@ -372,7 +472,9 @@ def test_a_network_built_from_a_file_of_a_run_answers_in_the_same_unit(tmp_path)
 
 
 def test_invalid_weights_and_freeze_are_refused(first, tmp_path):
-    stranger = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="far")], name="stranger")
+    stranger = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(2, name="far")], name="stranger"
+    )
     (tmp_path / "broken.keras").write_bytes(b"PK no model")
     (tmp_path / "weights.h5").write_bytes(b"")
     (tmp_path / "empty").mkdir()
@@ -401,7 +503,9 @@ def coloured(count=80, seed=0):
     """Smooth images whose colours go together, as photographs' do."""
     rng = np.random.default_rng(seed)
     smooth = rng.uniform(40, 215, (count, 5, 5, 1)).repeat(2, 1).repeat(2, 2)
-    return (smooth + rng.normal(0, 12, (count, 10, 10, 3))).clip(0, 255).astype("uint8"), np.arange(count) % 2
+    return (smooth + rng.normal(0, 12, (count, 10, 10, 3))).clip(0, 255).astype("uint8"), np.arange(
+        count
+    ) % 2
 
 
 def speed(out, **options):
@@ -411,7 +515,8 @@ def speed(out, **options):
 @pytest.fixture(scope="module")
 def white(tmp_path_factory):
     run = speed(tmp_path_factory.mktemp("white") / "run")
-    assert filters(run.model)[1].any()  # or the comparisons below would be of filters that were never set
+    # or the comparisons below would be of filters that were never set
+    assert filters(run.model)[1].any()
     return run
 
 
@@ -423,7 +528,12 @@ def test_whitened_patches_have_mean_zero_and_the_identity_as_covariance(white):
     """All patches of the training split, cut and multiplied by NumPy alone."""
     images = kzoo.load_data(coloured(), preset="cifar_speed").train.x / 255
     patches = np.stack(
-        [images[:, y : y + 2, x : x + 2].reshape(len(images), -1) for y in range(9) for x in range(9)], axis=1
+        [
+            images[:, y : y + 2, x : x + 2].reshape(len(images), -1)
+            for y in range(9)
+            for x in range(9)
+        ],
+        axis=1,
     ).reshape(-1, 12)
     kernel, bias = (w.astype("float64") for w in filters(white.model))
     out = patches @ kernel.reshape(12, 24) + bias
@@ -439,18 +549,29 @@ def test_whitening_filters_are_weights_of_a_frozen_convolution(white):
 
 
 def test_filters_are_the_same_in_every_way_to_train(white, tmp_path, capsys):
-    data, settings = kzoo.load_data(coloured(), preset="cifar_speed"), {**COLOURED}
+    data = kzoo.load_data(coloured(), preset="cifar_speed")
+    settings = {**COLOURED}
     network = {name: settings[name] for name in ("input_shape", "filters")}
     built = kzoo.build("cifar_speed", data=data, seed=0, filters=(4,))
     blind = kzoo.build("cifar_speed", seed=0, outputs=2, **network)
     assert not np.allclose(filters(blind)[0], filters(white.model)[0], atol=0.1)
     kzoo.fit_arguments(blind, data, batch_size=32)
     policy = "keras.config.set_dtype_policy"
-    assert_mentions(capsys.readouterr().err, "cifar_speed", f"{policy}('mixed_bfloat16')", "float32")
+    assert_mentions(
+        capsys.readouterr().err, "cifar_speed", f"{policy}('mixed_bfloat16')", "float32"
+    )
     with refuses("precision=", policy, "kzoo.build"):
         kzoo.fit_arguments(blind, data, precision="float32")
     other = kzoo.build("cifar_speed", seed=3, outputs=2, **network)
-    trained = kzoo.train(other, data, out=tmp_path / "other", epochs=1, callbacks="quick", check=False, progress=False)
+    trained = kzoo.train(
+        other,
+        data,
+        out=tmp_path / "other",
+        epochs=1,
+        callbacks="quick",
+        check=False,
+        progress=False,
+    )
     mixed = speed(tmp_path / "mixed", precision="mixed_bfloat16")
     for model in (built, blind, trained.model, mixed.model):
         for mine, theirs in zip(filters(model), filters(white.model), strict=True):
@@ -459,10 +580,19 @@ def test_filters_are_the_same_in_every_way_to_train(white, tmp_path, capsys):
 
 def test_each_fold_is_whitened_by_its_training_images(tmp_path):
     result = kzoo.cross_validate(
-        "cifar_speed", coloured(), folds=2, out=tmp_path, callbacks="quick", check=False, progress=False,
+        "cifar_speed",
+        coloured(),
+        folds=2,
+        out=tmp_path,
+        callbacks="quick",
+        check=False,
+        progress=False,
         **COLOURED,
-    )  # fmt: skip
-    a, b = (kzoo.Run(tmp_path / name).model for name in sorted(p.name for p in tmp_path.iterdir() if p.is_dir()))
+    )
+    a, b = (
+        kzoo.Run(tmp_path / name).model
+        for name in sorted(p.name for p in tmp_path.iterdir() if p.is_dir())
+    )
     assert result["mean"] and not np.array_equal(filters(a)[0], filters(b)[0])
 
 
@@ -473,15 +603,34 @@ def test_trained_weights_include_their_filters(white, tmp_path):
 
 
 @pytest.mark.parametrize(("computes", "policy"), [(True, "mixed_bfloat16"), (False, "float32")])
-def test_a_trial_of_a_search_has_the_filters_and_the_precision_of_the_preset(white, tmp_path, computes, policy):
+def test_a_trial_of_a_search_has_the_filters_and_the_precision_of_the_preset(
+    white, tmp_path, computes, policy
+):
     """A processor that only emulates bfloat16 trains in float32."""
-    small = {name: value for name, value in COLOURED.items() if name not in ("input_shape", "epochs", "precision")}
+    small = {
+        name: value
+        for name, value in COLOURED.items()
+        if name not in ("input_shape", "epochs", "precision")
+    }
     jobs = []
     with pytest.MonkeyPatch.context() as patch:
         ready = TrainingPlan.ready
         patch.setattr(processor, "computes_bfloat16", lambda: computes)
-        patch.setattr(TrainingPlan, "ready", lambda *args, **options: jobs.append(ready(*args, **options)) or jobs[-1])
-        tune_here("cifar_speed", coloured(), trials=1, epochs=1, space="quick", out=tmp_path, progress=False, **small)
+        patch.setattr(
+            TrainingPlan,
+            "ready",
+            lambda *args, **options: jobs.append(ready(*args, **options)) or jobs[-1],
+        )
+        tune_here(
+            "cifar_speed",
+            coloured(),
+            trials=1,
+            epochs=1,
+            space="quick",
+            out=tmp_path,
+            progress=False,
+            **small,
+        )
     assert jobs[0].core.dtype_policy.name == policy
     for mine, theirs in zip(filters(jobs[0].model), filters(white.model), strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -490,9 +639,13 @@ def test_a_trial_of_a_search_has_the_filters_and_the_precision_of_the_preset(whi
 # A bag of words begins with the log ratios of naive Bayes.
 def opinions(name="opinions.csv", words=("fine", "poor", "plain"), count=60, seed=0):
     """Texts of two or three classes; each class has its most frequent word, and some texts have no other."""
-    rng, classes = np.random.default_rng(seed), np.arange(count) % len(words)
+    rng = np.random.default_rng(seed)
+    classes = np.arange(count) % len(words)
     shares = np.eye(len(words)) * 2 + 1
-    texts = [" ".join(rng.choice(words, rng.integers(1, 9), p=shares[k] / shares[k].sum())) for k in classes]
+    texts = [
+        " ".join(rng.choice(words, rng.integers(1, 9), p=shares[k] / shares[k].sum()))
+        for k in classes
+    ]
     pd.DataFrame({"text": texts, "class": [f"kind {k}" for k in classes]}).to_csv(name, index=False)
     return name
 
@@ -500,17 +653,28 @@ def opinions(name="opinions.csv", words=("fine", "poor", "plain"), count=60, see
 @pytest.mark.parametrize("words", [("fine", "poor"), ("fine", "poor", "plain")])
 def test_a_bag_of_words_begins_as_naive_bayes(words):
     data = kzoo.load_data(opinions(words=words), target="class", preset="text_ngrams")
-    x, y, ids = data.train.x, data.train.y, range(data.config["vocabulary_size"])
+    x = data.train.x
+    y = data.train.y
+    ids = range(data.config["vocabulary_size"])
     holds = np.stack([(x == i).any(axis=1) & (i > 0) for i in ids], axis=1)  # padding is in no text
     there, elsewhere = MultinomialNB().fit(holds, y), ComplementNB().fit(holds, y)
-    ratios = (there.feature_log_prob_ + elsewhere.feature_log_prob_) * holds.any(axis=0) * (1 - 1 / len(words))
+    ratios = (
+        (there.feature_log_prob_ + elsewhere.feature_log_prob_)
+        * holds.any(axis=0)
+        * (1 - 1 / len(words))
+    )
     wanted = holds @ ratios.T / np.sqrt(holds.sum(axis=1, keepdims=True))
     logits = kzoo.build("text_ngrams", data=data, output_activation=None)
     np.testing.assert_allclose(predicted(logits, x), wanted, atol=1e-5)
     if len(words) == 2:
-        assert np.abs(np.ptp(holds @ there.feature_log_prob_.T - holds @ ratios.T, axis=1)).max() < 1e-9
+        assert (
+            np.abs(np.ptp(holds @ there.feature_log_prob_.T - holds @ ratios.T, axis=1)).max()
+            < 1e-9
+        )
         single = kzoo.build("text_ngrams", data=data, outputs=1, output_activation=None)
-        np.testing.assert_allclose(predicted(single, x)[:, 0], wanted[:, 1] - wanted[:, 0], atol=1e-5)
+        np.testing.assert_allclose(
+            predicted(single, x)[:, 0], wanted[:, 1] - wanted[:, 0], atol=1e-5
+        )
 
 
 def predicted(model, x):
@@ -522,11 +686,15 @@ def test_a_bag_of_words_has_the_same_weights_in_every_way_to_train(tmp_path):
     built = kzoo.build("text_ngrams", data=data).get_layer("log_ratios").get_weights()[0]
     still = dict(learning_rate=1e-12, epochs=1)
     first = fit("text_ngrams", data, tmp_path / "run", **still)
-    np.testing.assert_allclose(first.model.get_layer("log_ratios").get_weights()[0], built, atol=1e-6)
+    np.testing.assert_allclose(
+        first.model.get_layer("log_ratios").get_weights()[0], built, atol=1e-6
+    )
     assert np.abs(built).max() > 0.1 and first.preprocessing["ngrams"] == 2
     # Trained weights stay, and new words have the weights that the new data gives.
     first.model.get_layer("log_ratios").set_weights([built + 1])
-    other = kzoo.load_data(opinions("o.csv", ("fine", "poor", "new")), target="class", preset="text_ngrams")
+    other = kzoo.load_data(
+        opinions("o.csv", ("fine", "poor", "new")), target="class", preset="text_ngrams"
+    )
     second = fit("text_ngrams", other, tmp_path / "second", weights=first.model, **still)
     assert (
         np.abs(second.model.get_layer("log_ratios").get_weights()[0] - built - 1).max() < 1e-6

@@ -42,13 +42,24 @@ def test_auto_is_the_training_of_the_preset_bit_for_bit(sold, capsys):
         assert auto.config[name] == named.config[name]
     assert "auto" not in auto.config["command"] and preset["preset"] in auto.config["command"]
     assert auto.summary["test"] == named.summary["test"]
-    for a, b in zip(kzoo.load_model(auto).get_weights(), kzoo.load_model(named).get_weights(), strict=True):
+    for a, b in zip(
+        kzoo.load_model(auto).get_weights(), kzoo.load_model(named).get_weights(), strict=True
+    ):
         np.testing.assert_array_equal(a, b)
 
 
 def test_the_command_line_does_the_same(sold, capsys):
     sold.to_csv("sold.csv", index=False)
-    words = ["--data", "sold.csv", "--target", "sold", "--set", "epochs=1", "min_steps=0", "--no-baselines"]
+    words = [
+        "--data",
+        "sold.csv",
+        "--target",
+        "sold",
+        "--set",
+        "epochs=1",
+        "min_steps=0",
+        "--no-baselines",
+    ]
     assert main(["train", "auto", *words, "--max-time", "60s"]) == 0
     output = capsys.readouterr()
     preset = first("sold.csv", target="sold")
@@ -63,18 +74,29 @@ def test_a_stream_that_can_be_read_once_is_trained_on(sold):
     pyarrow = pytest.importorskip("pyarrow")
     table = pyarrow.Table.from_pandas(sold, preserve_index=False)
     reader = pyarrow.RecordBatchReader.from_batches(table.schema, table.to_batches())
-    assert kzoo.train("auto", reader, target="sold", baselines=False, progress=False, **QUICK).finished
+    assert kzoo.train(
+        "auto", reader, target="sold", baselines=False, progress=False, **QUICK
+    ).finished
 
 
 def test_each_kind_of_data_gets_what_check_suggests_first(sold):
-    texts = pd.DataFrame({"text": [f"{w} film number {i}" for i in range(60) for w in ("good", "bad")]})
+    texts = pd.DataFrame(
+        {"text": [f"{w} film number {i}" for i in range(60) for w in ("good", "bad")]}
+    )
     texts["mood"] = ["up", "down"] * 60
     days = pd.date_range("2024-01-01", periods=400, freq="D")
-    series = pd.DataFrame({"day": days, "load": np.sin(np.arange(400) / 7) + 0.1 * np.arange(400) % 1})
+    series = pd.DataFrame(
+        {"day": days, "load": np.sin(np.arange(400) / 7) + 0.1 * np.arange(400) % 1}
+    )
     for source, options in (
-        (sold, dict(target="sold")), (sold, dict(target="a")), (sold, dict(target="a", quantiles=(0.1, 0.9))),
-        (texts, dict(target="mood")), (series, dict(time="day", target="load")), ("cbf", {}), ("iris", {}),
-    ):  # fmt: skip
+        (sold, dict(target="sold")),
+        (sold, dict(target="a")),
+        (sold, dict(target="a", quantiles=(0.1, 0.9))),
+        (texts, dict(target="mood")),
+        (series, dict(time="day", target="load")),
+        ("cbf", {}),
+        ("iris", {}),
+    ):
         expected = kzoo.check(source, deep=False, **options).presets[0]["preset"]
         assert first(source, **options) == expected
 
@@ -100,7 +122,8 @@ def test_a_large_table_is_judged_by_its_first_rows(sold, monkeypatch):
     whole = inspect("sold.csv", DataOptions(target="sold"))
     monkeypatch.setattr(suggestions, "_LARGE", 1)
     monkeypatch.setattr(suggestions, "_ROWS", 200)
-    loaded, load = [], suggestions.load
+    loaded = []
+    load = suggestions.load
     monkeypatch.setattr(suggestions, "load", lambda *call: loaded.append(load(*call)) or loaded[-1])
     part = inspect("sold.csv", DataOptions(target="sold", test="sold.csv"))
     assert (part.inputs, part.problem, part.rows) == (whole.inputs, whole.problem, None)
@@ -110,9 +133,11 @@ def test_a_large_table_is_judged_by_its_first_rows(sold, monkeypatch):
 def test_bad_requests_are_refused_in_one_line(sold, capsys):
     sold.to_csv("sold.csv", index=False)
     for words, *fragments in (
-        ([], "'auto'", "--data"), (["--data", "nothing.csv"], "nothing.csv"), (["--data", "sold.csv"], "--target"),
+        ([], "'auto'", "--data"),
+        (["--data", "nothing.csv"], "nothing.csv"),
+        (["--data", "sold.csv"], "--target"),
         (["--data", "sold.csv", "--target", "sold", "--set", "colour=1"], "colour"),
-    ):  # fmt: skip
+    ):
         assert main(["train", "auto", *words]) == 2
         errors = capsys.readouterr().err.splitlines()
         assert len(errors) <= 2 and errors[-1].startswith("kzoo: error: ")
@@ -129,8 +154,12 @@ def test_no_preset_can_be_called_auto(capsys):
     preset = kzoo.get_preset("tabular_fnn")
     for name in ("auto", "auto@2"):
         with refuses("'auto'", "Rename"):
-            kzoo.Preset(name=name, family="fnn", task=preset.task, summary="", config={}, training={})
-    kzoo.Preset(name="acme.auto_fnn", family="fnn", task=preset.task, summary="", config={}, training={})
+            kzoo.Preset(
+                name=name, family="fnn", task=preset.task, summary="", config={}, training={}
+            )
+    kzoo.Preset(
+        name="acme.auto_fnn", family="fnn", task=preset.task, summary="", config={}, training={}
+    )
     with open("mine.toml", "w") as file:
         file.write('[auto]\nbase = "tabular_fnn"\n')
     assert main(["train", "mine.toml", "--data", "iris"]) == 2
@@ -138,8 +167,15 @@ def test_no_preset_can_be_called_auto(capsys):
 
 
 def test_a_column_of_ids_gets_no_preset_for_texts():
-    ids = pd.DataFrame({"customer": [f"C-{number:05d}" for number in range(120)], "bought": ["yes", "no", "no"] * 40})
+    ids = pd.DataFrame(
+        {
+            "customer": [f"C-{number:05d}" for number in range(120)],
+            "bought": ["yes", "no", "no"] * 40,
+        }
+    )
     with refuses("'customer'", "a different text in nearly every row"):
         suggested_preset(ids, DataOptions(target="bought"))
-    names = ids.assign(customer=ids.customer.map(lambda code: "".join(chr(97 + int(c)) for c in code[2:])))
+    names = ids.assign(
+        customer=ids.customer.map(lambda code: "".join(chr(97 + int(c)) for c in code[2:]))
+    )
     assert first(names, target="bought").startswith("text_")

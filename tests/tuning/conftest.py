@@ -20,7 +20,9 @@ def stand_in(monkeypatch):
     """Let `kzoo.tune` use a `StandIn` instead of a process that trains, and model trials faster."""
     monkeypatch.setattr(module, "Worker", StandIn)
     monkeypatch.setattr(bayesian, "_RESTARTS", 1)
-    for name, value in dict(kill_at=None, fail=staticmethod(lambda overrides, seed: None), trained=()).items():
+    for name, value in dict(
+        kill_at=None, fail=staticmethod(lambda overrides, seed: None), trained=()
+    ).items():
         monkeypatch.setattr(StandIn, name, value)
     return StandIn
 

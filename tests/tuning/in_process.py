@@ -26,7 +26,9 @@ def auto_in_process(*presets, epochs=2):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(auto, "Worker", _Worker)
-        patch.setattr(auto, "_presets", lambda *_: [Candidate(name=name, label=name) for name in presets])
+        patch.setattr(
+            auto, "_presets", lambda *_: [Candidate(name=name, label=name) for name in presets]
+        )
         patch.setattr(Trainer, "train", train_epochs)
         patch.setattr(schedule, "_MOST_VARIANTS", 0)
         patch.setattr(schedule, "_MOST_REPEATS", 1)

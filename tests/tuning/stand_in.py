@@ -38,7 +38,9 @@ class StandIn:
         return getattr(self, name)(**arguments)
 
     def probe(self, overrides, samples, **_):
-        return Probe(params=100, counts=[100 + i for i, _ in enumerate(samples)], first=0.1, step=0.001)
+        return Probe(
+            params=100, counts=[100 + i for i, _ in enumerate(samples)], first=0.1, step=0.001
+        )
 
     def count(self, overrides, **_):
         return 100 * sum(overrides.get("units", (1,)))
@@ -56,6 +58,12 @@ class StandIn:
         score = share * (1 - 0.5**epochs)
         history = {self.objective[0]: [share * (1 - 0.5 ** (e + 1)) for e in range(epochs)]}
         return Outcome(
-            status="completed", score=score, best_epoch=epochs, epochs=epochs, seconds=0.1, params=100, error="",
+            status="completed",
+            score=score,
+            best_epoch=epochs,
+            epochs=epochs,
+            seconds=0.1,
+            params=100,
+            error="",
             history=history,
-        )  # fmt: skip
+        )

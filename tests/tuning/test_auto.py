@@ -35,7 +35,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def previous(folder):
-    return kzoo.baselines.train("logistic", wine(folder / "old.csv", slice(0, 80)), target="target", out=folder / "old")
+    return kzoo.baselines.train(
+        "logistic", wine(folder / "old.csv", slice(0, 80)), target="target", out=folder / "old"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,25 +52,38 @@ def test_the_winner_is_a_run_with_the_answers_it_states(search, folder):
     assert search.finished and request.is_auto and request.folds == 3
     answers = winner.answers
     accuracy = accuracy_score(answers["truth"], answers["answers"].argmax(1))
-    assert winner.summary["test"]["accuracy"] == pytest.approx(accuracy) and answers["split"] == "test"
+    assert (
+        winner.summary["test"]["accuracy"] == pytest.approx(accuracy) and answers["split"] == "test"
+    )
     evaluated = kzoo.evaluate(winner, folder / "newer.csv")
-    assert evaluated["accuracy"] == pytest.approx(accuracy) and evaluated["examples"] == len(answers["truth"])
+    assert evaluated["accuracy"] == pytest.approx(accuracy) and evaluated["examples"] == len(
+        answers["truth"]
+    )
     assert kzoo.predict(winner, folder / "newer.csv").labels[0] in ("a", "b", "c")
     assert search.verdict and str(winner.path) not in search.verdict
 
 
 def test_each_candidate_is_judged_on_rows_that_it_was_not_fitted_to(search):
-    trials = {trial.hyperparameters["model"]: trial for trial in search.trials if not trial.overrides}
+    trials = {
+        trial.hyperparameters["model"]: trial for trial in search.trials if not trial.overrides
+    }
     assert {"majority", "logistic", "trees"} <= trials.keys()
     logistic = trials["logistic"]
-    answers = [np.load(file) for file in sorted(search.path.glob(f"trials/{logistic.number:04d}/part-*/answers.npz"))]
+    answers = [
+        np.load(file)
+        for file in sorted(search.path.glob(f"trials/{logistic.number:04d}/part-*/answers.npz"))
+    ]
     rows = np.concatenate([part["rows"] for part in answers[:3]])
     assert sorted(rows) == list(range(len(rows)))  # each development row once
     scores = [accuracy_score(part["truth"], part["answers"].argmax(1)) for part in answers]
-    assert logistic.folds == pytest.approx(scores) and logistic.score == pytest.approx(np.mean(scores))
+    assert logistic.folds == pytest.approx(scores) and logistic.score == pytest.approx(
+        np.mean(scores)
+    )
     # The leaderboard states gains over the best baseline.
     board = search.leaderboard()
-    assert board[board.baseline].gain.tolist() == [0.0] and logistic.score >= trials["majority"].score
+    assert (
+        board[board.baseline].gain.tolist() == [0.0] and logistic.score >= trials["majority"].score
+    )
 
 
 def test_the_previous_model_is_compared_on_the_same_test_rows(search, previous, folder):
@@ -83,7 +98,9 @@ def test_the_previous_model_is_compared_on_the_same_test_rows(search, previous, 
     )
 
 
-def test_the_same_call_returns_the_finished_search_and_another_is_refused(search, folder, previous, capsys):
+def test_the_same_call_returns_the_finished_search_and_another_is_refused(
+    search, folder, previous, capsys
+):
     options = OPTIONS | dict(out=search.path, previous=previous, progress=True)
     with auto_in_process("tabular_fnn"):
         again = kzoo.tune("auto", folder / "newer.csv", **options)
@@ -112,7 +129,14 @@ def test_the_command_states_the_plan_and_refuses_what_it_cannot_do(folder, capsy
         "--trials is not available for 'auto'": ["tune", "auto", "--data", data, "--trials", "3"],
         "units= is not available for 'auto'": ["tune", "auto", "--data", data, "--set", "units=8"],
         "too short for 'auto'": ["tune", "auto", "--data", data, "--max-time", "5s"],
-        "--objective 'nope' is not available": ["tune", "auto", "--data", data, "--objective", "nope"],
+        "--objective 'nope' is not available": [
+            "tune",
+            "auto",
+            "--data",
+            data,
+            "--objective",
+            "nope",
+        ],
         "is not a run": ["tune", "auto", "--data", data, "--from", str(folder / "nothing")],
         "--folds 1 must be": ["tune", "auto", "--data", data, "--folds", "1"],
         "is for 'auto'": ["tune", "wine_fnn", "--from", str(folder / "old")],
@@ -120,7 +144,8 @@ def test_the_command_states_the_plan_and_refuses_what_it_cannot_do(folder, capsy
     }
     wrong = {}
     for message, words in cases.items():
-        code, err = main(words), capsys.readouterr().err
+        code = main(words)
+        err = capsys.readouterr().err
         if code != 2 or message not in err or len(err.strip().splitlines()) != 1:
             wrong[" ".join(words)] = (code, err)
     assert wrong == {}, "\n".join(map(str, wrong.items()))
@@ -135,7 +160,9 @@ def test_labels_of_test_rows_do_not_change_the_choice(folder, tmp_path):
         if seed is not None:
             test["target"] = test.target.sample(frac=1, random_state=seed).to_numpy()
         test.to_csv(tmp_path / f"{name}.csv", index=False)
-        options = OPTIONS | dict(test=tmp_path / f"{name}.csv", target="target", folds=2, out=tmp_path / name)
+        options = OPTIONS | dict(
+            test=tmp_path / f"{name}.csv", target="target", folds=2, out=tmp_path / name
+        )
         with auto_in_process("tabular_fnn"):
             searches.append(kzoo.tune("auto", tmp_path / "train.csv", **options))
     boards = [search.leaderboard().drop(columns="seconds") for search in searches]
@@ -150,7 +177,9 @@ def test_labels_of_test_rows_do_not_change_the_choice(folder, tmp_path):
 def test_long_texts_are_read_as_far_as_most_of_them_reach(tmp_path):
     random = np.random.default_rng(0)
     words = [f"word{number}" for number in range(30)]
-    rows = [(" ".join([*random.choice(words, 80), *[mood] * 20]), mood) for mood in ["good", "bad"] * 60]
+    rows = [
+        (" ".join([*random.choice(words, 80), *[mood] * 20]), mood) for mood in ["good", "bad"] * 60
+    ]
     file = tmp_path / "texts.csv"
     pd.DataFrame(rows, columns=["text", "mood"]).to_csv(file, index=False)
     length = kzoo.get_preset("text_cnn").config["input_shape"][0]
@@ -160,21 +189,39 @@ def test_long_texts_are_read_as_far_as_most_of_them_reach(tmp_path):
     assert note.endswith(f"Use input_shape={2 * length} to read more of them.")
     assert f"Use --set input_shape={2 * length} to" in with_option_names(note, ["--set"])
     with auto_in_process("text_cnn"):
-        search = kzoo.tune("auto", file, target="mood", out=tmp_path / "search", **OPTIONS | dict(folds=2))
+        search = kzoo.tune(
+            "auto", file, target="mood", out=tmp_path / "search", **OPTIONS | dict(folds=2)
+        )
     winner = search.winner
     assert winner.model.input_shape == (None, 2 * length)
     assert winner.summary["test"]["accuracy"] > 0.9  # by the last words
-    assert kzoo.evaluate(winner, file)["accuracy"] == pytest.approx(winner.summary["test"]["accuracy"])
+    assert kzoo.evaluate(winner, file)["accuracy"] == pytest.approx(
+        winner.summary["test"]["accuracy"]
+    )
 
 
 @pytest.mark.slow
 def test_a_killed_search_goes_on_with_what_was_fitted(folder, tmp_path):
-    data, out = wine(folder / "killed.csv"), tmp_path / "search"
+    data = wine(folder / "killed.csv")
+    out = tmp_path / "search"
     command = [
-        sys.executable, "-m", "kzoo", "tune", "auto", "--data", str(data), "--target", "target", "--max-time", "60s",
-        "--out", str(out),
-    ]  # fmt: skip
-    process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        sys.executable,
+        "-m",
+        "kzoo",
+        "tune",
+        "auto",
+        "--data",
+        str(data),
+        "--target",
+        "target",
+        "--max-time",
+        "60s",
+        "--out",
+        str(out),
+    ]
+    process = subprocess.Popen(
+        command, env=os.environ, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
     while process.poll() is None and len(list(out.glob("trials/*/part-*/fitted.json"))) < 8:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)

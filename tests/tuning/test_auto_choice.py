@@ -38,7 +38,8 @@ def test_the_error_of_a_mean_difference_is_that_of_a_paired_test():
 
 def test_the_interval_is_corrected_for_shared_training_rows():
     plain = Difference(mean=0.1, error=0.04)
-    corrected = plain.corrected(folds=5, judged_share=1 / 4)  # Nadeau and Bengio: 1 / J + n2 / n1 instead of 1 / J
+    # Nadeau and Bengio: 1 / J + n2 / n1 instead of 1 / J
+    corrected = plain.corrected(folds=5, judged_share=1 / 4)
     assert corrected.error == pytest.approx(0.04 * np.sqrt((1 / 5 + 1 / 4) / (1 / 5)))
     low, high = plain.interval(0.95)
     assert (low, high) == pytest.approx(stats.norm.interval(0.95, 0.1, 0.04))
@@ -46,31 +47,42 @@ def test_the_interval_is_corrected_for_shared_training_rows():
 
 
 def test_a_difference_is_combined_with_what_was_measured_on_other_data():
-    prior, seen = stats.norm(0.06, 0.06), Difference(mean=0.02, error=0.05)
+    prior = stats.norm(0.06, 0.06)
+    seen = Difference(mean=0.02, error=0.05)
     grid = np.linspace(-0.5, 0.6, 20_001)
     density = prior.pdf(grid) * stats.norm(seen.mean, seen.error).pdf(grid)
     density /= density.sum()
     informed = seen.informed((0.06, 0.06))
     assert informed.mean == pytest.approx(density @ grid, abs=1e-5)
-    assert informed.error == pytest.approx(np.sqrt(density @ (grid - density @ grid) ** 2), abs=1e-5)
+    assert informed.error == pytest.approx(
+        np.sqrt(density @ (grid - density @ grid) ** 2), abs=1e-5
+    )
     assert seen.informed(None) == seen and seen.is_tie()
     # It is a tie only if the probability of a lead is below 0.6.
     for mean, is_tie in ((-0.02, False), (-0.04, True)):
         informed = Difference(mean=mean, error=0.05).informed((0.06, 0.06))
-        assert informed.is_tie() == is_tie == (stats.norm.sf(0, informed.mean, informed.error) < 0.6)
+        assert (
+            informed.is_tie() == is_tie == (stats.norm.sf(0, informed.mean, informed.error) < 0.6)
+        )
     leads = [
         row["score"] - max(row["baselines"].values())
         for row in results.rows()
-        if row["preset"] == "text_pretrained" and row["train"] <= 1_000 and row["data"] not in GENERATED
+        if row["preset"] == "text_pretrained"
+        and row["train"] <= 1_000
+        and row["data"] not in GENERATED
     ]
     few = dict(task="text_classification", rows=200, metric="accuracy")
-    assert measured_lead("text_pretrained", **few) == pytest.approx((np.mean(leads), np.std(leads, ddof=1)))
-    assert measured_lead("text_pretrained", **few | dict(rows=50_000)) is None  # not measured on so many rows
+    assert measured_lead("text_pretrained", **few) == pytest.approx(
+        (np.mean(leads), np.std(leads, ddof=1))
+    )
+    # not measured on so many rows
+    assert measured_lead("text_pretrained", **few | dict(rows=50_000)) is None
     assert measured_lead("tabular_tabm", "tabular_classification", 200, metric="accuracy") is None
 
 
 def test_the_simplest_that_ties_with_the_best_is_chosen():
-    scores, complexity = {0: 0.80, 1: 0.79, 2: 0.81, 3: 0.82}, {0: 0, 1: 0, 2: 1, 3: 2}
+    scores = {0: 0.80, 1: 0.79, 2: 0.81, 3: 0.82}
+    complexity = {0: 0, 1: 0, 2: 1, 3: 2}
 
     def difference(error):
         return lambda first, second: Difference(mean=scores[first] - scores[second], error=error)
@@ -84,9 +96,12 @@ def test_the_simplest_that_ties_with_the_best_is_chosen():
 def conclusion(task, rows, difference):
     """Return the conclusion of a search in which every model differs from every other one in the same way."""
     schedule = SimpleNamespace(
-        folder=None, data=SimpleNamespace(task=task, problem=problems()[task]), parts=SimpleNamespace(rows=rows),
-        score=SimpleNamespace(metric="accuracy"), difference=lambda first, second: difference,
-    )  # fmt: skip
+        folder=None,
+        data=SimpleNamespace(task=task, problem=problems()[task]),
+        parts=SimpleNamespace(rows=rows),
+        score=SimpleNamespace(metric="accuracy"),
+        difference=lambda first, second: difference,
+    )
     schedule.measured_lead = partial(Schedule.measured_lead, schedule)
     return Conclusion(schedule, None, None, 0)
 
@@ -94,7 +109,10 @@ def conclusion(task, rows, difference):
 def model(*names):
     baselines = kzoo.baselines.list_baselines()
     known = {baseline.name for baseline in baselines}
-    contenders = [Contender(Candidate(name=name, label=name, is_baseline=name in known), None) for name in names]
+    contenders = [
+        Contender(Candidate(name=name, label=name, is_baseline=name in known), None)
+        for name in names
+    ]
     return Model(contenders, np.ones(len(names)) / len(names), {})
 
 
@@ -123,7 +141,8 @@ def test_where_few_rows_cannot_tell_measured_leads_count(task, rows, names, erro
 def classes(count=300, seed=0):
     """Return a data set of three classes, truth, and probabilities of a good and of a useless model."""
     rng = np.random.default_rng(seed)
-    x, truth = rng.normal(size=(count, 4)).astype("float32"), rng.integers(3, size=count)
+    x = rng.normal(size=(count, 4)).astype("float32")
+    truth = rng.integers(3, size=count)
     data = kzoo.load_data((x, truth), test=0.0)
     good = rng.dirichlet([1, 1, 1], count) * 0.5
     good[np.arange(count), truth] += 0.5
@@ -148,7 +167,9 @@ def test_the_loss_of_a_mean_and_its_weights():
     mean = cross_fitted(parts, data)
     assert [list(part.rows) for part in mean] == [list(half), list(other)]
     single = cross_fitted([[Answers.together(member)] for member in parts], data)
-    assert len(single) == 1 and np.allclose(single[0].outputs, np.concatenate([part.outputs for part in mean]))
+    assert len(single) == 1 and np.allclose(
+        single[0].outputs, np.concatenate([part.outputs for part in mean])
+    )
 
 
 def test_scores_and_differences_are_those_of_scikit_learn():
@@ -156,7 +177,9 @@ def test_scores_and_differences_are_those_of_scikit_learn():
     score = PrimaryScore(data)
     assert score.metric == "accuracy" and score.sign == 1
     assert score.value(answers(good, truth)) == pytest.approx((good.argmax(1) == truth).mean())
-    difference = score.difference([answers(good, truth)], [answers(useless, truth)], np.arange(len(truth)))
+    difference = score.difference(
+        [answers(good, truth)], [answers(useless, truth)], np.arange(len(truth))
+    )
     gains = (good.argmax(1) == truth).astype(float) - (useless.argmax(1) == truth)
     assert (difference.mean, difference.error) == pytest.approx((gains.mean(), stats.sem(gains)))
     with pytest.raises(kzoo.KzooError, match="objective='r3' is not available"):
@@ -165,14 +188,20 @@ def test_scores_and_differences_are_those_of_scikit_learn():
     rng = np.random.default_rng(1)
     y = rng.normal(size=(200, 1)).astype("float32")
     data = kzoo.load_data((rng.normal(size=(200, 3)).astype("float32"), y), test=0.0)
-    first, second = y + rng.normal(0, 0.3, y.shape), y + rng.normal(0, 0.6, y.shape)
-    difference = PrimaryScore(data).difference([answers(first, y)], [answers(second, y)], np.arange(200))
+    first = y + rng.normal(0, 0.3, y.shape)
+    second = y + rng.normal(0, 0.6, y.shape)
+    difference = PrimaryScore(data).difference(
+        [answers(first, y)], [answers(second, y)], np.arange(200)
+    )
     assert difference.mean == pytest.approx(r2_score(y, first) - r2_score(y, second), abs=1e-5)
 
 
 def test_a_lead_is_stated_only_if_its_interval_is_on_one_side_of_zero():
     score = PrimaryScore(classes()[0])
-    stated = {mean: lead_over("trees", score, Difference(mean=mean, error=0.01)) for mean in (0.03, -0.03, 0.01)}
+    stated = {
+        mean: lead_over("trees", score, Difference(mean=mean, error=0.01))
+        for mean in (0.03, -0.03, 0.01)
+    }
     assert stated == {
         0.03: "3.0 points (1.0 to 5.0) ahead of trees",
         -0.03: "3.0 points (1.0 to 5.0) behind trees",
@@ -188,17 +217,21 @@ def test_the_difference_of_labels_counts_their_f1():
     truth = truth.astype(float)
     good = np.clip(truth * 0.5 + rng.uniform(0, 0.5, truth.shape), 0, 1)
     bad = rng.uniform(0, 1, truth.shape)
-    score, target = PrimaryScore(data), data.target
+    score = PrimaryScore(data)
+    target = data.target
     difference = score.difference(
         [answers(good, truth)], [answers(bad, truth)], np.arange(400), targets=(target, target)
     )
     expected = [f1_score(truth, p >= 0.5, average="macro") for p in (good, bad)]
-    assert score.metric == "f1_macro" and difference.mean == pytest.approx(expected[0] - expected[1])
+    assert score.metric == "f1_macro" and difference.mean == pytest.approx(
+        expected[0] - expected[1]
+    )
     draws = []
     for _ in range(300):
         i = rng.integers(400, size=400)
         draws.append(
-            f1_score(truth[i], good[i] >= 0.5, average="macro") - f1_score(truth[i], bad[i] >= 0.5, average="macro")
+            f1_score(truth[i], good[i] >= 0.5, average="macro")
+            - f1_score(truth[i], bad[i] >= 0.5, average="macro")
         )
     assert difference.error == pytest.approx(np.std(draws), rel=0.3)
 
@@ -206,21 +239,39 @@ def test_the_difference_of_labels_counts_their_f1():
 def test_a_baseline_whose_scores_are_no_probabilities_is_judged_by_its_labels(tmp_path):
     words = {"good": "fine great happy bright", "bad": "poor dull sad grim"}
     rng = np.random.default_rng(0)
-    rows = [(" ".join(rng.choice(words[mood].split(), 3)), mood) for mood in rng.permutation(["good", "bad"] * 30)]
+    rows = [
+        (" ".join(rng.choice(words[mood].split(), 3)), mood)
+        for mood in rng.permutation(["good", "bad"] * 30)
+    ]
     frame = pd.DataFrame(rows, columns=["text", "mood"])
-    options, preset = DataOptions(target="mood"), kzoo.get_preset("text_ngrams")
+    options = DataOptions(target="mood")
+    preset = kzoo.get_preset("text_ngrams")
     data = kzoo.load_data(frame, target="mood", preset=preset)
-    trainer = Trainer(preset=preset, source=frame, options=options, parts=Parts.of(data, 3, seed=0), seed=0)
-    fitted = trainer.train(folder=tmp_path, preset=None, baseline="nbsvm", overrides={}, part=0, seconds=30.0)
+    trainer = Trainer(
+        preset=preset, source=frame, options=options, parts=Parts.of(data, 3, seed=0), seed=0
+    )
+    fitted = trainer.train(
+        folder=tmp_path, preset=None, baseline="nbsvm", overrides={}, part=0, seconds=30.0
+    )
     judged = Answers.read(tmp_path / "part-01")
-    assert not fitted.has_network and not judged.is_probability and judged.outputs.shape == (len(judged.truth), 2)
-    assert PrimaryScore(data).value(judged) == (judged.outputs.argmax(1) == judged.truth).mean() > 0.9
+    assert (
+        not fitted.has_network
+        and not judged.is_probability
+        and judged.outputs.shape == (len(judged.truth), 2)
+    )
+    assert (
+        PrimaryScore(data).value(judged) == (judged.outputs.argmax(1) == judged.truth).mean() > 0.9
+    )
     with pytest.raises(kzoo.KzooError, match="objective='loss' is not available"):
         PrimaryScore(data, "loss").value(judged)
     # Its test rows are judged in the same way.
     of_test = baseline_answers(kzoo.baselines.fit(data, "nbsvm"), data.test)
     assert of_test.outputs.shape == (len(data.test), 2)
-    assert PrimaryScore(data).value(of_test) == (of_test.outputs.argmax(1) == np.asarray(data.test.y)).mean() > 0.9
+    assert (
+        PrimaryScore(data).value(of_test)
+        == (of_test.outputs.argmax(1) == np.asarray(data.test.y)).mean()
+        > 0.9
+    )
 
 
 def keys(split):
@@ -231,7 +282,8 @@ def test_parts_judge_each_row_once_and_never_a_test_row():
     data = kzoo.load_data("breast_cancer")
     parts = Parts.of(data, 5, seed=3)
     assert parts.folds == 5 and parts.rows == len(data.train) + len(data.validation)
-    judged, test = [], keys(data.test)
+    judged = []
+    test = keys(data.test)
     for number in range(5):
         part = parts.part(data, number)
         assert not keys(part.test) & (keys(part.train) | keys(part.validation))
@@ -251,7 +303,8 @@ def test_few_rows_of_many_classes_are_divided(each):
     frame = pd.DataFrame({"x": np.arange(10.0 * each), "label": list("abcdefghij") * each})
     data = kzoo.load_data(frame, target="label", test=0.2)
     parts = Parts.of(data, 3, seed=0)
-    assert parts.folds == (1 if each == 2 else 3)  # judged on the validation split if all classes have too few rows
+    # judged on the validation split if all classes have too few rows
+    assert parts.folds == (1 if each == 2 else 3)
     part = parts.part(data, 0)
     assert len(part.train) > len(part.validation) > 0 and len(part.test) > 0
     assert not keys(part.train) & keys(part.validation)
@@ -279,12 +332,14 @@ def contender(name, status="completed", *, error="", cut="", parts=3, is_baselin
 
 def test_the_verdict_names_networks_that_had_too_little_time():
     contenders = [
-        contender("logistic", "failed", error=NO_TIME, is_baseline=True), contender("tabular_fnn"),
-        contender("tabular_tabm", cut="1 of 200 epochs"), contender("tabular_cnn", "pruned", parts=1),
+        contender("logistic", "failed", error=NO_TIME, is_baseline=True),
+        contender("tabular_fnn"),
+        contender("tabular_tabm", cut="1 of 200 epochs"),
+        contender("tabular_cnn", "pruned", parts=1),
         contender("tabular_resnet", parts=2),
         contender("tabular_mlp", "failed", error=f"{NO_TIME}: none was left", parts=0),
         contender("tabular_rnn", "failed", error="it reads other rows", parts=0),
-    ]  # fmt: skip
+    ]
     schedule = SimpleNamespace(
         folder=None, data=None, score=None, parts=SimpleNamespace(folds=3), contenders=contenders
     )
@@ -300,13 +355,18 @@ def cut_run(epochs, *, length, longest, because="the last epoch"):
     summary = dict(epochs=epochs, stopped_because=because)
     limit = None if longest is None else dict(seconds=5.0, epochs=longest)
     return SimpleNamespace(
-        summary=summary, config=dict(max_time=limit), spec=SimpleNamespace(training=dict(epochs=length, max_steps=None))
+        summary=summary,
+        config=dict(max_time=limit),
+        spec=SimpleNamespace(training=dict(epochs=length, max_steps=None)),
     )
 
 
 def test_a_network_is_cut_if_the_clock_left_it_a_few_epochs():
     assert _cut(cut_run(1, length=1, longest=200)) == "1 of 200 epochs"
-    assert _cut(cut_run(2, length=50, longest=50, because="the time was up (max_time=5)")) == "2 of 50 epochs"
+    assert (
+        _cut(cut_run(2, length=50, longest=50, because="the time was up (max_time=5)"))
+        == "2 of 50 epochs"
+    )
     assert _cut(cut_run(5, length=50, longest=200, because="patience")) == ""  # it ended by itself
     assert _cut(cut_run(3, length=3, longest=3)) == _cut(cut_run(40, length=40, longest=200)) == ""
     assert _cut(cut_run(1, length=1, longest=None)) == ""  # the length of the first part, repeated
@@ -314,9 +374,12 @@ def test_a_network_is_cut_if_the_clock_left_it_a_few_epochs():
 
 def test_a_search_without_a_model_says_how_much_more_time_to_allow():
     schedule = SimpleNamespace(
-        folder=None, data=None, score=None, parts=SimpleNamespace(folds=3, rows=0),
+        folder=None,
+        data=None,
+        score=None,
+        parts=SimpleNamespace(folds=3, rows=0),
         contenders=[contender("tabular_fnn", "failed", error=f"{NO_TIME}: none was left", parts=0)],
-    )  # fmt: skip
+    )
     schedule.complete = lambda parts: []
     with pytest.raises(kzoo.KzooError, match="Use max_time='10m' or more"):
         Conclusion(schedule, None, None, 0, seconds_like(600, "5m")).result()
@@ -333,6 +396,14 @@ def test_a_search_that_was_killed_before_its_first_fit_has_all_of_its_time(tmp_p
 
 
 def test_advice_on_the_time_is_in_the_unit_that_was_used():
-    assert [seconds_like(42, example) for example in (10, 2.5, "7", "30s", "5m", "1h30m", "5 min")] == [
-        "42", "42", "'42'", "'42s'", "'1m'", "'1m'", "'1min'",
-    ]  # fmt: skip
+    assert [
+        seconds_like(42, example) for example in (10, 2.5, "7", "30s", "5m", "1h30m", "5 min")
+    ] == [
+        "42",
+        "42",
+        "'42'",
+        "'42s'",
+        "'1m'",
+        "'1m'",
+        "'1min'",
+    ]

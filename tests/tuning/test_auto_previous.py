@@ -28,7 +28,10 @@ def wine():
 def moods(rows, seed):
     random = np.random.default_rng(seed)
     x = random.normal(size=(rows, 4))
-    labels = {name: (x[:, i] + x[:, 3] + random.normal(0, 2, rows) > 1.5).astype(int) for i, name in enumerate(LABELS)}
+    labels = {
+        name: (x[:, i] + x[:, 3] + random.normal(0, 2, rows) > 1.5).astype(int)
+        for i, name in enumerate(LABELS)
+    }
     return pd.DataFrame(x, columns=list("abcd")).assign(**labels)
 
 
@@ -40,7 +43,9 @@ def update(previous, winner, source):
     return model.compared_with(winner, SimpleNamespace(score=PrimaryScore(data), data=data))
 
 
-def test_rows_that_the_previous_model_was_trained_on_are_named_and_it_is_not_advised_to_keep_it(tmp_path):
+def test_rows_that_the_previous_model_was_trained_on_are_named_and_it_is_not_advised_to_keep_it(
+    tmp_path,
+):
     frame = wine()
     previous = baselines.train("logistic", frame[:140], target="target", out=tmp_path / "old")
     winner = baselines.train("majority", frame, target="target", out=tmp_path / "new")
@@ -49,12 +54,18 @@ def test_rows_that_the_previous_model_was_trained_on_are_named_and_it_is_not_adv
     shared = int(np.isin(test, trained).sum())
     assert shared > 10
     told = update(previous, winner, frame)
-    assert f"trained on about {shared} of these rows, so its score is too optimistic" in told["update"]
+    assert (
+        f"trained on about {shared} of these rows, so its score is too optimistic" in told["update"]
+    )
     assert told["update"].endswith("Advice: none; compare on newer rows alone, with test=.")
     assert told["change"] is False and told["previous"]["high"] < 0
     newer = frame[140:].reset_index(drop=True)
-    told = update(previous, baselines.train("majority", newer, target="target", out=tmp_path / "newer"), newer)
-    assert "trained on" not in told["update"] and "Advice: keep the previous model" in told["update"]
+    told = update(
+        previous, baselines.train("majority", newer, target="target", out=tmp_path / "newer"), newer
+    )
+    assert (
+        "trained on" not in told["update"] and "Advice: keep the previous model" in told["update"]
+    )
 
 
 def test_the_previous_models_own_data_in_another_split_is_refused(tmp_path):
@@ -74,7 +85,10 @@ def test_models_are_compared_by_the_objective_of_the_previous_one(tmp_path, caps
         plan = kzoo.tune("auto", frame, previous=previous, dry_run=True)
         assert plan.metric == metric
         assert ("trained for expected_cost" in capsys.readouterr().err) == (settings is costs)
-    assert kzoo.tune("auto", frame, previous=tmp_path / "auc", objective="f1", dry_run=True).metric == "f1"
+    assert (
+        kzoo.tune("auto", frame, previous=tmp_path / "auc", objective="f1", dry_run=True).metric
+        == "f1"
+    )
 
 
 def test_labels_are_decided_by_the_thresholds_of_each_model(tmp_path):
@@ -85,5 +99,9 @@ def test_labels_are_decided_by_the_thresholds_of_each_model(tmp_path):
     test = newer.iloc[np.asarray(kzoo.load_data(newer, target=LABELS).test.rows)]
     old = kzoo.evaluate(previous, test)["f1_macro"]
     told = update(previous, winner, newer)
-    assert f"f1 macro {old:.4f}; new model: {winner.summary['test']['f1_macro']:.4f}" in told["update"]
-    assert told["previous"]["mean"] == pytest.approx(winner.summary["test"]["f1_macro"] - old, abs=1e-6)
+    assert (
+        f"f1 macro {old:.4f}; new model: {winner.summary['test']['f1_macro']:.4f}" in told["update"]
+    )
+    assert told["previous"]["mean"] == pytest.approx(
+        winner.summary["test"]["f1_macro"] - old, abs=1e-6
+    )

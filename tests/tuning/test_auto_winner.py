@@ -26,7 +26,9 @@ def data():
 def members(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("members")
     with untraced(), undrawn():
-        network = kzoo.train("wine_fnn", data, epochs=3, out=folder / "network", progress=False, calibrate="off")
+        network = kzoo.train(
+            "wine_fnn", data, epochs=3, out=folder / "network", progress=False, calibrate="off"
+        )
     return [kzoo.baselines.train("trees", data, out=folder / "trees"), network]
 
 
@@ -34,12 +36,18 @@ def members(data, tmp_path_factory):
 def winner(data, members, tmp_path_factory):
     rng = np.random.default_rng(0)
     truth = np.asarray(data.train.y)
-    outputs = np.eye(3)[truth] * 0.6 + rng.dirichlet([1, 1, 1], len(truth)) * 0.4  # too unsure: temperature below 1
+    # too unsure: temperature below 1
+    outputs = np.eye(3)[truth] * 0.6 + rng.dirichlet([1, 1, 1], len(truth)) * 0.4
     judged = Answers(outputs=outputs.astype("float32"), truth=truth, rows=np.arange(len(truth)))
     return write_mean(
-        tmp_path_factory.mktemp("winner") / "run", data, members, WEIGHTS, [judged],
-        description=DataOptions().describe(data), backend="tensorflow",
-    )  # fmt: skip
+        tmp_path_factory.mktemp("winner") / "run",
+        data,
+        members,
+        WEIGHTS,
+        [judged],
+        description=DataOptions().describe(data),
+        backend="tensorflow",
+    )
 
 
 def test_its_outputs_are_the_weighted_mean_of_its_members(winner, members, data):
@@ -49,7 +57,9 @@ def test_its_outputs_are_the_weighted_mean_of_its_members(winner, members, data)
     assert np.asarray(winner.model(x)) == pytest.approx(expected, abs=1e-5)
     step = winner.postprocessing[0]
     assert (
-        step["name"] == "temperature_scaling" and step["rows"] == "out of fold" and step["learned"]["temperature"] < 1
+        step["name"] == "temperature_scaling"
+        and step["rows"] == "out of fold"
+        and step["learned"]["temperature"] < 1
     )
     labels = winner.answers["answers"].argmax(1)
     assert winner.summary["test"]["accuracy"] == pytest.approx(accuracy_score(data.test.y, labels))
@@ -64,12 +74,18 @@ def test_it_predicts_and_exports_like_other_runs(winner, data, tmp_path):
     kzoo.export(winner, tmp_path / "exported", formats=["onnx"])
     x = np.asarray(data.test.x[:8])
     light = runtime.load(tmp_path / "exported")
-    assert light.predict(x).probabilities == pytest.approx(kzoo.predict(winner, x).probabilities, abs=1e-4)
+    assert light.predict(x).probabilities == pytest.approx(
+        kzoo.predict(winner, x).probabilities, abs=1e-4
+    )
 
 
 def test_its_sets_rest_on_the_rows_that_no_member_was_trained_on(winner, data, capsys):
     step = winner.postprocessing[-1]
-    assert (step["name"], step["rows"], step["learned"]["count"]) == ("conformal", "out of fold", len(data.train))
+    assert (step["name"], step["rows"], step["learned"]["count"]) == (
+        "conformal",
+        "out of fold",
+        len(data.train),
+    )
     predictions = kzoo.predict(winner, np.asarray(data.test.x[:8]), confidence=0.9)
     assert len(predictions.sets) == 8 and "fewer training rows" in predictions.promise
     assert [entry["rows"] for entry in winner.summary["conformal"]] == ["out of fold"] * 3
@@ -80,11 +96,21 @@ def test_rows_that_repeated_folds_predict_again_count_once(data, members, tmp_pa
     outputs = np.full((len(truth), 3), 1 / 3, "float32")
     judged = [Answers(outputs=outputs, truth=truth, rows=np.arange(len(truth)))] * 2
     described = DataOptions().describe(data)
-    run = write_mean(tmp_path / "run", data, members[:1], [1.0], judged, description=described, backend="tensorflow")
+    run = write_mean(
+        tmp_path / "run",
+        data,
+        members[:1],
+        [1.0],
+        judged,
+        description=described,
+        backend="tensorflow",
+    )
     assert run.postprocessing[-1]["learned"]["count"] == len(truth)
 
 
-def test_a_command_names_the_options_of_training_and_the_model_of_a_search(winner, members, tmp_path, capsys):
+def test_a_command_names_the_options_of_training_and_the_model_of_a_search(
+    winner, members, tmp_path, capsys
+):
     without, file = tmp_path / "without", tmp_path / "wine.csv"
     file.write_text("alcohol\n13\n")
     shutil.copytree(winner.path, without)

@@ -19,14 +19,25 @@ from kzoo.cli import main
 
 distributed = pytest.importorskip("distributed", reason="pip install 'kzoo[dask]'")
 
-REAL = dict(trials=6, epochs=2, space="quick", parallel=2, progress=False, units=(8,), batch_size=32, min_steps=0)
+REAL = dict(
+    trials=6,
+    epochs=2,
+    space="quick",
+    parallel=2,
+    progress=False,
+    units=(8,),
+    batch_size=32,
+    min_steps=0,
+)
 
 
 @contextmanager
 def cluster(workers, **options):
     """Lend a cluster on this machine, a process for each worker."""
     quiet = dict(dashboard_address=None, silence_logs=50)
-    with distributed.LocalCluster(n_workers=workers, threads_per_worker=1, **quiet | options) as cluster:
+    with distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=1, **quiet | options
+    ) as cluster:
         yield cluster
 
 
@@ -42,7 +53,16 @@ def board(search):
 
 
 def test_an_unreachable_scheduler_is_an_error_on_a_single_line(capsys, tmp_path):
-    command = ["tune", "iris_fnn", "--scheduler", "tcp://127.0.0.1:9", "--parallel", "2", "--out", str(tmp_path / "s")]
+    command = [
+        "tune",
+        "iris_fnn",
+        "--scheduler",
+        "tcp://127.0.0.1:9",
+        "--parallel",
+        "2",
+        "--out",
+        str(tmp_path / "s"),
+    ]
     from kzoo.workers import cluster as module
 
     with pytest.MonkeyPatch.context() as patch:
@@ -55,7 +75,9 @@ def test_an_unreachable_scheduler_is_an_error_on_a_single_line(capsys, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["bayesian", "optuna", "random", "grid", pytest.param("hyperband", id="hyperband")])
+@pytest.mark.parametrize(
+    "engine", ["bayesian", "optuna", "random", "grid", pytest.param("hyperband", id="hyperband")]
+)
 def test_leaderboards_do_not_depend_on_the_workers_or_their_deaths(engine, tmp_path):
     """On 1, 2 and 4 workers, and on 2 of which a random worker is killed five times."""
     options = REAL | dict(engine=engine)
@@ -65,7 +87,10 @@ def test_leaderboards_do_not_depend_on_the_workers_or_their_deaths(engine, tmp_p
     for workers in (1, 2, 4):
         with cluster(workers) as lent, distributed.Client(lent, set_as_default=False) as client:
             search = kzoo.tune(
-                "wine_fnn", out=tmp_path / f"{workers}", executor=client.get_executor(pure=False), **options
+                "wine_fnn",
+                out=tmp_path / f"{workers}",
+                executor=client.get_executor(pure=False),
+                **options,
             )
             boards[workers] = board(search)
     assert boards[1] == boards[2] == boards[4]
@@ -85,7 +110,12 @@ def test_leaderboards_do_not_depend_on_the_workers_or_their_deaths(engine, tmp_p
         killer = threading.Thread(target=kill)
         killer.start()
         try:
-            search = kzoo.tune("wine_fnn", out=tmp_path / "killed", executor=client.get_executor(pure=False), **options)
+            search = kzoo.tune(
+                "wine_fnn",
+                out=tmp_path / "killed",
+                executor=client.get_executor(pure=False),
+                **options,
+            )
         finally:
             over.set()
             killer.join()
@@ -96,20 +126,39 @@ def test_leaderboards_do_not_depend_on_the_workers_or_their_deaths(engine, tmp_p
 def test_a_search_killed_with_all_its_workers_resumes_on_this_machine(tmp_path):
     """The search and the cluster die at three moments; the same command on this machine ends it."""
     settings = ["units=8", "batch_size=32", "min_steps=0"]
-    command = [sys.executable, "-m", "kzoo", "tune", "wine_fnn", "--trials", "8", "--epochs", "2", "--space", "quick",
-               "--parallel", "2", "--quiet", "--set", *settings]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "kzoo",
+        "tune",
+        "wine_fnn",
+        "--trials",
+        "8",
+        "--epochs",
+        "2",
+        "--space",
+        "quick",
+        "--parallel",
+        "2",
+        "--quiet",
+        "--set",
+        *settings,
+    ]
     subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
     for seconds in (9, 12, 15):
         with cluster(2) as lent:
             process = subprocess.Popen(
                 [*command, "--out", str(tmp_path / "torn"), "--scheduler", lent.scheduler_address],
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
             time.sleep(seconds)
             process.kill()
             process.wait()
     subprocess.run([*command, "--out", str(tmp_path / "torn")], check=True, capture_output=True)
-    rows = [json.loads((tmp_path / name / "leaderboard.json").read_text()) for name in ("whole", "torn")]
+    rows = [
+        json.loads((tmp_path / name / "leaderboard.json").read_text()) for name in ("whole", "torn")
+    ]
     for leaderboard in rows:
         for row in leaderboard:
             del row["seconds"]
@@ -138,9 +187,16 @@ def test_a_trial_that_kills_four_workers_fails(tmp_path, monkeypatch):
 
     with cluster(2) as lent, distributed.Client(lent, set_as_default=False) as client:
         search = kzoo.tune(
-            deadly.build, "iris", engine="grid", trials=3, epochs=2, parallel=2, progress=False, out=tmp_path / "s",
+            deadly.build,
+            "iris",
+            engine="grid",
+            trials=3,
+            epochs=2,
+            parallel=2,
+            progress=False,
+            out=tmp_path / "s",
             executor=client.get_executor(pure=False),
-        )  # fmt: skip
+        )
     assert [t.status for t in search.trials] == ["completed", "failed", "completed"]
     assert_mentions(search.trials[1].error, "KilledWorker")
 
@@ -148,46 +204,84 @@ def test_a_trial_that_kills_four_workers_fails(tmp_path, monkeypatch):
 def certificates(folder):
     """Make an authority and a certificate of it, and return Dask's settings for them."""
     folder.mkdir()
-    authority, client = (["-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"] for name in ("ca", "kzoo"))
+    authority, client = (
+        ["-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"]
+        for name in ("ca", "kzoo")
+    )
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"]
     subprocess.run([*make, "/CN=authority", *authority], check=True, capture_output=True)
     signed = ["-CA", folder / "ca.pem", "-CAkey", folder / "ca.key"]
     subprocess.run([*make, "/CN=kzoo", *signed, *client], check=True, capture_output=True)
     files = {"CERT": folder / "kzoo.pem", "KEY": folder / "kzoo.key"}
-    each = {f"{role}__{name}": path for role in ("SCHEDULER", "WORKER", "CLIENT") for name, path in files.items()}
+    each = {
+        f"{role}__{name}": path
+        for role in ("SCHEDULER", "WORKER", "CLIENT")
+        for name, path in files.items()
+    }
     each["CA_FILE"] = folder / "ca.pem"
     return {f"DASK_DISTRIBUTED__COMM__TLS__{name}": str(path) for name, path in each.items()}
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="the whole of 127.0.0.0/8 is this machine on Linux alone")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the whole of 127.0.0.0/8 is this machine on Linux alone"
+)
 def test_workers_with_tls_train_only_for_clients_with_a_certificate(tmp_path, capsys, free_port):
     """A scheduler and a worker on each of two addresses tune three presets; a client without certificate is refused."""
     settings = certificates(tmp_path / "tls")
-    trusted, stranger = os.environ | settings, {k: v for k, v in os.environ.items() if not k.startswith("DASK_")}
+    trusted = os.environ | settings
+    stranger = {k: v for k, v in os.environ.items() if not k.startswith("DASK_")}
     address = f"tls://127.0.0.1:{free_port}"
     dask = [sys.executable, "-m", "dask"]
     began = [
-        subprocess.Popen([*dask, *command], env=trusted, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.Popen(
+            [*dask, *command], env=trusted, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         for command in (
             ["scheduler", "--host", address, "--no-dashboard"],
-            *(["worker", address, "--host", f"127.0.0.{i}", "--nthreads", "1", "--no-dashboard"] for i in (2, 3)),
+            *(
+                ["worker", address, "--host", f"127.0.0.{i}", "--nthreads", "1", "--no-dashboard"]
+                for i in (2, 3)
+            ),
         )
     ]
     try:
-        small = {"digits_cnn": "filters=(4,)", "tabular_fnn": "units=(8,)", "text_cnn": "filters=(4,)"}
+        small = {
+            "digits_cnn": "filters=(4,)",
+            "tabular_fnn": "units=(8,)",
+            "text_cnn": "filters=(4,)",
+        }
         for preset, setting in small.items():
-            command = [sys.executable, "-m", "kzoo", "tune", preset, "--trials", "3", "--epochs", "1", "--quiet"]
+            command = [
+                sys.executable,
+                "-m",
+                "kzoo",
+                "tune",
+                preset,
+                "--trials",
+                "3",
+                "--epochs",
+                "1",
+                "--quiet",
+            ]
             command += ["--parallel", "2", "--set", "min_steps=0", setting]
             folder = tmp_path / preset
-            subprocess.run([*command, "--scheduler", address, "--out", folder], check=True, env=trusted, cwd=tmp_path)
+            subprocess.run(
+                [*command, "--scheduler", address, "--out", folder],
+                check=True,
+                env=trusted,
+                cwd=tmp_path,
+            )
             assert [t.status for t in kzoo.Search(folder).trials] == ["completed"] * 3
             assert (folder / "trials/0000/best.keras").exists()
         for other in (stranger, os.environ | certificates(tmp_path / "other")):
             refused = subprocess.run(
-                [*command, "--scheduler", address, "--out", str(tmp_path / "no")], env=other, cwd=tmp_path,
-                capture_output=True, text=True,
-            )  # fmt: skip
+                [*command, "--scheduler", address, "--out", str(tmp_path / "no")],
+                env=other,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+            )
             assert refused.returncode == 2
             assert_mentions(refused.stderr, f"--scheduler {address}")
             assert "HOST:PORT" not in refused.stderr  # the address itself is right

@@ -28,16 +28,22 @@ def iris():
 
 def test_kerastuner_runs_a_search(iris, tmp_path):
     x, y = iris
-    space = kzoo.space("iris_fnn", "full").narrow(batch_size=[64], label_smoothing=[0.1], schedule=["cosine"])
+    space = kzoo.space("iris_fnn", "full").narrow(
+        batch_size=[64], label_smoothing=[0.1], schedule=["cosine"]
+    )
     model = kzoo.hypermodel("iris_fnn", space, units=(8,))
-    tuner = keras_tuner.RandomSearch(model, OBJECTIVE, max_trials=2, seed=1, directory=tmp_path, project_name="a")
+    tuner = keras_tuner.RandomSearch(
+        model, OBJECTIVE, max_trials=2, seed=1, directory=tmp_path, project_name="a"
+    )
     names = [h.name for h in tuner.oracle.get_space().space]
-    assert names == list(model.space.names) and "layers" not in names  # all of them before the first trial
+    # all of them before the first trial
+    assert names == list(model.space.names) and "layers" not in names
     tuner.search(x, y, validation_data=(x, y), epochs=2, verbose=0)
     trials = tuner.oracle.trials.values()
     assert [t.status for t in trials] == ["COMPLETED"] * 2
     assert all(0 <= t.score <= 1 for t in trials)
-    assert "augment" not in kzoo.hypermodel("digits_cnn", "full").space.names  # fit augments nothing
+    # fit augments nothing
+    assert "augment" not in kzoo.hypermodel("digits_cnn", "full").space.names
 
 
 def test_fit_uses_the_batch_size_of_the_point_and_a_schedule_over_all_steps(iris):
@@ -46,7 +52,9 @@ def test_fit_uses_the_batch_size_of_the_point_and_a_schedule_over_all_steps(iris
     hp = point(model, batch_size=64, schedule="cosine", label_smoothing=0.1)
     net = model.build(hp)
     batches = []
-    counted = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(batch))
+    counted = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: batches.append(batch)
+    )
     model.fit(hp, net, x, y, epochs=2, verbose=0, callbacks=[counted])
     assert len(batches) == 2 * 3  # 150 rows in batches of 64
     schedule = net.optimizer._learning_rate
@@ -65,16 +73,20 @@ def test_plateau_halves_the_rate_when_nothing_improves(iris):
     model = kzoo.hypermodel("iris_fnn", patience=2)
     hp = point(model, schedule="plateau", batch_size=64)
     net = model.build(hp)
-    stuck = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_loss=1.0))
+    stuck = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(val_loss=1.0)
+    )
     model.fit(hp, net, x, y, validation_data=(x, y), epochs=3, verbose=0, callbacks=[stuck])
     assert float(net.optimizer.learning_rate.numpy()) == pytest.approx(3e-3 / 4)
 
 
 def test_class_weights_are_those_of_the_preset():
     x, y = load_breast_cancer(return_X_y=True)
-    x, y = x.astype("float32"), y
+    x = x.astype("float32")
+    y = y
     model = kzoo.hypermodel("cancer_fnn")
-    hp, arguments = default_point(model.space), {}
+    hp = default_point(model.space)
+    arguments = {}
     net = model.build(hp)
     net.fit = lambda x, y, **kwargs: arguments.update(kwargs)
     model.fit(hp, net, x, y)
@@ -88,7 +100,10 @@ def test_class_weights_are_those_of_the_preset():
     arguments.clear()
     unweighed.fit(default_point(unweighed.space), net, x, y)
     assert "class_weight" not in arguments
-    assert kzoo.hypermodel("iris_fnn", class_weight="balanced").space.fixed["class_weight"] == "balanced"
+    assert (
+        kzoo.hypermodel("iris_fnn", class_weight="balanced").space.fixed["class_weight"]
+        == "balanced"
+    )
 
 
 def test_a_network_above_the_limit_is_not_trained():

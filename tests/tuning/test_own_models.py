@@ -110,9 +110,15 @@ def requested(build, values):
 def test_hyperparameters_are_discovered_with_their_conditions(nested):
     space = function_space(nested, {})
     by_name = {p.name: p for p in space.parameters}
-    assert set(by_name) == {"layers", *(f"{word}_{i}" for word in ("units", "drop", "share") for i in range(3))}
+    assert set(by_name) == {
+        "layers",
+        *(f"{word}_{i}" for word in ("units", "drop", "share") for i in range(3)),
+    }
     assert by_name["units_0"].when is None and by_name["units_1"].when == ("layers", (2, 3))
-    assert by_name["share_2"].when == ("drop_2", (True,)) and by_name["drop_2"].when == ("layers", (3,))
+    assert by_name["share_2"].when == ("drop_2", (True,)) and by_name["drop_2"].when == (
+        "layers",
+        (3,),
+    )
     layer = 2 * (1 + 2)
     assert space.finite_size() == layer + layer**2 + layer**3 == 258
     assert space.default() == {"layers": 1, "units_0": 8, "drop_0": False}
@@ -166,14 +172,19 @@ def test_a_point_that_fails_to_build_hides_no_other_point(model):
 
 @pytest.mark.parametrize("engine", ENGINES[1:])
 @pytest.mark.parametrize("function", ["nested", "broad"])
-def test_the_default_comes_first_points_are_unique_and_a_killed_search_resumes(function, engine, tuned, request):
+def test_the_default_comes_first_points_are_unique_and_a_killed_search_resumes(
+    function, engine, tuned, request
+):
     if engine == "optuna":
         pytest.importorskip("optuna")
     build = request.getfixturevalue(function)
     whole = tuned(build, "whole", engine=engine)
     first = whole.trials[0]
     assert first.baseline and first.hyperparameters == function_space(build, {}).default()
-    points = [json.dumps([t["hyperparameters"], t.get("hyperband", {}).get("until")]) for t in whole.trials]
+    points = [
+        json.dumps([t["hyperparameters"], t.get("hyperband", {}).get("until")])
+        for t in whole.trials
+    ]
     assert len(set(points)) == len(points) >= 8
     for trial in whole.trials:  # no inactive value, and no missing value
         assert set(trial.hyperparameters) == requested(build, trial.hyperparameters) - {"depth"}
@@ -193,8 +204,14 @@ def test_the_grid_has_every_distinct_point_once(model, tuned):
 
     search = tuned(build, trials=100)
     assert search.request.engine == "grid" and search.finished
-    seen = {tuple(t.hyperparameters[f"units_{i}"] for i in range(t.hyperparameters["layers"])) for t in search.trials}
-    assert seen == {*itertools.product([1, 2]), *itertools.product([1, 2], [1, 2])} and len(search.trials) == 6
+    seen = {
+        tuple(t.hyperparameters[f"units_{i}"] for i in range(t.hyperparameters["layers"]))
+        for t in search.trials
+    }
+    assert (
+        seen == {*itertools.product([1, 2]), *itertools.product([1, 2], [1, 2])}
+        and len(search.trials) == 6
+    )
 
 
 def test_the_plan_names_the_default_instead_of_a_preset(nested, tuned, tmp_path):
@@ -266,9 +283,18 @@ class Nameless(keras.Model):
 REFUSED = {
     "a model": (lambda model: model, ("Sequential", "build(hp)", "compiled")),
     "a class": (lambda model: Dense, ("Dense", "class", "build(hp)")),
-    "a preset's": (lambda model: kzoo.hypermodel("iris_fnn"), ("preset", "kzoo.tune('iris_fnn', space=...)")),
-    "fit": (lambda model: WithFit("relu"), ("dense", "fit", "batch_size", "class_weight", "patience")),
-    "nothing": (lambda model: lambda hp: None, ("lambda(hp)", "NoneType", "compiled", "keras.Model")),
+    "a preset's": (
+        lambda model: kzoo.hypermodel("iris_fnn"),
+        ("preset", "kzoo.tune('iris_fnn', space=...)"),
+    ),
+    "fit": (
+        lambda model: WithFit("relu"),
+        ("dense", "fit", "batch_size", "class_weight", "patience"),
+    ),
+    "nothing": (
+        lambda model: lambda hp: None,
+        ("lambda(hp)", "NoneType", "compiled", "keras.Model"),
+    ),
     "not compiled": (lambda model: lambda hp: keras.Sequential(), ("lambda(hp)", "model.compile")),
     "no name": (lambda model: lambda hp: model, ("lambda(hp)", "hyperparameter")),
     "no build": (lambda model: Odd(), ("Odd(hp)", "NotImplementedError")),
@@ -276,8 +302,14 @@ REFUSED = {
         lambda model: lambda hp: Nameless(hp.Choice("units", [1, 2])),
         ("lambda(hp)", "Nameless", "get_config"),
     ),
-    "raises": (lambda model: lambda hp: 1 / 0, ("lambda(hp)", "ZeroDivisionError: division by zero")),
-    "epochs": (lambda model: lambda hp: hp.Int("epochs", 1, 9) and model, ("hyperparameter", "epochs", "epochs=")),
+    "raises": (
+        lambda model: lambda hp: 1 / 0,
+        ("lambda(hp)", "ZeroDivisionError: division by zero"),
+    ),
+    "epochs": (
+        lambda model: lambda hp: hp.Int("epochs", 1, 9) and model,
+        ("hyperparameter", "epochs", "epochs="),
+    ),
     "twice": (
         lambda model: lambda hp: hp.Int("batch_size", 8, 9) and model,
         ("hyperparameter", "lambda", "batch_size="),
@@ -290,7 +322,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_functions_that_cannot_be_searched_are_refused_on_a_single_line(case, model, tuned, tmp_path):
+def test_functions_that_cannot_be_searched_are_refused_on_a_single_line(
+    case, model, tuned, tmp_path
+):
     make, parts = REFUSED[case]
     with refuses(*parts) as caught:
         tuned(make(model), batch_size=16)
@@ -350,11 +384,18 @@ def test_a_custom_metric_needs_a_direction(tuned):
 
 
 def test_only_importable_functions_are_sent(nested):
-    assert can_be_sent(build_dense) and can_be_sent(Dense("relu")) and can_be_sent(partial(build_dense))
+    assert (
+        can_be_sent(build_dense)
+        and can_be_sent(Dense("relu"))
+        and can_be_sent(partial(build_dense))
+    )
     assert not can_be_sent(nested) and not can_be_sent(lambda hp: None)
     script = "from kzoo.workers.worker import can_be_sent\ndef build(hp): pass\nprint(can_be_sent(build))"
     result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env={"PYTHONPATH": ":".join(sys.path)}
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert result.stdout.strip() == "False", result.stderr
 
@@ -369,7 +410,9 @@ def searched(iris, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("function") / "search"
     with untraced():
-        return kzoo.tune(build, iris, out=out, trials=3, epochs=2, engine="random", seed=1, **QUIET), build
+        return kzoo.tune(
+            build, iris, out=out, trials=3, epochs=2, engine="random", seed=1, **QUIET
+        ), build
 
 
 def test_a_trial_trains_its_model_as_train_does(searched, iris, untraced):
@@ -379,16 +422,24 @@ def test_a_trial_trains_its_model_as_train_does(searched, iris, untraced):
     hp.values = dict(trial.hyperparameters)
     keras.utils.set_random_seed(trial.seed)
     run = kzoo.train(
-        build(hp), iris, out="run", seed=trial.seed, epochs=2, batch_size=trial.hyperparameters["batch_size"],
-        monitor="val_accuracy", check=False, **QUIET,
-    )  # fmt: skip
+        build(hp),
+        iris,
+        out="run",
+        seed=trial.seed,
+        epochs=2,
+        batch_size=trial.hyperparameters["batch_size"],
+        monitor="val_accuracy",
+        check=False,
+        **QUIET,
+    )
     for name in ("loss", "val_loss", "val_accuracy"):
         np.testing.assert_allclose(run.history[name], trial.history[name], rtol=1e-5)
 
 
 def test_the_best_model_reproduces_the_score(searched, iris):
     search, _ = searched
-    best, again = search.best_trial(), kzoo.Search(search.path)
+    best = search.best_trial()
+    again = kzoo.Search(search.path)
     for model in (search.best_model(), again.best_model()):
         predicted = model.predict(iris.validation.x, verbose=0).argmax(-1)
         assert (predicted == iris.validation.y).mean() == pytest.approx(best.score)
@@ -413,18 +464,24 @@ def test_retraining_the_winner_needs_the_same_function(searched, iris, untraced,
         again.retrain(iris, out="none")
     with refuses("build=build_dense", str(search.path)) as caught:
         again.retrain(iris, out="none", build=build_dense)
-    assert_mentions(str(caught.value).replace("build=build_dense", ""), "build")  # the function that was tuned
+    # the function that was tuned
+    assert_mentions(str(caught.value).replace("build=build_dense", ""), "build")
     assert not (tmp_path / "none").exists()
-    first, second = search.retrain(out="first", **QUIET), again.retrain(iris, out="second", build=build, **QUIET)
+    first = search.retrain(out="first", **QUIET)
+    second = again.retrain(iris, out="second", build=build, **QUIET)
     assert first.summary["test"] == second.summary["test"]
     assert first.spec.training["batch_size"] == search.best_config()["batch_size"]
 
 
 def test_numbered_names_of_keras_are_equal_in_all_trials(iris, untraced):
     def build(hp):
-        model = keras.Sequential([keras.layers.Dense(hp.Choice("units", [2, 4])), keras.layers.Dense(3)])
+        model = keras.Sequential(
+            [keras.layers.Dense(hp.Choice("units", [2, 4])), keras.layers.Dense(3)]
+        )
         scored = [keras.metrics.AUC(from_logits=True, multi_label=True)]
-        model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True), metrics=scored)
+        model.compile(
+            "adam", keras.losses.CategoricalCrossentropy(from_logits=True), metrics=scored
+        )
         return model
 
     search = kzoo.tune(build, iris, out="auc", trials=2, epochs=1, batch_size=108, **QUIET)
@@ -448,12 +505,17 @@ def test_compare_report_and_plots_name_the_default_instead_of_a_preset(searched,
         assert "preset" not in line
     page = kzoo.report(search).read_text(encoding="utf-8")
     assert "preset" not in page and "hp.values = search.best_config()" in page
-    texts = [text.get_text() for text in search.plot("history").findobj(lambda a: hasattr(a, "get_text"))]
+    texts = [
+        text.get_text() for text in search.plot("history").findobj(lambda a: hasattr(a, "get_text"))
+    ]
     score = search.trials[0].score
     assert any(not missing_from(text, ("default", f"{score:.4f}")) for text in texts)
     assert (search.path / "tensorboard/0000").is_dir() == (find_spec("tensorboard") is not None)
     shutil.copytree(search.path, "copy")
-    assert [row["preset"] for row in kzoo.compare([search, "copy"]).to_dict("records")] == ["build", "build"]
+    assert [row["preset"] for row in kzoo.compare([search, "copy"]).to_dict("records")] == [
+        "build",
+        "build",
+    ]
 
 
 def test_ctrl_c_loses_nothing_when_this_process_trains(iris, untraced, tmp_path):
@@ -471,7 +533,9 @@ def test_ctrl_c_loses_nothing_when_this_process_trains(iris, untraced, tmp_path)
     resumed = kzoo.tune(build, iris, out="stopped", **options)
     whole = kzoo.tune(build, iris, out="whole", **options)
     names = ("hyperparameters", "status", "score", "best_epoch", "epochs", "history")
-    assert [[t[name] for name in names] for t in resumed.trials] == [[t[name] for name in names] for t in whole.trials]
+    assert [[t[name] for name in names] for t in resumed.trials] == [
+        [t[name] for name in names] for t in whole.trials
+    ]
 
 
 def test_importance_lists_every_name_of_a_function(model, monkeypatch):
@@ -482,12 +546,24 @@ def test_importance_lists_every_name_of_a_function(model, monkeypatch):
             hp.Choice(f"units_{i}", [1, 2, 4])
         return model
 
-    space, random = function_space(build, {}), np.random.default_rng(0)
+    space = function_space(build, {})
+    random = np.random.default_rng(0)
     trials = []
     for number, values in enumerate(random_points(space, 0, 60)):
         score = values["layers"] + random.normal(0, 0.1)
-        trials.append(Trial(number=number, status="completed", score=score, best_epoch=1, epochs=1, seed=0,
-                            hyperparameters=values, overrides=values, baseline=False))  # fmt: skip
+        trials.append(
+            Trial(
+                number=number,
+                status="completed",
+                score=score,
+                best_epoch=1,
+                epochs=1,
+                seed=0,
+                hyperparameters=values,
+                overrides=values,
+                baseline=False,
+            )
+        )
     rows = importance_of(trials, Objective("val_accuracy", "max"), space.parameters)
     assert rows.rows[0].name == "layers"
     assert {row.name for row in rows.rows} | {name for name, _ in rows.left_out} == set(space.names)
@@ -495,7 +571,9 @@ def test_importance_lists_every_name_of_a_function(model, monkeypatch):
 
 def test_a_poor_trial_is_pruned(iris, untraced):
     def build(hp):
-        return compiled([], {"good": 0.05, "fair": 0.04, "slow": 0.03, "none": 0.0}[hp.Choice("rate", RATES)])
+        return compiled(
+            [], {"good": 0.05, "fair": 0.04, "slow": 0.03, "none": 0.0}[hp.Choice("rate", RATES)]
+        )
 
     options = dict(epochs=5, batch_size=54, objective="val_loss", engine="grid")
     search = kzoo.tune(build, iris, out="pruned", **options, **QUIET)
@@ -508,7 +586,9 @@ def test_models_can_be_scored_over_folds(iris, untraced):
     def build(hp):
         return compiled([keras.layers.Dense(hp.Int("units", 2, 8))])
 
-    search = kzoo.tune(build, iris, out="folds", trials=2, epochs=1, folds=2, batch_size=60, **QUIET)
+    search = kzoo.tune(
+        build, iris, out="folds", trials=2, epochs=1, folds=2, batch_size=60, **QUIET
+    )
     assert [len(t.folds) for t in search.trials] == [2, 2] and search.finished
 
 
@@ -517,9 +597,18 @@ def test_the_batch_size_of_a_model_of_kzoo_build_is_used(iris):
         return kzoo.build("iris_fnn", units=(4,), batch_size=hp.Choice("rows", [8, 64]))
 
     space = module._function_subject(
-        build, iris, module.DataOptions(), {"epochs": 2}, space="standard", objective=None, folds=None, seed=0
+        build,
+        iris,
+        module.DataOptions(),
+        {"epochs": 2},
+        space="standard",
+        objective=None,
+        folds=None,
+        seed=0,
     ).space
-    trainer = Trainer(preset=space, data=iris, objective=("val_accuracy", "max"), folds=None, fold_seed=0)
+    trainer = Trainer(
+        preset=space, data=iris, objective=("val_accuracy", "max"), folds=None, fold_seed=0
+    )
     assert [trainer.job({"rows": rows}, 0).training["batch_size"] for rows in (8, 64)] == [8, 64]
 
 
@@ -528,7 +617,10 @@ def test_models_have_the_dtype_policy_of_this_process_which_stays_unchanged(iris
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         setup = dict(
-            preset=function_space(build_dense, {"epochs": 1}), data=iris, objective=("val_loss", "min"), folds=None
+            preset=function_space(build_dense, {"epochs": 1}),
+            data=iris,
+            objective=("val_loss", "min"),
+            folds=None,
         )
         with InProcess(None, trainer="kzoo.tuning.trial:Trainer", fold_seed=0, **setup) as here:
             keras.config.set_dtype_policy("float32")

@@ -28,9 +28,12 @@ class Crowd(Executor):
     """
 
     def __init__(self, count, chance=0, deaths=0, ends=10**9):
-        self.threads, self.random, self.workers = ThreadPoolExecutor(count), random.Random(chance), {}
+        self.threads = ThreadPoolExecutor(count)
+        self.random = random.Random(chance)
+        self.workers = {}
         self.dying = set(self.random.sample(range(12), deaths))
-        self.submitted, self.ends = 0, ends
+        self.submitted = 0
+        self.ends = ends
 
     def submit(self, function, key, sent, job):
         assert function is pool.train_in_child
@@ -52,7 +55,10 @@ class Crowd(Executor):
 
 def board(search):
     """Return the contents of a leaderboard."""
-    return [(t.number, t.status, t.score, t.seed, dict(t.hyperparameters), t.hyperband) for t in search.trials]
+    return [
+        (t.number, t.status, t.score, t.seed, dict(t.hyperparameters), t.hyperband)
+        for t in search.trials
+    ]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -93,8 +99,11 @@ def test_another_number_of_parallel_trials_does_not_resume_a_search(search):
 
 def test_an_executor_with_single_trials_changes_no_proposal(search):
     """With single trials, an executor gets the points of a search without an executor."""
-    alone, elsewhere = search("alone", engine="bayesian"), search("elsewhere", engine="bayesian", executor=Crowd(3))
-    assert [t.hyperparameters for t in alone.trials] == [t.hyperparameters for t in elsewhere.trials]
+    alone = search("alone", engine="bayesian")
+    elsewhere = search("elsewhere", engine="bayesian", executor=Crowd(3))
+    assert [t.hyperparameters for t in alone.trials] == [
+        t.hyperparameters for t in elsewhere.trials
+    ]
 
 
 def test_an_exception_fails_the_trial_without_a_retry(search, stand_in):
@@ -126,20 +135,41 @@ def test_bad_requests_are_refused_on_a_single_line(search, capsys, tmp_path):
         assert_mentions(message, f"--scheduler {address}", "tcp://HOST:PORT", "tls://HOST:PORT")
         assert message.count("\n") == 1
     with refuses("lambda", "module", "parallel=", "threads=", "executor="):
-        kzoo.tune(lambda hp: _network(hp), "iris", parallel=2, trials=2, epochs=1, progress=False, out=tmp_path / "s")
+        kzoo.tune(
+            lambda hp: _network(hp),
+            "iris",
+            parallel=2,
+            trials=2,
+            epochs=1,
+            progress=False,
+            out=tmp_path / "s",
+        )
 
 
 def _network(hp):
     import keras
 
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(hp.Int("units", 3, 9)), keras.layers.Dense(3)])
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(hp.Int("units", 3, 9)), keras.layers.Dense(3)]
+    )
+    model.compile(
+        "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+    )
     return model
 
 
 # With processes that train
 
-REAL = dict(trials=5, epochs=2, space="quick", parallel=2, progress=False, units=(8,), batch_size=32, min_steps=0)
+REAL = dict(
+    trials=5,
+    epochs=2,
+    space="quick",
+    parallel=2,
+    progress=False,
+    units=(8,),
+    batch_size=32,
+    min_steps=0,
+)
 
 
 @pytest.fixture(scope="module")

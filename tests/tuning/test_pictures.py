@@ -66,7 +66,8 @@ def test_importance_for_a_loss(tmp_path):
 
 def many(count, score, seed=0):
     """Trials in which `momentum` counts for only the second of two optimizers."""
-    draw, trials = random.Random(seed), []
+    draw = random.Random(seed)
+    trials = []
     for number in range(count):
         values = dict(optimizer=draw.choice(["adam", "sgd"]), size=draw.uniform(1, 9))
         if values["optimizer"] == "sgd":
@@ -78,7 +79,9 @@ def many(count, score, seed=0):
 
 SPACE = [
     Parameter(name="optimizer", meaning="", default="adam", values=("adam", "sgd")),
-    Parameter(name="momentum", meaning="", default=0.7, low=0.5, high=0.9, when=("optimizer", ("sgd",))),
+    Parameter(
+        name="momentum", meaning="", default=0.7, low=0.5, high=0.9, when=("optimizer", ("sgd",))
+    ),
     Parameter(name="size", meaning="", default=5, low=1, high=9),
 ]
 
@@ -112,12 +115,16 @@ def test_importance_needs_fifteen_scored_trials(tmp_path):
     few = many(15, lambda v, draw: v["size"])
     importance = importance_of(few, ACCURACY, SPACE)
     assert importance.trials == 15
-    assert_mentions(dict(importance.left_out)["momentum"], str(sum("momentum" in t.hyperparameters for t in few)))
+    assert_mentions(
+        dict(importance.left_out)["momentum"],
+        str(sum("momentum" in t.hyperparameters for t in few)),
+    )
 
 
 def test_importance_leaves_out_constant_settings_and_refuses_equal_scores():
     trials = [
-        replace(t, hyperparameters=t.hyperparameters | {"size": 3}) for t in many(30, lambda v, draw: draw.random())
+        replace(t, hyperparameters=t.hyperparameters | {"size": 3})
+        for t in many(30, lambda v, draw: draw.random())
     ]
     assert_mentions(dict(importance_of(trials, ACCURACY, SPACE).left_out)["size"], "value")
     with refuses("20 trials", "score"):
@@ -136,12 +143,19 @@ def test_hyperbands_rounds_of_a_point_count_once():
 def test_the_winner_can_be_saved_and_loaded_as_a_preset(search, tmp_path, registry_as_it_was):
     file = search.save_preset("tuned_iris", tmp_path / "mine.toml")
     kzoo.load_presets(file)
-    preset, spec = kzoo.get_preset("tuned_iris"), search.best_spec()
+    preset = kzoo.get_preset("tuned_iris")
+    spec = search.best_spec()
     assert (preset.family, preset.task, preset.dataset) == ("fnn", "tabular_classification", "iris")
-    assert preset.config == spec["config"] and preset.training == spec["training"] | {"labels": "onehot"}
+    assert preset.config == spec["config"] and preset.training == spec["training"] | {
+        "labels": "onehot"
+    }
     assert spec["training"]["label_smoothing"] > 0  # which kzoo.build refuses with integer labels
     model = kzoo.build("tuned_iris")
-    assert preset.params == model.count_params() == kzoo.build("iris_fnn", **search.best_config()).count_params()
+    assert (
+        preset.params
+        == model.count_params()
+        == kzoo.build("iris_fnn", **search.best_config()).count_params()
+    )
     assert preset.params != kzoo.get_preset("iris_fnn").params
     assert_mentions(preset.summary, f"{search.best_trial()['score']:.4g}", "40 trials")
     for a, b in zip(model.get_weights(), kzoo.build("tuned_iris").get_weights(), strict=True):
@@ -150,7 +164,9 @@ def test_the_winner_can_be_saved_and_loaded_as_a_preset(search, tmp_path, regist
 
 def test_a_preset_is_saved_in_the_folder_of_the_search(search):
     file = search.save_preset("saved_iris")
-    assert file == search.path / "saved_iris.toml" and list(tomllib.loads(file.read_text())) == ["saved_iris"]
+    assert file == search.path / "saved_iris.toml" and list(tomllib.loads(file.read_text())) == [
+        "saved_iris"
+    ]
     file.unlink()
 
 
@@ -165,12 +181,17 @@ def test_a_preset_is_saved_in_the_folder_of_the_search(search):
         ("new_iris", "present.toml", ("present.toml", "already", "path=")),
     ],
 )
-def test_save_preset_refuses_bad_names_and_paths_on_a_single_line(search, tmp_path, name, path, parts):
+def test_save_preset_refuses_bad_names_and_paths_on_a_single_line(
+    search, tmp_path, name, path, parts
+):
     (tmp_path / "present.toml").write_text("x = 1\n")
     with refuses(*parts) as caught:
         search.save_preset(name, path)
     assert "\n" not in str(caught.value)
-    assert not (search.path / f"{name}.toml").exists() and (tmp_path / "present.toml").read_text() == "x = 1\n"
+    assert (
+        not (search.path / f"{name}.toml").exists()
+        and (tmp_path / "present.toml").read_text() == "x = 1\n"
+    )
 
 
 def test_save_preset_needs_a_scored_trial(tmp_path):

@@ -18,8 +18,17 @@ from kzoo.tuning import spaces
 from kzoo.tuning.spaces.entry import SIZES, Parameter
 from kzoo.tuning.spaces.space import Space
 
-NAMES = [name for name in kzoo.list_presets() if not builder_of(kzoo.get_preset(name).family).closed_form]
-EACH_KIND = ["iris_fnn", "digits_cnn", "adding_rnn", "text_bilstm", "char_gru", "tabular_transformer"]
+NAMES = [
+    name for name in kzoo.list_presets() if not builder_of(kzoo.get_preset(name).family).closed_form
+]
+EACH_KIND = [
+    "iris_fnn",
+    "digits_cnn",
+    "adding_rnn",
+    "text_bilstm",
+    "char_gru",
+    "tabular_transformer",
+]
 COVERED = {kzoo.get_preset(name).family for name in EACH_KIND}
 OTHERS = [
     name
@@ -48,7 +57,8 @@ def test_the_preset_is_the_default_point_of_every_size(name):
             if not isinstance(parameter, keras_tuner.engine.hyperparameters.Choice):
                 assert parameter.min_value <= parameter.default <= parameter.max_value
     preset = kzoo.get_preset(name)
-    few = 4 if preset.family in COVERED and not preset.config.get("log_ratios") else 2  # no layers to search
+    # no layers to search
+    few = 4 if preset.family in COVERED and not preset.config.get("log_ratios") else 2
     assert few <= len(kzoo.space(name, "quick").parameters) <= 6
     assert set(kzoo.space(name, "quick").names) - {"learning_rate"} < set(kzoo.space(name).names)
     assert set(kzoo.space(name).names) < set(kzoo.space(name, "full").names)
@@ -70,7 +80,8 @@ def test_every_searched_value_has_an_effect(name):
 
 
 def _other_spaces(name):
-    space, takes = kzoo.space(name, "full"), kzoo.get_preset(name).config
+    space = kzoo.space(name, "full")
+    takes = kzoo.get_preset(name).config
     if "block" in takes and takes["inputs"] == "image":
         yield space.fix(block="residual", filters=(8, 16))
         yield space.fix(block="plain").fix(pool_size=1)
@@ -90,7 +101,11 @@ def test_a_setting_that_a_fixed_setting_enables_can_be_fixed():
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in EACH_KIND + OTHERS else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+    "name",
+    [
+        name if name in EACH_KIND + OTHERS else pytest.param(name, marks=pytest.mark.slow)
+        for name in NAMES
+    ],
 )
 def test_the_default_point_builds_the_presets_network(name):
     """A preset of each family. The first test covers the default points of the others."""
@@ -99,7 +114,9 @@ def test_the_default_point_builds_the_presets_network(name):
     keras.utils.clear_session(free_memory=False)
 
 
-@pytest.mark.parametrize("name", ["iris_fnn_wide", "cifar_cnn", "text_cnn", "imdb_lstm", "series_transformer"])
+@pytest.mark.parametrize(
+    "name", ["iris_fnn_wide", "cifar_cnn", "text_cnn", "imdb_lstm", "series_transformer"]
+)
 def test_random_points_build(name):
     space = kzoo.space(tiny(name), "full")
     for seed in range(6):
@@ -167,7 +184,9 @@ def test_conditional_values_exist_only_while_their_condition_holds():
     for seed in range(30):
         values = random_point(space, seed).values
         seen.add(values["optimizer"])
-        assert [n for n in values if n.startswith("learning_rate")] == [f"learning_rate_{values['optimizer']}"]
+        assert [n for n in values if n.startswith("learning_rate")] == [
+            f"learning_rate_{values['optimizer']}"
+        ]
         assert ("warmup" in values) == (values["schedule"] in ("cosine", "constant"))
     assert len(seen) > 3
 
@@ -176,19 +195,31 @@ def test_learning_rates_fit_their_optimizer():
     space = kzoo.space("digits_cnn")
     values = {"optimizer": "momentum", "learning_rate_momentum": 0.1, "learning_rate_adamw": 1e-3}
     assert space.overrides(values) == {"optimizer": "momentum", "learning_rate": 0.1}
-    assert space.overrides({"optimizer": "momentum"}) == {"optimizer": "momentum", "learning_rate": 0.02}
+    assert space.overrides({"optimizer": "momentum"}) == {
+        "optimizer": "momentum",
+        "learning_rate": 0.02,
+    }
     assert kzoo.space("cifar_resnet").overrides({"optimizer": "adamw"})["learning_rate"] == 0.01
-    assert kzoo.space("digits_cnn", "quick").fix(optimizer="sgd").overrides({})["learning_rate"] == 0.2
+    assert (
+        kzoo.space("digits_cnn", "quick").fix(optimizer="sgd").overrides({})["learning_rate"] == 0.2
+    )
 
 
 def test_the_settings_that_a_point_overrides():
     space = kzoo.space("cifar_cnn", "full")
-    assert space.overrides({"filters_scale": 0.5, "stages": 2}) == {"filters": (16, 32), "dropout": (0.2, 0.3)}
-    assert space.overrides({"stages": 4}) == {"filters": (32, 64, 128, 256), "dropout": (0.2, 0.3, 0.4, 0.4)}
+    assert space.overrides({"filters_scale": 0.5, "stages": 2}) == {
+        "filters": (16, 32),
+        "dropout": (0.2, 0.3),
+    }
+    assert space.overrides({"stages": 4}) == {
+        "filters": (32, 64, 128, 256),
+        "dropout": (0.2, 0.3, 0.4, 0.4),
+    }
     assert space.overrides({"dropout": 0.2})["dropout"] == pytest.approx((0.1, 0.15, 0.2))
     assert space.overrides({"schedule": "plateau"}) == {"schedule": "plateau", "warmup": 0.0}
     assert space.overrides({"norm": "none", "augment": "none"}) == {"norm": None, "augment": ()}
-    assert kzoo.space("digits_cnn").overrides({"augment": "light"}) == {"augment": ("shift",)}  # a 6 is no 9 mirrored
+    # a 6 is no 9 mirrored
+    assert kzoo.space("digits_cnn").overrides({"augment": "light"}) == {"augment": ("shift",)}
     assert kzoo.space("series_gru").overrides({"global_clipnorm": 0.0}) == {"global_clipnorm": None}
     full = kzoo.space("iris_fnn", "full")
     assert full.overrides({"layers": 3, "units_shape": "funnel"})["units"] == (64, 32, 16)
@@ -197,8 +228,10 @@ def test_the_settings_that_a_point_overrides():
     assert wide.overrides({"layers": 1}) == {"units": (128,), "dropout": (0.2,)}
     vit = kzoo.space("cifar_vit")
     assert vit.overrides({"width_scale": 0.25, "num_heads": 8}) == {
-        "width": 32, "num_heads": 8, "intermediate_dim": 64,
-    }  # fmt: skip
+        "width": 32,
+        "num_heads": 8,
+        "intermediate_dim": 64,
+    }
 
 
 def test_a_stack_of_stages_never_outgrows_the_image():
@@ -209,8 +242,18 @@ def test_a_stack_of_stages_never_outgrows_the_image():
     assert next(p for p in kzoo.space("digits_cnn").parameters if p.name == "stages").high == 3
     pooled = kzoo.space("cifar_speed", "full")  # 31 pixels behind its white patches
     (stages,) = (p for p in pooled.parameters if p.name == "stages")
-    assert stages.high == 4 and kzoo.build("cifar_speed", **pooled.overrides({"stages": 4, "filters_scale": 0.25}))
-    with refuses("cifar_speed", "1x1", "block5_pool", "filters", "pool_size", "padding='same'", error=ValueError):
+    assert stages.high == 4 and kzoo.build(
+        "cifar_speed", **pooled.overrides({"stages": 4, "filters_scale": 0.25})
+    )
+    with refuses(
+        "cifar_speed",
+        "1x1",
+        "block5_pool",
+        "filters",
+        "pool_size",
+        "padding='same'",
+        error=ValueError,
+    ):
         kzoo.build("cifar_speed", filters=(8,) * 5)
 
 
@@ -237,10 +280,18 @@ def test_a_narrowed_space_without_the_preset_begins_at_its_nearest_value():
         learning_rate=(1e-4, 1e-3), batch_size=[32, 128], dropout=(0.5, 0.6)
     )
     assert space.default() == {
-        "learning_rate": 1e-3, "batch_size": 32, "filters_scale": 1.0, "dropout": 0.5, "units_dropout": 0.5,
-    }  # fmt: skip
+        "learning_rate": 1e-3,
+        "batch_size": 32,
+        "filters_scale": 1.0,
+        "dropout": 0.5,
+        "units_dropout": 0.5,
+    }
     overrides = space.overrides(default_point(space))
-    assert overrides == {"learning_rate": 1e-3, "batch_size": 32, "dropout": pytest.approx((0.25, 0.375, 0.5))}
+    assert overrides == {
+        "learning_rate": 1e-3,
+        "batch_size": 32,
+        "dropout": pytest.approx((0.25, 0.375, 0.5)),
+    }
 
 
 def test_finite_size_is_the_number_of_points():
@@ -255,7 +306,11 @@ def test_finite_size_is_the_number_of_points():
 
 @pytest.mark.parametrize("name", EACH_KIND)
 def test_json_round_trip(name):
-    space = kzoo.space(name, "full").narrow(batch_size=[32, 64], dropout=(0.1, 0.4)).fix(learning_rate=1e-3)
+    space = (
+        kzoo.space(name, "full")
+        .narrow(batch_size=[32, 64], dropout=(0.1, 0.4))
+        .fix(learning_rate=1e-3)
+    )
     space = space.limit(params=1e5)
     data = json.loads(json.dumps(space.to_json()))
     again = Space.from_json(data)
@@ -271,7 +326,9 @@ def test_the_table_lists_every_hyperparameter():
     lines = text.splitlines()
     assert_mentions(lines[0], "iris_fnn", "standard", "14 hyperparameters")
     assert lines[1].split() == ["name", "values", "default", "meaning"]
-    assert [line.split()[0] for line in lines[2:16]] == list(kzoo.space("iris_fnn").fix(l2=0.0).names)
+    assert [line.split()[0] for line in lines[2:16]] == list(
+        kzoo.space("iris_fnn").fix(l2=0.0).names
+    )
     (warmup,) = (line for line in lines if line.split()[0] == "warmup")
     assert_mentions(warmup, "schedule", "constant", "cosine")
     assert_mentions(lines[-2], "l2=0.0")
@@ -283,8 +340,14 @@ def test_the_table_lists_every_hyperparameter():
     ("call", "parts"),
     [
         (lambda s: kzoo.space("digits_cn"), ("'digits_cn'", "'digits_cnn'")),
-        (lambda s: kzoo.space("digits_cnn", "quik"), ("size", "'quik'", "'quick'", "quick, standard, full")),
-        (lambda s: s.narrow(learning_rat=(1, 2)), ("'learning_rat'", "digits_cnn", "'standard'", "'learning_rate'")),
+        (
+            lambda s: kzoo.space("digits_cnn", "quik"),
+            ("size", "'quik'", "'quick'", "quick, standard, full"),
+        ),
+        (
+            lambda s: s.narrow(learning_rat=(1, 2)),
+            ("'learning_rat'", "digits_cnn", "'standard'", "'learning_rate'"),
+        ),
         (lambda s: s.narrow(units_scale=(1, 2)), ("'units_scale'", "size='full'")),
         (lambda s: s.narrow(dropout=(0.4, 0.1)), ("narrow(dropout=(0.4, 0.1))", "smaller")),
         (lambda s: s.narrow(dropout=()), ("narrow(dropout=())", "range", "list", "0 to 0.6")),
@@ -292,10 +355,16 @@ def test_the_table_lists_every_hyperparameter():
         (lambda s: s.narrow(dropout=0.3), ("narrow(dropout=0.3)", "range", "list", "0 to 0.6")),
         (lambda s: s.narrow(dropout=(0.1, 0.95)), ("dropout=0.95", "0 to 0.6", ".fix()")),
         (lambda s: s.narrow(dropout=(0.1, float("nan"))), ("dropout=nan", "0 to 0.6", ".fix()")),
-        (lambda s: s.narrow(batch_size=(50, 60)), ("narrow(batch_size=(50, 60))", "8, 16, 32, 64, 128")),
+        (
+            lambda s: s.narrow(batch_size=(50, 60)),
+            ("narrow(batch_size=(50, 60))", "8, 16, 32, 64, 128"),
+        ),
         (lambda s: s.narrow(batch_size=[50]), ("batch_size=50", "8, 16, 32, 64, 128", ".fix()")),
         (lambda s: s.narrow(stages=[1.5]), ("stages=1.5", "1 to 3")),
-        (lambda s: s.narrow(optimizer=["adamx"]), ("optimizer=adamx", "adamw, momentum, rmsprop", "'adamw'")),
+        (
+            lambda s: s.narrow(optimizer=["adamx"]),
+            ("optimizer=adamx", "adamw, momentum, rmsprop", "'adamw'"),
+        ),
         (
             lambda s: s.narrow(optimizer=(1, 2)),
             ("optimizer", "range", "narrow(optimizer=[...])", "adamw, momentum, rmsprop"),
@@ -309,10 +378,16 @@ def test_the_table_lists_every_hyperparameter():
         (lambda s: s.fix(stages=9), ("stages=9", "1 to 3")),
         (lambda s: s.fix(dropout=1.5), ("dropout=1.5", "0", "1")),
         (lambda s: s.fix(optimiser="sgd"), ("'optimiser'", "digits_cnn", "'optimizer'", "fix()")),
-        (lambda s: s.fix(optimizer="sdg"), ("optimizer='sdg'", "adam, adamw, sgd, momentum, rmsprop")),
+        (
+            lambda s: s.fix(optimizer="sdg"),
+            ("optimizer='sdg'", "adam, adamw, sgd, momentum, rmsprop"),
+        ),
         (lambda s: s.only("dropot"), ("'dropot'", "digits_cnn", "'standard'", "'dropout'")),
         (lambda s: s.only(), ("only()", "name", "optimizer, learning_rate, batch_size")),
-        (lambda s: s.only("dropout").only("batch_size"), ("'batch_size'", "only()", "fix()", "dropout")),
+        (
+            lambda s: s.only("dropout").only("batch_size"),
+            ("'batch_size'", "only()", "fix()", "dropout"),
+        ),
         (lambda s: s.limit(params=0), ("limit(params=0)", "parameters", "1")),
         (lambda s: s.limit(params="1M"), ("limit(params='1M')", "parameters", "1")),
         (lambda s: s.limit(params=True), ("limit(params=True)", "parameters", "1")),
@@ -326,14 +401,20 @@ def test_bad_input_is_refused_on_a_single_line(call, parts):
 
 def custom_preset(family="fnn", config=None, training=None):
     return kzoo.Preset(
-        name="mine", family=family, task="tabular_classification", summary="Mine.",
-        config=dict(inputs="rows", input_shape=(3,), outputs=2) | (config or {}), training=training or {},
-    )  # fmt: skip
+        name="mine",
+        family=family,
+        task="tabular_classification",
+        summary="Mine.",
+        config=dict(inputs="rows", input_shape=(3,), outputs=2) | (config or {}),
+        training=training or {},
+    )
 
 
 def test_a_custom_preset_may_lack_any_setting():
     bare = kzoo.space(custom_preset(), "full")
-    assert {"units_scale", "learning_rate_adam", "ema"} <= set(bare.names) and bare.overrides({}) == {}
+    assert {"units_scale", "learning_rate_adam", "ema"} <= set(bare.names) and bare.overrides(
+        {}
+    ) == {}
     config = dict(units=(7, 5), dropout=(0.0, 0.0))
     some = kzoo.space(custom_preset(config=config, training=dict(learning_rate=1 / 3000)), "full")
     assert some.overrides(default_point(some)) == {}
@@ -344,19 +425,30 @@ def test_a_custom_preset_may_lack_any_setting():
 
 def test_the_space_of_a_custom_family_has_the_settings_of_its_presets(monkeypatch):
     monkeypatch.setitem(FAMILIES, "mine", ("kzoo.families.fnn", {}))
-    space = kzoo.space(custom_preset("mine", dict(units=(8,), dropout=0.1, norm=None), dict(batch_size=16)))
+    space = kzoo.space(
+        custom_preset("mine", dict(units=(8,), dropout=0.1, norm=None), dict(batch_size=16))
+    )
     assert {"units_scale", "layers", "dropout", "norm", "batch_size"} <= set(space.names)
-    assert kzoo.build(space.preset, compile=False, **space.overrides(random_point(space, 2))).count_params() > 0
+    assert (
+        kzoo.build(
+            space.preset, compile=False, **space.overrides(random_point(space, 2))
+        ).count_params()
+        > 0
+    )
 
 
 def test_a_space_adapts_to_a_preset_whose_head_follows_the_data():
     space = kzoo.space("tabular_fnn", "full").narrow(batch_size=[32, 64]).fix(norm=None)
     assert "label_smoothing" in space.names
     preset = kzoo.Preset(
-        name="tabular_fnn", family="fnn", task="tabular_regression", summary="",
-        config=dict(space.preset.config) | dict(outputs=1, input_shape=(9,), output_activation=None),
+        name="tabular_fnn",
+        family="fnn",
+        task="tabular_regression",
+        summary="",
+        config=dict(space.preset.config)
+        | dict(outputs=1, input_shape=(9,), output_activation=None),
         training=dict(space.preset.training) | dict(loss="mse", metrics=("mae",)),
-    )  # fmt: skip
+    )
     values = space.for_preset(preset)
     assert "label_smoothing" not in values.names
     assert next(p for p in values.parameters if p.name == "batch_size").values == (32, 64)

@@ -45,20 +45,34 @@ def test_a_stored_search_opens_with_all_its_records(stored, name, count, capsys,
     assert_mentions(baseline, "completed", "+0.0000", "preset")
 
 
-def test_the_winner_of_a_stored_search_can_be_built_saved_and_retrained(stored, tmp_path, registry_as_it_was):
+def test_the_winner_of_a_stored_search_can_be_built_saved_and_retrained(
+    stored, tmp_path, registry_as_it_was
+):
     search = stored("random")
     best = search.best_trial()
     assert search.best_model().count_params() == best.params
     assert kzoo.build("iris_fnn", **search.best_config()).count_params() == best.params
     assert kzoo.load_presets(search.save_preset("stored_iris")) == ["stored_iris"]
-    assert search.retrain(epochs=np.int64(1), out=tmp_path / "run", progress=False).summary["parameters"] == best.params
+    assert (
+        search.retrain(epochs=np.int64(1), out=tmp_path / "run", progress=False).summary[
+            "parameters"
+        ]
+        == best.params
+    )
 
 
 def test_a_stored_search_can_be_resumed(stored, stand_in):
     """The proposals are the same as in the version that stored the search."""
     before = stored("random")
     after = kzoo.tune(
-        "iris_fnn", engine="random", trials=6, epochs=3, units=(8,), out=before.path, progress=False, resume="must"
+        "iris_fnn",
+        engine="random",
+        trials=6,
+        epochs=3,
+        units=(8,),
+        out=before.path,
+        progress=False,
+        resume="must",
     )
     assert len(after.trials) == 6 and len(stand_in.trained) == 2
     assert after.trials[:4] == before.trials[:4]

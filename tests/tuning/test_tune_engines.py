@@ -33,7 +33,10 @@ def space_for(engine):
 
 
 def points_of(search):
-    return [json.dumps([r["hyperparameters"], r.get("hyperband", {}).get("until")]) for r in search.trials]
+    return [
+        json.dumps([r["hyperparameters"], r.get("hyperband", {}).get("until")])
+        for r in search.trials
+    ]
 
 
 def test_9_trial_0_is_the_preset(search, engine):
@@ -52,12 +55,19 @@ def test_10_no_point_comes_twice(search, engine):
 
 @pytest.mark.parametrize("seed", [0])
 def test_8_the_same_seed_gives_the_same_leaderboard(search, engine, seed):
-    first, second = (search(name, engine=engine, space=space_for(engine), seed=seed) for name in ("first", "second"))
-    assert (first.path / "leaderboard.csv").read_bytes() == (second.path / "leaderboard.csv").read_bytes()
+    first, second = (
+        search(name, engine=engine, space=space_for(engine), seed=seed)
+        for name in ("first", "second")
+    )
+    assert (first.path / "leaderboard.csv").read_bytes() == (
+        second.path / "leaderboard.csv"
+    ).read_bytes()
 
 
 def test_8_every_seed_gives_different_points(search):
-    points = [points_of(search(f"seed{seed}", engine="random", seed=seed))[1:] for seed in (0, 1, 2)]
+    points = [
+        points_of(search(f"seed{seed}", engine="random", seed=seed))[1:] for seed in (0, 1, 2)
+    ]
     assert points[0] != points[1] != points[2]
 
 
@@ -72,7 +82,9 @@ def test_2_a_search_killed_in_any_trial_resumes_to_the_same_result(search, engin
     StandIn.trained = ()
     tuned = search("killed", **options)
     assert tuned.trials == whole.trials
-    assert (tuned.path / "leaderboard.csv").read_bytes() == (whole.path / "leaderboard.csv").read_bytes()
+    assert (tuned.path / "leaderboard.csv").read_bytes() == (
+        whole.path / "leaderboard.csv"
+    ).read_bytes()
     assert len(StandIn.trained) == len(whole.trials) - 11  # trials 0 to 10 were stored
 
 
@@ -108,9 +120,17 @@ def test_the_grid_has_every_value_of_conditional_hyperparameters(search):
     assert tuned.trials == search("again", engine="grid", space=space, trials=1000).trials
 
 
-@pytest.mark.parametrize(("epochs", "trials", "most"), [(10, 30, 120), (27, 70, 375), (50, 90, 922), (100, 254, 2672)])
+@pytest.mark.parametrize(
+    ("epochs", "trials", "most"), [(10, 30, 120), (27, 70, 375), (50, 90, 922), (100, 254, 2672)]
+)
 def test_17_the_cost_of_hyperband_is_exact(epochs, trials, most):
-    shape = dict(trials=1, epochs=epochs, space=kzoo.space("iris_fnn"), objective=("val_loss", "min"), folds=None)
+    shape = dict(
+        trials=1,
+        epochs=epochs,
+        space=kzoo.space("iris_fnn"),
+        objective=("val_loss", "min"),
+        folds=None,
+    )
     assert size_of("hyperband", baseline=False, **shape)[:2] == (trials, most)
     assert size_of("hyperband", baseline=True, **shape)[:2] == (trials + 1, most + epochs)
 
@@ -119,7 +139,8 @@ def test_17_hyperband_follows_its_plan(search):
     plan = search(engine="hyperband", dry_run=True)
     tuned = search(engine="hyperband")
     trained = sum(
-        r["epochs"] - (tuned.trials[p]["epochs"] if (p := parent(r)) is not None else 0) for r in tuned.trials
+        r["epochs"] - (tuned.trials[p]["epochs"] if (p := parent(r)) is not None else 0)
+        for r in tuned.trials
     )
     assert (len(tuned.trials), trained) == (plan.trials, plan.epochs)
 
@@ -134,7 +155,10 @@ def test_hyperband_continues_the_best_of_a_round(search):
     assert promoted
     for record in promoted:
         before = trials[parent(record)]
-        assert record["hyperparameters"] == before["hyperparameters"] and record["seed"] == before["seed"]
+        assert (
+            record["hyperparameters"] == before["hyperparameters"]
+            and record["seed"] == before["seed"]
+        )
         assert record["hyperband"]["until"] > before["hyperband"]["until"]
         peers = [
             r["score"]
@@ -180,7 +204,11 @@ def test_a_grid_over_a_range_has_its_default_once(search):
     space = kzoo.space("iris_fnn").only("dropout")
     tuned = search(engine="grid", space=space, trials=50)
     values = [r["hyperparameters"]["dropout"] for r in tuned.trials]
-    assert values[0] == 0.0 and values[1:] == sorted(values[1:]) and min(abs(v) for v in values[1:]) > 1e-3
+    assert (
+        values[0] == 0.0
+        and values[1:] == sorted(values[1:])
+        and min(abs(v) for v in values[1:]) > 1e-3
+    )
 
 
 def test_auto_chooses_the_grid_for_few_points():
@@ -207,10 +235,15 @@ def test_starts_lie_around_the_preset_and_evenly(search, engine):
         search("starts", engine=engine, space=space, trials=44)  # a quarter, the preset among them
     trials = read_trials("starts")[1:11]
     assert len(trials) == 10
-    default, rate = space.default(), next(p for p in space.parameters if p.name == "learning_rate")
+    default = space.default()
+    rate = next(p for p in space.parameters if p.name == "learning_rate")
     equal = [value == default[name] for r in trials for name, value in r["hyperparameters"].items()]
     assert 0.4 < sum(equal) / len(equal) < 0.75  # half, and a drawn value may be equal too
-    drawn = [v for r in trials if (v := r["hyperparameters"]["learning_rate"]) != default["learning_rate"]]
+    drawn = [
+        v
+        for r in trials
+        if (v := r["hyperparameters"]["learning_rate"]) != default["learning_rate"]
+    ]
     low, high = math.log10(rate.low), math.log10(rate.high)
     parts = [int(10 * (math.log10(v) - low) / (high - low)) for v in drawn]
     assert len(parts) == len(set(parts)) > 2  # each in another tenth
@@ -221,12 +254,21 @@ def proposed(engine, seed, luck=0.0, trials=25):
     """Return the distance of each proposal of KerasTuner's oracle from the best: a bowl over a real space."""
     space = kzoo.space("iris_fnn").only("learning_rate", "dropout").fix(optimizer="adam")
     oracle = make_oracle(
-        engine, space=space, seed=seed, objective=("val_loss", "min"), trials=trials, epochs=1, baseline=False
+        engine,
+        space=space,
+        seed=seed,
+        objective=("val_loss", "min"),
+        trials=trials,
+        epochs=1,
+        baseline=False,
     )
-    draw, distances = random.Random(seed), []
+    draw = random.Random(seed)
+    distances = []
     while (trial := oracle.create_trial("t")).status == "RUNNING":
         values = trial.hyperparameters.values
-        distances.append((values["dropout"] - 0.37) ** 2 + 0.1 * math.log10(values["learning_rate"] / 2e-3) ** 2)
+        distances.append(
+            (values["dropout"] - 0.37) ** 2 + 0.1 * math.log10(values["learning_rate"] / 2e-3) ** 2
+        )
         oracle.update_trial(trial.trial_id, {"val_loss": distances[-1] + luck * draw.gauss(0, 1)})
         trial.status = "COMPLETED"
         oracle.end_trial(trial)
@@ -244,7 +286,8 @@ def test_a_model_of_the_space_is_better_than_chance_on_the_same_budget():
 def test_noise_in_the_scores_does_not_mislead_the_model():
     """With KerasTuner's settings, which take a score for exact, the first median is half of the second, or more."""
     close, chance = (
-        [min(proposed(engine, seed, luck=0.03, trials=20)) for seed in range(5)] for engine in ("bayesian", "random")
+        [min(proposed(engine, seed, luck=0.03, trials=20)) for seed in range(5)]
+        for engine in ("bayesian", "random")
     )
     assert median(close) < median(chance) / 4
 
@@ -256,7 +299,9 @@ def test_the_model_is_fitted_to_a_limited_number_of_trials(monkeypatch):
     sizes = []
     fit = engines.GaussianProcessRegressor.fit
     monkeypatch.setattr(
-        engines.GaussianProcessRegressor, "fit", lambda self, x, y: sizes.append(len(x)) or fit(self, x, y)
+        engines.GaussianProcessRegressor,
+        "fit",
+        lambda self, x, y: sizes.append(len(x)) or fit(self, x, y),
     )
     best = min(proposed("bayesian", 0, trials=30))
     assert max(sizes) == 10 and best < 0.01
@@ -270,21 +315,27 @@ def test_3_a_damaged_record_is_trained_again_and_a_damaged_engine_file_is_ignore
     assert len(read_trials(whole.path)) == 11
     StandIn.trained = ()
     again = search(engine="bayesian")
-    assert len(StandIn.trained) == 1 and again.trials[4] == search("other", engine="bayesian").trials[4]
+    assert (
+        len(StandIn.trained) == 1
+        and again.trials[4] == search("other", engine="bayesian").trials[4]
+    )
 
 
 def private_of_keras_tuner():
     """Return the private names of KerasTuner's oracles."""
     private = set()
     for name in ("RandomSearch", "BayesianOptimization", "Hyperband"):
-        oracle = getattr(keras_tuner.oracles, f"{name}Oracle")(objective=keras_tuner.Objective("val_loss", "min"))
+        oracle = getattr(keras_tuner.oracles, f"{name}Oracle")(
+            objective=keras_tuner.Objective("val_loss", "min")
+        )
         private |= {n for n in dir(oracle) if n.startswith("_") and not n.endswith("__")}
     return private
 
 
 def touches(source):
     """Return the private names of KerasTuner that a source defines, reads or sets."""
-    nodes, private = list(ast.walk(ast.parse(source))), private_of_keras_tuner()
+    nodes = list(ast.walk(ast.parse(source)))
+    private = private_of_keras_tuner()
     names = {n.attr for n in nodes if isinstance(n, ast.Attribute)} | {
         n.name for n in nodes if isinstance(n, ast.FunctionDef)
     }
@@ -295,7 +346,10 @@ def test_private_names_of_kerastuner_are_used_in_a_single_file():
     folder = Path(kzoo.__file__).parent / "tuning"
     files = {path.name: touches(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")}
     assert {name for name, private in files.items() if private} == {"keras_tuner_private.py"}
-    assert touches("class X:\n    def _save_trial(self): self._seed_state = 1") == {"_save_trial", "_seed_state"}
+    assert touches("class X:\n    def _save_trial(self): self._seed_state = 1") == {
+        "_save_trial",
+        "_seed_state",
+    }
 
 
 def test_an_engine_is_a_file(engine):

@@ -76,7 +76,9 @@ def test_2_a_search_killed_in_its_first_write_starts_again(search, tmp_path):
 
 
 def test_7_failed_trials_do_not_end_a_search(search):
-    StandIn.fail = staticmethod(lambda overrides, seed: "out of memory" if seed in (1, 2, 3, 4) else None)
+    StandIn.fail = staticmethod(
+        lambda overrides, seed: "out of memory" if seed in (1, 2, 3, 4) else None
+    )
     tuned = search(engine="random")
     assert [r["status"] for r in tuned.trials] == ["completed", *["failed"] * 4, *["completed"] * 7]
     board = tuned.leaderboard()
@@ -105,7 +107,9 @@ def test_7_when_all_trials_fail_the_causes_are_listed(search):
 def test_leaderboard_on_disk_and_in_memory(search):
     tuned = search(engine="random", trials=5)
     board = tuned.leaderboard()
-    assert list(board["rank"]) == [1, 2, 3, 4, 5] and list(board.score) == sorted(board.score, reverse=True)
+    assert list(board["rank"]) == [1, 2, 3, 4, 5] and list(board.score) == sorted(
+        board.score, reverse=True
+    )
     baseline = board[board.baseline].score.item()
     assert (board.gain - (board.score - baseline)).abs().max() < 1e-12
     rows = json.loads((tuned.path / "leaderboard.json").read_text())
@@ -160,9 +164,23 @@ def test_a_plan_states_its_cost_and_writes_nothing(search, tmp_path):
 
 
 def test_the_command_line(search, capsys, tmp_path):
-    command = ["tune", "iris_fnn", "--trials", "4", "--epochs", "3", "--space", "quick", "--out", "cli", "--quiet"]
+    command = [
+        "tune",
+        "iris_fnn",
+        "--trials",
+        "4",
+        "--epochs",
+        "3",
+        "--space",
+        "quick",
+        "--out",
+        "cli",
+        "--quiet",
+    ]
     assert main(command) == 0
-    assert_mentions(capsys.readouterr().out, "4 trials", "val_accuracy", "leaderboard", "leaderboard.csv")
+    assert_mentions(
+        capsys.readouterr().out, "4 trials", "val_accuracy", "leaderboard", "leaderboard.csv"
+    )
     assert main([*command, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["trials"] == 4 and document["search"] == "cli"

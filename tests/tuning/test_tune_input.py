@@ -24,17 +24,29 @@ def narrow(**ranges):
 
 
 BAD = {
-    "objective": (dict(objective="val_acc"), ("objective='val_acc'", "'val_accuracy'", "val_loss, val_accuracy")),
-    "objective of other tasks": (dict(objective="rmse"), ("objective='rmse'", "tabular_classification", "accuracy")),
+    "objective": (
+        dict(objective="val_acc"),
+        ("objective='val_acc'", "'val_accuracy'", "val_loss, val_accuracy"),
+    ),
+    "objective of other tasks": (
+        dict(objective="rmse"),
+        ("objective='rmse'", "tabular_classification", "accuracy"),
+    ),
     "objective without meaning": (
         dict(objective="val_f1_score"),
         ("objective='val_f1_score'", "val_loss, val_accuracy"),
     ),
-    "wrong direction": (dict(objective=("val_accuracy", "min")), ("objective='val_accuracy'", "'max'", "'min'")),
+    "wrong direction": (
+        dict(objective=("val_accuracy", "min")),
+        ("objective='val_accuracy'", "'max'", "'min'"),
+    ),
     "no objective": (dict(objective=7), ("objective=7", "('val_accuracy', 'max')")),
     "parameter": (dict(lr=0.1), ("'lr'", "iris_fnn", "'learning_rate'")),
     "value": (dict(dropout=2.0), ("dropout=2.0", "0", "1")),
-    "validation data": (dict(validation=0), ("objective='val_accuracy'", "validation=0.1", "folds=5")),
+    "validation data": (
+        dict(validation=0),
+        ("objective='val_accuracy'", "validation=0.1", "folds=5"),
+    ),
     "trials": (dict(trials=0), ("trials=0", "whole number", "1")),
     "half a trial": (dict(trials=2.5), ("trials=2.5", "whole number", "1")),
     "engine": (dict(engine="bayes"), ("engine", "'bayes'", "'bayesian'")),
@@ -62,7 +74,10 @@ BAD = {
     ),
     "monitor": (dict(monitor="val_loss"), ("monitor='val_loss'", "objective=", "'val_loss',")),
     "mode": (dict(mode="max"), ("mode='max'", "objective=", "('val_gain', 'max')")),
-    "limit": (dict(space=kzoo.space("iris_fnn").limit(params=10)), ("limit(params=10)", "100 parameters")),
+    "limit": (
+        dict(space=kzoo.space("iris_fnn").limit(params=10)),
+        ("limit(params=10)", "100 parameters"),
+    ),
 }
 
 
@@ -86,23 +101,47 @@ def test_the_winner_is_trained_on_the_data_of_the_search(stand_in, tmp_path, mon
     random = np.random.default_rng(0)
     (tmp_path / "my data").mkdir()
     for name in ("old.csv", "new.csv"):
-        frame = pd.DataFrame({"age": random.normal(50, 9, 60), "code": random.integers(1, 4, 60), "shop": "a"})
-        frame.assign(stays=np.where(frame.age > 50, "yes", "no")).to_csv(tmp_path / "my data" / name, index=False)
+        frame = pd.DataFrame(
+            {"age": random.normal(50, 9, 60), "code": random.integers(1, 4, 60), "shop": "a"}
+        )
+        frame.assign(stays=np.where(frame.age > 50, "yes", "no")).to_csv(
+            tmp_path / "my data" / name, index=False
+        )
     options = "--target stays --drop shop --column code=category --validation 0.2 --data-seed 3 --set batch_size=16"
     sources = ["--data", "my data/old.csv", "--test", "my data/new.csv"]
     arguments = ["tabular_fnn", *sources, *options.split()]
-    assert main(["tune", *arguments, "--trials", "3", "--epochs", "4", "--space", "quick", "--json", "--quiet"]) == 0
+    assert (
+        main(
+            [
+                "tune",
+                *arguments,
+                "--trials",
+                "3",
+                "--epochs",
+                "4",
+                "--space",
+                "quick",
+                "--json",
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     document = json.loads(capsys.readouterr().out)
-    command, searched = shlex.split(document["command"]), document["best"]["overrides"]
+    command = shlex.split(document["command"])
+    searched = document["best"]["overrides"]
     assert command[:2] == ["kzoo", "train"] and searched
-    printed, expected = parsed(command[1:]), parsed(["train", *arguments])
-    settings, fixed = parse_settings(printed.pop("set")), parse_settings(expected.pop("set"))
+    printed = parsed(command[1:])
+    expected = parsed(["train", *arguments])
+    settings = parse_settings(printed.pop("set"))
+    fixed = parse_settings(expected.pop("set"))
     assert printed == expected and settings == {"epochs": 4} | fixed | parse_settings(
         f"{name}={show_value(value)}" for name, value in searched.items()
     )
     assert main(["check", *arguments[1:-2], "--quick", "--json"]) == 0
     command = shlex.split(json.loads(capsys.readouterr().out)["command"])
-    printed, expected = parsed(command[1:]), parsed(["train", *arguments[:-2]])
+    printed = parsed(command[1:])
+    expected = parsed(["train", *arguments[:-2]])
     assert printed | {"preset": ""} == expected | {"preset": ""}
 
 
@@ -129,19 +168,27 @@ def test_data_that_the_preset_cannot_be_built_for():
     """Through the real process: the default point itself does not fit the data."""
     x = np.full((40, 4, 4, 1), 255, "float32")
     with refuses("cifar_cnn", "padding='same'") as caught:
-        kzoo.tune("cifar_cnn", (x, np.arange(40) % 2), trials=2, epochs=1, progress=False, padding="valid")
+        kzoo.tune(
+            "cifar_cnn", (x, np.arange(40) % 2), trials=2, epochs=1, progress=False, padding="valid"
+        )
     assert "\n" not in str(caught.value)
 
 
 def test_folds_are_refused_for_ordered_or_grouped_rows(search, tmp_path):
-    frame = pd.DataFrame({"load": np.sin(np.arange(400) / 5), "date": pd.date_range("2024", periods=400, freq="h")})
+    frame = pd.DataFrame(
+        {"load": np.sin(np.arange(400) / 5), "date": pd.date_range("2024", periods=400, freq="h")}
+    )
     with refuses("folds=3", "order", "folds=None"):
         search(preset="series_gru", data=frame, target="load", time="date", folds=3)
-    rows = pd.DataFrame({"a": np.arange(60.0), "person": np.arange(60) // 3, "sold": ["yes", "no"] * 30})
+    rows = pd.DataFrame(
+        {"a": np.arange(60.0), "person": np.arange(60) // 3, "sold": ["yes", "no"] * 30}
+    )
     with refuses("folds=", "group=", "folds=None"):
         search(preset="tabular_fnn", data=rows, target="sold", group="person", folds=3)
     with refuses("folds=", "group=", "folds=None"):
-        search(preset="tabular_fnn", data=kzoo.load_data(rows, target="sold", group="person"), folds=3)
+        search(
+            preset="tabular_fnn", data=kzoo.load_data(rows, target="sold", group="person"), folds=3
+        )
 
 
 def test_6_every_objective_has_its_direction():
@@ -151,11 +198,20 @@ def test_6_every_objective_has_its_direction():
         assert resolve_objective(name, preset.config, preset.training, data) == (name, expected)
     assert resolve_objective(None, preset.config, preset.training, data) == ("val_accuracy", "max")
     # KerasTuner silently uses "min" for these:
-    for name in ("val_f1_score", "val_r2_score", "val_cosine_similarity", "val_binary_io_u", "val_mean_io_u"):
+    for name in (
+        "val_f1_score",
+        "val_r2_score",
+        "val_cosine_similarity",
+        "val_binary_io_u",
+        "val_mean_io_u",
+    ):
         assert direction(name) == "max"
     values = kzoo.load_data("diabetes", preset="diabetes_fnn")
     preset = kzoo.get_preset("diabetes_fnn")
-    assert resolve_objective("val_rmse", preset.config, preset.training, values) == ("val_rmse", "min")
+    assert resolve_objective("val_rmse", preset.config, preset.training, values) == (
+        "val_rmse",
+        "min",
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,12 @@ pytestmark = pytest.mark.slow
 
 def start(case, folder):
     return subprocess.Popen(
-        [sys.executable, str(JOB), case, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, str(JOB), case, str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env=os.environ | {"PYTHONPATH": ROOT},
-    )  # fmt: skip
+    )
 
 
 def ended(process):
@@ -54,7 +57,9 @@ def test_2_a_search_killed_five_times_at_random_moments_resumes(case, tmp_path):
     if case == "optuna":
         pytest.importorskip("optuna")
     assert ended(start(case, tmp_path / "whole"))[0]
-    whole, moments, stored = outcome(tmp_path / "whole"), random.Random(case), 0
+    whole = outcome(tmp_path / "whole")
+    moments = random.Random(case)
+    stored = 0
     folder = tmp_path / "killed"
     for _ in range(5):
         process = start(case, folder)
@@ -77,7 +82,9 @@ def test_2_a_search_killed_five_times_at_random_moments_resumes(case, tmp_path):
 def test_the_process_that_trains_ends_with_the_one_that_searches(tmp_path):
     process = start("random", tmp_path / "search")
     begun(tmp_path / "search", process)
-    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    children = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True
+    ).stdout.split()
     assert children
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -88,7 +95,8 @@ def test_the_process_that_trains_ends_with_the_one_that_searches(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "cause"), [(signal.SIGINT, None, "interrupted"), (signal.SIGTERM, 143, "SIGTERM")]
+    ("number", "code", "cause"),
+    [(signal.SIGINT, None, "interrupted"), (signal.SIGTERM, 143, "SIGTERM")],
 )
 def test_ctrl_c_and_sigterm_end_the_step_and_lose_nothing(tmp_path, number, code, cause):
     folder = tmp_path / "search"
@@ -97,7 +105,9 @@ def test_ctrl_c_and_sigterm_end_the_step_and_lose_nothing(tmp_path, number, code
     time.sleep(1.0)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode not in (0, -signal.SIGKILL) and (code is None or process.returncode == code)
+    assert process.returncode not in (0, -signal.SIGKILL) and (
+        code is None or process.returncode == code
+    )
     assert any(not missing_from(line, (str(folder), cause, "call")) for line in errors.splitlines())
     assert read_trials(folder)[-1]["status"] in ("interrupted", "completed")
     assert ended(start("random", folder)) == [True, 6]

@@ -44,7 +44,9 @@ def worker(search):
 
 def test_a_search_from_end_to_end(search):
     assert search.trials[0]["status"] == "completed" and len(search.trials) == 4 and search.finished
-    assert search.trials[0]["baseline"] and all(len(r["history"]["val_accuracy"]) for r in search.trials)
+    assert search.trials[0]["baseline"] and all(
+        len(r["history"]["val_accuracy"]) for r in search.trials
+    )
     assert not [p for p in search.path.rglob("*") if p.name.startswith(".")]
 
 
@@ -59,7 +61,8 @@ def test_16_the_best_config_builds_the_checkpoint(search):
     built = kzoo.build("wine_fnn", **config)
     assert built.count_params() == best["params"] == search.best_model().count_params()
     assert (
-        config["units"] == best["overrides"].get("units", (8,)) or list(config["units"]) == best["overrides"]["units"]
+        config["units"] == best["overrides"].get("units", (8,))
+        or list(config["units"]) == best["overrides"]["units"]
     )
 
 
@@ -77,11 +80,17 @@ def test_the_checkpoint_opens_without_kzoo(search):
 @pytest.mark.parametrize("on", ["train+validation", "train"])
 def test_the_winner_is_retrained_and_scored_on_the_test_split(search, on, tmp_path):
     run = kzoo.Search(search.path).retrain(on=on, out=tmp_path / "again", progress=False)
-    best, data = search.best_trial(), search.config["data"]
+    best = search.best_trial()
+    data = search.config["data"]
     assert run.summary["test"]["examples"] == data["test"]
-    assert run.config["data"]["train"] == data["train"] + (data["validation"] if on != "train" else 0)
+    assert run.config["data"]["train"] == data["train"] + (
+        data["validation"] if on != "train" else 0
+    )
     epochs = run.summary["epochs"]
-    assert best["history"]["val_accuracy"][epochs - 1] == best["score"] and run.model.count_params() == best["params"]
+    assert (
+        best["history"]["val_accuracy"][epochs - 1] == best["score"]
+        and run.model.count_params() == best["params"]
+    )
     if on == "train":
         assert run.history["val_accuracy"] == best["history"]["val_accuracy"][:epochs]
     with refuses("on='test'", "train, train+validation"):
@@ -106,7 +115,8 @@ def test_the_process_that_trains_never_has_the_test_rows(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("grown", "last"), [(30, None), (50, 8), (190, 8), (210, 3)])
 def test_22_a_process_that_grows_slowly_is_not_replaced_too_often(monkeypatch, grown, last):
     """A new process takes four seconds. For a small network it came every third trial, 4 % of a trial of 30 s."""
-    worker, ended = process.Worker("log"), []
+    worker = process.Worker("log")
+    ended = []
     worker.reply_count = 0
     monkeypatch.setattr(worker, "close", lambda: ended.append(worker.reply_count))
     for answer in range(1, 12):
@@ -122,7 +132,10 @@ def test_an_error_in_the_process_is_reported_on_a_single_line(worker):
 
 
 def test_a_dead_process_fails_its_trial_and_is_replaced(worker):
-    assert worker.call("count", overrides={"units": (4,)}) == kzoo.build("wine_fnn", units=(4,)).count_params()
+    assert (
+        worker.call("count", overrides={"units": (4,)})
+        == kzoo.build("wine_fnn", units=(4,)).count_params()
+    )
     first = worker.process.pid
     worker.process.kill()
     with refuses("process", "memory", error=TrialFailed):
@@ -140,7 +153,8 @@ def test_22_a_process_that_has_grown_is_replaced(worker, monkeypatch):
 
     worker.call("count", overrides={})
     monkeypatch.setattr(process, "_GROWTH", -(2**60))
-    answered, pid = worker.reply_count, worker.process.pid
+    answered = worker.reply_count
+    pid = worker.process.pid
     while worker.process is not None:
         assert worker.process.pid == pid and worker.reply_count < answered + 3
         worker.call("count", overrides={})
@@ -162,9 +176,12 @@ def test_18_a_file_of_the_user_does_not_replace_a_standard_module(tmp_path):
     )
     root = str(Path(kzoo.__file__).parents[1])
     done = subprocess.run(
-        [sys.executable, "-P", "script.py"], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-P", "script.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         env=os.environ | {"PYTHONPATH": root},
-    )  # fmt: skip
+    )
     assert "trials 2 True" in done.stdout, done.stderr[-2000:]
 
 
@@ -177,7 +194,10 @@ def test_20_other_backends(tmp_path, backend):
     )
     root = str(Path(kzoo.__file__).parents[1])
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
         env=os.environ | {"PYTHONPATH": root, "KERAS_BACKEND": backend},
-    )  # fmt: skip
+    )
     assert f"trials 2 {backend}" in done.stdout, done.stderr[-2000:]

@@ -5,8 +5,12 @@ import keras_tuner as kt
 
 
 def compiled(layers, rate=0.01):
-    model = keras.Sequential([keras.layers.Input((4,)), *layers, keras.layers.Dense(3, activation="softmax")])
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model = keras.Sequential(
+        [keras.layers.Input((4,)), *layers, keras.layers.Dense(3, activation="softmax")]
+    )
+    model.compile(
+        keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 
@@ -25,7 +29,9 @@ class Dense(kt.HyperModel):
         self.activation = activation
 
     def build(self, hp):
-        return compiled([keras.layers.Dense(hp.Choice("units", [4, 8]), activation=self.activation)])
+        return compiled(
+            [keras.layers.Dense(hp.Choice("units", [4, 8]), activation=self.activation)]
+        )
 
 
 class WithFit(Dense):

@@ -31,9 +31,17 @@ ENTRIES = {f"{entry.preset}-{entry.name}": entry for entry in weights.entries()}
 # The settings of a network that follow from its data, its reading and its training. All others are those of the
 # preset, except dropout, which does not change answers.
 FOLLOWS = {
-    "inputs", "input_shape", "outputs", "output_activation", "vocabulary_size", "horizon", "scale", "offset",
-    "target_scale", "target_offset",
-}  # fmt: skip
+    "inputs",
+    "input_shape",
+    "outputs",
+    "output_activation",
+    "vocabulary_size",
+    "horizon",
+    "scale",
+    "offset",
+    "target_scale",
+    "target_offset",
+}
 
 
 def sample_of(name):
@@ -52,13 +60,24 @@ def digit():
 def test_a_file_matches_its_entry_in_the_index(name):
     entry = ENTRIES[name]
     content = entry.path.read_bytes()
-    assert hashlib.sha256(content).hexdigest() == entry.sha256 and len(content) == entry.bytes <= 4_000_000
-    assert entry.file == f"{name}.npz" and entry.source.startswith(("https://", "kzoo itself makes it"))
-    assert entry.data and entry.licence and entry.command and entry.beside and entry.versions["keras"]
+    assert (
+        hashlib.sha256(content).hexdigest() == entry.sha256
+        and len(content) == entry.bytes <= 4_000_000
+    )
+    assert entry.file == f"{name}.npz" and entry.source.startswith(
+        ("https://", "kzoo itself makes it")
+    )
+    assert (
+        entry.data and entry.licence and entry.command and entry.beside and entry.versions["keras"]
+    )
 
 
 def test_the_package_holds_all_of_them_and_nothing_else():
-    files = {path.name for path in weights.FOLDER.iterdir() if path.suffix not in (".py", "") and path.is_file()}
+    files = {
+        path.name
+        for path in weights.FOLDER.iterdir()
+        if path.suffix not in (".py", "") and path.is_file()
+    }
     assert files == {"index.json", *(entry.file for entry in ENTRIES.values())}
     assert 0 < sum(entry.bytes for entry in ENTRIES.values()) <= 16_000_000
     setup = configparser.ConfigParser()
@@ -74,7 +93,9 @@ def test_its_scores_on_the_sample_are_those_in_the_index(name, capsys):
     entry = ENTRIES[name]
     scores = kzoo.evaluate(entry.preset, sample_of(name), weights=entry.name)
     assert entry.line in capsys.readouterr().err
-    assert_mentions(entry.line, entry.preset, repr(entry.name), f"{entry.examples:,}", entry.data, entry.licence)
+    assert_mentions(
+        entry.line, entry.preset, repr(entry.name), f"{entry.examples:,}", entry.data, entry.licence
+    )
     count = "tokens" if "tokens" in scores else "examples"
     assert entry.sample[count] == scores[count] > 20
     for metric, value in entry.sample.items():
@@ -84,21 +105,31 @@ def test_its_scores_on_the_sample_are_those_in_the_index(name, capsys):
 
 def test_the_index_has_the_scores_of_the_baselines():
     for name, entry in ENTRIES.items():
-        assert baselines.values(PretrainedWeights(entry.preset, entry.name).summary) == dict(entry.beside), name
+        assert baselines.values(PretrainedWeights(entry.preset, entry.name).summary) == dict(
+            entry.beside
+        ), name
 
 
 def test_the_scores_on_a_named_data_set_are_those_in_the_index():
-    scores, entry = kzoo.evaluate("digits_cnn"), ENTRIES["digits_cnn-digits"]
+    scores = kzoo.evaluate("digits_cnn")
+    entry = ENTRIES["digits_cnn-digits"]
     assert scores["examples"] == entry.scores["examples"]
-    assert math.isclose(scores["accuracy"], entry.scores["accuracy"]) and entry.scores["accuracy"] > 0.99
+    assert (
+        math.isclose(scores["accuracy"], entry.scores["accuracy"])
+        and entry.scores["accuracy"] > 0.99
+    )
 
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_rounding_does_not_change_the_score(name):
     entry = ENTRIES[name]
-    before, after = (kzoo.results.value_of(scores, entry.metric) for scores in (entry.unrounded, entry.scores))
+    before, after = (
+        kzoo.results.value_of(scores, entry.metric) for scores in (entry.unrounded, entry.scores)
+    )
     assert math.isclose(before, after, rel_tol=1e-3)
-    simple = (min if kzoo.tasks.score_named(entry.metric).best == "min" else max)(entry.beside.values())
+    simple = (min if kzoo.tasks.score_named(entry.metric).best == "min" else max)(
+        entry.beside.values()
+    )
     assert simple is not None  # each score has a baseline
 
 
@@ -106,7 +137,9 @@ def test_rounding_does_not_change_the_score(name):
 NOT_CALIBRATED = {"fashion_cnn-fashion_mnist"}
 
 
-@pytest.mark.parametrize("name", [name for name in ENTRIES if name not in NOT_CALIBRATED | {"series_linear-sine"}])
+@pytest.mark.parametrize(
+    "name", [name for name in ENTRIES if name not in NOT_CALIBRATED | {"series_linear-sine"}]
+)
 def test_probabilities_are_calibrated_and_no_label_changes(name):
     entry = ENTRIES[name]
     learned = entry.calibration
@@ -125,12 +158,11 @@ def test_the_network_with_label_smoothing_is_as_sure_as_it_is_right():
 @pytest.mark.parametrize("name", ENTRIES)
 def test_its_network_is_that_of_the_preset(name):
     entry = ENTRIES[name]
-    preset, config = (
-        kzoo.get_preset(entry.preset),
-        weights.packaged.PretrainedWeights(entry.preset, entry.name).spec.config,
-    )
+    preset = kzoo.get_preset(entry.preset)
+    config = weights.packaged.PretrainedWeights(entry.preset, entry.name).spec.config
     for setting, value in preset.config.items():
-        if setting == "output_bias" and setting not in config:  # newer than the weights, which have none
+        # newer than the weights, which have none
+        if setting == "output_bias" and setting not in config:
             assert value is False
             continue
         if setting not in FOLLOWS and not setting.endswith("dropout"):
@@ -153,17 +185,22 @@ def test_a_photo_gets_its_answer_on_the_command_line(capsys, tmp_path):
 
 
 def test_a_name_chooses_among_several():
-    for name, texts in dict(reviews=["a wonderful film", "dull"], waimai=["很好吃", "太慢了"]).items():
+    for name, texts in dict(
+        reviews=["a wonderful film", "dull"], waimai=["很好吃", "太慢了"]
+    ).items():
         assert kzoo.predict("text_ngrams", texts, weights=name).labels == ["positive", "negative"]
 
 
 def test_without_a_name_the_weights_are_those_of_the_data_set_of_the_preset(tmp_path, monkeypatch):
     rows = json.loads((weights.FOLDER / "index.json").read_text(encoding="utf-8"))
     entry = next(row for row in rows if row["preset"] == "digits_cnn")
-    (tmp_path / "index.json").write_text(json.dumps([entry | dict(name="letters"), entry, entry | dict(name="signs")]))
+    (tmp_path / "index.json").write_text(
+        json.dumps([entry | dict(name="letters"), entry, entry | dict(name="signs")])
+    )
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     assert (
-        weights.find_entry("digits_cnn").name == "digits" and weights.find_entry("digits_cnn", "signs").name == "signs"
+        weights.find_entry("digits_cnn").name == "digits"
+        and weights.find_entry("digits_cnn", "signs").name == "signs"
     )
 
 
@@ -175,17 +212,26 @@ def test_a_text_is_continued():
 @pytest.mark.parametrize(
     ("call", "parts"),
     [
-        (lambda: kzoo.predict("text_ngrams", ["fine"]), ("text_ngrams", "weights=", "reviews, waimai")),
+        (
+            lambda: kzoo.predict("text_ngrams", ["fine"]),
+            ("text_ngrams", "weights=", "reviews, waimai"),
+        ),
         (
             lambda: kzoo.predict("text_ngrams", ["fine"], weights="review"),
             ("weights='review'", "'reviews'", "text_ngrams", "reviews, waimai"),
         ),
-        (lambda: kzoo.evaluate("iris_fnn", "iris"), ("iris_fnn", "weights", "kzoo train iris_fnn", "digits_cnn")),
+        (
+            lambda: kzoo.evaluate("iris_fnn", "iris"),
+            ("iris_fnn", "weights", "kzoo train iris_fnn", "digits_cnn"),
+        ),
         (
             lambda: kzoo.predict("digits_cnn", [], weights="mnist"),
             ("weights='mnist'", "digits_cnn", "digits"),
         ),
-        (lambda: kzoo.predict("runs/one", [], weights="digits"), ("weights='digits'", "preset", "'runs/one'")),
+        (
+            lambda: kzoo.predict("runs/one", [], weights="digits"),
+            ("weights='digits'", "preset", "'runs/one'"),
+        ),
         (
             lambda: kzoo.generate("digits_cnn", "ROMEO:"),
             ("digits_cnn", "image_classification", "char_gpt, char_gru"),
@@ -195,14 +241,27 @@ def test_a_text_is_continued():
             lambda: kzoo.build("digits_cnn", weights="mnist"),
             ("weights='mnist'", ".keras", ".weights.h5", "digits_cnn", "digits"),
         ),
-        (lambda: kzoo.build("digits_cnn", weights="digit"), ("weights='digit'", "'digits'", "digits_cnn")),
+        (
+            lambda: kzoo.build("digits_cnn", weights="digit"),
+            ("weights='digit'", "'digits'", "digits_cnn"),
+        ),
         (
             lambda: kzoo.build("digits_cnn", weights="digits", filters=(8, 16)),
-            ("filters=(8, 16)", "weights='digits'", "[32, 64]", "kzoo.train('digits_cnn', ..., weights='digits')"),
+            (
+                "filters=(8, 16)",
+                "weights='digits'",
+                "[32, 64]",
+                "kzoo.train('digits_cnn', ..., weights='digits')",
+            ),
         ),
         (
             lambda: kzoo.build("digits_cnn", weights="digits", outputs=3),
-            ("outputs=3", "weights='digits'", "10", "kzoo.train('digits_cnn', ..., weights='digits')"),
+            (
+                "outputs=3",
+                "weights='digits'",
+                "10",
+                "kzoo.train('digits_cnn', ..., weights='digits')",
+            ),
         ),
         (lambda: kzoo.build("digits_cnn", weights=5), ("weights=5", ".keras", "model")),
         (
@@ -239,11 +298,19 @@ def test_build_returns_the_trained_network_in_float32_which_can_predict():
 
 
 def test_training_and_building_on_other_data_copy_the_layers_that_fit(undrawn, untraced, capsys):
-    x, y = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1)).astype("uint8"), np.arange(60) % 3
+    x = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1)).astype("uint8")
+    y = np.arange(60) % 3
     data = kzoo.load_data((x, y), preset="digits_cnn")
     run = kzoo.train(
-        "digits_cnn", data, out="run", weights="digits", freeze=True, epochs=1, check=False, callbacks="quick",
-    )  # fmt: skip
+        "digits_cnn",
+        data,
+        out="run",
+        weights="digits",
+        freeze=True,
+        epochs=1,
+        check=False,
+        callbacks="quick",
+    )
     assert_mentions(capsys.readouterr().err, ENTRIES["digits_cnn-digits"].line, "layers", "outputs")
     assert run.config["weights"] == "digits"
     stored = weights_by_name(kzoo.build("digits_cnn", weights="digits", compile=False))
@@ -252,7 +319,9 @@ def test_training_and_building_on_other_data_copy_the_layers_that_fit(undrawn, u
     copied = [name for name in stored if not name.startswith("outputs/")]
     assert copied and all(np.array_equal(stored[name], trained[name]) for name in copied)
     model = kzoo.build("digits_cnn", weights="run", compile=False)
-    assert all(np.array_equal(array, trained[name]) for name, array in weights_by_name(model).items())
+    assert all(
+        np.array_equal(array, trained[name]) for name, array in weights_by_name(model).items()
+    )
     fresh = weights_by_name(kzoo.build("digits_cnn", data=data, weights="digits"))
     assert fresh["outputs/0"].shape[-1] == 3 and np.array_equal(fresh[copied[0]], stored[copied[0]])
     with refuses("weights='run'", "digits_cnn", "mnist_cnn"):
@@ -262,9 +331,16 @@ def test_training_and_building_on_other_data_copy_the_layers_that_fit(undrawn, u
 def test_a_run_with_the_name_of_packaged_weights_is_distinct_from_them(undrawn, untraced):
     def train(weights, out):
         return kzoo.train(
-            "digits_cnn", "digits", out=out, weights=weights, max_steps=1, check=False, callbacks="quick",
-            baselines=False, progress=False,
-        )  # fmt: skip
+            "digits_cnn",
+            "digits",
+            out=out,
+            weights=weights,
+            max_steps=1,
+            check=False,
+            callbacks="quick",
+            baselines=False,
+            progress=False,
+        )
 
     digits = train(None, "digits")
     for source in ("./digits", Path("digits"), digits):
@@ -326,7 +402,10 @@ def without(arrays, name):
         (lambda a: a | {"outputs/1": np.zeros(11, "float16")}, ("outputs/1", "(10,)", "(11,)")),
         (lambda a: a | {"more/0": np.zeros(1, "float16")}, ("more/0", "None", "(1,)")),
         (lambda a: a | {"outputs/1": np.zeros(10, "float64")}, ("outputs/1", "float16", "float32")),
-        (lambda a: a | {"outputs/1": np.array([print] * 10, dtype=object)}, ("outputs/1.npy", "numbers")),
+        (
+            lambda a: a | {"outputs/1": np.array([print] * 10, dtype=object)},
+            ("outputs/1.npy", "numbers"),
+        ),
         (lambda a: without(a, "config"), ("config", "JSON")),
         (lambda a: without(a, "preprocessing"), ("preprocessing", "JSON")),
         (lambda a: a | {"config": np.frombuffer(b'{"spec": {}}', "uint8")}, ("config", "'data'")),
@@ -358,17 +437,23 @@ def test_a_file_with_another_sha256_than_in_the_index_is_not_opened(damaged, cap
 def test_a_float32_array_stays_as_exact_as_it_is(damaged):
     damaged(lambda arrays: arrays | {"outputs/1": np.full(10, 1e6 + 0.5, "float32")})
     model = kzoo.build("digits_cnn", weights="digits", compile=False)
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(model.get_layer("outputs").bias), np.float32(1e6 + 0.5))
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(model.get_layer("outputs").bias), np.float32(1e6 + 0.5)
+    )
 
 
-def test_weights_trained_on_the_test_rows_of_a_named_data_set_are_warned_of(damaged, tmp_path, capsys):
+def test_weights_trained_on_the_test_rows_of_a_named_data_set_are_warned_of(
+    damaged, tmp_path, capsys
+):
     def from_a_file(arrays):
         config = json.loads(bytes(arrays["config"]))
         config["data"]["name"] = "test_digits.npz"
         return arrays | dict(config=np.frombuffer(json.dumps(config).encode(), "uint8"))
 
     index = damaged(from_a_file).with_name("index.json")
-    index.write_text(json.dumps([row | dict(tested_by=["digits"]) for row in json.loads(index.read_text())]))
+    index.write_text(
+        json.dumps([row | dict(tested_by=["digits"]) for row in json.loads(index.read_text())])
+    )
     weights.clear_index_cache()
     with warns("'digits'", "digits_cnn", "scores"):
         kzoo.evaluate("digits_cnn", "digits")
@@ -381,7 +466,11 @@ def test_weights_trained_on_the_test_rows_of_a_named_data_set_are_warned_of(dama
 
 
 def test_no_licence_of_the_data_restricts_derived_works():
-    bound = {name: entry.licence for name, entry in ENTRIES.items() if re.search(r"\b(ND|SA|NC|GPL)\b", entry.licence)}
+    bound = {
+        name: entry.licence
+        for name, entry in ENTRIES.items()
+        if re.search(r"\b(ND|SA|NC|GPL)\b", entry.licence)
+    }
     assert bound == {}
 
 
@@ -390,7 +479,8 @@ def test_scores_on_other_data_are_printed_with_their_baseline(capsys):
     shown = " ".join(capsys.readouterr().out.split())
     for name in ("text_ngrams-reviews", "text_ngrams-waimai"):
         assert_mentions(ENTRIES[name].elsewhere, "most frequent class")
-        assert len(re.findall(r"\d%", ENTRIES[name].elsewhere)) == 2  # the accuracy, and that of the class
+        # the accuracy, and that of the class
+        assert len(re.findall(r"\d%", ENTRIES[name].elsewhere)) == 2
         assert ENTRIES[name].elsewhere in ENTRIES[name].line and ENTRIES[name].elsewhere in shown
 
 
@@ -415,6 +505,12 @@ def test_removed_weights_are_named_with_the_reason(call, parts):
 def test_a_run_with_the_name_of_removed_weights_is_read():
     with untraced():
         kzoo.train(
-            "series_linear", "sine", out="ETTh1", max_steps=1, progress=False, callbacks="quick", baselines=False
+            "series_linear",
+            "sine",
+            out="ETTh1",
+            max_steps=1,
+            progress=False,
+            callbacks="quick",
+            baselines=False,
         )
     assert kzoo.build("series_linear", weights="ETTh1").name == "series_linear"

@@ -8,7 +8,9 @@ from kzoo.utils.formatting import hint
 
 def formats() -> dict:
     """Return a dict of name -> `Format`, sorted by `order`."""
-    modules = sorted(list_modules(__name__, "FORMAT").values(), key=lambda format: (format.order, format.name))
+    modules = sorted(
+        list_modules(__name__, "FORMAT").values(), key=lambda format: (format.order, format.name)
+    )
     return {format.name: format for format in modules}
 
 
@@ -19,23 +21,30 @@ def parse(names, quantize):
         KzooError: an unknown name, no format, or a quantized type that no selected format has.
     """
     available = formats()
-    names, quantize = _checked_names("formats", names, available), _checked_names("quantize", quantize or (), QUANTIZED)
+    names = _checked_names("formats", names, available)
+    quantize = _checked_names("quantize", quantize or (), QUANTIZED)
     if not names:
         raise KzooError(f"formats={names!r} is empty. Use: {', '.join(available)}.")
     if quantize and not any(available[name].quantize for name in names):
         quantizable = " or ".join(name for name, format in available.items() if format.quantize)
-        raise KzooError(f"quantize={quantize[0]!r} requires a format with quantization. Add {quantizable} to formats.")
+        raise KzooError(
+            f"quantize={quantize[0]!r} requires a format with quantization. Add {quantizable} to formats."
+        )
     return names, quantize
 
 
 def _checked_names(argument, value, allowed):
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple | set | frozenset):
-        raise KzooError(f"{argument}={value!r} must be a name or a list of names from: {', '.join(allowed)}.")
+        raise KzooError(
+            f"{argument}={value!r} must be a name or a list of names from: {', '.join(allowed)}."
+        )
     names = list(dict.fromkeys(names))
     for name in names:
         if name not in allowed:
-            raise KzooError(f"Unknown {argument} {name!r}. {hint(name, allowed)}Use: {', '.join(allowed)}.")
+            raise KzooError(
+                f"Unknown {argument} {name!r}. {hint(name, allowed)}Use: {', '.join(allowed)}."
+            )
     return names
 
 
@@ -43,7 +52,9 @@ def keys_of(names, quantize):
     """Return the keys of the files to write, such as "onnx" and "onnx_int8"."""
     available = formats()
     return [
-        key for name in names for key in (name, *(f"{name}_{q}" for q in quantize if q in available[name].quantize))
+        key
+        for name in names
+        for key in (name, *(f"{name}_{q}" for q in quantize if q in available[name].quantize))
     ]
 
 

@@ -18,7 +18,9 @@ class Session:
 
     def __init__(self, path, *, name, threads=None):
         keras = import_module("keras")
-        self.runtime = f"keras {keras.__version__}, tensorflow {import_module('tensorflow').__version__}"
+        self.runtime = (
+            f"keras {keras.__version__}, tensorflow {import_module('tensorflow').__version__}"
+        )
         # An export may come from an untrusted source, so kzoo checks the file before Keras opens it.
         self._model = import_module("kzoo.loading").load_keras_file(path)
 

@@ -15,7 +15,9 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 from kzoo.utils.optional import require
 
-_MAX_TENSOR, _TIMES = 128 << 20, 1_000  # limit for one tensor: bytes, and multiple of the file size; the larger
+# limit for one tensor: bytes, and multiple of the file size; the larger
+_MAX_TENSOR = 128 << 20
+_TIMES = 1_000
 
 
 def write(network, file, quantize):
@@ -24,7 +26,9 @@ def write(network, file, quantize):
     # The loop of a recurrent layer with a variable batch size needs lists of tensors, which LiteRT does not have.
     batch = 1 if is_recurrent(network.like) else None
     module = network.tf_module(batch=batch)
-    scaling_patch: Any = {"float16": _exact_scaling, "int8": _unfolded_scaling}.get(quantize, nullcontext)
+    scaling_patch: Any = {"float16": _exact_scaling, "int8": _unfolded_scaling}.get(
+        quantize, nullcontext
+    )
     with _full_rank_biases(), scaling_patch(tf):
         function = module.serve.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
@@ -50,7 +54,9 @@ def _full_rank_biases():
     def whole(layer, x, training=None):
         y = keras.ops.einsum(layer.equation, x, layer.kernel)
         if layer.bias is not None:
-            y += keras.ops.reshape(layer.bias, (1,) * (len(y.shape) - len(layer.bias.shape)) + tuple(layer.bias.shape))
+            y += keras.ops.reshape(
+                layer.bias, (1,) * (len(y.shape) - len(layer.bias.shape)) + tuple(layer.bias.shape)
+            )
         return y if layer.activation is None else layer.activation(y)
 
     keras.layers.EinsumDense.call = whole
@@ -72,7 +78,8 @@ def _exact_scaling(tf):
     call = rescaling.call
 
     def exact(layer, x):
-        if len(x.shape) > 3 or not (np.ndim(layer.scale) or np.ndim(layer.offset)):  # images: 0..255 fits float16
+        # images: 0..255 fits float16
+        if len(x.shape) > 3 or not (np.ndim(layer.scale) or np.ndim(layer.offset)):
             return call(layer, x)
         # Always 0, but not a constant for the converter.
         index = tf.cast(tf.reduce_any(tf.less(tf.cast(x, tf.float32), -np.inf)), tf.int32)
@@ -113,9 +120,14 @@ def _unfolded_scaling(tf):
 
 def _check_sizes(tensors, size, name):
     """Raise KzooError if a tensor is far larger than the file justifies, before memory is allocated for it."""
-    largest = max((math.prod(map(int, t["shape"])) * np.dtype(t["dtype"]).itemsize for t in tensors), default=0)
+    largest = max(
+        (math.prod(map(int, t["shape"])) * np.dtype(t["dtype"]).itemsize for t in tensors),
+        default=0,
+    )
     if largest > max(_MAX_TENSOR, _TIMES * size):
-        raise KzooError(f"{name} ({size:,} bytes) has a tensor of {largest:,} bytes. kzoo does not write such files.")
+        raise KzooError(
+            f"{name} ({size:,} bytes) has a tensor of {largest:,} bytes. kzoo does not write such files."
+        )
 
 
 class Session:
@@ -126,7 +138,8 @@ class Session:
     """
 
     def __init__(self, content, *, name, threads=None):
-        self._name, self._lock = name, threading.Lock()
+        self._name = name
+        self._lock = threading.Lock()
         package = require("ai_edge_litert", extra="litert")
         self.runtime = f"ai-edge-litert {getattr(package, '__version__', '')}".strip()
         interpreter = require("ai_edge_litert.interpreter", extra="litert").Interpreter
@@ -134,12 +147,15 @@ class Session:
             self._model = interpreter(model_content=content, num_threads=threads)
             _check_sizes(self._model.get_tensor_details(), len(content), name)
             self._model.allocate_tensors()
-            input_detail, output_detail = self._model.get_input_details()[0], self._model.get_output_details()[0]
+            input_detail = self._model.get_input_details()[0]
+            output_detail = self._model.get_output_details()[0]
         except KzooError:
             raise
         except (ValueError, RuntimeError, IndexError) as error:
             raise KzooError(f"LiteRT cannot open {name}: {first_line(error)}") from None
-        self._input, self._output, self._type = input_detail["index"], output_detail["index"], input_detail["dtype"]
+        self._input = input_detail["index"]
+        self._output = output_detail["index"]
+        self._type = input_detail["dtype"]
         self._shape = tuple(input_detail["shape"])
         size = int(input_detail["shape_signature"][0])
         self.batch = None if size < 0 else size
@@ -156,7 +172,9 @@ class Session:
                 self._model.invoke()
                 return self._model.get_tensor(self._output)
         except (ValueError, RuntimeError) as error:
-            raise KzooError(f"{self._name} does not accept inputs of shape {x.shape}: {first_line(error)}") from None
+            raise KzooError(
+                f"{self._name} does not accept inputs of shape {x.shape}: {first_line(error)}"
+            ) from None
 
 
 FORMAT = Format(

@@ -19,14 +19,19 @@ _OPSET = 15
 # is spent on values that it clips.
 _STATIC, _DYNAMIC = ["Conv", "Relu", "Clip"], ["MatMul", "Gemm", "LSTM"]
 _ELEMENTWISE = {"Mul", "Div", "Add", "Sub"}
-_FOLDED, _MIN_FOLDED = "optimization.constant_folding_max_output_size_in_bytes", 1 << 16
+_FOLDED = "optimization.constant_folding_max_output_size_in_bytes"
+_MIN_FOLDED = 1 << 16
 _DYNAMIC_SCALE = b"DynamicQuantize"  # prefix of operations that compute one scale for a whole batch
 _ROW_BY_ROW = "run it row by row, as kzoo does: int8 scales are computed for the whole batch"
 _MIN_HALF, _MIN_INT8 = 64, 1024  # elements; smaller tensors are biases, shapes and constants
 # For files of kzoo 0.1, with 8-bit weights: multiplies them as unsigned integers without VNNI, to avoid saturation.
 _EXACT_PRODUCTS = "session.x64quantprecision"
-_TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int32)": np.int32,
-          "tensor(int64)": np.int64}  # fmt: skip
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
 
 
 def write(network, file, quantize):
@@ -41,7 +46,8 @@ def write(network, file, quantize):
 
 def _convert(network, file):
     onnx, tf2onnx = require("onnx", extra="onnx"), require("tf2onnx", extra="onnx")
-    import_module("keras.src.export.tf2onnx_lib").patch_tf2onnx()  # for NumPy 2, as in Keras' own export
+    # for NumPy 2, as in Keras' own export
+    import_module("keras.src.export.tf2onnx_lib").patch_tf2onnx()
     serve = network.serve()
     with _onnx_operations():
         proto, _ = tf2onnx.convert.from_function(serve, serve.input_signature, opset=_OPSET)
@@ -61,7 +67,9 @@ def _onnx_operations():
     gelu, expm1 = tf.nn.gelu, tf.math.expm1
     half = 0.5**0.5
     tf.nn.gelu = lambda x, approximate=False, name=None: (
-        gelu(x, approximate=True) if approximate else 0.5 * x * (1.0 + tf.math.erf(x * tf.cast(half, x.dtype)))
+        gelu(x, approximate=True)
+        if approximate
+        else 0.5 * x * (1.0 + tf.math.erf(x * tf.cast(half, x.dtype)))
     )
     tf.math.expm1 = lambda x, name=None: tf.math.exp(x) - 1.0
     try:
@@ -97,7 +105,8 @@ def _half(full, file):
     """
     onnx = require("onnx", extra="onnx")
     proto = onnx.load(full)
-    casts, consumers = [], defaultdict(set)
+    casts = []
+    consumers = defaultdict(set)
     for node in proto.graph.node:
         for name in node.input:
             consumers[name].add(node.op_type)
@@ -106,9 +115,12 @@ def _half(full, file):
             continue
         if consumers[tensor.name] and consumers[tensor.name] <= _ELEMENTWISE:
             continue
-        name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
+        name = tensor.name
+        values = onnx.numpy_helper.to_array(tensor)
         tensor.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
-        casts.append(onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+        casts.append(
+            onnx.helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT)
+        )
     nodes = list(proto.graph.node)
     del proto.graph.node[:]
     proto.graph.node.extend([*casts, *nodes])
@@ -127,14 +139,21 @@ def _int8(network, full, file):
     # 16 bits, where 2 * 255 * 127 saturates and 2 * 255 * 64 does not.
     if scales == "dynamic":
         quantization.quantize_dynamic(
-            full, file, weight_type=quantization.QuantType.QInt8, op_types_to_quantize=_DYNAMIC, reduce_range=True
+            full,
+            file,
+            weight_type=quantization.QuantType.QInt8,
+            op_types_to_quantize=_DYNAMIC,
+            reduce_range=True,
         )
     else:
         _quantize_static(quantization, network, full, file)
     onnx = require("onnx", extra="onnx")
     proto = onnx.load(file)
     _quantize_remaining_weights(proto.graph, onnx)
-    _shorten(proto.graph, {tensor.name: tensor.name for tensor in (*proto.graph.input, *proto.graph.output)})
+    _shorten(
+        proto.graph,
+        {tensor.name: tensor.name for tensor in (*proto.graph.input, *proto.graph.output)},
+    )
     onnx.save(proto, file)
     return {"int8": scales} | ({"note": _ROW_BY_ROW} if scales == "dynamic" else {})
 
@@ -146,7 +165,8 @@ def _quantize_static(quantization, network, full, file):
     first convolution stays float32: it has few weights, and its error propagates through the whole network.
     """
     onnx = require("onnx", extra="onnx")
-    types, rows = quantization.QuantType, network.calibration()
+    types = quantization.QuantType
+    rows = network.calibration()
     fold = import_module("onnxruntime.quantization.shape_inference").quant_pre_process
     with TemporaryDirectory() as work:
         folded = Path(work, "folded.onnx")
@@ -157,11 +177,17 @@ def _quantize_static(quantization, network, full, file):
         onnx.save(proto, folded)
         convolutions = [node.name for node in proto.graph.node if node.op_type == "Conv"]
         quantization.quantize_static(
-            folded, file, _CalibrationRows({network.input_name: rows[i : i + 1]} for i in range(len(rows))),
-            quant_format=quantization.QuantFormat.QDQ, per_channel=True, reduce_range=True,
-            op_types_to_quantize=_STATIC, activation_type=types.QUInt8, weight_type=types.QInt8,
+            folded,
+            file,
+            _CalibrationRows({network.input_name: rows[i : i + 1]} for i in range(len(rows))),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=True,
+            op_types_to_quantize=_STATIC,
+            activation_type=types.QUInt8,
+            weight_type=types.QInt8,
             nodes_to_exclude=convolutions[:1] if len(convolutions) > 1 else [],
-        )  # fmt: skip
+        )
 
 
 def _quantize_remaining_weights(graph, onnx):
@@ -170,24 +196,34 @@ def _quantize_remaining_weights(graph, onnx):
     They are dequantized before use by `Cast` and `Mul`: ONNX Runtime aborts if an output of `DequantizeLinear` enters a
     loop.
     """
-    nodes, dequantize_nodes = list(graph.node), []
+    nodes = list(graph.node)
+    dequantize_nodes = []
     for tensor in list(graph.initializer):
         if tensor.data_type != onnx.TensorProto.FLOAT or np.prod(tensor.dims) < _MIN_INT8:
             continue
-        name, values = tensor.name, onnx.numpy_helper.to_array(tensor)
+        name = tensor.name
+        values = onnx.numpy_helper.to_array(tensor)
         consumers = [node for node in nodes if name in node.input]
         if any(node.op_type == "Conv" for node in consumers):
             continue  # the first convolution, which stays float32
-        looked_up = bool(consumers) and all(node.op_type == "Gather" and node.input[0] == name for node in consumers)
+        looked_up = bool(consumers) and all(
+            node.op_type == "Gather" and node.input[0] == name for node in consumers
+        )
         # One scale for each output, which is the last axis, also for embeddings.
         size = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
         scale = (np.maximum(size, 1e-12) / 127).astype(np.float32)
-        tensor.CopyFrom(onnx.numpy_helper.from_array(np.round(values / scale).astype(np.int8), f"{name}_int8"))
+        tensor.CopyFrom(
+            onnx.numpy_helper.from_array(np.round(values / scale).astype(np.int8), f"{name}_int8")
+        )
         graph.initializer.append(onnx.numpy_helper.from_array(scale, f"{name}_scale"))
         if not looked_up:
             dequantize_nodes += _dequantize(onnx, f"{name}_int8", f"{name}_scale", name)
         for node in consumers if looked_up else ():
-            output, node.input[0], node.output[0] = node.output[0], f"{name}_int8", f"{node.output[0]}_int8"
+            output, node.input[0], node.output[0] = (
+                node.output[0],
+                f"{name}_int8",
+                f"{node.output[0]}_int8",
+            )
             position = nodes.index(node) + 1
             nodes[position:position] = _dequantize(onnx, node.output[0], f"{name}_scale", output)
     del graph.node[:]
@@ -238,7 +274,9 @@ class Session:
         except ValueError:
             raise KzooError(f"{name} is not an ONNX file.") from None
         if external:
-            raise KzooError(f"{name} reads weights from other files, which kzoo does not write. It is not opened.")
+            raise KzooError(
+                f"{name} reads weights from other files, which kzoo does not write. It is not opened."
+            )
         runtime = require("onnxruntime", extra="onnx")
         self.runtime = f"onnxruntime {runtime.__version__}"
         options = runtime.SessionOptions()
@@ -253,8 +291,11 @@ class Session:
             self._session = runtime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
-            input_arg, output_arg = self._session.get_inputs()[0], self._session.get_outputs()[0]
-            self._input, self._output, self._type = input_arg.name, output_arg.name, _TYPES[input_arg.type]
+            input_arg = self._session.get_inputs()[0]
+            output_arg = self._session.get_outputs()[0]
+            self._input = input_arg.name
+            self._output = output_arg.name
+            self._type = _TYPES[input_arg.type]
         except Exception as error:  # the exceptions of ONNX Runtime have no common base class
             raise KzooError(f"ONNX Runtime cannot open {name}: {first_line(error)}") from None
         # With one dynamic scale per batch, an outlying row would change the outputs of the others.
@@ -269,9 +310,13 @@ class Session:
 
     def _run(self, x):
         try:
-            return self._session.run([self._output], {self._input: x.astype(self._type, copy=False)})[0]
+            return self._session.run(
+                [self._output], {self._input: x.astype(self._type, copy=False)}
+            )[0]
         except Exception as error:
-            raise KzooError(f"{self._name} does not accept inputs of shape {x.shape}: {first_line(error)}") from None
+            raise KzooError(
+                f"{self._name} does not accept inputs of shape {x.shape}: {first_line(error)}"
+            ) from None
 
 
 FORMAT = Format(

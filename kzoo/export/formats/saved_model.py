@@ -9,18 +9,25 @@ def write(network, file, quantize):
     """Write a SavedModel; for texts, with the additional signature `serve_strings`."""
     tf = import_module("tensorflow")
     module = network.tf_module()
-    signatures, extra = {"serving_default": module.serve}, {}
+    signatures = {"serving_default": module.serve}
+    extra = {}
     preprocessing = network.preprocessing or {}
     if "charsmap" in preprocessing:
-        extra["note"] = "no serve_strings: TensorFlow does not have the tokenizer of the pretrained encoder"
+        extra["note"] = (
+            "no serve_strings: TensorFlow does not have the tokenizer of the pretrained encoder"
+        )
     elif "vocabulary" in preprocessing:
         strings = import_module("kzoo.export.tf_tokenizer")
         encode, module.table = strings.strings_to_ids(preprocessing)
         mismatch = strings.first_mismatch(preprocessing, encode)
         if mismatch is None:
-            signatures["serve_strings"] = module.serve_strings = _of_strings(tf, module.serve, encode)
+            signatures["serve_strings"] = module.serve_strings = _of_strings(
+                tf, module.serve, encode
+            )
         else:
-            extra["note"] = f"no serve_strings: TensorFlow tokenizes {mismatch[:40]!r} differently from training"
+            extra["note"] = (
+                f"no serve_strings: TensorFlow tokenizes {mismatch[:40]!r} differently from training"
+            )
     tf.saved_model.save(module, str(file), signatures=signatures)
     return {"signatures": sorted(signatures), **extra}
 

@@ -27,11 +27,19 @@ _THUMBNAIL = 192
 _CHUNK = 8  # images that a thread decodes at a time
 _HEAD, _TAIL = 16, 12  # bytes
 # First and last bytes of complete files: JPEG, PNG, GIF.
-_SIGNATURES = ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"), (b"GIF8", b";"))
+_SIGNATURES = (
+    (b"\xff\xd8\xff", b"\xff\xd9"),
+    (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"),
+    (b"GIF8", b";"),
+)
 # Limits for uploads: decoded pixels are copied several times while colours and transparency are converted.
-_FORMATS, _MAX_DECODED_PIXELS, _MAX_PIXELS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"), 1 << 24, 1 << 26
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
+_MAX_DECODED_PIXELS = 1 << 24
+_MAX_PIXELS = 1 << 26
 # First bytes and suffixes of files that may have 16 bits: PNG, TIFF. Images below a quarter of the range are dim.
-_DEEP_SIGNATURES, _DEEP_NAMES, _DIM = (b"\x89PNG", b"II", b"MM"), (".png", ".tif", ".tiff"), 1 << 14
+_DEEP_SIGNATURES = (b"\x89PNG", b"II", b"MM")
+_DEEP_NAMES = (".png", ".tif", ".tiff")
+_DIM = 1 << 14
 _DIM_FLOAT = 16  # of 255
 _MAX_CHECKED = 64  # images
 _SHARP = 2  # times the target side: minimum size when a JPEG is decoded at 1/2, 1/4 or 1/8
@@ -49,7 +57,10 @@ class ImageFiles:
     """
 
     def __init__(self, root, names, shape, sizes, rows=None):
-        self._root, self._names, self._size, self._sizes = os.path.join(root, ""), names, shape, sizes
+        self._root = os.path.join(root, "")
+        self._names = names
+        self._size = shape
+        self._sizes = sizes
         self._rows = np.arange(len(names)) if rows is None else rows
 
     def __len__(self):
@@ -59,7 +70,8 @@ class ImageFiles:
     def shape(self):
         return (len(self), *self._size)
 
-    dtype, ndim = np.dtype("uint8"), 4
+    dtype = np.dtype("uint8")
+    ndim = 4
     seconds = 4e-3  # approximate time to decode an image
 
     @property
@@ -80,11 +92,15 @@ class ImageFiles:
 
         Files are only read if a file of `other` has the same size.
         """
-        copies, sizes, of_other = {}, other.sizes, cache(lambda index: _digest(other.path(index)))
+        copies = {}
+        sizes = other.sizes
+        of_other = cache(lambda index: _digest(other.path(index)))
         for row, size in zip(rows, self.sizes[rows], strict=True):
             candidates = np.flatnonzero(sizes == size)
             digest = _digest(self.path(row)) if len(candidates) else None
-            duplicate = next((int(index) for index in candidates if of_other(index) == digest), None)
+            duplicate = next(
+                (int(index) for index in candidates if of_other(index) == digest), None
+            )
             if duplicate is not None:
                 copies[int(row)] = duplicate
         return copies
@@ -126,14 +142,19 @@ def find_fault(path):
     """
     file = open_regular(path)
     try:
-        size, head = os.fstat(file).st_size, os.read(file, _HEAD)
+        size = os.fstat(file).st_size
+        head = os.read(file, _HEAD)
         os.lseek(file, max(size - _TAIL, 0), os.SEEK_SET)
         tail = os.read(file, _TAIL)
     finally:
         os.close(file)
     if any(head.startswith(start) and tail.endswith(end) for start, end in _SIGNATURES):
         return size, None
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 <= size:
+    if (
+        head.startswith(b"RIFF")
+        and head[8:12] == b"WEBP"
+        and int.from_bytes(head[4:8], "little") + 8 <= size
+    ):
         return size, None
     try:
         decode(path, (1, 1, 3))
@@ -249,7 +270,8 @@ def data_url(array):
         pixels = pixels * 255
     pixels = pixels.astype("uint8")
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    small, buffer = max(picture.size) <= _LARGEST, BytesIO()
+    small = max(picture.size) <= _LARGEST
+    buffer = BytesIO()
     if small:
         picture.save(buffer, "PNG")
     else:
@@ -264,7 +286,8 @@ def _to_shape(image, shape):
     image = _eight_bit(image, MODES[channels])
     if image.size != (width, height):
         share = min(image.width / width, image.height / height)
-        left, top = (image.width - share * width) / 2, (image.height - share * height) / 2
+        left = (image.width - share * width) / 2
+        top = (image.height - share * height) / 2
         box = (left, top, left + share * width, top + share * height)
         image = image.resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=2.0)
     return np.frombuffer(image.tobytes(), "uint8").reshape(shape)
@@ -276,11 +299,18 @@ def dim_image_notes(sources) -> list:
     Args:
         sources: paths, bytes or PIL images, some of which are checked; unreadable ones are skipped.
     """
-    highest, bright = 0, 0.0
+    highest = 0
+    bright = 0.0
     for source in sources[:: -(-len(sources) // _MAX_CHECKED) or 1]:
-        with suppress(KzooError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+        with suppress(
+            KzooError, OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError
+        ):
             level = _highest(source)
-            highest, bright = (max(highest, level), bright) if isinstance(level, int) else (highest, max(bright, level))
+            highest, bright = (
+                (max(highest, level), bright)
+                if isinstance(level, int)
+                else (highest, max(bright, level))
+            )
     lines = []
     if 0 < highest < _DIM:
         bits = max(highest.bit_length(), 8)
@@ -303,12 +333,16 @@ def _highest(source):
             return float(np.max(source))
         return int(np.max(source)) if source.mode.startswith("I") else 0
     if not (
-        source.startswith(_DEEP_SIGNATURES) if isinstance(source, bytes) else str(source).lower().endswith(_DEEP_NAMES)
+        source.startswith(_DEEP_SIGNATURES)
+        if isinstance(source, bytes)
+        else str(source).lower().endswith(_DEEP_NAMES)
     ):
         return 0
     if not isinstance(source, bytes):
         check_regular(source)
-    with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=("PNG", "TIFF")) as image:
+    with Image.open(
+        BytesIO(source) if isinstance(source, bytes) else source, formats=("PNG", "TIFF")
+    ) as image:
         return _highest(image)
 
 
@@ -320,12 +354,17 @@ def _eight_bit(image, mode):
     """
     if image.mode == mode and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I"):  # I;16 in either byte order, and I, into which Pillow reads 16-bit grey
-        image = Image.fromarray((_check_range(np.asarray(image), 65535) / 257).round().astype("uint8"))
+    # I;16 in either byte order, and I, into which Pillow reads 16-bit grey
+    if image.mode.startswith("I"):
+        image = Image.fromarray(
+            (_check_range(np.asarray(image), 65535) / 257).round().astype("uint8")
+        )
     elif image.mode == "F":
         values = _check_range(np.asarray(image), 255)
         image = Image.fromarray((values * (255 if values.max() <= 1 else 1)).astype("uint8"))
-    if mode != "RGBA" and (image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info):
+    if mode != "RGBA" and (
+        image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+    ):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(mode)
@@ -333,10 +372,14 @@ def _eight_bit(image, mode):
 
 def _check_range(values, most):
     if bad := int(np.count_nonzero(~np.isfinite(values))):
-        raise ValueError(f"it has NaN or infinity in {bad:,} of {values.size:,} pixels. Fill them in and save it again")
+        raise ValueError(
+            f"it has NaN or infinity in {bad:,} of {values.size:,} pixels. Fill them in and save it again"
+        )
     low, high = values.min(), values.max()
     if low < 0 or high > most:
-        raise ValueError(f"its pixels are in {low:g}..{high:g} instead of 0..{most}. Rescale them and save it again")
+        raise ValueError(
+            f"its pixels are in {low:g}..{high:g} instead of 0..{most}. Rescale them and save it again"
+        )
     return values
 
 

@@ -71,9 +71,21 @@ _COLOURS = ("red", "green", "blue", "opacity")
 
 
 def load(
-    source, form, *, problem, name, preset, validation, test, seed, task=None, target=None, drop=(), group=None,
+    source,
+    form,
+    *,
+    problem,
+    name,
+    preset,
+    validation,
+    test,
+    seed,
+    task=None,
+    target=None,
+    drop=(),
+    group=None,
     columns=None,
-):  # fmt: skip
+):
     """Load a folder of class folders, or images with a table of labels."""
     shape = _SHAPE if preset is None else preset.config["input_shape"]
     options = dict(image_shape=shape, name=name, validation=validation, test=test, seed=seed)
@@ -92,11 +104,21 @@ def load(
 
 def _has_class_folders(source):
     """Return whether a source is a folder with images in at least two folders."""
-    return Path(source).is_dir() and sum(any(files) for files in list_classes(Path(source)).values()) > 1
+    return (
+        Path(source).is_dir()
+        and sum(any(files) for files in list_classes(Path(source)).values()) > 1
+    )
 
 
 def load_image_folder(
-    path, *, image_shape, name="images", task="image_classification", validation=0.1, test=None, seed=0
+    path,
+    *,
+    image_shape,
+    name="images",
+    task="image_classification",
+    validation=0.1,
+    test=None,
+    seed=0,
 ) -> Dataset:
     """Load a folder of class folders of images.
 
@@ -121,10 +143,8 @@ def load_image_folder(
     """
     shape, root = check_shape(image_shape), folder_of(path)
     folders = split_folders(root)
-    notes, ignored = (
-        extra_folders_note(root, folders, "images", lambda folder: images_below(folder, "")),
-        Counter[str](),
-    )
+    notes = extra_folders_note(root, folders, "images", lambda folder: images_below(folder, ""))
+    ignored = Counter[str]()
     more_sources = second_sources(validation, test)
     if isinstance(test, Fold):
         folders.pop("test", None)
@@ -134,7 +154,9 @@ def load_image_folder(
                 f"{part}= for a folder must be a fraction or a second folder of images, not {shown(source)}."
             )
         folders[part] = folder_of(source)
-        if other := next((o for o in folders if o != part and os.path.samefile(folders[part], folders[o])), None):
+        if other := next(
+            (o for o in folders if o != part and os.path.samefile(folders[part], folders[o])), None
+        ):
             of_other = "training folder itself" if other == "train" else f"{other} folder"
             raise KzooError(f"{part}={str(source)!r} is the {of_other}. Pass other images.")
     listed = {split: list_classes(folder, ignored) for split, folder in folders.items()}
@@ -145,20 +167,30 @@ def load_image_folder(
         *ignored_files_notes(ignored, "images", KINDS),
     ]
 
-    images, digests, labels, partly = {}, {}, {}, False
-    total, size = sum(len(names) for by_class in listed.values() for names in by_class.values()), int(np.prod(shape))
+    images = {}
+    digests = {}
+    labels = {}
+    partly = False
+    total = sum(len(names) for by_class in listed.values() for names in by_class.values())
+    size = int(np.prod(shape))
     keep = not too_large(total * size)
     if not keep:
         notes.append(_too_large_note(total, size))
     for split, by_class in listed.items():
         names = Names.joined(by_class.get(c, Names()) for c in classes)
-        y = np.repeat(np.arange(len(classes), dtype="int32"), [len(by_class.get(c, ())) for c in classes])
+        y = np.repeat(
+            np.arange(len(classes), dtype="int32"), [len(by_class.get(c, ())) for c in classes]
+        )
         split_images, rows, digests[split], errors = _read(folders[split], names, shape, keep=keep)
         if line := broken_files_note(
             errors, names, "image", most=MAX_SHARE_TRAINING, where=split if len(listed) > 1 else ""
         ):
             notes.append(line)
-        images[split], labels[split], partly = split_images, y[rows], partly or len(names) > _MAX_HASHED
+        images[split], labels[split], partly = (
+            split_images,
+            y[rows],
+            partly or len(names) > _MAX_HASHED,
+        )
         _check_classes_left(classes, labels[split], split)
 
     sample = sample_indices(len(labels["train"]), _MAX_DESCRIBED)
@@ -172,9 +204,11 @@ def load_image_folder(
         part_rows = {part: rows for part, (origin, rows) in parts.items() if origin == source}
         for part, x in _split_images(split_images, part_rows).items():
             splits[part] = Split(
-                x=x, y=labels[source][part_rows[part]], rows=part_rows[part],
+                x=x,
+                y=labels[source][part_rows[part]],
+                rows=part_rows[part],
                 keys=_keys(digests[source], part_rows[part]),
-            )  # fmt: skip
+            )
     fingerprint = hashlib.sha256()
     for part, (source, rows) in sorted(parts.items()):
         for row in rows:
@@ -198,9 +232,20 @@ def load_image_folder(
 
 
 def load_labelled_images(
-    source, *, image_shape, name="images", preset=None, target=None, drop=(), group=None, task=None, columns=None,
-    validation=0.1, test=None, seed=0,
-) -> Dataset:  # fmt: skip
+    source,
+    *,
+    image_shape,
+    name="images",
+    preset=None,
+    target=None,
+    drop=(),
+    group=None,
+    task=None,
+    columns=None,
+    validation=0.1,
+    test=None,
+    seed=0,
+) -> Dataset:
     """Load images whose targets are in a table (see `kzoo.kinds.image.label_table`).
 
     Args:
@@ -216,39 +261,52 @@ def load_labelled_images(
     Raises:
         KzooError: a file or a column is missing, a target does not fit the task, or too many images cannot be read.
     """
-    shape, path = check_shape(image_shape), source if isinstance(source, Path) else Path(source)
+    shape = check_shape(image_shape)
+    path = source if isinstance(source, Path) else Path(source)
     sources = labels_below(path) if path.is_dir() else {"train": path}
     if isinstance(test, Fold):
         sources.pop("test", None)
     more_sources = second_sources(validation, test)
     for part, other in more_sources.items():
         if not isinstance(other, str | Path):
-            raise KzooError(f"{part}= for labelled images must be a fraction, or a second folder or table of them.")
+            raise KzooError(
+                f"{part}= for labelled images must be a fraction, or a second folder or table of them."
+            )
         if Path(other).exists() and os.path.samefile(_table_in(sources["train"]), _table_in(other)):
-            raise KzooError(f"{part}={str(other)!r} is the training data itself. Pass other images.")
+            raise KzooError(
+                f"{part}={str(other)!r} is the training data itself. Pass other images."
+            )
         sources[part] = _labels_of(other)
     choices = dict(target=target, drop=drop, group=group, task=task, columns=columns, preset=preset)
     tables = {"train": read_label_table(sources.pop("train"), most=MAX_SHARE_TRAINING, **choices)}
     first = tables["train"]
     separator = None if first.labels is None else first.labels.separator
-    words = {column: MISSING.intersection(to_words(first.frame[column])) for column in first.targets}
+    words = {
+        column: MISSING.intersection(to_words(first.frame[column])) for column in first.targets
+    }
     tables |= {
-        split: read_label_table(other, most=MAX_SHARE_TRAINING, targets=first.targets, separator=separator, words=words)
+        split: read_label_table(
+            other, most=MAX_SHARE_TRAINING, targets=first.targets, separator=separator, words=words
+        )
         for split, other in sources.items()
     }
     problem, line = choose_problem(first, task, preset)
     notes = [
-        f"Images are read from column {first.file_column!r} of {first.file!r}.", line,
+        f"Images are read from column {first.file_column!r} of {first.file!r}.",
+        line,
         *(note for table in tables.values() for note in table.notes),
-    ]  # fmt: skip
-    total, size = sum(len(table.names) for table in tables.values()), int(np.prod(shape))
+    ]
+    total = sum(len(table.names) for table in tables.values())
+    size = int(np.prod(shape))
     keep = not too_large(total * size)
     if not keep:
         notes.append(_too_large_note(total, size))
     images, rows, digests = {}, {}, {}
     for split, table in tables.items():
         names = Names(table.names)
-        images[split], rows[split], digests[split], errors = _read(table.folder, names, shape, keep=keep)
+        images[split], rows[split], digests[split], errors = _read(
+            table.folder, names, shape, keep=keep
+        )
         where = split if len(tables) > 1 else ""
         if line := broken_files_note(errors, names, "image", most=MAX_SHARE_TRAINING, where=where):
             notes.append(line)
@@ -261,25 +319,36 @@ def load_labelled_images(
         first.target_columns(rows["train"]),
         len(rows["train"]),
         names=first.targets,
-        groups=None if group is None else group_labels(first.frame[group].iloc[rows["train"]], group),
+        groups=None
+        if group is None
+        else group_labels(first.frame[group].iloc[rows["train"]], group),
         validation=0 if "validation" in tables else validation,
         test=0 if "test" in tables else test,
         seed=seed,
     )
     train_rows = {part: part_rows for part, part_rows in parts.items() if part_rows is not None}
     splits = {
-        part: Split(x=x, y=y[train_rows[part]], rows=train_rows[part], keys=_keys(digests["train"], train_rows[part]))
+        part: Split(
+            x=x,
+            y=y[train_rows[part]],
+            rows=train_rows[part],
+            keys=_keys(digests["train"], train_rows[part]),
+        )
         for part, x in _split_images(images["train"], train_rows).items()
     }
     for split, table in tables.items():
         if split != "train":
             encoding = {} if first.labels is None else {"notes": notes}
             with in_data_of(split):
-                truth = problem.task.inference.encode(learned, table.target_columns(rows[split]), **encoding)
+                truth = problem.task.inference.encode(
+                    learned, table.target_columns(rows[split]), **encoding
+                )
             if first.labels is not None:
                 more += absent_labels_note(split, (truth == 1).sum(axis=0), learned.classes)
             numbers = np.arange(len(truth))
-            splits[split] = Split(x=images[split], y=truth, rows=numbers, keys=_keys(digests[split], numbers))
+            splits[split] = Split(
+                x=images[split], y=truth, rows=numbers, keys=_keys(digests[split], numbers)
+            )
     fingerprint = hashlib.sha256()
     for part in sorted(splits):
         digest = digests[part if part in tables and part != "train" else "train"]
@@ -296,14 +365,19 @@ def load_labelled_images(
         test=splits.get("test"),
         calibration=splits.get("calibration"),
         config={"input_shape": shape, **learned.config},
-        preprocessing=image_preprocessing(shape) | ({} if separator is None else {"separator": separator}),
+        preprocessing=image_preprocessing(shape)
+        | ({} if separator is None else {"separator": separator}),
         class_names=learned.classes,
         target_names=learned.names,
         notes=notes + more,
         seen={
             "files": _size_range(first.folder, len(rows["train"]), digests["train"]),
-            "read": describe_columns(first.frame, (), {}, targets=first.targets, apart=first.columns),
-            "repeated": repeated_ids(rows_of(first.frame.drop(columns=[first.file_column])), first.targets, ()),
+            "read": describe_columns(
+                first.frame, (), {}, targets=first.targets, apart=first.columns
+            ),
+            "repeated": repeated_ids(
+                rows_of(first.frame.drop(columns=[first.file_column])), first.targets, ()
+            ),
         }
         | ({"partly": True} if partly else {}),
         fingerprint=fingerprint.hexdigest(),
@@ -347,7 +421,9 @@ def _check_classes_left(classes, labels, split):
         raise KzooError(f"The {split} folder contains no readable images.")
     counts = np.bincount(labels, minlength=len(classes))
     if split == "train" and not counts.all():
-        raise KzooError(f"All images of class {classes[int(counts.argmin())]!r} are broken. Replace or remove them.")
+        raise KzooError(
+            f"All images of class {classes[int(counts.argmin())]!r} are broken. Replace or remove them."
+        )
 
 
 def _read(folder, names, shape, *, keep):
@@ -361,7 +437,12 @@ def _read(folder, names, shape, *, keep):
         number of such an image to its part of the fingerprint; index -> why a file cannot be read.
     """
     pixels = np.zeros((len(names), *shape), "uint8") if keep else None
-    sizes, contents, errors, start_of_path = np.zeros(len(names), np.int64), {}, {}, os.path.join(folder, "")
+    sizes, contents, errors, start_of_path = (
+        np.zeros(len(names), np.int64),
+        {},
+        {},
+        os.path.join(folder, ""),
+    )
     hashed = np.zeros(len(names), bool)  # whose content is hashed for the fingerprint
     hashed[sample_indices(len(names), _MAX_HASHED)] = True
     chunk = max(_CHUNK, -(-len(names) // _TASKS))
@@ -371,7 +452,8 @@ def _read(folder, names, shape, *, keep):
     available = deque([reader.read for reader in processes] + local)
 
     def read_chunk(start):
-        part, read_part = slice(start, min(start + chunk, len(names))), available.pop()
+        part = slice(start, min(start + chunk, len(names)))
+        read_part = available.pop()
         part_names = [names[index] for index in range(part.start, part.stop)]
         sizes[part], new_contents, unread = read_part(
             start_of_path, part_names, hashed[part], pixels[part] if keep else None
@@ -383,19 +465,29 @@ def _read(folder, names, shape, *, keep):
     try:
         with ThreadPoolExecutor(threads()) as pool:
             starts = range(0, len(names), chunk)
-            deque(track_progress(pool.map(read_chunk, starts), "reading images", len(starts)), maxlen=0)
+            deque(
+                track_progress(pool.map(read_chunk, starts), "reading images", len(starts)),
+                maxlen=0,
+            )
     finally:
         for reader in processes:
             reader.close()
     rows = np.setdiff1d(np.arange(len(names)), list(errors))
     images = _move_to_front(pixels, rows) if keep else ImageFiles(folder, names, shape, sizes, rows)
-    return images, rows, lambda row: (names[rows[row]], contents.get(rows[row], int(sizes[rows[row]]))), errors
+    return (
+        images,
+        rows,
+        lambda row: (names[rows[row]], contents.get(rows[row], int(sizes[rows[row]]))),
+        errors,
+    )
 
 
 def _size_range(folder, count, digest):
     """Return the smallest and the largest size (width, height) of image files, or of a sample of many."""
     names = (digest(row)[0] for row in range(0, count, -(-count // _MAX_DESCRIBED)))
-    sizes = sorted(filter(None, (size_of(folder / name) for name in names)), key=lambda size: size[0] * size[1])
+    sizes = sorted(
+        filter(None, (size_of(folder / name) for name in names)), key=lambda size: size[0] * size[1]
+    )
     if not sizes:
         return {}
     extremes = {"smallest": list(sizes[0]), "largest": list(sizes[-1])}
@@ -409,7 +501,9 @@ def _split_train(labels, classes, listed, validation, test, seed, notes):
     if not any(split_fractions(validation, test)):
         return {}
     check_classes(labels, classes)
-    rows, split_notes = split_rows(len(labels), validation=validation, test=test, seed=seed, labels=labels)
+    rows, split_notes = split_rows(
+        len(labels), validation=validation, test=test, seed=seed, labels=labels
+    )
     notes += split_notes
     return {part: ("train", part_rows) for part, part_rows in rows.items() if part_rows is not None}
 
@@ -418,7 +512,9 @@ def _split_images(images, parts):
     """Return the images of each part (disjoint rows); for an array, slices of it after reordering it in place."""
     if isinstance(images, ImageFiles):
         return {part: images.part(rows) for part, rows in parts.items()}
-    images, start, pieces = _move_to_front(images, np.concatenate(list(parts.values()))), 0, {}
+    images = _move_to_front(images, np.concatenate(list(parts.values())))
+    start = 0
+    pieces = {}
     for part, rows in parts.items():
         pieces[part] = images[start : start + len(rows)]
         start += len(rows)
@@ -431,8 +527,10 @@ def _move_to_front(images, rows):
     for position in range(len(source)):
         if source[position] == position:
             continue
-        saved, target = images[position].copy(), position
-        while source[target] != position:  # follow the cycle: each row moves to the position of the previous one
+        saved = images[position].copy()
+        target = position
+        # follow the cycle: each row moves to the position of the previous one
+        while source[target] != position:
             images[target] = images[source[target]]
             source[target], target = target, source[target]
         images[target], source[target] = saved, target
@@ -446,7 +544,11 @@ def take(x, preset):
         _check_axes(x.shape)
         check_pixels(blocks(x), trained=True)
     # Bytes take a quarter of the memory; the pipeline converts them to float32.
-    return x if x.dtype == np.uint8 and not is_mapped(x) else as_type(x, "uint8" if x.dtype == np.uint8 else "float32")
+    return (
+        x
+        if x.dtype == np.uint8 and not is_mapped(x)
+        else as_type(x, "uint8" if x.dtype == np.uint8 else "float32")
+    )
 
 
 def _check_axes(shape):
@@ -487,7 +589,10 @@ def _new_label_table(reader, path, targets):
         return None
     try:
         table = read_label_table(
-            _labels_of(path), most=MAX_SHARE_EVALUATION, targets=targets, separator=reader.get("separator")
+            _labels_of(path),
+            most=MAX_SHARE_EVALUATION,
+            targets=targets,
+            separator=reader.get("separator"),
         )
     except NoFileColumn:
         if targets or not _has_class_folders(path):
@@ -525,9 +630,13 @@ def _readable(folder, names, shape):
     Raises:
         KzooError: too many cannot be read.
     """
-    images, rows, _, errors = _read(folder, names, shape, keep=not too_large(len(names) * int(np.prod(shape))))
+    images, rows, _, errors = _read(
+        folder, names, shape, keep=not too_large(len(names) * int(np.prod(shape)))
+    )
     if errors and (
-        line := broken_files_note(errors, [folder / name for name in names], "image", most=MAX_SHARE_EVALUATION)
+        line := broken_files_note(
+            errors, [folder / name for name in names], "image", most=MAX_SHARE_EVALUATION
+        )
     ):
         warn(line)
     for line in dim_image_notes([folder / names[row] for row in sample_rows(rows, _MAX_DESCRIBED)]):
@@ -542,7 +651,9 @@ def describe(x, names=(), categories=0):
     if images.shape[-1] == 1:
         return ["brightness", "contrast"], np.stack(columns, axis=1)
     colours = images.mean(axis=(1, 2))
-    return ["brightness", "contrast", *_COLOURS[: images.shape[-1]]], np.stack([*columns, *colours.T], axis=1)
+    return ["brightness", "contrast", *_COLOURS[: images.shape[-1]]], np.stack(
+        [*columns, *colours.T], axis=1
+    )
 
 
 def overview(data):

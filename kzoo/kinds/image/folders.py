@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.kinds.image import SUFFIXES
-from kzoo.sources.folders import ignored_files_note, ignored_files_notes, splits_in, visible_folders, walked
+from kzoo.sources.folders import (
+    ignored_files_note,
+    ignored_files_notes,
+    splits_in,
+    visible_folders,
+    walked,
+)
 from kzoo.sources.tables.files import labelled_folders as labels_below
 from kzoo.sources.tables.files import labels_file, read_header
 from kzoo.sources.tables.raw import Rows, as_names, find_target, require
@@ -19,9 +25,28 @@ from kzoo.utils.formatting import listed as in_words
 KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
 # Files that often accompany images. They are ignored without a note.
 _COMPANIONS = {
-    ".txt", ".md", ".rst", ".html", ".htm", ".pdf", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml",
-    ".ini", ".db", ".log", ".py", ".ipynb", ".url", ".lnk",
-}  # fmt: skip
+    ".txt",
+    ".md",
+    ".rst",
+    ".html",
+    ".htm",
+    ".pdf",
+    ".csv",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".xml",
+    ".yaml",
+    ".yml",
+    ".toml",
+    ".ini",
+    ".db",
+    ".log",
+    ".py",
+    ".ipynb",
+    ".url",
+    ".lnk",
+}
 
 
 class Names(Sequence):
@@ -33,12 +58,14 @@ class Names(Sequence):
 
     def __init__(self, names: Iterable[str] = ()):
         encoded = [os.fsencode(name) for name in names]
-        self._bytes, self._ends = b"".join(encoded), np.cumsum([0, *map(len, encoded)])
+        self._bytes = b"".join(encoded)
+        self._ends = np.cumsum([0, *map(len, encoded)])
 
     @classmethod
     def joined(cls, parts: "Iterable[Names]") -> "Names":
         """Return the names of several parts, concatenated."""
-        parts, joined = list(parts), cls()
+        parts = list(parts)
+        joined = cls()
         joined._bytes = b"".join(part._bytes for part in parts)
         lengths = [np.zeros(1, np.int64), *(np.diff(part._ends) for part in parts)]
         joined._ends = np.cumsum(np.concatenate(lengths))
@@ -60,7 +87,8 @@ def glance(source, form, asked):
     if form == "labels":
         glance_at_labels(source, asked)
         return
-    folders, ignored = split_folders(folder_of(source)), Counter()
+    folders = split_folders(folder_of(source))
+    ignored = Counter()
     listed = {split: list_classes(folder, ignored) for split, folder in folders.items()}
     check_folders(listed, folders, sorted(listed["train"]), ignored)
 
@@ -90,12 +118,19 @@ def labelled_folders(source):
     Raises:
         KzooError: there are no images.
     """
-    folders, ignored = split_folders(source), Counter()
+    folders = split_folders(source)
+    ignored = Counter()
     folder = folders.get("test", folders["train"])
     listed = list_classes(folder, ignored)
     if not any(listed.values()):
-        raise KzooError(f"{folder.name!r} contains no images in class folders ({KINDS}).{ignored_files_note(ignored)}")
-    return folder, listed, [*loose_images_note([folder], ignored), *ignored_files_notes(ignored, "images", KINDS)]
+        raise KzooError(
+            f"{folder.name!r} contains no images in class folders ({KINDS}).{ignored_files_note(ignored)}"
+        )
+    return (
+        folder,
+        listed,
+        [*loose_images_note([folder], ignored), *ignored_files_notes(ignored, "images", KINDS)],
+    )
 
 
 def folder_of(path) -> Path:
@@ -106,7 +141,9 @@ def folder_of(path) -> Path:
     if path.is_dir():
         return path
     if path.exists():
-        raise KzooError(f"{str(path)!r} is a file. Pass a folder of images with one subfolder per class.")
+        raise KzooError(
+            f"{str(path)!r} is a file. Pass a folder of images with one subfolder per class."
+        )
     siblings = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
     raise KzooError(f"Folder {str(path)!r} does not exist. {hint(path.name, siblings)}".rstrip())
 
@@ -117,7 +154,9 @@ def split_folders(root) -> dict:
     if "train" in splits and visible_folders(splits["train"]):
         return splits
     if splits and len(splits) == len(names):
-        raise KzooError(f"{str(root)!r} contains {', '.join(names)} but no train/ with class folders.")
+        raise KzooError(
+            f"{str(root)!r} contains {', '.join(names)} but no train/ with class folders."
+        )
     return {"train": root}
 
 
@@ -155,7 +194,9 @@ def check_folders(listed, folders, classes, ignored):
             f"{str(root)!r} contains {content}. One folder per class is needed ({KINDS}).{ignored_files_note(ignored)}"
         )
     if len(classes) < 2:
-        raise KzooError(f"{str(root)!r} contains only one class, {classes[0]!r}. At least two are needed.")
+        raise KzooError(
+            f"{str(root)!r} contains only one class, {classes[0]!r}. At least two are needed."
+        )
     for name, files in listed["train"].items():
         if not files:
             raise KzooError(
@@ -190,6 +231,8 @@ def _images_among(files, ignored):
     """Return the names of images that are not hidden; count the suffixes of other files that may be images."""
     images = [f for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
     if ignored is not None and len(images) < len(files):
-        suffixes = (os.path.splitext(f)[1].lower() for f in set(files).difference(images) if f[0] != ".")
+        suffixes = (
+            os.path.splitext(f)[1].lower() for f in set(files).difference(images) if f[0] != "."
+        )
         ignored.update(suffix for suffix in suffixes if suffix not in _COMPANIONS)
     return images

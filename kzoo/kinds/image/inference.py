@@ -17,8 +17,19 @@ from kzoo.sources.unreadable import Unread
 from kzoo.utils.errors import KzooError, warn
 
 __all__ = [
-    "check", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "read", "received", "show", "views",
-]  # fmt: skip
+    "check",
+    "draw",
+    "edges",
+    "example",
+    "form",
+    "gather",
+    "glance",
+    "glance_new",
+    "read",
+    "received",
+    "show",
+    "views",
+]
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _ROUNDING = 1e-2  # tolerance outside 0..255, for (x / 255) * 255
 
@@ -29,16 +40,25 @@ def check_shape(shape) -> tuple[int, int, int]:
     Raises:
         KzooError: unless it is (height, width, channels) with 1, 3 or 4 channels.
     """
-    whole = isinstance(shape, tuple | list) and all(isinstance(n, int | np.integer) and n > 0 for n in shape)
+    whole = isinstance(shape, tuple | list) and all(
+        isinstance(n, int | np.integer) and n > 0 for n in shape
+    )
     if not whole or len(shape) != 3 or shape[2] not in MODES:
-        raise KzooError(f"Image shape {shape!r} must be (height, width, channels), with 1, 3 or 4 channels.")
+        raise KzooError(
+            f"Image shape {shape!r} must be (height, width, channels), with 1, 3 or 4 channels."
+        )
     height, width, channels = shape
     return int(height), int(width), int(channels)
 
 
 def image_preprocessing(shape) -> dict:
     """Return the JSON data with which `read` converts any image to this (H, W, C)."""
-    return {"kind": "image", "shape": list(check_shape(shape)), "resize": "cover", "background": "white"}
+    return {
+        "kind": "image",
+        "shape": list(check_shape(shape)),
+        "resize": "cover",
+        "background": "white",
+    }
 
 
 def read(reader, raw):
@@ -64,14 +84,22 @@ def read(reader, raw):
             return images.reshape(-1, *shape).astype("float32"), raw
         return _filled(lambda image: _from_array(image, shape), images, shape)[0], raw
     raw = list(raw) if isinstance(raw, list | tuple) else image_paths(raw)
-    check_pixels(numeric_array(item, "Images", many=False) for item in raw if isinstance(item, np.ndarray))
+    check_pixels(
+        numeric_array(item, "Images", many=False) for item in raw if isinstance(item, np.ndarray)
+    )
     x, unread = _filled(lambda item: _read_image(item, shape), raw, shape)
-    files = [item for index, item in enumerate(raw) if not isinstance(item, np.ndarray) and index not in unread]
+    files = [
+        item
+        for index, item in enumerate(raw)
+        if not isinstance(item, np.ndarray) and index not in unread
+    ]
     for line in _decoder().dim_image_notes(files) if files else ():
         warn(line)
     if not unread:
         return x, raw
-    return np.delete(x, list(unread), axis=0), [unread.get(index, item) for index, item in enumerate(raw)]
+    return np.delete(x, list(unread), axis=0), [
+        unread.get(index, item) for index, item in enumerate(raw)
+    ]
 
 
 def check(reader, x):
@@ -91,12 +119,16 @@ def check_pixels(arrays, *, trained=False):
     Raises:
         KzooError: with the range of the pixels, and how to convert them to 0..255.
     """
-    ends, whole, floats = [], True, False
+    ends = []
+    whole = True
+    floats = False
     for array in arrays:
         if array.size:
             ends += [float(array.min()), float(array.max())]
             floats = floats or array.dtype.kind == "f"
-            whole = whole and (array.dtype.kind != "f" or max(ends) > 1 or bool((array == np.rint(array)).all()))
+            whole = whole and (
+                array.dtype.kind != "f" or max(ends) > 1 or bool((array == np.rint(array)).all())
+            )
     if not ends:
         return
     low, high = min(ends), max(ends)
@@ -107,7 +139,9 @@ def check_pixels(arrays, *, trained=False):
             fix = "If they were scaled to -1..1, pass (x + 1) * 127.5"
         elif whole and low >= 0 and high < 2**16:
             fix = "Divide 16-bit images by 257, 12-bit images by 16"
-        raise KzooError(f"Pixels must be in 0..255, but they are in {low:g}..{high:g}. {fix}.{hint}")
+        raise KzooError(
+            f"Pixels must be in 0..255, but they are in {low:g}..{high:g}. {fix}.{hint}"
+        )
     if high > 1:
         return
     if not whole or (trained and floats):
@@ -129,7 +163,8 @@ def _filled(read_one, items, shape):
     """
     if not len(items):
         raise KzooError("No images to read. Pass at least one.")
-    x, unread = np.empty((len(items), *shape), "float32"), {}
+    x = np.empty((len(items), *shape), "float32")
+    unread = {}
 
     def fill(index):
         image = read_one(items[index])
@@ -167,7 +202,9 @@ def received(reader, given, most=None):
             _decoder().check_header(item, reader["shape"])
         return items
     if any(isinstance(item, str | dict) for item in items):
-        raise KzooError('Upload images, or send their pixels, or {"b64": ...}. File names and URLs are not accepted.')
+        raise KzooError(
+            'Upload images, or send their pixels, or {"b64": ...}. File names and URLs are not accepted.'
+        )
     images = as_array(given, "Images")
     check_count(len(images) if images.ndim > 3 else 1, most)
     return images
@@ -216,7 +253,8 @@ def draw(given, random, shape):
 
 def edges(given, rows):
     """Return a black image, a white one, the negative of one, and the rows."""
-    black, white = np.zeros_like(rows[:1]), np.full_like(rows[:1], given["pixels"])
+    black = np.zeros_like(rows[:1])
+    white = np.full_like(rows[:1], given["pixels"])
     return np.concatenate([black, white, white - rows[:1], rows])
 
 
@@ -236,7 +274,9 @@ def images_in(folder) -> list:
     ignored: Counter[str] = Counter()
     names = images_below(folder, "", ignored)
     if not names:
-        raise KzooError(f"{str(folder)!r} contains no images ({KINDS}).{ignored_files_note(ignored)}")
+        raise KzooError(
+            f"{str(folder)!r} contains no images ({KINDS}).{ignored_files_note(ignored)}"
+        )
     for line in ignored_files_notes(ignored, "images", KINDS):
         warn(line)
     return names
@@ -288,8 +328,13 @@ def _batch(array, shape):
     """
     height, width, channels = shape
     if array.shape[-3:] == (channels, height, width) != shape and (channels > 1 or array.ndim == 4):
-        raise channels_first(array.shape, f"; for {channels} grey images pass x[..., None]" if array.ndim == 3 else "")
-    if array.ndim == 2 or (array.ndim == 3 and (array.shape == shape or array.shape[1:] != shape[:2])):
+        raise channels_first(
+            array.shape,
+            f"; for {channels} grey images pass x[..., None]" if array.ndim == 3 else "",
+        )
+    if array.ndim == 2 or (
+        array.ndim == 3 and (array.shape == shape or array.shape[1:] != shape[:2])
+    ):
         return array[None]
     if array.ndim in (3, 4):
         return array

@@ -10,7 +10,8 @@ from PIL import Image
 
 SMALL = 2**16  # bytes of a file
 _MOST = 2**18  # pixels
-_PLAIN = b"\xc4\xdb\xdd\xe0\xee\xfe"  # tables, restarts, JFIF and Adobe segments, comments: none rotates an image
+# tables, restarts, JFIF and Adobe segments, comments: none rotates an image
+_PLAIN = b"\xc4\xdb\xdd\xe0\xee\xfe"
 _FRAMES = b"\xc0\xc1\xc2"  # baseline, extended, progressive
 _SCAN = b"\xff\xda"
 _MODES = {1: "L", 3: "RGB"}
@@ -41,18 +42,23 @@ def _frame(data):
 
     Images written by one program often begin with the same bytes, which are then parsed only once.
     """
-    mode, size, position = None, (0, 0), 2
+    mode = None
+    size = (0, 0)
+    position = 2
     if not data.startswith(b"\xff\xd8"):
         return None, size
     while data[position : position + 1] == b"\xff" and position + 4 <= len(data):
         if data.startswith(_SCAN, position):
             return mode, size
-        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4])
+        marker = data[position + 1]
+        length = int.from_bytes(data[position + 2 : position + 4])
         if marker in _FRAMES and mode is None:
-            frame = data[position + 4 : position + 2 + length]  # bits, height, width, layers, and three bytes of each
+            # bits, height, width, layers, and three bytes of each
+            frame = data[position + 4 : position + 2 + length]
             if len(frame) < 6 or len(frame) != 6 + 3 * frame[5] or frame[0] != 8:
                 break
-            mode, size = _MODES.get(frame[5]), (int.from_bytes(frame[3:5]), int.from_bytes(frame[1:3]))
+            mode = _MODES.get(frame[5])
+            size = (int.from_bytes(frame[3:5]), int.from_bytes(frame[1:3]))
             if mode is None:
                 break
         elif marker not in _PLAIN:

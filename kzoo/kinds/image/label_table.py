@@ -73,9 +73,19 @@ class LabelTable:
 
 
 def read_label_table(
-    source, *, most, target=None, drop=(), group=None, task=None, columns=None, preset=None, targets=(),
-    separator: str | None = None, words: Mapping[str, Collection[str]] | None = None,
-) -> LabelTable:  # fmt: skip
+    source,
+    *,
+    most,
+    target=None,
+    drop=(),
+    group=None,
+    task=None,
+    columns=None,
+    preset=None,
+    targets=(),
+    separator: str | None = None,
+    words: Mapping[str, Collection[str]] | None = None,
+) -> LabelTable:
     """Read a table of labels, and find the images in and below its folder that its rows name.
 
     Args:
@@ -100,7 +110,9 @@ def read_label_table(
     table = (labels_file(source) if os.path.isdir(source) else None) or (
         source if isinstance(source, Path) else Path(source)
     )
-    folder, notes, ignored = table.parent, list[str](), Counter[str]()
+    folder = table.parent
+    notes = list[str]()
+    ignored = Counter[str]()
     frame = _as_written(table, words or {}, notes)
     images = images_below(folder, "", ignored)
     if not images:
@@ -117,7 +129,9 @@ def read_label_table(
     else:
         overrides = column_options(columns, frame)
         check_target_options(overrides, targets, "images")
-        labels = label_columns(frame, targets, "image", task=task, overrides=overrides, preset=preset)
+        labels = label_columns(
+            frame, targets, "image", task=task, overrides=overrides, preset=preset
+        )
     frame = frame if labels is None else labels.prepare(frame)
 
     has_target = frame[targets].notna().all(axis=1) if labels is None else labels.present(frame)
@@ -141,7 +155,9 @@ def read_label_table(
         line = broken_files_note(errors, cells, "image", most=most, where=f"{table.name!r}")
         notes.append(line.replace("broken", "missing"))
     kept = frame.iloc[rows].reset_index(drop=True)
-    first_rows = _first_rows(names, kept[[*targets, *([] if group is None else [group])]], table.name, notes)
+    first_rows = _first_rows(
+        names, kept[[*targets, *([] if group is None else [group])]], table.name, notes
+    )
     if unlabelled := sorted(set(images).difference(names)):
         notes.append(
             f"{plural(len(unlabelled), 'image')} without a row in {table.name!r} {_was(len(unlabelled))} left out (the "
@@ -196,7 +212,9 @@ class _Finder:
     """
 
     def __init__(self, images, folder, table):
-        self.images, self.folder, self.table = dict.fromkeys(images), folder, table
+        self.images = dict.fromkeys(images)
+        self.folder = folder
+        self.table = table
         self._named: dict[str, list[str]] = {}
         for image in images:
             name = posixpath.basename(image)
@@ -227,7 +245,11 @@ class _Finder:
     def _relative(self, cell):
         """Return the path in a cell relative to the folder, with slashes."""
         name = posixpath.normpath(str(cell).strip().replace("\\", "/"))
-        return Path(os.path.relpath(name, self.folder.resolve())).as_posix() if os.path.isabs(name) else name
+        return (
+            Path(os.path.relpath(name, self.folder.resolve())).as_posix()
+            if os.path.isabs(name)
+            else name
+        )
 
 
 def _folded(name):
@@ -241,7 +263,8 @@ def _file_column(frame, finder, excluded):
         NoFileColumn: no column names at least a tenth of its images.
         KzooError: only a column does that the user has set as the target or the group, or to leave out.
     """
-    rows, best = sample_indices(len(frame), _MOST_TRIED), (_FEWEST, 0, "")
+    rows = sample_indices(len(frame), _MOST_TRIED)
+    best = (_FEWEST, 0, "")
     for name in frame.columns:
         if name in excluded:
             continue
@@ -251,7 +274,9 @@ def _file_column(frame, finder, excluded):
             best = share, len(set(cells)), name
     if not best[2]:
         named = [
-            name for name in excluded if any(finder.is_named(cell) for cell in to_words(frame[name].iloc[rows]) if cell)
+            name
+            for name in excluded
+            if any(finder.is_named(cell) for cell in to_words(frame[name].iloc[rows]) if cell)
         ]
         if named:
             raise KzooError(
@@ -274,7 +299,9 @@ def _only_target(frame, others, table):
         return [left[-1]]
     if not left:
         raise KzooError(f"{table!r} has no target column. Columns: {listed(frame.columns, MOST)}.")
-    raise KzooError(f"Say which column to predict with target=. Columns of {table!r}: {listed(left, MOST)}.")
+    raise KzooError(
+        f"Say which column to predict with target=. Columns of {table!r}: {listed(left, MOST)}."
+    )
 
 
 def _first_rows(names, frame, table, notes):
@@ -291,7 +318,9 @@ def _first_rows(names, frame, table, notes):
             continue
         if cells[row] != cells[first[name]]:
             old, new = (listed(values, 3) for values in (cells[first[name]], cells[row]))
-            raise KzooError(f"{table!r} has two rows for {name!r} that differ: {old}; and {new}. Keep one of them.")
+            raise KzooError(
+                f"{table!r} has two rows for {name!r} that differ: {old}; and {new}. Keep one of them."
+            )
         repeated.append(name)
     if repeated:
         notes.append(

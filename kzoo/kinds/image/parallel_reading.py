@@ -21,7 +21,8 @@ from kzoo.utils.files import open_regular
 
 _PIECE = 2**16  # bytes read at a time
 _MIN_IMAGES = 5_000  # images that justify starting another process, .15 s
-_MAX_PROCESSES = 8  # processes of about 45 MB each: a container may show more processors than it may use
+# processes of about 45 MB each: a container may show more processors than it may use
+_MAX_PROCESSES = 8
 
 
 def read(folder, names, hashed, pixels):
@@ -35,7 +36,9 @@ def read(folder, names, hashed, pixels):
     Returns:
         (sizes, contents, errors): N sizes in bytes, index -> sha256 of the content, index -> why a file cannot be read.
     """
-    sizes, contents, errors = [0] * len(names), {}, {}
+    sizes = [0] * len(names)
+    contents = {}
+    errors = {}
     for index, name in enumerate(names):
         try:
             data = _read_file(folder + name)
@@ -51,7 +54,9 @@ def read(folder, names, hashed, pixels):
 
 def check_files(folder, names, hashed, pixels=None):
     """Check files without decoding them (`fault`). Arguments and results are those of `read`, without pixels."""
-    sizes, contents, errors = [0] * len(names), {}, {}
+    sizes = [0] * len(names)
+    contents = {}
+    errors = {}
     for index, name in enumerate(names):
         try:
             data = _read_file(folder + name) if hashed[index] else None
@@ -67,7 +72,8 @@ def check_files(folder, names, hashed, pixels=None):
 
 def _read_file(path):
     """Return a whole file with half the system calls of `open`, which matters for thousands of small files."""
-    file, parts = open_regular(path), []
+    file = open_regular(path)
+    parts = []
     try:
         while part := os.read(file, _PIECE):
             parts.append(part)
@@ -81,7 +87,9 @@ def readers(count, most):
 
     There are none if Python is embedded in another program, which cannot be started as an interpreter.
     """
-    if getattr(sys, "frozen", False) or not Path(sys.executable or "").stem.startswith(("python", "pypy")):
+    if getattr(sys, "frozen", False) or not Path(sys.executable or "").stem.startswith(
+        ("python", "pypy")
+    ):
         return []
     started = []
     with suppress(OSError):
@@ -106,7 +114,8 @@ class Reader:
             sizes, contents, retry = self._request(folder, names, hashed, pixels)
         except (OSError, EOFError, ValueError):
             return read(folder, names, hashed, pixels)
-        contents, retry_pixels = {int(index): content for index, content in contents.items()}, pixels[retry]
+        contents = {int(index): content for index, content in contents.items()}
+        retry_pixels = pixels[retry]
         retry_sizes, retry_contents, errors = read(
             folder, [names[index] for index in retry], hashed[retry], retry_pixels
         )
@@ -137,7 +146,8 @@ class Reader:
 
 def main():
     """Answer requests until the input ends."""
-    for category in (UserWarning, RuntimeWarning):  # all of Pillow's; the parent reads the file again and warns
+    # all of Pillow's; the parent reads the file again and warns
+    for category in (UserWarning, RuntimeWarning):
         warnings.simplefilter("error", category)
     for line in sys.stdin.buffer:
         folder, names, hashed, shape = json.loads(line)
@@ -145,6 +155,10 @@ def main():
         try:
             sizes, contents, errors = read(folder, names, hashed, pixels)
         except Warning:
-            sizes, contents, errors = [0] * len(names), {}, range(len(names))
-        sys.stdout.buffer.write(json.dumps([sizes, contents, list(errors)]).encode() + b"\n" + pixels.data)
+            sizes = [0] * len(names)
+            contents = {}
+            errors = range(len(names))
+        sys.stdout.buffer.write(
+            json.dumps([sizes, contents, list(errors)]).encode() + b"\n" + pixels.data
+        )
         sys.stdout.buffer.flush()

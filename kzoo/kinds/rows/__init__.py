@@ -3,7 +3,8 @@
 from kzoo.kinds import Kind, Source
 from kzoo.utils.schema import Each, Words
 
-_NUMBER_FORMAT = {"decimal?": str, "thousands?": str, "marks?": [str]}  # format of the numbers in a text column
+# format of the numbers in a text column
+_NUMBER_FORMAT = {"decimal?": str, "thousands?": str, "marks?": [str]}
 _DATE_PARTS = ("year", "month", "day", "weekday", "hour")
 
 
@@ -18,13 +19,28 @@ def _count(high):
 
 
 _COLUMN = (
-    {"kind": Words(("number",)), "name": str, "median": float, "missing": bool, "low?": float, "high?": float,
-     "writing?": (_NUMBER_FORMAT, None), "unreadable?": bool},
-    {"kind": Words(("date",)), "name": str, "medians": Each(float, _DATE_PARTS), "missing": bool, "day_first?": bool,
-     "zoned?": bool, "unreadable?": bool},
+    {
+        "kind": Words(("number",)),
+        "name": str,
+        "median": float,
+        "missing": bool,
+        "low?": float,
+        "high?": float,
+        "writing?": (_NUMBER_FORMAT, None),
+        "unreadable?": bool,
+    },
+    {
+        "kind": Words(("date",)),
+        "name": str,
+        "medians": Each(float, _DATE_PARTS),
+        "missing": bool,
+        "day_first?": bool,
+        "zoned?": bool,
+        "unreadable?": bool,
+    },
     {"kind": Words(("category",)), "name": str, "values": [str]},
     {"kind": Words(("text",)), "name": str, "buckets": _count(2**24), "length": _count(2**16)},
-)  # fmt: skip
+)
 
 
 def _makes(reader):
@@ -35,7 +51,8 @@ def _makes(reader):
     """
     columns = reader["columns"]
     width = sum(
-        column.get("length", len(column.get("medians", " "))) + column.get("missing", False) for column in columns
+        column.get("length", len(column.get("medians", " "))) + column.get("missing", False)
+        for column in columns
     )
     counts = [len(column["values"]) + 1 for column in columns if column["kind"] == "category"]
     texts = [column for column in columns if column["kind"] == "text"]

@@ -9,9 +9,11 @@ from kzoo.storage.progress import track_progress
 from kzoo.tasks.values.inference import ColumnStatistics
 
 MAX_SAMPLE_ROWS = 200_000  # if they are narrow enough, see below
-_SAMPLE_BYTES, _MIN_SAMPLE_ROWS = 128 << 20, 2_000  # a sample of wide rows has fewer of them
+_SAMPLE_BYTES = 128 << 20  # a sample of wide rows has fewer of them
+_MIN_SAMPLE_ROWS = 2_000
 MAX_COUNTED_CATEGORIES = 100_000  # per column
-_BUCKET_BYTES, _MAX_BUCKETS = 32 << 20, 256  # shuffled at once; open files
+_BUCKET_BYTES = 32 << 20  # shuffled at once; open files
+_MAX_BUCKETS = 256
 
 
 class TablePieces:
@@ -31,7 +33,10 @@ class TablePieces:
     def pieces(self, description):
         """Yield (index of the first row, table) of each piece, and report progress under this description."""
         return track_progress(
-            self._with_first_row(), f"{self.source.name}: {description}", self.rows, lambda piece: piece[1].num_rows
+            self._with_first_row(),
+            f"{self.source.name}: {description}",
+            self.rows,
+            lambda piece: piece[1].num_rows,
         )
 
     def _with_first_row(self):
@@ -50,13 +55,20 @@ class Sample:
     """
 
     def __init__(self, seed):
-        self.seed, self.max_rows, self.max_rank = np.uint64(seed % 2**64), None, None
-        self.tables, self.indices, self.count = [], [], 0
+        self.seed = np.uint64(seed % 2**64)
+        self.max_rows = None
+        self.max_rank = None
+        self.tables = []
+        self.indices = []
+        self.count = 0
 
     def _ranks(self, indices):
         """Return a pseudorandom rank (N,) of each row index; the lowest are sampled."""
         with np.errstate(over="ignore"):
-            return mix_bits(mix_bits(indices.astype(np.uint64)) ^ mix_bits(np.full(1, self.seed) + np.uint64(11)))
+            return mix_bits(
+                mix_bits(indices.astype(np.uint64))
+                ^ mix_bits(np.full(1, self.seed) + np.uint64(11))
+            )
 
     def add(self, table, indices):
         """Add the rows of a table that has these row indices (N,)."""
@@ -67,7 +79,8 @@ class Sample:
             self.max_rows = int(np.clip(fit, _MIN_SAMPLE_ROWS, MAX_SAMPLE_ROWS))
         if self.max_rank is not None:
             selected = self._ranks(indices) <= self.max_rank
-            table, indices = table.filter(selected), indices[selected]
+            table = table.filter(selected)
+            indices = indices[selected]
         self.tables.append(table)
         self.indices.append(indices)
         self.count += len(indices)
@@ -77,7 +90,8 @@ class Sample:
 
     def _thin(self):
         """Keep the `max_rows` rows of the lowest rank, in the order in which they were added."""
-        pa, indices = arrow(), np.concatenate(self.indices)
+        pa = arrow()
+        indices = np.concatenate(self.indices)
         ranks = self._ranks(indices)
         order = (
             np.argpartition(ranks, self.max_rows - 1)[: self.max_rows]
@@ -93,7 +107,8 @@ class Sample:
         """Return the sampled rows in the order of the table, and their row indices."""
         self._thin()
         order = np.argsort(self.indices[0], kind="stable")
-        self.tables, self.indices = [self.tables[0].take(order)], [self.indices[0][order]]
+        self.tables = [self.tables[0].take(order)]
+        self.indices = [self.indices[0][order]]
         return self.tables[0], self.indices[0]
 
 
@@ -111,14 +126,20 @@ class CategoryCounts:
 
     def __init__(self, categories, missing):
         self.codes = {category: code for code, category in enumerate(categories, start=1)}
-        self.missing, self.counts, self.is_full = missing, np.zeros(1024, np.int64), False
+        self.missing = missing
+        self.counts = np.zeros(1024, np.int64)
+        self.is_full = False
 
     def codes_of(self, values, train):
         """Return the number of the category in each cell (N,), 0 for none. `train` masks the training rows."""
         if isinstance(values, Texts):
-            codes = values.each([self._code(category_word(text)) for text in values.different], 0, np.int64)
+            codes = values.each(
+                [self._code(category_word(text)) for text in values.different], 0, np.int64
+            )
         else:
-            codes = np.array([0 if word is None else self._code(word) for word in to_words(values)], np.int64)
+            codes = np.array(
+                [0 if word is None else self._code(word) for word in to_words(values)], np.int64
+            )
         if len(self.codes) >= len(self.counts):
             self.counts = np.concatenate([self.counts, np.zeros(len(self.codes) + 1, np.int64)])
         self.counts += np.bincount(codes[train], minlength=len(self.counts))
@@ -143,8 +164,14 @@ class CategoryCounts:
 
     def most_frequent(self):
         """Return the most frequent categories, sorted, as a preprocessor stores them."""
-        counts = {category: self.counts[code] for category, code in self.codes.items() if self.counts[code]}
-        return sorted(sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES])
+        counts = {
+            category: self.counts[code]
+            for category, code in self.codes.items()
+            if self.counts[code]
+        }
+        return sorted(
+            sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES]
+        )
 
     def stored_codes(self, categories):
         """Return an array that maps the numbers of `codes_of` to the codes of these stored categories, 0 if unknown."""
@@ -179,8 +206,12 @@ class Buckets:
     def add(self, rows, indices, splits):
         """Append rows (N, width) with these row indices (N,) to buckets of their splits (N,)."""
         with np.errstate(over="ignore"):
-            random_numbers = mix_bits(mix_bits(indices.astype(np.uint64) + np.uint64(3)) ^ (self.seed + np.uint64(5)))
-        numbers = self.first_file[splits] + (random_numbers % self.counts[splits].astype(np.uint64)).astype(np.int64)
+            random_numbers = mix_bits(
+                mix_bits(indices.astype(np.uint64) + np.uint64(3)) ^ (self.seed + np.uint64(5))
+            )
+        numbers = self.first_file[splits] + (
+            random_numbers % self.counts[splits].astype(np.uint64)
+        ).astype(np.int64)
         order = np.argsort(numbers, kind="stable")
         ends = np.flatnonzero(np.diff(numbers[order])) + 1
         for group in np.split(order, ends):
@@ -196,7 +227,9 @@ class Buckets:
     def files(self, split):
         """Return the paths of the buckets of a split that contain rows."""
         first = self.first_file[split]
-        paths = (self.folder / f"{number}.bucket" for number in range(first, first + self.counts[split]))
+        paths = (
+            self.folder / f"{number}.bucket" for number in range(first, first + self.counts[split])
+        )
         return [path for path in paths if path.exists()]
 
     def take(self, path):
@@ -222,17 +255,23 @@ class ColumnMoments:
         values = block.astype(np.float64)
         low, high = values.min(axis=0), values.max(axis=0)
         if weight is None:
-            mean, count = values.mean(axis=0), len(values)
+            mean = values.mean(axis=0)
+            count = len(values)
             squares = ((values - mean) ** 2).sum(axis=0)
         else:
             weight = weight.astype(np.float64)
-            mean, count = np.average(values, axis=0, weights=weight), weight.sum()
+            mean = np.average(values, axis=0, weights=weight)
+            count = weight.sum()
             squares = weight @ (values - mean) ** 2
         if not self.count:
-            self.mean, self.squares, self.low, self.high = mean, squares, low, high
+            self.mean = mean
+            self.squares = squares
+            self.low = low
+            self.high = high
         else:
             # Merge the moments of two samples (Chan, Golub and LeVeque).
-            difference, total = mean - self.mean, self.count + count
+            difference = mean - self.mean
+            total = self.count + count
             self.mean = self.mean + difference * count / total
             self.squares = self.squares + squares + difference**2 * self.count * count / total
             self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)

@@ -31,8 +31,10 @@ from kzoo.utils.optional import pandas as pd
 
 MAX_CATEGORIES = 1000
 _SURE = 0.95  # share of numbers from which on the other cells are mistakes
-_MOSTLY = 0.5  # share above which a column is one of numbers or dates, unless it has few different cells
-_FEW, _REPEATS = 20, 5  # at most so many different cells, each so often on average, are better read as categories
+# share above which a column is one of numbers or dates, unless it has few different cells
+_MOSTLY = 0.5
+# at most so many different cells, each so often on average, are better read as categories
+_FEW, _REPEATS = 20, 5
 _SHOWN = 3  # cells in a message
 
 
@@ -101,7 +103,9 @@ def column_kind(values, learn_format, *, requested=None, file=False) -> ColumnKi
     is_number = np.isfinite(numbers)
     is_number = is_number if len(filled) == len(values) else is_number[is_filled]
     readable = float(is_number.mean())
-    as_numbers = ColumnKind("number", number_format=number_format, numbers=numbers, readable=readable)
+    as_numbers = ColumnKind(
+        "number", number_format=number_format, numbers=numbers, readable=readable
+    )
     if requested == "number":
         return as_numbers
     others = {} if is_number.all() else value_counts(filled[~is_number])
@@ -119,7 +123,9 @@ def column_kind(values, learn_format, *, requested=None, file=False) -> ColumnKi
     if are_dates(filled, _MOSTLY) and (is_date := not_missing(to_dates(filled))).mean() > _MOSTLY:
         others = value_counts(filled[~is_date])
         as_category = ColumnKind("category", categories=categories, mostly="date", others=others)
-        return ColumnKind("date") if decides(is_date.mean(), len(categories), total) else as_category
+        return (
+            ColumnKind("date") if decides(is_date.mean(), len(categories), total) else as_category
+        )
     if are_texts(categories, total, MAX_CATEGORIES):
         return ColumnKind("text", categories=categories)
     if len(categories) > 0.9 * total:
@@ -163,7 +169,11 @@ def category_counts(values, *, file=False) -> Counter:
 def _is_constant(values):
     """Return whether all values of a column without missing values are equal."""
     if values.dtype == object:
-        return len(value_counts(values)) == 1 if isinstance(values, Texts) else pd.Series(values).nunique() == 1
+        return (
+            len(value_counts(values)) == 1
+            if isinstance(values, Texts)
+            else pd.Series(values).nunique() == 1
+        )
     return bool((values == values[0]).all())
 
 

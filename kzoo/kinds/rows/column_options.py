@@ -44,10 +44,14 @@ def column_options(columns, table) -> dict:
             )
         kind = option.get("kind", "number")
         if kind not in KINDS:
-            raise KzooError(f"columns: {name!r} is {kind!r}. {hint(kind, KINDS)}Use one of: {', '.join(KINDS)}.")
+            raise KzooError(
+                f"columns: {name!r} is {kind!r}. {hint(kind, KINDS)}Use one of: {', '.join(KINDS)}."
+            )
         signs = {sign: option[sign] for sign in _NUMBER_FORMAT if sign in option}
         if signs and kind != "number":
-            raise KzooError(f"columns: {name!r} is a {kind}; {' and '.join(signs)} can be set for numbers only.")
+            raise KzooError(
+                f"columns: {name!r} is a {kind}; {' and '.join(signs)} can be set for numbers only."
+            )
         for sign, allowed in (("decimal", DECIMALS), ("thousands", THOUSANDS)):
             if sign in signs and signs[sign] not in allowed:
                 raise KzooError(
@@ -65,8 +69,14 @@ def _separated(name, option) -> dict:
     """Return the checked options of a column whose cells have several labels."""
     separator = option["separator"]
     if set(option) - {"kind", "separator"} or option.get("kind", "category") != "category":
-        raise KzooError(f"columns: {name!r} is {dict(option)!r}; separator= is for a target of labels, a category.")
-    if not isinstance(separator, str) or not 0 < len(separator) <= _MOST_SEPARATOR or separator.isalnum():
+        raise KzooError(
+            f"columns: {name!r} is {dict(option)!r}; separator= is for a target of labels, a category."
+        )
+    if (
+        not isinstance(separator, str)
+        or not 0 < len(separator) <= _MOST_SEPARATOR
+        or separator.isalnum()
+    ):
         raise KzooError(f"columns: {name!r} has separator={separator!r}; use a sign such as ';'.")
     return {"kind": "category", "separator": separator}
 
@@ -75,7 +85,9 @@ def check_separators(options, targets):
     """Raise `KzooError` if a column with a separator is not the only target."""
     for name in (name for name, option in options.items() if "separator" in option):
         if list(targets) != [name]:
-            raise KzooError(f"columns: {name!r} has a separator, but only a single target can have one. Remove it.")
+            raise KzooError(
+                f"columns: {name!r} has a separator, but only a single target can have one. Remove it."
+            )
 
 
 def check_target_options(options, targets, noun):

@@ -23,11 +23,14 @@ from kzoo.tasks.values.inference import ColumnStatistics
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
-_MIN_READABLE = 0.75  # share of the training cells, below which new rows with more unreadable cells are not refused
+# share of the training cells, below which new rows with more unreadable cells are not refused
+_MIN_READABLE = 0.75
 _LAST = ("category", "text")  # kinds of the last features of a row, in this order
 _WEIGHT_NAMES = ("sample_weight", "sample_weights")
 _WEIGHTS = "If it says how much each row counts, set sample_weight={!r}. "
-_ID_NAME = re.compile(r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)")
+_ID_NAME = re.compile(
+    r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)"
+)
 
 
 def learn_columns(
@@ -61,10 +64,19 @@ def learn_columns(
     Returns:
         A list of dicts: numbers and dates in the order of the table, then categories, then texts.
     """
-    requested, format_warnings = dict(overrides), [] if format_warnings is None else format_warnings
+    requested = dict(overrides)
+    format_warnings = [] if format_warnings is None else format_warnings
     learned = {
         name: _learn_column(
-            name, table[name][train], clip, notes, requested.get(name), format_warnings, decimal, file, date_order
+            name,
+            table[name][train],
+            clip,
+            notes,
+            requested.get(name),
+            format_warnings,
+            decimal,
+            file,
+            date_order,
         )
         for name in table.columns
     }
@@ -83,7 +95,9 @@ def learn_columns(
 
 def sorted_by_kind(columns) -> list:
     """Return learned columns in the order of their features: numbers and dates, categories, texts."""
-    return sorted(columns, key=lambda column: _LAST.index(column["kind"]) if column["kind"] in _LAST else -1)
+    return sorted(
+        columns, key=lambda column: _LAST.index(column["kind"]) if column["kind"] in _LAST else -1
+    )
 
 
 def text_column_notes(columns, requested) -> list[str]:
@@ -93,10 +107,15 @@ def text_column_notes(columns, requested) -> list[str]:
         columns: the learned columns.
         requested: names of columns with options of the user.
     """
-    names = [column["name"] for column in columns if column["kind"] == "text" and column["name"] not in requested]
+    names = [
+        column["name"]
+        for column in columns
+        if column["kind"] == "text" and column["name"] not in requested
+    ]
     if not names:
         return []
-    columns_are, example = ("Column", "is") if len(names) == 1 else ("Columns", "are"), names[0]
+    columns_are = ("Column", "is") if len(names) == 1 else ("Columns", "are")
+    example = names[0]
     return [
         f"{columns_are[0]} {listed(map(repr, names), MOST)} {columns_are[1]} read as text: hashed words and pairs of "
         f"words. Exclude with drop={example!r}, or use columns={{{example!r}: 'category'}}."
@@ -126,7 +145,8 @@ def check_any_column(columns, targets, excluded):
 
 def _learn_column(name, values, clip, notes, override, format_warnings, decimal, file, date_order):
     """Return what is learned of a column, or the reason why it is excluded."""
-    values, requested = plain(values), (override or {}).get("kind")
+    values = plain(values)
+    requested = (override or {}).get("kind")
     if requested == "text":
         return _learn_text_column(name, values)
     column_warnings: list = []
@@ -156,7 +176,9 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal,
     format_warnings += filter(None, [detected.finding(name)])
     counts = detected.categories
     if len(counts) > MAX_CATEGORIES:
-        notes.append(f"Column {name!r} has {len(counts)} categories; only the {MAX_CATEGORIES} most frequent are used.")
+        notes.append(
+            f"Column {name!r} has {len(counts)} categories; only the {MAX_CATEGORIES} most frequent are used."
+        )
     categories = sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES]
     notes += spelling_notes(f"Categories of {name!r}", categories)
     return {"name": name, "kind": "category", "values": sorted(categories)}
@@ -183,7 +205,9 @@ def missing_value_notes(words, columns, targets=(), classes=(), *, file=True) ->
         targets, classes: names of targets that are classes, and of the classes.
         file: whether the table is a CSV file, or is read like one.
     """
-    categories = {column["name"]: column["values"] for column in columns if column["kind"] == "category"}
+    categories = {
+        column["name"]: column["values"] for column in columns if column["kind"] == "category"
+    }
     if not file:
         words = {name: MISSING.intersection(values) for name, values in categories.items()}
         words |= {name: MISSING.intersection(classes) for name in targets}
@@ -211,9 +235,13 @@ def zero_padded_cells(table, names, numeric_cells=()) -> dict:
         numeric_cells: the same for columns that the reader of the file has converted to whole numbers.
     """
     columns = {name: plain(table[name]) for name in names}
-    texts = {name: value_counts(values) for name, values in columns.items() if values.dtype == object}
-    padded = {name: next((text for text in cells if isinstance(text, str) and is_padded(text)), None)
-             for name, cells in texts.items()}  # fmt: skip
+    texts = {
+        name: value_counts(values) for name, values in columns.items() if values.dtype == object
+    }
+    padded = {
+        name: next((text for text in cells if isinstance(text, str) and is_padded(text)), None)
+        for name, cells in texts.items()
+    }
     padded |= {name: cell for name, cell in dict(numeric_cells).items() if name not in texts}
     return {name: padded[name] for name in names if padded.get(name)}
 
@@ -227,7 +255,9 @@ def zero_padding_notes(cells):
         )
 
 
-def number_format_of(name, values, override=None, format_warnings=None, decimal=None) -> NumberFormat | None:
+def number_format_of(
+    name, values, override=None, format_warnings=None, decimal=None
+) -> NumberFormat | None:
     """Return the format of the numbers in a text column; None if the column contains no texts.
 
     Args:
@@ -240,14 +270,21 @@ def number_format_of(name, values, override=None, format_warnings=None, decimal=
     values = plain(values)
     if values.dtype != object:
         return None
-    texts = values.seen if isinstance(values, Texts) else dict.fromkeys(v for v in values if isinstance(v, str))
+    texts = (
+        values.seen
+        if isinstance(values, Texts)
+        else dict.fromkeys(v for v in values if isinstance(v, str))
+    )
     texts = [text for text in texts if text.strip() not in MISSING]
     if not texts:
         return None
     override = override or {}
-    learned = learn_number_format(texts, decimal, decimal=override.get("decimal"), thousands=override.get("thousands"))
+    learned = learn_number_format(
+        texts, decimal, decimal=override.get("decimal"), thousands=override.get("thousands")
+    )
     if learned.other is not None and format_warnings is not None:
-        number, other_number = learned.writing.read(learned.example), learned.other.read(learned.example)
+        number = learned.writing.read(learned.example)
+        other_number = learned.other.read(learned.example)
         sign = learned.other.decimal
         format_warnings.append(
             f"Numbers of {name!r} are ambiguous: {learned.example!r} is read as {number:.12g}, not "
@@ -327,8 +364,14 @@ def month_first_columns(columns, table, train, date_order=None) -> dict:
         train: indices of the training rows.
         date_order: see `kzoo.load_data`.
     """
-    dates = [column["name"] for column in columns if column["kind"] == "date" and not column.get("day_first")]
-    names = [name for name in dates if date_order is not None or are_short_dates(table[name][train])]
+    dates = [
+        column["name"]
+        for column in columns
+        if column["kind"] == "date" and not column.get("day_first")
+    ]
+    names = [
+        name for name in dates if date_order is not None or are_short_dates(table[name][train])
+    ]
     return {"month_first": names} if names else {}
 
 
@@ -340,7 +383,10 @@ def time_zones_of(columns, table) -> dict:
         table: `Rows` of the source.
     """
     dates = [column for column in columns if column["kind"] == "date"]
-    zones = {column["name"]: table.zone(column["name"], column.get("day_first", False)) for column in dates}
+    zones = {
+        column["name"]: table.zone(column["name"], column.get("day_first", False))
+        for column in dates
+    }
     return {"zones": zones} if zones else {}
 
 
@@ -350,11 +396,17 @@ def fingerprint_columns(columns):
     Entries that older versions did not store are removed, so that fingerprints stay the same.
     """
     added_later = (("zoned", False), ("blank", True), ("unreadable", True))
-    return [{key: value for key, value in column.items() if (key, value) not in added_later} for column in columns]
+    return [
+        {key: value for key, value in column.items() if (key, value) not in added_later}
+        for column in columns
+    ]
 
 
 def _is_row_id(name, numbers):
     """Return whether a column is named like an ID and contains different whole numbers."""
-    if not _ID_NAME.fullmatch(name) or not (np.isfinite(numbers) & (numbers == np.round(numbers))).all():
+    if (
+        not _ID_NAME.fullmatch(name)
+        or not (np.isfinite(numbers) & (numbers == np.round(numbers))).all()
+    ):
         return False
     return len(np.unique(numbers)) == len(numbers)

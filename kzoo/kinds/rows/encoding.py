@@ -40,7 +40,15 @@ from kzoo.kinds.rows.row_columns import invalid_weight
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
 from kzoo.kinds.rows.target import empty_target_message, missing_target_note
-from kzoo.sources.tables.arrow import Piece, arrow, hashes, is_texts, mix_bits, normalize_table, plain_column
+from kzoo.sources.tables.arrow import (
+    Piece,
+    arrow,
+    hashes,
+    is_texts,
+    mix_bits,
+    normalize_table,
+    plain_column,
+)
 from kzoo.sources.tables.files import is_table, pieces_of
 from kzoo.sources.tables.frame import as_frame
 from kzoo.sources.tables.label_cells import flags
@@ -87,21 +95,49 @@ class Encoding(TableFit):
     """
 
     def __init__(
-        self, source, folder, preset, *, target, validation, test, drop, group, task, columns, seed, clip,
-        sample_weight=None, date_order=None,
-    ):  # fmt: skip
+        self,
+        source,
+        folder,
+        preset,
+        *,
+        target,
+        validation,
+        test,
+        drop,
+        group,
+        task,
+        columns,
+        seed,
+        clip,
+        sample_weight=None,
+        date_order=None,
+    ):
         self.pieces = pieces = pieces_of(source)
         self.others = {
-            part: _other_pieces(part, table) for part, table in splits.second_sources(validation, test).items()
+            part: _other_pieces(part, table)
+            for part, table in splits.second_sources(validation, test).items()
         }
-        self.folder, self.seed, self.text_columns = folder, int(seed), named_columns(columns)
+        self.folder = folder
+        self.seed = int(seed)
+        self.text_columns = named_columns(columns)
         self.calibration = validation.calibration if isinstance(validation, splits.HeldOut) else 0.0
-        self.validation, self.test = splits.split_fractions(splits.drawn(validation), splits.drawn(test))
+        self.validation, self.test = splits.split_fractions(
+            splits.drawn(validation), splits.drawn(test)
+        )
         other_notes = (note for other in self.others.values() for note in other.notes)
         super().__init__(
-            pieces.names, [*pieces.notes, *other_notes], preset=preset, target=target, drop=drop, group=group,
-            task=task, columns=columns, clip=clip, sample_weight=sample_weight, date_order=date_order,
-        )  # fmt: skip
+            pieces.names,
+            [*pieces.notes, *other_notes],
+            preset=preset,
+            target=target,
+            drop=drop,
+            group=group,
+            task=task,
+            columns=columns,
+            clip=clip,
+            sample_weight=sample_weight,
+            date_order=date_order,
+        )
         for part, other in self.others.items():
             require(Rows(dict.fromkeys(other.names, ())), self.targets, f"the {part} table")
 
@@ -117,10 +153,14 @@ class Encoding(TableFit):
 
     def first_pass(self, table_pieces):
         """Count the rows and the distinct cells of a single target, and draw the sample."""
-        self.sample, self.count, self.target_missing = Sample(self.seed), 0, 0
+        self.sample = Sample(self.seed)
+        self.count = 0
+        self.target_missing = 0
         if len(self.targets) > 1:  # the first rows decide; `_target_values` checks the others
             piece = next(iter(self.pieces), None)
-            self.learn_labels(self.pieces.frame(piece.table.select(self.targets))) if piece is not None else None
+            self.learn_labels(
+                self.pieces.frame(piece.table.select(self.targets))
+            ) if piece is not None else None
         self.target_counts = Counter() if len(self.targets) == 1 else None
         for first, table in table_pieces.pieces("sampling rows"):
             table, indices = self.rows_with_target(table, first)
@@ -133,7 +173,9 @@ class Encoding(TableFit):
                 )
             if self.target_counts is not None:
                 self.target_counts.update(_cell_counts(table.column(self.targets[0])))
-                self.target_counts = None if len(self.target_counts) > _MAX_CLASSES else self.target_counts
+                self.target_counts = (
+                    None if len(self.target_counts) > _MAX_CLASSES else self.target_counts
+                )
         if not self.count:
             message = empty_target_message(self.targets[0], "row") if self.target_missing else None
             raise KzooError(message or f"{self.pieces.name!r} has no rows.")
@@ -148,13 +190,19 @@ class Encoding(TableFit):
             table: the piece, as an Arrow table.
             first: index of its first row.
         """
-        compute, indices = arrow("pyarrow.compute"), first + np.arange(table.num_rows)
+        compute = arrow("pyarrow.compute")
+        indices = first + np.arange(table.num_rows)
         for name in self.targets:
             column = table.column(name)
             if is_texts(column):
                 blank = compute.equal(compute.utf8_trim_whitespace(column), "")
-                table = table.set_column(table.schema.get_field_index(name), name, compute.if_else(blank, None, column))
-        present = [compute.is_null(table.column(name), nan_is_null=True).to_numpy() == 0 for name in self.targets]
+                table = table.set_column(
+                    table.schema.get_field_index(name), name, compute.if_else(blank, None, column)
+                )
+        present = [
+            compute.is_null(table.column(name), nan_is_null=True).to_numpy() == 0
+            for name in self.targets
+        ]
         has_target = np.all(present, axis=0) if self.labels is None else np.any(present, axis=0)
         if has_target.all():
             return table, indices
@@ -166,7 +214,9 @@ class Encoding(TableFit):
     def learn(self):
         """Learn the target and the columns on the sample. The classes of the target are those of all rows."""
         table, indices = self.sample.finish()
-        frame, decimal, target = self.pieces.frame(table, self.text_columns), self.pieces.decimal, self.targets[0]
+        frame = self.pieces.frame(table, self.text_columns)
+        decimal = self.pieces.decimal
+        target = self.targets[0]
         if self.target_counts is None:
             frame = self.learn_task(frame, decimal)
         else:  # all distinct cells of the target, of which the sample may lack rare ones
@@ -184,31 +234,47 @@ class Encoding(TableFit):
                 )
             inference = self.problem.task.inference
             # `learn` refuses classes with a single example: two of each stand for all of them.
-            repeated = np.repeat(np.arange(len(distinct)), [min(count, 2) for count in self.target_counts.values()])
+            repeated = np.repeat(
+                np.arange(len(distinct)), [min(count, 2) for count in self.target_counts.values()]
+            )
             self.class_target = inference.learn(distinct[[target]].iloc[repeated], self.targets)
             codes = inference.encode(self.class_target, distinct[[target]]).tolist()
             self.class_codes = dict(zip(self.target_counts, codes, strict=True))
         self.has_duplicates = self.group is None and self._many_equal_rows(table)
-        train, rows = np.flatnonzero(self.split_of(table, indices) == 0), rows_of(frame)
+        train = np.flatnonzero(self.split_of(table, indices) == 0)
+        rows = rows_of(frame)
         self.weight_format = None
         if self.sample_weight is not None:
             values = rows[self.sample_weight]
-            self.weight_format = stored_number_format(number_format_of(self.sample_weight, values), decimal)
+            self.weight_format = stored_number_format(
+                number_format_of(self.sample_weight, values), decimal
+            )
             train = weighted_rows(train, self.weights_of(Piece(table, decimal), indices))
         self.learn_inputs(
-            rows.only(self.inputs, decimal), train, decimal, words=self.pieces.words,
-            classes=self.class_target.classes if self.class_target is not None else (), file=self.pieces.written,
+            rows.only(self.inputs, decimal),
+            train,
+            decimal,
+            words=self.pieces.words,
+            classes=self.class_target.classes if self.class_target is not None else (),
+            file=self.pieces.written,
             text_cells=Piece(table),
-        )  # fmt: skip
+        )
         for part, other in self.others.items():
             with in_table(part):
                 check_columns(self.columns, Rows(dict.fromkeys(other.names, ())))
         self.schema, self.facts = table.schema, self.data_facts(rows, {})
         self.constants = {
-            name: _first_cell(table, name) for name, reason in self.excluded_inputs.items() if reason == "constant"
+            name: _first_cell(table, name)
+            for name, reason in self.excluded_inputs.items()
+            if reason == "constant"
         }
-        self.constants |= {name: None for name, reason in self.excluded_inputs.items() if reason.startswith("empty")}
-        self.sample_size, self.sample = len(indices), None  # frees about 100 MB
+        self.constants |= {
+            name: None
+            for name, reason in self.excluded_inputs.items()
+            if reason.startswith("empty")
+        }
+        self.sample_size = len(indices)  # frees about 100 MB
+        self.sample = None
 
     def _refuse_label_cells(self, distinct):
         """Raise `KzooError` if the cells of the target hold several labels: each label needs a column of its own."""
@@ -236,7 +302,9 @@ class Encoding(TableFit):
         with np.errstate(over="ignore"):
             if self.has_duplicates:
                 row_hashes = row_hashes + mix_bits(indices.astype(np.uint64) + np.uint64(1))
-            row_hashes = mix_bits(row_hashes ^ mix_bits(np.full(1, self.seed % 2**64, np.uint64) + np.uint64(7)))
+            row_hashes = mix_bits(
+                row_hashes ^ mix_bits(np.full(1, self.seed % 2**64, np.uint64) + np.uint64(7))
+            )
         random_share = (row_hashes >> np.uint64(11)).astype(np.float64) / 2**53
         held_out = self.test + self.validation * (1 - self.test)
         calibration = self.test + self.calibration * (1 - self.test)
@@ -255,7 +323,9 @@ class Encoding(TableFit):
         ]
         self.text_inputs = [column for column in self.columns if column["kind"] == "text"]
         self.category_counts = {
-            column["name"]: CategoryCounts(column["values"], missing_categories(self.pieces.written))
+            column["name"]: CategoryCounts(
+                column["values"], missing_categories(self.pieces.written)
+            )
             for column in self.columns
             if column["kind"] == "category"
         }
@@ -263,16 +333,24 @@ class Encoding(TableFit):
         id_count = sum(column["length"] for column in self.text_inputs)
         self.width = feature_count + len(self.category_counts) + id_count + self.tail_width
         self.incomplete, self.missing = set(), Counter()
-        self.unread, self.not_constant = {column["name"]: [0, []] for column in self.numeric_columns}, Counter()
-        self.digest, self.zero_weights = hashlib.sha256(), 0
+        self.unread, self.not_constant = (
+            {column["name"]: [0, []] for column in self.numeric_columns},
+            Counter(),
+        )
+        self.digest = hashlib.sha256()
+        self.zero_weights = 0
         check_disk_space(self.folder, int(1.2 * 4 * self.width * self.count))
         with ExitStack() as exit_stack:
-            buckets = Buckets(self.folder, self.split_shares(), self.count, self.width, self.seed, exit_stack)
+            buckets = Buckets(
+                self.folder, self.split_shares(), self.count, self.width, self.seed, exit_stack
+            )
             self.target_missing = 0
             for first, table in table_pieces.pieces("encoding rows"):
                 table, indices = self.rows_with_target(table, first)
                 self.add_rows(buckets, self.pieces, table, indices, self.split_of(table, indices))
-            self.training_categories = {name: len(counts.codes) for name, counts in self.category_counts.items()}
+            self.training_categories = {
+                name: len(counts.codes) for name, counts in self.category_counts.items()
+            }
             for part, other in self.others.items():
                 self.add_other_table(buckets, part, other, zones)
             self.buckets = buckets
@@ -280,7 +358,9 @@ class Encoding(TableFit):
     @property
     def tail_width(self):
         """Number of columns after the inputs: the row weight, if there are some, and the targets."""
-        return (self.sample_weight is not None) + (len(self.targets) if self.class_target is None else 1)
+        return (self.sample_weight is not None) + (
+            len(self.targets) if self.class_target is None else 1
+        )
 
     def add_other_table(self, buckets, part, other, zones):
         """Encode the table of another split as new data of a run is: checked, with notes about its rows only.
@@ -291,16 +371,25 @@ class Encoding(TableFit):
             zones: name -> time zone of a date column.
         """
         self.target_missing, first = 0, 0
-        other.kept = {name: MISSING.intersection(counts.codes) for name, counts in self.category_counts.items()}
+        other.kept = {
+            name: MISSING.intersection(counts.codes)
+            for name, counts in self.category_counts.items()
+        }
         other.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.class_codes or ()))
-        training_unread = {name: (count, list(cells)) for name, (count, cells) in self.unread.items()}
+        training_unread = {
+            name: (count, list(cells)) for name, (count, cells) in self.unread.items()
+        }
         training_missing = self.missing.copy()
         self.other_unknown, self.other_minutes = {}, {name: set() for name in zones}
         if self.sample_weight is not None and self.sample_weight not in other.names:
-            self.notes.append(f"The {part} table has no column {self.sample_weight!r}: its rows count equally.")
+            self.notes.append(
+                f"The {part} table has no column {self.sample_weight!r}: its rows count equally."
+            )
         for piece in other:
             table, indices = self.rows_with_target(self.select_columns(piece.table), first)
-            self.add_rows(buckets, other, table, indices, np.full(len(indices), _SPLITS.index(part)), part)
+            self.add_rows(
+                buckets, other, table, indices, np.full(len(indices), _SPLITS.index(part)), part
+            )
             first += len(piece)
         if first == self.target_missing:
             raise KzooError(empty_target_message(self.targets[0], f"{part} row"))
@@ -316,7 +405,9 @@ class Encoding(TableFit):
         """
         for name in self.inputs:
             if name not in table.schema.names:
-                table = table.append_column(name, arrow().nulls(len(table), self.schema.field(name).type))
+                table = table.append_column(
+                    name, arrow().nulls(len(table), self.schema.field(name).type)
+                )
         weight = [self.sample_weight] if self.sample_weight in table.schema.names else []
         return table.select(self.targets + self.inputs + weight)
 
@@ -337,7 +428,8 @@ class Encoding(TableFit):
                 check_readable(column, unread_count, filled_count, cells)
             if name not in self.incomplete:
                 self.notes += (
-                    f"In the {part} table: {line}" for line in missing_note(name, row_count - filled_count, row_count)
+                    f"In the {part} table: {line}"
+                    for line in missing_note(name, row_count - filled_count, row_count)
                 )
         for name, (unread_count, cells) in self.other_unknown.items():
             if 2 * unread_count > row_count:
@@ -348,7 +440,11 @@ class Encoding(TableFit):
         """Return the approximate share of the rows in each split."""
         held_out = self.validation * (1 - self.test)
         calibration = self.calibration * (1 - self.test)
-        shares = {"train": 1 - self.test - held_out, "validation": held_out - calibration, "test": self.test}
+        shares = {
+            "train": 1 - self.test - held_out,
+            "validation": held_out - calibration,
+            "test": self.test,
+        }
         shares |= {"calibration": calibration}
         return tuple(0.5 if part in self.others else share for part, share in shares.items())
 
@@ -369,20 +465,26 @@ class Encoding(TableFit):
             weight = self.weights_of(Piece(table, pieces.decimal), indices)
             learned = (row_splits != 0) | (weight > 0)
             self.digest.update(weight.tobytes())
-            table, indices, row_splits = table.filter(learned), indices[learned], row_splits[learned]
+            table = table.filter(learned)
+            indices = indices[learned]
+            row_splits = row_splits[learned]
             self.zero_weights += int((~learned).sum())
             if not table.num_rows:
                 return
-        piece, train = Piece(table, pieces.decimal), row_splits == 0
-        rows, position = np.empty((len(row_splits), self.width), np.float32), 0
+        piece = Piece(table, pieces.decimal)
+        train = row_splits == 0
+        rows = np.empty((len(row_splits), self.width), np.float32)
+        position = 0
         for column in self.numeric_columns:
-            name, unread = column["name"], {}
+            name = column["name"]
+            unread = {}
             cells = cells_of(column, piece, unread)
             if part is not None and column["kind"] == "date":
                 minutes = piece.minutes(name, column.get("day_first", False))[~np.isnan(cells[0])]
                 self.other_minutes[name].update(np.unique(minutes).tolist())
             for values in cells:
-                with np.errstate(over="ignore"):  # an overflow becomes infinity, which is refused next
+                # an overflow becomes infinity, which is refused next
+                with np.errstate(over="ignore"):
                     rows[:, position] = values
                 self._check_finite(name, values, rows[:, position], indices)
                 position += 1
@@ -392,7 +494,9 @@ class Encoding(TableFit):
             if len(unread_rows := unread[name]):
                 self.unread[name][0] += len(unread_rows)
                 first_unread = unread_rows[: 3 - len(self.unread[name][1])]
-                self.unread[name][1] += [(int(indices[row]), piece[name][row]) for row in first_unread]
+                self.unread[name][1] += [
+                    (int(indices[row]), piece[name][row]) for row in first_unread
+                ]
             self.missing[name] += int(is_missing.sum()) - len(unread_rows)
         for name, counts in self.category_counts.items():
             rows[:, position] = counts.codes_of(piece[name], train)
@@ -400,7 +504,9 @@ class Encoding(TableFit):
             if part is not None:
                 unknown = np.flatnonzero(rows[:, position] > self.training_categories[name])
                 count, cells = self.other_unknown.get(name, (0, []))
-                cells += [(int(indices[row]), piece[name][row]) for row in unknown[: 3 - len(cells)]]
+                cells += [
+                    (int(indices[row]), piece[name][row]) for row in unknown[: 3 - len(cells)]
+                ]
                 self.other_unknown[name] = (count + len(unknown), cells)
             position += 1
         for column in self.text_inputs:
@@ -451,11 +557,16 @@ class Encoding(TableFit):
         """Return the targets of a regression, or labels of 0, 1 and NaN (N, targets)."""
         if self.labels is not None:
             return self._label_values(piece, indices)
-        values = np.stack([piece.numbers(name, self.number_formats.get(name)) for name in self.targets], axis=1)
+        values = np.stack(
+            [piece.numbers(name, self.number_formats.get(name)) for name in self.targets], axis=1
+        )
         if (bad := np.flatnonzero(np.isnan(values).any(axis=1))).size:
             cells = [piece[name][bad[0]] for name in self.targets]
-            raise KzooError(f"A regression target must be a number; row {indices[bad[0]] + 1} contains {cells!r}.")
-        self.problem.task.inference.encode(None, values)  # refuses numbers that do not suit the task, such as -1
+            raise KzooError(
+                f"A regression target must be a number; row {indices[bad[0]] + 1} contains {cells!r}."
+            )
+        # refuses numbers that do not suit the task, such as -1
+        self.problem.task.inference.encode(None, values)
         return values
 
     def _label_values(self, piece, indices):
@@ -484,14 +595,17 @@ class Encoding(TableFit):
             with splits.in_data_of(part):
                 codes = self.problem.task.inference.encode(self.class_target, new_frame[[target]])
             self.class_codes |= dict(zip(new_cells, codes.tolist(), strict=True))
-        return np.array([self.class_codes[cell] for cell in cells], np.int32)[encoded.indices.to_numpy()]
+        return np.array([self.class_codes[cell] for cell in cells], np.int32)[
+            encoded.indices.to_numpy()
+        ]
 
     # 4. Shuffle the buckets and write the splits.
 
     def write_splits(self):
         """Fill missing values, convert category numbers to codes, write each split shuffled; return the row counts."""
         self.columns = [self._with_exact_counts(column) for column in self.columns]
-        target_width, weighted = self.tail_width, self.sample_weight is not None
+        target_width = self.tail_width
+        weighted = self.sample_weight is not None
         categories = (column["values"] for column in self.columns if column["kind"] == "category")
         stored_codes = {
             name: counts.stored_codes(values)
@@ -501,18 +615,28 @@ class Encoding(TableFit):
         code_count = len(stored_codes) + sum(column["length"] for column in self.text_inputs)
         self.input_moments, self.target_moments = ColumnMoments(), ColumnMoments()
         self.weight_moments = {split: ColumnMoments() for split in _SPLITS}
-        self.class_counts, self.label_counts, self.unknown_labels = {}, {}, False
+        self.class_counts = {}
+        self.label_counts = {}
+        self.unknown_labels = False
         row_counts = {}
         for split_number, split in enumerate(_SPLITS if self.calibration else _SPLITS[:3]):
-            class_counts = np.zeros(len(self.class_target.classes), int) if self.class_target is not None else None
+            class_counts = (
+                np.zeros(len(self.class_target.classes), int)
+                if self.class_target is not None
+                else None
+            )
             label_counts = np.zeros(target_width, int)
             with open(self.folder / f"{split}.rows", "wb") as file:
                 row_counts[split] = 0
                 buckets = self.buckets.files(split_number)
-                for bucket in track_progress(buckets, f"{self.pieces.name}: shuffling {split} rows", len(buckets)):
+                for bucket in track_progress(
+                    buckets, f"{self.pieces.name}: shuffling {split} rows", len(buckets)
+                ):
                     generator = np.random.default_rng([self.seed, split_number, row_counts[split]])
                     raw = self.buckets.take(bucket)
-                    x, y = self._encode(raw[generator.permutation(len(raw))], stored_codes, target_width)
+                    x, y = self._encode(
+                        raw[generator.permutation(len(raw))], stored_codes, target_width
+                    )
                     file.write(np.ascontiguousarray(np.concatenate([x, y], axis=1)).data)
                     row_counts[split] += len(x)
                     weight, y = (y[:, 0], np.ascontiguousarray(y[:, 1:])) if weighted else (None, y)
@@ -521,7 +645,9 @@ class Encoding(TableFit):
                     if not split_number:
                         self.input_moments.add(x[:, : len(self.feature_names) - code_count], weight)
                     if class_counts is not None:
-                        class_counts += np.bincount(y.view(np.int32)[:, 0], minlength=len(class_counts))
+                        class_counts += np.bincount(
+                            y.view(np.int32)[:, 0], minlength=len(class_counts)
+                        )
                     elif self.labels is not None:
                         label_counts += (y == 1).sum(axis=0)
                         self.unknown_labels |= bool(np.isnan(y).any())
@@ -538,7 +664,9 @@ class Encoding(TableFit):
             raise KzooError("No rows are left for training. Lower test= or validation=.")
         if self.class_counts and 0 in self.class_counts["train"]:
             class_number = self.class_counts["train"].index(0)
-            raise KzooError(f"Class number {class_number} has no training rows. Lower test= or validation=.")
+            raise KzooError(
+                f"Class number {class_number} has no training rows. Lower test= or validation=."
+            )
         return row_counts
 
     def _with_exact_counts(self, column):
@@ -554,7 +682,11 @@ class Encoding(TableFit):
                 "appear later count as unknown."
             )
         elif counts.distinct_count > MAX_CATEGORIES:
-            self.notes = [note for note in self.notes if not note.startswith(f"Column {column['name']!r} has ")]
+            self.notes = [
+                note
+                for note in self.notes
+                if not note.startswith(f"Column {column['name']!r} has ")
+            ]
             self.notes.append(
                 f"Column {column['name']!r} has {counts.distinct_count} categories; only the {MAX_CATEGORIES} "
                 "most frequent are used."
@@ -563,7 +695,8 @@ class Encoding(TableFit):
 
     def _encode(self, rows, stored_codes, target_width):
         """Return inputs (B, F) and targets (B, target_width) of rows as `add_rows` has encoded them."""
-        features, position = [], 0
+        features = []
+        position = 0
         for column in self.columns:
             if column["kind"] == "category":
                 features.append(stored_codes[column["name"]][rows[:, position].astype(np.int64)])
@@ -575,13 +708,20 @@ class Encoding(TableFit):
                 width = len(column.get("medians", " "))
                 features += fill_missing(column, list(rows[:, position : position + width].T))
                 position += width
-        return np.stack(features, axis=1, dtype=np.float32, casting="same_kind"), rows[:, -target_width:]
+        return np.stack(features, axis=1, dtype=np.float32, casting="same_kind"), rows[
+            :, -target_width:
+        ]
 
     def metadata(self, row_counts) -> dict:
         """Return what describes the encoded rows, as JSON data."""
-        input_width, width = len(self.feature_names), len(self.feature_names) + self.tail_width
-        sample = read_rows(self.folder / "train.rows", width, 0, min(row_counts["train"], MAX_SAMPLE_ROWS))
-        config = config_of(sample[:, :input_width], self.columns, self.notes, self.input_moments.extent())
+        input_width = len(self.feature_names)
+        width = len(self.feature_names) + self.tail_width
+        sample = read_rows(
+            self.folder / "train.rows", width, 0, min(row_counts["train"], MAX_SAMPLE_ROWS)
+        )
+        config = config_of(
+            sample[:, :input_width], self.columns, self.notes, self.input_moments.extent()
+        )
         target = self.class_target
         if target is None:
             y = sample[:, input_width + (self.sample_weight is not None) :]
@@ -596,7 +736,9 @@ class Encoding(TableFit):
             if self.not_constant[name]:
                 column["about"] += f" except in {plural(self.not_constant[name], 'row')}"
             if name in self.category_counts:
-                count = len(next(learned["values"] for learned in self.columns if learned["name"] == name))
+                count = len(
+                    next(learned["values"] for learned in self.columns if learned["name"] == name)
+                )
                 column |= {"categories": count, "about": plural(count, "category")}
         unread = {name: (count, cells) for name, (count, cells) in self.unread.items() if count}
         columns = {column["name"]: column for column in self.columns}
@@ -605,7 +747,15 @@ class Encoding(TableFit):
         for name, (count, cells) in unread.items():
             column = columns[name]
             self.notes.append(
-                unread_note(name, column["kind"], count, row_count, cells, column.get("writing"), name in self.guessed)
+                unread_note(
+                    name,
+                    column["kind"],
+                    count,
+                    row_count,
+                    cells,
+                    column.get("writing"),
+                    name in self.guessed,
+                )
             )
         if self.has_duplicates:
             self.notes.append(
@@ -631,23 +781,35 @@ class Encoding(TableFit):
             feature_names=list(self.feature_names),
             target_names=list(target.names),
             notes=self.notes,
-            seen=self.facts | {
+            seen=self.facts
+            | {
                 "doubts": self.format_warnings,
                 "unread": {
-                    name: [count, cells[0][0], row_count, list(dict.fromkeys(shown(cell) for _, cell in cells))]
+                    name: [
+                        count,
+                        cells[0][0],
+                        row_count,
+                        list(dict.fromkeys(shown(cell) for _, cell in cells)),
+                    ]
                     for name, (count, cells) in unread.items()
                 },
                 **({"of_class": self.class_counts} if self.class_counts else {}),
                 **(
-                    {"of_label": self.label_counts, "unknown_labels": self.unknown_labels} if self.label_counts else {}
+                    {"of_label": self.label_counts, "unknown_labels": self.unknown_labels}
+                    if self.label_counts
+                    else {}
                 ),
             },
             fingerprint=splits.fingerprint(
-                self.digest.digest(), self.pieces.names, self.targets, self.problem.name,
-                fingerprint_columns(self.columns), [self.seed, self.validation, self.test, self.group, row_counts],
+                self.digest.digest(),
+                self.pieces.names,
+                self.targets,
+                self.problem.name,
+                fingerprint_columns(self.columns),
+                [self.seed, self.validation, self.test, self.group, row_counts],
                 *([self.calibration] if self.calibration else []),
             ),
-        )  # fmt: skip
+        )
 
     def _weights_metadata(self) -> dict:
         """Return `weights`: split -> whether its rows have weights, and `weight_scale`; and add the note on them."""
@@ -664,9 +826,15 @@ class Encoding(TableFit):
         mean, low, high = (float(values[0]) for values in (moments.mean, moments.low, moments.high))
         effective = moments.count * mean**2 / (mean**2 + float(moments.squares[0]) / moments.count)
         self.notes.append(
-            weights_line(low / mean, high / mean, effective, moments.count, f"column {self.sample_weight!r}",
-                         self.zero_weights)
-        )  # fmt: skip
+            weights_line(
+                low / mean,
+                high / mean,
+                effective,
+                moments.count,
+                f"column {self.sample_weight!r}",
+                self.zero_weights,
+            )
+        )
         return {"weights": has_weights, "weight_scale": 1 / mean}
 
 
@@ -700,7 +868,10 @@ def _count_different(column, constant):
     if column.type != constant.type:  # a test table may have other types
         words = to_words(plain_column(column.drop_null()))
         return int((words != to_words([constant.as_py()])[0]).sum())
-    return int(arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, constant)).as_py() or 0)
+    return int(
+        arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, constant)).as_py()
+        or 0
+    )
 
 
 def _other_pieces(part, source):
@@ -708,7 +879,9 @@ def _other_pieces(part, source):
     if of_pandas(source, "DataFrame"):
         return _FramePieces(source, part)
     if not is_table(source):
-        raise KzooError(f"{part}={shown(source)} is not a table. Pass a DataFrame or the path of a table file.")
+        raise KzooError(
+            f"{part}={shown(source)} is not a table. Pass a DataFrame or the path of a table file."
+        )
     pieces = pieces_of(source)
     return _FramePieces(as_frame(source), part) if pieces is None else pieces
 
@@ -716,15 +889,21 @@ def _other_pieces(part, source):
 class _FramePieces:
     """A DataFrame with the data of another split, read in pieces."""
 
-    files, decimal, notes = (), None, ()
+    files = ()
+    decimal = None
+    notes = ()
 
     def __init__(self, frame, part):
-        self.table, self.names, self.name = frame, [str(column).strip() for column in frame.columns], part
+        self.table = frame
+        self.names = [str(column).strip() for column in frame.columns]
+        self.name = part
 
     def __iter__(self):
         for start in range(0, len(self.table), _FRAME_PIECE_ROWS):
             rows = self.table.iloc[start : start + _FRAME_PIECE_ROWS].set_axis(self.names, axis=1)
-            yield Piece(normalize_table(arrow().Table.from_pandas(rows, preserve_index=False), self.name))
+            yield Piece(
+                normalize_table(arrow().Table.from_pandas(rows, preserve_index=False), self.name)
+            )
 
     def frame(self, table, text_columns=()):
         """Return a piece as a DataFrame."""

@@ -40,7 +40,11 @@ _MAX_ROWS = 200_000  # for scales and quantiles
 
 def load(source, form, *, problem, **options):
     """Load a table, in memory or out of core. Its target decides the task."""
-    return load_large(source, **options) if is_large(source, **options) else load_table(source, **options)
+    return (
+        load_large(source, **options)
+        if is_large(source, **options)
+        else load_table(source, **options)
+    )
 
 
 def take(x, preset):
@@ -58,14 +62,14 @@ def fit(x, train, *, plain=False, notes=None, weight=None, **more):
         notes: list that notes for the user are appended to.
         weight: (N,) weights of the training rows, or None.
     """
-    names, notes, rows = (
-        [f"column {i}" for i in range(x.shape[1])],
-        [] if notes is None else notes,
-        select_rows(x, train),
-    )
+    names = [f"column {i}" for i in range(x.shape[1])]
+    notes = [] if notes is None else notes
+    rows = select_rows(x, train)
     if isinstance(rows, Mapped):
         if len(rows) > _MAX_ROWS:
-            notes.append(f"The scale of the inputs is learned on {_MAX_ROWS:,} of {len(rows):,} training rows.")
+            notes.append(
+                f"The scale of the inputs is learned on {_MAX_ROWS:,} of {len(rows):,} training rows."
+            )
         rows = sample_rows(rows, _MAX_ROWS)
         weight = None if weight is None else sample_rows(weight, _MAX_ROWS)
     extent = None if weight is None else weighted_statistics(rows, weight)
@@ -81,7 +85,9 @@ def labelled(reader, source, *, targets, config, sample_weight=None):
     frame, has_target = _read_labelled(reader, source, targets)
     weight = new_weights(frame, sample_weight, has_target)
     frame = frame[has_target].reset_index(drop=True)
-    return Split(x=read(reader, frame)[0], y=_targets_as_learned(frame, targets, reader), weight=weight)
+    return Split(
+        x=read(reader, frame)[0], y=_targets_as_learned(frame, targets, reader), weight=weight
+    )
 
 
 def _without_missing_words(frame, targets, reader):
@@ -130,7 +136,8 @@ def input_column(reader, x, name, names):
         return None
     values = pd.Series(x[:, names.index(name)])
     if kind == "category":
-        return values.map(dict(enumerate(columns[name]["values"], start=1)))  # code 0 becomes NaN: missing
+        # code 0 becomes NaN: missing
+        return values.map(dict(enumerate(columns[name]["values"], start=1)))
     if columns and columns[name]["missing"]:
         return values.mask(x[:, names.index(f"{name} is missing")] == 1)
     return values
@@ -141,7 +148,9 @@ def _has_target(frame, targets, reader):
     if "separator" in reader and not has_lists(frame[targets[0]]):
         return np.ones(len(frame), bool)
     has_target = frame[targets].notna()
-    flags_of_labels = list(reader.get("classes", ())) == list(reader.get("targets", ())) and len(targets) > 1
+    flags_of_labels = (
+        list(reader.get("classes", ())) == list(reader.get("targets", ())) and len(targets) > 1
+    )
     return has_target.any(axis=1) if flags_of_labels else has_target.all(axis=1)
 
 
@@ -156,11 +165,14 @@ def _text_columns(reader, targets):
         for column in reader["columns"]
         if column["kind"] != "number" or learned_from_texts(column.get("writing"))
     ]
-    classes, stored_formats = reader.get("classes", ()), reader.get("writings", {})
+    classes = reader.get("classes", ())
+    stored_formats = reader.get("writings", {})
     missing_words = MISSING.intersection(classes)
     are_texts = bool(missing_words) or any(map(_changes_as_number, classes))
     are_texts = are_texts or "separator" in reader
-    targets = [name for name in targets if are_texts or learned_from_texts(stored_formats.get(name))]
+    targets = [
+        name for name in targets if are_texts or learned_from_texts(stored_formats.get(name))
+    ]
     return {column["name"]: missing_value_categories(column) for column in columns} | dict.fromkeys(
         targets, missing_words
     )
@@ -176,26 +188,29 @@ def _targets_as_learned(frame, targets, reader):
     """Return the targets of new rows, converted by the stored number formats, or as plain numbers if only these fit."""
     if "separator" in reader:
         return sets_of(frame[targets[0]], reader["separator"])
-    converted, stored_formats, ambiguous_columns = (
-        frame[targets],
-        reader.get("writings", {}),
-        frame.attrs.get("figures", ()),
-    )
+    converted = frame[targets]
+    stored_formats = reader.get("writings", {})
+    ambiguous_columns = frame.attrs.get("figures", ())
     classes = reader.get("classes", ())
-    if classes and {"True", "False"}.issuperset(classes):  # booleans, which are objects too if a cell is missing
+    # booleans, which are objects too if a cell is missing
+    if classes and {"True", "False"}.issuperset(classes):
         return converted
     for name in targets:
         values = converted[name]
         has_texts = pd.api.types.is_object_dtype(values) or pd.api.types.is_string_dtype(values)
         if not has_texts or (name not in stored_formats and name not in ambiguous_columns):
             continue
-        numbers, texts = (
-            read_numbers(values, stored_format := stored_formats.get(name), decimal_of(frame)),
-            values.dropna(),
-        )
-        if np.isnan(numbers[values.notna()]).any() and np.isfinite(plain_numbers := to_numbers(texts)).all():
+        numbers = read_numbers(values, stored_format := stored_formats.get(name), decimal_of(frame))
+        texts = values.dropna()
+        if (
+            np.isnan(numbers[values.notna()]).any()
+            and np.isfinite(plain_numbers := to_numbers(texts)).all()
+        ):
             # One cell that fits plain numbers only decides for all of them.
-            if len(number_formats(stored_format)) > 1 and shown_sign(texts.astype(str), stored_format) != ".":
+            if (
+                len(number_formats(stored_format)) > 1
+                and shown_sign(texts.astype(str), stored_format) != "."
+            ):
                 row = int(np.flatnonzero(np.isnan(numbers) & values.notna().to_numpy())[0])
                 raise KzooError(
                     f"The value of target {name!r} cannot be read in row "
@@ -218,13 +233,17 @@ def fresh(reader, source, *, targets):
     frame = frame_of(source, _text_columns(reader, targets), targets)
     if not len(frame):
         raise KzooError("The table has no rows.")
-    frame = _without_missing_words(frame, [name for name in targets if name in frame.columns], reader)
+    frame = _without_missing_words(
+        frame, [name for name in targets if name in frame.columns], reader
+    )
     missing = [name for name in names if name not in frame.columns]
     x = None
     if len(missing) < len(names):
         rows = rows_of(frame.assign(**dict.fromkeys(missing, np.nan)))
         x = apply_columns(with_date_formats(reader, rows, []), rows)
-    answers = targets_in(frame, targets) if "separator" not in reader else _label_cells(frame, targets)
+    answers = (
+        targets_in(frame, targets) if "separator" not in reader else _label_cells(frame, targets)
+    )
     if answers is not None:
         rows = answers.index
         answers = _targets_as_learned(frame, targets, reader)
@@ -253,7 +272,9 @@ def describe(x, names=(), categories=0):
     values = flat(x)
     values = values[:, : values.shape[1] - categories]
     feature_names = list(names)[: values.shape[1]]
-    return feature_names + [f"column {i}" for i in range(len(feature_names), values.shape[1])], values
+    return feature_names + [
+        f"column {i}" for i in range(len(feature_names), values.shape[1])
+    ], values
 
 
 def overview(data):
@@ -262,7 +283,10 @@ def overview(data):
         return {"columns": data.seen["read"]}
     if "columns" in data.preprocessing:
         return {
-            "columns": [{"name": column["name"], "kind": column["kind"]} for column in data.preprocessing["columns"]]
+            "columns": [
+                {"name": column["name"], "kind": column["kind"]}
+                for column in data.preprocessing["columns"]
+            ]
         }
     if data.feature_names:
         return {"columns": [{"name": name, "kind": "number"} for name in data.feature_names]}
@@ -283,7 +307,8 @@ def asked_of(x, config):
     numbers = x[:: 1 + len(x) // _MAX_ROWS][:, : x.shape[1] - code_columns(config)]
     if not bins or not numbers.shape[1]:
         return {}
-    quantiles, edges = np.linspace(0, 1, bins + 1), []
+    quantiles = np.linspace(0, 1, bins + 1)
+    edges = []
     for column in numbers.T:
         values, counts = np.unique(column, return_counts=True)
         limited = np.repeat(values, np.minimum(counts, max(1, len(column) // bins)))

@@ -7,13 +7,25 @@ from kzoo.dataset.dataset import Dataset, Split
 from kzoo.dataset.weights import part_weights, scaled_weights, weights_note
 from kzoo.kinds.rows.column_options import named_columns
 from kzoo.kinds.rows.columns import fingerprint_columns
-from kzoo.kinds.rows.inference import apply_columns, encode_new_rows, feature_names, in_table, unread_notes
+from kzoo.kinds.rows.inference import (
+    apply_columns,
+    encode_new_rows,
+    feature_names,
+    in_table,
+    unread_notes,
+)
 from kzoo.kinds.rows.labels import label_targets, list_targets
 from kzoo.kinds.rows.rare_classes import RareClasses, check_classes_dropped
 from kzoo.kinds.rows.row_columns import moments, row_weights, time_note
 from kzoo.kinds.rows.scaling import config_of
 from kzoo.kinds.rows.table import TableFit
-from kzoo.kinds.rows.target import group_labels, missing_words, rows_with_target, target_rows, without_missing_words
+from kzoo.kinds.rows.target import (
+    group_labels,
+    missing_words,
+    rows_with_target,
+    target_rows,
+    without_missing_words,
+)
 from kzoo.sources.tables.frame import as_frame, index_notes
 from kzoo.sources.tables.raw import Rows, decimal_of, require, rows_of
 from kzoo.sources.tables.values import MISSING, Texts, plain, read_numbers, value_counts
@@ -24,10 +36,25 @@ _SHOWN = 3  # unreadable cells in a message
 
 
 def load_table(
-    source, *, name, preset=None, target=None, validation=0.1, test=None, drop=(), group=None, task=None,
-    columns=None, seed=0, clip=False, sample_weight=None, time=None, split="random",
-    drop_rare=None, date_order=None,
-):  # fmt: skip
+    source,
+    *,
+    name,
+    preset=None,
+    target=None,
+    validation=0.1,
+    test=None,
+    drop=(),
+    group=None,
+    task=None,
+    columns=None,
+    seed=0,
+    clip=False,
+    sample_weight=None,
+    time=None,
+    split="random",
+    drop_rare=None,
+    date_order=None,
+):
     """Load a table (see `kzoo.load_data`).
 
     Args:
@@ -48,14 +75,33 @@ def load_table(
     # 1. Read the table, and those of the validation and test rows.
     notes = [*index_notes(source)]
     lists = list_targets(source, target)
-    frame = as_frame(source, [*named_columns(columns), *label_targets(target, "rows", task)], notes, lists)
-    attrs, decimal, names = dict(frame.attrs), frame.attrs.get("decimal"), list(frame.columns)
+    frame = as_frame(
+        source, [*named_columns(columns), *label_targets(target, "rows", task)], notes, lists
+    )
+    attrs = dict(frame.attrs)
+    decimal = frame.attrs.get("decimal")
+    names = list(frame.columns)
     fit = TableFit(
-        names, notes, preset=preset, target=target, drop=drop, group=group, task=task, columns=columns, clip=clip,
-        sample_weight=sample_weight, time=time, split=split, date_order=date_order,
-    )  # fmt: skip
-    zoned_columns = rows_of(frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]])
-    file_decimal, targets, others = decimal_of(frame), fit.targets, {}
+        names,
+        notes,
+        preset=preset,
+        target=target,
+        drop=drop,
+        group=group,
+        task=task,
+        columns=columns,
+        clip=clip,
+        sample_weight=sample_weight,
+        time=time,
+        split=split,
+        date_order=date_order,
+    )
+    zoned_columns = rows_of(
+        frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]]
+    )
+    file_decimal = decimal_of(frame)
+    targets = fit.targets
+    others = {}
     for part, other_source in splits.second_sources(validation, test).items():
         other = as_frame(other_source, text_columns(frame, targets), notes, targets)
         others[part] = _read_as_training_file(other, frame, decimal)
@@ -69,12 +115,19 @@ def load_table(
         frame = without_missing_words(frame, words)
         others = {part: without_missing_words(other, words) for part, other in others.items()}
     if drop_rare is not None:
-        rare = RareClasses(frame, [*targets, "labels"] if fit.labels is not None else targets, drop_rare)
+        rare = RareClasses(
+            frame, [*targets, "labels"] if fit.labels is not None else targets, drop_rare
+        )
         frame = rare.without(frame)
         others = {part: rare.without(other, part) for part, other in others.items()}
         notes += rare.note()
-    has_target, source_frame = target_rows(frame, targets, fit.labels), frame
-    weights = [] if sample_weight is None else [row_weights(frame, sample_weight, has_target, decimal=decimal)]
+    has_target = target_rows(frame, targets, fit.labels)
+    source_frame = frame
+    weights = (
+        []
+        if sample_weight is None
+        else [row_weights(frame, sample_weight, has_target, decimal=decimal)]
+    )
     times = (
         None
         if fit.time is None
@@ -100,40 +153,78 @@ def load_table(
     weight = np.concatenate(weights) if weights else None
     rows = rows_of(frame)
     learned, y, split_rows, split_notes = splits.split_target(
-        fit.problem.task, fit.target_values(frame), count, names=targets, validation=splits.drawn(validation),
-        test=splits.drawn(test), seed=seed, groups=groups, weight=weight, moments=times,
+        fit.problem.task,
+        fit.target_values(frame),
+        count,
+        names=targets,
+        validation=splits.drawn(validation),
+        test=splits.drawn(test),
+        seed=seed,
+        groups=groups,
+        weight=weight,
+        moments=times,
         others=other_rows,
-    )  # fmt: skip
-    dropped = count - sum(len(part_rows) for part_rows in split_rows.values() if part_rows is not None)
+    )
+    dropped = count - sum(
+        len(part_rows) for part_rows in split_rows.values() if part_rows is not None
+    )
     split_rows |= other_rows
     if (weight := scaled_weights(weight, split_rows)) is not None:
-        notes.append(weights_note(weight[split_rows["train"]], f"column {sample_weight!r}", dropped))
+        notes.append(
+            weights_note(weight[split_rows["train"]], f"column {sample_weight!r}", dropped)
+        )
     if times is not None:
         own_rows = split_rows | dict.fromkeys(others)
-        notes.append(time_note(source_frame[fit.time][has_target], fit.time, times, own_rows, fit.time in fit.inputs))
+        notes.append(
+            time_note(
+                source_frame[fit.time][has_target],
+                fit.time,
+                times,
+                own_rows,
+                fit.time in fit.inputs,
+            )
+        )
 
     # 4. Learn the inputs on the training rows.
-    inputs = rows.only([column for column in rows.columns if column not in fit.excluded], file_decimal)
+    inputs = rows.only(
+        [column for column in rows.columns if column not in fit.excluded], file_decimal
+    )
     train = split_rows["train"]
     fit.learn_inputs(
-        inputs, train, decimal, words=attrs.get("words", {}), classes=learned.classes, file="words" in attrs,
+        inputs,
+        train,
+        decimal,
+        words=attrs.get("words", {}),
+        classes=learned.classes,
+        file="words" in attrs,
         padded_cells=attrs.get("padded", ()),
         zoned=(inputs.take(np.arange(count)) if others else inputs).updated(zoned_columns),
-    )  # fmt: skip
+    )
     preprocessing = fit.preprocessing(learned.classes)
 
     # 5. Encode all rows; rows of the other tables as new data of a run are.
-    unread, categories = {}, {column["name"] for column in fit.columns if column["kind"] == "category"}
+    unread = {}
+    categories = {column["name"] for column in fit.columns if column["kind"] == "category"}
     x = apply_columns(fit.columns, inputs, unread)
     for part, other in others.items():
-        part_rows, first = split_rows[part], split_rows[part][0]
-        dates = [column["name"] for column in fit.columns if column["kind"] == "date" and column["name"] in other]
-        other_inputs = Rows({name: inputs[name][part_rows] for name in other if name in inputs}, decimals[part])
-        other_inputs, other_notes = other_inputs.updated(rows_of(other[dates])), []
+        part_rows = split_rows[part]
+        first = split_rows[part][0]
+        dates = [
+            column["name"]
+            for column in fit.columns
+            if column["kind"] == "date" and column["name"] in other
+        ]
+        other_inputs = Rows(
+            {name: inputs[name][part_rows] for name in other if name in inputs}, decimals[part]
+        )
+        other_inputs = other_inputs.updated(rows_of(other[dates]))
+        other_notes = []
         with in_table(part):
             x[part_rows], other_unread = encode_new_rows(preprocessing, other_inputs, other_notes)
         new_categories = {
-            name: other_unread[name] for name in categories if 2 * len(other_unread[name]) > len(other_inputs)
+            name: other_unread[name]
+            for name in categories
+            if 2 * len(other_unread[name]) > len(other_inputs)
         }
         notes += [
             f"In the {part} table: {line}"
@@ -141,7 +232,11 @@ def load_table(
         ]
         unread = {
             name: np.concatenate(
-                [indices[indices < first], other_unread[name] + first, indices[indices > part_rows[-1]]]
+                [
+                    indices[indices < first],
+                    other_unread[name] + first,
+                    indices[indices > part_rows[-1]],
+                ]
             )
             for name, indices in unread.items()
         }
@@ -156,10 +251,17 @@ def load_table(
         **{
             part: None
             if rows is None
-            else Split(x=x[rows], y=y[rows], rows=rows, weight=part_weights(weight, rows), keys=hashes[rows])
+            else Split(
+                x=x[rows],
+                y=y[rows],
+                rows=rows,
+                weight=part_weights(weight, rows),
+                keys=hashes[rows],
+            )
             for part, rows in split_rows.items()
         },
-        config=config_of(x[train], fit.columns, notes, weight=part_weights(weight, train)) | learned.config,
+        config=config_of(x[train], fit.columns, notes, weight=part_weights(weight, train))
+        | learned.config,
         preprocessing=preprocessing,
         class_names=learned.classes,
         feature_names=feature_names(fit.columns),
@@ -170,10 +272,15 @@ def load_table(
         | ({"in_order": True} if times is not None else {})
         | cell_findings(fit.format_warnings, unread, rows),
         fingerprint=splits.fingerprint(
-            hashes, list(frame.columns), targets, fit.problem.name, *split_rows.values(),
-            fingerprint_columns(fit.columns), *([] if weight is None else [weight]),
+            hashes,
+            list(frame.columns),
+            targets,
+            fit.problem.name,
+            *split_rows.values(),
+            fingerprint_columns(fit.columns),
+            *([] if weight is None else [weight]),
         ),
-    )  # fmt: skip
+    )
 
 
 def _weights_of_other(frame, name, has_target, part, notes):
@@ -187,10 +294,17 @@ def _weights_of_other(frame, name, has_target, part, notes):
 def _read_as_training_file(test_frame, train_frame, decimal):
     """Return a test table with ambiguous numbers read by the decimal sign of the training file, where that fits all."""
     ambiguous = [
-        name for name in test_frame.attrs.get("figures", ()) if pd.api.types.is_numeric_dtype(train_frame.get(name))
+        name
+        for name in test_frame.attrs.get("figures", ())
+        if pd.api.types.is_numeric_dtype(train_frame.get(name))
     ]
-    numbers_of = {name: read_numbers(test_frame[name], {"decimal": decimal} if decimal else None) for name in ambiguous}
-    return test_frame.assign(**{name: numbers for name, numbers in numbers_of.items() if np.isfinite(numbers).all()})
+    numbers_of = {
+        name: read_numbers(test_frame[name], {"decimal": decimal} if decimal else None)
+        for name in ambiguous
+    }
+    return test_frame.assign(
+        **{name: numbers for name, numbers in numbers_of.items() if np.isfinite(numbers).all()}
+    )
 
 
 def cell_findings(format_warnings, unread, table):
@@ -221,9 +335,15 @@ def text_columns(frame, targets=()) -> dict:
         frame: the table as a DataFrame.
         targets: names of the target columns.
     """
-    object_targets = [name for name in targets if frame[name].dtype == object and not any(map(_is_text, frame[name]))]
+    object_targets = [
+        name
+        for name in targets
+        if frame[name].dtype == object and not any(map(_is_text, frame[name]))
+    ]
     texts = [
-        name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name]) and name not in object_targets
+        name
+        for name in frame.columns
+        if not pd.api.types.is_numeric_dtype(frame[name]) and name not in object_targets
     ]
     return {name: MISSING.intersection(frame[name].unique()) - {""} for name in texts}
 
@@ -242,10 +362,15 @@ def _hash(frame, rows, wall_clock):
         wall_clock: whether times with a time zone are hashed as local times.
     """
     if wall_clock:
-        zoned = {name: frame[name].dt.tz_localize(None) for name, dtype in frame.dtypes.items() if hasattr(dtype, "tz")}
+        zoned = {
+            name: frame[name].dt.tz_localize(None)
+            for name, dtype in frame.dtypes.items()
+            if hasattr(dtype, "tz")
+        }
         frame = frame.assign(**zoned)
     columns = {
-        name: column.astype(str) if pd.api.types.is_object_dtype(column) else column for name, column in frame.items()
+        name: column.astype(str) if pd.api.types.is_object_dtype(column) else column
+        for name, column in frame.items()
     }
     for name in columns:  # a category has the hash of its text
         if isinstance(texts := rows[name], Texts) and not pd.api.types.is_object_dtype(frame[name]):

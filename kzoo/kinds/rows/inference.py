@@ -25,7 +25,14 @@ from kzoo.sources.tables.raw import (
     rows_of,
     single_table,
 )
-from kzoo.sources.tables.values import MISSING, Texts, category_word, plain, to_words, unreadable_cells
+from kzoo.sources.tables.values import (
+    MISSING,
+    Texts,
+    category_word,
+    plain,
+    to_words,
+    unreadable_cells,
+)
 from kzoo.sources.tables.zones import offset_of, zone_notes
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import hint, listed, percent, plural, shown
@@ -74,7 +81,9 @@ def encode_new_rows(reader, rows, notes):
         KzooError: a column is missing, in all rows or by another spelling in one, or most of its cells are unreadable.
     """
     check_columns(reader["columns"], rows)
-    notes += check_keys(rows, [column["name"] for column in reader["columns"]], reader.get("targets", ()))
+    notes += check_keys(
+        rows, [column["name"] for column in reader["columns"]], reader.get("targets", ())
+    )
     unread, missing = {}, {}
     x = apply_columns(with_date_formats(reader, rows, notes), rows, unread, missing)
     for column in reader["columns"]:
@@ -88,7 +97,9 @@ def encode_new_rows(reader, rows, notes):
             notes += missing_note(name, missing[name], len(rows))
         if (number_format := column.get("writing")) and rows.decimal is not None:
             notes += _thousands_note(
-                name, unseen_thousands(rows.texts(name), number_format, rows.decimal), number_format["decimal"]
+                name,
+                unseen_thousands(rows.texts(name), number_format, rows.decimal),
+                number_format["decimal"],
             )
     return x, unread
 
@@ -139,12 +150,18 @@ def in_table(part="test"):
 
 def check(reader, x):
     """Refuse encoded rows of the right shape with codes that are not codes of a category, or ids that no text has."""
-    categories, texts = ([c for c in reader["columns"] if c["kind"] == kind] for kind in ("category", "text"))
+    categories, texts = (
+        [c for c in reader["columns"] if c["kind"] == kind] for kind in ("category", "text")
+    )
     start = x.shape[1] - sum(column["length"] for column in texts)
     for codes, column in zip(x.T[start - len(categories) : start], categories, strict=True):
         check_whole_numbers(codes, f"Codes of {column['name']!r}", len(column["values"]))
     for column in texts:
-        check_whole_numbers(x[:, start : start + column["length"]], f"Ids of {column['name']!r}", column["buckets"] - 1)
+        check_whole_numbers(
+            x[:, start : start + column["length"]],
+            f"Ids of {column['name']!r}",
+            column["buckets"] - 1,
+        )
         start += column["length"]
 
 
@@ -160,8 +177,11 @@ def with_date_formats(reader, rows, notes) -> list:
     for column in reader["columns"]:
         name = column["name"]
         if column["kind"] == "date" and name in rows:
-            learned = column.get("day_first") or (False if name in reader.get("month_first", ()) else None)
-            day_first, zone = day_first_of_new_rows(name, rows[name], notes, learned), reader.get("zones", {}).get(name)
+            learned = column.get("day_first") or (
+                False if name in reader.get("month_first", ()) else None
+            )
+            day_first = day_first_of_new_rows(name, rows[name], notes, learned)
+            zone = reader.get("zones", {}).get(name)
             column = column | {"day_first": day_first, "zone": zone}
             minutes = None if zone is None else rows.minutes(name, day_first)
             if minutes is not None and (zone or np.isfinite(minutes).any()):
@@ -182,10 +202,19 @@ def unread_notes(columns, table, unread, guessed=()):
     learned = {column["name"]: column for column in columns if isinstance(column, Mapping)}
     for name, indices in unread.items():
         if len(indices):
-            cells, column = plain(table[name]), learned.get(name, {})
+            cells = plain(table[name])
+            column = learned.get(name, {})
             examples = [(int(row), cells[row]) for row in indices[:3]]
             kind = column.get("kind", "number")
-            yield unread_note(name, kind, len(indices), len(cells), examples, column.get("writing"), name in guessed)
+            yield unread_note(
+                name,
+                kind,
+                len(indices),
+                len(cells),
+                examples,
+                column.get("writing"),
+                name in guessed,
+            )
 
 
 def unread_note(name, kind, count, rows, cells, number_format=None, guessed=False) -> str:
@@ -198,7 +227,8 @@ def unread_note(name, kind, count, rows, cells, number_format=None, guessed=Fals
         number_format: stored number format of the column.
         guessed: whether the kind was detected, so that the note says how to set it.
     """
-    single, examples = count == 1, _cell_examples(cells)
+    single = count == 1
+    examples = _cell_examples(cells)
     if kind == "category":
         reason = f"{'is a category' if single else 'are categories'} not seen in training"
     else:
@@ -264,8 +294,13 @@ def check_readable(column, count, filled_count, cells):
 
 def glance(table, form, asked):
     """Refuse a table by the names of its columns."""
-    targets, named = find_target(table, asked.target), (asked.group, asked.sample_weight, asked.time)
-    require(table, [*targets, *as_names(asked.drop), *(name for name in named if isinstance(name, str))], "the table")
+    targets = find_target(table, asked.target)
+    named = (asked.group, asked.sample_weight, asked.time)
+    require(
+        table,
+        [*targets, *as_names(asked.drop), *(name for name in named if isinstance(name, str))],
+        "the table",
+    )
     check_separators(column_options(asked.columns, table), targets)
 
 
@@ -300,7 +335,9 @@ def received(reader, given, most=None):
 def form(reader):
     """Return the fields of an input form, one per column, with their defaults."""
     zones = reader.get("zones", {})
-    return {"columns": [_field(column, zones.get(column["name"], "")) for column in reader["columns"]]}
+    return {
+        "columns": [_field(column, zones.get(column["name"], "")) for column in reader["columns"]]
+    }
 
 
 def _field(column, zone):
@@ -327,7 +364,9 @@ def example(reader, x):
     """Return a row of medians, of the first category of each category column, and of texts without words."""
     fields = form(reader)["columns"]
     return {
-        field["name"]: f"{field['default']}{field['offset']}" if "offset" in field else field["default"]
+        field["name"]: f"{field['default']}{field['offset']}"
+        if "offset" in field
+        else field["default"]
         for field in fields
     }
 
@@ -351,7 +390,9 @@ def _displayed_row(names, values, columns):
     row = dict(zip(names, values, strict=True))
     texts = [column for column in columns if column["kind"] == "text"]
     start = len(values) - sum(column["length"] for column in texts)
-    cells = {name: f"{value:.6g}" for name, value in zip(names[:start], values[:start], strict=True)}
+    cells = {
+        name: f"{value:.6g}" for name, value in zip(names[:start], values[:start], strict=True)
+    }
     for column in columns:
         name = column["name"]
         if column["kind"] == "text":  # only hashes are left of the words
@@ -363,14 +404,20 @@ def _displayed_row(names, values, columns):
         elif column["missing"]:
             del cells[indicator := f"{name} is missing"]
             if row[indicator]:
-                parts = [f"{name} {part}" for part in column["medians"]] if column["kind"] == "date" else [name]
+                parts = (
+                    [f"{name} {part}" for part in column["medians"]]
+                    if column["kind"] == "date"
+                    else [name]
+                )
                 cells |= dict.fromkeys(parts, "missing")
     return cells
 
 
 def draw(given, random, shape):
     """Return random rows (shape) around the mean of each column, with random categories and ids of texts."""
-    rows = np.clip(random.standard_normal(shape), -3, 3) * column_deviations(given, shape) + column_means(given, shape)
+    rows = np.clip(random.standard_normal(shape), -3, 3) * column_deviations(
+        given, shape
+    ) + column_means(given, shape)
     counts = _code_counts(given)
     for column, count in enumerate(counts, start=shape[-1] - len(counts)):
         rows[..., column] = random.integers(0, count, shape[0])
@@ -385,12 +432,16 @@ def _code_counts(given) -> list:
 
 def edges(given, rows):
     """Return a row of zeros, a row of high values and a row of low values, followed by `rows`."""
-    mean, deviation = column_means(given, rows.shape), column_deviations(given, rows.shape)
-    high, low = mean + 3 * deviation, mean - 3 * deviation
+    mean = column_means(given, rows.shape)
+    deviation = column_deviations(given, rows.shape)
+    high = mean + 3 * deviation
+    low = mean - 3 * deviation
     counts = _code_counts(given)
     for column, count in enumerate(counts, start=rows.shape[-1] - len(counts)):
         high[..., column], low[..., column] = count - 1, 0
-    extreme = np.stack([np.broadcast_to(row, rows.shape[1:]) for row in (np.zeros_like(mean), high, low)])
+    extreme = np.stack(
+        [np.broadcast_to(row, rows.shape[1:]) for row in (np.zeros_like(mean), high, low)]
+    )
     return np.concatenate([extreme, rows])
 
 
@@ -440,7 +491,8 @@ def apply_columns(columns, table, unread=None, missing=None):
     """
     rows = rows_of(table)
     check_columns(columns, rows)
-    unread, missing = {} if unread is None else unread, {} if missing is None else missing
+    unread = {} if unread is None else unread
+    missing = {} if missing is None else missing
     texts = [column for column in columns if column["kind"] == "text"]
     features = [
         feature.astype(np.float32, copy=False)
@@ -481,7 +533,12 @@ def codes_of(categories) -> dict:
     codes = {category: code for code, category in enumerate(categories, start=1)}
     integers = {category[:-2]: code for category, code in codes.items() if category.endswith(".0")}
     floats = {f"{category}.0": code for category, code in codes.items() if category.isdecimal()}
-    return floats | integers | {category_word(category): code for category, code in codes.items()} | codes
+    return (
+        floats
+        | integers
+        | {category_word(category): code for category, code in codes.items()}
+        | codes
+    )
 
 
 def missing_value_categories(column) -> frozenset:
@@ -499,9 +556,12 @@ def _features(column, rows, unread, missing):
         cells = cells_of(column, rows, unread)
         missing[column["name"]] = int(np.isnan(cells[0]).sum()) - len(unread[column["name"]])
         return fill_missing(column, cells)
-    code_of, cells = codes_of(column["values"]), rows.cells(column["name"], missing_value_categories(column))
+    code_of = codes_of(column["values"])
+    cells = rows.cells(column["name"], missing_value_categories(column))
     if isinstance(cells, Texts):
-        codes = cells.each([code_of.get(category_word(text), 0) for text in cells.different], 0, np.float32)
+        codes = cells.each(
+            [code_of.get(category_word(text), 0) for text in cells.different], 0, np.float32
+        )
     else:
         codes = np.array([code_of.get(category, 0) for category in to_words(cells)], np.float32)
     unread[column["name"]] = unreadable_cells(cells, np.where(codes, codes, np.nan))
@@ -521,10 +581,13 @@ def cells_of(column, rows, unread) -> list:
         # Runs of earlier versions lack "zoned": they read texts with a time zone in UTC.
         read = partial(rows.local, zone=column.get("zone")) if "zoned" in column else rows.dates
         parts = date_parts(read(name, column.get("day_first", False)))
-        values = [parts[part] for part in column["medians"]]  # the parts, such as "year", that were learned
+        # the parts, such as "year", that were learned
+        values = [parts[part] for part in column["medians"]]
     else:
         values = [rows.numbers(name, column.get("writing"))]
-    unread[name] = unreadable_cells(rows[name], values[0]) if np.isnan(values[0]).any() else np.empty(0, int)
+    unread[name] = (
+        unreadable_cells(rows[name], values[0]) if np.isnan(values[0]).any() else np.empty(0, int)
+    )
     return values
 
 
@@ -535,7 +598,9 @@ def fill_missing(column, cells) -> list:
     """
     missing = np.isnan(cells[0])
     medians = column["medians"].values() if column["kind"] == "date" else [column["median"]]
-    features = [np.where(missing, median, values) for values, median in zip(cells, medians, strict=True)]
+    features = [
+        np.where(missing, median, values) for values, median in zip(cells, medians, strict=True)
+    ]
     if "low" in column:
         features = [np.clip(values, column["low"], column["high"]) for values in features]
     return [*features, missing.astype(np.float64)] if column["missing"] else features

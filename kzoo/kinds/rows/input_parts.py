@@ -19,14 +19,21 @@ def parts(reader, config, names) -> list[InputPart]:
     """
     if "columns" not in reader:
         return _parts_of_arrays(reader["shape"][0], config, names)
-    result, start = [], 0
+    result = []
+    start = 0
     for column in reader["columns"]:  # numbers and dates, then categories, then texts
         width = column.get("length", len(column.get("medians", " "))) + bool(column.get("missing"))
         features = np.arange(start, start + width)
         cell = partial(_CELLS[column["kind"]], column)
         missing = bool(column.get("missing"))
         result.append(
-            InputPart(name=column["name"], type=column["kind"], features=features, cell=cell, missing=missing)
+            InputPart(
+                name=column["name"],
+                type=column["kind"],
+                features=features,
+                cell=cell,
+                missing=missing,
+            )
         )
         start += width
     return result
@@ -39,14 +46,20 @@ def _parts_of_arrays(width, config, names):
     codes = numbers + len(config.get("categories") or ())
     result = [
         InputPart(
-            name=names[index], type="number" if index < numbers else "category", features=np.array([index]),
+            name=names[index],
+            type="number" if index < numbers else "category",
+            features=np.array([index]),
             cell=_array_cell,
         )
         for index in range(codes)
-    ]  # fmt: skip
+    ]
     for number, length in enumerate(config.get("text_lengths") or (), start=1):
         features = np.arange(codes, codes + length)
-        result.append(InputPart(name=f"text {number}", type="text", features=features, cell=partial(_text_cell, {})))
+        result.append(
+            InputPart(
+                name=f"text {number}", type="text", features=features, cell=partial(_text_cell, {})
+            )
+        )
         codes += length
     return result
 
@@ -60,12 +73,16 @@ def typical(reader, statistics):
     """
     codes = [int(np.argmax(category["shares"])) for category in statistics.get("categories", ())]
     if "columns" not in reader:
-        medians = [feature["edges"][len(feature["edges"]) // 2] for feature in statistics.get("features", ())]
+        medians = [
+            feature["edges"][len(feature["edges"]) // 2]
+            for feature in statistics.get("features", ())
+        ]
         row = [*medians, *codes]
         texts = reader["shape"][0] - len(row) if statistics.get("texts") else 0
         row += [0] * texts
         return np.array(row, np.float32) if row and len(row) == reader["shape"][0] else None
-    row, categories = [], iter(codes)
+    row = []
+    categories = iter(codes)
     for column in reader["columns"]:
         if column["kind"] == "category":
             row.append(next(categories, None))
@@ -104,4 +121,9 @@ def _text_cell(column, values):
     return f"text of {plural(count, 'id')}" if count else "empty"
 
 
-_CELLS = {"number": _number_cell, "category": _category_cell, "date": _date_cell, "text": _text_cell}
+_CELLS = {
+    "number": _number_cell,
+    "category": _category_cell,
+    "date": _date_cell,
+    "text": _text_cell,
+}

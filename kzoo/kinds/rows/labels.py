@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.sources.tables.label_cells import flags, free_separator, has_lists, label_sets, likely_separator
+from kzoo.sources.tables.label_cells import (
+    flags,
+    free_separator,
+    has_lists,
+    label_sets,
+    likely_separator,
+)
 from kzoo.sources.tables.raw import Rows, as_names, find_target
 from kzoo.sources.tables.values import distinct, plain, texts_of
 from kzoo.tasks import Problem, detection
@@ -66,7 +72,13 @@ def sets_of(cells: Any, separator: str) -> np.ndarray:
 
 
 def label_columns(
-    frame: Any, targets: Sequence[str], kind: str, *, task: str | None, overrides: Mapping[str, Any], preset: Any = None
+    frame: Any,
+    targets: Sequence[str],
+    kind: str,
+    *,
+    task: str | None,
+    overrides: Mapping[str, Any],
+    preset: Any = None,
 ) -> LabelColumns | None:
     """Return how target columns hold labels; None if they do not.
 
@@ -99,15 +111,22 @@ def label_columns(
         columns = {name: flags(frame[name]) for name in names}
         wrong = [name for name, column in columns.items() if column is None]
         if not wrong:
-            return LabelColumns(names, "", "all of them are 0 or 1, yes or no" if task is None else f"task={task!r}")
+            return LabelColumns(
+                names, "", "all of them are 0 or 1, yes or no" if task is None else f"task={task!r}"
+            )
         if requested is None:
             return None
-        cells = [cell for cell in plain(distinct(frame[wrong[0]])) if cell is not None and flags([cell]) is None]
+        cells = [
+            cell
+            for cell in plain(distinct(frame[wrong[0]]))
+            if cell is not None and flags([cell]) is None
+        ]
         raise KzooError(
             f"task={task!r} with several target columns needs 0 and 1, or yes and no, in each, but {wrong[0]!r} "
             + (f"has {shown(cells[0])}." if cells else "is empty.")
         )
-    name, option = names[0], overrides.get(names[0], {})
+    name = names[0]
+    option = overrides.get(names[0], {})
     texts = texts_of(frame[name])
     cells = distinct(frame[name] if texts is None else texts)
     if any(issubclass(cell_type, dict) for cell_type in set(map(type, cells))):
@@ -121,13 +140,19 @@ def label_columns(
                 f"columns: {name!r} has separator={separator!r}, which is in no cell. Correct it, or use "
                 "task='classification' for one class per row."
             )
-        return LabelColumns(names, separator, f"its cells are separated at {separator!r}, as requested")
+        return LabelColumns(
+            names, separator, f"its cells are separated at {separator!r}, as requested"
+        )
     if requested is None and (option or texts is None):
         return None
     separator = likely_separator(cells if texts is None else texts, sure=requested is not None)
     if separator:
-        example = next(cell for cell in cells if isinstance(cell, str) and separator in cell.strip())
-        return LabelColumns(names, separator, f"cells such as {shown(example)} are separated at {separator!r}")
+        example = next(
+            cell for cell in cells if isinstance(cell, str) and separator in cell.strip()
+        )
+        return LabelColumns(
+            names, separator, f"cells such as {shown(example)} are separated at {separator!r}"
+        )
     if requested is None:
         return None
     raise KzooError(
@@ -138,7 +163,11 @@ def label_columns(
 
 def label_targets(target: Any, kind: str, task: str | None) -> list[str]:
     """Return the names of the target columns if the user has requested labels: their cells are read as written."""
-    if task is None or target is None or "labels" not in detection.requested_problem(kind, task).facts:
+    if (
+        task is None
+        or target is None
+        or "labels" not in detection.requested_problem(kind, task).facts
+    ):
         return []
     return as_names(target)
 
@@ -147,7 +176,9 @@ def list_targets(source: Any, target: Any) -> list[str]:
     """Return the names of the target columns of a DataFrame, whose cells may be lists; [] for other sources."""
     if not of_pandas(source, "DataFrame"):
         return [] if target is None else as_names(target)
-    return find_target(Rows(dict.fromkeys((str(name).strip() for name in source.columns), ())), target)
+    return find_target(
+        Rows(dict.fromkeys((str(name).strip() for name in source.columns), ())), target
+    )
 
 
 def labels_problem(kind: str) -> Problem | None:
@@ -160,6 +191,5 @@ def describe(labels: LabelColumns, problem: Problem, task: str | None) -> str:
     """Return the note that the targets are labels, and how to override it."""
     how = f"columns={{{labels.names[0]!r}: 'category'}}" if labels.separator else "task="
     override = "" if task is not None or labels.lists else f"; {how} overrides"
-    return (
-        f"{problem.name.replace('_', ' ').capitalize()} of {listed(labels.names, _NAMED)}: {labels.reason}{override}."
-    )
+    task_name = problem.name.replace("_", " ").capitalize()
+    return f"{task_name} of {listed(labels.names, _NAMED)}: {labels.reason}{override}."

@@ -43,15 +43,22 @@ def merge_preprocessors(
         for column in reader["columns"]:
             by_name.setdefault(column["name"], []).append(column)
     columns = sorted_by_kind([_merged(name, variants) for name, variants in by_name.items()])
-    others = {name: [reader.get(name) for reader in readers] for reader in readers for name in reader}
+    others = {
+        name: [reader.get(name) for reader in readers] for reader in readers for name in reader
+    }
     for name, values in others.items():
         if name != "columns" and any(value != values[0] for value in values):
-            raise KzooError(f"The networks differ in their {name}: {shown(values[0])} and {shown(values[1])}.")
-    return dict(readers[0]) | {"columns": columns}, [_selection(reader["columns"], columns) for reader in readers]
+            raise KzooError(
+                f"The networks differ in their {name}: {shown(values[0])} and {shown(values[1])}."
+            )
+    return dict(readers[0]) | {"columns": columns}, [
+        _selection(reader["columns"], columns) for reader in readers
+    ]
 
 
 def _merged(name: str, variants: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    first, merged = variants[0], dict(variants[0])
+    first = variants[0]
+    merged = dict(variants[0])
     for field in dict.fromkeys(field for variant in variants for field in variant):
         values: list[Any] = [variant.get(field) for variant in variants]
         if all(value == values[0] for value in values):
@@ -61,7 +68,9 @@ def _merged(name: str, variants: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         elif field == "median":
             merged[field] = float(np.median(values))
         elif field == "medians" and all(value.keys() == values[0].keys() for value in values):
-            merged[field] = {part: float(np.median([value[part] for value in values])) for part in values[0]}
+            merged[field] = {
+                part: float(np.median([value[part] for value in values])) for part in values[0]
+            }
         elif field == "values" and first["kind"] == "category":
             merged[field] = list(dict.fromkeys(category for value in values for category in value))
         else:
@@ -72,24 +81,37 @@ def _merged(name: str, variants: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def _selection(columns: Sequence[Mapping[str, Any]], merged: Sequence[Mapping[str, Any]]) -> Selection | None:
+def _selection(
+    columns: Sequence[Mapping[str, Any]], merged: Sequence[Mapping[str, Any]]
+) -> Selection | None:
     index = {feature: i for i, feature in enumerate(_features(merged))}
-    categories = {column["name"]: column["values"] for column in merged if column["kind"] == "category"}
+    categories = {
+        column["name"]: column["values"] for column in merged if column["kind"] == "category"
+    }
     sources: list[int] = []
     codes: dict[int, tuple[int, ...]] = {}
     for column in columns:
         if column["kind"] == "category" and column["values"] != categories[column["name"]]:
             code_of = {category: code for code, category in enumerate(column["values"], start=1)}
-            codes[len(sources)] = (0, *(code_of.get(category, 0) for category in categories[column["name"]]))
+            codes[len(sources)] = (
+                0,
+                *(code_of.get(category, 0) for category in categories[column["name"]]),
+            )
         sources += [index[feature] for feature in _features([column])]
-    return None if not codes and sources == list(range(len(index))) else Selection(tuple(sources), codes)
+    return (
+        None
+        if not codes and sources == list(range(len(index)))
+        else Selection(tuple(sources), codes)
+    )
 
 
 def _features(columns: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
     """Return (column, part) for each feature of encoded rows; see `inference.feature_names`."""
     features: list[tuple[str, Any]] = []
     for column in columns:
-        parts = {"date": column.get("medians", ()), "text": range(column.get("length", 0))}.get(column["kind"], ("",))
+        parts = {"date": column.get("medians", ()), "text": range(column.get("length", 0))}.get(
+            column["kind"], ("",)
+        )
         features += [(column["name"], part) for part in parts]
         if column.get("missing"):
             features.append((column["name"], "is missing"))

@@ -95,7 +95,9 @@ def load_large(source, *, name, preset=None, **options):
     contents = _contents(source, options)
     with building_folder(_key(source, contents, preset, options)) as (folder, partial_folder):
         if partial_folder is not None:
-            about = Encoding(source, partial_folder, preset, **_encoding_options(options)).encode_table()
+            about = Encoding(
+                source, partial_folder, preset, **_encoding_options(options)
+            ).encode_table()
             if any(isinstance(content, FileHashes) and content.changed() for content in contents):
                 raise KzooError(
                     f"{name!r} has changed while its rows were encoded. Start again when the file is complete."
@@ -124,9 +126,12 @@ def frame_of(source, text_columns=(), targets=()):
     """
     if not is_large(source):
         return as_frame(source, text_columns, lists=targets)
-    pieces, sample = pieces_of(source), Sample(0)
+    pieces = pieces_of(source)
+    sample = Sample(0)
     pieces.kept = (
-        {name: words for name, words in text_columns.items() if words} if isinstance(text_columns, Mapping) else {}
+        {name: words for name, words in text_columns.items() if words}
+        if isinstance(text_columns, Mapping)
+        else {}
     )
     table_pieces = TablePieces(pieces)
     for first, table in table_pieces.pieces("sampling rows"):
@@ -148,7 +153,11 @@ def _contents(source, options):
     table.
     """
     others = splits.second_sources(options["validation"], options["test"])
-    tables = [source, others.get("test"), *([others["validation"]] if "validation" in others else [])]
+    tables = [
+        source,
+        others.get("test"),
+        *([others["validation"]] if "validation" in others else []),
+    ]
     return [_content(table) for table in tables]
 
 
@@ -166,20 +175,28 @@ def _content(source):
 
 def _key(source, contents, preset, options):
     """Return the key of an encoded table: a hash of its contents and of the options, and its size."""
-    options, problem = _encoding_options(options), detection.only_problem(preset)
+    options = _encoding_options(options)
+    problem = detection.only_problem(preset)
     for part in splits.second_sources(options["validation"], options["test"]):
         del options[part]
-    if isinstance(validation := options.get("validation"), splits.HeldOut):  # as JSON, it would be a number
+    # as JSON, it would be a number
+    if isinstance(validation := options.get("validation"), splits.HeldOut):
         options["validation"] = [float(validation), validation.calibration]
     # File names matter too: suffixes decide how files are read, and notes contain the names.
     identity = [
-        [[file.name for file in content.files], content.hashes] if isinstance(content, FileHashes) else content
+        [[file.name for file in content.files], content.hashes]
+        if isinstance(content, FileHashes)
+        else content
         for content in contents
     ]
     serialized = json.dumps(
-        [FORMAT, __version__, identity, options, problem and problem.name], sort_keys=True, default=str
+        [FORMAT, __version__, identity, options, problem and problem.name],
+        sort_keys=True,
+        default=str,
     )
-    return hashlib.sha256(serialized.encode("utf-8", "surrogatepass")).hexdigest()[:20] + _size_suffix(source)
+    return hashlib.sha256(serialized.encode("utf-8", "surrogatepass")).hexdigest()[
+        :20
+    ] + _size_suffix(source)
 
 
 def _encoding_options(options):
@@ -199,20 +216,28 @@ def _size_suffix(source) -> str:
 
 def _open_dataset(folder, about, dataset_name):
     """Return the data set whose encoded rows are in a folder."""
-    width, inputs, dtype, single = about["width"], about["inputs"], about["dtype"], about["single"]
+    width = about["width"]
+    inputs = about["inputs"]
+    dtype = about["dtype"]
+    single = about["single"]
 
     weights = about.get("weights", {})
 
     def open_split(split, rows):
         """Return a `Split` that reads its rows from the file; their weights are read into memory."""
-        file, weight = dict(path=folder / f"{split}.rows", rows=rows, width=width), None
+        file = dict(path=folder / f"{split}.rows", rows=rows, width=width)
+        weight = None
         first = inputs + bool(weights)
         y = StoredRows(**file, first=first, last=width, dtype=dtype, single=single)
         if weights.get(split):
             stored = StoredRows(**file, first=inputs, last=first, dtype="float32", single=True)
-            weight = np.concatenate([stored[start : start + _READ] for start in range(0, rows, _READ)])
+            weight = np.concatenate(
+                [stored[start : start + _READ] for start in range(0, rows, _READ)]
+            )
             weight = (weight * about["weight_scale"]).astype("float32")
-        return Split(x=StoredRows(**file, first=0, last=inputs, dtype="float32"), y=y, weight=weight)
+        return Split(
+            x=StoredRows(**file, first=0, last=inputs, dtype="float32"), y=y, weight=weight
+        )
 
     config = about["config"]
     return Dataset(

@@ -26,11 +26,21 @@ class RareClasses:
 
     def __init__(self, frame, targets, least, usable=None):
         if len(targets) != 1:
-            raise KzooError(f"drop_rare={least} is for classes, and there are {len(targets)} targets. Remove it.")
-        self._target, self._least, self._dropped = targets[0], least, dict[str, int]()
+            raise KzooError(
+                f"drop_rare={least} is for classes, and there are {len(targets)} targets. Remove it."
+            )
+        self._target = targets[0]
+        self._least = least
+        self._dropped = dict[str, int]()
         words = self._words(frame)
-        counts = Counter(word for i, word in enumerate(words) if word is not None and (usable is None or usable[i]))
-        self.names = sorted((word for word, count in counts.items() if count < least), key=lambda word: counts[word])
+        counts = Counter(
+            word
+            for i, word in enumerate(words)
+            if word is not None and (usable is None or usable[i])
+        )
+        self.names = sorted(
+            (word for word, count in counts.items() if count < least), key=lambda word: counts[word]
+        )
         if counts and len(self.names) == len(counts):
             largest = max(counts, key=lambda word: counts[word])
             raise KzooError(
@@ -58,14 +68,19 @@ class RareClasses:
         if not self.names:
             return []
         rows = " and ".join(
-            plural(count, "row" if part == "training" else f"{part} row") for part, count in self._dropped.items()
+            plural(count, "row" if part == "training" else f"{part} row")
+            for part, count in self._dropped.items()
         )
         classes = "1 class" if len(self.names) == 1 else f"{len(self.names)} classes"
         named = listed(map(repr, self.names), _SHOWN)
-        return [f"drop_rare={self._least}: {rows} of {classes} with fewer than {self._least} rows left out: {named}."]
+        return [
+            f"drop_rare={self._least}: {rows} of {classes} with fewer than {self._least} rows left out: {named}."
+        ]
 
 
 def check_classes_dropped(problem, least):
     """Raise `KzooError` if rare classes are to be dropped and the target is none of classes."""
     if least is not None and "classes" not in problem.facts:
-        raise KzooError(f"drop_rare={least} is for classes, and this is a {problem.name}. Remove it.")
+        raise KzooError(
+            f"drop_rare={least} is for classes, and this is a {problem.name}. Remove it."
+        )

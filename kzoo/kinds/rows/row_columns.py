@@ -46,7 +46,9 @@ def invalid_weight(name, row, cell, *, part=None, count=1) -> KzooError:
         count: number of such weights.
     """
     where = "" if part is None else f"In the {part} table: "
-    contains, fix = ("has no weight", "Fill it in") if cell is None else (f"has {shown(cell)}", "Correct it")
+    contains, fix = (
+        ("has no weight", "Fill it in") if cell is None else (f"has {shown(cell)}", "Correct it")
+    )
     others = f" ({count} such rows)" if count > 1 else ""
     return KzooError(
         f"{where}Weights in sample_weight={name!r} must be numbers, 0 or more: row {row + 1} {contains}{others}. "
@@ -63,7 +65,9 @@ def new_weights(frame, name, keep) -> np.ndarray | None:
     if name is None:
         return None
     if name not in frame.columns:
-        warn(f"The table has no column {name!r} of weights (sample_weight=): its rows count equally.")
+        warn(
+            f"The table has no column {name!r} of weights (sample_weight=): its rows count equally."
+        )
         return None
     return weights_to_score(row_weights(frame, name, keep, decimal=decimal_of(frame)))
 
@@ -89,10 +93,14 @@ def moments(frame, name, keep, notes, *, decimal=None, date_order=None) -> np.nd
     present = not_missing(values)
     if values.dtype.kind == "M" or are_dates(values):
         dates = to_dates(values, detect_day_first(name, values, notes, date_order))
-        known, noun = ~np.isnat(dates), "date"
-        numbers = np.where(known, dates.astype("datetime64[us]").astype(np.int64), 0).astype(np.float64)
+        known = ~np.isnat(dates)
+        noun = "date"
+        numbers = np.where(known, dates.astype("datetime64[us]").astype(np.int64), 0).astype(
+            np.float64
+        )
     else:
-        numbers, noun = to_numbers(values, *_format(name, values, decimal)).astype(np.float64), "date or number"
+        numbers = to_numbers(values, *_format(name, values, decimal)).astype(np.float64)
+        noun = "date or number"
         known = np.isfinite(numbers)
     if (gone := np.flatnonzero(keep & ~present)).size:
         raise KzooError(
@@ -122,7 +130,9 @@ def time_note(values, name, times, parts, is_input) -> str:
         for part in ("validation", "calibration", "test")
         if (rows := parts.get(part)) is not None and len(rows)
     ]
-    use = "is an input too; drop= excludes it from the inputs only" if is_input else "is not an input"
+    use = (
+        "is an input too; drop= excludes it from the inputs only" if is_input else "is not an input"
+    )
     return f"Split in order of {name!r}: {', '.join(starts) or 'all rows are for training'}. The column {use}."
 
 

@@ -37,7 +37,10 @@ def scaling(values):
     if not values.shape[-1]:  # a table of categories alone
         return {}
     mean, std = spread(values.reshape(-1, values.shape[-1]))
-    return {"scale": [1 / s for s in std], "offset": [-m / s for m, s in zip(mean, std, strict=True)]}
+    return {
+        "scale": [1 / s for s in std],
+        "offset": [-m / s for m, s in zip(mean, std, strict=True)],
+    }
 
 
 def robust_scaling(values, names, notes, extent=None):
@@ -58,7 +61,9 @@ def robust_scaling(values, names, notes, extent=None):
         return {}
     extent = extent or ColumnStatistics.of(values)
     mean, std = extent.mean.copy(), extent.sd.copy()
-    is_indicator = ((values == 0) | (values == 1)).all(axis=0) & (extent.low >= 0) & (extent.high <= 1)
+    is_indicator = (
+        ((values == 0) | (values == 1)).all(axis=0) & (extent.low >= 0) & (extent.high <= 1)
+    )
     long_tailed = np.flatnonzero(~is_indicator & extent.tails)
     heavy = [
         column for column in long_tailed if len(np.unique(values[:, column])) > 2
@@ -74,4 +79,6 @@ def robust_scaling(values, names, notes, extent=None):
             f"Heavy tails in {listed((repr(names[column]) for column in heavy), 5)}: outliers are smoothly clipped to "
             f"{_CLIP:g} standard deviations (input_clip={_CLIP:g}; 0 turns this off)."
         )
-    return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()} | ({"input_clip": _CLIP} if heavy else {})
+    return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()} | (
+        {"input_clip": _CLIP} if heavy else {}
+    )

@@ -47,23 +47,53 @@ class TableFit:
     """
 
     def __init__(
-        self, names, notes, *, preset, target, drop, group, task, columns, clip, sample_weight=None, time=None,
-        split="random", date_order=None,
-    ):  # fmt: skip
+        self,
+        names,
+        notes,
+        *,
+        preset,
+        target,
+        drop,
+        group,
+        task,
+        columns,
+        clip,
+        sample_weight=None,
+        time=None,
+        split="random",
+        date_order=None,
+    ):
         table = Rows(dict.fromkeys(names, ()))
-        self.names, self.notes, self.preset, self.task, self.clip = list(names), notes, preset, task, clip
-        self.targets, self.drop, self.group = find_target(table, target), as_names(drop), group
+        self.names = list(names)
+        self.notes = notes
+        self.preset = preset
+        self.task = task
+        self.clip = clip
+        self.targets = find_target(table, target)
+        self.drop = as_names(drop)
+        self.group = group
         self.overrides = column_options(columns, table)
-        self.sample_weight, self.time = sample_weight, time if split == "time" else None
+        self.sample_weight = sample_weight
+        self.time = time if split == "time" else None
         self.date_order = date_order
         check_row_columns(
-            table, target=self.targets, sample_weight=sample_weight, time=self.time, overrides=self.overrides
+            table,
+            target=self.targets,
+            sample_weight=sample_weight,
+            time=self.time,
+            overrides=self.overrides,
         )
         check_separators(self.overrides, self.targets)
-        self.excluded = [*self.targets, *self.drop, *(name for name in (group, sample_weight) if name is not None)]
+        self.excluded = [
+            *self.targets,
+            *self.drop,
+            *(name for name in (group, sample_weight) if name is not None),
+        ]
         require(table, self.excluded, "the table")
         self.inputs = [name for name in names if name not in self.excluded]
-        self.format_warnings, self.excluded_inputs, self.number_formats = [], {}, {}
+        self.format_warnings = []
+        self.excluded_inputs = {}
+        self.number_formats = {}
         self.labels = None
 
     @property
@@ -74,7 +104,12 @@ class TableFit:
     def learn_labels(self, frame):
         """Learn whether the target is labels, and return the table with lists written as texts."""
         self.labels = label_columns(
-            frame, self.targets, "rows", task=self.task, overrides=self.overrides, preset=self.preset
+            frame,
+            self.targets,
+            "rows",
+            task=self.task,
+            overrides=self.overrides,
+            preset=self.preset,
         )
         if self.labels is None:
             check_cells(frame[self.targets], self.targets)
@@ -102,15 +137,35 @@ class TableFit:
             self.notes.append(describe(self.labels, self.problem, self.task))
             return frame
         frame, self.number_formats = read_targets(
-            frame, self.targets, self.overrides, self.task, self.format_warnings, decimal, distinct=distinct,
+            frame,
+            self.targets,
+            self.overrides,
+            self.task,
+            self.format_warnings,
+            decimal,
+            distinct=distinct,
             ambiguous_columns=frame.attrs.get("figures", ()),
-        )  # fmt: skip
+        )
         rows = rows_of(frame[self.targets])
-        self.problem, reason = choose_task({name: rows[name] for name in self.targets}, self.task, self.preset)
+        self.problem, reason = choose_task(
+            {name: rows[name] for name in self.targets}, self.task, self.preset
+        )
         self.notes.append(reason)
         return frame
 
-    def learn_inputs(self, raw, train, decimal, *, words, classes, file, padded_cells=(), text_cells=None, zoned=None):
+    def learn_inputs(
+        self,
+        raw,
+        train,
+        decimal,
+        *,
+        words,
+        classes,
+        file,
+        padded_cells=(),
+        text_cells=None,
+        zoned=None,
+    ):
         """Learn the input columns on training rows.
 
         Args:
@@ -125,12 +180,21 @@ class TableFit:
             zoned: `Rows` with the time zones to learn; `raw` by default.
         """
         self.columns = learn_columns(
-            raw, train, decimal=decimal, clip=self.clip, notes=self.notes, overrides=self.overrides,
-            format_warnings=self.format_warnings, excluded=self.excluded_inputs, file=file,
+            raw,
+            train,
+            decimal=decimal,
+            clip=self.clip,
+            notes=self.notes,
+            overrides=self.overrides,
+            format_warnings=self.format_warnings,
+            excluded=self.excluded_inputs,
+            file=file,
             date_order=self.date_order,
-        )  # fmt: skip
+        )
         check_any_column(self.columns, self.targets, self.excluded_inputs)
-        if self.date_order is not None and not any(column["kind"] == "date" for column in self.columns):
+        if self.date_order is not None and not any(
+            column["kind"] == "date" for column in self.columns
+        ):
             self.notes.append(f"date_order={self.date_order!r} has no effect: no input has dates.")
         numbers = [column["name"] for column in self.columns if column["kind"] == "number"]
         numbers = [name for name in numbers if name not in self.overrides]
@@ -139,7 +203,9 @@ class TableFit:
         )
         self.month_first = month_first_columns(self.columns, raw, train, self.date_order)
         self.zones = time_zones_of(self.columns, raw if zoned is None else zoned)
-        self.notes += missing_value_notes(words, self.columns, self.targets if classes else (), classes, file=file)
+        self.notes += missing_value_notes(
+            words, self.columns, self.targets if classes else (), classes, file=file
+        )
 
     def preprocessing(self, classes) -> dict:
         """Return the preprocessor, as it is stored.
@@ -147,11 +213,19 @@ class TableFit:
         Args:
             classes: names of the classes; empty for a regression.
         """
-        stored = {"kind": "table", "columns": self.columns, "targets": self.targets, "classes": list(classes)}
+        stored = {
+            "kind": "table",
+            "columns": self.columns,
+            "targets": self.targets,
+            "classes": list(classes),
+        }
         if self.labels is not None and self.labels.separator:
             stored["separator"] = self.labels.separator
         return (
-            stored | ({"writings": self.number_formats} if self.number_formats else {}) | self.month_first | self.zones
+            stored
+            | ({"writings": self.number_formats} if self.number_formats else {})
+            | self.month_first
+            | self.zones
         )
 
     def data_facts(self, rows, unread) -> dict:
@@ -167,6 +241,15 @@ class TableFit:
         if self.sample_weight is not None:
             excluded[self.sample_weight] = ("weight", "how much each row counts")
         summary = describe_columns(
-            rows, self.columns, unread, targets=self.targets, apart=excluded, left_out=self.excluded_inputs
+            rows,
+            self.columns,
+            unread,
+            targets=self.targets,
+            apart=excluded,
+            left_out=self.excluded_inputs,
         )
-        return {"columns": self.names, "repeated": repeated_ids(rows, self.targets, self.columns), "read": summary}
+        return {
+            "columns": self.names,
+            "repeated": repeated_ids(rows, self.targets, self.columns),
+            "read": summary,
+        }

@@ -20,9 +20,13 @@ def missing_words(frame, targets, decimal=None) -> dict:
     words = {}
     for name in targets:
         values = frame[name]
-        if values.dtype.kind not in "biufM" and any(_is_missing_word(cell, MISSING) for cell in values.unique()):
+        if values.dtype.kind not in "biufM" and any(
+            _is_missing_word(cell, MISSING) for cell in values.unique()
+        ):
             values = plain(values)
-            kind = column_kind(values, partial(number_format_of, name, values, None, None, decimal)).kind
+            kind = column_kind(
+                values, partial(number_format_of, name, values, None, None, decimal)
+            ).kind
             words[name] = MISSING if kind == "number" else missing_categories(file=False)
     return words
 
@@ -36,7 +40,11 @@ def without_missing_words(frame, words):
     """
     for name in words:
         missing = [cell for cell in frame[name].unique() if _is_missing_word(cell, words[name])]
-        frame = frame.assign(**{name: frame[name].mask(frame[name].isin(missing))}) if missing else frame
+        frame = (
+            frame.assign(**{name: frame[name].mask(frame[name].isin(missing))})
+            if missing
+            else frame
+        )
     return frame
 
 
@@ -67,13 +75,17 @@ def rows_with_target(frame, targets, notes, noun, labels=None):
 
 def target_rows(frame, targets, labels=None) -> np.ndarray:
     """Return which rows (N,) of a frame have all targets; of labels, those that have any."""
-    return np.asarray(frame[targets].notna().all(axis=1) if labels is None else labels.present(frame), bool)
+    return np.asarray(
+        frame[targets].notna().all(axis=1) if labels is None else labels.present(frame), bool
+    )
 
 
 def empty_target_message(target, noun) -> str:
     """Return the error message for a target without values; `noun` as in `rows_with_target`."""
     table = f" of the {noun.removesuffix(' row')} table" if " " in noun else ""
-    return f"The target column {target!r}{table} is empty. Fill it in, or choose another with target=."
+    return (
+        f"The target column {target!r}{table} is empty. Fill it in, or choose another with target=."
+    )
 
 
 def missing_target_note(count, noun) -> str:
@@ -89,11 +101,23 @@ def group_labels(values, name):
     """
     if values.isna().any():
         missing = plural(int(values.isna().sum()), "row")
-        raise KzooError(f"group={name!r} is missing in {missing}. Fill in the missing values or omit group=.")
+        raise KzooError(
+            f"group={name!r} is missing in {missing}. Fill in the missing values or omit group=."
+        )
     return to_words(values).astype(str)
 
 
-def read_targets(frame, targets, overrides, task, format_warnings, decimal, *, distinct=False, ambiguous_columns=()):
+def read_targets(
+    frame,
+    targets,
+    overrides,
+    task,
+    format_warnings,
+    decimal,
+    *,
+    distinct=False,
+    ambiguous_columns=(),
+):
     """Convert text targets that contain formatted numbers, such as "1.234,50 €", to numbers.
 
     Args:
@@ -115,16 +139,23 @@ def read_targets(frame, targets, overrides, task, format_warnings, decimal, *, d
     """
     number_formats = {}
     for name in targets:
-        values, kind = plain(frame[name]), overrides.get(name, {}).get("kind")
+        values = plain(frame[name])
+        kind = overrides.get(name, {}).get("kind")
         if kind in ("date", "text"):
-            raise KzooError(f"columns: {name!r} is the target. A target must be a number or a category, not a {kind}.")
+            raise KzooError(
+                f"columns: {name!r} is the target. A target must be a number or a category, not a {kind}."
+            )
         target_warnings = []
         number_format = (
             None
             if kind == "category"
             else number_format_of(name, values, overrides.get(name), target_warnings, decimal)
         )
-        if number_format is None and (stored := stored_number_format(None, decimal)) and values.dtype != object:
+        if (
+            number_format is None
+            and (stored := stored_number_format(None, decimal))
+            and values.dtype != object
+        ):
             number_formats[name] = stored
         if number_format is None:
             continue
@@ -163,14 +194,19 @@ def choose_task(values, task, preset):
         KzooError: the target does not suit the task, or (`detection.WrongPreset`) the preset.
     """
     columns = list(values.values())
-    (problem, reason), fixed = detection.likely_problem("rows", columns), detection.only_problem(preset)
+    (problem, reason), fixed = (
+        detection.likely_problem("rows", columns),
+        detection.only_problem(preset),
+    )
     if len(values) > 1 and task is None:
         reason += _class_targets_note(values, preset)
     if task is not None:
-        problem, reason = detection.requested_problem("rows", task), f"task={task!r}"
+        problem = detection.requested_problem("rows", task)
+        reason = f"task={task!r}"
         if fixed not in (None, problem):
             raise detection.WrongPreset(
-                f"task={task!r} does not suit {preset.name}, a {fixed.name} preset.", "Presets that take any task: {}."
+                f"task={task!r} does not suit {preset.name}, a {fixed.name} preset.",
+                "Presets that take any task: {}.",
             )
     elif fixed not in (None, problem):
         if not detection.suits_problem(fixed, columns):
@@ -179,7 +215,8 @@ def choose_task(values, task, preset):
                 f"{fixed.name}.",
                 "Use one of: {}; or set task=.",
             )
-        problem, reason = fixed, f"{preset.name} is for {fixed.name}"
+        problem = fixed
+        reason = f"{preset.name} is for {fixed.name}"
     if task is not None:
         detection.check_numbers(problem, values, task)
     if "classes" in problem.facts and len(values) > 1:

@@ -13,7 +13,9 @@ from kzoo.kinds.text.tokenizer import Tokenizer
 from kzoo.sources.tables.values import MISSING, Texts, not_missing, plain
 
 _TOKENIZER = Tokenizer()  # lowercase words and punctuation marks; ideographs are words
-_IDEOGRAPHS = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_IDEOGRAPHS = re.compile(
+    "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 # Thai, Lao, Burmese and Khmer are written without blanks, too, but vowels belong to letters: runs of three characters.
 _NO_BLANKS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 _RUN = 3
@@ -24,12 +26,17 @@ _MIN_DIFFERENT = 0.5  # share of different texts, above which they are no catego
 _LOOKED_AT = 1_000  # texts whose words are counted
 _LEARNED_FROM = 20_000  # texts whose length and number of words and pairs are counted
 
-_LENGTH_QUANTILE, _LENGTH_STEP, MAX_LENGTH = 0.95, 8, 512  # ids per text
+_LENGTH_QUANTILE = 0.95  # ids per text
+_LENGTH_STEP = 8
+MAX_LENGTH = 512
 _MIN_BUCKETS, _MAX_BUCKETS = 2**10, 2**15
-_CHARACTERS_PER_ID = 32  # characters of a text that are read for each of its ids: bounds the time for a huge text
+# characters of a text that are read for each of its ids: bounds the time for a huge text
+_CHARACTERS_PER_ID = 32
 _TEXTS_AT_ONCE = 1024
 
-_MULTIPLIER, _FIRST, _SECOND = (np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
+_MULTIPLIER, _FIRST, _SECOND = (
+    np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
+)
 
 
 def are_texts(different, count, most_categories) -> bool:
@@ -44,7 +51,10 @@ def are_texts(different, count, most_categories) -> bool:
         return False
     texts = list(different)
     sample = texts[:: 1 + len(texts) // _LOOKED_AT]
-    return float(np.mean([_word_count(text[: 64 * _CHARACTERS_PER_ID]) for text in sample])) >= _MIN_WORDS
+    return (
+        float(np.mean([_word_count(text[: 64 * _CHARACTERS_PER_ID]) for text in sample]))
+        >= _MIN_WORDS
+    )
 
 
 def _word_count(text) -> float:
@@ -64,7 +74,8 @@ def learn_texts(values) -> dict:
     texts = cell_texts(values)
     texts = [text for text in texts[:: 1 + len(texts) // _LEARNED_FROM] if text]
     ids = hash_texts(texts, _MAX_BUCKETS, MAX_LENGTH)
-    lengths, different = np.count_nonzero(ids, axis=1), len(np.unique(ids))
+    lengths = np.count_nonzero(ids, axis=1)
+    different = len(np.unique(ids))
     length = int(np.quantile(lengths, _LENGTH_QUANTILE)) if len(lengths) else 1
     length = min(-(-max(length, 1) // _LENGTH_STEP) * _LENGTH_STEP, MAX_LENGTH)
     buckets = int(np.clip(2 ** int(np.ceil(np.log2(2 * different))), _MIN_BUCKETS, _MAX_BUCKETS))
@@ -77,7 +88,10 @@ def cell_texts(values) -> list[str]:
     if isinstance(values, Texts):
         return values.each([_text(text) for text in values.different], "", object).tolist()
     present = not_missing(values)
-    return [_text(str(value)) if filled else "" for value, filled in zip(values.tolist(), present, strict=True)]
+    return [
+        _text(str(value)) if filled else ""
+        for value, filled in zip(values.tolist(), present, strict=True)
+    ]
 
 
 def _text(cell):
@@ -90,7 +104,8 @@ def encode_texts(values, buckets, length) -> np.ndarray:
     values = plain(values)
     if not isinstance(values, Texts):
         return hash_texts(cell_texts(values), buckets, length)
-    used, codes = np.unique(values.codes, return_inverse=True)  # a column of a split may use few of the unique texts
+    # a column of a split may use few of the unique texts
+    used, codes = np.unique(values.codes, return_inverse=True)
     texts = [_text(values.different[code]) if code >= 0 else "" for code in used.tolist()]
     return hash_texts(texts, buckets, length)[codes]
 
@@ -108,7 +123,9 @@ def hash_texts(texts, buckets, length) -> np.ndarray:
     """
     ids = np.zeros((len(texts), length), np.float32)
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        block = [text[: _CHARACTERS_PER_ID * length] for text in texts[start : start + _TEXTS_AT_ONCE]]
+        block = [
+            text[: _CHARACTERS_PER_ID * length] for text in texts[start : start + _TEXTS_AT_ONCE]
+        ]
         split = [_split_unspaced(tokens[: length + 1]) for tokens in _TOKENIZER.split_all(block)]
         _fill(ids[start : start + len(block)], split, np.uint64(buckets - 1))
     return ids
@@ -142,7 +159,8 @@ def _fill(rows, split, hashed_ids):
     text_of = np.repeat(np.arange(len(split)), sizes)
     with np.errstate(over="ignore"):
         pairs = _mix(hashes[:-1] * _FIRST + hashes[1:] * _SECOND)
-    both = np.stack([hashes, np.append(pairs, hashes[-1:])], axis=1)  # a word, then the pair that begins with it
+    # a word, then the pair that begins with it
+    both = np.stack([hashes, np.append(pairs, hashes[-1:])], axis=1)
     is_pair = np.append(text_of[1:] == text_of[:-1], False)
     keep = np.stack([np.ones(len(hashes), bool), is_pair], axis=1)
     ids = (1 + (both >> np.uint64(32)) % hashed_ids).astype(np.int64)[keep]
@@ -157,11 +175,15 @@ def _fill(rows, split, hashed_ids):
 
 def _hash_tokens(tokens) -> np.ndarray:
     """Return a 64-bit hash of each token, (N,) uint64: a polynomial of its code points, mixed."""
-    codes = np.frombuffer("".join(tokens).encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
+    codes = np.frombuffer("".join(tokens).encode("utf-32-le", "surrogatepass"), "<u4").astype(
+        np.uint64
+    )
     sizes = np.fromiter(map(len, tokens), np.int64, len(tokens))
     starts = np.cumsum(sizes) - sizes
     powers = np.multiply.accumulate(np.full(sizes.max(), _MULTIPLIER))
-    return _mix(np.add.reduceat(codes * powers[np.arange(len(codes)) - np.repeat(starts, sizes)], starts))
+    return _mix(
+        np.add.reduceat(codes * powers[np.arange(len(codes)) - np.repeat(starts, sizes)], starts)
+    )
 
 
 def _mix(values) -> np.ndarray:

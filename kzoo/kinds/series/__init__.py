@@ -3,20 +3,53 @@
 from kzoo.kinds import Kind, Source
 from kzoo.utils.schema import Each, Some, Words
 
-_SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}  # how a column of texts writes its numbers
-_TIMES = Words(("numbers", "day first", "month first", "YYYYMMDD", "YYYYMM"))  # how their column is written
-_COVARIATE = {"name": str, "role": Words(("known", "static")), "categories?": [str], "writing?": (_SIGNS, None)}
+# how a column of texts writes its numbers
+_SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}
+# how their column is written
+_TIMES = Words(("numbers", "day first", "month first", "YYYYMMDD", "YYYYMM"))
+_COVARIATE = {
+    "name": str,
+    "role": Words(("known", "static")),
+    "categories?": [str],
+    "writing?": (_SIGNS, None),
+}
 _WINDOW = {
-    "columns": [str], "steps": int, "time?": (str, None), "writings?": (Each((_SIGNS, None)), None),
-    "times?": (_TIMES, None), "outputs?": (int, None), "zones?": Each(str), "ranges?": Each(Some(float, count=2)),
+    "columns": [str],
+    "steps": int,
+    "time?": (str, None),
+    "writings?": (Each((_SIGNS, None)), None),
+    "times?": (_TIMES, None),
+    "outputs?": (int, None),
+    "zones?": Each(str),
+    "ranges?": Each(Some(float, count=2)),
     # Of a panel (see `kzoo.kinds.series.panel`):
-    "series_id?": [str], "covariates?": [_COVARIATE], "horizon?": int, "ids?": [str],
-}  # fmt: skip
+    "series_id?": [str],
+    "covariates?": [_COVARIATE],
+    "horizon?": int,
+    "ids?": [str],
+}
 _EXAMPLES = {
-    "columns": [str], "series_id": [str], "steps": int, "padded": bool, "time": (str, None),
-    "segment?": Some(int, count=2), "writings?": (Each((_SIGNS, None)), None), "times?": (_TIMES, None),
-}  # fmt: skip
-_OF_EXAMPLES = ("target", "drop", "group", "task", "time", "columns", "series_id", "segment", "stride", "date_order")
+    "columns": [str],
+    "series_id": [str],
+    "steps": int,
+    "padded": bool,
+    "time": (str, None),
+    "segment?": Some(int, count=2),
+    "writings?": (Each((_SIGNS, None)), None),
+    "times?": (_TIMES, None),
+}
+_OF_EXAMPLES = (
+    "target",
+    "drop",
+    "group",
+    "task",
+    "time",
+    "columns",
+    "series_id",
+    "segment",
+    "stride",
+    "date_order",
+)
 
 
 def _makes(reader):
@@ -67,7 +100,9 @@ KIND = Kind(
             suffixes=(".csv",),
             order="unordered",
             usual="classification",
-            options=tuple(option for option in _OF_EXAMPLES if option not in ("target", "group", "series_id")),
+            options=tuple(
+                option for option in _OF_EXAMPLES if option not in ("target", "group", "series_id")
+            ),
         ),
     ),
     example="SERIES.csv",

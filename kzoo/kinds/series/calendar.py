@@ -79,11 +79,22 @@ class Calendar:
         stored = reader.get("calendar")
         try:
             calendar = cls(**stored)
-            is_whole = calendar.step in ("seconds", "numbers") or calendar.every == int(calendar.every)
-            is_valid = 0 < calendar.every < 1e12 and is_whole and calendar.step in _STEPS and 1 <= calendar.day <= 31
-            is_valid = is_valid and (calendar.week == "" or _WEEK.fullmatch(calendar.week) is not None)
+            is_whole = calendar.step in ("seconds", "numbers") or calendar.every == int(
+                calendar.every
+            )
+            is_valid = (
+                0 < calendar.every < 1e12
+                and is_whole
+                and calendar.step in _STEPS
+                and 1 <= calendar.day <= 31
+            )
+            is_valid = is_valid and (
+                calendar.week == "" or _WEEK.fullmatch(calendar.week) is not None
+            )
             return (
-                calendar if is_valid and isinstance(calendar.zone, str) and isinstance(calendar.column, str) else None
+                calendar
+                if is_valid and isinstance(calendar.zone, str) and isinstance(calendar.column, str)
+                else None
             )
         except (TypeError, ValueError, OverflowError):
             return None
@@ -91,20 +102,31 @@ class Calendar:
     def json(self) -> dict:
         """Return the calendar as it is stored, without empty fields."""
         fields = {name: value for name, value in asdict(self).items() if value != ""}
-        return fields if self.step == "months" else {name: value for name, value in fields.items() if name != "day"}
+        return (
+            fields
+            if self.step == "months"
+            else {name: value for name, value in fields.items() if name != "day"}
+        )
 
     @property
     def description(self) -> str:
         """The step in words: "1 hour", "15 minutes", "1 business day", "1 day (Mon Tue Wed Thu Sun)"."""
         if self.step == "business days" and self.every == 1:
             return week_in_words(self._week)
-        every, unit = self.every, {"numbers": "", "months": "month", "business days": "business day"}.get(self.step)
+        every = self.every
+        unit = {"numbers": "", "months": "month", "business days": "business day"}.get(self.step)
         for step, size, name in (
-            ("seconds", 3600, "hour"), ("seconds", 60, "minute"), ("seconds", 1, "second"), ("days", 7, "week"),
-            ("days", 1, "day"), ("months", 12, "year"), ("months", 3, "quarter"),
-        ):  # fmt: skip
+            ("seconds", 3600, "hour"),
+            ("seconds", 60, "minute"),
+            ("seconds", 1, "second"),
+            ("days", 7, "week"),
+            ("days", 1, "day"),
+            ("months", 12, "year"),
+            ("months", 3, "quarter"),
+        ):
             if step == self.step and every % size == 0:
-                every, unit = every / size, name
+                every = every / size
+                unit = name
                 break
         else:
             unit = "second" if unit is None else unit
@@ -116,14 +138,19 @@ class Calendar:
         every = self.every
         if self.step == "months":
             unit = {1: "month", 3: "quarter"}.get(int(every), "time")
-            return {f"same {unit} last year": int(12 // every)} if 12 % every == 0 and every < 12 else {}
+            return (
+                {f"same {unit} last year": int(12 // every)}
+                if 12 % every == 0 and every < 12
+                else {}
+            )
         if self.step == "business days":
             return {"same weekday last week": self._week.count("1")} if every == 1 else {}
         if self.step == "days":
             names = {1: ("same weekday last week", 7), 7: ("same week last year", 52)}
             return dict([names[int(every)]]) if every in names else {}
         if self.step == "seconds" and _DAY % every == 0 and every < _DAY:
-            unit, day = "hour" if every == 3600 else "time", int(_DAY // every)
+            unit = "hour" if every == 3600 else "time"
+            day = int(_DAY // every)
             return {f"same {unit} yesterday": day, f"same {unit} last week": 7 * day}
         return {}
 
@@ -156,7 +183,11 @@ class Calendar:
         elif self.step == "months":
             steps = np.diff(moments.wall.astype("datetime64[M]").astype(int))
         else:
-            steps = np.diff(moments.times) / np.timedelta64(1, "s") / (_DAY if self.step == "days" else 1)
+            steps = (
+                np.diff(moments.times)
+                / np.timedelta64(1, "s")
+                / (_DAY if self.step == "days" else 1)
+            )
         return steps / self.every
 
     def matching_steps(self, moments: Moments) -> np.ndarray:
@@ -169,7 +200,8 @@ class Calendar:
         if self.step in ("numbers", "seconds"):
             size = steps * self.every
             return wall + (size if self.step == "numbers" else (size * 1e6).astype("m8[us]"))
-        days, steps = wall.astype("datetime64[D]"), steps.astype(int) * int(self.every)
+        days = wall.astype("datetime64[D]")
+        steps = steps.astype(int) * int(self.every)
         if self.step == "days":
             return wall + steps.astype("m8[D]")
         if self.step == "business days":
@@ -200,7 +232,11 @@ class Calendar:
             elapsed = [timedelta(seconds=self.every * (i + 1)) for i in range(count)]
             if zone is None:
                 return [wall + duration for duration in elapsed]
-            start = wall.replace(tzinfo=zone, fold=0) if not moments.zone else _to_datetime(moments.times[latest], UTC)
+            start = (
+                wall.replace(tzinfo=zone, fold=0)
+                if not moments.zone
+                else _to_datetime(moments.times[latest], UTC)
+            )
             return [(start.astimezone(UTC) + duration).astimezone(zone) for duration in elapsed]
         except (OverflowError, ValueError):
             raise KzooError(
@@ -229,7 +265,8 @@ class Calendar:
         if offset is None:
             return self._zone
         training_share, own_share = (
-            self._matches(wall).mean() for wall in (moments.times + np.timedelta64(offset), moments.wall)
+            self._matches(wall).mean()
+            for wall in (moments.times + np.timedelta64(offset), moments.wall)
         )
         return zone_named(moments.zone) if own_share > training_share else self._zone
 
@@ -239,7 +276,9 @@ class Calendar:
         hours, counts = np.unique(wall - days, return_counts=True)
         at_usual_time = wall - days == hours[counts.argmax()]
         if self.step == "months":
-            return at_usual_time & (days == day_of_month(days.astype("datetime64[M]"), self.day, self.business))
+            return at_usual_time & (
+                days == day_of_month(days.astype("datetime64[M]"), self.day, self.business)
+            )
         if self.step == "business days":
             return at_usual_time & np.is_busday(days, weekmask=self._week)
         return at_usual_time & (self.step == "days")
@@ -253,7 +292,8 @@ class Calendar:
     def _next_days(self, wall, count):
         """Return the days of the next steps after a local time, as `datetime`s at the same time of day."""
         time_of_day = wall - datetime(wall.year, wall.month, wall.day)
-        every, today = int(self.every), np.datetime64(wall.date(), "D")
+        every = int(self.every)
+        today = np.datetime64(wall.date(), "D")
         if self.step == "days":
             days = today + every * np.arange(1, count + 1)
         elif self.step == "business days":
@@ -312,8 +352,12 @@ def calendar_of(frame, times, rows) -> Calendar | None:
         rows: number of training rows, the earliest.
     """
     column = times.column
-    calendar = learn_calendar(read_moments(frame.iloc[: min(rows, _MAX_FIRST_ROWS)], column, times.time_format), column)
-    return calendar or learn_calendar(read_moments(frame, column, times.time_format), column, rows=rows)
+    calendar = learn_calendar(
+        read_moments(frame.iloc[: min(rows, _MAX_FIRST_ROWS)], column, times.time_format), column
+    )
+    return calendar or learn_calendar(
+        read_moments(frame, column, times.time_format), column, rows=rows
+    )
 
 
 def learn_calendar(moments: Moments | None, column, *, rows=None) -> Calendar | None:
@@ -332,7 +376,8 @@ def learn_calendar(moments: Moments | None, column, *, rows=None) -> Calendar | 
         every = _regular_step(np.diff(np.unique(moments.times)), 1e-6)
         return None if every is None else Calendar(column=column, step="numbers", every=every)
     wall = np.unique(moments.wall)
-    days, seconds = wall.astype("datetime64[D]"), np.diff(np.unique(moments.times)) / np.timedelta64(1, "s")
+    days = wall.astype("datetime64[D]")
+    seconds = np.diff(np.unique(moments.times)) / np.timedelta64(1, "s")
     fields = None
     if len(np.unique(wall - days)) == 1 and len(days) >= _MIN_TIMES:  # all at the same time of day
         fields = _monthly_step(days) or _daily_step(days)
@@ -366,9 +411,15 @@ def _monthly_step(days):
 
 def _daily_step(days):
     """Return the fields of a calendar of days or business days for sorted days (N,); None if they do not have one."""
-    steps, week = np.diff(days).astype(int), working_days(days)
-    has_days_off = len(steps) and np.median(steps) == 1 and (steps > 1).any()  # otherwise rows show no days off
-    if week and has_days_off and _regular_step(np.busday_count(days[:-1], days[1:], weekmask=week), 0) == 1:
+    steps = np.diff(days).astype(int)
+    week = working_days(days)
+    # otherwise rows show no days off
+    has_days_off = len(steps) and np.median(steps) == 1 and (steps > 1).any()
+    if (
+        week
+        and has_days_off
+        and _regular_step(np.busday_count(days[:-1], days[1:], weekmask=week), 0) == 1
+    ):
         return dict(step="business days", every=1.0, week="" if week == MONDAY_TO_FRIDAY else week)
     every = _regular_step(steps, 0)
     return None if every is None else dict(step="days", every=every)

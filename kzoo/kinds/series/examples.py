@@ -58,10 +58,14 @@ def is_examples(reader) -> bool:
 
 def read(reader, raw):
     """Encode series: a table with their id columns, an array (N, T, F), or a list of arrays (T, F)."""
-    steps, columns, notes = reader["steps"], reader["columns"], list[str]()
+    steps = reader["steps"]
+    columns = reader["columns"]
+    notes = list[str]()
     if _holds_arrays(raw):
         series = arrays_of(raw)
-        wrong = next((values.shape[1] for values in series if values.shape[1] != len(columns)), None)
+        wrong = next(
+            (values.shape[1] for values in series if values.shape[1] != len(columns)), None
+        )
         if wrong is not None:
             raise KzooError(
                 f"A series must have {plural(len(columns), 'column')} ({listed(columns, MOST)}); got {wrong}."
@@ -71,7 +75,9 @@ def read(reader, raw):
         series, names = _series_of_table(reader, raw, notes)
     if segment := reader.get("segment"):
         length, stride = segment
-        series, names, _ = cut_segments(series, names or list(map(str, range(len(series)))), length, stride, notes)
+        series, names, _ = cut_segments(
+            series, names or list(map(str, range(len(series)))), length, stride, notes
+        )
     x = encoded(series, names, steps, reader["padded"], notes)
     for line in notes:
         warn(line)
@@ -82,7 +88,11 @@ def _holds_arrays(raw):
     """Return whether raw inputs are arrays, not a table."""
     if isinstance(raw, np.ndarray):
         return True
-    return isinstance(raw, list | tuple) and bool(raw) and all(isinstance(part, np.ndarray | list) for part in raw)
+    return (
+        isinstance(raw, list | tuple)
+        and bool(raw)
+        and all(isinstance(part, np.ndarray | list) for part in raw)
+    )
 
 
 def _series_of_table(reader, raw, notes):
@@ -96,18 +106,24 @@ def _series_of_table(reader, raw, notes):
         require(rows, reader["series_id"], "the series")
     time = reader.get("time")
     if time is not None and time not in rows.columns:
-        notes.append(f"There is no time column {time!r}. The rows are assumed to be in order of time.")
+        notes.append(
+            f"There is no time column {time!r}. The rows are assumed to be in order of time."
+        )
         time = None
     found = series_rows(rows, ids, time, notes, learned=reader.get("times", ""))
     unread: dict[str, Any] = {}
     values = numbers_of(rows, reader["columns"], reader.get("writings"), unread)
     notes += unread_notes(reader["columns"], rows, unread)
-    return filled(found.cut(values[found.order]), found.names, reader["columns"], notes, new=True), found.names
+    return filled(
+        found.cut(values[found.order]), found.names, reader["columns"], notes, new=True
+    ), found.names
 
 
 def are_lists(raw) -> bool:
     """Return whether raw inputs are lists of the steps of several series."""
-    return isinstance(raw, list) and bool(raw) and all(isinstance(part, list) and part for part in raw)
+    return (
+        isinstance(raw, list) and bool(raw) and all(isinstance(part, list) and part for part in raw)
+    )
 
 
 def arrays_of(raw) -> list:
@@ -130,14 +146,18 @@ def arrays_of(raw) -> list:
         array = array.astype(np.float32)
         array = array[:, None] if array.ndim == 1 else array
         if array.ndim != 2:
-            raise KzooError(f"Series {number + 1} must have the shape (steps, columns), not {array.shape}.")
+            raise KzooError(
+                f"Series {number + 1} must have the shape (steps, columns), not {array.shape}."
+            )
         present = np.flatnonzero(~np.isnan(array).all(axis=1))
         array = array[: present[-1] + 1 if len(present) else 0]
         if not len(array):
             raise KzooError(f"Series {number + 1} has no steps with numbers. Leave it out.")
         if not np.isfinite(array).all():
             step = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
-            raise KzooError(f"Series {number + 1} has NaN or infinity in step {step + 1}. Fill it in.")
+            raise KzooError(
+                f"Series {number + 1} has NaN or infinity in step {step + 1}. Fill it in."
+            )
         if series and array.shape[1] != series[0].shape[1]:
             raise KzooError(
                 f"Series {number + 1} has {plural(array.shape[1], 'column')}, but the first has {series[0].shape[1]}."
@@ -166,13 +186,16 @@ def series_rows(rows, ids, time, notes, *, learned=None, date_order=None) -> Ser
     words = [to_words(rows[name]) for name in ids]
     for name, column in zip(ids, words, strict=True):
         if any(missing := [word is None for word in column]):
-            raise KzooError(f"series_id={name!r} is missing in row {missing.index(True) + 1}. Fill it in.")
+            raise KzooError(
+                f"series_id={name!r} is missing in row {missing.index(True) + 1}. Fill it in."
+            )
     numbers: dict[Any, int] = {}
     keys = zip(*words, strict=True) if words else [()] * len(rows)
     code = np.array([numbers.setdefault(key, len(numbers)) for key in keys], int)
     names = [" / ".join(key) for key in numbers] if words else ["1"]
     if time is None:
-        order, time_format = np.argsort(code, kind="stable"), None
+        order = np.argsort(code, kind="stable")
+        time_format = None
     else:
         time_format = time_format_of(time, rows[time], notes, learned, date_order)
         stamps, _, _ = times_and_zone(rows, time, time_format)
@@ -183,7 +206,9 @@ def series_rows(rows, ids, time, notes, *, learned=None, date_order=None) -> Ser
         if (repeated := same_series & (steps == 0)).any():
             first = int(np.argmax(repeated))
             series = (
-                f"Series {names[code[order[first]]]!r}" if ids else "Without an id column the table is a series, which"
+                f"Series {names[code[order[first]]]!r}"
+                if ids
+                else "Without an id column the table is a series, which"
             )
             raise KzooError(
                 f"{series} has two rows with {time!r} = "
@@ -220,8 +245,13 @@ def numbers_of(rows, columns, number_formats, unread):
         number_formats: name -> stored number format of a text column, or None.
         unread: dict that gets name -> indices of unreadable cells.
     """
-    values = np.stack([rows.numbers(name, (number_formats or {}).get(name)) for name in columns], axis=1)
-    unread |= {name: unreadable_cells(rows[name], column) for name, column in zip(columns, values.T, strict=True)}
+    values = np.stack(
+        [rows.numbers(name, (number_formats or {}).get(name)) for name in columns], axis=1
+    )
+    unread |= {
+        name: unreadable_cells(rows[name], column)
+        for name, column in zip(columns, values.T, strict=True)
+    }
     return values
 
 
@@ -238,7 +268,8 @@ def filled(series, names, columns, notes, *, new=False) -> list:
     Raises:
         KzooError: a series without any number in a column.
     """
-    full, count = [], 0
+    full = []
+    count = 0
     for name, values in zip(names, series, strict=True):
         present = np.isfinite(values)
         if not present.all():
@@ -248,12 +279,18 @@ def filled(series, names, columns, notes, *, new=False) -> list:
                     f"{'' if new else ', or the column with drop='}."
                 )
             count += int((~present).sum())
-            last = np.maximum.accumulate(np.where(present, np.arange(len(values))[:, None], -1), axis=0)
-            values = np.take_along_axis(values, np.where(last < 0, present.argmax(axis=0), last), axis=0)
+            last = np.maximum.accumulate(
+                np.where(present, np.arange(len(values))[:, None], -1), axis=0
+            )
+            values = np.take_along_axis(
+                values, np.where(last < 0, present.argmax(axis=0), last), axis=0
+            )
         full.append(np.asarray(values, np.float32))
     if count:
         was, them = ("was", "it") if count == 1 else ("were", "them")
-        notes.append(f"{plural(count, 'missing value')} {was} replaced by the last value before {them}.")
+        notes.append(
+            f"{plural(count, 'missing value')} {was} replaced by the last value before {them}."
+        )
     return full
 
 
@@ -269,7 +306,11 @@ def cut_segments(series, names, length, stride, notes):
     Raises:
         KzooError: all recordings are shorter than a segment.
     """
-    segments, segment_names, places, short, lost = [], [], [], [], 0
+    segments = []
+    segment_names = []
+    places = []
+    short = []
+    lost = 0
     for number, (name, values) in enumerate(zip(names, series, strict=True)):
         starts = range(0, len(values) - length + 1, stride)
         if not starts:
@@ -336,9 +377,11 @@ def encoded(series, names, steps, padded, notes) -> np.ndarray:
 def form(reader) -> dict:
     """Return the number of steps of a series, and its columns."""
     return {
-        "steps": reader["steps"], "columns": reader["columns"], "time": reader.get("time"),
+        "steps": reader["steps"],
+        "columns": reader["columns"],
+        "time": reader.get("time"),
         "series_id": reader["series_id"],
-    }  # fmt: skip
+    }
 
 
 def example(reader, x):
@@ -347,4 +390,7 @@ def example(reader, x):
         return None
     count = round(float(x[:, -1].sum())) if reader["padded"] else len(x)
     rows = x[: max(count, 1), : len(reader["columns"])]
-    return [dict(zip(reader["columns"], row, strict=True)) for row in rows.round(4).astype(float).tolist()]
+    return [
+        dict(zip(reader["columns"], row, strict=True))
+        for row in rows.round(4).astype(float).tolist()
+    ]

@@ -64,10 +64,27 @@ class LabelledSeries:
 
 
 def load_examples(
-    source, form, *, name, problem=None, preset=None, target=None, validation=0.1, test=None, seed=0, drop=(),
-    group=None, task=None, time=None, columns=None, series_id=None, segment=None, stride=None, split="random",
+    source,
+    form,
+    *,
+    name,
+    problem=None,
+    preset=None,
+    target=None,
+    validation=0.1,
+    test=None,
+    seed=0,
+    drop=(),
+    group=None,
+    task=None,
+    time=None,
+    columns=None,
+    series_id=None,
+    segment=None,
+    stride=None,
+    split="random",
     date_order=None,
-):  # fmt: skip
+):
     """Load labelled series from a table with a row per step, or from a folder of files per class.
 
     Args:
@@ -100,14 +117,22 @@ def load_examples(
         )
     segment, stride = _checked_segment(segment, stride)
     targets = find_target(frame, target)
-    require(frame, [*ids, *drop, *([] if group is None else [group]), *([] if time is None else [time])], "the series")
+    require(
+        frame,
+        [*ids, *drop, *([] if group is None else [group]), *([] if time is None else [time])],
+        "the series",
+    )
     if clash := [column for column in (*ids, *targets) if column in drop]:
-        raise KzooError(f"drop={clash[0]!r} is needed: it is an id or the target. Remove it from drop=.")
+        raise KzooError(
+            f"drop={clash[0]!r} is needed: it is an id or the target. Remove it from drop=."
+        )
     if clash := [column for column in targets if column in ids]:
         raise KzooError(f"target={clash[0]!r} is a column of series_id=. Use another column.")
     if time is not None and time in (*ids, *targets):
         role = "a column of series_id=" if time in ids else "the target"
-        raise KzooError(f"time={time!r} is {role}. Use another column, or omit time= if the rows are in order.")
+        raise KzooError(
+            f"time={time!r} is {role}. Use another column, or omit time= if the rows are in order."
+        )
     check_distinct(ids, "series_id")
 
     # 1. Rows of each series, and the columns that are its features.
@@ -123,15 +148,21 @@ def load_examples(
             f"{len(rows):,} rows. Name the columns that all rows of a series share."
         )
     if time is None and (counter := _step_counter(rows, found, taken)) is not None:
-        notes.append(f"Column {counter!r} numbers the rows of each series, and is used as time={counter!r}.")
+        notes.append(
+            f"Column {counter!r} numbers the rows of each series, and is used as time={counter!r}."
+        )
         time = counter
         taken.add(counter)
         found = series_rows(rows, ids, time, notes, date_order=date_order)
-    overrides, format_warnings, decimal = column_options(columns, frame), list[str](), frame.attrs.get("decimal")
+    overrides = column_options(columns, frame)
+    format_warnings = list[str]()
+    decimal = frame.attrs.get("decimal")
     formats = {}
     for column in frame.columns:
         if column not in taken:
-            learned = number_format_of(column, frame[column], overrides.get(column), format_warnings, decimal)
+            learned = number_format_of(
+                column, frame[column], overrides.get(column), format_warnings, decimal
+            )
             if stored := stored_number_format(learned, decimal):
                 formats[column] = stored
     features, skipped = _features(rows, taken, formats, notes)
@@ -144,7 +175,8 @@ def load_examples(
     # 2. The series and their targets, and those of the second sources.
     unread: dict[str, Any] = {}
     whole = _labelled_series(reader, rows, found, targets, group, notes, unread=unread)
-    every, more_rows = [whole], {}
+    every = [whole]
+    more_rows = {}
     count = first = len(whole.series)
     for part, other in others.items():
         part_notes = list[str]()
@@ -158,23 +190,37 @@ def load_examples(
     raw = {column: np.concatenate([part.targets[column] for part in every]) for column in targets}
     labels = {column: plain(pd.Series(values)) for column, values in raw.items()}
     chosen, note = detection.choose_problem(
-        "series", {column: values[:first] for column, values in labels.items()},
-        task if task is not None or problem is None else problem.name, preset,
-    )  # fmt: skip
+        "series",
+        {column: values[:first] for column, values in labels.items()},
+        task if task is not None or problem is None else problem.name,
+        preset,
+    )
     notes.append(note)
 
     # 3. Split by series, or by recording or group.
-    values = labels[targets[0]] if len(targets) == 1 else np.stack([labels[column] for column in targets], axis=1)
+    values = (
+        labels[targets[0]]
+        if len(targets) == 1
+        else np.stack([labels[column] for column in targets], axis=1)
+    )
     values = values if "classes" in chosen.facts else np.asarray(values, float)
     learned, y, parts, more = splits.split_target(
-        chosen.task, values, first, names=targets, validation=splits.drawn(validation), test=splits.drawn(test),
-        seed=seed, groups=whole.groups, others=more_rows,
-    )  # fmt: skip
+        chosen.task,
+        values,
+        first,
+        names=targets,
+        validation=splits.drawn(validation),
+        test=splits.drawn(test),
+        seed=seed,
+        groups=whole.groups,
+        others=more_rows,
+    )
     parts |= more_rows
 
     # 4. Encode: all steps of the longest series, so that none is cut.
     lengths = np.array([len(values) for values in series])
-    steps, padded = int(lengths.max()), bool((lengths != lengths.max()).any())
+    steps = int(lengths.max())
+    padded = bool((lengths != lengths.max()).any())
     reader |= {"steps": steps, "padded": padded}
     if padded:
         notes.append(
@@ -188,29 +234,46 @@ def load_examples(
         task=chosen.name,
         inputs="series",
         **{
-            part: part_rows if part_rows is None else Split(x=x[part_rows], y=y[part_rows], rows=part_rows)
+            part: part_rows
+            if part_rows is None
+            else Split(x=x[part_rows], y=y[part_rows], rows=part_rows)
             for part, part_rows in parts.items()
         },
-        config={"input_shape": x.shape[1:], **learned.config, **scaling(train_steps), **whole_series(padded)},
+        config={
+            "input_shape": x.shape[1:],
+            **learned.config,
+            **scaling(train_steps),
+            **whole_series(padded),
+        },
         preprocessing=reader,
         class_names=learned.classes,
         feature_names=tuple(features),
         target_names=learned.names,
         notes=[*notes, *format_warnings, *unread_notes(features, rows, unread), *more],
-        seen=cell_findings(format_warnings, unread, rows) | {
+        seen=cell_findings(format_warnings, unread, rows)
+        | {
             "read": describe_columns(
-                frame, [{"name": column, "kind": "number", "writing": formats.get(column)} for column in features],
-                unread, targets=targets,
+                frame,
+                [
+                    {"name": column, "kind": "number", "writing": formats.get(column)}
+                    for column in features
+                ],
+                unread,
+                targets=targets,
                 apart={column: ("left out", "not numeric") for column in skipped}
                 | dict.fromkeys(drop, ("left out", AS_REQUESTED))
                 | dict.fromkeys(ids, ("id", "tells series apart"))
                 | ({} if time is None else {time: ("time", "orders the steps of a series")})
-                | ({} if group is None else {group: ("group", "series of one value stay in one split")}),
+                | (
+                    {}
+                    if group is None
+                    else {group: ("group", "series of one value stay in one split")}
+                ),
             ),
             "series": {"count": len(names), "shortest": int(lengths.min()), "longest": steps},
         },
         fingerprint=splits.fingerprint(x, y, *parts.values(), list(learned.classes), features),
-    )  # fmt: skip
+    )
 
 
 def whole_series(padded) -> dict:
@@ -256,7 +319,10 @@ def _step_counter(rows, found, taken):
         numbers = rows.numbers(column)[found.order]
         starts = np.repeat(numbers[found.starts], np.diff(found.ends, prepend=0))
         expected = np.arange(len(numbers)) - np.repeat(found.starts, np.diff(found.ends, prepend=0))
-        if np.array_equal(numbers - starts, expected) and np.isin(numbers[found.starts], (0, 1)).all():
+        if (
+            np.array_equal(numbers - starts, expected)
+            and np.isin(numbers[found.starts], (0, 1)).all()
+        ):
             return column
     return None
 
@@ -300,7 +366,8 @@ def _labelled_series(reader, rows, found, targets, group, notes, *, unread=None)
     values = numbers_of(rows, columns, reader.get("writings"), {} if unread is None else unread)
     series = filled(found.cut(values[found.order]), found.names, columns, notes)
     cells = {column: _cells(rows[column])[found.order] for column in targets}
-    names, places = found.names, [(number, 0) for number in range(len(series))]
+    names = found.names
+    places = [(number, 0) for number in range(len(series))]
     groups = None if group is None else _constant(group, rows, found)
     lengths = [len(values) for values in series]
     if segment := reader.get("segment"):
@@ -311,11 +378,14 @@ def _labelled_series(reader, rows, found, targets, group, notes, *, unread=None)
         (found.starts[number] + start, found.starts[number] + start + length)
         for (number, start), length in zip(places, lengths, strict=True)
     ]
-    kept, raw = list[int](), {column: list[Any]() for column in targets}
+    kept = list[int]()
+    raw = {column: list[Any]() for column in targets}
     unlabelled, mixed = list[str](), list[str]()
     for row, (start, end) in enumerate(spans):
         found_values = {column: _single(cells[column][start:end]) for column in targets}
-        different = next((column for column, (_, other) in found_values.items() if other is not None), None)
+        different = next(
+            (column for column, (_, other) in found_values.items() if other is not None), None
+        )
         if different is not None:
             if segment:
                 mixed.append(names[row])
@@ -333,9 +403,14 @@ def _labelled_series(reader, rows, found, targets, group, notes, *, unread=None)
         for column, (value, _) in found_values.items():
             raw[column].append(value)
     noun = "segment" if segment else "series"
-    for which, reason in ((unlabelled, "without a target"), (mixed, "with several values of the target")):
+    for which, reason in (
+        (unlabelled, "without a target"),
+        (mixed, "with several values of the target"),
+    ):
         if which:
-            notes.append(f"{plural(len(which), noun)} {reason} left out: {listed(map(repr, which), _SHOWN)}.")
+            notes.append(
+                f"{plural(len(which), noun)} {reason} left out: {listed(map(repr, which), _SHOWN)}."
+            )
     if not kept and mixed:
         raise KzooError(
             f"Every {noun} has several values of {listed(map(repr, targets))}, the first is {mixed[0]!r}. Use a "
@@ -360,7 +435,10 @@ def _column(values):
     """Return values (N,) as numbers if all of them are numbers, else as objects."""
     array = np.empty(len(values), object)
     array[:] = values
-    is_number = all(isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in values)
+    is_number = all(
+        isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        for value in values
+    )
     return np.array(values) if is_number else array
 
 
@@ -389,7 +467,9 @@ def _constant(column, rows, found):
     words = to_words(rows[column])[found.order]
     if any(missing := [word is None for word in words]):
         row = int(found.order[missing.index(True)])
-        raise KzooError(f"group={column!r} is missing in row {row + 1}. Fill it in, or omit group=.")
+        raise KzooError(
+            f"group={column!r} is missing in row {row + 1}. Fill it in, or omit group=."
+        )
     words = words.astype(str)
     first = words[found.starts]
     changed = words != np.repeat(first, np.diff(found.ends, prepend=0))
@@ -413,7 +493,9 @@ def _read_labelled(reader, source, targets, group, notes, form, text) -> Labelle
     rows = rows_of(frame)
     time = reader["time"] if reader["time"] in rows.columns else None
     if time is None and reader["time"] is not None:
-        notes.append(f"There is no time column {reader['time']!r}. The rows are assumed to be in order of time.")
+        notes.append(
+            f"There is no time column {reader['time']!r}. The rows are assumed to be in order of time."
+        )
     require(rows, [*reader["series_id"], *reader["columns"], *targets], "the series")
     found = series_rows(rows, reader["series_id"], time, notes, learned=reader.get("times", ""))
     unread: Mapping[str, Any] = {}
@@ -433,7 +515,10 @@ def _frame_of_folder(folder, notes):
             f"{folder.name!r} has folders of splits, which are not available for series. Pass the folder of the "
             "training split, and test= for the other."
         )
-    frames, ignored, names, first = [], dict[str, int](), None, ""
+    frames = []
+    ignored = dict[str, int]()
+    names = None
+    first = ""
     for class_name in visible_folders(folder):
         for path in sorted((folder / class_name).iterdir()):
             if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
@@ -442,18 +527,25 @@ def _frame_of_folder(folder, notes):
                 continue
             frame = as_frame(path, (), notes)
             if names is None:
-                names, first = list(frame.columns), f"{class_name}/{path.name}"
+                names = list(frame.columns)
+                first = f"{class_name}/{path.name}"
             if missing := [column for column in names if column not in frame.columns]:
                 raise KzooError(
                     f"{path.name!r} of class {class_name!r} lacks the column {missing[0]!r} of {first!r}. All files "
                     "need the same columns."
                 )
             if reserved := [column for column in (_FILE, _CLASS) if column in frame.columns]:
-                raise KzooError(f"{path.name!r} has a column {reserved[0]!r}, which names the files here. Rename it.")
+                raise KzooError(
+                    f"{path.name!r} has a column {reserved[0]!r}, which names the files here. Rename it."
+                )
             if len(frame):
-                frames.append(frame[names].assign(**{_FILE: f"{class_name}/{path.name}", _CLASS: class_name}))
+                frames.append(
+                    frame[names].assign(**{_FILE: f"{class_name}/{path.name}", _CLASS: class_name})
+                )
     if len({frame[_CLASS].iloc[0] for frame in frames}) < 2:
-        raise KzooError(f"{folder.name!r} needs a folder of .csv files for each class, at least two.")
+        raise KzooError(
+            f"{folder.name!r} needs a folder of .csv files for each class, at least two."
+        )
     notes += ignored_files_notes(ignored, "series", listed(_SUFFIXES))
     return pd.concat(frames, ignore_index=True)
 
@@ -461,7 +553,11 @@ def _frame_of_folder(folder, notes):
 def labelled_examples(reader, source, *, targets):
     """Return labelled series of a new source, with raw labels."""
     notes = list[str]()
-    text = [name for name, stored in (reader.get("writings") or {}).items() if learned_from_texts(stored)]
+    text = [
+        name
+        for name, stored in (reader.get("writings") or {}).items()
+        if learned_from_texts(stored)
+    ]
     new = _read_labelled(reader, source, targets, None, notes, "", text)
     x = encoded(new.series, new.names, reader["steps"], reader["padded"], notes)
     for line in notes:
@@ -496,8 +592,13 @@ def padded_preprocessor(x) -> dict:
     """Return the preprocessor of padded arrays (N, T, F + 1), whose columns have no names."""
     names = [f"x{number}" for number in range(x.shape[-1] - 1)]
     return {
-        "kind": EXAMPLES, "columns": names, "series_id": [], "time": None, "steps": x.shape[1], "padded": True,
-    }  # fmt: skip
+        "kind": EXAMPLES,
+        "columns": names,
+        "series_id": [],
+        "time": None,
+        "steps": x.shape[1],
+        "padded": True,
+    }
 
 
 def padded_arrays(x, others):

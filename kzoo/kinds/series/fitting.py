@@ -55,9 +55,19 @@ from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural, shown
 
 __all__ = [
-    "describe", "fit", "fresh", "labelled", "load", "order_of", "overview", "padded_arrays", "season_history",
-    "seasonal_scales", "simple_forecasts", "take",
-]  # fmt: skip
+    "describe",
+    "fit",
+    "fresh",
+    "labelled",
+    "load",
+    "order_of",
+    "overview",
+    "padded_arrays",
+    "season_history",
+    "seasonal_scales",
+    "simple_forecasts",
+    "take",
+]
 
 _DEFAULT_HORIZON = 24  # without a preset
 _MAX_SCALED_STEPS = 2_000_000  # steps of arrays from which the scale is learned
@@ -109,45 +119,69 @@ def load_series(
     """
     steps, horizon = DEFAULT_STEPS, _DEFAULT_HORIZON
     if preset is not None:
-        steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
+        steps = preset.config["input_shape"][0]
+        horizon = preset.config.get("horizon") or 1
 
     # 1. Read the series and those of the validation and test split, sorted by time.
     source = with_index(source, time)
     notes = [*notes, *index_notes(source)]
     ids = as_names(series_id or ())
-    frame = as_frame(source, [*named_columns(columns), *ids], notes, compact=bool(ids))  # the id 007 is not 7
+    # the id 007 is not 7
+    frame = as_frame(source, [*named_columns(columns), *ids], notes, compact=bool(ids))
     identifiers, known, static = (
-        as_names(columns_of_role or ()) for columns_of_role in (series_id, known_covariates, static_covariates)
+        as_names(columns_of_role or ())
+        for columns_of_role in (series_id, known_covariates, static_covariates)
     )
     if identifiers:
         return load_panel(
-            frame, _time_of_panel(frame, time), name=name, preset=preset, target=target, validation=validation,
-            test=test, drop=drop, columns=columns, series_id=identifiers, known=known, static=static, notes=notes,
-            task=task, numeric_columns=_numeric_columns, date_order=date_order,
-        )  # fmt: skip
+            frame,
+            _time_of_panel(frame, time),
+            name=name,
+            preset=preset,
+            target=target,
+            validation=validation,
+            test=test,
+            drop=drop,
+            columns=columns,
+            series_id=identifiers,
+            known=known,
+            static=static,
+            notes=notes,
+            task=task,
+            numeric_columns=_numeric_columns,
+            date_order=date_order,
+        )
     if known or static:
         argument = "known_covariates" if known else "static_covariates"
         raise KzooError(
             f"{argument}={(known or static)[0]!r} is for a table of many series. Name the column that tells them apart "
             "in series_id=; for one series, a column of one value."
         )
-    unsorted, decimal = frame, frame.attrs.get("decimal")
-    frame, times = sort_by_time(frame, detect_time_column(frame, time), notes, date_order=date_order)
+    unsorted = frame
+    decimal = frame.attrs.get("decimal")
+    frame, times = sort_by_time(
+        frame, detect_time_column(frame, time), notes, date_order=date_order
+    )
     frame, times = _drop_future_rows(frame, times, target, notes)
     if isinstance(test, splits.Fold):
         rows, fraction = splits.expanding_cut(len(frame), test)
         first = rows - round(rows * fraction)
-        names = [str(row + 1) if times is None else times.format_time(times.timestamps[times.order[row]])
-                 for row in (first, rows - 1)]  # fmt: skip
+        names = [
+            str(row + 1) if times is None else times.format_time(times.timestamps[times.order[row]])
+            for row in (first, rows - 1)
+        ]
         notes.append(fold_note(test, *names))
-        frame, times = frame.iloc[:rows], None if times is None else times.take(times.order[:rows])
+        frame = frame.iloc[:rows]
+        times = None if times is None else times.take(times.order[:rows])
         test = fraction
     time = None if times is None else times.column
     others, other_notes = {}, {}  # split -> (table, times) of its own series
     for part, other_source in splits.second_sources(validation, test).items():
         learned_format, other_notes[part] = None if times is None else times.time_format, []
         other_frame = as_frame(with_index(other_source, time), text_columns(unsorted), notes)
-        others[part] = sort_by_time(other_frame, time, [], learned_format, other_notes[part], date_order)
+        others[part] = sort_by_time(
+            other_frame, time, [], learned_format, other_notes[part], date_order
+        )
 
     # 2. Split, and learn the step of the training rows.
     first_validation, first_test = splits.split_time(
@@ -169,7 +203,8 @@ def load_series(
         other_notes[part] += check_step(time_settings, other_times, f"the {part} series")
 
     # 3. Learn the columns on the training rows, and fill missing values.
-    overrides, format_warnings = column_options(columns, frame), []
+    overrides = column_options(columns, frame)
+    format_warnings = []
     if not_numbers := [name for name, option in overrides.items() if option["kind"] != "number"]:
         raise KzooError(
             f"columns: {not_numbers[0]!r} cannot be a {overrides[not_numbers[0]]['kind']}: a series contains only "
@@ -177,7 +212,9 @@ def load_series(
         )
     train_frame = frame.iloc[:first_validation]
     learned_formats = {
-        name: number_format_of(name, train_frame[name], overrides.get(name), format_warnings, decimal)
+        name: number_format_of(
+            name, train_frame[name], overrides.get(name), format_warnings, decimal
+        )
         for name in frame.columns
     }
     number_formats = {
@@ -186,21 +223,42 @@ def load_series(
         if (stored_format := stored_number_format(number_format, decimal))
     }
     names, targets = _numeric_columns(train_frame, target, as_names(drop), number_formats)
-    format_warnings = [note for note in format_warnings if any(repr(name) in note for name in names)]
-    whole = series_values(frame, times, names, len(targets), number_formats, calendar, where=repr(name))
+    format_warnings = [
+        note for note in format_warnings if any(repr(name) in note for name in names)
+    ]
+    whole = series_values(
+        frame, times, names, len(targets), number_formats, calendar, where=repr(name)
+    )
     values, unread, missing = whole.values, whole.unread, whole.missing
     notes += [*whole.missing_note(), *whole.step_notes(times)]
-    notes += [*format_warnings, *unread_notes(names, frame, unread), *weight_column_notes(names, weighted=False)]
+    notes += [
+        *format_warnings,
+        *unread_notes(names, frame, unread),
+        *weight_column_notes(names, weighted=False),
+    ]
     if target is not None:
-        binary = [name for name, column in zip(targets, values.T, strict=False) if np.isin(column, (0, 1)).all()]
-        notes += [f"Target {name!r} contains only 0 and 1: its forecasts are numbers, not classes." for name in binary]
-    excluded = {name: ("left out", "mostly not numeric") for name in frame.columns if name not in names}
+        binary = [
+            name
+            for name, column in zip(targets, values.T, strict=False)
+            if np.isin(column, (0, 1)).all()
+        ]
+        notes += [
+            f"Target {name!r} contains only 0 and 1: its forecasts are numbers, not classes."
+            for name in binary
+        ]
+    excluded = {
+        name: ("left out", "mostly not numeric") for name in frame.columns if name not in names
+    }
     excluded |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
     if times is not None:
         excluded[times.column] = ("time", f"{times.step} apart, from {' to '.join(times.ends)}")
-    number_columns = [{"name": name, "kind": "number", "writing": number_formats.get(name)} for name in names]
+    number_columns = [
+        {"name": name, "kind": "number", "writing": number_formats.get(name)} for name in names
+    ]
     facts = cell_findings(format_warnings, unread, frame) | _time_facts(times, missing)
-    facts["read"] = describe_columns(unsorted, number_columns, unread, targets=targets, apart=excluded)
+    facts["read"] = describe_columns(
+        unsorted, number_columns, unread, targets=targets, apart=excluded
+    )
     number_formats = {name: number_formats[name] for name in names if name in number_formats}
 
     # 4. Cut each split into windows.
@@ -219,18 +277,29 @@ def load_series(
     for part, (other_frame, other_times) in others.items():
         where = f"the {part} series"
         require(other_frame, names, where)
-        other = series_values(other_frame, other_times, names, len(targets), number_formats, calendar, where=where)
+        other = series_values(
+            other_frame, other_times, names, len(targets), number_formats, calendar, where=where
+        )
         check_not_empty(other.missing, len(other_frame), where)
         part_notes = (*other_notes[part], *_new_notes(other, other_frame, other_times))
         notes += [f"{part.capitalize()} series: {note}" for note in part_notes]
         series[part] = (other, 0, len(other.values))
-    fix = shorter_sizes([(start, end) for _, start, end in series.values()], steps or DEFAULT_STEPS, horizon, preset)
+    fix = shorter_sizes(
+        [(start, end) for _, start, end in series.values()], steps or DEFAULT_STEPS, horizon, preset
+    )
     if steps is None:
-        max_steps = min([len(values), *(len(other_frame) - horizon for other_frame, _ in others.values())])
+        max_steps = min(
+            [len(values), *(len(other_frame) - horizon for other_frame, _ in others.values())]
+        )
         steps, note = window_length(
-            values[:first_validation, : len(targets)], horizon, columns=len(names), times=times, calendar=calendar,
-            max_steps=max_steps, min_steps=preset.config.get("patch_size") or 1,
-        )  # fmt: skip
+            values[:first_validation, : len(targets)],
+            horizon,
+            columns=len(names),
+            times=times,
+            calendar=calendar,
+            max_steps=max_steps,
+            min_steps=preset.config.get("patch_size") or 1,
+        )
         notes.append(note)
     parts, notes_of_windows, uneven = split_windows(series, steps, horizon, name, fix=fix)
     notes += notes_of_windows
@@ -251,7 +320,13 @@ def load_series(
             "target_scale": std[: len(targets)],
             "target_offset": mean[: len(targets)],
         },
-        preprocessing={"kind": "series", "columns": names, "outputs": len(targets), "steps": steps, "time": time}
+        preprocessing={
+            "kind": "series",
+            "columns": names,
+            "outputs": len(targets),
+            "steps": steps,
+            "time": time,
+        }
         | ({"writings": number_formats} if number_formats else {})
         # Without a regular step, as of opening hours, new rows are treated as consecutive, too.
         | ({"uneven": True} if uneven else {})
@@ -282,7 +357,9 @@ def _time_of_panel(frame, time):
         KzooError: there is none.
     """
     if (column := detect_time_column(frame, time)) is None:
-        raise KzooError("A table of many series needs a time column, and none has dates. Name it in time=.")
+        raise KzooError(
+            "A table of many series needs a time column, and none has dates. Name it in time=."
+        )
     return column
 
 
@@ -296,7 +373,9 @@ def sort_by_time(frame, column, notes, learned=None, time_notes=None, date_order
     Returns:
         (the table, its `Times` or None without a time column).
     """
-    times = read_times(rows_of(frame), column, notes, learned=learned, time_notes=time_notes, date_order=date_order)
+    times = read_times(
+        rows_of(frame), column, notes, learned=learned, time_notes=time_notes, date_order=date_order
+    )
     if times is None:
         return frame, None
     if not times.is_sorted:
@@ -307,14 +386,18 @@ def sort_by_time(frame, column, notes, learned=None, time_notes=None, date_order
 def _drop_future_rows(frame, times, target, notes):
     """Return a series and its times without the rows at the end that have no value of any target."""
     targets = [target] if target in list(frame.columns) else as_names(target)
-    rows, has_target = rows_of(frame), np.zeros(len(frame), bool)
+    rows = rows_of(frame)
+    has_target = np.zeros(len(frame), bool)
     for name in targets or frame.columns:
         has_target |= not_missing(rows[name]) if name in rows else True
     if not has_target.any() or has_target[-1]:
         return frame, times
     future = int(np.argmax(has_target[::-1]))
-    notes.append(f"Dropped at the end: {plural(future, 'row')} without {listed(map(repr, targets)) or 'a value'}.")
-    past = len(frame) - future  # rows of `frame` are in order of time, those of `times` in order of the table
+    notes.append(
+        f"Dropped at the end: {plural(future, 'row')} without {listed(map(repr, targets)) or 'a value'}."
+    )
+    # rows of `frame` are in order of time, those of `times` in order of the table
+    past = len(frame) - future
     return frame.iloc[:past], None if times is None else times.take(times.order[:past])
 
 
@@ -328,7 +411,9 @@ def _time_facts(times, missing):
     """Return facts for the checks about the times of a series and its missing values."""
     return {
         "time": times.json() if times is not None and len(times.timestamps) else None,
-        "gone": {name: _longest_run(indices, times) for name, indices in missing.items() if len(indices)},
+        "gone": {
+            name: _longest_run(indices, times) for name, indices in missing.items() if len(indices)
+        },
     }
 
 
@@ -365,11 +450,21 @@ def _numeric_columns(frame, target, drop, number_formats):
     }
     numeric = [name for name, share in numeric_share.items() if share > 0.5]
     if not numeric:
-        columns = f"Its columns are: {listed(frame.columns, MOST)}" if len(frame.columns) else "It has no others"
-        raise KzooError(f"The series has no numeric column besides its times. {columns}. Add a column of numbers.")
+        columns = (
+            f"Its columns are: {listed(frame.columns, MOST)}"
+            if len(frame.columns)
+            else "It has no others"
+        )
+        raise KzooError(
+            f"The series has no numeric column besides its times. {columns}. Add a column of numbers."
+        )
     if not_numeric := [name for name in requested if name not in numeric]:
         values = plain(frame[not_numeric[0]])
-        example = f", such as {shown(values[not_missing(values)][0])}" if not_missing(values).any() else ""
+        example = (
+            f", such as {shown(values[not_missing(values)][0])}"
+            if not_missing(values).any()
+            else ""
+        )
         raise KzooError(
             f"Target {not_numeric[0]!r} is not numeric{example}: a series is forecast as numbers, not as classes."
         )
@@ -388,7 +483,9 @@ def shorter_sizes(parts, steps, horizon, preset):
     parts = list(parts)
     # Windows of the training rows and of a test series have all their steps there; others begin in the part before.
     shortest = min(end for start, end in parts if start == 0)
-    max_horizon = min([horizon, shortest // 4, *(end - start for start, end in parts if end > start)])
+    max_horizon = min(
+        [horizon, shortest // 4, *(end - start for start, end in parts if end > start)]
+    )
     min_steps = 1 if preset is None else preset.config.get("patch_size") or 1
     max_steps = min(steps, max((shortest - max_horizon) // 2, min_steps))
     if max_horizon < 1 or max_steps + max_horizon > shortest:
@@ -428,15 +525,20 @@ def split_windows(series, steps, horizon, name, *, fix="provide more rows"):
     Raises:
         KzooError: a split has no window.
     """
-    parts, shares, left_out, over_gaps = {}, {}, 0, 0
+    parts = {}
+    shares = {}
+    left_out = 0
+    over_gaps = 0
     for part, (content, start, end) in series.items():
         if start == end and part != "train":
             parts[part] = None
             continue
         every = cut_windows(part, start, end, steps, horizon, name, fix)
         rules = WindowRules(filled=content.filled, steps=steps, horizon=horizon)
-        strict, usable = (mask & ~_reach_over(content.steps.parts[1:-1], every, 1, steps + horizon)
-                          for mask in rules.usable(every))  # fmt: skip
+        strict, usable = (
+            mask & ~_reach_over(content.steps.parts[1:-1], every, 1, steps + horizon)
+            for mask in rules.usable(every)
+        )
         over_gap = _reach_over(content.gaps, every, steps, steps + horizon)
         strict &= ~over_gap
         is_strict = 2 * strict.sum() >= usable.sum()
@@ -450,7 +552,11 @@ def split_windows(series, steps, horizon, name, *, fix="provide more rows"):
         left_out += len(every) - len(starts)
         over_gaps += 0 if is_strict else int(over_gap.sum())
         shares[part] = rules.share_filled(starts)
-        y = Windows(np.ascontiguousarray(content.values[:, : content.filled.shape[1]]), starts + steps, horizon)
+        y = Windows(
+            np.ascontiguousarray(content.values[:, : content.filled.shape[1]]),
+            starts + steps,
+            horizon,
+        )
         parts[part] = Split(x=Windows(content.values, starts, steps), y=y)
     notes = window_notes(left_out, shares)
     if over_gaps:
@@ -468,7 +574,11 @@ def _reach_over(gaps, starts, first, end):
 
 def _new_notes(series, frame, times):
     """Return notes about missing and unreadable values of a new series."""
-    return [*unread_notes(series.unread, frame, series.unread), *series.missing_note(), *series.step_notes(times)]
+    return [
+        *unread_notes(series.unread, frame, series.unread),
+        *series.missing_note(),
+        *series.step_notes(times),
+    ]
 
 
 def take(x, preset):
@@ -491,9 +601,12 @@ def fit(x, train, *, plain=False, notes=None, padded=False, **more):
     reader = padded_preprocessor(x) if padded else None
     if plain:
         return x, whole_series(padded), reader
-    series, most = select_rows(x, train), max(1, _MAX_SCALED_STEPS // x.shape[1])
+    series = select_rows(x, train)
+    most = max(1, _MAX_SCALED_STEPS // x.shape[1])
     if len(series) > most and notes is not None:
-        notes.append(f"The scale of the inputs is learned on {most:,} of {len(series):,} training series.")
+        notes.append(
+            f"The scale of the inputs is learned on {most:,} of {len(series):,} training series."
+        )
     series = sample_rows(series, most)
     if padded:
         series = series[series[..., -1] > 0][:, :-1]
@@ -508,7 +621,8 @@ def labelled(reader, source, *, targets, config):
     if is_examples(reader):
         return labelled_examples(reader, source, targets=targets)
     name = Path(source).name if isinstance(source, str | Path) else "the table"
-    source, notes = with_index(source, reader.get("time")), list[str]()
+    source = with_index(source, reader.get("time"))
+    notes = list[str]()
     frame = as_frame(source, _text_columns(reader))
     if reader.get("series_id"):
         split = labelled_panel(reader, frame, notes, name)
@@ -532,7 +646,10 @@ def _text_columns(reader):
     """Return the names of columns of a new series that must be read from a file as text, as in training."""
     formats = reader.get("writings") or {}
     ids = reader.get("series_id") or ()
-    return [*ids, *(name for name, number_format in formats.items() if learned_from_texts(number_format))]
+    return [
+        *ids,
+        *(name for name, number_format in formats.items() if learned_from_texts(number_format)),
+    ]
 
 
 def fresh(reader, source, *, targets):
@@ -540,13 +657,15 @@ def fresh(reader, source, *, targets):
     if is_examples(reader):
         return fresh_examples(reader, source, targets=targets)
     source = with_index(source, reader.get("time"))
-    frame, names = as_frame(source, _text_columns(reader)), reader["columns"]
+    frame = as_frame(source, _text_columns(reader))
+    names = reader["columns"]
     missing = [name for name in names if name not in frame.columns]
     if reader.get("series_id"):
         return fresh_panel(reader, frame, missing)
     frame, times = sort_by_time(frame, reader.get("time"), [], learned_time_format(reader))
     check_step(reader, times, "the new series")
-    x, missing_values = None, {}
+    x = None
+    missing_values = {}
     if len(frame) and not missing:
         series = learned_series(reader, rows_of(frame), times)
         x, missing_values = series.values, series.missing
@@ -557,14 +676,22 @@ def overview(data):
     """Return how the columns of a series were read, and its steps; for arrays their sizes."""
     if "series" in data.seen and is_examples(data.preprocessing):
         return overview_of_examples(data)
-    steps, horizon = data.input_shape[0], data.config.get("horizon")
+    steps = data.input_shape[0]
+    horizon = data.config.get("horizon")
     about = {"steps in": steps} | ({"ahead": horizon} if horizon else {})
     if panel := data.seen.get("series"):
         about = {"series": panel["count"], "step": panel["step"]} | about
-        return {"noun": "windows", "rows": len(data.train.x.values), "columns": data.seen["read"], "about": about}
+        return {
+            "noun": "windows",
+            "rows": len(data.train.x.values),
+            "columns": data.seen["read"],
+            "about": about,
+        }
     if "read" not in data.seen:
         return {"noun": "series", "about": about | {"columns": data.input_shape[-1]}}
-    time, rows = data.seen["time"], len(data.train.x.values)
+    time = data.seen["time"]
+    rows = len(data.train.x.values)
     if time:  # then the rows of the source, without those that are filled in
-        rows, about = time["rows"], {"step": time["step"], "from": time["first"], "to": time["last"]} | about
+        rows = time["rows"]
+        about = {"step": time["step"], "from": time["first"], "to": time["last"]} | about
     return {"noun": "windows", "rows": rows, "columns": data.seen["read"], "about": about}

@@ -39,7 +39,9 @@ def id_columns(rows, time, timestamps) -> list[str]:
     for size in range(1, _MAX_IDS + 1):
         for columns in combinations(names, size):
             chosen = [codes[name][0] for name in columns]
-            if _are_different(times[some], [code[some] for code in chosen]) and _are_different(times, chosen):
+            if _are_different(times[some], [code[some] for code in chosen]) and _are_different(
+                times, chosen
+            ):
                 return [name for name in rows.columns if name in columns]
     return []
 
@@ -48,5 +50,7 @@ def _are_different(times, columns) -> bool:
     """Return whether no two rows have the same time and the same values of columns, as codes (N,)."""
     codes = times
     for column in columns:
-        codes = np.unique(codes * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[1].reshape(-1)
+        codes = np.unique(codes * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[
+            1
+        ].reshape(-1)
     return len(np.unique(codes)) == len(codes)

@@ -18,11 +18,16 @@ def with_index(table, time=None):
         table = table.to_frame()
     if not (hasattr(table, "columns") and hasattr(table, "iloc")):
         return table
-    levels = [table.index.get_level_values(position).to_series() for position in range(table.index.nlevels)]
+    levels = [
+        table.index.get_level_values(position).to_series()
+        for position in range(table.index.nlevels)
+    ]
     levels = [values.reset_index(drop=True) for values in levels]
     if len(levels) > 1 or _are_times(levels[0]) or (time is not None and levels[0].name == time):
         table = _with_levels(table, levels)
-    period_positions = [position for position, dtype in enumerate(table.dtypes) if _is_period_dtype(dtype)]
+    period_positions = [
+        position for position, dtype in enumerate(table.dtypes) if _is_period_dtype(dtype)
+    ]
     table = table.copy(deep=False) if period_positions else table
     for position in period_positions:
         table.isetitem(position, table.iloc[:, position].dt.to_timestamp())
@@ -33,7 +38,8 @@ def _with_levels(table, levels):
     """Return a DataFrame with the levels of its index as first columns."""
     if table.columns.nlevels > 1 or str(table.columns.dtype) == "category":  # cannot take new names
         table = table.set_axis([str(name) for name in table.columns], axis=1)
-    names, columns = {str(name).strip() for name in table.columns}, {}
+    names = {str(name).strip() for name in table.columns}
+    columns = {}
     for position, values in enumerate(levels):
         name = values.name
         if name is None:

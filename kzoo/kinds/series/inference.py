@@ -20,13 +20,34 @@ from kzoo.kinds.series.calendar import Calendar, Moments
 from kzoo.kinds.series.id_columns import id_columns
 from kzoo.kinds.series.index import with_index
 from kzoo.kinds.series.input_parts import parts
-from kzoo.kinds.series.panel import example_rows, far_notes, future_rows, input_width, read_panel, times_ahead
+from kzoo.kinds.series.panel import (
+    example_rows,
+    far_notes,
+    future_rows,
+    input_width,
+    read_panel,
+    times_ahead,
+)
 from kzoo.kinds.series.steps import LONGEST_GAP, MAX_FILLED, Steps, fill_rule, fill_targets
-from kzoo.kinds.series.time_formats import NUMBERS, are_digit_dates, require_times, time_format_of, times_and_zone
+from kzoo.kinds.series.time_formats import (
+    NUMBERS,
+    are_digit_dates,
+    require_times,
+    time_format_of,
+    times_and_zone,
+)
 from kzoo.kinds.series.times import Times
 from kzoo.sources.arrays import check_count, numeric_array
 from kzoo.sources.tables.dates import are_dates
-from kzoo.sources.tables.raw import MOST, as_names, checked_rows, received_rows, require, rows_of, single_table
+from kzoo.sources.tables.raw import (
+    MOST,
+    as_names,
+    checked_rows,
+    received_rows,
+    require,
+    rows_of,
+    single_table,
+)
 from kzoo.sources.tables.values import to_words, unreadable_cells
 from kzoo.sources.tables.zones import zone_notes
 from kzoo.utils.errors import KzooError, warn
@@ -34,14 +55,27 @@ from kzoo.utils.formatting import listed, plural
 
 _LARGE_FILE = 32 << 20  # bytes of a CSV file of many series, from which pandas reads it
 _MAX_ROWS = 500_000  # of a series in a request
-_SEASONS_READ = 4  # windows of steps before a forecast that are read: a gap is filled in from the season before it
+# windows of steps before a forecast that are read: a gap is filled in from the season before it
+_SEASONS_READ = 4
 _MIN_STEP_ROWS = 4  # rows that a step is computed from, so that a single gap does not decide it
 _MIN_REPEATED_SHARE = 0.2  # of the rows, from which they may belong to several series
 
 __all__ = [
-    "ahead", "draw", "edges", "example", "form", "gather", "glance", "glance_new", "make_future", "parts", "past",
-    "read", "received", "show",
-]  # fmt: skip
+    "ahead",
+    "draw",
+    "edges",
+    "example",
+    "form",
+    "gather",
+    "glance",
+    "glance_new",
+    "make_future",
+    "parts",
+    "past",
+    "read",
+    "received",
+    "show",
+]
 
 
 def read(reader, raw):
@@ -54,7 +88,8 @@ def read(reader, raw):
     names, steps = reader["columns"], reader["steps"]
     if isinstance(raw, np.ndarray):
         x = numeric_array(raw, "Windows").astype(np.float32)
-        x, width = x[None] if x.ndim == 2 else x, input_width(reader)
+        x = x[None] if x.ndim == 2 else x
+        width = input_width(reader)
         if x.ndim != 3 or x.shape[1:] != (steps, width):
             raise KzooError(
                 f"A window must have {plural(steps, 'step')} of {plural(width, 'column')} "
@@ -87,7 +122,11 @@ def read(reader, raw):
         *far_notes(
             reader,
             series.values[first:],
-            lambda step: f"in step {step + 1}" if times is None else f"at {times.at(series.steps.rows[first + step])}",
+            lambda step: (
+                f"in step {step + 1}"
+                if times is None
+                else f"at {times.at(series.steps.rows[first + step])}"
+            ),
         ),
     )
     for line in messages:
@@ -107,9 +146,15 @@ def learned_series(reader, rows, times, *, targets=None, last=None, where="the s
     calendar = None if reader.get("uneven") else Calendar.of(reader)
     times = None if reader.get("uneven") else times
     return series_values(
-        rows, times, reader["columns"], targets or len(_target_columns(reader)), reader.get("writings"), calendar,
-        where=where, last=last,
-    )  # fmt: skip
+        rows,
+        times,
+        reader["columns"],
+        targets or len(_target_columns(reader)),
+        reader.get("writings"),
+        calendar,
+        where=where,
+        last=last,
+    )
 
 
 def _check_filled(series, times, steps):
@@ -147,10 +192,14 @@ def past(reader, raw, horizon, most):
     steps = reader["steps"]
     rows, times, _ = _past_rows(reader, raw, [])
     series = learned_series(reader, rows, times, last=_SEASONS_READ * steps + most)
-    values, truth = series.values, np.where(series.filled, np.nan, series.values[:, : series.filled.shape[1]])
+    values = series.values
+    truth = np.where(series.filled, np.nan, series.values[:, : series.filled.shape[1]])
     truth = np.concatenate([truth, np.full((horizon, truth.shape[1]), np.nan, truth.dtype)])
-    first = np.arange(max(steps, len(values) - most), len(values))  # the steps of the first values that are forecast
-    return values[first[:, None] - steps + np.arange(steps)], truth[first[:, None] + np.arange(horizon)]
+    # the steps of the first values that are forecast
+    first = np.arange(max(steps, len(values) - most), len(values))
+    return values[first[:, None] - steps + np.arange(steps)], truth[
+        first[:, None] + np.arange(horizon)
+    ]
 
 
 def time_column_notes(reader, times) -> list:
@@ -165,7 +214,11 @@ def time_column_notes(reader, times) -> list:
         return []
     if times is None:
         return [f"There is no time column {column!r}. The rows are assumed to be in order of time."]
-    lines = [] if times.column == column else [f"There is no time column {column!r}. {times.column!r} is used instead."]
+    lines = (
+        []
+        if times.column == column
+        else [f"There is no time column {column!r}. {times.column!r} is used instead."]
+    )
     zone = (reader.get("zones") or {}).get(column)
     is_uncertain = zone == "" or np.isnan(times.offsets).any()  # otherwise times are in UTC
     return lines + (zone_notes(times.column, zone, times.offsets) if is_uncertain else [])
@@ -190,7 +243,9 @@ def check_step(reader, times, where, *, last=None) -> list:
     if calendar is None or times is None:
         return []
     if not calendar.fits(times.timestamps):
-        new_type, learned_type = ("numbers", "dates") if calendar.step != "numbers" else ("dates", "numbers")
+        new_type, learned_type = (
+            ("numbers", "dates") if calendar.step != "numbers" else ("dates", "numbers")
+        )
         return [
             f"Times of {times.column!r} are {new_type} in {where}, but were {learned_type} in training. Their steps "
             "may differ."
@@ -229,16 +284,21 @@ def _past_rows(reader, raw, notes):
     Returns:
         (its `Rows` in order of time, their `Times` or None, number of future rows).
     """
-    table, writings = with_index(raw, reader.get("time")), reader.get("writings") or {}
+    table = with_index(raw, reader.get("time"))
+    writings = reader.get("writings") or {}
     rows = checked_rows(table)
-    times = read_times(rows, reader.get("time"), [], learned=learned_time_format(reader), time_notes=notes)
+    times = read_times(
+        rows, reader.get("time"), [], learned=learned_time_format(reader), time_notes=notes
+    )
     require(rows, reader["columns"], "the series")
     order = np.arange(len(rows)) if times is None else times.order
     has_target = np.zeros(len(rows), bool)
     for name in _target_columns(reader):
         has_target |= np.isfinite(rows.numbers(name, writings.get(name)))
     if len(rows) and not has_target.any():
-        raise KzooError(f"No row of the series has a number in {_joined_by_or(_target_columns(reader))}.")
+        raise KzooError(
+            f"No row of the series has a number in {_joined_by_or(_target_columns(reader))}."
+        )
     future = int(np.argmax(has_target[order][::-1])) if len(rows) else 0
     order = order[: len(order) - future]
     return rows.take(order), times if times is None else times.take(order), future
@@ -289,7 +349,10 @@ def glance(table, form, asked):
     if form == "folder":
         return
     time = [asked.time] if asked.time is not None else []
-    time += [*as_names(asked.series_id or ()), *([asked.group] if isinstance(asked.group, str) else [])]
+    time += [
+        *as_names(asked.series_id or ()),
+        *([asked.group] if isinstance(asked.group, str) else []),
+    ]
     require(table, [*time, *as_names(asked.drop), *targets], "the series")
     column_options(asked.columns, table)
 
@@ -310,9 +373,16 @@ def _gap_notes(reader, series, times, first):
         return
     steps = f"the last {plural(len(series.values) - first, 'step')}, which the forecast is based on"
     yield from (f"Of {steps}: {note}" for note in series.step_notes(times, first))
-    gaps = times.gaps[times.gaps > first] if reader.get("uneven") else series.gaps[series.gaps > first]
-    if len(gaps) and not (reader.get("uneven") and Calendar.of(reader) is None):  # the notes of the training say so
-        reason = "as in training" if reader.get("uneven") else "because no regular step was found in training"
+    gaps = (
+        times.gaps[times.gaps > first] if reader.get("uneven") else series.gaps[series.gaps > first]
+    )
+    # the notes of the training say so
+    if len(gaps) and not (reader.get("uneven") and Calendar.of(reader) is None):
+        reason = (
+            "as in training"
+            if reader.get("uneven")
+            else "because no regular step was found in training"
+        )
         yield (
             f"Rows are missing in {steps}: there is none between {times.at(gaps[-1] - 1)} and "
             f"{times.at(gaps[-1])}. The rows around the gap count as consecutive, {reason}."
@@ -321,15 +391,22 @@ def _gap_notes(reader, series, times, first):
 
 def _panel_rows(reader, raw):
     """Return the `Rows` of a table of many series. A large CSV file is read by pandas if that is installed."""
-    if isinstance(raw, str | os.PathLike) and str(raw).lower().endswith(".csv") and find_spec("pandas") is not None:
+    if (
+        isinstance(raw, str | os.PathLike)
+        and str(raw).lower().endswith(".csv")
+        and find_spec("pandas") is not None
+    ):
         path = Path(raw)
         if path.is_file() and path.stat().st_size > _LARGE_FILE:
-            frame = import_module("kzoo.sources.tables.frame").as_frame(path, reader["series_id"], compact=True)
+            frame = import_module("kzoo.sources.tables.frame").as_frame(
+                path, reader["series_id"], compact=True
+            )
             return rows_of(frame)
     return checked_rows(with_index(raw, reader["time"]))
 
 
-_panels: dict = {}  # id of windows -> (`Panel`, rows of the windows, of `read_panel`), as long as the windows exist
+# id of windows -> (`Panel`, rows of the windows, of `read_panel`), as long as the windows exist
+_panels: dict = {}
 
 
 def _remember(windows, panel, rows):
@@ -358,10 +435,16 @@ def ahead(reader, raw, steps, x=None):
             known = read_panel(reader, _panel_rows(reader, raw), [])[1:]
         return calendar.column, *times_ahead(reader, *known, steps)
     rows, times, _ = _past_rows(reader, raw, [])
-    moments = None if times is None else calendars.read_moments(rows, times.column, times.time_format, times.timestamps)
+    moments = (
+        None
+        if times is None
+        else calendars.read_moments(rows, times.column, times.time_format, times.timestamps)
+    )
     if moments is None or not calendar.fits(moments.times):
         message = (
-            "There is no time column" if moments is None else "Times are not in the format of the training in column"
+            "There is no time column"
+            if moments is None
+            else "Times are not in the format of the training in column"
         )
         message = f"{message} {calendar.column!r}. The steps of the forecast are numbered instead; 1 is the next row."
         warn(message)
@@ -377,7 +460,11 @@ def ahead(reader, raw, steps, x=None):
     if not reader.get("uneven"):
         series = learned_series(reader, rows, times, last=_SEASONS_READ * reader["steps"])
         window = series.steps.moments(calendar, moments)
-    return calendar.column, [calendar.next_times(moments, steps)], [calendar.last_times(window, reader["steps"])]
+    return (
+        calendar.column,
+        [calendar.next_times(moments, steps)],
+        [calendar.last_times(window, reader["steps"])],
+    )
 
 
 def make_future(reader, raw):
@@ -387,7 +474,9 @@ def make_future(reader, raw):
         KzooError: the model has one series, whose forecasts need no rows, or labelled series.
     """
     if examples.is_examples(reader):
-        raise KzooError("The rows to forecast are of forecasts, and this model predicts labels of series. Omit them.")
+        raise KzooError(
+            "The rows to forecast are of forecasts, and this model predicts labels of series. Omit them."
+        )
     if not reader.get("series_id"):
         return future_rows(reader, checked_rows(with_index(raw, reader.get("time"))))
     return future_rows(reader, _panel_rows(reader, raw))
@@ -414,7 +503,11 @@ def form(reader):
         return examples.form(reader)
     fields = {"steps": reader["steps"], "columns": reader["columns"], "time": reader.get("time")}
     if reader.get("series_id"):
-        fields |= {"series_id": reader["series_id"], "covariates": reader["covariates"], "horizon": reader["horizon"]}
+        fields |= {
+            "series_id": reader["series_id"],
+            "covariates": reader["covariates"],
+            "horizon": reader["horizon"],
+        }
     return fields
 
 
@@ -426,7 +519,9 @@ def example(reader, x):
         return None
     if reader.get("series_id"):
         return example_rows(reader, x)
-    return [dict(zip(reader["columns"], row, strict=True)) for row in x.round(4).astype(float).tolist()]
+    return [
+        dict(zip(reader["columns"], row, strict=True)) for row in x.round(4).astype(float).tolist()
+    ]
 
 
 def show(reader, x, names):
@@ -454,7 +549,11 @@ def _draw_padded(given, random, shape):
 
 def _without_mask(given, columns):
     """Return the settings of `draw` for series without a mask: the statistics of the columns alone."""
-    return dict(given) | {name: given[name] and given[name][:columns] for name in ("mean", "sd")} | {"padded": False}
+    return (
+        dict(given)
+        | {name: given[name] and given[name][:columns] for name in ("mean", "sd")}
+        | {"padded": False}
+    )
 
 
 def edges(given, rows):
@@ -462,7 +561,9 @@ def edges(given, rows):
     if not given.get("padded"):
         return edges_of_rows(given, rows)
     extreme = edges_of_rows(_without_mask(given, rows.shape[-1] - 1), rows[:1, ..., :-1])[:3]
-    return np.concatenate([np.concatenate([extreme, np.ones_like(extreme[..., :1])], axis=-1), rows])
+    return np.concatenate(
+        [np.concatenate([extreme, np.ones_like(extreme[..., :1])], axis=-1), rows]
+    )
 
 
 def detect_time_column(table, time=None):
@@ -471,7 +572,9 @@ def detect_time_column(table, time=None):
     if time is not None:
         require(rows, [time], "the series")
         return time
-    candidates = ((is_time, name) for is_time in (are_dates, are_digit_dates) for name in rows.columns)
+    candidates = (
+        (is_time, name) for is_time in (are_dates, are_digit_dates) for name in rows.columns
+    )
     return next((name for is_time, name in candidates if is_time(rows[name])), None)
 
 
@@ -484,7 +587,9 @@ def learned_time_format(reader) -> str:
     return reader.get("times") or (NUMBERS if are_numbers else "")
 
 
-def read_times(rows, column, notes, *, learned=None, time_notes=None, date_order=None) -> Times | None:
+def read_times(
+    rows, column, notes, *, learned=None, time_notes=None, date_order=None
+) -> Times | None:
     """Return the times of the rows of a series, from the column of the training or else the first column of dates.
 
     Args:
@@ -505,7 +610,9 @@ def read_times(rows, column, notes, *, learned=None, time_notes=None, date_order
     if column is None:
         notes.append("There is no time column: the rows are assumed to be in order of time.")
         return None
-    time_format = time_format_of(column, rows[column], notes if time_notes is None else time_notes, learned, date_order)
+    time_format = time_format_of(
+        column, rows[column], notes if time_notes is None else time_notes, learned, date_order
+    )
     timestamps, offsets, zone = times_and_zone(rows, column, time_format)
     require_times(rows, column, timestamps)
     times = Times.of(column, timestamps, offsets, time_format, zone)
@@ -531,7 +638,9 @@ def _refuse_several_series(rows, column, timestamps, repeated, *, new):
     if not new:
         argument = repr(ids[0]) if len(ids) == 1 else repr(ids)
         advice = f"Set series_id={argument} to forecast each of them, or pass the rows of one."
-    raise KzooError(f"{line}: the table has {count:,} series, told apart by {listed(map(repr, ids), MOST)}. {advice}")
+    raise KzooError(
+        f"{line}: the table has {count:,} series, told apart by {listed(map(repr, ids), MOST)}. {advice}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -575,17 +684,23 @@ class SeriesValues:
         lines = self.steps.notes(times.at, self.season, first)
         first_row = self.steps.rows[first - 1] + 1 if first else 0
         unused = self.steps.unused[self.steps.unused >= first_row]
-        kept = np.flatnonzero(times.is_repeat[first_row:]) + first_row if not len(self.steps.unused) else unused
+        kept = (
+            np.flatnonzero(times.is_repeat[first_row:]) + first_row
+            if not len(self.steps.unused)
+            else unused
+        )
         if len(kept):
             rows = "1 row repeats" if len(kept) == 1 else f"{len(kept):,} rows repeat"
             rule = "The last row of each is used" if len(unused) else "Each row counts as a step"
-            lines.append(f"{rows} a time step in {times.column!r} (first: {times.at(kept[0])}). {rule}.")
+            lines.append(
+                f"{rows} a time step in {times.column!r} (first: {times.at(kept[0])}). {rule}."
+            )
         return lines
 
 
 def series_values(
     table, times, names, targets, number_formats, calendar, *, where="the series", last=None
-) -> SeriesValues:  # fmt: skip
+) -> SeriesValues:
     """Return the values of a series in order of time, with the steps that have no row.
 
     Args:
@@ -597,11 +712,19 @@ def series_values(
         calendar: the `Calendar` of the training; None if rows are steps.
         where, last: see `Steps.of_series`.
     """
-    rows, number_formats, times = rows_of(table), number_formats or {}, times and times.take(times.order)
+    rows = rows_of(table)
+    number_formats = number_formats or {}
+    times = times and times.take(times.order)
     raw = np.stack([rows.numbers(name, number_formats.get(name)) for name in names], axis=1)
-    unread = {name: unreadable_cells(rows[name], column) for name, column in zip(names, raw.T, strict=True)}
-    missing = {name: np.flatnonzero(np.isnan(column)) for name, column in zip(names, raw.T, strict=True)}
-    gaps, season = np.empty(0, int), None
+    unread = {
+        name: unreadable_cells(rows[name], column)
+        for name, column in zip(names, raw.T, strict=True)
+    }
+    missing = {
+        name: np.flatnonzero(np.isnan(column)) for name, column in zip(names, raw.T, strict=True)
+    }
+    gaps = np.empty(0, int)
+    season = None
     if calendar is None or times is None or not len(rows) or not calendar.fits(times.timestamps):
         steps = Steps.consecutive(len(rows))
         gaps = gaps if times is None else times.gaps
@@ -612,9 +735,14 @@ def series_values(
     values = steps.take(raw)
     filled = fill_targets(values[:, :targets], steps.parts, season)
     return SeriesValues(
-        values=np.ascontiguousarray(forward_fill(values), np.float32), filled=filled, steps=steps, gaps=gaps,
-        missing=missing, unread=unread, season=season,
-    )  # fmt: skip
+        values=np.ascontiguousarray(forward_fill(values), np.float32),
+        filled=filled,
+        steps=steps,
+        gaps=gaps,
+        missing=missing,
+        unread=unread,
+        season=season,
+    )
 
 
 def forward_fill(values):

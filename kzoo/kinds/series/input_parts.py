@@ -16,7 +16,9 @@ def parts(reader, config, names) -> list[InputPart]:
         config: settings of the network; not used here.
         names: of the columns of windows without a preprocessor; empty if they are not known.
     """
-    steps, count = reader["shape"] if "shape" in reader else (reader["steps"], len(reader["columns"]))
+    steps, count = (
+        reader["shape"] if "shape" in reader else (reader["steps"], len(reader["columns"]))
+    )
     names = list(reader.get("columns", names))
     names = names if len(names) == count else [f"x{number + 1}" for number in range(count)]
     features = np.arange(steps * count).reshape(steps, count)
@@ -26,7 +28,10 @@ def parts(reader, config, names) -> list[InputPart]:
     # The last step of a window is 1 step before the forecast.
     ranges = [(steps - block[0], steps - block[-1]) for block in blocks]
     return [
-        _part(f"{names[0]}, {plural(first, 'step') if first == last else f'{first} to {last} steps'} before", block)
+        _part(
+            f"{names[0]}, {plural(first, 'step') if first == last else f'{first} to {last} steps'} before",
+            block,
+        )
         for (first, last), block in zip(ranges, blocks, strict=True)
     ]
 

@@ -43,12 +43,18 @@ def order_of(
     Raises:
         KzooError: no target, an unknown column, or a target that is constant in some series and changes in others.
     """
-    in_memory, notes = hasattr(source, "iloc"), list[str]()
+    in_memory = hasattr(source, "iloc")
+    notes = list[str]()
     ids = as_names(series_id)
     frame = as_frame(with_index(source, time), [*named_columns(columns), *ids], notes, compact=True)
     require(frame, ids, "the series")
     names = [target] if target in list(frame.columns) else as_names(target)
-    if not names and not forecasts and len(frame.columns) and frame.columns[-1].lower() in TARGET_NAMES:
+    if (
+        not names
+        and not forecasts
+        and len(frame.columns)
+        and frame.columns[-1].lower() in TARGET_NAMES
+    ):
         names = [frame.columns[-1]]
     if not names and not forecasts:
         raise KzooError(
@@ -59,11 +65,17 @@ def order_of(
     check_distinct(names)
     if clash := [name for name in names if name in ids]:
         raise KzooError(f"target={clash[0]!r} is a column of series_id=. Use another column.")
-    order, reason = _order(frame.head(_MAX_ROWS), ids, names, columns) if names and len(frame) else ("ordered", "")
+    order, reason = (
+        _order(frame.head(_MAX_ROWS), ids, names, columns)
+        if names and len(frame)
+        else ("ordered", "")
+    )
     if order == "unordered":
         notes.append(f"Labelled series: {reason}.")
     elif reason and not forecasts:
-        notes.append(f"Many series to forecast: {reason}. If it is a label that changes, set segment=.")
+        notes.append(
+            f"Many series to forecast: {reason}. If it is a label that changes, set segment=."
+        )
     return (source if in_memory else frame), order, notes
 
 
@@ -71,8 +83,10 @@ def _order(frame, ids, names, columns):
     """Return "ordered" or "unordered", and the reason."""
     codes = frame.groupby(ids, sort=False, dropna=False, observed=True).ngroup().to_numpy()
     count = int(codes.max()) + 1
-    overrides, decimal = column_options(columns, frame), frame.attrs.get("decimal")
-    rows, changing = rows_of(frame), {}
+    overrides = column_options(columns, frame)
+    decimal = frame.attrs.get("decimal")
+    rows = rows_of(frame)
+    changing = {}
     for name in names:
         learned = number_format_of(name, frame[name], overrides.get(name), [], decimal)
         numbers = rows.numbers(name, stored_number_format(learned, decimal))
@@ -80,7 +94,8 @@ def _order(frame, ids, names, columns):
         is_number = np.isfinite(numbers)
         if pd.api.types.is_bool_dtype(frame[name]) or is_number.sum() <= _NUMERIC * filled.sum():
             return "unordered", f"{name!r} is not numeric"
-        lowest, highest = np.full(count, np.inf), np.full(count, -np.inf)
+        lowest = np.full(count, np.inf)
+        highest = np.full(count, -np.inf)
         np.minimum.at(lowest, codes[is_number], numbers[is_number])
         np.maximum.at(highest, codes[is_number], numbers[is_number])
         comparable = np.bincount(codes[is_number], minlength=count) > 1
@@ -88,7 +103,10 @@ def _order(frame, ids, names, columns):
     which = listed(map(repr, names), MOST)
     if not any(values.any() for values in changing.values()):
         verb = "is" if len(names) == 1 else "are"
-        return "unordered", f"{which} {verb} constant within each series; task='forecasting' overrides"
+        return (
+            "unordered",
+            f"{which} {verb} constant within each series; task='forecasting' overrides",
+        )
     if all(values.mean() > 0.5 for values in changing.values()):
         return "ordered", f"{which} {'changes' if len(names) == 1 else 'change'} within series"
     name = next(name for name, values in changing.items() if not values.mean() > 0.5)

@@ -17,7 +17,15 @@ from kzoo.kinds.series.calendar import Calendar, Moments, learn_calendar
 from kzoo.kinds.series.steps import LONGEST_GAP, MAX_FILLED, Steps, fill_rule, fill_targets
 from kzoo.kinds.series.time_formats import require_times, time_format_of, times_and_zone
 from kzoo.sources.tables.raw import MOST, Rows, require
-from kzoo.sources.tables.values import Texts, are_filled, category_word, not_missing, plain, to_words, unreadable_cells
+from kzoo.sources.tables.values import (
+    Texts,
+    are_filled,
+    category_word,
+    not_missing,
+    plain,
+    to_words,
+    unreadable_cells,
+)
 from kzoo.sources.tables.zones import format_offset, offset_of, zone_notes
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
@@ -25,7 +33,8 @@ from kzoo.utils.formatting import moments as moments_as_text
 
 MAX_CATEGORIES = 20  # of a known or static column of texts: each has a channel
 _HARMONICS = 3  # pairs of sine and cosine for each season of the calendar
-_YEAR = {"days": 365.2425, "business days": 261.0}  # steps of a year, where it is no season of the calendar
+# steps of a year, where it is no season of the calendar
+_YEAR = {"days": 365.2425, "business days": 261.0}
 YEAR_OF_WEEKS = {"days": 364, "business days": 260}  # a year of whole weeks
 _YEAR_HARMONICS = 2
 _FAR = 3.0  # times the range of a column in training, by which a value of new rows is outside of it
@@ -55,9 +64,11 @@ class Covariate:
     def of(cls, stored: Mapping[str, Any]) -> "Covariate":
         """Return a covariate that `json` stored."""
         return cls(
-            name=stored["name"], role=stored["role"], categories=tuple(stored.get("categories", ())),
+            name=stored["name"],
+            role=stored["role"],
+            categories=tuple(stored.get("categories", ())),
             number_format=stored.get("writing"),
-        )  # fmt: skip
+        )
 
     def json(self) -> dict[str, Any]:
         """Return it as plain data, as a preprocessor stores it."""
@@ -85,7 +96,9 @@ class Covariate:
                 )
             return numbers[:, None], []
         words = to_words(rows[self.name])
-        values = np.stack([words == category for category in self.categories], axis=1).astype(np.float64)
+        values = np.stack([words == category for category in self.categories], axis=1).astype(
+            np.float64
+        )
         empty = ~are_filled(rows[self.name]) & ~(values == 1).any(axis=1)
         values[empty] = np.nan
         unknown = sorted({str(word) for word in words[~empty & ~(values == 1).any(axis=1)]})
@@ -103,7 +116,9 @@ def covariates_of(reader: Mapping[str, Any]) -> list[Covariate]:
 
 def channel_names(covariates: Sequence[Covariate], calendar: Calendar | None) -> list[str]:
     """Return the names of the channels of covariates and of the calendar."""
-    return [name for covariate in covariates for name in covariate.channels] + calendar_names(calendar)
+    return [name for covariate in covariates for name in covariate.channels] + calendar_names(
+        calendar
+    )
 
 
 def input_width(reader: Mapping[str, Any]) -> int:
@@ -123,7 +138,9 @@ def step_numbers(calendar: Calendar, moments: Moments) -> np.ndarray:
     if calendar.step == "numbers":
         return np.round(np.asarray(moments.times, "float64") / every).astype(np.int64)
     if calendar.step == "seconds":
-        return np.floor_divide(moments.times.astype("M8[us]").astype(np.int64), round(every * 1_000_000))
+        return np.floor_divide(
+            moments.times.astype("M8[us]").astype(np.int64), round(every * 1_000_000)
+        )
     days = moments.wall.astype("M8[D]")
     if calendar.step == "months":
         return days.astype("M8[M]").astype(np.int64) // int(every)
@@ -147,12 +164,16 @@ def _seasons(calendar: Calendar) -> list[tuple[str, float, int]]:
 
 def calendar_names(calendar: Calendar | None) -> list[str]:
     """Return the names of the channels of a calendar."""
-    return [] if calendar is None else [
-        f"{name}, {function} {k}"
-        for name, _, harmonics in _seasons(calendar)
-        for k in range(1, harmonics + 1)
-        for function in ("sine", "cosine")
-    ]  # fmt: skip
+    return (
+        []
+        if calendar is None
+        else [
+            f"{name}, {function} {k}"
+            for name, _, harmonics in _seasons(calendar)
+            for k in range(1, harmonics + 1)
+            for function in ("sine", "cosine")
+        ]
+    )
 
 
 def calendar_values(calendar: Calendar | None, numbers: np.ndarray) -> np.ndarray:
@@ -178,7 +199,8 @@ class Channels:
 
     def __init__(self, own: np.ndarray, calendar: Calendar | None, numbers: np.ndarray) -> None:
         self.own = np.ascontiguousarray(own, np.float32)
-        self.numbers, self.different = numbers, np.unique(numbers)
+        self.numbers = numbers
+        self.different = np.unique(numbers)
         self.values = calendar_values(calendar, self.different).astype(np.float32)
         self.shape = len(self.own), self.own.shape[1] + self.values.shape[1]
 
@@ -201,10 +223,22 @@ class WindowRows:
         horizon: steps to forecast.
     """
 
-    ndim, dtype = 2, np.dtype("float32")
+    ndim = 2
+    dtype = np.dtype("float32")
 
-    def __init__(self, values: np.ndarray, channels: Channels, source: np.ndarray, ends: np.ndarray, horizon: int):
-        self.values, self.channels, self.source, self.ends, self.horizon = values, channels, source, ends, horizon
+    def __init__(
+        self,
+        values: np.ndarray,
+        channels: Channels,
+        source: np.ndarray,
+        ends: np.ndarray,
+        horizon: int,
+    ):
+        self.values = values
+        self.channels = channels
+        self.source = source
+        self.ends = ends
+        self.horizon = horizon
         self.shape = len(source), values.shape[1] + 2 * channels.shape[1]
 
     def __len__(self) -> int:
@@ -214,10 +248,15 @@ class WindowRows:
         index, columns = index if isinstance(index, tuple) else (index, slice(None))
         rows = np.arange(len(self))[index] if isinstance(index, slice) else np.asarray(index)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        if columns != slice(None) and rows.ndim == 1:  # in parts, so that the other columns take little memory
-            parts = [self[rows[i : i + _ROWS_AT_ONCE]][:, columns] for i in range(0, len(rows), _ROWS_AT_ONCE)]
+        # in parts, so that the other columns take little memory
+        if columns != slice(None) and rows.ndim == 1:
+            parts = [
+                self[rows[i : i + _ROWS_AT_ONCE]][:, columns]
+                for i in range(0, len(rows), _ROWS_AT_ONCE)
+            ]
             return np.concatenate(parts) if parts else self[rows][:, columns]
-        now, ahead = self.source[rows], self.source[np.minimum(rows + self.horizon, self.ends[rows] - 1)]
+        now = self.source[rows]
+        ahead = self.source[np.minimum(rows + self.horizon, self.ends[rows] - 1)]
         return np.concatenate([self.values[now], self.channels[now], self.channels[ahead]], axis=-1)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -225,7 +264,9 @@ class WindowRows:
 
 
 def _as_text(times: np.ndarray) -> list[str]:
-    return moments_as_text(times.astype("M8[us]").tolist() if times.dtype.kind == "M" else times.tolist())
+    return moments_as_text(
+        times.astype("M8[us]").tolist() if times.dtype.kind == "M" else times.tolist()
+    )
 
 
 # Rows.
@@ -263,10 +304,13 @@ class Panel:
         steps = Steps.of(self.numbers, self.bounds, longest)
         has_row = steps.since == 0
         return replace(
-            self, bounds=np.append(steps.of_rows[self.bounds[:-1]], len(steps)), parts=steps.parts,
-            order=np.where(has_row, self.order[steps.rows], -1), moments=steps.moments(calendar, self.moments),
+            self,
+            bounds=np.append(steps.of_rows[self.bounds[:-1]], len(steps)),
+            parts=steps.parts,
+            order=np.where(has_row, self.order[steps.rows], -1),
+            moments=steps.moments(calendar, self.moments),
             numbers=(self.numbers[steps.rows] + steps.since).astype(self.numbers.dtype),
-        )  # fmt: skip
+        )
 
     @property
     def has_row(self) -> np.ndarray:
@@ -314,7 +358,9 @@ class Panel:
         return np.flatnonzero(jump) + 1
 
 
-def series_names(rows: Rows, columns: Sequence[str], notes: list[str]) -> tuple[np.ndarray, list[str]]:
+def series_names(
+    rows: Rows, columns: Sequence[str], notes: list[str]
+) -> tuple[np.ndarray, list[str]]:
     """Return the series of each row (N,), as the index of its name, and the names in order of the table.
 
     Args:
@@ -331,9 +377,12 @@ def series_names(rows: Rows, columns: Sequence[str], notes: list[str]) -> tuple[
         own, words = _factorized(rows[column], column, notes)
         if own.min(initial=0) < 0:
             row = int(np.argmax(own < 0)) + 1
-            raise KzooError(f"Row {row} has no {column!r}, which tells the series apart. Fill it in.")
+            raise KzooError(
+                f"Row {row} has no {column!r}, which tells the series apart. Fill it in."
+            )
         if codes is None:
-            codes, parts = own, [(word,) for word in words]
+            codes = own
+            parts = [(word,) for word in words]
             continue
         both, codes = np.unique(codes.astype(np.int64) * len(words) + own, return_inverse=True)
         parts = [(*parts[code // len(words)], words[code % len(words)]) for code in both.tolist()]
@@ -341,14 +390,17 @@ def series_names(rows: Rows, columns: Sequence[str], notes: list[str]) -> tuple[
     codes = codes.reshape(-1)
     first = np.full(len(parts), len(codes))
     first[codes[::-1]] = np.arange(len(codes))[::-1]
-    order = np.argsort(first, kind="stable")[: int((first < len(codes)).sum())]  # those that have rows
+    # those that have rows
+    order = np.argsort(first, kind="stable")[: int((first < len(codes)).sum())]
     rank = np.zeros(len(parts), np.int32)
     rank[order] = np.arange(len(order))
     names = [", ".join(parts[code]) for code in order.tolist()]
     lower: dict[str, str] = {}
     for name in names:
         if (other := lower.setdefault(name.lower(), name)) != name:
-            notes.append(f"{other!r} and {name!r} are two series. If they are one, write its id in one way.")
+            notes.append(
+                f"{other!r} and {name!r} are two series. If they are one, write its id in one way."
+            )
             break
     return rank[codes], names
 
@@ -357,14 +409,23 @@ def _factorized(column: Any, name: str, notes: list[str]) -> tuple[np.ndarray, l
     """Return the index of the id in each row of a column (N,), -1 for none, and the ids."""
     values = plain(column)
     if isinstance(values, Texts):
-        texts, codes = list(values.different), values.codes
+        texts = list(values.different)
+        codes = values.codes
     elif values.dtype == object:
         places: dict[str, int] = {}
-        words = [None if missing else str(value) for value, missing in zip(values, ~not_missing(values), strict=True)]
+        words = [
+            None if missing else str(value)
+            for value, missing in zip(values, ~not_missing(values), strict=True)
+        ]
         shortened = to_words(values)  # 3.0 is 3
-        words = [word if word is None or word.strip() == short else short
-                 for word, short in zip(words, shortened, strict=True)]  # fmt: skip
-        codes = np.array([-1 if word is None else places.setdefault(word, len(places)) for word in words], np.int64)
+        words = [
+            word if word is None or word.strip() == short else short
+            for word, short in zip(words, shortened, strict=True)
+        ]
+        codes = np.array(
+            [-1 if word is None else places.setdefault(word, len(places)) for word in words],
+            np.int64,
+        )
         texts = list(places)
     else:
         present = not_missing(values)
@@ -374,16 +435,26 @@ def _factorized(column: Any, name: str, notes: list[str]) -> tuple[np.ndarray, l
         texts = [str(word) for word in to_words(distinct)]
     index: dict[str, int] = {}
     stripped = [category_word(text) for text in texts]
-    of_text = np.array([index.setdefault(word, len(index)) if word else -1 for word in stripped] + [-1], np.int32)
+    of_text = np.array(
+        [index.setdefault(word, len(index)) if word else -1 for word in stripped] + [-1], np.int32
+    )
     codes = of_text[codes]  # the last one is for empty cells
     used = {text for text, code in zip(texts, of_text, strict=False) if code >= 0}
     if len(used) > len(index):
-        twice = next(word for text, word in zip(texts, stripped, strict=True) if word and text != word and word in used)
-        notes.append(f"Values of {name!r} that differ only in blanks around them, such as {twice!r}, are one series.")
+        twice = next(
+            word
+            for text, word in zip(texts, stripped, strict=True)
+            if word and text != word and word in used
+        )
+        notes.append(
+            f"Values of {name!r} that differ only in blanks around them, such as {twice!r}, are one series."
+        )
     return codes, list(index)
 
 
-def sorted_panel(codes: np.ndarray, names: list[str], moments: Moments, calendar: Calendar) -> Panel:
+def sorted_panel(
+    codes: np.ndarray, names: list[str], moments: Moments, calendar: Calendar
+) -> Panel:
     """Return the panel of rows in any order.
 
     Args:
@@ -417,9 +488,12 @@ def sorted_panel(codes: np.ndarray, names: list[str], moments: Moments, calendar
     times = moments.times[order]
     wall = times if moments.wall is moments.times else moments.wall[order]
     return Panel(
-        names=[names[code] for code in codes[starts]], bounds=np.append(starts, len(codes)), order=order,
-        numbers=numbers, moments=Moments(times, wall, moments.zone),
-    )  # fmt: skip
+        names=[names[code] for code in codes[starts]],
+        bounds=np.append(starts, len(codes)),
+        order=order,
+        numbers=numbers,
+        moments=Moments(times, wall, moments.zone),
+    )
 
 
 def filled(values: np.ndarray, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
@@ -431,7 +505,8 @@ def filled(values: np.ndarray, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     present = ~np.isnan(values)
     if present.all():
         return np.ascontiguousarray(values, np.float32), present
-    rows, firsts = np.arange(len(values))[:, None], panel.firsts[:, None]
+    rows = np.arange(len(values))[:, None]
+    firsts = panel.firsts[:, None]
     last = np.maximum.accumulate(np.where(present, rows, -1), axis=0)
     ends = np.repeat(panel.bounds[1:], panel.sizes)[:, None]
     following = np.minimum.accumulate(np.where(present, rows, len(values))[::-1], axis=0)[::-1]
@@ -443,7 +518,7 @@ def filled(values: np.ndarray, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
 
 def window_columns(
     values: np.ndarray, channels: Channels, source: np.ndarray, ends: np.ndarray, horizon: int
-) -> Any:  # fmt: skip
+) -> Any:
     """Return the columns of windows (P, F + 2 K): values, covariates, and covariates `horizon` rows later.
 
     At the end of a series, the last covariates are repeated. Those of a large panel are `WindowRows`.
@@ -471,7 +546,9 @@ def check_constant(panel: Panel, channels: np.ndarray, name: str) -> None:
         KzooError: a series in which it changes.
     """
     first = channels[panel.firsts]
-    changed = np.flatnonzero(~((channels == first) | (np.isnan(channels) & np.isnan(first))).all(axis=1))
+    changed = np.flatnonzero(
+        ~((channels == first) | (np.isnan(channels) & np.isnan(first))).all(axis=1)
+    )
     if len(changed):
         raise KzooError(
             f"Static column {name!r} changes within series {panel.names[panel.codes[changed[0]]]!r} at "
@@ -480,9 +557,13 @@ def check_constant(panel: Panel, channels: np.ndarray, name: str) -> None:
 
 
 def panel_moments(
-    rows: Rows, column: str, notes: list[str], learned: str | None = None, zone_learned: Any = None,
+    rows: Rows,
+    column: str,
+    notes: list[str],
+    learned: str | None = None,
+    zone_learned: Any = None,
     date_order: str | None = None,
-):  # fmt: skip
+):
     """Return the times of the rows of a panel, in order of the table, their format, and their zone.
 
     Args:
@@ -532,7 +613,12 @@ class PanelValues:
 
 
 def panel_values(
-    reader: Mapping[str, Any], rows: Rows, panel: Panel, unread: dict[str, Any], *, fill: bool = True
+    reader: Mapping[str, Any],
+    rows: Rows,
+    panel: Panel,
+    unread: dict[str, Any],
+    *,
+    fill: bool = True,
 ) -> PanelValues:
     """Return the values of a panel as a stored preprocessor reads them.
 
@@ -547,14 +633,17 @@ def panel_values(
         KzooError: a static column that changes within a series, or a series without any value of a known column or of
             a static column of numbers.
     """
-    names, formats = reader["columns"], reader.get("writings") or {}
+    names = reader["columns"]
+    formats = reader.get("writings") or {}
     raw = np.empty((len(panel.numbers), len(names)))
     for i, name in enumerate(names):
         numbers = rows.numbers(name, formats.get(name))
         unread[name] = unreadable_cells(rows[name], numbers)
         raw[:, i] = panel.of_rows(numbers)
     del numbers
-    targets, notes, calendar = reader["outputs"], list[str](), Calendar.of(reader)
+    targets = reader["outputs"]
+    notes = list[str]()
+    calendar = Calendar.of(reader)
     present = ~np.isnan(raw)
     season = calendar and calendar.season
     fill_targets(raw[:, :targets], panel.bounds if panel.parts is None else panel.parts, season)
@@ -566,7 +655,8 @@ def panel_values(
         was = "was" if missing == 1 else "were"
         notes.append(f"{plural(missing, 'missing value')} {was} filled in. {fill_rule(season)}")
     channels: list[np.ndarray] = []
-    empty, empty_ahead = dict[str, int](), list[str]()
+    empty = dict[str, int]()
+    empty_ahead = list[str]()
     for covariate in covariates_of(reader):
         column, more = covariate.values(rows)
         column = panel.of_rows(column)
@@ -578,7 +668,9 @@ def panel_values(
             check_constant(panel, column, covariate.name)
         if covariate.role == "known" and not past.all() and np.isnan(column[~past]).all():
             empty_ahead.append(covariate.name)
-        if covariate.role == "known" and (count := int(np.isnan(column[known_rows]).any(axis=1).sum())):
+        if covariate.role == "known" and (
+            count := int(np.isnan(column[known_rows]).any(axis=1).sum())
+        ):
             empty[covariate.name] = count
         channels.append(filled(column, panel)[0] if fill or covariate.role == "static" else column)
     if empty:
@@ -588,9 +680,15 @@ def panel_values(
         )
     own = np.concatenate(channels, axis=1) if channels else np.empty((len(panel.numbers), 0))
     return PanelValues(
-        values=values, covariates=Channels(own, calendar, panel.numbers), observed=observed,
-        filled=~present[:, :targets], is_past=past, targets=targets, notes=notes, empty_ahead=tuple(empty_ahead),
-    )  # fmt: skip
+        values=values,
+        covariates=Channels(own, calendar, panel.numbers),
+        observed=observed,
+        filled=~present[:, :targets],
+        is_past=past,
+        targets=targets,
+        notes=notes,
+        empty_ahead=tuple(empty_ahead),
+    )
 
 
 def _without_values(column, panel):
@@ -661,17 +759,23 @@ def padded(panel: Panel, observed: np.ndarray, steps: int, horizon: int) -> Padd
     own = np.minimum(min(steps, horizon), np.maximum(counts - horizon, 1))
     pad = np.where(counts < 2 * steps + horizon, steps - own, 0)
     bounds = np.concatenate([[0], np.cumsum(panel.sizes + pad)])
-    sizes, kind = np.diff(bounds), np.int32 if bounds[-1] < 2**31 else np.int64
-    position = np.arange(bounds[-1], dtype=kind) - np.repeat((bounds[:-1] + pad).astype(kind), sizes)
+    sizes = np.diff(bounds)
+    kind = np.int32 if bounds[-1] < 2**31 else np.int64
+    position = np.arange(bounds[-1], dtype=kind) - np.repeat(
+        (bounds[:-1] + pad).astype(kind), sizes
+    )
     is_row = position >= 0
     source = np.repeat(panel.bounds[:-1].astype(kind), sizes) + np.maximum(position, 0)
     named = np.array(panel.names, object)
     return Padded(
-        source=source, is_row=is_row, firsts=np.repeat(bounds[:-1].astype(kind), sizes),
-        ends=np.repeat(bounds[1:].astype(kind), sizes), own_firsts=bounds[:-1] + pad,
+        source=source,
+        is_row=is_row,
+        firsts=np.repeat(bounds[:-1].astype(kind), sizes),
+        ends=np.repeat(bounds[1:].astype(kind), sizes),
+        own_firsts=bounds[:-1] + pad,
         short=named[(counts < steps + horizon) & (counts > horizon)].tolist(),
         too_short=named[counts <= horizon].tolist(),
-    )  # fmt: skip
+    )
 
 
 # New rows.
@@ -716,10 +820,13 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
     later = positions + horizon
     beyond = later - last[:, None] - 1  # step of the forecast, below 0 in the past
     ahead = np.where(
-        (beyond >= 0)[..., None], np.take_along_axis(future, np.maximum(beyond, 0)[..., None], axis=1),
+        (beyond >= 0)[..., None],
+        np.take_along_axis(future, np.maximum(beyond, 0)[..., None], axis=1),
         covariates[np.minimum(later, last[:, None])],
-    )  # fmt: skip
-    windows = np.concatenate([content.values[positions], covariates[positions], ahead], axis=2, dtype=np.float32)
+    )
+    windows = np.concatenate(
+        [content.values[positions], covariates[positions], ahead], axis=2, dtype=np.float32
+    )
     own = np.unique(positions)
     notes += far_notes(
         reader,
@@ -733,13 +840,17 @@ def read_panel(reader: Mapping[str, Any], rows: Rows, notes: list[str]):
             f"{plural(steps, 'step')}, or a longer gap before: only the rows after their last gap are read, the first "
             "of which is repeated before them."
         )
-    short = [panel.names[i] for i in np.flatnonzero((last + 1 - window_firsts < steps) & ~after_gap)]
+    short = [
+        panel.names[i] for i in np.flatnonzero((last + 1 - window_firsts < steps) & ~after_gap)
+    ]
     if short:
         notes.append(
             f"{len(short)} of {len(panel)} series have fewer than {plural(steps, 'row')} ({listed_series(short)}): the "
             "first is repeated before it."
         )
-    if (known := reader.get("ids")) and (new := [name for name in panel.names if name not in set(known)]):
+    if (known := reader.get("ids")) and (
+        new := [name for name in panel.names if name not in set(known)]
+    ):
         notes.append(f"{len(new)} series not in the training rows: {listed_series(new)}.")
     return windows, panel, (window_firsts, last)
 
@@ -762,7 +873,9 @@ def _window_firsts(panel, filled, last, steps) -> tuple[np.ndarray, np.ndarray]:
     return firsts, after_gap | is_sparse
 
 
-def panel_of(reader: Mapping[str, Any], rows: Rows, notes: list[str], *, longest: int) -> tuple[Panel, Calendar]:
+def panel_of(
+    reader: Mapping[str, Any], rows: Rows, notes: list[str], *, longest: int
+) -> tuple[Panel, Calendar]:
     """Return the panel of new rows, with the steps that have none, and the calendar of the training.
 
     Args:
@@ -772,7 +885,8 @@ def panel_of(reader: Mapping[str, Any], rows: Rows, notes: list[str], *, longest
     Raises:
         KzooError: a missing column, a row without an id or a time, times of another type, or another step.
     """
-    calendar, column = Calendar.of(reader), reader["time"]
+    calendar = Calendar.of(reader)
+    column = reader["time"]
     if calendar is None:
         raise KzooError("The step of the series is not stored with this model: train it again.")
     require(rows, [*reader["series_id"], column, *reader["columns"]], "the panel")
@@ -788,7 +902,8 @@ def panel_of(reader: Mapping[str, Any], rows: Rows, notes: list[str], *, longest
         )
     panel = sorted_panel(codes, names, moments, calendar)
     check_steps(panel, calendar, "the training rows were")
-    if not reader.get("uneven"):  # of a run of an earlier version that counts rows across gaps as consecutive
+    # of a run of an earlier version that counts rows across gaps as consecutive
+    if not reader.get("uneven"):
         panel = panel.with_missing_steps(calendar, longest)
     return panel, calendar
 
@@ -820,7 +935,9 @@ def check_steps(panel: Panel, calendar: Calendar, others: str) -> None:
         )
 
 
-def gap_notes(panel: Panel, calendar: Calendar, first: np.ndarray | None = None, last: Any = None) -> list[str]:
+def gap_notes(
+    panel: Panel, calendar: Calendar, first: np.ndarray | None = None, last: Any = None
+) -> list[str]:
     """Return notes about missing rows, with the series and the times of the longest gap; [] without any.
 
     Args:
@@ -834,7 +951,8 @@ def gap_notes(panel: Panel, calendar: Calendar, first: np.ndarray | None = None,
         starts = np.flatnonzero(np.diff(missing, prepend=-2) != 1)
         lengths = np.diff(starts, append=len(missing))
         longest = missing[starts[lengths.argmax()]]
-        count, name = len(missing), panel.names[panel.codes[longest]]
+        count = len(missing)
+        name = panel.names[panel.codes[longest]]
         notes.append(
             f"{plural(count, 'row')} {'is' if count == 1 else 'are'} missing in "
             f"{len(np.unique(panel.codes[missing]))} of {len(panel)} series, most in a row in {name!r} between "
@@ -873,7 +991,8 @@ def _check_ends(reader, rows, panel, last, unread) -> None:
         later = cells[cells > last[panel.codes[cells]]]
         if len(later):
             row = int(later.min())
-            cell, series = shown(rows[name][panel.order[row]]), panel.names[panel.codes[row]]
+            cell = shown(rows[name][panel.order[row]])
+            series = panel.names[panel.codes[row]]
             raise KzooError(
                 f"{name!r} of series {series!r} at {panel.time(row)} is {cell}, which is not a number, so that the "
                 "forecast would begin there. Correct it, or leave it empty."
@@ -883,14 +1002,21 @@ def _check_ends(reader, rows, panel, last, unread) -> None:
 def _end_notes(panel, last, steps, horizon, calendar) -> list[str]:
     """Return notes about gaps among the last rows, series that end before the others, and rows after the forecast."""
     notes = gap_notes(panel, calendar, np.maximum(last - steps + 1, panel.bounds[:-1]), last)
-    notes = [f"Among the last {plural(steps, 'row')} of the series: {note[0].lower()}{note[1:]}" for note in notes]
+    notes = [
+        f"Among the last {plural(steps, 'row')} of the series: {note[0].lower()}{note[1:]}"
+        for note in notes
+    ]
     early = np.flatnonzero(panel.numbers[last] < panel.numbers[last].max())
     if len(early):
-        names = listed([f"{panel.names[i]!r} at {panel.time(last[i])}" for i in early[: MOST + 1]], MOST)
+        names = listed(
+            [f"{panel.names[i]!r} at {panel.time(last[i])}" for i in early[: MOST + 1]], MOST
+        )
         notes.append(
             f"{len(early)} of {len(panel)} series end before the others ({names}). Their forecasts begin there."
         )
-    beyond = np.flatnonzero(panel.has_row & (panel.numbers > panel.numbers[last][panel.codes] + horizon))
+    beyond = np.flatnonzero(
+        panel.has_row & (panel.numbers > panel.numbers[last][panel.codes] + horizon)
+    )
     if len(beyond):
         notes.append(
             f"{plural(len(beyond), 'row')} after the {plural(horizon, 'step')} of the forecast are not read, such as "
@@ -905,7 +1031,8 @@ def _with_future(reader, panel, content, last, calendar):
     Raises:
         KzooError: a known column is empty in a step to forecast.
     """
-    horizon, covariates = reader["horizon"], covariates_of(reader)
+    horizon = reader["horizon"]
+    covariates = covariates_of(reader)
     own = content.covariates.own
     past = Channels(filled(own.astype(np.float64), panel)[0], calendar, panel.numbers)
     numbers = panel.numbers[last][:, None] + np.arange(1, horizon + 1)  # (S, horizon)
@@ -942,7 +1069,9 @@ def ranges_of(names: Sequence[str], values: np.ndarray) -> dict[str, list[float]
     return {name: list(pair) for name, pair in zip(names, pairs, strict=True)}
 
 
-def far_notes(reader: Mapping[str, Any], values: np.ndarray, position: Callable[[int], str]) -> list[str]:
+def far_notes(
+    reader: Mapping[str, Any], values: np.ndarray, position: Callable[[int], str]
+) -> list[str]:
     """Return notes about values of windows that are far from those of the training rows: three times their range.
 
     Args:
@@ -968,15 +1097,23 @@ def far_notes(reader: Mapping[str, Any], values: np.ndarray, position: Callable[
 def times_ahead(reader, panel, windows, steps):
     """Return the times of the next steps of each series, and of its window, given its (first row, last row) (S,)."""
     calendar = Calendar.of(reader)
-    ahead, history, known = [], [], {}
-    shared = offset_of(calendar.zone) is None or not panel.moments.zone  # else all rows of a series decide its zone
+    ahead = []
+    history = []
+    known = {}
+    # else all rows of a series decide its zone
+    shared = offset_of(calendar.zone) is None or not panel.moments.zone
     for series, (first, end) in enumerate(zip(*windows, strict=True)):
         moments = panel.moments.part(slice(first, end + 1))
         window = slice(-reader["steps"], None)
-        key = (moments.times[window].tobytes(), moments.wall[window].tobytes()) if shared else series
+        key = (
+            (moments.times[window].tobytes(), moments.wall[window].tobytes()) if shared else series
+        )
         if key not in known:  # most series end together
             times = calendar.last_times(moments, reader["steps"])
-            known[key] = calendar.next_times(moments, steps), [times[0]] * (reader["steps"] - len(times)) + times
+            known[key] = (
+                calendar.next_times(moments, steps),
+                [times[0]] * (reader["steps"] - len(times)) + times,
+            )
         ahead.append(known[key][0])
         history.append(known[key][1])
     return ahead, history
@@ -998,27 +1135,39 @@ def future_rows(reader: Mapping[str, Any], rows: Rows) -> dict[str, list[Any]]:
         KzooError: the model has no series ids; and as `read_panel`.
     """
     if not reader.get("series_id"):
-        raise KzooError("The rows to forecast are those of a table of many series, and this model has one series.")
+        raise KzooError(
+            "The rows to forecast are those of a table of many series, and this model has one series."
+        )
     without_known = dict(reader) | {
         "covariates": [stored for stored in reader["covariates"] if stored["role"] == "static"]
     }
     _, panel, windows = read_panel(without_known, rows, [])
     times, _ = times_ahead(reader, panel, windows, reader["horizon"])
-    horizon, source = reader["horizon"], panel.order[windows[1]]
+    horizon = reader["horizon"]
+    source = panel.order[windows[1]]
     static = [covariate.name for covariate in covariates_of(reader) if covariate.role == "static"]
     columns: dict[str, list[Any]] = {
-        name: np.repeat(np.asarray(rows[name], object)[source], horizon).tolist() for name in reader["series_id"]
+        name: np.repeat(np.asarray(rows[name], object)[source], horizon).tolist()
+        for name in reader["series_id"]
     }
-    columns[reader["time"]] = _as_written([moment for series in times for moment in series], reader.get("times"))
-    columns |= {name: np.repeat(np.asarray(rows[name], object)[source], horizon).tolist() for name in static}
+    columns[reader["time"]] = _as_written(
+        [moment for series in times for moment in series], reader.get("times")
+    )
+    columns |= {
+        name: np.repeat(np.asarray(rows[name], object)[source], horizon).tolist() for name in static
+    }
     empty = [c.name for c in covariates_of(reader) if c.role == "known"] + list(reader["columns"])
-    return columns | {name: [None] * len(columns[reader["time"]]) for name in empty if name not in columns}
+    return columns | {
+        name: [None] * len(columns[reader["time"]]) for name in empty if name not in columns
+    }
 
 
 def _as_written(times, time_format):
     """Return times as the time column writes them."""
     if time_format in ("YYYYMMDD", "YYYYMM"):
-        return [int(time.strftime("%Y%m%d" if time_format == "YYYYMMDD" else "%Y%m")) for time in times]
+        return [
+            int(time.strftime("%Y%m%d" if time_format == "YYYYMMDD" else "%Y%m")) for time in times
+        ]
     return moments_as_text(times)
 
 
@@ -1029,26 +1178,37 @@ def example_rows(reader: Mapping[str, Any], x: np.ndarray) -> list[dict[str, Any
         reader: the preprocessor.
         x: (steps, F + 2 K) a window.
     """
-    calendar, covariates, horizon = Calendar.of(reader), covariates_of(reader), reader["horizon"]
+    calendar = Calendar.of(reader)
+    covariates = covariates_of(reader)
+    horizon = reader["horizon"]
     assert calendar is not None
     past = len(reader["columns"])
     width = (x.shape[1] - past) // 2
     start = np.array(["2023-12-31"], "M8[us]") if calendar.step != "numbers" else np.zeros(1)
     times = calendar.next_times(Moments(start, start), len(x) + horizon)
     written = _as_written(
-        [time.replace(tzinfo=None) if hasattr(time, "tzinfo") else time for time in times], reader.get("times")
+        [time.replace(tzinfo=None) if hasattr(time, "tzinfo") else time for time in times],
+        reader.get("times"),
     )
-    values = np.concatenate([x[:, past : past + width], x[-horizon:, past + width :]])  # (steps + horizon, K)
+    # (steps + horizon, K)
+    values = np.concatenate([x[:, past : past + width], x[-horizon:, past + width :]])
     rows = []
     for i, time in enumerate(written):
         row: dict[str, Any] = dict.fromkeys(reader["series_id"], "example") | {reader["time"]: time}
-        row |= {name: round(float(x[i, j]), 4) if i < len(x) else None for j, name in enumerate(reader["columns"])}
+        row |= {
+            name: round(float(x[i, j]), 4) if i < len(x) else None
+            for j, name in enumerate(reader["columns"])
+        }
         channel = 0
         for covariate in covariates:
-            cells = values[0 if covariate.role == "static" else i, channel : channel + len(covariate.channels)]
+            cells = values[
+                0 if covariate.role == "static" else i, channel : channel + len(covariate.channels)
+            ]
             channel += len(covariate.channels)
             row[covariate.name] = (
-                covariate.categories[int(cells.argmax())] if covariate.categories else round(float(cells[0]), 4)
+                covariate.categories[int(cells.argmax())]
+                if covariate.categories
+                else round(float(cells[0]), 4)
             )
         rows.append(row)
     return rows

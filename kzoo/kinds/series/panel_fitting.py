@@ -55,9 +55,24 @@ _MOST_FRESH = 1_000_000  # new rows that are checked
 
 
 def load_panel(
-    frame, times, *, name, preset, target, validation, test, drop, columns, series_id, known, static, notes, task,
-    numeric_columns, date_order=None,
-) -> Dataset:  # fmt: skip
+    frame,
+    times,
+    *,
+    name,
+    preset,
+    target,
+    validation,
+    test,
+    drop,
+    columns,
+    series_id,
+    known,
+    static,
+    notes,
+    task,
+    numeric_columns,
+    date_order=None,
+) -> Dataset:
     """Load a table of many series for forecasting, split in order of time at the same moments for all of them.
 
     Args:
@@ -72,9 +87,11 @@ def load_panel(
     """
     steps, horizon = DEFAULT_STEPS, _DEFAULT_HORIZON
     if preset is not None:
-        steps, horizon = preset.config["input_shape"][0], preset.config.get("horizon") or 1
+        steps = preset.config["input_shape"][0]
+        horizon = preset.config.get("horizon") or 1
     second = splits.second_sources(validation, test)
-    rows, decimal = rows_of(frame), frame.attrs.get("decimal")
+    rows = rows_of(frame)
+    decimal = frame.attrs.get("decimal")
     roles = _checked_roles(rows, series_id, known, static, times, target, drop)
 
     # 1. The rows in order of series and time.
@@ -93,19 +110,32 @@ def load_panel(
     overrides = column_options(columns, frame)
     format_warnings: list[str] = []
     unread: dict[str, Any] = {}
-    past_frame = frame.drop(columns=[times, *series_id, *roles, *[n for n in as_names(drop) if n in frame.columns]])
-    formats = {n: number_format_of(n, frame[n], overrides.get(n), format_warnings, decimal) for n in past_frame}
-    number_formats = {n: stored for n, form in formats.items() if (stored := stored_number_format(form, decimal))}
+    past_frame = frame.drop(
+        columns=[times, *series_id, *roles, *[n for n in as_names(drop) if n in frame.columns]]
+    )
+    formats = {
+        n: number_format_of(n, frame[n], overrides.get(n), format_warnings, decimal)
+        for n in past_frame
+    }
+    number_formats = {
+        n: stored for n, form in formats.items() if (stored := stored_number_format(form, decimal))
+    }
     past, targets = numeric_columns(past_frame, target, (), number_formats)
     covariates = [
         _learned_covariate(rows, column, role, overrides.get(column), format_warnings, decimal)
         for column, role in roles.items()
     ]
     reader: dict[str, Any] = {
-        "kind": "series", "columns": past, "outputs": len(targets), "time": times, "series_id": list(series_id),
-        "covariates": [covariate.json() for covariate in covariates], "calendar": calendar.json(),
-        "zones": {times: zone}, "horizon": horizon,
-    }  # fmt: skip
+        "kind": "series",
+        "columns": past,
+        "outputs": len(targets),
+        "time": times,
+        "series_id": list(series_id),
+        "covariates": [covariate.json() for covariate in covariates],
+        "calendar": calendar.json(),
+        "zones": {times: zone},
+        "horizon": horizon,
+    }
     used_formats = {n: number_formats[n] for n in past if n in number_formats}
     reader |= {"writings": used_formats} if used_formats else {}
     reader |= {"times": time_format} if time_format else {}
@@ -118,12 +148,16 @@ def load_panel(
 
     # 3. Split at the same moments, and cut into windows.
     observed = content.observed
-    numbers, end, share = panel.numbers[observed], None, splits.drawn(test)
+    numbers = panel.numbers[observed]
+    end = None
+    share = splits.drawn(test)
     if isinstance(test, splits.Fold):
         numbers, end, share = _fold_of(numbers, test)
     cuts = _cut_numbers(numbers, splits.drawn(validation), share, horizon)
     if isinstance(test, splits.Fold):
-        tested = np.flatnonzero(observed & (panel.numbers >= cuts[1]) & (panel.numbers <= numbers.max()))
+        tested = np.flatnonzero(
+            observed & (panel.numbers >= cuts[1]) & (panel.numbers <= numbers.max())
+        )
         first, last = (tested[pick(panel.numbers[tested])] for pick in (np.argmin, np.argmax))
         notes.append(
             f"Fold {test.index + 1} of {test.folds}: tested on {panel.time(first)} to {panel.time(last)}, trained on "
@@ -143,7 +177,11 @@ def load_panel(
         notes.append(note)
     reader |= {"steps": steps, "ranges": ranges_of(past, content.values[training])}
     parts, notes_of_windows = panel_windows(
-        panel, content, steps, horizon, {"train": (None, cuts[0]), "validation": cuts, "test": (cuts[1], end)}
+        panel,
+        content,
+        steps,
+        horizon,
+        {"train": (None, cuts[0]), "validation": cuts, "test": (cuts[1], end)},
     )
     notes += notes_of_windows
     if parts["train"] is None:
@@ -159,12 +197,19 @@ def load_panel(
     rows_trained = np.flatnonzero(_covered(parts["train"], steps + horizon))
     mean, std = spread(parts["train"].y.values[rows_trained])
     if not isinstance(matrix, np.ndarray) and len(rows_trained) > _MOST_SCALED:
-        notes.append(f"The scale of the inputs is learned on {_MOST_SCALED:,} of {len(rows_trained):,} rows.")
+        notes.append(
+            f"The scale of the inputs is learned on {_MOST_SCALED:,} of {len(rows_trained):,} rows."
+        )
         rows_trained = rows_trained[sample_indices(len(rows_trained), _MOST_SCALED)]
-    apart = {column: ("left out", "mostly not numeric") for column in frame.columns if column not in past}
+    apart = {
+        column: ("left out", "mostly not numeric") for column in frame.columns if column not in past
+    }
     apart |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
     apart |= {column: ("id", f"tells {len(panel)} series apart") for column in series_id}
-    apart |= {column: (role, "known ahead" if role == "known" else "constant") for column, role in roles.items()}
+    apart |= {
+        column: (role, "known ahead" if role == "known" else "constant")
+        for column, role in roles.items()
+    }
     apart[times] = ("time", f"{calendar.description} apart")
     number_columns = [{"name": n, "kind": "number", "writing": number_formats.get(n)} for n in past]
     seen = cell_findings(format_warnings, unread, frame) | {"time": None, "gone": {}}
@@ -172,23 +217,43 @@ def load_panel(
     seen["series"] = _series_facts(panel, calendar, observed) | {"empty_ahead": content.empty_ahead}
     channels = channel_names(covariates, calendar)
     return Dataset(
-        name=name, task=task, inputs="series", **parts,
+        name=name,
+        task=task,
+        inputs="series",
+        **parts,
         config={
-            "input_shape": (steps, len(past) + 2 * len(channels)), "outputs": len(targets), "horizon": horizon,
-            "covariates": len(channels) or None, "calendar": len(calendar_names(calendar)) or None,
+            "input_shape": (steps, len(past) + 2 * len(channels)),
+            "outputs": len(targets),
+            "horizon": horizon,
+            "covariates": len(channels) or None,
+            "calendar": len(calendar_names(calendar)) or None,
             "reversible_norm": _window_norm(content, training, len(targets), preset, known, task),
-            **_scaling(matrix, rows_trained), "target_scale": std, "target_offset": mean,
+            **_scaling(matrix, rows_trained),
+            "target_scale": std,
+            "target_offset": mean,
         },
         preprocessing=reader,
-        feature_names=(*past, *channels, *(f"{channel}, {horizon} steps later" for channel in channels)),
+        feature_names=(
+            *past,
+            *channels,
+            *(f"{channel}, {horizon} steps later" for channel in channels),
+        ),
         target_names=tuple(targets),
         notes=[*notes, "The series are split in order of time, all at the same moments."],
         seen=seen,
         fingerprint=splits.fingerprint(
-            content.values, past, [list(map(int, cuts))], steps, horizon, len(targets), panel.numbers,
-            panel.bounds, content.covariates.own, *[np.asarray(parts[part].x.values) for part in second],
+            content.values,
+            past,
+            [list(map(int, cuts))],
+            steps,
+            horizon,
+            len(targets),
+            panel.numbers,
+            panel.bounds,
+            content.covariates.own,
+            *[np.asarray(parts[part].x.values) for part in second],
         ),
-    )  # fmt: skip
+    )
 
 
 def _checked_roles(rows, series_id, known, static, time, target, drop) -> dict[str, str]:
@@ -202,13 +267,23 @@ def _checked_roles(rows, series_id, known, static, time, target, drop) -> dict[s
     for column in series_id:
         for argument, names in (("time", [time]), ("target", as_names(target)), ("drop", left_out)):
             if column in names:
-                raise KzooError(f"Column {column!r} is in series_id= and in {argument}=. Remove it from one of them.")
+                raise KzooError(
+                    f"Column {column!r} is in series_id= and in {argument}=. Remove it from one of them."
+                )
     if time in left_out:
         raise KzooError(f"Column {time!r} is in time= and in drop=. Remove it from one of them.")
-    for argument, columns in (("series_id", series_id), ("known_covariates", known), ("static_covariates", static)):
+    for argument, columns in (
+        ("series_id", series_id),
+        ("known_covariates", known),
+        ("static_covariates", static),
+    ):
         require(rows, columns, "the table")
         check_distinct(columns, argument)
-    taken = {name: "series_id" for name in series_id} | {time: "time"} | dict.fromkeys(as_names(drop), "drop")
+    taken = (
+        {name: "series_id" for name in series_id}
+        | {time: "time"}
+        | dict.fromkeys(as_names(drop), "drop")
+    )
     taken |= dict.fromkeys([target] if target in rows.columns else as_names(target), "target")
     for role, columns in (("known", known), ("static", static)):
         for column in columns:
@@ -244,14 +319,21 @@ def _learned_covariate(rows, name, role, override, warnings, decimal) -> Covaria
     words = to_words(rows[name])
     words[~are_filled(rows[name])] = None
     if not len(present := np.flatnonzero([word is not None for word in words])):
-        raise KzooError(f"{role.capitalize()} column {name!r} is empty. Fill it in, or leave it out with drop=.")
+        raise KzooError(
+            f"{role.capitalize()} column {name!r} is empty. Fill it in, or leave it out with drop=."
+        )
     infinite = [row for row in present if words[row].lstrip("+-").lower() in ("inf", "infinity")]
     if infinite and np.isfinite(numbers).any():
-        cell, row = shown(rows[name][infinite[0]]), infinite[0] + 1
+        cell = shown(rows[name][infinite[0]])
+        row = infinite[0] + 1
         raise KzooError(
             f"{role.capitalize()} column {name!r} has {cell} in row {row}, which is not a number. Correct it."
         )
-    texts = {str(word) for word, number in zip(words, numbers, strict=True) if word is not None and np.isnan(number)}
+    texts = {
+        str(word)
+        for word, number in zip(words, numbers, strict=True)
+        if word is not None and np.isnan(number)
+    }
     kind = (override or {}).get("kind")
     if kind != "category" and not texts:
         return Covariate(name=name, role=role, number_format=stored)
@@ -285,8 +367,14 @@ def _cut_numbers(numbers, validation, test, horizon) -> tuple[int, int]:
     first_validation, first_test = splits.split_time(len(numbers), validation=validation, test=test)
     ordered = np.append(np.sort(numbers), numbers.max() + 1)
     second = int(ordered[first_test])
-    second = min(second, int(ordered[-1]) - horizon) if first_test < len(numbers) else int(ordered[-1])
-    first = int(ordered[min(first_validation, len(numbers))]) if first_validation < first_test else second
+    second = (
+        min(second, int(ordered[-1]) - horizon) if first_test < len(numbers) else int(ordered[-1])
+    )
+    first = (
+        int(ordered[min(first_validation, len(numbers))])
+        if first_validation < first_test
+        else second
+    )
     return min(first, second - horizon) if first_validation < first_test else second, second
 
 
@@ -299,11 +387,19 @@ def _window_length(panel, values, training, column, calendar, horizon, preset):
     typical = max(int(np.median(sizes[sizes > 0])), 2)
     year = YEAR_OF_WEEKS.get(calendar.step) if calendar.every == 1 else None
     if preset is not None and preset.long_windows and year and typical // 3 >= year:
-        return year, f"The window length is {plural(year, 'step')}: 52 weeks, a third of a typical series at most."
+        return (
+            year,
+            f"The window length is {plural(year, 'step')}: 52 weeks, a third of a typical series at most.",
+        )
     return window_length(
-        values[rows], horizon, columns=values.shape[1], times=times, calendar=calendar, max_steps=max(typical // 2, 1),
+        values[rows],
+        horizon,
+        columns=values.shape[1],
+        times=times,
+        calendar=calendar,
+        max_steps=max(typical // 2, 1),
         min_steps=1 if preset is None else preset.config.get("patch_size") or 1,
-    )  # fmt: skip
+    )
 
 
 def panel_windows(panel, content, steps, horizon, ranges, *, consecutive=False):
@@ -323,31 +419,48 @@ def panel_windows(panel, content, steps, horizon, ranges, *, consecutive=False):
         (split -> `Split` or None, notes).
     """
     rows_of_windows = padded(panel, content.observed, steps, horizon)
-    source, firsts, ends = rows_of_windows.source, rows_of_windows.firsts, rows_of_windows.ends
+    source = rows_of_windows.source
+    firsts = rows_of_windows.firsts
+    ends = rows_of_windows.ends
     rows = np.arange(len(source), dtype=source.dtype)
-    numbers, is_row = panel.numbers[source], rows_of_windows.is_row
-    series = SeriesOfWindows(panel.codes[source], rows_of_windows.own_firsts, tuple(panel.names), numbers)
+    numbers = panel.numbers[source]
+    is_row = rows_of_windows.is_row
+    series = SeriesOfWindows(
+        panel.codes[source], rows_of_windows.own_firsts, tuple(panel.names), numbers
+    )
     last = np.minimum(rows + horizon, len(rows)) - 1
-    complete = (rows - firsts >= steps) & (rows + horizon <= ends) & is_row & content.is_past[source[last]]
+    complete = (
+        (rows - firsts >= steps) & (rows + horizon <= ends) & is_row & content.is_past[source[last]]
+    )
     follows = np.append(np.diff(numbers) == 1, True) | ~is_row | consecutive
-    complete &= _all_of(follows, np.maximum(rows - steps, 0), last)  # crosses no gap that is not filled in
-    rules = WindowRules(filled=content.filled[source] & is_row[:, None], steps=steps, horizon=horizon)
+    # crosses no gap that is not filled in
+    complete &= _all_of(follows, np.maximum(rows - steps, 0), last)
+    rules = WindowRules(
+        filled=content.filled[source] & is_row[:, None], steps=steps, horizon=horizon
+    )
     values = window_columns(content.values, content.covariates, source, ends, horizon)
     targets = np.ascontiguousarray(content.values[source, : content.targets])
     last_numbers = numbers[last]
     parts: dict[str, Split | None] = {}
-    left_out, shares = 0, dict[str, float]()
+    left_out = 0
+    shares = dict[str, float]()
     for part, (low, high) in ranges.items():
         inside = complete if low is None else complete & (numbers >= low)
-        every = np.flatnonzero(inside if high is None else inside & (last_numbers < high)).astype(rows.dtype)
+        every = np.flatnonzero(inside if high is None else inside & (last_numbers < high)).astype(
+            rows.dtype
+        )
         strict, usable = rules.usable(every - steps)
         starts = every[strict if 2 * strict.sum() >= usable.sum() else usable]
         left_out += len(every) - len(starts)
         shares[part] = rules.share_filled(starts - steps) if len(starts) else 0.0
-        parts[part] = None if not len(starts) else Split(
-            x=Windows(values, starts - steps, steps, series.part(starts)),
-            y=Windows(targets, starts, horizon, series.part(starts)),
-        )  # fmt: skip
+        parts[part] = (
+            None
+            if not len(starts)
+            else Split(
+                x=Windows(values, starts - steps, steps, series.part(starts)),
+                y=Windows(targets, starts, horizon, series.part(starts)),
+            )
+        )
     notes = window_notes(left_out, shares)
     short, too_short = rows_of_windows.short, rows_of_windows.too_short
     if short:
@@ -375,7 +488,10 @@ def fresh_panel(reader: Mapping[str, Any], frame, missing) -> Fresh:
     """Return new rows of many series for the checks."""
     seen: dict[str, Any] = {"time": None, "gone": {}}
     covariates = [stored["name"] for stored in reader.get("covariates", ())]
-    missing = [*missing, *(n for n in (*reader["series_id"], *covariates) if n not in frame.columns)]
+    missing = [
+        *missing,
+        *(n for n in (*reader["series_id"], *covariates) if n not in frame.columns),
+    ]
     if missing or not len(frame):
         return Fresh(frame=frame, missing=missing, seen=seen)
     rows = rows_of(frame)
@@ -383,9 +499,13 @@ def fresh_panel(reader: Mapping[str, Any], frame, missing) -> Fresh:
     content = panel_values(reader, rows, panel, {})
     ends = np.repeat(panel.bounds[1:], panel.sizes)
     x = np.asarray(
-        window_columns(content.values, content.covariates, np.arange(len(panel.numbers)), ends, reader["horizon"])[
-            -_MOST_FRESH:
-        ]
+        window_columns(
+            content.values,
+            content.covariates,
+            np.arange(len(panel.numbers)),
+            ends,
+            reader["horizon"],
+        )[-_MOST_FRESH:]
     )
     return Fresh(x=x, frame=frame, missing=missing, seen=seen)
 
@@ -396,15 +516,20 @@ def labelled_panel(reader: Mapping[str, Any], frame, notes, where) -> Split:
     Raises:
         KzooError: no window has all of its targets.
     """
-    rows, unread = rows_of(frame), dict[str, Any]()
+    rows = rows_of(frame)
+    unread = dict[str, Any]()
     panel, calendar = panel_of(reader, rows, notes, longest=LONGEST_GAP)
     notes += gap_notes(panel, calendar)
     content = panel_values(reader, rows, panel, unread)
     notes += [*unread_notes(reader["columns"], frame, unread), *content.notes]
     parts, notes_of_windows = panel_windows(
-        panel, content, reader["steps"], reader["horizon"], {"all": (None, None)},
+        panel,
+        content,
+        reader["steps"],
+        reader["horizon"],
+        {"all": (None, None)},
         consecutive=bool(reader.get("uneven")),
-    )  # fmt: skip
+    )
     notes += notes_of_windows
     if parts["all"] is None:
         raise KzooError(
@@ -434,7 +559,8 @@ def _scaling(matrix, rows):
     if len(rows) * matrix.shape[1] <= _MOST_AT_ONCE:
         return scaling(matrix[rows])
     if not isinstance(matrix, np.ndarray):
-        matrix, rows = matrix[rows], slice(None)
+        matrix = matrix[rows]
+        rows = slice(None)
     columns = [scaling(matrix[rows, i : i + 1]) for i in range(matrix.shape[1])]
     return {name: [column[name][0] for column in columns] for name in ("scale", "offset")}
 
@@ -450,6 +576,9 @@ def _covered(split, length):
 def _series_facts(panel, calendar, observed) -> dict[str, Any]:
     sizes = np.add.reduceat(observed.astype(int), panel.bounds[:-1])
     return {
-        "count": len(panel), "step": calendar.description, "shortest": int(sizes.min()), "longest": int(sizes.max()),
+        "count": len(panel),
+        "step": calendar.description,
+        "shortest": int(sizes.min()),
+        "longest": int(sizes.max()),
         "gaps": len(panel.gaps()),
-    }  # fmt: skip
+    }

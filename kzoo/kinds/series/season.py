@@ -6,12 +6,15 @@ import numpy as np
 
 from kzoo.kinds import DEFAULT_STEPS
 
-_MAX_STEPS = 1_000  # default windows are no longer: the time of recurrent networks grows with the length
-_MAX_VALUES = 50_000  # steps times columns of a window: the checks read 5,000 windows, 1 GB of float32
+# default windows are no longer: the time of recurrent networks grows with the length
+_MAX_STEPS = 1_000
+# steps times columns of a window: the checks read 5,000 windows, 1 GB of float32
+_MAX_VALUES = 50_000
 _MIN_SEASONS = 2  # seasons in a window, so that it shows what repeats
 _MAX_ROWS, _MAX_COLUMNS = 20_000, 16  # used to detect a season
 _MIN_AUTOCORRELATION = 0.1  # at a season
-_NOISE_DEVIATIONS = 4.0  # standard deviations that the autocorrelation of noise has, which a season must exceed
+# standard deviations that the autocorrelation of noise has, which a season must exceed
+_NOISE_DEVIATIONS = 4.0
 _TIE_TOLERANCE = 0.05  # share of the highest peak by which peaks at its multiples may differ
 
 
@@ -51,10 +54,17 @@ def window_length(
     longest = max(min(bounds.values()), min_steps, 1)
     calendar_seasons = [] if calendar is None else sorted(calendar.seasons.values())
     detected = (
-        [] if calendar_seasons else [season] if (season := detect_season(values, longest // _MIN_SEASONS)) else []
+        []
+        if calendar_seasons
+        else [season]
+        if (season := detect_season(values, longest // _MIN_SEASONS))
+        else []
     )
     format_steps = _steps_formatter(times if calendar_seasons else None)
-    min_counts = {season: max(_MIN_SEASONS, math.ceil(min_steps / season)) for season in calendar_seasons + detected}
+    min_counts = {
+        season: max(_MIN_SEASONS, math.ceil(min_steps / season))
+        for season in calendar_seasons + detected
+    }
     fitting = [season for season in min_counts if min_counts[season] * season <= longest]
     if not fitting:
         steps = min(DEFAULT_STEPS, longest)
@@ -100,20 +110,31 @@ def detect_season(values, longest) -> int | None:
     time = np.linspace(-1, 1, len(values))[:, None]
     centred = values - values.mean(axis=0)
     # Without its linear trend, with which any long lag would correlate.
-    correlation = _autocorrelation(centred - time * (time * centred).mean(axis=0) / (time**2).mean(), longest)
+    correlation = _autocorrelation(
+        centred - time * (time * centred).mean(axis=0) / (time**2).mean(), longest
+    )
     if correlation is None or not len(rises := np.flatnonzero(np.diff(correlation) > 0)):
         return None
     noise = _NOISE_DEVIATIONS / math.sqrt(len(values))
     # Local maxima after the decay from lag 0.
     lags = np.arange(max(rises[0] + 1, 2), longest)
-    lags = lags[(correlation[lags] > correlation[lags - 1]) & (correlation[lags] >= correlation[lags + 1])]
+    lags = lags[
+        (correlation[lags] > correlation[lags - 1]) & (correlation[lags] >= correlation[lags + 1])
+    ]
     peaks = [
         int(lag)
         for lag in lags[correlation[lags] > max(_MIN_AUTOCORRELATION, noise)]
         if _differences_correlate(values, int(lag))
     ]
     highest = max(correlation[peaks], default=0.0)
-    return next((lag for lag in peaks if correlation[lag] >= highest - max(noise, _TIE_TOLERANCE * highest)), None)
+    return next(
+        (
+            lag
+            for lag in peaks
+            if correlation[lag] >= highest - max(noise, _TIE_TOLERANCE * highest)
+        ),
+        None,
+    )
 
 
 def _differences_correlate(values, lag):
@@ -121,8 +142,12 @@ def _differences_correlate(values, lag):
     quarter = max(lag // 4, 1)
     differences = values[quarter:] - values[:-quarter]
     differences = _without_constants(differences - differences.mean(axis=0))
-    correlation = (differences[lag:] * differences[:-lag]).mean(axis=0) / (differences**2).mean(axis=0)
-    return differences.shape[1] > 0 and correlation.mean() > _NOISE_DEVIATIONS * math.sqrt(quarter / len(values))
+    correlation = (differences[lag:] * differences[:-lag]).mean(axis=0) / (differences**2).mean(
+        axis=0
+    )
+    return differences.shape[1] > 0 and correlation.mean() > _NOISE_DEVIATIONS * math.sqrt(
+        quarter / len(values)
+    )
 
 
 def _autocorrelation(values, longest):

@@ -19,7 +19,8 @@ def simple_forecasts(reader, part):
     series = series_of(part.y)
     if series is None or series.ndim != 2:
         return
-    starts, steps = part.y.starts[:, None], np.arange(part.y.length)
+    starts = part.y.starts[:, None]
+    steps = np.arange(part.y.length)
     calendar = Calendar.of(reader)
     yield "last value", _values_at(part.y, np.broadcast_to(starts - 1, (len(starts), len(steps))))
     for name, season in (calendar.seasons if calendar else {}).items():
@@ -34,7 +35,8 @@ def previous_season(part, season, earlier=0):
         season: length in steps.
         earlier: number of seasons before that one.
     """
-    starts, steps = part.y.starts[:, None], np.arange(part.y.length)
+    starts = part.y.starts[:, None]
+    steps = np.arange(part.y.length)
     return _values_at(part.y, starts + steps - season * (1 + steps // season + earlier))
 
 
@@ -79,18 +81,27 @@ def seasonal_scales(reader, data, part):
     train = series_of(data.train.y)
     if train is None or train.ndim != 2 or series_of(part.y) is not train or not len(data.train):
         return None
-    calendar, windows = Calendar.of(reader), data.train.y
+    calendar = Calendar.of(reader)
+    windows = data.train.y
     season = next(iter(calendar.seasons.values()), 1) if calendar else 1
     if windows.series is None:
-        firsts, names, codes = np.zeros(1, int), ("",), np.zeros(len(part), int)
+        firsts = np.zeros(1, int)
+        names = ("",)
+        codes = np.zeros(len(part), int)
         ends = np.array([int(windows.starts.max()) + windows.length])
     else:
-        firsts, names, codes = windows.series.firsts, windows.series.names, part.y.series.codes
+        firsts = windows.series.firsts
+        names = windows.series.names
+        codes = part.y.series.codes
         ends = np.array(firsts)
         np.maximum.at(ends, windows.series.codes, windows.starts + windows.length)
     rows = np.arange(season, len(train))
     owner = np.searchsorted(firsts, rows, side="right") - 1
-    inside = (owner >= 0) & (rows - season >= firsts[np.maximum(owner, 0)]) & (rows < ends[np.maximum(owner, 0)])
+    inside = (
+        (owner >= 0)
+        & (rows - season >= firsts[np.maximum(owner, 0)])
+        & (rows < ends[np.maximum(owner, 0)])
+    )
     rows, owner = rows[inside], owner[inside]
     differences = train[rows].astype("float64") - train[rows - season]
     counts = np.bincount(owner, minlength=len(firsts))[:, None]

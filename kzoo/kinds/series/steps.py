@@ -16,8 +16,10 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
 
 MAX_FILLED = 0.5  # share of the targets in a window that may be filled in
-MAX_FILLED_AHEAD = 0.25  # share of the targets after a window, if half of the windows would be left out otherwise
-LONGEST_GAP = 200  # missing rows; a longer gap divides a series (the same for windows of any length)
+# share of the targets after a window, if half of the windows would be left out otherwise
+MAX_FILLED_AHEAD = 0.25
+# missing rows; a longer gap divides a series (the same for windows of any length)
+LONGEST_GAP = 200
 _MAX_SHARED = 0.2  # share of the rows that may have the step of another row
 
 
@@ -49,7 +51,10 @@ class Steps:
             longest: number of missing rows from which a gap is not filled in.
         """
         if not len(numbers):
-            return cls(**dict.fromkeys(("rows", "since", "of_rows"), np.empty(0, int)), parts=np.zeros(1, int))
+            return cls(
+                **dict.fromkeys(("rows", "since", "of_rows"), np.empty(0, int)),
+                parts=np.zeros(1, int),
+            )
         missing = np.maximum(np.diff(numbers, append=numbers[-1:] + 1).astype(np.int64) - 1, 0)
         missing[np.asarray(bounds[1:]) - 1] = 0
         first_rows = np.union1d(bounds[:-1], np.flatnonzero(missing > longest) + 1).astype(int)
@@ -58,9 +63,11 @@ class Steps:
         rows = np.repeat(np.arange(len(counts)), counts)
         of_rows = ends - counts
         return cls(
-            rows=rows, since=np.arange(len(rows)) - of_rows[rows], parts=np.append(of_rows[first_rows], len(rows)),
+            rows=rows,
+            since=np.arange(len(rows)) - of_rows[rows],
+            parts=np.append(of_rows[first_rows], len(rows)),
             of_rows=of_rows,
-        )  # fmt: skip
+        )
 
     @classmethod
     def of_series(cls, calendar, moments, longest, where, last=None) -> "Steps":
@@ -85,11 +92,19 @@ class Steps:
             )
         needed = kept if last is None else kept[numbers[kept] > numbers[-1] - last]
         steps = cls.of(numbers[needed], np.array([0, len(needed)]), longest)
-        of_rows = steps.of_rows[np.searchsorted(needed, np.arange(len(numbers)))]  # of the row that is used
+        # of the row that is used
+        of_rows = steps.of_rows[np.searchsorted(needed, np.arange(len(numbers)))]
         unused = np.setdiff1d(
-            np.arange(kept[-len(needed) - 1] + 1 if len(needed) < len(kept) else 0, len(numbers)), kept
+            np.arange(kept[-len(needed) - 1] + 1 if len(needed) < len(kept) else 0, len(numbers)),
+            kept,
         )
-        return cls(rows=needed[steps.rows], since=steps.since, parts=steps.parts, of_rows=of_rows, unused=unused)
+        return cls(
+            rows=needed[steps.rows],
+            since=steps.since,
+            parts=steps.parts,
+            of_rows=of_rows,
+            unused=unused,
+        )
 
     @classmethod
     def consecutive(cls, rows) -> "Steps":
@@ -116,16 +131,21 @@ class Steps:
         lines = []
         if len(missing):
             longest = missing[self.since[missing].argmax()]
-            after, before = time_of(self.rows[longest]), time_of(self.rows[longest + 1])
-            count, most = len(missing), int(self.since[longest])
+            after = time_of(self.rows[longest])
+            before = time_of(self.rows[longest + 1])
+            count = len(missing)
+            most = int(self.since[longest])
             run = "" if count == 1 else f"; {most} in a row" if most > 1 else ""
             lines.append(
                 f"{plural(count, 'row')} {'is' if count == 1 else 'are'} missing (between {after} and {before}{run}). "
                 f"{fill_rule(season)}"
             )
         for start in self.parts[1:-1][self.parts[1:-1] > first]:
-            after, before = time_of(self.rows[start - 1]), time_of(self.rows[start])
-            lines.append(f"The gap between {after} and {before} is too long to be filled in: no window crosses it.")
+            after = time_of(self.rows[start - 1])
+            before = time_of(self.rows[start])
+            lines.append(
+                f"The gap between {after} and {before} is too long to be filled in: no window crosses it."
+            )
         return lines
 
     def take(self, values) -> np.ndarray:
@@ -161,7 +181,8 @@ def fill_rule(season) -> str:
     """Return how missing values are filled in, as a sentence."""
     pattern = "a straight line" if not season else f"the values {plural(season, 'step')} before"
     return (
-        f"Targets are filled in with {pattern}, fitted to the values around them; other columns keep their last value."
+        f"Targets are filled in with {pattern}, fitted to the values around them;"
+        " other columns keep their last value."
     )
 
 
@@ -186,7 +207,9 @@ def fill_targets(values, parts, season) -> np.ndarray:
         firsts = np.flatnonzero(missing & ~(np.append(False, missing[:-1]) & ~starts))
         lasts = np.flatnonzero(missing & ~(np.append(missing[1:], False) & ~ends))
         part_of = np.searchsorted(parts, firsts, side="right") - 1
-        for first, last, low, high in zip(firsts, lasts, parts[part_of], parts[part_of + 1], strict=True):
+        for first, last, low, high in zip(
+            firsts, lasts, parts[part_of], parts[part_of + 1], strict=True
+        ):
             _fill(column[low:high], first - low, last + 1 - low, season or 0)
     return filled
 
@@ -202,11 +225,14 @@ def _fill(column, first, end, season) -> None:
     if first == 0:
         column[:end] = column[end] if end < len(column) else 0.0
         return
-    around = np.arange(end - first + 2)  # steps since the value before the run, to the value after it
+    # steps since the value before the run, to the value after it
+    around = np.arange(end - first + 2)
     base = np.zeros(len(around))
     if season and first > season:  # the season before the run
         base = _repeated(column[first - 1 - season : first], around)
-    elif season and np.isfinite(column[end : end + season + 1]).sum() == season + 1:  # the season after it
+    elif (
+        season and np.isfinite(column[end : end + season + 1]).sum() == season + 1
+    ):  # the season after it
         base = _repeated(column[end : end + season + 1][::-1], around[::-1])
     left = column[first - 1] - base[0]
     right = column[end] - base[-1] if end < len(column) else left
@@ -253,18 +279,27 @@ class WindowRules:
         if not self.filled.any():
             return (np.ones(len(starts), bool),) * 2
         counts = self._counts
-        first, end, targets = starts + self.steps, starts + self.steps + self.horizon, self.filled.shape[1]
+        first = starts + self.steps
+        end = starts + self.steps + self.horizon
+        targets = self.filled.shape[1]
         is_full = counts[first] - counts[starts] <= MAX_FILLED * self.steps * targets
         is_full &= counts[first] == counts[first - 1]
         ahead = counts[end] - counts[first]
-        return is_full & (ahead == 0), is_full & (ahead <= MAX_FILLED_AHEAD * self.horizon * targets)
+        return is_full & (ahead == 0), is_full & (
+            ahead <= MAX_FILLED_AHEAD * self.horizon * targets
+        )
 
     def share_filled(self, starts) -> float:
         """Return the share of the values after windows that are filled in."""
         if not self.filled.any():
             return 0.0
-        counts, first = self._counts, starts + self.steps
-        return float((counts[first + self.horizon] - counts[first]).mean() / self.horizon / self.filled.shape[1])
+        counts = self._counts
+        first = starts + self.steps
+        return float(
+            (counts[first + self.horizon] - counts[first]).mean()
+            / self.horizon
+            / self.filled.shape[1]
+        )
 
 
 def window_notes(left_out, shares) -> list[str]:

@@ -51,7 +51,11 @@ def time_format_of(name, values, notes, learned=None, date_order=None) -> str | 
     if values.dtype.kind == "M":
         return None
     if (numbers := _all_numbers(values)) is not None:
-        return learned if learned in (NUMBERS, *DIGIT_FORMATS) else _format_of_numbers(numbers, notes, name)
+        return (
+            learned
+            if learned in (NUMBERS, *DIGIT_FORMATS)
+            else _format_of_numbers(numbers, notes, name)
+        )
     if not are_short_dates(values):
         return None if date_order is None else date_order.replace("-", " ")  # for new rows
     if learned in (DAY_FIRST, MONTH_FIRST):
@@ -87,7 +91,8 @@ def times_and_zone(rows, column, time_format) -> tuple[np.ndarray, np.ndarray, s
         column: name of the column.
         time_format: see `time_format_of`.
     """
-    times, minutes = times_of(rows[column], time_format), rows.minutes(column, time_format == DAY_FIRST)
+    times = times_of(rows[column], time_format)
+    minutes = rows.minutes(column, time_format == DAY_FIRST)
     if (dtype_zone := rows.typed_zone(column)) is None:
         return times, minutes, zone_of(minutes[not_missing(times)])
     return in_utc(times, minutes), minutes, dtype_zone[1]
@@ -120,7 +125,11 @@ def _all_numbers(values):
     if values.dtype.kind == "M":
         return None
     numbers = to_numbers(values)
-    return numbers if values.dtype.kind in "biuf" or np.isfinite(numbers[not_missing(values)]).all() else None
+    return (
+        numbers
+        if values.dtype.kind in "biuf" or np.isfinite(numbers[not_missing(values)]).all()
+        else None
+    )
 
 
 def _format_of_numbers(numbers, notes, name):

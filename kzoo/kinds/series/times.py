@@ -10,11 +10,13 @@ import numpy as np
 
 from kzoo.utils.formatting import plural
 
-_UNIT_TOLERANCE = 0.01  # share of a step by which intervals may differ from it when its unit is chosen
+# share of a step by which intervals may differ from it when its unit is chosen
+_UNIT_TOLERANCE = 0.01
 _MIN_GAP_STEPS = 1.5  # intervals above this are gaps
 _MAX_LISTED = 20  # gaps, repeats and clock changes
 _MAX_HOLIDAYS = 7  # consecutive working days that may be missing without being a gap
-_MIN_WORKDAY_SHARE = 0.1  # share of the average rows per weekday; weekdays with fewer rows are days off
+# share of the average rows per weekday; weekdays with fewer rows are days off
+_MIN_WORKDAY_SHARE = 0.1
 _SECONDS = {"week": 604_800, "day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 
 # Changes to and from daylight saving time: month, which of its Sundays (-1 is the last), and the local hour that is
@@ -60,7 +62,10 @@ class Step:
             candidates.append(cls(float(max(months, 1)), "months"))
         elif days == 1 and (week := working_days(times.astype("M8[D]"))):
             candidates.append(cls(1.0, "working days", week))
-        return min(candidates, key=lambda step: int((np.abs(step.intervals(times) - 1) > _UNIT_TOLERANCE).sum()))
+        return min(
+            candidates,
+            key=lambda step: int((np.abs(step.intervals(times) - 1) > _UNIT_TOLERANCE).sum()),
+        )
 
     def intervals(self, times) -> np.ndarray:
         """Return the number of steps from each row to the next (N - 1,)."""
@@ -84,7 +89,11 @@ class Step:
             return format_duration(self.count * count)
         if self.unit == "months":
             years, months = divmod(round(self.count * count), 12)
-            return plural(years, "year") if years and not months else plural(round(self.count * count), "month")
+            return (
+                plural(years, "year")
+                if years and not months
+                else plural(round(self.count * count), "month")
+            )
         return plural(round(count), "day") if self.unit else f"{self.count * count:.12g}"
 
     def __str__(self):
@@ -110,7 +119,9 @@ def week_in_words(week) -> str:
     if week == MONDAY_TO_FRIDAY:
         return "1 business day"
     names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-    return f"1 day ({' '.join(name for name, flag in zip(names, week, strict=True) if flag == '1')})"
+    return (
+        f"1 day ({' '.join(name for name, flag in zip(names, week, strict=True) if flag == '1')})"
+    )
 
 
 def format_duration(seconds) -> str:
@@ -118,7 +129,10 @@ def format_duration(seconds) -> str:
     for unit, length in _SECONDS.items():
         if seconds >= length and not seconds % length:
             return plural(int(seconds // length), unit)
-    unit = next((unit for unit, length in _SECONDS.items() if unit != "week" and seconds >= 2 * length), "second")
+    unit = next(
+        (unit for unit, length in _SECONDS.items() if unit != "week" and seconds >= 2 * length),
+        "second",
+    )
     return f"{seconds / _SECONDS[unit]:.3g} {unit}s"
 
 
@@ -163,7 +177,11 @@ class Times:
         if timestamps.dtype.kind != "M" or len(timestamps) < 3 or np.isfinite(times.offsets).any():
             return times
         irregularities = times.irregularity_count
-        if not irregularities or times.step.unit != "seconds" or times.step.count >= _SECONDS["day"]:
+        if (
+            not irregularities
+            or times.step.unit != "seconds"
+            or times.step.count >= _SECONDS["day"]
+        ):
             return times
         candidates = [
             replace(times, standard=_to_standard_time(timestamps, *changes), dst_region=name)
@@ -175,7 +193,12 @@ class Times:
     def take(self, indices) -> "Times":
         """Return the times of the rows with these indices."""
         offsets = self.offsets[indices] if len(self.offsets) else self.offsets
-        return replace(self, timestamps=self.timestamps[indices], standard=self.standard[indices], offsets=offsets)
+        return replace(
+            self,
+            timestamps=self.timestamps[indices],
+            standard=self.standard[indices],
+            offsets=offsets,
+        )
 
     @property
     def wall(self) -> np.ndarray:
@@ -198,7 +221,9 @@ class Times:
         day, _, time_of_day = str(time.astype("M8[s]")).partition("T")
         zone = " UTC" if np.isfinite(self.offsets).any() else ""
         return (
-            day if self._are_days else f"{day} {time_of_day[:5] if time_of_day.endswith(':00') else time_of_day}{zone}"
+            day
+            if self._are_days
+            else f"{day} {time_of_day[:5] if time_of_day.endswith(':00') else time_of_day}{zone}"
         )
 
     def at(self, row) -> str:
@@ -229,13 +254,22 @@ class Times:
     @cached_property
     def intervals(self) -> np.ndarray:
         """(N - 1,) number of steps from each row to the next, in order of time."""
-        return self.step.intervals(self.standard[self.order]) if len(self.standard) > 1 else np.empty(0)
+        return (
+            self.step.intervals(self.standard[self.order])
+            if len(self.standard) > 1
+            else np.empty(0)
+        )
 
     @cached_property
     def gaps(self) -> np.ndarray:
         """Indices, in order of time, of the rows before which rows are missing."""
         longest_allowed = 1 + _MAX_HOLIDAYS if self.step.unit == "working days" else 0
-        return np.flatnonzero((self.intervals > max(_MIN_GAP_STEPS, longest_allowed)) & ~self.is_repeat) + 1
+        return (
+            np.flatnonzero(
+                (self.intervals > max(_MIN_GAP_STEPS, longest_allowed)) & ~self.is_repeat
+            )
+            + 1
+        )
 
     @cached_property
     def uneven_share(self) -> float:
@@ -282,7 +316,10 @@ class Times:
             "uneven": self.uneven_share,
             "longest": self.step.duration(self.intervals.max()) if len(self.intervals) else "",
             "repeats": int(self.is_repeat.sum()),
-            "repeated": [self.format_time(time) for time in np.unique(timestamps[1:][self.is_repeat])[:_MAX_LISTED]],
+            "repeated": [
+                self.format_time(time)
+                for time in np.unique(timestamps[1:][self.is_repeat])[:_MAX_LISTED]
+            ],
             "holes": len(gaps),
             "missing": sum(self._missing_before(row) for row in gaps),
             "worst": [
@@ -311,7 +348,9 @@ class Times:
             offsets = self.offsets[self.order]
             changes = np.diff(offsets)
             return (
-                " and ".join(_format_offset(offset) for offset in np.unique(offsets[np.isfinite(offsets)])),
+                " and ".join(
+                    _format_offset(offset) for offset in np.unique(offsets[np.isfinite(offsets)])
+                ),
                 timestamps[1:][changes > 0][:_MAX_LISTED],
                 timestamps[1:][changes < 0][:_MAX_LISTED],
             )
@@ -321,7 +360,11 @@ class Times:
             timestamps, *next(rules for name, *rules in _DST_RULES if name == self.dst_region)
         )
         inside = (changes > timestamps[0]) & (changes <= timestamps[-1])
-        return self.dst_region, changes[inside & forward][:_MAX_LISTED], changes[inside & ~forward][:_MAX_LISTED]
+        return (
+            self.dst_region,
+            changes[inside & forward][:_MAX_LISTED],
+            changes[inside & ~forward][:_MAX_LISTED],
+        )
 
 
 def _as_minutes(offsets):
@@ -354,9 +397,14 @@ def _to_standard_time(timestamps, forward, back):
 def _dst_changes(timestamps, forward, back):
     """Return the sorted times of the clock changes in the years of `timestamps`, and whether each is forward (bool)."""
     years = np.unique(timestamps.astype("M8[Y]").astype(int)).tolist()
-    years = sorted({*years, *(year - 1 for year in years)})  # a year begins with the clock of the year before
-    changes = sorted((_nth_sunday(year, *rule), rule is forward) for year in years for rule in (forward, back))
-    return np.array([time for time, _ in changes], "M8[us]"), np.array([is_forward for _, is_forward in changes])
+    # a year begins with the clock of the year before
+    years = sorted({*years, *(year - 1 for year in years)})
+    changes = sorted(
+        (_nth_sunday(year, *rule), rule is forward) for year in years for rule in (forward, back)
+    )
+    return np.array([time for time, _ in changes], "M8[us]"), np.array(
+        [is_forward for _, is_forward in changes]
+    )
 
 
 def _nth_sunday(year, month, n, hour):

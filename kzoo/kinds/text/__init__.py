@@ -3,9 +3,17 @@
 from kzoo.kinds import Kind, Source
 
 _TOKENIZER = {
-    "length": int, "level": str, "ngrams?": (int, None), "lowercase": bool, "punctuation": bool, "vocabulary": [str],
-    "column?": (str, None), "separator?": str, "scores?": [float], "charsmap?": str,
-}  # fmt: skip
+    "length": int,
+    "level": str,
+    "ngrams?": (int, None),
+    "lowercase": bool,
+    "punctuation": bool,
+    "vocabulary": [str],
+    "column?": (str, None),
+    "separator?": str,
+    "scores?": [float],
+    "charsmap?": str,
+}
 
 KIND = Kind(
     name="tokens",
@@ -22,7 +30,17 @@ KIND = Kind(
             form="tabular",
             order="unordered",
             usual="classification",
-            options=("target", "drop", "group", "task", "columns", "sample_weight", "time", "split", "drop_rare"),
+            options=(
+                "target",
+                "drop",
+                "group",
+                "task",
+                "columns",
+                "sample_weight",
+                "time",
+                "split",
+                "drop_rare",
+            ),
             rest="text",
         ),
         Source(
@@ -33,7 +51,13 @@ KIND = Kind(
             usual="classification",
             options=("task",),
         ),
-        Source(name="a plain text", form="file", suffixes=(".txt", ".md"), order="ordered", usual="language_modeling"),
+        Source(
+            name="a plain text",
+            form="file",
+            suffixes=(".txt", ".md"),
+            order="ordered",
+            usual="language_modeling",
+        ),
     ),
     example='"some text"',
 )

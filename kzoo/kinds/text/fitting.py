@@ -21,11 +21,29 @@ from kzoo.kinds.rows.fitting import targets_in
 from kzoo.kinds.rows.labels import describe as describe_labels
 from kzoo.kinds.rows.labels import label_columns, labels_problem, list_targets, sets_of
 from kzoo.kinds.rows.rare_classes import RareClasses, check_classes_dropped
-from kzoo.kinds.rows.row_columns import check_row_columns, moments, new_weights, row_weights, time_note
+from kzoo.kinds.rows.row_columns import (
+    check_row_columns,
+    moments,
+    new_weights,
+    row_weights,
+    time_note,
+)
 from kzoo.kinds.rows.target import group_labels, missing_words, without_missing_words
-from kzoo.kinds.text.folders import SUFFIXES, check_classes, classes_below, new_data_folder, split_folders, texts_below
+from kzoo.kinds.text.folders import (
+    SUFFIXES,
+    check_classes,
+    classes_below,
+    new_data_folder,
+    split_folders,
+    texts_below,
+)
 from kzoo.kinds.text.inference import AsTexts, preprocessing_of, read, reads_last_tokens, texts_in
-from kzoo.kinds.text.language import cut_into_windows, labelled_windows, load_language, text_settings
+from kzoo.kinds.text.language import (
+    cut_into_windows,
+    labelled_windows,
+    load_language,
+    text_settings,
+)
 from kzoo.kinds.text.long_text import is_too_long
 from kzoo.kinds.text.pieces import LEVEL as PIECES
 from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
@@ -46,21 +64,22 @@ from kzoo.utils.optional import pandas as pd
 
 _BEGINNING = 300  # characters of a text that are kept for people
 _CUT = 0.05  # share of the training texts that may be truncated without a note
-_LOOKED_AT, _LONGEST = 500, 8  # texts from which a longer length is estimated, and the longest one, in lengths
+# texts from which a longer length is estimated, and the longest one, in lengths
+_LOOKED_AT, _LONGEST = 500, 8
 _WITHOUT = "{} rows without text or label were dropped."
 
 
 def load(source, form, *, problem, name, preset, validation, test, seed, **more):
     """Load texts with labels, from a folder or a table, or one long text."""
-    options, more_sources = (
-        dict(preset=preset, validation=validation, test=test),
-        splits.second_sources(validation, test),
-    )
+    options = dict(preset=preset, validation=validation, test=test)
+    more_sources = splits.second_sources(validation, test)
     if form == "tabular":
         return load_text_table(source, name=name, seed=seed, **options, **more)
     if form == "folder":
         return load_text_folder(source, name=name, seed=seed, problem=problem, **options)
-    files = {"train": Path(source)} | {part: _text_path(part, file) for part, file in more_sources.items()}
+    files = {"train": Path(source)} | {
+        part: _text_path(part, file) for part, file in more_sources.items()
+    }
     encodings: list = []  # notes on encodings
     reader = TextFile if is_too_long(files.values()) else read_text
     texts = {part: reader(file, encodings) for part, file in files.items()}
@@ -92,15 +111,22 @@ def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed
         KzooError: there are no texts, or only one class.
     """
     parts = split_folders(Path(path))
-    folder_notes = extra_folders_note(Path(path), parts, "texts", lambda folder: texts_below(folder)[0])
+    folder_notes = extra_folders_note(
+        Path(path), parts, "texts", lambda folder: texts_below(folder)[0]
+    )
     more_sources = splits.second_sources(validation, test)
     if isinstance(test, splits.Fold):
         parts.pop("test", None)
     parts |= {part: _text_path(part, source) for part, source in more_sources.items()}
-    validation, test = splits.drawn(validation), None if "test" in more_sources else test
-    contents = {part: read_folder(folder, most=MAX_SHARE_TRAINING) for part, folder in parts.items()}
+    validation = splits.drawn(validation)
+    test = None if "test" in more_sources else test
+    contents = {
+        part: read_folder(folder, most=MAX_SHARE_TRAINING) for part, folder in parts.items()
+    }
     notes = [
-        f"{line} ({part})" if len(contents) > 1 else line for part, (_, _, lines) in contents.items() for line in lines
+        f"{line} ({part})" if len(contents) > 1 else line
+        for part, (_, _, lines) in contents.items()
+        for line in lines
     ]
     notes += folder_notes
     official = {part: (texts, labels) for part, (texts, labels, _) in contents.items()}
@@ -135,7 +161,10 @@ def read_folder(folder, *, most):
         for label, class_files in files.items()
         for file in (class_files if has_documents else [class_files])
     ]
-    texts, labels, errors, encoding_notes = [], [], {}, []
+    texts = []
+    labels = []
+    errors = {}
+    encoding_notes = []
     for index, (file, label) in enumerate(labelled_files):
         try:
             text = read_text(file, encoding_notes).strip()
@@ -148,7 +177,9 @@ def read_folder(folder, *, most):
         texts += [line for line in lines if line]
         labels += [label for line in lines if line]
     if errors and not has_documents:
-        raise KzooError(f"Class {labelled_files[min(errors)][1]!r} has no texts: {errors[min(errors)]}")
+        raise KzooError(
+            f"Class {labelled_files[min(errors)][1]!r} has no texts: {errors[min(errors)]}"
+        )
     names = [file.relative_to(folder).as_posix() for file, _ in labelled_files]
     note = broken_files_note(errors, names, "text", most=most)
     check_classes(folder, dict.fromkeys(labels))
@@ -180,7 +211,8 @@ def load_text_table(
     """
     # Labels stay as written in the file: `0111` is not 111. The target column may only be known once the file is read.
     default_names = [name for word in TARGET_NAMES for name in (word, word.title(), word.upper())]
-    official, notes = {}, [*index_notes(source)]
+    official = {}
+    notes = [*index_notes(source)]
     text_columns = default_names if target is None else {*as_names(target), str(target)}
     frame = as_frame(source, text_columns, notes, list_targets(source, target))
     targets = find_target(frame, target)
@@ -188,7 +220,11 @@ def load_text_table(
     check_row_columns(frame, target=targets, sample_weight=sample_weight, time=time)
     overrides = column_options(columns, frame)
     check_target_options(overrides, targets, "texts")
-    excluded = [*targets, *as_names(drop), *(name for name in (group, sample_weight, time) if name is not None)]
+    excluded = [
+        *targets,
+        *as_names(drop),
+        *(name for name in (group, sample_weight, time) if name is not None),
+    ]
     require(frame, excluded, "the table")
     labels = label_columns(frame, targets, "tokens", task=task, overrides=overrides, preset=preset)
     blank = missing_words(frame, targets) if labels is None else {}
@@ -198,12 +234,19 @@ def load_text_table(
     if drop_rare is not None:
         usable = _has_text_and_targets(frame, column, targets, labels)
         rare = RareClasses(
-            frame, [*targets, "labels"] if labels is not None else targets, drop_rare, np.asarray(usable)
+            frame,
+            [*targets, "labels"] if labels is not None else targets,
+            drop_rare,
+            np.asarray(usable),
         )
         frame = rare.without(frame)
     tables, weights = {}, {}
     for part, part_source in splits.second_sources(validation, test).items():
-        words = {name: MISSING.intersection(frame[name].unique()) for name in targets} if labels is None else targets
+        words = (
+            {name: MISSING.intersection(frame[name].unique()) for name in targets}
+            if labels is None
+            else targets
+        )
         part_frame = as_frame(part_source, words, notes, targets)
         part_frame = part_frame if labels is None else labels.prepare(part_frame)
         require(part_frame, [column, *targets], f"the {part} table")
@@ -213,10 +256,13 @@ def load_text_table(
         if sample_weight in part_frame.columns:
             weights[part] = row_weights(part_frame, sample_weight, keep, part=part)
         elif sample_weight is not None:
-            notes.append(f"The {part} table has no column {sample_weight!r}: its rows count equally.")
+            notes.append(
+                f"The {part} table has no column {sample_weight!r}: its rows count equally."
+            )
         tables[part] = _complete(part_frame, keep, column, targets, notes)
     notes += [] if rare is None else rare.note()
-    validation, test = splits.drawn(validation), None if "test" in tables else test
+    validation = splits.drawn(validation)
+    test = None if "test" in tables else test
     notes += missing_value_notes(frame.attrs.get("words", {}), [], targets)
     keep = _has_text_and_targets(frame, column, targets, labels)
     complete = _complete(frame, keep, column, targets, notes)
@@ -230,16 +276,33 @@ def load_text_table(
         notes += [line] if task is None and is_notable else []
     check_classes_dropped(chosen, drop_rare)
     texts, values = _texts_and_labels(complete, column, targets, chosen, labels)
-    official = {part: _texts_and_labels(table, column, targets, chosen, labels) for part, table in tables.items()}
+    official = {
+        part: _texts_and_labels(table, column, targets, chosen, labels)
+        for part, table in tables.items()
+    }
     groups = None if group is None else group_labels(complete[group], group)
     if sample_weight is not None:
         weights["train"] = row_weights(frame, sample_weight, keep)
     times = None if time is None else moments(frame, time, keep, notes)
     data = build_text(
-        texts, values, official=official, name=name, preset=preset, validation=validation, test=test, seed=seed,
-        groups=groups, notes=notes, column=column, targets=targets, problem=chosen, weights=weights,
-        weight_column=sample_weight, moments=times, separator=None if labels is None else labels.separator,
-    )  # fmt: skip
+        texts,
+        values,
+        official=official,
+        name=name,
+        preset=preset,
+        validation=validation,
+        test=test,
+        seed=seed,
+        groups=groups,
+        notes=notes,
+        column=column,
+        targets=targets,
+        problem=chosen,
+        weights=weights,
+        weight_column=sample_weight,
+        moments=times,
+        separator=None if labels is None else labels.separator,
+    )
     if times is not None:
         own_rows = {
             part: None if (rows := getattr(data, part)) is None else rows.rows
@@ -247,7 +310,11 @@ def load_text_table(
         }
         data.notes.append(time_note(complete[time], time, times, own_rows, False))
         data.seen["in_order"] = True
-    descriptions = {other: ("left out", f"text is read from {column!r}") for other in frame.columns if other != column}
+    descriptions = {
+        other: ("left out", f"text is read from {column!r}")
+        for other in frame.columns
+        if other != column
+    }
     descriptions |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
     descriptions |= {column: ("text", "")} | (
         {group: ("group", "rows of one value stay in one split")} if group else {}
@@ -265,8 +332,11 @@ def load_text_table(
 
 def _longer(tokenizer, texts, length):
     """Return a multiple of a length that few texts reach, of at most `_LONGEST` lengths."""
-    sample, longer = texts[:: 1 + len(texts) // _LOOKED_AT], 2 * length
-    while longer < _LONGEST * length and (tokenizer.encode(sample, longer)[:, -1] != 0).mean() > _CUT:
+    sample = texts[:: 1 + len(texts) // _LOOKED_AT]
+    longer = 2 * length
+    while (
+        longer < _LONGEST * length and (tokenizer.encode(sample, longer)[:, -1] != 0).mean() > _CUT
+    ):
         longer *= 2
     return longer
 
@@ -278,13 +348,17 @@ def _text_column(frame):
         if not pd.api.types.is_numeric_dtype(frame[name]) and frame[name].notna().any()
     }
     if not lengths:
-        raise KzooError("The table has no text column besides the target. Use a preset for rows, such as tabular_fnn.")
+        raise KzooError(
+            "The table has no text column besides the target. Use a preset for rows, such as tabular_fnn."
+        )
     return max(lengths, key=lengths.get)
 
 
 def _has_text_and_targets(frame, column, targets, labels=None):
     """Return which rows (N,) of a table have a text and all targets; of labels, any."""
-    keep = frame[column].notna() & (frame[targets].notna().all(axis=1) if labels is None else labels.present(frame))
+    keep = frame[column].notna() & (
+        frame[targets].notna().all(axis=1) if labels is None else labels.present(frame)
+    )
     return (keep & (frame[column].astype(str).str.strip() != "")).to_numpy()
 
 
@@ -294,7 +368,9 @@ def _complete(frame, keep, column, targets, notes):
         notes.append(_WITHOUT.format(dropped))
     complete = frame[keep].reset_index(drop=True)
     if not len(complete):
-        raise KzooError(f"No row has both a text ({column!r}) and a label ({listed(map(repr, targets), MOST)}).")
+        raise KzooError(
+            f"No row has both a text ({column!r}) and a label ({listed(map(repr, targets), MOST)})."
+        )
     return complete
 
 
@@ -314,10 +390,25 @@ def _labels(values):
 
 
 def build_text(
-    texts, labels, *, name, official=None, preset=None, validation=0.1, test=None, seed=0, groups=None,
-    notes=(), column=None, targets=("label",), problem=None, weights=None, weight_column=None, moments=None,
+    texts,
+    labels,
+    *,
+    name,
+    official=None,
+    preset=None,
+    validation=0.1,
+    test=None,
+    seed=0,
+    groups=None,
+    notes=(),
+    column=None,
+    targets=("label",),
+    problem=None,
+    weights=None,
+    weight_column=None,
+    moments=None,
     separator=None,
-):  # fmt: skip
+):
     """Tokenize labelled texts and split them.
 
     Args:
@@ -331,32 +422,56 @@ def build_text(
         moments: see `split_rows`.
         separator: between the labels of a cell, see `LabelColumns`; None for classes.
     """
-    official, notes, weights = dict(official or {}), list(notes), dict(weights or {})
-    problem = problem or detection.only_problem(preset) or detection.requested_problem("tokens", "classification")
-    validation, test = (0 if "validation" in official else validation), (0 if "test" in official else test)
+    official = dict(official or {})
+    notes = list(notes)
+    weights = dict(weights or {})
+    problem = (
+        problem
+        or detection.only_problem(preset)
+        or detection.requested_problem("tokens", "classification")
+    )
+    validation = 0 if "validation" in official else validation
+    test = 0 if "test" in official else test
     drawn_weight = weights.pop("train", None)
     learned, y, parts, more = splits.split_target(
-        problem.task, _raw(labels), len(texts), names=list(targets), validation=validation, test=test, seed=seed,
-        groups=groups, moments=moments, weight=drawn_weight,
-    )  # fmt: skip
+        problem.task,
+        _raw(labels),
+        len(texts),
+        names=list(targets),
+        validation=validation,
+        test=test,
+        seed=seed,
+        groups=groups,
+        moments=moments,
+        weight=drawn_weight,
+    )
     if drawn_weight is not None:
         dropped = len(texts) - sum(len(rows) for rows in parts.values() if rows is not None)
         weights |= {part: drawn_weight[rows] for part, rows in parts.items() if rows is not None}
         weights = scaled_by_split(weights)
         notes.append(weights_note(weights["train"], f"column {weight_column!r}", dropped))
-    chosen = {part: ([texts[i] for i in rows], y[rows]) if rows is not None else None for part, rows in parts.items()}
+    chosen = {
+        part: ([texts[i] for i in rows], y[rows]) if rows is not None else None
+        for part, rows in parts.items()
+    }
     for part, (part_texts, part_labels) in official.items():
         options = {"notes": notes} if "labels" in problem.facts else {}
         with splits.in_data_of(part):
-            chosen[part] = part_texts, problem.task.inference.encode(learned, _raw(part_labels), **options)
+            chosen[part] = (
+                part_texts,
+                problem.task.inference.encode(learned, _raw(part_labels), **options),
+            )
     length, size, level, ngrams = text_settings(preset)
     texts = chosen["train"][0]
     if level == PIECES:
         tokenizer = import_module("kzoo.kinds.text.sentence_encoder").load_tokenizer()
-        ids, size = tokenizer.encode(texts, length), len(tokenizer)
+        ids = tokenizer.encode(texts, length)
+        size = len(tokenizer)
     else:
         lowercase = level == "words"
-        tokenizer, ids = learn_and_encode(texts, length, level=level, ngrams=ngrams, size=size, lowercase=lowercase)
+        tokenizer, ids = learn_and_encode(
+            texts, length, level=level, ngrams=ngrams, size=size, lowercase=lowercase
+        )
     parts_by_name = {
         part: None
         if pair is None
@@ -398,7 +513,11 @@ def build_text(
             [None if pair is None else [pair[0], pair[1].tolist()] for pair in chosen.values()],
             list(learned.classes),
             length,
-            *([{part: weight.tolist() for part, weight in sorted(weights.items())}] if weights else []),
+            *(
+                [{part: weight.tolist() for part, weight in sorted(weights.items())}]
+                if weights
+                else []
+            ),
         ),
     )
 
@@ -432,7 +551,9 @@ def fit(x, train, *, notes, vocabulary_size=None, **more):
     if (highest := _max_id(x)) >= size:
         replace_unknown = partial(_replace_unknown, size=size)
         x = x.made(replace_unknown) if isinstance(x, Mapped) else replace_unknown(x)
-        notes.append(f"Ids up to {highest} occur. Ids of {size} and above are treated as unknown ({UNKNOWN}).")
+        notes.append(
+            f"Ids up to {highest} occur. Ids of {size} and above are treated as unknown ({UNKNOWN})."
+        )
     return x, {"vocabulary_size": size}, None
 
 
@@ -537,16 +658,23 @@ def describe(x, names=(), categories=0):
     """Return the length of texts and their share of unknown tokens."""
     ids = sample_rows(x)
     real = (ids != PADDING).sum(axis=1)
-    return ["tokens", "unknown share"], np.stack([real, (ids == UNKNOWN).sum(axis=1) / np.maximum(real, 1)], axis=1)
+    return ["tokens", "unknown share"], np.stack(
+        [real, (ids == UNKNOWN).sum(axis=1) / np.maximum(real, 1)], axis=1
+    )
 
 
 def overview(data):
     """Return the lengths of the texts in tokens and the vocabulary size; for a long text, the lengths of its parts."""
-    vocabulary = {"vocabulary": data.config["vocabulary_size"]} if "vocabulary_size" in data.config else {}
+    vocabulary = (
+        {"vocabulary": data.config["vocabulary_size"]} if "vocabulary_size" in data.config else {}
+    )
     if series_of(data.train.x) is not None:
         parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
         sizes = {name: len(series_of(part.x)) for name, part in parts.items() if part is not None}
-        return {"noun": "windows", "about": {"tokens": sizes, "window": data.input_shape[0]} | vocabulary}
+        return {
+            "noun": "windows",
+            "about": {"tokens": sizes, "window": data.input_shape[0]} | vocabulary,
+        }
     about = vocabulary
     if len(data.train):
         lengths = (sample_rows(data.train.x) != PADDING).sum(axis=1)

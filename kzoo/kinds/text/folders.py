@@ -27,7 +27,9 @@ def is_file_name(text) -> bool:
     has_spaces = re.search(r"\s", text) is not None
     if is_table_name(text) or text[-_LONGEST:].lower().endswith(SUFFIXES):
         return not has_spaces or os.path.exists(text)
-    return not has_spaces and re.search(r"[./\\]\w|\w[/\\]", text) is not None and os.path.exists(text)
+    return (
+        not has_spaces and re.search(r"[./\\]\w|\w[/\\]", text) is not None and os.path.exists(text)
+    )
 
 
 def is_table_name(path) -> bool:
@@ -41,14 +43,17 @@ def expand_files(items) -> tuple[list[str], list[str]]:
     Raises:
         KzooError: a path does not exist, is a table, or is a folder without texts.
     """
-    items, files = list(map(str, items)), []
+    items = list(map(str, items))
+    files = []
     ignored: Counter = Counter()
     for item in items:
         if not os.path.exists(item):
             if is_file_name(item):
                 raise missing_file_error(item)
             file_name = next(name for name in items if os.path.exists(name) or is_file_name(name))
-            raise KzooError(f"{shown(item)} is not a file, but {file_name!r} is. Pass either only files or only texts.")
+            raise KzooError(
+                f"{shown(item)} is not a file, but {file_name!r} is. Pass either only files or only texts."
+            )
         if is_table_name(item):
             raise KzooError(f"{item!r} is a table, whose texts are in a column. Pass it alone.")
         if os.path.isdir(item):
@@ -75,7 +80,8 @@ def missing_file_error(name) -> KzooError:
 
 def texts_below(folder):
     """Return the sorted `.txt` files in and below a folder, except hidden ones, and suffix -> number of other files."""
-    texts, ignored = [], Counter()
+    texts = []
+    ignored = Counter()
     for path, files in walked(folder):
         for name in files:
             if _is_text(name):
@@ -108,11 +114,17 @@ def classes_below(folder):
         KzooError: it is not a folder, or the folder of a class has no texts.
     """
     if not folder.is_dir():
-        raise KzooError(f"{folder.name!r} is not a folder. Text classification needs a folder of texts.")
+        raise KzooError(
+            f"{folder.name!r} is not a folder. Text classification needs a folder of texts."
+        )
     below = {name: texts_below(folder / name) for name in visible_folders(folder)}
     documents = {name: texts for name, (texts, _) in below.items() if texts}
     ignored = Counter()
-    names = [entry.name for entry in os.scandir(folder) if entry.is_file() and not _is_companion(entry.name)]
+    names = [
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.is_file() and not _is_companion(entry.name)
+    ]
     files = sorted(folder / name for name in names if _is_text(name))
     ignored.update(Path(name).suffix.lower() for name in names if not _is_text(name))
     if not documents:
@@ -125,13 +137,17 @@ def classes_below(folder):
             )
         return classes, ignored_files_notes(ignored, "texts", SUFFIX)
     if empty := [name for name, (texts, _) in below.items() if not texts]:
-        raise KzooError(f"The class folder {empty[0]!r} contains no texts ({SUFFIX}). Fill it or remove it.")
+        raise KzooError(
+            f"The class folder {empty[0]!r} contains no texts ({SUFFIX}). Fill it or remove it."
+        )
     for _, other_files in below.values():
         ignored += other_files
     notes = ignored_files_notes(ignored, "texts", SUFFIX)
     if files:
         named = listed((file.name for file in files), _NAMED)
-        notes.append(f"Ignored, because each class is a folder here: {named}. Move the file of a class into a folder.")
+        notes.append(
+            f"Ignored, because each class is a folder here: {named}. Move the file of a class into a folder."
+        )
     return documents, notes
 
 

@@ -48,7 +48,11 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and math.isfinite(value)
+    return (
+        isinstance(value, int | float | np.number)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
 
 
 class Generation:
@@ -70,23 +74,30 @@ class Generation:
         if not isinstance(prompt, str):
             raise KzooError(f"prompt={shown(prompt)} must be a string.")
         if takes_ready_arrays(preprocessing) or "vocabulary" not in preprocessing:
-            raise KzooError("This model was trained on token ids without a vocabulary, so it cannot continue a text.")
+            raise KzooError(
+                "This model was trained on token ids without a vocabulary, so it cannot continue a text."
+            )
         tokenizer = tokenizer_of(preprocessing)
         self.prompt, self.sampling = prompt, sampling
-        self._vocabulary, self._length = tokenizer.vocabulary, preprocessing["length"]
+        self._vocabulary = tokenizer.vocabulary
+        self._length = preprocessing["length"]
         self._is_words = tokenizer.level == "words"
-        self._generator, self._unread = np.random.default_rng(sampling.seed), _prompt_ids(prompt, tokenizer)
+        self._generator = np.random.default_rng(sampling.seed)
+        self._unread = _prompt_ids(prompt, tokenizer)
         self._last_ids = self._unread[-self._length :]
         self._needs_space = self._is_words and bool(prompt) and not prompt[-1].isspace()
 
     def take_unread(self) -> list[int]:
         """Return the token ids since the last call, at first those of the prompt."""
-        ids, self._unread = self._unread, []
+        ids = self._unread
+        self._unread = []
         return ids
 
     def window(self) -> np.ndarray:
         """Return the last tokens (1, window) as int32, padded on the right."""
-        return np.array([self._last_ids + [PADDING] * (self._length - len(self._last_ids))], np.int32)
+        return np.array(
+            [self._last_ids + [PADDING] * (self._length - len(self._last_ids))], np.int32
+        )
 
     def last_step(self, outputs: np.ndarray) -> np.ndarray:
         """Return the outputs (V,) after the last token, from those for `window`: (1, V), or (1, window, V)."""
@@ -94,9 +105,11 @@ class Generation:
 
     def add(self, p: np.ndarray) -> str:
         """Sample the next token from the probabilities (V,) of all tokens, and return the text that it adds."""
-        p = np.asarray(p, "float64")[UNKNOWN + 1 : UNKNOWN + 1 + len(self._vocabulary)]  # neither padding nor unknown
+        # neither padding nor unknown
+        p = np.asarray(p, "float64")[UNKNOWN + 1 : UNKNOWN + 1 + len(self._vocabulary)]
         index = _sample(p, self.sampling, self._generator)
-        token, space = self._vocabulary[index], " " if self._needs_space else ""
+        token = self._vocabulary[index]
+        space = " " if self._needs_space else ""
         self._unread.append(UNKNOWN + 1 + index)
         self._last_ids = [*self._last_ids, UNKNOWN + 1 + index][-self._length :]
         self._needs_space = self._is_words
@@ -105,11 +118,14 @@ class Generation:
 
 def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
     if not prompt:
-        return tokenizer.ids("\n") if "\n" in tokenizer.vocabulary else [UNKNOWN + 1]  # ids are ordered by frequency
+        # ids are ordered by frequency
+        return tokenizer.ids("\n") if "\n" in tokenizer.vocabulary else [UNKNOWN + 1]
     ids = list(tokenizer.ids(prompt))
     if set(ids) <= {UNKNOWN}:
         tokens = list(dict.fromkeys(tokenizer.split(prompt)))
-        unknown = ", ".join(map(repr, tokens[:20])) + (", ..." if len(tokens) > 20 else "") or repr(prompt)
+        unknown = ", ".join(map(repr, tokens[:20])) + (", ..." if len(tokens) > 20 else "") or repr(
+            prompt
+        )
         raise KzooError(
             f"No token of the prompt is in the model's vocabulary: {unknown}. Use {tokenizer.level} that it contains."
         )

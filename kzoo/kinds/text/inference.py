@@ -78,7 +78,9 @@ def tokenizer_of(preprocessing):
     """Return the tokenizer stored in a reader."""
     if preprocessing["level"] == PIECES:
         return stored_pieces(preprocessing)
-    settings = {key: preprocessing[key] for key in ("level", "lowercase", "punctuation", "vocabulary")}
+    settings = {
+        key: preprocessing[key] for key in ("level", "lowercase", "punctuation", "vocabulary")
+    }
     return Tokenizer(**settings, ngrams=preprocessing.get("ngrams"))  # missing in older readers
 
 
@@ -105,13 +107,19 @@ def read(reader, raw):
     if isinstance(raw, np.ndarray) and raw.dtype.kind in "iuf":
         ids = np.atleast_2d(numeric_array(raw, "Token ids"))
         if ids.shape[1:] != (length,):
-            raise KzooError(f"Rows of token ids must have length {length}. Got an array of shape {raw.shape}.")
-        check_whole_numbers(ids, "Token ids", len(reader["vocabulary"]) + 1 if "vocabulary" in reader else None)
+            raise KzooError(
+                f"Rows of token ids must have length {length}. Got an array of shape {raw.shape}."
+            )
+        check_whole_numbers(
+            ids, "Token ids", len(reader["vocabulary"]) + 1 if "vocabulary" in reader else None
+        )
         return ids.astype(np.int32), raw
     texts, items = _texts(raw, reader.get("column"))
     if not texts and not isinstance(items, _Files):
         raise KzooError("No texts to encode.")
-    if (invalid := next((index for index, text in enumerate(texts) if not is_text(text)), None)) is not None:
+    if (
+        invalid := next((index for index, text in enumerate(texts) if not is_text(text)), None)
+    ) is not None:
         raise KzooError(
             f"Text {invalid + 1} contains a lone surrogate (half of a character). Repair it, for example with "
             "text.encode('utf-8', 'replace').decode()."
@@ -123,7 +131,8 @@ def read(reader, raw):
         x = np.zeros((len(texts), length), np.int32)
         for row, text in zip(x, texts, strict=True):
             if ids := tokenizer.ids(text)[-length:]:
-                row[-len(ids) :] = ids  # padded in front: the prediction is for the token after the last one
+                # padded in front: the prediction is for the token after the last one
+                row[-len(ids) :] = ids
     _warn_of_unknown_texts(x, reader, items)
     return x, items
 
@@ -131,8 +140,12 @@ def read(reader, raw):
 def glance(source, form, asked):
     """Raise KzooError if the column names of a table, or the file names of a folder, do not fit."""
     if form == "tabular":
-        named = [name for name in (asked.group, asked.sample_weight, asked.time) if isinstance(name, str)]
-        require(source, [*find_target(source, asked.target), *as_names(asked.drop), *named], "the table")
+        named = [
+            name for name in (asked.group, asked.sample_weight, asked.time) if isinstance(name, str)
+        ]
+        require(
+            source, [*find_target(source, asked.target), *as_names(asked.drop), *named], "the table"
+        )
     elif form == "folder":
         for part in split_folders(source).values():
             check_classes(part, classes_below(part)[0])
@@ -191,9 +204,16 @@ def show(reader, x, names):
         cells = [[tokenizer.decode(ids, _UNKNOWN_MARK)] for ids in x]
         unit = "character" if tokenizer.level == "characters" else "word"
         legend = (
-            f"{_UNKNOWN_MARK} is a {unit} that is not in the vocabulary. All such {unit}s are one token to the model."
+            f"{_UNKNOWN_MARK} is a {unit} that is not in the vocabulary."
+            f" All such {unit}s are one token to the model."
         )
-        return Shown(form="text", heads=["text, as the model reads it"], cells=cells, mark=_UNKNOWN_MARK, legend=legend)
+        return Shown(
+            form="text",
+            heads=["text, as the model reads it"],
+            cells=cells,
+            mark=_UNKNOWN_MARK,
+            legend=legend,
+        )
     cells = [[" ".join(str(i) for i in np.trim_zeros(ids, "b"))] for ids in x]
     return Shown(form="text", heads=["token ids"], cells=cells)
 
@@ -208,7 +228,8 @@ def left_out(reader, text):
 
     A piece is a word with the space before it, or an ideograph; of a long text it is several of them.
     """
-    tokenizer, length = tokenizer_of(reader), reader["length"]
+    tokenizer = tokenizer_of(reader)
+    length = reader["length"]
     pieces = _PIECES.findall(_beginning(tokenizer, text, length))
     if len(pieces) > _MOST_PIECES:
         ends = np.linspace(0, len(pieces), _MOST_PIECES + 1).round().astype(int).tolist()
@@ -219,7 +240,8 @@ def left_out(reader, text):
 
 def bag(reader, text) -> Bag:
     """Return a text as the set of the tokens that a network without order reads: each n-gram once, or all tokens."""
-    tokenizer, length = tokenizer_of(reader), reader["length"]
+    tokenizer = tokenizer_of(reader)
+    length = reader["length"]
     text = _beginning(tokenizer, text, length)
     tokens = tokenizer.split(text)
     between = "" if tokenizer.level == "characters" else " "
@@ -228,7 +250,9 @@ def bag(reader, text) -> Bag:
     if not tokenizer.ngrams:
         read = zip(ids, tokens, strict=False)
         names = [token if number > UNKNOWN else f"{token} (unknown)" for number, token in read]
-        return Bag(pieces=pieces, ids=ids, names=names, members=[[piece] for piece in of_token[: len(ids)]])
+        return Bag(
+            pieces=pieces, ids=ids, names=names, members=[[piece] for piece in of_token[: len(ids)]]
+        )
     members: dict = {number: [] for number in ids}
     name_of = {UNKNOWN: "(unknown words)"}
     for size, runs in enumerate(tokenizer.runs([tokens]), start=1):
@@ -238,7 +262,12 @@ def bag(reader, text) -> Bag:
             if number in members:
                 name_of.setdefault(number, run)
                 members[number] += of_token[start : start + size]
-    return Bag(pieces=pieces, ids=ids, names=[name_of[number] for number in ids], members=list(members.values()))
+    return Bag(
+        pieces=pieces,
+        ids=ids,
+        names=[name_of[number] for number in ids],
+        members=list(members.values()),
+    )
 
 
 def bag_of_ids(reader, ids) -> Bag:
@@ -247,7 +276,9 @@ def bag_of_ids(reader, ids) -> Bag:
     ids = [int(number) for number in ids if number != PADDING]
     names = [tokenizer.decode([number], "(unknown)") for number in ids]
     pieces = [piece for name in names for piece in (name, " · ")][:-1]
-    return Bag(pieces=pieces, ids=ids, names=names, members=[[2 * index] for index in range(len(ids))])
+    return Bag(
+        pieces=pieces, ids=ids, names=names, members=[[2 * index] for index in range(len(ids))]
+    )
 
 
 def text_of_ids(reader, ids):
@@ -259,7 +290,8 @@ def text_of_ids(reader, ids):
 
 def _beginning(tokenizer, text, length):
     """Return the beginning of a text, as much of it as the network reads or more."""
-    ids, most = tokenizer.encode([text], length), _LETTERS
+    ids = tokenizer.encode([text], length)
+    most = _LETTERS
     while most < len(text) and not np.array_equal(tokenizer.encode([text[:most]], length), ids):
         most *= 2
     return text[:most]
@@ -270,7 +302,10 @@ def _pieces_of(text, tokens, between):
 
     Where the tokens are not in the text, because it was normalized, the pieces are the tokens.
     """
-    lowered, pieces, of_token, end = text.lower(), [], [], 0
+    lowered = text.lower()
+    pieces = []
+    of_token = []
+    end = 0
     for token in tokens:
         start = lowered.find(token.lower(), end)
         if start < 0 or len(lowered) != len(text):
@@ -284,17 +319,22 @@ def _pieces_of(text, tokens, between):
 
 def draw(given, random, shape):
     """Return random ids, small ones more often, as in a learned vocabulary, followed by padding."""
-    vocabulary_size, length = given["vocabulary_size"], shape[1]
+    vocabulary_size = given["vocabulary_size"]
+    length = shape[1]
     ids = np.minimum((2 + vocabulary_size ** random.random(shape)).astype(int), vocabulary_size - 1)
     lengths = random.integers(1, length + 1, len(ids))
-    return ids * (np.arange(length).reshape(1, length, *[1] * (len(shape) - 2)) < lengths.reshape(-1, 1))
+    return ids * (
+        np.arange(length).reshape(1, length, *[1] * (len(shape) - 2)) < lengths.reshape(-1, 1)
+    )
 
 
 def edges(given, rows):
     """Return texts that are empty, longest, shortest, padded in front and unknown, and some of the rows."""
-    vocabulary_size, length = given["vocabulary_size"], rows.shape[1]
+    vocabulary_size = given["vocabulary_size"]
+    length = rows.shape[1]
     extreme = np.full((7, length), PADDING)  # the first text stays empty
-    extreme[1] = np.arange(length) % max(vocabulary_size - 2, 1) + min(2, vocabulary_size - 1)  # longest
+    # longest
+    extreme[1] = np.arange(length) % max(vocabulary_size - 2, 1) + min(2, vocabulary_size - 1)
     extreme[2, 0] = vocabulary_size - 1  # shortest
     extreme[3, length // 2 :] = rows[1].max()  # padding in front
     extreme[4, : length // 2 + 1] = min(UNKNOWN, vocabulary_size - 1)
@@ -331,7 +371,9 @@ def _warn_of_unknown_texts(x, reader, items):
     if isinstance(items, _Files):
         readable = [item for item in items if not isinstance(item, Unread)]
         where = f" ({listed((readable[row] for row in unknown), _NAMED)})"
-    verb, predictions = ("has", "its prediction is") if is_single else ("have", "their predictions are")
+    verb, predictions = (
+        ("has", "its prediction is") if is_single else ("have", "their predictions are")
+    )
     _warn(
         f"{len(unknown):,} of {len(x):,} texts {verb} no {unit} that the model knows{where}: {predictions} meaningless."
     )
@@ -355,7 +397,11 @@ def _texts(raw, column):
         and len(raw)
         and all(isinstance(element, str | Path) for element in raw)
     ):
-        return _texts_of_files(raw) if any(map(is_file_name, raw)) else ([str(element) for element in raw], raw)
+        return (
+            _texts_of_files(raw)
+            if any(map(is_file_name, raw))
+            else ([str(element) for element in raw], raw)
+        )
     is_dicts = isinstance(raw, list) and all(isinstance(row, dict) for row in raw)
     if is_dicts or isinstance(raw, dict | Rows) or hasattr(raw, "iloc") or is_arrow(raw):
         return _column_of(raw, column or "text"), raw
@@ -379,7 +425,9 @@ def _texts_of_files(paths):
     files, notes = expand_files(paths)
     for line in notes:
         _warn(line)
-    texts, items, encoding_notes = [], _Files(), []
+    texts = []
+    items = _Files()
+    encoding_notes = []
     for file in files:
         try:
             text = read_text(file, encoding_notes).strip()
@@ -410,7 +458,9 @@ def _column(rows, name):
         if len(rows.columns) != 1:
             raise KzooError(f"Column {name!r} is missing. Columns: {listed(rows.columns, MOST)}.")
         name = _check_only_column(rows.columns[0], name)
-    return ["" if value is None or value != value else str(value) for value in rows.cells(name, MISSING)]
+    return [
+        "" if value is None or value != value else str(value) for value in rows.cells(name, MISSING)
+    ]
 
 
 def _check_only_column(column, name):

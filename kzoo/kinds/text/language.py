@@ -11,10 +11,13 @@ from kzoo.storage.windows import RangeArray, Windows, is_mapped, select_rows
 from kzoo.utils.errors import KzooError
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
-_STRIDE = 3  # tokens from one next-token window to the next: closer windows would be nearly the same example
+# tokens from one next-token window to the next: closer windows would be nearly the same example
+_STRIDE = 3
 
 
-def load_language(text, *, name, preset=None, validation=0.1, test=None, more=None, task="language_modeling"):
+def load_language(
+    text, *, name, preset=None, validation=0.1, test=None, more=None, task="language_modeling"
+):
     """Cut a text into windows: the first part is for training, the next for validation, the last for test.
 
     Args:
@@ -28,18 +31,28 @@ def load_language(text, *, name, preset=None, validation=0.1, test=None, more=No
     Raises:
         KzooError: the text has fewer than three lines, or a part is shorter than a window.
     """
-    length, size, level, ngrams = text_settings(preset) if preset is not None else (100, 200, "characters", None)
+    length, size, level, ngrams = (
+        text_settings(preset) if preset is not None else (100, 200, "characters", None)
+    )
     if ngrams:
         raise KzooError(
             f"ngrams={ngrams} is only available for labelled texts: a language model reads single tokens in order."
         )
-    per_step, more = preset is None or preset.config.get("pooling") is None, dict(more or {})
+    per_step = preset is None or preset.config.get("pooling") is None
+    more = dict(more or {})
     tokens = long_text.tokens_of(
-        text, more, name=name, level=level, size=size, validation=0 if "validation" in more else validation,
+        text,
+        more,
+        name=name,
+        level=level,
+        size=size,
+        validation=0 if "validation" in more else validation,
         test=0 if "test" in more else 0.1 if test is None else test,
-    )  # fmt: skip
+    )
     names = long_text.part_names(more)
-    ids, characters = (dict(zip(names, values, strict=True)) for values in (tokens.ids, tokens.characters))
+    ids, characters = (
+        dict(zip(names, values, strict=True)) for values in (tokens.ids, tokens.characters)
+    )
     parts = {}
     for part in ("train", "validation", "test"):
         part_ids, has_text = ids[part], characters[part]
@@ -81,15 +94,19 @@ def token_windows(ids, length, per_step):
 
 def labelled_windows(reader, source, *, per_step):
     """Return all windows of a new text and the tokens that follow, cut as in training."""
-    ids, length = long_text.token_ids_of_file(tokenizer_of(reader), source), reader["length"]
+    ids = long_text.token_ids_of_file(tokenizer_of(reader), source)
+    length = reader["length"]
     if len(ids) <= length:
-        raise KzooError(f"The text is too short: it has {len(ids)} tokens, but a window needs {length + 1}.")
+        raise KzooError(
+            f"The text is too short: it has {len(ids)} tokens, but a window needs {length + 1}."
+        )
     return token_windows(ids, length, per_step)
 
 
 def cut_into_windows(reader, source):
     """Return a new text in windows that do not overlap, (N, length)."""
-    ids, length = long_text.token_ids_of_file(tokenizer_of(reader), source), reader["length"]
+    ids = long_text.token_ids_of_file(tokenizer_of(reader), source)
+    length = reader["length"]
     if len(ids) < length:
         raise KzooError(f"The text is too short: {len(ids)} tokens, and a window needs {length}.")
     return ids[: len(ids) // length * length].reshape(-1, length)
@@ -101,4 +118,9 @@ def text_settings(preset):
         return _LENGTH, _VOCABULARY, "words", None
     config, training = preset.config, preset.training
     level = training.get("tokenizer") or "words"
-    return config["input_shape"][0], config.get("vocabulary_size") or _VOCABULARY, level, training.get("ngrams")
+    return (
+        config["input_shape"][0],
+        config.get("vocabulary_size") or _VOCABULARY,
+        level,
+        training.get("ngrams"),
+    )

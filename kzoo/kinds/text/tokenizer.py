@@ -56,10 +56,15 @@ class Tokenizer:
         KzooError: unknown level.
     """
 
-    def __init__(self, *, level="words", ngrams=None, vocabulary=(), lowercase=True, punctuation=True):
+    def __init__(
+        self, *, level="words", ngrams=None, vocabulary=(), lowercase=True, punctuation=True
+    ):
         if level not in LEVELS:
             raise KzooError(f"Unknown tokenizer={level!r}. Use 'words' or 'characters'.")
-        self.level, self.ngrams, self.lowercase, self.punctuation = level, ngrams, lowercase, punctuation
+        self.level = level
+        self.ngrams = ngrams
+        self.lowercase = lowercase
+        self.punctuation = punctuation
         self.vocabulary = list(vocabulary)
         self._ids = {token: i for i, token in enumerate(self.vocabulary, start=2)}
 
@@ -80,8 +85,15 @@ class Tokenizer:
         if all(map(str.isascii, texts)):
             split = _plain_words(texts)
         else:
-            split = [_plain_words([t])[0] if t.isascii() else _WORDS.findall(_normalize(t)) for t in texts]
-        return split if self.punctuation else [[t for t in tokens if t[0].isalnum() or len(t) > 1] for tokens in split]
+            split = [
+                _plain_words([t])[0] if t.isascii() else _WORDS.findall(_normalize(t))
+                for t in texts
+            ]
+        return (
+            split
+            if self.punctuation
+            else [[t for t in tokens if t[0].isalnum() or len(t) > 1] for tokens in split]
+        )
 
     def id_of(self, token):
         """Return the id of a token or an n-gram; 0 if it is not in the vocabulary."""
@@ -102,7 +114,9 @@ class Tokenizer:
         if self.level == "characters":
             return self._encode_characters("".join(split)), _sizes(split)
         get = self._ids.get
-        return np.array([get(token, UNKNOWN) for tokens in split for token in tokens], np.int32), _sizes(split)
+        return np.array(
+            [get(token, UNKNOWN) for tokens in split for token in tokens], np.int32
+        ), _sizes(split)
 
     def _encode_runs(self, split):
         sizes = _sizes(split)
@@ -110,16 +124,22 @@ class Tokenizer:
             encoded = [self._encode_long_runs(tokens) for tokens in split]
             return np.concatenate(encoded), _sizes(encoded)
         ids = self._run_ids(split)
-        texts = np.repeat(np.arange(len(split)), sizes)[:, None].repeat(self.ngrams, axis=1)[ids != PADDING]
+        texts = np.repeat(np.arange(len(split)), sizes)[:, None].repeat(self.ngrams, axis=1)[
+            ids != PADDING
+        ]
         ids = ids[ids != PADDING]
         first_positions = np.sort(np.unique(texts * len(self) + ids, return_index=True)[1])
-        return ids[first_positions].astype(np.int32), np.bincount(texts[first_positions], minlength=len(split))
+        return ids[first_positions].astype(np.int32), np.bincount(
+            texts[first_positions], minlength=len(split)
+        )
 
     def _encode_long_runs(self, tokens):
         """Return the ids of a text, computed block by block: n-grams take many times the memory of the text."""
         unique_ids: dict = {}
         for start in range(0, len(tokens), _MAX_TOKENS):
-            ids = self._run_ids([tokens[start : start + _MAX_TOKENS + self.ngrams - 1]])[:_MAX_TOKENS]
+            ids = self._run_ids([tokens[start : start + _MAX_TOKENS + self.ngrams - 1]])[
+                :_MAX_TOKENS
+            ]
             unique_ids.update(dict.fromkeys(ids[ids != PADDING].tolist()))
         return np.array(list(unique_ids), np.int32)
 
@@ -133,13 +153,18 @@ class Tokenizer:
 
     def runs(self, split):
         """Yield, for each length, the n-grams that begin at each token of all texts; None beyond the end of a text."""
-        tokens, sizes = list(chain.from_iterable(split)), _sizes(split)
-        tokens_left = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(tokens))  # tokens left to the end of the text
+        tokens = list(chain.from_iterable(split))
+        sizes = _sizes(split)
+        # tokens left to the end of the text
+        tokens_left = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(tokens))
         between = "" if self.level == "characters" else " "
         yield tokens
         for length in range(2, self.ngrams + 1):
             runs = map(between.join, zip(*(tokens[i:] for i in range(length)), strict=False))
-            yield [run if fits else None for run, fits in zip_longest(runs, (tokens_left >= length).tolist())]
+            yield [
+                run if fits else None
+                for run, fits in zip_longest(runs, (tokens_left >= length).tolist())
+            ]
 
     def _encode_characters(self, text):
         id_of_code = {ord(token): number for token, number in self._ids.items() if len(token) == 1}
@@ -147,7 +172,8 @@ class Tokenizer:
             max(id_of_code, default=0) + 2, UNKNOWN, np.int32
         )  # the last entry is for all larger code points
         table[list(id_of_code)] = list(id_of_code.values())
-        ids, done = np.empty(len(text), np.int32), 0
+        ids = np.empty(len(text), np.int32)
+        done = 0
         for codes in _code_points(text):
             ids[done : done + len(codes)] = table.take(codes, mode="clip")
             done += len(codes)
@@ -155,9 +181,12 @@ class Tokenizer:
 
     def encode(self, texts, length):
         """Return int32 ids (N, length), truncated and padded with 0 on the right."""
-        out, enough = np.zeros((len(texts), length), np.int32), None if self.ngrams else length
+        out = np.zeros((len(texts), length), np.int32)
+        enough = None if self.ngrams else length
         for first in range(0, len(texts), _TEXTS_AT_ONCE):
-            split = [tokens[:enough] for tokens in self.split_all(texts[first : first + _TEXTS_AT_ONCE])]
+            split = [
+                tokens[:enough] for tokens in self.split_all(texts[first : first + _TEXTS_AT_ONCE])
+            ]
             _fill(out[first : first + len(split)], *self._encode_split(split))
         return out
 
@@ -184,7 +213,9 @@ def learn_from_pieces(pieces, *, level, size, lowercase):
     If there are too many unique tokens, those with the lowest counts so far are dropped.
     """
     _check_size(size)
-    blank, counts, dropped = Tokenizer(level=level, lowercase=lowercase), Counter(), 1
+    blank = Tokenizer(level=level, lowercase=lowercase)
+    counts = Counter()
+    dropped = 1
     for piece in pieces:
         (tokens,) = blank.split_all([piece])
         counts.update(_count_characters(tokens) if level == "characters" else tokens)
@@ -215,20 +246,30 @@ def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, 
     _check_size(size)
     blank = Tokenizer(level=level, ngrams=ngrams, lowercase=lowercase)
     if level == "characters" or ngrams:
-        run_counts = _count_runs(blank, texts) if ngrams else _count_characters("".join(blank.split_all(texts)))
-        frequent = _most_frequent(run_counts, size, length=len if level == "characters" else _count_spaces)
+        run_counts = (
+            _count_runs(blank, texts)
+            if ngrams
+            else _count_characters("".join(blank.split_all(texts)))
+        )
+        frequent = _most_frequent(
+            run_counts, size, length=len if level == "characters" else _count_spaces
+        )
         learned = Tokenizer(level=level, ngrams=ngrams, lowercase=lowercase, vocabulary=frequent)
         return learned, learned.encode(texts, length)
-    numbering, counts = (
-        defaultdict(count(1).__next__),
-        np.zeros(1, np.int64),
+    numbering = defaultdict(
+        count(1).__next__
     )  # words are numbered in order of appearance: 0 is padding
+    counts = np.zeros(1, np.int64)
     out = np.zeros((len(texts), length), np.int32)
     for first in range(0, len(texts), _TEXTS_AT_ONCE):
         split = blank.split_all(texts[first : first + _TEXTS_AT_ONCE])
-        numbers = np.fromiter(map(numbering.__getitem__, chain.from_iterable(split)), np.int32, sum(map(len, split)))
+        numbers = np.fromiter(
+            map(numbering.__getitem__, chain.from_iterable(split)), np.int32, sum(map(len, split))
+        )
         counts = (
-            np.pad(counts, (0, max(0, 2 * len(numbering) - len(counts)))) if len(numbering) >= len(counts) else counts
+            np.pad(counts, (0, max(0, 2 * len(numbering) - len(counts))))
+            if len(numbering) >= len(counts)
+            else counts
         )
         np.add.at(counts, numbers, 1)
         _fill(out[first : first + len(split)], numbers, _sizes(split))
@@ -242,7 +283,9 @@ def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, 
 
 def _check_size(size):
     if size < 3:
-        raise KzooError(f"vocabulary_size={size} must be at least 3, for padding, unknown tokens and one token.")
+        raise KzooError(
+            f"vocabulary_size={size} must be at least 3, for padding, unknown tokens and one token."
+        )
 
 
 def _most_frequent(counts, size, length=lambda token: 1):
@@ -256,7 +299,8 @@ def _count_spaces(run):
 
 def _count_runs(blank, texts):
     """Return n-gram -> count. If there are too many, those with the lowest counts so far are dropped."""
-    counts, dropped = Counter(), 1
+    counts = Counter()
+    dropped = 1
     for first in range(0, len(texts), _TEXTS_AT_ONCE):
         for runs in blank.runs(blank.split_all(texts[first : first + _TEXTS_AT_ONCE])):
             counts.update(runs)
@@ -281,18 +325,26 @@ def _fill(rows, numbers, sizes):
     """
     length = rows.shape[1]
     if len(sizes) and sizes.max() > length:
-        numbers = numbers[np.arange(len(numbers)) - np.repeat(np.cumsum(sizes) - sizes, sizes) < length]
+        numbers = numbers[
+            np.arange(len(numbers)) - np.repeat(np.cumsum(sizes) - sizes, sizes) < length
+        ]
     rows[np.arange(length) < sizes[:, None]] = numbers
 
 
 def _normalize(text):
-    return text if text.isascii() else unicodedata.normalize("NFC", _MANY_MARKS.sub(_sort_accents, text))
+    return (
+        text
+        if text.isascii()
+        else unicodedata.normalize("NFC", _MANY_MARKS.sub(_sort_accents, text))
+    )
 
 
 def _sort_accents(run):
     """Return non-letter characters with combining accents in Unicode's canonical order."""
     parts = groupby(run[0].translate(_TWO_MARKS), key=lambda mark: unicodedata.combining(mark) > 0)
-    return "".join(chain.from_iterable(sorted(part, key=unicodedata.combining) for _, part in parts))
+    return "".join(
+        chain.from_iterable(sorted(part, key=unicodedata.combining) for _, part in parts)
+    )
 
 
 def _plain_words(texts):
@@ -302,7 +354,11 @@ def _plain_words(texts):
     if marks & _SPACES_OF_SPLIT or joined.count(_TEXT_SEPARATOR) >= len(texts):
         return [_PLAIN_WORDS.findall(text) for text in texts]
     for mark in map(chr, marks):
-        joined = _LONE_APOSTROPHE.sub(" ' ", joined) if mark == "'" else joined.replace(mark, f" {mark} ")
+        joined = (
+            _LONE_APOSTROPHE.sub(" ' ", joined)
+            if mark == "'"
+            else joined.replace(mark, f" {mark} ")
+        )
     return [text.split() for text in joined.split(_TEXT_SEPARATOR)]
 
 

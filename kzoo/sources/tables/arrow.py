@@ -23,7 +23,8 @@ from kzoo.utils.optional import require
 _INDEX = re.compile(r"__index_level_\d+__")  # columns in which pandas stores an index
 # Cells that Arrow parses like this package, by the decimal sign of the column; other cells are parsed one by one.
 _SIMPLE = {".": r"^-?\d+(\.\d*)?([eE][+-]?\d+)?$", ",": r"^-?\d+(,\d*)?$", "": r"^-?\d+$"}
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio; odd, so that a product loses no bits
+# 2**64 / golden ratio; odd, so that a product loses no bits
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 def arrow(module="pyarrow"):
@@ -50,7 +51,9 @@ def table_of(source, name="the table"):
         return source
     if isinstance(source, pa.RecordBatch):
         return pa.Table.from_batches([source])
-    batches, size, most = [], 0, free_memory() // 2
+    batches = []
+    size = 0
+    most = free_memory() // 2
     try:
         with pa.RecordBatchReader.from_stream(source) as reader:
             schema = reader.schema
@@ -60,7 +63,9 @@ def table_of(source, name="the table"):
                     break
     except (pa.ArrowException, TypeError, ValueError, OSError) as error:
         why = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise KzooError(f"{type(source).__name__} cannot be read as a table: {why[0].rstrip('.')}.") from None
+        raise KzooError(
+            f"{type(source).__name__} cannot be read as a table: {why[0].rstrip('.')}."
+        ) from None
     if size > most:
         raise KzooError(
             f"{name!r} takes more than {in_bytes(most)} in memory. Write it as a .parquet file and pass its path, "
@@ -80,10 +85,17 @@ def normalize_table(table, name):
         KzooError: a column holds something else, such as lists; or two columns have the same name.
     """
     pa = arrow()
-    names = {index: name.strip() for index, name in enumerate(table.schema.names) if not _INDEX.fullmatch(name)}
-    indices, names = list(names), list(names.values())
+    names = {
+        index: name.strip()
+        for index, name in enumerate(table.schema.names)
+        if not _INDEX.fullmatch(name)
+    }
+    indices = list(names)
+    names = list(names.values())
     if duplicates := [name for name, count in Counter(names).items() if count > 1]:
-        raise KzooError(f"Two columns of {name!r} are named {duplicates[0]!r}. Give each column a unique name.")
+        raise KzooError(
+            f"Two columns of {name!r} are named {duplicates[0]!r}. Give each column a unique name."
+        )
     columns = []
     for index, column in zip(indices, names, strict=True):
         values = table.column(index)
@@ -116,14 +128,23 @@ def _normalized_type(pa, type):
         return pa.string()
     if types.is_float16(type):
         return pa.float32()
-    fits = (types.is_boolean, types.is_integer, types.is_floating, types.is_string, types.is_large_string)
+    fits = (
+        types.is_boolean,
+        types.is_integer,
+        types.is_floating,
+        types.is_string,
+        types.is_large_string,
+    )
     return type if any(fit(type) for fit in fits) else None
 
 
 def _seconds(column):
     """Return a column of durations in seconds."""
-    compute, per_second = arrow("pyarrow.compute"), {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[column.type.unit]
-    return compute.divide(column.cast(arrow().int64()).cast(arrow().float64(), safe=False), per_second)
+    compute = arrow("pyarrow.compute")
+    per_second = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[column.type.unit]
+    return compute.divide(
+        column.cast(arrow().int64()).cast(arrow().float64(), safe=False), per_second
+    )
 
 
 def is_texts(column) -> bool:
@@ -156,7 +177,9 @@ def _typed_zone(column):
         return None
     local = _local(column)
     utc = column.cast(local.type, safe=False)
-    local, utc = (np.asarray(times.to_numpy(zero_copy_only=False), "M8[us]") for times in (local, utc))
+    local, utc = (
+        np.asarray(times.to_numpy(zero_copy_only=False), "M8[us]") for times in (local, utc)
+    )
     return (local - utc) / np.timedelta64(1, "m"), zone if offset_of(zone) != timedelta() else "UTC"
 
 
@@ -170,7 +193,9 @@ def frame_of_normalized(table):
 def rows_of_normalized(table) -> Rows:
     """Return a normalized Arrow table as `Rows`."""
     columns = {name: _combined(table.column(name)) for name in table.schema.names}
-    zones = {name: zone for name, column in columns.items() if (zone := _typed_zone(column)) is not None}
+    zones = {
+        name: zone for name, column in columns.items() if (zone := _typed_zone(column)) is not None
+    }
     return Rows({name: plain_column(column) for name, column in columns.items()}, zones=zones)
 
 
@@ -237,7 +262,9 @@ class Piece(Rows):
             return super().numbers(name, writing)
         numbers, unparsed = parsed
         if len(unparsed):
-            numbers[unparsed] = read_numbers(plain_column(column.take(unparsed)), writing, self._decimal)
+            numbers[unparsed] = read_numbers(
+                plain_column(column.take(unparsed)), writing, self._decimal
+            )
         return numbers
 
     def dates(self, name, day_first=False, wall_clock=False):
@@ -253,7 +280,8 @@ class Piece(Rows):
 
 def _numbers(column, decimal):
     """Return texts as float64, and the indices of cells that Arrow parses differently; None if it parses none."""
-    pa, compute = arrow(), arrow("pyarrow.compute")
+    pa = arrow()
+    compute = arrow("pyarrow.compute")
     no_indices = np.empty(0, np.int64)
     if decimal == ".":
         try:
@@ -267,7 +295,9 @@ def _numbers(column, decimal):
     if decimal == ",":
         parsed = compute.replace_substring(parsed, ",", ".")
     unparsed = compute.fill_null(compute.invert(simple), False)
-    return _finite(parsed.cast(pa.float64())), np.flatnonzero(unparsed.to_numpy(zero_copy_only=False))
+    return _finite(parsed.cast(pa.float64())), np.flatnonzero(
+        unparsed.to_numpy(zero_copy_only=False)
+    )
 
 
 def _finite(column):
@@ -317,13 +347,17 @@ def _texts(column):
     """Return a hash of each text, computed from eight bytes at a time."""
     width = np.int64 if arrow().types.is_large_string(column.type) else np.int32
     _, offsets, data = column.buffers()
-    offsets = np.frombuffer(offsets, width, len(column) + 1, column.offset * np.dtype(width).itemsize).astype(np.int64)
+    offsets = np.frombuffer(
+        offsets, width, len(column) + 1, column.offset * np.dtype(width).itemsize
+    ).astype(np.int64)
     first = int(offsets[0])
     letters = np.zeros(int(offsets[-1]) - first + 8, np.uint8)
     if len(letters) > 8:
         letters[:-8] = np.frombuffer(data, np.uint8, len(letters) - 8, first)
-    eight = np.ndarray(len(letters) - 7, "<u8", letters, strides=(1,))  # the eight bytes from each position
-    starts, lengths = offsets[:-1] - first, np.diff(offsets)
+    # the eight bytes from each position
+    eight = np.ndarray(len(letters) - 7, "<u8", letters, strides=(1,))
+    starts = offsets[:-1] - first
+    lengths = np.diff(offsets)
     hashed = mix_bits(lengths.astype(np.uint64) + np.uint64(1))
     remaining = np.arange(len(lengths))
     masks = np.array([2 ** (8 * count) - 1 for count in range(9)], np.uint64)

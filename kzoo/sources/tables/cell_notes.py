@@ -53,7 +53,9 @@ def spelling_notes(what: str, words: Iterable[str]) -> list[str]:
     spellings: dict[str, list[str]] = {}
     for word in words:
         spellings.setdefault("".join(str(word).casefold().split()), []).append(str(word))
-    same = [" and ".join(map(repr, sorted(group))) for group in spellings.values() if len(group) > 1]
+    same = [
+        " and ".join(map(repr, sorted(group))) for group in spellings.values() if len(group) > 1
+    ]
     if not same:
         return []
     return [
@@ -70,7 +72,8 @@ def measure_notes(name: str, counts: Mapping[str, int]) -> list[str]:
     """
     if len(counts) < _MIN_DISTINCT:
         return []
-    rows, others = sum(counts.values()), 0
+    rows = sum(counts.values())
+    others = 0
     for text, count in counts.items():
         others += 0 if _MEASURE.fullmatch(text) else count
         if 1 - others / rows < _MOSTLY:

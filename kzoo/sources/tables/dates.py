@@ -34,17 +34,32 @@ _TIME = (  # possessive quantifiers: a cell is parsed in linear time
 )
 _YEAR_FIRST = re.compile(rf"(\d{{4}})(?:[-.](\d{{1,2}})(?:[-.](\d{{1,2}}){_TIME})?)?", re.ASCII)
 _COMPACT = re.compile(rf"(\d{{4}})(\d{{2}})(\d{{2}}){_TIME}", re.ASCII)
-_QUARTER = re.compile(r"Q([1-4])[-\s]?((?:19|20)\d\d)|((?:19|20)\d\d)[-\s]?Q([1-4])", re.ASCII | re.I)
+_QUARTER = re.compile(
+    r"Q([1-4])[-\s]?((?:19|20)\d\d)|((?:19|20)\d\d)[-\s]?Q([1-4])", re.ASCII | re.I
+)
 _YEAR_AND_MONTH = re.compile(r"((?:19|20)\d\d)(\d{2})", re.ASCII)
 # First letters of the months in English, German, French, Spanish, Italian, Portuguese and Dutch.
 _MONTHS = {
     letters: month
     for month, names in enumerate(
-        ("jan jän ene gen", "feb fev fév", "mar mär mrz maa", "apr abr avr", "may mai mag mei", "jun giu juin",
-         "jul lug juil", "aug ago aou aoû", "sep set", "oct okt ott out", "nov", "dec déc dez dic"), start=1
+        (
+            "jan jän ene gen",
+            "feb fev fév",
+            "mar mär mrz maa",
+            "apr abr avr",
+            "may mai mag mei",
+            "jun giu juin",
+            "jul lug juil",
+            "aug ago aou aoû",
+            "sep set",
+            "oct okt ott out",
+            "nov",
+            "dec déc dez dic",
+        ),
+        start=1,
     )
     for letters in names.split()
-}  # fmt: skip
+}
 _MONTH_NAME = re.compile("|".join(_MONTHS), re.I)
 _WEEKDAY = re.compile(r"([^\W\d_]{2,12})(?:\.?,?\s++|,)(?=\d{1,2}(?!\d)|[^\W\d_]{3,12}\.?\s++\d)")
 _LONGEST = 50  # characters of a date with the name of a month
@@ -54,7 +69,8 @@ _NAMED = re.compile(
     re.I,
 )
 _YEAR_FIRST_NAMED = re.compile(r"(\d{4})[-\s]([^\W\d_]{3,12})\.?[-\s](\d{1,2})(?!\d)")
-DIGIT_FORMATS = {"YYYYMMDD": (1900_00_00, 2101_00_00), "YYYYMM": (1900_00, 2101_00)}  # first number, end of the range
+# first number, end of the range
+DIGIT_FORMATS = {"YYYYMMDD": (1900_00_00, 2101_00_00), "YYYYMM": (1900_00, 2101_00)}
 _FEWEST_DIGITS = {"YYYYMMDD": 3, "YYYYMM": 12}  # different numbers that show the format
 _LAST_YEAR = 68  # of two digits, in this century: as in POSIX
 _MAY_HAVE_OFFSET = re.compile(
@@ -74,7 +90,9 @@ def are_dates(values, share=_MOSTLY) -> bool:
         return True
     if len(values) and are_whole_dates(values):
         return True
-    if values.dtype != object or (not isinstance(values, Texts) and set(map(type, values)) <= NUMBERS):
+    if values.dtype != object or (
+        not isinstance(values, Texts) and set(map(type, values)) <= NUMBERS
+    ):
         return False
     values = values[not_missing(values)]
     if not len(values) or not _may_be_dates(values, share):
@@ -108,7 +126,9 @@ def are_whole_dates(values) -> bool:
     if values.dtype == object:
         cells = values
         if isinstance(values, Texts):
-            cells = (text for text, count in zip(values.different, values.counts, strict=True) if count)
+            cells = (
+                text for text, count in zip(values.different, values.counts, strict=True) if count
+            )
         if not all(map(_are_digits, cells)):
             return False
     numbers = to_numbers(values)
@@ -137,9 +157,12 @@ def dates_of_digits(numbers, digit_format) -> np.ndarray:
     is_valid = (numbers >= low) & (numbers < end) & (numbers == np.floor(numbers))  # False for NaN
     integers = np.where(is_valid, numbers, 0).astype(np.int64)
     months, day = (
-        (integers // 100, integers % 100) if digit_format == "YYYYMMDD" else (integers, np.ones_like(integers))
+        (integers // 100, integers % 100)
+        if digit_format == "YYYYMMDD"
+        else (integers, np.ones_like(integers))
     )
-    year, month = months // 100, months % 100
+    year = months // 100
+    month = months % 100
     start = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
     dates = start.astype("datetime64[D]") + (day - 1)
     is_valid &= (month >= 1) & (month <= 12) & (day >= 1) & (dates.astype("datetime64[M]") == start)
@@ -169,7 +192,9 @@ def writing_notes(name, values, day_first) -> list[str]:
     dates = to_dates(np.array(short, object), day_first)
     if np.isnat(dates).all():
         return []
-    last = int(np.nanargmax(np.where(np.isnat(dates), np.nan, dates.astype(np.int64).astype(float))))
+    last = int(
+        np.nanargmax(np.where(np.isnat(dates), np.nan, dates.astype(np.int64).astype(float)))
+    )
     return [
         f"Years of two digits in {name!r} are read as 1969 to 2068, {short[last]!r} as {_shown(dates[last])}. If that "
         "is wrong, write four digits."
@@ -212,8 +237,15 @@ def detect_day_first(name, values, notes, date_order=None, *, required=False) ->
         if isinstance(values, Texts)
         else Counter(str(value) for value in values[not_missing(values)])
     )
-    short = {text: (match, n) for text, n in texts.items() if (match := _SHORT_DATE.match(_date_text(text)))}
-    is_day = [{text: n for text, (match, n) in short.items() if int(match[group]) > 12} for group in (1, 3)]
+    short = {
+        text: (match, n)
+        for text, n in texts.items()
+        if (match := _SHORT_DATE.match(_date_text(text)))
+    }
+    is_day = [
+        {text: n for text, (match, n) in short.items() if int(match[group]) > 12}
+        for group in (1, 3)
+    ]
     first_is_day, second_is_day = (sum(counts.values()) for counts in is_day)
     if date_order is not None:
         day_first = date_order == DATE_ORDERS[0]
@@ -233,7 +265,9 @@ def detect_day_first(name, values, notes, date_order=None, *, required=False) ->
 
 def _day_first_by_step(name, short, notes, required):
     """Return the order of dates whose numbers do not decide it (see `detect_day_first`)."""
-    example = next((text for text, (match, _) in short.items() if int(match[1]) != int(match[3])), None)
+    example = next(
+        (text for text, (match, _) in short.items() if int(match[1]) != int(match[3])), None
+    )
     if example is None:  # there are none, or both orders give the same dates
         return False
     cells = np.array([*short], object)
@@ -277,13 +311,17 @@ def _has_regular_step(dates):
             return False
         steps = np.diff(months.astype(int))
     counts = steps / max(np.median(steps), 1)
-    return bool((counts == counts.round()).mean() >= _MOSTLY and (counts - 1).mean() <= _MAX_MISSING)
+    return bool(
+        (counts == counts.round()).mean() >= _MOSTLY and (counts - 1).mean() <= _MAX_MISSING
+    )
 
 
 def are_short_dates(values) -> bool:
     """Return True if any date of a column has day and month before the year, in either order."""
     values = plain(values)
-    return values.dtype.kind != "M" and any(_SHORT_DATE.match(_date_text(text)) for text in value_counts(values))
+    return values.dtype.kind != "M" and any(
+        _SHORT_DATE.match(_date_text(text)) for text in value_counts(values)
+    )
 
 
 def day_first_of_new_rows(name, values, notes, learned=None) -> bool:
@@ -297,15 +335,17 @@ def day_first_of_new_rows(name, values, notes, learned=None) -> bool:
     if learned is None:
         return detect_day_first(name, values, notes)
     # With slashes, only numbers above 12 decide; `doubt` gets a note if there are none.
-    slashed, ambiguous = (
-        np.array([str(value).replace(".", "/") for value in value_counts(plain(values))], object),
-        list[str](),
+    slashed = np.array(
+        [str(value).replace(".", "/") for value in value_counts(plain(values))], object
     )
+    ambiguous = list[str]()
     day_first = detect_day_first(name, slashed, ambiguous)
     if ambiguous or day_first == learned:
         return learned
     current, previous = ("day first", "month first") if day_first else ("month first", "day first")
-    notes.append(f"Dates in {name!r} are {current} here but were {previous} in training. Each is read as written.")
+    notes.append(
+        f"Dates in {name!r} are {current} here but were {previous} in training. Each is read as written."
+    )
     return day_first
 
 
@@ -396,7 +436,9 @@ def _date(text, day_first, wall_clock):
             return _NO_TIME
         hour = hour % 12 + (12 if am_pm.lower() == "pm" else 0)
     try:
-        moment = datetime(int(year), int(month or 1), int(day or 1), hour, int(minute or 0), int(second or 0))
+        moment = datetime(
+            int(year), int(month or 1), int(day or 1), hour, int(minute or 0), int(second or 0)
+        )
         moment += timedelta(microseconds=int(f"{fraction or 0:0<6}"[:6]))
         return np.datetime64(moment if wall_clock else moment - _offset(zone), "us")
     except (ValueError, OverflowError):  # no such day, or a year out of range
@@ -421,4 +463,7 @@ def date_parts(dates) -> dict:
         "weekday": (days.astype(np.int64) + 3) % 7,  # 1970-01-01 was a Thursday
         "hour": (dates.astype("datetime64[h]") - days).astype(np.int64),
     }
-    return {name: np.where(np.isnat(dates), np.nan, part.astype(np.float64)) for name, part in parts.items()}
+    return {
+        name: np.where(np.isnat(dates), np.nan, part.astype(np.float64))
+        for name, part in parts.items()
+    }

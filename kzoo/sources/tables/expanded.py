@@ -10,14 +10,16 @@ from io import BytesIO
 from kzoo.sources.tables.written import most_text, too_long
 from kzoo.utils.errors import KzooError
 
-_FREE, _RATIO = 64 << 20, 150  # bytes once expanded: always allowed, and per stored byte
+_FREE = 64 << 20  # bytes once expanded: always allowed, and per stored byte
+_RATIO = 150
 _PIECE = 2 << 20  # bytes
 # Signs of XML elements and attributes ("<" and "="): always allowed, and per stored byte. Workbooks have up to 1.1 per
 # byte outside of sheets and 3.6 in sheets, where each costs openpyxl up to 100 and some 2 microseconds.
 _TABLES = (50_000, 4)
 _SHEETS = (4_000_000, 16)
 _ATTRIBUTE = 80  # bytes of text that take as much memory as an attribute outside of sheets
-_POSITIONS = (20_000_000, 8)  # cells between those of a sheet that are filled: always allowed, and per filled cell
+# cells between those of a sheet that are filled: always allowed, and per filled cell
+_POSITIONS = (20_000_000, 8)
 
 
 def most_expanded(stored: int) -> int:
@@ -29,7 +31,8 @@ class _LargeReads:
     """A file that is read in large pieces: XML parsers begin a long tag anew with each piece."""
 
     def __init__(self, file) -> None:
-        self._file, self.close = file, file.close
+        self._file = file
+        self.close = file.close
 
     def read(self, size: int = -1) -> bytes:
         return self._file.read(size if size < 0 else max(size, _PIECE))
@@ -55,7 +58,9 @@ class WorkbookArchive(zipfile.ZipFile):
 
     def __init__(self, content: bytes, name: str, fix: str) -> None:
         super().__init__(BytesIO(content))
-        self._name, self._fix, self._stored = name, fix, len(content)
+        self._name = name
+        self._fix = fix
+        self._stored = len(content)
         self._checked: set[str] = set()
         self._bytes = self._signs = self._attributes = self._positions = self._filled = 0
         self._limit = _TABLES
@@ -63,7 +68,8 @@ class WorkbookArchive(zipfile.ZipFile):
 
     def begin_sheets(self) -> None:
         """Count the parts that are opened from now on as sheets."""
-        self._signs, self._limit = 0, _SHEETS
+        self._signs = 0
+        self._limit = _SHEETS
 
     def open(self, name, mode="r", pwd=None, *, force_zip64=False):
         part = name.filename if isinstance(name, zipfile.ZipInfo) else name

@@ -9,7 +9,14 @@ import numpy as np
 
 from kzoo.sources.tables.files import read_table
 from kzoo.sources.tables.label_cells import has_lists
-from kzoo.sources.tables.raw import MOST, check_cells, check_names, columns_of_lists, is_arrow, is_list_of_rows
+from kzoo.sources.tables.raw import (
+    MOST,
+    check_cells,
+    check_names,
+    columns_of_lists,
+    is_arrow,
+    is_list_of_rows,
+)
 from kzoo.storage.memory import too_large
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes, listed, plural, shown
@@ -17,7 +24,8 @@ from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
 
 _MOST_PARTS = 3  # of (x, y, weight)
-_FRAME = 4  # approximate memory of a DataFrame and its derived arrays, as a multiple of the bytes of an Arrow table
+# approximate memory of a DataFrame and its derived arrays, as a multiple of the bytes of an Arrow table
+_FRAME = 4
 
 
 def as_frame(source, text=(), notes=None, lists=(), *, compact=False):
@@ -33,12 +41,19 @@ def as_frame(source, text=(), notes=None, lists=(), *, compact=False):
     """
     if of_pandas(source, "DataFrame"):
         names = [str(c).strip() for c in source.columns]
-        check_cells(source, names, lists)  # first: pandas may fail to make an index of names with lone surrogates
+        # first: pandas may fail to make an index of names with lone surrogates
+        check_cells(source, names, lists)
         if duplicates := [name for name, count in Counter(names).items() if count > 1]:
-            raise KzooError(f"Two columns of the table are named {duplicates[0]!r}. Give each column a unique name.")
+            raise KzooError(
+                f"Two columns of the table are named {duplicates[0]!r}. Give each column a unique name."
+            )
         frame = source.set_axis(names, axis=1).reset_index(drop=True)
         durations = [name for name in names if frame[name].dtype.kind == "m"]
-        return frame.assign(**{name: frame[name].dt.total_seconds() for name in durations}) if durations else frame
+        return (
+            frame.assign(**{name: frame[name].dt.total_seconds() for name in durations})
+            if durations
+            else frame
+        )
     if is_arrow(source):
         return as_frame(_arrow_to_frame(source), lists=lists)
     if not isinstance(source, str | os.PathLike):
@@ -67,24 +82,38 @@ def as_table(source, *, dicts=True):
             return source
         for row in source:
             check_names(row)
-        return pd.DataFrame([{str(name).strip(): cell for name, cell in row.items()} for row in source])
+        return pd.DataFrame(
+            [{str(name).strip(): cell for name, cell in row.items()} for row in source]
+        )
     if isinstance(source, Mapping) and source and all(isinstance(name, str) for name in source):
         for name, values in source.items():
             if not hasattr(values, "__len__"):
-                raise KzooError(f"A dict must have a list of values for each column, but {name!r} is {shown(values)}.")
+                raise KzooError(
+                    f"A dict must have a list of values for each column, but {name!r} is {shown(values)}."
+                )
         lengths = {name: len(values) for name, values in source.items()}
-        if len(set(lengths.values())) > 1 or any(isinstance(values, str) for values in source.values()):
+        if len(set(lengths.values())) > 1 or any(
+            isinstance(values, str) for values in source.values()
+        ):
             columns = listed((f"{name} {length}" for name, length in lengths.items()), MOST)
             raise KzooError(f"A dict must have columns of the same length: {columns}.")
         return pd.DataFrame({name: list(values) for name, values in source.items()})
-    if is_list_of_rows(source) and len(source) > _MOST_PARTS and all(isinstance(name, str) for name in source[0]):
+    if (
+        is_list_of_rows(source)
+        and len(source) > _MOST_PARTS
+        and all(isinstance(name, str) for name in source[0])
+    ):
         return pd.DataFrame(columns_of_lists(source))
     return source
 
 
 def is_pair(source) -> bool:
     """Return True if this is (x, y) or (x, y, weight), and x is a DataFrame."""
-    return isinstance(source, tuple | list) and len(source) in (2, 3) and of_pandas(source[0], "DataFrame")
+    return (
+        isinstance(source, tuple | list)
+        and len(source) in (2, 3)
+        and of_pandas(source[0], "DataFrame")
+    )
 
 
 def join_targets(x, y, names=()):
@@ -99,7 +128,8 @@ def join_targets(x, y, names=()):
     Raises:
         KzooError: the number of rows or columns does not match, or a name is already used in x.
     """
-    frame, y_name = as_frame(x), getattr(y, "name", None)
+    frame = as_frame(x)
+    y_name = getattr(y, "name", None)
     if of_pandas(y, "DataFrame"):
         targets = as_frame(y, lists=[str(name).strip() for name in y.columns])
     elif isinstance(y, list | tuple) and has_lists(y):
@@ -109,10 +139,13 @@ def join_targets(x, y, names=()):
         values = values.reshape(len(values) if values.ndim else 1, -1)
         default_names = [f"y{i + 1}" for i in range(values.shape[1])]
         targets = pd.DataFrame(
-            values, columns=default_names if len(default_names) != 1 else [str(y_name or "target").strip()]
+            values,
+            columns=default_names if len(default_names) != 1 else [str(y_name or "target").strip()],
         )
     if len(frame) != len(targets):
-        raise KzooError(f"x and y must have the same number of rows (x: {len(frame)}, y: {len(targets)}).")
+        raise KzooError(
+            f"x and y must have the same number of rows (x: {len(frame)}, y: {len(targets)})."
+        )
     if names and set(names) <= set(targets):
         targets = targets[list(names)]
     elif names and targets.shape[1] != len(names):

@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.sources.tables.values import MISSING, Texts, distinct, each_distinct, plain, to_numbers, value_counts
+from kzoo.sources.tables.values import (
+    MISSING,
+    Texts,
+    distinct,
+    each_distinct,
+    plain,
+    to_numbers,
+    value_counts,
+)
 
 SEPARATORS = (";", "|", ",", " ")
 _SURE = (";", "|")  # separators that are rarely part of a name
@@ -76,7 +84,9 @@ def label_sets(values: Iterable[Any], separator: str = "") -> list[tuple[str, ..
 
     def labels_of(cell):
         if isinstance(cell, _LISTS):
-            return _label_names(sorted(cell, key=str) if isinstance(cell, set | frozenset) else cell)
+            return _label_names(
+                sorted(cell, key=str) if isinstance(cell, set | frozenset) else cell
+            )
         if _is_none(cell):
             return None if is_list_column else ()
         return split_cell(_name(cell), separator)
@@ -86,7 +96,9 @@ def label_sets(values: Iterable[Any], separator: str = "") -> list[tuple[str, ..
 
 def split_cell(text: str, separator: str) -> tuple[str, ...]:
     """Return the labels of a text such as `a;b`, each once."""
-    return _label_names(text.split(separator) if separator.strip() else text.split() if separator else [text])
+    return _label_names(
+        text.split(separator) if separator.strip() else text.split() if separator else [text]
+    )
 
 
 def _label_names(labels: Iterable[Any]) -> tuple[str, ...]:
@@ -131,7 +143,9 @@ def likely_separator(texts: Any, *, sure: bool = False) -> str:
             continue
         if sure and separator.strip():
             return separator
-        if with_it >= _FEWEST_SPLIT * counts.total() and _is_combined(counts, separator, strict=separator not in _SURE):
+        if with_it >= _FEWEST_SPLIT * counts.total() and _is_combined(
+            counts, separator, strict=separator not in _SURE
+        ):
             return separator
     return ""
 
@@ -150,7 +164,8 @@ def _is_combined(counts: Counter, separator: str, *, strict: bool) -> bool:
     if not combinations or len(sizes) < 2 or max(map(len, combinations)) > 2 * _MOST_CHARACTERS:
         return False
     if any(
-        len(labels) != len(re.split(re.escape(separator) + "+", cell.strip(separator))) for cell, labels in sets.items()
+        len(labels) != len(re.split(re.escape(separator) + "+", cell.strip(separator)))
+        for cell, labels in sets.items()
     ):
         return False  # a label twice in a cell: words of a sentence
     if not strict:
@@ -164,4 +179,6 @@ def _is_combined(counts: Counter, separator: str, *, strict: bool) -> bool:
 def free_separator(names: Iterable[str]) -> str:
     """Return a separator that is in none of the names, with which predictions are written."""
     names = list(names)
-    return next((sign for sign in (*SEPARATORS[:3], "\t") if not any(sign in name for name in names)), "\n")
+    return next(
+        (sign for sign in (*SEPARATORS[:3], "\t") if not any(sign in name for name in names)), "\n"
+    )

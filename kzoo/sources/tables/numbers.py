@@ -13,14 +13,28 @@ from functools import cache
 import numpy as np
 
 _SPOKEN = {"true": "1", "false": "0"}
-DECIMALS, THOUSANDS = (".", ","), (",", ".", " ", "'")
+DECIMALS = (".", ",")
+THOUSANDS = (",", ".", " ", "'")
 _MULTIPLIERS = {"千": 1e3, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8}
 # Letters count next to a decimal sign or a currency only: "4K" may be a category.
 _LETTERS = {"k": 1e3, "K": 1e3, "T": 1e3, "M": 1e6}
 _WORDS = {
-    "tsd": 1e3, "thousand": 1e3, "lakh": 1e5, "lakhs": 1e5, "mio": 1e6, "mln": 1e6, "mn": 1e6, "million": 1e6,
-    "millions": 1e6, "crore": 1e7, "crores": 1e7, "mrd": 1e9, "bn": 1e9, "billion": 1e9, "billions": 1e9,
-}  # fmt: skip
+    "tsd": 1e3,
+    "thousand": 1e3,
+    "lakh": 1e5,
+    "lakhs": 1e5,
+    "mio": 1e6,
+    "mln": 1e6,
+    "mn": 1e6,
+    "million": 1e6,
+    "millions": 1e6,
+    "crore": 1e7,
+    "crores": 1e7,
+    "mrd": 1e9,
+    "bn": 1e9,
+    "billion": 1e9,
+    "billions": 1e9,
+}
 _CURRENCIES = (
     r"(?:US|A|C|NZ|HK|S|NT|R)?\$|[€£¥₹₩₽₺₫฿₪₦₱₴元圆圓円]|(?:USD|EUR|GBP|CHF|JPY|CNY|RMB|INR|AUD|CAD|NZD|HKD|SGD|TWD|KRW|"
     r"SEK|NOK|DKK|PLN|CZK|HUF|RON|TRY|BRL|MXN|ZAR|RUB|UAH|ILS|THB|IDR|MYR|PHP|VND|SFr|Fr|Rs|kr|zł|Kč|Ft)\.?"
@@ -35,20 +49,51 @@ _CELL = re.compile(
 _LONGEST = 500  # characters of a cell with more than digits and separators that may be a number
 # Words and signs of each currency. Signs of several currencies, such as "¥", are not merged.
 _CURRENCY_CODES = {
-    "€": "EUR", "US$": "USD", "$": "USD", "£": "GBP", "RMB": "CNY", "元": "CNY", "圆": "CNY", "圓": "CNY", "円": "JPY",
-    "₹": "INR", "Rs": "INR", "₩": "KRW", "₽": "RUB", "₺": "TRY", "₴": "UAH", "₪": "ILS", "฿": "THB", "₫": "VND",
-    "₱": "PHP", "A$": "AUD", "C$": "CAD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD", "NT$": "TWD", "R$": "BRL",
-    "SFr": "CHF", "Fr": "CHF", "zł": "PLN", "Kč": "CZK", "Ft": "HUF",
-}  # fmt: skip
+    "€": "EUR",
+    "US$": "USD",
+    "$": "USD",
+    "£": "GBP",
+    "RMB": "CNY",
+    "元": "CNY",
+    "圆": "CNY",
+    "圓": "CNY",
+    "円": "JPY",
+    "₹": "INR",
+    "Rs": "INR",
+    "₩": "KRW",
+    "₽": "RUB",
+    "₺": "TRY",
+    "₴": "UAH",
+    "₪": "ILS",
+    "฿": "THB",
+    "₫": "VND",
+    "₱": "PHP",
+    "A$": "AUD",
+    "C$": "CAD",
+    "NZ$": "NZD",
+    "HK$": "HKD",
+    "S$": "SGD",
+    "NT$": "TWD",
+    "R$": "BRL",
+    "SFr": "CHF",
+    "Fr": "CHF",
+    "zł": "PLN",
+    "Kč": "CZK",
+    "Ft": "HUF",
+}
 _CURRENCY_CODES = {word.upper(): code for word, code in _CURRENCY_CODES.items()}
 _LETTER, _WORD, CLOCK = "k", "million", ":"  # marks of `_LETTERS`, of `_WORDS`, and of `18:25`
-_UNITLESS = frozenset(("%", "()", "5-", _LETTER, _WORD, CLOCK, *_MULTIPLIERS))  # marks that are not currencies
+# marks that are not currencies
+_UNITLESS = frozenset(("%", "()", "5-", _LETTER, _WORD, CLOCK, *_MULTIPLIERS))
 _CLOCK_TIME = re.compile(
-    r"(\d{1,3}):([0-5]\d)(?::([0-5]\d)(?:[.,](\d{1,9}))?)?\s*+(?:([AP])\.?M\.?)?", re.ASCII | re.IGNORECASE
+    r"(\d{1,3}):([0-5]\d)(?::([0-5]\d)(?:[.,](\d{1,9}))?)?\s*+(?:([AP])\.?M\.?)?",
+    re.ASCII | re.IGNORECASE,
 )
 _BARE = re.compile(r"[+-]?\d[\d.,']*", re.ASCII)
 _NO_MARKS: frozenset = frozenset()
-_MINUS = str.maketrans({"−": "-", "‒": "-", "﹣": "-", "’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"})
+_MINUS = str.maketrans(
+    {"−": "-", "‒": "-", "﹣": "-", "’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"}
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +115,11 @@ class NumberFormat:
     @classmethod
     def of(cls, stored: dict) -> "NumberFormat":
         """Return the format from the data that `json` returned."""
-        return cls(stored.get("decimal", ""), stored.get("thousands", ""), frozenset(stored.get("marks", ())))
+        return cls(
+            stored.get("decimal", ""),
+            stored.get("thousands", ""),
+            frozenset(stored.get("marks", ())),
+        )
 
     def json(self) -> dict:
         """Return the format as plain data."""
@@ -83,7 +132,9 @@ class NumberFormat:
             return np.nan
         if self.decimal:
             return cell.number(self)
-        read = {number for sign in DECIMALS if (number := cell.number(_grouped(self, sign))) == number}
+        read = {
+            number for sign in DECIMALS if (number := cell.number(_grouped(self, sign))) == number
+        }
         return read.pop() if len(read) == 1 else np.nan
 
 
@@ -99,7 +150,9 @@ class _UnambiguousWriting:
     def read(self, value) -> float:
         """Return the number in a cell; NaN if there is none, or if the two decimal signs give different numbers."""
         number = self.writing.read(value)
-        return np.nan if number == number and len(_readings(value, self.writing.marks)) > 1 else number
+        return (
+            np.nan if number == number and len(_readings(value, self.writing.marks)) > 1 else number
+        )
 
 
 def _readings(value, marks) -> set:
@@ -116,7 +169,11 @@ def possible_numbers(value, stored) -> list:
         value: the cell.
         stored: see `number_formats`.
     """
-    numbers = _readings(value, frozenset((stored or {}).get("marks", ()))) if isinstance(value, str) else ()
+    numbers = (
+        _readings(value, frozenset((stored or {}).get("marks", ())))
+        if isinstance(value, str)
+        else ()
+    )
     return sorted(numbers) if len(numbers) > 1 else []
 
 
@@ -133,7 +190,11 @@ def unseen_thousands(texts, stored, decimal) -> tuple:
     learned = (stored or {}).get("decimal")
     if not learned or len(number_formats(stored)) < 2 or decimal is None:
         return ()
-    doubtful = [text for text in texts if _other(learned) in text and len(possible_numbers(text, stored)) > 1]
+    doubtful = [
+        text
+        for text in texts
+        if _other(learned) in text and len(possible_numbers(text, stored)) > 1
+    ]
     if not doubtful or (decimal or shown_sign(texts, stored)) != learned:
         return ()
     if any(contradicts(text, stored, learned) for text in texts):
@@ -165,7 +226,9 @@ def shown_sign(texts, stored) -> str | None:
         texts: the cells.
         stored: see `number_formats`.
     """
-    signs = [sign for sign in DECIMALS if any(contradicts(text, stored, _other(sign)) for text in texts)]
+    signs = [
+        sign for sign in DECIMALS if any(contradicts(text, stored, _other(sign)) for text in texts)
+    ]
     return signs[0] if len(signs) == 1 else None
 
 
@@ -176,7 +239,9 @@ def _other(sign) -> str:
 @cache
 def _grouped(writing: NumberFormat, decimal: str) -> NumberFormat:
     """Return a format with a decimal sign, in which any other sign may separate groups of digits."""
-    return replace(writing, decimal=decimal, thousands="".join(sign for sign in THOUSANDS if sign != decimal))
+    return replace(
+        writing, decimal=decimal, thousands="".join(sign for sign in THOUSANDS if sign != decimal)
+    )
 
 
 def number_formats(stored=None, decimal=None) -> tuple:
@@ -202,7 +267,11 @@ def number_formats(stored=None, decimal=None) -> tuple:
         return (PLAIN,)
     if decimal == ".":
         return (PLAIN, _UnambiguousWriting(NumberFormat(",")))
-    return (NumberFormat(","), _UnambiguousWriting(_grouped(PLAIN, ",")), _UnambiguousWriting(PLAIN))
+    return (
+        NumberFormat(","),
+        _UnambiguousWriting(_grouped(PLAIN, ",")),
+        _UnambiguousWriting(PLAIN),
+    )
 
 
 def _has_unseen_grouping(learned) -> bool:
@@ -236,9 +305,11 @@ class _Cell:
             return cls(_SPOKEN[text.lower()], 1.0, frozenset())
         if (match := _CLOCK_TIME.fullmatch(text)) is not None:
             return cls._of_clock(*match.groups())
-        marks, factor = set(), 1.0
+        marks = set()
+        factor = 1.0
         if text.startswith("(") and text.endswith(")"):
-            text, factor = text[1:-1].strip(), -1.0
+            text = text[1:-1].strip()
+            factor = -1.0
             marks.add("()")
         match = _CELL.fullmatch(text)
         if match is None:
@@ -255,9 +326,12 @@ class _Cell:
             marks.add("%")
         if times := match["times"]:
             mark, multipliers = (
-                (_LETTER, _LETTERS) if len(times) == 1 and times.isascii() else (times, _MULTIPLIERS)
-                if len(times) == 1 else (_WORD, _WORDS)
-            )  # fmt: skip
+                (_LETTER, _LETTERS)
+                if len(times) == 1 and times.isascii()
+                else (times, _MULTIPLIERS)
+                if len(times) == 1
+                else (_WORD, _WORDS)
+            )
             times = times.lower().rstrip(".") if mark == _WORD else times
             if times not in multipliers:  # m and t are not M and T
                 return None
@@ -289,8 +363,11 @@ class _Cell:
 @cache
 def _pattern(decimal, thousands):
     """Return a pattern of (whole part, decimals, exponent); groups of three digits, or of two as in India."""
-    point, alternatives = re.escape(decimal), [r"\d+"]
-    alternatives += [rf"[1-9]\d{{0,2}}(?:{re.escape(separator)}\d{{3}})+" for separator in thousands]
+    point = re.escape(decimal)
+    alternatives = [r"\d+"]
+    alternatives += [
+        rf"[1-9]\d{{0,2}}(?:{re.escape(separator)}\d{{3}})+" for separator in thousands
+    ]
     if "," in thousands:
         alternatives.append(r"[1-9]\d?(?:,\d{2})+,\d{3}")
     return re.compile(
@@ -344,7 +421,8 @@ def are_ambiguous(texts, decimal=None) -> bool:
         texts: cells that the reader of the file converts to numbers.
         decimal: the decimal sign of the file.
     """
-    grouped, other_texts = None, []
+    grouped = None
+    other_texts = []
     for text in map(str.strip, texts):
         if is_unambiguous(text):  # it shows the decimal sign of the column
             return False
@@ -352,7 +430,10 @@ def are_ambiguous(texts, decimal=None) -> bool:
             grouped = text  # one example is enough
         elif not text.isdecimal():
             other_texts.append(text)
-    return grouped is not None and learn_number_format([grouped, *other_texts], decimal).other is not None
+    return (
+        grouped is not None
+        and learn_number_format([grouped, *other_texts], decimal).other is not None
+    )
 
 
 @dataclass(frozen=True)
@@ -392,18 +473,30 @@ def learn_number_format(
     marks = frozenset().union(*(cell.marks for cell in numeric.values()))
     signs = (decimal,) if decimal else (",", ".") if file_decimal == "," else DECIMALS
     separators = ("", thousands) if thousands else ("", *THOUSANDS)
-    writings = [NumberFormat(sign, separator, marks) for sign in signs for separator in separators if separator != sign]
-    read = {writing: np.array([cell.number(writing) for cell in numeric.values()]) for writing in writings}
+    writings = [
+        NumberFormat(sign, separator, marks)
+        for sign in signs
+        for separator in separators
+        if separator != sign
+    ]
+    read = {
+        writing: np.array([cell.number(writing) for cell in numeric.values()])
+        for writing in writings
+    }
     count = {writing: int(np.isfinite(numbers).sum()) for writing, numbers in read.items()}
     best = max(writings, key=lambda writing: count[writing])
     units = _units({text: cell for text, cell in numeric.items() if abs(cell.number(best)) > 0})
     for other in writings:
         is_different = np.isfinite(read[other]) & (read[other] != read[best])
         if count[other] == count[best] and is_different.any():
-            return LearnedFormat(best, other, list(numeric)[int(np.flatnonzero(is_different)[0])], units)
+            return LearnedFormat(
+                best, other, list(numeric)[int(np.flatnonzero(is_different)[0])], units
+            )
     if not best.thousands:  # no number so far was large enough for grouping; new ones may be
         is_decimal_known = (
-            decimal or file_decimal == "," or any(best.decimal in cell.digits for cell in numeric.values())
+            decimal
+            or file_decimal == ","
+            or any(best.decimal in cell.digits for cell in numeric.values())
         )
         best = _grouped(best, best.decimal) if is_decimal_known else replace(best, decimal="")
     return LearnedFormat(best, units=units)
@@ -443,4 +536,7 @@ def _units(cells):
         clock.setdefault(text.count(":"), text)
         for currency in cell.marks - _UNITLESS:
             money.setdefault(_CURRENCY_CODES.get(currency.upper(), currency.upper()), text)
-    return next((tuple(examples.values())[:2] for examples in (percent, money, clock) if len(examples) > 1), ())
+    return next(
+        (tuple(examples.values())[:2] for examples in (percent, money, clock) if len(examples) > 1),
+        (),
+    )

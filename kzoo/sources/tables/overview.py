@@ -21,7 +21,8 @@ def describe_columns(table, columns, unread, *, targets=(), apart=(), left_out=N
     Returns:
         A list of dicts in the order of the file (see `kzoo.dataset.summary`).
     """
-    learned, excluded = {column["name"]: column for column in columns}, dict(apart)
+    learned = {column["name"]: column for column in columns}
+    excluded = dict(apart)
     excluded |= {name: ("left out", why) for name, why in (left_out or {}).items()}
     descriptions = []
     for name in table.columns:
@@ -49,9 +50,14 @@ def _as_learned(column, values):
         count = len(column["values"])
         return description | {"categories": count, "about": plural(count, "category")}
     if column["kind"] == "date":
-        return description | {"parts": list(column["medians"]), "about": f"read as {', '.join(column['medians'])}"}
+        return description | {
+            "parts": list(column["medians"]),
+            "about": f"read as {', '.join(column['medians'])}",
+        }
     if "buckets" in column:
-        return description | {"about": f"hashed words and pairs of words, at most {column['length']} per text"}
+        return description | {
+            "about": f"hashed words and pairs of words, at most {column['length']} per text"
+        }
     return description | number_example(values, column.get("writing"))
 
 
@@ -77,5 +83,7 @@ def missing_in(values) -> int:
     """Return the number of cells of a column that are empty or hold a word for a missing value."""
     values = plain(values)
     counts = value_counts(values) if values.dtype == object else {}
-    words = sum(count for text, count in counts.items() if isinstance(text, str) and text.strip() in MISSING)
+    words = sum(
+        count for text, count in counts.items() if isinstance(text, str) and text.strip() in MISSING
+    )
     return int((~not_missing(values)).sum()) + words

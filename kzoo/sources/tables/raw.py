@@ -22,7 +22,8 @@ MOST = 12  # columns named in a message
 _MOST_CELLS = 1_000_000  # of uploaded rows that have few columns in common
 _MOST_ROWS = 20  # with different keys that are checked
 TARGET_NAMES = ("target", "label", "class", "y")
-_WILDCARDS, _RANGE = ("*", "?"), ":"  # in names of targets
+_WILDCARDS = ("*", "?")  # in names of targets
+_RANGE = ":"
 
 
 class Rows:
@@ -36,10 +37,13 @@ class Rows:
 
     notes: tuple = ()  # on how their file was read
     partial: Mapping = {}  # row -> keys, for rows passed as dicts that lack a key of another row
-    words: dict | None = None  # name -> row -> the word, such as NA, that was read as a missing value
+    # name -> row -> the word, such as NA, that was read as a missing value
+    words: dict | None = None
 
     def __init__(self, columns, decimal=None, zones=None):
-        self._columns, self._decimal, self._zones = columns, decimal, zones or {}
+        self._columns = columns
+        self._decimal = decimal
+        self._zones = zones or {}
         self._walls, self._minutes = {}, {}  # caches: parsing dates is slow
 
     def __len__(self):
@@ -65,14 +69,19 @@ class Rows:
         values = self[name]
         if isinstance(values, Texts):
             return values.seen
-        return list({value for value in values if isinstance(value, str)}) if values.dtype == object else []
+        return (
+            list({value for value in values if isinstance(value, str)})
+            if values.dtype == object
+            else []
+        )
 
     def cells(self, name, allowed_words):
         """Return a column in which words of `MISSING` that are in `allowed_words` are ordinary cells."""
         values = self[name]
         if self.words is None or not allowed_words:
             return values
-        values, words = values.copy(), self.words.get(name, {})
+        values = values.copy()
+        words = self.words.get(name, {})
         if "" in allowed_words:
             values[~not_missing(values)] = ""
         for row, word in words.items():
@@ -129,7 +138,8 @@ class Rows:
         Args:
             zone: that of the training (see `kzoo.sources.tables.zones`).
         """
-        wall, typed = self._wall(name, day_first), self.typed_zone(name)
+        wall = self._wall(name, day_first)
+        typed = self.typed_zone(name)
         if not zone or (typed is not None and typed[1] == zone):
             return wall
         return on_clock(wall, self.minutes(name, day_first), zone)
@@ -137,7 +147,11 @@ class Rows:
     def take(self, order):
         """Return the rows with the indices `order` (N,)."""
         columns = {name: values[order] for name, values in self._columns.items()}
-        return Rows(columns, self._decimal, {n: (minutes[order], zone) for n, (minutes, zone) in self._zones.items()})
+        return Rows(
+            columns,
+            self._decimal,
+            {n: (minutes[order], zone) for n, (minutes, zone) in self._zones.items()},
+        )
 
     def only(self, names, decimal=None):
         """Return some of the columns; `decimal` is the decimal sign of their file if the rows do not know it."""
@@ -196,7 +210,10 @@ def rows_of(source) -> Rows:
 def _rows(columns, decimal=None):
     """Return columns of any type as `Rows`."""
     zones = {name: zone for name, values in columns.items() if (zone := aware(values)) is not None}
-    columns = {name: values.to_series() if hasattr(values, "to_series") else values for name, values in columns.items()}
+    columns = {
+        name: values.to_series() if hasattr(values, "to_series") else values
+        for name, values in columns.items()
+    }
     return Rows({name: plain(values) for name, values in columns.items()}, decimal, zones)
 
 
@@ -210,13 +227,21 @@ def is_arrow(source) -> bool:
     """Return True for what holds an Arrow table and is no pandas DataFrame: pyarrow, Polars, DuckDB, and others."""
     if hasattr(source, "iloc") or isinstance(source, type):
         return False
-    is_pyarrow = hasattr(source, "to_pandas") and hasattr(source, "column_names") and hasattr(source, "nbytes")
+    is_pyarrow = (
+        hasattr(source, "to_pandas")
+        and hasattr(source, "column_names")
+        and hasattr(source, "nbytes")
+    )
     return is_pyarrow or hasattr(source, "__arrow_c_stream__")
 
 
 def is_list_of_rows(source) -> bool:
     """Return True for a list of lists, which is a table if the first of them has the column names."""
-    return isinstance(source, list) and bool(source) and all(isinstance(row, list | tuple) for row in source)
+    return (
+        isinstance(source, list)
+        and bool(source)
+        and all(isinstance(row, list | tuple) for row in source)
+    )
 
 
 def columns_of_lists(source) -> dict:
@@ -234,7 +259,9 @@ def columns_of_lists(source) -> dict:
     check_names(names)
     for number, row in enumerate(rows, start=1):
         if len(row) != len(names):
-            raise KzooError(f"Row {number} has {plural(len(row), 'cell')}, but there are {len(names)} column names.")
+            raise KzooError(
+                f"Row {number} has {plural(len(row), 'cell')}, but there are {len(names)} column names."
+            )
     return {name.strip(): [row[index] for row in rows] for index, name in enumerate(names)}
 
 
@@ -254,18 +281,28 @@ def received_rows(payload, noun, most=None):
     if isinstance(payload, bytes):
         return read_content(payload, most=most)
     if isinstance(payload, dict):
-        check_count(max((len(cells) for cells in payload.values() if isinstance(cells, list)), default=1), most)
+        check_count(
+            max((len(cells) for cells in payload.values() if isinstance(cells, list)), default=1),
+            most,
+        )
         return rows_of(payload)
-    if isinstance(payload, list) and payload and all(isinstance(element, dict) for element in payload):
+    if (
+        isinstance(payload, list)
+        and payload
+        and all(isinstance(element, dict) for element in payload)
+    ):
         check_count(len(payload), most)
-        names, cells = set[str]().union(*payload), sum(map(len, payload))
+        names = set[str]().union(*payload)
+        cells = sum(map(len, payload))
         if len(payload) * len(names) > max(_MOST_CELLS, 4 * cells):
             raise KzooError(
                 f"{len(payload):,} rows with {cells:,} values name {len(names):,} columns: a table of "
                 f"{len(payload) * len(names):,} cells. Send rows with the same columns."
             )
         return rows_of(payload)
-    if not isinstance(payload, list) or any(isinstance(element, str | bytes | dict) for element in payload):
+    if not isinstance(payload, list) or any(
+        isinstance(element, str | bytes | dict) for element in payload
+    ):
         raise KzooError(
             f"{noun} must be an object of columns, a list of numbers, or a line of an uploaded CSV file. File names "
             "are not accepted."
@@ -278,8 +315,14 @@ def checked_rows(source, targets=()) -> Rows:
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         names = [str(name).strip() for name in source.columns]
         check_cells(source, names, targets)
-        lists = [i for i, name in enumerate(names) if name in targets and any(map(_is_sequence, source.iloc[:, i]))]
-        source = source.iloc[:, [i for i in range(len(names)) if i not in lists]] if lists else source
+        lists = [
+            i
+            for i, name in enumerate(names)
+            if name in targets and any(map(_is_sequence, source.iloc[:, i]))
+        ]
+        source = (
+            source.iloc[:, [i for i in range(len(names)) if i not in lists]] if lists else source
+        )
     return rows_of(source)
 
 
@@ -305,7 +348,9 @@ def _columns_of(source):
         raise KzooError(f"All columns must have the same length: {columns}.")
     for name, values in sequences.items():
         if nested := [value for value in values if _is_sequence(value)]:
-            raise KzooError(f"Column {name!r} has {shown(nested[0])}. A cell must be a number, a text or a date.")
+            raise KzooError(
+                f"Column {name!r} has {shown(nested[0])}. A cell must be a number, a text or a date."
+            )
     return sequences
 
 
@@ -315,7 +360,8 @@ def _as_sequences(columns):
     Raises:
         KzooError: dicts with different rows, or a set, which has no order.
     """
-    as_lists, rows = {}, None
+    as_lists = {}
+    rows = None
     for name, values in columns.items():
         if isinstance(values, Set):
             raise KzooError(f"Column {name!r} is a set, which has no order. Pass a list.")
@@ -332,7 +378,11 @@ def _as_sequences(columns):
 
 def _is_sequence(value):
     """Return True if a value holds several values: a list, tuple, dict, array or Series."""
-    return not isinstance(value, str | bytes) and hasattr(value, "__len__") and getattr(value, "shape", None) != ()
+    return (
+        not isinstance(value, str | bytes)
+        and hasattr(value, "__len__")
+        and getattr(value, "shape", None) != ()
+    )
 
 
 def is_text(value) -> bool:
@@ -350,7 +400,9 @@ def check_names(names):
     """Raise `KzooError` for names that are equal once stripped: one column would hide the other."""
     counts = Counter(str(name).strip() for name in names)
     if duplicate := next((name for name, count in counts.items() if count > 1), None):
-        raise KzooError(f"Two columns of the table are named {duplicate!r}. Give each column a unique name.")
+        raise KzooError(
+            f"Two columns of the table are named {duplicate!r}. Give each column a unique name."
+        )
 
 
 def check_cells(table, names, lists=()):
@@ -391,7 +443,9 @@ def require(table, names, where):
     for name in names:
         if name not in table.columns:
             near = hint(name, table.columns)
-            raise KzooError(f"Column {name!r} is not in {where}. {near}Columns: {listed(table.columns, MOST)}.")
+            raise KzooError(
+                f"Column {name!r} is not in {where}. {near}Columns: {listed(table.columns, MOST)}."
+            )
 
 
 def check_keys(rows, names, other_names=()) -> list:
@@ -407,14 +461,20 @@ def check_keys(rows, names, other_names=()) -> list:
     """
     if len(rows.partial) < len(rows):  # some row has every key
         return []
-    notes, companions, used = [], {}, {*names, *other_names}
+    notes = []
+    companions = {}
+    used = {*names, *other_names}
     first = {frozenset(keys): row for row, keys in reversed(rows.partial.items())}
     suspects = ((row, keys) for keys, row in reversed(first.items()) if not keys <= used)
     for row, keys in islice(suspects, _MOST_ROWS):
         for name in islice((name for name in names if name not in keys), MOST):
             if name not in companions:  # keys next to `name` in another row are other columns
-                companions[name] = frozenset().union(*(keys_of_row for keys_of_row in first if name in keys_of_row))
-            unknown = [key for key in rows.partial[row] if key not in used and key not in companions[name]]
+                companions[name] = frozenset().union(
+                    *(keys_of_row for keys_of_row in first if name in keys_of_row)
+                )
+            unknown = [
+                key for key in rows.partial[row] if key not in used and key not in companions[name]
+            ]
             if near := hint(name, unknown):
                 raise KzooError(
                     f"Row {row + 1} has no column {name!r}. {near}Its columns are {listed(rows.partial[row], MOST)}."
@@ -454,7 +514,8 @@ def matching_columns(target, columns) -> list[str]:
     Raises:
         KzooError: a pattern that matches no column.
     """
-    columns, targets = list(columns), list[str]()
+    columns = list(columns)
+    targets = list[str]()
     for name in [target] if isinstance(target, str) and target in columns else as_names(target):
         first, _, last = (part.strip() for part in name.partition(_RANGE))
         matched = [name]
@@ -467,8 +528,14 @@ def matching_columns(target, columns) -> list[str]:
             matched = [column for column in columns if fnmatchcase(column, pattern)]
         if not matched:
             near = hint(name.strip("".join((*_WILDCARDS, _RANGE))), columns)
-            raise KzooError(f"target={name!r} matches no column. {near}Columns: {listed(columns, MOST)}.")
-        targets += matched if matched == [name] else [column for column in matched if column not in targets]
+            raise KzooError(
+                f"target={name!r} matches no column. {near}Columns: {listed(columns, MOST)}."
+            )
+        targets += (
+            matched
+            if matched == [name]
+            else [column for column in matched if column not in targets]
+        )
     return targets
 
 
@@ -479,12 +546,18 @@ def find_target(table, target):
     if target is None:
         last = table.columns[-1]
         if last.lower() not in TARGET_NAMES:
-            raise KzooError(f"Say which column to predict with target=. Columns: {listed(table.columns, 40)}.")
+            raise KzooError(
+                f"Say which column to predict with target=. Columns: {listed(table.columns, 40)}."
+            )
         return [last]
     # A column name may contain a comma.
-    targets = [target] if isinstance(target, str) and target in list(table.columns) else as_names(target)
+    targets = (
+        [target] if isinstance(target, str) and target in list(table.columns) else as_names(target)
+    )
     if not targets:
-        raise KzooError(f"Say which column to predict with target=. Columns: {listed(table.columns, 40)}.")
+        raise KzooError(
+            f"Say which column to predict with target=. Columns: {listed(table.columns, 40)}."
+        )
     require(table, targets, "the table")
     check_distinct(targets)
     return targets

@@ -10,7 +10,8 @@ from kzoo.sources.tables.values import Texts, not_missing
 _MIN_VALUES = 21  # that repeat; columns with fewer are checked for leaking the target instead
 _MIN_OTHER_TARGETS = 5  # values that do not have the most frequent target
 _MAX_LOG_PROBABILITY = math.log(1e-9)  # log probability that unrelated rows look like this
-_MAX_ORDERED_STEP = 0.5  # fraction of the mean step of a random order below which targets follow a measured number
+# fraction of the mean step of a random order below which targets follow a measured number
+_MAX_ORDERED_STEP = 0.5
 _FIRST = 5_000  # rows that are enough to rule out most columns
 _MAX_ROWS_PER_VALUE = 8  # rows of a value that are counted
 
@@ -31,8 +32,11 @@ def repeated_ids(table, targets, columns) -> list[dict]:
     if len(unique_codes) < 2:
         return []
     shares = counts / len(target_codes)
-    log_probabilities = {n: math.log(float((shares**n).sum())) for n in range(2, _MAX_ROWS_PER_VALUE + 1)}
-    formatted_numbers, ids = {column["name"] for column in columns if column.get("writing")}, []
+    log_probabilities = {
+        n: math.log(float((shares**n).sum())) for n in range(2, _MAX_ROWS_PER_VALUE + 1)
+    }
+    formatted_numbers = {column["name"] for column in columns if column.get("writing")}
+    ids = []
     for name in table.columns:
         values = table[name]
         if name in targets or (name in formatted_numbers and isinstance(values, Texts)):
@@ -46,9 +50,17 @@ def _codes(columns):
     """Return an integer for each row (N,), equal for rows whose cells are equal in all columns."""
     codes = np.zeros(len(columns[0]), np.int64)
     for values in columns:
-        cells = values.codes if isinstance(values, Texts) else values.astype(str) if values.dtype == object else values
+        cells = (
+            values.codes
+            if isinstance(values, Texts)
+            else values.astype(str)
+            if values.dtype == object
+            else values
+        )
         indices = np.unique(cells, return_inverse=True)[1].reshape(-1)
-        codes = np.unique(codes * (indices.max(initial=0) + 1) + indices, return_inverse=True)[1].reshape(-1)
+        codes = np.unique(codes * (indices.max(initial=0) + 1) + indices, return_inverse=True)[
+            1
+        ].reshape(-1)
     return codes
 
 
@@ -96,7 +108,11 @@ def _id_column(name, values, target_codes, log_probabilities):
     if isinstance(values, Texts):
         if are_dates(values[filled]):
             return []
-    elif counts.min() < counts.max() and not _is_contiguous(cells, by_value[0]) and _are_ordered(targets):
+    elif (
+        counts.min() < counts.max()
+        and not _is_contiguous(cells, by_value[0])
+        and _are_ordered(targets)
+    ):
         return []  # a measured number, not an id
     return [{"name": name, "values": len(counts), "rows": int(counts.sum())}]
 
@@ -108,6 +124,7 @@ def _is_contiguous(cells, values):
 
 def _are_ordered(target_codes):
     """Return True if neighbouring targets differ far less than random pairs do (Gini's mean difference)."""
-    n, ranked = len(target_codes), np.sort(target_codes)
+    n = len(target_codes)
+    ranked = np.sort(target_codes)
     mean_difference = 2 * float(((2 * np.arange(1, n + 1) - n - 1) * ranked).sum()) / (n * (n - 1))
     return np.abs(np.diff(target_codes)).mean() < _MAX_ORDERED_STEP * mean_difference

@@ -11,14 +11,40 @@ from datetime import time, timedelta
 
 import numpy as np
 
-from kzoo.sources.tables.numbers import PLAIN, contradicts, number_formats, shown_sign, simple_number
+from kzoo.sources.tables.numbers import (
+    PLAIN,
+    contradicts,
+    number_formats,
+    shown_sign,
+    simple_number,
+)
 
 # Words for a missing value.
 MISSING = frozenset(
-    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-     "NULL", "NaN", "None", "n/a", "nan", "null")
-)  # fmt: skip
-NUMBERS = frozenset((bool, int, float, type(None)))  # types of cells that are read without a call for each
+    (
+        "",
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "<NA>",
+        "N/A",
+        "NA",
+        "NULL",
+        "NaN",
+        "None",
+        "n/a",
+        "nan",
+        "null",
+    )
+)
+# types of cells that are read without a call for each
+NUMBERS = frozenset((bool, int, float, type(None)))
 _SECOND = np.timedelta64(1, "s")
 _CONVERTED = (timedelta, np.timedelta64, time)
 
@@ -76,8 +102,12 @@ def plain(values) -> "np.ndarray | Texts":
     """
     if isinstance(values, Texts):
         return values
-    if not isinstance(values, np.ndarray) and hasattr(values, "notna"):  # a Series: pandas is already imported
-        if str(values.dtype).startswith("datetime64") and getattr(values.dt, "tz", None) is not None:
+    # a Series: pandas is already imported
+    if not isinstance(values, np.ndarray) and hasattr(values, "notna"):
+        if (
+            str(values.dtype).startswith("datetime64")
+            and getattr(values.dt, "tz", None) is not None
+        ):
             values = values.dt.tz_localize(None)
         if (texts := texts_of(values)) is not None:
             return texts
@@ -88,13 +118,18 @@ def plain(values) -> "np.ndarray | Texts":
         return values / _SECOND
     if isinstance(values, np.ndarray) and values.dtype.kind in "biufM":
         return values
-    out, cells = np.empty(len(values), object), list(values)
+    out = np.empty(len(values), object)
+    cells = list(values)
     if set(map(type, cells)) <= NUMBERS | {str}:
         out[:] = cells
         out[out != out] = None
     else:
         out[:] = [
-            None if _is_missing(cell) else cell if not isinstance(cell, _CONVERTED) else _converted(cell)
+            None
+            if _is_missing(cell)
+            else cell
+            if not isinstance(cell, _CONVERTED)
+            else _converted(cell)
             for cell in cells
         ]
     return out
@@ -112,10 +147,16 @@ def texts_of(values) -> "Texts | None":
     if type(values.dtype).__name__ == "CategoricalDtype":
         different = list(values.cat.categories)
         is_text = all(isinstance(text, str) for text in different)
-        return Texts(different, values.cat.codes.to_numpy().astype(np.int32, copy=False)) if is_text else None
+        return (
+            Texts(different, values.cat.codes.to_numpy().astype(np.int32, copy=False))
+            if is_text
+            else None
+        )
     is_string_dtype = getattr(values.dtype, "type", None) is str
     # A column of objects may hold texts and missing values, which are None or a float (NaN).
-    if not is_string_dtype and (values.dtype != object or set(map(type, values)) - {str, float, type(None)}):
+    if not is_string_dtype and (
+        values.dtype != object or set(map(type, values)) - {str, float, type(None)}
+    ):
         return None
     codes, different = values.factorize()
     if not all(isinstance(text, str) for text in different):  # a float that is not NaN
@@ -124,9 +165,12 @@ def texts_of(values) -> "Texts | None":
 
 
 def _is_missing(value):
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # of pandas, which need not be installed
+    # of pandas, which need not be installed
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64) and bool(value != value)
+    return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64) and bool(
+        value != value
+    )
 
 
 def not_missing(values) -> np.ndarray:
@@ -156,7 +200,8 @@ def to_numbers(values, *writings) -> np.ndarray:
     Args:
         writings: formats of numbers in texts; the first one that can read a cell is used. The plain format by default.
     """
-    values, writings = plain(values), writings or (PLAIN,)
+    values = plain(values)
+    writings = writings or (PLAIN,)
     if isinstance(values, Texts):
         return values.each(_text_numbers(values.different, writings), np.nan, np.float64)
     if values.dtype == object:
@@ -166,7 +211,9 @@ def to_numbers(values, *writings) -> np.ndarray:
         # Texts repeat: each unique one is parsed once.
         texts = list(dict.fromkeys(value for value in values if isinstance(value, str)))
         read = dict(zip(texts, _text_numbers(texts, writings), strict=True))
-        return np.array([read[v] if isinstance(v, str) else _number(v, (PLAIN,)) for v in values], np.float64)
+        return np.array(
+            [read[v] if isinstance(v, str) else _number(v, (PLAIN,)) for v in values], np.float64
+        )
     if values.dtype.kind == "M":
         return np.full(len(values), np.nan)
     numbers = values.astype(np.float64)
@@ -184,13 +231,18 @@ def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
         stored: see `kzoo.sources.tables.numbers.number_formats`.
         decimal: the decimal sign of the file; empty if its first lines show none, None if there is no file.
     """
-    by_file, doubting = number_formats(stored, decimal), number_formats(stored or (decimal and {"decimal": decimal}))
+    by_file = number_formats(stored, decimal)
+    doubting = number_formats(stored or (decimal and {"decimal": decimal}))
     if decimal is None or len(doubting) < 2 or (by_file == doubting and decimal):
         return to_numbers(values, *by_file)
     values = values if isinstance(values, np.ndarray) else plain(values)
     if values.dtype != object:
         return to_numbers(values)
-    texts = values.seen if isinstance(values, Texts) else {value for value in values if isinstance(value, str)}
+    texts = (
+        values.seen
+        if isinstance(values, Texts)
+        else {value for value in values if isinstance(value, str)}
+    )
     if not decimal:
         return to_numbers(values, *number_formats(stored, shown_sign(texts, stored)))
     if any(contradicts(text, stored, decimal) for text in texts):
@@ -203,7 +255,9 @@ def _text_numbers(texts, writings):
     decimal = writings[0].decimal
     is_simple = simple_number(decimal).fullmatch
     return [
-        _finite(text.replace(decimal, ".") if decimal else text) if is_simple(text) else _number(text, writings)
+        _finite(text.replace(decimal, ".") if decimal else text)
+        if is_simple(text)
+        else _number(text, writings)
         for text in texts
     ]
 
@@ -221,7 +275,10 @@ def _number(value, writings):
             return _finite(value)
         except OverflowError:  # a large int
             return np.nan
-    return next((number for number in (writing.read(value) for writing in writings) if number == number), np.nan)
+    return next(
+        (number for number in (writing.read(value) for writing in writings) if number == number),
+        np.nan,
+    )
 
 
 def unreadable_cells(values, numbers) -> np.ndarray:
@@ -236,8 +293,13 @@ def unreadable_cells(values, numbers) -> np.ndarray:
     indices = indices[not_missing(values[indices])]
     if isinstance(values, Texts):
         words = values[indices]
-        return indices[words.each([text.strip() not in MISSING for text in words.different], False, bool)]
-    is_unreadable = [not isinstance(values[index], str) or values[index].strip() not in MISSING for index in indices]
+        return indices[
+            words.each([text.strip() not in MISSING for text in words.different], False, bool)
+        ]
+    is_unreadable = [
+        not isinstance(values[index], str) or values[index].strip() not in MISSING
+        for index in indices
+    ]
     return indices[np.array(is_unreadable, bool)]
 
 
@@ -295,7 +357,8 @@ def each_distinct(function, values) -> list:
         results = [*map(function, texts.different), function(None)]
         return list(map(results.__getitem__, texts.codes.tolist()))
     cells = list(values)
-    keys, once = list(zip(map(type, cells), cells, strict=True)), distinct(cells)
+    keys = list(zip(map(type, cells), cells, strict=True))
+    once = distinct(cells)
     if len(once) == len(cells):
         return list(map(function, cells))
     result_of = {(type(cell), cell): function(cell) for cell in once}
@@ -306,5 +369,9 @@ def value_counts(values) -> dict:
     """Return unique value -> number of occurrences for the values of a column that are not missing."""
     values = plain(values)
     if isinstance(values, Texts):
-        return {text: int(count) for text, count in zip(values.different, values.counts, strict=True) if count}
+        return {
+            text: int(count)
+            for text, count in zip(values.different, values.counts, strict=True)
+            if count
+        }
     return Counter(values[not_missing(values)].tolist())

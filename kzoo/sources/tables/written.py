@@ -56,7 +56,9 @@ class CsvWriter:
 
     def __init__(self, name: str, fix: str) -> None:
         self._name, self._fix = name, fix
-        self._stream, self._most, self.length = io.StringIO(), most_text(), 0
+        self._stream = io.StringIO()
+        self._most = most_text()
+        self.length = 0
         self._header = csv.writer(self._stream, quoting=csv.QUOTE_ALL, lineterminator="\n")
         self._rows = csv.writer(self._stream, lineterminator="\n")
 

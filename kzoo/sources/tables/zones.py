@@ -17,7 +17,8 @@ from kzoo.utils.errors import KzooError
 
 _NO_ZONE = "none"  # in a list of offsets: cells without an offset
 _UTC_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
-_ZERO = ("Z", "UTC", "GMT", "+00:00", "-00:00", "+0000", "-0000", "+00", "-00")  # endings of texts in UTC
+# endings of texts in UTC
+_ZERO = ("Z", "UTC", "GMT", "+00:00", "-00:00", "+0000", "-0000", "+00", "-00")
 _MINUTE = np.timedelta64(1, "m")
 
 
@@ -44,7 +45,9 @@ def zone_named(name):
         offset = offset_of(name)
         return ZoneInfo(name) if offset is None else timezone(offset)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise KzooError(f"Unknown time zone {name!r}. If the name is correct, run: pip install tzdata") from None
+        raise KzooError(
+            f"Unknown time zone {name!r}. If the name is correct, run: pip install tzdata"
+        ) from None
 
 
 def format_offset(minutes) -> str:
@@ -74,9 +77,16 @@ def aware(series) -> tuple[np.ndarray, str] | None:
     if hasattr(series.dtype, "pyarrow_dtype"):
         times = series.astype(f"datetime64[us, {series.dtype.pyarrow_dtype.tz}]").dt
     moved = times.tz_convert("UTC")
-    local, utc = (np.asarray(moments.tz_localize(None), "M8[us]") for moments in (times, getattr(moved, "dt", moved)))
+    local, utc = (
+        np.asarray(moments.tz_localize(None), "M8[us]")
+        for moments in (times, getattr(moved, "dt", moved))
+    )
     minutes = (local - utc) / _MINUTE
-    name = getattr(zone, "key", None) or getattr(zone, "zone", None) or ("UTC" if str(zone) == "UTC" else None)
+    name = (
+        getattr(zone, "key", None)
+        or getattr(zone, "zone", None)
+        or ("UTC" if str(zone) == "UTC" else None)
+    )
     return minutes, name or zone_of(minutes[np.isfinite(minutes)])
 
 
@@ -92,10 +102,16 @@ def minutes_in(values, day_first=False, wall=None) -> np.ndarray:
     if values.dtype != object:
         return np.full(len(values), np.nan)
     words = (
-        values.different if isinstance(values, Texts) else ["" if word is None else word for word in to_words(values)]
+        values.different
+        if isinstance(values, Texts)
+        else ["" if word is None else word for word in to_words(values)]
     )
     if not any(map(_may_be_zoned, words)):
-        return np.broadcast_to(np.nan, len(values)) if len(values) > _MANY else np.full(len(values), np.nan)
+        return (
+            np.broadcast_to(np.nan, len(values))
+            if len(values) > _MANY
+            else np.full(len(values), np.nan)
+        )
     local = to_dates(values, day_first, wall_clock=True) if wall is None else wall()
     minutes = (local - to_dates(values, day_first)) / _MINUTE
     is_utc = np.array([word.strip().endswith(_ZERO) for word in words], bool)
@@ -164,18 +180,26 @@ def zone_notes(name, zone, minutes) -> list:
     offsets = " and ".join(part for part in parts if part != _NO_ZONE)
     if not zone:
         line = f"state {offsets}, but those of the training stated no zone, which is assumed to be the same"
-        return [f"Times of {name!r} {line}. If that is wrong, convert them to the zone of the training."]
+        return [
+            f"Times of {name!r} {line}. If that is wrong, convert them to the zone of the training."
+        ]
     if len(learned) > 1:
         missing = [part for part in parts if part not in learned]
         difference = "state no zone" if missing == [_NO_ZONE] or not offsets else f"state {offsets}"
         stated = " and ".join(part for part in learned if part != _NO_ZONE)
         line = f"{difference}, but those of the training stated {stated}"
-        return [f"Times of {name!r} {line}. They are read as written. If that is wrong, convert them to that clock."]
+        return [
+            f"Times of {name!r} {line}. They are read as written. If that is wrong, convert them to that clock."
+        ]
     if _NO_ZONE in parts:
         difference = "state no zone" if not offsets else "do not all state a zone"
         line = f"{difference}, but those of the training stated {zone}, which is assumed for them"
-        return [f"Times of {name!r} {line}. If that is wrong, add their offset, as in 2024-01-31T10:00+02:00."]
+        return [
+            f"Times of {name!r} {line}. If that is wrong, add their offset, as in 2024-01-31T10:00+02:00."
+        ]
     if offset_of(zone):  # the new offset may be that of the other half of the year
         line = f"state {offsets}, but those of the training stated {zone}. They are converted to {zone}"
-        return [f"Times of {name!r} {line}. If the training clock has daylight saving, train on a full year."]
+        return [
+            f"Times of {name!r} {line}. If the training clock has daylight saving, train on a full year."
+        ]
     return []

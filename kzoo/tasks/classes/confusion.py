@@ -18,7 +18,9 @@ def confusion(truth, guess, classes, weight=None) -> np.ndarray:
         (classes, classes), float64.
     """
     pairs = truth.astype(np.int64) * classes + guess
-    return np.bincount(pairs, weight, minlength=classes**2).astype("float64").reshape(classes, classes)
+    return (
+        np.bincount(pairs, weight, minlength=classes**2).astype("float64").reshape(classes, classes)
+    )
 
 
 def label_scores(counts, *, positive=None, cost=None, level=None) -> dict:
@@ -33,7 +35,8 @@ def label_scores(counts, *, positive=None, cost=None, level=None) -> dict:
     right = np.diagonal(counts, axis1=-2, axis2=-1)
     actual, named = counts.sum(axis=-1), counts.sum(axis=-2)
     total = np.maximum(actual.sum(axis=-1), 1e-300)
-    either, recalls = actual + named, _ratio(right, actual)
+    either = actual + named
+    recalls = _ratio(right, actual)
     scores = dict(
         accuracy=right.sum(axis=-1) / total,
         balanced_accuracy=_mean_where(recalls, actual > 0),

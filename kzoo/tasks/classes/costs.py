@@ -18,11 +18,19 @@ def read(value: Any) -> Any:
         return None
     if isinstance(value, Mapping):
         if not value:
-            raise KzooError("cost={} is empty. Write cost={('yes', 'no'): 5, ('no', 'yes'): 1}: (actual, predicted).")
+            raise KzooError(
+                "cost={} is empty. Write cost={('yes', 'no'): 5, ('no', 'yes'): 1}: (actual, predicted)."
+            )
         return {_pair_name(pair): _cost(pair, cost) for pair, cost in value.items()}
     value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, list | tuple) and value and all(isinstance(row, list | tuple) for row in value):
-        return tuple(tuple(_cost((i, j), cost) for j, cost in enumerate(row)) for i, row in enumerate(value))
+    if (
+        isinstance(value, list | tuple)
+        and value
+        and all(isinstance(row, list | tuple) for row in value)
+    ):
+        return tuple(
+            tuple(_cost((i, j), cost) for j, cost in enumerate(row)) for i, row in enumerate(value)
+        )
     raise KzooError(
         f"cost={shown(value)} must be a dict such as {{('yes', 'no'): 5, ('no', 'yes'): 1}}, (actual, predicted), or a "
         "matrix with a row for each actual class."
@@ -34,13 +42,20 @@ def _pair_name(pair: Any) -> str:
         return ":".join(str(as_python(name)) for name in pair)
     if isinstance(pair, str) and ":" in pair:
         return pair
-    raise KzooError(f"cost= has {shown(pair)} for (actual, predicted): write it as ('yes', 'no') or 'yes:no'.")
+    raise KzooError(
+        f"cost= has {shown(pair)} for (actual, predicted): write it as ('yes', 'no') or 'yes:no'."
+    )
 
 
 def _cost(pair: Any, cost: Any) -> float:
     cost = as_python(cost)
     name = ":".join(map(str, pair)) if isinstance(pair, tuple | list) else str(pair)
-    if isinstance(cost, bool) or not isinstance(cost, int | float) or not math.isfinite(cost) or cost < 0:
+    if (
+        isinstance(cost, bool)
+        or not isinstance(cost, int | float)
+        or not math.isfinite(cost)
+        or cost < 0
+    ):
         raise KzooError(f"cost of {name} is {shown(cost)}: a cost must be a number of at least 0.")
     return float(cost)
 
@@ -57,14 +72,20 @@ def matrix(cost: Any, classes: Sequence[str]) -> tuple[tuple[tuple[float, ...], 
     Raises:
         KzooError: an unknown class, a cost of a right prediction, no costs at all, or a class whose prediction is free.
     """
-    count, notes = len(classes), []
+    count = len(classes)
+    notes = []
     if isinstance(cost, Mapping):
         pairs = {pair: value for name, value in cost.items() for pair in [_pair(name, classes)]}
         default = 0.0 if count == 2 else 1.0
-        table = [[pairs.get((i, j), 0.0 if i == j else default) for j in range(count)] for i in range(count)]
+        table = [
+            [pairs.get((i, j), 0.0 if i == j else default) for j in range(count)]
+            for i in range(count)
+        ]
         missing = count * (count - 1) - sum(i != j for i, j in pairs)
         if missing and count > 2:
-            notes.append(f"cost= names {len(pairs)} of {count * (count - 1)} wrong predictions: the others cost 1.")
+            notes.append(
+                f"cost= names {len(pairs)} of {count * (count - 1)} wrong predictions: the others cost 1."
+            )
     else:
         table = [list(row) for row in cost]
         if len(table) != count or any(len(row) != count for row in table):
@@ -80,7 +101,9 @@ def matrix(cost: Any, classes: Sequence[str]) -> tuple[tuple[tuple[float, ...], 
             )
     for j, name in enumerate(classes):
         if not any(row[j] for row in table):
-            other = classes[1 - j] if count == 2 else next(label for label in classes if label != name)
+            other = (
+                classes[1 - j] if count == 2 else next(label for label in classes if label != name)
+            )
             raise KzooError(
                 f"cost= makes it free to predict {name!r} for every row. Add what the other mistake costs, such as "
                 f"{other}:{name}=1."
@@ -94,7 +117,9 @@ def _pair(name: str, classes: Sequence[str]) -> tuple[int, int]:
     splits = [(":".join(words[:k]), ":".join(words[k:])) for k in range(1, len(words))]
     legal = [(a, b) for a, b in splits if a in classes and b in classes]
     if len(legal) > 1:
-        raise KzooError(f"cost= has {name!r}, which can be read in several ways. Pass a matrix instead.")
+        raise KzooError(
+            f"cost= has {name!r}, which can be read in several ways. Pass a matrix instead."
+        )
     if not legal:
         unknown = next((part for part in splits[0] if part not in classes), name)
         raise KzooError(

@@ -33,8 +33,10 @@ def make_loss(name, definition, *, task, config, training):
     Raises:
         KzooError: a loss that does not suit the task or the head, or one-hot settings with integer labels.
     """
-    head, logits = definition.head_of(config["outputs"]), config.get("output_activation") in (None, "linear")
-    losses, smoothing = keras.losses, training.get("label_smoothing", 0.0)
+    head = definition.head_of(config["outputs"])
+    logits = config.get("output_activation") in (None, "linear")
+    losses = keras.losses
+    smoothing = training.get("label_smoothing", 0.0)
     if name == "hinge" and name not in definition.losses:
         raise KzooError(
             f"loss='hinge' does not learn probabilities, but {task} is scored by them. Use "
@@ -61,12 +63,16 @@ def make_loss(name, definition, *, task, config, training):
         if name == "focal":
             return losses.BinaryFocalCrossentropy(from_logits=logits, label_smoothing=smoothing)
         if name == "kl":
-            raise KzooError("loss='kl' compares distributions, so it needs outputs=2 or more, not a single sigmoid.")
+            raise KzooError(
+                "loss='kl' compares distributions, so it needs outputs=2 or more, not a single sigmoid."
+            )
         return losses.BinaryCrossentropy(from_logits=logits, label_smoothing=smoothing)
     if needs_onehot_labels(training) and not onehot:
         reason = f"loss={name!r}" if name in _ONEHOT_LOSSES else "label_smoothing, mixup and cutmix"
         verb = "needs" if name in _ONEHOT_LOSSES else "need"
-        raise KzooError(f"{reason} {verb} one-hot labels: set labels='onehot'. (kzoo.train does this by itself.)")
+        raise KzooError(
+            f"{reason} {verb} one-hot labels: set labels='onehot'. (kzoo.train does this by itself.)"
+        )
     if name == "focal":
         return losses.CategoricalFocalCrossentropy(from_logits=logits, label_smoothing=smoothing)
     if name == "hinge":
@@ -101,7 +107,11 @@ def _check_head(loss, head, activation, losses):
 
 def metrics_for(definition, config):
     """Return the names of the task's metrics that suit the last layer."""
-    return tuple(name for name in _METRICS[definition.head_of(config["outputs"])] if name in definition.metrics)
+    return tuple(
+        name
+        for name in _METRICS[definition.head_of(config["outputs"])]
+        if name in definition.metrics
+    )
 
 
 def make_metric(name, definition, *, config, training):
@@ -112,6 +122,10 @@ def make_metric(name, definition, *, config, training):
         return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0 if signed else 0.5)
     if name == "top5":
         onehot = training.get("labels") == "onehot"
-        top = keras.metrics.TopKCategoricalAccuracy if onehot else keras.metrics.SparseTopKCategoricalAccuracy
+        top = (
+            keras.metrics.TopKCategoricalAccuracy
+            if onehot
+            else keras.metrics.SparseTopKCategoricalAccuracy
+        )
         return top(k=5, name="top5")
     return keras.metrics.AUC(name="auc", from_logits=signed) if name == "auc" else name

@@ -40,7 +40,9 @@ def _class_numbers(names, numbers, classes):
     number_of = {category_word(name): number for number, name in enumerate(classes)}
     number_of |= {name: number for number, name in enumerate(classes)}
     if unknown := [name for name in names if name not in number_of]:
-        raise KzooError(f"The test data has a class {unknown[0]!r} that is not in the training data.")
+        raise KzooError(
+            f"The test data has a class {unknown[0]!r} that is not in the training data."
+        )
     return np.array([number_of[name] for name in names], np.int32)[numbers]
 
 
@@ -57,7 +59,9 @@ def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
     likelihoods = scores_of(outputs) if logits is None else probabilities(outputs, logits)
     labels = [target.classes[index] for index in likelihoods.argmax(-1).tolist()]
     p, scores = (None, likelihoods) if logits is None else (likelihoods, None)
-    return Predictions(labels=labels, probabilities=p, scores=scores, class_names=target.classes, inputs=inputs)
+    return Predictions(
+        labels=labels, probabilities=p, scores=scores, class_names=target.classes, inputs=inputs
+    )
 
 
 def _names_and_numbers(values):
@@ -65,7 +69,9 @@ def _names_and_numbers(values):
     values = plain(values.iloc[:, 0]) if hasattr(values, "columns") else np.asarray(values)
     if isinstance(values, Texts):
         labels = values.seen  # `different` may have more: texts of other rows
-        distinct, codes = np.unique(np.array([category_word(text) for text in labels]), return_inverse=True)
+        distinct, codes = np.unique(
+            np.array([category_word(text) for text in labels]), return_inverse=True
+        )
         number_of = dict(zip(labels, codes.tolist(), strict=True))
         per_text = [number_of.get(text, 0) for text in values.different]
         return tuple(map(str, distinct)), values.each(per_text, 0, np.int32)
@@ -76,7 +82,9 @@ def _names_and_numbers(values):
     distinct, numbers = np.unique(values, return_inverse=True)
     if distinct.dtype.kind == "f" and not np.isfinite(distinct).all():
         bad = distinct[~np.isfinite(distinct)][0]
-        raise KzooError(f"The label {bad:g} is not a class name: remove such rows, or name the class.")
+        raise KzooError(
+            f"The label {bad:g} is not a class name: remove such rows, or name the class."
+        )
     names = [str(int(v)) if values.dtype.kind == "f" and v == int(v) else str(v) for v in distinct]
     return tuple(names), numbers.reshape(-1).astype(np.int32)
 

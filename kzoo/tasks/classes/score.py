@@ -42,27 +42,40 @@ def score(batches, target, *, logits=None, weight=None, decision=None) -> Scored
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     p = scores_of(outputs) if logits is None else probabilities(outputs, logits)
     if truth.min() < 0 or truth.max() >= p.shape[1]:
-        raise KzooError(f"Labels range from {truth.min()} to {truth.max()}, but the model has {p.shape[1]} classes.")
-    guess, n = p.argmax(-1) if decision is None else decision.numbers(p), len(truth)
+        raise KzooError(
+            f"Labels range from {truth.min()} to {truth.max()}, but the model has {p.shape[1]} classes."
+        )
+    guess = p.argmax(-1) if decision is None else decision.numbers(p)
+    n = len(truth)
     right: float = int((guess == truth).sum())
     effective_n: float = n
     if weight is not None:
         effective_n = effective_rows(weight)
         right = effective_n * float(np.average(guess == truth, weights=weight))
-    present, most_frequent = np.unique(truth), getattr(target, "common", None)
+    present = np.unique(truth)
+    most_frequent = getattr(target, "common", None)
     auc = None
     if len(present) == p.shape[1]:
         scored_classes = np.array([1]) if p.shape[1] == 2 else present
-        class_groups = np.array_split(scored_classes, min(len(scored_classes), 1 + p.size // _RANKED_AT_ONCE))
-        auc = float(np.concatenate([_areas(truth, p, classes, weight) for classes in class_groups]).mean())
+        class_groups = np.array_split(
+            scored_classes, min(len(scored_classes), 1 + p.size // _RANKED_AT_ONCE)
+        )
+        auc = float(
+            np.concatenate([_areas(truth, p, classes, weight) for classes in class_groups]).mean()
+        )
     scores = dict(
         accuracy=right / effective_n,
         accuracy_interval=list(wilson(right, effective_n)),
         **_rare_class_scores(truth, p, weight),
         f1=_f1(truth, guess, weight),
         auc=auc,
-        loss=None if logits is None else _mean(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)), weight),
-        majority=_mean(truth == (_counts(truth, weight).argmax() if most_frequent is None else most_frequent), weight),
+        loss=None
+        if logits is None
+        else _mean(-np.log(np.clip(p[np.arange(n), truth], 1e-7, 1)), weight),
+        majority=_mean(
+            truth == (_counts(truth, weight).argmax() if most_frequent is None else most_frequent),
+            weight,
+        ),
     )
     if decision is not None:  # the average precision of an objective replaces that of a rare class
         scores |= _decision_scores(truth, p, guess, decision, weight)
@@ -76,8 +89,13 @@ def _mean(values, weight) -> float:
 
 def _decision_scores(truth, p, guess, decision, weight) -> dict:
     """Return the scores that a decision adds, those of the most probable class beside them, and its cost."""
-    names, objective = ["balanced_accuracy"], decision.objective
-    names += [] if decision.positive is None else ["f1_positive", "precision_positive", "recall_positive"]
+    names = ["balanced_accuracy"]
+    objective = decision.objective
+    names += (
+        []
+        if decision.positive is None
+        else ["f1_positive", "precision_positive", "recall_positive"]
+    )
     names += [] if decision.cost is None else ["expected_cost"]
     options = dict(positive=decision.positive, cost=decision.cost)
     tables = [confusion(truth, labels, p.shape[1], weight) for labels in (guess, p.argmax(-1))]
@@ -92,12 +110,18 @@ def _decision_scores(truth, p, guess, decision, weight) -> dict:
     if objective is None or objective in added:
         return added
     if objective == "average_precision":
-        return added | dict(average_precision=_mean_average_precision(truth, p, decision.positive, weight))
+        return added | dict(
+            average_precision=_mean_average_precision(truth, p, decision.positive, weight)
+        )
     if objective.function is not None:
-        return added | {str(objective): custom_score(objective, truth, p, guess, decision.positive, weight)}
+        return added | {
+            str(objective): custom_score(objective, truth, p, guess, decision.positive, weight)
+        }
     if objective.level is not None and decision.positive is not None:
         positive = truth == decision.positive
-        added[str(objective)] = recall_at_precision(positive, p[:, decision.positive], objective.level, weight)
+        added[str(objective)] = recall_at_precision(
+            positive, p[:, decision.positive], objective.level, weight
+        )
     return added
 
 
@@ -108,7 +132,11 @@ def _mean_average_precision(truth, p, positive, weight) -> float | None:
     classes: Any = np.unique(truth)
     if p.shape[1] == 2:
         classes = [int(_mean(truth == 1, weight) < 0.5) if positive is None else positive]
-    values = [average_precision(truth == number, p[:, number], weight) for number in classes if (truth == number).any()]
+    values = [
+        average_precision(truth == number, p[:, number], weight)
+        for number in classes
+        if (truth == number).any()
+    ]
     return float(np.mean(values)) if values else None
 
 
@@ -120,8 +148,12 @@ def custom_score(objective, truth, p, guess, positive=None, weight=None) -> floa
     """
     if p.shape[1] == 2:
         positive = 1 if positive is None else positive
-        truth, guess, p = (truth == positive).astype(int), (guess == positive).astype(int), p[:, positive]
-    return call_score(objective, truth, p if objective.response_method == "predict_proba" else guess, weight)
+        truth = (truth == positive).astype(int)
+        guess = (guess == positive).astype(int)
+        p = p[:, positive]
+    return call_score(
+        objective, truth, p if objective.response_method == "predict_proba" else guess, weight
+    )
 
 
 def recall_at_precision(positive, scores, level, weight=None) -> float:
@@ -169,14 +201,16 @@ def _cumulated(positive, scores, weight):
     order = np.argsort(-scores, kind="stable")
     positive, scores = positive[order], scores[order]
     weight = np.ones(len(scores)) if weight is None else weight[order].astype("float64")
-    last = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1)  # of each run of ties
+    # of each run of ties
+    last = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1)
     right, named = (np.cumsum(part)[last] for part in (weight * positive, weight))
     return right, named
 
 
 def _f1(truth, guess, weight=None) -> float:
     """Return the mean F1 of all classes that occur, like scikit-learn's macro average, in a tenth of its time."""
-    size, hits = max(truth.max(), guess.max()) + 1, truth == guess
+    size = max(truth.max(), guess.max()) + 1
+    hits = truth == guess
     named = _counts(truth, weight, size) + _counts(guess, weight, size)
     right = _counts(truth[hits], None if weight is None else weight[hits], size)
     return float((2 * right[named > 0] / named[named > 0]).mean())
@@ -192,9 +226,12 @@ def _areas(truth, p, classes, weight=None) -> np.ndarray:
         ValueError: a score is NaN.
     """
     if weight is not None:
-        return np.array([_weighted_area(truth == number, p[:, number], weight) for number in classes])
+        return np.array(
+            [_weighted_area(truth == number, p[:, number], weight) for number in classes]
+        )
     of_class = truth[:, None] == classes
-    count, n = of_class.sum(axis=0), len(truth)
+    count = of_class.sum(axis=0)
+    n = len(truth)
     ranks = np.stack([_ranks(p[:, number]) for number in classes], axis=1)
     return ((ranks * of_class).sum(axis=0) - count * (count + 1) / 2) / (count * (n - count))
 
@@ -210,7 +247,9 @@ def _weighted_area(positive, scores, weight) -> float:
     _, rank = np.unique(scores, return_inverse=True)
     of_positive, of_negative = (np.bincount(rank, weight * mask) for mask in (positive, ~positive))
     below = np.cumsum(of_negative) - of_negative
-    return float((of_positive * (below + of_negative / 2)).sum() / (of_positive.sum() * of_negative.sum()))
+    return float(
+        (of_positive * (below + of_negative / 2)).sum() / (of_positive.sum() * of_negative.sum())
+    )
 
 
 def _ranks(scores) -> np.ndarray:
@@ -225,7 +264,8 @@ def _ranks(scores) -> np.ndarray:
     ordered = scores[order]
     is_start = np.append(True, ordered[1:] != ordered[:-1])
     edges = np.append(np.flatnonzero(is_start), len(scores))  # of runs of ties
-    run, ranks = np.cumsum(is_start), np.empty(len(scores))
+    run = np.cumsum(is_start)
+    ranks = np.empty(len(scores))
     ranks[order] = (edges[run - 1] + edges[run] + 1) / 2
     return ranks
 
@@ -237,8 +277,10 @@ def wilson(right, n, z=_Z) -> tuple[float, float]:
         right, n: numbers.
         z: quantile of the normal distribution; the default is that of a 95 % interval.
     """
-    share, twice = right / n, 2 * (n + z**2)
-    center, reach = (2 * right + z**2) / twice, z * math.sqrt(4 * right * (1 - share) + z**2) / twice
+    share = right / n
+    twice = 2 * (n + z**2)
+    center = (2 * right + z**2) / twice
+    reach = z * math.sqrt(4 * right * (1 - share) + z**2) / twice
     return 0.0 if right == 0 else center - reach, 1.0 if right == n else center + reach
 
 
@@ -267,7 +309,9 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         answers: `truth` and `answers`, if they were kept; not used here.
         outputs: of the network; not used here.
     """
-    n, accuracy, majority = scores["examples"], scores["accuracy"], scores["majority"]
+    n = scores["examples"]
+    accuracy = scores["accuracy"]
+    majority = scores["majority"]
     low, high = scores["accuracy_interval"]
     of_examples = " of these examples" if target.common is None else ""
     sentence = (

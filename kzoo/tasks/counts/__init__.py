@@ -18,7 +18,9 @@ TASK = Task(
     metrics=("rmse", "mae"),
     objective="poisson_deviance",
     scores={
-        "poisson_deviance": Score(best="min", label="Poisson deviance", short="deviance", ratio=True),
+        "poisson_deviance": Score(
+            best="min", label="Poisson deviance", short="deviance", ratio=True
+        ),
         **{name: VALUES.scores[name] for name in ("mae", "rmse")},
     },
     says=("poisson_deviance", "mae", "rmse", "examples"),

@@ -25,9 +25,17 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
         KzooError: the number of values per row differs between truth and outputs.
     """
     rates, truth = joined(batches)
-    true_columns, rate_columns = (array.reshape(len(array), -1).astype("float64").T for array in (truth, rates))
-    each = [_scores(column, rate, weight) for column, rate in zip(true_columns, rate_columns, strict=True)]
-    scores = {name: float(np.mean([scores[name] for scores in each])) for name in ("poisson_deviance", "mae")}
+    true_columns, rate_columns = (
+        array.reshape(len(array), -1).astype("float64").T for array in (truth, rates)
+    )
+    each = [
+        _scores(column, rate, weight)
+        for column, rate in zip(true_columns, rate_columns, strict=True)
+    ]
+    scores = {
+        name: float(np.mean([scores[name] for scores in each]))
+        for name in ("poisson_deviance", "mae")
+    }
     scores["rmse"] = math.sqrt(np.mean([scores["rmse"] ** 2 for scores in each]))
     names = target.names or tuple(f"y{i + 1}" for i in range(len(each)))
     several = {"targets": dict(zip(names, each, strict=True))} if len(each) > 1 else {}
@@ -38,7 +46,9 @@ def _scores(truth, rate, weight):
     """Return the scores of one target: truth and rate (N,)."""
     r2 = sk.r2_score(truth, rate, sample_weight=weight) if truth.min() < truth.max() else None
     return dict(
-        poisson_deviance=float(sk.mean_poisson_deviance(truth, np.maximum(rate, _SMALLEST), sample_weight=weight)),
+        poisson_deviance=float(
+            sk.mean_poisson_deviance(truth, np.maximum(rate, _SMALLEST), sample_weight=weight)
+        ),
         mae=float(sk.mean_absolute_error(truth, rate, sample_weight=weight)),
         rmse=float(sk.root_mean_squared_error(truth, rate, sample_weight=weight)),
         r2=None if r2 is None else float(r2),
@@ -48,7 +58,10 @@ def _scores(truth, rate, weight):
 
 def deviances(truth, rates) -> np.ndarray:
     """Return the Poisson deviance of each value, in the shape of the truth (McCullagh and Nelder, 1989)."""
-    truth, rates = truth.astype("float64"), np.maximum(rates.reshape(truth.shape).astype("float64"), _SMALLEST)
+    truth, rates = (
+        truth.astype("float64"),
+        np.maximum(rates.reshape(truth.shape).astype("float64"), _SMALLEST),
+    )
     logs = np.where(truth > 0, truth * np.log(np.where(truth > 0, truth, 1) / rates), 0)
     return 2 * (logs - truth + rates)
 
@@ -59,9 +72,13 @@ def judge(truth, answers, target, *, metric=None) -> Judged:
     """
     deviance = deviances(truth, answers).reshape(len(truth), -1).mean(axis=1)
     if metric in ("mae", "rmse", "mse"):
-        error = np.abs(answers.reshape(truth.shape).astype("float64") - truth).reshape(len(truth), -1)
+        error = np.abs(answers.reshape(truth.shape).astype("float64") - truth).reshape(
+            len(truth), -1
+        )
         name = "mae" if metric == "mae" else "mse"
-        return Judged(quality=-deviance, error=(error if name == "mae" else error**2).mean(axis=1), of=name)
+        return Judged(
+            quality=-deviance, error=(error if name == "mae" else error**2).mean(axis=1), of=name
+        )
     return Judged(quality=-deviance, error=deviance, of="poisson_deviance")
 
 
@@ -74,10 +91,14 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         answers: `truth` and `answers`, if they were kept; without them there is no comparison.
         outputs: of the network; not used here.
     """
-    deviance, useless, comparison = scores["poisson_deviance"], None, ""
+    deviance = scores["poisson_deviance"]
+    useless = None
+    comparison = ""
     if answers is not None and (mean := target.config.get("target_offset")) is not None:
         truth = answers["truth"]
-        rates = np.broadcast_to(np.asarray(mean, "float64"), truth.shape if truth.ndim > 1 else (len(truth), 1))
+        rates = np.broadcast_to(
+            np.asarray(mean, "float64"), truth.shape if truth.ndim > 1 else (len(truth), 1)
+        )
         of_mean = float(deviances(truth, rates).mean())
         comparison = f"; always predicting the mean of the training data gives {number(of_mean)}"
         if deviance >= of_mean:

@@ -7,7 +7,9 @@ TASK = Task(
     room=__name__,
     facts=frozenset({"labels", "probabilities", "kept"}),
     problems=(
-        Problem(name="tabular_multilabel_classification", kind="rows", hub="tabular-classification"),
+        Problem(
+            name="tabular_multilabel_classification", kind="rows", hub="tabular-classification"
+        ),
         Problem(name="text_multilabel_classification", kind="tokens", hub="text-classification"),
         Problem(name="image_multilabel_classification", kind="image", hub="image-classification"),
     ),

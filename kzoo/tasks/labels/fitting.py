@@ -23,8 +23,12 @@ def make_loss(name, definition, *, task, config, training):
             f"output_activation={activation!r} does not give a probability for each label: set "
             "output_activation='sigmoid'."
         )
-    crossentropy = keras.losses.BinaryFocalCrossentropy if name == "focal" else keras.losses.BinaryCrossentropy
-    return crossentropy(from_logits=activation == "linear", label_smoothing=training.get("label_smoothing", 0.0))
+    crossentropy = (
+        keras.losses.BinaryFocalCrossentropy if name == "focal" else keras.losses.BinaryCrossentropy
+    )
+    return crossentropy(
+        from_logits=activation == "linear", label_smoothing=training.get("label_smoothing", 0.0)
+    )
 
 
 def loss_weight(config) -> float:

@@ -29,7 +29,9 @@ def learn(values, names=(), *, known=None) -> Target:
     """
     if (columns := _columns(values)) is not None:
         if len(columns) and np.isnan(columns).all():
-            raise KzooError("All labels are unknown (NaN). Use 1 for a label that a row has, and 0 for others.")
+            raise KzooError(
+                "All labels are unknown (NaN). Use 1 for a label that a row has, and 0 for others."
+            )
         count = columns.shape[1]
         classes = tuple(known or (names if len(names) == count else map(str, range(count))))
     else:
@@ -41,7 +43,9 @@ def learn(values, names=(), *, known=None) -> Target:
             f"There must be at least two labels, but {which}. Use task='classification' for one class per row, or "
             "check the separator of the labels."
         )
-    return Target(names=tuple(names), classes=classes, config={"outputs": len(classes), "output_bias": True})
+    return Target(
+        names=tuple(names), classes=classes, config={"outputs": len(classes), "output_bias": True}
+    )
 
 
 def _order(name):
@@ -84,7 +88,9 @@ def encode(target, values, notes=None) -> np.ndarray:
     index_of = {labels: index for index, labels in enumerate(counts)}
     y = rows[np.fromiter(map(index_of.__getitem__, sets), int, len(sets))]
     if unknown:
-        names = listed((f"{name!r} ({plural(count, 'row')})" for name, count in unknown.most_common()), _NAMED)
+        names = listed(
+            (f"{name!r} ({plural(count, 'row')})" for name, count in unknown.most_common()), _NAMED
+        )
         if not (y == 1).any():
             raise KzooError(
                 f"The test data has no label of the training rows ({listed(target.classes, _NAMED)}), but {names}. "
@@ -109,7 +115,11 @@ def _columns(values):
                     "to leave it out."
                 )
         missing = np.full(len(values), np.nan)
-        return np.stack([missing if column is None else column for column in columns.values()], axis=1, dtype="float32")
+        return np.stack(
+            [missing if column is None else column for column in columns.values()],
+            axis=1,
+            dtype="float32",
+        )
     if not isinstance(values, np.ndarray) or values.ndim != 2:
         return None
     y = values.astype(np.float32)
@@ -132,7 +142,9 @@ def probabilities_of(outputs, logits) -> np.ndarray:
 
 def decided(p, thresholds=()) -> np.ndarray:
     """Return which labels are predicted, booleans (N, labels): those whose probability reaches their threshold."""
-    return p.astype(np.float64) >= (np.asarray(thresholds, np.float64) if len(thresholds) else _HALF)
+    return p.astype(np.float64) >= (
+        np.asarray(thresholds, np.float64) if len(thresholds) else _HALF
+    )
 
 
 def names_of(chosen, classes) -> list[tuple[str, ...]]:
@@ -158,6 +170,9 @@ def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
     p = probabilities_of(outputs, logits)
     separator = (reader or {}).get("separator") or ";"
     return Predictions(
-        labels=names_of(decided(p, target.thresholds), target.classes), probabilities=p, class_names=target.classes,
-        inputs=inputs, separator=separator,
-    )  # fmt: skip
+        labels=names_of(decided(p, target.thresholds), target.classes),
+        probabilities=p,
+        class_names=target.classes,
+        inputs=inputs,
+        separator=separator,
+    )

@@ -36,7 +36,9 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
     """
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     if outputs.shape != truth.shape:
-        raise KzooError(f"Rows have {plural(truth.shape[-1], 'label')}, but the model predicts {outputs.shape[-1]}.")
+        raise KzooError(
+            f"Rows have {plural(truth.shape[-1], 'label')}, but the model predicts {outputs.shape[-1]}."
+        )
     p = probabilities_of(outputs, logits)
     known, positive, chosen = ~np.isnan(truth), truth == 1, decided(p, target.thresholds)
     weights = np.ones(len(truth)) if weight is None else np.asarray(weight, np.float64)
@@ -44,11 +46,16 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
     def total(cells):
         return weights @ (cells & known)
 
-    hits, predicted, actual, rows = total(chosen & positive), total(chosen), total(positive), total(known)
+    hits = total(chosen & positive)
+    predicted = total(chosen)
+    actual = total(positive)
+    rows = total(known)
     f1 = _ratio(2 * hits, predicted + actual)
     precisions = np.array(
         [
-            average_precision(column[mask], scores[mask], weights[mask]) if (weights * column)[mask].any() else np.nan
+            average_precision(column[mask], scores[mask], weights[mask])
+            if (weights * column)[mask].any()
+            else np.nan
             for column, scores, mask in zip(positive.T, p.T, known.T, strict=True)
         ]
     )
@@ -63,16 +70,27 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
     )
     thresholds = target.thresholds or (0.5,) * truth.shape[1]
     columns = (
-        (positive & known).sum(axis=0), _ratio(hits, predicted), _ratio(hits, actual), f1, precisions, thresholds
-    )  # fmt: skip
+        (positive & known).sum(axis=0),
+        _ratio(hits, predicted),
+        _ratio(hits, actual),
+        f1,
+        precisions,
+        thresholds,
+    )
     names = target.classes or tuple(map(str, range(truth.shape[1])))
     scores["labels"] = {
         name: dict(
-            support=int(support), precision=_number(precision), recall=_number(recall), f1=_number(label_f1),
-            average_precision=_number(area), threshold=float(threshold),
+            support=int(support),
+            precision=_number(precision),
+            recall=_number(recall),
+            f1=_number(label_f1),
+            average_precision=_number(area),
+            threshold=float(threshold),
         )
-        for name, support, precision, recall, label_f1, area, threshold in zip(names, *columns, strict=True)
-    }  # fmt: skip
+        for name, support, precision, recall, label_f1, area, threshold in zip(
+            names, *columns, strict=True
+        )
+    }
     return Scored(scores=scores, truth=truth, answers=p)
 
 
@@ -103,7 +121,9 @@ def _loss(p, truth, known, weights):
     """Return the mean log loss of the known labels, in nats."""
     likelihood = np.where(truth == 1, p, 1 - p).astype(np.float64)
     losses = -np.log(np.clip(likelihood, _SMALLEST, 1))
-    return _number(_ratio((weights[:, None] * losses)[known].sum(), (weights[:, None] * known).sum()))
+    return _number(
+        _ratio((weights[:, None] * losses)[known].sum(), (weights[:, None] * known).sum())
+    )
 
 
 def judge(truth, answers, target, *, metric=None) -> Judged:
@@ -124,12 +144,15 @@ def paired(truth, new, old, metric) -> dict:
         metric: the score that is compared; the interval is that of the mean F1 whichever it is.
     """
     known, positive = ~np.isnan(truth), (truth == 1).astype(np.float64)
-    weights = np.random.default_rng(0).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), _DRAWS)
+    weights = np.random.default_rng(0).multinomial(
+        len(truth), np.full(len(truth), 1 / len(truth)), _DRAWS
+    )
     weights = np.concatenate([np.ones((1, len(truth)), int), weights])
 
     def mean_f1(p, target):
         chosen = (decided(p, target.thresholds) & known).astype(np.float64)
-        hits, named = weights @ (chosen * positive), weights @ (chosen + positive)
+        hits = weights @ (chosen * positive)
+        named = weights @ (chosen + positive)
         f1 = _ratio(2 * hits, named)
         return np.nanmean(f1, axis=1) if f1.size else np.zeros(len(f1))
 
@@ -138,7 +161,10 @@ def paired(truth, new, old, metric) -> dict:
         difference = mean_f1(*new) - mean_f1(*old)
     low, high = np.nanquantile(difference[1:], (0.025, 0.975))
     return dict(
-        name="paired bootstrap", of="f1_macro", difference=float(difference[0]), interval=[float(low), float(high)]
+        name="paired bootstrap",
+        of="f1_macro",
+        difference=float(difference[0]),
+        interval=[float(low), float(high)],
     )
 
 
@@ -151,7 +177,9 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         split: a word before "examples", such as "test ".
         answers, outputs: not used here.
     """
-    f1, constant, exact = scores["f1_macro"], scores["always_all"], scores["exact_match"]
+    f1 = scores["f1_macro"]
+    constant = scores["always_all"]
+    exact = scores["exact_match"]
     examples = plural(scores["examples"], f"{split}example")
     return dict(
         value="–" if f1 is None else f"{f1:.4f}",
@@ -168,12 +196,15 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
 
 def doubts(scores) -> list[str]:
     """Return warnings about labels that are too rare to be scored, or that are never predicted right."""
-    labels, lines = scores.get("labels") or {}, []
+    labels = scores.get("labels") or {}
+    lines = []
     if few := [name for name, row in labels.items() if row["support"] < _FEW]:
         lines.append(
             f"{plural(len(few), 'label')} of {len(labels)} {'has' if len(few) == 1 else 'have'} fewer than {_FEW} of "
             f"these examples, so their scores say little: {listed(map(repr, few), _NAMED)}."
         )
-    if never := [name for name, row in labels.items() if row["support"] >= _FEW and not row["recall"]]:
+    if never := [
+        name for name, row in labels.items() if row["support"] >= _FEW and not row["recall"]
+    ]:
         lines.append(f"Labels that are never predicted right: {listed(map(repr, never), _NAMED)}.")
     return lines

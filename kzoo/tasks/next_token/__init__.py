@@ -6,7 +6,14 @@ TASK = Task(
     name="next_token",
     room=__name__,
     facts=frozenset({"numbered", "probabilities", "continues"}),
-    problems=(Problem(name="language_modeling", kind="tokens", facts=frozenset({"ordered"}), hub="text-generation"),),
+    problems=(
+        Problem(
+            name="language_modeling",
+            kind="tokens",
+            facts=frozenset({"ordered"}),
+            hub="text-generation",
+        ),
+    ),
     head="softmax",
     losses=("auto", "crossentropy", "focal", "kl"),
     metrics=("accuracy", "top5"),

@@ -32,9 +32,16 @@ def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
         logits: True if outputs are logits, False if they are probabilities, None if they are other scores.
     """
     last = outputs[:, -1] if outputs.ndim == 3 else outputs
-    tokens, count = ["<pad>", "<unk>", *(reader or {}).get("vocabulary", ())], last.shape[-1]
+    tokens = ["<pad>", "<unk>", *(reader or {}).get("vocabulary", ())]
+    count = last.shape[-1]
     tokens += [str(number) for number in range(len(tokens), count)]  # if there is no vocabulary
     likelihoods = last if logits is None else probabilities(last, logits)
     labels = [tokens[index] for index in likelihoods.argmax(-1)]
     p, scores = (None, likelihoods) if logits is None else (likelihoods, None)
-    return Predictions(labels=labels, probabilities=p, scores=scores, class_names=tuple(tokens[:count]), inputs=inputs)
+    return Predictions(
+        labels=labels,
+        probabilities=p,
+        scores=scores,
+        class_names=tuple(tokens[:count]),
+        inputs=inputs,
+    )

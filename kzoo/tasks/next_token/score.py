@@ -24,10 +24,14 @@ def score(batches, target, *, logits=None) -> Scored:
     right, tokens = 0, 0
     counts: Any = 0
     for outputs, truth in batches:
-        p = (outputs if logits is None else probabilities(outputs, logits)).reshape(-1, outputs.shape[-1])
+        p = (outputs if logits is None else probabilities(outputs, logits)).reshape(
+            -1, outputs.shape[-1]
+        )
         truth = truth.reshape(-1)
         if loss is not None:
-            loss -= float(np.log(np.clip(p[np.arange(len(truth)), truth], 1e-9, 1)).sum(dtype="float64"))
+            loss -= float(
+                np.log(np.clip(p[np.arange(len(truth)), truth], 1e-9, 1)).sum(dtype="float64")
+            )
         right += int((p.argmax(-1) == truth).sum())
         counts = counts + np.bincount(truth, minlength=p.shape[-1])
         tokens += len(truth)
@@ -38,7 +42,9 @@ def score(batches, target, *, logits=None) -> Scored:
             bits_per_token=None if loss is None else loss / math.log(2),
             perplexity=None if loss is None else math.exp(min(loss, 700)),
             accuracy=right / tokens,
-            majority=float((counts.max() if target.common is None else counts[target.common]) / tokens),
+            majority=float(
+                (counts.max() if target.common is None else counts[target.common]) / tokens
+            ),
             tokens=tokens,
         )
     )
@@ -46,7 +52,8 @@ def score(batches, target, *, logits=None) -> Scored:
 
 def judge(truth, answers, target, *, metric=None) -> Judged:
     """Return per-token errors: the probability of the true token, and whether it was the likeliest."""
-    p, truth = answers.reshape(-1, answers.shape[-1]), truth.reshape(-1)
+    p = answers.reshape(-1, answers.shape[-1])
+    truth = truth.reshape(-1)
     return Judged(quality=p[np.arange(len(truth)), truth], right=p.argmax(-1) == truth)
 
 
@@ -63,9 +70,12 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     """
     of_text = " of this text" if target.common is None else ""
     chance_level = (
-        f"; uniform guessing among {number(outputs)} tokens needs {math.log2(outputs):.2f}" if outputs else ""
+        f"; uniform guessing among {number(outputs)} tokens needs {math.log2(outputs):.2f}"
+        if outputs
+        else ""
     )
-    bits, suffix = scores["bits_per_token"], f"on {number(scores['tokens'])} {split}tokens"
+    bits = scores["bits_per_token"]
+    suffix = f"on {number(scores['tokens'])} {split}tokens"
     bits_sentence = "" if bits is None else f"It needs {bits:.2f} bits per token{chance_level}. "
     right, majority = percent(scores["accuracy"]), percent(scores["majority"])
     return dict(

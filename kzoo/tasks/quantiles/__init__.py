@@ -12,7 +12,10 @@ TASK = Task(
         Problem(name="image_quantiles", kind="image", hub="image-regression"),
         Problem(name="text_quantiles", kind="tokens", hub="text-regression"),
         Problem(
-            name="quantile_forecasting", kind="series", facts=frozenset({"ordered"}), hub="time-series-forecasting"
+            name="quantile_forecasting",
+            kind="series",
+            facts=frozenset({"ordered"}),
+            hub="time-series-forecasting",
         ),
         Problem(name="sequence_quantiles", kind="series", hub="time-series-forecasting"),
     ),
@@ -31,17 +34,30 @@ TASK = Task(
             standardised="pinball_standardised",
         ),
         "pinball_standardised": Score(
-            best="min", label="pinball loss (standardised targets)", short="pinball (standardised)", ratio=True
+            best="min",
+            label="pinball loss (standardised targets)",
+            short="pinball (standardised)",
+            ratio=True,
         ),
         "wql": Score(best="min", label="WQL (weighted quantile loss)", short="WQL", form="digits"),
-        "mase": Score(best="min", label="MASE (error / seasonal difference in training)", short="MASE"),
+        "mase": Score(
+            best="min", label="MASE (error / seasonal difference in training)", short="MASE"
+        ),
         "rmsse": Score(best="min", label="RMSSE", short="RMSSE"),
-        "wape": Score(best="min", label="WAPE (sum of errors / sum of values)", short="WAPE", form="percent"),
+        "wape": Score(
+            best="min", label="WAPE (sum of errors / sum of values)", short="WAPE", form="percent"
+        ),
         "bias": Score(
-            label="bias (mean error / mean value)", short="bias", form="percent", objective_instead="pinball"
+            label="bias (mean error / mean value)",
+            short="bias",
+            form="percent",
+            objective_instead="pinball",
         ),
         "coverage": Score(
-            label="truth within the outer quantiles", short="coverage", form="percent", objective_instead="pinball"
+            label="truth within the outer quantiles",
+            short="coverage",
+            form="percent",
+            objective_instead="pinball",
         ),
         "coverage_interval": Score(label="95 % interval of the coverage", form="interval"),
         "band_width": Score(

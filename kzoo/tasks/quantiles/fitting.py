@@ -12,7 +12,9 @@ def make_loss(name, definition, *, task, config, training):
         KzooError: a loss of another task.
     """
     if name not in ("auto", *definition.losses):
-        raise KzooError(f"loss={name!r} does not fit {task}, which predicts quantiles. Use pinball.")
+        raise KzooError(
+            f"loss={name!r} does not fit {task}, which predicts quantiles. Use pinball."
+        )
     levels = tuple(config["quantiles"])
 
     def pinball(truth, outputs):

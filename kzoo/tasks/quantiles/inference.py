@@ -13,7 +13,9 @@ from kzoo.tasks.values.inference import encode as encode
 def learn(values, names=(), *, known=None) -> Target:
     """Learn the scale of training targets; see `kzoo.tasks.values.inference.learn`."""
     target = values_inference.learn(values, names, known=known)
-    return replace(target, config={name: value for name, value in target.config.items() if name != "loss"})
+    return replace(
+        target, config={name: value for name, value in target.config.items() if name != "loss"}
+    )
 
 
 def levels_of(target) -> tuple[float, ...]:
@@ -34,5 +36,8 @@ def quantiles_of(target, outputs) -> np.ndarray:
 def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
     """Return the quantiles of each target, in its own unit."""
     return Predictions(
-        quantiles=quantiles_of(target, outputs), levels=levels_of(target), target_names=target.names, inputs=inputs
+        quantiles=quantiles_of(target, outputs),
+        levels=levels_of(target),
+        target_names=target.names,
+        inputs=inputs,
     )

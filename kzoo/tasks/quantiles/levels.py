@@ -18,13 +18,17 @@ def checked_levels(quantiles: Any) -> tuple[float, ...] | None:
         return None
     example = "quantiles=(0.1, 0.5, 0.9)"
     if isinstance(quantiles, str | bytes) or not isinstance(quantiles, Iterable):
-        raise KzooError(f"quantiles={shown(quantiles)} must be several numbers between 0 and 1, such as {example}.")
+        raise KzooError(
+            f"quantiles={shown(quantiles)} must be several numbers between 0 and 1, such as {example}."
+        )
     levels = tuple(as_python(level) for level in quantiles)
     text = f"quantiles={shown(levels)}"
     if any(isinstance(level, bool) or not isinstance(level, int | float) for level in levels):
         raise KzooError(f"{text} must be numbers between 0 and 1, such as {example}.")
     if outside := [level for level in levels if not 0 < level < 1]:
-        raise KzooError(f"{text}: {outside[0]:g} is not between 0 and 1. Use levels such as {example}.")
+        raise KzooError(
+            f"{text}: {outside[0]:g} is not between 0 and 1. Use levels such as {example}."
+        )
     if len(levels) < 2:
         raise KzooError(f"{text} must be at least two levels, such as {example}.")
     for lower, upper in itertools.pairwise(levels):

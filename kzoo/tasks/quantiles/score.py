@@ -37,13 +37,16 @@ def score(batches, target, *, logits=None, beside=(), weight=None, scales=None) 
         )
     truth = truth if truth.ndim > 1 else truth[:, None]
     quantiles = np.sort(outputs.reshape(*truth.shape, len(levels)), axis=-1)
-    losses, inside = pinball(truth, quantiles, levels), _inside(truth, quantiles)
+    losses = pinball(truth, quantiles, levels)
+    inside = _inside(truth, quantiles)
     width = (quantiles[..., -1] - quantiles[..., 0]).astype("float64")
     scale = target.config.get("target_scale")
     scores = _scores(losses, inside, width, weight)
     scores["pinball_standardised"] = None
     if scale is not None:
-        scores["pinball_standardised"] = _mean(losses / np.asarray(scale, "float64")[:, None], weight)
+        scores["pinball_standardised"] = _mean(
+            losses / np.asarray(scale, "float64")[:, None], weight
+        )
     if truth.ndim == 3:
         total = float(np.abs(truth).sum(dtype="float64"))
         scores["wql"] = 2 * float(losses.sum()) / len(levels) / total if total else None
@@ -52,7 +55,8 @@ def score(batches, target, *, logits=None, beside=(), weight=None, scales=None) 
     if truth.shape[-1] > 1:
         names = target.names or tuple(f"y{i + 1}" for i in range(truth.shape[-1]))
         scores["targets"] = {
-            name: _scores(losses[..., i, :], inside[..., i], width[..., i], weight) for i, name in enumerate(names)
+            name: _scores(losses[..., i, :], inside[..., i], width[..., i], weight)
+            for i, name in enumerate(names)
         }
     return Scored(scores=scores, truth=truth, answers=quantiles)
 
@@ -65,7 +69,8 @@ def pinball(truth, quantiles, levels) -> np.ndarray:
         quantiles: (..., targets, levels).
         levels: of the quantiles.
     """
-    error, levels = truth[..., None].astype("float64") - quantiles, np.asarray(levels)
+    error = truth[..., None].astype("float64") - quantiles
+    levels = np.asarray(levels)
     return np.maximum(levels * error, (levels - 1) * error)
 
 
@@ -96,9 +101,11 @@ def judge(truth, answers, target, *, metric=None) -> Judged:
     levels = levels_of(target)
     truth = truth if truth.ndim > 1 else truth[:, None]
     losses = pinball(truth, answers.reshape(*truth.shape, len(levels)), levels)
-    scale, name = target.config.get("target_scale"), "pinball"
+    scale = target.config.get("target_scale")
+    name = "pinball"
     if scale is not None and (truth.shape[-1] > 1 or metric == "pinball_standardised"):
-        losses, name = losses / np.asarray(scale, "float64")[:, None], "pinball_standardised"
+        losses = losses / np.asarray(scale, "float64")[:, None]
+        name = "pinball_standardised"
     error = losses.reshape(len(truth), -1).mean(axis=1)
     return Judged(quality=-error, error=error, of=name)
 
@@ -113,7 +120,8 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     """
     levels = levels_of(target)
     low, high = scores["coverage_interval"]
-    nominal, several = levels[-1] - levels[0], len(target.names) > 1
+    nominal = levels[-1] - levels[0]
+    several = len(target.names) > 1
     return dict(
         value=number(scores["pinball"]),
         label=f"pinball loss on {plural(scores['examples'], f'{split}example')}, "

@@ -27,23 +27,51 @@ TASK = Task(
     losses=("mse", "mae", "huber", "log_mse", "gamma", "mse_or_log"),
     metrics=("mae", "rmse"),
     scores={
-        "mae": Score(best="min", label="MAE", short="MAE", own_unit=True, standardised="mse_standardised"),
+        "mae": Score(
+            best="min", label="MAE", short="MAE", own_unit=True, standardised="mse_standardised"
+        ),
         "rmse": Score(
-            best="min", label="RMSE", short="RMSE", ratio=True, own_unit=True, standardised="mse_standardised"
+            best="min",
+            label="RMSE",
+            short="RMSE",
+            ratio=True,
+            own_unit=True,
+            standardised="mse_standardised",
         ),
         "mse": Score(
-            best="min", label="MSE", short="MSE", square_of="rmse", own_unit=True, standardised="mse_standardised"
+            best="min",
+            label="MSE",
+            short="MSE",
+            square_of="rmse",
+            own_unit=True,
+            standardised="mse_standardised",
         ),
         "relative_mae": Score(
-            best="min", label="MAE / MAE of the best baseline", short="relative MAE", objective_instead="mae"
+            best="min",
+            label="MAE / MAE of the best baseline",
+            short="relative MAE",
+            objective_instead="mae",
         ),
         "r2": Score(label="R²", short="R2", form="digits"),
-        "mse_standardised": Score(best="min", label="MSE (standardised targets)", short="MSE (standardised)"),
-        "mae_standardised": Score(best="min", label="MAE (standardised targets)", short="MAE (standardised)"),
-        "mase": Score(best="min", label="MASE (error / seasonal difference in training)", short="MASE"),
+        "mse_standardised": Score(
+            best="min", label="MSE (standardised targets)", short="MSE (standardised)"
+        ),
+        "mae_standardised": Score(
+            best="min", label="MAE (standardised targets)", short="MAE (standardised)"
+        ),
+        "mase": Score(
+            best="min", label="MASE (error / seasonal difference in training)", short="MASE"
+        ),
         "rmsse": Score(best="min", label="RMSSE", short="RMSSE"),
-        "wape": Score(best="min", label="WAPE (sum of errors / sum of values)", short="WAPE", form="percent"),
-        "bias": Score(label="bias (mean error / mean value)", short="bias", form="percent", objective_instead="mae"),
+        "wape": Score(
+            best="min", label="WAPE (sum of errors / sum of values)", short="WAPE", form="percent"
+        ),
+        "bias": Score(
+            label="bias (mean error / mean value)",
+            short="bias",
+            form="percent",
+            objective_instead="mae",
+        ),
     },
     says=("mae", "rmse", "r2", "examples"),
 )

@@ -37,7 +37,9 @@ def make_loss(name, definition, *, task, config, training):
             f"loss={name!r} does not fit {task}, which predicts values. Use one of: {', '.join(definition.losses)}."
         )
     if name in definition.loss_choices:
-        raise KzooError(f"loss={name!r} needs data to choose on: pass data= to kzoo.build, or use kzoo.train.")
+        raise KzooError(
+            f"loss={name!r} needs data to choose on: pass data= to kzoo.build, or use kzoo.train."
+        )
     if name in _LOG_LOSSES:
         if (activation := config.get("output_activation") or "linear") != "exponential":
             raise KzooError(

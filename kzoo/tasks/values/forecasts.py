@@ -23,16 +23,19 @@ def forecast_scores(truth, point, scales=None) -> dict:
         `constant_series`, how many have no differences and are left out; and of several series `series`, name -> their
         own.
     """
-    error, total = (point - truth).astype("float64"), float(np.abs(truth).sum(dtype="float64"))
+    error = (point - truth).astype("float64")
+    total = float(np.abs(truth).sum(dtype="float64"))
     scores: dict = dict(
-        wape=float(np.abs(error).sum()) / total if total else None, bias=float(error.sum()) / total if total else None
+        wape=float(np.abs(error).sum()) / total if total else None,
+        bias=float(error.sum()) / total if total else None,
     )
     if scales is None:
         return scores
     codes, absolute, squared, names = scales
     present, members = np.unique(codes, return_inverse=True)
     counts = np.bincount(members)[:, None]
-    mae, mse = (_means(power.mean(axis=1), members, counts) for power in (np.abs(error), error**2))  # (S, targets)
+    # (S, targets)
+    mae, mse = (_means(power.mean(axis=1), members, counts) for power in (np.abs(error), error**2))
     with np.errstate(divide="ignore", invalid="ignore"):
         mase = np.where(absolute[present] > 0, mae / absolute[present], np.nan)
         rmsse = np.where(squared[present] > 0, np.sqrt(mse / squared[present]), np.nan)
@@ -41,7 +44,9 @@ def forecast_scores(truth, point, scales=None) -> dict:
         scores["constant_series"] = constant
     if len(names) > 1 and len(present) <= MOST_SERIES:
         scores["series"] = {
-            names[code]: dict(mae=float(mae[i].mean()), mase=_mean(mase[i]), examples=int(counts[i, 0]))
+            names[code]: dict(
+                mae=float(mae[i].mean()), mase=_mean(mase[i]), examples=int(counts[i, 0])
+            )
             for i, code in enumerate(present.tolist())
         }
     return scores

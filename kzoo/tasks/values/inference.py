@@ -10,7 +10,8 @@ from kzoo.tasks import Target
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
 
-_COARSE = 0.1  # standard deviations between neighbouring float32 numbers, above which a column loses too much precision
+# standard deviations between neighbouring float32 numbers, above which a column loses too much precision
+_COARSE = 0.1
 _HEAVY = 6.0  # standard deviations: a million normally distributed rows have none beyond
 
 
@@ -67,7 +68,8 @@ def learn(values, names=(), *, known=None) -> Target:
     names = tuple(names) or tuple(f"y{i + 1}" for i in range(y.shape[1]))
     if len(known.mean) == len(names) and (coarse := known.coarse(names)):
         raise KzooError(f"Target {coarse[0]}")
-    robust = {"loss": "huber"} if known.tails.any() else {}  # a few squared errors would outweigh all others
+    # a few squared errors would outweigh all others
+    robust = {"loss": "huber"} if known.tails.any() else {}
     scales = {"target_offset": known.mean.tolist(), "target_scale": known.sd.tolist()}
     config = {"outputs": y.shape[1], **scales} | robust
     return Target(names=names, config=config)
@@ -89,7 +91,8 @@ def encode(target, values) -> np.ndarray:
     y = np.stack([to_numbers(values[name]) for name in values.columns], axis=1)
     bad = np.flatnonzero(np.isnan(y).any(axis=1))
     if bad.size:
-        row, column = bad[0], int(np.argmax(np.isnan(y[bad[0]])))
+        row = bad[0]
+        column = int(np.argmax(np.isnan(y[bad[0]])))
         raise KzooError(
             f"Targets must be numbers, but row {row + 1} of {values.columns[column]!r} contains "
             f"{shown(values.iloc[row, column])} ({plural(bad.size, 'such row')}). Correct it, or remove the row."

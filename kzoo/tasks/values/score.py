@@ -35,7 +35,8 @@ def score(batches, target, *, logits=None, beside=(), weight=None, scales=None) 
     """
     answers, truth = joined(batches)
     error = (answers - truth).astype("float64")
-    standardised, r2 = _standardised(error, target), _r2(truth, answers, weight)
+    standardised = _standardised(error, target)
+    r2 = _r2(truth, answers, weight)
     scores = dict(
         mae=_mean(np.abs(error), weight),
         rmse=math.sqrt(_mean(error**2, weight)),
@@ -64,7 +65,9 @@ def joined(batches) -> tuple[np.ndarray, np.ndarray]:
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     if outputs.size != truth.size:
         expected, predicted = (math.prod(values.shape[1:]) for values in (truth, outputs))
-        raise KzooError(f"Each row has {plural(expected, 'true value')}, but the model predicts {predicted}.")
+        raise KzooError(
+            f"Each row has {plural(expected, 'true value')}, but the model predicts {predicted}."
+        )
     return outputs.reshape(truth.shape), truth
 
 
@@ -76,9 +79,13 @@ def _mean(values, weight) -> float:
 
 
 def _each_target(truth, answers, target, extra_baselines, *, error, r2, weight):
-    mean, baselines = target.config.get("target_offset"), extra_baselines
+    mean = target.config.get("target_offset")
+    baselines = extra_baselines
     if mean is not None:
-        baselines = [*extra_baselines, (MEAN, np.broadcast_to(np.asarray(mean, "float64"), truth.shape))]
+        baselines = [
+            *extra_baselines,
+            (MEAN, np.broadcast_to(np.asarray(mean, "float64"), truth.shape)),
+        ]
     names = target.names or tuple(f"y{i + 1}" for i in range(truth.shape[-1]))
     targets = {
         name: dict(
@@ -88,7 +95,11 @@ def _each_target(truth, answers, target, extra_baselines, *, error, r2, weight):
             beside={
                 baseline: comparison
                 for baseline, baseline_predictions in baselines
-                if (comparison := _compare_with(truth[..., i], answers[..., i], baseline_predictions[..., i], weight))
+                if (
+                    comparison := _compare_with(
+                        truth[..., i], answers[..., i], baseline_predictions[..., i], weight
+                    )
+                )
                 is not None
             },
         )
@@ -124,11 +135,16 @@ def _relative(targets):
     It is the mean over the targets of the largest ratio of a target's error to that of a baseline.
     """
     ratios = [
-        [comparison["ratio"] for comparison in target_scores["beside"].values()] for target_scores in targets.values()
+        [comparison["ratio"] for comparison in target_scores["beside"].values()]
+        for target_scores in targets.values()
     ]
-    if not all(ratios) or any(None in target_ratios for target_ratios in ratios):  # [] without a baseline
+    # [] without a baseline
+    if not all(ratios) or any(None in target_ratios for target_ratios in ratios):
         return dict(targets=targets)
-    return dict(targets=targets, relative_mae=float(np.mean([max(target_ratios) for target_ratios in ratios])))
+    return dict(
+        targets=targets,
+        relative_mae=float(np.mean([max(target_ratios) for target_ratios in ratios])),
+    )
 
 
 def _compare_with(truth, answers, baseline, weight):
@@ -143,14 +159,19 @@ def _compare_with(truth, answers, baseline, weight):
     )
     # A baseline without error cannot be beaten: if the model has no error either, it is neither better nor worse.
     ratio = model_mae / baseline_mae if baseline_mae > 0 else 1.0 if model_mae == 0 else None
-    return dict(mae=float(baseline_mae), ratio=None if ratio is None else float(ratio), examples=int(predicted.sum()))
+    return dict(
+        mae=float(baseline_mae),
+        ratio=None if ratio is None else float(ratio),
+        examples=int(predicted.sum()),
+    )
 
 
 def _r2(truth, answers, weight=None):
     """Return R² of each column, in the shape of a row; NaN for constant columns, whose R² is undefined."""
     shape = truth.shape[1:]
     truth, answers = (array.reshape(len(truth), -1).astype("float64") for array in (truth, answers))
-    varies, scores = truth.min(axis=0) < truth.max(axis=0), np.full(truth.shape[1], np.nan)
+    varies = truth.min(axis=0) < truth.max(axis=0)
+    scores = np.full(truth.shape[1], np.nan)
     if varies.any():
         scores[varies] = sk.r2_score(
             truth[:, varies], answers[:, varies], sample_weight=weight, multioutput="raw_values"
@@ -172,11 +193,19 @@ def judge(truth, answers, target, *, metric=None) -> Judged:
     """
     error = answers.reshape(truth.shape).astype("float64") - truth
     standardised = _standardised(error, target)
-    quality = -np.abs(error if standardised is None else standardised).reshape(len(truth), -1).mean(axis=1)
+    quality = (
+        -np.abs(error if standardised is None else standardised)
+        .reshape(len(truth), -1)
+        .mean(axis=1)
+    )
     metric = metric or "mse_standardised"
-    several, own_unit = truth.ndim > 1 and truth.shape[-1] > 1, metric in ("mae", "mse", "rmse")
-    is_standardised = standardised is not None and (metric.endswith("_standardised") or (several and not own_unit))
-    error, absolute = standardised if is_standardised else error, metric.startswith("mae")
+    several = truth.ndim > 1 and truth.shape[-1] > 1
+    own_unit = metric in ("mae", "mse", "rmse")
+    is_standardised = standardised is not None and (
+        metric.endswith("_standardised") or (several and not own_unit)
+    )
+    error = standardised if is_standardised else error
+    absolute = metric.startswith("mae")
     error = (np.abs(error) if absolute else error**2).reshape(len(truth), -1).mean(axis=1)
     name = ("mae" if absolute else "mse") + ("_standardised" if is_standardised else "")
     return Judged(quality=quality, error=error, of=name)
@@ -194,11 +223,14 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         answers: `truth` and `answers`, if they were kept; without them, the mean is compared by R² only.
         outputs: of the network; not used here.
     """
-    targets, examples = scores.get("targets") or {}, plural(scores["examples"], f"{split}example")
+    targets = scores.get("targets") or {}
+    examples = plural(scores["examples"], f"{split}example")
     if targets and (len(targets) > 1 or "relative_mae" in scores):
         return _of_targets(scores, targets, examples)
     several = " over all targets" if len(target.names) > 1 else ""
-    other_scores = f"RMSE {number(scores['rmse'])}" + ("" if scores["r2"] is None else f", R² {scores['r2']:.3f}")
+    other_scores = f"RMSE {number(scores['rmse'])}" + (
+        "" if scores["r2"] is None else f", R² {scores['r2']:.3f}"
+    )
     if answers is not None:
         comparison = f"; always predicting the mean of the training data gives {number(_mean_error(answers, target))}"
     else:
@@ -221,7 +253,8 @@ def _of_targets(scores, targets, examples):
         f"The mean absolute error{'' if len(targets) == 1 else f' of {name!r}'} is {number(target_scores['mae'])}"
         + ("; baselines: " if target_scores["beside"] else "")
         + ", ".join(
-            f"{baseline} {number(comparison['mae'])}" for baseline, comparison in target_scores["beside"].items()
+            f"{baseline} {number(comparison['mae'])}"
+            for baseline, comparison in target_scores["beside"].items()
         )
         for name, target_scores in targets.items()
     ]
@@ -259,8 +292,11 @@ def doubts(scores) -> list[str]:
         }
         if no_worse:
             best = min(no_worse, key=lambda baseline: no_worse[baseline]["mae"])
-            ratio, baseline_mae = no_worse[best]["ratio"], number(no_worse[best]["mae"])
-            relation = "above" if ratio is None else "as large as" if ratio == 1 else f"{ratio:.3g} times"
+            ratio = no_worse[best]["ratio"]
+            baseline_mae = number(no_worse[best]["mae"])
+            relation = (
+                "above" if ratio is None else "as large as" if ratio == 1 else f"{ratio:.3g} times"
+            )
             warnings.append(
                 f"A baseline predicts {name!r} as well as the model or better: on the same "
                 f"{plural(no_worse[best]['examples'], 'example')}, the model's mean absolute error is {relation} that "

@@ -10,7 +10,10 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 
 _SHARED = ("base", "keras_tuner_private")  # shared modules, no engines
-ENGINES = ("auto", *(module.name for module in iter_modules(__path__) if module.name not in _SHARED))
+ENGINES = (
+    "auto",
+    *(module.name for module in iter_modules(__path__) if module.name not in _SHARED),
+)
 
 
 def engine_named(name):
@@ -34,7 +37,9 @@ def choose_engine(engine, trials, points) -> str:
         KzooError: the engine is unknown.
     """
     if engine not in ENGINES:
-        raise KzooError(f"Unknown engine {engine!r}. {hint(engine, ENGINES)}Use one of: {', '.join(ENGINES)}.")
+        raise KzooError(
+            f"Unknown engine {engine!r}. {hint(engine, ENGINES)}Use one of: {', '.join(ENGINES)}."
+        )
     if engine != "auto":
         return engine
     return "grid" if points is not None and points <= trials else "bayesian"

@@ -52,16 +52,25 @@ class BaseEngine(OpenOracle):
     max_trials: int  # KerasTuner's
     trials: Any
 
-    def __init__(self, *, space, seed, objective, trials, epochs, baseline, previous=None, accept=None):
+    def __init__(
+        self, *, space, seed, objective, trials, epochs, baseline, previous=None, accept=None
+    ):
         self.space, self.base_seed, self.baseline = space, seed, baseline
-        self.previous, self.accept, self.folder = previous or {}, accept or (lambda values: True), None
+        self.previous = previous or {}
+        self.accept = accept or (lambda values: True)
+        self.folder = None
         self.startup_count = self.startup_count_of(trials, len(space.names))
         self.proposal_seed = seed  # a different one for each trial
         # KerasTuner takes seed=0 for no seed. `Loop` decides itself when too many trials have failed.
         super().__init__(
-            objective=kt.Objective(*objective), hyperparameters=declared(space), seed=seed + 1, tune_new_entries=False,
-            allow_new_entries=False, max_consecutive_failed_trials=10**9, **self.limits(trials, epochs),
-        )  # fmt: skip
+            objective=kt.Objective(*objective),
+            hyperparameters=declared(space),
+            seed=seed + 1,
+            tune_new_entries=False,
+            allow_new_entries=False,
+            max_consecutive_failed_trials=10**9,
+            **self.limits(trials, epochs),
+        )
         self.verbose = 0
         points = space.finite_size()
         self.set_max_collisions(TRIES if points is None else min(max(TRIES, 20 * points), 20_000))
@@ -82,14 +91,17 @@ class BaseEngine(OpenOracle):
         """Return the size of the search; `epochs` are those of the longest training."""
         random = min(self.startup_count, self.max_trials)
         return Size(
-            trials=self.max_trials, epochs=self.max_trials * epochs * (folds or 1),
+            trials=self.max_trials,
+            epochs=self.max_trials * epochs * (folds or 1),
             random=random - int(self.baseline and random > 0),
-        )  # fmt: skip
+        )
 
     def populate_space(self, trial_id):
         """Propose a trial; KerasTuner calls this."""
         number = int(trial_id)
-        self.proposal_seed = int(np.random.SeedSequence([self.base_seed, number]).generate_state(1)[0] >> 1)
+        self.proposal_seed = int(
+            np.random.SeedSequence([self.base_seed, number]).generate_state(1)[0] >> 1
+        )
         self.set_draw_seed(self.proposal_seed)
         if number == 0 and self.baseline:
             return proposal(self.space.default())
@@ -112,7 +124,8 @@ class BaseEngine(OpenOracle):
         0.5. Other values are stratified: each trial gets its own part of the range (Latin hypercube,
         https://doi.org/10.2307/1268522).
         """
-        row, rows = number - self.baseline, self.startup_count - self.baseline
+        row = number - self.baseline
+        rows = self.startup_count - self.baseline
         if row < rows:
             random = np.random.RandomState(np.random.SeedSequence(self.base_seed).generate_state(1))
             point = kt.HyperParameters()
@@ -167,7 +180,13 @@ def declared(space) -> kt.HyperParameters:
 def random_points(space, seed, count) -> list[dict]:
     """Return up to `count` random points of a space, as values."""
     oracle = make_oracle(
-        "random", space=space, seed=seed, objective=("val_loss", "min"), trials=count, epochs=1, baseline=False
+        "random",
+        space=space,
+        seed=seed,
+        objective=("val_loss", "min"),
+        trials=count,
+        epochs=1,
+        baseline=False,
     )
     points = [oracle.draw() for _ in range(count)]
     return [values for values in points if values is not None]

@@ -13,7 +13,8 @@ from kzoo.tuning.engines.keras_tuner_private import OpenBayesian
 
 _PROMISING = 100  # best candidates, of which the first new one is proposed
 _RESTARTS = 3  # starts of the optimisation of length scales
-_MODELLED = 200  # most trials that are fitted: half of them the best, the others spread over the rest
+# most trials that are fitted: half of them the best, the others spread over the rest
+_MODELLED = 200
 
 
 class Engine(OpenBayesian, BaseEngine, kt.oracles.BayesianOptimizationOracle):
@@ -28,7 +29,8 @@ class Engine(OpenBayesian, BaseEngine, kt.oracles.BayesianOptimizationOracle):
 
     def model(self, dimensions):
         """Return an unfitted Gaussian process."""
-        scales = np.ones(dimensions)  # one length scale each: only some hyperparameters have an effect
+        # one length scale each: only some hyperparameters have an effect
+        scales = np.ones(dimensions)
         kernel = kernels.Matern(scales, (0.1, 10.0), nu=2.5) + kernels.WhiteKernel(0.1, (1e-3, 1.0))
         return GaussianProcessRegressor(kernel)
 
@@ -36,12 +38,15 @@ class Engine(OpenBayesian, BaseEngine, kt.oracles.BayesianOptimizationOracle):
         if self.scored_count() < self.startup_count:
             return self.propose_startup(int(trial_id))
         x, scores = self.observations()
-        y = norm.ppf((rankdata(scores) - 0.5) / len(scores))  # smaller is better: KerasTuner has changed the sign
+        # smaller is better: KerasTuner has changed the sign
+        y = norm.ppf((rankdata(scores) - 0.5) / len(scores))
         if len(y) > _MODELLED:
-            order, half = np.argsort(y, kind="stable"), _MODELLED // 2
+            order = np.argsort(y, kind="stable")
+            half = _MODELLED // 2
             selected = np.r_[order[:half], order[np.linspace(half, len(y) - 1, half).astype(int)]]
             x, y = x[selected], y[selected]
-        with warnings.catch_warnings(), threadpool_limits(1):  # the matrices are too small for threads
+        # the matrices are too small for threads
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")  # convergence warnings of the length scales
             # Several starts where that is fast; with one, 200 trials in 20 dimensions take a second.
             restarts = _RESTARTS if len(self.trials) <= 100 else 1
@@ -60,7 +65,9 @@ class Engine(OpenBayesian, BaseEngine, kt.oracles.BayesianOptimizationOracle):
         mean, deviation = self.gpr.predict(points, return_std=True)
         deviation = np.sqrt(np.maximum(deviation**2 - self.gpr.kernel_.k2.noise_level, 1e-12))
         improvement = self.gpr.predict(x).min() - mean
-        return improvement * norm.cdf(improvement / deviation) + deviation * norm.pdf(improvement / deviation)
+        return improvement * norm.cdf(improvement / deviation) + deviation * norm.pdf(
+            improvement / deviation
+        )
 
 
 def _candidates(x, y, random):

@@ -52,7 +52,11 @@ def _active_values(hps):
 def grid_values(parameter):
     """Return the values of a hyperparameter on the grid, its default first; ten for a continuous range."""
     if hasattr(parameter, "min_value"):
-        others = [choice for choice in sorted(parameter.values) if not math.isclose(choice, parameter.default)]
+        others = [
+            choice
+            for choice in sorted(parameter.values)
+            if not math.isclose(choice, parameter.default)
+        ]
     else:
         others = [choice for choice in parameter.values if choice != parameter.default]
     return [parameter.default, *others]

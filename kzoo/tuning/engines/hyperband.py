@@ -16,7 +16,11 @@ class Engine(OpenHyperband, BaseEngine, kt.oracles.HyperbandOracle):
     def propose(self, trial_id):
         proposal = super().propose(trial_id)
         bracket = self.bracket_of(trial_id)
-        return proposal if bracket is None else proposal | {"values": with_bracket(proposal["values"], bracket)}
+        return (
+            proposal
+            if bracket is None
+            else proposal | {"values": with_bracket(proposal["values"], bracket)}
+        )
 
     def limits(self, trials, epochs):
         return dict(max_epochs=epochs, factor=_FACTOR)

@@ -58,15 +58,20 @@ class OpenBayesian(OpenOracle):
         Running trials get the median score. KerasTuner would predict it with the model of the previous proposal, which
         a resumed search does not have.
         """
-        all_trials, ongoing, self.ongoing_trials = self.trials, self.ongoing_trials, {}
+        all_trials = self.trials
+        ongoing = self.ongoing_trials
+        self.ongoing_trials = {}
         ended_and_running = [
-            [t for t in all_trials.values() if (t.status == "RUNNING") == running] for running in (False, True)
+            [t for t in all_trials.values() if (t.status == "RUNNING") == running]
+            for running in (False, True)
         ]
         try:
             self.trials = {trial.trial_id: trial for trial in ended_and_running[0]}
             points, scores = self._vectorize_trials()
             if ended_and_running[1]:
-                self.trials = {trial.trial_id: _completed_copy(trial) for trial in ended_and_running[1]}
+                self.trials = {
+                    trial.trial_id: _completed_copy(trial) for trial in ended_and_running[1]
+                }
                 running_points, _ = self._vectorize_trials()
                 points = np.concatenate([points, running_points])
                 scores = np.concatenate([scores, np.full(len(running_points), np.median(scores))])
@@ -81,7 +86,8 @@ class OpenBayesian(OpenOracle):
 
 def _completed_copy(trial):
     completed = copy.copy(trial)
-    completed.status, completed.score = "COMPLETED", 0.0
+    completed.status = "COMPLETED"
+    completed.score = 0.0
     return completed
 
 
@@ -103,7 +109,9 @@ class OpenHyperband(OpenOracle):
         for bracket in reversed(range(self._get_num_brackets())):
             for number in range(bracket + 1):
                 before = self._get_epochs(bracket, number - 1) if number else 0
-                rounds.append((self._get_size(bracket, number), before, self._get_epochs(bracket, number)))
+                rounds.append(
+                    (self._get_size(bracket, number), before, self._get_epochs(bracket, number))
+                )
         return tuple(rounds)
 
 
@@ -114,7 +122,11 @@ def with_bracket(values, bracket) -> dict:
 
 def plain_values(hyperparameters) -> dict:
     """Return the values of a `keras_tuner.HyperParameters` without Hyperband's entries."""
-    return {name: value for name, value in hyperparameters.values.items() if not name.startswith(_PREFIX)}
+    return {
+        name: value
+        for name, value in hyperparameters.values.items()
+        if not name.startswith(_PREFIX)
+    }
 
 
 def round_of(hyperparameters) -> Round | None:
@@ -127,4 +139,6 @@ def round_of(hyperparameters) -> Round | None:
     if "epochs" not in marked:
         return None
     parent = int(marked["trial_id"]) if "trial_id" in marked else None
-    return Round(bracket=marked["bracket"], round=marked["round"], until=marked["epochs"], parent=parent)
+    return Round(
+        bracket=marked["bracket"], round=marked["round"], until=marked["epochs"], parent=parent
+    )

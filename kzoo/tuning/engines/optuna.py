@@ -34,18 +34,27 @@ class Engine(BaseEngine, kt.Oracle):
         """Return an Optuna study of all trials so far, with a sampler seeded for the next one."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         sampler = optuna.samplers.TPESampler(
-            seed=self.proposal_seed, n_startup_trials=self.startup_count, multivariate=True, group=True,
+            seed=self.proposal_seed,
+            n_startup_trials=self.startup_count,
+            multivariate=True,
+            group=True,
             warn_independent_sampling=False,
-        )  # fmt: skip
+        )
         direction = "maximize" if self.objective.direction == "max" else "minimize"
         study = optuna.create_study(direction=direction, sampler=sampler)
         searched = {parameter.name: distribution(parameter) for parameter in self.space.parameters}
         for trial in sorted(self.trials.values(), key=lambda t: int(t.trial_id)):
             if trial.status == "COMPLETED":
-                values = {name: value for name, value in trial.hyperparameters.values.items() if name in searched}
+                values = {
+                    name: value
+                    for name, value in trial.hyperparameters.values.items()
+                    if name in searched
+                }
                 distributions = {name: searched[name] for name in values}
                 study.add_trial(
-                    optuna.trial.create_trial(params=values, distributions=distributions, value=float(trial.score))
+                    optuna.trial.create_trial(
+                        params=values, distributions=distributions, value=float(trial.score)
+                    )
                 )
         return study
 
@@ -55,7 +64,9 @@ def distribution(parameter):
     if parameter.values:
         return optuna.distributions.CategoricalDistribution(parameter.values)
     if parameter.whole:
-        return optuna.distributions.IntDistribution(parameter.low, parameter.high, log=parameter.log)
+        return optuna.distributions.IntDistribution(
+            parameter.low, parameter.high, log=parameter.log
+        )
     return optuna.distributions.FloatDistribution(parameter.low, parameter.high, log=parameter.log)
 
 

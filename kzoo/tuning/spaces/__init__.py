@@ -11,7 +11,12 @@ from kzoo.tuning.spaces import learning, network
 from kzoo.tuning.spaces.entry import Entry
 
 ENTRIES = learning.ENTRIES | network.ENTRIES  # in the order of declaration
-FAMILIES = {family for entry in ENTRIES.values() if not isinstance(entry.sizes, str) for family in entry.sizes}
+FAMILIES = {
+    family
+    for entry in ENTRIES.values()
+    if not isinstance(entry.sizes, str)
+    for family in entry.sizes
+}
 
 
 def entries_of(family: str, size: str) -> dict[str, Entry]:

@@ -49,14 +49,25 @@ class Parameter:
     def declare(self, hp):
         """Declare it on a `keras_tuner.HyperParameters`."""
         if self.values and isinstance(self.default, bool):
-            hp.Boolean(self.name, default=self.default)  # hp.Choice would turn booleans into numbers
+            # hp.Choice would turn booleans into numbers
+            hp.Boolean(self.name, default=self.default)
         elif self.values:
             hp.Choice(self.name, list(self.values), default=self.default)
         elif self.whole:
-            hp.Int(self.name, self.low, self.high, sampling="log" if self.log else "linear", default=self.default)
+            hp.Int(
+                self.name,
+                self.low,
+                self.high,
+                sampling="log" if self.log else "linear",
+                default=self.default,
+            )
         else:
             hp.Float(
-                self.name, self.low, self.high, sampling="log" if self.log else "linear", default=self.default
+                self.name,
+                self.low,
+                self.high,
+                sampling="log" if self.log else "linear",
+                default=self.default,
             )  # no step: KerasTuner's steps omit the upper end
 
     def size(self) -> int | None:
@@ -82,11 +93,17 @@ class Parameter:
         value = encode(value)
         if self.values:
             match = [
-                legal for legal in self.values if legal == value and isinstance(legal, str) == isinstance(value, str)
+                legal
+                for legal in self.values
+                if legal == value and isinstance(legal, str) == isinstance(value, str)
             ]
             if match:
                 return match[0]
-        elif _is_number(value) and self.low <= value <= self.high and (not self.whole or value == int(value)):
+        elif (
+            _is_number(value)
+            and self.low <= value <= self.high
+            and (not self.whole or value == int(value))
+        ):
             return int(value) if self.whole else float(value)
         raise KzooError(
             f"{self.name}={format_value(value)} is outside the space: {self.describe_values()}. "
@@ -107,24 +124,32 @@ class Parameter:
         Raises:
             KzooError: an empty or reversed range, or illegal values.
         """
-        pair = isinstance(selection, tuple) and len(selection) == 2 and all(map(_is_number, selection))
+        pair = (
+            isinstance(selection, tuple) and len(selection) == 2 and all(map(_is_number, selection))
+        )
         if not isinstance(selection, tuple | list) or (not pair and not selection):
             raise KzooError(
                 f"narrow({self.name}={selection!r}) must be a pair of numbers for a range, or a list of values. "
                 f"Legal values: {self.describe_values()}."
             )
         if pair and selection[0] > selection[1]:
-            raise KzooError(f"narrow({self.name}={selection!r}) is reversed. Put the smaller number first.")
+            raise KzooError(
+                f"narrow({self.name}={selection!r}) is reversed. Put the smaller number first."
+            )
         if not pair:
             values = tuple(dict.fromkeys(self.check(option) for option in selection))
-            return self._with_legal_default(replace(self, values=values, low=None, high=None, log=False, whole=False))
+            return self._with_legal_default(
+                replace(self, values=values, low=None, high=None, log=False, whole=False)
+            )
         if self.values:
             if isinstance(self.values[0], str):
                 raise KzooError(
                     f"{self.name} has no range. Use narrow({self.name}=[...]) with one or more of: "
                     f"{self.describe_values()}."
                 )
-            values = tuple(option for option in self.values if selection[0] <= option <= selection[1])
+            values = tuple(
+                option for option in self.values if selection[0] <= option <= selection[1]
+            )
             if not values:
                 raise KzooError(
                     f"narrow({self.name}={selection!r}) contains none of its values: {self.describe_values()}."
@@ -147,11 +172,17 @@ class Parameter:
         """Return the legal values as text."""
         if self.values:
             return ", ".join(format_value(option) for option in self.values)
-        return f"{format_value(self.low)} to {format_value(self.high)}" + (", log" if self.log else "")
+        return f"{format_value(self.low)} to {format_value(self.high)}" + (
+            ", log" if self.log else ""
+        )
 
     def to_json(self) -> dict:
         """Return values and default as plain data."""
-        domain = dict(values=list(self.values)) if self.values else dict(low=self.low, high=self.high, log=self.log)
+        domain = (
+            dict(values=list(self.values))
+            if self.values
+            else dict(low=self.low, high=self.high, log=self.log)
+        )
         when = None if self.when is None else {self.when[0]: list(self.when[1])}
         return dict(name=self.name, default=self.default, when=when) | domain
 
@@ -160,10 +191,16 @@ class Parameter:
         """Return the parameter that `to_json` wrote, without its meaning."""
         ((name, values),) = (data["when"] or {None: ()}).items()
         return cls(
-            name=data["name"], meaning="", default=data["default"], values=tuple(data.get("values", ())),
-            low=data.get("low"), high=data.get("high"), log=data.get("log", False),
-            whole=isinstance(data.get("low"), int), when=None if name is None else (name, tuple(values)),
-        )  # fmt: skip
+            name=data["name"],
+            meaning="",
+            default=data["default"],
+            values=tuple(data.get("values", ())),
+            low=data.get("low"),
+            high=data.get("high"),
+            log=data.get("log", False),
+            whole=isinstance(data.get("low"), int),
+            when=None if name is None else (name, tuple(values)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +223,9 @@ class SpaceContext:
 
     def by_size(self, quick, standard, full=None):
         """Return the argument for the size; `full` defaults to `standard`."""
-        return {"quick": quick, "standard": standard, "full": standard if full is None else full}[self.size]
+        return {"quick": quick, "standard": standard, "full": standard if full is None else full}[
+            self.size
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +257,13 @@ class Entry:
         if self.sets[0] not in context.settings:
             return []
         declared = self.declare(context)
-        return [] if declared is None else [declared] if isinstance(declared, Parameter) else list(declared)
+        return (
+            []
+            if declared is None
+            else [declared]
+            if isinstance(declared, Parameter)
+            else list(declared)
+        )
 
     def change(self, settings, value):
         """Change the settings for a value."""
@@ -238,7 +283,9 @@ def choice(name, meaning, *values, full=()):
 
     def declare(context):
         default = encode(context.settings[name])
-        choices = dict.fromkeys([default, *map(encode, values + (full if context.size == "full" else ()))])
+        choices = dict.fromkeys(
+            [default, *map(encode, values + (full if context.size == "full" else ()))]
+        )
         choices = sorted(choices) if not isinstance(default, str) else list(choices)
         return Parameter(name=name, meaning=meaning, values=tuple(choices), default=default)
 
@@ -251,7 +298,9 @@ def multiplier(name, setting, meaning):
     def declare(context):
         if not context.settings[setting]:
             return None
-        factors = context.by_size((0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 0.75, 1.0, 1.5, 2.0))
+        factors = context.by_size(
+            (0.5, 1.0, 2.0), (0.25, 0.5, 1.0, 2.0), (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+        )
         return Parameter(name=name, meaning=meaning, values=factors, default=1.0)
 
     return declare
@@ -265,7 +314,13 @@ def dropout_rate(name, meaning):
         default = max(default, default=None) if isinstance(default, tuple) else default
         if default is None:
             return None
-        return Parameter(name=name, meaning=meaning, low=0.0, high=0.6 if default <= 0.5 else 0.9, default=default)
+        return Parameter(
+            name=name,
+            meaning=meaning,
+            low=0.0,
+            high=0.6 if default <= 0.5 else 0.9,
+            default=default,
+        )
 
     return declare
 
@@ -301,7 +356,8 @@ def resize(values, count, *, grow=False):
     """
     if not isinstance(values, tuple) or not values:
         return values
-    limit, values = 2 * max(values), list(values[:count])
+    limit = 2 * max(values)
+    values = list(values[:count])
     ratio = values[-1] / values[-2] if grow and len(values) > 1 else 1
     while len(values) < count:
         values.append(min(max(1, round(values[-1] * ratio)), limit) if grow else values[-1])

@@ -36,7 +36,8 @@ Build = Callable[[Any], keras.Model]
 TUNED = ("batch_size", "class_weight", "patience")
 _MAX_CALLS = 200  # most calls of the function to discover its hyperparameters
 _RANDOM_CALLS = 8  # additional calls at random points, to find what the others missed
-_MAX_CHOICES = 32  # most values that are all tried if the smallest and the largest request different names
+# most values that are all tried if the smallest and the largest request different names
+_MAX_CHOICES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,9 @@ class FunctionSpace(Points):
     def changed(self, overrides: Mapping[str, Any], *, data: Any, seed: int) -> TrainingPlan:
         """Return the training plan of a trial with a point's values (as `TrainingPlan.changed`)."""
         tuned = {name: overrides[name] for name in TUNED if name in overrides}
-        return plan_training(self.model(overrides, seed), data, DataOptions(), {**self.settings, **tuned}, seed=seed)
+        return plan_training(
+            self.model(overrides, seed), data, DataOptions(), {**self.settings, **tuned}, seed=seed
+        )
 
     def count(self, overrides: Mapping[str, Any]) -> int:
         """Return the number of parameters of a point's model.
@@ -132,7 +135,9 @@ class FunctionSpace(Points):
         )
 
     def __str__(self) -> str:
-        return "\n".join([self.table(self.name), *(f"  fixed: {name}={v!r}" for name, v in self.fixed.items())])
+        return "\n".join(
+            [self.table(self.name), *(f"  fixed: {name}={v!r}" for name, v in self.fixed.items())]
+        )
 
     __repr__ = __str__
 
@@ -167,11 +172,15 @@ class FunctionSpace(Points):
             )
         return replace(self, hyperparameters=hyperparameters, fixed=fixed)
 
-    def _call(self, values: Mapping[str, Any], seed: int = 0) -> tuple[kt.HyperParameters, keras.Model]:
+    def _call(
+        self, values: Mapping[str, Any], seed: int = 0
+    ) -> tuple[kt.HyperParameters, keras.Model]:
         """Call the function, and return the hyperparameters that it requested and the model."""
-        hp, policy = kt.HyperParameters(), keras.config.dtype_policy()
+        hp = kt.HyperParameters()
+        policy = keras.config.dtype_policy()
         hp.values = dict(values)
-        keras.utils.clear_session(free_memory=False)  # otherwise a second AUC() in this process is named auc_1
+        # otherwise a second AUC() in this process is named auc_1
+        keras.utils.clear_session(free_memory=False)
         keras.utils.set_random_seed(seed)
         keras.config.set_dtype_policy(self.policy)
         try:
@@ -184,22 +193,31 @@ class FunctionSpace(Points):
         finally:
             keras.config.set_dtype_policy(policy)
         if not isinstance(model, keras.Model):
-            raise KzooError(f"{self.name}(hp) must return a compiled keras.Model, got {type(model).__name__}.")
+            raise KzooError(
+                f"{self.name}(hp) must return a compiled keras.Model, got {type(model).__name__}."
+            )
         if not model.compiled:
-            raise KzooError(f"The model that {self.name}(hp) returned is not compiled. Call model.compile() in it.")
+            raise KzooError(
+                f"The model that {self.name}(hp) returned is not compiled. Call model.compile() in it."
+            )
         return hp, model
 
     def failure(self, error: Exception) -> KzooError:
         """Return the function's exception as a KzooError with one line."""
         if isinstance(error, KzooError):
             return error
-        message, kind = first_line(error), type(error).__name__
-        return KzooError(f"{self.name}(hp) failed: {kind if message == kind else f'{kind}: {message}'}")
+        message = first_line(error)
+        kind = type(error).__name__
+        return KzooError(
+            f"{self.name}(hp) failed: {kind if message == kind else f'{kind}: {message}'}"
+        )
 
 
 def builds_models(candidate: Any) -> bool:
     """Return True for a function or HyperModel that builds models; False for presets and their names."""
-    return not isinstance(candidate, str | Preset) and (callable(candidate) or isinstance(candidate, kt.HyperModel))
+    return not isinstance(candidate, str | Preset) and (
+        callable(candidate) or isinstance(candidate, kt.HyperModel)
+    )
 
 
 def function_space(build: Any, settings: Mapping[str, Any]) -> FunctionSpace:
@@ -222,7 +240,9 @@ def unexplored(build: Any, settings: Mapping[str, Any]) -> FunctionSpace:
         KzooError: `build` is not supported.
     """
     prepare_device("auto")  # models are built in this process, but the worker needs the GPU memory
-    return checked_build(FunctionSpace(build=build, settings=settings, policy=keras.config.dtype_policy().name))
+    return checked_build(
+        FunctionSpace(build=build, settings=settings, policy=keras.config.dtype_policy().name)
+    )
 
 
 def checked_build(space: FunctionSpace) -> FunctionSpace:
@@ -233,11 +253,15 @@ def checked_build(space: FunctionSpace) -> FunctionSpace:
     """
     build = space.build
     if isinstance(build, keras.Model):
-        raise KzooError(f"{space.name} is a model. kzoo.tune needs a function build(hp) that returns a compiled model.")
+        raise KzooError(
+            f"{space.name} is a model. kzoo.tune needs a function build(hp) that returns a compiled model."
+        )
     if isinstance(build, type):
         raise KzooError(f"{build.__name__} is a class. Pass an instance, or a function build(hp).")
     if isinstance(build, PresetHyperModel):
-        raise KzooError(f"This HyperModel is of a preset. Use kzoo.tune({build.space.preset.name!r}, space=...).")
+        raise KzooError(
+            f"This HyperModel is of a preset. Use kzoo.tune({build.space.preset.name!r}, space=...)."
+        )
     if isinstance(build, kt.HyperModel) and type(build).fit is not kt.HyperModel.fit:
         raise KzooError(
             f"{space.name} overrides fit, but kzoo.tune trains models itself to prune and resume. Remove fit. "
@@ -250,7 +274,11 @@ def name_of(build: Any) -> str:
     """Return the name of a function or HyperModel, valid as a folder name."""
     while isinstance(build, partial):
         build = build.func
-    name = build.name if isinstance(build, kt.HyperModel) and build.name else getattr(build, "__name__", None)
+    name = (
+        build.name
+        if isinstance(build, kt.HyperModel) and build.name
+        else getattr(build, "__name__", None)
+    )
     return re.sub(r"\W+", "_", name or type(build).__name__).strip("_") or "build"
 
 
@@ -259,7 +287,8 @@ def code_of(build: Any) -> str | None:
     while isinstance(build, partial):
         build = build.func
     source_object = build if inspect.isroutine(build) else type(build)
-    if getattr(source_object, "__name__", "") == "<lambda>":  # inspect returns the whole line of a lambda
+    # inspect returns the whole line of a lambda
+    if getattr(source_object, "__name__", "") == "<lambda>":
         return None
     try:
         source = ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(source_object))))
@@ -274,8 +303,10 @@ class _Explorer:
     def __init__(self, space: FunctionSpace) -> None:
         self.space = space
         self.declared: dict[str, Any] = {}  # name -> KerasTuner's hyperparameter, as first declared
-        self.first_values: dict[str, dict[str, Any]] = {}  # name -> the values of the call that first requested it
-        self.names_by_point: dict[tuple, frozenset[str]] = {}  # values -> names that were requested with them
+        # name -> the values of the call that first requested it
+        self.first_values: dict[str, dict[str, Any]] = {}
+        # values -> names that were requested with them
+        self.names_by_point: dict[tuple, frozenset[str]] = {}
         self.errors: dict[tuple, Exception] = {}
 
     def explore(self) -> tuple[tuple[Parameter, ...], dict[str, Any]]:
@@ -315,7 +346,9 @@ class _Explorer:
         except Exception as error:  # incompatible values: their trial will report the error
             self.errors[key] = error
             return frozenset()
-        active = [hyperparameter.name for hyperparameter in hp.space if hp.is_active(hyperparameter)]
+        active = [
+            hyperparameter.name for hyperparameter in hp.space if hp.is_active(hyperparameter)
+        ]
         self.names_by_point[key] = frozenset(active)
         for hyperparameter in hp.space:
             self.declared.setdefault(hyperparameter.name, hyperparameter)
@@ -325,10 +358,13 @@ class _Explorer:
 
     def vary(self, name: str) -> None:
         """Call the function with other values of a hyperparameter, the rest as when it was first requested."""
-        parameter, base = _parameter(self.declared[name], None), self.first_values[name]
+        parameter = _parameter(self.declared[name], None)
+        base = self.first_values[name]
         values = parameter.all_values() if parameter.size() is not None else ()
         if values and not isinstance(values[0], str | bool):
-            name_sets = {self.call(base | {name: value}) for value in (values[0], values[-1], base[name])}
+            name_sets = {
+                self.call(base | {name: value}) for value in (values[0], values[-1], base[name])
+            }
             if len(name_sets) == 1:
                 return
         for value in values if len(values) <= _MAX_CHOICES else ():
@@ -345,7 +381,8 @@ class _Explorer:
             ):
                 continue  # it is never active
             parameter = _parameter(
-                hyperparameter, None if name in always else self.condition_of(name, hyperparameter, parameters)
+                hyperparameter,
+                None if name in always else self.condition_of(name, hyperparameter, parameters),
             )
             if parameter.size() == 1:
                 fixed[name] = parameter.default
@@ -353,7 +390,9 @@ class _Explorer:
                 parameters.append(parameter)
         return tuple(parameters), fixed
 
-    def condition_of(self, name: str, hyperparameter: Any, earlier: list[Parameter]) -> tuple[str, tuple] | None:
+    def condition_of(
+        self, name: str, hyperparameter: Any, earlier: list[Parameter]
+    ) -> tuple[str, tuple] | None:
         """Return (parent, values) for which a hyperparameter is active, or None for always.
 
         The last of several parents is returned: its own conditions apply too.
@@ -366,12 +405,18 @@ class _Explorer:
             if parent.name not in self.first_values or parent.size() is None:
                 continue
             points = {
-                value: _key(self.first_values[parent.name] | {parent.name: value}) for value in parent.all_values()
+                value: _key(self.first_values[parent.name] | {parent.name: value})
+                for value in parent.all_values()
             }
-            if any(point not in self.names_by_point and point not in self.errors for point in points.values()):
+            if any(
+                point not in self.names_by_point and point not in self.errors
+                for point in points.values()
+            ):
                 continue  # it has no effect on names, or too many values to try
             names_by_value = {
-                value: self.names_by_point[point] for value, point in points.items() if point in self.names_by_point
+                value: self.names_by_point[point]
+                for value, point in points.items()
+                if point in self.names_by_point
             }
             active = tuple(value for value, names in names_by_value.items() if name in names)
             if active and len(active) < len(names_by_value):
@@ -397,7 +442,8 @@ def _parameter(hyperparameter: Any, when: tuple[str, tuple] | None) -> Parameter
             values=tuple(hyperparameter.values),
             when=when,
         )
-    whole, default = isinstance(hyperparameter.min_value, int), hyperparameter.default
+    whole = isinstance(hyperparameter.min_value, int)
+    default = hyperparameter.default
     if not hyperparameter.min_value <= default <= hyperparameter.max_value:
         raise KzooError(
             f"{hyperparameter.name} has the default {default}, outside its range of "
@@ -408,19 +454,33 @@ def _parameter(hyperparameter: Any, when: tuple[str, tuple] | None) -> Parameter
         whole and hyperparameter.step == 1 and hyperparameter.sampling == "linear"
     ):
         values = tuple(sorted({default, *_steps(hyperparameter, whole)}))
-        return Parameter(name=hyperparameter.name, meaning="", default=default, values=values, when=when)
+        return Parameter(
+            name=hyperparameter.name, meaning="", default=default, values=values, when=when
+        )
     return Parameter(
-        name=hyperparameter.name, meaning="", default=default, low=hyperparameter.min_value,
-        high=hyperparameter.max_value, log=hyperparameter.sampling == "log", whole=whole, when=when,
-    )  # fmt: skip
+        name=hyperparameter.name,
+        meaning="",
+        default=default,
+        low=hyperparameter.min_value,
+        high=hyperparameter.max_value,
+        log=hyperparameter.sampling == "log",
+        whole=whole,
+        when=when,
+    )
 
 
 def _steps(hyperparameter: Any, whole: bool) -> list[Any]:
     """Return the values of a stepped range including its upper end, which KerasTuner may omit by rounding."""
-    low, high, step = hyperparameter.min_value, hyperparameter.max_value, hyperparameter.step
+    low = hyperparameter.min_value
+    high = hyperparameter.max_value
+    step = hyperparameter.step
     if hyperparameter.sampling == "linear":
         values = [low + i * step for i in range(math.floor((high - low) / step + 1e-9) + 1)]
     else:
         values = [low * step**i for i in range(math.floor(math.log(high / low, step) + 1e-9) + 1)]
-        values = [high + low - value for value in values] if hyperparameter.sampling == "reverse_log" else values
+        values = (
+            [high + low - value for value in values]
+            if hyperparameter.sampling == "reverse_log"
+            else values
+        )
     return [int(value) if whole else float(f"{value:.12g}") for value in values]

@@ -21,7 +21,9 @@ from kzoo.utils.errors import KzooError, KzooWarning, short_errors
 
 
 @short_errors
-def hypermodel(preset: str | Preset, space: str | Space = "standard", **overrides: Any) -> keras_tuner.HyperModel:
+def hypermodel(
+    preset: str | Preset, space: str | Space = "standard", **overrides: Any
+) -> keras_tuner.HyperModel:
     """Return a KerasTuner `HyperModel` of a preset.
 
     Arguments of KerasTuner's `search` are passed to `keras.Model.fit`, with the trial's batch size, schedules for the
@@ -97,7 +99,8 @@ class PresetHyperModel(keras_tuner.HyperModel):
             overrides = overrides | {"labels": "onehot"}
         with without_fit_warnings():
             model = build(self.space.preset, **overrides)
-        params, limit = model.count_params(), self.space.max_params
+        params = model.count_params()
+        limit = self.space.max_params
         if limit is not None and params > limit:
             raise keras_tuner.errors.FailedTrialError(
                 f"The network has {params:,} parameters, more than the limit of {limit:,}."
@@ -105,7 +108,12 @@ class PresetHyperModel(keras_tuner.HyperModel):
         return model
 
     def fit(
-        self, hp: keras_tuner.HyperParameters, model: keras.Model, x: Any = None, y: Any = None, **kwargs: Any
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        x: Any = None,
+        y: Any = None,
+        **kwargs: Any,
     ) -> keras.callbacks.History:
         """Train a point's network with `keras.Model.fit`, and return its history.
 
@@ -122,11 +130,15 @@ class PresetHyperModel(keras_tuner.HyperModel):
         task = self.space.preset.task
         if y is not None:
             if "batch_size" in kwargs:
-                raise KzooError("batch_size is a setting of the preset. Fix it with space.fix(batch_size=...).")
+                raise KzooError(
+                    "batch_size is a setting of the preset. Fix it with space.fix(batch_size=...)."
+                )
             kwargs["batch_size"] = training["batch_size"]
         if training.get("class_weight") is not None and "class_weight" not in kwargs:
             if y is None:
-                raise KzooError("class_weight requires labels as an array y. Disable it with class_weight=None.")
+                raise KzooError(
+                    "class_weight requires labels as an array y. Disable it with class_weight=None."
+                )
             kwargs["class_weight"] = _balanced_weights(y)
         if contract.needs_onehot(task, config, training) and training.get("labels") != "onehot":
             if y is None:
@@ -159,7 +171,9 @@ def without_fit_warnings() -> Iterator[None]:
 
 
 def _plateau(training: dict[str, Any], kwargs: dict[str, Any]) -> keras.callbacks.Callback:
-    monitor = "val_loss" if kwargs.get("validation_data") or kwargs.get("validation_split") else "loss"
+    monitor = (
+        "val_loss" if kwargs.get("validation_data") or kwargs.get("validation_split") else "loss"
+    )
     patience = max(training.get("patience", 10) // 2, 1)
     return keras.callbacks.ReduceLROnPlateau(monitor=monitor, factor=0.5, patience=patience)
 

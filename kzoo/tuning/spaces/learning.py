@@ -9,15 +9,23 @@ from kzoo.tuning.spaces.entry import Entry, Parameter, choice, recurrent_sizes
 
 # Typical peak learning rate of an optimizer, as a multiple of Adam's.
 RATE_FACTORS = {
-    "adam": 1.0, "adamw": 1.0, "nadam": 1.0, "rmsprop": 1.0, "lion": 0.1, "muon": 1.0,
-    "adagrad": 10.0, "momentum": 10.0, "sgd": 100.0,
-}  # fmt: skip
+    "adam": 1.0,
+    "adamw": 1.0,
+    "nadam": 1.0,
+    "rmsprop": 1.0,
+    "lion": 0.1,
+    "muon": 1.0,
+    "adagrad": 10.0,
+    "momentum": 10.0,
+    "sgd": 100.0,
+}
 WARMUP_SCHEDULES = ("constant", "cosine")  # schedules for which the share of warm-up is searched
 
 
 def _optimizer(context):
     default = context.settings["optimizer"]
-    adamw = () if default in ("adam", "adamw") else ("adamw",)  # with the same weight decay, both are the same
+    # with the same weight decay, both are the same
+    adamw = () if default in ("adam", "adamw") else ("adamw",)
     full_only = ("nadam", "lion", "sgd") if context.size == "full" else ()
     values = tuple(dict.fromkeys([default, *adamw, "momentum", "rmsprop", *full_only]))
     return Parameter(name="optimizer", meaning="optimizer", values=values, default=default)
@@ -29,41 +37,64 @@ def _learning_rate(context):
     if optimizer is None:
         return _rate_for(context.settings.get("optimizer"), context, name="learning_rate")
     return [
-        _rate_for(name, context, name=f"learning_rate_{name}", when=("optimizer", (name,))) for name in optimizer.values
+        _rate_for(name, context, name=f"learning_rate_{name}", when=("optimizer", (name,)))
+        for name in optimizer.values
     ]
 
 
 def _rate_for(optimizer, context, **names):
     default = context.settings["learning_rate"]
     if optimizer != context.optimizer:
-        default = float(f"{default * RATE_FACTORS[optimizer] / RATE_FACTORS[context.optimizer]:.6g}")
+        default = float(
+            f"{default * RATE_FACTORS[optimizer] / RATE_FACTORS[context.optimizer]:.6g}"
+        )
     low, high = (float(f"{default * factor:.3g}") for factor in (1 / 30, 10))
     return Parameter(
-        alias="learning_rate", meaning="peak learning rate", low=low, high=high, log=True, default=default, **names
+        alias="learning_rate",
+        meaning="peak learning rate",
+        low=low,
+        high=high,
+        log=True,
+        default=default,
+        **names,
     )
 
 
 def _batch_size(context):
     default = context.settings["batch_size"]
     factors = context.by_size((0.5, 1, 2), (0.25, 0.5, 1, 2, 4))
-    values = sorted({default, *(int(default * factor) for factor in factors if default * factor >= 8)})
-    return Parameter(name="batch_size", meaning="number of examples per step", values=tuple(values), default=default)
+    values = sorted(
+        {default, *(int(default * factor) for factor in factors if default * factor >= 8)}
+    )
+    return Parameter(
+        name="batch_size",
+        meaning="number of examples per step",
+        values=tuple(values),
+        default=default,
+    )
 
 
 def _warmup(context):
-    settings, default = context.settings, context.settings["warmup"]
+    settings = context.settings
+    default = context.settings["warmup"]
     when = None
     if "schedule" in context.earlier:
         when = (
             "schedule",
-            tuple(schedule for schedule in context.earlier["schedule"].values if schedule in WARMUP_SCHEDULES),
+            tuple(
+                schedule
+                for schedule in context.earlier["schedule"].values
+                if schedule in WARMUP_SCHEDULES
+            ),
         )
         if not when[1]:
             return None
     elif settings.get("schedule") not in WARMUP_SCHEDULES:
         return None
     values = tuple(sorted({default, 0.0, 0.05, 0.1}))
-    return Parameter(name="warmup", meaning="share of warm-up steps", values=values, default=default, when=when)
+    return Parameter(
+        name="warmup", meaning="share of warm-up steps", values=values, default=default, when=when
+    )
 
 
 def _label_smoothing(context):
@@ -72,18 +103,26 @@ def _label_smoothing(context):
         "crossentropy",
     ):
         return None
-    return choice("label_smoothing", "share of the label spread over all classes", 0.0, 0.1, full=(0.05, 0.2))(context)
+    return choice(
+        "label_smoothing", "share of the label spread over all classes", 0.0, 0.1, full=(0.05, 0.2)
+    )(context)
 
 
 def _clipping(context):
-    if context.settings.get("clipnorm") is not None or context.settings.get("clipvalue") is not None:
+    if (
+        context.settings.get("clipnorm") is not None
+        or context.settings.get("clipvalue") is not None
+    ):
         return None  # gradients are already clipped in another way
     if context.settings.get("norm_bias_rate", 1.0) != 1.0:
         return None  # it multiplies gradients after clipping
     default = context.settings["global_clipnorm"] or 0.0
     values = tuple(sorted({default, 0.0, 1.0, 5.0}))
     return Parameter(
-        name="global_clipnorm", meaning="largest norm of all gradients; 0: none", values=values, default=default
+        name="global_clipnorm",
+        meaning="largest norm of all gradients; 0: none",
+        values=values,
+        default=default,
     )
 
 
@@ -102,8 +141,14 @@ def _augment(context):
 def _set_augment(settings, value):
     """Set the augmentation; mirroring is kept from the preset, because not every image may be mirrored."""
     mirror = tuple(name for name in ("flip", "alternate") if name in settings["augment"])
-    light, medium = (*mirror, "shift"), (*mirror, "shift", "zoom", "rotate")
-    settings["augment"] = {"none": (), "light": light, "medium": medium, "strong": (*medium, "erase")}[value]
+    light = (*mirror, "shift")
+    medium = (*mirror, "shift", "zoom", "rotate")
+    settings["augment"] = {
+        "none": (),
+        "light": light,
+        "medium": medium,
+        "strong": (*medium, "erase"),
+    }[value]
 
 
 ENTRIES = {
@@ -112,25 +157,37 @@ ENTRIES = {
     "batch_size": Entry(sizes="quick", declare=_batch_size, sets=("batch_size",)),
     "schedule": Entry(
         sizes="standard",
-        declare=choice("schedule", "course of the learning rate", "constant", "cosine", "plateau", full=("onecycle",)),
+        declare=choice(
+            "schedule",
+            "course of the learning rate",
+            "constant",
+            "cosine",
+            "plateau",
+            full=("onecycle",),
+        ),
         sets=("schedule",),
     ),
     "warmup": Entry(sizes="standard", declare=_warmup, sets=("warmup",)),
     "weight_decay": Entry(
         sizes="standard",
-        declare=choice("weight_decay", "decoupled weight decay", 0.0, 1e-4, 1e-3, 1e-2, full=(1e-1,)),
+        declare=choice(
+            "weight_decay", "decoupled weight decay", 0.0, 1e-4, 1e-3, 1e-2, full=(1e-1,)
+        ),
         sets=("weight_decay",),
     ),
     "label_smoothing": Entry(sizes="standard", declare=_label_smoothing, sets=("label_smoothing",)),
     "global_clipnorm": Entry(
-        sizes=recurrent_sizes("standard") | dict(transformer="standard", fnn="full", cnn="full", other="full"),
+        sizes=recurrent_sizes("standard")
+        | dict(transformer="standard", fnn="full", cnn="full", other="full"),
         declare=_clipping,
         sets=("global_clipnorm",),
         apply=_set_clipping,
     ),
     "augment": Entry(sizes="standard", declare=_augment, sets=("augment",), apply=_set_augment),
     "ema": Entry(
-        sizes="full", declare=choice("ema", "momentum of averaged weights; 0: none", 0.0, 0.99, 0.999), sets=("ema",)
+        sizes="full",
+        declare=choice("ema", "momentum of averaged weights; 0: none", 0.0, 0.99, 0.999),
+        sets=("ema",),
     ),
 }
 

@@ -31,7 +31,12 @@ def _layers(context):
     if not count:
         return None
     return Parameter(
-        name="layers", meaning="hidden or recurrent layers", low=1, high=max(3, count + 1), whole=True, default=count
+        name="layers",
+        meaning="hidden or recurrent layers",
+        low=1,
+        high=max(3, count + 1),
+        whole=True,
+        default=count,
     )
 
 
@@ -56,7 +61,12 @@ def _residual(context):
     if not units or "block" in context.settings or context.settings.get("members"):
         return None
     default = "true" if context.settings["residual"] else "false"
-    return Parameter(name="residual", meaning="residual blocks of one width", values=("false", "true"), default=default)
+    return Parameter(
+        name="residual",
+        meaning="residual blocks of one width",
+        values=("false", "true"),
+        default=default,
+    )
 
 
 def _set_residual(settings, value):
@@ -67,7 +77,9 @@ def _set_residual(settings, value):
 
 def _units_shape(context):
     residual_searched = "residual" in context.earlier
-    if len(context.settings["units"]) < 2 or (context.settings.get("residual") and not residual_searched):
+    if len(context.settings["units"]) < 2 or (
+        context.settings.get("residual") and not residual_searched
+    ):
         return None  # residual blocks share one width
     return Parameter(
         name="units_shape",
@@ -79,8 +91,11 @@ def _units_shape(context):
 
 
 def _set_units_shape(settings, value):
-    first, count = settings["units"][0], len(settings["units"])
-    settings["units"] = tuple(max(1, first >> i) if value == "funnel" else first for i in range(count))
+    first = settings["units"][0]
+    count = len(settings["units"])
+    settings["units"] = tuple(
+        max(1, first >> i) if value == "funnel" else first for i in range(count)
+    )
 
 
 def _choice_if_set(name, meaning, *values):
@@ -109,12 +124,18 @@ def _stages(context):
     settings = context.settings
     if settings.get("block") == "parallel" or not settings["filters"]:
         return None
-    count, reach = len(settings["filters"]), context.by_size(1, 1, 2)
+    count = len(settings["filters"])
+    reach = context.by_size(1, 1, 2)
     high = count
     while high < count + reach and image_remains(settings, high + 1):
         high += 1
     return Parameter(
-        name="stages", meaning="stages of convolutions", low=max(1, count - reach), high=high, whole=True, default=count
+        name="stages",
+        meaning="stages of convolutions",
+        low=max(1, count - reach),
+        high=high,
+        whole=True,
+        default=count,
     )
 
 
@@ -132,9 +153,15 @@ def image_remains(settings, count) -> bool:
     if not_image or block not in ("plain", "pooled"):
         return True
     if block == "pooled":
-        return (min(settings["input_shape"][:2]) - max(settings.get("whitening", 0) - 1, 0)) >> count > 0
-    pools, depths = (resize(settings.get(name, default), count) for name, default in (("pool_size", 2), ("depth", 1)))
-    side, kernel = min(settings["input_shape"][:2]), settings.get("kernel_size", 3)
+        return (
+            min(settings["input_shape"][:2]) - max(settings.get("whitening", 0) - 1, 0)
+        ) >> count > 0
+    pools, depths = (
+        resize(settings.get(name, default), count)
+        for name, default in (("pool_size", 2), ("depth", 1))
+    )
+    side = min(settings["input_shape"][:2])
+    kernel = settings.get("kernel_size", 3)
     for i in range(count):
         if settings.get("padding", "same") == "valid":
             side -= (depths[i] if isinstance(depths, tuple) else depths) * (kernel - 1)
@@ -148,8 +175,12 @@ def _depth(context):
     default = context.settings["depth"]
     if not isinstance(default, int):
         return None
-    meaning = "convolutions or blocks in a stage" if "filters" in context.settings else "encoder blocks"
-    return Parameter(name="depth", meaning=meaning, low=1, high=max(3, default + 1), whole=True, default=default)
+    meaning = (
+        "convolutions or blocks in a stage" if "filters" in context.settings else "encoder blocks"
+    )
+    return Parameter(
+        name="depth", meaning=meaning, low=1, high=max(3, default + 1), whole=True, default=default
+    )
 
 
 def _kernel_size(context):
@@ -177,10 +208,13 @@ def _block(context):
     settings = context.settings
     if not _reads_images(settings):
         return None
-    growing = list(settings["filters"]) == sorted(settings["filters"])  # residual blocks require this
+    # residual blocks require this
+    growing = list(settings["filters"]) == sorted(settings["filters"])
     blocks = dict.fromkeys(("plain", "residual", "separable", settings["block"]))
     choices = [block for block in blocks if block != "residual" or growing]
-    return Parameter(name="block", meaning="kind of stage", values=tuple(choices), default=settings["block"])
+    return Parameter(
+        name="block", meaning="kind of stage", values=tuple(choices), default=settings["block"]
+    )
 
 
 def _reads_images(settings):
@@ -214,9 +248,13 @@ def _bidirectional(context):
 def _reversible_norm(context):
     if not context.settings.get("horizon"):
         return None
-    return choice("reversible_norm", "statistic subtracted from every window and added back", "last", True, False)(
-        context
-    )
+    return choice(
+        "reversible_norm",
+        "statistic subtracted from every window and added back",
+        "last",
+        True,
+        False,
+    )(context)
 
 
 def _set_width(settings, value):
@@ -227,12 +265,23 @@ def _set_width(settings, value):
 
 
 def _num_heads(context):
-    width, default = context.settings.get("width", 0), context.settings["num_heads"]
-    pair = 2 if context.settings.get("positions") == "rotary" else 1  # rotary positions rotate pairs of numbers
+    width = context.settings.get("width", 0)
+    default = context.settings["num_heads"]
+    # rotary positions rotate pairs of numbers
+    pair = 2 if context.settings.get("positions") == "rotary" else 1
     values = sorted(
-        {default, *(heads for heads in (1, 2, 4, 8) if width % (heads * pair) == 0 and width // heads >= 4)}
+        {
+            default,
+            *(
+                heads
+                for heads in (1, 2, 4, 8)
+                if width % (heads * pair) == 0 and width // heads >= 4
+            ),
+        }
     )
-    return Parameter(name="num_heads", meaning="attention heads", values=tuple(values), default=default)
+    return Parameter(
+        name="num_heads", meaning="attention heads", values=tuple(values), default=default
+    )
 
 
 def _positions(context):
@@ -244,7 +293,9 @@ def _positions(context):
 ENTRIES = {
     "units_scale": Entry(
         sizes=recurrent_sizes("quick") | dict(fnn="quick", cnn="full", other="quick"),
-        declare=multiplier("units_scale", "units", "times the preset's widths of dense or recurrent layers"),
+        declare=multiplier(
+            "units_scale", "units", "times the preset's widths of dense or recurrent layers"
+        ),
         sets=("units",),
         apply=_scaler("units"),
     ),
@@ -254,8 +305,12 @@ ENTRIES = {
         sets=("units",),
         apply=_set_layers,
     ),
-    "residual": Entry(sizes=dict(fnn="full"), declare=_residual, sets=("residual", "units"), apply=_set_residual),
-    "units_shape": Entry(sizes=dict(fnn="full"), declare=_units_shape, sets=("units",), apply=_set_units_shape),
+    "residual": Entry(
+        sizes=dict(fnn="full"), declare=_residual, sets=("residual", "units"), apply=_set_residual
+    ),
+    "units_shape": Entry(
+        sizes=dict(fnn="full"), declare=_units_shape, sets=("units",), apply=_set_units_shape
+    ),
     "members": Entry(
         sizes=dict(fnn="standard"),
         declare=_choice_if_set("members", "networks that share their weights", 8, 16, 32),
@@ -269,8 +324,14 @@ ENTRIES = {
         sets=("filters",),
         apply=_scaler("filters"),
     ),
-    "stages": Entry(sizes=dict(cnn="standard"), declare=_stages, sets=("filters",), apply=_set_stages),
-    "depth": Entry(sizes=dict(cnn="standard", transformer="quick", other="standard"), declare=_depth, sets=("depth",)),
+    "stages": Entry(
+        sizes=dict(cnn="standard"), declare=_stages, sets=("filters",), apply=_set_stages
+    ),
+    "depth": Entry(
+        sizes=dict(cnn="standard", transformer="quick", other="standard"),
+        declare=_depth,
+        sets=("depth",),
+    ),
     "kernel_size": Entry(
         sizes=dict(cnn="standard", other="standard"),
         declare=_kernel_size,
@@ -280,25 +341,33 @@ ENTRIES = {
     "block": Entry(sizes=dict(cnn="full"), declare=_block, sets=("block",)),
     "embedding_scale": Entry(
         sizes=recurrent_sizes("quick") | dict(cnn="quick", other="standard"),
-        declare=multiplier("embedding_scale", "embedding_dim", "times the preset's embedding width"),
+        declare=multiplier(
+            "embedding_scale", "embedding_dim", "times the preset's embedding width"
+        ),
         sets=("embedding_dim",),
         apply=_scaler("embedding_dim"),
     ),
     "width_scale": Entry(
         sizes=dict(transformer="quick", other="quick"),
-        declare=multiplier("width_scale", "width", "times the preset's width, feed-forward layers too"),
+        declare=multiplier(
+            "width_scale", "width", "times the preset's width, feed-forward layers too"
+        ),
         sets=("width", "intermediate_dim"),
         apply=_set_width,
     ),
     "feedforward_scale": Entry(
         sizes=dict(transformer="standard"),
-        declare=multiplier("feedforward_scale", "intermediate_dim", "times the feed-forward layers once more"),
+        declare=multiplier(
+            "feedforward_scale", "intermediate_dim", "times the feed-forward layers once more"
+        ),
         sets=("intermediate_dim",),
         apply=_scaler("intermediate_dim"),
     ),
     "dense_scale": Entry(
         sizes=recurrent_sizes("full") | dict(transformer="full", other="full"),
-        declare=multiplier("dense_scale", "dense_units", "times the widths of the dense layers before the head"),
+        declare=multiplier(
+            "dense_scale", "dense_units", "times the widths of the dense layers before the head"
+        ),
         sets=("dense_units",),
         apply=_scaler("dense_units"),
     ),
@@ -326,7 +395,9 @@ ENTRIES = {
     ),
     "activation": Entry(
         sizes=dict(fnn="standard", cnn="standard", transformer="standard", other="standard"),
-        declare=_if_hidden(choice("activation", "activation between layers", *ACTIVATIONS, full=MORE_ACTIVATIONS)),
+        declare=_if_hidden(
+            choice("activation", "activation between layers", *ACTIVATIONS, full=MORE_ACTIVATIONS)
+        ),
         sets=("activation",),
     ),
     "norm": Entry(
@@ -360,11 +431,14 @@ ENTRIES = {
         sets=("pooling",),
     ),
     "reversible_norm": Entry(
-        sizes=recurrent_sizes("full") | dict(linear="standard", cnn="full", transformer="full", other="full"),
+        sizes=recurrent_sizes("full")
+        | dict(linear="standard", cnn="full", transformer="full", other="full"),
         declare=_reversible_norm,
         sets=("reversible_norm",),
     ),
-    "bidirectional": Entry(sizes=recurrent_sizes("standard"), declare=_bidirectional, sets=("bidirectional",)),
+    "bidirectional": Entry(
+        sizes=recurrent_sizes("standard"), declare=_bidirectional, sets=("bidirectional",)
+    ),
     "positions": Entry(sizes=dict(transformer="full"), declare=_positions, sets=("positions",)),
 }
 
@@ -377,10 +451,14 @@ def make_consistent(settings, fixed=()):
         fixed: names that are not changed.
     """
     if "filters" in settings and "filters" not in fixed:
-        while len(settings["filters"]) > 1 and not image_remains(settings, len(settings["filters"])):
+        while len(settings["filters"]) > 1 and not image_remains(
+            settings, len(settings["filters"])
+        ):
             _set_stages(settings, len(settings["filters"]) - 1)
     if "width" in settings and "width" not in fixed:
-        divisor = settings.get("num_heads", 1) * (2 if settings.get("positions") in ("sinusoidal", "rotary") else 1)
+        divisor = settings.get("num_heads", 1) * (
+            2 if settings.get("positions") in ("sinusoidal", "rotary") else 1
+        )
         settings["width"] = max(1, round(settings["width"] / divisor)) * divisor
 
 

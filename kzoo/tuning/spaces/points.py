@@ -40,7 +40,9 @@ class Points:
         # Each scope is nested in those of its parent: KerasTuner finds the parent only there.
         scopes: dict[str, tuple[tuple[str, tuple], ...]] = {}
         for parameter in self.parameters:
-            conditions = () if parameter.when is None else (*scopes[parameter.when[0]], parameter.when)
+            conditions = (
+                () if parameter.when is None else (*scopes[parameter.when[0]], parameter.when)
+            )
             scopes[parameter.name] = conditions
             with ExitStack() as stack:
                 for name, values in conditions:
@@ -49,15 +51,29 @@ class Points:
 
     def finite_size(self) -> int | None:
         """Return the number of distinct points, None if a hyperparameter is continuous."""
-        return _product([self._point_count(parameter) for parameter in self.parameters if parameter.when is None])
+        return _product(
+            [
+                self._point_count(parameter)
+                for parameter in self.parameters
+                if parameter.when is None
+            ]
+        )
 
     def _point_count(self, parameter: Parameter) -> int | None:
         """Return the number of points of a hyperparameter and all that depend on it, None if continuous."""
-        children = [child for child in self.parameters if child.when and child.when[0] == parameter.name]
+        children = [
+            child for child in self.parameters if child.when and child.when[0] == parameter.name
+        ]
         if not children or parameter.size() is None:
             return parameter.size()
         return _sum(
-            _product([self._point_count(child) for child in children if child.when and value in child.when[1]])
+            _product(
+                [
+                    self._point_count(child)
+                    for child in children
+                    if child.when and value in child.when[1]
+                ]
+            )
             for value in parameter.all_values()
         )
 
@@ -68,7 +84,10 @@ class Points:
         lines = [f"{title}: {self._size_text()}"]
         for *cells, meaning in rows:
             lines.append(
-                "  " + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)) + "  " + meaning
+                "  "
+                + "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+                + "  "
+                + meaning
             )
         return "\n".join(line.rstrip() for line in lines)
 
@@ -76,7 +95,9 @@ class Points:
         """Return the table for a notebook, with facts above it."""
         from kzoo.utils import notebook
 
-        return notebook.card(title, notebook.table(_HEADS, self._rows()), facts=facts, note=self._size_text())
+        return notebook.card(
+            title, notebook.table(_HEADS, self._rows()), facts=facts, note=self._size_text()
+        )
 
     def _size_text(self) -> str:
         size = self.finite_size()
@@ -93,7 +114,14 @@ class Points:
                 else ""
             )
             meaning = ", ".join(filter(None, (parameter.meaning, condition)))
-            rows.append((parameter.name, parameter.describe_values(), format_value(parameter.default), meaning))
+            rows.append(
+                (
+                    parameter.name,
+                    parameter.describe_values(),
+                    format_value(parameter.default),
+                    meaning,
+                )
+            )
         return rows
 
 

@@ -31,7 +31,9 @@ def space(preset: str | Preset, size: str = "standard") -> "Space":
         KzooError: the preset or the size is unknown, or the preset is not trained by gradients.
     """
     if not isinstance(size, str) or size not in SIZES:
-        raise KzooError(f"Unknown size {size!r} of a space. {hint(size, SIZES)}Use one of: {', '.join(SIZES)}.")
+        raise KzooError(
+            f"Unknown size {size!r} of a space. {hint(size, SIZES)}Use one of: {', '.join(SIZES)}."
+        )
     preset = get_preset(preset)
     if builder_of(preset.family).closed_form:
         raise KzooError(
@@ -95,7 +97,9 @@ class Space(Points):
             KzooError: a name is unknown, or there is no name.
         """
         if not names:
-            raise KzooError(f"only() requires at least one name. Use some of: {', '.join(self._user_names)}.")
+            raise KzooError(
+                f"only() requires at least one name. Use some of: {', '.join(self._user_names)}."
+            )
         for name in names:
             self._parameters_named(name)
         return self._checked(selected=names)
@@ -106,7 +110,11 @@ class Space(Points):
         Raises:
             KzooError: `params` is not a number of at least 1.
         """
-        is_number = isinstance(params, int | float) and not isinstance(params, bool) and math.isfinite(params)
+        is_number = (
+            isinstance(params, int | float)
+            and not isinstance(params, bool)
+            and math.isfinite(params)
+        )
         if not is_number or params < 1:
             raise KzooError(f"limit(params={params!r}) must be a number of parameters, 1 or more.")
         return replace(self, max_params=int(params))
@@ -137,18 +145,26 @@ class Space(Points):
         settings = dict(self._fixed_settings)
         for name, entry in self._entries.items():
             for parameter in self._by_entry.get(name, ()):
-                value = self.fixed.get(parameter.name, values.get(parameter.name, parameter.default))
+                value = self.fixed.get(
+                    parameter.name, values.get(parameter.name, parameter.default)
+                )
                 if not parameter.is_active(chosen):
                     continue
                 chosen[parameter.name] = value
-                if parameter.name in self._pinned or value != self._neutral_values.get(parameter.name):
+                if parameter.name in self._pinned or value != self._neutral_values.get(
+                    parameter.name
+                ):
                     entry.change(settings, value)
         make_consistent(settings, self.fixed)
         original = self._fixed_settings | self.settings
         changed = {
-            n: v for n, v in settings.items() if v != original[n] or (n in self.fixed and n not in self.settings)
+            n: v
+            for n, v in settings.items()
+            if v != original[n] or (n in self.fixed and n not in self.settings)
         }
-        unused = unused_names(changed.keys() - self.fixed, self.preset.family, self.preset.task, settings)
+        unused = unused_names(
+            changed.keys() - self.fixed, self.preset.family, self.preset.task, settings
+        )
         return {name: value for name, value in changed.items() if name not in unused}
 
     def count_params(self, hp: "keras_tuner.HyperParameters | Mapping[str, Any]") -> int:
@@ -193,8 +209,12 @@ class Space(Points):
                 for name, domain in data["narrow_to"].items()
             }
             selected = None if data["kept"] is None else tuple(data["kept"])
-            whole = space(data["preset"] if preset is None else preset, data["size"]).fix(**data["fixed"])
-            return whole._checked(narrow_to=ranges, selected=selected, max_params=data["max_params"])
+            whole = space(data["preset"] if preset is None else preset, data["size"]).fix(
+                **data["fixed"]
+            )
+            return whole._checked(
+                narrow_to=ranges, selected=selected, max_params=data["max_params"]
+            )
         except (KeyError, TypeError, AttributeError) as error:
             raise KzooError(f"A stored space is damaged: {first_line(error)}.") from error
 
@@ -211,7 +231,8 @@ class Space(Points):
     def _repr_html_(self) -> str:
         fixed = ", ".join(f"{name}={shown(value)}" for name, value in self.fixed.items())
         return self.html(
-            f"Space of {self.preset.name}, {self.size}", [("fixed", fixed), ("most parameters", self.max_params)]
+            f"Space of {self.preset.name}, {self.size}",
+            [("fixed", fixed), ("most parameters", self.max_params)],
         )
 
     # Look-up by name
@@ -260,7 +281,11 @@ class Space(Points):
         for size in (self.size, *SIZES):
             whole = replace(self, size=size, fixed={}, narrow_to={}, selected=None)
             if any(p.is_named(name) for p in whole.parameters):
-                return f"It is in size={size!r}. " if size != self.size else "It was excluded by only() or fix(). "
+                return (
+                    f"It is in size={size!r}. "
+                    if size != self.size
+                    else "It was excluded by only() or fix(). "
+                )
         return ""
 
     # Cached properties
@@ -301,7 +326,9 @@ class Space(Points):
         earlier: dict[str, Parameter] = {}
         by_entry: dict[str, list[Parameter]] = {}
         for name, entry in self._entries.items():
-            parameters = [p for p in entry.parameters(self._context(earlier)) if self._is_selected(p)]
+            parameters = [
+                p for p in entry.parameters(self._context(earlier)) if self._is_selected(p)
+            ]
             by_entry[name] = [self._narrowed(p) for p in parameters]
             earlier |= {p.name: p for p in by_entry[name] if p.name not in self.fixed}
         return by_entry
@@ -319,14 +346,26 @@ class Space(Points):
 
     def _context(self, earlier: dict[str, Parameter]) -> SpaceContext:
         optimizer = self.settings.get("optimizer")
-        unused = unused_names(self._fixed_settings, self.preset.family, self.preset.task, self._fixed_settings)
-        settings = {name: value for name, value in self._fixed_settings.items() if name not in unused}
+        unused = unused_names(
+            self._fixed_settings, self.preset.family, self.preset.task, self._fixed_settings
+        )
+        settings = {
+            name: value for name, value in self._fixed_settings.items() if name not in unused
+        }
         return SpaceContext(
-            settings=settings, optimizer=optimizer, task=self.preset.task, size=self.size, earlier=earlier
+            settings=settings,
+            optimizer=optimizer,
+            task=self.preset.task,
+            size=self.size,
+            earlier=earlier,
         )
 
     def _is_selected(self, parameter: Parameter) -> bool:
-        return self.selected is None or parameter.name in self._pinned or any(map(parameter.is_named, self.selected))
+        return (
+            self.selected is None
+            or parameter.name in self._pinned
+            or any(map(parameter.is_named, self.selected))
+        )
 
     def _narrowed(self, parameter: Parameter) -> Parameter:
         for name in (parameter.name, parameter.alias):  # its name overrides its alias

@@ -10,7 +10,8 @@ import kzoo
 class Counter(keras.callbacks.Callback):
     def __init__(self, path):
         super().__init__()
-        self.path, self.epochs = str(path), 0
+        self.path = str(path)
+        self.epochs = 0
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs += 1

@@ -32,11 +32,14 @@ def learn(outputs, truth, *, target, logits) -> dict:
 
     def loss(log_temperature):
         logs = np.log(np.clip(probabilities(z / math.exp(log_temperature), True), _TINY, 1))
-        return -((1 - classes * of_others) * logs[rows, truth] + of_others * logs.sum(axis=-1)).mean()
+        return -(
+            (1 - classes * of_others) * logs[rows, truth] + of_others * logs.sum(axis=-1)
+        ).mean()
 
     low, high = _LOW, _HIGH
     for _ in range(40):
-        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        left = high - _GOLDEN * (high - low)
+        right = low + _GOLDEN * (high - low)
         low, high = (low, right) if loss(left) <= loss(right) else (left, high)
     return {"temperature": float(math.exp((low + high) / 2))}
 

@@ -32,5 +32,7 @@ def headline(scores, target, *, split, answers=None, outputs=None):
         interval=None,
         scale=None,
         sentence=f"It is off by {scores['rank_error']:.2f} ranks; the median by {scores['rank_error_of_median']:.2f}.",
-        useless=None if scores["rank_error"] < scores["rank_error_of_median"] else "The median does as well.",
+        useless=None
+        if scores["rank_error"] < scores["rank_error_of_median"]
+        else "The median does as well.",
     )

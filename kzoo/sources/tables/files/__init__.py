@@ -53,7 +53,9 @@ _OTHER_SPREADSHEETS = (".xls", ".xlsb", ".ods", ".fods", ".numbers")
 @cache
 def _built_in_readers() -> dict:
     """Return suffix -> the module of this folder that reads it."""
-    return _by_suffix(import_module(f"{__name__}.{name}") for name in list_modules(__name__, "SUFFIXES"))
+    return _by_suffix(
+        import_module(f"{__name__}.{name}") for name in list_modules(__name__, "SUFFIXES")
+    )
 
 
 @cache
@@ -90,10 +92,14 @@ def labels_file(folder) -> Path | None:
         KzooError: there are several.
     """
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if os.path.splitext(entry.name)[0].lower() == _LABELS)
+        names = sorted(
+            entry.name for entry in entries if os.path.splitext(entry.name)[0].lower() == _LABELS
+        )
     suffixes_of_names = {name: Path(name).suffix.lower() for name in names}
     tables = [
-        n for n, suffix in suffixes_of_names.items() if suffix not in _ARCHIVES and _reader_of(suffix) is not None
+        n
+        for n, suffix in suffixes_of_names.items()
+        if suffix not in _ARCHIVES and _reader_of(suffix) is not None
     ]
     if len(tables) > 1:
         raise KzooError(f"{str(folder)!r} contains {tables[0]} and {tables[1]}. Keep one of them.")
@@ -110,7 +116,11 @@ def labelled_folders(folder) -> dict[str, Path]:
     """
     if labels_file(folder) is not None:
         return {"train": Path(folder)}
-    splits = {split: path for split, path in splits_in(Path(folder)).items() if labels_file(path) is not None}
+    splits = {
+        split: path
+        for split, path in splits_in(Path(folder)).items()
+        if labels_file(path) is not None
+    }
     return splits if "train" in splits else {}
 
 
@@ -118,7 +128,9 @@ def _folder_reader(path):
     """Return the module that reads a folder as one table; None if there is none."""
     if not os.path.isdir(path):
         return None
-    readers = {_reader_of(Path(name).suffix.lower()) for name in islice(_files(path), _MAX_FILES_CHECKED)}
+    readers = {
+        _reader_of(Path(name).suffix.lower()) for name in islice(_files(path), _MAX_FILES_CHECKED)
+    }
     module = readers.pop() if len(readers) == 1 else None
     return module if getattr(module, "FOLDERS", False) else None
 
@@ -291,12 +303,17 @@ def _joined(module, path):
     Raises:
         KzooError: they have different suffixes, types or columns, or do not fit into memory.
     """
-    csv, name = import_module(f"{__name__}.csv"), name_of_table(path)
+    csv = import_module(f"{__name__}.csv")
+    name = name_of_table(path)
     suffixes_of_files = sorted({file.suffix.lower() for file in path.files})
     if len(suffixes_of_files) > 1:
-        raise KzooError(f"{name!r} matches files of several types: {listed(suffixes_of_files)}. Match one type.")
+        raise KzooError(
+            f"{name!r} matches files of several types: {listed(suffixes_of_files)}. Match one type."
+        )
     if module is not csv and not hasattr(module, "written"):
-        raise KzooError(f"{name!r}: several {suffixes_of_files[0]} files cannot be read as one table. Pass one file.")
+        raise KzooError(
+            f"{name!r}: several {suffixes_of_files[0]} files cannot be read as one table. Pass one file."
+        )
     return csv.joined([_part(module, csv, path, file) for file in path.files], name)
 
 

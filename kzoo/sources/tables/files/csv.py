@@ -25,7 +25,13 @@ import numpy as np
 from kzoo.sources.arrays import check_count
 from kzoo.sources.files import TextFile, decode_text, read_bytes
 from kzoo.sources.tables.arrow import Piece, arrow
-from kzoo.sources.tables.numbers import are_ambiguous, is_padded, is_unambiguous, shown_by, thousands_beside_integers
+from kzoo.sources.tables.numbers import (
+    are_ambiguous,
+    is_padded,
+    is_unambiguous,
+    shown_by,
+    thousands_beside_integers,
+)
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import MISSING, plain
 from kzoo.sources.tables.written import CsvText, most_text, too_long
@@ -46,7 +52,8 @@ _ALWAYS = 10_000  # columns that a table may always have
 _PIECE = 4 << 20  # bytes of a piece
 _COMPACT_FROM = 32 << 20  # characters of a file whose texts become categories
 _ROWS_AT_ONCE = 500_000  # read from such a file
-_MOST_SHORT, _SHORT_AT_ONCE = 1_000_000, 1_000_000  # rows shorter than the header; cells of such rows parsed at a time
+# rows shorter than the header; cells of such rows parsed at a time
+_MOST_SHORT, _SHORT_AT_ONCE = 1_000_000, 1_000_000
 # Cells of a table whose rows are shorter than its header, once they are padded: of a file, of an upload. A complete row
 # takes at least a byte of the file per cell, so tables of complete rows need no limit.
 _MOST_FILLED, _MOST_FILLED_OF_UPLOAD = 20_000_000, 1_000_000
@@ -77,7 +84,11 @@ class _Layout:
     @property
     def cells(self) -> list:
         """A name for each cell of a row."""
-        return [f"\0{index}" for index in range(self.before)] + self.names + [f"\0-{n}" for n in range(self.behind)]
+        return (
+            [f"\0{index}" for index in range(self.before)]
+            + self.names
+            + [f"\0-{n}" for n in range(self.behind)]
+        )
 
     @property
     def points(self) -> bool:
@@ -104,21 +115,30 @@ def _layout(head, name, opened, encoding_notes=(), columns=None):
     if columns is not None and (count := max(map(len, lines))) > columns:
         raise KzooError(f"{name!r} has {count:,} columns. At most {columns:,} are allowed.")
     if (count := len(lines[0])) > (most := max(_ALWAYS, free_memory() // _BYTES_OF_COLUMN)):
-        raise KzooError(f"{name!r} has {count:,} columns: at most {most:,} fit into memory. Keep those that you need.")
+        raise KzooError(
+            f"{name!r} has {count:,} columns: at most {most:,} fit into memory. Keep those that you need."
+        )
     names, renamed = _column_names(lines[0], name)
     notes = (*encoding_notes, *renamed)
-    width, surplus = len(lines[0]), len(lines[-1]) - len(lines[0])
+    width = len(lines[0])
+    surplus = len(lines[-1]) - len(lines[0])
     if surplus <= 0:
         return _Layout(name, separator, decimal, names, notes=notes)
     with opened() as file:
-        behind = not any(cell.strip() for line in _iter_rows(file, separator) for cell in line[width:])
+        behind = not any(
+            cell.strip() for line in _iter_rows(file, separator) for cell in line[width:]
+        )
     if behind:
         notes += (
             f"Each row of {name!r} ends with {separator!r}, but its header does not. The empty cells are ignored.",
         )
         return _Layout(name, separator, decimal, names, behind=surplus, notes=notes)
-    first = "first cell of each row is" if surplus == 1 else f"first {surplus} cells of each row are"
-    notes += (f"The header of {name!r} is shorter than its rows. The {first} treated as its name, not as a column.",)
+    first = (
+        "first cell of each row is" if surplus == 1 else f"first {surplus} cells of each row are"
+    )
+    notes += (
+        f"The header of {name!r} is shorter than its rows. The {first} treated as its name, not as a column.",
+    )
     return _Layout(name, separator, decimal, names, before=surplus, notes=notes)
 
 
@@ -147,7 +167,8 @@ def frame_of(content, name, notes=(), text=(), *, compact=False):
     """
     opened = partial(_Stream, content)
     layout = _layout(_head(opened()), name, opened, notes)
-    width, most = len(layout.cells), max(len(content), _MOST_FILLED)
+    width = len(layout.cells)
+    most = max(len(content), _MOST_FILLED)
     line_ends = content.count("\n") + (content.count("\r") if "\r" in content else 0)
     if width * (line_ends + 1) > most:  # or texts have line ends
         rows = sum(1 for _ in _iter_rows(opened(), layout.separator)) - 1
@@ -161,11 +182,13 @@ class _Stream(io.TextIOBase):
     """A stream of a text in memory, without the copy (four bytes per character) that `io.StringIO` makes."""
 
     def __init__(self, text):
-        self._text, self._at = text, 0
+        self._text = text
+        self._at = 0
 
     def read(self, size=-1):
         end = len(self._text) if size is None or size < 0 else self._at + size
-        text, self._at = self._text[self._at : end], min(end, len(self._text))
+        text = self._text[self._at : end]
+        self._at = min(end, len(self._text))
         return text
 
     def tell(self):
@@ -223,9 +246,15 @@ def _frame(opened, layout, text=(), points=None, *, compact=False):
     if isinstance(text, Mapping):
         missing = {name: sorted(MISSING.difference(text.get(name, ()))) for name in layout.cells}
     options = dict(
-        sep=layout.separator, decimal=layout.decimal or ".", header=0, names=layout.cells, index_col=False,
-        na_values=missing, keep_default_na=False, low_memory=False,
-    )  # fmt: skip
+        sep=layout.separator,
+        decimal=layout.decimal or ".",
+        header=0,
+        names=layout.cells,
+        index_col=False,
+        na_values=missing,
+        keep_default_na=False,
+        low_memory=False,
+    )
 
     def read(**more):
         with opened() as file:
@@ -234,7 +263,9 @@ def _frame(opened, layout, text=(), points=None, *, compact=False):
     def read_all(**more):
         if compact:
             with opened() as file:
-                table = _in_categories(pandas.read_csv(file, chunksize=_ROWS_AT_ONCE, **options | more))
+                table = _in_categories(
+                    pandas.read_csv(file, chunksize=_ROWS_AT_ONCE, **options | more)
+                )
             if table is not None:
                 return table
         return read(**more)
@@ -250,12 +281,23 @@ def _frame(opened, layout, text=(), points=None, *, compact=False):
             # The first rows rule out most columns quickly.
             short = [name for name in short if not any(map(is_unambiguous, written[name].dropna()))]
             written = read(usecols=short, dtype=str) if short else {}
-            figures = [name for name in short if are_ambiguous(written[name].dropna().unique(), layout.decimal)]
+            figures = [
+                name
+                for name in short
+                if are_ambiguous(written[name].dropna().unique(), layout.decimal)
+            ]
             table = table.assign(**{name: written[name] for name in figures})
         notes = [*layout.notes, *_thousands_notes(table, read)]
-        incomplete = [name for name in layout.names if table[name].dtype.kind == "O" and table[name].isna().any()]
+        incomplete = [
+            name
+            for name in layout.names
+            if table[name].dtype.kind == "O" and table[name].isna().any()
+        ]
         written = read(usecols=incomplete, dtype=str, na_values=[]) if incomplete else {}
-        words = {name: set(written[name][table[name].isna()].dropna().unique()) - {""} for name in incomplete}
+        words = {
+            name: set(written[name][table[name].isna()].dropna().unique()) - {""}
+            for name in incomplete
+        }
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
         why = str(error).strip().splitlines()[-1]
         raise KzooError(f"Cannot read {layout.name!r} as a table: {why}") from None
@@ -271,8 +313,14 @@ def _thousands_notes(table, read) -> list:
         table: the DataFrame.
         read: function that reads the file with other options.
     """
-    names = [name for name in table if _has_three_decimals(table[name]) and (table[name].abs() < 1000).all()]
-    names = [name for name in names if (table[name] % 1 == 0).any() and (table[name] % 1 != 0).any()]
+    names = [
+        name
+        for name in table
+        if _has_three_decimals(table[name]) and (table[name].abs() < 1000).all()
+    ]
+    names = [
+        name for name in names if (table[name] % 1 == 0).any() and (table[name] % 1 != 0).any()
+    ]
     examples: dict = {}
     for rows in (_FIRST_ROWS, None):  # the first rows rule out most columns quickly
         written = read(usecols=names, dtype=str, nrows=rows) if names else {}
@@ -297,10 +345,19 @@ def _in_categories(pieces):
             is_text = type(values.dtype).__name__ == "StringDtype"
             columns.setdefault(name, []).append(values.astype("category") if is_text else values)
     for name, parts in columns.items():
-        kinds = {"words" if part.dtype == "category" else "empty" if part.isna().all() else part.dtype.kind
-                 for part in parts}  # fmt: skip
+        kinds = {
+            "words"
+            if part.dtype == "category"
+            else "empty"
+            if part.isna().all()
+            else part.dtype.kind
+            for part in parts
+        }
         if "words" in kinds and kinds <= {"words", "empty"}:
-            parts = [part if part.dtype == "category" else part.astype(object).astype("category") for part in parts]
+            parts = [
+                part if part.dtype == "category" else part.astype(object).astype("category")
+                for part in parts
+            ]
             # An empty category has no type of texts, which `union_categoricals` needs.
             parts = [part.cat.set_categories(part.cat.categories.astype(str)) for part in parts]
             joined = pandas.Series(pandas.api.types.union_categoricals(parts))
@@ -324,7 +381,14 @@ def _padded(content, opened, layout, table) -> dict:
     # Most files have no such cell: searching for one takes a tenth of the time of reading the file.
     if not names or not re.search(rf'[{re.escape(layout.separator)}"\s]0\d\d', content):
         return {}
-    options = dict(sep=layout.separator, header=0, names=layout.cells, index_col=False, dtype=str, usecols=names)
+    options = dict(
+        sep=layout.separator,
+        header=0,
+        names=layout.cells,
+        index_col=False,
+        dtype=str,
+        usecols=names,
+    )
     written = import_module("pandas").read_csv(opened(), **options)
     cells = {name: next(filter(is_padded, written[name].dropna()), None) for name in names}
     return {name: text for name, text in cells.items() if text is not None}
@@ -358,7 +422,8 @@ def rows(path) -> Rows:
     Raises:
         KzooError: it is not a table, or a line has more values than the header.
     """
-    data, name = read_bytes(path), Path(path).name
+    data = read_bytes(path)
+    name = Path(path).name
     _check_type(data, name)
     return parsed(data, name)
 
@@ -372,7 +437,9 @@ def parsed(data, name, *, columns=None, most=None) -> Rows:
         most: maximum number of rows of an upload; None for a file of the user.
     """
     notes: list = []
-    return rows_of_text(decode_text(data, name, notes), name, notes, size=len(data), columns=columns, most=most)
+    return rows_of_text(
+        decode_text(data, name, notes), name, notes, size=len(data), columns=columns, most=most
+    )
 
 
 def rows_of_text(text, name, notes=(), *, size=None, columns=None, most=None) -> Rows:
@@ -390,14 +457,23 @@ def rows_of_text(text, name, notes=(), *, size=None, columns=None, most=None) ->
         raise KzooError(f"Cannot read {name!r} as a table: a quotation mark is never closed.")
     width = len(layout.cells)
     check_count(count - 1, most)
-    _check_filled(name, count - 1, width, size, _MOST_FILLED if columns is None else _MOST_FILLED_OF_UPLOAD)
+    _check_filled(
+        name, count - 1, width, size, _MOST_FILLED if columns is None else _MOST_FILLED_OF_UPLOAD
+    )
     for number, line in enumerate(lines[1:], start=1):
         if len(line) > width:
-            raise KzooError(f"Cannot read {name!r} as a table: row {number} has {len(line)} values instead of {width}.")
-    cells = [[None if cell in MISSING else cell for cell in line] + [None] * (width - len(line)) for line in lines[1:]]
+            raise KzooError(
+                f"Cannot read {name!r} as a table: row {number} has {len(line)} values instead of {width}."
+            )
+    cells = [
+        [None if cell in MISSING else cell for cell in line] + [None] * (width - len(line))
+        for line in lines[1:]
+    ]
     cell_columns = list(zip(*cells, strict=True))[layout.before :] if cells else [()] * width
     cells_by_name = dict(zip(layout.names, cell_columns, strict=False))
-    table = Rows({head: plain(column) for head, column in cells_by_name.items()}, layout.decimal or "")
+    table = Rows(
+        {head: plain(column) for head, column in cells_by_name.items()}, layout.decimal or ""
+    )
     table.notes = layout.notes
     table.words = {
         head: words
@@ -420,7 +496,8 @@ def text_of(path) -> CsvText:
         KzooError: it has none of the encodings of `read_text`.
     """
     notes: list = []
-    data, name = read_bytes(path), Path(path).name
+    data = read_bytes(path)
+    name = Path(path).name
     _check_type(data, name)
     return CsvText(decode_text(data, name, notes), name, tuple(notes))
 
@@ -445,7 +522,8 @@ def joined(parts, name) -> CsvText:
     """
     pieces: list[str] = []
     notes: list[str] = []
-    first, most = None, most_text()
+    first = None
+    most = most_text()
     for part in parts:
         separator, decimal = _sniff(part.text, part.name)
         stream = _Stream(part.text)
@@ -453,12 +531,21 @@ def joined(parts, name) -> CsvText:
         if first is None:
             first = (part.name, names, separator, decimal)
         elif names != first[1]:
-            index = next((i for i, pair in enumerate(zip(names, first[1], strict=False)) if pair[0] != pair[1]), None)
+            index = next(
+                (
+                    i
+                    for i, pair in enumerate(zip(names, first[1], strict=False))
+                    if pair[0] != pair[1]
+                ),
+                None,
+            )
             if index is None:
                 what = f"has {plural(len(names), 'column')} instead of {len(first[1])}"
             else:
                 what = f"has the column {names[index]!r} where {first[0]!r} has {first[1][index]!r}"
-            raise KzooError(f"{name!r}: {part.name!r} {what}. All files must have the same columns in the same order.")
+            raise KzooError(
+                f"{name!r}: {part.name!r} {what}. All files must have the same columns in the same order."
+            )
         elif separator != first[2] or (None not in (decimal, first[3]) and decimal != first[3]):
             raise KzooError(
                 f"{name!r}: {part.name!r} has another separator or decimal sign than {first[0]!r}. Write them alike."
@@ -467,11 +554,15 @@ def joined(parts, name) -> CsvText:
             first = (*first[:3], decimal)
         piece = part.text if not pieces else part.text[stream.tell() :]
         if (most := most - len(piece)) < 0:
-            raise too_long(name, most_text(), "Write the files as Parquet, which is read piece by piece.")
+            raise too_long(
+                name, most_text(), "Write the files as Parquet, which is read piece by piece."
+            )
         if piece.strip():
             pieces.append(piece if piece.endswith(("\n", "\r")) else f"{piece}\n")
         notes += [note for note in part.notes if note not in notes]
-    notes = [*notes[:3], f"The same applies to more files of {name!r}."] if len(notes) > 4 else notes
+    notes = (
+        [*notes[:3], f"The same applies to more files of {name!r}."] if len(notes) > 4 else notes
+    )
     return CsvText("".join(pieces), name, tuple(notes))
 
 
@@ -481,7 +572,8 @@ def header(path):
     Raises:
         KzooError: it is not a table.
     """
-    data, name = read_bytes(path, _HEAD), Path(path).name
+    data = read_bytes(path, _HEAD)
+    name = Path(path).name
     _check_type(data, name)
     whole = len(data) < _HEAD
     if not whole and (b"\n" not in data or not data.split(b"\n", 1)[0].isascii()):
@@ -507,7 +599,9 @@ def _head(text):
 def _sniff(text, name):
     """Return (separator, decimal sign) of a text, detected in its first lines; the sign is None if they show none."""
     if "\0" in text[:1000]:
-        raise KzooError(f"{name!r} is not a text file. Tables must be CSV or Parquet files, or .xlsx workbooks.")
+        raise KzooError(
+            f"{name!r} is not a text file. Tables must be CSV or Parquet files, or .xlsx workbooks."
+        )
     head = text.lstrip().split("\n", _LINES)[:_LINES]
     if not head[0].strip():
         raise KzooError(f"{name!r} is empty. A table needs a header and at least one row.")
@@ -543,7 +637,8 @@ def _split_lines(text, separator, most=None):
 
 def _iter_rows(file, separator):
     """Yield the rows of a CSV stream as lists of cells, without blank lines."""
-    limit = csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)  # texts may be long
+    # texts may be long
+    limit = csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)
     try:
         for line in csv.reader(file, delimiter=separator):
             if line and not (len(line) == 1 and line[0].isspace()):
@@ -594,7 +689,9 @@ class Pieces:
         file = TextFile(path, notes)
         self.path, self.name, self._encoding = file.path, file.name, file.encoding
         self._layout, head = layout, _ = _layout_of(file, notes)
-        self.decimal, self.names, self.notes = layout.decimal, layout.names, layout.notes
+        self.decimal = layout.decimal
+        self.names = layout.names
+        self.notes = layout.notes
         self.kept, self.words = {}, {}
         self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
 
@@ -604,7 +701,9 @@ class Pieces:
         Raises:
             KzooError: it is not a table, or a line has more values than the header.
         """
-        pa, short, long = arrow(), [], []
+        pa = arrow()
+        short = []
+        long = []
         names, before = self._layout.cells, self._layout.before
 
         def on_invalid_row(row):
@@ -627,14 +726,21 @@ class Pieces:
             raise KzooError(f"Cannot read {self.name!r} as a table: {why}") from None
         count = max(1, _SHORT_AT_ONCE // len(names))
         for start in range(0, len(short), count):
-            lines = _split_lines("\n".join(short[start : start + count]), self._layout.separator)[0][:-1]
+            lines = _split_lines("\n".join(short[start : start + count]), self._layout.separator)[
+                0
+            ][:-1]
             cells = [[cell or None for cell in line + [""] * len(names)] for line in lines]
-            columns = list(zip(*(line[before : before + len(self.names)] for line in cells), strict=True))
-            yield self._piece(pa.table([pa.array(column, pa.string()) for column in columns], self.names))
+            columns = list(
+                zip(*(line[before : before + len(self.names)] for line in cells), strict=True)
+            )
+            yield self._piece(
+                pa.table([pa.array(column, pa.string()) for column in columns], self.names)
+            )
 
     def _piece(self, table):
         """Return a piece in which words for missing values are null."""
-        pa, compute = arrow(), arrow("pyarrow.compute")
+        pa = arrow()
+        compute = arrow("pyarrow.compute")
         for index, name in enumerate(self.names):
             allowed = MISSING.intersection(self.kept.get(name, ()))
             column = table.column(name).fill_null("") if "" in allowed else table.column(name)
@@ -659,7 +765,9 @@ class Pieces:
                 encoding=self._encoding,
             ),
             reader.ParseOptions(
-                delimiter=self._layout.separator, newlines_in_values=True, invalid_row_handler=on_invalid_row
+                delimiter=self._layout.separator,
+                newlines_in_values=True,
+                invalid_row_handler=on_invalid_row,
             ),
             reader.ConvertOptions(
                 column_types=dict.fromkeys(names, arrow().string()),
@@ -670,7 +778,8 @@ class Pieces:
 
     def frame(self, table, text=()):
         """Return rows of its pieces as the DataFrame that `frame` reads."""
-        stream, writer = io.BytesIO(), arrow("pyarrow.csv")
+        stream = io.BytesIO()
+        writer = arrow("pyarrow.csv")
         writer.write_csv(table, stream, writer.WriteOptions(quoting_style="all_valid"))
         written = stream.getvalue().decode("utf-8")
         text = dict.fromkeys(text, ()) | self.kept if self.kept else text

@@ -24,7 +24,9 @@ def written(path) -> CsvText:
     """
     name = name_of_table(path)
     if (size := Path(path).stat().st_size if Path(path).is_file() else 0) > (most := most_text()):
-        raise KzooError(f"{name!r} ({in_bytes(size)}) does not fit into memory: at most {in_bytes(most)}. {_FIX}")
+        raise KzooError(
+            f"{name!r} ({in_bytes(size)}) does not fit into memory: at most {in_bytes(most)}. {_FIX}"
+        )
     return written_content(read_bytes(path), name)
 
 
@@ -33,7 +35,8 @@ def written_content(content: bytes, name: str) -> CsvText:
     notes: list[str] = []
     rows: list[dict[str, str]] = []
     names: dict[str, None] = {}
-    cells, most = 0, max(_ALWAYS, free_memory() // _BYTES_OF_CELL)
+    cells = 0
+    most = max(_ALWAYS, free_memory() // _BYTES_OF_CELL)
     for number, line in enumerate(decode_text(content, name, notes).split("\n"), start=1):
         if not line.strip():
             continue
@@ -42,7 +45,9 @@ def written_content(content: bytes, name: str) -> CsvText:
         names |= dict.fromkeys(row)
         cells += len(row)
         if cells > most:
-            raise KzooError(f"{name!r} has more than {most:,} cells, more than fit into memory. {_FIX}")
+            raise KzooError(
+                f"{name!r} has more than {most:,} cells, more than fit into memory. {_FIX}"
+            )
     if not names:
         raise KzooError(f"{name!r} is empty. It should have a JSON object on each line.")
     check_filled(name, len(rows), names, cells)
@@ -58,7 +63,9 @@ def _row(line, number, name):
     where = f"{name!r}, line {number}"
     try:
         # Numbers stay as written: the rules of CSV files read them.
-        values = json.loads(line, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_Pairs)
+        values = json.loads(
+            line, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_Pairs
+        )
     except (ValueError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else error
         raise KzooError(f"{where} is not JSON: {why}. Write an object on each line.") from None
@@ -70,7 +77,9 @@ def _row(line, number, name):
             raise KzooError(f"{where} has {key!r} twice. Keep one of them.")
         if isinstance(value, list | _Pairs):
             nested = "an object" if isinstance(value, _Pairs) else "a list"
-            raise KzooError(f"{where}: {key!r} is {nested}. A cell must be a number, a text, true, false or null.")
+            raise KzooError(
+                f"{where}: {key!r} is {nested}. A cell must be a number, a text, true, false or null."
+            )
         row[key] = "" if value is None else str(value)
     return row
 

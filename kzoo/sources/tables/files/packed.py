@@ -44,10 +44,14 @@ def _table(content, inner, name, path):
     """Return the bytes of an inner file as the text of a CSV file."""
     suffix = PurePosixPath(inner).suffix.lower()
     if suffix in WORKBOOKS:
-        sheet, usual, row = (getattr(path, option, None) for option in ("sheet", "usual_sheet", "header_row"))
+        sheet, usual, row = (
+            getattr(path, option, None) for option in ("sheet", "usual_sheet", "header_row")
+        )
         return _module("xlsx").written_content(content, name, sheet, usual, row)
     if any(getattr(path, option, None) for option in ("sheet", "header_row")):
-        raise KzooError(f"sheet= and header_row= are for workbooks, and {name!r} holds {inner!r}. Remove them.")
+        raise KzooError(
+            f"sheet= and header_row= are for workbooks, and {name!r} holds {inner!r}. Remove them."
+        )
     if suffix not in (".csv", ".tsv"):
         return _module("jsonl").written_content(content, name)
     notes: list[str] = []
@@ -65,7 +69,9 @@ def _unzipped(content, name):
         with gzip.GzipFile(fileobj=BytesIO(content)) as file:
             data = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise KzooError(f"Cannot unpack {name!r}: {str(error).rstrip('.')}. Compress it again with gzip.") from None
+        raise KzooError(
+            f"Cannot unpack {name!r}: {str(error).rstrip('.')}. Compress it again with gzip."
+        ) from None
     if len(data) > most:
         raise too_long(name, most, _FIX)
     return data
@@ -76,23 +82,40 @@ def _unpacked(content, name):
     most = most_expanded(len(content))
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            files = [part for part in archive.infolist() if not part.is_dir() and not _is_hidden(part.filename)]
-            tables = [part for part in files if PurePosixPath(part.filename).suffix.lower() in (*_INNER, *WORKBOOKS)]
+            files = [
+                part
+                for part in archive.infolist()
+                if not part.is_dir() and not _is_hidden(part.filename)
+            ]
+            tables = [
+                part
+                for part in files
+                if PurePosixPath(part.filename).suffix.lower() in (*_INNER, *WORKBOOKS)
+            ]
             if "xl/workbook.xml" in archive.namelist():
                 raise KzooError(f"{name!r} is a workbook. Rename it to end in .xlsx.")
             if len(tables) != 1:
-                held = listed((repr(part.filename) for part in (tables or files)), _SHOWN) or "no files"
+                held = (
+                    listed((repr(part.filename) for part in (tables or files)), _SHOWN)
+                    or "no files"
+                )
                 what = f"{len(tables)} tables" if tables else "no table"
-                raise KzooError(f"{name!r} holds {what}: {held}. Unpack it, and pass one file, or a pattern in quotes.")
+                raise KzooError(
+                    f"{name!r} holds {what}: {held}. Unpack it, and pass one file, or a pattern in quotes."
+                )
             if tables[0].file_size > most:  # no more than this is read
                 raise too_long(name, most, _FIX)
             return archive.read(tables[0]), tables[0].filename
     except KzooError:
         raise
     except RuntimeError:  # NotImplementedError too: a method of compression
-        raise KzooError(f"{name!r} is protected by a password, or compressed by another method. Unpack it.") from None
+        raise KzooError(
+            f"{name!r} is protected by a password, or compressed by another method. Unpack it."
+        ) from None
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as error:
-        raise KzooError(f"Cannot unpack {name!r}: {str(error).rstrip('.')}. Make the archive again.") from None
+        raise KzooError(
+            f"Cannot unpack {name!r}: {str(error).rstrip('.')}. Make the archive again."
+        ) from None
 
 
 def _is_hidden(name):

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo.sources.tables.arrow import Piece, arrow, frame_of_normalized, normalize_table, rows_of_normalized
+from kzoo.sources.tables.arrow import (
+    Piece,
+    arrow,
+    frame_of_normalized,
+    normalize_table,
+    rows_of_normalized,
+)
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import plain
 from kzoo.storage.memory import free_memory
@@ -69,7 +75,9 @@ def files_of(path) -> list:
     path = Path(path)
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and _is_part(file, path))
+    files = sorted(
+        file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and _is_part(file, path)
+    )
     if not files:
         raise KzooError(f"{path.name!r} contains no Parquet files.")
     for file in files:
@@ -83,17 +91,22 @@ def files_of(path) -> list:
 
 def _is_part(file, folder):
     """Return True if a file is part of the table; metadata files begin with _ or a dot."""
-    return file.is_file() and not any(part.startswith(("_", ".")) for part in file.relative_to(folder).parts)
+    return file.is_file() and not any(
+        part.startswith(("_", ".")) for part in file.relative_to(folder).parts
+    )
 
 
 class Pieces:
     """A Parquet table that is read piece by piece (see `kzoo.sources.tables.files`)."""
 
-    decimal, notes, written = None, (), False
+    decimal = None
+    notes = ()
+    written = False
 
     def __init__(self, path):
         self.name, self.files = name_of_table(path), files_of(path)
-        self.kept, self.words = {}, {}  # always empty: Parquet has nulls, so no word means a missing value
+        # always empty: Parquet has nulls, so no word means a missing value
+        self.kept, self.words = {}, {}
         self._opened = [self._open(file) for file in self.files[:1]]
         schema = self._opened[0].schema_arrow
         self._types = normalize_table(schema.empty_table(), self.name).schema
@@ -102,7 +115,8 @@ class Pieces:
     @property
     def size(self):
         """Approximate size in memory, in bytes, including its conversion to numbers."""
-        pa, total = arrow(), 0
+        pa = arrow()
+        total = 0
         texts = sum(pa.types.is_string(t) or pa.types.is_large_string(t) for t in self._types.types)
         width = 16 * (len(self.names) - texts) + 2 * _TEXT * texts
         for file in self.files:
@@ -125,17 +139,23 @@ class Pieces:
     def _normalize(self, table, file):
         normalized = normalize_table(table, self.name)
         if normalized.schema.names != self.names:
-            raise KzooError(f"{self.name!r}: {Path(file).name!r} has different columns than {self.files[0].name!r}.")
+            raise KzooError(
+                f"{self.name!r}: {Path(file).name!r} has different columns than {self.files[0].name!r}."
+            )
         if normalized.schema.types != self._types.types:
             pa = arrow()
             try:
                 for column, type in zip(normalized.columns, self._types.types, strict=True):
-                    if pa.types.is_timestamp(type) and bool(type.tz) != bool(getattr(column.type, "tz", type.tz)):
+                    if pa.types.is_timestamp(type) and bool(type.tz) != bool(
+                        getattr(column.type, "tz", type.tz)
+                    ):
                         raise pa.ArrowInvalid("one has a time zone and the other does not")
                 normalized = normalized.cast(self._types)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 mismatch = next(
-                    n for n, a, b in zip(self.names, normalized.schema, self._types, strict=True) if a.type != b.type
+                    n
+                    for n, a, b in zip(self.names, normalized.schema, self._types, strict=True)
+                    if a.type != b.type
                 )
                 raise KzooError(
                     f"{self.name!r}: column {mismatch!r} has the type {normalized.schema.field(mismatch).type} in "
@@ -146,7 +166,8 @@ class Pieces:
     def _open(self, file):
         with _pyarrow_errors(Path(file).name):
             # Pages are read on demand: a row group may be as large as the file.
-            parquet, options = arrow("pyarrow.parquet"), dict(buffer_size=1 << 20, pre_buffer=False)
+            parquet = arrow("pyarrow.parquet")
+            options = dict(buffer_size=1 << 20, pre_buffer=False)
             opened = parquet.ParquetFile(file, **options)
             if repeated := _repeated_texts(opened.metadata):
                 opened = parquet.ParquetFile(file, read_dictionary=repeated, **options)
@@ -172,9 +193,13 @@ def _chunks(metadata):
 
 def _slices(batch):
     """Yield slices of a batch whose texts take about `_MOST_TEXT` bytes once they are expanded."""
-    pa, compute, sizes = arrow(), arrow("pyarrow.compute"), np.zeros(batch.num_rows, np.int64)
+    pa = arrow()
+    compute = arrow("pyarrow.compute")
+    sizes = np.zeros(batch.num_rows, np.int64)
     for column in batch.columns:
-        if pa.types.is_dictionary(column.type) and not pa.types.is_primitive(column.type.value_type):
+        if pa.types.is_dictionary(column.type) and not pa.types.is_primitive(
+            column.type.value_type
+        ):
             lengths = compute.binary_length(column.dictionary).take(column.indices)
             sizes += lengths.fill_null(0).to_numpy(zero_copy_only=False)
     ends = np.flatnonzero(np.diff(np.cumsum(sizes) // _MOST_TEXT)) + 1
@@ -193,11 +218,16 @@ class _pyarrow_errors:
 
     def __exit__(self, kind, error, trace):
         if isinstance(error, arrow().ArrowException | OSError):
-            raise KzooError(f"Cannot read {self.name!r} as a table: {str(error).strip().splitlines()[0]}") from None
+            raise KzooError(
+                f"Cannot read {self.name!r} as a table: {str(error).strip().splitlines()[0]}"
+            ) from None
 
 
 def _read_all(path):
-    pieces, tables, size, most = Pieces(path), [], 0, max(_LARGE, free_memory() // 2)
+    pieces = Pieces(path)
+    tables = []
+    size = 0
+    most = max(_LARGE, free_memory() // 2)
     for piece in pieces:
         tables.append(piece.table)
         size += piece.table.nbytes

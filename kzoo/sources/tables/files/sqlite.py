@@ -30,8 +30,11 @@ _MOST_INSTRUCTIONS = 1_000_000  # of a query: views of views may double at each 
 _SHOWN = 12  # tables named in a message
 _QUERY = re.compile(r"\s*(select|with)\b", re.I)
 _ALLOWED = {
-    sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, getattr(sqlite3, "SQLITE_RECURSIVE", 33),
-}  # fmt: skip
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    getattr(sqlite3, "SQLITE_RECURSIVE", 33),
+}
 
 
 def written(path) -> CsvText:
@@ -47,7 +50,9 @@ def written(path) -> CsvText:
         writer = CsvWriter(name, _FIX)
         writer.header([" ".join(column.split()) for column in names])
         for number, row in enumerate(cursor, start=1):
-            writer.row([_text(value, names[index], number, name) for index, value in enumerate(row)])
+            writer.row(
+                [_text(value, names[index], number, name) for index, value in enumerate(row)]
+            )
             clock.text = writer.length
     return CsvText(writer.text(), name)
 
@@ -61,7 +66,9 @@ def header(path) -> Rows:
     name = name_of_table(path)
     with _opened(path, name) as (database, _):
         cursor = database.execute(_query(database, path, name))
-        return Rows({" ".join(column[0].split()): plain([]) for column in cursor.description or ()}, "")
+        return Rows(
+            {" ".join(column[0].split()): plain([]) for column in cursor.description or ()}, ""
+        )
 
 
 @contextmanager
@@ -69,7 +76,8 @@ def _opened(path, name):
     """Yield a connection that can only read, and its `_Clock`; SQLite's errors become `KzooError`."""
     if not Path(path).is_file():
         raise KzooError(f"{name!r}: there is no file {str(path)!r}.")
-    database, clock = None, _Clock()
+    database = None
+    clock = _Clock()
     try:
         database = sqlite3.connect(f"file:{quote(str(Path(path).absolute()))}?mode=ro", uri=True)
         database.set_progress_handler(clock.is_over, _STEPS)
@@ -80,7 +88,8 @@ def _opened(path, name):
         yield database, clock
     except (sqlite3.Error, sqlite3.Warning, MemoryError) as error:
         if "interrupted" in str(error) and not clock.over:
-            raise KeyboardInterrupt from None  # SQLite has ended the query because `is_over` raised it
+            # SQLite has ended the query because `is_over` raised it
+            raise KeyboardInterrupt from None
         raise KzooError(f"{name!r} cannot be read: {_reason(error, clock)}") from None
     finally:
         if database is not None:
@@ -98,7 +107,9 @@ class _Clock:
     """
 
     def __init__(self):
-        self._began, self.text, self.over = time.monotonic(), 0, False
+        self._began = time.monotonic()
+        self.text = 0
+        self.over = False
 
     def is_over(self):
         """Return True if the query must end; SQLite calls this now and then."""
@@ -108,20 +119,26 @@ class _Clock:
 
 def _check_whole(database, path, name):
     """Raise `KzooError` if the file is shorter than its pages: SQLite reads what is missing as zeros."""
-    (pages,), (size,) = (database.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "page_size"))
-    if Path(path).stat().st_size < pages * size and not Path(f"{path}-wal").exists():  # newer pages are in there
+    (pages,), (size,) = (
+        database.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "page_size")
+    )
+    # newer pages are in there
+    if Path(path).stat().st_size < pages * size and not Path(f"{path}-wal").exists():
         raise KzooError(f"{name!r} is cut off: it ends inside a page. Copy the file again.")
 
 
 def _limit(database):
     """Limit what a query may do and how much memory it may take."""
     for limit, most in (
-        (sqlite3.SQLITE_LIMIT_LENGTH, _MOST_CELL), (sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _MOST_PATTERN),
+        (sqlite3.SQLITE_LIMIT_LENGTH, _MOST_CELL),
+        (sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _MOST_PATTERN),
         (sqlite3.SQLITE_LIMIT_VDBE_OP, _MOST_INSTRUCTIONS),
-    ):  # fmt: skip
+    ):
         database.setlimit(limit, most)
     database.execute(f"PRAGMA hard_heap_limit = {_HEAP}")
-    database.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY)
+    database.set_authorizer(
+        lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
+    )
 
 
 def _query(database, path, name):
@@ -129,7 +146,12 @@ def _query(database, path, name):
     query = getattr(path, "query", None)
     if query and _QUERY.match(query):
         return query
-    tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
+    tables = [
+        row[0]
+        for row in database.execute(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+        )
+    ]
     tables = [table for table in tables if not table.startswith("sqlite_")]
     if query is None and len(tables) == 1:
         query = tables[0]
@@ -137,11 +159,17 @@ def _query(database, path, name):
         raise KzooError(f"{name!r} has no tables.")
     named = listed(map(repr, tables), _SHOWN)
     if query is None:
-        raise KzooError(f"{name!r} has {len(tables)} tables: {named}. Name one: 'sqlite:{path.name}?{tables[0]}'.")
-    exact = [table for table in tables if table == query] or [t for t in tables if t.lower() == query.lower()]
+        raise KzooError(
+            f"{name!r} has {len(tables)} tables: {named}. Name one: 'sqlite:{path.name}?{tables[0]}'."
+        )
+    exact = [table for table in tables if table == query] or [
+        t for t in tables if t.lower() == query.lower()
+    ]
     if not exact:
         select = " Only a SELECT is allowed as a query." if " " in query else ""
-        raise KzooError(f"{name!r}: there is no table {query!r}.{select} {hint(query, tables)}Its tables: {named}.")
+        raise KzooError(
+            f"{name!r}: there is no table {query!r}.{select} {hint(query, tables)}Its tables: {named}."
+        )
     return 'SELECT * FROM "{}"'.format(exact[0].replace('"', '""'))
 
 
@@ -149,7 +177,9 @@ def _text(value, column, number, name):
     if value is None:
         return ""
     if isinstance(value, bytes):
-        raise KzooError(f"{name!r}: {column!r} holds bytes in row {number}. Leave the column out of the SELECT.")
+        raise KzooError(
+            f"{name!r}: {column!r} holds bytes in row {number}. Leave the column out of the SELECT."
+        )
     return value if isinstance(value, str) else repr(value)
 
 
@@ -171,6 +201,7 @@ def _reason(error, clock):
         "too ": "Store the result of its views as a table.",
     }
     fix = next(
-        (fix for part, fix in fixes.items() if part in why), "Only one SELECT is allowed, and nothing that writes."
+        (fix for part, fix in fixes.items() if part in why),
+        "Only one SELECT is allowed, and nothing that writes.",
     )
     return f"{why}. {fix}"

@@ -30,13 +30,15 @@ _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384  # of a sheet of Excel
 _HIGH = 50  # rows below the first that may hold the column names
 _SHOWN = 12  # sheets named in a message
 _KEPT = 32 << 20  # characters of a sheet that are kept for the next call
-_OLD = b"\xd0\xcf\x11\xe0"  # first bytes of a file of old Office formats, and of an encrypted new one
+# first bytes of a file of old Office formats, and of an encrypted new one
+_OLD = b"\xd0\xcf\x11\xe0"
 _TOTAL = re.compile(
     r"((grand\s+)?(sub)?total(s|e)?|sum|summe|suma|somme|gesamt(summe)?|insgesamt|totaal|合计|总计|合計|總計)(\s+\d+)?",
     re.I,
 )
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_kept: dict[tuple, CsvText] = {}  # the last sheet: the command line reads its header before the table
+# the last sheet: the command line reads its header before the table
+_kept: dict[tuple, CsvText] = {}
 
 
 def written(path) -> CsvText:
@@ -63,7 +65,9 @@ def written(path) -> CsvText:
     return _kept[key]
 
 
-def written_content(content: bytes, name: str, sheet=None, usual_sheet=None, header_row=None) -> CsvText:
+def written_content(
+    content: bytes, name: str, sheet=None, usual_sheet=None, header_row=None
+) -> CsvText:
     """Return a sheet of a workbook in memory as the text of a CSV file (see `written`)."""
     _check_content(content, name)
     require("openpyxl")
@@ -77,7 +81,8 @@ def written_content(content: bytes, name: str, sheet=None, usual_sheet=None, hea
                 reader.read()
                 reader.archive.begin_sheets()
                 chosen, hidden = _sheet(reader.wb, name, sheet, usual_sheet)
-                marks = _Marks(reader.archive, chosen._worksheet_path)  # openpyxl has no name for it
+                # openpyxl has no name for it
+                marks = _Marks(reader.archive, chosen._worksheet_path)
                 return _table(chosen, marks, name, header_row, [*hidden])
         except (KzooError, MemoryError):
             raise
@@ -104,8 +109,16 @@ def _check_content(content, name):
             "or save it as .xlsx again."
         ) from None
     if not any(part.endswith("workbook.xml") for part in parts):
-        other = " It is a text document of Office." if any(part.startswith("word/") for part in parts) else ""
-        other = " It is an OpenDocument spreadsheet: save it as .xlsx." if "content.xml" in parts else other
+        other = (
+            " It is a text document of Office."
+            if any(part.startswith("word/") for part in parts)
+            else ""
+        )
+        other = (
+            " It is an OpenDocument spreadsheet: save it as .xlsx."
+            if "content.xml" in parts
+            else other
+        )
         raise KzooError(f"{name!r} is not an .xlsx workbook.{other or ' Save it as .xlsx again.'}")
 
 
@@ -119,12 +132,16 @@ def _sheet(book, name, wanted, usual):
     wanted = usual if wanted is None and usual in names else wanted
     if wanted is not None:
         if wanted not in names:
-            raise KzooError(f"sheet={wanted!r} is not in {name!r}. {hint(wanted, names)}Its sheets: {_names(names)}.")
+            raise KzooError(
+                f"sheet={wanted!r} is not in {name!r}. {hint(wanted, names)}Its sheets: {_names(names)}."
+            )
         return next(sheet for sheet in book.worksheets if sheet.title == wanted), []
     filled = [sheet for sheet in book.worksheets if _has_cells(sheet)]
     visible = [sheet for sheet in filled if sheet.sheet_state == "visible"]
     if not filled:
-        raise KzooError(f"{name!r} has no cells in any sheet. A table needs a header and at least one row.")
+        raise KzooError(
+            f"{name!r} has no cells in any sheet. A table needs a header and at least one row."
+        )
     if len(visible or filled) > 1:
         titles = [sheet.title for sheet in visible or filled]
         raise KzooError(
@@ -182,7 +199,9 @@ class _Marks:
     def _start(self, tag, attributes):
         tag = tag.rpartition(":")[2]
         if tag == "c":
-            self._cell, self._formula, self._result = attributes, False, False
+            self._cell = attributes
+            self._formula = False
+            self._result = False
             self._column += 1
         elif tag == "f":
             self._formula = True
@@ -190,11 +209,14 @@ class _Marks:
             if self._formula:
                 self._parser.CharacterDataHandler = self._found
         elif tag == "row":
-            self._row, self._column = int(float(attributes.get("r", self._row + 1))), 0
+            self._row = int(float(attributes.get("r", self._row + 1)))
+            self._column = 0
             if attributes.get("hidden") in ("1", "true"):
                 self.hidden_rows.append(self._row)
         elif tag == "col" and attributes.get("hidden") in ("1", "true"):
-            self.hidden_columns.append((int(attributes.get("min", 1)), int(attributes.get("max", 1))))
+            self.hidden_columns.append(
+                (int(attributes.get("min", 1)), int(attributes.get("max", 1)))
+            )
         elif tag == "mergeCell" and (bounds := _bounds(attributes.get("ref", ""))):
             self.merged.append(bounds)
 
@@ -209,7 +231,9 @@ class _Marks:
             self._formula = False
             # A formula of an empty text has the type "str" and no result.
             if not self._result and self._cell.get("t") != "str":
-                self.unsolved.setdefault(self._row, _column_number(self._cell.get("r")) or self._column)
+                self.unsolved.setdefault(
+                    self._row, _column_number(self._cell.get("r")) or self._column
+                )
 
 
 def _bounds(reference):
@@ -266,10 +290,14 @@ def _table(sheet, marks, name, header_row, notes) -> CsvText:
     if any(first == last and top <= head <= bottom for first, top, last, bottom in marks.merged):
         rows.setdefault(head, {})  # all names may be higher than a row
     if head not in rows:
-        raise KzooError(f"{where}: row {head} is empty. header_row= is the row with the column names, such as {first}.")
+        raise KzooError(
+            f"{where}: row {head} is empty. header_row= is the row with the column names, such as {first}."
+        )
     below = [row for row in sorted(rows) if row > head]
     if not below:
-        raise KzooError(f"{where} has no rows below row {head}. header_row= is the row with the column names.")
+        raise KzooError(
+            f"{where} has no rows below row {head}. header_row= is the row with the column names."
+        )
     used = {column for row in below for column in rows[row]}
     _check_formulas(marks, head, where)
     names = _column_names(rows, marks, head, used, where, explicit=header_row is not None)
@@ -293,7 +321,9 @@ def _cells(sheet, where):
     sheet.reset_dimensions()
     for number, cells in enumerate(sheet.iter_rows(), start=1):
         if number > _MOST_ROWS:
-            raise KzooError(f"{where} has more than {_MOST_ROWS:,} rows, more than a sheet can have. {_EXPORT}")
+            raise KzooError(
+                f"{where} has more than {_MOST_ROWS:,} rows, more than a sheet can have. {_EXPORT}"
+            )
         row: dict[int, str] = {}
         for cell in cells:
             if (value := cell.value) is None:
@@ -313,7 +343,10 @@ def _cells(sheet, where):
         if not blank:
             break
     if blank:
-        rows = {number: {c: text for c, text in row.items() if c not in blank} for number, row in rows.items()}
+        rows = {
+            number: {c: text for c, text in row.items() if c not in blank}
+            for number, row in rows.items()
+        }
     return rows, errors
 
 
@@ -361,13 +394,18 @@ def _column_names(rows, marks, head, used, where, *, explicit):
             )
         if last == first and (text := rows.get(top, {}).get(first)) is not None:
             names[first] = text  # a name that is as high as two rows
-    if bottom_rows := [bottom for first, top, last, bottom in marks.merged if top <= head < bottom and first == last]:
+    if bottom_rows := [
+        bottom
+        for first, top, last, bottom in marks.merged
+        if top <= head < bottom and first == last
+    ]:
         raise KzooError(
             f"{where}: cells of the header are merged down to row {max(bottom_rows)}. Say where the rows begin: "
             f"header_row={max(bottom_rows)}."
         )
     unnamed = sorted(column for column in used if column not in names or names[column].isspace())
-    if unnamed and not explicit and unnamed != [min(used)]:  # row names have none: pandas writes them so
+    # row names have none: pandas writes them so
+    if unnamed and not explicit and unnamed != [min(used)]:
         if len(names) == 1:
             column, title = next(iter(names.items()))
             raise KzooError(
@@ -385,17 +423,25 @@ def _header_fix(rows, marks, head, explicit):
     """Return the sentence that names the row of the header, if one is found."""
     merged = [bounds for bounds in marks.merged if bounds[1] <= head + _HIGH]
     wide = {
-        row for first, top, last, bottom in merged if last > first for row in range(top, min(bottom, head + _HIGH) + 1)
+        row
+        for first, top, last, bottom in merged
+        if last > first
+        for row in range(top, min(bottom, head + _HIGH) + 1)
     }
     high = [bounds for bounds in merged if bounds[0] == bounds[2]]
-    below, best = set(), None
+    below = set()
+    best = None
     for row in sorted(rows, reverse=True):
         names = set(rows[row]) | {first for first, top, _, bottom in high if top <= row <= bottom}
         if head < row <= head + _HIGH and row not in wide and below and below <= names:
             best = row
         below |= set(rows[row])
     fix = "Unmerge them" if explicit else "Say which row has the column names"
-    return f"{fix}: header_row={best}." if best and not explicit else f"{fix}{'' if explicit else ' with header_row='}."
+    return (
+        f"{fix}: header_row={best}."
+        if best and not explicit
+        else f"{fix}{'' if explicit else ' with header_row='}."
+    )
 
 
 def _check_formulas(marks, head, where):
@@ -414,7 +460,9 @@ def _fill_merged(rows, marks, head, below, columns, where):
     Raises:
         KzooError: cells are merged across columns.
     """
-    filled, table_rows, steps = [], set(below), 0
+    filled = []
+    table_rows = set(below)
+    steps = 0
     for first, top, last, bottom in sorted(marks.merged, key=lambda bounds: bounds[1]):
         if top <= head or not table_rows or top > below[-1]:
             continue
@@ -451,11 +499,19 @@ def _notes(rows, marks, head, below, columns, names, errors, where):
     if hidden:
         count = plural(len(hidden), "hidden row")
         yield f"{where}: {count} read too, the first is row {hidden[0]}. Delete rows that are no examples."
-    hidden = [column for column in columns if any(first <= column <= last for first, last in marks.hidden_columns)]
+    hidden = [
+        column
+        for column in columns
+        if any(first <= column <= last for first, last in marks.hidden_columns)
+    ]
     if hidden:
         named = listed((repr(names.get(column, _column(column))) for column in hidden), 5)
         yield f"{where}: {plural(len(hidden), 'hidden column')} read too: {named}. drop= leaves columns out."
-    inside = [(row, column, error) for row, column, error in errors if row > head and column in set(columns)]
+    inside = [
+        (row, column, error)
+        for row, column, error in errors
+        if row > head and column in set(columns)
+    ]
     if inside:
         row, column, error = inside[0]
         count = plural(len(inside), "cell")

@@ -12,7 +12,9 @@ from kzoo_outside.bands import LEVELS
 def learn(values, names=(), *, known=None):
     mean, sd = spread(encode_numbers(None, values))
     mean, sd = (np.repeat(values, len(LEVELS)).tolist() for values in (mean, sd))
-    return Target(names=tuple(names), config={"outputs": len(mean), "target_offset": mean, "target_scale": sd})
+    return Target(
+        names=tuple(names), config={"outputs": len(mean), "target_offset": mean, "target_scale": sd}
+    )
 
 
 def encode(target, values):

@@ -12,7 +12,8 @@ def _parts(outputs, truth):
 
 
 def _pinball(outputs, truth):
-    off, levels = truth - outputs, np.array(LEVELS)
+    off = truth - outputs
+    levels = np.array(LEVELS)
     return np.maximum(levels * off, (levels - 1) * off)
 
 
@@ -31,6 +32,10 @@ def judge(truth, answers, target, *, metric=None):
 
 def headline(scores, target, *, split, answers=None, outputs=None):
     return dict(
-        value=f"{scores['pinball']:.3f}", label=f"pinball loss on {split}rows", interval=None, scale=None, useless=None,
+        value=f"{scores['pinball']:.3f}",
+        label=f"pinball loss on {split}rows",
+        interval=None,
+        scale=None,
+        useless=None,
         sentence=f"{scores['inside']:.0%} of the rows lie between the outer quantiles.",
-    )  # fmt: skip
+    )

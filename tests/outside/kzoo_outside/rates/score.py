@@ -12,8 +12,11 @@ def deviance(truth, rate):
 
 
 def score(batches, target, *, logits=None):
-    outputs, truth = (np.concatenate(column).astype("float64") for column in zip(*batches, strict=True))
-    rates, mean = outputs.reshape(truth.shape), np.broadcast_to(truth.mean(axis=0), truth.shape)
+    outputs, truth = (
+        np.concatenate(column).astype("float64") for column in zip(*batches, strict=True)
+    )
+    rates = outputs.reshape(truth.shape)
+    mean = np.broadcast_to(truth.mean(axis=0), truth.shape)
     scores = dict(
         deviance=float(deviance(truth, np.maximum(rates, 1e-9)).mean()),
         deviance_of_mean=float(deviance(truth, mean).mean()),
@@ -28,6 +31,10 @@ def judge(truth, answers, target, *, metric=None):
 
 def headline(scores, target, *, split, answers=None, outputs=None):
     return dict(
-        value=f"{scores['deviance']:.3f}", label=f"deviance on {split}rows", interval=None, scale=None, useless=None,
+        value=f"{scores['deviance']:.3f}",
+        label=f"deviance on {split}rows",
+        interval=None,
+        scale=None,
+        useless=None,
         sentence=f"Its deviance is {scores['deviance']:.3f}; the mean has {scores['deviance_of_mean']:.3f}.",
-    )  # fmt: skip
+    )

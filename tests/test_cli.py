@@ -402,6 +402,20 @@ def test_show_draws_the_network(call, tmp_path):
         assert (tmp_path / file).read_bytes().startswith(begins)
 
 
+def test_show_draws_the_graph_where_graphviz_is_installed(call, tmp_path, monkeypatch):
+    file = tmp_path / "net.svg"
+    monkeypatch.setattr("kzoo.cli.show.find_spec", lambda name: None)
+    _, out, _ = call("show", "iris_fnn", "--plot", file)
+    assert_mentions(out, "as a table", "pydot", "Graphviz")
+    monkeypatch.setattr("kzoo.cli.show.find_spec", lambda name: name)
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr(
+        "keras.utils.plot_model", lambda model, to_file, **_: to_file.write_text(model.name)
+    )
+    _, out, _ = call("show", "iris_fnn", "--plot", file)
+    assert file.read_text() == "iris_fnn" and "as a table" not in out
+
+
 # ---------------------------------------------------------------- train, evaluate, predict
 
 

@@ -1,9 +1,12 @@
 """Show a preset or a run in full: layers, inputs, outputs and all settings."""
 
 import shlex
+import shutil
 from dataclasses import asdict
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kzoo.cli import keras_import, shared, tables
 from kzoo.cli.train import scores_line
@@ -27,6 +30,9 @@ from kzoo.tasks import problem
 from kzoo.tasks.weighted import by_weighting
 from kzoo.utils.errors import KzooError
 from kzoo.weights import entries
+
+if TYPE_CHECKING:
+    import keras
 
 EXAMPLES = """\
 examples:
@@ -132,13 +138,18 @@ def _show_run(run, args):
     return document | fields | (_draw(model, plot_path) if plot_path is not None else {})
 
 
-def _draw(model, path):
-    """Draw a network to a file, if there is a path; return the path as part of the document."""
+def _draw(model: "keras.Model", path: Path | None) -> dict[str, str | bool]:
+    """Draw a network to a file, if there is a path: its graph if Graphviz is installed, else a table of its layers."""
     if path is None:
         return {}
+    is_graph = find_spec("pydot") is not None and shutil.which("dot") is not None
     with import_module("kzoo.utils.files").whole_file(path, sync=False) as temporary:
-        import_module("kzoo.plots").network(model).savefig(temporary)
-    return dict(plot=str(path))
+        if is_graph:
+            plot_model = import_module("keras").utils.plot_model
+            plot_model(model, temporary, show_shapes=True, show_layer_names=True)
+        else:
+            import_module("kzoo.plots").network(model).savefig(temporary)
+    return dict(plot=str(path), graph=is_graph)
 
 
 def describe(preset, network, config, training) -> dict:
@@ -338,7 +349,8 @@ def render(document, args):
             lines += ["", f"Use the weights: {command}"]
         lines += ["", f"Train the preset: kzoo train {args.preset}"]
     if "plot" in document:
-        lines.append(f"Written to {document['plot']}")
+        without = "" if document["graph"] else " as a table. Graphs need pydot and Graphviz"
+        lines.append(f"Written to {document['plot']}{without}")
     return "\n".join(lines)
 
 

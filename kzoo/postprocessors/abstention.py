@@ -7,9 +7,6 @@ arXiv:2110.01052). That is the probability that a threshold is offered and does 
 offered, it is higher: where no threshold is true, each that is offered is wrong.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from kzoo.postprocessors.coverage import upper_bound
@@ -84,12 +81,3 @@ def answers_line(accuracy: float, share: float) -> str:
         "that breaks this. Samples that give none count as kept: if the accuracy is hard to reach, a threshold that is "
         "given breaks it more often."
     )
-
-
-def risk_curve(learned: Mapping[str, Any]) -> list[tuple[float, float, float]]:
-    """Return (share of answered rows, accuracy among them, threshold) of a stored curve."""
-    rows = learned["answered"][-1][1]
-    return [
-        (answered / rows, 1 - wrong / answered, threshold)
-        for threshold, answered, wrong in learned["answered"]
-    ]

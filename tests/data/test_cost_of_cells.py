@@ -17,7 +17,6 @@ from kzoo.serve.codecs import ModelRequest
 from kzoo.sources.files import decode_text
 from kzoo.sources.tables.dates import are_dates, detect_day_first, may_have_offset, to_dates
 from kzoo.sources.tables.files import read_content
-from kzoo.sources.tables.files.csv import parsed
 from kzoo.sources.tables.numbers import (
     PLAIN,
     NumberFormat,
@@ -47,11 +46,11 @@ READERS = {
     "words of a text": Tokenizer(vocabulary=["a"]).numbers,
     "characters of a text": Tokenizer(level="characters", vocabulary=["a"]).numbers,
     "bytes of a text": lambda text: decode_text(text.encode("cp1252", "replace") + b"\xe9", "x"),
-    "a file": lambda text: parsed(f"a;b\n{text};1\n2;3\n".encode(), "x"),
-    "a quoted cell": lambda text: parsed(
+    "a file": lambda text: read_content(f"a;b\n{text};1\n2;3\n".encode(), "x"),
+    "a quoted cell": lambda text: read_content(
         f'a,b\n"{text.replace(chr(34), chr(34) * 2)}",1\n'.encode(), "x"
     ),
-    "names of columns": lambda text: parsed(f"{text}\n1\n".encode(), "x"),
+    "names of columns": lambda text: read_content(f"{text}\n1\n".encode(), "x"),
     "a form": lambda text: form(text, "a.csv"),
     "a name in a form": lambda text: form("a", text),
 }

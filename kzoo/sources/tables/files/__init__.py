@@ -12,7 +12,8 @@ A module lists its `SUFFIXES`, and has two readers of the same file, which must 
 
 or, in place of both,
 
-    written(path) -> CsvText         the table as the text of a CSV file (see `kzoo.sources.tables.written`)
+    written(path) -> CsvText         the text of a CSV file, or the table as such a text (see
+                                     `kzoo.sources.tables.written`)
 
 and may have
 
@@ -28,20 +29,30 @@ and may have
 """
 
 import os
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from kzoo.sources.files import add_notes
+from kzoo.sources.files import add_notes, decode_text
 from kzoo.sources.folders import splits_in
+from kzoo.sources.tables.written import CsvText
 from kzoo.utils.discovery import installed, list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_regular
 from kzoo.utils.formatting import listed, plural
 from kzoo.utils.table_path import TablePath, locate, name_of_table
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from kzoo.sources.tables.raw import Rows
+
+_OPTIONAL = ("header", "size", "Pieces")  # functions that a module may have
 _MOST_COLUMNS = 10_000  # of an uploaded table
 _LABELS = "labels"  # name of the table in a folder that labels its files, without the suffix
 _DEFAULT_SUFFIX = ".csv"  # the reader of files with an unknown suffix
@@ -159,8 +170,8 @@ def read_table(path, text=(), notes=None, *, compact=False):
     """
     path = locate(path)
     reader = _table_reader(path)
-    may_be_compact = compact and reader is import_module(f"{__name__}.csv")
-    frame = reader.frame(path, text, compact=True) if may_be_compact else reader.frame(path, text)
+    options = {"compact": compact} if isinstance(reader, _Written) else {}
+    frame = reader.frame(path, text, **options)
     frame.columns = [str(column).strip() for column in frame.columns]
     if not len(frame):
         raise KzooError(f"{name_of_table(path)!r} has no rows.")
@@ -193,7 +204,9 @@ def read_content(content, name="the table", most=None):
     Raises:
         KzooError: it is not a table, has no rows, too many columns, or rows far shorter than its header.
     """
-    rows = import_module(f"{__name__}.csv").parsed(content, name, columns=_MOST_COLUMNS, most=most)
+    notes: list[str] = []
+    table = CsvText(decode_text(content, name, notes), name, tuple(notes))
+    rows = import_module(f"{__name__}.csv").rows_of(table, columns=_MOST_COLUMNS, most=most)
     if not len(rows):
         raise KzooError(f"{name!r} has no rows.")
     add_notes(rows.notes)
@@ -258,37 +271,37 @@ def _table_reader(path):
         module = _folder_reader(path) or _reader_of(suffix) or _built_in_readers()[_DEFAULT_SUFFIX]
     files = getattr(path, "files", ())
     if files and not getattr(module, "FOLDERS", False):
-        return _Written(partial(_joined, module), module)
+        return _Written(partial(_joined, module))
     return _Written(module.written, module) if hasattr(module, "written") else module
 
 
 class _Written:
-    """The readers of a table that is turned into the text of a CSV file.
+    """The readers of a table that is the text of a CSV file, or is turned into one.
 
     Args:
         written: function of a path that returns the `CsvText`.
-        module: the module of the type of file.
+        module: the module of the type of file, whose other functions are kept; None for several files.
     """
 
-    def __init__(self, written, module):
-        self._written, self._module = written, module
+    def __init__(self, written: Callable[[str | Path], CsvText], module: ModuleType | None = None):
+        self._written = written
         self._csv = import_module(f"{__name__}.csv")
+        self.__dict__ |= {
+            name: getattr(module, name) for name in _OPTIONAL if hasattr(module, name)
+        }
 
-    def frame(self, path, text=()):
-        table = self._written(path)
-        return self._csv.frame_of(table.text, table.name, table.notes, text)
+    def frame(
+        self, path: str | Path, text: Collection[str] = (), *, compact: bool = False
+    ) -> "DataFrame":
+        return self._csv.frame_of(self._written(path), text, compact=compact)
 
-    def rows(self, path):
-        table = self._written(path)
-        return self._csv.rows_of_text(table.text, table.name, table.notes)
+    def rows(self, path: str | Path) -> "Rows":
+        return self._csv.rows_of(self._written(path))
 
-    def header(self, path):
-        if hasattr(self._module, "header") and not path_files(path):
-            return self._module.header(path)
-        table = self._written(path)
-        return self._csv.header_of(table.text, table.name)
+    def header(self, path: str | Path) -> "Rows | None":
+        return self._csv.header_of(self._written(path))
 
-    def files_of(self, path):
+    def files_of(self, path: str | Path) -> list[Path]:
         return path_files(path) or [Path(path)]
 
 
@@ -310,17 +323,15 @@ def _joined(module, path):
         raise KzooError(
             f"{name!r} matches files of several types: {listed(suffixes_of_files)}. Match one type."
         )
-    if module is not csv and not hasattr(module, "written"):
+    if not hasattr(module, "written"):
         raise KzooError(
             f"{name!r}: several {suffixes_of_files[0]} files cannot be read as one table. Pass one file."
         )
-    return csv.joined([_part(module, csv, path, file) for file in path.files], name)
+    return csv.joined([module.written(_part(path, file)) for file in path.files], name)
 
 
-def _part(module, csv, path, file):
-    """Return one of the files of a pattern as a `CsvText`."""
-    if module is csv:
-        return csv.text_of(file)
+def _part(path: TablePath, file: Path) -> TablePath:
+    """Return the path of one of the files of a pattern, with its options."""
     part = TablePath(file)
     part.__dict__ |= {**path.__dict__, "files": (), "label": None}
-    return module.written(part)
+    return part

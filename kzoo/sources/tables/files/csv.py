@@ -4,7 +4,8 @@ All readers follow one rule: a cell of `MISSING` is a missing value, unless it i
 may be shorter than the header but not longer, and columns get the names that pandas gives. Training uses the reader of
 pandas, which guesses a type for each column that is not requested as text; columns of text are parsed by
 `kzoo.sources.tables.values`. New rows need no guess, because training has learned the type of each column: their cells
-stay text and are parsed by the same rules. `tests/data/test_rows.py` checks that both readers agree.
+stay text and are parsed by the same rules. `tests/data/test_rows.py` checks that both readers agree. Every type of file
+that is turned into such a text (see `kzoo.sources.tables.written`) is read here too.
 """
 
 import csv
@@ -12,13 +13,13 @@ import io
 import re
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +39,9 @@ from kzoo.sources.tables.written import CsvText, most_text, too_long
 from kzoo.storage.memory import free_memory
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 SUFFIXES = (".csv", ".tsv")
 _END_MARK = "\0end"
@@ -142,40 +146,27 @@ def _layout(head, name, opened, encoding_notes=(), columns=None):
     return _Layout(name, separator, decimal, names, before=surplus, notes=notes)
 
 
-def frame(path, text=(), *, compact=False):
-    """Read a CSV file for training. The file itself is read once.
+def frame_of(table: CsvText, text: Collection[str] = (), *, compact: bool = False) -> "DataFrame":
+    """Return the text of a CSV file as a DataFrame for training.
+
+    Its `attrs` hold the `decimal` sign of the file, `notes`, `figures`, the names of numeric columns that stay as
+    written because they are ambiguous, `words`: name -> words of a text column that were read as missing values, and
+    `padded`: name -> a cell with leading zeros, such as `01067`, of a column of whole numbers.
 
     Args:
+        table: the text.
         text: names of columns whose cells stay as written; as a dict, name -> words of `MISSING` that are cells there.
         compact: whether columns of texts of a large file become categories, which take less memory if texts repeat.
 
     Raises:
         KzooError: it is not a table.
     """
-    content, name, notes = text_of(path)
-    return frame_of(content, name, notes, text, compact=compact)
-
-
-def frame_of(content, name, notes=(), text=(), *, compact=False):
-    """Return the text of a CSV file as `frame` reads the file.
-
-    Args:
-        content: the text.
-        name: of the file, for messages.
-        notes: on how it was read so far.
-        text, compact: see `frame`.
-    """
+    content = table.text
     opened = partial(_Stream, content)
-    layout = _layout(_head(opened()), name, opened, notes)
-    width = len(layout.cells)
-    most = max(len(content), _MOST_FILLED)
+    layout = _layout(_head(opened()), table.name, opened, table.notes)
     line_ends = content.count("\n") + (content.count("\r") if "\r" in content else 0)
-    if width * (line_ends + 1) > most:  # or texts have line ends
-        rows = sum(1 for _ in _iter_rows(opened(), layout.separator)) - 1
-        _check_filled(name, rows, width, len(content), _MOST_FILLED)
-    table = _frame(opened, layout, text, compact=compact and len(content) > _COMPACT_FROM)
-    table.attrs["padded"] = _padded(content, opened, layout, table)
-    return table
+    _check_complete(layout, opened, len(content), line_ends)
+    return _frame(content, layout, text, compact=compact and len(content) > _COMPACT_FROM)
 
 
 class _Stream(io.TextIOBase):
@@ -209,12 +200,26 @@ def _layout_of(file, notes):
     with file.open() as stream:
         head = _head(stream)
     layout = _layout(head, file.name, file.open, notes)
-    width = len(layout.cells)
-    if width * file.line_ends > max(file.size, _MOST_FILLED):  # or texts have line ends
-        with file.open() as stream:
-            rows = sum(1 for _ in _iter_rows(stream, layout.separator)) - 1
-        _check_filled(layout.name, rows, width, file.size, _MOST_FILLED)
+    _check_complete(layout, file.open, file.size, file.line_ends)
     return layout, head
+
+
+def _check_complete(
+    layout: _Layout, opened: Callable[[], io.TextIOBase], size: int, line_ends: int
+) -> None:
+    """Raise `KzooError` if the rows of a file are so short that it would not fit once they are padded.
+
+    Args:
+        layout: of its cells.
+        opened: function that opens it at its beginning.
+        size: of it.
+        line_ends: their number; more than that of the rows if texts have line ends.
+    """
+    width = len(layout.cells)
+    if width * (line_ends + 1) > max(size, _MOST_FILLED):
+        with opened() as stream:
+            rows = sum(1 for _ in _iter_rows(stream, layout.separator)) - 1
+        _check_filled(layout.name, rows, width, size, _MOST_FILLED)
 
 
 def _check_filled(name, rows, width, size, most):
@@ -227,111 +232,126 @@ def _check_filled(name, rows, width, size, most):
         )
 
 
-def _frame(opened, layout, text=(), points=None, *, compact=False):
-    """Return a CSV stream as a DataFrame.
+def _frame(
+    content: str,
+    layout: _Layout,
+    text: Collection[str],
+    *,
+    points: bool | None = None,
+    compact: bool = False,
+) -> "DataFrame":
+    """Return the text of a CSV file as a DataFrame (see `frame_of`).
 
-    Its `attrs` hold the `decimal` sign of the file, `notes`, `figures`, the names of numeric columns that stay as
-    written because they are ambiguous, and `words`: name -> words of a text column that were read as missing values;
-    for a file also `padded` (see `_padded`).
+    pandas converts the cells. Those of columns that may mean something else are then read once more, as written.
 
     Args:
-        opened: function that opens the stream at its beginning.
+        content: the text.
         layout: of its cells.
-        text: see `frame`.
-        points: see `_Layout`, of the file from which the stream was made.
+        text: see `frame_of`.
+        points: see `_Layout`, of the file from which the text was made.
         compact: whether columns of texts become categories.
     """
     pandas = import_module("pandas")
-    missing = sorted(MISSING)
+    table: Any
+    missing: Any = sorted(MISSING)
     if isinstance(text, Mapping):
         missing = {name: sorted(MISSING.difference(text.get(name, ()))) for name in layout.cells}
     options = dict(
         sep=layout.separator,
-        decimal=layout.decimal or ".",
         header=0,
         names=layout.cells,
         index_col=False,
-        na_values=missing,
         keep_default_na=False,
         low_memory=False,
     )
+    typed = options | dict(
+        decimal=layout.decimal or ".",
+        na_values=missing,
+        dtype={name: str for name in layout.names if name in text},
+    )
 
-    def read(**more):
-        with opened() as file:
-            return pandas.read_csv(file, **options | more)
+    def as_written(names: Iterable[str], rows: int | None = None) -> Any:
+        """Return columns as written; NaN for cells that their rows lack."""
+        reading = options | dict(usecols=set(names), dtype=str, nrows=rows)
+        return pandas.read_csv(_Stream(content), **reading) if reading["usecols"] else {}
 
-    def read_all(**more):
-        if compact:
-            with opened() as file:
-                table = _in_categories(
-                    pandas.read_csv(file, chunksize=_ROWS_AT_ONCE, **options | more)
-                )
-            if table is not None:
-                return table
-        return read(**more)
+    def numbers_of(name: str) -> list[str]:
+        """Return the different cells of a column of numbers, as written."""
+        return list(cells[name][table[name][: len(cells[name])].notna()].unique())
 
     try:
-        table = read_all(dtype={name: str for name in layout.names if name in text})
+        table = None
+        if compact:
+            table = _in_categories(
+                pandas.read_csv(_Stream(content), chunksize=_ROWS_AT_ONCE, **typed)
+            )
+        if table is None:
+            table = pandas.read_csv(_Stream(content), **typed)
         if layout.before or layout.behind:
             table = table[layout.names]
-        figures = []
-        if not (layout.points if points is None else points):
-            short = [name for name in layout.names if _has_three_decimals(table[name])]
-            written = read(usecols=short, dtype=str, nrows=_FIRST_ROWS) if short else {}
-            # The first rows rule out most columns quickly.
-            short = [name for name in short if not any(map(is_unambiguous, written[name].dropna()))]
-            written = read(usecols=short, dtype=str) if short else {}
-            figures = [
-                name
-                for name in short
-                if are_ambiguous(written[name].dropna().unique(), layout.decimal)
-            ]
-            table = table.assign(**{name: written[name] for name in figures})
-        notes = [*layout.notes, *_thousands_notes(table, read)]
+        points = layout.points if points is None else points
+        grouped = [name for name in layout.names if _may_have_groups(table[name], points)]
+        # The first rows rule out most columns quickly.
+        cells = as_written(grouped, _FIRST_ROWS)
+        grouped = [name for name in grouped if not any(map(is_unambiguous, numbers_of(name)))]
+        whole = [name for name in layout.names if _is_whole(table[name])]
+        # Most files have no such cell: searching for one takes a tenth of the time of reading the file.
+        zeros = rf'[{re.escape(layout.separator)}"\s]0\d\d'
+        whole = whole if whole and re.search(zeros, content) else []
         incomplete = [
             name
             for name in layout.names
             if table[name].dtype.kind == "O" and table[name].isna().any()
         ]
-        written = read(usecols=incomplete, dtype=str, na_values=[]) if incomplete else {}
-        words = {
-            name: set(written[name][table[name].isna()].dropna().unique()) - {""}
-            for name in incomplete
-        }
+        cells = as_written([*grouped, *whole, *incomplete])
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, ValueError) as error:
         why = str(error).strip().splitlines()[-1]
         raise KzooError(f"Cannot read {layout.name!r} as a table: {why}") from None
-    words = {name: column_words for name, column_words in words.items() if column_words}
-    table.attrs |= {"decimal": layout.decimal, "figures": figures, "words": words, "notes": notes}
+    figures = [
+        name for name in grouped if not points and are_ambiguous(numbers_of(name), layout.decimal)
+    ]
+    notes = [*layout.notes]
+    for name in grouped:
+        if name not in figures and _may_have_thousands(table[name]):
+            notes += _thousands_notes(name, numbers_of(name))
+    words = {
+        name: set(cells[name][table[name].isna()].dropna().unique()) - {""} for name in incomplete
+    }
+    padded = {name: next(filter(is_padded, cells[name].dropna()), None) for name in whole}
+    table = table.assign(**{name: cells[name].where(table[name].notna()) for name in figures})
+    table.attrs |= {
+        "decimal": layout.decimal,
+        "figures": figures,
+        "words": {name: column_words for name, column_words in words.items() if column_words},
+        "padded": {name: cell for name, cell in padded.items() if cell is not None},
+        "notes": notes,
+    }
     return table
 
 
-def _thousands_notes(table, read) -> list:
-    """Return a note for each number column whose decimal points may be thousands separators, such as `1.900`.
+def _may_have_groups(values: "Series", points: bool) -> bool:
+    """Return True if the decimal signs of a column of numbers may separate groups of three digits.
 
     Args:
-        table: the DataFrame.
-        read: function that reads the file with other options.
+        values: the column.
+        points: whether the decimal sign must be a point; then there must be integers beside numbers below 1000.
     """
-    names = [
-        name
-        for name in table
-        if _has_three_decimals(table[name]) and (table[name].abs() < 1000).all()
-    ]
-    names = [
-        name for name in names if (table[name] % 1 == 0).any() and (table[name] % 1 != 0).any()
-    ]
-    examples: dict = {}
-    for rows in (_FIRST_ROWS, None):  # the first rows rule out most columns quickly
-        written = read(usecols=names, dtype=str, nrows=rows) if names else {}
-        texts = {name: written[name].dropna().unique() for name in names}
-        names = [name for name in names if not any(map(is_unambiguous, texts[name]))]
-        examples = {name: thousands_beside_integers(texts[name]) for name in names}
+    return _are_rounded(values, 3) and (not points or _may_have_thousands(values))
+
+
+def _may_have_thousands(values: "Series") -> bool:
+    """Return True if a column of numbers has integers and others, all below 1000: `1.900` beside `656`."""
+    is_whole = values % 1 == 0
+    return bool((values.abs() < 1000).all() and is_whole.any() and (values % 1 != 0).any())
+
+
+def _thousands_notes(name: str, texts: Iterable[str]) -> list[str]:
+    """Return a note, in a list, if the decimal points of a column may be thousands separators, such as `1.900`."""
+    if not (pair := thousands_beside_integers(texts)):
+        return []
     return [
         f"Numbers of {name!r} may have thousands separators: {pair[0]!r} beside {pair[1]!r} is read as "
         f"{float(pair[0]):.12g}. If that is wrong, use columns={{{name!r}: {{'decimal': ','}}}}."
-        for name, pair in examples.items()
-        if pair
     ]
 
 
@@ -369,39 +389,9 @@ def _in_categories(pieces):
     return pandas.DataFrame(columns)
 
 
-def _padded(content, opened, layout, table) -> dict:
-    """Return name -> the first cell with leading zeros, such as `01067`, for integer columns that have one.
-
-    Args:
-        content: the text of the file; `opened` opens it as a stream.
-        layout: of its cells.
-        table: the DataFrame that pandas made of it.
-    """
-    names = [name for name in layout.names if _is_whole(table[name])]
-    # Most files have no such cell: searching for one takes a tenth of the time of reading the file.
-    if not names or not re.search(rf'[{re.escape(layout.separator)}"\s]0\d\d', content):
-        return {}
-    options = dict(
-        sep=layout.separator,
-        header=0,
-        names=layout.cells,
-        index_col=False,
-        dtype=str,
-        usecols=names,
-    )
-    written = import_module("pandas").read_csv(opened(), **options)
-    cells = {name: next(filter(is_padded, written[name].dropna()), None) for name in names}
-    return {name: text for name, text in cells.items() if text is not None}
-
-
 def _is_whole(values):
     """Return True if a numeric column holds only integers."""
     return values.dtype.kind in "iu" or _are_rounded(values, 0)
-
-
-def _has_three_decimals(values):
-    """Return True if no number of a column has more than three decimals: `1.234` may be 1234."""
-    return _are_rounded(values, 3)
 
 
 def _are_rounded(values, decimals):
@@ -416,50 +406,26 @@ def _are_rounded(values, decimals):
     return bool(len(finite))
 
 
-def rows(path) -> Rows:
-    """Read a CSV file as texts by column, with None for missing values.
+def rows_of(table: CsvText, *, columns: int | None = None, most: int | None = None) -> Rows:
+    """Return the text of a CSV file as texts by column, with None for missing values.
+
+    Args:
+        table: the text.
+        columns: maximum number of columns of an upload; None for a file of the user.
+        most: maximum number of rows of an upload; None for a file of the user.
 
     Raises:
         KzooError: it is not a table, or a line has more values than the header.
     """
-    data = read_bytes(path)
-    name = Path(path).name
-    _check_type(data, name)
-    return parsed(data, name)
-
-
-def parsed(data, name, *, columns=None, most=None) -> Rows:
-    """Read the bytes of a CSV file as `rows` does.
-
-    Args:
-        name: of the file, for messages.
-        columns: maximum number of columns of an upload; None for a file of the user.
-        most: maximum number of rows of an upload; None for a file of the user.
-    """
-    notes: list = []
-    return rows_of_text(
-        decode_text(data, name, notes), name, notes, size=len(data), columns=columns, most=most
-    )
-
-
-def rows_of_text(text, name, notes=(), *, size=None, columns=None, most=None) -> Rows:
-    """Return the text of a CSV file as `rows` reads the file.
-
-    Args:
-        name, columns, most: see `parsed`.
-        notes: on how the text was read so far.
-        size: of the file in bytes; by default the length of the text.
-    """
-    size = len(text) if size is None else size
+    text, name, notes = table
     layout = _layout(text, name, lambda: io.StringIO(text, newline=""), notes, columns)
     lines, count = _split_lines(text, layout.separator, most)
     if lines.pop() != [_END_MARK]:  # the mark became part of a quoted cell
         raise KzooError(f"Cannot read {name!r} as a table: a quotation mark is never closed.")
     width = len(layout.cells)
     check_count(count - 1, most)
-    _check_filled(
-        name, count - 1, width, size, _MOST_FILLED if columns is None else _MOST_FILLED_OF_UPLOAD
-    )
+    filled = _MOST_FILLED if columns is None else _MOST_FILLED_OF_UPLOAD
+    _check_filled(name, count - 1, width, len(text), filled)
     for number, line in enumerate(lines[1:], start=1):
         if len(line) > width:
             raise KzooError(
@@ -471,16 +437,16 @@ def rows_of_text(text, name, notes=(), *, size=None, columns=None, most=None) ->
     ]
     cell_columns = list(zip(*cells, strict=True))[layout.before :] if cells else [()] * width
     cells_by_name = dict(zip(layout.names, cell_columns, strict=False))
-    table = Rows(
+    rows = Rows(
         {head: plain(column) for head, column in cells_by_name.items()}, layout.decimal or ""
     )
-    table.notes = layout.notes
-    table.words = {
+    rows.notes = layout.notes
+    rows.words = {
         head: words
         for index, (head, column) in enumerate(cells_by_name.items(), start=layout.before)
         if None in column and (words := _missing_words(column, lines[1:], index))
     }
-    return table
+    return rows
 
 
 def _missing_words(column, lines, index):
@@ -489,7 +455,7 @@ def _missing_words(column, lines, index):
     return {row: lines[row][index] for row in empty if lines[row][index]}
 
 
-def text_of(path) -> CsvText:
+def written(path: str | Path) -> CsvText:
     """Return the text of a CSV file, as it is.
 
     Raises:
@@ -578,14 +544,16 @@ def header(path):
     whole = len(data) < _HEAD
     if not whole and (b"\n" not in data or not data.split(b"\n", 1)[0].isascii()):
         return None  # the encoding depends on the rest of the file
-    return header_of(decode_text(data if whole else data[: data.rindex(b"\n")], name), name)
+    return header_of(
+        CsvText(decode_text(data if whole else data[: data.rindex(b"\n")], name), name)
+    )
 
 
-def header_of(text, name) -> Rows:
+def header_of(table: CsvText) -> Rows:
     """Return the columns of the text of a CSV file without their rows."""
-    separator, decimal = _sniff(text, name)
-    first = next(_iter_rows(io.StringIO(text, newline=""), separator))
-    return Rows({column: plain([]) for column in _column_names(first, name)[0]}, decimal)
+    separator, decimal = _sniff(table.text, table.name)
+    first = next(_iter_rows(io.StringIO(table.text, newline=""), separator))
+    return Rows({column: plain([]) for column in _column_names(first, table.name)[0]}, decimal)
 
 
 def _head(text):
@@ -784,4 +752,4 @@ class Pieces:
         written = stream.getvalue().decode("utf-8")
         text = dict.fromkeys(text, ()) | self.kept if self.kept else text
         layout = replace(self._layout, separator=",", names=table.schema.names, before=0, behind=0)
-        return _frame(lambda: io.StringIO(written), layout, text, self._layout.points)
+        return _frame(written, layout, text, points=self._layout.points)

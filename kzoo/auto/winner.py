@@ -8,16 +8,13 @@ from typing import Any
 
 import keras
 
-from kzoo import __version__
 from kzoo.auto.scoring import Answers
 from kzoo.dataset.dataset import Dataset
-from kzoo.evaluation.ensemble import combine, member_outputs, shared_settings
+from kzoo.evaluation.ensemble import combine, ensemble_spec, member_outputs, write_run
 from kzoo.postprocessors.postprocessor import Postprocessor, learn
-from kzoo.run import POSTPROCESSING, Run
-from kzoo.stored_types import Member, Request, Spec
-from kzoo.training.provenance import provenance
+from kzoo.run import Run
+from kzoo.stored_types import Description, Request
 from kzoo.training.stored_predictions import score_and_store
-from kzoo.utils.files import finite, whole_file, write_json
 
 
 def write_mean(
@@ -27,7 +24,7 @@ def write_mean(
     weights: Sequence[float],
     out_of_fold: Sequence[Answers],
     *,
-    description: Any,
+    description: Description,
     backend: str,
 ) -> Run:
     """Write the run of a weighted mean of models, scored on the test split, and return it.
@@ -49,46 +46,29 @@ def write_mean(
     classes = "probabilities" in facts
     inputs, outputs = member_outputs(members, classes, [None] * len(members))
     model = keras.Model(inputs, combine(outputs, "weighted", weights, classes), name="ensemble")
-    specs = tuple(
-        Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members
-    )
-    spec = Spec(
-        preset="ensemble",
-        family=None,
-        task=data.task,
-        config=shared_settings([run.spec.config for run in members]),
-        training=shared_settings([run.spec.training for run in members]),
-        method="weighted",
-        members=specs,
-        kzoo=__version__,
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "preprocessing.json", members[0].preprocessing)
-    request = Request(data=description, spec=spec)
-    statistics = {"statistics": members[0].config.get("statistics")}
-    write_json(
-        folder / "config.json",
-        request.json() | {"command": None, "backend": backend} | statistics | provenance(),
-    )
+    request = Request(data=description, spec=ensemble_spec(members, "weighted"))
     answers = Answers.together(out_of_fold)
-    options: dict[str, Any] = dict(logits=False, settings=spec.training)
-    if (steps := _learned_steps(data, answers)) is not None:
-        options["postprocessor"] = steps
-        write_json(folder / POSTPROCESSING, steps.json())
-    with whole_file(folder / "best.keras") as temporary:
-        model.save(temporary)
     once = answers.once()
-    scores = score_and_store(
-        model,
-        replace(data, validation=None),
-        folder,
-        out_of_fold=(once.outputs, once.truth),
-        **options,
-    )
+    steps = _learned_steps(data, answers)
     rows = [dict(run=run.path.name, preset=run.spec.preset, seed=run.spec.seed) for run in members]
-    summary = dict(
-        **scores,
-        ensemble=dict(
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_run(
+        folder,
+        request,
+        model,
+        config={"backend": backend, "statistics": members[0].config.get("statistics")},
+        preprocessing=members[0].preprocessing,
+        steps=steps,
+        score=lambda: score_and_store(
+            model,
+            replace(data, validation=None),
+            folder,
+            logits=False,
+            postprocessor=steps,
+            settings=request.spec.training,
+            out_of_fold=(once.outputs, once.truth),
+        ),
+        describe=lambda scores: dict(
             method="weighted",
             metric=None,
             members=rows,
@@ -97,11 +77,8 @@ def write_mean(
             best_member=None,
             gain=None,
         ),
-        seconds=round(time.perf_counter() - started, 2),
-        parameters=model.count_params(),
+        started=started,
     )
-    write_json(folder / "summary.json", finite(summary))
-    return Run(folder)
 
 
 def _learned_steps(data: Dataset, answers: Answers) -> Postprocessor | None:

@@ -110,7 +110,7 @@ def ensemble(
         described = replace(
             described, name=f"{described.name}{FOLDS}", fingerprint=None, test=0, validation=0
         )
-    request = Request(data=described, spec=_ensemble_spec(members, method, any(selections)))
+    request = Request(data=described, spec=ensemble_spec(members, method, merged=any(selections)))
     with claimed(out, request, overwrite=overwrite, resume="never") as claim:
         if claim.done is None:
             _write_ensemble(
@@ -130,46 +130,91 @@ def _write_ensemble(
     selections: Sequence[Any],
 ) -> None:
     """Build the ensemble and write its run; for the last two arguments, see `_shared_preprocessing`."""
-    start = time.perf_counter()
-    described = request.data
-    classes = "probabilities" in problem(described.task).facts
+    started = time.perf_counter()
+    task = request.data.task
+    settings = request.spec.training
+    classes = "probabilities" in problem(task).facts
     inputs, outputs = member_outputs(members, classes, selections)
     weights = _fit_weights(inputs, outputs, data, classes) if method == "weighted" else None
     model = keras.Model(inputs, combine(outputs, method, weights, classes), name="ensemble")
     with run_set_aside(folder):
-        write_json(folder / "preprocessing.json", preprocessing)
-        options: dict[str, Any] = dict(logits=False, settings=request.spec.training)
-        if (
-            steps := _learned_steps(members, model, data, folds, request.spec.training, method)
-        ) is not None:
-            options["postprocessor"] = steps
-            write_json(folder / POSTPROCESSING, steps.json())
-        # those of folds differ
-        statistics = {} if folds else {"statistics": members[0].config.get("statistics")}
-        write_json(
-            folder / "config.json", request.json() | {"command": None} | statistics | provenance()
-        )
-        if data is None:
-            scores = {} if folds else _score_stored(members, method, classes, steps)
-            if not (scores or folds):
+        steps = _learned_steps(members, model, data, folds, settings, method)
+
+        def scores() -> dict[str, Any]:
+            if folds:
+                return {}
+            if data is not None:
+                return score_and_store(
+                    model, data, folder, logits=False, postprocessor=steps, settings=settings
+                )
+            if not (stored := _score_stored(members, method, classes, steps)):
                 warn(
                     "Not all predictions of the members are stored, so the ensemble has no scores: pass data= to get "
                     "them."
                 )
-        else:
-            scores = score_and_store(model, data, folder, **options)
-        with whole_file(folder / "best.keras") as temporary:
-            model.save(temporary)
-        summary = dict(
-            **scores,
-            ensemble=_describe_gain(members, method, weights, scores, described.task),
-            seconds=round(time.perf_counter() - start, 2),
-            parameters=model.count_params(),
+            return stored
+
+        write_run(
+            folder,
+            request,
+            model,
+            # those of folds differ
+            config={} if folds else {"statistics": members[0].config.get("statistics")},
+            preprocessing=preprocessing,
+            steps=steps,
+            score=scores,
+            describe=lambda scores: _describe_gain(members, method, weights, scores, task),
+            baselines=members[0].summary.get("baselines"),
+            started=started,
         )
-        # scored on the same split
-        if scores and (baselines := members[0].summary.get("baselines")):
-            summary["baselines"] = baselines
-        write_json(folder / "summary.json", finite(summary))
+
+
+def write_run(
+    folder: Path,
+    request: Request,
+    model: keras.Model,
+    *,
+    config: Mapping[str, Any],
+    preprocessing: Mapping[str, Any],
+    steps: Postprocessor | None,
+    score: Callable[[], dict[str, Any]],
+    describe: Callable[[Mapping[str, Any]], dict[str, Any]],
+    baselines: Any = None,
+    started: float,
+) -> Run:
+    """Write the run of an ensemble: the summary last, because a run that has one is finished.
+
+    Args:
+        folder: of the run.
+        request: the data and the specification of the ensemble.
+        model: the network.
+        config: further entries of `config.json`.
+        preprocessing: the preprocessor that its members share.
+        steps: its postprocessing, None without any.
+        score: returns the scores; called when all other files are written, because it may add predictions and steps.
+        describe: from the scores to the description of the members.
+        baselines: their scores on the same split, None without any.
+        started: the time at which work on the ensemble began (`time.perf_counter`).
+    """
+    write_json(folder / "preprocessing.json", preprocessing)
+    if steps is not None:
+        write_json(folder / POSTPROCESSING, steps.json())
+    write_json(
+        folder / "config.json", {**request.json(), "command": None, **config, **provenance()}
+    )
+    with whole_file(folder / "best.keras") as temporary:
+        model.save(temporary)
+    scores = score()
+    summary = dict(
+        **scores,
+        ensemble=describe(scores),
+        seconds=round(time.perf_counter() - started, 2),
+        parameters=model.count_params(),
+    )
+    if scores and baselines:
+        summary["baselines"] = baselines
+    write_json(folder / "summary.json", finite(summary))
+    return Run(folder)
 
 
 def _learned_steps(
@@ -329,7 +374,7 @@ def _check_same(members: Sequence[Run], label: str, values: Sequence[Any]) -> No
             )
 
 
-def _ensemble_spec(members: Sequence[Run], method: str, merged: bool) -> Spec:
+def ensemble_spec(members: Sequence[Run], method: str, *, merged: bool = False) -> Spec:
     """Return the specification of the ensemble, with the settings that all members share.
 
     Sizes of the inputs are not stored if the preprocessors were merged (`merged`): no member has those of the merged.
@@ -337,7 +382,7 @@ def _ensemble_spec(members: Sequence[Run], method: str, merged: bool) -> Spec:
     member_specs = tuple(
         Member(spec=run.spec, run=run.path.name, created=run.config["created"]) for run in members
     )
-    config = shared_settings([member.spec.config for member in member_specs])
+    config = _shared_settings([member.spec.config for member in member_specs])
     return Spec(
         preset="ensemble",
         family=None,
@@ -345,14 +390,14 @@ def _ensemble_spec(members: Sequence[Run], method: str, merged: bool) -> Spec:
         config={
             name: value for name, value in config.items() if not (merged and name in _INPUT_SIZES)
         },
-        training=shared_settings([member.spec.training for member in member_specs]),
+        training=_shared_settings([member.spec.training for member in member_specs]),
         method=method,
         members=member_specs,
         kzoo=__version__,
     )
 
 
-def shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         name: value
         for name, value in settings[0].items()

@@ -218,7 +218,7 @@ class _Estimator(BaseEstimator):
                 f"preset={shown(self.preset)} must be the name of a preset, such as 'tabular_tabm'."
             )
         preset = get_preset(self.preset)
-        if not _takes_tables(preset.config["inputs"]):
+        if not kind(preset.config["inputs"]).is_table:
             names = [name for name in list_presets("tabular_*")]
             raise KzooError(
                 f"preset={preset.name!r} is for {preset.task.replace('_', ' ')}, and {type(self).__name__} takes "
@@ -430,7 +430,7 @@ class _Estimator(BaseEstimator):
                 f"{run.path} is of {spec.preset!r}, which is no preset: kzoo.predict takes it."
             )
         expected = problem_for(described.inputs, cls._fact)
-        if not _takes_tables(described.inputs) or expected is None or spec.task != expected.name:
+        if not kind(described.inputs).is_table or expected is None or spec.task != expected.name:
             raise KzooError(
                 f"{run.path} is for {spec.task.replace('_', ' ')}, and {cls.__name__} learns {cls._task} of tables: "
                 "kzoo.predict takes it."
@@ -654,12 +654,6 @@ def _random_state_kept() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
-
-
-def _takes_tables(inputs: str) -> bool:
-    """Return whether a kind of input is rows of a table, in no order."""
-    facts = kind(inputs).facts
-    return "columns" in facts and "steps" not in facts
 
 
 def _frame_of_array(X: Any, smallest: int) -> Any:

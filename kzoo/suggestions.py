@@ -255,8 +255,8 @@ def suitable_presets(inputs: str, data_problem: Problem) -> list[str]:
 def _suits(preset: Preset, inputs: str, data_problem: Problem) -> bool:
     fixed_problem = task_detection.only_problem(preset)
     same_kind = preset.config["inputs"] == inputs
-    if "ordered" in data_problem.facts:
-        return same_kind and "ordered" in problem(preset.task).facts
+    if data_problem.ordered:
+        return same_kind and problem(preset.task).ordered
     if fixed_problem is None:  # the target decides: classes or values
-        return same_kind and "unordered" in data_problem.facts and "kept" in data_problem.facts
+        return same_kind and not data_problem.ordered and data_problem.keeps_predictions
     return same_kind and fixed_problem.name == data_problem.name

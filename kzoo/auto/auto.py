@@ -121,7 +121,7 @@ def auto(
     presets = _presets(source, options, seconds, horizon)
     reader = reader_of_baselines(presets)
     data = source if isinstance(source, Dataset) else load_longer(source, reader, options)
-    if "kept" not in data.problem.facts:
+    if not data.problem.keeps_predictions:
         raise KzooError(
             f"'auto' compares predictions, which are not stored for {data.task}. Choose a preset."
         )

@@ -126,7 +126,7 @@ def _numbered(rows: Split, indices: np.ndarray) -> Split:
 
 
 def _reason(data: Dataset) -> str:
-    if "ordered" in data.problem.facts or data.seen.get("in_order"):
+    if data.problem.ordered or data.seen.get("in_order"):
         return "its rows are in order of time"
     if data.seen.get("grouped"):
         return "its rows belong to groups"
@@ -139,7 +139,7 @@ def _holdout(data: Dataset, seed: int) -> Dataset:
     """Return the validation split as the test split, and some training rows as the validation split."""
     train, judged = data.train, data.validation
     assert judged is not None
-    if "ordered" in data.problem.facts:
+    if data.problem.ordered:
         inner, training = _last_windows(train)
     else:
         fold_of_row = _inner_parts(replace(data, validation=None), train, seed)

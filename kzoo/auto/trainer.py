@@ -172,7 +172,7 @@ class Trainer:
     ) -> Fitted:
         options: dict[str, Any] = {}
         closed_form = builder_of(preset.family).closed_form
-        if "probabilities" in data.problem.facts and not closed_form:
+        if data.problem.gives_probabilities and not closed_form:
             options["calibrate"] = "off"  # the winner is calibrated, not its members
         with without_curves():
             run = train(

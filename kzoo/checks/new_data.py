@@ -68,7 +68,7 @@ class NewData:
             check_encoded(run, source)
             part = sample_split(source.test or source.train)
             self.values = part.x
-            self.answers = np.asarray(part.y) if "kept" in source.problem.facts else None
+            self.answers = np.asarray(part.y) if source.problem.keeps_predictions else None
             if "classes" in source.problem.facts:
                 self.answers = np.array(source.class_names)[self.answers]
         else:

@@ -79,12 +79,12 @@ class Subject:
     @property
     def unordered(self):
         """True if rows are independent; None if they are windows of one series or text."""
-        return True if "unordered" in self.facts else None
+        return None if self.data.problem.ordered else True
 
     @property
     def ordered(self):
         """True if rows are windows of one series or text; None if they are independent."""
-        return True if "ordered" in self.facts else None
+        return True if self.data.problem.ordered else None
 
     @property
     def rows(self):

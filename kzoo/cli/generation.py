@@ -66,7 +66,7 @@ def _run(args, option):
             f"--format {args.format} is for exported models, and {args.run} is a run. Remove --format."
         )
     run = as_run(args.run, args.weights)
-    if "continues" not in run.problem.facts:
+    if not run.problem.continues_inputs:
         raise _no_language_model(args.run, option)
 
     def stream(prompt, sampling):

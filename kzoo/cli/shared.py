@@ -428,7 +428,7 @@ def usage_example(run, task, inputs, options="") -> tuple[str, str]:
         inputs: the kind of input (see `kzoo.kinds`).
         options: options of `kzoo predict`.
     """
-    if task and "continues" in problem(task).facts:
+    if task and problem(task).continues_inputs:
         # without a prompt: its words may not be in the vocabulary
         name, example = "generate", '"" --length 200'
     else:

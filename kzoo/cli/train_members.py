@@ -58,7 +58,7 @@ def train_folds(args, preset, options):
         preset=preset.name, folds=args.folds, scores=_stored(scores), table=repr(scores), run=None
     )
     # the first folds know little of the series
-    if "ordered" in Run(scores["runs"][0]).problem.facts:
+    if Run(scores["runs"][0]).problem.ordered:
         return document | dict(runs=[os.fspath(path) for path in scores["runs"]], note=_IN_ORDER)
     try:
         run = keras_import.import_quietly("kzoo.evaluation").ensemble(

@@ -121,7 +121,7 @@ def compare_runs(
         test = _weighted_bootstrap(errors, old_errors, weight.astype("float64"))
     elif errors.right is not None:
         test = mcnemar(errors.right, old_errors.right)
-    elif "ordered" in runs[0].problem.facts:
+    elif runs[0].problem.ordered:
         test = _over_moments(
             errors.error - old_errors.error, errors.of, sample_split(loaded[0].test).y
         )

@@ -133,7 +133,7 @@ def _write_ensemble(
     started = time.perf_counter()
     task = request.data.task
     settings = request.spec.training
-    classes = "probabilities" in problem(task).facts
+    classes = problem(task).gives_probabilities
     inputs, outputs = member_outputs(members, classes, selections)
     weights = _fit_weights(inputs, outputs, data, classes) if method == "weighted" else None
     model = keras.Model(inputs, combine(outputs, method, weights, classes), name="ensemble")

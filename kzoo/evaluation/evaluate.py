@@ -169,7 +169,7 @@ def evaluate(
             "by": _subgroups(run, data, loaded, sample_split(part), target, by, score, scored)
         }
     if n_windows is not None:
-        if "ordered" not in loaded.problem.facts:
+        if not loaded.problem.ordered:
             raise KzooError(
                 f"n_windows={n_windows} is for forecasts, and this is a {loaded.problem.name}. Leave it out."
             )
@@ -216,7 +216,7 @@ def _subgroups(
     scored: Scored,
 ) -> dict[str, Any]:
     """Return the scores of the subgroups of a split (see `kzoo.evaluation.subgroups`)."""
-    if isinstance(source, Dataset) or "kept" not in loaded.problem.facts:
+    if isinstance(source, Dataset) or not loaded.problem.keeps_predictions:
         reason = (
             "a Dataset, whose table is not known"
             if isinstance(source, Dataset)

@@ -118,8 +118,7 @@ def explain(
     seed = checked_seed("seed", seed)
     repeats = None if repeats is None else checked_count("repeats", repeats)
     kind = kind_of(run.preprocessing)
-    facts = run.problem.facts
-    if "continues" in facts:
+    if run.problem.continues_inputs:
         raise KzooError(
             f"{run!r} is a language model, whose predictions kzoo.explain does not explain."
         )
@@ -263,7 +262,7 @@ def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) 
             f"{data.name} has no validation split, on which importances are measured. Pass other labelled data."
         )
     total = len(part)
-    ordered = "ordered" in data.problem.facts
+    ordered = data.problem.ordered
     part = _sample(part, _MOST_SCORED, seed)
     x, y, weight = np.asarray(part.x[:]), np.asarray(part.y[:]), part.weight
     subject = _subject(run)

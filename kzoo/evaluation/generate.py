@@ -79,7 +79,7 @@ def stream(run: Run, prompt: str, sampling: Sampling) -> Iterator[str]:
 
 def check_continues(run: Run) -> None:
     """Raise KzooError unless a run is of a language model."""
-    if "continues" not in run.problem.facts:
+    if not run.problem.continues_inputs:
         presets = [
             name
             for problem in problems_with_facts("continues")

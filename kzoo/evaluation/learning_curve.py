@@ -196,7 +196,7 @@ def measure_learning_curve(
         preset=preset, source=source, options=options, overrides=dict(overrides), seed=seed
     )
     data = draws.data
-    if "unordered" not in data.problem.facts:
+    if data.problem.ordered:
         raise KzooError(
             f"learning_curve= draws training rows, and the rows of {data.name!r} are windows of one series or text. "
             "Shorten the series itself to see what its length brings."

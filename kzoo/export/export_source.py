@@ -19,7 +19,7 @@ from kzoo.utils.formatting import plural
 
 def _has_probabilities(task):
     """Return True if the outputs of a task are probabilities; False if the task is None."""
-    return task is not None and "probabilities" in problem(task).facts
+    return task is not None and problem(task).gives_probabilities
 
 
 def _activation(task, outputs):

@@ -126,6 +126,16 @@ class Kind:
     few: int = 5_000
     batch: int = 32
 
+    @property
+    def is_table(self) -> bool:
+        """Whether an input is a row of a table: named columns, in no order of time."""
+        return "columns" in self.facts and "steps" not in self.facts
+
+    @property
+    def is_series(self) -> bool:
+        """Whether an input is some steps of named columns."""
+        return self.facts >= {"columns", "steps"}
+
     @cached_property
     def inference(self):
         """The module that applies a preprocessor (NumPy): `read`, `gather`, `show`, `draw`, `edges`."""

@@ -193,7 +193,7 @@ def _is_unset(name: str, settings: Mapping[str, Any]) -> bool:
 
 
 def _is_series(inputs: str | None) -> bool:
-    return inputs is not None and kind(inputs).facts >= {"columns", "steps"}
+    return inputs is not None and kind(inputs).is_series
 
 
 def closed(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -198,12 +198,8 @@ def _related(task):
     if task not in known:
         return {task}
     kind = known[task].kind
-    ordered = "ordered" in known[task].facts
-    return {
-        name
-        for name, each in known.items()
-        if each.kind == kind and ("ordered" in each.facts) == ordered
-    }
+    ordered = known[task].ordered
+    return {name for name, each in known.items() if each.kind == kind and each.ordered == ordered}
 
 
 def _regrets(measured) -> dict[str, float]:

@@ -111,11 +111,12 @@ class Model:
         # Custom models have no task; it follows from the kind of their outputs.
         task = manifest.spec["task"]
         target_fact = "values" if output_spec["kind"] == "values" else "classes"
-        of_task = problem_for(input_spec["name"], target_fact) if task is None else problem(task)
-        self._task, self._facts = of_task.task, of_task.facts
+        self._problem = (
+            problem_for(input_spec["name"], target_fact) if task is None else problem(task)
+        )
         classes = tuple(manifest.labels)
         outputs = output_spec["shape"][-1]
-        if not classes and "classes" in self._task.facts:
+        if not classes and "classes" in self._problem.facts:
             classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
         self._target = Target(
             names=tuple(manifest.targets), classes=classes, config=manifest.spec.get("config") or {}
@@ -129,7 +130,7 @@ class Model:
     @property
     def continues(self) -> bool:
         """Whether it is a language model, which continues texts."""
-        return "continues" in self._task.facts
+        return self._problem.continues_inputs
 
     @short_errors
     def predict(
@@ -173,14 +174,14 @@ class Model:
         check_sheet(inputs, sheet, header_row)
         encoded = self._check_ids(encode_named(self._preprocessing, inputs, keep=keep))
         band = adaptive_band_of(
-            self._task,
+            self._problem.task,
             self._target,
             lambda x: self.run(x, batch_size),
             encoded,
             self._preprocessing,
             postprocessing=self._postprocessing,
             options=options,
-            facts=self._facts,
+            facts=self._problem.facts,
         )
         return self.predictions(encoded, self.check(self.run(encoded.x, batch_size)), options, band)
 
@@ -190,7 +191,7 @@ class Model:
         Raises:
             KzooError: another kind of predictions, or an export without what a promise is made from.
         """
-        Postprocessor.read(self._postprocessing).check(options, self._facts)
+        Postprocessor.read(self._postprocessing).check(options, self._problem.facts)
 
     def generate(
         self,
@@ -323,7 +324,7 @@ class Model:
             config=self._target.config,
             feature_names=(),
             predictions=lambda x: predictions_of(
-                self._task,
+                self._problem.task,
                 self._target,
                 self.check(outputs_of(x)),
                 self._preprocessing,
@@ -432,7 +433,7 @@ class Model:
             band: half-widths of an adaptive band of forecasts, or None.
         """
         return to_predictions(
-            self._task,
+            self._problem.task,
             self._target,
             outputs,
             encoded,
@@ -440,7 +441,7 @@ class Model:
             logits=ANSWERS.get(self._kind),
             postprocessing=self._postprocessing,
             options=options,
-            facts=self._facts,
+            facts=self._problem.facts,
             band=band,
         )
 
@@ -476,7 +477,7 @@ def is_explained(manifest: Manifest) -> bool:
     """Return whether the predictions of an export can be explained: those for rows of a table and for texts."""
     task = manifest.spec["task"]
     preprocessing = manifest.preprocessing or {}
-    if task is None or "continues" in problem(task).facts:
+    if task is None or problem(task).continues_inputs:
         return False
     return "vocabulary" in preprocessing or typical_row(manifest) is not None
 

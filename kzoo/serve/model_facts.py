@@ -65,7 +65,7 @@ def _takes_raw(manifest: Manifest) -> bool:
 
 def _continues(manifest: Manifest) -> bool:
     task = manifest.spec.get("task")
-    return task is not None and "continues" in problem(task).facts
+    return task is not None and problem(task).continues_inputs
 
 
 def _form(manifest: Manifest, kind: Any) -> dict[str, Any]:

@@ -95,6 +95,26 @@ class Problem:
     hub: str = ""
     task: "Task" = None  # type: ignore[assignment]  # `Task` fills it in
 
+    @property
+    def ordered(self) -> bool:
+        """Whether rows follow one another, as windows of a series or of a text do; else they are independent."""
+        return "ordered" in self.facts
+
+    @property
+    def keeps_predictions(self) -> bool:
+        """Whether there is one prediction per row, few enough to store."""
+        return "kept" in self.facts
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether outputs are distributions: probabilities, or the logits of some."""
+        return "probabilities" in self.facts
+
+    @property
+    def continues_inputs(self) -> bool:
+        """Whether predictions continue an input, as those of language models continue a text."""
+        return "continues" in self.facts
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:

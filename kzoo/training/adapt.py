@@ -1,13 +1,14 @@
 """Adapting a preset to the data: classes, columns, vocabulary, loss and metrics."""
 
 import inspect
+from collections.abc import Sequence
 from importlib import import_module
 
 from kzoo.contract import metrics_for, stops_early, with_labels
 from kzoo.data.augment import MIXES
 from kzoo.dataset.dataset import Dataset
 from kzoo.dataset.sample import sample_split
-from kzoo.kinds import kind
+from kzoo.kinds import Kind, kind
 from kzoo.kinds.rows.layout import code_columns
 from kzoo.postprocessors.conformal import FEWEST
 from kzoo.postprocessors.postprocessor import check_names, stage_of
@@ -99,7 +100,7 @@ def adapt_to_data(preset, config, training, requested, data):
         if (
             name in requested
             and name == "input_shape"
-            and not _shape_matches(value, config[name], kind(data.inputs).facts)
+            and not _shape_matches(value, config[name], kind(data.inputs))
         ):
             raise KzooError(
                 f"input_shape={config[name]!r} contradicts {data.name}, which was read as {tuple(value)}. Leave it "
@@ -149,12 +150,12 @@ def adapt_to_data(preset, config, training, requested, data):
     return config, training, notes
 
 
-def _shape_matches(shape, requested, facts):
+def _shape_matches(shape: Sequence[int], requested: Sequence[int | None], kind: Kind) -> bool:
     """Return whether inputs have the requested shape; None matches any size.
 
     Of a series, only the requested number of steps counts: the data determines the columns.
     """
-    requested = requested[:1] if facts >= {"columns", "steps"} else requested
+    requested = requested[:1] if kind.is_series else requested
     return len(requested) <= len(shape) and all(
         wanted in (None, actual) for wanted, actual in zip(requested, shape, strict=False)
     )
@@ -220,12 +221,11 @@ def _check_learned(training, data, logits):
         )
     steps = training.get("postprocess", ())
     method = training.get("calibrate")
-    facts = data.problem.facts
-    if method is not None and "probabilities" not in facts:
+    if method is not None and not data.problem.gives_probabilities:
         raise KzooError(
             f"calibrate={method!r} is for probabilities, and {data.problem.name} has none. Leave it out."
         )
-    check_names(steps, facts, data.outputs)
+    check_names(steps, data.problem.facts, data.outputs)
     step = next((name for name in steps if stage_of(name) == "calibrate"), None)
     if step and method not in (None, "off"):
         raise KzooError(
@@ -238,7 +238,9 @@ def _check_learned(training, data, logits):
                 f"{name}={value} is learned on validation data, and there is none. Set validation=0.1."
             )
     for name, value in (("postprocess", step), ("calibrate", method)):
-        if value and "numbered" in facts:  # of labels, what is no logit is a probability
+        if (
+            value and "numbered" in data.problem.facts
+        ):  # of labels, what is no logit is a probability
             check_probabilities(name, value, logits)
 
 
@@ -367,8 +369,8 @@ def _accepts(preset, target):
     Presets for forecasts also read labelled series, without their horizon.
     """
     default = problem(preset.task)
-    same_order = ("ordered" in default.facts) == ("ordered" in target.facts)
-    return default.kind == target.kind and (same_order or "ordered" in default.facts)
+    same_order = default.ordered == target.ordered
+    return default.kind == target.kind and (same_order or default.ordered)
 
 
 def _alternatives(data, preset):
@@ -470,7 +472,7 @@ def _adapt_augmentation(training, requested, data, notes):
         KzooError: the user has set one.
     """
     mixes = [name for name in training.get("augment", ()) if name in MIXES]
-    if not mixes or "probabilities" in data.problem.facts:
+    if not mixes or data.problem.gives_probabilities:
         return
     if "augment" in requested:
         raise KzooError(
@@ -482,7 +484,7 @@ def _adapt_augmentation(training, requested, data, notes):
 
 def _adapt_steps(preset, training, requested, data, notes):
     """Train presets for forecasts for more steps on labelled series, which are fewer than the windows of a series."""
-    if "ordered" not in problem(preset.task).facts or "ordered" in data.problem.facts:
+    if not problem(preset.task).ordered or data.problem.ordered:
         return
     if {"epochs", "min_steps", "max_steps"} & set(requested) or training.get(
         "min_steps", 0
@@ -501,8 +503,7 @@ def _adapt_rate(preset, config, training, requested, data, notes):
     the squared error of standardised targets, and at most 1/4 for the crossentropy. A linear model of tokens starts
     from zeros for labels, not from naive Bayes, and needs larger steps.
     """
-    facts = problem(preset.task).facts
-    if "probabilities" not in facts or training.get("optimizer") not in SGD:
+    if not problem(preset.task).gives_probabilities or training.get("optimizer") not in SGD:
         return
     if {"learning_rate", "optimizer"} & set(requested):
         return
@@ -526,12 +527,10 @@ def _adapt_dropout(config, requested, data, notes):
 
     Measured on three tables with `tabular_tabm`: without it the pinball loss is lower on all, and the 80 % band closer.
     """
-    facts = kind(data.inputs).facts
     rates = config.get("dropout", 0.0)
-    is_table = "columns" in facts and "steps" not in facts
     if (
         "quantiles" not in data.problem.facts
-        or not is_table
+        or not kind(data.inputs).is_table
         or not config.get("units")
         or "dropout" in requested
     ):

@@ -162,7 +162,7 @@ def _write(
         "statistics": statistics(fitted.data),
         "network": network,
     }
-    if "probabilities" in data.problem.facts:
+    if data.problem.gives_probabilities:
         config["answers"] = next(
             name for name, logits in ANSWERS.items() if logits is fitted.logits
         )

@@ -82,7 +82,7 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
     logits = setup.gives_logits
     method = setup.training.get("calibrate") or "auto"
     rows = setup.data.validation
-    if "probabilities" not in setup.data.problem.facts or logits is None or method == "off":
+    if not setup.data.problem.gives_probabilities or logits is None or method == "off":
         return None
     if setup.closed_form:  # leave-one-out scores of the training rows have set the temperature
         return None
@@ -116,7 +116,7 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
     if (
         folded
         and method == "auto"
-        and "kept" in setup.data.problem.facts
+        and setup.data.problem.keeps_predictions
         and setup.data.fold is None
     ):
         after = temperature_scaling.apply(
@@ -178,7 +178,7 @@ def _validation_outputs(setup, logits, batch_size):
     )
     most = (
         _MOST
-        if "kept" in setup.data.problem.facts
+        if setup.data.problem.keeps_predictions
         else max(1, _TOKENS // int(np.prod(model.output_shape[1:])))
     )
     split = even_sample(sample_split(split), most)

@@ -39,8 +39,7 @@ def check_loss(loss, data) -> None:
     Raises:
         KzooError: the data is not a table, a target is 0 or negative, or there is no validation data to choose on.
     """
-    facts = kind(data.inputs).facts
-    if not facts >= {"columns"} or "steps" in facts:
+    if not kind(data.inputs).is_table:
         raise KzooError(
             f"loss={loss!r} is for tables, and {data.name} has {data.inputs} as inputs. Use loss='mse'."
         )

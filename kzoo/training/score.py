@@ -57,7 +57,7 @@ def score_split(
             (postprocessor.outputs(outputs, logits=logits), truth) for outputs, truth in batches
         )
     options = {}  # only the `score` of forecasts takes `beside`
-    if "ordered" in data.problem.facts and hasattr(fitting, "simple_forecasts"):
+    if data.problem.ordered and hasattr(fitting, "simple_forecasts"):
         options = {
             "beside": fitting.simple_forecasts(data.preprocessing, split),
             "scales": fitting.seasonal_scales(data.preprocessing, data, split),

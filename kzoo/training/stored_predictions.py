@@ -166,7 +166,7 @@ def _example_indices(problem, errors, truth, rows):
     )
     candidates = np.ones(len(truth), bool) if errors.right is None else ~errors.right
     candidates[examples] = False
-    min_distance = truth.shape[1] if problem.facts >= {"values", "ordered"} else 1
+    min_distance = truth.shape[1] if problem.ordered and truth.ndim > 1 else 1
     top_losses = errors.worst(_TOP_LOSSES, among=candidates, places=rows, apart=min_distance)
     return np.concatenate([examples, np.array(top_losses, int)])
 

@@ -433,7 +433,7 @@ def write_config(
     }
     config |= {} if overrides is None else {"overrides": to_stored(overrides)}
     config |= {"network": table_of(setup.saved)} | ({"notes": list(notes)} if notes else {})
-    if "probabilities" in setup.data.problem.facts:
+    if setup.data.problem.gives_probabilities:
         config["answers"] = next(
             name for name, logits in ANSWERS.items() if logits is setup.gives_logits
         )
@@ -517,7 +517,7 @@ def write_summary(
     else:
         (fit.folder / POSTPROCESSING).unlink(missing_ok=True)  # of an interrupted training
     comparison: dict[str, Any] = {}
-    if calibrated is not None and "kept" in setup.data.problem.facts:
+    if calibrated is not None and setup.data.problem.keeps_predictions:
         postprocessor = options.get("postprocessor")
 
         def observe(name: str, split: Any, outputs: np.ndarray, truth: np.ndarray) -> None:

@@ -195,7 +195,7 @@ class WeightTransfer:
             words = self.old.words, self.new.words
             if isinstance(layer, keras.layers.Embedding) and layer.name != "positions":
                 return _move_rows(old, new, *words)
-            if head and "continues" in problem(self.spec.task).facts:
+            if head and problem(self.spec.task).continues_inputs:
                 return [
                     _move_rows([a.T], [b.T], *words)[0].T for a, b in zip(old, new, strict=True)
                 ]

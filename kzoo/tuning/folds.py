@@ -20,7 +20,7 @@ def check_folds(folds, data: Dataset):
             ordered or grouped.
     """
     checked_count("folds", folds, least=2)
-    if "ordered" in data.problem.facts:
+    if data.problem.ordered:
         raise KzooError(
             f"folds={folds} is not supported for {data.name}: its rows have an order, and folds would train on "
             f"later rows. Use folds=None."

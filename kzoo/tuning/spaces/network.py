@@ -223,7 +223,7 @@ def _reads_images(settings):
 
 def _poolings(settings):
     """Return the legal poolings by kind of layer; the preset's is added."""
-    forecasts = kind(settings["inputs"]).facts >= {"columns", "steps"}
+    forecasts = kind(settings["inputs"]).is_series
     if "filters" in settings:
         return ("last", "mean") if forecasts else ("mean", "max")
     if "num_heads" in settings:
@@ -240,7 +240,7 @@ def _pooling(context):
 
 
 def _bidirectional(context):
-    if "continues" in problem(context.task).facts or context.settings.get("stateful"):
+    if problem(context.task).continues_inputs or context.settings.get("stateful"):
         return None  # a language model must not read later tokens
     return choice("bidirectional", "read in both directions", False, True)(context)
 

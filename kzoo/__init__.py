@@ -32,21 +32,11 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.evaluation.generate import generate as generate
     from kzoo.evaluation.learning_rate import learning_rate_range as learning_rate_range
     from kzoo.evaluation.predict import predict as predict
+    from kzoo.evaluation.ranking import compare as compare
     from kzoo.export import export as export
-    from kzoo.exported import ExportedModel as ExportedModel
-    from kzoo.loading import load_model as load_model
-    from kzoo.ranking import compare as compare
-    from kzoo.registry import build as build
-    from kzoo.registry import spec_of as spec_of
-    from kzoo.registry.catalogue import get_preset as get_preset
-    from kzoo.registry.catalogue import list_presets as list_presets
-    from kzoo.registry.catalogue import load_presets as load_presets
-    from kzoo.registry.catalogue import register as register
-    from kzoo.registry.preset import Preset as Preset
-    from kzoo.registry.preset_files import preset_to_toml as preset_to_toml
+    from kzoo.inference.exported import ExportedModel as ExportedModel
+    from kzoo.problems.objectives import objective as objective
     from kzoo.reports import report as report
-    from kzoo.run import Run as Run
-    from kzoo.tasks.objectives import objective as objective
     from kzoo.training.keras_fit import fit_arguments as fit_arguments
     from kzoo.training.train import train as train
     from kzoo.tuning.search import Search as Search
@@ -56,28 +46,38 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.utils.errors import Interrupted as Interrupted
     from kzoo.utils.errors import KzooError as KzooError
     from kzoo.utils.errors import UnsafeModelError as UnsafeModelError
+    from kzoo.zoo.loading import load_model as load_model
+    from kzoo.zoo.registry import build as build
+    from kzoo.zoo.registry import spec_of as spec_of
+    from kzoo.zoo.registry.catalogue import get_preset as get_preset
+    from kzoo.zoo.registry.catalogue import list_presets as list_presets
+    from kzoo.zoo.registry.catalogue import load_presets as load_presets
+    from kzoo.zoo.registry.catalogue import register as register
+    from kzoo.zoo.registry.preset import Preset as Preset
+    from kzoo.zoo.registry.preset_files import preset_to_toml as preset_to_toml
+    from kzoo.zoo.run import Run as Run
 
 __version__ = "0.1.0"
 
 # Public name -> the module that defines it, or the module itself if it has that name.
 _PUBLIC = {
-    "Preset": "kzoo.registry.preset",
-    "register": "kzoo.registry.catalogue",
-    "get_preset": "kzoo.registry.catalogue",
-    "list_presets": "kzoo.registry.catalogue",
-    "load_presets": "kzoo.registry.catalogue",
-    "preset_to_toml": "kzoo.registry.preset_files",
-    "build": "kzoo.registry",
-    "spec_of": "kzoo.registry",
+    "Preset": "kzoo.zoo.registry.preset",
+    "register": "kzoo.zoo.registry.catalogue",
+    "get_preset": "kzoo.zoo.registry.catalogue",
+    "list_presets": "kzoo.zoo.registry.catalogue",
+    "load_presets": "kzoo.zoo.registry.catalogue",
+    "preset_to_toml": "kzoo.zoo.registry.preset_files",
+    "build": "kzoo.zoo.registry",
+    "spec_of": "kzoo.zoo.registry",
     "KzooError": "kzoo.utils.errors",
     "Interrupted": "kzoo.utils.errors",
     "UnsafeModelError": "kzoo.utils.errors",
-    "load_model": "kzoo.loading",
+    "load_model": "kzoo.zoo.loading",
     "Dataset": "kzoo.data",
     "load_data": "kzoo.data",
     "train": "kzoo.training",
     "fit_arguments": "kzoo.training",
-    "Run": "kzoo.run",
+    "Run": "kzoo.zoo.run",
     "check": "kzoo.evaluation",
     "evaluate": "kzoo.evaluation",
     "explain": "kzoo.evaluation",
@@ -85,13 +85,13 @@ _PUBLIC = {
     "generate": "kzoo.evaluation",
     "cross_validate": "kzoo.evaluation",
     "ensemble": "kzoo.evaluation",
-    "compare": "kzoo.ranking",
+    "compare": "kzoo.evaluation.ranking",
     "learning_rate_range": "kzoo.evaluation",
     "report": "kzoo.reports",
     "export": "kzoo.export",
-    "ExportedModel": "kzoo.exported",
+    "ExportedModel": "kzoo.inference.exported",
     "tune": "kzoo.tuning.tune",
-    "objective": "kzoo.tasks.objectives",
+    "objective": "kzoo.problems.objectives",
     "Search": "kzoo.tuning.search",
     "space": "kzoo.tuning.spaces.space",
     "hypermodel": "kzoo.tuning.spaces.hypermodel",

@@ -26,27 +26,27 @@ from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from kzoo.kinds import kind, preprocessor_mismatch, takes_ready_arrays
-from kzoo.postprocessors import STEP
-from kzoo.registry import Preset, get_preset, list_presets
-from kzoo.registry.arguments import ARGUMENTS
-from kzoo.registry.family import builder_of
-from kzoo.run import POSTPROCESSING, Run
-from kzoo.tasks import problem_for
+from kzoo.inference.postprocessors import STEP
+from kzoo.problems.kinds import kind, preprocessor_mismatch, takes_ready_arrays
+from kzoo.problems.tasks import problem_for
 from kzoo.utils.errors import Interrupted, KzooError, short_errors
 from kzoo.utils.files import check_writable, path_of, whole_file
 from kzoo.utils.formatting import hint, listed, plural, shown
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
 from kzoo.utils.schema import misfit
+from kzoo.zoo.registry import Preset, get_preset, list_presets
+from kzoo.zoo.registry.arguments import ARGUMENTS
+from kzoo.zoo.registry.family import builder_of
+from kzoo.zoo.run import POSTPROCESSING, Run
 
 if TYPE_CHECKING:
     from typing import Self
 
     import keras
 
-    from kzoo.dataset.dataset import Dataset
-    from kzoo.predictions import Predictions
+    from kzoo.data.dataset import Dataset
+    from kzoo.inference.predictions import Predictions
 
 __all__ = ["Classifier", "Regressor"]
 
@@ -112,7 +112,7 @@ class _RunInMemory(Run):
 
     @cached_property
     def model(self) -> "keras.Model":
-        load = import_module("kzoo.loading.load")
+        load = import_module("kzoo.zoo.loading.load")
         with _random_state_kept():
             return load.load_weights_of(self.config["spec"], self.files["best.keras"])
 
@@ -272,7 +272,7 @@ class _Estimator(BaseEstimator):
         names = _unused_names(names, frame.columns)
         table = frame.assign(**dict(zip(names, targets.reshape(len(frame), -1).T, strict=True)))
         plan = import_module("kzoo.training.plan")
-        options = import_module("kzoo.dataset.options")
+        options = import_module("kzoo.data.options")
         reading = options.DataOptions(
             target=names,
             validation=float(fraction),
@@ -377,7 +377,7 @@ class _Estimator(BaseEstimator):
         check_is_fitted(self)
         frame = self._frame(X, reset=False)
         run = self._run
-        encode = import_module("kzoo.data.encode")
+        encode = import_module("kzoo.inference.encode")
         predict = import_module("kzoo.evaluation.predict")
         inputs: Any = frame
         if takes_ready_arrays(run.preprocessing):

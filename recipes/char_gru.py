@@ -23,8 +23,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 import kzoo
-from kzoo.kinds.text.inference import tokenizer_of
-from kzoo.kinds.text.language import load_language
+from kzoo.data.inputs.text.language import load_language
+from kzoo.inference.kinds.text.inference import tokenizer_of
 from kzoo.plots.colors import GREEN, GREY, INK, ORANGE
 from kzoo.plots.figure import new_figure, style_axes
 

@@ -12,8 +12,8 @@ python recipes/imdb_transformer.py --smoke          a quick test on generated se
 from dataclasses import replace
 
 import kzoo
-from kzoo.data import encode
-from kzoo.kinds.text.inference import tokenizer_of
+from kzoo.inference import encode
+from kzoo.inference.kinds.text.inference import tokenizer_of
 
 args = kzoo.recipes.arguments(
     "imdb_transformer",

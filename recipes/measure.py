@@ -7,7 +7,7 @@ python recipes/measure.py train text_cnn --data reviews/ --folds 10
 python recipes/measure.py run practice/optimizers foundations/neuron    whole recipes
 python recipes/measure.py run char_gru -- --data shakespeare.txt    with recipe options
 python recipes/measure.py speed "tabular_*"        write samples per second on each installed Keras backend to
-                                                   kzoo/results/speed.json; random data of the preset's shape
+                                                   kzoo/zoo/results/speed.json; random data of the preset's shape
 
 All commands resume: finished runs are not trained again.
 """
@@ -24,14 +24,14 @@ from math import prod
 from pathlib import Path
 
 import kzoo
-from kzoo import results
 from kzoo.cli.shared import parse_settings
 from kzoo.data.named import name_of
-from kzoo.dataset.options import DataOptions
-from kzoo.registry.arguments import BACKENDS
-from kzoo.registry.preset import closed
+from kzoo.data.options import DataOptions
 from kzoo.utils.files import read_json, write_json
 from kzoo.utils.optional import is_installed
+from kzoo.zoo import results
+from kzoo.zoo.registry.arguments import BACKENDS
+from kzoo.zoo.registry.preset import closed
 
 HERE = Path(__file__).parent
 SPEED = Path(kzoo.__file__).parent / "results" / "speed.json"
@@ -220,7 +220,7 @@ def random_data(preset, rows):
     import numpy as np
     import pandas as pd
 
-    from kzoo import contract
+    from kzoo.zoo import contract
 
     rng = np.random.default_rng(0)
     config = closed(preset.config)

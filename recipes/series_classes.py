@@ -21,8 +21,8 @@ import pandas as pd
 
 import kzoo
 from kzoo.data.generated import cylinder_bell_funnel
+from kzoo.inference.tables.files import read_table
 from kzoo.plots.colors import BLUE, GREEN, GREY, ORANGE
-from kzoo.sources.tables.files import read_table
 
 presets = dict(nargs="+", default=["series_rocket", "series_tcn"])
 options = dict(series_id="series", time="step", target="shape", presets=presets)

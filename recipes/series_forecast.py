@@ -24,8 +24,8 @@ import numpy as np
 from sklearn.linear_model import LinearRegression
 
 import kzoo
+from kzoo.inference.tables.files import read_table
 from kzoo.plots.colors import BLUE, GREEN, GREY, ORANGE
-from kzoo.sources.tables.files import read_table
 
 number = dict(type=int, default=None)
 options = dict(

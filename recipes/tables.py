@@ -1,14 +1,14 @@
 """Collect measured results from runs, and write the tables in the documentation.
 
-python recipes/tables.py collect runs/measured     write runs to kzoo/results/measured.json, tables of recipes to
+python recipes/tables.py collect runs/measured     write runs to kzoo/zoo/results/measured.json, tables of recipes to
                                                    recipes/measured.json, their plots to recipes/pictures/
 python recipes/tables.py paired runs/measured      paired comparison of all presets and baselines on the same splits
-python recipes/tables.py baselines --folder DATA   add the baselines of their splits to kzoo/results/measured.json
+python recipes/tables.py baselines --folder DATA   add the baselines of their splits to kzoo/zoo/results/measured.json
 python recipes/tables.py write                     update docs/presets.md, recipes/README.md, recipe docstrings and
                                                    results/*.csv
 python recipes/tables.py light --folder DATA       export the network of each measured row to ONNX, untrained, and write
-                                                   its size and latency without Keras to kzoo/results/light.json
-python recipes/tables.py networks                  write the layers of every preset to kzoo/results/networks.json
+                                                   its size and latency without Keras to kzoo/zoo/results/light.json
+python recipes/tables.py networks                  write the layers of every preset to kzoo/zoo/results/networks.json
 python recipes/tables.py order                     for each measured data set, the preset that would be suggested first
                                                    without it, and its regret; the same by two other rules
 
@@ -31,18 +31,18 @@ from pathlib import Path
 import numpy as np
 
 import kzoo
-from kzoo import results
 from kzoo.cli.shared import parse_settings
 from kzoo.data.named import NAMES
-from kzoo.dataset.splits import Fold
-from kzoo.ranking import lower_is_better
+from kzoo.data.splits import Fold
+from kzoo.evaluation.ranking import lower_is_better
+from kzoo.inference.tables.files import read_table
+from kzoo.problems.tasks import problem, score_named
 from kzoo.recipes.paired import paired
-from kzoo.registry import FAMILIES, is_general, resolve, with_settings
-from kzoo.results.suggest import GENERATED, gap, order
-from kzoo.sources.tables.files import read_table
-from kzoo.tasks import problem, score_named
-from kzoo.tasks.classes.score import wilson
+from kzoo.training.scores.classes import wilson
 from kzoo.utils.files import read_json, write_json, write_text
+from kzoo.zoo import results
+from kzoo.zoo.registry import FAMILIES, is_general, resolve, with_settings
+from kzoo.zoo.results.suggest import GENERATED, gap, order
 
 HERE = Path(__file__).parent
 MEASURED = Path(kzoo.__file__).parent / "results" / "measured.json"
@@ -323,7 +323,7 @@ def network_of(row, folder):
     """Return the network of a row, with random weights: that of the preset, or the one adapted to the row's data."""
     if results.network_of(row["preset"])["parameters"] == row["parameters"]:
         return kzoo.build(row["preset"], compile=False)
-    from kzoo.dataset.options import DataOptions
+    from kzoo.data.options import DataOptions
     from kzoo.training.plan import plan_training
 
     data = next(splits_of(row, folder))
@@ -338,9 +338,9 @@ def light_row(row, model):
     import onnxruntime
 
     from kzoo import runtime
-    from kzoo.flops import forward_flops
     from kzoo.training.provenance import provenance
     from kzoo.utils.files import read_arrays
+    from kzoo.zoo.flops import forward_flops
 
     with tempfile.TemporaryDirectory() as folder:
         exported = kzoo.export(model, Path(folder) / "export", "onnx", verify=False, progress=False)
@@ -511,7 +511,7 @@ def write(args):
 
 def networks(args):
     """Write the layers of every preset, one line each, so that `kzoo show` does not need Keras."""
-    from kzoo.network import table_of
+    from kzoo.zoo.network import table_of
 
     lines = [
         f'"{name}": {json.dumps(table_of(kzoo.build(name, compile=False)))}'

@@ -20,8 +20,8 @@ import pandas as pd
 from sklearn.metrics import mean_poisson_deviance, root_mean_squared_error
 
 import kzoo
+from kzoo.inference.tables.files import read_table
 from kzoo.plots.colors import BLUE, GREY, ORANGE
-from kzoo.sources.tables.files import read_table
 
 args = kzoo.recipes.arguments("tabular_counts", __doc__, data="rentals", target="bikes")
 out = Path(args.out or "runs/tabular_counts")

@@ -23,8 +23,8 @@ import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
 import kzoo
+from kzoo.inference.tables.files import read_table
 from kzoo.plots.colors import BLUE, GREY
-from kzoo.sources.tables.files import read_table
 
 args = kzoo.recipes.arguments("tabular_fnn", __doc__, data="couriers", target="minutes", feature="")
 out = Path(args.out or "runs/tabular_fnn")

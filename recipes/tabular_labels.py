@@ -23,9 +23,9 @@ import pandas as pd
 from sklearn.datasets import make_multilabel_classification
 
 import kzoo
+from kzoo.inference.tables.files import read_table
 from kzoo.plots.colors import BLUE, GREY
 from kzoo.plots.figure import new_figure, style_axes
-from kzoo.sources.tables.files import read_table
 
 args = kzoo.recipes.arguments("tabular_labels", __doc__, data="generated", target="")
 out = Path(args.out or "runs/tabular_labels")

@@ -21,8 +21,8 @@ import pandas as pd
 from sklearn.metrics import mean_pinball_loss
 
 import kzoo
+from kzoo.inference.tables.files import read_table
 from kzoo.plots.colors import BLUE, GREY, INK, ORANGE
-from kzoo.sources.tables.files import read_table
 
 args = kzoo.recipes.arguments("tabular_quantiles", __doc__, data="deliveries", target="minutes")
 out = Path(args.out or "runs/tabular_quantiles")

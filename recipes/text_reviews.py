@@ -25,7 +25,7 @@ families = ["text_cnn", "text_rnn", "text_lstm", "text_gru", "text_bilstm", "tex
 args = kzoo.recipes.arguments(
     "text_reviews", __doc__, data="opinions", presets=dict(nargs="+", default=families)
 )
-from kzoo.tasks.classes.score import wilson
+from kzoo.training.scores.classes import wilson
 
 presets = args.presets[:2] if args.smoke else args.presets
 out = Path(args.out or "runs/text_reviews")

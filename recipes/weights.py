@@ -7,7 +7,7 @@ python recipes/weights.py cifar_speed-cifar10 --data cifar/ --calibrate       th
 python recipes/weights.py --list                                   all weights, and which of them exist
 
 `WEIGHTS` below has the training data, its source and its licence. Licences that forbid or restrict derived works (ND,
-SA, NC) are not accepted. The file is written to `kzoo/weights/`, and a few test examples to `tests/weights/`, where a
+SA, NC) are not accepted. The file is written to `kzoo/zoo/weights/`, and a few test examples to `tests/weights/`, where a
 test scores them again. Training calibrates, so that only weights of earlier versions need `--calibrate`, which learns
 the temperature on validation rows; with `--folds`, on all training rows, each predicted by a network that was trained
 on others. An entry may take up to 4 MB, all of them together 16 MB. The test split is scored once more here, with the
@@ -27,19 +27,19 @@ import numpy as np
 import pandas as pd
 
 import kzoo
-from kzoo import weights
+from kzoo.data.inputs.text.fitting import read_folder
 from kzoo.data.named_loaders import waves
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
-from kzoo.kinds import kind
-from kzoo.kinds.text.fitting import read_folder
-from kzoo.loading import weights_by_name
-from kzoo.postprocessors import calibration, temperature_scaling
-from kzoo.sources.tables.frame import as_frame
+from kzoo.data.tables.frame import as_frame
+from kzoo.inference.postprocessors import calibration, temperature_scaling
+from kzoo.problems.kinds import kind
 from kzoo.training.calibration import last_layers
 from kzoo.training.score import forward
 from kzoo.utils.files import finite, whole_file, write_json, write_text
-from kzoo.weights.packaged import PretrainedWeights
+from kzoo.zoo import weights
+from kzoo.zoo.loading import weights_by_name
+from kzoo.zoo.weights.packaged import PretrainedWeights
 
 SAMPLES = Path(__file__).parent.parent / "tests" / "weights"
 MAX_BYTES, MAX_TOTAL_BYTES = 4_000_000, 16_000_000

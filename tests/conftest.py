@@ -114,7 +114,7 @@ def _no_preset_of_a_test_stays():
 
 
 def _presets_of_tests():
-    catalogue = sys.modules.get("kzoo.registry.catalogue")
+    catalogue = sys.modules.get("kzoo.zoo.registry.catalogue")
     owners = catalogue._owners if catalogue else {}
     return {
         name
@@ -188,7 +188,7 @@ def warm_children_of_the_module(warm_python):
 def registry_as_it_was():
     """Remove the presets that a test registers from the zoo afterwards."""
     import kzoo
-    from kzoo.registry import catalogue
+    from kzoo.zoo.registry import catalogue
 
     kzoo.list_presets()
     before = [(entries, dict(entries)) for entries in (catalogue._presets, catalogue._owners)]

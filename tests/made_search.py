@@ -5,11 +5,11 @@ import random
 from pathlib import Path
 
 import kzoo
-from kzoo.registry import resolve
 from kzoo.tuning.engines.base import random_points
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import End, Objective, Trial
 from kzoo.utils.files import write_json
+from kzoo.zoo.registry import resolve
 
 ACCURACY, LOSS = Objective("val_accuracy", "max"), Objective("val_loss", "min")
 

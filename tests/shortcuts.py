@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import kzoo
+from kzoo.training.workers.worker import Stop, TrialFailed, error_line
 from kzoo.tuning import plan, tune
 from kzoo.tuning.trial import Trainer
-from kzoo.workers.worker import Stop, TrialFailed, error_line
 
 
 @contextmanager

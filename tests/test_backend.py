@@ -20,11 +20,11 @@ from messages import assert_mentions
 from shortcuts import undrawn, untraced
 
 import kzoo
-from kzoo import results
 from kzoo.cli import main
-from kzoo.results import speed
-from kzoo.results.speed import faster_than, fastest
 from kzoo.utils.files import read_json, write_json
+from kzoo.zoo import results
+from kzoo.zoo.results import speed
+from kzoo.zoo.results.speed import faster_than, fastest
 
 ROOT = Path(kzoo.__file__).parents[1]
 # of every row and every call here: macOS and Windows do not report theirs
@@ -49,7 +49,7 @@ class Refusing(importlib.abc.MetaPathFinder):
 
 from kzoo import results
 from kzoo.cli import main
-from kzoo.results import speed
+from kzoo.zoo.results import speed
 speed.instruction_sets = lambda: ("avx", "avx2", "fma")
 read = results._read
 for words, backend, table, missing in json.loads(sys.stdin.read()):

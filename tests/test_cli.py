@@ -15,13 +15,13 @@ from processor import in_units
 
 import kzoo
 import kzoo.training
-from kzoo import results
 from kzoo.cli import COMMANDS, main, predict, shared
 from kzoo.cli.option_names import with_option_names
 from kzoo.cli.show import describe_outputs
 from kzoo.cli.train import scores_line
-from kzoo.registry import meaning_of
-from kzoo.registry.arguments import ARGUMENTS
+from kzoo.zoo import results
+from kzoo.zoo.registry import meaning_of
+from kzoo.zoo.registry.arguments import ARGUMENTS
 
 ROOT = Path(__file__).parents[1]
 CALL = "import sys; from kzoo.cli import main; sys.exit(main())"

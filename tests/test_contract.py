@@ -12,8 +12,8 @@ import pytest
 from messages import refuses
 
 import kzoo
-from kzoo import contract
-from kzoo.registry import get_preset, resolve
+from kzoo.zoo import contract
+from kzoo.zoo.registry import get_preset, resolve
 
 RATE, MOMENTUM, FACTOR = 0.05, 0.8, 64.0
 SMALL = dict(

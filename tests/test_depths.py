@@ -14,9 +14,9 @@ from keras import layers
 from messages import refuses
 
 import kzoo
-from kzoo.contract import make_optimizer
-from kzoo.layer_decay import apply_layer_decay, layer_depths
-from kzoo.registry.arguments import OPTIMIZERS
+from kzoo.zoo.contract import make_optimizer
+from kzoo.zoo.layer_decay import apply_layer_decay, layer_depths
+from kzoo.zoo.registry.arguments import OPTIMIZERS
 
 RATE, DECAY, WEIGHT_DECAY = 0.05, 0.5, 0.1
 DEEP = dict(low=2, norm=2, middle=1, outputs=0)  # of `chain`

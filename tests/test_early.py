@@ -302,7 +302,7 @@ def test_valid_arguments_pass_the_early_checks(home, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 def test_a_header_is_read_as_the_table_is(tmp_path):
-    from kzoo.sources.tables.files import read_header, read_rows
+    from kzoo.inference.tables.files import read_header, read_rows
 
     for number, text in enumerate(
         (

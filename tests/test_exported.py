@@ -8,7 +8,7 @@ import pytest
 from messages import assert_mentions, refuses
 
 from kzoo import ExportedModel, KzooError
-from kzoo.exported import FORMAT_VERSION, Entry, Manifest, is_inside
+from kzoo.inference.exported import FORMAT_VERSION, Entry, Manifest, is_inside
 
 # As kzoo.export wrote it when this version of the format was made: a table's network, with one export that failed.
 WRITTEN = {

@@ -6,7 +6,7 @@ import pytest
 from messages import refuses
 
 import kzoo
-from kzoo.registry import catalogue, family
+from kzoo.zoo.registry import catalogue, family
 
 ODD = '''
 """A family."""
@@ -67,7 +67,7 @@ def test_a_builder_is_read_from_any_layout_of_its_signature(odd, change):
 def test_a_file_without_a_builder_and_needs_that_are_no_literal_are_refused(odd):
     with refuses("'odd_family'", "'build'"):
         odd(ODD.replace("def build", "def make"))
-    with refuses("odd_family", "NEEDS", "dict", "kzoo.families.fnn"):
+    with refuses("odd_family", "NEEDS", "dict", "kzoo.zoo.families.fnn"):
         odd(ODD.replace('"width": {"depth": "any"},', "**dict(width=1),"))
 
 
@@ -76,7 +76,7 @@ def test_a_catalogue_that_cannot_be_read_leaves_no_partial_list(tmp_path, monkey
     package = __import__("kzoo.presets", fromlist=["presets"])
     broken = tmp_path / "zz_broken.py"
     broken.write_text(
-        "from dataclasses import replace\nfrom kzoo.registry.catalogue import _presets, register\n"
+        "from dataclasses import replace\nfrom kzoo.zoo.registry.catalogue import _presets, register\n"
         "register(replace(_presets['iris_fnn'], name='half_fnn'))\nraise RuntimeError('broken')\n"
     )
     all_of_them = kzoo.list_presets()
@@ -87,4 +87,4 @@ def test_a_catalogue_that_cannot_be_read_leaves_no_partial_list(tmp_path, monkey
             kzoo.list_presets()
     broken.write_text("")
     assert kzoo.list_presets() == all_of_them
-    sys.modules.pop("kzoo.presets.zz_broken", None)
+    sys.modules.pop("kzoo.zoo.presets.zz_broken", None)

@@ -7,7 +7,7 @@ from keras import layers
 from messages import refuses
 
 import kzoo
-from kzoo.flops import forward_flops
+from kzoo.zoo.flops import forward_flops
 
 
 def model_of(shape, *stack):

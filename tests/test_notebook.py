@@ -16,7 +16,7 @@ from messages import assert_mentions
 from shortcuts import undrawn, untraced
 
 import kzoo
-from kzoo.predictions import Predictions
+from kzoo.inference.predictions import Predictions
 from kzoo.utils import notebook
 from kzoo.utils.formatting import cut
 
@@ -122,10 +122,10 @@ def test_a_stopped_run_and_models_without_scores(run, tmp_path):
     shutil.copy(run[0].path / "config.json", tmp_path)
     assert_mentions(read(kzoo.Run(tmp_path))[0], "not finished")
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)], name="mine")
-    from kzoo.untracked import as_run
+    from kzoo.zoo.untracked import as_run
 
     assert_mentions(read(as_run(model))[0], "model", "mine")
-    from kzoo.weights.packaged import PretrainedWeights
+    from kzoo.zoo.weights.packaged import PretrainedWeights
 
     text, rows = read(PretrainedWeights("digits_cnn"))
     assert_mentions(text, "digits", "accuracy")

@@ -1,4 +1,4 @@
-"""The records of `kzoo.stored_types` are frozen, survive their JSON, and refuse unknown entries."""
+"""The records of `kzoo.problems.stored_types` are frozen, survive their JSON, and refuse unknown entries."""
 
 import dataclasses
 import json
@@ -8,9 +8,9 @@ import pytest
 from messages import assert_mentions, refuses
 
 import kzoo
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.splits import Fold
-from kzoo.stored_types import (
+from kzoo.data.options import DataOptions
+from kzoo.data.splits import Fold
+from kzoo.problems.stored_types import (
     Description,
     Member,
     Request,

@@ -6,9 +6,9 @@ import pytest
 from messages import assert_mentions
 
 import kzoo
-from kzoo import results
 from kzoo.data.named import ORIGINS
-from kzoo.results.suggest import GENERATED, first, order, order_line
+from kzoo.zoo import results
+from kzoo.zoo.results.suggest import GENERATED, first, order, order_line
 
 TABLES = ["tabular_fnn", "tabular_resnet", "tabular_tabm", "tabular_transformer"]
 

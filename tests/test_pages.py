@@ -14,7 +14,7 @@ from pages import CHINESE, DOCS, PAGES, README, ROOT, blocks, calls, lines, link
 
 import kzoo
 from kzoo.cli import COMMANDS, make_parser, shared
-from kzoo.registry import AUTO, get_preset, resolve
+from kzoo.zoo.registry import AUTO, get_preset, resolve
 
 SHELL = [
     (page, line)

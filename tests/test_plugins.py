@@ -151,6 +151,6 @@ def test_packages_in_an_archive_or_behind_a_finder_are_read_too():
         "    def find_distributions(self, context=DistributionFinder.Context()):\n"
         "        return MetadataPathFinder.find_distributions(DistributionFinder.Context(path=['acme.zip']))\n"
         "sys.meta_path.append(Finder())\n"
-        "from kzoo.registry import plugins; print(plugins.namespaces())"
+        "from kzoo.zoo.registry import plugins; print(plugins.namespaces())"
     )
     assert child(finder)[0] == "['acme']\n"

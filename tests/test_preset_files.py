@@ -10,8 +10,8 @@ from messages import assert_mentions, refuses, warns
 
 import kzoo
 from kzoo.cli import main
-from kzoo.registry import FAMILIES
-from kzoo.registry.preset_files import read_presets
+from kzoo.zoo.registry import FAMILIES
+from kzoo.zoo.registry.preset_files import read_presets
 
 MINE = """
 [churn_fnn]

@@ -12,12 +12,12 @@ import pytest
 from messages import refuses
 
 import kzoo
-from kzoo import contract
-from kzoo.network import table_of
-from kzoo.registry import family_builder, resolve
-from kzoo.registry.family import builder_of
-from kzoo.results import network_of
 from kzoo.training.setup import make_variables
+from kzoo.zoo import contract
+from kzoo.zoo.network import table_of
+from kzoo.zoo.registry import family_builder, resolve
+from kzoo.zoo.registry.family import builder_of
+from kzoo.zoo.results import network_of
 
 NAMES = kzoo.list_presets(["*", "*@*"])
 # by gradients

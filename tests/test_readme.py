@@ -11,12 +11,12 @@ from messages import assert_mentions
 from pages import PAGES
 
 import kzoo
-from kzoo import results
 from kzoo.cli import main
-from kzoo.dataset.options import DataOptions
-from kzoo.registry import AUTO, is_general
-from kzoo.results.suggest import first, order
-from kzoo.suggestions import suggested_preset
+from kzoo.data.options import DataOptions
+from kzoo.training.suggestions import suggested_preset
+from kzoo.zoo import results
+from kzoo.zoo.registry import AUTO, is_general
+from kzoo.zoo.results.suggest import first, order
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(

@@ -11,10 +11,10 @@ import pytest
 from messages import refuses
 
 import kzoo
-from kzoo import registry
-from kzoo.registry import catalogue
-from kzoo.registry.arguments import ARGUMENTS, CONFIG, SYNONYMS, TRAINING
-from kzoo.registry.family import FAMILIES, builder_of
+from kzoo.zoo import registry
+from kzoo.zoo.registry import catalogue
+from kzoo.zoo.registry.arguments import ARGUMENTS, CONFIG, SYNONYMS, TRAINING
+from kzoo.zoo.registry.family import FAMILIES, builder_of
 
 
 def child(code):

@@ -8,7 +8,7 @@ import pytest
 from messages import assert_mentions
 
 import kzoo
-from kzoo import results
+from kzoo.zoo import results
 
 
 @pytest.mark.parametrize(

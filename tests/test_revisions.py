@@ -10,8 +10,8 @@ from messages import assert_mentions, refuses
 
 import kzoo
 from kzoo.cli import main
-from kzoo.registry import catalogue
-from kzoo.registry.family import builder_of
+from kzoo.zoo.registry import catalogue
+from kzoo.zoo.registry.family import builder_of
 
 RELEASED = Path(__file__).with_name("released.json")
 SMALL = dict(

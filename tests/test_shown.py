@@ -7,7 +7,7 @@ from messages import assert_mentions
 from shortcuts import undrawn, untraced
 
 import kzoo
-from kzoo.predictions import Predictions
+from kzoo.inference.predictions import Predictions
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,10 @@ from test_presets import batch, predict, small
 
 import kzoo
 from kzoo.cli import main
-from kzoo.codegen.graph import Graph
-from kzoo.codegen.values import value
-from kzoo.registry.arguments import OF_FIT
-from kzoo.registry.family import FAMILIES
+from kzoo.zoo.codegen.graph import Graph
+from kzoo.zoo.codegen.values import value
+from kzoo.zoo.registry.arguments import OF_FIT
+from kzoo.zoo.registry.family import FAMILIES
 
 NAMES = kzoo.list_presets()
 # A preset of every family, and three transformers, with settings that no preset has.

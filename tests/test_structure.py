@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import kzoo
-from kzoo.kinds import READY, kinds
+from kzoo.problems.kinds import READY, kinds
 
 PACKAGE = Path(kzoo.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -356,12 +356,15 @@ def test_a_wrong_import_is_noticed_and_a_wrong_name_too():
     wrong = wrong_imports(
         PACKAGE / "registry" / "__init__.py", "utils"
     )  # registry's imports are not allowed to `utils`
-    assert any("imports kzoo.registry.catalogue" in line for line in wrong)
-    assert any("names kzoo.contract" in line for line in wrong)
+    assert any("imports kzoo.zoo.registry.catalogue" in line for line in wrong)
+    assert any("names kzoo.zoo.contract" in line for line in wrong)
 
 
 # Imported by functions that return a DataFrame.
-WHEN_NEEDED = {"kzoo/predictions.py": {"pandas"}, "kzoo/ranking.py": {"pandas"}}
+WHEN_NEEDED = {
+    "kzoo/inference/predictions.py": {"pandas"},
+    "kzoo/evaluation/ranking.py": {"pandas"},
+}
 
 
 @pytest.mark.parametrize(
@@ -450,7 +453,7 @@ def test_an_exported_model_runs_on_numpy_and_the_standard_library(module):
 
 def test_a_heavy_import_of_an_imported_module_is_noticed():
     # three imports deep
-    assert "kzoo/sources/tables/frame.py imports pandas" in heavy_imports("kzoo.data.reload")
+    assert "kzoo/data/tables/frame.py imports pandas" in heavy_imports("kzoo.data.reload")
 
 
 NAMES_OF_KINDS = frozenset(kinds())

@@ -20,9 +20,9 @@ from shortcuts import tune_here, undrawn, untraced
 import kzoo
 import kzoo.runtime
 from kzoo.data.load import load_data
-from kzoo.results import baselines, displayed_metric, value_of
-from kzoo.tasks import problems, score_named
+from kzoo.problems.tasks import problems, score_named
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.results import baselines, displayed_metric, value_of
 
 sys.path.append(str(Path(__file__).parent / "serve"))
 from page_visit import Visit, browsing

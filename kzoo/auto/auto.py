@@ -22,21 +22,20 @@ from kzoo.auto.scoring import PrimaryScore, baseline_answers
 from kzoo.baselines.data import BaselineData, metric_of
 from kzoo.baselines.fitted import fit
 from kzoo.baselines.score import select
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.load import load_longer
-from kzoo.dataset.dataset import Dataset, Loadable
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.summary import summary_line
-from kzoo.registry import AUTO
-from kzoo.results import value_of
-from kzoo.run import Run
-from kzoo.sources.tables.frame import as_table
-from kzoo.stored_types import Spec, plain
-from kzoo.suggestions import is_installed, suggestions
-from kzoo.tasks.objectives import deciding
+from kzoo.data.options import DataOptions
+from kzoo.data.summary import summary_line
+from kzoo.data.tables.frame import as_table
+from kzoo.problems.objectives import deciding
+from kzoo.problems.stored_types import Spec, plain
 from kzoo.training.folder import check_resume
 from kzoo.training.max_time import Clock
 from kzoo.training.resume import Signals
+from kzoo.training.suggestions import is_installed, suggestions
 from kzoo.training.train import print_notes
+from kzoo.training.workers.pool import NullProgress, checked_threads, worker_pool
+from kzoo.training.workers.worker import Worker, can_be_sent
 from kzoo.tuning.folder import claimed, clear_search, with_provenance
 from kzoo.tuning.plan import AutoPlan
 from kzoo.tuning.records import End, Objective, Request
@@ -45,8 +44,9 @@ from kzoo.utils.argument_checks import checked_count, checked_seed, seconds_like
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import read_json, write_json
 from kzoo.utils.formatting import duration
-from kzoo.workers.pool import NullProgress, checked_threads, worker_pool
-from kzoo.workers.worker import Worker, can_be_sent
+from kzoo.zoo.registry import AUTO
+from kzoo.zoo.results import value_of
+from kzoo.zoo.run import Run
 
 RESULT = "auto.json"
 _DEFAULT_TIME = "10m"

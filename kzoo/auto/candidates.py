@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kzoo.registry import Preset, get_preset
-from kzoo.suggestions import preset_with_horizon
+from kzoo.training.suggestions import preset_with_horizon
 from kzoo.tuning.spaces.entry import format_value
+from kzoo.zoo.registry import Preset, get_preset
 
 
 @dataclass(frozen=True, kw_only=True)

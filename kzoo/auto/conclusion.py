@@ -18,12 +18,11 @@ from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import part_folder
 from kzoo.auto.winner import write_mean
 from kzoo.baselines.fitted import fit
+from kzoo.data.dataset import Dataset
 from kzoo.data.load import load_longer
-from kzoo.dataset.dataset import Dataset
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.pooled import with_all_rows
-from kzoo.run import Run
-from kzoo.stored_types import plain
+from kzoo.data.options import DataOptions
+from kzoo.data.store.pooled import with_all_rows
+from kzoo.problems.stored_types import plain
 from kzoo.training import train
 from kzoo.training.baseline_run import train_baseline
 from kzoo.training.max_time import counted_from
@@ -31,6 +30,7 @@ from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import trial_folder
 from kzoo.utils.errors import KzooError, TimeTooShort
 from kzoo.utils.formatting import plural
+from kzoo.zoo.run import Run
 
 WINNER = "winner"  # folder of the chosen model's run
 _MEMBERS = 2  # of each sort, baselines and networks, in a mean

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from kzoo.auto.scoring import Answers
-from kzoo.dataset.dataset import Dataset
-from kzoo.kinds import kind
+from kzoo.data.dataset import Dataset
+from kzoo.problems.kinds import kind
 
 _STEPS = 20
 _LEAST_WEIGHT = 0.1  # of a member; smaller ones are left out

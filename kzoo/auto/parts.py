@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.pooled import pooled
-from kzoo.dataset.splits import Fold, fingerprint
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.splits import Fold, fingerprint
+from kzoo.data.store.pooled import pooled
 from kzoo.tuning.folds import check_folds, divide_into_folds
 from kzoo.utils.errors import KzooError
 

@@ -9,16 +9,16 @@ import numpy as np
 from kzoo.auto.conclusion import LEVEL, points, stored_answers
 from kzoo.auto.schedule import Schedule, groups_of
 from kzoo.auto.scoring import Answers
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.options import DataOptions
 from kzoo.data.reload import reload
+from kzoo.data.splits import is_source
 from kzoo.data.statistics import rows_in_training
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.splits import is_source
 from kzoo.evaluation.comparison import score_run
-from kzoo.run import Run
-from kzoo.tasks import Target
+from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.formatting import plural
+from kzoo.zoo.run import Run
 
 _FEWEST = 3  # training rows of the previous model among test rows that are reported
 _SHARE = 0.01

@@ -14,16 +14,16 @@ from kzoo.auto.choice import Difference
 from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.trainer import NO_TIME, TIMED_OUT, part_folder
-from kzoo.dataset.dataset import Dataset
-from kzoo.registry.family import builder_of
-from kzoo.results.suggest import measured_lead
+from kzoo.data.dataset import Dataset
+from kzoo.training.workers.worker import TrialFailed
 from kzoo.tuning.engines.base import random_points
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import Outcome, Trial, trial_folder
 from kzoo.tuning.spaces.space import space
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import read_json, write_json
-from kzoo.workers.worker import TrialFailed
+from kzoo.zoo.registry.family import builder_of
+from kzoo.zoo.results.suggest import measured_lead
 
 _BASELINE_SHARE = 0.2  # of the time, for baselines
 _SCREENING_SHARE = 0.5  # of the time that is left then, for the first part of each preset
@@ -100,7 +100,7 @@ class Schedule:
         parts: the `Parts`.
         score: the `PrimaryScore`.
         baselines, presets: the candidates, in the order in which they are tried.
-        pool: the workers (see `kzoo.workers.pool`).
+        pool: the workers (see `kzoo.training.workers.pool`).
         signals: the `Signals` to watch.
         deadline: time (`time.monotonic()`) at which fitting has to end.
         report: function of a line, called for each result.

@@ -10,15 +10,15 @@ import numpy as np
 from kzoo.auto.choice import Difference, bootstrap_difference, mean_difference
 from kzoo.baselines.data import metric_of
 from kzoo.baselines.fitted import Fitted
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.postprocessors.postprocessor import learn
-from kzoo.predictions import scores_of
-from kzoo.ranking import lower_is_better
-from kzoo.results import value_of
-from kzoo.tasks import Target
-from kzoo.tasks.labels.inference import decided
-from kzoo.tasks.weighted import score_weighted
+from kzoo.data.dataset import Dataset, Split
+from kzoo.evaluation.ranking import lower_is_better
+from kzoo.inference.postprocessors.postprocessor import learn
+from kzoo.inference.predictions import scores_of
+from kzoo.inference.tasks.labels import decided
+from kzoo.inference.tasks.weighted import score_weighted
+from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.results import value_of
 
 _RESAMPLES, _RESAMPLES_OF_SLOW = 200, 60  # of a bootstrap; of scores that take milliseconds
 

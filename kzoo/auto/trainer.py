@@ -16,18 +16,18 @@ import numpy as np
 from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import baseline_answers
 from kzoo.baselines.fitted import fit
+from kzoo.data.dataset import Dataset
 from kzoo.data.load import load_longer
-from kzoo.dataset.dataset import Dataset
-from kzoo.dataset.options import DataOptions
-from kzoo.registry import Preset
-from kzoo.registry.family import builder_of
-from kzoo.run import Run
+from kzoo.data.options import DataOptions
 from kzoo.training import train
 from kzoo.training.max_time import repeating_settings
 from kzoo.training.train import without_curves
 from kzoo.utils.errors import KzooError, TimeTooShort
 from kzoo.utils.files import whole_file
 from kzoo.utils.formatting import duration, plural
+from kzoo.zoo.registry import Preset
+from kzoo.zoo.registry.family import builder_of
+from kzoo.zoo.run import Run
 
 TIMED_OUT = 75  # exit code of a worker that has used more than its time
 NO_TIME = "its share of the time was too short"  # the cause of a failure with more time might not

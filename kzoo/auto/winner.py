@@ -9,12 +9,12 @@ from typing import Any
 import keras
 
 from kzoo.auto.scoring import Answers
-from kzoo.dataset.dataset import Dataset
+from kzoo.data.dataset import Dataset
 from kzoo.evaluation.ensemble import combine, ensemble_spec, member_outputs, write_run
-from kzoo.postprocessors.postprocessor import Postprocessor, learn
-from kzoo.run import Run
-from kzoo.stored_types import Description, Request
+from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
+from kzoo.problems.stored_types import Description, Request
 from kzoo.training.stored_predictions import score_and_store
+from kzoo.zoo.run import Run
 
 
 def write_mean(

@@ -16,7 +16,7 @@ from kzoo.baselines.baseline import Baseline, Result, list_baselines
 from kzoo.baselines.fitted import Fitted, fit
 from kzoo.baselines.score import score
 from kzoo.baselines.train import train
-from kzoo.tasks import Problem
+from kzoo.problems.tasks import Problem
 from kzoo.utils.deprecation import deprecated
 
 __all__ = ["Baseline", "Fitted", "Result", "fit", "list_baselines", "score", "train"]

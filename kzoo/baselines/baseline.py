@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from kzoo.results import value_of
-from kzoo.tasks import Problem
-from kzoo.tasks.objectives import Objective
+from kzoo.problems.objectives import Objective
+from kzoo.problems.tasks import Problem
 from kzoo.utils.discovery import installed
 from kzoo.utils.formatting import duration
+from kzoo.zoo.results import value_of
 
 BASELINES: dict[str, "Baseline"] = {}
 

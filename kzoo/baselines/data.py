@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.kinds import kind
-from kzoo.postprocessors.decision import STEP, decision_of
-from kzoo.postprocessors.postprocessor import learn
-from kzoo.results import deciding_score, standardised_score, value_of
-from kzoo.sources.arrays import class_numbers
-from kzoo.storage.windows import sample_indices
-from kzoo.tasks import score_named
-from kzoo.tasks.weighted import score_weighted
+from kzoo.data.store.windows import sample_indices
+from kzoo.inference.postprocessors.decision import STEP, decision_of
+from kzoo.inference.postprocessors.postprocessor import learn
+from kzoo.inference.sources.arrays import class_numbers
+from kzoo.inference.tasks.weighted import score_weighted
+from kzoo.problems.kinds import kind
+from kzoo.problems.tasks import score_named
+from kzoo.zoo.results import deciding_score, standardised_score, value_of
 
 MOST_CHOSEN_ON = 20_000  # validation rows used for choices
 _BLOCK_SIZE = 4_000_000  # numbers in a block of inputs, or of their features

@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 from kzoo.baselines.baseline import Baseline, Unfit
 from kzoo.baselines.data import BaselineData
 from kzoo.baselines.score import LONGEST, checked_seconds, most_rows, select
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.pooled import with_all_rows
-from kzoo.dataset.sample import sample_dataset
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.sample import sample_dataset
+from kzoo.data.store.pooled import with_all_rows
 from kzoo.utils.argument_checks import checked_seed
 from kzoo.utils.errors import KzooError, TimeTooShort
 from kzoo.utils.formatting import duration

@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
-from kzoo.storage.windows import read, series_of
+from kzoo.data.store.windows import read, series_of
 
 _LONGEST = 6  # tokens of context, at most
 _DEFAULT_LONGEST = 3  # tokens of context if there is no validation data

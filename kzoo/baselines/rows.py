@@ -27,9 +27,9 @@ from kzoo.baselines.linear import (
     with_idf,
 )
 from kzoo.baselines.trees import trees_of_boosting
-from kzoo.dataset.weights import weighted_statistics
-from kzoo.kinds.rows.layout import text_columns
-from kzoo.tasks.quantiles.inference import levels_of
+from kzoo.data.targets.weights import weighted_statistics
+from kzoo.inference.kinds.rows.layout import text_columns
+from kzoo.inference.tasks.quantiles import levels_of
 
 _LINEAR = "https://scikit-learn.org/stable/modules/linear_model.html"
 _BOOSTING = (

@@ -10,16 +10,16 @@ from threadpoolctl import threadpool_limits
 
 from kzoo.baselines.baseline import Baseline, Result, Unfit, list_baselines
 from kzoo.baselines.data import BaselineData, metric_of
+from kzoo.data.dataset import Dataset, Split
 from kzoo.data.load import load_data
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.sample import sample_dataset
-from kzoo.tasks.objectives import Objective
+from kzoo.data.sample import sample_dataset
+from kzoo.problems.objectives import Objective
 from kzoo.utils.argument_checks import checked_arguments, checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import duration, hint, shown
 
 if TYPE_CHECKING:
-    from kzoo.dataset.dataset import Loadable
+    from kzoo.data.dataset import Loadable
 
 LONGEST = 30.0  # default seconds of one baseline, which uses as many training rows as this allows
 _FEWEST = 1_000  # training rows below which a score would not be meaningful

@@ -6,12 +6,12 @@ from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.data import Predictor
 from kzoo.baselines.windows import has_own_past
-from kzoo.dataset.sample import token_counts
-from kzoo.kinds.series.calendar import Calendar
-from kzoo.kinds.series.season import detect_season
-from kzoo.kinds.series.simple_forecasts import previous_season
-from kzoo.storage.windows import series_of
-from kzoo.tasks.quantiles.inference import levels_of
+from kzoo.data.inputs.series.season import detect_season
+from kzoo.data.inputs.series.simple_forecasts import previous_season
+from kzoo.data.sample import token_counts
+from kzoo.data.store.windows import series_of
+from kzoo.inference.kinds.series.calendar import Calendar
+from kzoo.inference.tasks.quantiles import levels_of
 
 _LAST = "last value"  # its name in `simple_forecasts`
 _MEAN = "mean of 4 times, "  # prefix of the names of means

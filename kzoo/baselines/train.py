@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from kzoo.utils.argument_checks import checked_arguments
 
 if TYPE_CHECKING:
-    from kzoo.dataset.dataset import Loadable
-    from kzoo.run import Run
+    from kzoo.data.dataset import Loadable
+    from kzoo.zoo.run import Run
 
 
 @checked_arguments

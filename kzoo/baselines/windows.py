@@ -7,7 +7,7 @@ import numpy as np
 from kzoo.baselines import networks
 from kzoo.baselines.baseline import baseline
 from kzoo.baselines.linear import STRENGTHS, Sums, unscaled, with_bias
-from kzoo.storage.windows import sample_indices, series_of
+from kzoo.data.store.windows import sample_indices, series_of
 
 # rows of a series that is not in memory, from which their scale is computed
 _MOST_SAMPLED = 200_000

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kzoo.events import Events
+from kzoo.callbacks.events import Events
 
 # prefix of a metric -> folder, as in `keras.callbacks.TensorBoard`
 _FOLDERS = {"": "train", "val_": "validation"}

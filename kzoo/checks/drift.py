@@ -4,9 +4,9 @@ import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.data.statistics import shares_between
-from kzoo.kinds.rows.inference import cells_of, codes_of, is_unreadable, with_date_formats
-from kzoo.sources.tables.raw import rows_of
-from kzoo.sources.tables.values import to_words
+from kzoo.inference.kinds.rows.inference import cells_of, codes_of, is_unreadable, with_date_formats
+from kzoo.inference.tables.raw import rows_of
+from kzoo.inference.tables.values import to_words
 from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import pandas as pd
 

@@ -44,12 +44,12 @@ class Findings(list[Finding]):
     """The result of `kzoo.check`: a list of findings, errors first.
 
     Args:
-        overview: summary of how the data was read, as plain data (see `kzoo.dataset.summary`); None for new data, which
+        overview: summary of how the data was read, as plain data (see `kzoo.data.summary`); None for new data, which
             is only compared.
 
     Attributes:
         baselines: for data alone: the scored baselines, best first (see `kzoo.baselines.Result`); else None.
-        presets: for data alone: suggested presets in order, dicts (see `kzoo.results.suggest.Suggestion`); else None.
+        presets: for data alone: suggested presets in order, dicts (see `kzoo.zoo.results.suggest.Suggestion`); else None.
         suspects: of a search for wrong labels: its result, a `kzoo.evaluation.wrong_labels.WrongLabels`; else None.
         learning_curve: of a learning curve: a `kzoo.evaluation.learning_curve.LearningCurve`; else None.
     """

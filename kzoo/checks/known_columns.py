@@ -3,9 +3,9 @@
 import numpy as np
 
 from kzoo.checks.finding import check, warning
-from kzoo.kinds.series.calendar import Calendar
-from kzoo.kinds.series.panel import calendar_names, covariates_of
-from kzoo.storage.windows import series_of
+from kzoo.data.store.windows import series_of
+from kzoo.inference.kinds.series.calendar import Calendar
+from kzoo.inference.kinds.series.panel import calendar_names, covariates_of
 from kzoo.utils.formatting import percent
 
 _MOST_ROWS = 200_000

@@ -5,20 +5,20 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.data.arrays import from_tf, read_npz
-from kzoo.data.encode import encode
+from kzoo.data.dataset import Dataset
+from kzoo.data.inputs.rows.row_columns import new_weights
 from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, reload, targets_of
-from kzoo.dataset.dataset import Dataset
-from kzoo.dataset.sample import sample_split
-from kzoo.dataset.weights import weights_of, weights_to_score
-from kzoo.kinds import kind, kind_of, takes_ready_arrays
-from kzoo.kinds.rows.layout import categories_of, code_columns
-from kzoo.kinds.rows.row_columns import new_weights
-from kzoo.sources.arrays import array_of_rows
-from kzoo.sources.tables.files import is_table
-from kzoo.sources.tables.frame import as_frame, as_table, is_pair, join_targets
-from kzoo.sources.tables.raw import require
-from kzoo.sources.tables.values import to_words
+from kzoo.data.sample import sample_split
+from kzoo.data.tables.frame import as_frame, as_table, is_pair, join_targets
+from kzoo.data.targets.weights import weights_of, weights_to_score
+from kzoo.inference.encode import encode
+from kzoo.inference.kinds.rows.layout import categories_of, code_columns
+from kzoo.inference.sources.arrays import array_of_rows
+from kzoo.inference.tables.files import is_table
+from kzoo.inference.tables.raw import require
+from kzoo.inference.tables.values import to_words
+from kzoo.problems.kinds import kind, kind_of, takes_ready_arrays
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd

@@ -152,7 +152,7 @@ def times_of_new_rows(new):
 
 
 def _time(subject):
-    """Return the stored times of a series (`kzoo.kinds.series.times.Times.json`), or None."""
+    """Return the stored times of a series (`kzoo.inference.kinds.series.times.Times.json`), or None."""
     return subject.seen.get("time")
 
 

@@ -5,8 +5,8 @@ import numpy as np
 from kzoo.checks.finding import check, warning
 from kzoo.checks.rows import contradict, enough_variety, equal_rows, hashes, row_keys
 from kzoo.checks.subject import class_name, read
-from kzoo.kinds.text.tokenizer import UNKNOWN
-from kzoo.storage.windows import series_of
+from kzoo.data.store.windows import series_of
+from kzoo.inference.kinds.text.tokenizer import UNKNOWN
 from kzoo.utils.formatting import listed, percent
 
 _FEWEST = 3  # iris contains one row twice, and a test split may contain one of them by chance

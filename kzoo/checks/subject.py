@@ -9,10 +9,10 @@ import numpy as np
 from kzoo.checks.losses import last_activation, loss_info
 from kzoo.checks.probe import Probe
 from kzoo.data.batch_memory import rows_at_once
-from kzoo.dataset.sample import in_memory, sample_dataset
-from kzoo.kinds import kind
-from kzoo.kinds.rows.layout import text_columns
-from kzoo.storage.windows import series_of
+from kzoo.data.sample import in_memory, sample_dataset
+from kzoo.data.store.windows import series_of
+from kzoo.inference.kinds.rows.layout import text_columns
+from kzoo.problems.kinds import kind
 
 _REACH = {
     "sigmoid": (0, 1),

@@ -6,7 +6,7 @@ from keras import layers
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.probe import nodes_in
 from kzoo.checks.subject import values_of
-from kzoo.storage.windows import blocks
+from kzoo.data.store.windows import blocks
 from kzoo.utils.formatting import listed, plural
 
 _CUT, _UNKNOWN = 0.25, 0.3  # shares of truncated texts, and of unknown tokens

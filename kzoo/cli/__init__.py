@@ -17,14 +17,14 @@ from kzoo import __version__
 from kzoo.cli import preflight, shared
 from kzoo.cli.choices import OPTION_VALUES, values_of
 from kzoo.cli.option_names import with_option_names
-from kzoo.registry import AUTO, list_presets
-from kzoo.registry.arguments import ARGUMENTS
 from kzoo.utils import fast_import
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.files import expand_user
 from kzoo.utils.formatting import hint, spelled, spelling
 from kzoo.utils.i18n import language, translator
 from kzoo.utils.optional import require
+from kzoo.zoo.registry import AUTO, list_presets
+from kzoo.zoo.registry.arguments import ARGUMENTS
 
 # Command (and name of its module) -> summary shown by --help.
 COMMANDS = {

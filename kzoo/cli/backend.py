@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kzoo.cli import shared
-from kzoo.results.speed import fastest
 from kzoo.utils import onednn
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import check_installed, is_installed, missing
+from kzoo.zoo.results.speed import fastest
 
 _EXTRAS = {"jax": "jax", "torch": "torch"}  # TensorFlow comes with kzoo
 

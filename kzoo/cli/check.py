@@ -5,15 +5,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from kzoo.cli import data_summary, export, keras_import, shared, tables, train
-from kzoo.data import detection
-from kzoo.exported import ExportedModel
-from kzoo.registry import get_preset
-from kzoo.results import number
-from kzoo.results.suggest import order_line
-from kzoo.untracked import run_or_none
+from kzoo.data import source_detection as detection
+from kzoo.inference.exported import ExportedModel
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import cut, percent, plural, spelled
-from kzoo.weights import DOWNLOADED
+from kzoo.zoo.registry import get_preset
+from kzoo.zoo.results import number
+from kzoo.zoo.results.suggest import order_line
+from kzoo.zoo.untracked import run_or_none
+from kzoo.zoo.weights import DOWNLOADED
 
 _MAX_PRESETS = 8  # listed at most
 _MAX_SUSPECTS, _INPUT = 10, 60  # suspects that are shown, and characters of each row

@@ -2,9 +2,9 @@
 
 from importlib import import_module
 
-from kzoo.registry.arguments import BACKENDS, BUNDLES, PRECISIONS, RESUME, TTA
-from kzoo.registry.family import FAMILIES
-from kzoo.tasks import problems, tasks
+from kzoo.problems.tasks import problems, tasks
+from kzoo.zoo.registry.arguments import BACKENDS, BUNDLES, PRECISIONS, RESUME, TTA
+from kzoo.zoo.registry.family import FAMILIES
 
 
 def _formats():

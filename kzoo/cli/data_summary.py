@@ -1,7 +1,7 @@
 """The part of the output of `kzoo check` that shows how data was read."""
 
 from kzoo.cli import shared, tables
-from kzoo.dataset.summary import examples
+from kzoo.data.summary import examples
 from kzoo.utils.formatting import format_value, plural, printable, spelled
 
 _MAX_COLUMNS, _MAX_CLASSES = 30, 20  # listed at most
@@ -13,7 +13,7 @@ def summary_lines(summary) -> list[str]:
     """Return the lines that show a summary of data: splits, columns, classes and notes.
 
     Args:
-        summary: what `kzoo.dataset.summary.summarize` returned.
+        summary: what `kzoo.data.summary.summarize` returned.
     """
     sizes = " / ".join(f"{count:,} {name}" for name, count in summary["splits"].items())
     description = f"{summary['task'].replace('_', ' ')}, {examples(summary)}"

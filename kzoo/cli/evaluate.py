@@ -2,12 +2,12 @@
 
 from kzoo.cli import keras_import, shared, tables
 from kzoo.cli.train import score_warnings_of
-from kzoo.tasks.target_scores import mixes_units
-from kzoo.tasks.weighted import by_weighting
-from kzoo.untracked import as_run
+from kzoo.inference.tasks.target_scores import mixes_units
+from kzoo.inference.tasks.weighted import by_weighting
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, plural
 from kzoo.utils.table_path import check_sheet, with_sheet
+from kzoo.zoo.untracked import as_run
 
 EXAMPLES = """\
 examples:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from kzoo.cli import keras_import, shared
 from kzoo.cli.predict import collect_inputs
-from kzoo.untracked import as_run
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.untracked import as_run
 
 EXAMPLES = """\
 examples:

@@ -6,9 +6,9 @@ import kzoo.export
 from kzoo.cli import keras_import, shared, tables
 from kzoo.export.format import QUANTIZED
 from kzoo.export.formats import formats, parse
-from kzoo.untracked import as_run
 from kzoo.utils.errors import ExportError
 from kzoo.utils.formatting import spelled
+from kzoo.zoo.untracked import as_run
 
 EXAMPLES = """\
 examples:

@@ -7,14 +7,14 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.cli import keras_import, shared
-from kzoo.kinds.text.folders import is_file_name
-from kzoo.kinds.text.generation import Generation, Sampling
-from kzoo.sources.files import read_text
-from kzoo.sources.tables.files import is_table
-from kzoo.untracked import as_run
+from kzoo.inference.kinds.text.folders import is_file_name
+from kzoo.inference.kinds.text.generation import Generation, Sampling
+from kzoo.inference.sources.files import read_text
+from kzoo.inference.tables.files import is_table
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import whole_file
 from kzoo.utils.formatting import shown
+from kzoo.zoo.untracked import as_run
 
 _FOR_PREDICTIONS = ("plot", "tta", "keep", "sheet", "header_row")
 

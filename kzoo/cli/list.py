@@ -2,14 +2,14 @@
 
 import math
 
-from kzoo import results
 from kzoo.cli import shared, tables
-from kzoo.registry import get_preset, is_general, list_presets
-from kzoo.results.suggest import first
-from kzoo.tasks import problems
+from kzoo.problems.tasks import problems
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
-from kzoo.weights import weights_names
+from kzoo.zoo import results
+from kzoo.zoo.registry import get_preset, is_general, list_presets
+from kzoo.zoo.results.suggest import first
+from kzoo.zoo.weights import weights_names
 
 SORTS = ("score", "seconds", "parameters")
 _RANKED_FIELDS = (

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 from importlib import import_module
 
-from kzoo.registry.arguments import ARGUMENTS, SYNONYMS
+from kzoo.zoo.registry.arguments import ARGUMENTS, SYNONYMS
 
 _ARGUMENT = re.compile(
     r"""(?P<advice>(?<![\w-])(?:[Uu]se|[Aa]dd|[Pp]ass|[Ss]ay|[Ss]et)\ )?(?<![\w.@])(?P<name>[a-z]\w*)=

@@ -11,16 +11,16 @@ from itertools import chain
 from pathlib import Path
 
 from kzoo.cli import keras_import, shared
-from kzoo.data.encode import encode_named
-from kzoo.kinds import kind as get_kind
-from kzoo.postprocessors.abstention import UNSURE
-from kzoo.predictions import set_text
-from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
-from kzoo.untracked import as_run
+from kzoo.inference.encode import encode_named
+from kzoo.inference.postprocessors.abstention import UNSURE
+from kzoo.inference.predictions import set_text
+from kzoo.inference.sources.unreadable import MAX_SHARE_EVALUATION
+from kzoo.problems.kinds import kind as get_kind
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, spelled
 from kzoo.utils.spreadsheets import write_rows
 from kzoo.utils.table_path import check_sheet, with_sheet
+from kzoo.zoo.untracked import as_run
 
 _SHOWN = 5  # predictions that are printed if all are written to a file
 _SAMPLING = ("length", "temperature", "top_k", "top_p", "seed")  # options that continue a text
@@ -217,9 +217,9 @@ def _predict_run(args):
         collect_inputs(run.config["data"]["inputs"], args.inputs), args, run.data.options
     )
     options = shared.promise_options(args)
-    import_module("kzoo.postprocessors.postprocessor").Postprocessor.read(run.postprocessing).check(
-        options, run.problem.facts
-    )
+    import_module("kzoo.inference.postprocessors.postprocessor").Postprocessor.read(
+        run.postprocessing
+    ).check(options, run.problem.facts)
     encoded = encode_named(run.preprocessing, inputs, keep=args.keep)
     predict_encoded = keras_import.import_quietly("kzoo.evaluation.predict").predict_encoded
     return predict_encoded(run, encoded, tta=args.tta, options=options)

@@ -14,7 +14,12 @@ from typing import NamedTuple
 
 from kzoo.cli import shared
 from kzoo.cli.choices import CHECKED_OPTIONS, values_of
-from kzoo.registry import (
+from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_seed
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import check_writable
+from kzoo.utils.formatting import hint
+from kzoo.utils.table_path import with_sheet
+from kzoo.zoo.registry import (
     AUTO,
     Preset,
     get_preset,
@@ -23,13 +28,8 @@ from kzoo.registry import (
     resolve,
     with_settings,
 )
-from kzoo.run import Run
-from kzoo.utils.argument_checks import checked_count, checked_seconds, checked_seed
-from kzoo.utils.errors import KzooError
-from kzoo.utils.files import check_writable
-from kzoo.utils.formatting import hint
-from kzoo.utils.table_path import with_sheet
-from kzoo.weights import (
+from kzoo.zoo.run import Run
+from kzoo.zoo.weights import (
     DOWNLOADED,
     check_downloaded,
     check_freeze,
@@ -93,7 +93,7 @@ def preflight(args):
 
 def _chosen_preset(args):
     """Return the preset that `auto` takes for the data of a command; the reason is printed unless --quiet."""
-    chosen, reason = import_module("kzoo.suggestions").suggested_preset(
+    chosen, reason = import_module("kzoo.training.suggestions").suggested_preset(
         args.data, shared.requested_data_options(args), weights=args.weights is not None
     )
     if not args.quiet:
@@ -197,7 +197,7 @@ def _check_data_of_run(path, args):
         spec = run.spec.of_data
         preset = None if spec.family is None else preset_of(spec.json())
         _detection().check_source(
-            args.data, preset, import_module("kzoo.dataset.options").DataOptions.of(run.data)
+            args.data, preset, import_module("kzoo.data.options").DataOptions.of(run.data)
         )
     elif "preset" not in vars(args):
         target = getattr(args, "target", None)
@@ -224,8 +224,8 @@ def _check_data_of_run(path, args):
 
 def _detection():
     # imports NumPy, which commands without data do not need
-    return import_module("kzoo.data.detection")
+    return import_module("kzoo.data.source_detection")
 
 
 def _raw_columns():
-    return import_module("kzoo.sources.tables.raw")
+    return import_module("kzoo.inference.tables.raw")

@@ -2,7 +2,7 @@
 
 from kzoo.cli import keras_import, shared
 from kzoo.tuning.search import is_search
-from kzoo.untracked import as_run
+from kzoo.zoo.untracked import as_run
 
 EXAMPLES = """\
 examples:

@@ -16,8 +16,8 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.cli.option_names import suggestion
-from kzoo.kinds import kind as get_kind
-from kzoo.tasks import problem, score_named
+from kzoo.problems.kinds import kind as get_kind
+from kzoo.problems.tasks import problem, score_named
 from kzoo.utils.errors import KzooError, is_out_of_memory
 from kzoo.utils.formatting import first_line, printable, spelled
 from kzoo.utils.optional import missing
@@ -275,7 +275,7 @@ def add_promise_options(parser):
 
 def promise_options(args):
     """Return the options for sets, intervals and abstention as `PredictionOptions`."""
-    options = import_module("kzoo.postprocessors.prediction_options").PredictionOptions
+    options = import_module("kzoo.inference.postprocessors.prediction_options").PredictionOptions
     names = ("confidence", "conformal", "min_probability", "accuracy_when_answered")
     return options(**{name: getattr(args, name) for name in names})
 
@@ -356,9 +356,7 @@ def data_options(args) -> dict:
 def requested_data_options(args, **overrides):
     """Return the data options of a command as a `DataOptions`; `overrides` replace single options."""
     options = data_options(args) | overrides
-    return import_module("kzoo.dataset.options").DataOptions(
-        seed=options.pop("data_seed"), **options
-    )
+    return import_module("kzoo.data.options").DataOptions(seed=options.pop("data_seed"), **options)
 
 
 def _column_option(word):
@@ -397,7 +395,7 @@ def train_command(args, preset, data, *, words=(), **options) -> str:
         preset: the `Preset`.
         data: the source as the user wrote it; None for the preset's own data set.
         words: settings, each as --set takes it.
-        options: further options of `kzoo.command.command_of`.
+        options: further options of `kzoo.training.command.command_of`.
     """
     parts = {name: _split_option(getattr(args, name)) for name in _SPLIT_OPTIONS} | {
         "repairs": args.repairs
@@ -406,7 +404,7 @@ def train_command(args, preset, data, *, words=(), **options) -> str:
     # `command_of` is made for stored commands and keeps file names only: paths are added below.
     requested = requested_data_options(args, **dict.fromkeys(paths))
     unset = dict(weights=None, freeze=None, precision=None, backend=None)
-    command = import_module("kzoo.command").command_of(
+    command = import_module("kzoo.training.command").command_of(
         preset, None, {}, requested, **unset | options
     )
     command += f" --data {quote(data)}" if data is not None else ""

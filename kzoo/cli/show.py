@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from kzoo.cli import keras_import, shared, tables
 from kzoo.cli.train import scores_line
-from kzoo.kinds import kind as get_kind
-from kzoo.network import table_of
-from kzoo.registry import (
+from kzoo.inference.tasks.weighted import by_weighting
+from kzoo.problems.kinds import kind as get_kind
+from kzoo.problems.tasks import problem
+from kzoo.utils.errors import KzooError
+from kzoo.zoo.network import table_of
+from kzoo.zoo.registry import (
     build,
     get_preset,
     meaning_of,
@@ -22,14 +25,11 @@ from kzoo.registry import (
     settings_of,
     spec_of,
 )
-from kzoo.registry.arguments import ARGUMENTS
-from kzoo.registry.family import builder_of
-from kzoo.results import baselines, network_of
-from kzoo.run import Run
-from kzoo.tasks import problem
-from kzoo.tasks.weighted import by_weighting
-from kzoo.utils.errors import KzooError
-from kzoo.weights import entries
+from kzoo.zoo.registry.arguments import ARGUMENTS
+from kzoo.zoo.registry.family import builder_of
+from kzoo.zoo.results import baselines, network_of
+from kzoo.zoo.run import Run
+from kzoo.zoo.weights import entries
 
 if TYPE_CHECKING:
     import keras
@@ -157,7 +157,7 @@ def describe(preset, network, config, training) -> dict:
 
     Args:
         preset: the preset; None for a custom model.
-        network: the table of its layers (see `kzoo.network.table_of`).
+        network: the table of its layers (see `kzoo.zoo.network.table_of`).
         config, training: the settings.
     """
     settable = () if preset is None else settings_of(preset, config, training)
@@ -230,7 +230,7 @@ def describe_outputs(task, config, training) -> str:
 def results(name) -> list:
     """Return the measured results of a preset; an empty list if it was not measured."""
     try:
-        return list(import_module("kzoo.results").of(name))
+        return list(import_module("kzoo.zoo.results").of(name))
     except (ImportError, AttributeError, KeyError):
         return []
 
@@ -252,7 +252,7 @@ def _check_plot_path(file):
 def _code(preset, model, document, args):
     inputs, outputs = document["goes_in"], document["comes_out"]
     set_option = shlex.join(["--set", *args.set]) if args.set else ""
-    return import_module("kzoo.codegen").source_of(
+    return import_module("kzoo.zoo.codegen").source_of(
         preset,
         model,
         spec_of(model),
@@ -375,7 +375,7 @@ def _weights_option(document):
 def _result_rows(result):
     """Return the rows of a measured result: score, baselines, published figures, training command and machine."""
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-    results_module = import_module("kzoo.results")
+    results_module = import_module("kzoo.zoo.results")
     other_scores = ", ".join(f"{name} {value:.4g}" for name, value in result["others"].items())
     score = f"{'accuracy ' if result['metric'] == 'accuracy' else ''}{results_module.score(result)}, {result['over']}"
     baseline_scores = ", ".join(

@@ -4,9 +4,9 @@ import io
 from importlib.util import find_spec
 
 from kzoo.cli.shared import hanging_indent, terminal_width
-from kzoo.results.coverage import coverage_note, coverage_table
-from kzoo.tasks.target_scores import subgroup_table, target_table
+from kzoo.inference.tasks.target_scores import subgroup_table, target_table
 from kzoo.utils.formatting import spelled
+from kzoo.zoo.results.coverage import coverage_note, coverage_table
 
 
 def columns(rows, *, align="", indent=2) -> list[str]:

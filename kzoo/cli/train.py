@@ -8,20 +8,20 @@ from importlib import import_module
 from pathlib import Path
 
 from kzoo.cli import backend, keras_import, shared, tables, train_members
-from kzoo.registry import get_preset, resolve
-from kzoo.registry.arguments import BUNDLES
-from kzoo.results import baselines, repairs
-from kzoo.run import Run
-from kzoo.stored_types import may_be_same_run
-from kzoo.tasks import score_named
-from kzoo.tasks.target_scores import mixes_units
-from kzoo.tasks.weighted import by_weighting
+from kzoo.inference.tasks.target_scores import mixes_units
+from kzoo.inference.tasks.weighted import by_weighting
+from kzoo.problems.stored_types import may_be_same_run
+from kzoo.problems.tasks import score_named
 from kzoo.utils import onednn
 from kzoo.utils.argument_checks import checked_seconds, checked_steps_per_call
 from kzoo.utils.discovery import numbered_in
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.formatting import duration, number
-from kzoo.weights import name_of as weights_name
+from kzoo.zoo.registry import get_preset, resolve
+from kzoo.zoo.registry.arguments import BUNDLES
+from kzoo.zoo.results import baselines, repairs
+from kzoo.zoo.run import Run
+from kzoo.zoo.weights import name_of as weights_name
 
 EXAMPLES = """\
 examples:

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from kzoo.cli import keras_import, shared, tables
-from kzoo.results import number
-from kzoo.run import Run
 from kzoo.utils.errors import Interrupted, KzooError, warn
 from kzoo.utils.formatting import duration, plural
+from kzoo.zoo.results import number
+from kzoo.zoo.run import Run
 
 _MOST_SEEDS = 100
 _IN_ORDER = (

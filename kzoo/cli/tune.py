@@ -9,14 +9,14 @@ from pathlib import Path
 
 from kzoo.cli import backend, keras_import, shared, tables, train
 from kzoo.data.named import name_of
-from kzoo.registry import AUTO
-from kzoo.stored_types import differences
+from kzoo.problems.stored_types import differences
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.records import FINISHED, best_of, preset_score
 from kzoo.utils.discovery import numbered_in
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import read_json
-from kzoo.weights import name_of as weights_name
+from kzoo.zoo.registry import AUTO
+from kzoo.zoo.weights import name_of as weights_name
 
 EXAMPLES = """\
 examples:
@@ -169,7 +169,7 @@ def run(args):
     if args.preset == AUTO:
         return _run_auto(args, settings, started)
     if args.scheduler is not None:
-        import_module("kzoo.workers.cluster").check_address(args.scheduler)
+        import_module("kzoo.training.workers.cluster").check_address(args.scheduler)
     # Names and values are checked before Keras is imported, which takes seconds.
     train.check_settings(args, settings)
     preset = train.preset_of(args)
@@ -286,7 +286,7 @@ def _executor(args) -> AbstractContextManager:
     """Return a context manager for the executor of --scheduler, or for None."""
     if args.scheduler is None or args.dry_run:
         return nullcontext()
-    return keras_import.import_quietly("kzoo.workers.cluster").executor_at(args.scheduler)
+    return keras_import.import_quietly("kzoo.training.workers.cluster").executor_at(args.scheduler)
 
 
 def _resumable_searches(args, preset, fixed) -> Iterator[backend.Resumable]:

@@ -6,8 +6,8 @@ No Keras or TensorFlow here; pandas and scikit-learn are imported with the sourc
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kzoo.data.encode import encode
-from kzoo.dataset.dataset import Dataset, Split
+from kzoo.data.dataset import Dataset, Split
+from kzoo.inference.encode import encode
 
 if TYPE_CHECKING:
     from kzoo.data.load import load_data

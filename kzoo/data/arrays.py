@@ -6,20 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo import kinds
-from kzoo.dataset import splits
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.weights import part_weights, scaled_weights, weights_note, weights_of
-from kzoo.kinds.arrays import as_type as as_type  # re-exported for kinds in other packages
-from kzoo.kinds.arrays import checked as checked
-from kzoo.kinds.arrays import refuse_nan
-from kzoo.sources.arrays import array_of_rows, as_array
-from kzoo.sources.tables.label_cells import has_lists
-from kzoo.storage.memory import free_memory, too_large
-from kzoo.storage.windows import Mapped, select_rows
-from kzoo.tasks import detection
+from kzoo.data import splits
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.inputs.arrays import as_type as as_type  # re-exported for kinds in other packages
+from kzoo.data.inputs.arrays import checked as checked
+from kzoo.data.inputs.arrays import refuse_nan
+from kzoo.data.store.windows import Mapped, select_rows
+from kzoo.data.targets import detection
+from kzoo.data.targets.weights import part_weights, scaled_weights, weights_note, weights_of
+from kzoo.inference.sources.arrays import array_of_rows, as_array
+from kzoo.inference.tables.label_cells import has_lists
+from kzoo.problems import kinds
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line, in_bytes, shown
+from kzoo.utils.memory import free_memory, too_large
 
 _LARGE = 1 << 30  # bytes of an archive that are always unpacked
 

@@ -7,8 +7,8 @@ gets the same images. Only "mixup" and "cutmix" also depend on the batch, becaus
 
 import numpy as np
 
-from kzoo.registry import hint
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.registry import hint
 
 AUGMENTATIONS = {
     "flip": "mirror left and right, every second time",

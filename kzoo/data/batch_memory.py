@@ -5,7 +5,7 @@ from weakref import WeakKeyDictionary
 
 import keras
 
-from kzoo.storage.memory import rows_that_fit
+from kzoo.utils.memory import rows_that_fit
 
 _ITEM = 4  # bytes of a number
 _row_sizes: WeakKeyDictionary = WeakKeyDictionary()

@@ -1,5 +1,211 @@
-"""Former location of `kzoo.dataset`."""
+"""`Dataset`, which `load_data` returns and `train`, `evaluate` and `tune` accept."""
 
-from kzoo.dataset import Dataset, Loadable, Split
+import os
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-__all__ = ["Dataset", "Loadable", "Split"]
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kzoo.data.store.windows import select_rows
+from kzoo.data.summary import examples, summarize
+from kzoo.problems.tasks import Problem, Target, problem
+from kzoo.utils.formatting import format_value, plural, spelled
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import tensorflow as tf
+
+# The sources that `load_data` accepts.
+Loadable: TypeAlias = (
+    "str | os.PathLike[str] | pd.DataFrame | pd.Series | tuple[ArrayLike | pd.DataFrame, ArrayLike] "
+    "| tf.data.Dataset | Dataset"
+)
+
+
+@dataclass(kw_only=True)
+class Split:
+    """One part of a data set.
+
+    Args:
+        x: (N, *input_shape): an array, or an object with `__len__` and `__getitem__(indices) -> array` that reads on
+            demand (image files, windows of a series). Raw values: pixels 0..255, raw table rows, token ids.
+        y: integer labels (N,), targets (N, outputs) in their original units, forecasts (N, horizon, outputs), next
+            tokens (N,) or (N, T); or an object that reads on demand, like `x`.
+        rows: (N,) row numbers among the usable rows of the source; None if unknown.
+        weight: (N,) float32, 0 or more: how much each row counts in the loss, metrics, scores and baselines; None if
+            all rows count equally.
+        texts: (N,) the beginning of each text as it was written, for people; None if rows are no texts.
+        keys: (N,) uint64 hashes of the content of each row in its source, whatever it is read for; None: that of `x`.
+    """
+
+    x: Any
+    y: Any
+    rows: Any = None
+    weight: Any = None
+    texts: Any = None
+    keys: Any = None
+
+    def select(self, indices: Any) -> "Split":
+        """Return some of the rows as a split.
+
+        Args:
+            indices: (M,) row numbers.
+        """
+        more = {
+            name: None if (part := getattr(self, name)) is None else np.asarray(part)[indices]
+            for name in ("rows", "weight", "texts", "keys")
+        }
+        return Split(x=select_rows(self.x, indices), y=select_rows(self.y, indices), **more)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"<Split: {plural(len(self), 'row')}>"
+
+
+@dataclass(kw_only=True)
+class Dataset:
+    """Data that is split, described and ready for a preset.
+
+    Args:
+        name: where the data came from, without folders of this machine.
+        task: the public name of the task, such as "image_classification".
+        inputs: the name of the kind of input (see `kzoo.kinds`).
+        train, validation, test: the splits; validation and test may be None.
+        calibration: rows that only sets, intervals and abstention are learned on; None without any.
+        config: what the data determines about the network, by the builders' argument names: `input_shape`, `outputs`,
+            and where they apply `vocabulary_size`, `categories`, `scale`, `offset`, `input_clip`, `target_scale`,
+            `target_offset`, `horizon`, and the `loss` that "auto" selects. Learned on the training split only.
+        preprocessing: plain JSON data with which `kzoo.inference.encode` turns a raw input (an image file, a CSV row, a
+            string) into a row of `x`.
+        class_names, feature_names, target_names: for display.
+        notes: a line for everything that a user should know (rows dropped, the rule that chose the task).
+        fingerprint: sha256 of the data and of how it was split.
+        seen: facts that are only available while loading: `columns` (all columns of a table), `read` (how each of them
+            was read), `repeated` (columns that look like ids shared by several rows), `time` (the steps of a series),
+            `gone` (its missing values), `cut` (the share of training texts that were too long), `grouped` (whether rows
+            belong to groups), `partly` (whether the fingerprint covers the content of some examples only, so that
+            nothing may be cached under it); `overview` (how the kind of input says it was read); and `common`, that of
+            the `target`, where the training rows are not those of `train`.
+        loaded: how `load_data` was called, in plain values: `data_seed` and `options`.
+    """
+
+    name: str
+    task: str
+    inputs: str
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+    calibration: Split | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    fingerprint: str = ""
+    seen: dict[str, Any] = field(default_factory=dict)
+    loaded: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        return tuple(self.config["input_shape"])
+
+    @property
+    def outputs(self) -> int:
+        return self.config["outputs"]
+
+    @property
+    def problem(self) -> Problem:
+        """The problem of `task`: the kind of input, the task, and the facts about both."""
+        return problem(self.task)
+
+    @property
+    def target(self) -> Target:
+        """What was learned about the target on the training rows."""
+        sample = import_module("kzoo.data.sample")
+        common = self.seen["common"] if "common" in self.seen else sample.most_frequent(self)
+        return Target(
+            names=self.target_names, classes=self.class_names, config=self.config, common=common
+        )
+
+    @property
+    def fold(self) -> dict[str, Any] | None:
+        """The fold of a cross-validation that is the test split, in plain values; None if there are no folds."""
+        test = self.loaded.get("options", {}).get("test")
+        return test if isinstance(test, dict) else None
+
+    @property
+    def overview(self) -> dict[str, Any]:
+        """How the data was read, as plain data: see `kzoo.data.summary.summarize`."""
+        return summarize(self)
+
+    def __repr__(self) -> str:
+        sizes = " / ".join(
+            str(len(s)) if s is not None else "0" for s in (self.train, self.validation, self.test)
+        )
+        sizes += " rows" + (
+            "" if self.calibration is None else f", {len(self.calibration)} for calibration"
+        )
+        return f"<Dataset {self.name}: {self.task}, inputs {self.input_shape}, outputs {self.outputs}, {sizes}>"
+
+    def _repr_html_(self) -> str:
+        """Return the splits, classes, targets, columns and notes for a notebook."""
+        from kzoo.utils import notebook
+
+        read = self.overview
+        facts = [
+            ("task", read["task"].replace("_", " ")),
+            ("inputs", read["inputs"]),
+            (
+                "shape",
+                " × ".join("?" if size is None else str(size) for size in read["input_shape"]),
+            ),
+            *((name, f"{count:,}") for name, count in read["splits"].items()),
+            *((name, format_value(value)) for name, value in read["about"].items()),
+        ]
+        splits = list(read["splits"])
+        columns = read["columns"]
+        classes, labels = (
+            notebook.table(
+                [noun, *splits],
+                [[row["name"], *(row[name] for name in splits)] for row in read[part]],
+            )
+            for noun, part in (("class", "classes"), ("label", "labels"))
+        )
+        targets = notebook.table(
+            ("target", "lowest", "median", "highest"),
+            [[row[name] for name in ("name", "low", "median", "high")] for row in read["targets"]],
+        )
+        counts = [
+            name
+            for name in ("missing", "unreadable")
+            if any(column.get(name) for column in columns)
+        ]
+        column_table = notebook.table(
+            ("column", "kind", *counts, "about"),
+            [
+                [
+                    column["name"],
+                    column["kind"],
+                    *(column.get(name) or 0 for name in counts),
+                    column.get("about") or "",
+                ]
+                for column in columns
+            ],
+        )
+        return notebook.card(
+            f"Dataset {read['name']}",
+            classes,
+            labels,
+            targets,
+            notebook.folded(plural(len(columns), "column"), column_table),
+            notebook.folded(
+                plural(len(read["notes"]), "note"), notebook.bullets(map(spelled, read["notes"]))
+            ),
+            facts=facts,
+            note=examples(read),
+        )

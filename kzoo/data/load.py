@@ -9,29 +9,29 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kzoo.data import detection
+from kzoo.data import source_detection as detection
+from kzoo.data import splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.named import NAMES, load_named, name_of
-from kzoo.dataset import splits
-from kzoo.dataset.dataset import Dataset, Loadable
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.repairs import repaired
-from kzoo.dataset.sample import sampling_note
-from kzoo.kinds import kind
-from kzoo.postprocessors import conformal
-from kzoo.registry import Preset, get_preset, list_presets
-from kzoo.sources.arrays import array_of_rows, class_numbers
-from kzoo.sources.tables.frame import as_frame, as_table, is_pair, join_targets, with_weights
-from kzoo.sources.tables.raw import as_names, columns_of_lists, is_arrow, is_list_of_rows
-from kzoo.tasks import tasks
-from kzoo.tasks.detection import WrongPreset
-from kzoo.tasks.quantiles import DEFAULT_LEVELS
-from kzoo.tasks.quantiles.levels import checked_levels
+from kzoo.data.options import DataOptions
+from kzoo.data.sample import sampling_note
+from kzoo.data.tables.frame import as_frame, as_table, is_pair, join_targets, with_weights
+from kzoo.data.targets.detection import WrongPreset
+from kzoo.data.targets.levels import checked_levels
+from kzoo.data.targets.repairs import repaired
+from kzoo.inference.postprocessors import conformal
+from kzoo.inference.sources.arrays import array_of_rows, class_numbers
+from kzoo.inference.tables.raw import as_names, columns_of_lists, is_arrow, is_list_of_rows
+from kzoo.problems.kinds import kind
+from kzoo.problems.tasks import tasks
+from kzoo.problems.tasks.quantiles import DEFAULT_LEVELS
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import listed, plural, shown
 from kzoo.utils.optional import of_pandas
+from kzoo.zoo.registry import Preset, get_preset, list_presets
 
 
 @checked_arguments
@@ -86,7 +86,7 @@ def load_data(
         validation: fraction of the rows that are not in the test split; of all rows for a series or plain text. Or a
             second source, read as one for `test` is.
         test: fraction of all rows (0.2 unless the source has its own test split), a second source, or a
-            `kzoo.dataset.splits.Fold` (then a test split of the source is not used).
+            `kzoo.data.splits.Fold` (then a test split of the source is not used).
         drop: columns to leave out.
         group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
         task: `"classification"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose

@@ -5,7 +5,8 @@ from os.path import abspath
 from pathlib import Path
 from typing import Any
 
-from kzoo.tasks import detection, problem
+from kzoo.data.targets import detection
+from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.table_path import locate
 
@@ -126,6 +127,8 @@ def load_named(
             task=task,
             sample_weight=sample_weight,
         )
-        return import_module("kzoo.kinds.rows.fitting").load_table(frame, **options, **columns)
+        return import_module("kzoo.data.inputs.rows.fitting").load_table(
+            frame, **options, **columns
+        )
     _, make, *arguments = _OTHER_DATASETS[name]
     return getattr(loaders, make)(options, *arguments)

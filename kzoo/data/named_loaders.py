@@ -15,12 +15,12 @@ import numpy as np
 from kzoo.data import downloads
 from kzoo.data.arrays import load_arrays
 from kzoo.data.generated import cylinder_bell_funnel, opinions, shapes
-from kzoo.kinds.series.fitting import load_series
-from kzoo.kinds.text.fitting import build_text
-from kzoo.kinds.text.inference import preprocessing_of
-from kzoo.kinds.text.language import load_language, text_settings
-from kzoo.kinds.text.tokenizer import Tokenizer
-from kzoo.tasks import problem
+from kzoo.data.inputs.series.fitting import load_series
+from kzoo.data.inputs.text.fitting import build_text
+from kzoo.data.inputs.text.language import load_language, text_settings
+from kzoo.inference.kinds.text.inference import preprocessing_of
+from kzoo.inference.kinds.text.tokenizer import Tokenizer
+from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import pandas as pd
 

@@ -8,12 +8,12 @@ import keras
 import numpy as np
 
 from kzoo.data.augment import MIXES, augment, check_augmentations
-from kzoo.dataset.sample import in_memory
-from kzoo.kinds import kind_of_array
-from kzoo.storage.read_ahead import ReadAhead
-from kzoo.storage.row_files import StoredParts, StoredRows
-from kzoo.storage.shuffle import MOST, shuffled
-from kzoo.storage.windows import series_of
+from kzoo.data.sample import in_memory
+from kzoo.data.store.read_ahead import ReadAhead
+from kzoo.data.store.row_files import StoredParts, StoredRows
+from kzoo.data.store.shuffle import MOST, shuffled
+from kzoo.data.store.windows import series_of
+from kzoo.problems.kinds import kind_of_array
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
 

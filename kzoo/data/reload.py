@@ -9,25 +9,25 @@ from types import SimpleNamespace
 import numpy as np
 
 from kzoo.data.arrays import from_tf, read_npz
-from kzoo.data.detection import existing_path
-from kzoo.data.encode import check_token_ids, encode
+from kzoo.data.dataset import Dataset, Split
 from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
+from kzoo.data.options import DataOptions
+from kzoo.data.source_detection import existing_path
 from kzoo.data.statistics import rows_in_training
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.weights import weights_of, weights_to_score
-from kzoo.kinds import encoding_settings, kind, kind_of, takes_ready_arrays
-from kzoo.registry import get_preset, preset_of
-from kzoo.sources.arrays import array_of_rows, class_numbers
-from kzoo.sources.tables.files import is_table, labelled_folders
-from kzoo.sources.tables.frame import as_table, is_pair, join_targets, with_weights
-from kzoo.sources.tables.raw import as_names
-from kzoo.stored_types import DATA_PRESET, FOLDS
-from kzoo.tasks import problem
+from kzoo.data.tables.frame import as_table, is_pair, join_targets, with_weights
+from kzoo.data.targets.weights import weights_of, weights_to_score
+from kzoo.inference.encode import check_token_ids, encode
+from kzoo.inference.sources.arrays import array_of_rows, class_numbers
+from kzoo.inference.tables.files import is_table, labelled_folders
+from kzoo.inference.tables.raw import as_names
+from kzoo.problems.kinds import encoding_settings, kind, kind_of, takes_ready_arrays
+from kzoo.problems.stored_types import DATA_PRESET, FOLDS
+from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError, KzooWarning, warn
 from kzoo.utils.formatting import length_of, listed, percent, plural, shown
 from kzoo.utils.table_path import locate, with_sheet
+from kzoo.zoo.registry import get_preset, preset_of
 
 _FEWEST = 3  # training rows in other data that are reported
 _SHARE = 0.01

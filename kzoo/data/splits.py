@@ -1,5 +1,664 @@
-"""Former location of `kzoo.dataset.splits`."""
+"""Splits that do not depend on the training seed, stratified and grouped splits, and fingerprints."""
 
-from kzoo.dataset.splits import Fold
+import hashlib
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
 
-__all__ = ["Fold"]
+import numpy as np
+
+from kzoo.data.store.windows import Mapped, blocks
+from kzoo.data.stratified import divide
+from kzoo.data.tables.cell_notes import sentinel_notes, spelling_notes
+from kzoo.data.targets.weights import weighted_rows, weighted_statistics
+from kzoo.data.time_order import split_moments
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed, plural, shown
+
+SMALLEST = 10  # minimum number of rows for three splits
+MOST_FOLDS = 10_000  # each fold is a training
+_NAMED_LABELS = 8  # in a note
+_OVERSIZE = 0.1  # share of all rows by which a split may exceed its requested size
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A fold of a cross-validation, passed as `test=` instead of a fraction: its rows are the test split.
+
+    Args:
+        index: which fold, 0..folds-1; together the folds hold every row once. Of forecasts, the folds are the last
+            parts of the series in order of time, and only earlier rows are trained on.
+        folds: the number of parts into which the rows are divided.
+        stratified: whether to keep the class proportions in each fold.
+        seed: seed of the division.
+    """
+
+    index: int
+    folds: int = 5
+    stratified: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (
+            isinstance(self.folds, bool)
+            or not isinstance(self.folds, int | np.integer)
+            or not 2 <= self.folds <= MOST_FOLDS
+        ):
+            raise KzooError(
+                f"folds={shown(self.folds)} must be a whole number from 2 to {MOST_FOLDS}."
+            )
+        if not isinstance(self.stratified, bool | np.bool_):
+            raise KzooError(f"stratified={shown(self.stratified)} must be True or False.")
+        whole = isinstance(self.index, int | np.integer) and not isinstance(self.index, bool)
+        if not whole or not 0 <= self.index < self.folds:
+            raise KzooError(
+                f"index={shown(self.index)} must be the index of a fold, 0 to {self.folds - 1}."
+            )
+        check_seed(self.seed)
+
+
+class HeldOut(float):
+    """The fraction `validation=` of a source with the calibration rows in it, which `split_rows` takes apart.
+
+    Args:
+        validation, calibration: the two fractions; the value is their sum.
+    """
+
+    def __new__(cls, validation, calibration):
+        held_out = super().__new__(cls, round(validation + calibration, 12))
+        held_out.calibration = calibration
+        return held_out
+
+    @property
+    def share(self):
+        """The share of the calibration rows among these rows."""
+        return min(self.calibration / self, 1.0) if self else 0.0
+
+
+def is_source(part):
+    """Return True if `test=`, `validation=` or `calibration=` is a second source, not a fraction, a fold or None."""
+    return part is not None and not isinstance(part, bool | int | float | np.number | Fold)
+
+
+def second_sources(validation, test, calibration=None) -> dict:
+    """Return split -> its source, for each that is a second source of data."""
+    parts = (("validation", validation), ("test", test), ("calibration", calibration))
+    return {name: part for name, part in parts if is_source(part)}
+
+
+def held_out(validation, calibration):
+    """Return `validation=` as loaders of sources take it: with the calibration rows in it, if they are a fraction.
+
+    Raises:
+        KzooError: an invalid fraction, or one beside validation rows of their own.
+    """
+    if calibration is None or is_source(calibration):
+        return validation
+    if isinstance(calibration, bool | Fold) or not 0 < calibration < 1:
+        raise KzooError(
+            f"calibration={shown(calibration)} must be a fraction above 0 and below 1, or a source."
+        )
+    if is_source(validation):
+        raise KzooError(
+            f"calibration={calibration:g} is a fraction of the rows, and validation= is a source of its own. Pass a "
+            "source of calibration rows too."
+        )
+    validation, _ = split_fractions(validation, 0)
+    if validation + calibration >= 1:
+        raise KzooError(
+            f"validation={validation:g} and calibration={calibration:g} leave no rows to train on: their sum must be "
+            "below 1."
+        )
+    return HeldOut(validation, calibration)
+
+
+def drawn(part):
+    """Return the fraction, or the fold, to draw from the training source; 0 for a second source."""
+    return 0 if is_source(part) else part
+
+
+def split_fractions(validation, test):
+    """Check the two fractions and fill in the default test fraction of 0.2; a fold counts as its share of the rows.
+
+    Raises:
+        KzooError: a fraction is outside 0..1, or no rows are left to train on.
+    """
+    validation = 0.0 if validation is None else validation
+    test = 0.2 if test is None else test
+    test = 1 / test.folds if isinstance(test, Fold) else test
+    for name, value in (("validation", validation), ("test", test)):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float | np.number)
+            or not 0 <= value < 1
+        ):
+            raise KzooError(f"{name}={shown(value)} must be a fraction: at least 0 and below 1.")
+    if validation + test >= 1:
+        raise KzooError(
+            f"validation={validation} and test={test} leave no rows to train on: their sum must be below 1."
+        )
+    return float(validation), float(test)
+
+
+def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None, moments=None):
+    """Divide n rows into training, validation and test rows; the same seed gives the same split.
+
+    Args:
+        validation: fraction of the rows that are not in the test split.
+        test: fraction of all rows, 0.2 if None; or a `Fold`, whose seed then also draws the validation split.
+        labels: (n,) integer labels, or (n, labels) 0, 1 and NaN, for a stratified split.
+        groups: (n,) group values; rows of a group (a patient, a customer) stay in one split.
+        moments: (n,) numbers that increase with time, for a split in order of time: the seed and the classes do not
+            matter. None for a random split.
+
+    Returns:
+        A dict of sorted row numbers, with None for an empty split, and a list of notes. If `validation` is a `HeldOut`,
+        the dict has "calibration" too; training and test rows are those of a split without it.
+
+    Raises:
+        KzooError: too few rows or groups, or a class with no rows left to train on.
+    """
+    options = dict(
+        labels=labels, groups=None if groups is None else np.asarray(groups), moments=moments
+    )
+    parts, notes = _split_rows(n, validation=validation, test=test, seed=seed, **options)
+    if isinstance(validation, HeldOut) and parts["validation"] is not None:
+        rows = parts["validation"]
+        rng = np.random.default_rng([test.seed if isinstance(test, Fold) else seed, 1])
+        remaining, calibration = cut_calibration(rows, validation.share, rng, notes, **options)
+        parts["validation"] = remaining if len(remaining) else None
+        parts["calibration"] = calibration if len(calibration) else None
+    return parts, notes
+
+
+def cut_calibration(rows, share, rng, notes, *, labels=None, groups=None, moments=None):
+    """Return (validation rows, calibration rows), each sorted.
+
+    Args:
+        rows: both, sorted.
+        share: of the calibration rows.
+        rng: random generator.
+        notes: list that notes are appended to.
+        labels, groups, moments: see `split_rows`. In order of time, the latest rows are the calibration rows.
+
+    Raises:
+        KzooError: too few groups or moments.
+    """
+    if share >= 1:
+        return rows[:0], rows
+    if moments is not None:
+        try:
+            parts, _ = split_moments(
+                np.asarray(moments)[rows],
+                validation=0,
+                test=share,
+                groups=None if groups is None else groups[rows],
+            )
+        except KzooError:
+            raise KzooError(
+                "calibration=: the rows before the test rows are of too few moments or groups to be cut in order of "
+                "time. Set a larger calibration=, or split='random'."
+            ) from None
+        selected = parts["test"]
+    elif labels is not None and labels.ndim > 1:
+        own_groups = None if groups is None else groups[rows]
+        selected = np.flatnonzero(divide(labels[rows], (1 - share, share), rng, own_groups))
+    elif groups is not None:
+        if len(np.unique(groups[rows])) < 2:
+            raise KzooError(
+                "calibration=: all validation rows are of one group. Set a larger validation=."
+            )
+        selected = _split_groups(groups[rows], 0, share, rng)["test"]
+    else:
+        selected = np.searchsorted(
+            rows, _take(rng.permutation(rows), share, labels, "calibration", notes)[1]
+        )
+    is_calibration = np.zeros(len(rows), bool)
+    is_calibration[selected] = True
+    return rows[~is_calibration], rows[is_calibration]
+
+
+def _split_rows(n, *, validation, test, seed, labels, groups, moments):
+    """Return training, validation and test rows; see `split_rows`."""
+    fold = test if isinstance(test, Fold) else None
+    validation, test = split_fractions(validation, test)
+    check_seed(seed)
+    check_enough(n)
+    rng = np.random.default_rng(seed if fold is None else fold.seed)
+    notes = []
+    if fold is not None and moments is not None:
+        raise KzooError(
+            "Folds are not available with split='time': training rows would come after test rows."
+        )
+    if moments is not None:
+        parts, more = split_moments(moments, validation=validation, test=test, groups=groups)
+        notes += more
+    elif labels is not None and labels.ndim > 1:
+        return _split_labels(fold, validation, test, labels, groups, rng), notes
+    elif fold is not None:
+        parts = _split_fold(fold, n, validation, labels, groups, rng, notes)
+    elif groups is not None:
+        parts = _split_groups(groups, validation, test, rng)
+        notes += _size_notes(parts, n, {"test": test, "validation": validation * (1 - test)})
+    else:
+        remaining, test_rows = _take(rng.permutation(n), test, labels, "test", notes)
+        train, validation_rows = _take(
+            rng.permutation(remaining), validation, labels, "validation", notes
+        )
+        parts = {"train": train, "validation": validation_rows, "test": test_rows}
+    if labels is not None and (lost := np.setdiff1d(labels, labels[parts["train"]])).size:
+        fix = (
+            "Lower test= or validation="
+            if fold is None
+            else "Use stratified=True, other folds= or another seed="
+        )
+        fix = f"Its rows are the latest. {fix}" if moments is not None else fix
+        raise KzooError(f"Class number {lost[0]} has no training rows left. {fix}.")
+    return {name: np.sort(rows) if len(rows) else None for name, rows in parts.items()}, notes
+
+
+def _split_labels(fold, validation, test, labels, groups, rng):
+    """Split rows with several labels each, so that every split has its share of each label.
+
+    Args:
+        fold: the `Fold` that is the test split, or None.
+        validation, test: fractions.
+        labels: (n, labels) 0, 1 and NaN.
+        groups: (n,) rows of a group stay in one split; or None.
+        rng: random generator.
+
+    Raises:
+        KzooError: too few groups.
+    """
+    if groups is not None:
+        _check_group_count(len(np.unique(groups)), validation, 1 / fold.folds if fold else test)
+    if fold is None:
+        held_out = validation * (1 - test)
+        parts = divide(labels, (1 - test - held_out, held_out, test), rng, groups)
+        numbered = {
+            name: np.flatnonzero(parts == part)
+            for part, name in enumerate(("train", "validation", "test"))
+        }
+    else:
+        most, unit = (
+            (len(labels), "usable rows")
+            if groups is None
+            else (len(np.unique(groups)), "values of group=")
+        )
+        if fold.folds > most:
+            raise KzooError(f"folds={fold.folds} must not exceed the number of {unit}: {most}.")
+        marks = labels if fold.stratified else np.zeros((len(labels), 1))
+        fold_of_row = divide(marks, [1 / fold.folds] * fold.folds, rng, groups)
+        rest = np.flatnonzero(fold_of_row != fold.index)
+        is_validation = divide(
+            labels[rest],
+            (1 - validation, validation),
+            rng,
+            None if groups is None else groups[rest],
+        )
+        numbered = {
+            "train": rest[is_validation == 0],
+            "validation": rest[is_validation == 1],
+            "test": np.flatnonzero(fold_of_row == fold.index),
+        }
+    return {name: rows if len(rows) else None for name, rows in numbered.items()}
+
+
+def _split_fold(fold, n, validation, labels, groups, rng, notes):
+    """Split rows with scikit-learn's splitters. Validation rows are taken from the training part of the fold."""
+    stratified = fold.stratified and labels is not None
+    # imported late: most callers do not need it
+    model_selection = import_module("sklearn.model_selection")
+    if groups is not None:
+        most = len(np.unique(groups))
+        unit = "different values of group="
+        splitter_class = (
+            model_selection.StratifiedGroupKFold if stratified else model_selection.GroupKFold
+        )
+    elif stratified:
+        most = np.bincount(labels).min()
+        unit = "rows of the smallest class (or pass stratified=False)"
+        splitter_class = model_selection.StratifiedKFold
+    else:
+        most = n
+        unit = "usable rows"
+        splitter_class = model_selection.KFold
+    if fold.folds > most:
+        raise KzooError(f"folds={fold.folds} must not exceed the number of {unit}: {most}.")
+    splitter = splitter_class(fold.folds, shuffle=True, random_state=int(fold.seed))
+    remaining, test_rows = list(splitter.split(np.zeros(n), labels, groups))[fold.index]
+    if groups is not None:
+        parts = _split_groups(groups[remaining], validation, 0, rng)  # its test split is empty
+        return {name: remaining[rows] for name, rows in parts.items()} | {"test": test_rows}
+    train, validation_rows = _take(
+        rng.permutation(remaining), validation, labels, "validation", notes
+    )
+    return {"train": train, "validation": validation_rows, "test": test_rows}
+
+
+def _take(rows, fraction, labels, name, notes):
+    """Return (remaining, selected): every k-th of the shuffled rows, sorted by label, within one row per class."""
+    if fraction == 0:
+        return rows, rows[:0]
+    candidates = rows
+    if labels is not None:
+        row_labels = labels[rows]
+        singletons = np.bincount(row_labels)[row_labels] < 2
+        if singletons.any():
+            notes.append(
+                f"{singletons.sum()} classes have a single row outside the test split; these rows are not used for "
+                f"{name}."
+            )
+        candidates = rows[~singletons]
+        candidates = candidates[np.argsort(labels[candidates], kind="stable")]
+    steps = np.floor(np.arange(len(candidates) + 1) * fraction + 0.5)
+    selected = candidates[np.diff(steps) > 0]
+    if not len(selected):
+        selected = candidates[:1]
+    return rows[~np.isin(rows, selected)], selected
+
+
+def _split_groups(groups, validation, test, rng):
+    """Split rows so that all rows of a group are in one split; groups are drawn until a split has enough rows."""
+    _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    _check_group_count(len(sizes), validation, test)
+    order = rng.permutation(len(sizes))
+    code_of_group = np.zeros(len(sizes), int)
+    assigned = 0
+    # (code of the split, number of rows, groups reserved for the splits that follow)
+    goals = (
+        (2, test * len(groups), 1 + (validation > 0)),
+        (1, validation * (1 - test) * len(groups), 1),
+    )
+    for code, goal, reserved in goals:
+        size = 0
+        while goal and assigned < len(order) - reserved:
+            group = order[assigned]
+            # the split is closer to its goal without this group
+            if size and size + sizes[group] / 2 > goal:
+                break
+            code_of_group[group] = code
+            size += sizes[group]
+            assigned += 1
+    return {
+        name: np.flatnonzero(code_of_group[group_of_row] == code)
+        for code, name in enumerate(("train", "validation", "test"))
+    }
+
+
+def _check_group_count(count, validation, test):
+    """Raise `KzooError` if there are fewer groups than splits."""
+    needed = 1 + (validation > 0) + (test > 0)
+    if count < needed:
+        raise KzooError(
+            f"group= has {count} different values, but {needed} splits need at least {needed}."
+        )
+
+
+def _size_notes(parts, n, requested):
+    """Return a line for each split that groups make far larger than requested."""
+    return [
+        f"Groups are large: the {name} split has {len(parts[name]) / n:.0%} of the rows instead of {share:.0%}. "
+        "Another seed divides group= differently."
+        for name, share in requested.items()
+        if len(parts[name]) / n > max(2 * share, share + _OVERSIZE)
+    ]
+
+
+def check_groups(groups):
+    """Return group values as an array of one type.
+
+    Raises:
+        KzooError: some values are missing: their rows would count as one group.
+    """
+    groups = np.asarray(groups)
+    present = np.array(
+        [label is not None and label == label for label in groups.reshape(-1).tolist()], bool
+    )
+    if not present.all():
+        raise KzooError(
+            f"group= has missing values in {(~present).sum()} rows. Fill them in, or omit group=."
+        )
+    return groups.astype(str) if groups.dtype == object else groups
+
+
+@contextmanager
+def in_data_of(part):
+    """Name the split of a second source in `KzooError`s of the target, which name the test data; None: do nothing."""
+    try:
+        yield
+    except KzooError as error:
+        raise (
+            KzooError(str(error).replace("The test data", f"The {part} data")) if part else error
+        ) from None
+
+
+def split_target(
+    task, values, count, *, names=(), classes=None, groups=None, weight=None, others=None, **options
+):
+    """Learn the target of a source, and divide its rows into training, validation and test.
+
+    Classes are learned before the rows are divided, because a stratified split needs them; everything else is learned
+    on the training rows only.
+
+    Args:
+        task: a `kzoo.problems.tasks.Task`.
+        values: raw labels of all rows, an array or columns of a DataFrame.
+        count: number of rows to divide; any rows after them are of second sources.
+        names, classes: the names of the target columns and, where they are known, of the classes; see the task's
+            `learn`.
+        weight: (N,) row weights, or None; training rows of weight 0 are left out of the training split.
+        others: split -> numbers of the rows of its second source, for messages.
+        groups, options: see `split_rows`.
+
+    Returns:
+        (target, y of all rows, parts, notes).
+    """
+    inference = task.inference
+    by_position = values.iloc if hasattr(values, "iloc") else values
+    if "labels" in task.facts:
+        return _split_label_target(
+            inference,
+            values,
+            by_position,
+            count,
+            names,
+            classes,
+            groups,
+            weight,
+            others or {},
+            options,
+        )
+    target = None
+    if "classes" in task.facts:
+        # Two rows of each class are needed, one to train on and one to test; without a test split, one will do.
+        untested = options.get("test") == 0 and "test" not in (others or {})
+        rows = np.tile(np.arange(count), 2) if untested else slice(count)
+        target = inference.learn(by_position[rows], names, known=classes)
+    try:
+        y = inference.encode(target, values)
+    except KzooError:
+        for part, rows in (others or {}).items():
+            with in_data_of(part):
+                inference.encode(target, by_position[rows])
+        raise
+    labels = None if target is None else y[:count]
+    parts, notes = split_rows(count, labels=labels, groups=groups, **options)
+    parts["train"] = weighted_rows(
+        parts["train"], weight, labels, () if target is None else target.classes
+    )
+    if target is None:
+        train = by_position[parts["train"]]
+        known = (
+            classes
+            if weight is None
+            else weighted_statistics(inference.encode(None, train), weight[parts["train"]])
+        )
+        target = inference.learn(train, names, known=known)
+    return (
+        target,
+        y,
+        parts,
+        [*notes, *target_notes(target, None if target.classes else y[parts["train"]])],
+    )
+
+
+def _split_label_target(
+    inference, values, rows, count, names, classes, groups, weight, others, options
+):
+    """Do the same for rows of labels; the names of the labels are those of the training rows."""
+    notes = []
+    y = inference.encode(inference.learn(rows[:count], names, known=classes), rows[:count], notes)
+    if len(y) and y.shape[1] > 2 and (np.nan_to_num(y).sum(axis=1) == 1).all():
+        notes.append(
+            "Every row has exactly one of these labels. If they exclude each other, use one column of classes instead, "
+            "such as y.idxmax(axis=1)."
+        )
+    parts, more = split_rows(count, labels=y, groups=groups, **options)
+    parts["train"] = weighted_rows(parts["train"], weight)
+    target = inference.learn(rows[parts["train"]], names, known=classes)
+    y = inference.encode(target, values, notes)
+    for part, part_rows in others.items():
+        if not (y[part_rows] == 1).any():  # refused if it has other labels only
+            with in_data_of(part):
+                inference.encode(target, rows[part_rows], [])
+    return target, y, parts, [*notes, *more, *label_notes(y, parts, target.classes)]
+
+
+def label_notes(y, parts, names) -> list:
+    """Return notes about labels that no row of a split has, rows without labels, and unknown labels.
+
+    Args:
+        y: (N, labels) 0, 1 and NaN.
+        parts: name of a split -> row numbers, or None.
+        names: of the labels.
+    """
+    notes = []
+    unknown = np.isnan(y)
+    if empty := int(((y == 0).all(axis=1)).sum()):
+        notes.append(
+            f"{empty:,} of {plural(len(y), 'row')} {'has' if empty == 1 else 'have'} no label. Leave out rows whose "
+            "labels are unknown."
+        )
+    if ((y == 1).sum(axis=1) == 1).all():
+        notes.append(
+            "Each row has exactly one label. If they are classes, make one column of them, and use "
+            "task='classification'."
+        )
+    if unknown.any():
+        notes.append(
+            f"{unknown.sum():,} of {y.size:,} labels are missing: they count neither in the loss nor in scores."
+        )
+    for part, rows in parts.items():
+        if rows is None:
+            continue
+        notes += absent_labels_note(part, (y[rows] == 1).sum(axis=0), names)
+    return notes
+
+
+def absent_labels_note(part, counts, names) -> list:
+    """Return a note about the labels that no row of a split has; [] without such labels.
+
+    Args:
+        part: the name of the split.
+        counts: (labels,) rows with each label.
+        names: of the labels.
+    """
+    absent = [repr(names[number]) for number in np.flatnonzero(counts == 0)]
+    if not absent:
+        return []
+    return [
+        f"No {part} row has the {'label' if len(absent) == 1 else 'labels'} {listed(absent, _NAMED_LABELS)}."
+    ]
+
+
+def split_time(n, *, validation=0.1, test=None):
+    """Return the row numbers at which validation and test start in an ordered series: fractions of all rows.
+
+    Raises:
+        KzooError: `test` is a fold, whose training rows would come after it.
+    """
+    if isinstance(test, Fold):
+        raise KzooError(
+            "Folds are not available for a long text: training rows would come after test rows. Use kzoo.train, which "
+            "tests on the end of the text."
+        )
+    validation, test = split_fractions(validation, test)
+    first_test = n - round(n * test)
+    return first_test - round(n * validation), first_test
+
+
+def expanding_cut(n, fold):
+    """Return (rows, fraction) of a fold of an ordered series: how many rows it has, and the test part of them.
+
+    The last parts of `n // (folds + 1)` rows are the test parts, one for each fold; the rows before are trained on, and
+    those after are not used (the `TimeSeriesSplit` of scikit-learn).
+
+    Args:
+        n: rows of the series, in order of time.
+        fold: the `Fold`.
+
+    Raises:
+        KzooError: fewer rows than parts.
+    """
+    size = n // (fold.folds + 1)
+    if not size:
+        raise KzooError(
+            f"folds={fold.folds} needs at least {fold.folds + 1} rows in order of time; there are {n}."
+        )
+    rows = n - (fold.folds - 1 - fold.index) * size
+    return rows, size / rows
+
+
+def check_enough(n):
+    """Raise `KzooError` if there are too few rows to divide."""
+    if n < SMALLEST:
+        raise KzooError(
+            f"Too few usable rows: {n}. At least {SMALLEST} are needed to train, validate and test."
+        )
+
+
+def target_notes(target, values=None) -> list:
+    """Return notes about what was learned of a target.
+
+    Args:
+        target: the `Target`.
+        values: (N, ...) what the training targets are encoded as, if it is not classes.
+    """
+    notes = spelling_notes("Classes", target.classes)
+    if values is not None and values.shape[1:] == (len(target.names),):  # a column for each target
+        notes += [
+            note
+            for name, column in zip(target.names, values.T, strict=True)
+            for note in sentinel_notes(name, column)
+        ]
+    if loss := target.config.get("loss"):
+        notes.append(
+            f"The target has heavy tails: loss='auto' selects {loss!r}, which is robust to outliers."
+        )
+    return notes
+
+
+def check_seed(seed):
+    """Raise `KzooError` unless the seed is a non-negative integer."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise KzooError(f"seed={seed!r} must be a whole number, 0 or more.")
+
+
+def fingerprint(*parts):
+    """Return the sha256 of arrays, `Mapped` rows, bytes and JSON values of a data set, the same in every process."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Mapped) or (isinstance(part, np.ndarray) and part.dtype != object):
+            digest.update(f"{part.dtype.str}{part.shape}".encode())
+            for block in [part] if isinstance(part, np.ndarray) else blocks(part):
+                digest.update(np.ascontiguousarray(block).data if block.size else b"")
+        elif isinstance(part, bytes):
+            digest.update(part)
+        else:
+            digest.update(
+                json.dumps(part, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
+            )
+        digest.update(b"\0")
+    return digest.hexdigest()

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kzoo.dataset.dataset import Dataset
-from kzoo.dataset.sample import MOST, in_memory, sample_dataset
-from kzoo.kinds import kind
-from kzoo.kinds.rows.layout import categories_of, code_columns, text_columns
-from kzoo.storage.windows import flat, sample_rows
+from kzoo.data.dataset import Dataset
+from kzoo.data.sample import MOST, in_memory, sample_dataset
+from kzoo.data.store.windows import flat, sample_rows
+from kzoo.inference.kinds.rows.layout import categories_of, code_columns, text_columns
+from kzoo.problems.kinds import kind
 
 _DECILES = np.arange(1, 10) / 10
 _HASHES, _BYTES = 256, 6  # stored hashes of rows; JSON numbers of 48 bits are exact everywhere

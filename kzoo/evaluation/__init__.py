@@ -9,7 +9,7 @@ from kzoo.evaluation.explain import explain
 from kzoo.evaluation.generate import generate
 from kzoo.evaluation.learning_rate import learning_rate_range
 from kzoo.evaluation.predict import predict
-from kzoo.predictions import Predictions
+from kzoo.inference.predictions import Predictions
 
 __all__ = [
     "Predictions",

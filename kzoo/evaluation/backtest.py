@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.dataset.dataset import Split
-from kzoo.storage.windows import series_of
-from kzoo.tasks import Scored
+from kzoo.data.dataset import Split
+from kzoo.data.store.windows import series_of
+from kzoo.problems.tasks import Scored
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
 

@@ -14,27 +14,27 @@ from kzoo.checks.finding import Finding, Findings
 from kzoo.checks.losses import loss_info
 from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
-from kzoo.data.detection import is_data
+from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.load import load, with_overview
 from kzoo.data.named import NAMES
+from kzoo.data.options import DataOptions
 from kzoo.data.reload import load_again, preset_for, reload
-from kzoo.dataset.dataset import Dataset, Loadable, Split
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.splits import Fold
+from kzoo.data.source_detection import is_data
+from kzoo.data.splits import Fold
+from kzoo.data.tables.frame import as_table
 from kzoo.evaluation.check_data import check_data
-from kzoo.kinds import kind_of_array
-from kzoo.registry import Preset, get_preset, names_a_preset
-from kzoo.run import Run
-from kzoo.sources.arrays import array_of_rows
-from kzoo.sources.tables.frame import as_table
-from kzoo.tasks import problem_for
+from kzoo.inference.sources.arrays import array_of_rows
+from kzoo.problems.kinds import kind_of_array
+from kzoo.problems.tasks import problem_for
 from kzoo.training.custom_model import check_custom_model, check_shape
 from kzoo.training.plan import plan_training, settings_for
-from kzoo.untracked import as_run, run_or_none
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
 from kzoo.utils.table_path import check_sheet, with_sheet
+from kzoo.zoo.registry import Preset, get_preset, names_a_preset
+from kzoo.zoo.run import Run
+from kzoo.zoo.untracked import as_run, run_or_none
 
 _QUICK_KINDS = ("settings", "data", "network")
 
@@ -113,7 +113,7 @@ def check(
         A list of findings (`kzoo.checks.Finding`), errors first, with the fields check, level, what, where, why and
         fix. It is empty if nothing was found. The attribute `overview` summarises how each column was read, as plain
         data. For data alone, `baselines` has the baselines scored on the validation split (the test split is not used),
-        and `presets` the suggested presets in the order to try them (see `kzoo.results.suggest.order`). `suspects` and
+        and `presets` the suggested presets in the order to try them (see `kzoo.zoo.results.suggest.order`). `suspects` and
         `learning_curve` are the results of the two searches (`kzoo.evaluation.wrong_labels.WrongLabels` and
         `kzoo.evaluation.learning_curve.LearningCurve`).
 

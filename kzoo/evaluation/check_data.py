@@ -10,13 +10,18 @@ from kzoo import baselines
 from kzoo.checks import run_checks
 from kzoo.checks.finding import Findings
 from kzoo.checks.subject import Subject
+from kzoo.data.dataset import Dataset
 from kzoo.data.load import load
-from kzoo.dataset.dataset import Dataset
-from kzoo.dataset.options import DataOptions
-from kzoo.kinds import kind
-from kzoo.results.suggest import order
-from kzoo.suggestions import load_with_horizon, load_without_preset, suitable_presets, text_preset
+from kzoo.data.options import DataOptions
+from kzoo.problems.kinds import kind
+from kzoo.training.suggestions import (
+    load_with_horizon,
+    load_without_preset,
+    suitable_presets,
+    text_preset,
+)
 from kzoo.utils.errors import KzooError, KzooWarning
+from kzoo.zoo.results.suggest import order
 
 _QUICK_SECONDS = 5.0  # seconds for each baseline if deep=False
 

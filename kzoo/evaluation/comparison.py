@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.reload import reload
-from kzoo.dataset.dataset import Dataset, Loadable
-from kzoo.dataset.sample import sample_split
-from kzoo.postprocessors.decision import decision_of
-from kzoo.postprocessors.postprocessor import Postprocessor
-from kzoo.ranking import advantage
-from kzoo.results import value_of
-from kzoo.run import Run
-from kzoo.tasks.objectives import deciding
+from kzoo.data.sample import sample_split
+from kzoo.evaluation.ranking import advantage
+from kzoo.inference.postprocessors.decision import decision_of
+from kzoo.inference.postprocessors.postprocessor import Postprocessor
+from kzoo.problems.objectives import deciding
 from kzoo.training.score import run_gives_logits, score_split
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
+from kzoo.zoo.results import value_of
+from kzoo.zoo.run import Run
 
 
 def compare_runs(

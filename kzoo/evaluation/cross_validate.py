@@ -16,24 +16,24 @@ from numpy.typing import ArrayLike
 
 from kzoo.data import Dataset
 from kzoo.data.arrays import from_tf
-from kzoo.dataset.dataset import Loadable
-from kzoo.dataset.splits import MOST_FOLDS, Fold, is_source
-from kzoo.registry import Preset, get_preset
-from kzoo.results import of_fold
-from kzoo.run import Run
-from kzoo.sources.tables.frame import as_table
-from kzoo.tasks.target_scores import mixes_units
+from kzoo.data.dataset import Loadable
+from kzoo.data.splits import MOST_FOLDS, Fold, is_source
+from kzoo.data.tables.frame import as_table
+from kzoo.inference.tasks.target_scores import mixes_units
 from kzoo.training import train
 from kzoo.training.folder import is_complete
 from kzoo.training.provenance import provenance
 from kzoo.training.train import print_notes
+from kzoo.training.workers.pool import NullProgress, checked_threads, worker_pool
+from kzoo.training.workers.worker import TrialFailed, Worker, can_be_sent
 from kzoo.utils import notebook
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import aligned, plural
-from kzoo.workers.pool import NullProgress, checked_threads, worker_pool
-from kzoo.workers.worker import TrialFailed, Worker, can_be_sent
+from kzoo.zoo.registry import Preset, get_preset
+from kzoo.zoo.results import of_fold
+from kzoo.zoo.run import Run
 
 
 @checked_arguments

@@ -13,21 +13,19 @@ from keras import layers
 from scipy import optimize
 
 from kzoo import __version__
+from kzoo.data.dataset import Loadable
 from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
-from kzoo.dataset.dataset import Loadable
-from kzoo.dataset.sample import sample_split
-from kzoo.kinds import encoding_settings, kind
-from kzoo.postprocessors import AUTOMATIC, temperature_scaling
-from kzoo.postprocessors.decision import STEP, settings_of
-from kzoo.postprocessors.postprocessor import Postprocessor, combined, learn
-from kzoo.ranking import advantage, find_runs
-from kzoo.results import deciding_score, of_fold, value_of
-from kzoo.run import POSTPROCESSING, Run
-from kzoo.stored_types import FOLDS, Member, Request, Spec
-from kzoo.tasks import problem
-from kzoo.tasks.weighted import score_weighted
+from kzoo.data.sample import sample_split
+from kzoo.evaluation.ranking import advantage, find_runs
+from kzoo.inference.postprocessors import AUTOMATIC, temperature_scaling
+from kzoo.inference.postprocessors.decision import STEP, settings_of
+from kzoo.inference.postprocessors.postprocessor import Postprocessor, combined, learn
+from kzoo.inference.tasks.weighted import score_weighted
+from kzoo.problems.kinds import encoding_settings, kind
+from kzoo.problems.stored_types import FOLDS, Member, Request, Spec
+from kzoo.problems.tasks import problem
 from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.provenance import provenance
 from kzoo.training.score import forward, learned_postprocessor, run_gives_logits
@@ -35,6 +33,8 @@ from kzoo.training.stored_predictions import score_and_store
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import finite, whole_file, write_json
+from kzoo.zoo.results import deciding_score, of_fold, value_of
+from kzoo.zoo.run import POSTPROCESSING, Run
 
 METHODS = ("mean", "vote", "weighted")
 _INPUT_SIZES = ("input_shape", "categories", "text_buckets", "text_lengths")

@@ -10,30 +10,30 @@ import keras
 import numpy as np
 
 from kzoo.data import Dataset, load_data
+from kzoo.data.dataset import Loadable, Split
 from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, holds_arrays, reload, targets_of
-from kzoo.dataset.dataset import Loadable, Split
-from kzoo.dataset.sample import sample_split
-from kzoo.dataset.weights import weights_of, weights_to_score
+from kzoo.data.sample import sample_split
+from kzoo.data.tables.frame import as_table
+from kzoo.data.targets.weights import weights_of, weights_to_score
 from kzoo.evaluation.backtest import backtest
 from kzoo.evaluation.generate import score_stateful
 from kzoo.evaluation.subgroups import subgroup_names, subgroup_scores
-from kzoo.kinds import kind, takes_ready_arrays
-from kzoo.postprocessors.decision import decision_of
-from kzoo.postprocessors.postprocessor import Postprocessor
-from kzoo.postprocessors.prediction_options import PredictionOptions
-from kzoo.registry import preset_of, spec_of
-from kzoo.run import Run
-from kzoo.sources.tables.frame import as_table
-from kzoo.tasks import Scored
+from kzoo.inference.postprocessors.decision import decision_of
+from kzoo.inference.postprocessors.postprocessor import Postprocessor
+from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.problems.kinds import kind, takes_ready_arrays
+from kzoo.problems.tasks import Scored
 from kzoo.training.conformal import predicted
 from kzoo.training.custom_model import read_labels_as
 from kzoo.training.score import run_gives_logits, score_split, tta_views
-from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, shown
 from kzoo.utils.table_path import check_sheet, with_sheet
+from kzoo.zoo.registry import preset_of, spec_of
+from kzoo.zoo.run import Run
+from kzoo.zoo.untracked import as_run
 
 _SCALE_SETTINGS = ("target_offset", "target_scale")
 
@@ -102,7 +102,7 @@ def evaluate(
             yesterday, the same month last year, depending on the time step), which may reach further back than the
             model's window. `relative_mae` is the mean over the targets of the largest ratio.
         With `confidence`, also `conformal`, a dict for each level and method: see
-            `kzoo.postprocessors.conformal.coverage`; "adaptive" is the method of the band that follows.
+            `kzoo.inference.postprocessors.conformal.coverage`; "adaptive" is the method of the band that follows.
         With `n_windows`, also `windows` and `spread`: see `kzoo.evaluation.backtest.backtest`.
         With `by`, also `by`: see `kzoo.evaluation.subgroups.subgroup_scores`.
         Language models: loss in nats per token, bits per token, perplexity, accuracy; only the accuracy if the outputs

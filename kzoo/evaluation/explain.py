@@ -9,15 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.data.encode import encode_named, predictions_of
+from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.named import NAMES
-from kzoo.dataset.dataset import Dataset, Loadable, Split
-from kzoo.dataset.sample import sample_split
+from kzoo.data.sample import sample_split
+from kzoo.data.tables.frame import as_table
 from kzoo.evaluation.evaluate import data_to_score
-from kzoo.explanations.association import RELATED, related_groups
-from kzoo.explanations.dependence import partial_dependence
-from kzoo.explanations.explanation import Explanation, Reasons
-from kzoo.explanations.inputs import (
+from kzoo.inference.encode import encode_named, predictions_of
+from kzoo.inference.explanations.association import RELATED, related_groups
+from kzoo.inference.explanations.dependence import partial_dependence
+from kzoo.inference.explanations.explanation import Explanation, Reasons
+from kzoo.inference.explanations.inputs import (
     NOT_THE_WORLD,
     TYPICAL,
     Subject,
@@ -27,26 +28,25 @@ from kzoo.explanations.inputs import (
     first_inputs,
     scale_of,
 )
-from kzoo.explanations.outputs import explained_outputs, named_numbers
-from kzoo.explanations.permutation import permutation_importance
-from kzoo.kinds import Kind, kind_of
-from kzoo.postprocessors.decision import decision_of
-from kzoo.postprocessors.postprocessor import Postprocessor
-from kzoo.predictions import Predictions
-from kzoo.results import displayed_metric, value_of
-from kzoo.results import number as score_text
-from kzoo.run import Run
-from kzoo.sources.arrays import all_finite
-from kzoo.sources.tables.frame import as_table
-from kzoo.tasks import Score, score_named
-from kzoo.tasks.weighted import score_weighted
+from kzoo.inference.explanations.outputs import explained_outputs, named_numbers
+from kzoo.inference.explanations.permutation import permutation_importance
+from kzoo.inference.postprocessors.decision import decision_of
+from kzoo.inference.postprocessors.postprocessor import Postprocessor
+from kzoo.inference.predictions import Predictions
+from kzoo.inference.sources.arrays import all_finite
+from kzoo.inference.tasks.weighted import score_weighted
+from kzoo.problems.kinds import Kind, kind_of
+from kzoo.problems.tasks import Score, score_named
 from kzoo.training.score import forward, run_gives_logits
-from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import expand_home
 from kzoo.utils.formatting import plural
 from kzoo.utils.table_path import check_sheet, with_sheet
+from kzoo.zoo.results import displayed_metric, value_of
+from kzoo.zoo.results import number as score_text
+from kzoo.zoo.run import Run
+from kzoo.zoo.untracked import as_run
 
 _BATCH = 1024  # encoded inputs: the rows of a table are small
 _MOST_SCORED = 5_000  # rows that columns are permuted in

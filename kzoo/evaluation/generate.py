@@ -8,18 +8,18 @@ from weakref import WeakKeyDictionary
 import keras
 import numpy as np
 
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.kinds.text.generation import Generation, Sampling
-from kzoo.kinds.text.tokenizer import PADDING
-from kzoo.predictions import probabilities
-from kzoo.registry import general_first, list_presets, rebuild, spec_of
-from kzoo.run import Run
-from kzoo.storage.windows import series_of
-from kzoo.tasks import problems_with_facts
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.store.windows import series_of
+from kzoo.inference.kinds.text.generation import Generation, Sampling
+from kzoo.inference.kinds.text.tokenizer import PADDING
+from kzoo.inference.predictions import probabilities
+from kzoo.problems.tasks import problems_with_facts
 from kzoo.training.score import forward, run_gives_logits
-from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.registry import general_first, list_presets, rebuild, spec_of
+from kzoo.zoo.run import Run
+from kzoo.zoo.untracked import as_run
 
 _PIECE = 256  # tokens per call when scoring
 _WINDOWS = 32  # per call when scoring

@@ -14,22 +14,22 @@ from typing import Any
 import keras
 import numpy as np
 
+from kzoo.data.dataset import Dataset
 from kzoo.data.load import load
-from kzoo.dataset.dataset import Dataset
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.splits import fingerprint
+from kzoo.data.options import DataOptions
+from kzoo.data.splits import fingerprint
+from kzoo.data.tables.frame import as_table
 from kzoo.evaluation.power_law import LARGEST_FACTOR, Forecast, forecast
+from kzoo.inference.postprocessors.decision import judged_answers
 from kzoo.plots.learning_curve import learning_curve
-from kzoo.postprocessors.decision import judged_answers
-from kzoo.run import Run
-from kzoo.sources.tables.frame import as_table
-from kzoo.stored_types import plain
+from kzoo.problems.stored_types import plain
 from kzoo.training import train
+from kzoo.training.workers.pool import NullProgress, checked_threads, worker_pool
+from kzoo.training.workers.worker import TrialFailed, Worker, can_be_sent
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable, finite, read_arrays, read_json, whole_file, write_json
 from kzoo.utils.formatting import aligned, duration, number, plural
-from kzoo.workers.pool import NullProgress, checked_threads, worker_pool
-from kzoo.workers.worker import TrialFailed, Worker, can_be_sent
+from kzoo.zoo.run import Run
 
 SIZES, DRAWS = 6, 3
 _FEWEST = 64  # training rows

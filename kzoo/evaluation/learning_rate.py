@@ -7,15 +7,15 @@ from typing import Any
 import keras
 import numpy as np
 
+from kzoo.data.dataset import Loadable
+from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
-from kzoo.dataset.dataset import Loadable
-from kzoo.dataset.options import DataOptions
-from kzoo.gradients import free_traced_functions
-from kzoo.registry import Preset, get_preset
 from kzoo.training.plan import plan_training
 from kzoo.training.setup import make_variables
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.gradients import free_traced_functions
+from kzoo.zoo.registry import Preset, get_preset
 
 _FEWEST_STEPS = 20
 _DIVERGED = 4  # times the lowest loss

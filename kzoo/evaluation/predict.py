@@ -7,25 +7,25 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from kzoo.data.encode import (
+from kzoo.inference.encode import (
     Encoded,
     adaptive_band_of,
     check_token_ids,
     encode_named,
     to_predictions,
 )
-from kzoo.kinds import kind_of
-from kzoo.postprocessors.postprocessor import Postprocessor
-from kzoo.postprocessors.prediction_options import PredictionOptions
-from kzoo.predictions import Predictions
-from kzoo.run import Run
-from kzoo.sources.arrays import all_finite
+from kzoo.inference.postprocessors.postprocessor import Postprocessor
+from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.inference.predictions import Predictions
+from kzoo.inference.sources.arrays import all_finite
+from kzoo.problems.kinds import kind_of
 from kzoo.training.score import forward, run_gives_logits, tta_views
-from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import expand_home
 from kzoo.utils.table_path import check_sheet, with_sheet
+from kzoo.zoo.run import Run
+from kzoo.zoo.untracked import as_run
 
 
 @checked_arguments

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from kzoo.dataset.dataset import Split
-from kzoo.kinds import kind_of
-from kzoo.results import displayed_metric, value_of
-from kzoo.run import Run
-from kzoo.sources.tables.files import is_table
-from kzoo.sources.tables.frame import is_pair, join_targets
-from kzoo.sources.tables.raw import is_arrow
-from kzoo.tasks import Judged, Scored, Task
-from kzoo.tasks.classes.score import wilson
-from kzoo.tasks.weighted import UNWEIGHTED, effective_rows
+from kzoo.data.dataset import Split
+from kzoo.data.tables.frame import is_pair, join_targets
+from kzoo.inference.tables.files import is_table
+from kzoo.inference.tables.raw import is_arrow
+from kzoo.inference.tasks.weighted import UNWEIGHTED, effective_rows
+from kzoo.problems.kinds import kind_of
+from kzoo.problems.tasks import Judged, Scored, Task
+from kzoo.training.scores.classes import wilson
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, shown
+from kzoo.zoo.results import displayed_metric, value_of
+from kzoo.zoo.run import Run
 
 FEWEST = 30  # rows: subgroups with fewer are not scored
 _MOST_GROUPS = 20  # the rarest values of a column with more are scored together

@@ -11,11 +11,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kzoo.data.dataset import Dataset, Split
 from kzoo.data.load import load
+from kzoo.data.options import DataOptions
 from kzoo.data.reload import load_again
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.repairs import COLUMNS, HAS, LACKS, refuse_unrepairable, row_keys
+from kzoo.data.targets.repairs import COLUMNS, HAS, LACKS, refuse_unrepairable, row_keys
 from kzoo.evaluation.confident_learning import (
     combined,
     fit_opinions,
@@ -26,11 +26,11 @@ from kzoo.evaluation.confident_learning import (
     suspected,
 )
 from kzoo.evaluation.cross_validate import cross_validate
-from kzoo.kinds import kind
-from kzoo.run import Run
+from kzoo.problems.kinds import kind
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, write_json, write_text
 from kzoo.utils.formatting import csv_cell, cut, percent, plural, shown
+from kzoo.zoo.run import Run
 
 NEIGHBOURS = 10
 _BATCH = 256

@@ -10,15 +10,15 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from kzoo.exported import ExportedModel
-from kzoo.untracked import as_run
+from kzoo.inference.exported import ExportedModel
 from kzoo.utils.argument_checks import checked_arguments
+from kzoo.zoo.untracked import as_run
 
 if TYPE_CHECKING:
     import keras
 
-    from kzoo.dataset.dataset import Loadable
-    from kzoo.run import Run
+    from kzoo.data.dataset import Loadable
+    from kzoo.zoo.run import Run
 
 
 @checked_arguments

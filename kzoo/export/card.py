@@ -2,16 +2,16 @@
 
 import re
 
+from kzoo.data.inputs.text.sentence_encoder import LICENCE
 from kzoo.export.formats import formats
-from kzoo.kinds.text.sentence_encoder import LICENCE
-from kzoo.postprocessors.postprocessor import Postprocessor
-from kzoo.results import baselines
-from kzoo.results.coverage import DRIFT
-from kzoo.tasks import problem
-from kzoo.tasks.target_scores import mixes_units, target_table
-from kzoo.tasks.weighted import by_weighting
+from kzoo.inference.postprocessors.postprocessor import Postprocessor
+from kzoo.inference.tasks.target_scores import mixes_units, target_table
+from kzoo.inference.tasks.weighted import by_weighting
+from kzoo.problems.tasks import problem
 from kzoo.utils.files import write_json, write_text
 from kzoo.utils.formatting import number, shown
+from kzoo.zoo.results import baselines
+from kzoo.zoo.results.coverage import DRIFT
 
 _SHOWN = 20
 _FEW = 100  # with fewer test examples, the card warns that scores are uncertain

@@ -5,16 +5,16 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kzoo import kinds
-from kzoo.exported import MANIFEST
-from kzoo.kinds.rows.layout import code_columns
-from kzoo.predictions import ANSWERS, logits_of
-from kzoo.registry import fitted_on, spec_of
-from kzoo.run import Run
-from kzoo.tasks import problem
-from kzoo.untracked import UntrackedModel, as_run
+from kzoo.inference.exported import MANIFEST
+from kzoo.inference.kinds.rows.layout import code_columns
+from kzoo.inference.predictions import ANSWERS, logits_of
+from kzoo.problems import kinds
+from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
+from kzoo.zoo.registry import fitted_on, spec_of
+from kzoo.zoo.run import Run
+from kzoo.zoo.untracked import UntrackedModel, as_run
 
 
 def _has_probabilities(task):
@@ -39,7 +39,7 @@ class ExportSource:
         model: the Keras model, if one was passed or was built from pretrained weights.
         input_spec: the input as listed in `kzoo.json`, with the additional facts that `golden_inputs.draw` needs.
         like: the family that the network resembles; formats handle convolutional and recurrent networks differently.
-        kind: type of the graph's outputs, one of `kzoo.predictions.ANSWERS`.
+        kind: type of the graph's outputs, one of `kzoo.inference.predictions.ANSWERS`.
         activation: "softmax" or "sigmoid" if the exported graph has to turn logits into probabilities.
         labels, targets: names of classes and of target columns.
     """
@@ -68,7 +68,7 @@ class ConversionJob:
         run: the run's folder, or None.
         version: version number of the SavedModel.
         spec, like, input_spec, kind, activation: see `ExportSource`.
-        preprocessing, postprocessing: see `kzoo.exported.Manifest`.
+        preprocessing, postprocessing: see `kzoo.inference.exported.Manifest`.
     """
 
     folder: str

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kzoo.kinds import kind
+from kzoo.problems.kinds import kind
 
 _FREE = 16  # size of axes whose length is not fixed, in steps or pixels
 

@@ -18,9 +18,9 @@ from kzoo.export.processes import run_steps
 from kzoo.export.sample import write_sample
 from kzoo.export.staging import new_folder
 from kzoo.export.verify import AGREEMENT, TOLERANCE, difference, tolerance_error, verify
-from kzoo.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
-from kzoo.kinds import kind_of
-from kzoo.stored_types import BASELINE
+from kzoo.inference.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
+from kzoo.problems.kinds import kind_of
+from kzoo.problems.stored_types import BASELINE
 from kzoo.utils.errors import ExportError, KzooError
 from kzoo.utils.files import write_json
 from kzoo.utils.optional import check_installed

@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
-from kzoo.dataset.sample import sample_dataset
+from kzoo.data.sample import sample_dataset
 from kzoo.export.golden_inputs import draw
 from kzoo.utils.errors import KzooError
 

@@ -6,9 +6,9 @@ from importlib import import_module
 
 import numpy as np
 
-from kzoo.data.encode import encode as encode_texts
-from kzoo.kinds.text.inference import reads_last_tokens, tokenizer_of
-from kzoo.kinds.text.tokenizer import PADDING, UNKNOWN
+from kzoo.inference.encode import encode as encode_texts
+from kzoo.inference.kinds.text.inference import reads_last_tokens, tokenizer_of
+from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN
 
 # The pattern of the Python tokenizer for the regular expressions of TensorFlow (RE2). In RE2, \w and \s match ASCII
 # only, and character classes cannot be subtracted. So a letter is anything except a control character, mark,

@@ -17,7 +17,7 @@ from kzoo.export.format import in_batches
 from kzoo.export.formats import formats, split_key
 from kzoo.export.processes import run_steps, serve_steps
 from kzoo.export.sandbox import check_cost
-from kzoo.exported import Manifest
+from kzoo.inference.exported import Manifest
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import check_installed
 

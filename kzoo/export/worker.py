@@ -17,10 +17,10 @@ from kzoo.export.formats import file_of, formats, split_key
 from kzoo.export.golden_inputs import golden_batches
 from kzoo.export.processes import serve_steps
 from kzoo.export.verify import latencies
-from kzoo.loading import load_keras_file
-from kzoo.registry import rebuild
-from kzoo.run import Run
 from kzoo.utils.files import read_json, whole_file
+from kzoo.zoo.loading import load_keras_file
+from kzoo.zoo.registry import rebuild
+from kzoo.zoo.run import Run
 
 
 class Network:

@@ -17,7 +17,7 @@ from kzoo.plots.predictions import name_of
 from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
-    from kzoo.predictions import Predictions
+    from kzoo.inference.predictions import Predictions
 
 _MAX_TARGETS = 9
 _MAX_SERIES = 9

@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from kzoo.inference.postprocessors.calibration import calibration_scores
 from kzoo.plots.classification import checked_probabilities
 from kzoo.plots.colors import BLUE, FAINT, GREY
 from kzoo.plots.figure import new_figure, style_axes
-from kzoo.postprocessors.calibration import calibration_scores
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.formatting import percent
 
@@ -49,7 +49,7 @@ def reliability_of(scores: Mapping[str, Any], *, share: str = "right") -> Figure
     """Return the diagram of stored scores.
 
     Args:
-        scores: "after" and perhaps "before" -> `kzoo.postprocessors.calibration.calibration_scores`.
+        scores: "after" and perhaps "before" -> `kzoo.inference.postprocessors.calibration.calibration_scores`.
         share: what the share on the y axis is of.
     """
     figure = new_figure(4.6, 3.9)

@@ -7,11 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from kzoo.inference.tasks.confusion import label_scores
 from kzoo.plots.classification import checked_probabilities
 from kzoo.plots.colors import BLUE, GREY, ORANGE
 from kzoo.plots.figure import new_figure, style_axes
-from kzoo.tasks import score_named
-from kzoo.tasks.classes.confusion import label_scores
+from kzoo.problems.tasks import score_named
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 

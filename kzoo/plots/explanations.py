@@ -11,7 +11,7 @@ from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE, line_style
 from kzoo.plots.figure import legend_below, new_figure, style_axes
 
 if TYPE_CHECKING:
-    from kzoo.explanations import Dependence, Explanation, Reasons
+    from kzoo.inference.explanations import Dependence, Explanation, Reasons
 
 _MOST_BARS = 20
 _MOST_LINES = 7  # outputs of a partial dependence

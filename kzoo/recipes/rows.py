@@ -6,11 +6,11 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from kzoo.run import Run
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.run import Run
 
 if TYPE_CHECKING:
-    from kzoo.dataset.dataset import Loadable
+    from kzoo.data.dataset import Loadable
     from kzoo.tuning.search import Search
 
 

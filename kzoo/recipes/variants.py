@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kzoo.cli import keras_import
-from kzoo.run import Run
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.run import Run
 
 if TYPE_CHECKING:
-    from kzoo.dataset.dataset import Loadable
-    from kzoo.registry.preset import Preset
+    from kzoo.data.dataset import Loadable
+    from kzoo.zoo.registry.preset import Preset
 
 
 def train_variants(

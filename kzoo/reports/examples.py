@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kzoo.kinds import kind
-from kzoo.postprocessors.decision import judged_answers, run_decision
+from kzoo.inference.postprocessors.decision import judged_answers, run_decision
+from kzoo.problems.kinds import kind
 from kzoo.reports.figures import N_EXAMPLES, examples_are_first
 from kzoo.utils.formatting import number, percent
 

@@ -5,9 +5,9 @@ from typing import Any
 from markupsafe import Markup
 
 from kzoo.evaluation.explain import explain_for_report
-from kzoo.explanations.explanation import Explanation, html_mark
+from kzoo.inference.explanations.explanation import Explanation, html_mark
 from kzoo.reports.figures import embed_figure
-from kzoo.run import Run
+from kzoo.zoo.run import Run
 
 
 def explanation_sections(

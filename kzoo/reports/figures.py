@@ -10,10 +10,10 @@ import numpy as np
 from markupsafe import Markup
 
 from kzoo import plots
+from kzoo.inference.postprocessors.decision import decision_on, predicted_classes
 from kzoo.plots import colors
 from kzoo.plots.calibration import reliability_of
 from kzoo.plots.predictions import name_of
-from kzoo.postprocessors.decision import decision_on, predicted_classes
 from kzoo.utils.formatting import number, percent
 
 # Colours of kzoo.plots -> CSS variables of the page, which differ between light and dark mode.

@@ -8,29 +8,29 @@ from typing import Any
 import keras
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from kzoo.data.dataset import Loadable
 from kzoo.data.named import name_of
-from kzoo.dataset.dataset import Loadable
 from kzoo.evaluation import evaluate
-from kzoo.postprocessors.postprocessor import Postprocessor
-from kzoo.registry import get_preset, meaning_of
+from kzoo.inference.postprocessors.postprocessor import Postprocessor
+from kzoo.inference.tasks.target_scores import subgroup_table, target_table
+from kzoo.problems.stored_types import BASELINE
 from kzoo.reports.examples import examples_of
 from kzoo.reports.explanations import explanation_sections
 from kzoo.reports.figures import curve_figures, prediction_figures
 from kzoo.reports.scores import baseline_rows, primary_score, run_warnings, score_rows, series_table
 from kzoo.reports.search import search_page
 from kzoo.reports.setting_format import format_setting, format_shape
-from kzoo.results.coverage import DRIFT, coverage_note, coverage_table
-from kzoo.results.repairs import gain_line
-from kzoo.run import Run
-from kzoo.stored_types import BASELINE
-from kzoo.tasks.target_scores import subgroup_table, target_table
 from kzoo.tuning.search import Search, is_search
-from kzoo.untracked import as_run
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import write_text
 from kzoo.utils.formatting import duration, number, plural, printable
 from kzoo.utils.table_path import check_sheet
+from kzoo.zoo.registry import get_preset, meaning_of
+from kzoo.zoo.results.coverage import DRIFT, coverage_note, coverage_table
+from kzoo.zoo.results.repairs import gain_line
+from kzoo.zoo.run import Run
+from kzoo.zoo.untracked import as_run
 
 _NO_SCORES_NOTE = (
     "The data of this model is unknown, so there is no score."

@@ -1,10 +1,10 @@
 """The scores in a report: the primary score in a sentence next to a baseline, tables of scores, and warnings."""
 
-from kzoo.results import baselines, deciding_score, displayed_metric, value_of
-from kzoo.tasks import score_named
-from kzoo.tasks.target_scores import mixes_units
-from kzoo.tasks.weighted import UNWEIGHTED, by_weighting
+from kzoo.inference.tasks.target_scores import mixes_units
+from kzoo.inference.tasks.weighted import UNWEIGHTED, by_weighting
+from kzoo.problems.tasks import score_named
 from kzoo.utils.formatting import number, percent, plural
+from kzoo.zoo.results import baselines, deciding_score, displayed_metric, value_of
 
 _FEW_EXAMPLES = 100  # with fewer examples, the interval is too wide to choose between models
 _MOST_SERIES = 12  # in the table of series

@@ -6,7 +6,6 @@ from contextlib import suppress
 
 from kzoo import plots
 from kzoo.data.named import NAMES
-from kzoo.registry import get_preset, meaning_of
 from kzoo.reports.figures import embed_figure
 from kzoo.reports.setting_format import format_setting
 from kzoo.tuning.importance import importance_of
@@ -14,6 +13,7 @@ from kzoo.tuning.records import FINISHED, best_of, leaderboard, preset_score
 from kzoo.tuning.spaces.entry import format_value
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import duration, number, percent, plural
+from kzoo.zoo.registry import get_preset, meaning_of
 
 _MAX_TRIALS = 100  # trials in the leaderboard
 _SHARE_METRICS = ("val_accuracy",)  # metrics between 0 and 1, written as percentages

@@ -8,7 +8,7 @@
 TensorFlow, Keras, pandas, scikit-learn and matplotlib are not imported. Pillow is imported to decode image files.
 """
 
-from kzoo.predictions import Predictions
+from kzoo.inference.predictions import Predictions
 from kzoo.runtime.model import Model, chosen, load
 
 __all__ = ["Model", "Predictions", "chosen", "load"]

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from kzoo import kinds
-from kzoo.data.encode import (
+from kzoo.export.format import in_batches
+from kzoo.export.formats import formats
+from kzoo.export.sandbox import check_cost
+from kzoo.inference.encode import (
     Encoded,
     adaptive_band_of,
     check_token_ids,
@@ -19,29 +21,33 @@ from kzoo.data.encode import (
     predictions_of,
     to_predictions,
 )
-from kzoo.explanations.explanation import Explanation
-from kzoo.explanations.inputs import TYPICAL, Subject, explain_rows, explain_texts, first_inputs
-from kzoo.export.format import in_batches
-from kzoo.export.formats import formats
-from kzoo.export.sandbox import check_cost
-from kzoo.exported import MANIFEST, ExportedModel, Manifest, is_inside
-from kzoo.postprocessors.postprocessor import Postprocessor
-from kzoo.postprocessors.prediction_options import PredictionOptions
-from kzoo.predictions import ANSWERS, Predictions, probabilities
-from kzoo.sources.arrays import all_finite, as_array, check_count
-from kzoo.sources.unreadable import MAX_SHARE_EVALUATION
-from kzoo.storage.memory import rows_that_fit
-from kzoo.tasks import Target, problem, problem_for
+from kzoo.inference.explanations.explanation import Explanation
+from kzoo.inference.explanations.inputs import (
+    TYPICAL,
+    Subject,
+    explain_rows,
+    explain_texts,
+    first_inputs,
+)
+from kzoo.inference.exported import MANIFEST, ExportedModel, Manifest, is_inside
+from kzoo.inference.postprocessors.postprocessor import Postprocessor
+from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.inference.predictions import ANSWERS, Predictions, probabilities
+from kzoo.inference.sources.arrays import all_finite, as_array, check_count
+from kzoo.inference.sources.unreadable import MAX_SHARE_EVALUATION
+from kzoo.problems import kinds
+from kzoo.problems.tasks import Target, problem, problem_for
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.deprecation import deprecated
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import check_regular, expand_home
 from kzoo.utils.formatting import hint, length_of, plural, shown
+from kzoo.utils.memory import rows_that_fit
 from kzoo.utils.optional import require
 from kzoo.utils.table_path import check_sheet, with_sheet
 
 if TYPE_CHECKING:
-    from kzoo.kinds.text.generation import Generation
+    from kzoo.inference.kinds.text.generation import Generation
 
 _EXPLAINING = 20_000  # predictions for the explanation of a row of more than 12 columns
 
@@ -248,7 +254,7 @@ class Model:
             raise KzooError(
                 f"{self.name} is not a language model, so it cannot continue a text. Use predict."
             )
-        module = import_module("kzoo.kinds.text.generation")
+        module = import_module("kzoo.inference.kinds.text.generation")
         return module.Generation(self._preprocessing, prompt, module.Sampling(**settings))
 
     def next_token(self, generation: "Generation", outputs: np.ndarray) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.data.encode import Encoded
-from kzoo.postprocessors.prediction_options import PredictionOptions
+from kzoo.inference.encode import Encoded
+from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.inference.sources.arrays import as_array
 from kzoo.runtime import Model
-from kzoo.sources.arrays import as_array
 from kzoo.utils.errors import KzooError
 
 JSON = "application/json"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kzoo.data.encode import Encoded
+from kzoo.inference.encode import Encoded
 from kzoo.serve.codecs import ModelRequest, as_json, with_notes
 from kzoo.serve.raw import received
 from kzoo.utils.errors import KzooError
@@ -26,7 +26,7 @@ def read(request: ModelRequest) -> Encoded:
 def reply(
     request: ModelRequest, encoded: Encoded, run: Callable[[np.ndarray], np.ndarray]
 ) -> bytes:
-    """Return the response in JSON: the fields of `kzoo.explanations.Explanation`.
+    """Return the response in JSON: the fields of `kzoo.inference.explanations.Explanation`.
 
     Args:
         request: its parameter `of` is the output to explain.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kzoo.kinds.text.generation import Generation
+from kzoo.inference.kinds.text.generation import Generation
 from kzoo.serve.codecs import ModelRequest, as_json
 from kzoo.serve.limits import read_json
 from kzoo.utils.errors import KzooError

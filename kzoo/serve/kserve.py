@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from kzoo import __version__
-from kzoo.data.encode import Encoded
-from kzoo.exported import Manifest
-from kzoo.predictions import Predictions
+from kzoo.inference.encode import Encoded
+from kzoo.inference.exported import Manifest
+from kzoo.inference.predictions import Predictions
+from kzoo.inference.sources.arrays import as_array
 from kzoo.runtime import Model
 from kzoo.serve.codecs import (
     NOTES,
@@ -23,7 +24,6 @@ from kzoo.serve.codecs import (
     refuse_options,
 )
 from kzoo.serve.limits import read_json
-from kzoo.sources.arrays import as_array
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 

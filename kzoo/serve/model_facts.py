@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from kzoo import kinds
-from kzoo.exported import Manifest
-from kzoo.postprocessors.postprocessor import Postprocessor
-from kzoo.results import baselines, deciding_score, value_of
+from kzoo.inference.exported import Manifest
+from kzoo.inference.postprocessors.postprocessor import Postprocessor
+from kzoo.inference.tasks.weighted import UNWEIGHTED
+from kzoo.problems import kinds
+from kzoo.problems.tasks import problem, score_named
 from kzoo.runtime.model import is_explained
 from kzoo.serve.model_repository import ServedModel, Version
-from kzoo.tasks import problem, score_named
-from kzoo.tasks.weighted import UNWEIGHTED
 from kzoo.utils.files import finite, read_arrays
+from kzoo.zoo.results import baselines, deciding_score, value_of
 
 
 def list_entry(model: ServedModel) -> dict[str, Any]:

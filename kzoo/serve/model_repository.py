@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kzoo import runtime
-from kzoo.exported import MANIFEST, ExportedModel
+from kzoo.inference.exported import MANIFEST, ExportedModel
 from kzoo.serve.batches import Batches, Turns
 from kzoo.serve.limits import Limits, Refused
 from kzoo.utils.errors import KzooError

@@ -6,8 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from kzoo.data.encode import Encoded
-from kzoo.kinds import kind
+from kzoo.inference.encode import Encoded
+from kzoo.inference.sources.files import decode_text
+from kzoo.inference.tables.files import suffixes
+from kzoo.inference.tables.raw import as_names
+from kzoo.problems.kinds import kind
 from kzoo.serve.codecs import (
     JSON,
     NOTES,
@@ -20,9 +23,6 @@ from kzoo.serve.codecs import (
     with_notes,
 )
 from kzoo.serve.limits import Refused, read_json
-from kzoo.sources.files import decode_text
-from kzoo.sources.tables.files import suffixes
-from kzoo.sources.tables.raw import as_names
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import moments, shown
 

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from kzoo.kinds.text.generation import Generation
+from kzoo.inference.kinds.text.generation import Generation
 from kzoo.serve import explanation, generation
 from kzoo.serve.codecs import JSON, NOTES, DecodedRequest, ModelRequest, as_json
 from kzoo.serve.limits import Limits, Refused, busy, once

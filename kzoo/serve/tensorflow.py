@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.exported import Manifest
+from kzoo.inference.exported import Manifest
 from kzoo.serve.codecs import (
     DecodedRequest,
     ModelRequest,

@@ -4,24 +4,24 @@ import inspect
 from collections.abc import Sequence
 from importlib import import_module
 
-from kzoo.contract import metrics_for, stops_early, with_labels
 from kzoo.data.augment import MIXES
-from kzoo.dataset.dataset import Dataset
-from kzoo.dataset.sample import sample_split
-from kzoo.kinds import Kind, kind
-from kzoo.kinds.rows.layout import code_columns
-from kzoo.postprocessors.conformal import FEWEST
-from kzoo.postprocessors.postprocessor import check_names, stage_of
-from kzoo.predictions import logits_of
-from kzoo.registry import family_builder, general_first, get_preset, list_presets
-from kzoo.registry.arguments import SGD, TRAINING
-from kzoo.registry.budget import resolve_budget
-from kzoo.registry.family import builder_of
-from kzoo.registry.preset import unused_names
-from kzoo.tasks import problem
+from kzoo.data.dataset import Dataset
+from kzoo.data.sample import sample_split
+from kzoo.inference.kinds.rows.layout import code_columns
+from kzoo.inference.postprocessors.conformal import FEWEST
+from kzoo.inference.postprocessors.postprocessor import check_names, stage_of
+from kzoo.inference.predictions import logits_of
+from kzoo.problems.kinds import Kind, kind
+from kzoo.problems.tasks import problem
 from kzoo.training.decision import adapt_decision, adapt_objective, check_probabilities
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
+from kzoo.zoo.contract import metrics_for, stops_early, with_labels
+from kzoo.zoo.registry import family_builder, general_first, get_preset, list_presets
+from kzoo.zoo.registry.arguments import SGD, TRAINING
+from kzoo.zoo.registry.budget import resolve_budget
+from kzoo.zoo.registry.family import builder_of
+from kzoo.zoo.registry.preset import unused_names
 
 _STEPS_OF_SERIES = 1_500  # training steps of presets for forecasts on labelled series
 # Training settings with an effect on networks that ridge regression fits.

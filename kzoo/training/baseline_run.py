@@ -14,17 +14,13 @@ import numpy as np
 from kzoo import __version__
 from kzoo.baselines.fitted import Fitted, checked_fit, fit_checked, refit
 from kzoo.data import Dataset, load_data
+from kzoo.data.dataset import Loadable, Split
+from kzoo.data.options import DataOptions
 from kzoo.data.statistics import statistics
-from kzoo.dataset.dataset import Loadable, Split
-from kzoo.dataset.options import DataOptions
-from kzoo.network import table_of
-from kzoo.postprocessors.decision import SETTINGS
-from kzoo.postprocessors.postprocessor import learn
-from kzoo.predictions import ANSWERS
-from kzoo.registry import get_preset, list_presets
-from kzoo.registry.arguments import plain_settings
-from kzoo.run import POSTPROCESSING, Run
-from kzoo.stored_types import BASELINE, DATA_PRESET, Request, Spec
+from kzoo.inference.postprocessors.decision import SETTINGS
+from kzoo.inference.postprocessors.postprocessor import learn
+from kzoo.inference.predictions import ANSWERS
+from kzoo.problems.stored_types import BASELINE, DATA_PRESET, Request, Spec
 from kzoo.training.baselines import score_baselines
 from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.training.folder import claimed, run_set_aside
@@ -34,6 +30,10 @@ from kzoo.training.stored_predictions import score_and_store
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import hint
+from kzoo.zoo.network import table_of
+from kzoo.zoo.registry import get_preset, list_presets
+from kzoo.zoo.registry.arguments import plain_settings
+from kzoo.zoo.run import POSTPROCESSING, Run
 
 _DECIDING = ("objective", *SETTINGS)
 _COMPARED = 256  # rows on which network and baseline must agree

@@ -11,7 +11,7 @@ from typing import Any
 
 from kzoo import baselines
 from kzoo.data import Dataset
-from kzoo.postprocessors.decision import settings_of
+from kzoo.inference.postprocessors.decision import settings_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import cache_folder, read_json, write_json
 from kzoo.utils.formatting import first_line

@@ -13,14 +13,14 @@ import keras
 import numpy as np
 
 from kzoo.data.pipeline import Batches
-from kzoo.dataset.sample import even_sample, sample_split
-from kzoo.families.protocol import LOG_RATIOS, MEMBERS, OUTPUT_BIAS, OUTPUTS, layer_with
-from kzoo.postprocessors import calibration, temperature_scaling
-from kzoo.postprocessors.postprocessor import stage_of
+from kzoo.data.sample import even_sample, sample_split
+from kzoo.inference.postprocessors import calibration, temperature_scaling
+from kzoo.inference.postprocessors.postprocessor import stage_of
 from kzoo.training.mean_correction import save_model
 from kzoo.training.members import Members
 from kzoo.training.score import forward
 from kzoo.utils.formatting import number, percent, plural
+from kzoo.zoo.families.protocol import LOG_RATIOS, MEMBERS, OUTPUT_BIAS, OUTPUTS, layer_with
 
 FEWEST = 20  # validation rows
 _MOST = 20_000  # validation rows, evenly spaced
@@ -144,7 +144,7 @@ def before_and_after(
         batch_size: examples per step.
 
     Returns:
-        `before` and `after`, see `kzoo.postprocessors.calibration.calibration_scores`.
+        `before` and `after`, see `kzoo.inference.postprocessors.calibration.calibration_scores`.
     """
     logits = setup.gives_logits
     labels = "labels" in setup.data.problem.facts

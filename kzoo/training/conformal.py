@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.dataset.dataset import Dataset
-from kzoo.postprocessors import conformal
-from kzoo.postprocessors.postprocessor import Postprocessor, with_conformal
-from kzoo.predictions import Predictions
+from kzoo.data.dataset import Dataset
+from kzoo.inference.postprocessors import conformal
+from kzoo.inference.postprocessors.postprocessor import Postprocessor, with_conformal
+from kzoo.inference.predictions import Predictions
 
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]
 

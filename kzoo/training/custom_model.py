@@ -2,15 +2,15 @@
 
 import keras
 
-from kzoo import contract
 from kzoo.callbacks.rate import has_settable_rate
 from kzoo.checks.losses import last_activation, loss_info
-from kzoo.kinds import shape_matches
-from kzoo.registry import preset_of, resolve, spec_of
-from kzoo.registry.arguments import OF_FIT, TRAINING
-from kzoo.tasks import detection
+from kzoo.data.targets import detection
+from kzoo.problems.kinds import shape_matches
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, plural
+from kzoo.zoo import contract
+from kzoo.zoo.registry import preset_of, resolve, spec_of
+from kzoo.zoo.registry.arguments import OF_FIT, TRAINING
 
 # Default training settings of a custom model; the others are arguments of its `compile`.
 CUSTOM_MODEL = dict(
@@ -117,7 +117,7 @@ def read_labels_as(fact, data, again, *, whose):
         for name, p in detection.supported_problems(data.inputs).items()
         if fact in p.facts
     }
-    # values, not counts (see `kzoo.tasks.problem_for`)
+    # values, not counts (see `kzoo.problems.tasks.problem_for`)
     fewest = min(map(len, suitable.values()), default=0)
     tasks = [name for name, facts in suitable.items() if len(facts) == fewest]
     learns, has = ("values", "classes") if fact == "values" else ("classes", "values")

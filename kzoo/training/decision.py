@@ -1,10 +1,10 @@
 """What is watched (`objective`) and what decides (`decision`, `cost`, `positive`), adapted to the data."""
 
-from kzoo.dataset.sample import class_counts
-from kzoo.postprocessors import threshold
-from kzoo.postprocessors.decision import SETTINGS, STEP, takes_decision
-from kzoo.tasks.classes import costs
-from kzoo.tasks.objectives import POSITIVE, Objective, is_exact_in_keras, is_score, resolve
+from kzoo.data.sample import class_counts
+from kzoo.inference.postprocessors import threshold
+from kzoo.inference.postprocessors.decision import SETTINGS, STEP, takes_decision
+from kzoo.problems import costs
+from kzoo.problems.objectives import POSITIVE, Objective, is_exact_in_keras, is_score, resolve
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, percent
 
@@ -85,7 +85,7 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
 
     Args:
         training, requested, data: see `adapt_objective`.
-        logits: whether outputs of classes are logits (see `kzoo.predictions.logits_of`).
+        logits: whether outputs of classes are logits (see `kzoo.inference.predictions.logits_of`).
 
     Raises:
         KzooError: settings for other tasks or for two classes only, unknown classes, wrong costs, an unknown score, or

@@ -7,12 +7,12 @@ from typing import Any
 
 import keras
 
-from kzoo.registry.arguments import PRECISIONS
 from kzoo.utils import processor
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
 from kzoo.utils.jax_cache import keep_programs
+from kzoo.zoo.registry.arguments import PRECISIONS
 
 
 def prepare_device(precision, *, deterministic=False):

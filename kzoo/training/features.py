@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from kzoo.data.batch_memory import rows_at_once
+from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
-from kzoo.dataset.dataset import Split
-from kzoo.families.protocol import FEATURES, PIECES, layer_with
+from kzoo.zoo.families.protocol import FEATURES, PIECES, layer_with
 
 
 def frozen_below(model: keras.Model) -> keras.Model | None:

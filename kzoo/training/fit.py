@@ -9,7 +9,6 @@ import keras
 from kzoo import callbacks as bundles
 from kzoo.callbacks.curves import TensorBoard
 from kzoo.callbacks.rate import has_settable_rate, scale_learning_rate
-from kzoo.gradients import free_traced_functions
 from kzoo.training.decision import is_watched_by_keras
 from kzoo.training.device import distribution_scope
 from kzoo.training.journal import State
@@ -19,6 +18,7 @@ from kzoo.training.progress import ProgressBar
 from kzoo.training.resume import Cadence, Journal, Position, restore
 from kzoo.training.setup import make_variables
 from kzoo.utils.argument_checks import AUTO
+from kzoo.zoo.gradients import free_traced_functions
 
 _TENSORBOARDS = TensorBoard, keras.callbacks.TensorBoard  # without state for the journal
 _MAX_ROLLBACKS = 3  # after this many halvings, the learning rate is not the cause

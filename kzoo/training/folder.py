@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from kzoo.registry.arguments import RESUME
-from kzoo.run import JOURNALS, Run, has_journal
-from kzoo.stored_types import Request
+from kzoo.problems.stored_types import Request
 from kzoo.training.journal import State
 from kzoo.training.provenance import provenance
 from kzoo.utils import onednn
 from kzoo.utils.discovery import numbered_in
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable, leftovers, read_json, remove_leftovers
+from kzoo.zoo.registry.arguments import RESUME
+from kzoo.zoo.run import JOURNALS, Run, has_journal
 
 _ASIDE = ".before"  # an earlier run, until the new one has a model or a journal
 _RUN_FILES = (

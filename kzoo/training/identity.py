@@ -1,6 +1,6 @@
 """The identity of a run besides its settings: a custom model, the content of `weights=`, and callbacks.
 
-Each becomes plain data that is the same in every process, for `kzoo.stored_types.Request`. Of objects that cannot be
+Each becomes plain data that is the same in every process, for `kzoo.problems.stored_types.Request`. Of objects that cannot be
 compared, such as functions and custom callbacks, only the type is stored; a note says so when a finished run is
 requested again.
 """
@@ -20,9 +20,9 @@ import keras
 import numpy as np
 
 from kzoo.callbacks.rate import has_settable_rate, learning_rates
-from kzoo.run import Run
-from kzoo.stored_types import UNKNOWN
-from kzoo.weights import DOWNLOADED, find_entry, is_packaged_name
+from kzoo.problems.stored_types import UNKNOWN
+from kzoo.zoo.run import Run
+from kzoo.zoo.weights import DOWNLOADED, find_entry, is_packaged_name
 
 # Keys of Keras' serialized objects that building or running a model changes, or that do not affect what is learned.
 _IGNORED_KEYS = (

@@ -11,9 +11,18 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.sample import sample_split
-from kzoo.families.protocol import (
+from kzoo.data.inputs.text.sentence_encoder import VOCABULARY_SIZE, load_weights
+from kzoo.data.options import DataOptions
+from kzoo.data.sample import sample_split
+from kzoo.inference.kinds.text.tokenizer import PADDING
+from kzoo.problems.kinds import kind
+from kzoo.problems.stored_types import Description, Spec, plain
+from kzoo.training.ridge import set_thresholds
+from kzoo.training.transfer_weights import AxisNames, WeightTransfer
+from kzoo.utils.errors import DownloadError, KzooError, warn
+from kzoo.utils.files import path_of
+from kzoo.utils.formatting import first_line, listed, plural, shown
+from kzoo.zoo.families.protocol import (
     LOG_RATIOS,
     OUTPUT_BIAS,
     OUTPUT_SCALING,
@@ -25,11 +34,8 @@ from kzoo.families.protocol import (
     is_text,
     layer_with,
 )
-from kzoo.kinds import kind
-from kzoo.kinds.text.sentence_encoder import VOCABULARY_SIZE, load_weights
-from kzoo.kinds.text.tokenizer import PADDING
-from kzoo.loading import load_keras_file, load_run, load_weights_file
-from kzoo.registry import (
+from kzoo.zoo.loading import load_keras_file, load_run, load_weights_file
+from kzoo.zoo.registry import (
     fitted_on,
     get_preset,
     list_presets,
@@ -38,15 +44,9 @@ from kzoo.registry import (
     resolve,
     spec_of,
 )
-from kzoo.registry.family import FAMILIES, builder_of
-from kzoo.run import Run
-from kzoo.stored_types import Description, Spec, plain
-from kzoo.training.ridge import set_thresholds
-from kzoo.training.transfer_weights import AxisNames, WeightTransfer
-from kzoo.utils.errors import DownloadError, KzooError, warn
-from kzoo.utils.files import path_of
-from kzoo.utils.formatting import first_line, listed, plural, shown
-from kzoo.weights import (
+from kzoo.zoo.registry.family import FAMILIES, builder_of
+from kzoo.zoo.run import Run
+from kzoo.zoo.weights import (
     DOWNLOADED,
     check_downloaded,
     check_weights,
@@ -54,7 +54,7 @@ from kzoo.weights import (
     is_packaged_name,
     name_of,
 )
-from kzoo.weights.packaged import PretrainedWeights
+from kzoo.zoo.weights.packaged import PretrainedWeights
 
 
 def checked_name(weights, preset) -> str | None:

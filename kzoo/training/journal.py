@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.run import JOURNALS
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import read_arrays, whole_file
+from kzoo.zoo.run import JOURNALS
 
 _MAGIC = "kzoo-journal 1 "
 

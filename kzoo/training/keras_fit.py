@@ -8,15 +8,11 @@ from typing import Any, Literal
 import keras
 from numpy.typing import ArrayLike
 
-from kzoo import contract
-from kzoo.dataset.dataset import Loadable
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.splits import Fold
-from kzoo.dataset.summary import summary_line
-from kzoo.families.protocol import MEMBERS, layer_with
-from kzoo.registry import built_models, preset_of, remember_data, requested_settings, spec_of
-from kzoo.registry.arguments import ARGUMENTS, SYNONYMS, TRAINING
-from kzoo.stored_types import Request, Spec, plain
+from kzoo.data.dataset import Loadable
+from kzoo.data.options import DataOptions
+from kzoo.data.splits import Fold
+from kzoo.data.summary import summary_line
+from kzoo.problems.stored_types import Request, Spec, plain
 from kzoo.training.fit import Fit
 from kzoo.training.identity import identity
 from kzoo.training.masked_labels import refuse_unknown_labels
@@ -28,7 +24,11 @@ from kzoo.utils.argument_checks import checked_arguments, checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import check_writable, path_of
 from kzoo.utils.formatting import hint, listed, shown
-from kzoo.weights import check_linear_probe
+from kzoo.zoo import contract
+from kzoo.zoo.families.protocol import MEMBERS, layer_with
+from kzoo.zoo.registry import built_models, preset_of, remember_data, requested_settings, spec_of
+from kzoo.zoo.registry.arguments import ARGUMENTS, SYNONYMS, TRAINING
+from kzoo.zoo.weights import check_linear_probe
 
 
 @checked_arguments

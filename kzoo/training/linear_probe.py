@@ -9,13 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.dataset.dataset import Split
-from kzoo.dataset.sample import sample_split
-from kzoo.families.protocol import OUTPUTS, layer_with
+from kzoo.data.dataset import Split
+from kzoo.data.sample import sample_split
 from kzoo.training.features import with_features
 from kzoo.training.initial_weights import label_logits
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
+from kzoo.zoo.families.protocol import OUTPUTS, layer_with
 
 # C of scikit-learn's LogisticRegression, for features with a root mean square norm of 1: the best by validation loss on
 # photos of flowers, or within 0.05 of the best, from 10 to 700 examples per class.

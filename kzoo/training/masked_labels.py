@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kzoo.dataset.dataset import Dataset
+from kzoo.data.dataset import Dataset
 from kzoo.training.members import Members
 from kzoo.utils.errors import KzooError
 

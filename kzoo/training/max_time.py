@@ -18,14 +18,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.dataset.sample import sample_split
-from kzoo.registry import Preset, steps_of_epoch
+from kzoo.data.sample import sample_split
 from kzoo.training.fit import Fit
 from kzoo.training.resume import Signals, assign, random_states, set_random_states
 from kzoo.training.setup import TrainingSetup
 from kzoo.utils.argument_checks import checked_seconds, seconds_like
 from kzoo.utils.errors import TimeTooShort
 from kzoo.utils.formatting import plural
+from kzoo.zoo.registry import Preset, steps_of_epoch
 
 # length of the probe after the first step: the smaller of seconds and share
 _PROBE_SECONDS, _PROBE_SHARE = 5.0, 0.05

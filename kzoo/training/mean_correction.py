@@ -16,13 +16,13 @@ from kzoo.baselines.baseline import Unfit
 from kzoo.baselines.data import BaselineData
 from kzoo.baselines.rows import ridge
 from kzoo.data.pipeline import Batches
-from kzoo.dataset.sample import even_sample, sample_dataset, sample_split
-from kzoo.families.protocol import OUTPUTS, layer_with
-from kzoo.kinds import kind
+from kzoo.data.sample import even_sample, sample_dataset, sample_split
+from kzoo.problems.kinds import kind
 from kzoo.training.score import forward
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
 from kzoo.utils.formatting import number
+from kzoo.zoo.families.protocol import OUTPUTS, layer_with
 
 _MOST_ROWS = 50_000  # rows from which the choice and the correction are learned
 _FEWEST_ROWS = 50  # validation rows; fewer are too noisy to correct by, and training rows are used

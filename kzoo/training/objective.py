@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.postprocessors.decision import decision_of, settings_of
-from kzoo.postprocessors.postprocessor import learn
-from kzoo.results import value_of
-from kzoo.tasks.objectives import Objective, score_of_values
+from kzoo.inference.postprocessors.decision import decision_of, settings_of
+from kzoo.inference.postprocessors.postprocessor import learn
+from kzoo.problems.objectives import Objective, score_of_values
 from kzoo.training.score import forward
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.results import value_of
 
 
 class EpochObjective(keras.callbacks.Callback):

@@ -8,27 +8,15 @@ from typing import Any
 
 import keras
 
-from kzoo import __version__, contract
+from kzoo import __version__
 from kzoo.callbacks.monitor import reported_metrics
 from kzoo.callbacks.rate import has_settable_rate
 from kzoo.checks.losses import loss_info
 from kzoo.data import Dataset
+from kzoo.data.inputs.text.sentence_encoder import LICENCE
 from kzoo.data.load import load
-from kzoo.dataset.options import DataOptions
-from kzoo.families.protocol import PIECES, RIDGE, layer_with
-from kzoo.kinds.text.sentence_encoder import LICENCE
-from kzoo.registry import (
-    Preset,
-    build,
-    get_preset,
-    rebuild,
-    requested_settings,
-    resolve,
-    spec_of,
-    with_settings,
-)
-from kzoo.storage.memory import too_large
-from kzoo.stored_types import Spec
+from kzoo.data.options import DataOptions
+from kzoo.problems.stored_types import Spec
 from kzoo.training.adapt import adapt_fit, adapt_monitor, adapt_to_data
 from kzoo.training.custom_model import check_shape, custom_model_settings, match_loss
 from kzoo.training.decision import adapt_decision, adapt_objective
@@ -42,7 +30,20 @@ from kzoo.training.score import gives_logits
 from kzoo.training.setup import TrainingSetup, class_weights, core_of, unscaled
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
-from kzoo.weights import check_freeze, check_linear_probe
+from kzoo.utils.memory import too_large
+from kzoo.zoo import contract
+from kzoo.zoo.families.protocol import PIECES, RIDGE, layer_with
+from kzoo.zoo.registry import (
+    Preset,
+    build,
+    get_preset,
+    rebuild,
+    requested_settings,
+    resolve,
+    spec_of,
+    with_settings,
+)
+from kzoo.zoo.weights import check_freeze, check_linear_probe
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from importlib import metadata
 import keras
 
 from kzoo import __version__
-from kzoo.stored_types import FORMAT_VERSION
+from kzoo.problems.stored_types import FORMAT_VERSION
 from kzoo.utils import onednn
 from kzoo.utils.processor import instruction_sets
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.dataset.repairs import Repairs
-from kzoo.postprocessors.decision import judged_answers
-from kzoo.run import Run
-from kzoo.stored_types import Request
+from kzoo.data.targets.repairs import Repairs
+from kzoo.inference.postprocessors.decision import judged_answers
+from kzoo.problems.stored_types import Request
 from kzoo.training.folder import is_complete
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, write_json
+from kzoo.zoo.run import Run
 
 BEFORE = "before-repairs"  # folder of the other run, in that of the run
 _Z = 1.959963984540054

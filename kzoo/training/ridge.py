@@ -13,13 +13,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.sample import even_sample
-from kzoo.families.protocol import FEATURES, RIDGE, is_shares, layer_with
-from kzoo.storage.memory import SHARE, free_memory
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.sample import even_sample
 from kzoo.training.features import frozen_below, with_features
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
+from kzoo.utils.memory import SHARE, free_memory
+from kzoo.zoo.families.protocol import FEATURES, RIDGE, is_shares, layer_with
 
 # Strengths for features with a standard deviation of 1, from almost none to the means alone.
 _ALPHAS = np.logspace(-3, 6, 19)

@@ -8,15 +8,15 @@ import numpy as np
 from kzoo.checks.losses import last_activation, loss_info
 from kzoo.data.batch_memory import rows_at_once
 from kzoo.data.pipeline import Batches
-from kzoo.dataset.sample import sample_split
-from kzoo.kinds import kind, shape_matches
-from kzoo.postprocessors.decision import decision_of
-from kzoo.postprocessors.postprocessor import Postprocessor, learn
-from kzoo.predictions import ANSWERS, logits_of
-from kzoo.registry.arguments import TTA
-from kzoo.tasks import Scored
-from kzoo.tasks.weighted import score_weighted
+from kzoo.data.sample import sample_split
+from kzoo.inference.postprocessors.decision import decision_of
+from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
+from kzoo.inference.predictions import ANSWERS, logits_of
+from kzoo.inference.tasks.weighted import score_weighted
+from kzoo.problems.kinds import kind, shape_matches
+from kzoo.problems.tasks import Scored
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.registry.arguments import TTA
 
 
 def score_split(
@@ -33,7 +33,7 @@ def score_split(
 ) -> Scored:
     """Return the scores of a model on one split of a data set; with row weights also those without weights.
 
-    A split that is not in memory is sampled (see `kzoo.dataset.sample`).
+    A split that is not in memory is sampled (see `kzoo.data.sample`).
 
     Args:
         model: a model whose outputs are in the targets' unit.

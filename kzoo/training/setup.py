@@ -7,18 +7,18 @@ import keras
 import numpy as np
 
 from kzoo import callbacks as bundles
-from kzoo import contract
 from kzoo.data import Dataset
+from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
-from kzoo.dataset.dataset import Split
-from kzoo.dataset.sample import class_counts, sample_split
-from kzoo.families.protocol import MEMBERS, RIDGE, UNSCALE, layer_with
-from kzoo.registry import steps_of, steps_of_epoch
-from kzoo.stored_types import Spec
+from kzoo.data.sample import class_counts, sample_split
+from kzoo.problems.stored_types import Spec
 from kzoo.training.adapt import balanced_class_weights, class_weights_of
 from kzoo.training.masked_labels import has_unknown_labels
 from kzoo.training.members import Members
 from kzoo.training.score import gives_logits
+from kzoo.zoo import contract
+from kzoo.zoo.families.protocol import MEMBERS, RIDGE, UNSCALE, layer_with
+from kzoo.zoo.registry import steps_of, steps_of_epoch
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.dataset.sample import sample_split
-from kzoo.postprocessors.decision import decision_of
-from kzoo.run import POSTPROCESSING
+from kzoo.data.sample import sample_split
+from kzoo.inference.postprocessors.decision import decision_of
 from kzoo.training.conformal import keeps_outputs, learned_conformal
 from kzoo.training.score import score_split
 from kzoo.utils.files import whole_file, write_json
+from kzoo.zoo.run import POSTPROCESSING
 
 _MAX_NUMBERS = 4_000_000  # 16 MB; a longer split is thinned out evenly, unless it is a fold
 _MAX_INPUT_BYTES = 8_000_000
@@ -52,7 +52,7 @@ def score_and_store(
 
     Returns:
         Name of the split -> its scores; and "conformal", the coverage of the sets or intervals on the test split (see
-        `kzoo.postprocessors.conformal.coverage`), if they were learned.
+        `kzoo.inference.postprocessors.conformal.coverage`), if they were learned.
     """
     scores: dict[str, Any] = {}
     kept: dict[str, list] = {}  # split -> (outputs, truth) of its batches

@@ -15,26 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kzoo.checks import check_before_training
-from kzoo.command import command_of
+from kzoo.data.dataset import Dataset, Loadable
+from kzoo.data.options import STORED_OPTIONS, DataOptions
+from kzoo.data.splits import Fold
 from kzoo.data.statistics import statistics
-from kzoo.dataset.dataset import Dataset, Loadable
-from kzoo.dataset.options import STORED_OPTIONS, DataOptions
-from kzoo.dataset.splits import Fold
-from kzoo.dataset.summary import summary_line
-from kzoo.loading import custom_objects_of
-from kzoo.network import table_of
+from kzoo.data.summary import summary_line
+from kzoo.data.tables.frame import as_table
+from kzoo.inference.predictions import ANSWERS
 from kzoo.plots.curves import curves
-from kzoo.predictions import ANSWERS
-from kzoo.registry import AUTO, Preset
-from kzoo.registry.arguments import plain_settings
-from kzoo.results.repairs import gain_line
-from kzoo.results.speed import faster_than
-from kzoo.run import POSTPROCESSING, Run, has_journal
-from kzoo.sources.tables.frame import as_table
-from kzoo.stored_types import Request, to_stored
-from kzoo.suggestions import suggested_preset
+from kzoo.problems.stored_types import Request, to_stored
 from kzoo.training.baselines import score_baselines
 from kzoo.training.calibration import before_and_after, calibrate
+from kzoo.training.command import command_of
 from kzoo.training.custom_model import check_custom_model
 from kzoo.training.device import data_parallel, distribution_scope
 from kzoo.training.fit import Fit
@@ -60,12 +52,20 @@ from kzoo.training.score import learned_postprocessor
 from kzoo.training.setup import TrainingSetup
 from kzoo.training.stored_predictions import score_and_store
 from kzoo.training.strip_optimizer import strip_optimizer
+from kzoo.training.suggestions import suggested_preset
 from kzoo.utils import notebook, onednn
 from kzoo.utils.argument_checks import checked_arguments, checked_seed, checked_steps_per_call
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import plural, printable, spelled
-from kzoo.weights import stored_freeze
+from kzoo.zoo.loading import custom_objects_of
+from kzoo.zoo.network import table_of
+from kzoo.zoo.registry import AUTO, Preset
+from kzoo.zoo.registry.arguments import plain_settings
+from kzoo.zoo.results.repairs import gain_line
+from kzoo.zoo.results.speed import faster_than
+from kzoo.zoo.run import POSTPROCESSING, Run, has_journal
+from kzoo.zoo.weights import stored_freeze
 
 _draws_curves: ContextVar[bool] = ContextVar("draws_curves", default=True)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from kzoo.families.protocol import TEXT, is_text
-from kzoo.kinds import kind
-from kzoo.loading.model_size import zero_initialization
-from kzoo.registry import rebuild
-from kzoo.tasks import problem
+from kzoo.problems.kinds import kind
+from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
+from kzoo.zoo.families.protocol import TEXT, is_text
+from kzoo.zoo.loading.model_size import zero_initialization
+from kzoo.zoo.registry import rebuild
 
 _SETTINGS_PER_COLUMN = ("scale", "offset", "edges", "target_scale", "target_offset")
 

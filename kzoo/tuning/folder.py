@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kzoo import __version__
-from kzoo.events import Events
-from kzoo.stored_types import differences
+from kzoo.callbacks.events import Events
+from kzoo.problems.stored_types import differences
 from kzoo.training.folder import (
     locked,
     missing_folders,

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from sklearn import model_selection
 
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.dataset.pooled import pooled, subset
-from kzoo.dataset.stratified import divide
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.store.pooled import pooled, subset
+from kzoo.data.stratified import divide
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
 

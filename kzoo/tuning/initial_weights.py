@@ -4,8 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from kzoo.dataset.dataset import Dataset
-from kzoo.registry.catalogue import get_preset
+from kzoo.data.dataset import Dataset
 from kzoo.training.identity import weights_hash
 from kzoo.training.initial_weights import validation_overlap_notes
 from kzoo.tuning.spaces.function_space import builds_models
@@ -13,7 +12,8 @@ from kzoo.tuning.spaces.network import changes_layers
 from kzoo.tuning.spaces.space import Space
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, shown
-from kzoo.weights import (
+from kzoo.zoo.registry.catalogue import get_preset
+from kzoo.zoo.weights import (
     DOWNLOADED,
     check_freeze,
     check_weights,

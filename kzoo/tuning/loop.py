@@ -6,13 +6,13 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
+from kzoo.training.workers.worker import TrialFailed
 from kzoo.tuning.engines.base import make_oracle
 from kzoo.tuning.engines.keras_tuner_private import plain_values, round_of
 from kzoo.tuning.folder import clean_up, write_hparams, write_leaderboard
 from kzoo.tuning.records import FINISHED, End, Outcome, Trial, best_of, read_trials, trial_folder
 from kzoo.tuning.trial import peers_of
 from kzoo.utils.errors import KzooError
-from kzoo.workers.worker import TrialFailed
 
 _TUNER_ID = "kzoo"  # KerasTuner identifies its callers
 
@@ -25,7 +25,7 @@ class Loop:
         request: the `Request`.
         space: the `Space` to search.
         worker: the `Worker` that counts parameters.
-        pool: the workers that train; see `kzoo.workers.pool`.
+        pool: the workers that train; see `kzoo.training.workers.pool`.
         signals: the `Signals` to watch.
         deadline: time (`time.time()`) at which the budget ends, or None.
         progress: the `Progress`.

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from kzoo.callbacks import direction
 from kzoo.callbacks.monitor import reported_metrics
-from kzoo.contract import metrics_for
-from kzoo.registry import AUTO, steps_of_epoch
-from kzoo.tasks import objectives
+from kzoo.problems import objectives
 from kzoo.training.decision import adapt_objective
+from kzoo.training.workers.worker import TrialFailed
 from kzoo.tuning.engines import engine_named
 from kzoo.tuning.engines.base import Size, make_oracle, random_points
 from kzoo.tuning.records import Objective
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import duration, hint, plural
-from kzoo.workers.worker import TrialFailed
+from kzoo.zoo.contract import metrics_for
+from kzoo.zoo.registry import AUTO, steps_of_epoch
 
 _SAMPLES = 20  # number of random points whose parameters are counted, time permitting
 
@@ -204,7 +204,7 @@ def resolve_objective(objective, config, training, data, *, folds=None, requeste
     """Return the `Objective` for the argument of `tune`.
 
     Args:
-        objective: a score such as "f1" (see `kzoo.tasks.objectives`), a metric such as "val_accuracy", a pair (name,
+        objective: a score such as "f1" (see `kzoo.problems.objectives`), a metric such as "val_accuracy", a pair (name,
             "max" or "min"), an object with `name` and `direction` (KerasTuner's), or None for `default_objective`.
         config, training: the preset's settings, adapted to the data.
         data: a `Dataset`.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import read_json, write_json
 from kzoo.utils.formatting import shown
-from kzoo.weights import DOWNLOADED, is_packaged_name
+from kzoo.zoo.weights import DOWNLOADED, is_packaged_name
 
 FORMAT = 1  # version of all these files; a file without a number has version 1
 FINISHED = ("completed", "pruned", "diverged", "failed")

@@ -7,10 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from kzoo.registry import Preset, get_preset, preset_of, rebuild, resolve, unused_names
-from kzoo.registry.arguments import TRAINING
-from kzoo.registry.budget import resolve_budget
-from kzoo.registry.family import FAMILIES
 from kzoo.tuning.records import (
     FINISHED,
     End,
@@ -28,14 +24,18 @@ from kzoo.tuning.spaces.entry import Parameter
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import path_of, read_json
 from kzoo.utils.formatting import first_line, hint
+from kzoo.zoo.registry import Preset, get_preset, preset_of, rebuild, resolve, unused_names
+from kzoo.zoo.registry.arguments import TRAINING
+from kzoo.zoo.registry.budget import resolve_budget
+from kzoo.zoo.registry.family import FAMILIES
 
 if TYPE_CHECKING:
     import keras
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from kzoo.dataset.dataset import Dataset, Loadable
-    from kzoo.run import Run
+    from kzoo.data.dataset import Dataset, Loadable
+    from kzoo.zoo.run import Run
 
 _PLOTS = ("history", "curves", "importance")
 
@@ -202,7 +202,7 @@ class Search:
             raise KzooError(
                 f"{self.path} is not finished. Repeat the same call of kzoo.tune to continue it."
             )
-        return import_module("kzoo.run").Run(self.path / "winner")
+        return import_module("kzoo.zoo.run").Run(self.path / "winner")
 
     @property
     def verdict(self) -> str:

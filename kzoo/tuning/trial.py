@@ -15,9 +15,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
-from kzoo.gradients import free_traced_functions
-from kzoo.registry import Preset
-from kzoo.stored_types import plain
+from kzoo.problems.stored_types import plain
 from kzoo.training.device import prepare_device
 from kzoo.training.fit import Fit
 from kzoo.training.journal import State, remove_journal
@@ -30,6 +28,8 @@ from kzoo.tuning.records import Objective, Outcome, differing
 from kzoo.tuning.spaces.function_space import FunctionSpace
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, whole_file
+from kzoo.zoo.gradients import free_traced_functions
+from kzoo.zoo.registry import Preset
 
 _STARTUP = 3  # trials that must have ended before one can be pruned
 _GRACE = (2, 0.1)  # epochs, or this share of them, without pruning: slow starters may end well

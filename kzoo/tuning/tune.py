@@ -17,19 +17,18 @@ import keras_tuner
 from numpy.typing import ArrayLike
 
 from kzoo.callbacks.monitor import reported_metrics
-from kzoo.contract import metrics_for
-from kzoo.dataset.dataset import Dataset, Loadable
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.splits import Fold
-from kzoo.dataset.summary import summary_line
-from kzoo.registry import AUTO, Preset, get_preset
-from kzoo.results.speed import faster_than
-from kzoo.stored_types import Spec, plain
+from kzoo.data.dataset import Dataset, Loadable
+from kzoo.data.options import DataOptions
+from kzoo.data.splits import Fold
+from kzoo.data.summary import summary_line
+from kzoo.problems.stored_types import Spec, plain
 from kzoo.training.custom_model import CUSTOM_MODEL
 from kzoo.training.folder import check_resume
 from kzoo.training.plan import plan_training
 from kzoo.training.resume import Signals
 from kzoo.training.train import print_notes
+from kzoo.training.workers.pool import checked_threads, worker_pool
+from kzoo.training.workers.worker import InProcess, Worker, can_be_sent
 from kzoo.tuning.engines import choose_engine, engine_named
 from kzoo.tuning.folder import claimed, clear_search, with_provenance
 from kzoo.tuning.folds import check_folds
@@ -66,8 +65,9 @@ from kzoo.utils.argument_checks import (
 )
 from kzoo.utils.errors import Interrupted, KzooError
 from kzoo.utils.files import write_json
-from kzoo.workers.pool import checked_threads, worker_pool
-from kzoo.workers.worker import InProcess, Worker, can_be_sent
+from kzoo.zoo.contract import metrics_for
+from kzoo.zoo.registry import AUTO, Preset, get_preset
+from kzoo.zoo.results.speed import faster_than
 
 Tuned: TypeAlias = str | Preset | Build | keras_tuner.HyperModel
 

@@ -9,24 +9,24 @@ import keras
 import numpy as np
 
 from kzoo.callbacks.monitor import reported_metrics
-from kzoo.contract import metrics_for, needs_onehot, stops_early
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
-from kzoo.dataset.pooled import with_all_rows
-from kzoo.loading import load_model
-from kzoo.registry import preset_of, rebuild
-from kzoo.registry.catalogue import list_presets
-from kzoo.registry.preset_files import preset_to_toml
-from kzoo.stored_types import Description, Spec
-from kzoo.tasks import problem
-from kzoo.tasks.objectives import is_score
+from kzoo.data.store.pooled import with_all_rows
+from kzoo.problems.objectives import is_score
+from kzoo.problems.stored_types import Description, Spec
+from kzoo.problems.tasks import problem
 from kzoo.training import train
 from kzoo.training.identity import weights_hash
 from kzoo.tuning.spaces.function_space import TUNED, FunctionSpace, checked_build, code_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import write_text
 from kzoo.utils.formatting import as_python, first_line, shown
-from kzoo.weights import check_weights
+from kzoo.zoo.contract import metrics_for, needs_onehot, stops_early
+from kzoo.zoo.loading import load_model
+from kzoo.zoo.registry import preset_of, rebuild
+from kzoo.zoo.registry.catalogue import list_presets
+from kzoo.zoo.registry.preset_files import preset_to_toml
+from kzoo.zoo.weights import check_weights
 
 
 def retrain(search, data, *, trial, on, epochs, out, seed, build, options):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from kzoo.utils.callers import is_called_by_kzoo, is_debugging, user_frame, user_traceback
 
 if TYPE_CHECKING:
-    from kzoo.run import Run
     from kzoo.tuning.search import Search
+    from kzoo.zoo.run import Run
 
 
 _P = ParamSpec("_P")

@@ -20,7 +20,7 @@ from kzoo import baselines
 from kzoo.baselines import networks
 from kzoo.baselines.data import BaselineData
 from kzoo.baselines.trees import Tree, rounded_down, trees_of_boosting, trees_of_forest
-from kzoo.dataset.dataset import Split
+from kzoo.data.dataset import Split
 
 NO_FORM = {"frequency", "ngrams", "most_frequent_set"}
 TOLERANCE = 1e-5  # of the largest output

@@ -4,7 +4,7 @@
 
 kzoo only reads the images here. The result is the score of airbench94 on these files, which shows how much of a
 difference is due to kzoo. The test images are scored after each epoch, and nothing is selected by them. `--write`
-stores the last score, the mean of six views, in `kzoo/results/beside.json`.
+stores the last score, the mean of six views, in `kzoo/zoo/results/beside.json`.
 """
 
 import argparse

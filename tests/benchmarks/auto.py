@@ -27,9 +27,9 @@ from scipy.stats import rankdata
 
 import kzoo
 from kzoo.auto.scoring import Answers, PrimaryScore
-from kzoo.dataset.options import DataOptions
-from kzoo.results import value_of
-from kzoo.stored_types import Description
+from kzoo.data.options import DataOptions
+from kzoo.problems.stored_types import Description
+from kzoo.zoo.results import value_of
 
 RIVALS = "catboost", "linear", "auto"
 TEST_ROWS = 4_000

@@ -21,9 +21,9 @@ import pandas as pd
 
 import kzoo
 from kzoo.cli.shared import parse_settings
-from kzoo.kinds.text.fitting import read_folder
-from kzoo.sources.tables.frame import as_frame
-from kzoo.tasks import problem
+from kzoo.data.inputs.text.fitting import read_folder
+from kzoo.data.tables.frame import as_frame
+from kzoo.problems.tasks import problem
 
 TEST = 5_000  # examples at the most
 

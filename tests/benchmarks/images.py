@@ -19,7 +19,7 @@ import tensorflow as tf
 from PIL import Image
 
 from kzoo.data.augment import augment
-from kzoo.kinds.image.fitting import load_image_folder
+from kzoo.data.inputs.image.fitting import load_image_folder
 
 NAMES = (
     ("flip", "shift"),

@@ -32,8 +32,8 @@ from pathlib import Path
 import numpy as np
 
 import kzoo
-from kzoo.registry.preset import closed
 from kzoo.utils import onednn, processor
+from kzoo.zoo.registry.preset import closed
 
 # batch size, steps to an epoch (multiples of 9: a tenth of all is validation, without a remainder)
 MODELS = {

@@ -30,9 +30,9 @@ import numpy as np
 
 import kzoo
 from kzoo.data.pipeline import Batches
-from kzoo.registry import resolve
 from kzoo.training.adapt import adapt_to_data
 from kzoo.tuning.trial import running_best
+from kzoo.zoo.registry import resolve
 
 
 class Bare(kt.HyperModel):

@@ -3,7 +3,7 @@
     python tests/benchmarks/tutorial_cifar.py --data FOLDER --epochs 20 --write
 
 Like the tutorial, it validates and stops early on the test set, so its score is a little too high. `--write` stores the
-row in `kzoo/results/beside.json`.
+row in `kzoo/zoo/results/beside.json`.
 """
 
 import argparse

@@ -11,7 +11,7 @@ from small import VALIDATION, At, Weights, X, Y, best_epoch, fit, network, same
 
 import kzoo
 from kzoo.callbacks import BestModel
-from kzoo.tasks import METRICS
+from kzoo.problems.tasks import METRICS
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 

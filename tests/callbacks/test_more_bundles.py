@@ -14,7 +14,7 @@ from small import TRAIN, VALIDATION, At, Weights, fit, network, same
 
 import kzoo
 from kzoo.callbacks import BestModel
-from kzoo.registry.arguments import BUNDLES
+from kzoo.zoo.registry.arguments import BUNDLES
 
 
 def rows(path):

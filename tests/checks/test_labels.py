@@ -13,7 +13,7 @@ from PIL import Image
 from small_models import CANCER, DIGITS, IRIS, dense, find, finding_of, images
 
 import kzoo
-from kzoo.dataset.dataset import Dataset, Split
+from kzoo.data.dataset import Dataset, Split
 
 X, Y = IRIS
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from small_models import CANCER, DIGITS, IRIS, dense, find, finding_of, images, 
 
 import kzoo
 from kzoo.cli import main
-from kzoo.kinds.image.fitting import load_image_folder
+from kzoo.data.inputs.image.fitting import load_image_folder
 
 TWICE, BELONG = "duplicates_across_splits", "rows_belong_together"
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from random_tables import NUMBER, Table
 
-from kzoo.sources.tables.files import csv, parquet
+from kzoo.inference.tables.files import csv, parquet
 from kzoo.utils.errors import KzooError
 
 SHOWN = 40  # differences that a failing test prints

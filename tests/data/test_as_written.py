@@ -14,8 +14,9 @@ import pytest
 from messages import assert_mentions, notes_with, warns
 
 import kzoo
-from kzoo.data import encode, load_data
-from kzoo.kinds import kind_of
+from kzoo.data import load_data
+from kzoo.inference import encode
+from kzoo.problems.kinds import kind_of
 
 N = 120
 

@@ -291,7 +291,7 @@ NOTED_OF_NEW_ROWS = {
 
 
 def load(frame, **options):
-    preset = kzoo.registry.get_preset("series_linear")
+    preset = kzoo.zoo.registry.get_preset("series_linear")
     options = OPTIONS | options
     config = dict(horizon=options.pop("horizon"), input_shape=(options.pop("input_shape"), 1))
     preset = type(preset)(

@@ -13,11 +13,11 @@ from messages import assert_mentions, notes_with, refuses, warns
 
 from kzoo import get_preset
 from kzoo.data import load_data
-from kzoo.data.encode import encode, with_times
-from kzoo.kinds import preprocessor_mismatch
-from kzoo.kinds.series.calendar import Calendar, Moments
-from kzoo.predictions import Predictions
-from kzoo.registry import with_settings
+from kzoo.inference.encode import encode, with_times
+from kzoo.inference.kinds.series.calendar import Calendar, Moments
+from kzoo.inference.predictions import Predictions
+from kzoo.problems.kinds import preprocessor_mismatch
+from kzoo.zoo.registry import with_settings
 
 STEPS, HORIZON = 12, 8
 FREQUENCIES = {

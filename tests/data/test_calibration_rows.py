@@ -6,7 +6,7 @@ import pytest
 from messages import assert_mentions, refuses
 
 import kzoo
-from kzoo.dataset.splits import Fold
+from kzoo.data.splits import Fold
 
 
 def table(n=300, seed=0):

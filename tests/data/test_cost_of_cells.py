@@ -10,23 +10,23 @@ import pytest
 from messages import refuses
 
 import kzoo
-from kzoo.kinds.rows.columns import learn_columns
-from kzoo.kinds.text.tokenizer import Tokenizer
-from kzoo.serve import raw
-from kzoo.serve.codecs import ModelRequest
-from kzoo.sources.files import decode_text
-from kzoo.sources.tables.dates import are_dates, detect_day_first, may_have_offset, to_dates
-from kzoo.sources.tables.files import read_content
-from kzoo.sources.tables.numbers import (
+from kzoo.data.inputs.rows.columns import learn_columns
+from kzoo.inference.kinds.text.tokenizer import Tokenizer
+from kzoo.inference.sources.files import decode_text
+from kzoo.inference.tables.dates import are_dates, detect_day_first, may_have_offset, to_dates
+from kzoo.inference.tables.files import read_content
+from kzoo.inference.tables.numbers import (
     PLAIN,
     NumberFormat,
     are_ambiguous,
     is_unambiguous,
     learn_number_format,
 )
-from kzoo.sources.tables.raw import Rows
-from kzoo.sources.tables.values import plain, to_words
-from kzoo.sources.tables.zones import minutes_in
+from kzoo.inference.tables.raw import Rows
+from kzoo.inference.tables.values import plain, to_words
+from kzoo.inference.tables.zones import minutes_in
+from kzoo.serve import raw
+from kzoo.serve.codecs import ModelRequest
 from kzoo.utils.errors import KzooError
 
 EUROS = NumberFormat(",", ". '", frozenset(("%", "€", "EUR", "()", "5-")))
@@ -332,6 +332,6 @@ def test_a_duplicate_name_among_very_many_is_refused_in_time():
     names = {f"n{number}": 0 for number in range(100_000)}
     began = time.process_time()
     with refuses("columns", "'n99999'"):
-        kzoo.data.encode({"kind": "table", "columns": []}, [names | {" n99999": 1}])
+        kzoo.inference.encode({"kind": "table", "columns": []}, [names | {" n99999": 1}])
     assert time.process_time() - began < max(2, 40 * unit())
     assert len(read_content(b"a,b\n1,2\n")) == 1

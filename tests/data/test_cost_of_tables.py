@@ -12,10 +12,10 @@ import pytest
 from messages import assert_mentions, refuses
 
 import kzoo
-from kzoo.kinds.rows import inference as light
-from kzoo.kinds.text.tokenizer import Tokenizer
-from kzoo.sources.arrays import as_array
-from kzoo.sources.tables import files
+from kzoo.inference.kinds.rows import inference as light
+from kzoo.inference.kinds.text.tokenizer import Tokenizer
+from kzoo.inference.sources.arrays import as_array
+from kzoo.inference.tables import files
 from kzoo.utils.errors import KzooWarning
 
 NAMES = [f"n{number}" for number in range(10_000)]
@@ -27,9 +27,9 @@ READER = {
 MEASURED = """
 import json, resource, sys
 from kzoo.utils.errors import KzooError
-from kzoo.kinds.rows import inference as light
-from kzoo.sources.tables import files
-from kzoo.kinds.text.tokenizer import Tokenizer
+from kzoo.problems.kinds.rows import inference as light
+from kzoo.inference.tables import files
+from kzoo.inference.kinds.text.tokenizer import Tokenizer
 names = ",".join(f"n{number}" for number in range(10_000))
 reader = json.loads(sys.argv[2])
 UPLOADS = {
@@ -148,7 +148,7 @@ def test_objects_of_different_columns_are_read_where_they_are_few():
 
 def test_texts_that_parquet_stores_once_are_expanded_piece_by_piece(tmp_path, monkeypatch):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
-    from kzoo.sources.tables.files import parquet
+    from kzoo.inference.tables.files import parquet
 
     words = [None, "x" * 50_000, "yes", "", "é"]
     codes = np.random.default_rng(0).integers(1, 5, 4_000)
@@ -211,7 +211,7 @@ def test_a_long_text_read_in_pieces_gives_the_same_tokens(level, monkeypatch):
     whole = [tokenizer.numbers(text) for text in texts]
     rows = tokenizer.encode(texts, 20)
     assert len(whole[2]) > 5
-    monkeypatch.setattr("kzoo.kinds.text.tokenizer._MAX_TOKENS", 7)
+    monkeypatch.setattr("kzoo.inference.kinds.text.tokenizer._MAX_TOKENS", 7)
     for text, ids in zip(texts, whole, strict=True):
         np.testing.assert_array_equal(tokenizer.numbers(text), ids)
     np.testing.assert_array_equal(tokenizer.encode(texts, 20), rows)

@@ -11,8 +11,8 @@ import openpyxl
 import pytest
 
 import kzoo
-from kzoo.sources.tables import expanded
-from kzoo.sources.tables.files import sqlite
+from kzoo.inference.tables import expanded
+from kzoo.inference.tables.files import sqlite
 from tests.data.costly_files import COSTLY
 from tests.messages import assert_mentions, refuses
 
@@ -41,7 +41,7 @@ MEASURE = """
 import json, sys, time
 import openpyxl, pandas, pyarrow.parquet
 import kzoo
-from kzoo.sources.tables.files import sqlite
+from kzoo.inference.tables.files import sqlite
 
 
 def memory(name):
@@ -122,7 +122,7 @@ def test_a_query_that_takes_too_long_is_refused(tmp_path, monkeypatch):
 # Ctrl-C while SQLite works: it looks at the clock now and then.
 INTERRUPTED = """
 import os, signal, sys
-from kzoo.sources.tables.files import sqlite
+from kzoo.inference.tables.files import sqlite
 from kzoo.cli import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sqlite._SECONDS, is_over = 1e6, sqlite._Clock.is_over

@@ -9,10 +9,10 @@ from messages import assert_mentions, notes_with, refuses
 
 import kzoo
 from kzoo.cli import main
-from kzoo.data import encode
-from kzoo.dataset.options import DataOptions
-from kzoo.registry import get_preset, with_settings
-from kzoo.sources.tables.dates import detect_day_first, to_dates
+from kzoo.data.options import DataOptions
+from kzoo.inference import encode
+from kzoo.inference.tables.dates import detect_day_first, to_dates
+from kzoo.zoo.registry import get_preset, with_settings
 
 MONTHS = pd.date_range("1998-01-01", "2018-12-01", freq="MS")
 FEW_DAYS = pd.date_range("2024-01-01", periods=12)

@@ -17,12 +17,13 @@ from messages import assert_mentions, notes_with, refuses, warns
 from PIL import Image, ImageFile
 
 import kzoo
-from kzoo.command import command_of
-from kzoo.data.encode import encode as encode_images
-from kzoo.dataset.options import DataOptions
-from kzoo.kinds.image import jpeg, parallel_reading
-from kzoo.kinds.image.decode import decode
-from kzoo.kinds.image.fitting import image_preprocessing, load_image_folder
+from kzoo.data.inputs.image import parallel_reading
+from kzoo.data.inputs.image.fitting import image_preprocessing, load_image_folder
+from kzoo.data.options import DataOptions
+from kzoo.inference.encode import encode as encode_images
+from kzoo.inference.kinds.image import jpeg
+from kzoo.inference.kinds.image.decode import decode
+from kzoo.training.command import command_of
 from kzoo.utils.errors import KzooWarning
 
 SHAPE = (8, 8, 3)
@@ -121,7 +122,7 @@ def test_streaming_gives_the_same_as_memory(photos, monkeypatch):
 
 
 def test_the_fingerprint_of_many_images_covers_names_sizes_and_some_contents(photos, monkeypatch):
-    monkeypatch.setattr("kzoo.kinds.image.fitting._MAX_HASHED", 7)
+    monkeypatch.setattr("kzoo.data.inputs.image.fitting._MAX_HASHED", 7)
     fingerprints = []
     for memory in ("1GiB", "1"):
         monkeypatch.setenv("KZOO_MEMORY", memory)
@@ -138,7 +139,7 @@ def test_the_fingerprint_of_many_images_covers_names_sizes_and_some_contents(pho
 @pytest.mark.filterwarnings("default::UserWarning")
 @pytest.mark.parametrize("digested", (10_000, 1))
 def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypatch, digested):
-    monkeypatch.setattr("kzoo.kinds.image.fitting._MAX_HASHED", digested)
+    monkeypatch.setattr("kzoo.data.inputs.image.fitting._MAX_HASHED", digested)
     paint(photos / "ant" / "06_broken.png").write_bytes(b"no image")
     # the other process has Pillow's default
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
@@ -152,11 +153,11 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
     odd = photos / "cat" / os.fsdecode(b"\xff \xe8.png")
     if sys.platform == "linux":  # a name that is no text
         paint(odd, COLOURS["cat"])
-    monkeypatch.setattr("kzoo.kinds.image.fitting._CHUNK", 2)
+    monkeypatch.setattr("kzoo.data.inputs.image.fitting._CHUNK", 2)
     with pytest.warns(UserWarning, match="Corrupt EXIF data") as warned:
         alone = load_image_folder(photos, image_shape=SHAPE)
-    monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
-    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._MIN_IMAGES", 30)
+    monkeypatch.setattr("kzoo.data.inputs.image.fitting.threads", lambda: 2)
+    monkeypatch.setattr("kzoo.data.inputs.image.parallel_reading._MIN_IMAGES", 30)
     started, replies = [], []
 
     class Recorded(parallel_reading.Reader):
@@ -168,10 +169,10 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
             replies.append(super()._request(*args))
             return replies[-1]
 
-    monkeypatch.setattr("kzoo.kinds.image.parallel_reading.Reader", Recorded)
+    monkeypatch.setattr("kzoo.data.inputs.image.parallel_reading.Reader", Recorded)
     # The thread of this process waits for the other one, which would read nothing else of so few images.
     monkeypatch.setattr(
-        "kzoo.kinds.image.fitting.read",
+        "kzoo.data.inputs.image.fitting.read",
         lambda *args: time.sleep(0.3) or parallel_reading.read(*args),
     )
     with pytest.warns(UserWarning, match="Corrupt EXIF data") as warned_again:
@@ -202,8 +203,8 @@ def test_a_worker_process_that_dies_changes_no_result(photos, monkeypatch):
     )
     np.testing.assert_array_equal(pixels, want)
     reader.close()
-    monkeypatch.setattr("kzoo.kinds.image.fitting.threads", lambda: 2)
-    monkeypatch.setattr("kzoo.kinds.image.parallel_reading._MIN_IMAGES", 1)
+    monkeypatch.setattr("kzoo.data.inputs.image.fitting.threads", lambda: 2)
+    monkeypatch.setattr("kzoo.data.inputs.image.parallel_reading._MIN_IMAGES", 1)
     for name, value in (
         ("executable", "/usr/sbin/blender"),
         ("executable", None),
@@ -679,7 +680,7 @@ def test_unreadable_inputs_are_refused_in_a_single_line(photos, tmp_path):
 
 
 def test_decoding_needs_no_keras():
-    code = "import sys, kzoo.kinds.image.fitting; print([m for m in ('keras', 'tensorflow') if m in sys.modules])"
+    code = "import sys, kzoo.data.inputs.image.fitting; print([m for m in ('keras', 'tensorflow') if m in sys.modules])"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.stdout.strip() == "[]", done.stderr

@@ -6,13 +6,14 @@ import pytest
 from messages import assert_mentions, refuses
 
 import kzoo
-from kzoo import kinds
 from kzoo.checks.subject import Subject
-from kzoo.data import encode, load_data
+from kzoo.data import load_data
 from kzoo.data.statistics import statistics
-from kzoo.dataset.summary import summary_line
+from kzoo.data.summary import summary_line
 from kzoo.export.golden_inputs import golden_batches
-from kzoo.sources.tables import files
+from kzoo.inference import encode
+from kzoo.inference.tables import files
+from kzoo.problems import kinds
 from kzoo.utils import discovery as listing
 
 LINES = """\
@@ -30,7 +31,7 @@ def frame(path, text=()):
 
 
 def rows(path):
-    return import_module("kzoo.sources.tables.raw").rows_of(_records(path))
+    return import_module("kzoo.inference.tables.raw").rows_of(_records(path))
 
 
 def _records(path):
@@ -69,7 +70,7 @@ def edges(given, rows):
 """
 POINTS_LEARN = """\
 from kzoo.data.arrays import checked
-from kzoo.kinds.rows.fitting import describe
+from kzoo.data.inputs.rows.fitting import describe
 
 
 def take(x, preset):

@@ -294,7 +294,7 @@ def test_the_path_of_a_table_and_splits_in_folders(photos, tmp_path):
 def test_more_images_than_memory(photos, monkeypatch):
     folder, table = photos
     expected = read(folder, table, target="price", group="patient")
-    monkeypatch.setattr("kzoo.kinds.image.fitting.too_large", lambda size: True)
+    monkeypatch.setattr("kzoo.data.inputs.image.fitting.too_large", lambda size: True)
     data = read(folder, table, target="price", group="patient")
     assert (
         notes_with(data.notes, "48 images", "batch by batch")

@@ -10,7 +10,8 @@ from messages import assert_mentions, notes_with, refuses, warns
 
 import kzoo
 from kzoo.cli import main
-from kzoo.data import encode, load_data
+from kzoo.data import load_data
+from kzoo.inference import encode
 
 
 def test_a_long_table_becomes_a_series_per_id():

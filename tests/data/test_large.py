@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from kzoo.data import load_data
-from kzoo.kinds.text.tokenizer import Tokenizer, learn_and_encode
-from kzoo.sources.files import TextFile, read_text
-from kzoo.sources.tables import dates, values
+from kzoo.inference.kinds.text.tokenizer import Tokenizer, learn_and_encode
+from kzoo.inference.sources.files import TextFile, read_text
+from kzoo.inference.tables import dates, values
 
 PIECES = ["a", "Zb", "9", "_", "'", "it's", " ", "  ", "\t", ".", ",", '"', "\\", "-", "\n"]
 RARE = ["\0", "\x1c", "\x1f", "\x7f", "\v", "\f", "\r"]

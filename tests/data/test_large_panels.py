@@ -9,11 +9,12 @@ from messages import warns
 from shortcuts import undrawn, untraced
 
 import kzoo
-from kzoo.kinds.series import panel, panel_fitting
-from kzoo.registry import get_preset
-from kzoo.sources.tables.files import csv as csv_files
-from kzoo.sources.tables.frame import as_frame
-from kzoo.storage.windows import series_of
+from kzoo.data.inputs.series import panel_fitting
+from kzoo.data.store.windows import series_of
+from kzoo.data.tables.frame import as_frame
+from kzoo.inference.kinds.series import panel
+from kzoo.inference.tables.files import csv as csv_files
+from kzoo.zoo.registry import get_preset
 
 OPTIONS = dict(
     target="sales",

@@ -10,11 +10,11 @@ import pytest
 from messages import assert_mentions, notes_with, refuses, warns
 
 import kzoo
+from kzoo.data import sample
+from kzoo.data.inputs.rows import collect, encoding, out_of_core
 from kzoo.data.pipeline import Batches
-from kzoo.dataset import sample
-from kzoo.dataset.splits import Fold
-from kzoo.kinds.rows import collect, encoding, out_of_core
-from kzoo.storage import row_files
+from kzoo.data.splits import Fold
+from kzoo.data.store import row_files
 
 pytest.importorskip("pyarrow")
 ROWS = 600

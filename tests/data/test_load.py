@@ -12,8 +12,9 @@ from PIL import Image
 
 import kzoo
 from kzoo import get_preset
-from kzoo.data import Dataset, encode, load_data
-from kzoo.registry import with_settings
+from kzoo.data import Dataset, load_data
+from kzoo.inference import encode
+from kzoo.zoo.registry import with_settings
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (60, 8, 8), np.uint8)

@@ -13,8 +13,8 @@ from shortcuts import undrawn, untraced
 import kzoo
 import kzoo.runtime
 from kzoo.cli import main
-from kzoo.registry import get_preset
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.registry import get_preset
 
 OPTIONS = dict(target="sales", series_id="shop", time="day")
 TRAIN = dict(OPTIONS, horizon=3, input_shape=6, epochs=2, batch_size=32, progress=False)
@@ -243,7 +243,7 @@ def test_exports_forecast_panels_without_keras(run, tmp_path):
 
 
 def test_the_example_of_a_served_model_can_be_predicted(run):
-    from kzoo.kinds import kind_of
+    from kzoo.problems.kinds import kind_of
 
     x = load(shops(), known_covariates="promo", static_covariates="region").train.x[5]
     rows = kind_of(run.preprocessing).inference.example(run.preprocessing, x)
@@ -501,7 +501,7 @@ def test_ids_of_a_file_stay_as_written(tmp_path):
 
 
 def test_a_large_file_of_new_rows_is_read_as_a_small_one(run, tmp_path, monkeypatch):
-    from kzoo.kinds.series import inference
+    from kzoo.inference.kinds.series import inference
 
     frame = shops().drop(index=[3, 8])
     cut = frame.day.max() - pd.Timedelta(days=3)

@@ -3,7 +3,7 @@
 import pytest
 from messages import refuses
 
-from kzoo.storage import memory
+from kzoo.utils import memory
 
 
 @pytest.fixture(autouse=True)

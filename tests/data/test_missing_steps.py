@@ -14,9 +14,10 @@ from shortcuts import undrawn, untraced
 
 import kzoo
 import kzoo.runtime
-from kzoo.data import encode, load_data
+from kzoo.data import load_data
 from kzoo.data.reload import load_again
-from kzoo.kinds.series.steps import Steps, fill_targets
+from kzoo.inference import encode
+from kzoo.inference.kinds.series.steps import Steps, fill_targets
 from kzoo.utils.errors import KzooWarning
 
 RIDGE = "ridge_windows"
@@ -46,7 +47,7 @@ def hourly(days=40):
 
 def preset(steps, horizon):
     base = kzoo.get_preset("series_linear")
-    return kzoo.registry.with_settings(
+    return kzoo.zoo.registry.with_settings(
         base, {**base.config, "input_shape": (steps, 1), "horizon": horizon}, base.training
     )
 

@@ -11,8 +11,9 @@ from processor import in_units
 from sklearn import datasets
 
 from kzoo import get_preset
-from kzoo.data import downloads, encode, load_data
+from kzoo.data import downloads, load_data
 from kzoo.data.named import NAMES
+from kzoo.inference import encode
 
 
 def test_digits_are_raw_pixels():

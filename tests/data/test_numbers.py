@@ -15,10 +15,11 @@ from messages import assert_mentions, notes_with, refuses, warns
 
 import kzoo
 from kzoo.cli import main
-from kzoo.data import encode, load_data
-from kzoo.kinds import kind_of
-from kzoo.sources.tables.numbers import NumberFormat, learned_from_texts, number_formats
-from kzoo.sources.tables.values import to_numbers
+from kzoo.data import load_data
+from kzoo.inference import encode
+from kzoo.inference.tables.numbers import NumberFormat, learned_from_texts, number_formats
+from kzoo.inference.tables.values import to_numbers
+from kzoo.problems.kinds import kind_of
 
 CHECK = "numbers_in_doubt"
 N = 120

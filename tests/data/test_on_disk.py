@@ -13,10 +13,11 @@ from messages import assert_mentions, refuses
 
 import kzoo
 from kzoo.data import load_data
+from kzoo.data.inputs.text import language, long_text
 from kzoo.data.pipeline import Batches
-from kzoo.kinds.text import language, long_text, tokenizer
-from kzoo.storage import shuffle
-from kzoo.storage.windows import Mapped, RangeArray, Windows, blocks
+from kzoo.data.store import shuffle
+from kzoo.data.store.windows import Mapped, RangeArray, Windows, blocks
+from kzoo.inference.kinds.text import tokenizer
 
 WORDS = [
     "the",
@@ -147,7 +148,7 @@ def test_a_second_text_and_long_fingerprints(book, tmp_path, monkeypatch):
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
 def test_every_encoding_is_read_in_pieces(book, encoding, monkeypatch):
     book.write_bytes(book.read_bytes().decode().encode(encoding))
-    monkeypatch.setattr("kzoo.sources.files.read_text", None)  # nobody reads a whole file
+    monkeypatch.setattr("kzoo.inference.sources.files.read_text", None)  # nobody reads a whole file
     monkeypatch.setattr(long_text, "_PIECE", 1000)
     memory, disk = both(monkeypatch, lambda: load_data(book, preset="char_gru"))
     check_alike(memory, disk)
@@ -190,7 +191,7 @@ def test_the_order_of_very_many_rows_can_be_computed_in_parts(monkeypatch):
     assert abs(np.corrcoef(shuffled, np.arange(4097))[0, 1]) < 0.06
     assert (shuffled == shuffle.shuffled(np.arange(4097), 4097, 1, 3)).mean() < 0.01
     monkeypatch.setattr("kzoo.data.pipeline.MOST", 20)
-    part = kzoo.dataset.dataset.Split(x=np.arange(50), y=np.arange(50))
+    part = kzoo.data.dataset.Split(x=np.arange(50), y=np.arange(50))
     batches = Batches(part, batch_size=8, shuffle=True)
     seen = np.concatenate([batches.batch(1, step)[1] for step in range(len(batches))])
     np.testing.assert_array_equal(seen, batches.order(1))
@@ -255,7 +256,7 @@ def test_pages_that_were_read_are_freed(tmp_path):
             file.write(bytes(2**23))
     code = (
         "import sys, numpy as np\n"
-        "from kzoo.storage.windows import Windows, RangeArray, blocks\n"
+        "from kzoo.data.store.windows import Windows, RangeArray, blocks\n"
         "held = lambda: next(int(l.split()[1]) for l in open('/proc/self/status') if l.startswith('VmHWM')) >> 10\n"
         "values = np.memmap(sys.argv[1], 'uint8', 'r'); before = held()\n"
         "windows = Windows(values, RangeArray(range(len(values) - 100)), 100)\n"

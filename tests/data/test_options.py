@@ -7,7 +7,7 @@ import pytest
 
 import kzoo
 from kzoo.cli import make_parser
-from kzoo.dataset.options import STORED_OPTIONS, DataOptions
+from kzoo.data.options import STORED_OPTIONS, DataOptions
 
 OPTIONS = {field.name: field.default for field in fields(DataOptions)}
 SEED = {"seed": "data_seed"}  # its name in functions that have another seed

@@ -15,8 +15,8 @@ from PIL import Image
 import kzoo
 from kzoo.cli import main
 from kzoo.data import Dataset, Split, load_data
-from kzoo.dataset.summary import summary_line
-from kzoo.tasks import problem_for
+from kzoo.data.summary import summary_line
+from kzoo.problems.tasks import problem_for
 
 ROWS = 300
 
@@ -236,7 +236,7 @@ def test_arrays_without_rows_or_shape_have_an_overview():
 
 
 def test_a_kind_of_input_may_lack_an_overview(monkeypatch):
-    monkeypatch.delattr("kzoo.kinds.rows.fitting.overview")
+    monkeypatch.delattr("kzoo.data.inputs.rows.fitting.overview")
     data = load_data("iris")
     assert (
         data.overview["splits"] == {"train": 108, "validation": 12, "test": 30}

@@ -9,9 +9,9 @@ import pytest
 from messages import refuses
 
 import kzoo
-from kzoo.sources.tables.dates import to_dates
-from kzoo.sources.tables.files import is_table, pieces_of, read_header, read_rows, read_table
-from kzoo.sources.tables.values import to_numbers, to_words
+from kzoo.inference.tables.dates import to_dates
+from kzoo.inference.tables.files import is_table, pieces_of, read_header, read_rows, read_table
+from kzoo.inference.tables.values import to_numbers, to_words
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -14,9 +14,9 @@ from messages import refuses
 
 import kzoo
 from kzoo.data.augment import augment
+from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
-from kzoo.dataset.dataset import Split
-from kzoo.storage.windows import Mapped
+from kzoo.data.store.windows import Mapped
 from kzoo.utils.errors import KzooError
 
 ROWS = 103  # no multiple of the batch size

@@ -25,11 +25,11 @@ from table_doors import (
 )
 
 import kzoo
-from kzoo.data import encode
-from kzoo.dataset.splits import SMALLEST
-from kzoo.kinds import kind_of
-from kzoo.kinds.rows.inference import received
-from kzoo.tasks import Target, problem
+from kzoo.data.splits import SMALLEST
+from kzoo.inference import encode
+from kzoo.inference.kinds.rows.inference import received
+from kzoo.problems.kinds import kind_of
+from kzoo.problems.tasks import Target, problem
 from kzoo.utils.errors import KzooError
 
 pytest.importorskip("pyarrow")

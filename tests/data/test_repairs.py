@@ -9,7 +9,7 @@ from PIL import Image
 
 import kzoo
 from kzoo.data.reload import load_again
-from kzoo.dataset.repairs import row_keys
+from kzoo.data.targets.repairs import row_keys
 from kzoo.evaluation.cross_validate import cross_validate
 from tests.messages import assert_mentions, refuses
 

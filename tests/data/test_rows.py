@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from messages import assert_mentions, missing_from, refuses, warns
 
-from kzoo.data import encode, load_data
-from kzoo.sources.tables.dates import are_dates, date_parts, to_dates
-from kzoo.sources.tables.files import pieces_of, read_rows, read_table
-from kzoo.sources.tables.raw import checked_rows, rows_of
-from kzoo.sources.tables.values import to_numbers, to_words
+from kzoo.data import load_data
+from kzoo.inference import encode
+from kzoo.inference.tables.dates import are_dates, date_parts, to_dates
+from kzoo.inference.tables.files import pieces_of, read_rows, read_table
+from kzoo.inference.tables.raw import checked_rows, rows_of
+from kzoo.inference.tables.values import to_numbers, to_words
 
 FILES = {
     "plain": "a,b\n1,x\n2,y\n",

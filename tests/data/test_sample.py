@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from messages import assert_mentions
 
-from kzoo.dataset import sample
-from kzoo.dataset.dataset import Dataset, Split
-from kzoo.storage.windows import Mapped, Windows
+from kzoo.data import sample
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.store.windows import Mapped, Windows
 
 
 def mapped(tmp_path, values):

@@ -7,8 +7,8 @@ from messages import assert_mentions, missing_from, refuses
 
 import kzoo
 from kzoo import get_preset, load_data
-from kzoo.kinds.series.season import detect_season
-from kzoo.registry import resolve, with_settings
+from kzoo.data.inputs.series.season import detect_season
+from kzoo.zoo.registry import resolve, with_settings
 
 
 def series(rows, step, start="2021-01-01", period=24):

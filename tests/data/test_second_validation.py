@@ -7,7 +7,7 @@ from messages import notes_with, refuses
 
 import kzoo
 from kzoo.cli import main
-from kzoo.dataset.splits import Fold
+from kzoo.data.splits import Fold
 
 
 def table(rows, seed=0):

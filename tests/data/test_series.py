@@ -14,15 +14,16 @@ import kzoo
 from kzoo import get_preset
 from kzoo.cli.option_names import with_option_names
 from kzoo.cli.shared import parse_settings
-from kzoo.data import encode, load_data
-from kzoo.data.encode import with_times
-from kzoo.dataset.options import DataOptions
-from kzoo.kinds import kind
-from kzoo.kinds.series.fitting import cut_windows, shorter_sizes
-from kzoo.predictions import Predictions
-from kzoo.registry import resolve, with_settings
-from kzoo.registry.arguments import DATA_ARGUMENTS
+from kzoo.data import load_data
+from kzoo.data.inputs.series.fitting import cut_windows, shorter_sizes
+from kzoo.data.options import DataOptions
+from kzoo.inference import encode
+from kzoo.inference.encode import with_times
+from kzoo.inference.predictions import Predictions
+from kzoo.problems.kinds import kind
 from kzoo.utils.errors import KzooWarning
+from kzoo.zoo.registry import resolve, with_settings
+from kzoo.zoo.registry.arguments import DATA_ARGUMENTS
 
 
 def preset(steps=12, horizon=3):

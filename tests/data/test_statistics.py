@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 import kzoo
+from kzoo.data.dataset import Dataset, Split
 from kzoo.data.statistics import shares_between, statistics
-from kzoo.dataset.dataset import Dataset, Split
 
 
 def test_a_table():

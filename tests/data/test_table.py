@@ -12,10 +12,11 @@ from messages import assert_mentions, notes_with, refuses
 import kzoo
 from kzoo import get_preset
 from kzoo.cli import main
-from kzoo.data import encode, load_data
-from kzoo.kinds import kind_of
-from kzoo.tasks import Target
-from kzoo.tasks.classes import light as classes
+from kzoo.data import load_data
+from kzoo.inference import encode
+from kzoo.inference.tasks import classes as classes
+from kzoo.problems.kinds import kind_of
+from kzoo.problems.tasks import Target
 
 
 def people(n=200, seed=0):

@@ -11,11 +11,12 @@ from processor import in_units
 
 import kzoo
 from kzoo import get_preset
-from kzoo.data import encode, load_data
-from kzoo.kinds.text.tokenizer import Tokenizer, learn_and_encode
-from kzoo.registry import with_settings
-from kzoo.sources.files import TextFile, read_text
+from kzoo.data import load_data
+from kzoo.inference import encode
+from kzoo.inference.kinds.text.tokenizer import Tokenizer, learn_and_encode
+from kzoo.inference.sources.files import TextFile, read_text
 from kzoo.utils.errors import KzooWarning
+from kzoo.zoo.registry import with_settings
 
 GOOD = [f"a lovely film number {i} , don't miss it !" for i in range(40)]
 BAD = [f"a dreadful film number {i} , skip it ." for i in range(40)]
@@ -125,7 +126,7 @@ def mixed(tmp_path):
 
 
 def test_all_documents_of_a_class_are_read(mixed):
-    from kzoo.kinds.text.fitting import labelled
+    from kzoo.data.inputs.text.fitting import labelled
 
     data = load_data(mixed, preset="text_cnn")
     counts = np.bincount(np.concatenate([data.train.y, data.validation.y, data.test.y]))
@@ -152,7 +153,7 @@ def test_all_documents_of_a_class_are_read(mixed):
 
 
 def test_other_files_in_a_folder_of_texts_are_named(mixed):
-    from kzoo.kinds.text.fitting import labelled
+    from kzoo.data.inputs.text.fitting import labelled
 
     (mixed / "neutral.txt").write_text("so so\nmiddling\n")
     (mixed / "README.md").write_text("about")
@@ -316,7 +317,7 @@ def test_documents_that_are_no_text_are_named_and_left_out(documents):
 
 
 def test_few_broken_files_among_new_documents_are_left_out_and_many_refused(documents):
-    from kzoo.kinds.text.fitting import labelled
+    from kzoo.data.inputs.text.fitting import labelled
 
     reader = load_data(documents).preprocessing
     with warns("2", "texts", "bad/11.txt, good/07.txt"):
@@ -377,8 +378,8 @@ def test_frequent_runs_are_learned_and_at_the_same_count_shorter_ones():
 
 
 def test_few_runs_are_counted_at_a_time(monkeypatch):
-    monkeypatch.setattr("kzoo.kinds.text.tokenizer._MAX_COUNTED", 8)
-    monkeypatch.setattr("kzoo.kinds.text.tokenizer._TEXTS_AT_ONCE", 2)
+    monkeypatch.setattr("kzoo.inference.kinds.text.tokenizer._MAX_COUNTED", 8)
+    monkeypatch.setattr("kzoo.inference.kinds.text.tokenizer._TEXTS_AT_ONCE", 2)
     texts = [text for i in range(20) for text in ("not good", f"once {i}")]
     assert learn_tokenizer(texts, ngrams=2, size=6).vocabulary == [
         "good",

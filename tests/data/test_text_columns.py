@@ -9,9 +9,9 @@ import pytest
 from messages import assert_mentions, notes_with, refuses
 
 import kzoo
-from kzoo.kinds.rows.texts import are_texts, encode_texts, hash_texts, learn_texts
-from kzoo.registry import rebuild
+from kzoo.inference.kinds.rows.texts import are_texts, encode_texts, hash_texts, learn_texts
 from kzoo.training.initial_weights import text_vectors
+from kzoo.zoo.registry import rebuild
 
 GOOD = ["lovely", "soft", "warm", "perfect", "great"]
 BAD = ["torn", "itchy", "loose", "cheap", "ugly"]
@@ -391,7 +391,7 @@ def test_weights_follow_the_names_of_text_columns(run, tmp_path):
 
 
 def test_a_form_and_a_display_have_texts(run):
-    from kzoo.kinds.rows import inference
+    from kzoo.inference.kinds.rows import inference
 
     fields = {field["name"]: field for field in inference.form(run.preprocessing)["columns"]}
     assert fields["review"] == {"name": "review", "kind": "text", "default": ""}

@@ -7,7 +7,7 @@ from messages import notes_with, refuses
 
 import kzoo
 from kzoo.cli import main
-from kzoo.dataset.splits import Fold, split_rows
+from kzoo.data.splits import Fold, split_rows
 
 N = 200
 

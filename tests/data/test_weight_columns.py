@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 
 import kzoo
 from kzoo.cli import main
-from kzoo.dataset.splits import Fold
+from kzoo.data.splits import Fold
 from kzoo.reports.scores import baseline_rows, primary_score, score_rows
 
 N = 160
@@ -364,7 +364,7 @@ def test_balanced_class_weights_count_the_weights_of_rows(tmp_path):
 
 
 def test_folds_of_a_search_do_not_train_on_rows_of_weight_0():
-    from kzoo.dataset.pooled import with_all_rows
+    from kzoo.data.store.pooled import with_all_rows
     from kzoo.tuning.folds import fold_of
 
     data = kzoo.load_data(classes(), target="y", sample_weight="w")

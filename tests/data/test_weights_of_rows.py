@@ -6,8 +6,8 @@ from messages import refuses
 from sklearn import metrics as sk
 
 import kzoo
-from kzoo.dataset import Split
-from kzoo.tasks import Target, problem
+from kzoo.data.dataset import Split
+from kzoo.problems.tasks import Target, problem
 
 N = 40
 PLAIN = dict(

@@ -8,9 +8,9 @@ import pytest
 from messages import assert_mentions, missing_from, refuses
 
 from kzoo.data import load_data
-from kzoo.data.encode import encode
-from kzoo.kinds import kind
-from kzoo.sources.tables.zones import minutes_in, on_clock, zone_notes, zone_of
+from kzoo.inference.encode import encode
+from kzoo.inference.tables.zones import minutes_in, on_clock, zone_notes, zone_of
+from kzoo.problems.kinds import kind
 
 ROWS = 160
 # a year: clocks change on the way

@@ -19,7 +19,7 @@ from sklearn import datasets, model_selection
 from small_data import draw, shops, waves
 
 import kzoo
-from kzoo.dataset.splits import Fold
+from kzoo.data.splits import Fold
 from kzoo.evaluation.cross_validate import CrossValidation, _summarize
 
 QUICK = dict(epochs=1, batch_size=64, callbacks="quick", progress=False)

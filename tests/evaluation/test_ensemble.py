@@ -18,7 +18,7 @@ from small_data import shops, waves
 
 import kzoo
 from kzoo.evaluation.ensemble import combine
-from kzoo.predictions import probabilities
+from kzoo.inference.predictions import probabilities
 
 QUICK = dict(callbacks="quick", progress=False, epochs=2, batch_size=32)
 

@@ -12,7 +12,7 @@ from small_data import fit, waves
 
 import kzoo
 from kzoo.cli import main
-from kzoo.kinds import kind_of
+from kzoo.problems.kinds import kind_of
 
 WORLD = "This explains the model, not the world"
 

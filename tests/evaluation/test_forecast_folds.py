@@ -11,9 +11,9 @@ from shortcuts import undrawn, untraced
 
 import kzoo
 from kzoo.cli import main
-from kzoo.dataset.splits import Fold
+from kzoo.data.splits import Fold
 from kzoo.evaluation.comparison import compare_runs
-from kzoo.registry import get_preset
+from kzoo.zoo.registry import get_preset
 
 PANEL = dict(target="sales", series_id="shop", time="day")
 SIZES = dict(horizon=3, input_shape=6)
@@ -204,8 +204,8 @@ def test_runs_are_compared_by_pairs_of_windows(runs):
 
 
 def test_windows_of_the_same_steps_count_once():
+    from kzoo.data.store.windows import SeriesOfWindows, Windows
     from kzoo.evaluation.comparison import _over_moments
-    from kzoo.storage.windows import SeriesOfWindows, Windows
 
     def interval(copies):
         numbers = np.tile(np.arange(30), copies)

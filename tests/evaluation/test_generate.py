@@ -19,8 +19,8 @@ from small_data import fit
 
 import kzoo
 from kzoo.cli import main
-from kzoo.kinds.text.inference import tokenizer_of
-from kzoo.storage.windows import Windows
+from kzoo.data.store.windows import Windows
+from kzoo.inference.kinds.text.inference import tokenizer_of
 from kzoo.utils.errors import KzooError
 
 VERSES = (

@@ -127,7 +127,7 @@ def test_a_draw_contains_its_smaller_sizes_and_has_the_shares_of_the_classes():
 
 
 def kzoo_options():
-    from kzoo.dataset.options import DataOptions
+    from kzoo.data.options import DataOptions
 
     return DataOptions()
 

@@ -13,7 +13,7 @@ from small_data import shops, waves
 
 import kzoo
 from kzoo.cli import main
-from kzoo.predictions import Predictions
+from kzoo.inference.predictions import Predictions
 
 # conftest.py's, each trained once for both files
 pytestmark = pytest.mark.xdist_group("small runs")

@@ -139,7 +139,7 @@ def test_bad_options(words, parts, table, tmp_path, monkeypatch, capsys):
 
 
 def test_folds_that_read_a_column_in_different_ways_are_refused(folds, tmp_path):
-    from kzoo.kinds.rows.merged import merge_preprocessors
+    from kzoo.data.inputs.rows.merged import merge_preprocessors
 
     readers = [
         json.loads((folds / f"fold-0{i}" / "preprocessing.json").read_text()) for i in (1, 2)

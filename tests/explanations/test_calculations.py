@@ -8,11 +8,15 @@ import pytest
 from messages import refuses
 from scipy import stats
 
-from kzoo.explanations.association import association_matrix, cramers_v, related_groups
-from kzoo.explanations.dependence import partial_dependence
-from kzoo.explanations.permutation import permutation_importance, student_quantile, student_tail
-from kzoo.explanations.shapley import shapley_values
-from kzoo.kinds import InputPart
+from kzoo.inference.explanations.association import association_matrix, cramers_v, related_groups
+from kzoo.inference.explanations.dependence import partial_dependence
+from kzoo.inference.explanations.permutation import (
+    permutation_importance,
+    student_quantile,
+    student_tail,
+)
+from kzoo.inference.explanations.shapley import shapley_values
+from kzoo.problems.kinds import InputPart
 
 
 def part(name, type, *features, missing=False):

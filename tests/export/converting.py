@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from kzoo.export.processes import serve_steps
-from kzoo.exported import ExportedModel
+from kzoo.inference.exported import ExportedModel
 from kzoo.utils.files import read_json
 
 

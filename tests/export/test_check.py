@@ -8,7 +8,7 @@ from messages import assert_mentions, refuses
 
 import kzoo
 from kzoo.cli import main
-from kzoo.exported import described
+from kzoo.inference.exported import described
 from kzoo.utils import optional
 
 

@@ -212,7 +212,7 @@ def test_the_same_model_again_adds_formats_and_another_one_is_refused(
     assert set(exported.exports) == {"saved_model", "keras", "onnx", "litert"}
     assert exported.exports["onnx"] == text_exported.exports["onnx"]
     assert exported.damage() == []
-    model = kzoo.registry.rebuild(kzoo.spec_of(text_run), compile=False)
+    model = kzoo.zoo.registry.rebuild(kzoo.spec_of(text_run), compile=False)
     with refuses(str(folder), "weights", "overwrite=True"):
         kzoo.export(model, folder, "keras", progress=False)
     assert kzoo.ExportedModel(folder).exports == exported.exports

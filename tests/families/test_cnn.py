@@ -9,8 +9,8 @@ from messages import refuses
 from reference import batch_norm, conv2d, dense, max_pool, randomize, relu, softmax, weights
 
 import kzoo
-from kzoo.families import cnn
-from kzoo.registry import get_preset, list_presets
+from kzoo.zoo.families import cnn
+from kzoo.zoo.registry import get_preset, list_presets
 
 
 def build(name, **overrides):

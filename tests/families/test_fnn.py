@@ -11,8 +11,8 @@ from reference import batch_norm, dense, randomize, relu, softmax, weights
 from scipy.stats import norm
 
 import kzoo
-from kzoo.families import fnn
-from kzoo.registry import get_preset, list_presets
+from kzoo.zoo.families import fnn
+from kzoo.zoo.registry import get_preset, list_presets
 
 
 def build(name, **overrides):

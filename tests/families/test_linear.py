@@ -7,9 +7,9 @@ import pytest
 from messages import refuses
 
 import kzoo
-from kzoo.families import linear
-from kzoo.registry import get_preset
 from kzoo.training.score import forward
+from kzoo.zoo.families import linear
+from kzoo.zoo.registry import get_preset
 
 rng = np.random.default_rng(0)
 

@@ -16,8 +16,8 @@ import pytest
 from messages import assert_mentions, refuses
 
 import kzoo
-from kzoo.registry.arguments import BACKBONES
 from kzoo.utils.errors import DownloadError
+from kzoo.zoo.registry.arguments import BACKBONES
 
 SIDE = 32
 # As little of each backbone as has the layers of all of it.

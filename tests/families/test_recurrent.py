@@ -5,8 +5,8 @@ import reference_sequence as reference
 from messages import refuses
 
 import kzoo
-from kzoo.families import recurrent
-from kzoo.registry import get_preset
+from kzoo.zoo.families import recurrent
+from kzoo.zoo.registry import get_preset
 
 TEXT = ("imdb_rnn", "text_rnn", "imdb_lstm", "text_lstm", "text_bilstm", "text_gru", "language_gru")
 rng = np.random.default_rng(0)

@@ -9,8 +9,8 @@ from messages import refuses
 from sklearn.linear_model import Ridge, RidgeCV
 
 import kzoo
-from kzoo.families.protocol import layer_with
 from kzoo.training.ridge import ridge_regression, score_factor
+from kzoo.zoo.families.protocol import layer_with
 
 SMALL = dict(shares=84 * 6, groups=3, kernels_per_group=4)
 

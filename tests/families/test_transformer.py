@@ -8,8 +8,8 @@ from messages import refuses
 from reference import batch_norm
 
 import kzoo
-from kzoo.families import transformer
-from kzoo.registry import get_preset
+from kzoo.zoo.families import transformer
+from kzoo.zoo.registry import get_preset
 
 rng = np.random.default_rng(0)
 SMALL = {

@@ -40,7 +40,7 @@ def too_large(folder):
     """Return a table that does not fit in memory, and is read in parts."""
     from sklearn.datasets import load_breast_cancer
 
-    from kzoo.storage import row_files
+    from kzoo.data.store import row_files
 
     os.environ |= {"KZOO_MEMORY": "1KiB", "KZOO_CACHE": str(folder / "cache")}
     row_files._MOST_ROWS = 96
@@ -95,7 +95,7 @@ def shops(folder):
 
 def many_shops(folder):
     """Return the same table, whose windows are computed when they are read."""
-    from kzoo.kinds.series import panel
+    from kzoo.inference.kinds.series import panel
 
     panel._MOST_BYTES = 0
     return shops(folder)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kzoo.loading.archive import MAX_CONFIG
+from kzoo.zoo.loading.archive import MAX_CONFIG
 
 MIB = 1 << 20
 

@@ -17,7 +17,7 @@ from keras import layers
 from messages import assert_mentions
 
 import kzoo
-from kzoo.loading import inspect_keras_file
+from kzoo.zoo.loading import inspect_keras_file
 
 
 def refusal(path, *parts, kind=kzoo.KzooError, **options):
@@ -216,7 +216,7 @@ def test_scopes_and_switches_of_the_caller_do_not_reach_the_file(raw, monkeypatc
 
 
 def test_a_file_that_changes_after_the_check_has_no_effect(raw, monkeypatch):
-    from kzoo.loading import keras_file
+    from kzoo.zoo.loading import keras_file
 
     look = keras_file._inspect
 
@@ -342,7 +342,7 @@ def test_each_name_on_the_list_is_a_class_of_keras_that_can_be_saved():
     from keras.src.api_export import get_symbol_from_name
     from keras.src.saving.keras_saveable import KerasSaveable
 
-    from kzoo.loading import allowed
+    from kzoo.zoo.loading import allowed
 
     def class_of(module, name):
         if module.startswith("keras.src."):

@@ -13,7 +13,7 @@ from made import exported_of, write_manifest
 from messages import missing_from, refuses
 
 import kzoo
-from kzoo.registry import catalogue
+from kzoo.zoo.registry import catalogue
 
 SMALL = (
     "iris_fnn",

@@ -7,7 +7,7 @@ import numpy as np
 from messages import assert_mentions, refuses
 
 import kzoo.plots
-from kzoo.predictions import Predictions
+from kzoo.inference.predictions import Predictions
 
 
 def predictions(series=12, targets=1, quantiles=True, **more):

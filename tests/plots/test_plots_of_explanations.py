@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kzoo import plots
-from kzoo.explanations import Dependence, Explanation, Importance, Reason, Reasons
+from kzoo.inference.explanations import Dependence, Explanation, Importance, Reason, Reasons
 
 FACTS = dict(
     model="runs/a", method="permutation importance", about="About it.", limits=("A limit.",)

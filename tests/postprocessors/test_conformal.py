@@ -8,11 +8,17 @@ import pytest
 from messages import assert_mentions, refuses, warns
 from scipy import stats
 
-from kzoo.postprocessors import abstention, adaptive_band, conformal, conformal_scores, coverage
-from kzoo.postprocessors.prediction_options import PredictionOptions
-from kzoo.predictions import Predictions
-from kzoo.results.coverage import coverage_note, coverage_table
+from kzoo.inference.postprocessors import (
+    abstention,
+    adaptive_band,
+    conformal,
+    conformal_scores,
+    coverage,
+)
+from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.inference.predictions import Predictions
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.results.coverage import coverage_note, coverage_table
 
 CLASSES = ("a", "b", "c", "d")
 FACTS = frozenset({"classes", "probabilities", "kept"})

@@ -43,7 +43,7 @@ def test_the_hours_come_before_the_training(measure, capsys, monkeypatch):
     adding, iris, total = capsys.readouterr().out.splitlines()
     rows = {
         row["preset"]: row["seconds"]
-        for row in kzoo.results.rows()
+        for row in kzoo.zoo.results.rows()
         if row["data"] in ("iris", "adding")
     }
     assert_mentions(iris, "iris_fnn", "iris", f"{rows['iris_fnn']:.0f} s", "measured", "5 splits")

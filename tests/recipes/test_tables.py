@@ -13,7 +13,7 @@ from messages import assert_mentions, refuses
 from scipy import stats
 
 import kzoo
-from kzoo.tasks import score_named
+from kzoo.problems.tasks import score_named
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +71,14 @@ def test_candidates_are_compared_split_by_split(tables):
 
 
 def test_the_splits_of_a_row_are_loaded_as_by_its_command(tables):
-    row = next(row for row in kzoo.results.rows() if row["preset"] == "iris_fnn")
+    row = next(row for row in kzoo.zoo.results.rows() if row["preset"] == "iris_fnn")
     first, second, *_ = tables["splits_of"](row, Path())
     assert (
         first.fingerprint
         == kzoo.load_data("iris", preset="iris_fnn", seed=0).fingerprint
         != second.fingerprint
     )
-    row = next(row for row in kzoo.results.rows() if row["preset"] == "adding_gru")
+    row = next(row for row in kzoo.zoo.results.rows() if row["preset"] == "adding_gru")
     (data,) = tables["splits_of"](row, Path())
     assert data.input_shape == (100, 2) and len(data.test) == row["examples"]
     (data,) = tables["splits_of"](
@@ -97,7 +97,7 @@ def read_results(tables):
 
 def test_every_measured_score_is_a_line_of_its_data_set_best_first(tables):
     files = read_results(tables)
-    rows = kzoo.results.rows()
+    rows = kzoo.zoo.results.rows()
     assert sum(line["kind"] == "preset" for lines in files.values() for line in lines) == len(rows)
     for name, lines in files.items():
         metric = list(lines[0])[2]
@@ -145,7 +145,7 @@ def test_the_interval_of_a_row_is_students_or_wilsons(tables):
 
 
 def test_size_and_latency_are_those_of_the_network_of_the_row(tables):
-    light = kzoo.results.light_of(dict(preset="iris_fnn", data="iris", parameters=2499))
+    light = kzoo.zoo.results.light_of(dict(preset="iris_fnn", data="iris", parameters=2499))
     assert (
         light["threads"] == 1
         and light["ms"] > 0
@@ -153,7 +153,7 @@ def test_size_and_latency_are_those_of_the_network_of_the_row(tables):
         and light["versions"]["onnxruntime"]
     )
     assert 4 * 2499 < light["bytes"] < 4 * 2499 + 5000
-    assert kzoo.results.light_of(dict(preset="iris_fnn", data="iris", parameters=2500)) is None
+    assert kzoo.zoo.results.light_of(dict(preset="iris_fnn", data="iris", parameters=2500)) is None
     for lines in read_results(tables).values():
         for line in lines:
             # weights of four bytes; some of batch normalization become part of others
@@ -161,5 +161,5 @@ def test_size_and_latency_are_those_of_the_network_of_the_row(tables):
                 assert int(line["onnx_bytes"]) > 4 * int(line["parameters"]) * 0.9, line
                 assert float(line["onnx_ms"]) > 0 and line["threads"] == "1"
             assert line["kind"] == "preset" or not line["parameters"]
-    row = next(row for row in kzoo.results.rows() if row["preset"] == "iris_fnn")
+    row = next(row for row in kzoo.zoo.results.rows() if row["preset"] == "iris_fnn")
     assert tables["network_of"](row, Path()).count_params() == row["parameters"]

@@ -20,9 +20,10 @@ from small_exports import write_exported
 import kzoo
 import kzoo.runtime
 from kzoo.cli import main
-from kzoo.data import encode, load_data
-from kzoo.kinds import kind_of
-from kzoo.sources.tables.raw import check_keys, rows_of
+from kzoo.data import load_data
+from kzoo.inference import encode
+from kzoo.inference.tables.raw import check_keys, rows_of
+from kzoo.problems.kinds import kind_of
 from kzoo.utils.errors import KzooWarning
 
 N = 120

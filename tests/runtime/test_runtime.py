@@ -15,7 +15,7 @@ from small_exports import customers
 import kzoo
 import kzoo.cli
 import kzoo.runtime
-from kzoo.data.encode import encode_named
+from kzoo.inference.encode import encode_named
 from kzoo.utils.deprecation import KzooDeprecationWarning
 
 

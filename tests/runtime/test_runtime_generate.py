@@ -12,7 +12,7 @@ from test_runtime_light import check, cold
 import kzoo
 import kzoo.runtime
 from kzoo.cli import main
-from kzoo.untracked import as_run
+from kzoo.zoo.untracked import as_run
 
 
 def by_keras(run, text, start):

@@ -98,7 +98,7 @@ def test_the_other_commands_of_the_page_exist(capsys):
 
 
 def test_the_limits_are_those_of_the_server():
-    from kzoo.kinds.image import decode
+    from kzoo.inference.kinds.image import decode
     from kzoo.serve.limits import Limits
 
     limits = Limits()

@@ -6,7 +6,7 @@ from served import serving
 from test_page import write_values
 
 from kzoo import runtime
-from kzoo.explanations import inputs as explained
+from kzoo.inference.explanations import inputs as explained
 from kzoo.serve import app
 
 

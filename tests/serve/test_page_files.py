@@ -60,7 +60,7 @@ def test_every_text_is_used_and_every_key_has_a_text():
 
 
 def test_every_task_score_and_baseline_has_a_name_in_both_languages():
-    from kzoo.tasks import problems
+    from kzoo.problems.tasks import problems
 
     code = "".join(file.read_text(encoding="utf-8") for file in BASELINES.glob("*.py"))
     labels = re.findall(r'@baseline\(\s*"([^"]+)"', code)
@@ -146,8 +146,8 @@ def test_the_scores_beside_it_are_the_same_score():
 def test_only_language_models_continue_a_text():
     from types import SimpleNamespace
 
+    from kzoo.problems.tasks import problems
     from kzoo.serve import model_facts
-    from kzoo.tasks import problems
 
     continues = [
         name for name in problems() if model_facts._continues(SimpleNamespace(spec={"task": name}))

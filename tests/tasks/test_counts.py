@@ -10,8 +10,8 @@ from sklearn.metrics import mean_absolute_error, mean_poisson_deviance, root_mea
 import kzoo
 import kzoo.runtime
 from kzoo.cli import main
-from kzoo.tasks import Target, problem, problem_for
-from kzoo.tasks.counts.score import judge, score
+from kzoo.problems.tasks import Target, problem, problem_for
+from kzoo.training.scores.counts import judge, score
 
 
 def table(rows, seed):

@@ -21,12 +21,12 @@ import kzoo
 import kzoo.cli
 from kzoo import get_preset
 from kzoo.data import load_data
+from kzoo.data.inputs.series.simple_forecasts import simple_forecasts
 from kzoo.export.card import card
-from kzoo.exported import Manifest
-from kzoo.kinds.series.simple_forecasts import simple_forecasts
-from kzoo.registry import with_settings
-from kzoo.tasks.target_scores import mixes_units, target_table
-from kzoo.tasks.values.score import doubts, headline
+from kzoo.inference.exported import Manifest
+from kzoo.inference.tasks.target_scores import mixes_units, target_table
+from kzoo.training.scores.values import doubts, headline
+from kzoo.zoo.registry import with_settings
 
 pytestmark = pytest.mark.usefixtures("untraced")
 ROWS, STEPS, HORIZON = 900, 30, 26  # the last steps lie more than a day ahead

@@ -13,18 +13,18 @@ from shortcuts import tune_here
 from sklearn import metrics as sk
 
 import kzoo
-from kzoo.dataset import splits
-from kzoo.dataset.options import DataOptions
-from kzoo.dataset.stratified import divide
+from kzoo.data import splits
+from kzoo.data.options import DataOptions
+from kzoo.data.stratified import divide
 from kzoo.evaluation.comparison import compare_runs
-from kzoo.kinds import kind
-from kzoo.postprocessors import label_thresholds
+from kzoo.inference.postprocessors import label_thresholds
+from kzoo.inference.tables.label_cells import flags, likely_separator
+from kzoo.problems.kinds import kind
+from kzoo.problems.tasks import Target, problem
 from kzoo.runtime import load
-from kzoo.sources.tables.label_cells import flags, likely_separator
-from kzoo.tasks import Target, problem
-from kzoo.tasks.labels import score
 from kzoo.training.masked_labels import with_known_labels
 from kzoo.training.plan import plan_training
+from kzoo.training.scores import labels as score
 from kzoo.training.setup import core_of
 from kzoo.tuning.plan import resolve_objective
 from kzoo.utils.errors import KzooWarning

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import kzoo
-from kzoo.tasks import problems, tasks
+from kzoo.problems.tasks import problems, tasks
 
 PACKAGE = Path(kzoo.__file__).parent
 # Presets and data sets name their task; these files compare nothing.

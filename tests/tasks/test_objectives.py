@@ -9,13 +9,13 @@ from messages import refuses
 from sklearn import metrics as sk
 
 import kzoo
-from kzoo.postprocessors.threshold import Decision
-from kzoo.tasks import problem, score_named
-from kzoo.tasks.classes import costs
-from kzoo.tasks.classes.confusion import confusion, cost_interval
-from kzoo.tasks.classes.score import score
-from kzoo.tasks.objectives import Objective, names, resolve
+from kzoo.inference.postprocessors.threshold import Decision
+from kzoo.inference.tasks.confusion import confusion, cost_interval
+from kzoo.problems import costs
+from kzoo.problems.objectives import Objective, names, resolve
+from kzoo.problems.tasks import problem, score_named
 from kzoo.training.objective import score_of
+from kzoo.training.scores.classes import score
 
 CLASSES = problem("tabular_classification")
 VALUES = problem("tabular_regression")

@@ -13,8 +13,8 @@ from sklearn.metrics import mean_pinball_loss
 import kzoo
 import kzoo.runtime
 from kzoo.cli import main
-from kzoo.tasks import Target, problem
-from kzoo.tasks.quantiles.score import judge, score
+from kzoo.problems.tasks import Target, problem
+from kzoo.training.scores.quantiles import judge, score
 
 LEVELS = (0.1, 0.5, 0.9)
 QUICK = dict(batch_size=32, learning_rate=0.01, progress=False)

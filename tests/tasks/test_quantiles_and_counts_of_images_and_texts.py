@@ -9,7 +9,7 @@ from sklearn.metrics import mean_pinball_loss, mean_poisson_deviance
 
 import kzoo
 import kzoo.runtime
-from kzoo.tasks import problem
+from kzoo.problems.tasks import problem
 
 pytestmark = pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
 LEVELS = (0.1, 0.5, 0.9)

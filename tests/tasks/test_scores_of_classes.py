@@ -5,9 +5,9 @@ import pytest
 from messages import assert_mentions, refuses
 from sklearn import metrics
 
-from kzoo import tasks
-from kzoo.results import displayed_metric
-from kzoo.tasks import Target
+from kzoo.problems import tasks
+from kzoo.problems.tasks import Target
+from kzoo.zoo.results import displayed_metric
 
 CLASSES = tasks.problem("tabular_classification").task
 

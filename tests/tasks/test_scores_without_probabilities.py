@@ -21,11 +21,11 @@ from sklearn.datasets import load_breast_cancer, load_iris
 import kzoo
 import kzoo.cli
 import kzoo.runtime
-from kzoo.contract import make_metrics
-from kzoo.data import encode
 from kzoo.export.export_source import export_source
 from kzoo.export.verify import predicted_classes
+from kzoo.inference import encode
 from kzoo.plots import grad_cam, roc_and_precision_recall, worst_mistakes
+from kzoo.zoo.contract import make_metrics
 
 pytestmark = pytest.mark.usefixtures("untraced")
 

@@ -21,8 +21,8 @@ from kzoo.baselines.data import BaselineData
 from kzoo.baselines.images import color_ridge, histogram, pixel_ridge, small
 from kzoo.baselines.texts import Counts, tfidf_ridge
 from kzoo.cli import main
-from kzoo.dataset.dataset import Split
-from kzoo.tasks import problem
+from kzoo.data.dataset import Split
+from kzoo.problems.tasks import problem
 from kzoo.training.adapt import adapt_to_data
 from kzoo.utils.errors import KzooWarning
 

@@ -52,7 +52,7 @@ def test_fewer_rows_have_the_same_outputs(monkeypatch):
     data = (x, np.arange(50) % 10)
     whole = rows_at_once(model, 50)
     before = kzoo.evaluate(model, data, batch_size=50)
-    monkeypatch.setattr("kzoo.storage.memory._NEGLIGIBLE", 0)
+    monkeypatch.setattr("kzoo.utils.memory._NEGLIGIBLE", 0)
     monkeypatch.setenv("KZOO_MEMORY", "1MiB")
     few = rows_at_once(model, 50)
     after = kzoo.evaluate(model, data, batch_size=50)

@@ -17,12 +17,12 @@ from sklearn.metrics import r2_score
 import kzoo
 from kzoo import baselines
 from kzoo.cli import main
-from kzoo.kinds.image.fitting import load_image_folder
-from kzoo.results import row_of
-from kzoo.storage.windows import sample_indices
-from kzoo.tasks import Target
-from kzoo.tasks.classes.score import headline
+from kzoo.data.inputs.image.fitting import load_image_folder
+from kzoo.data.store.windows import sample_indices
+from kzoo.problems.tasks import Target
 from kzoo.training import baselines as module
+from kzoo.training.scores.classes import headline
+from kzoo.zoo.results import row_of
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
@@ -307,7 +307,7 @@ def test_the_most_frequent_token_comes_from_the_training_text(undrawn):
 
 def test_baselines_of_very_many_images_are_not_cached(tmp_path, monkeypatch):
     """The fingerprint of very many images leaves out the content of most: nothing is cached under it."""
-    monkeypatch.setattr("kzoo.kinds.image.fitting._MAX_HASHED", 1)
+    monkeypatch.setattr("kzoo.data.inputs.image.fitting._MAX_HASHED", 1)
     files = [
         tmp_path / "photos" / name / f"{number:02}.bmp"
         for name in ("ant", "bee")

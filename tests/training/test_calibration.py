@@ -14,14 +14,14 @@ from sklearn.linear_model import LogisticRegression
 
 import kzoo
 import kzoo.runtime
-from kzoo.postprocessors import (
+from kzoo.inference.postprocessors import (
     isotonic_regression,
     platt_scaling,
     temperature_scaling,
     vector_scaling,
 )
-from kzoo.postprocessors.calibration import calibration_scores, choose
-from kzoo.postprocessors.postprocessor import Postprocessor
+from kzoo.inference.postprocessors.calibration import calibration_scores, choose
+from kzoo.inference.postprocessors.postprocessor import Postprocessor
 
 QUICK = dict(seed=1, progress=False)
 

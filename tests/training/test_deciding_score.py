@@ -11,10 +11,10 @@ from messages import assert_mentions, missing_from
 import kzoo
 from kzoo import baselines
 from kzoo.cli import main
-from kzoo.results import baselines as sentences
-from kzoo.results import deciding_score
+from kzoo.problems.tasks import problem
 from kzoo.serve.model_facts import _score as page_score
-from kzoo.tasks import problem
+from kzoo.zoo.results import baselines as sentences
+from kzoo.zoo.results import deciding_score
 
 QUICK = dict(
     target="answer", batch_size=64, learning_rate=0.01, units=(16,), progress=False, check=False

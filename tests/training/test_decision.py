@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 import kzoo
 import kzoo.runtime
 from kzoo.cli import main
-from kzoo.postprocessors.threshold import best_threshold, recalibrated
-from kzoo.tasks.objectives import Objective
+from kzoo.inference.postprocessors.threshold import best_threshold, recalibrated
+from kzoo.problems.objectives import Objective
 
 COST = {("yes", "no"): 5, ("no", "yes"): 1}
 QUICK = dict(

@@ -10,7 +10,7 @@ from sklearn.metrics import mean_gamma_deviance
 import kzoo
 import kzoo.runtime
 from kzoo.cli import main
-from kzoo.tasks.values.fitting import gamma, log_mse
+from kzoo.zoo.losses.values import gamma, log_mse
 
 QUICK = dict(batch_size=32, learning_rate=0.01, progress=False, baselines=False)
 

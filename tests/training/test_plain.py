@@ -15,9 +15,9 @@ from messages import assert_mentions, missing_from, refuses, warns
 from sklearn.datasets import load_digits
 
 import kzoo
-from kzoo.registry.arguments import OF_FIT, TRAINING
 from kzoo.training.fit import Fit
 from kzoo.utils.errors import KzooWarning
+from kzoo.zoo.registry.arguments import OF_FIT, TRAINING
 
 
 def texts():

@@ -7,7 +7,7 @@ from messages import assert_mentions, missing_from, refuses
 from sklearn.linear_model import LogisticRegression, RidgeCV
 
 import kzoo
-from kzoo.dataset.dataset import Split
+from kzoo.data.dataset import Split
 from kzoo.training.linear_probe import _ALPHAS, _C, linear_probe
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")

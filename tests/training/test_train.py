@@ -24,12 +24,12 @@ import kzoo
 from kzoo.callbacks import BestModel
 from kzoo.cli import main
 from kzoo.cli.shared import parse_settings
-from kzoo.command import command_of
+from kzoo.data.dataset import Split
+from kzoo.data.options import DataOptions
 from kzoo.data.pipeline import Batches
-from kzoo.dataset.dataset import Split
-from kzoo.dataset.options import DataOptions
-from kzoo.registry import catalogue
+from kzoo.training.command import command_of
 from kzoo.utils import processor
+from kzoo.zoo.registry import catalogue
 
 pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 

@@ -10,10 +10,10 @@ from messages import assert_mentions, refuses
 from PIL import Image
 
 import kzoo
-from kzoo import suggestions
 from kzoo.cli import main
-from kzoo.dataset.options import DataOptions
-from kzoo.suggestions import inspect, suggested_preset
+from kzoo.data.options import DataOptions
+from kzoo.training import suggestions
+from kzoo.training.suggestions import inspect, suggested_preset
 
 pytestmark = pytest.mark.usefixtures("untraced", "undrawn")
 QUICK = dict(epochs=2, min_steps=0, batch_size=64)

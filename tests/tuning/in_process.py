@@ -7,7 +7,7 @@ import pytest
 from kzoo.auto import auto, schedule
 from kzoo.auto.candidates import Candidate
 from kzoo.auto.trainer import Trainer
-from kzoo.workers.worker import InProcess
+from kzoo.training.workers.worker import InProcess
 
 
 class _Worker(InProcess):

@@ -3,9 +3,9 @@
 import hashlib
 import json
 
+from kzoo.training.workers.worker import TrialFailed
 from kzoo.tuning.records import Outcome
 from kzoo.tuning.trial import Probe
-from kzoo.workers.worker import TrialFailed
 
 
 class Killed(BaseException):

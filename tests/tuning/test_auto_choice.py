@@ -10,7 +10,6 @@ from scipy import stats
 from sklearn.metrics import f1_score, log_loss, r2_score
 
 import kzoo
-from kzoo import results
 from kzoo.auto.auto import _seconds_used
 from kzoo.auto.candidates import Candidate
 from kzoo.auto.choice import Difference, choose, mean_difference
@@ -20,10 +19,11 @@ from kzoo.auto.parts import Parts
 from kzoo.auto.schedule import Contender, Schedule
 from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import NO_TIME, Trainer, _cut
-from kzoo.dataset.options import DataOptions
-from kzoo.results.suggest import GENERATED, measured_lead
-from kzoo.tasks import problems
+from kzoo.data.options import DataOptions
+from kzoo.problems.tasks import problems
 from kzoo.utils.argument_checks import seconds_like
+from kzoo.zoo import results
+from kzoo.zoo.results.suggest import GENERATED, measured_lead
 
 
 def test_the_error_of_a_mean_difference_is_that_of_a_paired_test():

@@ -15,7 +15,7 @@ import kzoo
 from kzoo import baselines
 from kzoo.auto.previous import options_of, previous_of
 from kzoo.auto.scoring import PrimaryScore
-from kzoo.dataset.options import DataOptions
+from kzoo.data.options import DataOptions
 
 LABELS = ["calm", "sad", "loud"]
 

@@ -12,7 +12,7 @@ from kzoo import runtime
 from kzoo.auto.scoring import Answers
 from kzoo.auto.winner import write_mean
 from kzoo.cli import main
-from kzoo.dataset.options import DataOptions
+from kzoo.data.options import DataOptions
 
 WEIGHTS = (0.25, 0.75)
 

@@ -26,6 +26,7 @@ from tutorial_networks import Dense, WithFit, build_dense, compiled
 
 import kzoo
 from kzoo.cli import main
+from kzoo.training.workers.worker import InProcess, can_be_sent
 from kzoo.tuning import importance
 from kzoo.tuning import tune as module
 from kzoo.tuning.engines import ENGINES
@@ -35,7 +36,6 @@ from kzoo.tuning.records import Objective, Trial
 from kzoo.tuning.spaces.function_space import function_space
 from kzoo.tuning.trial import Trainer
 from kzoo.utils.errors import Interrupted
-from kzoo.workers.worker import InProcess, can_be_sent
 
 QUIET = dict(progress=False)
 RATES = ["good", "fair", "slow", "none"]
@@ -390,7 +390,7 @@ def test_only_importable_functions_are_sent(nested):
         and can_be_sent(partial(build_dense))
     )
     assert not can_be_sent(nested) and not can_be_sent(lambda hp: None)
-    script = "from kzoo.workers.worker import can_be_sent\ndef build(hp): pass\nprint(can_be_sent(build))"
+    script = "from kzoo.training.workers.worker import can_be_sent\ndef build(hp): pass\nprint(can_be_sent(build))"
     result = subprocess.run(
         [sys.executable, "-c", script],
         capture_output=True,

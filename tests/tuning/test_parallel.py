@@ -12,7 +12,7 @@ from stand_in import StandIn
 
 import kzoo
 from kzoo.cli import main
-from kzoo.workers import pool
+from kzoo.training.workers import pool
 
 ENGINES = ("bayesian", "optuna", "random", "grid", "hyperband")
 

@@ -12,11 +12,11 @@ from random_points import default_point, random_point
 from test_presets import batch, small
 
 import kzoo
-from kzoo.registry import FAMILIES, resolve, with_settings
-from kzoo.registry.family import builder_of
 from kzoo.tuning import spaces
 from kzoo.tuning.spaces.entry import SIZES, Parameter
 from kzoo.tuning.spaces.space import Space
+from kzoo.zoo.registry import FAMILIES, resolve, with_settings
+from kzoo.zoo.registry.family import builder_of
 
 NAMES = [
     name for name in kzoo.list_presets() if not builder_of(kzoo.get_preset(name).family).closed_form
@@ -424,7 +424,7 @@ def test_a_custom_preset_may_lack_any_setting():
 
 
 def test_the_space_of_a_custom_family_has_the_settings_of_its_presets(monkeypatch):
-    monkeypatch.setitem(FAMILIES, "mine", ("kzoo.families.fnn", {}))
+    monkeypatch.setitem(FAMILIES, "mine", ("kzoo.zoo.families.fnn", {}))
     space = kzoo.space(
         custom_preset("mine", dict(units=(8,), dropout=0.1, norm=None), dict(batch_size=16))
     )

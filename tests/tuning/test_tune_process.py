@@ -12,9 +12,9 @@ import pytest
 from messages import refuses
 
 import kzoo
+from kzoo.training.workers import worker as process
+from kzoo.training.workers.worker import TrialFailed, Worker
 from kzoo.tuning import tune as module
-from kzoo.workers import worker as process
-from kzoo.workers.worker import TrialFailed, Worker
 
 SMALL = dict(units=(8,), batch_size=32)
 

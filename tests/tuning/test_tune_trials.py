@@ -9,9 +9,9 @@ import pytest
 from messages import missing_from
 
 import kzoo
-from kzoo.dataset.pooled import pooled, with_all_rows
-from kzoo.registry import resolve
+from kzoo.data.store.pooled import pooled, with_all_rows
 from kzoo.training.adapt import adapt_to_data
+from kzoo.training.workers.worker import Stop
 from kzoo.tuning.folds import fold_of
 from kzoo.tuning.records import Objective, Outcome
 from kzoo.tuning.trial import (
@@ -22,7 +22,7 @@ from kzoo.tuning.trial import (
     peers_of,
     running_best,
 )
-from kzoo.workers.worker import Stop
+from kzoo.zoo.registry import resolve
 
 pytestmark = pytest.mark.usefixtures("untraced")
 

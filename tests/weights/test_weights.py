@@ -19,12 +19,12 @@ from PIL import Image
 from shortcuts import untraced
 
 import kzoo
-from kzoo import weights
 from kzoo.cli import main
-from kzoo.loading import weights_by_name
-from kzoo.results import baselines
 from kzoo.runtime import load
-from kzoo.weights.packaged import PretrainedWeights
+from kzoo.zoo import weights
+from kzoo.zoo.loading import weights_by_name
+from kzoo.zoo.results import baselines
+from kzoo.zoo.weights.packaged import PretrainedWeights
 
 HERE = Path(__file__).parent
 ENTRIES = {f"{entry.preset}-{entry.name}": entry for entry in weights.entries()}
@@ -124,10 +124,11 @@ def test_the_scores_on_a_named_data_set_are_those_in_the_index():
 def test_rounding_does_not_change_the_score(name):
     entry = ENTRIES[name]
     before, after = (
-        kzoo.results.value_of(scores, entry.metric) for scores in (entry.unrounded, entry.scores)
+        kzoo.zoo.results.value_of(scores, entry.metric)
+        for scores in (entry.unrounded, entry.scores)
     )
     assert math.isclose(before, after, rel_tol=1e-3)
-    simple = (min if kzoo.tasks.score_named(entry.metric).best == "min" else max)(
+    simple = (min if kzoo.problems.tasks.score_named(entry.metric).best == "min" else max)(
         entry.beside.values()
     )
     assert simple is not None  # each score has a baseline

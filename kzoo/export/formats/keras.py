@@ -22,7 +22,7 @@ class Session:
             f"keras {keras.__version__}, tensorflow {import_module('tensorflow').__version__}"
         )
         # An export may come from an untrusted source, so kzoo checks the file before Keras opens it.
-        self._model = import_module("kzoo.loading").load_keras_file(path)
+        self._model = import_module("kzoo.zoo.loading").load_keras_file(path)
 
     def __call__(self, x):
         return self._model.predict(x, verbose=0)

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from kzoo.export.format import QUANTIZED, Format, refuses_votes
-from kzoo.registry.family import is_recurrent
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 from kzoo.utils.optional import require
+from kzoo.zoo.registry.family import is_recurrent
 
 # limit for one tensor: bytes, and multiple of the file size; the larger
 _MAX_TENSOR = 128 << 20

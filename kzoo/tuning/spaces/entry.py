@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kzoo.registry.family import FAMILIES, is_recurrent
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
+from kzoo.zoo.registry.family import FAMILIES, is_recurrent
 
 SIZES = ("quick", "standard", "full")  # each includes the ones before it
 

@@ -19,8 +19,7 @@ from typing import Any
 import keras
 import keras_tuner as kt
 
-from kzoo.dataset.options import DataOptions
-from kzoo.registry import Preset
+from kzoo.data.options import DataOptions
 from kzoo.training.device import prepare_device
 from kzoo.training.plan import TrainingPlan, plan_training
 from kzoo.tuning.engines.base import random_points
@@ -29,6 +28,7 @@ from kzoo.tuning.spaces.hypermodel import PresetHyperModel, without_fit_warnings
 from kzoo.tuning.spaces.points import Points
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line, shown
+from kzoo.zoo.registry import Preset
 
 Build = Callable[[Any], keras.Model]
 

@@ -11,13 +11,13 @@ import keras
 import keras_tuner
 import numpy as np
 
-from kzoo import contract
-from kzoo.registry import IGNORED_BY_FIT, Preset, build, get_preset, resolve
-from kzoo.registry.arguments import OF_FIT
 from kzoo.training.adapt import balanced_class_weights
 from kzoo.tuning.engines.keras_tuner_private import round_of
 from kzoo.tuning.spaces.space import Space, space
 from kzoo.utils.errors import KzooError, KzooWarning, short_errors
+from kzoo.zoo import contract
+from kzoo.zoo.registry import IGNORED_BY_FIT, Preset, build, get_preset, resolve
+from kzoo.zoo.registry.arguments import OF_FIT
 
 
 @short_errors

@@ -3,8 +3,8 @@
 Epochs are not among them: early stopping and the best epoch determine them.
 """
 
-from kzoo.kinds import kind
-from kzoo.tasks import problem
+from kzoo.problems.kinds import kind
+from kzoo.problems.tasks import problem
 from kzoo.tuning.spaces.entry import Entry, Parameter, choice, recurrent_sizes
 
 # Typical peak learning rate of an optimizer, as a multiple of Adam's.

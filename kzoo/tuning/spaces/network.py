@@ -1,8 +1,8 @@
 """Hyperparameters of the network: entries for any family that has the settings."""
 
-from kzoo.kinds import kind
-from kzoo.kinds.rows.layout import code_columns
-from kzoo.tasks import problem
+from kzoo.inference.kinds.rows.layout import code_columns
+from kzoo.problems.kinds import kind
+from kzoo.problems.tasks import problem
 from kzoo.tuning.spaces.entry import (
     Entry,
     Parameter,

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kzoo.registry import Preset, build, get_preset, resolve, unused_names
-from kzoo.registry.arguments import TRAINING
-from kzoo.registry.family import builder_of
 from kzoo.tuning.spaces import entries_of, make_consistent
 from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, SpaceContext
 from kzoo.tuning.spaces.points import Points
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.formatting import first_line, hint, shown
+from kzoo.zoo.registry import Preset, build, get_preset, resolve, unused_names
+from kzoo.zoo.registry.arguments import TRAINING
+from kzoo.zoo.registry.family import builder_of
 
 if TYPE_CHECKING:
     import keras_tuner

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import plain
+
 from kzoo.utils.errors import KzooError
 
 SUFFIXES = (".jsonl",)

@@ -1,7 +1,6 @@
 """The label is the median of the distribution, not its peak."""
 
 import numpy as np
-
 from kzoo.predictions import Predictions, probabilities
 from kzoo.tasks.classes.inference import encode, learn
 

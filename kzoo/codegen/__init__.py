@@ -1,5 +1,0 @@
-"""Export a model as readable Keras code that does not need kzoo."""
-
-from kzoo.codegen.module import source_of
-
-__all__ = ["source_of"]

@@ -1,0 +1,1 @@
+"""The fitting half of each kind of input."""

@@ -1,0 +1,666 @@
+"""Images in folders: a folder for each class, or a table of labels; with or without `train/ val/ test/` above them."""
+
+import hashlib
+import os
+from collections import Counter, deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.inputs.arrays import as_type, checked
+from kzoo.data.inputs.image.label_table import NoFileColumn, choose_problem, read_label_table
+from kzoo.data.inputs.image.parallel_reading import check_files, read, readers
+from kzoo.data.splits import (
+    Fold,
+    absent_labels_note,
+    in_data_of,
+    second_sources,
+    split_fractions,
+    split_rows,
+    split_target,
+)
+from kzoo.data.store.progress import track_progress
+from kzoo.data.store.windows import blocks, is_mapped, sample_indices, sample_rows
+from kzoo.data.tables.overview import describe_columns
+from kzoo.data.tables.repeated import repeated_ids
+from kzoo.data.targets.columns import group_labels
+from kzoo.data.targets.repairs import keys_of
+from kzoo.inference.kinds.image import inference
+from kzoo.inference.kinds.image.decode import ImageFiles, dim_image_notes, size_of
+from kzoo.inference.kinds.image.folders import (
+    KINDS,
+    Names,
+    check_folders,
+    folder_of,
+    images_below,
+    labelled_folders,
+    list_classes,
+    loose_images_note,
+    split_folders,
+)
+from kzoo.inference.kinds.image.inference import (
+    channels_first,
+    check_pixels,
+    check_shape,
+    image_preprocessing,
+    images_in,
+    threads,
+)
+from kzoo.inference.sources.folders import extra_folders_note, ignored_files_notes
+from kzoo.inference.sources.unreadable import (
+    MAX_SHARE_EVALUATION,
+    MAX_SHARE_TRAINING,
+    broken_files_note,
+)
+from kzoo.inference.tables.files import is_table, labels_file, read_header
+from kzoo.inference.tables.files import labelled_folders as labels_below
+from kzoo.inference.tables.raw import rows_of
+from kzoo.inference.tables.values import MISSING, to_words
+from kzoo.inference.tasks.classes import check_classes
+from kzoo.problems.kinds import Fresh
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import in_bytes, shown
+from kzoo.utils.memory import too_large
+
+_CHUNK = 64  # images per thread task
+_TASKS = 10_000  # maximum number of tasks
+# Images of a split whose content is hashed for the fingerprint; of others only the file size is used: they may not fit
+# into memory, and hashing millions of files would take hours. The fingerprint only distinguishes data sets.
+_MAX_HASHED = 10_000
+_SHAPE = (96, 96, 3)  # default, without a preset
+_MAX_DESCRIBED = 300  # images used for statistics
+_COLOURS = ("red", "green", "blue", "opacity")
+
+
+def load(
+    source,
+    form,
+    *,
+    problem,
+    name,
+    preset,
+    validation,
+    test,
+    seed,
+    task=None,
+    target=None,
+    drop=(),
+    group=None,
+    columns=None,
+):
+    """Load a folder of class folders, or images with a table of labels."""
+    shape = _SHAPE if preset is None else preset.config["input_shape"]
+    options = dict(image_shape=shape, name=name, validation=validation, test=test, seed=seed)
+    if form != "labels":
+        return load_image_folder(source, task=problem.name, **options)
+    choices = dict(target=target, drop=drop, group=group, columns=columns)
+    try:
+        return load_labelled_images(source, task=task, preset=preset, **choices, **options)
+    except NoFileColumn as error:
+        if any(choices.values()) or not _has_class_folders(source):
+            raise
+        data = load_image_folder(source, task=problem.name, **options)
+        data.notes.append(f"{error} The folders are read as classes.")
+        return data
+
+
+def _has_class_folders(source):
+    """Return whether a source is a folder with images in at least two folders."""
+    return (
+        Path(source).is_dir()
+        and sum(any(files) for files in list_classes(Path(source)).values()) > 1
+    )
+
+
+def load_image_folder(
+    path,
+    *,
+    image_shape,
+    name="images",
+    task="image_classification",
+    validation=0.1,
+    test=None,
+    seed=0,
+) -> Dataset:
+    """Load a folder of class folders of images.
+
+    With `train/` above the class folders, the split folders are the splits; missing splits are cut from the training
+    images, with the same share of each class. Unreadable images are left out before training starts. If the pixels do
+    not fit into memory, images are decoded whenever a batch needs them, and unreadable ones are recognized by their
+    first and last bytes.
+
+    Args:
+        path: the folder.
+        image_shape: (H, W, C) to which every image is converted; see `kzoo.inference.kinds.image.decode`.
+        name: of the data.
+        task: the public name of the task.
+        validation: a second folder with the same classes, or the share of the training images that is held out if there
+            is no such folder.
+        test: a second folder with the same classes, or a share; None uses `test/`, else 20 % of the images.
+        seed: of the split.
+
+    Raises:
+        KzooError: a folder has no images, there are fewer than two classes, or more unreadable images than readable
+            ones.
+    """
+    shape, root = check_shape(image_shape), folder_of(path)
+    folders = split_folders(root)
+    notes = extra_folders_note(root, folders, "images", lambda folder: images_below(folder, ""))
+    ignored = Counter[str]()
+    more_sources = second_sources(validation, test)
+    if isinstance(test, Fold):
+        folders.pop("test", None)
+    for part, source in more_sources.items():
+        if not isinstance(source, str | Path):
+            raise KzooError(
+                f"{part}= for a folder must be a fraction or a second folder of images, not {shown(source)}."
+            )
+        folders[part] = folder_of(source)
+        if other := next(
+            (o for o in folders if o != part and os.path.samefile(folders[part], folders[o])), None
+        ):
+            of_other = "training folder itself" if other == "train" else f"{other} folder"
+            raise KzooError(f"{part}={str(source)!r} is the {of_other}. Pass other images.")
+    listed = {split: list_classes(folder, ignored) for split, folder in folders.items()}
+    classes = sorted(listed["train"])
+    check_folders(listed, folders, classes, ignored)
+    notes += [
+        *loose_images_note(dict.fromkeys([root, *folders.values()]), ignored),
+        *ignored_files_notes(ignored, "images", KINDS),
+    ]
+
+    images = {}
+    digests = {}
+    labels = {}
+    partly = False
+    total = sum(len(names) for by_class in listed.values() for names in by_class.values())
+    size = int(np.prod(shape))
+    keep = not too_large(total * size)
+    if not keep:
+        notes.append(_too_large_note(total, size))
+    for split, by_class in listed.items():
+        names = Names.joined(by_class.get(c, Names()) for c in classes)
+        y = np.repeat(
+            np.arange(len(classes), dtype="int32"), [len(by_class.get(c, ())) for c in classes]
+        )
+        split_images, rows, digests[split], errors = _read(folders[split], names, shape, keep=keep)
+        if line := broken_files_note(
+            errors, names, "image", most=MAX_SHARE_TRAINING, where=split if len(listed) > 1 else ""
+        ):
+            notes.append(line)
+        images[split], labels[split], partly = (
+            split_images,
+            y[rows],
+            partly or len(names) > _MAX_HASHED,
+        )
+        _check_classes_left(classes, labels[split], split)
+
+    sample = sample_indices(len(labels["train"]), _MAX_DESCRIBED)
+    notes += dim_image_notes([folders["train"] / digests["train"](row)[0] for row in sample])
+    if "test" in listed and test is not None and "test" not in more_sources:
+        notes.append(f"The test folder is used as the test set. test={test} is ignored.")
+    parts = {split: (split, np.arange(len(labels[split]))) for split in listed}
+    parts |= _split_train(labels["train"], classes, listed, validation, test, seed, notes)
+    splits = {}
+    for source, split_images in images.items():
+        part_rows = {part: rows for part, (origin, rows) in parts.items() if origin == source}
+        for part, x in _split_images(split_images, part_rows).items():
+            splits[part] = Split(
+                x=x,
+                y=labels[source][part_rows[part]],
+                rows=part_rows[part],
+                keys=_keys(digests[source], part_rows[part]),
+            )
+    fingerprint = hashlib.sha256()
+    for part, (source, rows) in sorted(parts.items()):
+        for row in rows:
+            fingerprint.update(f"{part}\0{digests[source](row)}\n".encode())
+    return Dataset(
+        name=name,
+        task=task,
+        inputs="image",
+        train=splits["train"],
+        validation=splits.get("validation"),
+        test=splits.get("test"),
+        calibration=splits.get("calibration"),
+        config={"input_shape": shape, "outputs": len(classes)},
+        preprocessing=image_preprocessing(shape),
+        class_names=tuple(classes),
+        notes=notes,
+        seen={"files": _size_range(folders["train"], len(labels["train"]), digests["train"])}
+        | ({"partly": True} if partly else {}),
+        fingerprint=fingerprint.hexdigest(),
+    )
+
+
+def load_labelled_images(
+    source,
+    *,
+    image_shape,
+    name="images",
+    preset=None,
+    target=None,
+    drop=(),
+    group=None,
+    task=None,
+    columns=None,
+    validation=0.1,
+    test=None,
+    seed=0,
+) -> Dataset:
+    """Load images whose targets are in a table (see `kzoo.data.inputs.image.label_table`).
+
+    Args:
+        source: a folder with a table `labels.csv`, or with `train/` that has one; or the path of the table.
+        image_shape: see `load_image_folder`.
+        name: of the data.
+        preset: what the data is for; None if the target decides.
+        target, drop, group, task, columns: see `kzoo.load_data`.
+        validation: share of the training images that is held out if there is no such folder, or a second source.
+        test: a second source with the same target, a share, or a fold.
+        seed: of the split.
+
+    Raises:
+        KzooError: a file or a column is missing, a target does not fit the task, or too many images cannot be read.
+    """
+    shape = check_shape(image_shape)
+    path = source if isinstance(source, Path) else Path(source)
+    sources = labels_below(path) if path.is_dir() else {"train": path}
+    if isinstance(test, Fold):
+        sources.pop("test", None)
+    more_sources = second_sources(validation, test)
+    for part, other in more_sources.items():
+        if not isinstance(other, str | Path):
+            raise KzooError(
+                f"{part}= for labelled images must be a fraction, or a second folder or table of them."
+            )
+        if Path(other).exists() and os.path.samefile(_table_in(sources["train"]), _table_in(other)):
+            raise KzooError(
+                f"{part}={str(other)!r} is the training data itself. Pass other images."
+            )
+        sources[part] = _labels_of(other)
+    choices = dict(target=target, drop=drop, group=group, task=task, columns=columns, preset=preset)
+    tables = {"train": read_label_table(sources.pop("train"), most=MAX_SHARE_TRAINING, **choices)}
+    first = tables["train"]
+    separator = None if first.labels is None else first.labels.separator
+    words = {
+        column: MISSING.intersection(to_words(first.frame[column])) for column in first.targets
+    }
+    tables |= {
+        split: read_label_table(
+            other, most=MAX_SHARE_TRAINING, targets=first.targets, separator=separator, words=words
+        )
+        for split, other in sources.items()
+    }
+    problem, line = choose_problem(first, task, preset)
+    notes = [
+        f"Images are read from column {first.file_column!r} of {first.file!r}.",
+        line,
+        *(note for table in tables.values() for note in table.notes),
+    ]
+    total = sum(len(table.names) for table in tables.values())
+    size = int(np.prod(shape))
+    keep = not too_large(total * size)
+    if not keep:
+        notes.append(_too_large_note(total, size))
+    images, rows, digests = {}, {}, {}
+    for split, table in tables.items():
+        names = Names(table.names)
+        images[split], rows[split], digests[split], errors = _read(
+            table.folder, names, shape, keep=keep
+        )
+        where = split if len(tables) > 1 else ""
+        if line := broken_files_note(errors, names, "image", most=MAX_SHARE_TRAINING, where=where):
+            notes.append(line)
+    sample = sample_indices(len(rows["train"]), _MAX_DESCRIBED)
+    notes += dim_image_notes([first.folder / digests["train"](row)[0] for row in sample])
+    if "test" in tables and test is not None and "test" not in more_sources:
+        notes.append(f"The test folder is used as the test set. test={test} is ignored.")
+    learned, y, parts, more = split_target(
+        problem.task,
+        first.target_columns(rows["train"]),
+        len(rows["train"]),
+        names=first.targets,
+        groups=None
+        if group is None
+        else group_labels(first.frame[group].iloc[rows["train"]], group),
+        validation=0 if "validation" in tables else validation,
+        test=0 if "test" in tables else test,
+        seed=seed,
+    )
+    train_rows = {part: part_rows for part, part_rows in parts.items() if part_rows is not None}
+    splits = {
+        part: Split(
+            x=x,
+            y=y[train_rows[part]],
+            rows=train_rows[part],
+            keys=_keys(digests["train"], train_rows[part]),
+        )
+        for part, x in _split_images(images["train"], train_rows).items()
+    }
+    for split, table in tables.items():
+        if split != "train":
+            encoding = {} if first.labels is None else {"notes": notes}
+            with in_data_of(split):
+                truth = problem.task.inference.encode(
+                    learned, table.target_columns(rows[split]), **encoding
+                )
+            if first.labels is not None:
+                more += absent_labels_note(split, (truth == 1).sum(axis=0), learned.classes)
+            numbers = np.arange(len(truth))
+            splits[split] = Split(
+                x=images[split], y=truth, rows=numbers, keys=_keys(digests[split], numbers)
+            )
+    fingerprint = hashlib.sha256()
+    for part in sorted(splits):
+        digest = digests[part if part in tables and part != "train" else "train"]
+        for row in splits[part].rows:
+            fingerprint.update(f"{part}\0{digest(row)}\n".encode())
+        fingerprint.update(np.ascontiguousarray(splits[part].y).data)
+    partly = any(len(table.names) > _MAX_HASHED for table in tables.values())
+    return Dataset(
+        name=name,
+        task=problem.name,
+        inputs="image",
+        train=splits["train"],
+        validation=splits.get("validation"),
+        test=splits.get("test"),
+        calibration=splits.get("calibration"),
+        config={"input_shape": shape, **learned.config},
+        preprocessing=image_preprocessing(shape)
+        | ({} if separator is None else {"separator": separator}),
+        class_names=learned.classes,
+        target_names=learned.names,
+        notes=notes + more,
+        seen={
+            "files": _size_range(first.folder, len(rows["train"]), digests["train"]),
+            "read": describe_columns(
+                first.frame, (), {}, targets=first.targets, apart=first.columns
+            ),
+            "repeated": repeated_ids(
+                rows_of(first.frame.drop(columns=[first.file_column])), first.targets, ()
+            ),
+        }
+        | ({"partly": True} if partly else {}),
+        fingerprint=fingerprint.hexdigest(),
+    )
+
+
+def _keys(digest, rows):
+    """Return the hash of the name and the content, or for very many images the size, of each file, uint64 (N,)."""
+    return keys_of(str(digest(row)).encode("utf-8", "surrogatepass") for row in rows)
+
+
+def _labels_of(source):
+    """Return the folder with the labels of a second source, of those of `test/` if it has them, or its table.
+
+    Raises:
+        KzooError: it has no labels.
+    """
+    path = source if isinstance(source, Path) else Path(source)
+    if path.is_file() and is_table(path):
+        return path
+    folders = labels_below(folder_of(path))
+    if not folders:
+        raise KzooError(f"{str(source)!r} has no table of labels, such as labels.csv.")
+    return folders.get("test", folders["train"])
+
+
+def _table_in(source):
+    """Return the table of labels of a folder; a source without one, or a table, is returned unchanged."""
+    return (labels_file(source) if os.path.isdir(source) else None) or source
+
+
+def _too_large_note(total, size):
+    return (
+        f"{total:,} images do not fit into memory ({in_bytes(total * size)} as pixels): they are decoded batch by "
+        "batch."
+    )
+
+
+def _check_classes_left(classes, labels, split):
+    if not len(labels):
+        raise KzooError(f"The {split} folder contains no readable images.")
+    counts = np.bincount(labels, minlength=len(classes))
+    if split == "train" and not counts.all():
+        raise KzooError(
+            f"All images of class {classes[int(counts.argmin())]!r} are broken. Replace or remove them."
+        )
+
+
+def _read(folder, names, shape, *, keep):
+    """Read every image once.
+
+    Args:
+        keep: decode all images and keep their pixels; else the files are only checked.
+
+    Returns:
+        (images, rows, digest, errors): the readable images, and their indices among the names; a function from the
+        number of such an image to its part of the fingerprint; index -> why a file cannot be read.
+    """
+    pixels = np.zeros((len(names), *shape), "uint8") if keep else None
+    sizes, contents, errors, start_of_path = (
+        np.zeros(len(names), np.int64),
+        {},
+        {},
+        os.path.join(folder, ""),
+    )
+    hashed = np.zeros(len(names), bool)  # whose content is hashed for the fingerprint
+    hashed[sample_indices(len(names), _MAX_HASHED)] = True
+    chunk = max(_CHUNK, -(-len(names) // _TASKS))
+    processes = readers(len(names), threads() - 1) if keep else []
+    local = [read if keep else check_files] * (threads() - len(processes))
+    # A reading function for each thread: of a worker process, or of this process.
+    available = deque([reader.read for reader in processes] + local)
+
+    def read_chunk(start):
+        part = slice(start, min(start + chunk, len(names)))
+        read_part = available.pop()
+        part_names = [names[index] for index in range(part.start, part.stop)]
+        sizes[part], new_contents, unread = read_part(
+            start_of_path, part_names, hashed[part], pixels[part] if keep else None
+        )
+        available.append(read_part)
+        contents.update((start + index, content) for index, content in new_contents.items())
+        errors.update((start + index, why) for index, why in unread.items())
+
+    try:
+        with ThreadPoolExecutor(threads()) as pool:
+            starts = range(0, len(names), chunk)
+            deque(
+                track_progress(pool.map(read_chunk, starts), "reading images", len(starts)),
+                maxlen=0,
+            )
+    finally:
+        for reader in processes:
+            reader.close()
+    rows = np.setdiff1d(np.arange(len(names)), list(errors))
+    images = _move_to_front(pixels, rows) if keep else ImageFiles(folder, names, shape, sizes, rows)
+    return (
+        images,
+        rows,
+        lambda row: (names[rows[row]], contents.get(rows[row], int(sizes[rows[row]]))),
+        errors,
+    )
+
+
+def _size_range(folder, count, digest):
+    """Return the smallest and the largest size (width, height) of image files, or of a sample of many."""
+    names = (digest(row)[0] for row in range(0, count, -(-count // _MAX_DESCRIBED)))
+    sizes = sorted(
+        filter(None, (size_of(folder / name) for name in names)), key=lambda size: size[0] * size[1]
+    )
+    if not sizes:
+        return {}
+    extremes = {"smallest": list(sizes[0]), "largest": list(sizes[-1])}
+    return {"files": extremes if sizes[0] != sizes[-1] else list(sizes[0])}
+
+
+def _split_train(labels, classes, listed, validation, test, seed, notes):
+    """Cut the splits that have no folder out of the training images: {part: ("train", rows)}."""
+    validation = 0 if "validation" in listed else validation
+    test = 0 if "test" in listed else test
+    if not any(split_fractions(validation, test)):
+        return {}
+    check_classes(labels, classes)
+    rows, split_notes = split_rows(
+        len(labels), validation=validation, test=test, seed=seed, labels=labels
+    )
+    notes += split_notes
+    return {part: ("train", part_rows) for part, part_rows in rows.items() if part_rows is not None}
+
+
+def _split_images(images, parts):
+    """Return the images of each part (disjoint rows); for an array, slices of it after reordering it in place."""
+    if isinstance(images, ImageFiles):
+        return {part: images.part(rows) for part, rows in parts.items()}
+    images = _move_to_front(images, np.concatenate(list(parts.values())))
+    start = 0
+    pieces = {}
+    for part, rows in parts.items():
+        pieces[part] = images[start : start + len(rows)]
+        start += len(rows)
+    return pieces
+
+
+def _move_to_front(images, rows):
+    """Return the given unique rows, moved to the front of the array in place: a copy would double the memory."""
+    source = np.concatenate([rows, np.setdiff1d(np.arange(len(images)), rows)]).tolist()
+    for position in range(len(source)):
+        if source[position] == position:
+            continue
+        saved = images[position].copy()
+        target = position
+        # follow the cycle: each row moves to the position of the previous one
+        while source[target] != position:
+            images[target] = images[source[target]]
+            source[target], target = target, source[target]
+        images[target], source[target] = saved, target
+    return images[: len(rows)]
+
+
+def take(x, preset):
+    """Return an array of pixels as (N, H, W, C): bytes stay bytes, everything else becomes float32."""
+    x = checked(x[..., None] if x.ndim == 3 else x, "image")
+    if preset is None or preset.config.get("rescale") is not False:
+        _check_axes(x.shape)
+        check_pixels(blocks(x), trained=True)
+    # Bytes take a quarter of the memory; the pipeline converts them to float32.
+    return (
+        x
+        if x.dtype == np.uint8 and not is_mapped(x)
+        else as_type(x, "uint8" if x.dtype == np.uint8 else "float32")
+    )
+
+
+def _check_axes(shape):
+    """Raise KzooError for channels before height and width; for grey images, only if these are equal."""
+    _, first, height, last = shape
+    if min(height, last) > 4 and (first in (3, 4) or (first == 1 and height == last)):
+        raise channels_first(shape)
+
+
+def fit(x, train, *, plain=False, **more):
+    """Return pixels unchanged, and the reader of image files if they are grey or RGB.
+
+    Args:
+        plain: whether the caller has rescaled them, which files are not.
+    """
+    shape = x.shape[1:]
+    return x, {}, image_preprocessing(shape) if shape[-1] in (1, 3) and not plain else None
+
+
+def labelled(reader, source, *, targets, config):
+    """Return images and their labels: of class folders, those of `test/` if it exists, or of a table of labels."""
+    path = source if isinstance(source, Path) else Path(source)
+    shape = tuple(reader["shape"])
+    if (table := _new_label_table(reader, path, targets)) is not None:
+        x, rows = _readable(table.folder, Names(table.names), shape)
+        return Split(x=x, y=table.target_columns(rows))
+    folder, listed, notes = labelled_folders(path)
+    for line in notes:
+        warn(line)
+    labels = np.repeat(np.array(list(listed), dtype=str), list(map(len, listed.values())))
+    x, rows = _readable(folder, Names.joined(listed.values()), shape)
+    return Split(x=x, y=labels[rows])
+
+
+def _new_label_table(reader, path, targets):
+    """Return the table of labels of new images, and issue its notes as warnings; None for class folders."""
+    if not is_table(path) and not (path.is_dir() and labels_below(path)):
+        return None
+    try:
+        table = read_label_table(
+            _labels_of(path),
+            most=MAX_SHARE_EVALUATION,
+            targets=targets,
+            separator=reader.get("separator"),
+        )
+    except NoFileColumn:
+        if targets or not _has_class_folders(path):
+            raise
+        return None
+    for line in table.notes:
+        warn(line)
+    return table
+
+
+def _may_have(path, targets):
+    """Return False for a folder whose table of labels lacks a target: its images are not labelled."""
+    if not path.is_dir() or not labels_below(path):
+        return True
+    header = read_header(labels_file(_labels_of(path)))
+    return header is None or set(targets) <= set(header.columns)
+
+
+def fresh(reader, source, *, targets):
+    """Return images from any source, and their labels if a table has them; for many, only a sample of the images."""
+    shape = tuple(reader["shape"])
+    if not isinstance(source, str | Path) or not (Path(source).is_dir() or is_table(source)):
+        return Fresh(x=inference.read(reader, source)[0])
+    path = source if isinstance(source, Path) else Path(source)
+    table = _new_label_table(reader, path, targets) if _may_have(path, targets) else None
+    folder, names = (path, images_in(path)) if table is None else (table.folder, table.names)
+    sample = [names[index] for index in sample_indices(len(names), _MAX_DESCRIBED)]
+    answers = None if table is None else table.target_columns(slice(None))
+    return Fresh(x=_readable(folder, sample, shape)[0], answers=answers)
+
+
+def _readable(folder, names, shape):
+    """Return the readable images and their indices, and warn of the others.
+
+    Raises:
+        KzooError: too many cannot be read.
+    """
+    images, rows, _, errors = _read(
+        folder, names, shape, keep=not too_large(len(names) * int(np.prod(shape)))
+    )
+    if errors and (
+        line := broken_files_note(
+            errors, [folder / name for name in names], "image", most=MAX_SHARE_EVALUATION
+        )
+    ):
+        warn(line)
+    for line in dim_image_notes([folder / names[row] for row in sample_rows(rows, _MAX_DESCRIBED)]):
+        warn(line)
+    return images, rows
+
+
+def describe(x, names=(), categories=0):
+    """Return brightness, contrast and mean colours."""
+    images = sample_rows(x, _MAX_DESCRIBED).astype("float32")
+    columns = [images.mean(axis=(1, 2, 3)), images.std(axis=(1, 2, 3))]
+    if images.shape[-1] == 1:
+        return ["brightness", "contrast"], np.stack(columns, axis=1)
+    colours = images.mean(axis=(1, 2))
+    return ["brightness", "contrast", *_COLOURS[: images.shape[-1]]], np.stack(
+        [*columns, *colours.T], axis=1
+    )
+
+
+def overview(data):
+    """Return the image size used and, for files, the original sizes."""
+    about = {"size": list(data.input_shape)} | data.seen.get("files", {})
+    return {"noun": "images", "columns": data.seen.get("read", []), "about": about}

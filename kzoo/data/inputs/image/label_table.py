@@ -1,0 +1,349 @@
+"""Tables of image labels: which row labels which image file, and what the target columns are for.
+
+The source is a folder of images with a file `labels.csv` (or `.tsv`, `.parquet`), or the path of such a table next to
+the images. `read_label_table` returns the image files and the raw target columns, and `choose_problem` what these are
+for; `kzoo.data.inputs.image.fitting` passes them to `learn` and `encode` of its task.
+"""
+
+import os
+import posixpath
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kzoo.data.store.windows import sample_indices
+from kzoo.data.summary import AS_REQUESTED
+from kzoo.data.tables.frame import as_frame
+from kzoo.data.targets import detection
+from kzoo.data.targets.labels import LabelColumns, describe, label_columns, labels_problem
+from kzoo.inference.kinds.image.folders import KINDS, images_below
+from kzoo.inference.kinds.rows.column_options import check_target_options, column_options
+from kzoo.inference.sources.folders import ignored_files_notes
+from kzoo.inference.sources.unreadable import broken_files_note
+from kzoo.inference.tables.files import labels_file, read_header
+from kzoo.inference.tables.label_cells import has_lists
+from kzoo.inference.tables.raw import MOST, TARGET_NAMES, as_names, find_target, require
+from kzoo.inference.tables.values import plain, to_words
+from kzoo.problems.tasks import Problem
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed, plural
+
+_MOST_TRIED = 1_000  # evenly spaced rows in which the column of file names is looked for
+_FEWEST = 0.1  # share of them that must name an image
+
+
+class NoFileColumn(KzooError):
+    """No column of a table names image files."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelTable:
+    """The images that a table labels.
+
+    Args:
+        file: name of the table, for messages.
+        folder: to which the names are relative.
+        names: (N,) image files, without duplicates.
+        frame: a DataFrame of N rows, with cells as written.
+        file_column: name of the column of file names.
+        targets: names of the target columns.
+        labels: how the targets hold labels, or None if they are classes or values.
+        columns: name -> (kind, reason) of the other columns, for display.
+        notes: lines on what was left out.
+    """
+
+    file: str
+    folder: Path
+    names: Sequence[str]
+    frame: Any
+    file_column: str
+    targets: list[str]
+    labels: LabelColumns | None
+    columns: dict[str, tuple[str, str]]
+    notes: list[str]
+
+    def target_columns(self, rows) -> Any:
+        """Return the raw targets of some of the rows: a DataFrame, or what the task of labels takes."""
+        frame = self.frame[self.targets].iloc[rows].reset_index(drop=True)
+        return frame if self.labels is None else self.labels.values(frame)
+
+
+def read_label_table(
+    source,
+    *,
+    most,
+    target=None,
+    drop=(),
+    group=None,
+    task=None,
+    columns=None,
+    preset=None,
+    targets=(),
+    separator: str | None = None,
+    words: Mapping[str, Collection[str]] | None = None,
+) -> LabelTable:
+    """Read a table of labels, and find the images in and below its folder that its rows name.
+
+    Args:
+        source: the folder, or the path of the table in it.
+        most: the largest share of rows whose image may be missing.
+        target: as the user has set it, or None.
+        drop: columns to leave out.
+        group: the group column, or None.
+        task: as the user has set it, or None.
+        columns: column options of the user; only the target may have some.
+        preset: preset that the data is for, or None.
+        targets: names of the target columns of a second table, which needs no other columns.
+        separator: of a second table: between the labels of a cell, empty for columns of flags, or None for classes
+            and values.
+        words: name -> cells such as "NA" that are labels of the training data, for a second table.
+
+    Raises:
+        NoFileColumn: no column names image files.
+        KzooError: a column is missing, a file is named twice with different targets, too many files are missing, or
+            a column has options that do not suit it.
+    """
+    table = (labels_file(source) if os.path.isdir(source) else None) or (
+        source if isinstance(source, Path) else Path(source)
+    )
+    folder = table.parent
+    notes = list[str]()
+    ignored = Counter[str]()
+    frame = _as_written(table, words or {}, notes)
+    images = images_below(folder, "", ignored)
+    if not images:
+        raise NoFileColumn(f"{str(folder)!r} contains {table.name}, but no images ({KINDS}).")
+    excluded = [*as_names(drop), *([] if group is None else [group])]
+    targets = [*targets] or ([] if target is None else find_target(frame, target))
+    require(frame, [*targets, *excluded], repr(table.name))
+    finder = _Finder(images, folder, table.name)
+    file_column = _file_column(frame, finder, [*targets, *excluded])
+    is_second = bool(targets) and target is None
+    targets = targets or _only_target(frame, [file_column, *excluded], table.name)
+    if is_second:
+        labels = _second_labels(frame, targets, separator)
+    else:
+        overrides = column_options(columns, frame)
+        check_target_options(overrides, targets, "images")
+        labels = label_columns(
+            frame, targets, "image", task=task, overrides=overrides, preset=preset
+        )
+    frame = frame if labels is None else labels.prepare(frame)
+
+    has_target = frame[targets].notna().all(axis=1) if labels is None else labels.present(frame)
+    missing = ~(frame[file_column].notna() & has_target).to_numpy()
+    if missing.all():
+        raise KzooError(f"No row of {table.name!r} has both a file ({file_column!r}) and a target.")
+    if dropped := int(missing.sum()):
+        notes.append(
+            f"{plural(dropped, 'row')} of {table.name!r} without a file or a target {_was(dropped)} dropped (the "
+            f"first: row {int(np.argmax(missing)) + 1})."
+        )
+    rows = np.flatnonzero(~missing)
+    cells = to_words(frame[file_column])[rows].tolist()
+    names = [finder.find(cell) for cell in cells]
+    errors = {
+        index: f"{table.name!r} names it, but there is no such image in {folder.name!r}."
+        for index, name in enumerate(names)
+        if name is None
+    }
+    if errors:
+        line = broken_files_note(errors, cells, "image", most=most, where=f"{table.name!r}")
+        notes.append(line.replace("broken", "missing"))
+    kept = frame.iloc[rows].reset_index(drop=True)
+    first_rows = _first_rows(
+        names, kept[[*targets, *([] if group is None else [group])]], table.name, notes
+    )
+    if unlabelled := sorted(set(images).difference(names)):
+        notes.append(
+            f"{plural(len(unlabelled), 'image')} without a row in {table.name!r} {_was(len(unlabelled))} left out (the "
+            f"first: {unlabelled[0]!r})."
+        )
+    others = [name for name in frame.columns if name != file_column]
+    about = {name: ("left out", f"images are read from {file_column!r}") for name in others}
+    about |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
+    about |= {} if group is None else {group: ("group", "rows of one value stay in one split")}
+    return LabelTable(
+        file=table.name,
+        folder=folder,
+        names=[names[row] for row in first_rows],
+        frame=kept.iloc[first_rows].reset_index(drop=True),
+        file_column=file_column,
+        targets=targets,
+        labels=labels,
+        columns=about,
+        notes=[*notes, *ignored_files_notes(ignored, "images", KINDS)],
+    )
+
+
+def _second_labels(frame, targets, separator) -> LabelColumns | None:
+    """Return how the targets of a second table hold labels, as those of the training table do."""
+    if separator is None:
+        return None
+    lists = bool(separator) and has_lists(frame[targets[0]])
+    return LabelColumns(tuple(targets), separator, "", lists=lists)
+
+
+def _was(count):
+    return "was" if count == 1 else "were"
+
+
+def _as_written(table, words, notes):
+    """Return a table as a DataFrame whose cells are texts as written in the file, if it is a file of texts."""
+    header = read_header(table)
+    columns = [str(name).strip() for name in header.columns] if header is not None else []
+    return as_frame(table, dict.fromkeys(columns, frozenset()) | dict(words), notes)
+
+
+class _Finder:
+    """Finds the image that a cell names: by its path in the folder, or else by its name if that is unique.
+
+    The suffix may be missing, as in tables whose column is an id. If no file has exactly the name, one whose letters
+    differ in case, or in how accents are stored, is taken: file systems may change both.
+
+    Args:
+        images: the image files, relative to the folder.
+        folder: their folder.
+        table: name of the table, for messages.
+    """
+
+    def __init__(self, images, folder, table):
+        self.images = dict.fromkeys(images)
+        self.folder = folder
+        self.table = table
+        self._named: dict[str, list[str]] = {}
+        for image in images:
+            name = posixpath.basename(image)
+            for key in {image, os.path.splitext(image)[0], name, os.path.splitext(name)[0]}:
+                self._named.setdefault(_folded(key), []).append(image)
+
+    def find(self, cell):
+        """Return the image that a cell names; None if there is none.
+
+        Raises:
+            KzooError: it may be one of several.
+        """
+        name = self._relative(cell)
+        if name in self.images:
+            return name
+        candidates = self._named.get(_folded(name), ())
+        if len(candidates) > 1:
+            raise KzooError(
+                f"{cell!r} in {self.table!r} may be {candidates[0]!r} or {candidates[1]!r}. Write the path in "
+                "the folder, with its suffix."
+            )
+        return candidates[0] if candidates else None
+
+    def is_named(self, cell):
+        """Return whether a cell names one or several images."""
+        return _folded(self._relative(cell)) in self._named
+
+    def _relative(self, cell):
+        """Return the path in a cell relative to the folder, with slashes."""
+        name = posixpath.normpath(str(cell).strip().replace("\\", "/"))
+        return (
+            Path(os.path.relpath(name, self.folder.resolve())).as_posix()
+            if os.path.isabs(name)
+            else name
+        )
+
+
+def _folded(name):
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _file_column(frame, finder, excluded):
+    """Return the name of the column whose cells name most images; of equal ones, that with more different cells.
+
+    Raises:
+        NoFileColumn: no column names at least a tenth of its images.
+        KzooError: only a column does that the user has set as the target or the group, or to leave out.
+    """
+    rows = sample_indices(len(frame), _MOST_TRIED)
+    best = (_FEWEST, 0, "")
+    for name in frame.columns:
+        if name in excluded:
+            continue
+        cells = [cell for cell in to_words(frame[name].iloc[rows]).tolist() if cell is not None]
+        share = sum(map(finder.is_named, cells)) / max(len(cells), 1)
+        if (share, len(set(cells))) > best[:2]:
+            best = share, len(set(cells)), name
+    if not best[2]:
+        named = [
+            name
+            for name in excluded
+            if any(finder.is_named(cell) for cell in to_words(frame[name].iloc[rows]) if cell)
+        ]
+        if named:
+            raise KzooError(
+                f"{named[0]!r} names the images of {finder.table!r}: it cannot be the target or the group, nor be left "
+                "out. Use another column."
+            )
+        raise NoFileColumn(
+            f"No column of {finder.table!r} names the images in {finder.folder.name!r}, such as "
+            f"{next(iter(finder.images))!r}. Columns: {listed(frame.columns, MOST)}."
+        )
+    return best[2]
+
+
+def _only_target(frame, others, table):
+    """Return the only column that is left, or else the last column if it is called target, label, class or y."""
+    left = [name for name in frame.columns if name not in others]
+    if len(left) == 1:
+        return left
+    if left and left[-1].lower() in TARGET_NAMES:
+        return [left[-1]]
+    if not left:
+        raise KzooError(f"{table!r} has no target column. Columns: {listed(frame.columns, MOST)}.")
+    raise KzooError(
+        f"Say which column to predict with target=. Columns of {table!r}: {listed(left, MOST)}."
+    )
+
+
+def _first_rows(names, frame, table, notes):
+    """Return the row numbers of the first row of each image that exists.
+
+    Raises:
+        KzooError: another row of an image has another target or group.
+    """
+    first: dict[str, int] = {}
+    cells = list(zip(*(to_words(frame[name]).tolist() for name in frame.columns), strict=True))
+    repeated = []
+    for row, name in enumerate(names):
+        if name is None or first.setdefault(name, row) == row:
+            continue
+        if cells[row] != cells[first[name]]:
+            old, new = (listed(values, 3) for values in (cells[first[name]], cells[row]))
+            raise KzooError(
+                f"{table!r} has two rows for {name!r} that differ: {old}; and {new}. Keep one of them."
+            )
+        repeated.append(name)
+    if repeated:
+        notes.append(
+            f"{plural(len(repeated), 'row')} of {table!r} {'repeats' if len(repeated) == 1 else 'repeat'} another row "
+            f"and {_was(len(repeated))} dropped (the first: {repeated[0]!r})."
+        )
+    return list(first.values())
+
+
+def choose_problem(table: LabelTable, task: str | None, preset) -> tuple[Problem, str]:
+    """Return the problem that the target columns are for, and a sentence with the reason.
+
+    Args:
+        table: the images and their targets.
+        task: task that the user has set, or None.
+        preset: preset that the data is for, or None.
+
+    Raises:
+        KzooError: a target that does not suit the task.
+    """
+    problem = labels_problem("image")
+    if table.labels is not None and problem is not None:
+        return problem, describe(table.labels, problem, task)
+    columns = {name: detection.numbers_or_texts(plain(table.frame[name])) for name in table.targets}
+    return detection.choose_problem("image", columns, task, preset)

@@ -1,0 +1,1 @@
+"""Rows: learning columns from a table."""

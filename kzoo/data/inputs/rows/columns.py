@@ -1,0 +1,419 @@
+"""Columns of a table, learned on training rows: kinds, number formats, statistics. `inference.py` applies them."""
+
+import re
+from functools import partial
+
+import numpy as np
+
+from kzoo.data.inputs.rows.column_kind import MAX_CATEGORIES, column_kind
+from kzoo.data.tables.cell_notes import measure_notes, sentinel_notes, spelling_notes
+from kzoo.inference.kinds.rows.texts import cell_texts, learn_texts
+from kzoo.inference.tables.dates import (
+    are_short_dates,
+    date_parts,
+    detect_day_first,
+    may_have_offset,
+    to_dates,
+    writing_notes,
+)
+from kzoo.inference.tables.numbers import CLOCK, NumberFormat, is_padded, learn_number_format
+from kzoo.inference.tables.raw import MOST
+from kzoo.inference.tables.values import (
+    MISSING,
+    Texts,
+    are_filled,
+    not_missing,
+    plain,
+    value_counts,
+)
+from kzoo.inference.tasks.values import ColumnStatistics
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import listed
+
+# share of the training cells, below which new rows with more unreadable cells are not refused
+_MIN_READABLE = 0.75
+_LAST = ("category", "text")  # kinds of the last features of a row, in this order
+_WEIGHT_NAMES = ("sample_weight", "sample_weights")
+_WEIGHTS = "If it says how much each row counts, set sample_weight={!r}. "
+_ID_NAME = re.compile(
+    r"(.*[_ ])?((?i:id|uuid|guid|index)|Unnamed: 0)|[A-Za-z]*[a-z](Id|ID)|.*(编号|序号)"
+)
+
+
+def learn_columns(
+    table,
+    train,
+    *,
+    decimal=None,
+    clip=False,
+    notes,
+    overrides=(),
+    format_warnings=None,
+    excluded=None,
+    file=False,
+    date_order=None,
+):
+    """Learn each useful column on the training rows, as JSON data.
+
+    Args:
+        table: `Rows` without target.
+        train: indices of the training rows.
+        decimal: decimal sign of the file.
+        clip: clip numbers at their 0.1 and 99.9 percentiles.
+        notes: list that notes for the user are appended to.
+        overrides: column options of the user, see `column_options`.
+        format_warnings: list that a line is appended to for each column with ambiguous numbers or mixed units, or whose
+            categories are mostly numbers.
+        excluded: dict that gets name -> reason for each column that is not useful.
+        file: whether the cells come from a CSV file, or are read like those of one.
+        date_order: see `kzoo.load_data`.
+
+    Returns:
+        A list of dicts: numbers and dates in the order of the table, then categories, then texts.
+    """
+    requested = dict(overrides)
+    format_warnings = [] if format_warnings is None else format_warnings
+    learned = {
+        name: _learn_column(
+            name,
+            table[name][train],
+            clip,
+            notes,
+            requested.get(name),
+            format_warnings,
+            decimal,
+            file,
+            date_order,
+        )
+        for name in table.columns
+    }
+    notes += (
+        f"Column {name!r} is excluded although columns= lists it: {learned[name]}."
+        for name in requested
+        if isinstance(learned.get(name), str)
+    )
+    if excluded is not None:
+        excluded |= {name: column for name, column in learned.items() if isinstance(column, str)}
+    useful = [column for column in learned.values() if not isinstance(column, str)]
+    notes += weight_column_notes(column["name"] for column in useful)
+    notes += text_column_notes(useful, requested)
+    return sorted_by_kind(useful)
+
+
+def sorted_by_kind(columns) -> list:
+    """Return learned columns in the order of their features: numbers and dates, categories, texts."""
+    return sorted(
+        columns, key=lambda column: _LAST.index(column["kind"]) if column["kind"] in _LAST else -1
+    )
+
+
+def text_column_notes(columns, requested) -> list[str]:
+    """Return a note about the columns that are read as texts without a request.
+
+    Args:
+        columns: the learned columns.
+        requested: names of columns with options of the user.
+    """
+    names = [
+        column["name"]
+        for column in columns
+        if column["kind"] == "text" and column["name"] not in requested
+    ]
+    if not names:
+        return []
+    columns_are = ("Column", "is") if len(names) == 1 else ("Columns", "are")
+    example = names[0]
+    return [
+        f"{columns_are[0]} {listed(map(repr, names), MOST)} {columns_are[1]} read as text: hashed words and pairs of "
+        f"words. Exclude with drop={example!r}, or use columns={{{example!r}: 'category'}}."
+    ]
+
+
+def weight_column_notes(inputs, *, weighted=True) -> list[str]:
+    """Return a note for each input that is named like sample weights: it may be meant as `sample_weight=`."""
+    return [
+        f"Column {name!r} is used as an input, not as sample weights. {_WEIGHTS.format(name) if weighted else ''}"
+        f"Exclude it with drop={name!r} unless new rows have it too."
+        for name in inputs
+        if name.lower() in _WEIGHT_NAMES
+    ]
+
+
+def check_any_column(columns, targets, excluded):
+    """Raise `KzooError` with the reasons of the exclusions if `learn_columns` has returned no column."""
+    if columns:
+        return
+    reasons = "; ".join(f"{name!r}: {reason}" for name, reason in list(excluded.items())[:MOST])
+    raise KzooError(
+        f"There is no usable column besides the target {', '.join(targets)!r}."
+        + (f" Excluded: {reasons}." if reasons else "")
+    )
+
+
+def _learn_column(name, values, clip, notes, override, format_warnings, decimal, file, date_order):
+    """Return what is learned of a column, or the reason why it is excluded."""
+    values = plain(values)
+    requested = (override or {}).get("kind")
+    if requested == "text":
+        return _learn_text_column(name, values)
+    column_warnings: list = []
+    learn_format = partial(number_format_of, name, values, override, column_warnings, decimal)
+    detected = column_kind(values, learn_format, requested=requested, file=file)
+    if requested is None and not detected.mostly:
+        notes += measure_notes(name, detected.categories)
+    if detected.excluded:
+        return detected.excluded
+    if detected.kind == "text":
+        return _learn_text_column(name, values)
+    if detected.kind == "date":
+        return _learn_date_column(name, values, notes, date_order, requested=requested == "date")
+    if detected.kind == "number":
+        numbers = detected.numbers
+        if not detected.readable:
+            example = next(iter(value_counts(values[are_filled(values)])))
+            raise KzooError(
+                f"columns: {name!r} is declared as a number, but no value can be read as one, for example {example!r}."
+            )
+        if requested is None and _is_row_id(name, numbers):
+            return "unique in all rows, like a row number or ID"
+        format_warnings += column_warnings
+        number_format = stored_number_format(detected.number_format, decimal)
+        column = _learn_number_column(name, numbers, clip, number_format, notes)
+        return column | _unreadable_flag(detected.readable)
+    format_warnings += filter(None, [detected.finding(name)])
+    counts = detected.categories
+    if len(counts) > MAX_CATEGORIES:
+        notes.append(
+            f"Column {name!r} has {len(counts)} categories; only the {MAX_CATEGORIES} most frequent are used."
+        )
+    categories = sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES]
+    notes += spelling_notes(f"Categories of {name!r}", categories)
+    return {"name": name, "kind": "category", "values": sorted(categories)}
+
+
+def _learn_text_column(name, values):
+    """Return a text column, or the reason why it is excluded."""
+    if not any(map(str.strip, cell_texts(values))):
+        return "empty in the training rows"
+    return {"name": name, "kind": "text", **learn_texts(values)}
+
+
+def _unreadable_flag(readable):
+    """Return the mark of a column with many unreadable training cells, so that new rows are not refused for it."""
+    return {"unreadable": True} if readable < _MIN_READABLE else {}
+
+
+def missing_value_notes(words, columns, targets=(), classes=(), *, file=True) -> list:
+    """Return a note about words such as `NA` that are missing values in a file and may be categories, or the reverse.
+
+    Args:
+        words: name of a column -> words that the reader of the file took for missing values.
+        columns: columns of `learn_columns`.
+        targets, classes: names of targets that are classes, and of the classes.
+        file: whether the table is a CSV file, or is read like one.
+    """
+    categories = {
+        column["name"]: column["values"] for column in columns if column["kind"] == "category"
+    }
+    if not file:
+        words = {name: MISSING.intersection(values) for name, values in categories.items()}
+        words |= {name: MISSING.intersection(classes) for name in targets}
+    names = [name for name in (*targets, *categories) if words.get(name)]
+    examples = listed([f"{listed(map(repr, sorted(words[name])))} in {name!r}" for name in names])
+    if not examples:
+        return []
+    if not file:
+        return [
+            f"Read as categories: {examples}. In a CSV file these are missing values. If they are missing here, "
+            "replace them by None."
+        ]
+    return [
+        f"Read as missing values, as is usual for CSV files: {examples}. If these are categories, pass a "
+        "DataFrame of pandas.read_csv(..., keep_default_na=False)."
+    ]
+
+
+def zero_padded_cells(table, names, numeric_cells=()) -> dict:
+    """Return name -> a cell with leading zeros, such as `01067`, for each number column that has one.
+
+    Args:
+        table: `Rows`.
+        names: names of the number columns.
+        numeric_cells: the same for columns that the reader of the file has converted to whole numbers.
+    """
+    columns = {name: plain(table[name]) for name in names}
+    texts = {
+        name: value_counts(values) for name, values in columns.items() if values.dtype == object
+    }
+    padded = {
+        name: next((text for text in cells if isinstance(text, str) and is_padded(text)), None)
+        for name, cells in texts.items()
+    }
+    padded |= {name: cell for name, cell in dict(numeric_cells).items() if name not in texts}
+    return {name: padded[name] for name in names if padded.get(name)}
+
+
+def zero_padding_notes(cells):
+    """Yield a note for each number column that may contain codes, given the result of `zero_padded_cells`."""
+    for name, cell in cells.items():
+        yield (
+            f"Column {name!r} is read as a number, {cell!r} as {int(cell)}. If its cells are codes, use "
+            f"columns={{{name!r}: 'category'}}."
+        )
+
+
+def number_format_of(
+    name, values, override=None, format_warnings=None, decimal=None
+) -> NumberFormat | None:
+    """Return the format of the numbers in a text column; None if the column contains no texts.
+
+    Args:
+        name: name of the column.
+        values: the column.
+        override: the user's options of the column.
+        format_warnings: list that a line is appended to if the numbers are ambiguous or have two units.
+        decimal: decimal sign of the file.
+    """
+    values = plain(values)
+    if values.dtype != object:
+        return None
+    texts = (
+        values.seen
+        if isinstance(values, Texts)
+        else dict.fromkeys(v for v in values if isinstance(v, str))
+    )
+    texts = [text for text in texts if text.strip() not in MISSING]
+    if not texts:
+        return None
+    override = override or {}
+    learned = learn_number_format(
+        texts, decimal, decimal=override.get("decimal"), thousands=override.get("thousands")
+    )
+    if learned.other is not None and format_warnings is not None:
+        number = learned.writing.read(learned.example)
+        other_number = learned.other.read(learned.example)
+        sign = learned.other.decimal
+        format_warnings.append(
+            f"Numbers of {name!r} are ambiguous: {learned.example!r} is read as {number:.12g}, not "
+            f"{other_number:.12g}. If that is wrong, use columns={{{name!r}: {{'decimal': {sign!r}}}}}."
+        )
+    if learned.units and format_warnings is not None:
+        (cell, value), (other_cell, other_value) = (
+            (text, f"{learned.writing.read(text):.12g}") for text in learned.units
+        )
+        format_warnings.append(
+            f"Numbers of {name!r} have two units: {cell!r} is read as {value}, {other_cell!r} as {other_value}. If "
+            "that is wrong, convert them to one unit."
+        )
+    return learned.writing
+
+
+def stored_number_format(number_format, decimal) -> dict | None:
+    """Return the number format of a column as a preprocessor stores it, the argument of `number_formats`.
+
+    Args:
+        number_format: the result of `number_format_of`.
+        decimal: decimal sign of the file, whose reader has already converted a column without texts.
+    """
+    if number_format is not None:
+        return number_format.json()
+    return {"decimal": ","} if decimal == "," else None
+
+
+def _learn_number_column(name, numbers, clip, number_format, notes):
+    """Return a number column: its median, number format, limits, and whether values are missing."""
+    finite = numbers[np.isfinite(numbers)]
+    notes += [*ColumnStatistics.of(finite[:, None]).coarse([name]), *sentinel_notes(name, finite)]
+    if number_format is not None and CLOCK in number_format.get("marks", ()):
+        notes.append(f"Times of day in {name!r} are read as hours, 18:30 as 18.5.")
+    column = {"name": name, "kind": "number", "median": float(np.median(finite))}
+    if number_format is not None:
+        column["writing"] = number_format
+    column["missing"] = len(finite) < len(numbers)
+    if clip:
+        column["low"], column["high"] = (float(v) for v in np.percentile(finite, (0.1, 99.9)))
+    return column
+
+
+def _learn_date_column(name, values, notes, date_order, requested):
+    """Return a date column, with the medians of the parts of the date that vary, or the reason why it is excluded.
+
+    Args:
+        date_order: see `kzoo.load_data`.
+        requested: whether the user has declared it a date, so that it must contain some.
+    """
+    day_first = detect_day_first(name, values, notes, date_order)
+    notes += writing_notes(name, values, day_first)
+    dates = to_dates(values, day_first, wall_clock=True)
+    is_date = not_missing(dates)[are_filled(values)]
+    if requested and not is_date.any():
+        example = next(iter(value_counts(values)))
+        raise KzooError(
+            f"columns: {name!r} is declared as a date, but no value can be read as one, for example {example!r}."
+        )
+    parts = date_parts(dates).items()
+    medians = {part: float(np.nanmedian(v)) for part, v in parts if np.nanmin(v) < np.nanmax(v)}
+    if not medians:
+        return "constant date and hour"
+    order = {"day_first": True} if day_first else {}
+    missing = np.isnat(dates)
+    zoned = may_have_offset(values) and bool((dates != to_dates(values, day_first))[~missing].any())
+    column = {"name": name, "kind": "date", **order, "zoned": zoned, "medians": medians}
+    return column | {"missing": bool(missing.any())} | _unreadable_flag(is_date.mean())
+
+
+def month_first_columns(columns, table, train, date_order=None) -> dict:
+    """Return the entry of the preprocessor with the names of columns whose dates had the month first in training.
+
+    Args:
+        columns: columns of `learn_columns`.
+        table: `Rows`.
+        train: indices of the training rows.
+        date_order: see `kzoo.load_data`.
+    """
+    dates = [
+        column["name"]
+        for column in columns
+        if column["kind"] == "date" and not column.get("day_first")
+    ]
+    names = [
+        name for name in dates if date_order is not None or are_short_dates(table[name][train])
+    ]
+    return {"month_first": names} if names else {}
+
+
+def time_zones_of(columns, table) -> dict:
+    """Return the entry of the preprocessor with the time zone of each date column (see `kzoo.inference.tables.zones`).
+
+    Args:
+        columns: columns of `learn_columns`.
+        table: `Rows` of the source.
+    """
+    dates = [column for column in columns if column["kind"] == "date"]
+    zones = {
+        column["name"]: table.zone(column["name"], column.get("day_first", False))
+        for column in dates
+    }
+    return {"zones": zones} if zones else {}
+
+
+def fingerprint_columns(columns):
+    """Return columns as they enter the fingerprint of the data.
+
+    Entries that older versions did not store are removed, so that fingerprints stay the same.
+    """
+    added_later = (("zoned", False), ("blank", True), ("unreadable", True))
+    return [
+        {key: value for key, value in column.items() if (key, value) not in added_later}
+        for column in columns
+    ]
+
+
+def _is_row_id(name, numbers):
+    """Return whether a column is named like an ID and contains different whole numbers."""
+    if (
+        not _ID_NAME.fullmatch(name)
+        or not (np.isfinite(numbers) & (numbers == np.round(numbers))).all()
+    ):
+        return False
+    return len(np.unique(numbers)) == len(numbers)

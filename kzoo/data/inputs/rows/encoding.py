@@ -1,0 +1,910 @@
+"""Encoding of a table that does not fit into memory: its two passes over the source (see `out_of_core.py`)."""
+
+import hashlib
+import os
+from collections import Counter
+from contextlib import ExitStack
+
+import numpy as np
+
+from kzoo.data import splits
+from kzoo.data.inputs.rows.collect import (
+    MAX_COUNTED_CATEGORIES,
+    MAX_SAMPLE_ROWS,
+    Buckets,
+    CategoryCounts,
+    ColumnMoments,
+    Sample,
+    TablePieces,
+)
+from kzoo.data.inputs.rows.column_kind import MAX_CATEGORIES, missing_categories
+from kzoo.data.inputs.rows.columns import (
+    fingerprint_columns,
+    number_format_of,
+    stored_number_format,
+)
+from kzoo.data.inputs.rows.row_columns import invalid_weight
+from kzoo.data.inputs.rows.scaling import config_of
+from kzoo.data.inputs.rows.table import TableFit
+from kzoo.data.store.progress import track_progress
+from kzoo.data.store.row_files import check_disk_space, read_rows
+from kzoo.data.tables.frame import as_frame
+from kzoo.data.targets.columns import empty_target_message, missing_target_note
+from kzoo.data.targets.weights import weighted_rows, weights_line
+from kzoo.inference.kinds.rows.column_options import named_columns
+from kzoo.inference.kinds.rows.inference import (
+    cells_of,
+    check_columns,
+    check_readable,
+    feature_names,
+    fill_missing,
+    in_table,
+    missing_note,
+    text_ids,
+    unread_note,
+)
+from kzoo.inference.tables.arrow import (
+    Piece,
+    arrow,
+    hashes,
+    is_texts,
+    mix_bits,
+    normalize_table,
+    plain_column,
+)
+from kzoo.inference.tables.files import is_table, pieces_of
+from kzoo.inference.tables.label_cells import flags
+from kzoo.inference.tables.raw import Rows, require, rows_of
+from kzoo.inference.tables.values import MISSING, not_missing, plain, to_words
+from kzoo.inference.tables.zones import zone_notes
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import plural, shown
+from kzoo.utils.optional import of_pandas
+
+_MAX_CLASSES = 10_000  # distinct cells of a target
+_DUPLICATE_SHARE = 0.1  # of the sample, above which rows are assumed to be equal by chance
+_FRAME_PIECE_ROWS = 50_000  # encoded at once
+_SPLITS = ("train", "validation", "test", "calibration")
+
+
+class Encoding(TableFit):
+    """A table that is being encoded into files.
+
+    Args:
+        source: path of the table.
+        folder: folder that the encoded rows are written to.
+        preset: preset that the data is for, or None.
+
+    The other arguments are those of `load_table`.
+
+    Attributes:
+        pieces, others: readers of the table, and of the tables of other splits: split -> reader.
+        target_counts: counts of the cells of a single target; None if there are too many distinct ones.
+        class_target, class_codes: the learned classes, and cell -> class code; None for a regression.
+        has_duplicates: whether rows are equal by chance.
+        constants, not_constant: excluded columns: name -> their constant cell (None if empty), and count of other
+            cells.
+        numeric_columns, text_inputs: the learned columns of numbers and dates, and of texts.
+        category_counts: name -> `CategoryCounts` of the other columns.
+        incomplete: names of numeric columns with missing values in training rows.
+        missing, unread: name -> count of missing cells; name -> [count, first (row, cell)s] of unreadable cells.
+        training_categories, other_unknown: name -> number of categories in the table, and what `unread` has, of the
+            unknown categories of another table.
+        weight_format: format of the numbers in the column of row weights, if these are texts.
+        weight_moments: split -> moments of its row weights.
+    """
+
+    def __init__(
+        self,
+        source,
+        folder,
+        preset,
+        *,
+        target,
+        validation,
+        test,
+        drop,
+        group,
+        task,
+        columns,
+        seed,
+        clip,
+        sample_weight=None,
+        date_order=None,
+    ):
+        self.pieces = pieces = pieces_of(source)
+        self.others = {
+            part: _other_pieces(part, table)
+            for part, table in splits.second_sources(validation, test).items()
+        }
+        self.folder = folder
+        self.seed = int(seed)
+        self.text_columns = named_columns(columns)
+        self.calibration = validation.calibration if isinstance(validation, splits.HeldOut) else 0.0
+        self.validation, self.test = splits.split_fractions(
+            splits.drawn(validation), splits.drawn(test)
+        )
+        other_notes = (note for other in self.others.values() for note in other.notes)
+        super().__init__(
+            pieces.names,
+            [*pieces.notes, *other_notes],
+            preset=preset,
+            target=target,
+            drop=drop,
+            group=group,
+            task=task,
+            columns=columns,
+            clip=clip,
+            sample_weight=sample_weight,
+            date_order=date_order,
+        )
+        for part, other in self.others.items():
+            require(Rows(dict.fromkeys(other.names, ())), self.targets, f"the {part} table")
+
+    def encode_table(self) -> dict:
+        """Encode the table, and return the metadata with which `out_of_core.py` opens it."""
+        table_pieces = TablePieces(self.pieces)
+        self.first_pass(table_pieces)
+        self.learn()
+        self.second_pass(table_pieces)
+        return self.metadata(self.write_splits())
+
+    # 1. First pass: sample and count rows.
+
+    def first_pass(self, table_pieces):
+        """Count the rows and the distinct cells of a single target, and draw the sample."""
+        self.sample = Sample(self.seed)
+        self.count = 0
+        self.target_missing = 0
+        if len(self.targets) > 1:  # the first rows decide; `_target_values` checks the others
+            piece = next(iter(self.pieces), None)
+            self.learn_labels(
+                self.pieces.frame(piece.table.select(self.targets))
+            ) if piece is not None else None
+        self.target_counts = Counter() if len(self.targets) == 1 else None
+        for first, table in table_pieces.pieces("sampling rows"):
+            table, indices = self.rows_with_target(table, first)
+            self.count += table.num_rows
+            self.sample.add(table, indices)
+            if self.group is not None and (missing := table.column(self.group).null_count):
+                raise KzooError(
+                    f"group={self.group!r} is missing in {missing} of rows {first + 1} to {first + len(indices)}. Fill "
+                    "in the missing values or omit group=."
+                )
+            if self.target_counts is not None:
+                self.target_counts.update(_cell_counts(table.column(self.targets[0])))
+                self.target_counts = (
+                    None if len(self.target_counts) > _MAX_CLASSES else self.target_counts
+                )
+        if not self.count:
+            message = empty_target_message(self.targets[0], "row") if self.target_missing else None
+            raise KzooError(message or f"{self.pieces.name!r} has no rows.")
+        splits.check_enough(self.count)
+        if self.target_missing:
+            self.notes.append(missing_target_note(self.target_missing, "row"))
+
+    def rows_with_target(self, table, first):
+        """Return the rows of a piece that have all targets (of labels, any), and their indices in the source.
+
+        Args:
+            table: the piece, as an Arrow table.
+            first: index of its first row.
+        """
+        compute = arrow("pyarrow.compute")
+        indices = first + np.arange(table.num_rows)
+        for name in self.targets:
+            column = table.column(name)
+            if is_texts(column):
+                blank = compute.equal(compute.utf8_trim_whitespace(column), "")
+                table = table.set_column(
+                    table.schema.get_field_index(name), name, compute.if_else(blank, None, column)
+                )
+        present = [
+            compute.is_null(table.column(name), nan_is_null=True).to_numpy() == 0
+            for name in self.targets
+        ]
+        has_target = np.all(present, axis=0) if self.labels is None else np.any(present, axis=0)
+        if has_target.all():
+            return table, indices
+        self.target_missing += int((~has_target).sum())
+        return table.filter(has_target), indices[has_target]
+
+    # 2. Learn from the sample.
+
+    def learn(self):
+        """Learn the target and the columns on the sample. The classes of the target are those of all rows."""
+        table, indices = self.sample.finish()
+        frame = self.pieces.frame(table, self.text_columns)
+        decimal = self.pieces.decimal
+        target = self.targets[0]
+        if self.target_counts is None:
+            frame = self.learn_task(frame, decimal)
+        else:  # all distinct cells of the target, of which the sample may lack rare ones
+            distinct = self.pieces.frame(
+                _single_column_table(target, self.target_counts, table.schema), self.text_columns
+            )
+            self._refuse_label_cells(distinct)
+            distinct = self.learn_task(distinct, decimal, distinct=True)
+        self.class_target = self.class_codes = None
+        if "classes" in self.problem.facts:
+            if self.target_counts is None:
+                raise KzooError(
+                    f"Target {target!r} has more than {_MAX_CLASSES:,} distinct values: too many classes for a table "
+                    "that is larger than memory. Use task='regression', or choose another target."
+                )
+            inference = self.problem.task.inference
+            # `learn` refuses classes with a single example: two of each stand for all of them.
+            repeated = np.repeat(
+                np.arange(len(distinct)), [min(count, 2) for count in self.target_counts.values()]
+            )
+            self.class_target = inference.learn(distinct[[target]].iloc[repeated], self.targets)
+            codes = inference.encode(self.class_target, distinct[[target]]).tolist()
+            self.class_codes = dict(zip(self.target_counts, codes, strict=True))
+        self.has_duplicates = self.group is None and self._many_equal_rows(table)
+        train = np.flatnonzero(self.split_of(table, indices) == 0)
+        rows = rows_of(frame)
+        self.weight_format = None
+        if self.sample_weight is not None:
+            values = rows[self.sample_weight]
+            self.weight_format = stored_number_format(
+                number_format_of(self.sample_weight, values), decimal
+            )
+            train = weighted_rows(train, self.weights_of(Piece(table, decimal), indices))
+        self.learn_inputs(
+            rows.only(self.inputs, decimal),
+            train,
+            decimal,
+            words=self.pieces.words,
+            classes=self.class_target.classes if self.class_target is not None else (),
+            file=self.pieces.written,
+            text_cells=Piece(table),
+        )
+        for part, other in self.others.items():
+            with in_table(part):
+                check_columns(self.columns, Rows(dict.fromkeys(other.names, ())))
+        self.schema, self.facts = table.schema, self.data_facts(rows, {})
+        self.constants = {
+            name: _first_cell(table, name)
+            for name, reason in self.excluded_inputs.items()
+            if reason == "constant"
+        }
+        self.constants |= {
+            name: None
+            for name, reason in self.excluded_inputs.items()
+            if reason.startswith("empty")
+        }
+        self.sample_size = len(indices)  # frees about 100 MB
+        self.sample = None
+
+    def _refuse_label_cells(self, distinct):
+        """Raise `KzooError` if the cells of the target hold several labels: each label needs a column of its own."""
+        self.learn_labels(distinct)
+        if self.labels is not None:
+            raise KzooError(
+                f"Target {self.targets[0]!r} of a table that is larger than memory has several labels in a cell "
+                f"({self.labels.reason}). Write a column of 0 and 1 for each label, and name them all with target=; or "
+                f"use columns={{{self.targets[0]!r}: 'category'}} if the cells are classes."
+            )
+
+    def _many_equal_rows(self, table):
+        """Return whether rows are equal by chance, because few distinct rows are possible."""
+        row_hashes = hashes(table, self.inputs)
+        return len(np.unique(row_hashes)) < (1 - _DUPLICATE_SHARE) * len(row_hashes)
+
+    def split_of(self, table, indices):
+        """Return the split of each row (N,), an index in `_SPLITS`.
+
+        It is drawn by a hash of the seed and of the cells of the row, or of its group.
+
+        Equal rows are thus in the same split. If rows are equal by chance, their indices count too.
+        """
+        row_hashes = hashes(table, self.inputs if self.group is None else [self.group])
+        with np.errstate(over="ignore"):
+            if self.has_duplicates:
+                row_hashes = row_hashes + mix_bits(indices.astype(np.uint64) + np.uint64(1))
+            row_hashes = mix_bits(
+                row_hashes ^ mix_bits(np.full(1, self.seed % 2**64, np.uint64) + np.uint64(7))
+            )
+        random_share = (row_hashes >> np.uint64(11)).astype(np.float64) / 2**53
+        held_out = self.test + self.validation * (1 - self.test)
+        calibration = self.test + self.calibration * (1 - self.test)
+        kept = np.where(random_share < calibration, 3, np.where(random_share < held_out, 1, 0))
+        return np.where(random_share < self.test, 2, kept)
+
+    # 3. Second pass: encode the rows.
+
+    def second_pass(self, table_pieces):
+        """Encode the rows, and distribute them to buckets that fit into memory; count cells of all rows."""
+        zones = self.zones.get("zones", {})
+        self.numeric_columns = [
+            column | {"zone": zones.get(column["name"])}
+            for column in self.columns
+            if column["kind"] in ("number", "date")
+        ]
+        self.text_inputs = [column for column in self.columns if column["kind"] == "text"]
+        self.category_counts = {
+            column["name"]: CategoryCounts(
+                column["values"], missing_categories(self.pieces.written)
+            )
+            for column in self.columns
+            if column["kind"] == "category"
+        }
+        feature_count = sum(len(column.get("medians", " ")) for column in self.numeric_columns)
+        id_count = sum(column["length"] for column in self.text_inputs)
+        self.width = feature_count + len(self.category_counts) + id_count + self.tail_width
+        self.incomplete, self.missing = set(), Counter()
+        self.unread, self.not_constant = (
+            {column["name"]: [0, []] for column in self.numeric_columns},
+            Counter(),
+        )
+        self.digest = hashlib.sha256()
+        self.zero_weights = 0
+        check_disk_space(self.folder, int(1.2 * 4 * self.width * self.count))
+        with ExitStack() as exit_stack:
+            buckets = Buckets(
+                self.folder, self.split_shares(), self.count, self.width, self.seed, exit_stack
+            )
+            self.target_missing = 0
+            for first, table in table_pieces.pieces("encoding rows"):
+                table, indices = self.rows_with_target(table, first)
+                self.add_rows(buckets, self.pieces, table, indices, self.split_of(table, indices))
+            self.training_categories = {
+                name: len(counts.codes) for name, counts in self.category_counts.items()
+            }
+            for part, other in self.others.items():
+                self.add_other_table(buckets, part, other, zones)
+            self.buckets = buckets
+
+    @property
+    def tail_width(self):
+        """Number of columns after the inputs: the row weight, if there are some, and the targets."""
+        return (self.sample_weight is not None) + (
+            len(self.targets) if self.class_target is None else 1
+        )
+
+    def add_other_table(self, buckets, part, other, zones):
+        """Encode the table of another split as new data of a run is: checked, with notes about its rows only.
+
+        Args:
+            part: the split.
+            other: reader of the table.
+            zones: name -> time zone of a date column.
+        """
+        self.target_missing, first = 0, 0
+        other.kept = {
+            name: MISSING.intersection(counts.codes)
+            for name, counts in self.category_counts.items()
+        }
+        other.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.class_codes or ()))
+        training_unread = {
+            name: (count, list(cells)) for name, (count, cells) in self.unread.items()
+        }
+        training_missing = self.missing.copy()
+        self.other_unknown, self.other_minutes = {}, {name: set() for name in zones}
+        if self.sample_weight is not None and self.sample_weight not in other.names:
+            self.notes.append(
+                f"The {part} table has no column {self.sample_weight!r}: its rows count equally."
+            )
+        for piece in other:
+            table, indices = self.rows_with_target(self.select_columns(piece.table), first)
+            self.add_rows(
+                buckets, other, table, indices, np.full(len(indices), _SPLITS.index(part)), part
+            )
+            first += len(piece)
+        if first == self.target_missing:
+            raise KzooError(empty_target_message(self.targets[0], f"{part} row"))
+        self.check_other_table(part, training_unread, training_missing, first - self.target_missing)
+        if self.target_missing:
+            self.notes.append(missing_target_note(self.target_missing, f"{part} row"))
+        for name, minutes in self.other_minutes.items():
+            self.notes += zone_notes(name, zones[name], np.array(list(minutes)))
+
+    def select_columns(self, table):
+        """Return the targets, inputs and weights of another table. Inputs that it lacks, which no network reads, are
+        missing.
+        """
+        for name in self.inputs:
+            if name not in table.schema.names:
+                table = table.append_column(
+                    name, arrow().nulls(len(table), self.schema.field(name).type)
+                )
+        weight = [self.sample_weight] if self.sample_weight in table.schema.names else []
+        return table.select(self.targets + self.inputs + weight)
+
+    def check_other_table(self, part, training_unread, training_missing, row_count):
+        """Refuse another table with a column of mostly unreadable cells, and add notes about missing and unknown cells.
+
+        Args:
+            part: the split.
+            training_unread, training_missing: `unread` and `missing` before the table was encoded.
+            row_count: number of its rows with a target.
+        """
+        for column in self.numeric_columns:
+            name = column["name"]
+            unread_count = self.unread[name][0] - training_unread[name][0]
+            cells = self.unread[name][1][len(training_unread[name][1]) :]
+            filled_count = row_count - (self.missing[name] - training_missing[name])
+            with in_table(part):
+                check_readable(column, unread_count, filled_count, cells)
+            if name not in self.incomplete:
+                self.notes += (
+                    f"In the {part} table: {line}"
+                    for line in missing_note(name, row_count - filled_count, row_count)
+                )
+        for name, (unread_count, cells) in self.other_unknown.items():
+            if 2 * unread_count > row_count:
+                line = unread_note(name, "category", unread_count, row_count, cells)
+                self.notes.append(f"In the {part} table: {line}")
+
+    def split_shares(self):
+        """Return the approximate share of the rows in each split."""
+        held_out = self.validation * (1 - self.test)
+        calibration = self.calibration * (1 - self.test)
+        shares = {
+            "train": 1 - self.test - held_out,
+            "validation": held_out - calibration,
+            "test": self.test,
+        }
+        shares |= {"calibration": calibration}
+        return tuple(0.5 if part in self.others else share for part, share in shares.items())
+
+    def add_rows(self, buckets, pieces, table, indices, row_splits, part=None):
+        """Encode rows of a source, add them to the buckets, and update the counts.
+
+        Args:
+            pieces: the source, `self.pieces` or one of `self.others`.
+            table: rows of a piece, as an Arrow table.
+            indices: (N,) indices of the rows in the source.
+            row_splits: (N,) splits of the rows, 0 to 2.
+            part: the split of another table.
+        """
+        if not table.num_rows:
+            return
+        self.digest.update(hashes(table, [*self.inputs, *self.targets]).tobytes())
+        if part is None and self.sample_weight is not None:  # rows of weight 0 are not learned from
+            weight = self.weights_of(Piece(table, pieces.decimal), indices)
+            learned = (row_splits != 0) | (weight > 0)
+            self.digest.update(weight.tobytes())
+            table = table.filter(learned)
+            indices = indices[learned]
+            row_splits = row_splits[learned]
+            self.zero_weights += int((~learned).sum())
+            if not table.num_rows:
+                return
+        piece = Piece(table, pieces.decimal)
+        train = row_splits == 0
+        rows = np.empty((len(row_splits), self.width), np.float32)
+        position = 0
+        for column in self.numeric_columns:
+            name = column["name"]
+            unread = {}
+            cells = cells_of(column, piece, unread)
+            if part is not None and column["kind"] == "date":
+                minutes = piece.minutes(name, column.get("day_first", False))[~np.isnan(cells[0])]
+                self.other_minutes[name].update(np.unique(minutes).tolist())
+            for values in cells:
+                # an overflow becomes infinity, which is refused next
+                with np.errstate(over="ignore"):
+                    rows[:, position] = values
+                self._check_finite(name, values, rows[:, position], indices)
+                position += 1
+            is_missing = np.isnan(cells[0])
+            if name not in self.incomplete and is_missing[train].any():
+                self.incomplete.add(name)
+            if len(unread_rows := unread[name]):
+                self.unread[name][0] += len(unread_rows)
+                first_unread = unread_rows[: 3 - len(self.unread[name][1])]
+                self.unread[name][1] += [
+                    (int(indices[row]), piece[name][row]) for row in first_unread
+                ]
+            self.missing[name] += int(is_missing.sum()) - len(unread_rows)
+        for name, counts in self.category_counts.items():
+            rows[:, position] = counts.codes_of(piece[name], train)
+            self.missing[name] += table.column(name).null_count
+            if part is not None:
+                unknown = np.flatnonzero(rows[:, position] > self.training_categories[name])
+                count, cells = self.other_unknown.get(name, (0, []))
+                cells += [
+                    (int(indices[row]), piece[name][row]) for row in unknown[: 3 - len(cells)]
+                ]
+                self.other_unknown[name] = (count + len(unknown), cells)
+            position += 1
+        for column in self.text_inputs:
+            rows[:, position : position + column["length"]] = text_ids(column, piece)
+            self.missing[column["name"]] += table.column(column["name"]).null_count
+            position += column["length"]
+        for name, constant in self.constants.items():
+            self.not_constant[name] += _count_different(table.column(name), constant)
+        if self.sample_weight is not None:
+            has_weights = part is None or self.sample_weight in table.schema.names
+            rows[:, position] = self.weights_of(piece, indices, part) if has_weights else np.nan
+            position += 1
+        if self.class_target is None:
+            rows[:, position:] = self._target_values(piece, indices)
+        else:
+            # Class codes are stored as int32 in the bits of the last float32 column.
+            rows[:, position:].view(np.int32)[:, 0] = self._encode_classes(pieces, table, part)
+        buckets.add(rows, indices, row_splits)
+
+    def weights_of(self, piece, indices, part=None):
+        """Return the row weights (N,) of a piece as float32.
+
+        Args:
+            piece: a `Piece`.
+            indices: (N,) indices of its rows in the source.
+            part: the split of another table.
+
+        Raises:
+            KzooError: a weight that is missing, not a number, negative or infinite.
+        """
+        name = self.sample_weight
+        with np.errstate(over="ignore"):  # an overflow becomes infinity, which is refused next
+            weight = piece.numbers(name, self.weight_format).astype(np.float32)
+        if (bad := np.flatnonzero(~((weight >= 0) & np.isfinite(weight)))).size:
+            raise invalid_weight(name, indices[bad[0]], piece[name][bad[0]], part=part)
+        return weight
+
+    def _check_finite(self, name, values, encoded, indices):
+        """Raise `KzooError` if a value of a column is infinite as float32."""
+        if np.isinf(encoded).any():
+            row = int(np.flatnonzero(np.isinf(encoded))[0])
+            raise KzooError(
+                f"Column {name!r} contains {values[row]:g} in row {indices[row] + 1}, which exceeds the range of "
+                "float32. Exclude the column or scale it."
+            )
+
+    def _target_values(self, piece, indices):
+        """Return the targets of a regression, or labels of 0, 1 and NaN (N, targets)."""
+        if self.labels is not None:
+            return self._label_values(piece, indices)
+        values = np.stack(
+            [piece.numbers(name, self.number_formats.get(name)) for name in self.targets], axis=1
+        )
+        if (bad := np.flatnonzero(np.isnan(values).any(axis=1))).size:
+            cells = [piece[name][bad[0]] for name in self.targets]
+            raise KzooError(
+                f"A regression target must be a number; row {indices[bad[0]] + 1} contains {cells!r}."
+            )
+        # refuses numbers that do not suit the task, such as -1
+        self.problem.task.inference.encode(None, values)
+        return values
+
+    def _label_values(self, piece, indices):
+        """Return labels of 0, 1 and NaN (N, labels)."""
+        columns = []
+        for name in self.targets:
+            cells = piece[name]
+            column = flags(cells)
+            if column is None and not_missing(plain(cells)).any():
+                row, cell = next((row, cell) for row, cell in enumerate(cells) if _is_no_flag(cell))
+                raise KzooError(
+                    f"Label column {name!r} must be 0 or 1, yes or no; row {indices[row] + 1} has {shown(cell)}. Use "
+                    "task='regression' if the targets are values."
+                )
+            columns.append(np.full(len(indices), np.nan) if column is None else column)
+        return np.stack(columns, axis=1)
+
+    def _encode_classes(self, pieces, table, part):
+        """Return the class codes of the target column (N,), and add those of new spellings to `self.class_codes`."""
+        target = self.targets[0]
+        encoded = table.column(target).combine_chunks().dictionary_encode()
+        cells = encoded.dictionary.to_pylist()
+        # The table of another split may spell classes differently.
+        if new_cells := [cell for cell in cells if cell not in self.class_codes]:
+            new_frame = pieces.frame(_single_column_table(target, new_cells, table.schema))
+            with splits.in_data_of(part):
+                codes = self.problem.task.inference.encode(self.class_target, new_frame[[target]])
+            self.class_codes |= dict(zip(new_cells, codes.tolist(), strict=True))
+        return np.array([self.class_codes[cell] for cell in cells], np.int32)[
+            encoded.indices.to_numpy()
+        ]
+
+    # 4. Shuffle the buckets and write the splits.
+
+    def write_splits(self):
+        """Fill missing values, convert category numbers to codes, write each split shuffled; return the row counts."""
+        self.columns = [self._with_exact_counts(column) for column in self.columns]
+        target_width = self.tail_width
+        weighted = self.sample_weight is not None
+        categories = (column["values"] for column in self.columns if column["kind"] == "category")
+        stored_codes = {
+            name: counts.stored_codes(values)
+            for (name, counts), values in zip(self.category_counts.items(), categories, strict=True)
+        }
+        self.feature_names = feature_names(self.columns)
+        code_count = len(stored_codes) + sum(column["length"] for column in self.text_inputs)
+        self.input_moments, self.target_moments = ColumnMoments(), ColumnMoments()
+        self.weight_moments = {split: ColumnMoments() for split in _SPLITS}
+        self.class_counts = {}
+        self.label_counts = {}
+        self.unknown_labels = False
+        row_counts = {}
+        for split_number, split in enumerate(_SPLITS if self.calibration else _SPLITS[:3]):
+            class_counts = (
+                np.zeros(len(self.class_target.classes), int)
+                if self.class_target is not None
+                else None
+            )
+            label_counts = np.zeros(target_width, int)
+            with open(self.folder / f"{split}.rows", "wb") as file:
+                row_counts[split] = 0
+                buckets = self.buckets.files(split_number)
+                for bucket in track_progress(
+                    buckets, f"{self.pieces.name}: shuffling {split} rows", len(buckets)
+                ):
+                    generator = np.random.default_rng([self.seed, split_number, row_counts[split]])
+                    raw = self.buckets.take(bucket)
+                    x, y = self._encode(
+                        raw[generator.permutation(len(raw))], stored_codes, target_width
+                    )
+                    file.write(np.ascontiguousarray(np.concatenate([x, y], axis=1)).data)
+                    row_counts[split] += len(x)
+                    weight, y = (y[:, 0], np.ascontiguousarray(y[:, 1:])) if weighted else (None, y)
+                    if weighted:
+                        self.weight_moments[split].add(weight[:, None])
+                    if not split_number:
+                        self.input_moments.add(x[:, : len(self.feature_names) - code_count], weight)
+                    if class_counts is not None:
+                        class_counts += np.bincount(
+                            y.view(np.int32)[:, 0], minlength=len(class_counts)
+                        )
+                    elif self.labels is not None:
+                        label_counts += (y == 1).sum(axis=0)
+                        self.unknown_labels |= bool(np.isnan(y).any())
+                    elif not split_number:
+                        self.target_moments.add(y, weight)
+                file.flush()
+                os.fsync(file.fileno())
+            if class_counts is not None:
+                self.class_counts[split] = class_counts.tolist()
+            if self.labels is not None and row_counts[split]:
+                self.notes += splits.absent_labels_note(split, label_counts, self.targets)
+                self.label_counts[split] = label_counts.tolist()
+        if not row_counts["train"]:
+            raise KzooError("No rows are left for training. Lower test= or validation=.")
+        if self.class_counts and 0 in self.class_counts["train"]:
+            class_number = self.class_counts["train"].index(0)
+            raise KzooError(
+                f"Class number {class_number} has no training rows. Lower test= or validation=."
+            )
+        return row_counts
+
+    def _with_exact_counts(self, column):
+        """Return a column with the facts that are known exactly after the second pass."""
+        if column["kind"] == "text":
+            return column
+        if column["kind"] != "category":
+            return column | {"missing": column["name"] in self.incomplete}
+        counts = self.category_counts[column["name"]]
+        if counts.is_full:
+            self.notes.append(
+                f"Column {column['name']!r} has more than {MAX_COUNTED_CATEGORIES:,} categories; those that "
+                "appear later count as unknown."
+            )
+        elif counts.distinct_count > MAX_CATEGORIES:
+            self.notes = [
+                note
+                for note in self.notes
+                if not note.startswith(f"Column {column['name']!r} has ")
+            ]
+            self.notes.append(
+                f"Column {column['name']!r} has {counts.distinct_count} categories; only the {MAX_CATEGORIES} "
+                "most frequent are used."
+            )
+        return column | {"values": counts.most_frequent()}
+
+    def _encode(self, rows, stored_codes, target_width):
+        """Return inputs (B, F) and targets (B, target_width) of rows as `add_rows` has encoded them."""
+        features = []
+        position = 0
+        for column in self.columns:
+            if column["kind"] == "category":
+                features.append(stored_codes[column["name"]][rows[:, position].astype(np.int64)])
+                position += 1
+            elif column["kind"] == "text":
+                features += list(rows[:, position : position + column["length"]].T)
+                position += column["length"]
+            else:
+                width = len(column.get("medians", " "))
+                features += fill_missing(column, list(rows[:, position : position + width].T))
+                position += width
+        return np.stack(features, axis=1, dtype=np.float32, casting="same_kind"), rows[
+            :, -target_width:
+        ]
+
+    def metadata(self, row_counts) -> dict:
+        """Return what describes the encoded rows, as JSON data."""
+        input_width = len(self.feature_names)
+        width = len(self.feature_names) + self.tail_width
+        sample = read_rows(
+            self.folder / "train.rows", width, 0, min(row_counts["train"], MAX_SAMPLE_ROWS)
+        )
+        config = config_of(
+            sample[:, :input_width], self.columns, self.notes, self.input_moments.extent()
+        )
+        target = self.class_target
+        if target is None:
+            y = sample[:, input_width + (self.sample_weight is not None) :]
+            extent = None if self.labels is not None else self.target_moments.extent()
+            target = self.problem.task.inference.learn(y, self.targets, known=extent)
+            self.notes += splits.target_notes(target, y if self.labels is None else None)
+        for column in self.facts["read"]:
+            name = column["name"]
+            if name in self.missing:
+                column["missing"] = self.missing[name]
+                column["unreadable"] = self.unread.get(name, [0])[0]
+            if self.not_constant[name]:
+                column["about"] += f" except in {plural(self.not_constant[name], 'row')}"
+            if name in self.category_counts:
+                count = len(
+                    next(learned["values"] for learned in self.columns if learned["name"] == name)
+                )
+                column |= {"categories": count, "about": plural(count, "category")}
+        unread = {name: (count, cells) for name, (count, cells) in self.unread.items() if count}
+        columns = {column["name"]: column for column in self.columns}
+        row_count = sum(row_counts.values())
+        self.notes += self.format_warnings
+        for name, (count, cells) in unread.items():
+            column = columns[name]
+            self.notes.append(
+                unread_note(
+                    name,
+                    column["kind"],
+                    count,
+                    row_count,
+                    cells,
+                    column.get("writing"),
+                    name in self.guessed,
+                )
+            )
+        if self.has_duplicates:
+            self.notes.append(
+                "Many rows are equal because few distinct rows are possible: rows are split by their index as well as "
+                "by their cells."
+            )
+        if self.count > self.sample_size:
+            self.notes.append(
+                f"Column kinds, medians and quantiles are learned on {self.sample_size:,} of {self.count:,} rows; "
+                "classes, categories, means and standard deviations on all rows."
+            )
+        return dict(
+            task=self.problem.name,
+            rows=row_counts,
+            width=width,
+            inputs=input_width,
+            **self._weights_metadata(),
+            dtype="float32" if self.class_target is None else "int32",
+            single=self.class_target is not None,
+            config=config | target.config,
+            preprocessing=self.preprocessing(target.classes),
+            class_names=list(target.classes),
+            feature_names=list(self.feature_names),
+            target_names=list(target.names),
+            notes=self.notes,
+            seen=self.facts
+            | {
+                "doubts": self.format_warnings,
+                "unread": {
+                    name: [
+                        count,
+                        cells[0][0],
+                        row_count,
+                        list(dict.fromkeys(shown(cell) for _, cell in cells)),
+                    ]
+                    for name, (count, cells) in unread.items()
+                },
+                **({"of_class": self.class_counts} if self.class_counts else {}),
+                **(
+                    {"of_label": self.label_counts, "unknown_labels": self.unknown_labels}
+                    if self.label_counts
+                    else {}
+                ),
+            },
+            fingerprint=splits.fingerprint(
+                self.digest.digest(),
+                self.pieces.names,
+                self.targets,
+                self.problem.name,
+                fingerprint_columns(self.columns),
+                [self.seed, self.validation, self.test, self.group, row_counts],
+                *([self.calibration] if self.calibration else []),
+            ),
+        )
+
+    def _weights_metadata(self) -> dict:
+        """Return `weights`: split -> whether its rows have weights, and `weight_scale`; and add the note on them."""
+        if self.sample_weight is None:
+            return {}
+        has_weights = {}
+        for split, moments in self.weight_moments.items():
+            has_weights[split] = bool(moments.count and np.isfinite(moments.mean[0]))
+            if has_weights[split] and not moments.mean[0] > 0:
+                raise KzooError(
+                    f"The weight (sample_weight=) is 0 for all {split} rows. At least one must be positive."
+                )
+        moments = self.weight_moments["train"]
+        mean, low, high = (float(values[0]) for values in (moments.mean, moments.low, moments.high))
+        effective = moments.count * mean**2 / (mean**2 + float(moments.squares[0]) / moments.count)
+        self.notes.append(
+            weights_line(
+                low / mean,
+                high / mean,
+                effective,
+                moments.count,
+                f"column {self.sample_weight!r}",
+                self.zero_weights,
+            )
+        )
+        return {"weights": has_weights, "weight_scale": 1 / mean}
+
+
+def _is_no_flag(cell) -> bool:
+    """Return whether a cell has a value that is neither 0 nor 1, yes nor no."""
+    return bool(not_missing(plain([cell]))[0]) and flags([cell]) is None
+
+
+def _cell_counts(column) -> dict:
+    """Return cell -> count of an Arrow column."""
+    encoded = column.combine_chunks().dictionary_encode()
+    counts = np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary))
+    return dict(zip(encoded.dictionary.to_pylist(), counts.tolist(), strict=True))
+
+
+def _single_column_table(name, cells, schema):
+    """Return an Arrow table with one column of these cells."""
+    pa = arrow()
+    return pa.table({name: pa.array(list(cells), schema.field(name).type)})
+
+
+def _first_cell(table, name):
+    """Return the first cell of a column that is not missing, as an Arrow scalar."""
+    return next(cell for cell in table.column(name) if cell.is_valid)
+
+
+def _count_different(column, constant):
+    """Return the number of cells that differ from the constant of a column, or that are not missing if it is None."""
+    if constant is None:
+        return len(column) - column.null_count
+    if column.type != constant.type:  # a test table may have other types
+        words = to_words(plain_column(column.drop_null()))
+        return int((words != to_words([constant.as_py()])[0]).sum())
+    return int(
+        arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, constant)).as_py()
+        or 0
+    )
+
+
+def _other_pieces(part, source):
+    """Return the pieces of the table of another split."""
+    if of_pandas(source, "DataFrame"):
+        return _FramePieces(source, part)
+    if not is_table(source):
+        raise KzooError(
+            f"{part}={shown(source)} is not a table. Pass a DataFrame or the path of a table file."
+        )
+    pieces = pieces_of(source)
+    return _FramePieces(as_frame(source), part) if pieces is None else pieces
+
+
+class _FramePieces:
+    """A DataFrame with the data of another split, read in pieces."""
+
+    files = ()
+    decimal = None
+    notes = ()
+
+    def __init__(self, frame, part):
+        self.table = frame
+        self.names = [str(column).strip() for column in frame.columns]
+        self.name = part
+
+    def __iter__(self):
+        for start in range(0, len(self.table), _FRAME_PIECE_ROWS):
+            rows = self.table.iloc[start : start + _FRAME_PIECE_ROWS].set_axis(self.names, axis=1)
+            yield Piece(
+                normalize_table(arrow().Table.from_pandas(rows, preserve_index=False), self.name)
+            )
+
+    def frame(self, table, text_columns=()):
+        """Return a piece as a DataFrame."""
+        return table.to_pandas()

@@ -1,0 +1,378 @@
+"""Tables that fit into memory: read whole, split by a random permutation, encoded at once (see `table.py`)."""
+
+import numpy as np
+
+from kzoo.data import splits
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.inputs.rows.columns import fingerprint_columns
+from kzoo.data.inputs.rows.row_columns import moments, row_weights, time_note
+from kzoo.data.inputs.rows.scaling import config_of
+from kzoo.data.inputs.rows.table import TableFit
+from kzoo.data.tables.frame import as_frame, index_notes
+from kzoo.data.targets.columns import (
+    group_labels,
+    missing_words,
+    rows_with_target,
+    target_rows,
+    without_missing_words,
+)
+from kzoo.data.targets.labels import label_targets, list_targets
+from kzoo.data.targets.rare_classes import RareClasses, check_classes_dropped
+from kzoo.data.targets.weights import part_weights, scaled_weights, weights_note
+from kzoo.inference.kinds.rows.column_options import named_columns
+from kzoo.inference.kinds.rows.inference import (
+    apply_columns,
+    encode_new_rows,
+    feature_names,
+    in_table,
+    unread_notes,
+)
+from kzoo.inference.tables.raw import Rows, decimal_of, require, rows_of
+from kzoo.inference.tables.values import MISSING, Texts, plain, read_numbers, value_counts
+from kzoo.utils.formatting import shown
+from kzoo.utils.optional import pandas as pd
+
+_SHOWN = 3  # unreadable cells in a message
+
+
+def load_table(
+    source,
+    *,
+    name,
+    preset=None,
+    target=None,
+    validation=0.1,
+    test=None,
+    drop=(),
+    group=None,
+    task=None,
+    columns=None,
+    seed=0,
+    clip=False,
+    sample_weight=None,
+    time=None,
+    split="random",
+    drop_rare=None,
+    date_order=None,
+):
+    """Load a table (see `kzoo.load_data`).
+
+    Args:
+        source: a DataFrame, or the path of a table file.
+        target: name of the column to predict, or several for a regression or labels (names, or one string with commas).
+        drop: columns to exclude.
+        group: column whose equal values stay in one split; it is not an input.
+        columns: column options that override what is detected, see `kzoo.load_data`.
+        clip: clip numeric columns at their 0.1 and 99.9 percentiles.
+        sample_weight: column of row weights, which is not an input.
+        drop_rare: number of rows that a class must have; those of smaller classes are left out.
+        date_order: see `kzoo.load_data`.
+        time, split: the column whose order decides the splits, with `split="time"`.
+
+    Raises:
+        KzooError: unknown column, or a target that nothing can be learned from.
+    """
+    # 1. Read the table, and those of the validation and test rows.
+    notes = [*index_notes(source)]
+    lists = list_targets(source, target)
+    frame = as_frame(
+        source, [*named_columns(columns), *label_targets(target, "rows", task)], notes, lists
+    )
+    attrs = dict(frame.attrs)
+    decimal = frame.attrs.get("decimal")
+    names = list(frame.columns)
+    fit = TableFit(
+        names,
+        notes,
+        preset=preset,
+        target=target,
+        drop=drop,
+        group=group,
+        task=task,
+        columns=columns,
+        clip=clip,
+        sample_weight=sample_weight,
+        time=time,
+        split=split,
+        date_order=date_order,
+    )
+    zoned_columns = rows_of(
+        frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]]
+    )
+    file_decimal = decimal_of(frame)
+    targets = fit.targets
+    others = {}
+    for part, other_source in splits.second_sources(validation, test).items():
+        other = as_frame(other_source, text_columns(frame, targets), notes, targets)
+        others[part] = _read_as_training_file(other, frame, decimal)
+        require(others[part], targets, f"the {part} table")
+    decimals = {part: decimal_of(other) for part, other in others.items()}
+
+    # 2. Keep rows with a target. Those of the other tables are appended, so that they are encoded alike.
+    frame = fit.learn_labels(frame)
+    if fit.labels is None:
+        words = missing_words(frame, targets, decimal)
+        frame = without_missing_words(frame, words)
+        others = {part: without_missing_words(other, words) for part, other in others.items()}
+    if drop_rare is not None:
+        rare = RareClasses(
+            frame, [*targets, "labels"] if fit.labels is not None else targets, drop_rare
+        )
+        frame = rare.without(frame)
+        others = {part: rare.without(other, part) for part, other in others.items()}
+        notes += rare.note()
+    has_target = target_rows(frame, targets, fit.labels)
+    source_frame = frame
+    weights = (
+        []
+        if sample_weight is None
+        else [row_weights(frame, sample_weight, has_target, decimal=decimal)]
+    )
+    times = (
+        None
+        if fit.time is None
+        else moments(frame, fit.time, has_target, notes, decimal=decimal, date_order=date_order)
+    )
+    count = length = len(frame := rows_with_target(frame, targets, notes, "row", fit.labels))
+    other_rows = {}
+    for part, other in others.items():
+        other = other if fit.labels is None else fit.labels.prepare(other)
+        if sample_weight is not None:
+            has_other = target_rows(other, targets, fit.labels)
+            weights.append(_weights_of_other(other, sample_weight, has_other, part, notes))
+        others[part] = other = rows_with_target(other, targets, notes, f"{part} row", fit.labels)
+        other_rows[part] = np.arange(length, length := length + len(other))
+    if others:
+        frame = pd.concat([frame, *others.values()], ignore_index=True)
+        frame.attrs = attrs
+
+    # 3. Learn the task and split the rows.
+    groups = None if group is None else group_labels(frame[group][:count], group)
+    frame = fit.learn_task(frame, decimal)
+    check_classes_dropped(fit.problem, drop_rare)
+    weight = np.concatenate(weights) if weights else None
+    rows = rows_of(frame)
+    learned, y, split_rows, split_notes = splits.split_target(
+        fit.problem.task,
+        fit.target_values(frame),
+        count,
+        names=targets,
+        validation=splits.drawn(validation),
+        test=splits.drawn(test),
+        seed=seed,
+        groups=groups,
+        weight=weight,
+        moments=times,
+        others=other_rows,
+    )
+    dropped = count - sum(
+        len(part_rows) for part_rows in split_rows.values() if part_rows is not None
+    )
+    split_rows |= other_rows
+    if (weight := scaled_weights(weight, split_rows)) is not None:
+        notes.append(
+            weights_note(weight[split_rows["train"]], f"column {sample_weight!r}", dropped)
+        )
+    if times is not None:
+        own_rows = split_rows | dict.fromkeys(others)
+        notes.append(
+            time_note(
+                source_frame[fit.time][has_target],
+                fit.time,
+                times,
+                own_rows,
+                fit.time in fit.inputs,
+            )
+        )
+
+    # 4. Learn the inputs on the training rows.
+    inputs = rows.only(
+        [column for column in rows.columns if column not in fit.excluded], file_decimal
+    )
+    train = split_rows["train"]
+    fit.learn_inputs(
+        inputs,
+        train,
+        decimal,
+        words=attrs.get("words", {}),
+        classes=learned.classes,
+        file="words" in attrs,
+        padded_cells=attrs.get("padded", ()),
+        zoned=(inputs.take(np.arange(count)) if others else inputs).updated(zoned_columns),
+    )
+    preprocessing = fit.preprocessing(learned.classes)
+
+    # 5. Encode all rows; rows of the other tables as new data of a run are.
+    unread = {}
+    categories = {column["name"] for column in fit.columns if column["kind"] == "category"}
+    x = apply_columns(fit.columns, inputs, unread)
+    for part, other in others.items():
+        part_rows = split_rows[part]
+        first = split_rows[part][0]
+        dates = [
+            column["name"]
+            for column in fit.columns
+            if column["kind"] == "date" and column["name"] in other
+        ]
+        other_inputs = Rows(
+            {name: inputs[name][part_rows] for name in other if name in inputs}, decimals[part]
+        )
+        other_inputs = other_inputs.updated(rows_of(other[dates]))
+        other_notes = []
+        with in_table(part):
+            x[part_rows], other_unread = encode_new_rows(preprocessing, other_inputs, other_notes)
+        new_categories = {
+            name: other_unread[name]
+            for name in categories
+            if 2 * len(other_unread[name]) > len(other_inputs)
+        }
+        notes += [
+            f"In the {part} table: {line}"
+            for line in (*other_notes, *unread_notes(fit.columns, other_inputs, new_categories))
+        ]
+        unread = {
+            name: np.concatenate(
+                [
+                    indices[indices < first],
+                    other_unread[name] + first,
+                    indices[indices > part_rows[-1]],
+                ]
+            )
+            for name, indices in unread.items()
+        }
+    # Rare categories may be in validation or test rows only: that is not worth a note.
+    unread = {name: indices for name, indices in unread.items() if name not in categories}
+    notes += [*fit.format_warnings, *unread_notes(fit.columns, inputs, unread, fit.guessed)]
+    hashes = _hash(frame, rows, wall_clock="of_arrow" in attrs)
+    return Dataset(
+        name=name,
+        task=fit.problem.name,
+        inputs="rows",
+        **{
+            part: None
+            if rows is None
+            else Split(
+                x=x[rows],
+                y=y[rows],
+                rows=rows,
+                weight=part_weights(weight, rows),
+                keys=hashes[rows],
+            )
+            for part, rows in split_rows.items()
+        },
+        config=config_of(x[train], fit.columns, notes, weight=part_weights(weight, train))
+        | learned.config,
+        preprocessing=preprocessing,
+        class_names=learned.classes,
+        feature_names=feature_names(fit.columns),
+        target_names=learned.names,
+        notes=notes + split_notes,
+        seen=fit.data_facts(rows, unread)
+        | {"columns": list(frame.columns)}
+        | ({"in_order": True} if times is not None else {})
+        | cell_findings(fit.format_warnings, unread, rows),
+        fingerprint=splits.fingerprint(
+            hashes,
+            list(frame.columns),
+            targets,
+            fit.problem.name,
+            *split_rows.values(),
+            fingerprint_columns(fit.columns),
+            *([] if weight is None else [weight]),
+        ),
+    )
+
+
+def _weights_of_other(frame, name, has_target, part, notes):
+    """Return the weights of the rows with a target of a second source; NaN, with a note, if it does not have them."""
+    if name in frame.columns:
+        return row_weights(frame, name, has_target, part=part, decimal=decimal_of(frame))
+    notes.append(f"The {part} table has no column {name!r}: its rows count equally.")
+    return np.full(int(has_target.sum()), np.nan)
+
+
+def _read_as_training_file(test_frame, train_frame, decimal):
+    """Return a test table with ambiguous numbers read by the decimal sign of the training file, where that fits all."""
+    ambiguous = [
+        name
+        for name in test_frame.attrs.get("figures", ())
+        if pd.api.types.is_numeric_dtype(train_frame.get(name))
+    ]
+    numbers_of = {
+        name: read_numbers(test_frame[name], {"decimal": decimal} if decimal else None)
+        for name in ambiguous
+    }
+    return test_frame.assign(
+        **{name: numbers for name, numbers in numbers_of.items() if np.isfinite(numbers).all()}
+    )
+
+
+def cell_findings(format_warnings, unread, table):
+    """Return facts for the checks: format warnings, and what could not be read.
+
+    That is name of a column -> (number of unread cells, first row, number of rows, the most frequent of the cells).
+
+    Args:
+        format_warnings: lines on ambiguous numbers, mixed units, and categories that are mostly numbers.
+        unread: name -> indices of the unread cells.
+        table: the table, `Rows` or a DataFrame.
+    """
+    facts = {}
+    for name, indices in unread.items():
+        if len(indices):
+            counts = value_counts(plain(table[name])[indices])
+            cells = sorted(counts, key=counts.__getitem__, reverse=True)[:_SHOWN]
+            facts[name] = (len(indices), int(indices[0]), len(table), list(map(shown, cells)))
+    return {"doubts": format_warnings, "unread": facts}
+
+
+def text_columns(frame, targets=()) -> dict:
+    """Return name -> words such as `NA` among its cells, for each text column of a table of training rows.
+
+    A target column that holds numbers as Python objects is omitted: its cells must not be read as class names.
+
+    Args:
+        frame: the table as a DataFrame.
+        targets: names of the target columns.
+    """
+    object_targets = [
+        name
+        for name in targets
+        if frame[name].dtype == object and not any(map(_is_text, frame[name]))
+    ]
+    texts = [
+        name
+        for name in frame.columns
+        if not pd.api.types.is_numeric_dtype(frame[name]) and name not in object_targets
+    ]
+    return {name: MISSING.intersection(frame[name].unique()) - {""} for name in texts}
+
+
+def _is_text(cell):
+    """Return whether a cell is a string."""
+    return isinstance(cell, str)
+
+
+def _hash(frame, rows, wall_clock):
+    """Return a hash of each row (N,) that is the same in every process.
+
+    Args:
+        frame: the table.
+        rows: the same as `Rows`.
+        wall_clock: whether times with a time zone are hashed as local times.
+    """
+    if wall_clock:
+        zoned = {
+            name: frame[name].dt.tz_localize(None)
+            for name, dtype in frame.dtypes.items()
+            if hasattr(dtype, "tz")
+        }
+        frame = frame.assign(**zoned)
+    columns = {
+        name: column.astype(str) if pd.api.types.is_object_dtype(column) else column
+        for name, column in frame.items()
+    }
+    for name in columns:  # a category has the hash of its text
+        if isinstance(texts := rows[name], Texts) and not pd.api.types.is_object_dtype(frame[name]):
+            columns[name] = pd.Categorical.from_codes(texts.codes, texts.different)
+    return pd.util.hash_pandas_object(pd.DataFrame(columns, copy=False), index=False).to_numpy()

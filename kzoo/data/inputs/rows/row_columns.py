@@ -1,0 +1,163 @@
+"""Columns that describe the rows of a table and are no features: row weights and moments in time."""
+
+import numpy as np
+
+from kzoo.data.inputs.rows.columns import number_format_of
+from kzoo.data.targets.weights import weights_to_score
+from kzoo.inference.tables.dates import are_dates, detect_day_first, to_dates
+from kzoo.inference.tables.raw import decimal_of, require
+from kzoo.inference.tables.values import not_missing, plain, to_numbers
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import plural, shown
+
+_PLAIN = {"kind": "number"}  # the only column options of weights
+
+
+def row_weights(frame, name, keep, *, part=None, decimal=None) -> np.ndarray:
+    """Return the weights of the rows that are used, as float64.
+
+    Args:
+        frame: the table.
+        name: of the column of weights.
+        keep: (N,) booleans: which rows are used.
+        part: the split of another table than the training table, for messages.
+        decimal: decimal sign of the file.
+
+    Raises:
+        KzooError: a weight that is missing, not a number, negative or infinite; rows are counted from 1.
+    """
+    values = plain(frame[name])
+    weight = to_numbers(values, *_format(name, values, decimal)).astype(np.float64)
+    bad = np.flatnonzero(keep & ~((weight >= 0) & np.isfinite(weight)))
+    if not bad.size:
+        return weight[keep]
+    cell = values[bad[0]] if not_missing(values)[bad[0]] else None
+    raise invalid_weight(name, bad[0], cell, part=part, count=len(bad))
+
+
+def invalid_weight(name, row, cell, *, part=None, count=1) -> KzooError:
+    """Return the error for a weight that is missing, not a number, negative or infinite.
+
+    Args:
+        name: of the column.
+        row: its index; messages count from 1.
+        cell: the cell, or None if it is missing.
+        part: the split of another table than the training table.
+        count: number of such weights.
+    """
+    where = "" if part is None else f"In the {part} table: "
+    contains, fix = (
+        ("has no weight", "Fill it in") if cell is None else (f"has {shown(cell)}", "Correct it")
+    )
+    others = f" ({count} such rows)" if count > 1 else ""
+    return KzooError(
+        f"{where}Weights in sample_weight={name!r} must be numbers, 0 or more: row {row + 1} {contains}{others}. "
+        f"{fix}, or omit sample_weight=."
+    )
+
+
+def new_weights(frame, name, keep) -> np.ndarray | None:
+    """Return the weights of new labelled rows as float32; None, with a warning, if the table has no column `name`.
+
+    Raises:
+        KzooError: see `row_weights`; or all weights are 0.
+    """
+    if name is None:
+        return None
+    if name not in frame.columns:
+        warn(
+            f"The table has no column {name!r} of weights (sample_weight=): its rows count equally."
+        )
+        return None
+    return weights_to_score(row_weights(frame, name, keep, decimal=decimal_of(frame)))
+
+
+def _format(name, values, decimal):
+    """Return the number format of a column of texts in a list; an empty list for other columns."""
+    found = number_format_of(name, values, None, None, decimal)
+    return [] if found is None else [found]
+
+
+def moments(frame, name, keep, notes, *, decimal=None, date_order=None) -> np.ndarray:
+    """Return when the rows that are used happened, as numbers that increase with time (float64).
+
+    Args:
+        frame, name, keep, decimal: see `row_weights`; the column has dates or numbers.
+        notes: list that a note about ambiguous dates is appended to.
+        date_order: see `kzoo.load_data`.
+
+    Raises:
+        KzooError: a row without a date or a number.
+    """
+    values = plain(frame[name])
+    present = not_missing(values)
+    if values.dtype.kind == "M" or are_dates(values):
+        dates = to_dates(values, detect_day_first(name, values, notes, date_order))
+        known = ~np.isnat(dates)
+        noun = "date"
+        numbers = np.where(known, dates.astype("datetime64[us]").astype(np.int64), 0).astype(
+            np.float64
+        )
+    else:
+        numbers = to_numbers(values, *_format(name, values, decimal)).astype(np.float64)
+        noun = "date or number"
+        known = np.isfinite(numbers)
+    if (gone := np.flatnonzero(keep & ~present)).size:
+        raise KzooError(
+            f"time={name!r} is missing in {plural(len(gone), 'row')}, the first in row {gone[0] + 1}: rows without a "
+            "time have no place in order of time. Fill in the missing values, or remove these rows."
+        )
+    if (bad := np.flatnonzero(keep & ~known)).size:
+        raise KzooError(
+            f"time={name!r} is not a {noun} in {plural(len(bad), 'row')}: row {bad[0] + 1} has "
+            f"{shown(values[bad[0]])}. Correct it, or use another column."
+        )
+    return numbers[keep]
+
+
+def time_note(values, name, times, parts, is_input) -> str:
+    """Return a note on where the splits begin in time.
+
+    Args:
+        values: (N,) cells of the column, as a Series.
+        name: of the column.
+        times: (N,) the same as numbers (see `moments`).
+        parts: split -> numbers of its rows, or None.
+        is_input: whether the column is an input too.
+    """
+    starts = [
+        f"{part} from {_cell(values.iloc[rows[times[rows].argmin()]])}"
+        for part in ("validation", "calibration", "test")
+        if (rows := parts.get(part)) is not None and len(rows)
+    ]
+    use = (
+        "is an input too; drop= excludes it from the inputs only" if is_input else "is not an input"
+    )
+    return f"Split in order of {name!r}: {', '.join(starts) or 'all rows are for training'}. The column {use}."
+
+
+def _cell(value):
+    """Return a cell as text: a date without an empty time of day."""
+    return str(value).removesuffix(" 00:00:00")
+
+
+def check_row_columns(table, *, target=(), sample_weight=None, time=None, overrides=None):
+    """Raise `KzooError` if columns of weights and times do not exist, are a target, or have unsuitable options.
+
+    Args:
+        table: `Rows` or a DataFrame.
+        target: names of the target columns.
+        sample_weight, time: see `kzoo.load_data`.
+        overrides: column options of the user, see `column_options`; None without any.
+    """
+    for option, name in (("sample_weight", sample_weight), ("time", time)):
+        if name is None:
+            continue
+        require(table, [name], "the table")
+        if name in target:
+            raise KzooError(f"{option}={name!r} is the target. Use another column.")
+    if (overrides or {}).get(sample_weight, _PLAIN) != _PLAIN:
+        raise KzooError(
+            f"columns: {sample_weight!r} has the row weights (sample_weight=), which are plain numbers. Remove its "
+            "options."
+        )

@@ -1,0 +1,1 @@
+"""Series: windows, panels, labelled series."""

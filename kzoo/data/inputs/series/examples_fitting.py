@@ -1,0 +1,635 @@
+"""Learning from series that are examples: tables of many labelled series, folders of files, and lists of arrays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kzoo.data import splits
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.inputs.rows.columns import number_format_of, stored_number_format
+from kzoo.data.inputs.rows.in_memory import cell_findings, text_columns
+from kzoo.data.inputs.rows.scaling import scaling
+from kzoo.data.summary import AS_REQUESTED
+from kzoo.data.tables.frame import as_frame
+from kzoo.data.tables.overview import describe_columns
+from kzoo.data.targets import detection
+from kzoo.inference.kinds.rows.column_options import column_options, named_columns
+from kzoo.inference.kinds.rows.inference import unread_notes
+from kzoo.inference.kinds.series.examples import (
+    EXAMPLES,
+    arrays_of,
+    cut_segments,
+    encoded,
+    filled,
+    numbers_of,
+    read,
+    series_rows,
+)
+from kzoo.inference.kinds.series.inference import detect_time_column
+from kzoo.inference.sources.folders import ignored_files_notes, splits_in, visible_folders
+from kzoo.inference.tables.files import is_table
+from kzoo.inference.tables.numbers import learned_from_texts
+from kzoo.inference.tables.raw import MOST, as_names, check_distinct, find_target, require, rows_of
+from kzoo.inference.tables.values import not_missing, plain, to_words
+from kzoo.problems.kinds import Fresh
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import listed, plural, shown
+from kzoo.utils.optional import pandas as pd
+
+_FILE = "file"  # id column of the series of a folder
+_CLASS = "class"  # target column of them
+_SUFFIXES = (".csv",)
+_MIN_NUMERIC = 0.5  # share of numbers in a column of a series
+_SHOWN = 3  # series in a note
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelledSeries:
+    """Series of a table with the raw target of each.
+
+    Args:
+        names: of the series, or of the segments.
+        series: (T, F) float32 each.
+        targets: target column -> (N,) raw values.
+        groups: (N,) the group of each; None without groups.
+    """
+
+    names: list[str]
+    series: list
+    targets: dict[str, np.ndarray]
+    groups: np.ndarray | None
+
+
+def load_examples(
+    source,
+    form,
+    *,
+    name,
+    problem=None,
+    preset=None,
+    target=None,
+    validation=0.1,
+    test=None,
+    seed=0,
+    drop=(),
+    group=None,
+    task=None,
+    time=None,
+    columns=None,
+    series_id=None,
+    segment=None,
+    stride=None,
+    split="random",
+    date_order=None,
+):
+    """Load labelled series from a table with a row per step, or from a folder of files per class.
+
+    Args:
+        source: a DataFrame, the path of a table, or of the folder.
+        form: "tabular" or "folder".
+        problem: what the series are for, if that is known.
+        target: columns with the label or values of a series, constant in its rows.
+        drop, task, validation, test, seed, columns: see `kzoo.load_data`.
+        group: column, constant in the rows of a series; series of a group stay in one split.
+        time: column that orders the rows of a series; the order of the rows without one.
+        series_id: columns that tell series apart.
+        segment, stride: steps of a segment, and from one to the next; None for whole series.
+        date_order: see `kzoo.load_data`.
+
+    Raises:
+        KzooError: no id, target or numeric column, or a target that is not constant in a series.
+    """
+    notes = list[str]()
+    others = splits.second_sources(validation, test)
+    if form == "folder":
+        frame = _frame_of_folder(Path(source), notes)
+        target, series_id = _CLASS, _FILE
+    else:
+        frame = as_frame(_rows_with_columns(source), named_columns(columns), notes)
+    ids, drop = as_names(series_id), as_names(drop)
+    if not ids:
+        raise KzooError(
+            "Labelled series need the columns that tell them apart: set series_id=. For one series to forecast, use a "
+            "preset for forecasts."
+        )
+    segment, stride = _checked_segment(segment, stride)
+    targets = find_target(frame, target)
+    require(
+        frame,
+        [*ids, *drop, *([] if group is None else [group]), *([] if time is None else [time])],
+        "the series",
+    )
+    if clash := [column for column in (*ids, *targets) if column in drop]:
+        raise KzooError(
+            f"drop={clash[0]!r} is needed: it is an id or the target. Remove it from drop=."
+        )
+    if clash := [column for column in targets if column in ids]:
+        raise KzooError(f"target={clash[0]!r} is a column of series_id=. Use another column.")
+    if time is not None and time in (*ids, *targets):
+        role = "a column of series_id=" if time in ids else "the target"
+        raise KzooError(
+            f"time={time!r} is {role}. Use another column, or omit time= if the rows are in order."
+        )
+    check_distinct(ids, "series_id")
+
+    # 1. Rows of each series, and the columns that are its features.
+    rows = rows_of(frame)
+    if not len(rows):
+        raise KzooError("The table has no rows.")
+    time = detect_time_column(rows, time)
+    taken = {*ids, *targets, *drop, *({group} - {None}), *({time} - {None})}
+    found = series_rows(rows, ids, time, notes, date_order=date_order)
+    if len(found.ends) == len(rows) > 1:
+        raise KzooError(
+            f"Every series has a single row: series_id={shown(ids[0] if len(ids) == 1 else ids)} differs in all "
+            f"{len(rows):,} rows. Name the columns that all rows of a series share."
+        )
+    if time is None and (counter := _step_counter(rows, found, taken)) is not None:
+        notes.append(
+            f"Column {counter!r} numbers the rows of each series, and is used as time={counter!r}."
+        )
+        time = counter
+        taken.add(counter)
+        found = series_rows(rows, ids, time, notes, date_order=date_order)
+    overrides = column_options(columns, frame)
+    format_warnings = list[str]()
+    decimal = frame.attrs.get("decimal")
+    formats = {}
+    for column in frame.columns:
+        if column not in taken:
+            learned = number_format_of(
+                column, frame[column], overrides.get(column), format_warnings, decimal
+            )
+            if stored := stored_number_format(learned, decimal):
+                formats[column] = stored
+    features, skipped = _features(rows, taken, formats, notes)
+    formats = {column: formats[column] for column in features if column in formats}
+    reader: dict[str, Any] = {"kind": EXAMPLES, "columns": features, "series_id": ids, "time": time}
+    reader |= {"writings": formats} if formats else {}
+    reader |= {"times": found.time_format} if found.time_format else {}
+    reader |= {"segment": [segment, stride]} if segment else {}
+
+    # 2. The series and their targets, and those of the second sources.
+    unread: dict[str, Any] = {}
+    whole = _labelled_series(reader, rows, found, targets, group, notes, unread=unread)
+    every = [whole]
+    more_rows = {}
+    count = first = len(whole.series)
+    for part, other in others.items():
+        part_notes = list[str]()
+        new = _read_labelled(reader, other, targets, None, part_notes, form, text_columns(frame))
+        notes += [f"{part.capitalize()} series: {note}" for note in part_notes]
+        more_rows[part] = np.arange(count, count + len(new.series))
+        count += len(new.series)
+        every.append(new)
+    series = [values for part in every for values in part.series]
+    names = [series_name for part in every for series_name in part.names]
+    raw = {column: np.concatenate([part.targets[column] for part in every]) for column in targets}
+    labels = {column: plain(pd.Series(values)) for column, values in raw.items()}
+    chosen, note = detection.choose_problem(
+        "series",
+        {column: values[:first] for column, values in labels.items()},
+        task if task is not None or problem is None else problem.name,
+        preset,
+    )
+    notes.append(note)
+
+    # 3. Split by series, or by recording or group.
+    values = (
+        labels[targets[0]]
+        if len(targets) == 1
+        else np.stack([labels[column] for column in targets], axis=1)
+    )
+    values = values if "classes" in chosen.facts else np.asarray(values, float)
+    learned, y, parts, more = splits.split_target(
+        chosen.task,
+        values,
+        first,
+        names=targets,
+        validation=splits.drawn(validation),
+        test=splits.drawn(test),
+        seed=seed,
+        groups=whole.groups,
+        others=more_rows,
+    )
+    parts |= more_rows
+
+    # 4. Encode: all steps of the longest series, so that none is cut.
+    lengths = np.array([len(values) for values in series])
+    steps = int(lengths.max())
+    padded = bool((lengths != lengths.max()).any())
+    reader |= {"steps": steps, "padded": padded}
+    if padded:
+        notes.append(
+            f"The series have {lengths.min():,} to {steps:,} steps: shorter ones are padded at the end, and a mask "
+            "excludes the padding."
+        )
+    x = encoded(series, names, steps, padded, notes)
+    train_steps = np.concatenate([series[row] for row in parts["train"]])
+    return Dataset(
+        name=name,
+        task=chosen.name,
+        inputs="series",
+        **{
+            part: part_rows
+            if part_rows is None
+            else Split(x=x[part_rows], y=y[part_rows], rows=part_rows)
+            for part, part_rows in parts.items()
+        },
+        config={
+            "input_shape": x.shape[1:],
+            **learned.config,
+            **scaling(train_steps),
+            **whole_series(padded),
+        },
+        preprocessing=reader,
+        class_names=learned.classes,
+        feature_names=tuple(features),
+        target_names=learned.names,
+        notes=[*notes, *format_warnings, *unread_notes(features, rows, unread), *more],
+        seen=cell_findings(format_warnings, unread, rows)
+        | {
+            "read": describe_columns(
+                frame,
+                [
+                    {"name": column, "kind": "number", "writing": formats.get(column)}
+                    for column in features
+                ],
+                unread,
+                targets=targets,
+                apart={column: ("left out", "not numeric") for column in skipped}
+                | dict.fromkeys(drop, ("left out", AS_REQUESTED))
+                | dict.fromkeys(ids, ("id", "tells series apart"))
+                | ({} if time is None else {time: ("time", "orders the steps of a series")})
+                | (
+                    {}
+                    if group is None
+                    else {group: ("group", "series of one value stay in one split")}
+                ),
+            ),
+            "series": {"count": len(names), "shortest": int(lengths.min()), "longest": steps},
+        },
+        fingerprint=splits.fingerprint(x, y, *parts.values(), list(learned.classes), features),
+    )
+
+
+def whole_series(padded) -> dict:
+    """Return the settings of a network that reads whole series and does not forecast."""
+    return {"horizon": None, "reversible_norm": False} | ({"padded": True} if padded else {})
+
+
+def _rows_with_columns(source):
+    """Return a table whose index levels with names have become columns."""
+    if (
+        hasattr(source, "index")
+        and hasattr(source, "reset_index")
+        and any(name is not None for name in source.index.names)
+    ):
+        return source.reset_index()
+    return source
+
+
+def _checked_segment(segment, stride):
+    """Return the steps of a segment and to the next one; stride is the segment by default.
+
+    Raises:
+        KzooError: a value below 1, or a stride without segments.
+    """
+    if segment is None:
+        if stride is not None:
+            raise KzooError(f"stride={stride} needs the length of a segment: set segment=.")
+        return None, None
+    stride = segment if stride is None else stride
+    for option, value in (("segment", segment), ("stride", stride)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise KzooError(f"{option}={shown(value)} must be a whole number of steps, 1 or more.")
+    return int(segment), int(stride)
+
+
+def _step_counter(rows, found, taken):
+    """Return the column that numbers the rows of every series by 0, 1, 2, ... or 1, 2, 3, ...; None without one."""
+    if len(found.order) == len(found.ends):
+        return None
+    for column in rows.columns:
+        if column in taken:
+            continue
+        numbers = rows.numbers(column)[found.order]
+        starts = np.repeat(numbers[found.starts], np.diff(found.ends, prepend=0))
+        expected = np.arange(len(numbers)) - np.repeat(found.starts, np.diff(found.ends, prepend=0))
+        if (
+            np.array_equal(numbers - starts, expected)
+            and np.isin(numbers[found.starts], (0, 1)).all()
+        ):
+            return column
+    return None
+
+
+def _features(rows, taken, formats, notes):
+    """Return the numeric columns, and the others, which are no features.
+
+    Raises:
+        KzooError: no numeric column is left.
+    """
+    features, skipped = [], []
+    for column in rows.columns:
+        if column not in taken:
+            share = np.isfinite(rows.numbers(column, formats.get(column))).mean()
+            (features if share > _MIN_NUMERIC else skipped).append(column)
+    if not features:
+        raise KzooError(
+            f"The series have no numeric column besides ids, times and targets. Columns: {listed(rows.columns, MOST)}."
+        )
+    if skipped:
+        notes.append(f"Left out, mostly not numeric: {listed(map(repr, skipped), _SHOWN)}.")
+    return features, skipped
+
+
+def _labelled_series(reader, rows, found, targets, group, notes, *, unread=None) -> LabelledSeries:
+    """Return the series of a table, or their segments, with the raw targets.
+
+    Args:
+        reader: the preprocessor, perhaps without steps.
+        rows: `Rows`.
+        found: the `SeriesRows`.
+        targets: names of the target columns.
+        group: the group column, or None.
+        notes: list that notes for the user are appended to.
+        unread: dict that gets name -> indices of unreadable cells.
+
+    Raises:
+        KzooError: a target or a group that is not constant in a series, or no series has a target.
+    """
+    columns = reader["columns"]
+    values = numbers_of(rows, columns, reader.get("writings"), {} if unread is None else unread)
+    series = filled(found.cut(values[found.order]), found.names, columns, notes)
+    cells = {column: _cells(rows[column])[found.order] for column in targets}
+    names = found.names
+    places = [(number, 0) for number in range(len(series))]
+    groups = None if group is None else _constant(group, rows, found)
+    lengths = [len(values) for values in series]
+    if segment := reader.get("segment"):
+        length, stride = segment
+        series, names, places = cut_segments(series, names, length, stride, notes)
+        lengths = [segment[0]] * len(series)
+    spans = [
+        (found.starts[number] + start, found.starts[number] + start + length)
+        for (number, start), length in zip(places, lengths, strict=True)
+    ]
+    kept = list[int]()
+    raw = {column: list[Any]() for column in targets}
+    unlabelled, mixed = list[str](), list[str]()
+    for row, (start, end) in enumerate(spans):
+        found_values = {column: _single(cells[column][start:end]) for column in targets}
+        different = next(
+            (column for column, (_, other) in found_values.items() if other is not None), None
+        )
+        if different is not None:
+            if segment:
+                mixed.append(names[row])
+                continue
+            value, other = found_values[different]
+            raise KzooError(
+                f"Target {different!r} is not constant in series {names[row]!r}: {shown(value)} and {shown(other)}. "
+                "Each series needs one label. Correct it, set segment= if the label changes, or use a preset for "
+                "forecasts to forecast it."
+            )
+        if any(value is None for value, _ in found_values.values()):
+            unlabelled.append(names[row])
+            continue
+        kept.append(row)
+        for column, (value, _) in found_values.items():
+            raw[column].append(value)
+    noun = "segment" if segment else "series"
+    for which, reason in (
+        (unlabelled, "without a target"),
+        (mixed, "with several values of the target"),
+    ):
+        if which:
+            notes.append(
+                f"{plural(len(which), noun)} {reason} left out: {listed(map(repr, which), _SHOWN)}."
+            )
+    if not kept and mixed:
+        raise KzooError(
+            f"Every {noun} has several values of {listed(map(repr, targets))}, the first is {mixed[0]!r}. Use a "
+            "smaller segment=, or omit it to forecast the target."
+        )
+    if not kept:
+        raise KzooError(
+            f"No {noun} has a value of {listed(map(repr, targets))}. Fill it in, or choose another target=."
+        )
+    recordings = [places[row][0] for row in kept]
+    if groups is None and segment:
+        groups = np.array([found.names[number] for number in range(len(found.names))])
+    return LabelledSeries(
+        names=[names[row] for row in kept],
+        series=[series[row] for row in kept],
+        targets={column: _column(values) for column, values in raw.items()},
+        groups=None if groups is None else groups[recordings],
+    )
+
+
+def _column(values):
+    """Return values (N,) as numbers if all of them are numbers, else as objects."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    is_number = all(
+        isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        for value in values
+    )
+    return np.array(values) if is_number else array
+
+
+def _cells(values):
+    """Return the cells of a column as an array (N,), texts as objects."""
+    values = plain(values)
+    return values if isinstance(values, np.ndarray) else np.array(list(values), object)
+
+
+def _single(cells):
+    """Return (the value of cells, None), or two different values; (None, None) if all are missing."""
+    present = cells[not_missing(cells)]
+    if not len(present):
+        return None, None
+    first = present[0]
+    different = np.flatnonzero(present != first)
+    return (first, None) if not len(different) else (first, present[different[0]])
+
+
+def _constant(column, rows, found):
+    """Return the value of a column in each series (N,) as words.
+
+    Raises:
+        KzooError: it is missing in a row, or not constant in a series.
+    """
+    words = to_words(rows[column])[found.order]
+    if any(missing := [word is None for word in words]):
+        row = int(found.order[missing.index(True)])
+        raise KzooError(
+            f"group={column!r} is missing in row {row + 1}. Fill it in, or omit group=."
+        )
+    words = words.astype(str)
+    first = words[found.starts]
+    changed = words != np.repeat(first, np.diff(found.ends, prepend=0))
+    if changed.any():
+        row = int(np.argmax(changed))
+        number = int(np.searchsorted(found.ends, row, side="right"))
+        raise KzooError(
+            f"group={column!r} is not constant in series {found.names[number]!r}: {str(first[number])!r} and "
+            f"{str(words[row])!r}. Name a column of the whole series."
+        )
+    return first
+
+
+def _read_labelled(reader, source, targets, group, notes, form, text) -> LabelledSeries:
+    """Return labelled series of another source, read as the training series were."""
+    path = source if isinstance(source, str | Path) else None
+    if path is not None and Path(path).is_dir() and not is_table(path):
+        frame = _frame_of_folder(Path(path), notes)
+    else:
+        frame = as_frame(_rows_with_columns(source), text, notes)
+    rows = rows_of(frame)
+    time = reader["time"] if reader["time"] in rows.columns else None
+    if time is None and reader["time"] is not None:
+        notes.append(
+            f"There is no time column {reader['time']!r}. The rows are assumed to be in order of time."
+        )
+    require(rows, [*reader["series_id"], *reader["columns"], *targets], "the series")
+    found = series_rows(rows, reader["series_id"], time, notes, learned=reader.get("times", ""))
+    unread: Mapping[str, Any] = {}
+    read_series = _labelled_series(reader, rows, found, targets, group, notes, unread=unread)
+    notes += unread_notes(reader["columns"], rows, unread)
+    return read_series
+
+
+def _frame_of_folder(folder, notes):
+    """Return the files below class folders as one table with the columns "file" and "class".
+
+    Raises:
+        KzooError: folders of splits, fewer than two classes, or a file without the columns of the first.
+    """
+    if splits_in(folder):
+        raise KzooError(
+            f"{folder.name!r} has folders of splits, which are not available for series. Pass the folder of the "
+            "training split, and test= for the other."
+        )
+    frames = []
+    ignored = dict[str, int]()
+    names = None
+    first = ""
+    for class_name in visible_folders(folder):
+        for path in sorted((folder / class_name).iterdir()):
+            if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
+                if path.is_file() and not path.name.startswith("."):
+                    ignored[path.suffix.lower()] = ignored.get(path.suffix.lower(), 0) + 1
+                continue
+            frame = as_frame(path, (), notes)
+            if names is None:
+                names = list(frame.columns)
+                first = f"{class_name}/{path.name}"
+            if missing := [column for column in names if column not in frame.columns]:
+                raise KzooError(
+                    f"{path.name!r} of class {class_name!r} lacks the column {missing[0]!r} of {first!r}. All files "
+                    "need the same columns."
+                )
+            if reserved := [column for column in (_FILE, _CLASS) if column in frame.columns]:
+                raise KzooError(
+                    f"{path.name!r} has a column {reserved[0]!r}, which names the files here. Rename it."
+                )
+            if len(frame):
+                frames.append(
+                    frame[names].assign(**{_FILE: f"{class_name}/{path.name}", _CLASS: class_name})
+                )
+    if len({frame[_CLASS].iloc[0] for frame in frames}) < 2:
+        raise KzooError(
+            f"{folder.name!r} needs a folder of .csv files for each class, at least two."
+        )
+    notes += ignored_files_notes(ignored, "series", listed(_SUFFIXES))
+    return pd.concat(frames, ignore_index=True)
+
+
+def labelled_examples(reader, source, *, targets):
+    """Return labelled series of a new source, with raw labels."""
+    notes = list[str]()
+    text = [
+        name
+        for name, stored in (reader.get("writings") or {}).items()
+        if learned_from_texts(stored)
+    ]
+    new = _read_labelled(reader, source, targets, None, notes, "", text)
+    x = encoded(new.series, new.names, reader["steps"], reader["padded"], notes)
+    for line in notes:
+        warn(line)
+    columns = [new.targets[column] for column in targets or [_CLASS]]
+    return Split(x=x, y=columns[0] if len(columns) == 1 else np.stack(columns, axis=1))
+
+
+def fresh_examples(reader, source, *, targets):
+    """Return new series, and their raw labels if the table has them, for the checks."""
+    frame = as_frame(_rows_with_columns(source))
+    missing = [name for name in reader["columns"] if name not in frame.columns]
+    if missing or not len(frame):
+        return Fresh(frame=frame, missing=missing)
+    if not all(column in frame.columns for column in (*targets, *reader["series_id"])):
+        return Fresh(x=read(reader, frame)[0], frame=frame)
+    split = labelled_examples(reader, frame, targets=targets)
+    return Fresh(x=split.x, answers=split.y, frame=frame)
+
+
+def overview_of_examples(data) -> dict:
+    """Return how the columns of labelled series were read, and their lengths."""
+    series = data.seen["series"]
+    lengths = list(dict.fromkeys((series["shortest"], series["longest"])))
+    about = {"steps": lengths[0] if len(lengths) == 1 else lengths}
+    if segment := data.preprocessing.get("segment"):
+        about = {"segment": segment[0], "stride": segment[1]}
+    return {"noun": "series", "rows": series["count"], "columns": data.seen["read"], "about": about}
+
+
+def padded_preprocessor(x) -> dict:
+    """Return the preprocessor of padded arrays (N, T, F + 1), whose columns have no names."""
+    names = [f"x{number}" for number in range(x.shape[-1] - 1)]
+    return {
+        "kind": EXAMPLES,
+        "columns": names,
+        "series_id": [],
+        "time": None,
+        "steps": x.shape[1],
+        "padded": True,
+    }
+
+
+def padded_arrays(x, others):
+    """Return unequal series as arrays (N, T, F + 1) with a mask, of the first source and of the others; None otherwise.
+
+    Args:
+        x: the inputs of a pair of arrays.
+        others: split -> inputs of its second source.
+    """
+    if not any(is_unequal(part) for part in (x, *others.values())):
+        return None
+    series = {part: arrays_of(values) for part, values in (("train", x), *others.items())}
+    steps = max(len(values) for part in series.values() for values in part)
+    arrays = {part: encoded(values, [], steps, True, []) for part, values in series.items()}
+    return arrays.pop("train"), arrays
+
+
+def is_unequal(x) -> bool:
+    """Return whether x is a list of series of different lengths, or an array whose series end with steps of NaN."""
+    if isinstance(x, np.ndarray) and x.dtype != object:
+        return bool(x.ndim == 3 and x.dtype.kind == "f" and np.isnan(x[:, -1]).all(axis=-1).any())
+    if not isinstance(x, list | tuple | np.ndarray) or not len(x):
+        return False
+    if not all(isinstance(values, np.ndarray | list | tuple) for values in x):
+        return False
+    if len({len(values) for values in x}) < 2 and not _differ_in_columns(x):
+        return False
+    firsts = [values[0] for values in x if len(values)]
+    return not any(isinstance(first, str | bytes) for first in firsts)  # texts, or lists of words
+
+
+def _differ_in_columns(x):
+    """Return whether series of the same length have different numbers of columns."""
+    return len({np.shape(values[0]) for values in x if len(values)}) > 1

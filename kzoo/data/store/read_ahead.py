@@ -1,0 +1,44 @@
+"""Rows that are read on demand: a few batches of an epoch are in memory while the next are read in the background."""
+
+import numpy as np
+
+from kzoo.data.store.row_files import EpochParts
+
+_PART = 2**23  # bytes and batches read at a time
+_MOST = 64
+
+
+class ReadAhead(EpochParts):
+    """The rows of an epoch in its order, which is the same as for rows in memory, a few batches at a time.
+
+    Args:
+        batches: the `Batches`, whose rows are neither in memory nor augmented.
+    """
+
+    def __init__(self, batches):
+        self.indices_at = batches.indices_at
+        split = batches.split
+        size = batches.batch_size
+        row_size = sum(
+            int(np.prod(part.shape[1:])) * part.dtype.itemsize for part in (split.x, split.y)
+        )
+        super().__init__(
+            split,
+            batches=min(_MOST, _PART // (row_size * size)),
+            batch_size=size,
+            shuffle=batches.shuffle,
+        )
+
+    def _read(self, epoch, number):
+        indices = self.indices_at(epoch, number * self.rows, (number + 1) * self.rows)
+        rows = (np.asarray(part[indices]) for part in (self.split.x, self.split.y))
+        return *(
+            _padded_with_zeros(part, min(self.rows, len(self.split))) for part in rows
+        ), np.arange(len(indices))
+
+
+def _padded_with_zeros(rows, count):
+    """Return rows padded with zeros to `count` rows; no index refers to the padding (see `Parts.get`)."""
+    if len(rows) == count:
+        return rows
+    return np.concatenate([rows, np.zeros((count - len(rows), *rows.shape[1:]), rows.dtype)])

@@ -1,0 +1,1 @@
+"""Tables for training, with pandas."""

@@ -1,0 +1,89 @@
+"""How the columns of a table were read, for display: their kinds, missing cells, and why some are left out."""
+
+from kzoo.inference.tables.numbers import PLAIN, NumberFormat
+from kzoo.inference.tables.values import MISSING, Texts, not_missing, plain, value_counts
+from kzoo.utils.formatting import plural, shown
+
+_MOST_LOOKED_AT = 1000  # unique texts searched for one that shows how numbers are written
+
+
+def describe_columns(table, columns, unread, *, targets=(), apart=(), left_out=None):
+    """Describe each column of a table.
+
+    Args:
+        table: all rows, `Rows` or a DataFrame.
+        columns: what was learned about the input columns (see `learn_columns`).
+        unread: name -> indices of the cells that could not be read.
+        targets: names of the target columns.
+        apart: name -> (kind, reason) of columns that were excluded explicitly.
+        left_out: name -> reason.
+
+    Returns:
+        A list of dicts in the order of the file (see `kzoo.data.summary`).
+    """
+    learned = {column["name"]: column for column in columns}
+    excluded = dict(apart)
+    excluded |= {name: ("left out", why) for name, why in (left_out or {}).items()}
+    descriptions = []
+    for name in table.columns:
+        column = {
+            "name": name,
+            "missing": missing_in(values := plain(table[name])),
+            "unreadable": len(unread.get(name, ())),
+        }
+        if name in targets:
+            column |= {"kind": "target", "about": ""}
+        elif name in excluded:
+            kind, why = excluded[name]
+            column |= {"kind": kind, "about": why}
+        elif name in learned:
+            column |= _as_learned(learned[name], values)
+        else:
+            continue
+        descriptions.append(column)
+    return descriptions
+
+
+def _as_learned(column, values):
+    description = {"kind": column["kind"], "about": ""}
+    if column["kind"] == "category":
+        count = len(column["values"])
+        return description | {"categories": count, "about": plural(count, "category")}
+    if column["kind"] == "date":
+        return description | {
+            "parts": list(column["medians"]),
+            "about": f"read as {', '.join(column['medians'])}",
+        }
+    if "buckets" in column:
+        return description | {
+            "about": f"hashed words and pairs of words, at most {column['length']} per text"
+        }
+    return description | number_example(values, column.get("writing"))
+
+
+def number_example(values, writing) -> dict:
+    """Return `about`, and `written`, a cell that shows how numbers are written, if that is not plain.
+
+    Args:
+        values: the column.
+        writing: the stored number format of the column, or None.
+    """
+    if writing is None:
+        return {}
+    values = plain(values)
+    texts = values.seen if isinstance(values, Texts) else dict.fromkeys(values)
+    for text in filter(lambda value: isinstance(value, str), list(texts)[:_MOST_LOOKED_AT]):
+        number = NumberFormat.of(writing).read(text)
+        if number == number and PLAIN.read(text) != number:
+            return {"written": text, "about": f"written as {shown(text)}, which is {number:.12g}"}
+    return {}
+
+
+def missing_in(values) -> int:
+    """Return the number of cells of a column that are empty or hold a word for a missing value."""
+    values = plain(values)
+    counts = value_counts(values) if values.dtype == object else {}
+    words = sum(
+        count for text, count in counts.items() if isinstance(text, str) and text.strip() in MISSING
+    )
+    return int((~not_missing(values)).sum()) + words

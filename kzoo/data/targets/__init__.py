@@ -1,0 +1,1 @@
+"""Targets: labels, values, weights, repairs."""

@@ -1,0 +1,1 @@
+"""From new inputs to predictions: tables, kinds, tasks, postprocessing, explanations. NumPy only."""

@@ -1,0 +1,1 @@
+"""The inference half of each kind of input."""

@@ -1,0 +1,524 @@
+"""Prediction sets, intervals and abstention with a promise (split conformal prediction). NumPy only.
+
+The step is learned in every training, on the calibration rows if there are any, else on the validation rows, whose
+promise is approximate because they stopped the training. It stores sorted nonconformity scores, so that any level can
+be asked of a prediction; without a question, predictions stay as they are.
+
+Each row counts once, also those with row weights.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from kzoo.inference.postprocessors import abstention
+from kzoo.inference.postprocessors.conformal_scores import (
+    cell_scores_at,
+    crossed_residual_scores,
+    head_pairs,
+    lac_scores,
+    learned_spread,
+    of_truth,
+    quantile_scores,
+    raps_scores,
+    score_at,
+    share_up_to,
+    spread_at,
+    stored,
+    stored_cells,
+    tuned_raps,
+)
+from kzoo.inference.postprocessors.coverage import (
+    FEW_ROWS,
+    checked_rank,
+    coverage_interval,
+    observed_interval,
+    range_text,
+    rows_needed,
+)
+from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.inference.predictions import Predictions
+from kzoo.problems.stored_types import APPROXIMATE
+from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.formatting import percent, plural, shown
+
+NAME = "conformal"
+STAGE = "intervals"
+FACTS = frozenset({"kept"})
+LEVELS = (0.8, 0.9, 0.95)  # at which coverage is reported
+FEWEST = 10  # rows, with fewer nothing is learned
+_MOST_STORED = 10_000  # scores of all classes, or of all steps and targets, together
+_FEWEST_STORED, _MOST_OF_CELL = 40, 2_000  # of a class, or of a step and target
+_BELOW = 0.05  # below the level, from which on a class is named
+_ROWS = {
+    "calibration": "calibration row",
+    "validation": "validation row",
+    "out of fold": "out-of-fold row",
+}
+
+
+def suits(facts: frozenset[str]) -> bool:
+    """Return whether predictions of a task with these facts can have sets or intervals."""
+    return (
+        facts >= FACTS
+        and not facts & {"labels", "continues"}
+        and bool(facts & {"probabilities", "values"})
+    )
+
+
+def learn(
+    predictions: Predictions, truth: np.ndarray, *, facts: frozenset[str], tuning: Any = None
+) -> dict[str, Any] | None:
+    """Return the sorted scores of rows; None if there are too few, or outputs that are no probabilities.
+
+    Args:
+        predictions: of the rows that the promise is learned on, after all other steps.
+        truth: (N,) class numbers, or the values (N, targets) or (N, horizon, targets).
+        facts: of the problem.
+        tuning: (predictions, truth) of other rows, on which RAPS and the spread of residuals are chosen; None to do
+            that on the same rows.
+    """
+    truth = np.asarray(truth)
+    if len(truth) < FEWEST or not suits(facts):
+        return None
+    if predictions.probabilities is not None:
+        return _learn_classes(predictions, truth, tuning)
+    if predictions.quantiles is None and predictions.values is None:
+        return None
+    learned = _learn_quantiles if predictions.quantiles is not None else _learn_values
+    lowest = {"lowest": 0.0} if "counts" in facts else {}
+    return learned(predictions, truth.astype(np.float64), tuning) | lowest
+
+
+def _learn_classes(predictions: Predictions, truth: np.ndarray, tuning: Any) -> dict[str, Any]:
+    p = np.asarray(predictions.probabilities, np.float64)
+    raps = (
+        tuned_raps(p, truth)
+        if tuning is None
+        else tuned_raps(np.asarray(tuning[0].probabilities), tuning[1])
+    )
+    lac = of_truth(lac_scores(p), truth)
+    classes = p.shape[1]
+    most = max(_MOST_STORED // classes, _FEWEST_STORED)
+    names = np.array([str(name) for name in predictions.class_names])
+    predicted = np.searchsorted(np.sort(names), [str(label) for label in predictions.labels])
+    predicted = np.argsort(names, kind="stable")[predicted]
+    return {
+        "of": "classes",
+        "count": len(truth),
+        "lac": stored(lac),
+        "raps": stored(of_truth(raps_scores(p, **raps), truth)) | raps,
+        "class": [stored(lac[truth == number], most) for number in range(classes)],
+        "answered": abstention.learned_curve(p[np.arange(len(p)), predicted], predicted == truth),
+    }
+
+
+def _by_step(values: np.ndarray) -> np.ndarray:
+    """Return values (N, targets) as (N, 1, targets); those of forecasts (N, horizon, targets) as they are."""
+    return values if values.ndim == 3 else values[:, None]
+
+
+def _cells(scores: np.ndarray) -> dict[str, Any]:
+    """Return the stored scores of each step and target, of scores (N, steps, targets)."""
+    return stored_cells(
+        scores, min(max(_MOST_STORED // scores[0].size, _FEWEST_STORED), _MOST_OF_CELL)
+    )
+
+
+def _learn_values(predictions: Predictions, truth: np.ndarray, tuning: Any) -> dict[str, Any]:
+    values = np.asarray(predictions.values, np.float64)
+    residuals = np.abs(truth - values)
+    spreads: list[Any] = [None] * values.shape[-1]
+    scores = residuals
+    if values.ndim == 2:  # each step of a forecast has its own scores instead
+        seen, errors = values, residuals
+        if tuning is not None:
+            seen = np.asarray(tuning[0].values, np.float64)
+            errors = np.abs(tuning[1] - seen)
+        spreads = [learned_spread(seen[:, i], errors[:, i]) for i in range(values.shape[1])]
+        columns = zip(spreads, values.T, residuals.T, strict=True)
+        scores = np.stack(
+            [_over_spread(*column, crossed=tuning is None) for column in columns], axis=1
+        )
+    return {
+        "of": "values",
+        "count": len(truth),
+        "spread": spreads,
+        "scores": _cells(_by_step(scores)),
+    }
+
+
+def _over_spread(
+    spread: Any, values: np.ndarray, residuals: np.ndarray, *, crossed: bool
+) -> np.ndarray:
+    """Return residuals over their spread; `crossed`: over one of other folds, as the spread was learned on them."""
+    if spread is None:
+        return residuals
+    return (
+        crossed_residual_scores(values, residuals)
+        if crossed
+        else residuals / spread_at(spread, values)
+    )
+
+
+def _learn_quantiles(predictions: Predictions, truth: np.ndarray, tuning: Any) -> dict[str, Any]:
+    heads = np.asarray(predictions.quantiles, np.float64)
+    pairs = [
+        {
+            "confidence": confidence,
+            "low": low,
+            "high": high,
+            "scores": _cells(_by_step(quantile_scores(heads[..., low], heads[..., high], truth))),
+        }
+        for confidence, low, high in head_pairs(predictions.levels)
+    ]
+    return {
+        "of": "quantiles",
+        "count": len(truth),
+        "levels": list(map(float, predictions.levels)),
+        "pairs": pairs,
+    }
+
+
+def apply(learned: Mapping[str, Any], predictions: Predictions) -> Predictions:
+    """Return predictions unchanged: sets and intervals are made only where they are asked for."""
+    return predictions
+
+
+def describe(learned: Mapping[str, Any]) -> list[str]:
+    """Return no line: without a question, the step changes nothing."""
+    return []
+
+
+def answered(
+    learned: Mapping[str, Any],
+    rows: str,
+    predictions: Predictions,
+    options: PredictionOptions,
+    *,
+    ordered: bool = False,
+    band: np.ndarray | None = None,
+) -> Predictions:
+    """Return predictions with sets or intervals, and with `unsure` for rows that are not answered.
+
+    Args:
+        learned: the return value of `learn`.
+        rows: what it was learned on: "calibration", "validation" or "out of fold".
+        predictions: after all other steps.
+        options: the `PredictionOptions` of the user.
+        ordered: whether they are forecasts, whose errors depend on each other.
+        band: (horizon, targets) half-widths of an adaptive band of forecasts, which replace the stored scores.
+
+    Raises:
+        KzooError: an option that does not suit the predictions, too few rows for the level, or an accuracy that cannot
+            be promised.
+    """
+    if options.confidence is not None:
+        predictions = _with_sets(learned, rows, predictions, options, ordered, band)
+        if learned["count"] < FEW_ROWS and not ordered:
+            interval = range_text(coverage_interval(learned["count"], options.confidence))
+            warn(
+                f"confidence={options.confidence:g} rests on {plural(learned['count'], _ROWS[rows])}, so that the "
+                f"coverage may be anything from {interval}. {FEW_ROWS} rows or more narrow it."
+            )
+    if options.accuracy_when_answered is not None:
+        if learned["of"] != "classes":
+            raise _not_for_values("accuracy_when_answered", options.accuracy_when_answered)
+        threshold, share = abstention.threshold_for(
+            learned["answered"], options.accuracy_when_answered
+        )
+        line = abstention.answers_line(options.accuracy_when_answered, share)
+        predictions = with_unsure(predictions, threshold)
+        predictions = replace(
+            predictions, promise=_joined(predictions.promise, line + _approximate(rows))
+        )
+    return predictions
+
+
+def _share(level: float) -> str:
+    """Return a level as a percentage: 90 %, 99.5 %."""
+    return f"{100 * level:.6g}\u00a0%"
+
+
+def _not_for_values(name: str, value: Any) -> KzooError:
+    return KzooError(
+        f"{name}={shown(value)} is for classes, and this model predicts numbers. Use confidence=."
+    )
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
+
+
+def _approximate(rows: str) -> str:
+    why = APPROXIMATE.get(rows)
+    return (
+        ""
+        if why is None
+        else f" This is approximate: {why}. Rows set apart by calibration= avoid that."
+    )
+
+
+def with_unsure(predictions: Predictions, threshold: float) -> Predictions:
+    """Return predictions of classes whose label is `unsure` where the probability of the predicted class is lower.
+
+    Args:
+        predictions: with probabilities.
+        threshold: lowest probability of an answered row.
+
+    Raises:
+        KzooError: predictions without probabilities of classes, or a class of that name.
+    """
+    if predictions.separator:
+        raise KzooError(
+            f"min_probability={threshold:g} is for one class per row, not for labels. Remove it."
+        )
+    if predictions.probabilities is None:
+        what = "scores that are no probabilities" if predictions.targets == 0 else "numbers"
+        raise KzooError(
+            f"min_probability={threshold:g} needs probabilities, and this model predicts {what}. Remove it."
+        )
+    if abstention.UNSURE in map(str, predictions.class_names):
+        raise KzooError(
+            f"A class is named {abstention.UNSURE!r}, the answer for rows below the threshold. Rename the class."
+        )
+    number = {name: index for index, name in enumerate(predictions.class_names)}
+    labels = [
+        label if p[number[label]] >= threshold else abstention.UNSURE
+        for label, p in zip(
+            predictions.labels, np.asarray(predictions.probabilities, np.float64), strict=True
+        )
+    ]
+    return replace(predictions, labels=labels)
+
+
+def _hint(predictions: Predictions) -> str:
+    """Return how the band of forecasts adapts to the series."""
+    if len(predictions) == 1:
+        return "; a longer table before the forecast adapts the band"
+    if predictions.quantiles is None:
+        return "; it is as wide for all series, and models with quantiles= have a band for each"
+    return ""
+
+
+def _with_sets(
+    learned: Mapping[str, Any],
+    rows: str,
+    predictions: Predictions,
+    options: PredictionOptions,
+    ordered: bool,
+    band: np.ndarray | None,
+) -> Predictions:
+    confidence: Any = options.confidence
+    check_level(learned, rows, confidence)
+    about = f"{_share(confidence)} of new rows"
+    if learned["of"] == "classes":
+        inside, note = class_sets(
+            learned, np.asarray(predictions.probabilities), confidence, options.conformal or "lac"
+        )
+        names = list(predictions.class_names)
+        sets = [tuple(names[number] for number in np.flatnonzero(row)) for row in inside]
+        if (options.conformal or "lac") != "class":
+            about += f", over all classes together{_lowest_class(learned, rows, names, options)}"
+        promise = f"The sets contain the class of {about}.{note}"
+        return replace(
+            predictions, sets=sets, confidence=confidence, promise=promise + _approximate(rows)
+        )
+    if options.conformal is not None:
+        raise _not_for_values("conformal", options.conformal)
+    lower, upper = intervals(learned, predictions, confidence, band)
+    if band is not None:
+        promise = (
+            "The band follows the errors of the forecasts before:"
+            f" in the long run it covers {_share(confidence)}."
+        )
+    elif ordered:
+        promise = (
+            f"The band covers {_share(confidence)} of the {rows} steps. Errors of forecasts depend on each other and "
+            f"change, so that it is approximate{_hint(predictions)}."
+        )
+    else:
+        promise = f"The intervals contain the value of {about}{' for each target' if lower.shape[-1] > 1 else ''}."
+        promise += _approximate(rows)
+    return replace(predictions, lower=lower, upper=upper, confidence=confidence, promise=promise)
+
+
+def _lowest_class(
+    learned: Mapping[str, Any], rows: str, names: Sequence[Any], options: PredictionOptions
+) -> str:
+    """Return how often the sets hold the class that they hold least often, if that is well below the level."""
+    confidence: Any = options.confidence
+    if options.conformal == "raps":  # its scores are not stored by class
+        return "; a rare class may have less (conformal='class' promises the level for each class)"
+    limit = score_at(learned["lac"], confidence)
+    shares = [
+        (share_up_to(scores, limit), str(name), scores["count"])
+        for scores, name in zip(learned["class"], names, strict=True)
+        if scores["count"] >= FEWEST
+    ]
+    share, name, count = min(shares, default=(1.0, "", 0))
+    if share >= confidence - _BELOW:
+        return ""
+    return (
+        f"; of the {plural(count, _ROWS[rows])} of class {name!r}, {percent(share)} (conformal='class' promises the "
+        "level for each class)"
+    )
+
+
+def check_level(learned: Mapping[str, Any], rows: str, confidence: float) -> None:
+    """Raise `KzooError` if there are too few rows for a level; see `answered`."""
+    checked_rank(learned["count"], confidence, _ROWS[rows])
+
+
+def class_sets(
+    learned: Mapping[str, Any], p: np.ndarray, confidence: float, method: str, *, u: Any = 1.0
+) -> tuple[np.ndarray, str]:
+    """Return which classes are in the set of each row (N, classes), and a note about classes with too few rows.
+
+    Args:
+        learned: of classes.
+        p: (N, classes) probabilities.
+        confidence: the level.
+        method: "lac", "raps" or "class".
+        u: random numbers of RAPS (see `raps_scores`).
+    """
+    if method == "raps":
+        raps = learned["raps"]
+        scores = raps_scores(p, penalty=raps["penalty"], size=raps["size"], u=u)
+        return scores <= score_at(raps, confidence), ""
+    if method == "lac":
+        return lac_scores(p) <= score_at(learned["lac"], confidence), ""
+    limits = class_limits(learned, confidence)
+    few = int(np.isinf(limits).sum())
+    most = max(scores["count"] for scores in learned["class"])
+    if few == len(limits):
+        raise KzooError(
+            f"conformal='class' at confidence={confidence:g} needs at least {rows_needed(confidence)} rows of a class, "
+            f"and the largest has {most}. Lower confidence=, use conformal='lac', or train with more rows "
+            "(calibration=)."
+        )
+    note = f" {plural(few, 'class')} with too few rows for this level {'is' if few == 1 else 'are'} in every set."
+    return lac_scores(p) <= limits, note if few else ""
+
+
+def class_limits(learned: Mapping[str, Any], confidence: float) -> np.ndarray:
+    """Return the highest score in a set of each class (classes,); infinity for a class with too few rows."""
+    return np.array([score_at(scores, confidence) for scores in learned["class"]])
+
+
+def intervals(
+    learned: Mapping[str, Any],
+    predictions: Predictions,
+    confidence: float,
+    band: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower and upper ends of intervals, each (N, targets) or (N, horizon, targets).
+
+    Args:
+        learned: of values or quantiles.
+        predictions: the predictions.
+        confidence: the level.
+        band: see `answered`; also (N, horizon, targets).
+    """
+    low, high, pair = ends(learned, predictions, confidence)
+    is_forecast = low.ndim == 3
+    cells = learned["scores"] if pair is None else pair["scores"]
+    # steps (1 of rows), targets
+    widths = cell_scores_at(cells, confidence) if band is None else band
+    if learned["of"] == "values" and not is_forecast:
+        spreads = learned["spread"]
+        widths = widths * np.stack(
+            [spread_at(spread, low[:, i]) for i, spread in enumerate(spreads)], axis=1
+        )
+    lower = low - widths
+    upper = high + widths
+    middle = (lower + upper) / 2  # a negative score may cross the ends of an interval of quantiles
+    lower, upper = np.minimum(lower, middle), np.maximum(upper, middle)
+    if "lowest" in learned:
+        lower = np.maximum(lower, learned["lowest"])
+        upper = np.maximum(upper, learned["lowest"])
+    return lower, upper
+
+
+def ends(
+    learned: Mapping[str, Any], predictions: Predictions, confidence: float
+) -> tuple[Any, Any, Any]:
+    """Return the ends of an interval before its correction, and the stored pair of quantiles, or None of values."""
+    if learned["of"] == "values":
+        values = np.asarray(predictions.values, np.float64)
+        return values, values, None
+    pair = next(
+        (p for p in learned["pairs"] if confidence <= p["confidence"] + 1e-9), learned["pairs"][-1]
+    )
+    heads = np.asarray(predictions.quantiles, np.float64)
+    return heads[..., pair["low"]], heads[..., pair["high"]], pair
+
+
+def coverage(
+    learned: Mapping[str, Any],
+    rows: str,
+    predictions: Predictions,
+    truth: np.ndarray,
+    levels: Any = LEVELS,
+    *,
+    ordered: bool = False,
+    methods: Any = ("lac",),
+) -> list[dict[str, Any]]:
+    """Return the coverage of sets or intervals on some rows, a dict for each level that has enough rows.
+
+    Args:
+        learned, rows, predictions, ordered: see `answered`.
+        truth: see `learn`.
+        levels: the levels.
+        methods: of sets of classes.
+
+    Returns:
+        `confidence`, `rows`, `method`, `coverage`, `size` (mean number of classes) or `width` (mean, of each target),
+        of classes `classes` (name -> coverage of its rows, of classes that have ten or more), and `expected`, the
+        interval that holds the coverage with 90 % probability if the promise holds; None of
+        forecasts, whose errors depend on each other.
+    """
+    truth = np.asarray(truth)
+    results = []
+    for level in levels:
+        if learned["count"] < level / (1 - level) - 1e-9:
+            continue
+        expected = None if ordered else list(observed_interval(learned["count"], len(truth), level))
+        shared = {"confidence": float(level), "rows": rows, "expected": expected}
+        if learned["of"] == "classes":
+            for method in methods:
+                if method == "class" and np.isinf(class_limits(learned, level)).all():
+                    continue
+                inside, _ = class_sets(
+                    learned, np.asarray(predictions.probabilities), level, method
+                )
+                covered = inside[np.arange(len(truth)), truth.astype(int)]
+                size = float(inside.sum(axis=1).mean())
+                of_class = {
+                    str(predictions.class_names[number]): float(covered[truth == number].mean())
+                    for number in np.flatnonzero(np.bincount(truth.astype(int)) >= FEWEST).tolist()
+                }
+                result = {
+                    "method": method,
+                    "coverage": float(covered.mean()),
+                    "size": size,
+                    "classes": of_class,
+                }
+                results.append(shared | result)
+            continue
+        lower, upper = intervals(learned, predictions, level)
+        results.append(shared | interval_coverage(lower, upper, truth))
+    return results
+
+
+def interval_coverage(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    """Return the `coverage` of intervals, that of each target, and their mean `width`."""
+    covered = (truth >= lower) & (truth <= upper)
+    axes = tuple(range(lower.ndim - 1))
+    of_target = covered.mean(axis=axes).tolist()
+    return {
+        "coverage": float(covered.mean()),
+        "width": (upper - lower).mean(axis=axes).tolist(),
+    } | ({"targets": of_target} if len(of_target) > 1 else {})

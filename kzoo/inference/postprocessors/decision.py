@@ -1,0 +1,122 @@
+"""What scoring labels needs of a run's settings: the decision, the positive class, costs and the objective. NumPy."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from kzoo.inference.postprocessors import threshold
+from kzoo.inference.postprocessors.postprocessor import Postprocessor
+from kzoo.inference.postprocessors.threshold import Decision
+from kzoo.problems.objectives import Objective, resolve
+from kzoo.problems.tasks import Judged
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import number
+
+STEP = "threshold"  # the postprocessing step that `decision=` selects
+SETTINGS = ("decision", "cost", "positive")
+
+
+def takes_decision(task) -> bool:
+    """Return whether the scores of a task follow a decision."""
+    return (
+        task.facts >= threshold.FACTS
+        and "decision" in inspect.signature(task.scoring.score).parameters
+    )
+
+
+def settings_of(training) -> dict[str, Any]:
+    """Return the settings of objective and decision that a stored training has; empty without any."""
+    return {
+        name: training[name] for name in ("objective", *SETTINGS) if training.get(name) is not None
+    }
+
+
+def decision_of(settings, problem, classes, postprocessor=None) -> Decision | None:
+    """Return what scoring needs of these settings; None without any, or for other tasks.
+
+    Args:
+        settings: training settings, also stored ones.
+        problem: the problem.
+        classes: names of the classes.
+        postprocessor: the `Postprocessor`, whose step of stage "decide" is the decision, or None.
+    """
+    if not takes_decision(problem.task):
+        return None
+    settings = settings_of(settings)
+    objective = settings.get("objective") or settings.get("decision")
+    if objective is not None and not isinstance(objective, Objective):
+        try:
+            objective = resolve(objective, problem)
+        except (
+            KzooError
+        ):  # a user's function, of which the name is stored; or a decision that is no score
+            objective = None
+    step = None if postprocessor is None else postprocessor.step(STEP)
+    if step is not None:
+        return threshold.decision(step.learned, classes, objective)
+    if not settings:
+        return None
+    positive = settings.get("positive")
+    return Decision(
+        positive=None if positive is None else list(map(str, classes)).index(positive),
+        cost=settings.get("cost"),
+        objective=objective,
+    )
+
+
+def run_decision(run) -> Decision | None:
+    """Return `decision_of` for a run."""
+    return decision_of(
+        run.spec.training, run.problem, run.class_names, Postprocessor.read(run.postprocessing)
+    )
+
+
+def judged_answers(run) -> Judged:
+    """Return quality, correctness and error of each stored prediction of a run, by its decision and thresholds."""
+    stored = run.answers
+    decision = run_decision(run)
+    options = {} if decision is None else {"decision": decision}
+    return run.problem.task.scoring.judge(stored["truth"], stored["answers"], run.target, **options)
+
+
+def predicted_classes(run, p) -> np.ndarray:
+    """Return the class numbers (N,) that a run predicts for probabilities or scores (N, classes)."""
+    decision = run_decision(run)
+    return p.argmax(axis=-1) if decision is None else decision.numbers(p)
+
+
+def decision_on(run, truth, p) -> tuple[Decision, Objective, str] | None:
+    """Return the threshold of a run, what it was chosen for, and a sentence about its gain on some rows.
+
+    Args:
+        run: the run.
+        truth: (N,) class numbers.
+        p: (N, 2) probabilities.
+
+    Returns:
+        None without a threshold, or for one that was chosen for a user's function.
+    """
+    decision = run_decision(run)
+    step = Postprocessor.read(run.postprocessing).step(STEP)
+    if step is None or decision is None or decision.threshold is None:
+        return None
+    try:
+        name = resolve(step.learned["objective"], run.problem)
+    except KzooError:  # a user's function
+        return None
+    positive: Any = decision.positive
+    gain = threshold.gain_over_default(
+        p[:, positive], truth, decision.threshold, name, positive=positive, cost=decision.cost
+    )
+    low, high = gain["gain"]
+    told = "so the two cannot be told apart" if low <= 0 <= high else "so the two differ"
+    return (
+        decision,
+        name,
+        (
+            f"With the threshold {decision.threshold:.3g} it is {number(gain['score'])}, with 0.5 "
+            f"{number(gain['score_default'])}. The gain over 0.5 is between {number(low)} and {number(high)} (90 % "
+            f"bootstrap interval), {told} on these rows."
+        ),
+    )

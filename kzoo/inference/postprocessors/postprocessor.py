@@ -1,0 +1,375 @@
+"""`Postprocessor`: the postprocessing steps of a run: learned, stored and applied. NumPy only."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from kzoo.inference.postprocessors import (
+    AUTOMATIC,
+    NAMES,
+    STAGES,
+    STEP,
+    adaptive_band,
+    conformal,
+    step_names,
+)
+from kzoo.inference.postprocessors.prediction_options import METHODS, PredictionOptions
+from kzoo.inference.predictions import Predictions
+from kzoo.problems.tasks import Target
+from kzoo.utils.discovery import installed
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import shown
+
+_OF_OUTPUTS = STAGES[: STAGES.index("decide")]  # the others change predictions
+
+
+def _module(name: str) -> Any:
+    """Return the module of a step; None if it is not installed."""
+    if name in step_names():
+        return import_module(f"kzoo.postprocessors.{name}")
+    return installed("kzoo.postprocessors").get(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A postprocessing step and its learned parameters.
+
+    Args:
+        name: of its module.
+        stage: one of `STAGES`.
+        rows: the split that it was learned on.
+        learned: the return value of its `learn`.
+    """
+
+    name: str
+    stage: str
+    rows: str
+    learned: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postprocessor:
+    """Postprocessing steps between a network's outputs and predictions, in addition to those of the task.
+
+    Args:
+        steps: in the order of their stages; empty for a run without postprocessing.
+    """
+
+    steps: tuple[Step, ...] = ()
+
+    @classmethod
+    def read(cls, stored: Sequence[Mapping[str, Any]] | None) -> "Postprocessor":
+        """Return the postprocessor that `json` stored.
+
+        Raises:
+            KzooError: a step of a package that is not installed.
+        """
+        steps = []
+        for step in stored or ():
+            if _module(step["name"]) is None:
+                raise KzooError(
+                    f"Postprocessing step {step['name']!r} is not installed: install the package that provides it. "
+                    f"Installed: {', '.join(NAMES) or 'none'}."
+                )
+            # STEP is the schema of a stored step
+            steps.append(Step(**{name: step[name] for name in STEP}))
+        return cls(steps=tuple(steps))
+
+    def json(self) -> list[dict[str, Any]]:
+        """Return the steps as plain data."""
+        return [asdict(step) for step in self.steps]
+
+    def step(self, name: str) -> Step | None:
+        """Return the step of this name; None without it."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    def describe(self) -> list[str]:
+        """Return lines about what the steps have learned, of those that describe it."""
+        modules = [(_module(step.name), step) for step in self.steps]
+        return [
+            line
+            for module, step in modules
+            if hasattr(module, "describe")
+            for line in module.describe(step.learned)
+        ]
+
+    def outputs(self, outputs: np.ndarray, *, logits: bool | None) -> np.ndarray:
+        """Return outputs of a network after the steps that change outputs."""
+        for step in self.steps:
+            if step.stage in _OF_OUTPUTS:
+                outputs = _module(step.name).apply(step.learned, outputs, logits=logits)
+        return outputs
+
+    def target(self, target: Target) -> Target:
+        """Return the target with the decisions of the steps, as scores need it: the thresholds of labels."""
+        for step in self.steps:
+            if (decide := getattr(_module(step.name), "decide", None)) is not None:
+                target = decide(step.learned, target)
+        return target
+
+    def predictions(self, predictions: Predictions) -> Predictions:
+        """Return predictions after the steps that change predictions."""
+        for step in self.steps:
+            if step.stage not in _OF_OUTPUTS:
+                predictions = _module(step.name).apply(step.learned, predictions)
+        return predictions
+
+    def check(
+        self, options: PredictionOptions, facts: frozenset[str], *, promise: bool = True
+    ) -> None:
+        """Check that predictions of a task support the options.
+
+        Args:
+            options: the `PredictionOptions` of the user.
+            facts: of the problem.
+            promise: whether something promises it: the step "conformal", or a band that adapts.
+
+        Raises:
+            KzooError: another kind of predictions, or a run without what a promise is made from.
+        """
+        other = (
+            "labels"
+            if "labels" in facts
+            else "the next token of a text"
+            if "continues" in facts
+            else "numbers"
+        )
+        for name, value in options.given.items():
+            suited = {"classes", "values"} if name == "confidence" else {"classes"}
+            if other != "numbers" or not facts & suited:
+                use = "classes and numbers" if name == "confidence" else "classes"
+                raise KzooError(
+                    f"{name}={shown(value)} is for {use}, and this model predicts {other}. Remove it."
+                )
+            if (
+                name in ("confidence", "accuracy_when_answered")
+                and promise
+                and self.step(conformal.NAME) is None
+            ):
+                raise KzooError(
+                    f"{name}={shown(value)} needs scores of {conformal.FEWEST} calibration or validation rows, which "
+                    "this model does not have. Nor have ensembles of folds, models with scores in place of "
+                    "probabilities (hinge), and runs of earlier versions. Train again with more such rows "
+                    "(calibration=0.1)."
+                )
+
+    def answered(
+        self,
+        predictions: Predictions,
+        options: PredictionOptions,
+        facts: frozenset[str],
+        band: Any = None,
+    ) -> Predictions:
+        """Return predictions, after all other steps, with the sets, intervals and abstention that are asked.
+
+        Args:
+            predictions: the return value of `predictions`.
+            options: the `PredictionOptions` of the user.
+            facts: of the problem.
+            band: (horizon, targets) half-widths of an adaptive band of forecasts.
+
+        Raises:
+            KzooError: see `check`; too few rows for the level, or an accuracy that cannot be promised.
+        """
+        if not options.given:
+            return predictions
+        self.check(options, facts)
+        if (step := self.step(conformal.NAME)) is not None:
+            ordered = "ordered" in facts
+            predictions = conformal.answered(
+                step.learned, step.rows, predictions, options, ordered=ordered, band=band
+            )
+        if options.min_probability is not None:
+            predictions = conformal.with_unsure(predictions, options.min_probability)
+        return predictions
+
+    def band(
+        self, confidence: float, predictions: Predictions, truth: np.ndarray
+    ) -> np.ndarray | None:
+        """Return the half-widths (horizon, targets) of the adaptive band of the next forecast; None without the step.
+
+        Args:
+            confidence: the level.
+            predictions: N forecasts one step apart, in order of time, the next one last.
+            truth: (N, horizon, targets); NaN where it is not known.
+        """
+        step = self.step(conformal.NAME)
+        if step is None or np.isfinite(truth[:, -1]).sum() < adaptive_band.FEWEST:
+            return None
+        starts = np.arange(len(truth))
+        return adaptive_band.adaptive_intervals(
+            step.learned, predictions, truth, starts, confidence
+        )[-1]
+
+    def coverage(
+        self,
+        predictions: Predictions,
+        truth: np.ndarray,
+        levels: Sequence[float],
+        facts: frozenset[str],
+        starts: np.ndarray,
+    ) -> list[dict[str, Any]]:
+        """Return the coverage of sets or intervals on some rows; see `kzoo.inference.postprocessors.conformal.coverage`.
+
+        Args:
+            predictions, truth: of the rows; of forecasts in order of time.
+            levels: of confidence.
+            facts: of the problem.
+            starts: (N,) time steps of the first values of forecasts.
+
+        Raises:
+            KzooError: too few calibration rows for a level.
+        """
+        step: Any = self.step(conformal.NAME)
+        options: dict[str, Any] = dict(ordered="ordered" in facts, methods=METHODS)
+        results: list[dict[str, Any]] = []
+        for level in levels:
+            conformal.check_level(step.learned, step.rows, level)
+            results += conformal.coverage(
+                step.learned, step.rows, predictions, truth, [level], **options
+            )
+            if "ordered" in facts:
+                results.append(
+                    adaptive_band.coverage(
+                        step.learned, step.rows, predictions, truth, starts, level
+                    )
+                )
+        return results
+
+    def without(self, name: str) -> "Postprocessor":
+        """Return the postprocessor without the step of this name."""
+        return Postprocessor(steps=tuple(step for step in self.steps if step.name != name))
+
+
+def with_conformal(
+    postprocessor: Postprocessor | None,
+    predictions: Predictions,
+    truth: np.ndarray,
+    *,
+    facts: frozenset[str],
+    rows: str,
+    tuning: Any = None,
+) -> Postprocessor | None:
+    """Return a postprocessor with the step "conformal"; unchanged if there is nothing to learn it from.
+
+    Args:
+        postprocessor: the other steps, or None.
+        predictions, truth, tuning, facts: see `kzoo.inference.postprocessors.conformal.learn`.
+        rows: the name of the split.
+    """
+    learned = conformal.learn(predictions, truth, facts=facts, tuning=tuning)
+    if learned is None:
+        return postprocessor
+    others = () if postprocessor is None else postprocessor.without(conformal.NAME).steps
+    step = Step(name=conformal.NAME, stage=conformal.STAGE, rows=rows, learned=learned)
+    return Postprocessor(steps=(*others, step))
+
+
+def stage_of(name: str) -> str | None:
+    """Return the stage of a step; None if it is not installed."""
+    return getattr(_module(name), "STAGE", None)
+
+
+def combined(members: Sequence[Sequence[Mapping[str, Any]]]) -> Postprocessor:
+    """Return the postprocessor of an ensemble without validation data, from those that its members stored.
+
+    Args:
+        members: the stored steps of each member, the same steps for all.
+    """
+    steps = [
+        Step(name=same[0]["name"], stage=same[0]["stage"], rows="members", learned=_combine(same))
+        for same in zip(*members, strict=True)
+    ]
+    return Postprocessor(steps=tuple(steps))
+
+
+def _combine(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return _module(steps[0]["name"]).combine([step["learned"] for step in steps])
+
+
+def _takes(module: Any, facts: frozenset[str], classes: int) -> bool:
+    """Return whether a step suits a task with these facts and number of classes; of labels, any number does."""
+    fewest, most = getattr(module, "CLASSES", (1, None))
+    return facts >= module.FACTS and ("labels" in facts or fewest <= classes <= (most or classes))
+
+
+def check_names(names: Sequence[str], facts: frozenset[str], classes: int) -> None:
+    """Check that steps can be used together with a task.
+
+    Args:
+        names: the names of the steps.
+        facts: the facts of the task (see `kzoo.tasks`).
+        classes: number of classes, labels or values that are predicted.
+
+    Raises:
+        KzooError: an unknown step, two steps of the same stage, or a step that needs facts that the task does not have,
+            or another number of classes.
+    """
+    stages: dict[str, str] = {}
+    for name in names:
+        if name in AUTOMATIC:
+            raise KzooError(
+                f"postprocess={name!r} has no effect: every training learns this step. Remove it."
+            )
+        module = _module(name)
+        if module is None or module.STAGE not in STAGES:
+            raise KzooError(
+                f"postprocess={name!r} is unknown. Installed: {', '.join(NAMES) or 'none'}."
+            )
+        if missing := sorted(module.FACTS - facts):
+            raise KzooError(
+                f"postprocess={name!r} needs a task with {', '.join(missing)}, which this task does not have."
+            )
+        if not _takes(module, facts, classes):
+            fewest, most = module.CLASSES
+            number = f"{fewest} classes" if fewest == most else f"{fewest} classes or more"
+            steps = [step for step in NAMES if _module(step).STAGE == module.STAGE]
+            others = ", ".join(step for step in steps if _takes(_module(step), facts, classes))
+            raise KzooError(
+                f"postprocess={name!r} is for {number}, and this data has {classes}. Use one of: {others}."
+            )
+        if (other := stages.get(module.STAGE)) is not None:
+            raise KzooError(
+                f"postprocess={other},{name}: both steps belong to stage {module.STAGE!r}; choose one of them."
+            )
+        stages[module.STAGE] = name
+
+
+def learn(
+    names: Sequence[str],
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    *,
+    target: Target,
+    logits: bool | None,
+    rows: str,
+    settings: Mapping[str, Any] | None = None,
+    weight: np.ndarray | None = None,
+) -> Postprocessor:
+    """Return a postprocessor whose steps are learned one after another, each on the outputs of the previous ones.
+
+    Args:
+        names: of the steps, in any order.
+        outputs, truth: the network's outputs and the true values of one split (see `kzoo.postprocessors`).
+        target: what was learned of the target.
+        logits: whether outputs of classes are logits.
+        rows: the name of that split.
+        settings: training settings, for steps whose `learn` takes them.
+        weight: (N,) sample weights, for steps whose `learn` takes them; None: all rows have the same weight.
+    """
+    optional: dict[str, Any] = dict(settings=settings or {}, weight=weight)
+    steps: list[Step] = []
+    for name in sorted(names, key=lambda name: STAGES.index(_module(name).STAGE)):
+        module = _module(name)
+        previous = Postprocessor(steps=tuple(steps))
+        accepted = inspect.signature(module.learn).parameters
+        options = {name: value for name, value in optional.items() if name in accepted}
+        learned = module.learn(
+            previous.outputs(outputs, logits=logits), truth, target=target, logits=logits, **options
+        )
+        steps.append(Step(name=name, stage=module.STAGE, rows=rows, learned=learned))
+    return Postprocessor(steps=tuple(steps))

@@ -1,0 +1,1 @@
+"""Files, folders and arrays from which inputs are read."""

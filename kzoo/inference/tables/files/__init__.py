@@ -1,0 +1,337 @@
+"""Table files: a module for each type of file.
+
+Modules are discovered in this folder and, for installed packages, through the entry-point group `kzoo.table_files`.
+
+A module lists its `SUFFIXES`, and has two readers of the same file, which must agree:
+
+    frame(path, text) -> DataFrame   for training, which learns the type of each column; columns named in `text` stay
+                                     text
+    rows(path) -> Rows               for new rows, without pandas; see `kzoo.inference.tables.raw`
+
+(notes on how the file was read are in `attrs["notes"]` of the DataFrame and in `notes` of the rows)
+
+or, in place of both,
+
+    written(path) -> CsvText         the text of a CSV file, or the table as such a text (see
+                                     `kzoo.inference.tables.written`)
+
+and may have
+
+    header(path) -> Rows             its columns without rows, from the beginning of the file; None if that is not
+                                     enough
+    size(path) -> int                approximate size in memory, in bytes
+    Pieces(path)                     the table in pieces, if it does not fit into memory: an iterable of `Piece`
+                                     (kzoo.inference.tables.arrow) with `name`, `names` of the columns, `decimal`,
+                                     `written` (whether cells are texts, of which an empty one is missing),
+                                     `kept` and `words` (see `csv.Pieces`), and `frame(table, text)`, which returns
+                                     rows of its pieces as `frame` reads them. Needs pyarrow
+    FOLDERS = True                   a folder of such files is a table too, of `files_of(path)`
+"""
+
+import os
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import cache, partial
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from kzoo.inference.sources.files import add_notes, decode_text
+from kzoo.inference.sources.folders import splits_in
+from kzoo.inference.tables.written import CsvText
+from kzoo.utils.discovery import installed, list_modules
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import check_regular
+from kzoo.utils.formatting import listed, plural
+from kzoo.utils.table_path import TablePath, locate, name_of_table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from kzoo.inference.tables.raw import Rows
+
+_OPTIONAL = ("header", "size", "Pieces")  # functions that a module may have
+_MOST_COLUMNS = 10_000  # of an uploaded table
+_LABELS = "labels"  # name of the table in a folder that labels its files, without the suffix
+_DEFAULT_SUFFIX = ".csv"  # the reader of files with an unknown suffix
+_MAX_FILES_CHECKED = 100  # files of a folder, which must all have the same reader
+_ARCHIVES = (".gz", ".zip")  # a folder may have one beside its table of labels
+_OTHER_SPREADSHEETS = (".xls", ".xlsb", ".ods", ".fods", ".numbers")
+
+
+@cache
+def _built_in_readers() -> dict:
+    """Return suffix -> the module of this folder that reads it."""
+    return _by_suffix(
+        import_module(f"{__name__}.{name}") for name in list_modules(__name__, "SUFFIXES")
+    )
+
+
+@cache
+def suffixes() -> dict:
+    """Return suffix -> the module that reads it, including those of installed packages."""
+    return _by_suffix(installed("kzoo.table_files").values()) | _built_in_readers()
+
+
+def _by_suffix(modules) -> dict:
+    return {suffix: module for module in modules for suffix in module.SUFFIXES}
+
+
+def _reader_of(suffix):
+    """Return the module that reads files with a suffix; None if there is none."""
+    # Installed packages come last: finding them is slow.
+    return _built_in_readers().get(suffix) or suffixes().get(suffix)
+
+
+def is_table(path) -> bool:
+    """Return True if this is the path of a table, judged by its suffix; for a folder, by those of its files."""
+    path = locate(path)
+    if not isinstance(path, str | Path):
+        return False
+    if getattr(path, "database", False) or Path(path).suffix.lower() in _OTHER_SPREADSHEETS:
+        return True  # the latter so that reading them says what to do
+    reader = _folder_reader(path) if os.path.isdir(path) else _reader_of(Path(path).suffix.lower())
+    return reader is not None
+
+
+def labels_file(folder) -> Path | None:
+    """Return the table in a folder that labels its files: `labels.csv`, or another type of file; None without one.
+
+    Raises:
+        KzooError: there are several.
+    """
+    with os.scandir(folder) as entries:
+        names = sorted(
+            entry.name for entry in entries if os.path.splitext(entry.name)[0].lower() == _LABELS
+        )
+    suffixes_of_names = {name: Path(name).suffix.lower() for name in names}
+    tables = [
+        n
+        for n, suffix in suffixes_of_names.items()
+        if suffix not in _ARCHIVES and _reader_of(suffix) is not None
+    ]
+    if len(tables) > 1:
+        raise KzooError(f"{str(folder)!r} contains {tables[0]} and {tables[1]}. Keep one of them.")
+    return Path(folder, tables[0]) if tables else None
+
+
+def labelled_folders(folder) -> dict[str, Path]:
+    """Return split -> the folder with a table of labels: the folder itself as "train", or its `train/`, `test/`, ...
+
+    The dict is empty without a table of labels for the training split.
+
+    Raises:
+        KzooError: a folder has several such tables.
+    """
+    if labels_file(folder) is not None:
+        return {"train": Path(folder)}
+    splits = {
+        split: path
+        for split, path in splits_in(Path(folder)).items()
+        if labels_file(path) is not None
+    }
+    return splits if "train" in splits else {}
+
+
+def _folder_reader(path):
+    """Return the module that reads a folder as one table; None if there is none."""
+    if not os.path.isdir(path):
+        return None
+    readers = {
+        _reader_of(Path(name).suffix.lower()) for name in islice(_files(path), _MAX_FILES_CHECKED)
+    }
+    module = readers.pop() if len(readers) == 1 else None
+    return module if getattr(module, "FOLDERS", False) else None
+
+
+def _files(folder):
+    """Yield the names of the files in and below a folder, in the order of the system: there may be millions."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _files(entry.path)
+            elif not entry.name.startswith(("_", ".", "README", "LICENSE")):
+                yield entry.name
+
+
+def read_table(path, text=(), notes=None, *, compact=False):
+    """Return a file as a DataFrame, with stripped column names.
+
+    Args:
+        text: names of columns whose cells stay as written, such as `01067`; the file need not have them. Or a dict:
+            name -> words such as `NA` that are cells of the column; in other columns they are missing values.
+        notes: a list that gets notes on how the file was read; if None, they are issued as warnings.
+        compact: whether columns of texts may become categories, which take less memory if texts repeat.
+
+    Raises:
+        KzooError: the file is not a table, or has no rows.
+    """
+    path = locate(path)
+    reader = _table_reader(path)
+    options = {"compact": compact} if isinstance(reader, _Written) else {}
+    frame = reader.frame(path, text, **options)
+    frame.columns = [str(column).strip() for column in frame.columns]
+    if not len(frame):
+        raise KzooError(f"{name_of_table(path)!r} has no rows.")
+    add_notes(frame.attrs.pop("notes", ()), notes)
+    if notes is not None and (files := path_files(path)):
+        notes.append(f"{name_of_table(path)!r}: {plural(len(files), 'file')} read as one table.")
+    return frame
+
+
+def read_rows(path):
+    """Return a file as `Rows`.
+
+    Raises:
+        KzooError: it is not a table, or has no rows.
+    """
+    path = locate(path)
+    rows = _table_reader(path).rows(path)
+    if not len(rows):
+        raise KzooError(f"{name_of_table(path)!r} has no rows.")
+    add_notes(rows.notes)
+    return rows
+
+
+def read_content(content, name="the table", most=None):
+    """Return the bytes of an uploaded CSV file as `Rows`.
+
+    Args:
+        most: maximum number of rows; None for any number.
+
+    Raises:
+        KzooError: it is not a table, has no rows, too many columns, or rows far shorter than its header.
+    """
+    notes: list[str] = []
+    table = CsvText(decode_text(content, name, notes), name, tuple(notes))
+    rows = import_module(f"{__name__}.csv").rows_of(table, columns=_MOST_COLUMNS, most=most)
+    if not len(rows):
+        raise KzooError(f"{name!r} has no rows.")
+    add_notes(rows.notes)
+    return rows
+
+
+def read_header(path):
+    """Return the columns of a file as `Rows` without rows; None if reading them costs as much as reading the file.
+
+    Raises:
+        KzooError: it is not a table.
+    """
+    path = locate(path)
+    module = _table_reader(path)
+    return module.header(path) if hasattr(module, "header") else None
+
+
+def pieces_of(path):
+    """Return an object that reads a table piece by piece; None if its type of file has none.
+
+    Raises:
+        KzooError: it is not a table; or pyarrow is not installed.
+    """
+    path = locate(path)
+    module = _table_reader(path)
+    return module.Pieces(path) if hasattr(module, "Pieces") else None
+
+
+def files_of(path) -> list:
+    """Return the files that make up a table.
+
+    Raises:
+        KzooError: it is not a table.
+    """
+    path = locate(path)
+    module = _table_reader(path)
+    return module.files_of(path) if hasattr(module, "files_of") else [Path(path)]
+
+
+def size_of(path) -> int:
+    """Return the approximate size of a table in memory, in bytes; 0 if it is not known without reading the file.
+
+    Raises:
+        KzooError: it is not a table.
+    """
+    path = locate(path)
+    module = _table_reader(path)
+    return module.size(path) if hasattr(module, "size") else 0
+
+
+def _table_reader(path):
+    """Return the module that reads a table, or a `_Written` with the same functions."""
+    check_regular(path)
+    suffix = Path(path).suffix.lower()
+    if suffix in _OTHER_SPREADSHEETS and not getattr(path, "database", False):
+        raise KzooError(
+            f"{Path(path).name!r} is a spreadsheet of a type that is not read. Open it and save it as .xlsx or .csv."
+        )
+    if getattr(path, "database", False):
+        module = import_module(f"{__name__}.sqlite")
+    else:
+        module = _folder_reader(path) or _reader_of(suffix) or _built_in_readers()[_DEFAULT_SUFFIX]
+    files = getattr(path, "files", ())
+    if files and not getattr(module, "FOLDERS", False):
+        return _Written(partial(_joined, module))
+    return _Written(module.written, module) if hasattr(module, "written") else module
+
+
+class _Written:
+    """The readers of a table that is the text of a CSV file, or is turned into one.
+
+    Args:
+        written: function of a path that returns the `CsvText`.
+        module: the module of the type of file, whose other functions are kept; None for several files.
+    """
+
+    def __init__(self, written: Callable[[str | Path], CsvText], module: ModuleType | None = None):
+        self._written = written
+        self._csv = import_module(f"{__name__}.csv")
+        self.__dict__ |= {
+            name: getattr(module, name) for name in _OPTIONAL if hasattr(module, name)
+        }
+
+    def frame(
+        self, path: str | Path, text: Collection[str] = (), *, compact: bool = False
+    ) -> "DataFrame":
+        return self._csv.frame_of(self._written(path), text, compact=compact)
+
+    def rows(self, path: str | Path) -> "Rows":
+        return self._csv.rows_of(self._written(path))
+
+    def header(self, path: str | Path) -> "Rows | None":
+        return self._csv.header_of(self._written(path))
+
+    def files_of(self, path: str | Path) -> list[Path]:
+        return path_files(path) or [Path(path)]
+
+
+def path_files(path) -> list:
+    """Return the files of a pattern; an empty list for the path of a single file."""
+    return list(getattr(path, "files", ()))
+
+
+def _joined(module, path):
+    """Return the files of a pattern as the text of one CSV file.
+
+    Raises:
+        KzooError: they have different suffixes, types or columns, or do not fit into memory.
+    """
+    csv = import_module(f"{__name__}.csv")
+    name = name_of_table(path)
+    suffixes_of_files = sorted({file.suffix.lower() for file in path.files})
+    if len(suffixes_of_files) > 1:
+        raise KzooError(
+            f"{name!r} matches files of several types: {listed(suffixes_of_files)}. Match one type."
+        )
+    if not hasattr(module, "written"):
+        raise KzooError(
+            f"{name!r}: several {suffixes_of_files[0]} files cannot be read as one table. Pass one file."
+        )
+    return csv.joined([module.written(_part(path, file)) for file in path.files], name)
+
+
+def _part(path: TablePath, file: Path) -> TablePath:
+    """Return the path of one of the files of a pattern, with its options."""
+    part = TablePath(file)
+    part.__dict__ |= {**path.__dict__, "files": (), "label": None}
+    return part

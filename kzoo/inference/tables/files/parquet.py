@@ -1,0 +1,240 @@
+"""Parquet files, and folders of them that form one table: their columns have types. Needs pyarrow."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from kzoo.inference.tables.arrow import (
+    Piece,
+    arrow,
+    frame_of_normalized,
+    normalize_table,
+    rows_of_normalized,
+)
+from kzoo.inference.tables.raw import Rows
+from kzoo.inference.tables.values import plain
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import in_bytes
+from kzoo.utils.memory import free_memory
+from kzoo.utils.table_path import name_of_table
+
+SUFFIXES = (".parquet", ".pq")
+FOLDERS = True  # a folder of such files is a table too
+_PIECE = 4 << 20  # bytes of a piece, about
+_MOST_ROWS = 65_536
+_MOST_TEXT = 64 << 20  # bytes of the texts of a piece; a file may store each unique text once
+_LARGE = 1 << 28  # bytes that a table may always take
+_TEXT = 70  # approximate bytes of a text in a DataFrame
+
+
+def frame(path, text=()):
+    """Read Parquet for training; cells keep their types.
+
+    Raises:
+        KzooError: it is not a table; or pyarrow is not installed.
+    """
+    return Pieces(path).frame(_read_all(path))
+
+
+def rows(path) -> Rows:
+    """Read Parquet by column.
+
+    Raises:
+        KzooError: it is not a table; or pyarrow is not installed.
+    """
+    return rows_of_normalized(_read_all(path))
+
+
+def header(path) -> Rows:
+    """Return the columns without their rows.
+
+    Raises:
+        KzooError: it is not a table; or pyarrow is not installed.
+    """
+    return Rows({name: plain([]) for name in Pieces(path).names})
+
+
+def size(path) -> int:
+    """Return the approximate size of the table in memory, in bytes.
+
+    Raises:
+        KzooError: it is not a table; or pyarrow is not installed.
+    """
+    return Pieces(path).size
+
+
+def files_of(path) -> list:
+    """Return the Parquet files that form a table, in order: the file itself, or those in a folder.
+
+    Raises:
+        KzooError: there are none, or the names of folders hold values of a column.
+    """
+    if files := getattr(path, "files", ()):
+        return list(files)
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    files = sorted(
+        file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and _is_part(file, path)
+    )
+    if not files:
+        raise KzooError(f"{path.name!r} contains no Parquet files.")
+    for file in files:
+        if named := [part for part in file.relative_to(path).parts[:-1] if "=" in part]:
+            raise KzooError(
+                f"{path.name!r}: partitioned data sets are not supported, and {named[0]!r} is a column in a folder "
+                "name. Write the column into the files."
+            )
+    return files
+
+
+def _is_part(file, folder):
+    """Return True if a file is part of the table; metadata files begin with _ or a dot."""
+    return file.is_file() and not any(
+        part.startswith(("_", ".")) for part in file.relative_to(folder).parts
+    )
+
+
+class Pieces:
+    """A Parquet table that is read piece by piece (see `kzoo.inference.tables.files`)."""
+
+    decimal = None
+    notes = ()
+    written = False
+
+    def __init__(self, path):
+        self.name, self.files = name_of_table(path), files_of(path)
+        # always empty: Parquet has nulls, so no word means a missing value
+        self.kept, self.words = {}, {}
+        self._opened = [self._open(file) for file in self.files[:1]]
+        schema = self._opened[0].schema_arrow
+        self._types = normalize_table(schema.empty_table(), self.name).schema
+        self.names = list(self._types.names)
+
+    @property
+    def size(self):
+        """Approximate size in memory, in bytes, including its conversion to numbers."""
+        pa = arrow()
+        total = 0
+        texts = sum(pa.types.is_string(t) or pa.types.is_large_string(t) for t in self._types.types)
+        width = 16 * (len(self.names) - texts) + 2 * _TEXT * texts
+        for file in self.files:
+            total += self._open(file).metadata.num_rows * width
+        return total
+
+    def __iter__(self):
+        for file in self.files:
+            opened = self._open(file)
+            count = max(1, min(_MOST_ROWS, _PIECE // (16 * max(len(self.names), 1))))
+            with _pyarrow_errors(self.name):
+                for batch in opened.iter_batches(count, use_threads=False):
+                    for part in _slices(batch):
+                        yield Piece(self._normalize(part, file))
+
+    def frame(self, table, text=()):
+        """Return rows of its pieces as the DataFrame that `frame` reads."""
+        return frame_of_normalized(table)
+
+    def _normalize(self, table, file):
+        normalized = normalize_table(table, self.name)
+        if normalized.schema.names != self.names:
+            raise KzooError(
+                f"{self.name!r}: {Path(file).name!r} has different columns than {self.files[0].name!r}."
+            )
+        if normalized.schema.types != self._types.types:
+            pa = arrow()
+            try:
+                for column, type in zip(normalized.columns, self._types.types, strict=True):
+                    if pa.types.is_timestamp(type) and bool(type.tz) != bool(
+                        getattr(column.type, "tz", type.tz)
+                    ):
+                        raise pa.ArrowInvalid("one has a time zone and the other does not")
+                normalized = normalized.cast(self._types)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                mismatch = next(
+                    n
+                    for n, a, b in zip(self.names, normalized.schema, self._types, strict=True)
+                    if a.type != b.type
+                )
+                raise KzooError(
+                    f"{self.name!r}: column {mismatch!r} has the type {normalized.schema.field(mismatch).type} in "
+                    f"{Path(file).name!r}, but {self._types.field(mismatch).type} in {self.files[0].name!r}."
+                ) from None
+        return normalized
+
+    def _open(self, file):
+        with _pyarrow_errors(Path(file).name):
+            # Pages are read on demand: a row group may be as large as the file.
+            parquet = arrow("pyarrow.parquet")
+            options = dict(buffer_size=1 << 20, pre_buffer=False)
+            opened = parquet.ParquetFile(file, **options)
+            if repeated := _repeated_texts(opened.metadata):
+                opened = parquet.ParquetFile(file, read_dictionary=repeated, **options)
+            return opened
+
+
+def _repeated_texts(metadata) -> list:
+    """Return the text columns that a file dictionary-encodes and that may be very large once expanded."""
+    columns = dict.fromkeys(
+        column.path_in_schema
+        for column in _chunks(metadata)
+        if column.physical_type == "BYTE_ARRAY"
+        and any("DICTIONARY" in encoding for encoding in column.encodings)
+        and column.num_values * column.total_uncompressed_size > _MOST_TEXT
+    )
+    return list(columns)
+
+
+def _chunks(metadata):
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        yield from map(group.column, range(group.num_columns))
+
+
+def _slices(batch):
+    """Yield slices of a batch whose texts take about `_MOST_TEXT` bytes once they are expanded."""
+    pa = arrow()
+    compute = arrow("pyarrow.compute")
+    sizes = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and not pa.types.is_primitive(
+            column.type.value_type
+        ):
+            lengths = compute.binary_length(column.dictionary).take(column.indices)
+            sizes += lengths.fill_null(0).to_numpy(zero_copy_only=False)
+    ends = np.flatnonzero(np.diff(np.cumsum(sizes) // _MOST_TEXT)) + 1
+    for start, stop in pairwise([0, *ends.tolist(), batch.num_rows]):
+        yield batch.slice(start, stop - start)
+
+
+class _pyarrow_errors:
+    """Context manager that turns pyarrow's errors about a broken file into `KzooError`."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if isinstance(error, arrow().ArrowException | OSError):
+            raise KzooError(
+                f"Cannot read {self.name!r} as a table: {str(error).strip().splitlines()[0]}"
+            ) from None
+
+
+def _read_all(path):
+    pieces = Pieces(path)
+    tables = []
+    size = 0
+    most = max(_LARGE, free_memory() // 2)
+    for piece in pieces:
+        tables.append(piece.table)
+        size += piece.table.nbytes
+        if size > most:
+            raise KzooError(
+                f"{pieces.name!r} takes more than {in_bytes(most)} in memory, because its long texts are stored once "
+                "and repeated. Shorten them, or remove columns."
+            )
+    pa = arrow()
+    return pa.concat_tables(tables) if tables else pieces._types.empty_table()

@@ -1,0 +1,103 @@
+"""Classes: learn them from labels, encode labels, and turn outputs into predicted classes. NumPy only."""
+
+import numpy as np
+
+from kzoo.inference.predictions import Predictions, probabilities, scores_of
+from kzoo.inference.tables.values import Texts, category_word, plain
+from kzoo.problems.tasks import Target
+from kzoo.utils.errors import KzooError
+
+
+def learn(values, names=(), *, known=None) -> Target:
+    """Learn the classes of training labels.
+
+    Args:
+        values: (N,) labels of any type, none missing; or a DataFrame with one column.
+        names: of the column.
+        known: names of the classes in order; the default order is numeric for numbers, else alphabetical.
+
+    Raises:
+        KzooError: a single class, or a class with a single example.
+    """
+    label_names, numbers = _names_and_numbers(values)
+    classes = tuple(known or label_names)
+    check_classes(_class_numbers(label_names, numbers, classes), classes)
+    return Target(names=tuple(names), classes=classes, config={"outputs": len(classes)})
+
+
+def encode(target, values) -> np.ndarray:
+    """Return labels as class numbers, int32 (N,).
+
+    Raises:
+        KzooError: a label that is not one of the classes.
+    """
+    names, numbers = _names_and_numbers(values)
+    return _class_numbers(names, numbers, target.classes)
+
+
+def _class_numbers(names, numbers, classes):
+    """Return the class number of each label; the labels are `names[number]` for each of `numbers`."""
+    number_of = {category_word(name): number for number, name in enumerate(classes)}
+    number_of |= {name: number for number, name in enumerate(classes)}
+    if unknown := [name for name in names if name not in number_of]:
+        raise KzooError(
+            f"The test data has a class {unknown[0]!r} that is not in the training data."
+        )
+    return np.array([number_of[name] for name in names], np.int32)[numbers]
+
+
+def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
+    """Return the likeliest class of each row, with the probabilities of all classes, or else the scores.
+
+    Args:
+        outputs: (N, classes), or (N, 1) for two classes.
+        inputs: the raw input of each row.
+        reader: the preprocessor that turned raw inputs into rows; not used here.
+        logits: True if outputs are logits, False if they are probabilities, None if they are other scores (tanh,
+            hinge).
+    """
+    likelihoods = scores_of(outputs) if logits is None else probabilities(outputs, logits)
+    labels = [target.classes[index] for index in likelihoods.argmax(-1).tolist()]
+    p, scores = (None, likelihoods) if logits is None else (likelihoods, None)
+    return Predictions(
+        labels=labels, probabilities=p, scores=scores, class_names=target.classes, inputs=inputs
+    )
+
+
+def _names_and_numbers(values):
+    """Return the distinct names of labels, in numeric order for numbers, else alphabetical; and each label's index."""
+    values = plain(values.iloc[:, 0]) if hasattr(values, "columns") else np.asarray(values)
+    if isinstance(values, Texts):
+        labels = values.seen  # `different` may have more: texts of other rows
+        distinct, codes = np.unique(
+            np.array([category_word(text) for text in labels]), return_inverse=True
+        )
+        number_of = dict(zip(labels, codes.tolist(), strict=True))
+        per_text = [number_of.get(text, 0) for text in values.different]
+        return tuple(map(str, distinct)), values.each(per_text, 0, np.int32)
+    if values.dtype == object:
+        values = np.array(values.tolist())
+    if values.dtype.kind not in "biuf":
+        values = np.char.replace(np.char.strip(values.astype(str)), "\r\n", "\n")
+    distinct, numbers = np.unique(values, return_inverse=True)
+    if distinct.dtype.kind == "f" and not np.isfinite(distinct).all():
+        bad = distinct[~np.isfinite(distinct)][0]
+        raise KzooError(
+            f"The label {bad:g} is not a class name: remove such rows, or name the class."
+        )
+    names = [str(int(v)) if values.dtype.kind == "f" and v == int(v) else str(v) for v in distinct]
+    return tuple(names), numbers.reshape(-1).astype(np.int32)
+
+
+def check_classes(numbers, classes):
+    """Raise `KzooError` if there is a single class, or a class with a single example."""
+    if len(classes) < 2:
+        raise KzooError(f"All labels are {classes[0]!r}: a classifier needs at least two classes.")
+    counts = np.bincount(numbers, minlength=len(classes))
+    if (counts < 2).any():
+        few = [name for name, count in zip(classes, counts, strict=True) if count < 2]
+        raise KzooError(
+            f"{len(few)} of {len(classes)} classes have a single example (first: {few[0]!r}); "
+            "each needs at least two, one to train on and one to test. Add examples, or leave such classes out "
+            "(drop_rare=2 in a table of rows)."
+        )

@@ -1,0 +1,109 @@
+"""A series of numbers in order of time, cut into windows."""
+
+from kzoo.problems.kinds import Kind, Source
+from kzoo.utils.schema import Each, Some, Words
+
+# how a column of texts writes its numbers
+_SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}
+# how their column is written
+_TIMES = Words(("numbers", "day first", "month first", "YYYYMMDD", "YYYYMM"))
+_COVARIATE = {
+    "name": str,
+    "role": Words(("known", "static")),
+    "categories?": [str],
+    "writing?": (_SIGNS, None),
+}
+_WINDOW = {
+    "columns": [str],
+    "steps": int,
+    "time?": (str, None),
+    "writings?": (Each((_SIGNS, None)), None),
+    "times?": (_TIMES, None),
+    "outputs?": (int, None),
+    "zones?": Each(str),
+    "ranges?": Each(Some(float, count=2)),
+    # Of a panel (see `kzoo.inference.kinds.series.panel`):
+    "series_id?": [str],
+    "covariates?": [_COVARIATE],
+    "horizon?": int,
+    "ids?": [str],
+}
+_EXAMPLES = {
+    "columns": [str],
+    "series_id": [str],
+    "steps": int,
+    "padded": bool,
+    "time": (str, None),
+    "segment?": Some(int, count=2),
+    "writings?": (Each((_SIGNS, None)), None),
+    "times?": (_TIMES, None),
+}
+_OF_EXAMPLES = (
+    "target",
+    "drop",
+    "group",
+    "task",
+    "time",
+    "columns",
+    "series_id",
+    "segment",
+    "stride",
+    "date_order",
+)
+
+
+def _makes(reader):
+    from kzoo.inference.kinds.series.panel import input_width
+
+    return {"input_shape": [reader["steps"], input_width(reader) + bool(reader.get("padded"))]}
+
+
+KIND = Kind(
+    name="series",
+    room=__name__,
+    dtype="float32",
+    axes=("time", "features"),
+    meaning="raw values, float32 (steps, columns), target columns first; the scaling is inside",
+    facts=frozenset({"columns", "steps"}),
+    makes=_makes,
+    readers={"series": _WINDOW, "series_examples": _EXAMPLES},
+    sources=(
+        Source(
+            name="a table",
+            form="tabular",
+            order="ordered",
+            usual="forecasting",
+            options=(
+                "target",
+                "drop",
+                "task",
+                "time",
+                "columns",
+                "split",
+                "series_id",
+                "known_covariates",
+                "static_covariates",
+                "date_order",
+            ),
+            rest="a series",
+        ),
+        Source(
+            name="a table of labelled series",
+            form="tabular",
+            order="unordered",
+            options=_OF_EXAMPLES,
+            rest="labelled series",
+        ),
+        Source(
+            name="a folder of .csv files",
+            form="folder",
+            suffixes=(".csv",),
+            order="unordered",
+            usual="classification",
+            options=tuple(
+                option for option in _OF_EXAMPLES if option not in ("target", "group", "series_id")
+            ),
+        ),
+    ),
+    example="SERIES.csv",
+)

@@ -1,0 +1,380 @@
+"""Tasks: what is predicted, a folder per task. Standard library only until one of a task's halves is used.
+
+A `Task` states facts about one target, and the names that suit it. All other code that depends on the task is in its
+folder: `inference.py`, NumPy only, which the runtime of an exported model needs too, and `score.py`. Other code checks
+facts (`"classes" in problem.facts`) or calls one of these functions; it never compares names.
+
+Inference half:
+    learn(values, names) -> Target          from the raw training labels
+    encode(target, values) -> y             what the network is trained on; raises KzooError for unreadable labels
+                                            (with `notes`, a list of lines, if the task has the fact "labels")
+    answer(target, outputs, ...) -> Predictions
+
+Fitting half, with Keras; a task without one uses that of classes or of values, depending on its head:
+    make_loss(name, task, ...) -> Loss      a Keras loss, or a function of (truth, outputs), for a name in `losses`
+    make_metric(name, task, ...)            a metric, as Keras takes it, for a name in `metrics`; optional
+    loss_weight(config) -> float            a factor of the loss; optional, default: 1
+    metrics_for(task, config) -> names      metrics that suit the network's last layer; optional, default: all
+
+Scoring half:
+    score(batches, target) -> Scored        scores, and the predictions if they are kept; for ordered problems also
+                                            the scores of baselines (`beside=`); for classes, by the labels of a
+                                            `decision=` (see `kzoo.inference.postprocessors.threshold`)
+    judge(truth, answers, target) -> Judged per-example quality, correctness and error
+    headline(scores, ...) -> dict           the primary score, and a sentence that compares it with a baseline
+    doubts(scores) -> list                  warnings about what the scores do not show
+    paired(truth, new, old, metric) -> dict optional: the test of the difference of two runs, each (predictions, target)
+    carried(scores, known) -> dict          optional: scores, with known baseline scores for the same examples attached
+
+Tasks in this folder are found by listing, those of installed packages by the entry-point group `kzoo.tasks`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from kzoo.utils.discovery import Names, installed, list_modules, load_part
+from kzoo.utils.errors import KzooError
+from kzoo.utils.schema import Some
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Score:
+    """The properties of a score.
+
+    Args:
+        best: "max" or "min".
+        label: the name in tables.
+        short: the name in column headers.
+        form: the number format: "percent", "digits" (four of them), "number"; of an interval, "interval" (of shares)
+            or "bounds" (of numbers).
+        baseline: it is the score of a baseline, not of the model.
+        ratio: ratios of this score are meaningful (twice as large is twice as good or bad).
+        square_of: the score whose square it is, if it is not stored itself.
+        own_unit: it is in the target's unit, so that it cannot be averaged over several targets.
+        standardised: the score of standardised targets that replaces it for several targets, if it is in their units.
+        counts_instead_of: the score that it replaces as primary score on data for which it is computed.
+        interval: percentage of its interval, if it has one.
+        objective_instead: the score to use as the objective, if this one does not tell which predictions are better.
+    """
+
+    best: str = "max"
+    label: str
+    short: str = ""
+    form: str = "number"
+    baseline: bool = False
+    ratio: bool = False
+    square_of: str = ""
+    own_unit: bool = False
+    standardised: str = ""
+    counts_instead_of: str = ""
+    interval: int = 95
+    objective_instead: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """A task for one kind of input, under the name that users see, as Hugging Face names its tasks.
+
+    Args:
+        name: such as "image_classification".
+        kind: the name of the kind of input.
+        headline: the primary score, if it is not the task's first.
+        facts: additional facts: "ordered" (rows have an order, and neighbours share values), else "unordered".
+        hub: the tag on model hubs, if it is not the name with dashes.
+        task: the task; `Task` fills it in.
+    """
+
+    name: str
+    kind: str
+    headline: str = ""
+    facts: frozenset = frozenset()
+    hub: str = ""
+    task: "Task" = None  # type: ignore[assignment]  # `Task` fills it in
+
+    @property
+    def ordered(self) -> bool:
+        """Whether rows follow one another, as windows of a series or of a text do; else they are independent."""
+        return "ordered" in self.facts
+
+    @property
+    def keeps_predictions(self) -> bool:
+        """Whether there is one prediction per row, few enough to store."""
+        return "kept" in self.facts
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether outputs are distributions: probabilities, or the logits of some."""
+        return "probabilities" in self.facts
+
+    @property
+    def continues_inputs(self) -> bool:
+        """Whether predictions continue an input, as those of language models continue a text."""
+        return "continues" in self.facts
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Task:
+    """A task: what is predicted.
+
+    Args:
+        name: of the folder.
+        room: the module that contains `inference` and `score`.
+        facts: "classes": each row has one of a list of named classes; "labels": each row has any number of a list of
+            named labels, with an output for each; "numbered": the truth is the index of an output; "probabilities":
+            outputs are distributions; "values": numbers with a unit; "kept": there is one prediction per row, few
+            enough to store; "continues": predictions can continue an input; "counts": whole numbers, 0 or more, whose
+            rate is predicted; "quantiles": several quantiles of each value.
+        problems: the names that users see, each with its kind of input.
+        words: short names that `task=` accepts, such as "classification".
+        head: activation of the last layer, such as "softmax", "linear" or "exponential".
+        single_head: the same if two classes share one output; empty if that does not apply.
+        loss_heads: loss -> the activation that it needs instead of `head`.
+        log_losses: losses that need targets above 0 -> whether training corrects their predictions to means.
+        loss_choices: name in `losses` -> the two losses that it chooses between on validation data.
+        losses: names that suit the task; the first is the default. `fitting` makes them, and the metrics.
+        metrics: names of the metrics that training can report each epoch.
+        objective: the score that a search optimises if the user names none; empty for the first metric of the preset.
+        scores: name -> `Score`; the first is the primary score.
+        says: what `headline` requires: scores, and the number of examples or tokens.
+        postprocess: postprocessing steps that are learned if there is validation data and the user chooses no others.
+    """
+
+    name: str
+    room: str
+    facts: frozenset
+    problems: tuple[Problem, ...]
+    words: tuple[str, ...] = ()
+    head: str
+    single_head: str = ""
+    loss_heads: Mapping[str, str] = field(default_factory=dict)
+    log_losses: Mapping[str, bool] = field(default_factory=dict)
+    loss_choices: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    losses: tuple[str, ...]
+    metrics: tuple[str, ...]
+    objective: str = ""
+    scores: Mapping[str, Score]
+    says: tuple[str, ...] = ()
+    postprocess: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        headline = next(iter(self.scores))
+        problems = tuple(
+            Problem(
+                name=problem.name,
+                kind=problem.kind,
+                headline=problem.headline or headline,
+                facts=self.facts | (problem.facts or {"unordered"}),
+                hub=problem.hub or problem.name.replace("_", "-"),
+                task=self,
+            )
+            for problem in self.problems
+        )
+        object.__setattr__(self, "problems", problems)
+
+    @property
+    def form(self) -> dict:
+        """The schema of stored scores (see `kzoo.utils.schema`)."""
+        number = (float, None)
+        interval = Some(float, count=2)
+        stored = {
+            name: interval if score.form in ("interval", "bounds") else number
+            for name, score in self.scores.items()
+        }
+        return {f"{name}?": form for name, form in stored.items()} | {
+            name: stored.get(name, int) for name in self.says
+        }
+
+    @cached_property
+    def inference(self):
+        """The half that needs only NumPy: `learn`, `encode`, `answer`."""
+        return load_part(self.room, "inference", "light")
+
+    @cached_property
+    def fitting(self):
+        """The half that needs Keras: `make_loss`, `make_metric`. A task without one uses that of its head."""
+        module = f"{self.room}.fitting"
+        if find_spec(module) is not None:
+            return import_module(module)
+        return import_module(
+            f"kzoo.tasks.{'values' if self.head == 'linear' else 'classes'}.fitting"
+        )
+
+    def baselines_of(self, name: str) -> list[str]:
+        """Return the baseline scores to show beside a score: those in its number format.
+
+        Of scores without a decision, such as `f1_default`, only that of the same score.
+        """
+        form = self.scores[name].form if name in self.scores else None
+        return [
+            key
+            for key, score in self.scores.items()
+            if score.baseline and score.form == form and key.removesuffix("_default") in (key, name)
+        ]
+
+    def head_of(self, outputs: int) -> str:
+        """Return the activation of the last layer of a network with this many outputs."""
+        return self.single_head if outputs == 1 and self.single_head else self.head
+
+    @cached_property
+    def scoring(self):
+        """The scoring half: `score`, `judge`, `headline`."""
+        return import_module(f"{self.room}.score")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Target:
+    """What was learned of the target columns on the training data.
+
+    Args:
+        names: of the columns.
+        classes: names of the classes or labels 0..n-1; empty for other tasks.
+        config: settings of the network, by the builders' names: `outputs`, `target_offset`, `target_scale`.
+        common: index of the most frequent class or token of the training rows; None if it is unknown.
+        thresholds: of labels: the probability from which on each is predicted; empty for a half.
+    """
+
+    names: tuple = ()
+    classes: tuple = ()
+    config: Mapping = field(default_factory=dict)
+    common: int | None = None
+    thresholds: tuple = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """The result of scoring.
+
+    Args:
+        scores: name -> number, interval or None.
+        truth: (N, ...), answers: (N, ...): probabilities or values, for tasks whose predictions are kept.
+    """
+
+    scores: dict
+    truth: object = None
+    answers: object = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judged:
+    """Per-example errors.
+
+    Args:
+        quality: (N,) higher is better.
+        right: (N,) booleans: whether predictions are correct; None for tasks without correct and wrong predictions.
+        error: (N,) errors, for tasks that have them.
+        of: the name of the error, or of the share of correct predictions if it is not the accuracy.
+    """
+
+    quality: Any
+    right: Any = None
+    error: Any = None
+    of: str = ""
+
+    def worst(self, most, *, among, places, apart=1) -> list:
+        """Return the indices of the worst predictions, worst first.
+
+        Args:
+            most: the largest number of indices.
+            among: (N,) booleans: which ones may be returned.
+            places: (N,) the row number of each in its split.
+            apart: smallest distance between the row numbers of two that are returned.
+        """
+        order = self.quality.argsort(kind="stable")
+        candidates = among.copy()
+        indices: list[int] = []
+        while len(indices) < most and candidates.any():
+            indices.append(int(order[candidates[order]][0]))
+            candidates &= abs(places - places[indices[-1]]) >= max(apart, 1)
+        return indices
+
+
+@cache
+def _tasks() -> dict:
+    """Return name -> task, of this folder."""
+    return list_modules("kzoo.tasks", "TASK", folders=True)
+
+
+def tasks() -> dict:
+    """Return name -> task, including those of installed packages."""
+    return _tasks() | installed("kzoo.tasks")
+
+
+def _problems_of(tasks) -> dict:
+    return {problem.name: problem for task in tasks.values() for problem in task.problems}
+
+
+def problems() -> dict:
+    """Return public name -> `Problem`."""
+    return _problems_of(tasks())
+
+
+def _names_in(tasks, field):
+    return dict.fromkeys(name for task in tasks.values() for name in getattr(task, field))
+
+
+LOSSES = Names(lambda: _names_in(_tasks(), "losses"), lambda: _names_in(tasks(), "losses"))
+METRICS = Names(lambda: _names_in(_tasks(), "metrics"), lambda: _names_in(tasks(), "metrics"))
+NAMES = Names(lambda: _problems_of(_tasks()), problems)
+
+
+def problem(name: str) -> Problem:
+    """Return the problem with a public name, or a pair "KIND:TASK" that has no public name.
+
+    Raises:
+        KzooError: an unknown name.
+    """
+    # avoids searching installed packages for built-in names
+    if builtin := _problems_of(_tasks()).get(name):
+        return builtin
+    if isinstance(name, str) and ":" in name:
+        kind, _, task_name = name.partition(":")
+        if task_name in tasks():
+            return _unnamed(kind, tasks()[task_name])
+    available = problems()
+    if name not in available:
+        raise KzooError(f"Unknown task {name!r}. Use one of: {', '.join(available)}.")
+    return available[name]
+
+
+def problem_for(kind: str, fact: str) -> Problem:
+    """Return the unordered problem of a kind of input whose task has a fact; a pair "KIND:TASK" if it has no name.
+
+    Of several tasks with the fact, it is the one with the fewest other facts: values, not counts.
+    """
+    task = min(
+        (task for task in tasks().values() if fact in task.facts), key=lambda task: len(task.facts)
+    )
+    named = next(
+        (
+            candidate
+            for candidate in task.problems
+            if candidate.kind == kind and "unordered" in candidate.facts
+        ),
+        None,
+    )
+    return named or _unnamed(kind, task)
+
+
+def _unnamed(kind, task):
+    return Problem(
+        name=f"{kind}:{task.name}",
+        kind=kind,
+        headline=next(iter(task.scores)),
+        facts=task.facts | {"unordered"},
+        task=task,
+    )
+
+
+def problems_with_facts(*facts: str) -> list[Problem]:
+    """Return the problems that have all these facts."""
+    return [candidate for candidate in problems().values() if candidate.facts >= set(facts)]
+
+
+def score_named(name: str) -> Score | None:
+    """Return the properties of a score; None if no task has it. A level, as in recall@precision=0.9, is ignored."""
+    name = name.partition("=")[0]
+    return next((task.scores[name] for task in tasks().values() if name in task.scores), None)

@@ -1,0 +1,66 @@
+"""One of K classes; two classes may share one output."""
+
+from kzoo.problems.tasks import Problem, Score, Task
+
+TASK = Task(
+    name="classes",
+    room=__name__,
+    facts=frozenset({"classes", "numbered", "probabilities", "kept"}),
+    problems=(
+        Problem(name="image_classification", kind="image"),
+        Problem(name="text_classification", kind="tokens"),
+        Problem(name="tabular_classification", kind="rows"),
+        Problem(name="series_classification", kind="series", hub="time-series-classification"),
+    ),
+    words=("classification",),
+    head="softmax",
+    single_head="sigmoid",
+    losses=("auto", "crossentropy", "focal", "hinge", "kl"),
+    metrics=("accuracy", "auc", "top5"),
+    scores={
+        "accuracy": Score(label="accuracy", form="percent"),
+        "accuracy_interval": Score(label="95 % interval", form="interval"),
+        "majority": Score(label="always the most frequent", form="percent", baseline=True),
+        "average_precision": Score(
+            label="average precision",
+            short="average precision",
+            form="digits",
+            counts_instead_of="accuracy",
+        ),
+        "f1": Score(label="F1 (mean of the classes)", short="F1", form="digits"),
+        "auc": Score(label="AUC", short="AUC", form="digits"),
+        "loss": Score(best="min", label="loss (nats)", short="loss"),
+        # These only with `objective=`, `decision=`, `cost=` or `positive=`; "_default" is without a threshold.
+        "balanced_accuracy": Score(label="balanced accuracy", form="percent"),
+        "f1_positive": Score(
+            label="F1 of the positive class", short="F1 of positive", form="digits"
+        ),
+        "precision_positive": Score(
+            label="precision of the positive class", short="precision", form="percent"
+        ),
+        "recall_positive": Score(
+            label="recall of the positive class", short="recall", form="percent"
+        ),
+        "recall@precision": Score(label="recall at a precision", form="percent"),
+        "expected_cost": Score(
+            best="min", label="expected cost per 1,000 rows", short="expected cost", interval=90
+        ),
+        "expected_cost_interval": Score(label="90 % interval of the cost", form="bounds"),
+        "accuracy_default": Score(label="accuracy at 0.5", form="percent", baseline=True),
+        "f1_default": Score(label="F1 (mean of the classes) at 0.5", form="digits", baseline=True),
+        "balanced_accuracy_default": Score(
+            label="balanced accuracy at 0.5", form="percent", baseline=True
+        ),
+        "f1_positive_default": Score(
+            label="F1 of the positive class at 0.5", form="digits", baseline=True
+        ),
+        "precision_positive_default": Score(
+            label="precision at 0.5", form="percent", baseline=True
+        ),
+        "recall_positive_default": Score(label="recall at 0.5", form="percent", baseline=True),
+        "expected_cost_default": Score(
+            best="min", label="expected cost per 1,000 rows at 0.5", baseline=True
+        ),
+    },
+    says=("accuracy", "accuracy_interval", "majority", "examples"),
+)

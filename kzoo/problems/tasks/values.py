@@ -1,0 +1,77 @@
+"""Values: one or several numbers with a unit for each row, or for each future step."""
+
+from kzoo.problems.tasks import Problem, Score, Task
+
+TASK = Task(
+    name="values",
+    room=__name__,
+    facts=frozenset({"values", "kept"}),
+    problems=(
+        Problem(name="tabular_regression", kind="rows", headline="r2"),
+        Problem(
+            name="forecasting",
+            kind="series",
+            headline="mse_standardised",
+            facts=frozenset({"ordered"}),
+            hub="time-series-forecasting",
+        ),
+        Problem(name="sequence_regression", kind="series", headline="mse"),
+        Problem(name="image_regression", kind="image", headline="r2"),
+        Problem(name="text_regression", kind="tokens", headline="r2"),
+    ),
+    words=("regression",),
+    head="linear",
+    loss_heads={"log_mse": "exponential", "gamma": "exponential"},
+    log_losses={"log_mse": True, "gamma": False},
+    loss_choices={"mse_or_log": ("mse", "log_mse")},
+    losses=("mse", "mae", "huber", "log_mse", "gamma", "mse_or_log"),
+    metrics=("mae", "rmse"),
+    scores={
+        "mae": Score(
+            best="min", label="MAE", short="MAE", own_unit=True, standardised="mse_standardised"
+        ),
+        "rmse": Score(
+            best="min",
+            label="RMSE",
+            short="RMSE",
+            ratio=True,
+            own_unit=True,
+            standardised="mse_standardised",
+        ),
+        "mse": Score(
+            best="min",
+            label="MSE",
+            short="MSE",
+            square_of="rmse",
+            own_unit=True,
+            standardised="mse_standardised",
+        ),
+        "relative_mae": Score(
+            best="min",
+            label="MAE / MAE of the best baseline",
+            short="relative MAE",
+            objective_instead="mae",
+        ),
+        "r2": Score(label="R²", short="R2", form="digits"),
+        "mse_standardised": Score(
+            best="min", label="MSE (standardised targets)", short="MSE (standardised)"
+        ),
+        "mae_standardised": Score(
+            best="min", label="MAE (standardised targets)", short="MAE (standardised)"
+        ),
+        "mase": Score(
+            best="min", label="MASE (error / seasonal difference in training)", short="MASE"
+        ),
+        "rmsse": Score(best="min", label="RMSSE", short="RMSSE"),
+        "wape": Score(
+            best="min", label="WAPE (sum of errors / sum of values)", short="WAPE", form="percent"
+        ),
+        "bias": Score(
+            label="bias (mean error / mean value)",
+            short="bias",
+            form="percent",
+            objective_instead="mae",
+        ),
+    },
+    says=("mae", "rmse", "r2", "examples"),
+)

@@ -1,1 +1,0 @@
-"""Storage of examples: arrays in memory, windows of a long array, rows in files. NumPy and standard library only."""

@@ -1,0 +1,141 @@
+"""Scores of quantiles, by NumPy, in the targets' own units."""
+
+import math
+
+import numpy as np
+
+from kzoo.inference.tasks.quantiles import levels_of
+from kzoo.inference.tasks.weighted import effective_rows
+from kzoo.problems.tasks import Judged, Scored
+from kzoo.training.scores.classes import wilson
+from kzoo.training.scores.forecasts import forecast_scores
+from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import number, percent, plural
+
+
+def score(batches, target, *, logits=None, beside=(), weight=None, scales=None) -> Scored:
+    """Return the scores of quantiles over all targets, and of each target if there are several.
+
+    Args:
+        batches: pairs (outputs, truth): (B, ..., targets * levels) or (B, ..., targets, levels), and (B, ..., targets).
+        target: the `Target`, with the levels.
+        logits: not used here.
+        beside: not used here: forecasts of single values have no quantiles.
+        weight: (N,) sample weights; None: all rows have the same weight.
+        scales: of forecasts: see `kzoo.training.scores.forecasts.forecast_scores`; they score the middle quantile.
+
+    Raises:
+        KzooError: the number of outputs does not fit the levels and the targets.
+    """
+    outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
+    levels = levels_of(target)
+    if outputs.size != truth.size * len(levels):
+        expected, predicted = (math.prod(values.shape[1:]) for values in (truth, outputs))
+        raise KzooError(
+            f"Each row has {plural(expected, 'true value')} with {plural(len(levels), 'quantile')} each, but the model "
+            f"predicts {predicted}."
+        )
+    truth = truth if truth.ndim > 1 else truth[:, None]
+    quantiles = np.sort(outputs.reshape(*truth.shape, len(levels)), axis=-1)
+    losses = pinball(truth, quantiles, levels)
+    inside = _inside(truth, quantiles)
+    width = (quantiles[..., -1] - quantiles[..., 0]).astype("float64")
+    scale = target.config.get("target_scale")
+    scores = _scores(losses, inside, width, weight)
+    scores["pinball_standardised"] = None
+    if scale is not None:
+        scores["pinball_standardised"] = _mean(
+            losses / np.asarray(scale, "float64")[:, None], weight
+        )
+    if truth.ndim == 3:
+        total = float(np.abs(truth).sum(dtype="float64"))
+        scores["wql"] = 2 * float(losses.sum()) / len(levels) / total if total else None
+        scores |= forecast_scores(truth, quantiles[..., len(levels) // 2], scales)
+    scores["examples"] = len(truth)
+    if truth.shape[-1] > 1:
+        names = target.names or tuple(f"y{i + 1}" for i in range(truth.shape[-1]))
+        scores["targets"] = {
+            name: _scores(losses[..., i, :], inside[..., i], width[..., i], weight)
+            for i, name in enumerate(names)
+        }
+    return Scored(scores=scores, truth=truth, answers=quantiles)
+
+
+def pinball(truth, quantiles, levels) -> np.ndarray:
+    """Return the pinball loss of each quantile, in the shape of the quantiles.
+
+    Args:
+        truth: (..., targets).
+        quantiles: (..., targets, levels).
+        levels: of the quantiles.
+    """
+    error = truth[..., None].astype("float64") - quantiles
+    levels = np.asarray(levels)
+    return np.maximum(levels * error, (levels - 1) * error)
+
+
+def _inside(truth, quantiles):
+    """Return which true values are between the outer quantiles, or equal to one of them."""
+    return (quantiles[..., 0] <= truth) & (truth <= quantiles[..., -1])
+
+
+def _scores(losses, inside, width, weight) -> dict:
+    coverage = _mean(inside.astype("float64"), weight)
+    # Rows are independent, the steps and targets of a row are not.
+    rows = len(inside) if weight is None else effective_rows(weight)
+    return dict(
+        pinball=_mean(losses, weight),
+        coverage=coverage,
+        coverage_interval=list(wilson(coverage * rows, rows)),
+        band_width=_mean(width, weight),
+    )
+
+
+def _mean(values, weight) -> float:
+    """Return the mean of values (N, ...), with sample weights (N,) if they are not None."""
+    return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=weight))
+
+
+def judge(truth, answers, target, *, metric=None) -> Judged:
+    """Return the pinball loss of each row, of standardised targets if their scale is known."""
+    levels = levels_of(target)
+    truth = truth if truth.ndim > 1 else truth[:, None]
+    losses = pinball(truth, answers.reshape(*truth.shape, len(levels)), levels)
+    scale = target.config.get("target_scale")
+    name = "pinball"
+    if scale is not None and (truth.shape[-1] > 1 or metric == "pinball_standardised"):
+        losses = losses / np.asarray(scale, "float64")[:, None]
+        name = "pinball_standardised"
+    error = losses.reshape(len(truth), -1).mean(axis=1)
+    return Judged(quality=-error, error=error, of=name)
+
+
+def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
+    """Return the pinball loss, and a sentence about the share of the truth between the outer quantiles.
+
+    Args:
+        scores: of one split.
+        split: a word before "examples", such as "test ".
+        answers, outputs: not used here.
+    """
+    levels = levels_of(target)
+    low, high = scores["coverage_interval"]
+    nominal = levels[-1] - levels[0]
+    several = len(target.names) > 1
+    return dict(
+        value=number(scores["pinball"]),
+        label=f"pinball loss on {plural(scores['examples'], f'{split}example')}, "
+        + ("the mean over all targets" if several else "in the target's own unit"),
+        interval=None,
+        scale=None,
+        sentence=f"The mean pinball loss of the {len(levels)} quantiles is {number(scores['pinball'])}. "
+        f"{percent(scores['coverage'])} of the true values are between the quantiles {levels[0]:g} and {levels[-1]:g} "
+        f"(95 % interval: {percent(low)} to {percent(high)}), where {percent(nominal)} are expected; the mean distance "
+        f"of the two is {number(scores['band_width'])}.",
+        useless=None,
+    )
+
+
+def doubts(scores) -> list[str]:
+    """Return no warnings: baselines are scored separately."""
+    return []

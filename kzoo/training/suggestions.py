@@ -1,0 +1,262 @@
+"""Presets that accept some data, and the one that `kzoo train auto` takes. Loads data, but never Keras."""
+
+import os
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kzoo.data import source_detection as detection
+from kzoo.data.dataset import Dataset
+from kzoo.data.inputs.text import sentence_encoder
+from kzoo.data.load import load
+from kzoo.data.named import NAMES
+from kzoo.data.options import DataOptions
+from kzoo.data.splits import second_sources
+from kzoo.data.tables.frame import as_frame
+from kzoo.data.targets import detection as task_detection
+from kzoo.inference.tables.files import is_table, pieces_of, size_of
+from kzoo.problems.kinds import kind
+from kzoo.problems.tasks import Problem, problem
+from kzoo.utils.errors import KzooError, KzooWarning
+from kzoo.utils.files import path_of
+from kzoo.utils.formatting import shown
+from kzoo.utils.table_path import with_sheet
+from kzoo.zoo.registry import (
+    Preset,
+    general_first,
+    get_preset,
+    is_general,
+    list_presets,
+    resolve,
+    with_settings,
+)
+from kzoo.zoo.results.suggest import Suggestion, order
+
+_LARGE = 2**28  # bytes in memory: of a larger table, only the first rows are inspected
+_ROWS = 20_000  # rows of a large table that are inspected
+_ID = r"(?=\S*\d)[!-~]+"
+_MOST_IDS = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectedData:
+    """What decides which presets accept some data.
+
+    Args:
+        inputs: kind of its inputs.
+        problem: what it is for. Where the target decides between classes and values, and was not read, classes.
+        rows: number of training rows; None if it is unknown.
+    """
+
+    inputs: str
+    problem: Problem
+    rows: int | None = None
+
+
+def suggestions(source: Any, options: DataOptions, horizon: int | None = None) -> list[Suggestion]:
+    """Return the presets that accept some data in the order in which to try them (see `kzoo.zoo.results.suggest.order`).
+
+    Args:
+        source: anything that `kzoo.load_data` takes.
+        options: how to read and split it.
+        horizon: number of steps to forecast, for series; None for any data.
+
+    Raises:
+        KzooError: the data cannot be loaded.
+    """
+    data = (
+        inspect(source, options)
+        if horizon is None
+        else _of_dataset(load_with_horizon(source, options, horizon))
+    )
+    return order(data.problem.name, suitable_presets(data.inputs, data.problem), data.rows)
+
+
+def suggested_preset(
+    source: Any, options: DataOptions, *, weights: bool = False
+) -> tuple[str, str]:
+    """Return the preset for `auto`, the first suggestion for some data, and a line with the reason.
+
+    Presets that were only measured with pretrained weights are skipped unless the training begins with weights.
+
+    Args:
+        source: anything that `kzoo.load_data` takes.
+        options: how to read and split it.
+        weights: whether the training begins with weights.
+
+    Raises:
+        KzooError: there is no data, it cannot be loaded, or no preset accepts it.
+    """
+    if source is None:
+        raise KzooError(
+            "'auto' chooses a preset for data: set data=, or name one. See kzoo.list_presets()."
+        )
+    listed = suggestions(source, options)
+    usable = [each for each in listed if is_installed(each.preset)]
+    chosen = next((each for each in usable if weights or not each.weights), None)
+    if chosen is None:
+        raise KzooError("'auto' has no preset for this data. See kzoo.list_presets().")
+    line = f"auto: {chosen.preset}, {chosen.why}."
+    if not is_installed(listed[0].preset):
+        line += f" {listed[0].preset} is suggested before it: pip install 'kzoo[text]'."
+    elif listed[0] is not chosen:
+        line += f" {listed[0].preset} is suggested before it, but only with weights=."
+    return chosen.preset, line
+
+
+def is_installed(preset: str) -> bool:
+    """Return whether what a preset needs besides kzoo is installed: the text encoder is an extra."""
+    return (
+        get_preset(preset).training.get("tokenizer") != "pieces" or sentence_encoder.is_available()
+    )
+
+
+def inspect(source: Any, options: DataOptions) -> InspectedData:
+    """Return the kind of data and its problem, at a fraction of the cost of loading it.
+
+    Folders are judged by their names, large tables by their first rows; only small tables and data in memory are read.
+
+    Args:
+        source: anything that `kzoo.load_data` takes.
+        options: how to read it; how it is split does not matter.
+
+    Raises:
+        KzooError: the data cannot be loaded.
+    """
+    if isinstance(source, Dataset):
+        return _of_dataset(source)
+    defaults = DataOptions()
+    parts = second_sources(options.validation, options.test, options.calibration)
+    options = replace(options, repairs=None, **{part: getattr(defaults, part) for part in parts})
+    if isinstance(source, str | Path) and source not in NAMES:
+        source, options = detection.located(source, options)
+        path = path_of(source, "a file, a folder or a data set")
+        detected = detection.detect(path, None, options)
+        if detected is not None and detected.source.form != "tabular":
+            return InspectedData(
+                inputs=detected.kind.name,
+                problem=detected.problem or _any_problem(detected, options),
+            )
+        if (
+            detected is not None
+            and size_of(path) > _LARGE
+            and (pieces := pieces_of(path)) is not None
+        ):
+            frame = pieces.frame(next(iter(pieces)).table.slice(0, _ROWS))
+            return replace(_of_dataset(_quietly_loaded(frame, options)), rows=None)
+    return _of_dataset(_quietly_loaded(source, options))
+
+
+def _any_problem(detected, options):
+    """Return the requested problem, or the first of its kind of input, where the target decides and is not read."""
+    problems = task_detection.supported_problems(detected.kind.name)
+    if options.task is not None:
+        return task_detection.requested_problem(detected.kind.name, options.task)
+    return next(
+        (each for each in problems.values() if "classes" in each.facts),
+        next(iter(problems.values())),
+    )
+
+
+def _of_dataset(data):
+    return InspectedData(inputs=data.inputs, problem=data.problem, rows=len(data.train))
+
+
+def _quietly_loaded(source, options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KzooWarning)  # the training warns of the same
+        return load_without_preset(source, options)
+
+
+def load_without_preset(source: Any, options: DataOptions) -> Dataset:
+    """Return data for which no preset was chosen. A table whose only input is a column of texts is read as texts.
+
+    Raises:
+        KzooError: the data cannot be loaded, or its only column besides the target has ids.
+    """
+    try:
+        data = load(source, None, options)
+    except KzooError as error:
+        is_a_table = hasattr(source, "columns") or (
+            isinstance(source, str | os.PathLike) and is_table(Path(source))
+        )
+        if not is_a_table or options.time is not None:
+            raise
+        try:
+            texts = load(source, text_preset(), options)
+        except KzooError:
+            raise error from None
+        if _are_ids(
+            with_sheet(source, options.sheet, options.header_row), texts.preprocessing.get("column")
+        ):
+            raise
+        return texts
+    if data.config.get("text_lengths") == data.input_shape:  # a single text column is all input
+        with suppress(KzooError):
+            return load(source, text_preset(), options)
+    return data
+
+
+def _are_ids(source: Any, column: str | None) -> bool:
+    """Return whether nearly all cells of a column are codes with a digit and without blanks, such as C-00017."""
+    if column is None:
+        return False
+    cells = as_frame(source, {column}, [])[column].dropna().astype(str)
+    return bool(cells.str.fullmatch(_ID).mean() > _MOST_IDS)
+
+
+def preset_with_horizon(name: str, horizon: int) -> Preset:
+    """Return a preset with another number of steps to forecast.
+
+    Raises:
+        KzooError: the preset does not forecast, or the number is not positive.
+    """
+    preset = get_preset(name)
+    if "horizon" not in preset.config:
+        raise KzooError(
+            f"horizon={shown(horizon)} has no effect: the data is not for forecasts. Omit it."
+        )
+    return with_settings(preset, *resolve(preset, {"horizon": horizon}))
+
+
+def load_with_horizon(source: Any, options: DataOptions, horizon: int) -> Dataset:
+    """Return a series for which no preset was chosen, with a number of steps to forecast.
+
+    Raises:
+        KzooError: the data cannot be loaded, or is not for forecasts.
+    """
+    name = general_first(list_presets(task="forecasting"))[0]
+    return load(source, preset_with_horizon(name, horizon), options)
+
+
+def text_preset() -> str:
+    """Return a preset for text classification, which sets the length of texts and the size of the vocabulary."""
+    return next(
+        name
+        for name in general_first(list_presets())
+        if "ids" in kind((task_problem := problem(get_preset(name).task)).kind).facts
+        and {"classes", "unordered"} <= task_problem.facts
+    )
+
+
+def suitable_presets(inputs: str, data_problem: Problem) -> list[str]:
+    """Return the presets that suit data: general ones of its kind if there are any, else specific ones.
+
+    Args:
+        inputs: kind of its inputs.
+        data_problem: what it is for.
+    """
+    suitable = [name for name in list_presets() if _suits(get_preset(name), inputs, data_problem)]
+    return [name for name in general_first(suitable) if is_general(name)] or suitable
+
+
+def _suits(preset: Preset, inputs: str, data_problem: Problem) -> bool:
+    fixed_problem = task_detection.only_problem(preset)
+    same_kind = preset.config["inputs"] == inputs
+    if data_problem.ordered:
+        return same_kind and problem(preset.task).ordered
+    if fixed_problem is None:  # the target decides: classes or values
+        return same_kind and not data_problem.ordered and data_problem.keeps_predictions
+    return same_kind and fixed_problem.name == data_problem.name

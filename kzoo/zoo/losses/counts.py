@@ -1,0 +1,23 @@
+"""The Poisson loss and the metrics of counts. Keras."""
+
+import keras
+
+from kzoo.utils.errors import KzooError
+from kzoo.zoo.losses.values import make_metric as make_metric
+
+
+def make_loss(name, definition, *, task, config, training):
+    """Return the Poisson loss.
+
+    Raises:
+        KzooError: a loss of another task, or a last layer whose outputs may be negative.
+    """
+    if name not in ("auto", *definition.losses):
+        raise KzooError(f"loss={name!r} does not fit {task}, which predicts counts. Use poisson.")
+    activation = config.get("output_activation") or "linear"
+    if activation not in ("exponential", "softplus"):
+        raise KzooError(
+            f"loss='poisson' needs positive outputs, but output_activation={activation!r} does not ensure them: use "
+            "'exponential' or 'softplus'."
+        )
+    return keras.losses.Poisson()

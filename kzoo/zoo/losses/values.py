@@ -1,0 +1,55 @@
+"""Losses and metrics of values. Keras."""
+
+import keras
+
+from kzoo.utils.errors import KzooError
+
+_LOSSES = {
+    "mse": keras.losses.MeanSquaredError,
+    "mae": keras.losses.MeanAbsoluteError,
+    "huber": keras.losses.Huber,
+}
+
+
+def log_mse(truth, outputs):
+    """Return the squared error of the logarithms of each row (B,), whose optimum is the median, not the mean."""
+    error = keras.ops.log(outputs) - keras.ops.log(keras.ops.cast(truth, outputs.dtype))
+    return keras.ops.mean(keras.ops.square(error), axis=-1)
+
+
+def gamma(truth, outputs):
+    """Return half the gamma deviance of each row (B,), whose optimum is the mean (McCullagh and Nelder, 1989)."""
+    ratio = keras.ops.cast(truth, outputs.dtype) / outputs
+    return keras.ops.mean(ratio - keras.ops.log(ratio) - 1.0, axis=-1)
+
+
+_LOG_LOSSES = {"log_mse": log_mse, "gamma": gamma}
+
+
+def make_loss(name, definition, *, task, config, training):
+    """Return the loss of this name; "auto" is the squared error (see `kzoo.zoo.contract.make_loss`).
+
+    Raises:
+        KzooError: a loss of another task, one that data has to choose, or a last layer that does not suit it.
+    """
+    if name not in ("auto", *definition.losses):
+        raise KzooError(
+            f"loss={name!r} does not fit {task}, which predicts values. Use one of: {', '.join(definition.losses)}."
+        )
+    if name in definition.loss_choices:
+        raise KzooError(
+            f"loss={name!r} needs data to choose on: pass data= to kzoo.build, or use kzoo.train."
+        )
+    if name in _LOG_LOSSES:
+        if (activation := config.get("output_activation") or "linear") != "exponential":
+            raise KzooError(
+                f"loss={name!r} needs output_activation='exponential', not {activation!r}. Leave output_activation out "
+                "when training on data."
+            )
+        return _LOG_LOSSES[name]
+    return _LOSSES["mse" if name == "auto" else name]()
+
+
+def make_metric(name, definition, *, config, training):
+    """Return the metric of this name, as Keras takes it."""
+    return keras.metrics.RootMeanSquaredError(name="rmse") if name == "rmse" else name

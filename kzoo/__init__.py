@@ -10,9 +10,11 @@
 Every public name is loaded on first use, so that `import kzoo` takes milliseconds.
 """
 
+import sys
 from importlib import import_module
 
 from kzoo.utils import tensorflow_log
+from kzoo.utils.version import __version__ as __version__
 
 # type checkers treat it as True; importing `typing` would take longer than all of this
 TYPE_CHECKING = False
@@ -56,8 +58,6 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.zoo.registry.preset import Preset as Preset
     from kzoo.zoo.registry.preset_files import preset_to_toml as preset_to_toml
     from kzoo.zoo.run import Run as Run
-
-__version__ = "0.1.0"
 
 # Public name -> the module that defines it, or the module itself if it has that name.
 _PUBLIC = {
@@ -118,4 +118,15 @@ def __dir__() -> list[str]:
     return sorted([*_PUBLIC, "__version__"])
 
 
+class _FormerModules:
+    """Finds modules by their former names, after all other finders."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> object:
+        if name.startswith("kzoo."):
+            return import_module("kzoo.utils.moved").spec_of_former(name)
+        return None
+
+
+sys.meta_path.append(_FormerModules)  # type: ignore[arg-type]  # no type is imported
 tensorflow_log.watch()

@@ -34,7 +34,7 @@ from kzoo.zoo.registry.arguments import BACKENDS
 from kzoo.zoo.registry.preset import closed
 
 HERE = Path(__file__).parent
-SPEED = Path(kzoo.__file__).parent / "results" / "speed.json"
+SPEED = Path(kzoo.__file__).parent / "zoo" / "results" / "speed.json"
 
 
 # %% Plan: estimate the time

@@ -45,9 +45,9 @@ from kzoo.zoo.registry import FAMILIES, is_general, resolve, with_settings
 from kzoo.zoo.results.suggest import GENERATED, gap, order
 
 HERE = Path(__file__).parent
-MEASURED = Path(kzoo.__file__).parent / "results" / "measured.json"
-NETWORKS = Path(kzoo.__file__).parent / "results" / "networks.json"
-LIGHT = Path(kzoo.__file__).parent / "results" / "light.json"
+MEASURED = Path(kzoo.__file__).parent / "zoo" / "results" / "measured.json"
+NETWORKS = Path(kzoo.__file__).parent / "zoo" / "results" / "networks.json"
+LIGHT = Path(kzoo.__file__).parent / "zoo" / "results" / "light.json"
 RESULTS = HERE.parent / "results"
 RECIPES = HERE / "measured.json"
 

@@ -7,8 +7,8 @@ python recipes/weights.py cifar_speed-cifar10 --data cifar/ --calibrate       th
 python recipes/weights.py --list                                   all weights, and which of them exist
 
 `WEIGHTS` below has the training data, its source and its licence. Licences that forbid or restrict derived works (ND,
-SA, NC) are not accepted. The file is written to `kzoo/zoo/weights/`, and a few test examples to `tests/weights/`, where a
-test scores them again. Training calibrates, so that only weights of earlier versions need `--calibrate`, which learns
+SA, NC) are not accepted. The file is written to `kzoo/zoo/weights/`, and a few test examples to `tests/weights/`, where
+a test scores them again. Training calibrates, so that only weights of earlier versions need `--calibrate`, which learns
 the temperature on validation rows; with `--folds`, on all training rows, each predicted by a network that was trained
 on others. An entry may take up to 4 MB, all of them together 16 MB. The test split is scored once more here, with the
 rounded weights; nothing is selected by it.

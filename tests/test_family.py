@@ -73,7 +73,7 @@ def test_a_file_without_a_builder_and_needs_that_are_no_literal_are_refused(odd)
 
 def test_a_catalogue_that_cannot_be_read_leaves_no_partial_list(tmp_path, monkeypatch):
     """Else the presets of the modules that were read before the broken module would be listed as if they were all."""
-    package = __import__("kzoo.presets", fromlist=["presets"])
+    package = __import__("kzoo.zoo.presets", fromlist=["presets"])
     broken = tmp_path / "zz_broken.py"
     broken.write_text(
         "from dataclasses import replace\nfrom kzoo.zoo.registry.catalogue import _presets, register\n"

@@ -43,7 +43,7 @@ def tracked():
 
 def test_the_version_number_is_written_in_the_package_only():
     """Everything else reads it there; the changelog has the earlier ones."""
-    assert CONFIG["metadata"]["version"] == "attr: kzoo.__version__"
+    assert CONFIG["metadata"]["version"] == "attr: kzoo.utils.version.__version__"
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", kzoo.__version__)
     version = re.compile(rf"(?<![\d.]){re.escape(kzoo.__version__)}(?![\d.])")
     for name in ("pyproject.toml", "setup.cfg", "CITATION.cff", "CONTRIBUTING.md", "SECURITY.md"):

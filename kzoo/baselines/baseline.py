@@ -122,5 +122,5 @@ def list_baselines(problem: Problem | None = None) -> list[Baseline]:
     installed("kzoo.baselines")  # imports and registers those of installed packages
     if problem is None:
         return list(BASELINES.values())
-    facts = problem.facts | import_module("kzoo.kinds").kind(problem.kind).facts
+    facts = problem.facts | import_module("kzoo.problems.kinds").kind(problem.kind).facts
     return [candidate for candidate in BASELINES.values() if candidate.fits(facts)]

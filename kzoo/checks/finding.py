@@ -49,7 +49,8 @@ class Findings(list[Finding]):
 
     Attributes:
         baselines: for data alone: the scored baselines, best first (see `kzoo.baselines.Result`); else None.
-        presets: for data alone: suggested presets in order, dicts (see `kzoo.zoo.results.suggest.Suggestion`); else None.
+        presets: for data alone: suggested presets in order, dicts (see `kzoo.zoo.results.suggest.Suggestion`); else
+        None.
         suspects: of a search for wrong labels: its result, a `kzoo.evaluation.wrong_labels.WrongLabels`; else None.
         learning_curve: of a learning curve: a `kzoo.evaluation.learning_curve.LearningCurve`; else None.
     """

@@ -13,7 +13,6 @@ from contextlib import redirect_stdout
 from functools import partial
 from importlib import import_module
 
-from kzoo import __version__
 from kzoo.cli import preflight, shared
 from kzoo.cli.choices import OPTION_VALUES, values_of
 from kzoo.cli.option_names import with_option_names
@@ -23,6 +22,7 @@ from kzoo.utils.files import expand_user
 from kzoo.utils.formatting import hint, spelled, spelling
 from kzoo.utils.i18n import language, translator
 from kzoo.utils.optional import require
+from kzoo.utils.version import __version__
 from kzoo.zoo.registry import AUTO, list_presets
 from kzoo.zoo.registry.arguments import ARGUMENTS
 

@@ -12,7 +12,6 @@ import numpy as np
 from keras import layers
 from scipy import optimize
 
-from kzoo import __version__
 from kzoo.data.dataset import Loadable
 from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
@@ -33,6 +32,7 @@ from kzoo.training.stored_predictions import score_and_store
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import finite, whole_file, write_json
+from kzoo.utils.version import __version__
 from kzoo.zoo.results import deciding_score, of_fold, value_of
 from kzoo.zoo.run import POSTPROCESSING, Run
 

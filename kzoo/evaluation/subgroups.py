@@ -13,9 +13,9 @@ from kzoo.data.tables.frame import is_pair, join_targets
 from kzoo.inference.tables.files import is_table
 from kzoo.inference.tables.raw import is_arrow
 from kzoo.inference.tasks.weighted import UNWEIGHTED, effective_rows
+from kzoo.inference.tasks.wilson import wilson
 from kzoo.problems.kinds import kind_of
 from kzoo.problems.tasks import Judged, Scored, Task
-from kzoo.training.scores.classes import wilson
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, shown
 from kzoo.zoo.results import displayed_metric, value_of

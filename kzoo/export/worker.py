@@ -10,7 +10,6 @@ import keras
 import numpy as np
 from keras import layers
 
-from kzoo import __version__
 from kzoo.data.batch_memory import bytes_of_row
 from kzoo.export.export_source import ConversionJob
 from kzoo.export.formats import file_of, formats, split_key
@@ -18,6 +17,7 @@ from kzoo.export.golden_inputs import golden_batches
 from kzoo.export.processes import serve_steps
 from kzoo.export.verify import latencies
 from kzoo.utils.files import read_json, whole_file
+from kzoo.utils.version import __version__
 from kzoo.zoo.loading import load_keras_file
 from kzoo.zoo.registry import rebuild
 from kzoo.zoo.run import Run

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
 
+from kzoo.inference.tasks.wilson import wilson
 from kzoo.plots.classification import checked_probabilities
 from kzoo.plots.colors import BLUE, GREY
 from kzoo.plots.figure import new_figure, style_axes
-from kzoo.training.scores.classes import wilson
 from kzoo.utils.argument_checks import checked_arguments
 
 _STEPS = 100

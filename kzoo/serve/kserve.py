@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from kzoo import __version__
 from kzoo.inference.encode import Encoded
 from kzoo.inference.exported import Manifest
 from kzoo.inference.predictions import Predictions
@@ -26,6 +25,7 @@ from kzoo.serve.codecs import (
 from kzoo.serve.limits import read_json
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
+from kzoo.utils.version import __version__
 
 HEADER = "inference-header-content-length"
 _TYPES = {

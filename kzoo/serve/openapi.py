@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from kzoo import __version__
 from kzoo.serve.limits import Limits
+from kzoo.utils.version import __version__
 
 _TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
 _SHARE: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}

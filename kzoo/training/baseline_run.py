@@ -11,7 +11,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo import __version__
 from kzoo.baselines.fitted import Fitted, checked_fit, fit_checked, refit
 from kzoo.data import Dataset, load_data
 from kzoo.data.dataset import Loadable, Split
@@ -30,6 +29,7 @@ from kzoo.training.stored_predictions import score_and_store
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import hint
+from kzoo.utils.version import __version__
 from kzoo.zoo.network import table_of
 from kzoo.zoo.registry import get_preset, list_presets
 from kzoo.zoo.registry.arguments import plain_settings

@@ -105,7 +105,7 @@ def _code_version() -> str:
     """Return a key for everything besides the data that affects the scores: code and library versions."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for folder in ("baselines", "postprocessors", "tasks"):
+    for folder in ("baselines", "inference/postprocessors", "inference/tasks", "training/scores"):
         for file in sorted((package / folder).rglob("*.py")):
             digest.update(file.read_bytes())
     libraries = ("scikit-learn", "numpy", "scipy", *filter(is_installed, ("lightgbm", "catboost")))

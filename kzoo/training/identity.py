@@ -1,8 +1,8 @@
 """The identity of a run besides its settings: a custom model, the content of `weights=`, and callbacks.
 
-Each becomes plain data that is the same in every process, for `kzoo.problems.stored_types.Request`. Of objects that cannot be
-compared, such as functions and custom callbacks, only the type is stored; a note says so when a finished run is
-requested again.
+Each becomes plain data that is the same in every process, for `kzoo.problems.stored_types.Request`. Of objects that
+cannot be compared, such as functions and custom callbacks, only the type is stored; a note says so when a finished
+run is requested again.
 """
 
 import hashlib

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 
-from kzoo import __version__
 from kzoo.callbacks.monitor import reported_metrics
 from kzoo.callbacks.rate import has_settable_rate
 from kzoo.checks.losses import loss_info
@@ -31,6 +30,7 @@ from kzoo.training.setup import TrainingSetup, class_weights, core_of, unscaled
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
 from kzoo.utils.memory import too_large
+from kzoo.utils.version import __version__
 from kzoo.zoo import contract
 from kzoo.zoo.families.protocol import PIECES, RIDGE, layer_with
 from kzoo.zoo.registry import (

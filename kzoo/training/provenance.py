@@ -7,10 +7,10 @@ from importlib import metadata
 
 import keras
 
-from kzoo import __version__
 from kzoo.problems.stored_types import FORMAT_VERSION
 from kzoo.utils import onednn
 from kzoo.utils.processor import instruction_sets
+from kzoo.utils.version import __version__
 
 
 def provenance():

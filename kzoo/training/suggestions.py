@@ -56,7 +56,7 @@ class InspectedData:
 
 
 def suggestions(source: Any, options: DataOptions, horizon: int | None = None) -> list[Suggestion]:
-    """Return the presets that accept some data in the order in which to try them (see `kzoo.zoo.results.suggest.order`).
+    """Return the presets that accept some data in the order in which to try them (`kzoo.zoo.results.suggest.order`).
 
     Args:
         source: anything that `kzoo.load_data` takes.

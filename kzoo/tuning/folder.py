@@ -10,7 +10,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from kzoo import __version__
 from kzoo.callbacks.events import Events
 from kzoo.problems.stored_types import differences
 from kzoo.training.folder import (
@@ -33,6 +32,7 @@ from kzoo.utils.files import (
     write_json,
     write_text,
 )
+from kzoo.utils.version import __version__
 
 # A search continues even if these settings differ: it may get longer or shorter.
 _MAY_DIFFER = (

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from types import FrameType, TracebackType
 
 # Packages whose frames are hidden between the user's line and kzoo's.
-_INTERNAL = frozenset({"kzoo", "keras", "keras_tuner", "tensorflow", "functools", "contextlib"})
+_INTERNAL = frozenset(
+    {"kzoo", "keras", "keras_tuner", "tensorflow", "functools", "contextlib", "importlib"}
+)
 DEBUG = "KZOO_DEBUG"  # environment variable: show full tracebacks of a KzooError
 
 

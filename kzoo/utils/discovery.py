@@ -9,46 +9,26 @@ from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
-from importlib.util import find_spec
 from pathlib import Path
 
 from kzoo.utils.errors import KzooError
 
 
 @cache
-def list_modules(package: str, attribute: str, *, folders: bool = False) -> dict:
+def list_modules(package: str, attribute: str) -> dict:
     """Return module name -> its `attribute`, for the modules of a package that have it, in alphabetical order.
 
     Args:
-        package: such as "kzoo.tasks".
+        package: such as "kzoo.problems.tasks".
         attribute: such as "TASK".
-        folders: load only modules that are folders, not single files.
     """
     infos = pkgutil.iter_modules(import_module(package).__path__)
-    modules = {
-        info.name: import_module(f"{package}.{info.name}")
-        for info in infos
-        if info.ispkg or not folders
-    }
+    modules = {info.name: import_module(f"{package}.{info.name}") for info in infos}
     return {
         name: getattr(module, attribute)
         for name, module in modules.items()
         if hasattr(module, attribute)
     }
-
-
-def load_part(package: str, name: str, old_name: str):
-    """Return a module of a package; plug-ins may still have it under its earlier name.
-
-    Args:
-        package: name of the package.
-        name: name of the module.
-        old_name: earlier name of the module.
-    """
-    has_new_name = (
-        find_spec(f"{package}.{name}") is not None or find_spec(f"{package}.{old_name}") is None
-    )
-    return import_module(f"{package}.{name if has_new_name else old_name}")
 
 
 @cache

@@ -1,7 +1,7 @@
 """The table of a network: inputs, layers and outputs, as plain data that can be shown without building the model.
 
-Presets store it in `kzoo/zoo/results/networks.json`, which `python recipes/tables.py networks` writes, and runs in their
-`config.json`. Standard library only, until a model is passed.
+Presets store it in `kzoo/zoo/results/networks.json`, which `python recipes/tables.py networks` writes, and runs in
+their `config.json`. Standard library only, until a model is passed.
 """
 
 from importlib import import_module

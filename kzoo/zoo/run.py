@@ -52,7 +52,8 @@ def run_of_search(folder: str | os.PathLike[str]) -> str:
 class Run:
     """A trained model: a training run, opened from its folder.
 
-    Weights in the package (`kzoo.zoo.weights.packaged`) and untracked models (`kzoo.zoo.untracked`) have the same attributes.
+    Weights in the package (`kzoo.zoo.weights.packaged`) and untracked models (`kzoo.zoo.untracked`) have the same
+    attributes.
 
     The folder contains `config.json` (model, data, versions), `history.csv`, `best.keras`, `last.keras`,
     `summary.json` (scores of the best weights), `answers.npz` (their predictions on the test split),

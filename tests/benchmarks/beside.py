@@ -5,7 +5,7 @@ from pathlib import Path
 import kzoo
 from kzoo.utils.files import read_json, write_json
 
-FILE = Path(kzoo.__file__).parent / "results" / "beside.json"
+FILE = Path(kzoo.__file__).parent / "zoo" / "results" / "beside.json"
 
 
 def write(row):

@@ -43,7 +43,7 @@ def test_classes_are_scored_as_scikit_learn_does(iris_run):
 def test_the_accuracy_interval_is_that_of_wilson():
     from scipy.stats import binomtest
 
-    from kzoo.training.scores.classes import wilson
+    from kzoo.inference.tasks.wilson import wilson
 
     # 81 of 263: the example of Newcombe (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<857
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)

@@ -187,7 +187,7 @@ def choose(outputs, truth, *, target, logits: bool, labels: bool, weight=None) -
     best = None
     smallest = np.inf
     for name in STEPS:
-        step: Any = import_module(f"kzoo.postprocessors.{name}")
+        step: Any = import_module(f"kzoo.inference.postprocessors.{name}")
         if not step.has_enough_rows(truth, outputs):
             continue
         after = np.empty(len(truth))

@@ -30,7 +30,7 @@ _OF_OUTPUTS = STAGES[: STAGES.index("decide")]  # the others change predictions
 def _module(name: str) -> Any:
     """Return the module of a step; None if it is not installed."""
     if name in step_names():
-        return import_module(f"kzoo.postprocessors.{name}")
+        return import_module(f"kzoo.inference.postprocessors.{name}")
     return installed("kzoo.postprocessors").get(name)
 
 
@@ -213,7 +213,7 @@ class Postprocessor:
         facts: frozenset[str],
         starts: np.ndarray,
     ) -> list[dict[str, Any]]:
-        """Return the coverage of sets or intervals on some rows; see `kzoo.inference.postprocessors.conformal.coverage`.
+        """Return the coverage of sets or intervals on some rows; see `conformal.coverage`.
 
         Args:
             predictions, truth: of the rows; of forecasts in order of time.

@@ -154,7 +154,7 @@ def is_texts(column) -> bool:
 
 
 def plain_column(column):
-    """Return a normalized Arrow column as a plain one (see `kzoo.inference.tables.values`); times become local times."""
+    """Return a normalized Arrow column as a plain one (see `kzoo.inference.tables.values`), with local times."""
     if not is_texts(column):
         return plain(_local(column).to_numpy(zero_copy_only=False))
     encoded = _combined(column.dictionary_encode())

@@ -57,9 +57,11 @@ Kinds of this folder are discovered by listing it, those of installed packages b
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib import import_module
 from typing import Any
 
-from kzoo.utils.discovery import Names, installed, list_modules, load_part
+from kzoo.problems.halves import half_of
+from kzoo.utils.discovery import Names, installed, list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Words, misfit
 
@@ -139,12 +141,12 @@ class Kind:
     @cached_property
     def inference(self):
         """The module that applies a preprocessor (NumPy): `read`, `gather`, `show`, `draw`, `edges`."""
-        return load_part(self.room, "inference", "light")
+        return import_module(half_of(self.room, "inference", "light"))
 
     @cached_property
     def fitting(self):
         """The module that learns a preprocessor: `load`, `take`, `fit`, `labelled`, `fresh`, `describe`."""
-        return load_part(self.room, "fitting", "learn")
+        return import_module(half_of(self.room, "fitting", "learn"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -224,7 +226,7 @@ class Fresh:
 @cache
 def _kinds() -> dict:
     """Return name -> kind of this folder."""
-    return {kind.name: kind for kind in list_modules("kzoo.kinds", "KIND", folders=True).values()}
+    return {kind.name: kind for kind in list_modules("kzoo.problems.kinds", "KIND").values()}
 
 
 def kinds() -> dict:

@@ -1,5 +1,7 @@
 """A series of numbers in order of time, cut into windows."""
 
+from importlib import import_module
+
 from kzoo.problems.kinds import Kind, Source
 from kzoo.utils.schema import Each, Some, Words
 
@@ -53,9 +55,8 @@ _OF_EXAMPLES = (
 
 
 def _makes(reader):
-    from kzoo.inference.kinds.series.panel import input_width
-
-    return {"input_shape": [reader["steps"], input_width(reader) + bool(reader.get("padded"))]}
+    width = import_module("kzoo.inference.kinds.series.panel").input_width(reader)
+    return {"input_shape": [reader["steps"], width + bool(reader.get("padded"))]}
 
 
 KIND = Kind(

@@ -36,7 +36,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from kzoo.utils.discovery import Names, installed, list_modules, load_part
+from kzoo.problems.halves import half_of
+from kzoo.utils.discovery import Names, installed, list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Some
 
@@ -191,17 +192,15 @@ class Task:
     @cached_property
     def inference(self):
         """The half that needs only NumPy: `learn`, `encode`, `answer`."""
-        return load_part(self.room, "inference", "light")
+        return import_module(half_of(self.room, "inference", "light"))
 
     @cached_property
     def fitting(self):
         """The half that needs Keras: `make_loss`, `make_metric`. A task without one uses that of its head."""
-        module = f"{self.room}.fitting"
-        if find_spec(module) is not None:
-            return import_module(module)
-        return import_module(
-            f"kzoo.tasks.{'values' if self.head == 'linear' else 'classes'}.fitting"
-        )
+        module = half_of(self.room, "fitting")
+        if find_spec(module) is None:
+            module = f"kzoo.zoo.losses.{'values' if self.head == 'linear' else 'classes'}"
+        return import_module(module)
 
     def baselines_of(self, name: str) -> list[str]:
         """Return the baseline scores to show beside a score: those in its number format.
@@ -222,7 +221,7 @@ class Task:
     @cached_property
     def scoring(self):
         """The scoring half: `score`, `judge`, `headline`."""
-        return import_module(f"{self.room}.score")
+        return import_module(half_of(self.room, "score"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -295,7 +294,7 @@ class Judged:
 @cache
 def _tasks() -> dict:
     """Return name -> task, of this folder."""
-    return list_modules("kzoo.tasks", "TASK", folders=True)
+    return list_modules("kzoo.problems.tasks", "TASK")
 
 
 def tasks() -> dict:

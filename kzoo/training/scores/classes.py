@@ -4,7 +4,6 @@ SciPy also has the interval and the ranks, but takes half a second to import, as
 small training. The tests compare both with its results.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from kzoo.inference.predictions import probabilities, scores_of
 from kzoo.inference.tasks.confusion import PER, confusion, cost_interval, label_scores
 from kzoo.inference.tasks.weighted import effective_rows
+from kzoo.inference.tasks.wilson import wilson
 from kzoo.problems.objectives import call_score
 from kzoo.problems.tasks import Judged, Scored
 from kzoo.utils.errors import KzooError
@@ -33,8 +33,8 @@ def score(batches, target, *, logits=None, weight=None, decision=None) -> Scored
             is no log loss.
         weight: (N,) sample weights; None: all examples have the same weight. The interval is that of Kish's effective
             sample size.
-        decision: the `kzoo.inference.postprocessors.threshold.Decision` that labels follow, with the classes, costs and objective
-            that are scored too; None: the most probable class is predicted, and nothing else is scored.
+        decision: the `kzoo.inference.postprocessors.threshold.Decision` that labels follow, with the classes, costs and
+            objective that are scored too; None: the most probable class is predicted, and nothing else is scored.
 
     Raises:
         KzooError: labels outside the classes of the model.
@@ -268,20 +268,6 @@ def _ranks(scores) -> np.ndarray:
     ranks = np.empty(len(scores))
     ranks[order] = (edges[run - 1] + edges[run] + 1) / 2
     return ranks
-
-
-def wilson(right, n, z=_Z) -> tuple[float, float]:
-    """Return the Wilson interval of a proportion, `right` of `n` (doi:10.1080/01621459.1927.10502953).
-
-    Args:
-        right, n: numbers.
-        z: quantile of the normal distribution; the default is that of a 95 % interval.
-    """
-    share = right / n
-    twice = 2 * (n + z**2)
-    center = (2 * right + z**2) / twice
-    reach = z * math.sqrt(4 * right * (1 - share) + z**2) / twice
-    return 0.0 if right == 0 else center - reach, 1.0 if right == n else center + reach
 
 
 def judge(truth, answers, target, *, metric=None, decision=None) -> Judged:

@@ -6,8 +6,8 @@ import numpy as np
 
 from kzoo.inference.tasks.quantiles import levels_of
 from kzoo.inference.tasks.weighted import effective_rows
+from kzoo.inference.tasks.wilson import wilson
 from kzoo.problems.tasks import Judged, Scored
-from kzoo.training.scores.classes import wilson
 from kzoo.training.scores.forecasts import forecast_scores
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, percent, plural

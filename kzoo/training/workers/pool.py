@@ -20,11 +20,11 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kzoo import __version__
 from kzoo.training.workers.worker import TrialFailed, Worker, WorkerSpec
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
+from kzoo.utils.version import __version__
 
 _SEARCH_FILES = ("trial.json",)  # files in a trial's folder that the search writes itself
 

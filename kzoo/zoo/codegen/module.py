@@ -2,8 +2,8 @@
 
 import textwrap
 
-from kzoo import __version__
 from kzoo.utils.errors import KzooError
+from kzoo.utils.version import __version__
 from kzoo.zoo import contract
 from kzoo.zoo.codegen.graph import Graph
 from kzoo.zoo.codegen.values import construct, value

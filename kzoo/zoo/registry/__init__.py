@@ -12,11 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kzoo import __version__
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.errors import KzooError, is_out_of_memory, short_errors, warn
 from kzoo.utils.files import read_json
 from kzoo.utils.formatting import first_line, hint, listed
+from kzoo.utils.version import __version__
 from kzoo.zoo.registry.arguments import (
     ARGUMENTS,
     CLIPPING,

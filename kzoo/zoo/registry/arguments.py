@@ -40,7 +40,8 @@ class Argument:
         each: rule for the values of a mapping, if a mapping is legal; its keys become strings.
         convert: function that makes plain data of a value before it is checked; raises KzooError.
         optional: whether the setting is stored only where it is set, so that older specifications stay as they are.
-        open: whether a sequence may begin with None, which the data replaces (see `kzoo.zoo.registry.preset.completed`).
+        open: whether a sequence may begin with None, which the data replaces (see
+        `kzoo.zoo.registry.preset.completed`).
         needs: another setting -> its values with which this one has an effect; "answers" is what the task predicts,
             "classes", "values" or "quantiles". `ANY` is any value that is not empty. Rules of one family are in the
             `NEEDS` of its file.
@@ -229,7 +230,7 @@ def _bundles() -> dict:
     """Return the callback bundles, the functions of `kzoo.callbacks` that take a `run_dir`, without importing Keras."""
     source = (
         Path(__file__)
-        .parents[1]
+        .parents[2]
         .joinpath("callbacks")
         .joinpath("__init__.py")
         .read_text(encoding="utf-8")

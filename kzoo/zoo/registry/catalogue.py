@@ -31,9 +31,9 @@ def _read_catalogue() -> None:
     if _catalogue != "unread":
         return
     _catalogue = "being read"
-    package = import_module("kzoo.presets")
+    package = import_module("kzoo.zoo.presets")
     for module in pkgutil.iter_modules(package.__path__):
-        name = f"kzoo.presets.{module.name}"
+        name = f"kzoo.zoo.presets.{module.name}"
         try:
             import_module(name)
         except (

@@ -1,12 +1,12 @@
 """The families: the module that builds each one, and the settings of its builder. Standard library only.
 
 The file of a family is parsed, not imported, because that would import Keras. It is the single source of the family's
-settings: the keywords of `build`, their defaults, and their meanings under `Args:`. A file in `kzoo/zoo/families/` with a
-function `build` is a family of the file's name, or the families that a literal `FAMILIES = {name: {keyword: value}}` in
-it names, with the keywords that each fixes. A literal `NEEDS` says which keywords have an effect only with some values
-of others, as `kzoo.zoo.registry.arguments` does for all families. With `CLOSED_FORM = True`, its networks are not
-trained by gradients, but fitted by ridge regression. With `LONG_WINDOWS = True`, windows of many steps cost it little,
-and by default they can have the days of a year.
+settings: the keywords of `build`, their defaults, and their meanings under `Args:`. A file in `kzoo/zoo/families/`
+with a function `build` is a family of the file's name, or the families that a literal `FAMILIES = {name: {keyword:
+value}}` in it names, with the keywords that each fixes. A literal `NEEDS` says which keywords have an effect only
+with some values of others, as `kzoo.zoo.registry.arguments` does for all families. With `CLOSED_FORM = True`, its
+networks are not trained by gradients, but fitted by ridge regression. With `LONG_WINDOWS = True`, windows of many
+steps cost it little, and by default they can have the days of a year.
 
 A family of another package is added by its module: `FAMILIES["mine"] = ("my_package.my_module", {})`.
 """
@@ -56,7 +56,7 @@ def _list_families() -> dict[str, tuple[str, dict[str, Any]]]:
         if "\ndef build(" in source:
             names = _literal("FAMILIES", source) or {path.stem: {}}
             families |= {
-                name: (f"kzoo.families.{path.stem}", fixed) for name, fixed in names.items()
+                name: (f"kzoo.zoo.families.{path.stem}", fixed) for name, fixed in names.items()
             }
     return families
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from kzoo import __version__
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.rows.collect import Sample, TablePieces
@@ -38,6 +37,7 @@ from kzoo.utils.formatting import in_bytes
 from kzoo.utils.memory import free_memory, too_large
 from kzoo.utils.optional import is_installed, of_pandas
 from kzoo.utils.optional import pandas as pd
+from kzoo.utils.version import __version__
 
 FORMAT = 4  # version of the stored files
 _READ = 1 << 16  # rows read at once

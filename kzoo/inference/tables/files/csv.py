@@ -3,9 +3,9 @@
 All readers follow one rule: a cell of `MISSING` is a missing value, unless it is a known category of its column; a row
 may be shorter than the header but not longer, and columns get the names that pandas gives. Training uses the reader of
 pandas, which guesses a type for each column that is not requested as text; columns of text are parsed by
-`kzoo.inference.tables.values`. New rows need no guess, because training has learned the type of each column: their cells
-stay text and are parsed by the same rules. `tests/data/test_rows.py` checks that both readers agree. Every type of file
-that is turned into such a text (see `kzoo.inference.tables.written`) is read here too.
+`kzoo.inference.tables.values`. New rows need no guess, because training has learned the type of each column: their
+cells stay text and are parsed by the same rules. `tests/data/test_rows.py` checks that both readers agree. Every type
+of file that is turned into such a text (see `kzoo.inference.tables.written`) is read here too.
 """
 
 import csv

@@ -53,6 +53,6 @@ def test_a_former_name_warns_with_the_new_one():
 
 
 def test_a_name_that_never_was_is_not_found():
-    for name in ("kzoo.nothing", "kzoo.sources.nothing", "kzoo.tasks.nothing.score"):
+    for name in ("kzoo.nothing", "kzoo.sources.nothing", "kzoo.tasks.nothing"):
         with pytest.raises(ModuleNotFoundError, match=name):
             __import__(name)

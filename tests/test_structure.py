@@ -3,6 +3,7 @@
 import ast
 import sys
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -406,6 +407,14 @@ def test_builders_have_keyword_arguments_only_and_no_catch_all(path):
             assert not node.args.args
             assert node.args.kwarg is None
             assert node.args.vararg is None
+
+
+def test_the_table_of_packages_is_that_of_their_docstrings():
+    spec = spec_from_file_location("packages", PACKAGE.parent / ".ci" / "packages.py")
+    packages = module_from_spec(spec)
+    spec.loader.exec_module(packages)
+    page = packages.README.read_text(encoding="utf-8")
+    assert packages.updated(page) == page, "run python .ci/packages.py"
 
 
 def test_every_public_name_exists():

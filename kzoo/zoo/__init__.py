@@ -1,1 +1,1 @@
-"""A network from a name: registry, presets, families, training contract, weights, results, loading."""
+"""A network from a name: registry, presets, families, training contract, losses, weights, results, loading, runs."""

@@ -1,1 +1,1 @@
-"""Where examples are kept: memory or files."""
+"""Where examples are kept: in memory or in files that are read on demand."""

@@ -1,1 +1,1 @@
-"""Tables for training, with pandas."""
+"""Tables for training, as DataFrames: what is said of their columns and cells."""

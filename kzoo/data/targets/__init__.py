@@ -1,1 +1,1 @@
-"""Targets: labels, values, weights, repairs."""
+"""What is predicted, from the columns or arrays of a source: task, labels, weights, repairs."""

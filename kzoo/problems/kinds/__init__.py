@@ -1,11 +1,12 @@
-"""Kinds of input: rows, image, text and series, one folder each. Imports only the standard library until `inference` or
+"""Kinds of input: rows, image, text and series, a module each. Imports only the standard library until `inference` or
 `fitting` of a kind is used.
 
 A `Kind` states facts about one kind of input and the sources it is read from. Everything else that depends on the kind
-is in its folder: `inference.py`, which needs only NumPy (and Pillow to decode images) and which the runtime of exported
-models uses too, and `fitting.py`. Other code asks for a fact (`"pixels" in kind.facts`) or calls one of the functions
-below; it never compares names. A *preprocessor* (`reader` in the code) is plain JSON data, learned on training data and
-stored with a run. It turns raw inputs into `x`, in the same way for training, checking and predicting.
+is in its halves (`kzoo.problems.halves` says where they are): the inference half, which needs only NumPy (and Pillow
+to decode images) and which the runtime of exported models uses too, and the fitting half. Other code asks for a fact
+(`"pixels" in kind.facts`) or calls one of the functions below; it never compares names. A *preprocessor* (`reader` in
+the code) is plain JSON data, learned on training data and stored with a run. It turns raw inputs into `x`, in the same
+way for training, checking and predicting.
 
 Functions of `inference.py`; those marked (optional) may be missing:
     read(reader, raw) -> (x, items)         encode raw inputs; `items` has the source of each row of x, used as its

@@ -1,8 +1,9 @@
-"""Tasks: what is predicted, a folder per task. Standard library only until one of a task's halves is used.
+"""Tasks: what is predicted, a module per task. Standard library only until one of a task's halves is used.
 
 A `Task` states facts about one target, and the names that suit it. All other code that depends on the task is in its
-folder: `inference.py`, NumPy only, which the runtime of an exported model needs too, and `score.py`. Other code checks
-facts (`"classes" in problem.facts`) or calls one of these functions; it never compares names.
+halves (`kzoo.problems.halves` says where they are): the inference half, NumPy only, which the runtime of an exported
+model needs too, the fitting half and the scoring half. Other code asks a `Problem` or calls one of these functions; it
+never compares names.
 
 Inference half:
     learn(values, names) -> Target          from the raw training labels
@@ -26,7 +27,7 @@ Scoring half:
     paired(truth, new, old, metric) -> dict optional: the test of the difference of two runs, each (predictions, target)
     carried(scores, known) -> dict          optional: scores, with known baseline scores for the same examples attached
 
-Tasks in this folder are found by listing, those of installed packages by the entry-point group `kzoo.tasks`.
+Tasks of this folder are discovered by listing it, those of installed packages by the entry-point group `kzoo.tasks`.
 """
 
 from collections.abc import Mapping

@@ -1,1 +1,1 @@
-"""Images: folders and tables of labels."""
+"""The fitting half of images: folders, and tables that label files."""

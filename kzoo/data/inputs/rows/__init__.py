@@ -1,1 +1,1 @@
-"""Rows: learning columns from a table."""
+"""The fitting half of rows: columns, in memory or from files larger than memory."""

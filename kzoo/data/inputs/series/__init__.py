@@ -1,1 +1,1 @@
-"""Series: windows, panels, labelled series."""
+"""The fitting half of series: windows, panels, labelled series."""

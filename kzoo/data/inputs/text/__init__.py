@@ -1,1 +1,1 @@
-"""Texts: vocabularies and labels."""
+"""The fitting half of texts: vocabularies, language models, the pretrained text encoder."""

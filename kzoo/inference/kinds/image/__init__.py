@@ -1,1 +1,1 @@
-"""Images."""
+"""The inference half of images: files to pixels."""

@@ -1,1 +1,1 @@
-"""Rows of a table."""
+"""The inference half of rows: columns to numbers."""

@@ -1,1 +1,1 @@
-"""Series."""
+"""The inference half of series: windows, calendars, panels, labelled series."""

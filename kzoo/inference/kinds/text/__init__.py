@@ -1,1 +1,1 @@
-"""Texts."""
+"""The inference half of texts: words or characters to ids; generation."""

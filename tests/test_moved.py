@@ -32,6 +32,9 @@ print("all")
 
 def test_every_module_is_imported_by_its_former_name():
     assert len(FORMER) > 200
+    folders = [path.parent for path in Path(kzoo.__file__).parent.rglob("__pycache__")]
+    left = [str(folder) for folder in folders if not any(folder.glob("*.py"))]
+    assert left == [], "folders of a former state: git clean -fdX kzoo"
     done = subprocess.run(
         [sys.executable, "-c", CHILD],
         input="\n".join(FORMER),

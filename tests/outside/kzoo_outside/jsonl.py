@@ -5,7 +5,6 @@ from pathlib import Path
 
 from kzoo.sources.tables.raw import Rows
 from kzoo.sources.tables.values import plain
-
 from kzoo.utils.errors import KzooError
 
 SUFFIXES = (".jsonl",)

@@ -8,6 +8,7 @@ answered correctly, the lowest temperature would fit best; targets are smoothed 
 import math
 
 import numpy as np
+
 from kzoo.predictions import probabilities
 
 STAGE = "calibrate"

@@ -1,6 +1,7 @@
 """The label is the median of the distribution, not its peak."""
 
 import numpy as np
+
 from kzoo.predictions import Predictions, probabilities
 from kzoo.tasks.classes.inference import encode, learn
 

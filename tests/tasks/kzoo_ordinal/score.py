@@ -1,8 +1,8 @@
 """By how many ranks the median of the distribution is off."""
 
 import numpy as np
-from kzoo.predictions import probabilities
 
+from kzoo.predictions import probabilities
 from kzoo.tasks import Judged, Scored
 from kzoo_ordinal.inference import median
 

@@ -1,11 +1,11 @@
 """The truth of each target stands once for each quantile, so that each column has its own."""
 
 import numpy as np
+
 from kzoo.predictions import Predictions
+from kzoo.tasks import Target
 from kzoo.tasks.values.inference import encode as encode_numbers
 from kzoo.tasks.values.inference import spread
-
-from kzoo.tasks import Target
 from kzoo_outside.bands import LEVELS
 
 

@@ -1,10 +1,10 @@
 """The rate is the prediction."""
 
 import numpy as np
-from kzoo.predictions import Predictions
-from kzoo.tasks.values.inference import encode as encode_numbers
 
+from kzoo.predictions import Predictions
 from kzoo.tasks import Target
+from kzoo.tasks.values.inference import encode as encode_numbers
 from kzoo.utils.errors import KzooError
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from kzoo.data import splits
-from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.arrays import as_type as as_type  # re-exported for kinds in other packages
 from kzoo.data.inputs.arrays import checked as checked
 from kzoo.data.inputs.arrays import refuse_nan
-from kzoo.data.store.windows import Mapped, select_rows
+from kzoo.data.store.windows import Mapped
 from kzoo.data.targets import detection
-from kzoo.data.targets.weights import part_weights, scaled_weights, weights_note, weights_of
+from kzoo.data.targets.fit import fit_targets
+from kzoo.data.targets.weights import weights_of
 from kzoo.inference.sources.arrays import array_of_rows, as_array
 from kzoo.inference.tables.label_cells import has_lists
 from kzoo.problems import kinds
@@ -83,7 +83,7 @@ def load_arrays(
     weight = None if weight is None else weights_of(weight, len(x), "weight")
     first = len(x)
     _check_lengths("", x, y)
-    more_rows = {}  # split -> numbers of the rows of its second source, which follow the others
+    sizes = {}  # split -> number of rows of its second source, which follow the others
     for part, source in splits.second_sources(validation, test).items():
         if not isinstance(source, tuple | list) or len(source) not in (2, 3):
             raise KzooError(
@@ -102,7 +102,7 @@ def load_arrays(
                 f"{part.capitalize()} inputs must have the shape of the training inputs {x.shape[1:]}, not "
                 f"{part_x.shape[1:]}."
             )
-        more_rows[part] = np.arange(len(x), len(x) + len(part_x))
+        sizes[part] = len(part_x)
         x = _concatenate(x, part_x, part)
         y = np.concatenate([y, part_y])
         if (len(source) > 2) != (weight is not None):
@@ -112,19 +112,20 @@ def load_arrays(
         if weight is not None:
             weight = np.concatenate([weight, weights_of(source[2], len(part_x), f"{part} weight")])
     chosen, raw, known_names = _targets(y, kind.name, task, preset, class_names, notes)
-    learned, y, parts, more = splits.split_target(
-        chosen.task,
+    targets = fit_targets(
+        chosen,
         raw,
         first,
         classes=known_names if "labels" not in chosen.facts else class_names,
-        validation=splits.drawn(validation),
-        test=splits.drawn(test),
+        validation=validation,
+        test=test,
         seed=seed,
         groups=groups,
         weight=weight,
-        others=more_rows,
+        weight_source="the array",
+        others=sizes,
     )
-    parts |= more_rows
+    learned = targets.learned
     numbers = tuple(str(number) for number in range(len(learned.classes)))
     if (
         known_names is None
@@ -135,14 +136,8 @@ def load_arrays(
         notes.append(
             f"Labels {learned.classes[0]}..{learned.classes[-1]} were mapped to 0..{numbers[-1]}."
         )
-    train = parts["train"]
-    weighted = {}
-    if weight is not None:
-        drawn = sum(
-            len(rows) for part, rows in parts.items() if rows is not None and part not in more_rows
-        )
-        weight, weighted = scaled_weights(weight, parts), {"weight": weight[train]}
-        notes.append(weights_note(weight[train], "the array", first - drawn))
+    notes += targets.weight_notes
+    weighted = {} if weight is None else {"weight": weight[targets.train]}
     config = {"input_shape": x.shape[1:], **learned.config}
     # If the user has rescaled the inputs (rescale=False), the network does not rescale anything.
     plain = preset is not None and preset.config.get("rescale") is False
@@ -153,27 +148,27 @@ def load_arrays(
             if name not in ("target_offset", "target_scale")
         }
     x, more_config, reader = kind.fitting.fit(
-        x, train, plain=plain, notes=notes, vocabulary_size=vocabulary_size, **weighted, **padded
+        x,
+        targets.train,
+        plain=plain,
+        notes=notes,
+        vocabulary_size=vocabulary_size,
+        **weighted,
+        **padded,
     )
-    return Dataset(
+    return targets.dataset(
+        targets.splits(x),
         name=name,
-        task=chosen.name,
         inputs=kind.name,
-        **{
-            part: rows
-            if rows is None
-            else Split(
-                x=select_rows(x, rows), y=y[rows], rows=rows, weight=part_weights(weight, rows)
-            )
-            for part, rows in parts.items()
-        },
         config=config | more_config,
         preprocessing=preprocessing or reader or kinds.array_preprocessor(kind.name, x.shape[1:]),
-        class_names=learned.classes,
-        target_names=learned.names,
-        notes=notes + more,
+        notes=notes,
         fingerprint=splits.fingerprint(
-            x, y, *parts.values(), list(learned.classes), *([] if weight is None else [weight])
+            x,
+            targets.y,
+            *targets.parts.values(),
+            list(learned.classes),
+            *([] if weight is None else [targets.weight]),
         ),
     )
 

@@ -2,19 +2,21 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kzoo.data.store.windows import Mapped, blocks
 from kzoo.data.stratified import divide
 from kzoo.data.tables.cell_notes import sentinel_notes, spelling_notes
-from kzoo.data.targets.weights import weighted_rows, weighted_statistics
 from kzoo.data.time_order import split_moments
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import listed, plural, shown
+from kzoo.utils.formatting import listed, shown
 
 SMALLEST = 10  # minimum number of rows for three splits
 MOST_FOLDS = 10_000  # each fold is a training
@@ -85,6 +87,31 @@ def second_sources(validation, test, calibration=None) -> dict:
     """Return split -> its source, for each that is a second source of data."""
     parts = (("validation", validation), ("test", test), ("calibration", calibration))
     return {name: part for name, part in parts if is_source(part)}
+
+
+def own_sources(
+    folders: Mapping[str, Path], validation: Any, test: Any, noun: str
+) -> dict[str, Path]:
+    """Return split -> its path: the folders of a source, without `test` for a fold, and second sources in their place.
+
+    Args:
+        folders: split -> its folder in the source.
+        validation, test: as `load_data` takes them.
+        noun: of the source, for messages.
+
+    Raises:
+        KzooError: a second source is not a path.
+    """
+    paths = {
+        part: path for part, path in folders.items() if part != "test" or not isinstance(test, Fold)
+    }
+    for part, source in second_sources(validation, test).items():
+        if not isinstance(source, str | Path):
+            raise KzooError(
+                f"{part}= for {noun} must be a fraction or the path of a second source, not {shown(source)}."
+            )
+        paths[part] = Path(source)
+    return paths
 
 
 def held_out(validation, calibration):
@@ -224,7 +251,8 @@ def _split_rows(n, *, validation, test, seed, labels, groups, moments):
     fold = test if isinstance(test, Fold) else None
     validation, test = split_fractions(validation, test)
     check_seed(seed)
-    check_enough(n)
+    if validation or test:
+        check_enough(n)
     rng = np.random.default_rng(seed if fold is None else fold.seed)
     notes = []
     if fold is not None and moments is not None:
@@ -432,129 +460,6 @@ def in_data_of(part):
         raise (
             KzooError(str(error).replace("The test data", f"The {part} data")) if part else error
         ) from None
-
-
-def split_target(
-    task, values, count, *, names=(), classes=None, groups=None, weight=None, others=None, **options
-):
-    """Learn the target of a source, and divide its rows into training, validation and test.
-
-    Classes are learned before the rows are divided, because a stratified split needs them; everything else is learned
-    on the training rows only.
-
-    Args:
-        task: a `kzoo.problems.tasks.Task`.
-        values: raw labels of all rows, an array or columns of a DataFrame.
-        count: number of rows to divide; any rows after them are of second sources.
-        names, classes: the names of the target columns and, where they are known, of the classes; see the task's
-            `learn`.
-        weight: (N,) row weights, or None; training rows of weight 0 are left out of the training split.
-        others: split -> numbers of the rows of its second source, for messages.
-        groups, options: see `split_rows`.
-
-    Returns:
-        (target, y of all rows, parts, notes).
-    """
-    inference = task.inference
-    by_position = values.iloc if hasattr(values, "iloc") else values
-    if "labels" in task.facts:
-        return _split_label_target(
-            inference,
-            values,
-            by_position,
-            count,
-            names,
-            classes,
-            groups,
-            weight,
-            others or {},
-            options,
-        )
-    target = None
-    if "classes" in task.facts:
-        # Two rows of each class are needed, one to train on and one to test; without a test split, one will do.
-        untested = options.get("test") == 0 and "test" not in (others or {})
-        rows = np.tile(np.arange(count), 2) if untested else slice(count)
-        target = inference.learn(by_position[rows], names, known=classes)
-    try:
-        y = inference.encode(target, values)
-    except KzooError:
-        for part, rows in (others or {}).items():
-            with in_data_of(part):
-                inference.encode(target, by_position[rows])
-        raise
-    labels = None if target is None else y[:count]
-    parts, notes = split_rows(count, labels=labels, groups=groups, **options)
-    parts["train"] = weighted_rows(
-        parts["train"], weight, labels, () if target is None else target.classes
-    )
-    if target is None:
-        train = by_position[parts["train"]]
-        known = (
-            classes
-            if weight is None
-            else weighted_statistics(inference.encode(None, train), weight[parts["train"]])
-        )
-        target = inference.learn(train, names, known=known)
-    return (
-        target,
-        y,
-        parts,
-        [*notes, *target_notes(target, None if target.classes else y[parts["train"]])],
-    )
-
-
-def _split_label_target(
-    inference, values, rows, count, names, classes, groups, weight, others, options
-):
-    """Do the same for rows of labels; the names of the labels are those of the training rows."""
-    notes = []
-    y = inference.encode(inference.learn(rows[:count], names, known=classes), rows[:count], notes)
-    if len(y) and y.shape[1] > 2 and (np.nan_to_num(y).sum(axis=1) == 1).all():
-        notes.append(
-            "Every row has exactly one of these labels. If they exclude each other, use one column of classes instead, "
-            "such as y.idxmax(axis=1)."
-        )
-    parts, more = split_rows(count, labels=y, groups=groups, **options)
-    parts["train"] = weighted_rows(parts["train"], weight)
-    target = inference.learn(rows[parts["train"]], names, known=classes)
-    y = inference.encode(target, values, notes)
-    for part, part_rows in others.items():
-        if not (y[part_rows] == 1).any():  # refused if it has other labels only
-            with in_data_of(part):
-                inference.encode(target, rows[part_rows], [])
-    return target, y, parts, [*notes, *more, *label_notes(y, parts, target.classes)]
-
-
-def label_notes(y, parts, names) -> list:
-    """Return notes about labels that no row of a split has, rows without labels, and unknown labels.
-
-    Args:
-        y: (N, labels) 0, 1 and NaN.
-        parts: name of a split -> row numbers, or None.
-        names: of the labels.
-    """
-    notes = []
-    unknown = np.isnan(y)
-    if empty := int(((y == 0).all(axis=1)).sum()):
-        notes.append(
-            f"{empty:,} of {plural(len(y), 'row')} {'has' if empty == 1 else 'have'} no label. Leave out rows whose "
-            "labels are unknown."
-        )
-    if ((y == 1).sum(axis=1) == 1).all():
-        notes.append(
-            "Each row has exactly one label. If they are classes, make one column of them, and use "
-            "task='classification'."
-        )
-    if unknown.any():
-        notes.append(
-            f"{unknown.sum():,} of {y.size:,} labels are missing: they count neither in the loss nor in scores."
-        )
-    for part, rows in parts.items():
-        if rows is None:
-            continue
-        notes += absent_labels_note(part, (y[rows] == 1).sum(axis=0), names)
-    return notes
 
 
 def absent_labels_note(part, counts, names) -> list:

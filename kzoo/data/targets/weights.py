@@ -91,19 +91,6 @@ def scaled_weights(weight, parts) -> np.ndarray | None:
     return (weight / scale).astype(np.float32)
 
 
-def scaled_by_split(weights) -> dict[str, np.ndarray]:
-    """Return what `scaled_weights` returns, of weights that are divided already.
-
-    Args:
-        weights: split -> (rows,) weights.
-
-    Raises:
-        KzooError: see `scaled_weights`.
-    """
-    scale = _training_mean(weights)
-    return {split: (weight / scale).astype(np.float32) for split, weight in weights.items()}
-
-
 def _training_mean(weights) -> float:
     """Return the mean of the training weights.
 

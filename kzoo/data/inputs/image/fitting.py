@@ -3,29 +3,23 @@
 import hashlib
 import os
 from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.arrays import as_type, checked
-from kzoo.data.inputs.image.label_table import NoFileColumn, choose_problem, read_label_table
+from kzoo.data.inputs.image.label_table import NoFileColumn, read_label_table
 from kzoo.data.inputs.image.parallel_reading import check_files, read, readers
-from kzoo.data.splits import (
-    Fold,
-    absent_labels_note,
-    in_data_of,
-    second_sources,
-    split_fractions,
-    split_rows,
-    split_target,
-)
+from kzoo.data.splits import own_sources, second_sources
 from kzoo.data.store.progress import track_progress
 from kzoo.data.store.windows import blocks, is_mapped, sample_indices, sample_rows
 from kzoo.data.tables.overview import describe_columns
 from kzoo.data.tables.repeated import repeated_ids
-from kzoo.data.targets.columns import group_labels
+from kzoo.data.targets.fit import Targets, fit_targets, joined_values
 from kzoo.data.targets.repairs import keys_of
 from kzoo.inference.kinds.image import inference
 from kzoo.inference.kinds.image.decode import ImageFiles, dim_image_notes, size_of
@@ -60,8 +54,10 @@ from kzoo.inference.tables.raw import rows_of
 from kzoo.inference.tables.values import MISSING, to_words
 from kzoo.inference.tasks.classes import check_classes
 from kzoo.problems.kinds import Fresh
+from kzoo.problems.tasks import Target
+from kzoo.problems.tasks import problem as problem_named
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import in_bytes, shown
+from kzoo.utils.formatting import in_bytes
 from kzoo.utils.memory import too_large
 
 _CHUNK = 64  # images per thread task
@@ -146,23 +142,18 @@ def load_image_folder(
             ones.
     """
     shape, root = check_shape(image_shape), folder_of(path)
-    folders = split_folders(root)
-    notes = extra_folders_note(root, folders, "images", lambda folder: images_below(folder, ""))
-    ignored = Counter[str]()
-    more_sources = second_sources(validation, test)
-    if isinstance(test, Fold):
-        folders.pop("test", None)
-    for part, source in more_sources.items():
-        if not isinstance(source, str | Path):
-            raise KzooError(
-                f"{part}= for a folder must be a fraction or a second folder of images, not {shown(source)}."
-            )
-        folders[part] = folder_of(source)
+    own_folders = split_folders(root)
+    notes = extra_folders_note(root, own_folders, "images", lambda folder: images_below(folder, ""))
+    folders = own_sources(own_folders, validation, test, "a folder of images")
+    second = second_sources(validation, test)
+    for part in second:
+        folder = folders[part] = folder_of(folders[part])
         if other := next(
-            (o for o in folders if o != part and os.path.samefile(folders[part], folders[o])), None
+            (o for o in folders if o != part and os.path.samefile(folder, folders[o])), None
         ):
             of_other = "training folder itself" if other == "train" else f"{other} folder"
-            raise KzooError(f"{part}={str(source)!r} is the {of_other}. Pass other images.")
+            raise KzooError(f"{part}={str(second[part])!r} is the {of_other}. Pass other images.")
+    ignored = Counter[str]()
     listed = {split: list_classes(folder, ignored) for split, folder in folders.items()}
     classes = sorted(listed["train"])
     check_folders(listed, folders, classes, ignored)
@@ -170,69 +161,34 @@ def load_image_folder(
         *loose_images_note(dict.fromkeys([root, *folders.values()]), ignored),
         *ignored_files_notes(ignored, "images", KINDS),
     ]
-
-    images = {}
-    digests = {}
+    names = {
+        split: Names.joined(by_class.get(c, Names()) for c in classes)
+        for split, by_class in listed.items()
+    }
+    images = _read_sources(
+        {split: (folders[split], names[split]) for split in listed}, shape, notes
+    )
+    notes += _unused_fraction_note(listed, validation, test)
     labels = {}
-    partly = False
-    total = sum(len(names) for by_class in listed.values() for names in by_class.values())
-    size = int(np.prod(shape))
-    keep = not too_large(total * size)
-    if not keep:
-        notes.append(_too_large_note(total, size))
     for split, by_class in listed.items():
-        names = Names.joined(by_class.get(c, Names()) for c in classes)
         y = np.repeat(
             np.arange(len(classes), dtype="int32"), [len(by_class.get(c, ())) for c in classes]
         )
-        split_images, rows, digests[split], errors = _read(folders[split], names, shape, keep=keep)
-        if line := broken_files_note(
-            errors, names, "image", most=MAX_SHARE_TRAINING, where=split if len(listed) > 1 else ""
-        ):
-            notes.append(line)
-        images[split], labels[split], partly = (
-            split_images,
-            y[rows],
-            partly or len(names) > _MAX_HASHED,
-        )
+        labels[split] = y[images[split].rows]
         _check_classes_left(classes, labels[split], split)
-
-    sample = sample_indices(len(labels["train"]), _MAX_DESCRIBED)
-    notes += dim_image_notes([folders["train"] / digests["train"](row)[0] for row in sample])
-    if "test" in listed and test is not None and "test" not in more_sources:
-        notes.append(f"The test folder is used as the test set. test={test} is ignored.")
-    parts = {split: (split, np.arange(len(labels[split]))) for split in listed}
-    parts |= _split_train(labels["train"], classes, listed, validation, test, seed, notes)
-    splits = {}
-    for source, split_images in images.items():
-        part_rows = {part: rows for part, (origin, rows) in parts.items() if origin == source}
-        for part, x in _split_images(split_images, part_rows).items():
-            splits[part] = Split(
-                x=x,
-                y=labels[source][part_rows[part]],
-                rows=part_rows[part],
-                keys=_keys(digests[source], part_rows[part]),
-            )
-    fingerprint = hashlib.sha256()
-    for part, (source, rows) in sorted(parts.items()):
-        for row in rows:
-            fingerprint.update(f"{part}\0{digests[source](row)}\n".encode())
-    return Dataset(
-        name=name,
-        task=task,
-        inputs="image",
-        train=splits["train"],
-        validation=splits.get("validation"),
-        test=splits.get("test"),
-        calibration=splits.get("calibration"),
-        config={"input_shape": shape, "outputs": len(classes)},
-        preprocessing=image_preprocessing(shape),
-        class_names=tuple(classes),
-        notes=notes,
-        seen={"files": _size_range(folders["train"], len(labels["train"]), digests["train"])}
-        | ({"partly": True} if partly else {}),
-        fingerprint=fingerprint.hexdigest(),
+    if "test" not in listed and test != 0:
+        check_classes(labels["train"], classes)
+    targets = fit_targets(
+        problem_named(task),
+        np.concatenate([labels[split] for split in images]),
+        len(labels["train"]),
+        learned=Target(classes=tuple(classes), config={"outputs": len(classes)}),
+        validation=validation,
+        test=test,
+        seed=seed,
+        others={split: len(labels[split]) for split in images if split != "train"},
     )
+    return _dataset(targets, images, shape, name=name, notes=notes)
 
 
 def load_labelled_images(
@@ -268,14 +224,8 @@ def load_labelled_images(
     shape = check_shape(image_shape)
     path = source if isinstance(source, Path) else Path(source)
     sources = labels_below(path) if path.is_dir() else {"train": path}
-    if isinstance(test, Fold):
-        sources.pop("test", None)
-    more_sources = second_sources(validation, test)
-    for part, other in more_sources.items():
-        if not isinstance(other, str | Path):
-            raise KzooError(
-                f"{part}= for labelled images must be a fraction, or a second folder or table of them."
-            )
+    sources = own_sources(sources, validation, test, "labelled images")
+    for part, other in second_sources(validation, test).items():
         if Path(other).exists() and os.path.samefile(_table_in(sources["train"]), _table_in(other)):
             raise KzooError(
                 f"{part}={str(other)!r} is the training data itself. Pass other images."
@@ -294,95 +244,149 @@ def load_labelled_images(
         )
         for split, other in sources.items()
     }
-    problem, line = choose_problem(first, task, preset)
+    problem, line = first.choose_problem()
     notes = [
         f"Images are read from column {first.file_column!r} of {first.file!r}.",
         line,
         *(note for table in tables.values() for note in table.notes),
     ]
-    total = sum(len(table.names) for table in tables.values())
+    images = _read_sources(
+        {split: (table.folder, Names(table.names)) for split, table in tables.items()}, shape, notes
+    )
+    notes += _unused_fraction_note(tables, validation, test)
+    rows = images["train"].rows
+    targets = fit_targets(
+        problem,
+        joined_values(
+            [table.target_columns(images[split].rows) for split, table in tables.items()]
+        ),
+        len(rows),
+        names=first.targets,
+        groups=first.fit.groups(first.frame.iloc[rows]),
+        validation=validation,
+        test=test,
+        seed=seed,
+        others={split: len(images[split].rows) for split in sources},
+    )
+    seen = {
+        "read": describe_columns(first.frame, (), {}, targets=first.targets, apart=first.columns),
+        "repeated": repeated_ids(
+            rows_of(first.frame.drop(columns=[first.file_column])), first.targets, ()
+        ),
+    }
+    return _dataset(
+        targets, images, shape, name=name, notes=notes, seen=seen, separator=separator, table=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Images:
+    """The images of a source that can be read.
+
+    Args:
+        folder: to which their names are relative.
+        x: their pixels, or what reads them on demand.
+        rows: their indices among all images of the source.
+        digest: function from the number of such an image to its part of the fingerprint.
+        is_sampled: whether the content of some images only is part of it.
+    """
+
+    folder: Path
+    x: np.ndarray | ImageFiles
+    rows: np.ndarray
+    digest: Callable[[int], tuple[str, object]]
+    is_sampled: bool
+
+
+def _read_sources(
+    sources: Mapping[str, tuple[Path, Names]], shape: tuple[int, ...], notes: list[str]
+) -> dict[str, _Images]:
+    """Return split -> its readable images.
+
+    Args:
+        sources: split -> its folder, and the names of its images.
+        shape: (H, W, C).
+        notes: list that notes on images that are too many, broken or dim are appended to.
+    """
+    total = sum(len(names) for _, names in sources.values())
     size = int(np.prod(shape))
     keep = not too_large(total * size)
     if not keep:
-        notes.append(_too_large_note(total, size))
-    images, rows, digests = {}, {}, {}
-    for split, table in tables.items():
-        names = Names(table.names)
-        images[split], rows[split], digests[split], errors = _read(
-            table.folder, names, shape, keep=keep
+        notes.append(
+            f"{total:,} images do not fit into memory ({in_bytes(total * size)} as pixels): they are decoded batch by "
+            "batch."
         )
-        where = split if len(tables) > 1 else ""
+    images = {}
+    for split, (folder, names) in sources.items():
+        x, rows, digest, errors = _read(folder, names, shape, keep=keep)
+        where = split if len(sources) > 1 else ""
         if line := broken_files_note(errors, names, "image", most=MAX_SHARE_TRAINING, where=where):
             notes.append(line)
-    sample = sample_indices(len(rows["train"]), _MAX_DESCRIBED)
-    notes += dim_image_notes([first.folder / digests["train"](row)[0] for row in sample])
-    if "test" in tables and test is not None and "test" not in more_sources:
-        notes.append(f"The test folder is used as the test set. test={test} is ignored.")
-    learned, y, parts, more = split_target(
-        problem.task,
-        first.target_columns(rows["train"]),
-        len(rows["train"]),
-        names=first.targets,
-        groups=None
-        if group is None
-        else group_labels(first.frame[group].iloc[rows["train"]], group),
-        validation=0 if "validation" in tables else validation,
-        test=0 if "test" in tables else test,
-        seed=seed,
-    )
-    train_rows = {part: part_rows for part, part_rows in parts.items() if part_rows is not None}
-    splits = {
-        part: Split(
-            x=x,
-            y=y[train_rows[part]],
-            rows=train_rows[part],
-            keys=_keys(digests["train"], train_rows[part]),
+        images[split] = _Images(
+            folder=folder, x=x, rows=rows, digest=digest, is_sampled=len(names) > _MAX_HASHED
         )
-        for part, x in _split_images(images["train"], train_rows).items()
-    }
-    for split, table in tables.items():
-        if split != "train":
-            encoding = {} if first.labels is None else {"notes": notes}
-            with in_data_of(split):
-                truth = problem.task.inference.encode(
-                    learned, table.target_columns(rows[split]), **encoding
-                )
-            if first.labels is not None:
-                more += absent_labels_note(split, (truth == 1).sum(axis=0), learned.classes)
-            numbers = np.arange(len(truth))
-            splits[split] = Split(
-                x=images[split], y=truth, rows=numbers, keys=_keys(digests[split], numbers)
-            )
+    train = images["train"]
+    sample = sample_indices(len(train.rows), _MAX_DESCRIBED)
+    notes += dim_image_notes([train.folder / train.digest(row)[0] for row in sample])
+    return images
+
+
+def _unused_fraction_note(sources: Iterable[str], validation: object, test: object) -> list[str]:
+    """Return the note that `test=` is ignored, in a list; empty unless the source has test images of its own."""
+    if "test" in sources and test is not None and "test" not in second_sources(validation, test):
+        return [f"The test folder is used as the test set. test={test} is ignored."]
+    return []
+
+
+def _dataset(
+    targets: Targets,
+    images: Mapping[str, _Images],
+    shape: tuple[int, ...],
+    *,
+    name: str,
+    notes: list[str],
+    seen: Mapping[str, object] | None = None,
+    separator: str | None = None,
+    table: bool = False,
+) -> Dataset:
+    """Return the data set of images.
+
+    Args:
+        targets: those of the training source first, then those of the others in their order.
+        images: split -> the images of its source.
+        shape: (H, W, C).
+        name, notes, seen: see `Dataset`.
+        separator: see `LabelColumns`; None for classes and values.
+        table: whether a table has the targets, which are then part of the fingerprint: folders are part of the names.
+    """
+    train = images["train"]
+    parts = {part: rows for part, rows in targets.parts.items() if rows is not None}
+    own = {part: np.arange(len(parts[part])) for part in images if part != "train"}
+    parts |= own
+    digests = {part: images[part if part in own else "train"].digest for part in parts}
+    x = _split_images(train.x, {part: rows for part, rows in parts.items() if part not in own})
+    splits = targets.splits(
+        x | {part: images[part].x for part in own},
+        rows=own,
+        keys={part: _keys(digests[part], rows) for part, rows in parts.items()},
+    )
     fingerprint = hashlib.sha256()
-    for part in sorted(splits):
-        digest = digests[part if part in tables and part != "train" else "train"]
-        for row in splits[part].rows:
-            fingerprint.update(f"{part}\0{digest(row)}\n".encode())
-        fingerprint.update(np.ascontiguousarray(splits[part].y).data)
-    partly = any(len(table.names) > _MAX_HASHED for table in tables.values())
-    return Dataset(
+    for part, rows in sorted(parts.items()):
+        for row in rows:
+            fingerprint.update(f"{part}\0{digests[part](row)}\n".encode())
+        if table:
+            fingerprint.update(np.ascontiguousarray(targets.y[targets.parts[part]]).data)
+    partly = any(source.is_sampled for source in images.values())
+    return targets.dataset(
+        splits,
         name=name,
-        task=problem.name,
         inputs="image",
-        train=splits["train"],
-        validation=splits.get("validation"),
-        test=splits.get("test"),
-        calibration=splits.get("calibration"),
-        config={"input_shape": shape, **learned.config},
+        config={"input_shape": shape, **targets.learned.config},
         preprocessing=image_preprocessing(shape)
         | ({} if separator is None else {"separator": separator}),
-        class_names=learned.classes,
-        target_names=learned.names,
-        notes=notes + more,
-        seen={
-            "files": _size_range(first.folder, len(rows["train"]), digests["train"]),
-            "read": describe_columns(
-                first.frame, (), {}, targets=first.targets, apart=first.columns
-            ),
-            "repeated": repeated_ids(
-                rows_of(first.frame.drop(columns=[first.file_column])), first.targets, ()
-            ),
-        }
+        notes=notes,
+        seen={"files": _size_range(train.folder, len(train.rows), train.digest)}
+        | dict(seen or {})
         | ({"partly": True} if partly else {}),
         fingerprint=fingerprint.hexdigest(),
     )
@@ -411,13 +415,6 @@ def _labels_of(source):
 def _table_in(source):
     """Return the table of labels of a folder; a source without one, or a table, is returned unchanged."""
     return (labels_file(source) if os.path.isdir(source) else None) or source
-
-
-def _too_large_note(total, size):
-    return (
-        f"{total:,} images do not fit into memory ({in_bytes(total * size)} as pixels): they are decoded batch by "
-        "batch."
-    )
 
 
 def _check_classes_left(classes, labels, split):
@@ -496,20 +493,6 @@ def _size_range(folder, count, digest):
         return {}
     extremes = {"smallest": list(sizes[0]), "largest": list(sizes[-1])}
     return {"files": extremes if sizes[0] != sizes[-1] else list(sizes[0])}
-
-
-def _split_train(labels, classes, listed, validation, test, seed, notes):
-    """Cut the splits that have no folder out of the training images: {part: ("train", rows)}."""
-    validation = 0 if "validation" in listed else validation
-    test = 0 if "test" in listed else test
-    if not any(split_fractions(validation, test)):
-        return {}
-    check_classes(labels, classes)
-    rows, split_notes = split_rows(
-        len(labels), validation=validation, test=test, seed=seed, labels=labels
-    )
-    notes += split_notes
-    return {part: ("train", part_rows) for part, part_rows in rows.items() if part_rows is not None}
 
 
 def _split_images(images, parts):

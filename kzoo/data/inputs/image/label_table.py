@@ -1,8 +1,8 @@
 """Tables of image labels: which row labels which image file, and what the target columns are for.
 
 The source is a folder of images with a file `labels.csv` (or `.tsv`, `.parquet`), or the path of such a table next to
-the images. `read_label_table` returns the image files and the raw target columns, and `choose_problem` what these are
-for; `kzoo.data.inputs.image.fitting` passes them to `learn` and `encode` of its task.
+the images. `read_label_table` returns the image files and the raw target columns, which `fitting.py` passes to
+`fit_targets`.
 """
 
 import os
@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 
 from kzoo.data.store.windows import sample_indices
-from kzoo.data.summary import AS_REQUESTED
 from kzoo.data.tables.frame import as_frame
 from kzoo.data.targets import detection
-from kzoo.data.targets.labels import LabelColumns, describe, label_columns, labels_problem
+from kzoo.data.targets.labels import LabelColumns
+from kzoo.data.targets.table import TargetColumns
 from kzoo.inference.kinds.image.folders import KINDS, images_below
-from kzoo.inference.kinds.rows.column_options import check_target_options, column_options
 from kzoo.inference.sources.folders import ignored_files_notes
 from kzoo.inference.sources.unreadable import broken_files_note
 from kzoo.inference.tables.files import labels_file, read_header
@@ -51,8 +50,7 @@ class LabelTable:
         names: (N,) image files, without duplicates.
         frame: a DataFrame of N rows, with cells as written.
         file_column: name of the column of file names.
-        targets: names of the target columns.
-        labels: how the targets hold labels, or None if they are classes or values.
+        fit: the target columns.
         columns: name -> (kind, reason) of the other columns, for display.
         notes: lines on what was left out.
     """
@@ -62,15 +60,28 @@ class LabelTable:
     names: Sequence[str]
     frame: Any
     file_column: str
-    targets: list[str]
-    labels: LabelColumns | None
+    fit: TargetColumns
     columns: dict[str, tuple[str, str]]
     notes: list[str]
 
     def target_columns(self, rows) -> Any:
         """Return the raw targets of some of the rows: a DataFrame, or what the task of labels takes."""
-        frame = self.frame[self.targets].iloc[rows].reset_index(drop=True)
-        return frame if self.labels is None else self.labels.values(frame)
+        return self.fit.values(self.frame.iloc[rows].reset_index(drop=True))
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the target columns."""
+        return self.fit.targets
+
+    @property
+    def labels(self) -> LabelColumns | None:
+        """How the targets hold labels, or None if they are classes or values."""
+        return self.fit.labels
+
+    def choose_problem(self) -> tuple[Problem, str]:
+        """Return the problem that the target columns are for, and a sentence with the reason."""
+        cells = {name: detection.numbers_or_texts(plain(self.frame[name])) for name in self.targets}
+        return self.fit.choose_problem({} if self.labels is not None else cells)
 
 
 def read_label_table(
@@ -125,18 +136,24 @@ def read_label_table(
     file_column = _file_column(frame, finder, [*targets, *excluded])
     is_second = bool(targets) and target is None
     targets = targets or _only_target(frame, [file_column, *excluded], table.name)
+    fit = TargetColumns(
+        frame,
+        "image",
+        noun="images",
+        target=targets,
+        drop=drop,
+        group=group,
+        task=task,
+        columns=columns,
+        preset=preset,
+    )
     if is_second:
-        labels = _second_labels(frame, targets, separator)
+        fit.labels = _second_labels(frame, targets, separator)
+        frame = fit.of_part(frame, "")
     else:
-        overrides = column_options(columns, frame)
-        check_target_options(overrides, targets, "images")
-        labels = label_columns(
-            frame, targets, "image", task=task, overrides=overrides, preset=preset
-        )
-    frame = frame if labels is None else labels.prepare(frame)
+        frame = fit.learn_labels(frame)
 
-    has_target = frame[targets].notna().all(axis=1) if labels is None else labels.present(frame)
-    missing = ~(frame[file_column].notna() & has_target).to_numpy()
+    missing = ~(frame[file_column].notna().to_numpy() & fit.present(frame))
     if missing.all():
         raise KzooError(f"No row of {table.name!r} has both a file ({file_column!r}) and a target.")
     if dropped := int(missing.sum()):
@@ -166,16 +183,14 @@ def read_label_table(
         )
     others = [name for name in frame.columns if name != file_column]
     about = {name: ("left out", f"images are read from {file_column!r}") for name in others}
-    about |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
-    about |= {} if group is None else {group: ("group", "rows of one value stay in one split")}
+    about |= fit.described()
     return LabelTable(
         file=table.name,
         folder=folder,
         names=[names[row] for row in first_rows],
         frame=kept.iloc[first_rows].reset_index(drop=True),
         file_column=file_column,
-        targets=targets,
-        labels=labels,
+        fit=fit,
         columns=about,
         notes=[*notes, *ignored_files_notes(ignored, "images", KINDS)],
     )
@@ -329,21 +344,3 @@ def _first_rows(names, frame, table, notes):
             f"and {_was(len(repeated))} dropped (the first: {repeated[0]!r})."
         )
     return list(first.values())
-
-
-def choose_problem(table: LabelTable, task: str | None, preset) -> tuple[Problem, str]:
-    """Return the problem that the target columns are for, and a sentence with the reason.
-
-    Args:
-        table: the images and their targets.
-        task: task that the user has set, or None.
-        preset: preset that the data is for, or None.
-
-    Raises:
-        KzooError: a target that does not suit the task.
-    """
-    problem = labels_problem("image")
-    if table.labels is not None and problem is not None:
-        return problem, describe(table.labels, problem, task)
-    columns = {name: detection.numbers_or_texts(plain(table.frame[name])) for name in table.targets}
-    return detection.choose_problem("image", columns, task, preset)

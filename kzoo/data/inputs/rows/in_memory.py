@@ -3,22 +3,16 @@
 import numpy as np
 
 from kzoo.data import splits
-from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.rows.columns import fingerprint_columns
-from kzoo.data.inputs.rows.row_columns import moments, row_weights, time_note
+from kzoo.data.inputs.rows.row_columns import moments, time_note
 from kzoo.data.inputs.rows.scaling import config_of
 from kzoo.data.inputs.rows.table import TableFit
 from kzoo.data.tables.frame import as_frame, index_notes
-from kzoo.data.targets.columns import (
-    group_labels,
-    missing_words,
-    rows_with_target,
-    target_rows,
-    without_missing_words,
-)
+from kzoo.data.targets.columns import rows_with_target
+from kzoo.data.targets.fit import fit_targets
 from kzoo.data.targets.labels import label_targets, list_targets
-from kzoo.data.targets.rare_classes import RareClasses, check_classes_dropped
-from kzoo.data.targets.weights import part_weights, scaled_weights, weights_note
+from kzoo.data.targets.rare_classes import check_classes_dropped
+from kzoo.data.targets.weights import part_weights
 from kzoo.inference.kinds.rows.column_options import named_columns
 from kzoo.inference.kinds.rows.inference import (
     apply_columns,
@@ -39,21 +33,16 @@ def load_table(
     source,
     *,
     name,
-    preset=None,
-    target=None,
     validation=0.1,
     test=None,
-    drop=(),
-    group=None,
+    seed=0,
+    target=None,
     task=None,
     columns=None,
-    seed=0,
     clip=False,
-    sample_weight=None,
-    time=None,
-    split="random",
     drop_rare=None,
     date_order=None,
+    **roles,
 ):
     """Load a table (see `kzoo.load_data`).
 
@@ -84,17 +73,12 @@ def load_table(
     fit = TableFit(
         names,
         notes,
-        preset=preset,
+        clip=clip,
+        date_order=date_order,
         target=target,
-        drop=drop,
-        group=group,
         task=task,
         columns=columns,
-        clip=clip,
-        sample_weight=sample_weight,
-        time=time,
-        split=split,
-        date_order=date_order,
+        **roles,
     )
     zoned_columns = rows_of(
         frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]]
@@ -110,69 +94,45 @@ def load_table(
 
     # 2. Keep rows with a target. Those of the other tables are appended, so that they are encoded alike.
     frame = fit.learn_labels(frame)
-    if fit.labels is None:
-        words = missing_words(frame, targets, decimal)
-        frame = without_missing_words(frame, words)
-        others = {part: without_missing_words(other, words) for part, other in others.items()}
-    if drop_rare is not None:
-        rare = RareClasses(
-            frame, [*targets, "labels"] if fit.labels is not None else targets, drop_rare
-        )
-        frame = rare.without(frame)
-        others = {part: rare.without(other, part) for part, other in others.items()}
-        notes += rare.note()
-    has_target = target_rows(frame, targets, fit.labels)
+    frame = fit.without_rare(fit.learn_missing(frame, decimal), drop_rare)
+    others = {part: fit.of_part(other, part) for part, other in others.items()}
+    notes += fit.rare_notes()
+    has_target = fit.present(frame)
     source_frame = frame
-    weights = (
-        []
-        if sample_weight is None
-        else [row_weights(frame, sample_weight, has_target, decimal=decimal)]
-    )
+    fit.read_weights(frame, has_target, notes, decimal=decimal)
     times = (
         None
         if fit.time is None
         else moments(frame, fit.time, has_target, notes, decimal=decimal, date_order=date_order)
     )
-    count = length = len(frame := rows_with_target(frame, targets, notes, "row", fit.labels))
-    other_rows = {}
+    count = len(frame := rows_with_target(frame, targets, notes, "row", fit.labels))
     for part, other in others.items():
-        other = other if fit.labels is None else fit.labels.prepare(other)
-        if sample_weight is not None:
-            has_other = target_rows(other, targets, fit.labels)
-            weights.append(_weights_of_other(other, sample_weight, has_other, part, notes))
-        others[part] = other = rows_with_target(other, targets, notes, f"{part} row", fit.labels)
-        other_rows[part] = np.arange(length, length := length + len(other))
+        fit.read_weights(other, fit.present(other), notes, part=part)
+        others[part] = rows_with_target(other, targets, notes, f"{part} row", fit.labels)
     if others:
         frame = pd.concat([frame, *others.values()], ignore_index=True)
         frame.attrs = attrs
 
     # 3. Learn the task and split the rows.
-    groups = None if group is None else group_labels(frame[group][:count], group)
     frame = fit.learn_task(frame, decimal)
     check_classes_dropped(fit.problem, drop_rare)
-    weight = np.concatenate(weights) if weights else None
     rows = rows_of(frame)
-    learned, y, split_rows, split_notes = splits.split_target(
-        fit.problem.task,
-        fit.target_values(frame),
+    fitted = fit_targets(
+        fit.problem,
+        fit.values(frame),
         count,
         names=targets,
-        validation=splits.drawn(validation),
-        test=splits.drawn(test),
+        validation=validation,
+        test=test,
         seed=seed,
-        groups=groups,
-        weight=weight,
+        groups=fit.groups(frame[:count]),
+        weight=fit.weight,
+        weight_source=f"column {fit.sample_weight!r}",
         moments=times,
-        others=other_rows,
+        others={part: len(other) for part, other in others.items()},
     )
-    dropped = count - sum(
-        len(part_rows) for part_rows in split_rows.values() if part_rows is not None
-    )
-    split_rows |= other_rows
-    if (weight := scaled_weights(weight, split_rows)) is not None:
-        notes.append(
-            weights_note(weight[split_rows["train"]], f"column {sample_weight!r}", dropped)
-        )
+    split_rows, train = fitted.parts, fitted.train
+    notes += fitted.weight_notes
     if times is not None:
         own_rows = split_rows | dict.fromkeys(others)
         notes.append(
@@ -189,18 +149,17 @@ def load_table(
     inputs = rows.only(
         [column for column in rows.columns if column not in fit.excluded], file_decimal
     )
-    train = split_rows["train"]
     fit.learn_inputs(
         inputs,
         train,
         decimal,
         words=attrs.get("words", {}),
-        classes=learned.classes,
+        classes=fitted.learned.classes,
         file="words" in attrs,
         padded_cells=attrs.get("padded", ()),
         zoned=(inputs.take(np.arange(count)) if others else inputs).updated(zoned_columns),
     )
-    preprocessing = fit.preprocessing(learned.classes)
+    preprocessing = fit.preprocessing(fitted.learned.classes)
 
     # 5. Encode all rows; rows of the other tables as new data of a run are.
     unread = {}
@@ -244,29 +203,15 @@ def load_table(
     unread = {name: indices for name, indices in unread.items() if name not in categories}
     notes += [*fit.format_warnings, *unread_notes(fit.columns, inputs, unread, fit.guessed)]
     hashes = _hash(frame, rows, wall_clock="of_arrow" in attrs)
-    return Dataset(
+    return fitted.dataset(
+        fitted.splits(x, keys=hashes),
         name=name,
-        task=fit.problem.name,
         inputs="rows",
-        **{
-            part: None
-            if rows is None
-            else Split(
-                x=x[rows],
-                y=y[rows],
-                rows=rows,
-                weight=part_weights(weight, rows),
-                keys=hashes[rows],
-            )
-            for part, rows in split_rows.items()
-        },
-        config=config_of(x[train], fit.columns, notes, weight=part_weights(weight, train))
-        | learned.config,
+        config=config_of(x[train], fit.columns, notes, weight=part_weights(fitted.weight, train))
+        | fitted.learned.config,
         preprocessing=preprocessing,
-        class_names=learned.classes,
         feature_names=feature_names(fit.columns),
-        target_names=learned.names,
-        notes=notes + split_notes,
+        notes=notes,
         seen=fit.data_facts(rows, unread)
         | {"columns": list(frame.columns)}
         | ({"in_order": True} if times is not None else {})
@@ -278,17 +223,9 @@ def load_table(
             fit.problem.name,
             *split_rows.values(),
             fingerprint_columns(fit.columns),
-            *([] if weight is None else [weight]),
+            *([] if fitted.weight is None else [fitted.weight]),
         ),
     )
-
-
-def _weights_of_other(frame, name, has_target, part, notes):
-    """Return the weights of the rows with a target of a second source; NaN, with a note, if it does not have them."""
-    if name in frame.columns:
-        return row_weights(frame, name, has_target, part=part, decimal=decimal_of(frame))
-    notes.append(f"The {part} table has no column {name!r}: its rows count equally.")
-    return np.full(int(has_target.sum()), np.nan)
 
 
 def _read_as_training_file(test_frame, train_frame, decimal):

@@ -4,6 +4,9 @@ Both learn the column names, the target and task, the inputs, and a data summary
 are split, encoded and stored; the rules they share are here.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from kzoo.data.inputs.rows.columns import (
     check_any_column,
     learn_columns,
@@ -13,30 +16,26 @@ from kzoo.data.inputs.rows.columns import (
     zero_padded_cells,
     zero_padding_notes,
 )
-from kzoo.data.inputs.rows.row_columns import check_row_columns
-from kzoo.data.summary import AS_REQUESTED
 from kzoo.data.tables.overview import describe_columns
 from kzoo.data.tables.repeated import repeated_ids
 from kzoo.data.targets.columns import check_preset, choose_task, read_targets
-from kzoo.data.targets.labels import describe, label_columns, labels_problem
-from kzoo.inference.kinds.rows.column_options import check_separators, column_options
-from kzoo.inference.tables.raw import Rows, as_names, check_cells, find_target, require, rows_of
+from kzoo.data.targets.labels import describe, labels_problem
+from kzoo.data.targets.table import TargetColumns
+from kzoo.inference.tables.raw import Rows, check_cells, rows_of
 
 
-class TableFit:
+class TableFit(TargetColumns):
     """What is learned of a table.
 
     Args:
         names: names of its columns.
         notes: list that notes for the user are appended to.
-        preset: preset that the data is for, or None.
-        target, drop, group, task, columns, clip, sample_weight, time, split, date_order: see `kzoo.load_data`.
+        clip, date_order: see `kzoo.load_data`.
+        roles: see `TargetColumns`.
 
     Attributes:
-        targets, excluded, inputs: names of the target columns, of columns that are no inputs, and of possible inputs.
-        overrides: column options of the user by name (see `column_options`).
+        inputs: names of possible inputs.
         problem: the problem that the target is for, set by `learn_task`.
-        labels: the `LabelColumns`, or None if the target is not labels; set by `learn_labels`.
         columns: the learned input columns, set by `learn_inputs`.
         excluded_inputs: name -> reason for each possible input that is not useful, set by `learn_inputs`.
         number_formats: name -> stored number format of each text target, set by `learn_task`.
@@ -48,53 +47,22 @@ class TableFit:
 
     def __init__(
         self,
-        names,
-        notes,
+        names: Sequence[str],
+        notes: list[str],
         *,
-        preset,
-        target,
-        drop,
-        group,
-        task,
-        columns,
-        clip,
-        sample_weight=None,
-        time=None,
-        split="random",
-        date_order=None,
-    ):
-        table = Rows(dict.fromkeys(names, ()))
+        clip: bool,
+        date_order: str | None = None,
+        **roles: Any,
+    ) -> None:
+        super().__init__(Rows(dict.fromkeys(names, ())), "rows", **roles)
         self.names = list(names)
         self.notes = notes
-        self.preset = preset
-        self.task = task
         self.clip = clip
-        self.targets = find_target(table, target)
-        self.drop = as_names(drop)
-        self.group = group
-        self.overrides = column_options(columns, table)
-        self.sample_weight = sample_weight
-        self.time = time if split == "time" else None
         self.date_order = date_order
-        check_row_columns(
-            table,
-            target=self.targets,
-            sample_weight=sample_weight,
-            time=self.time,
-            overrides=self.overrides,
-        )
-        check_separators(self.overrides, self.targets)
-        self.excluded = [
-            *self.targets,
-            *self.drop,
-            *(name for name in (group, sample_weight) if name is not None),
-        ]
-        require(table, self.excluded, "the table")
         self.inputs = [name for name in names if name not in self.excluded]
-        self.format_warnings = []
-        self.excluded_inputs = {}
-        self.number_formats = {}
-        self.labels = None
+        self.format_warnings: list[str] = []
+        self.excluded_inputs: dict[str, str] = {}
+        self.number_formats: dict[str, Any] = {}
 
     @property
     def guessed(self) -> list:
@@ -103,22 +71,10 @@ class TableFit:
 
     def learn_labels(self, frame):
         """Learn whether the target is labels, and return the table with lists written as texts."""
-        self.labels = label_columns(
-            frame,
-            self.targets,
-            "rows",
-            task=self.task,
-            overrides=self.overrides,
-            preset=self.preset,
-        )
+        frame = super().learn_labels(frame)
         if self.labels is None:
             check_cells(frame[self.targets], self.targets)
-            return frame
-        return self.labels.prepare(frame)
-
-    def target_values(self, frame):
-        """Return the targets of all rows as the task takes them."""
-        return frame[self.targets] if self.labels is None else self.labels.values(frame)
+        return frame
 
     def learn_task(self, frame, decimal, *, distinct=False):
         """Learn the number format of the target and the task.
@@ -235,17 +191,12 @@ class TableFit:
             rows: `Rows` of the table, or of a sample of it.
             unread: name -> indices of the rows with an unreadable cell.
         """
-        excluded = dict.fromkeys(self.drop, ("left out", AS_REQUESTED))
-        if self.group is not None:
-            excluded[self.group] = ("group", "rows of one value stay in one split")
-        if self.sample_weight is not None:
-            excluded[self.sample_weight] = ("weight", "how much each row counts")
         summary = describe_columns(
             rows,
             self.columns,
             unread,
             targets=self.targets,
-            apart=excluded,
+            apart=self.described(),
             left_out=self.excluded_inputs,
         )
         return {

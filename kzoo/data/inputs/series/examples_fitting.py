@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.data import splits
-from kzoo.data.dataset import Dataset, Split
+from kzoo.data.dataset import Split
 from kzoo.data.inputs.rows.columns import number_format_of, stored_number_format
 from kzoo.data.inputs.rows.in_memory import cell_findings, text_columns
 from kzoo.data.inputs.rows.scaling import scaling
@@ -16,6 +16,7 @@ from kzoo.data.summary import AS_REQUESTED
 from kzoo.data.tables.frame import as_frame
 from kzoo.data.tables.overview import describe_columns
 from kzoo.data.targets import detection
+from kzoo.data.targets.fit import fit_targets
 from kzoo.inference.kinds.rows.column_options import column_options, named_columns
 from kzoo.inference.kinds.rows.inference import unread_notes
 from kzoo.inference.kinds.series.examples import (
@@ -176,14 +177,13 @@ def load_examples(
     unread: dict[str, Any] = {}
     whole = _labelled_series(reader, rows, found, targets, group, notes, unread=unread)
     every = [whole]
-    more_rows = {}
-    count = first = len(whole.series)
+    first = len(whole.series)
+    sizes = {}
     for part, other in others.items():
         part_notes = list[str]()
         new = _read_labelled(reader, other, targets, None, part_notes, form, text_columns(frame))
         notes += [f"{part.capitalize()} series: {note}" for note in part_notes]
-        more_rows[part] = np.arange(count, count + len(new.series))
-        count += len(new.series)
+        sizes[part] = len(new.series)
         every.append(new)
     series = [values for part in every for values in part.series]
     names = [series_name for part in every for series_name in part.names]
@@ -204,18 +204,17 @@ def load_examples(
         else np.stack([labels[column] for column in targets], axis=1)
     )
     values = values if "classes" in chosen.facts else np.asarray(values, float)
-    learned, y, parts, more = splits.split_target(
-        chosen.task,
+    fitted = fit_targets(
+        chosen,
         values,
         first,
         names=targets,
-        validation=splits.drawn(validation),
-        test=splits.drawn(test),
+        validation=validation,
+        test=test,
         seed=seed,
         groups=whole.groups,
-        others=more_rows,
+        others=sizes,
     )
-    parts |= more_rows
 
     # 4. Encode: all steps of the longest series, so that none is cut.
     lengths = np.array([len(values) for values in series])
@@ -228,28 +227,20 @@ def load_examples(
             "excludes the padding."
         )
     x = encoded(series, names, steps, padded, notes)
-    train_steps = np.concatenate([series[row] for row in parts["train"]])
-    return Dataset(
+    train_steps = np.concatenate([series[row] for row in fitted.train])
+    return fitted.dataset(
+        fitted.splits(x),
         name=name,
-        task=chosen.name,
         inputs="series",
-        **{
-            part: part_rows
-            if part_rows is None
-            else Split(x=x[part_rows], y=y[part_rows], rows=part_rows)
-            for part, part_rows in parts.items()
-        },
         config={
             "input_shape": x.shape[1:],
-            **learned.config,
+            **fitted.learned.config,
             **scaling(train_steps),
             **whole_series(padded),
         },
         preprocessing=reader,
-        class_names=learned.classes,
         feature_names=tuple(features),
-        target_names=learned.names,
-        notes=[*notes, *format_warnings, *unread_notes(features, rows, unread), *more],
+        notes=[*notes, *format_warnings, *unread_notes(features, rows, unread)],
         seen=cell_findings(format_warnings, unread, rows)
         | {
             "read": describe_columns(
@@ -272,7 +263,9 @@ def load_examples(
             ),
             "series": {"count": len(names), "shortest": int(lengths.min()), "longest": steps},
         },
-        fingerprint=splits.fingerprint(x, y, *parts.values(), list(learned.classes), features),
+        fingerprint=splits.fingerprint(
+            x, fitted.y, *fitted.parts.values(), list(fitted.learned.classes), features
+        ),
     )
 
 

@@ -1,9 +1,11 @@
 """Loading of texts: labelled ones (a file per class, a file per document, a text column), or one long text."""
 
 import re
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,13 +15,7 @@ from kzoo.data.inputs.arrays import as_type, checked
 from kzoo.data.inputs.rows.column_kind import missing_categories
 from kzoo.data.inputs.rows.columns import missing_value_notes
 from kzoo.data.inputs.rows.fitting import targets_in
-from kzoo.data.inputs.rows.row_columns import (
-    check_row_columns,
-    moments,
-    new_weights,
-    row_weights,
-    time_note,
-)
+from kzoo.data.inputs.rows.row_columns import moments, new_weights, time_note
 from kzoo.data.inputs.text.language import (
     cut_into_windows,
     labelled_windows,
@@ -28,18 +24,16 @@ from kzoo.data.inputs.text.language import (
 )
 from kzoo.data.inputs.text.long_text import is_too_long
 from kzoo.data.store.windows import Mapped, blocks, sample_rows, select_rows, series_of
-from kzoo.data.summary import AS_REQUESTED
 from kzoo.data.tables.frame import as_frame, index_notes
 from kzoo.data.tables.overview import describe_columns
 from kzoo.data.tables.repeated import repeated_ids
 from kzoo.data.targets import detection
-from kzoo.data.targets.columns import group_labels, missing_words, without_missing_words
-from kzoo.data.targets.labels import describe as describe_labels
-from kzoo.data.targets.labels import label_columns, labels_problem, list_targets, sets_of
-from kzoo.data.targets.rare_classes import RareClasses, check_classes_dropped
+from kzoo.data.targets.columns import without_missing_words
+from kzoo.data.targets.fit import fit_targets, joined_values
+from kzoo.data.targets.labels import list_targets, sets_of
+from kzoo.data.targets.rare_classes import check_classes_dropped
 from kzoo.data.targets.repairs import keys_of
-from kzoo.data.targets.weights import scaled_by_split, weights_note
-from kzoo.inference.kinds.rows.column_options import check_target_options, column_options
+from kzoo.data.targets.table import TargetColumns
 from kzoo.inference.kinds.text.folders import (
     SUFFIXES,
     check_classes,
@@ -65,12 +59,16 @@ from kzoo.inference.sources.unreadable import (
     broken_files_note,
 )
 from kzoo.inference.tables.files import is_table
-from kzoo.inference.tables.raw import MOST, TARGET_NAMES, as_names, find_target, require, rows_of
+from kzoo.inference.tables.raw import MOST, TARGET_NAMES, as_names, require, rows_of
 from kzoo.inference.tables.values import MISSING, plain, to_words
 from kzoo.problems.kinds import Fresh
+from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import listed, percent, shown
+from kzoo.utils.formatting import listed, percent
 from kzoo.utils.optional import pandas as pd
+
+if TYPE_CHECKING:
+    from kzoo.zoo.registry import Preset
 
 _BEGINNING = 300  # characters of a text that are kept for people
 _CUT = 0.05  # share of the training texts that may be truncated without a note
@@ -82,34 +80,17 @@ _WITHOUT = "{} rows without text or label were dropped."
 def load(source, form, *, problem, name, preset, validation, test, seed, **more):
     """Load texts with labels, from a folder or a table, or one long text."""
     options = dict(preset=preset, validation=validation, test=test)
-    more_sources = splits.second_sources(validation, test)
     if form == "tabular":
         return load_text_table(source, name=name, seed=seed, **options, **more)
     if form == "folder":
         return load_text_folder(source, name=name, seed=seed, problem=problem, **options)
-    files = {"train": Path(source)} | {
-        part: _text_path(part, file) for part, file in more_sources.items()
-    }
+    files = splits.own_sources({"train": Path(source)}, validation, test, "a plain text")
     encodings: list = []  # notes on encodings
     reader = TextFile if is_too_long(files.values()) else read_text
     texts = {part: reader(file, encodings) for part, file in files.items()}
-    options |= dict.fromkeys(more_sources)
     data = load_language(texts.pop("train"), name=name, task=problem.name, more=texts, **options)
     data.notes += encodings
     return data
-
-
-def _text_path(part, source):
-    """Return the path of a second text.
-
-    Raises:
-        KzooError: it is not a path.
-    """
-    if not isinstance(source, str | Path):
-        raise KzooError(
-            f"{part}= for a plain text must be a fraction or the path of a second text, not {shown(source)}."
-        )
-    return Path(source)
 
 
 def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed=0, problem=None):
@@ -124,12 +105,7 @@ def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed
     folder_notes = extra_folders_note(
         Path(path), parts, "texts", lambda folder: texts_below(folder)[0]
     )
-    more_sources = splits.second_sources(validation, test)
-    if isinstance(test, splits.Fold):
-        parts.pop("test", None)
-    parts |= {part: _text_path(part, source) for part, source in more_sources.items()}
-    validation = splits.drawn(validation)
-    test = None if "test" in more_sources else test
+    parts = splits.own_sources(parts, validation, test, "a folder of texts")
     contents = {
         part: read_folder(folder, most=MAX_SHARE_TRAINING) for part, folder in parts.items()
     }
@@ -139,10 +115,10 @@ def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed
         for line in lines
     ]
     notes += folder_notes
-    official = {part: (texts, labels) for part, (texts, labels, _) in contents.items()}
     return build_text(
-        *official.pop("train"),
-        official=official,
+        [text for texts, *_ in contents.values() for text in texts],
+        [label for _, labels, _ in contents.values() for label in labels],
+        others={part: len(texts) for part, (texts, *_) in contents.items() if part != "train"},
         name=name,
         preset=preset,
         validation=validation,
@@ -198,120 +174,90 @@ def read_folder(folder, *, most):
 
 
 def load_text_table(
-    source,
+    source: Any,
     *,
-    name,
-    preset=None,
-    target=None,
-    validation=0.1,
-    test=None,
-    drop=(),
-    group=None,
-    task=None,
-    columns=None,
-    seed=0,
-    sample_weight=None,
-    time=None,
-    split="random",
-    drop_rare=None,
-):
+    name: str,
+    target: str | Sequence[str] | None = None,
+    task: str | None = None,
+    preset: "Preset | None" = None,
+    validation: Any = 0.1,
+    test: Any = None,
+    seed: int = 0,
+    drop_rare: int | None = None,
+    **roles: Any,
+) -> Dataset:
     """Load a table with a text column and a target: classes, labels, or one or several columns of values.
 
     The text is the column with the longest strings.
+
+    Args:
+        source: a DataFrame, or the path of a table file.
+        name: of the data.
+        target, task, preset, validation, test, seed, drop_rare: see `kzoo.load_data`.
+        roles: see `TargetColumns`.
     """
     # Labels stay as written in the file: `0111` is not 111. The target column may only be known once the file is read.
     default_names = [name for word in TARGET_NAMES for name in (word, word.title(), word.upper())]
-    official = {}
     notes = [*index_notes(source)]
     text_columns = default_names if target is None else {*as_names(target), str(target)}
     frame = as_frame(source, text_columns, notes, list_targets(source, target))
-    targets = find_target(frame, target)
-    time = time if split == "time" else None
-    check_row_columns(frame, target=targets, sample_weight=sample_weight, time=time)
-    overrides = column_options(columns, frame)
-    check_target_options(overrides, targets, "texts")
-    excluded = [
-        *targets,
-        *as_names(drop),
-        *(name for name in (group, sample_weight, time) if name is not None),
-    ]
-    require(frame, excluded, "the table")
-    labels = label_columns(frame, targets, "tokens", task=task, overrides=overrides, preset=preset)
-    blank = missing_words(frame, targets) if labels is None else {}
-    frame = without_missing_words(frame, blank) if labels is None else labels.prepare(frame)
+    fit = TargetColumns(
+        frame, "tokens", noun="texts", target=target, task=task, preset=preset, **roles
+    )
+    targets, time = fit.targets, fit.time
+    excluded = [*fit.excluded, *([] if time is None else [time])]
+    frame = fit.learn_missing(fit.learn_labels(frame))
     column = _text_column(frame.drop(columns=list(dict.fromkeys(excluded))))
-    rare = None
-    if drop_rare is not None:
-        usable = _has_text_and_targets(frame, column, targets, labels)
-        rare = RareClasses(
-            frame,
-            [*targets, "labels"] if labels is not None else targets,
-            drop_rare,
-            np.asarray(usable),
-        )
-        frame = rare.without(frame)
-    tables, weights = {}, {}
+    frame = fit.without_rare(frame, drop_rare, _has_text_and_targets(frame, column, fit))
+    tables = {}
     for part, part_source in splits.second_sources(validation, test).items():
         words = (
             {name: MISSING.intersection(frame[name].unique()) for name in targets}
-            if labels is None
+            if fit.labels is None
             else targets
         )
         part_frame = as_frame(part_source, words, notes, targets)
-        part_frame = part_frame if labels is None else labels.prepare(part_frame)
         require(part_frame, [column, *targets], f"the {part} table")
-        part_frame = without_missing_words(part_frame, blank)
-        part_frame = part_frame if rare is None else rare.without(part_frame, part)
-        keep = _has_text_and_targets(part_frame, column, targets, labels)
-        if sample_weight in part_frame.columns:
-            weights[part] = row_weights(part_frame, sample_weight, keep, part=part)
-        elif sample_weight is not None:
-            notes.append(
-                f"The {part} table has no column {sample_weight!r}: its rows count equally."
-            )
+        part_frame = fit.of_part(part_frame, part)
+        keep = _has_text_and_targets(part_frame, column, fit)
+        fit.read_weights(part_frame, keep, notes, part=part)
         tables[part] = _complete(part_frame, keep, column, targets, notes)
-    notes += [] if rare is None else rare.note()
-    validation = splits.drawn(validation)
-    test = None if "test" in tables else test
+    notes += fit.rare_notes()
     notes += missing_value_notes(frame.attrs.get("words", {}), [], targets)
-    keep = _has_text_and_targets(frame, column, targets, labels)
+    keep = _has_text_and_targets(frame, column, fit)
     complete = _complete(frame, keep, column, targets, notes)
-    if labels is not None:
-        chosen = labels_problem("tokens")
-        notes.append(describe_labels(labels, chosen, task))
-    else:
+    cells = {}
+    if fit.labels is None:
         cells = {name: detection.numbers_or_texts(plain(complete[name])) for name in targets}
-        chosen, line = detection.choose_problem("tokens", cells, task, preset)
-        is_notable = "values" in chosen.facts or detection.count_note(chosen, list(cells.values()))
-        notes += [line] if task is None and is_notable else []
+    chosen, line = fit.choose_problem(cells)
+    is_notable = "values" in chosen.facts or detection.count_note(chosen, list(cells.values()))
+    if fit.labels is not None or (task is None and is_notable):
+        notes.append(line)
     check_classes_dropped(chosen, drop_rare)
-    texts, values = _texts_and_labels(complete, column, targets, chosen, labels)
-    official = {
-        part: _texts_and_labels(table, column, targets, chosen, labels)
-        for part, table in tables.items()
-    }
-    groups = None if group is None else group_labels(complete[group], group)
-    if sample_weight is not None:
-        weights["train"] = row_weights(frame, sample_weight, keep)
+    examples = [
+        _texts_and_labels(table, column, fit, chosen) for table in (complete, *tables.values())
+    ]
+    values = examples[0][1]
+    fit.read_weights(frame, keep, notes)
     times = None if time is None else moments(frame, time, keep, notes)
     data = build_text(
-        texts,
-        values,
-        official=official,
+        [text for texts, _ in examples for text in texts],
+        joined_values([_raw(part_values) for _, part_values in examples]),
+        others={part: len(table) for part, table in tables.items()},
         name=name,
         preset=preset,
         validation=validation,
         test=test,
         seed=seed,
-        groups=groups,
         notes=notes,
         column=column,
         targets=targets,
         problem=chosen,
-        weights=weights,
-        weight_column=sample_weight,
+        separator=None if fit.labels is None else fit.labels.separator,
+        groups=fit.groups(complete),
         moments=times,
-        separator=None if labels is None else labels.separator,
+        weight=fit.weight,
+        weight_source=f"column {fit.sample_weight!r}",
     )
     if times is not None:
         own_rows = {
@@ -320,23 +266,16 @@ def load_text_table(
         }
         data.notes.append(time_note(complete[time], time, times, own_rows, False))
         data.seen["in_order"] = True
-    descriptions = {
-        other: ("left out", f"text is read from {column!r}")
-        for other in frame.columns
-        if other != column
-    }
-    descriptions |= dict.fromkeys(as_names(drop), ("left out", AS_REQUESTED))
-    descriptions |= {column: ("text", "")} | (
-        {group: ("group", "rows of one value stay in one split")} if group else {}
-    )
-    descriptions |= {sample_weight: ("weight", "how much each row counts")} if sample_weight else {}
+    reason = f"text is read from {column!r}"
+    described = {other: ("left out", reason) for other in frame.columns} | fit.described()
+    described[column] = ("text", "")
     ids = complete.drop(columns=list(dict.fromkeys([column, *targets])))
-    if labels is None:
+    if fit.labels is None:
         target_columns = {targets[0]: values} if isinstance(values, list) else dict(values)
     else:
         target_columns = {name: complete[name] for name in targets}
     data.seen["repeated"] = repeated_ids(rows_of(ids.assign(**target_columns)), targets, ())
-    data.seen["read"] = describe_columns(frame, (), {}, targets=targets, apart=descriptions)
+    data.seen["read"] = describe_columns(frame, (), {}, targets=targets, apart=described)
     return data
 
 
@@ -364,12 +303,10 @@ def _text_column(frame):
     return max(lengths, key=lengths.get)
 
 
-def _has_text_and_targets(frame, column, targets, labels=None):
+def _has_text_and_targets(frame: Any, column: str, fit: TargetColumns) -> np.ndarray:
     """Return which rows (N,) of a table have a text and all targets; of labels, any."""
-    keep = frame[column].notna() & (
-        frame[targets].notna().all(axis=1) if labels is None else labels.present(frame)
-    )
-    return (keep & (frame[column].astype(str).str.strip() != "")).to_numpy()
+    has_text = frame[column].notna() & (frame[column].astype(str).str.strip() != "")
+    return has_text.to_numpy() & fit.present(frame)
 
 
 def _complete(frame, keep, column, targets, notes):
@@ -384,12 +321,14 @@ def _complete(frame, keep, column, targets, notes):
     return complete
 
 
-def _texts_and_labels(complete, column, targets, problem, labels=None):
+def _texts_and_labels(
+    complete: Any, column: str, fit: TargetColumns, problem: Problem
+) -> tuple[list[str], Any]:
     """Return the texts of a table, and a list of classes, the labels, or the columns of values (a DataFrame)."""
     texts = complete[column].astype(str).tolist()
-    if labels is not None:
-        return texts, labels.values(complete)
-    return texts, _labels(complete[targets[0]]) if "classes" in problem.facts else complete[targets]
+    if fit.labels is None and "classes" in problem.facts:
+        return texts, _labels(complete[fit.targets[0]])
+    return texts, fit.values(complete)
 
 
 def _labels(values):
@@ -400,134 +339,105 @@ def _labels(values):
 
 
 def build_text(
-    texts,
-    labels,
+    texts: list[str],
+    labels: Any,
     *,
-    name,
-    official=None,
-    preset=None,
-    validation=0.1,
-    test=None,
-    seed=0,
-    groups=None,
-    notes=(),
-    column=None,
-    targets=("label",),
-    problem=None,
-    weights=None,
-    weight_column=None,
-    moments=None,
-    separator=None,
-):
+    name: str,
+    others: Mapping[str, int] | None = None,
+    preset: "Preset | None" = None,
+    notes: Sequence[str] = (),
+    column: str | None = None,
+    targets: Sequence[str] = ("label",),
+    problem: Problem | None = None,
+    separator: str | None = None,
+    **rows: Any,
+) -> Dataset:
     """Tokenize labelled texts and split them.
 
     Args:
-        texts, labels: lists of equal length; labels may also be columns of values, a DataFrame, or what the task of
-            labels takes.
-        official: {"test": (texts, labels), "validation": ...} if the source has official splits.
+        texts, labels: of equal length, those of other sources last; labels may also be columns of values, a DataFrame,
+            or what the task of labels takes.
+        others: split -> number of its own texts; see `fit_targets`.
         column, targets: the columns of texts and labels, for `encode` and for display.
         problem: the problem; by default that of the preset, else a classification.
-        weights: split -> row weights; "train" has those of all `texts`, before the other splits are drawn from them.
-        weight_column: name of their column, for a note.
-        moments: see `split_rows`.
         separator: between the labels of a cell, see `LabelColumns`; None for classes.
+        rows: how rows are weighted and split; see `fit_targets`.
     """
-    official = dict(official or {})
-    notes = list(notes)
-    weights = dict(weights or {})
+    others = others or {}
     problem = (
         problem
         or detection.only_problem(preset)
         or detection.requested_problem("tokens", "classification")
     )
-    validation = 0 if "validation" in official else validation
-    test = 0 if "test" in official else test
-    drawn_weight = weights.pop("train", None)
-    learned, y, parts, more = splits.split_target(
-        problem.task,
+    fitted = fit_targets(
+        problem,
         _raw(labels),
-        len(texts),
+        len(texts) - sum(others.values()),
         names=list(targets),
-        validation=validation,
-        test=test,
-        seed=seed,
-        groups=groups,
-        moments=moments,
-        weight=drawn_weight,
+        others=others,
+        **rows,
     )
-    if drawn_weight is not None:
-        dropped = len(texts) - sum(len(rows) for rows in parts.values() if rows is not None)
-        weights |= {part: drawn_weight[rows] for part, rows in parts.items() if rows is not None}
-        weights = scaled_by_split(weights)
-        notes.append(weights_note(weights["train"], f"column {weight_column!r}", dropped))
-    chosen = {
-        part: ([texts[i] for i in rows], y[rows]) if rows is not None else None
-        for part, rows in parts.items()
+    notes = [*notes, *fitted.weight_notes]
+    texts_of = {
+        part: None if numbers is None else [texts[number] for number in numbers]
+        for part, numbers in fitted.parts.items()
     }
-    for part, (part_texts, part_labels) in official.items():
-        options = {"notes": notes} if "labels" in problem.facts else {}
-        with splits.in_data_of(part):
-            chosen[part] = (
-                part_texts,
-                problem.task.inference.encode(learned, _raw(part_labels), **options),
-            )
     length, size, level, ngrams = text_settings(preset)
-    texts = chosen["train"][0]
+    train_texts = texts_of["train"]
     if level == PIECES:
         tokenizer = import_module("kzoo.data.inputs.text.sentence_encoder").load_tokenizer()
-        ids = tokenizer.encode(texts, length)
+        ids = tokenizer.encode(train_texts, length)
         size = len(tokenizer)
     else:
         lowercase = level == "words"
         tokenizer, ids = learn_and_encode(
-            texts, length, level=level, ngrams=ngrams, size=size, lowercase=lowercase
+            train_texts, length, level=level, ngrams=ngrams, size=size, lowercase=lowercase
         )
-    parts_by_name = {
-        part: None
-        if pair is None
-        else Split(
-            x=ids if part == "train" else tokenizer.encode(pair[0], length),
-            y=pair[1],
-            rows=None if part in official else parts[part],
-            weight=weights.get(part),
-            texts=np.array([text[:_BEGINNING] for text in pair[0]], object),
-            keys=keys_of(text.encode("utf-8", "surrogatepass") for text in pair[0]),
-        )
-        for part, pair in chosen.items()
+    x = {
+        part: ids if part == "train" else tokenizer.encode(part_texts, length)
+        for part, part_texts in texts_of.items()
+        if part_texts is not None
     }
-    cut = float((parts_by_name["train"].x[:, -1] != 0).mean())
-    longer = _longer(tokenizer, texts, length) if cut > _CUT else None
+    parts = fitted.splits(
+        x,
+        texts=np.array([text[:_BEGINNING] for text in texts], object),
+        keys=keys_of(text.encode("utf-8", "surrogatepass") for text in texts),
+        rows=dict.fromkeys(others),
+    )
+    cut = float((ids[:, -1] != 0).mean())
+    longer = _longer(tokenizer, train_texts, length) if cut > _CUT else None
     if longer is not None:
         notes.append(
             f"{cut:.0%} of the training texts reach {length} tokens. Longer texts are truncated. Use "
             f"input_shape={longer} to read more of them."
         )
-    return Dataset(
+    weights = {
+        part: split.weight.tolist()
+        for part, split in sorted(parts.items())
+        if split is not None and split.weight is not None
+    }
+    return fitted.dataset(
+        parts,
         name=name,
-        task=problem.name,
         inputs="tokens",
-        **parts_by_name,
         config={
             "input_shape": (length,),
-            **learned.config,
+            **fitted.learned.config,
             "vocabulary_size": min(size, len(tokenizer)),
         },
         preprocessing=preprocessing_of("text", tokenizer, length, column=column)
         | ({} if separator is None else {"separator": separator}),
-        class_names=learned.classes,
         feature_names=(column or "text",),
-        target_names=learned.names,
-        notes=notes + more,
+        notes=notes,
         seen={"cut": cut, "longer": longer},
         fingerprint=splits.fingerprint(
-            [None if pair is None else [pair[0], pair[1].tolist()] for pair in chosen.values()],
-            list(learned.classes),
+            [
+                None if split is None else [texts_of[part], split.y.tolist()]
+                for part, split in parts.items()
+            ],
+            list(fitted.learned.classes),
             length,
-            *(
-                [{part: weight.tolist() for part, weight in sorted(weights.items())}]
-                if weights
-                else []
-            ),
+            *([weights] if weights else []),
         ),
     )
 

@@ -3,14 +3,9 @@
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from kzoo.utils.callers import is_called_by_kzoo, is_debugging, user_frame, user_traceback
-
-if TYPE_CHECKING:
-    from kzoo.tuning.search import Search
-    from kzoo.zoo.run import Run
-
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -114,7 +109,7 @@ class UnsafeModelError(KzooError):
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C ended a training or search early; `run` is its unfinished result, and the same call resumes it."""
 
-    def __init__(self, run: "Run | Search") -> None:
+    def __init__(self, run: Any) -> None:
         super().__init__(f"{run.path}: interrupted; the same call resumes it")
         self.run = run
 

@@ -25,9 +25,6 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo import recipes as recipes
     from kzoo import sklearn as sklearn
     from kzoo.data import Dataset as Dataset
-    from kzoo.data import load_data as load_data
-    from kzoo.evaluation.check import check as check
-    from kzoo.evaluation.cross_validate import cross_validate as cross_validate
     from kzoo.evaluation.ensemble import ensemble as ensemble
     from kzoo.evaluation.evaluate import evaluate as evaluate
     from kzoo.evaluation.explain import explain as explain
@@ -39,12 +36,15 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.inference.exported import ExportedModel as ExportedModel
     from kzoo.problems.objectives import objective as objective
     from kzoo.reports import report as report
-    from kzoo.training.keras_fit import fit_arguments as fit_arguments
-    from kzoo.training.train import train as train
+    from kzoo.signatures import check as check
+    from kzoo.signatures import cross_validate as cross_validate
+    from kzoo.signatures import fit_arguments as fit_arguments
+    from kzoo.signatures import load_data as load_data
+    from kzoo.signatures import train as train
+    from kzoo.signatures import tune as tune
     from kzoo.tuning.search import Search as Search
     from kzoo.tuning.spaces.hypermodel import hypermodel as hypermodel
     from kzoo.tuning.spaces.space import space as space
-    from kzoo.tuning.tune import tune as tune
     from kzoo.utils.errors import Interrupted as Interrupted
     from kzoo.utils.errors import KzooError as KzooError
     from kzoo.utils.errors import UnsafeModelError as UnsafeModelError

@@ -12,11 +12,11 @@ from messages import assert_mentions
 
 import kzoo
 from kzoo.cli import main
-from kzoo.cli.shared import DATA_OPTIONS
+from kzoo.problems.data_arguments import FLAGS
 
 ROWS = 240
 PYTHON = re.compile(
-    rf"(?<![\w-])(?:{'|'.join(DATA_OPTIONS)}|data|out|seed|folds|resume|freeze|weights|objective|quantize|formats)="
+    rf"(?<![\w-])(?:{'|'.join(FLAGS)}|data|out|seed|folds|resume|freeze|weights|objective|quantize|formats)="
 )
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from runpy import run_path
 
 import kzoo
 import kzoo.runtime
@@ -28,8 +29,19 @@ def test_a_type_checker_sees_the_public_names():
     seen = for_a_type_checker(kzoo)
     assert sorted(seen) == sorted(kzoo._PUBLIC)
     for name, module in seen.items():
-        source = import_module(f"kzoo.{name}" if module == "kzoo" else module)
+        source = import_module(
+            {"kzoo": f"kzoo.{name}", "kzoo.signatures": kzoo._PUBLIC[name]}.get(module, module)
+        )
         assert getattr(kzoo, name) in (source, getattr(source, name, None))  # kzoo.export is both
+
+
+def test_a_type_checker_sees_the_options_of_data():
+    script = run_path(str(Path(kzoo.__file__).parents[1] / ".ci" / "signatures.py"))
+    written, expected = (
+        [ast.dump(node) for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+        for text in (script["STUB"].read_text(encoding="utf-8"), script["stub"]())
+    )
+    assert written == expected and len(written) > 5  # else run .ci/signatures.py
 
 
 def test_a_type_checker_sees_the_pictures():
@@ -141,6 +153,12 @@ WRONG = {
     "kzoo.evaluate(run, split='tset')": ("arg-type", "split"),
     "kzoo.train('digits_cnn', 'digits', epochs='many')": ("arg-type", "epochs"),
     "kzoo.train('digits_cnn', 'digits', resume='maybe')": ("arg-type", "resume"),
+    "kzoo.train('tabular_fnn', 'dates.csv', target='y', date_order='us')": (
+        "arg-type",
+        "date_order",
+    ),
+    "kzoo.load_data('dates.csv', traget='y')": ("call-arg", "traget"),
+    "kzoo.tune('tabular_fnn', 'sales.csv', split=0.2)": ("call-overload", "tune"),
     "kzoo.predict(run, 'photo.png', batch_size='128')": ("arg-type", "batch_size"),
     "kzoo.generate(7, 'To be')": ("arg-type", "generate"),
     "kzoo.export(run, 'exports/digits', formats=5)": ("arg-type", "formats"),

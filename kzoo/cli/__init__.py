@@ -16,6 +16,7 @@ from importlib import import_module
 from kzoo.cli import preflight, shared
 from kzoo.cli.choices import OPTION_VALUES, values_of
 from kzoo.cli.option_names import with_option_names
+from kzoo.problems.data_arguments import FLAGS, flag_names
 from kzoo.utils import fast_import
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.files import expand_user
@@ -184,7 +185,7 @@ def _run_command(argv):
             setattr(args, name, expand_user(getattr(args, name)))
     module = import_module(f"kzoo.cli.{args.command}")
     # `kzoo predict` names those of training
-    of_data = (f"--{name.replace('_', '-')}" for name in shared.DATA_OPTIONS)
+    of_data = (option for name in FLAGS for option in flag_names(name))
     with spelling(
         partial(with_option_names, options=[*_subparser(parser, args.command).options(), *of_data])
     ):

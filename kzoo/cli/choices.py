@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from kzoo.problems.data_arguments import OPTIONS
 from kzoo.problems.tasks import problems, tasks
 from kzoo.zoo.registry.arguments import BACKENDS, BUNDLES, PRECISIONS, RESUME, TTA
 from kzoo.zoo.registry.family import FAMILIES
@@ -32,7 +33,7 @@ OPTION_VALUES = {
     "tta": lambda: TTA,
 }
 # The same for options that mean something else in the commands that draw splits, which have --data-seed.
-_OF_DRAWN_SPLITS = {"split": lambda: ("random", "time")}
+_OF_DRAWN_SPLITS = {"split": lambda: OPTIONS["split"].choices}
 # Options that accept nothing but these values, in every command.
 CHECKED_OPTIONS = ("backend", "callbacks", "engine", "precision", "resume", "space", "split", "tta")
 

@@ -62,7 +62,7 @@ def add_arguments(parser):
         metavar="LEVEL",
         help="also measure the coverage of sets or intervals at this level, such as 0.9; repeat for more",
     )
-    shared.add_sheet_options(parser)
+    shared.add_data_options(parser, ("sheet", "header_row"))
     parser.add_argument(
         "--tta",
         metavar="NAME",

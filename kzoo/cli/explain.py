@@ -61,7 +61,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--out", metavar="FILE", help="write the explanation to a .json or .html file"
     )
-    shared.add_sheet_options(parser)
+    shared.add_data_options(parser, ("sheet", "header_row"))
 
 
 def run(args):

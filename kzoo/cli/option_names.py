@@ -4,8 +4,10 @@ import ast
 import re
 import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
 
+from kzoo.problems.data_arguments import FLAGS, flag_names, levels
 from kzoo.zoo.registry.arguments import ARGUMENTS, SYNONYMS
 
 _ARGUMENT = re.compile(
@@ -13,8 +15,6 @@ _ARGUMENT = re.compile(
     (?P<value>'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|[-+\w.]*\w|)""",
     re.VERBOSE,
 )
-_WITH_COMMAS = ("--quantiles",)  # options that take several values, as 0.1,0.5,0.9
-_WITH_BLANKS = ("--series-id",)  # options that take several values, as country city
 # Several assignments in a row, such as: use input_shape=24, horizon=12
 _ASSIGNMENT = r"[a-z]\w*=[-+\w.]*\w"
 _ASSIGNMENTS = re.compile(
@@ -52,7 +52,8 @@ def with_option_names(text, options: Iterable[str]) -> str:
         advice = match["advice"] or ""
         name = match["name"]
         value = match["value"]
-        option = "--column" if name == "columns" and not value else f"--{name.replace('_', '-')}"
+        flag = FLAGS.get(name)
+        option = f"--{name.replace('_', '-')}" if flag is None else flag_names(name)[-1]
         if value == "False" and f"--no-{option[2:]}" in options:
             return f"{advice}--no-{option[2:]}"
         if option in options:
@@ -60,10 +61,11 @@ def with_option_names(text, options: Iterable[str]) -> str:
                 return f"{advice}no {option}"
             if advice and value[:1] in ("'", '"'):
                 value = shlex.quote(value[1:-1])
-            if value[:1] == "(" and option in _WITH_COMMAS:
+            if value[:1] == "(" and flag is not None and flag.type is levels:
                 value = value[1:-1].strip().removesuffix(",").replace(", ", ",")
-            if value[:1] == "[" and option in _WITH_BLANKS:
-                value = shlex.join(ast.literal_eval(value))
+            if value[:1] == "[" and flag is not None and flag.several == "words":
+                with suppress(ValueError, SyntaxError):  # no list of names
+                    value = shlex.join(ast.literal_eval(value))
             return f"{advice}{option}" if value in ("", "True") else f"{advice}{option} {value}"
         if advice and value and name in ARGUMENTS and "--set" in options:
             advice = (

@@ -94,7 +94,7 @@ def add_arguments(parser):
         action="store_true",
         help="put an apostrophe in front of texts in .csv files that a spreadsheet would run as formulas",
     )
-    shared.add_sheet_options(parser)
+    shared.add_data_options(parser, ("sheet", "header_row"))
     shared.add_promise_options(parser)
     group = parser.add_argument_group("generation of text by language models")
     group.add_argument(

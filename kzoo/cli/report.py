@@ -27,7 +27,7 @@ def add_arguments(parser):
         metavar="COLUMN",
         help="score subgroups of --data: rows with equal values in a column",
     )
-    shared.add_sheet_options(parser)
+    shared.add_data_options(parser, ("sheet", "header_row"))
     parser.add_argument(
         "--explain",
         action="store_true",

@@ -11,60 +11,36 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kzoo.cli.option_names import suggestion
+from kzoo.problems.data_arguments import DEFAULTS, FLAGS, NAMES, OPTIONS, flag_names
 from kzoo.problems.kinds import kind as get_kind
 from kzoo.problems.tasks import problem, score_named
 from kzoo.utils.errors import KzooError, is_out_of_memory
 from kzoo.utils.formatting import first_line, printable, spelled
 from kzoo.utils.optional import missing
 
+if TYPE_CHECKING:
+    from kzoo.data.options import DataOptions
+
 PICTURES = (".png", ".svg", ".pdf")
 DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
-DATA_OPTIONS = (
-    "target",
-    "data_seed",
-    "validation",
-    "test",
-    "drop",
-    "group",
-    "task",
-    "time",
-    "columns",
-    "sample_weight",
-    "split",
-    "quantiles",
-    "sheet",
-    "header_row",
-    "drop_rare",
-    "calibration",
-    "repairs",
-    "series_id",
-    "segment",
-    "stride",
-    "known_covariates",
-    "static_covariates",
-    "date_order",
-)
-
-_SPLIT_OPTIONS = ("validation", "test", "calibration")  # a fraction or a source
-
 # Arguments that a shell completes with file names; in those of NAMED_FILES `~` is expanded.
 NAMED_FILES = (
     "data",
-    "test",
-    "validation",
-    "calibration",
     "out",
     "weights",
     "plot",
     "csv",
-    "repairs",
+    *(name for name, flag in FLAGS.items() if flag.metavar in ("SOURCE", "FILE")),
 )
 FILES = (*NAMED_FILES, "run", "inputs", "exported")
+_WORDS = dict(nargs="+", action="extend")  # of an option with several words
 _PIPE_WIDTH = 10_000  # columns: output in a pipe is read by programs, so rows are not wrapped
 
 
@@ -94,145 +70,21 @@ def replace_unencodable():
             stream.reconfigure(errors="replace")
 
 
-def add_data_options(parser):
-    """Add the options of `kzoo.load_data` that control how data is read and split."""
-    add = parser.add_argument
-    add(
-        "--target",
-        metavar="COLUMN",
-        action="append",
-        help="column to predict; repeat the option for several, or give a pattern ('label_*') or a range (q1:q9)",
-    )
-    add(
-        "--data-seed",
-        type=int,
-        default=0,
-        metavar="N",
-        help="seed for splitting the data into training and test data (default 0)",
-    )
-    add(
-        "--validation",
-        default=0.1,
-        metavar="SOURCE",
-        help="fraction of the data used for validation (default 0.1), or a separate source of validation data",
-    )
-    add(
-        "--test",
-        metavar="SOURCE",
-        help="fraction of the data used as test data, or a separate source of test data",
-    )
-    add(
-        "--calibration",
-        metavar="SOURCE",
-        help="fraction of the data, or a separate source, that only sets and intervals of predictions are learned on",
-    )
-    add(
-        "--drop",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="COLUMN",
-        help="columns to exclude",
-    )
-    add(
-        "--drop-rare",
-        type=int,
-        metavar="N",
-        help="leave out classes of a table that have fewer than N rows, in all splits",
-    )
-    add(
-        "--repairs",
-        metavar="FILE",
-        help="suspects.csv of `kzoo check --wrong-labels`: labels that you accepted there are corrected",
-    )
-    add(
-        "--group",
-        metavar="COLUMN",
-        help="keep rows with the same value in this column in the same split",
-    )
-    add(
-        "--series-id",
-        nargs="+",
-        metavar="COLUMN",
-        help="columns that tell the series of a table apart, a row per step",
-    )
-    add(
-        "--segment",
-        type=int,
-        metavar="N",
-        help="cut labelled series into segments of N steps, each an example",
-    )
-    add(
-        "--stride",
-        type=int,
-        metavar="N",
-        help="steps from one segment to the next; default: --segment",
-    )
-    add(
-        "--known",
-        "--known-covariates",
-        dest="known_covariates",
-        nargs="+",
-        metavar="COLUMN",
-        help="columns of many series that are known for the steps to forecast",
-    )
-    add(
-        "--static",
-        "--static-covariates",
-        dest="static_covariates",
-        nargs="+",
-        metavar="COLUMN",
-        help="columns of many series that are constant within a series",
-    )
-    add(
-        "--date-order",
-        choices=("day-first", "month-first"),
-        help="how dates such as 03/02/2024 are read; default: detected from the dates of the column",
-    )
-    add("--task", help="task, such as tabular_regression; default: detected from the target")
-    add("--time", metavar="COLUMN", help="time column of a series, or of a table with --split time")
-    add(
-        "--split",
-        default="random",
-        metavar="HOW",
-        help="random (default), or time: test on the last rows of a table in the order of --time",
-    )
-    add(
-        "--sample-weight",
-        metavar="COLUMN",
-        help="column that says how much each row counts; it is not an input",
-    )
-    add_sheet_options(parser)
-    add(
-        "--quantiles",
-        type=_levels,
-        metavar="LEVELS",
-        help="predict these quantiles of the target, such as 0.1,0.5,0.9",
-    )
-    add(
-        "--column",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=KIND",
-        dest="columns",
-        help="column types: zip=category when=date review=text price=number:decimal=,:thousands=.",
-    )
-
-
-def add_sheet_options(parser):
-    """Add the options that say where the table is in a workbook."""
-    parser.add_argument(
-        "--sheet",
-        metavar="NAME",
-        help="sheet of an .xlsx workbook; default: the only one with cells",
-    )
-    parser.add_argument(
-        "--header-row",
-        type=int,
-        metavar="N",
-        help="row of the sheet with the column names, from 1; default: the first with cells",
-    )
+def add_data_options(parser: argparse.ArgumentParser, names: Iterable[str] = FLAGS) -> None:
+    """Add options of data, all by default."""
+    for name in names:
+        option, flag = OPTIONS[NAMES[name]], FLAGS[name]
+        settings: dict[str, Any] = dict(dest=name, help=flag.help, default=DEFAULTS[NAMES[name]])
+        if flag.several:
+            settings |= dict(action="append") if flag.several == "repeated" else _WORDS
+            settings["default"] = None
+        if flag.type is not None:
+            settings["type"] = flag.type
+        if flag.metavar is not None:
+            settings["metavar"] = flag.metavar
+        elif option.choices:
+            settings["choices"] = option.choices
+        parser.add_argument(*flag_names(name), **settings)
 
 
 def add_model_argument(parser):
@@ -341,50 +193,23 @@ def add_weights_option(parser):
     )
 
 
-def data_options(args) -> dict:
+def data_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the data options of a command as keyword arguments of `kzoo.train`."""
-    options = {name: getattr(args, name) for name in DATA_OPTIONS}
-    if options["target"] is not None and len(options["target"]) == 1:
-        options["target"] = options["target"][0]
-    if options["series_id"] is not None and len(options["series_id"]) == 1:
-        options["series_id"] = options["series_id"][0]
-    columns = dict(_column_option(word) for word in options["columns"]) or None
-    parts = {name: _split_option(options[name]) for name in _SPLIT_OPTIONS}
-    return options | parts | dict(drop=tuple(options["drop"]), columns=columns)
+    options = {}
+    for name, flag in FLAGS.items():
+        value = getattr(args, name)
+        if value is None:
+            value = DEFAULTS[NAMES[name]]
+        elif flag.read is not None:
+            value = flag.read(value)
+        options[name] = value
+    return options
 
 
-def requested_data_options(args, **overrides):
+def requested_data_options(args: argparse.Namespace, **overrides: Any) -> "DataOptions":
     """Return the data options of a command as a `DataOptions`; `overrides` replace single options."""
-    options = data_options(args) | overrides
-    return import_module("kzoo.data.options").DataOptions(seed=options.pop("data_seed"), **options)
-
-
-def _column_option(word):
-    """Parse one word of `--column`, such as zip=category or price=number:decimal=,."""
-    name, _, description = word.partition("=")
-    kind, *texts = description.split(":")
-    signs = [sign.partition("=") for sign in texts]
-    if not name or not kind or not all(sign[1] for sign in signs):
-        raise KzooError(
-            f"--column {word!r} is invalid. Write NAME=KIND, such as zip=category or price=number:decimal=,"
-        )
-    return name, {"kind": kind} | {sign: value for sign, _, value in signs} if signs else kind
-
-
-def _levels(text):
-    """Parse `--quantiles`: numbers with commas; a text that is none stays a text, which is refused with the others."""
-    try:
-        return tuple(float(word) for word in text.split(","))
-    except ValueError:
-        return text
-
-
-def _split_option(text):
-    """Parse `--test`, `--validation` or `--calibration`: a fraction such as 0.2, or the name of a source."""
-    try:
-        return text if text is None else float(text)
-    except ValueError:
-        return text
+    options = import_module("kzoo.data.options").DataOptions
+    return options.popped(data_options(args) | overrides)
 
 
 def train_command(args, preset, data, *, words=(), **options) -> str:
@@ -397,9 +222,7 @@ def train_command(args, preset, data, *, words=(), **options) -> str:
         words: settings, each as --set takes it.
         options: further options of `kzoo.training.command.command_of`.
     """
-    parts = {name: _split_option(getattr(args, name)) for name in _SPLIT_OPTIONS} | {
-        "repairs": args.repairs
-    }
+    parts = {name: getattr(args, name) for name in NAMED_FILES if name in FLAGS}
     paths = {name: part for name, part in parts.items() if isinstance(part, str)}
     # `command_of` is made for stored commands and keeps file names only: paths are added below.
     requested = requested_data_options(args, **dict.fromkeys(paths))

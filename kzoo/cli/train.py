@@ -10,6 +10,7 @@ from pathlib import Path
 from kzoo.cli import backend, keras_import, shared, tables, train_members
 from kzoo.inference.tasks.target_scores import mixes_units
 from kzoo.inference.tasks.weighted import by_weighting
+from kzoo.problems.data_arguments import FLAGS
 from kzoo.problems.stored_types import may_be_same_run
 from kzoo.problems.tasks import score_named
 from kzoo.utils import onednn
@@ -63,7 +64,7 @@ _OPTIONS = (
     "folds",
     "ensemble",
     "max_time",
-    *shared.DATA_OPTIONS,
+    *FLAGS,
 )
 
 

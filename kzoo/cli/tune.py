@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kzoo.cli import backend, keras_import, shared, tables, train
 from kzoo.data.named import name_of
+from kzoo.problems.data_arguments import FLAGS
 from kzoo.problems.stored_types import differences
 from kzoo.tuning.engines import ENGINES
 from kzoo.tuning.records import FINISHED, best_of, preset_score
@@ -55,7 +56,7 @@ _OPTIONS = (
     "scheduler",
     "weights",
     "freeze",
-    *shared.DATA_OPTIONS,
+    *FLAGS,
 )
 
 

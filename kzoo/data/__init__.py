@@ -10,7 +10,7 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.inference.encode import encode
 
 if TYPE_CHECKING:
-    from kzoo.data.load import load_data
+    from kzoo.signatures import load_data
 
 __all__ = ["Dataset", "Split", "encode", "load_data"]
 

@@ -1,13 +1,11 @@
 """`load_data`: loads every kind of data source."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from kzoo.data import source_detection as detection
 from kzoo.data import splits
@@ -23,6 +21,13 @@ from kzoo.data.targets.repairs import repaired
 from kzoo.inference.postprocessors import conformal
 from kzoo.inference.sources.arrays import array_of_rows, class_numbers
 from kzoo.inference.tables.raw import as_names, columns_of_lists, is_arrow, is_list_of_rows
+from kzoo.problems.data_arguments import (
+    OPTIONS,
+    check_names,
+    options_of,
+    with_data_options,
+    without_effect,
+)
 from kzoo.problems.kinds import kind
 from kzoo.problems.tasks import tasks
 from kzoo.problems.tasks.quantiles import DEFAULT_LEVELS
@@ -35,34 +40,12 @@ from kzoo.zoo.registry import Preset, get_preset, list_presets
 
 
 @checked_arguments
+@with_data_options(names={name: name for name in OPTIONS})
 def load_data(
     source: Loadable,
     *,
     preset: str | Preset | None = None,
-    target: str | Sequence[str] | None = None,
-    validation: "float | Loadable" = 0.1,
-    test: "float | splits.Fold | Loadable | None" = None,
-    drop: str | Sequence[str] = (),
-    group: str | ArrayLike | None = None,
-    task: str | None = None,
-    time: str | None = None,
-    columns: Mapping[str, str | Mapping[str, str]] | None = None,
-    quantiles: Sequence[float] | None = None,
-    sample_weight: str | ArrayLike | None = None,
-    split: Literal["random", "time"] = "random",
-    sheet: str | None = None,
-    header_row: int | None = None,
-    drop_rare: int | None = None,
-    calibration: "float | Loadable | None" = None,
-    repairs: Any = None,
-    series_id: str | Sequence[str] | None = None,
-    segment: int | None = None,
-    stride: int | None = None,
-    known_covariates: str | Sequence[str] | None = None,
-    static_covariates: str | Sequence[str] | None = None,
-    date_order: Literal["day-first", "month-first"] | None = None,
-    seed: int = 0,
-    clip: bool = False,
+    **options: Any,
 ) -> Dataset:
     """Load data from any source, split it and describe it.
 
@@ -79,92 +62,15 @@ def load_data(
             (x, y, weight).
         preset: what the data is for, a name or a `Preset`: it determines how a table is read, the length of texts and
             windows, the size of images, the vocabulary. Without it the source decides.
-        target: column to predict (tables, text, labels of images), or columns to forecast (series); separate several
-            with commas, or name them by patterns such as `label_*` and ranges such as `q1:q9`. A column whose name is
-            literally that wins. Several columns of 0 and 1, or one of lists or of texts such as `a;b`, are labels: a
-            row has any number of them.
-        validation: fraction of the rows that are not in the test split; of all rows for a series or plain text. Or a
-            second source, read as one for `test` is.
-        test: fraction of all rows (0.2 unless the source has its own test split), a second source, or a
-            `kzoo.data.splits.Fold` (then a test split of the source is not used).
-        drop: columns to leave out.
-        group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
-        task: `"classification"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose
-            target is text, boolean, or integers with at most 20 different values is a classification, else a
-            regression. In arrays of images and token ids, integers are classes, and numbers with fractions are values.
-        time: time column of a series; the first column of dates by default. With `split="time"`, the column of dates or
-            numbers that orders a table; it stays an input unless `drop` excludes it.
-        columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
-            how numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`; for a target of
-            labels `{"tags": {"separator": ";"}}`. Cells of these columns in a file stay as written, such as `01067`. By
-            default, a number format is detected that reads all of a column: thousands separators, decimal commas,
-            currency signs, percent, accounting negatives, 万 and 亿.
-        quantiles: levels of the quantiles to predict of each target, such as `(0.1, 0.5, 0.9)`: at least two,
-            ascending, between 0 and 1. The task is then `"quantiles"`.
-        sample_weight: how much each row counts in the loss, metrics, scores and baselines, 0 or more: a column, which
-            is no input then, or an array (N,). Weights are scaled to a mean of 1 over the training rows; a row of
-            weight 0 is not learned from, but stays in validation and test splits.
-        split: "random", or "time" for a table: the last rows in the order of `time` are the test split, those before
-            them the validation split; rows of one moment stay together. A series is always split in order of time.
-        seed: seed of the split. The training seed does not affect it.
-        drop_rare: leave out the rows of classes of a table that have fewer than this number of rows, from the training,
-            validation and test rows alike; a note counts them.
-        calibration: rows that nothing is trained on and nothing is chosen by, so that sets, intervals and abstention
-            of `kzoo.predict` keep their promise: a fraction of the rows outside the test split, or a second source.
-            None: these are learned on the validation rows, and their promise is approximate. In order of time, drawn
-            rows lie between validation and test rows.
-        repairs: the table of suspects of `kzoo.check(..., wrong_labels=True)`, a path or its rows: those whose column
-            `accept` says yes get the label of the column `suggestion`, in the training and validation split. Test rows
-            keep theirs. A row that is not the one that was checked is an error.
-        series_id: columns that tell series apart, in a table with a row per step. Unless the preset or the task
-            decides, numbers that change within a series are forecast, and a target that is constant within each
-            series, or not numeric, is its label. `time` orders the rows; labelled ones are in order without it. A
-            folder of folders of `.csv` files has a labelled series per file and a class per folder. Labelled series
-            of different lengths are padded and masked.
-        segment: cut series into segments of this many steps, each an example; those of a series stay in one split.
-        stride: steps from one segment to the next; `segment` by default.
-        known_covariates: columns of a table of many series whose values are known for the steps to forecast, such as
-            promotions. Rows without a target at the end of a series have them.
-        static_covariates: columns of such a table that are constant within a series, such as a region.
-        date_order: "day-first" or "month-first": how dates such as `03/02/2024` are read. By default, numbers above 12
-            decide for each column, or the only order that gives a regular step. A series whose order nothing decides
-            is refused; in a table, such dates are read month first, with a note. New rows are read as training was.
-        sheet: name of the sheet of an `.xlsx` workbook; by default the only one with cells. Of several workbooks, each
-            is read at this sheet.
-        header_row: number of the row of the sheet with the column names, from 1; by default the first with cells.
-        clip: clip numeric columns of a table at their 0.1 and 99.9 percentiles (of the training rows).
+        {data_options}
 
     Raises:
         KzooError: the data does not exist, does not fit the preset, or cannot be learned from.
     """
-    options = DataOptions(
-        target=target,
-        validation=validation,
-        test=test,
-        drop=drop,
-        group=group,
-        task=task,
-        time=time,
-        columns=columns,
-        clip=clip,
-        quantiles=quantiles,
-        seed=seed,
-        sample_weight=sample_weight,
-        split=split,
-        sheet=sheet,
-        header_row=header_row,
-        drop_rare=drop_rare,
-        calibration=calibration,
-        repairs=repairs,
-        series_id=series_id,
-        segment=segment,
-        stride=stride,
-        known_covariates=known_covariates,
-        static_covariates=static_covariates,
-        date_order=date_order,
-    )
-    options.check_loaded(source)
-    return load(source, preset, options)
+    check_names("load_data", options)
+    requested = DataOptions(**options)
+    requested.check_loaded(source)
+    return load(source, preset, requested)
 
 
 def load_longer(source: Loadable, preset: str | Preset, options: DataOptions) -> Dataset:
@@ -420,21 +326,7 @@ def _arrays(pair, name, preset, options):
                     part_frame, _ = with_weights(part_frame, source[2], name)
                 options = replace(options, **{part: part_frame})
         return _table(frame.set_axis(x.index), preset, replace(options, sample_weight=name))
-    about_tables = (
-        "target",
-        "drop",
-        "time",
-        "columns",
-        "clip",
-        "split",
-        "drop_rare",
-        "series_id",
-        "segment",
-        "stride",
-        "known_covariates",
-        "static_covariates",
-    )
-    detection.refuse_options(options, about_tables, "arrays")
+    detection.refuse_options(options, without_effect(options_of("arrays")), "arrays")
     if isinstance(options.sample_weight, str):
         raise KzooError(
             f"sample_weight={options.sample_weight!r} is the name of a column, which arrays do not have. Pass an array "

@@ -1,89 +1,21 @@
-"""`DataOptions`: how a source is read and split, as one value."""
+"""`DataOptions`: how a source is read and split, as one value. The table of the options is `DataArguments`."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from numpy.typing import ArrayLike
-
-from kzoo.data.dataset import Dataset, Loadable
+from kzoo.data.dataset import Dataset
 from kzoo.data.splits import Fold, held_out, is_source, second_sources
 from kzoo.data.targets.repairs import Repairs, read_repairs
+from kzoo.problems.data_arguments import DEFAULTS, NAMES, OPTIONS, DataArguments
 from kzoo.problems.stored_types import Description
+from kzoo.utils.argument_checks import checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 
-# Options that are stored with a run and appear in its command; `clip` belongs to `load_data` only. `clip` and
-# `quantiles` are stored only if they are set.
-STORED_OPTIONS = (
-    "target",
-    "validation",
-    "test",
-    "drop",
-    "group",
-    "task",
-    "time",
-    "columns",
-    "sample_weight",
-    "split",
-    "sheet",
-    "header_row",
-    "drop_rare",
-    "calibration",
-    "repairs",
-    "series_id",
-    "segment",
-    "stride",
-    "known_covariates",
-    "static_covariates",
-    "date_order",
-)
-# Options that are stored only if they are set: runs without them are stored as by earlier versions.
-_STORED_IF_SET = {
-    "sample_weight": None,
-    "split": "random",
-    "sheet": None,
-    "header_row": None,
-    "drop_rare": None,
-    "calibration": None,
-    "repairs": None,
-    "series_id": None,
-    "segment": None,
-    "stride": None,
-    "known_covariates": None,
-    "static_covariates": None,
-    "date_order": None,
-}
-
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """The data arguments of `train`, `tune`, `check` and `load_data`. They are documented in `load_data`."""
-
-    target: str | Sequence[str] | None = None
-    validation: "float | Loadable" = 0.1
-    test: "float | Fold | Loadable | None" = None
-    drop: Sequence[str] = ()
-    group: str | ArrayLike | None = None
-    task: str | None = None
-    time: str | None = None
-    columns: Mapping[str, Any] | None = None
-    sample_weight: str | ArrayLike | None = None
-    split: Literal["random", "time"] = "random"
-    sheet: str | None = None
-    header_row: int | None = None
-    drop_rare: int | None = None
-    calibration: "float | Loadable | None" = None
-    repairs: Any = None
-    series_id: str | Sequence[str] | None = None
-    segment: int | None = None
-    stride: int | None = None
-    known_covariates: str | Sequence[str] | None = None
-    static_covariates: str | Sequence[str] | None = None
-    date_order: Literal["day-first", "month-first"] | None = None
-    clip: bool = False
-    quantiles: Sequence[float] | None = None
-    seed: int = 0
+class DataOptions(DataArguments):
+    """The options of data with which a source is loaded."""
 
     def __post_init__(self) -> None:
         """Read the repairs: the labels that they contain identify the data, not the path of their table."""
@@ -98,34 +30,43 @@ class DataOptions:
             options["test"] = Fold(**options["test"])
         return cls(**options, seed=described.data_seed)
 
-    def stored(self) -> dict:
+    @classmethod
+    def popped(cls, arguments: dict[str, Any]) -> "DataOptions":
+        """Remove the options of data from the arguments of a function that trains, and return them.
+
+        Raises:
+            KzooError: a seed that is none.
+        """
+        options = {NAMES[name]: arguments.pop(name) for name in NAMES.keys() & arguments.keys()}
+        if "seed" in options:
+            options["seed"] = checked_seed("data_seed", options["seed"])
+        return cls(**options)
+
+    def stored(self) -> dict[str, Any]:
         """Return `data_seed` and `options` as they are stored in a run: plain values, without a second source or its
         path.
         """
-        options = self.pick(*STORED_OPTIONS)
+        options = self.pick(*(name for name in OPTIONS if name != "seed"))
         if isinstance(self.test, Fold):
             options["test"] = asdict(self.test)
-        elif is_source(self.test):
-            options["test"] = None
-        options |= {
-            part: None for part in ("validation", "calibration") if is_source(getattr(self, part))
-        }
-        options["repairs"] = None if self.repairs is None else self.repairs.json()
-        options |= {
-            name: None for name in ("group", "sample_weight") if not isinstance(options[name], str)
-        }
+        for name in ("validation", "test", "calibration"):
+            if is_source(getattr(self, name)):
+                options[name] = None
+        for name in ("group", "sample_weight"):
+            if not isinstance(options[name], str):
+                options[name] = None
+        if self.repairs is not None:
+            options["repairs"] = self.repairs.json()
+        if self.quantiles is not None:
+            options["quantiles"] = [float(level) for level in self.quantiles]
         plain = {
             name: value.tolist() if hasattr(value, "tolist") else value
             for name, value in options.items()
-            if name not in _STORED_IF_SET or value != _STORED_IF_SET[name]
+            if OPTIONS[name].always_stored or value != DEFAULTS[name]
         }
-        plain |= {"clip": True} if self.clip else {}
-        plain |= (
-            {"quantiles": list(map(float, self.quantiles))} if self.quantiles is not None else {}
-        )
         return dict(data_seed=int(self.seed), options=plain)
 
-    def check_loaded(self, source) -> None:
+    def check_loaded(self, source: Any) -> None:
         """Raise KzooError if the source is a `Dataset` and options differ from those of its loading.
 
         Raises:
@@ -147,17 +88,7 @@ class DataOptions:
                 "Pass it to kzoo.load_data."
             )
 
-    def given(self) -> dict[str, Any]:
-        """Return name -> value of the options that are not at their defaults, by the argument names of `kzoo.train`."""
-        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
-        names = {"seed": "data_seed"}
-        return {
-            names.get(name, name): value
-            for name, (value, default) in values.items()
-            if value is not default and (hasattr(value, "shape") or value != default)
-        }
-
-    def describe(self, data) -> Description:
+    def describe(self, data: Dataset) -> Description:
         """Return the description that identifies data; a `Dataset` knows itself how it was loaded."""
         parts: Any = {name: getattr(data, name) for name in ("train", "validation", "test")}
         calibration = {} if data.calibration is None else {"calibration": len(data.calibration)}
@@ -181,7 +112,3 @@ class DataOptions:
         return replace(
             self, validation=held_out(self.validation, self.calibration), calibration=None
         )
-
-    def pick(self, *names) -> dict:
-        """Return some of the options by name."""
-        return {name: getattr(self, name) for name in names}

@@ -17,7 +17,6 @@ from kzoo.data.options import DataOptions
 from kzoo.data.splits import Fold, drawn, held_out, second_sources, split_fractions
 from kzoo.data.targets import detection
 from kzoo.inference.sources.folders import ignored_files_note, walked
-from kzoo.inference.tables.dates import DATE_ORDERS
 from kzoo.inference.tables.files import (
     is_table,
     labelled_folders,
@@ -27,6 +26,7 @@ from kzoo.inference.tables.files import (
     suffixes,
 )
 from kzoo.inference.tables.raw import has_patterns, matching_columns
+from kzoo.problems.data_arguments import check_choices, options_of, without_effect
 from kzoo.problems.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.problems.tasks import Problem, problem
 from kzoo.utils.errors import KzooError
@@ -35,24 +35,6 @@ from kzoo.utils.formatting import hint, listed, shown
 from kzoo.utils.table_path import check_sheet, is_workbook, name_of_table, with_sheet
 from kzoo.zoo.registry import Preset, general_first, get_preset, list_presets
 
-_ABOUT_COLUMNS = (
-    "target",
-    "drop",
-    "group",
-    "task",
-    "time",
-    "columns",
-    "clip",
-    "sample_weight",
-    "split",
-    "drop_rare",
-    "series_id",
-    "segment",
-    "stride",
-    "known_covariates",
-    "static_covariates",
-    "date_order",
-)
 _FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
 _MOST_FOLDERS = 1_000  # folders in which files are counted for a message
 _SHOWN = 12  # names in a message
@@ -148,12 +130,7 @@ def check_splits(options: DataOptions) -> None:
     split_fractions(drawn(options.validation), drawn(options.test))
     split_fractions(drawn(held_out(options.validation, options.calibration)), drawn(options.test))
     sources = second_sources(options.validation, options.test)
-    if options.split not in ("random", "time"):
-        raise KzooError(f"split={shown(options.split)} is unknown. Use 'random' or 'time'.")
-    if options.date_order not in (None, *DATE_ORDERS):
-        raise KzooError(
-            f"date_order={shown(options.date_order)} is unknown. Use 'day-first' or 'month-first'."
-        )
+    check_choices(options)
     if not isinstance(options.test, Fold):
         return
     if "validation" in sources:
@@ -223,20 +200,7 @@ def existing_path(source: str | Path) -> Path:
 
 def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
     """Raise KzooError for a preset, or options, that do not fit a named data set."""
-    about_tables = (
-        "time",
-        "columns",
-        "clip",
-        "split",
-        "drop_rare",
-        "series_id",
-        "segment",
-        "stride",
-        "known_covariates",
-        "static_covariates",
-        "date_order",
-    )
-    refuse_options(options, about_tables, name)
+    refuse_options(options, without_effect(options_of("named")), name)
     if options.sample_weight is not None and not isinstance(options.sample_weight, str):
         raise KzooError(f"sample_weight= must be the name of a column for {name!r}.")
     if preset is not None and preset.config["inputs"] != NAMES[name]:
@@ -280,9 +244,7 @@ def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedS
 def _folder(path, preset, options):
     source = _source_of_folder(path)
     if source is None:
-        refuse_options(
-            options, [option for option in _ABOUT_COLUMNS if option != "task"], path.name
-        )
+        refuse_options(options, without_effect(("task",)), path.name)
         ignored_counts = Counter(
             Path(name).suffix.lower()
             for _, files in islice(walked(path), _MOST_FOLDERS)
@@ -398,9 +360,7 @@ def _check_fit(source, name, preset, options):
     if preset is not None and preset.config["inputs"] not in fitting:
         raise _wrong_preset_error(f"{name!r} is {source.name}", preset, fitting)
     subject = source.rest or name
-    refuse_options(
-        options, [option for option in _ABOUT_COLUMNS if option not in source.options], subject
-    )
+    refuse_options(options, without_effect(source.options), subject)
     if "split" in source.options and source.order != "ordered":
         if options.time is not None and options.split != "time":
             raise KzooError(

@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import Any, Literal
 
 import keras
-from numpy.typing import ArrayLike
 
 from kzoo.checks import run_checks
 from kzoo.checks.finding import Finding, Findings
@@ -20,10 +19,10 @@ from kzoo.data.named import NAMES
 from kzoo.data.options import DataOptions
 from kzoo.data.reload import load_again, preset_for, reload
 from kzoo.data.source_detection import is_data
-from kzoo.data.splits import Fold
 from kzoo.data.tables.frame import as_table
 from kzoo.evaluation.check_data import check_data
 from kzoo.inference.sources.arrays import array_of_rows
+from kzoo.problems.data_arguments import with_data_options
 from kzoo.problems.kinds import kind_of_array
 from kzoo.problems.tasks import problem_for
 from kzoo.training.custom_model import check_custom_model, check_shape
@@ -40,35 +39,13 @@ _QUICK_KINDS = ("settings", "data", "network")
 
 
 @checked_arguments
+@with_data_options()
 def check(
     preset_or_model_or_run: "str | os.PathLike[str] | Preset | keras.Model | Run | Loadable | None" = None,
     data: "Loadable | None" = None,
     *,
     deep: bool = True,
-    target: str | Sequence[str] | None = None,
-    validation: "float | Loadable" = 0.1,
-    test: "float | Fold | Loadable | None" = None,
-    drop: str | Sequence[str] = (),
-    group: str | ArrayLike | None = None,
-    task: str | None = None,
-    time: str | None = None,
-    columns: Mapping[str, str | Mapping[str, str]] | None = None,
-    quantiles: Sequence[float] | None = None,
-    sample_weight: str | ArrayLike | None = None,
-    split: Literal["random", "time"] = "random",
-    sheet: str | None = None,
-    header_row: int | None = None,
-    drop_rare: int | None = None,
-    calibration: "float | Loadable | None" = None,
-    repairs: Any = None,
-    series_id: str | Sequence[str] | None = None,
-    segment: int | None = None,
-    stride: int | None = None,
-    known_covariates: str | Sequence[str] | None = None,
-    static_covariates: str | Sequence[str] | None = None,
-    date_order: Literal["day-first", "month-first"] | None = None,
     seed: int = 0,
-    data_seed: int = 0,
     weights: Run | str | os.PathLike[str] | keras.Model | None = None,
     freeze: str | Sequence[str] | bool | None = None,
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto",
@@ -93,10 +70,8 @@ def check(
             a run: new data, labelled or not, which is compared with the run's training data; without it, the run's own
             data and settings are checked.
         deep: also run the checks that take gradient steps, which need some seconds; `kzoo.train` runs all others.
-        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
-            static_covariates, date_order: see `kzoo.load_data`.
-        seed, data_seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
+        {data_options}
+        seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
         wrong_labels: instead of the other checks, train the preset on `folds` folds and list the labels that they and
             the neighbours of a row contradict. Write `suspects.csv` and `suspects.html` into `out`. With a run, pass
             the data that it was trained on, unless that is a named data set.
@@ -122,31 +97,7 @@ def check(
     """
     if epochs is not None:
         overrides["epochs"] = epochs
-    options = DataOptions(
-        target=target,
-        validation=validation,
-        test=test,
-        drop=drop,
-        group=group,
-        task=task,
-        time=time,
-        columns=columns,
-        quantiles=quantiles,
-        sample_weight=sample_weight,
-        split=split,
-        sheet=sheet,
-        header_row=header_row,
-        drop_rare=drop_rare,
-        calibration=calibration,
-        repairs=repairs,
-        series_id=series_id,
-        segment=segment,
-        stride=stride,
-        known_covariates=known_covariates,
-        static_covariates=static_covariates,
-        date_order=date_order,
-        seed=data_seed,
-    )
+    options = DataOptions.popped(overrides)
     if wrong_labels or learning_curve:
         return search(
             preset_or_model_or_run,

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import ArrayLike
 
 from kzoo.data import Dataset
 from kzoo.data.arrays import from_tf
@@ -20,6 +19,7 @@ from kzoo.data.dataset import Loadable
 from kzoo.data.splits import MOST_FOLDS, Fold, is_source
 from kzoo.data.tables.frame import as_table
 from kzoo.inference.tasks.target_scores import mixes_units
+from kzoo.problems.data_arguments import with_data_options
 from kzoo.training import train
 from kzoo.training.folder import is_complete
 from kzoo.training.provenance import provenance
@@ -37,6 +37,7 @@ from kzoo.zoo.run import Run
 
 
 @checked_arguments
+@with_data_options("test", "time", "split", "data_seed")
 def cross_validate(
     preset: str | Preset,
     data: "Loadable | None" = None,
@@ -49,24 +50,6 @@ def cross_validate(
     epochs: int | None = None,
     callbacks: str | keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None = None,
     validation: float = 0.1,
-    target: str | Sequence[str] | None = None,
-    drop: str | Sequence[str] = (),
-    group: str | ArrayLike | None = None,
-    task: str | None = None,
-    columns: Mapping[str, Any] | None = None,
-    quantiles: Sequence[float] | None = None,
-    sample_weight: str | ArrayLike | None = None,
-    sheet: str | None = None,
-    header_row: int | None = None,
-    drop_rare: int | None = None,
-    calibration: "float | Loadable | None" = None,
-    repairs: Any = None,
-    series_id: str | Sequence[str] | None = None,
-    segment: int | None = None,
-    stride: int | None = None,
-    known_covariates: str | Sequence[str] | None = None,
-    static_covariates: str | Sequence[str] | None = None,
-    date_order: Literal["day-first", "month-first"] | None = None,
     parallel: int = 1,
     threads: int | None = None,
     executor: Executor | None = None,
@@ -94,8 +77,7 @@ def cross_validate(
         out: the folder, with a run in `fold-01`, `fold-02`, ...; the default is `runs/cross-PRESET`.
         epochs, callbacks: see `kzoo.train`.
         validation: fraction of the rows outside the fold, used to choose the best epoch.
-        target, drop, group, task, columns, quantiles, sample_weight, sheet, header_row, drop_rare, calibration,
-            repairs, series_id, segment, stride, known_covariates, static_covariates, date_order: see `kzoo.load_data`.
+        {data_options}
         parallel, threads, executor: how many folds are trained at once, and where, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, but not on where folds are trained.
         overwrite: replace all other folds in `out`.
@@ -143,32 +125,7 @@ def cross_validate(
     Fold(0, folds, stratified, seed)  # validates the arguments
     folds, stratified, seed = int(folds), bool(stratified), int(seed)
     plan = [Fold(i, folds, stratified, seed + r) for r in range(repeats) for i in range(folds)]
-    options: dict[str, Any] = (
-        dict(
-            epochs=epochs,
-            callbacks=callbacks,
-            validation=validation,
-            target=target,
-            drop=drop,
-            group=group,
-            task=task,
-            columns=columns,
-            quantiles=quantiles,
-            sample_weight=sample_weight,
-            sheet=sheet,
-            header_row=header_row,
-            drop_rare=drop_rare,
-            calibration=calibration,
-            repairs=repairs,
-            series_id=series_id,
-            segment=segment,
-            stride=stride,
-            known_covariates=known_covariates,
-            static_covariates=static_covariates,
-            date_order=date_order,
-        )
-        | overrides
-    )
+    options = dict(epochs=epochs, callbacks=callbacks, validation=validation) | overrides
     out = Path(out or f"runs/cross-{preset.name}")
     runs = []
     threads = checked_threads(parallel, threads, executor)

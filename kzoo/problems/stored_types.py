@@ -6,6 +6,7 @@ They are frozen, and read and written here only. Unknown fields are refused. Sta
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 
+from kzoo.problems.data_arguments import OPTIONS
 from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Each, misfit
 
@@ -39,26 +40,7 @@ _TRAINING = {
     "labels?": str,
 }
 _OPTIONS = {
-    "target?": (str, [str], None),
-    "drop?": (str, [str], None),
-    "group?": (str, None),
-    "time?": (str, None),
-    "task?": (str, None),
-    "validation?": (float, None, Each(int)),
-    "quantiles?": ([float], None),
-    "sample_weight?": (str, None),
-    "split?": str,
-    "sheet?": (str, None),
-    "header_row?": (int, None),
-    "drop_rare?": (int, None),
-    "calibration?": (float, None),
-    "repairs?": (Mapping, None),
-    "series_id?": (str, [str], None),
-    "segment?": (int, None),
-    "stride?": (int, None),
-    "known_covariates?": (str, [str], None),
-    "static_covariates?": (str, [str], None),
-    "date_order?": (str, None),
+    f"{name}?": option.schema for name, option in OPTIONS.items() if option.schema is not None
 }
 _FEATURE = {
     "name": str,

@@ -4,8 +4,9 @@ import os
 import shlex
 
 from kzoo.data.named import name_of
-from kzoo.data.options import STORED_OPTIONS, DataOptions
+from kzoo.data.options import DataOptions
 from kzoo.data.splits import Fold
+from kzoo.problems.data_arguments import FLAGS, flag_names
 from kzoo.zoo.registry import word_for
 
 # Options that the command leaves out when they are the default.
@@ -41,32 +42,29 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
     if source is not None:
         words += ["--data", name_of(source)]
     for name, value in (
-        dict(seed=options.pop("seed"), data_seed=data.seed)
-        | data.pick(*STORED_OPTIONS, "quantiles")
-        | options
+        dict(seed=options.pop("seed"), data_seed=data.seed) | _data_options(data) | options
     ).items():
         if value is None or value == _DEFAULTS.get(name) or value in ((), []):
             continue
-        if name == "columns":
-            words += ["--column", *(_column(*entry) for entry in value.items())]
-            continue
-        if name == "quantiles":
-            words += ["--quantiles", ",".join(f"{level:g}" for level in value)]
-            continue
+        flag = FLAGS.get(name)
+        option = f"--{name.replace('_', '-')}" if flag is None else flag_names(name)[-1]
         values = [
             str(v) for v in (value if isinstance(value, list | tuple) else [value]) if v is not True
         ]
+        if flag is not None and flag.write is not None:
+            values = flag.write(value)
         if name in ("test", "validation", "calibration") and isinstance(value, str | os.PathLike):
             values = [name_of(values[0])]
-        option = f"--{name.replace('_', '-')}"
-        words += (
-            [word for v in values for word in (option, v)]
-            if name == "target"
-            else [option, *values]
-        )
+        repeated = flag is not None and flag.several == "repeated"
+        words += [word for v in values for word in (option, v)] if repeated else [option, *values]
     if overrides:
         words += ["--set", *(f"{name}={_setting(value)}" for name, value in overrides.items())]
     return shlex.join(words)
+
+
+def _data_options(data: DataOptions) -> dict[str, object]:
+    """Return the options that a command can have, but for the seed, which the call of a fold does not have."""
+    return data.pick(*(name for name in FLAGS if name != "data_seed"))
 
 
 def _setting(value):
@@ -80,13 +78,6 @@ def _quoted(name):
     return name if str(name).isalnum() else repr(str(name))
 
 
-def _column(name, options):
-    """Return the value of `--column` for the options of a column."""
-    options = {"kind": options} if isinstance(options, str) else options
-    suffixes = [f":{option}={value}" for option, value in options.items() if option != "kind"]
-    return f"{name}={options.get('kind', 'number')}{''.join(suffixes)}"
-
-
 def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
     """Return the `kzoo.cross_validate` call that the run of a fold belongs to, the same for all folds and backends."""
     if preset is None or not all(
@@ -95,7 +86,7 @@ def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
     ):
         return None
     fold = data.test
-    data_options = data.pick(*(name for name in STORED_OPTIONS if name != "test"), "quantiles")
+    data_options = _data_options(data) | {"test": None}
     data_options["repairs"] = data.repairs and data.repairs.name
     arguments = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
     defaults = _DEFAULTS | {"stratified": True}

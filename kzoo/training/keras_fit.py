@@ -3,15 +3,14 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
-from numpy.typing import ArrayLike
 
 from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
-from kzoo.data.splits import Fold
 from kzoo.data.summary import summary_line
+from kzoo.problems.data_arguments import with_data_options
 from kzoo.problems.stored_types import Request, Spec, plain
 from kzoo.training.fit import Fit
 from kzoo.training.identity import identity
@@ -32,6 +31,7 @@ from kzoo.zoo.weights import check_linear_probe
 
 
 @checked_arguments
+@with_data_options()
 def fit_arguments(
     model: keras.Model,
     data: "Loadable | None" = None,
@@ -39,30 +39,7 @@ def fit_arguments(
     out: str | os.PathLike[str] | None = None,
     epochs: int | None = None,
     seed: int | None = None,
-    data_seed: int = 0,
     callbacks: str | keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None = None,
-    target: str | Sequence[str] | None = None,
-    validation: "float | Loadable" = 0.1,
-    test: "float | Fold | Loadable | None" = None,
-    drop: str | Sequence[str] = (),
-    group: str | ArrayLike | None = None,
-    task: str | None = None,
-    time: str | None = None,
-    columns: Mapping[str, str | Mapping[str, str]] | None = None,
-    quantiles: Sequence[float] | None = None,
-    sample_weight: str | ArrayLike | None = None,
-    split: Literal["random", "time"] = "random",
-    sheet: str | None = None,
-    header_row: int | None = None,
-    drop_rare: int | None = None,
-    calibration: "float | Loadable | None" = None,
-    repairs: Any = None,
-    series_id: str | Sequence[str] | None = None,
-    segment: int | None = None,
-    stride: int | None = None,
-    known_covariates: str | Sequence[str] | None = None,
-    static_covariates: str | Sequence[str] | None = None,
-    date_order: Literal["day-first", "month-first"] | None = None,
     baselines: bool = True,
     progress: bool = True,
     **overrides: Any,
@@ -90,11 +67,8 @@ def fit_arguments(
             writes nothing.
         epochs: number of passes over the training split, instead of the preset's; schedules are adapted.
         seed: seed of order and augmentation; the default is the one that the model was built with, else 0.
-        data_seed: seed of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
-        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
-            static_covariates, date_order: see `kzoo.load_data`.
+        {data_options}
         baselines: also score baselines for comparison with the run in `out`, as `kzoo.train` does.
         progress: False prints no notes. The output of `fit` itself depends on its `verbose`.
         overrides: training settings, named as in `kzoo.build`; those of the network cannot be changed any more.
@@ -105,37 +79,13 @@ def fit_arguments(
     Raises:
         KzooError: the model was not built for this data, `out` has a run, or plain `fit` does not support a setting.
     """
-    if calibration is not None:
+    options = DataOptions.popped(overrides)
+    if options.calibration is not None:
         raise KzooError(
-            f"calibration={shown(calibration)} has no effect: sets and intervals are learned by kzoo.train, not by "
-            "fit. Remove it."
+            f"calibration={shown(options.calibration)} has no effect: sets and intervals are learned by kzoo.train, "
+            "not by fit. Remove it."
         )
     seed = None if seed is None else checked_seed("seed", seed)
-    options = DataOptions(
-        target=target,
-        validation=validation,
-        test=test,
-        drop=drop,
-        group=group,
-        task=task,
-        time=time,
-        columns=columns,
-        quantiles=quantiles,
-        sample_weight=sample_weight,
-        split=split,
-        sheet=sheet,
-        header_row=header_row,
-        drop_rare=drop_rare,
-        calibration=calibration,
-        repairs=repairs,
-        series_id=series_id,
-        segment=segment,
-        stride=stride,
-        known_covariates=known_covariates,
-        static_covariates=static_covariates,
-        date_order=date_order,
-        seed=checked_seed("data_seed", data_seed),
-    )
     extra = user_callbacks(callbacks, epochs, overrides)
     folder = None if out is None else _new_run_folder(path_of(out, "a folder for the run"))
     setup = _prepare(model, data, options, overrides, seed)

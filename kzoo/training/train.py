@@ -12,17 +12,17 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-from numpy.typing import ArrayLike
 
 from kzoo.checks import check_before_training
 from kzoo.data.dataset import Dataset, Loadable
-from kzoo.data.options import STORED_OPTIONS, DataOptions
+from kzoo.data.options import DataOptions
 from kzoo.data.splits import Fold
 from kzoo.data.statistics import statistics
 from kzoo.data.summary import summary_line
 from kzoo.data.tables.frame import as_table
 from kzoo.inference.predictions import ANSWERS
 from kzoo.plots.curves import curves
+from kzoo.problems.data_arguments import with_data_options
 from kzoo.problems.stored_types import Request, to_stored
 from kzoo.training.baselines import score_baselines
 from kzoo.training.calibration import before_and_after, calibrate
@@ -81,6 +81,7 @@ def without_curves() -> Iterator[None]:
 
 
 @checked_arguments
+@with_data_options()
 def train(
     preset_or_model: str | Preset | keras.Model,
     data: "Loadable | None" = None,
@@ -89,7 +90,6 @@ def train(
     epochs: int | None = None,
     max_time: float | str | None = None,
     seed: int = 0,
-    data_seed: int = 0,
     callbacks: str | keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None = None,
     weights: Run | str | os.PathLike[str] | keras.Model | None = None,
     freeze: str | Sequence[str] | bool | None = None,
@@ -101,28 +101,6 @@ def train(
     journal_seconds: float = 30.0,
     journal_steps: int | None = None,
     steps_per_call: int | Literal["auto"] = "auto",
-    target: str | Sequence[str] | None = None,
-    validation: "float | Loadable" = 0.1,
-    test: "float | Fold | Loadable | None" = None,
-    drop: str | Sequence[str] = (),
-    group: str | ArrayLike | None = None,
-    task: str | None = None,
-    time: str | None = None,
-    columns: Mapping[str, str | Mapping[str, str]] | None = None,
-    quantiles: Sequence[float] | None = None,
-    sample_weight: str | ArrayLike | None = None,
-    split: Literal["random", "time"] = "random",
-    sheet: str | None = None,
-    header_row: int | None = None,
-    drop_rare: int | None = None,
-    calibration: "float | Loadable | None" = None,
-    repairs: Any = None,
-    series_id: str | Sequence[str] | None = None,
-    segment: int | None = None,
-    stride: int | None = None,
-    known_covariates: str | Sequence[str] | None = None,
-    static_covariates: str | Sequence[str] | None = None,
-    date_order: Literal["day-first", "month-first"] | None = None,
     check: bool = True,
     baselines: bool = True,
     progress: bool = True,
@@ -145,7 +123,6 @@ def train(
             usual number) or steps as fit, and schedules of this length. A training that is slower than its probe is
             stopped in time. A resumed run keeps the epochs that were chosen.
         seed: seed of weights, order, dropout and augmentation.
-        data_seed: seed of the split into training, validation and test data.
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
         weights: initial weights, copied layer by layer from a run, a `.keras` or `.weights.h5` file or a model, or
             pretrained weights of this preset by their name (`kzoo show PRESET` lists them); "imagenet" downloads those
@@ -169,9 +146,7 @@ def train(
             if network, data and backend allow it (TensorFlow and JAX; arrays in memory, not augmented), which speeds up
             small networks; 1 uses Keras' own step, whose results differ by rounding. If a custom callback has batch
             hooks, "auto" makes single steps.
-        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
-            static_covariates, date_order: see `kzoo.load_data`.
+        {data_options}
         check: run the quick checks of `kzoo.check` first; an error is raised, a warning is printed.
         baselines: also score baselines on the same split (`kzoo.baselines`), for about five seconds each, or two
             percent of the training time. Baselines that would take longer are fitted on fewer rows, and note it.
@@ -188,32 +163,8 @@ def train(
     cadence = Cadence(seconds=journal_seconds, steps=journal_steps)
     clock = None if max_time is None else Clock(max_time)
     max_steps = checked_steps_per_call(steps_per_call)
-    options = DataOptions(
-        target=target,
-        validation=validation,
-        test=test,
-        drop=drop,
-        group=group,
-        task=task,
-        time=time,
-        columns=columns,
-        quantiles=quantiles,
-        sample_weight=sample_weight,
-        split=split,
-        sheet=sheet,
-        header_row=header_row,
-        drop_rare=drop_rare,
-        calibration=calibration,
-        repairs=repairs,
-        series_id=series_id,
-        segment=segment,
-        stride=stride,
-        known_covariates=known_covariates,
-        static_covariates=static_covariates,
-        date_order=date_order,
-        seed=checked_seed("data_seed", data_seed),
-    )
-    if clock is not None and isinstance(test, Fold):
+    options = DataOptions.popped(overrides)
+    if clock is not None and isinstance(options.test, Fold):
         raise KzooError(
             f"max_time={max_time!r} is for one training, and folds are several. Use epochs=."
         )
@@ -265,7 +216,11 @@ def train(
 
     def with_gain(run: Run) -> Run:
         """Return a run with what its repairs bring. Folds are compared by their scores; a built model has no twin."""
-        if options.repairs is None or isinstance(test, Fold) or plan.custom_model is not None:
+        if (
+            options.repairs is None
+            or isinstance(options.test, Fold)
+            or plan.custom_model is not None
+        ):
             return run
         # A data set does not have the recorded labels, and a time limit is not for two trainings.
         if isinstance(data, Dataset) or clock is not None or run.summary["interrupted"]:
@@ -273,16 +228,13 @@ def train(
 
         def before(folder: Path) -> Run:
             print_notes(["Training the same without repairs, to state what they bring"], progress)
-            arguments: dict[str, Any] = options.pick(*STORED_OPTIONS, "quantiles") | {
-                "repairs": None
-            }
+            arguments = replace(options, repairs=None).given()
             arguments |= {"callbacks": extra or None} | overrides
             return train(
                 preset_or_model,
                 data,
                 out=folder,
                 seed=seed,
-                data_seed=options.seed,
                 weights=weights,
                 freeze=freeze,
                 precision=precision,
@@ -349,7 +301,7 @@ def train(
                 request,
                 command=command,
                 overrides=overrides,
-                notes=notes if isinstance(test, Fold) else (),
+                notes=notes if isinstance(options.test, Fold) else (),
             )
             run = _train_and_score(fit, scored)
         return with_gain(run)

@@ -14,13 +14,12 @@ from typing import Any, Literal, TypeAlias, overload
 
 import keras
 import keras_tuner
-from numpy.typing import ArrayLike
 
 from kzoo.callbacks.monitor import reported_metrics
 from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.options import DataOptions
-from kzoo.data.splits import Fold
 from kzoo.data.summary import summary_line
+from kzoo.problems.data_arguments import with_data_options
 from kzoo.problems.stored_types import Spec, plain
 from kzoo.training.custom_model import CUSTOM_MODEL
 from kzoo.training.folder import check_resume
@@ -105,34 +104,12 @@ def tune(
     out: str | os.PathLike[str] | None = None,
     resume: Literal["auto", "must", "never"] = "auto",
     dry_run: Literal[False] = False,
-    data_seed: int = 0,
-    target: str | Sequence[str] | None = None,
-    validation: "float | Loadable" = 0.1,
-    test: "float | Fold | Loadable | None" = None,
-    drop: str | Sequence[str] = (),
-    group: str | ArrayLike | None = None,
-    task: str | None = None,
-    time: str | None = None,
-    columns: Mapping[str, str | Mapping[str, str]] | None = None,
-    quantiles: Sequence[float] | None = None,
-    sample_weight: str | ArrayLike | None = None,
-    split: Literal["random", "time"] = "random",
-    sheet: str | None = None,
-    header_row: int | None = None,
-    drop_rare: int | None = None,
-    calibration: "float | Loadable | None" = None,
-    repairs: Any = None,
-    series_id: str | Sequence[str] | None = None,
-    segment: int | None = None,
-    stride: int | None = None,
-    known_covariates: str | Sequence[str] | None = None,
-    static_covariates: str | Sequence[str] | None = None,
-    date_order: Literal["day-first", "month-first"] | None = None,
     previous: Any = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
 @checked_arguments
+@with_data_options()
 def tune(
     preset_or_build: Tuned,
     data: "Loadable | None" = None,
@@ -155,29 +132,6 @@ def tune(
     out: str | os.PathLike[str] | None = None,
     resume: Literal["auto", "must", "never"] = "auto",
     dry_run: bool = False,
-    data_seed: int = 0,
-    target: str | Sequence[str] | None = None,
-    validation: "float | Loadable" = 0.1,
-    test: "float | Fold | Loadable | None" = None,
-    drop: str | Sequence[str] = (),
-    group: str | ArrayLike | None = None,
-    task: str | None = None,
-    time: str | None = None,
-    columns: Mapping[str, str | Mapping[str, str]] | None = None,
-    quantiles: Sequence[float] | None = None,
-    sample_weight: str | ArrayLike | None = None,
-    split: Literal["random", "time"] = "random",
-    sheet: str | None = None,
-    header_row: int | None = None,
-    drop_rare: int | None = None,
-    calibration: "float | Loadable | None" = None,
-    repairs: Any = None,
-    series_id: str | Sequence[str] | None = None,
-    segment: int | None = None,
-    stride: int | None = None,
-    known_covariates: str | Sequence[str] | None = None,
-    static_covariates: str | Sequence[str] | None = None,
-    date_order: Literal["day-first", "month-first"] | None = None,
     previous: Any = None,
     progress: bool = True,
     **overrides: Any,
@@ -237,10 +191,7 @@ def tune(
         out: the search's folder; the default is `searches/NAME-NN`.
         resume: "auto" continues the same search in `out`; "must" continues it or raises, "never" starts over.
         dry_run: return the `Plan` (numbers of trials and epochs, sizes, estimated time) and write nothing.
-        data_seed: of the split into training, validation and test data.
-        target, validation, test, drop, group, task, time, columns, quantiles, sample_weight, split, sheet, header_row,
-            drop_rare, calibration, repairs, series_id, segment, stride, known_covariates,
-            static_covariates, date_order: see `kzoo.load_data`.
+        {data_options}
         previous: for "auto", an earlier run. Options of its data are taken where none are set, and the winner is
             compared with it on the same test rows.
         progress: False to print nothing.
@@ -253,7 +204,8 @@ def tune(
     """
     # 1. Check the arguments.
     started = clock.time()
-    _check_arguments(trials, seed, data_seed, prune, baseline, dry_run)
+    options = DataOptions.popped(overrides)
+    _check_arguments(trials, seed, prune, baseline, dry_run)
     threads = checked_threads(parallel, threads, executor)
     check_resume(resume)
     if reserved := [name for name in ("monitor", "mode") if overrides.get(name) is not None]:
@@ -265,31 +217,6 @@ def tune(
     if epochs is not None:
         overrides["epochs"] = epochs
     # 2. Load the data, and adapt the preset or explore the function.
-    options = DataOptions(
-        target=target,
-        validation=validation,
-        test=test,
-        drop=drop,
-        group=group,
-        task=task,
-        time=time,
-        columns=columns,
-        quantiles=quantiles,
-        sample_weight=sample_weight,
-        split=split,
-        sheet=sheet,
-        header_row=header_row,
-        drop_rare=drop_rare,
-        calibration=calibration,
-        repairs=repairs,
-        series_id=series_id,
-        segment=segment,
-        stride=stride,
-        known_covariates=known_covariates,
-        static_covariates=static_covariates,
-        date_order=date_order,
-        seed=data_seed,
-    )
     if isinstance(preset_or_build, str) and preset_or_build == AUTO:
         _refuse_settings(
             dict(
@@ -391,7 +318,7 @@ def tune(
         data=replace(data, test=None, notes=[]),
         objective=subject.objective,
         folds=folds,
-        fold_seed=data_seed,
+        fold_seed=options.seed,
         overridden=frozenset(overrides),
         scored=subject.scored,
         weights=initial_weights.weights,
@@ -693,14 +620,11 @@ def _checked_space(space: Any, preset: Preset) -> Space:
     return space_of(preset, space)
 
 
-def _check_arguments(
-    trials: Any, seed: Any, data_seed: Any, prune: Any, baseline: Any, dry_run: Any
-) -> None:
+def _check_arguments(trials: Any, seed: Any, prune: Any, baseline: Any, dry_run: Any) -> None:
     for name, value in (("baseline", baseline), ("dry_run", dry_run)):
         if not isinstance(value, bool):
             raise KzooError(f"{name}={value!r} must be True or False.")
     checked_count("trials", trials)
-    for name, value in (("seed", seed), ("data_seed", data_seed)):
-        checked_seed(name, value)
+    checked_seed("seed", seed)
     if prune not in ("median", None):
         raise KzooError(f"prune={prune!r} must be 'median' or None.")

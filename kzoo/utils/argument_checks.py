@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import wraps
+from inspect import signature
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
@@ -250,8 +251,7 @@ def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
     Raises:
         KzooError: an argument has the wrong type.
     """
-    code: Any = function.__code__
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    names = [*signature(function).parameters]
 
     @short_errors
     @wraps(function)

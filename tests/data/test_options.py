@@ -7,7 +7,8 @@ import pytest
 
 import kzoo
 from kzoo.cli import make_parser
-from kzoo.data.options import STORED_OPTIONS, DataOptions
+from kzoo.data.options import DataOptions
+from kzoo.problems.data_arguments import FLAGS, NAMES
 
 OPTIONS = {field.name: field.default for field in fields(DataOptions)}
 SEED = {"seed": "data_seed"}  # its name in functions that have another seed
@@ -53,8 +54,9 @@ def test_no_other_function_has_options_of_data():
 def test_a_command_has_an_option_for_each(command):
     (commands,) = (action for action in make_parser([command])._actions if action.dest == "command")
     options = {action.dest: action.default for action in commands.choices[command]._actions}
-    for name in (*STORED_OPTIONS, "data_seed"):
+    assert {*NAMES.values(), "clip"} == set(OPTIONS)
+    for name in FLAGS:
         assert name in options, name
-        default = OPTIONS["seed" if name == "data_seed" else name]
+        default = OPTIONS[NAMES[name]]
         # an empty list for an empty tuple
         assert options[name] == default or not (options[name] or default), name

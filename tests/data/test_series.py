@@ -3,7 +3,7 @@
 import re
 import warnings
 from contextlib import nullcontext
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,12 @@ from kzoo.cli.option_names import with_option_names
 from kzoo.cli.shared import parse_settings
 from kzoo.data import load_data
 from kzoo.data.inputs.series.fitting import cut_windows, shorter_sizes
-from kzoo.data.options import DataOptions
 from kzoo.inference import encode
 from kzoo.inference.encode import with_times
 from kzoo.inference.predictions import Predictions
 from kzoo.problems.kinds import kind
 from kzoo.utils.errors import KzooWarning
 from kzoo.zoo.registry import resolve, with_settings
-from kzoo.zoo.registry.arguments import DATA_ARGUMENTS
 
 
 def preset(steps=12, horizon=3):
@@ -185,7 +183,6 @@ def test_several_series_in_one_table_are_refused(tmp_path):
 
 
 def test_near_names_of_arguments_of_series():
-    assert {*DATA_ARGUMENTS, "clip", "seed"} == {field.name for field in fields(DataOptions)}
     for wrong, right in (
         ("known", "known_covariates"),
         ("static", "static_covariates"),

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import get_args
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from kzoo.inference.tables.values import (
     to_words,
     value_counts,
 )
+from kzoo.problems.data_arguments import DateOrder
 from kzoo.utils.errors import KzooError
 
 _MOSTLY = 0.95  # share of the values that must parse for a text column to count as numbers or dates
@@ -77,7 +79,7 @@ _MAY_HAVE_OFFSET = re.compile(
     r"[^T\s]*+[T\s].*[-+/年月]", re.S
 )  # a sign after the day; slashes become dashes before a date is parsed
 _NO_TIME = np.datetime64("NaT", "us")
-DATE_ORDERS = ("day-first", "month-first")  # values of date_order=
+DATE_ORDERS: tuple[str, str] = get_args(DateOrder)  # the first: days come first
 _SHORTEST_MONTH = 27  # days of a step, from which it is counted in months
 _WEEKEND = 3  # days by which the first working day of a month may move
 _MAX_MISSING = 0.5  # steps per row that may be missing in a regular series

@@ -61,6 +61,7 @@ from functools import cache, cached_property
 from importlib import import_module
 from typing import Any
 
+from kzoo.problems.data_arguments import options_of
 from kzoo.problems.halves import half_of
 from kzoo.utils.discovery import Names, installed, list_modules
 from kzoo.utils.errors import KzooError
@@ -82,6 +83,7 @@ class Source:
         suffixes: file suffixes; those of tables are in `kzoo.inference.tables.files`.
         order: "ordered" or "unordered": whether its rows follow one another.
         usual: default problem, as `task=` takes it; empty if the target decides.
+        key: its name in the table of the options of data; those about columns that apply to it are added to `options`.
         options: arguments of `kzoo.load_data` about columns that apply to it.
         rest: name used in the error about the other arguments; empty for the name of the file.
     """
@@ -91,8 +93,13 @@ class Source:
     suffixes: tuple[str, ...] = ()
     order: str = ""
     usual: str = ""
+    key: str = ""
     options: tuple[str, ...] = ()
     rest: str = ""
+
+    def __post_init__(self) -> None:
+        """Add the options that the table names for this source."""
+        object.__setattr__(self, "options", (*self.options, *options_of(self.key)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

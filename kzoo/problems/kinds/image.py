@@ -20,7 +20,7 @@ KIND = Kind(
             suffixes=SUFFIXES,
             order="unordered",
             usual="classification",
-            options=("task",),
+            key="image_folder",
         ),
         Source(
             name="a table of images",
@@ -28,7 +28,7 @@ KIND = Kind(
             suffixes=SUFFIXES,
             order="unordered",
             usual="classification",
-            options=("target", "drop", "group", "task", "columns"),
+            key="image_table",
             rest="images with a table of labels",
         ),
     ),

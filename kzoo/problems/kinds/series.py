@@ -40,18 +40,6 @@ _EXAMPLES = {
     "writings?": (Each((_SIGNS, None)), None),
     "times?": (_TIMES, None),
 }
-_OF_EXAMPLES = (
-    "target",
-    "drop",
-    "group",
-    "task",
-    "time",
-    "columns",
-    "series_id",
-    "segment",
-    "stride",
-    "date_order",
-)
 
 
 def _makes(reader):
@@ -74,25 +62,14 @@ KIND = Kind(
             form="tabular",
             order="ordered",
             usual="forecasting",
-            options=(
-                "target",
-                "drop",
-                "task",
-                "time",
-                "columns",
-                "split",
-                "series_id",
-                "known_covariates",
-                "static_covariates",
-                "date_order",
-            ),
+            key="series",
             rest="a series",
         ),
         Source(
             name="a table of labelled series",
             form="tabular",
             order="unordered",
-            options=_OF_EXAMPLES,
+            key="labelled_series",
             rest="labelled series",
         ),
         Source(
@@ -101,9 +78,7 @@ KIND = Kind(
             suffixes=(".csv",),
             order="unordered",
             usual="classification",
-            options=tuple(
-                option for option in _OF_EXAMPLES if option not in ("target", "group", "series_id")
-            ),
+            key="series_folder",
         ),
     ),
     example="SERIES.csv",

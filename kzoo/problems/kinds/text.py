@@ -30,17 +30,7 @@ KIND = Kind(
             form="tabular",
             order="unordered",
             usual="classification",
-            options=(
-                "target",
-                "drop",
-                "group",
-                "task",
-                "columns",
-                "sample_weight",
-                "time",
-                "split",
-                "drop_rare",
-            ),
+            key="text_table",
             rest="text",
         ),
         Source(
@@ -49,7 +39,7 @@ KIND = Kind(
             suffixes=(".txt",),
             order="unordered",
             usual="classification",
-            options=("task",),
+            key="text_folder",
         ),
         Source(
             name="a plain text",

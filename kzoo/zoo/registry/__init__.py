@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kzoo.problems.data_arguments import FLAGS
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.errors import KzooError, is_out_of_memory, short_errors, warn
 from kzoo.utils.files import read_json
@@ -21,7 +22,6 @@ from kzoo.zoo.registry.arguments import (
     ARGUMENTS,
     CLIPPING,
     CONFIG,
-    DATA_ARGUMENTS,
     OF_FIT,
     SGD,
     STORED_IF_SET,
@@ -426,10 +426,8 @@ def _unknown_override(preset: Preset, name: str) -> str:
         owners = f", which is a setting of {listed(families)}" if families else ""
         guess = f"{preset.name} does not have it{owners}. "
     else:
-        longer = [
-            f"Did you mean {other!r}? " for other in DATA_ARGUMENTS if other.startswith(f"{name}_")
-        ]
-        guess = longer[0] if longer else hint(name, [*legal, *DATA_ARGUMENTS])
+        longer = [f"Did you mean {other!r}? " for other in FLAGS if other.startswith(f"{name}_")]
+        guess = longer[0] if longer else hint(name, [*legal, *FLAGS])
     return (
         f"Unknown argument {name!r} for {preset.name}. {guess}It takes: {', '.join(sorted(legal))}."
     )

@@ -716,29 +716,3 @@ SYNONYMS = {
     "prediction_length": "horizon",
     "steps_ahead": "horizon",
 }
-
-# Arguments of `kzoo.load_data` that `kzoo.train`, `tune` and `check` take beside settings; used for hints only.
-DATA_ARGUMENTS = (
-    "target",
-    "validation",
-    "test",
-    "drop",
-    "group",
-    "task",
-    "time",
-    "columns",
-    "sample_weight",
-    "split",
-    "sheet",
-    "header_row",
-    "drop_rare",
-    "calibration",
-    "repairs",
-    "series_id",
-    "segment",
-    "stride",
-    "known_covariates",
-    "static_covariates",
-    "date_order",
-    "quantiles",
-)

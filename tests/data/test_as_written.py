@@ -15,7 +15,7 @@ from messages import assert_mentions, notes_with, warns
 
 import kzoo
 from kzoo.data import load_data
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.problems.kinds import kind_of
 
 N = 120

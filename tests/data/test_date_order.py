@@ -10,7 +10,7 @@ from messages import assert_mentions, notes_with, refuses
 import kzoo
 from kzoo.cli import main
 from kzoo.data.options import DataOptions
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.inference.tables.dates import detect_day_first, to_dates
 from kzoo.zoo.registry import get_preset, with_settings
 

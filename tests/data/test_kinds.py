@@ -11,7 +11,7 @@ from kzoo.data import load_data
 from kzoo.data.statistics import statistics
 from kzoo.data.summary import summary_line
 from kzoo.export.golden_inputs import golden_batches
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.inference.tables import files
 from kzoo.problems import kinds
 from kzoo.utils import discovery as listing

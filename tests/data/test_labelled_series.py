@@ -11,7 +11,7 @@ from messages import assert_mentions, notes_with, refuses, warns
 import kzoo
 from kzoo.cli import main
 from kzoo.data import load_data
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 
 
 def test_a_long_table_becomes_a_series_per_id():

@@ -13,7 +13,7 @@ from PIL import Image
 import kzoo
 from kzoo import get_preset
 from kzoo.data import Dataset, load_data
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.zoo.registry import with_settings
 
 RANDOM = np.random.default_rng(0)

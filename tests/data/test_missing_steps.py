@@ -16,7 +16,7 @@ import kzoo
 import kzoo.runtime
 from kzoo.data import load_data
 from kzoo.data.reload import load_again
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.inference.kinds.series.steps import Steps, fill_targets
 from kzoo.utils.errors import KzooWarning
 

@@ -13,7 +13,7 @@ from sklearn import datasets
 from kzoo import get_preset
 from kzoo.data import downloads, load_data
 from kzoo.data.named import NAMES
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 
 
 def test_digits_are_raw_pixels():

@@ -16,7 +16,7 @@ from messages import assert_mentions, notes_with, refuses, warns
 import kzoo
 from kzoo.cli import main
 from kzoo.data import load_data
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.inference.tables.numbers import NumberFormat, learned_from_texts, number_formats
 from kzoo.inference.tables.values import to_numbers
 from kzoo.problems.kinds import kind_of

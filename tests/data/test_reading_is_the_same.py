@@ -26,7 +26,7 @@ from table_doors import (
 
 import kzoo
 from kzoo.data.splits import SMALLEST
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.inference.kinds.rows.inference import received
 from kzoo.problems.kinds import kind_of
 from kzoo.problems.tasks import Target, problem

@@ -9,7 +9,7 @@ import pytest
 from messages import assert_mentions, missing_from, refuses, warns
 
 from kzoo.data import load_data
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.inference.tables.dates import are_dates, date_parts, to_dates
 from kzoo.inference.tables.files import pieces_of, read_rows, read_table
 from kzoo.inference.tables.raw import checked_rows, rows_of

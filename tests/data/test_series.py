@@ -16,8 +16,7 @@ from kzoo.cli.option_names import with_option_names
 from kzoo.cli.shared import parse_settings
 from kzoo.data import load_data
 from kzoo.data.inputs.series.fitting import cut_windows, shorter_sizes
-from kzoo.inference import encode
-from kzoo.inference.encode import with_times
+from kzoo.inference.encode import encode, with_times
 from kzoo.inference.predictions import Predictions
 from kzoo.problems.kinds import kind
 from kzoo.utils.errors import KzooWarning

@@ -13,7 +13,7 @@ import kzoo
 from kzoo import get_preset
 from kzoo.cli import main
 from kzoo.data import load_data
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.inference.tasks import classes as classes
 from kzoo.problems.kinds import kind_of
 from kzoo.problems.tasks import Target

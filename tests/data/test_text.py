@@ -12,7 +12,7 @@ from processor import in_units
 import kzoo
 from kzoo import get_preset
 from kzoo.data import load_data
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.inference.kinds.text.tokenizer import Tokenizer, learn_and_encode
 from kzoo.inference.sources.files import TextFile, read_text
 from kzoo.utils.errors import KzooWarning

@@ -11,7 +11,7 @@ import pytest
 from messages import notes_with
 
 import kzoo
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 
 ROWS = 240
 DRAW = np.random.default_rng(0)

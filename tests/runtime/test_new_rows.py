@@ -21,7 +21,7 @@ import kzoo
 import kzoo.runtime
 from kzoo.cli import main
 from kzoo.data import load_data
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.inference.tables.raw import check_keys, rows_of
 from kzoo.problems.kinds import kind_of
 from kzoo.utils.errors import KzooWarning

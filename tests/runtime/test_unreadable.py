@@ -15,7 +15,7 @@ from messages import assert_mentions, missing_from, refuses, warns
 
 import kzoo
 from kzoo.cli import main
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.utils.errors import KzooWarning
 
 

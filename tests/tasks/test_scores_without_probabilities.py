@@ -23,7 +23,7 @@ import kzoo.cli
 import kzoo.runtime
 from kzoo.export.export_source import export_source
 from kzoo.export.verify import predicted_classes
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.plots import grad_cam, roc_and_precision_recall, worst_mistakes
 from kzoo.zoo.contract import make_metrics
 

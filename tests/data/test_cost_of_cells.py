@@ -3,6 +3,7 @@
 import re
 import time
 import unicodedata
+import warnings
 from contextlib import suppress
 
 import numpy as np
@@ -27,9 +28,18 @@ from kzoo.inference.tables.values import plain, to_words
 from kzoo.inference.tables.zones import minutes_in
 from kzoo.serve import raw
 from kzoo.serve.codecs import ModelRequest
-from kzoo.utils.errors import KzooError
+from kzoo.utils.errors import KzooError, KzooWarning
 
 EUROS = NumberFormat(",", ". '", frozenset(("%", "€", "EUR", "()", "5-")))
+
+
+def uploaded(content, name):
+    """Read an upload; notes on doubled names of columns do not matter here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KzooWarning)
+        return read_content(content, name)
+
+
 READERS = {
     "a number": PLAIN.read,
     "a learned number": EUROS.read,
@@ -46,11 +56,11 @@ READERS = {
     "words of a text": Tokenizer(vocabulary=["a"]).numbers,
     "characters of a text": Tokenizer(level="characters", vocabulary=["a"]).numbers,
     "bytes of a text": lambda text: decode_text(text.encode("cp1252", "replace") + b"\xe9", "x"),
-    "a file": lambda text: read_content(f"a;b\n{text};1\n2;3\n".encode(), "x"),
-    "a quoted cell": lambda text: read_content(
+    "a file": lambda text: uploaded(f"a;b\n{text};1\n2;3\n".encode(), "x"),
+    "a quoted cell": lambda text: uploaded(
         f'a,b\n"{text.replace(chr(34), chr(34) * 2)}",1\n'.encode(), "x"
     ),
-    "names of columns": lambda text: read_content(f"{text}\n1\n".encode(), "x"),
+    "names of columns": lambda text: uploaded(f"{text}\n1\n".encode(), "x"),
     "a form": lambda text: form(text, "a.csv"),
     "a name in a form": lambda text: form("a", text),
 }

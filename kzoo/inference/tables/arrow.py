@@ -6,20 +6,28 @@ are normalized first, so that Arrow and pandas see the same few types.
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from kzoo.inference.tables.dates import to_dates
-from kzoo.inference.tables.numbers import number_formats
+from kzoo.inference.tables.numbers import StoredFormat, number_formats
 from kzoo.inference.tables.raw import Rows
-from kzoo.inference.tables.values import Texts, plain, read_numbers
+from kzoo.inference.tables.values import Column, Texts, plain, read_numbers
 from kzoo.inference.tables.zones import offset_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes
 from kzoo.utils.memory import free_memory
 from kzoo.utils.optional import require
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+# pyarrow says nothing of its types
+Table: TypeAlias = Any
+Array: TypeAlias = Any
 _INDEX = re.compile(r"__index_level_\d+__")  # columns in which pandas stores an index
 # Cells that Arrow parses like this package, by the decimal sign of the column; other cells are parsed one by one.
 _SIMPLE = {".": r"^-?\d+(\.\d*)?([eE][+-]?\d+)?$", ",": r"^-?\d+(,\d*)?$", "": r"^-?\d+$"}
@@ -27,7 +35,7 @@ _SIMPLE = {".": r"^-?\d+(\.\d*)?([eE][+-]?\d+)?$", ",": r"^-?\d+(,\d*)?$", "": r
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-def arrow(module="pyarrow"):
+def arrow(module: str = "pyarrow") -> Any:
     """Return pyarrow, or a module of it.
 
     Raises:
@@ -36,7 +44,7 @@ def arrow(module="pyarrow"):
     return require(module, extra="arrow")
 
 
-def table_of(source, name="the table"):
+def table_of(source: Table, name: str = "the table") -> Table:
     """Return what holds an Arrow table, or a stream of its pieces, as a `pyarrow.Table`.
 
     Args:
@@ -74,7 +82,7 @@ def table_of(source, name="the table"):
     return pa.Table.from_batches(batches, schema)
 
 
-def normalize_table(table, name):
+def normalize_table(table: Table, name: str) -> Table:
     """Return an Arrow table with columns of numbers, booleans, times and texts only, and stripped names.
 
     Args:
@@ -85,21 +93,19 @@ def normalize_table(table, name):
         KzooError: a column holds something else, such as lists; or two columns have the same name.
     """
     pa = arrow()
-    names = {
-        index: name.strip()
-        for index, name in enumerate(table.schema.names)
-        if not _INDEX.fullmatch(name)
+    name_of = {
+        index: column.strip()
+        for index, column in enumerate(table.schema.names)
+        if not _INDEX.fullmatch(column)
     }
-    indices = list(names)
-    names = list(names.values())
-    if duplicates := [name for name, count in Counter(names).items() if count > 1]:
+    if duplicates := [column for column, n in Counter(name_of.values()).items() if n > 1]:
         raise KzooError(
             f"Two columns of {name!r} are named {duplicates[0]!r}. Give each column a unique name."
         )
     columns = []
-    for index, column in zip(indices, names, strict=True):
+    for index, column in name_of.items():
         values = table.column(index)
-        type = _normalized_type(pa, values.type)
+        type = _normalized_type(values.type)
         if type is None:
             raise KzooError(
                 f"Column {column!r} of {name!r} has the type {values.type}. A cell must be a number, a text or a date: "
@@ -110,35 +116,29 @@ def normalize_table(table, name):
         if values.type != type:
             values = values.cast(type, safe=not pa.types.is_timestamp(type))
         columns.append(values)
-    return pa.table(columns, names=names)
+    return pa.table(columns, names=list(name_of.values()))
 
 
-def _normalized_type(pa, type):
+def _normalized_type(type: Any) -> Any:
     """Return the type to which columns of a type are cast; None if they cannot be used."""
-    types = pa.types
-    if types.is_dictionary(type):
-        return _normalized_type(pa, type.value_type)
-    if types.is_null(type) or types.is_decimal(type) or types.is_duration(type):
-        return pa.float64()
-    if types.is_date(type):
-        return pa.timestamp("us")
-    if types.is_timestamp(type):
-        return pa.timestamp("us", type.tz)
-    if types.is_time(type) or types.is_string_view(type):
-        return pa.string()
-    if types.is_float16(type):
-        return pa.float32()
-    fits = (
-        types.is_boolean,
-        types.is_integer,
-        types.is_floating,
-        types.is_string,
-        types.is_large_string,
+    pa = arrow()
+    if pa.types.is_dictionary(type):
+        return _normalized_type(type.value_type)
+    casts = (
+        (("null", "decimal", "duration"), pa.float64()),
+        (("date",), pa.timestamp("us")),
+        (("timestamp",), pa.timestamp("us", getattr(type, "tz", None))),
+        (("time", "string_view"), pa.string()),
+        (("float16",), pa.float32()),
+        (("boolean", "integer", "floating", "string", "large_string"), type),
     )
-    return type if any(fit(type) for fit in fits) else None
+    for names, target in casts:
+        if any(getattr(pa.types, f"is_{name}")(type) for name in names):
+            return target
+    return None
 
 
-def _seconds(column):
+def _seconds(column: Array) -> Array:
     """Return a column of durations in seconds."""
     compute = arrow("pyarrow.compute")
     per_second = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}[column.type.unit]
@@ -147,13 +147,13 @@ def _seconds(column):
     )
 
 
-def is_texts(column) -> bool:
+def is_texts(column: Array) -> bool:
     """Return True if a normalized Arrow column holds texts."""
     types = arrow().types
     return types.is_string(column.type) or types.is_large_string(column.type)
 
 
-def plain_column(column):
+def plain_column(column: Array) -> Column:
     """Return a normalized Arrow column as a plain one (see `kzoo.inference.tables.values`), with local times."""
     if not is_texts(column):
         return plain(_local(column).to_numpy(zero_copy_only=False))
@@ -162,16 +162,16 @@ def plain_column(column):
     return Texts(encoded.dictionary.to_pylist(), codes.astype(np.int32))
 
 
-def _zone(type):
+def _zone(type: Any) -> str | None:
     return type.tz if arrow().types.is_timestamp(type) else None
 
 
-def _local(column):
+def _local(column: Array) -> Array:
     """Return a column of times with a zone as local times; other columns are unchanged."""
     return arrow("pyarrow.compute").local_timestamp(column) if _zone(column.type) else column
 
 
-def _typed_zone(column):
+def _typed_zone(column: Array) -> tuple[np.ndarray, str] | None:
     """Return (minutes from UTC (N,), zone) of a column of times with a zone; None for other columns."""
     if not (zone := _zone(column.type)):
         return None
@@ -183,14 +183,14 @@ def _typed_zone(column):
     return (local - utc) / np.timedelta64(1, "m"), zone if offset_of(zone) != timedelta() else "UTC"
 
 
-def frame_of_normalized(table):
+def frame_of_normalized(table: Table) -> "DataFrame":
     """Return a normalized Arrow table as a DataFrame, marked by `attrs["of_arrow"]`."""
     frame = table.to_pandas(ignore_metadata=True)
     frame.attrs["of_arrow"] = True
     return frame
 
 
-def rows_of_normalized(table) -> Rows:
+def rows_of_normalized(table: Table) -> Rows:
     """Return a normalized Arrow table as `Rows`."""
     columns = {name: _combined(table.column(name)) for name in table.schema.names}
     zones = {
@@ -199,7 +199,7 @@ def rows_of_normalized(table) -> Rows:
     return Rows({name: plain_column(column) for name, column in columns.items()}, zones=zones)
 
 
-def _combined(column):
+def _combined(column: Array) -> Array:
     """Return a column as a single chunk."""
     if not hasattr(column, "chunks"):
         return column
@@ -208,7 +208,7 @@ def _combined(column):
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
-def as_rows(table, name="the table") -> Rows:
+def as_rows(table: Table, name: str = "the table") -> Rows:
     """Return an Arrow table, or a record batch, as `Rows`.
 
     Args:
@@ -228,46 +228,46 @@ class Piece(Rows):
         decimal: the decimal sign of its file; None if the file shows none.
     """
 
-    def __init__(self, table, decimal=None):
+    def __init__(self, table: Table, decimal: str | None = None) -> None:
         super().__init__({}, decimal)
         self.table = table
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.table.num_rows
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self.table.schema.names
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Column:
         if name not in self._columns:
             self._columns[name] = plain_column(self.table.column(name))
         return self._columns[name]
 
     @property
-    def columns(self):
+    def columns(self) -> list[str]:
         return list(self.table.schema.names)
 
-    def typed_zone(self, name):
+    def typed_zone(self, name: str) -> tuple[np.ndarray, str] | None:
         return _typed_zone(_combined(self.table.column(name)))
 
-    def take(self, order):
-        return Piece(self.table.take(order), self._decimal)
+    def take(self, order: np.ndarray) -> "Piece":
+        return Piece(self.table.take(order), self.decimal)
 
-    def numbers(self, name, writing=None):
+    def numbers(self, name: str, writing: StoredFormat | None = None) -> np.ndarray:
         column = _combined(self.table.column(name))
         if not is_texts(column) or name in self._columns:
             return super().numbers(name, writing)
-        parsed = _numbers(column, number_formats(writing, self._decimal)[0].decimal)
+        parsed = _numbers(column, number_formats(writing, self.decimal)[0].decimal)
         if parsed is None:
             return super().numbers(name, writing)
         numbers, unparsed = parsed
         if len(unparsed):
             numbers[unparsed] = read_numbers(
-                plain_column(column.take(unparsed)), writing, self._decimal
+                plain_column(column.take(unparsed)), writing, self.decimal
             )
         return numbers
 
-    def dates(self, name, day_first=False, wall_clock=False):
+    def dates(self, name: str, day_first: bool = False, wall_clock: bool = False) -> np.ndarray:
         column = self.table.column(name)
         if is_texts(column) and name not in self._columns:
             pa = arrow()
@@ -278,7 +278,7 @@ class Piece(Rows):
         return to_dates(self[name], day_first, wall_clock)
 
 
-def _numbers(column, decimal):
+def _numbers(column: Array, decimal: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Return texts as float64, and the indices of cells that Arrow parses differently; None if it parses none."""
     pa = arrow()
     compute = arrow("pyarrow.compute")
@@ -300,13 +300,13 @@ def _numbers(column, decimal):
     )
 
 
-def _finite(column):
+def _finite(column: Array) -> np.ndarray:
     numbers = np.array(column.to_numpy(zero_copy_only=False), np.float64)
     numbers[~np.isfinite(numbers)] = np.nan
     return numbers
 
 
-def hashes(table, names) -> np.ndarray:
+def hashes(table: Table, names: Iterable[str]) -> np.ndarray:
     """Return a hash of each row (N,) uint64, equal for rows whose cells in these columns are equal.
 
     It depends on the cells only, and is the same in every process and on every machine.
@@ -318,7 +318,7 @@ def hashes(table, names) -> np.ndarray:
     return total
 
 
-def mix_bits(values):
+def mix_bits(values: np.ndarray) -> np.ndarray:
     """Return mixed 64-bit integers (N,) uint64: the finalizer of splitmix64 (doi:10.1145/2714064.2660195)."""
     with np.errstate(over="ignore"):
         values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -326,7 +326,7 @@ def mix_bits(values):
     return values ^ (values >> np.uint64(31))
 
 
-def _cells(column):
+def _cells(column: Array) -> np.ndarray:
     """Return a hash of each cell, 0 for a missing one."""
     pa = arrow()
     if is_texts(column):
@@ -343,7 +343,7 @@ def _cells(column):
     return hashed
 
 
-def _texts(column):
+def _texts(column: Array) -> np.ndarray:
     """Return a hash of each text, computed from eight bytes at a time."""
     width = np.int64 if arrow().types.is_large_string(column.type) else np.int32
     _, offsets, data = column.buffers()

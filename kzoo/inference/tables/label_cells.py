@@ -12,6 +12,7 @@ from kzoo.inference.tables.values import (
     Texts,
     distinct,
     each_distinct,
+    is_missing,
     plain,
     to_numbers,
     value_counts,
@@ -70,7 +71,7 @@ def has_lists(values: Any) -> bool:
     cells = distinct(values)
     if not any(issubclass(cell_type, _LISTS) for cell_type in set(map(type, cells))):
         return False
-    return all(isinstance(cell, _LISTS) or _is_none(cell) for cell in cells)
+    return all(isinstance(cell, _LISTS) or is_missing(cell) for cell in cells)
 
 
 def label_sets(values: Iterable[Any], separator: str = "") -> list[tuple[str, ...] | None]:
@@ -87,7 +88,7 @@ def label_sets(values: Iterable[Any], separator: str = "") -> list[tuple[str, ..
             return _label_names(
                 sorted(cell, key=str) if isinstance(cell, set | frozenset) else cell
             )
-        if _is_none(cell):
+        if is_missing(cell):
             return None if is_list_column else ()
         return split_cell(_name(cell), separator)
 
@@ -102,7 +103,7 @@ def split_cell(text: str, separator: str) -> tuple[str, ...]:
 
 
 def _label_names(labels: Iterable[Any]) -> tuple[str, ...]:
-    names = (_name(label) for label in labels if not _is_none(label))
+    names = (_name(label) for label in labels if not is_missing(label))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -111,13 +112,6 @@ def _name(value: Any) -> str:
     if isinstance(value, float | np.floating) and value == int(value):
         return str(int(value))
     return str(value).strip()
-
-
-def _is_none(value: Any) -> bool:
-    """Return whether a cell is missing."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, float | np.floating) and bool(value != value)
 
 
 def likely_separator(texts: Any, *, sure: bool = False) -> str:

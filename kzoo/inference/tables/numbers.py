@@ -6,9 +6,10 @@ and a text that does not match the format is not a number. NumPy and the standar
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeAlias, TypedDict
 
 import numpy as np
 
@@ -96,6 +97,14 @@ _MINUS = str.maketrans(
 )
 
 
+class StoredFormat(TypedDict, total=False):
+    """A number format as plain data (see `NumberFormat`), or only the decimal sign."""
+
+    decimal: str
+    thousands: str
+    marks: list[str]
+
+
 @dataclass(frozen=True)
 class NumberFormat:
     """The number format of a column.
@@ -113,7 +122,7 @@ class NumberFormat:
     marks: frozenset = frozenset()
 
     @classmethod
-    def of(cls, stored: dict) -> "NumberFormat":
+    def of(cls, stored: StoredFormat) -> "NumberFormat":
         """Return the format from the data that `json` returned."""
         return cls(
             stored.get("decimal", ""),
@@ -121,11 +130,11 @@ class NumberFormat:
             frozenset(stored.get("marks", ())),
         )
 
-    def json(self) -> dict:
+    def json(self) -> StoredFormat:
         """Return the format as plain data."""
         return {"decimal": self.decimal, "thousands": self.thousands, "marks": sorted(self.marks)}
 
-    def read(self, value) -> float:
+    def read(self, value: object) -> float:
         """Return the number in a cell; NaN if the cell is not a number in this format."""
         cell = _Cell.of(value)
         if cell is None or not cell.marks <= self.marks:
@@ -147,7 +156,11 @@ class _UnambiguousWriting:
 
     writing: NumberFormat
 
-    def read(self, value) -> float:
+    @property
+    def decimal(self) -> str:
+        return self.writing.decimal
+
+    def read(self, value: object) -> float:
         """Return the number in a cell; NaN if there is none, or if the two decimal signs give different numbers."""
         number = self.writing.read(value)
         return (
@@ -155,13 +168,16 @@ class _UnambiguousWriting:
         )
 
 
-def _readings(value, marks) -> set:
+NumberReader: TypeAlias = NumberFormat | _UnambiguousWriting
+
+
+def _readings(value: object, marks: frozenset[str]) -> set:
     """Return the numbers that the two decimal signs give for a cell."""
     read = {_grouped(NumberFormat(marks=marks), sign).read(value) for sign in DECIMALS}
     return {number for number in read if number == number}
 
 
-def possible_numbers(value, stored) -> list:
+def possible_numbers(value: object, stored: StoredFormat | None) -> list[float]:
     """Return the two possible numbers of an ambiguous cell, sorted; an empty list if it is unreadable for another
     reason.
 
@@ -177,7 +193,9 @@ def possible_numbers(value, stored) -> list:
     return sorted(numbers) if len(numbers) > 1 else []
 
 
-def unseen_thousands(texts, stored, decimal) -> tuple:
+def unseen_thousands(
+    texts: Iterable[str], stored: StoredFormat | None, decimal: str | None
+) -> tuple[str, float, float] | tuple[()]:
     """Return (text, its number, the other possible number) of a cell in which a sign is read as a thousands separator.
 
     Empty if there is none, if training saw such separators, or if the file does not decide: then the cell is not a
@@ -203,7 +221,7 @@ def unseen_thousands(texts, stored, decimal) -> tuple:
     return doubtful[0], high, low
 
 
-def contradicts(text, stored, decimal) -> bool:
+def contradicts(text: str, stored: StoredFormat | None, decimal: str) -> bool:
     """Return True if a cell is a number, but not with the decimal sign of its file.
 
     Args:
@@ -219,7 +237,7 @@ def contradicts(text, stored, decimal) -> bool:
     return number != number and (read := _grouped(writing, other).read(text)) == read
 
 
-def shown_sign(texts, stored) -> str | None:
+def shown_sign(texts: Iterable[str], stored: StoredFormat | None) -> str | None:
     """Return the decimal sign that the cells of a column show; None if they show none, or both.
 
     Args:
@@ -232,7 +250,7 @@ def shown_sign(texts, stored) -> str | None:
     return signs[0] if len(signs) == 1 else None
 
 
-def _other(sign) -> str:
+def _other(sign: str) -> str:
     return DECIMALS[sign == DECIMALS[0]]
 
 
@@ -244,7 +262,9 @@ def _grouped(writing: NumberFormat, decimal: str) -> NumberFormat:
     )
 
 
-def number_formats(stored=None, decimal=None) -> tuple:
+def number_formats(
+    stored: StoredFormat | None = None, decimal: str | None = None
+) -> tuple[NumberReader, ...]:
     """Return the number formats to try on the cells of a column, in order.
 
     Args:
@@ -256,7 +276,7 @@ def number_formats(stored=None, decimal=None) -> tuple:
     If training saw no thousands separators, and the file does not show its decimal sign, a cell such as `4.455` in a
     column with decimal commas is not a number: it may be 4455, or 4.455 written by a program.
     """
-    if learned_from_texts(stored):
+    if stored is not None and learned_from_texts(stored):
         learned = NumberFormat.of(stored)
         if not _has_unseen_grouping(learned) or learned.decimal == decimal:
             return (learned,)
@@ -274,12 +294,12 @@ def number_formats(stored=None, decimal=None) -> tuple:
     )
 
 
-def _has_unseen_grouping(learned) -> bool:
+def _has_unseen_grouping(learned: NumberFormat) -> bool:
     """Return True if a column may have any thousands separator because training saw none: see `learn`."""
     return learned.decimal != "" and len(learned.thousands) > 1
 
 
-def learned_from_texts(stored) -> bool:
+def learned_from_texts(stored: StoredFormat | None) -> bool:
     """Return True if the numbers of a column were texts in training, judged by the data stored for `number_formats`."""
     return "thousands" in (stored or {})
 
@@ -294,7 +314,7 @@ class _Cell:
     hours: float | None = None  # of a time of day or a duration such as 18:25
 
     @classmethod
-    def of(cls, value) -> "_Cell | None":
+    def of(cls, value: object) -> "_Cell | None":
         text = str(value).strip()
         if _BARE.fullmatch(text):  # most cells: takes a third of the time
             return cls(text.lstrip("+-"), -1.0 if text[0] == "-" else 1.0, _NO_MARKS)
@@ -340,7 +360,9 @@ class _Cell:
         return cls(match["digits"].strip(), factor, frozenset(marks))
 
     @classmethod
-    def _of_clock(cls, hour, minute, second, fraction, half) -> "_Cell | None":
+    def _of_clock(
+        cls, hour: str, minute: str, second: str | None, fraction: str | None, half: str | None
+    ) -> "_Cell | None":
         hours = int(hour)
         if half:
             if not 1 <= hours <= 12:
@@ -349,7 +371,7 @@ class _Cell:
         seconds = float(f"{second or 0}.{fraction or 0}")
         return cls("", 1.0, frozenset({CLOCK}), hours + int(minute) / 60 + seconds / 3600)
 
-    def number(self, writing) -> float:
+    def number(self, writing: NumberFormat) -> float:
         if self.hours is not None:
             return self.hours
         match = _pattern(writing.decimal, writing.thousands).fullmatch(self.digits)
@@ -361,7 +383,7 @@ class _Cell:
 
 
 @cache
-def _pattern(decimal, thousands):
+def _pattern(decimal: str, thousands: str) -> re.Pattern:
     """Return a pattern of (whole part, decimals, exponent); groups of three digits, or of two as in India."""
     point = re.escape(decimal)
     alternatives = [r"\d+"]
@@ -389,7 +411,7 @@ def simple_number(decimal: str) -> re.Pattern:
     return re.compile(rf"[+-]?\d+(?:{point}\d*)?" if decimal else r"[+-]?\d+", re.ASCII)
 
 
-def shown_by(decimal) -> str:
+def shown_by(decimal: str) -> str:
     """Return a pattern of numbers that show a decimal sign: before exactly three digits it may separate thousands."""
     sign = re.escape(decimal)
     return rf"(?:\d+{sign}(?:\d{{1,2}}|\d{{4,}})|(?:0|\d{{4,}}){sign}\d{{3}})"
@@ -400,7 +422,7 @@ _GROUP = 3  # digits
 _GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.,]\d{3})+", re.ASCII)
 
 
-def is_unambiguous(text) -> bool:
+def is_unambiguous(text: str) -> bool:
     """Return True if a text is a number whose decimal sign is unambiguous."""
     return _SHOWN.fullmatch(text.strip()) is not None
 
@@ -408,13 +430,13 @@ def is_unambiguous(text) -> bool:
 _PADDED = re.compile(r"0\d{2,}", re.ASCII)
 
 
-def is_padded(text) -> bool:
+def is_padded(text: str) -> bool:
     """Return True if a text is an integer with leading zeros, as codes have: `01067`, but not `05` or `000`."""
     text = text.strip()
     return _PADDED.fullmatch(text) is not None and text.strip("0") != ""
 
 
-def are_ambiguous(texts, decimal=None) -> bool:
+def are_ambiguous(texts: Iterable[str], decimal: str | None = None) -> bool:
     """Return True if all texts may also be other numbers: `1.234` alone, which may be 1234, but not next to `1.5`.
 
     Args:
@@ -455,7 +477,11 @@ class LearnedFormat:
 
 
 def learn_number_format(
-    values: Iterable[str], file_decimal: str | None = None, *, decimal=None, thousands=None
+    values: Iterable[str],
+    file_decimal: str | None = None,
+    *,
+    decimal: str | None = None,
+    thousands: str | None = None,
 ) -> LearnedFormat:
     """Return the number format that reads most texts of a column.
 
@@ -502,12 +528,12 @@ def learn_number_format(
     return LearnedFormat(best, units=units)
 
 
-def _shows_amount(cell):
+def _shows_amount(cell: _Cell) -> bool:
     """Return whether a cell with a letter for thousands has a decimal sign or a currency, too."""
     return not cell.digits.isdecimal() or len(cell.marks) > 1
 
 
-def thousands_beside_integers(texts) -> tuple:
+def thousands_beside_integers(texts: Iterable[str]) -> tuple[str, ...]:
     """Return two texts, such as `1.900` and `656`, if all with a decimal point may have a thousands separator.
 
     Empty if another text shows that they have none, or if no integer is beside them.
@@ -523,7 +549,7 @@ def thousands_beside_integers(texts) -> tuple:
     return (grouped, whole) if grouped and whole else ()
 
 
-def _units(cells):
+def _units(cells: Mapping[str, _Cell]) -> tuple[str, ...]:
     """Return two texts of `cells`: one in percent and one not, of two currencies, or of hours with and without seconds.
 
     Empty if there are none.

@@ -1,11 +1,12 @@
 """`Rows`: new rows of a table by column, from a file, dicts or a DataFrame, without pandas."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from fnmatch import fnmatchcase
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +14,23 @@ from kzoo.inference.sources.arrays import as_array, check_count
 from kzoo.inference.sources.files import existing_path
 from kzoo.inference.tables.dates import to_dates
 from kzoo.inference.tables.files import read_content, read_rows
-from kzoo.inference.tables.values import NUMBERS, Texts, distinct, not_missing, plain, read_numbers
+from kzoo.inference.tables.numbers import StoredFormat
+from kzoo.inference.tables.values import (
+    NUMBERS,
+    Cells,
+    Column,
+    Texts,
+    distinct,
+    not_missing,
+    plain,
+    read_numbers,
+)
 from kzoo.inference.tables.zones import aware, minutes_in, on_clock, zone_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, plural, shown
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 MOST = 12  # columns named in a message
 _MOST_CELLS = 1_000_000  # of uploaded rows that have few columns in common
@@ -40,31 +54,33 @@ class Rows:
     # name -> row -> the word, such as NA, that was read as a missing value
     words: dict | None = None
 
-    def __init__(self, columns, decimal=None, zones=None):
-        self._columns = columns
-        self._decimal = decimal
-        self._zones = zones or {}
-        self._walls, self._minutes = {}, {}  # caches: parsing dates is slow
+    def __init__(
+        self,
+        columns: Mapping[str, Cells],
+        decimal: str | None = None,
+        zones: Mapping[str, tuple[np.ndarray, str]] | None = None,
+    ) -> None:
+        self._columns = dict(columns)
+        self.decimal = decimal
+        self._zones = dict(zones or {})
+        # caches: parsing dates is slow
+        self._walls: dict[tuple[str, bool], np.ndarray] = {}
+        self._minutes: dict[tuple[str, bool], np.ndarray] = {}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(next(iter(self._columns.values()), ()))
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._columns
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Column:
         return self._columns[name]
 
     @property
-    def columns(self) -> list:
+    def columns(self) -> list[str]:
         return list(self._columns)
 
-    @property
-    def decimal(self):
-        """The decimal sign of the file."""
-        return self._decimal
-
-    def texts(self, name) -> list:
+    def texts(self, name: str) -> list[str]:
         """Return the unique texts of a column; an empty list for a column of numbers or times."""
         values = self[name]
         if isinstance(values, Texts):
@@ -75,10 +91,10 @@ class Rows:
             else []
         )
 
-    def cells(self, name, allowed_words):
+    def cells(self, name: str, allowed_words: Collection[str]) -> Column:
         """Return a column in which words of `MISSING` that are in `allowed_words` are ordinary cells."""
         values = self[name]
-        if self.words is None or not allowed_words:
+        if self.words is None or not allowed_words or isinstance(values, Texts):
             return values
         values = values.copy()
         words = self.words.get(name, {})
@@ -88,23 +104,23 @@ class Rows:
             values[row] = word if word in allowed_words else None
         return values
 
-    def numbers(self, name, writing=None):
+    def numbers(self, name: str, writing: StoredFormat | None = None) -> np.ndarray:
         """Return a column as float64, with NaN where a cell is not a finite number.
 
         Args:
             writing: the number format of the column, as learned in training.
         """
-        return read_numbers(self[name], writing, self._decimal)
+        return read_numbers(self[name], writing, self.decimal)
 
-    def dates(self, name, day_first=False, wall_clock=False):
+    def dates(self, name: str, day_first: bool = False, wall_clock: bool = False) -> np.ndarray:
         """Return a column as times, with NaT where a cell is not a time (see `to_dates`)."""
         return to_dates(self[name], day_first, wall_clock)
 
-    def typed_zone(self, name):
+    def typed_zone(self, name: str) -> tuple[np.ndarray, str] | None:
         """Return (minutes from UTC (N,), zone) of a column whose type has a time zone; None for others."""
         return self._zones.get(name)
 
-    def minutes(self, name, day_first=False):
+    def minutes(self, name: str, day_first: bool = False) -> np.ndarray:
         """Return the offset from UTC in minutes that each cell of a column states (N,), NaN where it states none."""
         if (typed := self.typed_zone(name)) is not None:
             return typed[0]
@@ -113,26 +129,26 @@ class Rows:
             self._minutes[name, day_first] = minutes
         return self._minutes[name, day_first]
 
-    def _wall(self, name, day_first):
+    def _wall(self, name: str, day_first: bool) -> np.ndarray:
         if (name, day_first) not in self._walls:
             self._walls[name, day_first] = self.dates(name, day_first, wall_clock=True)
         return self._walls[name, day_first]
 
-    def zone(self, name, day_first=False) -> str:
+    def zone(self, name: str, day_first: bool = False) -> str:
         """Return the time zone of a column (see `kzoo.inference.tables.zones`)."""
         if (typed := self.typed_zone(name)) is not None:
             return typed[1]
         minutes = self.minutes(name, day_first)
         return "" if np.isnan(minutes).all() else zone_of(self.of_times(name, minutes, day_first))
 
-    def of_times(self, name, minutes, day_first=False):
+    def of_times(self, name: str, minutes: np.ndarray, day_first: bool = False) -> np.ndarray:
         """Return the offsets in minutes (see `minutes`) of those cells of a column that hold a time."""
         is_time = np.isfinite(minutes)
         unknown = np.flatnonzero(~is_time)
         is_time[unknown] = not_missing(Rows({name: self[name][unknown]}).dates(name, day_first))
         return minutes[is_time]
 
-    def local(self, name, day_first=False, zone=None):
+    def local(self, name: str, day_first: bool = False, zone: str | None = None) -> np.ndarray:
         """Return a column as local times of a zone; as written if the zone is None.
 
         Args:
@@ -144,27 +160,27 @@ class Rows:
             return wall
         return on_clock(wall, self.minutes(name, day_first), zone)
 
-    def take(self, order):
+    def take(self, order: np.ndarray) -> "Rows":
         """Return the rows with the indices `order` (N,)."""
         columns = {name: values[order] for name, values in self._columns.items()}
         return Rows(
             columns,
-            self._decimal,
+            self.decimal,
             {n: (minutes[order], zone) for n, (minutes, zone) in self._zones.items()},
         )
 
-    def only(self, names, decimal=None):
+    def only(self, names: Collection[str], decimal: str | None = None) -> "Rows":
         """Return some of the columns; `decimal` is the decimal sign of their file if the rows do not know it."""
         zones = {name: zone for name, zone in self._zones.items() if name in names}
-        return Rows({name: self[name] for name in names}, self._decimal or decimal, zones)
+        return Rows({name: self[name] for name in names}, self.decimal or decimal, zones)
 
-    def updated(self, rows):
+    def updated(self, rows: "Rows") -> "Rows":
         """Return the rows with the columns of other rows added, which replace those of the same name."""
         zones = {name: zone for name, zone in self._zones.items() if name not in rows} | rows._zones
-        return Rows(self._columns | rows._columns, self._decimal, zones)
+        return Rows(self._columns | rows._columns, self.decimal, zones)
 
 
-def rows_of(source) -> Rows:
+def rows_of(source: Any) -> Rows:
     """Return rows from the path of a table, a dict, a list of dicts or of lists, a DataFrame, or an Arrow table.
 
     Raises:
@@ -181,8 +197,8 @@ def rows_of(source) -> Rows:
     if is_arrow(source):
         return import_module("kzoo.inference.tables.arrow").as_rows(source)
     if isinstance(source, dict):
-        if columns := _columns_of(source):
-            return _rows(columns)
+        if cells := _columns_of(source):
+            return _rows(cells)
         source = [source]
     if is_list_of_rows(source):
         columns = columns_of_lists(source)
@@ -207,7 +223,7 @@ def rows_of(source) -> Rows:
     return table
 
 
-def _rows(columns, decimal=None):
+def _rows(columns: Mapping[str, Any], decimal: str | None = None) -> Rows:
     """Return columns of any type as `Rows`."""
     zones = {name: zone for name, values in columns.items() if (zone := aware(values)) is not None}
     columns = {
@@ -217,13 +233,13 @@ def _rows(columns, decimal=None):
     return Rows({name: plain(values) for name, values in columns.items()}, decimal, zones)
 
 
-def decimal_of(frame) -> str | None:
+def decimal_of(frame: object) -> str | None:
     """Return the decimal sign of the file that a DataFrame was read from (see `Rows`)."""
     attrs = getattr(frame, "attrs", {})
     return (attrs.get("decimal") or "") if "figures" in attrs else None
 
 
-def is_arrow(source) -> bool:
+def is_arrow(source: object) -> bool:
     """Return True for what holds an Arrow table and is no pandas DataFrame: pyarrow, Polars, DuckDB, and others."""
     if hasattr(source, "iloc") or isinstance(source, type):
         return False
@@ -235,7 +251,7 @@ def is_arrow(source) -> bool:
     return is_pyarrow or hasattr(source, "__arrow_c_stream__")
 
 
-def is_list_of_rows(source) -> bool:
+def is_list_of_rows(source: object) -> bool:
     """Return True for a list of lists, which is a table if the first of them has the column names."""
     return (
         isinstance(source, list)
@@ -244,7 +260,7 @@ def is_list_of_rows(source) -> bool:
     )
 
 
-def columns_of_lists(source) -> dict:
+def columns_of_lists(source: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
     """Return the columns of a list of lists by name, of which the first list has the names.
 
     Raises:
@@ -265,7 +281,7 @@ def columns_of_lists(source) -> dict:
     return {name.strip(): [row[index] for row in rows] for index, name in enumerate(names)}
 
 
-def received_rows(payload, noun, most=None):
+def received_rows(payload: Any, noun: str, most: int | None = None) -> Rows | np.ndarray:
     """Return uploaded rows in a form that readers of tables accept; a text in them is never a path.
 
     Args:
@@ -310,7 +326,7 @@ def received_rows(payload, noun, most=None):
     return as_array(payload, f"{noun}s")
 
 
-def checked_rows(source, targets=()) -> Rows:
+def checked_rows(source: Any, targets: Collection[str] = ()) -> Rows:
     """Return `rows_of` a source; the cells of a DataFrame are checked first, and targets that are lists left out."""
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         names = [str(name).strip() for name in source.columns]
@@ -326,7 +342,7 @@ def checked_rows(source, targets=()) -> Rows:
     return rows_of(source)
 
 
-def _columns_of(source):
+def _columns_of(source: Mapping[Any, Any]) -> dict[str, Sequence[Any]] | None:
     """Return the columns of a dict of sequences; None for a dict of cells, which is a single row.
 
     Raises:
@@ -354,7 +370,7 @@ def _columns_of(source):
     return sequences
 
 
-def _as_sequences(columns):
+def _as_sequences(columns: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     """Return columns as sequences; a dict of row -> cell, as written by pandas, becomes a list of cells.
 
     Raises:
@@ -376,7 +392,7 @@ def _as_sequences(columns):
     return as_lists
 
 
-def _is_sequence(value):
+def _is_sequence(value: object) -> bool:
     """Return True if a value holds several values: a list, tuple, dict, array or Series."""
     return (
         not isinstance(value, str | bytes)
@@ -385,7 +401,7 @@ def _is_sequence(value):
     )
 
 
-def is_text(value) -> bool:
+def is_text(value: object) -> bool:
     """Return False for a string that cannot be encoded as UTF-8: a bad conversion may leave lone surrogates."""
     if not isinstance(value, str) or value.isascii():
         return True
@@ -396,7 +412,7 @@ def is_text(value) -> bool:
     return True
 
 
-def check_names(names):
+def check_names(names: Iterable[object]) -> None:
     """Raise `KzooError` for names that are equal once stripped: one column would hide the other."""
     counts = Counter(str(name).strip() for name in names)
     if duplicate := next((name for name, count in counts.items() if count > 1), None):
@@ -405,7 +421,7 @@ def check_names(names):
         )
 
 
-def check_cells(table, names, lists=()):
+def check_cells(table: "DataFrame", names: Sequence[str], lists: Collection[str] = ()) -> None:
     """Raise `KzooError` for the first cell or name of a DataFrame with several values or a lone surrogate.
 
     Args:
@@ -434,11 +450,11 @@ def check_cells(table, names, lists=()):
         )
 
 
-def _is_wrong(cell):
+def _is_wrong(cell: object) -> bool:
     return _is_sequence(cell) or not is_text(cell)
 
 
-def require(table, names, where):
+def require(table: "Rows | DataFrame", names: Iterable[str], where: str) -> None:
     """Raise `KzooError` for the first name that is not a column of a table, and suggest the nearest column."""
     for name in names:
         if name not in table.columns:
@@ -448,7 +464,7 @@ def require(table, names, where):
             )
 
 
-def check_keys(rows, names, other_names=()) -> list:
+def check_keys(rows: Rows, names: Iterable[str], other_names: Iterable[str] = ()) -> list[str]:
     """Return notes on rows, passed as dicts, that lack a column and have an unknown key instead.
 
     Args:
@@ -464,7 +480,7 @@ def check_keys(rows, names, other_names=()) -> list:
     notes = []
     companions = {}
     used = {*names, *other_names}
-    first = {frozenset(keys): row for row, keys in reversed(rows.partial.items())}
+    first = {frozenset(keys): row for row, keys in reversed(list(rows.partial.items()))}
     suspects = ((row, keys) for keys, row in reversed(first.items()) if not keys <= used)
     for row, keys in islice(suspects, _MOST_ROWS):
         for name in islice((name for name in names if name not in keys), MOST):
@@ -487,7 +503,7 @@ def check_keys(rows, names, other_names=()) -> list:
     return notes
 
 
-def as_names(names):
+def as_names(names: object) -> list[str]:
     """Return `None`, one name, `"a,b"` or a sequence as a list of names."""
     if names is None:
         return []
@@ -496,12 +512,12 @@ def as_names(names):
     return [str(name) for name in names] if isinstance(names, Iterable) else [str(names)]
 
 
-def has_patterns(target) -> bool:
+def has_patterns(target: object) -> bool:
     """Return whether names of targets may be patterns or ranges, which `matching_columns` replaces."""
     return any(sign in name for name in as_names(target) for sign in (*_WILDCARDS, _RANGE))
 
 
-def matching_columns(target, columns) -> list[str]:
+def matching_columns(target: str | Sequence[str] | None, columns: Iterable[str]) -> list[str]:
     """Return the target columns that names, patterns such as `label_*` and ranges such as `q1:q9` mean.
 
     `*` is any text and `?` any character; a range goes from one column to another, in the order of the table. A column
@@ -539,7 +555,7 @@ def matching_columns(target, columns) -> list[str]:
     return targets
 
 
-def find_target(table, target):
+def find_target(table: "Rows | DataFrame", target: str | Sequence[str] | None) -> list[str]:
     """Return the target columns of a table: the requested ones, else a last column called target, label, class or y."""
     if not len(table.columns):
         raise KzooError("The table has no columns.")
@@ -563,7 +579,7 @@ def find_target(table, target):
     return targets
 
 
-def check_distinct(names, argument="target"):
+def check_distinct(names: Sequence[str], argument: str = "target") -> None:
     """Raise `KzooError` if an argument names a column twice."""
     if len(set(names)) < len(names):
         raise KzooError(
@@ -572,7 +588,7 @@ def check_distinct(names, argument="target"):
         )
 
 
-def single_table(words):
+def single_table(words: Sequence[str]) -> Path:
     """Return the only file named on the command line.
 
     Raises:

@@ -6,13 +6,18 @@ meaning.
 """
 
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import time, timedelta
+from typing import Any, SupportsFloat, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from kzoo.inference.tables.numbers import (
     PLAIN,
+    NumberReader,
+    StoredFormat,
     contradicts,
     number_formats,
     shown_sign,
@@ -59,22 +64,24 @@ class Texts:
 
     dtype = np.dtype(object)
 
-    def __init__(self, different, codes):
+    def __init__(self, different: list[str], codes: np.ndarray) -> None:
         self.different, self.codes = different, codes
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.codes)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str | None]:
         return map([*self.different, None].__getitem__, self.codes.tolist())
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         codes = self.codes[index]
         if isinstance(codes, np.ndarray):
             return Texts(self.different, codes)
         return None if codes < 0 else self.different[codes]
 
-    def each(self, per_text, missing, dtype) -> np.ndarray:
+    def each(
+        self, per_text: Sequence[object] | np.ndarray, missing: object, dtype: DTypeLike
+    ) -> np.ndarray:
         """Return an array (N,): the item of `per_text` for each text, `missing` for missing values."""
         values = np.empty(len(self.different) + 1, dtype)
         values[:-1], values[-1] = per_text, missing
@@ -86,7 +93,7 @@ class Texts:
         return np.bincount(self.codes + 1, minlength=len(self.different) + 1)[1:]
 
     @property
-    def seen(self) -> list:
+    def seen(self) -> list[str]:
         """The unique texts that occur, in order of appearance."""
         first = np.full(len(self.different) + 1, len(self))
         np.minimum.at(first, self.codes, np.arange(len(self)))
@@ -94,7 +101,12 @@ class Texts:
         return [self.different[code] for code in order if first[code] < len(self)]
 
 
-def plain(values) -> "np.ndarray | Texts":
+Column: TypeAlias = np.ndarray | Texts  # a plain column
+# a column of any type: an array, a list, a Series of pandas, which have no type in common
+Cells: TypeAlias = Any
+
+
+def plain(values: Cells) -> "np.ndarray | Texts":
     """Return a column of any type (an array, a list, a pandas Series) as an array (N,).
 
     Numbers, booleans and times keep their NumPy type; durations become seconds, and times of day texts; a Series of
@@ -126,7 +138,7 @@ def plain(values) -> "np.ndarray | Texts":
     else:
         out[:] = [
             None
-            if _is_missing(cell)
+            if is_missing(cell)
             else cell
             if not isinstance(cell, _CONVERTED)
             else _converted(cell)
@@ -135,12 +147,12 @@ def plain(values) -> "np.ndarray | Texts":
     return out
 
 
-def _converted(value):
+def _converted(value: timedelta | np.timedelta64 | time) -> str | float:
     """Return a duration as seconds, and a time of day as text."""
     return value.isoformat() if isinstance(value, time) else value / _SECOND
 
 
-def texts_of(values) -> "Texts | None":
+def texts_of(values: Cells) -> "Texts | None":
     """Return a column of texts, `Texts` or a Series, as `Texts`; None for any other column."""
     if isinstance(values, Texts) or not hasattr(values, "notna"):
         return values if isinstance(values, Texts) else None
@@ -164,7 +176,8 @@ def texts_of(values) -> "Texts | None":
     return Texts(list(different), codes.astype(np.int32))
 
 
-def _is_missing(value):
+def is_missing(value: Any) -> bool:
+    """Return whether a cell of any type is missing."""
     # of pandas, which need not be installed
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
@@ -173,7 +186,7 @@ def _is_missing(value):
     )
 
 
-def not_missing(values) -> np.ndarray:
+def not_missing(values: Column) -> np.ndarray:
     """Return a boolean array (N,) that is True where a plain column has a value."""
     if isinstance(values, Texts):
         return values.codes >= 0
@@ -184,7 +197,7 @@ def not_missing(values) -> np.ndarray:
     return ~np.isnan(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
 
 
-def are_filled(values) -> np.ndarray:
+def are_filled(values: Column) -> np.ndarray:
     """Return which cells (N,) of a plain column are not missing, nor a word for a missing value."""
     if isinstance(values, Texts):
         return values.each([text.strip() not in MISSING for text in values.different], False, bool)
@@ -194,7 +207,7 @@ def are_filled(values) -> np.ndarray:
     return present
 
 
-def to_numbers(values, *writings) -> np.ndarray:
+def to_numbers(values: Cells, *writings: NumberReader) -> np.ndarray:
     """Return a column as float64; cells that are not finite numbers become NaN.
 
     Args:
@@ -221,7 +234,9 @@ def to_numbers(values, *writings) -> np.ndarray:
     return numbers
 
 
-def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
+def read_numbers(
+    values: Cells, stored: StoredFormat | None = None, decimal: str | None = None
+) -> np.ndarray:
     """Return a column as `to_numbers` does, with the number format learned in training.
 
     If some cells contradict the decimal sign of the file, the sign is not used for ambiguous cells; if the file shows
@@ -232,7 +247,7 @@ def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
         decimal: the decimal sign of the file; empty if its first lines show none, None if there is no file.
     """
     by_file = number_formats(stored, decimal)
-    doubting = number_formats(stored or (decimal and {"decimal": decimal}))
+    doubting = number_formats(stored or ({"decimal": decimal} if decimal else None))
     if decimal is None or len(doubting) < 2 or (by_file == doubting and decimal):
         return to_numbers(values, *by_file)
     values = values if isinstance(values, np.ndarray) else plain(values)
@@ -250,7 +265,7 @@ def read_numbers(values, stored=None, decimal=None) -> np.ndarray:
     return to_numbers(values, *by_file)
 
 
-def _text_numbers(texts, writings):
+def _text_numbers(texts: Iterable[str], writings: Sequence[NumberReader]) -> list[float]:
     """Return the number in each text: most have digits and the decimal sign only, which every format reads alike."""
     decimal = writings[0].decimal
     is_simple = simple_number(decimal).fullmatch
@@ -262,12 +277,12 @@ def _text_numbers(texts, writings):
     ]
 
 
-def _finite(value):
+def _finite(value: SupportsFloat | str) -> float:
     number = float(value)
     return number if abs(number) != np.inf else np.nan
 
 
-def _number(value, writings):
+def _number(value: object, writings: Sequence[NumberReader]) -> float:
     if value is None:
         return np.nan
     if isinstance(value, int | float | np.integer | np.floating):
@@ -281,7 +296,7 @@ def _number(value, writings):
     )
 
 
-def unreadable_cells(values, numbers) -> np.ndarray:
+def unreadable_cells(values: Cells, numbers: np.ndarray) -> np.ndarray:
     """Return the indices of cells that hold something other than a number; words for missing values do not count.
 
     Args:
@@ -303,12 +318,12 @@ def unreadable_cells(values, numbers) -> np.ndarray:
     return indices[np.array(is_unreadable, bool)]
 
 
-def category_word(text) -> str:
+def category_word(text: str) -> str:
     """Return the category named by a cell: surrounding blanks and the kind of line ends do not matter."""
     return text.strip().replace("\r\n", "\n")
 
 
-def to_words(values) -> np.ndarray:
+def to_words(values: Cells) -> np.ndarray:
     """Return a column as an array of strings (see `word_of`), with None for missing values; 1067.0 becomes "1067".
 
     To pandas, a column of integers becomes one of floats as soon as a value is missing.
@@ -327,17 +342,19 @@ def to_words(values) -> np.ndarray:
     return words
 
 
-def _is_whole_float(values):
+def _is_whole_float(values: np.ndarray) -> np.ndarray:
     """Return a boolean array (N,) that is True where a plain column has an integer stored as a float."""
     if values.dtype.kind == "f":
         return (values == np.round(values)) & (np.abs(values) < 2**53)
     if values.dtype == object:
-        floats = (value if isinstance(value, float | np.floating) else 0.5 for value in values)
+        floats: list[Any] = [
+            value if isinstance(value, float | np.floating) else 0.5 for value in values
+        ]
         return np.array([value.is_integer() and abs(value) < 2**53 for value in floats], bool)
     return np.zeros(len(values), bool)
 
 
-def distinct(values) -> list:
+def distinct(values: Cells) -> list[Any]:
     """Return the cells of a column of any type, missing ones too: equal cells of one type once, lists each time."""
     if (texts := texts_of(values)) is not None:
         return [*texts.seen, *([None] if (texts.codes < 0).any() else [])]
@@ -351,7 +368,7 @@ def distinct(values) -> list:
         return cells
 
 
-def each_distinct(function, values) -> list:
+def each_distinct(function: Callable[[Any], Any], values: Cells) -> list[Any]:
     """Return `function` of each cell of a column (N,) of any type, called once for equal cells (see `distinct`)."""
     if (texts := texts_of(values)) is not None:
         results = [*map(function, texts.different), function(None)]
@@ -365,7 +382,7 @@ def each_distinct(function, values) -> list:
     return list(map(result_of.__getitem__, keys))
 
 
-def value_counts(values) -> dict:
+def value_counts(values: Cells) -> dict[Any, int]:
     """Return unique value -> number of occurrences for the values of a column that are not missing."""
     values = plain(values)
     if isinstance(values, Texts):

@@ -1,10 +1,15 @@
 """Parts of reading a table in pieces: a sample, category counts, moments of columns, and buckets of shuffled rows."""
 
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 from kzoo.data.inputs.rows.column_kind import MAX_CATEGORIES
 from kzoo.data.store.progress import track_progress
 from kzoo.inference.tables.arrow import arrow, mix_bits
+from kzoo.inference.tables.raw import Rows
 from kzoo.inference.tables.values import Texts, category_word, to_words
 from kzoo.inference.tasks.values import ColumnStatistics
 
@@ -14,38 +19,29 @@ _MIN_SAMPLE_ROWS = 2_000
 MAX_COUNTED_CATEGORIES = 100_000  # per column
 _BUCKET_BYTES = 32 << 20  # shuffled at once; open files
 _MAX_BUCKETS = 256
+SHOWN = 3  # unreadable cells in a message
 
 
-class TablePieces:
-    """The pieces of a table with the index of their first row.
+def numbered_pieces(
+    source: Any, description: str, rows: int | None = None
+) -> Iterator[tuple[int, Any]]:
+    """Yield (index of the first row, table) of each piece of a table, and report progress.
 
     Args:
-        pieces: the reader of the table, which yields pieces.
-
-    Attributes:
-        rows: the number of rows; None until all pieces have been read once.
+        source: the reader of the table, which yields pieces.
+        description: of what is done with them.
+        rows: their number, if it is known.
     """
 
-    def __init__(self, pieces):
-        self.source = pieces
-        self.rows = None
-
-    def pieces(self, description):
-        """Yield (index of the first row, table) of each piece, and report progress under this description."""
-        return track_progress(
-            self._with_first_row(),
-            f"{self.source.name}: {description}",
-            self.rows,
-            lambda piece: piece[1].num_rows,
-        )
-
-    def _with_first_row(self):
-        """Yield (index of the first row, table) of each piece, and count the rows."""
+    def pieces() -> Iterator[tuple[int, Any]]:
         first = 0
-        for piece in self.source:
+        for piece in source:
             yield first, piece.table
             first += len(piece)
-        self.rows = first
+
+    return track_progress(
+        pieces(), f"{source.name}: {description}", rows, lambda piece: piece[1].num_rows
+    )
 
 
 class Sample:
@@ -110,6 +106,41 @@ class Sample:
         self.tables = [self.tables[0].take(order)]
         self.indices = [self.indices[0][order]]
         return self.tables[0], self.indices[0]
+
+
+class CellCounts:
+    """Missing and unreadable cells of the columns of a table, counted piece by piece.
+
+    Attributes:
+        missing, unread: name -> number of missing cells, of unreadable cells or unknown categories.
+        examples: name -> the first of the latter: (row, cell).
+        minutes: name -> the different offsets from UTC of a column of dates.
+    """
+
+    def __init__(self) -> None:
+        self.missing: Counter[str] = Counter()
+        self.unread: Counter[str] = Counter()
+        self.examples: defaultdict[str, list[tuple[int, Any]]] = defaultdict(list)
+        self.minutes: defaultdict[str, set[float]] = defaultdict(set)
+
+    def add(
+        self, name: str, rows: Rows, missing: int, unread: np.ndarray, indices: np.ndarray
+    ) -> None:
+        """Count cells of a column.
+
+        Args:
+            name: of the column.
+            rows: some rows of the table.
+            missing: number of missing cells.
+            unread: which of the rows have an unreadable cell.
+            indices: (N,) indices of the rows in the table.
+        """
+        self.missing[name] += missing
+        self.unread[name] += len(unread)
+        examples = self.examples[name]
+        examples += [
+            (int(indices[row]), rows[name][row]) for row in unread[: SHOWN - len(examples)]
+        ]
 
 
 class CategoryCounts:

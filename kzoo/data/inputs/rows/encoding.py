@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +12,13 @@ from kzoo.data import splits
 from kzoo.data.inputs.rows.collect import (
     MAX_COUNTED_CATEGORIES,
     MAX_SAMPLE_ROWS,
+    SHOWN,
     Buckets,
     CategoryCounts,
+    CellCounts,
     ColumnMoments,
     Sample,
-    TablePieces,
+    numbered_pieces,
 )
 from kzoo.data.inputs.rows.column_kind import MAX_CATEGORIES, missing_categories
 from kzoo.data.inputs.rows.columns import (
@@ -84,12 +87,11 @@ class Encoding(TableFit):
         has_duplicates: whether rows are equal by chance.
         constants, not_constant: excluded columns: name -> their constant cell (None if empty), and count of other
             cells.
-        numeric_columns, text_inputs: the learned columns of numbers and dates, and of texts.
-        category_counts: name -> `CategoryCounts` of the other columns.
+        encoded_columns: the learned columns; those of dates with their time zone.
+        category_counts: name -> `CategoryCounts` of the columns of categories.
+        known_categories: name -> number of categories in the table, once all of it is encoded.
         incomplete: names of numeric columns with missing values in training rows.
-        missing, unread: name -> count of missing cells; name -> [count, first (row, cell)s] of unreadable cells.
-        training_categories, other_unknown: name -> number of categories in the table, and what `unread` has, of the
-            unknown categories of another table.
+        cells: split of another table, None for the table itself -> `CellCounts` of its columns.
         weight_format: format of the numbers in the column of row weights, if these are texts.
         weight_moments: split -> moments of its row weights.
     """
@@ -143,26 +145,25 @@ class Encoding(TableFit):
 
     def encode_table(self) -> dict:
         """Encode the table, and return the metadata with which `out_of_core.py` opens it."""
-        table_pieces = TablePieces(self.pieces)
-        self.first_pass(table_pieces)
+        self.first_pass()
         self.learn()
-        self.second_pass(table_pieces)
+        self.second_pass()
         return self.metadata(self.write_splits())
 
     # 1. First pass: sample and count rows.
 
-    def first_pass(self, table_pieces):
+    def first_pass(self) -> None:
         """Count the rows and the distinct cells of a single target, and draw the sample."""
         self.sample = Sample(self.seed)
-        self.count = 0
-        self.target_missing = 0
+        self.count = self.total = self.target_missing = 0
         if len(self.targets) > 1:  # the first rows decide; `_target_values` checks the others
             piece = next(iter(self.pieces), None)
             self.learn_labels(
                 self.pieces.frame(piece.table.select(self.targets))
             ) if piece is not None else None
-        self.target_counts = Counter() if len(self.targets) == 1 else None
-        for first, table in table_pieces.pieces("sampling rows"):
+        self.target_counts: Counter[Any] | None = Counter() if len(self.targets) == 1 else None
+        for first, table in numbered_pieces(self.pieces, "sampling rows"):
+            self.total = first + table.num_rows
             table, indices = self.rows_with_target(table, first)
             self.count += table.num_rows
             self.sample.add(table, indices)
@@ -257,7 +258,7 @@ class Encoding(TableFit):
             words=self.pieces.words,
             classes=self.class_target.classes if self.class_target is not None else (),
             file=self.pieces.written,
-            text_cells=Piece(table),
+            padded_cells=frame.attrs.get("padded", ()),
         )
         for part, other in self.others.items():
             with in_table(part):
@@ -313,15 +314,13 @@ class Encoding(TableFit):
 
     # 3. Second pass: encode the rows.
 
-    def second_pass(self, table_pieces):
+    def second_pass(self) -> None:
         """Encode the rows, and distribute them to buckets that fit into memory; count cells of all rows."""
         zones = self.zones.get("zones", {})
-        self.numeric_columns = [
-            column | {"zone": zones.get(column["name"])}
+        self.encoded_columns = [
+            column | ({"zone": zones.get(column["name"])} if column["kind"] == "date" else {})
             for column in self.columns
-            if column["kind"] in ("number", "date")
         ]
-        self.text_inputs = [column for column in self.columns if column["kind"] == "text"]
         self.category_counts = {
             column["name"]: CategoryCounts(
                 column["values"], missing_categories(self.pieces.written)
@@ -329,14 +328,13 @@ class Encoding(TableFit):
             for column in self.columns
             if column["kind"] == "category"
         }
-        feature_count = sum(len(column.get("medians", " ")) for column in self.numeric_columns)
-        id_count = sum(column["length"] for column in self.text_inputs)
-        self.width = feature_count + len(self.category_counts) + id_count + self.tail_width
-        self.incomplete, self.missing = set(), Counter()
-        self.unread, self.not_constant = (
-            {column["name"]: [0, []] for column in self.numeric_columns},
-            Counter(),
-        )
+        self.known_categories: dict[str, int] = {}
+        self.width = sum(map(_width, self.columns)) + self.tail_width
+        self.incomplete: set[str] = set()
+        self.cells: dict[str | None, CellCounts] = {
+            part: CellCounts() for part in (None, *self.others)
+        }
+        self.not_constant: Counter[str] = Counter()
         self.digest = hashlib.sha256()
         self.zero_weights = 0
         check_disk_space(self.folder, int(1.2 * 4 * self.width * self.count))
@@ -345,14 +343,14 @@ class Encoding(TableFit):
                 self.folder, self.split_shares(), self.count, self.width, self.seed, exit_stack
             )
             self.target_missing = 0
-            for first, table in table_pieces.pieces("encoding rows"):
+            for first, table in numbered_pieces(self.pieces, "encoding rows", self.total):
                 table, indices = self.rows_with_target(table, first)
                 self.add_rows(buckets, self.pieces, table, indices, self.split_of(table, indices))
-            self.training_categories = {
+            self.known_categories = {
                 name: len(counts.codes) for name, counts in self.category_counts.items()
             }
             for part, other in self.others.items():
-                self.add_other_table(buckets, part, other, zones)
+                self.add_other_table(buckets, part, other)
             self.buckets = buckets
 
     @property
@@ -362,13 +360,12 @@ class Encoding(TableFit):
             len(self.targets) if self.class_target is None else 1
         )
 
-    def add_other_table(self, buckets, part, other, zones):
+    def add_other_table(self, buckets: Buckets, part: str, other: Any) -> None:
         """Encode the table of another split as new data of a run is: checked, with notes about its rows only.
 
         Args:
             part: the split.
             other: reader of the table.
-            zones: name -> time zone of a date column.
         """
         self.target_missing, first = 0, 0
         other.kept = {
@@ -376,11 +373,6 @@ class Encoding(TableFit):
             for name, counts in self.category_counts.items()
         }
         other.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.class_codes or ()))
-        training_unread = {
-            name: (count, list(cells)) for name, (count, cells) in self.unread.items()
-        }
-        training_missing = self.missing.copy()
-        self.other_unknown, self.other_minutes = {}, {name: set() for name in zones}
         if self.sample_weight is not None and self.sample_weight not in other.names:
             self.notes.append(
                 f"The {part} table has no column {self.sample_weight!r}: its rows count equally."
@@ -393,11 +385,11 @@ class Encoding(TableFit):
             first += len(piece)
         if first == self.target_missing:
             raise KzooError(empty_target_message(self.targets[0], f"{part} row"))
-        self.check_other_table(part, training_unread, training_missing, first - self.target_missing)
+        self.check_other_table(part, first - self.target_missing)
         if self.target_missing:
             self.notes.append(missing_target_note(self.target_missing, f"{part} row"))
-        for name, minutes in self.other_minutes.items():
-            self.notes += zone_notes(name, zones[name], np.array(list(minutes)))
+        for name, zone in self.zones.get("zones", {}).items():
+            self.notes += zone_notes(name, zone, np.array(list(self.cells[part].minutes[name])))
 
     def select_columns(self, table):
         """Return the targets, inputs and weights of another table. Inputs that it lacks, which no network reads, are
@@ -411,30 +403,26 @@ class Encoding(TableFit):
         weight = [self.sample_weight] if self.sample_weight in table.schema.names else []
         return table.select(self.targets + self.inputs + weight)
 
-    def check_other_table(self, part, training_unread, training_missing, row_count):
+    def check_other_table(self, part: str, rows: int) -> None:
         """Refuse another table with a column of mostly unreadable cells, and add notes about missing and unknown cells.
 
         Args:
             part: the split.
-            training_unread, training_missing: `unread` and `missing` before the table was encoded.
-            row_count: number of its rows with a target.
+            rows: number of its rows with a target.
         """
-        for column in self.numeric_columns:
+        counts = self.cells[part]
+        notes: list[str] = []
+        for column in self.columns:
             name = column["name"]
-            unread_count = self.unread[name][0] - training_unread[name][0]
-            cells = self.unread[name][1][len(training_unread[name][1]) :]
-            filled_count = row_count - (self.missing[name] - training_missing[name])
-            with in_table(part):
-                check_readable(column, unread_count, filled_count, cells)
-            if name not in self.incomplete:
-                self.notes += (
-                    f"In the {part} table: {line}"
-                    for line in missing_note(name, row_count - filled_count, row_count)
-                )
-        for name, (unread_count, cells) in self.other_unknown.items():
-            if 2 * unread_count > row_count:
-                line = unread_note(name, "category", unread_count, row_count, cells)
-                self.notes.append(f"In the {part} table: {line}")
+            unread = (counts.unread[name], counts.examples[name])
+            if column["kind"] == "category" and 2 * counts.unread[name] > rows:
+                notes.append(unread_note(name, "category", unread[0], rows, unread[1]))
+            if column["kind"] in ("number", "date"):
+                with in_table(part):
+                    check_readable(column, unread[0], rows - counts.missing[name], unread[1])
+                if name not in self.incomplete:
+                    notes += missing_note(name, counts.missing[name], rows)
+        self.notes += (f"In the {part} table: {line}" for line in notes)
 
     def split_shares(self):
         """Return the approximate share of the rows in each split."""
@@ -472,59 +460,72 @@ class Encoding(TableFit):
             if not table.num_rows:
                 return
         piece = Piece(table, pieces.decimal)
-        train = row_splits == 0
-        rows = np.empty((len(row_splits), self.width), np.float32)
-        position = 0
-        for column in self.numeric_columns:
-            name = column["name"]
-            unread = {}
-            cells = cells_of(column, piece, unread)
-            if part is not None and column["kind"] == "date":
-                minutes = piece.minutes(name, column.get("day_first", False))[~np.isnan(cells[0])]
-                self.other_minutes[name].update(np.unique(minutes).tolist())
-            for values in cells:
-                # an overflow becomes infinity, which is refused next
-                with np.errstate(over="ignore"):
-                    rows[:, position] = values
-                self._check_finite(name, values, rows[:, position], indices)
-                position += 1
-            is_missing = np.isnan(cells[0])
-            if name not in self.incomplete and is_missing[train].any():
-                self.incomplete.add(name)
-            if len(unread_rows := unread[name]):
-                self.unread[name][0] += len(unread_rows)
-                first_unread = unread_rows[: 3 - len(self.unread[name][1])]
-                self.unread[name][1] += [
-                    (int(indices[row]), piece[name][row]) for row in first_unread
-                ]
-            self.missing[name] += int(is_missing.sum()) - len(unread_rows)
-        for name, counts in self.category_counts.items():
-            rows[:, position] = counts.codes_of(piece[name], train)
-            self.missing[name] += table.column(name).null_count
-            if part is not None:
-                unknown = np.flatnonzero(rows[:, position] > self.training_categories[name])
-                count, cells = self.other_unknown.get(name, (0, []))
-                cells += [
-                    (int(indices[row]), piece[name][row]) for row in unknown[: 3 - len(cells)]
-                ]
-                self.other_unknown[name] = (count + len(unknown), cells)
-            position += 1
-        for column in self.text_inputs:
-            rows[:, position : position + column["length"]] = text_ids(column, piece)
-            self.missing[column["name"]] += table.column(column["name"]).null_count
-            position += column["length"]
+        features = [
+            feature
+            for column in self.encoded_columns
+            for feature in self._features(column, piece, indices, row_splits == 0, part)
+        ]
         for name, constant in self.constants.items():
             self.not_constant[name] += _count_different(table.column(name), constant)
         if self.sample_weight is not None:
             has_weights = part is None or self.sample_weight in table.schema.names
-            rows[:, position] = self.weights_of(piece, indices, part) if has_weights else np.nan
-            position += 1
+            features.append(
+                self.weights_of(piece, indices, part)
+                if has_weights
+                else np.full(len(indices), np.nan)
+            )
         if self.class_target is None:
-            rows[:, position:] = self._target_values(piece, indices)
+            features.append(self._target_values(piece, indices))
+        else:  # class codes are stored as int32 in the bits of the last float32 column
+            features.append(self._encode_classes(pieces, table, part).view(np.float32))
+        rows = [
+            feature.astype(np.float32, copy=False).reshape(len(indices), -1) for feature in features
+        ]
+        buckets.add(np.concatenate(rows, axis=1), indices, row_splits)
+
+    def _features(
+        self,
+        column: dict[str, Any],
+        piece: Piece,
+        indices: np.ndarray,
+        train: np.ndarray,
+        part: str | None,
+    ) -> list[np.ndarray]:
+        """Return a column as it is stored until its facts are known of all rows, and count its cells.
+
+        That is numbers with NaN for missing cells, numbers of categories in order of appearance, and ids of texts.
+
+        Args:
+            column: the learned column; a date has its `zone`.
+            piece: rows of a source.
+            indices: (N,) indices of the rows in the source.
+            train: (N,) which are training rows.
+            part: the split of another table.
+        """
+        name = column["name"]
+        counts = self.cells[part]
+        missing = piece.table.column(name).null_count
+        unread = {name: np.empty(0, int)}
+        if column["kind"] == "text":
+            features = [text_ids(column, piece)]
+        elif column["kind"] == "category":
+            features = [self.category_counts[name].codes_of(piece[name], train)]
+            unread[name] = np.flatnonzero(features[0] > self.known_categories.get(name, np.inf))
         else:
-            # Class codes are stored as int32 in the bits of the last float32 column.
-            rows[:, position:].view(np.int32)[:, 0] = self._encode_classes(pieces, table, part)
-        buckets.add(rows, indices, row_splits)
+            cells = cells_of(column, piece, unread)
+            is_missing = np.isnan(cells[0])
+            missing = int(is_missing.sum()) - len(unread[name])
+            if is_missing[train].any():
+                self.incomplete.add(name)
+            if part is not None and column["kind"] == "date":
+                minutes = piece.minutes(name, column.get("day_first", False))[~is_missing]
+                counts.minutes[name].update(np.unique(minutes).tolist())
+            with np.errstate(over="ignore"):  # an overflow becomes infinity, which is refused next
+                features = [values.astype(np.float32) for values in cells]
+            for values, feature in zip(cells, features, strict=True):
+                _check_finite(name, values, feature, indices)
+        counts.add(name, piece, missing, unread[name], indices)
+        return features
 
     def weights_of(self, piece, indices, part=None):
         """Return the row weights (N,) of a piece as float32.
@@ -543,15 +544,6 @@ class Encoding(TableFit):
         if (bad := np.flatnonzero(~((weight >= 0) & np.isfinite(weight)))).size:
             raise invalid_weight(name, indices[bad[0]], piece[name][bad[0]], part=part)
         return weight
-
-    def _check_finite(self, name, values, encoded, indices):
-        """Raise `KzooError` if a value of a column is infinite as float32."""
-        if np.isinf(encoded).any():
-            row = int(np.flatnonzero(np.isinf(encoded))[0])
-            raise KzooError(
-                f"Column {name!r} contains {values[row]:g} in row {indices[row] + 1}, which exceeds the range of "
-                "float32. Exclude the column or scale it."
-            )
 
     def _target_values(self, piece, indices):
         """Return the targets of a regression, or labels of 0, 1 and NaN (N, targets)."""
@@ -612,7 +604,7 @@ class Encoding(TableFit):
             for (name, counts), values in zip(self.category_counts.items(), categories, strict=True)
         }
         self.feature_names = feature_names(self.columns)
-        code_count = len(stored_codes) + sum(column["length"] for column in self.text_inputs)
+        code_count = len(stored_codes) + sum(column.get("length", 0) for column in self.columns)
         self.input_moments, self.target_moments = ColumnMoments(), ColumnMoments()
         self.weight_moments = {split: ColumnMoments() for split in _SPLITS}
         self.class_counts = {}
@@ -693,24 +685,22 @@ class Encoding(TableFit):
             )
         return column | {"values": counts.most_frequent()}
 
-    def _encode(self, rows, stored_codes, target_width):
+    def _encode(
+        self, rows: np.ndarray, stored_codes: dict[str, np.ndarray], target_width: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return inputs (B, F) and targets (B, target_width) of rows as `add_rows` has encoded them."""
-        features = []
+        features: list[np.ndarray] = []
         position = 0
         for column in self.columns:
+            cells = list(rows[:, position : position + _width(column)].T)
+            position += len(cells)
             if column["kind"] == "category":
-                features.append(stored_codes[column["name"]][rows[:, position].astype(np.int64)])
-                position += 1
-            elif column["kind"] == "text":
-                features += list(rows[:, position : position + column["length"]].T)
-                position += column["length"]
-            else:
-                width = len(column.get("medians", " "))
-                features += fill_missing(column, list(rows[:, position : position + width].T))
-                position += width
-        return np.stack(features, axis=1, dtype=np.float32, casting="same_kind"), rows[
-            :, -target_width:
-        ]
+                cells = [stored_codes[column["name"]][cells[0].astype(np.int64)]]
+            elif column["kind"] != "text":
+                cells = fill_missing(column, cells)
+            features += cells
+        x = np.stack(features, axis=1, dtype=np.float32, casting="same_kind")
+        return x, rows[:, -target_width:]
 
     def metadata(self, row_counts) -> dict:
         """Return what describes the encoded rows, as JSON data."""
@@ -728,11 +718,19 @@ class Encoding(TableFit):
             extent = None if self.labels is not None else self.target_moments.extent()
             target = self.problem.task.inference.learn(y, self.targets, known=extent)
             self.notes += splits.target_notes(target, y if self.labels is None else None)
+        columns = {column["name"]: column for column in self.columns}
+        unread = {
+            name: (count, [cell for cells in examples for cell in cells][:SHOWN])
+            for name, column in columns.items()
+            if column["kind"] in ("number", "date")
+            and (count := sum(counts.unread[name] for counts in self.cells.values()))
+            and (examples := [counts.examples[name] for counts in self.cells.values()])
+        }
         for column in self.facts["read"]:
             name = column["name"]
-            if name in self.missing:
-                column["missing"] = self.missing[name]
-                column["unreadable"] = self.unread.get(name, [0])[0]
+            if name in columns:
+                column["missing"] = sum(counts.missing[name] for counts in self.cells.values())
+                column["unreadable"] = unread[name][0] if name in unread else 0
             if self.not_constant[name]:
                 column["about"] += f" except in {plural(self.not_constant[name], 'row')}"
             if name in self.category_counts:
@@ -740,8 +738,6 @@ class Encoding(TableFit):
                     next(learned["values"] for learned in self.columns if learned["name"] == name)
                 )
                 column |= {"categories": count, "about": plural(count, "category")}
-        unread = {name: (count, cells) for name, (count, cells) in self.unread.items() if count}
-        columns = {column["name"]: column for column in self.columns}
         row_count = sum(row_counts.values())
         self.notes += self.format_warnings
         for name, (count, cells) in unread.items():
@@ -836,6 +832,22 @@ class Encoding(TableFit):
             )
         )
         return {"weights": has_weights, "weight_scale": 1 / mean}
+
+
+def _width(column: dict[str, Any]) -> int:
+    """Return the number of values of a column until it is encoded (see `Encoding._features`)."""
+    return column.get("length", len(column.get("medians", " ")))
+
+
+def _check_finite(name: str, values: np.ndarray, encoded: np.ndarray, indices: np.ndarray) -> None:
+    """Raise `KzooError` if a value of a column is infinite as float32."""
+    infinite = np.flatnonzero(np.isinf(encoded))
+    if infinite.size:
+        row = int(infinite[0])
+        raise KzooError(
+            f"Column {name!r} contains {values[row]:g} in row {indices[row] + 1}, which exceeds the range of "
+            "float32. Exclude the column or scale it."
+        )
 
 
 def _is_no_flag(cell) -> bool:

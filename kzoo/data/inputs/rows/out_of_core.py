@@ -16,7 +16,7 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.inputs.rows.collect import Sample, TablePieces
+from kzoo.data.inputs.rows.collect import Sample, numbered_pieces
 from kzoo.data.inputs.rows.encoding import Encoding
 from kzoo.data.sample import sampling_note
 from kzoo.data.store.row_files import (
@@ -133,16 +133,17 @@ def frame_of(source, text_columns=(), targets=()):
         if isinstance(text_columns, Mapping)
         else {}
     )
-    table_pieces = TablePieces(pieces)
-    for first, table in table_pieces.pieces("sampling rows"):
+    rows = 0
+    for first, table in numbered_pieces(pieces, "sampling rows"):
+        rows = first + table.num_rows
         sample.add(table, first + np.arange(table.num_rows))
-    if not table_pieces.rows:
+    if not rows:
         raise KzooError(f"{pieces.name!r} has no rows.")
     frame = pieces.frame(sample.finish()[0], text_columns)
     add_notes(pieces.notes)
-    if len(frame) < table_pieces.rows:
+    if len(frame) < rows:
         warn(
-            f"{pieces.name!r} does not fit into memory. Only {len(frame):,} of its {table_pieces.rows:,} rows are "
+            f"{pieces.name!r} does not fit into memory. Only {len(frame):,} of its {rows:,} rows are "
             "used, the same sample each time."
         )
     return frame

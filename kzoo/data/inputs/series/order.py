@@ -48,7 +48,7 @@ def order_of(
     ids = as_names(series_id)
     frame = as_frame(with_index(source, time), [*named_columns(columns), *ids], notes, compact=True)
     require(frame, ids, "the series")
-    names = [target] if target in list(frame.columns) else as_names(target)
+    names = [str(target)] if target in list(frame.columns) else as_names(target)
     if (
         not names
         and not forecasts

@@ -1,8 +1,9 @@
 """Encoding of raw rows as numbers, by the columns that `columns.py` has learned. Does not import pandas."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -380,36 +381,28 @@ def show(reader, x, names):
     return Shown(form="row", heads=heads, cells=[[row[name] for name in heads] for row in rows])
 
 
-def _displayed_row(names, values, columns):
+def _displayed_row(
+    names: Sequence[str], values: np.ndarray, columns: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
     """Return name -> displayed cell of an encoded row; missing indicators are merged into their columns.
 
     Args:
         names, values: of the features (F,).
         columns: the learned columns.
     """
-    row = dict(zip(names, values, strict=True))
-    texts = [column for column in columns if column["kind"] == "text"]
-    start = len(values) - sum(column["length"] for column in texts)
-    cells = {
-        name: f"{value:.6g}" for name, value in zip(names[:start], values[:start], strict=True)
-    }
-    for column in columns:
-        name = column["name"]
-        if column["kind"] == "text":  # only hashes are left of the words
-            count = int(np.count_nonzero(values[start : start + column["length"]]))
-            cells[name] = f"text of {plural(count, 'id')}" if count else "empty"
-            start += column["length"]
-        elif column["kind"] == "category":
-            cells[name] = ["unknown or missing", *column["values"]][int(row[name])]
-        elif column["missing"]:
-            del cells[indicator := f"{name} is missing"]
-            if row[indicator]:
-                parts = (
-                    [f"{name} {part}" for part in column["medians"]]
-                    if column["kind"] == "date"
-                    else [name]
-                )
-                cells |= dict.fromkeys(parts, "missing")
+    if not columns:
+        return {name: f"{value:.6g}" for name, value in zip(names, values, strict=True)}
+    cells: dict[str, str] = {}
+    for column, part in zip(columns, parts({"columns": columns}, {}, ()), strict=True):
+        cell = part.cell(values[part.features])
+        if column["kind"] == "date":  # a cell for each of its parts
+            numbers = zip(column["medians"], values[part.features], strict=False)
+            cells |= {
+                f"{part.name} {name}": cell if cell == "missing" else f"{number:.6g}"
+                for name, number in numbers
+            }
+        else:
+            cells[part.name] = cell
     return cells
 
 

@@ -10,6 +10,7 @@ import re
 import numpy as np
 
 from kzoo.inference.kinds.text.tokenizer import Tokenizer
+from kzoo.inference.tables.arrow import mix_bits
 from kzoo.inference.tables.values import MISSING, Texts, not_missing, plain
 
 _TOKENIZER = Tokenizer()  # lowercase words and punctuation marks; ideographs are words
@@ -158,7 +159,7 @@ def _fill(rows, split, hashed_ids):
     hashes = _hash_tokens(tokens)
     text_of = np.repeat(np.arange(len(split)), sizes)
     with np.errstate(over="ignore"):
-        pairs = _mix(hashes[:-1] * _FIRST + hashes[1:] * _SECOND)
+        pairs = mix_bits(hashes[:-1] * _FIRST + hashes[1:] * _SECOND)
     # a word, then the pair that begins with it
     both = np.stack([hashes, np.append(pairs, hashes[-1:])], axis=1)
     is_pair = np.append(text_of[1:] == text_of[:-1], False)
@@ -181,14 +182,6 @@ def _hash_tokens(tokens) -> np.ndarray:
     sizes = np.fromiter(map(len, tokens), np.int64, len(tokens))
     starts = np.cumsum(sizes) - sizes
     powers = np.multiply.accumulate(np.full(sizes.max(), _MULTIPLIER))
-    return _mix(
+    return mix_bits(
         np.add.reduceat(codes * powers[np.arange(len(codes)) - np.repeat(starts, sizes)], starts)
     )
-
-
-def _mix(values) -> np.ndarray:
-    """Return mixed 64-bit integers (N,) uint64: the finalizer of splitmix64 (doi:10.1145/2714064.2660195)."""
-    with np.errstate(over="ignore"):
-        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

@@ -36,7 +36,7 @@ from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kzoo.inference.sources.files import add_notes, decode_text
 from kzoo.inference.sources.folders import splits_in
@@ -213,48 +213,47 @@ def read_content(content, name="the table", most=None):
     return rows
 
 
-def read_header(path):
+def read_header(path: str | Path) -> "Rows | None":
     """Return the columns of a file as `Rows` without rows; None if reading them costs as much as reading the file.
 
     Raises:
         KzooError: it is not a table.
     """
-    path = locate(path)
-    module = _table_reader(path)
-    return module.header(path) if hasattr(module, "header") else None
+    return _optional(path, "header")
 
 
-def pieces_of(path):
+def pieces_of(path: str | Path) -> Any:
     """Return an object that reads a table piece by piece; None if its type of file has none.
 
     Raises:
         KzooError: it is not a table; or pyarrow is not installed.
     """
-    path = locate(path)
-    module = _table_reader(path)
-    return module.Pieces(path) if hasattr(module, "Pieces") else None
+    return _optional(path, "Pieces")
 
 
-def files_of(path) -> list:
+def files_of(path: str | Path) -> list[Path]:
     """Return the files that make up a table.
 
     Raises:
         KzooError: it is not a table.
     """
-    path = locate(path)
-    module = _table_reader(path)
-    return module.files_of(path) if hasattr(module, "files_of") else [Path(path)]
+    return _optional(path, "files_of") or [Path(path)]
 
 
-def size_of(path) -> int:
+def size_of(path: str | Path) -> int:
     """Return the approximate size of a table in memory, in bytes; 0 if it is not known without reading the file.
 
     Raises:
         KzooError: it is not a table.
     """
+    return _optional(path, "size") or 0
+
+
+def _optional(path: str | Path, name: str) -> Any:
+    """Return what a function of the reader of a table returns; None if the reader has no such function."""
     path = locate(path)
-    module = _table_reader(path)
-    return module.size(path) if hasattr(module, "size") else 0
+    function = getattr(_table_reader(path), name, None)
+    return None if function is None else function(path)
 
 
 def _table_reader(path):

@@ -1,5 +1,7 @@
 """Parquet files, and folders of them that form one table: their columns have types. Needs pyarrow."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -207,20 +209,15 @@ def _slices(batch):
         yield batch.slice(start, stop - start)
 
 
-class _pyarrow_errors:
-    """Context manager that turns pyarrow's errors about a broken file into `KzooError`."""
-
-    def __init__(self, name):
-        self.name = name
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if isinstance(error, arrow().ArrowException | OSError):
-            raise KzooError(
-                f"Cannot read {self.name!r} as a table: {str(error).strip().splitlines()[0]}"
-            ) from None
+@contextmanager
+def _pyarrow_errors(name: str) -> Iterator[None]:
+    """Turn pyarrow's errors about a broken file into `KzooError`."""
+    try:
+        yield
+    except (arrow().ArrowException, OSError) as error:
+        raise KzooError(
+            f"Cannot read {name!r} as a table: {str(error).strip().splitlines()[0]}"
+        ) from None
 
 
 def _read_all(path):

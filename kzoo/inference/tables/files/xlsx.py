@@ -8,6 +8,7 @@ unless `header_row` says which row does.
 import re
 import warnings
 import zipfile
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -36,7 +37,6 @@ _TOTAL = re.compile(
     r"((grand\s+)?(sub)?total(s|e)?|sum|summe|suma|somme|gesamt(summe)?|insgesamt|totaal|合计|总计|合計|總計)(\s+\d+)?",
     re.I,
 )
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # the last sheet: the command line reads its header before the table
 _kept: dict[tuple, CsvText] = {}
 
@@ -231,36 +231,25 @@ class _Marks:
             self._formula = False
             # A formula of an empty text has the type "str" and no result.
             if not self._result and self._cell.get("t") != "str":
-                self.unsolved.setdefault(
-                    self._row, _column_number(self._cell.get("r")) or self._column
-                )
+                bounds = _bounds(self._cell.get("r", ""))
+                self.unsolved.setdefault(self._row, bounds[0] if bounds else self._column)
 
 
-def _bounds(reference):
-    """Return (first column, first row, last column, last row) of a reference such as A1:C3."""
-    match = re.fullmatch(r"\$?([A-Z]{1,3})\$?(\d{1,7}):\$?([A-Z]{1,3})\$?(\d{1,7})", reference)
-    return match and (_number(match[1]), int(match[2]), _number(match[3]), int(match[4]))
+def _bounds(reference: str) -> tuple[int, int, int, int] | None:
+    """Return (first column, first row, last column, last row) of a reference such as A1:C3; None if it is none."""
+    with suppress(ValueError, TypeError):
+        bounds = _cells_module().range_boundaries(reference)
+        return None if None in bounds else bounds
+    return None
 
 
-def _column_number(reference):
-    match = re.match(r"[A-Z]{1,3}", reference or "")
-    return _number(match[0]) if match else 0
-
-
-def _number(letters):
-    number = 0
-    for letter in letters:
-        number = 26 * number + _LETTERS.index(letter) + 1
-    return number
-
-
-def _column(number):
+def _column(number: int) -> str:
     """Return the letters of a column, from 1."""
-    letters = ""
-    while number:
-        number, rest = divmod(number - 1, 26)
-        letters = _LETTERS[rest] + letters
-    return letters
+    return _cells_module().get_column_letter(number)
+
+
+def _cells_module() -> Any:
+    return import_module("openpyxl.utils.cell")
 
 
 def _at(row, column):

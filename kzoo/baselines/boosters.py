@@ -16,7 +16,7 @@ from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.data import truth_of
 from kzoo.baselines.linear import CERTAIN, logit, one_at_a_time, with_all_classes
 from kzoo.baselines.trees import Tree
-from kzoo.inference.kinds.rows.layout import text_columns
+from kzoo.problems.layout import text_columns
 from kzoo.utils.optional import is_installed
 
 _ROUNDS, _FEW_ROUNDS = 1_000, 100  # with validation rows to stop by, and without

@@ -28,8 +28,8 @@ from kzoo.baselines.linear import (
 )
 from kzoo.baselines.trees import trees_of_boosting
 from kzoo.data.targets.weights import weighted_statistics
-from kzoo.inference.kinds.rows.layout import text_columns
 from kzoo.inference.tasks.quantiles import levels_of
+from kzoo.problems.layout import text_columns
 
 _LINEAR = "https://scikit-learn.org/stable/modules/linear_model.html"
 _BOOSTING = (

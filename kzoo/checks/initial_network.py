@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from kzoo.checks.finding import check, error, warning
-from kzoo.checks.losses import loss_function
 from kzoo.utils.formatting import listed
+from kzoo.zoo.loss_info import loss_function
 
 _DEAD, _SATURATED = 0.7, 0.5  # shares of a layer's units, and of its values
 _FEWEST_ROWS = 8

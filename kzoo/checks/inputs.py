@@ -4,7 +4,7 @@ import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.subject import class_name, column_names, read, values_of
-from kzoo.inference.kinds.rows.layout import text_columns
+from kzoo.problems.layout import text_columns
 from kzoo.utils.formatting import listed, percent, plural
 
 _MOST_VALUES = 50_000_000  # numbers of a split searched for NaN

@@ -13,12 +13,12 @@ from kzoo.data.sample import sample_split
 from kzoo.data.tables.frame import as_frame, as_table, is_pair, join_targets
 from kzoo.data.targets.weights import weights_of, weights_to_score
 from kzoo.inference.encode import encode
-from kzoo.inference.kinds.rows.layout import categories_of, code_columns
 from kzoo.inference.sources.arrays import array_of_rows
 from kzoo.inference.tables.files import is_table
 from kzoo.inference.tables.raw import require
 from kzoo.inference.tables.values import to_words
 from kzoo.problems.kinds import kind, kind_of, takes_ready_arrays
+from kzoo.problems.layout import categories_of, code_columns
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd

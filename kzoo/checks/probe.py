@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from kzoo.data.batch_memory import rows_at_once
-from kzoo.plots.graph import nodes_of
+from kzoo.zoo.graph import nodes_of
 
 _NORMS = (
     layers.BatchNormalization,

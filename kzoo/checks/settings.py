@@ -3,7 +3,7 @@
 import numpy as np
 
 from kzoo.checks.finding import check, error, warning
-from kzoo.checks.losses import last_activation
+from kzoo.zoo.loss_info import last_activation
 
 # Learning rates above which no preset has trained. Adam and similar optimizers move each weight by the rate per step.
 _HIGHEST_RATE = {"SGD": 10.0}

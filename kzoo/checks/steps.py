@@ -6,11 +6,11 @@ import keras
 import numpy as np
 
 from kzoo.checks.finding import check, error, warning
-from kzoo.checks.losses import loss_function
 from kzoo.checks.probe import shell_of
 from kzoo.checks.subject import read
 from kzoo.utils.formatting import listed, plural
 from kzoo.zoo.gradients import free_traced_functions, weight_gradients
+from kzoo.zoo.loss_info import loss_function
 
 _MEMORISED_ROWS = 8  # rows to memorise
 _STEPS = 60

@@ -6,13 +6,13 @@ from functools import cached_property
 
 import numpy as np
 
-from kzoo.checks.losses import last_activation, loss_info
 from kzoo.checks.probe import Probe
 from kzoo.data.batch_memory import rows_at_once
 from kzoo.data.sample import in_memory, sample_dataset
 from kzoo.data.store.windows import series_of
-from kzoo.inference.kinds.rows.layout import text_columns
 from kzoo.problems.kinds import kind
+from kzoo.problems.layout import text_columns
+from kzoo.zoo.loss_info import last_activation, loss_info
 
 _REACH = {
     "sigmoid": (0, 1),

@@ -8,8 +8,8 @@ import numpy as np
 from kzoo.data.dataset import Dataset
 from kzoo.data.sample import MOST, in_memory, sample_dataset
 from kzoo.data.store.windows import flat, sample_rows
-from kzoo.inference.kinds.rows.layout import categories_of, code_columns, text_columns
 from kzoo.problems.kinds import kind
+from kzoo.problems.layout import categories_of, code_columns, text_columns
 
 _DECILES = np.arange(1, 10) / 10
 _HASHES, _BYTES = 256, 6  # stored hashes of rows; JSON numbers of 48 bits are exact everywhere

@@ -10,7 +10,6 @@ import keras
 
 from kzoo.checks import run_checks
 from kzoo.checks.finding import Finding, Findings
-from kzoo.checks.losses import loss_info
 from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
 from kzoo.data.dataset import Dataset, Loadable, Split
@@ -31,6 +30,7 @@ from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
 from kzoo.utils.table_path import check_sheet, with_sheet
+from kzoo.zoo.loss_info import loss_info
 from kzoo.zoo.registry import Preset, get_preset, names_a_preset
 from kzoo.zoo.run import Run
 from kzoo.zoo.untracked import as_run, run_or_none

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kzoo.inference.exported import MANIFEST
-from kzoo.inference.kinds.rows.layout import code_columns
 from kzoo.inference.predictions import ANSWERS, logits_of
 from kzoo.problems import kinds
+from kzoo.problems.layout import code_columns
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
@@ -242,7 +242,7 @@ def _output_kind(model, run):
             "probabilities" if _has_probabilities(run.config["spec"]["task"]) else "values"
         ), None
     # imports Keras, which the model has already imported
-    from kzoo.checks.losses import last_activation, loss_name
+    from kzoo.zoo.loss_info import last_activation, loss_name
 
     activation, loss = last_activation(model), loss_name(model)
     single = model.outputs[0].shape[-1] == 1

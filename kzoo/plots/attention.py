@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from kzoo.plots.colors import FAINT, GREY
 from kzoo.plots.figure import new_figure, style_axes
-from kzoo.plots.graph import nodes_of
 from kzoo.plots.predictions import name_of
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.graph import nodes_of
 
 _WHITESPACE_LABELS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 _MIN_LABEL_POINTS = 5.5  # minimum font size of labels, in points

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 from kzoo.inference.predictions import logits_of, probabilities, scores_of
 from kzoo.plots.colors import GREEN, GREY, INK, RED
 from kzoo.plots.figure import new_figure, set_title
-from kzoo.plots.graph import nodes_of
 from kzoo.plots.predictions import name_of, show_image, to_pixels
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.gradients import gradient
+from kzoo.zoo.graph import nodes_of
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _SCALE_PAPER = "0.42"  # the middle of the grey image, behind the transparent colours of the scale

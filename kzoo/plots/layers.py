@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from kzoo.plots.colors import FAINT, GREY, INK
 from kzoo.plots.figure import new_figure
-from kzoo.plots.graph import nodes_of, sources_of
+from kzoo.zoo.graph import nodes_of, sources_of
 
 _HEADINGS = ("layer", "type", "connected to", "output shape", "parameters")
 _ROW, _MARGIN, _HEAD = 0.2, 0.25, 0.9  # inches

@@ -7,11 +7,11 @@ from importlib import import_module
 from kzoo.data.augment import MIXES
 from kzoo.data.dataset import Dataset
 from kzoo.data.sample import sample_split
-from kzoo.inference.kinds.rows.layout import code_columns
 from kzoo.inference.postprocessors.conformal import FEWEST
 from kzoo.inference.postprocessors.postprocessor import check_names, stage_of
 from kzoo.inference.predictions import logits_of
 from kzoo.problems.kinds import Kind, kind
+from kzoo.problems.layout import code_columns
 from kzoo.problems.tasks import problem
 from kzoo.training.decision import adapt_decision, adapt_objective, check_probabilities
 from kzoo.utils.errors import KzooError

@@ -3,12 +3,12 @@
 import keras
 
 from kzoo.callbacks.rate import has_settable_rate
-from kzoo.checks.losses import last_activation, loss_info
 from kzoo.data.targets import detection
 from kzoo.problems.kinds import shape_matches
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, plural
 from kzoo.zoo import contract
+from kzoo.zoo.loss_info import last_activation, loss_info
 from kzoo.zoo.registry import preset_of, resolve, spec_of
 from kzoo.zoo.registry.arguments import OF_FIT, TRAINING
 

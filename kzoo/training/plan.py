@@ -10,7 +10,6 @@ import keras
 
 from kzoo.callbacks.monitor import reported_metrics
 from kzoo.callbacks.rate import has_settable_rate
-from kzoo.checks.losses import loss_info
 from kzoo.data import Dataset
 from kzoo.data.inputs.text.sentence_encoder import LICENCE
 from kzoo.data.load import load
@@ -33,6 +32,7 @@ from kzoo.utils.memory import too_large
 from kzoo.utils.version import __version__
 from kzoo.zoo import contract
 from kzoo.zoo.families.protocol import PIECES, RIDGE, layer_with
+from kzoo.zoo.loss_info import loss_info
 from kzoo.zoo.registry import (
     Preset,
     build,

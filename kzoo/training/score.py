@@ -5,7 +5,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.checks.losses import last_activation, loss_info
 from kzoo.data.batch_memory import rows_at_once
 from kzoo.data.pipeline import Batches
 from kzoo.data.sample import sample_split
@@ -16,6 +15,7 @@ from kzoo.inference.tasks.weighted import score_weighted
 from kzoo.problems.kinds import kind, shape_matches
 from kzoo.problems.tasks import Scored
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.loss_info import last_activation, loss_info
 from kzoo.zoo.registry.arguments import TTA
 
 

@@ -12,6 +12,7 @@ from types import ModuleType
 
 # Former package or module -> where its modules are now; the first that exists.
 MOVED = {
+    "kzoo.checks.losses": ("kzoo.zoo.loss_info",),
     "kzoo.codegen": ("kzoo.zoo.codegen",),
     "kzoo.command": ("kzoo.training.command",),
     "kzoo.contract": ("kzoo.zoo.contract",),
@@ -28,11 +29,13 @@ MOVED = {
     "kzoo.gradients": ("kzoo.zoo.gradients",),
     "kzoo.kinds": ("kzoo.problems.kinds", "kzoo.inference.kinds", "kzoo.data.inputs"),
     "kzoo.kinds.rows.labels": ("kzoo.data.targets.labels",),
+    "kzoo.kinds.rows.layout": ("kzoo.problems.layout",),
     "kzoo.kinds.rows.rare_classes": ("kzoo.data.targets.rare_classes",),
     "kzoo.kinds.rows.target": ("kzoo.data.targets.columns",),
     "kzoo.layer_decay": ("kzoo.zoo.layer_decay",),
     "kzoo.loading": ("kzoo.zoo.loading",),
     "kzoo.network": ("kzoo.zoo.network",),
+    "kzoo.plots.graph": ("kzoo.zoo.graph",),
     "kzoo.postprocessors": ("kzoo.inference.postprocessors",),
     "kzoo.predictions": ("kzoo.inference.predictions",),
     "kzoo.presets": ("kzoo.zoo.presets",),

@@ -1,7 +1,7 @@
 """Hyperparameters of the network: entries for any family that has the settings."""
 
-from kzoo.inference.kinds.rows.layout import code_columns
 from kzoo.problems.kinds import kind
+from kzoo.problems.layout import code_columns
 from kzoo.problems.tasks import problem
 from kzoo.tuning.spaces.entry import (
     Entry,

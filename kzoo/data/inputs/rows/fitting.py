@@ -26,12 +26,12 @@ from kzoo.inference.kinds.rows.inference import (
     read,
     with_date_formats,
 )
-from kzoo.inference.kinds.rows.layout import code_columns
 from kzoo.inference.tables.label_cells import has_lists
 from kzoo.inference.tables.numbers import learned_from_texts, number_formats, shown_sign
 from kzoo.inference.tables.raw import check_keys, decimal_of, require, rows_of
 from kzoo.inference.tables.values import MISSING, read_numbers, to_numbers, to_words
 from kzoo.problems.kinds import Fresh
+from kzoo.problems.layout import code_columns
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.optional import pandas as pd
 

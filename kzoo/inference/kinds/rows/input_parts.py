@@ -4,8 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from kzoo.inference.kinds.rows.layout import code_columns
 from kzoo.problems.kinds import InputPart
+from kzoo.problems.layout import code_columns
 from kzoo.utils.formatting import plural
 
 

@@ -2,21 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.data.store.windows import Mapped, blocks
 from kzoo.data.stratified import divide
 from kzoo.data.tables.cell_notes import sentinel_notes, spelling_notes
 from kzoo.data.time_order import split_moments
+from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, shown
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Loadable
 
 SMALLEST = 10  # minimum number of rows for three splits
 MOST_FOLDS = 10_000  # each fold is a training
@@ -78,7 +83,7 @@ class HeldOut(float):
         return min(self.calibration / self, 1.0) if self else 0.0
 
 
-def is_source(part):
+def is_source(part: object) -> bool:
     """Return True if `test=`, `validation=` or `calibration=` is a second source, not a fraction, a fold or None."""
     return part is not None and not isinstance(part, bool | int | float | np.number | Fold)
 
@@ -90,7 +95,10 @@ def second_sources(validation, test, calibration=None) -> dict:
 
 
 def own_sources(
-    folders: Mapping[str, Path], validation: Any, test: Any, noun: str
+    folders: Mapping[str, Path],
+    validation: "float | Loadable | None",
+    test: "float | Fold | Loadable | None",
+    noun: str,
 ) -> dict[str, Path]:
     """Return split -> its path: the folders of a source, without `test` for a fold, and second sources in their place.
 
@@ -140,12 +148,12 @@ def held_out(validation, calibration):
     return HeldOut(validation, calibration)
 
 
-def drawn(part):
+def drawn(part: "float | Fold | Loadable | None") -> Any:
     """Return the fraction, or the fold, to draw from the training source; 0 for a second source."""
     return 0 if is_source(part) else part
 
 
-def split_fractions(validation, test):
+def split_fractions(validation: "float | None", test: "float | Fold | None") -> tuple[float, float]:
     """Check the two fractions and fill in the default test fraction of 0.2; a fold counts as its share of the rows.
 
     Raises:
@@ -168,7 +176,16 @@ def split_fractions(validation, test):
     return float(validation), float(test)
 
 
-def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None, moments=None):
+def split_rows(
+    n: int,
+    *,
+    validation: "float | None" = 0.1,
+    test: "float | Fold | None" = None,
+    seed: int = 0,
+    labels: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    moments: np.ndarray | None = None,
+) -> tuple[dict[str, Any], list[str]]:
     """Divide n rows into training, validation and test rows; the same seed gives the same split.
 
     Args:
@@ -199,7 +216,16 @@ def split_rows(n, *, validation=0.1, test=None, seed=0, labels=None, groups=None
     return parts, notes
 
 
-def cut_calibration(rows, share, rng, notes, *, labels=None, groups=None, moments=None):
+def cut_calibration(
+    rows: np.ndarray,
+    share: float,
+    rng: np.random.Generator,
+    notes: list[str],
+    *,
+    labels: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    moments: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (validation rows, calibration rows), each sorted.
 
     Args:
@@ -246,7 +272,16 @@ def cut_calibration(rows, share, rng, notes, *, labels=None, groups=None, moment
     return rows[~is_calibration], rows[is_calibration]
 
 
-def _split_rows(n, *, validation, test, seed, labels, groups, moments):
+def _split_rows(
+    n: int,
+    *,
+    validation: "float | None",
+    test: "float | Fold | None",
+    seed: int,
+    labels: np.ndarray | None,
+    groups: np.ndarray | None,
+    moments: np.ndarray | None,
+) -> tuple[dict[str, Any], list[str]]:
     """Return training, validation and test rows; see `split_rows`."""
     fold = test if isinstance(test, Fold) else None
     validation, test = split_fractions(validation, test)
@@ -286,7 +321,14 @@ def _split_rows(n, *, validation, test, seed, labels, groups, moments):
     return {name: np.sort(rows) if len(rows) else None for name, rows in parts.items()}, notes
 
 
-def _split_labels(fold, validation, test, labels, groups, rng):
+def _split_labels(
+    fold: "Fold | None",
+    validation: float,
+    test: float,
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray | None]:
     """Split rows with several labels each, so that every split has its share of each label.
 
     Args:
@@ -365,7 +407,9 @@ def _split_fold(fold, n, validation, labels, groups, rng, notes):
     return {"train": train, "validation": validation_rows, "test": test_rows}
 
 
-def _take(rows, fraction, labels, name, notes):
+def _take(
+    rows: np.ndarray, fraction: float, labels: np.ndarray | None, name: str, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (remaining, selected): every k-th of the shuffled rows, sorted by label, within one row per class."""
     if fraction == 0:
         return rows, rows[:0]
@@ -387,7 +431,9 @@ def _take(rows, fraction, labels, name, notes):
     return rows[~np.isin(rows, selected)], selected
 
 
-def _split_groups(groups, validation, test, rng):
+def _split_groups(
+    groups: np.ndarray, validation: float, test: float, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     """Split rows so that all rows of a group are in one split; groups are drawn until a split has enough rows."""
     _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     _check_group_count(len(sizes), validation, test)
@@ -415,7 +461,7 @@ def _split_groups(groups, validation, test, rng):
     }
 
 
-def _check_group_count(count, validation, test):
+def _check_group_count(count: int, validation: float, test: float) -> None:
     """Raise `KzooError` if there are fewer groups than splits."""
     needed = 1 + (validation > 0) + (test > 0)
     if count < needed:
@@ -424,7 +470,9 @@ def _check_group_count(count, validation, test):
         )
 
 
-def _size_notes(parts, n, requested):
+def _size_notes(
+    parts: Mapping[str, np.ndarray], n: int, requested: Mapping[str, float]
+) -> list[str]:
     """Return a line for each split that groups make far larger than requested."""
     return [
         f"Groups are large: the {name} split has {len(parts[name]) / n:.0%} of the rows instead of {share:.0%}. "
@@ -434,7 +482,7 @@ def _size_notes(parts, n, requested):
     ]
 
 
-def check_groups(groups):
+def check_groups(groups: ArrayLike) -> np.ndarray:
     """Return group values as an array of one type.
 
     Raises:
@@ -452,7 +500,7 @@ def check_groups(groups):
 
 
 @contextmanager
-def in_data_of(part):
+def in_data_of(part: str | None) -> Iterator[None]:
     """Name the split of a second source in `KzooError`s of the target, which name the test data; None: do nothing."""
     try:
         yield
@@ -462,7 +510,7 @@ def in_data_of(part):
         ) from None
 
 
-def absent_labels_note(part, counts, names) -> list:
+def absent_labels_note(part: str, counts: np.ndarray, names: Sequence[str]) -> list[str]:
     """Return a note about the labels that no row of a split has; [] without such labels.
 
     Args:
@@ -470,7 +518,7 @@ def absent_labels_note(part, counts, names) -> list:
         counts: (labels,) rows with each label.
         names: of the labels.
     """
-    absent = [repr(names[number]) for number in np.flatnonzero(counts == 0)]
+    absent = [repr(names[number]) for number in np.flatnonzero(counts == 0).tolist()]
     if not absent:
         return []
     return [
@@ -478,7 +526,9 @@ def absent_labels_note(part, counts, names) -> list:
     ]
 
 
-def split_time(n, *, validation=0.1, test=None):
+def split_time(
+    n: int, *, validation: "float | None" = 0.1, test: "float | Fold | None" = None
+) -> tuple[int, int]:
     """Return the row numbers at which validation and test start in an ordered series: fractions of all rows.
 
     Raises:
@@ -494,7 +544,7 @@ def split_time(n, *, validation=0.1, test=None):
     return first_test - round(n * validation), first_test
 
 
-def expanding_cut(n, fold):
+def expanding_cut(n: int, fold: Fold) -> tuple[int, float]:
     """Return (rows, fraction) of a fold of an ordered series: how many rows it has, and the test part of them.
 
     The last parts of `n // (folds + 1)` rows are the test parts, one for each fold; the rows before are trained on, and
@@ -516,7 +566,7 @@ def expanding_cut(n, fold):
     return rows, size / rows
 
 
-def check_enough(n):
+def check_enough(n: int) -> None:
     """Raise `KzooError` if there are too few rows to divide."""
     if n < SMALLEST:
         raise KzooError(
@@ -524,7 +574,7 @@ def check_enough(n):
         )
 
 
-def target_notes(target, values=None) -> list:
+def target_notes(target: Target, values: np.ndarray | None = None) -> list[str]:
     """Return notes about what was learned of a target.
 
     Args:
@@ -545,13 +595,13 @@ def target_notes(target, values=None) -> list:
     return notes
 
 
-def check_seed(seed):
+def check_seed(seed: object) -> None:
     """Raise `KzooError` unless the seed is a non-negative integer."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise KzooError(f"seed={seed!r} must be a whole number, 0 or more.")
 
 
-def fingerprint(*parts):
+def fingerprint(*parts: object) -> str:
     """Return the sha256 of arrays, `Mapped` rows, bytes and JSON values of a data set, the same in every process."""
     digest = hashlib.sha256()
     for part in parts:

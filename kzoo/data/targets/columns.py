@@ -1,7 +1,9 @@
 """The target of a table: rows that have one, the format of its numbers, and the task."""
 
 import math
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,10 +16,17 @@ from kzoo.inference.tables.values import MISSING, plain, to_numbers, to_words, v
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
 
+if TYPE_CHECKING:
+    import pandas
 
-def missing_words(frame, targets, decimal=None) -> dict:
+    from kzoo.data.targets.labels import LabelColumns
+
+
+def missing_words(
+    frame: "pandas.DataFrame", targets: Sequence[str], decimal: str | None = None
+) -> dict[str, Collection[str]]:
     """Return name -> the words that are missing values in a target: beside numbers those of `MISSING`, else blanks."""
-    words = {}
+    words: dict[str, Collection[str]] = {}
     for name in targets:
         values = frame[name]
         if values.dtype.kind not in "biufM" and any(
@@ -31,7 +40,9 @@ def missing_words(frame, targets, decimal=None) -> dict:
     return words
 
 
-def without_missing_words(frame, words):
+def without_missing_words(
+    frame: "pandas.DataFrame", words: Mapping[str, Collection[str]]
+) -> "pandas.DataFrame":
     """Return a frame in which cells of target columns that are words for a missing value are missing.
 
     Args:
@@ -48,11 +59,17 @@ def without_missing_words(frame, words):
     return frame
 
 
-def _is_missing_word(cell, words):
+def _is_missing_word(cell: object, words: Collection[str]) -> bool:
     return isinstance(cell, str) and cell.strip() in words
 
 
-def rows_with_target(frame, targets, notes, noun, labels=None):
+def rows_with_target(
+    frame: "pandas.DataFrame",
+    targets: Sequence[str],
+    notes: list[str],
+    noun: str,
+    labels: "LabelColumns | None" = None,
+) -> "pandas.DataFrame":
     """Return the rows of a frame that have all targets, with a new index; of labels, those that have any.
 
     Args:
@@ -73,14 +90,16 @@ def rows_with_target(frame, targets, notes, noun, labels=None):
     return frame if has_target.all() else frame[has_target].reset_index(drop=True)
 
 
-def target_rows(frame, targets, labels=None) -> np.ndarray:
+def target_rows(
+    frame: "pandas.DataFrame", targets: Sequence[str], labels: "LabelColumns | None" = None
+) -> np.ndarray:
     """Return which rows (N,) of a frame have all targets; of labels, those that have any."""
     return np.asarray(
         frame[targets].notna().all(axis=1) if labels is None else labels.present(frame), bool
     )
 
 
-def empty_target_message(target, noun) -> str:
+def empty_target_message(target: str, noun: str) -> str:
     """Return the error message for a target without values; `noun` as in `rows_with_target`."""
     table = f" of the {noun.removesuffix(' row')} table" if " " in noun else ""
     return (
@@ -88,12 +107,12 @@ def empty_target_message(target, noun) -> str:
     )
 
 
-def missing_target_note(count, noun) -> str:
+def missing_target_note(count: int, noun: str) -> str:
     """Return the note that rows without a target are dropped; `noun` as in `rows_with_target`."""
     return f"{plural(count, noun)} without a target {'was' if count == 1 else 'were'} dropped."
 
 
-def group_labels(values, name):
+def group_labels(values: "pandas.Series", name: str) -> np.ndarray:
     """Return the group of each row (N,) as a string.
 
     Raises:

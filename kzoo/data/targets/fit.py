@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kzoo.data.dataset import Dataset, Split
-from kzoo.data.splits import absent_labels_note, drawn, in_data_of, split_rows, target_notes
+from kzoo.data.dataset import Dataset, Loadable, Split
+from kzoo.data.splits import Fold, absent_labels_note, drawn, in_data_of, split_rows, target_notes
 from kzoo.data.store.windows import select_rows
 from kzoo.data.targets.weights import (
     part_weights,
@@ -16,10 +16,13 @@ from kzoo.data.targets.weights import (
     weighted_statistics,
     weights_note,
 )
-from kzoo.problems.tasks import Problem, Target
+from kzoo.problems.tasks import Problem, Target, Task
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
 from kzoo.utils.optional import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,11 +110,11 @@ class Targets:
 
 def fit_targets(
     problem: Problem,
-    values: Any,
+    values: "np.ndarray | pandas.DataFrame",
     count: int,
     *,
-    validation: Any,
-    test: Any,
+    validation: "float | Loadable | None",
+    test: "float | Fold | Loadable | None",
     seed: int,
     others: Mapping[str, int] | None = None,
     names: Sequence[str] = (),
@@ -174,7 +177,9 @@ def fit_targets(
     )
 
 
-def joined_values(values: Sequence[Any]) -> Any:
+def joined_values(
+    values: "Sequence[np.ndarray | pandas.DataFrame]",
+) -> "np.ndarray | pandas.DataFrame":
     """Return the raw targets of several sources as one: arrays, or columns of DataFrames."""
     if len(values) == 1:
         return values[0]
@@ -183,7 +188,17 @@ def joined_values(values: Sequence[Any]) -> Any:
     return np.concatenate(values)
 
 
-def _fit(task, values, count, own_rows, names, classes, learned, weight, options):
+def _fit(
+    task: Task,
+    values: "np.ndarray | pandas.DataFrame",
+    count: int,
+    own_rows: dict[str, np.ndarray],
+    names: Sequence[str],
+    classes: Sequence[str] | None,
+    learned: Target | None,
+    weight: np.ndarray | None,
+    options: Mapping[str, Any],
+) -> tuple[Target, np.ndarray, dict[str, Any], list[str]]:
     """Return (what was learned, y of all rows, split -> rows of the source, notes); see `fit_targets`."""
     inference = task.inference
     by_position = values.iloc if hasattr(values, "iloc") else values
@@ -217,11 +232,21 @@ def _fit(task, values, count, own_rows, names, classes, learned, weight, options
     return learned, y, parts, [*notes, *target_notes(learned, encoded)]
 
 
-def _fit_labels(task, values, count, own_rows, names, classes, learned, weight, options):
+def _fit_labels(
+    task: Task,
+    values: "np.ndarray | pandas.DataFrame",
+    count: int,
+    own_rows: dict[str, np.ndarray],
+    names: Sequence[str],
+    classes: Sequence[str] | None,
+    learned: Target | None,
+    weight: np.ndarray | None,
+    options: Mapping[str, Any],
+) -> tuple[Target, np.ndarray, dict[str, Any], list[str]]:
     """Do the same for rows of labels; the names of the labels are those of the training rows."""
     inference = task.inference
     rows = values.iloc if hasattr(values, "iloc") else values
-    notes = []
+    notes: list[str] = []
     y = inference.encode(inference.learn(rows[:count], names, known=classes), rows[:count], notes)
     if len(y) and y.shape[1] > 2 and (np.nan_to_num(y).sum(axis=1) == 1).all():
         notes.append(
@@ -239,7 +264,9 @@ def _fit_labels(task, values, count, own_rows, names, classes, learned, weight, 
     return learned, y, parts, [*notes, *more, *_label_notes(y, parts | own_rows, learned.classes)]
 
 
-def _label_notes(y, parts, names) -> list[str]:
+def _label_notes(
+    y: np.ndarray, parts: Mapping[str, np.ndarray | None], names: Sequence[str]
+) -> list[str]:
     """Return notes about labels that no row of a split has, rows without labels, and unknown labels.
 
     Args:

@@ -1,12 +1,18 @@
 """`drop_rare`: leave out the rows of classes that have too few of them."""
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.inference.tables.values import category_word, plain, to_words
+from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
+
+if TYPE_CHECKING:
+    import pandas
 
 _SHOWN = 5  # classes named in the note
 
@@ -24,7 +30,13 @@ class RareClasses:
         KzooError: there are several targets, or no class would be left.
     """
 
-    def __init__(self, frame, targets, least, usable=None):
+    def __init__(
+        self,
+        frame: "pandas.DataFrame",
+        targets: Sequence[str],
+        least: int,
+        usable: np.ndarray | None = None,
+    ) -> None:
         if len(targets) != 1:
             raise KzooError(
                 f"drop_rare={least} is for classes, and there are {len(targets)} targets. Remove it."
@@ -48,11 +60,11 @@ class RareClasses:
                 "or remove it for a regression."
             )
 
-    def _words(self, frame):
+    def _words(self, frame: "pandas.DataFrame") -> list[str | None]:
         words = to_words(plain(frame[self._target]))
         return [None if word is None else category_word(word) for word in words]
 
-    def without(self, frame, part="training"):
+    def without(self, frame: "pandas.DataFrame", part: str = "training") -> "pandas.DataFrame":
         """Return a table without the rows of the rare classes, with a new index and the same `attrs`."""
         rare = set(self.names)
         keep = np.array([word not in rare for word in self._words(frame)], bool)
@@ -63,7 +75,7 @@ class RareClasses:
         kept.attrs = frame.attrs
         return kept
 
-    def note(self):
+    def note(self) -> list[str]:
         """Return a note that counts the rows, in a list; empty if there are none."""
         if not self.names:
             return []
@@ -78,7 +90,7 @@ class RareClasses:
         ]
 
 
-def check_classes_dropped(problem, least):
+def check_classes_dropped(problem: Problem, least: int | None) -> None:
     """Raise `KzooError` if rare classes are to be dropped and the target is none of classes."""
     if least is not None and "classes" not in problem.facts:
         raise KzooError(

@@ -1,7 +1,7 @@
 """`TargetColumns`: the columns of a table that are no inputs: targets, groups, row weights, times of the splits."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,10 +21,12 @@ from kzoo.inference.kinds.rows.column_options import (
     check_target_options,
     column_options,
 )
-from kzoo.inference.tables.raw import as_names, decimal_of, find_target, require
+from kzoo.inference.tables.raw import Rows, as_names, decimal_of, find_target, require
 from kzoo.problems.tasks import Problem
 
 if TYPE_CHECKING:
+    import pandas
+
     from kzoo.zoo.registry import Preset
 
 
@@ -51,7 +53,7 @@ class TargetColumns:
 
     def __init__(
         self,
-        table: Any,
+        table: "Rows | pandas.DataFrame",
         kind: str,
         *,
         noun: str = "",
@@ -60,7 +62,7 @@ class TargetColumns:
         drop: str | Sequence[str] = (),
         group: str | None = None,
         task: str | None = None,
-        columns: Mapping[str, Any] | None = None,
+        columns: Mapping[str, str | Mapping[str, str]] | None = None,
         sample_weight: str | None = None,
         time: str | None = None,
         split: str = "random",
@@ -93,7 +95,7 @@ class TargetColumns:
         self._rare: RareClasses | None = None
         self._weights: dict[str, np.ndarray] = {}
 
-    def learn_labels(self, frame: Any) -> Any:
+    def learn_labels(self, frame: "pandas.DataFrame") -> "pandas.DataFrame":
         """Learn whether the target is labels, and return the table with lists written as texts."""
         self.labels = label_columns(
             frame,
@@ -105,7 +107,9 @@ class TargetColumns:
         )
         return frame if self.labels is None else self.labels.prepare(frame)
 
-    def learn_missing(self, frame: Any, decimal: str | None = None) -> Any:
+    def learn_missing(
+        self, frame: "pandas.DataFrame", decimal: str | None = None
+    ) -> "pandas.DataFrame":
         """Learn which words are missing values in the targets, and return the table without them.
 
         Args:
@@ -116,7 +120,9 @@ class TargetColumns:
             self._words = missing_words(frame, self.targets, decimal)
         return without_missing_words(frame, self._words)
 
-    def without_rare(self, frame: Any, least: int | None, usable: np.ndarray | None = None) -> Any:
+    def without_rare(
+        self, frame: "pandas.DataFrame", least: int | None, usable: np.ndarray | None = None
+    ) -> "pandas.DataFrame":
         """Return the table without the rows of rare classes; see `RareClasses`."""
         if least is None:
             return frame
@@ -125,7 +131,7 @@ class TargetColumns:
         self._rare = RareClasses(frame, names, least, usable)
         return self._rare.without(frame)
 
-    def of_part(self, frame: Any, part: str) -> Any:
+    def of_part(self, frame: "pandas.DataFrame", part: str) -> "pandas.DataFrame":
         """Return the table of another split, with cells of targets read as those of the training table."""
         frame = frame if self.labels is None else self.labels.prepare(frame)
         frame = without_missing_words(frame, self._words)
@@ -135,21 +141,21 @@ class TargetColumns:
         """Return the note on the rows of rare classes that were left out, in a list."""
         return [] if self._rare is None else self._rare.note()
 
-    def present(self, frame: Any) -> np.ndarray:
+    def present(self, frame: "pandas.DataFrame") -> np.ndarray:
         """Return which rows (N,) have all targets; of labels, those that have any."""
         return target_rows(frame, self.targets, self.labels)
 
-    def values(self, frame: Any) -> Any:
+    def values(self, frame: "pandas.DataFrame") -> "np.ndarray | pandas.DataFrame":
         """Return the targets of all rows as the task takes them."""
         return frame[self.targets] if self.labels is None else self.labels.values(frame)
 
-    def groups(self, frame: Any) -> np.ndarray | None:
+    def groups(self, frame: "pandas.DataFrame") -> np.ndarray | None:
         """Return the group of each row (N,); None without groups."""
         return None if self.group is None else group_labels(frame[self.group], self.group)
 
     def read_weights(
         self,
-        frame: Any,
+        frame: "pandas.DataFrame",
         keep: np.ndarray,
         notes: list[str],
         *,

@@ -1,6 +1,9 @@
 """Row weights: checks, and the scale on which they are used."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.inference.sources.arrays import numeric_array
 from kzoo.inference.tasks.values import ColumnStatistics
@@ -9,7 +12,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number, plural
 
 
-def weights_of(weight, rows, name) -> np.ndarray:
+def weights_of(weight: ArrayLike, rows: int, name: str) -> np.ndarray:
     """Return row weights (N,) as float64.
 
     Raises:
@@ -29,7 +32,7 @@ def weights_of(weight, rows, name) -> np.ndarray:
     return weight
 
 
-def weights_to_score(weight) -> np.ndarray:
+def weights_to_score(weight: np.ndarray) -> np.ndarray:
     """Return weights (N,) of new rows as float32 with a mean of 1.
 
     Raises:
@@ -42,7 +45,12 @@ def weights_to_score(weight) -> np.ndarray:
     return (weight / weight.mean()).astype(np.float32)
 
 
-def weighted_rows(train, weight, labels=None, classes=()) -> np.ndarray:
+def weighted_rows(
+    train: np.ndarray,
+    weight: np.ndarray | None,
+    labels: np.ndarray | None = None,
+    classes: Sequence[str] = (),
+) -> np.ndarray:
     """Return the training rows that have a weight above 0: a row of weight 0 is not learned from.
 
     Args:
@@ -70,7 +78,9 @@ def weighted_rows(train, weight, labels=None, classes=()) -> np.ndarray:
     return kept
 
 
-def scaled_weights(weight, parts) -> np.ndarray | None:
+def scaled_weights(
+    weight: np.ndarray | None, parts: Mapping[str, np.ndarray | None]
+) -> np.ndarray | None:
     """Return weights (N,) as float32 with a mean of 1 over the training rows; the other splits have the same scale.
 
     Args:
@@ -91,7 +101,7 @@ def scaled_weights(weight, parts) -> np.ndarray | None:
     return (weight / scale).astype(np.float32)
 
 
-def _training_mean(weights) -> float:
+def _training_mean(weights: Mapping[str, np.ndarray]) -> float:
     """Return the mean of the training weights.
 
     Raises:
@@ -106,7 +116,7 @@ def _training_mean(weights) -> float:
     return weights["train"].mean()
 
 
-def weighted_statistics(values, weight) -> ColumnStatistics:
+def weighted_statistics(values: np.ndarray, weight: np.ndarray | None) -> ColumnStatistics:
     """Return the statistics of values (N, columns).
 
     Args:
@@ -121,14 +131,14 @@ def weighted_statistics(values, weight) -> ColumnStatistics:
     return ColumnStatistics(mean, sd, values.min(axis=0), values.max(axis=0))
 
 
-def part_weights(weight, rows) -> np.ndarray | None:
+def part_weights(weight: np.ndarray | None, rows: np.ndarray | None) -> np.ndarray | None:
     """Return the weights of some rows; None if there are none."""
     if weight is None or rows is None or np.isnan(weight[rows]).any():
         return None
     return weight[rows]
 
 
-def weights_note(weight, source, dropped=0) -> str:
+def weights_note(weight: np.ndarray, source: str, dropped: int = 0) -> str:
     """Return a note on how much the training rows count.
 
     Args:
@@ -141,7 +151,9 @@ def weights_note(weight, source, dropped=0) -> str:
     )
 
 
-def weights_line(low, high, effective, count, source, dropped=0) -> str:
+def weights_line(
+    low: float, high: float, effective: float, count: int, source: str, dropped: int = 0
+) -> str:
     """Return the note of `weights_note` from the range, the effective number and the number of the weights."""
     verb = "is" if dropped == 1 else "are"
     zero = (

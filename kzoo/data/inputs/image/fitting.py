@@ -3,18 +3,19 @@
 import hashlib
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kzoo.data.dataset import Dataset, Split
+from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.inputs.arrays import as_type, checked
 from kzoo.data.inputs.image.label_table import NoFileColumn, read_label_table
 from kzoo.data.inputs.image.parallel_reading import check_files, read, readers
-from kzoo.data.splits import own_sources, second_sources
+from kzoo.data.splits import Fold, own_sources, second_sources
 from kzoo.data.store.progress import track_progress
 from kzoo.data.store.windows import blocks, is_mapped, sample_indices, sample_rows
 from kzoo.data.tables.overview import describe_columns
@@ -60,6 +61,9 @@ from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import in_bytes
 from kzoo.utils.memory import too_large
 
+if TYPE_CHECKING:
+    pass
+
 _CHUNK = 64  # images per thread task
 _TASKS = 10_000  # maximum number of tasks
 # Images of a split whose content is hashed for the fingerprint; of others only the file size is used: they may not fit
@@ -102,7 +106,7 @@ def load(
         return data
 
 
-def _has_class_folders(source):
+def _has_class_folders(source: "str | Path") -> bool:
     """Return whether a source is a folder with images in at least two folders."""
     return (
         Path(source).is_dir()
@@ -111,14 +115,14 @@ def _has_class_folders(source):
 
 
 def load_image_folder(
-    path,
+    path: str | Path,
     *,
-    image_shape,
-    name="images",
-    task="image_classification",
-    validation=0.1,
-    test=None,
-    seed=0,
+    image_shape: Sequence[int],
+    name: str = "images",
+    task: str = "image_classification",
+    validation: "float | Fold | Loadable | None" = 0.1,
+    test: "float | Fold | Loadable | None" = None,
+    seed: int = 0,
 ) -> Dataset:
     """Load a folder of class folders of images.
 
@@ -392,12 +396,12 @@ def _dataset(
     )
 
 
-def _keys(digest, rows):
+def _keys(digest: Callable[[int], object], rows: np.ndarray) -> np.ndarray:
     """Return the hash of the name and the content, or for very many images the size, of each file, uint64 (N,)."""
     return keys_of(str(digest(row)).encode("utf-8", "surrogatepass") for row in rows)
 
 
-def _labels_of(source):
+def _labels_of(source: str | Path) -> Path:
     """Return the folder with the labels of a second source, of those of `test/` if it has them, or its table.
 
     Raises:
@@ -412,12 +416,12 @@ def _labels_of(source):
     return folders.get("test", folders["train"])
 
 
-def _table_in(source):
+def _table_in(source: str | Path) -> str | Path:
     """Return the table of labels of a folder; a source without one, or a table, is returned unchanged."""
     return (labels_file(source) if os.path.isdir(source) else None) or source
 
 
-def _check_classes_left(classes, labels, split):
+def _check_classes_left(classes: Sequence[str], labels: np.ndarray, split: str) -> None:
     if not len(labels):
         raise KzooError(f"The {split} folder contains no readable images.")
     counts = np.bincount(labels, minlength=len(classes))
@@ -483,7 +487,9 @@ def _read(folder, names, shape, *, keep):
     )
 
 
-def _size_range(folder, count, digest):
+def _size_range(
+    folder: Path, count: int, digest: Callable[[int], tuple[str, object]]
+) -> dict[str, object]:
     """Return the smallest and the largest size (width, height) of image files, or of a sample of many."""
     names = (digest(row)[0] for row in range(0, count, -(-count // _MAX_DESCRIBED)))
     sizes = sorted(
@@ -508,7 +514,7 @@ def _split_images(images, parts):
     return pieces
 
 
-def _move_to_front(images, rows):
+def _move_to_front(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return the given unique rows, moved to the front of the array in place: a copy would double the memory."""
     source = np.concatenate([rows, np.setdiff1d(np.arange(len(images)), rows)]).tolist()
     for position in range(len(source)):

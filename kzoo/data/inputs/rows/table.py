@@ -5,7 +5,7 @@ are split, encoded and stored; the rules they share are here.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kzoo.data.inputs.rows.columns import (
     check_any_column,
@@ -22,6 +22,9 @@ from kzoo.data.targets.columns import check_preset, choose_task, read_targets
 from kzoo.data.targets.labels import describe, labels_problem
 from kzoo.data.targets.table import TargetColumns
 from kzoo.inference.tables.raw import Rows, check_cells, rows_of
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class TableFit(TargetColumns):
@@ -65,11 +68,11 @@ class TableFit(TargetColumns):
         self.number_formats: dict[str, Any] = {}
 
     @property
-    def guessed(self) -> list:
+    def guessed(self) -> list[str]:
         """Names of the inputs whose kind was detected."""
         return [column["name"] for column in self.columns if column["name"] not in self.overrides]
 
-    def learn_labels(self, frame):
+    def learn_labels(self, frame: "pandas.DataFrame") -> "pandas.DataFrame":
         """Learn whether the target is labels, and return the table with lists written as texts."""
         frame = super().learn_labels(frame)
         if self.labels is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kzoo.data import splits
-from kzoo.data.dataset import Dataset, Split
+from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.inputs.arrays import as_type, checked
 from kzoo.data.inputs.rows.column_kind import missing_categories
 from kzoo.data.inputs.rows.columns import missing_value_notes
@@ -50,7 +50,7 @@ from kzoo.inference.kinds.text.inference import (
     texts_in,
 )
 from kzoo.inference.kinds.text.pieces import LEVEL as PIECES
-from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN, learn_and_encode
+from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer, learn_and_encode
 from kzoo.inference.sources.files import TextFile, add_notes, joined_notes, read_text
 from kzoo.inference.sources.folders import extra_folders_note
 from kzoo.inference.sources.unreadable import (
@@ -68,6 +68,8 @@ from kzoo.utils.formatting import listed, percent
 from kzoo.utils.optional import pandas as pd
 
 if TYPE_CHECKING:
+    import pandas
+
     from kzoo.zoo.registry import Preset
 
 _BEGINNING = 300  # characters of a text that are kept for people
@@ -93,7 +95,16 @@ def load(source, form, *, problem, name, preset, validation, test, seed, **more)
     return data
 
 
-def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed=0, problem=None):
+def load_text_folder(
+    path: str | Path,
+    *,
+    name: str,
+    preset: "Preset | None" = None,
+    validation: "float | splits.Fold | Loadable | None" = 0.1,
+    test: "float | splits.Fold | Loadable | None" = None,
+    seed: int = 0,
+    problem: Problem | None = None,
+) -> Dataset:
     """Load a folder with, for each class, a `.txt` file (one example per line) or a folder of `.txt` files.
 
     `train/`, `val/` and `test/` above them are official splits.
@@ -129,7 +140,7 @@ def load_text_folder(path, *, name, preset=None, validation=0.1, test=None, seed
     )
 
 
-def read_folder(folder, *, most):
+def read_folder(folder: Path, *, most: float) -> tuple[list[str], list[str], list[str]]:
     """Return (texts, labels, notes) of a folder: a `.txt` file for each class, or a folder of them.
 
     Args:
@@ -150,7 +161,7 @@ def read_folder(folder, *, most):
     texts = []
     labels = []
     errors = {}
-    encoding_notes = []
+    encoding_notes: list[str] = []
     for index, (file, label) in enumerate(labelled_files):
         try:
             text = read_text(file, encoding_notes).strip()
@@ -174,14 +185,14 @@ def read_folder(folder, *, most):
 
 
 def load_text_table(
-    source: Any,
+    source: "str | Path | pandas.DataFrame",
     *,
     name: str,
     target: str | Sequence[str] | None = None,
     task: str | None = None,
     preset: "Preset | None" = None,
-    validation: Any = 0.1,
-    test: Any = None,
+    validation: "float | Loadable | None" = 0.1,
+    test: "float | splits.Fold | Loadable | None" = None,
     seed: int = 0,
     drop_rare: int | None = None,
     **roles: Any,
@@ -279,7 +290,7 @@ def load_text_table(
     return data
 
 
-def _longer(tokenizer, texts, length):
+def _longer(tokenizer: Tokenizer, texts: list[str], length: int) -> int:
     """Return a multiple of a length that few texts reach, of at most `_LONGEST` lengths."""
     sample = texts[:: 1 + len(texts) // _LOOKED_AT]
     longer = 2 * length
@@ -303,13 +314,19 @@ def _text_column(frame):
     return max(lengths, key=lengths.get)
 
 
-def _has_text_and_targets(frame: Any, column: str, fit: TargetColumns) -> np.ndarray:
+def _has_text_and_targets(frame: "pandas.DataFrame", column: str, fit: TargetColumns) -> np.ndarray:
     """Return which rows (N,) of a table have a text and all targets; of labels, any."""
     has_text = frame[column].notna() & (frame[column].astype(str).str.strip() != "")
     return has_text.to_numpy() & fit.present(frame)
 
 
-def _complete(frame, keep, column, targets, notes):
+def _complete(
+    frame: "pandas.DataFrame",
+    keep: np.ndarray,
+    column: str,
+    targets: Sequence[str],
+    notes: list[str],
+) -> "pandas.DataFrame":
     """Return the rows `keep` (N,) of a table, those that have a text and all targets, with a new index."""
     if dropped := int((~keep).sum()):
         notes.append(_WITHOUT.format(dropped))
@@ -322,8 +339,8 @@ def _complete(frame, keep, column, targets, notes):
 
 
 def _texts_and_labels(
-    complete: Any, column: str, fit: TargetColumns, problem: Problem
-) -> tuple[list[str], Any]:
+    complete: "pandas.DataFrame", column: str, fit: TargetColumns, problem: Problem
+) -> "tuple[list[str], list[str] | np.ndarray | pandas.DataFrame]":
     """Return the texts of a table, and a list of classes, the labels, or the columns of values (a DataFrame)."""
     texts = complete[column].astype(str).tolist()
     if fit.labels is None and "classes" in problem.facts:
@@ -331,7 +348,7 @@ def _texts_and_labels(
     return texts, fit.values(complete)
 
 
-def _labels(values):
+def _labels(values: "pandas.Series") -> list[str]:
     """Return labels as words; if all of them are written like `1.0`, as pandas writes integers, as `1`."""
     words = to_words(values).astype(str).tolist()
     whole = all(re.fullmatch(r"-?\d+\.0", word) for word in set(words))
@@ -340,7 +357,7 @@ def _labels(values):
 
 def build_text(
     texts: list[str],
-    labels: Any,
+    labels: "list[str] | np.ndarray | pandas.DataFrame",
     *,
     name: str,
     others: Mapping[str, int] | None = None,
@@ -378,7 +395,7 @@ def build_text(
         **rows,
     )
     notes = [*notes, *fitted.weight_notes]
-    texts_of = {
+    texts_of: dict[str, Any] = {
         part: None if numbers is None else [texts[number] for number in numbers]
         for part, numbers in fitted.parts.items()
     }
@@ -442,7 +459,7 @@ def build_text(
     )
 
 
-def _raw(labels):
+def _raw(labels: "list[str] | np.ndarray | pandas.DataFrame") -> "np.ndarray | pandas.DataFrame":
     """Return labels as `learn` and `encode` of a task take them."""
     return np.array(labels, dtype=str) if isinstance(labels, list) else labels
 

@@ -1,8 +1,7 @@
 """Averaged weights: the model is validated and saved with the same averaged weights."""
 
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import keras
 import numpy as np
@@ -26,25 +25,25 @@ class Average(keras.callbacks.Callback):
         self.running = False
         self.trained: list[np.ndarray] | None = None
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self.running = True
         self.trained = None
         if self.warn_if_missing and not self._has_average():
             print("No averaged weights: the optimizer has no use_ema=True.", file=sys.stderr)
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         if self.trained is not None:
             for variable, weights in zip(self.model.trainable_variables, self.trained, strict=True):
                 variable.assign(weights)
             self.trained = None
 
-    def on_test_begin(self, logs: Any = None) -> None:
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self._use_average()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._use_average()
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         self.running = False
         self.trained = None
 

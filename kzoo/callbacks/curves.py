@@ -1,9 +1,9 @@
 """TensorBoard curves on every backend, written once per epoch instead of once per step."""
 
 import time
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -30,7 +30,7 @@ class TensorBoard(keras.callbacks.Callback):
         self._histograms = histograms
         self._events = dict[str, Events]()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         for prefix, split in _FOLDERS.items():
             names = [name for name in logs or {} if name.startswith("val_") == bool(prefix)]
             if names:
@@ -55,7 +55,7 @@ class TensorBoard(keras.callbacks.Callback):
             self._events[split] = Events(self._folder / split / name)
         return self._events[split]
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         for events in self._events.values():
             events.close()
         self._events.clear()

@@ -2,14 +2,17 @@
 
 import csv
 import io
+import os
 import random
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.utils.files import write_text
 
@@ -36,6 +39,9 @@ _COLUMNS = (
 _RELUS = ("relu", "relu6")
 
 
+Row = dict[str, Any]  # of `debug.csv`
+
+
 class Debug(keras.callbacks.Callback):
     """Write statistics of every layer to `debug.csv` each epoch, and print problems on stderr.
 
@@ -47,16 +53,21 @@ class Debug(keras.callbacks.Callback):
         sample: `(x, y)`, a batch of training data, for gradients, activations and dead units; or None.
     """
 
-    def __init__(self, run_dir=None, sample=None):
+    def __init__(
+        self,
+        run_dir: str | os.PathLike[str] | None = None,
+        sample: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> None:
         super().__init__()
         self.path = None if run_dir is None else Path(run_dir) / "debug.csv"
         self.probe = None if sample is None else Probe(*sample)
 
-    def on_train_begin(self, logs=None):
-        self.rows, self.printed = [], []
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        self.rows: list[Row] = []
+        self.printed: list[tuple[str, str]] = []
         self.before = self._weights()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         probed = {} if self.probe is None else self.probe.statistics(self.model)
         weights = self._weights()
         for layer in weights | probed:
@@ -78,12 +89,12 @@ class Debug(keras.callbacks.Callback):
             )
             write_text(self.path, buffer.getvalue(), sync=False)
 
-    def _weights(self):
+    def _weights(self) -> dict[str, np.ndarray]:
         """Return {name of a layer: its trainable weights as one vector}."""
         layers = [layer for layer in self.model.layers if layer.trainable_variables]
         return {layer.name: _flatten(layer.trainable_variables) for layer in layers}
 
-    def _add(self, row):
+    def _add(self, row: Row) -> None:
         self.rows.append(row)
         for problem in _problems(row):
             if (row["layer"], problem) not in self.printed:  # print each problem of a layer once
@@ -91,13 +102,13 @@ class Debug(keras.callbacks.Callback):
                 print(f"debug, epoch {row['epoch']}: {row['layer']} {problem}", file=sys.stderr)
 
 
-def _flatten(variables):
+def _flatten(variables: Sequence[keras.Variable]) -> np.ndarray:
     return np.concatenate(
         [np.ravel(keras.ops.convert_to_numpy(v)).astype("float32") for v in variables]
     )
 
 
-def _weight_statistics(weights, previous):
+def _weight_statistics(weights: np.ndarray, previous: np.ndarray | None) -> dict[str, float]:
     quantiles = np.quantile(weights, list(_QUANTILES.values()))
     statistics = {name: float(value) for name, value in zip(_QUANTILES, quantiles, strict=True)}
     if previous is not None and (size := float(np.linalg.norm(previous))) > 0:
@@ -105,7 +116,7 @@ def _weight_statistics(weights, previous):
     return statistics | {"weight_norm": float(np.linalg.norm(weights))}
 
 
-def _problems(row):
+def _problems(row: Row) -> Iterator[str]:
     """Yield each problem that a layer's statistics show, with a suggested fix."""
     if not np.isfinite(row.get("weight_norm", 0.0)):
         yield "has weights that are not finite. Try a smaller learning_rate."
@@ -136,13 +147,13 @@ class Probe:
         x, y: inputs and targets, as for `fit`.
     """
 
-    def __init__(self, x, y):
+    def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
         self.x, self.y = x, y
         self.model: Any = None
         self.copy: Any = None
         self.activation_model: Any = None
 
-    def statistics(self, model):
+    def statistics(self, model: keras.Model) -> dict[str, dict[str, float]]:
         """Return {name of a layer: its statistics}; empty for a subclassed model, whose layers have no graph."""
         if self.model is not model:
             self._build_copy(model)
@@ -159,7 +170,7 @@ class Probe:
             statistics.setdefault(name, {})["gradient_norm"] = norm
         return statistics
 
-    def _build_copy(self, model):
+    def _build_copy(self, model: keras.Model) -> None:
         self.model = model
         self.copy = None
         self.activation_model = None
@@ -179,7 +190,7 @@ class Probe:
         inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
         self.copy, self.activation_model = copy, keras.Model(inputs, outputs)
 
-    def _gradients(self, model):
+    def _gradients(self, model: keras.Model) -> dict[str, float]:
         copy = self.copy
         copy.set_weights(model.get_weights())
         for velocity in getattr(copy.optimizer, "momentums", []):
@@ -198,7 +209,7 @@ class Probe:
 
 
 @contextmanager
-def _preserved_random_state():
+def _preserved_random_state() -> Iterator[None]:
     """Restore the random state after the block, so that training draws the same numbers as without it."""
     states = random.getstate(), np.random.get_state()
     torch_state = (
@@ -212,7 +223,7 @@ def _preserved_random_state():
     np.random.set_state(states[1])
 
 
-def _float_output(layer):
+def _float_output(layer: keras.Layer) -> "keras.KerasTensor | None":
     """Return the single floating-point output of a layer, or None."""
     try:
         output = layer.output
@@ -222,14 +233,14 @@ def _float_output(layer):
     return output if is_float and not isinstance(layer, keras.layers.InputLayer) else None
 
 
-def _is_relu(layer):
+def _is_relu(layer: keras.Layer) -> bool:
     return (
         isinstance(layer, keras.layers.ReLU)
         or getattr(getattr(layer, "activation", None), "__name__", "") in _RELUS
     )
 
 
-def _activation_statistics(activations, relu):
+def _activation_statistics(activations: np.ndarray, relu: bool) -> dict[str, float]:
     """Return the columns of `debug.csv` on a layer's activations; `relu` is whether it is a ReLU."""
     activations = np.asarray(activations, "float32")
     statistics = dict(

@@ -1,7 +1,7 @@
 """The monitored metric, which decides which epoch is best: its name, its direction, and whether it is available."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any, Literal
 
@@ -59,14 +59,14 @@ def reported_metrics(model: keras.Model) -> list[str] | None:
     return list(dict.fromkeys([*tracked, *(prefixed or names)]))
 
 
-def _metric_name(metric: Any) -> str | None:
+def _metric_name(metric: object) -> str | None:
     """Return the name that Keras will give a metric, or None if Keras derives it otherwise (a class, a lambda)."""
     if isinstance(metric, str):
         return metric
-    if isinstance(getattr(metric, "name", None), str):
-        return metric.name
-    name = getattr(metric, "__name__", "")
-    return name if name.isidentifier() and name == name.lower() else None
+    if isinstance(name := getattr(metric, "name", None), str):
+        return name
+    function = getattr(metric, "__name__", "")
+    return function if function.isidentifier() and function == function.lower() else None
 
 
 class Monitor(keras.callbacks.Callback):
@@ -101,7 +101,7 @@ class Monitor(keras.callbacks.Callback):
         self.sign = 1 if (mode or direction(self.name)) == "max" else -1
         self.validated: bool | None = None  # whether `fit` has validation data; None: unknown
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self.name = "val_loss" if self.requested is None else self.requested
         call = _fit_arguments(self.model)
         check_single_schedule(self.model.optimizer, call.get("callbacks", ()))
@@ -124,7 +124,7 @@ class Monitor(keras.callbacks.Callback):
                 f"monitor={name!r} needs validation data. Pass validation_data=, or monitor={metric!r}."
             )
 
-    def value(self, logs: Any) -> float | None:
+    def value(self, logs: Mapping[str, float]) -> float | None:
         """Return the monitored value of an epoch, or None if the epoch was not validated.
 
         Raises:
@@ -146,7 +146,7 @@ class Monitor(keras.callbacks.Callback):
             _not_reported(self.name, names, any(name.startswith("val_") for name in logs))
         )
 
-    def last_validation(self, epoch: int, logs: Any) -> dict[str, float]:
+    def last_validation(self, epoch: int, logs: Mapping[str, float]) -> dict[str, float]:
         """Return the validation metrics of the last epoch if `validation_freq` skipped them, else an empty dict."""
         has_validation = any(name.startswith("val_") for name in logs)
         if has_validation or not self.validated or epoch + 1 != (self.params or {}).get("epochs"):

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -53,31 +54,31 @@ class NanGuard(keras.callbacks.Callback):
         sentence, values = self.cause
         return ADVICE.format(what=sentence.format(**values)) if sentence else ""
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self.tripped = False
         self.cause = ["", {}]
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.epoch, self.checked_at = epoch, time.monotonic()
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         if self.tripped:
             self.model.stop_training = True
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         now = time.monotonic()
         if now - self.checked_at >= 1.0:
             self.checked_at = now
             self._check_loss(logs, _LOSS_AT_STEP, step=batch + 1)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._check_loss(logs, _LOSS_IN_EPOCH)
         if not self.tripped and (weight := not_finite(self.model)):
             self._trip(_WEIGHT, weight=weight)
         if self.tripped:
             self.model.stop_training = True
 
-    def _check_loss(self, logs: Any, sentence: str, **position: int) -> None:
+    def _check_loss(self, logs: Mapping[str, float] | None, sentence: str, **position: int) -> None:
         loss = float((logs or {}).get("loss", 0.0))
         if not self.tripped and not math.isfinite(loss):
             self._trip(sentence, loss=loss, **position)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -98,7 +98,7 @@ class Plateau(keras.callbacks.ReduceLROnPlateau):
         )
         self.watched = watched
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         value = self.watched.value(logs)
         if value is None:
             return

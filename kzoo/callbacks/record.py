@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,15 @@ class Recorder(keras.callbacks.Callback):
         self.rows: list[dict[str, Any]] = []
         self.epoch_began: float | None = None  # reading of `clock`; None between two epochs
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self.rows = []
         self.epoch_began = None
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         if self.epoch_began is None:
             self.epoch_began = self.clock()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         logs.update(self.watched.last_validation(epoch, logs))
         logs.update(learning_rates(self.model.optimizer))
         assert self.epoch_began is not None
@@ -70,7 +70,7 @@ class HistoryFile(keras.callbacks.Callback):
         self.path = None if run_dir is None else Path(run_dir) / "history.csv"
         self.recorder = recorder
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         if self.path is None:
             return
         rows = self.recorder.rows

@@ -4,7 +4,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ class BestModel(keras.callbacks.Callback):
         """1 if larger is better, -1 if smaller is; `best` is the best value times this sign."""
         return self.watched.sign
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self.best = -math.inf
         self.best_epoch = None
         self.weights = None
@@ -93,7 +93,7 @@ class BestModel(keras.callbacks.Callback):
         )
         self.timer = WriteTimer(self.every)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self.first = epoch if self.first is None else self.first
         if self.guard.tripped:
             self.stopped_because = self.guard.because
@@ -115,7 +115,7 @@ class BestModel(keras.callbacks.Callback):
         if self.timer.due() or (self.unsaved and not self.kept):
             self._write_models()
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         self.finish()
 
     def finish(self) -> None:
@@ -211,20 +211,20 @@ class Checkpoints(keras.callbacks.Callback):
         self.every = every
         self.save = save
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self.timer = WriteTimer(self.every or 0)
         self.epoch = 0
         self.timer.start()
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         # Read the model only when a checkpoint is due: on JAX, reading it gathers the whole state.
         if self.every is not None and self.timer.due() and not_finite(self.model) is None:
             self._write(f"epoch-{self.epoch + 1:04d}-step-{batch + 1:06d}.keras")
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         if self.timer.due() and not self.guard.tripped:
             self._write(f"epoch-{epoch + 1:04d}.keras")
 

@@ -32,9 +32,9 @@ class Teacher(keras.callbacks.Callback):
         self.watched, self.best = watched, best
         translator("teaching")  # raises for an unsupported language before the first epoch
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.rate = None
-        self.previous_best = None
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        self.rate: float | None = None
+        self.previous_best: float | None = None
         self.gap_printed = False
         self.gap_epochs = 0
         better = _translate("larger") if self.watched.sign == 1 else _translate("smaller")
@@ -51,13 +51,13 @@ class Teacher(keras.callbacks.Callback):
             data=data,
         )
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         _print("Epoch {epoch}: {what}", epoch=epoch + 1, what=self._progress(epoch, logs))
         for line in (self._overfitting(logs), self._rate(logs)):
             if line:
                 print(f"  {line}", file=sys.stderr)
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         _print("Training ended: {why}.", why=self._stop_reason())
         if self.best.best_epoch is None:
             _print("No epoch had a finite value, so there is no best model.")
@@ -78,7 +78,7 @@ class Teacher(keras.callbacks.Callback):
             )
         return _translate("all epochs are done")
 
-    def _progress(self, epoch: int, logs: Mapping[str, Any]) -> str:
+    def _progress(self, epoch: int, logs: Mapping[str, float]) -> str:
         best = self.best
         name = self.watched.name
         value = logs.get(self.watched.name)
@@ -124,7 +124,7 @@ class Teacher(keras.callbacks.Callback):
             return _translate("Patience: {epochs} more.", epochs=plural(left, "epoch"), count=left)
         return _translate("Patience has run out.")
 
-    def _overfitting(self, logs: Mapping[str, Any]) -> str:
+    def _overfitting(self, logs: Mapping[str, float]) -> str:
         loss, validation = logs.get("loss"), logs.get("val_loss")
         if loss is None or validation is None or not loss > 0:
             return ""
@@ -142,7 +142,7 @@ class Teacher(keras.callbacks.Callback):
             validation=validation,
         )
 
-    def _rate(self, logs: Mapping[str, Any]) -> str:
+    def _rate(self, logs: Mapping[str, float]) -> str:
         rate = logs.get("learning_rate")
         before = self.rate
         self.rate = rate

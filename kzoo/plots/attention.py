@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -15,6 +15,10 @@ from kzoo.plots.figure import new_figure, style_axes
 from kzoo.plots.predictions import name_of
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.graph import nodes_of
+
+if TYPE_CHECKING:
+    from keras.src.ops.node import Node
+
 
 _WHITESPACE_LABELS = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 _MIN_LABEL_POINTS = 5.5  # minimum font size of labels, in points
@@ -87,7 +91,7 @@ def attention_map(
     return figure
 
 
-def _attention_layer(model: keras.Model, name: str | None) -> tuple[keras.layers.Layer, Any]:
+def _attention_layer(model: keras.Model, name: str | None) -> "tuple[keras.layers.Layer, Node]":
     """Return an attention layer of a model, and the node at which the model calls it."""
     nodes = {
         key: node
@@ -120,7 +124,7 @@ def _as_batch(model: keras.Model, x: ArrayLike) -> np.ndarray:
 
 
 def _attention_scores(
-    model: keras.Model, layer: keras.layers.Layer, node: Any, x: np.ndarray
+    model: keras.Model, layer: keras.layers.Layer, node: "Node", x: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the attention scores (heads, queries, keys) of a batch of one, and which keys are not padding, (keys,)."""
     call = (

@@ -256,7 +256,7 @@ def _binary_problems(
     }, names
 
 
-def _curves_height(problems: dict) -> float:
+def _curves_height(problems: Mapping[int, object]) -> float:
     """Return the height in inches of square panels, with the legend of several curves below."""
     if len(problems) == 1:
         return 5.4
@@ -330,7 +330,7 @@ def _curve_title(title: str, score: str, scores: dict[int, float], names: Sequen
 
 def _draw_curves(
     axes: Axes,
-    curves: dict,
+    curves: Mapping[int, tuple[np.ndarray, np.ndarray]],
     areas: dict[int, float],
     names: Sequence[str],
     *,
@@ -439,7 +439,7 @@ def _labels(
     return true, predicted, names
 
 
-def _class_indices(argument: str, labels: Any, names: Sequence[str]) -> np.ndarray:
+def _class_indices(argument: str, labels: ArrayLike, names: Sequence[str]) -> np.ndarray:
     """Return labels as class indices (N,)."""
     try:
         labels = np.asarray(labels)

@@ -1,8 +1,9 @@
 """Figures and axes in the style of all plots."""
 
 import io
+import os
 from contextlib import suppress
-from typing import Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,6 +12,10 @@ from matplotlib.transforms import ScaledTranslation
 
 from kzoo.plots.colors import FAINT, GREY, INK
 from kzoo.plots.fonts import fit_fonts
+
+if TYPE_CHECKING:
+    from matplotlib.backend_bases import RendererBase
+
 
 # inches from the axes to a legend below: the ticks and the label of the x axis are between
 _BELOW = 38 / 72
@@ -21,7 +26,7 @@ class LegibleFigure(Figure):
 
     _layout_only = False
 
-    def savefig(self, fname: Any, **options: Any) -> None:
+    def savefig(self, fname: str | os.PathLike[str] | IO, **options: Any) -> None:
         """Write the figure; `options` are those of `Figure.savefig`.
 
         With a layout engine, matplotlib first draws the figure invisibly to compute the layout. This drawing is skipped
@@ -39,7 +44,7 @@ class LegibleFigure(Figure):
         self.savefig(buffer, format="png")
         return buffer.getvalue()
 
-    def draw(self, renderer: Any) -> None:
+    def draw(self, renderer: "RendererBase") -> None:
         """Draw the figure, or only compute its layout, after `fit_fonts`."""
         fit_fonts(self)
         engine = self.get_layout_engine()

@@ -5,12 +5,17 @@ import logging
 import re
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 from matplotlib import font_manager
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter, NullFormatter, ScalarFormatter
 
 from kzoo.utils.formatting import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 # Font families of Linux, Windows and macOS with these characters, best first.
 _CHINESE = (
@@ -85,7 +90,7 @@ _INSTALL_HINTS = {
 _LINUX_HINT = "apt-get install fonts-noto-cjk (Fedora: dnf install google-noto-sans-cjk-fonts)"
 
 
-def fit_fonts(figure):
+def fit_fonts(figure: "Figure") -> None:
     """Add installed fallback fonts to texts with Chinese, Japanese or Korean characters.
 
     Control characters, which no font has, are escaped. Other texts are unchanged. If no installed font has a character,
@@ -119,7 +124,7 @@ def fit_fonts(figure):
             _print_install_hint()
 
 
-def _candidate_families(text):
+def _candidate_families(text: str) -> tuple[str, ...]:
     """Return the font families to try for a text: the shape of characters depends on the language."""
     if re.search(f"[{_KANA}]", text):
         return (*_JAPANESE, *_CHINESE, *_KOREAN, *_ANY)
@@ -129,7 +134,7 @@ def _candidate_families(text):
 
 
 @functools.cache
-def installed_fonts() -> dict:
+def installed_fonts() -> dict[str, str]:
     """Return font family -> font file for the fonts of this machine."""
     manager = font_manager.fontManager
     known_files = {font.fname for font in manager.ttflist}
@@ -146,12 +151,12 @@ def installed_fonts() -> dict:
 
 
 @functools.lru_cache(maxsize=64)
-def _characters(file):
+def _characters(file: str) -> frozenset[str]:
     return frozenset(map(chr, font_manager.get_font(file).get_charmap()))
 
 
 @functools.cache
-def _print_install_hint():
+def _print_install_hint() -> None:
     install_hint = _INSTALL_HINTS.get(sys.platform, _LINUX_HINT)
     print(
         f"kzoo: no font for Chinese, Japanese or Korean labels is installed. To fix this: {install_hint}",

@@ -1,7 +1,7 @@
 """`grad_cam`: plot which parts of an image a convolutional network used for a class."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -18,6 +18,10 @@ from kzoo.plots.predictions import name_of, show_image, to_pixels
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.gradients import gradient
 from kzoo.zoo.graph import nodes_of
+
+if TYPE_CHECKING:
+    from keras.src.ops.node import Node
+
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _SCALE_PAPER = "0.42"  # the middle of the grey image, behind the transparent colours of the scale
@@ -133,7 +137,7 @@ def _muted(pixels: np.ndarray) -> np.ndarray:
     return 0.15 + 0.55 * grey
 
 
-def _find_layer_node(model: keras.Model, name: str | None) -> Any:
+def _find_layer_node(model: keras.Model, name: str | None) -> "Node":
     """Return the node of the named layer, or of the last convolution; its output has shape (B, H, W, channels)."""
     nodes = {
         key: node
@@ -180,7 +184,7 @@ def _class_scores(output: np.ndarray, model: keras.Model) -> tuple[np.ndarray, b
     return probabilities(output[None], logits)[0], False
 
 
-def _heatmap(model: keras.Model, node: Any, x: Any, class_index: int) -> np.ndarray:
+def _heatmap(model: keras.Model, node: "Node", x: np.ndarray, class_index: int) -> np.ndarray:
     """Return the heatmap (h, w) >= 0 of a class."""
     maps = keras.Model(model.inputs[0], node.outputs[0])(x, training=False)
     score = _score_function(model, node, x, class_index)
@@ -191,7 +195,9 @@ def _heatmap(model: keras.Model, node: Any, x: Any, class_index: int) -> np.ndar
     return np.maximum((maps * gradients.mean((0, 1))).sum(-1), 0)
 
 
-def _score_function(model: keras.Model, node: Any, x: Any, class_index: int) -> Any:
+def _score_function(
+    model: keras.Model, node: "Node", x: np.ndarray, class_index: int
+) -> "Callable[[keras.KerasTensor], keras.KerasTensor]":
     """Return the function from the output of a layer to the score of a class, before softmax or sigmoid."""
     last_layer = model.layers[-1]
     has_activation = getattr(getattr(last_layer, "activation", None), "__name__", None) in (
@@ -205,7 +211,7 @@ def _score_function(model: keras.Model, node: Any, x: Any, class_index: int) -> 
         [model.inputs[0], node.outputs[0]], before_last if has_activation else model.outputs[0]
     )
 
-    def score(maps: Any) -> Any:
+    def score(maps: "keras.KerasTensor") -> "keras.KerasTensor":
         scores = head([x, maps], training=False)
         if has_activation and isinstance(last_layer, layers.Dense):
             scores = keras.ops.matmul(scores, last_layer.kernel) + (

@@ -55,22 +55,22 @@ def image_grid(
     Raises:
         KzooError: no images, or an array that is not an image.
     """
-    images = [to_pixels(image) for image in images]
-    if not images:
+    pixels = [to_pixels(image) for image in images]
+    if not pixels:
         raise KzooError("images is empty: there is nothing to plot.")
-    n_columns = min(len(images), math.ceil(math.sqrt(len(images) * 1.3)))
+    n_columns = min(len(pixels), math.ceil(math.sqrt(len(pixels) * 1.3)))
     # Avoid gaps: ten images in two rows of five.
-    n_columns = next((n for n in (n_columns, n_columns + 1) if len(images) % n == 0), n_columns)
-    n_rows = math.ceil(len(images) / n_columns)
+    n_columns = next((n for n in (n_columns, n_columns + 1) if len(pixels) % n == 0), n_columns)
+    n_rows = math.ceil(len(pixels) / n_columns)
     figure = new_figure(1.6 * n_columns, 1.9 * n_rows)
-    for i, (image, (title, color)) in enumerate(zip(images, titles, strict=True)):
+    for i, (image, (title, color)) in enumerate(zip(pixels, titles, strict=True)):
         axes = figure.add_subplot(n_rows, n_columns, i + 1)
         show_image(axes, image)
         axes.set_title(title, color=color, fontsize=9, parse_math=False)
     return figure
 
 
-def show_image(axes: Axes, image: Any) -> None:
+def show_image(axes: Axes, image: np.ndarray) -> None:
     """Show an image with pixels 0..1, without axes."""
     # Small images keep sharp pixels: smoothing would hide what the model sees of an 8x8 digit.
     axes.imshow(
@@ -100,12 +100,12 @@ def to_pixels(image: ArrayLike) -> np.ndarray:
     return np.clip(image / (255 if image.max(initial=0) > 1 else 1), 0, 1)
 
 
-def _title(predicted: Any, true: Any, class_names: Sequence[str]) -> tuple[str, str]:
-    predicted, true = (name_of(label, class_names) for label in (predicted, true))
-    if true is None:
-        return predicted, INK
+def _title(predicted: object, true: object, class_names: Sequence[str]) -> tuple[str, str]:
+    label, truth = (name_of(label, class_names) for label in (predicted, true))
+    if truth is None:
+        return label, INK
     # Mistakes are marked by words too, not by colour alone.
-    return (predicted, GREEN) if predicted == true else (f"{predicted}\nis {true}", RED)
+    return (label, GREEN) if label == truth else (f"{label}\nis {truth}", RED)
 
 
 def name_of(label: Any, class_names: Any = ()) -> Any:

@@ -29,12 +29,12 @@ class ArgumentType(NamedTuple):
     description: str
 
 
-def _is_flag(value: Any) -> bool:
+def _is_flag(value: object) -> bool:
     # NumPy's booleans are neither bool nor int; their class is called bool or bool_.
     return (isinstance(value, int) and value in (0, 1)) or type(value).__name__ in ("bool", "bool_")
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: object) -> bool:
     # NumPy integers have `__index__` and no length; other NumPy objects do not. The class `int` itself has both, too.
     is_index = isinstance(value, int) or (
         hasattr(value, "__index__") and not hasattr(value, "__len__")
@@ -42,19 +42,19 @@ def _is_whole(value: Any) -> bool:
     return is_index and not isinstance(value, type) and not type(value).__name__.startswith("bool")
 
 
-def _is_string_list(value: Any) -> bool:
+def _is_string_list(value: object) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
 
 
-def _is_layer_selection(value: Any) -> bool:
+def _is_layer_selection(value: object) -> bool:
     return value is None or isinstance(value, bool | str) or _is_string_list(value)
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     return value is None or isinstance(value, str)
 
 
-def _is_names(value: Any) -> bool:
+def _is_names(value: object) -> bool:
     """Return whether a value is a name or several; columns of a DataFrame may be numbers."""
     names = value if isinstance(value, list | tuple) else [value]
     return value is None or all(
@@ -62,7 +62,7 @@ def _is_names(value: Any) -> bool:
     )
 
 
-def _is_path(value: Any) -> bool:
+def _is_path(value: object) -> bool:
     return value is None or isinstance(value, str) or hasattr(value, "__fspath__")
 
 
@@ -216,7 +216,7 @@ def checked_seconds(name: str, value: Any) -> float:
     return seconds
 
 
-def seconds_like(seconds: float, example: Any) -> str:
+def seconds_like(seconds: float, example: object) -> str:
     """Return seconds, rounded up, as an argument in the unit of another value: 42, or '1m' beside '5m'.
 
     Args:

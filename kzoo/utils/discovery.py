@@ -4,14 +4,18 @@ import os
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kzoo.utils.errors import KzooError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 
 @cache
@@ -32,13 +36,13 @@ def list_modules(package: str, attribute: str) -> dict:
 
 
 @cache
-def _entry_points():
+def _entry_points() -> "EntryPoints | None":
     # Read once for all groups. `importlib.metadata` takes longer than the whole catalogue, so it is used only if the
     # metadata files mention kzoo, or cannot all be read directly.
     return import_module("importlib.metadata").entry_points() if _has_kzoo_entry_points() else None
 
 
-def _has_kzoo_entry_points():
+def _has_kzoo_entry_points() -> bool:
     for path in sys.path:
         try:
             names = os.listdir(path or ".")
@@ -62,7 +66,7 @@ def _has_kzoo_entry_points():
     )
 
 
-def entry_points(group: str):
+def entry_points(group: str) -> "Iterable[EntryPoint]":
     """Return the entry points of installed packages in a group, such as "kzoo.tasks", without loading them."""
     all_entry_points = _entry_points()
     return () if all_entry_points is None else all_entry_points.select(group=group)
@@ -110,14 +114,14 @@ class Names(Collection):
     def __init__(self, builtin: Callable[[], dict], every: Callable[[], dict]) -> None:
         self._builtin, self._every = builtin, every
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._builtin() or name in self._every()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._every())
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._every())
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return bool(self._builtin() or self._every())

@@ -12,6 +12,7 @@ import gc
 import os
 import random
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
@@ -50,10 +51,11 @@ def import_keras() -> None:
 
 
 @contextmanager
-def _hidden(names):
+def _hidden(names: Iterable[str]) -> Iterator[None]:
     """Hide modules that are not imported yet, and pause garbage collection."""
     hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # with None, `import` raises ModuleNotFoundError
+    # with None, `import` raises ModuleNotFoundError
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     gc_was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -66,7 +68,7 @@ def _hidden(names):
             gc.enable()
 
 
-def _backend():
+def _backend() -> str | None:
     """Return the backend that Keras will use, found as Keras does; None for its default."""
     settings = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))) / "keras.json"
     try:

@@ -5,20 +5,27 @@ import json
 import math
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 from kzoo.utils.table_path import TablePath, locate
+
+if TYPE_CHECKING:
+    import numpy as np
+
+JsonObject = dict[str, Any]  # an object of a JSON document
 
 # bytes of an array, above which compression by more than 200 is refused
 _SMALL = 64 << 20
 _MOST_PACKED = 200
 
 
-def expand_user(word):
+def expand_user(word: Any) -> Any:
     """Return a path given as text with a leading `~` expanded; anything else unchanged.
 
     Shells do not expand `~` in `--out=~/runs`, and Python never does. A `Path` is unchanged, because `Path("./~")`, a
@@ -36,7 +43,7 @@ def expand_home(paths):
     return path if path is not paths and os.path.exists(path) else paths
 
 
-def path_of(word, what) -> Path:
+def path_of(word: object, what: str) -> Path:
     """Return a user's argument as a path that the system accepts.
 
     Args:
@@ -66,7 +73,7 @@ def path_of(word, what) -> Path:
     return path
 
 
-def check_regular(path):
+def check_regular(path: str | os.PathLike[str]) -> None:
     """Raise `KzooError` for a pipe, a device or a socket, which may never end; a missing path is accepted."""
     try:
         mode = os.stat(path).st_mode
@@ -81,7 +88,7 @@ def check_regular(path):
         )
 
 
-def open_regular(path) -> int:
+def open_regular(path: str | os.PathLike[str]) -> int:
     """Open a file for reading and return its descriptor, as `os.open` does.
 
     Raises:
@@ -96,7 +103,7 @@ def open_regular(path) -> int:
     return file
 
 
-def check_writable(folder, out):
+def check_writable(folder: Path, out: object) -> None:
     """Raise `KzooError` unless a folder can be created, or is writable."""
     shown = str(folder if out is None else out)
     path_of(folder, "a folder")
@@ -123,7 +130,7 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def whole_file(path, *, sync=True):
+def whole_file(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the same folder, which replaces `path` if the block does not raise.
 
     Args:
@@ -163,18 +170,18 @@ def whole_file(path, *, sync=True):
         raise
 
 
-def leftovers(folder) -> list[Path]:
+def leftovers(folder: str | os.PathLike[str]) -> list[Path]:
     """Return the temporary files of `whole_file` that are in a folder."""
     return [path for path in Path(folder).glob(".*-????????*") if path.is_file()]
 
 
-def remove_leftovers(folder):
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
     """Remove the temporary files that a killed process left; no other process may be writing there."""
     for path in leftovers(folder):
         path.unlink()
 
 
-def sync_folder(folder):
+def sync_folder(folder: str | os.PathLike[str]) -> None:
     """Flush a folder's entries to the disk; without effect on Windows and on file systems that refuse it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
@@ -184,7 +191,7 @@ def sync_folder(folder):
             os.close(handle)
 
 
-def write_text(path, text, *, sync=True):
+def write_text(path: str | os.PathLike[str], text: str, *, sync: bool = True) -> None:
     """Write a UTF-8 text file, whole or not at all.
 
     Raises:
@@ -202,7 +209,7 @@ def write_text(path, text, *, sync=True):
         temporary.write_bytes(content)
 
 
-def write_json(path, data, *, sync=True):
+def write_json(path: str | os.PathLike[str], data: object, *, sync: bool = True) -> None:
     """Write a JSON file, whole or not at all."""
     write_text(
         path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", sync=sync
@@ -215,7 +222,7 @@ def read_json(path):
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def read_arrays(file) -> dict:
+def read_arrays(file: str | os.PathLike[str] | BinaryIO) -> "dict[str, np.ndarray]":
     """Return the arrays of an `.npz` file; none may be much larger in memory than in the archive.
 
     Args:

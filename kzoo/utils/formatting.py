@@ -1,13 +1,15 @@
 """Text for messages: near names, lists, counts, times, errors. Standard library only."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from itertools import islice
 from typing import Any
 
-_spell = [str]  # function that spells the arguments in a message, see `spelling`
+_spell: list[Callable[[str], str]] = [
+    str
+]  # function that spells the arguments in a message, see `spelling`
 _MOST_NEAR = 5_000  # limit of compared names: a table may have very many columns
 _PLURALS = {
     "category": "categories",
@@ -20,18 +22,18 @@ _PLURALS = {
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-def hint(word, legal: Iterable[str]) -> str:
+def hint(word: object, legal: Iterable[str]) -> str:
     """Return `"Did you mean 'x'? "`, or an empty string if no legal name is near."""
     by_lower = {str(name).lower(): name for name in islice(legal, _MOST_NEAR)}
     near = import_module("difflib").get_close_matches(str(word).lower(), by_lower, n=1, cutoff=0.6)
     return f"Did you mean {by_lower[near[0]]!r}? " if near else ""
 
 
-def listed(items, most=3, *, separator=", ") -> str:
+def listed(items: Iterable[object], most: int = 3, *, separator: str = ", ") -> str:
     """Join the first few items, with the number of the others: `a, b, c and 4 more`."""
-    items = [str(item) for item in items]
-    return separator.join(items[:most]) + (
-        f" and {len(items) - most} more" if len(items) > most else ""
+    names = [str(item) for item in items]
+    return separator.join(names[:most]) + (
+        f" and {len(names) - most} more" if len(names) > most else ""
     )
 
 
@@ -56,7 +58,7 @@ def length_of(value: Any) -> int | None:
         return None
 
 
-def shown(value, most=40) -> str:
+def shown(value: object, most: int = 40) -> str:
     """Return the `repr` of a user's value on one line, truncated."""
     try:
         text = " ".join(repr(as_python(value)).split())
@@ -68,13 +70,13 @@ def shown(value, most=40) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def printable(text) -> str:
+def printable(text: object) -> str:
     """Escape control characters and changes of the writing direction: `\\x1b`."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), str(text))
 
 
 @contextmanager
-def spelling(respell):
+def spelling(respell: Callable[[str], str]) -> Iterator[None]:
     """Spell the arguments in messages with `respell` while the context is active, as the command line does."""
     previous, _spell[0] = _spell[0], respell
     try:
@@ -83,7 +85,7 @@ def spelling(respell):
         _spell[0] = previous
 
 
-def spelled(text) -> str:
+def spelled(text: object) -> str:
     """Return a message with its arguments spelled for its reader: `time=` is `--time` on the command line."""
     return _spell[0](str(text))
 
@@ -99,12 +101,12 @@ def csv_cell(cell):
     return cell
 
 
-def percent(share) -> str:
+def percent(share: float) -> str:
     """Format a share as a percentage with a no-break space: 98.1 %."""
     return f"{100 * share:.1f}\u00a0%"
 
 
-def number(value) -> str:
+def number(value: float | None) -> str:
     """Format whole numbers in full, others with four digits."""
     if value is None:
         return "not known"
@@ -113,21 +115,24 @@ def number(value) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
-def format_value(value) -> str:
+Value = float | str | None | Sequence["Value"] | Mapping[str, "Value"]
+
+
+def format_value(value: Value) -> str:
     """Format a number, a text, a list (`3 x 64`) or a dict (`shortest 3, longest 64`)."""
-    if isinstance(value, dict):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
         return ", ".join(f"{name} {format_value(inner)}" for name, inner in value.items())
-    if isinstance(value, list | tuple):
-        return " x ".join(map(format_value, value))
-    return str(value) if isinstance(value, str) else number(value)
+    return " x ".join(map(format_value, value)) if isinstance(value, Sequence) else number(value)
 
 
-def plural(count, noun) -> str:
+def plural(count: int, noun: str) -> str:
     """Format a count with its noun: `1 epoch`, `1,200 epochs`."""
     return f"{count:,} {noun if count == 1 else _PLURALS.get(noun, f'{noun}s')}"
 
 
-def moments(times) -> list[str]:
+def moments(times: Iterable[Any]) -> list[str]:
     """Format times, as short as all of them allow: `2024-02-29`, `2024-02-29 05:00`, `2024-02-29 05:00:30+01:00`."""
     times = list(times)
     if not all(hasattr(time, "isoformat") for time in times):
@@ -141,7 +146,7 @@ def moments(times) -> list[str]:
     return [time.isoformat(sep=" ", timespec="minutes" if whole else "auto") for time in times]
 
 
-def in_bytes(count) -> str:
+def in_bytes(count: float) -> str:
     """Format a size in bytes: `512 KiB`, `2.1 GiB`."""
     size = count / 2**10
     unit = "KiB"
@@ -153,7 +158,7 @@ def in_bytes(count) -> str:
     return f"{size:.1f} {unit}" if size < 9.95 else f"{size:,.0f} {unit}"
 
 
-def duration(seconds) -> str:
+def duration(seconds: float) -> str:
     """Format a duration in a readable unit: `0.4 s`, `42 s`, `12 min`, `3 h 5 min`."""
     if round(seconds) < 60:
         return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
@@ -181,13 +186,13 @@ def aligned(rows: Iterable[Iterable[Any]], *, right: Iterable[int] = ()) -> list
     return lines
 
 
-def cut(text: Any, most: int = 40) -> str:
+def cut(text: object, most: int = 40) -> str:
     """Return a text on one line, truncated."""
     line = " ".join(str(text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def first_line(error) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first informative line of an error's message, without its full stop, or the error's type.
 
     Lines that end in a colon are skipped, such as Keras' `Exception encountered when calling layer:`.

@@ -10,6 +10,7 @@ import platform
 import warnings
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 
 from kzoo.utils.files import cache_folder
 
@@ -42,7 +43,7 @@ def keep_programs() -> None:
         config.update("jax_compilation_cache_dir", str(folder))
 
 
-def _processor_id():
+def _processor_id() -> str:
     """Return a name of the type of processor: programs compiled for another may have illegal instructions."""
     features = platform.processor() or platform.machine()
     with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
@@ -50,7 +51,7 @@ def _processor_id():
     return hashlib.sha256(features.encode()).hexdigest()[:12]
 
 
-def _limit_size(folder):
+def _limit_size(folder: Path) -> None:
     """Delete the least recently used files of the compilation cache until it is small enough."""
     files = []
     for file in folder.rglob("*"):

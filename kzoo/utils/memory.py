@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def free_memory() -> int:
     return min([_available_memory(), *_memory_left_in_groups()])
 
 
-def too_large(size) -> bool:
+def too_large(size: float) -> bool:
     """Return True if data of `size` bytes should stay on disk and be read on demand instead of being held in memory."""
     return size > SHARE * free_memory()
 
@@ -46,7 +47,7 @@ def rows_that_fit(row_size: int, rows: int) -> int:
     return max(1, min(rows, int(min(_MOST_OF_BATCH, SHARE * free_memory()) // row_size)))
 
 
-def _parse_size(setting):
+def _parse_size(setting: str) -> int:
     match = _SIZE.fullmatch(setting)
     if not match:
         raise KzooError(
@@ -55,7 +56,7 @@ def _parse_size(setting):
     return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
 
 
-def _available_memory():
+def _available_memory() -> int:
     with suppress(OSError, StopIteration, ValueError):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(
@@ -66,7 +67,9 @@ def _available_memory():
     return 8 << 30  # Windows: not available from the standard library
 
 
-def _memory_left_in_groups(root=Path("/sys/fs/cgroup"), groups=Path("/proc/self/cgroup")):
+def _memory_left_in_groups(
+    root: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")
+) -> Iterator[int]:
     """Yield the free memory in bytes (limit minus usage) of each control group of this process and its ancestors."""
     with suppress(OSError):
         for line in groups.read_text(encoding="utf-8").splitlines():
@@ -92,7 +95,7 @@ def _memory_left_in_groups(root=Path("/sys/fs/cgroup"), groups=Path("/proc/self/
                     break
 
 
-def _reclaimable_bytes(group):
+def _reclaimable_bytes(group: Path) -> int:
     """Return how many bytes of a group's usage are file pages, which the system frees when memory is needed."""
     with suppress(OSError, StopIteration, ValueError):
         lines = (group / "memory.stat").read_text(encoding="ascii").splitlines()

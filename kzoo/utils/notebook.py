@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeGuard
 
 from kzoo.utils.formatting import number, plural, printable
 
@@ -56,7 +56,7 @@ class Html(str):
     """HTML that a function of this module returned; other texts are escaped."""
 
 
-def text(content: Any) -> Html:
+def text(content: object) -> Html:
     """Return a user's text as HTML."""
     return content if isinstance(content, Html) else Html(escape(printable(content)))
 
@@ -97,7 +97,9 @@ class Display:
             self.handle.update(formats, raw=True)
 
 
-def card(title: Any, *parts: Any, facts: Iterable[tuple[str, Any]] = (), note: Any = "") -> str:
+def card(
+    title: object, *parts: object, facts: Iterable[tuple[str, object]] = (), note: object = ""
+) -> str:
     """Return the HTML of an object.
 
     Args:
@@ -117,7 +119,7 @@ def card(title: Any, *parts: Any, facts: Iterable[tuple[str, Any]] = (), note: A
 
 
 def table(
-    heads: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Iterable[str] = ()
+    heads: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Iterable[str] = ()
 ) -> Html:
     """Return a table that a click on a head sorts; empty if it has no rows.
 
@@ -157,7 +159,7 @@ def table(
     )
 
 
-def folded(summary: Any, *parts: Any, is_open: bool = False) -> Html:
+def folded(summary: object, *parts: object, is_open: bool = False) -> Html:
     """Return parts that a click on their summary shows or hides; empty if all parts are."""
     body = "".join(text(part) for part in parts if part)
     return Html(
@@ -167,12 +169,12 @@ def folded(summary: Any, *parts: Any, is_open: bool = False) -> Html:
     )
 
 
-def paragraph(content: Any) -> Html:
+def paragraph(content: object) -> Html:
     """Return a paragraph; empty without content."""
     return Html(f"<p>{text(content)}</p>" if content else "")
 
 
-def bullets(contents: Iterable[Any]) -> Html:
+def bullets(contents: Iterable[object]) -> Html:
     """Return a list with a line for each text; empty without texts."""
     lines = "".join(f"<li>{text(content)}</li>" for content in contents)
     return Html(f"<ul>{lines}</ul>" if lines else "")
@@ -206,23 +208,25 @@ def progress(share: float | None, line: str, earlier: Sequence[str] = ()) -> str
     return f'<div class="kzoo-card"><style>{_STYLE}</style>{content}</div>'
 
 
-def setting(value: Any) -> str:
+def setting(value: object) -> str:
     """Return a setting as text, such as `32, 64`; cut if it is long."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
-    shown = ", ".join(map(setting, value)) if isinstance(value, list | tuple) else _shown(value)
+    shown = (
+        ", ".join(map(setting, value)) if isinstance(value, list | tuple) else str(_shown(value))
+    )
     return shown if len(shown) <= 80 else f"{shown[:79]}…"
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> object:
     return number(value) if _is_number(value) else value
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _cell(cell: Any, is_numeric: bool) -> str:
+def _cell(cell: object, is_numeric: bool) -> str:
     if not is_numeric:
         return f"<td>{'' if cell is None else text(_shown(cell))}</td>"
     value = _parsed(cell)
@@ -230,7 +234,7 @@ def _cell(cell: Any, is_numeric: bool) -> str:
     return f'<td class=kzoo-number data-value="{"" if value is None or value != value else value}">{text(shown)}</td>'
 
 
-def _parsed(cell: Any) -> float | None:
+def _parsed(cell: object) -> float | None:
     """Return the number in a cell; None without one."""
     try:
         return cell if _is_number(cell) else float(str(cell).replace(",", "").rstrip("%\u00a0 "))

@@ -10,6 +10,8 @@ in a static variable: nothing switches oneDNN afterwards. A value set by the use
 
 import os
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from kzoo.utils.processor import instruction_sets
 
@@ -46,7 +48,7 @@ def keep(setting: bool | None) -> None:
         os.environ.setdefault(VARIABLE, str(int(setting)))
 
 
-def recorded(config: dict) -> bool | None:
+def recorded(config: Mapping[str, Any]) -> bool | None:
     """Return the setting of a run on TensorFlow; runs that did not record it used TensorFlow's default.
 
     Args:

@@ -7,6 +7,7 @@ library only.
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 from kzoo.utils.errors import KzooError
@@ -32,7 +33,7 @@ def of_pandas(value: object, name: str) -> bool:
     return module is not None and isinstance(value, getattr(module, name))
 
 
-def require(name, *, extra=""):
+def require(name: str, *, extra: str = "") -> ModuleType:
     """Import an optional package.
 
     Args:
@@ -46,18 +47,18 @@ def require(name, *, extra=""):
     return import_module(name)
 
 
-def is_installed(name) -> bool:
+def is_installed(name: str) -> bool:
     """Return whether a package is installed, without importing it."""
     return find_spec(name) is not None
 
 
-def check_installed(name, *, extra=""):
+def check_installed(name: str, *, extra: str = "") -> None:
     """Raise `KzooError` as `require` does, without importing the package."""
     if not is_installed(name):
         raise KzooError(missing(name, extra))
 
 
-def missing(name, extra="") -> str:
+def missing(name: str, extra: str = "") -> str:
     """Return the message with the command that installs a package."""
     return f"This needs {name}, which is not installed: pip install " + (
         f'"kzoo[{extra}]"' if extra else "kzoo"

@@ -7,7 +7,7 @@ and its location that returns an error message or None.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, get_args, get_origin
@@ -38,7 +38,7 @@ class Words:
     words: tuple[str, ...]
 
 
-def misfit(value: Any, form: Any, where: str = "it") -> str | None:
+def misfit(value: object, form: object, where: str = "it") -> str | None:
     """Return the first mismatch of plain data and a form, such as "columns[3].median is 'x'"; None if it fits."""
     if isinstance(form, dict):
         return _misfit_mapping(value, form, where)
@@ -50,7 +50,9 @@ def misfit(value: Any, form: Any, where: str = "it") -> str | None:
         return _first_misfit((inner, form.form, f"{where}.{name}") for name, inner in value.items())
     if isinstance(form, Some):
         return misfit(value, [form.form], where) or (
-            None if len(value) == form.count else _mismatch(where, value)
+            None
+            if isinstance(value, list | tuple) and len(value) == form.count
+            else _mismatch(where, value)
         )
     if isinstance(form, list):
         if not isinstance(value, list | tuple):
@@ -71,7 +73,7 @@ def misfit(value: Any, form: Any, where: str = "it") -> str | None:
     return None if _fits(value, form) else _mismatch(where, value)
 
 
-def _misfit_mapping(value, form, where):
+def _misfit_mapping(value: object, form: Mapping[str, object], where: str) -> str | None:
     if not isinstance(value, Mapping):
         return _mismatch(where, value)
     for name in form:
@@ -84,11 +86,11 @@ def _misfit_mapping(value, form, where):
     )
 
 
-def _first_misfit(parts):
+def _first_misfit(parts: Iterable[tuple[object, object, str]]) -> str | None:
     return next(filter(None, (misfit(*part) for part in parts)), None)
 
 
-def _fits(value, form):
+def _fits(value: object, form: object) -> bool:
     if form in (None, type(None)):
         return value is None
     if isinstance(form, Words):
@@ -104,13 +106,13 @@ def _fits(value, form):
     return isinstance(value, form) if isinstance(form, type) else True
 
 
-def _is_finite(value):
+def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:
         return False
 
 
-def _mismatch(where, value):
+def _mismatch(where: str, value: object) -> str:
     text = ascii(value)
     return f"{where} is {text if len(text) <= 60 else text[:60] + '...'}"

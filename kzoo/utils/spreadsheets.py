@@ -2,13 +2,13 @@
 
 import csv
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import IO, Any
 
 from kzoo.utils.errors import warn
 from kzoo.utils.formatting import csv_cell, plural, shown
 
 
-def write_rows(stream: Any, rows: Iterable[Iterable[Any]], spreadsheet_safe: bool) -> None:
+def write_rows(stream: IO[str], rows: Iterable[Iterable[object]], spreadsheet_safe: bool) -> None:
     """Write the rows of a CSV file.
 
     Args:

@@ -6,7 +6,7 @@ A `TablePath` is the path of a file, so that whatever takes paths takes it too. 
 import glob
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,15 @@ class TablePath(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath
     database: bool = False
     files: tuple = ()
 
-    def __reduce__(self):  # a pathlib path is pickled and copied without attributes
+    def __reduce__(
+        self,
+    ) -> (
+        "tuple[Callable[..., TablePath], tuple[str, dict[str, object]]]"
+    ):  # a pathlib path is pickled and copied without attributes
         return _restored, (str(self), self.__dict__)
 
 
-def _restored(path, attributes):
+def _restored(path: str, attributes: Mapping[str, object]) -> "TablePath":
     restored = TablePath(path)
     restored.__dict__ |= attributes
     return restored
@@ -78,7 +82,7 @@ def locate(source: Any) -> Any:
     return path
 
 
-def is_workbook(source: Any) -> bool:
+def is_workbook(source: object) -> bool:
     """Return True for the path of a workbook, or of an archive that may hold one."""
     return isinstance(source, str | Path) and os.path.splitext(source)[1].lower() in (
         *WORKBOOKS,
@@ -110,7 +114,7 @@ def with_sheet(
     return path
 
 
-def check_sheet(source: Any, sheet: str | None, header_row: int | None) -> None:
+def check_sheet(source: object, sheet: str | None, header_row: int | None) -> None:
     """Raise `KzooError` if a sheet or a header row is set for a source that is no workbook."""
     if (sheet is not None or header_row is not None) and not is_workbook(source):
         option, value = ("header_row", header_row) if sheet is None else ("sheet", sheet)

@@ -7,9 +7,17 @@ runs TensorFlow. `TF_CPP_MIN_LOG_LEVEL=0` shows the startup lines; lines that ot
 
 import os
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from kzoo.utils.callers import is_called_within_kzoo
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from logging import LogRecord
+
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _RETRACING = "triggered tf.function retracing"
@@ -30,14 +38,16 @@ def _hide_retracing() -> None:
     logging.getLogger("tensorflow").addFilter(_is_for_users)
 
 
-def _is_for_users(record):
+def _is_for_users(record: "LogRecord") -> bool:
     return _RETRACING not in record.getMessage() or not is_called_within_kzoo()
 
 
 class _Finder:
     """Import hook for TensorFlow: prepares oneDNN, and hides the startup lines if kzoo imports it."""
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> "ModuleSpec | None":
         if name != "tensorflow":
             return None
         from importlib.machinery import PathFinder
@@ -48,7 +58,7 @@ class _Finder:
             spec.loader.exec_module = lambda module: self._import(execute, module)  # type: ignore[method-assign]
         return spec
 
-    def _import(self, execute, module):
+    def _import(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         from kzoo.utils import onednn  # imported late to keep `import kzoo` fast
@@ -72,7 +82,7 @@ class _Finder:
 
 
 @contextmanager
-def silence(*, show_others=False):
+def silence(*, show_others: bool = False) -> Iterator[None]:
     """Hide the lines that TensorFlow's C++ writes on startup, unless the block raises.
 
     They ignore all log levels and go to file descriptor 2.
@@ -104,7 +114,7 @@ def silence(*, show_others=False):
             os.close(stderr_copy)
 
 
-def _is_not_startup(line):
+def _is_not_startup(line: bytes) -> bool:
     """Return whether a line is not a startup line such as `I0000 00:00:1795904416.073928 6868 port.cc:153] ...`."""
     import re
 

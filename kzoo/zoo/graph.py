@@ -1,13 +1,16 @@
 """The graph of a functional model: its layers, and which of them feed which. Does not need matplotlib."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 
 from kzoo.utils.errors import KzooError
 
+if TYPE_CHECKING:
+    from keras.src.ops.node import Node
 
-def nodes_of(model: keras.Model) -> dict[str, Any]:
+
+def nodes_of(model: keras.Model) -> "dict[str, Node]":
     """Return layer name -> node at which a functional model calls the layer, in the order of the layers.
 
     Raises:
@@ -33,7 +36,7 @@ def sources_of(model: keras.Model) -> dict[str, list[str]]:
     return {name: list(sources.get(name, ())) for name in layers}
 
 
-def _ordered_nodes(model: keras.Model) -> list[Any]:
+def _ordered_nodes(model: keras.Model) -> "list[Node]":
     """Return the nodes of the graph, each after its inputs."""
     graph = getattr(model, "_functional", None) or model
     if not hasattr(graph, "_nodes_by_depth"):

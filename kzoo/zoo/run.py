@@ -306,8 +306,8 @@ class Run:
         if not file.is_file():
             return None
         try:
-            arrays = read_arrays(file)
-            arrays |= {"split": str(arrays["split"])}
+            stored = read_arrays(file)
+            arrays = {**stored, "split": str(stored["split"])}
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged("answers.npz", f"cannot be read ({first_line(error)})") from None
         count = len(self.class_names) if "classes" in self.problem.facts else None

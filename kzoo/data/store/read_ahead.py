@@ -1,8 +1,14 @@
 """Rows that are read on demand: a few batches of an epoch are in memory while the next are read in the background."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from kzoo.data.store.row_files import EpochParts
+from kzoo.data.store.row_files import EpochParts, Part
+
+if TYPE_CHECKING:
+    from kzoo.data.pipeline import Batches
+
 
 _PART = 2**23  # bytes and batches read at a time
 _MOST = 64
@@ -15,7 +21,7 @@ class ReadAhead(EpochParts):
         batches: the `Batches`, whose rows are neither in memory nor augmented.
     """
 
-    def __init__(self, batches):
+    def __init__(self, batches: "Batches") -> None:
         self.indices_at = batches.indices_at
         split = batches.split
         size = batches.batch_size
@@ -29,15 +35,17 @@ class ReadAhead(EpochParts):
             shuffle=batches.shuffle,
         )
 
-    def _read(self, epoch, number):
+    def _read(self, epoch: int, number: int) -> Part:
         indices = self.indices_at(epoch, number * self.rows, (number + 1) * self.rows)
-        rows = (np.asarray(part[indices]) for part in (self.split.x, self.split.y))
-        return *(
-            _padded_with_zeros(part, min(self.rows, len(self.split))) for part in rows
-        ), np.arange(len(indices))
+        count = min(self.rows, len(self.split))
+        x, y = (
+            _padded_with_zeros(np.asarray(part[indices]), count)
+            for part in (self.split.x, self.split.y)
+        )
+        return x, y, np.arange(len(indices))
 
 
-def _padded_with_zeros(rows, count):
+def _padded_with_zeros(rows: np.ndarray, count: int) -> np.ndarray:
     """Return rows padded with zeros to `count` rows; no index refers to the padding (see `Parts.get`)."""
     if len(rows) == count:
         return rows

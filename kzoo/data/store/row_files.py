@@ -9,18 +9,25 @@ import hashlib
 import os
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.data.store.progress import track_progress
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import cache_folder, read_json, sync_folder, write_json
 from kzoo.utils.formatting import in_bytes
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Split
+
 
 _ABOUT = "about.json"
 # bytes and rows of a part; minimum number of blocks in it
@@ -30,6 +37,10 @@ _BLOCKS = 32
 _HASHED = 1 << 20  # bytes of a file hashed at a time
 # rows of a block; rows requested individually are read together if they are in the same block
 _BLOCK = 4_096
+
+
+# rows of x and y, and the indices into them
+Part = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class StoredRows:
@@ -44,7 +55,17 @@ class StoredRows:
         single: whether a single column is an array (N,).
     """
 
-    def __init__(self, path, *, rows, width, first, last, dtype, single=False):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        rows: int,
+        width: int,
+        first: int,
+        last: int,
+        dtype: str | np.dtype,
+        single: bool = False,
+    ) -> None:
         self.path, self.rows, self.width = Path(path), int(rows), int(width)
         self.first_column = first
         self.last = last
@@ -52,17 +73,17 @@ class StoredRows:
         self.single = single
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         return (self.rows,) if self.single else (self.rows, self.last - self.first_column)
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self.shape)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.rows
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: slice | ArrayLike) -> np.ndarray:
         if isinstance(index, slice):
             start, stop, step = index.indices(self.rows)
             if step == 1:
@@ -85,17 +106,17 @@ class StoredRows:
                 rows[group] = block[flat[group] - low]
         return self.cut(rows).reshape((*indices.shape, *self.shape[1:]))
 
-    def first(self, count) -> np.ndarray:
+    def first(self, count: int) -> np.ndarray:
         """Return the first `count` rows as an array. This is a random sample: all rows were shuffled."""
         return np.ascontiguousarray(self[:count])
 
-    def cut(self, rows):
+    def cut(self, rows: np.ndarray) -> np.ndarray:
         """Return the columns of this array from rows of the file (B, width)."""
         part = rows[:, self.first_column : self.last].view(self.dtype)
         return part[:, 0] if self.single else part
 
 
-def read_rows(path, width, start, count) -> np.ndarray:
+def read_rows(path: str | os.PathLike[str], width: int, start: int, count: int) -> np.ndarray:
     """Return rows of a file, float32 (count, width).
 
     Raises:
@@ -126,29 +147,28 @@ class EpochParts:
         shuffle: see `kzoo.data.pipeline.Batches`.
     """
 
-    def __init__(self, split, *, batches, batch_size, shuffle):
+    def __init__(self, split: "Split", *, batches: int, batch_size: int, shuffle: bool) -> None:
         self.split = split
         self.shuffle = shuffle
         self.batches = max(1, batches)
         self.rows = self.batches * batch_size
-        self._current = (None, None)
-        self._next = (None, None)
+        self._current: tuple[tuple[int, int], Part] | None = None
+        self._next: tuple[tuple[int, int], Future[Part]] | None = None
         self._lock = Lock()
-        self._reader = None
+        self._reader: ThreadPoolExecutor | None = None
 
-    def get(self, epoch, number):
+    def get(self, epoch: int, number: int) -> Part:
         """Return part `number` of an epoch's rows: arrays x and y, and the indices (N,) into them in training order.
 
         The arrays of the last part are as long as those of the others, so that one compiled function takes all parts:
         they are padded with rows of zeros that no index refers to. The next part is read in the background.
         """
         with self._lock:
-            if self._current[0] != (epoch, number):
-                next_key, future = self._next
-                self._current = (
-                    (epoch, number),
-                    future.result() if next_key == (epoch, number) else self._read(epoch, number),
-                )
+            if self._current is None or self._current[0] != (epoch, number):
+                if self._next is not None and self._next[0] == (epoch, number):
+                    self._current = (epoch, number), self._next[1].result()
+                else:
+                    self._current = (epoch, number), self._read(epoch, number)
                 is_last = (number + 1) * self.rows >= len(self.split)
                 # only training, which shuffles, goes on with another epoch
                 if not is_last or self.shuffle:
@@ -156,6 +176,9 @@ class EpochParts:
                     self._reader = self._reader or ThreadPoolExecutor(1)
                     self._next = next_key, self._reader.submit(self._read, *next_key)
             return self._current[1]
+
+    def _read(self, epoch: int, number: int) -> Part:
+        raise NotImplementedError
 
 
 class StoredParts(EpochParts):
@@ -169,14 +192,14 @@ class StoredParts(EpochParts):
         batch_size, seed, shuffle: see `kzoo.data.pipeline.Batches`.
     """
 
-    def __init__(self, split, *, batch_size, seed, shuffle):
+    def __init__(self, split: "Split", *, batch_size: int, seed: int, shuffle: bool) -> None:
         self.seed = seed
         self.width = split.x.width
         batches = min(_MOST_ROWS, _PART // (4 * self.width)) // batch_size
         super().__init__(split, batches=batches, batch_size=batch_size, shuffle=shuffle)
         self.block = max(1, min(_BLOCK, self.rows // _BLOCKS))
 
-    def row_numbers(self, epoch, number) -> np.ndarray:
+    def row_numbers(self, epoch: int, number: int) -> np.ndarray:
         """Return the numbers in the split of the rows of a part, in the order of its arrays; -1 for padding."""
         start = number * self.rows
         stop = min((number + 1) * self.rows, len(self.split))
@@ -190,7 +213,7 @@ class StoredParts(EpochParts):
             filled += count
         return numbers
 
-    def _read(self, epoch, number):
+    def _read(self, epoch: int, number: int) -> Part:
         start = number * self.rows
         stop = min((number + 1) * self.rows, len(self.split))
         count = stop - start
@@ -204,14 +227,14 @@ class StoredParts(EpochParts):
             order = np.random.default_rng([self.seed, epoch, number]).permutation(count)
         return self.split.x.cut(rows), self.split.y.cut(rows), order
 
-    def _read_blocks(self, rows, epoch, start, stop):
+    def _read_blocks(self, rows: np.ndarray, epoch: int, start: int, stop: int) -> None:
         """Fill `rows` with the rows `start` to `stop` in the block order of an epoch."""
         filled = 0
         for first, count in self._ranges(epoch, start, stop):
             rows[filled : filled + count] = read_rows(self.split.x.path, self.width, first, count)
             filled += count
 
-    def _ranges(self, epoch, start, stop):
+    def _ranges(self, epoch: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Yield (first row, count) of the ranges in the file that make up the rows `start` to `stop` of an epoch."""
         count = -(-len(self.split) // self.block)
         blocks = np.random.default_rng([self.seed, epoch]).permutation(count)
@@ -236,7 +259,7 @@ class FileHashes:
         files: their paths.
     """
 
-    def __init__(self, files):
+    def __init__(self, files: Iterable[str | os.PathLike[str]]) -> None:
         self.files = [Path(file) for file in files]
         self._stats = self._file_stats()
         self.hashes = self._hash_files()
@@ -245,13 +268,13 @@ class FileHashes:
         """Return whether the contents have changed; files are hashed again only if their metadata changed."""
         return self._file_stats() != self._stats and self._hash_files() != self.hashes
 
-    def _file_stats(self):
+    def _file_stats(self) -> list[tuple[int, int, int, int]]:
         file_stats = [file.stat() for file in self.files]
         return [
             (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in file_stats
         ]
 
-    def _hash_files(self):
+    def _hash_files(self) -> list[str]:
         digests = [hashlib.sha256() for _ in self.files]
         total = sum(size for _, size, *_ in self._stats)
         for number, block in track_progress(
@@ -260,7 +283,7 @@ class FileHashes:
             digests[number].update(block)
         return [digest.hexdigest() for digest in digests]
 
-    def _blocks(self):
+    def _blocks(self) -> Iterator[tuple[int, bytes]]:
         for number, file in enumerate(self.files):
             with open(file, "rb") as stream:
                 while block := stream.read(_HASHED):
@@ -272,13 +295,13 @@ def is_any_stored(ending: str) -> bool:
     return any((cache_folder() / "data").glob(f"*{ending}/{_ABOUT}"))
 
 
-def is_stored(key) -> bool:
+def is_stored(key: str) -> bool:
     """Return whether rows are stored under a key."""
     return (cache_folder() / "data" / key / _ABOUT).exists()
 
 
 @contextmanager
-def building_folder(key):
+def building_folder(key: str) -> Iterator[tuple[Path, Path | None]]:
     """Yield the folder of a key, and a temporary folder in which to build it; None as the second if the first exists.
 
     The temporary folder is renamed to the final one if the block succeeds, and removed if it raises. A process that is
@@ -320,7 +343,7 @@ def building_folder(key):
             os.close(lock)
 
 
-def _lock_folder(folder):
+def _lock_folder(folder: Path) -> int | None:
     """Lock a folder, waiting while another process holds the lock; None where the system has no such locks."""
     try:
         fcntl = import_module("fcntl")
@@ -339,7 +362,7 @@ def _lock_folder(folder):
     return handle
 
 
-def check_disk_space(folder, size):
+def check_disk_space(folder: str | os.PathLike[str], size: int) -> None:
     """Raise `KzooError` if the disk of a folder has less than `size` bytes free."""
     free = shutil.disk_usage(folder).free
     if size > free:
@@ -349,12 +372,12 @@ def check_disk_space(folder, size):
         )
 
 
-def write_metadata(folder, about):
+def write_metadata(folder: Path, about: Mapping[str, object]) -> None:
     """Write the metadata of stored rows. It is written last and marks them as complete."""
     write_json(folder / _ABOUT, about)
 
 
-def read_metadata(folder) -> dict:
+def read_metadata(folder: Path) -> dict:
     """Return the metadata written by `write_about`.
 
     Raises:

@@ -1,6 +1,7 @@
 """A random order of very many examples, any part of which can be computed without the whole."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 MOST = 2**22  # examples up to which the order is a shuffled array, which is faster to read
 _ROUNDS = 4
@@ -8,7 +9,7 @@ _ROUNDS = 4
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-def shuffled(positions, count, seed, epoch):
+def shuffled(positions: ArrayLike, count: int, seed: int, epoch: int) -> np.ndarray:
     """Return the examples at some positions of a training epoch's random order, a permutation of 0..count-1.
 
     Each position is encrypted to a number. A Feistel network is a bijection of 0..P-1, where P is the next power of 4;
@@ -24,7 +25,7 @@ def shuffled(positions, count, seed, epoch):
     low = np.uint64((1 << int(half)) - 1)
     keys = np.random.default_rng([seed, epoch]).integers(0, 2**64, _ROUNDS, dtype=np.uint64)
 
-    def encrypt(values):
+    def encrypt(values: np.ndarray) -> np.ndarray:
         left = values >> half
         right = values & low
         for key in keys:

@@ -1,11 +1,13 @@
 """Inputs that are read on demand: `Windows` of one long array, `Mapped` rows; and selection and sampling of rows."""
 
 import mmap
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _MOST_ROWS = 100_000
 _BLOCK = 2**22  # numbers
@@ -13,6 +15,7 @@ _MAX_RESIDENT = 2**26  # bytes of a mapped file that may be resident in this pro
 # bytes mapped around each row that is read, at most: one large page of the page cache
 _REACH = 2**21
 _ROWS = _MAX_RESIDENT // _REACH  # rows read at a time
+_Index = int | slice | np.ndarray
 _resident: WeakKeyDictionary = WeakKeyDictionary()  # mmap -> bytes of it that may be resident
 
 
@@ -30,10 +33,10 @@ class RangeArray:
         self.numbers = numbers
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int]:
         return (len(self.numbers),)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.numbers)
 
     def __getitem__(self, index):
@@ -46,33 +49,33 @@ class RangeArray:
             indices < 0, indices + len(self), indices
         )
 
-    def __add__(self, number):
+    def __add__(self, number: int) -> "RangeArray":
         return RangeArray(
             range(self.numbers.start + number, self.numbers.stop + number, self.numbers.step)
         )
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return np.arange(
             self.numbers.start, self.numbers.stop, self.numbers.step, dtype=dtype or self.dtype
         )
 
-    def min(self):
+    def min(self) -> int:
         return self.numbers[0]
 
-    def max(self):
+    def max(self) -> int:
         return self.numbers[-1]
 
 
 class _PickledByPath:
     """Base of objects whose mapped array is pickled as its location in a file, not as its contents."""
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, object]:
         state = dict(self.__dict__)
         if isinstance(state["values"], np.ndarray) and _mmap_of(state["values"]) is not None:
             state["values"] = _file_location(state["values"])
         return state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Mapping[str, object]) -> None:
         values = state["values"]
         self.__dict__.update(
             state, values=_open_mapped(*values) if isinstance(values, tuple) else values
@@ -95,7 +98,7 @@ class SeriesOfWindows:
     names: tuple[str, ...]
     numbers: np.ndarray
 
-    def part(self, rows):
+    def part(self, rows: _Index) -> "SeriesOfWindows":
         """Return those of some of the windows."""
         return replace(self, codes=self.codes[rows])
 
@@ -110,55 +113,61 @@ class Windows(_PickledByPath):
         series: the `SeriesOfWindows` if `values` holds several; None for one.
     """
 
-    def __init__(self, values, starts, length, series=None):
+    def __init__(
+        self,
+        values: np.ndarray,
+        starts: "ArrayLike | RangeArray",
+        length: int,
+        series: "SeriesOfWindows | None" = None,
+    ) -> None:
         self.values, self.series = values, series
         self.starts = starts if isinstance(starts, RangeArray) else np.asarray(starts)
         self.length = int(length)
         self._steps = np.arange(self.length)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         return (len(self.starts), self.length, *self.values.shape[1:])
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         return self.values.dtype
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.starts)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: _Index) -> np.ndarray:
         # (..., length, F)
         return read(self.values, np.asarray(self.starts[index])[..., None] + self._steps)
 
     @property
-    def moments(self):
+    def moments(self) -> np.ndarray:
         """(N,) step number at which each window begins, the same for all series at the same time."""
         starts = np.asarray(self.starts)
         return starts if self.series is None else self.series.numbers[starts]
 
-    def part(self, rows):
+    def part(self, rows: _Index) -> "Windows":
         """Return some of the windows."""
         series = None if self.series is None else self.series.part(rows)
         return Windows(self.values, self.starts[rows], self.length, series)
 
-    def followed_by(self, other):
+    def followed_by(self, other: "Windows") -> "Windows":
         """Return these windows and others of the same array."""
         starts = np.concatenate([np.asarray(self.starts), np.asarray(other.starts)])
         series = self.series
-        if series is not None:
+        if series is not None and other.series is not None:
             series = replace(series, codes=np.concatenate([series.codes, other.series.codes]))
         return Windows(self.values, starts, self.length, series)
 
-    def with_values(self, values):
+    def with_values(self, values: np.ndarray) -> "Windows":
         """Return the same windows of another array of the same length."""
         return Windows(values, self.starts, self.length, self.series)
 
-    def covered(self):
+    def covered(self) -> np.ndarray:
         """Return the rows from the first to the last that a window covers."""
         return self.values[int(self.starts.min()) : int(self.starts.max()) + self.length]
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
 
 

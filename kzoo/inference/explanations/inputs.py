@@ -17,7 +17,7 @@ from kzoo.inference.explanations.words import (
     token_weights,
 )
 from kzoo.inference.predictions import Predictions
-from kzoo.problems.kinds import kind_of
+from kzoo.problems.kinds import Bag, kind_of
 from kzoo.utils.errors import warn
 
 MOST = 10  # inputs that are explained
@@ -183,7 +183,13 @@ def explain_ids(subject: Subject, ids: np.ndarray, names: Sequence[str]) -> Expl
     )
 
 
-def _weights_of_tokens(subject, texts, ids, bags, of):
+def _weights_of_tokens(
+    subject: "Subject",
+    texts: Sequence[str],
+    ids: np.ndarray,
+    bags: Sequence[Callable[[], Bag]],
+    of: str | None,
+) -> Explanation | None:
     """Return the explanation of texts by the weights of their tokens; None if the model is not linear in them.
 
     Args:
@@ -226,7 +232,9 @@ def _weights_of_tokens(subject, texts, ids, bags, of):
     )
 
 
-def _words_left_out(subject, texts, ids, of):
+def _words_left_out(
+    subject: "Subject", texts: Sequence[str], ids: np.ndarray, of: str | None
+) -> Explanation:
     """Return the explanation of texts by leaving out each word; for the arguments see `_weights_of_tokens`."""
     predictions = subject.predictions(ids)
     inference = kind_of(subject.reader).inference
@@ -252,7 +260,7 @@ def _words_left_out(subject, texts, ids, of):
     )
 
 
-def _input_name(name: Any) -> str:
+def _input_name(name: object) -> str:
     return f"row {name + 1}" if isinstance(name, int) else str(name)
 
 

@@ -1,7 +1,7 @@
 """Shapley values of the parts of one input (arXiv:1705.07874), interventional, exact or by sampling. NumPy only."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -63,7 +63,14 @@ def shapley_values(
     return Shapley(amounts, prediction, starts.mean(axis=0), errors)
 
 
-def _exact(x, background, parts, predict, prediction, base):
+def _exact(
+    x: np.ndarray,
+    background: np.ndarray,
+    parts: Sequence[np.ndarray],
+    predict: Predict,
+    prediction: np.ndarray,
+    base: np.ndarray,
+) -> np.ndarray:
     count, size = len(parts), len(background)
     coalitions = (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1  # (2**parts, parts)
     values = np.empty((len(coalitions), *prediction.shape))
@@ -85,7 +92,16 @@ def _exact(x, background, parts, predict, prediction, base):
     return amounts
 
 
-def _sampled(x, background, parts, predict, prediction, starts, seed, most):
+def _sampled(
+    x: np.ndarray,
+    background: np.ndarray,
+    parts: Sequence[np.ndarray],
+    predict: Predict,
+    prediction: np.ndarray,
+    starts: np.ndarray,
+    seed: int,
+    most: int,
+) -> tuple[np.ndarray, np.ndarray]:
     random, count, size = np.random.default_rng(seed), len(parts), len(background)
     # of an order and its reverse, for each background row
     pairs = max(most // (2 * (count - 1) * size), 2)
@@ -95,7 +111,7 @@ def _sampled(x, background, parts, predict, prediction, starts, seed, most):
     rows = np.repeat(np.arange(size), 2 * pairs)
     position = orders.argsort(axis=1)  # of each part in each order
 
-    def members(index):
+    def members(index: np.ndarray) -> np.ndarray:
         order, step = np.divmod(index, count - 1)  # the last step needs no prediction
         return position[order] <= step[:, None]
 
@@ -110,7 +126,14 @@ def _sampled(x, background, parts, predict, prediction, starts, seed, most):
     return of_pairs.mean(axis=(0, 1)), errors
 
 
-def _predicted(x, background, rows, members, parts, predict):
+def _predicted(
+    x: np.ndarray,
+    background: np.ndarray,
+    rows: np.ndarray,
+    members: Callable[[np.ndarray], np.ndarray],
+    parts: Sequence[np.ndarray],
+    predict: Predict,
+) -> np.ndarray:
     """Return the predictions (M, outputs) of background rows with some parts of the input.
 
     Args:

@@ -2,12 +2,21 @@
 
 import inspect
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import keras
 from keras import ops
 
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.codegen.values import construct, identifier, value
+
+if TYPE_CHECKING:
+    from inspect import Parameter
+
+    from keras.src.ops.node import Node
+    from keras.src.ops.symbolic_arguments import SymbolicArguments
+
 
 _INFIX = {"Add": "+", "Subtract": "-", "Multiply": "*", "TrueDivide": "/"}
 _INLINE = 72  # longer expressions get their own line
@@ -23,11 +32,11 @@ class Graph:
         KzooError: the model contains anything else.
     """
 
-    def __init__(self, model):
-        self.lines = []
-        self._names = {}
+    def __init__(self, model: keras.Model) -> None:
+        self.lines: list[str] = []
+        self._names: dict[int, str] = {}
         self._used_names = {"keras", "layers", "ops", "math"}
-        self._layers = {}
+        self._layers: dict[int, str] = {}
         self._uses = Counter(
             id(_node(tensor))
             for operation in model.operations
@@ -41,12 +50,15 @@ class Graph:
                 for node in operation._inbound_nodes:
                     self._tensor_code(node.output_tensors[0])
         inputs, outputs = (
-            [self._tensor_code(t) for t in tensors] for tensors in (model.inputs, model.outputs)
+            codes[0] if len(codes) == 1 else f"[{', '.join(codes)}]"
+            for codes in map(self._tensor_codes, (model.inputs, model.outputs))
         )
-        inputs, outputs = (t[0] if len(t) == 1 else f"[{', '.join(t)}]" for t in (inputs, outputs))
         self.lines.append(f"return keras.Model({inputs}, {outputs}, name={value(model.name)})")
 
-    def _tensor_code(self, tensor, *, within=False):
+    def _tensor_codes(self, tensors: Iterable[keras.KerasTensor]) -> list[str]:
+        return [self._tensor_code(tensor) for tensor in tensors]
+
+    def _tensor_code(self, tensor: "keras.KerasTensor", *, within: bool = False) -> str:
         """Return the expression of a tensor, after adding the lines that it needs.
 
         Args:
@@ -66,7 +78,7 @@ class Graph:
             else f"{name}[{tensor._keras_history.tensor_index}]"
         )
 
-    def _expression(self, node):
+    def _expression(self, node: "Node") -> tuple[str, bool]:
         """Return the expression of a node, and whether it is an operator expression."""
         operation, arguments = node.operation, node.arguments
         if isinstance(operation, keras.Model):
@@ -107,7 +119,7 @@ class Graph:
         ]
         return f"ops.{name}({', '.join(codes)})", False
 
-    def _layer_code(self, layer):
+    def _layer_code(self, layer: keras.Layer) -> str:
         """Return the expression of a layer; a layer that is used several times is assigned to a variable first."""
         if len(layer._inbound_nodes) == 1:
             return construct(layer)
@@ -116,7 +128,7 @@ class Graph:
             self.lines.append(f"{self._layers[id(layer)]} = {construct(layer)}")
         return self._layers[id(layer)]
 
-    def _call_arguments(self, layer, arguments):
+    def _call_arguments(self, layer: keras.Layer, arguments: "SymbolicArguments") -> list[str]:
         parameters = inspect.signature(layer.call).parameters
         codes = [self._argument_code(a) for a in arguments.args]
         for name, argument in arguments.kwargs.items():
@@ -127,7 +139,7 @@ class Graph:
                 codes.append(f"{name}={self._argument_code(argument)}")
         return codes
 
-    def _argument_code(self, argument, *, within=False):
+    def _argument_code(self, argument: object, *, within: bool = False) -> str:
         if isinstance(argument, keras.KerasTensor):
             return self._tensor_code(argument, within=within)
         if isinstance(argument, list | tuple) and any(
@@ -136,7 +148,7 @@ class Graph:
             return f"[{', '.join(map(self._argument_code, argument))}]"
         return value(argument)
 
-    def _assign(self, node, text):
+    def _assign(self, node: "Node", text: str) -> None:
         operation = node.operation
         layer = isinstance(operation, keras.Layer)
         name = self._variable(
@@ -145,7 +157,7 @@ class Graph:
         self._names[id(node)] = name
         self.lines.append(f"{name} = {text}")
 
-    def _variable(self, preferred):
+    def _variable(self, preferred: str) -> str:
         """Return a variable name that is not used yet."""
         stem = name = identifier(preferred)
         number = 1
@@ -156,7 +168,7 @@ class Graph:
         return name
 
 
-def _leading_parameters(parameters):
+def _leading_parameters(parameters: "Mapping[str, Parameter]") -> list[str]:
     """Return the names of the parameters before `*operands`, as in `einsum`."""
     names = list(parameters)
     many = [
@@ -167,12 +179,12 @@ def _leading_parameters(parameters):
     return names[: many[0]] if many else []
 
 
-def _node(tensor):
+def _node(tensor: "keras.KerasTensor") -> "Node":
     operation, index, _ = tensor._keras_history
     return operation._inbound_nodes[index]
 
 
-def _input_code(layer):
+def _input_code(layer: keras.Layer) -> str:
     config = layer.get_config()
     batch, *shape = config["batch_shape"]
     codes = [value(tuple(shape)), f"name={value(config['name'])}"]
@@ -181,7 +193,7 @@ def _input_code(layer):
     return f"keras.Input({', '.join(codes)})"
 
 
-def _index_code(key):
+def _index_code(key: object) -> str:
     """Return the code of an index, without its brackets."""
     if isinstance(key, tuple):
         return ", ".join(map(_index_code, key))

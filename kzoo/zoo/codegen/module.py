@@ -1,6 +1,8 @@
 """A preset's model as a Python module: a comment, and functions that build and compile it."""
 
 import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.version import __version__
@@ -9,13 +11,27 @@ from kzoo.zoo.codegen.graph import Graph
 from kzoo.zoo.codegen.values import construct, value
 from kzoo.zoo.registry.arguments import OF_FIT, TRAINING
 
+if TYPE_CHECKING:
+    import keras
+
+    from kzoo.zoo.registry.preset import Preset
+
+
 _LINE = 110
 # Settings that `compile` does not take: some are always named in the comment, the others if they are not the default.
 _ALWAYS = ("batch_size", "epochs", "schedule", "monitor", "patience")
 _IF_CHANGED = (*OF_FIT, "norm_bias_rate", "layer_decay")
 
 
-def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
+def source_of(
+    preset: "Preset",
+    model: "keras.Model",
+    spec: Mapping[str, Any],
+    *,
+    command: str,
+    goes_in: str,
+    comes_out: str,
+) -> str:
     """Return Python code that builds and compiles a preset's model and needs only Keras.
 
     Args:
@@ -68,7 +84,7 @@ def source_of(preset, model, spec, *, command, goes_in, comes_out) -> str:
     )
 
 
-def _training_note(training):
+def _training_note(training: Mapping[str, object]) -> str:
     """Return a sentence with the training settings that `compile` does not take."""
     defaults = {name: TRAINING[name].default for name in _IF_CHANGED if name not in _ALWAYS}
     names = [*_ALWAYS, *defaults]
@@ -84,7 +100,7 @@ def _training_note(training):
     )
 
 
-def _difference_notes(config):
+def _difference_notes(config: Mapping[str, object]) -> Iterator[str]:
     """Yield notes about what kzoo does before or in training, and this code does not."""
     if config.get("whitening"):
         yield 'kzoo sets the weights of "whitening" from patches of the training images. Here they are random.'
@@ -96,7 +112,7 @@ def _difference_notes(config):
         yield 'kzoo trains each member, an input of the layer "members", separately. `fit` alone trains their mean.'
 
 
-def _compile_lines(spec):
+def _compile_lines(spec: Mapping[str, Any]) -> list[str]:
     """Return the lines that compile the model with its training contract."""
     training, task, config = spec["training"], spec["task"], spec["config"]
     if not {"optimizer", "learning_rate", "schedule"} <= set(training):
@@ -116,7 +132,7 @@ def _compile_lines(spec):
     return lines
 
 
-def _schedule(training):
+def _schedule(training: Mapping[str, Any]) -> tuple[list[str], str]:
     """Return the lines that make the learning rate schedule over `steps`, and its expression.
 
     For schedules other than "constant" and "cosine" the rate is the constant peak, with a comment.
@@ -138,7 +154,7 @@ def _schedule(training):
     ], "rate"
 
 
-def _indented(lines):
+def _indented(lines: Iterable[str]) -> Iterator[str]:
     """Indent lines of code, and break long ones at spaces within brackets."""
     for line in lines:
         start = 0
@@ -155,7 +171,7 @@ def _indented(lines):
         yield indent + line[start:]
 
 
-def _blanks(line):
+def _blanks(line: str) -> Iterator[int]:
     """Yield the indices of blanks within brackets, except in strings."""
     depth = 0
     quoted = False
@@ -170,7 +186,7 @@ def _blanks(line):
             yield index
 
 
-def _comment(text):
+def _comment(text: str) -> list[str]:
     return textwrap.wrap(
         " ".join(text.split()), _LINE, initial_indent="# ", subsequent_indent="#     "
     )

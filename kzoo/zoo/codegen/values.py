@@ -6,6 +6,7 @@ import json
 import keyword
 import math
 import re
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import keras
@@ -15,7 +16,7 @@ from kzoo.utils.errors import KzooError
 _PACKAGES = ("layers", "initializers", "regularizers", "optimizers", "losses", "metrics")
 
 
-def value(data) -> str:
+def value(data: object) -> str:
     """Return the expression of plain data, or of a Keras object, also in the form that `get_config` returns."""
     if isinstance(data, str):
         return json.dumps(data)
@@ -26,7 +27,7 @@ def value(data) -> str:
     if isinstance(data, slice):
         return f"slice({value(data.start)}, {value(data.stop)}, {value(data.step)})"
     if isinstance(data, list | tuple):
-        return _numbers(data) or _sequence(map(value, data), data)
+        return _numbers(data) or _sequence([value(part) for part in data], data)
     if isinstance(data, dict) and "class_name" in data:
         if data["class_name"] == "DTypePolicy":
             return json.dumps(data["config"]["name"])
@@ -40,7 +41,7 @@ def value(data) -> str:
     raise KzooError(f"{data!r} cannot be written as code: only plain data and Keras objects can.")
 
 
-def construct(instance, **written) -> str:
+def construct(instance: keras.Layer, **written: str) -> str:
     """Return the call that creates a built-in layer, optimizer, loss, ... of Keras.
 
     Args:
@@ -69,7 +70,9 @@ def construct(instance, **written) -> str:
     return f"{package}.{kind.__name__}({', '.join(codes)})"
 
 
-def _arguments(instance, config, excluded):
+def _arguments(
+    instance: object, config: Mapping[str, object], excluded: Set[str]
+) -> tuple[dict[str, object], dict[str, object]]:
     """Return the required arguments, and the optional ones that are needed for the same configuration.
 
     Optional ones are added one at a time, because a default may depend on another argument: `strides` is by default
@@ -98,7 +101,7 @@ def _arguments(instance, config, excluded):
         extra[more[0]] = config[more[0]]
 
 
-def _config_with(instance, arguments):
+def _config_with(instance: Any, arguments: Mapping[str, object]) -> dict[str, object]:
     """Return the configuration of a new object of the same class with these arguments."""
     rebuilt = type(instance)(
         **{name: _deserialized(argument) for name, argument in arguments.items()}
@@ -111,7 +114,7 @@ def _config_with(instance, arguments):
     return rebuilt.get_config()
 
 
-def _bidirectional_layer(bidirectional):
+def _bidirectional_layer(bidirectional: keras.layers.Bidirectional) -> keras.Layer | None:
     """Return the layer that a `Bidirectional` was made from; None if its two layers differ."""
     config = bidirectional.get_config()
     inner = config["layer"]["config"]
@@ -129,11 +132,11 @@ def _bidirectional_layer(bidirectional):
     )
 
 
-def _without_build(serialised):
+def _without_build(serialised: Mapping[str, object]) -> dict[str, object]:
     return {k: v for k, v in serialised.items() if k != "build_config"}
 
 
-def _package_of(kind):
+def _package_of(kind: type) -> str:
     """Return the public package of a Keras class, such as `keras.losses`, or `layers`."""
     for package in _PACKAGES:
         public = getattr(getattr(keras, package), kind.__name__, None)
@@ -145,7 +148,7 @@ def _package_of(kind):
     )
 
 
-def _deserialized(config):
+def _deserialized(config: object) -> object:
     return (
         keras.saving.deserialize_keras_object(config)
         if isinstance(config, dict) and "class_name" in config
@@ -153,14 +156,14 @@ def _deserialized(config):
     )
 
 
-def _sequence(codes, sequence):
+def _sequence(codes: Sequence[str], sequence: Sequence[object]) -> str:
     inner = ", ".join(codes)
     if isinstance(sequence, list):
         return f"[{inner}]"
     return f"({inner},)" if len(sequence) == 1 else f"({inner})"
 
 
-def _numbers(numbers):
+def _numbers(numbers: Sequence[object]) -> str | None:
     """Return short code for a list with repeated numbers or the rates of a position encoding; None for others."""
     if len(numbers) < 8 or not isinstance(numbers, list):
         return None
@@ -177,7 +180,7 @@ def _numbers(numbers):
     return " + ".join(f"[{number}] * {count}" for number, count in codes)
 
 
-def identifier(name) -> str:
+def identifier(name: str) -> str:
     """Return a name in snake case that is a valid Python variable."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     name = re.sub(r"\W", "_", name, flags=re.ASCII).lower()

@@ -3,12 +3,29 @@
 Their argument `norm` is a function of a tensor and a layer's name, or None.
 """
 
+from collections.abc import Callable
+
+import keras
 from keras import initializers, layers, ops
 
 from kzoo.zoo.families import parts
 
+Norm = Callable[..., keras.KerasTensor] | None  # of `parts.normalize`, see `_normalize`
 
-def plain(x, filters, depth, *, kernel_size, padding, activation, norm, pool_size, dropout, dirac):
+
+def plain(
+    x: keras.KerasTensor,
+    filters: tuple[int, ...],
+    depth: tuple[int, ...],
+    *,
+    kernel_size: int,
+    padding: str,
+    activation: str | None,
+    norm: Norm,
+    pool_size: tuple[int, ...],
+    dropout: tuple[float, ...],
+    dirac: bool,
+) -> keras.KerasTensor:
     """Apply stages of `depth` convolutions (convolution, activation, norm), pooling and dropout.
 
     The tutorial's order, https://arxiv.org/abs/1409.1556 with batch norm. A `pool_size` of 1 means no pooling.
@@ -32,7 +49,16 @@ def plain(x, filters, depth, *, kernel_size, padding, activation, norm, pool_siz
     return x
 
 
-def residual(x, filters, depth, *, kernel_size, activation, norm, dropout):
+def residual(
+    x: keras.KerasTensor,
+    filters: tuple[int, ...],
+    depth: tuple[int, ...],
+    *,
+    kernel_size: int,
+    activation: str | None,
+    norm: Norm,
+    dropout: tuple[float, ...],
+) -> keras.KerasTensor:
     """Apply residual stages of `depth` basic blocks, https://arxiv.org/abs/1512.03385.
 
     Later stages start with stride 2. The shortcut is the paper's option A, which has no weights:
@@ -53,7 +79,16 @@ def residual(x, filters, depth, *, kernel_size, activation, norm, dropout):
     return x
 
 
-def separable(x, filters, depth, *, kernel_size, activation, norm, dropout):
+def separable(
+    x: keras.KerasTensor,
+    filters: tuple[int, ...],
+    depth: tuple[int, ...],
+    *,
+    kernel_size: int,
+    activation: str | None,
+    norm: Norm,
+    dropout: tuple[float, ...],
+) -> keras.KerasTensor:
     """Apply depthwise-separable stages of `depth` blocks, https://arxiv.org/abs/1704.04861.
 
     A block is a depthwise convolution and a 1x1 convolution, each with norm and activation. Later
@@ -72,7 +107,17 @@ def separable(x, filters, depth, *, kernel_size, activation, norm, dropout):
     return x
 
 
-def pooled(x, filters, depth, *, kernel_size, activation, norm, dropout, dirac):
+def pooled(
+    x: keras.KerasTensor,
+    filters: tuple[int, ...],
+    depth: tuple[int, ...],
+    *,
+    kernel_size: int,
+    activation: str | None,
+    norm: Norm,
+    dropout: tuple[float, ...],
+    dirac: bool,
+) -> keras.KerasTensor:
     """Apply stages of `depth` convolutions, each pooled after its first one, https://arxiv.org/abs/2404.00498.
 
     Convolutions before a norm have no bias, and the norm has no factor, because the next convolution scales.
@@ -105,16 +150,16 @@ def pooled(x, filters, depth, *, kernel_size, activation, norm, dropout, dirac):
 
 
 def parallel(
-    ids,
-    filters,
-    kernel_sizes,
+    ids: keras.KerasTensor,
+    filters: tuple[int, ...],
+    kernel_sizes: tuple[int, ...],
     *,
-    vocabulary_size,
-    embedding_dim,
-    embedding_dropout,
-    activation,
-    pooling,
-):
+    vocabulary_size: int,
+    embedding_dim: int,
+    embedding_dropout: float,
+    activation: str | None,
+    pooling: str,
+) -> keras.KerasTensor:
     """Apply parallel convolutions of several sizes over words, pooled over time (https://arxiv.org/abs/1408.5882).
 
     A window counts if it has a real token, even if the rest is padding or beyond the border. So padding does not change
@@ -148,7 +193,16 @@ def parallel(
     return pooled[0] if len(pooled) == 1 else layers.Concatenate(name="windows")(pooled)
 
 
-def dilated(x, filters, depth, *, kernel_size, activation, norm, dropout):
+def dilated(
+    x: keras.KerasTensor,
+    filters: tuple[int, ...],
+    depth: tuple[int, ...],
+    *,
+    kernel_size: int,
+    activation: str | None,
+    norm: Norm,
+    dropout: tuple[float, ...],
+) -> keras.KerasTensor:
     """Apply residual stages of dilated causal convolutions, the TCN of https://arxiv.org/abs/1803.01271.
 
     Stage i has dilation 2^i, so the receptive field of `len(filters)` stages of `depth` convolutions is
@@ -179,7 +233,9 @@ def dilated(x, filters, depth, *, kernel_size, activation, norm, dropout):
     return x  # (B, T, filters[-1])
 
 
-def _image_stem(x, width, kernel_size, activation, norm):
+def _image_stem(
+    x: keras.KerasTensor, width: int, kernel_size: int, activation: str | None, norm: Norm
+) -> keras.KerasTensor:
     """Apply the first convolution.
 
     Images of 64 pixels a side or more get the stem of the ResNet paper, with a stride of 4 in all.
@@ -190,7 +246,16 @@ def _image_stem(x, width, kernel_size, activation, norm):
     return layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x)
 
 
-def _conv(x, width, kernel_size, activation, norm, *, name, stride=1):
+def _conv(
+    x: keras.KerasTensor,
+    width: int | None,
+    kernel_size: int,
+    activation: str | None,
+    norm: Norm,
+    *,
+    name: str,
+    stride: int = 1,
+) -> keras.KerasTensor:
     """Apply convolution, norm, activation; depthwise if `width` is None."""
     padding = "same"
     if stride > 1:
@@ -208,7 +273,7 @@ def _conv(x, width, kernel_size, activation, norm, *, name, stride=1):
     return parts.activate(x, activation, name=f"{name}_{activation}")
 
 
-def _shortcut(x, width, stride, *, name):
+def _shortcut(x: keras.KerasTensor, width: int, stride: int, *, name: str) -> keras.KerasTensor:
     """Return `x` in the size and channels of the block's output, without weights."""
     if stride > 1:
         x = layers.MaxPooling2D(1, strides=stride, name=f"{name}_subsample")(x)
@@ -221,17 +286,19 @@ def _shortcut(x, width, stride, *, name):
     return x
 
 
-def _normalize(x, norm, *, name, **options):
+def _normalize(
+    x: keras.KerasTensor, norm: Norm, *, name: str, **options: object
+) -> keras.KerasTensor:
     """Apply a norm, or nothing for None."""
     return x if norm is None else norm(x, name=name, **options)
 
 
-def _dropout(x, rate, *, name):
+def _dropout(x: keras.KerasTensor, rate: float, *, name: str) -> keras.KerasTensor:
     """Apply dropout, or nothing for a rate of 0."""
     return layers.Dropout(rate, name=name)(x) if rate else x
 
 
-def _check_size(x, window, *, name):
+def _check_size(x: keras.KerasTensor, window: int, *, name: str) -> None:
     """Raise `ValueError` if an image has become smaller than the next window."""
     height, width = x.shape[1:3]
     if min(height, width) < window:

@@ -1,6 +1,7 @@
 """Convolutional networks: images in two dimensions, text and series in one."""
 
 from functools import partial
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -36,43 +37,43 @@ POOLS = {
 
 def build(
     *,
-    name,
-    input_shape,
-    outputs,
-    inputs="image",
-    whitening=0,
-    block="plain",
-    dirac=False,
-    filters=(32, 64),
-    depth=1,
-    kernel_size=3,
-    padding="same",
-    norm=None,
-    norm_momentum=0.9,
-    pool_size=2,
-    dropout=0.0,
-    pooling="mean",
-    units=(),
-    units_norm=None,
-    units_dropout=0.0,
-    activation="relu",
-    output_activation="softmax",
-    output_bias=True,
-    output_scale=1.0,
-    horizon=None,
-    vocabulary_size=20_000,
-    embedding_dim=128,
-    embedding_dropout=0.0,
-    reversible_norm=False,
-    rescale=True,
-    scale=None,
-    offset=None,
-    target_scale=None,
-    target_offset=None,
-    quantiles=None,
-    padded=None,
-    covariates=None,
-):
+    name: str,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    inputs: str = "image",
+    whitening: int = 0,
+    block: str = "plain",
+    dirac: bool = False,
+    filters: tuple[int, ...] = (32, 64),
+    depth: int | tuple[int, ...] = 1,
+    kernel_size: int | tuple[int, ...] = 3,
+    padding: str = "same",
+    norm: str | None = None,
+    norm_momentum: float = 0.9,
+    pool_size: int | tuple[int, ...] = 2,
+    dropout: float | tuple[float, ...] = 0.0,
+    pooling: str = "mean",
+    units: tuple[int, ...] = (),
+    units_norm: str | None = None,
+    units_dropout: float = 0.0,
+    activation: str | None = "relu",
+    output_activation: str | None = "softmax",
+    output_bias: bool = True,
+    output_scale: float = 1.0,
+    horizon: int | None = None,
+    vocabulary_size: int = 20_000,
+    embedding_dim: int = 128,
+    embedding_dropout: float = 0.0,
+    reversible_norm: bool | str = False,
+    rescale: bool = True,
+    scale: tuple[float, ...] | None = None,
+    offset: tuple[float, ...] | None = None,
+    target_scale: tuple[float, ...] | None = None,
+    target_offset: tuple[float, ...] | None = None,
+    quantiles: tuple[float, ...] | None = None,
+    padded: bool | None = None,
+    covariates: int | None = None,
+) -> keras.Model:
     """Build a convolutional network: stages, pooling, dense layers, output.
 
     Args:
@@ -178,7 +179,7 @@ def build(
             raise ValueError(
                 f"kernel_size={kernel_size!r} must be one number. Several need block='parallel'."
             )
-        stages = dict(
+        stages: dict[str, Any] = dict(
             filters=filters,
             depth=parts.per_layer(depth, len(filters), name="depth"),
             dropout=parts.per_layer(dropout, len(filters), name="dropout"),
@@ -229,7 +230,15 @@ def build(
     return keras.Model(input_tensor, x, name=name)
 
 
-def _check_inputs(inputs, block, input_shape, pooling, *, scale, offset):
+def _check_inputs(
+    inputs: str,
+    block: str,
+    input_shape: tuple[int, ...],
+    pooling: str,
+    *,
+    scale: tuple[float, ...] | None,
+    offset: tuple[float, ...] | None,
+) -> None:
     """Raise `ValueError` unless block, inputs, input shape and pooling fit each other."""
     parts.check_choice(inputs, AXES, name="inputs")
     if inputs != BLOCKS[block]:
@@ -245,7 +254,9 @@ def _check_inputs(inputs, block, input_shape, pooling, *, scale, offset):
         raise ValueError(f"scale and offset need inputs='series', not {inputs!r}.")
 
 
-def _windows(filters, kernel_size):
+def _windows(
+    filters: tuple[int, ...], kernel_size: int | tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return channels and window lengths of parallel convolutions, in tuples of equal length."""
     sizes = kernel_size if isinstance(kernel_size, list | tuple) else (kernel_size,)
     if len(set(sizes)) != len(sizes) or not sizes:
@@ -257,7 +268,7 @@ def _windows(filters, kernel_size):
     ), sizes
 
 
-def _pool_real(x, pooling, real):
+def _pool_real(x: keras.KerasTensor, pooling: str, real: keras.KerasTensor) -> keras.KerasTensor:
     """Pool the real steps of padded series (B, T, C) to (B, C), or (B, all) for `"flatten"`."""
     if pooling == "last":
         return ops.sum(x * parts.last_real_step(real), axis=1)
@@ -268,7 +279,7 @@ def _pool_real(x, pooling, real):
     return layers.Flatten(name="flatten")(x * real)
 
 
-def _pool(x, pooling):
+def _pool(x: keras.KerasTensor, pooling: str) -> keras.KerasTensor:
     """Pool feature maps (B, H, W, C) or steps (B, T, C) to features (B, C), or (B, all) for `"flatten"`."""
     if pooling == "last":
         return x[:, -1]

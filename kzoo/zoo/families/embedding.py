@@ -2,12 +2,15 @@
 
 import math
 
+import keras
 from keras import layers, ops
 
 from kzoo.zoo.families import parts
 
 
-def text_tokens(ids, vocabulary_size, width, *, has_class_token):
+def text_tokens(
+    ids: keras.KerasTensor, vocabulary_size: int, width: int, *, has_class_token: bool
+) -> "tuple[keras.KerasTensor, keras.KerasTensor]":
     """Return embedded ids (B, T, D), and which tokens are not padding, (B, T) or (B, 1 + T) booleans."""
     x = layers.Embedding(vocabulary_size, width, name="embedding")(ids)
     if has_class_token:
@@ -18,7 +21,9 @@ def text_tokens(ids, vocabulary_size, width, *, has_class_token):
     return x, ops.logical_or(real, ops.logical_not(ops.any(real, axis=1, keepdims=True)))
 
 
-def image_patches(x, patch_size, width, *, rescale):
+def image_patches(
+    x: keras.KerasTensor, patch_size: int, width: int, *, rescale: bool
+) -> keras.KerasTensor:
     """Cut pixels into square patches and embed each: (B, N, D)."""
     height, breadth, _ = x.shape[1:]
     if height % patch_size or breadth % patch_size:
@@ -32,7 +37,9 @@ def image_patches(x, patch_size, width, *, rescale):
     return layers.Reshape((-1, width), name="patch_row")(x)
 
 
-def series_patches(x, patch_size, patch_stride, width):
+def series_patches(
+    x: keras.KerasTensor, patch_size: int, patch_stride: int, width: int
+) -> keras.KerasTensor:
     """Cut each feature of (B, T, F) into patches and embed each with shared weights: (B, N, F, D)."""
     steps, features = x.shape[1:]
     if patch_size > steps:
@@ -46,8 +53,17 @@ def series_patches(x, patch_size, patch_stride, width):
 
 
 def column_tokens(
-    x, categories, text_buckets, text_lengths, width, *, rescale, scale, offset, clip
-):
+    x: keras.KerasTensor,
+    categories: tuple[int, ...],
+    text_buckets: tuple[int, ...],
+    text_lengths: tuple[int, ...],
+    width: int,
+    *,
+    rescale: bool,
+    scale: tuple[float, ...] | None,
+    offset: tuple[float, ...] | None,
+    clip: float | None,
+) -> keras.KerasTensor:
     """Make a token of every table column, numbers first, texts last: (B, columns, D)."""
     numbers, numeric = parts.split_columns(x, categories, text_buckets, text_lengths)
     tokens = []
@@ -73,14 +89,14 @@ def column_tokens(
     return tokens[0] if len(tokens) == 1 else layers.Concatenate(axis=1, name="columns")(tokens)
 
 
-def prepend_class_token(x):
+def prepend_class_token(x: keras.KerasTensor) -> keras.KerasTensor:
     """Prepend a learned token: (B, 1 + N, D)."""
     first = ops.zeros_like(x[:, :1, 0], dtype="int32")  # (B, 1)
     token = layers.Embedding(1, x.shape[-1], name="class_token")(first)
     return layers.Concatenate(axis=1, name="with_class_token")([token, x])
 
 
-def _token_positions(x, real):
+def _token_positions(x: keras.KerasTensor, real: keras.KerasTensor | None) -> keras.KerasTensor:
     """Return the position of every token, (B, N) or (B, N, F), counted from the first real one.
 
     Counted inside the graph: an `Embedding` of a constant range would silently never train.
@@ -93,7 +109,9 @@ def _token_positions(x, real):
     return ops.maximum(ops.cumsum(ones, axis=1) - 1, 0)
 
 
-def rotary_turns(x, size, *, real):
+def rotary_turns(
+    x: keras.KerasTensor, size: int, *, real: keras.KerasTensor | None
+) -> keras.KerasTensor:
     """Return the rotation of each token's heads for rotary positions (https://arxiv.org/abs/2104.09864).
 
     Args:
@@ -110,7 +128,7 @@ def rotary_turns(x, size, *, real):
     return ops.cos(angles), ops.sin(angles)
 
 
-def turn(heads, turns):
+def turn(heads: keras.KerasTensor, turns: keras.KerasTensor) -> keras.KerasTensor:
     """Rotate each pair of numbers in (B, N, H, size): pair i is entry i of the first and of the second half."""
     cosines, sines = (ops.cast(part, heads.dtype) for part in turns)
     first, second = ops.split(heads, 2, axis=-1)
@@ -119,7 +137,9 @@ def turn(heads, turns):
     )
 
 
-def add_positions(x, positions, *, real):
+def add_positions(
+    x: keras.KerasTensor, positions: str | None, *, real: keras.KerasTensor | None
+) -> keras.KerasTensor:
     """Add a position encoding to every token, counted from the first real one."""
     index = _token_positions(x, real)
     width = x.shape[-1]

@@ -1,5 +1,6 @@
 """Feed-forward networks: table rows, images flattened into rows, texts as bags of tokens."""
 
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import keras
@@ -24,39 +25,39 @@ AXES = {"rows": ("columns",), "image": ("height", "width", "channels"), "tokens"
 
 def build(
     *,
-    name,
-    input_shape,
-    outputs,
-    inputs="rows",
-    units=(64, 32),
-    activation="relu",
-    output_activation="softmax",
-    dropout=0.0,
-    norm=None,
-    l1=0.0,
-    l2=0.0,
-    residual=False,
-    rescale=True,
-    scale=None,
-    offset=None,
-    input_clip=None,
-    bins=0,
-    bins_dim=8,
-    edges=None,
-    categories=(),
-    text_buckets=(),
-    text_lengths=(),
-    text_dim=32,
-    members=None,
-    vocabulary_size=20_000,
-    embedding_dim=64,
-    embedding_dropout=0.0,
-    log_ratios=False,
-    output_bias=False,
-    target_scale=None,
-    target_offset=None,
-    quantiles=None,
-):
+    name: str,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    inputs: str = "rows",
+    units: tuple[int, ...] = (64, 32),
+    activation: str | None = "relu",
+    output_activation: str | None = "softmax",
+    dropout: float = 0.0,
+    norm: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    residual: bool = False,
+    rescale: bool = True,
+    scale: tuple[float, ...] | None = None,
+    offset: tuple[float, ...] | None = None,
+    input_clip: float | None = None,
+    bins: int = 0,
+    bins_dim: int = 8,
+    edges: Sequence[float] | None = None,
+    categories: tuple[int, ...] = (),
+    text_buckets: tuple[int, ...] = (),
+    text_lengths: tuple[int, ...] = (),
+    text_dim: int = 32,
+    members: int | None = None,
+    vocabulary_size: int = 20_000,
+    embedding_dim: int = 64,
+    embedding_dropout: float = 0.0,
+    log_ratios: bool = False,
+    output_bias: bool = False,
+    target_scale: tuple[float, ...] | None = None,
+    target_offset: tuple[float, ...] | None = None,
+    quantiles: tuple[float, ...] | None = None,
+) -> keras.Model:
     """Build a feed-forward network.
 
     Every hidden layer is Dense, activation, normalisation, dropout. `residual=True` makes pre-norm
@@ -195,7 +196,9 @@ def build(
     return keras.Model(input_tensor, x, name=name)
 
 
-def _token_bag(ids, vocabulary_size, width, dropout, log_ratios):
+def _token_bag(
+    ids: keras.KerasTensor, vocabulary_size: int, width: int, dropout: float, log_ratios: bool
+) -> keras.KerasTensor:
     """Return the sum of the vectors of real tokens of (B, T), divided by the root of their number: (B, width)."""
     # Zeros until `kzoo.training.initial_weights` sets them. The sums are the output, which is float32.
     settings = dict(name=LOG_RATIOS, embeddings_initializer="zeros", dtype=parts.answer_dtype())
@@ -211,7 +214,7 @@ def _token_bag(ids, vocabulary_size, width, dropout, log_ratios):
 _BIAS_SCALE = 0.2
 
 
-def _bias(ids, width):
+def _bias(ids: keras.KerasTensor, width: int) -> keras.KerasTensor:
     """Return a trainable bias for each text of (B, T): (B, width)."""
     settings = dict(embeddings_initializer="zeros", dtype=parts.answer_dtype(), name=OUTPUT_BIAS)
     bias = layers.Embedding(1, width, **settings)(ops.zeros_like(ids[:, 0]))
@@ -219,20 +222,20 @@ def _bias(ids, width):
 
 
 def _join_columns(
-    x,
-    categories,
-    text_buckets,
-    text_lengths,
-    text_dim,
+    x: keras.KerasTensor,
+    categories: tuple[int, ...],
+    text_buckets: tuple[int, ...],
+    text_lengths: tuple[int, ...],
+    text_dim: int,
     *,
-    rescale,
-    scale,
-    offset,
-    clip,
-    bins,
-    bins_dim,
-    edges,
-):
+    rescale: bool,
+    scale: tuple[float, ...] | None,
+    offset: tuple[float, ...] | None,
+    clip: float | None,
+    bins: int,
+    bins_dim: int,
+    edges: Sequence[float] | None,
+) -> keras.KerasTensor:
     """Scale the numeric columns or embed their bins, embed categories and texts, and join all: (B, features)."""
     numbers, numeric = parts.split_columns(x, categories, text_buckets, text_lengths)
     columns = []
@@ -250,7 +253,9 @@ def _join_columns(
     return columns[0] if len(columns) == 1 else layers.Concatenate(name="columns")(columns)
 
 
-def _binned_columns(numbers, bins, dim, edges):
+def _binned_columns(
+    numbers: keras.KerasTensor, bins: int, dim: int, edges: Sequence[float] | None
+) -> "list[keras.KerasTensor]":
     """Return columns that are nearly normally distributed (B, F), and the embeddings of their bins (B, F * D).
 
     Args:
@@ -290,7 +295,7 @@ def _binned_columns(numbers, bins, dim, edges):
     return [z, layers.Flatten(name="bins_flatten")(x)]
 
 
-def _bin_table(edges, normal_quantiles):
+def _bin_table(edges: Sequence[float], normal_quantiles: Sequence[float]) -> np.ndarray:
     """Return the table (4, bins) of a column's bins.
 
     Its rows are the scale and the offset that map a bin to 0..1, `bins` times the width of the bin in a normal
@@ -315,7 +320,16 @@ def _bin_table(edges, normal_quantiles):
     return table
 
 
-def _member_layers(x, members, units, activation, *, rates, norm, regularizer):
+def _member_layers(
+    x: keras.KerasTensor,
+    members: int,
+    units: tuple[int, ...],
+    activation: str | None,
+    *,
+    rates: Sequence[float],
+    norm: str | None,
+    regularizer: keras.Regularizer | None,
+) -> keras.KerasTensor:
     """Return the outputs of hidden layers that all members share: (B, members, width).
 
     Only the inputs differ: each member scales them by factors of its own.
@@ -342,7 +356,15 @@ def _member_layers(x, members, units, activation, *, rates, norm, regularizer):
     return x
 
 
-def _residual_blocks(x, units, activation, *, rates, norm, regularizer):
+def _residual_blocks(
+    x: keras.KerasTensor,
+    units: tuple[int, ...],
+    activation: str | None,
+    *,
+    rates: Sequence[float],
+    norm: str | None,
+    regularizer: keras.Regularizer | None,
+) -> keras.KerasTensor:
     """Apply a stem, one pre-norm block per entry of `units`, then norm and activation: (B, width)."""
     if len(set(units)) != 1:
         raise ValueError(

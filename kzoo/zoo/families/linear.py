@@ -16,25 +16,25 @@ NEEDS = {
 
 def build(
     *,
-    name,
-    input_shape,
-    outputs,
-    inputs="series",
-    horizon=None,
-    dense_units=None,
-    activation="relu",
-    dropout=0.0,
-    reversible_norm=False,
-    rescale=True,
-    scale=None,
-    offset=None,
-    target_scale=None,
-    target_offset=None,
-    quantiles=None,
-    padded=None,
-    covariates=None,
-    calendar=None,
-):
+    name: str,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    inputs: str = "series",
+    horizon: int | None = None,
+    dense_units: tuple[int, ...] | None = None,
+    activation: str | None = "relu",
+    dropout: float = 0.0,
+    reversible_norm: bool | str = False,
+    rescale: bool = True,
+    scale: tuple[float, ...] | None = None,
+    offset: tuple[float, ...] | None = None,
+    target_scale: tuple[float, ...] | None = None,
+    target_offset: tuple[float, ...] | None = None,
+    quantiles: tuple[float, ...] | None = None,
+    padded: bool | None = None,
+    covariates: int | None = None,
+    calendar: int | None = None,
+) -> keras.Model:
     """Build NLinear (https://arxiv.org/abs/2205.13504): a `Dense` over time that all columns share.
 
     The forecast of a target depends only on its own past; columns that are no targets are ignored. Without
@@ -80,7 +80,7 @@ def build(
     units = tuple(dense_units or ())
     rates = parts.per_layer(dropout, len(units), name="dropout")
 
-    def hidden(x):
+    def hidden(x: keras.KerasTensor) -> keras.KerasTensor:
         for i, (width, rate) in enumerate(zip(units, rates, strict=True), start=1):
             x = parts.dense_block(x, width, activation, name=f"hidden{i}", dropout=rate)
         return x
@@ -127,7 +127,9 @@ def build(
     return keras.Model(input_tensor, x, name=name)
 
 
-def _features_of_targets(window_norm, known_ahead, outputs):
+def _features_of_targets(
+    window_norm: parts.WindowNorm | None, known_ahead: parts.Covariates | None, outputs: int
+) -> keras.KerasTensor:
     """Return level and spread of the windows, and the phases of the calendar at the first step to forecast, for each
     target: (B, outputs, features) each."""
     features = []

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from statistics import NormalDist
 
@@ -14,7 +15,9 @@ from kzoo.zoo.families.protocol import MEMBERS, OUTPUT_SCALING, OUTPUTS, TEXT, U
 _LARGEST_LOG = 15.0  # bound of the exponents of outputs that are logarithms
 
 
-def activate(x, activation, *, name, dtype=None):
+def activate(
+    x: keras.KerasTensor, activation: str | None, *, name: str, dtype: str | None = None
+) -> keras.KerasTensor:
     """Apply an activation as a layer; `None` and `"linear"` return `x` unchanged.
 
     `"gelu"` is the tanh form here: the exact one is exported as an `Erfc` node that no ONNX runtime has,
@@ -34,7 +37,14 @@ def activate(x, activation, *, name, dtype=None):
     return layers.Activation(activation, dtype=dtype, name=name)(x)
 
 
-def scale_inputs(x, scale, offset, *, clip=None, name="scaling"):
+def scale_inputs(
+    x: keras.KerasTensor,
+    scale: Sequence[float] | None,
+    offset: Sequence[float] | None,
+    *,
+    clip: float | None = None,
+    name: str = "scaling",
+) -> keras.KerasTensor:
     """Standardise raw features with numbers from the training split: `x * scale + offset`.
 
     Args:
@@ -52,12 +62,19 @@ def scale_inputs(x, scale, offset, *, clip=None, name="scaling"):
     return layers.Rescaling(clip, name=f"{name}_clip")(x)
 
 
-def split_mask(x):
+def split_mask(x: keras.KerasTensor) -> "tuple[keras.KerasTensor, keras.KerasTensor]":
     """Return padded series (B, T, F + 1) without their last feature, and which steps are real (B, T, 1), 0 or 1."""
     return x[:, :, :-1], ops.cast(x[:, :, -1:] > 0.5, x.dtype)
 
 
-def scale_series(x, scale, offset, *, rescale, padded):
+def scale_series(
+    x: keras.KerasTensor,
+    scale: Sequence[float] | None,
+    offset: Sequence[float] | None,
+    *,
+    rescale: bool,
+    padded: bool | None,
+) -> "tuple[keras.KerasTensor, keras.KerasTensor | None]":
     """Return scaled series with 0 for padding, and which steps are real (B, T, 1), None if all are.
 
     Args:
@@ -71,13 +88,18 @@ def scale_series(x, scale, offset, *, rescale, padded):
     return (x, None) if real is None else (x * real, real)
 
 
-def last_real_step(real):
+def last_real_step(real: keras.KerasTensor) -> keras.KerasTensor:
     """Return which step is the last real one, (B, T, 1) 0 or 1, of masks whose padding comes last."""
     after = ops.concatenate([real[:, 1:], ops.zeros_like(real[:, :1])], axis=1)
     return real - after
 
 
-def split_columns(x, categories, text_buckets, text_lengths):
+def split_columns(
+    x: keras.KerasTensor,
+    categories: tuple[int, ...],
+    text_buckets: tuple[int, ...],
+    text_lengths: tuple[int, ...],
+) -> "tuple[keras.KerasTensor | None, int]":
     """Return the numeric columns of rows (B, F), None without any, and their number.
 
     Args:
@@ -101,7 +123,9 @@ def split_columns(x, categories, text_buckets, text_lengths):
     return None if not numeric else x if numeric == x.shape[-1] else x[:, :numeric], numeric
 
 
-def text_vectors(x, text_buckets, text_lengths, width):
+def text_vectors(
+    x: keras.KerasTensor, text_buckets: tuple[int, ...], text_lengths: tuple[int, ...], width: int
+) -> "list[keras.KerasTensor]":
     """Return a vector (B, width) for each text column of rows (B, F), the `bag` of its ids.
 
     The vectors of the ids are zeros until `kzoo.training.initial_weights` sets them from the training texts. They are
@@ -124,7 +148,7 @@ def text_vectors(x, text_buckets, text_lengths, width):
     return vectors
 
 
-def bag(x, ids):
+def bag(x: keras.KerasTensor, ids: keras.KerasTensor) -> keras.KerasTensor:
     """Return the sum of the vectors of real tokens, divided by the root of their number: (B, D).
 
     Args:
@@ -137,12 +161,12 @@ def bag(x, ids):
     return ops.sum(x * ops.expand_dims(real, -1), axis=1) / ops.sqrt(count)
 
 
-def levels_of(quantiles):
+def levels_of(quantiles: tuple[float, ...] | None) -> int:
     """Return how many numbers are predicted for each target: one, or one per quantile."""
     return len(quantiles) if quantiles else 1
 
 
-def ascending(x, quantiles):
+def ascending(x: keras.KerasTensor, quantiles: tuple[float, ...] | None) -> keras.KerasTensor:
     """Return outputs (..., targets * levels) as quantiles that ascend for each target; unchanged without levels.
 
     The lowest quantile is linear, and each other one is the one below it plus a softplus, so that they never cross.
@@ -165,7 +189,7 @@ def ascending(x, quantiles):
     return layers.Reshape(shape, name="levels_ascending", **settings)(ops.cumsum(x, axis=-1))
 
 
-def steps_first(x, horizon):
+def steps_first(x: keras.KerasTensor, horizon: int) -> keras.KerasTensor:
     """Return forecasts (B, outputs, horizon * levels) as (B, horizon, outputs * levels)."""
     outputs = x.shape[1]
     levels = x.shape[2] // horizon
@@ -176,7 +200,12 @@ def steps_first(x, horizon):
     return layers.Permute((2, 1), name="forecast")(x)
 
 
-def unscale_targets(x, scale, offset, quantiles=None):
+def unscale_targets(
+    x: keras.KerasTensor,
+    scale: Sequence[float] | None,
+    offset: Sequence[float] | None,
+    quantiles: tuple[float, ...] | None = None,
+) -> keras.KerasTensor:
     """Undo the standardisation of targets in the layer `"unscale"`; without scale and offset, return `x`.
 
     `kzoo.train` fits the layers before it on standardised targets, so that the loss does not depend on the unit, and
@@ -199,7 +228,16 @@ def unscale_targets(x, scale, offset, quantiles=None):
     )
 
 
-def _rescale(x, scale, offset, *, name, labels, noun, dtype=None):
+def _rescale(
+    x: keras.KerasTensor,
+    scale: Sequence[float] | None,
+    offset: Sequence[float] | None,
+    *,
+    name: str,
+    labels: tuple[str, str],
+    noun: str,
+    dtype: str | None = None,
+) -> keras.KerasTensor:
     """Multiply and shift the last axis, with one number for each entry."""
     size = x.shape[-1]
     scale = [1.0] * size if scale is None else list(scale)
@@ -210,7 +248,16 @@ def _rescale(x, scale, offset, *, name, labels, noun, dtype=None):
     return layers.Rescaling(scale, offset, dtype=dtype, name=name)(x)
 
 
-def dense_block(x, units, activation, *, name, dropout=0.0, norm=None, regularizer=None):
+def dense_block(
+    x: keras.KerasTensor,
+    units: int,
+    activation: str | None,
+    *,
+    name: str,
+    dropout: float = 0.0,
+    norm: str | None = None,
+    regularizer: keras.Regularizer | None = None,
+) -> keras.KerasTensor:
     """Dense, activation, normalisation, dropout: the tutorial's order."""
     x = layers.Dense(units, kernel_regularizer=regularizer, name=f"{name}_dense")(x)
     x = activate(x, activation, name=f"{name}_{activation}")
@@ -218,7 +265,14 @@ def dense_block(x, units, activation, *, name, dropout=0.0, norm=None, regulariz
     return layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x
 
 
-def normalize(x, norm, *, name, momentum=0.9, scale=True):
+def normalize(
+    x: keras.KerasTensor,
+    norm: str | None,
+    *,
+    name: str,
+    momentum: float = 0.9,
+    scale: bool = True,
+) -> keras.KerasTensor:
     """Apply `"batch"`, `"layer"` or `"rms"` normalisation (https://arxiv.org/abs/1910.07467), or nothing for None.
 
     Args:
@@ -235,7 +289,7 @@ def normalize(x, norm, *, name, momentum=0.9, scale=True):
     return layers.LayerNormalization(epsilon=1e-6, scale=scale, name=name)(x)
 
 
-def whiten(x, side, *, name=WHITENING):
+def whiten(x: keras.KerasTensor, side: int, *, name: str = WHITENING) -> keras.KerasTensor:
     """Apply a frozen convolution that whitens small patches.
 
     It has one filter for each of the side * side * C numbers in a patch, and the negative of each filter.
@@ -254,7 +308,7 @@ def whiten(x, side, *, name=WHITENING):
     return layers.Conv2D(filters, side, trainable=False, dtype=answer_dtype(), name=name)(x)
 
 
-def begin_as_identity(convolution):
+def begin_as_identity(convolution: keras.Layer) -> None:
     """Set the first filters of a built convolution to pass its input channels through (Dirac initialization)."""
     kernel = np.array(ops.convert_to_numpy(convolution.kernel))  # (side, side, in, out)
     height, width, channels, filters = kernel.shape
@@ -264,23 +318,23 @@ def begin_as_identity(convolution):
     convolution.kernel.assign(kernel)
 
 
-def answer_dtype():
+def answer_dtype() -> str:
     """Return the dtype of outputs: float32 also in mixed precision, which is too coarse for a softmax."""
     return keras.config.dtype_policy().variable_dtype
 
 
 def head(
-    x,
-    outputs,
-    output_activation,
+    x: keras.KerasTensor,
+    outputs: int,
+    output_activation: str | None,
     *,
-    horizon=None,
-    bias=True,
-    scale=1.0,
-    quantiles=None,
-    adjust=None,
-    name=OUTPUTS,
-):
+    horizon: int | None = None,
+    bias: bool = True,
+    scale: float = 1.0,
+    quantiles: tuple[float, ...] | None = None,
+    adjust: "Callable[[keras.KerasTensor], keras.KerasTensor] | None" = None,
+    name: str = OUTPUTS,
+) -> keras.KerasTensor:
     """Map features to the outputs with a dense layer.
 
     The kernel of exponential outputs starts at 0, so that an untrained network predicts the training mean. With random
@@ -313,7 +367,13 @@ def head(
     return ascending(x, quantiles)
 
 
-def members_head(x, outputs, output_activation, *, quantiles=None):
+def members_head(
+    x: keras.KerasTensor,
+    outputs: int,
+    output_activation: str | None,
+    *,
+    quantiles: tuple[float, ...] | None = None,
+) -> keras.KerasTensor:
     """Map the features of each member to outputs, and average them in the layer `"members"`.
 
     `kzoo.train` fits the outputs of each member, without this layer, and saves the network with it.
@@ -340,7 +400,7 @@ def members_head(x, outputs, output_activation, *, quantiles=None):
     )
 
 
-def per_layer(value, count, *, name):
+def per_layer(value: object, count: int, *, name: str) -> tuple:
     """Return a tuple of `count` values, from one value for all layers or a sequence with one for each.
 
     Raises:
@@ -354,7 +414,7 @@ def per_layer(value, count, *, name):
     return values
 
 
-def check_choice(value, choices, *, name):
+def check_choice(value: object, choices: Collection[str | None], *, name: str) -> None:
     """Raise `ValueError` unless a value is one of the choices."""
     if value not in choices:
         raise ValueError(
@@ -362,7 +422,7 @@ def check_choice(value, choices, *, name):
         )
 
 
-def check_shape(input_shape, axes):
+def check_shape(input_shape: tuple[int, ...], axes: Sequence[str]) -> None:
     """Raise `ValueError` unless an input shape has one number per axis."""
     if len(input_shape) != len(axes):
         raise ValueError(
@@ -370,7 +430,7 @@ def check_shape(input_shape, axes):
         )
 
 
-def token_mask(ids):
+def token_mask(ids: keras.KerasTensor) -> keras.KerasTensor:
     """Return 1.0 where a token is real and 0.0 where it is padding (id 0), shape (B, T, 1)."""
     return ops.expand_dims(ops.cast(ops.not_equal(ids, 0), keras.config.floatx()), -1)
 
@@ -394,7 +454,9 @@ class WindowNorm:
         spread: (B, 1, F), by what windows were divided; None for `"last"`.
     """
 
-    def __init__(self, x, how, offset=None):
+    def __init__(
+        self, x: keras.KerasTensor, how: bool | str, offset: Sequence[float] | None = None
+    ) -> None:
         self._log = how == "log"
         self._offset = None if offset is None else list(offset)[: x.shape[-1]]
         if how == "last":
@@ -426,7 +488,7 @@ class WindowNorm:
         self.windows = (x - self.level) / self.spread
 
     @property
-    def statistics(self):
+    def statistics(self) -> keras.KerasTensor:
         """What a network can know about level and spread, each (B, 1, F), in numbers of moderate size."""
         if self.spread is None:
             return [self.level]
@@ -437,7 +499,9 @@ class WindowNorm:
             ops.minimum(1 / self.spread, _MAX_RATIO),
         ]
 
-    def undo(self, y, outputs, quantiles=None):
+    def undo(
+        self, y: keras.KerasTensor, outputs: int, quantiles: tuple[float, ...] | None = None
+    ) -> keras.KerasTensor:
         """Return a forecast in the level and spread of its window.
 
         Args:
@@ -499,7 +563,9 @@ class Covariates:
         ValueError: there is no forecast, or the window has fewer steps than it.
     """
 
-    def __init__(self, x, count, horizon, calendar=0):
+    def __init__(
+        self, x: keras.KerasTensor, count: int, horizon: int | None, calendar: int = 0
+    ) -> None:
         if horizon is None or x.shape[1] < horizon:
             raise ValueError(
                 f"covariates={count} needs a horizon of at most the {x.shape[1]} steps of a window, not {horizon}."
@@ -512,11 +578,13 @@ class Covariates:
         )
         self.phases = future[..., count - calendar :] if calendar else None
 
-    def joined(self, past):
+    def joined(self, past: keras.KerasTensor) -> keras.KerasTensor:
         """Return normalised columns of the past together with all covariates."""
         return layers.Concatenate(axis=-1, name="with_covariates")([past, self.columns])
 
-    def effect_on(self, forecast, norm, outputs):
+    def effect_on(
+        self, forecast: keras.KerasTensor, norm: "WindowNorm | None", outputs: int
+    ) -> keras.KerasTensor:
         """Return a forecast (B, horizon, outputs * levels) with the effect of the covariates.
 
         Args:
@@ -540,7 +608,14 @@ class Covariates:
         return layers.Add(name="covariates_added", **settings)([forecast, x])
 
 
-def check_forecast(inputs, outputs, input_shape, *, horizon, reversible_norm):
+def check_forecast(
+    inputs: str,
+    outputs: int,
+    input_shape: tuple[int, ...],
+    *,
+    horizon: int | None,
+    reversible_norm: bool | str,
+) -> None:
     """Raise `ValueError` unless `horizon` and `reversible_norm` fit the input of a sequence model."""
     if horizon is not None:
         if inputs != "series":

@@ -36,20 +36,20 @@ _MIN_SIDE = 32  # pixels a side: a backbone halves them five times
 
 def build(
     *,
-    name,
-    input_shape,
-    outputs,
-    inputs="image",
-    backbone="efficientnet_v2_b0",
-    cut=None,
-    frozen_norm=True,
-    pooling="mean",
-    dropout=0.2,
-    output_activation="softmax",
-    target_scale=None,
-    target_offset=None,
-    quantiles=None,
-):
+    name: str,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    inputs: str = "image",
+    backbone: str = "efficientnet_v2_b0",
+    cut: str | None = None,
+    frozen_norm: bool = True,
+    pooling: str = "mean",
+    dropout: float = 0.2,
+    output_activation: str | None = "softmax",
+    target_scale: tuple[float, ...] | None = None,
+    target_offset: tuple[float, ...] | None = None,
+    quantiles: tuple[float, ...] | None = None,
+) -> keras.Model:
     """Build a backbone without its top, then pooling, dropout and one dense layer, for raw pixels 0..255.
 
     All layers are in one flat network, not in a nested model. The weights are random until `kzoo.train(weights=...)`
@@ -113,12 +113,12 @@ def build(
     return keras.Model(input_tensor, x, name=name)
 
 
-def pretrained_application(backbone):
+def pretrained_application(backbone: str) -> keras.Model:
     """Return a model whose layers have the names of a backbone of `keras.applications` and the weights it downloads."""
     return _application_model(backbone, weights="imagenet")
 
 
-def _application_model(backbone, **options):
+def _application_model(backbone: str, **options: object) -> keras.Model:
     function = getattr(import_module("keras.applications"), _APPLICATIONS[backbone])
     if (
         backbone != "mobilenet_v2"
@@ -127,13 +127,13 @@ def _application_model(backbone, **options):
     return function(include_top=False, **options)
 
 
-def _application(x, backbone):
+def _application(x: keras.KerasTensor, backbone: str) -> keras.KerasTensor:
     return _application_model(
         backbone, weights=None, input_tensor=x, input_shape=tuple(x.shape[1:])
     ).output
 
 
-def _efficientnet_lite0(x):
+def _efficientnet_lite0(x: keras.KerasTensor) -> keras.KerasTensor:
     """Apply EfficientNet-Lite0: inverted residual blocks, https://arxiv.org/abs/1801.04381."""
     x = _convolution(x, 32, 3, name="stem", stride=2)
     for stage, (side, stride, expansion, channels, blocks) in enumerate(_LITE0_STAGES, start=1):
@@ -149,7 +149,9 @@ def _efficientnet_lite0(x):
     return _convolution(x, 1280, 1, name="top")
 
 
-def _inverted_residual(x, channels, side, expansion, *, name, stride):
+def _inverted_residual(
+    x: keras.KerasTensor, channels: int, side: int, expansion: int, *, name: str, stride: int
+) -> keras.KerasTensor:
     """Expand, convolve depthwise, project; and add the input if the shapes match."""
     y = x
     if expansion != 1:
@@ -162,17 +164,25 @@ def _inverted_residual(x, channels, side, expansion, *, name, stride):
     return layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and x.shape[-1] == channels else y
 
 
-def _convolution(x, channels, side, *, name, stride=1, activation=True):
+def _convolution(
+    x: keras.KerasTensor,
+    channels: int,
+    side: int,
+    *,
+    name: str,
+    stride: int = 1,
+    activation: bool = True,
+) -> keras.KerasTensor:
     convolution = layers.Conv2D(channels, side, stride, padding="same", use_bias=False, name=name)
     return _normed(convolution(x), name=name, activation=activation)
 
 
-def _normed(x, *, name, activation=True):
+def _normed(x: keras.KerasTensor, *, name: str, activation: bool = True) -> keras.KerasTensor:
     x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_norm")(x)
     return parts.activate(x, "relu6" if activation else None, name=f"{name}_relu6")
 
 
-def _layer(network, name):
+def _layer(network: keras.Model, name: str) -> keras.Layer:
     names = [layer.name for layer in network.layers if len(getattr(layer.output, "shape", ())) == 4]
     if name not in names:
         raise ValueError(

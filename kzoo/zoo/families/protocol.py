@@ -3,7 +3,10 @@
 The names are stored in files and must not change.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
 
 # restores the targets' units: training fits the layers before it on standardised targets
 UNSCALE = "unscale"
@@ -45,6 +48,6 @@ def is_text(name: str) -> bool:
     return name.startswith(TEXT) and name[len(TEXT) :].isdecimal()
 
 
-def layer_with(model: Any, role: str) -> Any:
+def layer_with(model: "keras.Model", role: str) -> Any:
     """Return the layer of a model with a role (one of these names); None if it has none."""
     return next((layer for layer in model.layers if layer.name == role), None)

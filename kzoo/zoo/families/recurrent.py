@@ -12,36 +12,36 @@ CELLS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
 def build(
     *,
-    name,
-    input_shape,
-    outputs,
-    cell="lstm",
-    inputs="tokens",
-    vocabulary_size=10_000,
-    embedding_dim=64,
-    embedding_dropout=0.0,
-    units=(64,),
-    bidirectional=False,
-    dropout=0.0,
-    recurrent_dropout=0.0,
-    layer_norm=False,
-    pooling="last",
-    dense_units=(),
-    dense_dropout=0.0,
-    output_activation="softmax",
-    horizon=None,
-    reversible_norm=False,
-    rescale=True,
-    scale=None,
-    offset=None,
-    target_scale=None,
-    target_offset=None,
-    quantiles=None,
-    padded=None,
-    covariates=None,
-    stateful=False,
-    stateful_batch=1,
-):
+    name: str,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    cell: str = "lstm",
+    inputs: str = "tokens",
+    vocabulary_size: int = 10_000,
+    embedding_dim: int = 64,
+    embedding_dropout: float = 0.0,
+    units: tuple[int, ...] = (64,),
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+    layer_norm: bool = False,
+    pooling: str | None = "last",
+    dense_units: tuple[int, ...] = (),
+    dense_dropout: float = 0.0,
+    output_activation: str | None = "softmax",
+    horizon: int | None = None,
+    reversible_norm: bool | str = False,
+    rescale: bool = True,
+    scale: tuple[float, ...] | None = None,
+    offset: tuple[float, ...] | None = None,
+    target_scale: tuple[float, ...] | None = None,
+    target_offset: tuple[float, ...] | None = None,
+    quantiles: tuple[float, ...] | None = None,
+    padded: bool | None = None,
+    covariates: int | None = None,
+    stateful: bool = False,
+    stateful_batch: int = 1,
+) -> keras.Model:
     """Build a stack of recurrent layers: SimpleRNN, LSTM (1997) or GRU (arXiv:1406.1078).
 
     Padding (id 0) on either side of a text never changes the output. It is moved to the right before the first layer
@@ -179,8 +179,17 @@ def build(
 
 
 def _recurrent_layer(
-    x, cell, width, *, name, sequences, mask, bidirectional, recurrent_dropout, stateful
-):
+    x: keras.KerasTensor,
+    cell: type[keras.Layer],
+    width: int,
+    *,
+    name: str,
+    sequences: bool,
+    mask: keras.KerasTensor | None,
+    bidirectional: bool,
+    recurrent_dropout: float,
+    stateful: bool,
+) -> keras.KerasTensor:
     """Apply one recurrent layer, in one direction or both: (B, T, width) or (B, width)."""
     layer = cell(
         width,
@@ -194,7 +203,7 @@ def _recurrent_layer(
     return layers.Bidirectional(layer, name=f"{name}_both")(x, mask=mask)
 
 
-def _padding_to_the_right(ids):
+def _padding_to_the_right(ids: keras.KerasTensor) -> keras.KerasTensor:
     """Rotate every row so that the padding on the left moves behind the text: (B, T)."""
     step = ops.cumsum(ops.ones_like(ids), axis=1) - 1  # 0, 1, 2, ... (B, T)
     real = ops.cast(ops.not_equal(ids, 0), "int32")
@@ -204,7 +213,7 @@ def _padding_to_the_right(ids):
     return ops.take_along_axis(ids, ops.mod(step + leading, ids.shape[1]), axis=1)
 
 
-def _real_steps(ids):
+def _real_steps(ids: keras.KerasTensor) -> "tuple[keras.KerasTensor, keras.KerasTensor]":
     """Return the steps up to the last real token, and that last one, as booleans (B, T, 1).
 
     The first step of a row of only padding counts as real, to avoid a division by zero.
@@ -214,7 +223,13 @@ def _real_steps(ids):
     return ops.expand_dims(step <= end, -1), ops.expand_dims(ops.equal(step, end), -1)
 
 
-def _pool(x, pooling, *, real, last):
+def _pool(
+    x: keras.KerasTensor,
+    pooling: str | None,
+    *,
+    real: keras.KerasTensor | None,
+    last: keras.KerasTensor | None,
+) -> keras.KerasTensor:
     """Pool the steps (B, T, D) to (B, D); None returns them unchanged."""
     if pooling is None:
         return x

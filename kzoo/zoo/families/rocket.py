@@ -23,21 +23,21 @@ _SILENT = 1e-3
 
 def build(
     *,
-    name,
-    input_shape,
-    outputs,
-    inputs="series",
-    padded=None,
-    shares=10_000,
-    groups=64,
-    kernels_per_group=8,
-    output_activation="softmax",
-    rescale=True,
-    scale=None,
-    offset=None,
-    target_scale=None,
-    target_offset=None,
-):
+    name: str,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    inputs: str = "series",
+    padded: bool | None = None,
+    shares: int = 10_000,
+    groups: int = 64,
+    kernels_per_group: int = 8,
+    output_activation: str | None = "softmax",
+    rescale: bool = True,
+    scale: tuple[float, ...] | None = None,
+    offset: tuple[float, ...] | None = None,
+    target_scale: tuple[float, ...] | None = None,
+    target_offset: tuple[float, ...] | None = None,
+) -> keras.Model:
     """Build MiniRocket (arXiv:2012.08791) and Hydra (arXiv:2203.13652), side by side, below one dense layer.
 
     MiniRocket convolves a series with 84 fixed kernels of 9 taps, the weights -1 and 2, at up to 32 dilations. Its
@@ -107,7 +107,7 @@ def build(
     return keras.Model(input_tensor, x, name=name)
 
 
-def _dilations(steps, shares):
+def _dilations(steps: int, shares: int) -> list[tuple[int, int]]:
     """Return (dilation, thresholds per kernel) pairs for series of this length, as MiniRocket chooses them."""
     per_kernel = shares // len(_KERNELS)
     count = min(per_kernel, _MAX_DILATIONS)
@@ -121,7 +121,7 @@ def _dilations(steps, shares):
     return list(zip(dilations.tolist(), thresholds.tolist(), strict=True))
 
 
-def _frozen(filters, dilation, padding, *, bias, name):
+def _frozen(filters: int, dilation: int, padding: str, *, bias: bool, name: str) -> keras.Layer:
     """Return a frozen convolution over time."""
     return layers.Conv1D(
         filters,
@@ -135,7 +135,14 @@ def _frozen(filters, dilation, padding, *, bias, name):
     )
 
 
-def _shares(x, real, index, dilation, thresholds, random):
+def _shares(
+    x: keras.KerasTensor,
+    real: keras.KerasTensor | None,
+    index: int,
+    dilation: int,
+    thresholds: int,
+    random: np.random.Generator,
+) -> keras.KerasTensor:
     """Return the shares of the steps above each threshold (B, 84 * thresholds), for one dilation.
 
     Every second dilation has no padding, so that both ends of a series count less; of padded series none has.
@@ -162,7 +169,7 @@ def _shares(x, real, index, dilation, thresholds, random):
     return _mean(above, real)
 
 
-def _channel_subsets(channels, random):
+def _channel_subsets(channels: int, random: np.random.Generator) -> np.ndarray:
     """Return which channels each kernel of MiniRocket combines, (channels, 84) of 0 and 1."""
     subsets = np.zeros((channels, len(_KERNELS)), np.float32)
     for i in range(len(_KERNELS)):
@@ -171,14 +178,22 @@ def _channel_subsets(channels, random):
     return subsets
 
 
-def _mean(x, real):
+def _mean(x: keras.KerasTensor, real: keras.KerasTensor | None) -> keras.KerasTensor:
     """Return the mean over the real steps."""
     if real is None:
         return ops.mean(x, axis=1)
     return ops.sum(x * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
 
 
-def _competing(x, real, groups, kernels, random, *, name):
+def _competing(
+    x: keras.KerasTensor,
+    real: keras.KerasTensor | None,
+    groups: int,
+    kernels: int,
+    random: np.random.Generator,
+    *,
+    name: str,
+) -> "list[keras.KerasTensor]":
     """Return how often, and how strongly, each kernel of a group wins: two (B, groups * kernels) per dilation."""
     steps, channels = x.shape[1:]
     features = []
@@ -204,7 +219,9 @@ def _competing(x, real, groups, kernels, random, *, name):
     return features
 
 
-def _random_kernels(channels, groups, kernels, random):
+def _random_kernels(
+    channels: int, groups: int, kernels: int, random: np.random.Generator
+) -> np.ndarray:
     """Return normal random kernels (9, channels, groups * kernels) with mean 0 and sum of absolute values 1.
 
     All kernels of a group read the same channels: half of them, at most 8.

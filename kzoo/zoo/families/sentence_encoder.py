@@ -18,15 +18,15 @@ _EPSILON = 1e-6
 
 def build(
     *,
-    name,
-    input_shape,
-    outputs,
-    inputs="tokens",
-    vocabulary_size=128_001,
-    output_activation="softmax",
-    target_scale=None,
-    target_offset=None,
-):
+    name: str,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    inputs: str = "tokens",
+    vocabulary_size: int = 128_001,
+    output_activation: str | None = "softmax",
+    target_scale: tuple[float, ...] | None = None,
+    target_offset: tuple[float, ...] | None = None,
+) -> keras.Model:
     """Build the multilingual universal sentence encoder (https://aclanthology.org/2020.acl-demos.12) and a dense layer.
 
     The embeddings of pieces of words, and convolutions of two, three and five of them, are averaged over the text. A
@@ -77,7 +77,7 @@ def build(
     return keras.Model(ids, x, name=name)
 
 
-def _embedded(ids, vocabulary_size, dtype):
+def _embedded(ids: keras.KerasTensor, vocabulary_size: int, dtype: str) -> keras.KerasTensor:
     """Return the vectors of ids (B, T): whole numbers from 0 to 63, times a scale, plus the offset of a chunk."""
     frozen = dict(embeddings_initializer="zeros", trainable=False)
     x = layers.Embedding(
@@ -87,7 +87,7 @@ def _embedded(ids, vocabulary_size, dtype):
     return x + layers.Embedding(CHUNKS, 1, dtype=dtype, name="piece_offset", **frozen)(chunk)
 
 
-def _ngrams(x, real, dtype):
+def _ngrams(x: keras.KerasTensor, real: keras.KerasTensor, dtype: str) -> keras.KerasTensor:
     """Return the features (B, T, 256) of runs of tokens of each order: two convolutions with residual connections."""
     x = layers.Dense(
         len(ORDERS) * _ORDER_WIDTH, trainable=False, dtype=dtype, name="ngrams_projection"
@@ -115,12 +115,12 @@ def _ngrams(x, real, dtype):
     return features
 
 
-def _residual(x, number, width, dtype):
+def _residual(x: keras.KerasTensor, number: int, width: int, dtype: str) -> keras.KerasTensor:
     """Return the sum of a network with one hidden layer and of a linear map."""
     name = f"residual{number}"
     hidden = ops.relu(_dense(_HIDDEN if number == 1 else _WIDTH, f"{name}_hidden", dtype)(x))
     return _dense(width, f"{name}_skip", dtype)(x) + _dense(width, f"{name}_output", dtype)(hidden)
 
 
-def _dense(units, name, dtype):
+def _dense(units: int, name: str, dtype: str) -> keras.Layer:
     return layers.Dense(units, use_bias=False, trainable=False, dtype=dtype, name=name)

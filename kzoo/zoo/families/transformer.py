@@ -1,6 +1,7 @@
 """Transformer encoders (arXiv:1706.03762) over tokens, image patches, series patches and table columns."""
 
 import math
+from typing import Any
 
 import keras
 from keras import layers, ops
@@ -23,42 +24,42 @@ AXES = {
 
 def build(
     *,
-    name,
-    input_shape,
-    outputs,
-    inputs="tokens",
-    vocabulary_size=10_000,
-    patch_size=4,
-    patch_stride=None,
-    categories=(),
-    text_buckets=(),
-    text_lengths=(),
-    width=64,
-    depth=2,
-    num_heads=4,
-    intermediate_dim=128,
-    activation="gelu",
-    norm="layer",
-    norm_position="pre",
-    dropout=0.0,
-    positions="learned",
-    pooling="mean",
-    causal=False,
-    dense_units=(),
-    dense_dropout=0.0,
-    output_activation="softmax",
-    horizon=None,
-    reversible_norm=False,
-    rescale=True,
-    scale=None,
-    offset=None,
-    input_clip=None,
-    target_scale=None,
-    target_offset=None,
-    quantiles=None,
-    padded=None,
-    covariates=None,
-):
+    name: str,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    inputs: str = "tokens",
+    vocabulary_size: int = 10_000,
+    patch_size: int = 4,
+    patch_stride: int | None = None,
+    categories: tuple[int, ...] = (),
+    text_buckets: tuple[int, ...] = (),
+    text_lengths: tuple[int, ...] = (),
+    width: int = 64,
+    depth: int = 2,
+    num_heads: int = 4,
+    intermediate_dim: int = 128,
+    activation: str | None = "gelu",
+    norm: str | None = "layer",
+    norm_position: str = "pre",
+    dropout: float = 0.0,
+    positions: str | None = "learned",
+    pooling: str | None = "mean",
+    causal: bool = False,
+    dense_units: tuple[int, ...] = (),
+    dense_dropout: float = 0.0,
+    output_activation: str | None = "softmax",
+    horizon: int | None = None,
+    reversible_norm: bool | str = False,
+    rescale: bool = True,
+    scale: tuple[float, ...] | None = None,
+    offset: tuple[float, ...] | None = None,
+    input_clip: float | None = None,
+    target_scale: tuple[float, ...] | None = None,
+    target_offset: tuple[float, ...] | None = None,
+    quantiles: tuple[float, ...] | None = None,
+    padded: bool | None = None,
+    covariates: int | None = None,
+) -> keras.Model:
     """Build an encoder: embedding as tokens, `depth` encoder blocks, pooling and a head.
 
     Text: padding (id 0) on either side never changes the output. Attention and pooling exclude it, and positions count
@@ -245,19 +246,19 @@ def build(
 
 
 def encoder_block(
-    x,
+    x: keras.KerasTensor,
     *,
-    name,
-    num_heads,
-    intermediate_dim,
-    activation,
-    norm_position,
-    dropout,
-    norm="layer",
-    real=None,
-    causal=False,
-    turns=None,
-):
+    name: str,
+    num_heads: int,
+    intermediate_dim: int,
+    activation: str | None,
+    norm_position: str,
+    dropout: float,
+    norm: str | None = "layer",
+    real: keras.KerasTensor | None = None,
+    causal: bool = False,
+    turns: keras.KerasTensor | None = None,
+) -> keras.KerasTensor:
     """Apply attention between tokens, then a feed-forward layer to each; both are residual.
 
     Args:
@@ -266,7 +267,9 @@ def encoder_block(
         turns: rotations of the heads for rotary positions; None for attention without them.
     """
     width = x.shape[-1]
-    settings = dict(name=name, norm=norm, norm_position=norm_position, dropout=dropout)
+    settings: dict[str, Any] = dict(
+        name=name, norm=norm, norm_position=norm_position, dropout=dropout
+    )
     y = _before(x, "attention", **settings)
     if turns is None:
         y = _attention(y, name=name, num_heads=num_heads, real=real, causal=causal)
@@ -282,7 +285,14 @@ def encoder_block(
     return _after(x, y, "dense", **settings)
 
 
-def _attention(x, *, name, num_heads, real, causal):
+def _attention(
+    x: keras.KerasTensor,
+    *,
+    name: str,
+    num_heads: int,
+    real: keras.KerasTensor | None,
+    causal: bool,
+) -> keras.KerasTensor:
     """Apply self-attention between tokens; `real` is False for padding (see `encoder_block`)."""
     attention = layers.MultiHeadAttention(
         num_heads,
@@ -294,7 +304,16 @@ def _attention(x, *, name, num_heads, real, causal):
     return attention(x, x, attention_mask=mask, use_causal_mask=causal)
 
 
-def _rotary_attention(x, turns, *, name, num_heads, norm, real, causal):
+def _rotary_attention(
+    x: keras.KerasTensor,
+    turns: keras.KerasTensor,
+    *,
+    name: str,
+    num_heads: int,
+    norm: str | None,
+    real: keras.KerasTensor | None,
+    causal: bool,
+) -> keras.KerasTensor:
     """Apply attention with rotary positions; Keras' layer cannot modify queries and keys after their projection.
 
     Queries and keys are normalised before they are rotated (https://arxiv.org/abs/2302.05442).
@@ -302,7 +321,7 @@ def _rotary_attention(x, turns, *, name, num_heads, norm, real, causal):
     tokens, width = x.shape[1:]
     size = width // num_heads
 
-    def heads(part):
+    def heads(part: keras.KerasTensor) -> keras.KerasTensor:
         y = layers.Dense(width, use_bias=False, name=f"{name}_{part}")(x)
         return layers.Reshape((tokens, num_heads, size), name=f"{name}_{part}_heads")(y)
 
@@ -317,7 +336,7 @@ def _rotary_attention(x, turns, *, name, num_heads, norm, real, causal):
     return layers.Dense(width, use_bias=False, name=f"{name}_attention")(y)
 
 
-def _visible(real, causal):
+def _visible(real: keras.KerasTensor | None, causal: bool) -> keras.KerasTensor:
     """Return which tokens each token attends to, (B, 1, N, N): itself and real ones, with `causal` no later ones."""
     positions = ops.cumsum(ops.ones_like(real, dtype="int32"), axis=1)
     query_positions = ops.expand_dims(positions, 2)
@@ -328,12 +347,29 @@ def _visible(real, causal):
     return ops.expand_dims(ops.logical_or(visible, ops.equal(query_positions, key_positions)), 1)
 
 
-def _before(x, part, *, name, norm, norm_position, dropout):
+def _before(
+    x: keras.KerasTensor,
+    part: str,
+    *,
+    name: str,
+    norm: str | None,
+    norm_position: str,
+    dropout: float,
+) -> keras.KerasTensor:
     """Normalise the input of a pre-norm sub-layer."""
     return parts.normalize(x, norm, name=f"{name}_{part}_norm") if norm_position == "pre" else x
 
 
-def _after(x, y, part, *, name, norm, norm_position, dropout):
+def _after(
+    x: keras.KerasTensor,
+    y: keras.KerasTensor,
+    part: str,
+    *,
+    name: str,
+    norm: str | None,
+    norm_position: str,
+    dropout: float,
+) -> keras.KerasTensor:
     """Add the output of a sub-layer, and normalise the sum in a post-norm block."""
     if dropout:
         y = layers.Dropout(dropout, name=f"{name}_{part}_dropout")(y)
@@ -341,7 +377,9 @@ def _after(x, y, part, *, name, norm, norm_position, dropout):
     return parts.normalize(x, norm, name=f"{name}_{part}_norm") if norm_position == "post" else x
 
 
-def _pool(x, pooling, *, real):
+def _pool(
+    x: keras.KerasTensor, pooling: str | None, *, real: keras.KerasTensor | None
+) -> keras.KerasTensor:
     """Pool the tokens (B, N, ..., D) to (B, ..., D); None returns them unchanged."""
     if pooling is None:
         return x

@@ -10,11 +10,11 @@ size). Callers add classes with `trusted=`.
 NEVER = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
 
 
-def _names(text):
+def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _classes(module, names):
+def _classes(module: str, names: str) -> set[tuple[str, str]]:
     return {(module, name) for name in _names(names)}
 
 

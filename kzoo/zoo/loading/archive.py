@@ -6,6 +6,7 @@ import os
 import stat
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kzoo.zoo.loading.unsafe import Refused, Unreadable, short
@@ -35,7 +36,7 @@ class Archive:
     vocabularies: dict
 
 
-def read_once(path, limit=MAX_BYTES):
+def read_once(path: str | os.PathLike[str], limit: int = MAX_BYTES) -> bytes:
     """Return the bytes of a regular file. All later steps use these bytes, even if the file changes.
 
     Raises:
@@ -69,7 +70,7 @@ def read_once(path, limit=MAX_BYTES):
     return data
 
 
-def check_sha256(data, expected):
+def check_sha256(data: bytes, expected: str | None) -> None:
     """Raise Refused if the SHA-256 of the data is not the expected one; None accepts any data."""
     if expected is not None and hashlib.sha256(data).hexdigest() != expected.lower():
         raise Refused(
@@ -78,7 +79,7 @@ def check_sha256(data, expected):
         )
 
 
-def open_archive(raw):
+def open_archive(raw: bytes) -> "Archive":
     """Return the members of a `.keras` file, each checked before it is unpacked.
 
     Raises:
@@ -110,13 +111,13 @@ def open_archive(raw):
     return Archive(config, metadata, weights, parts)
 
 
-def _read_member(archive, info):
+def _read_member(archive: "zipfile.ZipFile", info: "zipfile.ZipInfo") -> bytes:
     # `archive.read` would unpack everything before comparing with the size in the header.
     with archive.open(info) as member:
         return member.read(info.file_size)
 
 
-def _check_ends(raw):
+def _check_ends(raw: bytes) -> None:
     """Check both ends of the file before `zipfile` reads a central directory of any length."""
     if not raw:
         raise Unreadable("it is empty")
@@ -130,7 +131,7 @@ def _check_ends(raw):
         raise Refused(f"its zip directory is too large for a model ({directory:,} bytes)")
 
 
-def _check_members(infos, size):
+def _check_members(infos: "Sequence[zipfile.ZipInfo]", size: int) -> "dict[str, zipfile.ZipInfo]":
     members = {}
     for info in infos:
         name = info.filename
@@ -167,18 +168,18 @@ def _check_members(infos, size):
     return members
 
 
-def max_unpacked(packed):
+def max_unpacked(packed: int) -> int:
     """Return the largest allowed unpacked size for `packed` bytes."""
     return max(RATIO_FLOOR, min(MAX_RATIO * packed, max(LARGE, MAX_LARGE_RATIO * packed)))
 
 
-def _is_vocabulary(name):
+def _is_vocabulary(name: str) -> bool:
     *folders, last = name.split("/")
     plain = all(part.replace("_", "a").isalnum() and part.isascii() for part in folders)
     return plain and folders[:1] == ["assets"] and last == "vocabulary.txt"
 
 
-def write_archive(path, config, archive):
+def write_archive(path: str | os.PathLike[str], config: str, archive: "Archive") -> None:
     """Write a `.keras` file of checked parts, which Keras opens instead of the original."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as out:
         out.writestr(METADATA, "{}")

@@ -2,8 +2,11 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.loading.allowed import (
     BOUNDS,
     CLASSES,
@@ -15,6 +18,8 @@ from kzoo.zoo.loading.allowed import (
     OPERATIONS,
 )
 from kzoo.zoo.loading.unsafe import Refused, Unreadable, short
+
+Trusted = Mapping[str, Any]  # name in a file -> class or function
 
 MAX_DEPTH = 64
 MAX_BATCH = 1024  # of stateful layers, whose state Keras allocates while building
@@ -54,7 +59,7 @@ def parse_json(data, what):
         Unreadable: not JSON.
     """
 
-    def unique(pairs):
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         result = dict(pairs)
         if len(result) != len(pairs):
             keys = [key for key, _ in pairs]
@@ -64,7 +69,7 @@ def parse_json(data, what):
             )
         return result
 
-    def number(text):
+    def number(text: str) -> float:
         if not math.isfinite(value := float(text)):
             raise Refused(f"{what} contains a number that is not finite")
         return value
@@ -77,7 +82,7 @@ def parse_json(data, what):
         raise Unreadable(f"{what} is not JSON ({error})") from None
 
 
-def check_config(data, trusted=None):
+def check_config(data: bytes, trusted: Trusted | None = None) -> "Config":
     """Return a model's configuration after checking it against the list in `allowed.py`.
 
     Args:
@@ -89,8 +94,7 @@ def check_config(data, trusted=None):
     """
     config = Config(parse_json(data, "config.json"))
     walk = _ConfigCopy(config, trusted or {})
-    config.tree = walk.copy(config.tree, "model", 0)
-    root = config.tree
+    root = walk.copy(config.tree, "model", 0)
     if (
         not isinstance(root, dict)
         or not isinstance(root.get("config"), dict)
@@ -101,6 +105,7 @@ def check_config(data, trusted=None):
         "class_name"
     ] not in walk.trusted_names:
         raise Refused(f"its config.json describes a {short(root['class_name'])}, not a model")
+    config.tree = root
     walk.check_states()
     return config
 
@@ -108,13 +113,13 @@ def check_config(data, trusted=None):
 class _ConfigCopy:
     """Copies a configuration, checking each part and dropping parts that prediction does not need."""
 
-    def __init__(self, config, trusted):
+    def __init__(self, config: "Config", trusted: Trusted) -> None:
         self.config, self.trusted = config, trusted
         self.trusted_names = {node.__name__ for node in trusted.values()}
         self.stateful = False
-        self.batches = []
+        self.batches: list[object] = []
 
-    def copy(self, node, path, depth):
+    def copy(self, node: object, path: str, depth: int) -> object:
         if depth > MAX_DEPTH:
             raise Refused(f"config.json is nested deeper than {MAX_DEPTH} levels")
         if isinstance(node, str):
@@ -127,11 +132,11 @@ class _ConfigCopy:
             return {key: self.copy_value(key, value, path, depth) for key, value in node.items()}
         return node
 
-    def copy_object(self, node, path, depth):
+    def copy_object(self, node: JsonObject, path: str, depth: int) -> JsonObject:
         """Return a checked copy of an object; `path` is the name of the layer around it, for messages."""
         name = node["class_name"]
         module = node.get("module")
-        inner = node.get("config")
+        inner: Any = node.get("config")
         if isinstance(name, str) and name in _MARKER_CHECKS:
             _MARKER_CHECKS[name](node, name)
         elif name == "function":
@@ -148,7 +153,7 @@ class _ConfigCopy:
         entries = {key: value for key, value in node.items() if key not in left_out}
         return {key: self.copy_value(key, value, path, depth) for key, value in entries.items()}
 
-    def copy_value(self, key, value, path, depth):
+    def copy_value(self, key: str, value: object, path: str, depth: int) -> object:
         if key == "vocabulary" and isinstance(value, str):
             raise Refused(
                 f"{_layer_at(path)} reads its vocabulary from the file or address {short(value)}"
@@ -166,12 +171,12 @@ class _ConfigCopy:
             )
         if key == "unroll":
             return False  # same outputs; unrolled, a short file could describe a graph of any size
-        self.stateful |= key == "stateful" and value
+        self.stateful |= key == "stateful" and value is True
         if key == "batch_size" or key.endswith("shape"):
             self.batches.append(value[0] if isinstance(value, list) and value else value)
         return self.copy(value, path, depth + 1)
 
-    def check_states(self):
+    def check_states(self) -> None:
         """Raise Refused if states of stateful layers may be large; the file has no states that show their size."""
         if not self.stateful:
             return
@@ -186,10 +191,10 @@ class _ConfigCopy:
                     f"it is stateful, and {short(name)} may enlarge the batch", _NOT_STATEFUL
                 )
 
-    def is_function(self, name):
+    def is_function(self, name: str) -> bool:
         return name in FUNCTIONS or name in self.trusted
 
-    def check_function(self, node, path):
+    def check_function(self, node: JsonObject, path: str) -> None:
         name = node.get("config")
         module = node.get("module")
         registered = node.get("registered_name")
@@ -209,7 +214,7 @@ class _ConfigCopy:
                 _trust(name),
             )
 
-    def check_class(self, node, path):
+    def check_class(self, node: JsonObject, path: str) -> None:
         name = node["class_name"]
         module = node.get("module")
         registered = node.get("registered_name")
@@ -224,7 +229,7 @@ class _ConfigCopy:
             raise Refused(
                 f"{_layer_at(path)} has an object with the unknown key {short(min(extra))}"
             )
-        trusted_class = self.trusted.get(registered if "registered_name" in node else name)
+        trusted_class = self.trusted.get(str(registered if "registered_name" in node else name))
         if trusted_class is not None and trusted_class.__name__ == name:
             return
         built_in = self.trusted.get(f"{module}>{name}")  # a Keras class that the caller has added
@@ -245,24 +250,24 @@ class _ConfigCopy:
 _NOT_STATEFUL = "Rebuild the model with stateful=False and save it again"
 
 
-def _layer_at(path):
+def _layer_at(path: str) -> str:
     return f"its layer {short(path)}"
 
 
-def _trust(name):
+def _trust(name: object) -> str:
     class_name = name if isinstance(name, str) and name.replace("_", "a").isalnum() else "THE_CLASS"
     if class_name in NEVER:
         return f"A {class_name} runs code from the file. Ask for a model without it, or open it in a container"
     return f"If you have the code and trust it: kzoo.load_model(..., trusted=[{class_name}])"
 
 
-def _check_array(node, name):
+def _check_array(node: JsonObject, name: str) -> None:
     _check_tensor(node, name)
     if not isinstance(node["config"].get("value"), list | int | float):
         raise Refused(f"its config.json contains an array without values ({name})")
 
 
-def _check_tensor(node, name):
+def _check_tensor(node: JsonObject, name: str) -> None:
     _check_plain(node, name)
     dtype = node["config"].get("dtype")
     # NumPy accepts "S1000000000", 1 GB per element
@@ -272,7 +277,7 @@ def _check_tensor(node, name):
         )
 
 
-def _check_plain(node, name):
+def _check_plain(node: JsonObject, name: str) -> None:
     if not isinstance(node.get("config"), dict):
         raise Refused(f"its config.json contains a {name} without values")
 

@@ -3,10 +3,13 @@
 import inspect
 import math
 import tempfile
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kzoo.problems.tasks import problems
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line
 from kzoo.zoo.loading.config_check import MAX_BATCH
 from kzoo.zoo.loading.model_size import check_size, zero_initialization
@@ -16,12 +19,16 @@ from kzoo.zoo.registry import FAMILIES, family_builder, rebuild
 from kzoo.zoo.registry.arguments import CONFIG
 from kzoo.zoo.registry.preset import is_preset_name
 
+if TYPE_CHECKING:
+    import keras
+
+
 _LARGEST = 1 << 31  # limit for a dimension, and for the numbers of an example
 # settings that list the sizes of layers with weights
 _STACKED = ("units", "dense_units", "filters")
 
 
-def load_from_spec(spec, weights):
+def load_from_spec(spec: JsonObject, weights: bytes) -> "keras.Model":
     """Build the model of a specification and load its weights.
 
     Args:
@@ -56,7 +63,7 @@ def load_from_spec(spec, weights):
     return model
 
 
-def checked_spec(spec, stored):
+def checked_spec(spec: JsonObject, stored: Counter[tuple[int, ...]]) -> JsonObject:
     """Return a specification without its seed, after checking names, types and ranges against the family's builder.
 
     Args:
@@ -95,7 +102,7 @@ def checked_spec(spec, stored):
     return dict(spec) | dict(config=config, seed=None, training=spec.get("training") or {})
 
 
-def _check_amounts(config, stored):
+def _check_amounts(config: JsonObject, stored: Counter[tuple[int, ...]]) -> None:
     """Limit all settings over which a builder loops or makes lists; the shapes themselves are compared later."""
     arrays = stored.total()
     longest = max((length for shape in stored for length in shape), default=0)

@@ -2,16 +2,21 @@
 
 import hashlib
 import json
+import os
 import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line
 from kzoo.zoo.loading.allowed import NEVER
-from kzoo.zoo.loading.archive import check_sha256, open_archive, read_once, write_archive
-from kzoo.zoo.loading.config_check import check_config, parse_json
+from kzoo.zoo.loading.archive import Archive, check_sha256, open_archive, read_once, write_archive
+from kzoo.zoo.loading.config_check import Config, Trusted, check_config, parse_json
 from kzoo.zoo.loading.layer_calls import check_calls
 from kzoo.zoo.loading.model_size import (
     check_size,
@@ -25,7 +30,12 @@ from kzoo.zoo.loading.weights_check import stored_shapes
 OLDEST_KERAS = (3, 15, 1)  # the first release without published vulnerabilities in model loading
 
 
-def inspect_keras_file(path, *, trusted=(), expected_sha256=None):
+def inspect_keras_file(
+    path: str | os.PathLike[str],
+    *,
+    trusted: Iterable[Callable] = (),
+    expected_sha256: str | None = None,
+) -> JsonObject:
     """Return a summary of a `.keras` file without opening it with Keras.
 
     Args:
@@ -57,7 +67,12 @@ def inspect_keras_file(path, *, trusted=(), expected_sha256=None):
     )
 
 
-def load_keras_file(path, *, trusted=(), expected_sha256=None):
+def load_keras_file(
+    path: str | os.PathLike[str],
+    *,
+    trusted: Iterable[Callable] = (),
+    expected_sha256: str | None = None,
+) -> keras.Model:
     """Return the model of an untrusted `.keras` file, not compiled. See `kzoo.load_model`."""
     with naming(path):
         raw = read_once(path)
@@ -65,7 +80,7 @@ def load_keras_file(path, *, trusted=(), expected_sha256=None):
         return load_bytes(raw, trusted=trusted)
 
 
-def load_bytes(raw, *, trusted=()):
+def load_bytes(raw: bytes, *, trusted: Iterable[Callable] = ()) -> keras.Model:
     """Return the model of a `.keras` file's bytes, not compiled.
 
     Raises:
@@ -83,7 +98,7 @@ def load_bytes(raw, *, trusted=()):
     check_calls(config.tree, len(archive.weights))
     text = json.dumps(config.tree)
 
-    def build():  # without states, which Keras would allocate at once
+    def build() -> keras.Model:  # without states, which Keras would allocate at once
         tree, shape_checks = with_shape_checks(
             json.loads(text.replace('"stateful": true', '"stateful": false')), shapes
         )
@@ -99,7 +114,7 @@ def load_bytes(raw, *, trusted=()):
         return run_in_new_thread(lambda: _open(file, custom))
 
 
-def stored_loss_name(path):
+def stored_loss_name(path: str | os.PathLike[str]) -> str | None:
     """Return the name of the loss in the compile configuration of a `.keras` file, or None.
 
     Raises:
@@ -114,7 +129,7 @@ def stored_loss_name(path):
     return node if isinstance(node, str) else None
 
 
-def _open(file, custom):
+def _open(file: Path, custom: Trusted) -> keras.Model:
     try:
         with zero_initialization():
             return keras.saving.load_model(
@@ -124,7 +139,9 @@ def _open(file, custom):
         raise Unreadable(f"Keras cannot open it ({first_line(error)})") from None
 
 
-def _inspect(raw, trusted_objects):
+def _inspect(
+    raw: bytes, trusted_objects: Trusted
+) -> tuple[Config, Archive, Counter[tuple[int, ...]]]:
     archive = open_archive(raw)
     config = check_config(archive.config, trusted_objects)
     return config, archive, stored_shapes(archive.weights, size=len(raw))
@@ -137,7 +154,7 @@ def _product(shape):
     return size
 
 
-def _check_keras():
+def _check_keras() -> None:
     version = tuple(int(part) for part in keras.__version__.split(".")[:3] if part.isdigit())
     if version < OLDEST_KERAS:
         required = ".".join(map(str, OLDEST_KERAS))
@@ -147,7 +164,7 @@ def _check_keras():
         )
 
 
-def _check_registry(strings, trusted_objects):
+def _check_registry(strings: Iterable[str], trusted_objects: Trusted) -> None:
     """Raise Refused if a string is a name that an imported package has registered with Keras."""
     for text in strings:
         registered = keras.saving.get_registered_object(text)
@@ -158,7 +175,7 @@ def _check_registry(strings, trusted_objects):
             )
 
 
-def trusted_names(trusted):
+def trusted_names(trusted: Iterable[Callable]) -> Trusted:
     """Return a dict of name in a file -> class or function that the caller trusts.
 
     Raises:
@@ -168,36 +185,30 @@ def trusted_names(trusted):
         raise KzooError(
             f"trusted={trusted!r} must be a list of the classes that you trust, such as trusted=[MyLayer]."
         )
-    names = {}
+    names: dict[str, Any] = {}
     for custom_object in trusted:
-        if (
-            not callable(custom_object)
-            or not hasattr(custom_object, "__name__")
-            or custom_object.__name__ == "<lambda>"
-        ):
+        name = getattr(custom_object, "__name__", "<lambda>")
+        if not callable(custom_object) or name == "<lambda>":
             raise KzooError(
                 f"trusted= must contain classes and named functions, got {custom_object!r}."
             )
         module = getattr(custom_object, "__module__", "")
         if module.startswith("keras."):
-            if (
-                getattr(keras.layers, custom_object.__name__, None) is not custom_object
-                or custom_object.__name__ in NEVER
-            ):
+            if getattr(keras.layers, name, None) is not custom_object or name in NEVER:
                 raise KzooError(
-                    f"trusted= cannot contain {custom_object.__name__} of Keras, since it runs code from the file."
+                    f"trusted= cannot contain {name} of Keras, since it runs code from the file."
                 )
-            names[f"keras.layers>{custom_object.__name__}"] = custom_object
+            names[f"keras.layers>{name}"] = custom_object
         else:
             names[keras.saving.get_registered_name(custom_object)] = custom_object
     return names
 
 
-def custom_objects_of(model):
+def custom_objects_of(model: keras.Model) -> tuple[Callable, ...]:
     """Return the registered custom classes and functions that a model uses."""
     custom_objects = []
 
-    def walk(node):
+    def walk(node: object) -> None:
         if isinstance(node, dict):
             list(map(walk, node.values()))
         elif isinstance(node, list | tuple):

@@ -4,8 +4,13 @@ Keras loops over the layers of a functional model until each has been called on 
 `inbound_nodes`. A layer that is called on constants only would compute while the model is loaded.
 """
 
+from collections.abc import Container, Iterator, Sequence
+
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.loading.allowed import APPLICATIONS, LAYERS, MODELS, OPERATIONS
 from kzoo.zoo.loading.unsafe import Refused, short
+
+Source = tuple[str, int]  # name of a layer, index of its node
 
 # for a small file: some seconds on a slow machine; the largest keras.applications model has 1,300
 MAX_CALLS = 750
@@ -30,7 +35,7 @@ _SPLIT_ARGUMENTS = ("num", "indices_or_sections")
 _TENSORS_PER_CALL = 50
 
 
-def check_calls(tree, size):
+def check_calls(tree: JsonObject, size: int) -> None:
     """Raise Refused if a model takes too many layer calls for its size, or computes while it is built.
 
     Args:
@@ -47,7 +52,7 @@ def check_calls(tree, size):
         )
 
 
-def _calls(node):
+def _calls(node: object) -> int:
     """Return the number of calls that building takes. Calling a nested model twice calls its layers twice."""
     if isinstance(node, list):
         return sum(map(_calls, node))
@@ -70,7 +75,7 @@ def _calls(node):
     return calls * max(len(nodes), 1) if isinstance(nodes, list) else calls
 
 
-def _repeated_calls(layer_calls):
+def _repeated_calls(layer_calls: Sequence[int]) -> int:
     """Return the repeated calls of a Sequential model: for each layer it adds, Keras calls all layers again."""
     return (
         sum(calls * (len(layer_calls) - index) for index, calls in enumerate(layer_calls))
@@ -78,17 +83,17 @@ def _repeated_calls(layer_calls):
     )
 
 
-def _scan_cost(layers):
+def _scan_cost(layers: Sequence[object]) -> int:
     """Return how many calls it costs that Keras loops over all layers until the inputs of each are ready.
 
     In each loop it reads the descriptions of the nodes (calls) that it has not made yet.
     """
-    layers = [
+    named = [
         layer for layer in layers if isinstance(layer, dict) and isinstance(layer.get("name"), str)
     ]
     # Input layers and nested models have one node from the start.
-    nodes_made = {layer["name"]: 1 if _has_initial_node(layer) else 0 for layer in layers}
-    pending = {layer["name"]: _node_inputs(layer, nodes_made) for layer in layers}
+    nodes_made = {layer["name"]: 1 if _has_initial_node(layer) else 0 for layer in named}
+    pending = {layer["name"]: _node_inputs(layer, nodes_made) for layer in named}
     descriptions = sum(size for nodes in pending.values() for _, size in nodes)
     remaining = sum(map(len, pending.values()))
     while pending and descriptions < MOST_CALLS * _TENSORS_PER_CALL:
@@ -111,14 +116,14 @@ def _scan_cost(layers):
     return descriptions // _TENSORS_PER_CALL
 
 
-def _has_initial_node(layer):
+def _has_initial_node(layer: JsonObject) -> bool:
     return (
         layer.get("class_name") == "InputLayer"
         or (layer.get("module"), layer.get("class_name")) in MODELS
     )
 
 
-def _node_inputs(layer, names):
+def _node_inputs(layer: JsonObject, names: Container[str]) -> list[tuple[set[Source], int]]:
     """Return for each node of a layer the set of (layer, node index) of its input tensors, and its size."""
     nodes = layer.get("inbound_nodes")
     nodes = nodes if isinstance(nodes, list) else []
@@ -134,7 +139,7 @@ def _node_inputs(layer, names):
     return inputs_and_sizes
 
 
-def _size(node):
+def _size(node: object) -> int:
     """Return the size of a part of a configuration, in tensor descriptions of about 10 JSON values each."""
     count = 0
     pending = [node]
@@ -146,7 +151,7 @@ def _size(node):
     return count // 10
 
 
-def _tensors(node, name):
+def _tensors(node: object, name: str) -> Iterator[Source]:
     if not isinstance(node, list):
         yield from _graph_tensors(node, name)
         return
@@ -156,7 +161,7 @@ def _tensors(node, name):
             yield from _graph_tensors(tensor[3:], name)
 
 
-def _graph_tensors(node, name):
+def _graph_tensors(node: object, name: str) -> Iterator[Source]:
     """Yield the graph tensors among the arguments of a node; raise Refused if they contain other objects."""
     if isinstance(node, list):
         for part in node:
@@ -174,7 +179,7 @@ def _graph_tensors(node, name):
                 yield from _graph_tensors(part, name)
 
 
-def _source_of(history):
+def _source_of(history: object) -> Iterator[Source]:
     if (
         isinstance(history, list)
         and len(history) >= 3

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kzoo.inference.exported import MANIFEST, Malformed, Manifest, is_inside
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, UnsafeModelError
-from kzoo.utils.files import path_of
+from kzoo.utils.files import JsonObject, path_of
 from kzoo.zoo.loading.archive import MAX_BYTES, MAX_CONFIG, check_sha256, open_archive, read_once
 from kzoo.zoo.loading.config_check import parse_json
 from kzoo.zoo.loading.from_spec import load_from_spec
@@ -121,7 +121,7 @@ def _is_sha256(text: object) -> bool:
     return isinstance(text, str) and len(text) == 64 and set(text) <= set(string.hexdigits)
 
 
-def load_weights_file(path: str | os.PathLike[str], spec: Mapping[str, Any]) -> "keras.Model":
+def load_weights_file(path: str | os.PathLike[str], spec: JsonObject) -> "keras.Model":
     """Return the network of a specification with the weights of a `.weights.h5` file, not compiled.
 
     Raises:
@@ -131,7 +131,7 @@ def load_weights_file(path: str | os.PathLike[str], spec: Mapping[str, Any]) -> 
         return load_from_spec(spec, read_once(path))
 
 
-def load_weights_of(spec: Mapping[str, Any], raw: bytes) -> "keras.Model":
+def load_weights_of(spec: JsonObject, raw: bytes) -> "keras.Model":
     """Return the network of a specification with the weights of a `.keras` file's bytes, not compiled.
 
     Raises:
@@ -174,7 +174,7 @@ def load_exported(
         )
 
 
-def _checked_manifest(content: Any) -> Manifest:
+def _checked_manifest(content: object) -> Manifest:
     try:
         manifest = Manifest.read(content)
     except Malformed as error:

@@ -3,14 +3,18 @@
 import math
 import threading
 from collections import Counter
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line
 from kzoo.zoo.loading.unsafe import Refused, Unreadable, short
+
+_Result = TypeVar("_Result")
 
 # bytes allowed for variables that files do not store, such as states of recurrent layers
 SLACK = 32 << 20
@@ -33,7 +37,7 @@ _DRAWN = (
 )
 
 
-def run_in_new_thread(work):
+def run_in_new_thread(work: Callable[[], _Result]) -> _Result:
     """Return `work()`, run in a new thread, where no Keras scopes and switches of the caller are active.
 
     Keras keeps these per thread: `custom_object_scope`, `enable_unsafe_deserialization`, and the list of variables that
@@ -41,7 +45,7 @@ def run_in_new_thread(work):
     """
     result: list[tuple[Any, BaseException | None]] = []
 
-    def run():
+    def run() -> None:
         try:
             result.append((work(), None))
         except BaseException as error:
@@ -57,7 +61,7 @@ def run_in_new_thread(work):
 
 
 @contextmanager
-def zero_initialization():
+def zero_initialization() -> Iterator[None]:
     """Initialize weights with zeros inside the block, for models whose weights come from a file.
 
     Afterwards the initializers are the configured ones again, so that the model can be inspected and saved.
@@ -74,8 +78,8 @@ def zero_initialization():
         initializer.__class__ = type(initializer).__base__
 
 
-def _zeros_class(cls, instances):
-    def __init__(self, *arguments, **options):
+def _zeros_class(cls: Any, instances: list[object]) -> Any:
+    def __init__(self: Any, *arguments: object, **options: object) -> None:
         cls.__init__(self, *arguments, **options)
         instances.append(self)
 
@@ -85,7 +89,9 @@ def _zeros_class(cls, instances):
     return type(cls.__name__, (cls,), {"__init__": __init__, "__call__": __call__})
 
 
-def with_shape_checks(tree, stored):
+def with_shape_checks(
+    tree: JsonObject, stored: Counter[tuple[int, ...]]
+) -> tuple[JsonObject, dict[str, type]]:
     """Replace classes whose cost depends on the input shape by subclasses that check the shape first.
 
     Args:
@@ -98,7 +104,7 @@ def with_shape_checks(tree, stored):
 
     # allocates mean and variance of the size of its axes
     class Normalization(keras.layers.Normalization):
-        def build(self, input_shape):
+        def build(self, input_shape: tuple[int | None, ...]) -> None:
             axes = range(len(input_shape)) if self.axis is None else self.axis
             axes = axes if isinstance(axes, list | tuple) else (axes,)
             shape = tuple(input_shape[axis] for axis in axes if isinstance(axis, int))
@@ -124,7 +130,7 @@ def with_shape_checks(tree, stored):
     return tree, {f"kzoo>{name}": cls for name, cls in classes.items()}
 
 
-def _register_classes(node, classes):
+def _register_classes(node: object, classes: Container[str]) -> None:
     if isinstance(node, list):
         for part in node:
             _register_classes(part, classes)
@@ -135,7 +141,7 @@ def _register_classes(node, classes):
             _register_classes(part, classes)
 
 
-def check_size(build, stored):
+def check_size(build: Callable[[], keras.Model], stored: Counter[tuple[int, ...]]) -> None:
     """Build a model without memory for its weights; raise Refused if its weights are not those of the file.
 
     Args:
@@ -158,7 +164,7 @@ def check_size(build, stored):
         )
 
 
-def _variables(build):
+def _variables(build: Callable[[], keras.Model]) -> list[tuple[str, tuple[int, ...], int]]:
     # In a stateless scope with `initialize_variables=False`, variables have a shape only.
     with keras.StatelessScope(initialize_variables=False), zero_initialization():
         try:
@@ -170,6 +176,6 @@ def _variables(build):
         return [(v.path, tuple(v.shape), _bytes(v.dtype)) for v in model.variables]
 
 
-def _bytes(dtype):
+def _bytes(dtype: str) -> int:
     digits = "".join(c for c in dtype.split("_")[0] if c.isdigit())
     return max(int(digits or 8) // 8, 1)

@@ -1,16 +1,27 @@
 """Models from pretrained weights in the package: a specification, and arrays by layer name."""
 
+import os
 from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line
 from kzoo.zoo.loading.from_spec import checked_spec
 from kzoo.zoo.loading.model_size import check_size, zero_initialization
 from kzoo.zoo.loading.unsafe import Refused, Unreadable, naming
 from kzoo.zoo.registry import rebuild
 
+if TYPE_CHECKING:
+    import keras
 
-def load_packaged(where, spec, arrays):
+
+def load_packaged(
+    where: str | os.PathLike[str], spec: JsonObject, arrays: Mapping[str, np.ndarray]
+) -> "keras.Model":
     """Return the model of a specification with the given weights, in float32.
 
     Args:
@@ -44,7 +55,7 @@ def load_packaged(where, spec, arrays):
     return model
 
 
-def weights_by_name(model):
+def weights_by_name(model: "keras.Model") -> dict[str, np.ndarray]:
     """Return a dict of LAYER/NUMBER -> weight of a model, in its dtype: the `arrays` of `load_packaged`."""
     return {
         f"{layer.name}/{number}": weight
@@ -53,7 +64,7 @@ def weights_by_name(model):
     }
 
 
-def _set_weights(model, arrays):
+def _set_weights(model: "keras.Model", arrays: Mapping[str, np.ndarray]) -> None:
     shapes = {name: array.shape for name, array in weights_by_name(model).items()}
     for name in sorted(shapes.keys() | arrays.keys()):
         expected = shapes.get(name)

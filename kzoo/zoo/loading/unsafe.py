@@ -1,5 +1,6 @@
 """Errors of inspecting an untrusted file. Standard library only."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kzoo.utils.errors import KzooError, UnsafeModelError
@@ -10,7 +11,7 @@ DO_NOT_OPEN = "If you made the file yourself, save it again; otherwise do not op
 class Refused(Exception):
     """A file is unsafe, for a reason and with a fix; `naming` converts it to an `UnsafeModelError` with the file."""
 
-    def __init__(self, reason, fix=DO_NOT_OPEN):
+    def __init__(self, reason: str, fix: str = DO_NOT_OPEN) -> None:
         super().__init__(reason)
         self.reason, self.fix = reason, fix
 
@@ -20,7 +21,7 @@ class Unreadable(Exception):
 
 
 @contextmanager
-def naming(where):
+def naming(where: object) -> Iterator[None]:
     """Convert `Refused` and `Unreadable` raised in the block to public errors of one line that name the file."""
     try:
         yield
@@ -30,7 +31,7 @@ def naming(where):
         raise KzooError(f"{where} cannot be read: {error}.") from None
 
 
-def short(value, length=60):
+def short(value: object, length: int = 60) -> str:
     """Return untrusted text for a message: quoted, ASCII on one line, truncated to `length` characters."""
     text = ascii(value)
     return text if len(text) <= length else f"{text[:length]}..."

@@ -21,7 +21,7 @@ _FILTERS = {
 }
 
 
-def stored_shapes(data, *, size=None):
+def stored_shapes(data: bytes, *, size: int | None = None) -> Counter[tuple[int, ...]]:
     """Return a Counter of the shapes of the arrays in an HDF5 file.
 
     Args:
@@ -50,12 +50,12 @@ def stored_shapes(data, *, size=None):
 
 
 class _Inspector:
-    def __init__(self):
+    def __init__(self) -> None:
         self.shapes: Counter[tuple[int, ...]] = Counter()
         self.visited: set[Any] = set()
         self.declared = self.stored = 0
 
-    def check_group(self, group, depth):
+    def check_group(self, group: h5py.Group, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise Refused("its weights are nested too deeply")
         self.check_visited(group)
@@ -74,7 +74,7 @@ class _Inspector:
             else:
                 raise Refused(f"its weights contain an object at {where} that is not an array")
 
-    def check_visited(self, node):
+    def check_visited(self, node: "h5py.Group | h5py.Dataset") -> None:
         """Raise Refused if an object was visited before: hard links could multiply a small file, or form a cycle."""
         address = h5py.h5o.get_info(node.id).addr
         if address in self.visited:
@@ -85,7 +85,7 @@ class _Inspector:
         if len(self.visited) > MAX_OBJECTS:
             raise Refused(f"its weights contain more than {MAX_OBJECTS:,} objects")
 
-    def array(self, array, where):
+    def array(self, array: "h5py.Dataset", where: str) -> None:
         if array.external or array.is_virtual:
             raise Refused(f"its weights read {where} from an external file")
         if not _numeric(array) or array.shape is None:
@@ -108,7 +108,7 @@ class _Inspector:
         self.shapes[array.shape] += 1
 
 
-def _numeric(array):
+def _numeric(array: "h5py.Dataset") -> bool:
     if array.dtype.kind == "V":  # bfloat16 and float8 are stored as opaque bytes
         kind = array.attrs.get("dtype")
         return (

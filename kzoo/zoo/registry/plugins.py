@@ -27,7 +27,7 @@ def _entries() -> dict[str, list[Any]]:
     for entry in entry_points(GROUP):
         namespace_entries = entries.setdefault(entry.name.replace("-", "_"), [])
         if all(
-            entry.value != other.value or entry.dist.name != other.dist.name
+            entry.value != other.value or (entry.dist and entry.dist.name != other.dist.name)
             for other in namespace_entries
         ):
             namespace_entries.append(entry)  # a package may be on the path twice

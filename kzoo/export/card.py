@@ -1,6 +1,9 @@
 """Files of an exported model for people: `README.md` (model card), `requirements.txt` and `labels.json`."""
 
 import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kzoo.data.inputs.text.sentence_encoder import LICENCE
 from kzoo.export.formats import formats
@@ -8,17 +11,21 @@ from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.inference.tasks.target_scores import mixes_units, target_table
 from kzoo.inference.tasks.weighted import by_weighting
 from kzoo.problems.tasks import problem
-from kzoo.utils.files import write_json, write_text
+from kzoo.utils.files import JsonObject, write_json, write_text
 from kzoo.utils.formatting import number, shown
 from kzoo.zoo.results import baselines
 from kzoo.zoo.results.coverage import DRIFT
+
+if TYPE_CHECKING:
+    from kzoo.inference.exported import Entry, Manifest
+
 
 _SHOWN = 20
 _FEW = 100  # with fewer test examples, the card warns that scores are uncertain
 _HELD_OUT = (("validation", "validation"), ("test", "the test"))
 
 
-def write(folder, manifest):
+def write(folder: Path, manifest: "Manifest") -> None:
     """Write `README.md`, `requirements.txt` and, for a classifier, `labels.json` of a manifest to a folder."""
     if manifest.labels:
         write_json(folder / "labels.json", manifest.labels, sync=False)
@@ -26,7 +33,7 @@ def write(folder, manifest):
     write_text(folder / "README.md", card(manifest), sync=False)
 
 
-def requirements(manifest) -> str:
+def requirements(manifest: "Manifest") -> str:
     """Return the packages that run the exported files, with the versions used for export and checks as minimum."""
     pins = {name: f"{name}>={version}" for name, version in manifest.versions.items()}
     lines = [pins["numpy"]]
@@ -41,7 +48,7 @@ def requirements(manifest) -> str:
     return "\n".join(dict.fromkeys(lines)) + "\n"
 
 
-def card(manifest) -> str:
+def card(manifest: "Manifest") -> str:
     """Return the model card in Markdown, with the front matter for model hubs."""
     spec, (input_spec,), (output_spec,) = manifest.spec, manifest.inputs, manifest.outputs
     task = (spec["task"] or "unknown").replace("_", "-")
@@ -84,7 +91,7 @@ def card(manifest) -> str:
     return "\n".join(parts)
 
 
-def _coverage(manifest):
+def _coverage(manifest: "Manifest") -> list[str]:
     """Return the part on sets and intervals, of a model that promises any."""
     if Postprocessor.read(manifest.postprocessing).step("conformal") is None:
         return []
@@ -92,17 +99,17 @@ def _coverage(manifest):
     return ["## Sets and intervals\n", f"{text} {DRIFT}\n"]
 
 
-def _plain(text):
+def _plain(text: object) -> str:
     """Return a name from data as Markdown that shows it: on one line, without markup, HTML or links."""
     line = shown(str(text))[1:-1] if not str(text).isprintable() else str(text)
     return re.sub(r"[\\`*_\[\]<>|&~$@]|(?<=\w):(?=/)|(?<=\bwww)\.", r"\\\g<0>", line, flags=re.I)
 
 
-def _shape(shape):
+def _shape(shape: Sequence[int | None]) -> str:
     return "(" + ", ".join("N" if size is None else str(size) for size in shape) + ")"
 
 
-def _meaning(manifest, output_spec):
+def _meaning(manifest: "Manifest", output_spec: JsonObject) -> str:
     labels = list(map(_plain, manifest.labels))
     if output_spec["kind"] == "values":
         return "values in the unit of the target" + (
@@ -120,7 +127,7 @@ def _meaning(manifest, output_spec):
     return f"{output_spec['kind']} of {shown_labels}"
 
 
-def _data(manifest):
+def _data(manifest: "Manifest") -> list[str]:
     data, origin = manifest.data, manifest.origin
     if not data:
         return [
@@ -172,7 +179,7 @@ def _data(manifest):
     return [*lines, ""]
 
 
-def _baselines(manifest):
+def _baselines(manifest: "Manifest") -> list[str]:
     """Return the section on baselines: their scores on the same examples, and a warning if one beats the network."""
     summary = manifest.metrics | {"baselines": manifest.baselines}
     if not baselines.values(summary):
@@ -185,7 +192,7 @@ def _baselines(manifest):
     ]
 
 
-def _limits(manifest):
+def _limits(manifest: "Manifest") -> list[str]:
     """Return the section on limits: those that follow from the task, and what was not evaluated."""
     facts = problem(manifest.spec["task"]).facts if manifest.spec["task"] else frozenset()
     lines = [
@@ -225,11 +232,11 @@ def _limits(manifest):
     return ["## Limits\n", *(f"* {line}" for line in lines), ""]
 
 
-def _pair(ms):
+def _pair(ms: Mapping[str, float | None]) -> str:
     return " and ".join("-" if ms[size] is None else f"{ms[size]:.3g}" for size in ("1", "32"))
 
 
-def _row(key, entry):
+def _row(key: str, entry: "Entry") -> str:
     if entry.status == "failed":
         return f"| {key} | failed: {_plain(entry.error)} | | | | |"
     difference, agreement, ms = entry.difference, entry.agreement, entry.latency_ms

@@ -4,6 +4,7 @@ import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kzoo.inference.exported import MANIFEST
 from kzoo.inference.predictions import ANSWERS, logits_of
@@ -11,18 +12,22 @@ from kzoo.problems import kinds
 from kzoo.problems.layout import code_columns
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 from kzoo.zoo.registry import fitted_on, spec_of
 from kzoo.zoo.run import Run
 from kzoo.zoo.untracked import UntrackedModel, as_run
 
+if TYPE_CHECKING:
+    import keras
 
-def _has_probabilities(task):
+
+def _has_probabilities(task: str | None) -> bool:
     """Return True if the outputs of a task are probabilities; False if the task is None."""
     return task is not None and problem(task).gives_probabilities
 
 
-def _activation(task, outputs):
+def _activation(task: str | None, outputs: int) -> str:
     """Return the activation that turns logits into probabilities; without a task, a row has one class."""
     if task is None:
         return "sigmoid" if outputs == 1 else "softmax"
@@ -50,12 +55,12 @@ class ExportSource:
     like: str
     activation: str | None = None
     run: Run | None = None
-    model: object = None
+    model: Any = None
     labels: tuple = ()
     targets: tuple = ()
 
     @property
-    def family(self):
+    def family(self) -> str | None:
         return self.spec["family"]
 
 
@@ -84,7 +89,9 @@ class ConversionJob:
     postprocessing: list
 
     @classmethod
-    def of(cls, subject, folder, work, *, version):
+    def of(
+        cls, subject: "ExportSource", folder: Path, work: Path, *, version: int
+    ) -> "ConversionJob":
         run = subject.run
         return cls(
             folder=str(folder.absolute()),
@@ -101,14 +108,14 @@ class ConversionJob:
         )
 
 
-def plain(value):
+def plain(value: object) -> Any:
     """Return a value with its tuples converted to lists, as they would come back from JSON."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     return [plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def export_source(model_or_run) -> ExportSource:
+def export_source(model_or_run: object) -> ExportSource:
     """Return the description of the model to export.
 
     Args:
@@ -142,14 +149,14 @@ def export_source(model_or_run) -> ExportSource:
     raise KzooError(f"kzoo.export takes a run, the path of a run, or a Keras model, got {shown}.")
 
 
-def _of_run(run):
+def _of_run(run: Run) -> "ExportSource":
     spec, data = run.config["spec"], run.config["data"]
     model = run.model if run.folder is None else None  # pretrained weights have no run folder
     subject = _of_model(run.model, run) if spec["family"] is None else _of_spec(spec, run, model)
     return replace(subject, labels=tuple(data["class_names"]), targets=tuple(data["target_names"]))
 
 
-def _of_model(model, run):
+def _of_model(model: "keras.Model", run: Run | None) -> "ExportSource":
     try:
         spec = run.config["spec"] if run else spec_of(model)
     except KzooError:
@@ -184,7 +191,9 @@ def _of_model(model, run):
     )
 
 
-def _of_spec(spec, run, model=None):
+def _of_spec(
+    spec: JsonObject, run: Run | None, model: "keras.Model | None" = None
+) -> "ExportSource":
     """Return the `ExportSource` of a network built by kzoo, from its config alone."""
     config = spec["config"]
     inputs = spec["config"]["inputs"]
@@ -222,7 +231,7 @@ def _of_spec(spec, run, model=None):
     )
 
 
-def _input_kind(tensor, run):
+def _input_kind(tensor: "keras.KerasTensor", run: Run | None) -> str:
     dtype, rank = str(tensor.dtype), len(tensor.shape)
     if dtype == "string":
         raise KzooError(
@@ -234,7 +243,7 @@ def _input_kind(tensor, run):
     return kinds.kind_of_array(rank, whole=dtype.startswith("int")).name
 
 
-def _output_kind(model, run):
+def _output_kind(model: "keras.Model", run: Run | None) -> tuple[str, str | None]:
     """Return the type of a custom model's outputs, and the activation that turns them into probabilities or None."""
     # ensembles combine probabilities, never logits
     if run is not None and "members" in run.config["spec"]:
@@ -265,7 +274,7 @@ def _output_kind(model, run):
     return "probabilities", _activation(task, model.outputs[0].shape[-1]) if logits else None
 
 
-def _like(model):
+def _like(model: "keras.Model") -> str:
     """Return the family that a custom model resembles, by the types of its layers, nested ones included."""
     kinds = {type(layer).__name__ for layer in model._flatten_layers()}
     if kinds & {"RNN", "SimpleRNN", "LSTM", "GRU", "Bidirectional", "ConvLSTM2D"}:
@@ -273,7 +282,14 @@ def _like(model):
     return "cnn" if any("Conv" in kind for kind in kinds) else "fnn"
 
 
-def _input_spec(kind, shape, dtype, spec, run, model=None):
+def _input_spec(
+    kind: str,
+    shape: list[int | None],
+    dtype: str,
+    spec: JsonObject,
+    run: Run | None,
+    model: "keras.Model | None" = None,
+) -> JsonObject:
     config = spec["config"]
     mean, sd = _column_statistics(config, run)
     return dict(
@@ -296,7 +312,9 @@ def _input_spec(kind, shape, dtype, spec, run, model=None):
     )
 
 
-def _column_statistics(config, run):
+def _column_statistics(
+    config: JsonObject, run: Run | None
+) -> tuple[list[float] | None, list[float] | None]:
     """Return lists of the mean and standard deviation of each input column, or (None, None) if unknown."""
     scale, offset = config.get("scale"), config.get("offset")
     zeros = [0.0] * code_columns(config)
@@ -312,7 +330,7 @@ def _column_statistics(config, run):
     return None, None
 
 
-def _smallest_vocabulary(model):
+def _smallest_vocabulary(model: "keras.Model | None") -> int | None:
     """Return the smallest `input_dim` of a model's embeddings, or None."""
     layers = model._flatten_layers() if model is not None else ()
     sizes = [layer.input_dim for layer in layers if type(layer).__name__ == "Embedding"]

@@ -2,10 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from kzoo.utils.files import JsonObject
+
 QUANTIZED = ("float16", "int8")
+
+
+class Session(Protocol):
+    """An open file."""
+
+    batch: int | None
+    runtime: str
+
+    def __call__(self, x: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,16 +48,16 @@ class Format:
     order: int
     file: str
     packages: tuple[str, ...]
-    write: Callable
-    open: Callable
+    write: Callable[..., JsonObject]
+    open: Callable[..., Session]
     needs: tuple[str, ...] = ()
     extra: str = ""
     quantize: tuple[str, ...] = ()
     light: bool = False
-    refuses: Callable = lambda spec: None
+    refuses: Callable[[JsonObject], str | None] = lambda spec: None
 
 
-def refuses_votes(spec):
+def refuses_votes(spec: JsonObject) -> str | None:
     """Return why a voting ensemble cannot be exported, or None: `refuses` of runtimes without bitwise operations."""
     if spec.get("method") != "vote":
         return None
@@ -55,7 +67,7 @@ def refuses_votes(spec):
     )
 
 
-def in_batches(session, x, size):
+def in_batches(session: Session, x: np.ndarray, size: int) -> np.ndarray:
     """Return the outputs of a session for any number of rows, in batches of at most `size`.
 
     If the file takes one batch size only, the last batch is padded.
@@ -66,7 +78,7 @@ def in_batches(session, x, size):
     return np.concatenate([_run_padded(session, x[i : i + size]) for i in range(0, len(x), size)])
 
 
-def _run_padded(session, x):
+def _run_padded(session: Session, x: np.ndarray) -> np.ndarray:
     rows = len(x)
     size = session.batch or len(x)
     if rows < size:

@@ -3,11 +3,12 @@
 import numpy as np
 
 from kzoo.problems.kinds import kind
+from kzoo.utils.files import JsonObject
 
 _FREE = 16  # size of axes whose length is not fixed, in steps or pixels
 
 
-def golden_batches(input_spec):
+def golden_batches(input_spec: JsonObject) -> tuple[np.ndarray, np.ndarray]:
     """Return the inputs on which exported files are compared with Keras: x_1 (1, ...) and x_7 (7, ...).
 
     Args:
@@ -18,7 +19,7 @@ def golden_batches(input_spec):
     return typical[:1], edges.astype(input_spec["dtype"])
 
 
-def draw(input_spec, count, *, seed):
+def draw(input_spec: JsonObject, count: int, *, seed: int) -> np.ndarray:
     """Return `count` random rows that are valid inputs of the network."""
     random = np.random.default_rng(seed)
     shape = tuple(_FREE if size is None else size for size in input_spec["shape"][1:])

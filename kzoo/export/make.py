@@ -4,9 +4,11 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,12 +24,25 @@ from kzoo.inference.exported import MANIFEST, Entry, ExportedModel, Manifest, de
 from kzoo.problems.kinds import kind_of
 from kzoo.problems.stored_types import BASELINE
 from kzoo.utils.errors import ExportError, KzooError
-from kzoo.utils.files import write_json
+from kzoo.utils.files import JsonObject, write_json
 from kzoo.utils.optional import check_installed
+
+if TYPE_CHECKING:
+    from kzoo.export.export_source import ExportSource
+    from kzoo.zoo.run import Run
 
 
 def export_model(
-    model_or_run, path, names, *, quantize, check, data, overwrite, timeout, progress
+    model_or_run: object,
+    path: object,
+    names: object,
+    *,
+    quantize: object,
+    check: bool,
+    data: object,
+    overwrite: bool,
+    timeout: float,
+    progress: bool,
 ) -> ExportedModel:
     """Export a run or a model; see `kzoo.export`. `names` are its `formats`, and `check` is its `verify`."""
     # 1. Check arguments, packages and the target folder before Keras starts.
@@ -100,12 +115,12 @@ def export_model(
     return ExportedModel(path)
 
 
-def _has_baseline(spec):
+def _has_baseline(spec: JsonObject) -> bool:
     """Return whether a specification is a baseline, or an ensemble with one."""
     return spec.get("method") == BASELINE or any(map(_has_baseline, spec.get("members") or ()))
 
 
-def _existing_export(path, subject, overwrite):
+def _existing_export(path: Path, subject: "ExportSource", overwrite: bool) -> ExportedModel | None:
     """Return the exported model at `path` to which formats are added, or None.
 
     Raises:
@@ -134,13 +149,20 @@ def _existing_export(path, subject, overwrite):
     return exported
 
 
-def _next_version(path):
+def _next_version(path: Path) -> int:
     """Return the next version number of the SavedModel; TensorFlow Serving uses the largest."""
     version_folders = (path / "saved_model").glob("*") if (path / "saved_model").is_dir() else ()
     return 1 + max((int(p.name) for p in version_folders if p.name.isdigit()), default=0)
 
 
-def _start_worker(job, subject, work, keys, timeout, say):
+def _start_worker(
+    job: ConversionJob,
+    subject: "ExportSource",
+    work: Path,
+    keys: Sequence[str],
+    timeout: float,
+    say: Callable[[str], None],
+) -> Generator[tuple[str, JsonObject], None, None]:
     """Start the worker process and return the iterator of its outcomes.
 
     The worker writes the weights and golden outputs in the step "network", then one file for each key.
@@ -166,7 +188,7 @@ def _start_worker(job, subject, work, keys, timeout, say):
     )
 
 
-def _converted_entry(key, outcome, job) -> Entry:
+def _converted_entry(key: str, outcome: JsonObject, job: ConversionJob) -> Entry:
     """Return the manifest entry of a file that the worker converted or failed to convert."""
     name, quantize = split_key(key)
     file = file_of(key, job.version)
@@ -186,7 +208,7 @@ def _converted_entry(key, outcome, job) -> Entry:
     )
 
 
-def _size(path):
+def _size(path: Path) -> int:
     return (
         sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
         if path.is_dir()
@@ -194,12 +216,17 @@ def _size(path):
     )
 
 
-def _manifest(subject, job, network_facts, exports) -> Manifest:
+def _manifest(
+    subject: "ExportSource",
+    job: ConversionJob,
+    network_facts: JsonObject,
+    exports: dict[str, Entry],
+) -> Manifest:
     run, input_spec = subject.run, subject.input_spec
     spec = {k: job.spec.get(k) for k in ("preset", "family", "task", "config", "training", "seed")}
     spec |= {k: job.spec[k] for k in ("revision",) if job.spec.get(k) is not None}
     return Manifest(
-        name=spec["preset"],
+        name=str(spec["preset"]),
         created=time.strftime("%Y-%m-%d"),
         spec=spec | {"kzoo": network_facts["versions"]["kzoo"]},
         parameters=network_facts["parameters"],
@@ -224,7 +251,7 @@ def _manifest(subject, job, network_facts, exports) -> Manifest:
     )
 
 
-def _typical(run, preprocessing) -> list:
+def _typical(run: "Run | None", preprocessing: JsonObject | None) -> list[float]:
     """Return a row of medians and most frequent categories, unless the preprocessor has these."""
     if (
         not run
@@ -238,19 +265,25 @@ def _typical(run, preprocessing) -> list:
     return [] if row is None else [float(value) for value in row]
 
 
-def _baselines(run) -> list:
+def _baselines(run: "Run | None") -> list[JsonObject]:
     """Return the baselines in a run's summary."""
     return list(run.summary.get("baselines") or ()) if run else []
 
 
-def _origin(run) -> dict:
+def _origin(run: "Run | None") -> dict[str, str]:
     if run and run.origin:
         return run.origin
     name = run.config["data"]["name"] if run else None
     return dict(zip(("source", "licence"), ORIGINS[name], strict=True)) if name in ORIGINS else {}
 
 
-def _verified_entries(folder, exports, sample, timeout, say) -> dict:
+def _verified_entries(
+    folder: Path,
+    exports: Mapping[str, Entry],
+    sample: Path | None,
+    timeout: float,
+    say: Callable[[str], None],
+) -> dict[str, Entry]:
     """Return the entries of the converted files, verified by their own runtimes."""
     keys = [key for key, entry in exports.items() if entry.status != "failed"]
     begin = lambda key: say(f"{key}: checking")  # noqa: E731
@@ -258,24 +291,27 @@ def _verified_entries(folder, exports, sample, timeout, say) -> dict:
     return {key: _with_status(replace(exports[key], **outcome)) for key, outcome in checked}
 
 
-def _with_status(entry) -> Entry:
+def _with_status(entry: Entry) -> Entry:
     """Return an entry with its status, and the error if its outputs differ too much from those of Keras."""
     if entry.error is None and entry.quantize == "int8":
         # For int8, extreme golden inputs may give other outputs. Later checks use the difference measured now as the
         # tolerance.
+        agreement = entry.agreement
+        assert entry.difference is not None and agreement is not None  # measured
         entry = replace(entry, tolerance=round(entry.difference + 0.05, 4))
-        if entry.agreement < AGREEMENT:
-            error = f"only {entry.agreement:.1%} of its outputs agree with Keras, {AGREEMENT:.0%} are required"
+        if agreement < AGREEMENT:
+            error = f"only {agreement:.1%} of its outputs agree with Keras, {AGREEMENT:.0%} are required"
             entry = replace(entry, error=error)
     elif entry.error is None:
         entry = replace(entry, error=tolerance_error(entry))
     return replace(entry, status="ok" if entry.error is None else "failed")
 
 
-def _without_failed_file(folder, entry) -> Entry:
+def _without_failed_file(folder: Path, entry: Entry) -> Entry:
     """Return an entry as it is, or, if it failed, without its file, which is removed."""
     if entry.status != "failed":
         return entry
+    assert entry.file is not None
     target = folder / entry.file
     shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
     if target.parent.is_dir() and not any(target.parent.iterdir()):
@@ -283,7 +319,7 @@ def _without_failed_file(folder, entry) -> Entry:
     return replace(entry, file=None, bytes=None)
 
 
-def _check_same_network(before, folder, classes):
+def _check_same_network(before: ExportedModel, folder: Path, classes: bool) -> None:
     """Raise KzooError if the existing export is of a network with other weights.
 
     Golden outputs are compared within the tolerance of exported files, since processors round differently.
@@ -302,7 +338,9 @@ def _check_same_network(before, folder, classes):
         )
 
 
-def _copy_other_formats(before, folder, exports) -> dict:
+def _copy_other_formats(
+    before: ExportedModel, folder: Path, exports: Mapping[str, Entry]
+) -> dict[str, Entry]:
     """Copy the files of an earlier export whose formats are not exported again; return their entries."""
     copied = {
         k: entry
@@ -310,6 +348,7 @@ def _copy_other_formats(before, folder, exports) -> dict:
         if k not in exports and entry.file is not None
     }
     for entry in copied.values():
+        assert entry.file is not None
         source = before.path / entry.file
         target = folder / entry.file
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,8 @@ It runs before ONNX Runtime opens a file. An ONNX file is a protobuf message
 have pointed outside the model folder more than once (CVE-2022-25882, CVE-2024-27318). The field numbers are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
+from collections.abc import Iterator
+
 # Message type -> number and type of those fields that may contain tensors.
 _MESSAGES = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -22,7 +24,7 @@ _TAG_BYTES = 5
 _MAX_DEPTH = 100
 
 
-def has_external_data(content) -> bool:
+def has_external_data(content: bytes) -> bool:
     """Return True if any tensor of an ONNX model, at any depth, stores its values in another file.
 
     Raises:
@@ -46,9 +48,10 @@ def has_external_data(content) -> bool:
     return False
 
 
-def _fields(message):
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Yield (number, value) of each field; the value is an int, or the bytes of a length-delimited field."""
     position = 0
+    value: int | memoryview
     while position < len(message):
         start = position
         tag, position = _varint(message, position)
@@ -72,7 +75,7 @@ def _fields(message):
         yield field, value
 
 
-def _varint(message, position):
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
     # Seven bits per byte, least significant first; the high bit marks that another byte follows.
     number = shift = 0
     while True:

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line
 
 # Absolute folders in error messages: these are stored in `kzoo.json`, which must not reveal paths of this machine.
@@ -20,7 +22,14 @@ _FOLDERS = re.compile(r"(?:[A-Za-z]:)?(?<![\w.])[/\\](?:[^\s/\\'\":]+[/\\])+")
 _IMPORT_SECONDS = 120  # seconds to import TensorFlow on a busy machine
 
 
-def run_steps(module, arguments, steps, *, timeout, begin=lambda step: None):
+def run_steps(
+    module: str,
+    arguments: Sequence[object],
+    steps: Iterable[str],
+    *,
+    timeout: float,
+    begin: Callable[[str], object] = lambda step: None,
+) -> Generator[tuple[str, JsonObject], None, None]:
     """Run steps one after the other in a child process and yield (step, outcome) for each.
 
     The process gets `arguments` and the steps on its command line and reports outcomes on its standard output (see
@@ -52,7 +61,7 @@ def run_steps(module, arguments, steps, *, timeout, begin=lambda step: None):
 
 
 class _Child:
-    def __init__(self, module, arguments):
+    def __init__(self, module: str, arguments: Sequence[object]) -> None:
         # Output of libraries; its last line is reported only if the process dies.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
         self._process: Any = subprocess.Popen(
@@ -68,17 +77,17 @@ class _Child:
         self.ended = False
         threading.Thread(target=self._collect, daemon=True).start()
 
-    def __enter__(self):
+    def __enter__(self) -> "_Child":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
         self._process.stdout.close()
         self._process.stdin.close()
         self._stderr.close()
 
-    def _collect(self):
+    def _collect(self) -> None:
         try:
             for line in self._process.stdout:
                 self._lines.put(line)
@@ -86,7 +95,7 @@ class _Child:
             pass
         self._lines.put(None)
 
-    def read(self, seconds, *, limit):
+    def read(self, seconds: float, *, limit: float) -> JsonObject:
         """Return the outcome of the next step, or an error if the process timed out or ended."""
         try:
             line = self._lines.get(timeout=seconds)
@@ -107,7 +116,7 @@ class _Child:
         }
 
 
-def _environment():
+def _environment() -> dict[str, str]:
     """Return the environment of the child process: this copy of kzoo, TensorFlow, one thread and no GPU.
 
     On a GPU, its kernels (LSTM of cuDNN) would become part of the exported file.
@@ -126,7 +135,7 @@ def _environment():
     }
 
 
-def serve_steps(steps, do):
+def serve_steps(steps: Iterable[str], do: Callable[[str], JsonObject]) -> None:
     """Run the steps of a child process and report each outcome to `run_steps` in the parent.
 
     Args:
@@ -146,7 +155,7 @@ def serve_steps(steps, do):
             print(json.dumps(outcome, allow_nan=False), file=out, flush=True)
 
 
-def _end_with_parent():
+def _end_with_parent() -> None:
     """Exit when the parent process has ended, even if it was killed."""
     try:
         while os.read(0, 1):
@@ -156,7 +165,7 @@ def _end_with_parent():
     os._exit(1)
 
 
-def _one_line_error(error):
+def _one_line_error(error: Exception) -> str:
     if isinstance(error, KzooError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from kzoo.export.formats import formats
 from kzoo.utils import child_process as child
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
+
+if TYPE_CHECKING:
+    from kzoo.export.format import Session
+
 
 _MEMORY = 320 << 20  # memory limit: so many bytes plus a multiple of the file's size
 _TIMES = 100
@@ -39,7 +43,9 @@ _READY = b"ready\n"
 _passed: set[str] = set()  # checksums of the files that passed in this process
 
 
-def check_cost(content: bytes, format: str, *, name: str, shape: Sequence[Any], dtype: Any) -> None:
+def check_cost(
+    content: bytes, format: str, *, name: str, shape: Sequence[int | None], dtype: str
+) -> None:
     """Raise KzooError if a file crashes, or needs far more memory or CPU time than its size justifies.
 
     If no child process can be started, nothing is checked. On systems without resource limits (Windows), only the time
@@ -147,7 +153,7 @@ def main() -> None:
     out.flush()
 
 
-def _run_examples(session: Any, shape: Sequence[Any], dtype: str) -> None:
+def _run_examples(session: "Session", shape: Sequence[int | None], dtype: str) -> None:
     """Run a session on an example of zeros and on one of ones, since a file may compute more for one of them."""
     sizes = [[size or free for size in shape] for free in _FREE_SIZES]
     try:

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ _OLD = 24 * 3600  # seconds; for systems where a running process cannot be detec
 
 
 @contextmanager
-def new_folder(path):
+def new_folder(path: str | os.PathLike[str]) -> Iterator[tuple[Path, Path]]:
     """Yield (folder, work): the folder of the export, and a folder for temporary files.
 
     The folder replaces `path` if the block succeeds; otherwise it is removed. Leftovers of killed exports are removed
@@ -60,7 +61,7 @@ def new_folder(path):
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _remove_leftovers(path):
+def _remove_leftovers(path: Path) -> None:
     """Remove leftovers of killed exports to this path, and restore the previous export that one had moved away."""
     for staging in path.parent.glob(f".{path.name}-exporting-*"):
         if _is_in_use(staging):
@@ -70,7 +71,7 @@ def _remove_leftovers(path):
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _is_in_use(staging):
+def _is_in_use(staging: Path) -> bool:
     pid = int(staging.name.rpartition("-")[2])
     if os.name == "nt":  # on Windows, os.kill would end the process
         return time.time() - staging.stat().st_mtime < _OLD
@@ -82,7 +83,7 @@ def _is_in_use(staging):
     return pid != os.getpid()
 
 
-def _sync(folder):
+def _sync(folder: Path) -> None:
     """Make all files readable and flush them to the disk."""
     for path in folder.rglob("*"):
         if path.is_file():

@@ -2,13 +2,21 @@
 
 import random
 import unicodedata
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.inference.encode import encode as encode_texts
 from kzoo.inference.kinds.text.inference import reads_last_tokens, tokenizer_of
 from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from tensorflow import RaggedTensor, Tensor
+    from tensorflow.lookup import StaticHashTable
+
 
 # The pattern of the Python tokenizer for the regular expressions of TensorFlow (RE2). In RE2, \w and \s match ASCII
 # only, and character classes cannot be subtracted. So a letter is anything except a control character, mark,
@@ -41,7 +49,9 @@ _SENTENCES = (
 )
 
 
-def strings_to_ids(preprocessing):
+def strings_to_ids(
+    preprocessing: JsonObject,
+) -> "tuple[Callable[[Tensor], Tensor], StaticHashTable]":
     """Return (function from a string tensor (N,) to token ids (N, length), the lookup table that it uses)."""
     tf = import_module("tensorflow")
     vocabulary, length, ngrams = (
@@ -63,7 +73,7 @@ def strings_to_ids(preprocessing):
         if w != v
     ]
 
-    def split(texts):
+    def split(texts: "Tensor") -> "RaggedTensor":
         if preprocessing["lowercase"]:
             texts = tf.strings.lower(texts, encoding="utf-8")
         if characters:
@@ -78,13 +88,14 @@ def strings_to_ids(preprocessing):
         # the mask as a ragged tensor
         return tf.ragged.boolean_mask(tokens, tokens.with_flat_values(keep))
 
-    def distinct_ngrams(tokens):
+    def distinct_ngrams(tokens: "RaggedTensor") -> "RaggedTensor":
         """Return the distinct ids of the n-grams of 1 to `ngrams` tokens of each text, as the Python tokenizer does."""
         ids_by_length = [table.lookup(tokens.flat_values)]
         # The tokens of the vocabulary have composed accents.
         tokens_or_none = tokens.with_flat_values(
             tf.gather([no_token, no_token, *vocabulary], ids_by_length[0])
         )
+        assert ngrams
         for count in range(2, ngrams + 1):
             # pad, so that an n-gram starts at each token
             beyond = tf.fill([tokens.nrows(), count - 1], no_token)
@@ -101,7 +112,7 @@ def strings_to_ids(preprocessing):
             tf.cast(unique_ids % size, tf.int32), unique_ids // size, tokens.nrows()
         )
 
-    def encode(texts):
+    def encode(texts: "Tensor") -> "Tensor":
         tokens = split(texts)
         ids = (
             distinct_ngrams(tokens)
@@ -119,7 +130,7 @@ def strings_to_ids(preprocessing):
     return encode, table
 
 
-def _tokens_and_ids(vocabulary):
+def _tokens_and_ids(vocabulary: Sequence[str]) -> tuple[list[str], list[int]]:
     """Return tokens and their ids, with composed (NFC) and decomposed (NFD) accents: TensorFlow cannot compose them."""
     ids = {token: i for i, token in enumerate(vocabulary, start=2)}
     for token, i in list(ids.items()):
@@ -127,7 +138,7 @@ def _tokens_and_ids(vocabulary):
     return list(ids) or [""], list(ids.values()) or [UNKNOWN]
 
 
-def first_mismatch(preprocessing, encode):
+def first_mismatch(preprocessing: JsonObject, encode: "Callable[[Tensor], Tensor]") -> str | None:
     """Return the first test sentence whose ids differ from those of the Python tokenizer, or None if all agree."""
     tf = import_module("tensorflow")
     texts = sentences(preprocessing)
@@ -137,7 +148,7 @@ def first_mismatch(preprocessing, encode):
     return texts[mismatches[0]] if len(mismatches) else None
 
 
-def sentences(preprocessing):
+def sentences(preprocessing: JsonObject) -> list[str]:
     """Return test sentences: those with known pitfalls, and some random ones of the vocabulary."""
     words = tokenizer_of(preprocessing).vocabulary or ["x"]
     random_state = random.Random(0)

@@ -4,12 +4,14 @@ The child process is `python -m kzoo.export.verify FOLDER SAMPLE KEY...`. It imp
 own formats.
 """
 
+import os
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +21,13 @@ from kzoo.export.processes import run_steps, serve_steps
 from kzoo.export.sandbox import check_cost
 from kzoo.inference.exported import Manifest
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.optional import check_installed
+
+if TYPE_CHECKING:
+    from kzoo.export.format import Session
+    from kzoo.inference.exported import Entry, ExportedModel
+
 
 _BATCH = 32
 AGREEMENT = 0.98  # minimum share of int8 outputs that agree with Keras
@@ -30,7 +38,14 @@ _MIN_CALLS = 5
 _MAX_CALLS = 200
 
 
-def verify(folder, keys, *, timeout, sample=None, begin=lambda key: None):
+def verify(
+    folder: Path,
+    keys: Iterable[str],
+    *,
+    timeout: float,
+    sample: Path | None = None,
+    begin: Callable[[str], object] = lambda key: None,
+) -> Iterator[tuple[str, JsonObject]]:
     """Verify exported files, with one child process per runtime; yield (key, outcome).
 
     Args:
@@ -52,7 +67,9 @@ def verify(folder, keys, *, timeout, sample=None, begin=lambda key: None):
         yield from run_steps("kzoo.export.verify", arguments, group, timeout=timeout, begin=begin)
 
 
-def recheck(exported, *, timeout, begin) -> dict:
+def recheck(
+    exported: "ExportedModel", *, timeout: float, begin: Callable[[str], object]
+) -> dict[str, JsonObject]:
     """Repeat the comparison with Keras on this machine; see `ExportedModel.check`.
 
     Raises:
@@ -76,7 +93,7 @@ def recheck(exported, *, timeout, begin) -> dict:
             entries[key] = replace(entry, status="failed", error=error)
     ready = [key for key, entry in entries.items() if entry.status == "ok"]
     if entries and all(entry.status == "unchecked" for entry in entries.values()):
-        raise KzooError(next(iter(entries.values())).note)
+        raise KzooError(next(iter(entries.values())).note or "")
     for key, outcome in verify(exported.path, ready, timeout=timeout, begin=begin):
         entry = replace(entries[key], **outcome)
         error = entry.error or tolerance_error(entry)
@@ -84,7 +101,7 @@ def recheck(exported, *, timeout, begin) -> dict:
     return {key: entry.json() for key, entry in entries.items()}
 
 
-def _loadable_entry(entry, files, damage):
+def _loadable_entry(entry: "Entry", files: Iterable[str], damage: list[str]) -> "Entry":
     """Return an entry with the status "ok" if its file can be loaded.
 
     The status is "failed" if the file was altered, and "unchecked" if its runtime is not installed.
@@ -108,9 +125,9 @@ def _loadable_entry(entry, files, damage):
     return entry
 
 
-def _cost_error(exported, entry) -> str | None:
+def _cost_error(exported: "ExportedModel", entry: "Entry") -> str | None:
     """Return an error if a file needs too much memory or time for its size, else None."""
-    if not formats()[entry.format].light:
+    if entry.file is None or not formats()[entry.format].light:
         return None
     (input_spec,) = exported.manifest.inputs
     content = (exported.path / entry.file).read_bytes()
@@ -127,14 +144,15 @@ def _cost_error(exported, entry) -> str | None:
     return None
 
 
-def tolerance_error(entry) -> str | None:
+def tolerance_error(entry: "Entry") -> str | None:
     """Return an error if the outputs of a file differ from Keras by more than its tolerance, else None."""
+    assert entry.difference is not None and entry.tolerance is not None  # measured
     if entry.difference <= entry.tolerance:
         return None
     return f"its outputs differ from Keras by {entry.difference:.2g}, the tolerance is {entry.tolerance:g}"
 
 
-def check(folder, manifest, key, sample) -> dict:
+def check(folder: Path, manifest: Manifest, key: str, sample: str | None) -> JsonObject:
     """Return the outcome of running one exported file: runtime, difference from the golden outputs, latency, scores."""
     with np.load(folder / "golden.npz") as arrays:
         rows = dict(arrays)
@@ -142,11 +160,12 @@ def check(folder, manifest, key, sample) -> dict:
     classes = kind != "values"
     entry = manifest.exports[key]
     format = formats()[entry.format]
+    assert entry.file is not None  # failed entries are not checked
     file = folder / entry.file
     session = format.open(file.read_bytes() if format.light else file, name=key, threads=1)
     y = np.concatenate([in_batches(session, rows[name], 7) for name in ("x_1", "x_7")])
     largest = difference(y, np.concatenate([rows["y_1"], rows["y_7"]]), classes)
-    if hasattr(session, "of_strings"):
+    if hasattr(session, "of_strings") and manifest.preprocessing:
         largest = max(largest, _string_difference(session, manifest.preprocessing))
     return dict(
         runtime=session.runtime,
@@ -156,7 +175,7 @@ def check(folder, manifest, key, sample) -> dict:
     )
 
 
-def difference(y, reference, classes) -> float:
+def difference(y: np.ndarray, reference: np.ndarray, classes: bool) -> float:
     """Return the largest difference of outputs, relative to the largest reference output.
 
     The reference is the largest of all probabilities if `classes`, else the largest value of each column. An absolute
@@ -174,14 +193,16 @@ def difference(y, reference, classes) -> float:
     return float((np.abs(y - reference) / np.maximum(scale, 1e-30)).max())
 
 
-def _string_difference(session, preprocessing):
+def _string_difference(session: Any, preprocessing: JsonObject) -> float:
     """Return the difference between outputs for strings and outputs for their ids from the Python tokenizer."""
     texts = import_module("kzoo.export.tf_tokenizer").sentences(preprocessing)
     ids = import_module("kzoo.data").encode(preprocessing, texts)
     return difference(session.of_strings(texts), session(ids), True)
 
 
-def sample_scores(session, sample, kind) -> dict:
+def sample_scores(
+    session: "Session", sample: str | os.PathLike[str], kind: str
+) -> dict[str, float]:
     """Return the agreement of a file with Keras on sample rows, and both scores if the truth is known.
 
     Returns:
@@ -202,7 +223,7 @@ def sample_scores(session, sample, kind) -> dict:
     return scores
 
 
-def predicted_classes(outputs, kind):
+def predicted_classes(outputs: np.ndarray, kind: str) -> np.ndarray:
     """Return the class indices of outputs (..., classes or 1) of a kind: probabilities, logits or scores."""
     threshold = 0.5 if kind == "probabilities" else 0.0
     return (
@@ -212,17 +233,19 @@ def predicted_classes(outputs, kind):
     )
 
 
-def _accuracy(y, truth):
+def _accuracy(y: np.ndarray, truth: np.ndarray) -> float:
     return float((y == truth).mean())
 
 
-def _explained_variance(y, truth):
+def _explained_variance(y: np.ndarray, truth: np.ndarray) -> float:
     """Return R2: the share of the variance of `truth` that `y` explains."""
     error = ((y.reshape(truth.shape) - truth) ** 2).sum(dtype="float64")
     return float(1 - error / max(((truth - truth.mean(axis=0)) ** 2).sum(dtype="float64"), 1e-12))
 
 
-def latencies(run, x_7, *, fixed_batch=None) -> dict:
+def latencies(
+    run: Callable[[np.ndarray], object], x_7: np.ndarray, *, fixed_batch: int | None = None
+) -> dict[str, float | None]:
     """Return the milliseconds that batches of 1 and of 32 rows take, by their number as a string.
 
     The fastest of many calls is used, since other programs on the machine affect it least.
@@ -239,7 +262,7 @@ def latencies(run, x_7, *, fixed_batch=None) -> dict:
     }
 
 
-def _fastest(run, x):
+def _fastest(run: Callable[[np.ndarray], object], x: np.ndarray) -> float:
     run(x), run(x)  # the first call may compile
     times: list[float] = []
     end = time.perf_counter() + _SECONDS
@@ -250,9 +273,9 @@ def _fastest(run, x):
     return round(min(times) * 1000, 4)
 
 
-def main(folder, sample, *keys):
-    folder, manifest = Path(folder), Manifest.open(folder)
-    serve_steps(keys, lambda key: check(folder, manifest, key, None if sample == "-" else sample))
+def main(folder: str, sample: str, *keys: str) -> None:
+    path, manifest = Path(folder), Manifest.open(folder)
+    serve_steps(keys, lambda key: check(path, manifest, key, None if sample == "-" else sample))
 
 
 if __name__ == "__main__":

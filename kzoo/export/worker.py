@@ -5,6 +5,7 @@ import sys
 from functools import cached_property
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -16,11 +17,14 @@ from kzoo.export.formats import file_of, formats, split_key
 from kzoo.export.golden_inputs import golden_batches
 from kzoo.export.processes import serve_steps
 from kzoo.export.verify import latencies
-from kzoo.utils.files import read_json, whole_file
+from kzoo.utils.files import JsonObject, read_json, whole_file
 from kzoo.utils.version import __version__
 from kzoo.zoo.loading import load_keras_file
 from kzoo.zoo.registry import rebuild
 from kzoo.zoo.run import Run
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class Network:
@@ -33,7 +37,7 @@ class Network:
         preprocessing: see `Manifest`.
     """
 
-    def __init__(self, job):
+    def __init__(self, job: ConversionJob) -> None:
         self.core = self.model = _load(job)
         if job.activation is not None:
             last = layers.Activation(job.activation, dtype="float32", name="probabilities")
@@ -47,12 +51,12 @@ class Network:
         self._dtype = job.input_spec["dtype"]
         self._sample = Path(job.work) / "sample.npz"
 
-    def calibration(self):
+    def calibration(self) -> np.ndarray:
         """Return rows to calibrate the scales of int8: training rows, or random rows that resemble them."""
         with np.load(self._sample) as arrays:
             return arrays["calibration"]
 
-    def serve(self, batch=None):
+    def serve(self, batch: int | None = None) -> "tf.types.experimental.GenericFunction":
         """Return the network as a `tf.function` with a named input and a named output."""
         tf = import_module("tensorflow")
         model = self.model
@@ -65,7 +69,7 @@ class Network:
 
         return serve
 
-    def tf_module(self, batch=None):
+    def tf_module(self, batch: int | None = None) -> "tf.Module":
         """Return a `tf.Module` that owns each weight once, with the function `serve`."""
         tf = import_module("tensorflow")
         module = tf.Module()
@@ -74,7 +78,7 @@ class Network:
         return module
 
 
-def _load(job):
+def _load(job: ConversionJob) -> keras.Model:
     folder, work = Path(job.folder), Path(job.work)
     if job.spec["family"] is None:
         stored = folder / "model.keras"
@@ -95,18 +99,18 @@ def _load(job):
 
 
 class _Steps:
-    def __init__(self, job):
+    def __init__(self, job: ConversionJob) -> None:
         self.job = job
         self.folder = Path(job.folder)
 
     @cached_property
-    def network(self):
+    def network(self) -> "Network":
         return Network(self.job)
 
-    def do(self, step):
+    def do(self, step: str) -> JsonObject:
         return self._prepare() if step == "network" else self._convert(step)
 
-    def _prepare(self):
+    def _prepare(self) -> JsonObject:
         """Load the network, write its weights and golden outputs, and return facts such as the latency of Keras."""
         model = self.network.model
         x_1, x_7 = golden_batches(self.job.input_spec)
@@ -135,14 +139,14 @@ class _Steps:
             | {name: metadata.version(name) for name in ("keras", "tensorflow", "numpy")},
         )
 
-    def _convert(self, key):
+    def _convert(self, key: str) -> JsonObject:
         name, quantize = split_key(key)
         file = self.folder / file_of(key, self.job.version)
         file.parent.mkdir(parents=True, exist_ok=True)
         return formats()[name].write(self.network, file, quantize)
 
 
-def main(job, *steps):
+def main(job: str, *steps: str) -> None:
     keras.utils.disable_interactive_logging()
     serve_steps(steps, _Steps(ConversionJob(**read_json(job))).do)
 

@@ -1,12 +1,18 @@
 """Export formats, one module each in this folder, and the keys of exported files. Imports NumPy only."""
 
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
 from kzoo.export.format import QUANTIZED
 from kzoo.utils.discovery import list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 
+if TYPE_CHECKING:
+    from kzoo.export.format import Format
 
-def formats() -> dict:
+
+def formats() -> "dict[str, Format]":
     """Return a dict of name -> `Format`, sorted by `order`."""
     modules = sorted(
         list_modules(__name__, "FORMAT").values(), key=lambda format: (format.order, format.name)
@@ -14,7 +20,7 @@ def formats() -> dict:
     return {format.name: format for format in modules}
 
 
-def parse(names, quantize):
+def parse(names: object, quantize: object) -> tuple[list[str], list[str]]:
     """Return (formats, quantize) as lists without repetition.
 
     Raises:
@@ -33,7 +39,7 @@ def parse(names, quantize):
     return names, quantize
 
 
-def _checked_names(argument, value, allowed):
+def _checked_names(argument: str, value: object, allowed: Collection[str]) -> list[str]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple | set | frozenset):
         raise KzooError(
@@ -48,7 +54,7 @@ def _checked_names(argument, value, allowed):
     return names
 
 
-def keys_of(names, quantize):
+def keys_of(names: Iterable[str], quantize: Iterable[str]) -> list[str]:
     """Return the keys of the files to write, such as "onnx" and "onnx_int8"."""
     available = formats()
     return [
@@ -58,7 +64,7 @@ def keys_of(names, quantize):
     ]
 
 
-def split_key(key):
+def split_key(key: str) -> tuple[str, str | None]:
     """Return (format, quantize) of a key; quantize is None for float32."""
     for quantize in QUANTIZED:
         if key.endswith(f"_{quantize}"):
@@ -66,7 +72,7 @@ def split_key(key):
     return key, None
 
 
-def file_of(key, version=1):
+def file_of(key: str, version: int = 1) -> str:
     """Return the path of a key's file in the exported folder."""
     name, quantize = split_key(key)
     file = formats()[name].file.format(version=version)

@@ -2,33 +2,45 @@
 
 import math
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
-from types import SimpleNamespace
-from typing import Any
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kzoo.export.format import QUANTIZED, Format, refuses_votes
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line
 from kzoo.utils.optional import require
 from kzoo.zoo.registry.family import is_recurrent
+
+if TYPE_CHECKING:
+    from keras import Layer
+    from tensorflow import Tensor
+
+    from kzoo.export.worker import Network
+
 
 # limit for one tensor: bytes, and multiple of the file size; the larger
 _MAX_TENSOR = 128 << 20
 _TIMES = 1_000
 
 
-def write(network, file, quantize):
+def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
     """Write a LiteRT file. The scales of int8 activations are dynamic: computed from each input."""
     tf = import_module("tensorflow")
     # The loop of a recurrent layer with a variable batch size needs lists of tensors, which LiteRT does not have.
     batch = 1 if is_recurrent(network.like) else None
     module = network.tf_module(batch=batch)
-    scaling_patch: Any = {"float16": _exact_scaling, "int8": _unfolded_scaling}.get(
-        quantize, nullcontext
-    )
+    scaling_patch: Any = {
+        "float16": _exact_scaling,
+        "int8": _unfolded_scaling,
+        None: nullcontext,
+    }[quantize]
     with _full_rank_biases(), scaling_patch(tf):
         function = module.serve.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
@@ -42,7 +54,7 @@ def write(network, file, quantize):
 
 
 @contextmanager
-def _full_rank_biases():
+def _full_rank_biases() -> Iterator[None]:
     """Reshape each bias of `EinsumDense` to the rank of the tensor that it is added to.
 
     Otherwise the converter moves a bias of shape (members, 1) in front of a transpose, where its rank is wrong, and
@@ -51,7 +63,7 @@ def _full_rank_biases():
     keras = import_module("keras")
     call = keras.layers.EinsumDense.call
 
-    def whole(layer, x, training=None):
+    def whole(layer: "Layer", x: "Tensor", training: bool | None = None) -> "Tensor":
         y = keras.ops.einsum(layer.equation, x, layer.kernel)
         if layer.bias is not None:
             y += keras.ops.reshape(
@@ -67,7 +79,7 @@ def _full_rank_biases():
 
 
 @contextmanager
-def _exact_scaling(tf):
+def _exact_scaling(tf: ModuleType) -> Iterator[None]:
     """Keep the factors of `Rescaling`, one for each column, in float32 by storing their bits as integers.
 
     float16 has three digits and no values above 65,504: timestamps near 1.6e9 that differ by a day would become equal.
@@ -77,7 +89,7 @@ def _exact_scaling(tf):
     rescaling = import_module("keras").layers.Rescaling
     call = rescaling.call
 
-    def exact(layer, x):
+    def exact(layer: "Layer", x: "Tensor") -> "Tensor":
         # images: 0..255 fits float16
         if len(x.shape) > 3 or not (np.ndim(layer.scale) or np.ndim(layer.offset)):
             return call(layer, x)
@@ -100,7 +112,7 @@ def _exact_scaling(tf):
 
 
 @contextmanager
-def _unfolded_scaling(tf):
+def _unfolded_scaling(tf: ModuleType) -> Iterator[None]:
     """Prevent the converter from folding scaling and normalisation into the weights that follow.
 
     int8 has one scale per output for weights and one per row for inputs. After folding, a column in thousands would
@@ -118,7 +130,7 @@ def _unfolded_scaling(tf):
         layers.Rescaling.call, layers.Dense.call = rescaling, dense
 
 
-def _check_sizes(tensors, size, name):
+def _check_sizes(tensors: Iterable[JsonObject], size: int, name: str) -> None:
     """Raise KzooError if a tensor is far larger than the file justifies, before memory is allocated for it."""
     largest = max(
         (math.prod(map(int, t["shape"])) * np.dtype(t["dtype"]).itemsize for t in tensors),
@@ -137,7 +149,7 @@ class Session:
         KzooError: LiteRT cannot open the file.
     """
 
-    def __init__(self, content, *, name, threads=None):
+    def __init__(self, content: bytes, *, name: str, threads: int | None = None) -> None:
         self._name = name
         self._lock = threading.Lock()
         package = require("ai_edge_litert", extra="litert")
@@ -160,7 +172,7 @@ class Session:
         size = int(input_detail["shape_signature"][0])
         self.batch = None if size < 0 else size
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         try:
             with self._lock:  # the interpreter has a single pair of input and output buffers
                 if x.shape != self._shape:

@@ -1,18 +1,28 @@
 """The ONNX format, for ONNX Runtime and other programs that read ONNX."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.export.format import QUANTIZED, Format, refuses_votes
 from kzoo.export.onnx_external_data import has_external_data
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line
 from kzoo.utils.optional import require
+
+if TYPE_CHECKING:
+    import onnx
+
+    from kzoo.export.worker import Network
+
 
 _OPSET = 15
 # Operations that take most of the time. An activation shares the scale of the preceding convolution, so that no range
@@ -34,7 +44,7 @@ _TYPES = {
 }
 
 
-def write(network, file, quantize):
+def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
     """Write an ONNX file; quantized files are made from the float32 file."""
     if quantize is None:
         return _convert(network, file)
@@ -44,7 +54,7 @@ def write(network, file, quantize):
     return _half(full, file) if quantize == "float16" else _int8(network, full, file)
 
 
-def _convert(network, file):
+def _convert(network: "Network", file: Path) -> JsonObject:
     onnx, tf2onnx = require("onnx", extra="onnx"), require("tf2onnx", extra="onnx")
     # for NumPy 2, as in Keras' own export
     import_module("keras.src.export.tf2onnx_lib").patch_tf2onnx()
@@ -58,7 +68,7 @@ def _convert(network, file):
 
 
 @contextmanager
-def _onnx_operations():
+def _onnx_operations() -> Iterator[None]:
     """Trace exact gelu and celu with operations that ONNX has.
 
     TensorFlow uses `erfc` and `expm1`, for which tf2onnx writes a file that does not load.
@@ -78,7 +88,7 @@ def _onnx_operations():
         tf.nn.gelu, tf.math.expm1 = gelu, expm1
 
 
-def _name_inputs_and_outputs(graph, input_name, output_name):
+def _name_inputs_and_outputs(graph: "onnx.GraphProto", input_name: str, output_name: str) -> None:
     """Rename the input, the output and the batch axis of a graph."""
     names = {graph.input[0].name: input_name, graph.output[0].name: output_name}
     for node in graph.node:
@@ -88,7 +98,7 @@ def _name_inputs_and_outputs(graph, input_name, output_name):
         tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
 
 
-def _rename(node, names):
+def _rename(node: "onnx.NodeProto", names: Mapping[str, str]) -> None:
     for tensor_names in (node.input, node.output):
         for i, name in enumerate(tensor_names):
             tensor_names[i] = names.get(name, name)
@@ -97,7 +107,7 @@ def _rename(node, names):
             _rename(inner_node, names)
 
 
-def _half(full, file):
+def _half(full: Path, file: Path) -> JsonObject:
     """Write a file with float16 weights; the runtime casts them to float32 when it loads the file.
 
     Operands of elementwise operations stay float32: they scale inputs, and float16 has three digits and no values above
@@ -129,7 +139,7 @@ def _half(full, file):
     return {}
 
 
-def _int8(network, full, file):
+def _int8(network: "Network", full: Path, file: Path) -> JsonObject:
     require("onnxruntime", extra="onnx")
     quantization = import_module("onnxruntime.quantization")
     # Static scales are calibrated on rows, dynamic scales are computed from each input. In ONNX Runtime, dynamic
@@ -158,7 +168,7 @@ def _int8(network, full, file):
     return {"int8": scales} | ({"note": _ROW_BY_ROW} if scales == "dynamic" else {})
 
 
-def _quantize_static(quantization, network, full, file):
+def _quantize_static(quantization: ModuleType, network: "Network", full: Path, file: Path) -> None:
     """Write an int8 file with static scales, calibrated on rows; `full` is the float32 file.
 
     Batch normalisation is folded into the convolutions first, so that each is directly followed by its activation. The
@@ -190,7 +200,7 @@ def _quantize_static(quantization, network, full, file):
         )
 
 
-def _quantize_remaining_weights(graph, onnx):
+def _quantize_remaining_weights(graph: "onnx.GraphProto", onnx: ModuleType) -> None:
     """Store the remaining weights as int8: embeddings, weights inside loops, dense layers after convolutions.
 
     They are dequantized before use by `Cast` and `Mul`: ONNX Runtime aborts if an output of `DequantizeLinear` enters a
@@ -230,12 +240,12 @@ def _quantize_remaining_weights(graph, onnx):
     graph.node.extend([*dequantize_nodes, *nodes])
 
 
-def _dequantize(onnx, input, scale, output):
+def _dequantize(onnx: ModuleType, input: str, scale: str, output: str) -> "list[onnx.NodeProto]":
     cast = onnx.helper.make_node("Cast", [input], [f"{output}_cast"], to=onnx.TensorProto.FLOAT)
     return [cast, onnx.helper.make_node("Mul", [f"{output}_cast", scale], [output])]
 
 
-def _shorten(graph, names):
+def _shorten(graph: "onnx.GraphProto", names: dict[str, str]) -> None:
     """Replace internal names by short ones: in small networks, names added by int8 are a quarter of the file."""
     short = lambda name: names.setdefault(name, f"t{len(names)}") if name else name  # noqa: E731
     for tensor in (*graph.initializer, *graph.input, *graph.output):
@@ -253,10 +263,10 @@ def _shorten(graph, names):
 class _CalibrationRows:
     """Calibration data reader of ONNX Runtime: returns one row after the other, then None."""
 
-    def __init__(self, rows):
+    def __init__(self, rows: Iterable[dict[str, np.ndarray]]) -> None:
         self._rows = iter(rows)
 
-    def get_next(self):
+    def get_next(self) -> dict[str, np.ndarray] | None:
         return next(self._rows, None)
 
 
@@ -267,7 +277,7 @@ class Session:
         KzooError: it has external data, or ONNX Runtime cannot open it.
     """
 
-    def __init__(self, content, *, name, threads=None):
+    def __init__(self, content: bytes, *, name: str, threads: int | None = None) -> None:
         self._name = name
         try:
             external = has_external_data(content)
@@ -303,12 +313,12 @@ class Session:
         size = input_arg.shape[0] if input_arg.shape else None
         self.batch = size if isinstance(size, int) else None
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         if self._row_by_row and len(x) > 1:
             return np.concatenate([self._run(x[row : row + 1]) for row in range(len(x))])
         return self._run(x)
 
-    def _run(self, x):
+    def _run(self, x: np.ndarray) -> np.ndarray:
         try:
             return self._session.run(
                 [self._output], {self._input: x.astype(self._type, copy=False)}

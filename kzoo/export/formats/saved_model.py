@@ -1,11 +1,23 @@
 """The SavedModel format, in the layout of TensorFlow Serving: a folder named after the version number."""
 
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from kzoo.export.format import Format
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from tensorflow import Tensor
+
+    from kzoo.export.worker import Network
 
 
-def write(network, file, quantize):
+def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
     """Write a SavedModel; for texts, with the additional signature `serve_strings`."""
     tf = import_module("tensorflow")
     module = network.tf_module()
@@ -32,9 +44,13 @@ def write(network, file, quantize):
     return {"signatures": sorted(signatures), **extra}
 
 
-def _of_strings(tf, serve, encode):
+def _of_strings(
+    tf: ModuleType,
+    serve: "Callable[[Tensor], dict[str, Tensor]]",
+    encode: "Callable[[Tensor], Tensor]",
+) -> "Callable[[Tensor], dict[str, Tensor]]":
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
-    def serve_strings(text):
+    def serve_strings(text: "Tensor") -> "dict[str, Tensor]":
         return serve(encode(text))
 
     return serve_strings
@@ -43,9 +59,9 @@ def _of_strings(tf, serve, encode):
 class Session:
     """A SavedModel, opened by TensorFlow."""
 
-    batch = None
+    batch: int | None = None
 
-    def __init__(self, path, *, name, threads=None):
+    def __init__(self, path: Path, *, name: str, threads: int | None = None) -> None:
         self._tf = import_module("tensorflow")
         self.runtime = f"tensorflow {self._tf.__version__}"
         self._loaded = self._tf.saved_model.load(str(path))
@@ -54,11 +70,11 @@ class Session:
         if "serve_strings" in self._loaded.signatures:
             self.of_strings = self._of_strings
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         (y,) = self._serve(**{self._name: self._tf.constant(x)}).values()
         return y.numpy()
 
-    def _of_strings(self, texts):
+    def _of_strings(self, texts: Sequence[str]) -> np.ndarray:
         (y,) = self._loaded.signatures["serve_strings"](text=self._tf.constant(texts)).values()
         return y.numpy()
 

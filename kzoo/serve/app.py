@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,6 +28,10 @@ from kzoo.serve.model_repository import ModelRepository, Version, open_repositor
 from kzoo.serve.openapi import document
 from kzoo.serve.service import FAULT, Service
 from kzoo.utils.errors import KzooError, KzooWarning
+
+if TYPE_CHECKING:
+    from kzoo.serve.model_repository import ServedModel
+
 
 PAGE = Path(__file__).parent / "page"
 _REFRESH_SECONDS = 1.0  # between two checks of the model folders for new versions
@@ -105,7 +109,9 @@ async def _lifespan(service: Service, log: Log, app: ASGIApp) -> AsyncIterator[N
     with warnings.catch_warnings():
         show_other = warnings.showwarning
 
-        def show_warning(message: Any, category: Any, *arguments: Any, **options: Any) -> None:
+        def show_warning(
+            message: Warning | str, category: type[Warning], *arguments: Any, **options: Any
+        ) -> None:
             notes = NOTES.get(None)
             if issubclass(category, KzooWarning) and notes is not None:
                 notes.append(str(message))
@@ -155,7 +161,7 @@ async def _to_response(request: Request, error: Exception) -> Response:
     return refusal(refused, request.scope.get("kzoo", {}))
 
 
-def _json(data: Any, status: int = 200) -> Response:
+def _json(data: object, status: int = 200) -> Response:
     return Response(as_json(data), status, media_type=JSON)
 
 
@@ -187,16 +193,16 @@ def _routes(service: Service, counters: Metrics) -> list[BaseRoute]:
         }
         return Response(counters.text(waiting, versions), media_type=metrics.MEDIA)
 
-    def version_numbers(model: Any) -> list[str]:
+    def version_numbers(model: "ServedModel") -> list[str]:
         return [str(number) for number in sorted(model.versions)]
 
-    def kserve_metadata(model: Any, version: Version) -> Any:
+    def kserve_metadata(model: "ServedModel", version: Version) -> object:
         return kserve.metadata(model.name, version_numbers(model), version.manifest, version.format)
 
-    def status(model: Any, version: Version) -> Any:
+    def status(model: "ServedModel", version: Version) -> object:
         return tensorflow.status([(str(version), not version.broken)])
 
-    def statuses(model: Any, version: Version) -> Any:
+    def statuses(model: "ServedModel", version: Version) -> object:
         newest_first = sorted(model.versions.items(), reverse=True)
         return tensorflow.status(
             [(str(number), not version.broken) for number, version in newest_first]

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class Batches:
                 await self._run_separately(group, error)
         self._task = None
 
-    def _next_group(self) -> list:
+    def _next_group(self) -> list[Any]:
         """Remove and return the oldest requests with rows of the same shape, up to `max_rows` rows."""
         group = [self._waiting.popleft()]
         shape = group[0][0].shape[1:]
@@ -81,7 +82,7 @@ class Batches:
             rows += len(x)
         return group
 
-    async def _run_separately(self, group: list, error: Exception) -> None:
+    async def _run_separately(self, group: list[Any], error: Exception) -> None:
         """Run the requests of a failed batch separately, so that invalid rows fail their own request only."""
         loop = asyncio.get_running_loop()
         for x, future in group:

@@ -15,6 +15,7 @@ from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.inference.sources.arrays import as_array
 from kzoo.runtime import Model
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 
 JSON = "application/json"
 NOTES: ContextVar[list[str]] = ContextVar("notes")  # notes on the inputs of the current request
@@ -59,20 +60,20 @@ class DecodedRequest:
     reply: Callable[[np.ndarray], Reply]
 
 
-def as_json(data: Any) -> bytes:
+def as_json(data: object) -> bytes:
     """Return plain data as JSON bytes; lone surrogates, which requests may contain, are escaped."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(
         errors="backslashreplace"
     )
 
 
-def with_notes(document: dict[str, Any]) -> dict[str, Any]:
+def with_notes(document: JsonObject) -> JsonObject:
     """Return a document with the notes on its inputs, if any."""
     notes = NOTES.get([])
     return document | {"notes": notes} if notes else document
 
 
-def checked_options(model: Model, parameters: Mapping[str, Any]) -> PredictionOptions:
+def checked_options(model: Model, parameters: Mapping[str, object]) -> PredictionOptions:
     """Return the options for sets, intervals and abstention among the parameters of a request.
 
     Args:
@@ -87,7 +88,7 @@ def checked_options(model: Model, parameters: Mapping[str, Any]) -> PredictionOp
     return options
 
 
-def refuse_options(parameters: Mapping[str, Any], protocol: str) -> None:
+def refuse_options(parameters: Mapping[str, object], protocol: str) -> None:
     """Raise `KzooError` for options of predictions that a protocol has no place for.
 
     Args:

@@ -1,7 +1,5 @@
 """Continued texts: a request to a language model, and its response as JSON or as a stream of server-sent events."""
 
-from typing import Any
-
 from kzoo.inference.kinds.text.generation import Generation
 from kzoo.serve.codecs import ModelRequest, as_json
 from kzoo.serve.limits import read_json
@@ -47,6 +45,6 @@ def wants_events(request: ModelRequest) -> bool:
     return EVENTS in request.header.get("accept", "")
 
 
-def event(data: Any, name: str = "") -> bytes:
+def event(data: object, name: str = "") -> bytes:
     """Return a server-sent event with JSON data; without a name it is a `message`."""
     return (f"event: {name}\n".encode() if name else b"") + b"data: " + as_json(data) + b"\n\n"

@@ -24,6 +24,7 @@ from kzoo.serve.codecs import (
 )
 from kzoo.serve.limits import read_json
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import shown
 from kzoo.utils.version import __version__
 
@@ -49,12 +50,12 @@ _MAX_SIZE = 1 << 40
 _BINARY = "binary_data_output"
 
 
-def server() -> dict[str, Any]:
+def server() -> JsonObject:
     """Return the server metadata."""
     return {"name": "kzoo", "version": __version__, "extensions": ["binary_tensor_data"]}
 
 
-def metadata(name: str, versions: list[str], manifest: Manifest, format: str) -> dict[str, Any]:
+def metadata(name: str, versions: list[str], manifest: Manifest, format: str) -> JsonObject:
     """Return the model metadata: its input and output tensors."""
     (input_spec,), (output_spec,) = manifest.inputs, manifest.outputs
     return {
@@ -72,7 +73,7 @@ def metadata(name: str, versions: list[str], manifest: Manifest, format: str) ->
     }
 
 
-def _described(name: str, datatype: str, shape: list) -> dict[str, Any]:
+def _described(name: str, datatype: str, shape: list[int | None]) -> JsonObject:
     return {
         "name": name,
         "datatype": datatype,
@@ -127,7 +128,7 @@ def _split_body(request: ModelRequest) -> tuple[Any, bytes]:
     return read_json(memoryview(request.body)[:length]), request.body[length:]
 
 
-def _encoded(model: Model, tensor: dict, tail: bytes, max_rows: int) -> Encoded:
+def _encoded(model: Model, tensor: JsonObject, tail: bytes, max_rows: int) -> Encoded:
     datatype, shape, parameters = (tensor.get(name) for name in ("datatype", "shape", "parameters"))
     if tensor.get("name", model.inputs) not in (model.inputs, "inputs"):
         raise KzooError(
@@ -198,7 +199,7 @@ def _check_range(array: np.ndarray, datatype: str) -> None:
         )
 
 
-def _checked_strings(values: Any, count: int) -> list:
+def _checked_strings(values: Any, count: int) -> list[Any]:
     if not isinstance(values, list) or len(values) != count:
         raise KzooError(
             f"The data of a BYTES tensor of this shape must be a list of {count:,} strings."
@@ -206,7 +207,7 @@ def _checked_strings(values: Any, count: int) -> list:
     return values
 
 
-def _texts(tail: bytes) -> list:
+def _texts(tail: bytes) -> list[Any]:
     """Return the elements of a `BYTES` tensor, each stored after its length: strings, or bytes if not all are UTF-8."""
     contents: list = []
     position = 0
@@ -222,7 +223,7 @@ def _texts(tail: bytes) -> list:
         return contents
 
 
-def _wants_binary(content: dict, outputs: Any, request: ModelRequest) -> bool:
+def _wants_binary(content: JsonObject, outputs: Any, request: ModelRequest) -> bool:
     """Return True if the request asks for binary outputs.
 
     Raises:
@@ -249,7 +250,7 @@ def _wants_binary(content: dict, outputs: Any, request: ModelRequest) -> bool:
     return binary
 
 
-def _promised(predictions: Predictions) -> list[dict[str, Any]]:
+def _promised(predictions: Predictions) -> list[JsonObject]:
     """Return further tensors of predictions, always as JSON: their labels and sets, or the ends of their intervals."""
     names = list(predictions.class_names)
     count = len(predictions)
@@ -288,12 +289,12 @@ def _reply(
     binary: bool,
     predictions: Predictions | None,
 ) -> Reply:
-    tensor: dict[str, Any] = {
+    tensor: JsonObject = {
         "name": request.model.outputs,
         "datatype": "FP32",
         "shape": list(outputs.shape),
     }
-    document: dict[str, Any] = {
+    document: JsonObject = {
         "model_name": request.name,
         "model_version": request.version,
         "outputs": [tensor],

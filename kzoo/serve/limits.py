@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line, shown
 
 
@@ -75,7 +76,7 @@ def read_json(body: bytes | memoryview) -> Any:
         raise KzooError(f"The request is not JSON: {first_line(error)}.") from None
 
 
-def once(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, Any]:
+def once(pairs: Sequence[tuple[str, Any]], where: str) -> JsonObject:
     """Return pairs of names and values as a dict.
 
     Raises:
@@ -91,7 +92,7 @@ def once(pairs: Sequence[tuple[str, Any]], where: str) -> dict[str, Any]:
     return values
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
     return once(pairs, "A JSON object of the request")
 
 

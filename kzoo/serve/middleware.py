@@ -19,6 +19,7 @@ from kzoo.serve.codecs import JSON, as_json
 from kzoo.serve.limits import Limits, Refused
 from kzoo.serve.log import Log
 from kzoo.serve.metrics import Metrics
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import shown
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -68,7 +69,7 @@ class Middleware:
         header = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        context: dict[str, Any] = {"header": header, "is_ending": lambda: self.ending}
+        context: JsonObject = {"header": header, "is_ending": lambda: self.ending}
         scope["kzoo"] = context
         request_id = header.get("x-request-id", "")
         if not _ID.fullmatch(request_id):

@@ -1,6 +1,6 @@
 """Facts about a served model for the web page and clients: its input, its outputs and its scores. NumPy only."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kzoo.inference.exported import Manifest
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
@@ -9,11 +9,14 @@ from kzoo.problems import kinds
 from kzoo.problems.tasks import problem, score_named
 from kzoo.runtime.model import is_explained
 from kzoo.serve.model_repository import ServedModel, Version
-from kzoo.utils.files import finite, read_arrays
+from kzoo.utils.files import JsonObject, finite, read_arrays
 from kzoo.zoo.results import baselines, deciding_score, value_of
 
+if TYPE_CHECKING:
+    from kzoo.problems.kinds import Kind
 
-def list_entry(model: ServedModel) -> dict[str, Any]:
+
+def list_entry(model: ServedModel) -> JsonObject:
     """Return the entry of a model in the list of models."""
     version = model.current
     return {
@@ -25,7 +28,7 @@ def list_entry(model: ServedModel) -> dict[str, Any]:
     }
 
 
-def model_facts(model: ServedModel, version: Version) -> dict[str, Any]:
+def model_facts(model: ServedModel, version: Version) -> JsonObject:
     """Return all facts about a version of a model."""
     manifest = version.manifest
     (input_spec,), (output_spec,) = manifest.inputs, manifest.outputs
@@ -68,19 +71,19 @@ def _continues(manifest: Manifest) -> bool:
     return task is not None and problem(task).continues_inputs
 
 
-def _form(manifest: Manifest, kind: Any) -> dict[str, Any]:
+def _form(manifest: Manifest, kind: "Kind") -> JsonObject:
     if not _takes_raw(manifest) or not hasattr(kind.inference, "form"):
         return {}
     return {"form": kind.inference.form(manifest.preprocessing)}
 
 
-def _trained_on(manifest: Manifest) -> dict[str, Any] | None:
+def _trained_on(manifest: Manifest) -> JsonObject | None:
     if not manifest.data:
         return None
     return {name: manifest.data.get(name) for name in ("name", "train", "validation", "test")}
 
 
-def _score(manifest: Manifest) -> dict[str, Any] | None:
+def _score(manifest: Manifest) -> JsonObject | None:
     """Return the primary score with its interval and the scores of baselines, or None if the model has no scores."""
     task = manifest.spec.get("task")
     split = next((name for name in ("test", "validation") if manifest.metrics.get(name)), None)
@@ -120,7 +123,7 @@ def _score(manifest: Manifest) -> dict[str, Any] | None:
     )
 
 
-def _example(version: Version, kind: Any) -> Any:
+def _example(version: Version, kind: "Kind") -> Any:
     """Return an example input for the endpoint `answer`, or None."""
     manifest = version.manifest
     try:

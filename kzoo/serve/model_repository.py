@@ -54,7 +54,9 @@ class Loaded:
 class Version:
     """An exported folder with its version number; the model is opened at the first request."""
 
-    def __init__(self, number: int, folder: Path, stamp: tuple, format: str | None) -> None:
+    def __init__(
+        self, number: int, folder: Path, stamp: tuple[object, ...], format: str | None
+    ) -> None:
         self.number, self.folder, self.stamp = number, folder, stamp
         exported = ExportedModel(folder)
         self.manifest = exported.manifest
@@ -243,7 +245,7 @@ class ServedModel:
                 del self.versions[number]
                 self._log("gone", model=self.name, version=str(number))
 
-    async def _load_version(self, number: int, folder: Path, stamp: tuple) -> None:
+    async def _load_version(self, number: int, folder: Path, stamp: tuple[object, ...]) -> None:
         self._refused[number] = stamp  # until it has passed the trial run
         try:
             version = await asyncio.to_thread(Version, number, folder, stamp, self._format)
@@ -327,7 +329,7 @@ def _scan(path: Path) -> dict[int, Path]:
     return folders
 
 
-def _stamp(folder: Path) -> tuple:
+def _stamp(folder: Path) -> tuple[object, ...]:
     """Return a tuple that changes whenever the files of an exported model change."""
     files: list[tuple] = []
     pending = [(str(folder), 0)]

@@ -1,17 +1,16 @@
 """The OpenAPI description of the server. Standard library only."""
 
-from typing import Any
-
 from kzoo.serve.limits import Limits
+from kzoo.utils.files import JsonObject
 from kzoo.utils.version import __version__
 
 _TEXT, _NUMBER = {"type": "string"}, {"type": "number"}
-_SHARE: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
-_ANY: dict[str, Any] = {}
+_SHARE: JsonObject = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+_ANY: JsonObject = {}
 _JSON, _CSV, _EVENTS = "application/json", "text/csv", "text/event-stream"
 
 # Query parameters of `answer`, and `parameters` of the Open Inference Protocol.
-_PROMISES: list[dict[str, Any]] = [
+_PROMISES: list[JsonObject] = [
     {
         "name": name,
         "in": "query",
@@ -36,13 +35,13 @@ _PROMISES: list[dict[str, Any]] = [
 ]
 
 
-def document(limits: Limits) -> dict[str, Any]:
+def document(limits: Limits) -> JsonObject:
     """Return the OpenAPI document of all paths.
 
     Args:
         limits: limits of requests, which are stated in the description.
     """
-    paths: dict[str, Any] = {
+    paths: JsonObject = {
         "/v1/models": _get("List the models.", "Models", _ref("Models")),
         "/v2": _get(
             "Server metadata.",
@@ -85,7 +84,7 @@ def document(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _model_paths(version: bool) -> dict[str, Any]:
+def _model_paths(version: bool) -> JsonObject:
     """Return the paths of a model, or of one of its versions."""
     suffix, id_suffix = ("/versions/{version}", "Version") if version else ("", "")
     v1, v2 = f"/v1/models/{{name}}{suffix}", f"/v2/models/{{name}}{suffix}"
@@ -176,7 +175,7 @@ def _model_paths(version: bool) -> dict[str, Any]:
     }
 
 
-def _schemas(limits: Limits) -> dict[str, Any]:
+def _schemas(limits: Limits) -> JsonObject:
     tensor = _object(
         name=_TEXT,
         datatype=_TEXT,
@@ -265,13 +264,13 @@ def _schemas(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _get(summary: str, name: str, schema: dict) -> dict[str, Any]:
+def _get(summary: str, name: str, schema: JsonObject) -> JsonObject:
     return {"get": _operation(summary, {_JSON: schema}, f"get{name}")}
 
 
 def _post(
-    summary: str, name: str, request_types: dict[str, Any], response_types: dict[str, Any]
-) -> dict[str, Any]:
+    summary: str, name: str, request_types: JsonObject, response_types: JsonObject
+) -> JsonObject:
     body = {
         "required": True,
         "content": {media: {"schema": schema} for media, schema in request_types.items()},
@@ -279,7 +278,7 @@ def _post(
     return {"post": _operation(summary, response_types, name) | {"requestBody": body}}
 
 
-def _operation(summary: str, response_types: dict[str, Any], name: str) -> dict[str, Any]:
+def _operation(summary: str, response_types: JsonObject, name: str) -> JsonObject:
     content = {media: {"schema": schema} for media, schema in response_types.items()}
     return {
         "summary": summary,
@@ -292,21 +291,21 @@ def _operation(summary: str, response_types: dict[str, Any], name: str) -> dict[
     }
 
 
-def _parameter(name: str) -> dict[str, Any]:
+def _parameter(name: str) -> JsonObject:
     return {"name": name, "in": "path", "required": True, "schema": _TEXT}
 
 
-def _object(**properties: Any) -> dict[str, Any]:
+def _object(**properties: JsonObject) -> JsonObject:
     return {"type": "object", "properties": properties}
 
 
-def _list(items: dict) -> dict[str, Any]:
+def _list(items: JsonObject) -> JsonObject:
     return {"type": "array", "items": items}
 
 
-def _file() -> dict[str, Any]:
+def _file() -> JsonObject:
     return {"type": "string", "contentMediaType": "application/octet-stream"}
 
 
-def _ref(name: str) -> dict[str, Any]:
+def _ref(name: str) -> JsonObject:
     return {"$ref": f"#/components/schemas/{name}"}

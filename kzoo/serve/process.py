@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -22,6 +23,7 @@ from kzoo.serve.limits import Limits
 from kzoo.serve.log import Log
 from kzoo.serve.middleware import Middleware
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.optional import is_installed
 
 _MAX_HEADER = 1 << 16  # bytes of the headers of a request
@@ -83,7 +85,7 @@ class _Server(uvicorn.Server):
     """uvicorn's server with a custom shutdown."""
 
     def __init__(self, app: Middleware, limits: Limits, log: Log) -> None:
-        options: dict[str, Any] = dict(
+        options: JsonObject = dict(
             ws="none",
             log_config=None,
             access_log=False,
@@ -120,7 +122,7 @@ class _Server(uvicorn.Server):
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
-    def handle_exit(self, sig: int, frame: Any) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start the shutdown, and a timer that forces the exit, since busy threads cannot be stopped."""
         if self._exit_timer is None:
             self._deadline = time.monotonic() + self._limits.ending

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from starlette.requests import ClientDisconnect, Request
@@ -20,6 +20,11 @@ from kzoo.serve.codecs import JSON, NOTES, DecodedRequest, ModelRequest, as_json
 from kzoo.serve.limits import Limits, Refused, busy, once
 from kzoo.serve.model_repository import Loaded, ModelRepository
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from kzoo.serve.model_repository import ServedModel
+
 
 _T = TypeVar("_T")
 _SMALL = 1 << 16  # bytes of JSON, or output numbers, that take little time
@@ -35,7 +40,7 @@ FAULT = "Internal server error. See the server log for the id of this request."
 class _Pending:
     """A request: it is counted as waiting for its model until `answered`, and its body until `end`."""
 
-    def __init__(self, service: "Service", model: Any) -> None:
+    def __init__(self, service: "Service", model: "ServedModel") -> None:
         self._service = service
         self._model = model
         self._waits = True
@@ -198,7 +203,7 @@ class Service:
         Raises:
             Refused: their memory is used up by others, whose clients read.
         """
-        options: dict[str, Any] = dict(media_type=media, headers=dict(headers or {}))
+        options: JsonObject = dict(media_type=media, headers=dict(headers or {}))
         if len(body) <= _SMALL:
             return Response(body, **options)
         while (
@@ -245,7 +250,7 @@ class Service:
         return self._response(as_json(ids | {"text": "".join(parts)}), JSON)
 
     async def _pieces(
-        self, loaded: Loaded, text: Generation, context: dict[str, Any]
+        self, loaded: Loaded, text: Generation, context: JsonObject
     ) -> AsyncIterator[str]:
         """Yield what each token adds to a text; its rows run in the same batches as those of other requests.
 
@@ -292,7 +297,7 @@ class Service:
             self._small if small else self._large, run
         )
 
-    async def _body(self, request: Request, context: dict[str, Any]) -> bytes:
+    async def _body(self, request: Request, context: JsonObject) -> bytes:
         """Return the body of a request, and count its bytes against the limits.
 
         Raises:

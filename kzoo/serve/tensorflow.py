@@ -19,6 +19,7 @@ from kzoo.serve.codecs import (
 )
 from kzoo.serve.limits import read_json
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 
 SIGNATURE = "serving_default"
 _TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32"}
@@ -63,7 +64,7 @@ def _unnamed(inputs: Any, name: str) -> Any:
     return inputs
 
 
-def status(versions: list[tuple[str, bool]]) -> dict[str, Any]:
+def status(versions: list[tuple[str, bool]]) -> JsonObject:
     """Return the status of versions, each given as (number, whether it works)."""
     return {
         "model_version_status": [
@@ -80,7 +81,7 @@ def status(versions: list[tuple[str, bool]]) -> dict[str, Any]:
     }
 
 
-def metadata(name: str, version: str, manifest: Manifest) -> dict[str, Any]:
+def metadata(name: str, version: str, manifest: Manifest) -> JsonObject:
     """Return the signature of a model: its input and output tensors."""
     (input_spec,), (output_spec,) = manifest.inputs, manifest.outputs
     signature = {
@@ -100,7 +101,7 @@ def metadata(name: str, version: str, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _tensor(name: str, shape: list, dtype: str) -> dict[str, Any]:
+def _tensor(name: str, shape: list[int | None], dtype: str) -> JsonObject:
     sizes = [{"size": str(-1 if size is None else size), "name": ""} for size in [None, *shape[1:]]]
     return {
         "dtype": dtype,

@@ -16,7 +16,7 @@ _LOCAL = ("localhost", "::1")
 _PATIENCE = 10  # seconds to wait for the scheduler
 
 
-def check_address(address: str):
+def check_address(address: str) -> None:
     """Check the address of a Dask scheduler (`--scheduler`) without importing Dask.
 
     Raises:

@@ -12,30 +12,42 @@ import queue
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from kzoo.training.workers.worker import TrialFailed, Worker, WorkerSpec
+from kzoo.training.workers.worker import InProcess, TrialFailed, Worker, WorkerSpec
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 from kzoo.utils.version import __version__
 
+if TYPE_CHECKING:
+    from kzoo.training.resume import Signals
+
+
 _SEARCH_FILES = ("trial.json",)  # files in a trial's folder that the search writes itself
+
+
+class Progress(Protocol):
+    """What shows how trials go on."""
+
+    def draw(self) -> None: ...
+
+    def epoch(self, number: int, epoch: int, value: float) -> None: ...
 
 
 class NullProgress:
     """A `Progress` that shows nothing."""
 
-    def draw(self):
+    def draw(self) -> None:
         """Show nothing."""
 
-    def epoch(self, number, epoch, value):
+    def epoch(self, number: int, epoch: int, value: float) -> None:
         """Show nothing."""
 
 
@@ -49,10 +61,12 @@ class SingleWorker:
 
     slots = 1
 
-    def __init__(self, worker, progress):
+    def __init__(self, worker: Worker | InProcess, progress: "Progress") -> None:
         self.worker, self.progress = worker, progress
 
-    def submit(self, number, *, signals, deadline, **arguments) -> "Future[Any]":
+    def submit(
+        self, number: int, *, signals: "Signals | None", deadline: float | None, **arguments: Any
+    ) -> "Future[Any]":
         """Train a trial; see `LocalWorkers.submit`."""
         return _completed_future(
             lambda: self.worker.call(
@@ -65,7 +79,7 @@ class SingleWorker:
             )
         )
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Do nothing: no trial is pending."""
 
 
@@ -77,7 +91,7 @@ class LocalWorkers:
         progress: the `Progress`.
     """
 
-    def __init__(self, workers, progress):
+    def __init__(self, workers: Sequence[Worker], progress: "Progress") -> None:
         self.progress = progress
         self.slots = len(workers)
         self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
@@ -86,7 +100,9 @@ class LocalWorkers:
         for worker in workers:
             self.idle.put(worker)
 
-    def submit(self, number, *, signals, deadline, **arguments) -> "Future[Any]":
+    def submit(
+        self, number: int, *, signals: "Signals | None", deadline: float | None, **arguments: Any
+    ) -> "Future[Any]":
         """Train a trial and return the future of its outcome.
 
         Args:
@@ -95,7 +111,7 @@ class LocalWorkers:
             arguments: of `Trainer.train`.
         """
 
-        def train():
+        def train() -> Any:
             worker = self.idle.get()
             try:
                 return worker.call(
@@ -110,14 +126,14 @@ class LocalWorkers:
 
         return self.threads.submit(train)
 
-    def close(self):
+    def close(self) -> None:
         """End all processes."""
         self.threads.shutdown(wait=False, cancel_futures=True)
         for worker in self.workers:
             worker.close()
         self.threads.shutdown()
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Do nothing: a training that is signalled ends by itself."""
 
 
@@ -130,14 +146,21 @@ class ExecutorWorkers:
         spec: the `WorkerSpec`, which is sent to each process once.
     """
 
-    def __init__(self, executor: Executor, slots: int, spec: WorkerSpec):
+    def __init__(self, executor: Executor, slots: int, spec: WorkerSpec) -> None:
         self.executor, self.slots = executor, slots
         self.spec = pickle.dumps(spec)
         self.key = hashlib.sha256(self.spec).hexdigest()
         self.under_way: dict[Future[Any], Future[Any]] = {}
 
     def submit(
-        self, number, *, signals, deadline, folder, parent=None, **arguments
+        self,
+        number: int,
+        *,
+        signals: "Signals | None",
+        deadline: float | None,
+        folder: str | os.PathLike[str],
+        parent: str | os.PathLike[str] | None = None,
+        **arguments: Any,
     ) -> "Future[Any]":
         """Train a trial; see `LocalWorkers.submit`. The files of its folder are sent there and back."""
         job = TrainingJob(
@@ -151,13 +174,15 @@ class ExecutorWorkers:
         self._submit(future, Path(folder), job, None)
         return future
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Stop waiting for running trials: they cannot be signalled, and will be trained again."""
         for future, remote in list(self.under_way.items()):
             remote.cancel()
             _resolve(future, TrialFailed("it was cancelled"))
 
-    def _submit(self, future, folder, job, spec):
+    def _submit(
+        self, future: Future[Any], folder: Path, job: "TrainingJob", spec: bytes | None
+    ) -> None:
         try:
             remote = self.executor.submit(train_in_child, self.key, spec, job)
         except RuntimeError as error:  # the executor is broken, or shut down
@@ -165,7 +190,9 @@ class ExecutorWorkers:
         self.under_way[future] = remote
         remote.add_done_callback(lambda remote: self._on_done(future, folder, job, remote))
 
-    def _on_done(self, future, folder, job, remote):
+    def _on_done(
+        self, future: Future[Any], folder: Path, job: "TrainingJob", remote: Future[Any]
+    ) -> None:
         self.under_way.pop(future, None)
         if future.done():
             return
@@ -184,7 +211,7 @@ class ExecutorWorkers:
             _resolve(future, TrialFailed(f"{type(error).__name__}: {first_line(error)}"))
 
 
-def checked_threads(parallel: Any, threads: Any, executor: Any) -> int | None:
+def checked_threads(parallel: Any, threads: object, executor: object) -> int | None:
     """Check the arguments of a worker pool, and return the number of threads of each training.
 
     By default it is 1 if several trainings run at once, else None (Keras' default).
@@ -205,7 +232,7 @@ def checked_threads(parallel: Any, threads: Any, executor: Any) -> int | None:
 
 @contextmanager
 def worker_pool(
-    worker, progress, parallel, executor
+    worker: Any, progress: "Progress", parallel: int, executor: Executor | None
 ) -> "Iterator[SingleWorker | LocalWorkers | ExecutorWorkers]":
     """Yield the pool of workers that trains a search.
 
@@ -229,14 +256,14 @@ def worker_pool(
             pool.close()
 
 
-def _broken_executor(error):
+def _broken_executor(error: BaseException) -> KzooError:
     error_name = type(error).__name__
     return KzooError(
         f"The executor stopped ({error_name}: {first_line(error)}). Repeat the call with a new executor to continue."
     )
 
 
-def _resolve(future, outcome):
+def _resolve(future: Future[Any], outcome: object) -> None:
     """Set the result or exception of a future, unless it is done."""
     if future.done():
         return
@@ -246,7 +273,7 @@ def _resolve(future, outcome):
         future.set_result(outcome)
 
 
-def _completed_future(function):
+def _completed_future(function: Callable[[], object]) -> Future[Any]:
     """Return a future with the result, or the exception, of calling a function now."""
     future: Future[Any] = Future()
     try:
@@ -312,7 +339,7 @@ def train_in_child(key: str, spec: bytes | None, job: TrainingJob) -> bytes | No
         return pickle.dumps((outcome, _read_files(folder)))
 
 
-def _register(key, spec):
+def _register(key: str, spec: bytes | None) -> bool:
     """Return True if this process has the spec of a search; a new spec replaces the previous one."""
     with _lock:
         if key not in _searches and spec is not None:
@@ -323,7 +350,7 @@ def _register(key, spec):
 
 
 @contextmanager
-def _borrowed_worker(key) -> Iterator[Worker]:
+def _borrowed_worker(key: str) -> Iterator[Worker]:
     """Yield an idle or new worker of a search."""
     with _lock:
         spec, idle = _searches[key]
@@ -348,13 +375,13 @@ def _log_folder() -> Path:
 
 
 @atexit.register
-def _close_idle():
+def _close_idle() -> None:
     for _, idle in _searches.values():
         for worker in idle:
             worker.close()
 
 
-def _read_files(folder) -> dict[str, bytes]:
+def _read_files(folder: str | os.PathLike[str]) -> dict[str, bytes]:
     """Return relative path -> content of a trial's files."""
     folder = Path(folder)
     paths = [
@@ -363,7 +390,7 @@ def _read_files(folder) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-def _write_files(folder, files):
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Replace the files of a trial in a folder, except those that the search writes itself."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in _read_files(folder).keys() - files:

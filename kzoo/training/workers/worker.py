@@ -12,19 +12,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kzoo.utils import child_process as child
 from kzoo.utils import fast_import as fast_import
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line
 from kzoo.zoo import registry
+
+if TYPE_CHECKING:
+    from kzoo.training.resume import Signals
+
 
 # bytes by which a worker may grow before it is replaced: about ten small trials
 _GROWTH = 40 * 2**20
@@ -82,12 +86,20 @@ class Worker:
         setup: the trainer's other arguments.
     """
 
-    def __init__(self, log, *, trainer="", threads=None, spec=None, **setup):
+    def __init__(
+        self,
+        log: str | os.PathLike[str],
+        *,
+        trainer: str = "",
+        threads: int | None = None,
+        spec: "WorkerSpec | None" = None,
+        **setup: object,
+    ) -> None:
         self.log = Path(log)
-        self.process = None
-        self.inbox = queue.Queue()
+        self.process: Any = None
+        self.inbox: queue.Queue[Any] = queue.Queue()
         self.reply_count = 0
-        self.base_memory = None  # bytes after the first replies
+        self.base_memory = 0  # bytes after the first replies
         self.spec = spec or WorkerSpec(
             families=dict(registry.FAMILIES),
             setup=pickle.dumps(setup),
@@ -96,18 +108,18 @@ class Worker:
             backend=import_module("keras").backend.backend(),
         )
 
-    def __enter__(self):
+    def __enter__(self) -> "Worker":
         self.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self):
+    def start(self) -> None:
         """Start the process without waiting for its imports."""
         self.inbox = queue.Queue()
         self.reply_count = 0
-        self.base_memory = None
+        self.base_memory = 0
         environment = os.environ | {
             "KERAS_BACKEND": self.spec.backend,
             "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
@@ -121,7 +133,7 @@ class Worker:
         ).start()
         self._send((self.spec.families, self.spec.trainer, self.spec.setup))
 
-    def close(self):
+    def close(self) -> None:
         """End the process."""
         if self.process is None:
             return
@@ -132,7 +144,16 @@ class Worker:
                 stream.close()
         self.process = None
 
-    def call(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+    def call(
+        self,
+        name: str,
+        *,
+        signals: "Signals | None" = None,
+        deadline: float | None = None,
+        on_epoch: Callable[[int, float], object] | None = None,
+        tick: Callable[[], object] | None = None,
+        **arguments: object,
+    ) -> Any:
         """Call a method of the trainer in the process, and return its result.
 
         Args:
@@ -179,7 +200,7 @@ class Worker:
                 self._measure(message[2])
                 return message[1]
 
-    def _measure(self, memory):
+    def _measure(self, memory: int) -> None:
         """End the process if it has grown; the next call starts a new one. The first replies fill its caches."""
         self.reply_count += 1
         if self.reply_count <= 2:
@@ -187,7 +208,7 @@ class Worker:
         elif memory - self.base_memory > _GROWTH * (1 if self.reply_count >= _WARMUP_CALLS else 5):
             self.close()
 
-    def _exit_cause(self):
+    def _exit_cause(self) -> str:
         if self.process is None:
             return "it was stopped"
         code = self.process.wait()
@@ -197,7 +218,7 @@ class Worker:
             return "the process was killed, most likely because memory ran out"
         return f"the process ended with code {code}{': ' + tail[0][:300] if tail else ''}"
 
-    def _send(self, message):
+    def _send(self, message: object) -> None:
         with suppress(OSError):  # it has died: reading from the other pipe reports that
             pickle.dump(message, self.process.stdin)
             self.process.stdin.flush()
@@ -209,20 +230,31 @@ class InProcess:
     It cannot free the memory of trained models.
     """
 
-    def __init__(self, log, *, trainer, threads=None, **setup):
+    def __init__(
+        self, log: object, *, trainer: str, threads: int | None = None, **setup: object
+    ) -> None:
         self.trainer_class = import_class(trainer)
         self.setup = setup
         self.stop = Stop()
-        self.on_epoch = None
-        self.trainer = None
+        self.on_epoch: Callable[[int, float], object] | None = None
+        self.trainer: Any = None
 
-    def __enter__(self):
+    def __enter__(self) -> "InProcess":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         pass
 
-    def call(self, name, *, signals=None, deadline=None, on_epoch=None, tick=None, **arguments):
+    def call(
+        self,
+        name: str,
+        *,
+        signals: "Signals | None" = None,
+        deadline: float | None = None,
+        on_epoch: Callable[[int, float], object] | None = None,
+        tick: Callable[[], object] | None = None,
+        **arguments: object,
+    ) -> Any:
         """Call a method of the trainer, as `Worker.call`."""
         self.stop.signals, self.stop.deadline, self.on_epoch = signals, deadline, on_epoch
         try:
@@ -236,18 +268,18 @@ class InProcess:
                 raise
             raise TrialFailed(error_line(error)) from error
 
-    def _report_epoch(self, epoch, value):
+    def _report_epoch(self, epoch: int, value: float) -> None:
         if self.on_epoch is not None:
             self.on_epoch(epoch, value)
 
 
-def import_class(name):
+def import_class(name: str) -> Callable[..., Any]:
     """Return the class named by "module:class"."""
     module, _, name = name.partition(":")
     return getattr(import_module(module), name)
 
 
-def can_be_sent(target) -> bool:
+def can_be_sent(target: object) -> bool:
     """Return True if another process can unpickle an object: all its classes and functions can be imported."""
     try:
         _ImportablePickler(io.BytesIO()).dump(target)
@@ -259,7 +291,7 @@ def can_be_sent(target) -> bool:
 class _ImportablePickler(pickle.Pickler):
     """Pickler that refuses functions and classes of a script, a notebook or a module without a file."""
 
-    def reducer_override(self, target):
+    def reducer_override(self, target: object) -> Any:
         if isinstance(target, type | FunctionType):
             package = target.__module__.partition(".")[0]
             if package == "__main__" or not any(
@@ -269,7 +301,7 @@ class _ImportablePickler(pickle.Pickler):
         return NotImplemented
 
 
-def _read_replies(stream, inbox):
+def _read_replies(stream: BinaryIO, inbox: "queue.Queue[Any]") -> None:
     while True:
         try:
             inbox.put(pickle.load(stream))
@@ -284,27 +316,27 @@ def _read_replies(stream, inbox):
 class Stop:
     """Whether training has to end: at the deadline, on request, or when `signals` have caught one."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.requested = threading.Event()
-        self.deadline = None
-        self.signals = None
+        self.deadline: float | None = None
+        self.signals: Signals | None = None
 
     @property
-    def caught(self):
+    def caught(self) -> bool | None:
         late = self.deadline is not None and time.time() >= self.deadline
         signalled = self.signals is not None and self.signals.caught
         return True if late or signalled or self.requested.is_set() else None
 
 
-def main():
+def main() -> None:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # prints of libraries must not get between the replies
-    inbox = queue.Queue()
+    inbox: queue.Queue[Any] = queue.Queue()
     stop = Stop()
     lock = threading.Lock()
     threading.Thread(target=_read_requests, args=(inbox, stop), daemon=True).start()
 
-    def send(*message):
+    def send(*message: object) -> None:
         with lock:
             pickle.dump(message, replies)
             replies.flush()
@@ -335,7 +367,7 @@ def main():
             send("failed", error_line(error), isinstance(error, KzooError))
 
 
-def _read_requests(inbox, stop):
+def _read_requests(inbox: "queue.Queue[Any]", stop: "Stop") -> None:
     """Pass on the requests of the parent; end this process when the parent is gone."""
     while True:
         try:
@@ -348,7 +380,7 @@ def _read_requests(inbox, stop):
             inbox.put(message)
 
 
-def error_line(error) -> str:
+def error_line(error: BaseException) -> str:
     """Return an exception as one line, with its type unless it is a KzooError."""
     if isinstance(error, KzooError):
         return str(error)

@@ -1,5 +1,7 @@
 """Checks of the known columns of many series: one that is recorded together with the target is not known ahead."""
 
+from typing import Any
+
 import numpy as np
 
 from kzoo.checks.finding import check, warning
@@ -40,7 +42,7 @@ def known_column_is_a_trace(subject):
     known = [covariate for covariate in known if covariate.name not in empty]
     if not known:
         return
-    matrix = series_of(subject.data.train.x)
+    matrix: Any = series_of(subject.data.train.x)
     channel = len(reader["columns"])
     middle = _middle_rows(windows)
     phase = _phase(reader, matrix, middle)

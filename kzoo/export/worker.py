@@ -25,6 +25,7 @@ from kzoo.zoo.run import Run
 
 if TYPE_CHECKING:
     import tensorflow as tf
+    from tensorflow import Tensor
 
 
 class Network:
@@ -64,7 +65,7 @@ class Network:
         spec = tf.TensorSpec([batch, *self._shape], self._dtype, name=self.input_name)
 
         @tf.function(input_signature=[spec])
-        def serve(x):
+        def serve(x: "Tensor") -> "dict[str, Tensor]":
             return {name: model(x, training=False)}
 
         return serve

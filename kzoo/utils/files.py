@@ -35,7 +35,7 @@ def expand_user(word: Any) -> Any:
     return os.path.expanduser(word) if is_home_path else word
 
 
-def expand_home(paths):
+def expand_home(paths: Any) -> Any:
     """Return a text, or a list of texts, with `~` expanded if that path exists; anything else unchanged."""
     if type(paths) in (list, tuple):
         return type(paths)(expand_home(path) if isinstance(path, str) else path for path in paths)
@@ -216,7 +216,7 @@ def write_json(path: str | os.PathLike[str], data: object, *, sync: bool = True)
     )
 
 
-def read_json(path):
+def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file."""
     check_regular(path)
     return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -262,7 +262,7 @@ def read_arrays(file: str | os.PathLike[str] | BinaryIO) -> "dict[str, np.ndarra
     return arrays
 
 
-def finite(value):
+def finite(value: object) -> Any:
     """Return a value with NaN and infinities, which JSON lacks, replaced by None."""
     if isinstance(value, dict):
         return {k: finite(v) for k, v in value.items()}

@@ -90,7 +90,7 @@ def spelled(text: object) -> str:
     return _spell[0](str(text))
 
 
-def csv_cell(cell):
+def csv_cell(cell: object) -> object:
     """Return a cell of a CSV file; a text that a spreadsheet would run as a formula gets an apostrophe in front."""
     if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
         return cell

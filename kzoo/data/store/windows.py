@@ -1,9 +1,10 @@
 """Inputs that are read on demand: `Windows` of one long array, `Mapped` rows; and selection and sampling of rows."""
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,6 +20,23 @@ _Index = int | slice | np.ndarray
 _resident: WeakKeyDictionary = WeakKeyDictionary()  # mmap -> bytes of it that may be resident
 
 
+class RowArray(Protocol):
+    """An array of rows, or an object that reads them on demand."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def ndim(self) -> int: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
 class RangeArray:
     """Equally spaced integers (N,), computed on demand: a `range` with the interface of an array.
 
@@ -29,7 +47,7 @@ class RangeArray:
     dtype = np.dtype("int64")
     ndim = 1
 
-    def __init__(self, numbers: range):
+    def __init__(self, numbers: range) -> None:
         self.numbers = numbers
 
     @property
@@ -39,7 +57,9 @@ class RangeArray:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, index):
+    def __getitem__(
+        self, index: slice | tuple[_Index, ...] | ArrayLike
+    ) -> "RangeArray | np.ndarray":
         if isinstance(index, slice):
             return RangeArray(self.numbers[index])
         if isinstance(index, tuple):
@@ -180,32 +200,37 @@ class Mapped(_PickledByPath):
         then: function applied to rows once they are read, which keeps their shape; None for no function.
     """
 
-    def __init__(self, values, rows=None, then=None):
+    def __init__(
+        self,
+        values: RowArray,
+        rows: "ArrayLike | RangeArray | None" = None,
+        then: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
         self.values, self.transform = values, then
         rows = RangeArray(range(len(values))) if rows is None else rows
         self.rows = rows if isinstance(rows, RangeArray) else np.asarray(rows)
         self.dtype = values.dtype if then is None else then(values[:0]).dtype
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         return (len(self.rows), *self.values.shape[1:])
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return self.values.ndim
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: _Index) -> np.ndarray:
         rows = read(self.values, np.asarray(self.rows[index]))
         return rows if self.transform is None else self.transform(rows)
 
-    def part(self, rows):
+    def part(self, rows: _Index) -> "Mapped":
         """Return some of the rows."""
         return Mapped(self.values, self.rows[rows], self.transform)
 
-    def made(self, transform):
+    def made(self, transform: Callable[[np.ndarray], np.ndarray]) -> "Mapped":
         """Return the same rows with another function applied when they are read."""
         return Mapped(
             self.values,
@@ -214,11 +239,15 @@ class Mapped(_PickledByPath):
         )
 
 
-def _compose(first, second, rows):
+def _compose(
+    first: Callable[[np.ndarray], np.ndarray],
+    second: Callable[[np.ndarray], np.ndarray],
+    rows: np.ndarray,
+) -> np.ndarray:
     return second(first(rows))
 
 
-def is_mapped(array) -> bool:
+def is_mapped(array: object) -> bool:
     """Return True if an array is mapped from a file, so that reading all of it fills memory."""
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap):
@@ -227,7 +256,7 @@ def is_mapped(array) -> bool:
     return False
 
 
-def read(values, indices):
+def read(values: RowArray, indices: _Index) -> np.ndarray:
     """Return rows of an array, or of an object that reads on demand.
 
     Pages of a mapped file that were read count as memory of this process until the system reclaims them, so they are
@@ -236,7 +265,7 @@ def read(values, indices):
     mapped = _mmap_of(values)
     if mapped is None:
         return np.asarray(values[indices])
-    if isinstance(indices, slice) or np.ndim(indices) == 0:
+    if not isinstance(indices, np.ndarray) or indices.ndim == 0:
         rows = np.array(values[indices])
         _count_resident(mapped, rows.nbytes)
         return rows
@@ -248,7 +277,7 @@ def read(values, indices):
     return rows
 
 
-def _count_resident(mapped, size):
+def _count_resident(mapped: mmap.mmap, size: int) -> None:
     """Count the bytes read from a map, and release its pages once there are many."""
     _resident[mapped] = _resident.get(mapped, 0) + size
     if _resident[mapped] >= _MAX_RESIDENT:
@@ -256,14 +285,14 @@ def _count_resident(mapped, size):
         _resident[mapped] = 0
 
 
-def blocks(values, most=_BLOCK):
+def blocks(values: RowArray, most: int = _BLOCK) -> Iterator[np.ndarray]:
     """Yield an array in blocks of at most `most` numbers; blocks of a mapped file are released again."""
     step = max(1, most // max(int(np.prod(values.shape[1:])), 1))
     for start in range(0, len(values), step):
         yield read(values, slice(start, min(start + step, len(values))))
 
 
-def _mmap_of(array):
+def _mmap_of(array: Any) -> mmap.mmap | None:
     """Return the map behind an array if its pages can be released without loss; else None."""
     mode = None
     while isinstance(array, np.ndarray):
@@ -274,9 +303,9 @@ def _mmap_of(array):
     return array if shared and hasattr(mmap, "MADV_DONTNEED") else None
 
 
-def _file_location(array):
+def _file_location(array: np.ndarray) -> tuple[object, ...]:
     """Return the arguments with which `_open_mapped` opens a mapped array again."""
-    whole = array
+    whole: Any = array
     while not isinstance(whole.base, mmap.mmap):
         whole = whole.base
     start = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
@@ -291,17 +320,25 @@ def _file_location(array):
     )
 
 
-def _open_mapped(file, offset, size, dtype, shape, strides, start):
+def _open_mapped(
+    file: str,
+    offset: int,
+    size: int,
+    dtype: np.dtype,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    start: int,
+) -> np.ndarray:
     whole = np.memmap(file, np.uint8, "r", offset, (size,))
     return np.ndarray(shape, dtype, whole, start, strides)
 
 
-def series_of(values):
+def series_of(values: object) -> np.ndarray | None:
     """Return the array that windows are cut from, a whole series or text; None if `values` are not windows."""
     return values.values if isinstance(values, Windows) else None
 
 
-def select_rows(values, rows):
+def select_rows(values: Any, rows: np.ndarray) -> RowArray:
     """Return rows of an array or of windows; rows of a file are read on demand."""
     if hasattr(values, "part"):
         return values.part(rows)
@@ -312,21 +349,21 @@ def select_rows(values, rows):
     )
 
 
-def sample_rows(values, most=_MOST_ROWS):
+def sample_rows(values: Any, most: int = _MOST_ROWS) -> np.ndarray:
     """Return at most `most` rows of inputs as an array, the same ones on every call."""
     if hasattr(values, "first"):  # `StoredRows`, which were shuffled when written
         return values.first(most)
     return np.asarray(values[sample_indices(len(values), most)])
 
 
-def sample_indices(count, most):
+def sample_indices(count: int, most: int) -> np.ndarray:
     """Return at most `most` of the indices 0..count-1 (N,), sorted and the same on every call."""
     if count <= most:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
-def flat(x):
+def flat(x: Any) -> np.ndarray:
     """Return values as (N, columns); for windows, the rows that they cover, each once."""
     if (series := series_of(x)) is not None:
         first = int(x.starts.min())

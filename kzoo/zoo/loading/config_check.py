@@ -51,7 +51,7 @@ class Config:
     classes: list = field(default_factory=list)
 
 
-def parse_json(data, what):
+def parse_json(data: bytes | str, what: str) -> Any:
     """Return parsed JSON without duplicate keys, NaN, infinity or deep nesting; `what` names it in errors.
 
     Raises:

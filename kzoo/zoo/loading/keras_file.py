@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections import Counter
@@ -56,7 +57,7 @@ def inspect_keras_file(
         config, archive, shapes = _inspect(raw, trusted_names(trusted))
         metadata = parse_json(archive.metadata, "metadata.json")
         version = metadata.get("keras_version") if isinstance(metadata, dict) else None
-    numbers = sum(count * _product(shape) for shape, count in shapes.items())
+    numbers = sum(count * math.prod(shape) for shape, count in shapes.items())
     return dict(
         sha256=hashlib.sha256(raw).hexdigest(),
         bytes=len(raw),
@@ -145,13 +146,6 @@ def _inspect(
     archive = open_archive(raw)
     config = check_config(archive.config, trusted_objects)
     return config, archive, stored_shapes(archive.weights, size=len(raw))
-
-
-def _product(shape):
-    size = 1
-    for length in shape:
-        size *= length
-    return size
 
 
 def _check_keras() -> None:

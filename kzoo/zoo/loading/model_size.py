@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import keras
 
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line
 from kzoo.zoo.loading.unsafe import Refused, Unreadable, short
+
+if TYPE_CHECKING:
+    pass
+
 
 _Result = TypeVar("_Result")
 
@@ -83,7 +87,9 @@ def _zeros_class(cls: Any, instances: list[object]) -> Any:
         cls.__init__(self, *arguments, **options)
         instances.append(self)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(
+        self: Any, shape: tuple[int, ...], dtype: str | None = None
+    ) -> "keras.KerasTensor":
         return keras.ops.zeros(shape, dtype=dtype)
 
     return type(cls.__name__, (cls,), {"__init__": __init__, "__call__": __call__})
@@ -117,7 +123,7 @@ def with_shape_checks(
     core_ops: Any = import_module("keras.src.ops.core")
 
     class Unstack(core_ops.Unstack):
-        def __call__(self, x):
+        def __call__(self, x: keras.KerasTensor) -> list[keras.KerasTensor]:
             length = self.num if self.num is not None else x.shape[self.axis]
             if length is not None and length > MAX_PARTS:
                 raise Refused(

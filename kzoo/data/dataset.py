@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import tensorflow as tf
 
+    from kzoo.data.options import Origin
+
 # The sources that `load_data` accepts.
 Loadable: TypeAlias = (
     "str | os.PathLike[str] | pd.DataFrame | pd.Series | tuple[ArrayLike | pd.DataFrame, ArrayLike] "
@@ -91,6 +93,8 @@ class Dataset:
             nothing may be cached under it); `overview` (how the kind of input says it was read); and `common`, that of
             the `target`, where the training rows are not those of `train`.
         loaded: how `load_data` was called, in plain values: `data_seed` and `options`.
+        origin: its source and options, with which `kzoo.train` treats it as it would treat the source; None for data
+            that was not loaded.
     """
 
     name: str
@@ -109,6 +113,11 @@ class Dataset:
     fingerprint: str = ""
     seen: dict[str, Any] = field(default_factory=dict)
     loaded: dict[str, Any] = field(default_factory=dict)
+    origin: "Origin | None" = field(default=None, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields without the source, which other processes need not have, and may not be able to read."""
+        return vars(self) | {"origin": None}
 
     @property
     def input_shape(self) -> tuple[int | None, ...]:

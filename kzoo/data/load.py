@@ -12,7 +12,7 @@ from kzoo.data import splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.named import NAMES, load_named, name_of
-from kzoo.data.options import DataOptions
+from kzoo.data.options import DataOptions, Origin, splits_of
 from kzoo.data.sample import sampling_note
 from kzoo.data.tables.frame import as_frame, as_table, is_pair, join_targets, with_weights
 from kzoo.data.targets.detection import WrongPreset
@@ -91,7 +91,9 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     splits.check_seed(options.seed)
     detection.check_splits(options)
     preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
-    source, options = detection.located(as_table(source), options)
+    source = as_table(source)
+    origin = dict(source=source, options=options, preset=preset)
+    source, options = detection.located(source, options)
     others = splits.second_sources(options.validation, options.test, options.calibration)
     options = replace(options, **{part: as_table(other) for part, other in others.items()})
     _check_combination(options)
@@ -123,6 +125,7 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     note = sampling_note(data)
     if note is not None and note not in data.notes:
         data.notes.append(note)
+    data.origin = Origin(**origin, splits=splits_of(data))
     return data
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from kzoo.data.dataset import Dataset
+from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import Fold, held_out, is_source, second_sources
 from kzoo.data.targets.repairs import Repairs, read_repairs
 from kzoo.problems.data_arguments import DEFAULTS, NAMES, OPTIONS, DataArguments
@@ -74,6 +74,8 @@ class DataOptions(DataArguments):
         """
         if not isinstance(source, Dataset):
             return
+        if source.origin is not None and source.origin.options is self:
+            return
         # Second sources and arrays are not stored: they cannot be compared.
         not_stored = bool(second_sources(self.validation, self.test, self.calibration))
         not_stored |= any(
@@ -112,3 +114,36 @@ class DataOptions(DataArguments):
         return replace(
             self, validation=held_out(self.validation, self.calibration), calibration=None
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a `Dataset` was loaded from.
+
+    Args:
+        source: as `load_data` takes it.
+        options: how it was read and split.
+        preset: for which it was read; None if the source decided.
+        splits: the splits that were loaded.
+    """
+
+    source: Any
+    options: DataOptions
+    preset: Any
+    splits: tuple[Split | None, ...]
+
+    @classmethod
+    def of(cls, data: Any) -> "Origin | None":
+        """Return the origin of a `Dataset`; None if its splits were replaced since, and for anything else."""
+        origin = data.origin if isinstance(data, Dataset) else None
+        if origin is None or any(
+            loaded is not split
+            for loaded, split in zip(origin.splits, splits_of(data), strict=True)
+        ):
+            return None
+        return origin
+
+
+def splits_of(data: Dataset) -> tuple[Split | None, ...]:
+    """Return all splits of a data set."""
+    return data.train, data.validation, data.test, data.calibration

@@ -6,7 +6,7 @@ import shlex
 from kzoo.data.named import name_of
 from kzoo.data.options import DataOptions
 from kzoo.data.splits import Fold
-from kzoo.problems.data_arguments import FLAGS, flag_names
+from kzoo.problems.data_arguments import FLAGS, NAMES, OPTIONS, flag_names
 from kzoo.zoo.registry import word_for
 
 # Options that the command leaves out when they are the default.
@@ -29,6 +29,8 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
         source, overrides, data: arguments of the training.
         options: further options of the command: seed, weights, freeze, precision, deterministic; and the Keras backend.
     """
+    if any(OPTIONS[NAMES.get(name, name)].flag is None for name in data.given()):
+        return None  # an option of `load_data` alone
     if isinstance(data.test, Fold):
         return _fold_call(preset, source, overrides, data, **options)
     sources = (source, data.test, data.validation, data.calibration)

@@ -15,7 +15,8 @@ import numpy as np
 
 from kzoo.checks import check_before_training
 from kzoo.data.dataset import Dataset, Loadable
-from kzoo.data.options import DataOptions
+from kzoo.data.load import load
+from kzoo.data.options import DataOptions, Origin
 from kzoo.data.splits import Fold
 from kzoo.data.statistics import statistics
 from kzoo.data.summary import summary_line
@@ -23,6 +24,7 @@ from kzoo.data.tables.frame import as_table
 from kzoo.inference.predictions import ANSWERS
 from kzoo.plots.curves import curves
 from kzoo.problems.data_arguments import with_data_options
+from kzoo.problems.kinds import kind
 from kzoo.problems.stored_types import Request, to_stored
 from kzoo.training.baselines import score_baselines
 from kzoo.training.calibration import before_and_after, calibrate
@@ -60,7 +62,7 @@ from kzoo.utils.files import finite, whole_file, write_json
 from kzoo.utils.formatting import plural, printable, spelled
 from kzoo.zoo.loading import custom_objects_of
 from kzoo.zoo.network import table_of
-from kzoo.zoo.registry import AUTO, Preset
+from kzoo.zoo.registry import AUTO, Preset, get_preset
 from kzoo.zoo.registry.arguments import plain_settings
 from kzoo.zoo.results.repairs import gain_line
 from kzoo.zoo.results.speed import faster_than
@@ -164,10 +166,6 @@ def train(
     clock = None if max_time is None else Clock(max_time)
     max_steps = checked_steps_per_call(steps_per_call)
     options = DataOptions.popped(overrides)
-    if clock is not None and isinstance(options.test, Fold):
-        raise KzooError(
-            f"max_time={max_time!r} is for one training, and folds are several. Use epochs=."
-        )
     extra = user_callbacks(callbacks, epochs, overrides)
     freeze = stored_freeze(freeze)
     if isinstance(preset_or_model, str) and preset_or_model == AUTO:
@@ -177,6 +175,12 @@ def train(
     check_custom_model(
         preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices
     )
+    options.check_loaded(data)
+    source, options, data = _as_loaded(preset_or_model, data, options)
+    if clock is not None and isinstance(options.test, Fold):
+        raise KzooError(
+            f"max_time={max_time!r} is for one training, and folds are several. Use epochs=."
+        )
     plan = (
         plan_training(preset_or_model, data, options, overrides, seed=seed)
         .with_monitor()
@@ -212,7 +216,7 @@ def train(
         devices=devices,
         deterministic=request.deterministic,
     )
-    command = command_of(command_preset, data, overrides, options, **command_options)
+    command = command_of(command_preset, source, overrides, options, **command_options)
 
     def with_gain(run: Run) -> Run:
         """Return a run with what its repairs bring. Folds are compared by their scores; a built model has no twin."""
@@ -222,17 +226,24 @@ def train(
             or plan.custom_model is not None
         ):
             return run
-        # A data set does not have the recorded labels, and a time limit is not for two trainings.
-        if isinstance(data, Dataset) or clock is not None or run.summary["interrupted"]:
+        # A data set without its source does not have the recorded labels, and a time limit is not for two trainings.
+        if isinstance(source, Dataset) or clock is not None or run.summary["interrupted"]:
             return run
 
         def before(folder: Path) -> Run:
             print_notes(["Training the same without repairs, to state what they bring"], progress)
-            arguments = replace(options, repairs=None).given()
-            arguments |= {"callbacks": extra or None} | overrides
+            unrepaired = replace(options, repairs=None)
+            arguments = {"callbacks": extra or None} | overrides
+            if isinstance(data, Dataset):
+                again = load(
+                    source, None if data.origin is None else data.origin.preset, unrepaired
+                )
+            else:
+                again = source
+                arguments |= unrepaired.given()
             return train(
                 preset_or_model,
-                data,
+                again,
                 out=folder,
                 seed=seed,
                 weights=weights,
@@ -277,7 +288,7 @@ def train(
                 setup, limit, note = _fitted_to(clock, setup, fit_options)
                 print_notes([note], progress)
             chosen = overrides | repeating_settings(setup.training, plan.preset)
-            command = command_of(command_preset, data, chosen, options, **command_options)
+            command = command_of(command_preset, source, chosen, options, **command_options)
         fit = Fit(
             setup,
             claim.folder,
@@ -305,6 +316,27 @@ def train(
             )
             run = _train_and_score(fit, scored)
         return with_gain(run)
+
+
+def _as_loaded(
+    preset_or_model: Any, data: Any, options: DataOptions
+) -> tuple[Any, DataOptions, Any]:
+    """Return the source of the data, how it is read, and what to train on: the source or the data set.
+
+    A data set is what it was loaded from: the run has the same request and command either way. One that was loaded
+    without a preset is read again from its source where the preset determines how inputs are read.
+    """
+    origin = Origin.of(data) if isinstance(preset_or_model, str | Preset) else None
+    if origin is None:
+        return data, options, data
+    preset = get_preset(preset_or_model)
+    is_ready = data.inputs == preset.config["inputs"] and not kind(data.inputs).fitted_to_preset
+    if is_ready or origin.preset == preset:
+        return origin.source, origin.options, data
+    # A stream is not read twice, and data that was loaded for another preset is taken as it is.
+    if origin.preset is not None or hasattr(origin.source, "as_numpy_iterator"):
+        return data, options, data
+    return origin.source, origin.options, origin.source
 
 
 def _fitted_to(

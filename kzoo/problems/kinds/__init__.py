@@ -121,6 +121,7 @@ class Kind:
             `input_shape`.
         few: number of rows of a split that the checks read.
         batch: batch size with which the checks run a network.
+        fitted_to_preset: whether a preset determines how inputs are read, such as the length of texts.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Kind:
     makes: Callable = lambda reader: {}
     few: int = 5_000
     batch: int = 32
+    fitted_to_preset: bool = True
 
     @property
     def is_table(self) -> bool:

@@ -92,4 +92,5 @@ KIND = Kind(
     ),
     example="ROWS.csv",
     batch=128,  # rows are cheap
+    fitted_to_preset=False,
 )

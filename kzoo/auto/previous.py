@@ -15,6 +15,7 @@ from kzoo.data.reload import reload
 from kzoo.data.splits import is_source
 from kzoo.data.statistics import rows_in_training
 from kzoo.evaluation.comparison import score_run
+from kzoo.problems.data_arguments import NAMES
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.formatting import plural
@@ -76,9 +77,7 @@ class Previous:
 
 def options_of(run: Run, options: DataOptions) -> DataOptions:
     """Return the options with which a run's data was read, with those that the user has set for newer data."""
-    changed = options.given()
-    if "data_seed" in changed:
-        changed["seed"] = changed.pop("data_seed")
+    changed = {NAMES.get(name, name): value for name, value in options.given().items()}
     return replace(DataOptions.of(run.data), **changed)
 
 

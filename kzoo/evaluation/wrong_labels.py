@@ -171,20 +171,8 @@ def find_wrong_labels(
     source = preset.dataset if source is None else source
     refuse_unrepairable(load(source, preset, options), "wrong_labels=")
     folder = Path(out or f"runs/wrong-labels-{preset.name}")
-    picked = options.pick(
-        "target",
-        "validation",
-        "drop",
-        "group",
-        "task",
-        "columns",
-        "sample_weight",
-        "sheet",
-        "header_row",
-        "drop_rare",
-    )
     arguments: dict[str, Any] = dict(
-        folds=folds, seed=seed, parallel=parallel, progress=progress, **picked
+        folds=folds, seed=seed, parallel=parallel, progress=progress, **given
     )
     arguments |= {"baselines": False, "check": False} | dict(overrides)
     first = _judge(preset, source, folder / "round-1", arguments)

@@ -4,6 +4,7 @@ import inspect
 from dataclasses import fields
 
 import pytest
+from messages import refuses
 
 import kzoo
 from kzoo.cli import make_parser
@@ -35,6 +36,14 @@ def test_a_function_takes_the_options_of_data_by_their_names_and_defaults(name):
         if called in parameters:
             assert parameters[called].default == OPTIONS[option], called
             assert parameters[called].kind is inspect.Parameter.KEYWORD_ONLY, called
+            assert f"\n        {called}: " in getattr(kzoo, name).__doc__, called
+
+
+def test_a_wrong_name_is_refused_with_the_nearest():
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'date_ordr'.*'date_order'"):
+        kzoo.load_data("iris", date_ordr="day-first")
+    with refuses("'date_ordr'", "'date_order'"):
+        kzoo.train("iris_fnn", "iris", date_ordr="day-first")
 
 
 def test_no_other_function_has_options_of_data():

@@ -72,7 +72,9 @@ class HeldOut(float):
         validation, calibration: the two fractions; the value is their sum.
     """
 
-    def __new__(cls, validation, calibration):
+    calibration: float
+
+    def __new__(cls, validation: float, calibration: float) -> "HeldOut":
         held_out = super().__new__(cls, round(validation + calibration, 12))
         held_out.calibration = calibration
         return held_out

@@ -1,7 +1,16 @@
 """The order of the columns of x: numbers, codes of categories, ids of texts. Standard library only."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-def code_columns(config) -> int:
+if TYPE_CHECKING:
+    import numpy as np
+
+# a column as `learn_columns` returns it and a preprocessor stores it: see `kzoo.problems.kinds.rows`
+LearnedColumn: TypeAlias = dict[str, Any]
+
+
+def code_columns(config: Mapping[str, Any]) -> int:
     """Return the number of last columns of x without numbers: a code for each category, and the ids of texts.
 
     Args:
@@ -10,12 +19,12 @@ def code_columns(config) -> int:
     return len(config.get("categories") or ()) + text_columns(config)
 
 
-def text_columns(config) -> int:
+def text_columns(config: Mapping[str, Any]) -> int:
     """Return the number of last columns of x that are ids of texts (see `code_columns`)."""
     return sum(config.get("text_lengths") or ())
 
 
-def categories_of(x, config):
+def categories_of(x: "np.ndarray", config: Mapping[str, Any]) -> "np.ndarray":
     """Return the columns of x (N, F) that are codes of categories, (N, C)."""
     end = x.shape[-1] - text_columns(config)
     return x[:, end - len(config.get("categories") or ()) : end]

@@ -2,8 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,12 +24,25 @@ from kzoo.utils.memory import too_large
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from kzoo.inference.tables.arrow import Table
+    from kzoo.inference.tables.values import Cells
+
 _MOST_PARTS = 3  # of (x, y, weight)
 # approximate memory of a DataFrame and its derived arrays, as a multiple of the bytes of an Arrow table
 _FRAME = 4
 
 
-def as_frame(source, text=(), notes=None, lists=(), *, compact=False):
+def as_frame(
+    source: Any,
+    text: Collection[str] = (),
+    notes: list[str] | None = None,
+    lists: Collection[str] = (),
+    *,
+    compact: bool = False,
+) -> "DataFrame":
     """Return a DataFrame, an Arrow table or a table file as a DataFrame with string column names.
 
     Durations become seconds. A DataFrame of the caller is not changed.
@@ -63,7 +77,7 @@ def as_frame(source, text=(), notes=None, lists=(), *, compact=False):
     return read_table(source, text, notes, compact=compact)
 
 
-def as_table(source, *, dicts=True):
+def as_table(source: Any, *, dicts: bool = True) -> Any:
     """Return rows in memory as a DataFrame, and a stream of Arrow, which can be read once, as a table of pyarrow.
 
     Args:
@@ -107,7 +121,7 @@ def as_table(source, *, dicts=True):
     return source
 
 
-def is_pair(source) -> bool:
+def is_pair(source: object) -> bool:
     """Return True if this is (x, y) or (x, y, weight), and x is a DataFrame."""
     return (
         isinstance(source, tuple | list)
@@ -116,7 +130,7 @@ def is_pair(source) -> bool:
     )
 
 
-def join_targets(x, y, names=()):
+def join_targets(x: Any, y: Any, names: Collection[str] = ()) -> "tuple[DataFrame, list[str]]":
     """Return a DataFrame of inputs with the targets added as columns, and the names of the target columns.
 
     Args:
@@ -162,7 +176,9 @@ def join_targets(x, y, names=()):
     return frame.assign(**{name: targets[name] for name in targets}), list(targets)
 
 
-def with_weights(frame, weight, name=None):
+def with_weights(
+    frame: "DataFrame", weight: "Cells", name: str | None = None
+) -> "tuple[DataFrame, str]":
     """Return a DataFrame with row weights as a column, and the name of that column.
 
     Args:
@@ -188,9 +204,9 @@ def with_weights(frame, weight, name=None):
     return frame.assign(**{name: values}), name
 
 
-def index_notes(source):
+def index_notes(source: object) -> Iterator[str]:
     """Yield a note if a DataFrame has a meaningful index, which is ignored."""
-    index = getattr(source, "index", None)
+    index: Any = getattr(source, "index", None)
     if not of_pandas(index, "Index"):
         return
     names = [str(name) for name in index.names if name is not None]
@@ -199,7 +215,7 @@ def index_notes(source):
         yield f"The index of the DataFrame ({description}) is ignored. DataFrame.reset_index() turns it into columns."
 
 
-def _arrow_to_frame(table):
+def _arrow_to_frame(table: "Table") -> "DataFrame":
     """Return an Arrow table as the DataFrame that its Parquet file would be read as.
 
     Raises:

@@ -1,13 +1,38 @@
 """How the columns of a table were read, for display: their kinds, missing cells, and why some are left out."""
 
-from kzoo.inference.tables.numbers import PLAIN, NumberFormat
-from kzoo.inference.tables.values import MISSING, Texts, not_missing, plain, value_counts
+from collections.abc import Collection, Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from kzoo.inference.kinds.rows.layout import LearnedColumn
+from kzoo.inference.tables.numbers import PLAIN, NumberFormat, StoredFormat
+from kzoo.inference.tables.raw import Rows
+from kzoo.inference.tables.values import (
+    MISSING,
+    Cells,
+    Column,
+    Texts,
+    not_missing,
+    plain,
+    value_counts,
+)
 from kzoo.utils.formatting import plural, shown
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+ColumnSummary: TypeAlias = dict[str, Any]  # see `kzoo.data.summary`
 _MOST_LOOKED_AT = 1000  # unique texts searched for one that shows how numbers are written
 
 
-def describe_columns(table, columns, unread, *, targets=(), apart=(), left_out=None):
+def describe_columns(
+    table: "Rows | DataFrame",
+    columns: Sequence[LearnedColumn],
+    unread: Mapping[str, Sized],
+    *,
+    targets: Collection[str] = (),
+    apart: Mapping[str, tuple[str, str]] | None = None,
+    left_out: Mapping[str, str] | None = None,
+) -> list[ColumnSummary]:
     """Describe each column of a table.
 
     Args:
@@ -22,7 +47,7 @@ def describe_columns(table, columns, unread, *, targets=(), apart=(), left_out=N
         A list of dicts in the order of the file (see `kzoo.data.summary`).
     """
     learned = {column["name"]: column for column in columns}
-    excluded = dict(apart)
+    excluded = dict(apart or {})
     excluded |= {name: ("left out", why) for name, why in (left_out or {}).items()}
     descriptions = []
     for name in table.columns:
@@ -44,7 +69,7 @@ def describe_columns(table, columns, unread, *, targets=(), apart=(), left_out=N
     return descriptions
 
 
-def _as_learned(column, values):
+def _as_learned(column: LearnedColumn, values: Column) -> ColumnSummary:
     description = {"kind": column["kind"], "about": ""}
     if column["kind"] == "category":
         count = len(column["values"])
@@ -61,7 +86,7 @@ def _as_learned(column, values):
     return description | number_example(values, column.get("writing"))
 
 
-def number_example(values, writing) -> dict:
+def number_example(values: Cells, writing: StoredFormat | None) -> dict:
     """Return `about`, and `written`, a cell that shows how numbers are written, if that is not plain.
 
     Args:
@@ -79,7 +104,7 @@ def number_example(values, writing) -> dict:
     return {}
 
 
-def missing_in(values) -> int:
+def missing_in(values: Cells) -> int:
     """Return the number of cells of a column that are empty or hold a word for a missing value."""
     values = plain(values)
     counts = value_counts(values) if values.dtype == object else {}

@@ -1,11 +1,15 @@
 """Repeated ids: columns that identify what rows belong to (a patient, a recording), which a random split separates."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from kzoo.inference.kinds.rows.layout import LearnedColumn
 from kzoo.inference.tables.dates import are_dates
-from kzoo.inference.tables.values import Texts, not_missing
+from kzoo.inference.tables.raw import Rows
+from kzoo.inference.tables.values import Column, Texts, not_missing
 
 _MIN_VALUES = 21  # that repeat; columns with fewer are checked for leaking the target instead
 _MIN_OTHER_TARGETS = 5  # values that do not have the most frequent target
@@ -16,7 +20,9 @@ _FIRST = 5_000  # rows that are enough to rule out most columns
 _MAX_ROWS_PER_VALUE = 8  # rows of a value that are counted
 
 
-def repeated_ids(table, targets, columns) -> list[dict]:
+def repeated_ids(
+    table: Rows, targets: Sequence[str], columns: Sequence[LearnedColumn]
+) -> list[dict[str, Any]]:
     """Return the columns whose values each have the same target in all of their rows, like ids; the coarsest first.
 
     Args:
@@ -46,7 +52,7 @@ def repeated_ids(table, targets, columns) -> list[dict]:
     return sorted(ids, key=lambda column: column["values"])
 
 
-def _codes(columns):
+def _codes(columns: Sequence[Column]) -> np.ndarray:
     """Return an integer for each row (N,), equal for rows whose cells are equal in all columns."""
     codes = np.zeros(len(columns[0]), np.int64)
     for values in columns:
@@ -64,7 +70,7 @@ def _codes(columns):
     return codes
 
 
-def _may_be_ids(values, target_codes):
+def _may_be_ids(values: Column, target_codes: np.ndarray) -> bool:
     """Return True if a column holds texts or integers, and none of its first values has two targets."""
     head = values[:_FIRST]
     filled = not_missing(head)
@@ -76,7 +82,9 @@ def _may_be_ids(values, target_codes):
     return _target_by_value(cells, target_codes[:_FIRST][filled]) is not None
 
 
-def _target_by_value(cells, target_codes):
+def _target_by_value(
+    cells: np.ndarray, target_codes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return the sorted unique values, their targets and row counts; None if a value has two targets."""
     order = np.argsort(cells, kind="stable")
     cells, target_codes = cells[order], target_codes[order]
@@ -87,7 +95,9 @@ def _target_by_value(cells, target_codes):
     return cells[first], target_codes[first], np.diff(np.append(first, len(cells)))
 
 
-def _id_column(name, values, target_codes, log_probabilities):
+def _id_column(
+    name: str, values: Column, target_codes: np.ndarray, log_probabilities: Mapping[int, float]
+) -> list[dict[str, Any]]:
     filled = not_missing(values)
     cells = (values.codes if isinstance(values, Texts) else values)[filled]
     if not isinstance(values, Texts) and not (cells == np.round(cells)).all():
@@ -117,14 +127,14 @@ def _id_column(name, values, target_codes, log_probabilities):
     return [{"name": name, "values": len(counts), "rows": int(counts.sum())}]
 
 
-def _is_contiguous(cells, values):
+def _is_contiguous(cells: np.ndarray, values: np.ndarray) -> bool:
     """Return True if the rows of each value are consecutive."""
-    return np.count_nonzero(cells[1:] != cells[:-1]) < len(values)
+    return bool(np.count_nonzero(cells[1:] != cells[:-1]) < len(values))
 
 
-def _are_ordered(target_codes):
+def _are_ordered(target_codes: np.ndarray) -> bool:
     """Return True if neighbouring targets differ far less than random pairs do (Gini's mean difference)."""
     n = len(target_codes)
     ranked = np.sort(target_codes)
     mean_difference = 2 * float(((2 * np.arange(1, n + 1) - n - 1) * ranked).sum()) / (n * (n - 1))
-    return np.abs(np.diff(target_codes)).mean() < _MAX_ORDERED_STEP * mean_difference
+    return bool(np.abs(np.diff(target_codes)).mean() < _MAX_ORDERED_STEP * mean_difference)

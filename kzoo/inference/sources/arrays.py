@@ -1,5 +1,8 @@
 """Arrays passed instead of raw inputs: anything that is not a number is refused before it is used."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from kzoo.utils.errors import KzooError
@@ -8,7 +11,7 @@ from kzoo.utils.formatting import first_line, in_bytes, shown
 _MOST_TEXT = 256 << 20  # bytes of an array of texts made from lists
 
 
-def numeric_array(array, name, *, many=True, item="Input") -> np.ndarray:
+def numeric_array(array: Any, name: str, *, many: bool = True, item: str = "Input") -> np.ndarray:
     """Return an array of finite numbers.
 
     Args:
@@ -45,12 +48,12 @@ def numeric_array(array, name, *, many=True, item="Input") -> np.ndarray:
     return array
 
 
-def all_finite(array) -> bool:
+def all_finite(array: np.ndarray) -> bool:
     """Return True if no number is NaN or infinity. Counting takes half the time of `all` for one small input."""
     return np.count_nonzero(np.isfinite(array)) == array.size
 
 
-def check_count(count, most) -> None:
+def check_count(count: int, most: int | None) -> None:
     """Raise `KzooError` if a request has more than `most` inputs; None allows any number."""
     if most is not None and count > most:
         raise KzooError(
@@ -58,7 +61,7 @@ def check_count(count, most) -> None:
         )
 
 
-def as_array(values, name) -> np.ndarray:
+def as_array(values: Any, name: str) -> np.ndarray:
     """Return values as an array.
 
     Raises:
@@ -79,7 +82,7 @@ def as_array(values, name) -> np.ndarray:
         raise KzooError(f"Cannot convert {name} to an array of numbers: {reason}.") from None
 
 
-def _text_array_size(values) -> int:
+def _text_array_size(values: Sequence[Any]) -> int:
     """Return the size in bytes of the array that NumPy makes of nested lists of texts; 0 without texts."""
     waiting = [values]
     count = 0
@@ -99,7 +102,7 @@ def _text_array_size(values) -> int:
     return 4 * count * longest
 
 
-def array_of_rows(values, name) -> np.ndarray:
+def array_of_rows(values: Any, name: str) -> np.ndarray:
     """Return values as an array (N, ...); lists of labels, a list for each row, as an array of objects (N,).
 
     Raises:
@@ -118,7 +121,7 @@ def array_of_rows(values, name) -> np.ndarray:
     return array
 
 
-def _are_label_lists(values) -> bool:
+def _are_label_lists(values: Sequence[Any]) -> bool:
     """Return whether a sequence has a list of texts for each row, or lists of different lengths."""
     if not values or not all(isinstance(row, list | tuple | set | frozenset) for row in values):
         return False
@@ -130,7 +133,7 @@ def _are_label_lists(values) -> bool:
     return any(isinstance(label, str) for row in values for label in row)
 
 
-def check_whole_numbers(array, name, high, *, low=0) -> None:
+def check_whole_numbers(array: np.ndarray, name: str, high: int | None, *, low: int = 0) -> None:
     """Check that all numbers of an array are integers from `low` to `high`.
 
     Raises:
@@ -146,7 +149,7 @@ def check_whole_numbers(array, name, high, *, low=0) -> None:
         )
 
 
-def class_numbers(labels) -> np.ndarray:
+def class_numbers(labels: Any) -> np.ndarray:
     """Return class numbers (N,) of labels that may also be a column (N, 1) or one-hot rows (N, K)."""
     labels = np.asarray(labels)
     return (

@@ -3,7 +3,9 @@
 import codecs
 import io
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import BinaryIO, TextIO
 
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import check_regular
@@ -23,7 +25,7 @@ _LATIN = re.compile(
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 
 
-def read_text(path, notes=None):
+def read_text(path: str | Path, notes: list[str] | None = None) -> str:
     """Return a text file as a string.
 
     Encodings are UTF-8 or UTF-16 with a byte order mark, UTF-8 without, else GB18030 or Windows-1252.
@@ -37,7 +39,7 @@ def read_text(path, notes=None):
     return decode_text(read_bytes(path), Path(path).name, notes)
 
 
-def read_bytes(path, most=-1):
+def read_bytes(path: str | Path, most: int = -1) -> bytes:
     """Return the bytes of a file, or its first `most` bytes.
 
     Raises:
@@ -69,7 +71,7 @@ class TextFile:
         KzooError: the file does not exist, or has none of the encodings.
     """
 
-    def __init__(self, path, notes=None):
+    def __init__(self, path: str | Path, notes: list[str] | None = None) -> None:
         read_bytes(path, 1)
         self.path = Path(path)
         self.size = Path(path).stat().st_size
@@ -77,7 +79,7 @@ class TextFile:
         with open(path, "rb") as file:
             self.encoding, self.line_ends = _encoding(file, self.name, notes)
 
-    def open(self):
+    def open(self) -> io.TextIOBase:
         """Return a stream of the text from the beginning."""
         if self.encoding == "utf-16":
             return open(self.path, encoding="utf-16", errors="replace", newline="")
@@ -90,7 +92,7 @@ class TextFile:
         )
 
 
-def _encoding(file, name, notes):
+def _encoding(file: BinaryIO, name: str, notes: list[str] | None) -> tuple[str, int]:
     """Return the encoding of a stream of bytes, and the number of its line feeds and carriage returns."""
     byte_order_mark = file.read(2)
     is_utf_8, line_ends = _scan("utf-8", file)
@@ -117,7 +119,7 @@ def _encoding(file, name, notes):
     return likely, line_ends
 
 
-def _scan(encoding, file):
+def _scan(encoding: str, file: BinaryIO) -> tuple[bool, int]:
     """Return whether a whole stream of bytes is text in an encoding, and the number of its line ends."""
     decoder = codecs.getincrementaldecoder(encoding)()
     is_text = True
@@ -130,7 +132,7 @@ def _scan(encoding, file):
     return is_text and _decodes(decoder, b"", final=True), line_ends
 
 
-def _decodes(decoder, piece, *, final=False):
+def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, *, final: bool = False) -> bool:
     """Return True if the next piece of a stream of bytes can be decoded."""
     try:
         decoder.decode(piece, final)
@@ -139,7 +141,7 @@ def _decodes(decoder, piece, *, final=False):
     return True
 
 
-def _is_mostly_latin(file):
+def _is_mostly_latin(file: BinaryIO) -> bool:
     """Return True if most non-ASCII bytes of a stream are placed like accented letters and umlauts."""
     file.seek(0)
     runs = latin = 0
@@ -156,24 +158,24 @@ def _is_mostly_latin(file):
 class _UniversalNewlines(io.TextIOBase):
     """A text stream in which CR LF becomes LF."""
 
-    def __init__(self, file):
+    def __init__(self, file: TextIO) -> None:
         self._file = file
 
-    def read(self, size=-1):
-        text = self._file.read(size)
+    def read(self, size: int | None = -1) -> str:
+        text = self._file.read(-1 if size is None else size)
         while text.endswith("\r") and (more := self._file.read(1)):
             text += more
         return text.replace("\r\n", "\n")
 
-    def readline(self, size=-1):
-        return self._file.readline(size).replace("\r\n", "\n")
+    def readline(self, size: int | None = -1) -> str:  # type: ignore[override]  # of bytes in the stubs
+        return self._file.readline(-1 if size is None else size).replace("\r\n", "\n")
 
-    def close(self):
+    def close(self) -> None:
         self._file.close()
         super().close()
 
 
-def decode_text(data, name, notes=None):
+def decode_text(data: bytes, name: str, notes: list[str] | None = None) -> str:
     """Return the text of the bytes of a file, decoded as in `read_text`."""
     try:
         text = data.decode("utf-8-sig")  # most files are UTF-8
@@ -185,7 +187,7 @@ def decode_text(data, name, notes=None):
     return text.replace("\r\n", "\n") if "\r" in text else text
 
 
-def add_notes(lines, notes=None):
+def add_notes(lines: Iterable[str], notes: list[str] | None = None) -> None:
     """Append lines to `notes`; if it is None, issue them as warnings."""
     if notes is not None:
         notes += lines
@@ -194,7 +196,7 @@ def add_notes(lines, notes=None):
         warn(line)
 
 
-def joined_notes(notes) -> list:
+def joined_notes(notes: Sequence[str]) -> list[str]:
     """Return notes that each concern one file as a single line, in a list; an empty list if there are none."""
     more = len(notes) - 1
     return (
@@ -204,7 +206,7 @@ def joined_notes(notes) -> list:
     )
 
 
-def existing_path(path):
+def existing_path(path: str | Path) -> Path:
     """Return a path from the command line.
 
     Raises:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import get_args
 
@@ -10,6 +11,8 @@ import numpy as np
 from kzoo.inference.tables.values import (
     MISSING,
     NUMBERS,
+    Cells,
+    Column,
     Texts,
     not_missing,
     plain,
@@ -85,7 +88,7 @@ _WEEKEND = 3  # days by which the first working day of a month may move
 _MAX_MISSING = 0.5  # steps per row that may be missing in a regular series
 
 
-def are_dates(values, share=_MOSTLY) -> bool:
+def are_dates(values: Cells, share: float = _MOSTLY) -> bool:
     """Return True if at least this share of the values of a column are dates, or all are digits such as 20240818."""
     values = plain(values)
     if values.dtype.kind == "M":
@@ -102,7 +105,7 @@ def are_dates(values, share=_MOSTLY) -> bool:
     return not_missing(to_dates(values)).mean() >= share
 
 
-def _may_be_dates(values, share):
+def _may_be_dates(values: Column, share: float) -> bool:
     """Return whether at least a share of the values look like dates. The first others decide about most columns."""
     others = 0
     for value, count in value_counts(values).items():
@@ -113,20 +116,20 @@ def _may_be_dates(values, share):
     return True
 
 
-def _may_be_date(text):
+def _may_be_date(text: str) -> bool:
     if _DATE.match(text) or _QUARTER.fullmatch(text.strip()):
         return True
     may_have_name = len(text) <= _LONGEST and _MONTH_NAME.search(text)
     return bool(may_have_name) and _named_date(_date_text(text)) is not None
 
 
-def are_whole_dates(values) -> bool:
+def are_whole_dates(values: Column) -> bool:
     """Return True if all values of a plain column are whole numbers that are dates, such as 20240131 or 202401."""
     low, end = DIGIT_FORMATS["YYYYMM"][0], DIGIT_FORMATS["YYYYMMDD"][1]
     if values.dtype != object and (values.dtype.kind == "b" or values[0] < low or values[0] >= end):
         return False  # most columns of numbers
     if values.dtype == object:
-        cells = values
+        cells: Iterable[object] = values
         if isinstance(values, Texts):
             cells = (
                 text for text, count in zip(values.different, values.counts, strict=True) if count
@@ -141,14 +144,14 @@ def are_whole_dates(values) -> bool:
     )
 
 
-def _are_digits(cell):
+def _are_digits(cell: object) -> bool:
     """Return whether a cell of a column of digits may be it: a whole number, or missing."""
     if isinstance(cell, str):
         return cell.strip().isdecimal() or cell.strip() in MISSING
     return cell is None or isinstance(cell, int | np.integer)
 
 
-def dates_of_digits(numbers, digit_format) -> np.ndarray:
+def dates_of_digits(numbers: np.ndarray, digit_format: str) -> np.ndarray:
     """Return numbers such as 20240131 as datetime64[us]; NaT for numbers that are no date from 1900 to 2100.
 
     Args:
@@ -171,7 +174,7 @@ def dates_of_digits(numbers, digit_format) -> np.ndarray:
     return np.where(is_valid, dates.astype("datetime64[us]"), _NO_TIME)
 
 
-def writing_notes(name, values, day_first) -> list[str]:
+def writing_notes(name: str, values: Cells, day_first: bool) -> list[str]:
     """Return notes on how the dates of a column are read, where cells may mean something else.
 
     Args:
@@ -203,7 +206,7 @@ def writing_notes(name, values, day_first) -> list[str]:
     ]
 
 
-def _has_short_year(text):
+def _has_short_year(text: str) -> bool:
     """Return whether a date, as `_date_text` returns it, has a year of two digits."""
     if match := _SHORT_DATE.match(text):
         return len(match[4]) == 2
@@ -211,12 +214,19 @@ def _has_short_year(text):
     return match is not None and len(match[5]) == 2 and _named_date(text) is not None
 
 
-def _shown(date):
+def _shown(date: np.datetime64) -> str:
     """Return a time as text, without an empty time of day."""
     return str(date.astype("datetime64[s]")).replace("T", " ").removesuffix(" 00:00:00")
 
 
-def detect_day_first(name, values, notes, date_order=None, *, required=False) -> bool:
+def detect_day_first(
+    name: str,
+    values: Cells,
+    notes: list[str],
+    date_order: str | None = None,
+    *,
+    required: bool = False,
+) -> bool:
     """Return True if 3/2/2024 is February 3 in a column.
 
     A number above 12 must be a day. Without one, it is the only order that gives a regular step. If both or neither do,
@@ -265,7 +275,9 @@ def detect_day_first(name, values, notes, date_order=None, *, required=False) ->
     return day_first
 
 
-def _day_first_by_step(name, short, notes, required):
+def _day_first_by_step(
+    name: str, short: Mapping[str, tuple[re.Match[str], int]], notes: list[str], required: bool
+) -> bool:
     """Return the order of dates whose numbers do not decide it (see `detect_day_first`)."""
     example = next(
         (text for text, (match, _) in short.items() if int(match[1]) != int(match[3])), None
@@ -296,11 +308,11 @@ def _day_first_by_step(name, short, notes, required):
     return dotted
 
 
-def _spoken(order):
+def _spoken(order: str) -> str:
     return order.replace("-", " ")
 
 
-def _has_regular_step(dates):
+def _has_regular_step(dates: np.ndarray) -> bool:
     """Return whether days have a step: at most half as many are missing as there are. Two dates show no step."""
     days = np.unique(dates[~np.isnat(dates)].astype("datetime64[D]"))
     if len(days) < 3:
@@ -318,7 +330,7 @@ def _has_regular_step(dates):
     )
 
 
-def are_short_dates(values) -> bool:
+def are_short_dates(values: Cells) -> bool:
     """Return True if any date of a column has day and month before the year, in either order."""
     values = plain(values)
     return values.dtype.kind != "M" and any(
@@ -326,7 +338,9 @@ def are_short_dates(values) -> bool:
     )
 
 
-def day_first_of_new_rows(name, values, notes, learned=None) -> bool:
+def day_first_of_new_rows(
+    name: str, values: Cells, notes: list[str], learned: bool | None = None
+) -> bool:
     """Return True if 3/2/2024 is February 3 in new rows: as in training, unless the new rows contradict it.
 
     Args:
@@ -351,7 +365,7 @@ def day_first_of_new_rows(name, values, notes, learned=None) -> bool:
     return day_first
 
 
-def may_have_offset(values) -> bool:
+def may_have_offset(values: Cells) -> bool:
     """Return True if a date of a column may state an offset from UTC. A quick check, with false positives."""
     values = plain(values)
     if values.dtype.kind == "M":
@@ -360,7 +374,7 @@ def may_have_offset(values) -> bool:
     return any(map(_MAY_HAVE_OFFSET.match, texts))
 
 
-def to_dates(values, day_first=False, wall_clock=False) -> np.ndarray:
+def to_dates(values: Cells, day_first: bool = False, wall_clock: bool = False) -> np.ndarray:
     """Return a column as times (datetime64) without zone; cells that are not dates become NaT.
 
     Args:
@@ -381,17 +395,17 @@ def to_dates(values, day_first=False, wall_clock=False) -> np.ndarray:
     return np.array([read[text] for text in texts], "datetime64[us]")
 
 
-def _date_text(value):
+def _date_text(value: object) -> str:
     text = re.sub("[年月/]", "-", str(value).strip()).replace("日", "").removesuffix("-")
     match = _WEEKDAY.match(text)
     return text if match is None or _month(match[1]) else text[match.end() :]
 
 
-def _month(name):
+def _month(name: str) -> int | None:
     return _MONTHS.get(name[:4].casefold()) or _MONTHS.get(name[:3].casefold())
 
 
-def _named_date(text):
+def _named_date(text: str) -> "tuple[str, int, int | str, int] | None":
     """Return (year, month, day, index of what follows) of a date with the name of a month; None if it is not one."""
     if match := _YEAR_FIRST_NAMED.match(text):
         year, name, day = match.groups()
@@ -403,15 +417,15 @@ def _named_date(text):
     else:
         return None
     month = _month(name)
-    return month and (_full_year(year), month, day, match.end())
+    return None if month is None else (_full_year(year), month, day, match.end())
 
 
-def _full_year(digits):
+def _full_year(digits: str) -> str:
     """Return a year of four digits, given two or four."""
     return digits if len(digits) == 4 else f"{20 if int(digits) <= _LAST_YEAR else 19}{digits}"
 
 
-def _date(text, day_first, wall_clock):
+def _date(text: str, day_first: bool, wall_clock: bool) -> np.datetime64:
     """Return the time that a text states, in UTC or as local time, or NaT."""
     if match := _SHORT_DATE.match(text):
         day, month = (match[1], match[3]) if day_first else (match[3], match[1])
@@ -447,7 +461,7 @@ def _date(text, day_first, wall_clock):
         return _NO_TIME
 
 
-def _offset(zone):
+def _offset(zone: str | None) -> timedelta:
     if not zone or zone[0] not in "+-":
         return timedelta()
     digits = zone[1:].replace(":", "").ljust(4, "0")
@@ -455,7 +469,7 @@ def _offset(zone):
     return -offset if zone[0] == "-" else offset
 
 
-def date_parts(dates) -> dict:
+def date_parts(dates: np.ndarray) -> dict:
     """Return year, month, day, weekday (Monday is 0) and hour of times as float64, with NaN for NaT."""
     days, months, years = (dates.astype(f"datetime64[{unit}]") for unit in "DMY")
     parts = {

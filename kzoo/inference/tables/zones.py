@@ -6,13 +6,15 @@ such a list, "none" stands for cells without an offset.
 """
 
 import re
-from datetime import UTC, timedelta, timezone
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from kzoo.inference.tables.dates import to_dates
-from kzoo.inference.tables.values import Texts, plain, to_words
+from kzoo.inference.tables.values import Cells, Texts, plain, to_words
 from kzoo.utils.errors import KzooError
 
 _NO_ZONE = "none"  # in a list of offsets: cells without an offset
@@ -22,7 +24,7 @@ _ZERO = ("Z", "UTC", "GMT", "+00:00", "-00:00", "+0000", "-0000", "+00", "-00")
 _MINUTE = np.timedelta64(1, "m")
 
 
-def offset_of(name) -> timedelta | None:
+def offset_of(name: str) -> timedelta | None:
     """Return the offset from UTC of a zone name; None if it is the name of a place."""
     if name == "UTC":
         return timedelta()
@@ -33,7 +35,7 @@ def offset_of(name) -> timedelta | None:
     return -offset if match[1] == "-" else offset
 
 
-def zone_named(name):
+def zone_named(name: str) -> tzinfo:
     """Return the zone with a name or an offset.
 
     Raises:
@@ -50,13 +52,13 @@ def zone_named(name):
         ) from None
 
 
-def format_offset(minutes) -> str:
+def format_offset(minutes: float) -> str:
     """Return minutes from UTC as a zone: "UTC", "+01:00"."""
     hours, remainder = divmod(abs(int(minutes)), 60)
     return f"{'-' if minutes < 0 else '+'}{hours:02}:{remainder:02}" if minutes else "UTC"
 
 
-def zone_of(minutes) -> str:
+def zone_of(minutes: np.ndarray) -> str:
     """Return the zone of cells with these offsets in minutes; NaN for cells that state no offset."""
     offsets = np.unique(minutes)  # np.unique puts NaN last, once
     names = [_NO_ZONE if np.isnan(offset) else format_offset(offset) for offset in offsets]
@@ -66,12 +68,12 @@ def zone_of(minutes) -> str:
 _MANY = 1_000_000  # cells, from which an array of equal numbers is not worth its memory
 
 
-def aware(series) -> tuple[np.ndarray, str] | None:
+def aware(series: Cells) -> tuple[np.ndarray, str] | None:
     """Return (minutes from UTC (N,), zone) of a pandas Series or Index of times with a zone; None for anything else."""
     categories = getattr(getattr(series, "dtype", None), "categories", None)
     if categories is not None and not hasattr(categories, "tz"):
         return None  # pandas would copy all values to see that they are no times
-    times = getattr(series, "dt", series)
+    times: Any = getattr(series, "dt", series)
     if (zone := getattr(times, "tz", None)) is None:
         return None
     if hasattr(series.dtype, "pyarrow_dtype"):
@@ -90,7 +92,9 @@ def aware(series) -> tuple[np.ndarray, str] | None:
     return minutes, name or zone_of(minutes[np.isfinite(minutes)])
 
 
-def minutes_in(values, day_first=False, wall=None) -> np.ndarray:
+def minutes_in(
+    values: Cells, day_first: bool = False, wall: Callable[[], np.ndarray] | None = None
+) -> np.ndarray:
     """Return the offset from UTC in minutes that each cell of a column states (N,), NaN if it states none.
 
     Args:
@@ -120,12 +124,12 @@ def minutes_in(values, day_first=False, wall=None) -> np.ndarray:
     return minutes
 
 
-def _may_be_zoned(text):
+def _may_be_zoned(text: str) -> bool:
     """Return True if a text may end in a zone. A quick check, with false positives."""
     return text.strip()[-1:] in ("Z", "C", "T") or "+" in text or "-" in text[10:]
 
 
-def in_utc(wall, minutes) -> np.ndarray:
+def in_utc(wall: np.ndarray, minutes: np.ndarray) -> np.ndarray:
     """Return times (N,) in UTC; those without a known offset (NaN) are unchanged."""
     has_offset = np.isfinite(minutes) & ~np.isnat(wall)
     times = wall.copy()
@@ -133,7 +137,7 @@ def in_utc(wall, minutes) -> np.ndarray:
     return times
 
 
-def on_clock(wall, minutes, zone) -> np.ndarray:
+def on_clock(wall: np.ndarray, minutes: np.ndarray, zone: str) -> np.ndarray:
     """Return times (N,) as local times of a zone.
 
     Args:
@@ -149,7 +153,7 @@ def on_clock(wall, minutes, zone) -> np.ndarray:
     return times
 
 
-def _offsets_at(utc, name):
+def _offsets_at(utc: np.ndarray, name: str) -> np.ndarray | np.timedelta64:
     """Return the offset of a zone from UTC at each of several times in UTC."""
     zone, offset = zone_named(name), offset_of(name)
     if offset is not None:
@@ -158,14 +162,14 @@ def _offsets_at(utc, name):
     return np.array([_offset_at(moment.item(), zone) for moment in moments], "m8[us]")[indices]
 
 
-def _offset_at(moment, zone):
+def _offset_at(moment: datetime, zone: tzinfo) -> timedelta | None:
     try:
         return moment.replace(tzinfo=UTC).astimezone(zone).utcoffset()
     except (OverflowError, AttributeError, TypeError):  # at the limits of datetime, and NaT
         return timedelta()
 
 
-def zone_notes(name, zone, minutes) -> list:
+def zone_notes(name: str, zone: str | None, minutes: np.ndarray) -> list:
     """Return notes if new times of a column are in a zone that does not match that of the training.
 
     Args:

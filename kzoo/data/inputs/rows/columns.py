@@ -1,7 +1,9 @@
 """Columns of a table, learned on training rows: kinds, number formats, statistics. `inference.py` applies them."""
 
 import re
+from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +18,13 @@ from kzoo.inference.tables.dates import (
     to_dates,
     writing_notes,
 )
-from kzoo.inference.tables.numbers import CLOCK, NumberFormat, is_padded, learn_number_format
+from kzoo.inference.tables.numbers import (
+    CLOCK,
+    NumberFormat,
+    StoredFormat,
+    is_padded,
+    learn_number_format,
+)
 from kzoo.inference.tables.raw import MOST
 from kzoo.inference.tables.values import (
     MISSING,
@@ -308,7 +316,9 @@ def number_format_of(
     return learned.writing
 
 
-def stored_number_format(number_format, decimal) -> dict | None:
+def stored_number_format(
+    number_format: NumberFormat | None, decimal: str | None
+) -> StoredFormat | None:
     """Return the number format of a column as a preprocessor stores it, the argument of `number_formats`.
 
     Args:
@@ -318,6 +328,29 @@ def stored_number_format(number_format, decimal) -> dict | None:
     if number_format is not None:
         return number_format.json()
     return {"decimal": ","} if decimal == "," else None
+
+
+def number_formats_of(
+    table: Any,
+    names: Iterable[str],
+    overrides: Mapping[str, Mapping[str, str]],
+    format_warnings: list[str],
+    decimal: str | None,
+) -> dict[str, StoredFormat]:
+    """Return name -> the number format of each column, as it is stored; columns of plain numbers have none.
+
+    Args:
+        table: `Rows` or a DataFrame.
+        names: of the columns.
+        overrides: column options of the user by name.
+        format_warnings, decimal: see `number_format_of`.
+    """
+    formats = {}
+    for name in names:
+        learned = number_format_of(name, table[name], overrides.get(name), format_warnings, decimal)
+        if (stored := stored_number_format(learned, decimal)) is not None:
+            formats[name] = stored
+    return formats
 
 
 def _learn_number_column(name, numbers, clip, number_format, notes):

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,9 +77,8 @@ class Encoding(TableFit):
     Args:
         source: path of the table.
         folder: folder that the encoded rows are written to.
-        preset: preset that the data is for, or None.
-
-    The other arguments are those of `load_table`.
+        validation, test, seed: see `kzoo.load_data`.
+        options: see `TableFit`.
 
     Attributes:
         pieces, others: readers of the table, and of the tables of other splits: split -> reader.
@@ -98,22 +98,14 @@ class Encoding(TableFit):
 
     def __init__(
         self,
-        source,
-        folder,
-        preset,
+        source: Any,
+        folder: Path,
         *,
-        target,
-        validation,
-        test,
-        drop,
-        group,
-        task,
-        columns,
-        seed,
-        clip,
-        sample_weight=None,
-        date_order=None,
-    ):
+        validation: Any,
+        test: Any,
+        seed: int,
+        **options: Any,
+    ) -> None:
         self.pieces = pieces = pieces_of(source)
         self.others = {
             part: _other_pieces(part, table)
@@ -121,25 +113,13 @@ class Encoding(TableFit):
         }
         self.folder = folder
         self.seed = int(seed)
-        self.text_columns = named_columns(columns)
+        self.text_columns = named_columns(options["columns"])
         self.calibration = validation.calibration if isinstance(validation, splits.HeldOut) else 0.0
         self.validation, self.test = splits.split_fractions(
             splits.drawn(validation), splits.drawn(test)
         )
         other_notes = (note for other in self.others.values() for note in other.notes)
-        super().__init__(
-            pieces.names,
-            [*pieces.notes, *other_notes],
-            preset=preset,
-            target=target,
-            drop=drop,
-            group=group,
-            task=task,
-            columns=columns,
-            clip=clip,
-            sample_weight=sample_weight,
-            date_order=date_order,
-        )
+        super().__init__(pieces.names, [*pieces.notes, *other_notes], **options)
         for part, other in self.others.items():
             require(Rows(dict.fromkeys(other.names, ())), self.targets, f"the {part} table")
 
@@ -258,7 +238,7 @@ class Encoding(TableFit):
             words=self.pieces.words,
             classes=self.class_target.classes if self.class_target is not None else (),
             file=self.pieces.written,
-            padded_cells=frame.attrs.get("padded", ()),
+            padded_cells=frame.attrs.get("padded", {}),
         )
         for part, other in self.others.items():
             with in_table(part):

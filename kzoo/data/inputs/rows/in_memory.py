@@ -149,6 +149,7 @@ def load_table(
     inputs = rows.only(
         [column for column in rows.columns if column not in fit.excluded], file_decimal
     )
+    own_inputs = inputs.take(np.arange(count)) if others else inputs
     fit.learn_inputs(
         inputs,
         train,
@@ -156,18 +157,17 @@ def load_table(
         words=attrs.get("words", {}),
         classes=fitted.learned.classes,
         file="words" in attrs,
-        padded_cells=attrs.get("padded", ()),
-        zoned=(inputs.take(np.arange(count)) if others else inputs).updated(zoned_columns),
+        padded_cells=attrs.get("padded", {}),
+        zoned=own_inputs.updated(zoned_columns),
     )
     preprocessing = fit.preprocessing(fitted.learned.classes)
 
     # 5. Encode all rows; rows of the other tables as new data of a run are.
-    unread = {}
+    unread: dict[str, np.ndarray] = {}
     categories = {column["name"] for column in fit.columns if column["kind"] == "category"}
-    x = apply_columns(fit.columns, inputs, unread)
+    encoded = [apply_columns(fit.columns, own_inputs, unread)]
     for part, other in others.items():
         part_rows = split_rows[part]
-        first = split_rows[part][0]
         dates = [
             column["name"]
             for column in fit.columns
@@ -177,9 +177,10 @@ def load_table(
             {name: inputs[name][part_rows] for name in other if name in inputs}, decimals[part]
         )
         other_inputs = other_inputs.updated(rows_of(other[dates]))
-        other_notes = []
+        other_notes: list[str] = []
         with in_table(part):
-            x[part_rows], other_unread = encode_new_rows(preprocessing, other_inputs, other_notes)
+            x, other_unread = encode_new_rows(preprocessing, other_inputs, other_notes)
+        encoded.append(x)
         new_categories = {
             name: other_unread[name]
             for name in categories
@@ -190,15 +191,10 @@ def load_table(
             for line in (*other_notes, *unread_notes(fit.columns, other_inputs, new_categories))
         ]
         unread = {
-            name: np.concatenate(
-                [
-                    indices[indices < first],
-                    other_unread[name] + first,
-                    indices[indices > part_rows[-1]],
-                ]
-            )
+            name: np.append(indices, other_unread[name] + part_rows[0])
             for name, indices in unread.items()
         }
+    x = np.concatenate(encoded) if others else encoded[0]
     # Rare categories may be in validation or test rows only: that is not worth a note.
     unread = {name: indices for name, indices in unread.items() if name not in categories}
     notes += [*fit.format_warnings, *unread_notes(fit.columns, inputs, unread, fit.guessed)]

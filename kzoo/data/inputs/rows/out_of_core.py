@@ -96,7 +96,7 @@ def load_large(source, *, name, preset=None, **options):
     with building_folder(_key(source, contents, preset, options)) as (folder, partial_folder):
         if partial_folder is not None:
             about = Encoding(
-                source, partial_folder, preset, **_encoding_options(options)
+                source, partial_folder, preset=preset, **_encoding_options(options)
             ).encode_table()
             if any(isinstance(content, FileHashes) and content.changed() for content in contents):
                 raise KzooError(

@@ -4,8 +4,10 @@ Both learn the column names, the target and task, the inputs, and a data summary
 are split, encoded and stored; the rules they share are here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kzoo.data.inputs.rows.columns import (
     check_any_column,
@@ -114,17 +116,16 @@ class TableFit(TargetColumns):
 
     def learn_inputs(
         self,
-        raw,
-        train,
-        decimal,
+        raw: Rows,
+        train: np.ndarray,
+        decimal: str | None,
         *,
-        words,
-        classes,
-        file,
-        padded_cells=(),
-        text_cells=None,
-        zoned=None,
-    ):
+        words: Mapping[str, Collection[str]],
+        classes: Sequence[str],
+        file: bool,
+        padded_cells: Mapping[str, str],
+        zoned: Rows | None = None,
+    ) -> None:
         """Learn the input columns on training rows.
 
         Args:
@@ -135,7 +136,6 @@ class TableFit(TargetColumns):
             classes: names of the classes; empty for other targets.
             file: whether the table is a CSV file, or is read like one.
             padded_cells: see `zero_padded_cells`.
-            text_cells: `Rows` whose text columns show how numbers are written; `raw` by default.
             zoned: `Rows` with the time zones to learn; `raw` by default.
         """
         self.columns = learn_columns(
@@ -157,9 +157,7 @@ class TableFit(TargetColumns):
             self.notes.append(f"date_order={self.date_order!r} has no effect: no input has dates.")
         numbers = [column["name"] for column in self.columns if column["kind"] == "number"]
         numbers = [name for name in numbers if name not in self.overrides]
-        self.notes += zero_padding_notes(
-            zero_padded_cells(raw if text_cells is None else text_cells, numbers, padded_cells)
-        )
+        self.notes += zero_padding_notes(zero_padded_cells(raw, numbers, padded_cells))
         self.month_first = month_first_columns(self.columns, raw, train, self.date_order)
         self.zones = time_zones_of(self.columns, raw if zoned is None else zoned)
         self.notes += missing_value_notes(

@@ -9,7 +9,7 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Split
-from kzoo.data.inputs.rows.columns import number_format_of, stored_number_format
+from kzoo.data.inputs.rows.columns import number_formats_of
 from kzoo.data.inputs.rows.in_memory import cell_findings, text_columns
 from kzoo.data.inputs.rows.scaling import scaling
 from kzoo.data.summary import AS_REQUESTED
@@ -158,14 +158,8 @@ def load_examples(
     overrides = column_options(columns, frame)
     format_warnings = list[str]()
     decimal = frame.attrs.get("decimal")
-    formats = {}
-    for column in frame.columns:
-        if column not in taken:
-            learned = number_format_of(
-                column, frame[column], overrides.get(column), format_warnings, decimal
-            )
-            if stored := stored_number_format(learned, decimal):
-                formats[column] = stored
+    candidates = [column for column in frame.columns if column not in taken]
+    formats = number_formats_of(frame, candidates, overrides, format_warnings, decimal)
     features, skipped = _features(rows, taken, formats, notes)
     formats = {column: formats[column] for column in features if column in formats}
     reader: dict[str, Any] = {"kind": EXAMPLES, "columns": features, "series_id": ids, "time": time}

@@ -8,8 +8,7 @@ from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.arrays import as_type, checked
 from kzoo.data.inputs.rows.columns import (
-    number_format_of,
-    stored_number_format,
+    number_formats_of,
     weight_column_notes,
 )
 from kzoo.data.inputs.rows.fitting import describe
@@ -219,17 +218,9 @@ def load_series(
             "numbers. Exclude it with drop=."
         )
     train_frame = frame.iloc[:first_validation]
-    learned_formats = {
-        name: number_format_of(
-            name, train_frame[name], overrides.get(name), format_warnings, decimal
-        )
-        for name in frame.columns
-    }
-    number_formats = {
-        name: stored_format
-        for name, number_format in learned_formats.items()
-        if (stored_format := stored_number_format(number_format, decimal))
-    }
+    number_formats = number_formats_of(
+        train_frame, frame.columns, overrides, format_warnings, decimal
+    )
     names, targets = _numeric_columns(train_frame, target, as_names(drop), number_formats)
     format_warnings = [
         note for note in format_warnings if any(repr(name) in note for name in names)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.data.inputs.rows.columns import number_format_of, stored_number_format
+from kzoo.data.inputs.rows.columns import number_formats_of
 from kzoo.data.tables.frame import as_frame
 from kzoo.inference.kinds.rows.column_options import column_options, named_columns
 from kzoo.inference.kinds.series.index import with_index
@@ -85,11 +85,11 @@ def _order(frame, ids, names, columns):
     count = int(codes.max()) + 1
     overrides = column_options(columns, frame)
     decimal = frame.attrs.get("decimal")
+    formats = number_formats_of(frame, names, overrides, [], decimal)
     rows = rows_of(frame)
     changing = {}
     for name in names:
-        learned = number_format_of(name, frame[name], overrides.get(name), [], decimal)
-        numbers = rows.numbers(name, stored_number_format(learned, decimal))
+        numbers = rows.numbers(name, formats.get(name))
         filled = pd.notna(frame[name]).to_numpy()
         is_number = np.isfinite(numbers)
         if pd.api.types.is_bool_dtype(frame[name]) or is_number.sum() <= _NUMERIC * filled.sum():

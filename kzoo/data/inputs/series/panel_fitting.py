@@ -7,7 +7,7 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.inputs.rows.columns import number_format_of, stored_number_format
+from kzoo.data.inputs.rows.columns import number_formats_of
 from kzoo.data.inputs.rows.in_memory import cell_findings
 from kzoo.data.inputs.rows.scaling import scaling
 from kzoo.data.inputs.series.season import window_length
@@ -113,13 +113,7 @@ def load_panel(
     past_frame = frame.drop(
         columns=[times, *series_id, *roles, *[n for n in as_names(drop) if n in frame.columns]]
     )
-    formats = {
-        n: number_format_of(n, frame[n], overrides.get(n), format_warnings, decimal)
-        for n in past_frame
-    }
-    number_formats = {
-        n: stored for n, form in formats.items() if (stored := stored_number_format(form, decimal))
-    }
+    number_formats = number_formats_of(frame, past_frame, overrides, format_warnings, decimal)
     past, targets = numeric_columns(past_frame, target, (), number_formats)
     covariates = [
         _learned_covariate(rows, column, role, overrides.get(column), format_warnings, decimal)
@@ -313,8 +307,8 @@ def _learned_calendar(codes, moments, column) -> Calendar:
 
 def _learned_covariate(rows, name, role, override, warnings, decimal) -> Covariate:
     """Return how a known or static column is read: as numbers, or as a channel for each of its texts."""
-    number_format = number_format_of(name, rows[name], override, warnings, decimal)
-    stored = stored_number_format(number_format, decimal)
+    overrides = {name: override} if override else {}
+    stored = number_formats_of(rows, [name], overrides, warnings, decimal).get(name)
     numbers = rows.numbers(name, stored)
     words = to_words(rows[name])
     words[~are_filled(rows[name])] = None

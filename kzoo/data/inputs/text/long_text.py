@@ -86,10 +86,8 @@ def pieces_of(text: str | TextFile, ends: tuple[int, ...] = ()) -> Iterator[tupl
     with text.open() as stream:
         while read := stream.read(_PIECE):
             while read:
-                remaining = bounds[part] - done
-                chunk, read = (
-                    (read, "") if len(read) <= remaining else (read[:remaining], read[remaining:])
-                )
+                remaining = int(min(bounds[part] - done, len(read)))
+                chunk, read = read[:remaining], read[remaining:]
                 done += len(chunk)
                 if done == bounds[part]:
                     yield part, "".join([*pending, chunk])

@@ -6,6 +6,7 @@ never more than fits into memory; names of parts say nothing about their content
 
 import zipfile
 from io import BytesIO
+from typing import IO, Any
 
 from kzoo.inference.tables.written import most_text, too_long
 from kzoo.utils.errors import KzooError
@@ -30,14 +31,14 @@ def most_expanded(stored: int) -> int:
 class _LargeReads:
     """A file that is read in large pieces: XML parsers begin a long tag anew with each piece."""
 
-    def __init__(self, file) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.close = file.close
 
     def read(self, size: int = -1) -> bytes:
         return self._file.read(size if size < 0 else max(size, _PIECE))
 
-    def __enter__(self):
+    def __enter__(self) -> "_LargeReads":
         return self
 
     def __exit__(self, *error) -> None:
@@ -71,7 +72,9 @@ class WorkbookArchive(zipfile.ZipFile):
         self._signs = 0
         self._limit = _SHEETS
 
-    def open(self, name, mode="r", pwd=None, *, force_zip64=False):
+    def open(
+        self, name: Any, mode: Any = "r", pwd: bytes | None = None, *, force_zip64: bool = False
+    ) -> Any:
         part = name.filename if isinstance(name, zipfile.ZipInfo) else name
         if part not in self._checked:
             try:
@@ -82,7 +85,7 @@ class WorkbookArchive(zipfile.ZipFile):
             self._checked.add(part)
         return _LargeReads(super().open(name, mode, pwd, force_zip64=force_zip64))
 
-    def _check(self, part):
+    def _check(self, part: str) -> None:
         """Raise `KzooError` if a part is too large, or has too many elements to be read soon."""
         # A cell has some 30 bytes besides its text; texts are stored once and may repeat (see `CsvWriter`).
         most = min(2 * most_text(), _FREE + _RATIO * self._stored)

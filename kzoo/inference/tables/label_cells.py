@@ -83,7 +83,7 @@ def label_sets(values: Iterable[Any], separator: str = "") -> list[tuple[str, ..
     """
     is_list_column = has_lists(values := values if hasattr(values, "__len__") else list(values))
 
-    def labels_of(cell):
+    def labels_of(cell: object) -> tuple[str, ...] | None:
         if isinstance(cell, _LISTS):
             return _label_names(
                 sorted(cell, key=str) if isinstance(cell, set | frozenset) else cell

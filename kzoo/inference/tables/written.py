@@ -6,8 +6,8 @@ Standard library only.
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes, shown
@@ -74,7 +74,7 @@ class CsvWriter:
         """
         self._write(self._rows, cells)
 
-    def _write(self, writer, cells):
+    def _write(self, writer: Any, cells: Sequence[str]) -> None:
         self.length += sum(map(len, cells)) + len(cells)
         if self.length > self._most:
             raise too_long(self._name, self._most, self._fix)
@@ -98,18 +98,17 @@ class CsvWriter:
         return text.replace("\r\n", "\n")
 
 
-def check_filled(name: str, rows: int, names: Iterable[str], cells: int) -> None:
+def check_filled(name: str, rows: int, columns: int, cells: int) -> None:
     """Raise `KzooError` if a table would mostly consist of cells that its rows do not have.
 
     Args:
         name: of the source.
         rows: their number.
-        names: of the columns.
+        columns: their number.
         cells: number of cells that are not empty.
     """
-    count = len(list(names))
-    if rows * count > max(_MOST_FILLED, 4 * cells):
+    if rows * columns > max(_MOST_FILLED, 4 * cells):
         raise KzooError(
-            f"{name!r} has {count:,} columns, but most of its {rows:,} rows have few of them: a table of "
-            f"{rows * count:,} cells. Write rows with the same columns."
+            f"{name!r} has {columns:,} columns, but most of its {rows:,} rows have few of them: a table of "
+            f"{rows * columns:,} cells. Write rows with the same columns."
         )

@@ -29,7 +29,7 @@ and may have
 """
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
@@ -62,7 +62,7 @@ _OTHER_SPREADSHEETS = (".xls", ".xlsb", ".ods", ".fods", ".numbers")
 
 
 @cache
-def _built_in_readers() -> dict:
+def _built_in_readers() -> dict[str, ModuleType]:
     """Return suffix -> the module of this folder that reads it."""
     return _by_suffix(
         import_module(f"{__name__}.{name}") for name in list_modules(__name__, "SUFFIXES")
@@ -70,22 +70,22 @@ def _built_in_readers() -> dict:
 
 
 @cache
-def suffixes() -> dict:
+def suffixes() -> dict[str, ModuleType]:
     """Return suffix -> the module that reads it, including those of installed packages."""
     return _by_suffix(installed("kzoo.table_files").values()) | _built_in_readers()
 
 
-def _by_suffix(modules) -> dict:
+def _by_suffix(modules: Iterable[ModuleType]) -> dict[str, ModuleType]:
     return {suffix: module for module in modules for suffix in module.SUFFIXES}
 
 
-def _reader_of(suffix):
+def _reader_of(suffix: str) -> ModuleType | None:
     """Return the module that reads files with a suffix; None if there is none."""
     # Installed packages come last: finding them is slow.
     return _built_in_readers().get(suffix) or suffixes().get(suffix)
 
 
-def is_table(path) -> bool:
+def is_table(path: str | Path) -> bool:
     """Return True if this is the path of a table, judged by its suffix; for a folder, by those of its files."""
     path = locate(path)
     if not isinstance(path, str | Path):
@@ -96,7 +96,7 @@ def is_table(path) -> bool:
     return reader is not None
 
 
-def labels_file(folder) -> Path | None:
+def labels_file(folder: str | Path) -> Path | None:
     """Return the table in a folder that labels its files: `labels.csv`, or another type of file; None without one.
 
     Raises:
@@ -117,7 +117,7 @@ def labels_file(folder) -> Path | None:
     return Path(folder, tables[0]) if tables else None
 
 
-def labelled_folders(folder) -> dict[str, Path]:
+def labelled_folders(folder: str | Path) -> dict[str, Path]:
     """Return split -> the folder with a table of labels: the folder itself as "train", or its `train/`, `test/`, ...
 
     The dict is empty without a table of labels for the training split.
@@ -135,7 +135,7 @@ def labelled_folders(folder) -> dict[str, Path]:
     return splits if "train" in splits else {}
 
 
-def _folder_reader(path):
+def _folder_reader(path: str | os.PathLike[str]) -> ModuleType | None:
     """Return the module that reads a folder as one table; None if there is none."""
     if not os.path.isdir(path):
         return None
@@ -146,7 +146,7 @@ def _folder_reader(path):
     return module if getattr(module, "FOLDERS", False) else None
 
 
-def _files(folder):
+def _files(folder: str | Path) -> Iterator[str]:
     """Yield the names of the files in and below a folder, in the order of the system: there may be millions."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -156,7 +156,13 @@ def _files(folder):
                 yield entry.name
 
 
-def read_table(path, text=(), notes=None, *, compact=False):
+def read_table(
+    path: str | os.PathLike[str],
+    text: Collection[str] = (),
+    notes: list[str] | None = None,
+    *,
+    compact: bool = False,
+) -> "DataFrame":
     """Return a file as a DataFrame, with stripped column names.
 
     Args:
@@ -181,7 +187,7 @@ def read_table(path, text=(), notes=None, *, compact=False):
     return frame
 
 
-def read_rows(path):
+def read_rows(path: str | Path) -> "Rows":
     """Return a file as `Rows`.
 
     Raises:
@@ -195,7 +201,7 @@ def read_rows(path):
     return rows
 
 
-def read_content(content, name="the table", most=None):
+def read_content(content: bytes, name: str = "the table", most: int | None = None) -> "Rows":
     """Return the bytes of an uploaded CSV file as `Rows`.
 
     Args:
@@ -256,7 +262,7 @@ def _optional(path: str | Path, name: str) -> Any:
     return None if function is None else function(path)
 
 
-def _table_reader(path):
+def _table_reader(path: str | os.PathLike[str]) -> Any:
     """Return the module that reads a table, or a `_Written` with the same functions."""
     check_regular(path)
     suffix = Path(path).suffix.lower()
@@ -282,7 +288,9 @@ class _Written:
         module: the module of the type of file, whose other functions are kept; None for several files.
     """
 
-    def __init__(self, written: Callable[[str | Path], CsvText], module: ModuleType | None = None):
+    def __init__(
+        self, written: Callable[[str | Path], CsvText], module: ModuleType | None = None
+    ) -> None:
         self._written = written
         self._csv = import_module(f"{__name__}.csv")
         self.__dict__ |= {
@@ -304,12 +312,12 @@ class _Written:
         return path_files(path) or [Path(path)]
 
 
-def path_files(path) -> list:
+def path_files(path: object) -> list[Path]:
     """Return the files of a pattern; an empty list for the path of a single file."""
     return list(getattr(path, "files", ()))
 
 
-def _joined(module, path):
+def _joined(module: ModuleType, path: TablePath) -> CsvText:
     """Return the files of a pattern as the text of one CSV file.
 
     Raises:

@@ -13,7 +13,7 @@ import io
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -25,7 +25,7 @@ import numpy as np
 
 from kzoo.inference.sources.arrays import check_count
 from kzoo.inference.sources.files import TextFile, decode_text, read_bytes
-from kzoo.inference.tables.arrow import Piece, arrow
+from kzoo.inference.tables.arrow import Piece, Table, arrow
 from kzoo.inference.tables.numbers import (
     are_ambiguous,
     is_padded,
@@ -80,13 +80,13 @@ class _Layout:
     name: str
     separator: str
     decimal: str | None
-    names: list
+    names: list[str]
     before: int = 0
     behind: int = 0
-    notes: tuple = ()
+    notes: tuple[str, ...] = ()
 
     @property
-    def cells(self) -> list:
+    def cells(self) -> list[str]:
         """A name for each cell of a row."""
         return (
             [f"\0{index}" for index in range(self.before)]
@@ -100,7 +100,13 @@ class _Layout:
         return self.separator == ","
 
 
-def _layout(head, name, opened, encoding_notes=(), columns=None):
+def _layout(
+    head: str,
+    name: str,
+    opened: Callable[[], io.TextIOBase],
+    encoding_notes: Iterable[str] = (),
+    columns: int | None = None,
+) -> _Layout:
     """Return the layout of the cells in a file.
 
     Args:
@@ -172,25 +178,25 @@ def frame_of(table: CsvText, text: Collection[str] = (), *, compact: bool = Fals
 class _Stream(io.TextIOBase):
     """A stream of a text in memory, without the copy (four bytes per character) that `io.StringIO` makes."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
 
-    def read(self, size=-1):
+    def read(self, size: int | None = -1) -> str:
         end = len(self._text) if size is None or size < 0 else self._at + size
         text = self._text[self._at : end]
         self._at = min(end, len(self._text))
         return text
 
-    def tell(self):
+    def tell(self) -> int:
         return self._at
 
-    def readline(self, size=-1):
+    def readline(self, size: int | None = -1) -> str:  # type: ignore[override]  # of bytes in the stubs
         end = _LINE_END.search(self._text, self._at)
         return self.read((len(self._text) if end is None else end.end()) - self._at)
 
 
-def _layout_of(file, notes):
+def _layout_of(file: TextFile, notes: list[str]) -> tuple[_Layout, str]:
     """Return the layout of a `TextFile` that does not fit into memory, and its beginning.
 
     Raises:
@@ -222,7 +228,7 @@ def _check_complete(
         _check_filled(layout.name, rows, width, size, _MOST_FILLED)
 
 
-def _check_filled(name, rows, width, size, most):
+def _check_filled(name: str, rows: int, width: int, size: int, most: int) -> None:
     """Raise `KzooError` if rows are much shorter than their header and have more than `most` cells once padded."""
     if rows * width > max(size, most):
         raise KzooError(
@@ -355,7 +361,7 @@ def _thousands_notes(name: str, texts: Iterable[str]) -> list[str]:
     ]
 
 
-def _in_categories(pieces):
+def _in_categories(pieces: "Iterable[DataFrame]") -> "DataFrame | None":
     """Return the pieces of a table as one, with columns of texts as categories; None if types of pieces differ."""
     pandas = import_module("pandas")
     columns: dict[str, Any] = {}
@@ -389,12 +395,12 @@ def _in_categories(pieces):
     return pandas.DataFrame(columns)
 
 
-def _is_whole(values):
+def _is_whole(values: "Series") -> bool:
     """Return True if a numeric column holds only integers."""
     return values.dtype.kind in "iu" or _are_rounded(values, 0)
 
 
-def _are_rounded(values, decimals):
+def _are_rounded(values: "Series", decimals: int) -> bool:
     """Return True if a column holds floats, and no number has more decimals. The first rows rule out most columns."""
     if values.dtype.kind != "f":
         return False
@@ -449,7 +455,9 @@ def rows_of(table: CsvText, *, columns: int | None = None, most: int | None = No
     return rows
 
 
-def _missing_words(column, lines, index):
+def _missing_words(
+    column: Sequence[str | None], lines: Sequence[Sequence[str]], index: int
+) -> dict[int, str]:
     """Return row -> the word that was read as a missing value in the column at an index of the rows."""
     empty = (row for row, cell in enumerate(column) if cell is None and index < len(lines[row]))
     return {row: lines[row][index] for row in empty if lines[row][index]}
@@ -468,7 +476,7 @@ def written(path: str | Path) -> CsvText:
     return CsvText(decode_text(data, name, notes), name, tuple(notes))
 
 
-def _check_type(data, name):
+def _check_type(data: bytes, name: str) -> None:
     """Raise `KzooError` for the bytes of a workbook or an archive with a wrong suffix."""
     if data.startswith(b"PK\3\4"):
         raise KzooError(f"{name!r} is a workbook or an archive: rename it to end in .xlsx or .zip.")
@@ -476,7 +484,7 @@ def _check_type(data, name):
         raise KzooError(f"{name!r} is compressed by gzip: rename it to end in .csv.gz.")
 
 
-def joined(parts, name) -> CsvText:
+def joined(parts: Iterable[CsvText], name: str) -> CsvText:
     """Return the texts of CSV files with the same header as that of one file.
 
     Args:
@@ -532,7 +540,7 @@ def joined(parts, name) -> CsvText:
     return CsvText("".join(pieces), name, tuple(notes))
 
 
-def header(path):
+def header(path: str | Path) -> Rows | None:
     """Return the columns of a CSV file without their rows; None if the beginning of the file is not enough.
 
     Raises:
@@ -556,7 +564,7 @@ def header_of(table: CsvText) -> Rows:
     return Rows({column: plain([]) for column in _column_names(first, table.name)[0]}, decimal)
 
 
-def _head(text):
+def _head(text: io.TextIOBase) -> str:
     """Return the beginning of a stream of text, with the lines that `_sniff` needs."""
     head = ""
     while head.lstrip().count("\n") < _LINES and (more := text.read(max(_HEAD, len(head)))):
@@ -564,7 +572,7 @@ def _head(text):
     return head
 
 
-def _sniff(text, name):
+def _sniff(text: str, name: str) -> tuple[str, str | None]:
     """Return (separator, decimal sign) of a text, detected in its first lines; the sign is None if they show none."""
     if "\0" in text[:1000]:
         raise KzooError(
@@ -588,7 +596,7 @@ def _sniff(text, name):
     return separator, "," if grouped else None
 
 
-def _split_lines(text, separator, most=None):
+def _split_lines(text: str, separator: str, most: int | None = None) -> tuple[list[list[str]], int]:
     """Split CSV text. The last line must be `_END_MARK`; otherwise a quotation mark is not closed.
 
     Args:
@@ -603,7 +611,7 @@ def _split_lines(text, separator, most=None):
     return ([*lines, end[0][1]], end[0][0]) if end else (lines, len(lines) - 1)
 
 
-def _iter_rows(file, separator):
+def _iter_rows(file: Iterable[str], separator: str) -> Iterator[list[str]]:
     """Yield the rows of a CSV stream as lists of cells, without blank lines."""
     # texts may be long
     limit = csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)
@@ -615,7 +623,7 @@ def _iter_rows(file, separator):
         csv.field_size_limit(limit)
 
 
-def _column_names(header, file):
+def _column_names(header: Iterable[str], file: str) -> tuple[list[str], tuple[str, ...]]:
     """Return the column names and notes on them: `Unnamed: 0` for an empty name, `a.1` for a second `a`."""
     names: dict = {}
     times: dict = {}  # name -> number of duplicates so far
@@ -635,7 +643,7 @@ def _column_names(header, file):
     return list(names), tuple(notes)
 
 
-def size(path) -> int:
+def size(path: str | Path) -> int:
     """Return the approximate size of a CSV file in memory, in bytes."""
     try:
         return int(_MEMORY_FACTOR * Path(path).stat().st_size)
@@ -652,7 +660,7 @@ class Pieces:
 
     written = True
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         notes: list = []
         file = TextFile(path, notes)
         self.path, self.name, self._encoding = file.path, file.name, file.encoding
@@ -660,21 +668,22 @@ class Pieces:
         self.decimal = layout.decimal
         self.names = layout.names
         self.notes = layout.notes
-        self.kept, self.words = {}, {}
+        self.kept: dict[str, Collection[str]] = {}
+        self.words: dict[str, set[str]] = {}
         self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Piece]:
         """Yield pieces; rows that are shorter than the header come last.
 
         Raises:
             KzooError: it is not a table, or a line has more values than the header.
         """
         pa = arrow()
-        short = []
-        long = []
+        short: list[str] = []
+        long: list[Any] = []
         names, before = self._layout.cells, self._layout.before
 
-        def on_invalid_row(row):
+        def on_invalid_row(row: Any) -> str:
             if row.actual_columns < len(names) and len(short) < _MOST_SHORT:
                 if not row.text.isspace():
                     short.append(row.text)
@@ -705,7 +714,7 @@ class Pieces:
                 pa.table([pa.array(column, pa.string()) for column in columns], self.names)
             )
 
-    def _piece(self, table):
+    def _piece(self, table: Table) -> Piece:
         """Return a piece in which words for missing values are null."""
         pa = arrow()
         compute = arrow("pyarrow.compute")
@@ -721,7 +730,7 @@ class Pieces:
             table = table.set_column(index, name, column)
         return Piece(table, self.decimal)
 
-    def _reader(self, names, on_invalid_row):
+    def _reader(self, names: list[str], on_invalid_row: Callable[[Any], str]) -> Any:
         reader = arrow("pyarrow.csv")
         return reader.open_csv(
             self.path,
@@ -744,7 +753,7 @@ class Pieces:
             ),
         )
 
-    def frame(self, table, text=()):
+    def frame(self, table: Table, text: Collection[str] = ()) -> "DataFrame":
         """Return rows of its pieces as the DataFrame that `frame` reads."""
         stream = io.BytesIO()
         writer = arrow("pyarrow.csv")

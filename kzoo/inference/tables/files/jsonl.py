@@ -16,7 +16,7 @@ _ALWAYS = 1_000_000  # cells that a table may always have
 _FIX = "Write it as CSV or Parquet, which are read piece by piece."
 
 
-def written(path) -> CsvText:
+def written(path: str | Path) -> CsvText:
     """Return a file of JSON objects as the text of a CSV file.
 
     Raises:
@@ -50,7 +50,7 @@ def written_content(content: bytes, name: str) -> CsvText:
             )
     if not names:
         raise KzooError(f"{name!r} is empty. It should have a JSON object on each line.")
-    check_filled(name, len(rows), names, cells)
+    check_filled(name, len(rows), len(names), cells)
     writer = CsvWriter(name, _FIX)
     writer.header(list(names))
     for row in rows:
@@ -58,7 +58,7 @@ def written_content(content: bytes, name: str) -> CsvText:
     return CsvText(writer.text(), name, tuple(notes))
 
 
-def _row(line, number, name):
+def _row(line: str, number: int, name: str) -> dict[str, str]:
     """Return a line as a dict of texts."""
     where = f"{name!r}, line {number}"
     try:

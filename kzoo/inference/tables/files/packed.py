@@ -6,6 +6,7 @@ import zlib
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 
 from kzoo.inference.sources.files import decode_text, read_bytes
 from kzoo.inference.tables.expanded import most_expanded
@@ -20,7 +21,7 @@ _FIX = "Unpack it, and pass the file, which is read piece by piece."
 _SHOWN = 8  # files named in a message
 
 
-def written(path) -> CsvText:
+def written(path: str | Path) -> CsvText:
     """Return the table in a compressed file as the text of a CSV file.
 
     Raises:
@@ -36,11 +37,11 @@ def written(path) -> CsvText:
     return _table(data, inner, name, path)
 
 
-def _gz_names():
+def _gz_names() -> str:
     return ", ".join(f"{suffix}.gz" for suffix in _INNER)
 
 
-def _table(content, inner, name, path):
+def _table(content: bytes, inner: str, name: str, path: str | Path) -> CsvText:
     """Return the bytes of an inner file as the text of a CSV file."""
     suffix = PurePosixPath(inner).suffix.lower()
     if suffix in WORKBOOKS:
@@ -58,11 +59,11 @@ def _table(content, inner, name, path):
     return CsvText(decode_text(content, name, notes), name, tuple(notes))
 
 
-def _module(name):
+def _module(name: str) -> ModuleType:
     return import_module(f"kzoo.inference.tables.files.{name}")
 
 
-def _unzipped(content, name):
+def _unzipped(content: bytes, name: str) -> bytes:
     """Return the bytes of a gzip file."""
     most = most_expanded(len(content))
     try:
@@ -77,7 +78,7 @@ def _unzipped(content, name):
     return data
 
 
-def _unpacked(content, name):
+def _unpacked(content: bytes, name: str) -> tuple[bytes, str]:
     """Return the bytes and the name of the only table in a zip archive."""
     most = most_expanded(len(content))
     try:
@@ -118,5 +119,5 @@ def _unpacked(content, name):
         ) from None
 
 
-def _is_hidden(name):
+def _is_hidden(name: str) -> bool:
     return name.startswith("__MACOSX/") or PurePosixPath(name).name.startswith(".")

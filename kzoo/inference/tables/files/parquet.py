@@ -1,14 +1,16 @@
 """Parquet files, and folders of them that form one table: their columns have types. Needs pyarrow."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kzoo.inference.tables.arrow import (
     Piece,
+    Table,
     arrow,
     frame_of_normalized,
     normalize_table,
@@ -21,6 +23,9 @@ from kzoo.utils.formatting import in_bytes
 from kzoo.utils.memory import free_memory
 from kzoo.utils.table_path import name_of_table
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 SUFFIXES = (".parquet", ".pq")
 FOLDERS = True  # a folder of such files is a table too
 _PIECE = 4 << 20  # bytes of a piece, about
@@ -30,7 +35,7 @@ _LARGE = 1 << 28  # bytes that a table may always take
 _TEXT = 70  # approximate bytes of a text in a DataFrame
 
 
-def frame(path, text=()):
+def frame(path: str | Path, text: Collection[str] = ()) -> "DataFrame":
     """Read Parquet for training; cells keep their types.
 
     Raises:
@@ -39,7 +44,7 @@ def frame(path, text=()):
     return Pieces(path).frame(_read_all(path))
 
 
-def rows(path) -> Rows:
+def rows(path: str | Path) -> Rows:
     """Read Parquet by column.
 
     Raises:
@@ -48,7 +53,7 @@ def rows(path) -> Rows:
     return rows_of_normalized(_read_all(path))
 
 
-def header(path) -> Rows:
+def header(path: str | Path) -> Rows:
     """Return the columns without their rows.
 
     Raises:
@@ -57,7 +62,7 @@ def header(path) -> Rows:
     return Rows({name: plain([]) for name in Pieces(path).names})
 
 
-def size(path) -> int:
+def size(path: str | Path) -> int:
     """Return the approximate size of the table in memory, in bytes.
 
     Raises:
@@ -66,7 +71,7 @@ def size(path) -> int:
     return Pieces(path).size
 
 
-def files_of(path) -> list:
+def files_of(path: str | Path) -> list[Any]:
     """Return the Parquet files that form a table, in order: the file itself, or those in a folder.
 
     Raises:
@@ -91,7 +96,7 @@ def files_of(path) -> list:
     return files
 
 
-def _is_part(file, folder):
+def _is_part(file: Path, folder: Path) -> bool:
     """Return True if a file is part of the table; metadata files begin with _ or a dot."""
     return file.is_file() and not any(
         part.startswith(("_", ".")) for part in file.relative_to(folder).parts
@@ -105,17 +110,18 @@ class Pieces:
     notes = ()
     written = False
 
-    def __init__(self, path):
+    def __init__(self, path: str | Path) -> None:
         self.name, self.files = name_of_table(path), files_of(path)
         # always empty: Parquet has nulls, so no word means a missing value
-        self.kept, self.words = {}, {}
+        self.kept: dict[str, Collection[str]] = {}
+        self.words: dict[str, set[str]] = {}
         self._opened = [self._open(file) for file in self.files[:1]]
         schema = self._opened[0].schema_arrow
         self._types = normalize_table(schema.empty_table(), self.name).schema
         self.names = list(self._types.names)
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Approximate size in memory, in bytes, including its conversion to numbers."""
         pa = arrow()
         total = 0
@@ -125,7 +131,7 @@ class Pieces:
             total += self._open(file).metadata.num_rows * width
         return total
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Piece]:
         for file in self.files:
             opened = self._open(file)
             count = max(1, min(_MOST_ROWS, _PIECE // (16 * max(len(self.names), 1))))
@@ -134,11 +140,11 @@ class Pieces:
                     for part in _slices(batch):
                         yield Piece(self._normalize(part, file))
 
-    def frame(self, table, text=()):
+    def frame(self, table: Table, text: Collection[str] = ()) -> "DataFrame":
         """Return rows of its pieces as the DataFrame that `frame` reads."""
         return frame_of_normalized(table)
 
-    def _normalize(self, table, file):
+    def _normalize(self, table: Table, file: str | Path) -> Table:
         normalized = normalize_table(table, self.name)
         if normalized.schema.names != self.names:
             raise KzooError(
@@ -165,7 +171,7 @@ class Pieces:
                 ) from None
         return normalized
 
-    def _open(self, file):
+    def _open(self, file: str | Path) -> Any:
         with _pyarrow_errors(Path(file).name):
             # Pages are read on demand: a row group may be as large as the file.
             parquet = arrow("pyarrow.parquet")
@@ -176,7 +182,7 @@ class Pieces:
             return opened
 
 
-def _repeated_texts(metadata) -> list:
+def _repeated_texts(metadata: Any) -> list:
     """Return the text columns that a file dictionary-encodes and that may be very large once expanded."""
     columns = dict.fromkeys(
         column.path_in_schema
@@ -188,12 +194,12 @@ def _repeated_texts(metadata) -> list:
     return list(columns)
 
 
-def _chunks(metadata):
+def _chunks(metadata: Any) -> Iterator[Any]:
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         yield from map(group.column, range(group.num_columns))
 
 
-def _slices(batch):
+def _slices(batch: Any) -> Iterator[Any]:
     """Yield slices of a batch whose texts take about `_MOST_TEXT` bytes once they are expanded."""
     pa = arrow()
     compute = arrow("pyarrow.compute")
@@ -220,7 +226,7 @@ def _pyarrow_errors(name: str) -> Iterator[None]:
         ) from None
 
 
-def _read_all(path):
+def _read_all(path: str | Path) -> Table:
     pieces = Pieces(path)
     tables = []
     size = 0

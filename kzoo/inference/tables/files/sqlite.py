@@ -7,6 +7,7 @@ the file may compute anything. What identifies the data is its rows.
 import re
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -37,7 +38,7 @@ _ALLOWED = {
 }
 
 
-def written(path) -> CsvText:
+def written(path: str | Path) -> CsvText:
     """Return a table of a database, or the rows of a query, as the text of a CSV file.
 
     Raises:
@@ -57,7 +58,7 @@ def written(path) -> CsvText:
     return CsvText(writer.text(), name)
 
 
-def header(path) -> Rows:
+def header(path: str | Path) -> Rows:
     """Return the columns of a table of a database without its rows.
 
     Raises:
@@ -72,7 +73,7 @@ def header(path) -> Rows:
 
 
 @contextmanager
-def _opened(path, name):
+def _opened(path: str | Path, name: str) -> Iterator[tuple[sqlite3.Connection, "_Clock"]]:
     """Yield a connection that can only read, and its `_Clock`; SQLite's errors become `KzooError`."""
     if not Path(path).is_file():
         raise KzooError(f"{name!r}: there is no file {str(path)!r}.")
@@ -106,18 +107,18 @@ class _Clock:
         over: whether the time is over.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._began = time.monotonic()
         self.text = 0
         self.over = False
 
-    def is_over(self):
+    def is_over(self) -> bool:
         """Return True if the query must end; SQLite calls this now and then."""
         self.over = time.monotonic() - self._began > _SECONDS + self.text / _TEXT_PER_SECOND
         return self.over
 
 
-def _check_whole(database, path, name):
+def _check_whole(database: sqlite3.Connection, path: str | Path, name: str) -> None:
     """Raise `KzooError` if the file is shorter than its pages: SQLite reads what is missing as zeros."""
     (pages,), (size,) = (
         database.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "page_size")
@@ -127,7 +128,7 @@ def _check_whole(database, path, name):
         raise KzooError(f"{name!r} is cut off: it ends inside a page. Copy the file again.")
 
 
-def _limit(database):
+def _limit(database: sqlite3.Connection) -> None:
     """Limit what a query may do and how much memory it may take."""
     for limit, most in (
         (sqlite3.SQLITE_LIMIT_LENGTH, _MOST_CELL),
@@ -141,7 +142,7 @@ def _limit(database):
     )
 
 
-def _query(database, path, name):
+def _query(database: sqlite3.Connection, path: str | Path, name: str) -> str:
     """Return the SELECT that reads the table."""
     query = getattr(path, "query", None)
     if query and _QUERY.match(query):
@@ -160,7 +161,7 @@ def _query(database, path, name):
     named = listed(map(repr, tables), _SHOWN)
     if query is None:
         raise KzooError(
-            f"{name!r} has {len(tables)} tables: {named}. Name one: 'sqlite:{path.name}?{tables[0]}'."
+            f"{name!r} has {len(tables)} tables: {named}. Name one: 'sqlite:{Path(path).name}?{tables[0]}'."
         )
     exact = [table for table in tables if table == query] or [
         t for t in tables if t.lower() == query.lower()
@@ -173,7 +174,7 @@ def _query(database, path, name):
     return 'SELECT * FROM "{}"'.format(exact[0].replace('"', '""'))
 
 
-def _text(value, column, number, name):
+def _text(value: object, column: str, number: int, name: str) -> str:
     if value is None:
         return ""
     if isinstance(value, bytes):
@@ -183,7 +184,7 @@ def _text(value, column, number, name):
     return value if isinstance(value, str) else repr(value)
 
 
-def _reason(error, clock):
+def _reason(error: BaseException, clock: "_Clock") -> str:
     """Return why SQLite refused to read, and what to do about it."""
     why = first_line(error) if str(error) else type(error).__name__
     if clock.over:

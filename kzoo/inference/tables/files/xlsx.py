@@ -8,13 +8,14 @@ unless `header_row` says which row does.
 import re
 import warnings
 import zipfile
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from xml.parsers import expat
 
 from kzoo.inference.sources.files import read_bytes
@@ -26,6 +27,7 @@ from kzoo.utils.optional import require
 from kzoo.utils.table_path import WORKBOOKS, name_of_table
 
 SUFFIXES = WORKBOOKS
+SheetRows: TypeAlias = dict[int, dict[int, str]]  # row -> column -> text of a cell, from 1
 _EXPORT = "Export the sheet as CSV, and pass the .csv file."
 _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384  # of a sheet of Excel
 _HIGH = 50  # rows below the first that may hold the column names
@@ -41,7 +43,7 @@ _TOTAL = re.compile(
 _kept: dict[tuple, CsvText] = {}
 
 
-def written(path) -> CsvText:
+def written(path: str | Path) -> CsvText:
     """Return a sheet of a workbook as the text of a CSV file.
 
     Args:
@@ -66,7 +68,11 @@ def written(path) -> CsvText:
 
 
 def written_content(
-    content: bytes, name: str, sheet=None, usual_sheet=None, header_row=None
+    content: bytes,
+    name: str,
+    sheet: str | None = None,
+    usual_sheet: str | None = None,
+    header_row: int | None = None,
 ) -> CsvText:
     """Return a sheet of a workbook in memory as the text of a CSV file (see `written`)."""
     _check_content(content, name)
@@ -93,7 +99,7 @@ def written_content(
             ) from None
 
 
-def _check_content(content, name):
+def _check_content(content: bytes, name: str) -> None:
     """Raise `KzooError` for a file that is no workbook."""
     if content.startswith(_OLD):
         raise KzooError(
@@ -122,7 +128,7 @@ def _check_content(content, name):
         raise KzooError(f"{name!r} is not an .xlsx workbook.{other or ' Save it as .xlsx again.'}")
 
 
-def _sheet(book, name, wanted, usual):
+def _sheet(book: Any, name: str, wanted: str | None, usual: str | None) -> tuple[Any, list[str]]:
     """Return the sheet to read, and notes on others.
 
     Raises:
@@ -152,11 +158,11 @@ def _sheet(book, name, wanted, usual):
     return chosen, [f"Hidden sheets of {name!r} are not read: {_names(others)}."] if others else []
 
 
-def _names(titles):
+def _names(titles: Iterable[str]) -> str:
     return listed(map(repr, titles), _SHOWN)
 
 
-def _has_cells(sheet):
+def _has_cells(sheet: Any) -> bool:
     archive = sheet.parent._archive
     sheet.reset_dimensions()
     for number, row in enumerate(sheet.iter_rows(values_only=True)):
@@ -181,7 +187,7 @@ class _Marks:
         unsolved: the first formula without a result in each row: row -> column.
     """
 
-    def __init__(self, archive, part):
+    def __init__(self, archive: WorkbookArchive, part: str) -> None:
         self.merged: list[tuple[int, int, int, int]] = []
         self.hidden_rows: list[int] = []
         self.hidden_columns: list[tuple[int, int]] = []
@@ -196,7 +202,7 @@ class _Marks:
                 self._parser.Parse(piece)
             self._parser.Parse(b"", True)
 
-    def _start(self, tag, attributes):
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
         tag = tag.rpartition(":")[2]
         if tag == "c":
             self._cell = attributes
@@ -220,10 +226,10 @@ class _Marks:
         elif tag == "mergeCell" and (bounds := _bounds(attributes.get("ref", ""))):
             self.merged.append(bounds)
 
-    def _found(self, text):
+    def _found(self, text: str) -> None:
         self._result = True
 
-    def _end(self, tag):
+    def _end(self, tag: str) -> None:
         if not self._formula:
             return
         self._parser.CharacterDataHandler = None
@@ -252,11 +258,13 @@ def _cells_module() -> Any:
     return import_module("openpyxl.utils.cell")
 
 
-def _at(row, column):
+def _at(row: int, column: int) -> str:
     return f"{_column(column)}{row}"
 
 
-def _table(sheet, marks, name, header_row, notes) -> CsvText:
+def _table(
+    sheet: Any, marks: _Marks, name: str, header_row: int | None, notes: list[str]
+) -> CsvText:
     """Return a sheet as the text of a CSV file.
 
     Args:
@@ -293,7 +301,7 @@ def _table(sheet, marks, name, header_row, notes) -> CsvText:
     columns = sorted(used | set(names))
     notes += _fill_merged(rows, marks, head, below, set(columns), where)
     cells = sum(len(rows[row]) for row in below)
-    check_filled(name, len(below), columns, cells)
+    check_filled(name, len(below), len(columns), cells)
     writer = CsvWriter(name, _EXPORT)
     writer.header([" ".join(names.get(column, "").split()) for column in columns])
     for row in below:
@@ -302,7 +310,7 @@ def _table(sheet, marks, name, header_row, notes) -> CsvText:
     return CsvText(writer.text(), name, tuple(notes))
 
 
-def _cells(sheet, where):
+def _cells(sheet: Any, where: str) -> tuple[SheetRows, list[tuple[int, int, str]]]:
     """Return row -> column -> text of the cells that are not blank, and [(row, column, error)] of cells with errors."""
     rows: dict[int, dict[int, str]] = {}
     errors: list[tuple[int, int, str]] = []
@@ -339,7 +347,7 @@ def _cells(sheet, where):
     return rows, errors
 
 
-def _is_percent(style):
+def _is_percent(style: str | None) -> bool:
     """Return True if a number format shows percentages; a sign in quotes or after a backslash is a text."""
     return "%" in re.sub(r'"[^"]*"|\\.|\[[^\]]*\]', "", style or "")
 
@@ -361,12 +369,14 @@ def _text(value: Any, percent: bool) -> str:
     return _plain_number(value)
 
 
-def _plain_number(value):
+def _plain_number(value: float) -> str:
     whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
     return str(int(value)) if whole else repr(value)
 
 
-def _column_names(rows, marks, head, used, where, *, explicit):
+def _column_names(
+    rows: SheetRows, marks: _Marks, head: int, used: set[int], where: str, *, explicit: bool
+) -> dict[int, str]:
     """Return column -> name.
 
     Raises:
@@ -408,7 +418,7 @@ def _column_names(rows, marks, head, used, where, *, explicit):
     return names
 
 
-def _header_fix(rows, marks, head, explicit):
+def _header_fix(rows: SheetRows, marks: _Marks, head: int, explicit: bool) -> str:
     """Return the sentence that names the row of the header, if one is found."""
     merged = [bounds for bounds in marks.merged if bounds[1] <= head + _HIGH]
     wide = {
@@ -418,7 +428,7 @@ def _header_fix(rows, marks, head, explicit):
         for row in range(top, min(bottom, head + _HIGH) + 1)
     }
     high = [bounds for bounds in merged if bounds[0] == bounds[2]]
-    below = set()
+    below: set[int] = set()
     best = None
     for row in sorted(rows, reverse=True):
         names = set(rows[row]) | {first for first, top, _, bottom in high if top <= row <= bottom}
@@ -433,7 +443,7 @@ def _header_fix(rows, marks, head, explicit):
     )
 
 
-def _check_formulas(marks, head, where):
+def _check_formulas(marks: _Marks, head: int, where: str) -> None:
     """Raise `KzooError` for a formula of the table that the spreadsheet has not calculated."""
     for row, column in sorted(marks.unsolved.items()):
         if row >= head:
@@ -443,7 +453,9 @@ def _check_formulas(marks, head, where):
             )
 
 
-def _fill_merged(rows, marks, head, below, columns, where):
+def _fill_merged(
+    rows: SheetRows, marks: _Marks, head: int, below: list[int], columns: set[int], where: str
+) -> list[str]:
     """Write the value of cells that are merged across rows into each of these rows; return a note on them.
 
     Raises:
@@ -475,13 +487,22 @@ def _fill_merged(rows, marks, head, below, columns, where):
     return [f"{where}: merged cells count for each of their rows: {listed(filled, 5)}."]
 
 
-def _notes(rows, marks, head, below, columns, names, errors, where):
+def _notes(
+    rows: SheetRows,
+    marks: _Marks,
+    head: int,
+    below: list[int],
+    columns: list[int],
+    names: dict[int, str],
+    errors: list[tuple[int, int, str]],
+    where: str,
+) -> Iterator[str]:
     """Yield notes on what of a sheet is not as in a plain table."""
     table = set(below)
     gaps = [row for row in range(head + 1, below[-1]) if row not in table][:1]
     if gaps:
-        count = below[-1] - head - len(below)
-        yield f"{where}: {plural(count, 'empty row')} left out, the first is row {gaps[0]}."
+        missing = below[-1] - head - len(below)
+        yield f"{where}: {plural(missing, 'empty row')} left out, the first is row {gaps[0]}."
     if gaps := [column for column in range(columns[0], columns[-1]) if column not in set(columns)]:
         yield f"{where}: {plural(len(gaps), 'empty column')} left out, the first is column {_column(gaps[0])}."
     hidden = [row for row in marks.hidden_rows if row in table]

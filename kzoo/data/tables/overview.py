@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from kzoo.inference.kinds.rows.layout import LearnedColumn
 from kzoo.inference.tables.numbers import PLAIN, NumberFormat, StoredFormat
 from kzoo.inference.tables.raw import Rows
 from kzoo.inference.tables.values import (
@@ -15,6 +14,7 @@ from kzoo.inference.tables.values import (
     plain,
     value_counts,
 )
+from kzoo.problems.layout import LearnedColumn
 from kzoo.utils.formatting import plural, shown
 
 if TYPE_CHECKING:

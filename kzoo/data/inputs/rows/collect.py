@@ -1,16 +1,18 @@
 """Parts of reading a table in pieces: a sample, category counts, moments of columns, and buckets of shuffled rows."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from kzoo.data.inputs.rows.column_kind import MAX_CATEGORIES
 from kzoo.data.store.progress import track_progress
-from kzoo.inference.tables.arrow import arrow, mix_bits
+from kzoo.inference.tables.arrow import Table, arrow, mix_bits
 from kzoo.inference.tables.raw import Rows
-from kzoo.inference.tables.values import Texts, category_word, to_words
+from kzoo.inference.tables.values import Column, Texts, category_word, to_words
 from kzoo.inference.tasks.values import ColumnStatistics
 
 MAX_SAMPLE_ROWS = 200_000  # if they are narrow enough, see below
@@ -24,7 +26,7 @@ SHOWN = 3  # unreadable cells in a message
 
 def numbered_pieces(
     source: Any, description: str, rows: int | None = None
-) -> Iterator[tuple[int, Any]]:
+) -> Iterator[tuple[int, Table]]:
     """Yield (index of the first row, table) of each piece of a table, and report progress.
 
     Args:
@@ -33,7 +35,7 @@ def numbered_pieces(
         rows: their number, if it is known.
     """
 
-    def pieces() -> Iterator[tuple[int, Any]]:
+    def pieces() -> Iterator[tuple[int, Table]]:
         first = 0
         for piece in source:
             yield first, piece.table
@@ -50,15 +52,15 @@ class Sample:
     It does not depend on how the table is cut into pieces.
     """
 
-    def __init__(self, seed):
+    def __init__(self, seed: int) -> None:
         self.seed = np.uint64(seed % 2**64)
-        self.max_rows = None
-        self.max_rank = None
-        self.tables = []
-        self.indices = []
+        self.max_rows = 0  # until the first rows show how wide they are
+        self.max_rank: np.uint64 | None = None
+        self.tables: list[Table] = []
+        self.indices: list[np.ndarray] = []
         self.count = 0
 
-    def _ranks(self, indices):
+    def _ranks(self, indices: np.ndarray) -> np.ndarray:
         """Return a pseudorandom rank (N,) of each row index; the lowest are sampled."""
         with np.errstate(over="ignore"):
             return mix_bits(
@@ -66,11 +68,11 @@ class Sample:
                 ^ mix_bits(np.full(1, self.seed) + np.uint64(11))
             )
 
-    def add(self, table, indices):
+    def add(self, table: Table, indices: np.ndarray) -> None:
         """Add the rows of a table that has these row indices (N,)."""
         if not table.num_rows:
             return
-        if self.max_rows is None:
+        if not self.max_rows:
             fit = _SAMPLE_BYTES * table.num_rows // max(table.nbytes, 1)
             self.max_rows = int(np.clip(fit, _MIN_SAMPLE_ROWS, MAX_SAMPLE_ROWS))
         if self.max_rank is not None:
@@ -84,7 +86,7 @@ class Sample:
         if self.count > 2 * self.max_rows:
             self._thin()
 
-    def _thin(self):
+    def _thin(self) -> None:
         """Keep the `max_rows` rows of the lowest rank, in the order in which they were added."""
         pa = arrow()
         indices = np.concatenate(self.indices)
@@ -99,7 +101,7 @@ class Sample:
         self.tables = [pa.concat_tables(self.tables).take(order).combine_chunks()]
         self.indices, self.count = [indices[order]], len(order)
 
-    def finish(self):
+    def finish(self) -> tuple[Table, np.ndarray]:
         """Return the sampled rows in the order of the table, and their row indices."""
         self._thin()
         order = np.argsort(self.indices[0], kind="stable")
@@ -120,7 +122,7 @@ class CellCounts:
     def __init__(self) -> None:
         self.missing: Counter[str] = Counter()
         self.unread: Counter[str] = Counter()
-        self.examples: defaultdict[str, list[tuple[int, Any]]] = defaultdict(list)
+        self.examples: defaultdict[str, list[tuple[int, Table]]] = defaultdict(list)
         self.minutes: defaultdict[str, set[float]] = defaultdict(set)
 
     def add(
@@ -155,13 +157,13 @@ class CategoryCounts:
         is_full: whether categories were ignored because there are more than `MAX_COUNTED_CATEGORIES`.
     """
 
-    def __init__(self, categories, missing):
+    def __init__(self, categories: Iterable[str], missing: Collection[str]) -> None:
         self.codes = {category: code for code, category in enumerate(categories, start=1)}
         self.missing = missing
         self.counts = np.zeros(1024, np.int64)
         self.is_full = False
 
-    def codes_of(self, values, train):
+    def codes_of(self, values: Column, train: np.ndarray) -> np.ndarray:
         """Return the number of the category in each cell (N,), 0 for none. `train` masks the training rows."""
         if isinstance(values, Texts):
             codes = values.each(
@@ -176,7 +178,7 @@ class CategoryCounts:
         self.counts += np.bincount(codes[train], minlength=len(self.counts))
         return codes
 
-    def _code(self, category):
+    def _code(self, category: str) -> int:
         """Return the number of a category; a new category gets the next one, or 0 if there are too many."""
         code = self.codes.get(category)
         if code is None and category in self.missing:
@@ -189,11 +191,11 @@ class CategoryCounts:
         return code
 
     @property
-    def distinct_count(self):
+    def distinct_count(self) -> int:
         """The number of categories in the training rows."""
         return int(np.count_nonzero(self.counts[1:]))
 
-    def most_frequent(self):
+    def most_frequent(self) -> list[str]:
         """Return the most frequent categories, sorted, as a preprocessor stores them."""
         counts = {
             category: self.counts[code]
@@ -204,7 +206,7 @@ class CategoryCounts:
             sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES]
         )
 
-    def stored_codes(self, categories):
+    def stored_codes(self, categories: Iterable[str]) -> np.ndarray:
         """Return an array that maps the numbers of `codes_of` to the codes of these stored categories, 0 if unknown."""
         codes = {category: code for code, category in enumerate(categories, start=1)}
         stored_codes = np.zeros(len(self.codes) + 1, np.float32)
@@ -224,7 +226,15 @@ class Buckets:
         exit_stack: `ExitStack` that closes the files.
     """
 
-    def __init__(self, folder, shares, count, width, seed, exit_stack):
+    def __init__(
+        self,
+        folder: Path,
+        shares: Iterable[float],
+        count: int,
+        width: int,
+        seed: int,
+        exit_stack: ExitStack,
+    ) -> None:
         self.folder, self.width, self.exit_stack = folder, width, exit_stack
         self.seed = np.uint64(seed % 2**64)
         # Buckets per split, rounded up; fewer and larger ones if too many files would be open.
@@ -232,9 +242,9 @@ class Buckets:
         scale = min(1, _MAX_BUCKETS / max(sum(needed), 1))
         self.counts = np.array([max(1, int(number * scale)) for number in needed])
         self.first_file = np.cumsum(self.counts) - self.counts
-        self.handles = {}
+        self.handles: dict[int, BinaryIO] = {}
 
-    def add(self, rows, indices, splits):
+    def add(self, rows: np.ndarray, indices: np.ndarray, splits: np.ndarray) -> None:
         """Append rows (N, width) with these row indices (N,) to buckets of their splits (N,)."""
         with np.errstate(over="ignore"):
             random_numbers = mix_bits(
@@ -248,14 +258,14 @@ class Buckets:
         for group in np.split(order, ends):
             self._handle(int(numbers[group[0]])).write(np.ascontiguousarray(rows[group]).data)
 
-    def _handle(self, number):
+    def _handle(self, number: int) -> BinaryIO:
         """Return the open file of a bucket."""
         if number not in self.handles:
             path = self.folder / f"{number}.bucket"
             self.handles[number] = self.exit_stack.enter_context(path.open("ab"))
         return self.handles[number]
 
-    def files(self, split):
+    def files(self, split: int) -> list[Path]:
         """Return the paths of the buckets of a split that contain rows."""
         first = self.first_file[split]
         paths = (
@@ -263,7 +273,7 @@ class Buckets:
         )
         return [path for path in paths if path.exists()]
 
-    def take(self, path):
+    def take(self, path: Path) -> np.ndarray:
         """Return the rows (N, width) of a bucket, and delete its file."""
         rows = np.fromfile(path, np.float32).reshape(-1, self.width)
         path.unlink()
@@ -276,10 +286,10 @@ class ColumnMoments:
     With row weights, `count` is their sum.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count = 0
 
-    def add(self, block, weight=None):
+    def add(self, block: np.ndarray, weight: np.ndarray | None = None) -> None:
         """Update the moments with a block (rows, columns), whose rows have weights (rows,) or count equally."""
         if not len(block):
             return

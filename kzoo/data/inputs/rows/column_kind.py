@@ -7,7 +7,7 @@ says which.
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from kzoo.inference.tables.dates import are_dates, to_dates
 from kzoo.inference.tables.numbers import NumberFormat
 from kzoo.inference.tables.values import (
     MISSING,
+    Column,
     Texts,
     are_filled,
     category_word,
@@ -75,7 +76,13 @@ class ColumnKind:
         )
 
 
-def column_kind(values, learn_format, *, requested=None, file=False) -> ColumnKind:
+def column_kind(
+    values: Column,
+    learn_format: Callable[[], NumberFormat | None],
+    *,
+    requested: str | None = None,
+    file: bool = False,
+) -> ColumnKind:
     """Return what a column of cells is.
 
     If more than half of its cells are numbers, or dates, it is a column of these, and the others count as missing. But
@@ -133,7 +140,7 @@ def column_kind(values, learn_format, *, requested=None, file=False) -> ColumnKi
     return ColumnKind("category", categories=categories)
 
 
-def decides(share, different, cells) -> bool:
+def decides(share: float, different: int, cells: float) -> bool:
     """Return whether a column is one of numbers, or of dates, because of the share of its cells that are.
 
     Args:
@@ -144,12 +151,12 @@ def decides(share, different, cells) -> bool:
     return share >= _SURE or (share > _MOSTLY and not are_few)
 
 
-def missing_categories(file) -> frozenset:
+def missing_categories(file: bool) -> frozenset:
     """Return the words that are missing in a column of categories: of a CSV file all of `MISSING`, else blank cells."""
     return MISSING if file else frozenset({""})
 
 
-def category_counts(values, *, file=False) -> Counter:
+def category_counts(values: Column, *, file: bool = False) -> Counter:
     """Return category -> number of cells of a plain column.
 
     Args:
@@ -166,7 +173,7 @@ def category_counts(values, *, file=False) -> Counter:
     return categories
 
 
-def _is_constant(values):
+def _is_constant(values: Column) -> bool:
     """Return whether all values of a column without missing values are equal."""
     if values.dtype == object:
         return (
@@ -177,12 +184,12 @@ def _is_constant(values):
     return bool((values == values[0]).all())
 
 
-def _have_digits(cells) -> bool:
+def _have_digits(cells: Column) -> bool:
     """Return whether some numbers are written in digits: a column of `True` and `False` is not one of numbers."""
     return any(any(map(str.isdigit, str(cell))) for cell in value_counts(cells))
 
 
-def _is_infinite(cell) -> bool:
+def _is_infinite(cell: object) -> bool:
     """Return whether a cell that cannot be read as a finite number is infinite as float64: `inf`, `1e400`, 10**400."""
     if isinstance(cell, str):
         try:

@@ -1,7 +1,7 @@
 """Columns of a table, learned on training rows: kinds, number formats, statistics. `inference.py` applies them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,9 +25,11 @@ from kzoo.inference.tables.numbers import (
     is_padded,
     learn_number_format,
 )
-from kzoo.inference.tables.raw import MOST
+from kzoo.inference.tables.raw import MOST, Rows
 from kzoo.inference.tables.values import (
     MISSING,
+    Cells,
+    Column,
     Texts,
     are_filled,
     not_missing,
@@ -35,6 +37,7 @@ from kzoo.inference.tables.values import (
     value_counts,
 )
 from kzoo.inference.tasks.values import ColumnStatistics
+from kzoo.problems.layout import LearnedColumn
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
@@ -49,18 +52,18 @@ _ID_NAME = re.compile(
 
 
 def learn_columns(
-    table,
-    train,
+    table: Rows,
+    train: np.ndarray,
     *,
-    decimal=None,
-    clip=False,
-    notes,
-    overrides=(),
-    format_warnings=None,
-    excluded=None,
-    file=False,
-    date_order=None,
-):
+    decimal: str | None = None,
+    clip: bool = False,
+    notes: list[str],
+    overrides: Mapping[str, Mapping[str, str]] | None = None,
+    format_warnings: list[str] | None = None,
+    excluded: dict[str, str] | None = None,
+    file: bool = False,
+    date_order: str | None = None,
+) -> list[LearnedColumn]:
     """Learn each useful column on the training rows, as JSON data.
 
     Args:
@@ -79,7 +82,7 @@ def learn_columns(
     Returns:
         A list of dicts: numbers and dates in the order of the table, then categories, then texts.
     """
-    requested = dict(overrides)
+    requested = dict(overrides or {})
     format_warnings = [] if format_warnings is None else format_warnings
     learned = {
         name: _learn_column(
@@ -108,14 +111,14 @@ def learn_columns(
     return sorted_by_kind(useful)
 
 
-def sorted_by_kind(columns) -> list:
+def sorted_by_kind(columns: Iterable[LearnedColumn]) -> list:
     """Return learned columns in the order of their features: numbers and dates, categories, texts."""
     return sorted(
         columns, key=lambda column: _LAST.index(column["kind"]) if column["kind"] in _LAST else -1
     )
 
 
-def text_column_notes(columns, requested) -> list[str]:
+def text_column_notes(columns: Iterable[LearnedColumn], requested: Collection[str]) -> list[str]:
     """Return a note about the columns that are read as texts without a request.
 
     Args:
@@ -137,7 +140,7 @@ def text_column_notes(columns, requested) -> list[str]:
     ]
 
 
-def weight_column_notes(inputs, *, weighted=True) -> list[str]:
+def weight_column_notes(inputs: Iterable[str], *, weighted: bool = True) -> list[str]:
     """Return a note for each input that is named like sample weights: it may be meant as `sample_weight=`."""
     return [
         f"Column {name!r} is used as an input, not as sample weights. {_WEIGHTS.format(name) if weighted else ''}"
@@ -147,7 +150,9 @@ def weight_column_notes(inputs, *, weighted=True) -> list[str]:
     ]
 
 
-def check_any_column(columns, targets, excluded):
+def check_any_column(
+    columns: Sequence[LearnedColumn], targets: Sequence[str], excluded: Mapping[str, str]
+) -> None:
     """Raise `KzooError` with the reasons of the exclusions if `learn_columns` has returned no column."""
     if columns:
         return
@@ -158,7 +163,17 @@ def check_any_column(columns, targets, excluded):
     )
 
 
-def _learn_column(name, values, clip, notes, override, format_warnings, decimal, file, date_order):
+def _learn_column(
+    name: str,
+    values: Column,
+    clip: bool,
+    notes: list[str],
+    override: Mapping[str, str] | None,
+    format_warnings: list[str],
+    decimal: str | None,
+    file: bool,
+    date_order: str | None,
+) -> LearnedColumn | str:
     """Return what is learned of a column, or the reason why it is excluded."""
     values = plain(values)
     requested = (override or {}).get("kind")
@@ -175,8 +190,7 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal,
         return _learn_text_column(name, values)
     if detected.kind == "date":
         return _learn_date_column(name, values, notes, date_order, requested=requested == "date")
-    if detected.kind == "number":
-        numbers = detected.numbers
+    if (numbers := detected.numbers) is not None:
         if not detected.readable:
             example = next(iter(value_counts(values[are_filled(values)])))
             raise KzooError(
@@ -199,19 +213,26 @@ def _learn_column(name, values, clip, notes, override, format_warnings, decimal,
     return {"name": name, "kind": "category", "values": sorted(categories)}
 
 
-def _learn_text_column(name, values):
+def _learn_text_column(name: str, values: Column) -> LearnedColumn | str:
     """Return a text column, or the reason why it is excluded."""
     if not any(map(str.strip, cell_texts(values))):
         return "empty in the training rows"
     return {"name": name, "kind": "text", **learn_texts(values)}
 
 
-def _unreadable_flag(readable):
+def _unreadable_flag(readable: float) -> dict[str, bool]:
     """Return the mark of a column with many unreadable training cells, so that new rows are not refused for it."""
     return {"unreadable": True} if readable < _MIN_READABLE else {}
 
 
-def missing_value_notes(words, columns, targets=(), classes=(), *, file=True) -> list:
+def missing_value_notes(
+    words: Mapping[str, Collection[str]],
+    columns: Iterable[LearnedColumn],
+    targets: Sequence[str] = (),
+    classes: Collection[str] = (),
+    *,
+    file: bool = True,
+) -> list:
     """Return a note about words such as `NA` that are missing values in a file and may be categories, or the reverse.
 
     Args:
@@ -241,7 +262,9 @@ def missing_value_notes(words, columns, targets=(), classes=(), *, file=True) ->
     ]
 
 
-def zero_padded_cells(table, names, numeric_cells=()) -> dict:
+def zero_padded_cells(
+    table: Rows, names: Iterable[str], numeric_cells: Mapping[str, str] | None = None
+) -> dict:
     """Return name -> a cell with leading zeros, such as `01067`, for each number column that has one.
 
     Args:
@@ -257,11 +280,11 @@ def zero_padded_cells(table, names, numeric_cells=()) -> dict:
         name: next((text for text in cells if isinstance(text, str) and is_padded(text)), None)
         for name, cells in texts.items()
     }
-    padded |= {name: cell for name, cell in dict(numeric_cells).items() if name not in texts}
+    padded |= {name: cell for name, cell in (numeric_cells or {}).items() if name not in texts}
     return {name: padded[name] for name in names if padded.get(name)}
 
 
-def zero_padding_notes(cells):
+def zero_padding_notes(cells: Mapping[str, str]) -> Iterator[str]:
     """Yield a note for each number column that may contain codes, given the result of `zero_padded_cells`."""
     for name, cell in cells.items():
         yield (
@@ -271,7 +294,11 @@ def zero_padding_notes(cells):
 
 
 def number_format_of(
-    name, values, override=None, format_warnings=None, decimal=None
+    name: str,
+    values: Cells,
+    override: Mapping[str, str] | None = None,
+    format_warnings: list[str] | None = None,
+    decimal: str | None = None,
 ) -> NumberFormat | None:
     """Return the format of the numbers in a text column; None if the column contains no texts.
 
@@ -353,7 +380,9 @@ def number_formats_of(
     return formats
 
 
-def _learn_number_column(name, numbers, clip, number_format, notes):
+def _learn_number_column(
+    name: str, numbers: np.ndarray, clip: bool, number_format: StoredFormat | None, notes: list[str]
+) -> LearnedColumn:
     """Return a number column: its median, number format, limits, and whether values are missing."""
     finite = numbers[np.isfinite(numbers)]
     notes += [*ColumnStatistics.of(finite[:, None]).coarse([name]), *sentinel_notes(name, finite)]
@@ -368,7 +397,9 @@ def _learn_number_column(name, numbers, clip, number_format, notes):
     return column
 
 
-def _learn_date_column(name, values, notes, date_order, requested):
+def _learn_date_column(
+    name: str, values: Column, notes: list[str], date_order: str | None, requested: bool
+) -> LearnedColumn | str:
     """Return a date column, with the medians of the parts of the date that vary, or the reason why it is excluded.
 
     Args:
@@ -395,7 +426,9 @@ def _learn_date_column(name, values, notes, date_order, requested):
     return column | {"missing": bool(missing.any())} | _unreadable_flag(is_date.mean())
 
 
-def month_first_columns(columns, table, train, date_order=None) -> dict:
+def month_first_columns(
+    columns: Iterable[LearnedColumn], table: Rows, train: np.ndarray, date_order: str | None = None
+) -> dict:
     """Return the entry of the preprocessor with the names of columns whose dates had the month first in training.
 
     Args:
@@ -415,7 +448,7 @@ def month_first_columns(columns, table, train, date_order=None) -> dict:
     return {"month_first": names} if names else {}
 
 
-def time_zones_of(columns, table) -> dict:
+def time_zones_of(columns: Iterable[LearnedColumn], table: Rows) -> dict:
     """Return the entry of the preprocessor with the time zone of each date column (see `kzoo.inference.tables.zones`).
 
     Args:
@@ -430,7 +463,7 @@ def time_zones_of(columns, table) -> dict:
     return {"zones": zones} if zones else {}
 
 
-def fingerprint_columns(columns):
+def fingerprint_columns(columns: Iterable[LearnedColumn]) -> list[LearnedColumn]:
     """Return columns as they enter the fingerprint of the data.
 
     Entries that older versions did not store are removed, so that fingerprints stay the same.
@@ -442,7 +475,7 @@ def fingerprint_columns(columns):
     ]
 
 
-def _is_row_id(name, numbers):
+def _is_row_id(name: str, numbers: np.ndarray) -> bool:
     """Return whether a column is named like an ID and contains different whole numbers."""
     if (
         not _ID_NAME.fullmatch(name)

@@ -3,9 +3,10 @@
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,7 +49,9 @@ from kzoo.inference.kinds.rows.inference import (
     unread_note,
 )
 from kzoo.inference.tables.arrow import (
+    Array,
     Piece,
+    Table,
     arrow,
     hashes,
     is_texts,
@@ -61,9 +64,13 @@ from kzoo.inference.tables.label_cells import flags
 from kzoo.inference.tables.raw import Rows, require, rows_of
 from kzoo.inference.tables.values import MISSING, not_missing, plain, to_words
 from kzoo.inference.tables.zones import zone_notes
+from kzoo.problems.layout import LearnedColumn
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
 from kzoo.utils.optional import of_pandas
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _MAX_CLASSES = 10_000  # distinct cells of a target
 _DUPLICATE_SHARE = 0.1  # of the sample, above which rows are assumed to be equal by chance
@@ -83,7 +90,7 @@ class Encoding(TableFit):
     Attributes:
         pieces, others: readers of the table, and of the tables of other splits: split -> reader.
         target_counts: counts of the cells of a single target; None if there are too many distinct ones.
-        class_target, class_codes: the learned classes, and cell -> class code; None for a regression.
+        class_target, class_codes: the learned classes, None for a regression, and cell -> class code.
         has_duplicates: whether rows are equal by chance.
         constants, not_constant: excluded columns: name -> their constant cell (None if empty), and count of other
             cells.
@@ -164,7 +171,7 @@ class Encoding(TableFit):
         if self.target_missing:
             self.notes.append(missing_target_note(self.target_missing, "row"))
 
-    def rows_with_target(self, table, first):
+    def rows_with_target(self, table: Table, first: int) -> tuple[Table, np.ndarray]:
         """Return the rows of a piece that have all targets (of labels, any), and their indices in the source.
 
         Args:
@@ -192,7 +199,7 @@ class Encoding(TableFit):
 
     # 2. Learn from the sample.
 
-    def learn(self):
+    def learn(self) -> None:
         """Learn the target and the columns on the sample. The classes of the target are those of all rows."""
         table, indices = self.sample.finish()
         frame = self.pieces.frame(table, self.text_columns)
@@ -206,7 +213,8 @@ class Encoding(TableFit):
             )
             self._refuse_label_cells(distinct)
             distinct = self.learn_task(distinct, decimal, distinct=True)
-        self.class_target = self.class_codes = None
+        self.class_target: Any = None
+        self.class_codes: dict[Any, int] = {}
         if "classes" in self.problem.facts:
             if self.target_counts is None:
                 raise KzooError(
@@ -230,7 +238,9 @@ class Encoding(TableFit):
             self.weight_format = stored_number_format(
                 number_format_of(self.sample_weight, values), decimal
             )
-            train = weighted_rows(train, self.weights_of(Piece(table, decimal), indices))
+            train = weighted_rows(
+                train, self.weights_of(self.sample_weight, Piece(table, decimal), indices)
+            )
         self.learn_inputs(
             rows.only(self.inputs, decimal),
             train,
@@ -255,9 +265,9 @@ class Encoding(TableFit):
             if reason.startswith("empty")
         }
         self.sample_size = len(indices)  # frees about 100 MB
-        self.sample = None
+        del self.sample
 
-    def _refuse_label_cells(self, distinct):
+    def _refuse_label_cells(self, distinct: "DataFrame") -> None:
         """Raise `KzooError` if the cells of the target hold several labels: each label needs a column of its own."""
         self.learn_labels(distinct)
         if self.labels is not None:
@@ -267,12 +277,12 @@ class Encoding(TableFit):
                 f"use columns={{{self.targets[0]!r}: 'category'}} if the cells are classes."
             )
 
-    def _many_equal_rows(self, table):
+    def _many_equal_rows(self, table: Table) -> bool:
         """Return whether rows are equal by chance, because few distinct rows are possible."""
         row_hashes = hashes(table, self.inputs)
         return len(np.unique(row_hashes)) < (1 - _DUPLICATE_SHARE) * len(row_hashes)
 
-    def split_of(self, table, indices):
+    def split_of(self, table: Table, indices: np.ndarray) -> np.ndarray:
         """Return the split of each row (N,), an index in `_SPLITS`.
 
         It is drawn by a hash of the seed and of the cells of the row, or of its group.
@@ -334,7 +344,7 @@ class Encoding(TableFit):
             self.buckets = buckets
 
     @property
-    def tail_width(self):
+    def tail_width(self) -> int:
         """Number of columns after the inputs: the row weight, if there are some, and the targets."""
         return (self.sample_weight is not None) + (
             len(self.targets) if self.class_target is None else 1
@@ -352,7 +362,7 @@ class Encoding(TableFit):
             name: MISSING.intersection(counts.codes)
             for name, counts in self.category_counts.items()
         }
-        other.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.class_codes or ()))
+        other.kept |= dict.fromkeys(self.targets, MISSING.intersection(self.class_codes))
         if self.sample_weight is not None and self.sample_weight not in other.names:
             self.notes.append(
                 f"The {part} table has no column {self.sample_weight!r}: its rows count equally."
@@ -371,7 +381,7 @@ class Encoding(TableFit):
         for name, zone in self.zones.get("zones", {}).items():
             self.notes += zone_notes(name, zone, np.array(list(self.cells[part].minutes[name])))
 
-    def select_columns(self, table):
+    def select_columns(self, table: Table) -> Table:
         """Return the targets, inputs and weights of another table. Inputs that it lacks, which no network reads, are
         missing.
         """
@@ -404,7 +414,7 @@ class Encoding(TableFit):
                     notes += missing_note(name, counts.missing[name], rows)
         self.notes += (f"In the {part} table: {line}" for line in notes)
 
-    def split_shares(self):
+    def split_shares(self) -> tuple[float, ...]:
         """Return the approximate share of the rows in each split."""
         held_out = self.validation * (1 - self.test)
         calibration = self.calibration * (1 - self.test)
@@ -416,7 +426,15 @@ class Encoding(TableFit):
         shares |= {"calibration": calibration}
         return tuple(0.5 if part in self.others else share for part, share in shares.items())
 
-    def add_rows(self, buckets, pieces, table, indices, row_splits, part=None):
+    def add_rows(
+        self,
+        buckets: Buckets,
+        pieces: Any,
+        table: Table,
+        indices: np.ndarray,
+        row_splits: np.ndarray,
+        part: str | None = None,
+    ) -> None:
         """Encode rows of a source, add them to the buckets, and update the counts.
 
         Args:
@@ -430,7 +448,7 @@ class Encoding(TableFit):
             return
         self.digest.update(hashes(table, [*self.inputs, *self.targets]).tobytes())
         if part is None and self.sample_weight is not None:  # rows of weight 0 are not learned from
-            weight = self.weights_of(Piece(table, pieces.decimal), indices)
+            weight = self.weights_of(self.sample_weight, Piece(table, pieces.decimal), indices)
             learned = (row_splits != 0) | (weight > 0)
             self.digest.update(weight.tobytes())
             table = table.filter(learned)
@@ -450,7 +468,7 @@ class Encoding(TableFit):
         if self.sample_weight is not None:
             has_weights = part is None or self.sample_weight in table.schema.names
             features.append(
-                self.weights_of(piece, indices, part)
+                self.weights_of(self.sample_weight, piece, indices, part)
                 if has_weights
                 else np.full(len(indices), np.nan)
             )
@@ -465,7 +483,7 @@ class Encoding(TableFit):
 
     def _features(
         self,
-        column: dict[str, Any],
+        column: LearnedColumn,
         piece: Piece,
         indices: np.ndarray,
         train: np.ndarray,
@@ -507,10 +525,13 @@ class Encoding(TableFit):
         counts.add(name, piece, missing, unread[name], indices)
         return features
 
-    def weights_of(self, piece, indices, part=None):
+    def weights_of(
+        self, name: str, piece: Piece, indices: np.ndarray, part: str | None = None
+    ) -> np.ndarray:
         """Return the row weights (N,) of a piece as float32.
 
         Args:
+            name: of their column.
             piece: a `Piece`.
             indices: (N,) indices of its rows in the source.
             part: the split of another table.
@@ -518,14 +539,13 @@ class Encoding(TableFit):
         Raises:
             KzooError: a weight that is missing, not a number, negative or infinite.
         """
-        name = self.sample_weight
         with np.errstate(over="ignore"):  # an overflow becomes infinity, which is refused next
             weight = piece.numbers(name, self.weight_format).astype(np.float32)
         if (bad := np.flatnonzero(~((weight >= 0) & np.isfinite(weight)))).size:
             raise invalid_weight(name, indices[bad[0]], piece[name][bad[0]], part=part)
         return weight
 
-    def _target_values(self, piece, indices):
+    def _target_values(self, piece: Piece, indices: np.ndarray) -> np.ndarray:
         """Return the targets of a regression, or labels of 0, 1 and NaN (N, targets)."""
         if self.labels is not None:
             return self._label_values(piece, indices)
@@ -541,7 +561,7 @@ class Encoding(TableFit):
         self.problem.task.inference.encode(None, values)
         return values
 
-    def _label_values(self, piece, indices):
+    def _label_values(self, piece: Piece, indices: np.ndarray) -> np.ndarray:
         """Return labels of 0, 1 and NaN (N, labels)."""
         columns = []
         for name in self.targets:
@@ -556,7 +576,7 @@ class Encoding(TableFit):
             columns.append(np.full(len(indices), np.nan) if column is None else column)
         return np.stack(columns, axis=1)
 
-    def _encode_classes(self, pieces, table, part):
+    def _encode_classes(self, pieces: Any, table: Table, part: str | None) -> np.ndarray:
         """Return the class codes of the target column (N,), and add those of new spellings to `self.class_codes`."""
         target = self.targets[0]
         encoded = table.column(target).combine_chunks().dictionary_encode()
@@ -573,7 +593,7 @@ class Encoding(TableFit):
 
     # 4. Shuffle the buckets and write the splits.
 
-    def write_splits(self):
+    def write_splits(self) -> dict[str, int]:
         """Fill missing values, convert category numbers to codes, write each split shuffled; return the row counts."""
         self.columns = [self._with_exact_counts(column) for column in self.columns]
         target_width = self.tail_width
@@ -612,7 +632,7 @@ class Encoding(TableFit):
                     file.write(np.ascontiguousarray(np.concatenate([x, y], axis=1)).data)
                     row_counts[split] += len(x)
                     weight, y = (y[:, 0], np.ascontiguousarray(y[:, 1:])) if weighted else (None, y)
-                    if weighted:
+                    if weight is not None:
                         self.weight_moments[split].add(weight[:, None])
                     if not split_number:
                         self.input_moments.add(x[:, : len(self.feature_names) - code_count], weight)
@@ -641,7 +661,7 @@ class Encoding(TableFit):
             )
         return row_counts
 
-    def _with_exact_counts(self, column):
+    def _with_exact_counts(self, column: LearnedColumn) -> LearnedColumn:
         """Return a column with the facts that are known exactly after the second pass."""
         if column["kind"] == "text":
             return column
@@ -682,7 +702,7 @@ class Encoding(TableFit):
         x = np.stack(features, axis=1, dtype=np.float32, casting="same_kind")
         return x, rows[:, -target_width:]
 
-    def metadata(self, row_counts) -> dict:
+    def metadata(self, row_counts: Mapping[str, int]) -> dict:
         """Return what describes the encoded rows, as JSON data."""
         input_width = len(self.feature_names)
         width = len(self.feature_names) + self.tail_width
@@ -814,7 +834,7 @@ class Encoding(TableFit):
         return {"weights": has_weights, "weight_scale": 1 / mean}
 
 
-def _width(column: dict[str, Any]) -> int:
+def _width(column: LearnedColumn) -> int:
     """Return the number of values of a column until it is encoded (see `Encoding._features`)."""
     return column.get("length", len(column.get("medians", " ")))
 
@@ -830,30 +850,30 @@ def _check_finite(name: str, values: np.ndarray, encoded: np.ndarray, indices: n
         )
 
 
-def _is_no_flag(cell) -> bool:
+def _is_no_flag(cell: object) -> bool:
     """Return whether a cell has a value that is neither 0 nor 1, yes nor no."""
     return bool(not_missing(plain([cell]))[0]) and flags([cell]) is None
 
 
-def _cell_counts(column) -> dict:
+def _cell_counts(column: Array) -> dict:
     """Return cell -> count of an Arrow column."""
     encoded = column.combine_chunks().dictionary_encode()
     counts = np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary))
     return dict(zip(encoded.dictionary.to_pylist(), counts.tolist(), strict=True))
 
 
-def _single_column_table(name, cells, schema):
+def _single_column_table(name: str, cells: Iterable[Any], schema: Any) -> Table:
     """Return an Arrow table with one column of these cells."""
     pa = arrow()
     return pa.table({name: pa.array(list(cells), schema.field(name).type)})
 
 
-def _first_cell(table, name):
+def _first_cell(table: Table, name: str) -> Any:
     """Return the first cell of a column that is not missing, as an Arrow scalar."""
     return next(cell for cell in table.column(name) if cell.is_valid)
 
 
-def _count_different(column, constant):
+def _count_different(column: Array, constant: Any) -> int:
     """Return the number of cells that differ from the constant of a column, or that are not missing if it is None."""
     if constant is None:
         return len(column) - column.null_count
@@ -866,7 +886,7 @@ def _count_different(column, constant):
     )
 
 
-def _other_pieces(part, source):
+def _other_pieces(part: str, source: Any) -> Any:
     """Return the pieces of the table of another split."""
     if of_pandas(source, "DataFrame"):
         return _FramePieces(source, part)
@@ -885,18 +905,18 @@ class _FramePieces:
     decimal = None
     notes = ()
 
-    def __init__(self, frame, part):
+    def __init__(self, frame: "DataFrame", part: str) -> None:
         self.table = frame
         self.names = [str(column).strip() for column in frame.columns]
         self.name = part
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Piece]:
         for start in range(0, len(self.table), _FRAME_PIECE_ROWS):
             rows = self.table.iloc[start : start + _FRAME_PIECE_ROWS].set_axis(self.names, axis=1)
             yield Piece(
                 normalize_table(arrow().Table.from_pandas(rows, preserve_index=False), self.name)
             )
 
-    def frame(self, table, text_columns=()):
+    def frame(self, table: Table, text_columns: Collection[str] = ()) -> "DataFrame":
         """Return a piece as a DataFrame."""
         return table.to_pandas()

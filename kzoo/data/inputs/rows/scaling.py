@@ -1,18 +1,27 @@
 """Scaling of number columns: standardization, robust for columns with heavy tails."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from kzoo.data.targets.weights import weighted_statistics
 from kzoo.inference.kinds.rows.inference import feature_names
 from kzoo.inference.tasks.values import ColumnStatistics, spread
-from kzoo.problems.layout import code_columns
+from kzoo.problems.layout import LearnedColumn, code_columns
 from kzoo.utils.formatting import listed
 
 _MIN_INDICATOR_STD = 0.2  # least standard deviation of a 0/1 column
 _CLIP = 3.0  # standard deviations
 
 
-def config_of(x, columns, notes, extent=None, weight=None):
+def config_of(
+    x: np.ndarray,
+    columns: Sequence[LearnedColumn],
+    notes: list[str],
+    extent: ColumnStatistics | None = None,
+    weight: np.ndarray | None = None,
+) -> dict[str, Any]:
     """Return the settings of the network that the encoded training rows fix: input shape, category counts and scaling.
 
     Args:
@@ -32,7 +41,7 @@ def config_of(x, columns, notes, extent=None, weight=None):
     return config | robust_scaling(numbers, feature_names(columns), notes, extent)
 
 
-def scaling(values):
+def scaling(values: np.ndarray) -> dict[str, list[float]]:
     """Return `scale` and `offset` that standardize each column of values (..., F)."""
     if not values.shape[-1]:  # a table of categories alone
         return {}
@@ -43,7 +52,12 @@ def scaling(values):
     }
 
 
-def robust_scaling(values, names, notes, extent=None):
+def robust_scaling(
+    values: np.ndarray,
+    names: Sequence[str],
+    notes: list[str],
+    extent: ColumnStatistics | None = None,
+) -> dict[str, Any]:
     """Return `scale` and `offset` that standardize each column, and `input_clip` if there are columns with heavy tails.
 
     A column with heavy tails is standardized by its values between the 1st and the 99th percentile, and the network
@@ -75,8 +89,9 @@ def robust_scaling(values, names, notes, extent=None):
         # If nearly all values are equal, those between the percentiles have hardly any deviation.
         mean[column], std[column] = central.mean(), max(central.std(), 0.2 * std[column])
     if heavy:
+        named = listed((repr(names[int(column)]) for column in heavy), 5)
         notes.append(
-            f"Heavy tails in {listed((repr(names[column]) for column in heavy), 5)}: outliers are smoothly clipped to "
+            f"Heavy tails in {named}: outliers are smoothly clipped to "
             f"{_CLIP:g} standard deviations (input_clip={_CLIP:g}; 0 turns this off)."
         )
     return {"scale": (1 / std).tolist(), "offset": (-mean / std).tolist()} | (

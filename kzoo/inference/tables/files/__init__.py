@@ -146,7 +146,7 @@ def _folder_reader(path: str | os.PathLike[str]) -> ModuleType | None:
     return module if getattr(module, "FOLDERS", False) else None
 
 
-def _files(folder: str | Path) -> Iterator[str]:
+def _files(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the names of the files in and below a folder, in the order of the system: there may be millions."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:

@@ -227,7 +227,9 @@ MORE = {
     "crossed/fold-01": "many_classes",
 }
 FORMATS = ("keras", "saved_model", "onnx", "litert")
-EXPORTS = dict.fromkeys([*RUNS][:8], ("onnx",)) | dict.fromkeys(("two_classes",), FORMATS)
+EXPORTS = dict.fromkeys([*RUNS, "ensemble", "baseline"], ("onnx",)) | dict.fromkeys(
+    ("two_classes", "images", "texts", "series"), FORMATS
+)
 CONFIDENT = (
     "two_classes",
     "one_value",

@@ -73,10 +73,7 @@ def load_arrays(
             f"The series have up to {x.shape[1]:,} steps: shorter ones are padded at the end, and a mask excludes the "
             "padding."
         )
-        validation, test = (
-            (inputs[part], *others[part][1:]) if part in inputs else value
-            for part, value in (("validation", validation), ("test", test))
-        )
+        others |= {part: (part_x, *others[part][1:]) for part, part_x in inputs.items()}
     kind = kinds.kind(preset.config["inputs"]) if preset is not None else _infer_kind(x)
     x = _inputs(x, kind, preset)
     y = array_of_rows(y, "y")
@@ -84,7 +81,7 @@ def load_arrays(
     first = len(x)
     _check_lengths("", x, y)
     sizes = {}  # split -> number of rows of its second source, which follow the others
-    for part, source in splits.second_sources(validation, test).items():
+    for part, source in others.items():
         if not isinstance(source, tuple | list) or len(source) not in (2, 3):
             raise KzooError(
                 f"{part}={shown(source)} must be a fraction, a second pair (x, y), or (x, y, weight)."

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kzoo.data.inputs.rows.row_columns import check_row_columns, row_weights
+from kzoo.data.inputs.rows.row_columns import row_weights
 from kzoo.data.summary import AS_REQUESTED
 from kzoo.data.targets import detection
 from kzoo.data.targets.columns import (
@@ -16,18 +16,17 @@ from kzoo.data.targets.columns import (
 )
 from kzoo.data.targets.labels import LabelColumns, describe, label_columns, labels_problem
 from kzoo.data.targets.rare_classes import RareClasses
-from kzoo.inference.kinds.rows.column_options import (
-    check_separators,
-    check_target_options,
-    column_options,
-)
+from kzoo.inference.kinds.rows.column_options import check_target_options, column_options
 from kzoo.inference.tables.raw import Rows, as_names, decimal_of, find_target, require
 from kzoo.problems.tasks import Problem
+from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
     import pandas
 
     from kzoo.zoo.registry import Preset
+
+_PLAIN = {"kind": "number"}  # the only column options of weights
 
 
 class TargetColumns:
@@ -76,17 +75,18 @@ class TargetColumns:
         self.targets = find_target(table, target)
         self.drop = as_names(drop)
         self.overrides = column_options(columns, table)
-        check_row_columns(
-            table,
-            target=self.targets,
-            sample_weight=sample_weight,
-            time=self.time,
-            overrides=self.overrides,
-        )
-        if noun:
-            check_target_options(self.overrides, self.targets, noun)
-        else:
-            check_separators(self.overrides, self.targets)
+        for option, name in (("sample_weight", sample_weight), ("time", self.time)):
+            if name is None:
+                continue
+            require(table, [name], "the table")
+            if name in self.targets:
+                raise KzooError(f"{option}={name!r} is the target. Use another column.")
+        if self.overrides.get(sample_weight, _PLAIN) != _PLAIN:
+            raise KzooError(
+                f"columns: {sample_weight!r} has the row weights (sample_weight=), which are plain numbers. Remove its "
+                "options."
+            )
+        check_target_options(self.overrides, self.targets, noun)
         used = (name for name in (group, sample_weight) if name is not None)
         self.excluded = [*self.targets, *self.drop, *used]
         require(table, self.excluded, "the table")

@@ -92,28 +92,13 @@ def scaled_weights(
     """
     if weight is None:
         return None
-    by_split = {
-        name: weight[rows] for name, rows in parts.items() if rows is not None and len(rows)
-    }
-    scale = _training_mean(
-        {name: part for name, part in by_split.items() if not np.isnan(part).any()}
-    )
-    return (weight / scale).astype(np.float32)
-
-
-def _training_mean(weights: Mapping[str, np.ndarray]) -> float:
-    """Return the mean of the training weights.
-
-    Raises:
-        KzooError: all weights of a split are 0.
-    """
-    for split, weight in weights.items():
-        if not weight.sum() > 0:
+    for split, rows in parts.items():
+        if rows is not None and len(rows) and weight[rows].sum() == 0:
             of_split = "training" if split == "train" else split
             raise KzooError(
                 f"The weight (sample_weight=) is 0 for all {of_split} rows. At least one must be positive."
             )
-    return weights["train"].mean()
+    return (weight / weight[parts["train"]].mean()).astype(np.float32)
 
 
 def weighted_statistics(values: np.ndarray, weight: np.ndarray | None) -> ColumnStatistics:

@@ -5,12 +5,10 @@ import numpy as np
 from kzoo.data.inputs.rows.columns import number_format_of
 from kzoo.data.targets.weights import weights_to_score
 from kzoo.inference.tables.dates import are_dates, detect_day_first, to_dates
-from kzoo.inference.tables.raw import decimal_of, require
+from kzoo.inference.tables.raw import decimal_of
 from kzoo.inference.tables.values import not_missing, plain, to_numbers
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import plural, shown
-
-_PLAIN = {"kind": "number"}  # the only column options of weights
 
 
 def row_weights(frame, name, keep, *, part=None, decimal=None) -> np.ndarray:
@@ -139,25 +137,3 @@ def time_note(values, name, times, parts, is_input) -> str:
 def _cell(value):
     """Return a cell as text: a date without an empty time of day."""
     return str(value).removesuffix(" 00:00:00")
-
-
-def check_row_columns(table, *, target=(), sample_weight=None, time=None, overrides=None):
-    """Raise `KzooError` if columns of weights and times do not exist, are a target, or have unsuitable options.
-
-    Args:
-        table: `Rows` or a DataFrame.
-        target: names of the target columns.
-        sample_weight, time: see `kzoo.load_data`.
-        overrides: column options of the user, see `column_options`; None without any.
-    """
-    for option, name in (("sample_weight", sample_weight), ("time", time)):
-        if name is None:
-            continue
-        require(table, [name], "the table")
-        if name in target:
-            raise KzooError(f"{option}={name!r} is the target. Use another column.")
-    if (overrides or {}).get(sample_weight, _PLAIN) != _PLAIN:
-        raise KzooError(
-            f"columns: {sample_weight!r} has the row weights (sample_weight=), which are plain numbers. Remove its "
-            "options."
-        )

@@ -21,7 +21,6 @@ from kzoo.data.inputs.rows.columns import (
 from kzoo.data.tables.overview import describe_columns
 from kzoo.data.tables.repeated import repeated_ids
 from kzoo.data.targets.columns import check_preset, choose_task, read_targets
-from kzoo.data.targets.labels import describe, labels_problem
 from kzoo.data.targets.table import TargetColumns
 from kzoo.inference.tables.raw import Rows, check_cells, rows_of
 
@@ -93,9 +92,9 @@ class TableFit(TargetColumns):
             The frame, with numbers in place of texts that contain formatted numbers.
         """
         if self.labels is not None:
-            self.problem = labels_problem("rows")
+            self.problem, reason = self.choose_problem({})
             check_preset(self.problem, self.preset)
-            self.notes.append(describe(self.labels, self.problem, self.task))
+            self.notes.append(reason)
             return frame
         frame, self.number_formats = read_targets(
             frame,

@@ -1,6 +1,6 @@
 """Column options: the argument `columns=`, checked against the columns of a table. Does not import pandas."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kzoo.inference.tables.numbers import DECIMALS, THOUSANDS
 from kzoo.inference.tables.raw import require
@@ -81,25 +81,23 @@ def _separated(name, option) -> dict:
     return {"kind": "category", "separator": separator}
 
 
-def check_separators(options, targets):
-    """Raise `KzooError` if a column with a separator is not the only target."""
-    for name in (name for name, option in options.items() if "separator" in option):
-        if list(targets) != [name]:
-            raise KzooError(
-                f"columns: {name!r} has a separator, but only a single target can have one. Remove it."
-            )
-
-
-def check_target_options(options, targets, noun):
-    """Raise `KzooError` for options of other columns than the target, and for other types than a category.
+def check_target_options(
+    options: Mapping[str, Mapping[str, str]], targets: Sequence[str], noun: str = ""
+) -> None:
+    """Raise `KzooError` for a separator of another column than the only target.
 
     Args:
         options: see `column_options`.
         targets: names of the target columns.
-        noun: of the inputs, whose tables have no other columns to read, such as "texts".
+        noun: of inputs whose tables have no other columns to read, such as "texts": then options of other columns, and
+            other types than a category, are refused too.
     """
-    check_separators(options, targets)
     for name, option in options.items():
+        if "separator" in option and list(targets) != [name]:
+            raise KzooError(
+                f"columns: {name!r} has a separator, but only a single target can have one. Remove it."
+            )
+    for name, option in options.items() if noun else ():
         if name not in targets or option.get("kind") != "category":
             raise KzooError(
                 f"columns= of {noun} can only make the target a category, or set the separator of labels; remove "

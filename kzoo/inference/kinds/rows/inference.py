@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.inference.kinds.rows.column_options import check_separators, column_options
+from kzoo.inference.kinds.rows.column_options import check_target_options, column_options
 from kzoo.inference.kinds.rows.input_parts import parts as parts
 from kzoo.inference.kinds.rows.input_parts import typical as typical
 from kzoo.inference.kinds.rows.texts import encode_texts
@@ -302,7 +302,7 @@ def glance(table, form, asked):
         [*targets, *as_names(asked.drop), *(name for name in named if isinstance(name, str))],
         "the table",
     )
-    check_separators(column_options(asked.columns, table), targets)
+    check_target_options(column_options(asked.columns, table), targets)
 
 
 def glance_new(reader, table, targets):

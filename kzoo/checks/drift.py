@@ -1,5 +1,8 @@
 """Checks of new data against the data that a run was trained on."""
 
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.checks.finding import check, error, warning
@@ -9,6 +12,11 @@ from kzoo.inference.tables.raw import rows_of
 from kzoo.inference.tables.values import to_words
 from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import pandas as pd
+
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.new_data import NewData
+
 
 # population stability index, above which a column has changed by the usual rule of thumb
 _MAX_STABILITY_INDEX = 0.25
@@ -194,7 +202,7 @@ def categories_moved(new):
 
 
 @check("new", "frame", "known")
-def values_missing(new):
+def values_missing(new: "NewData") -> "Iterator[Finding]":
     """Find columns with many more missing values than in training."""
     for name, (share, old_share) in _more_missing(new).items():
         yield warning(
@@ -256,7 +264,7 @@ def words_unknown(new):
 
 
 @check("new", "labels")
-def classes_unknown(new):
+def classes_unknown(new: "NewData") -> "Iterator[Finding]":
     """Find labels that are not among the run's classes."""
     labels = _label_names(new.labels)
     unknown = sorted(set(labels) - set(new.class_names))
@@ -292,11 +300,11 @@ def classes_moved(new):
         )
 
 
-def _allowed_difference(categories, rows):
+def _allowed_difference(categories: Sequence[str], rows: np.ndarray) -> float:
     return _MAX_SHARE_DIFFERENCE + (categories / rows) ** 0.5
 
 
-def _label_names(labels):
+def _label_names(labels: np.ndarray) -> list[str]:
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] > 1:
         labels = labels.argmax(axis=1)

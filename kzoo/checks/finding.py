@@ -159,11 +159,11 @@ def check(kind, *needs):
     return register
 
 
-def error(what, *, where, why, fix):
+def error(what: str, *, where: str, why: str, fix: str) -> "Finding":
     """Return a finding that stops training."""
     return Finding(level="error", what=what, where=where, why=why, fix=fix)
 
 
-def warning(what, *, where, why, fix):
+def warning(what: str, *, where: str, why: str, fix: str) -> "Finding":
     """Return a finding that does not stop training."""
     return Finding(level="warning", what=what, where=where, why=why, fix=fix)

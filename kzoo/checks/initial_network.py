@@ -1,6 +1,8 @@
 """Checks of the network before its first step: initial loss, dead and saturated units, constant outputs."""
 
 import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,12 +10,17 @@ from kzoo.checks.finding import check, error, warning
 from kzoo.utils.formatting import listed
 from kzoo.zoo.loss_info import loss_function
 
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.subject import Subject
+
+
 _DEAD, _SATURATED = 0.7, 0.5  # shares of a layer's units, and of its values
 _FEWEST_ROWS = 8
 
 
 @check("network", "model")
-def cannot_be_run(subject):
+def cannot_be_run(subject: "Subject") -> "Iterator[Finding]":
     """Find a network that fails on a few rows."""
     if subject.probe is None:
         yield warning(
@@ -25,7 +32,7 @@ def cannot_be_run(subject):
 
 
 @check("network", "class_ids", "classes", "loss", "probe")
-def initial_loss(subject):
+def initial_loss(subject: "Subject") -> "Iterator[Finding]":
     """Find an initial loss far above ln(classes), the loss of uniform guessing."""
     if not subject.loss.name.endswith("crossentropy") or "focal" in subject.loss.name:
         return
@@ -51,7 +58,7 @@ def initial_loss(subject):
 
 
 @check("network", "targets", "probe")
-def first_answers(subject):
+def first_answers(subject: "Subject") -> "Iterator[Finding]":
     """Find outputs that are NaN or infinite before the first step."""
     if not np.isfinite(subject.probe.answers).all():
         yield error(
@@ -63,7 +70,7 @@ def first_answers(subject):
 
 
 @check("network", "probe")
-def dead_units(subject):
+def dead_units(subject: "Subject") -> "Iterator[Finding]":
     """Find ReLU units that are 0 for every row, so that they get no gradient."""
     if len(subject.batch[0]) < _FEWEST_ROWS:
         return
@@ -81,7 +88,7 @@ def dead_units(subject):
 
 
 @check("network", "probe")
-def saturated_units(subject):
+def saturated_units(subject: "Subject") -> "Iterator[Finding]":
     """Find sigmoid and tanh layers that are saturated for most rows."""
     layers = []
     for layer, activation, values in subject.probe.hidden:
@@ -102,7 +109,7 @@ def saturated_units(subject):
 
 
 @check("network", "probe")
-def answers_all_alike(subject):
+def answers_all_alike(subject: "Subject") -> "Iterator[Finding]":
     """Find a network with the same outputs for all inputs; even an untrained network should distinguish them."""
     x = subject.batch[0]
     answers = subject.probe.answers

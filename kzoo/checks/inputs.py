@@ -1,11 +1,19 @@
 """Checks of inputs and targets: NaN, constant columns, blank images, pixels and numbers out of range."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.checks.subject import class_name, column_names, read, values_of
 from kzoo.problems.layout import text_columns
 from kzoo.utils.formatting import listed, percent, plural
+
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.subject import Subject
+
 
 _MOST_VALUES = 50_000_000  # numbers of a split searched for NaN
 _BLANK = 0.01  # share of blank images
@@ -14,7 +22,7 @@ _LARGE, _SMALL_PIXELS = 50.0, 0.02
 
 
 @check("data", "rows")
-def not_finite(subject):
+def not_finite(subject: "Subject") -> "Iterator[Finding]":
     """Find NaN or infinite numbers in inputs or targets."""
     for split, part in subject.splits.items():
         for axis_name, array in (("x", values_of(part.x)), ("y", values_of(part.y))):
@@ -39,7 +47,7 @@ def not_finite(subject):
 
 
 @check("data", "rows")
-def constant_columns(subject):
+def constant_columns(subject: "Subject") -> "Iterator[Finding]":
     """Find columns with a single value in all training rows."""
     if subject.columns is None and subject.series is None:
         return
@@ -60,7 +68,7 @@ def constant_columns(subject):
 
 
 @check("data", "rows")
-def numbers_in_doubt(subject):
+def numbers_in_doubt(subject: "Subject") -> "Iterator[Finding]":
     """Find numbers with ambiguous formats or units, categories that are mostly numbers, and unread cells."""
     for line in subject.data.seen.get("doubts", ()):
         problem, _, fix = line.partition(" If that is wrong, ")
@@ -83,7 +91,7 @@ def numbers_in_doubt(subject):
 
 
 @check("data", "images")
-def blank_images(subject):
+def blank_images(subject: "Subject") -> "Iterator[Finding]":
     """Find images of a single colour."""
     rows, x = subject.sample
     flat = x.reshape(len(x), -1)
@@ -104,7 +112,7 @@ def blank_images(subject):
 
 
 @check("network", "images", "probe")
-def scaled_twice(subject):
+def scaled_twice(subject: "Subject") -> "Iterator[Finding]":
     """Find pixels that are divided by 255 before the network and again inside it."""
     if subject.probe.first is None:
         return
@@ -122,7 +130,7 @@ def scaled_twice(subject):
 
 
 @check("network", "probe")
-def not_scaled(subject):
+def not_scaled(subject: "Subject") -> "Iterator[Finding]":
     """Find raw pixels or large numbers that reach the first layer unscaled."""
     if subject.probe.first is None:
         return
@@ -150,7 +158,7 @@ def not_scaled(subject):
 
 
 @check("data", "targets", "model")
-def targets_form(subject):
+def targets_form(subject: "Subject") -> "Iterator[Finding]":
     """Find targets whose shape differs from the outputs, which NumPy-style broadcasting may hide."""
     shape = getattr(subject.model, "output_shape", None)
     if not isinstance(shape, tuple) or None in shape[1:]:
@@ -172,7 +180,7 @@ def targets_form(subject):
 
 
 @check("data", "targets", "rows")
-def constant_targets(subject):
+def constant_targets(subject: "Subject") -> "Iterator[Finding]":
     """Find targets with a single value in all training rows."""
     values = np.asarray(subject.targets["train"], "float64")
     values = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values[:, None]
@@ -189,7 +197,7 @@ def constant_targets(subject):
 
 
 @check("network", "targets", "probe", "loss")
-def target_scale(subject):
+def target_scale(subject: "Subject") -> "Iterator[Finding]":
     """Find targets much larger than the network's initial outputs."""
     truth = subject.batch[1]
     answers = subject.probe.answers
@@ -208,7 +216,7 @@ def target_scale(subject):
 
 
 @check("data", "targets", "loss")
-def targets_out_of_reach(subject):
+def targets_out_of_reach(subject: "Subject") -> "Iterator[Finding]":
     """Find targets outside the range of the last activation."""
     bounds = subject.reach
     if bounds is None or subject.loss.labels != "values":
@@ -228,7 +236,7 @@ def targets_out_of_reach(subject):
 
 
 @check("data", "rows", "unordered")
-def one_row_again(subject):
+def one_row_again(subject: "Subject") -> "Iterator[Finding]":
     """Find training rows that are nearly all duplicates."""
     if subject.series:
         return

@@ -1,6 +1,6 @@
 """Checks of the known columns of many series: one that is recorded together with the target is not known ahead."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,7 +8,12 @@ from kzoo.checks.finding import check, warning
 from kzoo.data.store.windows import series_of
 from kzoo.inference.kinds.series.calendar import Calendar
 from kzoo.inference.kinds.series.panel import calendar_names, covariates_of
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import percent
+
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+
 
 _MOST_ROWS = 200_000
 _FEWEST = 30  # rows without a sale, or changes, from which a column is judged
@@ -53,7 +58,7 @@ def known_column_is_a_trace(subject):
             yield _finding(covariate.name, sign)
 
 
-def _finding(name, sign):
+def _finding(name: str, sign: str) -> "Finding":
     return warning(
         f"Known column {name!r} {sign}: it looks recorded together with the target",
         where=f"train, column {name!r}",
@@ -72,7 +77,7 @@ def _middle_rows(windows):
     return rows[:: -(-len(rows) // _MOST_ROWS)] if len(rows) else rows
 
 
-def _phase(reader, matrix, rows):
+def _phase(reader: JsonObject, matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return the phase of each row in the shortest season, as a number (N,); 0 without a season."""
     names = calendar_names(Calendar.of(reader))
     if not names:
@@ -139,6 +144,6 @@ def _change_sign(values, target, rows, phase):
     return f"changes with the target of the same step (rank correlation {correlation:.2f})"
 
 
-def _without_season(change, phase):
+def _without_season(change: np.ndarray, phase: np.ndarray) -> np.ndarray:
     means = np.bincount(phase, change) / np.maximum(np.bincount(phase), 1)
     return change - means[phase]

@@ -1,10 +1,18 @@
 """Checks of rows with several labels: rare labels, labels that all rows have, equal labels, columns that repeat one."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.checks.finding import check, warning
 from kzoo.checks.subject import read
 from kzoo.utils.formatting import listed, plural
+
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.subject import Subject
+
 
 _FEW = 10  # training rows with a label
 _NAMED = 8
@@ -15,7 +23,7 @@ _MOVED = 0.1
 
 
 @check("data", "label_rows")
-def label_rare(subject):
+def label_rare(subject: "Subject") -> "Iterator[Finding]":
     """Find labels that few training rows have."""
     counts = _counts(subject.label_rows["train"])
     few = np.flatnonzero(counts < min(_FEW, len(subject.data.train) / 20))
@@ -31,7 +39,7 @@ def label_rare(subject):
 
 
 @check("data", "label_rows")
-def label_always(subject):
+def label_always(subject: "Subject") -> "Iterator[Finding]":
     """Find labels that all training rows have."""
     y = subject.label_rows["train"]
     known = ~np.isnan(y)
@@ -46,7 +54,7 @@ def label_always(subject):
 
 
 @check("data", "label_rows")
-def labels_equal(subject):
+def labels_equal(subject: "Subject") -> "Iterator[Finding]":
     """Find labels that the same training rows have."""
     y = subject.label_rows["train"]
     first: dict[bytes, int] = {}
@@ -65,7 +73,7 @@ def labels_equal(subject):
 
 
 @check("data", "label_rows", "columns")
-def column_gives_label_away(subject):
+def column_gives_label_away(subject: "Subject") -> "Iterator[Finding]":
     """Find columns that are the same as a label."""
     rows = subject.some(most=_MOST_ROWS)
     x = np.nan_to_num(
@@ -110,10 +118,10 @@ def label_shares_moved(new):
         )
 
 
-def _counts(y):
+def _counts(y: np.ndarray) -> np.ndarray:
     return (y == 1).sum(axis=0)
 
 
-def _name(subject, number):
+def _name(subject: "Subject", number: int | np.intp) -> str:
     names = subject.data.class_names
     return repr(names[number]) if number < len(names) else str(number)

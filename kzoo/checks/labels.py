@@ -1,5 +1,8 @@
 """Checks of class labels: range, form, missing and rare classes, conflicting labels."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.checks.finding import check, error, warning
@@ -7,12 +10,17 @@ from kzoo.checks.rows import contradict, enough_variety, equal_rows
 from kzoo.checks.subject import class_name
 from kzoo.utils.formatting import listed
 
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.subject import Subject
+
+
 _RARE = 10  # ratio of rows of the most frequent class to those of the rarest
 _CONFLICTS = 0.01  # share of the training rows
 
 
 @check("data", "class_ids", "classes")
-def labels_outside(subject):
+def labels_outside(subject: "Subject") -> "Iterator[Finding]":
     """Find labels that are not classes: the loss is then silently 0 on JAX, and NaN or an exception on TensorFlow."""
     is_hinge = subject.loss is not None and subject.loss.name in ("hinge", "squared_hinge")
     low = -1 if is_hinge else 0
@@ -36,7 +44,7 @@ def labels_outside(subject):
 
 
 @check("data", "labels", "loss")
-def labels_form(subject):
+def labels_form(subject: "Subject") -> "Iterator[Finding]":
     """Find one-hot labels with a loss that needs class numbers, or the reverse."""
     labels = np.asarray(subject.data.train.y)
     onehot = labels.ndim == 2 and labels.shape[1] > 1
@@ -58,7 +66,7 @@ def labels_form(subject):
 
 
 @check("data", "labels", "classes")
-def class_missing(subject):
+def class_missing(subject: "Subject") -> "Iterator[Finding]":
     """Find classes without a row in a split."""
     classes = subject.classes
     classes_in = {
@@ -85,7 +93,7 @@ def class_missing(subject):
 
 
 @check("data", "labels", "classes")
-def imbalance(subject):
+def imbalance(subject: "Subject") -> "Iterator[Finding]":
     """Find classes so imbalanced that always predicting the most frequent one has a high accuracy."""
     if subject.training.get("class_weight") is not None or "focal" in str(
         subject.training.get("loss")
@@ -114,7 +122,7 @@ def imbalance(subject):
 
 
 @check("data", "labels")
-def conflicting_labels(subject):
+def conflicting_labels(subject: "Subject") -> "Iterator[Finding]":
     """Find equal inputs with different labels. Images are not equal by chance: a single one is reported."""
     if not enough_variety(subject):
         return
@@ -140,13 +148,13 @@ def conflicting_labels(subject):
         )
 
 
-def _shown(subject, split, row):
+def _shown(subject: "Subject", split: str, row: int) -> str:
     """Return the number of a row; of an image file also its folder and name."""
     x = subject.splits[split].x
     return f"{row} ({'/'.join(x.path(row).parts[-2:])})" if hasattr(x, "path") else str(row)
 
 
-def _valid_labels(labels, classes):
+def _valid_labels(labels: np.ndarray, classes: int) -> np.ndarray:
     labels = np.asarray(labels)
     return (
         labels[np.isin(labels, np.arange(classes))] if labels.dtype.kind in "biuf" else labels[:0]

@@ -1,12 +1,19 @@
 """Checks for columns that leak the target."""
 
+from collections.abc import Iterator, Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.checks.finding import check, warning
 from kzoo.checks.subject import read
 from kzoo.utils.formatting import listed
+
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.subject import Subject
+
 
 _MOST_ROWS, _FEWEST_ROWS, _MOST_COLUMNS = 5_000, 30, 2_000
 _GIVES_AWAY = 0.995  # balanced accuracy of a single column that indicates a leak
@@ -79,7 +86,7 @@ def column_gives_class_away(subject):
 
 
 @check("data", "columns", "targets")
-def column_gives_value_away(subject):
+def column_gives_value_away(subject: "Subject") -> "Iterator[Finding]":
     """Find columns that are the target in another unit."""
     (x, y), names = _read_sample(subject, subject.targets), subject.columns
     if len(x) < _FEWEST_ROWS or len(names) < 2:
@@ -106,14 +113,14 @@ def column_gives_value_away(subject):
             )
 
 
-def _describe_columns(columns):
+def _describe_columns(columns: Sequence[str]) -> str:
     quoted = listed(map(repr, columns), _MOST_NAMED)
     return (
         f"Column {quoted}" if len(columns) == 1 else f"Each of the {len(columns)} columns {quoted}"
     )
 
 
-def _location(columns):
+def _location(columns: Sequence[str]) -> str:
     return (
         f"train, column{'s' if len(columns) > 1 else ''} {listed(map(repr, columns), _MOST_NAMED)}"
     )
@@ -127,7 +134,7 @@ def _read_sample(subject, answers):
     return np.clip(x, -1e30, 1e30), answers["train"][rows]
 
 
-def _accuracy_by_value(values, y):
+def _accuracy_by_value(values: np.ndarray, y: np.ndarray) -> float:
     """Return the balanced accuracy of predicting the most frequent class of other rows with the same value."""
     classes, y = np.unique(y, return_inverse=True)
     table = np.zeros((values.max() + 1, len(classes)), int)
@@ -138,7 +145,7 @@ def _accuracy_by_value(values, y):
     return float(np.mean([right[y == k].mean() for k in range(len(classes))]))
 
 
-def _accuracy_by_tree(column, y):
+def _accuracy_by_tree(column: np.ndarray, y: np.ndarray) -> float:
     """Return the balanced accuracy of a tree on a single column, with a leaf per class."""
     # Imported here: most data has no column that needs a tree.
     classifier = import_module("sklearn.tree").DecisionTreeClassifier

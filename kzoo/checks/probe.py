@@ -1,6 +1,8 @@
 """`Probe`: one forward pass of a network on a few rows, with hidden activations."""
 
+from collections.abc import Iterator, Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -8,6 +10,10 @@ from keras import layers
 
 from kzoo.data.batch_memory import rows_at_once
 from kzoo.zoo.graph import nodes_of
+
+if TYPE_CHECKING:
+    from keras.src.ops.node import Node
+
 
 _NORMS = (
     layers.BatchNormalization,
@@ -35,7 +41,7 @@ class Probe:
         hidden: (name, activation, outputs) of each ReLU, tanh and sigmoid before the last layer.
     """
 
-    def __init__(self, model, x):
+    def __init__(self, model: keras.Model, x: np.ndarray) -> None:
         self.first = None
         self.hidden = []
         nodes = nodes_in(model)
@@ -60,7 +66,7 @@ class Probe:
                 self.first = detail.name, _to_numpy(values)
 
 
-def shell_of(model):
+def shell_of(model: keras.Model) -> keras.Model | None:
     """Return a new functional model of the same layers, which can be compiled and fitted without changing the original.
 
     None for a model without a graph, or with several inputs or outputs.
@@ -68,7 +74,7 @@ def shell_of(model):
     return keras.Model(model.inputs[0], model.outputs[0]) if _has_graph(model) else None
 
 
-def _has_graph(model):
+def _has_graph(model: keras.Model) -> bool:
     return (
         len(getattr(model, "inputs", None) or ()) == len(getattr(model, "outputs", None) or ()) == 1
     )
@@ -102,14 +108,14 @@ def _forward(model, tensors, x):
     return outputs if isinstance(outputs, list | tuple) else [outputs]
 
 
-def _all_layers(model):
+def _all_layers(model: keras.Model) -> Iterator[keras.Layer]:
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):
             yield from _all_layers(layer)
 
 
-def nodes_in(model):
+def nodes_in(model: keras.Model) -> "list[Node]":
     """Return the nodes of the layers of a functional model with one input and one output, else an empty list.
 
     Nodes, because a layer that is shared with another model has inputs and outputs there too.
@@ -117,7 +123,7 @@ def nodes_in(model):
     return list(nodes_of(model).values()) if _has_graph(model) else []
 
 
-def _first_weighted_node(nodes):
+def _first_weighted_node(nodes: "Sequence[Node]") -> "Node | None":
     for node in nodes:
         if node.operation.weights and not isinstance(
             node.operation, layers.Embedding | layers.Normalization
@@ -126,7 +132,7 @@ def _first_weighted_node(nodes):
     return None
 
 
-def _activations(nodes):
+def _activations(nodes: "Sequence[Node]") -> "Iterator[tuple[Node, str]]":
     for node in nodes:
         if isinstance(node.operation, layers.ReLU):
             yield node, "relu"
@@ -138,5 +144,5 @@ def _activations(nodes):
                 yield node, name
 
 
-def _to_numpy(tensor):
+def _to_numpy(tensor: "keras.KerasTensor") -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")))

@@ -1,8 +1,14 @@
 """Hashes of rows, by which duplicates are found without comparing all pairs."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.checks.subject import read
+
+if TYPE_CHECKING:
+    from kzoo.checks.subject import Subject
+
 
 _FEWEST_TOKENS = 5  # shorter texts are often equal by chance: "thank you"
 _MOST = 150_000  # rows of a split that are hashed, the first ones
@@ -54,7 +60,7 @@ def equal_rows(subject, split):
     return [(row, other) for row, other in pairs if split != "train" or row != other], compared
 
 
-def contradict(subject, split, pair):
+def contradict(subject: "Subject", split: str, pair: tuple[int, int]) -> bool:
     """Return whether a row of a split and a training row have different classes."""
     return (
         subject.labels is not None
@@ -62,7 +68,7 @@ def contradict(subject, split, pair):
     )
 
 
-def enough_variety(subject):
+def enough_variety(subject: "Subject") -> bool:
     """Return whether rows vary so much that duplicates are unlikely by chance.
 
     By the birthday bound, n rows with H bits of entropy have less than one pair of equal rows by chance if H > 2 log2

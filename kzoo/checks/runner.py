@@ -3,6 +3,7 @@
 import pkgutil
 from dataclasses import replace
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from kzoo import checks
 from kzoo.checks.finding import CHECKS, KINDS, Finding
@@ -10,6 +11,10 @@ from kzoo.checks.subject import Subject
 from kzoo.utils.discovery import installed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
+
+if TYPE_CHECKING:
+    from kzoo.training.setup import TrainingSetup
+
 
 _SHOWN = 3  # number of warnings that training prints
 
@@ -41,7 +46,7 @@ def run_checks(subject, kinds) -> tuple:
     return sorted(findings, key=lambda finding: finding.level), names
 
 
-def check_before_training(setup, *, command) -> list:
+def check_before_training(setup: "TrainingSetup", *, command: str) -> list:
     """Run the checks that need no gradient step.
 
     Args:

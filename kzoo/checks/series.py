@@ -1,16 +1,26 @@
 """Checks of a series: missing and repeated rows, clock changes, missing values."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.checks.finding import check, warning
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, plural
+
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.new_data import NewData
+    from kzoo.checks.subject import Subject
+
 
 _UNEVEN = 0.02  # share of the steps, or of the rows
 _SHOWN = 3  # gaps and repeated times that are listed
 
 
 @check("data", "series")
-def uneven_times(subject):
+def uneven_times(subject: "Subject") -> "Iterator[Finding]":
     """Find time steps of different lengths."""
     time = _time(subject)
     # With a step of 0, most rows repeat a time, which `repeated_times` reports.
@@ -25,7 +35,7 @@ def uneven_times(subject):
 
 
 @check("data", "series")
-def holes_in_time(subject):
+def holes_in_time(subject: "Subject") -> "Iterator[Finding]":
     """Find missing rows in a series with otherwise constant steps."""
     time = _time(subject)
     if time and time["holes"] and time["uneven"] <= _UNEVEN:
@@ -40,7 +50,7 @@ def holes_in_time(subject):
 
 
 @check("data", "series")
-def repeated_times(subject):
+def repeated_times(subject: "Subject") -> "Iterator[Finding]":
     """Find rows with the same time as another row."""
     time = _time(subject)
     if time and time["repeats"]:
@@ -55,7 +65,7 @@ def repeated_times(subject):
 
 
 @check("data", "series")
-def times_out_of_order(subject):
+def times_out_of_order(subject: "Subject") -> "Iterator[Finding]":
     """Find rows that are not sorted by time, ascending or descending."""
     time = _time(subject)
     if (
@@ -71,7 +81,7 @@ def times_out_of_order(subject):
 
 
 @check("data", "series")
-def clock_changes(subject):
+def clock_changes(subject: "Subject") -> "Iterator[Finding]":
     """Find daylight-saving changes of the clock."""
     time = _time(subject)
     if not time or not (time["forward"] or time["back"]):
@@ -95,7 +105,7 @@ def clock_changes(subject):
 
 
 @check("data", "series")
-def runs_of_missing_values(subject):
+def runs_of_missing_values(subject: "Subject") -> "Iterator[Finding]":
     """Find missing values of a series, which are filled in."""
     missing = subject.seen.get("gone")
     if not missing:
@@ -119,7 +129,7 @@ def runs_of_missing_values(subject):
 
 
 @check("network", "series", "ordered", "probe")
-def columns_without_a_say(subject):
+def columns_without_a_say(subject: "Subject") -> "Iterator[Finding]":
     """Find columns without effect, in a network that forecasts each target from its own past only."""
     outputs, names = subject.data.outputs, subject.data.feature_names
     if len(names) <= outputs:
@@ -142,7 +152,7 @@ def columns_without_a_say(subject):
 
 
 @check("new", "seen")
-def times_of_new_rows(new):
+def times_of_new_rows(new: "NewData") -> "Iterator[Finding]":
     """Run the same checks on a new series; steps that were uneven in training (opening hours) may stay so."""
     checks = [repeated_times, runs_of_missing_values]
     for function in (
@@ -151,7 +161,7 @@ def times_of_new_rows(new):
         yield from function(new)
 
 
-def _time(subject):
+def _time(subject: "Subject") -> JsonObject:
     """Return the stored times of a series (`kzoo.inference.kinds.series.times.Times.json`), or None."""
     return subject.seen.get("time")
 

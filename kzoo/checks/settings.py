@@ -1,9 +1,17 @@
 """Checks of the settings, without reading data: steps, batch size, monitor, learning rate, frozen weights, head."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.checks.finding import check, error, warning
 from kzoo.zoo.loss_info import last_activation
+
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.subject import Subject
+
 
 # Learning rates above which no preset has trained. Adam and similar optimizers move each weight by the rate per step.
 _HIGHEST_RATE = {"SGD": 10.0}
@@ -12,7 +20,7 @@ _LOWEST_RATE = 1e-7
 
 
 @check("settings")
-def zero_steps(subject):
+def zero_steps(subject: "Subject") -> "Iterator[Finding]":
     """Find an epoch without steps: nothing is trained, and Keras only reports a loss of 0."""
     if not len(subject.data.train):
         yield error(
@@ -24,7 +32,7 @@ def zero_steps(subject):
 
 
 @check("settings", "rows")
-def large_batch(subject):
+def large_batch(subject: "Subject") -> "Iterator[Finding]":
     """Find a batch size larger than the number of training rows."""
     size = subject.training.get("batch_size", 1)
     if size > subject.rows:
@@ -37,7 +45,7 @@ def large_batch(subject):
 
 
 @check("settings", "model")
-def wrong_monitor(subject):
+def wrong_monitor(subject: "Subject") -> "Iterator[Finding]":
     """Find a monitor that no epoch reports: Keras only warns, and never stops early or saves."""
     monitor = subject.training.get("monitor")
     reported = _reported(subject.model)
@@ -88,7 +96,7 @@ def learning_rate(subject):
 
 
 @check("settings", "model")
-def nothing_to_train(subject):
+def nothing_to_train(subject: "Subject") -> "Iterator[Finding]":
     """Find a network without trainable weights."""
     if not subject.model.trainable_variables and not subject.closed_form:
         yield error(
@@ -100,7 +108,7 @@ def nothing_to_train(subject):
 
 
 @check("settings", "loss")
-def logits_or_probabilities(subject):
+def logits_or_probabilities(subject: "Subject") -> "Iterator[Finding]":
     """Find a last activation that does not suit the loss."""
     activation = last_activation(subject.model)
     loss = subject.loss
@@ -139,7 +147,7 @@ def logits_or_probabilities(subject):
 
 
 @check("settings", "loss", "width")
-def softmax_of_one(subject):
+def softmax_of_one(subject: "Subject") -> "Iterator[Finding]":
     """Find a softmax over a single output, which is 1 for all inputs."""
     if subject.width == 1 and last_activation(subject.model) == "softmax":
         yield error(
@@ -151,7 +159,7 @@ def softmax_of_one(subject):
 
 
 @check("settings", "loss", "width")
-def sigmoid_for_many(subject):
+def sigmoid_for_many(subject: "Subject") -> "Iterator[Finding]":
     """Find mutually exclusive classes that each have a sigmoid."""
     many = subject.width > 1 and subject.loss.labels in ("numbers", "one-hot")
     if (

@@ -1,5 +1,8 @@
 """Checks across the splits: duplicates, rows that belong together, different class shares."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.checks.finding import check, warning
@@ -8,6 +11,12 @@ from kzoo.checks.subject import class_name, read
 from kzoo.data.store.windows import series_of
 from kzoo.inference.kinds.text.tokenizer import UNKNOWN
 from kzoo.utils.formatting import listed, percent
+
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.subject import Subject
+    from kzoo.data.dataset import Split
+
 
 _FEWEST = 3  # iris contains one row twice, and a test split may contain one of them by chance
 _SHARE = 0.005
@@ -26,7 +35,7 @@ _TEXTS, _MOST, _PIECE = 1_000, 150_000, 4_096
 
 
 @check("data", "rows", "unordered")
-def duplicates_across_splits(subject):
+def duplicates_across_splits(subject: "Subject") -> "Iterator[Finding]":
     """Find validation or test rows that are also training rows; windows of one series share values by design."""
     if len(subject.splits) < 2:
         return
@@ -65,7 +74,7 @@ def duplicates_across_splits(subject):
 
 
 @check("data", "rows", "ordered")
-def second_series_overlaps(subject):
+def second_series_overlaps(subject: "Subject") -> "Iterator[Finding]":
     """Find validation or test series, or long texts, that repeat the training part."""
     for split, part in subject.splits.items():
         if not _is_second_source(subject, split):
@@ -87,7 +96,7 @@ def second_series_overlaps(subject):
             )
 
 
-def _is_second_source(subject, split):
+def _is_second_source(subject: "Subject", split: str) -> bool:
     """Return whether a split was read from a source of its own."""
     return bool(subject.seen.get(f"{split}_source"))
 
@@ -121,7 +130,7 @@ def _equal_runs(subject, split):
     return [pair for pair in numbered if pair[1] >= 0], len(keys_of_split)
 
 
-def _keys(part):
+def _keys(part: "Split") -> np.ndarray:
     """Return hashes of the first rows of a split, inputs and target."""
     return row_keys(read(part.x, slice(0, _MOST)), read(part.y, slice(0, _MOST)))
 
@@ -152,7 +161,7 @@ def _matches(keys, other):
     return sorted(pairs.items())
 
 
-def _hashes_of_runs(keys, length):
+def _hashes_of_runs(keys: np.ndarray, length: int) -> np.ndarray:
     """Return a hash of each run of `length` consecutive rows."""
     factors = np.random.default_rng(0).integers(1, 2**63, length, np.uint64) | np.uint64(1)
     count = max(len(keys) - length + 1, 0)
@@ -163,7 +172,7 @@ def _hashes_of_runs(keys, length):
 
 
 @check("data", "seen", "unordered")
-def rows_belong_together(subject):
+def rows_belong_together(subject: "Subject") -> "Iterator[Finding]":
     """Find a column, used or excluded, each of whose values has a single target: an id that many rows share."""
     ids = subject.seen.get("repeated")
     if not ids or subject.seen.get("grouped"):
@@ -182,7 +191,7 @@ def rows_belong_together(subject):
 
 
 @check("data", "texts")
-def texts_inside_others(subject):
+def texts_inside_others(subject: "Subject") -> "Iterator[Finding]":
     """Find validation or test texts that are parts of training texts, or contain them."""
     length = _RUN * (subject.data.preprocessing.get("ngrams") or 1)
     for split in subject.splits:
@@ -239,7 +248,7 @@ def _equal_to_training(subject, split, rows):
 
 
 @check("data", "labels", "classes")
-def class_shares_differ(subject):
+def class_shares_differ(subject: "Subject") -> "Iterator[Finding]":
     """Find splits whose class shares differ from those in training."""
     train = _shares(subject.labels["train"], subject.classes)
     for split, labels in subject.labels.items():

@@ -1,6 +1,8 @@
 """Checks of gradients: whether they reach every layer, and whether the network can memorise a few rows."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -11,6 +13,11 @@ from kzoo.checks.subject import read
 from kzoo.utils.formatting import listed, plural
 from kzoo.zoo.gradients import free_traced_functions, weight_gradients
 from kzoo.zoo.loss_info import loss_function
+
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.subject import Subject
+
 
 _MEMORISED_ROWS = 8  # rows to memorise
 _STEPS = 60
@@ -25,7 +32,7 @@ _BIAS = "bias"  # end of the names of Keras' biases
 
 
 @check("steps", "probe")
-def gradients(subject):
+def gradients(subject: "Subject") -> "Iterator[Finding]":
     """Find gradients that are missing, vanish or explode."""
     loss, (x, y) = loss_function(subject.model), subject.batch
     variables = subject.model.trainable_variables
@@ -103,7 +110,7 @@ def _path(variables, sizes, matches):
     )
 
 
-def _clips_gradients(model):
+def _clips_gradients(model: keras.Model) -> bool:
     optimizer = getattr(model, "optimizer", None)
     return any(
         getattr(optimizer, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue")

@@ -3,6 +3,7 @@
 import re
 from contextlib import suppress
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,12 @@ from kzoo.data.store.windows import series_of
 from kzoo.problems.kinds import kind
 from kzoo.problems.layout import text_columns
 from kzoo.zoo.loss_info import last_activation, loss_info
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset
+    from kzoo.data.store.windows import RowArray
+    from kzoo.training.setup import TrainingSetup
+
 
 _REACH = {
     "sigmoid": (0, 1),
@@ -58,7 +65,7 @@ class Subject:
         }
 
     @classmethod
-    def of(cls, setup) -> "Subject":
+    def of(cls, setup: "TrainingSetup") -> "Subject":
         """Return the subject for a `kzoo.training.setup.TrainingSetup`."""
         # The model that takes the data itself, not precomputed features.
         model = setup.core if setup.features is None else setup.model
@@ -72,7 +79,7 @@ class Subject:
         )
 
     @property
-    def facts(self):
+    def facts(self) -> frozenset[str]:
         """The facts of the task (see `kzoo.tasks`)."""
         return self.data.problem.facts
 
@@ -91,7 +98,7 @@ class Subject:
         """The number of training rows; None if there are none."""
         return len(self.data.train) or None
 
-    def _has(self, *facts):
+    def _has(self, *facts) -> bool:
         return self.kind.facts >= set(facts)
 
     @cached_property
@@ -226,7 +233,7 @@ class Subject:
         return Probe(self.model, x).answers
 
 
-def read(values, rows):
+def read(values: "RowArray", rows: slice | np.ndarray) -> np.ndarray:
     """Return rows of an array, or of an object that reads on demand, as an array."""
     return np.asarray(values[rows])
 
@@ -244,12 +251,12 @@ def column_names(names, count):
     return tuple(names) if len(names) == count else tuple(f"column {i}" for i in range(count))
 
 
-def class_name(data, number):
+def class_name(data: "Dataset", number: int) -> str:
     """Return the name of a class, or its number if it has none."""
     return repr(data.class_names[number]) if 0 <= number < len(data.class_names) else str(number)
 
 
-def _class_numbers(y):
+def _class_numbers(y: np.ndarray) -> np.ndarray:
     if y.ndim == 2 and y.shape[1] > 1:
         return y.argmax(axis=1)
     return y.reshape(len(y), -1)[:, 0] if y.ndim > 1 else y

@@ -1,12 +1,19 @@
 """Check of tables with dates: whether later rows differ from earlier ones, so that a random split is too easy."""
 
+from collections.abc import Iterator
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.checks.finding import check, warning
 from kzoo.checks.subject import class_name, read
 from kzoo.utils.formatting import number
+
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.subject import Subject
+
 
 _LATE = 0.3  # share of the rows that count as late
 _FEWEST, _FEWEST_MOMENTS = 200, 20  # rows and different times, below which nothing can be told
@@ -22,7 +29,7 @@ _DAYS = {
 
 
 @check("data", "rows", "unordered", "columns")
-def rows_change_in_time(subject):
+def rows_change_in_time(subject: "Subject") -> "Iterator[Finding]":
     """Find a date column in whose order the target or the inputs change, if the table is split at random."""
     if any(subject.seen.get(name) for name in ("in_order", "grouped", "test_source")):
         return

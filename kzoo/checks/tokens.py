@@ -1,5 +1,8 @@
 """Checks of token ids: outside the vocabulary, truncated texts, empty texts, unknown tokens."""
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 from keras import layers
 
@@ -9,11 +12,16 @@ from kzoo.checks.subject import values_of
 from kzoo.data.store.windows import blocks
 from kzoo.utils.formatting import listed, plural
 
+if TYPE_CHECKING:
+    from kzoo.checks.finding import Finding
+    from kzoo.checks.subject import Subject
+
+
 _CUT, _UNKNOWN = 0.25, 0.3  # shares of truncated texts, and of unknown tokens
 
 
 @check("data", "tokens", "model")
-def tokens_outside(subject):
+def tokens_outside(subject: "Subject") -> "Iterator[Finding]":
     """Find token ids without a row in the embedding."""
     size = _vocabulary(subject.model)
     for split, part in subject.splits.items() if size else ():
@@ -43,7 +51,7 @@ def _vocabulary(model):
 
 
 @check("data", "texts")
-def sequences_cut(subject):
+def sequences_cut(subject: "Subject") -> "Iterator[Finding]":
     """Find training texts that are longer than a row."""
     _, x = subject.sample
     # known if kzoo truncated them
@@ -63,7 +71,7 @@ def sequences_cut(subject):
 
 
 @check("data", "texts")
-def empty_texts(subject):
+def empty_texts(subject: "Subject") -> "Iterator[Finding]":
     """Find rows that consist of padding only."""
     for split, part in subject.splits.items():
         empty = np.flatnonzero(np.concatenate([~rows.any(axis=1) for rows in blocks(part.x)]))
@@ -77,7 +85,7 @@ def empty_texts(subject):
 
 
 @check("data", "tokens")
-def unknown_tokens(subject):
+def unknown_tokens(subject: "Subject") -> "Iterator[Finding]":
     """Find training texts with many tokens outside the vocabulary."""
     if "vocabulary" not in subject.data.preprocessing:
         return

@@ -7,7 +7,7 @@ import json
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,12 @@ from kzoo.baselines.linear import CERTAIN, logit, one_at_a_time, with_all_classe
 from kzoo.baselines.trees import Tree
 from kzoo.problems.layout import text_columns
 from kzoo.utils.optional import is_installed
+
+if TYPE_CHECKING:
+    import keras
+
+    from kzoo.baselines.data import BaselineData
+
 
 _ROUNDS, _FEW_ROUNDS = 1_000, 100  # with validation rows to stop by, and without
 _PATIENCE = 50
@@ -32,7 +38,7 @@ def _baseline_of(package, label, reference, seconds_per_cell, overhead):
     if not is_installed(package):
         return lambda function: function
 
-    def seconds(subset):
+    def seconds(subset: "BaselineData") -> float:
         rows = len(subset.train)
         facts = subset.data.problem.facts
         models = 1 if "classes" in facts and subset.outputs == 2 else subset.outputs
@@ -57,7 +63,7 @@ def catboost(subset):
     return _boosted(subset, _CatBoost)
 
 
-def _column_count(subset):
+def _column_count(subset: "BaselineData") -> int:
     """Return the number of columns of x without the ids of texts."""
     return subset.shape[0] - text_columns(subset.data.config)
 
@@ -86,7 +92,7 @@ class _Fits:
         Unfit: all columns are texts.
     """
 
-    def __init__(self, subset, library):
+    def __init__(self, subset: "BaselineData", library: type) -> None:
         self.subset = subset
         self.library = library
         self.count = _column_count(subset)
@@ -109,7 +115,7 @@ class _Fits:
                 part.weight,
             )
 
-    def _columns(self, x):
+    def _columns(self, x: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(np.asarray(x)[:, : self.count])
 
     def _fitted(self, y, weight, validation, loss, *, rows=slice(None), classes=1):
@@ -160,7 +166,7 @@ class _Fits:
         loss = "binary" if len(present) == 2 else "multiclass"
         model = self._fitted(numbers, subset.weight, validation, loss, classes=len(present))
 
-        def network(inputs):
+        def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
             logits = networks.logits_of_all(
                 self._network([model], inputs), present, subset.outputs, -CERTAIN
             )
@@ -232,7 +238,7 @@ def _part(x, y, weight, rows):
     return x[rows], y[rows], None if weight is None else weight[rows]
 
 
-def _probabilities(raw):
+def _probabilities(raw: np.ndarray) -> np.ndarray:
     """Return probabilities (B, classes) of the sums of trees: (B, classes), or (B, 1) for two classes."""
     return networks.softmax(
         np.concatenate([np.zeros_like(raw), raw], axis=1) if raw.shape[1] == 1 else raw
@@ -292,7 +298,7 @@ class _LightGbm:
         self.model = library.train(self.settings, data, rounds, **options)
         self.rounds = self.model.best_iteration if validation is not None else rounds
 
-    def raw(self, x):
+    def raw(self, x: np.ndarray) -> np.ndarray:
         """Return the sums of the trees (B, outputs)."""
         return self.model.predict(x, raw_score=True, num_iteration=self.rounds).reshape(len(x), -1)
 
@@ -370,7 +376,7 @@ class _CatBoost:
             allow_writing_files=False,
         )
 
-    def _features(self, x):
+    def _features(self, x: np.ndarray) -> np.ndarray:
         each = [x[:, column, None] == frequent for column, _, frequent in self.codes]
         return np.concatenate([x[:, : self.numbers], *each], axis=1, dtype="float32")
 
@@ -393,7 +399,7 @@ class _CatBoost:
             ) from None
         self.rounds = self.model.tree_count_
 
-    def raw(self, x):
+    def raw(self, x: np.ndarray) -> np.ndarray:
         """Return the sums of the trees (B, outputs)."""
         raw = self.model.predict(self._features(x), prediction_type="RawFormulaVal", thread_count=1)
         return np.asarray(raw).reshape(len(x), -1)

@@ -1,9 +1,9 @@
 """`BaselineData`: the data that a baseline learns from: some of the training rows, and validation rows for choices."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,11 @@ from kzoo.inference.tasks.weighted import score_weighted
 from kzoo.problems.kinds import kind
 from kzoo.problems.tasks import score_named
 from kzoo.zoo.results import deciding_score, standardised_score, value_of
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Split
+    from kzoo.problems.tasks import Problem
+
 
 MOST_CHOSEN_ON = 20_000  # validation rows used for choices
 _BLOCK_SIZE = 4_000_000  # numbers in a block of inputs, or of their features
@@ -33,7 +38,7 @@ class Predictor:
     pairs: Callable[[Any], Any]
     network: Callable[[Any], Any] | None = None
 
-    def __call__(self, part):
+    def __call__(self, part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
         return self.pairs(part)
 
 
@@ -164,11 +169,11 @@ class BaselineData:
         self.notes.append(f"{best}, chosen on validation data")
         return best
 
-    def scores(self, predict, part) -> dict:
+    def scores(self, predict: Callable[..., Any], part: "Split") -> dict:
         """Return the scores of predictions for a split; with row weights also those without weights."""
         return self._scores(predict(part), part, self._decided_target(predict))
 
-    def final_scores(self, predict, part) -> dict:
+    def final_scores(self, predict: Callable[..., Any], part: "Split") -> dict:
         """Return the scores of predictions for a split, whose labels follow a decision learned on validation rows."""
         steps = [step for step in self.settings.get("postprocess", ()) if step == STEP]
         learned = self._learned(steps, predict, settings=self.settings)
@@ -218,6 +223,6 @@ def metric_of(data, scores, settings=None):
     return deciding_score(settings or {}, scores, data.problem, headline=headline)
 
 
-def truth_of(y, problem):
+def truth_of(y: np.ndarray, problem: "Problem") -> np.ndarray:
     """Return targets as scoring takes them: one-hot rows become class numbers."""
     return class_numbers(y) if "classes" in problem.facts else np.asarray(y)

@@ -1,6 +1,10 @@
 """Images: a linear model of the colour histogram, or of a few pixels."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.baselines import networks
 from kzoo.baselines.baseline import baseline
@@ -12,6 +16,10 @@ from kzoo.baselines.linear import (
     classifier,
     classifier_seconds,
 )
+
+if TYPE_CHECKING:
+    from kzoo.baselines.data import BaselineData
+
 
 _BINS, _GREYS = 8, 64  # of each colour; of grey alone
 _SIDE = 16  # pixels of a small image
@@ -31,7 +39,7 @@ def _levels(subset):
     return subset.shared["levels"]
 
 
-def histogram(x, low, pixel_range):
+def histogram(x: np.ndarray, low: ArrayLike, pixel_range: float) -> np.ndarray:
     """Return the square roots of the shares of the colours of each image (B, H, W, C), as (B, bins).
 
     With square roots, the Euclidean distance of two images is the Hellinger distance of their colours.
@@ -49,7 +57,7 @@ def histogram(x, low, pixel_range):
     return np.sqrt(shares / shares.sum(axis=1, keepdims=True)).astype("float32")
 
 
-def small(x, low, pixel_range):
+def small(x: np.ndarray, low: ArrayLike, pixel_range: float) -> np.ndarray:
     """Return images (B, H, W, C) averaged down to at most 16 pixels a side, as (B, numbers)."""
     x = (x.astype("float32") - low) / pixel_range
     for axis in (1, 2):
@@ -60,15 +68,15 @@ def small(x, low, pixel_range):
     return x.reshape(len(x), -1)
 
 
-def _colour_count(subset):
+def _colour_count(subset: "BaselineData") -> int:
     return _BINS**3 if subset.shape[-1] >= 3 else _GREYS
 
 
-def _pixel_count(subset):
+def _pixel_count(subset: "BaselineData") -> int:
     return np.prod([min(side, _SIDE) for side in subset.shape[:2]]) * subset.shape[2]
 
 
-def _reading_seconds(subset):
+def _reading_seconds(subset: "BaselineData") -> float:
     parts = (subset.train, subset.data.validation, subset.data.test)
     images = sum(len(part) for part in parts if part is not None)
     return images * getattr(subset.data.train.x, "seconds", 2e-8 * np.prod(subset.shape))
@@ -118,7 +126,13 @@ class _NetworkFeatures:
         center, scale: the features are standardised by these.
     """
 
-    def __init__(self, subset, features, center, scale):
+    def __init__(
+        self,
+        subset: "BaselineData",
+        features: Callable[..., Any],
+        center: np.ndarray,
+        scale: ArrayLike,
+    ) -> None:
         self.subset = subset
         self.features = features
         self.center = center
@@ -204,7 +218,7 @@ def _ridge(subset, features):
     reference=_HISTOGRAM,
     seconds=_seconds(_colour_count),
 )
-def colors(subset):
+def colors(subset: "BaselineData") -> Predictor:
     """Fit logistic regression on the colour histogram of each image."""
     return _linear(subset, histogram)
 
@@ -217,7 +231,7 @@ def colors(subset):
     reference=_LINEAR,
     seconds=_seconds(_pixel_count),
 )
-def pixels(subset):
+def pixels(subset: "BaselineData") -> Predictor:
     """Fit logistic regression on each image reduced to at most 16 pixels a side."""
     return _linear(subset, small)
 
@@ -230,7 +244,7 @@ def pixels(subset):
     reference=_HISTOGRAM,
     seconds=_ridge_seconds(_colour_count),
 )
-def color_ridge(subset):
+def color_ridge(subset: "BaselineData") -> Predictor:
     """Fit ridge regression on the colour histogram of each image."""
     return _ridge(subset, histogram)
 
@@ -243,6 +257,6 @@ def color_ridge(subset):
     reference=_LINEAR,
     seconds=_ridge_seconds(_pixel_count),
 )
-def pixel_ridge(subset):
+def pixel_ridge(subset: "BaselineData") -> Predictor:
     """Fit ridge regression on each image reduced to at most 16 pixels a side."""
     return _ridge(subset, small)

@@ -1,6 +1,7 @@
 """Labels: the most frequent set, and a random forest for each label."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +9,12 @@ from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.linear import one_at_a_time
 from kzoo.baselines.trees import trees_of_forest
+
+if TYPE_CHECKING:
+    import keras
+
+    from kzoo.baselines.data import BaselineData, Predictor
+
 
 _MOST_LABELS = 100  # each needs its own trees
 _TREES = 100
@@ -20,7 +27,7 @@ _TREES = 100
     seconds=lambda subset: 1e-3 + 1e-7 * len(subset.train) * subset.outputs,
     logits=None,
 )
-def most_frequent_set(subset):
+def most_frequent_set(subset: "BaselineData") -> "Predictor":
     """Predict the most frequent set of labels of the training rows."""
     sets, set_of_row = np.unique(np.nan_to_num(subset.y), axis=0, return_inverse=True)
     frequent = sets[np.bincount(set_of_row.reshape(-1), subset.weight).argmax()]
@@ -37,7 +44,7 @@ def most_frequent_set(subset):
         _TREES * subset.outputs * (1e-3 + 1.5e-6 * len(subset.train) * subset.shape[0] ** 0.5)
     ),
 )
-def label_forest(subset):
+def label_forest(subset: "BaselineData") -> "Predictor":
     """Fit a random forest for each label."""
     if subset.outputs > _MOST_LABELS:
         raise Unfit(f"each of {subset.outputs} labels would need its own trees")
@@ -53,7 +60,7 @@ def label_forest(subset):
 
     per_label = one_at_a_time(subset.y, fit, subset.weight)
 
-    def network(inputs):
+    def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
         varied = [model.__self__ for model in per_label.models if not isinstance(model, float)]
         shares = networks.forest(inputs, [trees_of_forest(model, output=1) for model in varied])
         return networks.head(networks.with_constants(shares, per_label.models, float), "linear")

@@ -1,11 +1,17 @@
 """N-gram language models with Witten-Bell smoothing."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.data.store.windows import read, series_of
+
+if TYPE_CHECKING:
+    from kzoo.baselines.data import BaselineData, Predictor
+    from kzoo.data.dataset import Split
+
 
 _LONGEST = 6  # tokens of context, at most
 _DEFAULT_LONGEST = 3  # tokens of context if there is no validation data
@@ -26,7 +32,7 @@ class Grams:
         longest: tokens in the longest context.
     """
 
-    def __init__(self, tokens, count, longest):
+    def __init__(self, tokens: np.ndarray, count: int, longest: int) -> None:
         matrix = import_module("scipy.sparse").csr_matrix
         self.count = count
         self.contexts_seen = []
@@ -73,7 +79,7 @@ class Grams:
         return p
 
 
-def _seconds(subset):
+def _seconds(subset: "BaselineData") -> float:
     parts = (subset.data.test, subset.data.validation)
     tokens = sum(len(part) * _predicted_tokens(part) for part in parts if part is not None)
     count = subset.data.outputs
@@ -82,7 +88,7 @@ def _seconds(subset):
     return 0.02 + _LONGEST * (3e-7 * learned + 4e-9 * (tokens + _LONGEST * _CHOSEN_ON) * count)
 
 
-def _predicted_tokens(part):
+def _predicted_tokens(part: "Split") -> int:
     return int(np.prod(part.y.shape[1:]))
 
 
@@ -93,7 +99,7 @@ def _predicted_tokens(part):
     reference="https://doi.org/10.1109/18.87000",
     seconds=_seconds,
 )
-def ngrams(subset):
+def ngrams(subset: "BaselineData") -> "Predictor":
     """Predict from the counts of what followed the previous tokens; the order is chosen on validation data.
 
     The previous tokens are those of the text, also at the start of a window.

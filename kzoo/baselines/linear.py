@@ -1,12 +1,19 @@
 """Ridge regression in closed form and logistic regression, shared by several baselines. NumPy and scikit-learn."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit
+
+if TYPE_CHECKING:
+    pass
+
 
 # of ridge regression: multiples of a feature's mean square
 STRENGTHS = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -54,12 +61,12 @@ class Sums:
     The bias is an additional feature that is not shrunk.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count = 0
         self.inner = 0.0
         self.outer = 0.0
 
-    def add(self, x, y, weight=None):
+    def add(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> None:
         """Add rows x (B, F) and y (B, outputs) with sample weights (B,); None: all rows have the same weight."""
         x = with_bias(x)
         self.count += len(x)
@@ -87,7 +94,7 @@ class RidgeFits:
         weight: (N,) sample weights; None: all rows have the same weight.
     """
 
-    def __init__(self, x, y, weight=None):
+    def __init__(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> None:
         self.shape = y.shape[1:]
         y = y.reshape(len(y), -1)
         self.center = x.mean(axis=0)
@@ -103,7 +110,7 @@ class RidgeFits:
                 None if weight is None else weight[rows],
             )
 
-    def _features(self, x):
+    def _features(self, x: np.ndarray) -> np.ndarray:
         return (x - self.center) / self.spread
 
     def fitted(self, strength):
@@ -117,7 +124,7 @@ class RidgeFits:
         return predict, unscaled(weights, self.scale, self.offset)
 
 
-def unscaled(weights, scale, offset):
+def unscaled(weights: np.ndarray, scale: ArrayLike, offset: ArrayLike) -> "Linear":
     """Return the `Linear` form of weights (F + 1, outputs) for standardised targets, in the unit of the targets."""
     return Linear(weights[:-1] * scale, weights[-1] * scale + offset)
 
@@ -134,7 +141,7 @@ def with_idf(idf, kernel):
     return np.concatenate([idf[:, None], idf[:, None] * kernel], axis=1)
 
 
-def with_bias(x):
+def with_bias(x: np.ndarray) -> np.ndarray:
     """Return x (B, F) in double precision with a column of ones appended."""
     return np.concatenate([x, np.ones((len(x), 1))], axis=1, dtype="float64")
 
@@ -171,14 +178,14 @@ class _Logistic:
         classes: number of classes.
     """
 
-    def __init__(self, model, present, classes):
+    def __init__(self, model: Any, present: Sequence[int], classes: int) -> None:
         self.model, self.present, self.classes = model, present, classes
 
     def __call__(self, x):
         return with_all_classes(self.model.predict_proba(x), self.present, self.classes)
 
     @property
-    def linear(self):
+    def linear(self) -> "Linear":
         """The `Linear` form."""
         coefficients, intercepts = self.model.coef_, self.model.intercept_
         if len(coefficients) == 1:  # of two classes, only the second has coefficients
@@ -221,10 +228,10 @@ class _ModelPerLabel:
         models: for each label a function from x to probabilities (B, 2), or its share in all rows.
     """
 
-    def __init__(self, models):
+    def __init__(self, models: Sequence[Any]) -> None:
         self.models = models
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         return np.stack(
             [
                 np.full(x.shape[0], model) if isinstance(model, float) else model(x)[:, 1]
@@ -234,7 +241,7 @@ class _ModelPerLabel:
         )
 
     @property
-    def linear(self):
+    def linear(self) -> "Linear":
         """The `Linear` form, if the models have one."""
         forms = [None if isinstance(model, float) else model.linear for model in self.models]
         features = next(len(form.kernel) for form in forms if form is not None)
@@ -258,7 +265,7 @@ def logit(share):
     )
 
 
-def with_all_classes(p, present, classes):
+def with_all_classes(p: np.ndarray, present: Sequence[int], classes: int) -> np.ndarray:
     """Return probabilities (B, classes) from those (B, C) of the classes that occur in the training rows."""
     all_p = np.zeros((len(p), classes))
     all_p[:, present] = p
@@ -328,7 +335,7 @@ def best_by_folds(subset, strengths, folds, loss, label):
     return {label(strength): strength for strength in strengths}[subset.chosen(best)]
 
 
-def _log_losses(p, y):
+def _log_losses(p: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the log loss of each row (N,): of classes (N,), or of labels (N, labels) whose NaN do not count."""
     if y.ndim == 1:
         return -np.log(np.clip(p[np.arange(len(y)), y], 1e-9, None))

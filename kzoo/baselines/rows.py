@@ -1,6 +1,7 @@
 """Tables: logistic, ridge and Poisson regression, gradient-boosted trees; with TF-IDF of text columns."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +32,13 @@ from kzoo.data.targets.weights import weighted_statistics
 from kzoo.inference.tasks.quantiles import levels_of
 from kzoo.problems.layout import text_columns
 
+if TYPE_CHECKING:
+    import keras
+    from scipy.sparse import csr_matrix
+
+    from kzoo.baselines.data import BaselineData, Predictor
+
+
 _LINEAR = "https://scikit-learn.org/stable/modules/linear_model.html"
 _BOOSTING = (
     "https://scikit-learn.org/stable/modules/ensemble.html#histogram-based-gradient-boosting"
@@ -51,7 +59,7 @@ _MOST_QUANTILE_CELLS = 2_000_000  # rows times features of a linear program
 class _Features:
     """Features of a linear model: standardised and clipped numbers, and one-hot frequent categories; no texts."""
 
-    def __init__(self, subset):
+    def __init__(self, subset: "BaselineData") -> None:
         x = subset.x
         config = subset.data.config
         x = x[:, : x.shape[1] - text_columns(config)]
@@ -75,12 +83,14 @@ class _Features:
         self.wide = self.numbers + sum(map(len, self.codes))
         subset.notes[:] = dict.fromkeys(subset.notes)
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         numbers = np.clip((x[:, : self.numbers] - self.middle) / self.spread, -_FAR, _FAR)
         each = [x[:, self.numbers + i, None] == codes for i, codes in enumerate(self.codes)]
         return np.concatenate([numbers, *each], axis=1, dtype="float32")
 
-    def linear(self, inputs, kernel, bias):
+    def linear(
+        self, inputs: "keras.KerasTensor", kernel: np.ndarray, bias: np.ndarray
+    ) -> "keras.KerasTensor":
         """Return the network of `self(x) @ kernel + bias`; a category looks up its row of the kernel."""
         parts = []
         if self.numbers:
@@ -110,7 +120,7 @@ class _Features:
 class _FeaturesAndTexts:
     """The features of `_Features`, and TF-IDF of the ids of each text column, as a sparse matrix."""
 
-    def __init__(self, subset):
+    def __init__(self, subset: "BaselineData") -> None:
         self.features = _Features(subset)
         config = subset.data.config
         self.buckets, self.lengths = config["text_buckets"], config["text_lengths"]
@@ -127,14 +137,16 @@ class _FeaturesAndTexts:
             yield matrix((np.ones(len(row)), (row, ids[row, position])), shape=(len(x), buckets))
             start += length
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> "csr_matrix":
         texts = [
             weights.transform(counts)
             for weights, counts in zip(self.weights, self._counts(x), strict=True)
         ]
         return import_module("scipy.sparse").hstack([self.features(x), *texts], format="csr")
 
-    def linear(self, inputs, kernel, bias):
+    def linear(
+        self, inputs: "keras.KerasTensor", kernel: np.ndarray, bias: np.ndarray
+    ) -> "keras.KerasTensor":
         """Return the network of `self(x) @ kernel + bias`."""
         wide = self.features.wide
         parts = []
@@ -154,7 +166,7 @@ class _FeaturesAndTexts:
         )
 
 
-def _seconds_of_texts(subset):
+def _seconds_of_texts(subset: "BaselineData") -> float:
     return 0.1 + 1e-5 * len(subset.train) * text_columns(subset.data.config) * max(
         subset.outputs - 1, 1
     )
@@ -169,7 +181,7 @@ def _seconds_of_texts(subset):
     reference=_TFIDF,
     seconds=_seconds_of_texts,
 )
-def texts_logistic(subset):
+def texts_logistic(subset: "BaselineData") -> "Predictor":
     """Fit logistic regression on TF-IDF of the text columns and on the other columns together."""
     features = _FeaturesAndTexts(subset)
     return best_logistic(subset, features(subset.x), features, _TEXT_STRENGTHS)
@@ -184,7 +196,7 @@ def texts_logistic(subset):
     reference=_TFIDF,
     seconds=_seconds_of_texts,
 )
-def texts_ridge(subset):
+def texts_ridge(subset: "BaselineData") -> "Predictor":
     """Fit ridge regression of the standardised targets on TF-IDF of the text columns and on the other columns."""
     features = _FeaturesAndTexts(subset)
     y = subset.y
@@ -207,7 +219,7 @@ def texts_ridge(subset):
     return subset.best({f"alpha={1 / c:g}": fitted(1 / c) for c in _TEXT_STRENGTHS})
 
 
-def _width(subset):
+def _width(subset: "BaselineData") -> int:
     categories = subset.data.config.get("categories") or ()
     return min(
         _column_count(subset) + sum(min(count, _MOST_CATEGORIES) - 1 for count in categories),
@@ -224,7 +236,7 @@ def _width(subset):
     reference=_LINEAR,
     seconds=lambda subset: classifier_seconds(len(subset.train), _width(subset), subset.outputs),
 )
-def logistic(subset):
+def logistic(subset: "BaselineData") -> "Predictor":
     """Fit logistic regression; its strength is chosen on validation data."""
     features = _Features(subset)
     _check_any_column(features.wide)
@@ -240,7 +252,7 @@ def logistic(subset):
     reference=_LINEAR,
     seconds=lambda subset: 0.01 + 1e-9 * len(subset.train) * _width(subset) ** 2,
 )
-def ridge(subset):
+def ridge(subset: "BaselineData") -> "Predictor":
     """Fit ridge regression of the standardised targets in closed form; its strength is chosen on validation data."""
     features, sums, y = _Features(subset), Sums(), subset.y
     _check_any_column(features.wide)
@@ -294,7 +306,7 @@ def ridge(subset):
         + len(PENALTIES) * subset.outputs * len(subset.train) * (1e-6 + 1e-9 * _width(subset) ** 2)
     ),
 )
-def poisson_regression(subset):
+def poisson_regression(subset: "BaselineData") -> "Predictor":
     """Fit Poisson regression with scikit-learn, a model per target; its penalty is chosen on validation data."""
     features = _Features(subset)
     y = subset.y
@@ -339,7 +351,7 @@ def poisson_regression(subset):
         * (_width(subset) + 1)
     ),
 )
-def quantile_regression(subset):
+def quantile_regression(subset: "BaselineData") -> "Predictor":
     """Fit linear quantile regression with scikit-learn, a model per target and level; quantiles that cross are sorted.
 
     Its penalty is chosen on validation data.
@@ -406,7 +418,7 @@ def _sorted_quantiles(models, rows, spread=None):
     reference=_BOOSTING,
     seconds=lambda subset: 1.2 * _seconds_of_trees(subset),
 )
-def quantile_trees(subset):
+def quantile_trees(subset: "BaselineData") -> "Predictor":
     """Fit gradient-boosted trees with the pinball loss, a model per target and level; the quantiles are sorted."""
     levels, columns = levels_of(subset.data.target), subset.y.reshape(len(subset.y), -1).T
     if len(columns) * len(levels) > _MOST_OUTPUTS:
@@ -445,7 +457,7 @@ def _boosted(subset, models, inputs):
     return networks.shifted(networks.forest(inputs, groups), baselines)
 
 
-def _seconds_of_trees(subset):
+def _seconds_of_trees(subset: "BaselineData") -> float:
     rows = len(subset.train)
     width = _column_count(subset)
     models = (
@@ -462,7 +474,7 @@ def _seconds_of_trees(subset):
     reference=_BOOSTING,
     seconds=_seconds_of_trees,
 )
-def trees(subset):
+def trees(subset: "BaselineData") -> "Predictor":
     """Fit gradient-boosted trees on binned columns with scikit-learn's defaults, one model per target or label.
 
     Text columns are left out.
@@ -535,7 +547,7 @@ def trees(subset):
 class _ColumnsOfModel:
     """A function from rows to the probabilities of the values 0 and 1 (B, 2), by a model of the first columns."""
 
-    def __init__(self, model, count):
+    def __init__(self, model: Any, count: int) -> None:
         self.model, self.count = model, count
 
     def __call__(self, x):
@@ -548,7 +560,7 @@ def _check_any_column(count):
         raise Unfit("all columns are texts")
 
 
-def _column_count(subset):
+def _column_count(subset: "BaselineData") -> int:
     """Return the number of columns of x without the ids of texts."""
     return subset.shape[0] - text_columns(subset.data.config)
 

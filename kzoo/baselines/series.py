@@ -1,5 +1,7 @@
 """Series with a label or values: nearest neighbour, and linear models of summary statistics."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.baselines import networks
@@ -12,6 +14,12 @@ from kzoo.baselines.linear import (
     best_logistic,
     classifier_seconds,
 )
+
+if TYPE_CHECKING:
+    import keras
+
+    from kzoo.baselines.data import BaselineData, Predictor
+
 
 _NEIGHBOUR = "https://doi.org/10.1007/s10618-016-0483-9"
 _SUMMARY = "https://scikit-learn.org/stable/modules/linear_model.html"
@@ -29,7 +37,7 @@ def _parts(subset, x):
     return x, np.ones(x.shape[:2], bool)
 
 
-def _stretched(subset, x):
+def _stretched(subset: "BaselineData", x: np.ndarray) -> np.ndarray:
     """Return series as vectors (B, T * F); padded ones are interpolated to the full number of steps."""
     values, real = _parts(subset, x)
     if not real.all():
@@ -44,7 +52,7 @@ def _stretched(subset, x):
     return values.reshape(len(values), -1)
 
 
-def _pairs(subset):
+def _pairs(subset: "BaselineData") -> int:
     parts = (subset.data.validation, subset.data.test)
     return sum(len(part) for part in parts if part is not None) * len(subset.train)
 
@@ -59,7 +67,7 @@ def _pairs(subset):
     logits=None,
     seconds=lambda subset: 1e-2 + 1e-9 * _pairs(subset) * float(np.prod(subset.shape)),
 )
-def nearest_series(subset):
+def nearest_series(subset: "BaselineData") -> "Predictor":
     """Predict the target of the training series with the smallest Euclidean distance, columns standardised.
 
     Series of different lengths are interpolated to the same number of steps.
@@ -83,7 +91,7 @@ def nearest_series(subset):
         found = y[np.concatenate(nearest)]
         return found if classes is None else np.eye(classes, dtype="float32")[found]
 
-    def network(inputs):
+    def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
         padded = subset.data.config.get("padded")
         values = networks.stretched(inputs[..., :-1], inputs[..., -1:] > 0) if padded else inputs
         rows = networks.flat(networks.unscaled(values, 1 / spread, 0.0))
@@ -92,7 +100,7 @@ def nearest_series(subset):
     return subset.by_blocks(predict, network=network)
 
 
-def summary_statistics(values, real):
+def summary_statistics(values: np.ndarray, real: np.ndarray) -> np.ndarray:
     """Return statistics of each column of series, (B, F * 11 + 1).
 
     They are the quartiles and extremes, mean, standard deviation, slope, mean absolute step, correlation of
@@ -123,19 +131,21 @@ def summary_statistics(values, real):
 class _Summary:
     """Standardised summary statistics of series."""
 
-    def __init__(self, subset):
+    def __init__(self, subset: "BaselineData") -> None:
         self.subset = subset
         statistics = self._statistics(subset.x)
         self.center, spread = statistics.mean(axis=0), statistics.std(axis=0)
         self.spread = np.where(spread > 1e-9, spread, 1.0)
 
-    def _statistics(self, x):
+    def _statistics(self, x: np.ndarray) -> np.ndarray:
         return summary_statistics(*_parts(self.subset, x))
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         return (self._statistics(x) - self.center) / self.spread
 
-    def linear(self, inputs, kernel, bias):
+    def linear(
+        self, inputs: "keras.KerasTensor", kernel: np.ndarray, bias: np.ndarray
+    ) -> "keras.KerasTensor":
         """Return the network of `self(x) @ kernel + bias`."""
         padded = self.subset.data.config.get("padded")
         values, real = (inputs[..., :-1], inputs[..., -1:] > 0) if padded else (inputs, None)
@@ -144,11 +154,11 @@ class _Summary:
         return networks.dense(x, kernel, bias, name="linear")
 
 
-def _width(subset):
+def _width(subset: "BaselineData") -> int:
     return subset.shape[-1] * _STATISTICS + 1
 
 
-def _reading_seconds(subset):
+def _reading_seconds(subset: "BaselineData") -> float:
     parts = (subset.train, subset.data.validation, subset.data.test)
     return 3e-4 * sum(len(part) for part in parts if part is not None)
 
@@ -165,7 +175,7 @@ def _reading_seconds(subset):
         + classifier_seconds(len(subset.train), _width(subset), subset.outputs)
     ),
 )
-def summary_logistic(subset):
+def summary_logistic(subset: "BaselineData") -> "Predictor":
     """Fit logistic regression on statistics of each column; its strength is chosen on validation data."""
     features = _Summary(subset)
     strengths = (_FIRST, *(c for c in INVERSE_STRENGTHS if c != _FIRST))
@@ -184,7 +194,7 @@ def summary_logistic(subset):
         _reading_seconds(subset) + 0.01 + 1e-9 * len(subset.train) * _width(subset) ** 2
     ),
 )
-def summary_ridge(subset):
+def summary_ridge(subset: "BaselineData") -> "Predictor":
     """Fit ridge regression on statistics of each column; its strength is chosen on validation data."""
     features = _Summary(subset)
     fits = RidgeFits(features(subset.x), subset.y, subset.weight)

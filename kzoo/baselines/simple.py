@@ -1,5 +1,8 @@
 """Baselines without a fit: most frequent class, mean, token frequencies, last value, same season before. NumPy only."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.baselines import networks
@@ -13,6 +16,13 @@ from kzoo.data.store.windows import series_of
 from kzoo.inference.kinds.series.calendar import Calendar
 from kzoo.inference.tasks.quantiles import levels_of
 
+if TYPE_CHECKING:
+    import keras
+
+    from kzoo.baselines.data import BaselineData
+    from kzoo.data.dataset import Split
+
+
 _LAST = "last value"  # its name in `simple_forecasts`
 _MEAN = "mean of 4 times, "  # prefix of the names of means
 _BLOCK = 4_000_000  # probabilities held in memory at once
@@ -20,7 +30,7 @@ _DUMMY = "https://scikit-learn.org/stable/modules/model_evaluation.html#dummy-es
 _NAIVE = "https://otexts.com/fpp3/simple-methods.html"
 
 
-def _few_seconds(subset):
+def _few_seconds(subset: "BaselineData") -> float:
     return 1e-3 + 1e-7 * len(subset.train)
 
 
@@ -34,7 +44,7 @@ def _constant(subset, values, flat=1):
 
 
 @baseline("most frequent class", "classes", reference=_DUMMY, seconds=_few_seconds)
-def majority(subset):
+def majority(subset: "BaselineData") -> Predictor:
     """Predict the shares of the classes among the training rows."""
     counts = np.bincount(subset.y, subset.weight, minlength=subset.outputs)
     shares = counts / counts.sum()
@@ -42,7 +52,7 @@ def majority(subset):
 
 
 @baseline("training mean", "values", lacks=("quantiles",), reference=_DUMMY, seconds=_few_seconds)
-def mean(subset):
+def mean(subset: "BaselineData") -> Predictor:
     """Predict the mean of each target over the training rows."""
     y = subset.y
     average = y.mean(axis=tuple(range(y.ndim - 1)), dtype="float64")
@@ -74,7 +84,7 @@ def frequency(subset):
 
 
 @baseline("training quantiles", "quantiles", reference=_DUMMY, seconds=_few_seconds)
-def training_quantiles(subset):
+def training_quantiles(subset: "BaselineData") -> Predictor:
     """Predict the quantiles of each target over the training rows."""
     levels = levels_of(subset.data.target)
     y = subset.y
@@ -103,7 +113,7 @@ def _weighted_quantiles(values, weight, levels):
     reference=_NAIVE,
     seconds=lambda subset: 1e-3 + 1e-7 * _numbers(subset),
 )
-def seasonal_quantiles(subset):
+def seasonal_quantiles(subset: "BaselineData") -> Predictor:
     """Predict the value one season ago, the mean of four, or the last value, plus quantiles of its errors at each step.
 
     The errors are those on the training rows; of many series, relative to their mean absolute error in each. Which of
@@ -140,7 +150,7 @@ def seasonal_quantiles(subset):
                 spread = offsets if scale_of is None else offsets * scale_of(part.y)[..., None]
                 yield values[..., None] + spread, truth
 
-        def network(inputs):
+        def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
             if scale_of is not None:
                 raise Unfit(
                     "the spread of its forecasts depends on the series, which a network does not know"
@@ -194,7 +204,7 @@ _BLOCK = 256  # windows
     reference=_NAIVE,
     seconds=lambda subset: 1e-3 + 1e-6 * _numbers_scored(subset),
 )
-def season_quantiles(subset):
+def season_quantiles(subset: "BaselineData") -> Predictor:
     """Predict the quantiles of the last values of the same season: of the last 13 Mondays for a Monday.
 
     How many values, and which season, is chosen on validation data.
@@ -230,7 +240,7 @@ def season_quantiles(subset):
     )
 
 
-def quantiles_of_present(values, levels):
+def quantiles_of_present(values: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     """Return the quantiles (..., levels) of values (count, ...) that are not NaN; NaN without any."""
     values = np.sort(values.astype("float64"), axis=0)  # NaN last
     last = np.maximum(np.isfinite(values).sum(axis=0) - 1, 0)
@@ -253,7 +263,7 @@ def quantiles_of_present(values, levels):
     reference=_NAIVE,
     seconds=lambda subset: 1e-3 + 1e-8 * _numbers(subset),
 )
-def last_value(subset):
+def last_value(subset: "BaselineData") -> Predictor:
     """Predict the last value of each target at all steps ahead."""
     return _window_predictor(subset, _forecast_named(subset, _LAST), _lags_named(subset, _LAST))
 
@@ -266,7 +276,7 @@ def last_value(subset):
     reference=_NAIVE,
     seconds=lambda subset: 1e-3 + 5e-8 * _numbers(subset),
 )
-def seasonal(subset):
+def seasonal(subset: "BaselineData") -> Predictor:
     """Predict the value one season ago, or the mean of four: the same hour yesterday, the same month last year.
 
     If the times of a series do not determine the season, it is estimated from the training rows.
@@ -295,7 +305,7 @@ def seasonal(subset):
     )
 
 
-def _numbers(subset):
+def _numbers(subset: "BaselineData") -> int:
     """Return the number of predicted values in all splits."""
     return _numbers_scored(subset) + len(subset.data.train) * subset.outputs
 
@@ -308,7 +318,7 @@ def _numbers_scored(subset):
     )
 
 
-def _simple_forecasts(subset, part):
+def _simple_forecasts(subset: "BaselineData", part: "Split"):
     simple = getattr(subset.kind.fitting, "simple_forecasts", None)
     return [] if simple is None else simple(subset.data.preprocessing, part)
 
@@ -354,7 +364,7 @@ def _lags(subset, season, count=1):
     return season * (1 + steps // season + np.arange(count)[:, None]) - steps
 
 
-def _horizon(subset):
+def _horizon(subset: "BaselineData") -> int:
     return subset.data.train.y.shape[1]
 
 

@@ -1,6 +1,7 @@
 """Texts: linear models of counted words and pairs of words."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +9,13 @@ from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.data import BaselineData
 from kzoo.baselines.linear import best_logistic, linear_of, with_idf
+
+if TYPE_CHECKING:
+    import keras
+    from scipy.sparse import csr_matrix
+
+    from kzoo.baselines.data import Predictor
+
 
 _TFIDF = "https://scikit-learn.org/stable/modules/feature_extraction.html#tfidf-term-weighting"
 _SAMPLED_TEXTS = 256  # texts used to estimate their length
@@ -32,7 +40,7 @@ class Counts:
         subset: a `BaselineData`.
     """
 
-    def __init__(self, subset):
+    def __init__(self, subset: BaselineData) -> None:
         self.vocabulary_size = subset.data.config.get("vocabulary_size") or 0
         self.grams = _words if subset.data.preprocessing.get("ngrams") else _words_and_pairs
         blocks = [np.unique(self.grams(x)[1], return_counts=True) for x, _ in subset.blocks()]
@@ -53,7 +61,7 @@ class Counts:
         words[second[is_word]] = rows[is_word]
         return words, (first[~is_word], second[~is_word], rows[~is_word])
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> "csr_matrix":
         """Return how often each occurs in texts (B, T), as a sparse matrix (B, columns)."""
         rows, codes = self.grams(x)
         if not len(self.codes):
@@ -101,7 +109,7 @@ def _shared_counts(subset):
     return counts, matrix
 
 
-def _seconds(subset, seconds_per_class):
+def _seconds(subset: BaselineData, seconds_per_class: float) -> float:
     """Return the estimated seconds: counting, and `seconds_per_class` per token and class; two classes count as one.
 
     Padding is not counted.
@@ -123,16 +131,18 @@ class _TfIdf:
         of_train: the features of its training texts.
     """
 
-    def __init__(self, subset):
+    def __init__(self, subset: BaselineData) -> None:
         self.counts, matrix = _shared_counts(subset)
         weights = import_module("sklearn.feature_extraction.text").TfidfTransformer
         self.weights = weights(sublinear_tf=True).fit(matrix)
         self.of_train = self.weights.transform(matrix)
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> "csr_matrix":
         return self.weights.transform(self.counts(x))
 
-    def linear(self, inputs, kernel, bias):
+    def linear(
+        self, inputs: "keras.KerasTensor", kernel: np.ndarray, bias: np.ndarray
+    ) -> "keras.KerasTensor":
         """Return the network of `self(x) @ kernel + bias`."""
         words, pairs = self.counts.tables(with_idf(self.weights.idf_, kernel))
         return networks.shifted(networks.tfidf(networks.whole_numbers(inputs), words, pairs), bias)
@@ -147,7 +157,7 @@ class _TfIdf:
     reference=_TFIDF,
     seconds=lambda subset: _seconds(subset, 1e-5),
 )
-def tfidf(subset):
+def tfidf(subset: BaselineData) -> "Predictor":
     """Fit logistic regression on TF-IDF features of words and pairs."""
     features = _TfIdf(subset)
     return best_logistic(subset, features.of_train, features, _STRENGTHS_OF_LOGISTIC)
@@ -162,7 +172,7 @@ def tfidf(subset):
     reference=_TFIDF,
     seconds=lambda subset: _seconds(subset, 2e-6),
 )
-def tfidf_ridge(subset):
+def tfidf_ridge(subset: BaselineData) -> "Predictor":
     """Fit ridge regression of the standardised targets on TF-IDF features of words and pairs."""
     features = _TfIdf(subset)
     y = subset.y
@@ -199,7 +209,7 @@ def tfidf_ridge(subset):
     seconds=lambda subset: _seconds(subset, 8e-7),
     logits=None,
 )
-def nbsvm(subset):
+def nbsvm(subset: BaselineData) -> "Predictor":
     """Fit a linear SVM per class on the occurrence of words and pairs, scaled by their naive-Bayes log ratios.
 
     With the paper's smoothing (alpha 1), and either its mix of the weights with their mean (beta 0.25) or the weights
@@ -241,7 +251,7 @@ def nbsvm(subset):
             ]
             weights = np.stack(weights, axis=1)
 
-            def network(inputs):
+            def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
                 words, pairs = counts.tables(weights)
                 scores = networks.occurrences(networks.whole_numbers(inputs), words, pairs)
                 return networks.head(networks.shifted(scores, biases), "linear")
@@ -257,7 +267,7 @@ def nbsvm(subset):
     )
 
 
-def log_ratio(matrix, in_class):
+def log_ratio(matrix: "csr_matrix", in_class: np.ndarray) -> np.ndarray:
     """Return log((p / |p|) / (q / |q|)) of each column: p counts the rows of a class that have it, q the other rows."""
     p, q = (1 + np.asarray(matrix[rows].sum(axis=0)).reshape(-1) for rows in (in_class, ~in_class))
     return np.log((p / p.sum()) / (q / q.sum()))

@@ -1,6 +1,7 @@
 """Series: ridge regression on the window, in closed form."""
 
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +9,12 @@ from kzoo.baselines import networks
 from kzoo.baselines.baseline import baseline
 from kzoo.baselines.linear import STRENGTHS, Sums, unscaled, with_bias
 from kzoo.data.store.windows import sample_indices, series_of
+
+if TYPE_CHECKING:
+    import keras
+
+    from kzoo.baselines.data import BaselineData
+
 
 # rows of a series that is not in memory, from which their scale is computed
 _MOST_SAMPLED = 200_000
@@ -50,7 +57,7 @@ def ridge_windows(subset):
     )
 
 
-def has_own_past(subset):
+def has_own_past(subset: "BaselineData") -> bool:
     """Return whether the first columns of a window are the past of the targets."""
     x, y = subset.data.train.x, subset.data.train.y
     columns, targets = series_of(x), series_of(y)
@@ -61,13 +68,13 @@ def has_own_past(subset):
     )
 
 
-def _products(subset):
+def _products(subset: "BaselineData") -> int:
     steps, columns = subset.shape
     own_past = steps**2 * subset.data.train.y.shape[-1] if has_own_past(subset) else 0
     return min(steps * columns, _MOST_FEATURES) ** 2 + own_past
 
 
-def _predicted_values(subset):
+def _predicted_values(subset: "BaselineData") -> int:
     """Return how many values are predicted to choose a strength."""
     validation = subset.validation
     return (
@@ -78,7 +85,7 @@ def _predicted_values(subset):
 class _Variant:
     """Base of the variants: standardised windows as features, standardised targets relative to the last value."""
 
-    def __init__(self, subset):
+    def __init__(self, subset: "BaselineData") -> None:
         self.subset = subset
         self.sums = Sums()
         x, y = subset.train.x, subset.train.y
@@ -99,51 +106,53 @@ class _Variant:
 class _AllColumns(_Variant):
     """Each target from all columns of the window."""
 
-    def __init__(self, subset):
+    def __init__(self, subset: "BaselineData") -> None:
         super().__init__(subset)
         steps, columns = subset.shape
         self.steps = min(steps, max(1, _MOST_FEATURES // columns))
         self.cut = self.steps < steps
 
-    def add(self, x, y):
+    def add(self, x: np.ndarray, y: np.ndarray) -> None:
         self.sums.add(self._features(x), ((y - self.offset) / self.scale).reshape(len(y), -1))
 
-    def answer(self, x, weights):
+    def answer(self, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
         y = with_bias(self._features(x)) @ weights
         return y.reshape(len(x), *self.subset.data.train.y.shape[1:]) * self.scale + self.offset
 
-    def network(self, inputs, weights):
+    def network(self, inputs: "keras.KerasTensor", weights: np.ndarray) -> "keras.KerasTensor":
         """Return the network of `answer`."""
         shape = self.subset.data.train.y.shape[1:]
         copies = weights.shape[1] // self.targets
         linear = unscaled(weights, np.tile(self.scale, copies), np.tile(self.offset, copies))
         return linear.network(self, inputs, shape)
 
-    def linear(self, inputs, kernel, bias):
+    def linear(
+        self, inputs: "keras.KerasTensor", kernel: np.ndarray, bias: np.ndarray
+    ) -> "keras.KerasTensor":
         """Return the network of the features times a kernel."""
         x = networks.standardised(inputs[:, -self.steps :], self.middle, self.spread, name="window")
         return networks.dense(networks.flat(x), kernel, bias, name="linear")
 
-    def _features(self, x):
+    def _features(self, x: np.ndarray) -> np.ndarray:
         return ((x[:, -self.steps :] - self.middle) / self.spread).reshape(len(x), -1)
 
 
 class _OwnPast(_Variant):
     """Each target from its own past, with the last value subtracted; the same weights for all targets."""
 
-    def add(self, x, y):
+    def add(self, x: np.ndarray, y: np.ndarray) -> None:
         past, last = self._past(x)
         ahead = np.moveaxis((y - self.offset) / self.scale, 1, 2) - last
         self.sums.add(past.reshape(-1, past.shape[-1]), ahead.reshape(-1, ahead.shape[-1]))
 
-    def answer(self, x, weights):
+    def answer(self, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
         past, last = self._past(x)
         ahead = (with_bias(past.reshape(-1, past.shape[-1])) @ weights).reshape(
             *past.shape[:2], -1
         ) + last
         return np.moveaxis(ahead, 1, 2) * self.scale + self.offset
 
-    def network(self, inputs, weights):
+    def network(self, inputs: "keras.KerasTensor", weights: np.ndarray) -> "keras.KerasTensor":
         """Return the network of `answer`."""
         past = networks.standardised(
             inputs[..., : self.targets], self.offset, self.scale, name="window"

@@ -221,7 +221,7 @@ def split_rows(
 def cut_calibration(
     rows: np.ndarray,
     share: float,
-    rng: np.random.Generator,
+    rng: "np.random.Generator",
     notes: list[str],
     *,
     labels: np.ndarray | None = None,
@@ -329,7 +329,7 @@ def _split_labels(
     test: float,
     labels: np.ndarray,
     groups: np.ndarray | None,
-    rng: np.random.Generator,
+    rng: "np.random.Generator",
 ) -> dict[str, np.ndarray | None]:
     """Split rows with several labels each, so that every split has its share of each label.
 
@@ -434,7 +434,7 @@ def _take(
 
 
 def _split_groups(
-    groups: np.ndarray, validation: float, test: float, rng: np.random.Generator
+    groups: np.ndarray, validation: float, test: float, rng: "np.random.Generator"
 ) -> dict[str, np.ndarray]:
     """Split rows so that all rows of a group are in one split; groups are drawn until a split has enough rows."""
     _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)

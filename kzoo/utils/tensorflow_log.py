@@ -10,10 +10,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from kzoo.utils.callers import is_called_within_kzoo
 
+TYPE_CHECKING = (
+    False  # type checkers treat it as True; importing `typing` would slow down `import kzoo`
+)
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from logging import LogRecord

@@ -39,7 +39,7 @@ def _records(path):
 """
 
 POINTS = """\
-from kzoo.kinds import Kind
+from kzoo.problems.kinds import Kind
 
 KIND = Kind(
     name="points",

@@ -5,6 +5,7 @@ import os
 import shlex
 import sys
 from contextlib import ExitStack
+from functools import cache
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -19,6 +20,7 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
 
 import pytest
 
+BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 # the path of a Python that has imported Keras already, if xdist's processes are forked from it
 WARM = None
 # their children begin as others' do
@@ -75,7 +77,7 @@ def pytest_xdist_setupnodes(config, specs):
     """Let the processes of `-n` begin with Keras imported, once for all of them and for the children of their tests."""
     import warm
 
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+    if BACKEND != "tensorflow":
         return
     os.environ["KZOO_TESTS_PYTHON"] = sys.executable
     ends = ExitStack()
@@ -106,6 +108,22 @@ def _without_graphs_of_earlier_files():
 
 
 @pytest.fixture(autouse=True, scope="module")
+def _without_curves():
+    """Let trainings write an empty file for their curves: drawing them takes a fifth of a small run's time.
+
+    `shortcuts.drawn` lets them draw.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if "kzoo.training.train" in sys.modules:
+            from shortcuts import Blank
+
+            # its name in the package is the function's
+            training = sys.modules["kzoo.training.train"]
+            patch.setattr(training, "curves", lambda *arguments, **options: Blank())
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
 def _no_preset_of_a_test_stays():
     """Fail a file that leaves its presets in the registry, where later files would list them."""
     before = _presets_of_tests()
@@ -121,6 +139,15 @@ def _presets_of_tests():
         for name, owner in owners.items()
         if owner.startswith("test") or owner.endswith(".toml")
     }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_test_alters_the_library():
+    """Fail a file that writes into a run which others share; `library.copied` makes a copy to write into."""
+    yield
+    if "library" in sys.modules:
+        altered = sys.modules["library"].changed()
+        assert not altered, f"altered in the library: {', '.join(altered)}"
 
 
 @pytest.fixture(autouse=True)
@@ -158,16 +185,31 @@ def traced(untraced):
         yield
 
 
-@pytest.fixture(scope="session")
-def warm_python():
-    """The path of a Python that has imported Keras already, where this system can fork."""
+@pytest.fixture(autouse=True, scope="session")
+def start_warm_python():
+    """A function that returns the path of a Python that has imported Keras already, where this system can fork.
+
+    The processes of kzoo itself (conversions of an export, workers of a search, readers of images) begin warm in all
+    tests. Those that a test starts begin cold, unless it asks for `warm_children`.
+    """
     import warm
 
-    if WARM:
-        yield WARM
-        return
-    with warm.warm_python() as program:
-        yield program
+    from kzoo.export import processes
+    from kzoo.utils import child_process
+
+    with ExitStack() as ends:
+        cold = WARM or (sys.executable if BACKEND != "tensorflow" else None)
+        start = cache(lambda: cold or ends.enter_context(warm.warm_python()))
+        patch = ends.enter_context(pytest.MonkeyPatch.context())
+        for module in (processes, child_process):
+            patch.setattr(module, "sys", warm.WarmSys(start))
+        yield start
+
+
+@pytest.fixture(scope="session")
+def warm_python(start_warm_python):
+    """The path of that Python."""
+    return start_warm_python()
 
 
 @pytest.fixture

@@ -70,6 +70,14 @@ class Blank:
 
 
 @contextmanager
+def drawn():
+    """Let `kzoo.train` draw its curves, which it does not in most tests (`conftest.py`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("kzoo.training.train"), "curves", kzoo.plots.curves)
+        yield
+
+
+@contextmanager
 def undrawn():
     """Let `kzoo.train` write an empty file for its curves, and score no baselines: a third of a small run's time."""
     training = import_module("kzoo.training.train")  # its name in the package is the function's

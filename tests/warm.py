@@ -84,6 +84,25 @@ def warm_python():
             server.stdout.close()
 
 
+class WarmSys:
+    """`sys` for modules of kzoo that start Python processes: these begin warm.
+
+    Args:
+        program: returns the path of the warm Python. Where a test has changed `sys.executable`, that is used.
+    """
+
+    def __init__(self, program):
+        self._program = program
+        self._cold = sys.executable
+
+    def __getattr__(self, name):
+        return getattr(sys, name)
+
+    @property
+    def executable(self):
+        return self._program() if sys.executable == self._cold else sys.executable
+
+
 def serve(address):
     """Fork a process for every client, until the standard input ends."""
     listening = socket.socket(socket.AF_UNIX)

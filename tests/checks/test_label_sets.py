@@ -7,6 +7,8 @@ from messages import assert_mentions
 
 import kzoo
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 NAMES = ["blue", "green"]
 
 

@@ -8,6 +8,8 @@ import kzoo
 from kzoo.checks import run_checks
 from kzoo.checks.subject import Subject
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 N = 600
 
 

@@ -14,6 +14,8 @@ from kzoo.inference.encode import encode
 from kzoo.inference.tables.dates import detect_day_first, to_dates
 from kzoo.zoo.registry import get_preset, with_settings
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 MONTHS = pd.date_range("1998-01-01", "2018-12-01", freq="MS")
 FEW_DAYS = pd.date_range("2024-01-01", periods=12)
 ORDERS = {"day-first": "%d/%m/%Y", "month-first": "%m/%d/%Y"}

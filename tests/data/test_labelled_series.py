@@ -13,6 +13,8 @@ from kzoo.cli import main
 from kzoo.data import load_data
 from kzoo.inference.encode import encode
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 def test_a_long_table_becomes_a_series_per_id():
     frame = long_table()

@@ -9,6 +9,8 @@ import kzoo
 from kzoo.cli import main
 from kzoo.data import load_data
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 PANEL = dict(target="sales", series_id="shop", time="day")
 
 

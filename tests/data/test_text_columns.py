@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from messages import assert_mentions, notes_with, refuses
+from shortcuts import tune_here
 
 import kzoo
 from kzoo.inference.kinds.rows.texts import are_texts, encode_texts, hash_texts, learn_texts
@@ -422,7 +423,7 @@ def test_a_search_varies_the_width_of_the_vectors_of_texts(tmp_path):
             "tabular_fnn", table, target="bought", dry_run=True, units=(4,), progress=False
         )
         assert ("text_dim" in plan.space) == expected
-    search = kzoo.tune(
+    search = tune_here(
         "tabular_fnn",
         frame,
         target="bought",

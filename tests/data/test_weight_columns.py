@@ -13,6 +13,8 @@ from kzoo.cli import main
 from kzoo.data.splits import Fold
 from kzoo.reports.scores import baseline_rows, primary_score, score_rows
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 N = 160
 PLAIN = dict(
     units=(8,),

@@ -9,6 +9,8 @@ import kzoo
 from kzoo.data.dataset import Split
 from kzoo.problems.tasks import Target, problem
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 N = 40
 PLAIN = dict(
     units=(8,),
@@ -76,6 +78,7 @@ def test_a_row_of_weight_2_trains_like_the_row_twice(preset, classes, tmp_path):
         ), name
 
 
+@pytest.mark.usefixtures("traced")
 def test_weights_give_the_same_loss_with_many_steps_a_call_and_with_single_steps(tmp_path):
     x, y, weight = rows(True)
     settings = PLAIN | dict(batch_size=8)

@@ -7,13 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from messages import assert_mentions, refuses
-from shortcuts import undrawn, untraced
-from small_data import fit
+from trained import fit
 
 import kzoo
 import kzoo.runtime
 from kzoo.cli import main
 from kzoo.utils.errors import KzooWarning
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
 
 
 def points(n=900, seed=0):
@@ -30,8 +34,7 @@ def small(name, data, home, **options):
         dict(units=(16,), epochs=8, learning_rate=0.03, batch_size=16, baselines=False, check=False)
         | options
     )
-    with undrawn(), untraced():
-        return fit("tabular_fnn", data, home / name, **settings)
+    return fit("tabular_fnn", data, home / name, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -232,18 +235,17 @@ def test_forecasts_have_a_band_that_adapts(home):
     steps = np.arange(900)
     noise = np.random.default_rng(0).normal(size=900) * np.where(steps < 700, 0.1, 0.6)
     series = pd.DataFrame({"y": np.sin(steps / 4) + noise})
-    with undrawn(), untraced():
-        run = fit(
-            "series_linear",
-            series,
-            home / "adaptive",
-            input_shape=16,
-            horizon=3,
-            epochs=2,
-            calibration=0.1,
-            baselines=False,
-            check=False,
-        )
+    run = fit(
+        "series_linear",
+        series,
+        home / "adaptive",
+        input_shape=16,
+        horizon=3,
+        epochs=2,
+        calibration=0.1,
+        baselines=False,
+        check=False,
+    )
     short, long = (kzoo.predict(run, series[-rows:], confidence=0.8) for rows in (16, 300))
     assert short.values == pytest.approx(long.values)
     assert_mentions(short.promise, "approximate")

@@ -16,7 +16,7 @@ import tensorflow as tf
 from messages import assert_mentions, missing_from, refuses
 from shortcuts import untraced
 from sklearn import datasets, model_selection
-from small_data import draw, shops, waves
+from trained import draw, shops, waves
 
 import kzoo
 from kzoo.data.splits import Fold

@@ -14,7 +14,7 @@ from messages import refuses, warns
 from shortcuts import untraced
 from sklearn import metrics
 from sklearn.datasets import load_iris
-from small_data import shops, waves
+from trained import shops, waves
 
 import kzoo
 from kzoo.evaluation.ensemble import combine

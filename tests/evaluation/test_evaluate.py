@@ -1,16 +1,16 @@
 """Scores: equal to those of scikit-learn, on new data of every kind, and refused where they would mislead."""
 
 import json
-import shutil
 
 import keras
+import library
 import numpy as np
 import pandas as pd
 import pytest
 from messages import assert_mentions, notes_with, refuses, warns
 from scipy import stats
 from sklearn import datasets, metrics
-from small_data import draw, fit, shops, waves
+from trained import draw, fit, shops, waves
 
 import kzoo
 from kzoo.cli import main
@@ -97,7 +97,7 @@ def test_new_tables_are_scored(table_run, tmp_path):
 
 
 def test_the_file_of_the_training_is_split_as_in_training(
-    table_run, image_run, text_run, series_run, language_run, home, tmp_path, recwarn
+    table_run, image_run, text_run, series_run, language_run, sources, tmp_path, recwarn
 ):
     """Scores of the whole file would be mostly scores of training rows."""
     for run, name in (
@@ -107,12 +107,12 @@ def test_the_file_of_the_training_is_split_as_in_training(
         (series_run, "waves.csv"),
         (language_run, "book.txt"),
     ):
-        assert kzoo.evaluate(run, home / name) == run.summary["test"], name
-    frame = pd.read_csv(home / "shops.csv")
+        assert kzoo.evaluate(run, sources / name) == run.summary["test"], name
+    frame = pd.read_csv(sources / "shops.csv")
     for target in (None, "open"):
         assert kzoo.evaluate(table_run, frame, target=target) == table_run.summary["test"]
     assert (
-        kzoo.evaluate(table_run, home / "shops.csv", split="train")["examples"]
+        kzoo.evaluate(table_run, sources / "shops.csv", split="train")["examples"]
         == table_run.data.train
     )
     assert not recwarn
@@ -189,7 +189,7 @@ def test_new_arrays_and_npz_files_are_scored(iris_run, tmp_path):
 
 
 def test_new_images_are_scored(image_run, tmp_path):
-    draw(tmp_path / "new", {"dark": 40, "light": 210}, 4, size=30)
+    draw(tmp_path / "new", {"dark": 40, "light": 210}, 4, size=(30, 30))
     scores = kzoo.evaluate(image_run, tmp_path / "new")
     answers = kzoo.predict(
         image_run, [*(tmp_path / "new" / "dark").iterdir(), *(tmp_path / "new" / "light").iterdir()]
@@ -210,7 +210,9 @@ def test_new_images_are_scored(image_run, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
-def test_new_texts_series_and_books_are_scored(text_run, series_run, language_run, home, tmp_path):
+def test_new_texts_series_and_books_are_scored(
+    text_run, series_run, language_run, sources, tmp_path
+):
     rows = [
         ("the goal of the match", "sport"),
         ("bread and soup", "food"),
@@ -220,7 +222,7 @@ def test_new_texts_series_and_books_are_scored(text_run, series_run, language_ru
     labels = kzoo.predict(text_run, frame["text"].tolist()).labels
     scores = kzoo.evaluate(text_run, frame, target="label")
     assert scores["accuracy"] == pytest.approx((np.array(labels) == frame["label"]).mean())
-    whole = shutil.copytree(home / "texts", tmp_path / "more")
+    whole = library.copied(sources / "texts", tmp_path / "more")
     assert kzoo.evaluate(text_run, whole)["examples"] == 90
     holes = pd.concat(
         [frame, pd.DataFrame({"text": [None, " ", "the team"], "label": ["law", "law", None]})]
@@ -252,7 +254,7 @@ def test_new_texts_series_and_books_are_scored(text_run, series_run, language_ru
         pytest.approx(np.abs(error[:48]).mean(), rel=1e-4),
     )
 
-    scores = kzoo.evaluate(language_run, home / "book.txt")
+    scores = kzoo.evaluate(language_run, sources / "book.txt")
     assert scores["bits_per_token"] == pytest.approx(scores["loss"] / np.log(2))
     assert scores["perplexity"] == pytest.approx(np.exp(scores["loss"]))
 
@@ -315,7 +317,7 @@ def test_a_separate_test_source_is_not_stored_among_the_options():
 
 
 def test_evaluate_refuses_what_cannot_be_scored(
-    iris_run, table_run, image_run, language_run, text_run, home, tmp_path
+    iris_run, table_run, image_run, language_run, text_run, tmp_path
 ):
     draw(tmp_path / "new", {"dark": 40, "green": 90}, 2)
     unknown = shops(20).assign(open="maybe")
@@ -357,9 +359,9 @@ def customers(n=400, seed=3):
     return frame
 
 
-def test_subgroups_by_a_column_that_is_not_an_input(home, tmp_path, capsys):
+def test_subgroups_by_a_column_that_is_not_an_input(tmp_path, capsys):
     settings = dict(target="open", units=(8,), epochs=20, learning_rate=0.03)
-    table_run = fit("tabular_fnn", shops(300), home / "learned", **settings)
+    table_run = fit("tabular_fnn", shops(300), tmp_path / "learned", eagerly=False, **settings)
     frame = customers()
     frame.to_csv(tmp_path / "new.csv", index=False)
     scores = kzoo.evaluate(table_run, tmp_path / "new.csv", by="region")
@@ -402,14 +404,14 @@ def test_subgroups_by_a_column_that_is_not_an_input(home, tmp_path, capsys):
 
 
 @pytest.mark.filterwarnings("ignore:About .* rows of")  # rows of the training are scored
-def test_subgroups_of_rows_with_weights_are_weighted(home, tmp_path, capsys):
+def test_subgroups_of_rows_with_weights_are_weighted(tmp_path, capsys):
     frame = customers()
     random = np.random.default_rng(1)
     frame["importance"] = random.integers(0, 4, len(frame)) * random.uniform(0.5, 2, len(frame))
     frame.loc[:50, ["region", "importance"]] = "east", 0.0
     frame.loc[51:53, ["region", "importance"]] = "east", 1.0
     settings = dict(target="open", units=(8,), epochs=5, learning_rate=0.03, drop=["region"])
-    run = fit("tabular_fnn", frame, home / "weighted", sample_weight="importance", **settings)
+    run = fit("tabular_fnn", frame, tmp_path / "weighted", sample_weight="importance", **settings)
     frame.to_csv(tmp_path / "new.csv", index=False)
     by = kzoo.evaluate(run, tmp_path / "new.csv", by="region")["by"]
     right = np.array(kzoo.predict(run, frame).labels) == frame["open"].to_numpy()
@@ -453,10 +455,10 @@ def test_subgroups_of_numbers_are_quarters(table_run):
     assert groups["(missing)"]["examples"] == frame["age"].isna().sum()
 
 
-def test_subgroups_of_the_runs_own_test_split(table_run, home, iris_run):
-    own = kzoo.evaluate(table_run, home / "shops.csv", by="town")
-    frame = pd.read_csv(home / "shops.csv")
-    part = kzoo.load_data(home / "shops.csv", target="open").test
+def test_subgroups_of_the_runs_own_test_split(table_run, sources, iris_run):
+    own = kzoo.evaluate(table_run, sources / "shops.csv", by="town")
+    frame = pd.read_csv(sources / "shops.csv")
+    part = kzoo.load_data(sources / "shops.csv", target="open").test
     counts = frame["town"].iloc[part.rows].value_counts()
     assert {name: group["examples"] for name, group in own["by"]["groups"].items()} == dict(counts)
     flowers = kzoo.evaluate(iris_run, by="petal length (cm)")["by"]["groups"]
@@ -496,7 +498,7 @@ def test_subgroups_of_values_compare_errors(diabetes_run):
         assert low < group["mean"] < high
 
 
-def test_subgroups_that_cannot_be_scored(table_run, image_run, series_run, home):
+def test_subgroups_that_cannot_be_scored(table_run, image_run, series_run, sources):
     with refuses("by='regoin'", "'region'", "town"):
         kzoo.evaluate(table_run, customers(), by="regoin")
     with refuses("by='region'", "size", "town", "data="):
@@ -504,8 +506,8 @@ def test_subgroups_that_cannot_be_scored(table_run, image_run, series_run, home)
             table_run, (np.zeros((40, 2), "float32"), np.array(["yes", "no"] * 20)), by="region"
         )
     with refuses("by='town'", "tables", "image"):
-        kzoo.evaluate(image_run, home / "photos", by="town")
+        kzoo.evaluate(image_run, sources / "photos", by="town")
     with refuses("by='a'", "tables", "series"):
-        kzoo.evaluate(series_run, home / "waves.csv", by="a")
+        kzoo.evaluate(series_run, sources / "waves.csv", by="a")
     with refuses("by='town'", "Dataset"):
-        kzoo.evaluate(table_run, kzoo.load_data(home / "shops.csv", target="open"), by="town")
+        kzoo.evaluate(table_run, kzoo.load_data(sources / "shops.csv", target="open"), by="town")

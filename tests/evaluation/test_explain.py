@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from messages import assert_mentions, refuses, warns
-from small_data import fit, waves
+from trained import fit
 
 import kzoo
 from kzoo.cli import main
@@ -42,7 +42,14 @@ def folder(tmp_path_factory):
 def planted_run(folder):
     planted().to_csv(folder / "planted.csv", index=False)
     options = dict(units=(16,), epochs=30, validation=0.3)
-    return fit("tabular_fnn", folder / "planted.csv", folder / "run", target="bought", **options)
+    return fit(
+        "tabular_fnn",
+        folder / "planted.csv",
+        folder / "run",
+        target="bought",
+        eagerly=False,
+        **options,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +62,9 @@ def eight_run(folder):
     random = np.random.default_rng(2)
     x = random.normal(size=(200, 8)).astype("float32")
     y = (x[:, 0] * x[:, 1] + x[:, 2] > 0).astype(int)
-    return (x, y), fit("tabular_fnn", (x, y), folder / "eight", units=(8,), epochs=10)
+    return (x, y), fit(
+        "tabular_fnn", (x, y), folder / "eight", eagerly=False, units=(8,), epochs=10
+    )
 
 
 # Columns
@@ -152,7 +161,14 @@ def test_tables_of_every_task_are_explained(folder, task):
     file = folder / f"{task}.csv"
     data.to_csv(file, index=False)
     run = fit(
-        "tabular_fnn", file, folder / task, units=(16,), epochs=60, validation=0.4, **TASKS[task]
+        "tabular_fnn",
+        file,
+        folder / task,
+        eagerly=False,
+        units=(16,),
+        epochs=60,
+        validation=0.4,
+        **TASKS[task],
     )
     explanation = kzoo.explain(run, data=file, repeats=3)
     assert (
@@ -186,7 +202,15 @@ def test_a_table_larger_than_memory_is_explained(folder, monkeypatch):
     planted(400).to_csv(file, index=False)
     with monkeypatch.context() as patch:
         patch.setenv("KZOO_MEMORY", "1KiB")
-        run = fit("tabular_fnn", file, folder / "large", target="bought", units=(8,), epochs=40)
+        run = fit(
+            "tabular_fnn",
+            file,
+            folder / "large",
+            eagerly=False,
+            target="bought",
+            units=(8,),
+            epochs=40,
+        )
         explanation = kzoo.explain(run, data=file, repeats=2)
     assert explanation.importances[0].columns == ("true", "copy")
 
@@ -282,16 +306,15 @@ def test_only_the_first_rows_are_explained_with_a_warning(planted_run):
     assert len(explanation.rows) == 10
 
 
-def test_windows_of_a_series_are_explained_by_column_or_by_step(series_run, folder):
-    waves(200).to_csv(folder / "waves.csv", index=False)
-    explanation = kzoo.explain(series_run, folder / "waves.csv", data=folder / "waves.csv")
+def test_windows_of_a_series_are_explained_by_column_or_by_step(series_run, sources):
+    explanation = kzoo.explain(series_run, sources / "waves.csv", data=sources / "waves.csv")
     names = {reason.name for reason in explanation.rows[0].reasons}
     assert names == {"a", "b"} or all("before" in name for name in names)
     assert_mentions(str(explanation), "mean forecast of a")
-    columns = kzoo.explain(series_run, data=folder / "waves.csv", repeats=2)
+    columns = kzoo.explain(series_run, data=sources / "waves.csv", repeats=2)
     assert {each.noise for each in columns.importances} <= {None, True, False}
     with refuses("data=", "trained on"):
-        kzoo.explain(series_run, folder / "waves.csv")
+        kzoo.explain(series_run, sources / "waves.csv")
 
 
 # Texts and images

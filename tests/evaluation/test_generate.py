@@ -14,8 +14,7 @@ from functools import cache
 import numpy as np
 import pytest
 from messages import assert_mentions, refuses
-from shortcuts import untraced
-from small_data import fit
+from trained import fit
 
 import kzoo
 from kzoo.cli import main
@@ -50,7 +49,7 @@ def gru(verses):
         learning_rate=0.02,
         batch_size=16,
     )
-    return fit("char_gru", verses, verses.parent / "gru", epochs=10, **settings)
+    return fit("char_gru", verses, verses.parent / "gru", eagerly=False, epochs=10, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +63,7 @@ def forgetful(verses):
         learning_rate=0.01,
         batch_size=64,
     )
-    return fit("char_gru", verses, verses.parent / "forgetful", **settings)
+    return fit("char_gru", verses, verses.parent / "forgetful", eagerly=False, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -72,24 +71,15 @@ def transformer(verses):
     settings = dict(
         input_shape=(16,), width=16, depth=1, num_heads=2, intermediate_dim=32, learning_rate=0.01
     )
-    with untraced():
-        return fit(
-            "char_transformer",
-            verses,
-            verses.parent / "transformer",
-            epochs=1,
-            batch_size=64,
-            **settings,
-        )
+    folder = verses.parent / "transformer"
+    return fit("char_transformer", verses, folder, epochs=1, batch_size=64, **settings)
 
 
 @pytest.fixture(scope="module")
 def words(verses):
     settings = dict(input_shape=(5,), units=(16,), embedding_dim=8, dropout=0.0, learning_rate=0.01)
-    with untraced():
-        return fit(
-            "language_gru", verses, verses.parent / "words", epochs=1, batch_size=64, **settings
-        )
+    folder = verses.parent / "words"
+    return fit("language_gru", verses, folder, epochs=1, batch_size=64, **settings)
 
 
 def whole(run, ids):
@@ -216,10 +206,9 @@ def test_an_empty_prompt_begins_a_new_text(gru, words):
 
 def test_unknown_characters_are_read_but_never_generated(verses, gru):
     small = dict(units=(4,), learning_rate=0.05, batch_size=128, epochs=3)
-    with untraced():
-        few = fit(
-            "char_gru", verses, verses.parent / "few", input_shape=(12,), vocabulary_size=5, **small
-        )
+    few = fit(
+        "char_gru", verses, verses.parent / "few", input_shape=(12,), vocabulary_size=5, **small
+    )
     vocabulary = set(few.preprocessing["vocabulary"])
     p = kzoo.predict(few, "xyz the").probabilities[0]
     assert p.argmax() == 1, "here the unknown is the likeliest"

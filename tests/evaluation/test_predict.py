@@ -1,15 +1,15 @@
 """Predictions from raw inputs of every kind."""
 
 import json
-import shutil
 from pathlib import Path
 
+import library
 import numpy as np
 import pandas as pd
 import pytest
 from messages import assert_mentions, refuses, warns
 from PIL import Image
-from small_data import shops, waves
+from trained import shops, waves
 
 import kzoo
 from kzoo.cli import main
@@ -33,8 +33,11 @@ def check_classes(answers, run, count):
         assert list(answers.class_names) == run.class_names
 
 
-def test_images_are_read_from_files_and_arrays(image_run, home, tmp_path):
-    files = [str(home / "photos" / "dark" / "0.png"), str(home / "photos" / "light" / "0.png")]
+def test_images_are_read_from_files_and_arrays(image_run, sources, tmp_path):
+    files = [
+        str(sources / "photos" / "dark" / "0.png"),
+        str(sources / "photos" / "light" / "0.png"),
+    ]
     answers = kzoo.predict(image_run, files)
     check_classes(answers, image_run, 2)
     assert answers.inputs == tuple(files)
@@ -54,20 +57,20 @@ def test_images_are_read_from_files_and_arrays(image_run, home, tmp_path):
     assert kzoo.predict(image_run, tmp_path / "grey.jpg").labels == answers.labels[:1]
 
 
-def test_a_folder_of_images_is_answered_by_file(image_run, home):
-    answers = kzoo.predict(image_run, home / "photos" / "dark")
+def test_a_folder_of_images_is_answered_by_file(image_run, sources):
+    answers = kzoo.predict(image_run, sources / "photos" / "dark")
     check_classes(answers, image_run, 20)
-    assert sorted(answers.inputs) == sorted(str(p) for p in (home / "photos" / "dark").iterdir())
+    assert sorted(answers.inputs) == sorted(str(p) for p in (sources / "photos" / "dark").iterdir())
     listed = kzoo.predict(image_run, list(answers.inputs))
     np.testing.assert_allclose(listed.probabilities, answers.probabilities, atol=1e-6)
 
 
 def test_the_command_line_names_files_of_a_folder_that_are_not_read(
-    image_run, home, tmp_path, capsys
+    image_run, sources, tmp_path, capsys
 ):
     folder = tmp_path / "holiday"
     (folder / ".hidden").mkdir(parents=True)
-    picture = (home / "photos" / "dark" / "0.png").read_bytes()
+    picture = (sources / "photos" / "dark" / "0.png").read_bytes()
     for name in ("a.png", ".hidden/b.png", "._a.png"):
         (folder / name).write_bytes(picture)
     for name in ("IMG_1.heic", "IMG_2.HEIC", "notes.txt"):
@@ -350,7 +353,7 @@ def test_predict_refuses_empty_inputs(iris_run, text_run, image_run, series_run,
 
 
 def test_predict_refuses_inputs_that_do_not_fit(
-    iris_run, table_run, image_run, text_run, series_run, home, tmp_path
+    iris_run, table_run, image_run, text_run, series_run, sources, tmp_path
 ):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG no image")
     (tmp_path / "empty").mkdir()
@@ -363,7 +366,7 @@ def test_predict_refuses_inputs_that_do_not_fit(
         (image_run, [tmp_path / "bad.png", tmp_path / "bad.png"], ("2 files", "'bad.png'")),
         (
             image_run,
-            [home / "photos" / "dark" / "0.png", tmp_path / "nowhere.png"],
+            [sources / "photos" / "dark" / "0.png", tmp_path / "nowhere.png"],
             ("nowhere.png'",),
         ),
         (image_run, tmp_path / "empty", ("images", repr(str(tmp_path / "empty")), "jpg jpeg")),
@@ -405,8 +408,8 @@ def test_test_time_augmentation_is_the_mean_over_the_views(image_run, name):
     )
 
 
-def test_scores_record_the_test_time_augmentation(image_run, home, tmp_path):
-    photos = shutil.copytree(home / "photos", tmp_path / "more")
+def test_scores_record_the_test_time_augmentation(image_run, sources, tmp_path):
+    photos = library.copied(sources / "photos", tmp_path / "more")
     with warns("29 of 40 rows", "too optimistic"):  # a copy of the training images
         plain, scores = (kzoo.evaluate(image_run, photos, tta=tta) for tta in (None, "shift"))
     assert scores["tta"] == "shift" and "tta" not in plain
@@ -424,11 +427,11 @@ def test_scores_record_the_test_time_augmentation(image_run, home, tmp_path):
         lambda run, x, tta: kzoo.evaluate(run, tta=tta),
     ],
 )
-def test_tta_refuses_rows_and_unknown_names(call, iris_run, image_run, home):
+def test_tta_refuses_rows_and_unknown_names(call, iris_run, image_run, sources):
     with refuses("tta='mirror'", "images", "rows"):
         call(iris_run, np.zeros((2, 4)), "mirror")
     with refuses("tta='flip'", "mirror, shift"):
-        kzoo.evaluate(image_run, home / "photos", tta="flip")
+        kzoo.evaluate(image_run, sources / "photos", tta="flip")
 
 
 def test_columns_of_a_table_are_kept(table_run, tmp_path, capsys):
@@ -459,7 +462,7 @@ def test_columns_of_a_table_are_kept(table_run, tmp_path, capsys):
     assert written["id"].tolist() == ["0007", "NA", "0009", "", "a,b", "0012"]
 
 
-def test_columns_that_cannot_be_kept(table_run, image_run, series_run, home, tmp_path, capsys):
+def test_columns_that_cannot_be_kept(table_run, image_run, series_run, sources, tmp_path, capsys):
     rows = shops(3)
     with refuses("'city'", "the table", "size, town, open"):
         kzoo.predict(table_run, rows, keep="city")
@@ -468,7 +471,7 @@ def test_columns_that_cannot_be_kept(table_run, image_run, series_run, home, tmp
     with refuses("keep='town'", "not a table"):
         kzoo.predict(table_run, np.zeros((2, 2), "float32"), keep="town")
     with refuses("keep='town'", "not a table"):
-        kzoo.predict(image_run, home / "photos" / "dark" / "0.png", keep="town")
+        kzoo.predict(image_run, sources / "photos" / "dark" / "0.png", keep="town")
     with refuses("keep='a'", "series"):
         kzoo.predict(series_run, waves(100), keep="a")
     assert main(["predict", str(table_run.path), str(tmp_path / "none.csv"), "--keep", "id"]) == 2

@@ -1,10 +1,10 @@
 """One small run of each kind."""
 
+import library
 import numpy as np
-import pandas as pd
 import pytest
 from made_search import make_search
-from small_reports import SCRIPT, fit, shops
+from trained import SCRIPT, fit
 
 import kzoo
 
@@ -36,8 +36,8 @@ def report_of(home):
 
 
 @pytest.fixture(scope="session")
-def digits_run(home):
-    return fit("digits_cnn", "digits", home / "digits", eagerly=False)
+def digits_run():
+    return library.run("digits")
 
 
 @pytest.fixture(scope="session")
@@ -55,44 +55,28 @@ def photo_run(home):
 
 
 @pytest.fixture(scope="session")
-def table_run(home):
-    shops().to_csv(home / "shops.csv", index=False)
-    return fit("tabular_fnn", home / "shops.csv", home / "table", target="open", units=(8,))
+def table_run():
+    return library.run("hostile_table")
 
 
 @pytest.fixture(scope="session")
-def diabetes_run(home):
-    return fit("diabetes_fnn", "diabetes", home / "diabetes", units=(8,))
+def diabetes_run():
+    return library.run("diabetes")
 
 
 @pytest.fixture(scope="session")
-def text_run(home):
-    words = {"food": "Soup bread", "law": "Court judge", "sport": "Goal match"}
-    (home / "texts").mkdir()
-    for name, pair in words.items():
-        (home / "texts" / f"{name}.txt").write_text(
-            "".join(f"the {pair} of day {i}\n" for i in range(30))
-        )
-    settings = dict(input_shape=(8,), embedding_dim=8, filters=(8,), kernel_size=(2,), epochs=1)
-    return fit("text_cnn", home / "texts", home / "text", **settings)
+def text_run():
+    return library.run("texts")
 
 
 @pytest.fixture(scope="session")
-def series_run(home):
-    t = np.arange(200)
-    pd.DataFrame({"a": 5 + np.sin(t / 3), "b": np.cos(t / 5)}).to_csv(
-        home / "waves.csv", index=False
-    )
-    return fit(
-        "series_gru", home / "waves.csv", home / "series", input_shape=(8, 1), horizon=3, units=(4,)
-    )
+def series_run():
+    return library.run("series")
 
 
 @pytest.fixture(scope="session")
-def language_run(home):
-    (home / "book.txt").write_text("to be or not to be that is the question\n" * 40)
-    settings = dict(input_shape=(10,), units=(8,), embedding_dim=4, batch_size=64)
-    return fit("char_gru", home / "book.txt", home / "language", **settings)
+def language_run():
+    return library.run("language")
 
 
 @pytest.fixture(scope="session")

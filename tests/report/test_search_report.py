@@ -6,8 +6,8 @@ from html import unescape
 import pytest
 from made_search import LOSS, make_search
 from messages import assert_mentions, missing_from
-from small_reports import SCRIPT
 from test_report import Page
+from trained import SCRIPT
 
 import kzoo
 from kzoo.cli import main

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import library
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,9 +45,9 @@ def agree(pair, inputs, format=None, **options):
 
 
 @pytest.mark.parametrize("format", ["onnx", "litert"])
-def test_images(images, format, tmp_path):
-    folder = images.photos / "dark"
-    assert len(agree(images, folder, format)) == 12
+def test_images(images, format, tmp_path, sources):
+    folder = sources / "photos" / "dark"
+    assert len(agree(images, folder, format)) == 20
     files = sorted(str(file) for file in folder.iterdir())[:3]
     Image.open(files[0]).convert("LA").resize((50, 30)).save(tmp_path / "grey.png")
     agree(images, [*files, tmp_path / "grey.png"], format, batch_size=3)
@@ -78,7 +79,8 @@ def test_rows(rows, format, tmp_path):
         )
 
 
-def test_files_in_the_users_folder(images, rows, texts, home, monkeypatch):
+def test_files_in_the_users_folder(images, rows, texts, sources, tmp_path, monkeypatch):
+    home = library.copied(sources, tmp_path / "home")
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(home))
     for pair, name in (
@@ -145,9 +147,9 @@ def test_texts_at_a_fixed_batch_size(texts, tmp_path):
             kzoo.runtime.load(texts.exported).predict(missing)
 
 
-def test_a_series(series, home, tmp_path):
-    assert agree(series, home / "waves.csv").values.shape == (1, 3, 2)
-    frame = pd.read_csv(home / "waves.csv").tail(20)
+def test_a_series(series, sources, tmp_path):
+    assert agree(series, sources / "dated.csv").values.shape == (1, 3, 2)
+    frame = pd.read_csv(sources / "dated.csv").tail(20)
     frame.loc[frame.index[-2], "a"] = None
     shuffled = frame.sample(frac=1, random_state=0)
     shuffled.to_csv(tmp_path / "new.csv", index=False)
@@ -170,8 +172,8 @@ def test_a_series(series, home, tmp_path):
     agree(series, np.random.default_rng(0).normal(size=(3, 8, 2)).astype("float32"), batch_size=2)
 
 
-def test_a_series_of_another_step_is_refused_from_every_source(series, home, tmp_path):
-    frame = pd.read_csv(home / "waves.csv")[::2]
+def test_a_series_of_another_step_is_refused_from_every_source(series, sources, tmp_path):
+    frame = pd.read_csv(sources / "dated.csv")[::2]
     frame.to_csv(tmp_path / "thin.csv", index=False)
     model = kzoo.runtime.load(series.exported)
     run = series.run
@@ -186,7 +188,7 @@ def test_a_series_of_another_step_is_refused_from_every_source(series, home, tmp
         with refuses(*steps):
             kzoo.check(run, source)
         with refuses("test series", *steps):
-            kzoo.data.load_data(home / "waves.csv", preset="series_gru", test=source)
+            kzoo.data.load_data(sources / "dated.csv", preset="series_gru", test=source)
     columns = [frame.drop(columns="when"), frame.assign(when=range(len(frame)))]
     for new, parts in zip(
         columns, (("time column", "'when'"), ("'when'", "numbers", "dates")), strict=True
@@ -195,13 +197,13 @@ def test_a_series_of_another_step_is_refused_from_every_source(series, home, tmp
             kzoo.evaluate(run, new)
 
 
-def test_a_forecast_on_the_command_line(series, home, tmp_path, capsys):
+def test_a_forecast_on_the_command_line(series, sources, tmp_path, capsys):
     outputs = []
     for source in (series.run.path, series.exported):
         words = [
             "predict",
             str(source),
-            str(home / "waves.csv"),
+            str(sources / "dated.csv"),
             "--plot",
             "ahead.png",
             "--out",
@@ -217,12 +219,12 @@ def test_a_forecast_on_the_command_line(series, home, tmp_path, capsys):
     assert outputs[0] == outputs[1] and outputs[0][1].split() == ["time", "a", "b"]
 
 
-def test_plot_without_a_forecast_is_refused(rows, home, capsys):
+def test_plot_without_a_forecast_is_refused(rows, sources, capsys):
     for source in (rows.run.path, rows.exported):
         words = [
             "predict",
             str(source),
-            str(home / "customers.csv"),
+            str(sources / "customers.csv"),
             "--plot",
             "ahead.png",
             "--out",

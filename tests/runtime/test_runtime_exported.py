@@ -13,14 +13,14 @@ import kzoo.runtime
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["images", "rows", "values", "texts", "series", "language"])
-def test_every_format_of_every_kind(name, request, home, tmp_path):
+def test_every_format_of_every_kind(name, request, sources, tmp_path):
     pair = request.getfixturevalue(name)
     inputs = {
-        "images": home / "photos" / "dark",
-        "rows": home / "customers.csv",
+        "images": sources / "photos" / "dark",
+        "rows": sources / "customers.csv",
         "values": kzoo.load_data("diabetes", preset="diabetes_fnn").test.x,
         "texts": ["the goal of the match", "soup", ""],
-        "series": home / "waves.csv",
+        "series": sources / "dated.csv",
         "language": ["to be or no", "the questio"],
     }[name]
     exported = kzoo.export(

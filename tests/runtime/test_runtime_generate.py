@@ -2,8 +2,8 @@
 
 import itertools
 import json
-import shutil
 
+import library
 import numpy as np
 import pytest
 from messages import refuses
@@ -124,7 +124,7 @@ def test_what_is_no_text_to_continue_is_refused(language, rows, capsys):
 
 
 def test_a_vocabulary_is_needed(language, tmp_path):
-    shutil.copytree(language.exported, tmp_path / "ids")
+    library.copied(language.exported, tmp_path / "ids")
     document = json.loads((tmp_path / "ids" / "kzoo.json").read_text())
     (tmp_path / "ids" / "kzoo.json").write_text(json.dumps(document | {"preprocessing": None}))
     with refuses("vocabulary"):

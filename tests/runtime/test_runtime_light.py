@@ -67,8 +67,8 @@ def importing():
 
 
 @pytest.mark.parametrize("format", ["onnx", "litert"])
-def test_an_image_from_cold(images, format):
-    photo = str(images.photos / "dark" / "0.png")
+def test_an_image_from_cold(images, format, sources):
+    photo = str(sources / "photos" / "dark" / "0.png")
     check(
         cold(ANSWER.format(exported=str(images.exported), format=format, inputs=repr(photo))),
         pillow=True,
@@ -83,11 +83,11 @@ def test_arrays_of_the_right_shape_need_no_pillow(images):
     )
 
 
-def test_rows_texts_and_series_from_cold(rows, texts, series, home):
+def test_rows_texts_and_series_from_cold(rows, texts, series, sources):
     for pair, format, inputs in (
-        (rows, "onnx", str(home / "customers.csv")),
+        (rows, "onnx", str(sources / "customers.csv")),
         (texts, "litert", "the goal"),
-        (series, "onnx", str(home / "waves.csv")),
+        (series, "onnx", str(sources / "dated.csv")),
     ):
         check(
             cold(ANSWER.format(exported=str(pair.exported), format=format, inputs=repr(inputs))),
@@ -95,12 +95,14 @@ def test_rows_texts_and_series_from_cold(rows, texts, series, home):
         )
 
 
-def test_the_command_from_cold(images):
-    photo = str(images.photos / "dark" / "0.png")
+def test_the_command_from_cold(images, sources):
+    photo = str(sources / "photos" / "dark" / "0.png")
     check(cold(COMMAND.format(exported=str(images.exported), inputs=repr(photo))), pillow=True)
 
 
-def test_the_command_answers_alike_for_a_run_and_its_exported_model(rows, home, capsys, tmp_path):
+def test_the_command_answers_alike_for_a_run_and_its_exported_model(
+    rows, sources, capsys, tmp_path
+):
     from kzoo.cli import main
 
     documents, written = [], []
@@ -109,7 +111,7 @@ def test_the_command_answers_alike_for_a_run_and_its_exported_model(rows, home, 
         words = [
             "predict",
             str(source),
-            str(home / "customers.csv"),
+            str(sources / "customers.csv"),
             "--top",
             "2",
             "--json",
@@ -130,5 +132,5 @@ def test_the_command_answers_alike_for_a_run_and_its_exported_model(rows, home, 
         assert row.keys() == other.keys() and row["label"] == other["label"]
         assert float(row["p_yes"]) == pytest.approx(float(other["p_yes"]), abs=1e-5)
     assert list(written[0][0]) == list(
-        kzoo.predict(rows.run, home / "customers.csv").to_frame().columns
+        kzoo.predict(rows.run, sources / "customers.csv").to_frame().columns
     )

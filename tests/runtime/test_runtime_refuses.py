@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import shutil
 
+import library
 import numpy as np
 import pytest
 from messages import refuses
@@ -21,7 +21,7 @@ def assert_refused(call, *parts):
 
 
 def copy(pair, path):
-    shutil.copytree(pair.exported, path)
+    library.copied(pair.exported, path)
     return path
 
 
@@ -229,7 +229,7 @@ def test_tags_with_bits_above_32_are_refused(values, tmp_path, other):
     assert_refused(lambda: kzoo.runtime.load(exported), "b/onnx", "ONNX file")
 
 
-def test_inputs_that_do_not_fit_are_refused(images, rows, values, texts, series, home, tmp_path):
+def test_inputs_that_do_not_fit_are_refused(images, rows, values, texts, series, sources, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG no image")
     load = {
         name: kzoo.runtime.load(pair.exported)
@@ -255,8 +255,8 @@ def test_inputs_that_do_not_fit_are_refused(images, rows, values, texts, series,
         ("texts", 5, "string", "int"),
         ("texts", [], "predict", "inputs"),
         ("texts", [{"a": "x", "b": "y"}], "'text'", "missing", "a, b"),
-        ("texts", np.full((1, 8), 10**6), "0", "33", "1000000"),
-        ("texts", np.full((1, 8), -1), "0", "33", "-1"),
+        ("texts", np.full((1, 8), 10**6), "0", "42", "1000000"),
+        ("texts", np.full((1, 8), -1), "0", "42", "-1"),
         ("series", [{"a": 1.0, "b": 2.0}], "8 rows", "1"),
         ("series", gap, "input 2", "NaN"),
         ("series", [{"a": None, "b": i} for i in range(9)], "'a'", "series", "number"),
@@ -269,7 +269,7 @@ def test_inputs_that_do_not_fit_are_refused(images, rows, values, texts, series,
             "1",
         )
     short = edit(copy(rows, tmp_path / "b"), lambda d: d.update(labels=["a", "b", "c"]))
-    inputs = home / "customers.csv"
+    inputs = sources / "customers.csv"
     assert_refused(
         lambda: kzoo.runtime.load(short).predict(inputs),
         "tabular_fnn",
@@ -279,12 +279,12 @@ def test_inputs_that_do_not_fit_are_refused(images, rows, values, texts, series,
     )
 
 
-def test_the_command_refuses_with_exit_code_2(images, values, tmp_path):
+def test_the_command_refuses_with_exit_code_2(images, values, tmp_path, sources):
     from kzoo.cli import main
 
     for words in (
         ["predict", str(images.exported), "nowhere.png"],
-        ["predict", str(images.exported), str(images.photos), "--format", "onnx_int4"],
+        ["predict", str(images.exported), str(sources / "photos"), "--format", "onnx_int4"],
         ["predict", str(values.exported), "a.csv", "b.csv"],
         ["predict", str(values.run.path), "a.csv", "--format", "onnx"],
         ["predict", str(tmp_path), "a.csv"],

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import pytest
 from messages import assert_mentions, missing_from, refuses, warns
+from trained import draw
 
 import kzoo
 from kzoo.cli import main
@@ -20,10 +21,15 @@ from kzoo.utils.errors import KzooWarning
 
 
 @pytest.fixture(scope="module")
-def folder(images, tmp_path_factory):
+def photos(tmp_path_factory):
+    return draw(tmp_path_factory.mktemp("whole") / "photos", {"dark": 40, "light": 210}, 12)
+
+
+@pytest.fixture(scope="module")
+def folder(photos, tmp_path_factory):
     """Class folders with 23 whole images and one that was cut short."""
     home = tmp_path_factory.mktemp("broken") / "more"
-    shutil.copytree(images.photos, home)
+    shutil.copytree(photos, home)
     whole = (home / "dark" / "0.png").read_bytes()
     (home / "light" / "5.png").write_bytes(whole[: len(whole) // 2])
     return home
@@ -52,9 +58,9 @@ def predictions_and_warnings(images, by, source):
 
 
 @pytest.mark.parametrize("by", ["run", "onnx", "litert"])
-def test_a_broken_image_has_a_row_without_an_answer(images, folder, by):
+def test_a_broken_image_has_a_row_without_an_answer(images, folder, by, photos):
     predictions, (line,) = predictions_and_warnings(images, by, folder)
-    whole, none = predictions_and_warnings(images, by, images.photos)
+    whole, none = predictions_and_warnings(images, by, photos)
     broken = [str(name) for name in predictions.inputs].index(str(folder / "light" / "5.png"))
     assert none == [] and whole.unread == {}
     assert_mentions(line, "1", str(folder / "light" / "5.png"))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from messages import notes_with, refuses, warns
 from PIL import Image
+from shortcuts import tune_here
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_absolute_error, r2_score
@@ -450,7 +451,7 @@ def test_an_ensemble_and_folds(image_run, tmp_path):
 
 def test_a_search(tmp_path):
     x, ink = digits()
-    search = kzoo.tune(
+    search = tune_here(
         "digits_cnn",
         (x[:200], ink[:200]),
         trials=1,

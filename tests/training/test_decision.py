@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from messages import assert_mentions, refuses
+from shortcuts import tune_here
 from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 
@@ -384,7 +385,7 @@ def test_predicting_a_single_class_may_be_the_best_decision():
 
 def test_a_search_has_a_score_as_its_objective(folder, data):
     options = QUICK | dict(epochs=1, trials=2, validation=0.2)
-    search = kzoo.tune(
+    search = tune_here(
         "tabular_fnn",
         data,
         out=folder / "search",

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 from messages import assert_mentions, missing_from, refuses, warns
 from PIL import Image
+from shortcuts import drawn
 from sklearn import datasets
 
 import kzoo
@@ -45,9 +46,10 @@ def iris():
 def run(tmp_path_factory):
     """A run on iris with the whole bundle."""
     folder = tmp_path_factory.mktemp("train") / "run"
-    return kzoo.train(
-        "iris_fnn", "iris", out=folder, epochs=3, learning_rate=3e-3, l2=0.0, progress=False
-    )
+    with drawn():
+        return kzoo.train(
+            "iris_fnn", "iris", out=folder, epochs=3, learning_rate=3e-3, l2=0.0, progress=False
+        )
 
 
 def fit(preset, data, out="run", **options):

@@ -17,8 +17,8 @@ import kzoo
 import kzoo.training
 from kzoo.cli import COMMANDS, main, predict, shared
 from kzoo.cli.option_names import with_option_names
-from kzoo.cli.show import describe_outputs
 from kzoo.cli.train import scores_line
+from kzoo.problems.tasks import problem
 from kzoo.zoo import results
 from kzoo.zoo.registry import meaning_of
 from kzoo.zoo.registry.arguments import ARGUMENTS
@@ -284,7 +284,7 @@ def test_every_name_that_can_be_set_has_a_meaning():
         preset = kzoo.get_preset(name)
         for key in [*preset.config, *preset.training]:
             assert len(meaning_of(key, preset.family)) > 5, (name, key)
-        assert describe_outputs(preset.task, preset.config, preset.training)
+        assert problem(preset.task).outputs_text(preset.config, preset.training)
 
 
 def test_show_fits_eighty_columns(call):

@@ -94,13 +94,12 @@ def loss_of(
     """
 
     def losses(outputs: np.ndarray) -> np.ndarray:
-        if "labels" in facts:
-            log_p = -np.log(np.clip(np.where(truth == 1, outputs, 1 - outputs), 1e-6, None))
-            return np.where(np.isnan(truth), 0.0, log_p).sum(axis=1)
-        if "classes" in facts:
-            return -np.log(np.clip(outputs[np.arange(len(truth)), truth.astype(int)], 1e-6, None))
-        return np.asarray(data.problem.task.scoring.judge(truth, outputs, target).error)
+        if problem.gives_probabilities:
+            p = problem.true_probabilities(truth, outputs[..., None])[..., 0]
+            log_p = np.where(np.isnan(truth), 0.0, -np.log(np.clip(p, 1e-6, None)))
+            return log_p.reshape(len(truth), -1).sum(axis=1)
+        return np.asarray(problem.task.scoring.judge(truth, outputs, target).error)
 
-    facts = data.problem.facts
+    problem = data.problem
     target = data.target
     return lambda outputs: float(np.average(losses(outputs), weights=weight))

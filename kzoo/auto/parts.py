@@ -98,7 +98,8 @@ class Parts:
 
 def _inner_parts(data: Dataset, train: Split, seed: int) -> np.ndarray:
     """Return the part of each training row (N,); part 0 is the inner validation split."""
-    if "classes" in data.problem.facts and _largest_class(train) < _INNER_PARTS:
+    stratified = data.problem.classes_of(train.y) is not None
+    if stratified and _largest_class(train) < _INNER_PARTS:
         # Too few for the proportions of classes in each part.
         return np.random.default_rng(seed).permutation(len(train)) % _INNER_PARTS
     return _divide(data, train, _INNER_PARTS, seed)

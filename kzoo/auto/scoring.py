@@ -80,7 +80,7 @@ class Answers:
 def baseline_answers(fitted: Fitted, split: Split) -> Answers:
     """Return the answers of a fitted baseline for a split, with a column for each class."""
     outputs, truth = fitted.predict(split)
-    if fitted.logits is None and "classes" in fitted.data.problem.facts:
+    if fitted.logits is None and fitted.data.problem.classes_of(truth) is not None:
         outputs = scores_of(outputs)
     return Answers(
         outputs=outputs,

@@ -42,8 +42,7 @@ def write_mean(
         backend: the Keras backend.
     """
     started = time.perf_counter()
-    facts = data.problem.facts
-    classes = "probabilities" in facts
+    classes = data.problem.gives_probabilities
     inputs, outputs = member_outputs(members, classes, [None] * len(members))
     model = keras.Model(inputs, combine(outputs, "weighted", weights, classes), name="ensemble")
     request = Request(data=description, spec=ensemble_spec(members, "weighted"))
@@ -84,7 +83,7 @@ def write_mean(
 def _learned_steps(data: Dataset, answers: Answers) -> Postprocessor | None:
     """Return the temperature and the thresholds that are learned on answers for rows that were not trained on."""
     names = [*data.problem.task.postprocess]
-    if data.problem.facts >= {"probabilities", "kept"}:
+    if data.problem.gives_probabilities and data.problem.keeps_predictions:
         names = ["temperature_scaling", *names]
     if not names:
         return None

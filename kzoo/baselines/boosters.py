@@ -40,8 +40,7 @@ def _baseline_of(package, label, reference, seconds_per_cell, overhead):
 
     def seconds(subset: "BaselineData") -> float:
         rows = len(subset.train)
-        facts = subset.data.problem.facts
-        models = 1 if "classes" in facts and subset.outputs == 2 else subset.outputs
+        models = 1 if subset.classes == 2 else subset.outputs
         return 0.3 + _ROUNDS / 3 * models * (
             overhead + seconds_per_cell * rows * _column_count(subset)
         )
@@ -70,15 +69,10 @@ def _column_count(subset: "BaselineData") -> int:
 
 def _boosted(subset, library):
     """Return the predictor of a library of boosted trees."""
-    facts = subset.data.problem.facts
     fits = _Fits(subset, library)
-    return (
-        fits.classes()
-        if "classes" in facts
-        else fits.labels()
-        if "labels" in facts
-        else fits.values()
-    )
+    if subset.classes is not None:
+        return fits.classes()
+    return fits.labels() if subset.data.problem.separate_probabilities else fits.values()
 
 
 class _Fits:
@@ -208,7 +202,7 @@ class _Fits:
     def values(self):
         """Return the predictor of values or counts, with a model for each target."""
         subset, shape, columns = self.subset, self.y.shape[1:], self.y.reshape(len(self.y), -1).T
-        is_count = "counts" in subset.data.problem.facts
+        is_count = subset.data.problem.predicts_rates
         if len(columns) > _MOST_OUTPUTS:
             raise Unfit(f"each of {len(columns)} values per row would need its own trees")
         if is_count and not columns.any(axis=1).all():

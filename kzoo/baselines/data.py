@@ -88,11 +88,15 @@ class BaselineData:
         return tuple(self.data.train.x.shape[1:])
 
     @property
-    def outputs(self):
+    def classes(self) -> int | None:
+        """The number of classes; None for other tasks."""
+        known = self.data.problem.classes_of(self.data.class_names)
+        return None if known is None else max(len(known), 2)
+
+    @property
+    def outputs(self) -> int:
         """The number of classes, of labels, or of values per row."""
-        if "classes" in self.data.problem.facts:
-            return max(len(self.data.class_names), 2)
-        return int(np.prod(self.data.train.y.shape[1:]))
+        return self.classes or int(np.prod(self.data.train.y.shape[1:]))
 
     @property
     def x(self):
@@ -225,4 +229,4 @@ def metric_of(data, scores, settings=None):
 
 def truth_of(y: np.ndarray, problem: "Problem") -> np.ndarray:
     """Return targets as scoring takes them: one-hot rows become class numbers."""
-    return class_numbers(y) if "classes" in problem.facts else np.asarray(y)
+    return np.asarray(y) if problem.classes_of(y) is None else class_numbers(y)

@@ -291,7 +291,7 @@ def folds_of_few(subset):
     _, first_rows, row_of = np.unique(cells, axis=0, return_index=True, return_inverse=True)
     y = y[first_rows]
     selection = import_module("sklearn.model_selection")
-    if "classes" in subset.data.problem.facts:
+    if subset.data.problem.classes_of(y) is not None:
         counts = np.bincount(y)
         folds = min(FOLDS, counts[counts > 0].min())
         if folds < 2 or np.count_nonzero(counts) < 2:

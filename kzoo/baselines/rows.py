@@ -460,9 +460,7 @@ def _boosted(subset, models, inputs):
 def _seconds_of_trees(subset: "BaselineData") -> float:
     rows = len(subset.train)
     width = _column_count(subset)
-    models = (
-        1 if "classes" in subset.data.problem.facts and subset.outputs == 2 else _models(subset)
-    )
+    models = 1 if subset.classes == 2 else _models(subset)
     return _TREES * models * (2e-4 + 2.5e-6 * width * min(31, rows / 20) + 3e-9 * rows * width)
 
 
@@ -480,9 +478,9 @@ def trees(subset: "BaselineData") -> "Predictor":
     Text columns are left out.
     """
     count = _column_count(subset)
-    facts = subset.data.problem.facts
-    classes = "classes" in facts
-    labels = "labels" in facts
+    problem = subset.data.problem
+    classes = subset.classes is not None
+    labels = problem.separate_probabilities
     x = subset.x[:, :count]
     y = subset.y
     shape, columns = y.shape[1:], y.reshape(len(y), -1).T
@@ -516,7 +514,7 @@ def trees(subset: "BaselineData") -> "Predictor":
             )
 
         return subset.by_blocks(per_label, network=network_of_labels)
-    if "counts" in facts:
+    if problem.predicts_rates:
         if not columns.any(axis=1).all():
             raise Unfit("the training rows that it uses have no count above 0")
         options["loss"] = "poisson"
@@ -528,7 +526,7 @@ def trees(subset: "BaselineData") -> "Predictor":
             ),
             network=lambda inputs: networks.head(
                 _boosted(subset, models, inputs),
-                "exponential" if "counts" in facts else "linear",
+                "exponential" if problem.predicts_rates else "linear",
                 shape,
             ),
         )

@@ -78,7 +78,7 @@ def nearest_series(subset: "BaselineData") -> "Predictor":
     train = _stretched(subset, subset.x) * factor
     y = subset.y
     squares = np.einsum("nd,nd->n", train, train)
-    classes = subset.outputs if "classes" in subset.data.problem.facts else None
+    classes = subset.classes
 
     def predict(x):
         rows = _stretched(subset, x) * factor

@@ -129,9 +129,7 @@ def conflicting_labels(subject: "Subject") -> "Iterator[Finding]":
     for split in subject.splits:
         pairs, sampled = equal_rows(subject, split)
         conflicts = [pair for pair in pairs if contradict(subject, split, pair)]
-        if len(conflicts) <= (
-            0 if "pixels" in subject.kind.facts else max(2, _CONFLICTS * sampled)
-        ):
+        if len(conflicts) <= (0 if subject.images else max(2, _CONFLICTS * sampled)):
             continue
         of_train = "" if split == "train" else "train row "
         rows = listed(
@@ -143,7 +141,7 @@ def conflicting_labels(subject: "Subject") -> "Iterator[Finding]":
             where=f"{split}, rows {rows}",
             why="No network can predict both labels, and one of them may be wrong.",
             fix="Correct the labels, or remove the wrong one of each pair of images."
-            if "pixels" in subject.kind.facts
+            if subject.images
             else "Correct the labels, or add a column that distinguishes these rows.",
         )
 

@@ -69,7 +69,7 @@ class NewData:
             part = sample_split(source.test or source.train)
             self.values = part.x
             self.answers = np.asarray(part.y) if source.problem.keeps_predictions else None
-            if "classes" in source.problem.facts:
+            if source.problem.classes_of(self.answers) is not None:
                 self.answers = np.array(source.class_names)[self.answers]
         else:
             self._read(source)
@@ -84,14 +84,15 @@ class NewData:
     @property
     def labels(self):
         """The raw class labels (N,); None if there are none."""
-        return self.answers if "classes" in self.facts else None
+        return self.run.problem.classes_of(self.answers)
 
     @property
     def label_rows(self):
         """The labels (N, labels), 0, 1, or NaN if unknown; None for other tasks than labels, or without labels."""
-        if "labels" not in self.facts or self.answers is None or not len(self.answers):
+        problem = self.run.problem
+        if not problem.separate_probabilities or self.answers is None or not len(self.answers):
             return None
-        return self.run.problem.task.inference.encode(self.run.target, self.answers, [])
+        return problem.task.inference.encode(self.run.target, self.answers, [])
 
     @property
     def comparable(self):
@@ -160,10 +161,9 @@ class NewData:
             new_weights(frame, name, present.to_numpy(bool))
 
     def _raw(self, answers):
-        if not of_pandas(answers, "DataFrame"):
+        problem = self.run.problem
+        if not of_pandas(answers, "DataFrame") or problem.separate_probabilities:
             return answers
-        if "labels" in self.facts:
-            return answers
-        if "classes" in self.facts:
+        if problem.classes_of(answers) is not None:
             return to_words(answers[self.targets[0]]).astype(str)
         return answers.apply(pd.to_numeric, errors="coerce").dropna().to_numpy(float)

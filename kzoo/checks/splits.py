@@ -178,7 +178,7 @@ def rows_belong_together(subject: "Subject") -> "Iterator[Finding]":
     if not ids or subject.seen.get("grouped"):
         return
     name, values, rows = (ids[0][key] for key in ("name", "values", "rows"))
-    target_word = "class" if "classes" in subject.facts else "target"
+    target_word = "target" if subject.labels is None else "class"
     also = f"; likewise {listed(repr(column['name']) for column in ids[1:])}" if ids[1:] else ""
     yield warning(
         f"All rows with the same value of {name!r} have the same {target_word}: {rows:,} rows with {values:,} "

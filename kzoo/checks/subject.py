@@ -1,9 +1,10 @@
 """`Subject`: the data, network and settings that are checked before training, and samples that the checks share."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -101,33 +102,31 @@ class Subject:
     def _has(self, *facts) -> bool:
         return self.kind.facts >= set(facts)
 
+    def _truth(self, fact: str, values: Callable[[Any], Any]) -> dict[str, Any] | None:
+        """Return split -> a function of its truth; None for tasks without a fact, or without rows."""
+        if not self.rows or fact not in self.facts:
+            return None
+        return {name: values(split.y) for name, split in self.splits.items()}
+
     @cached_property
-    def class_ids(self):
+    def class_ids(self) -> dict[str, Any] | None:
         """Split -> class or token numbers of any shape; None for other tasks."""
-        if not self.rows or "numbered" not in self.facts:
-            return None
-        return self.labels or {name: values_of(split.y) for name, split in self.splits.items()}
+        return self.labels or self._truth("numbered", values_of)
 
     @cached_property
-    def labels(self):
+    def labels(self) -> dict[str, Any] | None:
         """Split -> (N,) class numbers, of one-hot rows and probabilities the argmax. None for other tasks."""
-        if not self.rows or "classes" not in self.facts:
-            return None
-        return {name: _class_numbers(np.asarray(split.y)) for name, split in self.splits.items()}
+        return self._truth("classes", _class_numbers)
 
     @cached_property
-    def label_rows(self):
+    def label_rows(self) -> dict[str, Any] | None:
         """Split -> (N, labels) 0, 1, or NaN if unknown; None for other tasks than labels."""
-        if not self.rows or "labels" not in self.facts:
-            return None
-        return {name: np.asarray(split.y) for name, split in self.splits.items()}
+        return self._truth("labels", np.asarray)
 
     @cached_property
-    def targets(self):
+    def targets(self) -> dict[str, Any] | None:
         """Split -> target values; None for other tasks."""
-        if not self.rows or "values" not in self.facts:
-            return None
-        return {name: values_of(split.y) for name, split in self.splits.items()}
+        return self._truth("values", values_of)
 
     @cached_property
     def columns(self):
@@ -256,7 +255,8 @@ def class_name(data: "Dataset", number: int) -> str:
     return repr(data.class_names[number]) if 0 <= number < len(data.class_names) else str(number)
 
 
-def _class_numbers(y: np.ndarray) -> np.ndarray:
+def _class_numbers(y: Any) -> np.ndarray:
+    y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] > 1:
         return y.argmax(axis=1)
     return y.reshape(len(y), -1)[:, 0] if y.ndim > 1 else y

@@ -179,7 +179,7 @@ def describe(preset, network, config, training) -> dict:
         | dict(meaning=get_kind(kind).meaning if kind else ""),
         comes_out=dict(
             shape=output_shape,
-            meaning="" if preset is None else describe_outputs(preset.task, config, training),
+            meaning="" if preset is None else problem(preset.task).outputs_text(config, training),
         ),
         layers=[
             dict(name=name, type=type, output_shape=shape, parameters=parameters)
@@ -192,39 +192,6 @@ def describe(preset, network, config, training) -> dict:
         results=[],
         weights=[],
     )
-
-
-def describe_outputs(task, config, training) -> str:
-    """Return a description of the outputs of a network."""
-    n_outputs = config["outputs"]
-    activation = config.get("output_activation")
-    facts = problem(task).facts
-    if "continues" in facts:
-        unit = "probabilities" if activation == "softmax" else "logits"
-        position = "after every step" if config.get("pooling") is None else "after the window"
-        return f"{unit} of the next token among {n_outputs:,}, {position}"
-    if "classes" in facts:
-        if n_outputs == 1:
-            names = {
-                "sigmoid": "probability",
-                "hard_sigmoid": "probability",
-                None: "logit",
-                "linear": "logit",
-            }
-            return f"{names.get(activation, f'{activation} score')} of the second class"
-        unit = {"softmax": "probabilities", None: "logits"}.get(activation, f"{activation} values")
-        labels = (
-            "one-hot labels"
-            if training.get("labels") == "onehot"
-            else f"integer labels 0..{n_outputs - 1}"
-        )
-        return f"{unit} of {n_outputs} classes; train with {labels}"
-    if "labels" in facts:
-        unit = "logits" if activation in (None, "linear") else "probabilities"
-        return f"{unit} of {n_outputs} labels; train with rows of 0 and 1"
-    targets = "the target" if n_outputs == 1 else f"{n_outputs} targets"
-    steps = f", {config['horizon']} steps ahead" if config.get("horizon") else ""
-    return f"{targets}{steps}, in the unit of the training data"
 
 
 def results(name) -> list:

@@ -18,7 +18,6 @@ from kzoo.data.tables.frame import as_frame, as_table, is_pair, join_targets, wi
 from kzoo.data.targets.detection import WrongPreset
 from kzoo.data.targets.levels import checked_levels
 from kzoo.data.targets.repairs import repaired
-from kzoo.inference.postprocessors import conformal
 from kzoo.inference.sources.arrays import array_of_rows, class_numbers
 from kzoo.inference.tables.raw import as_names, columns_of_lists, is_arrow, is_list_of_rows
 from kzoo.problems.data_arguments import (
@@ -182,7 +181,7 @@ def _with_calibration(data: Dataset, preset: Preset | None, options: DataOptions
         KzooError: a task that has no sets and intervals, rows that do not fit, or too few of them.
     """
     asked = f"calibration={shown(options.calibration)}"
-    if not conformal.suits(data.problem.facts):
+    if not data.problem.has_sets:
         raise KzooError(
             f"{asked} is for classes and numbers, and the task is {data.task}. Remove it."
         )

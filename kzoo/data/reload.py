@@ -360,8 +360,7 @@ def _array(run, source):
         )
     x = encode(run.preprocessing, np.asarray(source[0]))
     y = array_of_rows(source[1], "y")
-    if "ids" in kind_of(run.preprocessing).facts:
-        check_token_ids(x, run.spec.config.get("vocabulary_size"))
+    check_token_ids(x, kind_of(run.preprocessing), run.spec.config)
     if len(x) != len(y):
         raise KzooError(f"x and y must have the same number of rows (x: {len(x)}, y: {len(y)}).")
     if "classes" in run.problem.facts:

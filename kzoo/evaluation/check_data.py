@@ -49,7 +49,7 @@ def check_data(
         if horizon is None
         else load_with_horizon(source, options, horizon)
     )
-    if "ids" not in kind(data.inputs).facts:
+    if kind(data.inputs).is_table:
         data.notes += _alternative_readings(data, source, options)
     finding_list, names = run_checks(Subject(data), ("settings", "data"))
     findings = Findings(finding_list, data.overview)
@@ -69,7 +69,7 @@ def check_data(
 
 def _alternative_readings(data: Dataset, source: Any, options: DataOptions) -> list[str]:
     """Return suggestions of other ways to read a table: as texts, or as a series."""
-    columns = [] if "steps" in kind(data.inputs).facts else data.seen.get("read", [])
+    columns = data.seen.get("read", [])
     texts = [
         column["name"]
         for column in columns

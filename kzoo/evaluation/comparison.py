@@ -12,7 +12,7 @@ from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.reload import reload
 from kzoo.data.sample import sample_split
 from kzoo.evaluation.ranking import advantage
-from kzoo.inference.postprocessors.decision import decision_of
+from kzoo.inference.postprocessors.decision import scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.problems.objectives import deciding
 from kzoo.training.score import run_gives_logits, score_split
@@ -156,9 +156,7 @@ def score_run(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], A
     )
     if scored.answers is None:
         return scored.scores, None, (None, None, None)
-    decision = decision_of(settings, loaded.problem, loaded.class_names, steps)
-    options = {} if decision is None else {"decision": decision}
-    target = steps.target(loaded.target)
+    target, options = scoring_arguments(settings, loaded, steps)
     errors = loaded.problem.task.scoring.judge(
         scored.truth, scored.answers, target, metric=metric, **options
     )

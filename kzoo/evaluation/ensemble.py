@@ -245,7 +245,9 @@ def _learned_steps(
         data is not None
         and data.validation is not None
         and method != "vote"
-        and _are_calibrated(members)
+        and members[0].problem.gives_probabilities
+        and members[0].problem.keeps_predictions
+        and any(run.summary.get("calibration") for run in members)
     ):
         names = ("temperature_scaling", *names)
     if not names:
@@ -276,14 +278,6 @@ def _learned_steps(
         )
     steps = [[step for step in run.postprocessing if step["name"] in names] for run in members]
     return combined(steps) if all(steps) else None
-
-
-def _are_calibrated(members: Sequence[Run]) -> bool:
-    """Return whether members return one distribution per row, and some were calibrated."""
-    facts = members[0].problem.facts
-    return facts >= {"probabilities", "kept"} and any(
-        run.summary.get("calibration") for run in members
-    )
 
 
 def _check(members: Sequence[Run], method: str) -> bool:
@@ -318,7 +312,7 @@ def _check(members: Sequence[Run], method: str) -> bool:
         raise KzooError(
             f"method='vote' needs classes, but the task is {described[0].task}: use 'mean'."
         )
-    if method == "weighted" and "quantiles" in members[0].problem.facts:
+    if method == "weighted" and members[0].spec.config.get("quantiles"):
         raise KzooError(
             "method='weighted' chooses weights by the squared error, which quantiles do not have: use 'mean'."
         )
@@ -516,12 +510,9 @@ def _fit_weights(inputs: Any, outputs: Sequence[Any], data: Any, classes: bool) 
         x, y = batches.batch(0, step)
         predicted = forward(stacked, x, size)
         y = np.asarray(y)
-        if "labels" in data.problem.facts:
-            truth = y[..., None]
-            likelihood = np.where(truth == 1, predicted, 1 - predicted)[~np.isnan(y)]
-            true_probabilities.append(likelihood.astype("float64"))
-        elif classes:
-            true_probabilities.append(_true_class_probability(predicted, y.reshape(-1)))
+        if classes:
+            p = data.problem.true_probabilities(y, predicted)
+            true_probabilities.append(p[~np.isnan(p[..., 0])].astype("float64"))
         else:
             spread = np.asarray(data.config.get("target_scale", np.ones(y.shape[-1])))
             errors = (predicted.reshape(*y.shape, -1) - y[..., None]) / spread[:, None]
@@ -546,15 +537,6 @@ def _fit_weights(inputs: Any, outputs: Sequence[Any], data: Any, classes: bool) 
     )
     weights = np.clip(optimum.x, 0, 1).round(4)
     return [float(weight) for weight in weights / weights.sum()]
-
-
-def _true_class_probability(outputs: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the probability that each member gives the true class: (N, members)."""
-    if outputs.shape[-2] == 1:
-        outputs = np.concatenate([1 - outputs, outputs], axis=-2)
-    return outputs.reshape(len(truth), *outputs.shape[-2:])[np.arange(len(truth)), truth].astype(
-        "float64"
-    )
 
 
 def _log_loss(

@@ -19,7 +19,7 @@ from kzoo.data.targets.weights import weights_of, weights_to_score
 from kzoo.evaluation.backtest import backtest
 from kzoo.evaluation.generate import score_stateful
 from kzoo.evaluation.subgroups import subgroup_names, subgroup_scores
-from kzoo.inference.postprocessors.decision import decision_of
+from kzoo.inference.postprocessors.decision import scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.problems.kinds import kind, takes_ready_arrays
@@ -160,9 +160,7 @@ def evaluate(
         predictions, truth = predicted(kept, loaded, steps, logits=run_gives_logits(run))
         starts = getattr(sample_split(part).y, "starts", range(len(truth)))
         scores = scores | {
-            "conformal": steps.coverage(
-                predictions, truth, levels, run.problem.facts, np.asarray(starts)
-            )
+            "conformal": steps.coverage(predictions, truth, levels, run.problem, np.asarray(starts))
         }
     if by is not None:
         scores = scores | {
@@ -200,7 +198,7 @@ def _checked_levels(
         )
     for level in levels:
         Postprocessor.read(run.postprocessing).check(
-            PredictionOptions(confidence=level), run.problem.facts
+            PredictionOptions(confidence=level), run.problem
         )
     return levels
 
@@ -237,12 +235,11 @@ def _subgroups(
     )
     several = len(loaded.target_names) > 1  # whose units may differ
     steps = Postprocessor.read(run.postprocessing)
-    decision = decision_of(run.spec.training, loaded.problem, loaded.class_names, steps)
-    options = {} if decision is None else {"decision": decision}
+    decided_target, options = scoring_arguments(run.spec.training, loaded, steps)
     judged = scoring.judge(
         scored.truth,
         scored.answers,
-        steps.target(loaded.target),
+        decided_target,
         metric="mae_standardised" if several else "mae",
         **options,
     )
@@ -332,7 +329,7 @@ def _renumbered(names: list[str], data: Dataset, *, quiet: bool) -> Dataset:
         KzooError: the classes differ from those of the model in names and in number.
     """
     data_names = list(data.class_names)
-    if "classes" not in data.problem.facts or not names or data_names == names:
+    if data.problem.classes_of(names) is None or not names or data_names == names:
         return data
     if set(data_names) <= set(names):
         indices = np.array([names.index(name) for name in data_names])

@@ -30,7 +30,7 @@ from kzoo.inference.explanations.inputs import (
 )
 from kzoo.inference.explanations.outputs import explained_outputs, named_numbers
 from kzoo.inference.explanations.permutation import permutation_importance
-from kzoo.inference.postprocessors.decision import decision_of
+from kzoo.inference.postprocessors.decision import scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.inference.predictions import Predictions
 from kzoo.inference.sources.arrays import all_finite
@@ -230,7 +230,7 @@ def _subject(run: Run) -> Subject:
 
 def _predictions(run: Run, x: np.ndarray) -> Predictions:
     return predictions_of(
-        run.problem.task,
+        run.problem,
         run.target,
         _outputs(run, x),
         run.preprocessing,
@@ -274,8 +274,7 @@ def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) 
         for group in groups
     ]
     steps, logits = Postprocessor.read(run.postprocessing), run_gives_logits(run)
-    decision = decision_of(run.spec.training, data.problem, data.class_names, steps)
-    options: dict[str, Any] = {} if decision is None else {"decision": decision}
+    target, options = scoring_arguments(run.spec.training, data, steps)
     task = run.problem.task
 
     def outputs_of(x: np.ndarray) -> np.ndarray:
@@ -286,7 +285,7 @@ def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) 
         return score_weighted(
             task.scoring.score,
             [(outputs, y[rows])],
-            steps.target(data.target),
+            target,
             logits=logits,
             weight=rows_weight,
             **options,

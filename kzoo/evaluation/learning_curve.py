@@ -418,11 +418,8 @@ class Draws:
         """Return all training rows in the order of a draw, so that the first have the proportions of the classes."""
         random = np.random.default_rng([self.seed, draw])
         count = len(self.data.train)
-        y = (
-            np.asarray(self.data.train.y)
-            if "classes" in self.data.problem.facts
-            else np.zeros(count, int)
-        )
+        y = self.data.problem.classes_of(np.asarray(self.data.train.y))
+        y = np.zeros(count, int) if y is None else y
         order = random.permutation(count)
         place = np.empty(count)
         for label in np.unique(y):

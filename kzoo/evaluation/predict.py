@@ -84,7 +84,7 @@ def predict(
         accuracy_when_answered=accuracy_when_answered,
     )
     run = as_run(run, weights)
-    Postprocessor.read(run.postprocessing).check(options, run.problem.facts)
+    Postprocessor.read(run.postprocessing).check(options, run.problem)
     tta_views(kind_of(run.preprocessing), tta)
     size = checked_count("batch_size", batch_size)
     inputs = with_sheet(
@@ -122,8 +122,7 @@ def predict_encoded(
         raise KzooError(f"{name}={value} was learned without tta={tta!r}. Remove one of them.")
     kind = kind_of(run.preprocessing)
     x, model, views = encoded.x, run.model, tta_views(kind, tta)
-    if "ids" in kind.facts:
-        check_token_ids(x, run.spec.config.get("vocabulary_size"))
+    check_token_ids(x, kind, run.spec.config)
     size = batch_size if fill else min(batch_size, len(x))
 
     def outputs_of(x: np.ndarray) -> np.ndarray:
@@ -135,12 +134,12 @@ def predict_encoded(
     if not all_finite(outputs):
         row = int(np.argwhere(~np.isfinite(outputs))[0][0])
         raise KzooError(f"{run!r} predicts NaN or infinity for input {row + 1}.")
-    shared: Any = dict(postprocessing=run.postprocessing, options=options, facts=run.problem.facts)
+    shared: Any = dict(postprocessing=run.postprocessing, options=options)
     band = adaptive_band_of(
-        run.problem.task, run.target, outputs_of, encoded, run.preprocessing, **shared
+        run.problem, run.target, outputs_of, encoded, run.preprocessing, **shared
     )
     return to_predictions(
-        run.problem.task,
+        run.problem,
         run.target,
         outputs,
         encoded,

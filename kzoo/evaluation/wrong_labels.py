@@ -252,7 +252,7 @@ class _Judged:
     def questions(self) -> list["_Question"]:
         """Return the decisions that each row has: one among all classes, or one for each label."""
         labels, answers = self.joined("labels"), self.joined("answers")
-        if "classes" in self.data.problem.facts:
+        if self.data.problem.classes_of(labels) is not None:
             return [_Question(self.data.class_names, labels.astype(int), answers)]
         return [
             _Question(
@@ -313,7 +313,7 @@ def _features(run: Run, split: Split, order: np.ndarray) -> np.ndarray | None:
         ValueError,
     ):  # a subclassed model, or a layer that is used twice
         tensor = inner = None
-    if inner is None and ("ids" in inputs.facts or int(np.prod(split.x.shape[1:])) > _MAX_FEATURES):
+    if inner is None and ("int" in inputs.dtype or int(np.prod(split.x.shape[1:])) > _MAX_FEATURES):
         return None
     if inner is not None and (isinstance(tensor, list) or "int" in str(tensor.dtype)):
         return None

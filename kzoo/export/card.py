@@ -194,7 +194,6 @@ def _baselines(manifest: "Manifest") -> list[str]:
 
 def _limits(manifest: "Manifest") -> list[str]:
     """Return the section on limits: those that follow from the task, and what was not evaluated."""
-    facts = problem(manifest.spec["task"]).facts if manifest.spec["task"] else frozenset()
     lines = [
         "The scores hold for data like the training data; performance on other data is unknown."
     ]
@@ -204,27 +203,8 @@ def _limits(manifest: "Manifest") -> list[str]:
         lines.append(
             f"It was tested on {number(few)} examples only: scores on another sample may differ."
         )
-    if "classes" in facts:
-        lines.append(
-            f"It assigns one of its {len(manifest.labels)} classes to every input, even if none applies."
-        )
-    if "labels" in facts:
-        lines.append(
-            "A label is predicted from its probability on that `kzoo.json` has as its threshold; files return "
-            "probabilities only. An input without any of these labels gets none."
-        )
-    if "values" in facts:
-        lines.append(
-            "Predictions outside the range of the training data are extrapolations and may be far off."
-        )
-    if facts >= {"values", "ordered"}:
-        lines.append(
-            "Forecasts continue patterns of the past: changes without precedent are not predicted."
-        )
-    if "continues" in facts:
-        lines.append(
-            "It generates text that is likely given its training text, which may be false or offensive."
-        )
+    if manifest.spec["task"]:
+        lines += problem(manifest.spec["task"]).limits(manifest.labels)
     lines += [
         "Fairness across groups of people and robustness to adversarial inputs were not evaluated.",
         "`kzoo.json` contains names from the training data: classes, columns and categories, or words.",

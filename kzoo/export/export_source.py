@@ -22,16 +22,28 @@ if TYPE_CHECKING:
     import keras
 
 
-def _has_probabilities(task: str | None) -> bool:
-    """Return True if the outputs of a task are probabilities; False if the task is None."""
-    return task is not None and problem(task).gives_probabilities
+def _answers(
+    task: str | None, run: Run | None, activation: str, loss: str | None, outputs: int
+) -> tuple[str, str | None]:
+    """Return the kind of the outputs of a network, and the activation that turns them into probabilities or None.
 
-
-def _activation(task: str | None, outputs: int) -> str:
-    """Return the activation that turns logits into probabilities; without a task, a row has one class."""
-    if task is None:
-        return "sigmoid" if outputs == 1 else "softmax"
-    return problem(task).task.head_of(outputs)
+    Args:
+        task: public name; None for a custom model whose rows have one class.
+        run: the run; its kind of outputs takes precedence, because its loss may differ from the preset's. None without.
+        activation, loss: names of the last activation and of the loss.
+        outputs: their number.
+    """
+    known = None if task is None else problem(task)
+    if known is not None and not known.gives_probabilities:
+        return "values", None
+    stored = run.config.get("answers") if run else None
+    single = outputs == 1 or (known is not None and known.separate_probabilities)
+    logits = logits_of(activation, loss, single=single) if stored is None else ANSWERS.get(stored)
+    if logits is None:
+        return "scores", None
+    usual = "sigmoid" if outputs == 1 else "softmax"
+    head = usual if known is None else known.task.head_of(outputs)
+    return "probabilities", head if logits else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,31 +214,21 @@ def _of_spec(
             f"{spec['preset']} is stateful: its outputs depend on earlier batches, and exported files keep no state. "
             "Export the same network with stateful=False."
         )
-    outputs = config["outputs"]
     shape = list(config["input_shape"])
-    kind = "values"
-    activation = None
-    if _has_probabilities(spec["task"]):
-        last_activation = config.get("output_activation") or "linear"
-        loss = spec["training"].get("loss")
-        # The loss of the training may differ from the preset's, so its kind of output takes precedence.
-        output_kind = run.config.get("answers") if run else None
-        # a probability for each output
-        single = outputs == 1 or "labels" in problem(spec["task"]).facts
-        logits = (
-            logits_of(last_activation, loss, single=single)
-            if output_kind is None
-            else ANSWERS.get(output_kind)
-        )
-        kind = "scores" if logits is None else "probabilities"
-        activation = _activation(spec["task"], outputs) if logits else None
+    activation = config.get("output_activation") or "linear"
+    loss = spec["training"].get("loss")
+    kind, to_probabilities = (
+        ("values", None)
+        if spec["task"] is None
+        else _answers(spec["task"], run, activation, loss, config["outputs"])
+    )
     return ExportSource(
         spec=spec,
         run=run,
         model=model,
         input_spec=_input_spec(inputs, [None, *shape], kinds.kind(inputs).dtype, spec, run),
         kind=kind,
-        activation=activation,
+        activation=to_probabilities,
         like=spec["family"],
     )
 
@@ -245,33 +247,21 @@ def _input_kind(tensor: "keras.KerasTensor", run: Run | None) -> str:
 
 def _output_kind(model: "keras.Model", run: Run | None) -> tuple[str, str | None]:
     """Return the type of a custom model's outputs, and the activation that turns them into probabilities or None."""
-    # ensembles combine probabilities, never logits
     if run is not None and "members" in run.config["spec"]:
-        return (
-            "probabilities" if _has_probabilities(run.config["spec"]["task"]) else "values"
-        ), None
+        # ensembles combine probabilities, never logits
+        task = run.config["spec"]["task"]
+        combined = task is not None and problem(task).gives_probabilities
+        return "probabilities" if combined else "values", None
     # imports Keras, which the model has already imported
     from kzoo.zoo.loss_info import last_activation, loss_name
 
     activation, loss = last_activation(model), loss_name(model)
-    single = model.outputs[0].shape[-1] == 1
+    outputs = model.outputs[0].shape[-1]
     if run:
-        if not _has_probabilities(run.config["data"]["task"]):
-            return "values", None
-        output_kind = run.config.get("answers")  # the stored model is not compiled and has no loss
-        logits = (
-            logits_of(activation, loss or None, single=single)
-            if output_kind is None
-            else ANSWERS.get(output_kind)
-        )
-    elif activation in ("softmax", "sigmoid") or "crossentropy" in loss or "hinge" in loss:
-        logits = logits_of(activation, loss, single=single)
-    else:
-        return "values", None
-    if logits is None:
-        return "scores", None
-    task = run.config["data"]["task"] if run else None
-    return "probabilities", _activation(task, model.outputs[0].shape[-1]) if logits else None
+        return _answers(run.config["data"]["task"], run, activation, loss or None, outputs)
+    if activation in ("softmax", "sigmoid") or "crossentropy" in loss or "hinge" in loss:
+        return _answers(None, None, activation, loss, outputs)
+    return "values", None
 
 
 def _like(model: "keras.Model") -> str:

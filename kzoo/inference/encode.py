@@ -27,7 +27,7 @@ from kzoo.inference.tables.raw import (
     require,
 )
 from kzoo.inference.tables.values import MISSING
-from kzoo.problems.kinds import kind_of, shape_matches, takes_ready_arrays
+from kzoo.problems.kinds import Kind, kind_of, shape_matches, takes_ready_arrays
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import length_of, listed, shown
 
@@ -88,7 +88,7 @@ def _read(reader, raw):
 
 
 def to_predictions(
-    task,
+    problem,
     target,
     outputs,
     encoded,
@@ -97,20 +97,18 @@ def to_predictions(
     logits,
     postprocessing=(),
     options=None,
-    facts=frozenset(),
     band=None,
 ):
     """Return the predictions of a network's outputs, with names, times, and rows for inputs that could not be read.
 
     Args:
-        task, target: the task, and what was learned about the target.
+        problem, target: what is predicted, and what was learned about the target.
         outputs: of the network, for `encoded.x`.
         encoded: the inputs, `Encoded`.
         reader: that encoded them.
         logits: what the outputs are if they stand for classes (see `kzoo.inference.predictions.logits_of`).
         postprocessing: the steps stored with the model (see `kzoo.postprocessors`).
         options: the `PredictionOptions`, or None.
-        facts: of the problem, which `options` needs.
         band: (horizon, targets) half-widths of an adaptive band of forecasts, or None.
 
     Raises:
@@ -118,31 +116,31 @@ def to_predictions(
     """
     steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(outputs, logits=logits)
-    predictions = task.inference.answer(
+    predictions = problem.task.inference.answer(
         target, outputs, inputs=encoded.names, reader=reader, logits=logits
     )
     predictions = steps.predictions(with_times(reader, encoded.raw, encoded.x, predictions))
     if options is not None:
-        predictions = steps.answered(predictions, options, facts or task.facts, band)
+        predictions = steps.answered(predictions, options, problem, band)
     return replace(predictions.with_unread(encoded.names, encoded.unread), kept=encoded.kept)
 
 
-def predictions_of(task, target, outputs, reader, *, logits, postprocessing=()):
+def predictions_of(problem, target, outputs, reader, *, logits, postprocessing=()):
     """Return the predictions of a network's outputs (N, ...), as `to_predictions`, without names and times."""
     steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(outputs, logits=logits)
     return steps.predictions(
-        task.inference.answer(
+        problem.task.inference.answer(
             target, outputs, inputs=range(len(outputs)), reader=reader, logits=logits
         )
     )
 
 
-def adaptive_band_of(task, target, run, encoded, reader, *, postprocessing, options, facts):
+def adaptive_band_of(problem, target, run, encoded, reader, *, postprocessing, options):
     """Return the half-widths of an adaptive band, from the errors of forecasts of earlier rows of the same table.
 
     Args:
-        task, target, reader, postprocessing, options, facts: see `to_predictions`.
+        problem, target, reader, postprocessing, options: see `to_predictions`.
         run: function from x to the outputs of the network.
         encoded: the inputs, `Encoded`.
 
@@ -150,7 +148,7 @@ def adaptive_band_of(task, target, run, encoded, reader, *, postprocessing, opti
         (horizon, targets); None if no band is asked for, or the table has too few rows before the forecast.
     """
     past = getattr(kind_of(reader).inference, "past", None)
-    if options is None or options.confidence is None or "ordered" not in facts or past is None:
+    if options is None or options.confidence is None or not problem.ordered or past is None:
         return None
     if takes_ready_arrays(reader) or (horizon := target.config.get("horizon")) is None:
         return None
@@ -163,7 +161,7 @@ def adaptive_band_of(task, target, run, encoded, reader, *, postprocessing, opti
     steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(run(x), logits=None)
     predictions = steps.predictions(
-        task.inference.answer(target, outputs, inputs=range(len(x)), reader=reader)
+        problem.task.inference.answer(target, outputs, inputs=range(len(x)), reader=reader)
     )
     return steps.band(options.confidence, predictions, np.concatenate([truth, unknown]))
 
@@ -284,12 +282,18 @@ def _cells(rows, source, name):
     return cells.tolist() if isinstance(cells, np.ndarray) else list(cells)
 
 
-def check_token_ids(x, count):
-    """Raise KzooError for token ids outside a network's embedding; `count` is its size, None if unknown.
+def check_token_ids(x: np.ndarray, kind: Kind, config: Mapping[str, Any]) -> None:
+    """Raise KzooError for token ids outside a network's embedding.
+
+    Args:
+        x: encoded inputs.
+        kind: of the inputs; others than tokens are not checked.
+        config: settings of the network.
 
     Raises:
         KzooError: there are such ids.
     """
+    count = config.get("vocabulary_size") if "ids" in kind.facts else None
     if count and len(x) and (x.min() < 0 or x.max() >= count):
         raise KzooError(
             f"Token ids must be in 0 to {count - 1}, but they are in {x.min()} to {x.max()}."

@@ -77,8 +77,8 @@ def threshold_curve(
     axes.axvline(0.5, color=GREY, linestyle=":", label="0.5")
     if threshold is not None:
         axes.axvline(threshold, color=ORANGE, label=f"chosen: {threshold:.3g}")
-    facts = score_named(base)
-    label = base if facts is None else facts.label
+    known = score_named(base)
+    label = base if known is None else known.label
     style_axes(
         axes,
         f"{label[:1].upper()}{label[1:]}",

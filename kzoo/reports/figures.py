@@ -125,11 +125,10 @@ def prediction_figures(run):
     """Return (title, note, figures) for each section about the predictions of a run; empty if it stored none."""
     if run.answers is None:
         return []
-    facts = run.problem.facts
     return [
         section
         for needs, lacks, draw in _SECTIONS
-        if facts >= needs and not facts & lacks
+        if run.problem.suits(needs, lacks)
         for section in draw(run)
     ]
 
@@ -207,7 +206,7 @@ def _calibration_figures(run):
     before, after = scores["before"], scores["after"]
     if before == after:  # a temperature of 1
         scores = {"after": after}
-    share = "present" if "labels" in run.problem.facts else "right"
+    share = "present" if run.problem.separate_probabilities else "right"
     note = (
         f"Calibrated probabilities are on the diagonal. Before and after calibration on validation rows: log loss "
         f"{number(before['log_loss'])} and {number(after['log_loss'])}, Brier score {number(before['brier'])} and "

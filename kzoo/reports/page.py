@@ -170,19 +170,10 @@ def _facts(run: Run) -> dict[str, Any]:
     if summary.get("epochs"):
         facts.append(("Epochs", f"{summary['epochs']}, best: {summary['best_epoch']}"))
         facts.append(("Time", duration(summary["seconds"])))
-    if "classes" in run.problem.facts:
+    if run.problem.categorical:
         facts.append(
             (
-                "Classes",
-                f"{len(class_names)}: {', '.join(class_names)}"
-                if len(class_names) <= 20
-                else len(class_names),
-            )
-        )
-    elif "labels" in run.problem.facts:
-        facts.append(
-            (
-                "Labels",
+                run.problem.predicts.capitalize(),
                 f"{len(class_names)}: {', '.join(class_names)}"
                 if len(class_names) <= 20
                 else len(class_names),

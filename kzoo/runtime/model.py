@@ -112,8 +112,6 @@ class Model:
         )
         self._postprocessing = manifest.postprocessing
         self._kind = output_spec["kind"]
-        ids = (manifest.spec.get("config") or {}).get("vocabulary_size")
-        self._ids = ids if ids and "ids" in kinds.kind(input_spec["name"]).facts else None
         # Custom models have no task; it follows from the kind of their outputs.
         task = manifest.spec["task"]
         target_fact = "values" if output_spec["kind"] == "values" else "classes"
@@ -122,7 +120,7 @@ class Model:
         )
         classes = tuple(manifest.labels)
         outputs = output_spec["shape"][-1]
-        if not classes and "classes" in self._problem.facts:
+        if not classes and self._problem.classes_of(classes) is not None:
             classes = tuple(str(number) for number in range(2 if outputs == 1 else outputs))
         self._target = Target(
             names=tuple(manifest.targets), classes=classes, config=manifest.spec.get("config") or {}
@@ -180,14 +178,13 @@ class Model:
         check_sheet(inputs, sheet, header_row)
         encoded = self._check_ids(encode_named(self._preprocessing, inputs, keep=keep))
         band = adaptive_band_of(
-            self._problem.task,
+            self._problem,
             self._target,
             lambda x: self.run(x, batch_size),
             encoded,
             self._preprocessing,
             postprocessing=self._postprocessing,
             options=options,
-            facts=self._problem.facts,
         )
         return self.predictions(encoded, self.check(self.run(encoded.x, batch_size)), options, band)
 
@@ -197,7 +194,7 @@ class Model:
         Raises:
             KzooError: another kind of predictions, or an export without what a promise is made from.
         """
-        Postprocessor.read(self._postprocessing).check(options, self._problem.facts)
+        Postprocessor.read(self._postprocessing).check(options, self._problem)
 
     def generate(
         self,
@@ -330,7 +327,7 @@ class Model:
             config=self._target.config,
             feature_names=(),
             predictions=lambda x: predictions_of(
-                self._problem.task,
+                self._problem,
                 self._target,
                 self.check(outputs_of(x)),
                 self._preprocessing,
@@ -439,7 +436,7 @@ class Model:
             band: half-widths of an adaptive band of forecasts, or None.
         """
         return to_predictions(
-            self._problem.task,
+            self._problem,
             self._target,
             outputs,
             encoded,
@@ -447,7 +444,6 @@ class Model:
             logits=ANSWERS.get(self._kind),
             postprocessing=self._postprocessing,
             options=options,
-            facts=self._problem.facts,
             band=band,
         )
 
@@ -462,7 +458,7 @@ class Model:
         return self.predictions(encoded, outputs)
 
     def _check_ids(self, encoded: Encoded) -> Encoded:
-        check_token_ids(encoded.x, self._ids)
+        check_token_ids(encoded.x, kinds.kind(self.inputs), self._target.config)
         return encoded
 
 

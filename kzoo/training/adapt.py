@@ -201,7 +201,7 @@ def adapt_fit(training, requested, data, *, logits):
             f"patience={training['patience']} has no effect: schedule={training['schedule']!r} needs all epochs. Early "
             "stopping works with schedule='constant' or 'plateau'."
         )
-    if isinstance(training.get("class_weight"), dict) and "classes" in data.problem.facts:
+    if isinstance(training.get("class_weight"), dict):
         class_weights_of(training["class_weight"], data)
     if training["callbacks"] == "long" and "ema" not in requested and training.get("ema") == 0:
         training["ema"] = 0.99
@@ -225,7 +225,7 @@ def _check_learned(training, data, logits):
         raise KzooError(
             f"calibrate={method!r} is for probabilities, and {data.problem.name} has none. Leave it out."
         )
-    check_names(steps, data.problem.facts, data.outputs)
+    check_names(steps, data.problem, data.outputs)
     step = next((name for name in steps if stage_of(name) == "calibrate"), None)
     if step and method not in (None, "off"):
         raise KzooError(
@@ -350,7 +350,7 @@ def _check_effect(preset, config, requested, data):
 
 def _check_closed_form(preset, training, requested, data):
     """Raise `KzooError` for counts, or a training setting without effect: the network is not trained by gradients."""
-    if "counts" in data.problem.facts:
+    if data.problem.predicts_rates:
         raise KzooError(
             f"{data.name} has counts, and {preset.name} predicts classes, labels or values: ridge regression sets its "
             f"last layer. Set task='regression', or use another preset.{_alternatives(data, preset)}"
@@ -456,12 +456,9 @@ def _adapt_loss(config, training, requested, data, notes):
 
 
 def _not_for_classes(name, training, data):
-    facts = data.problem.facts
-    predicted = (
-        "labels" if "labels" in facts else "tokens" if "probabilities" in facts else "values"
-    )
     return KzooError(
-        f"{name}={training[name]!r} needs classes to predict, but {data.name} has {predicted}. Leave it out."
+        f"{name}={training[name]!r} needs classes to predict, but {data.name} has {data.problem.predicts}. Leave it "
+        "out."
     )
 
 
@@ -507,7 +504,7 @@ def _adapt_rate(preset, config, training, requested, data, notes):
         return
     if {"learning_rate", "optimizer"} & set(requested):
         return
-    if "labels" in data.problem.facts and config.get("log_ratios"):
+    if data.problem.separate_probabilities and config.get("log_ratios"):
         training["learning_rate"] *= _RATE_FROM_ZEROS
         notes.append(
             f"learning_rate={training['learning_rate']:g}, {_RATE_FROM_ZEROS} times the preset's: for labels, the "
@@ -529,7 +526,7 @@ def _adapt_dropout(config, requested, data, notes):
     """
     rates = config.get("dropout", 0.0)
     if (
-        "quantiles" not in data.problem.facts
+        not data.config.get("quantiles")
         or not kind(data.inputs).is_table
         or not config.get("units")
         or "dropout" in requested

@@ -88,7 +88,7 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
         return None
     if rows is None or len(rows) < FEWEST:
         return None
-    labels = "labels" in setup.data.problem.facts
+    labels = setup.data.problem.separate_probabilities
     if any(
         stage_of(name) == temperature_scaling.STAGE
         for name in setup.training.get("postprocess", ())
@@ -147,7 +147,7 @@ def before_and_after(
         `before` and `after`, see `kzoo.inference.postprocessors.calibration.calibration_scores`.
     """
     logits = setup.gives_logits
-    labels = "labels" in setup.data.problem.facts
+    labels = setup.data.problem.separate_probabilities
     after = outputs if postprocessor is None else postprocessor.outputs(outputs, logits=logits)
     before = outputs
     if calibrated.folded:

@@ -13,12 +13,6 @@ from kzoo.inference.predictions import Predictions
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
-def keeps_outputs(data: Dataset, logits: bool | None) -> bool:
-    """Return whether outputs for the splits are kept, to learn the step and to measure its coverage."""
-    facts = data.problem.facts
-    return conformal.suits(facts) and not ("classes" in facts and logits is None)
-
-
 def predicted(
     pairs: Pairs, data: Dataset, postprocessor: Postprocessor | None, *, logits: bool | None
 ) -> tuple[Predictions, np.ndarray]:
@@ -69,12 +63,12 @@ def learned_conformal(
     tuning = read.get("validation") if rows == "calibration" else None
     if tuning is not None and len(tuning[1]) < conformal.FEWEST:
         tuning = None
-    facts = data.problem.facts
-    steps = with_conformal(postprocessor, *read[rows], facts=facts, rows=rows, tuning=tuning)
+    problem = data.problem
+    steps = with_conformal(postprocessor, *read[rows], problem=problem, rows=rows, tuning=tuning)
     step = None if steps is None else steps.step(conformal.NAME)
     if step is None or "test" not in read:
         return steps, []
-    ordered = "ordered" in facts
+    ordered = problem.ordered
     return steps, conformal.coverage(step.learned, step.rows, *read["test"], ordered=ordered)
 
 

@@ -102,7 +102,7 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
     names = list(map(str, data.class_names))
     notes = []
     for name, value in values.items():
-        if not takes_decision(data.problem.task):
+        if not takes_decision(data.problem):
             raise KzooError(
                 f"{name}={_shown(value)} needs one class per row to predict, and {data.problem.name} has none. "
                 "Leave it out."

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.inference.postprocessors.decision import decision_of, settings_of
+from kzoo.inference.postprocessors.decision import scoring_arguments, settings_of
 from kzoo.inference.postprocessors.postprocessor import learn
 from kzoo.problems.objectives import Objective, score_of_values
 from kzoo.training.score import forward
@@ -120,7 +120,7 @@ def score_of(
     options: dict[str, Any] = {}
     if weight is not None:
         options["weight"] = np.asarray(weight)
-    if problem.facts >= {"kept"}:
+    if problem.keeps_predictions:
         outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
         if not np.isfinite(outputs).all():
             return None
@@ -128,8 +128,6 @@ def score_of(
         if objective.function is not None and "values" in problem.facts:
             return score_of_values(objective, truth, outputs, options.get("weight"))
     known = settings_of(settings) | {"objective": objective}
-    if (decision := decision_of(known, problem, data.class_names, postprocessor)) is not None:
-        options["decision"] = decision
-    target = data.target if postprocessor is None else postprocessor.target(data.target)
-    scores = problem.task.scoring.score(pairs, target, logits=logits, **options).scores
+    target, deciding = scoring_arguments(known, data, postprocessor)
+    scores = problem.task.scoring.score(pairs, target, logits=logits, **options, **deciding).scores
     return value_of(scores, str(objective))

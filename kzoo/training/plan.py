@@ -412,7 +412,7 @@ def plan_training(
             None if has_task else lambda task: load(source, None, replace(options, task=task)),
         )
     check_shape(model, data)
-    if preset is None and "quantiles" in data.problem.facts:
+    if preset is None and data.config.get("quantiles"):
         raise KzooError(
             f"quantiles={tuple(data.config['quantiles'])} needs a preset, whose last layer follows the levels, and "
             f"{model.name!r} is a custom model. Leave quantiles= out, or train a preset."

@@ -143,8 +143,8 @@ def fit_ridge(
     features = with_features(frozen, train, batch_size=batch_size)
     y = np.asarray(train.y[:])
     weight = None if train.weight is None else np.asarray(train.weight, np.float64)
-    is_class = "classes" in data.problem.facts
-    is_labels = "labels" in data.problem.facts
+    is_class = data.problem.classes_of(y) is not None
+    is_labels = data.problem.separate_probabilities
     if is_labels:
         targets = np.nan_to_num(2.0 * y - 1.0)  # an unknown label counts as a half
     elif is_class:

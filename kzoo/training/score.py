@@ -8,7 +8,7 @@ import numpy as np
 from kzoo.data.batch_memory import rows_at_once
 from kzoo.data.pipeline import Batches
 from kzoo.data.sample import sample_split
-from kzoo.inference.postprocessors.decision import decision_of
+from kzoo.inference.postprocessors.decision import scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.inference.predictions import ANSWERS, logits_of
 from kzoo.inference.tasks.weighted import score_weighted
@@ -62,11 +62,7 @@ def score_split(
             "beside": fitting.simple_forecasts(data.preprocessing, split),
             "scales": fitting.seasonal_scales(data.preprocessing, data, split),
         }
-    if (
-        decision := decision_of(settings or {}, data.problem, data.class_names, postprocessor)
-    ) is not None:
-        options["decision"] = decision
-    target = data.target if postprocessor is None else postprocessor.target(data.target)
+    target, deciding = scoring_arguments(settings, data, postprocessor)
     return score_weighted(
         data.problem.task.scoring.score,
         batches,
@@ -75,6 +71,7 @@ def score_split(
         weight=split.weight,
         objective=(settings or {}).get("objective"),
         **options,
+        **deciding,
     )
 
 

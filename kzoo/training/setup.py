@@ -161,7 +161,8 @@ class TrainingSetup:
     def gives_logits(self) -> bool | None:
         """Whether outputs for classes or labels are logits (see `kzoo.training.score.gives_logits`)."""
         logits = gives_logits(self.core, self.training.get("loss"))
-        return False if logits is None and "labels" in self.data.problem.facts else logits
+        separate = self.data.problem.separate_probabilities
+        return False if logits is None and separate else logits
 
     @property
     def corrects_mean(self) -> bool:
@@ -180,7 +181,7 @@ class TrainingSetup:
 def class_weights(training, data) -> dict[int, float] | None:
     """Return class number -> weight, by the setting `class_weight` or balanced; None without class weights."""
     requested = training.get("class_weight")
-    if requested is None or "classes" not in data.problem.facts:
+    if requested is None:
         return None
     if requested != "balanced":
         weights = class_weights_of(requested, data)

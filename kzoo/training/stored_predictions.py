@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from kzoo.data.sample import sample_split
-from kzoo.inference.postprocessors.decision import decision_of
-from kzoo.training.conformal import keeps_outputs, learned_conformal
+from kzoo.inference.postprocessors.decision import scoring_arguments
+from kzoo.training.conformal import learned_conformal
 from kzoo.training.score import score_split
 from kzoo.utils.files import whole_file, write_json
 from kzoo.zoo.run import POSTPROCESSING
@@ -66,7 +66,8 @@ def score_and_store(
     options: dict[str, Any] = dict(
         logits=logits, postprocessor=postprocessor, settings=settings, batch_size=batch_size
     )
-    keeps = keeps_outputs(data, logits)
+    # to learn the step "conformal", and to measure its coverage; scores are no probabilities
+    keeps = data.problem.has_sets and not (data.problem.gives_probabilities and logits is None)
     if keeps and data.calibration is not None:  # its scores are not stored
         kept["calibration"] = []
         score_split(
@@ -83,11 +84,8 @@ def score_and_store(
                 name, split, *(np.concatenate(column) for column in zip(*kept[name], strict=True))
             )
         if scored.answers is not None and name == list(splits)[-1]:
-            decision = decision_of(settings or {}, data.problem, data.class_names, postprocessor)
-            target = data.target if postprocessor is None else postprocessor.target(data.target)
-            write_predictions(
-                folder / "answers.npz", name, scored, split, data, target, decision=decision
-            )
+            target, deciding = scoring_arguments(settings, data, postprocessor)
+            write_predictions(folder / "answers.npz", name, scored, split, data, target, **deciding)
     if keeps:
         steps, coverage = learned_conformal(kept, data, postprocessor, logits=logits)
         if steps is not None and steps is not postprocessor:
@@ -159,10 +157,9 @@ def _example_indices(problem, errors, truth, rows):
     Examples are from each class in turn, else evenly spaced. Errors of overlapping forecasts are similar: top losses
     are at least a horizon apart.
     """
+    classes = problem.classes_of(truth)
     examples = (
-        _indices_by_class(truth)
-        if "classes" in problem.facts
-        else _evenly_spaced(len(truth), _EXAMPLES)
+        _evenly_spaced(len(truth), _EXAMPLES) if classes is None else _indices_by_class(classes)
     )
     candidates = np.ones(len(truth), bool) if errors.right is None else ~errors.right
     candidates[examples] = False

@@ -155,8 +155,7 @@ def _any_problem(detected, options):
     if options.task is not None:
         return task_detection.requested_problem(detected.kind.name, options.task)
     return next(
-        (each for each in problems.values() if "classes" in each.facts),
-        next(iter(problems.values())),
+        (each for each in problems.values() if each.categorical), next(iter(problems.values()))
     )
 
 

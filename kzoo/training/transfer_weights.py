@@ -45,7 +45,8 @@ class AxisNames:
             described: a `Dataset`, or its `Description`.
             reader: the preprocessor, as plain data (see `Dataset.preprocessing`).
         """
-        columns = reader.get("columns", ()) if "columns" in kind(described.inputs).facts else ()
+        has_columns = "columns" in kind(described.inputs).facts
+        columns = reader.get("columns", ()) if has_columns else ()
         columns = [column for column in columns if isinstance(column, Mapping)]
         categories = {
             column["name"]: tuple(column["values"])
@@ -54,7 +55,7 @@ class AxisNames:
         }
         texts = [column for column in columns if "buckets" in column]
         id_count = sum(column["length"] for column in texts)
-        names = described.feature_names if "columns" in kind(described.inputs).facts else ()
+        names = described.feature_names if has_columns else ()
         return cls(
             words=tuple(reader.get("vocabulary") or ()),
             classes=tuple(described.class_names),

@@ -36,9 +36,10 @@ def check_folds(folds, data: Dataset):
     if data.seen.get("grouped"):
         raise KzooError("folds= would split the groups of group=. Use folds=None, or omit group=.")
     rows = pooled(data)
-    limit = int(np.bincount(_labels(rows)).min()) if "classes" in data.problem.facts else len(rows)
+    classes = data.problem.classes_of(_labels(rows))
+    limit = len(rows) if classes is None else int(np.bincount(classes).min())
     if folds > limit:
-        unit = "rows of the smallest class" if "classes" in data.problem.facts else "rows"
+        unit = "rows" if classes is None else "rows of the smallest class"
         raise KzooError(f"folds={folds} must not exceed {limit}, the number of {unit}.")
 
 
@@ -48,27 +49,21 @@ def fold_of(data: Dataset, number, folds, seed) -> Dataset:
     fold_of_row = divide_into_folds(data, rows, folds, seed)
     train = np.flatnonzero(fold_of_row != number)
     validation = np.flatnonzero(fold_of_row == number)
-    if "labels" not in data.problem.facts:
+    if not data.problem.separate_probabilities:
         train = train if rows.weight is None else train[rows.weight[train] > 0]
     return _with_fold(data, rows, train, validation)
 
 
 def divide_into_folds(data: Dataset, rows: Split, folds, seed) -> np.ndarray:
     """Return the fold of each row (N,), with the proportions of classes or labels in each fold."""
-    if "labels" in data.problem.facts:
-        return divide(_labels(rows), [1 / folds] * folds, np.random.default_rng(seed))
-    splitter = (
-        model_selection.StratifiedKFold
-        if "classes" in data.problem.facts
-        else model_selection.KFold
-    )
-    labels = _labels(rows) if "classes" in data.problem.facts else None
+    y = _labels(rows)
+    if data.problem.separate_probabilities:
+        return divide(y, [1 / folds] * folds, np.random.default_rng(seed))
+    classes = data.problem.classes_of(y)
+    splitter = model_selection.KFold if classes is None else model_selection.StratifiedKFold
     fold_of_row = np.empty(len(rows), int)
-    for number, (_, judged) in enumerate(
-        splitter(folds, shuffle=True, random_state=seed).split(
-            labels if labels is not None else np.zeros(len(rows)), labels
-        )
-    ):
+    divided = splitter(folds, shuffle=True, random_state=seed).split(y, classes)
+    for number, (_, judged) in enumerate(divided):
         fold_of_row[judged] = number
     return fold_of_row
 

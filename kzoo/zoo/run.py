@@ -250,7 +250,7 @@ class Run:
             config["target_scale"] = [target["sd"] or 1.0 for target in targets]
         names, classes = self.data.target_names, self.data.class_names
         target = Target(names=names, classes=classes, config=config, common=most_frequent)
-        if "labels" not in self.problem.facts or not self.postprocessing:
+        if all(step["stage"] != "decide" for step in self.postprocessing):
             return target
         postprocessor = import_module("kzoo.inference.postprocessors.postprocessor").Postprocessor
         return postprocessor.read(self.postprocessing).target(target)
@@ -310,7 +310,8 @@ class Run:
             arrays = {**stored, "split": str(stored["split"])}
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged("answers.npz", f"cannot be read ({first_line(error)})") from None
-        count = len(self.class_names) if "classes" in self.problem.facts else None
+        names = self.problem.classes_of(self.class_names)
+        count = None if names is None else len(names)
         if wrong := _answers_mismatch(
             arrays, count, self._input_shape, self.spec.config.get("quantiles")
         ):

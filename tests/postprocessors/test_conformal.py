@@ -17,12 +17,13 @@ from kzoo.inference.postprocessors import (
 )
 from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.inference.predictions import Predictions
+from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.results.coverage import coverage_note, coverage_table
 
 CLASSES = ("a", "b", "c", "d")
-FACTS = frozenset({"classes", "probabilities", "kept"})
-VALUES = frozenset({"values", "kept"})
+OF_CLASSES = problem("tabular_classification")
+OF_VALUES = problem("tabular_regression")
 
 
 def drawn(count, seed=0):
@@ -43,7 +44,7 @@ def of_values(values):
 
 
 def learn_classes(p, truth, tuning=None):
-    return conformal.learn(of_classes(p), truth, facts=FACTS, tuning=tuning)
+    return conformal.learn(of_classes(p), truth, problem=OF_CLASSES, tuning=tuning)
 
 
 def loop_quantile(scores, confidence):
@@ -154,7 +155,9 @@ def test_intervals_follow_the_spread_and_cover():
     truth = values + values * random.standard_normal((3_000, 1))
     seen = slice(500, 1_500)
     tuning = (of_values(values[:500]), truth[:500])
-    learned = conformal.learn(of_values(values[seen]), truth[seen], facts=VALUES, tuning=tuning)
+    learned = conformal.learn(
+        of_values(values[seen]), truth[seen], problem=OF_VALUES, tuning=tuning
+    )
     assert learned["spread"][0] is not None
     lower, upper = conformal.intervals(learned, of_values(values[1_500:]), 0.9)
     assert 0.87 < ((truth[1_500:] >= lower) & (truth[1_500:] <= upper)).mean() < 0.93
@@ -162,13 +165,15 @@ def test_intervals_follow_the_spread_and_cover():
     small = values[1_500:, 0] < 3
     assert width[~small].mean() > 2 * width[small].mean()
     even = values + random.standard_normal(values.shape)
-    assert conformal.learn(of_values(values), even, facts=VALUES)["spread"] == [None]
+    assert conformal.learn(of_values(values), even, problem=OF_VALUES)["spread"] == [None]
 
 
 def test_counts_are_not_below_zero():
     random = np.random.default_rng(0)
     rates = random.uniform(0.1, 3, (400, 1))
-    learned = conformal.learn(of_values(rates), random.poisson(rates), facts=VALUES | {"counts"})
+    learned = conformal.learn(
+        of_values(rates), random.poisson(rates), problem=problem("tabular_count")
+    )
     lower, _ = conformal.intervals(learned, of_values(rates), 0.9)
     assert lower.min() == 0
 
@@ -186,7 +191,7 @@ def test_quantiles_are_conformalised_with_the_nearest_heads():
     predictions = Predictions(
         quantiles=heads, levels=levels, target_names=("y",), inputs=range(2_000)
     )
-    learned = conformal.learn(predictions, truth, facts=VALUES | {"quantiles"})
+    learned = conformal.learn(predictions, truth, problem=problem("tabular_quantiles"))
     lower, upper = conformal.intervals(learned, predictions, 0.9)
     scores = [max(-1 - y, y - 1) for y in truth[:, 0]]
     assert upper[0, 0] == pytest.approx(1 + loop_quantile(scores, 0.9), abs=1e-6)
@@ -379,7 +384,7 @@ def test_columns_and_rows_have_sets_and_intervals():
         and "approximate" not in predictions.promise
     )
     values = np.arange(200.0)[:, None]
-    learned = conformal.learn(of_values(values), values + 1, facts=VALUES)
+    learned = conformal.learn(of_values(values), values + 1, problem=OF_VALUES)
     predictions = conformal.answered(
         learned, "validation", of_values(values[:2]), PredictionOptions(confidence=0.5)
     )

@@ -41,6 +41,7 @@ from kzoo.inference.postprocessors.coverage import (
 from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.inference.predictions import Predictions
 from kzoo.problems.stored_types import APPROXIMATE
+from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import percent, plural, shown
 
@@ -59,36 +60,27 @@ _ROWS = {
 }
 
 
-def suits(facts: frozenset[str]) -> bool:
-    """Return whether predictions of a task with these facts can have sets or intervals."""
-    return (
-        facts >= FACTS
-        and not facts & {"labels", "continues"}
-        and bool(facts & {"probabilities", "values"})
-    )
-
-
 def learn(
-    predictions: Predictions, truth: np.ndarray, *, facts: frozenset[str], tuning: Any = None
+    predictions: Predictions, truth: np.ndarray, *, problem: Problem, tuning: Any = None
 ) -> dict[str, Any] | None:
     """Return the sorted scores of rows; None if there are too few, or outputs that are no probabilities.
 
     Args:
         predictions: of the rows that the promise is learned on, after all other steps.
         truth: (N,) class numbers, or the values (N, targets) or (N, horizon, targets).
-        facts: of the problem.
+        problem: what is predicted.
         tuning: (predictions, truth) of other rows, on which RAPS and the spread of residuals are chosen; None to do
             that on the same rows.
     """
     truth = np.asarray(truth)
-    if len(truth) < FEWEST or not suits(facts):
+    if len(truth) < FEWEST or not problem.has_sets:
         return None
     if predictions.probabilities is not None:
         return _learn_classes(predictions, truth, tuning)
     if predictions.quantiles is None and predictions.values is None:
         return None
     learned = _learn_quantiles if predictions.quantiles is not None else _learn_values
-    lowest = {"lowest": 0.0} if "counts" in facts else {}
+    lowest = {"lowest": 0.0} if problem.predicts_rates else {}
     return learned(predictions, truth.astype(np.float64), tuning) | lowest
 
 

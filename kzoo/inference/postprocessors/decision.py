@@ -1,6 +1,7 @@
 """What scoring labels needs of a run's settings: the decision, the positive class, costs and the objective. NumPy."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from kzoo.inference.postprocessors import threshold
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.inference.postprocessors.threshold import Decision
 from kzoo.problems.objectives import Objective, resolve
-from kzoo.problems.tasks import Judged
+from kzoo.problems.tasks import Judged, Problem, Target
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import number
 
@@ -17,12 +18,10 @@ STEP = "threshold"  # the postprocessing step that `decision=` selects
 SETTINGS = ("decision", "cost", "positive")
 
 
-def takes_decision(task) -> bool:
-    """Return whether the scores of a task follow a decision."""
-    return (
-        task.facts >= threshold.FACTS
-        and "decision" in inspect.signature(task.scoring.score).parameters
-    )
+def takes_decision(problem: Problem) -> bool:
+    """Return whether the scores of a problem follow a decision."""
+    parameters = inspect.signature(problem.task.scoring.score).parameters
+    return problem.suits(threshold.FACTS) and "decision" in parameters
 
 
 def settings_of(training) -> dict[str, Any]:
@@ -41,7 +40,7 @@ def decision_of(settings, problem, classes, postprocessor=None) -> Decision | No
         classes: names of the classes.
         postprocessor: the `Postprocessor`, whose step of stage "decide" is the decision, or None.
     """
-    if not takes_decision(problem.task):
+    if not takes_decision(problem):
         return None
     settings = settings_of(settings)
     objective = settings.get("objective") or settings.get("decision")
@@ -63,6 +62,21 @@ def decision_of(settings, problem, classes, postprocessor=None) -> Decision | No
         cost=settings.get("cost"),
         objective=objective,
     )
+
+
+def scoring_arguments(
+    settings: Mapping[str, Any] | None, data: Any, postprocessor: Postprocessor | None
+) -> tuple[Target, dict[str, Any]]:
+    """Return the target with its thresholds, and the other options, with which a task's `score` and `judge` decide.
+
+    Args:
+        settings: training settings, also stored ones.
+        data: the `Dataset`.
+        postprocessor: with the steps that decide, or None.
+    """
+    decision = decision_of(settings or {}, data.problem, data.class_names, postprocessor)
+    target = data.target if postprocessor is None else postprocessor.target(data.target)
+    return target, {} if decision is None else {"decision": decision}
 
 
 def run_decision(run) -> Decision | None:

@@ -19,7 +19,7 @@ from kzoo.inference.postprocessors import (
 )
 from kzoo.inference.postprocessors.prediction_options import METHODS, PredictionOptions
 from kzoo.inference.predictions import Predictions
-from kzoo.problems.tasks import Target
+from kzoo.problems.tasks import Problem, Target
 from kzoo.utils.discovery import installed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
@@ -118,32 +118,22 @@ class Postprocessor:
                 predictions = _module(step.name).apply(step.learned, predictions)
         return predictions
 
-    def check(
-        self, options: PredictionOptions, facts: frozenset[str], *, promise: bool = True
-    ) -> None:
+    def check(self, options: PredictionOptions, problem: Problem, *, promise: bool = True) -> None:
         """Check that predictions of a task support the options.
 
         Args:
             options: the `PredictionOptions` of the user.
-            facts: of the problem.
+            problem: what is predicted.
             promise: whether something promises it: the step "conformal", or a band that adapts.
 
         Raises:
             KzooError: another kind of predictions, or a run without what a promise is made from.
         """
-        other = (
-            "labels"
-            if "labels" in facts
-            else "the next token of a text"
-            if "continues" in facts
-            else "numbers"
-        )
         for name, value in options.given.items():
-            suited = {"classes", "values"} if name == "confidence" else {"classes"}
-            if other != "numbers" or not facts & suited:
-                use = "classes and numbers" if name == "confidence" else "classes"
+            use = "classes and numbers" if name == "confidence" else "classes"
+            if not problem.has_sets or (use == "classes" and not problem.categorical):
                 raise KzooError(
-                    f"{name}={shown(value)} is for {use}, and this model predicts {other}. Remove it."
+                    f"{name}={shown(value)} is for {use}, and this model predicts {problem.predicts}. Remove it."
                 )
             if (
                 name in ("confidence", "accuracy_when_answered")
@@ -161,7 +151,7 @@ class Postprocessor:
         self,
         predictions: Predictions,
         options: PredictionOptions,
-        facts: frozenset[str],
+        problem: Problem,
         band: Any = None,
     ) -> Predictions:
         """Return predictions, after all other steps, with the sets, intervals and abstention that are asked.
@@ -169,7 +159,7 @@ class Postprocessor:
         Args:
             predictions: the return value of `predictions`.
             options: the `PredictionOptions` of the user.
-            facts: of the problem.
+            problem: what is predicted.
             band: (horizon, targets) half-widths of an adaptive band of forecasts.
 
         Raises:
@@ -177,11 +167,10 @@ class Postprocessor:
         """
         if not options.given:
             return predictions
-        self.check(options, facts)
+        self.check(options, problem)
         if (step := self.step(conformal.NAME)) is not None:
-            ordered = "ordered" in facts
             predictions = conformal.answered(
-                step.learned, step.rows, predictions, options, ordered=ordered, band=band
+                step.learned, step.rows, predictions, options, ordered=problem.ordered, band=band
             )
         if options.min_probability is not None:
             predictions = conformal.with_unsure(predictions, options.min_probability)
@@ -210,7 +199,7 @@ class Postprocessor:
         predictions: Predictions,
         truth: np.ndarray,
         levels: Sequence[float],
-        facts: frozenset[str],
+        problem: Problem,
         starts: np.ndarray,
     ) -> list[dict[str, Any]]:
         """Return the coverage of sets or intervals on some rows; see `conformal.coverage`.
@@ -218,21 +207,21 @@ class Postprocessor:
         Args:
             predictions, truth: of the rows; of forecasts in order of time.
             levels: of confidence.
-            facts: of the problem.
+            problem: what is predicted.
             starts: (N,) time steps of the first values of forecasts.
 
         Raises:
             KzooError: too few calibration rows for a level.
         """
         step: Any = self.step(conformal.NAME)
-        options: dict[str, Any] = dict(ordered="ordered" in facts, methods=METHODS)
+        options: dict[str, Any] = dict(ordered=problem.ordered, methods=METHODS)
         results: list[dict[str, Any]] = []
         for level in levels:
             conformal.check_level(step.learned, step.rows, level)
             results += conformal.coverage(
                 step.learned, step.rows, predictions, truth, [level], **options
             )
-            if "ordered" in facts:
+            if problem.ordered:
                 results.append(
                     adaptive_band.coverage(
                         step.learned, step.rows, predictions, truth, starts, level
@@ -250,7 +239,7 @@ def with_conformal(
     predictions: Predictions,
     truth: np.ndarray,
     *,
-    facts: frozenset[str],
+    problem: Problem,
     rows: str,
     tuning: Any = None,
 ) -> Postprocessor | None:
@@ -258,10 +247,10 @@ def with_conformal(
 
     Args:
         postprocessor: the other steps, or None.
-        predictions, truth, tuning, facts: see `kzoo.inference.postprocessors.conformal.learn`.
+        predictions, truth, tuning, problem: see `kzoo.inference.postprocessors.conformal.learn`.
         rows: the name of the split.
     """
-    learned = conformal.learn(predictions, truth, facts=facts, tuning=tuning)
+    learned = conformal.learn(predictions, truth, problem=problem, tuning=tuning)
     if learned is None:
         return postprocessor
     others = () if postprocessor is None else postprocessor.without(conformal.NAME).steps
@@ -291,18 +280,19 @@ def _combine(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return _module(steps[0]["name"]).combine([step["learned"] for step in steps])
 
 
-def _takes(module: Any, facts: frozenset[str], classes: int) -> bool:
-    """Return whether a step suits a task with these facts and number of classes; of labels, any number does."""
+def _takes(module: Any, problem: Problem, classes: int) -> bool:
+    """Return whether a step suits a problem with this number of classes; of labels, any number does."""
     fewest, most = getattr(module, "CLASSES", (1, None))
-    return facts >= module.FACTS and ("labels" in facts or fewest <= classes <= (most or classes))
+    suits_number = problem.separate_probabilities or fewest <= classes <= (most or classes)
+    return problem.suits(module.FACTS) and suits_number
 
 
-def check_names(names: Sequence[str], facts: frozenset[str], classes: int) -> None:
+def check_names(names: Sequence[str], problem: Problem, classes: int) -> None:
     """Check that steps can be used together with a task.
 
     Args:
         names: the names of the steps.
-        facts: the facts of the task (see `kzoo.tasks`).
+        problem: what is predicted.
         classes: number of classes, labels or values that are predicted.
 
     Raises:
@@ -320,15 +310,15 @@ def check_names(names: Sequence[str], facts: frozenset[str], classes: int) -> No
             raise KzooError(
                 f"postprocess={name!r} is unknown. Installed: {', '.join(NAMES) or 'none'}."
             )
-        if missing := sorted(module.FACTS - facts):
+        if missing := sorted(module.FACTS - problem.facts):
             raise KzooError(
                 f"postprocess={name!r} needs a task with {', '.join(missing)}, which this task does not have."
             )
-        if not _takes(module, facts, classes):
+        if not _takes(module, problem, classes):
             fewest, most = module.CLASSES
             number = f"{fewest} classes" if fewest == most else f"{fewest} classes or more"
             steps = [step for step in NAMES if _module(step).STAGE == module.STAGE]
-            others = ", ".join(step for step in steps if _takes(_module(step), facts, classes))
+            others = ", ".join(step for step in steps if _takes(_module(step), problem, classes))
             raise KzooError(
                 f"postprocess={name!r} is for {number}, and this data has {classes}. Use one of: {others}."
             )

@@ -132,12 +132,12 @@ def _objective(name) -> Objective:
     """
     if isinstance(name, Objective):
         return name
-    facts = score_named(name)
-    if facts is None:
+    score = score_named(name)
+    if score is None:
         raise KzooError(
             f"decision={name!r} is a function, of which only the name is stored. Set decision='f1'."
         )
-    best: Any = facts.best
+    best: Any = score.best
     return Objective(name, best=best)
 
 

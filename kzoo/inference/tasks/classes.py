@@ -1,11 +1,14 @@
 """Classes: learn them from labels, encode labels, and turn outputs into predicted classes. NumPy only."""
 
+from typing import Any
+
 import numpy as np
 
 from kzoo.inference.predictions import Predictions, probabilities, scores_of
 from kzoo.inference.tables.values import Texts, category_word, plain
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError
+from kzoo.utils.formatting import percent
 
 
 def learn(values, names=(), *, known=None) -> Target:
@@ -64,6 +67,14 @@ def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
     )
 
 
+def true_probabilities(truth: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the true classes (see `Problem.true_probabilities`)."""
+    if p.shape[-2] == 1:
+        p = np.concatenate([1 - p, p], axis=-2)
+    truth = truth.reshape(-1).astype(int)
+    return p.reshape(len(truth), *p.shape[-2:])[np.arange(len(truth)), truth]
+
+
 def _names_and_numbers(values):
     """Return the distinct names of labels, in numeric order for numbers, else alphabetical; and each label's index."""
     values = plain(values.iloc[:, 0]) if hasattr(values, "columns") else np.asarray(values)
@@ -101,3 +112,16 @@ def check_classes(numbers, classes):
             "each needs at least two, one to train on and one to test. Add examples, or leave such classes out "
             "(drop_rare=2 in a table of rows)."
         )
+
+
+def example(
+    truth: np.ndarray, answer: np.ndarray, target: Target, *, scores: bool, decision: Any
+) -> dict[str, Any]:
+    """Return the cells of an example (see `Problem.example`)."""
+    predicted = int(answer.argmax() if decision is None else decision.numbers(answer[None])[0])
+    return dict(
+        truth=target.classes[int(truth)],
+        predicted=target.classes[predicted],
+        right=predicted == int(truth),
+        confidence=f"score {answer[predicted]:.3g}" if scores else percent(answer[predicted]),
+    )

@@ -1,6 +1,7 @@
 """Labels: learn their names, encode rows of labels as 0 and 1, and turn outputs into sets of labels. NumPy only."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -8,10 +9,11 @@ from kzoo.inference.predictions import Predictions
 from kzoo.inference.tables.label_cells import flags, label_sets
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import listed, plural, shown
+from kzoo.utils.formatting import listed, percent, plural, shown
 
 _HALF = 0.5  # the threshold of labels without one
 _NAMED = 8  # labels in a message
+_SHOWN = 6  # probabilities of an example
 
 
 def learn(values, names=(), *, known=None) -> Target:
@@ -140,6 +142,12 @@ def probabilities_of(outputs, logits) -> np.ndarray:
     return (1 / (1 + np.exp(-outputs.astype(np.float64)))).astype(outputs.dtype)
 
 
+def true_probabilities(truth: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the true states of the labels (see `Problem.true_probabilities`)."""
+    truth = truth[..., None]
+    return np.where(np.isnan(truth), np.nan, np.where(truth == 1, p, 1 - p)).astype(p.dtype)
+
+
 def decided(p, thresholds=()) -> np.ndarray:
     """Return which labels are predicted, booleans (N, labels): those whose probability reaches their threshold."""
     return p.astype(np.float64) >= (
@@ -175,4 +183,22 @@ def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
         class_names=target.classes,
         inputs=inputs,
         separator=separator,
+    )
+
+
+def example(
+    truth: np.ndarray, answer: np.ndarray, target: Target, *, scores: bool, decision: Any
+) -> dict[str, Any]:
+    """Return the cells of an example (see `Problem.example`); "?" is an unknown label."""
+    names = target.classes
+    chosen = decided(answer, target.thresholds)
+    known = ~np.isnan(truth)
+    true = [name for name, value in zip(names, truth, strict=True) if value == 1]
+    unknown = [f"{name}?" for name, is_known in zip(names, known, strict=True) if not is_known]
+    predicted = [name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen]
+    return dict(
+        truth=", ".join(true + unknown) or "none",
+        predicted=", ".join(predicted) or "none",
+        right=bool((chosen == (truth == 1))[known].all()),
+        confidence=", ".join(percent(value) for value in answer[chosen][:_SHOWN]) or "–",
     )

@@ -1,6 +1,7 @@
 """Values: learn the scale of targets, encode them, and turn outputs into predictions. NumPy only."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -8,10 +9,11 @@ from kzoo.inference.predictions import Predictions
 from kzoo.inference.tables.values import to_numbers
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import plural, shown
+from kzoo.utils.formatting import number, plural, shown
 
 # standard deviations between neighbouring float32 numbers, above which a column loses too much precision
 _COARSE = 0.1
+_SHOWN = 6  # numbers of an example
 _HEAVY = 6.0  # standard deviations: a million normally distributed rows have none beyond
 
 
@@ -111,3 +113,21 @@ def spread(values):
     mean, std = values.mean(axis=0), values.std(axis=0)
     std = np.where(std <= 1e-9 * np.maximum(1e-30, np.abs(mean)), 1.0, std)
     return mean.tolist(), std.tolist()
+
+
+def example(
+    truth: np.ndarray, answer: np.ndarray, target: Target, *, scores: bool, decision: Any
+) -> dict[str, Any]:
+    """Return the cells of an example (see `Problem.example`), with the error of each target as its confidence.
+
+    The errors are listed, because targets may have different units.
+    """
+    if answer.ndim > truth.ndim:  # quantiles: the distance from the band between the outer ones
+        error = np.maximum(np.maximum(answer[..., 0] - truth, truth - answer[..., -1]), 0.0)
+    else:
+        error = np.abs(truth.astype("float64") - answer.reshape(truth.shape))
+    return dict(truth=_text(truth), predicted=_text(answer), confidence=_text(error), right=True)
+
+
+def _text(values: np.ndarray) -> str:
+    return ", ".join(number(float(value)) for value in np.ravel(values)[:_SHOWN])

@@ -10,8 +10,11 @@ Inference half:
     encode(target, values) -> y             what the network is trained on; raises KzooError for unreadable labels
                                             (with `notes`, a list of lines, if the task has the fact "labels")
     answer(target, outputs, ...) -> Predictions
+    Of these, a task that lacks one uses that of its `base`, the task of kzoo whose facts it has:
+    example(truth, answer, target, ...)     the cells of an example in the report (see `Problem.example`)
+    true_probabilities(truth, p)            of tasks with probabilities (see `Problem.true_probabilities`)
 
-Fitting half, with Keras; a task without one uses that of classes or of values, depending on its head:
+Fitting half, with Keras; a task without one uses that of its `base`:
     make_loss(name, task, ...) -> Loss      a Keras loss, or a function of (truth, outputs), for a name in `losses`
     make_metric(name, task, ...)            a metric, as Keras takes it, for a name in `metrics`; optional
     loss_weight(config) -> float            a factor of the loss; optional, default: 1
@@ -30,7 +33,7 @@ Scoring half:
 Tasks of this folder are discovered by listing it, those of installed packages by the entry-point group `kzoo.tasks`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
@@ -117,6 +120,83 @@ class Problem:
         """Whether predictions continue an input, as those of language models continue a text."""
         return "continues" in self.facts
 
+    @property
+    def categorical(self) -> bool:
+        """Whether the truth of a row is a class or some labels, whose names the data has."""
+        return bool(self.facts & {"classes", "labels"})
+
+    @property
+    def separate_probabilities(self) -> bool:
+        """Whether each output is a probability of its own, as of labels, not of one distribution."""
+        return "labels" in self.facts
+
+    @property
+    def predicts_rates(self) -> bool:
+        """Whether outputs are rates of counts, which a Poisson loss learns."""
+        return "counts" in self.facts
+
+    @property
+    def has_sets(self) -> bool:
+        """Whether predictions can have sets or intervals: a class for each row, or numbers."""
+        return self.keeps_predictions and bool(self.facts & {"classes", "values"})
+
+    def _stated(self, name: str) -> Any:
+        """Return a field of the task; of its base, if it leaves the field empty."""
+        return getattr(self.task, name) or getattr(self.task.base, name)
+
+    @property
+    def predicts(self) -> str:
+        """What is predicted, in the plural, for messages."""
+        return self._stated("predicts")
+
+    def suits(self, needs: Collection[str], lacks: Collection[str] = ()) -> bool:
+        """Return whether the problem has all facts that something needs, and none of those that it lacks."""
+        return self.facts.issuperset(needs) and self.facts.isdisjoint(lacks)
+
+    def limits(self, labels: Sequence[str]) -> list[str]:
+        """Return sentences on what predictions cannot be relied on for, for model cards.
+
+        Args:
+            labels: names of the classes or labels.
+        """
+        lines = self._stated("limits")
+        lines += self._stated("limits_of_forecasts") if self.ordered else ()
+        return [line.format(count=len(labels)) for line in lines]
+
+    def outputs_text(self, config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+        """Return what the outputs of a network with these settings are."""
+        return self._stated("outputs_text")(config, training)
+
+    def example(
+        self, truth: Any, answer: Any, target: "Target", *, scores: bool, decision: Any
+    ) -> dict[str, Any]:
+        """Return the cells of an example in a report: `truth`, `predicted`, `confidence`, and whether it is `right`.
+
+        Args:
+            truth, answer: of the example, as `Run.answers` has them.
+            target: what was learned about the target.
+            scores: whether answers are scores in place of probabilities.
+            decision: the `kzoo.inference.postprocessors.threshold.Decision`, or None.
+        """
+        cells = self.task.function("inference", "example")
+        return cells(truth, answer, target, scores=scores, decision=decision)
+
+    def true_probabilities(self, truth: Any, p: Any) -> Any:
+        """Return the probability that each of some models gives to the truth of each row.
+
+        Args:
+            truth: (N, ...) class numbers, or labels.
+            p: (N, ..., outputs, models) probabilities.
+
+        Returns:
+            (rows, models), or (N, labels, models), NaN for unknown labels.
+        """
+        return self.task.function("inference", "true_probabilities")(truth, p)
+
+    def classes_of(self, y: Any) -> Any:
+        """Return the truth of rows if each has one class, by which they are divided and drawn; None for other tasks."""
+        return y if "classes" in self.facts else None
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
@@ -142,6 +222,12 @@ class Task:
         objective: the score that a search optimises if the user names none; empty for the first metric of the preset.
         scores: name -> `Score`; the first is the primary score.
         says: what `headline` requires: scores, and the number of examples or tokens.
+        predicts: what is predicted, in the plural, for messages, such as "classes"; empty: as its base.
+        limits: sentences on what predictions cannot be relied on for, in model cards, with `{count}` for the number of
+            classes or labels; empty: those of its base.
+        limits_of_forecasts: further ones if rows are ordered.
+        outputs_text: function of the config of a network and of training settings that returns what its outputs are;
+            None: that of its base.
         postprocess: postprocessing steps that are learned if there is validation data and the user chooses no others.
     """
 
@@ -160,6 +246,10 @@ class Task:
     objective: str = ""
     scores: Mapping[str, Score]
     says: tuple[str, ...] = ()
+    predicts: str = ""
+    limits: tuple[str, ...] = ()
+    limits_of_forecasts: tuple[str, ...] = ()
+    outputs_text: Callable[[Mapping[str, Any], Mapping[str, Any]], str] | None = None
     postprocess: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -196,12 +286,26 @@ class Task:
         return import_module(half_of(self.room, "inference", "light"))
 
     @cached_property
+    def base(self) -> "Task":
+        """The task of kzoo whose functions stand in for those that this one lacks.
+
+        Of the others whose facts it has, the one with the most of them; without any, values or classes, by the head.
+        """
+        others = [
+            task for task in _tasks().values() if task is not self and task.facts <= self.facts
+        ]
+        default = _tasks()["values" if self.head == "linear" else "classes"]
+        return max(others, key=lambda task: len(task.facts), default=default)
+
+    @cached_property
     def fitting(self):
-        """The half that needs Keras: `make_loss`, `make_metric`. A task without one uses that of its head."""
+        """The half that needs Keras: `make_loss`, `make_metric`; that of its base if the task has none."""
         module = half_of(self.room, "fitting")
-        if find_spec(module) is None:
-            module = f"kzoo.zoo.losses.{'values' if self.head == 'linear' else 'classes'}"
-        return import_module(module)
+        return import_module(module) if find_spec(module) is not None else self.base.fitting
+
+    def function(self, half: str, name: str) -> Callable[..., Any]:
+        """Return a function of one of the halves, such as "inference"; of its base, if the task lacks it."""
+        return getattr(getattr(self, half), name, None) or getattr(getattr(self.base, half), name)
 
     def baselines_of(self, name: str) -> list[str]:
         """Return the baseline scores to show beside a score: those in its number format.

@@ -1,6 +1,25 @@
 """One of K classes; two classes may share one output."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from kzoo.problems.tasks import Problem, Score, Task
+
+# what a single output of two classes is, by its activation
+_UNITS = {"sigmoid": "probability", "hard_sigmoid": "probability", None: "logit", "linear": "logit"}
+
+
+def _outputs_text(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    """Return what the outputs of a network are (see `Task.outputs_text`)."""
+    count = config["outputs"]
+    activation = config.get("output_activation")
+    if count == 1:
+        return f"{_UNITS.get(activation, f'{activation} score')} of the second class"
+    unit = {"softmax": "probabilities", None: "logits"}.get(activation, f"{activation} values")
+    onehot = training.get("labels") == "onehot"
+    labels = "one-hot labels" if onehot else f"integer labels 0..{count - 1}"
+    return f"{unit} of {count} classes; train with {labels}"
+
 
 TASK = Task(
     name="classes",
@@ -63,4 +82,7 @@ TASK = Task(
         ),
     },
     says=("accuracy", "accuracy_interval", "majority", "examples"),
+    predicts="classes",
+    limits=("It assigns one of its {count} classes to every input, even if none applies.",),
+    outputs_text=_outputs_text,
 )

@@ -1,6 +1,17 @@
 """Labels: any number of named labels for each row, also none (multi-label classification)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from kzoo.problems.tasks import Problem, Score, Task
+
+
+def _outputs_text(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    """Return what the outputs of a network are (see `Task.outputs_text`)."""
+    logits = config.get("output_activation") in (None, "linear")
+    unit = "logits" if logits else "probabilities"
+    return f"{unit} of {config['outputs']} labels; train with rows of 0 and 1"
+
 
 TASK = Task(
     name="labels",
@@ -30,4 +41,10 @@ TASK = Task(
     },
     says=("f1_macro", "always_all", "exact_match", "examples"),
     postprocess=("label_thresholds",),
+    predicts="labels",
+    limits=(
+        "A label is predicted from its probability on that `kzoo.json` has as its threshold; files return "
+        "probabilities only. An input without any of these labels gets none.",
+    ),
+    outputs_text=_outputs_text,
 )

@@ -1,6 +1,17 @@
 """The next token of a text, after the last or after each step."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from kzoo.problems.tasks import Problem, Score, Task
+
+
+def _outputs_text(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    """Return what the outputs of a network are (see `Task.outputs_text`)."""
+    unit = "probabilities" if config.get("output_activation") == "softmax" else "logits"
+    position = "after every step" if config.get("pooling") is None else "after the window"
+    return f"{unit} of the next token among {config['outputs']:,}, {position}"
+
 
 TASK = Task(
     name="next_token",
@@ -25,4 +36,9 @@ TASK = Task(
         "majority": Score(label="always the most frequent", form="percent", baseline=True),
     },
     says=("bits_per_token", "accuracy", "majority", "tokens"),
+    predicts="tokens",
+    limits=(
+        "It generates text that is likely given its training text, which may be false or offensive.",
+    ),
+    outputs_text=_outputs_text,
 )

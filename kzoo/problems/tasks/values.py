@@ -1,6 +1,17 @@
 """Values: one or several numbers with a unit for each row, or for each future step."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from kzoo.problems.tasks import Problem, Score, Task
+
+
+def _outputs_text(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    """Return what the outputs of a network are (see `Task.outputs_text`)."""
+    targets = "the target" if config["outputs"] == 1 else f"{config['outputs']} targets"
+    steps = f", {config['horizon']} steps ahead" if config.get("horizon") else ""
+    return f"{targets}{steps}, in the unit of the training data"
+
 
 TASK = Task(
     name="values",
@@ -74,4 +85,12 @@ TASK = Task(
         ),
     },
     says=("mae", "rmse", "r2", "examples"),
+    predicts="numbers",
+    limits=(
+        "Predictions outside the range of the training data are extrapolations and may be far off.",
+    ),
+    limits_of_forecasts=(
+        "Forecasts continue patterns of the past: changes without precedent are not predicted.",
+    ),
+    outputs_text=_outputs_text,
 )

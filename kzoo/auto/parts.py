@@ -12,7 +12,7 @@ import numpy as np
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import Fold, fingerprint
 from kzoo.data.store.pooled import pooled
-from kzoo.tuning.folds import check_folds, divide_into_folds
+from kzoo.tuning.folds import check_folds, divide_into_folds, why_no_folds
 from kzoo.utils.errors import KzooError
 
 _INNER_PARTS = 8  # one of these parts of the training rows is the inner validation split
@@ -58,7 +58,7 @@ class Parts:
                 raise KzooError(
                     f"{data.name} has no validation split to choose a model on, and {error}"
                 ) from None
-            reason = _reason(data)
+            reason = why_no_folds(data) or _RARE
             if reason != _RARE or count > _FEW_ROWS or _largest_class(pooled(data)) < folds:
                 return cls(folds=1, rows=count, reason=reason, seed=seed)
         return cls(folds=folds, rows=count, seed=seed)
@@ -124,16 +124,6 @@ def _positive(split: Split, indices: np.ndarray) -> np.ndarray:
 def _numbered(rows: Split, indices: np.ndarray) -> Split:
     """Return some rows, numbered by their position among the development rows."""
     return replace(rows.select(indices), rows=indices)
-
-
-def _reason(data: Dataset) -> str:
-    if data.problem.ordered or data.seen.get("in_order"):
-        return "its rows are in order of time"
-    if data.seen.get("grouped"):
-        return "its rows belong to groups"
-    if data.seen.get("validation_source"):
-        return "its validation rows have a source of their own"
-    return _RARE
 
 
 def _holdout(data: Dataset, seed: int) -> Dataset:

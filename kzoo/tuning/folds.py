@@ -11,30 +11,33 @@ from kzoo.data.stratified import divide
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
 
+# what reading has observed -> why the rows cannot be divided into folds
+_WHOLE = {
+    "in_order": "its rows are in order of time (split='time')",
+    "validation_source": "its validation rows have a source of their own (validation=)",
+    "grouped": "its rows belong to groups (group=)",
+}
 
-def check_folds(folds, data: Dataset):
+
+def why_no_folds(data: Dataset) -> str | None:
+    """Return why rows cannot be divided into folds, as the end of a sentence; None if they can."""
+    if data.problem.ordered:
+        return "its rows are in order of time"
+    return next((reason for name, reason in _WHOLE.items() if data.seen.get(name)), None)
+
+
+def check_folds(folds: object, data: Dataset) -> None:
     """Check that the data can be divided into folds.
 
     Raises:
         KzooError: `folds` is not an integer of at least 2 or exceeds the rows of the smallest class, or the rows are
             ordered or grouped.
     """
-    checked_count("folds", folds, least=2)
-    if data.problem.ordered:
+    folds = checked_count("folds", folds, least=2)
+    if (reason := why_no_folds(data)) is not None:
         raise KzooError(
-            f"folds={folds} is not supported for {data.name}: its rows have an order, and folds would train on "
-            f"later rows. Use folds=None."
+            f"folds={folds} is not supported for {data.name}: {reason}. Use folds=None."
         )
-    if data.seen.get("in_order"):
-        raise KzooError(
-            "folds= would train on rows after those of split='time'. Use folds=None, or omit split=."
-        )
-    if data.seen.get("validation_source"):
-        raise KzooError(
-            "folds= would mix the rows of validation= with those of training. Use folds=None."
-        )
-    if data.seen.get("grouped"):
-        raise KzooError("folds= would split the groups of group=. Use folds=None, or omit group=.")
     rows = pooled(data)
     classes = data.problem.classes_of(_labels(rows))
     limit = len(rows) if classes is None else int(np.bincount(classes).min())

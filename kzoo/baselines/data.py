@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kzoo.data.store.windows import sample_indices
-from kzoo.inference.postprocessors.decision import STEP, decision_of
+from kzoo.inference.postprocessors.decision import STEP, scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import learn
 from kzoo.inference.sources.arrays import class_numbers
 from kzoo.inference.tasks.weighted import score_weighted
@@ -181,9 +181,8 @@ class BaselineData:
         """Return the scores of predictions for a split, whose labels follow a decision learned on validation rows."""
         steps = [step for step in self.settings.get("postprocess", ()) if step == STEP]
         learned = self._learned(steps, predict, settings=self.settings)
-        decision = decision_of(self.settings, self.data.problem, self.data.class_names, learned)
-        options = {"objective": self.settings.get("objective")}
-        options |= {} if decision is None else {"decision": decision}
+        _, options = scoring_arguments(self.settings, self.data, learned)
+        options["objective"] = self.settings.get("objective")
         return self._scores(predict(part), part, self._decided_target(predict), **options)
 
     def _scores(self, pairs, part, target, **options) -> dict:

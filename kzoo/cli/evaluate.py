@@ -1,7 +1,6 @@
 """Score a run on its test split, on another split, or on new data."""
 
 from kzoo.cli import keras_import, shared, tables
-from kzoo.cli.train import score_warnings_of
 from kzoo.inference.tasks.target_scores import mixes_units
 from kzoo.inference.tasks.weighted import by_weighting
 from kzoo.utils.errors import KzooError
@@ -112,7 +111,9 @@ def run(args):
     name = args.data or run.config["data"]["name"]
     # The split is named unless `--data` is new data.
     data = name if args.data is not None and own_data is None else f"{name}, {args.split} split"
-    return dict(run=args.run, data=data, scores=scores, doubts=score_warnings_of(run, scores))
+    return dict(
+        run=args.run, data=data, scores=scores, doubts=run.problem.task.score_warnings(scores)
+    )
 
 
 def render(document, args):

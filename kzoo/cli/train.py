@@ -206,7 +206,9 @@ def run(args):
         task=run.data.task,
         interrupted=bool(summary.get("interrupted")),
         summary=summary,
-        doubts=score_warnings_of(run, summary.get("test") or summary.get("validation") or {}),
+        doubts=run.problem.task.score_warnings(
+            summary.get("test") or summary.get("validation") or {}
+        ),
     )
 
 
@@ -351,12 +353,6 @@ def render(document, args):
     rows.append(shared.usage_example(folder, document["task"], document["inputs"]))
     lines += tables.columns(rows)
     return "\n".join(lines)
-
-
-def score_warnings_of(run, scores) -> list[str]:
-    """Return warnings about the scores of a run, if its task defines any."""
-    warn = getattr(run.problem.task.scoring, "doubts", None)
-    return warn(scores) if warn and scores else []
 
 
 def scores_line(scores) -> str:

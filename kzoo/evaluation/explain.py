@@ -234,8 +234,8 @@ def _predictions(run: Run, x: np.ndarray) -> Predictions:
         run.target,
         _outputs(run, x),
         run.preprocessing,
+        Postprocessor.read(run.postprocessing),
         logits=run_gives_logits(run),
-        postprocessing=run.postprocessing,
     )
 
 

@@ -5,7 +5,7 @@ model predicts without pandas, scikit-learn and Keras; `tests/test_structure.py`
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ import numpy as np
 
 from kzoo.inference.postprocessors.adaptive_band import FEWEST, LATEST
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
+from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.inference.predictions import Predictions
 from kzoo.inference.sources.arrays import all_finite, check_whole_numbers, numeric_array
 from kzoo.inference.sources.unreadable import MAX_SHARE_PREDICTION, Unread, broken_files_note
 from kzoo.inference.tables.files import is_table
@@ -28,6 +30,7 @@ from kzoo.inference.tables.raw import (
 )
 from kzoo.inference.tables.values import MISSING
 from kzoo.problems.kinds import Kind, kind_of, shape_matches, takes_ready_arrays
+from kzoo.problems.tasks import Problem, Target
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import length_of, listed, shown
 
@@ -88,17 +91,17 @@ def _read(reader, raw):
 
 
 def to_predictions(
-    problem,
-    target,
-    outputs,
-    encoded,
-    reader,
+    problem: Problem,
+    target: Target,
+    outputs: np.ndarray,
+    encoded: Encoded,
+    reader: Mapping[str, Any],
     *,
-    logits,
-    postprocessing=(),
-    options=None,
-    band=None,
-):
+    logits: bool | None,
+    postprocessing: Sequence[Mapping[str, Any]] = (),
+    options: PredictionOptions | None = None,
+    band: np.ndarray | None = None,
+) -> Predictions:
     """Return the predictions of a network's outputs, with names, times, and rows for inputs that could not be read.
 
     Args:
@@ -125,9 +128,16 @@ def to_predictions(
     return replace(predictions.with_unread(encoded.names, encoded.unread), kept=encoded.kept)
 
 
-def predictions_of(problem, target, outputs, reader, *, logits, postprocessing=()):
+def predictions_of(
+    problem: Problem,
+    target: Target,
+    outputs: np.ndarray,
+    reader: Mapping[str, Any],
+    steps: Postprocessor,
+    *,
+    logits: bool | None,
+) -> Predictions:
     """Return the predictions of a network's outputs (N, ...), as `to_predictions`, without names and times."""
-    steps = Postprocessor.read(postprocessing)
     outputs = steps.outputs(outputs, logits=logits)
     return steps.predictions(
         problem.task.inference.answer(
@@ -136,7 +146,16 @@ def predictions_of(problem, target, outputs, reader, *, logits, postprocessing=(
     )
 
 
-def adaptive_band_of(problem, target, run, encoded, reader, *, postprocessing, options):
+def adaptive_band_of(
+    problem: Problem,
+    target: Target,
+    run: Callable[[np.ndarray], np.ndarray],
+    encoded: Encoded,
+    reader: Mapping[str, Any],
+    *,
+    postprocessing: Sequence[Mapping[str, Any]],
+    options: PredictionOptions | None,
+) -> np.ndarray | None:
     """Return the half-widths of an adaptive band, from the errors of forecasts of earlier rows of the same table.
 
     Args:
@@ -159,10 +178,7 @@ def adaptive_band_of(problem, target, run, encoded, reader, *, postprocessing, o
     truth = windows[1]
     unknown = np.full((len(encoded.x), *truth.shape[1:]), np.nan, truth.dtype)
     steps = Postprocessor.read(postprocessing)
-    outputs = steps.outputs(run(x), logits=None)
-    predictions = steps.predictions(
-        problem.task.inference.answer(target, outputs, inputs=range(len(x)), reader=reader)
-    )
+    predictions = predictions_of(problem, target, run(x), reader, steps, logits=None)
     return steps.band(options.confidence, predictions, np.concatenate([truth, unknown]))
 
 

@@ -181,8 +181,6 @@ def run_warnings(run, split):
     summary = run.summary
     scores = summary.get(split) or {}
     useless_warning = primary_score(scores, run, split)["useless"] if scores else None
-    warn = getattr(run.problem.task.scoring, "doubts", None)
-    score_warnings = warn(scores) if warn and scores else []
     baseline_warning = baselines.beaten(summary)
     messages = [
         _interrupted_warning(summary),
@@ -190,7 +188,7 @@ def run_warnings(run, split):
         _few_examples_warning(scores, split),
         useless_warning,
         baseline_warning,
-        *score_warnings,
+        *run.problem.task.score_warnings(scores),
         _gap_warning(run),
         _overfitting_warning(run),
     ]

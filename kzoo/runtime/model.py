@@ -331,8 +331,8 @@ class Model:
                 self._target,
                 self.check(outputs_of(x)),
                 self._preprocessing,
+                Postprocessor.read(self._postprocessing),
                 logits=ANSWERS.get(self._kind),
-                postprocessing=self._postprocessing,
             ),
         )
         count = first_inputs(len(encoded.x))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.data.dataset import Dataset
+from kzoo.inference.encode import predictions_of
 from kzoo.inference.postprocessors import conformal
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, with_conformal
 from kzoo.inference.predictions import Predictions
@@ -25,14 +26,10 @@ def predicted(
         logits: whether outputs of classes are logits.
     """
     outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
-    if postprocessor is not None:
-        outputs = postprocessor.outputs(outputs, logits=logits)
-    answer = data.problem.task.inference.answer
-    target = data.target
-    predictions = answer(
-        target, outputs, inputs=range(len(outputs)), reader=data.preprocessing, logits=logits
-    )
-    return predictions if postprocessor is None else postprocessor.predictions(predictions), truth
+    steps = postprocessor or Postprocessor()
+    return predictions_of(
+        data.problem, data.target, outputs, data.preprocessing, steps, logits=logits
+    ), truth
 
 
 def learned_conformal(

@@ -20,8 +20,10 @@ SETTINGS = ("decision", "cost", "positive")
 
 def takes_decision(problem: Problem) -> bool:
     """Return whether the scores of a problem follow a decision."""
-    parameters = inspect.signature(problem.task.scoring.score).parameters
-    return problem.suits(threshold.FACTS) and "decision" in parameters
+    return (
+        problem.suits(threshold.FACTS)
+        and "decision" in inspect.signature(problem.task.scoring.score).parameters
+    )
 
 
 def settings_of(training) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def scoring_arguments(
 
     Args:
         settings: training settings, also stored ones.
-        data: the `Dataset`.
+        data: the `Dataset`, or the run.
         postprocessor: with the steps that decide, or None.
     """
     decision = decision_of(settings or {}, data.problem, data.class_names, postprocessor)
@@ -89,9 +91,9 @@ def run_decision(run) -> Decision | None:
 def judged_answers(run) -> Judged:
     """Return quality, correctness and error of each stored prediction of a run, by its decision and thresholds."""
     stored = run.answers
-    decision = run_decision(run)
-    options = {} if decision is None else {"decision": decision}
-    return run.problem.task.scoring.judge(stored["truth"], stored["answers"], run.target, **options)
+    steps = Postprocessor.read(run.postprocessing)
+    target, options = scoring_arguments(run.spec.training, run, steps)
+    return run.problem.task.scoring.judge(stored["truth"], stored["answers"], target, **options)
 
 
 def predicted_classes(run, p) -> np.ndarray:

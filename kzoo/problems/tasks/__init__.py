@@ -26,7 +26,7 @@ Scoring half:
                                             `decision=` (see `kzoo.inference.postprocessors.threshold`)
     judge(truth, answers, target) -> Judged per-example quality, correctness and error
     headline(scores, ...) -> dict           the primary score, and a sentence that compares it with a baseline
-    doubts(scores) -> list                  warnings about what the scores do not show
+    doubts(scores) -> list                  optional: warnings about what the scores do not show
     paired(truth, new, old, metric) -> dict optional: the test of the difference of two runs, each (predictions, target)
     carried(scores, known) -> dict          optional: scores, with known baseline scores for the same examples attached
 
@@ -327,6 +327,11 @@ class Task:
     def scoring(self):
         """The scoring half: `score`, `judge`, `headline`."""
         return import_module(half_of(self.room, "score"))
+
+    def score_warnings(self, scores: Mapping[str, Any]) -> list[str]:
+        """Return warnings about what the scores of a split do not show; empty without scores."""
+        warn = getattr(self.scoring, "doubts", None)
+        return warn(scores) if warn and scores else []
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -112,8 +112,3 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         f"{number(scores['mae'])}, RMSE {number(scores['rmse'])}.",
         useless=useless,
     )
-
-
-def doubts(scores) -> list[str]:
-    """Return no warnings: baselines are scored separately."""
-    return []

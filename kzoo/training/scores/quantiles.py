@@ -134,8 +134,3 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
         f"of the two is {number(scores['band_width'])}.",
         useless=None,
     )
-
-
-def doubts(scores) -> list[str]:
-    """Return no warnings: baselines are scored separately."""
-    return []

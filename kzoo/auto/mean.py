@@ -78,7 +78,7 @@ def measured_lead_of_means(data: Dataset, rows: int, metric: str) -> tuple[float
         rows: number of rows that are trained on and judged.
         metric: name of the score.
     """
-    is_table = kind(data.inputs).is_table
+    is_table = kind(data.problem.kind).is_table
     return _LEAD if is_table and rows <= _FEW_ROWS and metric in ("accuracy", "r2") else None
 
 

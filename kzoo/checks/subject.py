@@ -102,29 +102,29 @@ class Subject:
     def _has(self, *facts) -> bool:
         return self.kind.facts >= set(facts)
 
-    def _truth(self, fact: str, values: Callable[[Any], Any]) -> dict[str, Any] | None:
+    def _truth(self, fact: str, values: Callable[[Any], Any]) -> Any:
         """Return split -> a function of its truth; None for tasks without a fact, or without rows."""
         if not self.rows or fact not in self.facts:
             return None
         return {name: values(split.y) for name, split in self.splits.items()}
 
     @cached_property
-    def class_ids(self) -> dict[str, Any] | None:
+    def class_ids(self) -> Any:
         """Split -> class or token numbers of any shape; None for other tasks."""
         return self.labels or self._truth("numbered", values_of)
 
     @cached_property
-    def labels(self) -> dict[str, Any] | None:
+    def labels(self) -> Any:
         """Split -> (N,) class numbers, of one-hot rows and probabilities the argmax. None for other tasks."""
         return self._truth("classes", _class_numbers)
 
     @cached_property
-    def label_rows(self) -> dict[str, Any] | None:
+    def label_rows(self) -> Any:
         """Split -> (N, labels) 0, 1, or NaN if unknown; None for other tasks than labels."""
         return self._truth("labels", np.asarray)
 
     @cached_property
-    def targets(self) -> dict[str, Any] | None:
+    def targets(self) -> Any:
         """Split -> target values; None for other tasks."""
         return self._truth("values", values_of)
 

@@ -27,7 +27,7 @@ READER = {
 MEASURED = """
 import json, resource, sys
 from kzoo.utils.errors import KzooError
-from kzoo.problems.kinds.rows import inference as light
+from kzoo.inference.kinds.rows import inference as light
 from kzoo.inference.tables import files
 from kzoo.inference.kinds.text.tokenizer import Tokenizer
 names = ",".join(f"n{number}" for number in range(10_000))

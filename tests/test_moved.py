@@ -59,3 +59,9 @@ def test_a_name_that_never_was_is_not_found():
     for name in ("kzoo.nothing", "kzoo.sources.nothing", "kzoo.tasks.nothing"):
         with pytest.raises(ModuleNotFoundError, match=name):
             __import__(name)
+
+
+def test_the_function_that_encodes_stays_the_attribute_of_its_package():
+    from kzoo.data.encode import encode
+
+    assert kzoo.data.encode is encode

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from kzoo.data.dataset import Dataset, Split
-from kzoo.inference.encode import encode
+from kzoo.data.encode import encode
 
 if TYPE_CHECKING:
     from kzoo.signatures import load_data

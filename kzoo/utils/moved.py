@@ -17,7 +17,6 @@ MOVED = {
     "kzoo.command": ("kzoo.training.command",),
     "kzoo.contract": ("kzoo.zoo.contract",),
     "kzoo.data.detection": ("kzoo.data.source_detection",),
-    "kzoo.data.encode": ("kzoo.inference.encode",),
     "kzoo.dataset": ("kzoo.data", "kzoo.data.targets", "kzoo.data.store"),
     "kzoo.errors": ("kzoo.utils.errors",),
     "kzoo.events": ("kzoo.callbacks.events",),

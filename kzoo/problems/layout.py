@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 # a column as `learn_columns` returns it and a preprocessor stores it: see `kzoo.problems.kinds.rows`
 LearnedColumn: TypeAlias = dict[str, Any]
+Preprocessor: TypeAlias = Mapping[str, Any]  # of a table
 
 
 def code_columns(config: Mapping[str, Any]) -> int:

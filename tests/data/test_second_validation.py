@@ -205,3 +205,23 @@ def test_a_data_set_that_is_loaded_refuses_it():
         kzoo.train("tabular_fnn", data, validation=table(20))
     with refuses("sample_weight=", "already read and split"):
         kzoo.train("tabular_fnn", data, sample_weight=np.ones(80))
+
+
+def test_a_second_table_does_not_change_how_the_first_is_read(tmp_path):
+    """A cell of it that contradicts the decimal sign of its file casts doubt on its own cells only."""
+
+    def load(prices):
+        lines = [f"{price};{row % 7},5;{'ab'[row % 2]}" for row, price in enumerate(prices)]
+        (tmp_path / "first.csv").write_text("\n".join(["price;size;y", *lines]), encoding="utf-8")
+        return kzoo.load_data(
+            tmp_path / "first.csv", target="y", test=tmp_path / "second.csv", validation=0.2
+        )
+
+    cells = [f"{row % 9},5 €" for row in range(60)]
+    second = [f"{'1234.5' if row == 3 else '2,5'} €;1,5;{'ab'[row % 2]}" for row in range(20)]
+    (tmp_path / "second.csv").write_text("\n".join(["price;size;y", *second]), encoding="utf-8")
+    row = int(load(cells).validation.rows[0])
+    cells[row] = "1.234 €"
+    data = load(cells)
+    assert data.feature_names[0] == "price"
+    assert data.validation.x[data.validation.rows.tolist().index(row), 0] == 1234

@@ -1,6 +1,7 @@
 """Column options: the argument `columns=`, checked against the columns of a table. Does not import pandas."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kzoo.inference.tables.numbers import DECIMALS, THOUSANDS
 from kzoo.inference.tables.raw import require
@@ -12,12 +13,12 @@ _MOST_SEPARATOR = 4  # characters
 _NUMBER_FORMAT = ("decimal", "thousands")
 
 
-def named_columns(columns) -> list:
+def named_columns(columns: object) -> list:
     """Return the names of columns that have options. Their cells are read from a file as text."""
     return list(columns) if isinstance(columns, Mapping) else []
 
 
-def column_options(columns, table) -> dict:
+def column_options(columns: Mapping[str, Any] | None, table: Any) -> dict:
     """Return the checked column options: name -> {"kind": ..., "decimal": ..., "thousands": ...}, all keys optional.
 
     The target may also have `separator`, between the labels of a cell.
@@ -65,7 +66,7 @@ def column_options(columns, table) -> dict:
     return options
 
 
-def _separated(name, option) -> dict:
+def _separated(name: str, option: Mapping[str, Any]) -> dict:
     """Return the checked options of a column whose cells have several labels."""
     separator = option["separator"]
     if set(option) - {"kind", "separator"} or option.get("kind", "category") != "category":

@@ -1,9 +1,10 @@
 """Encoding of raw rows as numbers, by the columns that `columns.py` has learned. Does not import pandas."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,9 +14,10 @@ from kzoo.inference.kinds.rows.input_parts import typical as typical
 from kzoo.inference.kinds.rows.texts import encode_texts
 from kzoo.inference.sources.arrays import check_count, check_whole_numbers, numeric_array
 from kzoo.inference.tables.dates import date_parts, day_first_of_new_rows
-from kzoo.inference.tables.numbers import possible_numbers, unseen_thousands
+from kzoo.inference.tables.numbers import StoredFormat, possible_numbers, unseen_thousands
 from kzoo.inference.tables.raw import (
     MOST,
+    Rows,
     as_names,
     check_keys,
     checked_rows,
@@ -35,16 +37,18 @@ from kzoo.inference.tables.values import (
 )
 from kzoo.inference.tables.zones import offset_of, zone_notes
 from kzoo.problems.kinds import Shown
+from kzoo.problems.layout import LearnedColumn, Preprocessor
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import hint, listed, percent, plural, shown
 
+FormField: TypeAlias = dict[str, Any]  # name, kind and default of a column, and what it may be
 _MAX_SHOWN_COLUMNS = 16
 _DECIMAL_NAMES = {",": "commas", ".": "points"}
 _MIN_UNREAD = 5  # unreadable cells: fewer are never too many
 _BLOCK_ROWS = 2**13  # stacked at once: they fit into the processor's cache
 
 
-def read(reader, raw):
+def read(reader: Preprocessor, raw: Any) -> tuple[np.ndarray, Any]:
     """Encode raw rows (DataFrame, dict, list of dicts, path of a table) as `x`, or check an encoded array."""
     columns = reader["columns"]
     if isinstance(raw, np.ndarray):
@@ -60,14 +64,16 @@ def read(reader, raw):
     rows = checked_rows(raw, reader.get("targets", ()))
     if not len(rows):
         raise KzooError("There are no rows to encode. Pass at least one.")
-    notes = []
+    notes: list[str] = []
     x, unread = encode_new_rows(reader, rows, notes)
     for line in (*notes, *unread_notes(columns, rows, unread)):
         warn(line)
     return x, raw
 
 
-def encode_new_rows(reader, rows, notes):
+def encode_new_rows(
+    reader: Preprocessor, rows: Rows, notes: list[str]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Encode new rows, from any source.
 
     Args:
@@ -85,7 +91,8 @@ def encode_new_rows(reader, rows, notes):
     notes += check_keys(
         rows, [column["name"] for column in reader["columns"]], reader.get("targets", ())
     )
-    unread, missing = {}, {}
+    unread: dict[str, np.ndarray] = {}
+    missing: dict[str, int] = {}
     x = apply_columns(with_date_formats(reader, rows, notes), rows, unread, missing)
     for column in reader["columns"]:
         if (name := column["name"]) not in missing:
@@ -105,7 +112,7 @@ def encode_new_rows(reader, rows, notes):
     return x, unread
 
 
-def _thousands_note(name, ambiguous, sign) -> list:
+def _thousands_note(name: str, ambiguous: tuple[Any, ...], sign: str) -> list:
     """Return a note about a cell whose sign is read as a thousands separator, which training has not seen; [] without
     one.
 
@@ -124,7 +131,7 @@ def _thousands_note(name, ambiguous, sign) -> list:
     ]
 
 
-def missing_note(name, count, rows) -> list:
+def missing_note(name: str, count: int, rows: int) -> list:
     """Return a note if most cells of a column without missing values in training are missing; [] otherwise.
 
     Args:
@@ -141,7 +148,7 @@ def missing_note(name, count, rows) -> list:
 
 
 @contextmanager
-def in_table(part="test"):
+def in_table(part: str = "test") -> Iterator[None]:
     """Prefix `KzooError`s with a mention of the table of the test or of the validation rows."""
     try:
         yield
@@ -149,7 +156,7 @@ def in_table(part="test"):
         raise KzooError(f"In the {part} table: {error}") from None
 
 
-def check(reader, x):
+def check(reader: Preprocessor, x: np.ndarray) -> None:
     """Refuse encoded rows of the right shape with codes that are not codes of a category, or ids that no text has."""
     categories, texts = (
         [c for c in reader["columns"] if c["kind"] == kind] for kind in ("category", "text")
@@ -166,7 +173,7 @@ def check(reader, x):
         start += column["length"]
 
 
-def with_date_formats(reader, rows, notes) -> list:
+def with_date_formats(reader: Preprocessor, rows: Rows, notes: list[str]) -> list:
     """Return the learned columns; date columns get the order of day and month of the new rows, and their time zone.
 
     Args:
@@ -191,7 +198,12 @@ def with_date_formats(reader, rows, notes) -> list:
     return columns
 
 
-def unread_notes(columns, table, unread, guessed=()):
+def unread_notes(
+    columns: Iterable[Any],
+    table: Any,
+    unread: Mapping[str, np.ndarray],
+    guessed: Collection[str] = (),
+) -> Iterator[str]:
     """Yield a note for each column with unreadable cells or unknown categories, which count as missing.
 
     Args:
@@ -218,7 +230,15 @@ def unread_notes(columns, table, unread, guessed=()):
             )
 
 
-def unread_note(name, kind, count, rows, cells, number_format=None, guessed=False) -> str:
+def unread_note(
+    name: str,
+    kind: str,
+    count: int,
+    rows: int,
+    cells: Sequence[tuple[int, Any]],
+    number_format: StoredFormat | None = None,
+    guessed: bool = False,
+) -> str:
     """Return a note about unreadable cells of a column.
 
     Args:
@@ -247,12 +267,12 @@ def unread_note(name, kind, count, rows, cells, number_format=None, guessed=Fals
     )
 
 
-def _cell_examples(cells) -> list:
+def _cell_examples(cells: Sequence[tuple[int, Any]]) -> list:
     """Return descriptions of the first cells (row, value), such as "row 3: 'x'"."""
     return [f"row {row + 1}: {shown(cell)}" for row, cell in cells[:3]]
 
 
-def ambiguity_hint(cells, number_format) -> str:
+def ambiguity_hint(cells: Sequence[tuple[int, Any]], number_format: StoredFormat | None) -> str:
     """Return a sentence about the first cell that may be one of two numbers, and how to write either; "" if none is."""
     for _, cell in cells:
         if numbers := possible_numbers(cell, number_format):
@@ -263,7 +283,7 @@ def ambiguity_hint(cells, number_format) -> str:
     return ""
 
 
-def is_unreadable(column, count, filled_count) -> bool:
+def is_unreadable(column: LearnedColumn, count: int, filled_count: int) -> bool:
     """Return whether most of the cells of a column that are not empty are unreadable, which they were not in training.
 
     Args:
@@ -275,7 +295,9 @@ def is_unreadable(column, count, filled_count) -> bool:
     return count >= _MIN_UNREAD and count > filled_count / 2
 
 
-def check_readable(column, count, filled_count, cells):
+def check_readable(
+    column: LearnedColumn, count: int, filled_count: int, cells: Sequence[tuple[int, Any]]
+) -> None:
     """Raise `KzooError` if most of the cells of a column in new rows are unreadable, which they were not in training.
 
     Args:
@@ -293,7 +315,7 @@ def check_readable(column, count, filled_count, cells):
     )
 
 
-def glance(table, form, asked):
+def glance(table: Any, form: str, asked: Any) -> None:
     """Refuse a table by the names of its columns."""
     targets = find_target(table, asked.target)
     named = (asked.group, asked.sample_weight, asked.time)
@@ -305,13 +327,13 @@ def glance(table, form, asked):
     check_target_options(column_options(asked.columns, table), targets)
 
 
-def glance_new(reader, table, targets):
+def glance_new(reader: Preprocessor, table: Any, targets: Sequence[str]) -> None:
     """Refuse new labelled rows by the names of their columns."""
     require(table, targets, "the table")
     check_columns(reader["columns"], table)
 
 
-def check_columns(columns, rows):
+def check_columns(columns: Sequence[LearnedColumn], rows: Any) -> None:
     """Raise `KzooError` if a learned column is missing."""
     if missing := [column["name"] for column in columns if column["name"] not in rows]:
         names = {column["name"] for column in columns}
@@ -321,19 +343,19 @@ def check_columns(columns, rows):
         )
 
 
-def gather(words):
+def gather(words: Sequence[str]) -> Path:
     """Return the table that command-line arguments name."""
     return single_table(words)
 
 
-def received(reader, given, most=None):
+def received(reader: Preprocessor, given: Any, most: int | None = None) -> Any:
     """Return the rows of a request: the bytes of a CSV file, objects by column, or rows of features."""
     rows = received_rows(given, "A row", most)
     check_count(len(rows), most)
     return rows
 
 
-def form(reader):
+def form(reader: Preprocessor) -> dict[str, list[FormField]]:
     """Return the fields of an input form, one per column, with their defaults."""
     zones = reader.get("zones", {})
     return {
@@ -341,7 +363,7 @@ def form(reader):
     }
 
 
-def _field(column, zone):
+def _field(column: LearnedColumn, zone: str) -> FormField:
     """Return the form field of a column: its name, kind and default, and the categories or limits."""
     field = {"name": column["name"], "kind": column["kind"]}
     if column["kind"] == "category":
@@ -361,7 +383,7 @@ def _field(column, zone):
     return field | {"default": column["median"], "missing": column["missing"]} | limits
 
 
-def example(reader, x):
+def example(reader: Preprocessor, x: np.ndarray) -> dict[str, Any]:
     """Return a row of medians, of the first category of each category column, and of texts without words."""
     fields = form(reader)["columns"]
     return {
@@ -372,7 +394,7 @@ def example(reader, x):
     }
 
 
-def show(reader, x, names):
+def show(reader: Preprocessor, x: np.ndarray, names: Sequence[str]) -> Shown:
     """Return rows as they were in the table: with names of categories, and missing values marked."""
     columns = reader.get("columns", ())
     names = list(feature_names(columns)) or list(names) or [f"x{i + 1}" for i in range(x.shape[1])]
@@ -406,7 +428,9 @@ def _displayed_row(
     return cells
 
 
-def draw(given, random, shape):
+def draw(
+    given: Mapping[str, Any], random: np.random.Generator, shape: tuple[int, ...]
+) -> np.ndarray:
     """Return random rows (shape) around the mean of each column, with random categories and ids of texts."""
     rows = np.clip(random.standard_normal(shape), -3, 3) * column_deviations(
         given, shape
@@ -417,13 +441,13 @@ def draw(given, random, shape):
     return rows
 
 
-def _code_counts(given) -> list:
+def _code_counts(given: Mapping[str, Any]) -> list:
     """Return the number of codes or ids of each of the last columns, which contain no numbers (see `draw`)."""
     texts = zip(given.get("text_buckets", ()), given.get("text_lengths", ()), strict=True)
     return [*given["categories"], *(buckets for buckets, length in texts for _ in range(length))]
 
 
-def edges(given, rows):
+def edges(given: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:
     """Return a row of zeros, a row of high values and a row of low values, followed by `rows`."""
     mean = column_means(given, rows.shape)
     deviation = column_deviations(given, rows.shape)
@@ -438,17 +462,17 @@ def edges(given, rows):
     return np.concatenate([extreme, rows])
 
 
-def column_means(statistics, shape):
+def column_means(statistics: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
     """Return the mean of each column (F,), 0 if unknown. `statistics` has `mean` and `sd`, like those of `draw`."""
     return np.broadcast_to(statistics["mean"] or 0.0, shape[-1:]).astype(float).copy()
 
 
-def column_deviations(statistics, shape):
+def column_deviations(statistics: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
     """Return the standard deviation of each column (F,), 1 if unknown; see `column_means`."""
     return np.broadcast_to(statistics["sd"] or 1.0, shape[-1:]).astype(float).copy()
 
 
-def feature_names(columns):
+def feature_names(columns: Iterable[LearnedColumn]) -> tuple[str, ...]:
     """Return the name of each column of `x`."""
     names = []
     for column in columns:
@@ -464,7 +488,12 @@ def feature_names(columns):
     return tuple(names)
 
 
-def apply_columns(columns, table, unread=None, missing=None):
+def apply_columns(
+    columns: Sequence[LearnedColumn],
+    table: Any,
+    unread: dict[str, np.ndarray] | None = None,
+    missing: dict[str, int] | None = None,
+) -> np.ndarray:
     """Encode raw rows as numbers.
 
     Args:
@@ -507,7 +536,7 @@ def apply_columns(columns, table, unread=None, missing=None):
     return x
 
 
-def text_ids(column, rows) -> np.ndarray:
+def text_ids(column: LearnedColumn, rows: Rows) -> np.ndarray:
     """Return the ids of a text column, float32 (N, length).
 
     Args:
@@ -517,7 +546,7 @@ def text_ids(column, rows) -> np.ndarray:
     return encode_texts(rows[column["name"]], column["buckets"], column["length"])
 
 
-def codes_of(categories) -> dict:
+def codes_of(categories: Iterable[str]) -> dict:
     """Return category -> code, from 1.
 
     `1067.0` is `1067`: a DataFrame has floats where a cell is missing. Earlier versions stored it so, and other line
@@ -534,7 +563,7 @@ def codes_of(categories) -> dict:
     )
 
 
-def missing_value_categories(column) -> frozenset:
+def missing_value_categories(column: LearnedColumn) -> frozenset:
     """Return the words for missing values, such as `NA`, that are categories of a column.
 
     An empty cell is not, if training learned the blank category from a CSV file, in which empty cells are missing.
@@ -543,12 +572,14 @@ def missing_value_categories(column) -> frozenset:
     return categories - {""} if column.get("blank") else categories
 
 
-def _features(column, rows, unread, missing):
+def _features(
+    column: LearnedColumn, rows: Rows, unread: dict[str, np.ndarray], missing: dict[str, int]
+) -> list[np.ndarray]:
     """Return the features of a column, a list of arrays (N,); update `unread` and `missing` (see `apply_columns`)."""
     if column["kind"] != "category":
-        cells = cells_of(column, rows, unread)
-        missing[column["name"]] = int(np.isnan(cells[0]).sum()) - len(unread[column["name"]])
-        return fill_missing(column, cells)
+        values = cells_of(column, rows, unread)
+        missing[column["name"]] = int(np.isnan(values[0]).sum()) - len(unread[column["name"]])
+        return fill_missing(column, values)
     code_of = codes_of(column["values"])
     cells = rows.cells(column["name"], missing_value_categories(column))
     if isinstance(cells, Texts):
@@ -561,7 +592,7 @@ def _features(column, rows, unread, missing):
     return [codes]
 
 
-def cells_of(column, rows, unread) -> list:
+def cells_of(column: LearnedColumn, rows: Rows, unread: dict[str, np.ndarray]) -> list:
     """Return the values of a number column, or the parts of a date column, as arrays (N,); NaN for unreadable cells.
 
     Args:
@@ -584,7 +615,7 @@ def cells_of(column, rows, unread) -> list:
     return values
 
 
-def fill_missing(column, cells) -> list:
+def fill_missing(column: LearnedColumn, cells: Sequence[np.ndarray]) -> list:
     """Return the features of a column, given the result of `cells_of`.
 
     Missing values are filled with medians, and an indicator is added if training had missing values.

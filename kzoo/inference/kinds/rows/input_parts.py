@@ -1,15 +1,17 @@
 """The columns of an encoded row, as the parts whose influence on predictions is explained. NumPy only."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from kzoo.problems.kinds import InputPart
-from kzoo.problems.layout import code_columns
+from kzoo.problems.layout import LearnedColumn, Preprocessor, code_columns
 from kzoo.utils.formatting import plural
 
 
-def parts(reader, config, names) -> list[InputPart]:
+def parts(reader: Preprocessor, config: Mapping[str, Any], names: Sequence[str]) -> list[InputPart]:
     """Return a part for each column of the table.
 
     Args:
@@ -39,7 +41,9 @@ def parts(reader, config, names) -> list[InputPart]:
     return result
 
 
-def _parts_of_arrays(width, config, names):
+def _parts_of_arrays(
+    width: int, config: Mapping[str, Any], names: Sequence[str]
+) -> list[InputPart]:
     """Return a part for each column of rows that come as an array; texts in one, because their ids are not words."""
     names = list(names) if len(names) == width else [f"x{number + 1}" for number in range(width)]
     numbers = width - code_columns(config)
@@ -64,7 +68,7 @@ def _parts_of_arrays(width, config, names):
     return result
 
 
-def typical(reader, statistics):
+def typical(reader: Preprocessor, statistics: Mapping[str, Any]) -> np.ndarray | None:
     """Return one row (F,) of medians, most frequent categories and empty texts; None if they are not known.
 
     Args:
@@ -94,20 +98,20 @@ def typical(reader, statistics):
     return None if None in row else np.array(row, np.float32)
 
 
-def _array_cell(values):
+def _array_cell(values: np.ndarray) -> str:
     return f"{values[0]:.6g}"
 
 
-def _number_cell(column, values):
+def _number_cell(column: LearnedColumn, values: np.ndarray) -> str:
     return "missing" if column["missing"] and values[-1] else f"{values[0]:.6g}"
 
 
-def _category_cell(column, values):
+def _category_cell(column: LearnedColumn, values: np.ndarray) -> str:
     code = int(values[0])
     return column["values"][code - 1] if code else "unknown or missing"
 
 
-def _date_cell(column, values):
+def _date_cell(column: LearnedColumn, values: np.ndarray) -> str:
     if column["missing"] and values[-1]:
         return "missing"
     value = dict(zip(column["medians"], values.tolist(), strict=False))
@@ -116,7 +120,7 @@ def _date_cell(column, values):
     return " ".join(text for text in ("-".join(day), hour) if text)
 
 
-def _text_cell(column, values):
+def _text_cell(column: LearnedColumn, values: np.ndarray) -> str:
     count = int(np.count_nonzero(values))  # only hashes are left of the words
     return f"text of {plural(count, 'id')}" if count else "empty"
 

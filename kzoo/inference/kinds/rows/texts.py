@@ -6,12 +6,13 @@ processor or its byte order.
 """
 
 import re
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from kzoo.inference.kinds.text.tokenizer import Tokenizer
 from kzoo.inference.tables.arrow import mix_bits
-from kzoo.inference.tables.values import MISSING, Texts, not_missing, plain
+from kzoo.inference.tables.values import MISSING, Column, Texts, not_missing, plain
 
 _TOKENIZER = Tokenizer()  # lowercase words and punctuation marks; ideographs are words
 _IDEOGRAPHS = re.compile(
@@ -40,7 +41,7 @@ _MULTIPLIER, _FIRST, _SECOND = (
 )
 
 
-def are_texts(different, count, most_categories) -> bool:
+def are_texts(different: Collection[str], count: int, most_categories: int) -> bool:
     """Return whether a column contains texts: several words per cell, and too many different ones for categories.
 
     Args:
@@ -58,7 +59,7 @@ def are_texts(different, count, most_categories) -> bool:
     )
 
 
-def _word_count(text) -> float:
+def _word_count(text: str) -> float:
     """Return the number of words of a text; two ideographs, or five letters of a script without blanks, are a word."""
     ideographs = len(_IDEOGRAPHS.findall(text))
     unspaced = len(_NO_BLANKS.findall(text))
@@ -66,7 +67,7 @@ def _word_count(text) -> float:
     return ideographs / 2 + unspaced / 5 + sum(bool(_WORD.search(word)) for word in spaced.split())
 
 
-def learn_texts(values) -> dict:
+def learn_texts(values: Column) -> dict:
     """Return how a column of texts is encoded: the number of `buckets`, and the `length`, ids per text.
 
     Args:
@@ -83,7 +84,7 @@ def learn_texts(values) -> dict:
     return {"buckets": buckets, "length": length}
 
 
-def cell_texts(values) -> list[str]:
+def cell_texts(values: Column) -> list[str]:
     """Return the cells of a column as texts; a missing cell, or a word such as `NA` for one, is an empty text."""
     values = plain(values)
     if isinstance(values, Texts):
@@ -95,12 +96,12 @@ def cell_texts(values) -> list[str]:
     ]
 
 
-def _text(cell):
+def _text(cell: str) -> str:
     """Return a cell as a text: empty if it is a word for a missing value."""
     return "" if cell.strip() in MISSING else cell
 
 
-def encode_texts(values, buckets, length) -> np.ndarray:
+def encode_texts(values: Column, buckets: int, length: int) -> np.ndarray:
     """Return the cells of a column as ids, float32 (N, length), 0 for padding (see `hash_texts`)."""
     values = plain(values)
     if not isinstance(values, Texts):
@@ -111,7 +112,7 @@ def encode_texts(values, buckets, length) -> np.ndarray:
     return hash_texts(texts, buckets, length)[codes]
 
 
-def hash_texts(texts, buckets, length) -> np.ndarray:
+def hash_texts(texts: Sequence[str], buckets: int, length: int) -> np.ndarray:
     """Return texts as ids, float32 (N, length): 1 to buckets - 1, padded with 0 on the right.
 
     An id is the hash of a word, or of a pair of neighbouring words. Each counts once per text, in the order of the
@@ -132,7 +133,7 @@ def hash_texts(texts, buckets, length) -> np.ndarray:
     return ids
 
 
-def _split_unspaced(tokens) -> list:
+def _split_unspaced(tokens: Sequence[str]) -> Sequence[str]:
     """Return tokens, with those of scripts without blanks split into overlapping runs of characters."""
     if all(map(str.isascii, tokens)):
         return tokens
@@ -145,7 +146,7 @@ def _split_unspaced(tokens) -> list:
     return runs
 
 
-def _fill(rows, split, hashed_ids):
+def _fill(rows: np.ndarray, split: Sequence[Sequence[str]], hashed_ids: np.uint64) -> None:
     """Write the ids of texts into rows (B, length) of zeros.
 
     Args:
@@ -174,7 +175,7 @@ def _fill(rows, split, hashed_ids):
     rows[texts[fits], position[fits]] = ids[fits]
 
 
-def _hash_tokens(tokens) -> np.ndarray:
+def _hash_tokens(tokens: Sequence[str]) -> np.ndarray:
     """Return a 64-bit hash of each token, (N,) uint64: a polynomial of its code points, mixed."""
     codes = np.frombuffer("".join(tokens).encode("utf-32-le", "surrogatepass"), "<u4").astype(
         np.uint64

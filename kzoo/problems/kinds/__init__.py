@@ -55,7 +55,7 @@ Functions of `fitting.py`:
 Kinds of this folder are discovered by listing it, those of installed packages by the entry-point group `kzoo.kinds`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
@@ -229,7 +229,7 @@ class Fresh:
     x: object = None
     answers: object = None
     frame: object = None
-    missing: tuple = ()
+    missing: Sequence[str] = ()
     seen: object = None
 
 

@@ -4,9 +4,12 @@ The target decides the task: text, booleans, and whole numbers with at most 20 d
 numbers are a regression. `task=` overrides the rule.
 """
 
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from kzoo.data.dataset import Split
+from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.arrays import as_type, checked
 from kzoo.data.inputs.rows.column_kind import missing_categories
 from kzoo.data.inputs.rows.in_memory import load_table
@@ -31,14 +34,17 @@ from kzoo.inference.tables.numbers import learned_from_texts, number_formats, sh
 from kzoo.inference.tables.raw import check_keys, decimal_of, require, rows_of
 from kzoo.inference.tables.values import MISSING, read_numbers, to_numbers, to_words
 from kzoo.problems.kinds import Fresh
-from kzoo.problems.layout import code_columns
+from kzoo.problems.layout import Preprocessor, code_columns
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.optional import pandas as pd
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 _MAX_ROWS = 200_000  # for scales and quantiles
 
 
-def load(source, form, *, problem, **options):
+def load(source: Any, form: str, *, problem: Any, **options) -> Dataset:
     """Load a table, in memory or out of core. Its target decides the task."""
     return (
         load_large(source, **options)
@@ -47,12 +53,20 @@ def load(source, form, *, problem, **options):
     )
 
 
-def take(x, preset):
+def take(x: np.ndarray, preset: Any) -> np.ndarray:
     """Return an array as float32 (N, F)."""
     return as_type(checked(x[:, None] if x.ndim == 1 else x, "rows"), np.float32)
 
 
-def fit(x, train, *, plain=False, notes=None, weight=None, **more):
+def fit(
+    x: Any,
+    train: np.ndarray,
+    *,
+    plain: bool = False,
+    notes: list[str] | None = None,
+    weight: np.ndarray | None = None,
+    **more,
+) -> tuple[Any, dict[str, Any], None]:
     """Return the rows unchanged, the scaling learned on the training rows, and no preprocessor.
 
     Args:
@@ -64,7 +78,7 @@ def fit(x, train, *, plain=False, notes=None, weight=None, **more):
     """
     names = [f"column {i}" for i in range(x.shape[1])]
     notes = [] if notes is None else notes
-    rows = select_rows(x, train)
+    rows: Any = select_rows(x, train)
     if isinstance(rows, Mapped):
         if len(rows) > _MAX_ROWS:
             notes.append(
@@ -76,7 +90,14 @@ def fit(x, train, *, plain=False, notes=None, weight=None, **more):
     return x, {} if plain else robust_scaling(rows, names, notes, extent), None
 
 
-def labelled(reader, source, *, targets, config, sample_weight=None):
+def labelled(
+    reader: Preprocessor,
+    source: Any,
+    *,
+    targets: Sequence[str],
+    config: Mapping[str, Any],
+    sample_weight: str | None = None,
+) -> Split:
     """Return the rows of a table that have a target, with raw targets, and with weights if the table has that column.
 
     Args:
@@ -90,7 +111,9 @@ def labelled(reader, source, *, targets, config, sample_weight=None):
     )
 
 
-def _without_missing_words(frame, targets, reader):
+def _without_missing_words(
+    frame: "DataFrame", targets: Sequence[str], reader: Preprocessor
+) -> "DataFrame":
     """Return a table in which words for missing values among its targets are missing, unless they are classes."""
     if "separator" in reader:
         return frame
@@ -99,7 +122,7 @@ def _without_missing_words(frame, targets, reader):
     return without_missing_words(frame, dict.fromkeys(targets, words))
 
 
-def usable_rows(reader, source, *, targets):
+def usable_rows(reader: Preprocessor, source: Any, *, targets: Sequence[str]) -> "DataFrame":
     """Return the rows of a table that have a target, as a DataFrame with all of its columns.
 
     Raises:
@@ -109,7 +132,9 @@ def usable_rows(reader, source, *, targets):
     return frame[has_target].reset_index(drop=True)
 
 
-def _read_labelled(reader, source, targets):
+def _read_labelled(
+    reader: Preprocessor, source: Any, targets: Sequence[str]
+) -> "tuple[DataFrame, np.ndarray]":
     """Return a table as a DataFrame, and which rows (N,) have a target."""
     frame = frame_of(source, _text_columns(reader, targets), targets)
     require(frame, targets, "the table")
@@ -120,7 +145,9 @@ def _read_labelled(reader, source, targets):
     return frame, has_target
 
 
-def input_column(reader, x, name, names):
+def input_column(
+    reader: Preprocessor, x: np.ndarray, name: str, names: Sequence[str]
+) -> "Series | None":
     """Return an input column of encoded rows as a Series, with missing numbers as NaN; None for a column of dates.
 
     Args:
@@ -143,7 +170,7 @@ def input_column(reader, x, name, names):
     return values
 
 
-def _has_target(frame, targets, reader):
+def _has_target(frame: "DataFrame", targets: Sequence[str], reader: Preprocessor) -> np.ndarray:
     """Return which rows of a table have a target; of labels, those with any flag, and all rows of a text column."""
     if "separator" in reader and not has_lists(frame[targets[0]]):
         return np.ones(len(frame), bool)
@@ -154,7 +181,7 @@ def _has_target(frame, targets, reader):
     return has_target.any(axis=1) if flags_of_labels else has_target.all(axis=1)
 
 
-def _text_columns(reader, targets):
+def _text_columns(reader: Preprocessor, targets: Sequence[str]) -> dict[str, Collection[str]]:
     """Return the columns of new rows that must be read from a file as text: name -> words such as `NA` that are values.
 
     Otherwise the reader of the file would convert cells to numbers, such as `01067` to 1067 if training saw the
@@ -173,18 +200,19 @@ def _text_columns(reader, targets):
     targets = [
         name for name in targets if are_texts or learned_from_texts(stored_formats.get(name))
     ]
-    return {column["name"]: missing_value_categories(column) for column in columns} | dict.fromkeys(
-        targets, missing_words
-    )
+    words: dict[str, Collection[str]] = dict.fromkeys(targets, missing_words)
+    return {column["name"]: missing_value_categories(column) for column in columns} | words
 
 
-def _changes_as_number(name):
+def _changes_as_number(name: str) -> bool:
     """Return whether a class name is a number that is formatted differently if converted to a number and back: `01`."""
     number = to_numbers([name])
     return bool(np.isfinite(number[0])) and name not in ("True", "False", to_words(number)[0])
 
 
-def _targets_as_learned(frame, targets, reader):
+def _targets_as_learned(
+    frame: "DataFrame", targets: Sequence[str], reader: Preprocessor
+) -> "DataFrame | np.ndarray":
     """Return the targets of new rows, converted by the stored number formats, or as plain numbers if only these fit."""
     if "separator" in reader:
         return sets_of(frame[targets[0]], reader["separator"])
@@ -221,7 +249,7 @@ def _targets_as_learned(frame, targets, reader):
     return converted
 
 
-def fresh(reader, source, *, targets):
+def fresh(reader: Preprocessor, source: Any, *, targets: Sequence[str]) -> Fresh:
     """Return a table that may lack columns, for the checks; missing columns count as empty."""
     if isinstance(source, list):
         names = [column["name"] for column in reader["columns"]]
@@ -251,17 +279,19 @@ def fresh(reader, source, *, targets):
     return Fresh(x=x, frame=frame, missing=missing, answers=answers)
 
 
-def _label_cells(frame, targets):
+def _label_cells(frame: "DataFrame", targets: Sequence[str]) -> "DataFrame | None":
     """Return the target column with labels in its cells, also empty ones; None if it is missing."""
     return frame[targets] if set(targets) <= set(frame.columns) else None
 
 
-def targets_in(frame, targets):
+def targets_in(frame: "DataFrame", targets: Sequence[str]) -> "DataFrame | None":
     """Return the target columns of the rows that have all targets; None if a target column is missing."""
     return frame[targets].dropna() if set(targets) <= set(frame.columns) else None
 
 
-def describe(x, names=(), categories=0):
+def describe(
+    x: Any, names: Sequence[str] = (), categories: int = 0
+) -> tuple[list[str], np.ndarray]:
     """Return the names and values (rows, columns) of the number columns.
 
     Args:
@@ -277,7 +307,7 @@ def describe(x, names=(), categories=0):
     ], values
 
 
-def overview(data):
+def overview(data: Dataset) -> dict[str, Any]:
     """Return how columns were read; for an array the names of its columns, or their number."""
     if "read" in data.seen:
         return {"columns": data.seen["read"]}
@@ -293,7 +323,7 @@ def overview(data):
     return {"about": {"columns": data.input_shape[-1]}} if data.input_shape else {}
 
 
-def asked_of(x, config):
+def asked_of(x: np.ndarray, config: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
     """Return `edges`, the edges of the bins of each number column, if the network has bins.
 
     They are quantiles of the training rows. A frequent value counts for no more rows than one bin gets, so that it

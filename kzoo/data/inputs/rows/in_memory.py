@@ -1,5 +1,8 @@
 """Tables that fit into memory: read whole, split by a random permutation, encoded at once (see `table.py`)."""
 
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from kzoo.data import splits
@@ -26,24 +29,29 @@ from kzoo.inference.tables.values import MISSING, Texts, plain, read_numbers, va
 from kzoo.utils.formatting import shown
 from kzoo.utils.optional import pandas as pd
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from kzoo.data.dataset import Dataset
+
 _SHOWN = 3  # unreadable cells in a message
 
 
 def load_table(
-    source,
+    source: Any,
     *,
-    name,
-    validation=0.1,
-    test=None,
-    seed=0,
-    target=None,
-    task=None,
-    columns=None,
-    clip=False,
-    drop_rare=None,
-    date_order=None,
+    name: str,
+    validation: Any = 0.1,
+    test: Any = None,
+    seed: int = 0,
+    target: str | Sequence[str] | None = None,
+    task: str | None = None,
+    columns: Mapping[str, Any] | None = None,
+    clip: bool = False,
+    drop_rare: int | None = None,
+    date_order: str | None = None,
     **roles,
-):
+) -> "Dataset":
     """Load a table (see `kzoo.load_data`).
 
     Args:
@@ -166,8 +174,9 @@ def load_table(
     unread: dict[str, np.ndarray] = {}
     categories = {column["name"] for column in fit.columns if column["kind"] == "category"}
     encoded = [apply_columns(fit.columns, own_inputs, unread)]
+    first = count
     for part, other in others.items():
-        part_rows = split_rows[part]
+        part_rows = np.arange(first, first + len(other))
         dates = [
             column["name"]
             for column in fit.columns
@@ -191,9 +200,9 @@ def load_table(
             for line in (*other_notes, *unread_notes(fit.columns, other_inputs, new_categories))
         ]
         unread = {
-            name: np.append(indices, other_unread[name] + part_rows[0])
-            for name, indices in unread.items()
+            name: np.append(indices, other_unread[name] + first) for name, indices in unread.items()
         }
+        first += len(other)
     x = np.concatenate(encoded) if others else encoded[0]
     # Rare categories may be in validation or test rows only: that is not worth a note.
     unread = {name: indices for name, indices in unread.items() if name not in categories}
@@ -204,7 +213,7 @@ def load_table(
         name=name,
         inputs="rows",
         config=config_of(x[train], fit.columns, notes, weight=part_weights(fitted.weight, train))
-        | fitted.learned.config,
+        | dict(fitted.learned.config),
         preprocessing=preprocessing,
         feature_names=feature_names(fit.columns),
         notes=notes,
@@ -224,7 +233,9 @@ def load_table(
     )
 
 
-def _read_as_training_file(test_frame, train_frame, decimal):
+def _read_as_training_file(
+    test_frame: "DataFrame", train_frame: "DataFrame", decimal: str | None
+) -> "DataFrame":
     """Return a test table with ambiguous numbers read by the decimal sign of the training file, where that fits all."""
     ambiguous = [
         name
@@ -240,7 +251,9 @@ def _read_as_training_file(test_frame, train_frame, decimal):
     )
 
 
-def cell_findings(format_warnings, unread, table):
+def cell_findings(
+    format_warnings: list[str], unread: Mapping[str, np.ndarray], table: "Rows | DataFrame"
+) -> dict[str, Any]:
     """Return facts for the checks: format warnings, and what could not be read.
 
     That is name of a column -> (number of unread cells, first row, number of rows, the most frequent of the cells).
@@ -259,7 +272,7 @@ def cell_findings(format_warnings, unread, table):
     return {"doubts": format_warnings, "unread": facts}
 
 
-def text_columns(frame, targets=()) -> dict:
+def text_columns(frame: "DataFrame", targets: Collection[str] = ()) -> dict:
     """Return name -> words such as `NA` among its cells, for each text column of a table of training rows.
 
     A target column that holds numbers as Python objects is omitted: its cells must not be read as class names.
@@ -281,12 +294,12 @@ def text_columns(frame, targets=()) -> dict:
     return {name: MISSING.intersection(frame[name].unique()) - {""} for name in texts}
 
 
-def _is_text(cell):
+def _is_text(cell: object) -> bool:
     """Return whether a cell is a string."""
     return isinstance(cell, str)
 
 
-def _hash(frame, rows, wall_clock):
+def _hash(frame: "DataFrame", rows: Rows, wall_clock: bool) -> np.ndarray:
     """Return a hash of each row (N,) that is the same in every process.
 
     Args:

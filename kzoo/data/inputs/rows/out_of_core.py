@@ -9,8 +9,9 @@ stored shuffled, so that any consecutive rows are a random sample.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -39,11 +40,20 @@ from kzoo.utils.optional import is_installed, of_pandas
 from kzoo.utils.optional import pandas as pd
 from kzoo.utils.version import __version__
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from kzoo.zoo.registry import Preset
+
+# what identifies a table: hashes of its files, or of the rows of a DataFrame
+Content: TypeAlias = FileHashes | list[Any] | None
 FORMAT = 4  # version of the stored files
 _READ = 1 << 16  # rows read at once
 
 
-def is_large(source, *, name="", preset=None, **options) -> bool:
+def is_large(
+    source: Any, *, name: str = "", preset: "Preset | None" = None, **options: Any
+) -> bool:
     """Return whether a source is a table file or folder that does not fit into memory.
 
     A table that has been encoded for the same call counts as large even if enough memory is free now, so that a resumed
@@ -71,7 +81,9 @@ def is_large(source, *, name="", preset=None, **options) -> bool:
     return True
 
 
-def load_large(source, *, name, preset=None, **options):
+def load_large(
+    source: Any, *, name: str, preset: "Preset | None" = None, **options: Any
+) -> Dataset:
     """Load a table that is larger than memory (see `load_table`). It is encoded first, unless it has been before.
 
     Raises:
@@ -116,7 +128,9 @@ def load_large(source, *, name, preset=None, **options):
     return data
 
 
-def frame_of(source, text_columns=(), targets=()):
+def frame_of(
+    source: Any, text_columns: Collection[str] = (), targets: Collection[str] = ()
+) -> "DataFrame":
     """Return a table as a DataFrame (see `as_frame`), or a sample of its rows if it does not fit into memory.
 
     Args:
@@ -149,7 +163,7 @@ def frame_of(source, text_columns=(), targets=()):
     return frame
 
 
-def _contents(source, options):
+def _contents(source: Any, options: Mapping[str, Any]) -> list[Content]:
     """Return the contents of the table, of the test table and of the validation table; None for one that is not a
     table.
     """
@@ -162,7 +176,7 @@ def _contents(source, options):
     return [_content(table) for table in tables]
 
 
-def _content(source):
+def _content(source: Any) -> Content:
     """Return what identifies a table: column types and a hash of a DataFrame, or the `Content` of files."""
     if of_pandas(source, "DataFrame"):
         columns = [(str(name), str(dtype)) for name, dtype in source.dtypes.items()]
@@ -174,7 +188,9 @@ def _content(source):
         raise KzooError(f"Cannot read {str(source)!r}: {error.strerror}.") from None
 
 
-def _key(source, contents, preset, options):
+def _key(
+    source: Any, contents: Sequence[Content], preset: "Preset | None", options: Mapping[str, Any]
+) -> str:
     """Return the key of an encoded table: a hash of its contents and of the options, and its size."""
     options = _encoding_options(options)
     problem = detection.only_problem(preset)
@@ -200,7 +216,7 @@ def _key(source, contents, preset, options):
     ] + _size_suffix(source)
 
 
-def _encoding_options(options):
+def _encoding_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that an encoded table depends on: rows are always split at random."""
     return {
         name: value
@@ -210,12 +226,12 @@ def _encoding_options(options):
     }
 
 
-def _size_suffix(source) -> str:
+def _size_suffix(source: Any) -> str:
     """Return the end of a key: the total size of the files of a table in bytes."""
     return f"-{sum(file.stat().st_size for file in files_of(source) if file.is_file())}"
 
 
-def _open_dataset(folder, about, dataset_name):
+def _open_dataset(folder: Path, about: Mapping[str, Any], dataset_name: str) -> Dataset:
     """Return the data set whose encoded rows are in a folder."""
     width = about["width"]
     inputs = about["inputs"]
@@ -224,7 +240,7 @@ def _open_dataset(folder, about, dataset_name):
 
     weights = about.get("weights", {})
 
-    def open_split(split, rows):
+    def open_split(split: str, rows: int) -> Split:
         """Return a `Split` that reads its rows from the file; their weights are read into memory."""
         file = dict(path=folder / f"{split}.rows", rows=rows, width=width)
         weight = None
@@ -241,11 +257,14 @@ def _open_dataset(folder, about, dataset_name):
         )
 
     config = about["config"]
+    parts: dict[str, Any] = {
+        split: open_split(split, rows) for split, rows in about["rows"].items() if rows
+    }
     return Dataset(
         name=dataset_name,
         task=about["task"],
         inputs="rows",
-        **{split: open_split(split, rows) for split, rows in about["rows"].items() if rows},
+        **parts,
         config=config
         | {
             name: tuple(config[name])

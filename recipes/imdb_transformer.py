@@ -12,7 +12,7 @@ python recipes/imdb_transformer.py --smoke          a quick test on generated se
 from dataclasses import replace
 
 import kzoo
-from kzoo.inference import encode
+from kzoo.inference.encode import encode
 from kzoo.inference.kinds.text.inference import tokenizer_of
 
 args = kzoo.recipes.arguments(

@@ -317,7 +317,7 @@ def test_a_column_of_numbers_stays_one_with_any_minority_of_texts(share, words, 
 def test_new_rows_of_a_column_with_many_texts_are_not_refused():
     data = kzoo.load_data(numbers_with(0.4, ["unknown"]), target="y")
     with warns("'x'", "6 of 9 values", "'unknown'"):
-        x = kzoo.inference.encode(
+        x = kzoo.inference.encode.encode(
             data.preprocessing, [{"x": "unknown" if i % 3 else "1.5", "z": 0} for i in range(9)]
         )
     assert x[:, data.feature_names.index("x is missing")].tolist() == [0, 1, 1] * 3

@@ -342,6 +342,6 @@ def test_a_duplicate_name_among_very_many_is_refused_in_time():
     names = {f"n{number}": 0 for number in range(100_000)}
     began = time.process_time()
     with refuses("columns", "'n99999'"):
-        kzoo.inference.encode({"kind": "table", "columns": []}, [names | {" n99999": 1}])
+        kzoo.inference.encode.encode({"kind": "table", "columns": []}, [names | {" n99999": 1}])
     assert time.process_time() - began < max(2, 40 * unit())
     assert len(read_content(b"a,b\n1,2\n")) == 1

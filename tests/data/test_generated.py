@@ -116,5 +116,5 @@ def test_generated_data_is_loaded_by_name(name, preset, shape, classes):
 
 def test_a_sentence_is_encoded_as_in_training():
     data = kzoo.load_data("opinions", preset="text_cnn")
-    ids = kzoo.inference.encode(data.preprocessing, "The film is not good.")
+    ids = kzoo.inference.encode.encode(data.preprocessing, "The film is not good.")
     assert ids.shape == (1, 64) and (ids[0, :6] > 1).all() and not ids[0, 6:].any()

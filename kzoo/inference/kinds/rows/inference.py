@@ -429,7 +429,7 @@ def _displayed_row(
 
 
 def draw(
-    given: Mapping[str, Any], random: np.random.Generator, shape: tuple[int, ...]
+    given: Mapping[str, Any], random: "np.random.Generator", shape: tuple[int, ...]
 ) -> np.ndarray:
     """Return random rows (shape) around the mean of each column, with random categories and ids of texts."""
     rows = np.clip(random.standard_normal(shape), -3, 3) * column_deviations(

@@ -219,7 +219,7 @@ def _predict_run(args):
     options = shared.promise_options(args)
     import_module("kzoo.inference.postprocessors.postprocessor").Postprocessor.read(
         run.postprocessing
-    ).check(options, run.problem.facts)
+    ).check(options, run.problem)
     encoded = encode_named(run.preprocessing, inputs, keep=args.keep)
     predict_encoded = keras_import.import_quietly("kzoo.evaluation.predict").predict_encoded
     return predict_encoded(run, encoded, tta=args.tta, options=options)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.evaluation.generate import generate as generate
     from kzoo.evaluation.learning_rate import learning_rate_range as learning_rate_range
     from kzoo.evaluation.predict import predict as predict
-    from kzoo.evaluation.ranking import compare as compare
     from kzoo.export import export as export
     from kzoo.inference.exported import ExportedModel as ExportedModel
     from kzoo.problems.objectives import objective as objective
@@ -42,6 +41,7 @@ if TYPE_CHECKING:  # the names of `_PUBLIC`
     from kzoo.signatures import load_data as load_data
     from kzoo.signatures import train as train
     from kzoo.signatures import tune as tune
+    from kzoo.tuning.ranking import compare as compare
     from kzoo.tuning.search import Search as Search
     from kzoo.tuning.spaces.hypermodel import hypermodel as hypermodel
     from kzoo.tuning.spaces.space import space as space
@@ -85,7 +85,7 @@ _PUBLIC = {
     "generate": "kzoo.evaluation",
     "cross_validate": "kzoo.evaluation",
     "ensemble": "kzoo.evaluation",
-    "compare": "kzoo.evaluation.ranking",
+    "compare": "kzoo.tuning.ranking",
     "learning_rate_range": "kzoo.evaluation",
     "report": "kzoo.reports",
     "export": "kzoo.export",

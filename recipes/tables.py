@@ -34,11 +34,11 @@ import kzoo
 from kzoo.cli.shared import parse_settings
 from kzoo.data.named import NAMES
 from kzoo.data.splits import Fold
-from kzoo.evaluation.ranking import lower_is_better
 from kzoo.inference.tables.files import read_table
 from kzoo.problems.tasks import problem, score_named
 from kzoo.recipes.paired import paired
 from kzoo.training.scores.classes import wilson
+from kzoo.tuning.ranking import lower_is_better
 from kzoo.utils.files import read_json, write_json, write_text
 from kzoo.zoo import results
 from kzoo.zoo.registry import FAMILIES, is_general, resolve, with_settings

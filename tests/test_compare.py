@@ -20,7 +20,7 @@ from sklearn import datasets, metrics
 import kzoo
 from kzoo.cli import main
 from kzoo.evaluation.comparison import compare_runs, mcnemar
-from kzoo.evaluation.ranking import advantage, ranked
+from kzoo.tuning.ranking import advantage, ranked
 
 pytestmark = pytest.mark.usefixtures("untraced")
 ROOT = Path(__file__).parents[1]
@@ -538,7 +538,9 @@ def test_runs_that_cannot_be_compared_on_a_holdout(trained, holdout, call):
 
 
 def test_kzoo_compare_is_the_function_after_imports_of_its_modules():
-    check = "import kzoo.cli.compare, kzoo.evaluation.ranking; import kzoo; assert callable(kzoo.compare)"
+    check = (
+        "import kzoo.cli.compare, kzoo.tuning.ranking; import kzoo; assert callable(kzoo.compare)"
+    )
     subprocess.run(
         [sys.executable, "-c", check], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True
     )

@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "callbacks": set(),
     "plots": {"inference", "zoo"},
     "baselines": {"data", "inference", "zoo"},
-    "checks": {"data", "inference", "plots", "zoo"},
+    "checks": {"data", "inference", "zoo"},
     "training": {"baselines", "callbacks", "checks", "data", "inference", "plots", "zoo"},
     "tuning": {"callbacks", "data", "inference", "training", "zoo"},
     "evaluation": {
@@ -38,19 +38,19 @@ MAY_IMPORT = {
         "zoo",
     },
     "auto": {"baselines", "data", "evaluation", "inference", "training", "tuning", "zoo"},
-    "export": {"checks", "data", "inference", "zoo"},
+    "export": {"data", "inference", "zoo"},
     "runtime": {"export", "inference"},
     "serve": {"inference", "runtime", "zoo"},
     "reports": {"data", "evaluation", "inference", "plots", "tuning", "zoo"},
     "sklearn": {"inference", "zoo"},
-    "cli": {"data", "evaluation", "export", "inference", "tuning", "zoo"},
+    "cli": {"data", "export", "inference", "tuning", "zoo"},
     "recipes": {"cli", "zoo"},
     "__main__": {"cli"},
 }
 # Those that it may also name in a string, to import them when they are needed: light modules open heavy modules so.
 BY_NAME = {
     "baselines": {"training"},
-    "cli": {"auto", "plots", "reports", "runtime", "serve", "training"},
+    "cli": {"auto", "evaluation", "plots", "reports", "runtime", "serve", "training"},
     "inference": {"data", "export", "plots"},
     "problems": {"inference", "zoo"},
     "recipes": {"training"},
@@ -60,7 +60,7 @@ BY_NAME = {
 }
 SHARED = {"problems", "utils"}
 STANDARD_LIBRARY_ONLY = (
-    "evaluation/ranking.py",
+    "tuning/ranking.py",
     "inference/exported.py",
     "problems",
     "utils",
@@ -222,7 +222,7 @@ def test_a_wrong_import_is_noticed_and_a_wrong_name_too():
 
 # Imported by functions that return a DataFrame.
 WHEN_NEEDED = {
-    "kzoo/evaluation/ranking.py": {"pandas"},
+    "kzoo/tuning/ranking.py": {"pandas"},
     "kzoo/inference/predictions.py": {"pandas"},
 }
 

@@ -11,12 +11,12 @@ from kzoo.auto.choice import Difference, bootstrap_difference, mean_difference
 from kzoo.baselines.data import metric_of
 from kzoo.baselines.fitted import Fitted
 from kzoo.data.dataset import Dataset, Split
-from kzoo.evaluation.ranking import lower_is_better
 from kzoo.inference.postprocessors.postprocessor import learn
 from kzoo.inference.predictions import scores_of
 from kzoo.inference.tasks.labels import decided
 from kzoo.inference.tasks.weighted import score_weighted
 from kzoo.problems.tasks import Target
+from kzoo.tuning.ranking import lower_is_better
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.results import value_of
 

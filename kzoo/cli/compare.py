@@ -6,8 +6,8 @@ import os
 from importlib import import_module
 
 from kzoo.cli import keras_import, leaderboard, shared, tables
-from kzoo.evaluation.ranking import find_runs, lower_is_better, ranked
 from kzoo.problems.tasks import score_named
+from kzoo.tuning.ranking import find_runs, lower_is_better, ranked
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
 from kzoo.utils.formatting import csv_cell

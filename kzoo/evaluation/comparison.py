@@ -11,11 +11,11 @@ from scipy import stats
 from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.reload import reload
 from kzoo.data.sample import sample_split
-from kzoo.evaluation.ranking import advantage
 from kzoo.inference.postprocessors.decision import scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.problems.objectives import deciding
 from kzoo.training.score import run_gives_logits, score_split
+from kzoo.tuning.ranking import advantage
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 from kzoo.zoo.results import value_of

@@ -17,7 +17,6 @@ from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.data.sample import sample_split
-from kzoo.evaluation.ranking import advantage, find_runs
 from kzoo.inference.postprocessors import AUTOMATIC, temperature_scaling
 from kzoo.inference.postprocessors.decision import STEP, settings_of
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, combined, learn
@@ -29,6 +28,7 @@ from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.provenance import provenance
 from kzoo.training.score import forward, learned_postprocessor, run_gives_logits
 from kzoo.training.stored_predictions import score_and_store
+from kzoo.tuning.ranking import advantage, find_runs
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import finite, whole_file, write_json

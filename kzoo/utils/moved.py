@@ -38,7 +38,7 @@ MOVED = {
     "kzoo.postprocessors": ("kzoo.inference.postprocessors",),
     "kzoo.predictions": ("kzoo.inference.predictions",),
     "kzoo.presets": ("kzoo.zoo.presets",),
-    "kzoo.ranking": ("kzoo.evaluation.ranking",),
+    "kzoo.ranking": ("kzoo.tuning.ranking",),
     "kzoo.registry": ("kzoo.zoo.registry",),
     "kzoo.results": ("kzoo.zoo.results",),
     "kzoo.run": ("kzoo.zoo.run",),

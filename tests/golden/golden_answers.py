@@ -16,7 +16,7 @@ from PIL import Image
 
 import kzoo
 import kzoo.runtime
-from kzoo.evaluation.ranking import ranked
+from kzoo.tuning.ranking import ranked
 
 HERE = Path(__file__).parent
 

@@ -83,7 +83,7 @@ def test_the_package_holds_all_of_them_and_nothing_else():
     setup = configparser.ConfigParser()
     setup.read(HERE.parent.parent / "setup.cfg", encoding="utf-8")
     patterns = setup["options.package_data"]["kzoo"].split()
-    packed = {path.name for pattern in patterns for path in weights.FOLDER.parent.glob(pattern)}
+    packed = {path.name for pattern in patterns for path in weights.FOLDER.parents[1].glob(pattern)}
     assert files <= packed
 
 

@@ -283,7 +283,7 @@ def _frame(
 
     def numbers_of(name: str) -> list[str]:
         """Return the different cells of a column of numbers, as written."""
-        return list(cells[name][table[name][: len(cells[name])].notna()].unique())
+        return cells[name][table[name][: len(cells[name])].notna()].unique().tolist()
 
     try:
         table = None

@@ -169,7 +169,16 @@ def undrawn():
 
 @pytest.fixture
 def untraced():
-    """Trace no steps in this test. Fixtures of a module or a session train before this begins, and trace."""
+    """Trace only long trainings in this test. Fixtures of a module or a session train before this begins, and trace."""
+    from shortcuts import untraced
+
+    with untraced():
+        yield
+
+
+@pytest.fixture(scope="module")
+def untraced_module():
+    """The same for all tests and fixtures of a file."""
     from shortcuts import untraced
 
     with untraced():
@@ -178,7 +187,7 @@ def untraced():
 
 @pytest.fixture
 def traced(untraced):
-    """Trace in this test after all, in a file whose others have `untraced`."""
+    """Trace all in this test after all, in a file whose others have `untraced`."""
     from shortcuts import untraced
 
     with untraced(eagerly=False):

@@ -7,23 +7,28 @@ uses these context managers.
 import os
 import subprocess
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import kzoo
+from kzoo.training.fit import Fit
 from kzoo.training.workers.worker import Stop, TrialFailed, error_line
 from kzoo.tuning import plan, tune
 from kzoo.tuning.trial import Trainer
+
+# Steps of a training and of its validations: for this many of a small network, tracing takes as long as it saves.
+FEW_STEPS = 20
 
 
 @contextmanager
 def untraced(eagerly=True):
     """Let TensorFlow run each step as it comes: for a few steps of a small network, tracing takes most of the time.
 
-    `eagerly=False` lets it trace after all, inside of another `untraced`.
+    Trainings of kzoo with more than `FEW_STEPS` are traced. `eagerly=False` lets TensorFlow trace all, inside of
+    another `untraced`.
     """
     import keras
 
@@ -32,13 +37,41 @@ def untraced(eagerly=True):
         return
     import tensorflow as tf
 
+    with running_eagerly(tf, eagerly):
+        if not eagerly:
+            yield
+            return
+        with cheap_steps(tf), long_trainings_traced(tf):
+            yield
+
+
+@contextmanager
+def running_eagerly(tf, eagerly):
+    """Let TensorFlow run its functions eagerly, or trace them."""
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(eagerly)
     try:
-        with cheap_steps(tf) if eagerly else nullcontext():
-            yield
+        yield
     finally:
         tf.config.run_functions_eagerly(before)
+
+
+@contextmanager
+def long_trainings_traced(tf):
+    """Let TensorFlow trace the steps of a training of kzoo that has more than `FEW_STEPS`.
+
+    The parts of an interrupted training count as the whole, which must end in the same bits.
+    """
+    original = Fit.train_until_end
+
+    def train_until_end(fit, signals):
+        steps = fit.job.training["epochs"] * (len(fit.train) + len(fit.validation or ()))
+        with running_eagerly(tf, tf.config.functions_run_eagerly() and steps <= FEW_STEPS):
+            return original(fit, signals)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fit, "train_until_end", train_until_end)
+        yield
 
 
 @contextmanager

@@ -17,10 +17,10 @@ WORDS = {"food": "Soup bread salt", "law": "Court judge trial", "sport": "Goal m
 SCRIPT = "<script>alert(1)</script>"
 
 
-def fit(preset, data, out, *, eagerly=True, **options):
-    """Train; `eagerly=False` where there are more than twenty steps, for which tracing pays."""
+def fit(preset, data, out, **options):
+    """Train fast."""
     options = {"callbacks": "quick", "progress": False, "epochs": 2} | options
-    with undrawn(), untraced(eagerly):
+    with undrawn(), untraced():
         return kzoo.train(preset, data, out=out, **options)
 
 
@@ -121,7 +121,7 @@ def customer_table(path):
 
 @entry
 def digits(path):
-    fit("digits_cnn", "digits", path, eagerly=False)
+    fit("digits_cnn", "digits", path)
 
 
 @entry

@@ -34,7 +34,7 @@ def small(name, data, home, **options):
         dict(units=(16,), epochs=8, learning_rate=0.03, batch_size=16, baselines=False, check=False)
         | options
     )
-    return fit("tabular_fnn", data, home / name, eagerly=False, **settings)
+    return fit("tabular_fnn", data, home / name, **settings)
 
 
 @pytest.fixture(scope="module")

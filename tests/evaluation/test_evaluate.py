@@ -361,7 +361,7 @@ def customers(n=400, seed=3):
 
 def test_subgroups_by_a_column_that_is_not_an_input(tmp_path, capsys):
     settings = dict(target="open", units=(8,), epochs=20, learning_rate=0.03)
-    table_run = fit("tabular_fnn", shops(300), tmp_path / "learned", eagerly=False, **settings)
+    table_run = fit("tabular_fnn", shops(300), tmp_path / "learned", **settings)
     frame = customers()
     frame.to_csv(tmp_path / "new.csv", index=False)
     scores = kzoo.evaluate(table_run, tmp_path / "new.csv", by="region")

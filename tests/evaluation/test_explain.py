@@ -47,7 +47,6 @@ def planted_run(folder):
         folder / "planted.csv",
         folder / "run",
         target="bought",
-        eagerly=False,
         **options,
     )
 
@@ -62,9 +61,7 @@ def eight_run(folder):
     random = np.random.default_rng(2)
     x = random.normal(size=(200, 8)).astype("float32")
     y = (x[:, 0] * x[:, 1] + x[:, 2] > 0).astype(int)
-    return (x, y), fit(
-        "tabular_fnn", (x, y), folder / "eight", eagerly=False, units=(8,), epochs=10
-    )
+    return (x, y), fit("tabular_fnn", (x, y), folder / "eight", units=(8,), epochs=10)
 
 
 # Columns
@@ -164,7 +161,6 @@ def test_tables_of_every_task_are_explained(folder, task):
         "tabular_fnn",
         file,
         folder / task,
-        eagerly=False,
         units=(16,),
         epochs=60,
         validation=0.4,
@@ -206,7 +202,6 @@ def test_a_table_larger_than_memory_is_explained(folder, monkeypatch):
             "tabular_fnn",
             file,
             folder / "large",
-            eagerly=False,
             target="bought",
             units=(8,),
             epochs=40,

@@ -49,7 +49,7 @@ def gru(verses):
         learning_rate=0.02,
         batch_size=16,
     )
-    return fit("char_gru", verses, verses.parent / "gru", eagerly=False, epochs=10, **settings)
+    return fit("char_gru", verses, verses.parent / "gru", epochs=10, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def forgetful(verses):
         learning_rate=0.01,
         batch_size=64,
     )
-    return fit("char_gru", verses, verses.parent / "forgetful", eagerly=False, **settings)
+    return fit("char_gru", verses, verses.parent / "forgetful", **settings)
 
 
 @pytest.fixture(scope="module")

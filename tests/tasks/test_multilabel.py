@@ -29,6 +29,8 @@ from kzoo.training.setup import core_of
 from kzoo.tuning.plan import resolve_objective
 from kzoo.utils.errors import KzooWarning
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 NAMES = ["blue", "dark red", "green"]
 INPUTS = ["a", "b", "c"]
 

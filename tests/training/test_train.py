@@ -353,7 +353,6 @@ def test_the_test_split_never_steers_training(iris):
 # ---------------------------------------------------------------- the head follows the data
 
 
-@pytest.mark.usefixtures("traced")
 def test_regression_answers_in_the_unit_of_the_target():
     data = kzoo.load_data("diabetes", preset="diabetes_fnn")
     run = fit("diabetes_fnn", data, epochs=20)

@@ -47,7 +47,7 @@ class Refusing(importlib.abc.MetaPathFinder):
         if name == "keras":
             raise RuntimeError("Keras starts")
 
-from kzoo import results
+from kzoo.zoo import results
 from kzoo.cli import main
 from kzoo.zoo.results import speed
 speed.instruction_sets = lambda: ("avx", "avx2", "fma")

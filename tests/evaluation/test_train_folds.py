@@ -107,7 +107,7 @@ def test_seeds_are_combined(table, tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        ("--folds 3 --test .2", ["--test .2", "--folds"]),
+        ("--folds 3 --test .2", ["--test 0.2", "--folds"]),
         ("--folds 3 --data-seed 4", ["--data-seed 4", "--seed"]),
         ("--folds 3 --ensemble 2", ["--folds", "--ensemble", "remove"]),
         ("--folds 1", ["--folds 1", "at least 2"]),

@@ -400,7 +400,9 @@ def test_kzoo_defines_no_layer_loss_or_metric(path):
         ), name
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "families").glob("*.py")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "zoo" / "families").glob("*.py")), ids=lambda p: p.name
+)
 def test_builders_have_keyword_arguments_only_and_no_catch_all(path):
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name == "build":

@@ -6,18 +6,12 @@ import shlex
 from kzoo.data.named import name_of
 from kzoo.data.options import DataOptions
 from kzoo.data.splits import Fold
-from kzoo.problems.data_arguments import FLAGS, NAMES, OPTIONS, flag_names
+from kzoo.problems.data_arguments import DEFAULTS, FLAGS, NAMES, OPTIONS, flag_names
 from kzoo.zoo.registry import word_for
 
 # Options that the command leaves out when they are the default.
-_DEFAULTS = dict(
-    seed=0,
-    data_seed=0,
-    validation=0.1,
-    split="random",
-    precision="auto",
-    backend="tensorflow",
-    deterministic=False,
+_DEFAULTS = {name: DEFAULTS[option] for name, option in NAMES.items()} | dict(
+    seed=0, precision="auto", backend="tensorflow", deterministic=False
 )
 
 

@@ -1,6 +1,7 @@
 """Quantiles: several levels of each of the values of a row, or of each future step."""
 
 from kzoo.problems.tasks import Problem, Score, Task
+from kzoo.problems.tasks.values import TASK as VALUES
 
 DEFAULT_LEVELS = (0.1, 0.5, 0.9)
 TASK = Task(
@@ -40,13 +41,7 @@ TASK = Task(
             ratio=True,
         ),
         "wql": Score(best="min", label="WQL (weighted quantile loss)", short="WQL", form="digits"),
-        "mase": Score(
-            best="min", label="MASE (error / seasonal difference in training)", short="MASE"
-        ),
-        "rmsse": Score(best="min", label="RMSSE", short="RMSSE"),
-        "wape": Score(
-            best="min", label="WAPE (sum of errors / sum of values)", short="WAPE", form="percent"
-        ),
+        **{name: VALUES.scores[name] for name in ("mase", "rmsse", "wape")},
         "bias": Score(
             label="bias (mean error / mean value)",
             short="bias",

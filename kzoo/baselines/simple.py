@@ -339,7 +339,7 @@ def _means_of_seasons(subset):
 
 
 def _forecast_named(subset, name):
-    """Return a function of a split that returns the simple forecasts of this name (see `kzoo.kinds`)."""
+    """Return a function of a split that returns the simple forecasts of this name (see `kzoo.problems.kinds`)."""
 
     def forecast(part):
         forecasts = dict(_simple_forecasts(subset, part))

@@ -34,7 +34,7 @@ class NewData:
         target: the target columns, if their names differ from the run's; None: those of the run, if the data has them.
 
     Attributes:
-        facts: facts of the run's task (see `kzoo.tasks`).
+        facts: facts of the run's task (see `kzoo.problems.tasks`).
         known: stored statistics of the training data (see `kzoo.data.statistics`); None for runs of older versions.
         frame: the table, if there is one; `missing`: columns of the run that it does not have.
         features: (names, numbers (N, F)); None if nothing could be read.

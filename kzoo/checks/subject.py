@@ -81,7 +81,7 @@ class Subject:
 
     @property
     def facts(self) -> frozenset[str]:
-        """The facts of the task (see `kzoo.tasks`)."""
+        """The facts of the task (see `kzoo.problems.tasks`)."""
         return self.data.problem.facts
 
     @property

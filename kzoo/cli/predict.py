@@ -262,7 +262,7 @@ def collect_inputs(kind, words):
     """Return what `kzoo.predict` takes for the words of a command line.
 
     Args:
-        kind: the kind of input of the model (see `kzoo.kinds`).
+        kind: the kind of input of the model (see `kzoo.problems.kinds`).
         words: files, folders or texts; ["-"] reads lines from standard input.
 
     Raises:

@@ -246,7 +246,7 @@ def usage_example(run, task, inputs, options="") -> tuple[str, str]:
     Args:
         run: the path of a run, or the name of a preset with weights.
         task: the public name of the task; None if unknown.
-        inputs: the kind of input (see `kzoo.kinds`).
+        inputs: the kind of input (see `kzoo.problems.kinds`).
         options: options of `kzoo predict`.
     """
     if task and problem(task).continues_inputs:

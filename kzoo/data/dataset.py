@@ -75,7 +75,7 @@ class Dataset:
     Args:
         name: where the data came from, without folders of this machine.
         task: the public name of the task, such as "image_classification".
-        inputs: the name of the kind of input (see `kzoo.kinds`).
+        inputs: the name of the kind of input (see `kzoo.problems.kinds`).
         train, validation, test: the splits; validation and test may be None.
         calibration: rows that only sets, intervals and abstention are learned on; None without any.
         config: what the data determines about the network, by the builders' argument names: `input_shape`, `outputs`,

@@ -1,7 +1,7 @@
 """`encode`: new raw inputs become rows of `x`, in exactly the same way as the training data.
 
-This module and the inference modules of `kzoo.kinds` need only NumPy and the standard library, so that an exported
-model predicts without pandas, scikit-learn and Keras; `tests/test_structure.py` checks this.
+This module and the inference modules of `kzoo.inference.kinds` need only NumPy and the standard library, so that an
+exported model predicts without pandas, scikit-learn and Keras; `tests/test_structure.py` checks this.
 """
 
 import os
@@ -110,7 +110,7 @@ def to_predictions(
         encoded: the inputs, `Encoded`.
         reader: that encoded them.
         logits: what the outputs are if they stand for classes (see `kzoo.inference.predictions.logits_of`).
-        postprocessing: the steps stored with the model (see `kzoo.postprocessors`).
+        postprocessing: the steps stored with the model (see `kzoo.inference.postprocessors`).
         options: the `PredictionOptions`, or None.
         band: (horizon, targets) half-widths of an adaptive band of forecasts, or None.
 

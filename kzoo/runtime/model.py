@@ -366,7 +366,7 @@ class Model:
         """Encode raw inputs from an untrusted source: strings are never interpreted as file paths.
 
         Args:
-            inputs: JSON data, with `bytes` as the content of files; see `received` in `kzoo.kinds`.
+            inputs: JSON data, with `bytes` as the content of files; see `received` in `kzoo.problems.kinds`.
             max_rows: largest number of inputs; by default no limit.
             keep: columns of a table that the predictions carry.
 

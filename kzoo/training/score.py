@@ -85,7 +85,7 @@ def _kept(batches, kept):
 def learned_postprocessor(
     model, data, names, *, logits, settings=None, batch_size=128
 ) -> Postprocessor:
-    """Return a postprocessor whose steps are learned on the validation split (see `kzoo.postprocessors`).
+    """Return a postprocessor whose steps are learned on the validation split (see `kzoo.inference.postprocessors`).
 
     Args:
         model: the model, with its best weights.

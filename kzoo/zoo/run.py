@@ -269,7 +269,7 @@ class Run:
 
     @property
     def postprocessing(self) -> list[dict[str, Any]]:
-        """The postprocessing steps with their learned parameters (see `kzoo.postprocessors`); empty without any."""
+        """The learned postprocessing steps (see `kzoo.inference.postprocessors`); empty without any."""
         return self._read(POSTPROCESSING, [STEP]) if (self.path / POSTPROCESSING).is_file() else []
 
     @property

@@ -1,1 +1,1 @@
-"""Tables for training, as DataFrames: what is said of their columns and cells."""
+"""Tables for training, as DataFrames; summaries of their columns and notes on their cells."""

@@ -18,7 +18,7 @@ STEPS = (
 # the smallest probability whose logarithm is used: float32 has smaller ones, but no softmax of use
 _TINY = 1e-30
 _LEAST_BELOW_1 = 2.0**-24  # the distance from 1 of probabilities that float32 rounds to 1
-_LOSS_TINY = 1e-7  # the same of scores, as in `kzoo.tasks`
+_LOSS_TINY = 1e-7  # the same of scores, as in `kzoo.problems.tasks`
 # inner folds, and the gain in standard errors from which on a step is chosen (99 %)
 _FOLDS = 5
 _SIGNIFICANT = 2.58

@@ -344,7 +344,7 @@ def learn(
 
     Args:
         names: of the steps, in any order.
-        outputs, truth: the network's outputs and the true values of one split (see `kzoo.postprocessors`).
+        outputs, truth: the network's outputs and the true values of one split (see `kzoo.inference.postprocessors`).
         target: what was learned of the target.
         logits: whether outputs of classes are logits.
         rows: the name of that split.

@@ -37,7 +37,7 @@ def score_weighted(
     """Return the scores of a task; of weighted rows also those without weights, under the name "unweighted".
 
     Args:
-        score: the task's `score` (see `kzoo.tasks`).
+        score: the task's `score` (see `kzoo.problems.tasks`).
         batches: pairs (outputs, truth).
         arguments, options: of `score`.
         weight: (N,) sample weights, or None.

@@ -29,7 +29,7 @@ class Preset:
         name: `<task or data>_<architecture>[_<size>]`, with the prefix `<package>.` for a package's preset.
             `NAME@REVISION` is an earlier revision of NAME.
         family: one of `kzoo.zoo.registry.family.FAMILIES`.
-        task: public name of the task, such as "image_classification" (see `kzoo.tasks`).
+        task: public name of the task, such as "image_classification" (see `kzoo.problems.tasks`).
         summary: one line.
         config: arguments of the family's builder.
         training: the training contract: optimizer, loss, schedule, batch size, epochs, ...

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,8 @@ def decision_of(settings, problem, classes, postprocessor=None) -> Decision | No
             objective = None
     step = None if postprocessor is None else postprocessor.step(STEP)
     if step is not None:
-        return threshold.decision(step.learned, classes, objective)
+        learned = threshold.decision(step.learned, classes, objective)
+        return replace(learned, choose=problem.choose)
     if not settings:
         return None
     positive = settings.get("positive")
@@ -63,6 +65,7 @@ def decision_of(settings, problem, classes, postprocessor=None) -> Decision | No
         positive=None if positive is None else list(map(str, classes)).index(positive),
         cost=settings.get("cost"),
         objective=objective,
+        choose=problem.choose,
     )
 
 
@@ -99,7 +102,7 @@ def judged_answers(run) -> Judged:
 def predicted_classes(run, p) -> np.ndarray:
     """Return the class numbers (N,) that a run predicts for probabilities or scores (N, classes)."""
     decision = run_decision(run)
-    return p.argmax(axis=-1) if decision is None else decision.numbers(p)
+    return run.problem.choose(p) if decision is None else decision.numbers(p)
 
 
 def decision_on(run, truth, p) -> tuple[Decision, Objective, str] | None:

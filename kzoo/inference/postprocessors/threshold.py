@@ -7,13 +7,14 @@ probabilities were recalibrated by two numbers on the validation labels (Platt, 
 doi:10.1007/978-3-662-44851-9_15 finds the threshold of F1 likewise). Where the curve is flat, the middle is chosen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from kzoo.inference.predictions import Predictions, probabilities
+from kzoo.inference.tasks.classes import choose as most_probable
 from kzoo.inference.tasks.confusion import label_scores
 from kzoo.inference.tasks.weighted import effective_rows
 from kzoo.problems.objectives import Objective, call_score
@@ -37,11 +38,11 @@ class Decision:
 
     Args:
         positive: number of the positive class of two; None if there are more, or none was named.
-        threshold: the lowest probability of the positive class with which it is predicted; None for the most probable
-            class.
+        threshold: the lowest probability of the positive class with which it is predicted; None for `choose`.
         cost: (classes, classes) cost of each pair (actual, predicted), or None.
         by_cost: whether the class with the least expected cost is predicted.
         objective: the `kzoo.problems.objectives.Objective` that is scored too, or None.
+        choose: function of probabilities that returns the predicted class numbers where no rule was learned.
     """
 
     positive: int | None = None
@@ -49,10 +50,11 @@ class Decision:
     cost: Any = None
     by_cost: bool = False
     objective: Any = None
+    choose: Callable[[np.ndarray], np.ndarray] = most_probable
 
     @property
     def is_default(self) -> bool:
-        """Whether the most probable class is predicted."""
+        """Whether no rule was learned."""
         return self.threshold is None and not self.by_cost
 
     def numbers(self, p: np.ndarray) -> np.ndarray:
@@ -60,7 +62,7 @@ class Decision:
         if self.by_cost:
             return (p @ np.asarray(self.cost, p.dtype)).argmin(axis=-1)
         if self.threshold is None:
-            return p.argmax(axis=-1)
+            return self.choose(p)
         positive: Any = self.positive
         return np.where(p[:, positive] >= self.threshold, positive, 1 - positive)
 

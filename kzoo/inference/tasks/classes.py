@@ -60,11 +60,16 @@ def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
             hinge).
     """
     likelihoods = scores_of(outputs) if logits is None else probabilities(outputs, logits)
-    labels = [target.classes[index] for index in likelihoods.argmax(-1).tolist()]
+    labels = [target.classes[index] for index in choose(likelihoods).tolist()]
     p, scores = (None, likelihoods) if logits is None else (likelihoods, None)
     return Predictions(
         labels=labels, probabilities=p, scores=scores, class_names=target.classes, inputs=inputs
     )
+
+
+def choose(p: np.ndarray) -> np.ndarray:
+    """Return the most probable class of each row (N,), as a number (see `Problem.choose`)."""
+    return p.argmax(axis=-1)
 
 
 def true_probabilities(truth: np.ndarray, p: np.ndarray) -> np.ndarray:
@@ -118,7 +123,7 @@ def example(
     truth: np.ndarray, answer: np.ndarray, target: Target, *, scores: bool, decision: Any
 ) -> dict[str, Any]:
     """Return the cells of an example (see `Problem.example`)."""
-    predicted = int(answer.argmax() if decision is None else decision.numbers(answer[None])[0])
+    predicted = int((choose if decision is None else decision.numbers)(answer[None])[0])
     return dict(
         truth=target.classes[int(truth)],
         predicted=target.classes[predicted],

@@ -11,6 +11,7 @@ Inference half:
                                             (with `notes`, a list of lines, if the task has the fact "labels")
     answer(target, outputs, ...) -> Predictions
     Of these, a task that lacks one uses that of its `base`, the task of kzoo whose facts it has:
+    choose(p) -> numbers                    of tasks with classes: the class that is predicted (see `Problem.choose`)
     example(truth, answer, target, ...)     the cells of an example in the report (see `Problem.example`)
     true_probabilities(truth, p)            of tasks with probabilities (see `Problem.true_probabilities`)
 
@@ -41,7 +42,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from kzoo.problems.halves import half_of
-from kzoo.utils.discovery import Names, installed, list_modules
+from kzoo.utils.discovery import Names, entry_points, installed, list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Some
 
@@ -180,6 +181,13 @@ class Problem:
         """
         cells = self.task.function("inference", "example")
         return cells(truth, answer, target, scores=scores, decision=decision)
+
+    def choose(self, p: Any) -> Any:
+        """Return the numbers (N,) of the classes that are predicted from probabilities or scores (N, classes).
+
+        A learned decision overrides it (see `kzoo.inference.postprocessors.threshold`).
+        """
+        return self.task.function("inference", "choose")(p)
 
     def true_probabilities(self, truth: Any, p: Any) -> Any:
         """Return the probability that each of some models gives to the truth of each row.
@@ -412,6 +420,12 @@ def tasks() -> dict:
     return _tasks() | installed("kzoo.tasks")
 
 
+@cache
+def _replaced() -> frozenset[str]:
+    """Return the names of the tasks of kzoo that installed packages replace by theirs."""
+    return frozenset(entry.name for entry in entry_points("kzoo.tasks")) & _tasks().keys()
+
+
 def _problems_of(tasks) -> dict:
     return {problem.name: problem for task in tasks.values() for problem in task.problems}
 
@@ -436,8 +450,9 @@ def problem(name: str) -> Problem:
     Raises:
         KzooError: an unknown name.
     """
-    # avoids searching installed packages for built-in names
-    if builtin := _problems_of(_tasks()).get(name):
+    # avoids loading installed packages for built-in names
+    builtin = _problems_of(_tasks()).get(name)
+    if builtin is not None and builtin.task.name not in _replaced():
         return builtin
     if isinstance(name, str) and ":" in name:
         kind, _, task_name = name.partition(":")

@@ -98,7 +98,9 @@ def _decision_scores(truth, p, guess, decision, weight) -> dict:
     )
     names += [] if decision.cost is None else ["expected_cost"]
     options = dict(positive=decision.positive, cost=decision.cost)
-    tables = [confusion(truth, labels, p.shape[1], weight) for labels in (guess, p.argmax(-1))]
+    tables = [
+        confusion(truth, labels, p.shape[1], weight) for labels in (guess, decision.choose(p))
+    ]
     scores, default = (label_scores(table, **options) for table in tables)
     added: dict = {name: float(scores[name]) for name in names}
     if decision.cost is not None:

@@ -17,13 +17,14 @@ Measured: 643 s in total; the results are in recipes/README.md.
 # %% Data and settings
 import math
 import time
+from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 import kzoo
-from kzoo.data.inputs.text.language import load_language
 from kzoo.inference.kinds.text.inference import tokenizer_of
 from kzoo.plots.colors import GREEN, GREY, INK, ORANGE
 from kzoo.plots.figure import new_figure, style_axes
@@ -40,7 +41,9 @@ args = kzoo.recipes.arguments("char_gru", __doc__, data="pydocs", **options)
 preset = kzoo.get_preset("char_gru")
 if args.smoke:
     args.length = min(args.length, 60)
-    data = load_language(__doc__ * 4, name="smoke", preset=preset)
+    text = Path(mkdtemp()) / "smoke.txt"
+    text.write_text(__doc__ * 4, encoding="utf-8")
+    data = kzoo.load_data(text, preset=preset)
 else:
     data = kzoo.load_data(args.data, preset=preset, validation=args.validation)
 

@@ -2,14 +2,18 @@
 
 import itertools
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kzoo.data import splits
+from kzoo.data.dataset import Dataset
 from kzoo.data.inputs.arrays import as_type as as_type  # re-exported for kinds in other packages
 from kzoo.data.inputs.arrays import checked as checked
 from kzoo.data.inputs.arrays import refuse_nan
+from kzoo.data.options import LoadRequest
 from kzoo.data.store.windows import Mapped
 from kzoo.data.targets import detection
 from kzoo.data.targets.fit import fit_targets
@@ -25,31 +29,23 @@ _LARGE = 1 << 30  # bytes of an archive that are always unpacked
 
 
 def load_arrays(
-    x,
-    y,
-    weight=None,
+    request: LoadRequest,
     *,
-    name="arrays",
-    preset=None,
-    validation=0.1,
-    test=None,
-    task=None,
-    seed=0,
-    groups=None,
-    class_names=None,
-    preprocessing=None,
-    notes=(),
-    vocabulary_size=None,
-):
-    """Check and split a pair of arrays.
+    class_names: Sequence[str] | None = None,
+    preprocessing: Mapping[str, Any] | None = None,
+    vocabulary_size: int | None = None,
+) -> Dataset:
+    """Check and split arrays (x, y) or (x, y, weight).
+
+    * x: (N, ...): rows, images 0..255, token ids or series; the preset determines which, else the shape.
+    * y: (N,) labels of any type, one-hot rows, or numbers (N,) or (N, outputs); for several labels per row, a matrix
+      (N, labels) of 0, 1 and NaN (unknown), or a list of lists of labels.
+    * weight: (N,) how much each row counts, 0 or more. Scaled to a mean of 1 over the training rows; those of weight 0
+      are left out.
 
     Args:
-        x: (N, ...): rows, images 0..255, token ids or series; the preset determines which, else the shape.
-        y: (N,) labels of any type, one-hot rows, or numbers (N,) or (N, outputs); for several labels per row, a matrix
-            (N, labels) of 0, 1 and NaN (unknown), or a list of lists of labels.
-        weight: (N,) how much each row counts, 0 or more; None if all count equally. Scaled to a mean of 1 over the
-            training rows; those of weight 0 are left out.
-        validation, test: a fraction, or arrays: (x, y), or (x, y, weight) if the training rows have weights.
+        request: the arrays as its source. Second sources are arrays too, with weights if the training rows have some;
+            `group` is an array (N,).
         class_names: names of labels 0..n-1 if they are known.
         preprocessing: reader of raw inputs, if more than a check of shapes is needed.
         vocabulary_size: number of token ids, if it is known.
@@ -58,9 +54,12 @@ def load_arrays(
         KzooError: lengths differ, there are NaN, invalid labels, pixels divided by 255, or weights that are negative or
             all 0.
     """
-    notes = list(notes)
+    x, y, *weights = request.source
+    preset = request.preset
+    options = request.options
+    notes: list[str] = []
     padded = {}
-    others = splits.second_sources(validation, test)
+    others = dict(request.second_sources)
     inputs = {
         part: source[0]
         for part, source in others.items()
@@ -77,7 +76,7 @@ def load_arrays(
     kind = kinds.kind(preset.config["inputs"]) if preset is not None else _infer_kind(x)
     x = _inputs(x, kind, preset)
     y = array_of_rows(y, "y")
-    weight = None if weight is None else weights_of(weight, len(x), "weight")
+    weight = weights_of(weights[0], len(x), "weight") if weights else None
     first = len(x)
     _check_lengths("", x, y)
     sizes = {}  # split -> number of rows of its second source, which follow the others
@@ -108,16 +107,14 @@ def load_arrays(
             )
         if weight is not None:
             weight = np.concatenate([weight, weights_of(source[2], len(part_x), f"{part} weight")])
-    chosen, raw, known_names = _targets(y, kind.name, task, preset, class_names, notes)
+    chosen, raw, known_names = _targets(y, kind.name, options.task, preset, class_names, notes)
     targets = fit_targets(
         chosen,
         raw,
         first,
         classes=known_names if "labels" not in chosen.facts else class_names,
-        validation=validation,
-        test=test,
-        seed=seed,
-        groups=groups,
+        options=options,
+        groups=None if options.group is None else np.asarray(options.group),
         weight=weight,
         weight_source="the array",
         others=sizes,
@@ -155,7 +152,7 @@ def load_arrays(
     )
     return targets.dataset(
         targets.splits(x),
-        name=name,
+        name=request.name,
         inputs=kind.name,
         config=config | more_config,
         preprocessing=preprocessing or reader or kinds.array_preprocessor(kind.name, x.shape[1:]),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from kzoo.data import splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.named import NAMES, load_named, name_of
-from kzoo.data.options import DataOptions, Origin, splits_of
+from kzoo.data.options import DataOptions, LoadRequest, Origin, splits_of
 from kzoo.data.sample import sampling_note
 from kzoo.data.tables.frame import as_frame, as_table, is_pair, join_targets, with_weights
 from kzoo.data.targets.detection import WrongPreset
@@ -249,10 +250,9 @@ def _load(source, preset, options):
 
 def _named(name, preset, options):
     detection.check_named(name, preset, options)
-    chosen = options.pick(
-        "validation", "test", "seed", "target", "drop", "group", "task", "sample_weight"
+    data = load_named(
+        LoadRequest(source=name, form="named", name=name, options=options, preset=preset)
     )
-    data = load_named(name, preset=preset, **chosen)
     if Path(name).exists():
         data.notes.append(
             f"{name} is the named data set. To load the local file or folder, use ./{name}."
@@ -291,12 +291,27 @@ def _load_detected(detected, source, name, preset, options):
             source, forecasts=preset is not None, **about
         )
         detected = detection.detect_table(name, preset, options, order)
-    chosen = options.pick("validation", "test", "seed", *detected.source.options)
-    data = detected.kind.fitting.load(
-        source, detected.source.form, problem=detected.problem, name=name, preset=preset, **chosen
+    request = LoadRequest(
+        source=source,
+        form=detected.source.form,
+        name=name,
+        options=options,
+        preset=preset,
+        problem=detected.problem,
     )
+    data = _load_request(request, detected)
     data.notes[:0] = notes
     return data
+
+
+def _load_request(request: LoadRequest, detected: detection.DetectedSource) -> Dataset:
+    """Load a request by the fitting half of its kind; that of a package may take it as single arguments."""
+    load_of_kind = detected.kind.fitting.load
+    if "request" in signature(load_of_kind).parameters:
+        return load_of_kind(request)
+    options = request.options.pick("validation", "test", "seed", *detected.source.options)
+    about = {name: getattr(request, name) for name in ("problem", "name", "preset")}
+    return load_of_kind(request.source, request.form, **about, **options)
 
 
 def _arrays(pair, name, preset, options):
@@ -336,24 +351,22 @@ def _arrays(pair, name, preset, options):
         )
     if options.sample_weight is not None:
         weight = [options.sample_weight]
-    groups = options.group
-    if groups is not None:
-        groups = splits.check_groups(groups)
-        if groups.shape != array_of_rows(y, "y").shape[:1]:
+    if options.group is not None:
+        options = replace(options, group=splits.check_groups(options.group))
+        if options.group.shape != array_of_rows(y, "y").shape[:1]:
             raise KzooError("group= for arrays must be an array with one value for each row.")
-    parts = options.pick("validation", "test") | {
+    others = {
         part: _second_arrays(part, source, preset)
         for part, source in splits.second_sources(options.validation, options.test).items()
     }
     return load_arrays(
-        x,
-        y,
-        *weight,
-        name=name,
-        groups=groups,
-        preset=preset,
-        **parts,
-        **options.pick("seed", "task"),
+        LoadRequest(
+            source=(x, y, *weight),
+            form="arrays",
+            name=name,
+            options=replace(options, **others),
+            preset=preset,
+        )
     )
 
 

@@ -3,12 +3,17 @@
 from importlib import import_module
 from os.path import abspath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kzoo.data.targets import detection
+from kzoo.problems.data_arguments import DataArguments
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.table_path import locate
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset
+    from kzoo.data.options import LoadRequest
 
 # Name -> the function in `named_loaders.py`, and its arguments.
 _TABLES = {
@@ -78,57 +83,33 @@ def name_of(source: str | Path) -> str:
     return f"{name}/" if name in NAMES else name
 
 
-def check_options(name, *, target=None, drop=(), group=None, task=None, sample_weight=None):
+def check_options(name: str, options: DataArguments) -> None:
     """Raise `KzooError` for column options of a set without columns, and for a task that does not match the set."""
     if name in _TABLES:
         return
-    if target is not None or group is not None or len(drop):
+    if options.target is not None or options.group is not None or len(options.drop):
         raise KzooError(
             f"target=, drop= and group= are names of columns, but {name!r} is not a table. Remove them."
         )
-    if sample_weight is not None:
+    if options.sample_weight is not None:
         raise KzooError(
             f"sample_weight= is the name of a column, but {name!r} is not a table. Remove it."
         )
     expected = problem(_OTHER_DATASETS[name][0])
     order = "ordered" if "ordered" in expected.facts else "unordered"
+    task = options.task
     if task is not None and detection.requested_problem(expected.kind, task, order) is not expected:
         raise KzooError(
             f"task={task!r} does not match {name!r}, which is data for {expected.name}. Remove it."
         )
 
 
-def load_named(
-    name,
-    *,
-    preset=None,
-    target=None,
-    validation=0.1,
-    test=None,
-    drop=(),
-    group=None,
-    task=None,
-    sample_weight=None,
-    seed=0,
-):
-    """Load a data set of `NAMES` (see `kzoo.load_data`)."""
-    check_options(
-        name, target=target, drop=drop, group=group, task=task, sample_weight=sample_weight
-    )
+def load_named(request: "LoadRequest") -> "Dataset":
+    """Load a data set of `NAMES`, whose name is the source of the request."""
+    name = request.source
     loaders = import_module("kzoo.data.named_loaders")
-    options = {"name": name, "preset": preset, "validation": validation, "test": test, "seed": seed}
     if name in _TABLES:
         make, *arguments = _TABLES[name]
-        frame = getattr(loaders, make)(*arguments)
-        columns = dict(
-            target=frame.columns[-1] if target is None else target,
-            drop=drop,
-            group=group,
-            task=task,
-            sample_weight=sample_weight,
-        )
-        return import_module("kzoo.data.inputs.rows.fitting").load_table(
-            frame, **options, **columns
-        )
+        return loaders.load_frame(request, getattr(loaders, make)(*arguments))
     _, make, *arguments = _OTHER_DATASETS[name]
-    return getattr(loaders, make)(options, *arguments)
+    return getattr(loaders, make)(request, *arguments)

@@ -1,28 +1,37 @@
 """Loaders of named data sets: scikit-learn's, generated ones, the Python documentation, and Keras' downloads.
 
 `named.py` lists which function loads which set. Those of tables return a DataFrame with the target last; all others
-take the options of `load_named` and return a `Dataset`.
+take the request and return a `Dataset`.
 """
 
 import pydoc_data.topics
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.data import downloads
 from kzoo.data.arrays import load_arrays
+from kzoo.data.dataset import Dataset
 from kzoo.data.generated import cylinder_bell_funnel, opinions, shapes
-from kzoo.data.inputs.series.fitting import load_series
+from kzoo.data.inputs.rows.in_memory import load_table
+from kzoo.data.inputs.series.fitting import load as load_series
 from kzoo.data.inputs.text.fitting import build_text
 from kzoo.data.inputs.text.language import load_language, text_settings
+from kzoo.data.options import LoadRequest
 from kzoo.inference.kinds.text.inference import preprocessing_of
 from kzoo.inference.kinds.text.tokenizer import Tokenizer
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import pandas as pd
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 # Classes of the `pydocs` sentences -> their topics in the Python documentation.
 PYDOCS_THEMES = {
@@ -36,6 +45,14 @@ PYDOCS_THEMES = {
 _FEWEST_WORDS = 5
 _CBF_TRAIN = 100  # series that are not in the test split
 _ADDING_ROWS, _ADDING_TEST = 20_000, 2_000
+
+
+def load_frame(request: LoadRequest, frame: "DataFrame") -> Dataset:
+    """Load a table whose last column is the target, unless another is named."""
+    options = request.options
+    if options.target is None:
+        options = replace(options, target=frame.columns[-1])
+    return load_table(replace(request, source=frame, form="tabular", options=options))
 
 
 def sklearn_table(name):
@@ -63,10 +80,10 @@ def california():
     )
 
 
-def digits(options):
+def digits(request: LoadRequest) -> Dataset:
     images, labels = _digits()
     x = (images * (255 / 16)).astype(np.float32)[..., None]  # (N, 8, 8, 1)
-    return _images(x, labels, None, [str(i) for i in range(10)], options)
+    return _images(request, x, labels, None, [str(i) for i in range(10)])
 
 
 def _digits():
@@ -84,24 +101,43 @@ def _digits():
     return rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(int)
 
 
-def _images(x, y, official, classes, options):
-    options = dict(options)
-    if official is not None and options["test"] is None:
-        options["test"] = official
-    return load_arrays(x, np.asarray(y).reshape(-1), class_names=classes, **options)
+def _images(
+    request: LoadRequest,
+    x: np.ndarray,
+    y: np.ndarray,
+    official: tuple[np.ndarray, np.ndarray] | None,
+    classes: Sequence[str],
+) -> Dataset:
+    """Load images; the official test split is used unless the user sets another."""
+    if official is not None:
+        request = _with_test(request, official)
+    arrays = x, np.asarray(y).reshape(-1)
+    return load_arrays(replace(request, source=arrays), class_names=classes)
 
 
-def drawn_shapes(options):
+def _with_test(request: LoadRequest, test: tuple[np.ndarray, np.ndarray]) -> LoadRequest:
+    """Return the request with a test split of its own, unless the user sets another."""
+    if request.options.test is not None:
+        return request
+    return replace(request, options=replace(request.options, test=test))
+
+
+def _with_note(data: Dataset, note: str) -> Dataset:
+    """Add a note on a data set before the others."""
+    data.notes.insert(0, note)
+    return data
+
+
+def drawn_shapes(request: LoadRequest) -> Dataset:
     x, y, classes = shapes()
-    return _images(x, y, None, classes, options)
+    return _images(request, x, y, None, classes)
 
 
-def mnist(options):
+def mnist(request: LoadRequest) -> Dataset:
     arrays = downloads.read_npz(downloads.find_file("mnist.npz"))
     test = arrays["x_test"][..., None], arrays["y_test"]
-    return _images(
-        arrays["x_train"][..., None], arrays["y_train"], test, [str(i) for i in range(10)], options
-    )
+    classes = [str(i) for i in range(10)]
+    return _images(request, arrays["x_train"][..., None], arrays["y_train"], test, classes)
 
 
 _CLOTHES = (
@@ -118,22 +154,22 @@ _CLOTHES = (
 )
 
 
-def fashion(options):
+def fashion(request: LoadRequest) -> Dataset:
     train, test = downloads.read_fashion()
-    return _images(*train, test, _CLOTHES, options)
+    return _images(request, train[0], train[1], test, _CLOTHES)
 
 
-def cifar(options, count):
+def cifar(request: LoadRequest, count: int) -> Dataset:
     train, test, classes = downloads.read_cifar(count)
-    return _images(*train, test, classes, options)
+    return _images(request, train[0], train[1], test, classes)
 
 
-def adding(options):
-    preset = options["preset"]
+def adding(request: LoadRequest) -> Dataset:
+    preset = request.preset
     length = (preset and preset.config["input_shape"][0]) or 100
     if length < 2:
         raise KzooError(f"The adding problem needs at least 2 steps, but input_shape has {length}.")
-    random = np.random.default_rng(options["seed"])
+    random = np.random.default_rng(request.options.seed)
     n = _ADDING_ROWS + _ADDING_TEST * 2
     x = np.zeros((n, length, 2), np.float32)
     x[..., 0] = random.random((n, length), np.float32)
@@ -142,15 +178,19 @@ def adding(options):
     )
     np.put_along_axis(x[..., 1], marks, 1, axis=1)
     y = np.take_along_axis(x[..., 0], marks, axis=1).sum(axis=1)
-    options = dict(options)
-    if options["test"] is None:
+    options = request.options
+    if options.test is None:
         test = x[-_ADDING_TEST:], y[-_ADDING_TEST:]
         x, y = x[:-_ADDING_TEST], y[:-_ADDING_TEST]
-        options |= {"test": test}
-        if options["validation"] == 0.1:
-            options["validation"] = _ADDING_TEST / len(x)
-    note = f"Two of {length} numbers are marked; the target is their sum. Always predicting 1 has an MSE of 0.167."
-    return load_arrays(x, y, task="sequence_regression", notes=[note], **options)
+        is_default = options.validation == 0.1
+        validation = _ADDING_TEST / len(x) if is_default else options.validation
+        options = replace(options, test=test, validation=validation)
+    options = replace(options, task="sequence_regression")
+    data = load_arrays(replace(request, source=(x, y), options=options))
+    return _with_note(
+        data,
+        f"Two of {length} numbers are marked; the target is their sum. Always predicting 1 has an MSE of 0.167.",
+    )
 
 
 def waves():
@@ -165,34 +205,34 @@ def waves():
     )
 
 
-def cbf(options):
+def cbf(request: LoadRequest) -> Dataset:
     """Load series with a cylinder, a bell or a funnel somewhere in the noise (Saito 1994, doi:10.5555/221266)."""
     x, classes, names = cylinder_bell_funnel()
-    notes = [
-        "Series of 128 steps with a cylinder, a bell or a funnel of random place and length, and noise."
-    ]
-    if options["test"] is None:
-        options = options | {"test": (x[_CBF_TRAIN:], classes[_CBF_TRAIN:])}
+    if request.options.test is None:
+        request = _with_test(request, (x[_CBF_TRAIN:], classes[_CBF_TRAIN:]))
         x, classes = x[:_CBF_TRAIN], classes[:_CBF_TRAIN]
-    return load_arrays(x, classes, class_names=list(names), notes=notes, **options)
-
-
-def sine(options):
-    options = {key: value for key, value in options.items() if key != "seed"}
-    return load_series(
-        waves(),
-        **options,
-        notes=["Daily and weekly sine waves with noise of standard deviation 0.5."],
+    data = load_arrays(replace(request, source=(x, classes)), class_names=list(names))
+    return _with_note(
+        data,
+        "Series of 128 steps with a cylinder, a bell or a funnel of random place and length, and noise.",
     )
 
 
-def pydocs(options):
+def sine(request: LoadRequest) -> Dataset:
+    forecasts = replace(request, source=waves(), form="tabular", problem=problem("forecasting"))
+    return _with_note(
+        load_series(forecasts), "Daily and weekly sine waves with noise of standard deviation 0.5."
+    )
+
+
+def pydocs(request: LoadRequest) -> Dataset:
     topics = pydoc_data.topics.topics
-    preset = options["preset"]
+    preset = request.preset
     if preset is not None and "continues" in problem(preset.task).facts:
-        options = {key: value for key, value in options.items() if key != "seed"}
-        return load_language("\n\n".join(topics[name] for name in sorted(topics)), **options)
-    theme_of = {}
+        return load_language(
+            request, {"train": "\n\n".join(topics[name] for name in sorted(topics))}
+        )
+    theme_of: dict[str, str | None] = {}
     for theme, names in PYDOCS_THEMES.items():
         for sentence in (s for name in names for s in _sentences(topics.get(name, ""))):
             # A sentence with two themes is ambiguous and left out.
@@ -200,7 +240,7 @@ def pydocs(options):
     pairs = [(sentence, theme) for sentence, theme in theme_of.items() if theme]
     texts, labels = zip(*pairs, strict=True)
     note = f"Sentences of the Python documentation. The class is the theme: {', '.join(PYDOCS_THEMES)}."
-    return build_text(list(texts), list(labels), **options, notes=[note], targets=["theme"])
+    return build_text(request, list(texts), list(labels), notes=[note], targets=["theme"])
 
 
 def _sentences(topic):
@@ -211,36 +251,31 @@ def _sentences(topic):
     return [piece for piece in pieces if len(piece.split()) >= _FEWEST_WORDS]
 
 
-def written_opinions(options):
+def written_opinions(request: LoadRequest) -> Dataset:
     note = "Generated sentences: 'not good' is a complaint, and the part after 'but' decides."
-    return build_text(*opinions(), **options, notes=[note], targets=["opinion"])
+    return build_text(request, *opinions(), notes=[note], targets=["opinion"])
 
 
-def word_ids(options, name, classes=None):
+def word_ids(request: LoadRequest, name: str, classes: Sequence[str] | None = None) -> Dataset:
     arrays = downloads.read_npz(downloads.find_file(f"{name}.npz"))
     words = downloads.read_json(downloads.find_file(f"{name}_word_index.json"))
-    length, size, *_ = text_settings(options["preset"])
+    length, size, *_ = text_settings(request.preset)
     # Words by rank: id 1 in the file is the most frequent word, which is id 2 here (0 is padding, 1 unknown).
     vocabulary = sorted(words, key=words.get)[: size - 2]
     tokenizer = Tokenizer(vocabulary=vocabulary, punctuation=False)
-    options = dict(options)
     if "x_train" in arrays:
         x, y = arrays["x_train"], arrays["y_train"]
-        if options["test"] is None:
-            options["test"] = (
-                _ranks_to_ids(arrays["x_test"], length, len(tokenizer)),
-                arrays["y_test"],
-            )
+        if request.options.test is None:
+            test_ids = _ranks_to_ids(arrays["x_test"], length, len(tokenizer))
+            request = _with_test(request, (test_ids, arrays["y_test"]))
     else:
         x, y = arrays["x"], arrays["y"]
     names = classes or [str(i) for i in range(int(max(y)) + 1)]
     return load_arrays(
-        _ranks_to_ids(x, length, len(tokenizer)),
-        y,
+        replace(request, source=(_ranks_to_ids(x, length, len(tokenizer)), y)),
         class_names=names,
         preprocessing=preprocessing_of("text", tokenizer, length),
         vocabulary_size=len(tokenizer),
-        **options,
     )
 
 

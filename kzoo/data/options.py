@@ -1,6 +1,9 @@
 """`DataOptions`: how a source is read and split, as one value. The table of the options is `DataArguments`."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from kzoo.data.dataset import Dataset, Split
@@ -8,9 +11,11 @@ from kzoo.data.splits import Fold, held_out, is_source, second_sources
 from kzoo.data.targets.repairs import Repairs, read_repairs
 from kzoo.problems.data_arguments import DEFAULTS, NAMES, OPTIONS, DataArguments
 from kzoo.problems.stored_types import Description
+from kzoo.problems.tasks import Problem
 from kzoo.utils.argument_checks import checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
+from kzoo.zoo.registry import Preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +119,54 @@ class DataOptions(DataArguments):
         return replace(
             self, validation=held_out(self.validation, self.calibration), calibration=None
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadRequest:
+    """What the fitting half of a kind of input loads: a source that was located and recognized.
+
+    Args:
+        source: a DataFrame or a path, in the form `form` (see `kinds.Source`).
+        form: "tabular", "folder", "labels" or "file".
+        name: of the data.
+        options: how it is read and split: checked, with the task of the quantiles, and calibration rows that are drawn
+            within the validation rows.
+        preset: for which it is read; None if the source decides.
+        problem: what it is for; None if the target decides.
+    """
+
+    source: Any
+    form: str = "tabular"
+    name: str
+    options: DataOptions = field(default_factory=DataOptions)
+    preset: Preset | None = None
+    problem: Problem | None = None
+
+    @cached_property
+    def second_sources(self) -> dict[str, Any]:
+        """Split -> its own source, for validation and test rows that are not drawn from the source."""
+        return second_sources(self.options.validation, self.options.test)
+
+    def paths(self, folders: Mapping[str, Path], noun: str) -> dict[str, Path]:
+        """Return split -> its path: the folders of the source, without `test` for a fold, and second sources in their
+        place.
+
+        Args:
+            folders: split -> its folder in the source.
+            noun: of the source, for messages.
+
+        Raises:
+            KzooError: a second source is not a path.
+        """
+        is_fold = isinstance(self.options.test, Fold)
+        paths = {part: path for part, path in folders.items() if part != "test" or not is_fold}
+        for part, source in self.second_sources.items():
+            if not isinstance(source, str | Path):
+                raise KzooError(
+                    f"{part}= for {noun} must be a fraction or the path of a second source, not {shown(source)}."
+                )
+            paths[part] = Path(source)
+        return paths
 
 
 @dataclass(frozen=True, kw_only=True)

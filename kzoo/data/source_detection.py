@@ -205,7 +205,7 @@ def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
         raise KzooError(f"sample_weight= must be the name of a column for {name!r}.")
     if preset is not None and preset.config["inputs"] != NAMES[name]:
         raise _wrong_preset_error(f"{name!r} provides {NAMES[name]}", preset, (NAMES[name],))
-    check_options(name, **options.pick("target", "drop", "group", "task", "sample_weight"))
+    check_options(name, options)
 
 
 def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedSource | None:

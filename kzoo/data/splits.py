@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,34 +93,6 @@ def second_sources(validation, test, calibration=None) -> dict:
     """Return split -> its source, for each that is a second source of data."""
     parts = (("validation", validation), ("test", test), ("calibration", calibration))
     return {name: part for name, part in parts if is_source(part)}
-
-
-def own_sources(
-    folders: Mapping[str, Path],
-    validation: "float | Loadable | None",
-    test: "float | Fold | Loadable | None",
-    noun: str,
-) -> dict[str, Path]:
-    """Return split -> its path: the folders of a source, without `test` for a fold, and second sources in their place.
-
-    Args:
-        folders: split -> its folder in the source.
-        validation, test: as `load_data` takes them.
-        noun: of the source, for messages.
-
-    Raises:
-        KzooError: a second source is not a path.
-    """
-    paths = {
-        part: path for part, path in folders.items() if part != "test" or not isinstance(test, Fold)
-    }
-    for part, source in second_sources(validation, test).items():
-        if not isinstance(source, str | Path):
-            raise KzooError(
-                f"{part}= for {noun} must be a fraction or the path of a second source, not {shown(source)}."
-            )
-        paths[part] = Path(source)
-    return paths
 
 
 def held_out(validation, calibration):

@@ -10,6 +10,7 @@ import os
 import resource
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -18,8 +19,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+import kzoo
 from kzoo.data.augment import augment
-from kzoo.data.inputs.image.fitting import load_image_folder
 
 NAMES = (
     ("flip", "shift"),
@@ -42,7 +43,9 @@ def make(folder, count, side):
 
 def with_kzoo(folder, side):
     """Load the folder: list, decode, skip broken files, fingerprint, split. Return the number of images."""
-    data = load_image_folder(folder, image_shape=(side, side, 3))
+    preset = kzoo.get_preset("image_cnn")
+    shape = {"input_shape": (side, side, 3)}
+    data = kzoo.load_data(folder, preset=replace(preset, config=preset.config | shape))
     return len(data.train) + len(data.validation) + len(data.test)
 
 

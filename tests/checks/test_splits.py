@@ -7,13 +7,13 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from image_folders import load_images
 from messages import assert_mentions, warns
 from PIL import Image
 from small_models import CANCER, DIGITS, IRIS, dense, find, finding_of, images, texts, words
 
 import kzoo
 from kzoo.cli import main
-from kzoo.data.inputs.image.fitting import load_image_folder
 
 TWICE, BELONG = "duplicates_across_splits", "rows_belong_together"
 
@@ -261,7 +261,7 @@ def test_images_in_folders(folder, monkeypatch):
     monkeypatch.setenv("KZOO_MEMORY", "1")
 
     def lazy():
-        return load_image_folder(folder, image_shape=(12, 12, 3))
+        return load_images(folder, image_shape=(12, 12, 3))
 
     assert find(TWICE, "image_cnn", lazy()) == []
     for i in range(4):

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_folders import load_images
 from messages import assert_mentions, notes_with, refuses, warns
 from PIL import Image, ImageFile
 
 import kzoo
 from kzoo.data.inputs.image import parallel_reading
-from kzoo.data.inputs.image.fitting import image_preprocessing, load_image_folder
+from kzoo.data.inputs.image.fitting import image_preprocessing
 from kzoo.data.options import DataOptions
 from kzoo.inference.encode import encode as encode_images
 from kzoo.inference.kinds.image import jpeg
@@ -79,7 +80,7 @@ def test_a_folder_with_the_name_of_a_data_set_is_not_that_data_set(photos, monke
 
 
 def test_class_folders_are_split_by_class(photos):
-    data = load_image_folder(photos, image_shape=SHAPE)
+    data = load_images(photos, image_shape=SHAPE)
     assert data.class_names == ("ant", "bee", "cat") and data.task == "image_classification"
     assert data.config == {"input_shape": SHAPE, "outputs": 3}
     assert len(data.train) + len(data.validation) + len(data.test) == 60
@@ -93,23 +94,23 @@ def test_class_folders_are_split_by_class(photos):
 
 
 def test_the_split_follows_the_seed_and_the_fingerprint_the_content(photos):
-    one, two = (load_image_folder(photos, image_shape=SHAPE) for _ in range(2))
+    one, two = (load_images(photos, image_shape=SHAPE) for _ in range(2))
     np.testing.assert_array_equal(colours_of(one.test), colours_of(two.test))
     assert one.fingerprint == two.fingerprint
-    other = load_image_folder(photos, image_shape=SHAPE, seed=1)
+    other = load_images(photos, image_shape=SHAPE, seed=1)
     assert (
         colours_of(other.test) != colours_of(one.test)
     ).any() and other.fingerprint != one.fingerprint
     moved = photos.rename(photos.with_name("elsewhere"))
-    assert load_image_folder(moved, image_shape=SHAPE).fingerprint == one.fingerprint
+    assert load_images(moved, image_shape=SHAPE).fingerprint == one.fingerprint
     paint(moved / "ant" / "00.png", (1, 2, 3))
-    assert load_image_folder(moved, image_shape=SHAPE).fingerprint != one.fingerprint
+    assert load_images(moved, image_shape=SHAPE).fingerprint != one.fingerprint
 
 
 def test_streaming_gives_the_same_as_memory(photos, monkeypatch):
-    memory = load_image_folder(photos, image_shape=SHAPE)
+    memory = load_images(photos, image_shape=SHAPE)
     monkeypatch.setenv("KZOO_MEMORY", "1")
-    stream = load_image_folder(photos, image_shape=SHAPE)
+    stream = load_images(photos, image_shape=SHAPE)
     assert isinstance(memory.train.x, np.ndarray) and not isinstance(stream.train.x, np.ndarray)
     assert stream.train.x.shape == memory.train.x.shape and stream.fingerprint == memory.fingerprint
     for part in ("train", "validation", "test"):
@@ -126,12 +127,12 @@ def test_the_fingerprint_of_many_images_covers_names_sizes_and_some_contents(pho
     fingerprints = []
     for memory in ("1GiB", "1"):
         monkeypatch.setenv("KZOO_MEMORY", memory)
-        fingerprints.append(load_image_folder(photos, image_shape=SHAPE).fingerprint)
+        fingerprints.append(load_images(photos, image_shape=SHAPE).fingerprint)
     with open(photos / "ant" / "01.png", "ab") as file:
         file.write(b" ")
     for memory in ("1GiB", "1"):
         monkeypatch.setenv("KZOO_MEMORY", memory)
-        fingerprints.append(load_image_folder(photos, image_shape=SHAPE).fingerprint)
+        fingerprints.append(load_images(photos, image_shape=SHAPE).fingerprint)
     first, streamed, longer, longer_streamed = fingerprints
     assert first == streamed != longer == longer_streamed
 
@@ -155,7 +156,7 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
         paint(odd, COLOURS["cat"])
     monkeypatch.setattr("kzoo.data.inputs.image.fitting._CHUNK", 2)
     with pytest.warns(UserWarning, match="Corrupt EXIF data") as warned:
-        alone = load_image_folder(photos, image_shape=SHAPE)
+        alone = load_images(photos, image_shape=SHAPE)
     monkeypatch.setattr("kzoo.data.inputs.image.fitting.threads", lambda: 2)
     monkeypatch.setattr("kzoo.data.inputs.image.parallel_reading._MIN_IMAGES", 30)
     started, replies = [], []
@@ -176,7 +177,7 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
         lambda *args: time.sleep(0.3) or parallel_reading.read(*args),
     )
     with pytest.warns(UserWarning, match="Corrupt EXIF data") as warned_again:
-        with_workers = load_image_folder(photos, image_shape=SHAPE)
+        with_workers = load_images(photos, image_shape=SHAPE)
     assert started and replies and all(process.returncode is not None for process in started)
     assert len(warned) == len(warned_again)
     assert with_workers.notes == alone.notes and "06_broken.png" in alone.notes[0]
@@ -188,7 +189,7 @@ def test_worker_processes_read_the_same_images_as_this_process(photos, monkeypat
 
 
 def test_a_worker_process_that_dies_changes_no_result(photos, monkeypatch):
-    alone = load_image_folder(photos, image_shape=SHAPE)
+    alone = load_images(photos, image_shape=SHAPE)
     reader = parallel_reading.Reader()
     names = [f"{i:02}.png" for i in range(20)]
     pixels = np.zeros((20, *SHAPE), "uint8")
@@ -212,7 +213,7 @@ def test_a_worker_process_that_dies_changes_no_result(photos, monkeypatch):
     ):
         with monkeypatch.context() as changed:
             changed.setattr(sys, name, value)
-            assert load_image_folder(photos, image_shape=SHAPE).fingerprint == alone.fingerprint
+            assert load_images(photos, image_shape=SHAPE).fingerprint == alone.fingerprint
 
 
 def test_folders_for_training_validation_and_test_are_the_splits(photos, tmp_path):
@@ -223,7 +224,7 @@ def test_folders_for_training_validation_and_test_are_the_splits(photos, tmp_pat
                 (root / part / name).mkdir(parents=True, exist_ok=True)
                 (photos / name / f"{i:02}.png").rename(root / part / name / f"{i}.png")
                 paint(photos / name / f"{i:02}.png", COLOURS[name])
-    data = load_image_folder(root, image_shape=SHAPE)
+    data = load_images(root, image_shape=SHAPE)
     assert [len(s) for s in (data.train, data.validation, data.test)] == [
         12,
         12,
@@ -231,28 +232,28 @@ def test_folders_for_training_validation_and_test_are_the_splits(photos, tmp_pat
     ] and not data.notes
     for split in (data.train, data.validation, data.test):
         check_labels(split)
-    assert_mentions(load_image_folder(root, image_shape=SHAPE, test=0.5).notes[0], "test=0.5")
+    assert_mentions(load_images(root, image_shape=SHAPE, test=0.5).notes[0], "test=0.5")
 
 
 def test_a_missing_validation_folder_is_cut_from_training(photos, tmp_path):
     photos.rename(tmp_path / "train")
     paint(tmp_path / "test" / "bee" / "a.png", COLOURS["bee"])
-    data = load_image_folder(tmp_path, image_shape=SHAPE, validation=0.2)
+    data = load_images(tmp_path, image_shape=SHAPE, validation=0.2)
     assert [len(s) for s in (data.train, data.validation, data.test)] == [48, 12, 1]
     assert data.test.y.tolist() == [1] and np.bincount(data.validation.y).tolist() == [4, 4, 4]
-    assert load_image_folder(tmp_path, image_shape=SHAPE, validation=0).validation is None
+    assert load_images(tmp_path, image_shape=SHAPE, validation=0).validation is None
 
 
 def test_a_second_folder_is_the_test_set(photos, tmp_path):
     paint(tmp_path / "more" / "cat" / "a.jpg", COLOURS["cat"])
-    data = load_image_folder(photos, image_shape=SHAPE, test=tmp_path / "more")
+    data = load_images(photos, image_shape=SHAPE, test=tmp_path / "more")
     assert len(data.test) == 1 and len(data.train) == 54
     check_labels(data.test)
     paint(tmp_path / "more" / "kat" / "a.jpg")
     with refuses("'kat'", "test", "'cat'", "ant, bee, cat"):
-        load_image_folder(photos, image_shape=SHAPE, test=tmp_path / "more")
+        load_images(photos, image_shape=SHAPE, test=tmp_path / "more")
     with refuses(f"test={str(photos)!r}", "training"):
-        load_image_folder(photos, image_shape=SHAPE, test=str(photos))
+        load_images(photos, image_shape=SHAPE, test=str(photos))
 
 
 def test_hidden_and_other_files_are_ignored(photos):
@@ -262,7 +263,7 @@ def test_hidden_and_other_files_are_ignored(photos):
     (photos / "ant" / "notes.txt").write_text("hello")
     (photos / "readme.md").write_text("hello")
     paint(photos / "ant" / "more" / "deep.PNG", COLOURS["ant"])
-    data = load_image_folder(photos, image_shape=SHAPE)
+    data = load_images(photos, image_shape=SHAPE)
     assert data.class_names == ("ant", "bee", "cat")
     assert len(data.train) + len(data.validation) + len(data.test) == 61
     assert not data.notes
@@ -270,7 +271,7 @@ def test_hidden_and_other_files_are_ignored(photos):
 
 def test_notes_name_files_and_folders_that_may_hold_images_and_are_not_read(photos, tmp_path):
     """HEIC and AVIF files, images outside class folders, and folders next to `train/`."""
-    before = load_image_folder(photos, image_shape=SHAPE)
+    before = load_images(photos, image_shape=SHAPE)
     for name in (
         "ant/1.heic",
         "ant/more/2.HEIC",
@@ -283,7 +284,7 @@ def test_notes_name_files_and_folders_that_may_hold_images_and_are_not_read(phot
         (photos / name).parent.mkdir(exist_ok=True)
         (photos / name).write_bytes(b"of a phone")
     paint(photos / "b.png"), paint(photos / "a.png")
-    data = load_image_folder(photos, image_shape=SHAPE)
+    data = load_images(photos, image_shape=SHAPE)
     loose, unread = data.notes[:2]
     assert_mentions(loose, "2", "class", "a.png, b.png")
     assert_mentions(unread, "3 .heic", "1 .avif", "suffix", *SUFFIXES)
@@ -294,22 +295,20 @@ def test_notes_name_files_and_folders_that_may_hold_images_and_are_not_read(phot
     (photos / "new").mkdir()
     (photos / "new" / "x.heic").write_bytes(b"of a phone")
     with refuses("'new'", "3 .heic", "1 .avif", *SUFFIXES):
-        load_image_folder(photos, image_shape=SHAPE)
+        load_images(photos, image_shape=SHAPE)
     with refuses(str(photos / "new"), "1 .heic", *SUFFIXES):
         encode_images(image_preprocessing(SHAPE), photos / "new")
     (photos / "new" / "x.heic").unlink()
     (photos / "new").rmdir()
     paint(tmp_path / "split" / "extra" / "x.png")
     photos.rename(tmp_path / "split" / "train")
-    assert notes_with(
-        load_image_folder(tmp_path / "split", image_shape=SHAPE).notes, "extra/", "train/"
-    )
+    assert notes_with(load_images(tmp_path / "split", image_shape=SHAPE).notes, "extra/", "train/")
 
 
 def test_a_jfif_is_a_jpeg(photos):
     paint(photos / "ant" / "x.jpg")
     (photos / "ant" / "x.jpg").rename(photos / "ant" / "x.jfif")
-    data = load_image_folder(photos, image_shape=SHAPE)
+    data = load_images(photos, image_shape=SHAPE)
     assert len(data.train) + len(data.validation) + len(data.test) == 61 and not data.notes
 
 
@@ -320,7 +319,7 @@ def test_broken_images_are_named_and_left_out(photos, monkeypatch):
     (photos / "cat" / "05.png").write_text("not an image")
     for memory in ("1GiB", "1"):
         monkeypatch.setenv("KZOO_MEMORY", memory)
-        data = load_image_folder(photos, image_shape=SHAPE)
+        data = load_images(photos, image_shape=SHAPE)
         (note,) = notes_with(data.notes, "3", "bee/03.png, bee/04.png, cat/05.png")
         assert note.count(".png") == 3
         assert len(data.train) + len(data.validation) + len(data.test) == 57
@@ -328,7 +327,7 @@ def test_broken_images_are_named_and_left_out(photos, monkeypatch):
             check_labels(split)
     for i in range(6, 12):
         (photos / "cat" / f"{i:02}.png").write_text("not an image")
-    notes = load_image_folder(photos, image_shape=SHAPE).notes
+    notes = load_images(photos, image_shape=SHAPE).notes
     assert notes_with(notes, "9", "cat/07.png", "4 more")
 
 
@@ -358,17 +357,17 @@ BAD = {
 @pytest.mark.parametrize("make, parts", BAD.values(), ids=BAD)
 def test_a_bad_folder_is_refused_in_a_single_line(photos, make, parts):
     with refuses(*parts) as caught:
-        load_image_folder(make(photos), image_shape=SHAPE)
+        load_images(make(photos), image_shape=SHAPE)
     assert "\n" not in str(caught.value)
 
 
 def test_bad_arguments_and_empty_folders_are_refused(photos, tmp_path):
     (tmp_path / "empty").mkdir()
     with refuses(str(tmp_path / "empty"), "images", *SUFFIXES):
-        load_image_folder(tmp_path / "empty", image_shape=SHAPE)
+        load_images(tmp_path / "empty", image_shape=SHAPE)
     for shape in ((8, 8), (8, 8, 2), (0, 8, 3), "8x8x3", (8.5, 8, 3)):
         with refuses(repr(shape), "(height, width, channels)", "1, 3 or 4"):
-            load_image_folder(photos, image_shape=shape)
+            load_images(photos, image_shape=shape)
     for wrong in (
         {"validation": 1.5},
         {"validation": -0.1},
@@ -376,12 +375,12 @@ def test_bad_arguments_and_empty_folders_are_refused(photos, tmp_path):
         {"seed": -1},
     ):
         with refuses(*(f"{name}={value}" for name, value in wrong.items())):
-            load_image_folder(photos, image_shape=SHAPE, **wrong)
+            load_images(photos, image_shape=SHAPE, **wrong)
     with refuses("test=True", "fraction"):
-        load_image_folder(photos, image_shape=SHAPE, test=True)
+        load_images(photos, image_shape=SHAPE, test=True)
     paint(tmp_path / "odd" / "test" / "ant" / "a.png")
     with refuses("odd'", "test", "train/"):
-        load_image_folder(tmp_path / "odd", image_shape=SHAPE)
+        load_images(tmp_path / "odd", image_shape=SHAPE)
 
 
 def encode(source, shape):
@@ -401,7 +400,7 @@ def test_an_image_of_the_right_size_is_not_changed(tmp_path):
 def test_training_and_prediction_decode_alike(photos, monkeypatch):
     for memory in ("1GiB", "1"):
         monkeypatch.setenv("KZOO_MEMORY", memory)
-        data = load_image_folder(photos, image_shape=SHAPE, validation=0, test=0)
+        data = load_images(photos, image_shape=SHAPE, validation=0, test=0)
         assert data.validation is None and data.test is None
         files = [photos / name / f"{i:02}.png" for name in COLOURS for i in range(20)]
         np.testing.assert_array_equal(encode(files, SHAPE), data.train.x[np.arange(60)])
@@ -484,7 +483,7 @@ def test_dark_16_bit_images_are_read_with_a_warning(tmp_path):
             (tmp_path / "dim" / name).mkdir(parents=True, exist_ok=True)
             Image.fromarray(grey).save(tmp_path / "dim" / name / f"{i}.png")
     parts = ("16", "3,410", "65,535", "13", "255", "12", "by 16")
-    notes = load_image_folder(tmp_path / "dim", image_shape=SHAPE).notes
+    notes = load_images(tmp_path / "dim", image_shape=SHAPE).notes
     assert notes_with(notes, *parts)
     file = tmp_path / "dim" / "a" / "0.png"
     for source in (file, [Image.open(file)], [file, str(file)], tmp_path / "dim" / "a"):
@@ -492,7 +491,7 @@ def test_dark_16_bit_images_are_read_with_a_warning(tmp_path):
             assert encode(source, (12, 12, 1)).max() == 13
     Image.fromarray(grey * 16).save(file)  # one that is bright, and the others are dark
     assert encode(tmp_path / "dim" / "a", (12, 12, 1)).max() == 212
-    notes = load_image_folder(tmp_path / "dim", image_shape=SHAPE).notes
+    notes = load_images(tmp_path / "dim", image_shape=SHAPE).notes
     assert not notes_with(notes, "65,535")
 
 
@@ -632,11 +631,11 @@ def test_a_jpeg_decoded_at_half_its_size_is_close_to_the_whole():
 
 def test_splits_are_views_of_a_single_array(photos, monkeypatch):
     (photos / "bee" / "03.png").write_bytes(b"")
-    data = load_image_folder(photos, image_shape=SHAPE)
+    data = load_images(photos, image_shape=SHAPE)
     splits = (data.train, data.validation, data.test)
     assert len({id(split.x.base) for split in splits}) == 1 and data.train.x.base is not None
     monkeypatch.setenv("KZOO_MEMORY", "1")
-    stream = load_image_folder(photos, image_shape=SHAPE)
+    stream = load_images(photos, image_shape=SHAPE)
     for left, right in zip(splits, (stream.train, stream.validation, stream.test), strict=True):
         np.testing.assert_array_equal(left.x, right.x[np.arange(len(right))])
         check_labels(left)
@@ -714,7 +713,7 @@ def test_nan_and_infinite_pixels_are_refused(tmp_path, bad, count):
                 tmp_path / "many" / name / f"{i}.tif"
             )
     image.save(tmp_path / "many" / "a" / "0.tif")
-    assert notes_with(load_image_folder(tmp_path / "many", image_shape=SHAPE).notes, "1", "a/0.tif")
+    assert notes_with(load_images(tmp_path / "many", image_shape=SHAPE).notes, "1", "a/0.tif")
 
 
 def test_floats_that_reach_neither_1_nor_255_are_read_with_a_warning(tmp_path):

@@ -12,23 +12,13 @@ from messages import assert_mentions, notes_with, refuses, warns
 import kzoo
 from kzoo.data import sample
 from kzoo.data.inputs.rows import collect, encoding, out_of_core
+from kzoo.data.options import DataOptions, LoadRequest
 from kzoo.data.pipeline import Batches
 from kzoo.data.splits import Fold
 from kzoo.data.store import row_files
 
 pytest.importorskip("pyarrow")
 ROWS = 600
-OPTIONS = dict(
-    target="y",
-    validation=0.1,
-    test=None,
-    drop=(),
-    group=None,
-    task=None,
-    columns=None,
-    clip=False,
-    seed=0,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -367,7 +357,8 @@ def test_a_stopped_encoding_begins_again(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             kzoo.load_data(file, target="y")
     assert not any((tmp_path / "cache" / "data").iterdir()) and any((tmp_path / "left").iterdir())
-    key = out_of_core._key(file, out_of_core._contents(file, OPTIONS), None, OPTIONS)
+    request = LoadRequest(source=file, name=file.name, options=DataOptions(target="y"))
+    key = out_of_core._key(request, out_of_core._contents(request))
     shutil.move(tmp_path / "left", tmp_path / "cache" / "data" / f"{key}.part")
     data = kzoo.load_data(file, target="y")
     (folder,) = (tmp_path / "cache" / "data").iterdir()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from image_folders import load_images
 from messages import assert_mentions, missing_from
 from PIL import Image
 from sklearn.metrics import r2_score
@@ -17,7 +18,6 @@ from sklearn.metrics import r2_score
 import kzoo
 from kzoo import baselines
 from kzoo.cli import main
-from kzoo.data.inputs.image.fitting import load_image_folder
 from kzoo.data.store.windows import sample_indices
 from kzoo.problems.tasks import Target
 from kzoo.training import baselines as module
@@ -321,9 +321,7 @@ def test_baselines_of_very_many_images_are_not_cached(tmp_path, monkeypatch):
             file.parent.mkdir(parents=True, exist_ok=True)
             name = ("ant", "ant", "bee")[number % 3] if other else file.parent.name
             Image.new("RGB", (12, 10), colours[name]).save(file)
-        data = load_image_folder(
-            tmp_path / "photos", image_shape=(8, 8, 3), validation=0.2, test=0.3
-        )
+        data = load_images(tmp_path / "photos", image_shape=(8, 8, 3), validation=0.2, test=0.3)
         results.append(
             (data.fingerprint, {b["name"]: b["scores"] for b in module.score_baselines(data, 0.0)})
         )

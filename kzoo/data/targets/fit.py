@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kzoo.data.dataset import Dataset, Loadable, Split
-from kzoo.data.splits import Fold, absent_labels_note, drawn, in_data_of, split_rows, target_notes
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.splits import absent_labels_note, drawn, in_data_of, split_rows, target_notes
 from kzoo.data.store.windows import select_rows
 from kzoo.data.targets.weights import (
     part_weights,
@@ -23,6 +23,8 @@ from kzoo.utils.optional import pandas as pd
 
 if TYPE_CHECKING:
     import pandas
+
+    from kzoo.data.options import DataOptions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,9 +115,7 @@ def fit_targets(
     values: "np.ndarray | pandas.DataFrame",
     count: int,
     *,
-    validation: "float | Loadable | None",
-    test: "float | Fold | Loadable | None",
-    seed: int,
+    options: "DataOptions",
     others: Mapping[str, int] | None = None,
     names: Sequence[str] = (),
     classes: Sequence[str] | None = None,
@@ -134,8 +134,7 @@ def fit_targets(
         problem: what is predicted.
         values: raw targets of all rows, an array or columns of a DataFrame; encoded ones if they are `learned` already.
         count: number of rows to divide; any rows after them are of other sources.
-        validation, test: fractions, or a `Fold`; ignored if the split has rows of its own.
-        seed: of the split.
+        options: how the rows are split; the fraction of a split that has rows of its own is ignored.
         others: split -> number of its own rows, in their order after the first `count` rows.
         names, classes: the names of the target columns and, where they are known, of the classes; see the task's
             `learn`.
@@ -149,16 +148,16 @@ def fit_targets(
     for part, size in (others or {}).items():
         own_rows[part] = np.arange(end, end + size)
         end += size
-    options = dict(
-        validation=0 if "validation" in own_rows else drawn(validation),
-        test=0 if "test" in own_rows else drawn(test),
-        seed=seed,
+    division = dict(
+        validation=0 if "validation" in own_rows else drawn(options.validation),
+        test=0 if "test" in own_rows else drawn(options.test),
+        seed=options.seed,
         groups=groups,
         moments=moments,
     )
     fit = _fit_labels if "labels" in problem.facts else _fit
     learned, y, parts, notes = fit(
-        problem.task, values, count, own_rows, names, classes, learned, weight, options
+        problem.task, values, count, own_rows, names, classes, learned, weight, division
     )
     divided = sum(len(rows) for rows in parts.values() if rows is not None)
     parts |= own_rows
@@ -197,7 +196,7 @@ def _fit(
     classes: Sequence[str] | None,
     learned: Target | None,
     weight: np.ndarray | None,
-    options: Mapping[str, Any],
+    division: Mapping[str, Any],
 ) -> tuple[Target, np.ndarray, dict[str, Any], list[str]]:
     """Return (what was learned, y of all rows, split -> rows of the source, notes); see `fit_targets`."""
     inference = task.inference
@@ -206,7 +205,7 @@ def _fit(
     if learned is None:
         if "classes" in task.facts:
             # Two rows of each class are needed, one to train on and one to test; if none are drawn, one will do.
-            rows = np.tile(np.arange(count), 2) if options["test"] == 0 else slice(count)
+            rows = np.tile(np.arange(count), 2) if division["test"] == 0 else slice(count)
             learned = inference.learn(by_position[rows], names, known=classes)
         try:
             y = inference.encode(learned, values)
@@ -216,7 +215,7 @@ def _fit(
                     inference.encode(learned, by_position[rows])
             raise
     labels = None if learned is None else y[:count]
-    parts, notes = split_rows(count, labels=labels, **options)
+    parts, notes = split_rows(count, labels=labels, **division)
     parts["train"] = weighted_rows(
         parts["train"], weight, labels, () if learned is None else learned.classes
     )
@@ -241,7 +240,7 @@ def _fit_labels(
     classes: Sequence[str] | None,
     learned: Target | None,
     weight: np.ndarray | None,
-    options: Mapping[str, Any],
+    division: Mapping[str, Any],
 ) -> tuple[Target, np.ndarray, dict[str, Any], list[str]]:
     """Do the same for rows of labels; the names of the labels are those of the training rows."""
     inference = task.inference
@@ -253,7 +252,7 @@ def _fit_labels(
             "Every row has exactly one of these labels. If they exclude each other, use one column of classes instead, "
             "such as y.idxmax(axis=1)."
         )
-    parts, more = split_rows(count, labels=y, **options)
+    parts, more = split_rows(count, labels=y, **division)
     parts["train"] = weighted_rows(parts["train"], weight)
     learned = inference.learn(rows[parts["train"]], names, known=classes)
     y = inference.encode(learned, values, notes)

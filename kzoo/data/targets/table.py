@@ -1,7 +1,7 @@
 """`TargetColumns`: the columns of a table that are no inputs: targets, groups, row weights, times of the splits."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from kzoo.utils.errors import KzooError
 if TYPE_CHECKING:
     import pandas
 
+    from kzoo.data.options import DataOptions
     from kzoo.zoo.registry import Preset
 
 _PLAIN = {"kind": "number"}  # the only column options of weights
@@ -35,9 +36,9 @@ class TargetColumns:
     Args:
         table: the table, or `Rows` of its columns.
         kind: name of the kind of inputs.
-        noun: of the inputs, such as "texts", if no other column than the target may have options.
+        options: how the table is read.
         preset: preset that the data is for, or None.
-        target, drop, group, task, columns, sample_weight, time, split: see `kzoo.load_data`.
+        noun: of the inputs, such as "texts", if no other column than the target may have options.
 
     Attributes:
         targets, drop, excluded: names of the target columns, of those that the user leaves out, and of all that are no
@@ -54,27 +55,23 @@ class TargetColumns:
         self,
         table: "Rows | pandas.DataFrame",
         kind: str,
+        options: "DataOptions",
+        preset: "Preset | None" = None,
         *,
         noun: str = "",
-        preset: "Preset | None" = None,
-        target: str | Sequence[str] | None = None,
-        drop: str | Sequence[str] = (),
-        group: str | None = None,
-        task: str | None = None,
-        columns: Mapping[str, str | Mapping[str, str]] | None = None,
-        sample_weight: str | None = None,
-        time: str | None = None,
-        split: str = "random",
     ) -> None:
+        # Columns of these roles are named: arrays have become columns.
+        sample_weight: Any = options.sample_weight
+        group: Any = options.group
         self.kind = kind
         self.preset = preset
-        self.task = task
+        self.task = options.task
         self.group = group
         self.sample_weight = sample_weight
-        self.time = time if split == "time" else None
-        self.targets = find_target(table, target)
-        self.drop = as_names(drop)
-        self.overrides = column_options(columns, table)
+        self.time = options.time if options.split == "time" else None
+        self.targets = find_target(table, options.target)
+        self.drop = as_names(options.drop)
+        self.overrides = column_options(options.columns, table)
         for option, name in (("sample_weight", sample_weight), ("time", self.time)):
             if name is None:
                 continue

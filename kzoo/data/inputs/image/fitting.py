@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kzoo.data.dataset import Dataset, Loadable, Split
+from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.arrays import as_type, checked
 from kzoo.data.inputs.image.label_table import NoFileColumn, read_label_table
 from kzoo.data.inputs.image.parallel_reading import check_files, read, readers
-from kzoo.data.splits import Fold, own_sources, second_sources
+from kzoo.data.options import DataOptions, LoadRequest
 from kzoo.data.store.progress import track_progress
 from kzoo.data.store.windows import blocks, is_mapped, sample_indices, sample_rows
 from kzoo.data.tables.overview import describe_columns
@@ -62,7 +62,7 @@ from kzoo.utils.formatting import in_bytes
 from kzoo.utils.memory import too_large
 
 if TYPE_CHECKING:
-    pass
+    from kzoo.zoo.registry import Preset
 
 _CHUNK = 64  # images per thread task
 _TASKS = 10_000  # maximum number of tasks
@@ -74,34 +74,17 @@ _MAX_DESCRIBED = 300  # images used for statistics
 _COLOURS = ("red", "green", "blue", "opacity")
 
 
-def load(
-    source,
-    form,
-    *,
-    problem,
-    name,
-    preset,
-    validation,
-    test,
-    seed,
-    task=None,
-    target=None,
-    drop=(),
-    group=None,
-    columns=None,
-):
+def load(request: LoadRequest) -> Dataset:
     """Load a folder of class folders, or images with a table of labels."""
-    shape = _SHAPE if preset is None else preset.config["input_shape"]
-    options = dict(image_shape=shape, name=name, validation=validation, test=test, seed=seed)
-    if form != "labels":
-        return load_image_folder(source, task=problem.name, **options)
-    choices = dict(target=target, drop=drop, group=group, columns=columns)
+    if request.form != "labels":
+        return load_image_folder(request)
     try:
-        return load_labelled_images(source, task=task, preset=preset, **choices, **options)
+        return load_labelled_images(request)
     except NoFileColumn as error:
-        if any(choices.values()) or not _has_class_folders(source):
+        is_described = any(request.options.pick("target", "drop", "group", "columns").values())
+        if is_described or not _has_class_folders(request.source):
             raise
-        data = load_image_folder(source, task=problem.name, **options)
+        data = load_image_folder(request)
         data.notes.append(f"{error} The folders are read as classes.")
         return data
 
@@ -114,16 +97,12 @@ def _has_class_folders(source: "str | Path") -> bool:
     )
 
 
-def load_image_folder(
-    path: str | Path,
-    *,
-    image_shape: Sequence[int],
-    name: str = "images",
-    task: str = "image_classification",
-    validation: "float | Fold | Loadable | None" = 0.1,
-    test: "float | Fold | Loadable | None" = None,
-    seed: int = 0,
-) -> Dataset:
+def _shape_of(preset: "Preset | None") -> tuple[int, ...]:
+    """Return the (H, W, C) to which every image is converted; see `kzoo.inference.kinds.image.decode`."""
+    return check_shape(_SHAPE if preset is None else preset.config["input_shape"])
+
+
+def load_image_folder(request: LoadRequest) -> Dataset:
     """Load a folder of class folders of images.
 
     With `train/` above the class folders, the split folders are the splits; missing splits are cut from the training
@@ -132,24 +111,20 @@ def load_image_folder(
     first and last bytes.
 
     Args:
-        path: the folder.
-        image_shape: (H, W, C) to which every image is converted; see `kzoo.inference.kinds.image.decode`.
-        name: of the data.
-        task: the public name of the task.
-        validation: a second folder with the same classes, or the share of the training images that is held out if there
-            is no such folder.
-        test: a second folder with the same classes, or a share; None uses `test/`, else 20 % of the images.
-        seed: of the split.
+        request: the folder. Its `validation` is a second folder with the same classes, or the share of the training
+            images that is held out if there is no such folder; its `test` a second folder, or a share; None uses
+            `test/`, else 20 % of the images.
 
     Raises:
         KzooError: a folder has no images, there are fewer than two classes, or more unreadable images than readable
             ones.
     """
-    shape, root = check_shape(image_shape), folder_of(path)
+    shape = _shape_of(request.preset)
+    root = folder_of(request.source)
     own_folders = split_folders(root)
     notes = extra_folders_note(root, own_folders, "images", lambda folder: images_below(folder, ""))
-    folders = own_sources(own_folders, validation, test, "a folder of images")
-    second = second_sources(validation, test)
+    folders = request.paths(own_folders, "a folder of images")
+    second = request.second_sources
     for part in second:
         folder = folders[part] = folder_of(folders[part])
         if other := next(
@@ -172,7 +147,7 @@ def load_image_folder(
     images = _read_sources(
         {split: (folders[split], names[split]) for split in listed}, shape, notes
     )
-    notes += _unused_fraction_note(listed, validation, test)
+    notes += _unused_fraction_note(listed, request)
     labels = {}
     for split, by_class in listed.items():
         y = np.repeat(
@@ -180,71 +155,54 @@ def load_image_folder(
         )
         labels[split] = y[images[split].rows]
         _check_classes_left(classes, labels[split], split)
-    if "test" not in listed and test != 0:
+    if "test" not in listed and request.options.test != 0:
         check_classes(labels["train"], classes)
     targets = fit_targets(
-        problem_named(task),
+        request.problem or problem_named("image_classification"),
         np.concatenate([labels[split] for split in images]),
         len(labels["train"]),
         learned=Target(classes=tuple(classes), config={"outputs": len(classes)}),
-        validation=validation,
-        test=test,
-        seed=seed,
+        options=request.options,
         others={split: len(labels[split]) for split in images if split != "train"},
     )
-    return _dataset(targets, images, shape, name=name, notes=notes)
+    return _dataset(targets, images, shape, name=request.name, notes=notes)
 
 
-def load_labelled_images(
-    source,
-    *,
-    image_shape,
-    name="images",
-    preset=None,
-    target=None,
-    drop=(),
-    group=None,
-    task=None,
-    columns=None,
-    validation=0.1,
-    test=None,
-    seed=0,
-) -> Dataset:
+def load_labelled_images(request: LoadRequest) -> Dataset:
     """Load images whose targets are in a table (see `kzoo.data.inputs.image.label_table`).
 
     Args:
-        source: a folder with a table `labels.csv`, or with `train/` that has one; or the path of the table.
-        image_shape: see `load_image_folder`.
-        name: of the data.
-        preset: what the data is for; None if the target decides.
-        target, drop, group, task, columns: see `kzoo.load_data`.
-        validation: share of the training images that is held out if there is no such folder, or a second source.
-        test: a second source with the same target, a share, or a fold.
-        seed: of the split.
+        request: a folder with a table `labels.csv`, or with `train/` that has one; or the path of the table.
 
     Raises:
         KzooError: a file or a column is missing, a target does not fit the task, or too many images cannot be read.
     """
-    shape = check_shape(image_shape)
-    path = source if isinstance(source, Path) else Path(source)
+    shape = _shape_of(request.preset)
+    path = Path(request.source)
     sources = labels_below(path) if path.is_dir() else {"train": path}
-    sources = own_sources(sources, validation, test, "labelled images")
-    for part, other in second_sources(validation, test).items():
+    sources = request.paths(sources, "labelled images")
+    for part, other in request.second_sources.items():
         if Path(other).exists() and os.path.samefile(_table_in(sources["train"]), _table_in(other)):
             raise KzooError(
                 f"{part}={str(other)!r} is the training data itself. Pass other images."
             )
         sources[part] = _labels_of(other)
-    choices = dict(target=target, drop=drop, group=group, task=task, columns=columns, preset=preset)
-    tables = {"train": read_label_table(sources.pop("train"), most=MAX_SHARE_TRAINING, **choices)}
-    first = tables["train"]
+    first = read_label_table(
+        sources.pop("train"), request.options, request.preset, most=MAX_SHARE_TRAINING
+    )
+    tables = {"train": first}
     separator = None if first.labels is None else first.labels.separator
     words = {
         column: MISSING.intersection(to_words(first.frame[column])) for column in first.targets
     }
     tables |= {
         split: read_label_table(
-            other, most=MAX_SHARE_TRAINING, targets=first.targets, separator=separator, words=words
+            other,
+            DataOptions(),
+            most=MAX_SHARE_TRAINING,
+            targets=first.targets,
+            separator=separator,
+            words=words,
         )
         for split, other in sources.items()
     }
@@ -257,7 +215,7 @@ def load_labelled_images(
     images = _read_sources(
         {split: (table.folder, Names(table.names)) for split, table in tables.items()}, shape, notes
     )
-    notes += _unused_fraction_note(tables, validation, test)
+    notes += _unused_fraction_note(tables, request)
     rows = images["train"].rows
     targets = fit_targets(
         problem,
@@ -267,9 +225,7 @@ def load_labelled_images(
         len(rows),
         names=first.targets,
         groups=first.fit.groups(first.frame.iloc[rows]),
-        validation=validation,
-        test=test,
-        seed=seed,
+        options=request.options,
         others={split: len(images[split].rows) for split in sources},
     )
     seen = {
@@ -279,7 +235,14 @@ def load_labelled_images(
         ),
     }
     return _dataset(
-        targets, images, shape, name=name, notes=notes, seen=seen, separator=separator, table=True
+        targets,
+        images,
+        shape,
+        name=request.name,
+        notes=notes,
+        seen=seen,
+        separator=separator,
+        table=True,
     )
 
 
@@ -335,9 +298,10 @@ def _read_sources(
     return images
 
 
-def _unused_fraction_note(sources: Iterable[str], validation: object, test: object) -> list[str]:
+def _unused_fraction_note(sources: Iterable[str], request: LoadRequest) -> list[str]:
     """Return the note that `test=` is ignored, in a list; empty unless the source has test images of its own."""
-    if "test" in sources and test is not None and "test" not in second_sources(validation, test):
+    test = request.options.test
+    if "test" in sources and test is not None and "test" not in request.second_sources:
         return [f"The test folder is used as the test set. test={test} is ignored."]
     return []
 

@@ -10,12 +10,13 @@ import posixpath
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kzoo.data.options import DataOptions
 from kzoo.data.store.windows import sample_indices
 from kzoo.data.tables.frame import as_frame
 from kzoo.data.targets import detection
@@ -31,6 +32,9 @@ from kzoo.inference.tables.values import plain, to_words
 from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
+
+if TYPE_CHECKING:
+    from kzoo.zoo.registry import Preset
 
 _MOST_TRIED = 1_000  # evenly spaced rows in which the column of file names is looked for
 _FEWEST = 0.1  # share of them that must name an image
@@ -85,16 +89,12 @@ class LabelTable:
 
 
 def read_label_table(
-    source,
+    source: str | Path,
+    options: DataOptions,
+    preset: "Preset | None" = None,
     *,
-    most,
-    target=None,
-    drop=(),
-    group=None,
-    task=None,
-    columns=None,
-    preset=None,
-    targets=(),
+    most: float,
+    targets: Sequence[str] = (),
     separator: str | None = None,
     words: Mapping[str, Collection[str]] | None = None,
 ) -> LabelTable:
@@ -102,13 +102,9 @@ def read_label_table(
 
     Args:
         source: the folder, or the path of the table in it.
-        most: the largest share of rows whose image may be missing.
-        target: as the user has set it, or None.
-        drop: columns to leave out.
-        group: the group column, or None.
-        task: as the user has set it, or None.
-        columns: column options of the user; only the target may have some.
+        options: how the table is read; only the target may have column options.
         preset: preset that the data is for, or None.
+        most: the largest share of rows whose image may be missing.
         targets: names of the target columns of a second table, which needs no other columns.
         separator: of a second table: between the labels of a cell, empty for columns of flags, or None for classes
             and values.
@@ -129,24 +125,15 @@ def read_label_table(
     images = images_below(folder, "", ignored)
     if not images:
         raise NoFileColumn(f"{str(folder)!r} contains {table.name}, but no images ({KINDS}).")
-    excluded = [*as_names(drop), *([] if group is None else [group])]
-    targets = [*targets] or ([] if target is None else find_target(frame, target))
+    group: list[Any] = [] if options.group is None else [options.group]
+    excluded = [*as_names(options.drop), *group]
+    is_second = bool(targets)
+    targets = [*targets] or ([] if options.target is None else find_target(frame, options.target))
     require(frame, [*targets, *excluded], repr(table.name))
     finder = _Finder(images, folder, table.name)
     file_column = _file_column(frame, finder, [*targets, *excluded])
-    is_second = bool(targets) and target is None
     targets = targets or _only_target(frame, [file_column, *excluded], table.name)
-    fit = TargetColumns(
-        frame,
-        "image",
-        noun="images",
-        target=targets,
-        drop=drop,
-        group=group,
-        task=task,
-        columns=columns,
-        preset=preset,
-    )
+    fit = TargetColumns(frame, "image", replace(options, target=targets), preset, noun="images")
     if is_second:
         fit.labels = _second_labels(frame, targets, separator)
         frame = fit.of_part(frame, "")
@@ -173,9 +160,7 @@ def read_label_table(
         line = broken_files_note(errors, cells, "image", most=most, where=f"{table.name!r}")
         notes.append(line.replace("broken", "missing"))
     kept = frame.iloc[rows].reset_index(drop=True)
-    first_rows = _first_rows(
-        names, kept[[*targets, *([] if group is None else [group])]], table.name, notes
-    )
+    first_rows = _first_rows(names, kept[[*targets, *group]], table.name, notes)
     if unlabelled := sorted(set(images).difference(names)):
         notes.append(
             f"{plural(len(unlabelled), 'image')} without a row in {table.name!r} {_was(len(unlabelled))} left out (the "

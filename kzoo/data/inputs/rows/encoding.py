@@ -72,6 +72,8 @@ from kzoo.utils.optional import of_pandas
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from kzoo.data.options import LoadRequest
+
 _MAX_CLASSES = 10_000  # distinct cells of a target
 _DUPLICATE_SHARE = 0.1  # of the sample, above which rows are assumed to be equal by chance
 _FRAME_PIECE_ROWS = 50_000  # encoded at once
@@ -82,10 +84,8 @@ class Encoding(TableFit):
     """A table that is being encoded into files.
 
     Args:
-        source: path of the table.
+        request: the table, a path, and how it is read.
         folder: folder that the encoded rows are written to.
-        validation, test, seed: see `kzoo.load_data`.
-        options: see `TableFit`.
 
     Attributes:
         pieces, others: readers of the table, and of the tables of other splits: split -> reader.
@@ -105,28 +105,24 @@ class Encoding(TableFit):
 
     def __init__(
         self,
-        source: Any,
+        request: "LoadRequest",
         folder: Path,
-        *,
-        validation: Any,
-        test: Any,
-        seed: int,
-        **options: Any,
     ) -> None:
-        self.pieces = pieces = pieces_of(source)
+        options = request.options
+        validation = options.validation
+        self.pieces = pieces = pieces_of(request.source)
         self.others = {
-            part: _other_pieces(part, table)
-            for part, table in splits.second_sources(validation, test).items()
+            part: _other_pieces(part, table) for part, table in request.second_sources.items()
         }
         self.folder = folder
-        self.seed = int(seed)
-        self.text_columns = named_columns(options["columns"])
+        self.seed = int(options.seed)
+        self.text_columns = named_columns(options.columns)
         self.calibration = validation.calibration if isinstance(validation, splits.HeldOut) else 0.0
         self.validation, self.test = splits.split_fractions(
-            splits.drawn(validation), splits.drawn(test)
+            splits.drawn(validation), splits.drawn(options.test)
         )
         other_notes = (note for other in self.others.values() for note in other.notes)
-        super().__init__(pieces.names, [*pieces.notes, *other_notes], **options)
+        super().__init__(pieces.names, [*pieces.notes, *other_notes], options, request.preset)
         for part, other in self.others.items():
             require(Rows(dict.fromkeys(other.names, ())), self.targets, f"the {part} table")
 

@@ -17,6 +17,7 @@ from kzoo.data.inputs.rows.merged import merge_preprocessors as merge_preprocess
 from kzoo.data.inputs.rows.out_of_core import frame_of, is_large, load_large
 from kzoo.data.inputs.rows.row_columns import new_weights
 from kzoo.data.inputs.rows.scaling import robust_scaling
+from kzoo.data.options import LoadRequest
 from kzoo.data.store.windows import Mapped, flat, sample_rows, select_rows
 from kzoo.data.targets.columns import without_missing_words
 from kzoo.data.targets.labels import sets_of
@@ -44,13 +45,9 @@ if TYPE_CHECKING:
 _MAX_ROWS = 200_000  # for scales and quantiles
 
 
-def load(source: Any, form: str, *, problem: Any, **options) -> Dataset:
+def load(request: LoadRequest) -> Dataset:
     """Load a table, in memory or out of core. Its target decides the task."""
-    return (
-        load_large(source, **options)
-        if is_large(source, **options)
-        else load_table(source, **options)
-    )
+    return load_large(request) if is_large(request.source, request) else load_table(request)
 
 
 def take(x: np.ndarray, preset: Any) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Tables that fit into memory: read whole, split by a random permutation, encoded at once (see `table.py`)."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,68 +33,41 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from kzoo.data.dataset import Dataset
+    from kzoo.data.options import LoadRequest
 
 _SHOWN = 3  # unreadable cells in a message
 
 
-def load_table(
-    source: Any,
-    *,
-    name: str,
-    validation: Any = 0.1,
-    test: Any = None,
-    seed: int = 0,
-    target: str | Sequence[str] | None = None,
-    task: str | None = None,
-    columns: Mapping[str, Any] | None = None,
-    clip: bool = False,
-    drop_rare: int | None = None,
-    date_order: str | None = None,
-    **roles,
-) -> "Dataset":
-    """Load a table (see `kzoo.load_data`).
+def load_table(request: "LoadRequest") -> "Dataset":
+    """Load a table.
 
     Args:
-        source: a DataFrame, or the path of a table file.
-        target: name of the column to predict, or several for a regression or labels (names, or one string with commas).
-        drop: columns to exclude.
-        group: column whose equal values stay in one split; it is not an input.
-        columns: column options that override what is detected, see `kzoo.load_data`.
-        clip: clip numeric columns at their 0.1 and 99.9 percentiles.
-        sample_weight: column of row weights, which is not an input.
-        drop_rare: number of rows that a class must have; those of smaller classes are left out.
-        date_order: see `kzoo.load_data`.
-        time, split: the column whose order decides the splits, with `split="time"`.
+        request: a DataFrame, or the path of a table file, and how it is read.
 
     Raises:
         KzooError: unknown column, or a target that nothing can be learned from.
     """
     # 1. Read the table, and those of the validation and test rows.
+    source = request.source
+    options = request.options
     notes = [*index_notes(source)]
-    lists = list_targets(source, target)
-    frame = as_frame(
-        source, [*named_columns(columns), *label_targets(target, "rows", task)], notes, lists
-    )
+    lists = list_targets(source, options.target)
+    texts = [
+        *named_columns(options.columns),
+        *label_targets(options.target, "rows", options.task),
+    ]
+    frame = as_frame(source, texts, notes, lists)
     attrs = dict(frame.attrs)
     decimal = frame.attrs.get("decimal")
     names = list(frame.columns)
-    fit = TableFit(
-        names,
-        notes,
-        clip=clip,
-        date_order=date_order,
-        target=target,
-        task=task,
-        columns=columns,
-        **roles,
-    )
+    fit = TableFit(names, notes, options, request.preset)
     zoned_columns = rows_of(
         frame.loc[:, [hasattr(kind, "tz") or "tz=" in str(kind) for kind in frame.dtypes]]
     )
     file_decimal = decimal_of(frame)
     targets = fit.targets
     others = {}
-    for part, other_source in splits.second_sources(validation, test).items():
+    for part, other_source in request.second_sources.items():
         other = as_frame(other_source, text_columns(frame, targets), notes, targets)
         others[part] = _read_as_training_file(other, frame, decimal)
         require(others[part], targets, f"the {part} table")
@@ -102,7 +75,7 @@ def load_table(
 
     # 2. Keep rows with a target. Those of the other tables are appended, so that they are encoded alike.
     frame = fit.learn_labels(frame)
-    frame = fit.without_rare(fit.learn_missing(frame, decimal), drop_rare)
+    frame = fit.without_rare(fit.learn_missing(frame, decimal), options.drop_rare)
     others = {part: fit.of_part(other, part) for part, other in others.items()}
     notes += fit.rare_notes()
     has_target = fit.present(frame)
@@ -111,7 +84,9 @@ def load_table(
     times = (
         None
         if fit.time is None
-        else moments(frame, fit.time, has_target, notes, decimal=decimal, date_order=date_order)
+        else moments(
+            frame, fit.time, has_target, notes, decimal=decimal, date_order=options.date_order
+        )
     )
     count = len(frame := rows_with_target(frame, targets, notes, "row", fit.labels))
     for part, other in others.items():
@@ -123,16 +98,14 @@ def load_table(
 
     # 3. Learn the task and split the rows.
     frame = fit.learn_task(frame, decimal)
-    check_classes_dropped(fit.problem, drop_rare)
+    check_classes_dropped(fit.problem, options.drop_rare)
     rows = rows_of(frame)
     fitted = fit_targets(
         fit.problem,
         fit.values(frame),
         count,
         names=targets,
-        validation=validation,
-        test=test,
-        seed=seed,
+        options=options,
         groups=fit.groups(frame[:count]),
         weight=fit.weight,
         weight_source=f"column {fit.sample_weight!r}",
@@ -210,7 +183,7 @@ def load_table(
     hashes = _hash(frame, rows, wall_clock="of_arrow" in attrs)
     return fitted.dataset(
         fitted.splits(x, keys=hashes),
-        name=name,
+        name=request.name,
         inputs="rows",
         config=config_of(x[train], fit.columns, notes, weight=part_weights(fitted.weight, train))
         | dict(fitted.learned.config),

@@ -33,6 +33,7 @@ from kzoo.data.tables.frame import as_frame
 from kzoo.data.targets import detection
 from kzoo.inference.sources.files import add_notes
 from kzoo.inference.tables.files import files_of, is_table, pieces_of, size_of
+from kzoo.problems.data_arguments import options_of
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import in_bytes
 from kzoo.utils.memory import free_memory, too_large
@@ -43,7 +44,7 @@ from kzoo.utils.version import __version__
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from kzoo.zoo.registry import Preset
+    from kzoo.data.options import DataOptions, LoadRequest
 
 # what identifies a table: hashes of its files, or of the rows of a DataFrame
 Content: TypeAlias = FileHashes | list[Any] | None
@@ -51,9 +52,7 @@ FORMAT = 4  # version of the stored files
 _READ = 1 << 16  # rows read at once
 
 
-def is_large(
-    source: Any, *, name: str = "", preset: "Preset | None" = None, **options: Any
-) -> bool:
+def is_large(source: Any, request: "LoadRequest | None" = None) -> bool:
     """Return whether a source is a table file or folder that does not fit into memory.
 
     A table that has been encoded for the same call counts as large even if enough memory is free now, so that a resumed
@@ -61,7 +60,7 @@ def is_large(
 
     Args:
         source: a source of any type.
-        name, preset, options: as `load_table` takes them; empty if the table is not loaded.
+        request: how it is loaded; None if only new rows are read from it.
 
     Raises:
         KzooError: it is large, and pyarrow is not installed.
@@ -69,9 +68,10 @@ def is_large(
     if not is_table(source):
         return False
     if not too_large(size := size_of(source)):
-        if not options or "KZOO_MEMORY" in os.environ or not is_any_stored(_size_suffix(source)):
-            return False  # before the file is hashed, which takes time
-        return is_stored(_key(source, _contents(source, options), preset, options))
+        if request is None or "KZOO_MEMORY" in os.environ:
+            return False
+        # the file is not hashed without need, which takes time
+        return is_any_stored(_size_suffix(source)) and is_stored(_key(request, _contents(request)))
     if not is_installed("pyarrow"):
         raise KzooError(
             f"{Path(source).name!r} needs about {in_bytes(size)} of memory, and {in_bytes(free_memory())} are free. "
@@ -81,35 +81,34 @@ def is_large(
     return True
 
 
-def load_large(
-    source: Any, *, name: str, preset: "Preset | None" = None, **options: Any
-) -> Dataset:
+def load_large(request: "LoadRequest") -> Dataset:
     """Load a table that is larger than memory (see `load_table`). It is encoded first, unless it has been before.
 
     Raises:
         KzooError: as for `load_table`; a cross-validation fold; not enough disk space.
     """
-    if isinstance(options["test"], splits.Fold):
+    source = request.source
+    name = request.name
+    options = request.options
+    if isinstance(options.test, splits.Fold):
         raise KzooError(
             f"{name!r} is larger than memory and cannot be cross-validated, because its folds would be encoded one by "
             "one. Use kzoo.train, which tests on held-out rows, or cross-validate a sample of it."
         )
-    if options.get("split") == "time":
+    if options.split == "time":
         raise KzooError(
             f"{name!r} is larger than memory, and split='time' is not available for it yet. Sort it by time, and pass "
             "the last rows as a second table with test=."
         )
-    if options.get("drop_rare") is not None:
+    if options.drop_rare is not None:
         raise KzooError(
-            f"drop_rare={options['drop_rare']} is not available for {name!r}, which is larger than memory. Remove the "
+            f"drop_rare={options.drop_rare} is not available for {name!r}, which is larger than memory. Remove the "
             "rows of small classes from the file."
         )
-    contents = _contents(source, options)
-    with building_folder(_key(source, contents, preset, options)) as (folder, partial_folder):
+    contents = _contents(request)
+    with building_folder(_key(request, contents)) as (folder, partial_folder):
         if partial_folder is not None:
-            about = Encoding(
-                source, partial_folder, preset=preset, **_encoding_options(options)
-            ).encode_table()
+            about = Encoding(request, partial_folder).encode_table()
             if any(isinstance(content, FileHashes) and content.changed() for content in contents):
                 raise KzooError(
                     f"{name!r} has changed while its rows were encoded. Start again when the file is complete."
@@ -163,13 +162,13 @@ def frame_of(
     return frame
 
 
-def _contents(source: Any, options: Mapping[str, Any]) -> list[Content]:
+def _contents(request: "LoadRequest") -> list[Content]:
     """Return the contents of the table, of the test table and of the validation table; None for one that is not a
     table.
     """
-    others = splits.second_sources(options["validation"], options["test"])
+    others = request.second_sources
     tables = [
-        source,
+        request.source,
         others.get("test"),
         *([others["validation"]] if "validation" in others else []),
     ]
@@ -188,13 +187,11 @@ def _content(source: Any) -> Content:
         raise KzooError(f"Cannot read {str(source)!r}: {error.strerror}.") from None
 
 
-def _key(
-    source: Any, contents: Sequence[Content], preset: "Preset | None", options: Mapping[str, Any]
-) -> str:
+def _key(request: "LoadRequest", contents: Sequence[Content]) -> str:
     """Return the key of an encoded table: a hash of its contents and of the options, and its size."""
-    options = _encoding_options(options)
-    problem = detection.only_problem(preset)
-    for part in splits.second_sources(options["validation"], options["test"]):
+    options = _encoding_options(request.options)
+    problem = detection.only_problem(request.preset)
+    for part in request.second_sources:
         del options[part]
     # as JSON, it would be a number
     if isinstance(validation := options.get("validation"), splits.HeldOut):
@@ -213,14 +210,14 @@ def _key(
     )
     return hashlib.sha256(serialized.encode("utf-8", "surrogatepass")).hexdigest()[
         :20
-    ] + _size_suffix(source)
+    ] + _size_suffix(request.source)
 
 
-def _encoding_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def _encoding_options(options: "DataOptions") -> dict[str, Any]:
     """Return the options that an encoded table depends on: rows are always split at random."""
     return {
         name: value
-        for name, value in options.items()
+        for name, value in options.pick("validation", "test", "seed", *options_of("rows")).items()
         if name not in ("time", "split", "drop_rare")
         and (name not in ("sample_weight", "date_order") or value is not None)
     }

@@ -27,6 +27,9 @@ from kzoo.inference.tables.raw import Rows, check_cells, rows_of
 if TYPE_CHECKING:
     import pandas
 
+    from kzoo.data.options import DataOptions
+    from kzoo.zoo.registry import Preset
+
 
 class TableFit(TargetColumns):
     """What is learned of a table.
@@ -34,8 +37,7 @@ class TableFit(TargetColumns):
     Args:
         names: names of its columns.
         notes: list that notes for the user are appended to.
-        clip, date_order: see `kzoo.load_data`.
-        roles: see `TargetColumns`.
+        options, preset: see `TargetColumns`.
 
     Attributes:
         inputs: names of possible inputs.
@@ -53,16 +55,14 @@ class TableFit(TargetColumns):
         self,
         names: Sequence[str],
         notes: list[str],
-        *,
-        clip: bool,
-        date_order: str | None = None,
-        **roles: Any,
+        options: "DataOptions",
+        preset: "Preset | None",
     ) -> None:
-        super().__init__(Rows(dict.fromkeys(names, ())), "rows", **roles)
+        super().__init__(Rows(dict.fromkeys(names, ())), "rows", options, preset)
         self.names = list(names)
         self.notes = notes
-        self.clip = clip
-        self.date_order = date_order
+        self.clip = options.clip
+        self.date_order = options.date_order
         self.inputs = [name for name in names if name not in self.excluded]
         self.format_warnings: list[str] = []
         self.excluded_inputs: dict[str, str] = {}

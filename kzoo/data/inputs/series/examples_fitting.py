@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from kzoo.data import splits
-from kzoo.data.dataset import Split
+from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.rows.columns import number_formats_of
 from kzoo.data.inputs.rows.in_memory import cell_findings, text_columns
 from kzoo.data.inputs.rows.scaling import scaling
+from kzoo.data.options import LoadRequest
 from kzoo.data.summary import AS_REQUESTED
 from kzoo.data.tables.frame import as_frame
 from kzoo.data.tables.overview import describe_columns
@@ -64,59 +65,39 @@ class LabelledSeries:
     groups: np.ndarray | None
 
 
-def load_examples(
-    source,
-    form,
-    *,
-    name,
-    problem=None,
-    preset=None,
-    target=None,
-    validation=0.1,
-    test=None,
-    seed=0,
-    drop=(),
-    group=None,
-    task=None,
-    time=None,
-    columns=None,
-    series_id=None,
-    segment=None,
-    stride=None,
-    split="random",
-    date_order=None,
-):
+def load_examples(request: LoadRequest) -> Dataset:
     """Load labelled series from a table with a row per step, or from a folder of files per class.
 
     Args:
-        source: a DataFrame, the path of a table, or of the folder.
-        form: "tabular" or "folder".
-        problem: what the series are for, if that is known.
-        target: columns with the label or values of a series, constant in its rows.
-        drop, task, validation, test, seed, columns: see `kzoo.load_data`.
-        group: column, constant in the rows of a series; series of a group stay in one split.
-        time: column that orders the rows of a series; the order of the rows without one.
-        series_id: columns that tell series apart.
-        segment, stride: steps of a segment, and from one to the next; None for whole series.
-        date_order: see `kzoo.load_data`.
+        request: a DataFrame, the path of a table, or of the folder, and how it is read. The columns of the target and
+            the group are constant in the rows of a series.
 
     Raises:
         KzooError: no id, target or numeric column, or a target that is not constant in a series.
     """
+    source = request.source
+    form = request.form
+    options = request.options
+    target = options.target
+    group: Any = options.group  # the name of a column
+    time = options.time
+    columns = options.columns
+    series_id = options.series_id
+    date_order = options.date_order
     notes = list[str]()
-    others = splits.second_sources(validation, test)
+    others = request.second_sources
     if form == "folder":
         frame = _frame_of_folder(Path(source), notes)
         target, series_id = _CLASS, _FILE
     else:
         frame = as_frame(_rows_with_columns(source), named_columns(columns), notes)
-    ids, drop = as_names(series_id), as_names(drop)
+    ids, drop = as_names(series_id), as_names(options.drop)
     if not ids:
         raise KzooError(
             "Labelled series need the columns that tell them apart: set series_id=. For one series to forecast, use a "
             "preset for forecasts."
         )
-    segment, stride = _checked_segment(segment, stride)
+    segment, stride = _checked_segment(options.segment, options.stride)
     targets = find_target(frame, target)
     require(
         frame,
@@ -182,12 +163,14 @@ def load_examples(
     series = [values for part in every for values in part.series]
     names = [series_name for part in every for series_name in part.names]
     raw = {column: np.concatenate([part.targets[column] for part in every]) for column in targets}
-    labels = {column: plain(pd.Series(values)) for column, values in raw.items()}
+    labels: dict[str, Any] = {column: plain(pd.Series(values)) for column, values in raw.items()}
     chosen, note = detection.choose_problem(
         "series",
         {column: values[:first] for column, values in labels.items()},
-        task if task is not None or problem is None else problem.name,
-        preset,
+        options.task
+        if options.task is not None or request.problem is None
+        else request.problem.name,
+        request.preset,
     )
     notes.append(note)
 
@@ -203,9 +186,7 @@ def load_examples(
         values,
         first,
         names=targets,
-        validation=validation,
-        test=test,
-        seed=seed,
+        options=options,
         groups=whole.groups,
         others=sizes,
     )
@@ -224,7 +205,7 @@ def load_examples(
     train_steps = np.concatenate([series[row] for row in fitted.train])
     return fitted.dataset(
         fitted.splits(x),
-        name=name,
+        name=request.name,
         inputs="series",
         config={
             "input_shape": x.shape[1:],

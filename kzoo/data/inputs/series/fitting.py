@@ -31,6 +31,7 @@ from kzoo.data.inputs.series.simple_forecasts import (
     seasonal_scales,
     simple_forecasts,
 )
+from kzoo.data.options import LoadRequest
 from kzoo.data.store.windows import Windows, sample_rows, select_rows
 from kzoo.data.summary import AS_REQUESTED
 from kzoo.data.tables.cell_notes import sentinel_notes
@@ -80,11 +81,20 @@ _DEFAULT_HORIZON = 24  # without a preset
 _MAX_SCALED_STEPS = 2_000_000  # steps of arrays from which the scale is learned
 
 
-def load(source, form, *, problem, seed, task=None, split="time", **options):
+def load(request: LoadRequest) -> Dataset:
     """Load a table as a series, which is split in order of time in any case, or as labelled series."""
+    options = request.options
+    problem = request.problem
     if problem is None or "ordered" not in problem.facts:
-        return load_examples(source, form, problem=problem, seed=seed, task=task, **options)
-    return load_series(source, task=problem.name, **options)
+        return load_examples(request)
+    return load_series(
+        request.source,
+        name=request.name,
+        preset=request.preset,
+        task=problem.name,
+        **options.pick("target", "validation", "test", "drop", "time", "columns", "series_id"),
+        **options.pick("known_covariates", "static_covariates", "date_order"),
+    )
 
 
 def load_series(

@@ -1,7 +1,8 @@
 """Loading of texts: labelled ones (a file per class, a file per document, a text column), or one long text."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kzoo.data import splits
-from kzoo.data.dataset import Dataset, Loadable, Split
+from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.arrays import as_type, checked
 from kzoo.data.inputs.rows.column_kind import missing_categories
 from kzoo.data.inputs.rows.columns import missing_value_notes
@@ -23,6 +24,7 @@ from kzoo.data.inputs.text.language import (
     text_settings,
 )
 from kzoo.data.inputs.text.long_text import is_too_long
+from kzoo.data.options import LoadRequest
 from kzoo.data.store.windows import Mapped, blocks, sample_rows, select_rows, series_of
 from kzoo.data.tables.frame import as_frame, index_notes
 from kzoo.data.tables.overview import describe_columns
@@ -70,7 +72,6 @@ from kzoo.utils.optional import pandas as pd
 if TYPE_CHECKING:
     import pandas
 
-    from kzoo.zoo.registry import Preset
 
 _BEGINNING = 300  # characters of a text that are kept for people
 _CUT = 0.05  # share of the training texts that may be truncated without a note
@@ -79,32 +80,22 @@ _LOOKED_AT, _LONGEST = 500, 8
 _WITHOUT = "{} rows without text or label were dropped."
 
 
-def load(source, form, *, problem, name, preset, validation, test, seed, **more):
+def load(request: LoadRequest) -> Dataset:
     """Load texts with labels, from a folder or a table, or one long text."""
-    options = dict(preset=preset, validation=validation, test=test)
-    if form == "tabular":
-        return load_text_table(source, name=name, seed=seed, **options, **more)
-    if form == "folder":
-        return load_text_folder(source, name=name, seed=seed, problem=problem, **options)
-    files = splits.own_sources({"train": Path(source)}, validation, test, "a plain text")
-    encodings: list = []  # notes on encodings
+    if request.form == "tabular":
+        return load_text_table(request)
+    if request.form == "folder":
+        return load_text_folder(request)
+    files = request.paths({"train": Path(request.source)}, "a plain text")
+    encodings: list[str] = []  # notes on encodings
     reader = TextFile if is_too_long(files.values()) else read_text
     texts = {part: reader(file, encodings) for part, file in files.items()}
-    data = load_language(texts.pop("train"), name=name, task=problem.name, more=texts, **options)
+    data = load_language(request, texts)
     data.notes += encodings
     return data
 
 
-def load_text_folder(
-    path: str | Path,
-    *,
-    name: str,
-    preset: "Preset | None" = None,
-    validation: "float | splits.Fold | Loadable | None" = 0.1,
-    test: "float | splits.Fold | Loadable | None" = None,
-    seed: int = 0,
-    problem: Problem | None = None,
-) -> Dataset:
+def load_text_folder(request: LoadRequest) -> Dataset:
     """Load a folder with, for each class, a `.txt` file (one example per line) or a folder of `.txt` files.
 
     `train/`, `val/` and `test/` above them are official splits.
@@ -112,11 +103,10 @@ def load_text_folder(
     Raises:
         KzooError: there are no texts, or only one class.
     """
-    parts = split_folders(Path(path))
-    folder_notes = extra_folders_note(
-        Path(path), parts, "texts", lambda folder: texts_below(folder)[0]
-    )
-    parts = splits.own_sources(parts, validation, test, "a folder of texts")
+    root = Path(request.source)
+    parts = split_folders(root)
+    folder_notes = extra_folders_note(root, parts, "texts", lambda folder: texts_below(folder)[0])
+    parts = request.paths(parts, "a folder of texts")
     contents = {
         part: read_folder(folder, most=MAX_SHARE_TRAINING) for part, folder in parts.items()
     }
@@ -127,16 +117,11 @@ def load_text_folder(
     ]
     notes += folder_notes
     return build_text(
+        request,
         [text for texts, *_ in contents.values() for text in texts],
         [label for _, labels, _ in contents.values() for label in labels],
         others={part: len(texts) for part, (texts, *_) in contents.items() if part != "train"},
-        name=name,
-        preset=preset,
-        validation=validation,
-        test=test,
-        seed=seed,
         notes=notes,
-        problem=problem,
     )
 
 
@@ -184,44 +169,28 @@ def read_folder(folder: Path, *, most: float) -> tuple[list[str], list[str], lis
     return texts, labels, [*notes, note] if note else notes
 
 
-def load_text_table(
-    source: "str | Path | pandas.DataFrame",
-    *,
-    name: str,
-    target: str | Sequence[str] | None = None,
-    task: str | None = None,
-    preset: "Preset | None" = None,
-    validation: "float | Loadable | None" = 0.1,
-    test: "float | splits.Fold | Loadable | None" = None,
-    seed: int = 0,
-    drop_rare: int | None = None,
-    **roles: Any,
-) -> Dataset:
+def load_text_table(request: LoadRequest) -> Dataset:
     """Load a table with a text column and a target: classes, labels, or one or several columns of values.
 
     The text is the column with the longest strings.
-
-    Args:
-        source: a DataFrame, or the path of a table file.
-        name: of the data.
-        target, task, preset, validation, test, seed, drop_rare: see `kzoo.load_data`.
-        roles: see `TargetColumns`.
     """
+    source = request.source
+    options = request.options
     # Labels stay as written in the file: `0111` is not 111. The target column may only be known once the file is read.
     default_names = [name for word in TARGET_NAMES for name in (word, word.title(), word.upper())]
     notes = [*index_notes(source)]
-    text_columns = default_names if target is None else {*as_names(target), str(target)}
-    frame = as_frame(source, text_columns, notes, list_targets(source, target))
-    fit = TargetColumns(
-        frame, "tokens", noun="texts", target=target, task=task, preset=preset, **roles
-    )
+    text_columns: Collection[str] = default_names
+    if options.target is not None:
+        text_columns = {*as_names(options.target), str(options.target)}
+    frame = as_frame(source, text_columns, notes, list_targets(source, options.target))
+    fit = TargetColumns(frame, "tokens", options, request.preset, noun="texts")
     targets, time = fit.targets, fit.time
     excluded = [*fit.excluded, *([] if time is None else [time])]
     frame = fit.learn_missing(fit.learn_labels(frame))
     column = _text_column(frame.drop(columns=list(dict.fromkeys(excluded))))
-    frame = fit.without_rare(frame, drop_rare, _has_text_and_targets(frame, column, fit))
+    frame = fit.without_rare(frame, options.drop_rare, _has_text_and_targets(frame, column, fit))
     tables = {}
-    for part, part_source in splits.second_sources(validation, test).items():
+    for part, part_source in request.second_sources.items():
         words = (
             {name: MISSING.intersection(frame[name].unique()) for name in targets}
             if fit.labels is None
@@ -242,9 +211,9 @@ def load_text_table(
         cells = {name: detection.numbers_or_texts(plain(complete[name])) for name in targets}
     chosen, line = fit.choose_problem(cells)
     is_notable = "values" in chosen.facts or detection.count_note(chosen, list(cells.values()))
-    if fit.labels is not None or (task is None and is_notable):
+    if fit.labels is not None or (options.task is None and is_notable):
         notes.append(line)
-    check_classes_dropped(chosen, drop_rare)
+    check_classes_dropped(chosen, options.drop_rare)
     examples = [
         _texts_and_labels(table, column, fit, chosen) for table in (complete, *tables.values())
     ]
@@ -252,18 +221,13 @@ def load_text_table(
     fit.read_weights(frame, keep, notes)
     times = None if time is None else moments(frame, time, keep, notes)
     data = build_text(
+        replace(request, problem=chosen),
         [text for texts, _ in examples for text in texts],
         joined_values([_raw(part_values) for _, part_values in examples]),
         others={part: len(table) for part, table in tables.items()},
-        name=name,
-        preset=preset,
-        validation=validation,
-        test=test,
-        seed=seed,
         notes=notes,
         column=column,
         targets=targets,
-        problem=chosen,
         separator=None if fit.labels is None else fit.labels.separator,
         groups=fit.groups(complete),
         moments=times,
@@ -356,34 +320,32 @@ def _labels(values: "pandas.Series") -> list[str]:
 
 
 def build_text(
+    request: LoadRequest,
     texts: list[str],
     labels: "list[str] | np.ndarray | pandas.DataFrame",
     *,
-    name: str,
     others: Mapping[str, int] | None = None,
-    preset: "Preset | None" = None,
     notes: Sequence[str] = (),
     column: str | None = None,
     targets: Sequence[str] = ("label",),
-    problem: Problem | None = None,
     separator: str | None = None,
     **rows: Any,
 ) -> Dataset:
     """Tokenize labelled texts and split them.
 
     Args:
+        request: how rows are split. The problem is by default that of the preset, else a classification.
         texts, labels: of equal length, those of other sources last; labels may also be columns of values, a DataFrame,
             or what the task of labels takes.
         others: split -> number of its own texts; see `fit_targets`.
         column, targets: the columns of texts and labels, for `encode` and for display.
-        problem: the problem; by default that of the preset, else a classification.
         separator: between the labels of a cell, see `LabelColumns`; None for classes.
-        rows: how rows are weighted and split; see `fit_targets`.
+        rows: how rows are weighted and grouped; see `fit_targets`.
     """
     others = others or {}
     problem = (
-        problem
-        or detection.only_problem(preset)
+        request.problem
+        or detection.only_problem(request.preset)
         or detection.requested_problem("tokens", "classification")
     )
     fitted = fit_targets(
@@ -391,6 +353,7 @@ def build_text(
         _raw(labels),
         len(texts) - sum(others.values()),
         names=list(targets),
+        options=request.options,
         others=others,
         **rows,
     )
@@ -399,7 +362,7 @@ def build_text(
         part: None if numbers is None else [texts[number] for number in numbers]
         for part, numbers in fitted.parts.items()
     }
-    length, size, level, ngrams = text_settings(preset)
+    length, size, level, ngrams = text_settings(request.preset)
     train_texts = texts_of["train"]
     if level == PIECES:
         tokenizer = import_module("kzoo.data.inputs.text.sentence_encoder").load_tokenizer()
@@ -435,7 +398,7 @@ def build_text(
     }
     return fitted.dataset(
         parts,
-        name=name,
+        name=request.name,
         inputs="tokens",
         config={
             "input_shape": (length,),

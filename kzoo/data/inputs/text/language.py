@@ -1,13 +1,19 @@
 """One long text for language models: windows of tokens and the tokens that follow."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.text import long_text
+from kzoo.data.options import LoadRequest
 from kzoo.data.store.windows import RangeArray, Windows, is_mapped, select_rows
 from kzoo.inference.kinds.text.inference import preprocessing_of, tokenizer_of
 from kzoo.inference.kinds.text.tokenizer import PADDING
+from kzoo.inference.sources.files import TextFile
+from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
@@ -15,22 +21,23 @@ _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 _STRIDE = 3
 
 
-def load_language(
-    text, *, name, preset=None, validation=0.1, test=None, more=None, task="language_modeling"
-):
+def load_language(request: LoadRequest, texts: Mapping[str, str | TextFile]) -> Dataset:
     """Cut a text into windows: the first part is for training, the next for validation, the last for test.
 
     Args:
-        text: the whole text, or a `TextFile` that does not fit into memory.
-        preset: gives the window length, the vocabulary size, the tokenizer, and whether every step predicts its next
-            token (`pooling=None`) or only the last one. Without a preset: characters, every step.
-        validation, test: fractions of the text, 0.1 each by default.
-        more: split -> a separate text instead of a fraction; a `TextFile` if the first is one.
-        task: public name of the task.
+        request: how the text is split: by fractions, 0.1 each by default. Its preset gives the window length, the
+            vocabulary size, the tokenizer, and whether every step predicts its next token (`pooling=None`) or only the
+            last one. Without a preset: characters, every step.
+        texts: the whole text as "train", or a `TextFile` that does not fit into memory; and separate texts of other
+            splits instead of a fraction, `TextFile`s if the first is one.
 
     Raises:
         KzooError: the text has fewer than three lines, or a part is shorter than a window.
     """
+    name = request.name
+    preset = request.preset
+    validation = request.options.validation
+    test = request.options.test
     length, size, level, ngrams = (
         text_settings(preset) if preset is not None else (100, 200, "characters", None)
     )
@@ -39,9 +46,9 @@ def load_language(
             f"ngrams={ngrams} is only available for labelled texts: a language model reads single tokens in order."
         )
     per_step = preset is None or preset.config.get("pooling") is None
-    more = dict(more or {})
+    more = {part: text for part, text in texts.items() if part != "train"}
     tokens = long_text.tokens_of(
-        text,
+        texts["train"],
         more,
         name=name,
         level=level,
@@ -50,10 +57,9 @@ def load_language(
         test=0 if "test" in more else 0.1 if test is None else test,
     )
     names = long_text.part_names(more)
-    ids, characters = (
-        dict(zip(names, values, strict=True)) for values in (tokens.ids, tokens.characters)
-    )
-    parts = {}
+    ids = dict(zip(names, tokens.ids, strict=True))
+    characters = dict(zip(names, tokens.characters, strict=True))
+    parts: dict[str, Any] = {}
     for part in ("train", "validation", "test"):
         part_ids, has_text = ids[part], characters[part]
         if len(part_ids) <= length and (part == "train" or has_text):
@@ -72,7 +78,7 @@ def load_language(
         notes.append(f"{share} are outside the vocabulary of {size} and count as unknown.")
     return Dataset(
         name=name,
-        task=task,
+        task=(request.problem or problem("language_modeling")).name,
         inputs="tokens",
         **parts,
         config={"input_shape": (length,), "outputs": outputs, "vocabulary_size": outputs},

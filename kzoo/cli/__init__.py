@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 import warnings
+from collections.abc import Callable, Collection, Sequence
 from contextlib import redirect_stdout
 from functools import partial
 from importlib import import_module
@@ -66,7 +67,7 @@ _kzoo() {
 complete -o bashdefault -F _kzoo kzoo"""
 
 
-def make_parser(command_names) -> argparse.ArgumentParser:
+def make_parser(command_names: Collection[str]) -> shared.Parser:
     """Return the parser of the command line.
 
     Args:
@@ -116,7 +117,7 @@ def make_parser(command_names) -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv=None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
     0: success; 1: an internal error of kzoo; 2: invalid input; 130: Ctrl-C; 143: SIGTERM. Some commands, such as those
@@ -153,10 +154,12 @@ def main(argv=None) -> int:
         return code
 
 
-def _warning_printer(show_other):
+def _warning_printer(show_other: Callable[..., None]) -> Callable[..., None]:
     """Return a `warnings.showwarning` that prints kzoo's warnings on one line and passes others to `show_other`."""
 
-    def show_warning(message, category, *args, **kwargs):
+    def show_warning(
+        message: Warning | str, category: type[Warning], *args: object, **kwargs: object
+    ) -> None:
         if issubclass(category, KzooWarning):
             shared.print_note(f"warning: {message}")
         else:
@@ -165,7 +168,7 @@ def _warning_printer(show_other):
     return show_warning
 
 
-def _run_command(argv):
+def _run_command(argv: Sequence[str]) -> int:
     command = next((command for command in argv if not command.startswith("-")), None)
     if "--print-completion" in argv or any(word.startswith("--print-completion=") for word in argv):
         return _print_completion(argv)
@@ -173,7 +176,7 @@ def _run_command(argv):
         raise KzooError(
             f"Unknown command {command!r}. {hint(command, COMMANDS)}Commands: {', '.join(COMMANDS)}."
         )
-    parser = make_parser({command})
+    parser = make_parser(() if command is None else (command,))
     args, unknown = parser.parse_known_args(argv)
     if unknown:
         _subparser(parser, args.command).refuse(unknown[0], argv)
@@ -207,7 +210,7 @@ def _run_command(argv):
     return 130 if document.get("interrupted") else document.get("exit_code", 0)
 
 
-def _print_completion(argv):
+def _print_completion(argv: Sequence[str]) -> int:
     shtab = require("shtab")
     parser = make_parser(COMMANDS)
     shell = parser.parse_args(argv).print_completion
@@ -223,14 +226,14 @@ def _print_completion(argv):
                 # Not `list(...)`: here this name is the module `kzoo.cli.list`.
                 action.choices = [*values_of(action.dest, options)]
             elif action.dest in shared.FILES:
-                action.complete = shtab.FILE
+                action.complete = shtab.FILE  # type: ignore[attr-defined]  # read by shtab
     print(shtab.complete(parser, shell=shell))
     if shell == "bash":
         print(_NO_SPACE_AFTER_EQUALS)
     return 0
 
 
-def _subparser(parser, command):
+def _subparser(parser: shared.Parser, command: str | None) -> shared.Parser:
     """Return the parser of a command, or the top-level parser if there is no such command."""
     subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    return subparsers.choices.get(command, parser)
+    return parser if command is None else subparsers.choices.get(command, parser)

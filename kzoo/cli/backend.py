@@ -5,6 +5,7 @@ Keras reads `KERAS_BACKEND` once, when it is imported. Its `keras.json` is ignor
 so it does not show that the user chose a backend.
 """
 
+import argparse
 import os
 import sys
 from collections.abc import Iterable
@@ -28,7 +29,7 @@ class Resumable(NamedTuple):
     onednn: bool | None
 
 
-def add_option(parser):
+def add_option(parser: argparse.ArgumentParser) -> None:
     """Add --backend to the parser of a command whose result can be resumed."""
     parser.add_argument(
         "--backend",
@@ -38,7 +39,7 @@ def add_option(parser):
     )
 
 
-def choose_backend(args, preset: str, resumable: Iterable[Resumable]):
+def choose_backend(args: argparse.Namespace, preset: str, resumable: Iterable[Resumable]) -> None:
     """Set `KERAS_BACKEND` for this command. Call it after all other checks, and before Keras is imported.
 
     --backend comes first, then `KERAS_BACKEND`, then the backend of what is resumed. `auto` also keeps the backend of
@@ -79,7 +80,7 @@ def choose_backend(args, preset: str, resumable: Iterable[Resumable]):
         os.environ["KERAS_BACKEND"] = chosen
 
 
-def _resumed_backend(resumed, *, explicit_folder):
+def _resumed_backend(resumed: Resumable | None, *, explicit_folder: bool) -> str | None:
     """Return the backend of what is resumed, or None. If it is no longer installed, print a note and return None.
 
     Raises:

@@ -1,19 +1,27 @@
 """Check data, settings and network before training; or new data; or an export."""
 
+import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kzoo.cli import data_summary, export, keras_import, shared, tables, train
 from kzoo.data import source_detection as detection
 from kzoo.inference.exported import ExportedModel
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import cut, percent, plural, spelled
 from kzoo.zoo.registry import get_preset
 from kzoo.zoo.results import number
 from kzoo.zoo.results.suggest import order_line
 from kzoo.zoo.untracked import run_or_none
 from kzoo.zoo.weights import DOWNLOADED
+
+if TYPE_CHECKING:
+    from kzoo.evaluation.wrong_labels import WrongLabels
+
 
 _MAX_PRESETS = 8  # listed at most
 _MAX_SUSPECTS, _INPUT = 10, 60  # suspects that are shown, and characters of each row
@@ -34,7 +42,7 @@ exit code:
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "preset",
@@ -86,7 +94,7 @@ def add_arguments(parser):
     train.add_training_options(parser)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> JsonObject:
     if args.preset is not None and (Path(args.preset) / "kzoo.json").is_file():
         return _check_exported(args)
     settings = train.settings_of(args)
@@ -134,7 +142,7 @@ def run(args):
     )
 
 
-def _search(args, settings):
+def _search(args: argparse.Namespace, settings: JsonObject) -> JsonObject:
     """Search for wrong labels, or measure the learning curve."""
     if args.quick:
         raise KzooError("--quick has no effect with --wrong-labels or --learning-curve. Remove it.")
@@ -166,7 +174,7 @@ def _search(args, settings):
     )
 
 
-def _repair_command(args, result):
+def _repair_command(args: argparse.Namespace, result: "WrongLabels") -> str | None:
     """Return the command that trains with the accepted suspects; None if there are none, or for a run."""
     if not result.suspects or args.resolved is None:
         return None
@@ -174,7 +182,7 @@ def _repair_command(args, result):
     return f"{command} --repairs {shared.quote(str(result.path))}"
 
 
-def _wrong_labels_lines(document):
+def _wrong_labels_lines(document: JsonObject) -> list[str]:
     """Return the lines that show the first suspects, and where all of them are."""
     result = document["wrong_labels"]
     suspects, count = result["suspects"], result["rows"]
@@ -201,7 +209,7 @@ def _wrong_labels_lines(document):
     return lines
 
 
-def _train_command(args, presets):
+def _train_command(args: argparse.Namespace, presets: Sequence[JsonObject]) -> str | None:
     """Return the command that trains the first of the presets on this data; None if there are no presets."""
     if not presets:
         return None
@@ -212,7 +220,7 @@ def _train_command(args, presets):
     )
 
 
-def _check_exported(args):
+def _check_exported(args: argparse.Namespace) -> JsonObject:
     """Compare the files of an exported model with its golden predictions."""
     accepted = ("command", "debug", "json", "preset", "quick", "quiet")
     defaults = dict(
@@ -239,7 +247,7 @@ def _check_exported(args):
     return dict(exported=exported.path, exports=exports, damage=damage, exit_code=int(failed))
 
 
-def render(document, args):
+def render(document: JsonObject, args: argparse.Namespace) -> str:
     if "exported" in document:
         lines = [*export.table(document["exports"]), *export.problems(document["exports"])]
         return "\n".join(lines + [f"  {line}" for line in document["damage"]])
@@ -274,7 +282,7 @@ def render(document, args):
     )
 
 
-def _baselines_and_presets(document, args):
+def _baselines_and_presets(document: JsonObject, args: argparse.Namespace) -> list[str]:
     """Return the lines that show the scores of baselines and the presets to try."""
     lines = []
     scored = [row for row in document["baselines"] or () if row["value"] is not None]

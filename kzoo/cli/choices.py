@@ -1,5 +1,6 @@
 """The values of options that take one of a few words: for shell completion, and to refuse other words early."""
 
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from kzoo.problems.data_arguments import OPTIONS
@@ -8,11 +9,11 @@ from kzoo.zoo.registry.arguments import BACKENDS, BUNDLES, PRECISIONS, RESUME, T
 from kzoo.zoo.registry.family import FAMILIES
 
 
-def _formats():
+def _formats() -> tuple[str, ...]:
     return tuple(import_module("kzoo.export.formats").formats())
 
 
-def _tasks():
+def _tasks() -> tuple[str, ...]:
     return (*problems(), *dict.fromkeys(word for task in tasks().values() for word in task.words))
 
 
@@ -38,7 +39,7 @@ _OF_DRAWN_SPLITS = {"split": lambda: OPTIONS["split"].choices}
 CHECKED_OPTIONS = ("backend", "callbacks", "engine", "precision", "resume", "space", "split", "tta")
 
 
-def values_of(name, options):
+def values_of(name: str, options: Collection[str]) -> Sequence[str]:
     """Return the values of an option of a command.
 
     Args:

@@ -1,17 +1,25 @@
 """Rank runs or the trials of a search, or compare two runs on new data."""
 
+import argparse
 import csv
 import io
 import os
+from collections.abc import Iterable, Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from kzoo.cli import keras_import, leaderboard, shared, tables
 from kzoo.problems.tasks import score_named
 from kzoo.tuning.ranking import find_runs, lower_is_better, ranked
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import whole_file
+from kzoo.utils.files import JsonObject, whole_file
 from kzoo.utils.formatting import csv_cell
 from kzoo.zoo.results import number, value_of
+from kzoo.zoo.run import Run
+
+if TYPE_CHECKING:
+    from kzoo.tuning.search import Search
+
 
 EXAMPLES = """\
 examples:
@@ -39,7 +47,7 @@ _DROPPABLE_COLUMNS = (
 )
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "run",
@@ -83,7 +91,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> JsonObject:
     if args.tolerance < 0 or args.tolerance != args.tolerance:
         raise KzooError(f"--tolerance {args.tolerance} must be at least 0.")
     if args.data is not None:
@@ -103,7 +111,9 @@ def run(args):
         return leaderboard.leaderboard(args.run[0], csv=args.csv, plot=args.plot)
     runs, skipped = _find_runs(args.run)
     rows = ranked(runs, metric=args.metric, baselines=not args.no_baselines)
-    document = dict(rows=rows, notes=[f"{path} is not a run: skipped" for path in skipped])
+    document: JsonObject = dict(
+        rows=rows, notes=[f"{path} is not a run: skipped" for path in skipped]
+    )
     if args.plot is not None:
         document["notes"] += _save_plot(runs, rows, args.metric, args.plot)
         document["plot"] = args.plot
@@ -115,7 +125,7 @@ def run(args):
     return document
 
 
-def _find_runs(paths):
+def _find_runs(paths: Iterable[str]) -> "tuple[list[Run | Search], list[str]]":
     """Return the runs below some paths, and the paths that hold none: `runs/*` matches other files too.
 
     Raises:
@@ -138,14 +148,18 @@ def _find_runs(paths):
     return runs, skipped
 
 
-def _save_plot(runs, rows, metric, path):
+def _save_plot(
+    runs: "Sequence[Run | Search]", rows: Sequence[JsonObject], metric: str | None, path: str
+) -> list[str]:
     rows = [row for row in rows if not row["baseline"]]
     # Losses of different tasks are not comparable: only runs for the task of the largest group are drawn.
     labels = {row["path"]: row["run"] for row in rows if row["task"] == rows[0]["task"]}
     not_drawn = [row["run"] for row in rows if row["path"] not in labels]
     runs = [run for run in runs if str(run.path) in labels]
     histories = {
-        labels[str(run.path)]: run.history for run in runs if (run.path / "history.csv").is_file()
+        labels[str(run.path)]: run.history
+        for run in runs
+        if isinstance(run, Run) and (run.path / "history.csv").is_file()
     }
     histories = {label: history for label, history in histories.items() if history}
     # Not every score is recorded per epoch.
@@ -164,7 +178,7 @@ def _save_plot(runs, rows, metric, path):
     return notes
 
 
-def _as_csv(rows):
+def _as_csv(rows: Sequence[JsonObject]) -> str:
     """Return the rows as CSV.
 
     Targets have columns of their errors, `mae.NAME`, and changed settings have columns `set.NAME`.
@@ -196,7 +210,7 @@ def _as_csv(rows):
     return text.getvalue()
 
 
-def _compare_on_data(args):
+def _compare_on_data(args: argparse.Namespace) -> JsonObject:
     for option in ("csv", "plot"):
         if getattr(args, option) is not None:
             raise KzooError(
@@ -214,7 +228,7 @@ def _compare_on_data(args):
     )
     # In floating point 0.9 - 0.91 is slightly less than -0.01: allow for rounding.
     rounding = 1e-9 * max(
-        abs(value_of(document[name], document["metric"])) for name in ("new", "old")
+        abs(value_of(document[name], document["metric"]) or 0) for name in ("new", "old")
     )
     worse = document["advantage"] < -args.tolerance - rounding
     header = dict(
@@ -223,7 +237,7 @@ def _compare_on_data(args):
     return header | document | dict(worse=worse, exit_code=int(worse and args.fail_if_worse))
 
 
-def render(document, args):
+def render(document: JsonObject, args: argparse.Namespace) -> str:
     if "search" in document:
         return leaderboard.render(document, args.csv)
     if "worse" in document:
@@ -263,20 +277,20 @@ def render(document, args):
     return "\n".join(lines).rstrip("\n")
 
 
-def _split_label(row):
+def _split_label(row: JsonObject) -> str:
     if row["trials"] is None:
         return f"{row['split']} split"
     return f"best trials on {row['split']}{'' if 'folds' in row['split'] else ' data'}"
 
 
-def _progress(row):
+def _progress(row: JsonObject) -> str:
     if row["trials"] is None:
         return f"{row['epochs']} epochs"
     best = "" if row["score"] is None else f", the best {number(row['score'], row['metric'])}"
     return f"{row['trials']} trials{best}"
 
 
-def _table(rows, extra_columns):
+def _table(rows: Sequence[JsonObject], extra_columns: Sequence[str]) -> list[str]:
     """Return the table of a group of runs; on a narrow terminal some columns are dropped.
 
     Args:
@@ -313,13 +327,13 @@ def _table(rows, extra_columns):
     )
 
 
-def _level(metric):
+def _level(metric: str) -> str:
     """Return the level of the interval of a score as text."""
     score = score_named(metric)
     return f"{95 if score is None else score.interval} %"
 
 
-def _cells(row):
+def _cells(row: JsonObject) -> dict[str, str]:
     """Return the cells of a row as text, by column name."""
     metric = row["metric"]
     score, validation, rmse = (
@@ -361,7 +375,7 @@ def _cells(row):
     }
 
 
-def _render_comparison(document):
+def _render_comparison(document: JsonObject) -> str:
     metric, test = document["metric"], document["test"]
     rows = [
         [
@@ -373,11 +387,11 @@ def _render_comparison(document):
     for name in ("new", "old"):
         scores = document[name]
         interval = scores.get(f"{metric}_interval") or ()
-        score = number(value_of(scores, metric), metric)
+        value = value_of(scores, metric)
         rows.append(
             [
                 document[f"{name}_run"],
-                score,
+                "-" if value is None else number(value, metric),
                 " to ".join(number(bound, metric) for bound in interval),
             ]
         )

@@ -1,7 +1,10 @@
 """The part of the output of `kzoo check` that shows how data was read."""
 
+from collections.abc import Sequence
+
 from kzoo.cli import shared, tables
 from kzoo.data.summary import examples
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import format_value, plural, printable, spelled
 
 _MAX_COLUMNS, _MAX_CLASSES = 30, 20  # listed at most
@@ -9,7 +12,7 @@ _MAX_NAME_LENGTH = 24  # characters
 _ORDINARY_KINDS = ("number", "category", "date", "text")
 
 
-def summary_lines(summary) -> list[str]:
+def summary_lines(summary: JsonObject) -> list[str]:
     """Return the lines that show a summary of data: splits, columns, classes and notes.
 
     Args:
@@ -39,7 +42,7 @@ def summary_lines(summary) -> list[str]:
     return [*lines, *(["", *notes] if notes else [])]
 
 
-def _columns(columns, rows):
+def _columns(columns: Sequence[JsonObject], rows: int) -> list[str]:
     """Return the lines of the table of columns, in their order.
 
     If there are too many, columns with missing or unreadable cells and unusual kinds are preferred.
@@ -78,7 +81,7 @@ def _columns(columns, rows):
     return lines
 
 
-def _row(column, headings, rows):
+def _row(column: JsonObject, headings: Sequence[str], rows: int) -> tuple[str, ...]:
     counts = (column.get(name) or 0 for name in headings[2:-1])
     cells = (
         f"{count:,}{f' ({count / rows:.0%})' if count >= 0.01 * rows else ''}" if count else ""
@@ -92,7 +95,7 @@ def _row(column, headings, rows):
     )
 
 
-def _classes(classes, splits, noun):
+def _classes(classes: Sequence[JsonObject], splits: JsonObject, noun: str) -> list[str]:
     rows = [
         (
             shared.fit_terminal(_cell(row["name"]), _MAX_NAME_LENGTH),
@@ -108,6 +111,6 @@ def _classes(classes, splits, noun):
     return lines
 
 
-def _cell(text):
+def _cell(text: str) -> str:
     """Return a text of the data on one line, with control characters escaped."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")

@@ -1,9 +1,12 @@
 """Score a run on its test split, on another split, or on new data."""
 
+import argparse
+
 from kzoo.cli import keras_import, shared, tables
 from kzoo.inference.tasks.target_scores import mixes_units
 from kzoo.inference.tasks.weighted import by_weighting
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, plural
 from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.untracked import as_run
@@ -24,7 +27,7 @@ examples:
 _SHOWN_APART = ("targets", "labels", "by", "series", "windows", "spread", "conformal")  # scores
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "run", metavar="RUN", help="folder of a run, or a preset with pretrained weights"
     )
@@ -75,7 +78,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> JsonObject:
     if args.split not in ("train", "validation", "test"):
         raise KzooError(f"--split {args.split!r} must be train, validation or test.")
     run = as_run(args.run, args.weights)
@@ -116,7 +119,7 @@ def run(args):
     )
 
 
-def render(document, args):
+def render(document: JsonObject, args: argparse.Namespace) -> str:
     lines = [f"{document['run']} on {document['data']}:"]
     columns = by_weighting(document["scores"])
     rows = [] if len(columns) == 1 else [("", *columns)]
@@ -136,10 +139,10 @@ def render(document, args):
     return "\n".join(lines)
 
 
-def _cell(value):
+def _cell(value: str | float | list[float] | tuple[float, ...] | None) -> str:
     """Return a score, an interval or a setting as text."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, list | tuple):
         return " to ".join(map(number, value))
-    if value is None:
-        return "not available"
-    return value if isinstance(value, str) else number(value)
+    return "not available" if value is None else number(value)

@@ -4,14 +4,21 @@ Without ROWS, the columns of a table are ranked on the validation rows of
 --data. With ROWS, each table row, text or image is explained.
 """
 
+import argparse
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kzoo.cli import keras_import, shared
 from kzoo.cli.predict import collect_inputs
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.untracked import as_run
+
+if TYPE_CHECKING:
+    from kzoo.inference.explanations.explanation import Explanation
+
 
 EXAMPLES = """\
 examples:
@@ -26,7 +33,7 @@ examples:
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_model_argument(parser)
     parser.add_argument(
         "inputs",
@@ -64,7 +71,7 @@ def add_arguments(parser):
     shared.add_data_options(parser, ("sheet", "header_row"))
 
 
-def run(args):
+def run(args: argparse.Namespace) -> JsonObject:
     shared.check_output_file("out", args.out, (".json", ".html"))
     if args.plot is not None:
         shared.check_output_file("plot", args.plot, shared.PICTURES)
@@ -89,7 +96,7 @@ def run(args):
     return document | files
 
 
-def _explain_run(args):
+def _explain_run(args: argparse.Namespace) -> "Explanation":
     run = as_run(args.run, args.weights)
     inputs = collect_inputs(run.config["data"]["inputs"], args.inputs) if args.inputs else None
     return keras_import.import_quietly("kzoo.evaluation.explain").explain(
@@ -105,7 +112,7 @@ def _explain_run(args):
     )
 
 
-def _explain_exported(args):
+def _explain_exported(args: argparse.Namespace) -> "Explanation":
     for name in ("weights", "data", "target", "repeats"):
         if getattr(args, name) is not None:
             raise KzooError(
@@ -126,7 +133,7 @@ def _explain_exported(args):
     )
 
 
-def _write(explanation, document, path):
+def _write(explanation: "Explanation", document: JsonObject, path: str) -> None:
     if path.endswith(".json"):
         text = shared.to_json(document)
     else:
@@ -135,13 +142,13 @@ def _write(explanation, document, path):
     import_module("kzoo.utils.files").write_text(Path(path), text, sync=False)
 
 
-def render(document, args):
+def render(document: JsonObject, args: argparse.Namespace) -> str:
     lines = [args.explanation.to_text(_mark if shared.terminal_has_styles() else None)]
     lines += [f"Written to {document[key]}" for key in ("out", "plot") if key in document]
     return "\n".join(lines)
 
 
-def _mark(text, share):
+def _mark(text: str, share: float) -> str:
     """Return a piece of a text, bold and green if it speaks for the prediction, underlined and red against it."""
     if abs(share) < 0.1:
         return text

@@ -1,5 +1,7 @@
 """Export a run to files that work without kzoo; each is checked in its runtime."""
 
+import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import kzoo.export
@@ -7,6 +9,7 @@ from kzoo.cli import keras_import, shared, tables
 from kzoo.export.format import QUANTIZED
 from kzoo.export.formats import formats, parse
 from kzoo.utils.errors import ExportError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import spelled
 from kzoo.zoo.untracked import as_run
 
@@ -21,7 +24,7 @@ exit code:
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("run", metavar="RUN", help="folder of a run, or a preset with pretrained weights")
     shared.add_weights_option(parser)
@@ -58,7 +61,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> JsonObject:
     keras_import.silence_tensorflow()
     source_run = as_run(args.run, args.weights)
     names, quantize = parse(_split_commas(args.formats), _split_commas(args.quantize))
@@ -89,11 +92,11 @@ def run(args):
     )
 
 
-def _split_commas(text):
+def _split_commas(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def render(document, args):
+def render(document: JsonObject, args: argparse.Namespace) -> str:
     lines = table(document["exports"])
     if document["predict_ms"]:
         lines += [
@@ -105,7 +108,7 @@ def render(document, args):
     )
 
 
-def table(exports) -> list[str]:
+def table(exports: Mapping[str, JsonObject]) -> list[str]:
     """Return the lines of a table with a row for each exported file."""
     rows = [("format", "", "difference", "same", "score", "bytes", "ms for 1", "for 32")]
     for key, export in exports.items():
@@ -125,7 +128,7 @@ def table(exports) -> list[str]:
     return tables.columns(rows, align="<<>>>>>>")
 
 
-def problems(exports) -> list[str]:
+def problems(exports: Mapping[str, JsonObject]) -> list[str]:
     """Return a line for each file that failed or has a note."""
     return [
         f"  {key}: {spelled(export.get('error') or export.get('note'))}"

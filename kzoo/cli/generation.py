@@ -1,7 +1,9 @@
 """`kzoo predict RUN TEXT --length 200`: continue a text with a language model, printed token by token."""
 
+import argparse
 import os
 import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -12,14 +14,14 @@ from kzoo.inference.kinds.text.generation import Generation, Sampling
 from kzoo.inference.sources.files import read_text
 from kzoo.inference.tables.files import is_table
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.files import whole_file
+from kzoo.utils.files import JsonObject, whole_file
 from kzoo.utils.formatting import shown
 from kzoo.zoo.untracked import as_run
 
 _FOR_PREDICTIONS = ("plot", "tta", "keep", "sheet", "header_row")
 
 
-def continue_text(args, settings):
+def continue_text(args: argparse.Namespace, settings: JsonObject) -> JsonObject:
     """Return the document of `kzoo predict` with a text instead of predictions.
 
     Without --json it has `pieces`, an iterator over the texts to print, instead of `text`.
@@ -59,7 +61,7 @@ def continue_text(args, settings):
     return document | dict(text=text)
 
 
-def _run(args, option):
+def _run(args: argparse.Namespace, option: str) -> Callable[[str, Sampling], Iterator[str]]:
     """Return the function from a prompt and a `Sampling` to the texts that each token adds, for a run."""
     if args.format is not None:
         raise KzooError(
@@ -69,7 +71,7 @@ def _run(args, option):
     if not run.problem.continues_inputs:
         raise _no_language_model(args.run, option)
 
-    def stream(prompt, sampling):
+    def stream(prompt: str, sampling: Sampling) -> Iterator[str]:
         # refuses a prompt before the seconds that Keras takes
         Generation(run.preprocessing, prompt, sampling)
         return keras_import.import_quietly("kzoo.evaluation.generate").stream(run, prompt, sampling)
@@ -77,7 +79,7 @@ def _run(args, option):
     return stream
 
 
-def _export(args, option):
+def _export(args: argparse.Namespace, option: str) -> Callable[[str, Sampling], Iterator[str]]:
     """Return the same function for an exported model."""
     if args.weights is not None:
         raise KzooError(
@@ -90,14 +92,14 @@ def _export(args, option):
     return lambda prompt, sampling: model.stream(prompt, **asdict(sampling))
 
 
-def _no_language_model(run, option):
+def _no_language_model(run: str, option: str) -> KzooError:
     return KzooError(
         f"{option} continues a text, and {run} is not a language model. Remove {option.split()[0]}, or train a "
         "language model such as char_gru."
     )
 
 
-def _prompt(words, option):
+def _prompt(words: Sequence[str], option: str) -> str:
     """Return the text to continue: a word of the command line, a text file, or standard input for -."""
     if len(words) > 1:
         raise KzooError(
@@ -124,7 +126,7 @@ def _prompt(words, option):
     return text.removesuffix("\n")
 
 
-def _printed(prompt, pieces, out):
+def _printed(prompt: str, pieces: Iterable[str], out: str | None) -> Iterator[str]:
     """Yield the text as it grows; then write it to a file."""
     text = [prompt]
     yield prompt
@@ -136,7 +138,7 @@ def _printed(prompt, pieces, out):
         yield f"\nWritten to {out}"
 
 
-def _save(text, out):
+def _save(text: str, out: str | None) -> None:
     if out is None:
         return
     with whole_file(out) as temporary:

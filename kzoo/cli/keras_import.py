@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from importlib import import_module
+from types import ModuleType
 
 from kzoo.utils import fast_import
 from kzoo.utils.errors import KzooError
@@ -12,7 +13,7 @@ from kzoo.utils.optional import check_installed
 from kzoo.utils.tensorflow_log import silence
 
 
-def silence_tensorflow():
+def silence_tensorflow() -> None:
     """Silence TensorFlow's log messages, which address authors of training loops."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -20,7 +21,7 @@ def silence_tensorflow():
         logging.getLogger(logger).setLevel(logging.ERROR)
 
 
-def import_quietly(name):
+def import_quietly(name: str) -> ModuleType:
     """Import a module that needs Keras, without log output.
 
     If the backend is TensorFlow, its search for GPUs is triggered here too, because it logs as well.

@@ -1,5 +1,6 @@
 """The leaderboard of a search: the output of `kzoo compare SEARCH`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from kzoo.cli import shared, tables
@@ -7,10 +8,10 @@ from kzoo.tuning.records import leaderboard as leaderboard_rows
 from kzoo.tuning.search import Search
 from kzoo.tuning.spaces.entry import format_value
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import whole_file
+from kzoo.utils.files import JsonObject, whole_file
 
 
-def leaderboard(folder, *, csv=None, plot=None) -> dict:
+def leaderboard(folder: str, *, csv: str | None = None, plot: str | None = None) -> JsonObject:
     """Return the document of the trials of a search, best first.
 
     Args:
@@ -54,11 +55,11 @@ def leaderboard(folder, *, csv=None, plot=None) -> dict:
     return document
 
 
-def _table(search):
+def _table(search: Search) -> str:
     return search.leaderboard().to_csv(index=False, lineterminator="\n")
 
 
-def render(document, csv) -> str:
+def render(document: JsonObject, csv: str | None) -> str:
     """Return the document as text, or as CSV if `csv` is "-"."""
     if csv == "-":
         return _table(Search(document["search"])).rstrip("\n")
@@ -118,7 +119,7 @@ def render(document, csv) -> str:
     )
 
 
-def _changes_or_error(row, defaults, start):
+def _changes_or_error(row: JsonObject, defaults: JsonObject, start: str) -> str:
     """Return the error of a trial that failed, else its hyperparameters that differ from the defaults."""
     if row["error"]:
         model = row["hyperparameters"].get("model")
@@ -130,6 +131,6 @@ def _changes_or_error(row, defaults, start):
     return ", ".join(differs) or start
 
 
-def is_single_search(paths) -> bool:
+def is_single_search(paths: Sequence[str]) -> bool:
     """Return whether the paths of a command line are a single search."""
     return len(paths) == 1 and (Path(paths[0]) / "search.json").is_file()

@@ -1,13 +1,16 @@
 """List the presets by task, or rank the presets that were measured on a data set."""
 
+import argparse
 import math
+from collections.abc import Sequence
 
 from kzoo.cli import shared, tables
 from kzoo.problems.tasks import problems
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 from kzoo.zoo import results
-from kzoo.zoo.registry import get_preset, is_general, list_presets
+from kzoo.zoo.registry import Preset, get_preset, is_general, list_presets
 from kzoo.zoo.results.suggest import first
 from kzoo.zoo.weights import weights_names
 
@@ -40,7 +43,7 @@ examples:
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "pattern",
         nargs="*",
@@ -71,7 +74,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> list[JsonObject]:
     names = list_presets(
         args.pattern,
         family=args.family,
@@ -92,14 +95,14 @@ def run(args):
     return [_describe(get_preset(name)) for name in names]
 
 
-def _describe(preset):
+def _describe(preset: Preset) -> JsonObject:
     fields = ("name", "family", "task", "params", "dataset", "summary", "reference")
     return {field: getattr(preset, field) for field in fields} | dict(
         weights=list(weights_names(preset.name))
     )
 
 
-def _rank(args, names):
+def _rank(args: argparse.Namespace, names: Sequence[str]) -> list[JsonObject]:
     """Return the measured results of these presets on a data set, together with its baselines, in order.
 
     Raises:
@@ -126,7 +129,7 @@ def _rank(args, names):
     return [{field: row.get(field) for field in _RANKED_FIELDS} for row in rows]
 
 
-def _recommended(rows):
+def _recommended(rows: Sequence[JsonObject]) -> list[str]:
     """Return the presets recommended as a start for the tasks of measured rows."""
     names = list_presets()
     general = [name for name in names if is_general(name)]
@@ -135,11 +138,11 @@ def _recommended(rows):
     return [name for name in dict.fromkeys(candidates) if name is not None]
 
 
-def _measured_data():
+def _measured_data() -> str:
     return ", ".join(sorted({row["data"] for row in results.rows()}))
 
 
-def _render_ranked(document, args):
+def _render_ranked(document: Sequence[JsonObject], args: argparse.Namespace) -> str:
     rows: list[tuple[str, ...]] = [("", "score", "over", "epochs", "seconds", "parameters")]
     for row in document:
         numbers = [
@@ -164,7 +167,7 @@ def _render_ranked(document, args):
     return "\n".join([shared.bold(title), *tables.columns(rows, align="<<<>>>"), *hints])
 
 
-def render(document, args):
+def render(document: Sequence[JsonObject], args: argparse.Namespace) -> str:
     if not document:
         return "No preset matches. `kzoo list` shows all presets."
     if args.data is not None:
@@ -187,12 +190,12 @@ def render(document, args):
     return "\n".join(lines)
 
 
-def _weights(preset):
+def _weights(preset: JsonObject) -> str:
     """Return a sentence with the names of the packaged weights of a preset, or an empty string."""
     return f" Weights: {', '.join(preset['weights'])}." if preset["weights"] else ""
 
 
-def _number(text):
+def _number(text: str) -> float:
     units = {"k": 1e3, "m": 1e6}
     digits, unit = (text[:-1], units[text[-1].lower()]) if text[-1:].lower() in units else (text, 1)
     try:

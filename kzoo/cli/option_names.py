@@ -3,7 +3,7 @@
 import ast
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 
@@ -28,7 +28,7 @@ _COLUMN_ARGUMENT = re.compile(
 )
 
 
-def with_option_names(text, options: Iterable[str]) -> str:
+def with_option_names(text: str, options: Iterable[str]) -> str:
     """Return an error message with the options of a command instead of Python arguments.
 
     `target=` becomes `--target`, `seed=-1` becomes `--seed -1`, `overwrite=True` becomes `--overwrite`, `check=False`
@@ -42,13 +42,13 @@ def with_option_names(text, options: Iterable[str]) -> str:
     """
     options = set(options)
 
-    def replace_assignments(match):
+    def replace_assignments(match: re.Match[str]) -> str:
         assignments = dict(pair.split("=", 1) for pair in match["pairs"].split(", "))
         if "--set" not in options or not assignments.keys() <= ARGUMENTS.keys():
             return match[0]
         return f"{match['advice']}--set {match['pairs'].replace(', ', ' ')}"
 
-    def replace_argument(match):
+    def replace_argument(match: re.Match[str]) -> str:
         advice = match["advice"] or ""
         name = match["name"]
         value = match["value"]
@@ -74,7 +74,7 @@ def with_option_names(text, options: Iterable[str]) -> str:
             return f"{advice}--set {name}={value}"
         return match[0]
 
-    def replace_column(match):
+    def replace_column(match: re.Match[str]) -> str:
         groups = {name: ast.literal_eval(text) for name, text in match.groupdict().items() if text}
         base = "category" if groups.get("key") == "separator" else "number"
         kind = groups.get("kind") or f"{base}:{groups['key']}={groups['value']}"
@@ -95,7 +95,7 @@ def with_option_names(text, options: Iterable[str]) -> str:
     )
 
 
-def suggestion(word, argv, options: Iterable[str]) -> str | None:
+def suggestion(word: str, argv: Sequence[str], options: Iterable[str]) -> str | None:
     """Return the option or the setting (as `--set NAME=VALUE`) closest to an unknown word, or None.
 
     Args:

@@ -4,26 +4,33 @@ A language model predicts the next token of each text or, with --length or
 another of the options for generation, continues one text.
 """
 
+import argparse
 import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from kzoo.cli import keras_import, shared
 from kzoo.inference.encode import encode_named
 from kzoo.inference.postprocessors.abstention import UNSURE
-from kzoo.inference.predictions import set_text
+from kzoo.inference.predictions import Predictions, set_text
 from kzoo.inference.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.problems.kinds import kind as get_kind
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural, spelled
 from kzoo.utils.spreadsheets import write_rows
-from kzoo.utils.table_path import check_sheet, with_sheet
+from kzoo.utils.table_path import TablePath, check_sheet, with_sheet
 from kzoo.zoo.untracked import as_run
 
 _SHOWN = 5  # predictions that are printed if all are written to a file
 _SAMPLING = ("length", "temperature", "top_k", "top_p", "seed")  # options that continue a text
+Inputs: TypeAlias = "Path | TablePath | Sequence[str | Path]"  # as `kzoo.predict` takes them
+Numbers: TypeAlias = "float | list[Numbers]"
+
 EXAMPLES = """\
 examples:
   kzoo predict runs/image_cnn-01 cat.jpg dog.png           image files
@@ -48,7 +55,7 @@ exit code:
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_model_argument(parser)
     parser.add_argument(
         "inputs",
@@ -121,7 +128,7 @@ def add_arguments(parser):
     group.add_argument("--seed", type=int, metavar="N", help="seed of the sampling (default 0)")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> JsonObject:
     if args.top < 1:
         raise KzooError(f"--top {args.top} must be at least 1.")
     settings = {name: getattr(args, name) for name in _SAMPLING if getattr(args, name) is not None}
@@ -169,7 +176,7 @@ def run(args):
     return document
 
 
-def _make_future(args):
+def _make_future(args: argparse.Namespace) -> JsonObject:
     """Write the rows of the steps to forecast."""
     shared.check_output_file("make_future", args.make_future, (".csv",))
     if (Path(args.run) / "kzoo.json").is_file():
@@ -199,13 +206,13 @@ def _make_future(args):
     return dict(run=args.run, predictions=[], make_future=args.make_future, rows=rows)
 
 
-def _save_plot(predictions, args):
+def _save_plot(predictions: Predictions, args: argparse.Namespace) -> None:
     figure = import_module("kzoo.plots").forecasts(predictions)
     with import_module("kzoo.utils.files").whole_file(args.plot, sync=False) as temporary:
         figure.savefig(temporary, dpi=120)
 
 
-def _predict_run(args):
+def _predict_run(args: argparse.Namespace) -> Predictions:
     if args.format is not None:
         raise KzooError(
             f"--format {args.format} is for exported models, and {args.run} is a run. "
@@ -225,7 +232,7 @@ def _predict_run(args):
     return predict_encoded(run, encoded, tta=args.tta, options=options)
 
 
-def _predict_exported(args):
+def _predict_exported(args: argparse.Namespace) -> Predictions:
     if args.weights is not None:
         raise KzooError(
             f"--weights {args.weights} is for presets, and {args.run} is an exported model. Remove --weights."
@@ -242,14 +249,16 @@ def _predict_exported(args):
     )
 
 
-def _at_sheet(inputs, args, options=None):
+def _at_sheet(
+    inputs: Inputs, args: argparse.Namespace, options: Mapping[str, object] | None = None
+) -> Inputs:
     """Return inputs, a workbook at the sheet of the command or else of the training."""
     inputs = with_sheet(inputs, args.sheet, args.header_row, options)
     check_sheet(inputs, args.sheet, args.header_row)
     return inputs
 
 
-def _save_csv(predictions, path, spreadsheet_safe):
+def _save_csv(predictions: Predictions, path: str, spreadsheet_safe: bool) -> None:
     with (
         import_module("kzoo.utils.files").whole_file(path) as temporary,
         # Spreadsheets recognize UTF-8 by the BOM.
@@ -258,7 +267,7 @@ def _save_csv(predictions, path, spreadsheet_safe):
         predictions.write_csv(stream, spreadsheet_safe=spreadsheet_safe)
 
 
-def collect_inputs(kind, words):
+def collect_inputs(kind: str, words: Sequence[str]) -> Inputs:
     """Return what `kzoo.predict` takes for the words of a command line.
 
     Args:
@@ -277,7 +286,7 @@ def collect_inputs(kind, words):
     return inference.gather(words)
 
 
-def render(document, args):
+def render(document: JsonObject, args: argparse.Namespace) -> str | Iterator[str]:
     if "pieces" in document:
         return document["pieces"]
     rows, forecasts = [], []
@@ -323,7 +332,7 @@ def render(document, args):
     return "\n".join(lines)
 
 
-def _with_promise(row, prediction):
+def _with_promise(row: JsonObject, prediction: str) -> str:
     """Return the text of a prediction with its label if that is `unsure`, its set, and its interval."""
     if "classes" in row and row["label"] == UNSURE:
         prediction = f"{UNSURE} ({prediction})"
@@ -337,7 +346,7 @@ def _with_promise(row, prediction):
     return prediction
 
 
-def _forecast_lines(row):
+def _forecast_lines(row: JsonObject) -> list[str]:
     """Return a table of a forecast: a row for each step, with its time or number."""
     numbers = [list(map(_format_numbers, _flat(values))) for values in _numbers(row)]
     steps = row.get("times") or range(1, len(numbers) + 1)
@@ -347,8 +356,8 @@ def _forecast_lines(row):
     if "lower" in row:
         for end in ("lower", "upper"):
             names = [*names, *(f"{name}_{end}" for name in row["targets"])]
-            for cells, values in zip(numbers, row[end], strict=True):
-                cells += map(_format_numbers, values)
+            for texts, values in zip(numbers, row[end], strict=True):
+                texts += map(_format_numbers, values)
     header = ["time" if "times" in row else "step", *names]
     cells = [[str(step), *values] for step, values in zip(steps, numbers, strict=True)]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
@@ -357,29 +366,29 @@ def _forecast_lines(row):
     return [f"{row['input']}:", *(f"  {line}" for line in lines)]
 
 
-def _format_cell(cell):
+def _format_cell(cell: object) -> str:
     return "-" if cell is None else str(cell)
 
 
-def _numbers(row):
+def _numbers(row: JsonObject) -> list[Any]:
     """Return the values of a prediction, or its quantiles."""
     return row["values"] if "values" in row else row["quantiles"]
 
 
-def _flat(values):
+def _flat(values: Iterable[float | list[float]]) -> list[float]:
     """Return numbers, or the quantiles of several targets, as one list."""
     return [
         number for value in values for number in (value if isinstance(value, list) else [value])
     ]
 
 
-def _format_class(prediction):
+def _format_class(prediction: JsonObject) -> str:
     if "score" in prediction:  # a score is not a probability: no percent
         return f"{prediction['label']} (score {prediction['score']:.3g})"
     return f"{prediction['label']} {prediction['probability']:.1%}"
 
 
-def _format_numbers(values):
+def _format_numbers(values: Numbers) -> str:
     if isinstance(values, list):
         texts = [_format_numbers(v) for v in values]
         return ("; " if values and isinstance(values[0], list) else ", ").join(texts)

@@ -5,11 +5,13 @@ of a run, the header of a table and the names of files in a folder. Settings and
 commands.
 """
 
+import argparse
 import os
 import time
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 from kzoo.cli import shared
@@ -42,7 +44,7 @@ _USES_TRAINING_DATA = ("export",)
 _TRAINING_COMMANDS = ("train", "tune")  # commands whose only positional argument is a preset
 
 
-def preflight(args):
+def preflight(args: argparse.Namespace) -> None:
     """Check the arguments of a command without importing Keras; set `args.resolved`.
 
     Args:
@@ -82,7 +84,7 @@ def preflight(args):
             options["weights"],
             options["preset"] if args.resolved is None else args.resolved.preset.name,
         )
-    if args.resolved is not None and args.resolved.settings is not None and "weights" in options:
+    if args.resolved is not None and "weights" in options:
         _check_weights_settings(args.resolved, options["weights"])
     if "preset" in options:
         _check_preset(args)
@@ -91,7 +93,7 @@ def preflight(args):
             _check_data_of_run(Path(word), args)
 
 
-def _chosen_preset(args):
+def _chosen_preset(args: argparse.Namespace) -> str:
     """Return the preset that `auto` takes for the data of a command; the reason is printed unless --quiet."""
     chosen, reason = import_module("kzoo.training.suggestions").suggested_preset(
         args.data, shared.requested_data_options(args), weights=args.weights is not None
@@ -115,7 +117,7 @@ class Resolved(NamedTuple):
     settings: tuple[dict, dict] | None
 
 
-def _resolve(args) -> Resolved | None:
+def _resolve(args: argparse.Namespace) -> Resolved | None:
     """Return the preset of a command with its settings; None without a preset, or if it is not valid."""
     if not getattr(args, "preset", None):
         return None
@@ -128,7 +130,7 @@ def _resolve(args) -> Resolved | None:
     return None
 
 
-def _check_preset(args):
+def _check_preset(args: argparse.Namespace) -> None:
     word = args.preset
     options = vars(args)
     resolved = args.resolved
@@ -172,19 +174,21 @@ def _check_preset(args):
         _check_source(source, preset, args)
 
 
-def _check_weights_settings(resolved, weights):
+def _check_weights_settings(resolved: Resolved, weights: str | None) -> None:
     """Raise KzooError if settings of the preset contradict --weights."""
+    if resolved.settings is None:
+        return
     config, training = resolved.settings
     if weights == DOWNLOADED:
         check_downloaded(resolved.preset.name, config)
     check_linear_probe("linear_probe" in resolved.overrides and training["linear_probe"], weights)
 
 
-def _check_source(source, preset, args):
+def _check_source(source: str, preset: Preset | None, args: argparse.Namespace) -> None:
     _detection().check_source(source, preset, shared.requested_data_options(args))
 
 
-def _check_data_of_run(path, args):
+def _check_data_of_run(path: Path, args: argparse.Namespace) -> None:
     """Check the data that is passed together with a run; do nothing if the path is not a run."""
     if not (path / "config.json").is_file():
         return
@@ -222,10 +226,10 @@ def _check_data_of_run(path, args):
         _detection().existing_path(args.data)  # for a run that reads texts, any word may be a text
 
 
-def _detection():
+def _detection() -> ModuleType:
     # imports NumPy, which commands without data do not need
     return import_module("kzoo.data.source_detection")
 
 
-def _raw_columns():
+def _raw_columns() -> ModuleType:
     return import_module("kzoo.inference.tables.raw")

@@ -1,7 +1,10 @@
 """Write an HTML report of a run or a search: scores, curves, settings."""
 
+import argparse
+
 from kzoo.cli import keras_import, shared
 from kzoo.tuning.search import is_search
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.untracked import as_run
 
 EXAMPLES = """\
@@ -14,7 +17,7 @@ examples:
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="folder of a run or a search")
     parser.add_argument(
         "--out", metavar="FILE", help="output file; default: report.html in the folder of the run"
@@ -36,7 +39,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> JsonObject:
     target = args.run if is_search(args.run) else as_run(args.run, stored=False)
     path = keras_import.import_quietly("kzoo.reports").report(
         target,
@@ -50,5 +53,5 @@ def run(args):
     return dict(run=args.run, report=str(path), bytes=path.stat().st_size)
 
 
-def render(document, args):
+def render(document: JsonObject, args: argparse.Namespace) -> str:
     return f"{document['report']} ({document['bytes'] / 1000:,.0f} kB)"

@@ -6,11 +6,13 @@ the folder (EXPORTED/2) is loaded automatically. Ctrl-C or SIGTERM stops
 the server after it has answered all accepted requests.
 """
 
+import argparse
 import os
 from importlib import import_module
 
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.optional import check_installed
 
 EXAMPLES = """\
@@ -25,7 +27,7 @@ then:
 _TOKEN_VARIABLE = "KZOO_TOKEN"
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "exported",
@@ -75,7 +77,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> JsonObject:
     for package in ("starlette", "uvicorn"):
         check_installed(package, extra="serve")
     if not 0 <= args.port < 2**16:
@@ -111,5 +113,5 @@ def run(args):
     return dict(requests=process.serve(app, host=args.host, port=args.port, limits=limits, log=log))
 
 
-def render(document, args):
+def render(document: JsonObject, args: argparse.Namespace) -> str:
     return f"{document['requests']:,} requests answered"

@@ -11,22 +11,30 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from kzoo.cli.option_names import suggestion
 from kzoo.problems.data_arguments import DEFAULTS, FLAGS, NAMES, OPTIONS, flag_names
 from kzoo.problems.kinds import kind as get_kind
 from kzoo.problems.tasks import problem, score_named
 from kzoo.utils.errors import KzooError, is_out_of_memory
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line, printable, spelled
 from kzoo.utils.optional import missing
 
 if TYPE_CHECKING:
     from kzoo.data.options import DataOptions
+    from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+    from kzoo.zoo.registry.preset import Preset
+
+Scalar: TypeAlias = bool | int | float | str | None
+Value: TypeAlias = (
+    Scalar | tuple[Scalar, ...] | dict[str, Scalar]
+)  # of a setting, as --set reads it
 
 PICTURES = (".png", ".svg", ".pdf")
 DECISION_OPTIONS = ("objective", "decision", "positive", "cost")
@@ -47,14 +55,14 @@ _PIPE_WIDTH = 10_000  # columns: output in a pipe is read by programs, so rows a
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that raises `KzooError` with a message on one line."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise KzooError(f"{message}. See: {self.prog} --help")
 
-    def options(self):
+    def options(self) -> list[str]:
         """Return the names of its options, such as `--target`."""
         return [option for action in self._actions for option in action.option_strings]
 
-    def refuse(self, word, argv):
+    def refuse(self, word: str, argv: Sequence[str]) -> NoReturn:
         """Raise KzooError for an unknown word, with the closest option or setting as a suggestion."""
         match = suggestion(word, argv, self.options())
         if match is None and "--data" in self.options() and os.path.exists(word):
@@ -63,7 +71,7 @@ class Parser(argparse.ArgumentParser):
         raise KzooError(f"Unknown argument {word!r}. {did_you_mean}See: {self.prog} --help")
 
 
-def replace_unencodable():
+def replace_unencodable() -> None:
     """Print `?` for characters that the terminal cannot encode (Windows code pages), instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -87,7 +95,7 @@ def add_data_options(parser: argparse.ArgumentParser, names: Iterable[str] = FLA
         parser.add_argument(*flag_names(name), **settings)
 
 
-def add_model_argument(parser):
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
     """Add the argument that names a run, an exported model or a preset with pretrained weights."""
     parser.add_argument(
         "run",
@@ -96,7 +104,7 @@ def add_model_argument(parser):
     )
 
 
-def add_promise_options(parser):
+def add_promise_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for sets, intervals and abstention of predictions."""
     add = parser.add_argument
     add(
@@ -125,14 +133,14 @@ def add_promise_options(parser):
     )
 
 
-def promise_options(args):
+def promise_options(args: argparse.Namespace) -> "PredictionOptions":
     """Return the options for sets, intervals and abstention as `PredictionOptions`."""
     options = import_module("kzoo.inference.postprocessors.prediction_options").PredictionOptions
     names = ("confidence", "conformal", "min_probability", "accuracy_when_answered")
     return options(**{name: getattr(args, name) for name in names})
 
 
-def add_decision_options(parser, *, objective=True):
+def add_decision_options(parser: argparse.ArgumentParser, *, objective: bool = True) -> None:
     """Add the options for what is watched and what decides.
 
     Args:
@@ -165,7 +173,7 @@ def add_decision_options(parser, *, objective=True):
     )
 
 
-def _costs(words):
+def _costs(words: Sequence[str]) -> dict[str, float]:
     """Parse the words of --cost, such as yes:no=5."""
     costs = {}
     for word in words:
@@ -184,7 +192,7 @@ def _costs(words):
     return costs
 
 
-def add_weights_option(parser):
+def add_weights_option(parser: argparse.ArgumentParser) -> None:
     """Add --weights to a command that takes a run or a preset with packaged weights."""
     parser.add_argument(
         "--weights",
@@ -193,7 +201,7 @@ def add_weights_option(parser):
     )
 
 
-def data_options(args: argparse.Namespace) -> dict[str, Any]:
+def data_options(args: argparse.Namespace) -> JsonObject:
     """Return the data options of a command as keyword arguments of `kzoo.train`."""
     options = {}
     for name, flag in FLAGS.items():
@@ -212,7 +220,14 @@ def requested_data_options(args: argparse.Namespace, **overrides: Any) -> "DataO
     return options.popped(data_options(args) | overrides)
 
 
-def train_command(args, preset, data, *, words=(), **options) -> str:
+def train_command(
+    args: argparse.Namespace,
+    preset: "Preset",
+    data: str | None,
+    *,
+    words: Sequence[str] = (),
+    **options: object,
+) -> str:
     """Return the `kzoo train` command for this command's data, with the paths as the user wrote them.
 
     Args:
@@ -235,12 +250,14 @@ def train_command(args, preset, data, *, words=(), **options) -> str:
     return f"{command} --set {' '.join(map(quote, words))}" if words else command
 
 
-def quote(path) -> str:
+def quote(path: str) -> str:
     """Quote a path for the user's shell."""
     return subprocess.list2cmdline([path]) if os.name == "nt" else shlex.quote(path)
 
 
-def usage_example(run, task, inputs, options="") -> tuple[str, str]:
+def usage_example(
+    run: str | os.PathLike[str], task: str | None, inputs: str, options: str = ""
+) -> tuple[str, str]:
     """Return a word for the use of a trained model ("predict" or "generate"), and a command that does it.
 
     Args:
@@ -260,21 +277,7 @@ def usage_example(run, task, inputs, options="") -> tuple[str, str]:
     )
 
 
-def require(name):
-    """Import an optional package by name.
-
-    Raises:
-        KzooError: the package is not installed; the message has the command that installs it.
-    """
-    try:
-        return import_module(name)
-    except ImportError:
-        raise KzooError(
-            f"This command needs {name}. Install it with: python -m pip install {name}"
-        ) from None
-
-
-def print_output(output):
+def print_output(output: str | Iterable[str]) -> None:
     """Print a text, or pieces of a text as they come; meanwhile what libraries print goes to stderr."""
     stdout = sys.stdout
     if isinstance(output, str):
@@ -289,12 +292,12 @@ def print_output(output):
             stdout.write("\n")
 
 
-def print_note(line):
+def print_note(line: str) -> None:
     """Print a line on stderr."""
     print(printable(f"kzoo: {spelled(line)}"), file=sys.stderr)
 
 
-def exit_code_and_line(error):
+def exit_code_and_line(error: BaseException) -> tuple[int, str]:
     """Return the exit code of an exception and a one-line message with a fix."""
     text = " ".join(str(error).split())
     if isinstance(error, KzooError):
@@ -321,7 +324,7 @@ def exit_code_and_line(error):
     )
 
 
-def settings_of(args, options=()) -> dict:
+def settings_of(args: argparse.Namespace, options: Collection[str] = ()) -> JsonObject:
     """Return the settings of the preset that the command changes, by --set or by options such as --epochs.
 
     Args:
@@ -351,7 +354,7 @@ def settings_of(args, options=()) -> dict:
     return settings
 
 
-def parse_settings(words) -> dict:
+def parse_settings(words: Sequence[str]) -> JsonObject:
     """Parse `["filters=32,64", "dropout=0.2"]` into `{"filters": (32, 64), "dropout": 0.2}`.
 
     The last value of a name wins.
@@ -371,7 +374,7 @@ def parse_settings(words) -> dict:
     return settings
 
 
-def parse_value(text):
+def parse_value(text: str) -> Value:
     """Parse a value: a number, true, false, none, a word, or several values separated by commas, which make a tuple.
 
     Quotes keep text as it is (`'1'`, `"a,b"`). Brackets around a list and a trailing comma are optional. Braces hold a
@@ -391,7 +394,7 @@ def parse_value(text):
     return _scalar(parts[0])
 
 
-def _split_commas(text):
+def _split_commas(text: str) -> list[str]:
     # Split at commas outside of quotes.
     parts = [part.strip() for part in re.findall(r"""((?:"[^"]*"|'[^']*'|[^,])*)(?:,|$)""", text)]
     while parts and not parts[-1]:
@@ -399,7 +402,7 @@ def _split_commas(text):
     return parts
 
 
-def _named_value(part):
+def _named_value(part: str) -> tuple[str, Scalar]:
     name, colon, value = part.rpartition(":")
     if not colon:
         raise KzooError(f"{part!r} has no value. Write {{name:value}}, such as {{no:1,yes:5}}.")
@@ -407,11 +410,11 @@ def _named_value(part):
     return name[1:-1] if _is_quoted(name) else name, _scalar(value.strip())
 
 
-def _is_quoted(text):
+def _is_quoted(text: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
 
 
-def _scalar(text):
+def _scalar(text: str) -> Scalar:
     if _is_quoted(text):
         return text[1:-1]
     constants = {"true": True, "false": False, "none": None, "null": None}
@@ -425,7 +428,7 @@ def _scalar(text):
     return text
 
 
-def show_value(value):
+def show_value(value: object) -> str:
     """Format a value as `--set` reads it, with all its digits."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
@@ -440,12 +443,12 @@ def show_value(value):
     return str(value)
 
 
-def to_json(document) -> str:
+def to_json(document: object) -> str:
     """Return a document as ASCII-only JSON; numbers that JSON does not have (NaN, infinity) become null."""
     return json.dumps(_plain(document), indent=1, allow_nan=False)
 
 
-def _plain(value):
+def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -457,7 +460,7 @@ def _plain(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def metric_label(metric) -> str:
+def metric_label(metric: str) -> str:
     """Return the column heading of a metric."""
     score = score_named(metric)
     return metric if score is None else score.short or score.label
@@ -469,7 +472,7 @@ def terminal_width() -> int:
     return max(min(columns, 120), 40) if columns else _PIPE_WIDTH
 
 
-def bold(text) -> str:
+def bold(text: str) -> str:
     """Return a heading in bold; unchanged in a pipe, with NO_COLOR, or if the terminal has no bold."""
     return f"\033[1m{text}\033[0m" if terminal_has_styles() else text
 
@@ -480,12 +483,12 @@ def terminal_has_styles() -> bool:
     return not plain and sys.stdout.isatty()
 
 
-def hanging_indent(prefix, text) -> list[str]:
+def hanging_indent(prefix: str, text: str) -> list[str]:
     """Wrap a text to the terminal: the first line starts with `prefix`, the others are indented by its length."""
     return textwrap.wrap(prefix + text, terminal_width(), subsequent_indent=" " * len(prefix))
 
 
-def shorten(text, max_length) -> str:
+def shorten(text: str, max_length: int) -> str:
     """Replace the middle of a text by `..` if it is longer than `max_length`."""
     if len(text) <= max_length:
         return text
@@ -493,12 +496,12 @@ def shorten(text, max_length) -> str:
     return f"{text[:head_length]}..{text[len(text) - (max_length - 2 - head_length) :]}"
 
 
-def fit_terminal(text, max_length) -> str:
+def fit_terminal(text: str, max_length: int) -> str:
     """Shorten a text on a terminal; in a pipe return it unchanged."""
     return text if terminal_width() == _PIPE_WIDTH else shorten(text, max_length)
 
 
-def format_count(number) -> str:
+def format_count(number: float) -> str:
     """Format a large number in words: 40.8 million."""
     for unit, unit_name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
         if number >= unit:
@@ -506,7 +509,7 @@ def format_count(number) -> str:
     return f"{number:,}"
 
 
-def check_output_file(option, path, suffixes):
+def check_output_file(option: str, path: str | None, suffixes: Collection[str]) -> None:
     """Raise KzooError if the path of an output file has a wrong suffix or its folder does not exist.
 
     None is accepted, and for the option "csv" also "-", the terminal.

@@ -1,7 +1,9 @@
 """Show a preset or a run in full: layers, inputs, outputs and all settings."""
 
+import argparse
 import shlex
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,10 +14,14 @@ from kzoo.cli import keras_import, shared, tables
 from kzoo.cli.train import scores_line
 from kzoo.inference.tasks.weighted import by_weighting
 from kzoo.problems.kinds import kind as get_kind
+from kzoo.problems.stored_types import Config, TrainingSettings
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
+from kzoo.zoo import results
 from kzoo.zoo.network import table_of
 from kzoo.zoo.registry import (
+    Preset,
     build,
     get_preset,
     meaning_of,
@@ -29,10 +35,11 @@ from kzoo.zoo.registry.arguments import ARGUMENTS
 from kzoo.zoo.registry.family import builder_of
 from kzoo.zoo.results import baselines, network_of
 from kzoo.zoo.run import Run
-from kzoo.zoo.weights import entries
+from kzoo.zoo.weights import Entry, entries
 
 if TYPE_CHECKING:
     import keras
+
 
 EXAMPLES = """\
 examples:
@@ -45,7 +52,7 @@ examples:
 """
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "preset",
         metavar="PRESET|RUN",
@@ -67,7 +74,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> JsonObject:
     folder = Path(args.preset)
     if not names_a_preset(args.preset) and (folder / "config.json").is_file():
         return _show_run(Run(folder), args)
@@ -93,22 +100,22 @@ def run(args):
     return document | _draw(model, plot_path)
 
 
-def _results_and_weights(preset):
+def _results_and_weights(preset: Preset) -> JsonObject:
     """Return the measured results of a preset and its packaged weights."""
     return dict(
-        results=results(preset.name),
+        results=results.of(preset.name),
         weights=[_weights_fields(weights) for weights in entries(preset.name)],
     )
 
 
-def _weights_fields(weights):
+def _weights_fields(weights: Entry) -> JsonObject:
     excluded = ("preset", "file", "sample", "unrounded")
     return {name: value for name, value in asdict(weights).items() if name not in excluded} | dict(
         score=weights.score
     )
 
 
-def _show_run(run, args):
+def _show_run(run: Run, args: argparse.Namespace) -> JsonObject:
     """Return the document of a run: its network, settings, data and scores."""
     if args.set or args.code:
         raise KzooError(
@@ -152,7 +159,9 @@ def _draw(model: "keras.Model", path: Path | None) -> dict[str, str | bool]:
     return dict(plot=str(path), graph=is_graph)
 
 
-def describe(preset, network, config, training) -> dict:
+def describe(
+    preset: Preset | None, network: JsonObject, config: Config, training: TrainingSettings
+) -> JsonObject:
     """Return the description of a preset, or of a run, as plain data.
 
     Args:
@@ -194,20 +203,12 @@ def describe(preset, network, config, training) -> dict:
     )
 
 
-def results(name) -> list:
-    """Return the measured results of a preset; an empty list if it was not measured."""
-    try:
-        return list(import_module("kzoo.zoo.results").of(name))
-    except (ImportError, AttributeError, KeyError):
-        return []
-
-
-def _setting(name, value, family):
+def _setting(name: str, value: object, family: str | None) -> JsonObject:
     legal = ARGUMENTS[name].legal() if name in ARGUMENTS else ""
     return dict(name=name, value=value, meaning=meaning_of(name, family), legal=legal)
 
 
-def _check_plot_path(file):
+def _check_plot_path(file: str) -> Path:
     path = Path(file)
     if path.suffix.lower() not in shared.PICTURES:
         raise KzooError(f"--plot {file!r} must end in {', '.join(shared.PICTURES)}.")
@@ -216,7 +217,9 @@ def _check_plot_path(file):
     return path
 
 
-def _code(preset, model, document, args):
+def _code(
+    preset: Preset, model: "keras.Model", document: JsonObject, args: argparse.Namespace
+) -> str:
     inputs, outputs = document["goes_in"], document["comes_out"]
     set_option = shlex.join(["--set", *args.set]) if args.set else ""
     return import_module("kzoo.zoo.codegen").source_of(
@@ -229,13 +232,13 @@ def _code(preset, model, document, args):
     )
 
 
-def _format_shape(shape):
+def _format_shape(shape: Sequence[int | None] | None) -> str:
     if shape is None:
         return "unknown"
     return "x".join("?" if size is None else str(size) for size in shape) or "1"
 
 
-def render(document, args):
+def render(document: JsonObject, args: argparse.Namespace) -> str:
     if args.code:
         return document["code"].rstrip("\n")
     inputs, outputs = document["goes_in"], document["comes_out"]
@@ -321,7 +324,7 @@ def render(document, args):
     return "\n".join(lines)
 
 
-def _weights_rows(rows):
+def _weights_rows(rows: Sequence[JsonObject]) -> Iterator[tuple[str, str]]:
     """Yield the rows that describe packaged weights: training data, scores, licence, size and origin."""
     for weights in rows:
         yield (
@@ -334,24 +337,23 @@ def _weights_rows(rows):
         yield "", f"{weights['bytes'] / 1e6:.2f} MB, {weights['created']}: {weights['command']}"
 
 
-def _weights_option(document):
+def _weights_option(document: JsonObject) -> str:
     """Return the --weights option for the first weights of a preset if it has several, else an empty string."""
     return f"--weights {document['weights'][0]['name']}" if len(document["weights"]) > 1 else ""
 
 
-def _result_rows(result):
+def _result_rows(result: JsonObject) -> list[tuple[str, str]]:
     """Return the rows of a measured result: score, baselines, published figures, training command and machine."""
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-    results_module = import_module("kzoo.zoo.results")
     other_scores = ", ".join(f"{name} {value:.4g}" for name, value in result["others"].items())
-    score = f"{'accuracy ' if result['metric'] == 'accuracy' else ''}{results_module.score(result)}, {result['over']}"
+    score = f"{'accuracy ' if result['metric'] == 'accuracy' else ''}{results.score(result)}, {result['over']}"
     baseline_scores = ", ".join(
-        f"{name} {results_module.number(value, result['metric'])}"
+        f"{name} {results.number(value, result['metric'])}"
         for name, value in (result.get("baselines") or {}).items()
     )
     published = [
-        f"{figure['what']} {results_module.number(figure['score'], result['metric'])} ({figure['source']})"
-        for figure in results_module.published_scores(result)
+        f"{figure['what']} {results.number(figure['score'], result['metric'])} ({figure['source']})"
+        for figure in results.published_scores(result)
     ]
     return [
         (result["data"], f"{score} ({other_scores})" if other_scores else score),

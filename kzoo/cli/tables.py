@@ -1,15 +1,17 @@
 """Text tables, laid out by rich if it is installed. rich is imported on first use."""
 
 import io
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 
 from kzoo.cli.shared import hanging_indent, terminal_width
 from kzoo.inference.tasks.target_scores import subgroup_table, target_table
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import spelled
 from kzoo.zoo.results.coverage import coverage_note, coverage_table
 
 
-def columns(rows, *, align="", indent=2) -> list[str]:
+def columns(rows: Iterable[Iterable[object]], *, align: str = "", indent: int = 2) -> list[str]:
     """Return the lines of a table, with two spaces between columns; the last column wraps at the width of the terminal.
 
     Args:
@@ -17,14 +19,14 @@ def columns(rows, *, align="", indent=2) -> list[str]:
         align: `<` or `>` for each column; left-aligned where it is shorter.
         indent: number of spaces before each line.
     """
-    rows = [[str(cell) for cell in row] for row in rows]
-    if not rows:
+    texts = [[str(cell) for cell in row] for row in rows]
+    if not texts:
         return []
-    alignments = align.ljust(len(rows[0]), "<")
-    return (_layout if find_spec("rich") is None else _layout_with_rich)(rows, alignments, indent)
+    alignments = align.ljust(len(texts[0]), "<")
+    return (_layout if find_spec("rich") is None else _layout_with_rich)(texts, alignments, indent)
 
 
-def _layout(rows, alignments, indent):
+def _layout(rows: Sequence[Sequence[str]], alignments: str, indent: int) -> list[str]:
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines = []
     for *first, last in rows:
@@ -35,11 +37,11 @@ def _layout(rows, alignments, indent):
     return [line.rstrip() for line in lines]
 
 
-def _pad(cell, width, alignment):
+def _pad(cell: str, width: int, alignment: str) -> str:
     return cell.rjust(width) if alignment == ">" else cell.ljust(width)
 
 
-def _layout_with_rich(rows, alignments, indent):
+def _layout_with_rich(rows: Sequence[Sequence[str]], alignments: str, indent: int) -> list[str]:
     from rich.cells import cell_len
     from rich.console import Console
     from rich.padding import Padding
@@ -64,12 +66,12 @@ def _layout_with_rich(rows, alignments, indent):
     return [line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n")]
 
 
-def cell(value, format_spec) -> str:
+def cell(value: float | None, format_spec: str) -> str:
     """Return a number as a table cell; "-" for None."""
     return "-" if value is None else format(value, format_spec)
 
 
-def target_lines(scores, score_warnings=()) -> list[str]:
+def target_lines(scores: JsonObject, score_warnings: Iterable[str] = ()) -> list[str]:
     """Return the table of the scores of each target or label, with baselines, and the warnings about scores."""
     rows = target_table(scores)
     warning_lines = [line for sentence in score_warnings for line in _warning_lines(sentence)]
@@ -81,7 +83,7 @@ def target_lines(scores, score_warnings=()) -> list[str]:
     return [heading, *columns(rows, align="<" + ">" * (len(rows[0]) - 1)), *warning_lines]
 
 
-def coverage_lines(coverage) -> list[str]:
+def coverage_lines(coverage: Sequence[JsonObject] | None) -> list[str]:
     """Return the table of the coverage of sets or intervals; no lines without any."""
     if not coverage:
         return []
@@ -94,16 +96,16 @@ def coverage_lines(coverage) -> list[str]:
     ]
 
 
-def _note_lines(sentence):
+def _note_lines(sentence: str) -> list[str]:
     return hanging_indent("note: ", spelled(sentence))
 
 
-def subgroup_lines(scores) -> list[str]:
+def subgroup_lines(scores: JsonObject) -> list[str]:
     """Return the table of the scores of subgroups; no lines without any."""
     heading, rows = subgroup_table(scores)
     align = "<" + ">" * (len(rows[0]) - 2) + "<" if rows else ""
     return ["", heading, *columns(rows, align=align)] if rows else []
 
 
-def _warning_lines(sentence):
+def _warning_lines(sentence: str) -> list[str]:
     return hanging_indent("warning: ", spelled(sentence))

@@ -1,8 +1,9 @@
 """Train a preset on its own data set or on your data; writes one folder."""
 
+import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -17,8 +18,9 @@ from kzoo.utils import onednn
 from kzoo.utils.argument_checks import checked_seconds, checked_steps_per_call
 from kzoo.utils.discovery import numbered_in
 from kzoo.utils.errors import Interrupted, KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import duration, number
-from kzoo.zoo.registry import get_preset, resolve
+from kzoo.zoo.registry import Preset, get_preset, resolve
 from kzoo.zoo.registry.arguments import BUNDLES
 from kzoo.zoo.results import baselines, repairs
 from kzoo.zoo.run import Run
@@ -68,7 +70,7 @@ _OPTIONS = (
 )
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "preset",
@@ -127,7 +129,7 @@ def add_arguments(parser):
     add_training_options(parser)
 
 
-def add_training_options(parser):
+def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for data and settings of a training, which `kzoo check` takes too."""
     shared.add_data_options(parser)
     add = parser.add_argument
@@ -176,7 +178,7 @@ def add_training_options(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> JsonObject:
     started = getattr(args, "started", time.monotonic())
     settings = settings_of(args)
     check_settings(args, settings)
@@ -212,7 +214,9 @@ def run(args):
     )
 
 
-def _resumable_runs(args, preset, settings) -> Iterator[backend.Resumable]:
+def _resumable_runs(
+    args: argparse.Namespace, preset: Preset, settings: JsonObject
+) -> Iterator[backend.Resumable]:
     """Yield the folder and the backend of each run that this command may resume, newest first."""
     if args.out is not None:  # `kzoo.train` checks whether it is the same run
         folders = [] if args.overwrite else [Path(args.out)]
@@ -230,7 +234,9 @@ def _resumable_runs(args, preset, settings) -> Iterator[backend.Resumable]:
                 yield backend.Resumable(folder, backend_name, onednn.recorded(run.config))
 
 
-def _may_be_same_run(run, args, preset, settings):
+def _may_be_same_run(
+    run: Run, args: argparse.Namespace, preset: Preset, settings: JsonObject
+) -> bool:
     """Return whether a run may be the run of this command, as far as this is known without loading data."""
     name = import_module("kzoo.data.named").name_of(args.data or preset.dataset or "")
     requested = dict(
@@ -250,7 +256,7 @@ def _may_be_same_run(run, args, preset, settings):
     return may_be_same_run(run.config, requested, settings)
 
 
-def _train_options(args, settings):
+def _train_options(args: argparse.Namespace, settings: JsonObject) -> JsonObject:
     """Return the keyword arguments of `kzoo.train`."""
     steps = args.steps_per_call  # a number, or "auto"
     return settings | dict(
@@ -272,12 +278,12 @@ def _train_options(args, settings):
     )
 
 
-def settings_of(args):
+def settings_of(args: argparse.Namespace) -> JsonObject:
     """Return the settings changed by a command with the options of `add_training_options`: see `common.settings_of`."""
     return shared.settings_of(args, _OPTIONS)
 
 
-def preset_of(args):
+def preset_of(args: argparse.Namespace) -> Preset:
     """Return the preset of a command, resolved by `preflight` if that succeeded.
 
     Raises:
@@ -286,13 +292,13 @@ def preset_of(args):
     return get_preset(args.preset) if args.resolved is None else args.resolved.preset
 
 
-def check_settings(args, settings):
+def check_settings(args: argparse.Namespace, settings: JsonObject) -> None:
     """Raise KzooError for wrong names and values of settings, before the seconds that importing Keras takes."""
     if args.resolved is None or args.resolved.settings is None:
         resolve(preset_of(args), settings)
 
 
-def add_weights_options(parser):
+def add_weights_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for initial weights: of a training, or of each trial of a search."""
     parser.add_argument(
         "--weights",
@@ -308,14 +314,14 @@ def add_weights_options(parser):
     )
 
 
-def freeze_argument(words):
+def freeze_argument(words: Sequence[str] | None) -> tuple[str, ...] | bool | None:
     """Return the words of --freeze as the argument `freeze` of `kzoo.train`."""
     if words is None:
         return None
     return tuple(words) if words else True
 
 
-def render(document, args):
+def render(document: JsonObject, args: argparse.Namespace) -> str:
     if args.folds is not None or args.ensemble is not None:
         return train_members.render(document)
     summary, folder = document["summary"], document["run"]
@@ -342,8 +348,8 @@ def render(document, args):
     )
     if sentence := baselines.beaten(summary):
         lines += shared.hanging_indent("warning: ", sentence)
-    if summary.get("repairs"):
-        lines += shared.hanging_indent("  ", repairs.gain_line(summary))
+    if gain := repairs.gain_line(summary):
+        lines += shared.hanging_indent("  ", gain)
     if splits:
         lines += tables.target_lines(summary[splits[0]], document["doubts"])
     rows = [("run", folder), ("curves", os.path.join(folder, "curves.png"))]
@@ -355,7 +361,7 @@ def render(document, args):
     return "\n".join(lines)
 
 
-def scores_line(scores) -> str:
+def scores_line(scores: JsonObject) -> str:
     """Return the scores of a split on one line; accuracy has its 95 % interval."""
     parts = []
     for name, value in scores.items():

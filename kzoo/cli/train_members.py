@@ -1,13 +1,21 @@
 """`kzoo train --folds K` and `--ensemble N`: several runs, and one that predicts by their mean."""
 
+import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kzoo.cli import keras_import, shared, tables
 from kzoo.utils.errors import Interrupted, KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import duration, plural
 from kzoo.zoo.results import number
 from kzoo.zoo.run import Run
+
+if TYPE_CHECKING:
+    from kzoo.evaluation.cross_validate import CrossValidation
+    from kzoo.zoo.registry.preset import Preset
+
 
 _MOST_SEEDS = 100
 _IN_ORDER = (
@@ -16,7 +24,7 @@ _IN_ORDER = (
 )
 
 
-def check_options(args):
+def check_options(args: argparse.Namespace) -> None:
     """Raise KzooError for options that have no effect on several runs."""
     option = "--folds" if args.folds is not None else "--ensemble"
     if args.folds is not None and args.ensemble is not None:
@@ -46,7 +54,7 @@ def check_options(args):
                 )
 
 
-def train_folds(args, preset, options):
+def train_folds(args: argparse.Namespace, preset: "Preset", options: JsonObject) -> JsonObject:
     """Cross-validate, and combine the folds into one run; return the document of the command."""
     for name in ("test", "resume", "data_seed", "max_time"):
         options.pop(name)
@@ -70,7 +78,7 @@ def train_folds(args, preset, options):
     return document | _of_run(run)
 
 
-def train_seeds(args, preset, options):
+def train_seeds(args: argparse.Namespace, preset: "Preset", options: JsonObject) -> JsonObject:
     """Train with several seeds on the same split, and combine the runs; return the document of the command."""
     options.pop("resume")
     seed = options.pop("seed")
@@ -97,7 +105,7 @@ def train_seeds(args, preset, options):
     return dict(preset=preset.name, summary=combined.summary) | _of_run(combined)
 
 
-def render(document):
+def render(document: JsonObject) -> str:
     """Return the text of a document of `train_folds` or `train_seeds`."""
     lines = _fold_lines(document) if "folds" in document else _seed_lines(document)
     if document["run"] is not None:
@@ -110,7 +118,7 @@ def render(document):
     return "\n".join(lines)
 
 
-def _fold_lines(document):
+def _fold_lines(document: JsonObject) -> list[str]:
     lines = document["table"].splitlines()
     if "note" in document:
         lines.append(document["note"])
@@ -122,7 +130,7 @@ def _fold_lines(document):
     return lines
 
 
-def _seed_lines(document):
+def _seed_lines(document: JsonObject) -> list[str]:
     summary = document["summary"]
     gain = summary["ensemble"]
     members, split, metric = gain["members"], gain["split"], gain["metric"]
@@ -139,11 +147,11 @@ def _seed_lines(document):
     return [*lines, f"{metric} on the {split} split:", *tables.columns(rows)]
 
 
-def _of_run(run):
+def _of_run(run: Run) -> JsonObject:
     return dict(run=os.fspath(run.path), task=run.data.task, inputs=run.data.inputs)
 
 
-def _stored(scores):
+def _stored(scores: "CrossValidation") -> JsonObject:
     """Return the scores of a cross-validation as plain data, without the predictions."""
     return {name: value for name, value in scores.items() if name != "out_of_fold"} | {
         "runs": [os.fspath(path) for path in scores["runs"]]

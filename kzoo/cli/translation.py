@@ -6,6 +6,7 @@ Commands, options and metavars stay as they are: users type the same words in ev
 import argparse
 import re
 import unicodedata
+from collections.abc import Callable, Iterable
 from functools import partial
 
 _WIDTH = 78  # columns of paragraphs, which argparse does not wrap
@@ -14,7 +15,7 @@ _NO_LINE_START = "，。、；：！？）」』》"  # punctuation that must no
 _NO_LINE_END = "（「『《"  # punctuation that must not end a line
 
 
-def translate(parser, gettext):
+def translate(parser: argparse.ArgumentParser, gettext: Callable[[str], str]) -> None:
     """Translate the help of a parser and of its subparsers in place.
 
     Args:
@@ -26,7 +27,7 @@ def translate(parser, gettext):
     parser.formatter_class = partial(_Formatter, usage=gettext("usage: "))
     for group in parser._action_groups:
         if group._group_actions:  # argparse does not print empty groups
-            group.title = gettext(group.title)
+            group.title = group.title and gettext(group.title)
     for action in parser._actions:
         # the second: the summary of each command
         for target in (action, *getattr(action, "_choices_actions", ())):
@@ -36,7 +37,7 @@ def translate(parser, gettext):
                 translate(subparser, gettext)
 
 
-def _translate_text(text, gettext):
+def _translate_text(text: str | None, gettext: Callable[[str], str]) -> str | None:
     """Return a description or an epilog, translated paragraph by paragraph."""
     if text is None:
         return None
@@ -46,14 +47,14 @@ def _translate_text(text, gettext):
     )
 
 
-def _translate_paragraph(text, gettext):
+def _translate_paragraph(text: str, gettext: Callable[[str], str]) -> str:
     lines = text.split("\n")
     if not any(line.startswith("  ") for line in lines):
         return "\n".join(wrapped(gettext(" ".join(lines)), _WIDTH))
     return "\n".join(_translate_example(line, gettext) for line in lines)
 
 
-def _translate_example(line, gettext):
+def _translate_example(line: str, gettext: Callable[[str], str]) -> str:
     """Return a line of the examples with its heading, or the comment after its command, translated."""
     command = re.match(r"  (?:\S+ )*?(?:kzoo|curl) .*?(?:  +|$)", line)
     if command is None:
@@ -63,12 +64,12 @@ def _translate_example(line, gettext):
     return command[0] + (gettext(comment) if comment and "://" not in comment else comment)
 
 
-def columns(text) -> int:
+def columns(text: str) -> int:
     """Return the number of terminal columns of a text; Chinese characters take two."""
     return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
-def wrapped(text, width) -> list[str]:
+def wrapped(text: str, width: int) -> list[str]:
     """Wrap a text, which may break between any two Chinese characters, but only at spaces between Latin words."""
     units = re.findall(rf"[{_NO_LINE_END}]*(?:{_CJK}|[^\s{_CJK[1:]}+)[{_NO_LINE_START}]*\s*", text)
     lines = [""]
@@ -83,14 +84,20 @@ def wrapped(text, width) -> list[str]:
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """A help formatter that measures text in terminal columns instead of characters."""
 
-    def __init__(self, prog, *, usage, **kwargs):
+    def __init__(self, prog: str, *, usage: str, **kwargs: int):
         super().__init__(prog, **kwargs)
         self._usage_word = usage
         # argparse counts the characters of "usage: ", not its columns
         self._width -= columns(usage) - len(usage)
 
-    def add_usage(self, usage, actions, groups, prefix=None):
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[argparse._MutuallyExclusiveGroup],
+        prefix: str | None = None,
+    ) -> None:
         super().add_usage(usage, actions, groups, self._usage_word if prefix is None else prefix)
 
-    def _split_lines(self, text, width):
+    def _split_lines(self, text: str, width: int) -> list[str]:
         return wrapped(text, width)

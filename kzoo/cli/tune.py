@@ -1,23 +1,30 @@
 """Search for better hyperparameters for a preset; writes one folder."""
 
+import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kzoo.cli import backend, keras_import, shared, tables, train
 from kzoo.data.named import name_of
 from kzoo.problems.data_arguments import FLAGS
-from kzoo.problems.stored_types import differences
+from kzoo.problems.stored_types import Overrides, differences
 from kzoo.tuning.engines import ENGINES
-from kzoo.tuning.records import FINISHED, best_of, preset_score
+from kzoo.tuning.records import FINISHED, Request, Trial, best_of, preset_score
 from kzoo.utils.discovery import numbered_in
 from kzoo.utils.errors import Interrupted, KzooError
-from kzoo.utils.files import read_json
-from kzoo.zoo.registry import AUTO
+from kzoo.utils.files import JsonObject, read_json
+from kzoo.zoo.registry import AUTO, Preset
 from kzoo.zoo.weights import name_of as weights_name
+
+if TYPE_CHECKING:
+    from kzoo.tuning.search import Search
+
 
 EXAMPLES = """\
 examples:
@@ -60,7 +67,7 @@ _OPTIONS = (
 )
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "preset",
@@ -164,7 +171,7 @@ def add_arguments(parser):
     add("--quiet", action="store_true", help="do not show progress")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> JsonObject:
     started = time.monotonic()
     settings = shared.settings_of(args, _OPTIONS)
     if args.preset == AUTO:
@@ -175,35 +182,15 @@ def run(args):
     train.check_settings(args, settings)
     preset = train.preset_of(args)
     space = args.space
-    backend.choose_backend(args, preset.name, _resumable_searches(args, preset, settings))
+    may_be_same = partial(_may_be_same_search, args=args, preset=preset, fixed=settings)
+    backend.choose_backend(args, preset.name, _resumable_searches(args, preset.name, may_be_same))
     if args.max_params is not None:
         space = (
             keras_import.import_quietly("kzoo.tuning.spaces.space")
             .space(preset, space)
             .limit(params=args.max_params)
         )
-    options = dict(
-        previous=args.previous,
-        engine=args.engine,
-        trials=args.trials,
-        max_time=args.max_time,
-        space=space,
-        objective=args.objective,
-        baseline=not args.no_baseline,
-        prune=None if args.no_prune else "median",
-        folds=args.folds,
-        parallel=args.parallel,
-        threads=args.threads,
-        weights=args.weights,
-        freeze=train.freeze_argument(args.freeze),
-        seed=args.seed,
-        out=args.out,
-        resume=args.resume,
-        dry_run=args.dry_run,
-        progress=not (args.quiet or args.dry_run),
-        **shared.data_options(args),
-        **settings,
-    )
+    options = _tune_options(args, settings) | {"space": space}
     try:
         with _executor(args) as executor:
             search = keras_import.import_quietly("kzoo.tuning.tune").tune(
@@ -219,10 +206,9 @@ def run(args):
     return _document(search, preset, args)
 
 
-def _run_auto(args, settings, started):
-    if args.max_params is not None:
-        settings = settings | {"max_params": args.max_params}
-    options = dict(
+def _tune_options(args: argparse.Namespace, settings: JsonObject) -> JsonObject:
+    """Return the keyword arguments of `kzoo.tune`."""
+    return settings | dict(
         previous=args.previous,
         engine=args.engine,
         trials=args.trials,
@@ -242,9 +228,14 @@ def _run_auto(args, settings, started):
         dry_run=args.dry_run,
         progress=not (args.quiet or args.dry_run),
         **shared.data_options(args),
-        **settings,
     )
-    backend.choose_backend(args, AUTO, _resumable_auto(args))
+
+
+def _run_auto(args: argparse.Namespace, settings: JsonObject, started: float) -> JsonObject:
+    if args.max_params is not None:
+        settings = settings | {"max_params": args.max_params}
+    options = _tune_options(args, settings)
+    backend.choose_backend(args, AUTO, _resumable_searches(args, AUTO, lambda request: True))
     try:
         tune = keras_import.import_quietly("kzoo.tuning.tune").tune
         without_verdict = import_module("kzoo.auto.auto").without_verdict
@@ -271,44 +262,35 @@ def _run_auto(args, settings, started):
     )
 
 
-def _resumable_auto(args) -> Iterator[backend.Resumable]:
-    """Yield the folder and the backend of each search of `auto` that this command may resume, newest first."""
-    if args.resume == "never":
-        return
-    folders = list(numbered_in("searches", AUTO).values()) if args.out is None else [Path(args.out)]
-    for folder in folders:
-        with suppress(KzooError):
-            search = import_module("kzoo.tuning.search").Search(folder)
-            if args.out is not None or not search.finished:
-                yield backend.Resumable(folder, search.request.backend, search.request.onednn)
-
-
-def _executor(args) -> AbstractContextManager:
+def _executor(args: argparse.Namespace) -> AbstractContextManager:
     """Return a context manager for the executor of --scheduler, or for None."""
     if args.scheduler is None or args.dry_run:
         return nullcontext()
     return keras_import.import_quietly("kzoo.training.workers.cluster").executor_at(args.scheduler)
 
 
-def _resumable_searches(args, preset, fixed) -> Iterator[backend.Resumable]:
-    """Yield the folder and the backend of each search that this command may resume, newest first."""
+def _resumable_searches(
+    args: argparse.Namespace, name: str, may_be_same: Callable[[Request], bool]
+) -> Iterator[backend.Resumable]:
+    """Yield the folder and the backend of each search that this command may resume, newest first.
+
+    Args:
+        name: of the preset, or "auto".
+        may_be_same: whether a search that was requested so may be the search of this command.
+    """
     if args.resume == "never":
         return
-    folders = (
-        list(numbered_in("searches", preset.name).values())
-        if args.out is None
-        else [Path(args.out)]
-    )
+    folders = list(numbered_in("searches", name).values()) if args.out is None else [Path(args.out)]
     for folder in folders:
         with suppress(KzooError):  # not a search, or a damaged search
             search = import_module("kzoo.tuning.search").Search(folder)
-            if args.out is not None or (
-                not search.finished and _may_be_same_search(search.request, args, preset, fixed)
-            ):
+            if args.out is not None or (not search.finished and may_be_same(search.request)):
                 yield backend.Resumable(folder, search.request.backend, search.request.onednn)
 
 
-def _may_be_same_search(request, args, preset, fixed):
+def _may_be_same_search(
+    request: Request, args: argparse.Namespace, preset: Preset, fixed: JsonObject
+) -> bool:
     """Return whether a search may be the search of this command, as far as this is known without loading data."""
     config, training = args.resolved.settings
     requested = dict(
@@ -329,11 +311,11 @@ def _may_be_same_search(request, args, preset, fixed):
     return not differences(request.to_json(), requested)
 
 
-def _select(names, settings):
+def _select(names: Collection[str], settings: Mapping[str, object]) -> JsonObject:
     return {name: value for name, value in settings.items() if name in names}
 
 
-def _document(search, preset, args):
+def _document(search: "Search", preset: Preset, args: argparse.Namespace) -> JsonObject:
     trials, request = search.trials, search.request
     best = best_of(trials, search.objective)
     fields = ("score", "best_epoch", "params", "hyperparameters", "overrides")
@@ -352,7 +334,7 @@ def _document(search, preset, args):
     )
 
 
-def _train_command(args, preset, best):
+def _train_command(args: argparse.Namespace, preset: Preset, best: Trial) -> str:
     """Return the command that trains the preset with the settings of the best trial on the data of the search."""
     length = [] if args.epochs is None else [f"epochs={args.epochs}"]
     return shared.train_command(
@@ -367,11 +349,11 @@ def _train_command(args, preset, best):
     )
 
 
-def _as_set_words(overrides):
+def _as_set_words(overrides: Overrides) -> list[str]:
     return [f"{name}={shared.show_value(value)}" for name, value in overrides.items()]
 
 
-def render(document, args):
+def render(document: JsonObject, args: argparse.Namespace) -> str:
     if "plan" in document:
         return document["plan"]
     if document.get("auto"):
@@ -401,7 +383,7 @@ def render(document, args):
     return "\n".join(lines + tables.columns(rows))
 
 
-def _render_auto(document):
+def _render_auto(document: JsonObject) -> str:
     folder = document["search"]
     if document["interrupted"]:
         return f"Interrupted. What was fitted is stored in {folder}. Repeat the command to resume."

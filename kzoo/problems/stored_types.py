@@ -5,10 +5,22 @@ They are frozen, and read and written here only. Unknown fields are refused. Sta
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, TypeAlias
 
 from kzoo.problems.data_arguments import OPTIONS
 from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Each, misfit
+
+Config: TypeAlias = Mapping[str, Any]  # settings of a network, by the builders' names
+TrainingSettings: TypeAlias = Mapping[
+    str, Any
+]  # settings of training, by the names in `arguments.TRAINING`
+Overrides: TypeAlias = Mapping[
+    str, Any
+]  # settings of either that a user gives in place of the preset's
+Scores: TypeAlias = Mapping[
+    str, Any
+]  # name -> number, interval or None; of some tasks also lists of further scores
 
 BASELINE = "baseline"  # the method of a baseline
 DATA_PRESET = "data_preset"  # setting of a baseline: the preset for which its data was read

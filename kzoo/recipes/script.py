@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kzoo.cli import keras_import, shared, tables
 from kzoo.utils.errors import DownloadError, KzooError
 from kzoo.utils.files import expand_user, read_json, whole_file, write_json
+from kzoo.utils.optional import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,7 +89,7 @@ def arguments(
     if backend is not None:
         os.environ["KERAS_BACKEND"] = args.backend  # Keras reads it once, at import
         with keras_import.silence():
-            shared.require(args.backend)
+            require(args.backend)
     keras_import.import_quietly("keras")
     return args
 

@@ -46,7 +46,7 @@ def run_checks(subject, kinds) -> tuple:
     return sorted(findings, key=lambda finding: finding.level), names
 
 
-def check_before_training(setup: "TrainingSetup", *, command: str) -> list:
+def check_before_training(setup: "TrainingSetup", *, command: str | None) -> list:
     """Run the checks that need no gradient step.
 
     Args:

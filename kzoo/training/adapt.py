@@ -1,8 +1,9 @@
 """Adapting a preset to the data: classes, columns, vocabulary, loss and metrics."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from kzoo.data.augment import MIXES
 from kzoo.data.dataset import Dataset
@@ -12,16 +13,22 @@ from kzoo.inference.postprocessors.postprocessor import check_names, stage_of
 from kzoo.inference.predictions import logits_of
 from kzoo.problems.kinds import Kind, kind
 from kzoo.problems.layout import code_columns
-from kzoo.problems.tasks import problem
+from kzoo.problems.stored_types import Config, TrainingSettings
+from kzoo.problems.tasks import Problem, problem
 from kzoo.training.decision import adapt_decision, adapt_objective, check_probabilities
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, plural
 from kzoo.zoo.contract import metrics_for, stops_early, with_labels
 from kzoo.zoo.registry import family_builder, general_first, get_preset, list_presets
 from kzoo.zoo.registry.arguments import SGD, TRAINING
 from kzoo.zoo.registry.budget import resolve_budget
 from kzoo.zoo.registry.family import builder_of
-from kzoo.zoo.registry.preset import unused_names
+from kzoo.zoo.registry.preset import Preset, unused_names
+
+if TYPE_CHECKING:
+    import numpy as np
+
 
 _STEPS_OF_SERIES = 1_500  # training steps of presets for forecasts on labelled series
 # Training settings with an effect on networks that ridge regression fits.
@@ -48,7 +55,13 @@ _ONLY_FOR_FACT = {
 }
 
 
-def adapt_to_data(preset, config, training, requested, data):
+def adapt_to_data(
+    preset: Preset,
+    config: Config,
+    training: TrainingSettings,
+    requested: Collection[str],
+    data: Dataset,
+) -> tuple[JsonObject, JsonObject, list[str]]:
     """Return the config and the training settings of a preset, adapted to the data.
 
     Args:
@@ -161,7 +174,13 @@ def _shape_matches(shape: Sequence[int], requested: Sequence[int | None], kind: 
     )
 
 
-def adapt_build(preset, config, training, requested, data):
+def adapt_build(
+    preset: Preset,
+    config: Config,
+    training: TrainingSettings,
+    requested: Collection[str],
+    data: Dataset,
+) -> tuple[JsonObject, JsonObject, list[str]]:
     """Return what `adapt_to_data` returns, for `kzoo.build`: with the label format that the compiled loss needs.
 
     Raises:
@@ -175,7 +194,9 @@ def adapt_build(preset, config, training, requested, data):
     return config, with_labels(data.task, config, training)[0], notes
 
 
-def adapt_fit(training, requested, data, *, logits):
+def adapt_fit(
+    training: JsonObject, requested: Collection[str], data: Dataset, *, logits: bool | None
+) -> list[str]:
     """Adapt the settings of `fit` in `training` (epochs, callbacks), in place, and return a note for each change.
 
     Args:
@@ -211,7 +232,7 @@ def adapt_fit(training, requested, data, *, logits):
     return notes
 
 
-def _check_learned(training, data, logits):
+def _check_learned(training: TrainingSettings, data: Dataset, logits: bool | None) -> None:
     """Raise `KzooError` for steps in `postprocess` or `calibrate`, or intervals, that this data cannot teach."""
     rows = FEWEST if data.calibration is None else len(data.calibration)
     if rows < FEWEST:
@@ -244,7 +265,7 @@ def _check_learned(training, data, logits):
             check_probabilities(name, value, logits)
 
 
-def adapt_monitor(training, requested, data):
+def adapt_monitor(training: JsonObject, requested: Collection[str], data: Dataset) -> list[str]:
     """Set the monitored metric in `training`, in place, and return a note if it is not the configured one.
 
     Raises:
@@ -267,7 +288,7 @@ def adapt_monitor(training, requested, data):
     return [f"There is no validation data for {monitor}: monitoring {fallback}."]
 
 
-def class_weights_of(class_weight, data):
+def class_weights_of(class_weight: Mapping[object, float], data: Dataset) -> dict[int, float]:
     """Return class number -> weight, for a `class_weight` whose keys are class names or class numbers.
 
     Names take precedence: if any key is the name of a class, all keys must be names.
@@ -307,7 +328,7 @@ def class_weights_of(class_weight, data):
     return weights
 
 
-def balanced_class_weights(counts) -> dict[int, float]:
+def balanced_class_weights(counts: "np.ndarray") -> dict[int, float]:
     """Return class number -> weight, inversely proportional to its count: the mean count per class / its count.
 
     Args:
@@ -319,7 +340,7 @@ def balanced_class_weights(counts) -> dict[int, float]:
     }
 
 
-def _check_inputs_and_task(preset, config, data):
+def _check_inputs_and_task(preset: Preset, config: Config, data: Dataset) -> None:
     if config.get("inputs") != data.inputs:
         raise KzooError(
             f"{preset.name} takes {config.get('inputs')} as inputs, and {data.name} has {data.inputs}."
@@ -331,7 +352,9 @@ def _check_inputs_and_task(preset, config, data):
         )
 
 
-def _check_effect(preset, config, requested, data):
+def _check_effect(
+    preset: Preset, config: Config, requested: Collection[str], data: Dataset
+) -> None:
     """Raise `KzooError` for an override of the network that has an effect for the preset's task, but not for this one.
 
     Raises:
@@ -348,7 +371,9 @@ def _check_effect(preset, config, requested, data):
             )
 
 
-def _check_closed_form(preset, training, requested, data):
+def _check_closed_form(
+    preset: Preset, training: TrainingSettings, requested: Collection[str], data: Dataset
+) -> None:
     """Raise `KzooError` for counts, or a training setting without effect: the network is not trained by gradients."""
     if data.problem.predicts_rates:
         raise KzooError(
@@ -363,7 +388,7 @@ def _check_closed_form(preset, training, requested, data):
             )
 
 
-def _accepts(preset, target):
+def _accepts(preset: Preset, target: Problem) -> bool:
     """Return whether a preset can be adapted to a problem: same kind of input, both ordered or both unordered.
 
     Presets for forecasts also read labelled series, without their horizon.
@@ -373,20 +398,27 @@ def _accepts(preset, target):
     return default.kind == target.kind and (same_order or default.ordered)
 
 
-def _alternatives(data, preset):
+def _alternatives(data: Dataset, preset: Preset) -> str:
     others = (name for name in list_presets() if name != preset.name)
     names = general_first(name for name in others if _accepts(get_preset(name), data.problem))
     return f" Presets for this data: {', '.join(names)}." if names else ""
 
 
-def _adapt_head(preset, config, training, requested, data, notes):
+def _adapt_head(
+    preset: Preset,
+    config: JsonObject,
+    training: JsonObject,
+    requested: Collection[str],
+    data: Dataset,
+    notes: list[str],
+) -> None:
     """Set the outputs that the data needs; two classes share one sigmoid output if the preset or the user has it so."""
     task = data.problem.task
     single = preset.config["outputs"] == 1 and preset.config.get("output_activation") == "sigmoid"
     requested_single = "outputs" in requested and config["outputs"] == 1
     shared = bool(task.single_head) and data.outputs == 2 and (single or requested_single)
     config["outputs"] = 1 if shared else data.outputs
-    head = task.loss_heads.get(training.get("loss"), task.head)
+    head = task.loss_heads.get(training.get("loss", ""), task.head)
     if head == "exponential":
         if "output_activation" not in requested:
             config["output_activation"] = head
@@ -410,7 +442,7 @@ def _adapt_head(preset, config, training, requested, data, notes):
         config["output_activation"] = None
 
 
-def _scale_by_mean(config, data):
+def _scale_by_mean(config: JsonObject, data: Dataset) -> None:
     """Scale positive outputs by the mean of each target: a network that gives 1 predicts the mean.
 
     The logarithms that the last layer computes are then 0 for the mean, as if its bias began at the logarithm of it.
@@ -422,7 +454,13 @@ def _scale_by_mean(config, data):
         config["target_scale"] = [value if value > 0 else 1.0 for value in mean]
 
 
-def _adapt_loss(config, training, requested, data, notes):
+def _adapt_loss(
+    config: JsonObject,
+    training: JsonObject,
+    requested: Collection[str],
+    data: Dataset,
+    notes: list[str],
+) -> None:
     task = data.problem.task
     facts = data.problem.facts
     losses = data.problem.task.losses
@@ -455,14 +493,16 @@ def _adapt_loss(config, training, requested, data, notes):
         training[name] = neutral
 
 
-def _not_for_classes(name, training, data):
+def _not_for_classes(name: str, training: TrainingSettings, data: Dataset) -> KzooError:
     return KzooError(
         f"{name}={training[name]!r} needs classes to predict, but {data.name} has {data.problem.predicts}. Leave it "
         "out."
     )
 
 
-def _adapt_augmentation(training, requested, data, notes):
+def _adapt_augmentation(
+    training: JsonObject, requested: Collection[str], data: Dataset, notes: list[str]
+) -> None:
     """Leave out augmentations that mix labels: the value of two mixed images is not the mean of theirs.
 
     Raises:
@@ -479,7 +519,13 @@ def _adapt_augmentation(training, requested, data, notes):
     notes.append(f"augment: {listed(mixes)} mixes classes and is not used for values.")
 
 
-def _adapt_steps(preset, training, requested, data, notes):
+def _adapt_steps(
+    preset: Preset,
+    training: JsonObject,
+    requested: Collection[str],
+    data: Dataset,
+    notes: list[str],
+) -> None:
     """Train presets for forecasts for more steps on labelled series, which are fewer than the windows of a series."""
     if not problem(preset.task).ordered or data.problem.ordered:
         return
@@ -493,7 +539,14 @@ def _adapt_steps(preset, training, requested, data, notes):
     )
 
 
-def _adapt_rate(preset, config, training, requested, data, notes):
+def _adapt_rate(
+    preset: Preset,
+    config: Config,
+    training: JsonObject,
+    requested: Collection[str],
+    data: Dataset,
+    notes: list[str],
+) -> None:
     """Change the learning rate of a preset for classes whose steps are linear in the gradient, for other tasks.
 
     With `"sgd"` and `"momentum"`, the largest stable rate is inversely proportional to the curvature of the loss: 2 for
@@ -519,7 +572,9 @@ def _adapt_rate(preset, config, training, requested, data, notes):
     )
 
 
-def _adapt_dropout(config, requested, data, notes):
+def _adapt_dropout(
+    config: JsonObject, requested: Collection[str], data: Dataset, notes: list[str]
+) -> None:
     """Turn off the dropout of feed-forward networks of tables for quantiles, which its noise widens.
 
     Measured on three tables with `tabular_tabm`: without it the pinball loss is lower on all, and the 80 % band closer.
@@ -538,7 +593,13 @@ def _adapt_dropout(config, requested, data, notes):
     notes.append("dropout=0: the noise of dropout widens quantiles.")
 
 
-def _adapt_text_reading(preset, training, requested, data, notes):
+def _adapt_text_reading(
+    preset: Preset,
+    training: JsonObject,
+    requested: Collection[str],
+    data: Dataset,
+    notes: list[str],
+) -> None:
     """Set `ngrams` to the value that the texts were read with: data loaded before cannot be read again.
 
     Raises:
@@ -570,7 +631,13 @@ def _adapt_text_reading(preset, training, requested, data, notes):
     training["ngrams"] = stored
 
 
-def _adapt_metrics(config, training, requested, data, notes):
+def _adapt_metrics(
+    config: Config,
+    training: JsonObject,
+    requested: Collection[str],
+    data: Dataset,
+    notes: list[str],
+) -> None:
     available = metrics_for(data.task, config)
     metrics = tuple(m for m in training.get("metrics", ()) if m in available)
     if metrics != tuple(training.get("metrics", ())):

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -19,7 +18,7 @@ from kzoo.data.statistics import statistics
 from kzoo.inference.postprocessors.decision import SETTINGS
 from kzoo.inference.postprocessors.postprocessor import learn
 from kzoo.inference.predictions import ANSWERS
-from kzoo.problems.stored_types import BASELINE, DATA_PRESET, Request, Spec
+from kzoo.problems.stored_types import BASELINE, DATA_PRESET, Request, Spec, TrainingSettings
 from kzoo.training.baselines import score_baselines
 from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.training.folder import claimed, run_set_aside
@@ -27,7 +26,7 @@ from kzoo.training.provenance import provenance
 from kzoo.training.score import forward, learned_postprocessor
 from kzoo.training.stored_predictions import score_and_store
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import finite, whole_file, write_json
+from kzoo.utils.files import JsonObject, finite, whole_file, write_json
 from kzoo.utils.formatting import hint
 from kzoo.utils.version import __version__
 from kzoo.zoo.network import table_of
@@ -42,14 +41,14 @@ _TOLERANCE = 1e-4  # of the largest output: float32 has seven digits
 
 def train_baseline(
     name: str,
-    data: "Loadable",
+    data: Loadable,
     *,
     out: str | os.PathLike[str] | None,
     overwrite: bool,
     seconds: float | None,
     seed: int,
     baselines: bool,
-    out_of_fold: Any = None,
+    out_of_fold: tuple[np.ndarray, np.ndarray, np.ndarray | None] | None = None,
     **more: Any,
 ) -> Run:
     """Fit a baseline and write a run; see `kzoo.baselines.train`. `more` has its settings and options of the data.
@@ -113,9 +112,7 @@ def train_baseline(
         return Run(claim.folder)
 
 
-def _adapted_settings(
-    settings: Mapping[str, Any], data: Dataset, logits: bool | None
-) -> dict[str, Any]:
+def _adapted_settings(settings: TrainingSettings, data: Dataset, logits: bool | None) -> JsonObject:
     """Return the settings of objective and decision, complete, with the names of the postprocessing steps."""
     training = (
         dict(settings) | plain_settings(settings) | {"postprocess": data.problem.task.postprocess}
@@ -152,7 +149,7 @@ def _write(
     start: float,
     *,
     baselines: bool,
-    out_of_fold: Any,
+    out_of_fold: tuple[np.ndarray, np.ndarray, np.ndarray | None] | None,
 ) -> None:
     """Write the files of the run; last the summary, which completes it."""
     settings = request.spec.training
@@ -172,7 +169,7 @@ def _write(
     steps = tuple(settings.get("postprocess", ()))
     if out_of_fold is not None:
         outputs, truth, weight = out_of_fold
-        learned = dict(target=data.target, rows="out of fold", weight=weight)
+        learned: dict[str, Any] = dict(target=data.target, rows="out of fold", weight=weight)
         options["postprocessor"] = (
             learn(steps, outputs, truth, **options, **learned) if steps else None
         )

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -12,6 +11,7 @@ from typing import Any
 from kzoo import baselines
 from kzoo.data import Dataset
 from kzoo.inference.postprocessors.decision import settings_of
+from kzoo.problems.stored_types import TrainingSettings
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import cache_folder, read_json, write_json
 from kzoo.utils.formatting import first_line
@@ -25,7 +25,7 @@ _MAX_FILES = 1_000  # cache files of a few kB each; the newest are kept
 def score_baselines(
     data: Dataset,
     seconds: float,
-    settings: Mapping[str, Any] | None = None,
+    settings: TrainingSettings | None = None,
     *,
     time_limit: float | None = None,
 ) -> list[dict[str, Any]]:
@@ -80,7 +80,7 @@ def score_baselines(
     return summaries
 
 
-def _cache_file(data: Dataset, deciding: Mapping[str, Any]) -> Path | None:
+def _cache_file(data: Dataset, deciding: TrainingSettings) -> Path | None:
     """Return the cache file for some data; None if the data has no fingerprint of all its contents."""
     if (
         not data.fingerprint

@@ -5,9 +5,10 @@ any server of raw tensors return calibrated probabilities. Elsewhere, as in mode
 becomes a postprocessing step.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,12 +16,18 @@ import numpy as np
 from kzoo.data.pipeline import Batches
 from kzoo.data.sample import even_sample, sample_split
 from kzoo.inference.postprocessors import calibration, temperature_scaling
-from kzoo.inference.postprocessors.postprocessor import stage_of
+from kzoo.inference.postprocessors.postprocessor import Postprocessor, stage_of
 from kzoo.training.mean_correction import save_model
 from kzoo.training.members import Members
 from kzoo.training.score import forward
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, percent, plural
 from kzoo.zoo.families.protocol import LOG_RATIOS, MEMBERS, OUTPUT_BIAS, OUTPUTS, layer_with
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Split
+    from kzoo.training.setup import TrainingSetup
+
 
 FEWEST = 20  # validation rows
 _MOST = 20_000  # validation rows, evenly spaced
@@ -46,12 +53,12 @@ class Calibration:
     rows: int
     step: str | None = None
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return it as plain data, as a summary stores it."""
         stored = dict(temperature=self.temperature, folded=self.folded, rows=self.rows)
         return stored | ({"step": self.step} if self.step else {})
 
-    def notes(self, comparison: dict[str, Any]) -> list[str]:
+    def notes(self, comparison: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str]:
         """Return a line about the temperature and what it changes.
 
         Args:
@@ -67,7 +74,7 @@ class Calibration:
         ]
 
 
-def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
+def calibrate(setup: "TrainingSetup", folder: Path, *, batch_size: int) -> Calibration | None:
     """Calibrate the network in memory, which has the best weights, and the `best.keras` of a run.
 
     Args:
@@ -95,7 +102,7 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
     ):
         # the user's step calibrates
         return Calibration(temperature=1.0, folded=True, rows=len(rows))
-    outputs, members, truth, weight = _validation_outputs(setup, logits, batch_size)
+    outputs, members, truth, weight = _validation_outputs(setup, rows, logits, batch_size)
     if not np.isfinite(outputs).all():  # scoring raises the error
         return None
     if members is not None:
@@ -109,7 +116,7 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
     scaling = {"temperature": value, "labels": labels}
     folded = value == 1.0
     if not folded and not setup.as_given:
-        folded = _fold(setup, scaling, logits=logits)
+        folded = _fold(setup, rows, scaling, logits=logits)
         if folded:
             save_model(setup, folder / "best.keras")
     step = None if folded else "temperature_scaling"
@@ -130,8 +137,15 @@ def calibrate(setup, folder: Path, *, batch_size: int) -> Calibration | None:
 
 
 def before_and_after(
-    setup, calibrated: Calibration, split, outputs, truth, postprocessor, *, batch_size
-) -> dict:
+    setup: "TrainingSetup",
+    calibrated: Calibration,
+    split: "Split",
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    postprocessor: Postprocessor | None,
+    *,
+    batch_size: int,
+) -> dict[str, dict[str, float]]:
     """Return the scores of the probabilities of a split before and after calibration.
 
     Args:
@@ -146,7 +160,7 @@ def before_and_after(
     Returns:
         `before` and `after`, see `kzoo.inference.postprocessors.calibration.calibration_scores`.
     """
-    logits = setup.gives_logits
+    logits = bool(setup.gives_logits)
     labels = setup.data.problem.separate_probabilities
     after = outputs if postprocessor is None else postprocessor.outputs(outputs, logits=logits)
     before = outputs
@@ -165,17 +179,15 @@ def before_and_after(
     return scores
 
 
-def _validation_outputs(setup, logits, batch_size):
-    """Return outputs, those of each member or None, truth and weights of a sample of the validation split.
+def _validation_outputs(
+    setup: "TrainingSetup", rows: "Split", logits: bool, batch_size: int
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]:
+    """Return outputs, those of each member or None, truth and weights of a sample of the validation rows.
 
     Networks behind frozen layers are evaluated on the stored features.
     """
-    features = setup.features is not None and setup.features[1] is not None
-    model, split = (
-        (setup.core, setup.features[1])
-        if features
-        else (setup.saved_weights(), setup.data.validation)
-    )
+    features = None if setup.features is None else setup.features[1]
+    model, split = (setup.saved_weights(), rows) if features is None else (setup.core, features)
     most = (
         _MOST
         if setup.data.problem.keeps_predictions
@@ -189,14 +201,18 @@ def _validation_outputs(setup, logits, batch_size):
     return outputs, more[0] if more else None, truth, split.weight
 
 
-def _member_network(setup, model, logits):
+def _member_network(
+    setup: "TrainingSetup", model: keras.Model, logits: bool | None
+) -> keras.Model | None:
     """Return the network whose outputs are those of each member, whose mean is a probability; None without members."""
     if not isinstance(setup.core, Members) or logits:
         return None
     return keras.Model(model.inputs, layer_with(model, MEMBERS).input)
 
 
-def _forward_all(models, split, batch_size) -> list[np.ndarray]:
+def _forward_all(
+    models: Sequence[keras.Model], split: "Split", batch_size: int
+) -> list[np.ndarray]:
     """Return the outputs of some models on a split, and the truth."""
     batches = Batches(split, batch_size=batch_size)
     collected: list[list[Any]] = [[] for _ in range(len(models) + 1)]
@@ -208,13 +224,15 @@ def _forward_all(models, split, batch_size) -> list[np.ndarray]:
     return [np.concatenate(part) for part in collected]
 
 
-def last_layers(model) -> list:
+def last_layers(model: keras.Model) -> list[keras.Layer]:
     """Return the layers whose weights, divided by a temperature, divide the logits of a network by it."""
     names = (OUTPUTS,) if layer_with(model, OUTPUTS) is not None else (LOG_RATIOS, OUTPUT_BIAS)
     return [layer for name in names if (layer := layer_with(model, name)) is not None]
 
 
-def _fold(setup, scaling, *, logits) -> bool:
+def _fold(
+    setup: "TrainingSetup", rows: "Split", scaling: JsonObject, *, logits: bool | None
+) -> bool:
     """Divide the weights of the last layer by the temperature of a step, and return whether the outputs follow.
 
     Weights are restored if they do not: a network of another package may end in other layers. Frozen layers stay as
@@ -223,7 +241,7 @@ def _fold(setup, scaling, *, logits) -> bool:
     layers = last_layers(setup.model)
     if not layers or not all(layer.trainable for layer in layers):  # none, or frozen by the user
         return False
-    split = setup.data.validation.select(np.arange(min(_CHECKED, len(setup.data.validation))))
+    split = rows.select(np.arange(min(_CHECKED, len(rows))))
     x = Batches(split, batch_size=len(split)).batch(0, 0)[0]
     model = setup.saved_weights()
     ends_in = layer_with(model, MEMBERS)

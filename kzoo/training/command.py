@@ -2,12 +2,19 @@
 
 import os
 import shlex
+from typing import TYPE_CHECKING, Any
 
 from kzoo.data.named import name_of
 from kzoo.data.options import DataOptions
 from kzoo.data.splits import Fold
 from kzoo.problems.data_arguments import DEFAULTS, FLAGS, NAMES, OPTIONS, flag_names
+from kzoo.problems.stored_types import Overrides
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.registry import word_for
+
+if TYPE_CHECKING:
+    from kzoo.zoo.registry.preset import Preset
+
 
 # Options that the command leaves out when they are the default.
 _DEFAULTS = {name: DEFAULTS[option] for name, option in NAMES.items()} | dict(
@@ -15,7 +22,13 @@ _DEFAULTS = {name: DEFAULTS[option] for name, option in NAMES.items()} | dict(
 )
 
 
-def command_of(preset, source, overrides, data: DataOptions, **options):
+def command_of(
+    preset: "Preset | None",
+    source: Any,
+    overrides: Overrides,
+    data: DataOptions,
+    **options: Any,
+) -> str | None:
     """Return the command line that repeats a run, with file names instead of paths; None if no command line can.
 
     Args:
@@ -26,7 +39,7 @@ def command_of(preset, source, overrides, data: DataOptions, **options):
     if any(OPTIONS[NAMES.get(name, name)].flag is None for name in data.given()):
         return None  # an option of `load_data` alone
     if isinstance(data.test, Fold):
-        return _fold_call(preset, source, overrides, data, **options)
+        return _fold_call(preset, source, overrides, data, data.test, **options)
     sources = (source, data.test, data.validation, data.calibration)
     has_names = all(isinstance(v, str | os.PathLike | int | float | None) for v in sources)
     has_names &= isinstance(data.sample_weight, str | None) and (
@@ -63,32 +76,41 @@ def _data_options(data: DataOptions) -> dict[str, object]:
     return data.pick(*(name for name in FLAGS if name != "data_seed"))
 
 
-def _setting(value):
+def _setting(value: object) -> str:
     """Return the value of a setting in the syntax of `--set`."""
     if isinstance(value, dict):
         return f"{{{','.join(f'{_quoted(name)}:{inner}' for name, inner in value.items())}}}"
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _quoted(name):
-    return name if str(name).isalnum() else repr(str(name))
+def _quoted(name: object) -> str:
+    return str(name) if str(name).isalnum() else repr(str(name))
 
 
-def _fold_call(preset, source, overrides, data, *, seed, backend, **options):
+def _fold_call(
+    preset: "Preset | None",
+    source: Any,
+    overrides: Overrides,
+    data: DataOptions,
+    fold: Fold,
+    *,
+    seed: int,
+    backend: str,
+    **options: object,
+) -> str | None:
     """Return the `kzoo.cross_validate` call that the run of a fold belongs to, the same for all folds and backends."""
     if preset is None or not all(
         isinstance(v, str | os.PathLike | None)
         for v in (source, data.group, data.sample_weight, data.repairs and data.repairs.name)
     ):
         return None
-    fold = data.test
     data_options = _data_options(data) | {"test": None}
     data_options["repairs"] = data.repairs and data.repairs.name
-    arguments = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
+    arguments: JsonObject = {"folds": fold.folds, "stratified": fold.stratified, "seed": fold.seed}
     defaults = _DEFAULTS | {"stratified": True}
     arguments |= {
         k: v for k, v in (data_options | options).items() if v is not None and v not in ((), [])
-    } | overrides
+    } | dict(overrides)
     words = [preset.name] if source is None else [preset.name, name_of(source)]
     words = [repr(w) for w in words] + [
         f"{k}={v!r}" for k, v in arguments.items() if v != defaults.get(k)

@@ -1,16 +1,27 @@
 """Custom models (compiled Keras models that are not presets): their training settings, and data that fits them."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import keras
 
 from kzoo.callbacks.rate import has_settable_rate
 from kzoo.data.targets import detection
 from kzoo.problems.kinds import shape_matches
+from kzoo.problems.stored_types import Overrides
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import hint, plural
 from kzoo.zoo import contract
 from kzoo.zoo.loss_info import last_activation, loss_info
 from kzoo.zoo.registry import preset_of, resolve, spec_of
 from kzoo.zoo.registry.arguments import OF_FIT, TRAINING
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset
+    from kzoo.zoo.registry.preset import Preset
+    from kzoo.zoo.weights import Weights
+
 
 # Default training settings of a custom model; the others are arguments of its `compile`.
 CUSTOM_MODEL = dict(
@@ -28,7 +39,9 @@ CUSTOM_MODEL = dict(
 _LEARNS = {"values": "values", "numbers": "numbered", "one-hot": "numbered"}
 
 
-def custom_model_settings(model, overrides):
+def custom_model_settings(
+    model: keras.Model, overrides: Overrides
+) -> "tuple[Preset | None, JsonObject, JsonObject]":
     """Return (preset or None, config, training) of a compiled model, before any data is read.
 
     Raises:
@@ -55,7 +68,7 @@ def custom_model_settings(model, overrides):
     return preset, config, _compiled_settings(model, settings)
 
 
-def _compiled_settings(model, training):
+def _compiled_settings(model: keras.Model, training: JsonObject) -> JsonObject:
     """Return the training settings of a model built by `kzoo.build`, without the preset's if it was compiled again."""
     optimizer = model.optimizer
     steps = int(model.optimizer.iterations)
@@ -84,7 +97,9 @@ def _compiled_settings(model, training):
     return settings
 
 
-def match_loss(model, data, reload):
+def match_loss(
+    model: keras.Model, data: "Dataset", reload: "Callable[[str], Dataset] | None"
+) -> "Dataset":
     """Return data with the labels that the loss of a compiled model learns, if the loss determines them.
 
     Args:
@@ -98,7 +113,9 @@ def match_loss(model, data, reload):
     return read_labels_as(_LEARNS[loss.labels], data, reload, whose=subject)
 
 
-def read_labels_as(fact, data, again, *, whose):
+def read_labels_as(
+    fact: str, data: "Dataset", again: "Callable[[str], Dataset] | None", *, whose: str
+) -> "Dataset":
     """Return data whose labels are what a custom model predicts: integers can be classes or values.
 
     Args:
@@ -129,7 +146,7 @@ def read_labels_as(fact, data, again, *, whose):
     raise KzooError(f"{whose} is for {learns}, and {data.name} has {has} to predict.{fix}")
 
 
-def check_shape(model, data):
+def check_shape(model: keras.Model, data: "Dataset") -> None:
     """Raise KzooError for a custom model with several inputs or outputs, or one that takes another input shape."""
     inputs, outputs = (list(getattr(model, name, None) or ()) for name in ("inputs", "outputs"))
     if len(inputs) > 1 or len(outputs) > 1:
@@ -147,7 +164,14 @@ def check_shape(model, data):
         )
 
 
-def check_custom_model(model, *, weights=None, freeze=None, precision="auto", devices=None):
+def check_custom_model(
+    model: keras.Model,
+    *,
+    weights: "Weights | None" = None,
+    freeze: object | None = None,
+    precision: str = "auto",
+    devices: int | None = None,
+) -> None:
     """Raise KzooError if arguments that determine how a preset is built are given for a custom model."""
     if not isinstance(model, keras.Model):
         return

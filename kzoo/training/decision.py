@@ -1,17 +1,28 @@
 """What is watched (`objective`) and what decides (`decision`, `cost`, `positive`), adapted to the data."""
 
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
 from kzoo.data.sample import class_counts
 from kzoo.inference.postprocessors import threshold
 from kzoo.inference.postprocessors.decision import SETTINGS, STEP, takes_decision
 from kzoo.problems import costs
 from kzoo.problems.objectives import POSITIVE, Objective, is_exact_in_keras, is_score, resolve
+from kzoo.problems.stored_types import TrainingSettings
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import hint, listed, percent
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset
+
 
 _DEFAULT = "default"
 
 
-def adapt_objective(training, requested, data, reported) -> list[str]:
+def adapt_objective(
+    training: JsonObject, requested: Collection[str], data: "Dataset", reported: Sequence[str]
+) -> list[str]:
     """Set what is monitored for an objective, in place, and return notes.
 
     Args:
@@ -74,11 +85,13 @@ def adapt_objective(training, requested, data, reported) -> list[str]:
     return notes
 
 
-def _monitored(training):
+def _monitored(training: TrainingSettings) -> str:
     return f"val_{training['objective']}".replace("val_val_", "val_")
 
 
-def adapt_decision(training, requested, data, *, logits) -> list[str]:
+def adapt_decision(
+    training: JsonObject, requested: Collection[str], data: "Dataset", *, logits: bool | None
+) -> list[str]:
     """Check and complete the settings of the decision, in place, and return notes.
 
     Afterwards `cost` is a matrix, `decision` an `Objective`, and `postprocess` has the step that learns it.
@@ -135,7 +148,7 @@ def adapt_decision(training, requested, data, *, logits) -> list[str]:
     return notes
 
 
-def check_probabilities(name, value, logits):
+def check_probabilities(name: str, value: object, logits: bool | None) -> None:
     """Raise `KzooError` if a setting needs probabilities, and the outputs of classes are none (`logits` is None)."""
     if logits is None:
         raise KzooError(
@@ -144,11 +157,16 @@ def check_probabilities(name, value, logits):
         )
 
 
-def _shown(value):
+def _shown(value: object) -> str:
     return repr(str(value)) if isinstance(value, str) else ""
 
 
-def _rule(training, values, requested, data) -> Objective | None:
+def _rule(
+    training: JsonObject,
+    values: Mapping[str, object],
+    requested: Collection[str],
+    data: "Dataset",
+) -> Objective | None:
     """Return the objective that the decision is for; None for the most probable class."""
     decision = values.get("decision", "cost" if "cost" in values else _DEFAULT)
     if decision == _DEFAULT:
@@ -190,7 +208,7 @@ def _rule(training, values, requested, data) -> Objective | None:
     return rule
 
 
-def _set_positive(training, data) -> list[str]:
+def _set_positive(training: JsonObject, data: "Dataset") -> list[str]:
     """Set the positive class to the rarer one, if the user has not set it, and return a note about it."""
     if training.get("positive") is not None:
         return []
@@ -203,6 +221,6 @@ def _set_positive(training, data) -> list[str]:
     ]
 
 
-def is_watched_by_keras(training) -> bool:
+def is_watched_by_keras(training: TrainingSettings) -> bool:
     """Return whether Keras reports what determines the best epoch, so that no objective has to be computed."""
     return training.get("objective") is None or training.get("mode") is None

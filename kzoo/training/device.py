@@ -15,7 +15,7 @@ from kzoo.utils.jax_cache import keep_programs
 from kzoo.zoo.registry.arguments import PRECISIONS
 
 
-def prepare_device(precision, *, deterministic=False):
+def prepare_device(precision: str, *, deterministic: bool = False) -> str:
     """Configure the backend, and return the dtype policy to build with.
 
     TensorFlow allocates GPU memory as needed, and JAX caches its compiled programs.
@@ -47,7 +47,7 @@ def prepare_device(precision, *, deterministic=False):
     return "mixed_bfloat16" if _gpu_capabilities() and computes_bfloat16() else "float32"
 
 
-def data_parallel(devices) -> "keras.distribution.DataParallel | None":
+def data_parallel(devices: int | None) -> keras.distribution.DataParallel | None:
     """Return a `DataParallel` distribution that splits every batch over this many local devices; None for None.
 
     Raises:
@@ -69,7 +69,9 @@ def data_parallel(devices) -> "keras.distribution.DataParallel | None":
     return keras.distribution.DataParallel(devices=available[:devices], auto_shard_dataset=False)
 
 
-def distribution_scope(distribution) -> AbstractContextManager[Any]:
+def distribution_scope(
+    distribution: keras.distribution.DataParallel | None,
+) -> AbstractContextManager[Any]:
     """Return the scope of a distribution, or a null context for None."""
     return nullcontext() if distribution is None else distribution.scope()
 
@@ -101,7 +103,7 @@ def _gpu_capabilities() -> list[tuple[int, ...]]:
     return [device.get("compute_capability", (0, 0)) for device in details]
 
 
-def _make_deterministic():
+def _make_deterministic() -> None:
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import_module("tensorflow").config.experimental.enable_op_determinism()

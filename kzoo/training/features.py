@@ -58,7 +58,7 @@ def with_features(frozen: keras.Model, split: Split, *, batch_size: int) -> Spli
 _SHORTEST = 16  # tokens to which texts are padded at least; each length doubles it
 
 
-def _features_of_texts(frozen, ids, batch_size):
+def _features_of_texts(frozen: keras.Model, ids: np.ndarray, batch_size: int) -> np.ndarray:
     """Return the features (N, F) of padded texts (N, T)."""
     length = ids.shape[1]
     out = np.empty((len(ids), frozen.output_shape[-1]), np.float32)
@@ -82,7 +82,7 @@ def _features_of_texts(frozen, ids, batch_size):
     return out
 
 
-def _of_length(frozen, length):
+def _of_length(frozen: keras.Model, length: int) -> keras.Model:
     """Return a network of the same layers for texts of another length."""
     inputs = keras.Input((length,), dtype="int32")
     return keras.models.clone_model(

@@ -3,6 +3,9 @@
 import sys
 import time
 import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -15,10 +18,16 @@ from kzoo.training.journal import State
 from kzoo.training.multi_step import MultiStepCallbackList, single_step_reason
 from kzoo.training.objective import EpochObjective
 from kzoo.training.progress import ProgressBar
-from kzoo.training.resume import Cadence, Journal, Position, restore
-from kzoo.training.setup import make_variables
+from kzoo.training.resume import Cadence, Journal, Position, Signals, restore
+from kzoo.training.setup import TrainingSetup, make_variables
 from kzoo.utils.argument_checks import AUTO
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.gradients import free_traced_functions
+
+if TYPE_CHECKING:
+    from kzoo.data.pipeline import Batches
+    from kzoo.training.max_time import TimeLimit
+
 
 _TENSORBOARDS = TensorBoard, keras.callbacks.TensorBoard  # without state for the journal
 _MAX_ROLLBACKS = 3  # after this many halvings, the learning rate is not the cause
@@ -29,7 +38,7 @@ class Fit:
 
     Args:
         job: the `TrainingSetup`.
-        folder: folder for the journal and the files of the callback bundle.
+        folder: folder for the journal and the files of the callback bundle; None if Keras' own `fit` trains.
         state: the `State` to resume from, or None.
         extra: callbacks in addition to the bundle.
         progress: whether to show a progress bar.
@@ -50,21 +59,21 @@ class Fit:
 
     def __init__(
         self,
-        job,
-        folder,
+        job: TrainingSetup,
+        folder: Path | None,
         *,
-        state=None,
-        extra=(),
-        progress=False,
-        cadence=None,
-        until=None,
-        models=True,
-        steps_per_call=AUTO,
-        distribution=None,
-        limit=None,
-    ):
+        state: State | None = None,
+        extra: Sequence[keras.callbacks.Callback] = (),
+        progress: bool = False,
+        cadence: Cadence | None = None,
+        until: int | None = None,
+        models: bool = True,
+        steps_per_call: int | str = AUTO,
+        distribution: keras.distribution.DataParallel | None = None,
+        limit: "TimeLimit | None" = None,
+    ) -> None:
         self.job = job
-        self.folder = folder
+        self.folder: Any = folder
         self.state = state
         self.extra = list(extra)
         self.cadence = cadence or Cadence()
@@ -105,7 +114,7 @@ class Fit:
         self.started = time.monotonic()
 
     @property
-    def history(self) -> list[dict]:
+    def history(self) -> list[dict[str, float]]:
         """The logs of each epoch."""
         return self.recorder.rows
 
@@ -118,11 +127,11 @@ class Fit:
         """Return the seconds of training, including those before it was stopped."""
         return self.seconds_before + time.monotonic() - self.started
 
-    def start(self):
+    def start(self) -> None:
         """Start the clock."""
         self.started = time.monotonic()
 
-    def train_until_end(self, signals):
+    def train_until_end(self, signals: Signals) -> None:
         """Fit; if the training diverges and `on_nan="rollback"`, continue from the last journal at half the rate.
 
         However it ends, the model then has the best weights.
@@ -138,7 +147,7 @@ class Fit:
             self.bar.close()
             self.end()
 
-    def end(self):
+    def end(self) -> None:
         """Restore the best weights, also if the user's callbacks changed the model at the end of training."""
         self.best.finish()
         if self.best.restore() and self.extra:
@@ -149,7 +158,7 @@ class Fit:
                 file=sys.stderr,
             )
 
-    def _fit_with_rollbacks(self, signals):
+    def _fit_with_rollbacks(self, signals: Signals) -> None:
         self._fit(signals, self.state)
         while self._rolls_back() and self.rollbacks < _MAX_ROLLBACKS:
             state, _ = State.newest(self.folder)
@@ -163,10 +172,10 @@ class Fit:
             )
             self._fit(signals, state)
 
-    def _rolls_back(self):
+    def _rolls_back(self) -> bool:
         return self.job.training.get("on_nan") == "rollback" and self.diverged
 
-    def _fit(self, signals, state):
+    def _fit(self, signals: Signals, state: State | None) -> None:
         """Fit once, from the beginning or from a state."""
         core = self.job.core
         epochs = self.until
@@ -240,7 +249,7 @@ class Fit:
                         raise batches.failed from None
                 raise
 
-    def arguments(self, *, chunked=False) -> dict:
+    def arguments(self, *, chunked: bool = False) -> JsonObject:
         """Return the arguments of Keras' `fit` except the callbacks.
 
         With `chunked`, x only counts steps: `MultiStepCallbackList` gathers the batches.
@@ -258,7 +267,7 @@ class Fit:
         )
 
 
-def _objective_callbacks(job, validation):
+def _objective_callbacks(job: TrainingSetup, validation: "Batches | None") -> list[EpochObjective]:
     """Return the callback that computes the objective; an empty list if Keras reports what is monitored."""
     if validation is None or is_watched_by_keras(job.training):
         return []
@@ -268,12 +277,12 @@ def _objective_callbacks(job, validation):
 class _UndistributedValidation(keras.callbacks.Callback):
     """Turn the distribution off during validation, whose last batch may be too short to split evenly."""
 
-    def __init__(self, distribution):
+    def __init__(self, distribution: keras.distribution.DataParallel) -> None:
         super().__init__()
         self.distribution = distribution
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
         keras.distribution.set_distribution(None)
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
         keras.distribution.set_distribution(self.distribution)

@@ -6,10 +6,12 @@ The folder is empty, or it has the same run, finished (returned as it is) or sto
 import errno
 import os
 import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 from kzoo.problems.stored_types import Request
 from kzoo.training.journal import State
@@ -60,7 +62,9 @@ class Claim:
 
 
 @contextmanager
-def claimed(out, request: Request, *, overwrite, resume):
+def claimed(
+    out: str | os.PathLike[str] | None, request: Request, *, overwrite: bool, resume: str
+) -> Iterator[Claim]:
     """Yield the `Claim` of a run. Its folder is locked inside the block, and removed afterwards if it is empty.
 
     Args:
@@ -105,25 +109,31 @@ def claimed(out, request: Request, *, overwrite, resume):
         remove_empty_folders(created)
 
 
-def check_resume(resume):
+def check_resume(resume: str) -> None:
     """Raise KzooError if `resume` is unknown."""
     if resume not in RESUME:
         raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
 
 
-def missing_folders(folder):
+def missing_folders(folder: Path) -> list[Path]:
     """Return a folder and its parents, as far as they do not exist yet, innermost first."""
     return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
-def remove_empty_folders(folders):
+def remove_empty_folders(folders: Iterable[Path]) -> None:
     """Remove the empty ones of some folders, given innermost first."""
     for path in folders:
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
 
 
-def numbered_folder(base, preset, resume, can_resume, created):
+def numbered_folder(
+    base: str | Path,
+    preset: str,
+    resume: str,
+    can_resume: Callable[[Path], bool],
+    created: list[Path],
+) -> Path:
     """Return the newest folder `base/PRESET-NN` that can be resumed, else a new one.
 
     Args:
@@ -147,7 +157,7 @@ def numbered_folder(base, preset, resume, can_resume, created):
             number += 1
 
 
-def _can_resume(folder, request):
+def _can_resume(folder: Path, request: Request) -> bool:
     """Return whether a folder has the same run, stopped, with a journal."""
     try:
         run = Run(folder)
@@ -156,7 +166,7 @@ def _can_resume(folder, request):
         return False
 
 
-def _inspect(folder, request, overwrite, resume):
+def _inspect(folder: Path, request: Request, overwrite: bool, resume: str) -> Claim:
     """Return the `Claim` for a folder, depending on its contents."""
     names = names_in(folder)
     if names and not _holds_run(folder, names):
@@ -179,21 +189,21 @@ def _inspect(folder, request, overwrite, resume):
     return Claim(folder=folder, stopped=None if resume == "never" else run)
 
 
-def _finished_note(folder, uncompared):
+def _finished_note(folder: Path, uncompared: Sequence[str]) -> str:
     fields = "; ".join(uncompared)
     return f"{folder} has this run, finished: returning it. Not compared: {fields}. Pass overwrite=True to train again."
 
 
-def names_in(folder):
+def names_in(folder: Path) -> set[str]:
     """Return the names of the files in a folder, without the lock and the leftovers of killed writes."""
     present = set(folder.iterdir()) - set(leftovers(folder)) if folder.exists() else ()
     return {path.name for path in present} - {".lock"}
 
 
-def _resumed(claim, resume):
+def _resumed(claim: Claim, resume: str) -> Claim:
     """Return the claim of a stopped run, with the state of its journal."""
     state, notes = State.newest(claim.folder)
-    if state is not None:
+    if state is not None and claim.stopped is not None:
         _remove(claim.folder / _ASIDE)  # the run that this one replaced, left when it was killed
         notes += [_resume_note(claim.folder, state, claim.stopped), *_machine_notes(claim.stopped)]
     elif resume == "must":
@@ -203,16 +213,16 @@ def _resumed(claim, resume):
     return replace(claim, state=state, notes=tuple(notes))
 
 
-def _raise_no_journal(folder):
+def _raise_no_journal(folder: Path) -> NoReturn:
     raise KzooError(
         f"resume='must', but {folder} has no journal to resume from. Use resume='auto'."
     )
 
 
-def _holds_run(folder, names):
+def _holds_run(folder: Path, names: Collection[str]) -> bool:
     """Return whether the files of a folder are a run's, even a damaged one's; other programs have a config.json too."""
     if "config.json" not in names:  # a run that was killed at its start
-        return names <= {_ASIDE, "preprocessing.json"}
+        return set(names) <= {_ASIDE, "preprocessing.json"}
     try:
         config = read_json(folder / "config.json")
     except (KzooError, ValueError):
@@ -220,7 +230,7 @@ def _holds_run(folder, names):
     return isinstance(config, dict) and "spec" in config
 
 
-def _resume_note(folder, state, run):
+def _resume_note(folder: Path, state: State, run: Run) -> str:
     epochs = run.spec.training["epochs"]
     if state.stopped or state.epoch == epochs:
         return f"Resuming {folder}: training is complete, only the scores are missing."
@@ -228,7 +238,7 @@ def _resume_note(folder, state, run):
     return f"Resuming {folder} in epoch {state.epoch + 1} of {epochs}{step}. Pass resume='never' to start over."
 
 
-def _machine_notes(run):
+def _machine_notes(run: Run) -> list[str]:
     """Return a note for each difference from the journal's machine that may change results in the last bit."""
     current = provenance()
     notes = []
@@ -262,7 +272,7 @@ def _machine_notes(run):
     return notes
 
 
-def is_complete(folder):
+def is_complete(folder: Path) -> bool:
     """Return whether a folder has a run that was trained to its end, neither killed nor interrupted."""
     try:
         return not Run(folder).summary["interrupted"]
@@ -271,7 +281,7 @@ def is_complete(folder):
 
 
 @contextmanager
-def run_set_aside(folder):
+def run_set_aside(folder: Path) -> Iterator[None]:
     """Set an earlier run's files aside in the block; restore them if it fails without a model or a journal."""
     aside = folder / _ASIDE
     _remove(aside)
@@ -290,13 +300,13 @@ def run_set_aside(folder):
         _remove(aside)
 
 
-def _move_run(source, target):
+def _move_run(source: Path, target: Path) -> None:
     for name in _RUN_FILES:
         if (source / name).exists():
             os.replace(source / name, target / name)
 
 
-def _remove(path):
+def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -304,7 +314,7 @@ def _remove(path):
 
 
 @contextmanager
-def locked(folder):
+def locked(folder: Path) -> Iterator[None]:
     """Lock a folder against other processes while the block runs.
 
     On Unix the folder itself is locked (flock), so that no lock file can be left behind; on Windows, `.lock` in it. On
@@ -321,7 +331,7 @@ def locked(folder):
             os.close(handle)
 
 
-def is_locked(folder) -> bool:
+def is_locked(folder: Path) -> bool:
     """Return whether another process, or another training in this one, has locked a folder."""
     try:
         with locked(folder):
@@ -330,7 +340,7 @@ def is_locked(folder) -> bool:
         return True
 
 
-def _lock_handle(folder):
+def _lock_handle(folder: Path) -> int | None:
     path = os.path.join(folder, ".lock") if os.name == "nt" else folder
     handle = os.open(path, os.O_RDWR | os.O_CREAT if os.name == "nt" else os.O_RDONLY)
     try:

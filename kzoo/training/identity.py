@@ -12,6 +12,7 @@ import math
 import os
 import re
 import warnings
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ import numpy as np
 
 from kzoo.callbacks.rate import has_settable_rate, learning_rates
 from kzoo.problems.stored_types import UNKNOWN
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.run import Run
-from kzoo.zoo.weights import DOWNLOADED, find_entry, is_packaged_name
+from kzoo.zoo.weights import DOWNLOADED, Weights, find_entry, is_packaged_name
 
 # Keys of Keras' serialized objects that building or running a model changes, or that do not affect what is learned.
 _IGNORED_KEYS = (
@@ -46,7 +48,12 @@ _TRAINING_CALLBACKS = (
 _MAX_CHARACTERS = 200  # longer values are stored as a hash
 
 
-def identity(model, weights, preset, callbacks) -> dict:
+def identity(
+    model: keras.Model | None,
+    weights: "Weights | None",
+    preset: str,
+    callbacks: Iterable[keras.callbacks.Callback],
+) -> JsonObject:
     """Return the fields of a `Request` that identify the user's objects.
 
     Args:
@@ -69,7 +76,7 @@ def identity(model, weights, preset, callbacks) -> dict:
 # ---------------------------------------------------------------- weights
 
 
-def weights_hash(weights, preset) -> str | None:
+def weights_hash(weights: "Weights | None", preset: str) -> str | None:
     """Return a hash of the weights that `weights=` names; None for None, downloaded weights and missing files."""
     if weights is None or (isinstance(weights, str) and weights == DOWNLOADED):
         return None
@@ -92,7 +99,7 @@ def weights_hash(weights, preset) -> str | None:
 # ---------------------------------------------------------------- a model
 
 
-def model_identity(model) -> dict:
+def model_identity(model: keras.Model) -> JsonObject:
     """Return hashes of a model's layers and of its compilation, and its initial learning rate.
 
     The weights are not included: the same script draws others each time, and a resumed training has its own. After the
@@ -100,7 +107,7 @@ def model_identity(model) -> dict:
     """
     # versions serialize differently: hashes of two versions are not compared
     version = f"by Keras {keras.__version__}"
-    hashes = {
+    hashes: JsonObject = {
         f"layers {version}": _config_hash(lambda: _serialize(model)),
         f"compilation {version}": _config_hash(model.get_compile_config),
     }
@@ -109,7 +116,7 @@ def model_identity(model) -> dict:
     return hashes
 
 
-def _serialize(model) -> Any:
+def _serialize(model: keras.Model) -> object:
     """Return a model as Keras serializes it; for a subclassed model, also each of its layers."""
     config: Any = None
     with suppress(NotImplementedError):  # the class has no get_config
@@ -120,7 +127,7 @@ def _serialize(model) -> Any:
     return [type(model).__name__, config, *map(_serialize, getattr(model, "layers", ()))]
 
 
-def _config_hash(get_config) -> Any:
+def _config_hash(get_config: Callable[[], object]) -> object:
     """Return a hash of a config, or an `UNKNOWN` mark if it cannot be serialized."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns of lambdas
@@ -137,11 +144,11 @@ def _config_hash(get_config) -> Any:
     return _digest(json.dumps(_comparable(config, _stable_names(config)), sort_keys=True).encode())
 
 
-def _stable_names(config) -> dict[str, str]:
+def _stable_names(config: object) -> dict[str, str]:
     """Return automatic name -> name that is the same in every process, for names such as dense_7."""
     stable: dict[str, str] = {}
 
-    def walk(value):
+    def walk(value: object) -> None:
         if isinstance(value, dict):
             class_name, config = value.get("class_name"), value.get("config")
             name = config.get("name") if isinstance(config, dict) else None
@@ -160,7 +167,7 @@ def _stable_names(config) -> dict[str, str]:
     return stable
 
 
-def _comparable(value, names, is_name=False):
+def _comparable(value: object, names: Mapping[str, str], is_name: bool = False) -> object:
     if isinstance(value, list):
         layers = [
             inner
@@ -188,7 +195,7 @@ def _comparable(value, names, is_name=False):
 # ---------------------------------------------------------------- callbacks
 
 
-def callback_settings(callback) -> dict:
+def callback_settings(callback: keras.callbacks.Callback) -> JsonObject:
     """Return the arguments of a callback that affect training, as far as it has them as attributes.
 
     The dict is empty for Keras' callbacks that only write or show something. What a custom callback does is unknown.
@@ -219,7 +226,7 @@ def callback_settings(callback) -> dict:
     return settings
 
 
-def _to_json(value):
+def _to_json(value: object) -> object:
     """Return a callback's setting as JSON for comparing runs: arrays and long values as hashes, paths as file names."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.item() if value.ndim == 0 else value
@@ -248,7 +255,7 @@ def _to_json(value):
     return {UNKNOWN: type(value).__name__}
 
 
-def _with_unique_names(pairs) -> dict:
+def _with_unique_names(pairs: Iterable[tuple[str, JsonObject]]) -> dict[str, JsonObject]:
     """Return (name, value) pairs as a dict; the second value of a name gets the key "name 2"."""
     named: dict[str, Any] = {}
     for name, value in pairs:

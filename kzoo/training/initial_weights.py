@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -16,11 +18,11 @@ from kzoo.data.options import DataOptions
 from kzoo.data.sample import sample_split
 from kzoo.inference.kinds.text.tokenizer import PADDING
 from kzoo.problems.kinds import kind
-from kzoo.problems.stored_types import Description, Spec, plain
+from kzoo.problems.stored_types import Description, Overrides, Spec, plain
 from kzoo.training.ridge import set_thresholds
 from kzoo.training.transfer_weights import AxisNames, WeightTransfer
 from kzoo.utils.errors import DownloadError, KzooError, warn
-from kzoo.utils.files import path_of
+from kzoo.utils.files import JsonObject, path_of
 from kzoo.utils.formatting import first_line, listed, plural, shown
 from kzoo.zoo.families.protocol import (
     LOG_RATIOS,
@@ -48,6 +50,8 @@ from kzoo.zoo.registry.family import FAMILIES, builder_of
 from kzoo.zoo.run import Run
 from kzoo.zoo.weights import (
     DOWNLOADED,
+    Freeze,
+    Weights,
     check_downloaded,
     check_weights,
     find_entry,
@@ -56,8 +60,13 @@ from kzoo.zoo.weights import (
 )
 from kzoo.zoo.weights.packaged import PretrainedWeights
 
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset, Split
+    from kzoo.data.store.windows import RowArray
+    from kzoo.zoo.registry.preset import Preset
 
-def checked_name(weights, preset) -> str | None:
+
+def checked_name(weights: "Weights | None", preset: str) -> str | None:
     """Return the name under which a run of a preset stores `weights=`; None for None.
 
     Raises:
@@ -72,7 +81,14 @@ def checked_name(weights, preset) -> str | None:
     return name_of(weights, preset)
 
 
-def load_initial_weights(weights, model, spec, data, *, freeze=None) -> list[str]:
+def load_initial_weights(
+    weights: Weights,
+    model: keras.Model,
+    spec: Spec,
+    data: "Dataset",
+    *,
+    freeze: Freeze | None = None,
+) -> list[str]:
     """Copy trained weights into a network, and return lines that report which layers were copied.
 
     Args:
@@ -123,7 +139,7 @@ def load_initial_weights(weights, model, spec, data, *, freeze=None) -> list[str
     return [line, *_leakage_notes(name, run, data), *transfer.notes(copied)]
 
 
-def _leakage_notes(name, run, data):
+def _leakage_notes(name: str, run: Run | PretrainedWeights | None, data: "Dataset") -> list[str]:
     """Return a note if weights were trained on rows of the test split, or may have been, on another split."""
     if run is None:
         return []
@@ -134,7 +150,7 @@ def _leakage_notes(name, run, data):
     return _other_split_notes(name, run, data, "test", "test scores")
 
 
-def validation_overlap_notes(weights, preset, data) -> list[str]:
+def validation_overlap_notes(weights: Weights, preset: str, data: "Dataset") -> list[str]:
     """Return a note if weights may have been trained on rows of the validation split that compares trials.
 
     Args:
@@ -150,7 +166,9 @@ def validation_overlap_notes(weights, preset, data) -> list[str]:
     )
 
 
-def _other_split_notes(name, run, data, split, scores):
+def _other_split_notes(
+    name: str, run: Run | PretrainedWeights, data: "Dataset", split: str, scores: str
+) -> list[str]:
     described = DataOptions().describe(data)
     if run.data.name != data.name or (
         data.loaded and _split_signature(run.data, split) == _split_signature(described, split)
@@ -162,7 +180,7 @@ def _other_split_notes(name, run, data, split, scores):
     ]
 
 
-def _split_signature(described, split):
+def _split_signature(described: Description, split: str) -> tuple[object, ...]:
     """Return values that identify a split of a data set: its seed, its test option, and the numbers of rows."""
     signature = (
         described.data_seed,
@@ -173,7 +191,7 @@ def _split_signature(described, split):
     return (*signature, described.validation) if split == "validation" else signature
 
 
-def _axis_names(weights, run):
+def _axis_names(weights: Weights, run: Run | PretrainedWeights | None) -> AxisNames | None:
     """Return the `AxisNames` of the network that weights come from; None if they are unknown."""
     if run is not None:
         return AxisNames.of(run.data, run.preprocessing)
@@ -185,16 +203,16 @@ def _axis_names(weights, run):
 class _RunFile(Run):
     """A run whose model is loaded from one of its files: best.keras or last.keras."""
 
-    def __init__(self, file):
+    def __init__(self, file: Path) -> None:
         super().__init__(file.parent)
         self.file = file
 
     @cached_property
-    def model(self):
+    def model(self) -> keras.Model:
         return load_run(self.path, file=self.file.name)
 
 
-def _find_run(weights, preset):
+def _find_run(weights: Weights, preset: str) -> Run | PretrainedWeights | None:
     """Return the run or the pretrained weights that have the settings of their network; None for other weights."""
     if isinstance(weights, Run):
         return weights
@@ -215,7 +233,7 @@ def _find_run(weights, preset):
     return run
 
 
-def _refuse_baseline(name, run):
+def _refuse_baseline(name: str | None, run: Run | PretrainedWeights | None) -> None:
     """Raise KzooError if a run is a baseline."""
     if run is not None and run.spec.is_baseline:
         raise KzooError(
@@ -224,7 +242,7 @@ def _refuse_baseline(name, run):
         )
 
 
-def _load_model(weights, spec):
+def _load_model(weights: Weights, spec: Spec) -> keras.Model:
     """Return the model from which initial weights are copied, unless it is that of a run.
 
     Args:
@@ -244,7 +262,7 @@ def _load_model(weights, spec):
     return load_weights_file(path, spec.json()) if path.suffix == ".h5" else load_keras_file(path)
 
 
-def _backbone_hint(spec):
+def _backbone_hint(spec: Spec) -> str:
     return (
         f": it does not have backbone={spec.config['backbone']!r}"
         if "backbone" in spec.config
@@ -252,7 +270,7 @@ def _backbone_hint(spec):
     )
 
 
-def download_backbone(spec):
+def download_backbone(spec: Spec) -> keras.Model:
     """Return a backbone with the weights that Keras downloads.
 
     Raises:
@@ -260,7 +278,7 @@ def download_backbone(spec):
     """
     check_downloaded(spec.preset, spec.config)
     try:
-        return import_module(FAMILIES[spec.family][0]).pretrained_application(
+        return import_module(FAMILIES[str(spec.family)][0]).pretrained_application(
             spec.config["backbone"]
         )
     except Exception as error:  # many types: network, disk, damaged file
@@ -271,7 +289,9 @@ def download_backbone(spec):
         ) from None
 
 
-def build_with_weights(preset, weights, overrides):
+def build_with_weights(
+    preset: "Preset", weights: Weights, overrides: Overrides
+) -> tuple[keras.Model, JsonObject]:
     """Return (network, specification) of a preset with initial weights, not compiled, for `kzoo.build`.
 
     Runs, their files and pretrained weights determine the settings of the network. Other weights are copied into the
@@ -332,10 +352,10 @@ def build_with_weights(preset, weights, overrides):
     return model, spec_of(model)
 
 
-def _scaling_settings(spec):
+def _scaling_settings(spec: Spec) -> list[str]:
     """Return the scaling settings that are at their defaults, and that a trained network takes from its data."""
     config = spec.config
-    arguments = builder_of(spec.family).takes
+    arguments = builder_of(str(spec.family)).takes
     columns = "columns" in kind(spec.config["inputs"]).facts
     names = (
         ["edges="]
@@ -374,13 +394,13 @@ _TRAINING_ONLY_LAYERS = (  # layers that are the identity in inference
 )
 
 
-def _differing_layers(source, model):
+def _differing_layers(source: keras.Model, model: keras.Model) -> list[str]:
     """Return the names of layers whose outputs differ between two networks with the same weights."""
     old, new = _layer_configs(source), _layer_configs(model)
     return [name for name in old | new if old.get(name) != new.get(name)]
 
 
-def _layer_configs(model):
+def _layer_configs(model: keras.Model) -> dict[str, tuple[str, str]]:
     """Return layer name -> (type, config as JSON), with the parts that affect its outputs."""
     configs = {}
     for layer in model.layers:
@@ -397,12 +417,14 @@ def _layer_configs(model):
     return configs
 
 
-def _unversioned(preset):
+def _unversioned(preset: str) -> str:
     """Return the name of a preset without its revision."""
     return preset.partition("@")[0]
 
 
-def _build_like_run(run, preset, weights_name, overrides):
+def _build_like_run(
+    run: Run | PretrainedWeights, preset: "Preset", weights_name: str | None, overrides: Overrides
+) -> tuple[keras.Model, JsonObject]:
     """Return (network, specification) of a run, with new training settings; its other settings cannot be changed."""
     spec = run.spec
     default = get_preset(preset.name).config if preset.name in list_presets() else preset.config
@@ -414,7 +436,13 @@ def _build_like_run(run, preset, weights_name, overrides):
         name: value for name, value in preset.config.items() if default.get(name) != value
     } | dict(overrides)
     config, training = resolve(
-        replace(preset, task=spec.task, config=spec.config, training=spec.training), requested
+        replace(
+            preset,
+            task=spec.task,
+            config=dict(spec.config),
+            training=dict(spec.training),
+        ),
+        requested,
     )
     for name in requested:
         if name in config and plain(config[name]) != plain(spec.config.get(name)):
@@ -428,14 +456,16 @@ def _build_like_run(run, preset, weights_name, overrides):
     return model, spec_of(model) | dict(training=training)
 
 
-def _reopened(run):
+def _reopened(run: Run | PretrainedWeights) -> Run | PretrainedWeights:
     """Return a run again, whose `model` is a new object."""
     if isinstance(run, PretrainedWeights):
         return run
     return _RunFile(run.file) if isinstance(run, _RunFile) else Run(run.path)
 
 
-def copy_weights(source, model, transfer=None):
+def copy_weights(
+    source: keras.Model, model: keras.Model, transfer: WeightTransfer | None = None
+) -> tuple[list[str], list[str], bool]:
     """Copy the weights of layers with the same name and shapes; rows of embeddings are matched by their words.
 
     Args:
@@ -452,7 +482,7 @@ def copy_weights(source, model, transfer=None):
     copied, new = [], []
     for layer in weighted:
         head = layer is weighted[-1]
-        name = layer.name if transfer is None else transfer.source_of(layer.name)
+        name = layer.name if transfer is None else transfer.source_of(layer.name) or ""
         old = layers[name].get_weights() if name in layers and not (head and other_head) else None
         if old and transfer is not None:
             old = transfer.weights_for(layer, old, source=name, head=head)
@@ -465,7 +495,7 @@ def copy_weights(source, model, transfer=None):
     return copied, new, other_head
 
 
-def initialize_from_data(model, data, seed=0):
+def initialize_from_data(model: keras.Model, data: "Dataset", seed: int = 0) -> None:
     """Compute the weights of the layers "whitening", "log_ratios", "text1", ... from data, unless they are set already.
 
     Those of a pretrained text encoder are loaded. For labels, the biases of the outputs become the logits of the
@@ -485,7 +515,7 @@ def initialize_from_data(model, data, seed=0):
         set_label_biases(model, data.train)
 
 
-def set_sentence_encoder(model):
+def set_sentence_encoder(model: keras.Model) -> None:
     """Load the weights of a pretrained text encoder, if a network has a layer "pieces" and all of its weights are zero.
 
     Raises:
@@ -505,7 +535,7 @@ def set_sentence_encoder(model):
 _LABEL_SHARES = (1e-4, 1 - 1e-4)  # limits of the share of a label that a bias starts from
 
 
-def set_label_biases(model, train):
+def set_label_biases(model: keras.Model, train: "Split") -> None:
     """Set the biases of the outputs to the logits of the shares of the labels, if all of them are zero.
 
     The initial loss of rare labels is then that of their shares, and not that of a half (arXiv:1708.02002).
@@ -523,7 +553,7 @@ def set_label_biases(model, train):
         layer.set_weights([*kernel, np.broadcast_to(logits, bias.shape)])
 
 
-def label_logits(model, train) -> np.ndarray:
+def label_logits(model: keras.Model, train: "Split") -> np.ndarray:
     """Return the bias of each label (labels,) with which a network predicts its share among the training rows."""
     sample = sample_split(train)
     y = np.asarray(sample.y, np.float64)
@@ -544,7 +574,7 @@ _IMAGES_PER_BATCH = 500
 _MIN_VARIANCE = 3e-5
 
 
-def set_whitening(model, images):
+def set_whitening(model: keras.Model, images: "RowArray") -> None:
     """Set the filters of the layer "whitening", if a network has it and they are not set yet.
 
     They are the principal directions of the training images' patches, each divided by its standard deviation, and
@@ -567,12 +597,14 @@ def set_whitening(model, images):
     layer.set_weights([filters.reshape(layer.kernel.shape), -mean @ filters])
 
 
-def _patch_moments(submodel, images, side):
+def _patch_moments(
+    submodel: keras.Model, images: "RowArray", side: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and covariance of all patches (side * side * C) of some images, as `submodel` outputs them."""
     count = min(len(images), _PATCH_IMAGES)
     indices = np.linspace(0, len(images) - 1, count).astype(int)
-    total = 0.0
-    squares = 0.0
+    total = np.zeros(())
+    squares = np.zeros(())
     patches = 0
     for i in range(0, count, _IMAGES_PER_BATCH):
         outputs = submodel(
@@ -593,7 +625,7 @@ def _patch_moments(submodel, images, side):
 _TEXTS_PER_BATCH = 4096
 
 
-def set_log_ratios(model, train):
+def set_log_ratios(model: keras.Model, train: "Split") -> None:
     """Set the weights of the layer "log_ratios", if a network has it and all of them are zero.
 
     A token's weight for a class is the log ratio of its share in the training texts of this class to its share in the
@@ -635,7 +667,7 @@ _TEXTS_PER_COMPONENT = 200
 _FEWEST_TEXTS = 3
 
 
-def set_text_vectors(model, train):
+def set_text_vectors(model: keras.Model, train: "Split") -> None:
     """Set the weights of the layers "text1", ... if a network has them and they are zero.
 
     The vectors of ids have two parts. The first entries, at most half of them, are the covariance of an id with the
@@ -671,7 +703,7 @@ def set_text_vectors(model, train):
         start = end
 
 
-def _standardised_targets(targets, weight):
+def _standardised_targets(targets: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return targets (N, K), one column per class or value, with mean 0; of values, standard deviation 1.
 
     Args:
@@ -693,7 +725,9 @@ def _standardised_targets(targets, weight):
     return targets if is_class else targets / np.where(deviation > 0, deviation, 1)
 
 
-def text_vectors(ids, targets, buckets, width, weight=None) -> np.ndarray:
+def text_vectors(
+    ids: np.ndarray, targets: np.ndarray, buckets: int, width: int, weight: np.ndarray | None = None
+) -> np.ndarray:
     """Return a vector for each id, float32 (buckets, width) (see `set_text_vectors`).
 
     Args:
@@ -744,7 +778,7 @@ def text_vectors(ids, targets, buckets, width, weight=None) -> np.ndarray:
     return vectors
 
 
-def _deviations(values, weight):
+def _deviations(values: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     """Return the weighted standard deviation of each column; 1 for a constant one."""
     deviations = np.sqrt(
         np.average(
@@ -754,7 +788,7 @@ def _deviations(values, weight):
     return np.where(deviations > 0, deviations, 1)
 
 
-def freeze_layers(model, freeze, copied):
+def freeze_layers(model: keras.Model, freeze: Freeze, copied: Sequence[str]) -> None:
     """Freeze layers.
 
     Args:
@@ -766,7 +800,11 @@ def freeze_layers(model, freeze, copied):
         KzooError: a pattern matches no layer, or one without copied weights, or nothing is left to train.
     """
     globs = (
-        list(copied) if freeze is True else [freeze] if isinstance(freeze, str) else list(freeze)
+        list(copied)
+        if isinstance(freeze, bool)
+        else [freeze]
+        if isinstance(freeze, str)
+        else list(freeze)
     )
     for glob in globs:
         matching = [layer for layer in model.layers if fnmatchcase(layer.name, glob)]

@@ -8,15 +8,18 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import read_arrays, whole_file
+from kzoo.utils.files import JsonObject, read_arrays, whole_file
 from kzoo.zoo.run import JOURNALS
+
+StateValue: TypeAlias = Any  # plain, or an array, or a list, tuple or dict of these
 
 _MAGIC = "kzoo-journal 1 "
 
@@ -50,7 +53,7 @@ class State:
     chunked: bool
 
     @classmethod
-    def newest(cls, folder) -> "tuple[State | None, list[str]]":
+    def newest(cls, folder: Path) -> "tuple[State | None, list[str]]":
         """Return the newest intact state of a run's folder, or None, and a line for each damaged journal.
 
         Raises:
@@ -68,12 +71,12 @@ class State:
             )
         return cls(**stored), lines
 
-    def write(self, folder):
+    def write(self, folder: Path) -> None:
         """Write it as the newest state of a run's folder (see `write_journal`)."""
         write_journal(folder, vars(self))
 
 
-def write_journal(folder, state):
+def write_journal(folder: Path, state: JsonObject) -> None:
     """Write a state atomically; the last journal becomes the previous one.
 
     Args:
@@ -92,7 +95,7 @@ def write_journal(folder, state):
     os.replace(new, journal)
 
 
-def read_journal(folder):
+def read_journal(folder: Path) -> tuple[JsonObject | None, list[str]]:
     """Return (newest intact state of a run's folder or None, a line for each damaged journal)."""
     lines: list[Any] = []
     for name in JOURNALS:
@@ -106,13 +109,13 @@ def read_journal(folder):
     return None, lines
 
 
-def remove_journal(folder):
+def remove_journal(folder: Path) -> None:
     """Remove the journals of a finished training."""
     for name in JOURNALS:
         (Path(folder) / name).unlink(missing_ok=True)
 
 
-def pack(state) -> bytes:
+def pack(state: Mapping[str, object]) -> bytes:
     """Return a state as the bytes of a journal."""
     arrays: list[Any] = []
     tree = json.dumps(_to_tree(state, arrays))
@@ -122,7 +125,7 @@ def pack(state) -> bytes:
     return f"{_MAGIC}{hashlib.sha256(archive).hexdigest()}\n".encode() + bytes(archive)
 
 
-def unpack(content: bytes):
+def unpack(content: bytes) -> JsonObject:
     """Return the state in the bytes of a journal.
 
     Raises:
@@ -140,7 +143,7 @@ def unpack(content: bytes):
         raise KzooError(f"its archive cannot be read: {error}") from error
 
 
-def is_plain(value) -> bool:
+def is_plain(value: object) -> bool:
     """Return whether a value is a number, string, None, array, or a list, tuple or dict of these."""
     if isinstance(value, dict):
         return all(isinstance(k, str | int) for k in value) and all(
@@ -151,7 +154,7 @@ def is_plain(value) -> bool:
     return value is None or isinstance(value, bool | int | float | str | np.ndarray | np.generic)
 
 
-def _to_tree(value, arrays):
+def _to_tree(value: object, arrays: list[np.ndarray]) -> object:
     """Return the JSON form of a value, and append its arrays to a list.
 
     Plain JSON would lose tuples, numeric keys and dtypes.
@@ -166,7 +169,7 @@ def _to_tree(value, arrays):
     return [_to_tree(v, arrays) for v in value] if isinstance(value, list) else value
 
 
-def _from_tree(value, arrays):
+def _from_tree(value: object, arrays: Mapping[str, np.ndarray]) -> StateValue:
     """Return a value in the state of a training from its JSON form: the inverse of `_to_tree`."""
     if isinstance(value, list):
         return [_from_tree(v, arrays) for v in value]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -11,7 +11,7 @@ from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
 from kzoo.data.summary import summary_line
 from kzoo.problems.data_arguments import with_data_options
-from kzoo.problems.stored_types import Request, Spec, plain
+from kzoo.problems.stored_types import Overrides, Request, Spec, plain
 from kzoo.training.fit import Fit
 from kzoo.training.identity import identity
 from kzoo.training.masked_labels import refuse_unknown_labels
@@ -21,13 +21,16 @@ from kzoo.training.setup import TrainingSetup, make_variables, unscaled
 from kzoo.training.train import print_notes, user_callbacks, write_config, write_summary
 from kzoo.utils.argument_checks import checked_arguments, checked_seed
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import check_writable, path_of
+from kzoo.utils.files import JsonObject, check_writable, path_of
 from kzoo.utils.formatting import hint, listed, shown
 from kzoo.zoo import contract
 from kzoo.zoo.families.protocol import MEMBERS, layer_with
 from kzoo.zoo.registry import built_models, preset_of, remember_data, requested_settings, spec_of
 from kzoo.zoo.registry.arguments import ARGUMENTS, SYNONYMS, TRAINING
 from kzoo.zoo.weights import check_linear_probe
+
+if TYPE_CHECKING:
+    from kzoo.data.pipeline import Batches
 
 
 @checked_arguments
@@ -43,7 +46,7 @@ def fit_arguments(
     baselines: bool = True,
     progress: bool = True,
     **overrides: Any,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the arguments with which Keras' own `fit` trains like `kzoo.train`.
 
         data = kzoo.load_data("churn.csv", target="churned")
@@ -127,11 +130,11 @@ def fit_arguments(
 class _EpochOrder(keras.callbacks.Callback):
     """Set the epoch of the batches; first in the list of callbacks."""
 
-    def __init__(self, batches: Any) -> None:
+    def __init__(self, batches: "Batches") -> None:
         super().__init__()
         self.batches = batches
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.batches.epoch = epoch
         seed_epoch(self.batches.seed, epoch)
 
@@ -143,12 +146,12 @@ class _RunWriter(keras.callbacks.Callback):
         super().__init__()
         self.training, self.request, self.baselines = fit, request, baselines
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self.training.folder.mkdir(parents=True, exist_ok=True)
         write_config(self.training.folder, self.training.job, self.request, command=None)
         self.training.start()
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         self.training.end()
         write_summary(self.training, baselines=self.baselines)
 
@@ -161,7 +164,11 @@ def _new_run_folder(folder: Path) -> Path:
 
 
 def _prepare(
-    model: Any, data: Any, options: DataOptions, overrides: dict[str, Any], seed: int | None
+    model: keras.Model,
+    data: "Loadable | None",
+    options: DataOptions,
+    overrides: JsonObject,
+    seed: int | None,
 ) -> TrainingSetup:
     """Return the `TrainingSetup` of a built model, compiled again if `kzoo.build` compiled it."""
     if not isinstance(model, keras.Model):
@@ -177,7 +184,7 @@ def _prepare(
         return (
             plan_training(model, data, options, overrides, seed=seed or 0)
             .with_monitor()
-            .ready(None)
+            .ready(model.dtype_policy.name)
         )
     if layer_with(network, MEMBERS) is not None:
         raise KzooError(
@@ -231,7 +238,7 @@ def _full_network(model: keras.Model) -> keras.Model:
     )
 
 
-def _check_rate(model: keras.Model, spec: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
+def _check_rate(model: keras.Model, spec: JsonObject, overrides: Overrides) -> None:
     """Raise KzooError if compiling again would discard a learning rate that was set on the optimizer."""
     steps = model.compiled and int(model.optimizer.iterations)
     if (
@@ -247,7 +254,7 @@ def _check_rate(model: keras.Model, spec: Mapping[str, Any], overrides: Mapping[
     )
 
 
-def _check_built_for(plan: TrainingPlan, spec: Mapping[str, Any]) -> None:
+def _check_built_for(plan: TrainingPlan, spec: JsonObject) -> None:
     """Raise KzooError if the network would be built differently for this data."""
     built = plain(spec["config"])
     data = plan.data

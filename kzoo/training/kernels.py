@@ -13,7 +13,7 @@ results that differ by rounding. `tests/benchmarks/README.md` has measurements o
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
@@ -22,7 +22,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kzoo.training.recurrent import CELLS, recurrent_layer
+from kzoo.training.recurrent import CELLS, Tensor, recurrent_layer
 
 CONVOLUTIONS = (
     keras.layers.Conv1D,
@@ -100,7 +100,9 @@ def _compiled_for_a_processor() -> bool:
 # Adam, on TensorFlow
 
 
-def _adam(optimizer: Any, gradient: Any, variable: Any, rate: Any) -> None:
+def _adam(
+    optimizer: keras.optimizers.Optimizer, gradient: Tensor, variable: keras.Variable, rate: Tensor
+) -> None:
     """Update a variable and its moments as `Adam.update_step` does; sparse gradients are passed on to that."""
     tf = import_module("tensorflow")
     if isinstance(gradient, tf.IndexedSlices):
@@ -126,7 +128,7 @@ def _adam(optimizer: Any, gradient: Any, variable: Any, rate: Any) -> None:
     )
 
 
-def _clip_by_global_norm(max_norm: float, gradients: list[Any]) -> list[Any]:
+def _clip_by_global_norm(max_norm: float, gradients: Sequence[Tensor]) -> list[Tensor]:
     """Clip gradients by their global norm, as Keras does: in sparse gradients, repeated rows count separately."""
     tf = import_module("tensorflow")
     present = [g for g in gradients if g is not None]
@@ -143,13 +145,15 @@ def _clip_by_global_norm(max_norm: float, gradients: list[Any]) -> list[Any]:
 # Batch normalisation, on TensorFlow
 
 
-def _is_supported(layer: Any) -> bool:
+def _is_supported(layer: keras.Layer) -> bool:
     return layer.compute_dtype in ("bfloat16", "float32") and not (
         layer.renorm or layer.synchronized
     )
 
 
-def _batch_norm(layer: Any, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+def _batch_norm(
+    layer: keras.Layer, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Normalise as `BatchNormalization.call` does; images in training with a single operation."""
     images = len(inputs.shape) == 4 and layer.axis in (-1, 3) and mask is None
     if not (images and training and layer.trainable):
@@ -157,7 +161,7 @@ def _batch_norm(layer: Any, inputs: Any, training: bool | None = None, mask: Any
     return _normalise(layer, inputs)
 
 
-def _normalise(layer: Any, inputs: Any) -> Any:
+def _normalise(layer: keras.Layer, inputs: Tensor) -> Tensor:
     """Return images (B, H, W, C) normalised by the batch's mean and variance, and update the moving averages."""
     tf = import_module("tensorflow")
     channels = inputs.shape[-1]
@@ -178,7 +182,7 @@ def _normalise(layer: Any, inputs: Any) -> Any:
 # Attention, on TensorFlow
 
 
-def _summed_axes(layer: Any) -> int:
+def _summed_axes(layer: keras.Layer) -> int:
     """Return how many axes a layer sums over if they are the last of its inputs and the first of its kernel, else 0."""
     terms, result = layer.equation.split("->")
     inputs, kernel = terms.split(",")
@@ -190,7 +194,7 @@ def _summed_axes(layer: Any) -> int:
     return count if matches else 0
 
 
-def _einsum_dense(layer: Any, inputs: Any, training: bool | None = None) -> Any:
+def _einsum_dense(layer: keras.Layer, inputs: Tensor, training: bool | None = None) -> Tensor:
     """Return the outputs of an `EinsumDense`, computed by one matrix product instead of one per example."""
     kernel = ops.convert_to_tensor(layer.kernel)
     count = _summed_axes(layer)
@@ -203,15 +207,15 @@ def _einsum_dense(layer: Any, inputs: Any, training: bool | None = None) -> Any:
 
 
 def _attention(
-    layer: Any,
-    query: Any,
-    key: Any,
-    value: Any,
-    attention_mask: Any = None,
+    layer: keras.Layer,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None = None,
     training: bool | None = None,
     return_attention_scores: bool = False,
     use_causal_mask: bool = False,
-) -> tuple[Any, Any]:
+) -> tuple[Tensor, None]:
     """Return (outputs, None) as `MultiHeadAttention._compute_attention` does, for inputs of shape (B, T, ..., N, H).
 
     Four passes over tensors of the size of the scores are saved: the queries are scaled instead of the scores, the mask
@@ -252,7 +256,9 @@ def _attention(
     return ops.custom_gradient(run)(*map(ops.convert_to_tensor, (query, key, value))), None
 
 
-def _attend(scale: float, bias: Any, query: Any, key: Any, value: Any) -> tuple[Any, Any]:
+def _attend(
+    scale: float, bias: Tensor | None, query: Tensor, key: Tensor, value: Tensor
+) -> tuple[Tensor, Callable[[Tensor], list[Tensor]]]:
     """Return the attention outputs (B, T, ..., N, H), and the function from their gradient to those of the inputs."""
     tf, rank = import_module("tensorflow"), len(query.shape)
     to_heads, from_heads = (
@@ -265,7 +271,7 @@ def _attend(scale: float, bias: Any, query: Any, key: Any, value: Any) -> tuple[
     p = tf.nn.softmax(scores if bias is None else scores + bias)
     attended = tf.matmul(p, v)
 
-    def gradients(grad: Any) -> list[Any]:
+    def gradients(grad: Tensor) -> list[Tensor]:
         grad = tf.transpose(grad, to_heads)
         grad_p = tf.matmul(grad, v, transpose_b=True)
         grad_scores = p * (grad_p - tf.reduce_sum(grad * attended, axis=-1, keepdims=True))

@@ -4,7 +4,7 @@ Features are computed once for each training example, and the regression is fitt
 there does not distort good weights, as the gradients of a random head would (https://arxiv.org/abs/2202.10054).
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -26,11 +26,11 @@ _ALPHAS = np.logspace(-3, 2, 11)
 
 def linear_probe(
     model: keras.Model,
-    inputs: Any,
+    inputs: keras.KerasTensor,
     train: Split,
     *,
     batch_size: int,
-    standardize: tuple[Any, Any] | None = None,
+    standardize: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> str | None:
     """Set the layer "outputs" to a logistic regression on its inputs, and return a note; None if it was not set.
 
@@ -103,7 +103,9 @@ def linear_probe(
     return f"Linear probe: the last layer starts from a {model_name} regression on {plural(len(labels), 'example')}."
 
 
-def _fit_each_label(features: Any, labels: Any, layer: Any, length: float) -> list[Any]:
+def _fit_each_label(
+    features: np.ndarray, labels: np.ndarray, layer: keras.Layer, length: float
+) -> list[np.ndarray]:
     """Return the weights of the layer, from a logistic regression for each label that varies."""
     from sklearn.linear_model import LogisticRegression
 

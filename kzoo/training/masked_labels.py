@@ -1,6 +1,6 @@
 """Training with unknown labels, which are NaN: they count neither in the loss nor in metrics."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -9,6 +9,9 @@ from keras import ops
 from kzoo.data.dataset import Dataset
 from kzoo.training.members import Members
 from kzoo.utils.errors import KzooError
+
+if TYPE_CHECKING:
+    from kzoo.training.recurrent import Tensor
 
 
 def has_unknown_labels(data: Dataset) -> bool:
@@ -44,17 +47,21 @@ class _KnownLabels(keras.Model):
 
     def compute_loss(
         self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
+        x: "Tensor | None" = None,
+        y: "Tensor | None" = None,
+        y_pred: "Tensor" = None,
+        sample_weight: "Tensor | None" = None,
         training: bool = True,
-    ) -> Any:
+    ) -> "Tensor":
         return super().compute_loss(x, *_each_label(y, y_pred, sample_weight), training)
 
     def compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
-    ) -> dict[str, Any]:
+        self,
+        x: "Tensor | None",
+        y: "Tensor | None",
+        y_pred: "Tensor",
+        sample_weight: "Tensor | None" = None,
+    ) -> "dict[str, Tensor]":
         return super().compute_metrics(x, *_each_label(y, y_pred, sample_weight))
 
 
@@ -62,7 +69,9 @@ class _KnownLabelsOfMembers(Members, _KnownLabels):
     """The same for a network with members: `Members` makes each member an example first."""
 
 
-def _each_label(y: Any, y_pred: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+def _each_label(
+    y: "Tensor", y_pred: "Tensor", sample_weight: "Tensor | None"
+) -> "tuple[Tensor, Tensor, Tensor]":
     """Return labels and outputs as columns (B * labels, 1), and the weight of each, 0 for unknown labels."""
     y = ops.cast(y, y_pred.dtype)
     unknown = ops.isnan(y)

@@ -13,12 +13,13 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from kzoo.data.sample import sample_split
+from kzoo.problems.stored_types import TrainingSettings
 from kzoo.training.fit import Fit
 from kzoo.training.resume import Signals, assign, random_states, set_random_states
 from kzoo.training.setup import TrainingSetup
@@ -26,6 +27,10 @@ from kzoo.utils.argument_checks import checked_seconds, seconds_like
 from kzoo.utils.errors import TimeTooShort
 from kzoo.utils.formatting import plural
 from kzoo.zoo.registry import Preset, steps_of_epoch
+
+if TYPE_CHECKING:
+    pass
+
 
 # length of the probe after the first step: the smaller of seconds and share
 _PROBE_SECONDS, _PROBE_SHARE = 5.0, 0.05
@@ -80,19 +85,19 @@ class Length:
     max_steps: int | None
 
     @classmethod
-    def of(cls, training: Mapping[str, Any]) -> "Length":
+    def of(cls, training: TrainingSettings) -> "Length":
         """Return the length that training settings have."""
         return cls(epochs=training["epochs"], max_steps=training.get("max_steps"))
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, int]:
         """The training settings; `max_steps` only if it is set."""
         return {"epochs": self.epochs} | (
             {} if self.max_steps is None else {"max_steps": self.max_steps}
         )
 
 
-def repeating_settings(training: Mapping[str, Any], preset: Preset | None) -> dict[str, Any]:
+def repeating_settings(training: TrainingSettings, preset: Preset | None) -> dict[str, int]:
     """Return the settings that repeat a training of this length; a clock may have changed the patience, too.
 
     Args:
@@ -132,7 +137,7 @@ class Clock:
         """Time limit of each baseline in seconds."""
         return min(_BASELINE_SECONDS, _BASELINE_SHARE * self.seconds)
 
-    def request(self, longest: Length) -> dict[str, Any]:
+    def request(self, longest: Length) -> dict[str, float]:
         """Return what a `Request` stores of it: the seconds, and the length that the training has at most."""
         return {"seconds": self.seconds} | longest.settings
 
@@ -208,13 +213,13 @@ class TimeLimit(keras.callbacks.Callback):
         self.validation = validation
         self.reason = ""
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         self._stop_if_over(self.validation)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         if epoch + 1 < self.params["epochs"]:
             self._stop_if_over(self.validation)
 
@@ -244,7 +249,7 @@ class _Watch(keras.callbacks.Callback):
         self.epoch_starts: list[float] = []
         self.is_cut = False
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         now = time.monotonic()
         self.epoch_starts.append(now)
         self.mark = now
@@ -253,21 +258,23 @@ class _Watch(keras.callbacks.Callback):
         if len(lengths) >= 2 and lengths.max() * self.most_epochs < self.left / 2:
             self.end = now
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         self._add_call(self.calls, batch, logs)
         if len(self.calls) == 1:
             self.end = self.mark + self.seconds
         elif self.mark >= self.end:
             self.is_cut = self.model.stop_training = True
 
-    def on_test_begin(self, logs: Any = None) -> None:
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self.mark = time.monotonic()
         self.done = 0
 
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         self._add_call(self.test_calls, batch, logs)
 
-    def _add_call(self, calls: list[tuple[float, int]], batch: int, logs: Any) -> None:
+    def _add_call(
+        self, calls: list[tuple[float, int]], batch: int, logs: Mapping[str, float] | None
+    ) -> None:
         for value in (logs or {}).values():
             np.asarray(value)  # waits for the device
         now = time.monotonic()
@@ -275,10 +282,10 @@ class _Watch(keras.callbacks.Callback):
         self.mark = now
         self.done = batch + 1
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.epoch_ends.append(time.monotonic() - self.mark)
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         if not self.is_cut:
             self.epoch_starts.append(time.monotonic())
 

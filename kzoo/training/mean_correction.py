@@ -7,8 +7,10 @@ prediction, the smearing estimate (Duan, 1983, https://doi.org/10.1080/01621459.
 validation rows, because the errors of the network increase it as the noise does.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,18 +20,24 @@ from kzoo.baselines.rows import ridge
 from kzoo.data.pipeline import Batches
 from kzoo.data.sample import even_sample, sample_dataset, sample_split
 from kzoo.problems.kinds import kind
+from kzoo.problems.tasks import Pairs
 from kzoo.training.score import forward
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import whole_file
 from kzoo.utils.formatting import number
 from kzoo.zoo.families.protocol import OUTPUTS, layer_with
 
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset, Split
+    from kzoo.training.setup import TrainingSetup
+
+
 _MOST_ROWS = 50_000  # rows from which the choice and the correction are learned
 _FEWEST_ROWS = 50  # validation rows; fewer are too noisy to correct by, and training rows are used
 _BLOCK = 1_000_000  # target values read at once
 
 
-def check_loss(loss, data) -> None:
+def check_loss(loss: str, data: "Dataset") -> None:
     """Check that a target can be learned on a logarithmic scale.
 
     Args:
@@ -55,7 +63,7 @@ def check_loss(loss, data) -> None:
                 )
 
 
-def choose_loss(data, *, names=("mse", "log_mse")) -> tuple[str, str]:
+def choose_loss(data: "Dataset", *, names: Sequence[str] = ("mse", "log_mse")) -> tuple[str, str]:
     """Return the loss for predicting means: squared error, or squared error of logarithms; and a note about it.
 
     Ridge regression is fitted on both scales, that of logarithms with the smearing estimate. The scale is chosen by the
@@ -84,11 +92,12 @@ def choose_loss(data, *, names=("mse", "log_mse")) -> tuple[str, str]:
     )
 
 
-def _validation_deviance(data, logarithms) -> float:
+def _validation_deviance(data: "Dataset", logarithms: bool) -> float:
     """Return the mean gamma deviance of ridge regression on validation data.
 
     Predictions below the smallest training target, which may be negative, count as that.
     """
+    assert data.validation is not None
     truth = np.asarray(data.validation.y[:], "float64")
     if logarithms:
         parts = {name: getattr(data, name) for name in ("train", "validation")}
@@ -100,7 +109,7 @@ def _validation_deviance(data, logarithms) -> float:
         predict = _ridge(learned)
         (residuals, weight), limit = _residuals(predict, learned.train), 50.0
         factor = np.average(np.exp(np.clip(residuals, -limit, limit)), axis=0, weights=weight)
-        means = np.exp(np.clip(_outputs(predict, learned.validation), -limit, limit)) * factor
+        means = np.exp(np.clip(_outputs(predict, logs["validation"]), -limit, limit)) * factor
     else:
         means = _outputs(_ridge(data), data.validation)
     ratio = truth / np.maximum(means.reshape(truth.shape), np.min(data.train.y[:], axis=0))
@@ -109,7 +118,7 @@ def _validation_deviance(data, logarithms) -> float:
     )
 
 
-def _ridge(data):
+def _ridge(data: "Dataset") -> "Callable[[Split], Pairs]":
     try:
         return ridge(BaselineData(data, most=_MOST_ROWS))
     except Unfit as reason:  # pragma: no cover
@@ -118,11 +127,13 @@ def _ridge(data):
         ) from None
 
 
-def _outputs(predict, part):
+def _outputs(predict: "Callable[[Split], Pairs]", part: "Split") -> np.ndarray:
     return np.concatenate([outputs for outputs, _ in predict(part)]).astype("float64")
 
 
-def _residuals(predict, part):
+def _residuals(
+    predict: "Callable[[Split], Pairs]", part: "Split"
+) -> tuple[np.ndarray, np.ndarray | None]:
     pairs = list(predict(part))
     outputs, truth = (
         np.concatenate(column).astype("float64") for column in zip(*pairs, strict=True)
@@ -130,7 +141,7 @@ def _residuals(predict, part):
     return (truth - outputs.reshape(truth.shape)), part.weight
 
 
-def correct_files(setup, folder: Path, *, batch_size: int) -> list[float]:
+def correct_files(setup: "TrainingSetup", folder: Path, *, batch_size: int) -> list[float]:
     """Correct the network in memory, which has the best weights, and the files of a run; return the factors.
 
     Args:
@@ -149,13 +160,13 @@ def correct_files(setup, folder: Path, *, batch_size: int) -> list[float]:
     return factors
 
 
-def save_model(setup, file: Path) -> None:
+def save_model(setup: "TrainingSetup", file: Path) -> None:
     """Write the model that is saved, with its current weights, to a file of a run, whole or not at all."""
     with whole_file(file) as temporary:
         setup.save(temporary)
 
 
-def correct(setup, *, batch_size: int) -> list[float]:
+def correct(setup: "TrainingSetup", *, batch_size: int) -> list[float]:
     """Shift the bias of the last layer so that the mean prediction is the mean of the truth; return the factors.
 
     The means are those of validation rows, or of training rows if there are too few.
@@ -187,7 +198,7 @@ def correct(setup, *, batch_size: int) -> list[float]:
     return factors.tolist()
 
 
-def _correction_rows(data):
+def _correction_rows(data: "Dataset") -> "Split":
     """Return the split from which the correction is learned."""
     validation = sample_split(data.validation)
     if validation is not None and len(validation) >= _FEWEST_ROWS:

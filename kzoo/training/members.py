@@ -1,9 +1,12 @@
 """A model whose members are trained separately and predict their mean (TabM)."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
+
+if TYPE_CHECKING:
+    from kzoo.training.recurrent import Tensor
 
 
 class Members(keras.Model):
@@ -20,13 +23,22 @@ class Members(keras.Model):
         name: name of the network.
     """
 
-    def __init__(self, inputs: Any, mean: Any, each: Any, *, name: str) -> None:
+    def __init__(
+        self,
+        inputs: keras.KerasTensor,
+        mean: keras.KerasTensor,
+        each: keras.KerasTensor,
+        *,
+        name: str,
+    ) -> None:
         super().__init__(inputs, mean, name=name)
         self.each_output = each
         # only the method: Keras would track the layers of a model twice
         self.each = keras.Model(inputs, each).call
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def call(
+        self, inputs: "Tensor", training: bool | None = None, mask: "Tensor | None" = None
+    ) -> "Tensor":
         return (self.each if training else super().call)(inputs, training=training, mask=mask)
 
     def save(self, *arguments: Any, **options: Any) -> None:
@@ -34,12 +46,12 @@ class Members(keras.Model):
 
     def compute_loss(
         self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
+        x: "Tensor | None" = None,
+        y: "Tensor | None" = None,
+        y_pred: "Tensor" = None,
+        sample_weight: "Tensor | None" = None,
         training: bool = True,
-    ) -> Any:
+    ) -> "Tensor":
         if len(y_pred.shape) == 3:  # (B, members, outputs): each member counts as an example
             members = y_pred.shape[1]
             y, sample_weight = (
@@ -49,8 +61,12 @@ class Members(keras.Model):
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
-    ) -> dict[str, Any]:
+        self,
+        x: "Tensor | None",
+        y: "Tensor | None",
+        y_pred: "Tensor",
+        sample_weight: "Tensor | None" = None,
+    ) -> "dict[str, Tensor]":
         if len(y_pred.shape) == 3:
             y_pred = ops.mean(y_pred, axis=1)
         return super().compute_metrics(x, y, y_pred, sample_weight)

@@ -7,10 +7,10 @@ so that results are the same bits however an epoch is divided into calls, also a
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -19,12 +19,19 @@ from kzoo.training.kernels import CONVOLUTIONS, cheap_steps
 from kzoo.utils.argument_checks import AUTO
 from kzoo.utils.errors import KzooError
 
+if TYPE_CHECKING:
+    from kzoo.data.pipeline import Batches
+    from kzoo.training.recurrent import Tensor, Tensors
+
+
 # target duration of a call: signals, journal and progress bar wait for its end
 _CALL_SECONDS = 0.25
 _MAX_BYTES = 2**30  # maximum size of the data on the device
 
 
-def single_step_reason(model: keras.Model, *batches: Any, class_weight: Any = None) -> str | None:
+def single_step_reason(
+    model: keras.Model, *batches: "Batches | None", class_weight: Mapping[int, float] | None = None
+) -> str | None:
     """Return why a training makes only one step per call, as Keras does; None if it can make many.
 
     Args:
@@ -90,10 +97,10 @@ class MultiStepCallbackList(keras.callbacks.CallbackList):
         callbacks: Sequence[keras.callbacks.Callback],
         *,
         model: keras.Model,
-        batches: Any,
+        batches: "Batches",
         epochs: int,
-        validation: Any = None,
-        class_weight: dict[int, float] | None = None,
+        validation: "Batches | None" = None,
+        class_weight: Mapping[int, float] | None = None,
         chunked: bool = False,
         max_steps: int | str = AUTO,
         every: int | None = None,
@@ -131,7 +138,7 @@ class MultiStepCallbackList(keras.callbacks.CallbackList):
     def __exit__(self, *error: object) -> None:
         self.model.train_function, self.model.test_function = self.keras_functions
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
         self.train_steps.begin(self.batches.first)
 
@@ -145,24 +152,24 @@ class MultiStepCallbackList(keras.callbacks.CallbackList):
                 "A callback replaced the model's train or test function during training. Pass steps_per_call=1."
             )
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         if self.train_steps.start_call(self.every):
             super().on_train_batch_begin(self.train_steps.done, logs)
         self._check()
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         super().on_train_batch_end(self.train_steps.end_call() - 1, logs)
 
-    def on_test_begin(self, logs: Any = None) -> None:
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
         super().on_test_begin(logs)
         self.test_steps.begin()
 
-    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_test_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         if self.test_steps.start_call():
             super().on_test_batch_begin(self.test_steps.done, logs)
         self._check()
 
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         super().on_test_batch_end(self.test_steps.end_call() - 1, logs)
 
 
@@ -211,7 +218,7 @@ class _EpochSteps:
         )
         return self.call_steps > 0
 
-    def run(self, keras_function: Callable[..., Any], *arguments: Any) -> Any:
+    def run(self, keras_function: Callable[..., Any], *arguments: Any) -> object:
         """Make the steps of a call. Without `start_call` before it, as in `test_on_batch`, call Keras' own function.
 
         Raises:
@@ -245,7 +252,7 @@ class _EpochSteps:
         return self.done
 
 
-def _example_weights(y: Any, class_weight: dict[int, float] | None) -> list[np.ndarray]:
+def _example_weights(y: np.ndarray, class_weight: Mapping[int, float] | None) -> list[np.ndarray]:
     """Return a list with the array of example weights (N,) if classes have weights, else an empty list."""
     if not class_weight:
         return []
@@ -262,7 +269,12 @@ class _DeviceData:
         to_device: function that moves an array to the device.
     """
 
-    def __init__(self, batches: Any, class_weight: Any, to_device: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        batches: "Batches",
+        class_weight: Mapping[int, float] | None,
+        to_device: "Callable[[np.ndarray], Tensor]",
+    ) -> None:
         self.batches = batches
         self.class_weight = class_weight
         self.to_device = to_device
@@ -286,7 +298,10 @@ class _DeviceData:
 
 
 def _tensorflow_program(
-    model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None
+    model: keras.Model,
+    step: Callable[..., Any],
+    batches: "Batches",
+    class_weight: Mapping[int, float] | None = None,
 ) -> Callable[..., Any]:
     """Return a function of (first, count) that makes steps and returns (logs, steps made, whether it was compiled)."""
     if batches.parts:
@@ -301,13 +316,13 @@ def _tensorflow_program(
     # not empty after the first call, which compiles for any number of steps
     compiled: set[bool] = set()
 
-    def one_step(index: Any) -> Any:
+    def one_step(index: "Tensor") -> "Tensor":
         with cheap_steps(model):
             step(batches.gathered(arrays, order[index * size : (index + 1) * size]))
         return index + 1
 
     @partial(tf.function, autograph=False)
-    def loop(first: Any, count: Any) -> Any:
+    def loop(first: "Tensor", count: "Tensor") -> "dict[str, Tensor]":
         tf.while_loop(
             lambda index: index < first + count,
             lambda index: [one_step(index)],
@@ -325,20 +340,23 @@ def _tensorflow_program(
 
 
 def _tensorflow_program_by_parts(
-    model: Any, step: Callable[..., Any], batches: Any, class_weight: Any
+    model: keras.Model,
+    step: Callable[..., Any],
+    batches: "Batches",
+    class_weight: Mapping[int, float] | None,
 ) -> Callable[..., Any]:
     """Return the same for rows that are read from a file: a call ends where the part in memory ends."""
     tf, size, compiled = import_module("tensorflow"), batches.batch_size, set[bool]()
 
-    def to_device(array: Any) -> Any:
+    def to_device(array: np.ndarray) -> "Tensor":
         with tf.device("cpu:0"):
             return tf.constant(array)
 
     device_data = _DeviceData(batches, class_weight, to_device)
 
     @partial(tf.function, autograph=False, reduce_retracing=True)
-    def loop(count: Any, call_order: Any, *arrays: Any) -> Any:
-        def one_step(index: Any) -> Any:
+    def loop(count: "Tensor", call_order: "Tensor", *arrays: "Tensor") -> "dict[str, Tensor]":
+        def one_step(index: "Tensor") -> "Tensor":
             with cheap_steps(model):
                 step(batches.gathered(arrays, call_order[index * size : (index + 1) * size]))
             return index + 1
@@ -365,7 +383,10 @@ def _tensorflow_program_by_parts(
 
 
 def _jax_program(
-    model: Any, step: Callable[..., Any], batches: Any, class_weight: Any = None
+    model: keras.Model,
+    step: Callable[..., Any],
+    batches: "Batches",
+    class_weight: Mapping[int, float] | None = None,
 ) -> Callable[..., Any]:
     """Return a function of (state, first, count) that makes steps.
 
@@ -380,8 +401,10 @@ def _jax_program(
     compiled = set()
 
     @partial(jax.jit, donate_argnums=0)
-    def loop(state: Any, order: Any, first: Any, count: Any, arrays: Any) -> Any:
-        def one_step(index: Any, state: Any) -> Any:
+    def loop(
+        state: "Tensors", order: "Tensor", first: "Tensor", count: "Tensor", arrays: "Tensors"
+    ) -> "tuple[dict[str, Tensor], Tensors]":
+        def one_step(index: "Tensor", state: "Tensors") -> "Tensors":
             with cheap_steps(model):
                 _, new_state = step(state, batches.gathered(arrays, order[index]))
             return tuple(map(list, new_state))
@@ -392,7 +415,7 @@ def _jax_program(
         ):
             return model.get_metrics_result(), state
 
-    def call(state: Any, first: int, count: int) -> tuple[Any, int, bool]:
+    def call(state: "Tensors", first: int, count: int) -> tuple[object, int, bool]:
         arrays, epoch_order, begin, _ = device_data.load(first)
         index = first - begin
         full_batches = len(epoch_order) // size

@@ -1,18 +1,26 @@
 """The objective of the whole validation split after each epoch, computed by the task and not by Keras' metrics."""
 
 import math
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from kzoo.inference.postprocessors.decision import scoring_arguments, settings_of
-from kzoo.inference.postprocessors.postprocessor import learn
+from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.problems.objectives import Objective, score_of_values
+from kzoo.problems.stored_types import TrainingSettings
+from kzoo.problems.tasks import Pairs
 from kzoo.training.score import forward
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.results import value_of
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset
+    from kzoo.data.pipeline import Batches
+    from kzoo.training.setup import TrainingSetup
 
 
 class EpochObjective(keras.callbacks.Callback):
@@ -25,12 +33,12 @@ class EpochObjective(keras.callbacks.Callback):
         batches: the `Batches` to validate on.
     """
 
-    def __init__(self, setup, batches) -> None:
+    def __init__(self, setup: "TrainingSetup", batches: "Batches") -> None:
         super().__init__()
         # In a namespace, so that the journal does not store it.
         self.state = SimpleNamespace(setup=setup, batches=batches)
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         objective = self.state.setup.training["objective"]
         if not isinstance(objective, Objective):
             raise KzooError(
@@ -43,7 +51,7 @@ class EpochObjective(keras.callbacks.Callback):
                 "vary too little. Set a larger validation=, or another objective."
             )
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         value = self._value()
         if logs is not None:
             logs[self.state.setup.training["monitor"]] = math.nan if value is None else value
@@ -58,12 +66,12 @@ class EpochObjective(keras.callbacks.Callback):
             keras.distribution.set_distribution(distribution)
 
 
-def objective_value(model, setup, batches) -> float | None:
+def objective_value(model: keras.Model, setup: "TrainingSetup", batches: "Batches") -> float | None:
     """Return the objective of a model on the whole split of some batches; None if it is undefined there."""
     training, data, logits = setup.training, setup.data, setup.gives_logits
     split, size = batches.split, min(batches.batch_size, len(batches.split))
 
-    def outputs_and_truth():
+    def outputs_and_truth() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         rows = type(batches)(split, batch_size=size)
         for step in range(len(rows)):
             x, y = rows.batch(0, step)[:2]
@@ -95,14 +103,21 @@ def objective_value(model, setup, batches) -> float | None:
     )
 
 
-def _per_output(values, outputs) -> np.ndarray:
+def _per_output(values: np.ndarray, outputs: int) -> np.ndarray:
     """Return a value per target as one per output: of a target with several quantiles, each has that of the target."""
     values = np.atleast_1d(np.asarray(values, "float32"))
     return np.repeat(values, outputs // len(values))
 
 
 def score_of(
-    objective, pairs, data, settings, postprocessor=None, *, logits, weight=None
+    objective: Objective,
+    pairs: Pairs,
+    data: "Dataset",
+    settings: TrainingSettings,
+    postprocessor: Postprocessor | None = None,
+    *,
+    logits: bool | None,
+    weight: np.ndarray | None = None,
 ) -> float | None:
     """Return one score of (outputs, truth) pairs; None if it is undefined, or outputs are not finite.
 

@@ -3,8 +3,9 @@
 Used by `train`, `check`, `tune`, each trial of a search and the learning-rate range test.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -14,7 +15,7 @@ from kzoo.data import Dataset
 from kzoo.data.inputs.text.sentence_encoder import LICENCE
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
-from kzoo.problems.stored_types import Spec
+from kzoo.problems.stored_types import Config, Overrides, Spec, TrainingSettings
 from kzoo.training.adapt import adapt_fit, adapt_monitor, adapt_to_data
 from kzoo.training.custom_model import check_shape, custom_model_settings, match_loss
 from kzoo.training.decision import adapt_decision, adapt_objective
@@ -27,6 +28,7 @@ from kzoo.training.ridge import fit_ridge
 from kzoo.training.score import gives_logits
 from kzoo.training.setup import TrainingSetup, class_weights, core_of, unscaled
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 from kzoo.utils.memory import too_large
 from kzoo.utils.version import __version__
@@ -43,7 +45,10 @@ from kzoo.zoo.registry import (
     spec_of,
     with_settings,
 )
-from kzoo.zoo.weights import check_freeze, check_linear_probe
+from kzoo.zoo.weights import Freeze, Weights, check_freeze, check_linear_probe
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Loadable, Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +84,9 @@ class TrainingPlan:
         preset: Any = self.preset  # not None: only presets are adapted
         return replace(preset, task=self.data.task, config=self.config, training=self.training)
 
-    def changed(self, overrides, *, data=None, seed=None) -> "TrainingPlan":
+    def changed(
+        self, overrides: Overrides, *, data: Dataset | None = None, seed: int | None = None
+    ) -> "TrainingPlan":
         """Return the plan with other settings: a trial of a search.
 
         Args:
@@ -97,7 +104,7 @@ class TrainingPlan:
             self.adapted_preset, *resolve(self.adapted_preset, overrides), requested, data, seed
         )
 
-    def count(self, overrides) -> int:
+    def count(self, overrides: Overrides) -> int:
         """Return the number of parameters of the network with other settings.
 
         Raises:
@@ -105,7 +112,7 @@ class TrainingPlan:
         """
         return build(self.changed(overrides).adapted_preset, compile=False).count_params()
 
-    def with_training(self, **values) -> "TrainingPlan":
+    def with_training(self, **values: object) -> "TrainingPlan":
         """Return the plan with other training settings, which are neither checked nor adapted."""
         return replace(self, training=self.training | values)
 
@@ -119,7 +126,7 @@ class TrainingPlan:
         notes = adapt_monitor(training, self.requested, self.data)
         return replace(self, training=training, notes=(*self.notes, *notes))
 
-    def with_freeze(self, freeze) -> "TrainingPlan":
+    def with_freeze(self, freeze: Freeze | None) -> "TrainingPlan":
         """Return the plan without augmentation if the backbone is frozen: its features are computed once per image.
 
         Args:
@@ -143,7 +150,7 @@ class TrainingPlan:
             seed=self.seed,
         )
 
-    def policy(self, precision="auto", *, deterministic=False) -> str:
+    def policy(self, precision: str = "auto", *, deterministic: bool = False) -> str:
         """Return the dtype policy to train with: the requested one, else the settings' if the device supports it.
 
         Raises:
@@ -160,7 +167,7 @@ class TrainingPlan:
         """Whether the settings ask for bfloat16 and the device would only emulate it."""
         return self.training.get("precision") == "mixed_bfloat16" and not computes_bfloat16()
 
-    def split_over(self, devices) -> "TrainingPlan":
+    def split_over(self, devices: int) -> "TrainingPlan":
         """Return the plan for several devices, which share each batch evenly.
 
         Raises:
@@ -181,8 +188,14 @@ class TrainingPlan:
         return replace(self, devices=devices, notes=(*self.notes, *([note] if remainder else ())))
 
     def ready(
-        self, policy, *, weights=None, freeze=None, resumed=False, for_checks=False
-    ) -> "TrainingSetup":
+        self,
+        policy: str,
+        *,
+        weights: "Weights | None" = None,
+        freeze: Freeze | None = None,
+        resumed: bool = False,
+        for_checks: bool = False,
+    ) -> TrainingSetup:
         """Return the `TrainingSetup`: the network built, with its initial weights, and compiled.
 
         Args:
@@ -257,20 +270,30 @@ class TrainingPlan:
         )
 
     @property
-    def _scaling(self):
+    def _scaling(self) -> tuple[Sequence[float], Sequence[float]]:
         """Offset and scale of the targets."""
         return self.config["target_offset"], self.config["target_scale"]
 
-    def _features_of(self, frozen):
+    def _features_of(self, frozen: keras.Model) -> "tuple[Split, Split | None]":
         """Return the training and the validation split with the features of the frozen part of the network."""
-        splits = self.data.train, self.data.validation
-        return tuple(
-            s and with_features(frozen, s, batch_size=self.training["batch_size"]) for s in splits
+        size = self.training["batch_size"]
+        validation = self.data.validation
+        return (
+            with_features(frozen, self.data.train, batch_size=size),
+            validation and with_features(frozen, validation, batch_size=size),
         )
 
     def compiled(
-        self, model, core, *, saved, spec, notes=(), features=None, for_checks=False
-    ) -> "TrainingSetup":
+        self,
+        model: keras.Model,
+        core: keras.Model,
+        *,
+        saved: keras.Model,
+        spec: Spec,
+        notes: Sequence[str] = (),
+        features: "tuple[Split, Split | None] | None" = None,
+        for_checks: bool = False,
+    ) -> TrainingSetup:
         """Compile a built network, and return its `TrainingSetup`.
 
         Args:
@@ -331,9 +354,9 @@ class TrainingPlan:
         setup.compile()
         return setup
 
-    def _loss_needs_onehot(self):
+    def _loss_needs_onehot(self) -> bool:
         loss = loss_info(self.custom_model)
-        outputs = getattr(self.custom_model, "outputs", None) or ()
+        outputs: Sequence[Any] = getattr(self.custom_model, "outputs", None) or ()
         if loss is None or "numbered" not in self.data.problem.facts:
             return False
         has_output_per_class = (
@@ -341,7 +364,7 @@ class TrainingPlan:
         )  # as many outputs as classes
         return loss.labels == "one-hot" or (loss.labels == "values" and has_output_per_class)
 
-    def _custom_model_setup(self):
+    def _custom_model_setup(self) -> TrainingSetup:
         keras.utils.set_random_seed(self.seed)
         model = self.custom_model
         spec = replace(self.spec, kzoo=__version__)
@@ -371,7 +394,7 @@ class TrainingPlan:
         )
 
 
-def other_precision(model, spec: Spec) -> list[str]:
+def other_precision(model: keras.Model, spec: Spec) -> list[str]:
     """Return a note if a built network has another dtype policy than `kzoo.train` would build it with."""
     requested = spec.training.get("precision", "auto")
     policy = model.dtype_policy.name
@@ -384,7 +407,13 @@ def other_precision(model, spec: Spec) -> list[str]:
 
 
 def plan_training(
-    preset_or_model, source, options: DataOptions, overrides, *, seed=0, requested=frozenset()
+    preset_or_model: str | Preset | keras.Model,
+    source: "Loadable | None",
+    options: DataOptions,
+    overrides: Overrides,
+    *,
+    seed: int = 0,
+    requested: frozenset[str] = frozenset(),
 ) -> TrainingPlan:
     """Return the `TrainingPlan` for a preset or custom model and a source of data.
 
@@ -402,8 +431,9 @@ def plan_training(
     preset, model, config, training = settings_for(preset_or_model, overrides)
     data = load_for(source, preset, config, training, options)
     requested = frozenset(overrides) | requested
-    if model is None:
+    if preset is not None and model is None:
         return _adapted_plan(preset, config, training, requested, data, seed)
+    assert model is not None
     if preset is None:
         has_task = isinstance(source, Dataset) or options.task is not None
         data = match_loss(
@@ -435,7 +465,14 @@ def plan_training(
     )
 
 
-def _adapted_plan(preset, config, training, requested, data, seed):
+def _adapted_plan(
+    preset: Preset,
+    config: Config,
+    training: TrainingSettings,
+    requested: frozenset[str],
+    data: Dataset,
+    seed: int,
+) -> TrainingPlan:
     config, training, notes = adapt_to_data(preset, config, training, requested, data)
     return TrainingPlan(
         preset=preset,
@@ -448,11 +485,13 @@ def _adapted_plan(preset, config, training, requested, data, seed):
     )
 
 
-def settings_for(preset_or_model, overrides):
+def settings_for(
+    preset_or_model: str | Preset | keras.Model, overrides: Overrides
+) -> tuple[Preset | None, keras.Model | None, JsonObject, JsonObject]:
     """Return (preset or None, custom model or None, config, training) before any data is read."""
     if isinstance(preset_or_model, str | Preset):
-        preset = get_preset(preset_or_model)
-        return preset, None, *resolve(preset, overrides)
+        named = get_preset(preset_or_model)
+        return named, None, *resolve(named, overrides)
     if not isinstance(preset_or_model, keras.Model):
         raise KzooError(
             f"kzoo.train takes a preset's name or a keras.Model, not {type(preset_or_model).__name__}."
@@ -461,7 +500,13 @@ def settings_for(preset_or_model, overrides):
     return preset, preset_or_model, config, training
 
 
-def load_for(source, preset, config, training, options: DataOptions) -> Dataset:
+def load_for(
+    source: "Loadable | None",
+    preset: Preset | None,
+    config: Config,
+    training: TrainingSettings,
+    options: DataOptions,
+) -> Dataset:
     """Return a source as a `Dataset`, read as these settings need it; None is the preset's own data set."""
     if source is None:
         if preset is None or preset.dataset is None:
@@ -473,7 +518,7 @@ def load_for(source, preset, config, training, options: DataOptions) -> Dataset:
     return load(source, with_settings(preset, config, training) if preset else None, options)
 
 
-def _built(spec, policy):
+def _built(spec: Spec, policy: str) -> keras.Model:
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:

@@ -2,12 +2,18 @@
 
 import sys
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TextIO
 
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from kzoo.utils import notebook
+
+if TYPE_CHECKING:
+    from kzoo.data.pipeline import Batches
+
 
 _DRAW_INTERVAL = 0.2  # seconds between two drawings
 
@@ -22,7 +28,14 @@ class ProgressBar(keras.callbacks.Callback):
         stream: stream to write to; the default is stderr.
     """
 
-    def __init__(self, *, epochs, batches, monitor="val_loss", stream=None):
+    def __init__(
+        self,
+        *,
+        epochs: int,
+        batches: "Batches",
+        monitor: str = "val_loss",
+        stream: TextIO | None = None,
+    ) -> None:
         super().__init__()
         self.epochs, self.batches, self.monitor = epochs, batches, monitor
         self.steps = len(batches)
@@ -31,16 +44,17 @@ class ProgressBar(keras.callbacks.Callback):
         self.live = self.console.is_terminal
         self.display = notebook.Display() if self.console.is_jupyter and stream is None else None
         self.lines: list[str] = []  # of the epochs, in a notebook
-        self.bar = self.task = None  # of rich
+        self.bar: Progress | None = None
+        self.task: Any = None  # of rich
         self.epoch = 0
         self.steps_done = 0
-        self.first_step = None
+        self.first_step: int | None = None
         self.monitor_text = ""
         self.started = self.epoch_started = self.last_drawn = self.last_printed = (
             time.perf_counter()
         )
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         self.started = self.last_drawn = self.last_printed = time.perf_counter()
         self.steps_done = 0
         self.first_step = None
@@ -59,13 +73,13 @@ class ProgressBar(keras.callbacks.Callback):
             self.task = self.bar.add_task("", total=self.epochs * self.steps, detail="")
             self.bar.start()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.epoch, self.epoch_started = epoch, time.perf_counter()
         self.steps_done = epoch * self.steps + self.batches.first
         if self.first_step is None:
             self.first_step = self.steps_done
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         self.steps_done = self.epoch * self.steps + self.batches.first + batch + 1
         now = time.perf_counter()
         if (
@@ -77,14 +91,14 @@ class ProgressBar(keras.callbacks.Callback):
             description = f"epoch {self.epoch + 1}/{self.epochs}"
             detail = f"{loss}{self.monitor_text}{speed:,.0f}/s  {self._left(now)} left"
             if self.display is not None:
-                self._show(f"{description}  {detail}")
-            else:
+                self._show(self.display, f"{description}  {detail}")
+            elif self.bar is not None:
                 self.bar.update(
                     self.task, completed=self.steps_done, description=description, detail=detail
                 )
                 self.bar.refresh()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         logs = logs or {}
         now = time.perf_counter()
         names = ["loss", *[k for k in logs if k not in ("loss", "learning_rate")]]
@@ -102,17 +116,17 @@ class ProgressBar(keras.callbacks.Callback):
             self.lines.append(text)
             if now - self.last_drawn > _DRAW_INTERVAL:
                 self.last_drawn = now
-                self._show(text)
+                self._show(self.display, text)
         elif (
             self.live or is_last or epoch == 0 or now - self.last_printed > 1.0
         ):  # few lines for fast runs
             self.last_printed = now
             (self.bar.console if self.bar is not None else self.console).print(text, soft_wrap=True)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Remove the bar; also after an interrupt. In a notebook, the last epoch and all before it remain."""
         if self.display is not None and self.lines:
             self.display.show(notebook.progress(None, self.lines[-1], self.lines), self.lines[-1])
@@ -120,15 +134,15 @@ class ProgressBar(keras.callbacks.Callback):
             self.bar.stop()
             self.bar = None
 
-    def _show(self, text):
+    def _show(self, display: notebook.Display, text: str) -> None:
         share = self.steps_done / max(self.epochs * self.steps, 1)
-        self.display.show(notebook.progress(share, text, self.lines), text)
+        display.show(notebook.progress(share, text, self.lines), text)
 
-    def _left(self, now):
+    def _left(self, now: float) -> str:
         total = self.epochs * self.steps
         seconds = (
             (now - self.started)
             * (total - self.steps_done)
-            / max(self.steps_done - self.first_step, 1)
+            / max(self.steps_done - (self.first_step or 0), 1)
         )
         return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -9,11 +9,12 @@ import keras
 
 from kzoo.problems.stored_types import FORMAT_VERSION
 from kzoo.utils import onednn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.processor import instruction_sets
 from kzoo.utils.version import __version__
 
 
-def provenance():
+def provenance() -> JsonObject:
     """Return the provenance of a run that is made now, as plain data."""
     backend = keras.backend.backend()
     packages = (

@@ -8,8 +8,9 @@ products for a single time step do not. Each of the two is slower where the othe
 """
 
 import math
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 from keras import activations, ops
@@ -19,12 +20,19 @@ _CHUNK = 10
 # time steps per iteration of JAX's loop: the speed-up was half as large with 1, and smaller with 8
 _JAX_UNROLL = 4
 _HALVES_CHUNK = 5  # the same as `_CHUNK`, with a loop for each half of the batch
+Tensor: TypeAlias = Any  # of the backend
+Tensors: TypeAlias = Sequence[Tensor]
+
 _LARGE_KERNEL = 2**14  # size of the recurrent kernel from which two loops are faster than one
 
 
 def recurrent_layer(
-    layer: Any, sequences: Any, initial_state: Any, mask: Any, training: bool = False
-) -> tuple[Any, ...]:
+    layer: keras.layers.RNN,
+    sequences: Tensor,
+    initial_state: Tensors,
+    mask: Tensor | None,
+    training: bool = False,
+) -> tuple[Tensor, Tensor, Tensors]:
     """Return what `inner_loop` of a layer returns: its last output, all outputs, and the last states."""
     cell = layer.cell
     if (
@@ -57,7 +65,7 @@ def _in_tensorflow_graph() -> bool:
     )
 
 
-def _is_supported(cell: Any) -> bool:
+def _is_supported(cell: keras.Layer) -> bool:
     """Return whether the formulas here compute what a cell computes."""
     return (
         cell.use_bias
@@ -69,8 +77,14 @@ def _is_supported(cell: Any) -> bool:
 
 
 def _run(
-    cell: Any, sequences: bool, x: Any, kernel: Any, recurrent: Any, bias: Any, *states: Any
-) -> tuple[Any, Any]:
+    cell: keras.Layer,
+    sequences: bool,
+    x: Tensor,
+    kernel: Tensor,
+    recurrent: Tensor,
+    bias: Tensor,
+    *states: Tensor,
+) -> tuple[Tensors, Callable[..., Tensors]]:
     """Run a cell over time.
 
     Args:
@@ -90,7 +104,7 @@ def _run(
     x = ops.reshape(ops.transpose(x, (1, 0, 2)), (-1, width))  # (T * B, D)
     x_gates = ops.reshape(ops.matmul(x, kernel) + x_bias, (steps, -1, kernel.shape[1]))
 
-    def forward(previous: Any, inputs: Any) -> tuple[Any, Any]:
+    def forward(previous: Tensors, inputs: Tensors) -> tuple[Tensors, Tensors]:
         h_gates = ops.matmul(previous[0], recurrent)
         current, saved = cell.forward(
             inputs[0], h_gates if h_bias is None else h_gates + h_bias, previous
@@ -101,7 +115,7 @@ def _run(
     current, saved = columns[: len(states)], columns[len(states) :]
     outputs = ops.transpose(current[0], (1, 0, 2)) if sequences else last[0][:, None]
 
-    def gradients(*grads: Any) -> tuple[Any, ...]:
+    def gradients(*grads: Tensor) -> tuple[Any, ...]:
         # JAX passes one tuple
         grad_outputs, *grad_last = grads[0] if isinstance(grads[0], list | tuple) else grads
         if not sequences:
@@ -111,7 +125,7 @@ def _run(
         ]
         recurrent_transposed = ops.transpose(recurrent)
 
-        def backward(grads: Any, inputs: Any) -> tuple[Any, Any]:
+        def backward(grads: Tensors, inputs: Tensors) -> tuple[Tensors, Tensors]:
             grad_output, inputs = (
                 (grads[0] + inputs[0], inputs[1:]) if sequences else (grads[0], inputs)
             )
@@ -156,8 +170,14 @@ def _run(
 
 
 def _run_by_halves(
-    cell: Any, sequences: bool, x: Any, kernel: Any, recurrent: Any, bias: Any, *states: Any
-) -> tuple[Any, Any]:
+    cell: keras.Layer,
+    sequences: bool,
+    x: Tensor,
+    kernel: Tensor,
+    recurrent: Tensor,
+    bias: Tensor,
+    *states: Tensor,
+) -> tuple[Tensors, Callable[..., Tensors]]:
     """Return what `_run` returns, on TensorFlow, with a loop for each half of the batch."""
     tf = import_module("tensorflow")
     width, (units, gate_width), count, has_two = (
@@ -169,8 +189,10 @@ def _run_by_halves(
     # of the inputs, of the states
     biases: tuple[Any, ...] = (bias[0], bias[1]) if has_two else (bias,)
 
-    def forward(x: Any, *states: Any) -> tuple[Any, ...]:
-        def run_chunk(previous: Any, chunk: Any, rows: Any) -> tuple[Any, ...]:
+    def forward(x: Tensor, *states: Tensor) -> Tensors:
+        def run_chunk(
+            previous: Tensors, chunk: Tensors, rows: Tensors
+        ) -> tuple[Tensors, Tensors, Tensors]:
             x_gates = tf.matmul(tf.reshape(chunk[0], (-1, width)), kernel) + biases[0]
             rows = []
             for step_gates in tf.unstack(tf.reshape(x_gates, (chunk[0].shape[0], -1, gate_width))):
@@ -192,7 +214,7 @@ def _run_by_halves(
         outputs = _swap_batch_and_time(columns[0].stack()[1:]) if sequences else last[0][:, None]
         return outputs, *last, *columns
 
-    def backward(x: Any, grad_outputs: Any, *tensors: Any) -> tuple[Any, ...]:
+    def backward(x: Tensor, grad_outputs: Tensor, *tensors: Tensor) -> Tensors:
         grad_last = tensors[:count]
         columns = tensors[count:]
         inputs = [_swap_batch_and_time(x)]
@@ -201,7 +223,9 @@ def _run_by_halves(
         else:
             grad_last = (grad_last[0] + grad_outputs[:, 0], *grad_last[1:])
 
-        def run_chunk(carry: Any, chunk: Any, rows: Any) -> tuple[Any, ...]:
+        def run_chunk(
+            carry: Tensors, chunk: Tensors, rows: Tensors
+        ) -> tuple[Tensors, Tensors, Tensors]:
             grads, sums = carry
             gate_grads: list[tuple[Any, Any]] = []
             for step, row in reversed(list(enumerate(rows))):
@@ -254,7 +278,7 @@ def _run_by_halves(
         tf.concat(parts, 0) for parts in zip(*(half[: 1 + count] for half in halves), strict=True)
     ]
 
-    def gradients(*grads: Any) -> tuple[Any, ...]:
+    def gradients(*grads: Tensors) -> tuple[Any, ...]:
         half_grads = _map_halves(backward, [x, *grads], [half[1 + count :] for half in halves])
         grad_x, *others = zip(*half_grads, strict=True)
         grad_kernel, grad_recurrent, *grad_biases = map(sum, others[count:])
@@ -277,11 +301,13 @@ class _SimpleRNNCell:
     saved_count = 0
 
     @staticmethod
-    def forward(x_gates: Any, h_gates: Any, previous: Any) -> Any:
+    def forward(x_gates: Tensor, h_gates: Tensor, previous: Tensors) -> tuple[Tensors, Tensors]:
         return (ops.tanh(x_gates + h_gates),), ()
 
     @staticmethod
-    def backward(grads: Any, previous: Any, current: Any, saved: Any) -> Any:
+    def backward(
+        grads: Tensors, previous: Tensors, current: Tensors, saved: Tensors
+    ) -> tuple[Tensor, Tensor, Tensors]:
         grad = _tanh_grad(current[0], grads[0])
         return grad, grad, (None,)
 
@@ -292,7 +318,7 @@ class _LSTMCell:
     saved_count = 5
 
     @staticmethod
-    def forward(x_gates: Any, h_gates: Any, previous: Any) -> Any:
+    def forward(x_gates: Tensor, h_gates: Tensor, previous: Tensors) -> tuple[Tensors, Tensors]:
         i, f, g, o = ops.split(x_gates + h_gates, 4, axis=1)
         i = ops.sigmoid(i)
         f = ops.sigmoid(f)
@@ -303,7 +329,9 @@ class _LSTMCell:
         return (o * activated, memory), (i, f, g, o, activated)
 
     @staticmethod
-    def backward(grads: Any, previous: Any, current: Any, saved: Any) -> Any:
+    def backward(
+        grads: Tensors, previous: Tensors, current: Tensors, saved: Tensors
+    ) -> tuple[Tensor, Tensor, Tensors]:
         (grad_output, grad_memory), (i, f, g, o, activated) = grads, saved
         grad_memory = grad_memory + _tanh_grad(activated, grad_output * o)
         grad = ops.concatenate(
@@ -324,14 +352,16 @@ class _GRUCell:
     saved_count = 4
 
     @staticmethod
-    def forward(x_gates: Any, h_gates: Any, previous: Any) -> Any:
+    def forward(x_gates: Tensor, h_gates: Tensor, previous: Tensors) -> tuple[Tensors, Tensors]:
         (z, r, g), (hz, hr, hg) = ops.split(x_gates, 3, axis=1), ops.split(h_gates, 3, axis=1)
         z, r = ops.sigmoid(z + hz), ops.sigmoid(r + hr)
         g = ops.tanh(g + r * hg)
         return (z * previous[0] + (1 - z) * g,), (z, r, g, hg)
 
     @staticmethod
-    def backward(grads: Any, previous: Any, current: Any, saved: Any) -> Any:
+    def backward(
+        grads: Tensors, previous: Tensors, current: Tensors, saved: Tensors
+    ) -> tuple[Tensor, Tensor, Tensors]:
         (grad,), (z, r, g, hg) = grads, saved
         grad_g = _tanh_grad(g, grad * (1 - z))
         grad_z = _sigmoid_grad(z, grad * (previous[0] - g))
@@ -347,19 +377,25 @@ CELLS = {
 }
 
 
-def _tanh_grad(y: Any, grad: Any) -> Any:
+def _tanh_grad(y: Tensor, grad: Tensor) -> Tensor:
     if keras.backend.backend() == "tensorflow":
         return import_module("tensorflow").raw_ops.TanhGrad(y=y, dy=grad)
     return grad * (1 - y * y)
 
 
-def _sigmoid_grad(y: Any, grad: Any) -> Any:
+def _sigmoid_grad(y: Tensor, grad: Tensor) -> Tensor:
     if keras.backend.backend() == "tensorflow":
         return import_module("tensorflow").raw_ops.SigmoidGrad(y=y, dy=grad)
     return grad * y * (1 - y)
 
 
-def _scan(step: Any, states: Any, inputs: Any, *, reverse: bool = False) -> tuple[Any, Any]:
+def _scan(
+    step: Callable[..., tuple[Tensors, Tensors]],
+    states: Tensors,
+    inputs: Tensors,
+    *,
+    reverse: bool = False,
+) -> tuple[Tensors, Tensors]:
     """Call a step function for each time step.
 
     Args:
@@ -380,7 +416,7 @@ def _scan(step: Any, states: Any, inputs: Any, *, reverse: bool = False) -> tupl
     chunks = length // size
     inputs = [tf.reshape(array, (chunks, size, -1, array.shape[-1])) for array in inputs]
 
-    def run_chunk(count: Any, states: Any) -> tuple[Any, Any, Any]:
+    def run_chunk(count: Tensor, states: Tensors) -> tuple[Tensor, Tensors, Tensors]:
         index = chunks - 1 - count if reverse else count
         parts = [tf.unstack(array[index], size) for array in inputs]
         rows = []
@@ -396,7 +432,7 @@ def _scan(step: Any, states: Any, inputs: Any, *, reverse: bool = False) -> tupl
         tf.TensorArray(o.dtype, chunks, element_shape=o.shape).write(index, o) for o in outputs
     ]
 
-    def body(count: Any, states: Any, arrays: Any) -> tuple[Any, Any, Any]:
+    def body(count: Tensor, states: Tensors, arrays: Tensors) -> tuple[Tensor, Tensors, Tensors]:
         index, states, outputs = run_chunk(count, states)
         return (
             count + 1,
@@ -412,12 +448,14 @@ def _scan(step: Any, states: Any, inputs: Any, *, reverse: bool = False) -> tupl
     ]
 
 
-def _swap_batch_and_time(array: Any) -> Any:
+def _swap_batch_and_time(array: Tensor) -> Tensor:
     """Return (B, T, ...) as (T, B, ...), and vice versa."""
     return ops.transpose(array, (1, 0, 2))
 
 
-def _map_halves(function: Any, arrays: Any, tensors: Any = ((), ())) -> list[Any]:
+def _map_halves(
+    function: Callable[..., Tensors], arrays: Tensors, tensors: Sequence[Tensors] = ((), ())
+) -> list[Tensors]:
     """Call a function for each half of a batch; TensorFlow runs the two calls in parallel.
 
     Args:
@@ -438,18 +476,18 @@ def _map_halves(function: Any, arrays: Any, tensors: Any = ((), ())) -> list[Any
 
 
 def _scan_chunks(
-    run_chunk: Any,
-    carry: Any,
-    inputs: Any,
+    run_chunk: Callable[..., tuple[Tensors, Tensors, Tensors]],
+    carry: Tensors,
+    inputs: Tensors,
     units: int,
     *,
-    initial: Any = (),
+    initial: Tensors = (),
     columns: int = 0,
-    saved: Any = (),
+    saved: Tensors = (),
     states: int = 0,
-    widths: Any = (),
+    widths: Sequence[int] = (),
     reverse: bool = False,
-) -> tuple[Any, Any, Any]:
+) -> tuple[Tensors, Tensors, Tensors]:
     """Call a function for each chunk of several time steps, on TensorFlow.
 
     A row has the tensors of one time step; a column has one of these tensors for all time steps.
@@ -474,7 +512,7 @@ def _scan_chunks(
     length = inputs[0].shape[0]
     size = max(size for size in range(1, _HALVES_CHUNK + 1) if length % size == 0)
 
-    def row(time: Any) -> tuple[Any, ...]:
+    def row(time: Tensor) -> Tensors:
         # Index 0 of a column has the initial states: the state before time step t is at t, the one after it at t + 1.
         cells = [
             *((column, time) for column in range(states)),
@@ -483,7 +521,9 @@ def _scan_chunks(
         tensors = (tf.TensorArray(dtype, flow=saved[column]).read(index) for column, index in cells)
         return tuple(tf.ensure_shape(tensor, (None, units)) for tensor in tensors)
 
-    def body(count: Any, carry: Any, arrays: Any, blocks: Any) -> tuple[Any, ...]:
+    def body(
+        count: Tensor, carry: Tensors, arrays: Tensors, blocks: Tensors
+    ) -> tuple[Tensor, Tensors, Tensors, Tensors]:
         first = length - size - count if reverse else count
         chunk = [
             tf.ensure_shape(array[first : first + size], (size, *array.shape[1:]))

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from kzoo.inference.postprocessors.decision import judged_answers
 from kzoo.problems.stored_types import Request
 from kzoo.training.folder import is_complete
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import finite, write_json
+from kzoo.utils.files import JsonObject, finite, write_json
 from kzoo.zoo.run import Run
 
 BEFORE = "before-repairs"  # folder of the other run, in that of the run
@@ -63,7 +62,7 @@ def _same_run(folder: Path, wanted: Request) -> Run | None:
     return None
 
 
-def _gain(run: Run, before: Run, repairs: Repairs) -> dict[str, Any]:
+def _gain(run: Run, before: Run, repairs: Repairs) -> JsonObject:
     """Return the scores of both runs, and the gain with the 95 % interval of paired test rows."""
     metric, after_errors = _row_errors(run)
     _, before_errors = _row_errors(before)

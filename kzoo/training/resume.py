@@ -10,9 +10,13 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -20,6 +24,11 @@ import numpy as np
 from kzoo.callbacks.saving import WriteTimer
 from kzoo.training.journal import State, is_plain
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from kzoo.data.pipeline import Batches
+
 
 _MAX_WAIT = 3.0  # seconds that a signal waits for a running validation
 _KERAS_OWN = {"_model", "params", "validation_data"}
@@ -37,13 +46,13 @@ class Signals:
 
     caught = None
 
-    def _handle(self, number, frame):
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.caught is not None:
             os._exit(128 + number)
         self.caught = number
 
     @contextmanager
-    def watched(self):
+    def watched(self) -> "Iterator[Signals]":
         """Catch SIGINT and SIGTERM inside the block. A second signal exits at once. Only works in the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield self
@@ -76,7 +85,7 @@ class Cadence:
     seconds: float = 30.0
     steps: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         seconds, steps = self.seconds, self.steps
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
             raise KzooError(f"journal_seconds={seconds!r} must be a number of seconds, 0 or more.")
@@ -94,17 +103,17 @@ class Position(keras.callbacks.Callback):
         state: the `State` to resume from, or None.
     """
 
-    def __init__(self, batches, state=None):
+    def __init__(self, batches: "Batches", state: State | None = None) -> None:
         super().__init__()
         self.batches = batches
         self.first = 0 if state is None else state.step
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.batches.epoch, self.batches.first = epoch, self.first
         self.first = 0
 
 
-def seed_epoch(seed, epoch):
+def seed_epoch(seed: int, epoch: int) -> None:
     """Seed PyTorch for an epoch: its loader and dropout draw from the same process-wide generator.
 
     In an epoch that was resumed in its middle, the loader draws one number less, which this evens out. Dropout of the
@@ -131,8 +140,17 @@ class Journal(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, folder, *, position, callbacks, signals, record, cadence, state=None, at_start=False
-    ):
+        self,
+        folder: Path,
+        *,
+        position: Position,
+        callbacks: Sequence[keras.callbacks.Callback],
+        signals: Signals,
+        record: Callable[[], JsonObject],
+        cadence: Cadence,
+        state: State | None = None,
+        at_start: bool = False,
+    ) -> None:
         super().__init__()
         self.folder = folder
         self.position = position
@@ -145,10 +163,12 @@ class Journal(keras.callbacks.Callback):
         # the epoch, its number of steps, and its first step
         self.epoch = self.length = self.first = 0
         self.signalled_at: float | None = None
-        self.random = None  # states of the random generators, set as late as possible
+        self.random: JsonObject | None = (
+            None  # states of the random generators, set as late as possible
+        )
         self.timer.start()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         if self.state is not None:
             restore_callbacks(self.callbacks, self.state.callbacks)
         elif self.at_start:
@@ -157,7 +177,7 @@ class Journal(keras.callbacks.Callback):
         # With several steps per call, Keras would run past the end of an epoch that is resumed in its middle.
         self.can_write_in_epoch = self.model.steps_per_execution == 1
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.epoch, self.length, self.first = (
             epoch,
             len(self.position.batches),
@@ -174,16 +194,13 @@ class Journal(keras.callbacks.Callback):
         # Last: at the start of an epoch, the restored state is that of the end of the previous epoch.
         seed_epoch(self.position.batches.seed, epoch)
 
-    def on_train_batch_begin(self, batch, logs=None):
-        if self.random is not None:
-            self._restore_random()
-
-    def _restore_random(self):
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         # At the first step, where it was saved: PyTorch's loader draws from the generator when an epoch begins.
-        set_random_states(self.random)
-        self.random = None
+        if self.random is not None:
+            set_random_states(self.random)
+            self.random = None
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         done = self.first + batch + 1
         if done >= self.length:
             return
@@ -193,23 +210,23 @@ class Journal(keras.callbacks.Callback):
             self._write(self.epoch, done)
         self._stop_after_signal()
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         # No journal can be written during validation: finish a short one, so that the epoch is not lost.
         if self.signals.caught:
             self.signalled_at = self.signalled_at or time.monotonic()
             if time.monotonic() - self.signalled_at > _MAX_WAIT:
                 raise StopRequest
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         if self.cadence.steps or self.timer.due() or self.signals.caught:
             self._write(epoch + 1, 0)
         self._stop_after_signal()
 
-    def _stop_after_signal(self):
+    def _stop_after_signal(self) -> None:
         if self.signals.caught:
             raise StopRequest
 
-    def _write(self, epoch, step):
+    def _write(self, epoch: int, step: int) -> None:
         """Write the journal, or stop training if a weight is not finite."""
         with self.timer.time_write():
             model = self.model
@@ -232,7 +249,7 @@ class Journal(keras.callbacks.Callback):
             state.write(self.folder)
 
 
-def random_states() -> dict:
+def random_states() -> JsonObject:
     """Return the states of the process-wide random generators; dropout on PyTorch uses one of them."""
     states = dict(python=random.getstate(), numpy=np.random.get_state())
     if keras.backend.backend() == "torch":
@@ -244,7 +261,7 @@ def random_states() -> dict:
     return states
 
 
-def set_random_states(states):
+def set_random_states(states: JsonObject) -> None:
     """Restore states that `random_states` returned."""
     random.setstate(states["python"])
     np.random.set_state(states["numpy"])
@@ -255,7 +272,7 @@ def set_random_states(states):
             torch.cuda.set_rng_state_all([torch.from_numpy(s) for s in states["cuda"]])
 
 
-def restore(model, state, batch):
+def restore(model: keras.Model, state: State, batch: Sequence[np.ndarray]) -> None:
     """Restore model and optimizer from a journal's state.
 
     Args:
@@ -273,7 +290,7 @@ def restore(model, state, batch):
     assign(model.optimizer.variables, state.optimizer)
 
 
-def assign(variables, values):
+def assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:
     """Assign the values of a journal to variables, all or none.
 
     Raises:
@@ -291,7 +308,9 @@ def assign(variables, values):
         variable.assign(value)
 
 
-def restore_callbacks(callbacks, stored):
+def restore_callbacks(
+    callbacks: Sequence[keras.callbacks.Callback], stored: Iterable[tuple[str, JsonObject]]
+) -> None:
     """Restore the plain attributes of callbacks, after their `on_train_begin`.
 
     Raises:
@@ -320,16 +339,16 @@ _CURRENT_ATTRIBUTE = {
 }
 
 
-def _with_current_names(name, attributes):
+def _with_current_names(name: str, attributes: JsonObject) -> tuple[str, JsonObject]:
     renamed = _CURRENT_ATTRIBUTE.get(name, {})
     return _CURRENT_CLASS.get(name, name), {
         renamed.get(key, key): value for key, value in attributes.items()
     }
 
 
-def _attributes(callback):
+def _attributes(callback: keras.callbacks.Callback) -> JsonObject:
     return {k: v for k, v in vars(callback).items() if k not in _KERAS_OWN and is_plain(v)}
 
 
-def _to_arrays(variables):
+def _to_arrays(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
     return [np.asarray(keras.ops.convert_to_numpy(v)) for v in variables]

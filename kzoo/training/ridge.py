@@ -90,13 +90,13 @@ def set_thresholds(model: keras.Model, data: Dataset, seed: int) -> None:
         layer.set_weights([kernel, -(biases + _MARGIN).reshape(-1)])
 
 
-def _first_of_kernels(kernel):
+def _first_of_kernels(kernel: np.ndarray) -> np.ndarray:
     """Return the indices at which another kernel begins: each is repeated for its thresholds."""
     flat = kernel.reshape(-1, kernel.shape[-1])
     return np.flatnonzero(np.r_[True, (flat[:, 1:] != flat[:, :-1]).any(axis=0)])
 
 
-def _convolved(series, kernel, dilation, inside):
+def _convolved(series: np.ndarray, kernel: np.ndarray, dilation: int, inside: bool) -> np.ndarray:
     """Return the responses (N, T', kernels) of series (N, T, C) to kernels (9, C, kernels)."""
     taps = len(kernel)
     reach = dilation * (taps - 1) // 2
@@ -187,7 +187,7 @@ def fit_ridge(
     return (features, validation), note
 
 
-def _most_rows(width, unit):
+def _most_rows(width: int, unit: bool) -> int:
     """Return the number of rows of the regression, which needs at least two: fewer if memory is short.
 
     Args:
@@ -208,7 +208,7 @@ def _most_rows(width, unit):
     )
 
 
-def _label_factor(scores, truth, weight):
+def _label_factor(scores: np.ndarray, truth: np.ndarray, weight: np.ndarray | None) -> float:
     """Return the factor of the scores (N,) of a label with which their sigmoid has the smallest crossentropy."""
     known = ~np.isnan(truth)
     if not known.any():
@@ -217,7 +217,7 @@ def _label_factor(scores, truth, weight):
     return score_factor(both, truth[known].astype(int), None if weight is None else weight[known])
 
 
-def _row_weights(rows, weight):
+def _row_weights(rows: int, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return which rows count, the square roots of their weights, whose mean is 1, and their shares; each (N,)."""
     weight = np.ones(rows) if weight is None else np.maximum(np.asarray(weight, np.float64), 0)
     return weight > 0, np.sqrt(weight * (rows / weight.sum())), weight / weight.sum()
@@ -315,7 +315,7 @@ def ridge_regression(
     return Ridge(kernel=kernel, bias=average - middle @ kernel, alpha=alpha, left_out=left_out)
 
 
-def _standardised(values, middle, spread):
+def _standardised(values: np.ndarray, middle: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """Return features with mean 0 and standard deviation 1; constant ones are 0."""
     return np.where(spread > _SMALLEST_SPREAD, values - middle, 0) / np.where(
         spread > _SMALLEST_SPREAD, spread, 1
@@ -340,7 +340,7 @@ def score_factor(scores: np.ndarray, labels: np.ndarray, weight: np.ndarray | No
     truth[np.arange(rows), labels] = 1 - uncertain
     expected = np.sum(truth * scores, axis=1)
 
-    def slope(factor):
+    def slope(factor: float) -> float:
         logits = factor * scores
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)

@@ -1,6 +1,7 @@
 """Predictions for a split and their scores, computed by the task and not by Keras' metrics."""
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import numpy as np
@@ -12,24 +13,33 @@ from kzoo.inference.postprocessors.decision import scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.inference.predictions import ANSWERS, logits_of
 from kzoo.inference.tasks.weighted import score_weighted
-from kzoo.problems.kinds import kind, shape_matches
-from kzoo.problems.tasks import Scored
+from kzoo.problems.kinds import Kind, kind, shape_matches
+from kzoo.problems.stored_types import TrainingSettings
+from kzoo.problems.tasks import Pairs, Scored
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.loss_info import last_activation, loss_info
 from kzoo.zoo.registry.arguments import TTA
 
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset, Split
+    from kzoo.zoo.run import Run
+
+
+# from inputs to (share, inputs) pairs, whose outputs are summed with these shares
+Views: TypeAlias = Callable[[np.ndarray], Iterable[tuple[float, np.ndarray]]]
+
 
 def score_split(
-    model,
-    split,
-    data,
+    model: keras.Model,
+    split: "Split",
+    data: "Dataset",
     *,
-    logits,
-    postprocessor=None,
-    settings=None,
-    batch_size=128,
-    tta=None,
-    kept=None,
+    logits: bool | None,
+    postprocessor: Postprocessor | None = None,
+    settings: TrainingSettings | None = None,
+    batch_size: int = 128,
+    tta: str | None = None,
+    kept: list[tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Scored:
     """Return the scores of a model on one split of a data set; with row weights also those without weights.
 
@@ -75,7 +85,9 @@ def score_split(
     )
 
 
-def _kept(batches, kept):
+def _kept(
+    batches: Pairs, kept: list[tuple[np.ndarray, np.ndarray]]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield pairs, and append each to a list."""
     for pair in batches:
         kept.append(pair)
@@ -83,7 +95,13 @@ def _kept(batches, kept):
 
 
 def learned_postprocessor(
-    model, data, names, *, logits, settings=None, batch_size=128
+    model: keras.Model,
+    data: "Dataset",
+    names: Sequence[str],
+    *,
+    logits: bool | None,
+    settings: TrainingSettings | None = None,
+    batch_size: int = 128,
 ) -> Postprocessor:
     """Return a postprocessor whose steps are learned on the validation split (see `kzoo.inference.postprocessors`).
 
@@ -110,7 +128,7 @@ def learned_postprocessor(
     )
 
 
-def gives_logits(model, loss=None):
+def gives_logits(model: keras.Model, loss: str | None = None) -> bool | None:
     """Return whether a model's outputs are logits (True), probabilities (False) or neither (None; see `logits_of`).
 
     Args:
@@ -130,7 +148,7 @@ def gives_logits(model, loss=None):
     return logits
 
 
-def run_gives_logits(run):
+def run_gives_logits(run: "Run") -> bool | None:
     """Return what `gives_logits` returned when a run was trained: the stored model does not have its loss."""
     if run.spec.members:  # an ensemble averages probabilities
         return False
@@ -140,7 +158,7 @@ def run_gives_logits(run):
     return ANSWERS.get(stored)
 
 
-def tta_views(kind, tta):
+def tta_views(kind: Kind, tta: str | None) -> Views | None:
     """Return the function from inputs to their views for a test-time augmentation; None without one.
 
     Args:
@@ -161,7 +179,7 @@ def tta_views(kind, tta):
     return lambda x: kind.inference.views(x, tta)
 
 
-def forward(model, x, size, views=None):
+def forward(model: keras.Model, x: np.ndarray, size: int, views: Views | None = None) -> np.ndarray:
     """Return the outputs for at most `size` rows, which are padded to `size`, so that the model is traced only once.
 
     Fewer rows are computed at once if their layers would take too much memory (see `rows_at_once`).
@@ -173,7 +191,9 @@ def forward(model, x, size, views=None):
         views: function from x to (weight, view) pairs, whose outputs are summed with these weights; None for only x.
     """
     if views is not None:
-        return sum(np.float32(share) * forward(model, view, size) for share, view in views(x))
+        return np.sum(
+            [np.float32(share) * forward(model, view, size) for share, view in views(x)], axis=0
+        )
     if (at_once := rows_at_once(model, size)) < size:
         starts = range(0, max(len(x), 1), at_once)
         return np.concatenate(
@@ -193,7 +213,9 @@ def forward(model, x, size, views=None):
     return np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(x)), dtype="float32")[:rows]
 
 
-def _predict_batches(model, split, batch_size, views=None):
+def _predict_batches(
+    model: keras.Model, split: "Split", batch_size: int, views: Views | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (outputs, truth) for each batch."""
     batches = Batches(split, batch_size=batch_size)
     for step in range(len(batches)):

@@ -1,7 +1,10 @@
 """`TrainingSetup`: a compiled network with the batches, callbacks and class weights for its `fit`."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -11,7 +14,7 @@ from kzoo.data import Dataset
 from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
 from kzoo.data.sample import class_counts, sample_split
-from kzoo.problems.stored_types import Spec
+from kzoo.problems.stored_types import Spec, TrainingSettings
 from kzoo.training.adapt import balanced_class_weights, class_weights_of
 from kzoo.training.masked_labels import has_unknown_labels
 from kzoo.training.members import Members
@@ -19,6 +22,9 @@ from kzoo.training.score import gives_logits
 from kzoo.zoo import contract
 from kzoo.zoo.families.protocol import MEMBERS, RIDGE, UNSCALE, layer_with
 from kzoo.zoo.registry import steps_of, steps_of_epoch
+
+if TYPE_CHECKING:
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +69,7 @@ class TrainingSetup:
         count = len(self.data.train)
         return count - count % self.training["batch_size"] if self.whole_batches else count
 
-    def compile(self, *, slower=1.0):
+    def compile(self, *, slower: float = 1.0) -> None:
         """Compile the core by its training settings, with the learning rate multiplied by `slower`."""
         training = self.training | {"learning_rate": self.training["learning_rate"] * slower}
         steps = steps_of(training, self.examples)
@@ -80,7 +86,7 @@ class TrainingSetup:
                 weighted=weighted,
             )
 
-    def batches(self, split, **options) -> Batches:
+    def batches(self, split: Split, **options: Any) -> Batches:
         """Return the batches of a split for the core; `options` are those of `Batches`."""
         options = {"weight": split.weight} | options
         return Batches(
@@ -130,11 +136,11 @@ class TrainingSetup:
         """Return the `class_weight` of `fit`; None without class weights, or if they are part of the row weights."""
         return None if self.data.train.weight is not None else self._class_weight()
 
-    def _class_weight(self):
+    def _class_weight(self) -> dict[int, float] | None:
         """Return class number -> weight, by the setting or balanced; None without class weights."""
         return class_weights(self.training, self.data)
 
-    def callbacks(self, folder) -> list[keras.callbacks.Callback]:
+    def callbacks(self, folder: Path | None) -> list[keras.callbacks.Callback]:
         """Return the callback bundle of the training settings, which writes into `folder`; None writes nothing."""
         training = self.training
         sample = (
@@ -153,7 +159,7 @@ class TrainingSetup:
             save=self.save,
         )
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write the model to a path, in float32 and with outputs in the targets' unit."""
         self.saved_weights().save(path)
 
@@ -178,7 +184,7 @@ class TrainingSetup:
         return self.saved
 
 
-def class_weights(training, data) -> dict[int, float] | None:
+def class_weights(training: TrainingSettings, data: Dataset) -> dict[int, float] | None:
     """Return class number -> weight, by the setting `class_weight` or balanced; None without class weights."""
     requested = training.get("class_weight")
     if requested is None:
@@ -193,13 +199,13 @@ def class_weights(training, data) -> dict[int, float] | None:
     return balanced_class_weights(class_counts(data, "train"))
 
 
-def unscaled(model):
+def unscaled(model: keras.Model) -> keras.KerasTensor | None:
     """Return the input of the layer "unscale", on the scale of standardised targets; None without such a layer."""
     layer = layer_with(model, UNSCALE)
     return None if layer is None else layer.input
 
 
-def core_of(model):
+def core_of(model: keras.Model) -> keras.Model:
     """Return the part of a network to train: all of it, the part below "unscale", or the part with its "members"."""
     unscaled_output = unscaled(model)
     mean = layer_with(model, MEMBERS)
@@ -217,7 +223,7 @@ def core_of(model):
     )
 
 
-def make_variables(model, batch):
+def make_variables(model: keras.Model, batch: Sequence[np.ndarray]) -> None:
     """Create the variables of optimizer and metrics before `fit`.
 
     Keras on TensorFlow would create them inside the first step, and trace that step a second time: without that, two

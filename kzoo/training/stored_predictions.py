@@ -6,16 +6,27 @@ from a source, `source_rows`, the row numbers there. Rows with weights have a `w
 series have `moments`, the number of the first step that is forecast, and `series`, indices into `series_names`.
 """
 
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kzoo.data.sample import sample_split
-from kzoo.inference.postprocessors.decision import scoring_arguments
+from kzoo.inference.postprocessors.decision import Decision, scoring_arguments
+from kzoo.problems.stored_types import TrainingSettings
+from kzoo.problems.tasks import Judged, Problem, Scored, Target
 from kzoo.training.conformal import learned_conformal
 from kzoo.training.score import score_split
-from kzoo.utils.files import whole_file, write_json
+from kzoo.utils.files import JsonObject, whole_file, write_json
 from kzoo.zoo.run import POSTPROCESSING
+
+if TYPE_CHECKING:
+    import keras
+
+    from kzoo.data.dataset import Dataset, Split
+    from kzoo.inference.postprocessors.postprocessor import Postprocessor
+
 
 _MAX_NUMBERS = 4_000_000  # 16 MB; a longer split is thinned out evenly, unless it is a fold
 _MAX_INPUT_BYTES = 8_000_000
@@ -23,17 +34,17 @@ _TOP_LOSSES, _EXAMPLES = 24, 12  # numbers of rows whose inputs are stored
 
 
 def score_and_store(
-    model,
-    data,
-    folder,
+    model: "keras.Model",
+    data: "Dataset",
+    folder: Path,
     *,
-    logits,
-    postprocessor=None,
-    settings=None,
-    batch_size=128,
-    observe=None,
-    out_of_fold=None,
-) -> dict:
+    logits: bool | None,
+    postprocessor: "Postprocessor | None" = None,
+    settings: TrainingSettings | None = None,
+    batch_size: int = 128,
+    observe: "Callable[[str, Split, np.ndarray, np.ndarray], object] | None" = None,
+    out_of_fold: tuple[np.ndarray, np.ndarray] | None = None,
+) -> JsonObject:
     """Score the validation and the test split, and store the predictions of the test, else the validation split.
 
     The step "conformal" is learned from the same outputs, and stored with the other steps.
@@ -94,7 +105,16 @@ def score_and_store(
     return scores
 
 
-def write_predictions(file, split, scored, data_split, data, target, *, decision=None):
+def write_predictions(
+    file: Path,
+    split: str,
+    scored: Scored,
+    data_split: "Split",
+    data: "Dataset",
+    target: Target,
+    *,
+    decision: Decision | None = None,
+) -> None:
     """Write the predictions of one split.
 
     Args:
@@ -134,24 +154,26 @@ def write_predictions(file, split, scored, data_split, data, target, *, decision
         arrays["source_rows"] = np.asarray(data_split.rows)[rows]
     if data_split.weight is not None:
         arrays["weight"] = np.asarray(data_split.weight)[rows]
-    arrays |= _places_in_time(data_split.y, rows)
+    arrays |= _places_in_time(data_split, rows)
     with whole_file(file, sync=False) as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, **arrays)
 
 
-def _places_in_time(y, rows):
+def _places_in_time(split: "Split", rows: np.ndarray) -> dict[str, np.ndarray]:
     """Return the `moments` and the `series` of the forecasts of many series, for rows of their split; {} for others."""
-    series = getattr(y, "series", None)
+    series = getattr(split.y, "series", None)
     if series is None:
         return {}
     return dict(
-        moments=series.numbers[y.starts[rows]],
+        moments=series.numbers[split.y.starts[rows]],
         series=series.codes[rows].astype(np.int32),
         series_names=np.array(series.names, str),
     )
 
 
-def _example_indices(problem, errors, truth, rows):
+def _example_indices(
+    problem: Problem, errors: Judged, truth: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
     """Return indices of some examples, then of those with the top losses; of classes, only of wrong predictions.
 
     Examples are from each class in turn, else evenly spaced. Errors of overlapping forecasts are similar: top losses
@@ -168,7 +190,7 @@ def _example_indices(problem, errors, truth, rows):
     return np.concatenate([examples, np.array(top_losses, int)])
 
 
-def _indices_by_class(truth):
+def _indices_by_class(truth: np.ndarray) -> np.ndarray:
     """Return indices of the first example of each class, then the second, and so on; with many classes, of some."""
     order = np.argsort(truth, kind="stable")
     classes, first = np.unique(truth[order], return_index=True)
@@ -181,6 +203,6 @@ def _indices_by_class(truth):
     return interleaved[:_EXAMPLES]
 
 
-def _evenly_spaced(count, most):
+def _evenly_spaced(count: int, most: int) -> np.ndarray:
     """Return at most `most` evenly spaced indices below `count`, including the first and the last."""
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))

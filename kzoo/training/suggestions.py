@@ -5,10 +5,10 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kzoo.data import source_detection as detection
-from kzoo.data.dataset import Dataset
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.inputs.text import sentence_encoder
 from kzoo.data.load import load
 from kzoo.data.named import NAMES
@@ -34,6 +34,10 @@ from kzoo.zoo.registry import (
 )
 from kzoo.zoo.results.suggest import Suggestion, order
 
+if TYPE_CHECKING:
+    from kzoo.data.source_detection import DetectedSource
+
+
 _LARGE = 2**28  # bytes in memory: of a larger table, only the first rows are inspected
 _ROWS = 20_000  # rows of a large table that are inspected
 _ID = r"(?=\S*\d)[!-~]+"
@@ -55,7 +59,9 @@ class InspectedData:
     rows: int | None = None
 
 
-def suggestions(source: Any, options: DataOptions, horizon: int | None = None) -> list[Suggestion]:
+def suggestions(
+    source: Loadable, options: DataOptions, horizon: int | None = None
+) -> list[Suggestion]:
     """Return the presets that accept some data in the order in which to try them (`kzoo.zoo.results.suggest.order`).
 
     Args:
@@ -75,7 +81,7 @@ def suggestions(source: Any, options: DataOptions, horizon: int | None = None) -
 
 
 def suggested_preset(
-    source: Any, options: DataOptions, *, weights: bool = False
+    source: Loadable, options: DataOptions, *, weights: bool = False
 ) -> tuple[str, str]:
     """Return the preset for `auto`, the first suggestion for some data, and a line with the reason.
 
@@ -113,7 +119,7 @@ def is_installed(preset: str) -> bool:
     )
 
 
-def inspect(source: Any, options: DataOptions) -> InspectedData:
+def inspect(source: Loadable, options: DataOptions) -> InspectedData:
     """Return the kind of data and its problem, at a fraction of the cost of loading it.
 
     Folders are judged by their names, large tables by their first rows; only small tables and data in memory are read.
@@ -149,7 +155,7 @@ def inspect(source: Any, options: DataOptions) -> InspectedData:
     return _of_dataset(_quietly_loaded(source, options))
 
 
-def _any_problem(detected, options):
+def _any_problem(detected: "DetectedSource", options: DataOptions) -> Problem:
     """Return the requested problem, or the first of its kind of input, where the target decides and is not read."""
     problems = task_detection.supported_problems(detected.kind.name)
     if options.task is not None:
@@ -159,17 +165,17 @@ def _any_problem(detected, options):
     )
 
 
-def _of_dataset(data):
+def _of_dataset(data: Dataset) -> InspectedData:
     return InspectedData(inputs=data.inputs, problem=data.problem, rows=len(data.train))
 
 
-def _quietly_loaded(source, options):
+def _quietly_loaded(source: Loadable, options: DataOptions) -> Dataset:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KzooWarning)  # the training warns of the same
         return load_without_preset(source, options)
 
 
-def load_without_preset(source: Any, options: DataOptions) -> Dataset:
+def load_without_preset(source: Loadable, options: DataOptions) -> Dataset:
     """Return data for which no preset was chosen. A table whose only input is a column of texts is read as texts.
 
     Raises:
@@ -198,7 +204,7 @@ def load_without_preset(source: Any, options: DataOptions) -> Dataset:
     return data
 
 
-def _are_ids(source: Any, column: str | None) -> bool:
+def _are_ids(source: Loadable, column: str | None) -> bool:
     """Return whether nearly all cells of a column are codes with a digit and without blanks, such as C-00017."""
     if column is None:
         return False
@@ -220,7 +226,7 @@ def preset_with_horizon(name: str, horizon: int) -> Preset:
     return with_settings(preset, *resolve(preset, {"horizon": horizon}))
 
 
-def load_with_horizon(source: Any, options: DataOptions, horizon: int) -> Dataset:
+def load_with_horizon(source: Loadable, options: DataOptions, horizon: int) -> Dataset:
     """Return a series for which no preset was chosen, with a number of steps to forecast.
 
     Raises:

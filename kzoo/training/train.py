@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from kzoo.checks import check_before_training
-from kzoo.data.dataset import Dataset, Loadable
+from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions, Origin
 from kzoo.data.splits import Fold
@@ -25,7 +25,7 @@ from kzoo.inference.predictions import ANSWERS
 from kzoo.plots.curves import curves
 from kzoo.problems.data_arguments import with_data_options
 from kzoo.problems.kinds import kind
-from kzoo.problems.stored_types import Request, to_stored
+from kzoo.problems.stored_types import Overrides, Request, to_stored
 from kzoo.training.baselines import score_baselines
 from kzoo.training.calibration import before_and_after, calibrate
 from kzoo.training.command import command_of
@@ -58,7 +58,7 @@ from kzoo.training.suggestions import suggested_preset
 from kzoo.utils import notebook, onednn
 from kzoo.utils.argument_checks import checked_arguments, checked_seed, checked_steps_per_call
 from kzoo.utils.errors import Interrupted, KzooError
-from kzoo.utils.files import finite, whole_file, write_json
+from kzoo.utils.files import JsonObject, finite, whole_file, write_json
 from kzoo.utils.formatting import plural, printable, spelled
 from kzoo.zoo.loading import custom_objects_of
 from kzoo.zoo.network import table_of
@@ -188,7 +188,7 @@ def train(
     )
     policy = plan.policy(precision, deterministic=deterministic)
     distribution = data_parallel(devices)
-    if distribution is not None:
+    if devices is not None:
         plan = plan.split_over(devices)
     # 2. Identify the run: the same request finds the same run again.
     name = checked_name(weights, plan.spec.preset)
@@ -234,12 +234,12 @@ def train(
             print_notes(["Training the same without repairs, to state what they bring"], progress)
             unrepaired = replace(options, repairs=None)
             arguments = {"callbacks": extra or None} | overrides
+            again: Loadable | None = source
             if isinstance(data, Dataset):
                 again = load(
                     source, None if data.origin is None else data.origin.preset, unrepaired
                 )
             else:
-                again = source
                 arguments |= unrepaired.given()
             return train(
                 preset_or_model,
@@ -319,15 +319,15 @@ def train(
 
 
 def _as_loaded(
-    preset_or_model: Any, data: Any, options: DataOptions
-) -> tuple[Any, DataOptions, Any]:
+    preset_or_model: str | Preset | keras.Model, data: "Loadable | None", options: DataOptions
+) -> "tuple[Loadable | None, DataOptions, Loadable | None]":
     """Return the source of the data, how it is read, and what to train on: the source or the data set.
 
     A data set is what it was loaded from: the run has the same request and command either way. One that was loaded
     without a preset is read again from its source where the preset determines how inputs are read.
     """
     origin = Origin.of(data) if isinstance(preset_or_model, str | Preset) else None
-    if origin is None:
+    if origin is None or not isinstance(data, Dataset):
         return data, options, data
     preset = get_preset(preset_or_model)
     is_ready = data.inputs == preset.config["inputs"] and not kind(data.inputs).fitted_to_preset
@@ -340,7 +340,7 @@ def _as_loaded(
 
 
 def _fitted_to(
-    clock: Clock, setup: TrainingSetup, options: dict[str, Any]
+    clock: Clock, setup: TrainingSetup, options: JsonObject
 ) -> tuple[TrainingSetup, TimeLimit, str]:
     """Return a setup whose training fits into a clock, the callback that keeps the limit, and the note about it.
 
@@ -365,7 +365,9 @@ def _scored_baselines(setup: TrainingSetup, time_limit: float) -> list[dict[str,
 
 
 def user_callbacks(
-    callbacks: Any, epochs: int | None, overrides: dict[str, Any]
+    callbacks: str | keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None,
+    epochs: int | None,
+    overrides: JsonObject,
 ) -> list[keras.callbacks.Callback]:
     """Return the user's callbacks; the name of a bundle and the epochs are added to `overrides`, in place.
 
@@ -398,7 +400,7 @@ def write_config(
     request: Request,
     *,
     command: str | None,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Overrides | None = None,
     notes: Sequence[str] = (),
 ) -> None:
     """Write the `config.json` and `preprocessing.json` of a run.
@@ -504,7 +506,7 @@ def write_summary(
     if calibrated is not None and setup.data.problem.keeps_predictions:
         postprocessor = options.get("postprocessor")
 
-        def observe(name: str, split: Any, outputs: np.ndarray, truth: np.ndarray) -> None:
+        def observe(name: str, split: Split, outputs: np.ndarray, truth: np.ndarray) -> None:
             comparison[name] = before_and_after(
                 setup, calibrated, split, outputs, truth, postprocessor, batch_size=batch_size
             )

@@ -1,18 +1,25 @@
 """Transferring weights to another network: matching words, classes, columns and categories by name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from kzoo.problems.kinds import kind
+from kzoo.problems.layout import Preprocessor
+from kzoo.problems.stored_types import Description, Spec
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 from kzoo.zoo.families.protocol import TEXT, is_text
 from kzoo.zoo.loading.model_size import zero_initialization
 from kzoo.zoo.registry import rebuild
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset
+
 
 _SETTINGS_PER_COLUMN = ("scale", "offset", "edges", "target_scale", "target_offset")
 
@@ -38,7 +45,7 @@ class AxisNames:
     texts: tuple = ()
 
     @classmethod
-    def of(cls, described, reader) -> "AxisNames":
+    def of(cls, described: "Dataset | Description", reader: Preprocessor) -> "AxisNames":
         """Return the names in the data of a run, or in a `Dataset`.
 
         Args:
@@ -70,7 +77,7 @@ class AxisNames:
         )
 
     @property
-    def columns(self) -> tuple:
+    def columns(self) -> tuple[str, ...]:
         """All columns in the order of x: numeric ones, then categorical ones, then texts."""
         return (*self.numbers, *self.categories, *self.texts)
 
@@ -88,12 +95,13 @@ class WeightTransfer:
         reordered: layers whose weights were reordered to match the columns.
     """
 
-    def __init__(self, old, new, spec):
+    def __init__(self, old: AxisNames | None, new: AxisNames, spec: Spec) -> None:
         self.has_names = old is not None
         self.old = old or AxisNames()
         self.new = new
         self.spec = spec
-        self.reinitialized, self.reordered = [], []
+        self.reinitialized: list[str] = []
+        self.reordered: list[str] = []
         self._order = self._enlarged = None
         if old is not None and old.columns and new.columns and old.columns != new.columns:
             # An axis that is longer in a network with one more column is an axis of columns.
@@ -104,7 +112,7 @@ class WeightTransfer:
             if same and list(old.categories) == list(new.categories) and old.texts == new.texts:
                 self._order = [old.numbers.index(name) for name in new.numbers]
 
-    def _enlarged_shapes(self, **added):
+    def _enlarged_shapes(self, **added: int) -> dict[str, list[tuple[int, ...]]] | None:
         """Return layer -> shapes of its weights, for the network to be trained, but with more columns or targets.
 
         None if the family cannot build it; then any layer may depend on the number of columns.
@@ -126,7 +134,7 @@ class WeightTransfer:
             layer.name: [tuple(weight.shape) for weight in layer.weights] for layer in model.layers
         }
 
-    def other_head(self, last) -> bool:
+    def other_head(self, last: keras.Layer) -> bool:
         """Return whether the last layer predicts other classes or targets than the old one, or in another order.
 
         Args:
@@ -145,7 +153,7 @@ class WeightTransfer:
         enlarged = self._enlarged_shapes(columns=1, targets=1)
         return enlarged is None or enlarged.get(last.name) != _shapes(last)
 
-    def source_of(self, name) -> str | None:
+    def source_of(self, name: str) -> str | None:
         """Return the name of the layer whose weights a layer gets; None if it gets none."""
         if is_text(name) and self.old.texts and self.new.texts:
             number = int(name[len(TEXT) :])
@@ -157,7 +165,7 @@ class WeightTransfer:
         column = list(self.new.categories)[int(name[len("category") :]) - 1]
         return f"category{old.index(column) + 1}" if column in old else None
 
-    def _is_matched_category(self, name):
+    def _is_matched_category(self, name: str) -> bool:
         # Layers are called category1, category2, ... in the order of the categorical columns.
         number = name.removeprefix("category")
         has_categories = self.old.categories and self.new.categories
@@ -168,7 +176,9 @@ class WeightTransfer:
             and 0 < int(number) <= len(self.new.categories)
         )
 
-    def weights_for(self, layer, old, *, source, head):
+    def weights_for(
+        self, layer: keras.Layer, old: Sequence[np.ndarray], *, source: str, head: bool
+    ) -> Sequence[np.ndarray] | None:
         """Return the weights that a layer gets; None if it keeps its initial weights.
 
         Args:
@@ -204,7 +214,9 @@ class WeightTransfer:
             return old
         return self._reorder_columns(layer, old)
 
-    def _reorder_columns(self, layer, old):
+    def _reorder_columns(
+        self, layer: keras.Layer, old: Sequence[np.ndarray]
+    ) -> Sequence[np.ndarray] | None:
         """Return weights in the order of the new columns; None if a layer reads columns that cannot be matched."""
         shapes = _shapes(layer)
         count = len(self.new.numbers)
@@ -228,7 +240,7 @@ class WeightTransfer:
         self.reordered.append(layer.name)
         return reordered
 
-    def notes(self, copied) -> list[str]:
+    def notes(self, copied: Sequence[str]) -> list[str]:
         """Return notes about how names were matched.
 
         Args:
@@ -265,11 +277,17 @@ class WeightTransfer:
         return notes
 
 
-def _shapes(layer):
+def _shapes(layer: keras.Layer) -> list[tuple[int, ...]]:
     return [tuple(weight.shape) for weight in layer.weights]
 
 
-def _move_rows(old, new, old_names, new_names, special=2):
+def _move_rows(
+    old: Sequence[np.ndarray],
+    new: Sequence[np.ndarray],
+    old_names: Sequence[str],
+    new_names: Sequence[str],
+    special: int = 2,
+) -> Sequence[np.ndarray]:
     """Return an embedding's table with its rows in the order of the new names.
 
     The first `special` rows (padding and unknown words, or missing values) stay in place.

@@ -34,17 +34,43 @@ Scoring half:
 Tasks of this folder are discovered by listing it, those of installed packages by the entry-point group `kzoo.tasks`.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from kzoo.problems.halves import half_of
 from kzoo.utils.discovery import Names, entry_points, installed, list_modules
 from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Some
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# (outputs, truth) of each batch, as a network or a baseline yields them and `score` takes them
+Pairs: TypeAlias = "Iterable[tuple[np.ndarray, np.ndarray]]"
+
+
+class Headline(TypedDict):
+    """The primary score of a split for people.
+
+    Args:
+        value: the score, formatted.
+        label: what it is, and of how many examples.
+        interval: its 95 % interval, formatted; None without one.
+        scale: numbers to draw on a scale: `low`, `high`, `score` and `baseline`; None without a scale.
+        sentence: that compares it with a baseline.
+        useless: why the model may have learned nothing; None if it has.
+    """
+
+    value: str
+    label: str
+    interval: list[str] | None
+    scale: dict[str, float] | None
+    sentence: str
+    useless: str | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -260,7 +286,7 @@ class Task:
     outputs_text: Callable[[Mapping[str, Any], Mapping[str, Any]], str] | None = None
     postprocess: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         headline = next(iter(self.scores))
         problems = tuple(
             Problem(
@@ -371,8 +397,8 @@ class Scored:
     """
 
     scores: dict
-    truth: object = None
-    answers: object = None
+    truth: Any = None
+    answers: Any = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -61,12 +61,12 @@ class SingleWorker:
 
     slots = 1
 
-    def __init__(self, worker: Worker | InProcess, progress: "Progress") -> None:
+    def __init__(self, worker: Worker | InProcess, progress: Progress) -> None:
         self.worker, self.progress = worker, progress
 
     def submit(
         self, number: int, *, signals: "Signals | None", deadline: float | None, **arguments: Any
-    ) -> "Future[Any]":
+    ) -> Future[Any]:
         """Train a trial; see `LocalWorkers.submit`."""
         return _completed_future(
             lambda: self.worker.call(
@@ -91,7 +91,7 @@ class LocalWorkers:
         progress: the `Progress`.
     """
 
-    def __init__(self, workers: Sequence[Worker], progress: "Progress") -> None:
+    def __init__(self, workers: Sequence[Worker], progress: Progress) -> None:
         self.progress = progress
         self.slots = len(workers)
         self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
@@ -102,7 +102,7 @@ class LocalWorkers:
 
     def submit(
         self, number: int, *, signals: "Signals | None", deadline: float | None, **arguments: Any
-    ) -> "Future[Any]":
+    ) -> Future[Any]:
         """Train a trial and return the future of its outcome.
 
         Args:
@@ -111,7 +111,7 @@ class LocalWorkers:
             arguments: of `Trainer.train`.
         """
 
-        def train() -> Any:
+        def train() -> object:
             worker = self.idle.get()
             try:
                 return worker.call(
@@ -161,7 +161,7 @@ class ExecutorWorkers:
         folder: str | os.PathLike[str],
         parent: str | os.PathLike[str] | None = None,
         **arguments: Any,
-    ) -> "Future[Any]":
+    ) -> Future[Any]:
         """Train a trial; see `LocalWorkers.submit`. The files of its folder are sent there and back."""
         job = TrainingJob(
             version=__version__,
@@ -211,7 +211,7 @@ class ExecutorWorkers:
             _resolve(future, TrialFailed(f"{type(error).__name__}: {first_line(error)}"))
 
 
-def checked_threads(parallel: Any, threads: object, executor: object) -> int | None:
+def checked_threads(parallel: int, threads: object, executor: object) -> int | None:
     """Check the arguments of a worker pool, and return the number of threads of each training.
 
     By default it is 1 if several trainings run at once, else None (Keras' default).
@@ -232,8 +232,8 @@ def checked_threads(parallel: Any, threads: object, executor: object) -> int | N
 
 @contextmanager
 def worker_pool(
-    worker: Any, progress: "Progress", parallel: int, executor: Executor | None
-) -> "Iterator[SingleWorker | LocalWorkers | ExecutorWorkers]":
+    worker: Worker | InProcess, progress: Progress, parallel: int, executor: Executor | None
+) -> Iterator[SingleWorker | LocalWorkers | ExecutorWorkers]:
     """Yield the pool of workers that trains a search.
 
     Args:
@@ -242,10 +242,10 @@ def worker_pool(
         parallel: number of concurrent trials.
         executor: the user's executor, or None.
     """
-    if executor is not None:
-        yield ExecutorWorkers(executor, parallel, worker.spec)
-    elif parallel == 1:
+    if isinstance(worker, InProcess) or (parallel == 1 and executor is None):
         yield SingleWorker(worker, progress)
+    elif executor is not None:
+        yield ExecutorWorkers(executor, parallel, worker.spec)
     else:
         worker.close()  # only needed to count parameters; it restarts on the next call
         logs = [worker.log.with_name(f"worker-{i + 1}.log") for i in range(parallel)]

@@ -92,7 +92,7 @@ class Worker:
         *,
         trainer: str = "",
         threads: int | None = None,
-        spec: "WorkerSpec | None" = None,
+        spec: WorkerSpec | None = None,
         **setup: object,
     ) -> None:
         self.log = Path(log)
@@ -153,7 +153,7 @@ class Worker:
         on_epoch: Callable[[int, float], object] | None = None,
         tick: Callable[[], object] | None = None,
         **arguments: object,
-    ) -> Any:
+    ) -> object:
         """Call a method of the trainer in the process, and return its result.
 
         Args:
@@ -254,7 +254,7 @@ class InProcess:
         on_epoch: Callable[[int, float], object] | None = None,
         tick: Callable[[], object] | None = None,
         **arguments: object,
-    ) -> Any:
+    ) -> object:
         """Call a method of the trainer, as `Worker.call`."""
         self.stop.signals, self.stop.deadline, self.on_epoch = signals, deadline, on_epoch
         try:
@@ -291,7 +291,7 @@ def can_be_sent(target: object) -> bool:
 class _ImportablePickler(pickle.Pickler):
     """Pickler that refuses functions and classes of a script, a notebook or a module without a file."""
 
-    def reducer_override(self, target: object) -> Any:
+    def reducer_override(self, target: object) -> str | tuple[Callable[..., Any], tuple[Any, ...]]:
         if isinstance(target, type | FunctionType):
             package = target.__module__.partition(".")[0]
             if package == "__main__" or not any(
@@ -301,7 +301,7 @@ class _ImportablePickler(pickle.Pickler):
         return NotImplemented
 
 
-def _read_replies(stream: BinaryIO, inbox: "queue.Queue[Any]") -> None:
+def _read_replies(stream: BinaryIO, inbox: queue.Queue[Any]) -> None:
     while True:
         try:
             inbox.put(pickle.load(stream))
@@ -367,7 +367,7 @@ def main() -> None:
             send("failed", error_line(error), isinstance(error, KzooError))
 
 
-def _read_requests(inbox: "queue.Queue[Any]", stop: "Stop") -> None:
+def _read_requests(inbox: queue.Queue[Any], stop: Stop) -> None:
     """Pass on the requests of the parent; end this process when the parent is gone."""
     while True:
         try:

@@ -5,11 +5,11 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from kzoo.problems.tasks import score_named
 from kzoo.utils.errors import KzooError
@@ -18,6 +18,13 @@ from kzoo.utils.formatting import hint, listed, shown
 from kzoo.zoo.registry.catalogue import get_preset
 from kzoo.zoo.results import number
 from kzoo.zoo.run import Run
+
+if TYPE_CHECKING:
+    import keras
+
+# the arguments `weights` and, as it is stored, `freeze` of `kzoo.train`
+Weights: TypeAlias = "str | os.PathLike[str] | Run | keras.Model"
+Freeze: TypeAlias = str | bool | tuple[str, ...]
 
 FOLDER = Path(__file__).parent
 ENDINGS = (".keras", ".weights.h5")
@@ -130,12 +137,12 @@ def weights_names(preset: str) -> tuple[str, ...]:
     return tuple(entry.name for entry in entries(preset))
 
 
-def is_packaged_name(weights: Any, preset: str) -> bool:
+def is_packaged_name(weights: object, preset: str) -> TypeGuard[str]:
     """Return whether this is the name of packaged weights of a preset; a folder of this name is written `./name`."""
     return isinstance(weights, str) and weights in weights_names(preset)
 
 
-def name_of(weights: Any, preset: str) -> str:
+def name_of(weights: Weights, preset: str) -> str:
     """Return the name under which a run stores its initial weights.
 
     This is the name of packaged weights, of a run, of a file or of a model. If a run or file has the same name as
@@ -233,7 +240,7 @@ def check_downloaded(preset: str, config: Mapping[str, Any]) -> None:
         )
 
 
-def stored_freeze(freeze: Any) -> str | bool | tuple[str, ...] | None:
+def stored_freeze(freeze: str | Sequence[str] | bool | None) -> Freeze | None:
     """Return `freeze` as runs and searches store it: a glob, several globs, True, or None for no layer."""
     return (
         None
@@ -244,7 +251,7 @@ def stored_freeze(freeze: Any) -> str | bool | tuple[str, ...] | None:
     )
 
 
-def check_freeze(freeze: Any, weights: Any) -> None:
+def check_freeze(freeze: Freeze | None, weights: "Weights | None") -> None:
     """Raise `KzooError` if layers are frozen without initial weights."""
     if freeze is not None and weights is None:
         raise KzooError(
@@ -252,7 +259,7 @@ def check_freeze(freeze: Any, weights: Any) -> None:
         )
 
 
-def check_linear_probe(linear_probe: bool, weights: Any) -> None:
+def check_linear_probe(linear_probe: bool, weights: "Weights | None") -> None:
     """Raise `KzooError` if `linear_probe` is True without initial weights."""
     if linear_probe and weights is None:
         raise KzooError(

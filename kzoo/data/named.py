@@ -1,7 +1,7 @@
 """Named data sets: what each is, known before anything is loaded. `named_loaders.py` creates them."""
 
+import os
 from importlib import import_module
-from os.path import abspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ NAMES = dict.fromkeys(_TABLES, "rows") | {
 }
 
 
-def name_of(source: str | Path) -> str:
+def name_of(source: str | os.PathLike[str]) -> str:
     """Return the name that a run stores for a named data set, a file or a folder.
 
     If a folder has the name of a named set, a slash is appended: it is never loaded as that set, and its scores are not
@@ -79,7 +79,7 @@ def name_of(source: str | Path) -> str:
     if isinstance(source, str) and source in NAMES:
         return source
     source = locate(source)
-    name = getattr(source, "label", None) or Path(abspath(source)).name
+    name = getattr(source, "label", None) or Path(os.path.abspath(source)).name
     return f"{name}/" if name in NAMES else name
 
 

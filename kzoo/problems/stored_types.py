@@ -3,7 +3,7 @@
 They are frozen, and read and written here only. Unknown fields are refused. Standard library only.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeAlias
 
@@ -12,15 +12,9 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.schema import Each, misfit
 
 Config: TypeAlias = Mapping[str, Any]  # settings of a network, by the builders' names
-TrainingSettings: TypeAlias = Mapping[
-    str, Any
-]  # settings of training, by the names in `arguments.TRAINING`
-Overrides: TypeAlias = Mapping[
-    str, Any
-]  # settings of either that a user gives in place of the preset's
-Scores: TypeAlias = Mapping[
-    str, Any
-]  # name -> number, interval or None; of some tasks also lists of further scores
+TrainingSettings: TypeAlias = Mapping[str, Any]  # settings of training, see `arguments.TRAINING`
+Overrides: TypeAlias = Mapping[str, Any]  # settings of either that differ from the preset's
+Scores: TypeAlias = Mapping[str, Any]  # name -> number, interval or None; also those of each target
 
 BASELINE = "baseline"  # the method of a baseline
 DATA_PRESET = "data_preset"  # setting of a baseline: the preset for which its data was read
@@ -190,7 +184,7 @@ class Spec:
     members: tuple["Member", ...] = ()
     kzoo: str | None = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self):
         for name in ("config", "training"):  # copies, so that the caller cannot change them
             object.__setattr__(self, name, dict(getattr(self, name)))
 
@@ -276,7 +270,7 @@ class Description:
     target_names: tuple[str, ...] = ()
     calibration: int | None = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self):
         object.__setattr__(self, "options", dict(self.options))
         for name in ("class_names", "feature_names", "target_names"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -390,12 +384,12 @@ class Request:
         return missing
 
 
-def differences(stored: Mapping, requested: Collection[str]) -> list[str]:
+def differences(stored: Mapping, requested: Mapping) -> list[str]:
     """Return the differences between a stored and a requested document, a text for each. Missing fields are ignored."""
     return list(_differences(stored, plain(requested), ""))
 
 
-def may_be_same_run(stored: Mapping, requested: Collection[str], overrides: Mapping) -> bool:
+def may_be_same_run(stored: Mapping, requested: Mapping, overrides: Mapping) -> bool:
     """Return whether a stored run may be the requested one. This is a check before the data is read.
 
     Once the data is read, `Request.differences` decides.
@@ -429,7 +423,7 @@ def to_stored(value):
     return value if isinstance(value, str | int | float | None) else repr(value)
 
 
-def _differences(stored, requested: Collection[str], path) -> Iterator[str]:
+def _differences(stored, requested, path) -> Iterator[str]:
     for name, new in requested.items():
         old = stored.get(name, new)
         if isinstance(new, dict) and isinstance(old, dict):

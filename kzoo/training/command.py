@@ -13,6 +13,7 @@ from kzoo.utils.files import JsonObject
 from kzoo.zoo.registry import word_for
 
 if TYPE_CHECKING:
+    from kzoo.data.dataset import Loadable
     from kzoo.zoo.registry.preset import Preset
 
 
@@ -24,7 +25,7 @@ _DEFAULTS = {name: DEFAULTS[option] for name, option in NAMES.items()} | dict(
 
 def command_of(
     preset: "Preset | None",
-    source: Any,
+    source: "Loadable | None",
     overrides: Overrides,
     data: DataOptions,
     **options: Any,
@@ -48,7 +49,7 @@ def command_of(
     if preset is None or not has_names:
         return None
     words = ["kzoo", "train", word_for(preset)]
-    if source is not None:
+    if isinstance(source, str | os.PathLike):
         words += ["--data", name_of(source)]
     for name, value in (
         dict(seed=options.pop("seed"), data_seed=data.seed) | _data_options(data) | options
@@ -89,7 +90,7 @@ def _quoted(name: object) -> str:
 
 def _fold_call(
     preset: "Preset | None",
-    source: Any,
+    source: "Loadable | None",
     overrides: Overrides,
     data: DataOptions,
     fold: Fold,
@@ -111,8 +112,8 @@ def _fold_call(
     arguments |= {
         k: v for k, v in (data_options | options).items() if v is not None and v not in ((), [])
     } | dict(overrides)
-    words = [preset.name] if source is None else [preset.name, name_of(source)]
-    words = [repr(w) for w in words] + [
+    named_source = [name_of(source)] if isinstance(source, str | os.PathLike) else []
+    words = [repr(w) for w in (preset.name, *named_source)] + [
         f"{k}={v!r}" for k, v in arguments.items() if v != defaults.get(k)
     ]
     return f"kzoo.cross_validate({', '.join(words)})"

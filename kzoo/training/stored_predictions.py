@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kzoo.data.sample import sample_split
-from kzoo.inference.postprocessors.decision import Decision, scoring_arguments
+from kzoo.inference.postprocessors.decision import scoring_arguments
+from kzoo.inference.postprocessors.threshold import Decision
 from kzoo.problems.stored_types import TrainingSettings
 from kzoo.problems.tasks import Judged, Problem, Scored, Target
 from kzoo.training.conformal import learned_conformal

@@ -4,7 +4,8 @@ SciPy also has the interval and the ranks, but takes half a second to import, as
 small training. The tests compare both with its results.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,17 +13,30 @@ from kzoo.inference.predictions import probabilities, scores_of
 from kzoo.inference.tasks.confusion import PER, confusion, cost_interval, label_scores
 from kzoo.inference.tasks.weighted import effective_rows
 from kzoo.inference.tasks.wilson import wilson
-from kzoo.problems.objectives import call_score
-from kzoo.problems.tasks import Judged, Scored
+from kzoo.problems.objectives import Objective, call_score
+from kzoo.problems.stored_types import Scores
+from kzoo.problems.tasks import Headline, Judged, Pairs, Scored, Target
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, percent, plural
+
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors.threshold import Decision
+
 
 _RANKED_AT_ONCE = 2**22  # scores that are ranked at once
 _RARE = 0.1  # of two classes, one with a share below this is rare: accuracy says little about it
 _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
-def score(batches, target, *, logits=None, weight=None, decision=None) -> Scored:
+def score(
+    batches: Pairs,
+    target: Target,
+    *,
+    logits: bool | None = None,
+    weight: np.ndarray | None = None,
+    decision: "Decision | None" = None,
+) -> Scored:
     """Return the scores of predictions.
 
     Args:
@@ -83,11 +97,17 @@ def score(batches, target, *, logits=None, weight=None, decision=None) -> Scored
     return Scored(scores=scores, truth=truth, answers=p)
 
 
-def _mean(values, weight) -> float:
+def _mean(values: np.ndarray, weight: np.ndarray | None) -> float:
     return float(values.mean() if weight is None else np.average(values, weights=weight))
 
 
-def _decision_scores(truth, p, guess, decision, weight) -> dict:
+def _decision_scores(
+    truth: np.ndarray,
+    p: np.ndarray,
+    guess: np.ndarray,
+    decision: "Decision",
+    weight: np.ndarray | None,
+) -> JsonObject:
     """Return the scores that a decision adds, those of the most probable class beside them, and its cost."""
     names = ["balanced_accuracy"]
     objective = decision.objective
@@ -127,7 +147,9 @@ def _decision_scores(truth, p, guess, decision, weight) -> dict:
     return added
 
 
-def _mean_average_precision(truth, p, positive, weight) -> float | None:
+def _mean_average_precision(
+    truth: np.ndarray, p: np.ndarray, positive: int | None, weight: np.ndarray | None
+) -> float | None:
     """Return the average precision of the positive, else the rarer, of two classes; of more, the mean of all."""
     if np.isnan(p).any():
         return None
@@ -142,7 +164,14 @@ def _mean_average_precision(truth, p, positive, weight) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def custom_score(objective, truth, p, guess, positive=None, weight=None) -> float:
+def custom_score(
+    objective: Objective,
+    truth: np.ndarray,
+    p: np.ndarray,
+    guess: np.ndarray,
+    positive: int | None = None,
+    weight: np.ndarray | None = None,
+) -> float:
     """Return the value of a user's function (see `kzoo.problems.objectives.objective`).
 
     Raises:
@@ -158,7 +187,9 @@ def custom_score(objective, truth, p, guess, positive=None, weight=None) -> floa
     )
 
 
-def recall_at_precision(positive, scores, level, weight=None) -> float:
+def recall_at_precision(
+    positive: np.ndarray, scores: np.ndarray, level: float, weight: np.ndarray | None = None
+) -> float:
     """Return the largest recall of any threshold whose precision is at least `level`; 0 if there is none.
 
     Args:
@@ -169,12 +200,14 @@ def recall_at_precision(positive, scores, level, weight=None) -> float:
     return float(right[reached].max() / right[-1]) if reached.any() and right[-1] > 0 else 0.0
 
 
-def _counts(numbers, weight, size=0) -> np.ndarray:
+def _counts(numbers: np.ndarray, weight: np.ndarray | None, size: int = 0) -> np.ndarray:
     """Return the number of rows of each class number, or the sum of their weights."""
     return np.bincount(numbers, weight, minlength=size)
 
 
-def _rare_class_scores(truth, p, weight) -> dict:
+def _rare_class_scores(
+    truth: np.ndarray, p: np.ndarray, weight: np.ndarray | None
+) -> dict[str, float]:
     """Return the average precision of the rarer of two classes if it is rare, else an empty dict."""
     if p.shape[1] != 2:
         return {}
@@ -185,7 +218,9 @@ def _rare_class_scores(truth, p, weight) -> dict:
     return dict(average_precision=average_precision(positive, p[:, rarer], weight))
 
 
-def average_precision(positive, scores, weight=None) -> float:
+def average_precision(
+    positive: np.ndarray, scores: np.ndarray, weight: np.ndarray | None = None
+) -> float:
     """Return the mean precision at the scores of the positive rows (doi:10.1145/1143844.1143874).
 
     Args:
@@ -198,7 +233,9 @@ def average_precision(positive, scores, weight=None) -> float:
     return float((np.diff(right, prepend=0) * precision).sum() / right[-1])
 
 
-def _cumulated(positive, scores, weight):
+def _cumulated(
+    positive: np.ndarray, scores: np.ndarray, weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the weight of the positive rows, and of all rows, with at least each distinct score, highest first."""
     order = np.argsort(-scores, kind="stable")
     positive, scores = positive[order], scores[order]
@@ -209,7 +246,7 @@ def _cumulated(positive, scores, weight):
     return right, named
 
 
-def _f1(truth, guess, weight=None) -> float:
+def _f1(truth: np.ndarray, guess: np.ndarray, weight: np.ndarray | None = None) -> float:
     """Return the mean F1 of all classes that occur, like scikit-learn's macro average, in a tenth of its time."""
     size = max(truth.max(), guess.max()) + 1
     hits = truth == guess
@@ -218,7 +255,9 @@ def _f1(truth, guess, weight=None) -> float:
     return float((2 * right[named > 0] / named[named > 0]).mean())
 
 
-def _areas(truth, p, classes, weight=None) -> np.ndarray:
+def _areas(
+    truth: np.ndarray, p: np.ndarray, classes: np.ndarray, weight: np.ndarray | None = None
+) -> np.ndarray:
     """Return the area under the ROC curve of each class against the others, (classes,).
 
     It is computed from ranks (doi:10.1148/radiology.143.1.7063747), so only the order of scores matters, and ties count
@@ -238,7 +277,7 @@ def _areas(truth, p, classes, weight=None) -> np.ndarray:
     return ((ranks * of_class).sum(axis=0) - count * (count + 1) / 2) / (count * (n - count))
 
 
-def _weighted_area(positive, scores, weight) -> float:
+def _weighted_area(positive: np.ndarray, scores: np.ndarray, weight: np.ndarray | None) -> float:
     """Return the weighted area under the ROC curve: the probability that a positive row has the higher score.
 
     Raises:
@@ -254,7 +293,7 @@ def _weighted_area(positive, scores, weight) -> float:
     )
 
 
-def _ranks(scores) -> np.ndarray:
+def _ranks(scores: np.ndarray) -> np.ndarray:
     """Return the rank of each score, from 1; ties get their mean rank.
 
     Raises:
@@ -272,7 +311,14 @@ def _ranks(scores) -> np.ndarray:
     return ranks
 
 
-def judge(truth, answers, target, *, metric=None, decision=None) -> Judged:
+def judge(
+    truth: np.ndarray,
+    answers: np.ndarray,
+    target: Target,
+    *,
+    metric: str | None = None,
+    decision: "Decision | None" = None,
+) -> Judged:
     """Return per-example errors: the probability or score of the true class, and whether the prediction is correct.
 
     Args:
@@ -286,7 +332,14 @@ def judge(truth, answers, target, *, metric=None, decision=None) -> Judged:
     return Judged(quality=answers[np.arange(len(truth)), truth], right=guess == truth)
 
 
-def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
+def headline(
+    scores: Scores,
+    target: Target,
+    *,
+    split: str,
+    answers: Mapping[str, np.ndarray] | None = None,
+    outputs: int | None = None,
+) -> Headline:
     """Return the accuracy with its interval, and a sentence that compares it with predicting the most frequent class.
 
     If one of two classes is rare, it is the average precision, compared with chance level.
@@ -331,7 +384,7 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     )
 
 
-def doubts(scores) -> list[str]:
+def doubts(scores: Scores) -> list[str]:
     """Return a warning if one of two classes is rare: accuracy says little, and 0.5 may be a poor threshold."""
     if scores.get("average_precision") is None or "accuracy_default" in scores:
         return []
@@ -343,5 +396,5 @@ def doubts(scores) -> list[str]:
     ]
 
 
-def _share_of_rare(scores):
+def _share_of_rare(scores: Scores) -> float:
     return min(scores["majority"], 1 - scores["majority"])

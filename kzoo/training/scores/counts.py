@@ -1,18 +1,23 @@
 """Scores of predicted rates, by scikit-learn and NumPy."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from sklearn import metrics as sk
 
-from kzoo.problems.tasks import Judged, Scored
+from kzoo.problems.stored_types import Scores
+from kzoo.problems.tasks import Headline, Judged, Pairs, Scored, Target
 from kzoo.training.scores.values import joined
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, plural
 
 _SMALLEST = 1e-9  # rate that replaces 0, for which the deviance is infinite
 
 
-def score(batches, target, *, logits=None, weight=None) -> Scored:
+def score(
+    batches: Pairs, target: Target, *, logits: bool | None = None, weight: np.ndarray | None = None
+) -> Scored:
     """Return the scores of predicted rates over all targets, and of each target if there are several.
 
     Args:
@@ -42,7 +47,7 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
     return Scored(scores=scores | {"examples": len(truth)} | several, truth=truth, answers=rates)
 
 
-def _scores(truth, rate, weight):
+def _scores(truth: np.ndarray, rate: np.ndarray, weight: np.ndarray | None) -> JsonObject:
     """Return the scores of one target: truth and rate (N,)."""
     r2 = sk.r2_score(truth, rate, sample_weight=weight) if truth.min() < truth.max() else None
     return dict(
@@ -56,7 +61,7 @@ def _scores(truth, rate, weight):
     )
 
 
-def deviances(truth, rates) -> np.ndarray:
+def deviances(truth: np.ndarray, rates: np.ndarray) -> np.ndarray:
     """Return the Poisson deviance of each value, in the shape of the truth (McCullagh and Nelder, 1989)."""
     truth, rates = (
         truth.astype("float64"),
@@ -66,7 +71,9 @@ def deviances(truth, rates) -> np.ndarray:
     return 2 * (logs - truth + rates)
 
 
-def judge(truth, answers, target, *, metric=None) -> Judged:
+def judge(
+    truth: np.ndarray, answers: np.ndarray, target: Target, *, metric: str | None = None
+) -> Judged:
     """Return the error of each row: the squared error if the metric is `rmse`, the absolute one if it is `mae`, else
     the deviance.
     """
@@ -82,7 +89,14 @@ def judge(truth, answers, target, *, metric=None) -> Judged:
     return Judged(quality=-deviance, error=deviance, of="poisson_deviance")
 
 
-def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
+def headline(
+    scores: Scores,
+    target: Target,
+    *,
+    split: str,
+    answers: Mapping[str, np.ndarray] | None = None,
+    outputs: int | None = None,
+) -> Headline:
     """Return the Poisson deviance, and a sentence that compares it with always predicting the training mean.
 
     Args:

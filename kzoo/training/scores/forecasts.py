@@ -3,12 +3,21 @@
 MASE and RMSSE: Hyndman and Koehler, 2006, https://doi.org/10.1016/j.ijforecast.2006.03.001; and the M5 competition.
 """
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import numpy as np
 
+from kzoo.utils.files import JsonObject
+
+# series of each row (N,), absolute and squared seasonal differences (S, targets), names of the series
+SeasonalScales: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, Sequence[str]]
 MOST_SERIES = 1_000  # whose scores are stored
 
 
-def forecast_scores(truth, point, scales=None) -> dict:
+def forecast_scores(
+    truth: np.ndarray, point: np.ndarray, scales: SeasonalScales | None = None
+) -> JsonObject:
     """Return scores of point forecasts relative to the size of the series.
 
     Args:
@@ -52,10 +61,10 @@ def forecast_scores(truth, point, scales=None) -> dict:
     return scores
 
 
-def _means(values, members, counts):
+def _means(values: np.ndarray, members: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the mean of values (N, targets) over the members of each series (S, targets)."""
     return np.stack([np.bincount(members, column) for column in values.T], axis=1) / counts
 
 
-def _mean(values) -> float | None:
+def _mean(values: np.ndarray) -> float | None:
     return float(np.nanmean(values)) if np.isfinite(values).any() else None

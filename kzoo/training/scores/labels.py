@@ -1,13 +1,16 @@
 """Scores of labels, computed by NumPy. The tests compare them with those of scikit-learn."""
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 
 from kzoo.inference.tasks.labels import decided, probabilities_of
-from kzoo.problems.tasks import Judged, Scored
+from kzoo.problems.stored_types import Scores
+from kzoo.problems.tasks import Headline, Judged, Pairs, Scored, Target
 from kzoo.training.scores.classes import average_precision
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, percent, plural
 
 _FEW = 10  # rows with a label, below which its scores say little
@@ -16,7 +19,9 @@ _DRAWS = 1_000  # of the bootstrap
 _SMALLEST = 1e-7  # probability in a logarithm
 
 
-def score(batches, target, *, logits=None, weight=None) -> Scored:
+def score(
+    batches: Pairs, target: Target, *, logits: bool | None = None, weight: np.ndarray | None = None
+) -> Scored:
     """Return the scores of predictions. Unknown labels (NaN) count nowhere.
 
     Args:
@@ -43,7 +48,7 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
     known, positive, chosen = ~np.isnan(truth), truth == 1, decided(p, target.thresholds)
     weights = np.ones(len(truth)) if weight is None else np.asarray(weight, np.float64)
 
-    def total(cells):
+    def total(cells: np.ndarray) -> np.ndarray:
         return weights @ (cells & known)
 
     hits = total(chosen & positive)
@@ -59,7 +64,7 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
             for column, scores, mask in zip(positive.T, p.T, known.T, strict=True)
         ]
     )
-    scores = dict(
+    scores: JsonObject = dict(
         f1_macro=_mean(f1),
         always_all=_mean(_ratio(2 * actual, rows + actual)[actual > 0]),
         f1_micro=_number(_ratio(2 * hits.sum(), predicted.sum() + actual.sum())),
@@ -94,30 +99,32 @@ def score(batches, target, *, logits=None, weight=None) -> Scored:
     return Scored(scores=scores, truth=truth, answers=p)
 
 
-def _ratio(part, whole):
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Return ratios, NaN where the whole is 0."""
     part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
-def _number(value):
+def _number(value: float | np.ndarray) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _mean(values):
+def _mean(values: np.ndarray) -> float | None:
     """Return the mean of the numbers that are not NaN; None if all are."""
     numbers = values[~np.isnan(values)]
     return float(numbers.mean()) if numbers.size else None
 
 
-def _exact(chosen, positive, known, weights):
+def _exact(
+    chosen: np.ndarray, positive: np.ndarray, known: np.ndarray, weights: np.ndarray
+) -> float | None:
     """Return the share of the rows all of whose known labels are predicted right."""
     rows = known.any(axis=1)
     right = ((chosen == positive) | ~known).all(axis=1)
     return _number(_ratio((weights * right)[rows].sum(), weights[rows].sum()))
 
 
-def _loss(p, truth, known, weights):
+def _loss(p: np.ndarray, truth: np.ndarray, known: np.ndarray, weights: np.ndarray) -> float | None:
     """Return the mean log loss of the known labels, in nats."""
     likelihood = np.where(truth == 1, p, 1 - p).astype(np.float64)
     losses = -np.log(np.clip(likelihood, _SMALLEST, 1))
@@ -126,7 +133,9 @@ def _loss(p, truth, known, weights):
     )
 
 
-def judge(truth, answers, target, *, metric=None) -> Judged:
+def judge(
+    truth: np.ndarray, answers: np.ndarray, target: Target, *, metric: str | None = None
+) -> Judged:
     """Return per-row errors: the mean probability of the true state of its known labels, and if the set is right."""
     known = ~np.isnan(truth)
     likelihood = np.where(truth == 1, answers, 1 - answers).astype(np.float64)
@@ -135,7 +144,9 @@ def judge(truth, answers, target, *, metric=None) -> Judged:
     return Judged(quality=quality, right=right, of="exact_match")
 
 
-def paired(truth, new, old, metric) -> dict:
+def paired(
+    truth: np.ndarray, new: tuple[np.ndarray, Target], old: tuple[np.ndarray, Target], metric: str
+) -> JsonObject:
     """Return the 95 % interval of the difference of the mean F1 of two models, by a paired bootstrap of the rows.
 
     Args:
@@ -149,7 +160,7 @@ def paired(truth, new, old, metric) -> dict:
     )
     weights = np.concatenate([np.ones((1, len(truth)), int), weights])
 
-    def mean_f1(p, target):
+    def mean_f1(p: np.ndarray, target: Target) -> np.ndarray:
         chosen = (decided(p, target.thresholds) & known).astype(np.float64)
         hits = weights @ (chosen * positive)
         named = weights @ (chosen + positive)
@@ -168,7 +179,14 @@ def paired(truth, new, old, metric) -> dict:
     )
 
 
-def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
+def headline(
+    scores: Scores,
+    target: Target,
+    *,
+    split: str,
+    answers: Mapping[str, np.ndarray] | None = None,
+    outputs: int | None = None,
+) -> Headline:
     """Return the mean F1, and a sentence that compares it with predicting every label for every row.
 
     Args:
@@ -194,7 +212,7 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     )
 
 
-def doubts(scores) -> list[str]:
+def doubts(scores: Scores) -> list[str]:
     """Return warnings about labels that are too rare to be scored, or that are never predicted right."""
     labels = scores.get("labels") or {}
     lines = []

@@ -1,16 +1,18 @@
 """Scores of language models, accumulated over batches: the outputs of a whole split would not fit into memory."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from kzoo.inference.predictions import probabilities
-from kzoo.problems.tasks import Judged, Scored
+from kzoo.problems.stored_types import Scores
+from kzoo.problems.tasks import Headline, Judged, Pairs, Scored, Target
 from kzoo.utils.formatting import number, percent
 
 
-def score(batches, target, *, logits=None) -> Scored:
+def score(batches: Pairs, target: Target, *, logits: bool | None = None) -> Scored:
     """Return the scores of predictions, which are not kept.
 
     Args:
@@ -50,14 +52,23 @@ def score(batches, target, *, logits=None) -> Scored:
     )
 
 
-def judge(truth, answers, target, *, metric=None) -> Judged:
+def judge(
+    truth: np.ndarray, answers: np.ndarray, target: Target, *, metric: str | None = None
+) -> Judged:
     """Return per-token errors: the probability of the true token, and whether it was the likeliest."""
     p = answers.reshape(-1, answers.shape[-1])
     truth = truth.reshape(-1)
     return Judged(quality=p[np.arange(len(truth)), truth], right=p.argmax(-1) == truth)
 
 
-def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
+def headline(
+    scores: Scores,
+    target: Target,
+    *,
+    split: str,
+    answers: Mapping[str, np.ndarray] | None = None,
+    outputs: int | None = None,
+) -> Headline:
     """Return the bits per token, or else the accuracy, and a sentence that compares it with two baselines.
 
     These are uniform guessing and always predicting the most frequent token.

@@ -1,19 +1,31 @@
 """Scores of quantiles, by NumPy, in the targets' own units."""
 
 import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.inference.tasks.quantiles import levels_of
 from kzoo.inference.tasks.weighted import effective_rows
 from kzoo.inference.tasks.wilson import wilson
-from kzoo.problems.tasks import Judged, Scored
-from kzoo.training.scores.forecasts import forecast_scores
+from kzoo.problems.stored_types import Scores
+from kzoo.problems.tasks import Headline, Judged, Pairs, Scored, Target
+from kzoo.training.scores.forecasts import SeasonalScales, forecast_scores
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, percent, plural
 
 
-def score(batches, target, *, logits=None, beside=(), weight=None, scales=None) -> Scored:
+def score(
+    batches: Pairs,
+    target: Target,
+    *,
+    logits: bool | None = None,
+    beside: Iterable[tuple[str, np.ndarray]] = (),
+    weight: np.ndarray | None = None,
+    scales: SeasonalScales | None = None,
+) -> Scored:
     """Return the scores of quantiles over all targets, and of each target if there are several.
 
     Args:
@@ -61,7 +73,7 @@ def score(batches, target, *, logits=None, beside=(), weight=None, scales=None) 
     return Scored(scores=scores, truth=truth, answers=quantiles)
 
 
-def pinball(truth, quantiles, levels) -> np.ndarray:
+def pinball(truth: np.ndarray, quantiles: np.ndarray, levels: ArrayLike) -> np.ndarray:
     """Return the pinball loss of each quantile, in the shape of the quantiles.
 
     Args:
@@ -70,16 +82,18 @@ def pinball(truth, quantiles, levels) -> np.ndarray:
         levels: of the quantiles.
     """
     error = truth[..., None].astype("float64") - quantiles
-    levels = np.asarray(levels)
-    return np.maximum(levels * error, (levels - 1) * error)
+    shares = np.asarray(levels)
+    return np.maximum(shares * error, (shares - 1) * error)
 
 
-def _inside(truth, quantiles):
+def _inside(truth: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
     """Return which true values are between the outer quantiles, or equal to one of them."""
     return (quantiles[..., 0] <= truth) & (truth <= quantiles[..., -1])
 
 
-def _scores(losses, inside, width, weight) -> dict:
+def _scores(
+    losses: np.ndarray, inside: np.ndarray, width: np.ndarray, weight: np.ndarray | None
+) -> JsonObject:
     coverage = _mean(inside.astype("float64"), weight)
     # Rows are independent, the steps and targets of a row are not.
     rows = len(inside) if weight is None else effective_rows(weight)
@@ -91,12 +105,14 @@ def _scores(losses, inside, width, weight) -> dict:
     )
 
 
-def _mean(values, weight) -> float:
+def _mean(values: np.ndarray, weight: np.ndarray | None) -> float:
     """Return the mean of values (N, ...), with sample weights (N,) if they are not None."""
     return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=weight))
 
 
-def judge(truth, answers, target, *, metric=None) -> Judged:
+def judge(
+    truth: np.ndarray, answers: np.ndarray, target: Target, *, metric: str | None = None
+) -> Judged:
     """Return the pinball loss of each row, of standardised targets if their scale is known."""
     levels = levels_of(target)
     truth = truth if truth.ndim > 1 else truth[:, None]
@@ -110,7 +126,14 @@ def judge(truth, answers, target, *, metric=None) -> Judged:
     return Judged(quality=-error, error=error, of=name)
 
 
-def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
+def headline(
+    scores: Scores,
+    target: Target,
+    *,
+    split: str,
+    answers: Mapping[str, np.ndarray] | None = None,
+    outputs: int | None = None,
+) -> Headline:
     """Return the pinball loss, and a sentence about the share of the truth between the outer quantiles.
 
     Args:

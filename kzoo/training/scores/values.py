@@ -1,19 +1,31 @@
 """Scores of values, by scikit-learn and NumPy, in the targets' own units."""
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn import metrics as sk
 
-from kzoo.problems.tasks import Judged, Scored
-from kzoo.training.scores.forecasts import forecast_scores
+from kzoo.problems.stored_types import Scores
+from kzoo.problems.tasks import Headline, Judged, Pairs, Scored, Target
+from kzoo.training.scores.forecasts import SeasonalScales, forecast_scores
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, percent, plural
 
 MEAN = "training mean"
 
 
-def score(batches, target, *, logits=None, beside=(), weight=None, scales=None) -> Scored:
+def score(
+    batches: Pairs,
+    target: Target,
+    *,
+    logits: bool | None = None,
+    beside: Iterable[tuple[str, np.ndarray]] = (),
+    weight: np.ndarray | None = None,
+    scales: SeasonalScales | None = None,
+) -> Scored:
     """Return the scores of predictions over all targets, and of each target if there are several targets or baselines.
 
     Args:
@@ -53,7 +65,7 @@ def score(batches, target, *, logits=None, beside=(), weight=None, scales=None) 
     return Scored(scores=scores, truth=truth, answers=answers)
 
 
-def joined(batches) -> tuple[np.ndarray, np.ndarray]:
+def joined(batches: Pairs) -> tuple[np.ndarray, np.ndarray]:
     """Return the predictions and the true values of all batches, in the shape of the true values.
 
     Args:
@@ -71,14 +83,23 @@ def joined(batches) -> tuple[np.ndarray, np.ndarray]:
     return outputs.reshape(truth.shape), truth
 
 
-def _mean(values, weight) -> float:
+def _mean(values: np.ndarray, weight: np.ndarray | None) -> float:
     """Return the mean of values (N, ...), with sample weights (N,) if they are not None."""
     if weight is None:
         return float(values.mean())
     return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=weight))
 
 
-def _each_target(truth, answers, target, extra_baselines, *, error, r2, weight):
+def _each_target(
+    truth: np.ndarray,
+    answers: np.ndarray,
+    target: Target,
+    extra_baselines: Sequence[tuple[str, np.ndarray]],
+    *,
+    error: np.ndarray,
+    r2: np.ndarray,
+    weight: np.ndarray | None,
+) -> JsonObject:
     mean = target.config.get("target_offset")
     baselines = extra_baselines
     if mean is not None:
@@ -109,7 +130,7 @@ def _each_target(truth, answers, target, extra_baselines, *, error, r2, weight):
     return dict(targets=targets) if truth.ndim > 2 and not extra_baselines else _relative(targets)
 
 
-def carried(scores, known) -> dict:
+def carried(scores: Scores, known: Mapping[str, Mapping[str, Any]]) -> JsonObject:
     """Return scores with the baseline scores of other predictions of the same examples attached.
 
     Args:
@@ -126,10 +147,10 @@ def carried(scores, known) -> dict:
                 ratio = target_scores["mae"] / comparison["mae"] if comparison["mae"] else None
                 beside[baseline] = comparison | dict(ratio=ratio)
         targets[name] = {score: target_scores[score] for score in overall} | dict(beside=beside)
-    return scores | _relative(targets)
+    return {**scores, **_relative(targets)}
 
 
-def _relative(targets):
+def _relative(targets: JsonObject) -> JsonObject:
     """Return the scores of the targets, and the relative MAE if each target is compared with a baseline.
 
     It is the mean over the targets of the largest ratio of a target's error to that of a baseline.
@@ -147,7 +168,9 @@ def _relative(targets):
     )
 
 
-def _compare_with(truth, answers, baseline, weight):
+def _compare_with(
+    truth: np.ndarray, answers: np.ndarray, baseline: np.ndarray, weight: np.ndarray | None
+) -> JsonObject | None:
     """Return the comparison of mean absolute errors on the rows that a baseline predicts; None if it predicts none."""
     predicted = np.isfinite(baseline).reshape(len(baseline), -1).all(axis=1)
     if not predicted.any():
@@ -166,7 +189,7 @@ def _compare_with(truth, answers, baseline, weight):
     )
 
 
-def _r2(truth, answers, weight=None):
+def _r2(truth: np.ndarray, answers: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """Return R² of each column, in the shape of a row; NaN for constant columns, whose R² is undefined."""
     shape = truth.shape[1:]
     truth, answers = (array.reshape(len(truth), -1).astype("float64") for array in (truth, answers))
@@ -179,13 +202,15 @@ def _r2(truth, answers, weight=None):
     return scores.reshape(shape)
 
 
-def _mean_of_varying(r2):
+def _mean_of_varying(r2: np.ndarray) -> float | None:
     """Return the mean over the columns that vary; None if none does."""
     varying = r2[~np.isnan(r2)]
     return float(varying.mean()) if varying.size else None
 
 
-def judge(truth, answers, target, *, metric=None) -> Judged:
+def judge(
+    truth: np.ndarray, answers: np.ndarray, target: Target, *, metric: str | None = None
+) -> Judged:
     """Return the error of each row, as the metric counts it.
 
     For several targets, whose units may differ, errors are standardised, unless the metric is in the targets' own units
@@ -204,14 +229,22 @@ def judge(truth, answers, target, *, metric=None) -> Judged:
     is_standardised = standardised is not None and (
         metric.endswith("_standardised") or (several and not own_unit)
     )
-    error = standardised if is_standardised else error
+    if standardised is not None and is_standardised:
+        error = standardised
     absolute = metric.startswith("mae")
     error = (np.abs(error) if absolute else error**2).reshape(len(truth), -1).mean(axis=1)
     name = ("mae" if absolute else "mse") + ("_standardised" if is_standardised else "")
     return Judged(quality=quality, error=error, of=name)
 
 
-def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
+def headline(
+    scores: Scores,
+    target: Target,
+    *,
+    split: str,
+    answers: Mapping[str, np.ndarray] | None = None,
+    outputs: int | None = None,
+) -> Headline:
     """Return the mean absolute error, and a sentence that compares it with baselines.
 
     For several targets, whose units may differ, it is the R², and the sentence compares each error with the best
@@ -248,7 +281,9 @@ def headline(scores, target, *, split, answers=None, outputs=None) -> dict:
     )
 
 
-def _of_targets(scores, targets, examples):
+def _of_targets(
+    scores: Scores, targets: Mapping[str, Mapping[str, Any]], examples: str
+) -> Headline:
     sentences = [
         f"The mean absolute error{'' if len(targets) == 1 else f' of {name!r}'} is {number(target_scores['mae'])}"
         + ("; baselines: " if target_scores["beside"] else "")
@@ -281,7 +316,7 @@ def _of_targets(scores, targets, examples):
     )
 
 
-def doubts(scores) -> list[str]:
+def doubts(scores: Scores) -> list[str]:
     """Return a warning for each target that a baseline predicts as well as the model or better."""
     warnings = []
     for name, target_scores in (scores.get("targets") or {}).items():
@@ -305,13 +340,13 @@ def doubts(scores) -> list[str]:
     return warnings
 
 
-def _standardised(error, target):
+def _standardised(error: np.ndarray, target: Target) -> np.ndarray | None:
     """Return errors divided by the standard deviations of the training data; None if these are unknown."""
     scale = target.config.get("target_scale")
     return None if scale is None else error / np.asarray(scale, "float64")
 
 
-def _mean_error(stored, target):
+def _mean_error(stored: Mapping[str, np.ndarray], target: Target) -> float:
     truth = stored["truth"].astype("float64")
     mean = target.config.get("target_offset")
     mean = truth.mean(tuple(range(truth.ndim - 1))) if mean is None else np.asarray(mean)

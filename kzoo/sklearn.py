@@ -31,7 +31,7 @@ from kzoo.problems.kinds import kind, preprocessor_mismatch, takes_ready_arrays
 from kzoo.problems.tasks import problem_for
 from kzoo.utils.errors import Interrupted, KzooError, short_errors
 from kzoo.utils.files import check_writable, path_of, whole_file
-from kzoo.utils.formatting import hint, listed, plural, shown
+from kzoo.utils.formatting import hint, listed, plural
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
 from kzoo.utils.schema import misfit
@@ -215,14 +215,18 @@ class _Estimator(BaseEstimator):
         """
         if not isinstance(self.preset, str | Preset):
             raise KzooError(
-                f"preset={shown(self.preset)} must be the name of a preset, such as 'tabular_tabm'."
+                "must be the name of a preset, such as 'tabular_tabm'.",
+                argument="preset",
+                value=self.preset,
             )
         preset = get_preset(self.preset)
         if not kind(preset.config["inputs"]).is_table:
             names = [name for name in list_presets("tabular_*")]
             raise KzooError(
-                f"preset={preset.name!r} is for {preset.task.replace('_', ' ')}, and {type(self).__name__} takes "
-                f"tables. Use one of: {listed(names, 8)}."
+                f"is for {preset.task.replace('_', ' ')}, and {type(self).__name__} takes "
+                f"tables. Use one of: {listed(names, 8)}.",
+                argument="preset",
+                value=preset.name,
             )
         return preset
 
@@ -241,11 +245,13 @@ class _Estimator(BaseEstimator):
             or not 0 <= fraction < 1
         ):
             raise KzooError(
-                f"validation_fraction={shown(fraction)} must be at least 0 and below 1."
+                "must be at least 0 and below 1.", argument="validation_fraction", value=fraction
             )
         if not isinstance(self.columns, Mapping | None):
             raise KzooError(
-                f"columns={shown(self.columns)} must be a dict such as {{'zip': 'category'}}."
+                "must be a dict such as {'zip': 'category'}.",
+                argument="columns",
+                value=self.columns,
             )
         state: Any = self.random_state
         with _one_line():
@@ -515,7 +521,9 @@ class Classifier(ClassifierMixin, _Estimator):
         probabilities = self._predictions(X).probabilities
         if probabilities is None:
             raise KzooError(
-                f"loss={self._run.spec.training.get('loss')!r} trains scores, not probabilities. Leave loss= out."
+                "trains scores, not probabilities. Leave loss= out.",
+                argument="loss",
+                value=self._run.spec.training.get("loss"),
             )
         return probabilities[:, self._order]
 

@@ -103,7 +103,9 @@ def auto(
     if seconds < _FEWEST_SECONDS:
         least = seconds_like(_FEWEST_SECONDS, max_time)
         raise KzooError(
-            f"max_time={max_time!r} is too short for 'auto'. Use max_time={least} or more."
+            f"is too short for 'auto'. Use max_time={least} or more.",
+            argument="max_time",
+            value=max_time,
         )
     if source is None:
         raise KzooError(

@@ -55,8 +55,8 @@ class Parts:
             check_folds(folds, data)
         except KzooError as error:
             if data.validation is None:
-                raise KzooError(
-                    f"{data.name} has no validation split to choose a model on, and {error}"
+                raise error.within(
+                    f"{data.name} has no validation split to choose a model on, and "
                 ) from None
             reason = why_no_folds(data) or _RARE
             if reason != _RARE or count > _FEW_ROWS or _largest_class(pooled(data)) < folds:

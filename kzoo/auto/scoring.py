@@ -139,7 +139,9 @@ class PrimaryScore:
                 name for name, value in scores.items() if isinstance(value, float)
             )
             raise KzooError(
-                f"objective={self.metric!r} is not available for this data. Use one of: {available}."
+                f"is not available for this data. Use one of: {available}.",
+                argument="objective",
+                value=self.metric,
             )
         return float(score)
 

@@ -16,7 +16,7 @@ from kzoo.data.sample import sample_dataset
 from kzoo.problems.objectives import Objective
 from kzoo.utils.argument_checks import checked_arguments, checked_seed
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import duration, hint, shown
+from kzoo.utils.formatting import duration, hint
 
 if TYPE_CHECKING:
     from kzoo.data.dataset import Loadable
@@ -101,7 +101,7 @@ def checked_seconds(seconds: Any) -> None:
     if seconds is not None and (
         isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0
     ):
-        raise KzooError(f"seconds={shown(seconds)} must be a number >= 0, or None.")
+        raise KzooError("must be a number >= 0, or None.", argument="seconds", value=seconds)
 
 
 def most_rows(candidate: Baseline, data: Dataset, cost: float, allowed: float) -> int | None:
@@ -133,19 +133,21 @@ def select(data: Dataset, names: str | Sequence[str] | None) -> list[Baseline]:
     if names is None:
         return list(available.values())
     if not isinstance(names, str | list | tuple):
-        raise KzooError(f"names={shown(names)} must be a name, a list of names, or None.")
+        raise KzooError("must be a name, a list of names, or None.", argument="names", value=names)
     names = [names] if isinstance(names, str) else list(dict.fromkeys(map(str, names)))
     for name in names:
         if name not in available:
             raise KzooError(
-                f"Unknown baseline {name!r} for {data.task}. {hint(name, available)}Use one of: {', '.join(available)}."
+                f"Unknown baseline {name!r} for {data.task}. {hint(name, available)}"
+                f"Use one of: {', '.join(available)}.",
+                value=name,
             )
     return [available[name] for name in names]
 
 
 def _scored_split(data: Dataset, split: str | None) -> str:
     if split is not None and split not in ("validation", "test"):
-        raise KzooError(f"split={split!r} must be validation or test.")
+        raise KzooError("must be validation or test.", argument="split", value=split)
     available = [
         name
         for name in ("test", "validation")

@@ -75,8 +75,10 @@ def get_bundle(name: str) -> Callable[..., list[keras.callbacks.Callback]]:
         for required in (Recorder, BestModel):
             if not any(isinstance(callback, required) for callback in callbacks):
                 raise KzooError(
-                    f"callbacks={name!r} has no {required.__name__}, which training needs. Start from "
-                    "kzoo.callbacks.standard(run_dir, **options) and add your callbacks to that list."
+                    f"has no {required.__name__}, which training needs. Start from "
+                    "kzoo.callbacks.standard(run_dir, **options) and add your callbacks to that list.",
+                    argument="callbacks",
+                    value=name,
                 )
         return callbacks
 
@@ -118,8 +120,10 @@ def standard(
     """
     if histograms and not tensorboard:
         raise KzooError(
-            "histograms=True writes TensorBoard files, but tensorboard=False turns them off. Omit one of the "
-            "two arguments."
+            "writes TensorBoard files, but tensorboard=False turns them off. Omit one of the "
+            "two arguments.",
+            argument="histograms",
+            value=True,
         )
     watched = Monitor(monitor, mode)
     guard = NanGuard()

@@ -25,7 +25,9 @@ def direction(monitor: str, outputs: Sequence[str] | None = None) -> Literal["ma
     mode, output = direction_by_name(monitor)
     if mode is None or (output and outputs is not None and output not in map(str.lower, outputs)):
         raise KzooError(
-            f"monitor={monitor!r} has an unknown direction: is larger or smaller better? Add mode='max' or mode='min'."
+            "has an unknown direction: is larger or smaller better? Add mode='max' or mode='min'.",
+            argument="monitor",
+            value=monitor,
         )
     return mode
 
@@ -87,8 +89,10 @@ class Monitor(keras.callbacks.Callback):
         super().__init__()
         if mode not in (None, "max", "min"):
             raise KzooError(
-                f"mode={mode!r} must be 'max' (larger is better), 'min' (smaller is better), or None for a metric that "
-                "kzoo knows."
+                "must be 'max' (larger is better), 'min' (smaller is better), or None for a metric that "
+                "kzoo knows.",
+                argument="mode",
+                value=mode,
             )
         self.requested = name
         self.mode = mode
@@ -96,7 +100,9 @@ class Monitor(keras.callbacks.Callback):
         default_mode, output = direction_by_name(self.name)
         if mode is not None and not output and default_mode not in (None, mode):
             raise KzooError(
-                f"mode={mode!r} is wrong for monitor={self.name!r}: it is {default_mode!r}. Leave mode out."
+                f"is wrong for monitor={self.name!r}: it is {default_mode!r}. Leave mode out.",
+                argument="mode",
+                value=mode,
             )
         self.sign = 1 if (mode or direction(self.name)) == "max" else -1
         self.validated: bool | None = None  # whether `fit` has validation data; None: unknown
@@ -121,7 +127,9 @@ class Monitor(keras.callbacks.Callback):
                 raise KzooError(_not_reported(name, names, self.validated))
         elif name.startswith("val_") and self.validated is False:
             raise KzooError(
-                f"monitor={name!r} needs validation data. Pass validation_data=, or monitor={metric!r}."
+                f"needs validation data. Pass validation_data=, or monitor={metric!r}.",
+                argument="monitor",
+                value=name,
             )
 
     def value(self, logs: Mapping[str, float]) -> float | None:

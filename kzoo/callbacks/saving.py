@@ -200,10 +200,14 @@ class Checkpoints(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
-            raise KzooError(f"keep={keep!r} must be an integer of at least 1 (checkpoints).")
+            raise KzooError(
+                "must be an integer of at least 1 (checkpoints).", argument="keep", value=keep
+            )
         if every is not None and not (isinstance(every, int | float) and every > 0):
             raise KzooError(
-                f"every={every!r} must be a number of seconds greater than 0, or None for a checkpoint each epoch."
+                "must be a number of seconds greater than 0, or None for a checkpoint each epoch.",
+                argument="every",
+                value=every,
             )
         self.folder = Path(folder)
         self.guard = guard

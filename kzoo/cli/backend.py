@@ -59,8 +59,10 @@ def choose_backend(args: argparse.Namespace, preset: str, resumable: Iterable[Re
         running = sys.modules["keras"].backend.backend()
         if requested not in (None, "auto", running):
             raise KzooError(
-                f"backend={requested!r} is not possible: Keras already runs on {running} in this process. "
-                f"Set KERAS_BACKEND={requested} before Keras is imported."
+                f"is not possible: Keras already runs on {running} in this process. "
+                f"Set KERAS_BACKEND={requested} before Keras is imported.",
+                argument="backend",
+                value=requested,
             )
         return
     resumed = next(iter(resumable), None)

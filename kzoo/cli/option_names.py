@@ -5,31 +5,31 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 
 from kzoo.problems.data_arguments import FLAGS, flag_names, levels
+from kzoo.utils.errors import KzooError
 from kzoo.zoo.registry.arguments import ARGUMENTS, SYNONYMS
 
+_QUOTED = r"'[^']*'|\"[^\"]*\""
+_PAIR = r"[a-z]\w*=[-+\w.]*\w"
+# What users wrote stays as it is: quoted texts and paths. A bare word is a value in advice only ("Use units=8").
 _ARGUMENT = re.compile(
-    r"""(?P<advice>(?<![\w-])(?:[Uu]se|[Aa]dd|[Pp]ass|[Ss]ay|[Ss]et)\ )?(?<![\w.@])(?P<name>[a-z]\w*)=
-    (?P<value>'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|[-+\w.]*\w|)""",
+    rf"""columns=\{{(?P<column>{_QUOTED}):\ (?:(?P<kind>{_QUOTED})|\{{(?P<key>{_QUOTED}):\ (?P<sign>{_QUOTED})\}})\}}
+    |(?P<verb>\b(?:[Uu]se|[Aa]dd|[Pp]ass)\ )(?P<pairs>{_PAIR}(?:,\ {_PAIR})+)
+    |(?P<advice>(?<![\w-])(?:[Uu]se|[Aa]dd|[Pp]ass|[Ss]ay|[Ss]et)\ )?(?<![\w.@/\\-])(?P<name>[a-z]\w*)=
+     (?P<value>{_QUOTED}|\([^()]*\)|\[[^\[\]]*\]|-?\d+(?:\.\d+)?(?:e-?\d+)?|True|False|None|(?(advice)[-+\w.]*\w|)|)
+     (?!\.?[\w/\\{{])
+    |(?<!\w)(?:{_QUOTED})""",
     re.VERBOSE,
 )
-# Several assignments in a row, such as: use input_shape=24, horizon=12
-_ASSIGNMENT = r"[a-z]\w*=[-+\w.]*\w"
-_ASSIGNMENTS = re.compile(
-    rf"(?P<advice>\b(?:[Uu]se|[Aa]dd|[Pp]ass) )(?P<pairs>{_ASSIGNMENT}(?:, {_ASSIGNMENT})+)"
-)
-
-# Column types: columns={'zip': 'category'}, columns={'price': {'decimal': ','}}
-_QUOTED = r"'[^']*'|\"[^\"]*\""
-_COLUMN_ARGUMENT = re.compile(
-    rf"columns=\{{(?P<name>{_QUOTED}): (?:(?P<kind>{_QUOTED})|\{{(?P<key>{_QUOTED}): (?P<value>{_QUOTED})\}})\}}"
-)
 
 
-def with_option_names(text: str, options: Iterable[str]) -> str:
-    """Return an error message with the options of a command instead of Python arguments.
+def with_option_names(message: object, options: Iterable[str]) -> str:
+    """Return a message with the options of a command instead of Python arguments.
+
+    The argument of a `KzooError` is shown as its option, and its value as it is. In sentences:
 
     `target=` becomes `--target`, `seed=-1` becomes `--seed -1`, `overwrite=True` becomes `--overwrite`, `check=False`
     becomes `--no-check`, `folds=None` becomes `no --folds`, `columns={'zip': 'category'}` becomes `--column
@@ -37,62 +37,86 @@ def with_option_names(text: str, options: Iterable[str]) -> str:
     ("Use units=8") becomes `--set`.
 
     Args:
-        text: the message of a `KzooError`.
+        message: a `KzooError`, or a sentence.
         options: the options of the command, such as `--target`, and those of the data, which `kzoo train` has.
     """
-    options = set(options)
+    names = set(options)
+    if not isinstance(message, KzooError):
+        return _rewritten(str(message), names)
+    return message.text(partial(_assignment, names), lambda text: _rewritten(text, names))
 
-    def replace_assignments(match: re.Match[str]) -> str:
-        assignments = dict(pair.split("=", 1) for pair in match["pairs"].split(", "))
-        if "--set" not in options or not assignments.keys() <= ARGUMENTS.keys():
-            return match[0]
-        return f"{match['advice']}--set {match['pairs'].replace(', ', ' ')}"
 
-    def replace_argument(match: re.Match[str]) -> str:
-        advice = match["advice"] or ""
-        name = match["name"]
-        value = match["value"]
-        flag = FLAGS.get(name)
-        option = f"--{name.replace('_', '-')}" if flag is None else flag_names(name)[-1]
-        if value == "False" and f"--no-{option[2:]}" in options:
-            return f"{advice}--no-{option[2:]}"
-        if option in options:
-            if value == "None":
-                return f"{advice}no {option}"
-            if advice and value[:1] in ("'", '"'):
-                value = shlex.quote(value[1:-1])
-            if value[:1] == "(" and flag is not None and flag.type is levels:
-                value = value[1:-1].strip().removesuffix(",").replace(", ", ",")
-            if value[:1] == "[" and flag is not None and flag.several == "words":
-                with suppress(ValueError, SyntaxError):  # no list of names
-                    value = shlex.join(ast.literal_eval(value))
-            return f"{advice}{option}" if value in ("", "True") else f"{advice}{option} {value}"
-        if advice and value and name in ARGUMENTS and "--set" in options:
-            advice = (
-                f"{'Use' if advice[0] == 'S' else 'use'} " if advice.lower() == "set " else advice
-            )
-            return f"{advice}--set {name}={value}"
-        return match[0]
+def option_of(name: str) -> str:
+    """Return the option of an argument: `--data-seed`, or as the table of data options has it."""
+    return flag_names(name)[-1] if name in FLAGS else f"--{name.replace('_', '-')}"
 
-    def replace_column(match: re.Match[str]) -> str:
-        groups = {name: ast.literal_eval(text) for name, text in match.groupdict().items() if text}
-        base = "category" if groups.get("key") == "separator" else "number"
-        kind = groups.get("kind") or f"{base}:{groups['key']}={groups['value']}"
-        return (
-            f"--column {shlex.quote(groups['name'] + '=' + kind)}"
-            if "--column" in options
-            else match[0]
-        )
 
+def _assignment(options: set[str], name: str, value: object, text: str) -> str:
+    """Return an argument and the text of its value as they are typed on the command line."""
+    option = option_of(name)
+    if value is False and f"--no-{option[2:]}" in options:
+        return f"--no-{option[2:]}"
+    if option not in options:
+        return f"{name}={text}"
+    if value is None and text:
+        return f"no {option}"
+    flag = FLAGS.get(name)
+    if flag is not None and flag.type is levels and isinstance(value, list | tuple):
+        text = ",".join(map(str, value))
+    if flag is not None and flag.several == "words" and isinstance(value, list | tuple):
+        text = shlex.join(map(str, value))
+    return option if value is True or not text else f"{option} {text}"
+
+
+def _rewritten(text: str, options: set[str]) -> str:
+    """Return a sentence with options in place of arguments."""
     text = text.replace("See kzoo.list_presets().", "See: kzoo list")
-    text = (
-        f"--column: {text[9:]}" if text.startswith("columns: ") and "--column" in options else text
+    if text.startswith("columns: ") and "--column" in options:
+        text = f"--column: {text[9:]}"
+    return _ARGUMENT.sub(partial(_replacement, options=options), text)
+
+
+def _replacement(match: re.Match[str], options: set[str]) -> str:
+    if match["column"]:
+        return _column_option(match) if "--column" in options else match[0]
+    if match["pairs"]:  # several in a row, such as: use input_shape=24, horizon=12
+        pairs = match["pairs"].split(", ")
+        if "--set" in options and all(pair.partition("=")[0] in ARGUMENTS for pair in pairs):
+            return f"{match['verb']}--set {' '.join(pairs)}"
+        return ", ".join(
+            _rewritten(words, options) for words in (match["verb"] + pairs[0], *pairs[1:])
+        )
+    if not match["name"]:
+        return match[0]
+    advice, name, value = match["advice"] or "", match["name"], match["value"]
+    option, flag = option_of(name), FLAGS.get(name)
+    if value == "False" and f"--no-{option[2:]}" in options:
+        return f"{advice}--no-{option[2:]}"
+    if option in options:
+        if value == "None":
+            return f"{advice}no {option}"
+        if advice and value[:1] in ("'", '"'):
+            value = shlex.quote(value[1:-1])
+        if value[:1] == "(" and flag is not None and flag.type is levels:
+            value = value[1:-1].strip().removesuffix(",").replace(", ", ",")
+        if value[:1] == "[" and flag is not None and flag.several == "words":
+            with suppress(ValueError, SyntaxError):  # no list of names
+                value = shlex.join(ast.literal_eval(value))
+        return f"{advice}{option}" if value in ("", "True") else f"{advice}{option} {value}"
+    if advice and value and name in ARGUMENTS and "--set" in options:
+        verb = advice.replace("Set", "Use").replace("set", "use")
+        return f"{verb}--set {name}={value}"
+    return match[0]
+
+
+def _column_option(match: re.Match[str]) -> str:
+    """Return the option of `columns={'zip': 'category'}`: `--column zip=category`."""
+    name, kind, key, sign = (
+        text and ast.literal_eval(text) for text in match.group("column", "kind", "key", "sign")
     )
-    # The most specific pattern first: the general one would match parts of the others.
-    return _ARGUMENT.sub(
-        replace_argument,
-        _ASSIGNMENTS.sub(replace_assignments, _COLUMN_ARGUMENT.sub(replace_column, text)),
-    )
+    base = "category" if key == "separator" else "number"
+    description = kind or f"{base}:{key}={sign}"
+    return f"--column {shlex.quote(f'{name}={description}')}"
 
 
 def suggestion(word: str, argv: Sequence[str], options: Iterable[str]) -> str | None:

@@ -58,7 +58,9 @@ def preflight(args: argparse.Namespace) -> None:
         word = options.get(name)
         if word is not None and word not in (values := values_of(name, options)):
             raise KzooError(
-                f"{name}={word!r} is unknown. {hint(word, values)}Use one of: {', '.join(values)}."
+                f"is unknown. {hint(word, values)}Use one of: {', '.join(values)}.",
+                argument=name,
+                value=word,
             )
     for name in ("seed", "data_seed"):
         if options.get(name) is not None:

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> JsonObject:
     for package in ("starlette", "uvicorn"):
         check_installed(package, extra="serve")
     if not 0 <= args.port < 2**16:
-        raise KzooError(f"port={args.port} must be between 0 and 65535.")
+        raise KzooError("must be between 0 and 65535.", argument="port", value=args.port)
     token = args.token if args.token is not None else os.environ.get(_TOKEN_VARIABLE) or None
     # The token is sent in an HTTP header, which cannot hold other characters.
     if token is not None and (

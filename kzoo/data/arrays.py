@@ -83,7 +83,9 @@ def load_arrays(
     for part, source in others.items():
         if not isinstance(source, tuple | list) or len(source) not in (2, 3):
             raise KzooError(
-                f"{part}={shown(source)} must be a fraction, a second pair (x, y), or (x, y, weight)."
+                "must be a fraction, a second pair (x, y), or (x, y, weight).",
+                argument=part,
+                value=source,
             )
         part_x = _inputs(source[0], kind, preset)
         part_y = array_of_rows(source[1], f"{part} y")
@@ -393,7 +395,9 @@ def _labels(y, kind, task, preset, notes):
             else f"Got an array of shape {y.shape} and type {y.dtype}"
         )
         raise KzooError(
-            f"task={task!r} needs y as a matrix (N, labels) of 0, 1 and NaN, or a list of labels for each row. {which}."
+            f"needs y as a matrix (N, labels) of 0, 1 and NaN, or a list of labels for each row. {which}.",
+            argument="task",
+            value=task,
         )
     if not flags or (requested is None and (np.nansum(y, axis=1) == 1).all()):
         return None

@@ -53,7 +53,8 @@ def check_augmentations(names) -> tuple[str, ...]:
     for name in names:
         if name not in AUGMENTATIONS:
             raise KzooError(
-                f"Unknown augmentation {name!r}. {hint(name, AUGMENTATIONS)}Use any of: {', '.join(AUGMENTATIONS)}."
+                f"Unknown augmentation {name!r}. {hint(name, AUGMENTATIONS)}Use any of: {', '.join(AUGMENTATIONS)}.",
+                value=name,
             )
     for first, second in (("flip", "alternate"), ("shift", "nudge")):
         if {first, second} <= set(names):

@@ -1,6 +1,7 @@
 """`load_data`: loads every kind of data source."""
 
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -102,14 +103,15 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     try:
         data = _load(source, preset, reading)
     except KzooError as error:
-        message = str(error)
+        message, argument, value = str(error), error.argument, error.value
         if isinstance(error, WrongPreset):
             message = f"{message} {error.fix.format(', '.join(list_presets('tabular_*')))}"
         if quantile_options is not options:  # the user has set quantiles=, which sets the task
             message = message.replace(f"task={reading.task!r}", f"quantiles={shown(levels)}")
+            argument, value = ("quantiles", levels) if argument == "task" else (argument, value)
         if message == str(error):
             raise
-        raise KzooError(message) from None
+        raise KzooError(message, argument=argument, value=value, complete=True) from None
     if "quantiles" in data.problem.facts:
         data.config["quantiles"] = levels or DEFAULT_LEVELS
     data.loaded = options.stored()
@@ -136,21 +138,25 @@ def _check_combination(options: DataOptions) -> None:
     ).items():
         if isinstance(other, Dataset):
             raise KzooError(
-                f"{part}={shown(other)} is a Dataset, already split. Pass what it was loaded from."
+                "is a Dataset, already split. Pass what it was loaded from.",
+                argument=part,
+                value=other,
             )
         if not isinstance(other, str | Path):
             continue
         if not path_of(other, "a file or a folder").exists():
             raise KzooError(
-                f"{part}={str(other)!r} does not exist. Pass a second source, such as a file, or a fraction such as "
-                f"{part}=0.2."
+                f"does not exist. Pass a second source, such as a file, or a fraction such as "
+                f"{part}=0.2.",
+                argument=part,
+                value=str(other),
             )
     if (
         isinstance(options.group, str)
         and options.target is not None
         and options.group in as_names(options.target)
     ):
-        raise KzooError(f"group={options.group!r} is the target. Use another column.")
+        raise KzooError("is the target. Use another column.", argument="group", value=options.group)
 
 
 def _quantiles(options: DataOptions) -> tuple[tuple[float, ...] | None, DataOptions]:
@@ -169,8 +175,10 @@ def _quantiles(options: DataOptions) -> tuple[tuple[float, ...] | None, DataOpti
         for problem in task.problems
     ):
         raise KzooError(
-            f"quantiles={shown(levels)} and task={options.task!r} exclude each other: quantiles are a task of "
-            "their own. Remove one of them."
+            f"and task={options.task!r} exclude each other: quantiles are a task of "
+            "their own. Remove one of them.",
+            argument="quantiles",
+            value=levels,
         )
     return levels, replace(options, task=options.task or "quantiles")
 
@@ -181,13 +189,11 @@ def _with_calibration(data: Dataset, preset: Preset | None, options: DataOptions
     Raises:
         KzooError: a task that has no sets and intervals, rows that do not fit, or too few of them.
     """
-    asked = f"calibration={shown(options.calibration)}"
+    refusal = partial(KzooError, argument="calibration", value=options.calibration)
     if not data.problem.has_sets:
-        raise KzooError(
-            f"{asked} is for classes and numbers, and the task is {data.task}. Remove it."
-        )
+        raise refusal(f"is for classes and numbers, and the task is {data.task}. Remove it.")
     if splits.is_source(options.calibration):
-        part = import_module("kzoo.data.reload").labelled_like(data, options.calibration, asked)
+        part = import_module("kzoo.data.reload").labelled_like(data, options.calibration)
         return replace(
             data,
             calibration=part,
@@ -210,7 +216,7 @@ def _with_calibration(data: Dataset, preset: Preset | None, options: DataOptions
             notes=[*data.notes, note],
         )
     if data.calibration is None:
-        raise KzooError(f"{asked} gives no row of {data.name}. Set a larger fraction.")
+        raise refusal(f"gives no row of {data.name}. Set a larger fraction.")
     return data
 
 
@@ -223,7 +229,9 @@ def with_overview(data: Dataset) -> Dataset:
 
 def _load(source, preset, options):
     if of_pandas(options.sample_weight, "DataFrame"):
-        raise KzooError("sample_weight= must be a column or an array (N,), not a DataFrame.")
+        raise KzooError(
+            "must be a column or an array (N,), not a DataFrame.", argument="sample_weight"
+        )
     if of_pandas(source, "Series"):
         source = source.to_frame()
     if of_pandas(source, "DataFrame") or is_arrow(source):
@@ -241,7 +249,8 @@ def _load(source, preset, options):
             columns_of_lists(source)  # says what is wrong with it
         raise KzooError(
             f"Cannot load data from {type(source).__name__}. Pass a name, a path, a DataFrame, a list of dicts, arrays "
-            "(x, y) or (x, y, weight), or a tf.data.Dataset."
+            "(x, y) or (x, y, weight), or a tf.data.Dataset.",
+            value=source,
         )
     if isinstance(source, str) and source in NAMES:
         return _named(source, preset, options)
@@ -318,7 +327,8 @@ def _arrays(pair, name, preset, options):
     x, y, *weight = pair
     if weight and options.sample_weight is not None:
         raise KzooError(
-            "sample_weight= and (x, y, weight) both contain weights. Pass only one of them."
+            "and (x, y, weight) both contain weights. Pass only one of them.",
+            argument="sample_weight",
         )
     if of_pandas(x, "DataFrame"):
         frame, names = join_targets(x, y)
@@ -346,15 +356,18 @@ def _arrays(pair, name, preset, options):
     detection.refuse_options(options, without_effect(options_of("arrays")), "arrays")
     if isinstance(options.sample_weight, str):
         raise KzooError(
-            f"sample_weight={options.sample_weight!r} is the name of a column, which arrays do not have. Pass an array "
-            "(N,)."
+            "is the name of a column, which arrays do not have. Pass an array (N,).",
+            argument="sample_weight",
+            value=options.sample_weight,
         )
     if options.sample_weight is not None:
         weight = [options.sample_weight]
     if options.group is not None:
         options = replace(options, group=splits.check_groups(options.group))
         if options.group.shape != array_of_rows(y, "y").shape[:1]:
-            raise KzooError("group= for arrays must be an array with one value for each row.")
+            raise KzooError(
+                "for arrays must be an array with one value for each row.", argument="group"
+            )
     others = {
         part: _second_arrays(part, source, preset)
         for part, source in splits.second_sources(options.validation, options.test).items()
@@ -378,6 +391,8 @@ def _second_arrays(part, source, preset):
         return read_npz(source)[0]
     if not (isinstance(source, tuple | list) and len(source) in (2, 3)):
         raise KzooError(
-            f"{part}={shown(source)} must be a fraction, a second pair (x, y), or (x, y, weight)."
+            "must be a fraction, a second pair (x, y), or (x, y, weight).",
+            argument=part,
+            value=source,
         )
     return source

@@ -89,18 +89,22 @@ def check_options(name: str, options: DataArguments) -> None:
         return
     if options.target is not None or options.group is not None or len(options.drop):
         raise KzooError(
-            f"target=, drop= and group= are names of columns, but {name!r} is not a table. Remove them."
+            f", drop= and group= are names of columns, but {name!r} is not a table. Remove them.",
+            argument="target",
         )
     if options.sample_weight is not None:
         raise KzooError(
-            f"sample_weight= is the name of a column, but {name!r} is not a table. Remove it."
+            f"is the name of a column, but {name!r} is not a table. Remove it.",
+            argument="sample_weight",
         )
     expected = problem(_OTHER_DATASETS[name][0])
     order = "ordered" if "ordered" in expected.facts else "unordered"
     task = options.task
     if task is not None and detection.requested_problem(expected.kind, task, order) is not expected:
         raise KzooError(
-            f"task={task!r} does not match {name!r}, which is data for {expected.name}. Remove it."
+            f"does not match {name!r}, which is data for {expected.name}. Remove it.",
+            argument="task",
+            value=task,
         )
 
 

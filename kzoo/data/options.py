@@ -91,8 +91,10 @@ class DataOptions(DataArguments):
             return
         for name, value in self.given().items():
             raise KzooError(
-                f"{name}={shown(value)} has no effect on {source.name!r}: it is a Dataset, already read and split. "
-                "Pass it to kzoo.load_data."
+                f"has no effect on {source.name!r}: it is a Dataset, already read and split. "
+                "Pass it to kzoo.load_data.",
+                argument=name,
+                value=value,
             )
 
     def describe(self, data: Dataset) -> Description:
@@ -163,7 +165,8 @@ class LoadRequest:
         for part, source in self.second_sources.items():
             if not isinstance(source, str | Path):
                 raise KzooError(
-                    f"{part}= for {noun} must be a fraction or the path of a second source, not {shown(source)}."
+                    f"for {noun} must be a fraction or the path of a second source, not {shown(source)}.",
+                    argument=part,
                 )
             paths[part] = Path(source)
         return paths

@@ -387,7 +387,9 @@ def _check_labels(y, classes):
     if not isinstance(y, np.ndarray):
         return
     if y.dtype.kind not in "iub":
-        raise KzooError(f"onehot={classes} needs whole-number labels, but they are {y.dtype}.")
+        raise KzooError(
+            f"needs whole-number labels, but they are {y.dtype}.", argument="onehot", value=classes
+        )
     if y.size and not (y.min() >= 0 and y.max() < classes):
         raise KzooError(
             f"Labels must be in 0..{classes - 1} for {classes} classes, but they are in {y.min()}..{y.max()}."

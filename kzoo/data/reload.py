@@ -25,7 +25,7 @@ from kzoo.problems.kinds import encoding_settings, kind, kind_of, takes_ready_ar
 from kzoo.problems.stored_types import DATA_PRESET, FOLDS
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError, KzooWarning, warn
-from kzoo.utils.formatting import length_of, listed, percent, plural, shown
+from kzoo.utils.formatting import length_of, listed, percent, plural
 from kzoo.utils.table_path import locate, with_sheet
 from kzoo.zoo.registry import get_preset, preset_of
 
@@ -177,7 +177,9 @@ def check_target(run, source, target):
             else "this"
         )
         raise KzooError(
-            f"target={shown(target)} is only available for new tables: {subject} already has targets. Remove it."
+            f"is only available for new tables: {subject} already has targets. Remove it.",
+            argument="target",
+            value=target,
         )
 
 
@@ -220,7 +222,9 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
                 f"The data set {data.name!r} has changed since the run was trained. Train again to compare."
             )
         raise KzooError(
-            f"data={data.name!r} is not {what}, or is split differently. Pass the same source, or the Dataset itself."
+            f"is not {what}, or is split differently. Pass the same source, or the Dataset itself.",
+            argument="data",
+            value=data.name,
         )
     return data
 
@@ -286,19 +290,20 @@ def targets_of(run, target):
         "ordered" in run.problem.facts and names != run_targets
     ):
         raise KzooError(
-            f"target={shown(target)} does not match the targets of {run.path}: {listed(map(repr, run_targets))}. Name "
-            "as many columns, or remove it."
+            f"does not match the targets of {run.path}: {listed(map(repr, run_targets))}. Name "
+            "as many columns, or remove it.",
+            argument="target",
+            value=target,
         )
     return names
 
 
-def labelled_like(data, source, asked) -> Split:
-    """Return another source as rows that are encoded as those of a `Dataset`.
+def labelled_like(data, source) -> Split:
+    """Return calibration rows from another source, as rows that are encoded as those of a `Dataset`.
 
     Args:
         data: the `Dataset`.
         source: the other source, with the same columns or of the same form.
-        asked: the argument, for messages.
 
     Raises:
         KzooError: the source does not fit.
@@ -311,6 +316,7 @@ def labelled_like(data, source, asked) -> Split:
         problem=data.problem,
         path=data.name,
     )
+    asked = source
     ready = takes_ready_arrays(data.preprocessing)
     weights = data.loaded["options"].get("sample_weight")
     try:
@@ -327,9 +333,9 @@ def labelled_like(data, source, asked) -> Split:
                 else _raw(like, source, None, weights)
             )
     except KzooError as error:
-        raise KzooError(f"{asked}: {error}") from None
+        raise KzooError(f": {error}", argument="calibration", value=asked) from None
     if not len(part):
-        raise KzooError(f"{asked} has no rows.")
+        raise KzooError("has no rows.", argument="calibration", value=asked)
     return part
 
 
@@ -356,7 +362,9 @@ def _array(run, source):
         source = from_tf(source, None)
     if not isinstance(source, tuple | list) or len(source) not in (2, 3):
         raise KzooError(
-            f"data={shown(source)} must be arrays (x, y) or (x, y, weight), or a source that provides them."
+            "must be arrays (x, y) or (x, y, weight), or a source that provides them.",
+            argument="data",
+            value=source,
         )
     x = encode(run.preprocessing, np.asarray(source[0]))
     y = array_of_rows(source[1], "y")

@@ -31,7 +31,7 @@ from kzoo.problems.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_
 from kzoo.problems.tasks import Problem, problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
-from kzoo.utils.formatting import hint, listed, shown
+from kzoo.utils.formatting import hint, listed
 from kzoo.utils.table_path import check_sheet, is_workbook, name_of_table, with_sheet
 from kzoo.zoo.registry import Preset, general_first, get_preset, list_presets
 
@@ -72,7 +72,7 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
     source, options = located(source, options)
     for name, part in second_sources(options.validation, options.test, options.calibration).items():
         if isinstance(part, str | Path) and not path_of(part, "a file or a folder").exists():
-            raise KzooError(f"{name}={str(part)!r}: no such file or folder.")
+            raise KzooError(": no such file or folder.", argument=name, value=str(part))
     if isinstance(source, str) and source in NAMES:
         check_named(source, preset, options)
         return
@@ -135,7 +135,8 @@ def check_splits(options: DataOptions) -> None:
         return
     if "validation" in sources:
         raise KzooError(
-            "validation= must be a fraction here: the validation rows of each fold are taken from its training rows."
+            "must be a fraction here: the validation rows of each fold are taken from its training rows.",
+            argument="validation",
         )
     if options.split == "time":
         raise KzooError(
@@ -193,7 +194,9 @@ def existing_path(source: str | Path) -> Path:
     path = path_of(source, "a file, a folder or a data set")
     if not path.exists():
         raise KzooError(
-            f"No file, folder or data set {str(path)!r}. {hint(path, NAMES)}Named data sets: {', '.join(NAMES)}."
+            f"No file, folder or data set {str(path)!r}. {hint(path, NAMES)}"
+            f"Named data sets: {', '.join(NAMES)}.",
+            value=source,
         )
     return path
 
@@ -202,7 +205,7 @@ def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
     """Raise KzooError for a preset, or options, that do not fit a named data set."""
     refuse_options(options, without_effect(options_of("named")), name)
     if options.sample_weight is not None and not isinstance(options.sample_weight, str):
-        raise KzooError(f"sample_weight= must be the name of a column for {name!r}.")
+        raise KzooError(f"must be the name of a column for {name!r}.", argument="sample_weight")
     if preset is not None and preset.config["inputs"] != NAMES[name]:
         raise _wrong_preset_error(f"{name!r} provides {NAMES[name]}", preset, (NAMES[name],))
     check_options(name, options)
@@ -364,14 +367,20 @@ def _check_fit(source, name, preset, options):
     if "split" in source.options and source.order != "ordered":
         if options.time is not None and options.split != "time":
             raise KzooError(
-                f"time={shown(options.time)} is not available for {subject}. Remove it, or set split='time' to test on "
-                "the last rows."
+                f"is not available for {subject}. Remove it, or set split='time' to test on "
+                "the last rows.",
+                argument="time",
+                value=options.time,
             )
         if options.time is None and options.split == "time":
-            raise KzooError("split='time' needs the column with the times: set time=.")
+            raise KzooError(
+                "needs the column with the times: set time=.", argument="split", value="time"
+            )
     for option in ("group", "sample_weight"):
         if not isinstance(value := getattr(options, option), str | int | None):
-            raise KzooError(f"{option}={shown(value)} must be the name of a column of {name!r}.")
+            raise KzooError(
+                f"must be the name of a column of {name!r}.", argument=option, value=value
+            )
     owner = next(input_kind for input_kind in fitting.values() if source in input_kind.sources)
     problem = (
         _problem(owner.name, source.order, source.usual, options.task, preset, name)
@@ -385,7 +394,9 @@ def _check_fit(source, name, preset, options):
             else ""
         )
         raise KzooError(
-            f"task={options.task!r} is not available for a folder of classes. Use task='classification'.{table}"
+            f"is not available for a folder of classes. Use task='classification'.{table}",
+            argument="task",
+            value=options.task,
         )
     return DetectedSource(source=source, kind=owner, problem=problem)
 
@@ -396,7 +407,9 @@ def refuse_options(options: DataOptions, names: Iterable[str], subject: str) -> 
     for name in names:
         value = given.get(name)
         if value is not None and value is not False and not _is_empty(value):
-            raise KzooError(f"{name}={shown(value)} is not available for {subject}. Remove it.")
+            raise KzooError(
+                f"is not available for {subject}. Remove it.", argument=name, value=value
+            )
 
 
 def _is_empty(value):

@@ -17,7 +17,7 @@ from kzoo.data.tables.cell_notes import sentinel_notes, spelling_notes
 from kzoo.data.time_order import split_moments
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import listed, shown
+from kzoo.utils.formatting import listed
 
 if TYPE_CHECKING:
     from kzoo.data.dataset import Loadable
@@ -52,14 +52,18 @@ class Fold:
             or not 2 <= self.folds <= MOST_FOLDS
         ):
             raise KzooError(
-                f"folds={shown(self.folds)} must be a whole number from 2 to {MOST_FOLDS}."
+                f"must be a whole number from 2 to {MOST_FOLDS}.",
+                argument="folds",
+                value=self.folds,
             )
         if not isinstance(self.stratified, bool | np.bool_):
-            raise KzooError(f"stratified={shown(self.stratified)} must be True or False.")
+            raise KzooError("must be True or False.", argument="stratified", value=self.stratified)
         whole = isinstance(self.index, int | np.integer) and not isinstance(self.index, bool)
         if not whole or not 0 <= self.index < self.folds:
             raise KzooError(
-                f"index={shown(self.index)} must be the index of a fold, 0 to {self.folds - 1}."
+                f"must be the index of a fold, 0 to {self.folds - 1}.",
+                argument="index",
+                value=self.index,
             )
         check_seed(self.seed)
 
@@ -105,18 +109,24 @@ def held_out(validation, calibration):
         return validation
     if isinstance(calibration, bool | Fold) or not 0 < calibration < 1:
         raise KzooError(
-            f"calibration={shown(calibration)} must be a fraction above 0 and below 1, or a source."
+            "must be a fraction above 0 and below 1, or a source.",
+            argument="calibration",
+            value=calibration,
         )
     if is_source(validation):
         raise KzooError(
-            f"calibration={calibration:g} is a fraction of the rows, and validation= is a source of its own. Pass a "
-            "source of calibration rows too."
+            "is a fraction of the rows, and validation= is a source of its own. Pass a "
+            "source of calibration rows too.",
+            argument="calibration",
+            value=calibration,
         )
     validation, _ = split_fractions(validation, 0)
     if validation + calibration >= 1:
         raise KzooError(
-            f"validation={validation:g} and calibration={calibration:g} leave no rows to train on: their sum must be "
-            "below 1."
+            f"and calibration={calibration:g} leave no rows to train on: their sum must be "
+            "below 1.",
+            argument="validation",
+            value=validation,
         )
     return HeldOut(validation, calibration)
 
@@ -141,10 +151,14 @@ def split_fractions(validation: "float | None", test: "float | Fold | None") -> 
             or not isinstance(value, int | float | np.number)
             or not 0 <= value < 1
         ):
-            raise KzooError(f"{name}={shown(value)} must be a fraction: at least 0 and below 1.")
+            raise KzooError(
+                "must be a fraction: at least 0 and below 1.", argument=name, value=value
+            )
     if validation + test >= 1:
         raise KzooError(
-            f"validation={validation} and test={test} leave no rows to train on: their sum must be below 1."
+            f"and test={test} leave no rows to train on: their sum must be below 1.",
+            argument="validation",
+            value=validation,
         )
     return float(validation), float(test)
 
@@ -223,8 +237,9 @@ def cut_calibration(
             )
         except KzooError:
             raise KzooError(
-                "calibration=: the rows before the test rows are of too few moments or groups to be cut in order of "
-                "time. Set a larger calibration=, or split='random'."
+                ": the rows before the test rows are of too few moments or groups to be cut in order of "
+                "time. Set a larger calibration=, or split='random'.",
+                argument="calibration",
             ) from None
         selected = parts["test"]
     elif labels is not None and labels.ndim > 1:
@@ -233,7 +248,8 @@ def cut_calibration(
     elif groups is not None:
         if len(np.unique(groups[rows])) < 2:
             raise KzooError(
-                "calibration=: all validation rows are of one group. Set a larger validation=."
+                ": all validation rows are of one group. Set a larger validation=.",
+                argument="calibration",
             )
         selected = _split_groups(groups[rows], 0, share, rng)["test"]
     else:
@@ -330,7 +346,9 @@ def _split_labels(
             else (len(np.unique(groups)), "values of group=")
         )
         if fold.folds > most:
-            raise KzooError(f"folds={fold.folds} must not exceed the number of {unit}: {most}.")
+            raise KzooError(
+                f"must not exceed the number of {unit}: {most}.", argument="folds", value=fold.folds
+            )
         marks = labels if fold.stratified else np.zeros((len(labels), 1))
         fold_of_row = divide(marks, [1 / fold.folds] * fold.folds, rng, groups)
         rest = np.flatnonzero(fold_of_row != fold.index)
@@ -368,7 +386,9 @@ def _split_fold(fold, n, validation, labels, groups, rng, notes):
         unit = "usable rows"
         splitter_class = model_selection.KFold
     if fold.folds > most:
-        raise KzooError(f"folds={fold.folds} must not exceed the number of {unit}: {most}.")
+        raise KzooError(
+            f"must not exceed the number of {unit}: {most}.", argument="folds", value=fold.folds
+        )
     splitter = splitter_class(fold.folds, shuffle=True, random_state=int(fold.seed))
     remaining, test_rows = list(splitter.split(np.zeros(n), labels, groups))[fold.index]
     if groups is not None:
@@ -439,7 +459,8 @@ def _check_group_count(count: int, validation: float, test: float) -> None:
     needed = 1 + (validation > 0) + (test > 0)
     if count < needed:
         raise KzooError(
-            f"group= has {count} different values, but {needed} splits need at least {needed}."
+            f"has {count} different values, but {needed} splits need at least {needed}.",
+            argument="group",
         )
 
 
@@ -467,7 +488,8 @@ def check_groups(groups: ArrayLike) -> np.ndarray:
     )
     if not present.all():
         raise KzooError(
-            f"group= has missing values in {(~present).sum()} rows. Fill them in, or omit group=."
+            f"has missing values in {(~present).sum()} rows. Fill them in, or omit group=.",
+            argument="group",
         )
     return groups.astype(str) if groups.dtype == object else groups
 
@@ -478,9 +500,9 @@ def in_data_of(part: str | None) -> Iterator[None]:
     try:
         yield
     except KzooError as error:
-        raise (
-            KzooError(str(error).replace("The test data", f"The {part} data")) if part else error
-        ) from None
+        if part is None or "The test data" not in str(error):
+            raise
+        raise KzooError(str(error).replace("The test data", f"The {part} data")) from None
 
 
 def absent_labels_note(part: str, counts: np.ndarray, names: Sequence[str]) -> list[str]:
@@ -533,7 +555,9 @@ def expanding_cut(n: int, fold: Fold) -> tuple[int, float]:
     size = n // (fold.folds + 1)
     if not size:
         raise KzooError(
-            f"folds={fold.folds} needs at least {fold.folds + 1} rows in order of time; there are {n}."
+            f"needs at least {fold.folds + 1} rows in order of time; there are {n}.",
+            argument="folds",
+            value=fold.folds,
         )
     rows = n - (fold.folds - 1 - fold.index) * size
     return rows, size / rows
@@ -571,7 +595,7 @@ def target_notes(target: Target, values: np.ndarray | None = None) -> list[str]:
 def check_seed(seed: object) -> None:
     """Raise `KzooError` unless the seed is a non-negative integer."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise KzooError(f"seed={seed!r} must be a whole number, 0 or more.")
+        raise KzooError("must be a whole number, 0 or more.", argument="seed", value=seed)
 
 
 def fingerprint(*parts: object) -> str:

@@ -31,8 +31,9 @@ def split_moments(moments, *, validation, test, groups=None):
     needed = 1 + len(wanted)
     if len(sizes) < needed:
         raise KzooError(
-            f"time= has {plural(len(sizes), 'different value')}, but {needed} splits in order of time need at least "
-            f"{needed}. Use split='random', or set validation= or test= to 0."
+            f"has {plural(len(sizes), 'different value')}, but {needed} splits in order of time need at least "
+            f"{needed}. Use split='random', or set validation= or test= to 0.",
+            argument="time",
         )
     # A limit i divides moments before number i from the others; groups around it forbid it.
     limits = np.ones(len(sizes), bool)
@@ -51,8 +52,9 @@ def split_moments(moments, *, validation, test, groups=None):
     possible = np.flatnonzero(limits)
     if len(possible) < len(wanted):
         raise KzooError(
-            "group= and split='time' contradict each other: at almost every moment, some group has rows before and "
-            "after it. Omit one of the two."
+            "and split='time' contradict each other: at almost every moment, some group has rows before and "
+            "after it. Omit one of the two.",
+            argument="group",
         )
     before = np.concatenate([[0], np.cumsum(sizes)])[:-1]  # rows before each moment
     parts = {}

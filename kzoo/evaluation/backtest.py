@@ -40,7 +40,9 @@ def backtest(
     windows = part.y
     if series_of(windows) is None:
         raise KzooError(
-            f"n_windows={n_windows} is for forecasts of series in a table. Leave it out."
+            "is for forecasts of series in a table. Leave it out.",
+            argument="n_windows",
+            value=n_windows,
         )
     moments = windows.moments
     step = windows.length if step_size is None else step_size
@@ -50,9 +52,11 @@ def backtest(
     wanted = wanted[::-1]
     if len(wanted) < n_windows:
         raise KzooError(
-            f"n_windows={n_windows} with step_size={step} needs {plural(step * (n_windows - 1) + 1, 'moment')}, and "
+            f"with step_size={step} needs {plural(step * (n_windows - 1) + 1, 'moment')}, and "
             f"the split has windows for {len(wanted)} of these forecasts at most. Lower n_windows= or step_size=, or "
-            "raise test=."
+            "raise test=.",
+            argument="n_windows",
+            value=n_windows,
         )
     scores = [score(part.select(np.flatnonzero(moments == moment))).scores for moment in wanted]
     spread = {}

@@ -28,7 +28,7 @@ from kzoo.training.custom_model import check_custom_model, check_shape
 from kzoo.training.plan import plan_training, settings_for
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import plural, shown
+from kzoo.utils.formatting import plural
 from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.loss_info import loss_info
 from kzoo.zoo.registry import Preset, get_preset, names_a_preset
@@ -222,7 +222,9 @@ def refuse_search_options(**options: Any) -> None:
     for name, value in options.items():
         if value != defaults[name]:
             raise KzooError(
-                f"{name}={shown(value)} has no effect without wrong_labels= or learning_curve=. Omit it."
+                "has no effect without wrong_labels= or learning_curve=. Omit it.",
+                argument=name,
+                value=value,
             )
 
 
@@ -251,11 +253,12 @@ def search(
     name = "wrong_labels" if wrong_labels else "learning_curve"
     if wrong_labels and learning_curve:
         raise KzooError(
-            "wrong_labels= and learning_curve= are two searches: call kzoo.check once for each."
+            "and learning_curve= are two searches: call kzoo.check once for each.",
+            argument="wrong_labels",
         )
     checked_count("parallel", parallel)
     if learning_curve and folds != 5:
-        raise KzooError(f"folds={shown(folds)} has no effect on learning_curve=. Omit it.")
+        raise KzooError("has no effect on learning_curve=. Omit it.", argument="folds", value=folds)
     settings = overrides | {
         setting: value
         for setting, value in dict(weights=weights, freeze=freeze, precision=precision).items()
@@ -270,7 +273,8 @@ def search(
         preset = preset_for(run.spec) if run.tracked and not run.spec.members else None
         if preset is None:
             raise KzooError(
-                f"{name}= trains a preset on parts of the data, and {run!r} has none. Pass a preset."
+                f"trains a preset on parts of the data, and {run!r} has none. Pass a preset.",
+                argument=name,
             )
         given = options.given()
         if given:
@@ -279,7 +283,9 @@ def search(
                 "Omit it."
             )
         if data is None and run.data.name not in NAMES:
-            raise KzooError(f"{name}= trains on parts of the data of {run!r}: pass it as data=.")
+            raise KzooError(
+                f"trains on parts of the data of {run!r}: pass it as data=.", argument=name
+            )
         check_same_data(run, data)
         options = _options_of(run, name)
         seed = run.spec.seed or 0
@@ -288,7 +294,8 @@ def search(
         preset = get_preset(model_or_run)
     else:
         raise KzooError(
-            f"{name}= needs a preset to train, such as kzoo.check('tabular_fnn', data, {name}=True)."
+            f"needs a preset to train, such as kzoo.check('tabular_fnn', data, {name}=True).",
+            argument=name,
         )
     if data is None and preset.dataset is None:
         raise KzooError(f"{preset.name} has no data set of its own. Pass data=.")
@@ -350,7 +357,9 @@ def _refuse_settings(settings: dict[str, Any]) -> None:
     for name, value in settings.items():
         if value is not None:
             raise KzooError(
-                f"{name}={shown(value)} is a setting of a network, but only data was given: pass a preset first."
+                "is a setting of a network, but only data was given: pass a preset first.",
+                argument=name,
+                value=value,
             )
 
 
@@ -358,7 +367,7 @@ def _refuse_options(options: DataOptions, allowed: Sequence[str], reason: str) -
     """Raise KzooError for data options that have no effect, except those named in `allowed`."""
     for name, value in options.given().items():
         if name not in allowed:
-            raise KzooError(f"{name}={shown(value)} has no effect: {reason}. Omit it.")
+            raise KzooError(f"has no effect: {reason}. Omit it.", argument=name, value=value)
 
 
 def _refuse_if_trained(run: Run, settings: Mapping[str, Any]) -> None:
@@ -366,8 +375,9 @@ def _refuse_if_trained(run: Run, settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         if value is not None:
             raise KzooError(
-                f"{name}= applies to training, but {run!r} is already trained; new data is read as its training data "
-                "was. Omit it."
+                f"applies to training, but {run!r} is already trained; new data is read as its training data "
+                "was. Omit it.",
+                argument=name,
             )
 
 

@@ -96,7 +96,9 @@ def compare_runs(
     if None in primary:
         available = ", ".join(name for name, number in scores.items() if isinstance(number, float))
         raise KzooError(
-            f"metric={metric!r} is not available for this data. Use one of: {available}."
+            f"is not available for this data. Use one of: {available}.",
+            argument="metric",
+            value=metric,
         )
     for unit in ("examples", "tokens"):
         if scores.get(unit) != old_scores.get(unit):

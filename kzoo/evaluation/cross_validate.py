@@ -102,19 +102,23 @@ def cross_validate(
         or not isinstance(repeats, int | np.integer)
         or not 1 <= repeats <= MOST_FOLDS
     ):
-        raise KzooError(f"repeats={repeats!r} must be a whole number from 1 to {MOST_FOLDS}.")
+        raise KzooError(
+            f"must be a whole number from 1 to {MOST_FOLDS}.", argument="repeats", value=repeats
+        )
     if reserved := {"test", "data_seed"} & set(overrides):
         raise KzooError(
             f"{min(reserved)}= has no effect: each fold is the test split once, and seed= draws the folds."
         )
     if is_source(validation):
         raise KzooError(
-            "validation= must be a fraction: the validation rows of each fold are taken from its training rows."
+            "must be a fraction: the validation rows of each fold are taken from its training rows.",
+            argument="validation",
         )
     if overrides.get("split") not in (None, "random"):
         raise KzooError(
-            f"split={overrides['split']!r} is not available for folds: training rows would come after test rows. Use "
-            "kzoo.train."
+            "is not available for folds: training rows would come after test rows. Use kzoo.train.",
+            argument="split",
+            value=overrides["split"],
         )
     if isinstance(data, Dataset):
         raise KzooError(f"{data.name} is already split: pass the source that it was loaded from.")

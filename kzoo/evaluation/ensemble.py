@@ -81,8 +81,9 @@ def ensemble(
     first = members[0]
     if folds and data is not None:
         raise KzooError(
-            "data= has no effect for folds of a cross-validation: each row was used to train some of them. Score the "
-            "ensemble with kzoo.evaluate, on data that is new to all."
+            "has no effect for folds of a cross-validation: each row was used to train some of them. Score the "
+            "ensemble with kzoo.evaluate, on data that is new to all.",
+            argument="data",
         )
     if folds or (data is None and first.data.name not in NAMES):
         data = None
@@ -97,7 +98,9 @@ def ensemble(
             else f"{data.name} has none"
         )
         raise KzooError(
-            f"method='weighted' needs validation data to choose the weights: {why}. Or use method='mean'."
+            f"needs validation data to choose the weights: {why}. Or use method='mean'.",
+            argument="method",
+            value="weighted",
         )
     decides = any(step["name"] == STEP for step in first.postprocessing)
     if decides and not folds and (data is None or data.validation is None):
@@ -287,7 +290,7 @@ def _check(members: Sequence[Run], method: str) -> bool:
         KzooError: members that cannot be combined.
     """
     if method not in METHODS:
-        raise KzooError(f"method={method!r} must be one of: {', '.join(METHODS)}.")
+        raise KzooError(f"must be one of: {', '.join(METHODS)}.", argument="method", value=method)
     if len(members) < 2:
         raise KzooError(f"An ensemble needs at least two members, got one: {members[0].path}.")
     for run in members:
@@ -310,11 +313,15 @@ def _check(members: Sequence[Run], method: str) -> bool:
     described = [run.data for run in members]
     if method == "vote" and "classes" not in members[0].problem.facts:
         raise KzooError(
-            f"method='vote' needs classes, but the task is {described[0].task}: use 'mean'."
+            f"needs classes, but the task is {described[0].task}: use 'mean'.",
+            argument="method",
+            value="vote",
         )
     if method == "weighted" and members[0].spec.config.get("quantiles"):
         raise KzooError(
-            "method='weighted' chooses weights by the squared error, which quantiles do not have: use 'mean'."
+            "chooses weights by the squared error, which quantiles do not have: use 'mean'.",
+            argument="method",
+            value="weighted",
         )
     folds = all(map(of_fold, members)) and len({d.fingerprint for d in described}) > 1
     for field in (

@@ -29,7 +29,7 @@ from kzoo.training.custom_model import read_labels_as
 from kzoo.training.score import run_gives_logits, score_split, tta_views
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import listed, shown
+from kzoo.utils.formatting import listed
 from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.registry import preset_of, spec_of
 from kzoo.zoo.run import Run
@@ -114,15 +114,17 @@ def evaluate(
             the run cannot promise.
     """
     if split not in ("train", "validation", "test"):
-        raise KzooError(f"split={split!r} must be train, validation or test.")
+        raise KzooError("must be train, validation or test.", argument="split", value=split)
     if by is not None and not isinstance(by, str):
-        raise KzooError(f"by={shown(by)} must be the name of a column.")
+        raise KzooError("must be the name of a column.", argument="by", value=by)
     for name, value in (("n_windows", n_windows), ("step_size", step_size)):
         if value is not None:
             checked_count(name, value)
     if step_size is not None and n_windows is None:
         raise KzooError(
-            f"step_size={step_size} needs n_windows=, the number of moments to forecast from."
+            "needs n_windows=, the number of moments to forecast from.",
+            argument="step_size",
+            value=step_size,
         )
     run = as_run(run_or_model, weights)
     levels = _checked_levels(run, confidence, stateful, tta)
@@ -132,14 +134,20 @@ def evaluate(
     part = getattr(loaded, split)
     if split != "test" and loaded.train is loaded.test:
         raise KzooError(
-            f"split={split!r} applies to a run's own data, a named set or a Dataset; other data is scored as a whole."
+            "applies to a run's own data, a named set or a Dataset; other data is scored as a whole.",
+            argument="split",
+            value=split,
         )
     if part is None:
         raise KzooError(f"{loaded.name} has no {split} split.")
     if stateful:
         tta_views(kind(loaded.inputs), tta)  # refuses tta= for texts
         if by is not None:
-            raise KzooError(f"by={by!r} cannot be combined with stateful=True. Remove one of them.")
+            raise KzooError(
+                "cannot be combined with stateful=True. Remove one of them.",
+                argument="by",
+                value=by,
+            )
         return score_stateful(model, part, loaded, logits=run_gives_logits(run))
     size = checked_count("batch_size", batch_size)
     steps = Postprocessor.read(run.postprocessing)
@@ -169,7 +177,9 @@ def evaluate(
     if n_windows is not None:
         if not loaded.problem.ordered:
             raise KzooError(
-                f"n_windows={n_windows} is for forecasts, and this is a {loaded.problem.name}. Leave it out."
+                f"is for forecasts, and this is a {loaded.problem.name}. Leave it out.",
+                argument="n_windows",
+                value=n_windows,
             )
         metrics = loaded.problem.task.scores
         scores = scores | backtest(
@@ -194,7 +204,9 @@ def _checked_levels(
     if stateful or tta is not None:
         other = "stateful=True" if stateful else f"tta={tta!r}"
         raise KzooError(
-            f"confidence={shown(confidence)} cannot be combined with {other}. Remove one of them."
+            f"cannot be combined with {other}. Remove one of them.",
+            argument="confidence",
+            value=confidence,
         )
     for level in levels:
         Postprocessor.read(run.postprocessing).check(
@@ -221,7 +233,9 @@ def _subgroups(
             else f"a {loaded.problem.name}"
         )
         raise KzooError(
-            f"by={by!r} is for the rows of a table, and this is {reason}. Pass the table itself."
+            f"is for the rows of a table, and this is {reason}. Pass the table itself.",
+            argument="by",
+            value=by,
         )
     metric = loaded.problem.headline
     scoring = loaded.problem.task.scoring

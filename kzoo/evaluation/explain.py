@@ -132,23 +132,29 @@ def explain(
             )
         if of is not None:
             raise KzooError(
-                f"of={of!r} is for single inputs, and importances are those of the score. Remove it."
+                "is for single inputs, and importances are those of the score. Remove it.",
+                argument="of",
+                value=of,
             )
         return _explain_model(run, data, target, repeats or _REPEATS, seed)
     if repeats is not None:
         raise KzooError(
-            f"repeats={repeats} is for importances of columns, not for single inputs. Remove it."
+            "is for importances of columns, not for single inputs. Remove it.",
+            argument="repeats",
+            value=repeats,
         )
     inputs = with_sheet(expand_home(rows), sheet, header_row, options)
     check_sheet(inputs, sheet, header_row)
     subject = _subject(run)
     if data is not None and not subject.parts():
         raise KzooError(
-            "data= is for tables and series, whose rows are compared with it. Remove it."
+            "is for tables and series, whose rows are compared with it. Remove it.", argument="data"
         )
     if target is not None and data is None:
         raise KzooError(
-            f"target={target!r} is the target column of data=, which was not passed. Remove it."
+            "is the target column of data=, which was not passed. Remove it.",
+            argument="target",
+            value=target,
         )
     if "pixels" in kind.facts:
         return _explain_images(run, inputs, of)
@@ -199,7 +205,9 @@ def explain_for_report(
         explanations.append(_explain_rows(run, x, names, loaded, None, of=None, seed=0))
     if not explanations:
         raise KzooError(
-            f"explain=True: {run!r} cannot be explained in its report. Remove it, or use kzoo.explain."
+            f": {run!r} cannot be explained in its report. Remove it, or use kzoo.explain.",
+            argument="explain",
+            value=True,
         )
     return explanations
 

@@ -201,8 +201,10 @@ def score_stateful(
             pieces = _pieces(read, ids)
     if pieces is None:
         raise KzooError(
-            "stateful=True needs a language model with outputs at each step, and data from one text; this is not the "
-            f"case for {model.name!r} with this data: omit it."
+            "needs a language model with outputs at each step, and data from one text; this is not the "
+            f"case for {model.name!r} with this data: omit it.",
+            argument="stateful",
+            value=True,
         )
     return data.problem.task.scoring.score(pieces, data.target, logits=logits).scores
 

@@ -198,17 +198,20 @@ def measure_learning_curve(
     data = draws.data
     if data.problem.ordered:
         raise KzooError(
-            f"learning_curve= draws training rows, and the rows of {data.name!r} are windows of one series or text. "
-            "Shorten the series itself to see what its length brings."
+            f"draws training rows, and the rows of {data.name!r} are windows of one series or text. "
+            "Shorten the series itself to see what its length brings.",
+            argument="learning_curve",
         )
     if len(data.train) < _FEWEST:
         raise KzooError(
-            f"learning_curve= needs at least {_FEWEST} training rows, and {data.name!r} has {len(data.train)}. Any "
-            "forecast from so few would be a guess."
+            f"needs at least {_FEWEST} training rows, and {data.name!r} has {len(data.train)}. Any "
+            "forecast from so few would be a guess.",
+            argument="learning_curve",
         )
     if data.test is None and data.validation is None:
         raise KzooError(
-            f"learning_curve= scores each training, and {data.name!r} has neither test nor validation rows."
+            f"scores each training, and {data.name!r} has neither test nor validation rows.",
+            argument="learning_curve",
         )
     split = "test" if data.test is not None else "validation"
     sizes = draw_sizes(len(data.train))
@@ -433,7 +436,8 @@ def _row_errors(run: Run, data: Dataset) -> dict[str, Any]:
     stored: Any = run.answers
     if stored is None:
         raise KzooError(
-            f"learning_curve= needs the predictions of each row, which {data.problem.name} does not keep."
+            f"needs the predictions of each row, which {data.problem.name} does not keep.",
+            argument="learning_curve",
         )
     judged = judged_answers(run)
     if judged.right is not None:

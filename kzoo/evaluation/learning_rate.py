@@ -100,11 +100,15 @@ def _check(low: Any, high: Any, steps: Any) -> None:
             or not isinstance(value, int | float)
             or not 0 < value < math.inf
         ):
-            raise KzooError(f"{name}={value!r} must be a learning rate, a number above 0.")
+            raise KzooError(
+                "must be a learning rate, a number above 0.", argument=name, value=value
+            )
     if low >= high:
-        raise KzooError(f"low={low:g} must be below high={high:g}.")
+        raise KzooError(f"must be below high={high:g}.", argument="low", value=low)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < _FEWEST_STEPS:
-        raise KzooError(f"steps={steps!r} must be a whole number, at least {_FEWEST_STEPS}.")
+        raise KzooError(
+            f"must be a whole number, at least {_FEWEST_STEPS}.", argument="steps", value=steps
+        )
 
 
 def _new_model(

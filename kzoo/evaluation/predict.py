@@ -21,7 +21,7 @@ from kzoo.inference.sources.arrays import all_finite
 from kzoo.problems.kinds import kind_of
 from kzoo.training.score import forward, run_gives_logits, tta_views
 from kzoo.utils.argument_checks import checked_arguments, checked_count
-from kzoo.utils.errors import KzooError
+from kzoo.utils.errors import KzooError, about
 from kzoo.utils.files import expand_home
 from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.run import Run
@@ -87,11 +87,11 @@ def predict(
     Postprocessor.read(run.postprocessing).check(options, run.problem)
     tta_views(kind_of(run.preprocessing), tta)
     size = checked_count("batch_size", batch_size)
-    inputs = with_sheet(
-        expand_home(inputs), sheet, header_row, run.data.options if run.tracked else None
-    )
-    check_sheet(inputs, sheet, header_row)
-    encoded = encode_named(run.preprocessing, inputs, keep=keep)
+    with about(inputs):
+        options_of_data = run.data.options if run.tracked else None
+        source = with_sheet(expand_home(inputs), sheet, header_row, options_of_data)
+        check_sheet(source, sheet, header_row)
+        encoded = encode_named(run.preprocessing, source, keep=keep)
     return predict_encoded(run, encoded, batch_size=size, tta=tta, options=options)
 
 
@@ -119,7 +119,9 @@ def predict_encoded(
     """
     if tta is not None and options is not None and options.needs_scores:
         name, value = next(iter(options.given.items()))
-        raise KzooError(f"{name}={value} was learned without tta={tta!r}. Remove one of them.")
+        raise KzooError(
+            f"was learned without tta={tta!r}. Remove one of them.", argument=name, value=value
+        )
     kind = kind_of(run.preprocessing)
     x, model, views = encoded.x, run.model, tta_views(kind, tta)
     check_token_ids(x, kind, run.spec.config)

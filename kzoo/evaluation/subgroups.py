@@ -17,7 +17,7 @@ from kzoo.inference.tasks.wilson import wilson
 from kzoo.problems.kinds import kind_of
 from kzoo.problems.tasks import Judged, Scored, Task
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import hint, listed, shown
+from kzoo.utils.formatting import hint, listed
 from kzoo.zoo.results import displayed_metric, value_of
 from kzoo.zoo.run import Run
 
@@ -199,7 +199,7 @@ def subgroup_names(
         KzooError: there is no such column, or the rows of the source are not known.
     """
     if not isinstance(by, str):
-        raise KzooError(f"by={shown(by)} must be the name of one column.")
+        raise KzooError("must be the name of one column.", argument="by", value=by)
     reader = run.preprocessing
     fitting = kind_of(run.preprocessing).fitting
     if is_pair(source):
@@ -209,8 +209,10 @@ def subgroup_names(
         frame = fitting.usable_rows(reader, source, targets=targets)
         if by not in frame.columns:
             raise KzooError(
-                f"by={shown(by)} is not a column of the table. {hint(by, frame.columns)}Columns: "
-                f"{listed(frame.columns, 40)}."
+                f"is not a column of the table. {hint(by, frame.columns)}Columns: "
+                f"{listed(frame.columns, 40)}.",
+                argument="by",
+                value=by,
             )
         rows = np.arange(len(frame)) if not own_data else part.rows
         if (
@@ -221,7 +223,9 @@ def subgroup_names(
             return _names(frame[by].iloc[rows])
     if not hasattr(fitting, "input_column"):
         raise KzooError(
-            f"by={shown(by)} is for tables, and this model takes {kind_of(reader).name}. Remove it."
+            f"is for tables, and this model takes {kind_of(reader).name}. Remove it.",
+            argument="by",
+            value=by,
         )
     inputs = [column["name"] for column in reader.get("columns", ())] or list(
         run.data.feature_names
@@ -229,8 +233,10 @@ def subgroup_names(
     column = fitting.input_column(reader, part.x[:], by, inputs) if by in inputs else None
     if column is None:
         raise KzooError(
-            f"by={shown(by)} must be an input of the model ({listed(inputs, 10)}), or a column of a table that is "
-            f"passed as data=. {hint(by, inputs)}".rstrip()
+            f"must be an input of the model ({listed(inputs, 10)}), or a column of a table that is "
+            f"passed as data=. {hint(by, inputs)}".rstrip(),
+            argument="by",
+            value=by,
         )
     return _names(column)
 

@@ -29,7 +29,7 @@ from kzoo.evaluation.cross_validate import cross_validate
 from kzoo.problems.kinds import kind
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import finite, write_json, write_text
-from kzoo.utils.formatting import csv_cell, cut, percent, plural, shown
+from kzoo.utils.formatting import csv_cell, cut, percent, plural
 from kzoo.zoo.run import Run
 
 NEIGHBOURS = 10
@@ -159,14 +159,18 @@ def find_wrong_labels(
     given = options.given()
     if options.series_id is not None:
         raise KzooError(
-            f"series_id={shown(options.series_id)} is not available with wrong_labels, which judges rows. For labelled "
-            "series, pass arrays (x, y)."
+            "is not available with wrong_labels, which judges rows. For labelled "
+            "series, pass arrays (x, y).",
+            argument="series_id",
+            value=options.series_id,
         )
     for name in _WITHOUT_EFFECT:
         if name in given:
             raise KzooError(
-                f"{name}={shown(given[name])} has no effect on wrong_labels, which judges each row by a fold that it "
-                "is not in. Omit it."
+                "has no effect on wrong_labels, which judges each row by a fold that it "
+                "is not in. Omit it.",
+                argument=name,
+                value=given[name],
             )
     source = preset.dataset if source is None else source
     refuse_unrepairable(load(source, preset, options), "wrong_labels=")
@@ -234,7 +238,8 @@ class _Judged:
             stored = run.answers
             if stored is None or run.config.get("answers") == "scores":
                 raise KzooError(
-                    "wrong_labels= needs probabilities, and the outputs of this network are other scores."
+                    "needs probabilities, and the outputs of this network are other scores.",
+                    argument="wrong_labels",
                 )
             split: Any = data.test
             order = np.asarray(stored["rows"])

@@ -54,12 +54,13 @@ def export_model(
     for package in ("tensorflow", "keras"):  # needed by the worker process
         check_installed(package)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        raise KzooError(f"timeout={timeout!r} must be a positive number of seconds.")
+        raise KzooError("must be a positive number of seconds.", argument="timeout", value=timeout)
     if not isinstance(path, str | os.PathLike):
-        raise KzooError(f"path={path!r} must be the path of the folder to write.")
+        raise KzooError("must be the path of the folder to write.", argument="path", value=path)
     if data is not None and not quantize:
         raise KzooError(
-            "data= is only used to calibrate and score quantized files. Remove it, or pass quantize=."
+            "is only used to calibrate and score quantized files. Remove it, or pass quantize=.",
+            argument="data",
         )
     subject = export_source(model_or_run)
     for format in selected:
@@ -69,8 +70,10 @@ def export_model(
             )
     if quantize and _has_baseline(subject.spec):
         raise KzooError(
-            f"quantize={quantize[0]!r} would round the tables of a baseline, such as the thresholds of trees, in "
-            f"{subject.spec['preset']!r}. Leave quantize out."
+            f"would round the tables of a baseline, such as the thresholds of trees, in "
+            f"{subject.spec['preset']!r}. Leave quantize out.",
+            argument="quantize",
+            value=quantize[0],
         )
     path = Path(path)
     before = _existing_export(path, subject, overwrite)

@@ -32,7 +32,7 @@ from kzoo.inference.tables.values import MISSING
 from kzoo.problems.kinds import Kind, kind_of, shape_matches, takes_ready_arrays
 from kzoo.problems.tasks import Problem, Target
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import length_of, listed, shown
+from kzoo.utils.formatting import length_of, listed
 
 
 def encode(preprocessing: dict, inputs) -> np.ndarray:
@@ -262,7 +262,9 @@ def _with_kept(reader, inputs, keep):
     """
     if "steps" in kind_of(reader).facts:
         raise KzooError(
-            f"keep={shown(keep)} is for one prediction per row, and this model takes series. Remove it."
+            "is for one prediction per row, and this model takes series. Remove it.",
+            argument="keep",
+            value=keep,
         )
     is_dicts = isinstance(inputs, dict) or (
         isinstance(inputs, list | tuple) and all(isinstance(row, dict) for row in inputs)
@@ -274,7 +276,9 @@ def _with_kept(reader, inputs, keep):
     if takes_ready_arrays(reader) or not (is_dicts or is_rows):
         columns = listed(map(repr, as_names(keep)), MOST)
         raise KzooError(
-            f"keep={columns} needs a table with columns, and the inputs are not a table. Remove it."
+            "needs a table with columns, and the inputs are not a table. Remove it.",
+            argument="keep",
+            value=columns,
         )
     rows = checked_rows(inputs)
     # a name may have a comma

@@ -109,7 +109,7 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
             "These predictions are not forecasts of series with a history. Plot something else."
         )
     if most < 1:
-        raise KzooError(f"most={most!r} must be at least 1.")
+        raise KzooError("must be at least 1.", argument="most", value=most)
     middle, band = _middle_and_band(predictions)
     if len(predictions) == 1:
         return ahead(

@@ -51,7 +51,9 @@ def attention_map(
     scores, is_token = _attention_scores(model, attention, node, x)
     if head is not None and not (isinstance(head, int | np.integer) and 0 <= head < len(scores)):
         raise KzooError(
-            f"head={head!r} does not exist: {attention.name} has heads 0 to {len(scores) - 1}."
+            f"does not exist: {attention.name} has heads 0 to {len(scores) - 1}.",
+            argument="head",
+            value=head,
         )
     weights = scores.mean(0) if head is None else scores[head]
     is_self_attention = weights.shape[0] == weights.shape[1]
@@ -102,7 +104,9 @@ def _attention_layer(model: keras.Model, name: str | None) -> "tuple[keras.layer
         raise KzooError(f"{model.name} has no MultiHeadAttention layer.")
     if name is not None and name not in nodes:
         raise KzooError(
-            f"layer={name!r} is not an attention layer of {model.name}. Use one of: {', '.join(nodes)}."
+            f"is not an attention layer of {model.name}. Use one of: {', '.join(nodes)}.",
+            argument="layer",
+            value=name,
         )
     node = nodes[name or list(nodes)[-1]]
     return node.operation, node

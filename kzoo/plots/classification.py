@@ -389,7 +389,7 @@ def checked_probabilities(
         p = np.asarray(probabilities, dtype="float64")
     except (TypeError, ValueError, OverflowError):
         raise KzooError(
-            f"probabilities={shown(probabilities)} must be an array of numbers."
+            "must be an array of numbers.", argument="probabilities", value=probabilities
         ) from None
     if not np.isfinite(p).all():
         raise KzooError(

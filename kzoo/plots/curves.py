@@ -12,7 +12,6 @@ from kzoo.plots.colors import BLUE, FAINT, GREEN, GREY, ORANGE
 from kzoo.plots.figure import legend_below, new_figure, style_axes
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import shown
 from kzoo.utils.metric_directions import direction_by_name
 
 if TYPE_CHECKING:
@@ -80,7 +79,9 @@ def columns_of(
     """
     if not isinstance(history, Mapping):
         raise KzooError(
-            f"history={shown(history)} must be the History that fit returned, or a dict of lists of numbers."
+            "must be the History that fit returned, or a dict of lists of numbers.",
+            argument="history",
+            value=history,
         )
     try:
         columns = {
@@ -89,7 +90,7 @@ def columns_of(
         }
     except (TypeError, ValueError):
         raise KzooError(
-            f"history={shown(history)} must have a list of numbers for each column."
+            "must have a list of numbers for each column.", argument="history", value=history
         ) from None
     lengths = {name: len(column) for name, column in columns.items()}
     if not lengths or not max(lengths.values()):
@@ -134,11 +135,15 @@ def _epoch_to_mark(
     """Return `best_epoch`, or else the best epoch of the column `monitor`; None without either."""
     if best_epoch is not None and best_epoch not in epochs:
         raise KzooError(
-            f"best_epoch={best_epoch!r} is not in the history, which has epochs {epochs[0]} to {epochs[-1]}."
+            f"is not in the history, which has epochs {epochs[0]} to {epochs[-1]}.",
+            argument="best_epoch",
+            value=best_epoch,
         )
     if monitor is not None and monitor not in columns:
         raise KzooError(
-            f"monitor={monitor!r} is not in the history. Use one of: {', '.join(columns)}."
+            f"is not in the history. Use one of: {', '.join(columns)}.",
+            argument="monitor",
+            value=monitor,
         )
     if best_epoch is not None or monitor is None:
         return best_epoch

@@ -48,7 +48,9 @@ def threshold_curve(
         raise KzooError(f"threshold_curve needs two classes, and there are {p.shape[1]}.")
     if positive is not None and positive not in list(names):
         raise KzooError(
-            f"positive={positive!r} is not a class. Use one of: {', '.join(map(str, names))}."
+            f"is not a class. Use one of: {', '.join(map(str, names))}.",
+            argument="positive",
+            value=positive,
         )
     number = 1 if positive is None else list(names).index(positive)
     base, _, level = score.partition("=")
@@ -67,7 +69,9 @@ def threshold_curve(
     curves = _curves(np.concatenate([cells[None], draws]), number, base, options)
     if curves is None:
         raise KzooError(
-            f"score={score!r} is no score of labels, or its costs are missing: pass cost= as a matrix."
+            "is no score of labels, or its costs are missing: pass cost= as a matrix.",
+            argument="score",
+            value=score,
         )
     low, high = np.quantile(curves[1:], [0.05, 0.95], axis=0)
     figure = new_figure(5.6, 3.4)

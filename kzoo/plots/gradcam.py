@@ -74,7 +74,9 @@ def grad_cam(
         class_index = int(scores.argmax())
     if not 0 <= class_index < len(scores):
         raise KzooError(
-            f"class_index={class_index!r} does not exist: {model.name} has classes 0 to {len(scores) - 1}."
+            f"does not exist: {model.name} has classes 0 to {len(scores) - 1}.",
+            argument="class_index",
+            value=class_index,
         )
     true = _class_number(true, class_names, len(scores))
     heatmap = _heatmap(model, node, image_in, class_index)
@@ -123,11 +125,15 @@ def _class_number(true: int | str | None, class_names: Sequence[str], count: int
     if isinstance(true, str):
         if true not in list(class_names):
             raise KzooError(
-                f"true={true!r} is not a class. Use one of: {', '.join(map(str, class_names)) or 'none'}."
+                f"is not a class. Use one of: {', '.join(map(str, class_names)) or 'none'}.",
+                argument="true",
+                value=true,
             )
         return list(class_names).index(true)
     if true is not None and not 0 <= true < count:
-        raise KzooError(f"true={true!r} does not exist: the classes are 0 to {count - 1}.")
+        raise KzooError(
+            f"does not exist: the classes are 0 to {count - 1}.", argument="true", value=true
+        )
     return None if true is None else int(true)
 
 
@@ -147,7 +153,9 @@ def _find_layer_node(model: keras.Model, name: str | None) -> "Node":
     if name is not None:
         if name not in nodes:
             raise KzooError(
-                f"layer={name!r} is not a layer of {model.name} with an output of shape (height, width, channels)."
+                f"is not a layer of {model.name} with an output of shape (height, width, channels).",
+                argument="layer",
+                value=name,
             )
         return nodes[name]
     # A nested model, such as a backbone, counts as a convolution: its output is that of its last convolution.

@@ -41,7 +41,7 @@ def worst_mistakes(
             f"images and true must have the same length (images: {len(images)}, true: {len(true)})."
         )
     if count < 1:
-        raise KzooError(f"count={count!r} must be at least 1.")
+        raise KzooError("must be at least 1.", argument="count", value=count)
     predicted = p.argmax(-1)
     order = np.argsort(p[np.arange(len(true)), true], kind="stable")
     wrong = order[predicted[order] != true[order]]

@@ -101,8 +101,10 @@ def _column(
             if metric not in columns and f"val_{metric}" not in columns
         ]
         raise KzooError(
-            f"metric={metric!r} is not in the history of {', '.join(map(str, missing or columns_of_runs))}. "
-            f"Columns of all histories: {', '.join(shared) or 'none'}."
+            f"is not in the history of {', '.join(map(str, missing or columns_of_runs))}. "
+            f"Columns of all histories: {', '.join(shared) or 'none'}.",
+            argument="metric",
+            value=metric,
         )
     excluded = ("epoch", "seconds", "learning_rate", "lr")
     candidates = [column for column in shared if column.startswith("val_") and column != "val_loss"]

@@ -59,7 +59,7 @@ def forecast(
     n_windows, horizon, n_targets = truth.shape
     names = _target_names(names, n_targets)
     if count < 1:
-        raise KzooError(f"count={count!r} must be at least 1.")
+        raise KzooError("must be at least 1.", argument="count", value=count)
     windows = range(1, n_windows + 1) if windows is None else windows
     if len(windows) != n_windows:
         raise KzooError(

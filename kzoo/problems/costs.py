@@ -19,7 +19,9 @@ def read(value: Any) -> Any:
     if isinstance(value, Mapping):
         if not value:
             raise KzooError(
-                "cost={} is empty. Write cost={('yes', 'no'): 5, ('no', 'yes'): 1}: (actual, predicted)."
+                "is empty. Write cost={('yes', 'no'): 5, ('no', 'yes'): 1}: (actual, predicted).",
+                argument="cost",
+                value=value,
             )
         return {_pair_name(pair): _cost(pair, cost) for pair, cost in value.items()}
     value = value.tolist() if hasattr(value, "tolist") else value
@@ -32,8 +34,10 @@ def read(value: Any) -> Any:
             tuple(_cost((i, j), cost) for j, cost in enumerate(row)) for i, row in enumerate(value)
         )
     raise KzooError(
-        f"cost={shown(value)} must be a dict such as {{('yes', 'no'): 5, ('no', 'yes'): 1}}, (actual, predicted), or a "
-        "matrix with a row for each actual class."
+        "must be a dict such as {('yes', 'no'): 5, ('no', 'yes'): 1}, (actual, predicted), or a "
+        "matrix with a row for each actual class.",
+        argument="cost",
+        value=value,
     )
 
 
@@ -43,7 +47,8 @@ def _pair_name(pair: Any) -> str:
     if isinstance(pair, str) and ":" in pair:
         return pair
     raise KzooError(
-        f"cost= has {shown(pair)} for (actual, predicted): write it as ('yes', 'no') or 'yes:no'."
+        f"has {shown(pair)} for (actual, predicted): write it as ('yes', 'no') or 'yes:no'.",
+        argument="cost",
     )
 
 
@@ -91,13 +96,15 @@ def matrix(cost: Any, classes: Sequence[str]) -> tuple[tuple[tuple[float, ...], 
         if len(table) != count or any(len(row) != count for row in table):
             sizes = " x ".join(map(str, (len(table), len(table[0]))))
             raise KzooError(
-                f"cost= is a {sizes} matrix, but there are {count} classes, in this order: {listed(classes, 10)}."
+                f"is a {sizes} matrix, but there are {count} classes, in this order: {listed(classes, 10)}.",
+                argument="cost",
             )
     for i, name in enumerate(classes):
         if table[i][i]:
             raise KzooError(
-                f"cost= gives the right prediction {name}:{name} a cost of {table[i][i]:g}. Only wrong ones have one: "
-                "leave it out, or set it to 0."
+                f"gives the right prediction {name}:{name} a cost of {table[i][i]:g}. Only wrong ones have one: "
+                "leave it out, or set it to 0.",
+                argument="cost",
             )
     for j, name in enumerate(classes):
         if not any(row[j] for row in table):
@@ -105,8 +112,9 @@ def matrix(cost: Any, classes: Sequence[str]) -> tuple[tuple[tuple[float, ...], 
                 classes[1 - j] if count == 2 else next(label for label in classes if label != name)
             )
             raise KzooError(
-                f"cost= makes it free to predict {name!r} for every row. Add what the other mistake costs, such as "
-                f"{other}:{name}=1."
+                f"makes it free to predict {name!r} for every row. Add what the other mistake costs, such as "
+                f"{other}:{name}=1.",
+                argument="cost",
             )
     return tuple(map(tuple, table)), notes
 
@@ -118,12 +126,14 @@ def _pair(name: str, classes: Sequence[str]) -> tuple[int, int]:
     legal = [(a, b) for a, b in splits if a in classes and b in classes]
     if len(legal) > 1:
         raise KzooError(
-            f"cost= has {name!r}, which can be read in several ways. Pass a matrix instead."
+            f"has {name!r}, which can be read in several ways. Pass a matrix instead.",
+            argument="cost",
         )
     if not legal:
         unknown = next((part for part in splits[0] if part not in classes), name)
         raise KzooError(
-            f"cost= has {name!r}, but {unknown!r} is not a class. Write actual:predicted, of: {listed(classes, 10)}."
+            f"has {name!r}, but {unknown!r} is not a class. Write actual:predicted, of: {listed(classes, 10)}.",
+            argument="cost",
         )
     actual, predicted = legal[0]
     return classes.index(actual), classes.index(predicted)

@@ -10,8 +10,10 @@ from dataclasses import Field, dataclass, field, fields
 from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
+from kzoo.utils import argument_checks
+from kzoo.utils.argument_checks import ArgumentType, whole_number
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import hint, shown
+from kzoo.utils.formatting import hint
 from kzoo.utils.schema import Each
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ class Option(NamedTuple):
         meaning: the entry of docstrings.
         sources: keys of the sources that it applies to (`kinds.Source.key`, "named", "arrays"); None for all.
         flag: None for an option that only `load_data` has, not the command line.
+        type: of the argument, where it is checked before anything else.
         schema: of its stored value (see `kzoo.utils.schema`); None if that is checked elsewhere.
         always_stored: whether its default is stored too, as by the first versions of kzoo.
         choices: its values, if these are a few words.
@@ -121,6 +124,7 @@ class Option(NamedTuple):
     meaning: str
     sources: tuple[str, ...] | None = None
     flag: Flag | None = None
+    type: ArgumentType | None = None
     schema: Any = None
     always_stored: bool = False
     choices: tuple[str, ...] = ()
@@ -156,6 +160,7 @@ class DataArguments:
                 several="repeated",
                 read=_one_or_several,
             ),
+            type=argument_checks.NAMES,
             schema=_NAMES,
             always_stored=True,
         ),
@@ -193,6 +198,7 @@ class DataArguments:
             "columns to leave out.",
             sources=(*_TABLES, "series_folder", "named"),
             flag=Flag("columns to exclude", "COLUMN", several="words", read=tuple),
+            type=argument_checks.NAMES,
             schema=_NAMES,
             always_stored=True,
         ),
@@ -216,6 +222,7 @@ class DataArguments:
             "values.",
             sources=(*_TABLES, *_FILES, "named", "arrays"),
             flag=Flag("task, such as tabular_regression; default: detected from the target"),
+            type=argument_checks.TEXT,
             schema=_TEXT,
             always_stored=True,
         ),
@@ -227,6 +234,7 @@ class DataArguments:
             "or numbers that orders a table; it stays an input unless `drop` excludes it.",
             sources=("rows", "series", "labelled_series", "text_table", "series_folder"),
             flag=Flag("time column of a series, or of a table with --split time", "COLUMN"),
+            type=argument_checks.TEXT,
             schema=_TEXT,
             always_stored=True,
         ),
@@ -248,6 +256,7 @@ class DataArguments:
                 read=column_types,
                 write=_column_words,
             ),
+            type=argument_checks.MAPPING,
             always_stored=True,
         ),
     )
@@ -272,6 +281,7 @@ class DataArguments:
                 "random (default), or time: test on the last rows of a table in the order of --time",
                 "HOW",
             ),
+            type=argument_checks.TEXT,
             schema=str,
             choices=get_args(SplitOrder),
         ),
@@ -282,6 +292,7 @@ class DataArguments:
             "name of the sheet of an `.xlsx` workbook; by default the only one with cells. Of several workbooks, each "
             "is read at this sheet.",
             flag=Flag("sheet of an .xlsx workbook; default: the only one with cells", "NAME"),
+            type=argument_checks.TEXT,
             schema=_TEXT,
         ),
     )
@@ -294,6 +305,7 @@ class DataArguments:
                 "N",
                 type=int,
             ),
+            type=whole_number(1, 1_048_576, "the number of a row, from 1"),
             schema=_COUNT,
         ),
     )
@@ -308,6 +320,7 @@ class DataArguments:
                 "N",
                 type=int,
             ),
+            type=whole_number(2, 2**31 - 1, "a number of rows, at least 2"),
             schema=_COUNT,
         ),
     )
@@ -355,6 +368,7 @@ class DataArguments:
                 several="words",
                 read=_one_or_several,
             ),
+            type=argument_checks.NAMES,
             schema=_NAMES,
         ),
     )
@@ -390,6 +404,7 @@ class DataArguments:
                 ("--known", "--known-covariates"),
                 several="words",
             ),
+            type=argument_checks.NAMES,
             schema=_NAMES,
         ),
     )
@@ -404,6 +419,7 @@ class DataArguments:
                 ("--static", "--static-covariates"),
                 several="words",
             ),
+            type=argument_checks.NAMES,
             schema=_NAMES,
         ),
     )
@@ -427,6 +443,7 @@ class DataArguments:
         metadata=_about(
             "clip numeric columns of a table at their 0.1 and 99.9 percentiles (of the training rows).",
             sources=("rows",),
+            type=argument_checks.FLAG,
         ),
     )
     quantiles: Sequence[float] | None = field(
@@ -476,6 +493,9 @@ NAMES = {option.name or name: name for name, option in OPTIONS.items() if option
 FLAGS = {
     option.name or name: option.flag for name, option in OPTIONS.items() if option.flag is not None
 }
+argument_checks.ARGUMENT_TYPES.update(
+    (name, option.type) for name, option in OPTIONS.items() if option.type is not None
+)
 ABOUT_COLUMNS = tuple(name for name, option in OPTIONS.items() if option.sources is not None)
 
 
@@ -500,7 +520,7 @@ def check_choices(arguments: DataArguments) -> None:
         value = getattr(arguments, name)
         if option.choices and value != DEFAULTS[name] and value not in option.choices:
             words = " or ".join(map(repr, option.choices))
-            raise KzooError(f"{name}={shown(value)} is unknown. Use {words}.")
+            raise KzooError(f"is unknown. Use {words}.", argument=name, value=value)
 
 
 def check_names(function: str, arguments: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from kzoo.problems.tasks import Problem, Score, score_named, tasks
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import first_line, hint, shown
+from kzoo.utils.formatting import first_line, hint
 
 POSITIVE = "_positive"  # ending of the scores of the positive class of two
 LEVEL = "@"  # a score whose name has it needs a level: recall@precision=0.9
@@ -111,15 +111,19 @@ def objective(
     """
     if not callable(score_func) or isinstance(score_func, str):
         raise KzooError(
-            f"score_func={shown(score_func)} must be a function of (truth, predictions)."
+            "must be a function of (truth, predictions).", argument="score_func", value=score_func
         )
     if not isinstance(best, str) or best not in ("max", "min"):
         raise KzooError(
-            f"best={shown(best)} must be 'max' (larger is better) or 'min' (smaller is better)."
+            "must be 'max' (larger is better) or 'min' (smaller is better).",
+            argument="best",
+            value=best,
         )
     if not isinstance(response_method, str) or response_method not in ("predict", "predict_proba"):
         raise KzooError(
-            f"response_method={shown(response_method)} must be 'predict' or 'predict_proba'."
+            "must be 'predict' or 'predict_proba'.",
+            argument="response_method",
+            value=response_method,
         )
     if name is None:
         name = getattr(score_func, "__name__", None) or type(score_func).__name__
@@ -130,7 +134,7 @@ def objective(
             if is_lambda
             else "Use letters, digits and underscores."
         )
-        raise KzooError(f"name={shown(name)} cannot be a column of the history. {fix}")
+        raise KzooError(f"cannot be a column of the history. {fix}", argument="name", value=name)
     return Objective(name, best=best, function=score_func, response_method=response_method)
 
 
@@ -144,12 +148,15 @@ def read(value: Any, argument: str = "objective") -> Any:
         return objective(value[0], best=value[1])
     if callable(value):
         raise KzooError(
-            f"{argument}={shown(value)} has no direction. Use kzoo.objective(function, best='max'), or best='min'."
+            "has no direction. Use kzoo.objective(function, best='max'), or best='min'.",
+            argument=argument,
+            value=value,
         )
     if value is not None and not isinstance(value, str):
         raise KzooError(
-            f"{argument}={shown(value)} must be the name of a score, such as 'f1', or kzoo.objective(function, "
-            "best='max')."
+            "must be the name of a score, such as 'f1', or kzoo.objective(function, best='max').",
+            argument=argument,
+            value=value,
         )
     return value
 
@@ -220,7 +227,9 @@ def resolve(
     if isinstance(value, Objective) and value.function is not None:
         if "kept" not in problem.facts or not problem.facts & {"classes", "values"}:
             raise KzooError(
-                f"{argument}={str(value)!r} is a function of the predictions, which {problem.name} lacks."
+                f"is a function of the predictions, which {problem.name} lacks.",
+                argument=argument,
+                value=str(value),
             )
         return value
     name = value.removeprefix("val_")
@@ -232,17 +241,23 @@ def resolve(
         raise KzooError(_unknown(value, base, problem, argument, reported))
     if scores[base].objective_instead:
         raise KzooError(
-            f"{argument}={value!r} does not tell which predictions are better. Use {scores[base].objective_instead!r}, "
-            f"or one of: {', '.join(name for name in names(problem) if name != scores[base].objective_instead)}."
+            f"does not tell which predictions are better. Use {scores[base].objective_instead!r}, "
+            f"or one of: {', '.join(name for name in names(problem) if name != scores[base].objective_instead)}.",
+            argument=argument,
+            value=value,
         )
     if (LEVEL in base) != bool(equals):
         fix = f"Write {base}=0.9" if LEVEL in base else f"Use {argument}={base!r}"
         raise KzooError(
-            f"{argument}={value!r} {'needs a' if LEVEL in base else 'takes no'} level. {fix}."
+            f"{'needs a' if LEVEL in base else 'takes no'} level. {fix}.",
+            argument=argument,
+            value=value,
         )
     if equals and not _is_share(level):
         raise KzooError(
-            f"{argument}={value!r}: {level!r} must be a number above 0 and below 1, such as {base}=0.9."
+            f": {level!r} must be a number above 0 and below 1, such as {base}=0.9.",
+            argument=argument,
+            value=value,
         )
     best: Any = scores[base].best
     return Objective(name, best=best)
@@ -278,8 +293,10 @@ def call_score(objective: Objective, truth: Any, predictions: Any, weight: Any =
     function: Any = objective.function
     if weight is not None and "sample_weight" not in signature(function).parameters:
         raise KzooError(
-            f"objective={str(objective)!r}: the rows have weights, and this function has no argument sample_weight. "
-            "Add it, as scikit-learn's scores have it."
+            ": the rows have weights, and this function has no argument sample_weight. "
+            "Add it, as scikit-learn's scores have it.",
+            argument="objective",
+            value=str(objective),
         )
     try:
         value = function(
@@ -288,7 +305,9 @@ def call_score(objective: Objective, truth: Any, predictions: Any, weight: Any =
         return float(value)
     except Exception as error:
         raise KzooError(
-            f"objective={str(objective)!r} failed on the validation split: {type(error).__name__}: {first_line(error)}"
+            f"failed on the validation split: {type(error).__name__}: {first_line(error)}",
+            argument="objective",
+            value=str(objective),
         ) from error
 
 

@@ -67,7 +67,9 @@ def variant_rows(
         scores = [run.summary["test"] for run in group]
         if metric not in scores[0]:
             raise KzooError(
-                f"metric={metric!r} is not a score of these runs. Use one of: {', '.join(scores[0])}."
+                f"is not a score of these runs. Use one of: {', '.join(scores[0])}.",
+                argument="metric",
+                value=metric,
             )
         metric_values = [score[metric] for score in scores]
         row = {

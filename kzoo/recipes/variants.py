@@ -47,11 +47,12 @@ def train_variants(
     """
     if not isinstance(variants, Mapping) or not variants:
         raise KzooError(
-            "variants= must be a dict of dicts, such as {'small': {'units': (8,)}, 'large': {'units': (64,)}}."
+            "must be a dict of dicts, such as {'small': {'units': (8,)}, 'large': {'units': (64,)}}.",
+            argument="variants",
         )
     seeds = list(seeds)
     if not seeds:
-        raise KzooError("seeds= is empty. Pass at least one seed, such as (0, 1, 2).")
+        raise KzooError("is empty. Pass at least one seed, such as (0, 1, 2).", argument="seeds")
     for name, changes in variants.items():
         _check(name, changes)
     train = keras_import.import_quietly("kzoo.training").train

@@ -80,11 +80,14 @@ def report(
             ("explain", explain or None),
         ):
             if value is not None:
-                raise KzooError(f"{name}={value!r} is for runs, but this is a search. Remove it.")
+                raise KzooError(
+                    "is for runs, but this is a search. Remove it.", argument=name, value=value
+                )
         if data is not None:
             raise KzooError(
-                "data= is for runs, but this is a search. Use retrain() to train a run with the settings of "
-                "the best trial."
+                "is for runs, but this is a search. Use retrain() to train a run with the settings of "
+                "the best trial.",
+                argument="data",
             )
         search = run if isinstance(run, Search) else Search(run)
         return _write_page(_output_path(search, out), "search.html.j2", search_page(search))
@@ -140,7 +143,9 @@ def _output_path(run: Run | Search, out: str | os.PathLike[str] | None) -> Path:
     if path.is_dir():
         path /= "report.html"
     if not path.parent.is_dir():
-        raise KzooError(f"out={str(out)!r}: the folder {str(path.parent)!r} does not exist.")
+        raise KzooError(
+            f": the folder {str(path.parent)!r} does not exist.", argument="out", value=str(out)
+        )
     return path
 
 

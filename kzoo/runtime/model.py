@@ -41,7 +41,7 @@ from kzoo.utils.argument_checks import checked_arguments, checked_count, checked
 from kzoo.utils.deprecation import deprecated
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import check_regular, expand_home
-from kzoo.utils.formatting import hint, length_of, plural, shown
+from kzoo.utils.formatting import hint, length_of, plural
 from kzoo.utils.memory import rows_that_fit
 from kzoo.utils.optional import require
 from kzoo.utils.table_path import check_sheet, with_sheet
@@ -377,7 +377,9 @@ class Model:
         if kinds.takes_ready_arrays(self._preprocessing) or not hasattr(inference, "received"):
             if length_of(keep) != 0:
                 raise KzooError(
-                    f"keep={shown(keep)} names columns of a table, and {self.name} takes arrays. Remove it."
+                    f"names columns of a table, and {self.name} takes arrays. Remove it.",
+                    argument="keep",
+                    value=keep,
                 )
             return self.tensor(inputs, max_rows)
         raw = inference.received(self._preprocessing, inputs, max_rows)
@@ -540,7 +542,9 @@ def chosen(exported: ExportedModel, format: str | None = None) -> str:
         reason = f"it was not exported: {entry.error}" if entry and entry.error else None
         reason = reason or f"{hint(str(format), keys)}It has: {', '.join(keys)}"
         raise KzooError(
-            f"format={shown(format)} is not available for {exported.path}: {reason.rstrip('.')}."
+            f"is not available for {exported.path}: {reason.rstrip('.')}.",
+            argument="format",
+            value=format,
         )
     return format
 

@@ -29,13 +29,16 @@ def read(request: ModelRequest, most: int) -> Generation:
         )
     if unknown := next((key for key in settings if key not in _KEYS), None):
         raise KzooError(
-            f"Unknown key {shown(unknown)}. {hint(unknown, _KEYS)}Keys: {', '.join(_KEYS)}."
+            f"Unknown key {shown(unknown)}. {hint(unknown, _KEYS)}Keys: {', '.join(_KEYS)}.",
+            value=unknown,
         )
     generation = request.model.generation(**({"prompt": ""} | settings))
     if generation.sampling.length > most:
         raise KzooError(
-            f"length={generation.sampling.length} is above the limit of this server, {most:,} tokens. Send a smaller "
-            "length, and continue the result."
+            f"is above the limit of this server, {most:,} tokens. Send a smaller "
+            "length, and continue the result.",
+            argument="length",
+            value=generation.sampling.length,
         )
     return generation
 

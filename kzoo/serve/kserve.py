@@ -132,7 +132,8 @@ def _encoded(model: Model, tensor: JsonObject, tail: bytes, max_rows: int) -> En
     datatype, shape, parameters = (tensor.get(name) for name in ("datatype", "shape", "parameters"))
     if tensor.get("name", model.inputs) not in (model.inputs, "inputs"):
         raise KzooError(
-            f"Unknown input {shown(tensor['name'])}. The input of the model is {model.inputs!r}."
+            f"Unknown input {shown(tensor['name'])}. The input of the model is {model.inputs!r}.",
+            value=tensor["name"],
         )
     if (
         not isinstance(shape, list)
@@ -144,7 +145,8 @@ def _encoded(model: Model, tensor: JsonObject, tail: bytes, max_rows: int) -> En
         )
     if not isinstance(parameters, dict | None) or datatype not in (*_TYPES, _TEXTS):
         raise KzooError(
-            f"Unknown datatype {shown(datatype)}. Use one of: {', '.join((*_TYPES, _TEXTS))}."
+            f"Unknown datatype {shown(datatype)}. Use one of: {', '.join((*_TYPES, _TEXTS))}.",
+            value=datatype,
         )
     size = (parameters or {}).get("binary_data_size")
     count = math.prod(shape)
@@ -244,7 +246,8 @@ def _wants_binary(content: JsonObject, outputs: Any, request: ModelRequest) -> b
             )
         if output.get("name") not in (request.model.outputs, "outputs"):
             raise KzooError(
-                f"Unknown output {shown(output.get('name'))}. The output of the model is {request.model.outputs!r}."
+                f"Unknown output {shown(output.get('name'))}. The output of the model is {request.model.outputs!r}.",
+                value=output.get("name"),
             )
         binary = options.get("binary_data", binary) is True
     return binary

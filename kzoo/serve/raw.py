@@ -168,7 +168,9 @@ def _document(request: ModelRequest, predictions: Any) -> Reply:
 def _top(request: ModelRequest) -> int:
     top = request.query.get("top", str(_TOP))
     if not (top.isascii() and top.isdecimal() and 0 < len(top) < 6 and int(top)):
-        raise KzooError(f"top={top[:40]!r} must be a whole number of classes, at least 1.")
+        raise KzooError(
+            "must be a whole number of classes, at least 1.", argument="top", value=top[:40]
+        )
     return int(top)
 
 

@@ -42,7 +42,7 @@ def read(request: ModelRequest) -> DecodedRequest:
     if len(keys) != 1:
         raise KzooError('The request must be {"instances": [...]} or {"inputs": ...}.')
     if (signature := content.get("signature_name", SIGNATURE)) not in (SIGNATURE, ""):
-        raise KzooError(f"Unknown signature {signature!r:.60}. Use {SIGNATURE!r}.")
+        raise KzooError(f"Unknown signature {signature!r:.60}. Use {SIGNATURE!r}.", value=signature)
     inputs = _unnamed(content[keys[0]], request.model.inputs)
     encoded = encode_inputs(request.model, inputs, request.max_rows)
     key = "predictions" if keys == ["instances"] else "outputs"

@@ -108,7 +108,9 @@ def adapt_to_data(
                 config[name] = value
                 continue
             raise KzooError(
-                f"{name}={config[name]!r} contradicts {data.name}, which has {value}. Leave it out."
+                f"contradicts {data.name}, which has {value}. Leave it out.",
+                argument=name,
+                value=config[name],
             )
         if (
             name in requested
@@ -116,8 +118,10 @@ def adapt_to_data(
             and not _shape_matches(value, config[name], kind(data.inputs))
         ):
             raise KzooError(
-                f"input_shape={config[name]!r} contradicts {data.name}, which was read as {tuple(value)}. Leave it "
-                "out, or let kzoo.train read the file itself."
+                f"contradicts {data.name}, which was read as {tuple(value)}. Leave it "
+                "out, or let kzoo.train read the file itself.",
+                argument="input_shape",
+                value=config[name],
             )
         if name in accepted:
             config[name] = value
@@ -188,7 +192,8 @@ def adapt_build(
     """
     if not isinstance(data, Dataset):
         raise KzooError(
-            f"data= must be the Dataset that kzoo.load_data returns, not {type(data).__name__}."
+            f"must be the Dataset that kzoo.load_data returns, not {type(data).__name__}.",
+            argument="data",
         )
     config, training, notes = adapt_to_data(preset, config, training, requested, data)
     return config, with_labels(data.task, config, training)[0], notes
@@ -244,19 +249,25 @@ def _check_learned(training: TrainingSettings, data: Dataset, logits: bool | Non
     method = training.get("calibrate")
     if method is not None and not data.problem.gives_probabilities:
         raise KzooError(
-            f"calibrate={method!r} is for probabilities, and {data.problem.name} has none. Leave it out."
+            f"is for probabilities, and {data.problem.name} has none. Leave it out.",
+            argument="calibrate",
+            value=method,
         )
     check_names(steps, data.problem, data.outputs)
     step = next((name for name in steps if stage_of(name) == "calibrate"), None)
     if step and method not in (None, "off"):
         raise KzooError(
-            f"calibrate={method!r} and postprocess={step} both calibrate. Set only one of them."
+            f"and postprocess={step} both calibrate. Set only one of them.",
+            argument="calibrate",
+            value=method,
         )
     method = "temperature" if method == "temperature" else None  # "auto" calibrates where it can
     for name, value in (("postprocess", ",".join(steps)), ("calibrate", method)):
         if value and data.validation is None:
             raise KzooError(
-                f"{name}={value} is learned on validation data, and there is none. Set validation=0.1."
+                "is learned on validation data, and there is none. Set validation=0.1.",
+                argument=name,
+                value=value,
             )
     for name, value in (("postprocess", step), ("calibrate", method)):
         if (
@@ -274,7 +285,9 @@ def adapt_monitor(training: JsonObject, requested: Collection[str], data: Datase
     configured = training.get("monitor")
     if training.get("objective") is not None and data.validation is None:
         raise KzooError(
-            f"objective={str(training['objective'])!r} needs validation data. Set validation=0.1."
+            "needs validation data. Set validation=0.1.",
+            argument="objective",
+            value=str(training["objective"]),
         )
     monitor = configured or "val_loss"
     fallback = monitor.removeprefix("val_")
@@ -283,7 +296,9 @@ def adapt_monitor(training: JsonObject, requested: Collection[str], data: Datase
         return []
     if "monitor" in requested and configured:
         raise KzooError(
-            f"monitor={monitor!r} needs validation data. Set validation=0.1, or monitor={fallback!r}."
+            f"needs validation data. Set validation=0.1, or monitor={fallback!r}.",
+            argument="monitor",
+            value=monitor,
         )
     return [f"There is no validation data for {monitor}: monitoring {fallback}."]
 
@@ -310,20 +325,28 @@ def class_weights_of(class_weight: Mapping[object, float], data: Dataset) -> dic
             if numbers is not by_number and name in by_number:
                 class_name = next(name for name in class_weight if name in names)
                 raise KzooError(
-                    f"class_weight={class_weight} mixes class names and class numbers: {class_name!r} is the name of a "
-                    f"class of {data.name}, and {name!r} is not. Use the names: {valid}."
+                    f"mixes class names and class numbers: {class_name!r} is the name of a "
+                    f"class of {data.name}, and {name!r} is not. Use the names: {valid}.",
+                    argument="class_weight",
+                    value=class_weight,
                 )
             raise KzooError(
-                f"class_weight={class_weight}: {name!r} is not a class of {data.name}. Its classes: {valid}."
+                f": {name!r} is not a class of {data.name}. Its classes: {valid}.",
+                argument="class_weight",
+                value=class_weight,
             )
         if numbers[name] in weights:
             raise KzooError(
-                f"class_weight={class_weight} names a class twice. Name each class once."
+                "names a class twice. Name each class once.",
+                argument="class_weight",
+                value=class_weight,
             )
         weights[numbers[name]] = weight
     if len(weights) == data.outputs and not any(weights.values()):
         raise KzooError(
-            f"class_weight={class_weight} gives every class the weight 0. Set at least one above 0."
+            "gives every class the weight 0. Set at least one above 0.",
+            argument="class_weight",
+            value=class_weight,
         )
     return weights
 
@@ -367,7 +390,9 @@ def _check_effect(
     for name, reason in reasons.items():
         if name not in for_preset:
             raise KzooError(
-                f"{name}={config[name]!r} has no effect on {data.name}: {reason}. Leave it out."
+                f"has no effect on {data.name}: {reason}. Leave it out.",
+                argument=name,
+                value=config[name],
             )
 
 
@@ -383,8 +408,10 @@ def _check_closed_form(
     for name in requested:
         if name in TRAINING and name not in _OF_CLOSED_FORM:
             raise KzooError(
-                f"{name}={training.get(name)!r} has no effect: {preset.name} is not trained by gradients, ridge "
-                "regression sets its last layer. Leave it out."
+                f"has no effect: {preset.name} is not trained by gradients, ridge "
+                "regression sets its last layer. Leave it out.",
+                argument=name,
+                value=training.get(name),
             )
 
 
@@ -479,7 +506,9 @@ def _adapt_loss(
             # with it, only linear models lack it
             if config.get("output_bias") is False and "log_ratios" not in config:
                 raise KzooError(
-                    f"loss={training['loss']!r} needs the bias of the last layer. Leave output_bias out."
+                    "needs the bias of the last layer. Leave output_bias out.",
+                    argument="loss",
+                    value=training["loss"],
                 )
             notes.append(
                 f"loss={training['loss']!r}: after training, predictions are corrected from medians to means: their "
@@ -495,8 +524,9 @@ def _adapt_loss(
 
 def _not_for_classes(name: str, training: TrainingSettings, data: Dataset) -> KzooError:
     return KzooError(
-        f"{name}={training[name]!r} needs classes to predict, but {data.name} has {data.problem.predicts}. Leave it "
-        "out."
+        f"needs classes to predict, but {data.name} has {data.problem.predicts}. Leave it out.",
+        argument=name,
+        value=training[name],
     )
 
 
@@ -513,7 +543,9 @@ def _adapt_augmentation(
         return
     if "augment" in requested:
         raise KzooError(
-            f"augment={mixes[0]!r} mixes classes, but {data.name} has values. Leave it out."
+            f"mixes classes, but {data.name} has values. Leave it out.",
+            argument="augment",
+            value=mixes[0],
         )
     training["augment"] = tuple(name for name in training["augment"] if name not in MIXES)
     notes.append(f"augment: {listed(mixes)} mixes classes and is not used for values.")
@@ -610,7 +642,9 @@ def _adapt_text_reading(
     if "tokenizer" in requested and "tokenizer" in training and training["tokenizer"] != level:
         reading = f"was read with tokenizer={level!r}" if level else "already consists of token ids"
         raise KzooError(
-            f"tokenizer={training['tokenizer']!r} contradicts {data.name}, which {reading}."
+            f"contradicts {data.name}, which {reading}.",
+            argument="tokenizer",
+            value=training["tokenizer"],
         )
     if training.get("tokenizer") == "pieces" != level:
         raise KzooError(
@@ -623,7 +657,9 @@ def _adapt_text_reading(
         return
     if "ngrams" in requested:
         raise KzooError(
-            f"ngrams={training['ngrams']} contradicts {data.name}, which was read with ngrams={stored}."
+            f"contradicts {data.name}, which was read with ngrams={stored}.",
+            argument="ngrams",
+            value=training["ngrams"],
         )
     notes.append(
         f"{data.name} was read with ngrams={stored}; the preset's default is {training['ngrams']}."
@@ -644,7 +680,9 @@ def _adapt_metrics(
         if "metrics" in requested:
             unsupported = next(m for m in training["metrics"] if m not in available)
             raise KzooError(
-                f"metrics={unsupported!r} does not fit this data. Use one of: {', '.join(available)}."
+                f"does not fit this data. Use one of: {', '.join(available)}.",
+                argument="metrics",
+                value=unsupported,
             )
         training["metrics"] = metrics or available[:1]
     if training.get("objective") is not None:  # `adapt_objective` sets what is monitored
@@ -660,7 +698,9 @@ def _adapt_metrics(
         if "monitor" in requested:
             reported = ", ".join(["val_loss", *(f"val_{name}" for name in training["metrics"])])
             raise KzooError(
-                f"monitor={training['monitor']!r} is not reported. Use one of: {reported}."
+                f"is not reported. Use one of: {reported}.",
+                argument="monitor",
+                value=training["monitor"],
             )
         notes.append(
             f"monitor={training['monitor']!r} does not fit this data: monitoring val_loss."

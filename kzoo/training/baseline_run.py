@@ -66,7 +66,10 @@ def train_baseline(
     if wrong := next((name for name in more if name not in legal), None):
         whose = " for a Dataset" if is_dataset else ""
         raise KzooError(
-            f"Unknown argument {wrong!r}{whose}. {hint(wrong, [*_DECIDING, *legal])}Leave it out."
+            f"Unknown argument {wrong!r}{whose}. {hint(wrong, [*_DECIDING, *legal])}Leave it out.",
+            argument=wrong,
+            value=more[wrong],
+            complete=True,
         )
     if not isinstance(data, Dataset):
         data = load_data(data, seed=more.pop("data_seed", 0), **more)

@@ -56,7 +56,10 @@ def custom_model_settings(
         if name not in training and not (name in TRAINING and TRAINING[name].optional):
             names = ", ".join(training)
             raise KzooError(
-                f"Unknown argument {name!r} for a custom model. {hint(name, training)}Use one of: {names}."
+                f"Unknown argument {name!r} for a custom model. {hint(name, training)}Use one of: {names}.",
+                argument=name,
+                value=value,
+                complete=True,
             )
         training[name] = TRAINING[name].check(name, value)
     try:
@@ -177,14 +180,18 @@ def check_custom_model(
         return
     if devices is not None:
         raise KzooError(
-            "devices= is for presets. Build a custom model inside the scope of a keras.distribution."
+            "is for presets. Build a custom model inside the scope of a keras.distribution.",
+            argument="devices",
         )
     if weights is not None or freeze is not None:
         raise KzooError(
-            "weights= and freeze= are for presets. Set the weights of a custom model before training."
+            "and freeze= are for presets. Set the weights of a custom model before training.",
+            argument="weights",
         )
     if precision != "auto":
         raise KzooError(
-            f"precision={precision!r} applies when a network is built, and {model.name!r} is built already. Call "
-            f"keras.config.set_dtype_policy({precision!r}) before building it."
+            f"applies when a network is built, and {model.name!r} is built already. Call "
+            f"keras.config.set_dtype_policy({precision!r}) before building it.",
+            argument="precision",
+            value=precision,
         )

@@ -38,8 +38,10 @@ def adapt_objective(
         return []
     if "monitor" in requested and training.get("monitor") not in (None, _monitored(training)):
         raise KzooError(
-            f"monitor={training['monitor']!r} and objective={str(training['objective'])!r} both determine the best "
-            "epoch. Set only one of them."
+            f"and objective={str(training['objective'])!r} both determine the best "
+            "epoch. Set only one of them.",
+            argument="monitor",
+            value=training["monitor"],
         )
     objective = resolve(training["objective"], data.problem, reported=reported)
     notes = []
@@ -61,13 +63,17 @@ def adapt_objective(
     if objective.level is not None or objective.endswith(POSITIVE):
         if len(data.class_names) != 2:
             raise KzooError(
-                f"objective={str(objective)!r} is of the positive class of two, and {data.name} has "
-                f"{len(data.class_names)} classes. Use objective='f1' or 'balanced_accuracy'."
+                f"is of the positive class of two, and {data.name} has "
+                f"{len(data.class_names)} classes. Use objective='f1' or 'balanced_accuracy'.",
+                argument="objective",
+                value=str(objective),
             )
         notes += _set_positive(training, data)
     if objective == "expected_cost" and training.get("cost") is None:
         raise KzooError(
-            "objective='expected_cost' needs cost=: what each mistake (actual, predicted) costs."
+            "needs cost=: what each mistake (actual, predicted) costs.",
+            argument="objective",
+            value="expected_cost",
         )
     training["objective"] = objective
     decides = STEP in training.get("postprocess", ())
@@ -108,7 +114,9 @@ def adapt_decision(
     steps = tuple(training.get("postprocess", ()))
     if STEP in steps and "decision" not in values and "cost" not in values:
         raise KzooError(
-            f"postprocess={STEP!r} is added by decision=, which says for which score. Set decision='f1'."
+            "is added by decision=, which says for which score. Set decision='f1'.",
+            argument="postprocess",
+            value=STEP,
         )
     if not values:
         return []
@@ -117,18 +125,23 @@ def adapt_decision(
     for name, value in values.items():
         if not takes_decision(data.problem):
             raise KzooError(
-                f"{name}={_shown(value)} needs one class per row to predict, and {data.problem.name} has none. "
-                "Leave it out."
+                f"needs one class per row to predict, and {data.problem.name} has none. Leave it out.",
+                argument=name,
+                value=str(value) if isinstance(value, str) else value,
             )
     if "positive" in values:
         if values["positive"] not in names:
             raise KzooError(
-                f"positive={values['positive']!r} is not a class of {data.name}. "
-                f"{hint(values['positive'], names)}Use one of: {listed(names, 10)}."
+                f"is not a class of {data.name}. "
+                f"{hint(values['positive'], names)}Use one of: {listed(names, 10)}.",
+                argument="positive",
+                value=values["positive"],
             )
         if len(names) != 2:
             raise KzooError(
-                f"positive={values['positive']!r} is for two classes, and {data.name} has {len(names)}."
+                f"is for two classes, and {data.name} has {len(names)}.",
+                argument="positive",
+                value=values["positive"],
             )
     if "cost" in values:
         training["cost"], cost_notes = costs.matrix(costs.read(values["cost"]), names)
@@ -141,7 +154,9 @@ def adapt_decision(
         notes += _set_positive(training, data)
     if data.validation is None:
         raise KzooError(
-            f"decision={str(rule)!r} is learned on validation data, and there is none. Set validation=0.1."
+            "is learned on validation data, and there is none. Set validation=0.1.",
+            argument="decision",
+            value=str(rule),
         )
     training["decision"] = rule
     training["postprocess"] = (*(step for step in steps if step != STEP), STEP)
@@ -152,13 +167,11 @@ def check_probabilities(name: str, value: object, logits: bool | None) -> None:
     """Raise `KzooError` if a setting needs probabilities, and the outputs of classes are none (`logits` is None)."""
     if logits is None:
         raise KzooError(
-            f"{name}={value!r} needs probabilities, and the outputs of this network are none: its loss or its "
-            "last activation is for other scores. Set loss='crossentropy'."
+            "needs probabilities, and the outputs of this network are none: its loss or its "
+            "last activation is for other scores. Set loss='crossentropy'.",
+            argument=name,
+            value=value,
         )
-
-
-def _shown(value: object) -> str:
-    return repr(str(value)) if isinstance(value, str) else ""
 
 
 def _rule(
@@ -174,13 +187,19 @@ def _rule(
     if decision == "objective":
         if training.get("objective") is None:
             raise KzooError(
-                "decision='objective' needs an objective. Set objective='f1', or decision='f1'."
+                "needs an objective. Set objective='f1', or decision='f1'.",
+                argument="decision",
+                value="objective",
             )
         decision = training["objective"]
     if decision == "cost":
         decision = "expected_cost"
     if decision == "expected_cost" and "cost" not in values:
-        raise KzooError("decision='cost' needs cost=: what each mistake (actual, predicted) costs.")
+        raise KzooError(
+            "needs cost=: what each mistake (actual, predicted) costs.",
+            argument="decision",
+            value="cost",
+        )
     legal = (
         _DEFAULT,
         "objective",
@@ -189,7 +208,9 @@ def _rule(
     )
     if isinstance(decision, str) and not isinstance(decision, Objective) and not is_score(decision):
         raise KzooError(
-            f"decision={decision!r} is unknown. {hint(decision, legal)}Use one of: {', '.join(legal)}."
+            f"is unknown. {hint(decision, legal)}Use one of: {', '.join(legal)}.",
+            argument="decision",
+            value=decision,
         )
     rule = resolve(decision, data.problem, argument="decision")
     if rule == "f1" and "positive" in values and "positive" in requested:
@@ -198,12 +219,15 @@ def _rule(
         rule.function is None and rule.score not in threshold.SCORES
     ) or rule.response_method == "predict_proba":
         raise KzooError(
-            f"decision={str(rule)!r} does not depend on the threshold. Use one of: {', '.join(legal)}."
+            f"does not depend on the threshold. Use one of: {', '.join(legal)}.",
+            argument="decision",
+            value=str(rule),
         )
     if len(data.class_names) != 2 and rule != "expected_cost":
         raise KzooError(
-            f"decision={str(rule)!r} needs two classes, and {data.name} has {len(data.class_names)}. For more, set "
-            "cost=."
+            f"needs two classes, and {data.name} has {len(data.class_names)}. For more, set cost=.",
+            argument="decision",
+            value=str(rule),
         )
     return rule
 

@@ -30,7 +30,11 @@ def prepare_device(precision: str, *, deterministic: bool = False) -> str:
     if deterministic:
         _make_deterministic()
     if precision not in PRECISIONS:
-        raise KzooError(f"precision={precision!r} is unknown. Use one of: {', '.join(PRECISIONS)}.")
+        raise KzooError(
+            f"is unknown. Use one of: {', '.join(PRECISIONS)}.",
+            argument="precision",
+            value=precision,
+        )
     keep_programs()
     if keras.backend.backend() != "tensorflow":
         return "float32" if precision == "auto" else precision
@@ -58,13 +62,17 @@ def data_parallel(devices: int | None) -> keras.distribution.DataParallel | None
     checked_count("devices", devices)
     if keras.backend.backend() != "jax":
         raise KzooError(
-            f"devices={devices} needs the JAX backend. Use --backend jax, or set KERAS_BACKEND=jax."
+            "needs the JAX backend. Use --backend jax, or set KERAS_BACKEND=jax.",
+            argument="devices",
+            value=devices,
         )
     available = keras.distribution.list_devices()
     if devices > len(available):
         raise KzooError(
-            f"devices={devices}, but JAX has {plural(len(available), 'device')}. To split a CPU into {devices}, set "
-            f"XLA_FLAGS=--xla_force_host_platform_device_count={devices}."
+            f", but JAX has {plural(len(available), 'device')}. To split a CPU into {devices}, set "
+            f"XLA_FLAGS=--xla_force_host_platform_device_count={devices}.",
+            argument="devices",
+            value=devices,
         )
     return keras.distribution.DataParallel(devices=available[:devices], auto_shard_dataset=False)
 
@@ -113,5 +121,7 @@ def _make_deterministic() -> None:
         flag = "--xla_gpu_deterministic_ops=true"
         if flag not in os.environ.get("XLA_FLAGS", ""):
             raise KzooError(
-                f"deterministic=True with JAX on a GPU needs XLA_FLAGS={flag}. Set it before Python starts."
+                f"with JAX on a GPU needs XLA_FLAGS={flag}. Set it before Python starts.",
+                argument="deterministic",
+                value=True,
             )

@@ -112,7 +112,9 @@ def claimed(
 def check_resume(resume: str) -> None:
     """Raise KzooError if `resume` is unknown."""
     if resume not in RESUME:
-        raise KzooError(f"resume={resume!r} is unknown. Use one of: {', '.join(RESUME)}.")
+        raise KzooError(
+            f"is unknown. Use one of: {', '.join(RESUME)}.", argument="resume", value=resume
+        )
 
 
 def missing_folders(folder: Path) -> list[Path]:
@@ -170,7 +172,9 @@ def _inspect(folder: Path, request: Request, overwrite: bool, resume: str) -> Cl
     """Return the `Claim` for a folder, depending on its contents."""
     names = names_in(folder)
     if names and not _holds_run(folder, names):
-        raise KzooError(f"out={str(folder)!r} has other files and no run. Use a new folder.")
+        raise KzooError(
+            "has other files and no run. Use a new folder.", argument="out", value=str(folder)
+        )
     if not names or overwrite or "config.json" not in names:
         return Claim(folder=folder)
     run = Run(folder)
@@ -179,7 +183,9 @@ def _inspect(folder: Path, request: Request, overwrite: bool, resume: str) -> Cl
             f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
         )
         raise KzooError(
-            f"out={str(folder)!r} has a different run ({shown}). Pass overwrite=True, or use another folder."
+            f"has a different run ({shown}). Pass overwrite=True, or use another folder.",
+            argument="out",
+            value=str(folder),
         )
     if run.finished and not run.summary.get("interrupted"):
         unknown = request.uncompared(run.config)
@@ -215,7 +221,9 @@ def _resumed(claim: Claim, resume: str) -> Claim:
 
 def _raise_no_journal(folder: Path) -> NoReturn:
     raise KzooError(
-        f"resume='must', but {folder} has no journal to resume from. Use resume='auto'."
+        f", but {folder} has no journal to resume from. Use resume='auto'.",
+        argument="resume",
+        value="must",
     )
 
 

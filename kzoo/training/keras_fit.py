@@ -22,7 +22,7 @@ from kzoo.training.train import print_notes, user_callbacks, write_config, write
 from kzoo.utils.argument_checks import checked_arguments, checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, check_writable, path_of
-from kzoo.utils.formatting import hint, listed, shown
+from kzoo.utils.formatting import hint, listed
 from kzoo.zoo import contract
 from kzoo.zoo.families.protocol import MEMBERS, layer_with
 from kzoo.zoo.registry import built_models, preset_of, remember_data, requested_settings, spec_of
@@ -85,8 +85,9 @@ def fit_arguments(
     options = DataOptions.popped(overrides)
     if options.calibration is not None:
         raise KzooError(
-            f"calibration={shown(options.calibration)} has no effect: sets and intervals are learned by kzoo.train, "
-            "not by fit. Remove it."
+            "has no effect: sets and intervals are learned by kzoo.train, not by fit. Remove it.",
+            argument="calibration",
+            value=options.calibration,
         )
     seed = None if seed is None else checked_seed("seed", seed)
     extra = user_callbacks(callbacks, epochs, overrides)
@@ -94,12 +95,16 @@ def fit_arguments(
     setup = _prepare(model, data, options, overrides, seed)
     if setup.training.get("on_nan") == "rollback":
         raise KzooError(
-            "on_nan='rollback' needs the journal of kzoo.train, which plain fit does not write. Use 'stop'."
+            "needs the journal of kzoo.train, which plain fit does not write. Use 'stop'.",
+            argument="on_nan",
+            value="rollback",
         )
     if setup.corrects_mean:
         raise KzooError(
-            f"loss={setup.training['loss']!r} predicts medians, which kzoo.train corrects to means after training, and "
-            "plain fit does not. Use kzoo.train, or loss='gamma'."
+            "predicts medians, which kzoo.train corrects to means after training, and "
+            "plain fit does not. Use kzoo.train, or loss='gamma'.",
+            argument="loss",
+            value=setup.training["loss"],
         )
     print_notes(
         [
@@ -158,7 +163,7 @@ class _RunWriter(keras.callbacks.Callback):
 
 def _new_run_folder(folder: Path) -> Path:
     if (folder / "config.json").is_file():
-        raise KzooError(f"out={str(folder)!r} already has a run. Use another folder.")
+        raise KzooError("already has a run. Use another folder.", argument="out", value=str(folder))
     check_writable(folder, folder)
     return folder
 
@@ -201,17 +206,22 @@ def _prepare(
     for name in overrides:
         if name == "precision":
             raise KzooError(
-                "precision= applies when a network is built. Call keras.config.set_dtype_policy before kzoo.build."
+                "applies when a network is built. Call keras.config.set_dtype_policy before kzoo.build.",
+                argument="precision",
             )
         if name not in ARGUMENTS:
             guess = SYNONYMS.get(name.lower())
             guess_text = f"Did you mean {guess!r}? " if guess in TRAINING else hint(name, TRAINING)
             raise KzooError(
-                f"Unknown argument {name!r}. {guess_text}Use one of: {', '.join(TRAINING)}."
+                f"Unknown argument {name!r}. {guess_text}Use one of: {', '.join(TRAINING)}.",
+                argument=name,
+                value=overrides[name],
+                complete=True,
             )
         if name not in TRAINING:
             raise KzooError(
-                f"{name}= is a setting of the network, which is built already. Pass it to kzoo.build."
+                "is a setting of the network, which is built already. Pass it to kzoo.build.",
+                argument=name,
             )
     check_linear_probe(bool(overrides.get("linear_probe")), None)
     _check_rate(model, spec, overrides)

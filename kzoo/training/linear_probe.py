@@ -56,12 +56,16 @@ def linear_probe(
         or len(layer.input.shape) != 2
     ):
         raise KzooError(
-            f"linear_probe=True needs a dense last layer with a bias, which {model.name} does not have."
+            f"needs a dense last layer with a bias, which {model.name} does not have.",
+            argument="linear_probe",
+            value=True,
         )
     are_values = labels.dtype.kind == "f" and labels.shape[1:] == (layer.units,)
     if not are_values and (labels.ndim != 1 or labels.dtype.kind not in "iu"):
         raise KzooError(
-            "linear_probe=True needs targets with one class, labels, or values. Leave it out."
+            "needs targets with one class, labels, or values. Leave it out.",
+            argument="linear_probe",
+            value=True,
         )
     is_labels = (
         are_values

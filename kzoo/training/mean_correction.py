@@ -49,7 +49,9 @@ def check_loss(loss: str, data: "Dataset") -> None:
     """
     if not kind(data.inputs).is_table:
         raise KzooError(
-            f"loss={loss!r} is for tables, and {data.name} has {data.inputs} as inputs. Use loss='mse'."
+            f"is for tables, and {data.name} has {data.inputs} as inputs. Use loss='mse'.",
+            argument="loss",
+            value=loss,
         )
     for name in ("train", "validation", "test"):
         part = getattr(data, name)
@@ -58,8 +60,10 @@ def check_loss(loss: str, data: "Dataset") -> None:
             y = np.asarray(part.y[start : min(start + _BLOCK, count)])
             if len(y) and y.min() <= 0:
                 raise KzooError(
-                    f"loss={loss!r} needs targets above 0, but {data.name} has {y.min():g}. Use loss='mse'; or "
-                    "task='count' for whole numbers, 0 or more."
+                    f"needs targets above 0, but {data.name} has {y.min():g}. Use loss='mse'; or "
+                    "task='count' for whole numbers, 0 or more.",
+                    argument="loss",
+                    value=loss,
                 )
 
 

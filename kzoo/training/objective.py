@@ -42,13 +42,17 @@ class EpochObjective(keras.callbacks.Callback):
         objective = self.state.setup.training["objective"]
         if not isinstance(objective, Objective):
             raise KzooError(
-                f"objective={objective!r} is a function. Pass it again, as kzoo.objective(function)."
+                "is a function. Pass it again, as kzoo.objective(function).",
+                argument="objective",
+                value=objective,
             )
         value = self._value()
         if value is None:
             raise KzooError(
-                f"objective={str(objective)!r} cannot be computed on the validation split, which may lack a class or "
-                "vary too little. Set a larger validation=, or another objective."
+                "cannot be computed on the validation split, which may lack a class or "
+                "vary too little. Set a larger validation=, or another objective.",
+                argument="objective",
+                value=str(objective),
             )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:

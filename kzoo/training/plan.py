@@ -177,12 +177,16 @@ class TrainingPlan:
         if size % devices:
             sizes = ", ".join(str(devices * n) for n in (size // devices, size // devices + 1) if n)
             raise KzooError(
-                f"batch_size={size} is not divisible by devices={devices}. Use one of: {sizes}."
+                f"is not divisible by devices={devices}. Use one of: {sizes}.",
+                argument="batch_size",
+                value=size,
             )
         remainder = len(self.data.train) % size
         if remainder == len(self.data.train):
             raise KzooError(
-                f"devices={devices} needs a full batch, but batch_size={size} exceeds the {remainder} training rows."
+                f"needs a full batch, but batch_size={size} exceeds the {remainder} training rows.",
+                argument="devices",
+                value=devices,
             )
         note = f"Skipping {plural(remainder, 'row')} at the end of each epoch: too few for a batch to split evenly."
         return replace(self, devices=devices, notes=(*self.notes, *([note] if remainder else ())))
@@ -375,8 +379,10 @@ class TrainingPlan:
         refuse_unknown_labels(self.data, f"The loss of model {model.name!r}")
         if self.training["on_nan"] == "rollback" and not has_settable_rate(model.optimizer):
             raise KzooError(
-                f"on_nan='rollback' halves the learning rate, which follows a schedule in model {model.name!r}. "
-                "Compile it with a number as its learning_rate, or leave on_nan='rollback' out."
+                f"halves the learning rate, which follows a schedule in model {model.name!r}. "
+                "Compile it with a number as its learning_rate, or leave on_nan='rollback' out.",
+                argument="on_nan",
+                value="rollback",
             )
         return TrainingSetup(
             model=model,
@@ -444,8 +450,10 @@ def plan_training(
     check_shape(model, data)
     if preset is None and data.config.get("quantiles"):
         raise KzooError(
-            f"quantiles={tuple(data.config['quantiles'])} needs a preset, whose last layer follows the levels, and "
-            f"{model.name!r} is a custom model. Leave quantiles= out, or train a preset."
+            f"needs a preset, whose last layer follows the levels, and "
+            f"{model.name!r} is a custom model. Leave quantiles= out, or train a preset.",
+            argument="quantiles",
+            value=tuple(data.config["quantiles"]),
         )
     requested |= requested_settings(model)
     logits = gives_logits(model)

@@ -88,11 +88,15 @@ class Cadence:
     def __post_init__(self) -> None:
         seconds, steps = self.seconds, self.steps
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-            raise KzooError(f"journal_seconds={seconds!r} must be a number of seconds, 0 or more.")
+            raise KzooError(
+                "must be a number of seconds, 0 or more.", argument="journal_seconds", value=seconds
+            )
         if steps is not None and (
             isinstance(steps, bool) or not isinstance(steps, int) or steps < 1
         ):
-            raise KzooError(f"journal_steps={steps!r} must be a positive integer, or None.")
+            raise KzooError(
+                "must be a positive integer, or None.", argument="journal_steps", value=steps
+            )
 
 
 class Position(keras.callbacks.Callback):

@@ -171,10 +171,12 @@ def tta_views(kind: Kind, tta: str | None) -> Views | None:
     if tta is None:
         return None
     if tta not in TTA:
-        raise KzooError(f"tta={tta!r} is unknown. Use one of: {', '.join(TTA)}.")
+        raise KzooError(f"is unknown. Use one of: {', '.join(TTA)}.", argument="tta", value=tta)
     if not hasattr(kind.inference, "views"):
         raise KzooError(
-            f"tta={tta!r} is for images, and this model takes {kind.name} as inputs. Leave it out."
+            f"is for images, and this model takes {kind.name} as inputs. Leave it out.",
+            argument="tta",
+            value=tta,
         )
     return lambda x: kind.inference.views(x, tta)
 

@@ -21,7 +21,6 @@ from kzoo.problems.kinds import kind
 from kzoo.problems.tasks import Problem, problem
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.files import path_of
-from kzoo.utils.formatting import shown
 from kzoo.utils.table_path import with_sheet
 from kzoo.zoo.registry import (
     Preset,
@@ -221,7 +220,9 @@ def preset_with_horizon(name: str, horizon: int) -> Preset:
     preset = get_preset(name)
     if "horizon" not in preset.config:
         raise KzooError(
-            f"horizon={shown(horizon)} has no effect: the data is not for forecasts. Omit it."
+            "has no effect: the data is not for forecasts. Omit it.",
+            argument="horizon",
+            value=horizon,
         )
     return with_settings(preset, *resolve(preset, {"horizon": horizon}))
 

@@ -179,7 +179,9 @@ def train(
     source, options, data = _as_loaded(preset_or_model, data, options)
     if clock is not None and isinstance(options.test, Fold):
         raise KzooError(
-            f"max_time={max_time!r} is for one training, and folds are several. Use epochs=."
+            "is for one training, and folds are several. Use epochs=.",
+            argument="max_time",
+            value=max_time,
         )
     plan = (
         plan_training(preset_or_model, data, options, overrides, seed=seed)
@@ -389,7 +391,8 @@ def user_callbacks(
     )
     if invalid := [c for c in user_list if not isinstance(c, keras.callbacks.Callback)]:
         raise KzooError(
-            f"callbacks= must be the name of a bundle or a list of Keras callbacks, not {invalid[0]!r}."
+            f"must be the name of a bundle or a list of Keras callbacks, not {invalid[0]!r}.",
+            argument="callbacks",
         )
     return user_list
 

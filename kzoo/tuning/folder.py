@@ -116,12 +116,16 @@ def _open_search(folder, request, resume):
     names = names_in(folder)
     if names and not _holds_search(folder, names):
         raise KzooError(
-            f"out={str(folder)!r} contains other files, but no search. Use a new folder."
+            "contains other files, but no search. Use a new folder.",
+            argument="out",
+            value=str(folder),
         )
     if "search.json" not in names:
         if resume == "must":
             raise KzooError(
-                f"resume='must' needs an existing search, but {folder} contains none. Use resume='auto'."
+                f"needs an existing search, but {folder} contains none. Use resume='auto'.",
+                argument="resume",
+                value="must",
             )
         return None
     search = Search(folder)
@@ -136,7 +140,9 @@ def _open_search(folder, request, resume):
         )
     if resume == "must" and not read_trials(folder):
         raise KzooError(
-            f"resume='must' needs at least one trial, but {folder} has none yet. Use resume='auto'."
+            f"needs at least one trial, but {folder} has none yet. Use resume='auto'.",
+            argument="resume",
+            value="must",
         )
     return search
 

@@ -36,14 +36,18 @@ def check_folds(folds: object, data: Dataset) -> None:
     folds = checked_count("folds", folds, least=2)
     if (reason := why_no_folds(data)) is not None:
         raise KzooError(
-            f"folds={folds} is not supported for {data.name}: {reason}. Use folds=None."
+            f"is not supported for {data.name}: {reason}. Use folds=None.",
+            argument="folds",
+            value=folds,
         )
     rows = pooled(data)
     classes = data.problem.classes_of(_labels(rows))
     limit = len(rows) if classes is None else int(np.bincount(classes).min())
     if folds > limit:
         unit = "rows" if classes is None else "rows of the smallest class"
-        raise KzooError(f"folds={folds} must not exceed {limit}, the number of {unit}.")
+        raise KzooError(
+            f"must not exceed {limit}, the number of {unit}.", argument="folds", value=folds
+        )
 
 
 def fold_of(data: Dataset, number, folds, seed) -> Dataset:

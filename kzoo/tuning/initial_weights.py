@@ -11,7 +11,7 @@ from kzoo.tuning.spaces.function_space import builds_models
 from kzoo.tuning.spaces.network import changes_layers
 from kzoo.tuning.spaces.space import Space
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import listed, shown
+from kzoo.utils.formatting import listed
 from kzoo.zoo.registry.catalogue import get_preset
 from kzoo.zoo.weights import (
     DOWNLOADED,
@@ -52,7 +52,8 @@ class InitialWeights:
         if builds_models(preset_or_build):
             if weights is not None or freeze is not None:
                 raise KzooError(
-                    "weights= and freeze= are for presets only. A build function sets its own initial weights."
+                    "and freeze= are for presets only. A build function sets its own initial weights.",
+                    argument="weights",
                 )
             return cls()
         preset = get_preset(preset_or_build).name
@@ -61,15 +62,19 @@ class InitialWeights:
             return cls(preset=preset)
         if not isinstance(weights, str | os.PathLike):
             raise KzooError(
-                f"weights={shown(weights)} cannot be loaded by each trial. Use a run folder, a file or the name of "
-                "pretrained weights."
+                "cannot be loaded by each trial. Use a run folder, a file or the name of "
+                "pretrained weights.",
+                argument="weights",
+                value=weights,
             )
         check_weights(weights, preset)
         is_name = is_packaged_name(weights, preset) or weights == DOWNLOADED
         if executor is not None and not is_name:
             raise KzooError(
-                f"weights={name_of(weights, preset)!r} is on this machine only, but executor= trains on others. "
-                "Use stored weights by name, or omit executor=."
+                "is on this machine only, but executor= trains on others. "
+                "Use stored weights by name, or omit executor=.",
+                argument="weights",
+                value=name_of(weights, preset),
             )
         return cls(
             preset=preset,
@@ -100,7 +105,8 @@ class InitialWeights:
         searched = [name for name in space.names if not changes_layers(name)]
         if not searched:
             raise KzooError(
-                "weights= determines the network, and this space has no other hyperparameters to search."
+                "determines the network, and this space has no other hyperparameters to search.",
+                argument="weights",
             )
         excluded = [name for name in space.names if name not in searched]
         notes = [f"Trials start from weights={name_of(self.weights, self.preset)!r}."]

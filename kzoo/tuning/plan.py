@@ -294,7 +294,9 @@ def _resolve(objective, names, data, folds, scored):
         resolved = scored["mode"] or direction(name)
     if data.validation is None and folds is None:
         raise KzooError(
-            f"objective={str(name)!r} requires validation data. Use validation=0.1 or folds=5."
+            "requires validation data. Use validation=0.1 or folds=5.",
+            argument="objective",
+            value=str(name),
         )
     return Objective(name, resolved)
 
@@ -305,32 +307,41 @@ def _reported_metric(objective, names, data):
     name, stated = objective if pair else (objective, None)
     if not isinstance(name, str) or stated not in (None, "max", "min"):
         raise KzooError(
-            f"objective={objective!r} must be the name of a score or a metric, or a pair such as ('val_accuracy', "
-            "'max')."
+            "must be the name of a score or a metric, or a pair such as ('val_accuracy', 'max').",
+            argument="objective",
+            value=objective,
         )
     validation_names = (
         None if names is None else [f"val_{reported_name}" for reported_name in names]
     )
     if name in (names or ()) or (names is None and not name.startswith("val_")):
         raise KzooError(
-            f"objective={name!r} is measured on the training data and rewards overfitting. Use 'val_{name}'."
+            f"is measured on the training data and rewards overfitting. Use 'val_{name}'.",
+            argument="objective",
+            value=name,
         )
     if validation_names is not None and name not in validation_names:
         scores = ", ".join(objectives.names(data.problem))
         raise KzooError(
-            f"objective={name!r} is not reported. {hint(name, validation_names)}"
-            f"Use one of: {', '.join(validation_names)}; or a score of the whole validation split: {scores}."
+            f"is not reported. {hint(name, validation_names)}"
+            f"Use one of: {', '.join(validation_names)}; or a score of the whole validation split: {scores}.",
+            argument="objective",
+            value=name,
         )
     try:
         resolved = direction(name)
     except KzooError:
         if stated is None:
             raise KzooError(
-                f"objective={name!r} has no known direction. Use ({name!r}, 'max') or ({name!r}, 'min')."
+                f"has no known direction. Use ({name!r}, 'max') or ({name!r}, 'min').",
+                argument="objective",
+                value=name,
             ) from None
         resolved = stated
     if stated not in (None, resolved):
         raise KzooError(
-            f"objective={name!r} has direction {resolved!r}, not {stated!r}. Omit the direction."
+            f"has direction {resolved!r}, not {stated!r}. Omit the direction.",
+            argument="objective",
+            value=name,
         )
     return name, resolved

@@ -385,7 +385,8 @@ class Search:
         """
         if kind not in _PLOTS:
             raise KzooError(
-                f"Unknown plot {kind!r}. {hint(kind, _PLOTS)}Use one of: {', '.join(_PLOTS)}."
+                f"Unknown plot {kind!r}. {hint(kind, _PLOTS)}Use one of: {', '.join(_PLOTS)}.",
+                value=kind,
             )
         plots = import_module("kzoo.plots")
         trials = self.trials

@@ -251,7 +251,8 @@ def tune(
         return searched
     if previous is not None:
         raise KzooError(
-            "previous= is for 'auto', which compares the model that it chooses with an earlier one."
+            "is for 'auto', which compares the model that it chooses with an earlier one.",
+            argument="previous",
         )
     initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
     requested: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)
@@ -464,7 +465,8 @@ def _function_subject(
 ) -> _Subject:
     if space != "standard":
         raise KzooError(
-            "space= is for presets only. A build function defines its own hyperparameters."
+            "is for presets only. A build function defines its own hyperparameters.",
+            argument="space",
         )
     function_space = unexplored(build, overrides)
     model = function_space.first_model()
@@ -500,8 +502,9 @@ def _computed(scored: Any) -> Any:
         return None
     if not can_be_sent(scored["objective"]):
         raise KzooError(
-            f"objective={str(scored['objective'])!r} is a function that other processes cannot import. Move it to a "
-            "module."
+            "is a function that other processes cannot import. Move it to a module.",
+            argument="objective",
+            value=str(scored["objective"]),
         )
     return scored
 
@@ -546,13 +549,17 @@ def _engine_and_size(
         trials = min(trials, points)
     if in_rounds and folds is not None:
         raise KzooError(
-            f"engine={chosen!r} continues trials in rounds and cannot be combined with folds=. Use only one of them."
+            "continues trials in rounds and cannot be combined with folds=. Use only one of them.",
+            argument="engine",
+            value=chosen,
         )
     size = size_of(chosen, trials=trials, space=space, folds=folds, **shape)
     if in_rounds and points is not None and size.random >= points:
         raise KzooError(
-            f"engine={chosen!r} needs more than {size.random} different points, but the space has {points}. "
-            f"Use engine='grid' or fewer epochs."
+            f"needs more than {size.random} different points, but the space has {points}. "
+            f"Use engine='grid' or fewer epochs.",
+            argument="engine",
+            value=chosen,
         )
     return chosen, size
 
@@ -610,12 +617,15 @@ def _checked_space(space: Any, preset: Preset) -> Space:
     if isinstance(space, Space):
         if space.preset.name != preset.name:
             raise KzooError(
-                f"space= is for {space.preset.name!r}, not for {preset.name!r}. Use kzoo.space({preset.name!r})."
+                f"is for {space.preset.name!r}, not for {preset.name!r}. Use kzoo.space({preset.name!r}).",
+                argument="space",
             )
         return space
     if not isinstance(space, str):
         raise KzooError(
-            f"space={space!r} must be 'quick', 'standard', 'full', or a Space from kzoo.space."
+            "must be 'quick', 'standard', 'full', or a Space from kzoo.space.",
+            argument="space",
+            value=space,
         )
     return space_of(preset, space)
 
@@ -623,8 +633,8 @@ def _checked_space(space: Any, preset: Preset) -> Space:
 def _check_arguments(trials: Any, seed: Any, prune: Any, baseline: Any, dry_run: Any) -> None:
     for name, value in (("baseline", baseline), ("dry_run", dry_run)):
         if not isinstance(value, bool):
-            raise KzooError(f"{name}={value!r} must be True or False.")
+            raise KzooError("must be True or False.", argument=name, value=value)
     checked_count("trials", trials)
     checked_seed("seed", seed)
     if prune not in ("median", None):
-        raise KzooError(f"prune={prune!r} must be 'median' or None.")
+        raise KzooError("must be 'median' or None.", argument="prune", value=prune)

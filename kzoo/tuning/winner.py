@@ -20,7 +20,7 @@ from kzoo.training.identity import weights_hash
 from kzoo.tuning.spaces.function_space import TUNED, FunctionSpace, checked_build, code_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import write_text
-from kzoo.utils.formatting import as_python, first_line, shown
+from kzoo.utils.formatting import as_python, first_line
 from kzoo.zoo.contract import metrics_for, needs_onehot, stops_early
 from kzoo.zoo.loading import load_model
 from kzoo.zoo.registry import preset_of, rebuild
@@ -32,7 +32,7 @@ from kzoo.zoo.weights import check_weights
 def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     """Train a trial of a search again, and return the run: see `Search.retrain`."""
     if on not in (None, "train", "train+validation"):
-        raise KzooError(f"Unknown on={on!r}. Use one of: train, train+validation.")
+        raise KzooError(f"Unknown on={on!r}. Use one of: train, train+validation.", value=on)
     chosen = search.best_trial() if trial is None else _trial(search, trial)
     spec = search.spec_of(chosen)
     epochs = as_python(epochs)
@@ -51,15 +51,19 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
             else training["epochs"]
         )
     elif isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
-        raise KzooError(f"epochs={epochs!r} must be 'best' or an integer of at least 1.")
+        raise KzooError(
+            "must be 'best' or an integer of at least 1.", argument="epochs", value=epochs
+        )
     if (
         on == "train+validation"
         and spec["training"].get("decision") is not None
         and not ("decision" in options and options["decision"] is None)
     ):
         raise KzooError(
-            f"decision={spec['training']['decision']!r} is learned on validation rows, which on='train+validation' "
-            "trains on: pass on='train'."
+            "is learned on validation rows, which on='train+validation' "
+            "trains on: pass on='train'.",
+            argument="decision",
+            value=spec["training"]["decision"],
         )
     dataset = _data(search, data)
     monitor = search.objective.name
@@ -114,7 +118,9 @@ def build_model(search, build, trial, seed):
             else f"the function was {_build_name(search)}"
         )
         raise KzooError(
-            f"build={space.name} is not the function that {search.path} was tuned with: {reason}."
+            f"is not the function that {search.path} was tuned with: {reason}.",
+            argument="build",
+            value=space.name,
         )
     return space.model(trial.hyperparameters, seed)
 
@@ -172,7 +178,9 @@ def _with_initial_weights(search, options):
         check_weights(weights, preset)
     if request.weights_sha256 not in (None, weights_hash(weights, preset)):
         raise KzooError(
-            f"weights={shown(weights)} does not contain the weights that {search.path} was tuned with."
+            f"does not contain the weights that {search.path} was tuned with.",
+            argument="weights",
+            value=weights,
         )
     return {"freeze": request.freeze} | options | {"weights": weights}
 
@@ -200,7 +208,9 @@ def _trial(search, number):
     if isinstance(number, bool) or number not in scored:
         legal = ", ".join(map(str, scored)) or "none"
         raise KzooError(
-            f"trial={number!r} is not a trial of {search.path} with a score. Use one of: {legal}."
+            f"is not a trial of {search.path} with a score. Use one of: {legal}.",
+            argument="trial",
+            value=number,
         )
     return scored[number]
 
@@ -246,10 +256,14 @@ def save_preset(search, name, path):
     file = search.path / f"{name}.toml" if path is None else Path(path)
     if file.suffix != ".toml":
         raise KzooError(
-            f"path={str(path)!r} must end in .toml, the format that kzoo.load_presets reads."
+            "must end in .toml, the format that kzoo.load_presets reads.",
+            argument="path",
+            value=str(path),
         )
     if not file.parent.is_dir():
-        raise KzooError(f"path={str(path)!r}: the folder {str(file.parent)!r} does not exist.")
+        raise KzooError(
+            f": the folder {str(file.parent)!r} does not exist.", argument="path", value=str(path)
+        )
     if file.exists():
         raise KzooError(f"{file} already exists. Choose another name or path=.")
     params = rebuild(spec | {"seed": None}, compile=False).count_params()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import expand_user, path_of
-from kzoo.utils.formatting import HUGE, MOST, as_python, shown
+from kzoo.utils.formatting import HUGE, MOST, as_python
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -66,20 +66,18 @@ def _is_path(value: object) -> bool:
     return value is None or isinstance(value, str) or hasattr(value, "__fspath__")
 
 
-_FLAG = ArgumentType(_is_flag, "True or False")
-_TEXT = ArgumentType(_is_text, "a string, or None")
-_NAMES = ArgumentType(_is_names, "a name, a list of names, or None")
+FLAG = ArgumentType(_is_flag, "True or False")
+TEXT = ArgumentType(_is_text, "a string, or None")
+NAMES = ArgumentType(_is_names, "a name, a list of names, or None")
 _PATH = ArgumentType(_is_path, "a path, or None")
-_MAPPING = ArgumentType(
-    lambda value: value is None or isinstance(value, Mapping), "a dict, or None"
-)
+MAPPING = ArgumentType(lambda value: value is None or isinstance(value, Mapping), "a dict, or None")
+# Those of the options of data are added by their table (`kzoo/problems/data_arguments.py`).
 ARGUMENT_TYPES = {
     **dict.fromkeys(
         (
             "baseline",
             "baselines",
             "check",
-            "clip",
             "compile",
             "deep",
             "deterministic",
@@ -94,7 +92,7 @@ ARGUMENT_TYPES = {
             "tensorboard",
             "verify",
         ),
-        _FLAG,
+        FLAG,
     ),
     **dict.fromkeys(
         (
@@ -109,27 +107,14 @@ ARGUMENT_TYPES = {
             "precision",
             "prune",
             "resume",
-            "sheet",
-            "split",
-            "task",
-            "time",
             "tta",
         ),
-        _TEXT,
+        TEXT,
     ),
-    **dict.fromkeys(("drop", "exclude", "formats", "quantize", "target"), _NAMES),
+    **dict.fromkeys(("exclude", "formats", "quantize"), NAMES),
     **dict.fromkeys(("out", "run_dir"), _PATH),
-    "columns": _MAPPING,
     "freeze": ArgumentType(_is_layer_selection, "True, or names of layers"),
     "class_names": ArgumentType(_is_string_list, "a list of names"),
-    "header_row": ArgumentType(
-        lambda value: value is None or (_is_whole(value) and 1 <= value <= 1_048_576),
-        "the number of a row, from 1",
-    ),
-    "drop_rare": ArgumentType(
-        lambda value: value is None or (_is_whole(value) and 2 <= value < 2**31),
-        "a number of rows, at least 2",
-    ),
     "best_epoch": ArgumentType(
         lambda value: value is None or _is_whole(value), "a whole number, or None"
     ),
@@ -154,6 +139,13 @@ _PATH_NAMES = (
 )
 
 
+def whole_number(least: int, most: int, description: str) -> ArgumentType:
+    """Return the type of a whole number in a range, or None."""
+    return ArgumentType(
+        lambda value: value is None or (_is_whole(value) and least <= value <= most), description
+    )
+
+
 def checked_seed(name: str, value: Any) -> int:
     """Return a seed that every random number generator accepts.
 
@@ -161,7 +153,7 @@ def checked_seed(name: str, value: Any) -> int:
         KzooError: it is not a whole number from 0 to 2**32 - 1.
     """
     if not _is_whole(value) or not 0 <= value < 2**32:
-        raise KzooError(f"{name}={shown(value)} must be a whole number from 0 to 4294967295.")
+        raise KzooError("must be a whole number from 0 to 4294967295.", argument=name, value=value)
     return int(value)
 
 
@@ -172,9 +164,9 @@ def checked_count(name: str, value: Any, *, least: int = 1) -> int:
         KzooError: it is not a whole number, too small or too large.
     """
     if not _is_whole(value) or value < least:
-        raise KzooError(f"{name}={shown(value)} must be a whole number of at least {least}.")
+        raise KzooError(f"must be a whole number of at least {least}.", argument=name, value=value)
     if value > MOST:
-        raise KzooError(f"{name}={shown(value)} must be a whole number of at most {MOST:,}.")
+        raise KzooError(f"must be a whole number of at most {MOST:,}.", argument=name, value=value)
     return int(value)
 
 
@@ -188,7 +180,9 @@ def checked_steps_per_call(value: Any) -> int | str:
         return AUTO
     if not _is_whole(value) or not 1 <= value <= MOST:
         raise KzooError(
-            f"steps_per_call={shown(value)} must be 'auto' or a whole number of steps, at least 1."
+            "must be 'auto' or a whole number of steps, at least 1.",
+            argument="steps_per_call",
+            value=value,
         )
     return int(value)
 
@@ -211,7 +205,9 @@ def checked_seconds(name: str, value: Any) -> float:
             seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     if seconds is None or not math.isfinite(seconds) or seconds <= 0:
         raise KzooError(
-            f"{name}={value!r} must be a number of seconds above 0, or a string such as '30m' or '1h30m'."
+            "must be a number of seconds above 0, or a string such as '30m' or '1h30m'.",
+            argument=name,
+            value=value,
         )
     return seconds
 
@@ -261,18 +257,20 @@ def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
             for name, value in zip_longest(names[: len(arguments)], arguments)
         )
         checked_options: Any = {name: _normalized(name, value) for name, value in options.items()}
-        for name, value in (
-            *zip(names, checked_positional, strict=False),
-            *checked_options.items(),
-        ):
+        values = (*zip(names, checked_positional, strict=False), *checked_options.items())
+        for name, value in values:
             argument_type = ARGUMENT_TYPES.get(name)
             if argument_type is not None and not argument_type.is_valid(value):
-                raise KzooError(f"{name}={shown(value)} must be {argument_type.description}.")
+                raise KzooError(f"must be {argument_type.description}.", argument=name, value=value)
             # settings have their own ranges
             if name in names and isinstance(value, int) and abs(value) >= HUGE:
-                raise KzooError(f"{name}={shown(value)} is too large.")
+                raise KzooError("is too large.", argument=name, value=value)
             if name in _PATH_NAMES and isinstance(value, str | Path):
                 path_of(value, f"what {name}= takes")
-        return function(*checked_positional, **checked_options)
+        try:
+            return function(*checked_positional, **checked_options)
+        except KzooError as error:
+            error.find_argument(values)
+            raise
 
     return checked

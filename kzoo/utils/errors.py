@@ -1,15 +1,21 @@
 """Exceptions and warnings about user input."""
 
+import pickle
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
+from os import PathLike
 from typing import Any, ParamSpec, TypeVar
 
 from kzoo.utils.callers import is_called_by_kzoo, is_debugging, user_frame, user_traceback
+from kzoo.utils.formatting import shown
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _HEAD, _TAIL = 400, 400  # characters kept at both ends of a long message: the value, and the fix
+_LONGEST_TEXT = 200  # characters of a text, such as a path, that is the value of an argument
+_NO_VALUE = object()
 
 
 class KzooError(ValueError):
@@ -18,13 +24,82 @@ class KzooError(ValueError):
     Line breaks in it, such as those of an array, become blanks, and the middle of a very long message is cut.
 
     The traceback of public functions shows only the caller's lines; the environment variable `KZOO_DEBUG=1` shows all.
+
+    Args:
+        message: a sentence; with an argument, its rest: `KzooError("must be at least 1.", argument="epochs", value=0)`
+            is "epochs=0 must be at least 1."
+        argument: the bad argument, by its name in Python. The command line shows its option. Without it, `message` is a
+            whole sentence, and the public function finds the argument that is, contains or names the value.
+        value: of the argument. Without it, the message begins with the name alone: "target= is missing."
+        complete: whether `message` is a whole sentence although the argument is named.
     """
 
-    def __init__(self, message: str = "") -> None:
-        line = " ".join(message.split()) if len(message.splitlines()) > 1 else message
-        super().__init__(
-            line if len(line) <= _HEAD + _TAIL else f"{line[:_HEAD]} … {line[-_TAIL:]}"
-        )
+    argument: str | None = None
+    value: object = None
+    _value_text = ""
+    _context = ""  # in front of the argument
+    _sentence = ""  # behind it
+    _is_complete = True
+    _needs_argument = False
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        argument: str | None = None,
+        value: object = _NO_VALUE,
+        complete: bool = False,
+    ) -> None:
+        self._sentence = " ".join(message.split()) if len(message.splitlines()) > 1 else message
+        self.argument = argument
+        self._is_complete = complete or argument is None
+        self._needs_argument = argument is None and value is not _NO_VALUE
+        if value is not _NO_VALUE:
+            self.value = value
+        if value is not _NO_VALUE and not self._is_complete:
+            self._value_text = shown(value, _LONGEST_TEXT if isinstance(value, str) else 40)
+        super().__init__(self.text())
+
+    def within(self, context: str) -> "KzooError":
+        """Return the error with a context in front of it, such as "fold 2: "; it keeps argument and value."""
+        error = KzooError()
+        error.__dict__.update(self.__dict__, _context=f"{context}{self._context}")
+        error.args = (error.text(),)
+        return error
+
+    def find_argument(self, arguments: Iterable[tuple[str, object]]) -> None:
+        """Set `argument`, if the error has only a value, to the one of a call that is, contains or names the value."""
+        if self._needs_argument:
+            self.argument = next(
+                (name for name, argument in arguments if _names(argument, self.value)),
+                self.argument,
+            )
+
+    def text(
+        self,
+        assignment: Callable[[str, object, str], str] = lambda name, value, text: f"{name}={text}",
+        sentence: Callable[[str], str] = str,
+    ) -> str:
+        """Return the message.
+
+        Args:
+            assignment: writes the argument, from its name, value, and text of the value ("" without one).
+            sentence: rewrites the rest of the message.
+        """
+        start = ""
+        if self.argument is not None and not self._is_complete:
+            start = assignment(self.argument, self.value, self._value_text)
+            start += "" if self._sentence.startswith((":", ",")) else " "
+        line = f"{self._context}{start}{sentence(self._sentence)}"
+        return line if len(line) <= _HEAD + _TAIL else f"{line[:_HEAD]} … {line[-_TAIL:]}"
+
+    def __reduce__(self) -> tuple[Callable[..., "KzooError"], tuple[object, ...]]:
+        state = dict(self.__dict__)
+        try:
+            pickle.dumps(self.value)
+        except Exception:  # such as a lambda, or a module
+            state["value"] = shown(self.value)
+        return _unpickled, (type(self), self.args, state)
 
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython and notebooks show: the user's code and the message."""
@@ -35,6 +110,35 @@ class KzooError(ValueError):
         self.__cause__ = _user_cause(self)
         short = traceback.TracebackException(type(self), self, user_traceback(self.__traceback__))
         return "".join(short.format()).splitlines()
+
+
+def _names(argument: object, value: object) -> bool:
+    """Return whether an argument is, contains or names a value, such as a column or a path."""
+    items = [argument, *argument] if isinstance(argument, list | tuple | Mapping) else [argument]
+    texts = (str(item) for item in items if isinstance(item, str | int | float | PathLike))
+    return any(item is value for item in items) or (
+        isinstance(value, str | PathLike)
+        and any(str(value) in (text, *map(str.strip, text.split(","))) for text in texts)
+    )
+
+
+@contextmanager
+def about(value: object) -> Iterator[None]:
+    """Give errors of a block that name neither an argument nor a value this value of an argument."""
+    try:
+        yield
+    except KzooError as error:
+        if error.argument is None and not error._needs_argument:
+            error.value, error._needs_argument = value, True
+        raise
+
+
+def _unpickled(
+    kind: type[KzooError], args: tuple[object, ...], state: dict[str, object]
+) -> KzooError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class TimeTooShort(KzooError):

@@ -110,14 +110,18 @@ def check_writable(folder: Path, out: object) -> None:
     try:
         os.fsencode(folder).decode("utf-8")
     except UnicodeDecodeError:  # TensorBoard's files and JSON need UTF-8
-        raise KzooError(f"out={shown!r} is not valid UTF-8. Choose another folder.") from None
+        raise KzooError(
+            "is not valid UTF-8. Choose another folder.", argument="out", value=shown
+        ) from None
     if folder.exists() and not folder.is_dir():
-        raise KzooError(f"out={shown!r} is a file. Name a folder.")
+        raise KzooError("is a file. Name a folder.", argument="out", value=shown)
     parent = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         reason = "is not writable" if parent.is_dir() else "is a file"
         raise KzooError(
-            f"out={shown!r} cannot be created: {str(parent)!r} {reason}. Choose another folder."
+            f"cannot be created: {str(parent)!r} {reason}. Choose another folder.",
+            argument="out",
+            value=shown,
         )
 
 

@@ -7,9 +7,7 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
-_spell: list[Callable[[str], str]] = [
-    str
-]  # function that spells the arguments in a message, see `spelling`
+_spell: list[Callable[[object], str]] = [str]  # spells the arguments in a message, see `spelling`
 _MOST_NEAR = 5_000  # limit of compared names: a table may have very many columns
 _PLURALS = {
     "category": "categories",
@@ -30,8 +28,11 @@ def hint(word: object, legal: Iterable[str]) -> str:
 
 
 def listed(items: Iterable[object], most: int = 3, *, separator: str = ", ") -> str:
-    """Join the first few items, with the number of the others: `a, b, c and 4 more`."""
-    names = [str(item) for item in items]
+    """Join the first few items, with the number of the others: `a, b, c and 4 more`.
+
+    Names such as `seed=3` are quoted: unquoted ones in messages are arguments.
+    """
+    names = [repr(str(item)) if re.match(r"\w+=", str(item)) else str(item) for item in items]
     return separator.join(names[:most]) + (
         f" and {len(names) - most} more" if len(names) > most else ""
     )
@@ -76,7 +77,7 @@ def printable(text: object) -> str:
 
 
 @contextmanager
-def spelling(respell: Callable[[str], str]) -> Iterator[None]:
+def spelling(respell: Callable[[object], str]) -> Iterator[None]:
     """Spell the arguments in messages with `respell` while the context is active, as the command line does."""
     previous, _spell[0] = _spell[0], respell
     try:
@@ -87,7 +88,7 @@ def spelling(respell: Callable[[str], str]) -> Iterator[None]:
 
 def spelled(text: object) -> str:
     """Return a message with its arguments spelled for its reader: `time=` is `--time` on the command line."""
-    return _spell[0](str(text))
+    return _spell[0](text)
 
 
 def csv_cell(cell: object) -> object:

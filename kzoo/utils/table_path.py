@@ -121,7 +121,9 @@ def check_sheet(source: object, sheet: str | None, header_row: int | None) -> No
         what = "not set" if source is None else f"a {type(source).__name__}"
         what = repr(str(source)) if isinstance(source, str | Path) else what
         raise KzooError(
-            f"{option}={value!r} is for .xlsx workbooks, and the data is {what}. Remove it."
+            f"is for .xlsx workbooks, and the data is {what}. Remove it.",
+            argument=option,
+            value=value,
         )
 
 

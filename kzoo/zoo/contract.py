@@ -145,8 +145,10 @@ def _scale_norm_bias_gradients(optimizer, training):
     apply = optimizer.apply
     if clipping := next((name for name in CLIPPING if training.get(name) is not None), None):
         raise KzooError(
-            f"norm_bias_rate={factor:g} multiplies gradients, which {clipping}={training[clipping]:g} clips again. "
-            f"Set norm_bias_rate=1, or {clipping} to none."
+            f"multiplies gradients, which {clipping}={training[clipping]:g} clips again. "
+            f"Set norm_bias_rate=1, or {clipping} to none.",
+            argument="norm_bias_rate",
+            value=factor,
         )
 
     def scaled_apply(grads, trainable_variables=None):
@@ -175,7 +177,9 @@ def make_schedule(training, *, steps=None):
     warmup = training.get("warmup", 0.0)
     if warmup and name not in ("constant", "cosine", "onecycle"):
         raise KzooError(
-            f"warmup={warmup} needs schedule='constant', 'cosine' or 'onecycle', not {name!r}. Set warmup=0."
+            f"needs schedule='constant', 'cosine' or 'onecycle', not {name!r}. Set warmup=0.",
+            argument="warmup",
+            value=warmup,
         )
     if steps is None or name == "plateau" or (name == "constant" and not warmup):
         return peak
@@ -247,7 +251,9 @@ def make_metrics(*, task, config, training):
     for name in names:
         if name not in legal:
             raise KzooError(
-                f"metrics={name!r} does not fit {task}. Use: {', '.join(legal) or 'none'}."
+                f"does not fit {task}. Use: {', '.join(legal) or 'none'}.",
+                argument="metrics",
+                value=name,
             )
     return [
         task_definition.fitting.make_metric(name, task_definition, config=config, training=training)

@@ -77,12 +77,16 @@ class Run:
             problem_of_path = "has no config.json" if self.path.is_dir() else problem_of_path
             if (self.path / "kzoo.json").is_file():
                 raise KzooError(
-                    f"{self.path} is an exported model, not a run. Use it with `kzoo predict` or kzoo.runtime.load."
+                    f"{self.path} is an exported model, not a run. Use it with `kzoo predict` or kzoo.runtime.load.",
+                    value=path,
                 )
             if (self.path / "search.json").is_file():
-                raise KzooError(f"{self.path} is a search, not a run: {run_of_search(self.path)}.")
+                raise KzooError(
+                    f"{self.path} is a search, not a run: {run_of_search(self.path)}.", value=path
+                )
             raise KzooError(
-                f"{self.path} is not a run: it {problem_of_path}. kzoo.train writes a run."
+                f"{self.path} is not a run: it {problem_of_path}. kzoo.train writes a run.",
+                value=path,
             )
 
     tracked = True  # the training data is known, and the model was scored

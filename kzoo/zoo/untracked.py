@@ -51,7 +51,8 @@ def as_run(
     if not isinstance(model_or_run, str | os.PathLike):
         if not hasattr(model_or_run, "predict_on_batch"):
             raise KzooError(
-                f"Expected a run, the path of a run or a keras.Model, got {model_or_run!r}."
+                f"Expected a run, the path of a run or a keras.Model, got {model_or_run!r}.",
+                value=model_or_run,
             )
         return UntrackedModel(model_or_run)
     path = path_of(model_or_run, "a run")
@@ -72,7 +73,9 @@ def as_run(
 def _pretrained(preset: Any, weights: str | None) -> PretrainedWeights:
     if not isinstance(preset, str) or not names_a_preset(preset):
         raise KzooError(
-            f"weights={weights!r} needs the name of a preset, and {shown(preset)} is not one: omit weights=."
+            f"needs the name of a preset, and {shown(preset)} is not one: omit weights=.",
+            argument="weights",
+            value=weights,
         )
     pretrained = PretrainedWeights(get_preset(preset).name, weights)
     print(printable(f"kzoo: {pretrained.entry.line}"), file=sys.stderr)

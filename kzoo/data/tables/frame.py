@@ -72,7 +72,8 @@ def as_frame(
         return as_frame(_arrow_to_frame(source), lists=lists)
     if not isinstance(source, str | os.PathLike):
         raise KzooError(
-            f"Expected a table, got {shown(source)}. Pass a DataFrame, an Arrow table, or the path of a file."
+            f"Expected a table, got {shown(source)}. Pass a DataFrame, an Arrow table, or the path of a file.",
+            value=source,
         )
     return read_table(source, text, notes, compact=compact)
 
@@ -103,14 +104,18 @@ def as_table(source: Any, *, dicts: bool = True) -> Any:
         for name, values in source.items():
             if not hasattr(values, "__len__"):
                 raise KzooError(
-                    f"A dict must have a list of values for each column, but {name!r} is {shown(values)}."
+                    f"A dict must have a list of values for each column, but {name!r} is "
+                    f"{shown(values)}.",
+                    value=source,
                 )
         lengths = {name: len(values) for name, values in source.items()}
         if len(set(lengths.values())) > 1 or any(
             isinstance(values, str) for values in source.values()
         ):
             columns = listed((f"{name} {length}" for name, length in lengths.items()), MOST)
-            raise KzooError(f"A dict must have columns of the same length: {columns}.")
+            raise KzooError(
+                f"A dict must have columns of the same length: {columns}.", value=source
+            )
         return pd.DataFrame({name: list(values) for name, values in source.items()})
     if (
         is_list_of_rows(source)
@@ -191,8 +196,9 @@ def with_weights(
     """
     if (values := np.asarray(weight)).shape != (len(frame),):
         raise KzooError(
-            f"sample_weight= must have one number for each of the {len(frame)} rows. Got an array of shape "
-            f"{values.shape}."
+            f"must have one number for each of the {len(frame)} rows. Got an array of shape "
+            f"{values.shape}.",
+            argument="sample_weight",
         )
     own_name = str(getattr(weight, "name", None)).strip()
     if name is None and own_name in frame and np.array_equal(frame[own_name].to_numpy(), values):

@@ -121,7 +121,9 @@ def group_labels(values: "pandas.Series", name: str) -> np.ndarray:
     if values.isna().any():
         missing = plural(int(values.isna().sum()), "row")
         raise KzooError(
-            f"group={name!r} is missing in {missing}. Fill in the missing values or omit group=."
+            f"is missing in {missing}. Fill in the missing values or omit group=.",
+            argument="group",
+            value=name,
         )
     return to_words(values).astype(str)
 

@@ -65,7 +65,9 @@ def requested_problem(kind: str, word: str, order: str = "unordered") -> Problem
     available = supported_problems(kind, order)
     if not isinstance(word, str) or word not in available:
         raise KzooError(
-            f"task={word!r} does not suit {kind} inputs. {hint(word, available)}Their tasks: {', '.join(available)}."
+            f"does not suit {kind} inputs. {hint(word, available)}Their tasks: {', '.join(available)}.",
+            argument="task",
+            value=word,
         )
     return available[word]
 
@@ -186,8 +188,10 @@ def check_numbers(chosen: Problem, targets, task: str) -> None:
         cells = values[not_missing(values)]
         if len(cells) and not np.isfinite(to_numbers(cells)).any():
             raise KzooError(
-                f"task={task!r} needs a target of numbers, but {name!r} has {shown(cells[0])}. Choose another target, "
-                "or remove this option to predict classes."
+                f"needs a target of numbers, but {name!r} has {shown(cells[0])}. Choose another target, "
+                "or remove this option to predict classes.",
+                argument="task",
+                value=task,
             )
 
 

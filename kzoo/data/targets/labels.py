@@ -123,8 +123,10 @@ def label_columns(
             if cell is not None and flags([cell]) is None
         ]
         raise KzooError(
-            f"task={task!r} with several target columns needs 0 and 1, or yes and no, in each, but {wrong[0]!r} "
-            + (f"has {shown(cells[0])}." if cells else "is empty.")
+            f"with several target columns needs 0 and 1, or yes and no, in each, but {wrong[0]!r} "
+            + (f"has {shown(cells[0])}." if cells else "is empty."),
+            argument="task",
+            value=task,
         )
     name = names[0]
     option = overrides.get(names[0], {})
@@ -157,8 +159,10 @@ def label_columns(
     if requested is None:
         return None
     raise KzooError(
-        f"task={task!r}, but no cell of {name!r} has several labels. Name the separator with "
-        f"columns={{{name!r}: {{'separator': ';'}}}}, or use task='classification' for one class per row."
+        f", but no cell of {name!r} has several labels. Name the separator with "
+        f"columns={{{name!r}: {{'separator': ';'}}}}, or use task='classification' for one class per row.",
+        argument="task",
+        value=task,
     )
 
 

@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import as_python, shown
+from kzoo.utils.formatting import as_python
 
 
 def checked_levels(quantiles: Any) -> tuple[float, ...] | None:
@@ -19,21 +20,21 @@ def checked_levels(quantiles: Any) -> tuple[float, ...] | None:
     example = "quantiles=(0.1, 0.5, 0.9)"
     if isinstance(quantiles, str | bytes) or not isinstance(quantiles, Iterable):
         raise KzooError(
-            f"quantiles={shown(quantiles)} must be several numbers between 0 and 1, such as {example}."
+            f"must be several numbers between 0 and 1, such as {example}.",
+            argument="quantiles",
+            value=quantiles,
         )
     levels = tuple(as_python(level) for level in quantiles)
-    text = f"quantiles={shown(levels)}"
+    refusal = partial(KzooError, argument="quantiles", value=levels)
     if any(isinstance(level, bool) or not isinstance(level, int | float) for level in levels):
-        raise KzooError(f"{text} must be numbers between 0 and 1, such as {example}.")
+        raise refusal(f"must be numbers between 0 and 1, such as {example}.")
     if outside := [level for level in levels if not 0 < level < 1]:
-        raise KzooError(
-            f"{text}: {outside[0]:g} is not between 0 and 1. Use levels such as {example}."
-        )
+        raise refusal(f": {outside[0]:g} is not between 0 and 1. Use levels such as {example}.")
     if len(levels) < 2:
-        raise KzooError(f"{text} must be at least two levels, such as {example}.")
+        raise refusal(f"must be at least two levels, such as {example}.")
     for lower, upper in itertools.pairwise(levels):
         if lower == upper:
-            raise KzooError(f"{text} has the level {lower:g} twice. Remove one.")
+            raise refusal(f"has the level {lower:g} twice. Remove one.")
         if lower > upper:
-            raise KzooError(f"{text} must be ascending: {upper:g} follows {lower:g}. Sort them.")
+            raise refusal(f"must be ascending: {upper:g} follows {lower:g}. Sort them.")
     return tuple(map(float, levels))

@@ -39,7 +39,9 @@ class RareClasses:
     ) -> None:
         if len(targets) != 1:
             raise KzooError(
-                f"drop_rare={least} is for classes, and there are {len(targets)} targets. Remove it."
+                f"is for classes, and there are {len(targets)} targets. Remove it.",
+                argument="drop_rare",
+                value=least,
             )
         self._target = targets[0]
         self._least = least
@@ -56,8 +58,10 @@ class RareClasses:
         if counts and len(self.names) == len(counts):
             largest = max(counts, key=lambda word: counts[word])
             raise KzooError(
-                f"drop_rare={least} leaves no rows: the largest class, {largest!r}, has {counts[largest]:,}. Lower it, "
-                "or remove it for a regression."
+                f"leaves no rows: the largest class, {largest!r}, has {counts[largest]:,}. Lower it, "
+                "or remove it for a regression.",
+                argument="drop_rare",
+                value=least,
             )
 
     def _words(self, frame: "pandas.DataFrame") -> list[str | None]:
@@ -94,5 +98,7 @@ def check_classes_dropped(problem: Problem, least: int | None) -> None:
     """Raise `KzooError` if rare classes are to be dropped and the target is none of classes."""
     if least is not None and "classes" not in problem.facts:
         raise KzooError(
-            f"drop_rare={least} is for classes, and this is a {problem.name}. Remove it."
+            f"is for classes, and this is a {problem.name}. Remove it.",
+            argument="drop_rare",
+            value=least,
         )

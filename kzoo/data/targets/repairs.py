@@ -100,8 +100,10 @@ def read_repairs(source: Any) -> Repairs:
         rows = list(source)
     else:
         raise KzooError(
-            f"repairs={shown(source)} must be the table of suspects that kzoo.check(..., wrong_labels=True) wrote, or "
-            "its rows."
+            "must be the table of suspects that kzoo.check(..., wrong_labels=True) wrote, or "
+            "its rows.",
+            argument="repairs",
+            value=source,
         )
     what = f"repairs={name!r}" if name else "repairs="
     accepted: dict[tuple[int, str], Repair] = {}
@@ -132,7 +134,7 @@ def _stored(document: Mapping[str, Any]) -> Repairs:
     if not isinstance(rows, list | tuple) or not all(
         isinstance(row, list | tuple) and len(row) == 4 and isinstance(row[0], int) for row in rows
     ):
-        raise KzooError("The stored repairs are damaged.")
+        raise KzooError("The stored repairs are damaged.", value=document)
     return Repairs(document.get("file"), tuple(Repair(row[0], *map(str, row[1:])) for row in rows))
 
 
@@ -141,9 +143,11 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise KzooError(f"repairs={str(path)!r} does not exist.") from None
+        raise KzooError("does not exist.", argument="repairs", value=str(path)) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise KzooError(f"repairs={str(path)!r} cannot be read as UTF-8 text: {error}.") from None
+        raise KzooError(
+            f"cannot be read as UTF-8 text: {error}.", argument="repairs", value=str(path)
+        ) from None
     head = text.partition("\n")[0]
     rows = list(
         csv.DictReader(text.splitlines(keepends=True), delimiter=max(",;\t", key=head.count))
@@ -151,8 +155,10 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
     names = set(rows[0]) if rows else {word.strip() for word in head.split(",")}
     if missing := [name for name in COLUMNS if name not in names]:
         raise KzooError(
-            f"repairs={path.name!r} has no column {missing[0]!r}. Pass the suspects.csv that kzoo check --wrong-labels "
-            "wrote."
+            f"has no column {missing[0]!r}. Pass the suspects.csv that kzoo check --wrong-labels "
+            "wrote.",
+            argument="repairs",
+            value=path.name,
         )
     return rows
 

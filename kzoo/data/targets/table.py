@@ -77,7 +77,7 @@ class TargetColumns:
                 continue
             require(table, [name], "the table")
             if name in self.targets:
-                raise KzooError(f"{option}={name!r} is the target. Use another column.")
+                raise KzooError("is the target. Use another column.", argument=option, value=name)
         if self.overrides.get(sample_weight, _PLAIN) != _PLAIN:
             raise KzooError(
                 f"columns: {sample_weight!r} has the row weights (sample_weight=), which are plain numbers. Remove its "

@@ -30,11 +30,13 @@ def parse(names: object, quantize: object) -> tuple[list[str], list[str]]:
     names = _checked_names("formats", names, available)
     quantize = _checked_names("quantize", quantize or (), QUANTIZED)
     if not names:
-        raise KzooError(f"formats={names!r} is empty. Use: {', '.join(available)}.")
+        raise KzooError(f"is empty. Use: {', '.join(available)}.", argument="formats", value=names)
     if quantize and not any(available[name].quantize for name in names):
         quantizable = " or ".join(name for name, format in available.items() if format.quantize)
         raise KzooError(
-            f"quantize={quantize[0]!r} requires a format with quantization. Add {quantizable} to formats."
+            f"requires a format with quantization. Add {quantizable} to formats.",
+            argument="quantize",
+            value=quantize[0],
         )
     return names, quantize
 
@@ -43,13 +45,16 @@ def _checked_names(argument: str, value: object, allowed: Collection[str]) -> li
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple | set | frozenset):
         raise KzooError(
-            f"{argument}={value!r} must be a name or a list of names from: {', '.join(allowed)}."
+            f"must be a name or a list of names from: {', '.join(allowed)}.",
+            argument=argument,
+            value=value,
         )
     names = list(dict.fromkeys(names))
     for name in names:
         if name not in allowed:
             raise KzooError(
-                f"Unknown {argument} {name!r}. {hint(name, allowed)}Use: {', '.join(allowed)}."
+                f"Unknown {argument} {name!r}. {hint(name, allowed)}Use: {', '.join(allowed)}.",
+                value=name,
             )
     return names
 

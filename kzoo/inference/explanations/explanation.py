@@ -246,7 +246,9 @@ class Explanation:
         """
         if self.rows and not 0 <= row < len(self.rows):
             raise KzooError(
-                f"row={row} does not exist: {plural(len(self.rows), 'input')} were explained, from 0."
+                f"does not exist: {plural(len(self.rows), 'input')} were explained, from 0.",
+                argument="row",
+                value=row,
             )
         if self.picture is not None:
             return self.picture(row)

@@ -7,7 +7,7 @@ import numpy as np
 
 from kzoo.inference.predictions import Predictions
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import hint, listed, shown
+from kzoo.utils.formatting import hint, listed
 
 # encoded inputs (N, ...) -> named numbers (N, outputs)
 Predict: TypeAlias = Callable[[np.ndarray], np.ndarray]
@@ -57,7 +57,9 @@ def explained_outputs(
         if of not in names and not (levels and of in predictions.target_names):
             legal = [*names, *(predictions.target_names if levels else ())]
             raise KzooError(
-                f"of={shown(of)} is not predicted. {hint(of, legal)}Use one of: {listed(legal, 20)}."
+                f"is not predicted. {hint(of, legal)}Use one of: {listed(legal, 20)}.",
+                argument="of",
+                value=of,
             )
         index = (
             names.index(of)

@@ -67,8 +67,10 @@ def threshold_for(curve: list[list[float]], accuracy: float) -> tuple[float, flo
                 chosen = number, threshold, answered / rows
     if chosen is None:
         raise KzooError(
-            f"accuracy_when_answered={accuracy:g} cannot be promised: the best that these {int(rows):,} rows allow is "
-            f"{max(np.floor(1000 * (1 - best)) / 1000, 0):g}. Lower it, or train with more rows (calibration=)."
+            f"cannot be promised: the best that these {int(rows):,} rows allow is "
+            f"{max(np.floor(1000 * (1 - best)) / 1000, 0):g}. Lower it, or train with more rows (calibration=).",
+            argument="accuracy_when_answered",
+            value=accuracy,
         )
     return chosen[1], chosen[2]
 

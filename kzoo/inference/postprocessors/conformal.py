@@ -43,7 +43,7 @@ from kzoo.inference.predictions import Predictions
 from kzoo.problems.stored_types import APPROXIMATE
 from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import percent, plural, shown
+from kzoo.utils.formatting import percent, plural
 
 NAME = "conformal"
 STAGE = "intervals"
@@ -236,7 +236,9 @@ def _share(level: float) -> str:
 
 def _not_for_values(name: str, value: Any) -> KzooError:
     return KzooError(
-        f"{name}={shown(value)} is for classes, and this model predicts numbers. Use confidence=."
+        "is for classes, and this model predicts numbers. Use confidence=.",
+        argument=name,
+        value=value,
     )
 
 
@@ -265,12 +267,16 @@ def with_unsure(predictions: Predictions, threshold: float) -> Predictions:
     """
     if predictions.separator:
         raise KzooError(
-            f"min_probability={threshold:g} is for one class per row, not for labels. Remove it."
+            "is for one class per row, not for labels. Remove it.",
+            argument="min_probability",
+            value=threshold,
         )
     if predictions.probabilities is None:
         what = "scores that are no probabilities" if predictions.targets == 0 else "numbers"
         raise KzooError(
-            f"min_probability={threshold:g} needs probabilities, and this model predicts {what}. Remove it."
+            f"needs probabilities, and this model predicts {what}. Remove it.",
+            argument="min_probability",
+            value=threshold,
         )
     if abstention.UNSURE in map(str, predictions.class_names):
         raise KzooError(
@@ -387,9 +393,11 @@ def class_sets(
     most = max(scores["count"] for scores in learned["class"])
     if few == len(limits):
         raise KzooError(
-            f"conformal='class' at confidence={confidence:g} needs at least {rows_needed(confidence)} rows of a class, "
+            f"at confidence={confidence:g} needs at least {rows_needed(confidence)} rows of a class, "
             f"and the largest has {most}. Lower confidence=, use conformal='lac', or train with more rows "
-            "(calibration=)."
+            "(calibration=).",
+            argument="conformal",
+            value="class",
         )
     note = f" {plural(few, 'class')} with too few rows for this level {'is' if few == 1 else 'are'} in every set."
     return lac_scores(p) <= limits, note if few else ""

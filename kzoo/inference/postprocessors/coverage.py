@@ -41,8 +41,10 @@ def checked_rank(count: int, confidence: float, rows: str) -> int:
     if rank > count:
         highest = math.floor(1000 * count / (count + 1)) / 1000
         raise KzooError(
-            f"confidence={confidence:g} needs at least {plural(rows_needed(confidence), rows)}, and the model has "
-            f"{count:,}. Use at most confidence={highest:g}, or train with more rows (calibration=)."
+            f"needs at least {plural(rows_needed(confidence), rows)}, and the model has "
+            f"{count:,}. Use at most confidence={highest:g}, or train with more rows (calibration=).",
+            argument="confidence",
+            value=confidence,
         )
     return rank
 

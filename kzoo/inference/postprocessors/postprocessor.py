@@ -22,7 +22,6 @@ from kzoo.inference.predictions import Predictions
 from kzoo.problems.tasks import Problem, Target
 from kzoo.utils.discovery import installed
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import shown
 
 _OF_OUTPUTS = STAGES[: STAGES.index("decide")]  # the others change predictions
 
@@ -133,7 +132,9 @@ class Postprocessor:
             use = "classes and numbers" if name == "confidence" else "classes"
             if not problem.has_sets or (use == "classes" and not problem.categorical):
                 raise KzooError(
-                    f"{name}={shown(value)} is for {use}, and this model predicts {problem.predicts}. Remove it."
+                    f"is for {use}, and this model predicts {problem.predicts}. Remove it.",
+                    argument=name,
+                    value=value,
                 )
             if (
                 name in ("confidence", "accuracy_when_answered")
@@ -141,10 +142,12 @@ class Postprocessor:
                 and self.step(conformal.NAME) is None
             ):
                 raise KzooError(
-                    f"{name}={shown(value)} needs scores of {conformal.FEWEST} calibration or validation rows, which "
+                    f"needs scores of {conformal.FEWEST} calibration or validation rows, which "
                     "this model does not have. Nor have ensembles of folds, models with scores in place of "
                     "probabilities (hinge), and runs of earlier versions. Train again with more such rows "
-                    "(calibration=0.1)."
+                    "(calibration=0.1).",
+                    argument=name,
+                    value=value,
                 )
 
     def answered(
@@ -303,16 +306,22 @@ def check_names(names: Sequence[str], problem: Problem, classes: int) -> None:
     for name in names:
         if name in AUTOMATIC:
             raise KzooError(
-                f"postprocess={name!r} has no effect: every training learns this step. Remove it."
+                "has no effect: every training learns this step. Remove it.",
+                argument="postprocess",
+                value=name,
             )
         module = _module(name)
         if module is None or module.STAGE not in STAGES:
             raise KzooError(
-                f"postprocess={name!r} is unknown. Installed: {', '.join(NAMES) or 'none'}."
+                f"is unknown. Installed: {', '.join(NAMES) or 'none'}.",
+                argument="postprocess",
+                value=name,
             )
         if missing := sorted(module.FACTS - problem.facts):
             raise KzooError(
-                f"postprocess={name!r} needs a task with {', '.join(missing)}, which this task does not have."
+                f"needs a task with {', '.join(missing)}, which this task does not have.",
+                argument="postprocess",
+                value=name,
             )
         if not _takes(module, problem, classes):
             fewest, most = module.CLASSES
@@ -320,11 +329,15 @@ def check_names(names: Sequence[str], problem: Problem, classes: int) -> None:
             steps = [step for step in NAMES if _module(step).STAGE == module.STAGE]
             others = ", ".join(step for step in steps if _takes(_module(step), problem, classes))
             raise KzooError(
-                f"postprocess={name!r} is for {number}, and this data has {classes}. Use one of: {others}."
+                f"is for {number}, and this data has {classes}. Use one of: {others}.",
+                argument="postprocess",
+                value=name,
             )
         if (other := stages.get(module.STAGE)) is not None:
             raise KzooError(
-                f"postprocess={other},{name}: both steps belong to stage {module.STAGE!r}; choose one of them."
+                f": both steps belong to stage {module.STAGE!r}; choose one of them.",
+                argument="postprocess",
+                value=f"{other},{name}",
             )
         stages[module.STAGE] = name
 

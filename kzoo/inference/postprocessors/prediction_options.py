@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import shown
 
 METHODS = ("lac", "raps", "class")  # of sets of classes
 
@@ -32,23 +31,31 @@ class PredictionOptions:
     def __post_init__(self) -> None:
         for name in ("confidence", "accuracy_when_answered"):
             if not _is_number(value := getattr(self, name)) or not (value is None or 0 < value < 1):
-                raise KzooError(f"{name}={shown(value)} must be above 0 and below 1, such as 0.9.")
+                raise KzooError(
+                    "must be above 0 and below 1, such as 0.9.", argument=name, value=value
+                )
         if not _is_number(value := self.min_probability) or not (value is None or 0 < value <= 1):
             raise KzooError(
-                f"min_probability={shown(value)} must be above 0 and at most 1, such as 0.8."
+                "must be above 0 and at most 1, such as 0.8.",
+                argument="min_probability",
+                value=value,
             )
         if self.conformal is not None and self.conformal not in METHODS:
             raise KzooError(
-                f"conformal={shown(self.conformal)} must be one of: {', '.join(METHODS)}."
+                f"must be one of: {', '.join(METHODS)}.", argument="conformal", value=self.conformal
             )
         if self.conformal is not None and self.confidence is None:
             raise KzooError(
-                f"conformal={self.conformal!r} has no effect without confidence=. Set confidence=0.9."
+                "has no effect without confidence=. Set confidence=0.9.",
+                argument="conformal",
+                value=self.conformal,
             )
         if self.min_probability is not None and self.accuracy_when_answered is not None:
             raise KzooError(
-                f"min_probability={self.min_probability:g} and accuracy_when_answered={self.accuracy_when_answered:g} "
-                "exclude each other: the second chooses the probability. Remove one of them."
+                f"and accuracy_when_answered={self.accuracy_when_answered:g} "
+                "exclude each other: the second chooses the probability. Remove one of them.",
+                argument="min_probability",
+                value=self.min_probability,
             )
 
     @classmethod
@@ -72,7 +79,7 @@ class PredictionOptions:
                     values[name] = float(value)
                 except ValueError:
                     raise KzooError(
-                        f"{name}={shown(value)} must be a number, such as 0.9."
+                        "must be a number, such as 0.9.", argument=name, value=value
                     ) from None
         return cls(**values)
 

@@ -137,7 +137,9 @@ def _objective(name) -> Objective:
     score = score_named(name)
     if score is None:
         raise KzooError(
-            f"decision={name!r} is a function, of which only the name is stored. Set decision='f1'."
+            "is a function, of which only the name is stored. Set decision='f1'.",
+            argument="decision",
+            value=name,
         )
     best: Any = score.best
     return Objective(name, best=best)

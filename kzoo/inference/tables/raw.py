@@ -460,7 +460,8 @@ def require(table: "Rows | DataFrame", names: Iterable[str], where: str) -> None
         if name not in table.columns:
             near = hint(name, table.columns)
             raise KzooError(
-                f"Column {name!r} is not in {where}. {near}Columns: {listed(table.columns, MOST)}."
+                f"Column {name!r} is not in {where}. {near}Columns: {listed(table.columns, MOST)}.",
+                value=name,
             )
 
 
@@ -545,7 +546,9 @@ def matching_columns(target: str | Sequence[str] | None, columns: Iterable[str])
         if not matched:
             near = hint(name.strip("".join((*_WILDCARDS, _RANGE))), columns)
             raise KzooError(
-                f"target={name!r} matches no column. {near}Columns: {listed(columns, MOST)}."
+                f"matches no column. {near}Columns: {listed(columns, MOST)}.",
+                argument="target",
+                value=name,
             )
         targets += (
             matched
@@ -583,8 +586,9 @@ def check_distinct(names: Sequence[str], argument: str = "target") -> None:
     """Raise `KzooError` if an argument names a column twice."""
     if len(set(names)) < len(names):
         raise KzooError(
-            f"{argument}= must not repeat a column: {next(name for name in names if names.count(name) > 1)!r}. Name "
-            "each column once."
+            f"must not repeat a column: {next(name for name in names if names.count(name) > 1)!r}. Name "
+            "each column once.",
+            argument=argument,
         )
 
 

@@ -48,7 +48,8 @@ def zone_named(name: str) -> tzinfo:
         return ZoneInfo(name) if offset is None else timezone(offset)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise KzooError(
-            f"Unknown time zone {name!r}. If the name is correct, run: pip install tzdata"
+            f"Unknown time zone {name!r}. If the name is correct, run: pip install tzdata",
+            value=name,
         ) from None
 
 

@@ -256,7 +256,9 @@ def kind(name: str) -> Kind:
     # installed packages last: searching them is slow
     match = _kinds().get(name) or kinds().get(name)
     if match is None:
-        raise KzooError(f"Unknown kind of input: {name!r}. Use one of: {', '.join(kinds())}.")
+        raise KzooError(
+            f"Unknown kind of input: {name!r}. Use one of: {', '.join(kinds())}.", value=name
+        )
     return match
 
 
@@ -276,7 +278,8 @@ def kind_of(reader: Mapping) -> Kind:
             return match
     names = [stored for candidate in kinds().values() for stored in candidate.readers]
     raise KzooError(
-        f"Unknown kind of preprocessing: {name!r}; expected one of: {', '.join([*names, READY])}."
+        f"Unknown kind of preprocessing: {name!r}; expected one of: {', '.join([*names, READY])}.",
+        value=name,
     )
 
 

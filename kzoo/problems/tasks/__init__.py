@@ -486,7 +486,7 @@ def problem(name: str) -> Problem:
             return _unnamed(kind, tasks()[task_name])
     available = problems()
     if name not in available:
-        raise KzooError(f"Unknown task {name!r}. Use one of: {', '.join(available)}.")
+        raise KzooError(f"Unknown task {name!r}. Use one of: {', '.join(available)}.", value=name)
     return available[name]
 
 

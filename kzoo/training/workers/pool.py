@@ -222,8 +222,9 @@ def checked_threads(parallel: int, threads: object, executor: object) -> int | N
     checked_count("parallel", parallel)
     if executor is not None and not isinstance(executor, Executor):
         raise KzooError(
-            f"executor={executor!r} must be a concurrent.futures.Executor. For a Dask client, use "
-            f"client.get_executor()."
+            "must be a concurrent.futures.Executor. For a Dask client, use client.get_executor().",
+            argument="executor",
+            value=executor,
         )
     if threads is None:
         return 1 if parallel > 1 or executor is not None else None

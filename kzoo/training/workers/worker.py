@@ -191,11 +191,8 @@ class Worker:
                 if on_epoch is not None:
                     on_epoch(*message[1:])
             elif message[0] == "failed":
-                raise (
-                    KzooError(message[1])
-                    if message[2] and name != "train"
-                    else TrialFailed(message[1])
-                )
+                is_refusal = message[2] is not None and name != "train"
+                raise message[2] if is_refusal else TrialFailed(message[1])
             else:
                 self._measure(message[2])
                 return message[1]
@@ -353,7 +350,7 @@ def main() -> None:
             **setup, stop=stop, tell=lambda epoch, value: send("epoch", epoch, value)
         )
     except Exception as error:
-        send("failed", error_line(error), isinstance(error, KzooError))
+        send("failed", error_line(error), error if isinstance(error, KzooError) else None)
         return
     while True:
         name, deadline, pickled = inbox.get()
@@ -364,7 +361,7 @@ def main() -> None:
         try:
             send("done", getattr(trainer, name)(**arguments), memory_in_use())
         except Exception as error:
-            send("failed", error_line(error), isinstance(error, KzooError))
+            send("failed", error_line(error), error if isinstance(error, KzooError) else None)
 
 
 def _read_requests(inbox: queue.Queue[Any], stop: Stop) -> None:

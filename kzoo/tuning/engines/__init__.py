@@ -38,7 +38,8 @@ def choose_engine(engine, trials, points) -> str:
     """
     if engine not in ENGINES:
         raise KzooError(
-            f"Unknown engine {engine!r}. {hint(engine, ENGINES)}Use one of: {', '.join(ENGINES)}."
+            f"Unknown engine {engine!r}. {hint(engine, ENGINES)}Use one of: {', '.join(ENGINES)}.",
+            value=engine,
         )
     if engine != "auto":
         return engine

@@ -106,13 +106,15 @@ class Parameter:
         ):
             return int(value) if self.whole else float(value)
         raise KzooError(
-            f"{self.name}={format_value(value)} is outside the space: {self.describe_values()}. "
+            f"is outside the space: {self.describe_values()}. "
             f"{hint(value, [legal for legal in self.values if isinstance(legal, str)])}"
             + (
                 f"Each optimizer has its own: use .fix(optimizer=...) first, or narrow {self.name} by name."
                 if self.alias and self.when
                 else ".narrow() only selects from the space; .fix() takes any value that is valid for the preset."
-            )
+            ),
+            argument=self.name,
+            value=value,
         )
 
     def narrowed(self, selection):

@@ -57,8 +57,10 @@ def _check_ignored(preset: Preset, fixed: dict[str, Any]) -> None:
         unchanged = "balanced" if name == "class_weight" else preset.training.get(name)
         if fixed.get(name) not in (None, (), [], False, unchanged):
             raise KzooError(
-                f"{name}={fixed[name]!r} has no effect here, because KerasTuner's search sets the arguments of fit. "
-                "Omit it or use kzoo.tune."
+                "has no effect here, because KerasTuner's search sets the arguments of fit. "
+                "Omit it or use kzoo.tune.",
+                argument=name,
+                value=fixed[name],
             )
 
 

@@ -32,7 +32,8 @@ def space(preset: str | Preset, size: str = "standard") -> "Space":
     """
     if not isinstance(size, str) or size not in SIZES:
         raise KzooError(
-            f"Unknown size {size!r} of a space. {hint(size, SIZES)}Use one of: {', '.join(SIZES)}."
+            f"Unknown size {size!r} of a space. {hint(size, SIZES)}Use one of: {', '.join(SIZES)}.",
+            value=size,
         )
     preset = get_preset(preset)
     if builder_of(preset.family).closed_form:
@@ -256,7 +257,8 @@ class Space(Points):
             raise KzooError(f"{name} is fixed to {self.fixed[name]!r}. Omit one of the two.")
         raise KzooError(
             f"Unknown hyperparameter {name!r} of {self.preset.name}, size {self.size!r}. {hint(name, self._user_names)}"
-            f"{self._elsewhere_hint(name)}Use one of: {', '.join(self._user_names) or 'none'}."
+            f"{self._elsewhere_hint(name)}Use one of: {', '.join(self._user_names) or 'none'}.",
+            value=name,
         )
 
     def _parameter_named(self, name: str) -> Parameter:
@@ -273,7 +275,8 @@ class Space(Points):
         suggestion = hint(name, [*legal, *self.settings])
         raise KzooError(
             f"Unknown setting {name!r} of {self.preset.name}. {suggestion}{self._elsewhere_hint(name)}"
-            f"Use fix() with a setting of the preset, or one of: {', '.join(legal)}."
+            f"Use fix() with a setting of the preset, or one of: {', '.join(legal)}.",
+            value=name,
         )
 
     def _elsewhere_hint(self, name: str) -> str:

@@ -177,20 +177,24 @@ def trusted_names(trusted: Iterable[Callable]) -> Trusted:
     """
     if not isinstance(trusted, list | tuple | set | frozenset):
         raise KzooError(
-            f"trusted={trusted!r} must be a list of the classes that you trust, such as trusted=[MyLayer]."
+            "must be a list of the classes that you trust, such as trusted=[MyLayer].",
+            argument="trusted",
+            value=trusted,
         )
     names: dict[str, Any] = {}
     for custom_object in trusted:
         name = getattr(custom_object, "__name__", "<lambda>")
         if not callable(custom_object) or name == "<lambda>":
             raise KzooError(
-                f"trusted= must contain classes and named functions, got {custom_object!r}."
+                f"must contain classes and named functions, got {custom_object!r}.",
+                argument="trusted",
             )
         module = getattr(custom_object, "__module__", "")
         if module.startswith("keras."):
             if getattr(keras.layers, name, None) is not custom_object or name in NEVER:
                 raise KzooError(
-                    f"trusted= cannot contain {name} of Keras, since it runs code from the file."
+                    f"cannot contain {name} of Keras, since it runs code from the file.",
+                    argument="trusted",
                 )
             names[f"keras.layers>{name}"] = custom_object
         else:

@@ -86,7 +86,9 @@ def load_model(
         trusted = getattr(path, "trusted", ())  # a Run has the custom classes it was trained with
     trusted_names(trusted)
     if expected_sha256 is not None and not _is_sha256(expected_sha256):
-        raise KzooError(f"expected_sha256={expected_sha256!r} must be 64 hexadecimal digits.")
+        raise KzooError(
+            "must be 64 hexadecimal digits.", argument="expected_sha256", value=expected_sha256
+        )
     options: Any = dict(trusted=trusted, expected_sha256=expected_sha256)
     path = getattr(path, "path", path)  # a Run or an ExportedModel
     file = path_of(path, "an exported model, a run or a .keras file")

@@ -39,24 +39,32 @@ def make_loss(name, definition, *, task, config, training):
     smoothing = training.get("label_smoothing", 0.0)
     if name == "hinge" and name not in definition.losses:
         raise KzooError(
-            f"loss='hinge' does not learn probabilities, but {task} is scored by them. Use "
-            f"{_join_names(definition.losses)}."
+            f"does not learn probabilities, but {task} is scored by them. Use "
+            f"{_join_names(definition.losses)}.",
+            argument="loss",
+            value="hinge",
         )
     if name not in definition.losses:
         raise KzooError(
-            f"loss={name!r} does not fit {task}, which predicts classes. Use {_join_names(definition.losses)}."
+            f"does not fit {task}, which predicts classes. Use {_join_names(definition.losses)}.",
+            argument="loss",
+            value=name,
         )
     _check_head(name, head, config.get("output_activation") or "linear", definition.losses)
     if smoothing and name in ("hinge", "kl"):
         raise KzooError(
-            f"label_smoothing={smoothing} has no effect with loss={name!r}: set label_smoothing=0, or another loss."
+            f"has no effect with loss={name!r}: set label_smoothing=0, or another loss.",
+            argument="label_smoothing",
+            value=smoothing,
         )
     onehot = training.get("labels") == "onehot"
     if head == "sigmoid":
         if onehot:
             raise KzooError(
-                "labels='onehot' has no effect with a single sigmoid output, whose labels are 0 and 1: set "
-                "labels='integer', or outputs=2."
+                "has no effect with a single sigmoid output, whose labels are 0 and 1: set "
+                "labels='integer', or outputs=2.",
+                argument="labels",
+                value="onehot",
             )
         if name == "hinge":
             return losses.Hinge()
@@ -64,7 +72,9 @@ def make_loss(name, definition, *, task, config, training):
             return losses.BinaryFocalCrossentropy(from_logits=logits, label_smoothing=smoothing)
         if name == "kl":
             raise KzooError(
-                "loss='kl' compares distributions, so it needs outputs=2 or more, not a single sigmoid."
+                "compares distributions, so it needs outputs=2 or more, not a single sigmoid.",
+                argument="loss",
+                value="kl",
             )
         return losses.BinaryCrossentropy(from_logits=logits, label_smoothing=smoothing)
     if needs_onehot_labels(training) and not onehot:
@@ -94,14 +104,18 @@ def _check_head(loss, head, activation, losses):
     if loss == "hinge":
         if head == "sigmoid" and activation not in _BOTH_SIDES:
             raise KzooError(
-                f"loss='hinge' needs outputs of -1 and +1, but output_activation={activation!r} cannot give -1: set "
-                "output_activation='tanh' or 'linear'."
+                f"needs outputs of -1 and +1, but output_activation={activation!r} cannot give -1: set "
+                "output_activation='tanh' or 'linear'.",
+                argument="loss",
+                value="hinge",
             )
     elif activation not in (_PROBABILITIES if loss == "kl" else ("linear", *_PROBABILITIES)):
         can_use_hinge = activation in _BOTH_SIDES and "hinge" in losses
         raise KzooError(
-            f"loss={loss!r} needs probabilities, but output_activation={activation!r} does not produce any: set "
-            f"output_activation={head!r}" + (", or loss='hinge'." if can_use_hinge else ".")
+            f"needs probabilities, but output_activation={activation!r} does not produce any: set "
+            f"output_activation={head!r}" + (", or loss='hinge'." if can_use_hinge else "."),
+            argument="loss",
+            value=loss,
         )
 
 

@@ -13,11 +13,15 @@ def make_loss(name, definition, *, task, config, training):
         KzooError: a loss of another task, or a last layer whose outputs may be negative.
     """
     if name not in ("auto", *definition.losses):
-        raise KzooError(f"loss={name!r} does not fit {task}, which predicts counts. Use poisson.")
+        raise KzooError(
+            f"does not fit {task}, which predicts counts. Use poisson.", argument="loss", value=name
+        )
     activation = config.get("output_activation") or "linear"
     if activation not in ("exponential", "softplus"):
         raise KzooError(
-            f"loss='poisson' needs positive outputs, but output_activation={activation!r} does not ensure them: use "
-            "'exponential' or 'softplus'."
+            f"needs positive outputs, but output_activation={activation!r} does not ensure them: use "
+            "'exponential' or 'softplus'.",
+            argument="loss",
+            value="poisson",
         )
     return keras.losses.Poisson()

@@ -15,13 +15,16 @@ def make_loss(name, definition, *, task, config, training):
     """
     if name not in definition.losses:
         raise KzooError(
-            f"loss={name!r} does not suit {task}, whose rows have several labels. Use crossentropy or focal."
+            f"does not suit {task}, whose rows have several labels. Use crossentropy or focal.",
+            argument="loss",
+            value=name,
         )
     activation = config.get("output_activation") or "linear"
     if activation not in ("linear", *_PROBABILITIES):
         raise KzooError(
-            f"output_activation={activation!r} does not give a probability for each label: set "
-            "output_activation='sigmoid'."
+            "does not give a probability for each label: set output_activation='sigmoid'.",
+            argument="output_activation",
+            value=activation,
         )
     crossentropy = (
         keras.losses.BinaryFocalCrossentropy if name == "focal" else keras.losses.BinaryCrossentropy

@@ -13,7 +13,9 @@ def make_loss(name, definition, *, task, config, training):
     """
     if name not in ("auto", *definition.losses):
         raise KzooError(
-            f"loss={name!r} does not fit {task}, which predicts quantiles. Use pinball."
+            f"does not fit {task}, which predicts quantiles. Use pinball.",
+            argument="loss",
+            value=name,
         )
     levels = tuple(config["quantiles"])
 

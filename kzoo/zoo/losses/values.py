@@ -34,17 +34,23 @@ def make_loss(name, definition, *, task, config, training):
     """
     if name not in ("auto", *definition.losses):
         raise KzooError(
-            f"loss={name!r} does not fit {task}, which predicts values. Use one of: {', '.join(definition.losses)}."
+            f"does not fit {task}, which predicts values. Use one of: {', '.join(definition.losses)}.",
+            argument="loss",
+            value=name,
         )
     if name in definition.loss_choices:
         raise KzooError(
-            f"loss={name!r} needs data to choose on: pass data= to kzoo.build, or use kzoo.train."
+            "needs data to choose on: pass data= to kzoo.build, or use kzoo.train.",
+            argument="loss",
+            value=name,
         )
     if name in _LOG_LOSSES:
         if (activation := config.get("output_activation") or "linear") != "exponential":
             raise KzooError(
-                f"loss={name!r} needs output_activation='exponential', not {activation!r}. Leave output_activation out "
-                "when training on data."
+                f"needs output_activation='exponential', not {activation!r}. Leave output_activation out "
+                "when training on data.",
+                argument="loss",
+                value=name,
             )
         return _LOG_LOSSES[name]
     return _LOSSES["mse" if name == "auto" else name]()

@@ -109,7 +109,9 @@ def build(
     steps = None if steps is None else checked_count("steps", steps)
     if compile and "linear_probe" in overrides and training["linear_probe"]:
         raise KzooError(
-            "linear_probe=True needs data to fit the last layer. Use kzoo.train(NAME, weights=...)."
+            "needs data to fit the last layer. Use kzoo.train(NAME, weights=...).",
+            argument="linear_probe",
+            value=True,
         )
     if isinstance(weights, str | os.PathLike):
         import_module("kzoo.zoo.weights").check_weights(weights, preset.name)
@@ -277,7 +279,9 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
             and name not in config
             and name not in training
         ):
-            raise KzooError(_unknown_override(preset, name))
+            raise KzooError(
+                _unknown_override(preset, name), argument=name, value=overrides[name], complete=True
+            )
     for name, value in checked(overrides).items():
         (config if name in config or name in takes else training)[name] = value
     preset_settings = preset.config | preset.training
@@ -292,7 +296,12 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
     unused_in_preset = unused_names(preset_settings, preset.family, preset.task, preset.config)
     for name, why in unused_names(changed, preset.family, preset.task, config).items():
         if name not in unused_in_preset:
-            raise KzooError(f"{name} has no effect on {preset.name}: {why}.")
+            raise KzooError(
+                f"{name} has no effect on {preset.name}: {why}.",
+                argument=name,
+                value=overrides[name],
+                complete=True,
+            )
     config, training = completed(preset.family, preset.task, config, training)
     if overrides.get("schedule") == "onecycle" and "warmup" not in overrides:
         training["warmup"] = 0.3  # the preset's few per cent belong to its own schedule
@@ -304,7 +313,9 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
         if "min_steps" in overrides and (min_steps := training["min_steps"]):
             epochs = training["epochs"]
             raise KzooError(
-                f"min_steps={min_steps} and epochs={epochs} both set the length of training. Remove one."
+                f"and epochs={epochs} both set the length of training. Remove one.",
+                argument="min_steps",
+                value=min_steps,
             )
         training["min_steps"] = 0
     return config, training
@@ -318,7 +329,10 @@ def _resolve_clipping(training: dict[str, Any], overrides: Mapping[str, Any]) ->
     if len(active) > 1:
         values = " and ".join(f"{name}={training[name]:g}" for name in active)
         raise KzooError(
-            f"{values} cannot be combined: only one kind of gradient clipping is possible. Keep one."
+            f"{values} cannot be combined: only one kind of gradient clipping is possible. Keep one.",
+            argument=active[-1],
+            value=training[active[-1]],
+            complete=True,
         )
 
 
@@ -334,7 +348,9 @@ def _reset_optimizer_settings(training: dict[str, Any], overrides: Mapping[str, 
             continue
         if overrides.get(name, TRAINING[name].default) != TRAINING[name].default:
             raise KzooError(
-                f"{name}={overrides[name]:g} needs optimizer={' or '.join(map(repr, optimizers))}, not {optimizer!r}."
+                f"needs optimizer={' or '.join(map(repr, optimizers))}, not {optimizer!r}.",
+                argument=name,
+                value=overrides[name],
             )
         training[name] = TRAINING[name].default
 

@@ -18,7 +18,7 @@ from kzoo.inference import postprocessors
 from kzoo.problems import costs, kinds, objectives, tasks
 from kzoo.utils.discovery import Names, entry_points
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import HUGE, MOST, as_python, shown
+from kzoo.utils.formatting import HUGE, MOST, as_python
 
 ANY = "any"
 # bound of whole numbers without another one: floats and shapes cannot hold larger ones
@@ -73,7 +73,7 @@ class Argument:
             return self.convert(value)
         if isinstance(value, Mapping) and self.each is not None:
             if not value:
-                raise KzooError(f"{name}={{}} is empty. It must be {self.legal()}.")
+                raise KzooError(f"is empty. It must be {self.legal()}.", argument=name, value=value)
             return {
                 str(as_python(key)): self.each.check(f"{name}[{as_python(key)!r}]", v)
                 for key, v in value.items()
@@ -97,16 +97,20 @@ class Argument:
             value = float(value) if abs(value) < HUGE else math.inf if value > 0 else -math.inf
         wrong_bool = isinstance(value, bool) and bool not in kinds and object not in kinds
         if wrong_bool or not isinstance(value, kinds) or (value is None and object not in kinds):
-            raise KzooError(f"{name}={value!r} has the wrong type. It must be {self.legal()}.")
+            raise KzooError(
+                f"has the wrong type. It must be {self.legal()}.", argument=name, value=value
+            )
         if self.choices and value not in self.choices:
-            raise KzooError(f"{name}={value!r} is unknown. Use one of: {self.legal()}.")
+            raise KzooError(f"is unknown. Use one of: {self.legal()}.", argument=name, value=value)
         if (
             isinstance(value, int | float)
             and not isinstance(value, bool)
             and not self._is_in_range(value)
         ):
             raise KzooError(
-                f"{name}={shown(value)} is out of range. It must be {self.legal()}{self._upper_bound_text(value)}."
+                f"is out of range. It must be {self.legal()}{self._upper_bound_text(value)}.",
+                argument=name,
+                value=value,
             )
         return value
 
@@ -168,7 +172,7 @@ def _class_name(value):
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, str | int | float) or value == "":
-        raise KzooError(f"positive={shown(value)} must be the name of a class.")
+        raise KzooError("must be the name of a class.", argument="positive", value=value)
     return str(value)
 
 

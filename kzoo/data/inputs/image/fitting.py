@@ -131,7 +131,9 @@ def load_image_folder(request: LoadRequest) -> Dataset:
             (o for o in folders if o != part and os.path.samefile(folder, folders[o])), None
         ):
             of_other = "training folder itself" if other == "train" else f"{other} folder"
-            raise KzooError(f"{part}={str(second[part])!r} is the {of_other}. Pass other images.")
+            raise KzooError(
+                f"is the {of_other}. Pass other images.", argument=part, value=str(second[part])
+            )
     ignored = Counter[str]()
     listed = {split: list_classes(folder, ignored) for split, folder in folders.items()}
     classes = sorted(listed["train"])
@@ -184,7 +186,7 @@ def load_labelled_images(request: LoadRequest) -> Dataset:
     for part, other in request.second_sources.items():
         if Path(other).exists() and os.path.samefile(_table_in(sources["train"]), _table_in(other)):
             raise KzooError(
-                f"{part}={str(other)!r} is the training data itself. Pass other images."
+                "is the training data itself. Pass other images.", argument=part, value=str(other)
             )
         sources[part] = _labels_of(other)
     first = read_label_table(

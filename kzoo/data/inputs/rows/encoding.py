@@ -152,8 +152,10 @@ class Encoding(TableFit):
             self.sample.add(table, indices)
             if self.group is not None and (missing := table.column(self.group).null_count):
                 raise KzooError(
-                    f"group={self.group!r} is missing in {missing} of rows {first + 1} to {first + len(indices)}. Fill "
-                    "in the missing values or omit group=."
+                    f"is missing in {missing} of rows {first + 1} to {first + len(indices)}. Fill "
+                    "in the missing values or omit group=.",
+                    argument="group",
+                    value=self.group,
                 )
             if self.target_counts is not None:
                 self.target_counts.update(_cell_counts(table.column(self.targets[0])))
@@ -888,7 +890,9 @@ def _other_pieces(part: str, source: Any) -> Any:
         return _FramePieces(source, part)
     if not is_table(source):
         raise KzooError(
-            f"{part}={shown(source)} is not a table. Pass a DataFrame or the path of a table file."
+            "is not a table. Pass a DataFrame or the path of a table file.",
+            argument=part,
+            value=source,
         )
     pieces = pieces_of(source)
     return _FramePieces(as_frame(source), part) if pieces is None else pieces

@@ -102,8 +102,10 @@ def load_large(request: "LoadRequest") -> Dataset:
         )
     if options.drop_rare is not None:
         raise KzooError(
-            f"drop_rare={options.drop_rare} is not available for {name!r}, which is larger than memory. Remove the "
-            "rows of small classes from the file."
+            f"is not available for {name!r}, which is larger than memory. Remove the "
+            "rows of small classes from the file.",
+            argument="drop_rare",
+            value=options.drop_rare,
         )
     contents = _contents(request)
     with building_folder(_key(request, contents)) as (folder, partial_folder):

@@ -102,13 +102,17 @@ def moments(frame, name, keep, notes, *, decimal=None, date_order=None) -> np.nd
         known = np.isfinite(numbers)
     if (gone := np.flatnonzero(keep & ~present)).size:
         raise KzooError(
-            f"time={name!r} is missing in {plural(len(gone), 'row')}, the first in row {gone[0] + 1}: rows without a "
-            "time have no place in order of time. Fill in the missing values, or remove these rows."
+            f"is missing in {plural(len(gone), 'row')}, the first in row {gone[0] + 1}: rows without a "
+            "time have no place in order of time. Fill in the missing values, or remove these rows.",
+            argument="time",
+            value=name,
         )
     if (bad := np.flatnonzero(keep & ~known)).size:
         raise KzooError(
-            f"time={name!r} is not a {noun} in {plural(len(bad), 'row')}: row {bad[0] + 1} has "
-            f"{shown(values[bad[0]])}. Correct it, or use another column."
+            f"is not a {noun} in {plural(len(bad), 'row')}: row {bad[0] + 1} has "
+            f"{shown(values[bad[0]])}. Correct it, or use another column.",
+            argument="time",
+            value=name,
         )
     return numbers[keep]
 

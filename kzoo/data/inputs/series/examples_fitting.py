@@ -106,14 +106,20 @@ def load_examples(request: LoadRequest) -> Dataset:
     )
     if clash := [column for column in (*ids, *targets) if column in drop]:
         raise KzooError(
-            f"drop={clash[0]!r} is needed: it is an id or the target. Remove it from drop=."
+            "is needed: it is an id or the target. Remove it from drop=.",
+            argument="drop",
+            value=clash[0],
         )
     if clash := [column for column in targets if column in ids]:
-        raise KzooError(f"target={clash[0]!r} is a column of series_id=. Use another column.")
+        raise KzooError(
+            "is a column of series_id=. Use another column.", argument="target", value=clash[0]
+        )
     if time is not None and time in (*ids, *targets):
         role = "a column of series_id=" if time in ids else "the target"
         raise KzooError(
-            f"time={time!r} is {role}. Use another column, or omit time= if the rows are in order."
+            f"is {role}. Use another column, or omit time= if the rows are in order.",
+            argument="time",
+            value=time,
         )
     check_distinct(ids, "series_id")
 
@@ -268,12 +274,16 @@ def _checked_segment(segment, stride):
     """
     if segment is None:
         if stride is not None:
-            raise KzooError(f"stride={stride} needs the length of a segment: set segment=.")
+            raise KzooError(
+                "needs the length of a segment: set segment=.", argument="stride", value=stride
+            )
         return None, None
     stride = segment if stride is None else stride
     for option, value in (("segment", segment), ("stride", stride)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise KzooError(f"{option}={shown(value)} must be a whole number of steps, 1 or more.")
+            raise KzooError(
+                "must be a whole number of steps, 1 or more.", argument=option, value=value
+            )
     return int(segment), int(stride)
 
 
@@ -436,7 +446,9 @@ def _constant(column, rows, found):
     if any(missing := [word is None for word in words]):
         row = int(found.order[missing.index(True)])
         raise KzooError(
-            f"group={column!r} is missing in row {row + 1}. Fill it in, or omit group=."
+            f"is missing in row {row + 1}. Fill it in, or omit group=.",
+            argument="group",
+            value=column,
         )
     words = words.astype(str)
     first = words[found.starts]
@@ -445,8 +457,10 @@ def _constant(column, rows, found):
         row = int(np.argmax(changed))
         number = int(np.searchsorted(found.ends, row, side="right"))
         raise KzooError(
-            f"group={column!r} is not constant in series {found.names[number]!r}: {str(first[number])!r} and "
-            f"{str(words[row])!r}. Name a column of the whole series."
+            f"is not constant in series {found.names[number]!r}: {str(first[number])!r} and "
+            f"{str(words[row])!r}. Name a column of the whole series.",
+            argument="group",
+            value=column,
         )
     return first
 

@@ -171,8 +171,10 @@ def load_series(
     if known or static:
         argument = "known_covariates" if known else "static_covariates"
         raise KzooError(
-            f"{argument}={(known or static)[0]!r} is for a table of many series. Name the column that tells them apart "
-            "in series_id=; for one series, a column of one value."
+            "is for a table of many series. Name the column that tells them apart "
+            "in series_id=; for one series, a column of one value.",
+            argument=argument,
+            value=(known or static)[0],
         )
     unsorted = frame
     decimal = frame.attrs.get("decimal")

@@ -64,7 +64,9 @@ def order_of(
     require(frame, names, "the series")
     check_distinct(names)
     if clash := [name for name in names if name in ids]:
-        raise KzooError(f"target={clash[0]!r} is a column of series_id=. Use another column.")
+        raise KzooError(
+            "is a column of series_id=. Use another column.", argument="target", value=clash[0]
+        )
     order, reason = (
         _order(frame.head(_MAX_ROWS), ids, names, columns)
         if names and len(frame)

@@ -161,8 +161,10 @@ def load_panel(
     if not training.any():
         longest = int(np.add.reduceat(observed.astype(int), panel.bounds[:-1]).max())
         raise KzooError(
-            f"horizon={horizon} leaves no row of {name!r} to train on before the validation and test rows (the longest "
-            f"series has {plural(longest, 'row')}). Lower horizon=, test= or validation=, or provide more rows."
+            f"leaves no row of {name!r} to train on before the validation and test rows (the longest "
+            f"series has {plural(longest, 'row')}). Lower horizon=, test= or validation=, or provide more rows.",
+            argument="horizon",
+            value=horizon,
         )
     if steps is None:
         steps, note = _window_length(

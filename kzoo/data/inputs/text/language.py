@@ -43,7 +43,9 @@ def load_language(request: LoadRequest, texts: Mapping[str, str | TextFile]) -> 
     )
     if ngrams:
         raise KzooError(
-            f"ngrams={ngrams} is only available for labelled texts: a language model reads single tokens in order."
+            "is only available for labelled texts: a language model reads single tokens in order.",
+            argument="ngrams",
+            value=ngrams,
         )
     per_step = preset is None or preset.config.get("pooling") is None
     more = {part: text for part, text in texts.items() if part != "train"}

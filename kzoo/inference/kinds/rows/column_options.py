@@ -31,7 +31,9 @@ def column_options(columns: Mapping[str, Any] | None, table: Any) -> dict:
         KzooError: unknown column, or an invalid option.
     """
     if not isinstance(columns or {}, Mapping):
-        raise KzooError(f"columns={columns!r} must be a dict such as {{'zip': 'category'}}.")
+        raise KzooError(
+            "must be a dict such as {'zip': 'category'}.", argument="columns", value=columns
+        )
     options = {}
     for name, option in (columns or {}).items():
         require(table, [name], "the table")
@@ -101,6 +103,7 @@ def check_target_options(
     for name, option in options.items() if noun else ():
         if name not in targets or option.get("kind") != "category":
             raise KzooError(
-                f"columns= of {noun} can only make the target a category, or set the separator of labels; remove "
-                f"{name!r}."
+                f"of {noun} can only make the target a category, or set the separator of labels; remove "
+                f"{name!r}.",
+                argument="columns",
             )

@@ -153,7 +153,7 @@ def in_table(part: str = "test") -> Iterator[None]:
     try:
         yield
     except KzooError as error:
-        raise KzooError(f"In the {part} table: {error}") from None
+        raise error.within(f"In the {part} table: ") from None
 
 
 def check(reader: Preprocessor, x: np.ndarray) -> None:

@@ -187,7 +187,9 @@ def series_rows(rows, ids, time, notes, *, learned=None, date_order=None) -> Ser
     for name, column in zip(ids, words, strict=True):
         if any(missing := [word is None for word in column]):
             raise KzooError(
-                f"series_id={name!r} is missing in row {missing.index(True) + 1}. Fill it in."
+                f"is missing in row {missing.index(True) + 1}. Fill it in.",
+                argument="series_id",
+                value=name,
             )
     numbers: dict[Any, int] = {}
     keys = zip(*words, strict=True) if words else [()] * len(rows)
@@ -322,8 +324,10 @@ def cut_segments(series, names, length, stride, notes):
         places += [(number, start) for start in starts]
     if not segments:
         raise KzooError(
-            f"segment={length} is longer than every series: the longest has {max(map(len, series))} steps. Use a "
-            "smaller segment."
+            f"is longer than every series: the longest has {max(map(len, series))} steps. Use a "
+            "smaller segment.",
+            argument="segment",
+            value=length,
         )
     if short:
         notes.append(

@@ -11,7 +11,6 @@ from kzoo.inference.kinds.text.inference import tokenizer_of
 from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
 from kzoo.problems.kinds import takes_ready_arrays
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import shown
 
 _MOST = 1_000_000  # tokens to generate, or to choose from
 
@@ -34,13 +33,17 @@ class Sampling:
         counts = {"length": self.length} | ({} if self.top_k is None else {"top_k": self.top_k})
         for name, value in counts.items():
             if not _is_whole(value) or not 1 <= value <= _MOST:
-                raise KzooError(f"{name}={shown(value)} must be a whole number from 1 to {_MOST}.")
+                raise KzooError(
+                    f"must be a whole number from 1 to {_MOST}.", argument=name, value=value
+                )
         if not _is_number(self.temperature) or self.temperature < 0:
-            raise KzooError(f"temperature={shown(self.temperature)} must be a number >= 0.")
+            raise KzooError(
+                "must be a number >= 0.", argument="temperature", value=self.temperature
+            )
         if self.top_p is not None and not (_is_number(self.top_p) and 0 < self.top_p <= 1):
-            raise KzooError(f"top_p={shown(self.top_p)} must be above 0 and at most 1.")
+            raise KzooError("must be above 0 and at most 1.", argument="top_p", value=self.top_p)
         if not _is_whole(self.seed) or self.seed < 0:
-            raise KzooError(f"seed={shown(self.seed)} must be a whole number, 0 or more.")
+            raise KzooError("must be a whole number, 0 or more.", argument="seed", value=self.seed)
 
 
 def _is_whole(value: Any) -> bool:
@@ -72,7 +75,7 @@ class Generation:
 
     def __init__(self, preprocessing: Mapping[str, Any], prompt: str, sampling: Sampling) -> None:
         if not isinstance(prompt, str):
-            raise KzooError(f"prompt={shown(prompt)} must be a string.")
+            raise KzooError("must be a string.", argument="prompt", value=prompt)
         if takes_ready_arrays(preprocessing) or "vocabulary" not in preprocessing:
             raise KzooError(
                 "This model was trained on token ids without a vocabulary, so it cannot continue a text."

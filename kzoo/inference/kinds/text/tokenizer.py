@@ -60,7 +60,9 @@ class Tokenizer:
         self, *, level="words", ngrams=None, vocabulary=(), lowercase=True, punctuation=True
     ):
         if level not in LEVELS:
-            raise KzooError(f"Unknown tokenizer={level!r}. Use 'words' or 'characters'.")
+            raise KzooError(
+                f"Unknown tokenizer={level!r}. Use 'words' or 'characters'.", value=level
+            )
         self.level = level
         self.ngrams = ngrams
         self.lowercase = lowercase
@@ -284,7 +286,9 @@ def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, 
 def _check_size(size):
     if size < 3:
         raise KzooError(
-            f"vocabulary_size={size} must be at least 3, for padding, unknown tokens and one token."
+            "must be at least 3, for padding, unknown tokens and one token.",
+            argument="vocabulary_size",
+            value=size,
         )
 
 

@@ -51,7 +51,8 @@ def _table(content: bytes, inner: str, name: str, path: str | Path) -> CsvText:
         return _module("xlsx").written_content(content, name, sheet, usual, row)
     if any(getattr(path, option, None) for option in ("sheet", "header_row")):
         raise KzooError(
-            f"sheet= and header_row= are for workbooks, and {name!r} holds {inner!r}. Remove them."
+            f"and header_row= are for workbooks, and {name!r} holds {inner!r}. Remove them.",
+            argument="sheet",
         )
     if suffix not in (".csv", ".tsv"):
         return _module("jsonl").written_content(content, name)

@@ -139,7 +139,9 @@ def _sheet(book: Any, name: str, wanted: str | None, usual: str | None) -> tuple
     if wanted is not None:
         if wanted not in names:
             raise KzooError(
-                f"sheet={wanted!r} is not in {name!r}. {hint(wanted, names)}Its sheets: {_names(names)}."
+                f"is not in {name!r}. {hint(wanted, names)}Its sheets: {_names(names)}.",
+                argument="sheet",
+                value=wanted,
             )
         return next(sheet for sheet in book.worksheets if sheet.title == wanted), []
     filled = [sheet for sheet in book.worksheets if _has_cells(sheet)]

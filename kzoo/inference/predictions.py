@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kzoo.problems.tasks import ends_in
 from kzoo.utils.formatting import aligned, cut, moments, plural
 from kzoo.utils.spreadsheets import write_rows
 
@@ -491,7 +492,7 @@ def logits_of(activation: str | None, loss: str | None, *, single: bool) -> bool
         return False  # also with hinge, in older runs: the threshold is 0.5
     if "hinge" in (loss or ""):
         return None
-    return {"linear": True, "softmax": False}.get(activation or "")
+    return {"linear": True, "softmax": False}.get(ends_in(activation) or "")
 
 
 def scores_of(outputs: np.ndarray) -> np.ndarray:

@@ -445,7 +445,8 @@ def _adapt_head(
     requested_single = "outputs" in requested and config["outputs"] == 1
     shared = bool(task.single_head) and data.outputs == 2 and (single or requested_single)
     config["outputs"] = 1 if shared else data.outputs
-    head = task.loss_heads.get(training.get("loss", ""), task.head)
+    loss = "" if builder_of(preset.family).closed_form else training.get("loss", "")
+    head = task.loss_heads.get(loss, task.head)
     if head == "exponential":
         if "output_activation" not in requested:
             config["output_activation"] = head

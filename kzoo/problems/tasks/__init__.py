@@ -20,6 +20,8 @@ Fitting half, with Keras; a task without one uses that of its `base`:
     make_metric(name, task, ...)            a metric, as Keras takes it, for a name in `metrics`; optional
     loss_weight(config) -> float            a factor of the loss; optional, default: 1
     metrics_for(task, config) -> names      metrics that suit the network's last layer; optional, default: all
+    head_width(outputs) -> int              of tasks of kzoo with `heads`: the size of the last layer with weights
+    make_head(x, name, dtype) -> tensor     of these: the layers from it (B, ..., head_width) to (B, ..., outputs)
 
 Scoring half:
     score(batches, target) -> Scored        scores, and the predictions if they are kept; for ordered problems also
@@ -249,6 +251,8 @@ class Task:
         head: activation of the last layer, such as "softmax", "linear" or "exponential".
         single_head: the same if two classes share one output; empty if that does not apply.
         loss_heads: loss -> the activation that it needs instead of `head`.
+        heads: output activations that Keras lacks and its fitting half makes of layers -> the activation of Keras in
+            which they end.
         log_losses: losses that need targets above 0 -> whether training corrects their predictions to means.
         loss_choices: name in `losses` -> the two losses that it chooses between on validation data.
         losses: names that suit the task; the first is the default. `fitting` makes them, and the metrics.
@@ -273,6 +277,7 @@ class Task:
     head: str
     single_head: str = ""
     loss_heads: Mapping[str, str] = field(default_factory=dict)
+    heads: Mapping[str, str] = field(default_factory=dict)
     log_losses: Mapping[str, bool] = field(default_factory=dict)
     loss_choices: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     losses: tuple[str, ...]
@@ -465,6 +470,18 @@ def _names_in(tasks, field):
     return dict.fromkeys(name for task in tasks.values() for name in getattr(task, field))
 
 
+def task_with_head(activation: str | None) -> Task | None:
+    """Return the task of kzoo that makes the layers of an output activation; None for those of Keras."""
+    return next((task for task in _tasks().values() if activation in task.heads), None)
+
+
+def ends_in(activation: str | None) -> str | None:
+    """Return the activation of Keras in which an output activation ends: itself, unless a task makes it."""
+    task = task_with_head(activation)
+    return activation if task is None or activation is None else task.heads[activation]
+
+
+HEADS = Names(lambda: _names_in(_tasks(), "heads"), lambda: _names_in(_tasks(), "heads"))
 LOSSES = Names(lambda: _names_in(_tasks(), "losses"), lambda: _names_in(tasks(), "losses"))
 METRICS = Names(lambda: _names_in(_tasks(), "metrics"), lambda: _names_in(tasks(), "metrics"))
 NAMES = Names(lambda: _problems_of(_tasks()), problems)

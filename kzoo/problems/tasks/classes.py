@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kzoo.problems.tasks import Problem, Score, Task
+from kzoo.problems.tasks import Problem, Score, Task, ends_in
 
 # what a single output of two classes is, by its activation
 _UNITS = {"sigmoid": "probability", "hard_sigmoid": "probability", None: "logit", "linear": "logit"}
@@ -12,7 +12,7 @@ _UNITS = {"sigmoid": "probability", "hard_sigmoid": "probability", None: "logit"
 def _outputs_text(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     """Return what the outputs of a network are (see `Task.outputs_text`)."""
     count = config["outputs"]
-    activation = config.get("output_activation")
+    activation = ends_in(config.get("output_activation"))
     if count == 1:
         return f"{_UNITS.get(activation, f'{activation} score')} of the second class"
     unit = {"softmax": "probabilities", None: "logits"}.get(activation, f"{activation} values")

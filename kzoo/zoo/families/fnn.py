@@ -136,7 +136,8 @@ def build(
         input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs"
     )
     if inputs == "tokens":
-        width = outputs * parts.levels_of(quantiles) if log_ratios else embedding_dim
+        width = parts.head_width(outputs, output_activation) * parts.levels_of(quantiles)
+        width = width if log_ratios else embedding_dim
         x = _token_bag(input_tensor, vocabulary_size, width, embedding_dropout, log_ratios)
         if log_ratios and output_bias:
             x = layers.Add(dtype=x.dtype, name="with_output_bias")([x, _bias(input_tensor, width)])

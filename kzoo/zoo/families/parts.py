@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from kzoo.problems.tasks import task_with_head
 from kzoo.zoo.families.protocol import MEMBERS, OUTPUT_SCALING, OUTPUTS, TEXT, UNSCALE, WHITENING
 
 _LARGEST_LOG = 15.0  # bound of the exponents of outputs that are logarithms
@@ -34,7 +35,15 @@ def activate(
     if activation == "leaky_relu":
         # The common slope; Keras' activation of this name has 0.2.
         return layers.LeakyReLU(negative_slope=0.01, dtype=dtype, name=name)(x)
+    if (task := task_with_head(activation)) is not None:
+        return task.fitting.make_head(x, name=name, dtype=dtype)
     return layers.Activation(activation, dtype=dtype, name=name)(x)
+
+
+def head_width(outputs: int, output_activation: str | None) -> int:
+    """Return the number of outputs of the last layer with weights, which the activation makes `outputs` of."""
+    task = task_with_head(output_activation)
+    return outputs if task is None else task.fitting.head_width(outputs)
 
 
 def scale_inputs(
@@ -350,7 +359,7 @@ def head(
         quantiles: levels of the quantiles of each target, which follow one another; None for one value per target.
         adjust: function of the output before its activation and before quantiles ascend, or None.
     """
-    outputs = outputs * levels_of(quantiles)
+    outputs = head_width(outputs, output_activation) * levels_of(quantiles)
     x = layers.Dense(
         outputs * (horizon or 1),
         use_bias=bias,
@@ -383,7 +392,7 @@ def members_head(
         outputs, output_activation, quantiles: see `head`.
     """
     _, members, features = x.shape
-    outputs = outputs * levels_of(quantiles)
+    outputs = head_width(outputs, output_activation) * levels_of(quantiles)
     # Limit of Glorot initialization for one member; Keras would compute it from all members together.
     limit = (6 / (features + outputs)) ** 0.5
     x = layers.EinsumDense(

@@ -2,6 +2,7 @@
 
 import keras
 
+from kzoo.problems.tasks import ends_in
 from kzoo.utils.errors import KzooError
 
 _ONEHOT_LOSSES = ("focal", "hinge", "kl")
@@ -50,7 +51,9 @@ def make_loss(name, definition, *, task, config, training):
             argument="loss",
             value=name,
         )
-    _check_head(name, head, config.get("output_activation") or "linear", definition.losses)
+    _check_head(
+        name, head, ends_in(config.get("output_activation")) or "linear", definition.losses
+    )
     if smoothing and name in ("hinge", "kl"):
         raise KzooError(
             f"has no effect with loss={name!r}: set label_smoothing=0, or another loss.",
@@ -131,7 +134,7 @@ def metrics_for(definition, config):
 def make_metric(name, definition, *, config, training):
     """Return the metric of this name, as Keras takes it."""
     # A single output that is not a probability is a margin or a logit: above 0 means the second class.
-    signed = config.get("output_activation") not in _PROBABILITIES
+    signed = ends_in(config.get("output_activation")) not in _PROBABILITIES
     if name == "accuracy" and definition.head_of(config["outputs"]) == "sigmoid":
         return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0 if signed else 0.5)
     if name == "top5":

@@ -213,6 +213,7 @@ ACTIVATIONS = (
     "softmax",
     "log_softmax",
 )
+OUTPUT_ACTIVATIONS = Names(*[lambda: dict.fromkeys((*ACTIVATIONS, *tasks.HEADS))] * 2)
 OPTIMIZERS = ("adam", "adamw", "sgd", "momentum", "rmsprop", "nadam", "adagrad", "lion", "muon")
 SGD = ("sgd", "momentum")  # their step is linear in the gradient
 SCHEDULES = ("constant", "cosine", "onecycle", "linear", "exponential", "step", "plateau")
@@ -267,7 +268,7 @@ CONFIG = {
     "dense_units": _A(many=True, none=True, **_COUNT),
     "dense_dropout": _A(**_RATE),
     "activation": _A(kind=str, choices=ACTIVATIONS),
-    "output_activation": _A(kind=str, choices=ACTIVATIONS, none=True),
+    "output_activation": _A(kind=str, choices=OUTPUT_ACTIVATIONS, none=True),
     "output_bias": _A(**_FLAG),
     "output_scale": _A(kind=float, above=0),
     "dropout": _A(many="or one", **_RATE, **_STAGES),

@@ -18,7 +18,6 @@ from kzoo.data.options import DataOptions, LoadRequest, Origin, splits_of
 from kzoo.data.sample import sampling_note
 from kzoo.data.tables.frame import as_frame, as_table, is_pair, join_targets, with_weights
 from kzoo.data.targets.detection import WrongPreset
-from kzoo.data.targets.levels import checked_levels
 from kzoo.data.targets.repairs import repaired
 from kzoo.inference.sources.arrays import array_of_rows, class_numbers
 from kzoo.inference.tables.raw import as_names, columns_of_lists, is_arrow, is_list_of_rows
@@ -31,7 +30,6 @@ from kzoo.problems.data_arguments import (
 )
 from kzoo.problems.kinds import kind
 from kzoo.problems.tasks import tasks
-from kzoo.problems.tasks.quantiles import DEFAULT_LEVELS
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
@@ -98,22 +96,22 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     others = splits.second_sources(options.validation, options.test, options.calibration)
     options = replace(options, **{part: as_table(other) for part, other in others.items()})
     _check_combination(options)
-    levels, quantile_options = _quantiles(options)
-    reading = quantile_options.with_held_out()
+    implied, option, of_option = _with_implied_task(options)
+    reading = implied.with_held_out()
     try:
         data = _load(source, preset, reading)
     except KzooError as error:
         message, argument, value = str(error), error.argument, error.value
         if isinstance(error, WrongPreset):
             message = f"{message} {error.fix.format(', '.join(list_presets('tabular_*')))}"
-        if quantile_options is not options:  # the user has set quantiles=, which sets the task
-            message = message.replace(f"task={reading.task!r}", f"quantiles={shown(levels)}")
-            argument, value = ("quantiles", levels) if argument == "task" else (argument, value)
+        if reading.task != options.task:  # an option of the task has set it
+            message = message.replace(f"task={reading.task!r}", f"{option}={shown(of_option)}")
+            argument, value = (option, of_option) if argument == "task" else (argument, value)
         if message == str(error):
             raise
         raise KzooError(message, argument=argument, value=value, complete=True) from None
-    if "quantiles" in data.problem.facts:
-        data.config["quantiles"] = levels or DEFAULT_LEVELS
+    if data.problem.task.option:
+        data = data.problem.task.target.applied(data, source, options)
     data.loaded = options.stored()
     if options.calibration is not None:
         data = _with_calibration(data, preset, options)
@@ -159,28 +157,28 @@ def _check_combination(options: DataOptions) -> None:
         raise KzooError("is the target. Use another column.", argument="group", value=options.group)
 
 
-def _quantiles(options: DataOptions) -> tuple[tuple[float, ...] | None, DataOptions]:
-    """Return the levels of the quantiles, and the options with the task that predicts them.
+def _with_implied_task(options: DataOptions) -> tuple[DataOptions, str, object]:
+    """Return the options with the task to which one of them belongs, that option, or "", and its checked value.
 
     Raises:
-        KzooError: wrong levels, or another task.
+        KzooError: a wrong value of the option, or another task.
     """
-    levels = checked_levels(options.quantiles)
-    if levels is None:
-        return None, options
-    if options.task is not None and all(
-        options.task not in (*task.words, problem.name)
-        for task in tasks().values()
-        if "quantiles" in task.facts
-        for problem in task.problems
-    ):
-        raise KzooError(
-            f"and task={options.task!r} exclude each other: quantiles are a task of "
-            "their own. Remove one of them.",
-            argument="quantiles",
-            value=levels,
-        )
-    return levels, replace(options, task=options.task or "quantiles")
+    option, checked = "", None
+    for task in tasks().values():
+        value = getattr(options, task.option) if task.option else None
+        if value is None:
+            continue
+        option, checked = task.option, task.target.checked(value)
+        names = (*task.words, *(problem.name for problem in task.problems))
+        if options.task is not None and options.task not in names:
+            raise KzooError(
+                f"and task={options.task!r} exclude each other: {option}= is for task={task.words[0]!r}. Remove one "
+                "of them.",
+                argument=option,
+                value=checked,
+            )
+        options = replace(options, task=options.task or task.words[0])
+    return options, option, checked
 
 
 def _with_calibration(data: Dataset, preset: Preset | None, options: DataOptions) -> Dataset:

@@ -11,7 +11,7 @@ from kzoo.data.splits import Fold, held_out, is_source, second_sources
 from kzoo.data.targets.repairs import Repairs, read_repairs
 from kzoo.problems.data_arguments import DEFAULTS, NAMES, OPTIONS, DataArguments
 from kzoo.problems.stored_types import Description
-from kzoo.problems.tasks import Problem
+from kzoo.problems.tasks import Problem, tasks
 from kzoo.utils.argument_checks import checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
@@ -62,8 +62,9 @@ class DataOptions(DataArguments):
                 options[name] = None
         if self.repairs is not None:
             options["repairs"] = self.repairs.json()
-        if self.quantiles is not None:
-            options["quantiles"] = [float(level) for level in self.quantiles]
+        for task in tasks().values():
+            if task.option and options[task.option] is not None:
+                options[task.option] = list(task.target.checked(options[task.option]))
         plain = {
             name: value.tolist() if hasattr(value, "tolist") else value
             for name, value in options.items()

@@ -14,6 +14,7 @@ _HALVES = {
         "inference": "kzoo.inference.tasks.{}",
         "fitting": "kzoo.zoo.losses.{}",
         "score": "kzoo.training.scores.{}",
+        "target": "kzoo.data.targets.{}",
     },
 }
 
@@ -23,7 +24,7 @@ def half_of(room: str, part: str, former: str = "") -> str:
 
     Args:
         room: the module or package that describes the kind or task.
-        part: "inference", "fitting" or "score".
+        part: "inference", "fitting", "score" or "target".
         former: the earlier name of the module, which plug-ins may still use.
     """
     package, _, name = room.rpartition(".")

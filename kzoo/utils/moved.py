@@ -55,7 +55,7 @@ MOVED = {
     ),
     "kzoo.tasks.classes.confusion": ("kzoo.inference.tasks.confusion",),
     "kzoo.tasks.classes.costs": ("kzoo.problems.costs",),
-    "kzoo.tasks.quantiles.levels": ("kzoo.data.targets.levels",),
+    "kzoo.tasks.quantiles.levels": ("kzoo.data.targets.quantiles",),
     "kzoo.tasks.values.forecasts": ("kzoo.training.scores.forecasts",),
     "kzoo.untracked": ("kzoo.zoo.untracked",),
     "kzoo.weights": ("kzoo.zoo.weights",),

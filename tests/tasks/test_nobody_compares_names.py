@@ -13,7 +13,7 @@ PACKAGE = Path(kzoo.__file__).parent
 # What a task consists of; and presets, which name their task and compare nothing.
 OF_TASKS = (
     "data/targets/detection.py",
-    "data/targets/levels.py",
+    "data/targets/quantiles.py",
     "inference/tasks/",
     "problems/costs.py",
     "problems/objectives.py",

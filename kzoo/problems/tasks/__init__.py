@@ -33,6 +33,10 @@ Scoring half:
     paired(truth, new, old, metric) -> dict optional: the test of the difference of two runs, each (predictions, target)
     carried(scores, known) -> dict          optional: scores, with known baseline scores for the same examples attached
 
+Target half, of tasks with an `option`:
+    checked(value) -> value                 the value of the option, before data is read; raises KzooError
+    applied(data, source, options) -> data  the `Dataset` that was read from a source, adapted to the option
+
 Tasks of this folder are discovered by listing it, those of installed packages by the entry-point group `kzoo.tasks`.
 """
 
@@ -248,6 +252,8 @@ class Task:
             rate is predicted; "quantiles": several quantiles of each value.
         problems: the names that users see, each with its kind of input.
         words: short names that `task=` accepts, such as "classification".
+        option: the option of data that belongs to the task (see `kzoo.problems.data_arguments`): where it is set, the
+            task is this one; empty for none.
         head: activation of the last layer, such as "softmax", "linear" or "exponential".
         single_head: the same if two classes share one output; empty if that does not apply.
         loss_heads: loss -> the activation that it needs instead of `head`.
@@ -274,6 +280,7 @@ class Task:
     facts: frozenset
     problems: tuple[Problem, ...]
     words: tuple[str, ...] = ()
+    option: str = ""
     head: str
     single_head: str = ""
     loss_heads: Mapping[str, str] = field(default_factory=dict)
@@ -366,6 +373,11 @@ class Task:
     def scoring(self):
         """The scoring half: `score`, `judge`, `headline`."""
         return import_module(half_of(self.room, "score"))
+
+    @cached_property
+    def target(self):
+        """The target half: `checked`, `applied`."""
+        return import_module(half_of(self.room, "target"))
 
     def score_warnings(self, scores: Mapping[str, Any]) -> list[str]:
         """Return warnings about what the scores of a split do not show; empty without scores."""

@@ -21,6 +21,7 @@ TASK = Task(
         Problem(name="sequence_quantiles", kind="series", hub="time-series-forecasting"),
     ),
     words=("quantiles",),
+    option="quantiles",
     head="linear",
     losses=("pinball",),
     metrics=(),

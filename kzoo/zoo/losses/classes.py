@@ -51,9 +51,7 @@ def make_loss(name, definition, *, task, config, training):
             argument="loss",
             value=name,
         )
-    _check_head(
-        name, head, ends_in(config.get("output_activation")) or "linear", definition.losses
-    )
+    _check_head(name, head, ends_in(config.get("output_activation")) or "linear", definition.losses)
     if smoothing and name in ("hinge", "kl"):
         raise KzooError(
             f"has no effect with loss={name!r}: set label_smoothing=0, or another loss.",

@@ -1,15 +1,20 @@
-"""The levels of quantiles, as users give them. Standard library only."""
+"""The option `quantiles`: the levels to predict of each target."""
 
 import itertools
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kzoo.problems.tasks.quantiles import DEFAULT_LEVELS
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import as_python
 
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset
+    from kzoo.data.options import DataOptions
 
-def checked_levels(quantiles: Any) -> tuple[float, ...] | None:
+
+def checked(quantiles: Any) -> tuple[float, ...] | None:
     """Return the levels of `quantiles=` as floats; None without any.
 
     Raises:
@@ -38,3 +43,9 @@ def checked_levels(quantiles: Any) -> tuple[float, ...] | None:
         if lower > upper:
             raise refusal(f"must be ascending: {upper:g} follows {lower:g}. Sort them.")
     return tuple(map(float, levels))
+
+
+def applied(data: "Dataset", source: object, options: "DataOptions") -> "Dataset":
+    """Return the data for a network that predicts these quantiles."""
+    data.config["quantiles"] = checked(options.quantiles) or DEFAULT_LEVELS
+    return data

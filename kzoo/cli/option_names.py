@@ -20,7 +20,7 @@ _ARGUMENT = re.compile(
     |(?P<verb>\b(?:[Uu]se|[Aa]dd|[Pp]ass)\ )(?P<pairs>{_PAIR}(?:,\ {_PAIR})+)
     |(?P<advice>(?<![\w-])(?:[Uu]se|[Aa]dd|[Pp]ass|[Ss]ay|[Ss]et)\ )?(?<![\w.@/\\-])(?P<name>[a-z]\w*)=
      (?P<value>{_QUOTED}|\([^()]*\)|\[[^\[\]]*\]|-?\d+(?:\.\d+)?(?:e-?\d+)?|True|False|None|(?(advice)[-+\w.]*\w|)|)
-     (?!\.?[\w/\\{{])
+     (?![.:]?[\w/\\{{])
     |(?<!\w)(?:{_QUOTED})""",
     re.VERBOSE,
 )

@@ -137,7 +137,7 @@ def _existing_export(path: Path, subject: "ExportSource", overwrite: bool) -> Ex
         problem = (
             "contains other files and is not an exported model" if path.is_dir() else "is a file"
         )
-        raise KzooError(f"{path} {problem}. Choose a new folder.")
+        raise KzooError(f"{path} {problem}. Choose a new folder.", value=path)
     if overwrite:
         return None
     exported = ExportedModel(path)

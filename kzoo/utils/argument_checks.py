@@ -270,7 +270,7 @@ def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             return function(*checked_positional, **checked_options)
         except KzooError as error:
-            error.find_argument(values)
+            error.complete_from(values)
             raise
 
     return checked

@@ -40,6 +40,7 @@ class KzooError(ValueError):
     _context = ""  # in front of the argument
     _sentence = ""  # behind it
     _is_complete = True
+    _has_value = False
     _needs_argument = False
 
     def __init__(
@@ -53,10 +54,10 @@ class KzooError(ValueError):
         self._sentence = " ".join(message.split()) if len(message.splitlines()) > 1 else message
         self.argument = argument
         self._is_complete = complete or argument is None
-        self._needs_argument = argument is None and value is not _NO_VALUE
-        if value is not _NO_VALUE:
-            self.value = value
-        if value is not _NO_VALUE and not self._is_complete:
+        self._has_value = value is not _NO_VALUE
+        self._needs_argument = argument is None and self._has_value
+        self.value = value if self._has_value else None
+        if self._has_value and not self._is_complete:
             self._value_text = shown(value, _LONGEST_TEXT if isinstance(value, str) else 40)
         super().__init__(self.text())
 
@@ -67,13 +68,15 @@ class KzooError(ValueError):
         error.args = (error.text(),)
         return error
 
-    def find_argument(self, arguments: Iterable[tuple[str, object]]) -> None:
-        """Set `argument`, if the error has only a value, to the one of a call that is, contains or names the value."""
-        if self._needs_argument:
-            self.argument = next(
-                (name for name, argument in arguments if _names(argument, self.value)),
-                self.argument,
-            )
+    def complete_from(self, arguments: Iterable[tuple[str, object]]) -> None:
+        """Add from the arguments of a call what the error lacks: the value, or the argument that has the value."""
+        for name, argument in arguments:
+            if self._needs_argument and _names(argument, self.value):
+                self.argument = name
+                self.value = argument if isinstance(self.value, PathLike) else self.value
+                break
+            if self.argument == name and not self._has_value:
+                self.value = argument
 
     def text(
         self,

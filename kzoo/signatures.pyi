@@ -17,6 +17,7 @@ from kzoo.tuning.plan import AutoPlan, Plan
 from kzoo.tuning.search import Search
 from kzoo.tuning.spaces.space import Space
 from kzoo.tuning.tune import Tuned
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.registry import Preset
 from kzoo.zoo.run import Run
 
@@ -311,7 +312,7 @@ def fit_arguments(
     quantiles: Sequence[float] | None = None,
     data_seed: int = 0,
     **overrides: Any,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the arguments with which Keras' own `fit` trains like `kzoo.train`.
 
         data = kzoo.load_data("churn.csv", target="churned")

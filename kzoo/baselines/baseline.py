@@ -1,10 +1,10 @@
 """`Baseline`, the registry of baselines that `@baseline` fills, and `Result`. Standard library only."""
 
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeAlias
 
 from kzoo.problems.objectives import Objective
 from kzoo.problems.tasks import Problem
@@ -12,6 +12,8 @@ from kzoo.utils.discovery import installed
 from kzoo.utils.formatting import duration
 from kzoo.zoo.results import value_of
 
+# a function of a `BaselineData` that returns a function of a split, see `Baseline`
+BaselineFunction: TypeAlias = Callable[[Any], Callable[..., Any]]
 BASELINES: dict[str, "Baseline"] = {}
 
 
@@ -44,7 +46,7 @@ class Baseline:
     lacks: frozenset[str]
     setting: str
     seconds: Callable[[Any], float]
-    function: Callable[[Any], Callable]
+    function: BaselineFunction
     logits: bool | None
 
     def fits(self, facts: frozenset[str]) -> bool:
@@ -91,10 +93,18 @@ class Result:
         return value_of(dict(self.scores), self.metric)
 
 
-def baseline(label, *needs, reference, seconds, lacks=(), setting="", logits=False):
+def baseline(
+    label: str,
+    *needs: str,
+    reference: str,
+    seconds: Callable[[Any], float],
+    lacks: Iterable[str] = (),
+    setting: str = "",
+    logits: bool | None = False,
+) -> Callable[[BaselineFunction], BaselineFunction]:
     """Return a decorator that registers a function as a baseline; see `Baseline`."""
 
-    def register(function):
+    def register(function: BaselineFunction) -> BaselineFunction:
         name = function.__name__
         assert name not in BASELINES, f"duplicate baseline {name}"
         BASELINES[name] = Baseline(

@@ -4,19 +4,21 @@ Trees are added until the loss on validation rows has not improved for some roun
 """
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from kzoo.baselines import networks
-from kzoo.baselines.baseline import Unfit, baseline
-from kzoo.baselines.data import truth_of
+from kzoo.baselines.baseline import BaselineFunction, Unfit, baseline
+from kzoo.baselines.data import Predictor, truth_of
 from kzoo.baselines.linear import CERTAIN, logit, one_at_a_time, with_all_classes
 from kzoo.baselines.trees import Tree
 from kzoo.problems.layout import text_columns
+from kzoo.utils.files import JsonObject
 from kzoo.utils.optional import is_installed
 
 if TYPE_CHECKING:
@@ -33,7 +35,9 @@ _LIGHTGBM = "https://lightgbm.readthedocs.io"
 _CATBOOST = "https://catboost.ai/docs"
 
 
-def _baseline_of(package, label, reference, seconds_per_cell, overhead):
+def _baseline_of(
+    package: str, label: str, reference: str, seconds_per_cell: float, overhead: float
+) -> Callable[[BaselineFunction], BaselineFunction]:
     """Return the decorator that registers a baseline if its package is installed."""
     if not is_installed(package):
         return lambda function: function
@@ -51,13 +55,13 @@ def _baseline_of(package, label, reference, seconds_per_cell, overhead):
 
 
 @_baseline_of("lightgbm", "LightGBM", _LIGHTGBM, 2e-8, 5e-4)
-def lightgbm(subset):
+def lightgbm(subset: "BaselineData") -> Predictor:
     """Fit LightGBM with its defaults and a learning rate of 0.05; one model per target or label."""
     return _boosted(subset, _LightGbm)
 
 
 @_baseline_of("catboost", "CatBoost", _CATBOOST, 4e-8, 1.5e-3)
-def catboost(subset):
+def catboost(subset: "BaselineData") -> Predictor:
     """Fit CatBoost with its defaults; one model per target or label. Frequent categories get a column of 0 and 1."""
     return _boosted(subset, _CatBoost)
 
@@ -67,12 +71,15 @@ def _column_count(subset: "BaselineData") -> int:
     return subset.shape[0] - text_columns(subset.data.config)
 
 
-def _boosted(subset, library):
+def _boosted(subset: "BaselineData", library: "type[_LightGbm] | type[_CatBoost]") -> Predictor:
     """Return the predictor of a library of boosted trees."""
     fits = _Fits(subset, library)
     if subset.classes is not None:
         return fits.classes()
     return fits.labels() if subset.data.problem.separate_probabilities else fits.values()
+
+
+_Rows: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # x, y and weights
 
 
 class _Fits:
@@ -112,7 +119,16 @@ class _Fits:
     def _columns(self, x: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(np.asarray(x)[:, : self.count])
 
-    def _fitted(self, y, weight, validation, loss, *, rows=slice(None), classes=1):
+    def _fitted(
+        self,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        validation: _Rows | None,
+        loss: str,
+        *,
+        rows: np.ndarray | slice = slice(None),
+        classes: int = 1,
+    ) -> "_LightGbm | _CatBoost":
         """Return a fitted model.
 
         Args:
@@ -124,7 +140,7 @@ class _Fits:
         model = self.library(self.subset, self.codes, loss, classes)
         validation = validation if validation is not None and len(validation[0]) else None
 
-        def stopped():
+        def stopped() -> int:
             model.fit(
                 self.x[rows], y, weight, _FEW_ROUNDS if validation is None else _ROUNDS, validation
             )
@@ -135,20 +151,22 @@ class _Fits:
             model.fit(self.x[rows], y, weight, rounds, None)
         return model
 
-    def _of_column(self, column):
+    def _of_column(self, column: int) -> _Rows | None:
         """Return (x, y, weight) of the validation rows that have the target or label of a column."""
         if self.validation is None:
             return None
         y = self.validation[1].reshape(len(self.validation[1]), -1)[:, column]
         return _part(self.validation[0], y, self.validation[2], ~np.isnan(y))
 
-    def _network(self, models, inputs):
+    def _network(
+        self, models: "Sequence[_LightGbm | _CatBoost]", inputs: "keras.KerasTensor"
+    ) -> "keras.KerasTensor":
         groups = [group for model in models for group in model.trees()]
         return networks.shifted(
             networks.forest(inputs, groups), np.concatenate([model.bias for model in models])
         )
 
-    def classes(self):
+    def classes(self) -> Predictor:
         """Return the predictor of the probabilities of classes."""
         subset, validation = self.subset, self.validation
         present, numbers = np.unique(self.y, return_inverse=True)
@@ -173,7 +191,7 @@ class _Fits:
             network=network,
         )
 
-    def labels(self):
+    def labels(self) -> Predictor:
         """Return the predictor of the probabilities of labels, with a model each."""
         if (count := self.y.shape[1]) > _MOST_LABELS:
             raise Unfit(f"each of {count} labels would need its own trees")
@@ -184,7 +202,9 @@ class _Fits:
         ]
         models, columns = [], iter(varied)  # `one_at_a_time` fits those labels, in this order
 
-        def fit(rows, truth, weight):
+        def fit(
+            rows: np.ndarray, truth: np.ndarray, weight: np.ndarray | None
+        ) -> Callable[[np.ndarray], np.ndarray]:
             model = self._fitted(
                 truth, weight, self._of_column(next(columns)), "binary", rows=rows, classes=2
             )
@@ -193,13 +213,13 @@ class _Fits:
 
         per_label = one_at_a_time(self.y, fit, self.subset.weight)
 
-        def network(inputs):
+        def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
             logits = networks.with_constants(self._network(models, inputs), per_label.models, logit)
             return networks.head(logits, "sigmoid")
 
         return self.subset.by_blocks(per_label, network=network)
 
-    def values(self):
+    def values(self) -> Predictor:
         """Return the predictor of values or counts, with a model for each target."""
         subset, shape, columns = self.subset, self.y.shape[1:], self.y.reshape(len(self.y), -1).T
         is_count = subset.data.problem.predicts_rates
@@ -213,13 +233,13 @@ class _Fits:
             for i, column in enumerate(columns)
         ]
 
-        def predict(x):
+        def predict(x: np.ndarray) -> np.ndarray:
             raw = np.concatenate([model.raw(self._columns(x)) for model in models], axis=1).reshape(
                 -1, *shape
             )
             return np.exp(raw) if is_count else raw
 
-        def network(inputs):
+        def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
             return networks.head(
                 self._network(models, inputs), "exponential" if is_count else "linear", shape
             )
@@ -227,7 +247,7 @@ class _Fits:
         return subset.by_blocks(predict, network=network)
 
 
-def _part(x, y, weight, rows):
+def _part(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None, rows: np.ndarray) -> _Rows:
     """Return some rows of x, y and weights, or None for no weights."""
     return x[rows], y[rows], None if weight is None else weight[rows]
 
@@ -239,7 +259,7 @@ def _probabilities(raw: np.ndarray) -> np.ndarray:
     )
 
 
-def _codes(x, column, size):
+def _codes(x: np.ndarray, column: int, size: int) -> tuple[int, int, np.ndarray]:
     """Return (column, number of codes, the most frequent codes) of a column of categories."""
     counts = np.bincount(x[:, column].astype(int), minlength=size)
     frequent = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
@@ -259,8 +279,14 @@ class _LightGbm:
         rounds: number of rounds that count, once it is fitted.
     """
 
-    def __init__(self, subset, codes, loss, classes):
-        self.rounds = None
+    def __init__(
+        self,
+        subset: "BaselineData",
+        codes: Sequence[tuple[int, int, np.ndarray]],
+        loss: str,
+        classes: int,
+    ) -> None:
+        self.rounds: int | None = None
         self.codes = codes
         self.outputs = classes if loss == "multiclass" else 1
         self.settings: dict[str, Any] = dict(
@@ -275,7 +301,14 @@ class _LightGbm:
         if loss == "multiclass":
             self.settings["num_class"] = classes
 
-    def fit(self, x, y, weight, rounds, validation):
+    def fit(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        rounds: int,
+        validation: _Rows | None,
+    ) -> None:
         """Fit it with so many rounds, or fewer if the loss on validation rows, (x, y, weight) or None, stops it."""
         library = import_module("lightgbm")
         columns = [column for column, *_ in self.codes]
@@ -297,10 +330,10 @@ class _LightGbm:
         return self.model.predict(x, raw_score=True, num_iteration=self.rounds).reshape(len(x), -1)
 
     @property
-    def bias(self):
+    def bias(self) -> np.ndarray:
         return np.zeros(self.outputs)
 
-    def trees(self):
+    def trees(self) -> list[list[Tree]]:
         """Return the trees of each output."""
         sizes = {column: size for column, size, _ in self.codes}
         stored = self.model.dump_model(num_iteration=self.rounds)["tree_info"]
@@ -308,9 +341,9 @@ class _LightGbm:
         return [trees[output :: self.outputs] for output in range(self.outputs)]
 
 
-def _lightgbm_tree(root, sizes):
+def _lightgbm_tree(root: JsonObject, sizes: Mapping[int, int]) -> Tree:
     """Return the `Tree` of a dumped tree; categories that a split does not name go right."""
-    nodes = []
+    nodes: list[JsonObject] = []
     waiting = [root]
     while waiting:
         node = waiting.pop()
@@ -351,8 +384,14 @@ def _lightgbm_tree(root, sizes):
 class _CatBoost:
     """A model of CatBoost; see `_LightGbm`."""
 
-    def __init__(self, subset, codes, loss, classes):
-        self.rounds = None
+    def __init__(
+        self,
+        subset: "BaselineData",
+        codes: Sequence[tuple[int, int, np.ndarray]],
+        loss: str,
+        classes: int,
+    ) -> None:
+        self.rounds: int | None = None
         self.codes = codes
         self.outputs = classes if loss == "multiclass" else 1
         self.numbers = _column_count(subset) - len(codes)
@@ -374,7 +413,14 @@ class _CatBoost:
         each = [x[:, column, None] == frequent for column, _, frequent in self.codes]
         return np.concatenate([x[:, : self.numbers], *each], axis=1, dtype="float32")
 
-    def fit(self, x, y, weight, rounds, validation):
+    def fit(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        rounds: int,
+        validation: _Rows | None,
+    ) -> None:
         library = import_module("catboost")
         options = {}
         if validation is not None:
@@ -399,19 +445,19 @@ class _CatBoost:
         return np.asarray(raw).reshape(len(x), -1)
 
     @property
-    def _stored(self):
+    def _stored(self) -> JsonObject:
         with TemporaryDirectory() as folder:
             file = Path(folder) / "model.json"
             self.model.save_model(str(file), format="json")
             return json.loads(file.read_text(encoding="utf-8"))
 
     @property
-    def bias(self):
+    def bias(self) -> np.ndarray:
         return np.broadcast_to(
             np.asarray(self._stored["scale_and_bias"][1], "float64"), (self.outputs,)
         )
 
-    def trees(self):
+    def trees(self) -> list[list[Tree]]:
         """Return the trees, whose values are those of all outputs."""
         stored = self._stored
         scale = float(stored["scale_and_bias"][0])
@@ -420,7 +466,9 @@ class _CatBoost:
         ]
         return [[self._tree(tree, scale, indicators) for tree in stored["oblivious_trees"]]]
 
-    def _tree(self, stored, scale, indicators):
+    def _tree(
+        self, stored: JsonObject, scale: float, indicators: Sequence[tuple[int, int, int]]
+    ) -> Tree:
         """Return the `Tree` of a symmetric tree: split `i` is that of all nodes at depth `i`, and bit `i` of a leaf."""
         splits = stored.get("splits") or []
         values = np.asarray(stored["leaf_values"]) * scale
@@ -428,7 +476,7 @@ class _CatBoost:
         count = 2 * inner + 1
         feature = np.full(count, -1)
         threshold = np.zeros(count)
-        categorical = {}
+        categorical: dict[int, np.ndarray] = {}
         left, right = np.zeros(count, int), np.zeros(count, int)
         for depth, split in enumerate(splits):
             paths = np.arange(2**depth)

@@ -1,25 +1,33 @@
 """`BaselineData`: the data that a baseline learns from: some of the training rows, and validation rows for choices."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from kzoo.data.store.windows import sample_indices
 from kzoo.inference.postprocessors.decision import STEP, scoring_arguments
-from kzoo.inference.postprocessors.postprocessor import learn
+from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.inference.sources.arrays import class_numbers
 from kzoo.inference.tasks.weighted import score_weighted
-from kzoo.problems.kinds import kind
-from kzoo.problems.tasks import score_named
+from kzoo.problems.kinds import Kind, kind
+from kzoo.problems.objectives import Objective
+from kzoo.problems.stored_types import Scores, TrainingSettings
+from kzoo.problems.tasks import Pairs, Problem, Target
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.results import deciding_score, standardised_score, value_of
 
 if TYPE_CHECKING:
-    from kzoo.data.dataset import Split
-    from kzoo.problems.tasks import Problem
+    import keras
 
+    from kzoo.data.dataset import Dataset, Split
+
+PredictSplit: TypeAlias = "Callable[[Split], Pairs]"
+KerasFunction: TypeAlias = "Callable[[keras.KerasTensor], keras.KerasTensor]"
+Candidate = TypeVar("Candidate", bound=PredictSplit)
+Choice = TypeVar("Choice")
 
 MOST_CHOSEN_ON = 20_000  # validation rows used for choices
 _BLOCK_SIZE = 4_000_000  # numbers in a block of inputs, or of their features
@@ -35,10 +43,10 @@ class Predictor:
             has them; it may raise `Unfit` with the reason why there is none. None: the baseline has no network form.
     """
 
-    pairs: Callable[[Any], Any]
-    network: Callable[[Any], Any] | None = None
+    pairs: PredictSplit
+    network: "KerasFunction | None" = None
 
-    def __call__(self, part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def __call__(self, part: "Split") -> Pairs:
         return self.pairs(part)
 
 
@@ -60,10 +68,18 @@ class BaselineData:
     """
 
     def __init__(
-        self, data, *, seed=0, most=None, logits=False, shared=None, settings=None, choices=None
-    ):
-        self.choices = []
-        self._earlier = choices
+        self,
+        data: "Dataset",
+        *,
+        seed: int = 0,
+        most: int | None = None,
+        logits: bool | None = False,
+        shared: dict[Any, Any] | None = None,
+        settings: TrainingSettings | None = None,
+        choices: Sequence[Any] | None = None,
+    ) -> None:
+        self.choices: list[Any] = []
+        self._earlier = choices or ()
         self.data = data
         self.seed = seed
         self.logits = logits
@@ -78,12 +94,12 @@ class BaselineData:
         self.validation = None if part is None or not len(part) else _subset(part, MOST_CHOSEN_ON)
 
     @property
-    def kind(self):
+    def kind(self) -> Kind:
         """The kind of the inputs."""
         return kind(self.data.inputs)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """The shape of one input."""
         return tuple(self.data.train.x.shape[1:])
 
@@ -99,21 +115,23 @@ class BaselineData:
         return self.classes or int(np.prod(self.data.train.y.shape[1:]))
 
     @property
-    def x(self):
+    def x(self) -> np.ndarray:
         """The training inputs."""
         return np.asarray(self.train.x[:])
 
     @property
-    def y(self):
+    def y(self) -> np.ndarray:
         """The training targets: class numbers (N,), labels (N, labels), or values (N, ...)."""
         return truth_of(self.train.y[:], self.data.problem)
 
     @property
-    def weight(self):
+    def weight(self) -> np.ndarray | None:
         """The sample weights of the training rows (N,); None if all rows have the same weight."""
         return self.train.weight
 
-    def blocks(self, part=None, *, wide=1):
+    def blocks(
+        self, part: "Split | None" = None, *, wide: int = 1
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield inputs and targets of the training rows, or of another split, in blocks that fit into memory.
 
         Args:
@@ -126,7 +144,13 @@ class BaselineData:
             rows = slice(start, min(start + step, len(part)))
             yield np.asarray(part.x[rows]), truth_of(part.y[rows], self.data.problem)
 
-    def by_blocks(self, predict, *, network=None, wide=1):
+    def by_blocks(
+        self,
+        predict: Callable[[np.ndarray], np.ndarray],
+        *,
+        network: "KerasFunction | None" = None,
+        wide: int = 1,
+    ) -> Predictor:
         """Return the `Predictor` that `Baseline.function` has to return, built from a function of a block.
 
         Args:
@@ -138,7 +162,7 @@ class BaselineData:
             lambda part: ((predict(x), truth) for x, truth in self.blocks(part, wide=wide)), network
         )
 
-    def best(self, candidates):
+    def best(self, candidates: Mapping[str, Candidate]) -> Candidate:
         """Return the candidate with the best score on validation data; the first one if there is no validation data.
 
         Args:
@@ -146,18 +170,18 @@ class BaselineData:
         """
         return candidates[self.choose(candidates)]
 
-    def choose(self, candidates):
+    def choose(self, candidates: Mapping[str, PredictSplit]) -> str:
         """Return the name of the candidate with the best score on validation data; the first one without that."""
         return self.chosen(lambda: self._best_name(candidates))
 
-    def chosen(self, choose):
+    def chosen(self, choose: Callable[[], Choice]) -> Choice:
         """Return a choice: what `choose()` returns, or the same choice of the earlier fit that is repeated."""
         number = len(self.choices)
-        repeats = self._earlier is not None and number < len(self._earlier)
+        repeats = number < len(self._earlier)
         self.choices.append(self._earlier[number] if repeats else choose())
         return self.choices[-1]
 
-    def _best_name(self, candidates):
+    def _best_name(self, candidates: Mapping[str, PredictSplit]) -> str:
         names = list(candidates)
         if self.validation is None or len(names) == 1:
             return names[0]
@@ -173,11 +197,11 @@ class BaselineData:
         self.notes.append(f"{best}, chosen on validation data")
         return best
 
-    def scores(self, predict: Callable[..., Any], part: "Split") -> dict:
+    def scores(self, predict: Callable[..., Any], part: "Split") -> JsonObject:
         """Return the scores of predictions for a split; with row weights also those without weights."""
         return self._scores(predict(part), part, self._decided_target(predict))
 
-    def final_scores(self, predict: Callable[..., Any], part: "Split") -> dict:
+    def final_scores(self, predict: Callable[..., Any], part: "Split") -> JsonObject:
         """Return the scores of predictions for a split, whose labels follow a decision learned on validation rows."""
         steps = [step for step in self.settings.get("postprocess", ()) if step == STEP]
         learned = self._learned(steps, predict, settings=self.settings)
@@ -185,18 +209,20 @@ class BaselineData:
         options["objective"] = self.settings.get("objective")
         return self._scores(predict(part), part, self._decided_target(predict), **options)
 
-    def _scores(self, pairs, part, target, **options) -> dict:
+    def _scores(self, pairs: Pairs, part: "Split", target: Target, **options: Any) -> JsonObject:
         score = self.data.problem.task.scoring.score
         return score_weighted(
             score, pairs, target, logits=self.logits, weight=part.weight, **options
         ).scores
 
-    def _decided_target(self, predict):
+    def _decided_target(self, predict: PredictSplit) -> Target:
         """Return the target with the decisions that the network of this task gets too, learned on validation rows."""
         learned = self._learned(self.data.problem.task.postprocess, predict)
         return self.data.target if learned is None else learned.target(self.data.target)
 
-    def _learned(self, steps, predict, **options):
+    def _learned(
+        self, steps: Sequence[str], predict: PredictSplit, **options: Any
+    ) -> Postprocessor | None:
         """Return the `Postprocessor` of some steps, learned on validation rows; None without steps or such rows."""
         if not steps or self.validation is None or self.logits is None:
             return None
@@ -207,25 +233,27 @@ class BaselineData:
         return learn(steps, outputs, truth, rows="validation", **options)
 
 
-def _subset(part, most):
+def _subset(part: "Split", most: int) -> "Split":
     """Return a split with at most `most` of its rows, always the same ones; windows of a series stay windows."""
     if len(part) <= most:
         return part
     return part.select(sample_indices(len(part), most))
 
 
-def metric_of(data, scores, settings=None):
+def metric_of(
+    data: "Dataset", scores: Scores, settings: TrainingSettings | None = None
+) -> Objective:
     """Return the score that decides: that of training settings, or the primary score.
 
     The primary score is a standardised one for several targets, whose units may differ. If `scores` have no value for
     it (the R² of a constant), it is another one that they have.
     """
     headline = data.problem.headline
-    several = score_named(headline).own_unit and len(data.target_names) > 1
+    several = data.problem.task.scores[headline].own_unit and len(data.target_names) > 1
     headline = standardised_score(headline) if several else headline
     return deciding_score(settings or {}, scores, data.problem, headline=headline)
 
 
-def truth_of(y: np.ndarray, problem: "Problem") -> np.ndarray:
+def truth_of(y: np.ndarray, problem: Problem) -> np.ndarray:
     """Return targets as scoring takes them: one-hot rows become class numbers."""
     return np.asarray(y) if problem.classes_of(y) is None else class_numbers(y)

@@ -1,7 +1,8 @@
 """Images: a linear model of the colour histogram, or of a few pixels."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +19,10 @@ from kzoo.baselines.linear import (
 )
 
 if TYPE_CHECKING:
+    import keras
+
     from kzoo.baselines.data import BaselineData
+    from kzoo.data.dataset import Split
 
 
 _BINS, _GREYS = 8, 64  # of each colour; of grey alone
@@ -28,7 +32,11 @@ _LINEAR = "https://scikit-learn.org/stable/modules/linear_model.html"
 _SAMPLED_IMAGES = 256  # images used to find the range of pixel values
 
 
-def _levels(subset):
+# a function of images, their lowest value and their range, that returns features
+_Features: TypeAlias = Callable[[np.ndarray, ArrayLike, float], np.ndarray]
+
+
+def _levels(subset: "BaselineData") -> tuple[float, float]:
     """Return (lowest value, range) of the pixels: (0, 255), unless the user has scaled them."""
     if "levels" not in subset.shared:
         sample = np.asarray(subset.data.train.x[: min(_SAMPLED_IMAGES, len(subset.data.train))])
@@ -73,7 +81,7 @@ def _colour_count(subset: "BaselineData") -> int:
 
 
 def _pixel_count(subset: "BaselineData") -> int:
-    return np.prod([min(side, _SIDE) for side in subset.shape[:2]]) * subset.shape[2]
+    return math.prod(min(side, _SIDE) for side in subset.shape[:2]) * subset.shape[2]
 
 
 def _reading_seconds(subset: "BaselineData") -> float:
@@ -82,8 +90,8 @@ def _reading_seconds(subset: "BaselineData") -> float:
     return images * getattr(subset.data.train.x, "seconds", 2e-8 * np.prod(subset.shape))
 
 
-def _seconds(width):
-    def seconds(subset):
+def _seconds(width: "Callable[[BaselineData], float]") -> "Callable[[BaselineData], float]":
+    def seconds(subset: "BaselineData") -> float:
         return _reading_seconds(subset) + classifier_seconds(
             len(subset.train), width(subset), subset.outputs
         )
@@ -91,17 +99,19 @@ def _seconds(width):
     return seconds
 
 
-def _ridge_seconds(width):
+def _ridge_seconds(width: "Callable[[BaselineData], float]") -> "Callable[[BaselineData], float]":
     return lambda subset: (
         _reading_seconds(subset) + 0.01 + 1e-9 * len(subset.train) * float(width(subset)) ** 2
     )
 
 
-def _reader_of_features(subset, features):
+def _reader_of_features(
+    subset: "BaselineData", features: _Features
+) -> "Callable[[Split], tuple[np.ndarray, np.ndarray]]":
     """Return a function of a split that returns features and targets; image files are read only once."""
     low, pixel_range = _levels(subset)
 
-    def features_of(part):
+    def features_of(part: "Split") -> tuple[np.ndarray, np.ndarray]:
         key = features.__name__, id(part)
         if key not in subset.shared:
             blocks = ((features(x, low, pixel_range), truth) for x, truth in subset.blocks(part))
@@ -138,7 +148,9 @@ class _NetworkFeatures:
         self.center = center
         self.scale = scale
 
-    def linear(self, inputs, kernel, bias):
+    def linear(
+        self, inputs: "keras.KerasTensor", kernel: np.ndarray, bias: np.ndarray
+    ) -> "keras.KerasTensor":
         """Return the network of the standardised features times a kernel."""
         kernel = kernel / self.scale
         bias = bias - np.asarray(self.center, "float64") @ kernel
@@ -158,20 +170,20 @@ class _NetworkFeatures:
         )
 
 
-def _fill(side, step):
+def _fill(side: int, step: int) -> np.ndarray:
     """Return for each block of pixels of a side the length of a block divided by the number of its pixels."""
     starts = np.arange(0, side, step)
     return step / np.diff(np.append(starts, side))
 
 
-def _linear(subset, features):
+def _linear(subset: "BaselineData", features: _Features) -> Predictor:
     """Fit logistic regression on features of the images."""
     features_of = _reader_of_features(subset, features)
     x, y = features_of(subset.train)
     center, scale = x.mean(axis=0), x.std(axis=0).mean() or 1.0
     in_network = _NetworkFeatures(subset, features, center, scale)
 
-    def fitted(c):
+    def fitted(c: float) -> Predictor:
         classify = classifier(
             (x - center) / scale,
             y,
@@ -181,7 +193,7 @@ def _linear(subset, features):
             weight=subset.weight,
         )
 
-        def predict(part):
+        def predict(part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
             part_features, truth = features_of(part)
             yield classify((part_features - center) / scale), truth
 
@@ -190,16 +202,16 @@ def _linear(subset, features):
     return subset.best({f"C={c:g}": fitted(c) for c in INVERSE_STRENGTHS})
 
 
-def _ridge(subset, features):
+def _ridge(subset: "BaselineData", features: _Features) -> Predictor:
     """Fit ridge regression on features of the images."""
     features_of = _reader_of_features(subset, features)
     ridge = RidgeFits(*features_of(subset.train), subset.weight)
     in_network = _NetworkFeatures(subset, features, ridge.center, ridge.spread)
 
-    def fitted(strength):
+    def fitted(strength: float) -> Predictor:
         predict_rows, linear = ridge.fitted(strength)
 
-        def predict(part):
+        def predict(part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
             x, truth = features_of(part)
             yield predict_rows(x), truth
 

@@ -1,5 +1,6 @@
 """Labels: the most frequent set, and a random forest for each label."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,9 @@ def label_forest(subset: "BaselineData") -> "Predictor":
     forest = import_module("sklearn.ensemble").RandomForestClassifier
     x = subset.x
 
-    def fit(rows, truth, weight):
+    def fit(
+        rows: np.ndarray, truth: np.ndarray, weight: np.ndarray | None
+    ) -> Callable[[np.ndarray], np.ndarray]:
         return (
             forest(_TREES, random_state=subset.seed, min_samples_leaf=2)
             .fit(x[rows], truth, weight)

@@ -1,5 +1,6 @@
 """N-gram language models with Witten-Bell smoothing."""
 
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.data.store.windows import read, series_of
 
 if TYPE_CHECKING:
-    from kzoo.baselines.data import BaselineData, Predictor
+    from kzoo.baselines.data import BaselineData, PredictSplit
     from kzoo.data.dataset import Split
 
 
@@ -49,14 +50,14 @@ class Grams:
         self.totals = [np.asarray(matrix.sum(axis=1)).reshape(-1) for matrix in self.counts]
         self.kinds = [np.diff(matrix.indptr) for matrix in self.counts]
 
-    def _longer(self, context, tokens):
+    def _longer(self, context: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Return the code of the context one token longer than `context` before each token; -1 for unknown ones."""
         code = np.full(len(tokens), -1, np.int64)
         valid = context[:-1] >= 0
         code[1:][valid] = context[:-1][valid] * self.count + tokens[:-1][valid]
         return code
 
-    def contexts(self, tokens, positions):
+    def contexts(self, tokens: np.ndarray, positions: np.ndarray) -> Iterator[np.ndarray]:
         """Yield, for each order, the number of the context before each position of a text; -1 for unknown ones."""
         context = np.zeros(len(tokens), np.int64)
         for order in range(len(self.counts)):
@@ -68,7 +69,7 @@ class Grams:
                 context[:order] = -1
             yield context[positions]
 
-    def after(self, contexts):
+    def after(self, contexts: Sequence[np.ndarray]) -> np.ndarray:
         """Return the probabilities (B, count) after contexts, as `contexts` yields them for B positions."""
         p = np.full((len(contexts[0]), self.count), 1 / self.count)
         for order, context in enumerate(contexts):
@@ -99,7 +100,7 @@ def _predicted_tokens(part: "Split") -> int:
     reference="https://doi.org/10.1109/18.87000",
     seconds=_seconds,
 )
-def ngrams(subset: "BaselineData") -> "Predictor":
+def ngrams(subset: "BaselineData") -> "PredictSplit":
     """Predict from the counts of what followed the previous tokens; the order is chosen on validation data.
 
     The previous tokens are those of the text, also at the start of a window.
@@ -111,8 +112,8 @@ def ngrams(subset: "BaselineData") -> "Predictor":
         subset.notes.append(f"learned from the last {_MOST_TOKENS:,} tokens")
     grams = Grams(tokens, subset.data.outputs, min(_LONGEST, len(tokens) - 1))
 
-    def predictor(order, most=None):
-        def predict(part):
+    def predictor(order: int, most: int | None = None) -> "PredictSplit":
+        def predict(part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
             step = max(1, _BLOCK // (grams.count * _predicted_tokens(part)))
             for start in range(
                 0, len(part) if most is None else -(-most // _predicted_tokens(part)), step
@@ -140,7 +141,7 @@ def ngrams(subset: "BaselineData") -> "Predictor":
     )
 
 
-def _tokens_around(part, rows, before):
+def _tokens_around(part: "Split", rows: slice, before: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the tokens (N,) around those to predict in some windows, and the positions of these among them.
 
     Args:
@@ -149,6 +150,7 @@ def _tokens_around(part, rows, before):
         before: number of previous tokens needed; before the start of the text they are -1.
     """
     text = series_of(part.x)
+    assert text is not None
     first = (
         part.x.starts[rows] + part.x.length if series_of(part.y) is None else part.y.starts[rows]
     )

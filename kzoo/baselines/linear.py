@@ -1,9 +1,9 @@
 """Ridge regression in closed form and logistic regression, shared by several baselines. NumPy and scikit-learn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +13,9 @@ from kzoo.baselines.baseline import Unfit
 
 if TYPE_CHECKING:
     pass
+    import keras
+
+    from kzoo.baselines.data import BaselineData, Predictor
 
 
 # of ridge regression: multiples of a feature's mean square
@@ -26,6 +29,24 @@ _ITERATIONS = 200
 FEWEST_CHOSEN_ON = 200
 FOLDS, _MOST_FOLDED = 5, 5_000  # number of folds, and the most training rows for them
 _ROWS_AT_ONCE = 8192  # of features in double precision
+
+
+FittedModel: TypeAlias = Any  # of scikit-learn
+Matrix: TypeAlias = Any  # (N, F), dense or sparse
+
+
+class HasLinear(Protocol):
+    """Features of inputs, whose product with a kernel is a network."""
+
+    def linear(
+        self, inputs: "keras.KerasTensor", kernel: np.ndarray, bias: np.ndarray
+    ) -> "keras.KerasTensor": ...
+
+
+class Features(HasLinear, Protocol):
+    """The same, as a function of the inputs."""
+
+    def __call__(self, x: np.ndarray) -> Matrix: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +63,9 @@ class Linear:
     bias: np.ndarray
     activation: str = "linear"
 
-    def network(self, features, inputs, shape=()):
+    def network(
+        self, features: HasLinear, inputs: "keras.KerasTensor", shape: Sequence[int] = ()
+    ) -> "keras.KerasTensor":
         """Return the outputs of a network (B, *shape).
 
         Args:
@@ -63,8 +86,8 @@ class Sums:
 
     def __init__(self) -> None:
         self.count = 0
-        self.inner = 0.0
-        self.outer = 0.0
+        self.inner = np.zeros(())
+        self.outer = np.zeros(())
 
     def add(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> None:
         """Add rows x (B, F) and y (B, outputs) with sample weights (B,); None: all rows have the same weight."""
@@ -76,7 +99,7 @@ class Sums:
             self.outer + weighted.T @ np.asarray(y, "float64"),
         )
 
-    def weights(self, strength):
+    def weights(self, strength: float) -> np.ndarray:
         """Return the weights (F + 1, outputs) for a strength, a multiple of the mean square of a feature."""
         scale = self.inner.diagonal()[:-1].mean() if len(self.inner) > 1 else 0.0
         shrunk = np.append(
@@ -113,30 +136,30 @@ class RidgeFits:
     def _features(self, x: np.ndarray) -> np.ndarray:
         return (x - self.center) / self.spread
 
-    def fitted(self, strength):
+    def fitted(self, strength: float) -> tuple[Callable[[np.ndarray], np.ndarray], Linear]:
         """Return a function from features (B, F) to values (B, ...), and its `Linear` form of standardised features."""
         weights = self.sums.weights(strength)
 
-        def predict(x):
+        def predict(x: np.ndarray) -> np.ndarray:
             y = with_bias(self._features(x)) @ weights
             return (y * self.scale + self.offset).reshape(len(x), *self.shape)
 
         return predict, unscaled(weights, self.scale, self.offset)
 
 
-def unscaled(weights: np.ndarray, scale: ArrayLike, offset: ArrayLike) -> "Linear":
+def unscaled(weights: np.ndarray, scale: ArrayLike, offset: ArrayLike) -> Linear:
     """Return the `Linear` form of weights (F + 1, outputs) for standardised targets, in the unit of the targets."""
     return Linear(weights[:-1] * scale, weights[-1] * scale + offset)
 
 
-def linear_of(model, scale=1.0, offset=0.0):
+def linear_of(model: FittedModel, scale: ArrayLike = 1.0, offset: ArrayLike = 0.0) -> Linear:
     """Return the `Linear` form of a fitted linear regression of scikit-learn, with targets times scale plus offset."""
     kernel = np.atleast_2d(model.coef_).T
     bias = np.atleast_1d(model.intercept_)
     return unscaled(np.concatenate([kernel, bias[None]]), scale, offset)
 
 
-def with_idf(idf, kernel):
+def with_idf(idf: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Return (F, 1 + outputs): the IDF of each word, and its IDF times its row of the kernel."""
     return np.concatenate([idf[:, None], idf[:, None] * kernel], axis=1)
 
@@ -146,7 +169,15 @@ def with_bias(x: np.ndarray) -> np.ndarray:
     return np.concatenate([x, np.ones((len(x), 1))], axis=1, dtype="float64")
 
 
-def classifier(x, y, classes, *, inverse_strength, seed, weight=None):
+def classifier(
+    x: Matrix,
+    y: np.ndarray,
+    classes: int,
+    *,
+    inverse_strength: float,
+    seed: int,
+    weight: np.ndarray | None = None,
+) -> "_Logistic | _ModelPerLabel":
     """Fit logistic regression; return a function from x (B, F) to probabilities (B, classes), with its `linear` form.
 
     Args:
@@ -157,9 +188,12 @@ def classifier(x, y, classes, *, inverse_strength, seed, weight=None):
     """
     if y.ndim == 2:
 
-        def fit(rows, truth, weight):
-            options = dict(inverse_strength=inverse_strength, seed=seed, weight=weight)
-            return classifier(x[rows], truth, 2, **options)
+        def fit(
+            rows: np.ndarray, truth: np.ndarray, weight: np.ndarray | None
+        ) -> Callable[[np.ndarray], np.ndarray]:
+            return classifier(
+                x[rows], truth, 2, inverse_strength=inverse_strength, seed=seed, weight=weight
+            )
 
         return one_at_a_time(y, fit, weight)
     if len(present := np.unique(y)) < 2:
@@ -178,14 +212,14 @@ class _Logistic:
         classes: number of classes.
     """
 
-    def __init__(self, model: Any, present: Sequence[int], classes: int) -> None:
+    def __init__(self, model: FittedModel, present: np.ndarray, classes: int) -> None:
         self.model, self.present, self.classes = model, present, classes
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         return with_all_classes(self.model.predict_proba(x), self.present, self.classes)
 
     @property
-    def linear(self) -> "Linear":
+    def linear(self) -> Linear:
         """The `Linear` form."""
         coefficients, intercepts = self.model.coef_, self.model.intercept_
         if len(coefficients) == 1:  # of two classes, only the second has coefficients
@@ -197,7 +231,11 @@ class _Logistic:
         return Linear(kernel, bias, "softmax")
 
 
-def one_at_a_time(y, fit, weight=None):
+def one_at_a_time(
+    y: np.ndarray,
+    fit: Callable[[np.ndarray, np.ndarray, np.ndarray | None], Callable[[np.ndarray], np.ndarray]],
+    weight: np.ndarray | None = None,
+) -> "_ModelPerLabel":
     """Fit a model for each label; return a function from x (B, F) to the probabilities of all labels (B, labels).
 
     A label that all or none of the training rows have gets its share.
@@ -208,7 +246,7 @@ def one_at_a_time(y, fit, weight=None):
             function from x to the probabilities of the values 0 and 1 (B, 2).
         weight: (N,) sample weights; None: all rows have the same weight.
     """
-    models = []
+    models: list[float | Callable[[np.ndarray], np.ndarray]] = []
     for column in y.T:
         rows = np.flatnonzero(~np.isnan(column))
         truth = column[rows].astype(np.int64)
@@ -241,7 +279,7 @@ class _ModelPerLabel:
         )
 
     @property
-    def linear(self) -> "Linear":
+    def linear(self) -> Linear:
         """The `Linear` form, if the models have one."""
         forms = [None if isinstance(model, float) else model.linear for model in self.models]
         features = next(len(form.kernel) for form in forms if form is not None)
@@ -256,7 +294,7 @@ class _ModelPerLabel:
         return Linear(kernel, bias, "sigmoid")
 
 
-def logit(share):
+def logit(share: float) -> float:
     """Return the logarithm of the odds of a probability; bounded, so that it is finite for 0 and 1."""
     return (
         float(np.clip(np.log(share) - np.log1p(-share), -CERTAIN, CERTAIN))
@@ -265,14 +303,14 @@ def logit(share):
     )
 
 
-def with_all_classes(p: np.ndarray, present: Sequence[int], classes: int) -> np.ndarray:
+def with_all_classes(p: np.ndarray, present: np.ndarray, classes: int) -> np.ndarray:
     """Return probabilities (B, classes) from those (B, C) of the classes that occur in the training rows."""
     all_p = np.zeros((len(p), classes))
     all_p[:, present] = p
     return all_p
 
 
-def folds_of_few(subset):
+def folds_of_few(subset: "BaselineData") -> list[tuple[np.ndarray, np.ndarray]]:
     """Return (training rows, held-out rows) of folds of the training rows, by which a strength is chosen.
 
     Empty if there are enough validation rows to choose by, too many training rows, or too few of a class.
@@ -311,7 +349,13 @@ def folds_of_few(subset):
     ]
 
 
-def best_by_folds(subset, strengths, folds, loss, label):
+def best_by_folds(
+    subset: "BaselineData",
+    strengths: Sequence[float],
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    loss: Callable[[float, np.ndarray, np.ndarray], np.ndarray],
+    label: Callable[[float], str],
+) -> float:
     """Return the strength with the smallest mean loss over folds, and note it.
 
     Args:
@@ -323,7 +367,7 @@ def best_by_folds(subset, strengths, folds, loss, label):
     """
     weight = np.ones(len(subset.y)) if subset.weight is None else subset.weight
 
-    def best():
+    def best() -> str:
         sums = {
             s: sum(float(loss(s, train, held) @ weight[held]) for train, held in folds)
             for s in strengths
@@ -343,7 +387,13 @@ def _log_losses(p: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(y), 0.0, losses).sum(axis=1)
 
 
-def best_logistic(subset, x, features, strengths, **blocks):
+def best_logistic(
+    subset: "BaselineData",
+    x: Matrix,
+    features: Features,
+    strengths: Sequence[float],
+    **blocks: Any,
+) -> "Predictor":
     """Return the predictor of the logistic regression whose strength is best on validation data.
 
     With few validation rows, it is the one with the smallest log loss over folds of the training rows.
@@ -357,7 +407,7 @@ def best_logistic(subset, x, features, strengths, **blocks):
     """
     y = subset.y
 
-    def fitted(c):
+    def fitted(c: float) -> "Predictor":
         classify = classifier(
             x, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight
         )
@@ -369,7 +419,7 @@ def best_logistic(subset, x, features, strengths, **blocks):
 
     if folds := folds_of_few(subset):
 
-        def loss(c, train, held):
+        def loss(c: float, train: np.ndarray, held: np.ndarray) -> np.ndarray:
             weight = None if subset.weight is None else subset.weight[train]
             classify = classifier(
                 x[train],
@@ -385,6 +435,6 @@ def best_logistic(subset, x, features, strengths, **blocks):
     return subset.best({f"C={c:g}": fitted(c) for c in strengths})
 
 
-def classifier_seconds(rows, features, classes):
+def classifier_seconds(rows: int, features: float, classes: int) -> float:
     """Return the estimated seconds of `classifier` for all `INVERSE_STRENGTHS` together, on one core."""
     return 0.02 + len(INVERSE_STRENGTHS) * 1e-7 * rows * features * (classes if classes > 2 else 1)

@@ -4,11 +4,19 @@ Large arrays are weights of layers. Whole numbers in them are exact, as float32 
 on first use.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
 import numpy as np
 
 from kzoo.baselines.baseline import Unfit
-from kzoo.baselines.trees import with_numeric_splits
+from kzoo.baselines.trees import Tree, with_numeric_splits
 from kzoo.utils.optional import keras
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
+    from numpy.typing import ArrayLike
+
 
 OUTPUTS = "outputs"  # the last layer
 _LARGEST = np.finfo("float32").max
@@ -17,7 +25,11 @@ _PIXELS_AT_ONCE, _MOST_PIXELS = 4_096, 65_536  # of an image, whose colours are 
 _MOST_EXACT = 2**24  # whole numbers in float32
 
 
-def head(x, activation, shape=()):
+# of pairs of words: the first words, the second ones, and the rows of a kernel
+_WordPairs: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def head(x: "KerasTensor", activation: str, shape: Sequence[int] = ()) -> "KerasTensor":
     """Return outputs in the layer "outputs": an activation, and their shape without the batch if it is not flat."""
     if activation == "exponential":
         x = keras.ops.exp(x)
@@ -29,14 +41,16 @@ def head(x, activation, shape=()):
     )
 
 
-def constant(inputs, values):
+def constant(inputs: "KerasTensor", values: np.ndarray) -> "KerasTensor":
     """Return the same values for each input, (B, *values.shape)."""
     values = np.asarray(values, "float32")
     numbers = _first_row(inputs, values.reshape(1, -1), name="values")
     return head(numbers, "linear", values.shape)
 
 
-def dense(x, kernel, bias=None, *, name):
+def dense(
+    x: "KerasTensor", kernel: np.ndarray, bias: "ArrayLike | None" = None, *, name: str
+) -> "KerasTensor":
     """Return `x @ kernel + bias`.
 
     Args:
@@ -50,7 +64,7 @@ def dense(x, kernel, bias=None, *, name):
     return y
 
 
-def table(values, *, name):
+def table(values: np.ndarray, *, name: str) -> "Callable[[KerasTensor], KerasTensor]":
     """Return a function from whole numbers (B, ...) to the rows (B, ..., W) of a table (rows, W)."""
     layer = keras.layers.Embedding(*values.shape, trainable=False, name=name)
     layer.build((None,))
@@ -58,7 +72,9 @@ def table(values, *, name):
     return layer
 
 
-def standardised(x, center, spread, *, name):
+def standardised(
+    x: "KerasTensor", center: np.ndarray, spread: np.ndarray, *, name: str
+) -> "KerasTensor":
     """Return `(x - center) / spread` of x (B, ..., F); exact also for values far from zero, such as years.
 
     The part of the center that float32 does not have is subtracted from the difference.
@@ -72,7 +88,7 @@ def standardised(x, center, spread, *, name):
     return keras.layers.Rescaling((1 / spread).tolist(), rest, name=f"{name}_scaling")(x)
 
 
-def unscaled(x, scale, offset):
+def unscaled(x: "KerasTensor", scale: np.ndarray, offset: np.ndarray | float) -> "KerasTensor":
     """Return `x * scale + offset` of x (B, ..., F)."""
     scale, offset = (
         np.broadcast_to(np.asarray(part, "float64"), x.shape[-1:]).tolist()
@@ -81,17 +97,17 @@ def unscaled(x, scale, offset):
     return keras.layers.Rescaling(scale, offset, name="unscale")(x)
 
 
-def clipped(x, limit):
+def clipped(x: "KerasTensor", limit: float) -> "KerasTensor":
     """Return x between -limit and limit."""
     return keras.ops.clip(x, -limit, limit)
 
 
-def shifted(x, offset):
+def shifted(x: "KerasTensor", offset: "ArrayLike") -> "KerasTensor":
     """Return x (B, outputs) plus an offset for each output."""
     return keras.layers.Rescaling(1.0, np.asarray(offset, "float32").tolist(), name="offset")(x)
 
 
-def nearest(x, examples, values):
+def nearest(x: "KerasTensor", examples: np.ndarray, values: np.ndarray) -> "KerasTensor":
     """Return the values of the example with the smallest Euclidean distance, (B, *shape).
 
     Args:
@@ -110,7 +126,7 @@ def nearest(x, examples, values):
     return head(found, "linear", values.shape[1:])
 
 
-def stretched(x, real):
+def stretched(x: "KerasTensor", real: "KerasTensor") -> "KerasTensor":
     """Return series (B, T, F) interpolated from their real steps, which come first, to all steps.
 
     Args:
@@ -130,17 +146,17 @@ def stretched(x, real):
     return lower * (1 - (position - low)) + upper * (position - low)
 
 
-def flat(x):
+def flat(x: "KerasTensor") -> "KerasTensor":
     """Return x (B, ...) as (B, numbers)."""
     return keras.layers.Flatten(name="flat")(x)
 
 
-def swapped(x, *, name):
+def swapped(x: "KerasTensor", *, name: str) -> "KerasTensor":
     """Return x (B, S, T) as (B, T, S)."""
     return keras.layers.Permute((2, 1), name=name)(x)
 
 
-def earlier_steps(x, lags):
+def earlier_steps(x: "KerasTensor", lags: np.ndarray) -> "KerasTensor":
     """Return the mean of earlier steps of windows: (B, horizon, F).
 
     Args:
@@ -154,7 +170,9 @@ def earlier_steps(x, lags):
     return values[0] if len(values) == 1 else sum(values[1:], values[0]) / len(values)
 
 
-def quantiles_of_earlier_steps(x, lags, levels):
+def quantiles_of_earlier_steps(
+    x: "KerasTensor", lags: np.ndarray, levels: Sequence[float]
+) -> "KerasTensor":
     """Return the quantiles of earlier steps of windows: (B, horizon, F * levels); see `earlier_steps`."""
     # (B, horizon, F, count)
     ordered = keras.ops.sort(keras.ops.stack(_earlier_values(x, lags), axis=-1), axis=-1)
@@ -169,7 +187,7 @@ def quantiles_of_earlier_steps(x, lags, levels):
     return head(stacked, "linear", (stacked.shape[1], stacked.shape[2] * len(levels)))
 
 
-def _earlier_values(x, lags):
+def _earlier_values(x: "KerasTensor", lags: np.ndarray) -> "list[KerasTensor]":
     """Return the values (B, horizon, F) of each row of lags; see `earlier_steps`."""
     steps = x.shape[1]
     longest = int(np.max(lags))
@@ -178,13 +196,13 @@ def _earlier_values(x, lags):
     return [keras.ops.take(x, (steps - row).tolist(), axis=1) for row in lags]
 
 
-def softmax(logits):
+def softmax(logits: np.ndarray) -> np.ndarray:
     """Return probabilities of logits (B, classes), by NumPy."""
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shares / shares.sum(axis=1, keepdims=True)
 
 
-def with_offsets(x, offsets):
+def with_offsets(x: "KerasTensor", offsets: np.ndarray) -> "KerasTensor":
     """Return quantiles of forecasts, (B, horizon, targets * levels): a value (B, horizon, targets) plus each offset.
 
     Args:
@@ -195,7 +213,7 @@ def with_offsets(x, offsets):
     return head(keras.layers.Rescaling(1.0, shifts.tolist(), name="offset")(repeated), "linear")
 
 
-def pooled(x, low, span, step):
+def pooled(x: "KerasTensor", low: float, span: float, step: Sequence[int]) -> "KerasTensor":
     """Return pixels scaled to 0..1 and averaged over squares, (B, numbers); squares at the edge are filled with zeros.
 
     Args:
@@ -212,7 +230,7 @@ def pooled(x, low, span, step):
     )
 
 
-def histogram(x, low, span, bins):
+def histogram(x: "KerasTensor", low: float, span: float, bins: int) -> "KerasTensor":
     """Return the square roots of the shares of colours, (B, bins ** channels).
 
     Args:
@@ -241,7 +259,9 @@ def histogram(x, low, span, bins):
     return flat(ops.sqrt(totals / count))
 
 
-def summary_statistics(x, real, quantiles):
+def summary_statistics(
+    x: "KerasTensor", real: "KerasTensor | None", quantiles: Sequence[float]
+) -> "KerasTensor":
     """Return statistics of each column of series, (B, F * (len(quantiles) + 6) + 1).
 
     Args:
@@ -255,7 +275,7 @@ def summary_statistics(x, real, quantiles):
     real = ops.maximum(real, ops.cast(number < 1, "float32"))  # at least one step
     count = ops.sum(real, axis=1, keepdims=True)  # (B, 1, 1)
 
-    def mean(values):
+    def mean(values: "KerasTensor") -> "KerasTensor":
         return ops.sum(values * real, axis=1, keepdims=True) / count
 
     near = x[:, :1]  # differences from the first step have no large common part to round
@@ -272,7 +292,7 @@ def summary_statistics(x, real, quantiles):
     neighbours = ops.sum(around[:, 1:] * around[:, :-1], axis=1) / squares
     ordered = ops.sort(ops.where(real > 0, x, _LARGEST), axis=1)
 
-    def at(values, position):
+    def at(values: "KerasTensor", position: "KerasTensor") -> "KerasTensor":
         index = ops.cast(position + ops.zeros_like(values[:, :1]), "int32")  # (B, 1, F)
         return ops.take_along_axis(values, index, axis=1)[:, 0]
 
@@ -295,19 +315,21 @@ def summary_statistics(x, real, quantiles):
     return ops.concatenate(parts, axis=-1)
 
 
-def whole_numbers(x):
+def whole_numbers(x: "KerasTensor") -> "KerasTensor":
     """Return x as int32."""
     return keras.ops.cast(x, "int32")
 
 
-def quantiles(x, levels):
+def quantiles(x: "KerasTensor", levels: int) -> "KerasTensor":
     """Return quantiles (B, targets * levels) that ascend for each target."""
     count = x.shape[-1]
     x = keras.layers.Reshape((count // levels, levels), name="levels")(x)
     return keras.layers.Reshape((count,), name=OUTPUTS)(keras.ops.sort(x, axis=-1))
 
 
-def logits_of_all(x, present, classes, absent):
+def logits_of_all(
+    x: "KerasTensor", present: np.ndarray, classes: int, absent: float
+) -> "KerasTensor":
     """Return logits of all classes (B, classes), from those of the classes that occur: (B, C), or (B, 1) for two.
 
     Args:
@@ -321,7 +343,9 @@ def logits_of_all(x, present, classes, absent):
     return dense(x, kernel, bias, name="classes")
 
 
-def with_constants(x, models, logit):
+def with_constants(
+    x: "KerasTensor", models: Sequence[Any], logit: Callable[[float], float]
+) -> "KerasTensor":
     """Return logits (B, labels) from those of labels that have a model, (B, M).
 
     Args:
@@ -339,7 +363,7 @@ def with_constants(x, models, logit):
     )
 
 
-def codes_sum(codes, tables, *, name):
+def codes_sum(codes: "KerasTensor", tables: Sequence[np.ndarray], *, name: str) -> "KerasTensor":
     """Return the sum of the rows of tables at codes: (B, W).
 
     Args:
@@ -354,7 +378,9 @@ def codes_sum(codes, tables, *, name):
     return keras.ops.sum(rows, axis=1)
 
 
-def forest(x, groups, *, name="trees"):
+def forest(
+    x: "KerasTensor", groups: Sequence[Sequence[Tree]], *, name: str = "trees"
+) -> "KerasTensor":
     """Return the sum of the values of decision trees, for each group of trees: (B, groups * values of a leaf).
 
     All trees are descended together: at each depth, the node that a row has reached in each tree looks up its feature,
@@ -375,7 +401,7 @@ def forest(x, groups, *, name="trees"):
         roots += [*range(start, start + len(of_group)), *[0] * (most - len(of_group))]
         start += len(of_group)
     node = _first_row(x, np.array([roots]), name=f"{name}_roots")  # (B, T)
-    total = 0.0
+    total: Any = 0.0
     depths = _levels(trees)
     for depth, level in enumerate(depths):
         if len(level) > _MOST_EXACT:
@@ -394,7 +420,7 @@ def forest(x, groups, *, name="trees"):
     )
 
 
-def _levels(trees):
+def _levels(trees: Sequence[Tree]) -> list[np.ndarray]:
     """Return the nodes of all trees at each depth, as `Tree.levels` has them; node 0 is below the leaves."""
     each = [list(tree.levels()) for tree in trees]
     depths = []
@@ -413,7 +439,9 @@ def _levels(trees):
     return depths
 
 
-def _goes_right(x, splits, *, name):
+def _goes_right(
+    x: "KerasTensor", splits: Sequence[tuple[int, np.ndarray]], *, name: str
+) -> "KerasTensor":
     """Return whether the category of each row goes right, (B, splits) 0 or 1.
 
     Args:
@@ -431,7 +459,9 @@ def _goes_right(x, splits, *, name):
     ]
 
 
-def tfidf(ids, words, pairs=None, *, name="tfidf"):
+def tfidf(
+    ids: "KerasTensor", words: np.ndarray, pairs: _WordPairs | None = None, *, name: str = "tfidf"
+) -> "KerasTensor":
     """Return the product of the TF-IDF features of texts with a kernel: (B, outputs).
 
     The features are those of scikit-learn with `sublinear_tf` and Euclidean norms: `(1 + log(count)) * idf`, divided by
@@ -454,7 +484,13 @@ def tfidf(ids, words, pairs=None, *, name="tfidf"):
     return total / ops.sqrt(ops.maximum(squares, 1e-30))
 
 
-def occurrences(ids, words, pairs=None, *, name="occurrences"):
+def occurrences(
+    ids: "KerasTensor",
+    words: np.ndarray,
+    pairs: _WordPairs | None = None,
+    *,
+    name: str = "occurrences",
+) -> "KerasTensor":
     """Return the sum of the rows of a kernel for the words and pairs that occur in texts: (B, outputs).
 
     Args:
@@ -468,7 +504,9 @@ def occurrences(ids, words, pairs=None, *, name="occurrences"):
     return total
 
 
-def _grams(ids, words, pairs, name):
+def _grams(
+    ids: "KerasTensor", words: np.ndarray, pairs: _WordPairs | None, name: str
+) -> "Iterator[tuple[KerasTensor, KerasTensor, KerasTensor]]":
     """Yield features (B, T, W), counts (B, T) and presence (B, T) of words, and of pairs; see `tfidf`."""
     real = keras.ops.cast(ids > 0, "float32")
     yield table(words, name=f"{name}_words")(ids), _counts([ids], real), real
@@ -482,7 +520,7 @@ def _grams(ids, words, pairs, name):
         yield features, _counts([first, second], both), both
 
 
-def _counts(columns, present):
+def _counts(columns: "Sequence[KerasTensor]", present: "KerasTensor") -> "KerasTensor":
     """Return how often each entry occurs in its row, (B, T), at least 1.
 
     Args:
@@ -500,7 +538,16 @@ def _counts(columns, present):
     return ops.maximum(counts[0] if len(counts) == 1 else ops.concatenate(counts, axis=1), 1.0)
 
 
-def _of_pairs(first, second, firsts, seconds, features, *, vocabulary_size, name):
+def _of_pairs(
+    first: "KerasTensor",
+    second: "KerasTensor",
+    firsts: np.ndarray,
+    seconds: np.ndarray,
+    features: np.ndarray,
+    *,
+    vocabulary_size: int,
+    name: str,
+) -> "KerasTensor":
     """Return the features (B, T, W) of pairs of words; 0 for unknown pairs.
 
     A word has a range in the sorted table of pairs that begin with it, in which the second word is searched by
@@ -535,7 +582,7 @@ def _of_pairs(first, second, firsts, seconds, features, *, vocabulary_size, name
     )
 
 
-def _first_row(inputs, values, *, name):
+def _first_row(inputs: "KerasTensor", values: np.ndarray, *, name: str) -> "KerasTensor":
     """Return the values (1, W) for each input, (B, W)."""
     flat = inputs if len(inputs.shape) == 2 else keras.layers.Flatten(name=f"{name}_flat")(inputs)
     return table(values, name=name)(keras.ops.cast(keras.ops.zeros_like(flat[:, 0]), "int32"))

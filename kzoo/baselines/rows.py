@@ -1,7 +1,8 @@
 """Tables: logistic, ridge and Poisson regression, gradient-boosted trees; with TF-IDF of text columns."""
 
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from kzoo.baselines.linear import (
     PENALTIES,
     QUANTILE_PENALTIES,
     STRENGTHS,
+    FittedModel,
     Linear,
     Sums,
     best_by_folds,
@@ -127,7 +129,7 @@ class _FeaturesAndTexts:
         weights = import_module("sklearn.feature_extraction.text").TfidfTransformer
         self.weights = [weights(sublinear_tf=True).fit(counts) for counts in self._counts(subset.x)]
 
-    def _counts(self, x):
+    def _counts(self, x: np.ndarray) -> "Iterator[csr_matrix]":
         """Yield a sparse 0/1 matrix (B, buckets) for each text column."""
         matrix = import_module("scipy.sparse").csr_matrix
         start = x.shape[1] - sum(self.lengths)
@@ -206,7 +208,7 @@ def texts_ridge(subset: "BaselineData") -> "Predictor":
         np.maximum(y.std(axis=0, dtype="float64"), 1e-12),
     )
 
-    def fitted(alpha):
+    def fitted(alpha: float) -> "Predictor":
         ridge = import_module("sklearn.linear_model").Ridge(alpha, solver="sparse_cg")
         model = ridge.fit(x, (y - offset) / scale, subset.weight)
         return subset.by_blocks(
@@ -265,10 +267,10 @@ def ridge(subset: "BaselineData") -> "Predictor":
         sums.add(features(x), (y.reshape(len(y), -1) - offset) / scale, weight)
         start += len(x)
 
-    def fitted(strength):
+    def fitted(strength: float) -> "Predictor":
         weights = sums.weights(strength)
 
-        def predict(x):
+        def predict(x: np.ndarray) -> np.ndarray:
             return ((with_bias(features(x)) @ weights) * scale + offset).reshape(len(x), *shape)
 
         linear = unscaled(weights, scale, offset)
@@ -278,13 +280,13 @@ def ridge(subset: "BaselineData") -> "Predictor":
             wide=features.wide,
         )
 
-    def name(strength):
+    def name(strength: float) -> str:
         return f"alpha={strength:g} per training row"
 
     if folds := folds_of_few(subset):
         x, y = features(subset.x), (subset.y.reshape(len(subset.y), -1) - offset) / scale
 
-        def loss(strength, train, held):
+        def loss(strength: float, train: np.ndarray, held: np.ndarray) -> np.ndarray:
             fold_sums = Sums()
             fold_sums.add(
                 x[train], y[train], None if subset.weight is None else subset.weight[train]
@@ -316,11 +318,11 @@ def poisson_regression(subset: "BaselineData") -> "Predictor":
         "float64"
     )
 
-    def fitted(alpha):
+    def fitted(alpha: float) -> "Predictor":
         options = dict(alpha=alpha, solver="newton-cholesky")
         models = [regression(**options).fit(x, column, subset.weight) for column in columns]
 
-        def predict(x):
+        def predict(x: np.ndarray) -> np.ndarray:
             rows = features(x).astype("float64")
             return np.stack([model.predict(rows) for model in models], axis=1).reshape(-1, *shape)
 
@@ -367,7 +369,7 @@ def quantile_regression(subset: "BaselineData") -> "Predictor":
     )
     spread = np.maximum(columns.std(axis=1, dtype="float64"), 1e-12)
 
-    def fitted(alpha):
+    def fitted(alpha: float) -> "Predictor":
         options = dict(alpha=alpha, solver="highs")
         models = [
             [
@@ -377,11 +379,11 @@ def quantile_regression(subset: "BaselineData") -> "Predictor":
             for column, scale in zip(columns.astype("float64"), spread, strict=True)
         ]
 
-        def predict(rows):
+        def predict(rows: np.ndarray) -> np.ndarray:
             rows = features(rows).astype("float64")
             return _sorted_quantiles(models, rows, spread)
 
-        def network(inputs):
+        def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
             scales = np.repeat(spread, len(models[0]))
             kernel = (
                 np.stack([model.coef_ for of_target in models for model in of_target], axis=1)
@@ -397,12 +399,14 @@ def quantile_regression(subset: "BaselineData") -> "Predictor":
     return subset.best({f"alpha={alpha:g}": fitted(alpha) for alpha in QUANTILE_PENALTIES})
 
 
-def _models(subset):
+def _models(subset: "BaselineData") -> int:
     """Return the number of models if each value per row has one, or each of its quantiles."""
     return subset.outputs * len(subset.data.config.get("quantiles") or (None,))
 
 
-def _sorted_quantiles(models, rows, spread=None):
+def _sorted_quantiles(
+    models: Sequence[Sequence[FittedModel]], rows: np.ndarray, spread: np.ndarray | None = None
+) -> np.ndarray:
     """Return predictions (B, targets, levels) of a model for each target and level, in order of the levels."""
     # (targets, levels, B)
     quantiles = np.stack([[model.predict(rows) for model in of_target] for of_target in models])
@@ -440,14 +444,16 @@ def quantile_trees(subset: "BaselineData") -> "Predictor":
         for column in columns
     ]
 
-    def network(inputs):
+    def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
         flat = [model for of_target in models for model in of_target]
         return networks.quantiles(_boosted(subset, flat, inputs), len(levels))
 
     return subset.by_blocks(lambda x: _sorted_quantiles(models, x[:, :count]), network=network)
 
 
-def _boosted(subset, models, inputs):
+def _boosted(
+    subset: "BaselineData", models: Sequence[FittedModel], inputs: "keras.KerasTensor"
+) -> "keras.KerasTensor":
     """Return the network of the sums of trees of fitted boostings, before their link function: (B, sums)."""
     sizes = subset.data.config.get("categories") or ()
     groups, baselines = [], []
@@ -500,13 +506,15 @@ def trees(subset: "BaselineData") -> "Predictor":
         subset.notes.append("without the texts")
     if labels:
 
-        def fit(rows, truth, weight):
+        def fit(
+            rows: np.ndarray, truth: np.ndarray, weight: np.ndarray | None
+        ) -> Callable[[np.ndarray], np.ndarray]:
             model = boosting(**options).fit(x[rows], truth, weight)
             return _ColumnsOfModel(model, count)
 
         per_label = one_at_a_time(y, fit, subset.weight)
 
-        def network_of_labels(inputs):
+        def network_of_labels(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
             varied = [model for model in per_label.models if not isinstance(model, float)]
             logits = _boosted(subset, [model.model for model in varied], inputs)
             return networks.head(
@@ -545,14 +553,14 @@ def trees(subset: "BaselineData") -> "Predictor":
 class _ColumnsOfModel:
     """A function from rows to the probabilities of the values 0 and 1 (B, 2), by a model of the first columns."""
 
-    def __init__(self, model: Any, count: int) -> None:
+    def __init__(self, model: FittedModel, count: int) -> None:
         self.model, self.count = model, count
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.model.predict_proba(x[:, : self.count])
 
 
-def _check_any_column(count):
+def _check_any_column(count: int) -> None:
     """Raise `Unfit` if there are no columns besides texts."""
     if not count:
         raise Unfit("all columns are texts")
@@ -563,7 +571,7 @@ def _column_count(subset: "BaselineData") -> int:
     return subset.shape[0] - text_columns(subset.data.config)
 
 
-def _categorical_columns(subset):
+def _categorical_columns(subset: "BaselineData") -> list[bool]:
     """Return which columns are categories; those with too many of them for trees are used as numbers."""
     categories = subset.data.config.get("categories") or ()
     numbers = _column_count(subset) - len(categories)

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.load import load_data
 from kzoo.data.sample import sample_dataset
 from kzoo.problems.objectives import Objective
+from kzoo.problems.stored_types import Scores, TrainingSettings
 from kzoo.utils.argument_checks import checked_arguments, checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import duration, hint
@@ -33,7 +34,7 @@ def score(
     split: Literal["validation", "test"] | None = None,
     seconds: float | None = None,
     seed: int = 0,
-    settings: Mapping[str, Any] | None = None,
+    settings: TrainingSettings | None = None,
     **options: Any,
 ) -> list[Result]:
     """Score baselines on data.
@@ -96,7 +97,7 @@ def score(
     return _ranked(results, data, settings)
 
 
-def checked_seconds(seconds: Any) -> None:
+def checked_seconds(seconds: float | None) -> None:
     """Raise `KzooError` unless it is a number >= 0 or None."""
     if seconds is not None and (
         isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0
@@ -184,7 +185,7 @@ def _result(
     data: Dataset,
     split: str,
     *,
-    scores: Any = None,
+    scores: Scores | None = None,
     seconds: float = 0.0,
     notes: tuple[str, ...] = (),
     rows: int | None = None,
@@ -203,7 +204,7 @@ def _result(
 
 
 def _ranked(
-    results: Sequence[Result], data: Dataset, settings: Mapping[str, Any] | None
+    results: Sequence[Result], data: Dataset, settings: TrainingSettings | None
 ) -> list[Result]:
     """Return results with the score that decides, best first; those that lack it last, with a note."""
     computed = {

@@ -29,7 +29,7 @@ _BLOCK = 4_000_000  # numbers in a block of distances
 _FIRST = 1.0  # inverse strength without validation rows
 
 
-def _parts(subset, x):
+def _parts(subset: "BaselineData", x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return series (B, T, F) and which steps are real (B, T)."""
     x = np.asarray(x, "float32")
     if subset.data.config.get("padded"):
@@ -80,7 +80,7 @@ def nearest_series(subset: "BaselineData") -> "Predictor":
     squares = np.einsum("nd,nd->n", train, train)
     classes = subset.classes
 
-    def predict(x):
+    def predict(x: np.ndarray) -> np.ndarray:
         rows = _stretched(subset, x) * factor
         nearest = []
         step = max(1, _BLOCK // len(train))
@@ -199,7 +199,7 @@ def summary_ridge(subset: "BaselineData") -> "Predictor":
     features = _Summary(subset)
     fits = RidgeFits(features(subset.x), subset.y, subset.weight)
 
-    def fitted(strength):
+    def fitted(strength: float) -> "Predictor":
         predict, linear = fits.fitted(strength)
         standardised = Linear(
             linear.kernel / fits.spread, linear.bias - fits.center @ linear.kernel / fits.spread

@@ -1,18 +1,18 @@
 """Baselines without a fit: most frequent class, mean, token frequencies, last value, same season before. NumPy only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit, baseline
-from kzoo.baselines.data import Predictor
+from kzoo.baselines.data import Predictor, PredictSplit
 from kzoo.baselines.windows import has_own_past
 from kzoo.data.inputs.series.season import detect_season
 from kzoo.data.inputs.series.simple_forecasts import previous_season
 from kzoo.data.sample import token_counts
-from kzoo.data.store.windows import series_of
+from kzoo.data.store.windows import Windows, series_of
 from kzoo.inference.kinds.series.calendar import Calendar
 from kzoo.inference.tasks.quantiles import levels_of
 
@@ -34,7 +34,7 @@ def _few_seconds(subset: "BaselineData") -> float:
     return 1e-3 + 1e-7 * len(subset.train)
 
 
-def _constant(subset, values, flat=1):
+def _constant(subset: "BaselineData", values: np.ndarray, flat: int = 1) -> Predictor:
     """Return the predictor of the same values for all rows; a network has those of the last axis flat, if `flat`."""
     shape = values.shape if flat == 1 else (*values.shape[:-2], values.shape[-2] * flat)
     return subset.by_blocks(
@@ -69,12 +69,12 @@ def mean(subset: "BaselineData") -> Predictor:
     reference="https://web.stanford.edu/~jurafsky/slp3/3.pdf",
     seconds=_few_seconds,
 )
-def frequency(subset):
+def frequency(subset: "BaselineData") -> PredictSplit:
     """Predict the shares of the tokens in the training text."""
     vocabulary_size, counts = subset.data.outputs, token_counts(subset.data)
     shares = (counts + 1) / (counts.sum() + vocabulary_size)
 
-    def predict(part):
+    def predict(part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
         step = max(1, _BLOCK // (vocabulary_size * int(np.prod(part.y.shape[1:]))))
         for start in range(0, len(part), step):
             truth = np.asarray(part.y[start : start + step]).reshape(-1)
@@ -99,7 +99,9 @@ def training_quantiles(subset: "BaselineData") -> Predictor:
     )
 
 
-def _weighted_quantiles(values, weight, levels):
+def _weighted_quantiles(
+    values: np.ndarray, weight: np.ndarray, levels: Sequence[float]
+) -> np.ndarray:
     """Return the smallest values whose cumulative share of the weight reaches each level."""
     order = np.argsort(values, kind="stable")
     shares = np.cumsum(weight[order]) / weight.sum()
@@ -128,7 +130,7 @@ def seasonal_quantiles(subset: "BaselineData") -> Predictor:
         raise Unfit("the windows are not from a single series")
     levels = levels_of(subset.data.target)
 
-    def fitted(name, forecast):
+    def fitted(name: str, forecast: "Callable[[Split], np.ndarray]") -> Predictor:
         errors = subset.y - forecast(subset.train)
         finite = np.isfinite(errors).all(axis=tuple(range(1, errors.ndim)))
         errors = errors[finite].astype("float64")
@@ -145,7 +147,7 @@ def seasonal_quantiles(subset: "BaselineData") -> Predictor:
         # (horizon, targets, levels)
         offsets = np.moveaxis(np.quantile(errors, levels, axis=0), 0, -1)
 
-        def predict(part):
+        def predict(part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for values, truth in _window_predictor(subset, forecast)(part):
                 spread = offsets if scale_of is None else offsets * scale_of(part.y)[..., None]
                 yield values[..., None] + spread, truth
@@ -165,15 +167,18 @@ def seasonal_quantiles(subset: "BaselineData") -> Predictor:
     return subset.best({name: fitted(name, forecast) for name, forecast in forecasts.items()})
 
 
-def _error_scales(windows, errors, finite):
+def _error_scales(
+    windows: Windows, errors: np.ndarray, finite: np.ndarray
+) -> Callable[[Windows], np.ndarray] | None:
     """Return a function of windows -> mean absolute error (N, 1, targets) of their series in training.
 
     None for a single series. Series that are not in training have the mean of all.
     """
-    if getattr(windows, "series", None) is None:
+    series = getattr(windows, "series", None)
+    if series is None:
         return None
-    names = windows.series.names
-    codes = windows.series.codes[finite]
+    names = series.names
+    codes = series.codes[finite]
     counts = np.bincount(codes, minlength=len(names))[:, None]
     totals = [
         np.bincount(codes, column, minlength=len(names)) for column in np.abs(errors).mean(axis=1).T
@@ -182,7 +187,8 @@ def _error_scales(windows, errors, finite):
     scales = np.where(counts > 0, scales, scales[counts[:, 0] > 0].mean(axis=0))
     by_name = dict(zip(names, scales, strict=True))
 
-    def scale_of(windows):
+    def scale_of(windows: "Windows") -> np.ndarray:
+        assert windows.series is not None
         of_series = (
             scales
             if windows.series.names is names
@@ -211,8 +217,8 @@ def season_quantiles(subset: "BaselineData") -> Predictor:
     """
     levels = levels_of(subset.data.target)
 
-    def predictor(name, count):
-        def predict(part):
+    def predictor(name: str, count: int) -> Predictor:
+        def predict(part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for start in range(0, len(part), _BLOCK):
                 block = part.select(np.arange(start, min(start + _BLOCK, len(part))))
                 values = dict(_season_history(subset, block, count))[name]
@@ -220,8 +226,8 @@ def season_quantiles(subset: "BaselineData") -> Predictor:
                 last = dict(_simple_forecasts(subset, block))[_LAST][..., None]
                 yield np.where(np.isfinite(quantiles), quantiles, last), np.asarray(block.y[:])
 
-        def network(inputs):
-            lags = _lags(subset, Calendar.of(subset.data.preprocessing).seasons[name], count)
+        def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
+            lags = _lags(subset, _seasons(subset)[name], count)
             return networks.quantiles_of_earlier_steps(
                 _past_of_targets(subset, inputs), lags, levels
             )
@@ -310,7 +316,7 @@ def _numbers(subset: "BaselineData") -> int:
     return _numbers_scored(subset) + len(subset.data.train) * subset.outputs
 
 
-def _numbers_scored(subset):
+def _numbers_scored(subset: "BaselineData") -> int:
     """Return the number of predicted values of the validation and test splits."""
     return (
         sum(len(part) for part in (subset.data.validation, subset.data.test) if part is not None)
@@ -318,30 +324,32 @@ def _numbers_scored(subset):
     )
 
 
-def _simple_forecasts(subset: "BaselineData", part: "Split"):
+def _simple_forecasts(subset: "BaselineData", part: "Split") -> Sequence[tuple[str, np.ndarray]]:
     simple = getattr(subset.kind.fitting, "simple_forecasts", None)
     return [] if simple is None else simple(subset.data.preprocessing, part)
 
 
-def _season_history(subset, part, count):
+def _season_history(
+    subset: "BaselineData", part: "Split", count: int
+) -> Sequence[tuple[str, np.ndarray]]:
     history = getattr(subset.kind.fitting, "season_history", None)
     return [] if history is None else history(subset.data.preprocessing, part, count)
 
 
-def _means_of_seasons(subset):
+def _means_of_seasons(subset: "BaselineData") -> "dict[str, Callable[[Split], np.ndarray]]":
     """Return name -> function of a split that returns the mean of the last four values of a season."""
 
-    def mean_of_season(name):
+    def mean_of_season(name: str) -> "Callable[[Split], np.ndarray]":
         return lambda part: dict(_season_history(subset, part, 4))[name].mean(axis=0)
 
     first = subset.data.train.select(np.arange(1))
     return {f"{_MEAN}{name}": mean_of_season(name) for name, _ in _season_history(subset, first, 1)}
 
 
-def _forecast_named(subset, name):
+def _forecast_named(subset: "BaselineData", name: str) -> "Callable[[Split], np.ndarray]":
     """Return a function of a split that returns the simple forecasts of this name (see `kzoo.problems.kinds`)."""
 
-    def forecast(part):
+    def forecast(part: "Split") -> np.ndarray:
         forecasts = dict(_simple_forecasts(subset, part))
         if name not in forecasts:
             raise Unfit("the windows are not from a single series")
@@ -350,15 +358,20 @@ def _forecast_named(subset, name):
     return forecast
 
 
-def _lags_named(subset, name):
+def _lags_named(subset: "BaselineData", name: str) -> np.ndarray:
     """Return the `_lags` of a simple forecast."""
     if name == _LAST:
         return np.ones((1, _horizon(subset)), int)
-    season = Calendar.of(subset.data.preprocessing).seasons[name.removeprefix(_MEAN)]
+    season = _seasons(subset)[name.removeprefix(_MEAN)]
     return _lags(subset, season, 4 if name.startswith(_MEAN) else 1)
 
 
-def _lags(subset, season, count=1):
+def _seasons(subset: "BaselineData") -> Mapping[str, int]:
+    calendar = Calendar.of(subset.data.preprocessing)
+    return {} if calendar is None else calendar.seasons
+
+
+def _lags(subset: "BaselineData", season: int, count: int = 1) -> np.ndarray:
     """Return how many steps before the end of a window the values of the last seasons are, (count, horizon)."""
     steps = np.arange(_horizon(subset))
     return season * (1 + steps // season + np.arange(count)[:, None]) - steps
@@ -368,7 +381,7 @@ def _horizon(subset: "BaselineData") -> int:
     return subset.data.train.y.shape[1]
 
 
-def _past_of_targets(subset, inputs):
+def _past_of_targets(subset: "BaselineData", inputs: "keras.KerasTensor") -> "keras.KerasTensor":
     """Return the columns of windows (B, T, F) that are the past of the targets (B, T, targets).
 
     Raises:
@@ -380,7 +393,11 @@ def _past_of_targets(subset, inputs):
     return inputs[..., : y.shape[-1]]
 
 
-def _window_predictor(subset, forecast, lags=None):
+def _window_predictor(
+    subset: "BaselineData",
+    forecast: "Callable[[Split], np.ndarray]",
+    lags: np.ndarray | None = None,
+) -> Predictor:
     """Return a predictor of the values of `forecast`, or the last value where these are NaN.
 
     Args:
@@ -389,7 +406,7 @@ def _window_predictor(subset, forecast, lags=None):
         lags: see `_lags`; None for a predictor without a network.
     """
 
-    def predict(part):
+    def predict(part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
         values = forecast(part)
         if not (finite := np.isfinite(values)).all():
             values = np.where(finite, values, _forecast_named(subset, _LAST)(part))
@@ -397,7 +414,8 @@ def _window_predictor(subset, forecast, lags=None):
             raise Unfit("the series does not reach far enough into the past")
         yield values, np.asarray(part.y[:])
 
-    def network(inputs):
+    def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
+        assert lags is not None
         return networks.head(
             networks.earlier_steps(_past_of_targets(subset, inputs), lags), "linear"
         )

@@ -51,7 +51,9 @@ class Counts:
             self.codes = np.sort(self.codes[np.argsort(-counts, kind="stable")[:limit]])
             subset.notes.append(f"only the {limit:,} most frequent words and pairs are used")
 
-    def tables(self, rows):
+    def tables(
+        self, rows: np.ndarray
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Return the rows (columns, W) of a kernel by words (ids, W), and by pairs (first, second, (P, W))."""
         first, second = np.divmod(self.codes, _PAIR)  # the first is 0 for words
         is_word = first == 0
@@ -76,13 +78,13 @@ class Counts:
         )
 
 
-def _words(x):
+def _words(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (text index, token id) of each word."""
     row, position = np.nonzero(x)
     return row, x[row, position].astype(np.int64)
 
 
-def _words_and_pairs(x):
+def _words_and_pairs(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (text index, code) of each word and of each pair of neighbouring words."""
     x = np.asarray(x, np.int64)
     first = x[:, :-1]
@@ -94,7 +96,7 @@ def _words_and_pairs(x):
     )
 
 
-def _shared_counts(subset):
+def _shared_counts(subset: BaselineData) -> "tuple[Counts, csr_matrix]":
     """Return the `Counts` of the training texts and their matrix, which both baselines share."""
     key = "counts", len(subset.train)
     if key not in subset.shared:
@@ -185,10 +187,10 @@ def tfidf_ridge(subset: BaselineData) -> "Predictor":
     )
     ridge = import_module("sklearn.linear_model").Ridge
 
-    def fitted(alpha):
+    def fitted(alpha: float) -> "Predictor":
         model = ridge(alpha=alpha, solver="sparse_cg").fit(x, (y - offset) / scale, subset.weight)
 
-        def predict(rows):
+        def predict(rows: np.ndarray) -> np.ndarray:
             values = model.predict(features(rows)).reshape(len(rows), -1)
             return (values * scale + offset).reshape(len(rows), *shape)
 
@@ -221,7 +223,7 @@ def nbsvm(subset: BaselineData) -> "Predictor":
     classes = [1] if subset.outputs == 2 else range(subset.outputs)
     svm = import_module("sklearn.svm").LinearSVC
 
-    def one_versus_all(class_number, c):
+    def one_versus_all(class_number: int, c: float) -> tuple[np.ndarray, np.ndarray, float]:
         """Return (weights, log ratios, bias) of an SVM for one class; `c` is its inverse regularization strength."""
         in_class = y == class_number
         if not in_class.any() or in_class.all():  # nothing to fit: a constant output
@@ -239,17 +241,19 @@ def nbsvm(subset: BaselineData) -> "Predictor":
         )
         return model.coef_[0], ratio, float(model.intercept_[0])
 
-    def candidates(c):
+    def candidates(c: float) -> "dict[str, Predictor]":
         """Return label -> outputs for each beta."""
         models = [one_versus_all(number, c) for number in classes]
         biases = np.array([bias for *_, bias in models])
 
-        def outputs(beta):
-            weights = [
-                ((1 - beta) * np.abs(coef).mean() + beta * coef) * ratio
-                for coef, ratio, _ in models
-            ]
-            weights = np.stack(weights, axis=1)
+        def outputs(beta: float) -> "Predictor":
+            weights = np.stack(
+                [
+                    ((1 - beta) * np.abs(coef).mean() + beta * coef) * ratio
+                    for coef, ratio, _ in models
+                ],
+                axis=1,
+            )
 
             def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
                 words, pairs = counts.tables(weights)

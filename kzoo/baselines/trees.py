@@ -1,10 +1,16 @@
 """`Tree`: a decision tree as arrays, from those of scikit-learn. NumPy only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from kzoo.baselines.linear import FittedModel
+
 
 _LARGEST = np.finfo("float32").max  # no x is above it
 
@@ -28,7 +34,7 @@ class Tree:
     value: np.ndarray
     categorical: Mapping[int, np.ndarray] = field(default_factory=dict)
 
-    def levels(self):
+    def levels(self) -> Iterator[np.ndarray]:
         """Yield the nodes of each depth, (n, 3 + W): feature, threshold, left child in the next depth or -1, values.
 
         The right child follows the left one. Leaves never go right, and inner nodes have the value 0. Thresholds are
@@ -79,13 +85,13 @@ def with_numeric_splits(
     return numeric, splits
 
 
-def rounded_down(values: Any) -> np.ndarray:
+def rounded_down(values: "ArrayLike") -> np.ndarray:
     """Return the largest float32 that is not above each value."""
     nearest = np.clip(values, -_LARGEST, _LARGEST).astype("float32")
     return np.where(nearest > values, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
-def trees_of_boosting(model: Any, sizes: Sequence[int] = ()) -> list[list[Tree]]:
+def trees_of_boosting(model: "FittedModel", sizes: Sequence[int] = ()) -> list[list[Tree]]:
     """Return the trees for each output of a histogram-based gradient boosting of scikit-learn.
 
     Args:
@@ -115,7 +121,12 @@ def trees_of_boosting(model: Any, sizes: Sequence[int] = ()) -> list[list[Tree]]
     ]
 
 
-def _tree_of_boosting(predictor: Any, columns: np.ndarray, known: Mapping, sizes: Mapping) -> Tree:
+def _tree_of_boosting(
+    predictor: "FittedModel",
+    columns: np.ndarray,
+    known: Mapping[int, np.ndarray],
+    sizes: Mapping[int, int],
+) -> Tree:
     nodes = predictor.nodes
     leaf = nodes["is_leaf"] == 1
     feature = np.where(leaf, -1, columns[nodes["feature_idx"]])
@@ -140,7 +151,7 @@ def _tree_of_boosting(predictor: Any, columns: np.ndarray, known: Mapping, sizes
     )
 
 
-def trees_of_forest(model: Any, output: int) -> list[Tree]:
+def trees_of_forest(model: "FittedModel", output: int) -> list[Tree]:
     """Return the trees of a random forest of scikit-learn whose values sum to the probability of a class."""
     trees = []
     for fitted in model.estimators_:

@@ -1,5 +1,6 @@
 """Series: ridge regression on the window, in closed form."""
 
+from abc import abstractmethod
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -8,12 +9,12 @@ import numpy as np
 from kzoo.baselines import networks
 from kzoo.baselines.baseline import baseline
 from kzoo.baselines.linear import STRENGTHS, Sums, unscaled, with_bias
-from kzoo.data.store.windows import sample_indices, series_of
+from kzoo.data.store.windows import RowArray, sample_indices, series_of
 
 if TYPE_CHECKING:
     import keras
 
-    from kzoo.baselines.data import BaselineData
+    from kzoo.baselines.data import BaselineData, Predictor
 
 
 # rows of a series that is not in memory, from which their scale is computed
@@ -34,15 +35,17 @@ _MOST_FEATURES = 1_500
         0.01 + 4e-10 * len(subset.train) * _products(subset) + 2e-7 * _predicted_values(subset)
     ),
 )
-def ridge_windows(subset):
+def ridge_windows(subset: "BaselineData") -> "Predictor":
     """Fit the steps ahead as a linear function of the window, in closed form.
 
     For series, two variants are tried: each target from its own past only, with the last value subtracted and the same
     weights for all targets (the linear models of "Are Transformers Effective for Time Series Forecasting?"), and from
     all columns. The variant and the strength of the ridge penalty are chosen on validation data.
     """
-    variants = {"all columns": all_columns} if not (all_columns := _AllColumns(subset)).cut else {}
-    variants |= {"its own past": _OwnPast(subset)} if has_own_past(subset) else {}
+    all_columns = _AllColumns(subset)
+    variants: dict[str, _Variant] = {} if all_columns.cut else {"all columns": all_columns}
+    if has_own_past(subset):
+        variants["its own past"] = _OwnPast(subset)
     if not variants:
         variants = {f"the last {all_columns.steps} steps": all_columns}
     for x, y in subset.blocks():
@@ -95,7 +98,19 @@ class _Variant:
         )
         self.targets = y.shape[-1]
 
-    def fitted(self, strength):
+    @abstractmethod
+    def add(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Add windows (B, T, F) and their targets (B, horizon, targets) to the sums."""
+
+    @abstractmethod
+    def answer(self, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the targets of windows."""
+
+    @abstractmethod
+    def network(self, inputs: "keras.KerasTensor", weights: np.ndarray) -> "keras.KerasTensor":
+        """Return the network of `answer`."""
+
+    def fitted(self, strength: float) -> "Predictor":
         weights = self.sums.weights(strength)
         return self.subset.by_blocks(
             lambda x: self.answer(np.asarray(x, "float64"), weights),
@@ -120,7 +135,6 @@ class _AllColumns(_Variant):
         return y.reshape(len(x), *self.subset.data.train.y.shape[1:]) * self.scale + self.offset
 
     def network(self, inputs: "keras.KerasTensor", weights: np.ndarray) -> "keras.KerasTensor":
-        """Return the network of `answer`."""
         shape = self.subset.data.train.y.shape[1:]
         copies = weights.shape[1] // self.targets
         linear = unscaled(weights, np.tile(self.scale, copies), np.tile(self.offset, copies))
@@ -153,7 +167,6 @@ class _OwnPast(_Variant):
         return np.moveaxis(ahead, 1, 2) * self.scale + self.offset
 
     def network(self, inputs: "keras.KerasTensor", weights: np.ndarray) -> "keras.KerasTensor":
-        """Return the network of `answer`."""
         past = networks.standardised(
             inputs[..., : self.targets], self.offset, self.scale, name="window"
         )
@@ -165,14 +178,14 @@ class _OwnPast(_Variant):
             "linear",
         )
 
-    def _past(self, x):
+    def _past(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the past (B, targets, steps) with the last value subtracted, and the last value (B, targets, 1)."""
         past = np.moveaxis((x[..., : self.targets] - self.offset) / self.scale, 1, 2)
         last = past[..., -1:]
         return past - last, last
 
 
-def _rows_of(part):
+def _rows_of(part: RowArray) -> np.ndarray:
     """Return the rows of a series, a sample of them if they are not in memory, or all of the windows."""
     if (series := series_of(part)) is None:
         return np.asarray(part[:])
@@ -183,7 +196,7 @@ def _rows_of(part):
     )
 
 
-def _moments(values):
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     values = values.reshape(-1, values.shape[-1])
     if (
         values.size > _MOST_AT_ONCE and values.shape[1] > 1

@@ -37,7 +37,9 @@ def initial_loss(subject: "Subject") -> "Iterator[Finding]":
     if not subject.loss.name.endswith("crossentropy") or "focal" in subject.loss.name:
         return
     _, y = subject.batch
-    loss = float(loss_function(subject.model)(y, subject.probe.answers))
+    compute = loss_function(subject.model)
+    assert compute is not None
+    loss = float(compute(y, subject.probe.answers))
     guessing_loss = math.log(subject.classes)
     where = f"loss {subject.loss.name}, {subject.classes} classes"
     if not math.isfinite(loss):

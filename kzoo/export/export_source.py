@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _answers(
-    task: str | None, run: Run | None, activation: str, loss: str | None, outputs: int
+    task: str | None, run: Run | None, activation: str | None, loss: str | None, outputs: int
 ) -> tuple[str, str | None]:
     """Return the kind of the outputs of a network, and the activation that turns them into probabilities or None.
 
@@ -102,7 +102,7 @@ class ConversionJob:
 
     @classmethod
     def of(
-        cls, subject: "ExportSource", folder: Path, work: Path, *, version: int
+        cls, subject: ExportSource, folder: Path, work: Path, *, version: int
     ) -> "ConversionJob":
         run = subject.run
         return cls(
@@ -161,14 +161,14 @@ def export_source(model_or_run: object) -> ExportSource:
     raise KzooError(f"kzoo.export takes a run, the path of a run, or a Keras model, got {shown}.")
 
 
-def _of_run(run: Run) -> "ExportSource":
+def _of_run(run: Run) -> ExportSource:
     spec, data = run.config["spec"], run.config["data"]
     model = run.model if run.folder is None else None  # pretrained weights have no run folder
     subject = _of_model(run.model, run) if spec["family"] is None else _of_spec(spec, run, model)
     return replace(subject, labels=tuple(data["class_names"]), targets=tuple(data["target_names"]))
 
 
-def _of_model(model: "keras.Model", run: Run | None) -> "ExportSource":
+def _of_model(model: "keras.Model", run: Run | None) -> ExportSource:
     try:
         spec = run.config["spec"] if run else spec_of(model)
     except KzooError:
@@ -203,9 +203,7 @@ def _of_model(model: "keras.Model", run: Run | None) -> "ExportSource":
     )
 
 
-def _of_spec(
-    spec: JsonObject, run: Run | None, model: "keras.Model | None" = None
-) -> "ExportSource":
+def _of_spec(spec: JsonObject, run: Run | None, model: "keras.Model | None" = None) -> ExportSource:
     """Return the `ExportSource` of a network built by kzoo, from its config alone."""
     config = spec["config"]
     inputs = spec["config"]["inputs"]

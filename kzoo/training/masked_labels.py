@@ -11,7 +11,7 @@ from kzoo.training.members import Members
 from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
-    from kzoo.training.recurrent import Tensor
+    from kzoo.zoo.gradients import Tensor
 
 
 def has_unknown_labels(data: Dataset) -> bool:

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 if TYPE_CHECKING:
-    from kzoo.training.recurrent import Tensor
+    from kzoo.zoo.gradients import Tensor
 
 
 class Members(keras.Model):

@@ -21,7 +21,8 @@ from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
     from kzoo.data.pipeline import Batches
-    from kzoo.training.recurrent import Tensor, Tensors
+    from kzoo.training.recurrent import Tensors
+    from kzoo.zoo.gradients import Tensor
 
 
 # target duration of a call: signals, journal and progress bar wait for its end

@@ -15,12 +15,13 @@ from typing import Any, TypeAlias
 import keras
 from keras import activations, ops
 
+from kzoo.zoo.gradients import Tensor
+
 # maximum time steps per iteration of TensorFlow's loop: more take longer to trace, and are not faster
 _CHUNK = 10
 # time steps per iteration of JAX's loop: the speed-up was half as large with 1, and smaller with 8
 _JAX_UNROLL = 4
 _HALVES_CHUNK = 5  # the same as `_CHUNK`, with a loop for each half of the batch
-Tensor: TypeAlias = Any  # of the backend
 Tensors: TypeAlias = Sequence[Tensor]
 
 _LARGE_KERNEL = 2**14  # size of the recurrent kernel from which two loops are faster than one

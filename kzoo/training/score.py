@@ -137,7 +137,9 @@ def gives_logits(model: keras.Model, loss: str | None = None) -> bool | None:
     compiled, activation = loss_info(model), last_activation(model)
     outputs: Any = getattr(model, "outputs", None)
     single = bool(outputs) and outputs[0].shape[-1] == 1
-    logits = logits_of(activation, loss or (compiled and compiled.name), single=single)
+    logits = logits_of(
+        activation, loss or (None if compiled is None else compiled.name), single=single
+    )
     if loss is not None or getattr(model, "loss", None) is None:
         return logits
     # A custom model: `from_logits` of its loss decides for linear and unknown last activations.

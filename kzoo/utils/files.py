@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
@@ -18,6 +18,7 @@ from kzoo.utils.table_path import TablePath, locate
 if TYPE_CHECKING:
     import numpy as np
 
+Json: TypeAlias = Any  # a value of a JSON document
 JsonObject = dict[str, Any]  # an object of a JSON document
 
 # bytes of an array, above which compression by more than 200 is refused

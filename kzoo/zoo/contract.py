@@ -2,12 +2,15 @@
 
 import math
 import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
+from kzoo.problems.stored_types import Config, TrainingSettings
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.layer_decay import apply_layer_decay
 from kzoo.zoo.losses.classes import needs_onehot_labels
 from kzoo.zoo.registry.arguments import CLIPPING
@@ -31,7 +34,15 @@ _UNDECAYED = ("bias", "gamma", NORM_BIAS, "scale")
 _compiled_by_contract: "weakref.WeakSet[keras.optimizers.Optimizer]" = weakref.WeakSet()
 
 
-def compile_model(model, *, task, config, training, steps=None, weighted=False):
+def compile_model(
+    model: keras.Model,
+    *,
+    task: str,
+    config: Config,
+    training: TrainingSettings,
+    steps: int | None = None,
+    weighted: bool = False,
+) -> None:
     """Compile a model with its training contract.
 
     Args:
@@ -60,12 +71,12 @@ def compile_model(model, *, task, config, training, steps=None, weighted=False):
     _compiled_by_contract.add(model.optimizer)
 
 
-def compiled_by_contract(model):
+def compiled_by_contract(model: keras.Model) -> bool:
     """Return whether `compile_model` was the last to compile a model."""
     return getattr(model, "optimizer", None) in _compiled_by_contract
 
 
-def is_compiled_unchanged(model, training):
+def is_compiled_unchanged(model: keras.Model, training: TrainingSettings) -> bool:
     """Return whether a model is compiled by its contract, untrained, and has its original learning rate."""
     if not compiled_by_contract(model) or int(model.optimizer.iterations):
         return False
@@ -78,25 +89,29 @@ def is_compiled_unchanged(model, training):
     )
 
 
-def head_of(task, config):
+def head_of(task: str, config: Config) -> str:
     """Return the head of the network, such as "softmax", also if its outputs are the logits."""
     return problem(task).task.head_of(config["outputs"])
 
 
-def needs_onehot(task, config, training):
+def needs_onehot(task: str, config: Config, training: TrainingSettings) -> bool:
     """Return whether the loss needs one-hot labels, which `kzoo.train` then makes in its pipeline."""
     return head_of(task, config) == "softmax" and needs_onehot_labels(training)
 
 
-def with_labels(task, config, training):
+def with_labels(
+    task: str, config: Config, training: TrainingSettings
+) -> tuple[JsonObject, int | None]:
     """Return the contract with the labels that the loss needs, and the number of classes if they are one-hot."""
     is_onehot = training.get("labels") == "onehot" or needs_onehot(task, config, training)
     if not is_onehot or head_of(task, config) != "softmax":
-        return training, None
-    return training | {"labels": "onehot"}, config["outputs"]
+        return dict(training), None
+    return {**training, "labels": "onehot"}, config["outputs"]
 
 
-def make_optimizer(training, *, steps=None):
+def make_optimizer(
+    training: TrainingSettings, *, steps: int | None = None
+) -> keras.optimizers.Optimizer:
     """Return the Keras optimizer of a training, with weight decay (not of biases and norms), clipping and averaging."""
     optimizer_class, fixed = OPTIMIZERS[training["optimizer"]]
     if training["optimizer"] == "momentum":
@@ -120,7 +135,7 @@ def make_optimizer(training, *, steps=None):
     return optimizer
 
 
-def undecayed(training) -> list[str]:
+def undecayed(training: TrainingSettings) -> list[str]:
     """Return the Keras names of the weights of biases and norms that are excluded from weight decay.
 
     Biases of norms with a multiplied learning rate decay, as in arXiv:2404.00498, because they diverge otherwise.
@@ -132,7 +147,9 @@ def undecayed(training) -> list[str]:
     ]
 
 
-def _scale_norm_bias_gradients(optimizer, training):
+def _scale_norm_bias_gradients(
+    optimizer: keras.optimizers.Optimizer, training: TrainingSettings
+) -> None:
     """Train the biases of norms with a multiple of the learning rate.
 
     The step of SGD, with or without momentum, is linear in the gradient, so the gradient is multiplied instead. The
@@ -151,7 +168,9 @@ def _scale_norm_bias_gradients(optimizer, training):
             value=factor,
         )
 
-    def scaled_apply(grads, trainable_variables=None):
+    def scaled_apply(
+        grads: Sequence[Any], trainable_variables: Sequence[keras.Variable] | None = None
+    ) -> object:
         variables = (
             optimizer._trainable_variables if trainable_variables is None else trainable_variables
         )
@@ -162,7 +181,9 @@ def _scale_norm_bias_gradients(optimizer, training):
     optimizer.apply = scaled_apply
 
 
-def make_schedule(training, *, steps=None):
+def make_schedule(
+    training: TrainingSettings, *, steps: int | None = None
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """Return a constant learning rate, or a Keras schedule over `steps` training steps.
 
     "step" halves the rate at the start of epochs 11, 21 and 31; then it stays at an eighth of the peak.
@@ -217,12 +238,14 @@ def make_schedule(training, *, steps=None):
     return schedules.PiecewiseConstantDecay(boundaries, [peak * 0.5**i for i in range(drops + 1)])
 
 
-def stops_early(training):
+def stops_early(training: TrainingSettings) -> bool:
     """Return whether training may stop early: schedules that decay over the steps need their full length."""
     return training.get("schedule", "constant") in ("constant", "plateau")
 
 
-def make_loss(*, task, config, training):
+def make_loss(
+    *, task: str, config: Config, training: TrainingSettings
+) -> keras.losses.Loss | Callable[[Any, Any], Any]:
     """Return the loss for the head: from logits if the output activation is None, else from probabilities.
 
     Args:
@@ -239,7 +262,9 @@ def make_loss(*, task, config, training):
     )
 
 
-def make_metrics(*, task, config, training):
+def make_metrics(
+    *, task: str, config: Config, training: TrainingSettings
+) -> list[str | keras.metrics.Metric]:
     """Return the metrics for `compile`.
 
     Raises:
@@ -261,7 +286,7 @@ def make_metrics(*, task, config, training):
     ]
 
 
-def metrics_for(task, config):
+def metrics_for(task: str, config: Config) -> tuple[str, ...]:
     """Return the names of the metrics that fit the task and the head of the network."""
     task_definition = problem(task).task
     choose = getattr(task_definition.fitting, "metrics_for", None)

@@ -1,15 +1,19 @@
 """`forward_flops`: the floating-point operations of a forward pass."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import layers
 
 from kzoo.utils.errors import KzooError
 
+if TYPE_CHECKING:
+    from keras.src.ops.symbolic_arguments import SymbolicArguments
 
-def forward_flops(model) -> int:
+
+def forward_flops(model: keras.Model) -> int:
     """Count the floating-point operations of one forward pass of one example.
 
     Every multiply-add of a kernel counts as two: Dense, EinsumDense, 1-D to 3-D convolutions (also
@@ -39,7 +43,9 @@ def forward_flops(model) -> int:
         ) from error
 
 
-def _operation_flops(operation, arguments, outputs):
+def _operation_flops(
+    operation: keras.Operation, arguments: "SymbolicArguments", outputs: Sequence[keras.KerasTensor]
+) -> int:
     input_shapes = [tuple(tensor.shape) for tensor in arguments.keras_tensors]
     output_shape = tuple(outputs[0].shape)
     if isinstance(operation, keras.Model):
@@ -56,7 +62,9 @@ def _operation_flops(operation, arguments, outputs):
     return 0
 
 
-def _layer_flops(layer, input_shape, output_shape):
+def _layer_flops(
+    layer: keras.Layer, input_shape: tuple[int, ...], output_shape: tuple[int, ...]
+) -> int:
     """Count a layer with one input tensor of shape `input_shape`, batch first."""
     if isinstance(layer, layers.Dense):
         return 2 * _size(output_shape) * input_shape[-1]
@@ -85,7 +93,7 @@ def _layer_flops(layer, input_shape, output_shape):
     return 0
 
 
-def _cell_flops(cell):
+def _cell_flops(cell: keras.Layer) -> int:
     """Count one step of a recurrent cell; its kernels contain all gates."""
     if isinstance(cell, layers.StackedRNNCells):
         return sum(_cell_flops(inner) for inner in cell.cells)
@@ -93,14 +101,14 @@ def _cell_flops(cell):
     return sum(2 * math.prod(kernel.shape) for kernel in kernels if kernel is not None)
 
 
-def _separable_flops(layer, output_shape):
+def _separable_flops(layer: keras.Layer, output_shape: tuple[int, ...]) -> int:
     *side, channels, multiplier = layer.depthwise_kernel.shape
     is_channels_last = layer.data_format == "channels_last"
     positions = _size(output_shape) // output_shape[-1 if is_channels_last else 1]
     return 2 * positions * channels * multiplier * (math.prod(side) + layer.filters)
 
 
-def _attention_flops(layer, arguments):
+def _attention_flops(layer: keras.Layer, arguments: "SymbolicArguments") -> int:
     """Count the four projections, the scores and the weighted sum over the axes that attend."""
     tensors = dict(zip(("query", "value", "key"), arguments.args, strict=False)) | arguments.kwargs
     query, value = (tuple(tensors[name].shape) for name in ("query", "value"))
@@ -120,7 +128,7 @@ def _attention_flops(layer, arguments):
     return 2 * (projections + targets * attended * heads * (key_dim + value_dim))
 
 
-def _einsum_flops(equation, *shapes):
+def _einsum_flops(equation: str, *shapes: tuple[int, ...]) -> int:
     """Count a product over the sizes of all distinct letters."""
     sizes: dict[Any, Any] = {}
     for letters, shape in zip(equation.split("->")[0].split(","), shapes, strict=True):
@@ -133,6 +141,6 @@ def _einsum_flops(equation, *shapes):
     return 2 * math.prod(sizes.values())
 
 
-def _size(shape):
+def _size(shape: tuple[int, ...]) -> int:
     """Return the size of one example; the first axis is the batch."""
     return math.prod(shape[1:])

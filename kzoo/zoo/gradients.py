@@ -1,17 +1,25 @@
 """Gradients on TensorFlow, JAX and PyTorch: of a function of a tensor, and of a loss in a network's weights."""
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 
 from kzoo.utils.errors import KzooError
 
+if TYPE_CHECKING:
+    import numpy as np
+
+
+Tensor: TypeAlias = Any  # of the backend
+
 _BACKEND = keras.backend.backend()
 _library = import_module(_BACKEND)  # Keras has imported it already
 
 
-def gradient(function, x):
+def gradient(function: Callable[[Any], Any], x: Tensor) -> Tensor:
     """Return the gradient of a scalar function of a tensor.
 
     Args:
@@ -34,7 +42,9 @@ def gradient(function, x):
     raise _no_gradients()
 
 
-def weight_gradients(model, loss, x) -> list:
+def weight_gradients(
+    model: keras.Model, loss: Callable[[Any], Any], x: "np.ndarray"
+) -> "list[np.ndarray | None]":
     """Return the gradient of a loss for each trainable variable, as an array; None if the loss does not depend on it.
 
     Args:
@@ -48,7 +58,7 @@ def weight_gradients(model, loss, x) -> list:
     if _BACKEND == "jax":
         state = [v.value for v in model.non_trainable_variables]
 
-        def loss_of_weights(weights):
+        def loss_of_weights(weights: Sequence[Tensor]) -> Tensor:
             return loss(model.stateless_call(weights, state, x, training=True)[0])
 
         gradients = _library.grad(loss_of_weights)([v.value for v in model.trainable_variables])
@@ -77,14 +87,14 @@ def weight_gradients(model, loss, x) -> list:
     ]
 
 
-def _no_gradients():
+def _no_gradients() -> KzooError:
     return KzooError(
         f"Keras runs on {_BACKEND}, which has no gradients. Set KERAS_BACKEND to tensorflow, jax or torch."
     )
 
 
 @contextmanager
-def free_traced_functions():
+def free_traced_functions() -> Iterator[None]:
     """Let TensorFlow free the training steps that are traced in this context once they are unused.
 
     TensorFlow registers the function of every `tf.custom_gradient` forever, and with it the whole graph; Keras'

@@ -1,11 +1,12 @@
 """`layer_decay`: layers far from the output train with smaller learning rates. Keras only."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 
-def layer_depths(model: Any) -> dict[str, int]:
+def layer_depths(model: keras.Model) -> dict[str, int]:
     """Return layer name -> depth of a functional model: the number of layers with a kernel between it and the output.
 
     A kernel is a weight with two axes or more. The longest of several paths to the output counts. The last layer has
@@ -25,7 +26,9 @@ def layer_depths(model: Any) -> dict[str, int]:
     return {layer.name: depths[layer] for layer in model.layers if layer in depths}
 
 
-def apply_layer_decay(optimizer: keras.optimizers.Optimizer, model: Any, decay: float) -> None:
+def apply_layer_decay(
+    optimizer: keras.optimizers.Optimizer, model: keras.Model, decay: float
+) -> None:
     """Train each layer with the learning rate times `decay` to the power of its depth (arXiv:2106.08254).
 
     The update and the weight decay of every Keras optimizer are proportional to the learning rate, so scaling the
@@ -44,8 +47,8 @@ def apply_layer_decay(optimizer: keras.optimizers.Optimizer, model: Any, decay: 
         for v in layer.trainable_variables
     }
 
-    def scaled(update):
-        def scaled_update(*arguments):
+    def scaled(update: Callable[..., object]) -> Callable[..., None]:
+        def scaled_update(*arguments: Any) -> None:
             slower = [
                 (v, multipliers[id(v)])
                 for v in optimizer._trainable_variables

@@ -1,7 +1,9 @@
 """The labels and outputs that a loss expects, and the last activation of a network."""
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import layers
@@ -56,14 +58,14 @@ class LossInfo:
     smoothing: float
 
     @property
-    def takes_probabilities(self):
+    def takes_probabilities(self) -> bool:
         """Whether outputs must be in 0..1."""
         return not self.from_logits and (
             self.name.endswith("crossentropy") or self.name.startswith("k")
         )
 
 
-def loss_info(model):
+def loss_info(model: keras.Model) -> LossInfo | None:
     """Return the `LossInfo` of a compiled model; None if it has several losses or a custom one."""
     loss = _single_loss(getattr(model, "loss", None))
     name = loss_name(model)
@@ -77,7 +79,7 @@ def loss_info(model):
     )
 
 
-def loss_name(model) -> str:
+def loss_name(model: keras.Model) -> str:
     """Return the name of the only loss of a compiled model, in Keras' spelling; empty if there is none."""
     loss = _single_loss(getattr(model, "loss", None))
     if isinstance(loss, str):
@@ -89,21 +91,21 @@ def loss_name(model) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def loss_function(model):
+def loss_function(model: keras.Model) -> Callable[[Any, Any], Any] | None:
     """Return the loss as a function of (truth, outputs) that returns a scalar; None if there are several losses."""
     loss = _single_loss(getattr(model, "loss", None))
     if loss is None:
         return None
     function = loss if isinstance(loss, keras.losses.Loss) else keras.losses.get(loss)
 
-    def mean(truth, outputs):
+    def mean(truth: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
         add_axis = outputs.shape[-1] == 1 and len(truth.shape) == len(outputs.shape) - 1
         return keras.ops.mean(function(truth[..., None] if add_axis else truth, outputs))
 
     return mean
 
 
-def _single_loss(loss):
+def _single_loss(loss: object) -> object:
     if isinstance(loss, dict):
         loss = list(loss.values())
     if isinstance(loss, list | tuple):
@@ -112,9 +114,9 @@ def _single_loss(loss):
     return None if loss in ("crossentropy", "ce") else loss
 
 
-def last_activation(model):
+def last_activation(model: keras.Model) -> str | None:
     """Return the name of the last activation of a functional model; None if it is unknown."""
-    outputs = getattr(model, "outputs", None) or ()
+    outputs: Sequence[Any] = getattr(model, "outputs", None) or ()
     if len(outputs) != 1:
         return None
     tensor = outputs[0]

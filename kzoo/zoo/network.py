@@ -5,15 +5,16 @@ their `config.json`. Standard library only, until a model is passed.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 
 if TYPE_CHECKING:
     import keras
 
 
-def table_of(model: "keras.Model") -> dict[str, Any]:
+def table_of(model: "keras.Model") -> JsonObject:
     """Return the table of a network as plain data.
 
     Args:
@@ -45,16 +46,17 @@ def table_of(model: "keras.Model") -> dict[str, Any]:
     )
 
 
-def _output_of(layer):
+def _output_of(layer: "keras.Layer") -> "keras.KerasTensor | None":
     try:
         return layer.output
     except (AttributeError, ValueError):  # the layer is in no graph, or in several
         return None
 
 
-def _tensor_spec(tensor):
+def _tensor_spec(tensor: "keras.KerasTensor | None") -> JsonObject:
     shape = getattr(tensor, "shape", None)
+    dtype = getattr(tensor, "dtype", None)
     return dict(
         shape=None if shape is None else list(shape[1:]),
-        dtype=None if shape is None else str(tensor.dtype),
+        dtype=None if shape is None else str(dtype),
     )

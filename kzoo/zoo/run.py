@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kzoo.inference.postprocessors import STEP
 from kzoo.problems.kinds import preprocessor_mismatch
@@ -15,6 +15,7 @@ from kzoo.problems.stored_types import (
     CONFIG,
     FOLDS,
     Description,
+    Scores,
     Spec,
     check_format,
     summary_form,
@@ -22,7 +23,7 @@ from kzoo.problems.stored_types import (
 )
 from kzoo.problems.tasks import Problem, Target, problem
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import path_of, read_arrays, read_json
+from kzoo.utils.files import Json, JsonObject, path_of, read_arrays, read_json
 from kzoo.utils.formatting import first_line
 from kzoo.utils.schema import misfit
 from kzoo.zoo.registry import AUTO
@@ -47,6 +48,9 @@ def run_of_search(folder: str | os.PathLike[str]) -> str:
     if (read_json(Path(folder) / "search.json").get("spec") or {}).get("preset") == AUTO:
         return "it is not finished, and the same call of kzoo.tune continues it"
     return f"kzoo.Search({str(folder)!r}).retrain() trains its winner"
+
+
+Arrays: TypeAlias = dict[str, Any]  # of `answers.npz`, see `Run.answers`
 
 
 class Run:
@@ -130,7 +134,7 @@ class Run:
             if baseline["split"] == split
         ]
 
-        def score_cells(scores: Mapping[str, Any]) -> list[str]:
+        def score_cells(scores: Scores) -> list[str]:
             score = value_of(scores, metric)
             interval = scores.get(f"{metric}_interval")
             ends = "" if not interval else " to ".join(number(end, metric) for end in interval)
@@ -175,7 +179,7 @@ class Run:
     def __fspath__(self) -> str:
         return os.fspath(self.path)
 
-    def _read(self, name: str, form: Any) -> Any:
+    def _read(self, name: str, form: object) -> Json:
         """Read a JSON file of the run and check it against its schema."""
         try:
             stored = read_json(self.path / name)
@@ -198,7 +202,7 @@ class Run:
         return KzooError(f"{self.path / name} is damaged: {subject}{wrong}. Train again.")
 
     @cached_property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> JsonObject:
         config = self._read("config.json", Mapping)
         check_format(config, self.path / "config.json")
         config = with_current_names(config)
@@ -260,12 +264,12 @@ class Run:
         return postprocessor.read(self.postprocessing).target(target)
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> JsonObject:
         """Scores of the best weights on the test split, seconds, samples per second, parameters."""
         return self._read("summary.json", summary_form(self.problem.task.form))
 
     @property
-    def preprocessing(self) -> dict[str, Any]:
+    def preprocessing(self) -> JsonObject:
         return self._read(
             "preprocessing.json",
             lambda reader, where: preprocessor_mismatch(reader, self.spec.config),
@@ -297,7 +301,7 @@ class Run:
         return list(self.data.class_names)
 
     @cached_property
-    def answers(self) -> dict[str, Any] | None:
+    def answers(self) -> Arrays | None:
         """Predictions of the best model on the test split (else the validation split); None for language models.
 
         Arrays: `split`; `rows` (N,), row numbers in that split; `truth` (N,) or (N, ...); `answers` (N, classes) or
@@ -311,7 +315,7 @@ class Run:
             return None
         try:
             stored = read_arrays(file)
-            arrays = {**stored, "split": str(stored["split"])}
+            arrays: Arrays = {**stored, "split": str(stored["split"])}
         except (OSError, ValueError, KeyError) as error:
             raise self._damaged("answers.npz", f"cannot be read ({first_line(error)})") from None
         names = self.problem.classes_of(self.class_names)
@@ -363,10 +367,10 @@ class Run:
 
 
 def _answers_mismatch(
-    arrays: Mapping[str, Any],
+    arrays: Arrays,
     classes: int | None,
     input_shape: Sequence[int | None],
-    quantiles: Any,
+    quantiles: Sequence[float] | None,
 ) -> str | None:
     """Return what is wrong with the arrays of a run's `answers.npz`, else None.
 
@@ -388,10 +392,10 @@ def _answers_mismatch(
 
 
 def _fit_together(
-    arrays: Mapping[str, Any],
+    arrays: Arrays,
     classes: int | None,
     input_shape: Sequence[int | None],
-    quantiles: Any,
+    quantiles: Sequence[float] | None,
 ) -> bool:
     rows, truth, answers, shown, inputs = (
         arrays[name] for name in ("rows", "truth", "answers", "shown", "inputs")
@@ -437,4 +441,4 @@ def _fit_together(
     if classes is None:
         return answers.shape == (*truth.shape, *([len(quantiles)] if quantiles else []))
     is_class = truth.shape == (count,) and (truth >= 0).all() and (truth < classes).all()
-    return is_class and answers.shape == (count, classes if answers.shape[-1] > 1 else 1)
+    return bool(is_class) and answers.shape == (count, classes if answers.shape[-1] > 1 else 1)

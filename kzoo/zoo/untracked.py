@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kzoo.problems import kinds
 from kzoo.problems.tasks import problem_for
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import path_of
+from kzoo.utils.files import JsonObject, path_of
 from kzoo.utils.formatting import printable, shown
 from kzoo.zoo.families.protocol import MEMBERS
 from kzoo.zoo.registry import fitted_on, get_preset, names_a_preset, spec_of
@@ -19,6 +19,8 @@ from kzoo.zoo.weights.packaged import PretrainedWeights
 
 if TYPE_CHECKING:
     import keras
+
+    from kzoo.zoo.registry.preset import Preset
 
 _MODEL = "best.keras"
 _OF_CLASSES = ("crossentropy", "hinge", "kldivergence", "focal")
@@ -70,7 +72,7 @@ def as_run(
     return Run(path)
 
 
-def _pretrained(preset: Any, weights: str | None) -> PretrainedWeights:
+def _pretrained(preset: object, weights: str | None) -> PretrainedWeights:
     if not isinstance(preset, str) or not names_a_preset(preset):
         raise KzooError(
             f"needs the name of a preset, and {shown(preset)} is not one: omit weights=.",
@@ -82,7 +84,7 @@ def _pretrained(preset: Any, weights: str | None) -> PretrainedWeights:
     return pretrained
 
 
-def run_or_none(preset_or_run: Any) -> Run | None:
+def run_or_none(preset_or_run: "str | os.PathLike[str] | Preset | Run | keras.Model") -> Run | None:
     """Return the run for a run or its path; None for a preset or a model in memory."""
     if isinstance(preset_or_run, Run):
         return preset_or_run
@@ -130,7 +132,7 @@ class UntrackedModel(Run):
         )
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> JsonObject:
         """What is known without data: the number of parameters."""
         return {"parameters": self.model.count_params()}
 
@@ -147,12 +149,12 @@ class UntrackedModel(Run):
         return super().history if (self.path / "history.csv").is_file() else {}
 
     @cached_property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> JsonObject:
         fitted = fitted_on(self.model)
         return fitted[0] if fitted else self._described()
 
     @cached_property
-    def preprocessing(self) -> dict[str, Any]:
+    def preprocessing(self) -> JsonObject:
         fitted = fitted_on(self.model)
         return (
             fitted[1]
@@ -162,7 +164,7 @@ class UntrackedModel(Run):
             )
         )
 
-    def _described(self) -> dict[str, Any]:
+    def _described(self) -> JsonObject:
         """Return a `config.json` with everything that follows from the model."""
         model = self.model
         in_tensors, out_tensors = (

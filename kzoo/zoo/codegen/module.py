@@ -2,9 +2,11 @@
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kzoo.problems.stored_types import TrainingSettings
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.version import __version__
 from kzoo.zoo import contract
 from kzoo.zoo.codegen.graph import Graph
@@ -26,7 +28,7 @@ _IF_CHANGED = (*OF_FIT, "norm_bias_rate", "layer_decay")
 def source_of(
     preset: "Preset",
     model: "keras.Model",
-    spec: Mapping[str, Any],
+    spec: JsonObject,
     *,
     command: str,
     goes_in: str,
@@ -112,7 +114,7 @@ def _difference_notes(config: Mapping[str, object]) -> Iterator[str]:
         yield 'kzoo trains each member, an input of the layer "members", separately. `fit` alone trains their mean.'
 
 
-def _compile_lines(spec: Mapping[str, Any]) -> list[str]:
+def _compile_lines(spec: JsonObject) -> list[str]:
     """Return the lines that compile the model with its training contract."""
     training, task, config = spec["training"], spec["task"], spec["config"]
     if not {"optimizer", "learning_rate", "schedule"} <= set(training):
@@ -132,7 +134,7 @@ def _compile_lines(spec: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _schedule(training: Mapping[str, Any]) -> tuple[list[str], str]:
+def _schedule(training: TrainingSettings) -> tuple[list[str], str]:
     """Return the lines that make the learning rate schedule over `steps`, and its expression.
 
     For schedules other than "constant" and "cosine" the rate is the constant peak, with a comment.

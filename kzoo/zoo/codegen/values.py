@@ -101,7 +101,7 @@ def _arguments(
         extra[more[0]] = config[more[0]]
 
 
-def _config_with(instance: Any, arguments: Mapping[str, object]) -> dict[str, object]:
+def _config_with(instance: keras.Layer, arguments: Mapping[str, object]) -> dict[str, object]:
     """Return the configuration of a new object of the same class with these arguments."""
     rebuilt = type(instance)(
         **{name: _deserialized(argument) for name, argument in arguments.items()}

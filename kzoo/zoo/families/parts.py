@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from statistics import NormalDist
+from typing import Any
 
 import keras
 import numpy as np
@@ -71,7 +72,7 @@ def scale_inputs(
     return layers.Rescaling(clip, name=f"{name}_clip")(x)
 
 
-def split_mask(x: keras.KerasTensor) -> "tuple[keras.KerasTensor, keras.KerasTensor]":
+def split_mask(x: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Return padded series (B, T, F + 1) without their last feature, and which steps are real (B, T, 1), 0 or 1."""
     return x[:, :, :-1], ops.cast(x[:, :, -1:] > 0.5, x.dtype)
 
@@ -83,7 +84,7 @@ def scale_series(
     *,
     rescale: bool,
     padded: bool | None,
-) -> "tuple[keras.KerasTensor, keras.KerasTensor | None]":
+) -> tuple[keras.KerasTensor, keras.KerasTensor | None]:
     """Return scaled series with 0 for padding, and which steps are real (B, T, 1), None if all are.
 
     Args:
@@ -108,7 +109,7 @@ def split_columns(
     categories: tuple[int, ...],
     text_buckets: tuple[int, ...],
     text_lengths: tuple[int, ...],
-) -> "tuple[keras.KerasTensor | None, int]":
+) -> tuple[keras.KerasTensor | None, int]:
     """Return the numeric columns of rows (B, F), None without any, and their number.
 
     Args:
@@ -134,7 +135,7 @@ def split_columns(
 
 def text_vectors(
     x: keras.KerasTensor, text_buckets: tuple[int, ...], text_lengths: tuple[int, ...], width: int
-) -> "list[keras.KerasTensor]":
+) -> list[keras.KerasTensor]:
     """Return a vector (B, width) for each text column of rows (B, F), the `bag` of its ids.
 
     The vectors of the ids are zeros until `kzoo.training.initial_weights` sets them from the training texts. They are
@@ -341,7 +342,7 @@ def head(
     bias: bool = True,
     scale: float = 1.0,
     quantiles: tuple[float, ...] | None = None,
-    adjust: "Callable[[keras.KerasTensor], keras.KerasTensor] | None" = None,
+    adjust: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None,
     name: str = OUTPUTS,
 ) -> keras.KerasTensor:
     """Map features to the outputs with a dense layer.
@@ -409,7 +410,7 @@ def members_head(
     )
 
 
-def per_layer(value: object, count: int, *, name: str) -> tuple:
+def per_layer(value: object, count: int, *, name: str) -> tuple[Any, ...]:
     """Return a tuple of `count` values, from one value for all layers or a sequence with one for each.
 
     Raises:
@@ -592,7 +593,7 @@ class Covariates:
         return layers.Concatenate(axis=-1, name="with_covariates")([past, self.columns])
 
     def effect_on(
-        self, forecast: keras.KerasTensor, norm: "WindowNorm | None", outputs: int
+        self, forecast: keras.KerasTensor, norm: WindowNorm | None, outputs: int
     ) -> keras.KerasTensor:
         """Return a forecast (B, horizon, outputs * levels) with the effect of the covariates.
 

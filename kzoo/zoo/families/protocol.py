@@ -3,10 +3,12 @@
 The names are stored in files and must not change.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import keras
+
+LayerOrNone: TypeAlias = Any  # a `keras.Layer`, or None
 
 # restores the targets' units: training fits the layers before it on standardised targets
 UNSCALE = "unscale"
@@ -48,6 +50,6 @@ def is_text(name: str) -> bool:
     return name.startswith(TEXT) and name[len(TEXT) :].isdecimal()
 
 
-def layer_with(model: "keras.Model", role: str) -> Any:
+def layer_with(model: "keras.Model", role: str) -> LayerOrNone:
     """Return the layer of a model with a role (one of these names); None if it has none."""
     return next((layer for layer in model.layers if layer.name == role), None)

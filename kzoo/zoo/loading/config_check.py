@@ -51,7 +51,7 @@ class Config:
     classes: list = field(default_factory=list)
 
 
-def parse_json(data: bytes | str, what: str) -> Any:
+def parse_json(data: bytes | str, what: str) -> JsonObject:
     """Return parsed JSON without duplicate keys, NaN, infinity or deep nesting; `what` names it in errors.
 
     Raises:
@@ -82,7 +82,7 @@ def parse_json(data: bytes | str, what: str) -> Any:
         raise Unreadable(f"{what} is not JSON ({error})") from None
 
 
-def check_config(data: bytes, trusted: Trusted | None = None) -> "Config":
+def check_config(data: bytes, trusted: Trusted | None = None) -> Config:
     """Return a model's configuration after checking it against the list in `allowed.py`.
 
     Args:
@@ -113,7 +113,7 @@ def check_config(data: bytes, trusted: Trusted | None = None) -> "Config":
 class _ConfigCopy:
     """Copies a configuration, checking each part and dropping parts that prediction does not need."""
 
-    def __init__(self, config: "Config", trusted: Trusted) -> None:
+    def __init__(self, config: Config, trusted: Trusted) -> None:
         self.config, self.trusted = config, trusted
         self.trusted_names = {node.__name__ for node in trusted.values()}
         self.stateful = False

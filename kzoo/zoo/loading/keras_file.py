@@ -122,7 +122,7 @@ def stored_loss_name(path: str | os.PathLike[str]) -> str | None:
         UnsafeModelError, KzooError: see `kzoo.load_model`.
     """
     with naming(path):
-        node = parse_json(open_archive(read_once(path)).config, "config.json")
+        node: Any = parse_json(open_archive(read_once(path)).config, "config.json")
     for name in ("compile_config", "loss"):
         node = node.get(name) if isinstance(node, dict) else None
     # a serialized loss, or its name

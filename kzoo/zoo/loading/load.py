@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,14 +189,14 @@ def _checked_manifest(content: object) -> Manifest:
     return manifest
 
 
-def _checked_bytes(folder: Path, name: str, facts: Mapping[str, Any]) -> bytes:
+def _checked_bytes(folder: Path, name: str, facts: JsonObject) -> bytes:
     _check_folders(folder, name)
     data = read_once(folder / name, MAX_BYTES)
     _check_digest(hashlib.sha256(data).hexdigest(), facts)
     return data
 
 
-def _check_file(folder: Path, name: str, facts: Mapping[str, Any]) -> None:
+def _check_file(folder: Path, name: str, facts: JsonObject) -> None:
     """Check the checksum of a file of any size that is not opened."""
     _check_folders(folder, name)
     path = folder / name
@@ -213,7 +213,7 @@ def _check_folders(folder: Path, name: str) -> None:
             raise Refused(f"its folder {str(parent)!r} is a symbolic link", _REPLACE)
 
 
-def _check_digest(digest: str, facts: Mapping[str, Any]) -> None:
+def _check_digest(digest: str, facts: JsonObject) -> None:
     if digest != facts["sha256"].lower():
         raise Refused("its sha256 differs from the one in kzoo.json", _REPLACE)
 

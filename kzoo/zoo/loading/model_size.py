@@ -82,14 +82,12 @@ def zero_initialization() -> Iterator[None]:
         initializer.__class__ = type(initializer).__base__
 
 
-def _zeros_class(cls: Any, instances: list[object]) -> Any:
+def _zeros_class(cls: Any, instances: list[object]) -> type:
     def __init__(self: Any, *arguments: object, **options: object) -> None:
         cls.__init__(self, *arguments, **options)
         instances.append(self)
 
-    def __call__(
-        self: Any, shape: tuple[int, ...], dtype: str | None = None
-    ) -> "keras.KerasTensor":
+    def __call__(self: Any, shape: tuple[int, ...], dtype: str | None = None) -> keras.KerasTensor:
         return keras.ops.zeros(shape, dtype=dtype)
 
     return type(cls.__name__, (cls,), {"__init__": __init__, "__call__": __call__})

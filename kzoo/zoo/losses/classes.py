@@ -1,8 +1,11 @@
 """Losses and metrics of classes, for probabilities or logits, and for one output per class or one for two. Keras."""
 
+from collections.abc import Sequence
+
 import keras
 
-from kzoo.problems.tasks import ends_in
+from kzoo.problems.stored_types import Config, TrainingSettings
+from kzoo.problems.tasks import Task, ends_in
 from kzoo.utils.errors import KzooError
 
 _ONEHOT_LOSSES = ("focal", "hinge", "kl")
@@ -13,7 +16,7 @@ _BOTH_SIDES = ("linear", "tanh", "softsign", "elu", "selu", "celu", "leaky_relu"
 _METRICS = {"sigmoid": ("accuracy", "auc"), "softmax": ("accuracy", "top5")}
 
 
-def needs_onehot_labels(training) -> bool:
+def needs_onehot_labels(training: TrainingSettings) -> bool:
     """Return whether the loss, or an augmentation that mixes labels, needs one-hot labels."""
     return (
         training.get("label_smoothing", 0) > 0
@@ -22,7 +25,9 @@ def needs_onehot_labels(training) -> bool:
     )
 
 
-def make_loss(name, definition, *, task, config, training):
+def make_loss(
+    name: str, definition: Task, *, task: str, config: Config, training: TrainingSettings
+) -> keras.losses.Loss:
     """Return the loss of this name (see `kzoo.zoo.contract.make_loss`).
 
     Args:
@@ -95,12 +100,12 @@ def make_loss(name, definition, *, task, config, training):
     return losses.SparseCategoricalCrossentropy(from_logits=logits)
 
 
-def _join_names(losses):
+def _join_names(losses: Sequence[str]) -> str:
     *names, last = (name for name in losses if name != "crossentropy")  # auto selects crossentropy
     return f"{', '.join(names)} or {last}"
 
 
-def _check_head(loss, head, activation, losses):
+def _check_head(loss: str, head: str, activation: str | None, losses: Sequence[str]) -> None:
     """Raise KzooError if the last activation does not suit the loss, which would silently learn something else."""
     if loss == "hinge":
         if head == "sigmoid" and activation not in _BOTH_SIDES:
@@ -120,7 +125,7 @@ def _check_head(loss, head, activation, losses):
         )
 
 
-def metrics_for(definition, config):
+def metrics_for(definition: Task, config: Config) -> tuple[str, ...]:
     """Return the names of the task's metrics that suit the last layer."""
     return tuple(
         name
@@ -129,7 +134,9 @@ def metrics_for(definition, config):
     )
 
 
-def make_metric(name, definition, *, config, training):
+def make_metric(
+    name: str, definition: Task, *, config: Config, training: TrainingSettings
+) -> str | keras.metrics.Metric:
     """Return the metric of this name, as Keras takes it."""
     # A single output that is not a probability is a margin or a logit: above 0 means the second class.
     signed = ends_in(config.get("output_activation")) not in _PROBABILITIES

@@ -2,11 +2,15 @@
 
 import keras
 
+from kzoo.problems.stored_types import Config, TrainingSettings
+from kzoo.problems.tasks import Task
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.losses.values import make_metric as make_metric
 
 
-def make_loss(name, definition, *, task, config, training):
+def make_loss(
+    name: str, definition: Task, *, task: str, config: Config, training: TrainingSettings
+) -> keras.losses.Loss:
     """Return the Poisson loss.
 
     Raises:

@@ -2,12 +2,16 @@
 
 import keras
 
+from kzoo.problems.stored_types import Config, TrainingSettings
+from kzoo.problems.tasks import Task
 from kzoo.utils.errors import KzooError
 
 _PROBABILITIES = ("sigmoid", "hard_sigmoid")
 
 
-def make_loss(name, definition, *, task, config, training):
+def make_loss(
+    name: str, definition: Task, *, task: str, config: Config, training: TrainingSettings
+) -> keras.losses.Loss:
     """Return the loss of this name (see `kzoo.zoo.contract.make_loss`).
 
     Raises:
@@ -34,7 +38,7 @@ def make_loss(name, definition, *, task, config, training):
     )
 
 
-def loss_weight(config) -> float:
+def loss_weight(config: Config) -> float:
     """Return the number of labels, by which Keras' mean over the labels of a row is multiplied.
 
     The loss is then the negative log-likelihood of the row, as the crossentropy of classes is, so that learning rates
@@ -43,7 +47,9 @@ def loss_weight(config) -> float:
     return float(config["outputs"])
 
 
-def make_metric(name, definition, *, config, training):
+def make_metric(
+    name: str, definition: Task, *, config: Config, training: TrainingSettings
+) -> str | keras.metrics.Metric:
     """Return the metric of this name, as Keras takes it: the share of the labels that are right at a half."""
     half = 0.5 if config.get("output_activation") in _PROBABILITIES else 0.0
     return keras.metrics.BinaryAccuracy(name="accuracy", threshold=half)

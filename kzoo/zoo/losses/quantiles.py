@@ -1,11 +1,17 @@
 """The pinball loss. Keras."""
 
+from collections.abc import Callable
+
 import keras
 
+from kzoo.problems.stored_types import Config, TrainingSettings
+from kzoo.problems.tasks import Task
 from kzoo.utils.errors import KzooError
 
 
-def make_loss(name, definition, *, task, config, training):
+def make_loss(
+    name: str, definition: Task, *, task: str, config: Config, training: TrainingSettings
+) -> Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]:
     """Return the pinball loss, the mean over levels, targets and steps (https://doi.org/10.2307/1913643).
 
     Raises:
@@ -19,7 +25,7 @@ def make_loss(name, definition, *, task, config, training):
         )
     levels = tuple(config["quantiles"])
 
-    def pinball(truth, outputs):
+    def pinball(truth: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
         """Return the loss of each row (B,); truth (B, ..., targets), outputs (B, ..., targets * levels)."""
         targets = outputs.shape[-1] // len(levels)
         predicted = keras.ops.reshape(outputs, (-1, *outputs.shape[1:-1], targets, len(levels)))

@@ -1,7 +1,11 @@
 """Losses and metrics of values. Keras."""
 
+from collections.abc import Callable
+
 import keras
 
+from kzoo.problems.stored_types import Config, TrainingSettings
+from kzoo.problems.tasks import Task
 from kzoo.utils.errors import KzooError
 
 _LOSSES = {
@@ -11,13 +15,13 @@ _LOSSES = {
 }
 
 
-def log_mse(truth, outputs):
+def log_mse(truth: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
     """Return the squared error of the logarithms of each row (B,), whose optimum is the median, not the mean."""
     error = keras.ops.log(outputs) - keras.ops.log(keras.ops.cast(truth, outputs.dtype))
     return keras.ops.mean(keras.ops.square(error), axis=-1)
 
 
-def gamma(truth, outputs):
+def gamma(truth: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTensor:
     """Return half the gamma deviance of each row (B,), whose optimum is the mean (McCullagh and Nelder, 1989)."""
     ratio = keras.ops.cast(truth, outputs.dtype) / outputs
     return keras.ops.mean(ratio - keras.ops.log(ratio) - 1.0, axis=-1)
@@ -26,7 +30,9 @@ def gamma(truth, outputs):
 _LOG_LOSSES = {"log_mse": log_mse, "gamma": gamma}
 
 
-def make_loss(name, definition, *, task, config, training):
+def make_loss(
+    name: str, definition: Task, *, task: str, config: Config, training: TrainingSettings
+) -> keras.losses.Loss | Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]:
     """Return the loss of this name; "auto" is the squared error (see `kzoo.zoo.contract.make_loss`).
 
     Raises:
@@ -56,6 +62,8 @@ def make_loss(name, definition, *, task, config, training):
     return _LOSSES["mse" if name == "auto" else name]()
 
 
-def make_metric(name, definition, *, config, training):
+def make_metric(
+    name: str, definition: Task, *, config: Config, training: TrainingSettings
+) -> str | keras.metrics.Metric:
     """Return the metric of this name, as Keras takes it."""
     return keras.metrics.RootMeanSquaredError(name="rmse") if name == "rmse" else name

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kzoo.problems.data_arguments import FLAGS
+from kzoo.problems.stored_types import Config, Overrides, TrainingSettings
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.errors import KzooError, is_out_of_memory, short_errors, warn
-from kzoo.utils.files import read_json
+from kzoo.utils.files import JsonObject, read_json
 from kzoo.utils.formatting import first_line, hint, listed
 from kzoo.utils.version import __version__
 from kzoo.zoo.registry.arguments import (
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
     from kzoo.data.dataset import Dataset
     from kzoo.zoo.run import Run
+    from kzoo.zoo.weights import Weights
 
 _specs: "weakref.WeakKeyDictionary[keras.Model, dict[str, Any]]" = (
     weakref.WeakKeyDictionary()
@@ -164,8 +166,8 @@ def build(
 
 def _with_weights(
     preset: Preset,
-    weights: Any,
-    overrides: Mapping[str, Any],
+    weights: "Weights",
+    overrides: Overrides,
     *,
     compile: bool,
     seed: int | None,
@@ -186,19 +188,19 @@ def _with_weights(
     return model
 
 
-def steps_of(training: Mapping[str, Any], examples: int) -> int:
+def steps_of(training: TrainingSettings, examples: int) -> int:
     """Return the number of steps of a whole training, which is the length of its schedule."""
     return steps_of_epoch(training, examples) * training["epochs"]
 
 
-def steps_of_epoch(training: Mapping[str, Any], examples: int) -> int:
+def steps_of_epoch(training: TrainingSettings, examples: int) -> int:
     """Return the number of steps of an epoch, at most `max_steps`."""
     steps = math.ceil(examples / training["batch_size"])
     return min(steps, training.get("max_steps") or steps)
 
 
 def _ignored_by_fit(
-    overrides: Mapping[str, Any], training: Mapping[str, Any], steps: int | None
+    overrides: Overrides, training: TrainingSettings, steps: int | None
 ) -> list[str]:
     """Return the names of active overrides that a compiled model does not hold and `fit` alone ignores."""
     names = [
@@ -215,9 +217,7 @@ def _ignored_by_fit(
     return names
 
 
-def rebuild(
-    spec: Mapping[str, Any], *, compile: bool = True, steps: int | None = None
-) -> "keras.Model":
+def rebuild(spec: JsonObject, *, compile: bool = True, steps: int | None = None) -> "keras.Model":
     """Build a model from a specification (see `spec_of`); the preset itself may have changed or be gone."""
     keras = import_module("keras")
     if spec["seed"] is not None:
@@ -250,7 +250,7 @@ def rebuild(
     return model
 
 
-def _check_names(spec: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+def _check_names(spec: JsonObject, config: Config) -> None:
     """Raise `KzooError` if the config has an unknown setting or lacks a required one."""
     takes = builder_of(spec["family"]).takes
     for name in sorted(set(config) - set(takes)):
@@ -268,7 +268,7 @@ def family_builder(family: str) -> tuple[Callable[..., "keras.Model"], dict[str,
     return import_module(module).build, fixed
 
 
-def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def resolve(preset: Preset, overrides: Overrides) -> tuple[JsonObject, JsonObject]:
     """Merge overrides into a preset's config and training contract, checking names, types, ranges and effect."""
     config, training = dict(preset.config), dict(preset.training)
     takes = builder_of(preset.family).takes
@@ -321,7 +321,7 @@ def resolve(preset: Preset, overrides: Mapping[str, Any]) -> tuple[dict[str, Any
     return config, training
 
 
-def _resolve_clipping(training: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+def _resolve_clipping(training: JsonObject, overrides: Overrides) -> None:
     """Replace the preset's way of clipping with the requested one."""
     requested = [name for name in CLIPPING if overrides.get(name) is not None]
     training |= {name: None for name in CLIPPING if requested and name not in requested}
@@ -336,7 +336,7 @@ def _resolve_clipping(training: dict[str, Any], overrides: Mapping[str, Any]) ->
         )
 
 
-def _reset_optimizer_settings(training: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+def _reset_optimizer_settings(training: JsonObject, overrides: Overrides) -> None:
     """Reset settings that only the preset's optimizer has when another one is chosen.
 
     Raises:
@@ -356,7 +356,7 @@ def _reset_optimizer_settings(training: dict[str, Any], overrides: Mapping[str, 
 
 
 @short_errors
-def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> dict[str, Any]:
+def spec_of(thing: "str | os.PathLike[str] | keras.Model") -> JsonObject:
     """Return the specification of a run, an export, the path of either, or a model that kzoo built in this process.
 
     Returns:
@@ -395,9 +395,7 @@ def fitted_on(model: "keras.Model") -> tuple[dict[str, Any], dict[str, Any]] | N
     return _fitted_on.get(model)
 
 
-def remember_data(
-    model: "keras.Model", config: dict[str, Any], preprocessing: dict[str, Any]
-) -> None:
+def remember_data(model: "keras.Model", config: JsonObject, preprocessing: JsonObject) -> None:
     """Store for `fitted_on` what a model in memory is fitted on."""
     _fitted_on[model] = config, preprocessing
 
@@ -407,9 +405,7 @@ def built_models() -> "list[keras.Model]":
     return list(_specs)
 
 
-def settings_of(
-    preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]
-) -> list[str]:
+def settings_of(preset: Preset, config: Config, training: TrainingSettings) -> list[str]:
     """Return the names of the settings with an effect on a preset, in the order of their declaration."""
     optional = [name for name, setting in TRAINING.items() if setting.optional]
     names = [
@@ -449,7 +445,7 @@ def _unknown_override(preset: Preset, name: str) -> str:
     )
 
 
-def preset_of(spec: Mapping[str, Any]) -> Preset:
+def preset_of(spec: JsonObject) -> Preset:
     """Return the preset that a specification describes; the one it was made from may have changed.
 
     Without a revision it is the first: it was made before revisions existed.
@@ -458,7 +454,7 @@ def preset_of(spec: Mapping[str, Any]) -> Preset:
     return Preset(name=spec["preset"], summary="", revision=spec.get("revision") or 1, **fields)
 
 
-def with_settings(preset: Preset, config: Mapping[str, Any], training: Mapping[str, Any]) -> Preset:
+def with_settings(preset: Preset, config: Config, training: TrainingSettings) -> Preset:
     """Return a copy of a preset with a resolved config and training contract."""
     return replace(preset, config=dict(config), training=dict(training))
 

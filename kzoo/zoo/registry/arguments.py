@@ -8,17 +8,21 @@ relate. The builder of a custom family checks the settings that are not listed h
 
 import ast
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from kzoo.inference import postprocessors
 from kzoo.problems import costs, kinds, objectives, tasks
 from kzoo.utils.discovery import Names, entry_points
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import HUGE, MOST, as_python
+
+Setting: TypeAlias = Any  # a value of a setting: plain data
+Needs: TypeAlias = Mapping[str, Collection[object]]  # setting -> values, or `ANY`, see `Argument`
 
 ANY = "any"
 # bound of whole numbers without another one: floats and shapes cannot hold larger ones
@@ -61,9 +65,9 @@ class Argument:
     convert: Callable[[Any], Any] | None = None
     optional: bool = False
     open: bool = False
-    needs: Mapping = field(default_factory=dict)
+    needs: Needs = field(default_factory=dict)
 
-    def check(self, name, value):
+    def check(self, name: str, value: Setting) -> Setting:
         """Return `value` (sequences as tuples, NumPy types as Python's); raise `KzooError` if it is not legal."""
         if self.many and getattr(value, "ndim", 0) == 1:  # an array
             value = value.tolist()
@@ -85,7 +89,7 @@ class Argument:
             return (self._check_one(name, value),)
         return self._check_one(name, value)
 
-    def _check_one(self, name, value):
+    def _check_one(self, name: str, value: Setting) -> Setting:
         value = as_python(value)
         kinds = self.kind if isinstance(self.kind, tuple) else (self.kind,)
         if (
@@ -114,7 +118,7 @@ class Argument:
             )
         return value
 
-    def _is_in_range(self, value):
+    def _is_in_range(self, value: float) -> bool:
         return (
             -math.inf < value < math.inf  # excludes NaN
             and (isinstance(value, float) or abs(value) < _INDEX)
@@ -124,7 +128,7 @@ class Argument:
             and (self.below is None or value < self.below)
         )
 
-    def _upper_bound_text(self, value):
+    def _upper_bound_text(self, value: Setting) -> str:
         """Return the upper bound as text for a whole number far above it; else an empty string."""
         if not isinstance(value, int) or value < min(_INDEX, self.high or _INDEX):
             return ""
@@ -136,7 +140,7 @@ class Argument:
             else ""
         )
 
-    def legal(self):
+    def legal(self) -> str:
         """Return a description of the legal values."""
         if self.choices:
             text = ", ".join(str(c) for c in self.choices)
@@ -166,7 +170,7 @@ class Argument:
         return text + (", or none" if self.none else "")
 
 
-def _class_name(value):
+def _class_name(value: object) -> str:
     """Return the name of a class, which may be a number."""
     value = as_python(value)
     if isinstance(value, float) and value.is_integer():
@@ -231,7 +235,7 @@ AUGMENTATIONS = (
 
 
 @cache
-def _bundles() -> dict:
+def _bundles() -> dict[str, None]:
     """Return the callback bundles, the functions of `kzoo.callbacks` that take a `run_dir`, without importing Keras."""
     source = (
         Path(__file__)
@@ -246,7 +250,7 @@ def _bundles() -> dict:
     )
 
 
-def _all_bundles() -> dict:
+def _all_bundles() -> dict[str, None]:
     return _bundles() | dict.fromkeys(entry.name for entry in entry_points("kzoo.callback_bundles"))
 
 
@@ -569,7 +573,7 @@ OF_FIT = (
 ARGUMENTS = CONFIG | TRAINING
 
 
-def checked(values: Mapping) -> dict:
+def checked(values: Mapping[str, Setting]) -> JsonObject:
     """Return the settings of a preset after checking them, with sequences as tuples.
 
     Names that are not in `ARGUMENTS` are left to the family's builder.
@@ -586,7 +590,7 @@ def checked(values: Mapping) -> dict:
     return settings
 
 
-def plain_settings(values: Mapping) -> dict:
+def plain_settings(values: Mapping[str, Setting]) -> JsonObject:
     """Return the settings among `values` that are plain data only once they are converted, as plain data.
 
     Raises:
@@ -600,7 +604,9 @@ def plain_settings(values: Mapping) -> dict:
     return plain
 
 
-def unmet(names, settings: Mapping, needs: Mapping) -> dict:
+def unmet(
+    names: Iterable[str], settings: Mapping[str, Setting], needs: Mapping[str, Needs]
+) -> dict[str, str]:
     """Return name -> reason, for settings that have no effect because others that they need are not set.
 
     Args:
@@ -619,7 +625,7 @@ def unmet(names, settings: Mapping, needs: Mapping) -> dict:
     return reasons
 
 
-def _unmet_reason(needs, settings):
+def _unmet_reason(needs: Needs, settings: Mapping[str, Setting]) -> str | None:
     for other, values in needs.items():
         if other not in settings or (
             settings[other] if values == ANY else settings[other] in values
@@ -628,7 +634,9 @@ def _unmet_reason(needs, settings):
         if values == ANY:
             return f"it needs {other}, which is not set"
         if other == "answers":
-            return f"it is for {' and '.join(values)}, and this task has {settings[other]}"
+            return (
+                f"it is for {' and '.join(map(str, values))}, and this task has {settings[other]}"
+            )
         return f"it needs {other}={' or '.join(map(repr, values))}, not {settings[other]!r}"
     return None
 

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Collection
-from typing import Any
 
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 
 
-def resolve_budget(training: dict[str, Any], overridden: Collection[str], rows: int) -> list[str]:
+def resolve_budget(training: JsonObject, overridden: Collection[str], rows: int) -> list[str]:
     """Adjust the epochs in `training` to `min_steps` and `max_steps`.
 
     Args:
@@ -32,7 +32,7 @@ def resolve_budget(training: dict[str, Any], overridden: Collection[str], rows: 
     return [*notes, f"An epoch has {plural(steps, 'step')} here: {effect} (max_steps={max_steps})."]
 
 
-def _apply_min_steps(training: dict[str, Any], overridden: Collection[str], rows: int) -> list[str]:
+def _apply_min_steps(training: JsonObject, overridden: Collection[str], rows: int) -> list[str]:
     """Raise epochs, and patience with them, until training has at least `min_steps` steps."""
     min_steps = training.get("min_steps", 0)
     epochs = training["epochs"]
@@ -49,5 +49,5 @@ def _apply_min_steps(training: dict[str, Any], overridden: Collection[str], rows
     ]
 
 
-def _steps(training: dict[str, Any], rows: int) -> int:
+def _steps(training: JsonObject, rows: int) -> int:
     return math.ceil(rows / training["batch_size"])

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 
 _HEAD = re.compile(
     r'^def build\(.*?\)(?: -> [^\n]+)?:[ \t]*(?:#[^\n]*)?\n(?:    """.*?"""\n)?',
@@ -61,7 +62,7 @@ def _list_families() -> dict[str, tuple[str, dict[str, Any]]]:
     return families
 
 
-def _literal(name: str, source: str) -> dict[str, Any]:
+def _literal(name: str, source: str) -> JsonObject:
     """Return the literal dict that a module assigns to a name; {} without such a name.
 
     Raises:
@@ -103,7 +104,7 @@ def builder_of(family: str) -> Builder:
 
 
 @cache
-def _parse_builder(module, fixed):
+def _parse_builder(module: str, fixed: frozenset[str]) -> Builder:
     """Return the `Builder` of a family from the source of its module, without the keywords that the family fixes."""
     source = _source(module)
     build = _function(module, source)
@@ -138,7 +139,7 @@ def _parse_builder(module, fixed):
     )
 
 
-def _source(module):
+def _source(module: str) -> str:
     try:
         spec: Any = find_spec(module)
         source = spec.loader.get_source(module)
@@ -153,7 +154,7 @@ def _source(module):
     return source
 
 
-def _function(module, source):
+def _function(module: str, source: str) -> ast.FunctionDef:
     """Return the syntax tree of a module's `build`, parsing only signature and docstring where possible."""
     head = _HEAD.search(source)
     try:
@@ -166,7 +167,7 @@ def _function(module, source):
     raise KzooError(f"Module {module!r} of a family has no function 'build'.")
 
 
-def _meanings(build):
+def _meanings(build: ast.FunctionDef) -> dict[str, str]:
     """Return argument -> the first sentence on it in a builder's docstring; `a, b: text` describes both."""
     text = ast.get_docstring(build) or ""
     arguments = re.search(r"^Args:\n((?:    .*\n?|\n)*)", text, re.MULTILINE)

@@ -11,11 +11,15 @@ imported only when one of its presets is requested by name, or when all presets 
 
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kzoo.utils.discovery import entry_points
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.registry.preset import Preset
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 
 GROUP = "kzoo.presets"
 
@@ -71,5 +75,5 @@ def owner_of(namespace: str) -> str:
     return _owner(_entries()[namespace][0])
 
 
-def _owner(entry):
+def _owner(entry: "EntryPoint") -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value

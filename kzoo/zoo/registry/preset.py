@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kzoo.problems.kinds import DEFAULT_STEPS, kind
+from kzoo.problems.stored_types import Config, TrainingSettings
 from kzoo.problems.tasks import NAMES as TASKS
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import hint, shown
 from kzoo.zoo.registry.arguments import STORED_IF_SET, TRAINING, checked, unmet
 from kzoo.zoo.registry.family import FAMILIES, builder_of
@@ -152,8 +154,8 @@ class Preset:
 
 
 def completed(
-    family: str, task: str, config: Mapping[str, Any], training: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+    family: str, task: str, config: Config, training: TrainingSettings
+) -> tuple[JsonObject, JsonObject]:
     """Return config and training, completed with the default of every missing setting that has an effect.
 
     Raises:
@@ -188,7 +190,7 @@ def completed(
     return config, training
 
 
-def _is_unset(name: str, settings: Mapping[str, Any]) -> bool:
+def _is_unset(name: str, settings: Config) -> bool:
     """Return whether a setting that is stored only where it is set has no value."""
     is_optional = name in STORED_IF_SET or (name in TRAINING and TRAINING[name].optional)
     return is_optional and settings.get(name) is None
@@ -198,15 +200,13 @@ def _is_series(inputs: str | None) -> bool:
     return inputs is not None and kind(inputs).is_series
 
 
-def closed(config: Mapping[str, Any]) -> dict[str, Any]:
+def closed(config: Config) -> JsonObject:
     """Return a config that can be built: `STEPS` replaces an open number of steps that no data has set yet."""
     shape = config.get("input_shape") or ()
     return dict(config) | ({"input_shape": (DEFAULT_STEPS, *shape[1:])} if None in shape else {})
 
 
-def unused_names(
-    names: Iterable[str], family: str, task: str, config: Mapping[str, Any]
-) -> dict[str, str]:
+def unused_names(names: Iterable[str], family: str, task: str, config: Config) -> dict[str, str]:
     """Return name -> reason, for the names of settings that have no effect with this config and task."""
     builder = builder_of(family)
     facts = problem(task).facts
@@ -214,7 +214,7 @@ def unused_names(
     return unmet(names, dict(builder.defaults) | dict(config) | {"answers": answers}, builder.needs)
 
 
-def defaults_of(family: str) -> dict[str, Any]:
+def defaults_of(family: str) -> JsonObject:
     """Return setting -> default, of a family's builder and of training."""
     return builder_of(family).defaults | {
         name: argument.default for name, argument in TRAINING.items()

@@ -18,10 +18,11 @@ from dataclasses import fields, replace
 from importlib import import_module
 from typing import Any
 
+from kzoo.problems.stored_types import Config, TrainingSettings
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import path_of
+from kzoo.utils.files import JsonObject, path_of
 from kzoo.utils.formatting import hint
-from kzoo.zoo.registry.arguments import CONFIG, TRAINING
+from kzoo.zoo.registry.arguments import CONFIG, TRAINING, Setting
 from kzoo.zoo.registry.family import FAMILIES
 from kzoo.zoo.registry.preset import Preset
 
@@ -98,7 +99,7 @@ def _preset(name: str, table: object, find: Callable[[str], Preset]) -> Preset:
     return Preset(name=name, **settings)
 
 
-def _from_base(name: str, base: Preset, settings: dict[str, Any]) -> Preset:
+def _from_base(name: str, base: Preset, settings: JsonObject) -> Preset:
     if settings.get("family", base.family) != base.family:
         raise KzooError(
             f"[{name}] family must be that of base {base.name}, {base.family!r}. Remove it."
@@ -120,9 +121,7 @@ def _from_base(name: str, base: Preset, settings: dict[str, Any]) -> Preset:
     )
 
 
-def _check_names(
-    name: str, family: str, config: Mapping[str, Any], training: Mapping[str, Any]
-) -> None:
+def _check_names(name: str, family: str, config: Config, training: TrainingSettings) -> None:
     """Raise `KzooError` for settings that no kzoo family has; the builder of a custom family checks its own."""
     module, *_ = FAMILIES.get(family, ("",))
     is_builtin = module.startswith("kzoo.")
@@ -143,7 +142,7 @@ def _check_names(
                 )
 
 
-def _read(value: Any) -> Any:
+def _read(value: Setting) -> Setting:
     """Convert TOML values to a preset's: lists to tuples, and "none" to None."""
     if isinstance(value, list):
         return tuple(map(_read, value))
@@ -186,7 +185,7 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _value(value: Any) -> str:
+def _value(value: Setting) -> str:
     if value is None:
         return '"none"'
     if value == "none":

@@ -8,30 +8,36 @@ layers of every preset, `speed.json` (see `speed.py`) the training speed of each
 import json
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kzoo.inference.tasks.target_scores import mixes_units
 from kzoo.problems import objectives, tasks
 from kzoo.problems.objectives import Objective
+from kzoo.problems.stored_types import Scores, TrainingSettings
+from kzoo.utils.files import Json, JsonObject
+
+if TYPE_CHECKING:
+    from kzoo.zoo.run import Run
+
 
 _SEEDS = re.compile(r" --(data-)?seed[ =]\d+|, (data_)?seed=\d+")
 
 
 @cache
-def _read(name):
+def _read(name: str) -> Json:
     file = Path(__file__).with_name(name)
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
 
 
-def rows() -> list[dict]:
+def rows() -> list[JsonObject]:
     """Return every row: preset, data, metric, score (mean), sd, over, seconds, machine, versions, date, command."""
     return list(_read("measured.json"))
 
 
-def of(preset: str) -> list[dict]:
+def of(preset: str) -> list[JsonObject]:
     """Return the rows of a preset: on its own data first, then the longest training first."""
     measured = [row for row in rows() if row["preset"] == preset]
     return sorted(
@@ -39,12 +45,12 @@ def of(preset: str) -> list[dict]:
     )
 
 
-def network_of(preset: str) -> dict | None:
+def network_of(preset: str) -> JsonObject | None:
     """Return the table of a preset's network (see `kzoo.zoo.network`), where it is stored."""
     return dict(_read("networks.json")).get(preset)
 
 
-def speed_of(preset: str, processor: Sequence[str]) -> dict | None:
+def speed_of(preset: str, processor: Sequence[str]) -> JsonObject | None:
     """Return the training speed of a preset: samples_per_second of each backend, machine, processor, versions, date.
 
     Args:
@@ -56,12 +62,12 @@ def speed_of(preset: str, processor: Sequence[str]) -> dict | None:
     return next((row for row in rows if row["processor"] == list(processor)), None)
 
 
-def light_key(row: Mapping[str, Any]) -> tuple[str, str, int]:
+def light_key(row: JsonObject) -> tuple[str, str, int]:
     """Return the key of the network of a row: a preset may have another one for each data set."""
     return row["preset"], set_of(row["data"]), row["parameters"]
 
 
-def light_of(row: Mapping[str, Any]) -> dict | None:
+def light_of(row: JsonObject) -> JsonObject | None:
     """Return size and latency of the network of a row in the light runtime, or None where they were not measured.
 
     `flops` of a forward pass, `bytes` in ONNX, `ms` of a prediction of one example, threads, machine, versions, date.
@@ -76,7 +82,7 @@ def set_of(data: str) -> str:
     return data.rstrip("/")
 
 
-def published_scores(row: dict) -> list[dict]:
+def published_scores(row: JsonObject) -> list[JsonObject]:
     """Return published and other scores for the same data and metric: what, score, source."""
     key = set_of(row["data"]), row["metric"]
     same = [b for b in _read("beside.json") if (set_of(b["data"]), b["metric"]) == key]
@@ -97,7 +103,7 @@ def number(value: float, metric: str) -> str:
     )
 
 
-def score(row: dict) -> str:
+def score(row: JsonObject) -> str:
     """Format the score of a row with its standard deviation and name: `99.4% ± 0.1`, `MSE 0.381 ± 0.002`."""
     score_type: Any = tasks.score_named(row["metric"])
     text = number(row["score"], row["metric"])
@@ -107,13 +113,13 @@ def score(row: dict) -> str:
     return text if percent else f"{score_type.short} {text}"
 
 
-def sortable_score(row: dict) -> float:
+def sortable_score(row: JsonObject) -> float:
     """Return the score of a row with the sign that makes larger better."""
     score_type: Any = tasks.score_named(row["metric"])
     return -row["score"] if score_type.best == "min" else row["score"]
 
 
-def sentence(row: dict) -> str:
+def sentence(row: JsonObject) -> str:
     """Return one line about a row: preset, data, score, repetitions, epochs, seconds, date."""
     score_type: Any = tasks.score_named(row["metric"])
     label = f"{score_type.label} " if score_type.form == "percent" else ""
@@ -123,7 +129,7 @@ def sentence(row: dict) -> str:
     )
 
 
-def baseline_rows(measured: list[dict]) -> list[dict]:
+def baseline_rows(measured: list[JsonObject]) -> list[JsonObject]:
     """Return the baselines on the data of some rows, a row each: `baseline` (its name), `metric`, `score`, `over`.
 
     Args:
@@ -142,7 +148,7 @@ def baseline_rows(measured: list[dict]) -> list[dict]:
     return [baseline for _, baseline in best.values()]
 
 
-def key_of(row: dict) -> tuple:
+def key_of(row: JsonObject) -> tuple[str, str, str | None]:
     """Return the key of a row, which a new measurement of the same preset, data and settings replaces."""
     return row["preset"], row["data"], without_seeds(row["command"])
 
@@ -152,7 +158,7 @@ def without_seeds(command: str | None) -> str | None:
     return command if command is None else _SEEDS.sub("", command)
 
 
-def group_of(run) -> tuple:
+def group_of(run: "Run") -> tuple[str, str, bool, str]:
     """Return the key of runs that differ only in seed, split or fold.
 
     Settings that kzoo adapts to the data may differ between two splits of it: the loss (heavy tails), the epochs (from
@@ -170,18 +176,18 @@ def group_of(run) -> tuple:
     return spec["preset"], data["name"], of_fold(run), json.dumps([command, settings])
 
 
-def draw_of(run) -> tuple:
+def draw_of(run: "Run") -> tuple[int, int, str]:
     """Return what distinguishes a run within its group: the seeds of network and split, and the fold."""
     data = run.config["data"]
     return run.config["spec"]["seed"], data["data_seed"], json.dumps(data["options"].get("test"))
 
 
-def of_fold(run) -> bool:
+def of_fold(run: "Run") -> bool:
     """Return whether a run is one fold of a cross-validation."""
     return isinstance(run.config["data"]["options"].get("test"), dict)
 
 
-def row_of(runs: list) -> dict:
+def row_of(runs: "Sequence[Run]") -> JsonObject:
     """Return the row of measured scores for the finished runs of one group (see `group_of`)."""
     # The run with the lowest seeds stands for all where they do not differ.
     first = min(runs, key=lambda r: (r.config["data"]["data_seed"], r.config["spec"]["seed"]))
@@ -221,7 +227,7 @@ def row_of(runs: list) -> dict:
     }
 
 
-def _baselines(runs, metric):
+def _baselines(runs: "Sequence[Run]", metric: str) -> dict[str, float]:
     """Return label -> mean test score of the baselines that all runs have, best first."""
     scores = [
         {
@@ -234,7 +240,7 @@ def _baselines(runs, metric):
     return mean_of_each(scores, metric)
 
 
-def mean_of_each(scores: list[dict], metric: str) -> dict[str, float]:
+def mean_of_each(scores: list[JsonObject], metric: str) -> dict[str, float]:
     """Return label -> mean score, best first, of the labels that all of the dicts have."""
     shared = [label for label in scores[0] if all(run.get(label) is not None for run in scores)]
     means = {label: round(statistics.mean(run[label] for run in scores), 5) for label in shared}
@@ -242,7 +248,7 @@ def mean_of_each(scores: list[dict], metric: str) -> dict[str, float]:
     return dict(sorted(means.items(), key=lambda pair: pair[1], reverse=score_type.best == "max"))
 
 
-def value_of(scores: Mapping[str, Any], metric: str) -> float | None:
+def value_of(scores: Scores, metric: str) -> float | None:
     """Return a score by name, also one that is the square of another (MSE from RMSE); None if it is not a number."""
     score_type, score = tasks.score_named(metric), scores.get(metric)
     if score is None and score_type is not None and scores.get(score_type.square_of) is not None:
@@ -251,8 +257,8 @@ def value_of(scores: Mapping[str, Any], metric: str) -> float | None:
 
 
 def deciding_score(
-    settings: Mapping[str, Any],
-    scores: Mapping[str, Any],
+    settings: TrainingSettings,
+    scores: Scores,
     problem: tasks.Problem,
     *,
     headline: str | None = None,
@@ -276,7 +282,7 @@ def deciding_score(
     return Objective(name, best="max" if score_type is None else score_type.best)
 
 
-def displayed_metric(metric: str, scores: Mapping[str, Any], task: tasks.Task) -> str:
+def displayed_metric(metric: str, scores: Scores, task: tasks.Task) -> str:
     """Return the name of the score to show for a metric: the metric, or another that replaces it.
 
     A mean over targets with different units is replaced by the standardised score. On data for which a score with
@@ -300,7 +306,7 @@ def standardised_score(metric: str) -> str:
     return metric if score_type is None else score_type.standardised or metric
 
 
-def _over(runs):
+def _over(runs: "Sequence[Run]") -> str:
     if len(runs) == 1:
         return "1 run"
     if of_fold(runs[0]):

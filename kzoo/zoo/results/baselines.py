@@ -1,14 +1,12 @@
 """Sentences about the baselines in the summary of a run. Standard library only."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from kzoo.inference.tasks.weighted import UNWEIGHTED
 from kzoo.problems.tasks import score_named
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.results import number, value_of
 
 
-def values(summary: Mapping[str, Any], *, unweighted: bool = False) -> dict[str, float]:
+def values(summary: JsonObject, *, unweighted: bool = False) -> dict[str, float]:
     """Return label -> score of the baselines in a summary, best first; `unweighted`: without the row weights."""
     scores = {
         baseline["label"]: _score(baseline, unweighted)
@@ -17,7 +15,7 @@ def values(summary: Mapping[str, Any], *, unweighted: bool = False) -> dict[str,
     return {label: score for label, score in scores.items() if score is not None}
 
 
-def line(summary: Mapping[str, Any], *, unweighted: bool = False) -> str:
+def line(summary: JsonObject, *, unweighted: bool = False) -> str:
     """Return the baselines of a run on one line: the score of each, or the reason why it has none.
 
     For example `accuracy: gradient-boosted trees 91.2%, ...`. Row weights count, unless it is `unweighted`; then it is
@@ -40,7 +38,7 @@ def line(summary: Mapping[str, Any], *, unweighted: bool = False) -> str:
     return (f"{name}: " if name else "") + ", ".join(parts)
 
 
-def beaten(summary: Mapping[str, Any]) -> str | None:
+def beaten(summary: JsonObject) -> str | None:
     """Return a warning if a baseline did as well as the network on the same examples, else None.
 
     They are compared by the score that decides (see `kzoo.zoo.results.deciding_score`), to the digits that are shown.
@@ -69,7 +67,7 @@ def beaten(summary: Mapping[str, Any]) -> str | None:
     )
 
 
-def _with_name(score, metric):
+def _with_name(score: float, metric: str) -> str:
     score_type = score_named(metric)
     if score_type is None:  # a function of the user
         return f"{metric} {number(score, metric)}"
@@ -83,13 +81,13 @@ def _with_name(score, metric):
     )
 
 
-def _metric(summary):
+def _metric(summary: JsonObject) -> str:
     return next(
         (row["metric"] for row in summary.get("baselines") or () if _score(row) is not None), ""
     )
 
 
-def _score(baseline, unweighted=False):
+def _score(baseline: JsonObject, unweighted: bool = False) -> float | None:
     scores = baseline["scores"]
     scores = (scores or {}).get(UNWEIGHTED) if unweighted else scores
     return None if scores is None else value_of(scores, baseline["metric"])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kzoo.problems.stored_types import APPROXIMATE
+from kzoo.problems.stored_types import APPROXIMATE, Scores
 from kzoo.utils.formatting import number, percent
 
 _METHODS = {"lac": "LAC", "raps": "RAPS", "class": "per class", "adaptive": "adaptive"}
@@ -40,7 +40,7 @@ def coverage_table(coverage: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...
     return [row if has_classes else row[:-1] for row in (_HEAD, *rows)]
 
 
-def _lowest_class(entry: Mapping[str, Any]) -> tuple[str, float] | None:
+def _lowest_class(entry: Scores) -> tuple[str, float] | None:
     """Return the class whose rows are covered least often, and how often; None of numbers, and of earlier versions."""
     return min(entry.get("classes", {}).items(), key=lambda item: item[1], default=None)
 

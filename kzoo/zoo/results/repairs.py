@@ -1,9 +1,10 @@
 """The sentence about what corrected labels bring to a run. Standard library only."""
 
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 
 
-def gain_line(summary) -> str | None:
+def gain_line(summary: JsonObject) -> str | None:
     """Return a sentence on what the repairs of a run bring; None for a run without them."""
     gain = summary.get("repairs")
     if not gain:

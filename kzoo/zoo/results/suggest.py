@@ -2,12 +2,13 @@
 
 import math
 import statistics
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kzoo.problems.kinds import kind
 from kzoo.problems.tasks import problems, score_named
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 from kzoo.zoo import results
 
@@ -158,7 +159,9 @@ def order_line(presets: list[dict[str, Any]]) -> str:
     )
 
 
-def _measured_sets(task, presets, ignored, rows) -> list[dict[str, dict]]:
+def _measured_sets(
+    task: str, presets: Collection[str], ignored: Collection[str], rows: int | None
+) -> list[dict[str, JsonObject]]:
     """Return preset -> row of the best score, for each measured data set of tasks with the same kind of input.
 
     Of texts, data sets with few rows count only for data with few rows, and the others for the others: a frozen encoder
@@ -187,12 +190,12 @@ def _measured_sets(task, presets, ignored, rows) -> list[dict[str, dict]]:
     return real
 
 
-def _train_rows(measured):
+def _train_rows(measured: Mapping[str, JsonObject]) -> float:
     """Return the number of training rows of a measured data set; infinity if it is unknown."""
     return min(row.get("train") or math.inf for row in measured.values())
 
 
-def _related(task):
+def _related(task: str) -> set[str]:
     """Return the tasks with the same kind of input, which is in order of time or is not, as in a task."""
     known = problems()
     if task not in known:
@@ -202,7 +205,7 @@ def _related(task):
     return {name for name, each in known.items() if each.kind == kind and each.ordered == ordered}
 
 
-def _regrets(measured) -> dict[str, float]:
+def _regrets(measured: Mapping[str, JsonObject]) -> dict[str, float]:
     """Return preset -> regret on a data set."""
     best, guess = _scores(measured)
     return {
@@ -211,7 +214,7 @@ def _regrets(measured) -> dict[str, float]:
     }
 
 
-def _scores(measured) -> tuple[float, float]:
+def _scores(measured: Mapping[str, JsonObject]) -> tuple[float, float]:
     """Return the best score on a data set and that of guessing: of its worst baseline (without any, of a preset)."""
     of_presets = [results.sortable_score(row) for row in measured.values()]
     of_baselines = [
@@ -235,7 +238,13 @@ def gap(metric: str, best: float, score: float) -> tuple[str, float]:
     return ("points", 100 * (best - score)) if in_points else (score_type.short, best - score)
 
 
-def _suggestion(preset, regret, sets, task, rows):
+def _suggestion(
+    preset: str,
+    regret: float,
+    sets: Sequence[Mapping[str, JsonObject]],
+    task: str,
+    rows: int | None,
+) -> Suggestion:
     regrets = [_regrets(measured) for measured in sets if len(measured) > 1]
     wins = sum(values[preset] == min(values.values()) for values in regrets)
     gaps: dict[str, list[float]] = {}
@@ -271,17 +280,17 @@ def _suggestion(preset, regret, sets, task, rows):
     )
 
 
-def _closeness(row, task, rows):
+def _closeness(row: JsonObject, task: str, rows: int | None) -> tuple[object, ...]:
     """Return a key that is smaller for rows of the same task, then for closer sizes, on a log scale."""
     train = row.get("train")
     return (
         row["task"] != task,
-        math.inf if None in (train, rows) else abs(math.log(train / max(rows, 1))),
+        math.inf if train is None or rows is None else abs(math.log(train / max(rows, 1))),
         row["data"],
     )
 
 
-def _parameters(preset):
+def _parameters(preset: str) -> float:
     """Return the number of parameters of a preset; infinity if it is not stored."""
     network = results.network_of(preset)
     return math.inf if network is None else network["parameters"]

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import score_named
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
@@ -190,7 +191,7 @@ def find_entry(preset: str, name: str | None = None) -> Entry:
     return next(entry for entry in entries(preset) if name in (None, entry.name))
 
 
-def _check_not_withdrawn(preset: str | None, weights: Any) -> None:
+def _check_not_withdrawn(preset: str | None, weights: object) -> None:
     """Raise `KzooError` for weights that were removed from the package."""
     name, licence = WITHDRAWN.get(preset or "", ("", ""))
     if (
@@ -232,7 +233,7 @@ def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
         )
 
 
-def check_downloaded(preset: str, config: Mapping[str, Any]) -> None:
+def check_downloaded(preset: str, config: Config) -> None:
     """Raise `KzooError` unless Keras has ImageNet weights for a network with these settings."""
     backbone = config.get("backbone")
     if backbone is None:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from kzoo.problems.kinds import preprocessor_mismatch
 from kzoo.problems.stored_types import CONFIG, Description, Spec, check_format
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import read_arrays
+from kzoo.utils.files import JsonObject, read_arrays
 from kzoo.utils.schema import misfit
 from kzoo.zoo.run import Run
 from kzoo.zoo.weights import Entry, find_entry
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 JSON_MEMBERS = ("config", "preprocessing")  # members of the archive that are bytes of JSON
 _REINSTALL = "Install kzoo again"
@@ -63,7 +64,7 @@ class PretrainedWeights(Run):
         return name in self.entry.tested_by
 
     @cached_property
-    def _arrays(self) -> dict[str, Any]:
+    def _arrays(self) -> "dict[str, np.ndarray]":
         """The content of the archive, after its checksum is verified."""
         path = self.entry.path
         try:
@@ -77,7 +78,7 @@ class PretrainedWeights(Run):
         except ValueError as error:
             raise self._damage_error(f"is not an .npz archive ({error})") from None
 
-    def _json_member(self, name: str) -> Any:
+    def _json_member(self, name: str) -> JsonObject:
         arrays = self._arrays
         try:
             return json.loads(bytes(arrays[name]))
@@ -88,7 +89,7 @@ class PretrainedWeights(Run):
         return KzooError(f"{self.entry.path} is damaged: it {problem}. {_REINSTALL}.")
 
     @cached_property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> JsonObject:
         """The content of the run's `config.json`."""
         config = self._json_member("config")
         if problem := misfit(config, CONFIG, "its config"):
@@ -100,7 +101,7 @@ class PretrainedWeights(Run):
         return config
 
     @cached_property
-    def preprocessing(self) -> dict[str, Any]:
+    def preprocessing(self) -> JsonObject:
         """The preprocessing of new inputs."""
         preprocessing = self._json_member("preprocessing")
         if problem := preprocessor_mismatch(preprocessing, self.spec.config):
@@ -108,7 +109,7 @@ class PretrainedWeights(Run):
         return preprocessing
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> JsonObject:
         """Scores on the test split, of the stored weights and of baselines."""
         entry = self.entry
         metric = self.entry.metric

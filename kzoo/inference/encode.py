@@ -30,12 +30,14 @@ from kzoo.inference.tables.raw import (
 )
 from kzoo.inference.tables.values import MISSING
 from kzoo.problems.kinds import Kind, kind_of, shape_matches, takes_ready_arrays
+from kzoo.problems.layout import Preprocessor, RawInputs
+from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import Problem, Target
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import length_of, listed
 
 
-def encode(preprocessing: dict, inputs) -> np.ndarray:
+def encode(preprocessing: Preprocessor, inputs: RawInputs) -> np.ndarray:
     """Return raw inputs as an array that a model trained on the data set accepts.
 
     Args:
@@ -67,20 +69,20 @@ class Encoded(NamedTuple):
     """
 
     x: np.ndarray
-    names: tuple
+    names: tuple[int | str, ...]
     unread: Mapping[int, str]
     raw: Any
-    kept: Mapping[str, list] = {}
+    kept: Mapping[str, Sequence[Any]] = {}
 
 
-def _unread(items) -> dict:
+def _unread(items: object) -> dict[int, Unread]:
     """Return index -> `Unread` for the inputs that could not be read."""
     if not isinstance(items, list | tuple):
         return {}
     return {index: item for index, item in enumerate(items) if isinstance(item, Unread)}
 
 
-def _read(reader, raw):
+def _read(reader: Preprocessor, raw: RawInputs) -> tuple[np.ndarray, Sequence[Any]]:
     """Return (x, the item of each of its rows)."""
     kind = kind_of(reader)
     return (
@@ -95,7 +97,7 @@ def to_predictions(
     target: Target,
     outputs: np.ndarray,
     encoded: Encoded,
-    reader: Mapping[str, Any],
+    reader: Preprocessor,
     *,
     logits: bool | None,
     postprocessing: Sequence[Mapping[str, Any]] = (),
@@ -132,7 +134,7 @@ def predictions_of(
     problem: Problem,
     target: Target,
     outputs: np.ndarray,
-    reader: Mapping[str, Any],
+    reader: Preprocessor,
     steps: Postprocessor,
     *,
     logits: bool | None,
@@ -151,7 +153,7 @@ def adaptive_band_of(
     target: Target,
     run: Callable[[np.ndarray], np.ndarray],
     encoded: Encoded,
-    reader: Mapping[str, Any],
+    reader: Preprocessor,
     *,
     postprocessing: Sequence[Mapping[str, Any]],
     options: PredictionOptions | None,
@@ -182,7 +184,9 @@ def adaptive_band_of(
     return steps.band(options.confidence, predictions, np.concatenate([truth, unknown]))
 
 
-def with_times(reader, raw, x, predictions):
+def with_times(
+    reader: Preprocessor, raw: RawInputs, x: np.ndarray, predictions: Predictions
+) -> Predictions:
     """Return forecasts of a series with the times of their steps, and the history that the model used.
 
     Args:
@@ -206,8 +210,8 @@ def with_times(reader, raw, x, predictions):
 
 
 def encode_named(
-    preprocessing: dict,
-    inputs,
+    preprocessing: Preprocessor,
+    inputs: RawInputs,
     *,
     most: float = MAX_SHARE_PREDICTION,
     keep: str | Sequence[str] = (),
@@ -249,7 +253,9 @@ def encode_named(
     return Encoded(x=x, names=names, unread=unread, raw=inputs, kept=kept)
 
 
-def _with_kept(reader, inputs, keep):
+def _with_kept(
+    reader: Preprocessor, inputs: RawInputs, keep: str | Sequence[str]
+) -> tuple[RawInputs, dict[str, Sequence[Any]]]:
     """Return a table as `Rows`, so that it is read once, and name -> cells of the columns to keep.
 
     Args:
@@ -288,7 +294,7 @@ def _with_kept(reader, inputs, keep):
     return rows, {name: _cells(rows, inputs, name) for name in names}
 
 
-def _cells(rows, source, name):
+def _cells(rows: Rows, source: RawInputs, name: str) -> list[Any]:
     """Return the cells of a column as written: words such as `NA` too, and times with their zone."""
     if hasattr(source, "iloc"):
         column = source.iloc[:, [str(label).strip() for label in source.columns].index(name)]
@@ -297,12 +303,12 @@ def _cells(rows, source, name):
             for cell, missing in zip(column.tolist(), column.isna(), strict=True)
         ]
     cells = rows.cells(name, MISSING - {""})
-    if getattr(cells, "dtype", None) is not None and cells.dtype.kind == "M":
+    if isinstance(cells, np.ndarray) and cells.dtype.kind == "M":
         cells = cells.astype("datetime64[us]")
     return cells.tolist() if isinstance(cells, np.ndarray) else list(cells)
 
 
-def check_token_ids(x: np.ndarray, kind: Kind, config: Mapping[str, Any]) -> None:
+def check_token_ids(x: np.ndarray, kind: Kind, config: Config) -> None:
     """Raise KzooError for token ids outside a network's embedding.
 
     Args:
@@ -320,7 +326,7 @@ def check_token_ids(x: np.ndarray, kind: Kind, config: Mapping[str, Any]) -> Non
         )
 
 
-def _names(items, count):
+def _names(items: RawInputs, count: int) -> tuple[int | str, ...]:
     """Return a name for each of `count` inputs."""
     listed = list(items) if isinstance(items, list | tuple) and len(items) == count else None
     if listed is None and isinstance(items, str) and count == 1:
@@ -330,7 +336,7 @@ def _names(items, count):
     return tuple(str(i) for i in listed)
 
 
-def _check_array(reader, raw, kind):
+def _check_array(reader: Preprocessor, raw: RawInputs, kind: Kind) -> np.ndarray:
     """Return an array after checking its shape; a single example gets a batch axis."""
     shape = tuple(reader["shape"])
     if isinstance(raw, str | dict) or hasattr(raw, "__fspath__"):

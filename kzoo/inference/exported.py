@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from kzoo.inference.postprocessors import STEP
 from kzoo.utils.errors import KzooError, short_errors
-from kzoo.utils.files import path_of, read_json, write_json
+from kzoo.utils.files import Json, JsonObject, path_of, read_json, write_json
 from kzoo.utils.schema import misfit
 
 FORMAT_VERSION = 1
@@ -74,7 +74,7 @@ class Entry:
     facts: dict = field(default_factory=dict)
 
     @classmethod
-    def read(cls, key: str, document: Any) -> "Entry":
+    def read(cls, key: str, document: Json) -> "Entry":
         """Read an entry; unknown keys are facts of its format.
 
         Raises:
@@ -93,7 +93,7 @@ class Entry:
             )
         return entry
 
-    def json(self) -> dict:
+    def json(self) -> JsonObject:
         """Return the entry of `kzoo.json`."""
         document = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "facts"}
         optional = ("score_keras", "error", "note")
@@ -152,7 +152,7 @@ class Manifest:
     row_bytes: int = 0
 
     @classmethod
-    def read(cls, document: Any) -> "Manifest":
+    def read(cls, document: Json) -> "Manifest":
         """Read the manifest of an exported model from an untrusted document.
 
         Raises:
@@ -224,7 +224,7 @@ class Manifest:
         except (ValueError, RecursionError):
             raise KzooError(f"{file} is damaged: it is not JSON. Export again.") from None
 
-    def json(self) -> dict:
+    def json(self) -> JsonObject:
         """Return the document of `kzoo.json`; it shares no data with the manifest."""
         document = {f.name: copy.deepcopy(getattr(self, f.name)) for f in fields(self)}
         document["exports"] = {key: entry.json() for key, entry in self.exports.items()}
@@ -245,7 +245,7 @@ class Manifest:
         write_json(Path(folder) / MANIFEST, document | {_CHECKSUM: _checksum(document)})
 
 
-def _checksum(document: dict[str, Any]) -> str:
+def _checksum(document: JsonObject) -> str:
     """Return the checksum of a manifest's content, independent of whitespace and order."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
@@ -254,7 +254,7 @@ _T = TypeVar("_T", Entry, Manifest)
 _FIELD_NAMES = {"spec": "specification", "files": "list of files"}
 
 
-def _checked(cls: type[_T], document: dict[str, Any], key: str | None = None) -> _T:
+def _checked(cls: type[_T], document: JsonObject, key: str | None = None) -> _T:
     """Return an `Entry` or a `Manifest` from a document whose keys and types match its fields."""
     context = "" if key is None else f" for the export {_shortened(key)}"
     for f in fields(cls):
@@ -305,7 +305,7 @@ class ExportedModel:
         return Manifest.open(self.path)
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> JsonObject:
         """All of `kzoo.json`, as plain data."""
         return self.manifest.json()
 
@@ -314,7 +314,7 @@ class ExportedModel:
         return self.manifest.name
 
     @property
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> JsonObject:
         """Family and resolved config; see `kzoo.spec_of`."""
         return self.manifest.spec
 
@@ -324,7 +324,7 @@ class ExportedModel:
         return self.manifest.labels
 
     @property
-    def preprocessing(self) -> dict[str, Any] | None:
+    def preprocessing(self) -> JsonObject | None:
         """The stored preprocessor of raw inputs; None if it was exported without a run."""
         return self.manifest.preprocessing
 
@@ -396,7 +396,7 @@ def files_below(folder: str | os.PathLike[str]) -> list[str]:
     )
 
 
-def described(file: str | os.PathLike[str]) -> dict[str, Any]:
+def described(file: str | os.PathLike[str]) -> JsonObject:
     """Return a file's sha256 and size, as in the manifest."""
     with open(file, "rb") as stream:
         return {

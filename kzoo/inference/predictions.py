@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 import numpy as np
 
 from kzoo.problems.tasks import ends_in
+from kzoo.utils.files import Json
 from kzoo.utils.formatting import aligned, cut, moments, plural
 from kzoo.utils.spreadsheets import write_rows
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 _HEAD, _WIDE = 10, 6  # rows and columns of numbers that are printed
 # Stored name of a classifier's outputs -> whether they are logits; None for scores.
 ANSWERS: dict[str, bool | None] = {"logits": True, "probabilities": False, "scores": None}
+
+
+Columns: TypeAlias = dict[str, Any]  # name -> column: an array or a list
 
 
 @dataclass(kw_only=True)
@@ -155,7 +159,7 @@ class Predictions:
         return plural(self.targets, "target")
 
     def _first(self, count: int) -> "Predictions":
-        def head(rows: Any) -> Any:
+        def head(rows: np.ndarray | None) -> np.ndarray | None:
             return None if rows is None else rows[:count]
 
         unread = {row: reason for row, reason in self.unread.items() if row < count}
@@ -240,7 +244,7 @@ class Predictions:
             return self
         read = [row for row in range(len(inputs)) if row not in unread]
 
-        def with_gaps(rows: Any) -> Any:
+        def with_gaps(rows: np.ndarray | None) -> np.ndarray | None:
             if rows is None:
                 return None
             rows = np.asarray(rows)
@@ -268,7 +272,7 @@ class Predictions:
             upper=with_gaps(self.upper),
         )
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> Columns:
         """Return a table, name -> column: input, label and a probability (or score) per class, or one per target.
 
         The kept columns of the input table follow the input; one with the name of another column is called
@@ -293,7 +297,7 @@ class Predictions:
             columns["error"] = [reason for reason in reasons for _ in range(rows)]
         return columns
 
-    def _with_kept(self, columns: dict[str, Any]) -> dict[str, Any]:
+    def _with_kept(self, columns: Columns) -> Columns:
         """Return columns with the kept columns of the input table after the input."""
         kept = {
             f"input_{name}" if name in columns else name: list(cells)
@@ -301,7 +305,7 @@ class Predictions:
         }
         return {"input": columns.pop("input")} | kept | columns
 
-    def _prediction_columns(self) -> dict[str, Any]:
+    def _prediction_columns(self) -> Columns:
         if self._numbers is None:
             prefix, class_scores = (
                 ("score", self.scores) if self.probabilities is None else ("p", self.probabilities)
@@ -413,7 +417,7 @@ class Predictions:
             rows.append(row)
         return rows
 
-    def write_csv(self, file: Any, *, spreadsheet_safe: bool = False) -> None:
+    def write_csv(self, file: TextIO, *, spreadsheet_safe: bool = False) -> None:
         """Write `columns()` to a text stream as CSV; missing values are empty cells, labels are joined: `a;b`.
 
         Args:
@@ -445,7 +449,7 @@ def set_text(classes: Sequence[str] | None) -> str:
     return "" if classes is None else f"{{{'; '.join(map(str, classes))}}}"
 
 
-def _json(cell: Any) -> Any:
+def _json(cell: object) -> Json:
     """Return a cell of a table as JSON data; NaN is a missing value."""
     cell = cell.item() if isinstance(cell, np.generic) else cell
     if cell is None or cell != cell:
@@ -453,13 +457,11 @@ def _json(cell: Any) -> Any:
     return cell if isinstance(cell, str | bool | int | float) else str(cell)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     return "" if value is None or value != value else str(value)
 
 
-def _with_target_columns(
-    columns: dict[str, Any], names: Sequence[str], values: np.ndarray
-) -> dict[str, Any]:
+def _with_target_columns(columns: Columns, names: Sequence[str], values: np.ndarray) -> Columns:
     """Return columns with one more for each target, which is renamed if its name is used already."""
     reserved = {*columns, "error"}
     return columns | {
@@ -467,7 +469,7 @@ def _with_target_columns(
     }
 
 
-def _display(value: Any) -> str:
+def _display(value: object) -> str:
     if value is None or value != value:
         return "-"
     return f"{value:.5g}" if isinstance(value, float | np.floating) else cut(value)

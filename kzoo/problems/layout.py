@@ -8,7 +8,9 @@ if TYPE_CHECKING:
 
 # a column as `learn_columns` returns it and a preprocessor stores it: see `kzoo.problems.kinds.rows`
 LearnedColumn: TypeAlias = dict[str, Any]
-Preprocessor: TypeAlias = Mapping[str, Any]  # of a table
+Preprocessor: TypeAlias = Mapping[str, Any]  # plain data, see `kzoo.problems.kinds`
+RawInputs: TypeAlias = Any  # a table, files, texts or an array, as `encode` takes them
+RawLabels: TypeAlias = Any  # an array, a sequence or a DataFrame, as `learn` of a task takes them
 
 
 def code_columns(config: Mapping[str, Any]) -> int:

@@ -230,9 +230,7 @@ def last_layers(model: keras.Model) -> list[keras.Layer]:
     return [layer for name in names if (layer := layer_with(model, name)) is not None]
 
 
-def _fold(
-    setup: "TrainingSetup", rows: "Split", scaling: JsonObject, *, logits: bool | None
-) -> bool:
+def _fold(setup: "TrainingSetup", rows: "Split", scaling: JsonObject, *, logits: bool) -> bool:
     """Divide the weights of the last layer by the temperature of a step, and return whether the outputs follow.
 
     Weights are restored if they do not: a network of another package may end in other layers. Frozen layers stay as

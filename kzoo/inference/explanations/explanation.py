@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kzoo.utils import notebook
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import Json, JsonObject
 from kzoo.utils.formatting import aligned, cut, number, plural, printable
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Explanation:
             else plural(len(self.importances), "group") + " of columns"
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return all fields as plain data."""
         fields = {name: value for name, value in vars(self).items() if name != "picture"}
         plain = {
@@ -280,7 +281,7 @@ class Explanation:
 _LISTS = ("importances", "dependences", "rows")
 
 
-def _lists(value: Any) -> Any:
+def _lists(value: Json) -> Json:
     """Return plain data with lists in place of tuples."""
     if isinstance(value, dict):
         return {name: _lists(entry) for name, entry in value.items()}

@@ -27,9 +27,13 @@ steps, through `Postprocessor` only.
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
+from typing import Any, TypeAlias
 
 from kzoo.utils.discovery import Names, entry_points
 from kzoo.utils.schema import Words
+
+Learned: TypeAlias = Mapping[str, Any]  # what `learn` of a step returns, as plain data
+StepModule: TypeAlias = Any  # with `STAGE`, `FACTS`, `learn` and `apply`
 
 STAGES = ("unscale", "calibrate", "decide", "intervals", "abstain")
 STEP = {
@@ -54,18 +58,18 @@ AUTOMATIC = ("conformal",)
 
 
 @cache
-def step_names() -> dict:
+def step_names() -> dict[str, None]:
     """Return the names of the steps in this folder, as keys."""
     return dict.fromkeys(
         module.name for module in pkgutil.iter_modules(__path__) if module.name not in _SHARED
     )
 
 
-def _chosen_names() -> dict:
+def _chosen_names() -> dict[str, None]:
     return {name: None for name in step_names() if name not in AUTOMATIC}
 
 
-def _all_names() -> dict:
+def _all_names() -> dict[str, None]:
     return _chosen_names() | dict.fromkeys(
         entry.name for entry in entry_points("kzoo.postprocessors")
     )

@@ -6,14 +6,18 @@ if the band covered it, up a lot if not (Gibbs and Candès, 2021, arXiv:2106.001
 share whatever the errors do. A forecast h steps ahead is known h steps later: nothing later is used.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.inference.postprocessors.conformal import ends, interval_coverage, intervals
-from kzoo.inference.postprocessors.conformal_scores import quantile_scores
+from kzoo.inference.postprocessors.conformal_scores import StoredScores, quantile_scores
 from kzoo.inference.predictions import Predictions
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors import Learned
+
 
 LATEST = 200  # scores from which the size of the band is taken
 RATE = 0.005  # how far the level moves after a forecast
@@ -66,7 +70,7 @@ def adaptive_sizes(
     return sizes
 
 
-def initial_scores(cells: Mapping[str, Any], latest: int = LATEST) -> np.ndarray:
+def initial_scores(cells: StoredScores, latest: int = LATEST) -> np.ndarray:
     """Return evenly spaced scores (latest, horizon, targets) of those that `stored_cells` returned."""
     values = np.asarray(cells["values"], np.float64)  # horizon, targets, ranks
     ranks = np.asarray(cells.get("ranks") or np.arange(1, cells["count"] + 1))
@@ -77,7 +81,7 @@ def initial_scores(cells: Mapping[str, Any], latest: int = LATEST) -> np.ndarray
 
 
 def adaptive_intervals(
-    learned: Mapping[str, Any],
+    learned: "Learned",
     predictions: Predictions,
     truth: np.ndarray,
     starts: np.ndarray,
@@ -99,13 +103,13 @@ def adaptive_intervals(
 
 
 def coverage(
-    learned: Mapping[str, Any],
+    learned: "Learned",
     rows: str,
     predictions: Predictions,
     truth: np.ndarray,
     starts: np.ndarray,
     confidence: float,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the coverage of adaptive bands; see `kzoo.inference.postprocessors.conformal.coverage`."""
     band = adaptive_intervals(learned, predictions, truth, starts, confidence)
     lower, upper = intervals(learned, predictions, confidence, band)

@@ -4,10 +4,14 @@ Probabilities are (N, classes), or (N, labels) if a row has any number of labels
 and NaN (N, labels).
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+
+from kzoo.problems.tasks import Target
+from kzoo.utils.files import JsonObject
 
 BINS = 15
 STEPS = (
@@ -24,7 +28,7 @@ _FOLDS = 5
 _SIGNIFICANT = 2.58
 
 
-def logits_from(outputs, *, logits: bool, labels: bool) -> np.ndarray:
+def logits_from(outputs: np.ndarray, *, logits: bool, labels: bool) -> np.ndarray:
     """Return logits as float64: (N, classes), or (N, labels).
 
     Args:
@@ -40,7 +44,7 @@ def logits_from(outputs, *, logits: bool, labels: bool) -> np.ndarray:
     return z if labels or z.shape[-1] > 1 else np.concatenate([np.zeros_like(z), z], axis=-1)
 
 
-def outputs_from(z, outputs, *, logits: bool, labels: bool) -> np.ndarray:
+def outputs_from(z: np.ndarray, outputs: np.ndarray, *, logits: bool, labels: bool) -> np.ndarray:
     """Return logits (N, classes) or (N, labels) in the form of some outputs."""
     single = not labels and outputs.shape[-1] == 1
     if single:
@@ -50,22 +54,22 @@ def outputs_from(z, outputs, *, logits: bool, labels: bool) -> np.ndarray:
     return z.astype(outputs.dtype)
 
 
-def probabilities_from(z, *, labels: bool) -> np.ndarray:
+def probabilities_from(z: np.ndarray, *, labels: bool) -> np.ndarray:
     """Return probabilities of logits (N, classes) or (N, labels)."""
     return _sigmoid(z) if labels else np.exp(log_softmax(z))
 
 
-def log_softmax(z) -> np.ndarray:
+def log_softmax(z: np.ndarray) -> np.ndarray:
     """Return the logarithms of the softmax over the last axis."""
     shifted = z - z.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def _sigmoid(z):
+def _sigmoid(z: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(z, -700, 700)))
 
 
-def row_losses(z, truth, *, labels: bool) -> np.ndarray:
+def row_losses(z: np.ndarray, truth: np.ndarray, *, labels: bool) -> np.ndarray:
     """Return the log loss (N,) of logits: of the true class, or the mean of the known labels."""
     if not labels:
         return -np.take_along_axis(log_softmax(z), truth.astype(int)[:, None], axis=-1)[:, 0]
@@ -74,30 +78,38 @@ def row_losses(z, truth, *, labels: bool) -> np.ndarray:
     return (np.logaddexp(0, -signs * z) * known).sum(-1) / np.maximum(known.sum(-1), 1)
 
 
-def binary_flags(truth) -> np.ndarray:
+def binary_flags(truth: np.ndarray) -> np.ndarray:
     """Return 0, 1 and NaN for each logit of `binary_logits`: (N, 1) of two classes, or (N, labels)."""
     return truth if truth.ndim == 2 else truth[:, None].astype("float64")
 
 
-def has_both(truth, outputs, fewest) -> bool:
+def has_both(truth: np.ndarray, outputs: np.ndarray, fewest: int) -> bool:
     """Return whether some logit of `binary_logits` has enough rows on both sides; False for more than two classes."""
     if truth.ndim == 1 and outputs.shape[-1] > 2:
         return False
     return bool(enough(binary_flags(truth), fewest).any())
 
 
-def enough(flags, fewest) -> np.ndarray:
+def enough(flags: np.ndarray, fewest: int) -> np.ndarray:
     """Return whether each column of flags has at least this many rows of 1 and of 0."""
     return np.minimum((flags == 1).sum(0), (flags == 0).sum(0)) >= fewest
 
 
-def binary_logits(outputs, *, logits: bool, labels: bool) -> np.ndarray:
+def binary_logits(outputs: np.ndarray, *, logits: bool, labels: bool) -> np.ndarray:
     """Return the logit of the second of two classes (N, 1), or of each label (N, labels)."""
     z = logits_from(outputs, logits=logits, labels=labels)
     return z if labels else z[:, 1:] - z[:, :1]
 
 
-def fitted_binary(fit, outputs, truth, *, fewest: int, logits: bool, weight=None) -> list:
+def fitted_binary(
+    fit: Callable[[np.ndarray, np.ndarray, np.ndarray], Any],
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    *,
+    fewest: int,
+    logits: bool,
+    weight: np.ndarray | None = None,
+) -> list[Any]:
     """Return what a function learns of each logit of `binary_logits`; None of those with too few rows.
 
     Args:
@@ -116,13 +128,17 @@ def fitted_binary(fit, outputs, truth, *, fewest: int, logits: bool, weight=None
     return fitted
 
 
-def outputs_from_binary(z, outputs, *, logits: bool, labels: bool) -> np.ndarray:
+def outputs_from_binary(
+    z: np.ndarray, outputs: np.ndarray, *, logits: bool, labels: bool
+) -> np.ndarray:
     """Return the logits of `binary_logits` in the form of some outputs."""
     z = z if labels else np.concatenate([-z, z], axis=1) / 2
     return outputs_from(z, outputs, logits=logits, labels=labels)
 
 
-def calibration_scores(p, truth, *, labels: bool, weight=None) -> dict[str, Any]:
+def calibration_scores(
+    p: np.ndarray, truth: np.ndarray, *, labels: bool, weight: np.ndarray | None = None
+) -> JsonObject:
     """Return log loss, Brier score and expected calibration error, and the bins of the reliability diagram.
 
     The error is that of the most probable class (of labels: of all of them), in 15 bins with the same number of rows
@@ -159,7 +175,9 @@ def calibration_scores(p, truth, *, labels: bool, weight=None) -> dict[str, Any]
     )
 
 
-def reliability_bins(confidence, right, weight) -> list[tuple[float, float, float]]:
+def reliability_bins(
+    confidence: np.ndarray, right: np.ndarray, weight: np.ndarray
+) -> list[tuple[float, float, float]]:
     """Return (mean probability, share that is right, sum of weights) of bins with the same number of rows each."""
     bins = []
     for rows in np.array_split(np.argsort(confidence, kind="stable"), min(BINS, len(confidence))):
@@ -172,7 +190,15 @@ def reliability_bins(confidence, right, weight) -> list[tuple[float, float, floa
     return bins
 
 
-def choose(outputs, truth, *, target, logits: bool, labels: bool, weight=None) -> str | None:
+def choose(
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    *,
+    target: Target,
+    logits: bool,
+    labels: bool,
+    weight: np.ndarray | None = None,
+) -> str | None:
     """Return the step with the smallest log loss on inner folds, or None if none is significantly better than nothing.
 
     Args:
@@ -206,5 +232,5 @@ def choose(outputs, truth, *, target, logits: bool, labels: bool, weight=None) -
             and after @ weight < smallest
         ):
             best = name
-            smallest = after @ weight
+            smallest = float(after @ weight)
     return best

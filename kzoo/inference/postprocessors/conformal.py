@@ -7,13 +7,13 @@ be asked of a prediction; without a question, predictions stay as they are.
 Each row counts once, also those with row weights.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from kzoo.inference.postprocessors import abstention
+from kzoo.inference.postprocessors import Learned, abstention
 from kzoo.inference.postprocessors.conformal_scores import (
     cell_scores_at,
     crossed_residual_scores,
@@ -43,7 +43,14 @@ from kzoo.inference.predictions import Predictions
 from kzoo.problems.stored_types import APPROXIMATE
 from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import percent, plural
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+PredictionsAndTruth: TypeAlias = tuple[Predictions, np.ndarray]
 
 NAME = "conformal"
 STAGE = "intervals"
@@ -61,8 +68,12 @@ _ROWS = {
 
 
 def learn(
-    predictions: Predictions, truth: np.ndarray, *, problem: Problem, tuning: Any = None
-) -> dict[str, Any] | None:
+    predictions: Predictions,
+    truth: np.ndarray,
+    *,
+    problem: Problem,
+    tuning: PredictionsAndTruth | None = None,
+) -> JsonObject | None:
     """Return the sorted scores of rows; None if there are too few, or outputs that are no probabilities.
 
     Args:
@@ -84,7 +95,9 @@ def learn(
     return learned(predictions, truth.astype(np.float64), tuning) | lowest
 
 
-def _learn_classes(predictions: Predictions, truth: np.ndarray, tuning: Any) -> dict[str, Any]:
+def _learn_classes(
+    predictions: Predictions, truth: np.ndarray, tuning: PredictionsAndTruth | None
+) -> JsonObject:
     p = np.asarray(predictions.probabilities, np.float64)
     raps = (
         tuned_raps(p, truth)
@@ -112,14 +125,16 @@ def _by_step(values: np.ndarray) -> np.ndarray:
     return values if values.ndim == 3 else values[:, None]
 
 
-def _cells(scores: np.ndarray) -> dict[str, Any]:
+def _cells(scores: np.ndarray) -> JsonObject:
     """Return the stored scores of each step and target, of scores (N, steps, targets)."""
     return stored_cells(
         scores, min(max(_MOST_STORED // scores[0].size, _FEWEST_STORED), _MOST_OF_CELL)
     )
 
 
-def _learn_values(predictions: Predictions, truth: np.ndarray, tuning: Any) -> dict[str, Any]:
+def _learn_values(
+    predictions: Predictions, truth: np.ndarray, tuning: PredictionsAndTruth | None
+) -> JsonObject:
     values = np.asarray(predictions.values, np.float64)
     residuals = np.abs(truth - values)
     spreads: list[Any] = [None] * values.shape[-1]
@@ -143,7 +158,7 @@ def _learn_values(predictions: Predictions, truth: np.ndarray, tuning: Any) -> d
 
 
 def _over_spread(
-    spread: Any, values: np.ndarray, residuals: np.ndarray, *, crossed: bool
+    spread: JsonObject | None, values: np.ndarray, residuals: np.ndarray, *, crossed: bool
 ) -> np.ndarray:
     """Return residuals over their spread; `crossed`: over one of other folds, as the spread was learned on them."""
     if spread is None:
@@ -155,7 +170,9 @@ def _over_spread(
     )
 
 
-def _learn_quantiles(predictions: Predictions, truth: np.ndarray, tuning: Any) -> dict[str, Any]:
+def _learn_quantiles(
+    predictions: Predictions, truth: np.ndarray, tuning: PredictionsAndTruth | None
+) -> JsonObject:
     heads = np.asarray(predictions.quantiles, np.float64)
     pairs = [
         {
@@ -174,18 +191,18 @@ def _learn_quantiles(predictions: Predictions, truth: np.ndarray, tuning: Any) -
     }
 
 
-def apply(learned: Mapping[str, Any], predictions: Predictions) -> Predictions:
+def apply(learned: Learned, predictions: Predictions) -> Predictions:
     """Return predictions unchanged: sets and intervals are made only where they are asked for."""
     return predictions
 
 
-def describe(learned: Mapping[str, Any]) -> list[str]:
+def describe(learned: Learned) -> list[str]:
     """Return no line: without a question, the step changes nothing."""
     return []
 
 
 def answered(
-    learned: Mapping[str, Any],
+    learned: Learned,
     rows: str,
     predictions: Predictions,
     options: PredictionOptions,
@@ -234,7 +251,7 @@ def _share(level: float) -> str:
     return f"{100 * level:.6g}\u00a0%"
 
 
-def _not_for_values(name: str, value: Any) -> KzooError:
+def _not_for_values(name: str, value: object) -> KzooError:
     return KzooError(
         "is for classes, and this model predicts numbers. Use confidence=.",
         argument=name,
@@ -302,7 +319,7 @@ def _hint(predictions: Predictions) -> str:
 
 
 def _with_sets(
-    learned: Mapping[str, Any],
+    learned: Learned,
     rows: str,
     predictions: Predictions,
     options: PredictionOptions,
@@ -344,7 +361,7 @@ def _with_sets(
 
 
 def _lowest_class(
-    learned: Mapping[str, Any], rows: str, names: Sequence[Any], options: PredictionOptions
+    learned: Learned, rows: str, names: Sequence[Any], options: PredictionOptions
 ) -> str:
     """Return how often the sets hold the class that they hold least often, if that is well below the level."""
     confidence: Any = options.confidence
@@ -365,13 +382,13 @@ def _lowest_class(
     )
 
 
-def check_level(learned: Mapping[str, Any], rows: str, confidence: float) -> None:
+def check_level(learned: Learned, rows: str, confidence: float) -> None:
     """Raise `KzooError` if there are too few rows for a level; see `answered`."""
     checked_rank(learned["count"], confidence, _ROWS[rows])
 
 
 def class_sets(
-    learned: Mapping[str, Any], p: np.ndarray, confidence: float, method: str, *, u: Any = 1.0
+    learned: Learned, p: np.ndarray, confidence: float, method: str, *, u: "ArrayLike" = 1.0
 ) -> tuple[np.ndarray, str]:
     """Return which classes are in the set of each row (N, classes), and a note about classes with too few rows.
 
@@ -403,13 +420,13 @@ def class_sets(
     return lac_scores(p) <= limits, note if few else ""
 
 
-def class_limits(learned: Mapping[str, Any], confidence: float) -> np.ndarray:
+def class_limits(learned: Learned, confidence: float) -> np.ndarray:
     """Return the highest score in a set of each class (classes,); infinity for a class with too few rows."""
     return np.array([score_at(scores, confidence) for scores in learned["class"]])
 
 
 def intervals(
-    learned: Mapping[str, Any],
+    learned: Learned,
     predictions: Predictions,
     confidence: float,
     band: np.ndarray | None = None,
@@ -443,8 +460,8 @@ def intervals(
 
 
 def ends(
-    learned: Mapping[str, Any], predictions: Predictions, confidence: float
-) -> tuple[Any, Any, Any]:
+    learned: Learned, predictions: Predictions, confidence: float
+) -> tuple[np.ndarray, np.ndarray, JsonObject | None]:
     """Return the ends of an interval before its correction, and the stored pair of quantiles, or None of values."""
     if learned["of"] == "values":
         values = np.asarray(predictions.values, np.float64)
@@ -457,15 +474,15 @@ def ends(
 
 
 def coverage(
-    learned: Mapping[str, Any],
+    learned: Learned,
     rows: str,
     predictions: Predictions,
     truth: np.ndarray,
-    levels: Any = LEVELS,
+    levels: Sequence[float] = LEVELS,
     *,
     ordered: bool = False,
-    methods: Any = ("lac",),
-) -> list[dict[str, Any]]:
+    methods: Sequence[str] = ("lac",),
+) -> list[JsonObject]:
     """Return the coverage of sets or intervals on some rows, a dict for each level that has enough rows.
 
     Args:
@@ -513,7 +530,7 @@ def coverage(
     return results
 
 
-def interval_coverage(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+def interval_coverage(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray) -> JsonObject:
     """Return the `coverage` of intervals, that of each target, and their mean `width`."""
     covered = (truth >= lower) & (truth <= upper)
     axes = tuple(range(lower.ndim - 1))

@@ -6,11 +6,18 @@ Vovk, 2012), residuals over their spread (Lei et al., 2018, arXiv:1604.04173) an
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from kzoo.inference.postprocessors.coverage import corrected_rank
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+StoredScores: TypeAlias = Mapping[str, Any]  # what `stored` or `stored_cells` returns
 
 PENALTIES = (0.001, 0.01, 0.1, 0.2, 0.5)  # of RAPS, from the article
 _TUNED = 0.9  # the level for which the penalty of RAPS is chosen
@@ -22,7 +29,7 @@ _BINS, _BIN_ROWS, _FOLDS = 20, 30, 5  # of the spread of residuals
 _SMALLEST_SPREAD = 0.05  # share of the mean residual below which a spread does not fall
 
 
-def stored(scores: np.ndarray, most: int = _KEPT) -> dict[str, Any]:
+def stored(scores: np.ndarray, most: int = _KEPT) -> JsonObject:
     """Return scores as plain data: `count`, sorted `values`, and, if they are thinned out, the `ranks` of these.
 
     Of many scores, ranks are kept whose number of larger scores grows by 2 % from one to the next, or more if that
@@ -46,7 +53,7 @@ def stored(scores: np.ndarray, most: int = _KEPT) -> dict[str, Any]:
     return {"count": count, "values": rounded_up(scores[ranks - 1]), "ranks": ranks.tolist()}
 
 
-def stored_cells(scores: np.ndarray, most: int) -> dict[str, Any]:
+def stored_cells(scores: np.ndarray, most: int) -> JsonObject:
     """Return scores (n, steps, targets) as plain data: as `stored`, with values of each step and target.
 
     Args:
@@ -71,7 +78,7 @@ def rounded_up(values: np.ndarray) -> list[float]:
     ]
 
 
-def score_at(scores: Mapping[str, Any], confidence: float) -> float:
+def score_at(scores: StoredScores, confidence: float) -> float:
     """Return the score at the corrected rank of a level; infinity if there are too few rows.
 
     Args:
@@ -82,7 +89,7 @@ def score_at(scores: Mapping[str, Any], confidence: float) -> float:
     return np.inf if index is None else scores["values"][index]
 
 
-def share_up_to(scores: Mapping[str, Any], limit: float) -> float:
+def share_up_to(scores: StoredScores, limit: float) -> float:
     """Return the share of scores (the return value of `stored`) that are at most a limit."""
     index = int(np.searchsorted(scores["values"], limit, side="right"))
     ranks = scores.get("ranks")
@@ -90,7 +97,7 @@ def share_up_to(scores: Mapping[str, Any], limit: float) -> float:
     return covered / max(scores["count"], 1)
 
 
-def _index_at(scores: Mapping[str, Any], confidence: float) -> int | None:
+def _index_at(scores: StoredScores, confidence: float) -> int | None:
     rank = corrected_rank(scores["count"], confidence)
     ranks = scores.get("ranks")
     if rank > scores["count"]:
@@ -98,7 +105,7 @@ def _index_at(scores: Mapping[str, Any], confidence: float) -> int | None:
     return rank - 1 if ranks is None else int(np.searchsorted(ranks, rank))
 
 
-def cell_scores_at(scores: Mapping[str, Any], confidence: float) -> np.ndarray:
+def cell_scores_at(scores: StoredScores, confidence: float) -> np.ndarray:
     """Return the score (steps, targets) at the corrected rank of a level, of the return value of `stored_cells`."""
     index = _index_at(scores, confidence)
     values = np.asarray(scores["values"], np.float64)
@@ -113,7 +120,7 @@ def lac_scores(p: np.ndarray) -> np.ndarray:
     return 1 - np.asarray(p, np.float64)
 
 
-def raps_scores(p: np.ndarray, *, penalty: float, size: int, u: Any = 1.0) -> np.ndarray:
+def raps_scores(p: np.ndarray, *, penalty: float, size: int, u: "ArrayLike" = 1.0) -> np.ndarray:
     """Return the scores (N, classes) of RAPS.
 
     That of a class is the sum of the probabilities down to this class, the most probable first, less u times its own,
@@ -141,7 +148,7 @@ def of_truth(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return scores[np.arange(len(truth)), np.asarray(truth, int)]
 
 
-def tuned_raps(p: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+def tuned_raps(p: np.ndarray, truth: np.ndarray) -> JsonObject:
     """Return the `penalty` and the `size` of RAPS that give the smallest sets at 90 % (as in the article).
 
     Args:

@@ -5,6 +5,7 @@ distributed as Beta(k, n + 1 - k), and m new rows as the beta-binomial (Vovk, 20
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -107,7 +108,7 @@ def coverage_probabilities(count: int, tested: int, confidence: float) -> np.nda
     rank = min(corrected_rank(count, confidence), count)
     log, covered = log_factorials(count + tested), np.arange(tested + 1)
 
-    def choose(n, k):
+    def choose(n: np.ndarray | int, k: np.ndarray | int) -> np.ndarray:
         return log[n] - log[k] - log[n - k]
 
     # C(m, j) B(j + k, m - j + n + 1 - k) / B(k, n + 1 - k), with whole numbers
@@ -117,7 +118,7 @@ def coverage_probabilities(count: int, tested: int, confidence: float) -> np.nda
     return np.exp(terms - choose(count + tested, tested))
 
 
-def _bisection(is_below) -> float:
+def _bisection(is_below: Callable[[float], bool]) -> float:
     """Return the number between 0 and 1 up to which a condition holds."""
     low, high = 0.0, 1.0
     for _ in range(50):

@@ -1,9 +1,9 @@
 """What scoring labels needs of a run's settings: the decision, the positive class, costs and the objective. NumPy."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,9 +11,16 @@ from kzoo.inference.postprocessors import threshold
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.inference.postprocessors.threshold import Decision
 from kzoo.problems.objectives import Objective, resolve
+from kzoo.problems.stored_types import TrainingSettings
 from kzoo.problems.tasks import Judged, Problem, Target
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset
+    from kzoo.zoo.run import Run
+
 
 STEP = "threshold"  # the postprocessing step that `decision=` selects
 SETTINGS = ("decision", "cost", "positive")
@@ -27,14 +34,19 @@ def takes_decision(problem: Problem) -> bool:
     )
 
 
-def settings_of(training) -> dict[str, Any]:
+def settings_of(training: TrainingSettings) -> JsonObject:
     """Return the settings of objective and decision that a stored training has; empty without any."""
     return {
         name: training[name] for name in ("objective", *SETTINGS) if training.get(name) is not None
     }
 
 
-def decision_of(settings, problem, classes, postprocessor=None) -> Decision | None:
+def decision_of(
+    settings: TrainingSettings,
+    problem: Problem,
+    classes: Sequence[str],
+    postprocessor: Postprocessor | None = None,
+) -> Decision | None:
     """Return what scoring needs of these settings; None without any, or for other tasks.
 
     Args:
@@ -70,8 +82,8 @@ def decision_of(settings, problem, classes, postprocessor=None) -> Decision | No
 
 
 def scoring_arguments(
-    settings: Mapping[str, Any] | None, data: Any, postprocessor: Postprocessor | None
-) -> tuple[Target, dict[str, Any]]:
+    settings: TrainingSettings | None, data: "Dataset | Run", postprocessor: Postprocessor | None
+) -> tuple[Target, JsonObject]:
     """Return the target with its thresholds, and the other options, with which a task's `score` and `judge` decide.
 
     Args:
@@ -84,28 +96,31 @@ def scoring_arguments(
     return target, {} if decision is None else {"decision": decision}
 
 
-def run_decision(run) -> Decision | None:
+def run_decision(run: "Run") -> Decision | None:
     """Return `decision_of` for a run."""
     return decision_of(
         run.spec.training, run.problem, run.class_names, Postprocessor.read(run.postprocessing)
     )
 
 
-def judged_answers(run) -> Judged:
+def judged_answers(run: "Run") -> Judged:
     """Return quality, correctness and error of each stored prediction of a run, by its decision and thresholds."""
     stored = run.answers
+    assert stored is not None
     steps = Postprocessor.read(run.postprocessing)
     target, options = scoring_arguments(run.spec.training, run, steps)
     return run.problem.task.scoring.judge(stored["truth"], stored["answers"], target, **options)
 
 
-def predicted_classes(run, p) -> np.ndarray:
+def predicted_classes(run: "Run", p: np.ndarray) -> np.ndarray:
     """Return the class numbers (N,) that a run predicts for probabilities or scores (N, classes)."""
     decision = run_decision(run)
     return run.problem.choose(p) if decision is None else decision.numbers(p)
 
 
-def decision_on(run, truth, p) -> tuple[Decision, Objective, str] | None:
+def decision_on(
+    run: "Run", truth: np.ndarray, p: np.ndarray
+) -> tuple[Decision, Objective, str] | None:
     """Return the threshold of a run, what it was chosen for, and a sentence about its gain on some rows.
 
     Args:

@@ -3,6 +3,8 @@
 Zadrozny and Elkan, 2002, Transforming classifier scores into accurate multiclass probability estimates.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.inference.postprocessors.calibration import (
@@ -11,6 +13,12 @@ from kzoo.inference.postprocessors.calibration import (
     has_both,
     outputs_from_binary,
 )
+from kzoo.problems.tasks import Target
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors import Learned
+
 
 STAGE = "calibrate"
 FACTS = frozenset({"probabilities"})
@@ -18,18 +26,25 @@ CLASSES = (2, 2)
 FEWEST = 200  # rows with and without a label; labels with fewer keep their probabilities
 
 
-def has_enough_rows(truth, outputs) -> bool:
+def has_enough_rows(truth: np.ndarray, outputs: np.ndarray) -> bool:
     """Return whether validation rows are enough to learn from: of two classes, or of some labels."""
     return has_both(truth, outputs, FEWEST)
 
 
-def learn(outputs, truth, *, target, logits, weight=None):
+def learn(
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    *,
+    target: Target,
+    logits: bool,
+    weight: np.ndarray | None = None,
+) -> JsonObject:
     """Return points of each function: logits, and what they become (see `temperature_scaling.learn`)."""
     functions = fitted_binary(_points, outputs, truth, fewest=FEWEST, logits=logits, weight=weight)
     return {"functions": functions, "labels": truth.ndim == 2}
 
 
-def _points(z, flag, weight):
+def _points(z: np.ndarray, flag: np.ndarray, weight: np.ndarray) -> list[list[float]]:
     """Return [logits, logits of the isotonic fit], ascending, at both ends of each block."""
     order = np.argsort(z, kind="stable")
     z, flag, weight = z[order], flag[order], weight[order]
@@ -58,7 +73,7 @@ def _points(z, flag, weight):
     return [ends_of_blocks.tolist(), np.repeat(fitted, 2).tolist()]
 
 
-def apply(learned, outputs, *, logits):
+def apply(learned: "Learned", outputs: np.ndarray, *, logits: bool) -> np.ndarray:
     """Return outputs with changed probabilities; between two points, logits are interpolated."""
     labels = learned["labels"]
     z = binary_logits(outputs, logits=logits, labels=labels)
@@ -68,7 +83,7 @@ def apply(learned, outputs, *, logits):
     return outputs_from_binary(z, outputs, logits=logits, labels=labels)
 
 
-def describe(learned) -> list[str]:
+def describe(learned: "Learned") -> list[str]:
     """Return a line about the functions."""
     if learned["labels"]:
         fitted = sum(points is not None for points in learned["functions"])

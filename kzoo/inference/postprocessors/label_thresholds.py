@@ -4,11 +4,20 @@ A label with at least 50 validation rows gets a threshold of its own. The others
 few rows are noise: the one with the best mean F1 of these labels.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.inference.tasks.labels import decided, names_of, probabilities_of
+from kzoo.problems.tasks import Target
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors import Learned
+    from kzoo.inference.predictions import Predictions
+
 
 STAGE = "decide"
 FACTS = frozenset({"labels"})
@@ -17,7 +26,14 @@ _HALF = 0.5
 _MOST = 400  # candidates for the shared threshold
 
 
-def learn(outputs, truth, *, target, logits, weight=None):
+def learn(
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    *,
+    target: Target,
+    logits: bool,
+    weight: np.ndarray | None = None,
+) -> JsonObject:
     """Return the threshold of each label, and how many validation rows have it.
 
     Args:
@@ -46,7 +62,7 @@ def learn(outputs, truth, *, target, logits, weight=None):
     }
 
 
-def best_threshold(p, positive, weight) -> float:
+def best_threshold(p: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> float:
     """Return the threshold with the best F1: halfway between two probabilities, nearest to a half if several tie.
 
     Args:
@@ -67,7 +83,9 @@ def best_threshold(p, positive, weight) -> float:
     return float(best[np.abs(best - _HALF).argmin()])
 
 
-def _shared_threshold(p, positive, known, weight) -> float:
+def _shared_threshold(
+    p: np.ndarray, positive: np.ndarray, known: np.ndarray, weight: np.ndarray
+) -> float:
     """Return the threshold with the best mean F1 of several labels, (N, labels) each, with weights (N,)."""
     has_rows = weight @ (positive & known) > 0
     p, positive, known = p[:, has_rows], positive[:, has_rows], known[:, has_rows]
@@ -86,7 +104,7 @@ def _shared_threshold(p, positive, known, weight) -> float:
     return float(best[np.abs(best - _HALF).argmin()])
 
 
-def combine(learned):
+def combine(learned: Sequence[JsonObject]) -> JsonObject:
     """Return the mean thresholds of several models, for an ensemble of them without validation data.
 
     Args:
@@ -96,12 +114,13 @@ def combine(learned):
     return learned[0] | {"thresholds": [round(float(threshold), 6) for threshold in means]}
 
 
-def decide(learned, target):
+def decide(learned: "Learned", target: Target) -> Target:
     """Return the target with the thresholds, for scores and per-row errors."""
     return replace(target, thresholds=tuple(learned["thresholds"]))
 
 
-def apply(learned, predictions):
+def apply(learned: "Learned", predictions: "Predictions") -> "Predictions":
     """Return predictions with the labels whose probability reaches their threshold."""
+    assert predictions.probabilities is not None
     chosen = decided(predictions.probabilities, learned["thresholds"])
     return replace(predictions, labels=names_of(chosen, predictions.class_names))

@@ -3,6 +3,8 @@
 Platt, 1999, Probabilistic outputs for support vector machines.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.inference.postprocessors.calibration import (
@@ -12,6 +14,12 @@ from kzoo.inference.postprocessors.calibration import (
     outputs_from_binary,
 )
 from kzoo.inference.postprocessors.threshold import line_of_logits
+from kzoo.problems.tasks import Target
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors import Learned
+
 
 STAGE = "calibrate"
 FACTS = frozenset({"probabilities"})
@@ -19,23 +27,30 @@ CLASSES = (2, 2)
 FEWEST = 50  # rows with and without a label; labels with fewer keep their logits
 
 
-def has_enough_rows(truth, outputs) -> bool:
+def has_enough_rows(truth: np.ndarray, outputs: np.ndarray) -> bool:
     """Return whether validation rows are enough to learn from: of two classes, or of some labels."""
     return has_both(truth, outputs, FEWEST)
 
 
-def learn(outputs, truth, *, target, logits, weight=None):
+def learn(
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    *,
+    target: Target,
+    logits: bool,
+    weight: np.ndarray | None = None,
+) -> JsonObject:
     """Return intercept and slope of each line (see `kzoo.inference.postprocessors.temperature_scaling.learn`)."""
     lines = fitted_binary(_line, outputs, truth, fewest=FEWEST, logits=logits, weight=weight)
     lines = [(0.0, 1.0) if line is None else line for line in lines]
     return {"lines": np.round(lines, 6).tolist(), "labels": truth.ndim == 2}
 
 
-def _line(z, flag, weight):
+def _line(z: np.ndarray, flag: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     return line_of_logits(z, flag == 1, weight)
 
 
-def apply(learned, outputs, *, logits):
+def apply(learned: "Learned", outputs: np.ndarray, *, logits: bool) -> np.ndarray:
     """Return outputs with changed logits."""
     labels = learned["labels"]
     intercepts, slopes = np.array(learned["lines"]).T
@@ -43,7 +58,7 @@ def apply(learned, outputs, *, logits):
     return outputs_from_binary(z, outputs, logits=logits, labels=labels)
 
 
-def describe(learned) -> list[str]:
+def describe(learned: "Learned") -> list[str]:
     """Return a line about the fitted lines."""
     if learned["labels"]:
         fitted = sum(line != [0.0, 1.0] for line in learned["lines"])

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,20 +13,27 @@ from kzoo.inference.postprocessors import (
     NAMES,
     STAGES,
     STEP,
+    StepModule,
     adaptive_band,
     conformal,
     step_names,
 )
 from kzoo.inference.postprocessors.prediction_options import METHODS, PredictionOptions
 from kzoo.inference.predictions import Predictions
+from kzoo.problems.stored_types import TrainingSettings
 from kzoo.problems.tasks import Problem, Target
 from kzoo.utils.discovery import installed
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors.conformal import PredictionsAndTruth
+
 
 _OF_OUTPUTS = STAGES[: STAGES.index("decide")]  # the others change predictions
 
 
-def _module(name: str) -> Any:
+def _module(name: str) -> StepModule:
     """Return the module of a step; None if it is not installed."""
     if name in step_names():
         return import_module(f"kzoo.inference.postprocessors.{name}")
@@ -155,7 +162,7 @@ class Postprocessor:
         predictions: Predictions,
         options: PredictionOptions,
         problem: Problem,
-        band: Any = None,
+        band: np.ndarray | None = None,
     ) -> Predictions:
         """Return predictions, after all other steps, with the sets, intervals and abstention that are asked.
 
@@ -244,7 +251,7 @@ def with_conformal(
     *,
     problem: Problem,
     rows: str,
-    tuning: Any = None,
+    tuning: "PredictionsAndTruth | None" = None,
 ) -> Postprocessor | None:
     """Return a postprocessor with the step "conformal"; unchanged if there is nothing to learn it from.
 
@@ -279,11 +286,11 @@ def combined(members: Sequence[Sequence[Mapping[str, Any]]]) -> Postprocessor:
     return Postprocessor(steps=tuple(steps))
 
 
-def _combine(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _combine(steps: Sequence[Mapping[str, Any]]) -> JsonObject:
     return _module(steps[0]["name"]).combine([step["learned"] for step in steps])
 
 
-def _takes(module: Any, problem: Problem, classes: int) -> bool:
+def _takes(module: StepModule, problem: Problem, classes: int) -> bool:
     """Return whether a step suits a problem with this number of classes; of labels, any number does."""
     fewest, most = getattr(module, "CLASSES", (1, None))
     suits_number = problem.separate_probabilities or fewest <= classes <= (most or classes)
@@ -350,7 +357,7 @@ def learn(
     target: Target,
     logits: bool | None,
     rows: str,
-    settings: Mapping[str, Any] | None = None,
+    settings: TrainingSettings | None = None,
     weight: np.ndarray | None = None,
 ) -> Postprocessor:
     """Return a postprocessor whose steps are learned one after another, each on the outputs of the previous ones.

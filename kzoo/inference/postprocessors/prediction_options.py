@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 
 METHODS = ("lac", "raps", "class")  # of sets of classes
 
@@ -59,7 +59,7 @@ class PredictionOptions:
             )
 
     @classmethod
-    def read(cls, texts: Mapping[str, Any]) -> "PredictionOptions":
+    def read(cls, texts: Mapping[str, object]) -> "PredictionOptions":
         """Return the options of a request, whose values may be texts.
 
         Args:
@@ -68,7 +68,7 @@ class PredictionOptions:
         Raises:
             KzooError: a value that is not a number, or out of range.
         """
-        values = {
+        values: JsonObject = {
             field.name: texts[field.name]
             for field in fields(cls)
             if texts.get(field.name) is not None
@@ -94,7 +94,7 @@ class PredictionOptions:
         return self.confidence is not None or self.accuracy_when_answered is not None
 
     @property
-    def given(self) -> dict[str, Any]:
+    def given(self) -> JsonObject:
         """Name -> value of the options that are set."""
         return {
             name: value
@@ -103,5 +103,5 @@ class PredictionOptions:
         }
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

@@ -3,9 +3,18 @@
 Guo et al., 2017, https://arxiv.org/abs/1706.04599. The most probable class stays the same.
 """
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.inference.postprocessors.calibration import log_softmax, logits_from, outputs_from
+from kzoo.problems.tasks import Target
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors import Learned
+
 
 STAGE = "calibrate"
 FACTS = frozenset({"probabilities"})
@@ -16,7 +25,14 @@ _SIZE = 1_000_000  # numbers that the temperature is fitted to: more rows are th
 _PRECISION, _STEP = 1e-4, 0.02  # of the logarithm
 
 
-def learn(outputs, truth, *, target, logits, weight=None):
+def learn(
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    *,
+    target: Target,
+    logits: bool,
+    weight: np.ndarray | None = None,
+) -> JsonObject:
     """Return the temperature with the smallest log loss.
 
     Args:
@@ -38,7 +54,9 @@ def learn(outputs, truth, *, target, logits, weight=None):
     }
 
 
-def best_temperature(z, truth, *, labels, weight=None) -> float:
+def best_temperature(
+    z: np.ndarray, truth: np.ndarray, *, labels: bool, weight: np.ndarray | None = None
+) -> float:
     """Return the temperature with the smallest log loss of the mean of some members, shrunk to 1 by its uncertainty.
 
     A normal prior of the logarithm around 0, with the weight of one row, keeps it finite where all rows are right. With
@@ -60,7 +78,7 @@ def best_temperature(z, truth, *, labels, weight=None) -> float:
         else np.asarray(weight[::step], np.float64) / np.mean(weight[::step])
     )
 
-    def losses(log_temperature):
+    def losses(log_temperature: float) -> np.ndarray:
         scaled = z / np.exp(log_temperature)
         # Logarithms of the mean probability of the members: of each class, or of a label and of its absence.
         log_p = _log_mean(-np.logaddexp(0, -scaled) if labels else log_softmax(scaled))
@@ -70,7 +88,7 @@ def best_temperature(z, truth, *, labels, weight=None) -> float:
         known = ~np.isnan(truth)
         return -(np.where(truth == 1, log_p, log_q) * known).sum(-1) / np.maximum(known.sum(-1), 1)
 
-    def loss(log_temperature):
+    def loss(log_temperature: float) -> float:
         return weight @ losses(log_temperature) + (log_temperature / _SPREAD) ** 2 / 2
 
     grid = np.linspace(np.log(_LOW), np.log(_HIGH), 13)
@@ -86,13 +104,13 @@ def best_temperature(z, truth, *, labels, weight=None) -> float:
     )
 
 
-def _log_mean(log_p):
+def _log_mean(log_p: np.ndarray) -> np.ndarray:
     """Return the logarithm of the mean over the axis of members (N, members, ...)."""
     highest = log_p.max(1, keepdims=True)
     return (highest + np.log(np.exp(log_p - highest).mean(1, keepdims=True)))[:, 0]
 
 
-def _minimum(function, low, high) -> float:
+def _minimum(function: Callable[[float], float], low: float, high: float) -> float:
     """Return the minimum of a function with a single one between two numbers, by golden-section search."""
     ratio = (5**0.5 - 1) / 2
     left = high - ratio * (high - low)
@@ -110,13 +128,13 @@ def _minimum(function, low, high) -> float:
     return (low + high) / 2
 
 
-def combine(learned):
+def combine(learned: Sequence[JsonObject]) -> JsonObject:
     """Return the geometric mean of the temperatures of several models, for an ensemble without validation data."""
     temperatures = [model["temperature"] for model in learned]
     return learned[0] | {"temperature": float(np.exp(np.mean(np.log(temperatures))))}
 
 
-def apply(learned, outputs, *, logits):
+def apply(learned: "Learned", outputs: np.ndarray, *, logits: bool) -> np.ndarray:
     """Return outputs with logits divided by the temperature."""
     if logits:
         return (outputs / learned["temperature"]).astype(outputs.dtype)
@@ -126,6 +144,6 @@ def apply(learned, outputs, *, logits):
     )
 
 
-def describe(learned) -> list[str]:
+def describe(learned: "Learned") -> list[str]:
     """Return a line about the temperature."""
     return [f"Logits are divided by a temperature of {learned['temperature']:.3g}."]

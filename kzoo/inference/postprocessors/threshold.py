@@ -7,9 +7,9 @@ probabilities were recalibrated by two numbers on the validation labels (Platt, 
 doi:10.1007/978-3-662-44851-9_15 finds the threshold of F1 likewise). Where the curve is flat, the middle is chosen.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,9 +18,15 @@ from kzoo.inference.tasks.classes import choose as most_probable
 from kzoo.inference.tasks.confusion import label_scores
 from kzoo.inference.tasks.weighted import effective_rows
 from kzoo.problems.objectives import Objective, call_score
-from kzoo.problems.tasks import score_named
+from kzoo.problems.stored_types import TrainingSettings
+from kzoo.problems.tasks import Target, score_named
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, plural
+
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors import Learned
+
 
 STAGE = "decide"
 FACTS = frozenset({"classes", "probabilities", "kept"})
@@ -67,7 +73,9 @@ class Decision:
         return np.where(p[:, positive] >= self.threshold, positive, 1 - positive)
 
 
-def decision(learned: Mapping[str, Any], classes: Any, objective: Any = None) -> Decision:
+def decision(
+    learned: "Learned", classes: Sequence[str], objective: str | Objective | None = None
+) -> Decision:
     """Return the `Decision` that `learn` has learned.
 
     Args:
@@ -85,7 +93,15 @@ def decision(learned: Mapping[str, Any], classes: Any, objective: Any = None) ->
     )
 
 
-def learn(outputs, truth, *, target, logits, settings, weight=None) -> dict:
+def learn(
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    *,
+    target: Target,
+    logits: bool,
+    settings: TrainingSettings,
+    weight: np.ndarray | None = None,
+) -> JsonObject:
     """Return the rule: a threshold, or costs.
 
     Args:
@@ -101,7 +117,7 @@ def learn(outputs, truth, *, target, logits, settings, weight=None) -> dict:
         return dict(rule="cost", cost=cost, objective=str(name))
     positive = list(target.classes).index(settings["positive"])
     counts = [int((truth == number).sum()) for number in (positive, 1 - positive)]
-    learned: dict = dict(
+    learned: JsonObject = dict(
         rule="threshold",
         positive=settings["positive"],
         threshold=0.5,
@@ -111,7 +127,9 @@ def learn(outputs, truth, *, target, logits, settings, weight=None) -> dict:
         negatives=counts[1],
     )
     if min(counts) < FEWEST:
-        if str(name) == "expected_cost":  # the costs alone determine it, if probabilities are right
+        if (
+            cost is not None and str(name) == "expected_cost"
+        ):  # the costs alone determine it, if probabilities are right
             learned["threshold"] = _threshold_of_costs(cost, positive)
         return learned | dict(few=True)
     score = p[:, positive].astype("float64")
@@ -120,13 +138,13 @@ def learn(outputs, truth, *, target, logits, settings, weight=None) -> dict:
     )
     if threshold is None:
         return learned | dict(unreached=True)
-    options = dict(positive=positive, cost=cost, weight=weight)
-    return learned | dict(
-        threshold=threshold, **gain_over_default(score, truth, threshold, name, **options)
+    gain = gain_over_default(
+        score, truth, threshold, name, positive=positive, cost=cost, weight=weight
     )
+    return learned | dict(threshold=threshold, **gain)
 
 
-def _objective(name) -> Objective:
+def _objective(name: str | Objective) -> Objective:
     """Return the objective of a stored name, or itself.
 
     Raises:
@@ -145,13 +163,21 @@ def _objective(name) -> Objective:
     return Objective(name, best=best)
 
 
-def _threshold_of_costs(cost, positive) -> float:
+def _threshold_of_costs(cost: Sequence[Sequence[float]], positive: int) -> float:
     missed = cost[positive][1 - positive]
     false_alarm = cost[1 - positive][positive]
     return false_alarm / (missed + false_alarm)
 
 
-def best_threshold(score, is_positive, name, *, positive=1, cost=None, weight=None) -> float | None:
+def best_threshold(
+    score: np.ndarray,
+    is_positive: np.ndarray,
+    name: Objective,
+    *,
+    positive: int = 1,
+    cost: Sequence[Sequence[float]] | None = None,
+    weight: np.ndarray | None = None,
+) -> float | None:
     """Return the threshold of the best expected score; None if none reaches the precision of recall@precision.
 
     Args:
@@ -200,7 +226,15 @@ def best_threshold(score, is_positive, name, *, positive=1, cost=None, weight=No
     return float(_sigmoid(middle))
 
 
-def _curve(name, p, weight, edges, *, positive, cost):
+def _curve(
+    name: Objective,
+    p: np.ndarray,
+    weight: np.ndarray,
+    edges: np.ndarray,
+    *,
+    positive: int,
+    cost: Sequence[Sequence[float]] | None,
+) -> np.ndarray:
     """Return the score (M,) if rows below each of M edges are predicted as negative."""
     # (negative, positive), N
     parts = np.stack([weight * (1 - p), weight * p])
@@ -214,7 +248,9 @@ def _curve(name, p, weight, edges, *, positive, cost):
     return label_scores(counts, positive=positive, cost=cost, level=name.level)[name.score]
 
 
-def _curve_of_function(name, truth, edges, weight):
+def _curve_of_function(
+    name: Objective, truth: np.ndarray, edges: np.ndarray, weight: np.ndarray | None
+) -> np.ndarray:
     """Return the same of a user's function, at no more than 200 edges; between them it is that of the next one."""
     chosen = np.unique(np.linspace(0, len(edges) - 1, 200).round().astype(int))
     rows = np.arange(len(truth))
@@ -224,7 +260,7 @@ def _curve_of_function(name, truth, edges, weight):
     return values[np.searchsorted(chosen, np.arange(len(edges)))]
 
 
-def recalibrated(score, is_positive, weight) -> np.ndarray:
+def recalibrated(score: np.ndarray, is_positive: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return probabilities (N,) whose logit is a line in that of the score, fitted to the labels.
 
     See `line_of_logits`.
@@ -233,7 +269,9 @@ def recalibrated(score, is_positive, weight) -> np.ndarray:
     return _sigmoid(intercept + slope * _logit(score))
 
 
-def line_of_logits(z, is_positive, weight) -> tuple[float, float]:
+def line_of_logits(
+    z: np.ndarray, is_positive: np.ndarray, weight: np.ndarray
+) -> tuple[float, float]:
     """Return intercept and slope, above 0, of the line in logits (N,) that fits the labels best.
 
     The line is drawn to the identity with the weight of one row, so that labels that it separates do not make it steep.
@@ -241,7 +279,7 @@ def line_of_logits(z, is_positive, weight) -> tuple[float, float]:
     x, signs = np.stack([np.ones(len(z)), z]), np.where(is_positive, 1.0, -1.0)
     line = start = np.array([0.0, 1.0])
 
-    def loss(line):
+    def loss(line: np.ndarray) -> float:
         return (weight * np.logaddexp(0, -signs * (line @ x))).sum() + (
             (line - start) ** 2
         ).sum() / 2
@@ -260,16 +298,25 @@ def line_of_logits(z, is_positive, weight) -> tuple[float, float]:
     return float(line[0]), max(float(line[1]), _TINY)
 
 
-def _sigmoid(z):
+def _sigmoid(z: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(z, -30, 30)))
 
 
-def _logit(p):
+def _logit(p: np.ndarray) -> np.ndarray:
     p = np.clip(p, _TINY, 1 - _TINY)
     return np.log(p / (1 - p))
 
 
-def gain_over_default(score, truth, threshold, name, *, positive, cost=None, weight=None) -> dict:
+def gain_over_default(
+    score: np.ndarray,
+    truth: np.ndarray,
+    threshold: float,
+    name: Objective,
+    *,
+    positive: int,
+    cost: Sequence[Sequence[float]] | None = None,
+    weight: np.ndarray | None = None,
+) -> JsonObject:
     """Return the score of a threshold and of 0.5 on some rows, and the 90 % bootstrap interval of the gain.
 
     Args:
@@ -305,7 +352,7 @@ def gain_over_default(score, truth, threshold, name, *, positive, cost=None, wei
     )
 
 
-def apply(learned, predictions: Predictions) -> Predictions:
+def apply(learned: "Learned", predictions: Predictions) -> Predictions:
     """Return predictions with the labels that the rule decides on."""
     if predictions.probabilities is None or not len(predictions.probabilities):
         return predictions
@@ -317,7 +364,7 @@ def apply(learned, predictions: Predictions) -> Predictions:
     )
 
 
-def describe(learned) -> list[str]:
+def describe(learned: "Learned") -> list[str]:
     """Return a line about the rule."""
     if learned["rule"] == "cost":
         return ["The class with the least expected cost is predicted."]

@@ -3,9 +3,17 @@
 Guo et al., 2017, https://arxiv.org/abs/1706.04599.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.inference.postprocessors.calibration import log_softmax, logits_from, outputs_from
+from kzoo.problems.tasks import Target
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors import Learned
+
 
 STAGE = "calibrate"
 FACTS = frozenset({"classes", "probabilities"})
@@ -15,13 +23,20 @@ _MOST = 50  # classes
 _STEPS = 50
 
 
-def has_enough_rows(truth, outputs) -> bool:
+def has_enough_rows(truth: np.ndarray, outputs: np.ndarray) -> bool:
     """Return whether validation rows are enough to learn from: at least 1,000, and 10 for each number."""
     classes = outputs.shape[-1]
     return truth.ndim == 1 and 3 <= classes <= _MOST and len(truth) >= max(FEWEST, 20 * classes)
 
 
-def learn(outputs, truth, *, target, logits, weight=None):
+def learn(
+    outputs: np.ndarray,
+    truth: np.ndarray,
+    *,
+    target: Target,
+    logits: bool,
+    weight: np.ndarray | None = None,
+) -> JsonObject:
     """Return factor and shift of each class (see `kzoo.inference.postprocessors.temperature_scaling.learn`).
 
     They are drawn to 1 and 0 with the weight of one row, which also determines the shift that all classes share.
@@ -33,10 +48,10 @@ def learn(outputs, truth, *, target, logits, weight=None):
     y[np.arange(rows), truth.astype(int)] = 1
     start = np.concatenate([np.ones(classes), np.zeros(classes)])
 
-    def log_p(parameters):
+    def log_p(parameters: np.ndarray) -> np.ndarray:
         return log_softmax(parameters[:classes] * z + parameters[classes:])
 
-    def loss(parameters):
+    def loss(parameters: np.ndarray) -> float:
         return -(weight @ (log_p(parameters) * y).sum(-1)) + ((parameters - start) ** 2).sum() / 2
 
     parameters, current = start, loss(start)
@@ -62,13 +77,13 @@ def learn(outputs, truth, *, target, logits, weight=None):
     return {"factors": factors, "shifts": shifts}
 
 
-def apply(learned, outputs, *, logits):
+def apply(learned: "Learned", outputs: np.ndarray, *, logits: bool) -> np.ndarray:
     """Return outputs with changed logits."""
     z = logits_from(outputs, logits=logits, labels=False) * learned["factors"] + learned["shifts"]
     return outputs_from(z, outputs, logits=logits, labels=False)
 
 
-def describe(learned) -> list[str]:
+def describe(learned: "Learned") -> list[str]:
     """Return a line about the factors."""
     factors = learned["factors"]
     return [

@@ -1,17 +1,24 @@
 """Arrays passed instead of raw inputs: anything that is not a number is refused before it is used."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kzoo.problems.layout import RawInputs
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line, in_bytes, shown
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 _MOST_TEXT = 256 << 20  # bytes of an array of texts made from lists
 
 
-def numeric_array(array: Any, name: str, *, many: bool = True, item: str = "Input") -> np.ndarray:
+def numeric_array(
+    array: RawInputs, name: str, *, many: bool = True, item: str = "Input"
+) -> np.ndarray:
     """Return an array of finite numbers.
 
     Args:
@@ -61,7 +68,7 @@ def check_count(count: int, most: int | None) -> None:
         )
 
 
-def as_array(values: Any, name: str) -> np.ndarray:
+def as_array(values: RawInputs, name: str) -> np.ndarray:
     """Return values as an array.
 
     Raises:
@@ -102,7 +109,7 @@ def _text_array_size(values: Sequence[Any]) -> int:
     return 4 * count * longest
 
 
-def array_of_rows(values: Any, name: str) -> np.ndarray:
+def array_of_rows(values: RawInputs, name: str) -> np.ndarray:
     """Return values as an array (N, ...); lists of labels, a list for each row, as an array of objects (N,).
 
     Raises:
@@ -149,7 +156,7 @@ def check_whole_numbers(array: np.ndarray, name: str, high: int | None, *, low: 
         )
 
 
-def class_numbers(labels: Any) -> np.ndarray:
+def class_numbers(labels: "ArrayLike") -> np.ndarray:
     """Return class numbers (N,) of labels that may also be a column (N, 1) or one-hot rows (N, K)."""
     labels = np.asarray(labels)
     return (

@@ -1,17 +1,25 @@
 """Classes: learn them from labels, encode labels, and turn outputs into predicted classes. NumPy only."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kzoo.inference.predictions import Predictions, probabilities, scores_of
 from kzoo.inference.tables.values import Texts, category_word, plain
+from kzoo.problems.layout import Preprocessor, RawLabels
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import percent
 
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors.threshold import Decision
 
-def learn(values, names=(), *, known=None) -> Target:
+
+def learn(
+    values: RawLabels, names: Sequence[str] = (), *, known: Sequence[str] | None = None
+) -> Target:
     """Learn the classes of training labels.
 
     Args:
@@ -28,7 +36,7 @@ def learn(values, names=(), *, known=None) -> Target:
     return Target(names=tuple(names), classes=classes, config={"outputs": len(classes)})
 
 
-def encode(target, values) -> np.ndarray:
+def encode(target: Target, values: RawLabels) -> np.ndarray:
     """Return labels as class numbers, int32 (N,).
 
     Raises:
@@ -38,7 +46,7 @@ def encode(target, values) -> np.ndarray:
     return _class_numbers(names, numbers, target.classes)
 
 
-def _class_numbers(names, numbers, classes):
+def _class_numbers(names: Sequence[str], numbers: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """Return the class number of each label; the labels are `names[number]` for each of `numbers`."""
     number_of = {category_word(name): number for number, name in enumerate(classes)}
     number_of |= {name: number for number, name in enumerate(classes)}
@@ -49,7 +57,14 @@ def _class_numbers(names, numbers, classes):
     return np.array([number_of[name] for name in names], np.int32)[numbers]
 
 
-def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
+def answer(
+    target: Target,
+    outputs: np.ndarray,
+    *,
+    inputs: Sequence[Any],
+    reader: Preprocessor | None = None,
+    logits: bool | None = None,
+) -> Predictions:
     """Return the likeliest class of each row, with the probabilities of all classes, or else the scores.
 
     Args:
@@ -80,7 +95,7 @@ def true_probabilities(truth: np.ndarray, p: np.ndarray) -> np.ndarray:
     return p.reshape(len(truth), *p.shape[-2:])[np.arange(len(truth)), truth]
 
 
-def _names_and_numbers(values):
+def _names_and_numbers(values: RawLabels) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the distinct names of labels, in numeric order for numbers, else alphabetical; and each label's index."""
     values = plain(values.iloc[:, 0]) if hasattr(values, "columns") else np.asarray(values)
     if isinstance(values, Texts):
@@ -105,7 +120,7 @@ def _names_and_numbers(values):
     return tuple(names), numbers.reshape(-1).astype(np.int32)
 
 
-def check_classes(numbers, classes):
+def check_classes(numbers: np.ndarray, classes: Sequence[str]) -> None:
     """Raise `KzooError` if there is a single class, or a class with a single example."""
     if len(classes) < 2:
         raise KzooError(f"All labels are {classes[0]!r}: a classifier needs at least two classes.")
@@ -120,8 +135,13 @@ def check_classes(numbers, classes):
 
 
 def example(
-    truth: np.ndarray, answer: np.ndarray, target: Target, *, scores: bool, decision: Any
-) -> dict[str, Any]:
+    truth: np.ndarray,
+    answer: np.ndarray,
+    target: Target,
+    *,
+    scores: bool,
+    decision: "Decision | None",
+) -> JsonObject:
     """Return the cells of an example (see `Problem.example`)."""
     predicted = int((choose if decision is None else decision.numbers)(answer[None])[0])
     return dict(

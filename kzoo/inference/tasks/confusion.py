@@ -1,12 +1,16 @@
 """Scores of labels, from counts of (true class, predicted class), and the interval of their cost. NumPy only."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 PER = 1_000  # rows that an expected cost is for
 _DRAWS = 4_000
 
 
-def confusion(truth, guess, classes, weight=None) -> np.ndarray:
+def confusion(
+    truth: np.ndarray, guess: np.ndarray, classes: int, weight: np.ndarray | None = None
+) -> np.ndarray:
     """Return the number of rows of each pair (true class, predicted class), or the sum of their weights.
 
     Args:
@@ -23,7 +27,13 @@ def confusion(truth, guess, classes, weight=None) -> np.ndarray:
     )
 
 
-def label_scores(counts, *, positive=None, cost=None, level=None) -> dict:
+def label_scores(
+    counts: np.ndarray,
+    *,
+    positive: int | None = None,
+    cost: Sequence[Sequence[float]] | None = None,
+    level: float | None = None,
+) -> dict[str, np.ndarray]:
     """Return name -> score (...) of labels; undefined ratios are 0.
 
     Args:
@@ -54,15 +64,21 @@ def label_scores(counts, *, positive=None, cost=None, level=None) -> dict:
     return scores
 
 
-def _ratio(part, whole):
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros(np.broadcast(part, whole).shape), where=whole > 0)
 
 
-def _mean_where(values, counted):
+def _mean_where(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
     return _ratio((values * counted).sum(axis=-1), counted.sum(axis=-1).astype("float64"))
 
 
-def cost_interval(counts, cost, *, share=0.9, rows=None) -> tuple[float, float]:
+def cost_interval(
+    counts: np.ndarray,
+    cost: Sequence[Sequence[float]],
+    *,
+    share: float = 0.9,
+    rows: int | None = None,
+) -> tuple[float, float]:
     """Return the interval of the expected cost per 1,000 rows.
 
     It is the credible interval of the mean of a Dirichlet posterior over the distinct costs of a row. A bootstrap would

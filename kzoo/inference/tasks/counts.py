@@ -1,15 +1,20 @@
 """Counts: learn their mean, encode them, and turn outputs into predicted rates. NumPy only."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kzoo.inference.tasks import values as values_inference
 from kzoo.inference.tasks.values import ColumnStatistics
 from kzoo.inference.tasks.values import answer as answer
+from kzoo.problems.layout import RawLabels
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError
 
 
-def learn(values, names=(), *, known=None) -> Target:
+def learn(
+    values: RawLabels, names: Sequence[str] = (), *, known: ColumnStatistics | None = None
+) -> Target:
     """Learn mean and standard deviation of training targets.
 
     Args:
@@ -20,7 +25,7 @@ def learn(values, names=(), *, known=None) -> Target:
     Raises:
         KzooError: a value that is not a count.
     """
-    y = encode(None, values)
+    y = encode(Target(), values)
     known = known or ColumnStatistics.of(y)
     _check_not_negative(known.low)
     names = tuple(names) or tuple(f"y{i + 1}" for i in range(y.shape[1]))
@@ -28,7 +33,7 @@ def learn(values, names=(), *, known=None) -> Target:
     return Target(names=names, config={"outputs": y.shape[1]} | scales)
 
 
-def encode(target, values) -> np.ndarray:
+def encode(target: Target, values: RawLabels) -> np.ndarray:
     """Return counts as float32 (N, targets).
 
     Raises:
@@ -44,7 +49,7 @@ def encode(target, values) -> np.ndarray:
     return y
 
 
-def _check_not_negative(values):
+def _check_not_negative(values: np.ndarray) -> None:
     if (bad := values[values < 0]).size:
         raise KzooError(
             f"Counts must be 0 or more, but the target contains {bad[0]:g}. Use task='regression' for other numbers."

@@ -1,22 +1,31 @@
 """Labels: learn their names, encode rows of labels as 0 and 1, and turn outputs into sets of labels. NumPy only."""
 
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kzoo.inference.predictions import Predictions
 from kzoo.inference.tables.label_cells import flags, label_sets
+from kzoo.problems.layout import Preprocessor, RawLabels
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, percent, plural, shown
+
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors.threshold import Decision
+
 
 _HALF = 0.5  # the threshold of labels without one
 _NAMED = 8  # labels in a message
 _SHOWN = 6  # probabilities of an example
 
 
-def learn(values, names=(), *, known=None) -> Target:
+def learn(
+    values: RawLabels, names: Sequence[str] = (), *, known: Sequence[str] | None = None
+) -> Target:
     """Learn the names of the labels of training rows.
 
     Args:
@@ -50,12 +59,12 @@ def learn(values, names=(), *, known=None) -> Target:
     )
 
 
-def _order(name):
+def _order(name: str) -> tuple[int, int, str]:
     """Return the sort key of a label: numbers first, by value."""
     return (0, int(name), name) if name.isdecimal() else (1, 0, name)
 
 
-def encode(target, values, notes=None) -> np.ndarray:
+def encode(target: Target, values: RawLabels, notes: list[str] | None = None) -> np.ndarray:
     """Return rows of labels as float32 (N, labels): 1 if a row has the label, 0 if not, NaN if that is unknown.
 
     Args:
@@ -103,7 +112,7 @@ def encode(target, values, notes=None) -> np.ndarray:
     return y
 
 
-def _columns(values):
+def _columns(values: RawLabels) -> np.ndarray | None:
     """Return flags as float32 (N, labels); None if `values` are sets of labels."""
     if hasattr(values, "columns"):
         if len(values.columns) < 2:
@@ -130,12 +139,12 @@ def _columns(values):
     return y
 
 
-def _sets(values):
+def _sets(values: RawLabels) -> Sequence[tuple[str, ...] | None]:
     """Return the labels of each row, from a sequence of them or a DataFrame with one column."""
     return label_sets(values.iloc[:, 0] if hasattr(values, "columns") else values)
 
 
-def probabilities_of(outputs, logits) -> np.ndarray:
+def probabilities_of(outputs: np.ndarray, logits: bool | None) -> np.ndarray:
     """Return the probability of each label (N, labels), from logits, or from outputs that are probabilities."""
     if not logits:
         return outputs
@@ -148,24 +157,31 @@ def true_probabilities(truth: np.ndarray, p: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(truth), np.nan, np.where(truth == 1, p, 1 - p)).astype(p.dtype)
 
 
-def decided(p, thresholds=()) -> np.ndarray:
+def decided(p: np.ndarray, thresholds: Sequence[float] = ()) -> np.ndarray:
     """Return which labels are predicted, booleans (N, labels): those whose probability reaches their threshold."""
     return p.astype(np.float64) >= (
         np.asarray(thresholds, np.float64) if len(thresholds) else _HALF
     )
 
 
-def names_of(chosen, classes) -> list[tuple[str, ...]]:
+def names_of(chosen: np.ndarray, classes: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the names of the labels of each row, in the order of `classes`.
 
     Args:
         chosen: (N, labels) booleans.
         classes: names of all labels.
     """
-    return [tuple(classes[number] for number in np.flatnonzero(row)) for row in chosen]
+    return [tuple(classes[number] for number in np.flatnonzero(row).tolist()) for row in chosen]
 
 
-def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
+def answer(
+    target: Target,
+    outputs: np.ndarray,
+    *,
+    inputs: Sequence[Any],
+    reader: Preprocessor | None = None,
+    logits: bool | None = None,
+) -> Predictions:
     """Return the labels of each row, those with a probability of at least a half, and all probabilities.
 
     Args:
@@ -187,8 +203,13 @@ def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
 
 
 def example(
-    truth: np.ndarray, answer: np.ndarray, target: Target, *, scores: bool, decision: Any
-) -> dict[str, Any]:
+    truth: np.ndarray,
+    answer: np.ndarray,
+    target: Target,
+    *,
+    scores: bool,
+    decision: "Decision | None",
+) -> JsonObject:
     """Return the cells of an example (see `Problem.example`); "?" is an unknown label."""
     names = target.classes
     chosen = decided(answer, target.thresholds)

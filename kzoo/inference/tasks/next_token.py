@@ -1,12 +1,21 @@
 """Next token: token ids, and the likeliest token of outputs. NumPy only."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from kzoo.inference.predictions import Predictions, probabilities
+from kzoo.problems.layout import Preprocessor
 from kzoo.problems.tasks import Target
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def learn(values, names=("next token",), *, known=None) -> Target:
+
+def learn(
+    values: "ArrayLike", names: Sequence[str] = ("next token",), *, known: int | None = None
+) -> Target:
     """Return the target of a text.
 
     Args:
@@ -17,12 +26,19 @@ def learn(values, names=("next token",), *, known=None) -> Target:
     return Target(names=tuple(names), config={"outputs": known or int(np.max(values)) + 1})
 
 
-def encode(target, values) -> np.ndarray:
+def encode(target: Target, values: "ArrayLike") -> np.ndarray:
     """Return token ids as int32."""
     return np.asarray(values, np.int32)
 
 
-def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
+def answer(
+    target: Target,
+    outputs: np.ndarray,
+    *,
+    inputs: Sequence[Any],
+    reader: Preprocessor | None = None,
+    logits: bool | None = None,
+) -> Predictions:
     """Return the likeliest next token of each row, with the probabilities of all tokens.
 
     Args:

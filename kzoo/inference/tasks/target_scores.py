@@ -1,20 +1,20 @@
 """Scores of each target or label, and of subgroups, as tables for people. Standard library only."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from kzoo.inference.tasks.weighted import UNWEIGHTED
+from kzoo.problems.stored_types import Scores
 from kzoo.problems.tasks import score_named
 from kzoo.utils.formatting import number, percent
 
 
-def mixes_units(name: str, scores: Mapping[str, Any]) -> bool:
+def mixes_units(name: str, scores: Scores) -> bool:
     """Return whether a score is a mean over targets that may have different units, such as load and temperature."""
     score_facts = score_named(name)
     return score_facts is not None and score_facts.own_unit and len(scores.get("targets") or ()) > 1
 
 
-def target_table(scores: Mapping[str, Any]) -> list[list[str]]:
+def target_table(scores: Scores) -> list[list[str]]:
     """Return a header and a row per target: its scores, then the mean absolute error of each baseline, if any.
 
     Baselines that are no worse than the model are marked with "(!)". For labels, a row has the scores of a label. The
@@ -42,7 +42,7 @@ def target_table(scores: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
-def _cell(value, form):
+def _cell(value: float | None, form: str) -> str:
     if value is None:
         return "–"
     return (
@@ -54,7 +54,7 @@ def _cell(value, form):
     )
 
 
-def _label_table(labels: Mapping[str, Any]) -> list[list[str]]:
+def _label_table(labels: Scores) -> list[list[str]]:
     """Return a header and a row per label: how many rows have it, its scores and its threshold."""
     rows = [["label", "rows", "precision", "recall", "F1", "average precision", "threshold"]]
     for name, row in labels.items():
@@ -64,14 +64,14 @@ def _label_table(labels: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
-def _baseline_cell(baseline):
+def _baseline_cell(baseline: Scores | None) -> str:
     if baseline is None:
         return "–"
     no_worse = baseline["ratio"] is None or baseline["ratio"] >= 1
     return number(baseline["mae"]) + (" (!)" if no_worse else "")
 
 
-def subgroup_table(scores: Mapping[str, Any]) -> tuple[str, list[list[str]]]:
+def subgroup_table(scores: Scores) -> tuple[str, list[list[str]]]:
     """Return a heading and a table of subgroups, worst first: a header, then a row for each; ("", []) without any.
 
     Args:

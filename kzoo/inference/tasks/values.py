@@ -1,15 +1,22 @@
 """Values: learn the scale of targets, encode them, and turn outputs into predictions. NumPy only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kzoo.inference.predictions import Predictions
 from kzoo.inference.tables.values import to_numbers
+from kzoo.problems.layout import Preprocessor, RawLabels
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, plural, shown
+
+if TYPE_CHECKING:
+    from kzoo.inference.postprocessors.threshold import Decision
+
 
 # standard deviations between neighbouring float32 numbers, above which a column loses too much precision
 _COARSE = 0.1
@@ -32,7 +39,7 @@ class ColumnStatistics:
     high: np.ndarray
 
     @classmethod
-    def of(cls, values) -> "ColumnStatistics":
+    def of(cls, values: np.ndarray) -> "ColumnStatistics":
         """Return the statistics of values (N, columns)."""
         mean, sd = map(np.array, spread(values))
         return cls(mean, sd, np.min(values, axis=0), np.max(values, axis=0))
@@ -42,7 +49,7 @@ class ColumnStatistics:
         """Which columns have heavy tails: a value more than 6 standard deviations from the mean."""
         return np.maximum(self.high - self.mean, self.mean - self.low) > _HEAVY * self.sd
 
-    def coarse(self, names) -> list:
+    def coarse(self, names: Sequence[str]) -> list[str]:
         """Return a message for each column whose values float32 cannot distinguish well enough."""
         largest = np.maximum(np.abs(self.low), np.abs(self.high)).astype(np.float32)
         steps = np.where(self.high > self.low, np.spacing(largest), 0)
@@ -54,7 +61,9 @@ class ColumnStatistics:
         ]
 
 
-def learn(values, names=(), *, known=None) -> Target:
+def learn(
+    values: RawLabels, names: Sequence[str] = (), *, known: ColumnStatistics | None = None
+) -> Target:
     """Learn the scale of training targets.
 
     Args:
@@ -65,7 +74,7 @@ def learn(values, names=(), *, known=None) -> Target:
     Raises:
         KzooError: a value that is not a number, or a target whose values float32 cannot distinguish well enough.
     """
-    y = encode(None, values)
+    y = encode(Target(), values)
     known = known or ColumnStatistics.of(y)
     names = tuple(names) or tuple(f"y{i + 1}" for i in range(y.shape[1]))
     if len(known.mean) == len(names) and (coarse := known.coarse(names)):
@@ -77,7 +86,7 @@ def learn(values, names=(), *, known=None) -> Target:
     return Target(names=names, config=config)
 
 
-def encode(target, values) -> np.ndarray:
+def encode(target: Target, values: RawLabels) -> np.ndarray:
     """Return targets as float32 (N, targets); additional axes are kept.
 
     Raises:
@@ -102,12 +111,19 @@ def encode(target, values) -> np.ndarray:
     return y.astype(np.float32)
 
 
-def answer(target, outputs, *, inputs, reader=None, logits=None) -> Predictions:
+def answer(
+    target: Target,
+    outputs: np.ndarray,
+    *,
+    inputs: Sequence[Any],
+    reader: Preprocessor | None = None,
+    logits: bool | None = None,
+) -> Predictions:
     """Return outputs unchanged, in the targets' own units, under the targets' names."""
     return Predictions(values=outputs, target_names=target.names, inputs=inputs)
 
 
-def spread(values):
+def spread(values: np.ndarray) -> tuple[list[float], list[float]]:
     """Return mean and standard deviation per column as lists of floats; zero deviation is replaced by 1."""
     values = np.asarray(values, np.float64)
     mean, std = values.mean(axis=0), values.std(axis=0)
@@ -116,8 +132,13 @@ def spread(values):
 
 
 def example(
-    truth: np.ndarray, answer: np.ndarray, target: Target, *, scores: bool, decision: Any
-) -> dict[str, Any]:
+    truth: np.ndarray,
+    answer: np.ndarray,
+    target: Target,
+    *,
+    scores: bool,
+    decision: "Decision | None",
+) -> JsonObject:
     """Return the cells of an example (see `Problem.example`), with the error of each target as its confidence.
 
     The errors are listed, because targets may have different units.

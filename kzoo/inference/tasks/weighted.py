@@ -5,11 +5,13 @@ Standard library only, as `kzoo show` works without NumPy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kzoo.problems.objectives import score_of_values
-from kzoo.problems.tasks import Scored
+from kzoo.problems.objectives import Objective, score_of_values
+from kzoo.problems.tasks import Pairs, Scored
+from kzoo.utils.files import JsonObject
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 UNWEIGHTED = "unweighted"  # name of the scores without weights, among the weighted ones
 
 
-def effective_rows(weight: np.ndarray) -> float:
+def effective_rows(weight: "np.ndarray") -> float:
     """Return Kish's effective sample size: the number of equally weighted rows whose mean is as precise.
 
     Args:
@@ -27,11 +29,11 @@ def effective_rows(weight: np.ndarray) -> float:
 
 
 def score_weighted(
-    score: Any,
-    batches: Any,
+    score: Callable[..., Scored],
+    batches: Pairs,
     *arguments: Any,
-    weight: Any = None,
-    objective: Any = None,
+    weight: "np.ndarray | None" = None,
+    objective: Objective | None = None,
     **options: Any,
 ) -> Scored:
     """Return the scores of a task; of weighted rows also those without weights, under the name "unweighted".
@@ -51,10 +53,13 @@ def score_weighted(
     return replace(scored, scores=scored.scores | {UNWEIGHTED: unweighted.scores})
 
 
-def _with_function(scored: Scored, objective: Any, weight: Any = None) -> Scored:
+def _with_function(
+    scored: Scored, objective: Objective | None, weight: "np.ndarray | None" = None
+) -> Scored:
     """Return scores with that of a user's function, if the task has not computed it from its labels."""
     if (
-        getattr(objective, "function", None) is None
+        objective is None
+        or objective.function is None
         or objective in scored.scores
         or scored.answers is None
     ):
@@ -63,7 +68,7 @@ def _with_function(scored: Scored, objective: Any, weight: Any = None) -> Scored
     return replace(scored, scores=scored.scores | {str(objective): value})
 
 
-def by_weighting(scores: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def by_weighting(scores: JsonObject) -> dict[str, dict[str, Any]]:
     """Return "weighted" and "unweighted" -> scores of a split whose rows have weights; "" -> scores of another."""
     if UNWEIGHTED not in scores:
         return {"": scores}

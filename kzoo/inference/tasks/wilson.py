@@ -5,7 +5,7 @@ import math
 _Z = 1.959963984540054
 
 
-def wilson(right, n, z=_Z) -> tuple[float, float]:
+def wilson(right: float, n: float, z: float = _Z) -> tuple[float, float]:
     """Return the Wilson interval of a proportion, `right` of `n` (doi:10.1080/01621459.1927.10502953).
 
     Args:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 UNWEIGHTED = "unweighted"  # name of the scores without weights, among the weighted ones
 
 
-def effective_rows(weight: "np.ndarray") -> float:
+def effective_rows(weight: np.ndarray) -> float:
     """Return Kish's effective sample size: the number of equally weighted rows whose mean is as precise.
 
     Args:
@@ -32,7 +32,7 @@ def score_weighted(
     score: Callable[..., Scored],
     batches: Pairs,
     *arguments: Any,
-    weight: "np.ndarray | None" = None,
+    weight: np.ndarray | None = None,
     objective: Objective | None = None,
     **options: Any,
 ) -> Scored:
@@ -54,7 +54,7 @@ def score_weighted(
 
 
 def _with_function(
-    scored: Scored, objective: Objective | None, weight: "np.ndarray | None" = None
+    scored: Scored, objective: Objective | None, weight: np.ndarray | None = None
 ) -> Scored:
     """Return scores with that of a user's function, if the task has not computed it from its labels."""
     if (

@@ -13,7 +13,7 @@ from kzoo.data import source_detection as detection
 from kzoo.data import splits
 from kzoo.data.arrays import from_tf, load_arrays, read_npz
 from kzoo.data.dataset import Dataset, Loadable
-from kzoo.data.named import NAMES, load_named, name_of
+from kzoo.data.named import load_named
 from kzoo.data.options import DataOptions, LoadRequest, Origin, splits_of
 from kzoo.data.sample import sampling_note
 from kzoo.data.tables.frame import as_frame, as_table, is_pair, join_targets, with_weights
@@ -29,11 +29,9 @@ from kzoo.problems.data_arguments import (
     without_effect,
 )
 from kzoo.problems.kinds import kind
-from kzoo.problems.tasks import tasks
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import path_of
-from kzoo.utils.formatting import listed, plural, shown
+from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import of_pandas
 from kzoo.zoo.registry import Preset, get_preset, list_presets
 
@@ -87,41 +85,32 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     """Load data as `load_data` does, with all options as one value."""
     if isinstance(source, Dataset):
         return source
-    splits.check_seed(options.seed)
-    detection.check_splits(options)
-    preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
+    preset = get_preset(preset) if isinstance(preset, str) else preset
     source = as_table(source)
     origin = dict(source=source, options=options, preset=preset)
     source, options = detection.located(source, options)
-    others = splits.second_sources(options.validation, options.test, options.calibration)
-    options = replace(options, **{part: as_table(other) for part, other in others.items()})
-    _check_combination(options)
-    implied, option, of_option = _with_implied_task(options)
-    reading = implied.with_held_out()
-    try:
-        data = _load(source, preset, reading)
-    except KzooError as error:
-        message, argument, value = str(error), error.argument, error.value
-        if isinstance(error, WrongPreset):
-            message = f"{message} {error.fix.format(', '.join(list_presets('tabular_*')))}"
-        if reading.task != options.task:  # an option of the task has set it
-            message = message.replace(f"task={reading.task!r}", f"{option}={shown(of_option)}")
-            argument, value = (option, of_option) if argument == "task" else (argument, value)
-        if message == str(error):
-            raise
-        raise KzooError(message, argument=argument, value=value, complete=True) from None
+    others = {part: as_table(other) for part, other in options.second_sources.items()}
+    options = replace(options, **others) if others else options
+    reading = options.as_read()
+    with options.named_in_errors():
+        try:
+            data = _load(LoadRequest(source=source, options=reading, preset=preset))
+        except WrongPreset as error:
+            fix = error.fix.format(", ".join(list_presets("tabular_*")))
+            raise KzooError(
+                f"{error} {fix}", argument=error.argument, value=error.value, complete=True
+            ) from None
     if data.problem.task.option:
         data = data.problem.task.target.applied(data, source, options)
     data.loaded = options.stored()
     if options.calibration is not None:
-        data = _with_calibration(data, preset, options)
+        data = _with_calibration(data, options)
     if options.repairs is not None:  # of rows that are trained on, not of calibration rows
         data = repaired(data, options.repairs)
     with_overview(data)
     if options.group is not None:
         data.seen["grouped"] = True
-    for part in splits.second_sources(options.validation, options.test, options.calibration):
-        data.seen[f"{part}_source"] = True
+    data.seen |= dict.fromkeys((f"{part}_source" for part in options.second_sources), True)
     note = sampling_note(data)
     if note is not None and note not in data.notes:
         data.notes.append(note)
@@ -129,59 +118,7 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     return data
 
 
-def _check_combination(options: DataOptions) -> None:
-    """Raise `KzooError` if a second source does not exist or is a Dataset, or if groups are the target."""
-    for part, other in splits.second_sources(
-        options.validation, options.test, options.calibration
-    ).items():
-        if isinstance(other, Dataset):
-            raise KzooError(
-                "is a Dataset, already split. Pass what it was loaded from.",
-                argument=part,
-                value=other,
-            )
-        if not isinstance(other, str | Path):
-            continue
-        if not path_of(other, "a file or a folder").exists():
-            raise KzooError(
-                f"does not exist. Pass a second source, such as a file, or a fraction such as "
-                f"{part}=0.2.",
-                argument=part,
-                value=str(other),
-            )
-    if (
-        isinstance(options.group, str)
-        and options.target is not None
-        and options.group in as_names(options.target)
-    ):
-        raise KzooError("is the target. Use another column.", argument="group", value=options.group)
-
-
-def _with_implied_task(options: DataOptions) -> tuple[DataOptions, str, object]:
-    """Return the options with the task to which one of them belongs, that option, or "", and its checked value.
-
-    Raises:
-        KzooError: a wrong value of the option, or another task.
-    """
-    option, checked = "", None
-    for task in tasks().values():
-        value = getattr(options, task.option) if task.option else None
-        if value is None:
-            continue
-        option, checked = task.option, task.target.checked(value)
-        names = (*task.words, *(problem.name for problem in task.problems))
-        if options.task is not None and options.task not in names:
-            raise KzooError(
-                f"and task={options.task!r} exclude each other: {option}= is for task={task.words[0]!r}. Remove one "
-                "of them.",
-                argument=option,
-                value=checked,
-            )
-        options = replace(options, task=options.task or task.words[0])
-    return options, option, checked
-
-
-def _with_calibration(data: Dataset, preset: Preset | None, options: DataOptions) -> Dataset:
+def _with_calibration(data: Dataset, options: DataOptions) -> Dataset:
     """Return data with the calibration rows of a second source, or of a source whose validation rows are its own.
 
     Raises:
@@ -225,23 +162,25 @@ def with_overview(data: Dataset) -> Dataset:
     return data
 
 
-def _load(source, preset, options):
-    if of_pandas(options.sample_weight, "DataFrame"):
+def _load(request: LoadRequest) -> Dataset:
+    """Load a source whose options were checked, by what it is: a table or arrays in memory, a path, or a name."""
+    source = request.source
+    if of_pandas(request.options.sample_weight, "DataFrame"):
         raise KzooError(
             "must be a column or an array (N,), not a DataFrame.", argument="sample_weight"
         )
     if of_pandas(source, "Series"):
         source = source.to_frame()
     if of_pandas(source, "DataFrame") or is_arrow(source):
-        return _table(as_frame(source) if is_arrow(source) else source, preset, options)
+        return _table(replace(request, source=as_frame(source) if is_arrow(source) else source))
     if hasattr(source, "as_numpy_iterator"):
-        return _arrays(from_tf(source, preset), "tf.data", preset, options)
+        return _arrays(replace(request, source=from_tf(source, request.preset), name="tf.data"))
     if (
         isinstance(source, tuple | list)
         and len(source) in (2, 3)
         and not isinstance(source[0], str)
     ):
-        return _arrays(source, "arrays", preset, options)
+        return _arrays(replace(request, name="arrays"))
     if not isinstance(source, str | Path):
         if is_list_of_rows(source):
             columns_of_lists(source)  # says what is wrong with it
@@ -250,107 +189,70 @@ def _load(source, preset, options):
             "(x, y) or (x, y, weight), or a tf.data.Dataset.",
             value=source,
         )
-    if isinstance(source, str) and source in NAMES:
-        return _named(source, preset, options)
-    return _path(path_of(source, "a file, a folder or a data set"), preset, options)
+    request = detection.recognized(request)
+    if request.form == "named":
+        return load_named(request)
+    if request.form == "arrays":
+        pair, test = read_npz(request.source)
+        if request.options.test is None and test is not None:
+            request = replace(request, options=replace(request.options, test=test))
+        return _arrays(replace(request, source=pair))
+    return _load_recognized(request)
 
 
-def _named(name, preset, options):
-    detection.check_named(name, preset, options)
-    data = load_named(
-        LoadRequest(source=name, form="named", name=name, options=options, preset=preset)
-    )
-    if Path(name).exists():
-        data.notes.append(
-            f"{name} is the named data set. To load the local file or folder, use ./{name}."
+def _table(request: LoadRequest) -> Dataset:
+    """Load a table in memory; weights in an array become a column."""
+    weight = request.options.sample_weight
+    request = replace(request, name="table")
+    if weight is None or isinstance(weight, str):
+        return _load_recognized(detection.detect_table("table", request))
+    # refuses it for a series
+    named = replace(request.options, sample_weight="an array")
+    detection.detect_table("table", replace(request, options=named))
+    frame = as_frame(request.source)
+    joined, name = with_weights(frame, weight)
+    options = replace(request.options, sample_weight=name)
+    request = replace(request, source=joined.set_axis(frame.index), options=options)
+    return _load_recognized(detection.detect_table("table", request))
+
+
+def _load_recognized(request: LoadRequest) -> Dataset:
+    """Load a source by the fitting half of its kind; that of a package may take single arguments."""
+    recognized = request.recognized
+    assert request.kind is not None and recognized is not None
+    fitting = request.kind.fitting
+    if request.undecided:
+        about = request.options.pick("series_id", "target", "time", "columns")
+        source, order, notes = fitting.order_of(
+            request.source, forecasts=request.preset is not None, **about
         )
-    return data
-
-
-def _path(path, preset, options):
-    detected = detection.detect(path, preset, options)
-    if detected is not None:
-        return _load_detected(detected, path, name_of(path), preset, options)
-    pair, test_pair = read_npz(path)
-    if options.test is None and test_pair is not None:
-        options = replace(options, test=test_pair)
-    return _arrays(pair, name_of(path), preset, options)
-
-
-def _table(frame, preset, options):
-    if options.sample_weight is not None and not isinstance(options.sample_weight, str):
-        # refuses it for a series
-        detection.detect_table("table", preset, replace(options, sample_weight="an array"))
-        frame = as_frame(frame)
-        joined, name = with_weights(frame, options.sample_weight)
-        frame = joined.set_axis(frame.index)
-        options = replace(options, sample_weight=name)
-    return _load_detected(
-        detection.detect_table("table", preset, options), frame, "table", preset, options
+        request = replace(request, source=source)
+        data = _load_recognized(detection.detect_table(request.name, request, order))
+        data.notes[:0] = notes
+        return data
+    if "request" in signature(fitting.load).parameters:
+        return fitting.load(request)
+    return fitting.load(
+        request.source,
+        request.form,
+        problem=request.problem,
+        name=request.name,
+        preset=request.preset,
+        **request.options.pick("validation", "test", "seed", *recognized.options),
     )
 
 
-def _load_detected(detected, source, name, preset, options):
-    notes = list[str]()
-    if detected.undecided:
-        about = options.pick("series_id", "target", "time", "columns")
-        source, order, notes = detected.kind.fitting.order_of(
-            source, forecasts=preset is not None, **about
-        )
-        detected = detection.detect_table(name, preset, options, order)
-    request = LoadRequest(
-        source=source,
-        form=detected.source.form,
-        name=name,
-        options=options,
-        preset=preset,
-        problem=detected.problem,
-    )
-    data = _load_request(request, detected)
-    data.notes[:0] = notes
-    return data
-
-
-def _load_request(request: LoadRequest, detected: detection.DetectedSource) -> Dataset:
-    """Load a request by the fitting half of its kind; that of a package may take it as single arguments."""
-    load_of_kind = detected.kind.fitting.load
-    if "request" in signature(load_of_kind).parameters:
-        return load_of_kind(request)
-    options = request.options.pick("validation", "test", "seed", *detected.source.options)
-    about = {name: getattr(request, name) for name in ("problem", "name", "preset")}
-    return load_of_kind(request.source, request.form, **about, **options)
-
-
-def _arrays(pair, name, preset, options):
-    x, y, *weight = pair
+def _arrays(request: LoadRequest) -> Dataset:
+    """Load arrays; a DataFrame and its targets become a table."""
+    x, y, *weight = request.source
+    options = request.options
     if weight and options.sample_weight is not None:
         raise KzooError(
             "and (x, y, weight) both contain weights. Pass only one of them.",
             argument="sample_weight",
         )
     if of_pandas(x, "DataFrame"):
-        frame, names = join_targets(x, y)
-        if options.target is not None and as_names(options.target) != names:
-            detection.refuse_options(
-                options, ("target",), f"a pair (x, y) whose y is {listed(map(repr, names))}"
-            )
-        target = names if len(names) > 1 else names[0]
-        name = options.sample_weight
-        options = replace(options, target=target)
-        if weight or not isinstance(name, str | None):
-            frame, name = with_weights(frame, weight[0] if weight else name)
-        for part, source in splits.second_sources(options.validation, options.test).items():
-            if is_pair(source):
-                part_frame = join_targets(*source[:2], names)[0]
-                if len(source) > 2:
-                    if name is None:
-                        raise KzooError(
-                            f"Weights are needed for both training and {part} rows, or for neither. Pass both as "
-                            "(x, y, weight)."
-                        )
-                    part_frame, _ = with_weights(part_frame, source[2], name)
-                options = replace(options, **{part: part_frame})
-        return _table(frame.set_axis(x.index), preset, replace(options, sample_weight=name))
+        return _table(_joined(request))
     detection.refuse_options(options, without_effect(options_of("arrays")), "arrays")
     if isinstance(options.sample_weight, str):
         raise KzooError(
@@ -360,28 +262,50 @@ def _arrays(pair, name, preset, options):
         )
     if options.sample_weight is not None:
         weight = [options.sample_weight]
+    changed: dict[str, Any] = {}
     if options.group is not None:
-        options = replace(options, group=splits.check_groups(options.group))
-        if options.group.shape != array_of_rows(y, "y").shape[:1]:
+        changed["group"] = groups = splits.check_groups(options.group)
+        if groups.shape != array_of_rows(y, "y").shape[:1]:
             raise KzooError(
                 "for arrays must be an array with one value for each row.", argument="group"
             )
-    others = {
-        part: _second_arrays(part, source, preset)
-        for part, source in splits.second_sources(options.validation, options.test).items()
-    }
+    for part, source in options.second_sources.items():
+        changed[part] = _second_arrays(part, source, request.preset)
     return load_arrays(
-        LoadRequest(
-            source=(x, y, *weight),
-            form="arrays",
-            name=name,
-            options=replace(options, **others),
-            preset=preset,
-        )
+        replace(request, source=(x, y, *weight), options=replace(options, **changed))
     )
 
 
-def _second_arrays(part, source, preset):
+def _joined(request: LoadRequest) -> LoadRequest:
+    """Return the request for a DataFrame and its targets with a table in place of each pair."""
+    x, y, *weight = request.source
+    options = request.options
+    frame, names = join_targets(x, y)
+    if options.target is not None and as_names(options.target) != names:
+        detection.refuse_options(
+            options, ("target",), f"a pair (x, y) whose y is {listed(map(repr, names))}"
+        )
+    name: Any = options.sample_weight
+    if weight or not isinstance(name, str | None):
+        frame, name = with_weights(frame, weight[0] if weight else name)
+    others = {}
+    for part, source in options.second_sources.items():
+        if not is_pair(source):
+            continue
+        others[part] = join_targets(source[0], source[1], names)[0]
+        if len(source) > 2:
+            if name is None:
+                raise KzooError(
+                    f"Weights are needed for both training and {part} rows, or for neither. Pass both as "
+                    "(x, y, weight)."
+                )
+            others[part], _ = with_weights(others[part], source[2], name)
+    target = names if len(names) > 1 else names[0]
+    options = replace(options, target=target, sample_weight=name, **others)
+    return replace(request, source=frame.set_axis(x.index), options=options)
+
+
+def _second_arrays(part: str, source: Any, preset: Preset | None) -> Any:
     """Return a second source of arrays as (x, y) or (x, y, weight)."""
     if hasattr(source, "as_numpy_iterator"):
         return from_tf(source, preset)

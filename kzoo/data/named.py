@@ -114,6 +114,12 @@ def load_named(request: "LoadRequest") -> "Dataset":
     loaders = import_module("kzoo.data.named_loaders")
     if name in _TABLES:
         make, *arguments = _TABLES[name]
-        return loaders.load_frame(request, getattr(loaders, make)(*arguments))
-    _, make, *arguments = _OTHER_DATASETS[name]
-    return getattr(loaders, make)(request, *arguments)
+        data = loaders.load_frame(request, getattr(loaders, make)(*arguments))
+    else:
+        _, make, *arguments = _OTHER_DATASETS[name]
+        data = getattr(loaders, make)(request, *arguments)
+    if Path(name).exists():
+        data.notes.append(
+            f"{name} is the named data set. To load the local file or folder, use ./{name}."
+        )
+    return data

@@ -1,19 +1,26 @@
-"""`DataOptions`: how a source is read and split, as one value. The table of the options is `DataArguments`."""
+"""`DataOptions`: how a source is read and split, as one value; `LoadRequest`: a source with its options, to be loaded.
 
-from collections.abc import Mapping
+The table of the options is `DataArguments`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.splits import Fold, held_out, is_source, second_sources
+from kzoo.data.splits import Fold, check_seed, drawn, held_out, second_sources, split_fractions
 from kzoo.data.targets.repairs import Repairs, read_repairs
-from kzoo.problems.data_arguments import DEFAULTS, NAMES, OPTIONS, DataArguments
+from kzoo.inference.tables.raw import as_names
+from kzoo.problems.data_arguments import DEFAULTS, NAMES, OPTIONS, DataArguments, check_choices
+from kzoo.problems.kinds import Kind, Source
 from kzoo.problems.stored_types import Description
-from kzoo.problems.tasks import Problem, tasks
+from kzoo.problems.tasks import Problem, Task, tasks
 from kzoo.utils.argument_checks import checked_seed
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import path_of
 from kzoo.utils.formatting import shown
 from kzoo.zoo.registry import Preset
 
@@ -54,23 +61,107 @@ class DataOptions(DataArguments):
         options = self.pick(*(name for name in OPTIONS if name != "seed"))
         if isinstance(self.test, Fold):
             options["test"] = asdict(self.test)
-        for name in ("validation", "test", "calibration"):
-            if is_source(getattr(self, name)):
-                options[name] = None
+        options |= dict.fromkeys(self.second_sources)
         for name in ("group", "sample_weight"):
             if not isinstance(options[name], str):
                 options[name] = None
         if self.repairs is not None:
             options["repairs"] = self.repairs.json()
-        for task in tasks().values():
-            if task.option and options[task.option] is not None:
-                options[task.option] = list(task.target.checked(options[task.option]))
+        for owner in self.owners:
+            options[owner.option] = list(owner.target.checked(options[owner.option]))
         plain = {
             name: value.tolist() if hasattr(value, "tolist") else value
             for name, value in options.items()
             if OPTIONS[name].always_stored or value != DEFAULTS[name]
         }
         return dict(data_seed=int(self.seed), options=plain)
+
+    @cached_property
+    def second_sources(self) -> dict[str, Any]:
+        """Split -> its own source, for rows that are not drawn from the training source."""
+        return second_sources(self.validation, self.test, self.calibration)
+
+    def as_read(self) -> "DataOptions":
+        """Return the options as loaders take them, after checking them.
+
+        The calibration rows are drawn with the validation rows, and an option such as `quantiles` sets the task.
+
+        Raises:
+            KzooError: invalid values, or options that contradict one another.
+        """
+        check_seed(self.seed)
+        check_choices(self)
+        validation = held_out(self.validation, self.calibration)
+        split_fractions(drawn(self.validation), drawn(self.test))
+        if validation is not self.validation:
+            split_fractions(validation, drawn(self.test))
+        if isinstance(self.test, Fold) and "validation" in self.second_sources:
+            raise KzooError(
+                "must be a fraction here: the validation rows of each fold are taken from its training rows.",
+                argument="validation",
+            )
+        if isinstance(self.test, Fold) and self.split == "time":
+            raise KzooError(
+                "Folds are not available with split='time': training rows would come after test rows. Use kzoo.train."
+            )
+        for part, source in self.second_sources.items():
+            if isinstance(source, Dataset):
+                raise KzooError(
+                    "is a Dataset, already split. Pass what it was loaded from.",
+                    argument=part,
+                    value=source,
+                )
+            if (
+                isinstance(source, str | Path)
+                and not path_of(source, "a file or a folder").exists()
+            ):
+                raise KzooError(
+                    f": no such file or folder. Pass one that exists, or a fraction such as {part}=0.2.",
+                    argument=part,
+                    value=str(source),
+                )
+        is_column = isinstance(self.group, str) and self.target is not None
+        if is_column and self.group in as_names(self.target):
+            raise KzooError(
+                "is the target. Use another column.", argument="group", value=self.group
+            )
+        task = self.task
+        for owner in self.owners:
+            checked = owner.target.checked(getattr(self, owner.option))
+            task = task or owner.words[0]
+            if task not in (*owner.words, *(problem.name for problem in owner.problems)):
+                raise KzooError(
+                    f"and task={task!r} exclude each other: {owner.option}= is for task={owner.words[0]!r}. Remove one "
+                    "of them.",
+                    argument=owner.option,
+                    value=checked,
+                )
+        return replace(self, task=task, validation=validation, calibration=None)
+
+    @cached_property
+    def owners(self) -> list[Task]:
+        """The tasks to which options that are set belong, as `quantiles` to its task."""
+        tasks_with_option = [task for task in tasks().values() if task.option]
+        return [task for task in tasks_with_option if getattr(self, task.option) is not None]
+
+    @contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """Name the option that implies a task in `KzooError`s about that task."""
+        try:
+            yield
+        except KzooError as error:
+            owner = next(iter(self.owners), None)
+            if owner is None or self.task is not None:
+                raise
+            task = f"task={owner.words[0]!r}"
+            if task not in str(error):
+                raise
+            of_option = owner.target.checked(getattr(self, owner.option))
+            message = str(error).replace(task, f"{owner.option}={shown(of_option)}")
+            argument, value = error.argument, error.value
+            if argument == "task":
+                argument, value = owner.option, of_option
+            raise KzooError(message, argument=argument, value=value, complete=True) from None
 
     def check_loaded(self, source: Any) -> None:
         """Raise KzooError if the source is a `Dataset` and options differ from those of its loading.
@@ -83,7 +174,7 @@ class DataOptions(DataArguments):
         if source.origin is not None and source.origin.options is self:
             return
         # Second sources and arrays are not stored: they cannot be compared.
-        not_stored = bool(second_sources(self.validation, self.test, self.calibration))
+        not_stored = bool(self.second_sources)
         not_stored |= any(
             value is not None and not isinstance(value, str)
             for value in (self.group, self.sample_weight)
@@ -117,38 +208,38 @@ class DataOptions(DataArguments):
             target_names=data.target_names,
         )
 
-    def with_held_out(self) -> "DataOptions":
-        """Return the options as loaders take them: the calibration rows are drawn with the validation rows."""
-        return replace(
-            self, validation=held_out(self.validation, self.calibration), calibration=None
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class LoadRequest:
-    """What the fitting half of a kind of input loads: a source that was located and recognized.
+    """A source to be loaded, with its options; what the fitting half of its kind of input takes.
 
     Args:
-        source: a DataFrame or a path, in the form `form` (see `kinds.Source`).
-        form: "tabular", "folder", "labels" or "file".
-        name: of the data.
+        source: a DataFrame, arrays (x, y) or (x, y, weight), a path, or the name of a data set.
         options: how it is read and split: checked, with the task of the quantiles, and calibration rows that are drawn
-            within the validation rows.
+            within the validation rows (see `DataOptions.as_read`).
         preset: for which it is read; None if the source decides.
+        name: of the data.
+        form: "tabular", "folder", "labels" or "file" (see `kinds.Source`), "arrays" or "named".
+        recognized: the source of the kind of input that it is; None for arrays and named data sets.
+        kind: that kind.
         problem: what it is for; None if the target decides.
+        undecided: whether the target decides between this source and one of the other order.
     """
 
     source: Any
-    form: str = "tabular"
-    name: str
     options: DataOptions = field(default_factory=DataOptions)
     preset: Preset | None = None
+    name: str = ""
+    form: str = ""
+    recognized: Source | None = None
+    kind: Kind | None = None
     problem: Problem | None = None
+    undecided: bool = False
 
-    @cached_property
+    @property
     def second_sources(self) -> dict[str, Any]:
         """Split -> its own source, for validation and test rows that are not drawn from the source."""
-        return second_sources(self.options.validation, self.options.test)
+        return self.options.second_sources
 
     def paths(self, folders: Mapping[str, Path], noun: str) -> dict[str, Path]:
         """Return split -> its path: the folders of the source, without `test` for a fold, and second sources in their

@@ -6,15 +6,14 @@ only.
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from kzoo.data.named import NAMES, check_options
-from kzoo.data.options import DataOptions
-from kzoo.data.splits import Fold, drawn, held_out, second_sources, split_fractions
+from kzoo.data.named import NAMES, check_options, name_of
+from kzoo.data.options import DataOptions, LoadRequest
 from kzoo.data.targets import detection
 from kzoo.inference.sources.folders import ignored_files_note, walked
 from kzoo.inference.tables.files import (
@@ -26,8 +25,8 @@ from kzoo.inference.tables.files import (
     suffixes,
 )
 from kzoo.inference.tables.raw import has_patterns, matching_columns
-from kzoo.problems.data_arguments import check_choices, options_of, without_effect
-from kzoo.problems.kinds import Kind, Source, kind, kind_of, kinds, takes_ready_arrays
+from kzoo.problems.data_arguments import options_of, without_effect
+from kzoo.problems.kinds import Source, kind, kind_of, kinds, takes_ready_arrays
 from kzoo.problems.tasks import Problem, problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
@@ -38,23 +37,6 @@ from kzoo.zoo.registry import Preset, general_first, get_preset, list_presets
 _FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
 _MOST_FOLDERS = 1_000  # folders in which files are counted for a message
 _SHOWN = 12  # names in a message
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectedSource:
-    """A source that was recognized, and fits the preset and the options.
-
-    Args:
-        source: its form.
-        kind: of its inputs.
-        problem: what it is for; None if the target decides.
-        undecided: whether the target decides between this source and one of the other order.
-    """
-
-    source: Source
-    kind: Kind
-    problem: Problem | None
-    undecided: bool = False
 
 
 def check_source(source: str | Path, preset: Preset | None, options: DataOptions) -> None:
@@ -68,21 +50,33 @@ def check_source(source: str | Path, preset: Preset | None, options: DataOptions
     Raises:
         KzooError: as in `load_data`.
     """
-    check_splits(options)
     source, options = located(source, options)
-    for name, part in second_sources(options.validation, options.test, options.calibration).items():
-        if isinstance(part, str | Path) and not path_of(part, "a file or a folder").exists():
-            raise KzooError(": no such file or folder.", argument=name, value=str(part))
-    if isinstance(source, str) and source in NAMES:
-        check_named(source, preset, options)
+    reading = options.as_read()
+    with options.named_in_errors():
+        request = recognized(LoadRequest(source=source, options=reading, preset=preset))
+    if request.kind is None:
         return
-    path = path_of(source, "a file, a folder or a data set")
-    if (detected := detect(path, preset, options)) is not None:
-        header_or_path = read_header(path) if detected.source.form == "tabular" else path
-        # optional for kinds in other packages
-        glance = getattr(detected.kind.inference, "glance", None)
-        if glance is not None and header_or_path is not None:
-            glance(header_or_path, detected.source.form, options)
+    is_table_file = request.form == "tabular"
+    header_or_path = read_header(request.source) if is_table_file else request.source
+    # optional for kinds in other packages
+    glance = getattr(request.kind.inference, "glance", None)
+    if glance is not None and header_or_path is not None:
+        glance(header_or_path, request.form, request.options)
+
+
+def recognized(request: LoadRequest) -> LoadRequest:
+    """Return a request whose source, a path or the name of a data set, is recognized, and fits its preset and options.
+
+    Only names and headers are read.
+
+    Raises:
+        KzooError: it does not exist, is of an unknown type, or does not fit.
+    """
+    if isinstance(request.source, str) and request.source in NAMES:
+        _check_named(request)
+        return replace(request, name=request.source, form="named")
+    path = path_of(request.source, "a file, a folder or a data set")
+    return _detect(existing_path(path), replace(request, source=path, name=name_of(path)))
 
 
 def located(source: Any, options: DataOptions) -> tuple[Any, DataOptions]:
@@ -94,18 +88,19 @@ def located(source: Any, options: DataOptions) -> tuple[Any, DataOptions]:
         KzooError: `sheet` or `header_row` is set, and no source is a workbook; a pattern that matches no column.
     """
     sheet, row = options.sheet, options.header_row
-    others = second_sources(options.validation, options.test, options.calibration)
-    if not any(map(is_workbook, others.values())):
+    if not any(map(is_workbook, options.second_sources.values())):
         check_sheet(source, sheet, row)
-    parts = {part: with_sheet(other, sheet, row) for part, other in others.items()}
     source = with_sheet(source, sheet, row)
+    changed = {
+        part: with_sheet(other, sheet, row) for part, other in options.second_sources.items()
+    }
     if (
         options.target is not None
         and has_patterns(options.target)
         and (names := _column_names(source)) is not None
     ):
-        options = replace(options, target=matching_columns(options.target, names))
-    return source, replace(options, **parts)
+        changed["target"] = matching_columns(options.target, names)
+    return source, replace(options, **changed) if changed else options
 
 
 def _column_names(source: Any) -> list[str] | None:
@@ -123,25 +118,6 @@ def _column_names(source: Any) -> list[str] | None:
     # of Arrow, of a DataFrame
     names = getattr(source, "column_names", getattr(source, "columns", None))
     return None if names is None else [str(name).strip() for name in names]
-
-
-def check_splits(options: DataOptions) -> None:
-    """Raise KzooError for fractions and words that are invalid, and for options of splitting that contradict."""
-    split_fractions(drawn(options.validation), drawn(options.test))
-    split_fractions(drawn(held_out(options.validation, options.calibration)), drawn(options.test))
-    sources = second_sources(options.validation, options.test)
-    check_choices(options)
-    if not isinstance(options.test, Fold):
-        return
-    if "validation" in sources:
-        raise KzooError(
-            "must be a fraction here: the validation rows of each fold are taken from its training rows.",
-            argument="validation",
-        )
-    if options.split == "time":
-        raise KzooError(
-            "Folds are not available with split='time': training rows would come after test rows. Use kzoo.train."
-        )
 
 
 def check_new_source(reader: Mapping[str, Any], source: str | Path, targets: Sequence[str]) -> None:
@@ -201,8 +177,9 @@ def existing_path(source: str | Path) -> Path:
     return path
 
 
-def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
+def _check_named(request: LoadRequest) -> None:
     """Raise KzooError for a preset, or options, that do not fit a named data set."""
+    name, preset, options = request.source, request.preset, request.options
     refuse_options(options, without_effect(options_of("named")), name)
     if options.sample_weight is not None and not isinstance(options.sample_weight, str):
         raise KzooError(f"must be the name of a column for {name!r}.", argument="sample_weight")
@@ -211,29 +188,25 @@ def check_named(name: str, preset: Preset | None, options: DataOptions) -> None:
     check_options(name, options)
 
 
-def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedSource | None:
-    """Recognize the data in a file or a folder for `load_data`; None for a file of arrays (.npz).
-
-    Raises:
-        KzooError: it does not exist, is of an unknown type, or does not fit the preset or the options.
-    """
-    existing_path(path)
+def _detect(path: Path, request: LoadRequest) -> LoadRequest:
+    """Recognize the data in a file or a folder."""
     if is_table(path):
+        preset = request.preset
         source = None if preset is None else _label_source(preset.config["inputs"])
         if (
             source is not None
             and (files := _source_of_folder(path.parent))
             and files.suffixes == source.suffixes
         ):
-            return _check_fit(source, path.name, preset, options)
-        return detect_table(name_of_table(path), preset, options)
+            return _check_fit(source, path.name, request)
+        return detect_table(name_of_table(path), request)
     if path.is_dir():
-        return _folder(path, preset, options)
+        return _folder(path, request)
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        return None
+        return replace(request, form="arrays")
     if source := _source("file", suffix):
-        return _check_fit(source, path.name, preset, options)
+        return _check_fit(source, path.name, request)
     if source := _source("folder", suffix):
         raise KzooError(
             f"{path.name!r} is a single file. Training needs {source.name} for each class."
@@ -244,10 +217,10 @@ def detect(path: Path, preset: Preset | None, options: DataOptions) -> DetectedS
     )
 
 
-def _folder(path, preset, options):
+def _folder(path: Path, request: LoadRequest) -> LoadRequest:
     source = _source_of_folder(path)
     if source is None:
-        refuse_options(options, without_effect(("task",)), path.name)
+        refuse_options(request.options, without_effect(("task",)), path.name)
         ignored_counts = Counter(
             Path(name).suffix.lower()
             for _, files in islice(walked(path), _MOST_FOLDERS)
@@ -266,15 +239,15 @@ def _folder(path, preset, options):
     if labelled_folders(path):
         owner = next(input_kind for input_kind in kinds().values() if source in input_kind.sources)
         source = _label_source(owner.name) or source
-    return _check_fit(source, path.name, preset, options)
+    return _check_fit(source, path.name, request)
 
 
-def _label_source(name):
+def _label_source(name: str) -> Source | None:
     """Return the source of a kind of input whose files are labelled by a table; None without one."""
     return next((source for source in kind(name).sources if source.form == "labels"), None)
 
 
-def _source_of_folder(path):
+def _source_of_folder(path: Path) -> Source | None:
     """Return the source of the first file in a folder that a kind can read."""
     found = None
     for depth in range(1, _FOLDERS_DEEP + 1):
@@ -289,7 +262,7 @@ def _source_of_folder(path):
     return found
 
 
-def _sources(form):
+def _sources(form: str) -> list[Source]:
     return [
         source
         for input_kind in kinds().values()
@@ -298,21 +271,20 @@ def _sources(form):
     ]
 
 
-def _source(form, suffix):
+def _source(form: str, suffix: str) -> Source | None:
     return next((source for source in _sources(form) if suffix in source.suffixes), None)
 
 
-def detect_table(
-    name: str, preset: Preset | None, options: DataOptions, order: str | None = None
-) -> DetectedSource:
-    """Return the table source of the preset; without a preset, a series if a time column is named, else rows.
+def detect_table(name: str, request: LoadRequest, order: str | None = None) -> LoadRequest:
+    """Recognize a table as that of the preset; without a preset, as a series if a time column is named, else as rows.
 
     Args:
-        name: of the table.
-        preset: what it is for; None if the source decides.
-        options: how it is to be read.
-        order: "ordered" or "unordered" if the target has decided which series it contains (see `DetectedSource`).
+        name: of the table, for messages.
+        request: the table and how it is read.
+        order: "ordered" or "unordered" if the target has decided which series it contains (see `LoadRequest`).
     """
+    preset = request.preset
+    options = request.options
     tables = _sources("tabular")
     undecided = False
     if preset is not None:
@@ -325,15 +297,16 @@ def detect_table(
         in_order = options.time is not None and options.split != "time"
         suitable = [source for source in tables if (source.order == "ordered") == in_order]
     if len({source.order for source in suitable} - {""}) > 1:
-        order = order or _order(suitable[0], preset, options)
+        order = order or _order(suitable[0], request)
         undecided = order is None
         suitable = [source for source in suitable if source.order == (order or "unordered")]
-    detected = _check_fit((suitable or tables)[0], name, preset, options)
-    return replace(detected, undecided=undecided)
+    return replace(_check_fit((suitable or tables)[0], name, request), undecided=undecided)
 
 
-def _order(source, preset, options):
+def _order(source: Source, request: LoadRequest) -> str | None:
     """Return whether a table is to be forecast or has labelled series, by names only; None if its target decides."""
+    preset = request.preset
+    options = request.options
     if preset is not None and "ordered" not in problem(preset.task).facts:
         return "unordered"
     if options.series_id is None:
@@ -353,8 +326,10 @@ def _order(source, preset, options):
     return None
 
 
-def _check_fit(source, name, preset, options):
-    """Return the detected source after checking that the preset and the options fit it."""
+def _check_fit(source: Source, name: str, request: LoadRequest) -> LoadRequest:
+    """Return a request of which the source was recognized, after checking that its preset and options fit."""
+    preset = request.preset
+    options = request.options
     fitting = {
         input_kind.name: input_kind
         for input_kind in kinds().values()
@@ -398,7 +373,7 @@ def _check_fit(source, name, preset, options):
             argument="task",
             value=options.task,
         )
-    return DetectedSource(source=source, kind=owner, problem=problem)
+    return replace(request, form=source.form, recognized=source, kind=owner, problem=problem)
 
 
 def refuse_options(options: DataOptions, names: Iterable[str], subject: str) -> None:
@@ -412,13 +387,15 @@ def refuse_options(options: DataOptions, names: Iterable[str], subject: str) -> 
             )
 
 
-def _is_empty(value):
+def _is_empty(value: object) -> bool:
     return (isinstance(value, list | tuple | Mapping) and not value) or getattr(
         value, "shape", ()
     ) == (0,)
 
 
-def _problem(kind, order, default, task, preset, name):
+def _problem(
+    kind: str, order: str, default: str, task: str | None, preset: Preset | None, name: str
+) -> Problem:
     """Return the problem: the requested one, else that of the preset, else the default of the source.
 
     Raises:
@@ -444,7 +421,7 @@ def reads_whole_series(preset: Preset, order: str) -> bool:
     return order == "unordered" and "steps" in kind(preset.config["inputs"]).facts
 
 
-def _wrong_preset_error(reason, preset, inputs):
+def _wrong_preset_error(reason: str, preset: Preset, inputs: Collection[str]) -> KzooError:
     fitting = general_first(
         name for name in list_presets() if get_preset(name).config["inputs"] in inputs
     )

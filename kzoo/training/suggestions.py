@@ -5,22 +5,19 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kzoo.data import source_detection as detection
 from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.inputs.text import sentence_encoder
 from kzoo.data.load import load
 from kzoo.data.named import NAMES
-from kzoo.data.options import DataOptions
-from kzoo.data.splits import second_sources
+from kzoo.data.options import DataOptions, LoadRequest
 from kzoo.data.tables.frame import as_frame
 from kzoo.data.targets import detection as task_detection
 from kzoo.inference.tables.files import is_table, pieces_of, size_of
-from kzoo.problems.kinds import kind
+from kzoo.problems.kinds import Kind, kind
 from kzoo.problems.tasks import Problem, problem
 from kzoo.utils.errors import KzooError, KzooWarning
-from kzoo.utils.files import path_of
 from kzoo.utils.table_path import with_sheet
 from kzoo.zoo.registry import (
     Preset,
@@ -32,10 +29,6 @@ from kzoo.zoo.registry import (
     with_settings,
 )
 from kzoo.zoo.results.suggest import Suggestion, order
-
-if TYPE_CHECKING:
-    from kzoo.data.source_detection import DetectedSource
-
 
 _LARGE = 2**28  # bytes in memory: of a larger table, only the first rows are inspected
 _ROWS = 20_000  # rows of a large table that are inspected
@@ -133,32 +126,29 @@ def inspect(source: Loadable, options: DataOptions) -> InspectedData:
     if isinstance(source, Dataset):
         return _of_dataset(source)
     defaults = DataOptions()
-    parts = second_sources(options.validation, options.test, options.calibration)
-    options = replace(options, repairs=None, **{part: getattr(defaults, part) for part in parts})
+    parts = {part: getattr(defaults, part) for part in options.second_sources}
+    options = replace(options, repairs=None, **parts)
     if isinstance(source, str | Path) and source not in NAMES:
         source, options = detection.located(source, options)
-        path = path_of(source, "a file, a folder or a data set")
-        detected = detection.detect(path, None, options)
-        if detected is not None and detected.source.form != "tabular":
-            return InspectedData(
-                inputs=detected.kind.name,
-                problem=detected.problem or _any_problem(detected, options),
-            )
+        request = detection.recognized(LoadRequest(source=source, options=options))
+        if request.kind is not None and request.form != "tabular":
+            problem = request.problem or _any_problem(request.kind, options)
+            return InspectedData(inputs=request.kind.name, problem=problem)
         if (
-            detected is not None
-            and size_of(path) > _LARGE
-            and (pieces := pieces_of(path)) is not None
+            request.kind is not None
+            and size_of(request.source) > _LARGE
+            and (pieces := pieces_of(request.source)) is not None
         ):
             frame = pieces.frame(next(iter(pieces)).table.slice(0, _ROWS))
             return replace(_of_dataset(_quietly_loaded(frame, options)), rows=None)
     return _of_dataset(_quietly_loaded(source, options))
 
 
-def _any_problem(detected: "DetectedSource", options: DataOptions) -> Problem:
+def _any_problem(kind: Kind, options: DataOptions) -> Problem:
     """Return the requested problem, or the first of its kind of input, where the target decides and is not read."""
-    problems = task_detection.supported_problems(detected.kind.name)
+    problems = task_detection.supported_problems(kind.name)
     if options.task is not None:
-        return task_detection.requested_problem(detected.kind.name, options.task)
+        return task_detection.requested_problem(kind.name, options.task)
     return next(
         (each for each in problems.values() if each.categorical), next(iter(problems.values()))
     )

@@ -108,7 +108,7 @@ def test_folders_with_validation_rows_of_their_own_give_a_share_of_them():
         (dict(calibration=0), ("calibration=0", "above 0")),
         (dict(calibration=True), ("calibration=True",)),
         (dict(calibration=0.95), ("calibration=0.95", "validation=0.1", "below 1")),
-        (dict(calibration="nope.csv"), ("calibration='nope.csv'", "does not exist")),
+        (dict(calibration="nope.csv"), ("calibration='nope.csv'", "no such file or folder")),
         (dict(calibration=0.1, validation=table(20)), ("calibration=0.1", "source of its own")),
         (dict(calibration=table(20).drop(columns="a")), ("calibration=", "'a'")),
     ],

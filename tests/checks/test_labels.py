@@ -15,6 +15,8 @@ from small_models import CANCER, DIGITS, IRIS, dense, find, finding_of, images
 import kzoo
 from kzoo.data.dataset import Dataset, Split
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 X, Y = IRIS
 ROOT = Path(__file__).parents[2]
 

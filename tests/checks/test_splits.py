@@ -15,6 +15,8 @@ from small_models import CANCER, DIGITS, IRIS, dense, find, finding_of, images, 
 import kzoo
 from kzoo.cli import main
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 TWICE, BELONG = "duplicates_across_splits", "rows_belong_together"
 
 

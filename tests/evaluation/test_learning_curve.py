@@ -12,6 +12,8 @@ from kzoo.evaluation.learning_curve import Draws, draw_sizes
 from kzoo.evaluation.power_law import fit_power_law, forecast
 from tests.messages import assert_mentions, refuses
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 SIZES = np.array([50, 100, 200, 400, 800, 1600])
 
 
@@ -69,7 +71,7 @@ def test_forecasts_hold_the_share_that_they_promise():
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     out = tmp_path_factory.mktemp("curve")
-    options = dict(learning_curve=True, out=out, epochs=6, progress=False)
+    options = dict(learning_curve=True, out=out, epochs=2, batch_size=64, progress=False)
     return kzoo.check("iris_fnn", **options).learning_curve, options
 
 
@@ -99,14 +101,14 @@ def test_a_curve_continues_where_it_was_stopped(measured, capsys):
         path: path.stat().st_mtime_ns for path in options["out"].glob("rows-*.npz") if path != gone
     }
     gone.unlink()
-    words = ["check", "iris_fnn", "--learning-curve", "--out", str(options["out"]), "--epochs", "6"]
-    assert main(words) == 0
+    words = ["check", "iris_fnn", "--learning-curve", "--out", str(options["out"])]
+    assert main([*words, "--epochs", "2", "--set", "batch_size=64"]) == 0
     output = capsys.readouterr()
     assert "18/18" in output.err and "17/18" not in output.err
     assert_mentions(output.out, "more rows", "points", "learning_curve.png")
     assert gone.is_file() and kept == {path: path.stat().st_mtime_ns for path in kept}
     with refuses("settings", "another out="):
-        kzoo.check("iris_fnn", **options | {"epochs": 7})
+        kzoo.check("iris_fnn", **options | {"epochs": 3})
 
 
 def test_a_draw_contains_its_smaller_sizes_and_has_the_shares_of_the_classes():
@@ -136,9 +138,8 @@ def test_an_error_is_forecast_in_its_unit(tmp_path):
     draw = np.random.default_rng(0)
     x = draw.normal(size=(140, 3)).astype("float32")
     data = x, (x @ [1.0, 2, 3] + draw.normal(size=140) / 10).astype("float32")
-    curve = kzoo.check(
-        "tabular_fnn", data, learning_curve=True, out=tmp_path, max_steps=30, progress=False
-    )
+    small = dict(units=(8,), batch_size=64, max_steps=6, progress=False)
+    curve = kzoo.check("tabular_fnn", data, learning_curve=True, out=tmp_path, **small)
     curve = curve.learning_curve
     assert not curve.is_share and curve.metric.startswith("mse")
     assert curve.gain(100)["gain"] >= 0 and "points" not in curve.sentence(100)

@@ -6,6 +6,8 @@ from messages import refuses
 
 import kzoo
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 
 @pytest.fixture(scope="module")
 def result():

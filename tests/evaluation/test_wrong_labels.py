@@ -14,6 +14,9 @@ from kzoo.cli import main
 from kzoo.evaluation import confident_learning, wrong_labels
 from tests.messages import assert_mentions, refuses
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
+SMALL = dict(epochs=6, learning_rate=0.03, batch_size=64, units=16)
 NAMES = {0: "red", 1: "rose", 2: "white"}
 
 
@@ -120,10 +123,8 @@ def searched(flipped, tmp_path_factory):
         str(root / "wine.csv"),
         "--target",
         "target",
-        "--epochs",
-        "25",
-        "--folds",
-        "3",
+        *("--folds", "3", "--epochs", str(SMALL["epochs"])),
+        *("--set", *(f"{name}={value}" for name, value in SMALL.items() if name != "epochs")),
     ]
     return root, words
 
@@ -209,9 +210,8 @@ def test_several_labels_a_row_are_searched_one_by_one(tmp_path):
         wrong_labels=True,
         out=tmp_path,
         folds=3,
-        epochs=25,
         progress=False,
-        learning_rate=1e-2,
+        **SMALL,
     ).suspects
     of_label = [s.row - 1 for s in found.suspects if s.label.startswith("1=")]
     assert len(set(of_label) & set(wrong)) >= 4

@@ -13,6 +13,8 @@ from kzoo.cli import main
 from kzoo.problems.tasks import Target, problem, problem_for
 from kzoo.training.scores.counts import judge, score
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 
 def table(rows, seed):
     """Return a table of visits, Poisson distributed, whose mean is some 7."""

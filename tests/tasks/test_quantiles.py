@@ -16,6 +16,8 @@ from kzoo.cli import main
 from kzoo.problems.tasks import Target, problem
 from kzoo.training.scores.quantiles import judge, score
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 LEVELS = (0.1, 0.5, 0.9)
 QUICK = dict(batch_size=32, learning_rate=0.01, progress=False)
 

@@ -11,7 +11,10 @@ import kzoo
 import kzoo.runtime
 from kzoo.problems.tasks import problem
 
-pytestmark = pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning")
+pytestmark = [
+    pytest.mark.usefixtures("untraced_module"),
+    pytest.mark.filterwarnings("ignore::kzoo.utils.errors.KzooWarning"),
+]
 LEVELS = (0.1, 0.5, 0.9)
 WORDS = ["bad", "poor", "dull", "plain", "fair", "good", "fine", "great"]
 

@@ -27,6 +27,8 @@ from kzoo.problems.tasks import problem
 from kzoo.training.adapt import adapt_to_data
 from kzoo.utils.errors import KzooWarning
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 WORDS = ["bad", "poor", "dull", "plain", "fair", "good", "fine", "great", "lovely", "perfect"]
 
 

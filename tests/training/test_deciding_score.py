@@ -16,6 +16,8 @@ from kzoo.serve.model_facts import _score as page_score
 from kzoo.zoo.results import baselines as sentences
 from kzoo.zoo.results import deciding_score
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 QUICK = dict(
     target="answer", batch_size=64, learning_rate=0.01, units=(16,), progress=False, check=False
 )

@@ -16,6 +16,8 @@ from kzoo.training import max_time
 from kzoo.training.max_time import Clock, Length, Speed, TimeLimit
 from kzoo.utils.errors import KzooError
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 SPEED = Speed(compilation=2.0, step=0.01, validation=0.5, epoch=None, finish=3.0)
 
 

@@ -12,6 +12,8 @@ import kzoo.runtime
 from kzoo.cli import main
 from kzoo.zoo.losses.values import gamma, log_mse
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 QUICK = dict(batch_size=32, learning_rate=0.01, progress=False, baselines=False)
 
 

@@ -11,6 +11,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 import kzoo
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 
 

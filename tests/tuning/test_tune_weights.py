@@ -6,18 +6,25 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from messages import assert_mentions, missing_from, refuses
+from shortcuts import in_this_process
 
 import kzoo
 from kzoo.cli import main
 
-pytestmark = pytest.mark.usefixtures("warm_children_of_the_module")
+pytestmark = pytest.mark.usefixtures("trials_in_this_process")
 QUICK = dict(trials=2, epochs=1, engine="random", progress=False)
 BEGUN = dict(weights="digits", freeze="block1*")
 SHAPE = "filters_scale, stages, depth, kernel_size, activation, norm"  # settings that weights fix
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory, warm_children_of_the_module):
+def trials_in_this_process(untraced_module):
+    with in_this_process():
+        yield
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory, trials_in_this_process):
     """A search whose trials start from weights of the package."""
     return kzoo.tune(
         "digits_cnn", out=tmp_path_factory.mktemp("begun") / "search", **QUICK, **BEGUN

@@ -19,7 +19,13 @@ from kzoo.zoo.results import deciding_score
 pytestmark = pytest.mark.usefixtures("untraced_module")
 
 QUICK = dict(
-    target="answer", batch_size=64, learning_rate=0.01, units=(16,), progress=False, check=False
+    target="answer",
+    batch_size=256,
+    learning_rate=0.03,
+    units=(16,),
+    callbacks="quick",
+    check=False,
+    progress=False,
 )
 COST = {("yes", "no"): 20, ("no", "yes"): 1}
 
@@ -42,7 +48,8 @@ def data():
 @pytest.fixture(scope="module")
 def cost_run(tmp_path_factory, data):
     out = tmp_path_factory.mktemp("runs") / "cost"
-    return kzoo.train("tabular_fnn", data, out=out, epochs=4, cost=COST, **QUICK)
+    longer = dict(epochs=4, batch_size=64, learning_rate=0.01)
+    return kzoo.train("tabular_fnn", data, out=out, cost=COST, **QUICK | longer)
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,17 @@ from kzoo.inference.postprocessors.threshold import best_threshold, recalibrated
 from kzoo.problems.objectives import Objective
 
 COST = {("yes", "no"): 5, ("no", "yes"): 1}
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 QUICK = dict(
-    target="answer", epochs=3, batch_size=64, learning_rate=0.01, units=(16,), progress=False
+    target="answer",
+    epochs=3,
+    batch_size=256,
+    learning_rate=0.03,
+    units=(16,),
+    callbacks="quick",
+    check=False,
+    progress=False,
 )
 
 
@@ -385,6 +394,7 @@ def test_predicting_a_single_class_may_be_the_best_decision():
 
 def test_a_search_has_a_score_as_its_objective(folder, data):
     options = QUICK | dict(epochs=1, trials=2, validation=0.2)
+    del options["callbacks"], options["check"]
     search = tune_here(
         "tabular_fnn",
         data,

@@ -12,7 +12,7 @@ import kzoo
 from kzoo.cli import main
 
 pytestmark = pytest.mark.usefixtures("trials_in_this_process")
-QUICK = dict(trials=2, epochs=1, engine="random", progress=False)
+QUICK = dict(trials=2, epochs=1, max_steps=4, engine="random", progress=False)
 BEGUN = dict(weights="digits", freeze="block1*")
 SHAPE = "filters_scale, stages, depth, kernel_size, activation, norm"  # settings that weights fix
 
@@ -171,6 +171,8 @@ def test_the_command_line_uses_and_prints_the_weights(tmp_path, capsys):
         "1",
         "--epochs",
         "1",
+        "--set",
+        "max_steps=4",
     ]
     folder = str(tmp_path / "search")
     assert main([*command, "--engine", "random", "--no-baseline", "--out", folder, "--quiet"]) == 0

@@ -1,7 +1,6 @@
 """DataFrames for training, from files and from callers, with the requested columns."""
 
 import os
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -57,10 +56,7 @@ def as_frame(
         names = [str(c).strip() for c in source.columns]
         # first: pandas may fail to make an index of names with lone surrogates
         check_cells(source, names, lists)
-        if duplicates := [name for name, count in Counter(names).items() if count > 1]:
-            raise KzooError(
-                f"Two columns of the table are named {duplicates[0]!r}. Give each column a unique name."
-            )
+        check_names(names)
         frame = source.set_axis(names, axis=1).reset_index(drop=True)
         durations = [name for name in names if frame[name].dtype.kind == "m"]
         return (

@@ -9,9 +9,9 @@ from kzoo.inference.tables.values import (
     MISSING,
     Cells,
     Column,
-    Texts,
     not_missing,
     plain,
+    texts_in,
     value_counts,
 )
 from kzoo.problems.layout import LearnedColumn
@@ -86,7 +86,7 @@ def _as_learned(column: LearnedColumn, values: Column) -> ColumnSummary:
     return description | number_example(values, column.get("writing"))
 
 
-def number_example(values: Cells, writing: StoredFormat | None) -> dict:
+def number_example(values: Cells, writing: StoredFormat | None) -> dict[str, str]:
     """Return `about`, and `written`, a cell that shows how numbers are written, if that is not plain.
 
     Args:
@@ -95,9 +95,7 @@ def number_example(values: Cells, writing: StoredFormat | None) -> dict:
     """
     if writing is None:
         return {}
-    values = plain(values)
-    texts = values.seen if isinstance(values, Texts) else dict.fromkeys(values)
-    for text in filter(lambda value: isinstance(value, str), list(texts)[:_MOST_LOOKED_AT]):
+    for text in texts_in(plain(values))[:_MOST_LOOKED_AT]:
         number = NumberFormat.of(writing).read(text)
         if number == number and PLAIN.read(text) != number:
             return {"written": text, "about": f"written as {shown(text)}, which is {number:.12g}"}

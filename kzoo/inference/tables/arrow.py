@@ -6,9 +6,9 @@ are normalized first, so that Arrow and pandas see the same few types.
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # pyarrow says nothing of its types
 Table: TypeAlias = Any
 Array: TypeAlias = Any
+DataType: TypeAlias = Any
 _INDEX = re.compile(r"__index_level_\d+__")  # columns in which pandas stores an index
 # Cells that Arrow parses like this package, by the decimal sign of the column; other cells are parsed one by one.
 _SIMPLE = {".": r"^-?\d+(\.\d*)?([eE][+-]?\d+)?$", ",": r"^-?\d+(,\d*)?$", "": r"^-?\d+$"}
@@ -119,7 +120,7 @@ def normalize_table(table: Table, name: str) -> Table:
     return pa.table(columns, names=list(name_of.values()))
 
 
-def _normalized_type(type: Any) -> Any:
+def _normalized_type(type: DataType) -> DataType | None:
     """Return the type to which columns of a type are cast; None if they cannot be used."""
     pa = arrow()
     if pa.types.is_dictionary(type):
@@ -162,7 +163,7 @@ def plain_column(column: Array) -> Column:
     return Texts(encoded.dictionary.to_pylist(), codes.astype(np.int32))
 
 
-def _zone(type: Any) -> str | None:
+def _zone(type: DataType) -> str | None:
     return type.tz if arrow().types.is_timestamp(type) else None
 
 
@@ -276,6 +277,33 @@ class Piece(Rows):
             except pa.ArrowInvalid:  # some are not ISO 8601
                 pass
         return to_dates(self[name], day_first, wall_clock)
+
+
+class TablePieces(Protocol):
+    """A table that is read piece by piece, any number of times.
+
+    Attributes:
+        name: for messages.
+        names: of the columns.
+        notes: on how it was read.
+        decimal: the decimal sign of the file; None if it shows none, or has none.
+        written: whether cells are texts, of which an empty one is missing.
+        kept: name -> words of `MISSING` that are cells of a column; may be set before it is read.
+        words: name -> words that were read as missing values.
+    """
+
+    name: str
+    names: list[str]
+    notes: Sequence[str]
+    decimal: str | None
+    written: bool
+    kept: Mapping[str, Collection[str]]
+    words: dict[str, set[str]]
+
+    def __iter__(self) -> Iterator[Piece]: ...
+
+    def frame(self, table: Table, text: Collection[str] = ()) -> "DataFrame":
+        """Return rows of its pieces as the reader of the file reads them; see `kzoo.inference.tables.files`."""
 
 
 def _numbers(column: Array, decimal: str) -> tuple[np.ndarray, np.ndarray] | None:

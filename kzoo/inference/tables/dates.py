@@ -469,7 +469,7 @@ def _offset(zone: str | None) -> timedelta:
     return -offset if zone[0] == "-" else offset
 
 
-def date_parts(dates: np.ndarray) -> dict:
+def date_parts(dates: np.ndarray) -> dict[str, np.ndarray]:
     """Return year, month, day, weekday (Monday is 0) and hour of times as float64, with NaN for NaT."""
     days, months, years = (dates.astype(f"datetime64[{unit}]") for unit in "DMY")
     parts = {

@@ -9,6 +9,7 @@ import numpy as np
 
 from kzoo.inference.tables.values import (
     MISSING,
+    Cells,
     Texts,
     distinct,
     each_distinct,
@@ -26,7 +27,7 @@ _FEWEST_SPLIT = 0.05  # share of the cells with several labels, from which on a 
 _MOST_CHARACTERS = 40  # of the mean label; longer ones are sentences
 
 
-def flags(values: Any) -> np.ndarray | None:
+def flags(values: Cells) -> np.ndarray | None:
     """Return a column of 0 and 1, booleans, or yes and no as float64 (N,), NaN for missing cells.
 
     None if it has other values, or none at all.
@@ -50,7 +51,7 @@ def flags(values: Any) -> np.ndarray | None:
     return numbers if present.size and np.isin(present, (0, 1)).all() else None
 
 
-def _flag(value: Any) -> float | None:
+def _flag(value: object) -> float | None:
     """Return 0, 1 or NaN for a cell; None if it is none of them."""
     if isinstance(value, str):
         word = value.strip()
@@ -66,7 +67,7 @@ def _flag(value: Any) -> float | None:
     return float(number) if number in (0, 1) else None
 
 
-def has_lists(values: Any) -> bool:
+def has_lists(values: Cells) -> bool:
     """Return whether the cells of a column (N,) are lists, tuples, sets or arrays, apart from missing ones."""
     cells = distinct(values)
     if not any(issubclass(cell_type, _LISTS) for cell_type in set(map(type, cells))):
@@ -107,14 +108,14 @@ def _label_names(labels: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _name(value: Any) -> str:
+def _name(value: object) -> str:
     """Return the name of a label: 3.0 is `3`."""
     if isinstance(value, float | np.floating) and value == int(value):
         return str(int(value))
     return str(value).strip()
 
 
-def likely_separator(texts: Any, *, sure: bool = False) -> str:
+def likely_separator(texts: Cells, *, sure: bool = False) -> str:
     """Return the separator of a column of texts such as `a;b`; empty if none is likely.
 
     A separator is likely if the cells are combinations of fewer labels: many cells have several, cells differ in their

@@ -80,17 +80,6 @@ class Rows:
     def columns(self) -> list[str]:
         return list(self._columns)
 
-    def texts(self, name: str) -> list[str]:
-        """Return the unique texts of a column; an empty list for a column of numbers or times."""
-        values = self[name]
-        if isinstance(values, Texts):
-            return values.seen
-        return (
-            list({value for value in values if isinstance(value, str)})
-            if values.dtype == object
-            else []
-        )
-
     def cells(self, name: str, allowed_words: Collection[str]) -> Column:
         """Return a column in which words of `MISSING` that are in `allowed_words` are ordinary cells."""
         values = self[name]
@@ -562,12 +551,8 @@ def find_target(table: "Rows | DataFrame", target: str | Sequence[str] | None) -
     """Return the target columns of a table: the requested ones, else a last column called target, label, class or y."""
     if not len(table.columns):
         raise KzooError("The table has no columns.")
-    if target is None:
-        last = table.columns[-1]
-        if last.lower() not in TARGET_NAMES:
-            raise KzooError(
-                f"Say which column to predict with target=. Columns: {listed(table.columns, 40)}."
-            )
+    last = table.columns[-1]
+    if target is None and last.lower() in TARGET_NAMES:
         return [last]
     # A column name may contain a comma.
     targets = (

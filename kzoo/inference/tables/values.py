@@ -176,7 +176,7 @@ def texts_of(values: Cells) -> "Texts | None":
     return Texts(list(different), codes.astype(np.int32))
 
 
-def is_missing(value: Any) -> bool:
+def is_missing(value: object) -> bool:
     """Return whether a cell of any type is missing."""
     # of pandas, which need not be installed
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
@@ -207,6 +207,15 @@ def are_filled(values: Column) -> np.ndarray:
     return present
 
 
+def texts_in(values: Column) -> list[str]:
+    """Return the different texts of a plain column, in order of appearance; none of numbers and times."""
+    if isinstance(values, Texts):
+        return values.seen
+    if values.dtype != object:
+        return []
+    return list(dict.fromkeys(value for value in values if isinstance(value, str)))
+
+
 def to_numbers(values: Cells, *writings: NumberReader) -> np.ndarray:
     """Return a column as float64; cells that are not finite numbers become NaN.
 
@@ -221,8 +230,7 @@ def to_numbers(values: Cells, *writings: NumberReader) -> np.ndarray:
         if set(map(type, values)) <= NUMBERS:
             with suppress(OverflowError):  # a large int
                 return to_numbers(values.astype(np.float64))
-        # Texts repeat: each unique one is parsed once.
-        texts = list(dict.fromkeys(value for value in values if isinstance(value, str)))
+        texts = texts_in(values)  # texts repeat: each unique one is parsed once
         read = dict(zip(texts, _text_numbers(texts, writings), strict=True))
         return np.array(
             [read[v] if isinstance(v, str) else _number(v, (PLAIN,)) for v in values], np.float64
@@ -253,11 +261,7 @@ def read_numbers(
     values = values if isinstance(values, np.ndarray) else plain(values)
     if values.dtype != object:
         return to_numbers(values)
-    texts = (
-        values.seen
-        if isinstance(values, Texts)
-        else {value for value in values if isinstance(value, str)}
-    )
+    texts = texts_in(values)
     if not decimal:
         return to_numbers(values, *number_formats(stored, shown_sign(texts, stored)))
     if any(contradicts(text, stored, decimal) for text in texts):
@@ -303,19 +307,8 @@ def unreadable_cells(values: Cells, numbers: np.ndarray) -> np.ndarray:
         values: the original column.
         numbers: (N,) the result of `to_numbers` for it.
     """
-    values = plain(values)
     indices = np.flatnonzero(np.isnan(numbers))
-    indices = indices[not_missing(values[indices])]
-    if isinstance(values, Texts):
-        words = values[indices]
-        return indices[
-            words.each([text.strip() not in MISSING for text in words.different], False, bool)
-        ]
-    is_unreadable = [
-        not isinstance(values[index], str) or values[index].strip() not in MISSING
-        for index in indices
-    ]
-    return indices[np.array(is_unreadable, bool)]
+    return indices[are_filled(plain(values)[indices])]
 
 
 def category_word(text: str) -> str:

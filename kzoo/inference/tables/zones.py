@@ -170,7 +170,7 @@ def _offset_at(moment: datetime, zone: tzinfo) -> timedelta | None:
         return timedelta()
 
 
-def zone_notes(name: str, zone: str | None, minutes: np.ndarray) -> list:
+def zone_notes(name: str, zone: str | None, minutes: np.ndarray) -> list[str]:
     """Return notes if new times of a column are in a zone that does not match that of the training.
 
     Args:

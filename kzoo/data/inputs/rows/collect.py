@@ -1,31 +1,25 @@
-"""Parts of reading a table in pieces: a sample, category counts, moments of columns, and buckets of shuffled rows."""
+"""Parts of reading a table in pieces: a sample, moments of columns, and buckets of shuffled rows."""
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
-from kzoo.data.inputs.rows.column_kind import MAX_CATEGORIES
 from kzoo.data.store.progress import track_progress
-from kzoo.inference.tables.arrow import Table, arrow, mix_bits
-from kzoo.inference.tables.raw import Rows
-from kzoo.inference.tables.values import Column, Texts, category_word, to_words
+from kzoo.inference.tables.arrow import Table, TablePieces, arrow, mix_bits
 from kzoo.inference.tasks.values import ColumnStatistics
 
 MAX_SAMPLE_ROWS = 200_000  # if they are narrow enough, see below
 _SAMPLE_BYTES = 128 << 20  # a sample of wide rows has fewer of them
 _MIN_SAMPLE_ROWS = 2_000
-MAX_COUNTED_CATEGORIES = 100_000  # per column
 _BUCKET_BYTES = 32 << 20  # shuffled at once; open files
 _MAX_BUCKETS = 256
-SHOWN = 3  # unreadable cells in a message
 
 
 def numbered_pieces(
-    source: Any, description: str, rows: int | None = None
+    source: TablePieces, description: str, rows: int | None = None
 ) -> Iterator[tuple[int, Table]]:
     """Yield (index of the first row, table) of each piece of a table, and report progress.
 
@@ -108,111 +102,6 @@ class Sample:
         self.tables = [self.tables[0].take(order)]
         self.indices = [self.indices[0][order]]
         return self.tables[0], self.indices[0]
-
-
-class CellCounts:
-    """Missing and unreadable cells of the columns of a table, counted piece by piece.
-
-    Attributes:
-        missing, unread: name -> number of missing cells, of unreadable cells or unknown categories.
-        examples: name -> the first of the latter: (row, cell).
-        minutes: name -> the different offsets from UTC of a column of dates.
-    """
-
-    def __init__(self) -> None:
-        self.missing: Counter[str] = Counter()
-        self.unread: Counter[str] = Counter()
-        self.examples: defaultdict[str, list[tuple[int, Table]]] = defaultdict(list)
-        self.minutes: defaultdict[str, set[float]] = defaultdict(set)
-
-    def add(
-        self, name: str, rows: Rows, missing: int, unread: np.ndarray, indices: np.ndarray
-    ) -> None:
-        """Count cells of a column.
-
-        Args:
-            name: of the column.
-            rows: some rows of the table.
-            missing: number of missing cells.
-            unread: which of the rows have an unreadable cell.
-            indices: (N,) indices of the rows in the table.
-        """
-        self.missing[name] += missing
-        self.unread[name] += len(unread)
-        examples = self.examples[name]
-        examples += [
-            (int(indices[row]), rows[name][row]) for row in unread[: SHOWN - len(examples)]
-        ]
-
-
-class CategoryCounts:
-    """The categories of a column, numbered from 1 in order of appearance, and their counts in the training rows.
-
-    Args:
-        categories: those of the sample.
-        missing: words that are missing values.
-
-    Attributes:
-        codes: category -> number.
-        is_full: whether categories were ignored because there are more than `MAX_COUNTED_CATEGORIES`.
-    """
-
-    def __init__(self, categories: Iterable[str], missing: Collection[str]) -> None:
-        self.codes = {category: code for code, category in enumerate(categories, start=1)}
-        self.missing = missing
-        self.counts = np.zeros(1024, np.int64)
-        self.is_full = False
-
-    def codes_of(self, values: Column, train: np.ndarray) -> np.ndarray:
-        """Return the number of the category in each cell (N,), 0 for none. `train` masks the training rows."""
-        if isinstance(values, Texts):
-            codes = values.each(
-                [self._code(category_word(text)) for text in values.different], 0, np.int64
-            )
-        else:
-            codes = np.array(
-                [0 if word is None else self._code(word) for word in to_words(values)], np.int64
-            )
-        if len(self.codes) >= len(self.counts):
-            self.counts = np.concatenate([self.counts, np.zeros(len(self.codes) + 1, np.int64)])
-        self.counts += np.bincount(codes[train], minlength=len(self.counts))
-        return codes
-
-    def _code(self, category: str) -> int:
-        """Return the number of a category; a new category gets the next one, or 0 if there are too many."""
-        code = self.codes.get(category)
-        if code is None and category in self.missing:
-            return 0
-        if code is None:
-            if len(self.codes) >= MAX_COUNTED_CATEGORIES:
-                self.is_full = True
-                return 0
-            code = self.codes[category] = len(self.codes) + 1
-        return code
-
-    @property
-    def distinct_count(self) -> int:
-        """The number of categories in the training rows."""
-        return int(np.count_nonzero(self.counts[1:]))
-
-    def most_frequent(self) -> list[str]:
-        """Return the most frequent categories, sorted, as a preprocessor stores them."""
-        counts = {
-            category: self.counts[code]
-            for category, code in self.codes.items()
-            if self.counts[code]
-        }
-        return sorted(
-            sorted(counts, key=lambda category: (-counts[category], category))[:MAX_CATEGORIES]
-        )
-
-    def stored_codes(self, categories: Iterable[str]) -> np.ndarray:
-        """Return an array that maps the numbers of `codes_of` to the codes of these stored categories, 0 if unknown."""
-        codes = {category: code for code, category in enumerate(categories, start=1)}
-        stored_codes = np.zeros(len(self.codes) + 1, np.float32)
-        for category, number in self.codes.items():
-            stored_codes[number] = codes.get(category, 0)
-        return stored_codes
 
 
 class Buckets:

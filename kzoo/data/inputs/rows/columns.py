@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from kzoo.data.inputs.rows.column_kind import MAX_CATEGORIES, column_kind
 from kzoo.data.tables.cell_notes import measure_notes, sentinel_notes, spelling_notes
 from kzoo.inference.kinds.rows.texts import cell_texts, learn_texts
 from kzoo.inference.tables.dates import (
-    are_short_dates,
     date_parts,
     detect_day_first,
     may_have_offset,
@@ -30,16 +29,19 @@ from kzoo.inference.tables.values import (
     MISSING,
     Cells,
     Column,
-    Texts,
     are_filled,
     not_missing,
     plain,
+    texts_in,
     value_counts,
 )
 from kzoo.inference.tasks.values import ColumnStatistics
 from kzoo.problems.layout import LearnedColumn
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 # share of the training cells, below which new rows with more unreadable cells are not refused
 _MIN_READABLE = 0.75
@@ -111,7 +113,7 @@ def learn_columns(
     return sorted_by_kind(useful)
 
 
-def sorted_by_kind(columns: Iterable[LearnedColumn]) -> list:
+def sorted_by_kind(columns: Iterable[LearnedColumn]) -> list[LearnedColumn]:
     """Return learned columns in the order of their features: numbers and dates, categories, texts."""
     return sorted(
         columns, key=lambda column: _LAST.index(column["kind"]) if column["kind"] in _LAST else -1
@@ -232,7 +234,7 @@ def missing_value_notes(
     classes: Collection[str] = (),
     *,
     file: bool = True,
-) -> list:
+) -> list[str]:
     """Return a note about words such as `NA` that are missing values in a file and may be categories, or the reverse.
 
     Args:
@@ -262,35 +264,26 @@ def missing_value_notes(
     ]
 
 
-def zero_padded_cells(
-    table: Rows, names: Iterable[str], numeric_cells: Mapping[str, str] | None = None
-) -> dict:
-    """Return name -> a cell with leading zeros, such as `01067`, for each number column that has one.
+def zero_padding_notes(
+    table: Rows, names: Iterable[str], converted: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield a note for each number column with leading zeros, such as `01067`: its cells may be codes.
 
     Args:
-        table: `Rows`.
+        table: the rows.
         names: names of the number columns.
-        numeric_cells: the same for columns that the reader of the file has converted to whole numbers.
+        converted: name -> such a cell, for columns that the reader of the file has converted to whole numbers.
     """
-    columns = {name: plain(table[name]) for name in names}
-    texts = {
-        name: value_counts(values) for name, values in columns.items() if values.dtype == object
-    }
-    padded = {
-        name: next((text for text in cells if isinstance(text, str) and is_padded(text)), None)
-        for name, cells in texts.items()
-    }
-    padded |= {name: cell for name, cell in (numeric_cells or {}).items() if name not in texts}
-    return {name: padded[name] for name in names if padded.get(name)}
-
-
-def zero_padding_notes(cells: Mapping[str, str]) -> Iterator[str]:
-    """Yield a note for each number column that may contain codes, given the result of `zero_padded_cells`."""
-    for name, cell in cells.items():
-        yield (
-            f"Column {name!r} is read as a number, {cell!r} as {int(cell)}. If its cells are codes, use "
-            f"columns={{{name!r}: 'category'}}."
-        )
+    for name in names:
+        values = plain(table[name])
+        cell = next(filter(is_padded, texts_in(values)), None)
+        if values.dtype != object:
+            cell = converted.get(name)
+        if cell is not None:
+            yield (
+                f"Column {name!r} is read as a number, {cell!r} as {int(cell)}. If its cells are codes, use "
+                f"columns={{{name!r}: 'category'}}."
+            )
 
 
 def number_format_of(
@@ -312,12 +305,7 @@ def number_format_of(
     values = plain(values)
     if values.dtype != object:
         return None
-    texts = (
-        values.seen
-        if isinstance(values, Texts)
-        else dict.fromkeys(v for v in values if isinstance(v, str))
-    )
-    texts = [text for text in texts if text.strip() not in MISSING]
+    texts = [text for text in texts_in(values) if text.strip() not in MISSING]
     if not texts:
         return None
     override = override or {}
@@ -358,7 +346,7 @@ def stored_number_format(
 
 
 def number_formats_of(
-    table: Any,
+    table: "Rows | DataFrame",
     names: Iterable[str],
     overrides: Mapping[str, Mapping[str, str]],
     format_warnings: list[str],
@@ -424,43 +412,6 @@ def _learn_date_column(
     zoned = may_have_offset(values) and bool((dates != to_dates(values, day_first))[~missing].any())
     column = {"name": name, "kind": "date", **order, "zoned": zoned, "medians": medians}
     return column | {"missing": bool(missing.any())} | _unreadable_flag(is_date.mean())
-
-
-def month_first_columns(
-    columns: Iterable[LearnedColumn], table: Rows, train: np.ndarray, date_order: str | None = None
-) -> dict:
-    """Return the entry of the preprocessor with the names of columns whose dates had the month first in training.
-
-    Args:
-        columns: columns of `learn_columns`.
-        table: `Rows`.
-        train: indices of the training rows.
-        date_order: see `kzoo.load_data`.
-    """
-    dates = [
-        column["name"]
-        for column in columns
-        if column["kind"] == "date" and not column.get("day_first")
-    ]
-    names = [
-        name for name in dates if date_order is not None or are_short_dates(table[name][train])
-    ]
-    return {"month_first": names} if names else {}
-
-
-def time_zones_of(columns: Iterable[LearnedColumn], table: Rows) -> dict:
-    """Return the entry of the preprocessor with the time zone of each date column (see `kzoo.inference.tables.zones`).
-
-    Args:
-        columns: columns of `learn_columns`.
-        table: `Rows` of the source.
-    """
-    dates = [column for column in columns if column["kind"] == "date"]
-    zones = {
-        column["name"]: table.zone(column["name"], column.get("day_first", False))
-        for column in dates
-    }
-    return {"zones": zones} if zones else {}
 
 
 def fingerprint_columns(columns: Iterable[LearnedColumn]) -> list[LearnedColumn]:

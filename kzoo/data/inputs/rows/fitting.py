@@ -266,19 +266,12 @@ def fresh(reader: Preprocessor, source: Any, *, targets: Sequence[str]) -> Fresh
     if len(missing) < len(names):
         rows = rows_of(frame.assign(**dict.fromkeys(missing, np.nan)))
         x = apply_columns(with_date_formats(reader, rows, []), rows)
-    answers = (
-        targets_in(frame, targets) if "separator" not in reader else _label_cells(frame, targets)
-    )
-    if answers is not None:
-        rows = answers.index
+    answers = None
+    if (cells := targets_in(frame, targets)) is not None:
         answers = _targets_as_learned(frame, targets, reader)
-        answers = answers[rows] if isinstance(answers, np.ndarray) else answers.loc[rows]
+        # a cell without labels is an answer
+        answers = answers if isinstance(answers, np.ndarray) else answers.loc[cells.index]
     return Fresh(x=x, frame=frame, missing=missing, answers=answers)
-
-
-def _label_cells(frame: "DataFrame", targets: Sequence[str]) -> "DataFrame | None":
-    """Return the target column with labels in its cells, also empty ones; None if it is missing."""
-    return frame[targets] if set(targets) <= set(frame.columns) else None
 
 
 def targets_in(frame: "DataFrame", targets: Sequence[str]) -> "DataFrame | None":

@@ -245,7 +245,7 @@ def cell_findings(
     return {"doubts": format_warnings, "unread": facts}
 
 
-def text_columns(frame: "DataFrame", targets: Collection[str] = ()) -> dict:
+def text_columns(frame: "DataFrame", targets: Collection[str] = ()) -> dict[str, Collection[str]]:
     """Return name -> words such as `NA` among its cells, for each text column of a table of training rows.
 
     A target column that holds numbers as Python objects is omitted: its cells must not be read as class names.
@@ -257,7 +257,7 @@ def text_columns(frame: "DataFrame", targets: Collection[str] = ()) -> dict:
     object_targets = [
         name
         for name in targets
-        if frame[name].dtype == object and not any(map(_is_text, frame[name]))
+        if frame[name].dtype == object and not any(isinstance(cell, str) for cell in frame[name])
     ]
     texts = [
         name
@@ -265,11 +265,6 @@ def text_columns(frame: "DataFrame", targets: Collection[str] = ()) -> dict:
         if not pd.api.types.is_numeric_dtype(frame[name]) and name not in object_targets
     ]
     return {name: MISSING.intersection(frame[name].unique()) - {""} for name in texts}
-
-
-def _is_text(cell: object) -> bool:
-    """Return whether a cell is a string."""
-    return isinstance(cell, str)
 
 
 def _hash(frame: "DataFrame", rows: Rows, wall_clock: bool) -> np.ndarray:

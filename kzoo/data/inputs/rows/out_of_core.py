@@ -142,6 +142,7 @@ def frame_of(
     if not is_large(source):
         return as_frame(source, text_columns, lists=targets)
     pieces = pieces_of(source)
+    assert pieces is not None  # only types of files with pieces are large
     sample = Sample(0)
     pieces.kept = (
         {name: words for name, words in text_columns.items() if words}

@@ -1,17 +1,30 @@
 """Columns that describe the rows of a table and are no features: row weights and moments in time."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.data.inputs.rows.columns import number_format_of
 from kzoo.data.targets.weights import weights_to_score
 from kzoo.inference.tables.dates import are_dates, detect_day_first, to_dates
 from kzoo.inference.tables.raw import decimal_of
-from kzoo.inference.tables.values import not_missing, plain, to_numbers
+from kzoo.inference.tables.values import Column, not_missing, plain, to_numbers
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import plural, shown
 
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
-def row_weights(frame, name, keep, *, part=None, decimal=None) -> np.ndarray:
+
+def row_weights(
+    frame: "DataFrame",
+    name: str,
+    keep: np.ndarray,
+    *,
+    part: str | None = None,
+    decimal: str | None = None,
+) -> np.ndarray:
     """Return the weights of the rows that are used, as float64.
 
     Args:
@@ -25,15 +38,17 @@ def row_weights(frame, name, keep, *, part=None, decimal=None) -> np.ndarray:
         KzooError: a weight that is missing, not a number, negative or infinite; rows are counted from 1.
     """
     values = plain(frame[name])
-    weight = to_numbers(values, *_format(name, values, decimal)).astype(np.float64)
+    weight = _numbers(name, values, decimal)
     bad = np.flatnonzero(keep & ~((weight >= 0) & np.isfinite(weight)))
     if not bad.size:
         return weight[keep]
     cell = values[bad[0]] if not_missing(values)[bad[0]] else None
-    raise invalid_weight(name, bad[0], cell, part=part, count=len(bad))
+    raise invalid_weight(name, int(bad[0]), cell, part=part, count=len(bad))
 
 
-def invalid_weight(name, row, cell, *, part=None, count=1) -> KzooError:
+def invalid_weight(
+    name: str, row: int, cell: object, *, part: str | None = None, count: int = 1
+) -> KzooError:
     """Return the error for a weight that is missing, not a number, negative or infinite.
 
     Args:
@@ -54,7 +69,7 @@ def invalid_weight(name, row, cell, *, part=None, count=1) -> KzooError:
     )
 
 
-def new_weights(frame, name, keep) -> np.ndarray | None:
+def new_weights(frame: "DataFrame", name: str | None, keep: np.ndarray) -> np.ndarray | None:
     """Return the weights of new labelled rows as float32; None, with a warning, if the table has no column `name`.
 
     Raises:
@@ -70,13 +85,21 @@ def new_weights(frame, name, keep) -> np.ndarray | None:
     return weights_to_score(row_weights(frame, name, keep, decimal=decimal_of(frame)))
 
 
-def _format(name, values, decimal):
-    """Return the number format of a column of texts in a list; an empty list for other columns."""
-    found = number_format_of(name, values, None, None, decimal)
-    return [] if found is None else [found]
+def _numbers(name: str, values: Column, decimal: str | None) -> np.ndarray:
+    """Return a column as float64, by the format of its texts."""
+    learned = number_format_of(name, values, None, None, decimal)
+    return to_numbers(values, *([] if learned is None else [learned]))
 
 
-def moments(frame, name, keep, notes, *, decimal=None, date_order=None) -> np.ndarray:
+def moments(
+    frame: "DataFrame",
+    name: str,
+    keep: np.ndarray,
+    notes: list[str],
+    *,
+    decimal: str | None = None,
+    date_order: str | None = None,
+) -> np.ndarray:
     """Return when the rows that are used happened, as numbers that increase with time (float64).
 
     Args:
@@ -97,7 +120,7 @@ def moments(frame, name, keep, notes, *, decimal=None, date_order=None) -> np.nd
             np.float64
         )
     else:
-        numbers = to_numbers(values, *_format(name, values, decimal)).astype(np.float64)
+        numbers = _numbers(name, values, decimal)
         noun = "date or number"
         known = np.isfinite(numbers)
     if (gone := np.flatnonzero(keep & ~present)).size:
@@ -117,7 +140,13 @@ def moments(frame, name, keep, notes, *, decimal=None, date_order=None) -> np.nd
     return numbers[keep]
 
 
-def time_note(values, name, times, parts, is_input) -> str:
+def time_note(
+    values: "Series",
+    name: str | None,
+    times: np.ndarray,
+    parts: Mapping[str, np.ndarray | None],
+    is_input: bool,
+) -> str:
     """Return a note on where the splits begin in time.
 
     Args:
@@ -138,6 +167,6 @@ def time_note(values, name, times, parts, is_input) -> str:
     return f"Split in order of {name!r}: {', '.join(starts) or 'all rows are for training'}. The column {use}."
 
 
-def _cell(value):
+def _cell(value: object) -> str:
     """Return a cell as text: a date without an empty time of day."""
     return str(value).removesuffix(" 00:00:00")

@@ -13,15 +13,13 @@ from kzoo.data.inputs.rows.columns import (
     check_any_column,
     learn_columns,
     missing_value_notes,
-    month_first_columns,
-    time_zones_of,
-    zero_padded_cells,
     zero_padding_notes,
 )
 from kzoo.data.tables.overview import describe_columns
 from kzoo.data.tables.repeated import repeated_ids
 from kzoo.data.targets.columns import check_preset, choose_task, read_targets
 from kzoo.data.targets.table import TargetColumns
+from kzoo.inference.tables.dates import are_short_dates
 from kzoo.inference.tables.raw import Rows, check_cells, rows_of
 
 if TYPE_CHECKING:
@@ -44,6 +42,8 @@ class TableFit(TargetColumns):
         problem: the problem that the target is for, set by `learn_task`.
         columns: the learned input columns, set by `learn_inputs`.
         excluded_inputs: name -> reason for each possible input that is not useful, set by `learn_inputs`.
+        month_first: names of the columns whose dates had the month first in training, set by `learn_inputs`.
+        zones: name -> time zone of each column of dates (see `kzoo.inference.tables.zones`), set by `learn_inputs`.
         number_formats: name -> stored number format of each text target, set by `learn_task`.
         format_warnings: lines about ambiguous numbers, mixed units, and categories that are mostly numbers.
 
@@ -80,7 +80,9 @@ class TableFit(TargetColumns):
             check_cells(frame[self.targets], self.targets)
         return frame
 
-    def learn_task(self, frame, decimal, *, distinct=False):
+    def learn_task(
+        self, frame: "pandas.DataFrame", decimal: str | None, *, distinct: bool = False
+    ) -> "pandas.DataFrame":
         """Learn the number format of the target and the task.
 
         Args:
@@ -134,7 +136,7 @@ class TableFit(TargetColumns):
             words: name -> words that the reader of the file took for missing values.
             classes: names of the classes; empty for other targets.
             file: whether the table is a CSV file, or is read like one.
-            padded_cells: see `zero_padded_cells`.
+            padded_cells: see `zero_padding_notes`.
             zoned: `Rows` with the time zones to learn; `raw` by default.
         """
         self.columns = learn_columns(
@@ -150,20 +152,30 @@ class TableFit(TargetColumns):
             date_order=self.date_order,
         )
         check_any_column(self.columns, self.targets, self.excluded_inputs)
-        if self.date_order is not None and not any(
-            column["kind"] == "date" for column in self.columns
-        ):
+        # name -> whether the day is first, of the columns of dates
+        day_first = {
+            column["name"]: column.get("day_first", False)
+            for column in self.columns
+            if column["kind"] == "date"
+        }
+        if self.date_order is not None and not day_first:
             self.notes.append(f"date_order={self.date_order!r} has no effect: no input has dates.")
         numbers = [column["name"] for column in self.columns if column["kind"] == "number"]
         numbers = [name for name in numbers if name not in self.overrides]
-        self.notes += zero_padding_notes(zero_padded_cells(raw, numbers, padded_cells))
-        self.month_first = month_first_columns(self.columns, raw, train, self.date_order)
-        self.zones = time_zones_of(self.columns, raw if zoned is None else zoned)
+        self.notes += zero_padding_notes(raw, numbers, padded_cells)
+        self.month_first = [
+            name
+            for name in day_first
+            if not day_first[name]
+            and (self.date_order is not None or are_short_dates(raw[name][train]))
+        ]
+        zoned = raw if zoned is None else zoned
+        self.zones = {name: zoned.zone(name, day_first[name]) for name in day_first}
         self.notes += missing_value_notes(
             words, self.columns, self.targets if classes else (), classes, file=file
         )
 
-    def preprocessing(self, classes) -> dict:
+    def preprocessing(self, classes: Sequence[str]) -> dict[str, Any]:
         """Return the preprocessor, as it is stored.
 
         Args:
@@ -175,16 +187,15 @@ class TableFit(TargetColumns):
             "targets": self.targets,
             "classes": list(classes),
         }
-        if self.labels is not None and self.labels.separator:
-            stored["separator"] = self.labels.separator
-        return (
-            stored
-            | ({"writings": self.number_formats} if self.number_formats else {})
-            | self.month_first
-            | self.zones
-        )
+        optional = {
+            "separator": "" if self.labels is None else self.labels.separator,
+            "writings": self.number_formats,
+            "month_first": self.month_first,
+            "zones": self.zones,
+        }
+        return stored | {name: value for name, value in optional.items() if value}
 
-    def data_facts(self, rows, unread) -> dict:
+    def data_facts(self, rows: Rows, unread: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return facts for the checks and the data summary: how columns were read, and IDs that several rows share.
 
         Args:

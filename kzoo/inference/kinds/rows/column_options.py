@@ -1,24 +1,29 @@
 """Column options: the argument `columns=`, checked against the columns of a table. Does not import pandas."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kzoo.inference.tables.numbers import DECIMALS, THOUSANDS
-from kzoo.inference.tables.raw import require
+from kzoo.inference.tables.raw import Rows, require
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 KINDS = ("number", "category", "date", "text")
 _MOST_SEPARATOR = 4  # characters
 _NUMBER_FORMAT = ("decimal", "thousands")
 
 
-def named_columns(columns: object) -> list:
+def named_columns(columns: object) -> list[str]:
     """Return the names of columns that have options. Their cells are read from a file as text."""
     return list(columns) if isinstance(columns, Mapping) else []
 
 
-def column_options(columns: Mapping[str, Any] | None, table: Any) -> dict:
+def column_options(
+    columns: Mapping[str, str | Mapping[str, str]] | None, table: "Rows | DataFrame"
+) -> dict[str, dict[str, str]]:
     """Return the checked column options: name -> {"kind": ..., "decimal": ..., "thousands": ...}, all keys optional.
 
     The target may also have `separator`, between the labels of a cell.
@@ -68,7 +73,7 @@ def column_options(columns: Mapping[str, Any] | None, table: Any) -> dict:
     return options
 
 
-def _separated(name: str, option: Mapping[str, Any]) -> dict:
+def _separated(name: str, option: Mapping[str, str]) -> dict[str, str]:
     """Return the checked options of a column whose cells have several labels."""
     separator = option["separator"]
     if set(option) - {"kind", "separator"} or option.get("kind", "category") != "category":

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -29,9 +29,11 @@ from kzoo.inference.tables.raw import (
 )
 from kzoo.inference.tables.values import (
     MISSING,
+    Column,
     Texts,
     category_word,
     plain,
+    texts_in,
     to_words,
     unreadable_cells,
 )
@@ -41,9 +43,13 @@ from kzoo.problems.layout import LearnedColumn, Preprocessor
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import hint, listed, percent, plural, shown
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 FormField: TypeAlias = dict[str, Any]  # name, kind and default of a column, and what it may be
 _MAX_SHOWN_COLUMNS = 16
 _DECIMAL_NAMES = {",": "commas", ".": "points"}
+_SHOWN = 3  # unreadable cells in a message
 _MIN_UNREAD = 5  # unreadable cells: fewer are never too many
 _BLOCK_ROWS = 2**13  # stacked at once: they fit into the processor's cache
 
@@ -97,22 +103,22 @@ def encode_new_rows(
     for column in reader["columns"]:
         if (name := column["name"]) not in missing:
             continue
-        if is_unreadable(column, len(unread[name]), len(rows) - missing[name]):
-            cells = plain(rows[name])
-            examples = [(int(row), cells[row]) for row in unread[name][:3]]
-            check_readable(column, len(unread[name]), len(rows) - missing[name], examples)
+        examples = _first_cells(rows[name], unread[name])
+        check_readable(column, len(unread[name]), len(rows) - missing[name], examples)
         if not column["missing"]:
             notes += missing_note(name, missing[name], len(rows))
         if (number_format := column.get("writing")) and rows.decimal is not None:
             notes += _thousands_note(
                 name,
-                unseen_thousands(rows.texts(name), number_format, rows.decimal),
+                unseen_thousands(texts_in(rows[name]), number_format, rows.decimal),
                 number_format["decimal"],
             )
     return x, unread
 
 
-def _thousands_note(name: str, ambiguous: tuple[Any, ...], sign: str) -> list:
+def _thousands_note(
+    name: str, ambiguous: tuple[str, float, float] | tuple[()], sign: str
+) -> list[str]:
     """Return a note about a cell whose sign is read as a thousands separator, which training has not seen; [] without
     one.
 
@@ -131,7 +137,7 @@ def _thousands_note(name: str, ambiguous: tuple[Any, ...], sign: str) -> list:
     ]
 
 
-def missing_note(name: str, count: int, rows: int) -> list:
+def missing_note(name: str, count: int, rows: int) -> list[str]:
     """Return a note if most cells of a column without missing values in training are missing; [] otherwise.
 
     Args:
@@ -173,7 +179,7 @@ def check(reader: Preprocessor, x: np.ndarray) -> None:
         start += column["length"]
 
 
-def with_date_formats(reader: Preprocessor, rows: Rows, notes: list[str]) -> list:
+def with_date_formats(reader: Preprocessor, rows: Rows, notes: list[str]) -> list[LearnedColumn]:
     """Return the learned columns; date columns get the order of day and month of the new rows, and their time zone.
 
     Args:
@@ -199,8 +205,8 @@ def with_date_formats(reader: Preprocessor, rows: Rows, notes: list[str]) -> lis
 
 
 def unread_notes(
-    columns: Iterable[Any],
-    table: Any,
+    columns: Iterable[LearnedColumn | str],
+    table: "Rows | DataFrame",
     unread: Mapping[str, np.ndarray],
     guessed: Collection[str] = (),
 ) -> Iterator[str]:
@@ -215,19 +221,21 @@ def unread_notes(
     learned = {column["name"]: column for column in columns if isinstance(column, Mapping)}
     for name, indices in unread.items():
         if len(indices):
-            cells = plain(table[name])
             column = learned.get(name, {})
-            examples = [(int(row), cells[row]) for row in indices[:3]]
-            kind = column.get("kind", "number")
             yield unread_note(
                 name,
-                kind,
+                column.get("kind", "number"),
                 len(indices),
-                len(cells),
-                examples,
+                len(table[name]),
+                _first_cells(plain(table[name]), indices),
                 column.get("writing"),
                 name in guessed,
             )
+
+
+def _first_cells(values: Column, indices: np.ndarray) -> list[tuple[int, Any]]:
+    """Return (row, cell) for the first of the cells of a plain column that messages show."""
+    return [(int(row), values[row]) for row in indices[:_SHOWN]]
 
 
 def unread_note(
@@ -267,9 +275,9 @@ def unread_note(
     )
 
 
-def _cell_examples(cells: Sequence[tuple[int, Any]]) -> list:
+def _cell_examples(cells: Sequence[tuple[int, Any]]) -> list[str]:
     """Return descriptions of the first cells (row, value), such as "row 3: 'x'"."""
-    return [f"row {row + 1}: {shown(cell)}" for row, cell in cells[:3]]
+    return [f"row {row + 1}: {shown(cell)}" for row, cell in cells[:_SHOWN]]
 
 
 def ambiguity_hint(cells: Sequence[tuple[int, Any]], number_format: StoredFormat | None) -> str:
@@ -327,13 +335,13 @@ def glance(table: Any, form: str, asked: Any) -> None:
     check_target_options(column_options(asked.columns, table), targets)
 
 
-def glance_new(reader: Preprocessor, table: Any, targets: Sequence[str]) -> None:
+def glance_new(reader: Preprocessor, table: "Rows | DataFrame", targets: Sequence[str]) -> None:
     """Refuse new labelled rows by the names of their columns."""
     require(table, targets, "the table")
     check_columns(reader["columns"], table)
 
 
-def check_columns(columns: Sequence[LearnedColumn], rows: Any) -> None:
+def check_columns(columns: Sequence[LearnedColumn], rows: "Rows | DataFrame") -> None:
     """Raise `KzooError` if a learned column is missing."""
     if missing := [column["name"] for column in columns if column["name"] not in rows]:
         names = {column["name"] for column in columns}
@@ -441,7 +449,7 @@ def draw(
     return rows
 
 
-def _code_counts(given: Mapping[str, Any]) -> list:
+def _code_counts(given: Mapping[str, Any]) -> list[int]:
     """Return the number of codes or ids of each of the last columns, which contain no numbers (see `draw`)."""
     texts = zip(given.get("text_buckets", ()), given.get("text_lengths", ()), strict=True)
     return [*given["categories"], *(buckets for buckets, length in texts for _ in range(length))]
@@ -490,7 +498,7 @@ def feature_names(columns: Iterable[LearnedColumn]) -> tuple[str, ...]:
 
 def apply_columns(
     columns: Sequence[LearnedColumn],
-    table: Any,
+    table: "Rows | DataFrame",
     unread: dict[str, np.ndarray] | None = None,
     missing: dict[str, int] | None = None,
 ) -> np.ndarray:
@@ -546,7 +554,7 @@ def text_ids(column: LearnedColumn, rows: Rows) -> np.ndarray:
     return encode_texts(rows[column["name"]], column["buckets"], column["length"])
 
 
-def codes_of(categories: Iterable[str]) -> dict:
+def codes_of(categories: Iterable[str]) -> dict[str, int]:
     """Return category -> code, from 1.
 
     `1067.0` is `1067`: a DataFrame has floats where a cell is missing. Earlier versions stored it so, and other line
@@ -563,7 +571,7 @@ def codes_of(categories: Iterable[str]) -> dict:
     )
 
 
-def missing_value_categories(column: LearnedColumn) -> frozenset:
+def missing_value_categories(column: LearnedColumn) -> frozenset[str]:
     """Return the words for missing values, such as `NA`, that are categories of a column.
 
     An empty cell is not, if training learned the blank category from a CSV file, in which empty cells are missing.
@@ -592,7 +600,7 @@ def _features(
     return [codes]
 
 
-def cells_of(column: LearnedColumn, rows: Rows, unread: dict[str, np.ndarray]) -> list:
+def cells_of(column: LearnedColumn, rows: Rows, unread: dict[str, np.ndarray]) -> list[np.ndarray]:
     """Return the values of a number column, or the parts of a date column, as arrays (N,); NaN for unreadable cells.
 
     Args:
@@ -615,7 +623,7 @@ def cells_of(column: LearnedColumn, rows: Rows, unread: dict[str, np.ndarray]) -
     return values
 
 
-def fill_missing(column: LearnedColumn, cells: Sequence[np.ndarray]) -> list:
+def fill_missing(column: LearnedColumn, cells: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Return the features of a column, given the result of `cells_of`.
 
     Missing values are filled with medians, and an indicator is added if training had missing values.

@@ -67,7 +67,7 @@ def _word_count(text: str) -> float:
     return ideographs / 2 + unspaced / 5 + sum(bool(_WORD.search(word)) for word in spaced.split())
 
 
-def learn_texts(values: Column) -> dict:
+def learn_texts(values: Column) -> dict[str, int]:
     """Return how a column of texts is encoded: the number of `buckets`, and the `length`, ids per text.
 
     Args:

@@ -20,11 +20,8 @@ and may have
     header(path) -> Rows             its columns without rows, from the beginning of the file; None if that is not
                                      enough
     size(path) -> int                approximate size in memory, in bytes
-    Pieces(path)                     the table in pieces, if it does not fit into memory: an iterable of `Piece`
-                                     (kzoo.inference.tables.arrow) with `name`, `names` of the columns, `decimal`,
-                                     `written` (whether cells are texts, of which an empty one is missing),
-                                     `kept` and `words` (see `csv.Pieces`), and `frame(table, text)`, which returns
-                                     rows of its pieces as `frame` reads them. Needs pyarrow
+    Pieces(path)                     the table in pieces, if it does not fit into memory: a `TablePieces` (see
+                                     `kzoo.inference.tables.arrow`). Needs pyarrow
     FOLDERS = True                   a folder of such files is a table too, of `files_of(path)`
 """
 
@@ -50,6 +47,7 @@ from kzoo.utils.table_path import TablePath, locate, name_of_table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from kzoo.inference.tables.arrow import TablePieces
     from kzoo.inference.tables.raw import Rows
 
 _OPTIONAL = ("header", "size", "Pieces")  # functions that a module may have
@@ -228,7 +226,7 @@ def read_header(path: str | Path) -> "Rows | None":
     return _optional(path, "header")
 
 
-def pieces_of(path: str | Path) -> Any:
+def pieces_of(path: str | Path) -> "TablePieces | None":
     """Return an object that reads a table piece by piece; None if its type of file has none.
 
     Raises:

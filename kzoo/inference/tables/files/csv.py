@@ -196,20 +196,6 @@ class _Stream(io.TextIOBase):
         return self.read((len(self._text) if end is None else end.end()) - self._at)
 
 
-def _layout_of(file: TextFile, notes: list[str]) -> tuple[_Layout, str]:
-    """Return the layout of a `TextFile` that does not fit into memory, and its beginning.
-
-    Raises:
-        KzooError: it is not a table, or its rows are so much shorter than its header that they would not fit once
-            padded.
-    """
-    with file.open() as stream:
-        head = _head(stream)
-    layout = _layout(head, file.name, file.open, notes)
-    _check_complete(layout, file.open, file.size, file.line_ends)
-    return layout, head
-
-
 def _check_complete(
     layout: _Layout, opened: Callable[[], io.TextIOBase], size: int, line_ends: int
 ) -> None:
@@ -296,7 +282,12 @@ def _frame(
         if layout.before or layout.behind:
             table = table[layout.names]
         points = layout.points if points is None else points
-        grouped = [name for name in layout.names if _may_have_groups(table[name], points)]
+        # Decimal points may separate groups of three digits. Where commas do not, there must be integers too.
+        grouped = [
+            name
+            for name in layout.names
+            if _are_rounded(table[name], 3) and (not points or _may_have_thousands(table[name]))
+        ]
         # The first rows rule out most columns quickly.
         cells = as_written(grouped, _FIRST_ROWS)
         grouped = [name for name in grouped if not any(map(is_unambiguous, numbers_of(name)))]
@@ -318,8 +309,13 @@ def _frame(
     ]
     notes = [*layout.notes]
     for name in grouped:
-        if name not in figures and _may_have_thousands(table[name]):
-            notes += _thousands_notes(name, numbers_of(name))
+        if name in figures or not _may_have_thousands(table[name]):
+            continue
+        if pair := thousands_beside_integers(numbers_of(name)):
+            notes.append(
+                f"Numbers of {name!r} may have thousands separators: {pair[0]!r} beside {pair[1]!r} is read as "
+                f"{float(pair[0]):.12g}. If that is wrong, use columns={{{name!r}: {{'decimal': ','}}}}."
+            )
     words = {
         name: set(cells[name][table[name].isna()].dropna().unique()) - {""} for name in incomplete
     }
@@ -335,30 +331,10 @@ def _frame(
     return table
 
 
-def _may_have_groups(values: "Series", points: bool) -> bool:
-    """Return True if the decimal signs of a column of numbers may separate groups of three digits.
-
-    Args:
-        values: the column.
-        points: whether the decimal sign must be a point; then there must be integers beside numbers below 1000.
-    """
-    return _are_rounded(values, 3) and (not points or _may_have_thousands(values))
-
-
 def _may_have_thousands(values: "Series") -> bool:
     """Return True if a column of numbers has integers and others, all below 1000: `1.900` beside `656`."""
     is_whole = values % 1 == 0
     return bool((values.abs() < 1000).all() and is_whole.any() and (values % 1 != 0).any())
-
-
-def _thousands_notes(name: str, texts: Iterable[str]) -> list[str]:
-    """Return a note, in a list, if the decimal points of a column may be thousands separators, such as `1.900`."""
-    if not (pair := thousands_beside_integers(texts)):
-        return []
-    return [
-        f"Numbers of {name!r} may have thousands separators: {pair[0]!r} beside {pair[1]!r} is read as "
-        f"{float(pair[0]):.12g}. If that is wrong, use columns={{{name!r}: {{'decimal': ','}}}}."
-    ]
 
 
 def _in_categories(pieces: "Iterable[DataFrame]") -> "DataFrame | None":
@@ -652,11 +628,7 @@ def size(path: str | Path) -> int:
 
 
 class Pieces:
-    """A CSV file that is read piece by piece as texts, so that no piece determines the types of another.
-
-    `kept` may be set to name -> words of `MISSING` that are cells of a column; after reading, `words` holds the words
-    that were read as missing values.
-    """
+    """A CSV file that is read piece by piece as texts, so that no piece determines the types of another."""
 
     written = True
 
@@ -664,11 +636,14 @@ class Pieces:
         notes: list = []
         file = TextFile(path, notes)
         self.path, self.name, self._encoding = file.path, file.name, file.encoding
-        self._layout, head = layout, _ = _layout_of(file, notes)
+        with file.open() as stream:
+            head = _head(stream)
+        self._layout = layout = _layout(head, file.name, file.open, notes)
+        _check_complete(layout, file.open, file.size, file.line_ends)
         self.decimal = layout.decimal
         self.names = layout.names
         self.notes = layout.notes
-        self.kept: dict[str, Collection[str]] = {}
+        self.kept: Mapping[str, Collection[str]] = {}
         self.words: dict[str, set[str]] = {}
         self._skipped = 1 + head[: len(head) - len(head.lstrip())].count("\n")
 
@@ -759,6 +734,6 @@ class Pieces:
         writer = arrow("pyarrow.csv")
         writer.write_csv(table, stream, writer.WriteOptions(quoting_style="all_valid"))
         written = stream.getvalue().decode("utf-8")
-        text = dict.fromkeys(text, ()) | self.kept if self.kept else text
+        text = {**dict.fromkeys(text, ()), **self.kept} if self.kept else text
         layout = replace(self._layout, separator=",", names=table.schema.names, before=0, behind=0)
         return _frame(written, layout, text, points=self._layout.points)

@@ -1,6 +1,6 @@
 """Parquet files, and folders of them that form one table: their columns have types. Needs pyarrow."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -107,13 +107,13 @@ class Pieces:
     """A Parquet table that is read piece by piece (see `kzoo.inference.tables.files`)."""
 
     decimal = None
-    notes = ()
+    notes: Sequence[str] = ()
     written = False
 
     def __init__(self, path: str | Path) -> None:
         self.name, self.files = name_of_table(path), files_of(path)
         # always empty: Parquet has nulls, so no word means a missing value
-        self.kept: dict[str, Collection[str]] = {}
+        self.kept: Mapping[str, Collection[str]] = {}
         self.words: dict[str, set[str]] = {}
         self._opened = [self._open(file) for file in self.files[:1]]
         schema = self._opened[0].schema_arrow
@@ -182,7 +182,7 @@ class Pieces:
             return opened
 
 
-def _repeated_texts(metadata: Any) -> list:
+def _repeated_texts(metadata: Any) -> list[str]:
     """Return the text columns that a file dictionary-encodes and that may be very large once expanded."""
     columns = dict.fromkeys(
         column.path_in_schema

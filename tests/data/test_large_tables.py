@@ -502,11 +502,13 @@ def test_a_test_table_without_targets_is_refused_as_it_is_in_memory(tmp_path, mo
         in_memory(monkeypatch, file, target="y", test=test)
 
 
-@pytest.mark.parametrize("target", ["y", "value"])
+@pytest.mark.parametrize("target", ["y", "value", ["flag", "mark"]])
 def test_row_weights_are_those_of_a_table_in_memory(target, tmp_path, monkeypatch):
     frame, validation, test = (table(rows, seed) for seed, rows in enumerate((ROWS, 90, 60)))
     for part in (frame, validation, test):
         part["w"] = np.arange(len(part)) % 4 / 2
+        part["flag"] = np.arange(len(part)) % 3 // 2
+        part["mark"] = np.where(np.arange(len(part)) % 5 < 3, "yes", "no")
     files = [
         write(part, tmp_path / f"{i}.csv")
         for i, part in enumerate((frame, validation, test.drop(columns="w")))

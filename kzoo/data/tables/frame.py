@@ -11,6 +11,7 @@ from kzoo.inference.tables.files import read_table
 from kzoo.inference.tables.label_cells import has_lists
 from kzoo.inference.tables.raw import (
     MOST,
+    TableSource,
     check_cells,
     check_names,
     columns_of_lists,
@@ -35,7 +36,7 @@ _FRAME = 4
 
 
 def as_frame(
-    source: Any,
+    source: TableSource,
     text: Collection[str] = (),
     notes: list[str] | None = None,
     lists: Collection[str] = (),
@@ -74,7 +75,7 @@ def as_frame(
     return read_table(source, text, notes, compact=compact)
 
 
-def as_table(source: Any, *, dicts: bool = True) -> Any:
+def as_table(source: TableSource, *, dicts: bool = True) -> TableSource:
     """Return rows in memory as a DataFrame, and a stream of Arrow, which can be read once, as a table of pyarrow.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 from kzoo.inference.tables.dates import to_dates
 from kzoo.inference.tables.numbers import StoredFormat, number_formats
 from kzoo.inference.tables.raw import Rows
-from kzoo.inference.tables.values import Column, Texts, plain, read_numbers
+from kzoo.inference.tables.values import Column, Texts, plain, read_numbers, to_numbers
 from kzoo.inference.tables.zones import offset_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes
@@ -313,7 +313,7 @@ def _numbers(column: Array, decimal: str) -> tuple[np.ndarray, np.ndarray] | Non
     no_indices = np.empty(0, np.int64)
     if decimal == ".":
         try:
-            return _finite(column.cast(pa.float64())), no_indices
+            return to_numbers(column.cast(pa.float64()).to_numpy(zero_copy_only=False)), no_indices
         except pa.ArrowInvalid:  # some are not numbers that Arrow can parse
             pass
     simple = compute.match_substring_regex(column, _SIMPLE[decimal])
@@ -323,15 +323,8 @@ def _numbers(column: Array, decimal: str) -> tuple[np.ndarray, np.ndarray] | Non
     if decimal == ",":
         parsed = compute.replace_substring(parsed, ",", ".")
     unparsed = compute.fill_null(compute.invert(simple), False)
-    return _finite(parsed.cast(pa.float64())), np.flatnonzero(
-        unparsed.to_numpy(zero_copy_only=False)
-    )
-
-
-def _finite(column: Array) -> np.ndarray:
-    numbers = np.array(column.to_numpy(zero_copy_only=False), np.float64)
-    numbers[~np.isfinite(numbers)] = np.nan
-    return numbers
+    numbers = to_numbers(parsed.cast(pa.float64()).to_numpy(zero_copy_only=False))
+    return numbers, np.flatnonzero(unparsed.to_numpy(zero_copy_only=False))
 
 
 def hashes(table: Table, names: Iterable[str]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import get_args
 
@@ -14,6 +14,7 @@ from kzoo.inference.tables.values import (
     Cells,
     Column,
     Texts,
+    distinct,
     not_missing,
     plain,
     to_numbers,
@@ -128,18 +129,12 @@ def are_whole_dates(values: Column) -> bool:
     low, end = DIGIT_FORMATS["YYYYMM"][0], DIGIT_FORMATS["YYYYMMDD"][1]
     if values.dtype != object and (values.dtype.kind == "b" or values[0] < low or values[0] >= end):
         return False  # most columns of numbers
-    if values.dtype == object:
-        cells: Iterable[object] = values
-        if isinstance(values, Texts):
-            cells = (
-                text for text, count in zip(values.different, values.counts, strict=True) if count
-            )
-        if not all(map(_are_digits, cells)):
-            return False
+    if values.dtype == object and not all(map(_are_digits, distinct(values))):
+        return False
     numbers = to_numbers(values)
-    distinct = np.unique(numbers[np.isfinite(numbers)])
+    different = np.unique(numbers[np.isfinite(numbers)])
     return any(
-        len(distinct) >= fewest and not np.isnat(dates_of_digits(distinct, digit_format)).any()
+        len(different) >= fewest and not np.isnat(dates_of_digits(different, digit_format)).any()
         for digit_format, fewest in _FEWEST_DIGITS.items()
     )
 

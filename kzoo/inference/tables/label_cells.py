@@ -10,7 +10,6 @@ import numpy as np
 from kzoo.inference.tables.values import (
     MISSING,
     Cells,
-    Texts,
     distinct,
     each_distinct,
     is_missing,
@@ -33,12 +32,7 @@ def flags(values: Cells) -> np.ndarray | None:
     None if it has other values, or none at all.
     """
     values = plain(values)
-    if isinstance(values, Texts):
-        number_of = [_flag(text) for text in values.different]
-        if any(number is None for text, number in zip(values.different, number_of, strict=True)):
-            return None
-        numbers = values.each(number_of, np.nan, np.float64)
-    elif values.dtype == object:
+    if values.dtype == object:
         flags_of_cells = each_distinct(lambda cell: np.nan if cell is None else _flag(cell), values)
         if None in flags_of_cells:
             return None

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -32,6 +32,8 @@ from kzoo.utils.formatting import hint, listed, plural, shown
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+# what `rows_of` takes: `Rows`, a path, a dict, a list of dicts or lists, a DataFrame, an Arrow table
+TableSource: TypeAlias = Any
 MOST = 12  # columns named in a message
 _MOST_CELLS = 1_000_000  # of uploaded rows that have few columns in common
 _MOST_ROWS = 20  # with different keys that are checked
@@ -169,7 +171,7 @@ class Rows:
         return Rows(self._columns | rows._columns, self.decimal, zones)
 
 
-def rows_of(source: Any) -> Rows:
+def rows_of(source: TableSource) -> Rows:
     """Return rows from the path of a table, a dict, a list of dicts or of lists, a DataFrame, or an Arrow table.
 
     Raises:
@@ -212,7 +214,7 @@ def rows_of(source: Any) -> Rows:
     return table
 
 
-def _rows(columns: Mapping[str, Any], decimal: str | None = None) -> Rows:
+def _rows(columns: Mapping[str, Cells], decimal: str | None = None) -> Rows:
     """Return columns of any type as `Rows`."""
     zones = {name: zone for name, values in columns.items() if (zone := aware(values)) is not None}
     columns = {
@@ -315,7 +317,7 @@ def received_rows(payload: Any, noun: str, most: int | None = None) -> Rows | np
     return as_array(payload, f"{noun}s")
 
 
-def checked_rows(source: Any, targets: Collection[str] = ()) -> Rows:
+def checked_rows(source: TableSource, targets: Collection[str] = ()) -> Rows:
     """Return `rows_of` a source; the cells of a DataFrame are checked first, and targets that are lists left out."""
     if hasattr(source, "columns") and hasattr(source, "iloc"):
         names = [str(name).strip() for name in source.columns]
@@ -359,7 +361,7 @@ def _columns_of(source: Mapping[Any, Any]) -> dict[str, Sequence[Any]] | None:
     return sequences
 
 
-def _as_sequences(columns: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+def _as_sequences(columns: Mapping[str, Cells]) -> dict[str, Sequence[Any]]:
     """Return columns as sequences; a dict of row -> cell, as written by pandas, becomes a list of cells.
 
     Raises:

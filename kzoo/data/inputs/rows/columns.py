@@ -152,19 +152,6 @@ def weight_column_notes(inputs: Iterable[str], *, weighted: bool = True) -> list
     ]
 
 
-def check_any_column(
-    columns: Sequence[LearnedColumn], targets: Sequence[str], excluded: Mapping[str, str]
-) -> None:
-    """Raise `KzooError` with the reasons of the exclusions if `learn_columns` has returned no column."""
-    if columns:
-        return
-    reasons = "; ".join(f"{name!r}: {reason}" for name, reason in list(excluded.items())[:MOST])
-    raise KzooError(
-        f"There is no usable column besides the target {', '.join(targets)!r}."
-        + (f" Excluded: {reasons}." if reasons else "")
-    )
-
-
 def _learn_column(
     name: str,
     values: Column,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -51,7 +51,7 @@ from kzoo.inference.tables.arrow import (
     plain_column,
 )
 from kzoo.inference.tables.files import is_table, pieces_of
-from kzoo.inference.tables.raw import Rows, require, rows_of
+from kzoo.inference.tables.raw import Rows, TableSource, require, rows_of
 from kzoo.inference.tables.values import MISSING, to_words
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
 
     from kzoo.data.options import LoadRequest
 
+StoredTable: TypeAlias = dict[str, Any]  # what describes encoded rows, as JSON data
 _MAX_CLASSES = 10_000  # distinct cells of a target
 _DUPLICATE_SHARE = 0.1  # of the sample, above which rows are assumed to be equal by chance
 _FRAME_PIECE_ROWS = 50_000  # encoded at once
@@ -78,7 +79,7 @@ class Encoding(TableFit):
     Attributes:
         pieces, others: readers of the table, and of the tables of other splits: split -> reader.
         target_counts: counts of the cells of a single target; None if there are too many distinct ones.
-        has_duplicates: whether rows are equal by chance.
+        has_duplicates: whether rows are equal by chance, because few distinct rows are possible.
         constants, not_constant: excluded columns: name -> their constant cell (None if empty), and count of other
             cells.
         stored, target, weights: how inputs, targets and row weights are stored; `weights` is None without them.
@@ -109,7 +110,7 @@ class Encoding(TableFit):
         for part, other in self.others.items():
             require(Rows(dict.fromkeys(other.names, ())), self.targets, f"the {part} table")
 
-    def encode_table(self) -> dict[str, Any]:
+    def encode_table(self) -> StoredTable:
         """Encode the table, and return the metadata with which `out_of_core.py` opens it."""
         self.first_pass()
         self.learn()
@@ -202,7 +203,9 @@ class Encoding(TableFit):
             )
         else:
             self.target = StoredClasses(self, self.target_counts, distinct[[target]])
-        self.has_duplicates = self.group is None and self._many_equal_rows(table)
+        different = len(np.unique(hashes(table, self.inputs)))
+        few = different < (1 - _DUPLICATE_SHARE) * table.num_rows
+        self.has_duplicates = self.group is None and few
         train = np.flatnonzero(self.split_of(table, indices) == 0)
         rows = rows_of(frame)
         self.weights: StoredWeights | None = None
@@ -240,11 +243,6 @@ class Encoding(TableFit):
                 f"({self.labels.reason}). Write a column of 0 and 1 for each label, and name them all with target=; or "
                 f"use columns={{{self.targets[0]!r}: 'category'}} if the cells are classes."
             )
-
-    def _many_equal_rows(self, table: Table) -> bool:
-        """Return whether rows are equal by chance, because few distinct rows are possible."""
-        row_hashes = hashes(table, self.inputs)
-        return len(np.unique(row_hashes)) < (1 - _DUPLICATE_SHARE) * len(row_hashes)
 
     def split_of(self, table: Table, indices: np.ndarray) -> np.ndarray:
         """Return the split of each row (N,), an index in `_SPLITS`.
@@ -288,8 +286,10 @@ class Encoding(TableFit):
             for first, table in numbered_pieces(self.pieces, "encoding rows", self.total):
                 table, indices = self.rows_with_target(table, first)
                 self.add_rows(self.pieces, table, indices, self.split_of(table, indices))
-            self.stored.end_table()
+            words = self.stored.end_table()
+            words |= dict.fromkeys(self.targets, MISSING.intersection(self.target.code_of))
             for part, other in self.others.items():
+                other.kept = words
                 self.add_other_table(part, other)
 
     @property
@@ -305,9 +305,6 @@ class Encoding(TableFit):
             other: reader of the table.
         """
         self.target_missing = first = 0
-        other.kept = self.stored.missing_words() | dict.fromkeys(
-            self.targets, MISSING.intersection(self.target.code_of)
-        )
         if self.sample_weight is not None and self.sample_weight not in other.names:
             self.notes.append(
                 f"The {part} table has no column {self.sample_weight!r}: its rows count equally."
@@ -432,7 +429,7 @@ class Encoding(TableFit):
             self.moments.add(x[:, : self.stored.numbers], weight)
         self.target.count(split, np.ascontiguousarray(y), weight)
 
-    def metadata(self, row_counts: Mapping[str, int]) -> dict[str, Any]:
+    def metadata(self, row_counts: Mapping[str, int]) -> StoredTable:
         """Return what describes the encoded rows, as JSON data."""
         names = feature_names(self.columns)
         width = len(names) + self.tail_width
@@ -535,7 +532,7 @@ def _count_different(column: Array, constant: Any) -> int:
     )
 
 
-def _other_pieces(part: str, source: Any) -> TablePieces:
+def _other_pieces(part: str, source: TableSource) -> TablePieces:
     """Return the pieces of the table of another split: a DataFrame, or the path of a table."""
     if of_pandas(source, "DataFrame"):
         return _FramePieces(source, part)

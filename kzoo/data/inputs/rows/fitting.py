@@ -32,7 +32,7 @@ from kzoo.inference.kinds.rows.inference import (
 )
 from kzoo.inference.tables.label_cells import has_lists
 from kzoo.inference.tables.numbers import learned_from_texts, number_formats, shown_sign
-from kzoo.inference.tables.raw import check_keys, decimal_of, require, rows_of
+from kzoo.inference.tables.raw import TableSource, check_keys, decimal_of, require, rows_of
 from kzoo.inference.tables.values import MISSING, read_numbers, to_numbers, to_words
 from kzoo.problems.kinds import Fresh
 from kzoo.problems.layout import Preprocessor, code_columns
@@ -89,7 +89,7 @@ def fit(
 
 def labelled(
     reader: Preprocessor,
-    source: Any,
+    source: TableSource,
     *,
     targets: Sequence[str],
     config: Mapping[str, Any],
@@ -119,7 +119,9 @@ def _without_missing_words(
     return without_missing_words(frame, dict.fromkeys(targets, words))
 
 
-def usable_rows(reader: Preprocessor, source: Any, *, targets: Sequence[str]) -> "DataFrame":
+def usable_rows(
+    reader: Preprocessor, source: TableSource, *, targets: Sequence[str]
+) -> "DataFrame":
     """Return the rows of a table that have a target, as a DataFrame with all of its columns.
 
     Raises:
@@ -130,7 +132,7 @@ def usable_rows(reader: Preprocessor, source: Any, *, targets: Sequence[str]) ->
 
 
 def _read_labelled(
-    reader: Preprocessor, source: Any, targets: Sequence[str]
+    reader: Preprocessor, source: TableSource, targets: Sequence[str]
 ) -> "tuple[DataFrame, np.ndarray]":
     """Return a table as a DataFrame, and which rows (N,) have a target."""
     frame = frame_of(source, _text_columns(reader, targets), targets)
@@ -246,7 +248,7 @@ def _targets_as_learned(
     return converted
 
 
-def fresh(reader: Preprocessor, source: Any, *, targets: Sequence[str]) -> Fresh:
+def fresh(reader: Preprocessor, source: TableSource, *, targets: Sequence[str]) -> Fresh:
     """Return a table that may lack columns, for the checks; missing columns count as empty."""
     if isinstance(source, list):
         names = [column["name"] for column in reader["columns"]]

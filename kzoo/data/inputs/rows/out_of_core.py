@@ -18,7 +18,7 @@ import numpy as np
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.rows.collect import Sample, numbered_pieces
-from kzoo.data.inputs.rows.encoding import Encoding
+from kzoo.data.inputs.rows.encoding import Encoding, StoredTable
 from kzoo.data.sample import sampling_note
 from kzoo.data.store.row_files import (
     FileHashes,
@@ -33,6 +33,7 @@ from kzoo.data.tables.frame import as_frame
 from kzoo.data.targets import detection
 from kzoo.inference.sources.files import add_notes
 from kzoo.inference.tables.files import files_of, is_table, pieces_of, size_of
+from kzoo.inference.tables.raw import TableSource
 from kzoo.problems.data_arguments import options_of
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import in_bytes
@@ -130,7 +131,7 @@ def load_large(request: "LoadRequest") -> Dataset:
 
 
 def frame_of(
-    source: Any, text_columns: Collection[str] = (), targets: Collection[str] = ()
+    source: TableSource, text_columns: Collection[str] = (), targets: Collection[str] = ()
 ) -> "DataFrame":
     """Return a table as a DataFrame (see `as_frame`), or a sample of its rows if it does not fit into memory.
 
@@ -178,7 +179,7 @@ def _contents(request: "LoadRequest") -> list[Content]:
     return [_content(table) for table in tables]
 
 
-def _content(source: Any) -> Content:
+def _content(source: TableSource) -> Content:
     """Return what identifies a table: column types and a hash of a DataFrame, or the `Content` of files."""
     if of_pandas(source, "DataFrame"):
         columns = [(str(name), str(dtype)) for name, dtype in source.dtypes.items()]
@@ -226,26 +227,24 @@ def _encoding_options(options: "DataOptions") -> dict[str, Any]:
     }
 
 
-def _size_suffix(source: Any) -> str:
+def _size_suffix(source: TableSource) -> str:
     """Return the end of a key: the total size of the files of a table in bytes."""
     return f"-{sum(file.stat().st_size for file in files_of(source) if file.is_file())}"
 
 
-def _open_dataset(folder: Path, about: Mapping[str, Any], dataset_name: str) -> Dataset:
+def _open_dataset(folder: Path, about: StoredTable, dataset_name: str) -> Dataset:
     """Return the data set whose encoded rows are in a folder."""
-    width = about["width"]
     inputs = about["inputs"]
-    dtype = about["dtype"]
-    single = about["single"]
-
     weights = about.get("weights", {})
 
     def open_split(split: str, rows: int) -> Split:
         """Return a `Split` that reads its rows from the file; their weights are read into memory."""
-        file = dict(path=folder / f"{split}.rows", rows=rows, width=width)
+        file = dict(path=folder / f"{split}.rows", rows=rows, width=about["width"])
         weight = None
         first = inputs + bool(weights)
-        y = StoredRows(**file, first=first, last=width, dtype=dtype, single=single)
+        y = StoredRows(
+            **file, first=first, last=about["width"], dtype=about["dtype"], single=about["single"]
+        )
         if weights.get(split):
             stored = StoredRows(**file, first=inputs, last=first, dtype="float32", single=True)
             weight = np.concatenate(

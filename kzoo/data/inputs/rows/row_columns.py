@@ -157,7 +157,7 @@ def time_note(
         is_input: whether the column is an input too.
     """
     starts = [
-        f"{part} from {_cell(values.iloc[rows[times[rows].argmin()]])}"
+        f"{part} from {str(values.iloc[rows[times[rows].argmin()]]).removesuffix(' 00:00:00')}"
         for part in ("validation", "calibration", "test")
         if (rows := parts.get(part)) is not None and len(rows)
     ]
@@ -165,8 +165,3 @@ def time_note(
         "is an input too; drop= excludes it from the inputs only" if is_input else "is not an input"
     )
     return f"Split in order of {name!r}: {', '.join(starts) or 'all rows are for training'}. The column {use}."
-
-
-def _cell(value: object) -> str:
-    """Return a cell as text: a date without an empty time of day."""
-    return str(value).removesuffix(" 00:00:00")

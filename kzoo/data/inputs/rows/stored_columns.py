@@ -62,6 +62,7 @@ class StoredColumns:
             for column in columns
             if column["kind"] == "category"
         }
+        self._stored_codes: dict[str, np.ndarray] = {}
         self._incomplete: set[str] = set()
         # by (split of another table or None, name of the column)
         self._parts = (None, *parts)
@@ -126,13 +127,14 @@ class StoredColumns:
         ]
         return features
 
-    def end_table(self) -> None:
-        """Note which categories the table has, after its last row: others are not known in the tables of splits."""
+    def end_table(self) -> dict[str, Collection[str]]:
+        """Note which categories the table has, after its last row: others are not known in the tables of splits.
+
+        Returns:
+            name -> the words of `MISSING` that are categories of a column.
+        """
         for counts in self._categories.values():
             counts.known = len(counts.codes)
-
-    def missing_words(self) -> dict[str, Collection[str]]:
-        """Return name -> the words of `MISSING` that are categories of a column."""
         return {
             name: MISSING.intersection(counts.codes) for name, counts in self._categories.items()
         }
@@ -174,7 +176,9 @@ class StoredColumns:
             if column["kind"] != "category":
                 continue
             counts = self._categories[name]
-            self.columns[index] = column | {"values": counts.most_frequent()}
+            values = counts.most_frequent()
+            self.columns[index] = column | {"values": values}
+            self._stored_codes[name] = counts.stored_codes(values)
             if counts.is_full:
                 notes.append(
                     f"Column {name!r} has more than {MAX_COUNTED_CATEGORIES:,} categories; those that appear later "
@@ -186,11 +190,6 @@ class StoredColumns:
                     f"Column {name!r} has {counts.distinct_count} categories; only the {MAX_CATEGORIES} most frequent "
                     "are used."
                 )
-        self._stored_codes = {
-            column["name"]: self._categories[column["name"]].stored_codes(column["values"])
-            for column in self.columns
-            if column["kind"] == "category"
-        }
         codes = len(self._categories) + sum(column.get("length", 0) for column in self.columns)
         self.numbers = len(feature_names(self.columns)) - codes
         return self.columns

@@ -5,12 +5,12 @@ are split, encoded and stored; the rules they share are here.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kzoo.data.inputs.rows.columns import (
-    check_any_column,
     learn_columns,
     missing_value_notes,
     zero_padding_notes,
@@ -20,7 +20,8 @@ from kzoo.data.tables.repeated import repeated_ids
 from kzoo.data.targets.columns import check_preset, choose_task, read_targets
 from kzoo.data.targets.table import TargetColumns
 from kzoo.inference.tables.dates import are_short_dates
-from kzoo.inference.tables.raw import Rows, check_cells, rows_of
+from kzoo.inference.tables.raw import MOST, Rows, check_cells, rows_of
+from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
     import pandas
@@ -151,7 +152,13 @@ class TableFit(TargetColumns):
             file=file,
             date_order=self.date_order,
         )
-        check_any_column(self.columns, self.targets, self.excluded_inputs)
+        if not self.columns:
+            excluded = islice(self.excluded_inputs.items(), MOST)
+            reasons = "; ".join(f"{name!r}: {reason}" for name, reason in excluded)
+            raise KzooError(
+                f"There is no usable column besides the target {', '.join(self.targets)!r}."
+                + (f" Excluded: {reasons}." if reasons else "")
+            )
         # name -> whether the day is first, of the columns of dates
         day_first = {
             column["name"]: column.get("day_first", False)

@@ -18,6 +18,7 @@ from kzoo.inference.tables.numbers import StoredFormat, possible_numbers, unseen
 from kzoo.inference.tables.raw import (
     MOST,
     Rows,
+    TableSource,
     as_names,
     check_keys,
     checked_rows,
@@ -54,7 +55,7 @@ _MIN_UNREAD = 5  # unreadable cells: fewer are never too many
 _BLOCK_ROWS = 2**13  # stacked at once: they fit into the processor's cache
 
 
-def read(reader: Preprocessor, raw: Any) -> tuple[np.ndarray, Any]:
+def read(reader: Preprocessor, raw: TableSource) -> tuple[np.ndarray, TableSource]:
     """Encode raw rows (DataFrame, dict, list of dicts, path of a table) as `x`, or check an encoded array."""
     columns = reader["columns"]
     if isinstance(raw, np.ndarray):

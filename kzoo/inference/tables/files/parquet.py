@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from kzoo.utils.table_path import name_of_table
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+Metadata: TypeAlias = Any  # of a Parquet file; pyarrow says nothing of its types
 SUFFIXES = (".parquet", ".pq")
 FOLDERS = True  # a folder of such files is a table too
 _PIECE = 4 << 20  # bytes of a piece, about
@@ -182,7 +183,7 @@ class Pieces:
             return opened
 
 
-def _repeated_texts(metadata: Any) -> list[str]:
+def _repeated_texts(metadata: Metadata) -> list[str]:
     """Return the text columns that a file dictionary-encodes and that may be very large once expanded."""
     columns = dict.fromkeys(
         column.path_in_schema
@@ -194,12 +195,12 @@ def _repeated_texts(metadata: Any) -> list[str]:
     return list(columns)
 
 
-def _chunks(metadata: Any) -> Iterator[Any]:
+def _chunks(metadata: Metadata) -> Iterator[Any]:
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         yield from map(group.column, range(group.num_columns))
 
 
-def _slices(batch: Any) -> Iterator[Any]:
+def _slices(batch: Table) -> Iterator[Table]:
     """Yield slices of a batch whose texts take about `_MOST_TEXT` bytes once they are expanded."""
     pa = arrow()
     compute = arrow("pyarrow.compute")

@@ -27,6 +27,9 @@ from kzoo.utils.optional import require
 from kzoo.utils.table_path import WORKBOOKS, name_of_table
 
 SUFFIXES = WORKBOOKS
+# openpyxl says nothing of its types
+Book: TypeAlias = Any
+Sheet: TypeAlias = Any
 SheetRows: TypeAlias = dict[int, dict[int, str]]  # row -> column -> text of a cell, from 1
 _EXPORT = "Export the sheet as CSV, and pass the .csv file."
 _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384  # of a sheet of Excel
@@ -128,7 +131,7 @@ def _check_content(content: bytes, name: str) -> None:
         raise KzooError(f"{name!r} is not an .xlsx workbook.{other or ' Save it as .xlsx again.'}")
 
 
-def _sheet(book: Any, name: str, wanted: str | None, usual: str | None) -> tuple[Any, list[str]]:
+def _sheet(book: Book, name: str, wanted: str | None, usual: str | None) -> tuple[Sheet, list[str]]:
     """Return the sheet to read, and notes on others.
 
     Raises:
@@ -164,7 +167,7 @@ def _names(titles: Iterable[str]) -> str:
     return listed(map(repr, titles), _SHOWN)
 
 
-def _has_cells(sheet: Any) -> bool:
+def _has_cells(sheet: Sheet) -> bool:
     archive = sheet.parent._archive
     sheet.reset_dimensions()
     for number, row in enumerate(sheet.iter_rows(values_only=True)):
@@ -265,7 +268,7 @@ def _at(row: int, column: int) -> str:
 
 
 def _table(
-    sheet: Any, marks: _Marks, name: str, header_row: int | None, notes: list[str]
+    sheet: Sheet, marks: _Marks, name: str, header_row: int | None, notes: list[str]
 ) -> CsvText:
     """Return a sheet as the text of a CSV file.
 
@@ -312,7 +315,7 @@ def _table(
     return CsvText(writer.text(), name, tuple(notes))
 
 
-def _cells(sheet: Any, where: str) -> tuple[SheetRows, list[tuple[int, int, str]]]:
+def _cells(sheet: Sheet, where: str) -> tuple[SheetRows, list[tuple[int, int, str]]]:
     """Return row -> column -> text of the cells that are not blank, and [(row, column, error)] of cells with errors."""
     rows: dict[int, dict[int, str]] = {}
     errors: list[tuple[int, int, str]] = []

@@ -51,6 +51,7 @@ class StoredValues:
         self.facts: dict[str, Any] = {}
         self._formats = fit.number_formats
         self._moments = ColumnMoments()
+        self._counts: dict[str, np.ndarray] = {}  # split -> rows of each class, or with each label
 
     def encode(
         self, piece: Piece, indices: np.ndarray, frame_of: FrameOf, part: str | None
@@ -101,10 +102,7 @@ class StoredValues:
 class StoredLabels(StoredValues):
     """Targets that are columns of 0 and 1; NaN for a missing label."""
 
-    def __init__(self, fit: TableFit) -> None:
-        super().__init__(fit)
-        self._counts: dict[str, np.ndarray] = {}
-        self._unknown = False
+    _unknown = False  # whether a label is missing
 
     def encode(
         self, piece: Piece, indices: np.ndarray, frame_of: FrameOf, part: str | None
@@ -144,7 +142,6 @@ class StoredClasses(StoredValues):
         self.classes = self.target.classes
         codes = self.task.inference.encode(self.target, cells).tolist()
         self.code_of = dict(zip(counts, codes, strict=True))
-        self._counts: dict[str, np.ndarray] = {}
 
     def encode(
         self, piece: Piece, indices: np.ndarray, frame_of: FrameOf, part: str | None

@@ -549,6 +549,7 @@ def _new_label_table(reader, path, targets):
     try:
         table = read_label_table(
             _labels_of(path),
+            DataOptions(),
             most=MAX_SHARE_EVALUATION,
             targets=targets,
             separator=reader.get("separator"),

@@ -13,6 +13,8 @@ from kzoo.data.targets.repairs import row_keys
 from kzoo.evaluation.cross_validate import cross_validate
 from tests.messages import assert_mentions, refuses
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 CLASSES = ("left", "right", "up")
 
 

@@ -9,6 +9,8 @@ import kzoo
 from kzoo.cli import main
 from kzoo.data.splits import Fold
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 
 def table(rows, seed=0):
     draw = np.random.default_rng(seed)

@@ -12,6 +12,8 @@ import kzoo.runtime
 from kzoo.cli import main
 from kzoo.utils.errors import KzooWarning
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 QUICK = ("--epochs", "2", "--quiet", "--no-check", "--no-baselines")
 
 

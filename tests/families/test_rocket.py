@@ -12,6 +12,8 @@ import kzoo
 from kzoo.training.ridge import ridge_regression, score_factor
 from kzoo.zoo.families.protocol import layer_with
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 SMALL = dict(shares=84 * 6, groups=3, kernels_per_group=4)
 
 

@@ -19,6 +19,8 @@ from kzoo.cli import main
 from kzoo.cli.option_names import with_option_names
 from kzoo.tuning.records import read_trials
 
+pytestmark = pytest.mark.usefixtures("untraced_module")
+
 OPTIONS = dict(max_time="10m", folds=3, test=0.3, progress=False)
 
 

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 LearnedColumn: TypeAlias = dict[str, Any]
 Preprocessor: TypeAlias = Mapping[str, Any]  # plain data, see `kzoo.problems.kinds`
 RawInputs: TypeAlias = Any  # a table, files, texts or an array, as `encode` takes them
+InputFacts: TypeAlias = Mapping[
+    str, Any
+]  # what `draw` and `edges` of a kind are given: `mean`, `sd`, ...
 RawLabels: TypeAlias = Any  # an array, a sequence or a DataFrame, as `learn` of a task takes them
 
 

@@ -8,19 +8,25 @@ import base64
 import hashlib
 import math
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from kzoo.inference.kinds.image import jpeg
-from kzoo.inference.kinds.image.inference import MODES, threads
+from kzoo.inference.kinds.image.inference import MODES, ImageSource, threads
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import check_regular, open_regular
+from kzoo.utils.files import JsonObject, check_regular, open_regular
+
+if TYPE_CHECKING:
+    from kzoo.inference.kinds.image.folders import Names
+
 
 _LARGEST = 64  # pixels; smaller images are shown without resampling
 _THUMBNAIL = 192
@@ -56,18 +62,25 @@ class ImageFiles:
         rows: (N,) indices of these images among the names; None for all of them.
     """
 
-    def __init__(self, root, names, shape, sizes, rows=None):
+    def __init__(
+        self,
+        root: str,
+        names: "Names | Sequence[str]",
+        shape: Sequence[int],
+        sizes: np.ndarray,
+        rows: np.ndarray | None = None,
+    ) -> None:
         self._root = os.path.join(root, "")
         self._names = names
         self._size = shape
         self._sizes = sizes
         self._rows = np.arange(len(names)) if rows is None else rows
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         return (len(self), *self._size)
 
     dtype = np.dtype("uint8")
@@ -75,19 +88,19 @@ class ImageFiles:
     seconds = 4e-3  # approximate time to decode an image
 
     @property
-    def sizes(self):
+    def sizes(self) -> np.ndarray:
         """The size of each file in bytes (N,)."""
         return self._sizes[self._rows]
 
-    def part(self, rows):
+    def part(self, rows: np.ndarray | slice) -> "ImageFiles":
         """Return some of the images."""
         return ImageFiles(self._root, self._names, self._size, self._sizes, self._rows[rows])
 
-    def path(self, index):
+    def path(self, index: int) -> Path:
         """Return the path of an image."""
         return Path(self._root, self._names[self._rows[index]])
 
-    def copies(self, other, rows) -> dict:
+    def copies(self, other: "ImageFiles", rows: np.ndarray) -> dict[int, int]:
         """Return row -> the first image of `other` whose file has the same bytes, for those of `rows` that have one.
 
         Files are only read if a file of `other` has the same size.
@@ -105,13 +118,13 @@ class ImageFiles:
                 copies[int(row)] = duplicate
         return copies
 
-    def __getitem__(self, indices):
+    def __getitem__(self, indices: int | slice | np.ndarray) -> np.ndarray:
         numbers = self._rows[indices]
         if np.ndim(numbers) == 0:
-            return self._decoded(numbers)
+            return self._decoded(int(numbers))
         pixels = np.empty((len(numbers), *self._size), "uint8")
 
-        def fill(start):
+        def fill(start: int) -> None:
             for i, number in enumerate(numbers[start : start + _CHUNK], start):
                 pixels[i] = self._decoded(number)
 
@@ -119,7 +132,7 @@ class ImageFiles:
             list(pool.map(fill, range(0, len(numbers), _CHUNK)))
         return pixels
 
-    def _decoded(self, number):
+    def _decoded(self, number: int) -> np.ndarray:
         name = self._names[number]
         try:
             return decode(self._root + name, self._size)
@@ -127,15 +140,15 @@ class ImageFiles:
             message = str(error).replace(repr(os.path.basename(name)), repr(name), 1)
             raise KzooError(f"{message} Restore the file, or remove it and train again.") from None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<ImageFiles {self.shape}>"
 
 
-def _digest(path):
+def _digest(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
 
 
-def find_fault(path):
+def find_fault(path: str | Path) -> tuple[int, str | None]:
     """Return the size of a file in bytes, and what is wrong with it as an image; None if it looks complete.
 
     The first and last bytes of common formats are enough; other files are decoded.
@@ -163,7 +176,7 @@ def find_fault(path):
     return size, None
 
 
-def decode(source, shape):
+def decode(source: ImageSource, shape: Sequence[int]) -> np.ndarray:
     """Return an image as uint8 (H, W, C).
 
     A JPEG whose longer side is at least four times the target is decoded at 1/2, 1/4 or 1/8 of its size, so that at
@@ -192,7 +205,7 @@ def decode(source, shape):
         raise KzooError(f"Cannot read {_describe(source)}: {_reason(error)}.") from None
 
 
-def _decode_file(source, shape):
+def _decode_file(source: str | Path | bytes, shape: Sequence[int]) -> np.ndarray:
     side = _SHARP * max(shape[:2])
     # A JPEG of at least twice this side is decoded at a fraction of its size.
     image = jpeg.plain(source if isinstance(source, bytes) else _start(source), below=2 * side)
@@ -203,7 +216,7 @@ def _decode_file(source, shape):
         return _to_shape(ImageOps.exif_transpose(image), shape)
 
 
-def check_header(content, shape):
+def check_header(content: bytes, shape: Sequence[int]) -> None:
     """Raise KzooError if uploaded bytes are not an image, or if its pixels would take too much memory.
 
     Only the header is read. For a JPEG, the size at which it is decoded counts.
@@ -225,17 +238,17 @@ def check_header(content, shape):
         )
 
 
-def _start(path):
+def _start(path: str | Path) -> bytes:
     """Return the bytes of a small file; for a large one, just enough to show that it is large."""
     with open(open_regular(path), "rb", buffering=0) as file:
         return file.read(jpeg.SMALL + 1)
 
 
-def _describe(source):
+def _describe(source: object) -> str:
     return f"image {Path(source).name!r}" if isinstance(source, str | Path) else "this image"
 
 
-def size_of(path):
+def size_of(path: str | Path) -> tuple[int, int] | None:
     """Return the width and height of an image file in pixels; None if it cannot be read."""
     try:
         with open(open_regular(path), "rb") as file, Image.open(file) as image:
@@ -244,7 +257,7 @@ def size_of(path):
         return None
 
 
-def from_array(array, shape):
+def from_array(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """Return an array (H0, W0), (H0, W0, C0) of pixels 0..255 as (H, W, C), in uint8 unless the shape already fits."""
     if array.ndim == 2:
         array = array[..., None]
@@ -258,7 +271,7 @@ def from_array(array, shape):
     return _to_shape(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels), shape)
 
 
-def data_url(array):
+def data_url(array: np.ndarray) -> JsonObject:
     """Return an image as a data URL, and whether it is small enough to keep its pixels."""
     pixels = np.asarray(array, "float64")
     if pixels.shape[-1] not in (1, 3):
@@ -281,7 +294,7 @@ def data_url(array):
     return dict(url=f"data:image/{'png' if small else 'jpeg'};base64,{data}", small=small)
 
 
-def _to_shape(image, shape):
+def _to_shape(image: Image.Image, shape: Sequence[int]) -> np.ndarray:
     height, width, channels = shape
     image = _eight_bit(image, MODES[channels])
     if image.size != (width, height):
@@ -293,7 +306,7 @@ def _to_shape(image, shape):
     return np.frombuffer(image.tobytes(), "uint8").reshape(shape)
 
 
-def dim_image_notes(sources) -> list:
+def dim_image_notes(sources: Sequence[ImageSource]) -> list[str]:
     """Return notes on images of 16 bits, and of floats, that use a small part of their range.
 
     Args:
@@ -326,12 +339,12 @@ def dim_image_notes(sources) -> list:
     return lines
 
 
-def _highest(source):
+def _highest(source: ImageSource) -> float:
     """Return the largest value of an image of 16 bits or of floats; 0 for any other, judged by the first bytes."""
     if isinstance(source, Image.Image):
         if source.mode == "F":
-            return float(np.max(source))
-        return int(np.max(source)) if source.mode.startswith("I") else 0
+            return float(np.max(np.asarray(source)))
+        return int(np.max(np.asarray(source))) if source.mode.startswith("I") else 0
     if not (
         source.startswith(_DEEP_SIGNATURES)
         if isinstance(source, bytes)
@@ -346,7 +359,7 @@ def _highest(source):
         return _highest(image)
 
 
-def _eight_bit(image, mode):
+def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
     """Convert to L, RGB or RGBA. 16 bits become 8 by dividing; Pillow alone would clip at 255.
 
     Raises:
@@ -370,7 +383,7 @@ def _eight_bit(image, mode):
     return image.convert(mode)
 
 
-def _check_range(values, most):
+def _check_range(values: np.ndarray, most: float) -> np.ndarray:
     if bad := int(np.count_nonzero(~np.isfinite(values))):
         raise ValueError(
             f"it has NaN or infinity in {bad:,} of {values.size:,} pixels. Fill them in and save it again"
@@ -383,7 +396,7 @@ def _check_range(values, most):
     return values
 
 
-def _reason(error):
+def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         return "not an image, or a format Pillow does not know"
     return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__

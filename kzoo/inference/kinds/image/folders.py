@@ -2,8 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +19,14 @@ from kzoo.inference.tables.files import labelled_folders as labels_below
 from kzoo.inference.tables.files import labels_file, read_header
 from kzoo.inference.tables.raw import Rows, as_names, find_target, require
 from kzoo.problems.kinds.image import SUFFIXES
+from kzoo.problems.layout import Preprocessor, RawInputs
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
 from kzoo.utils.formatting import listed as in_words
+
+if TYPE_CHECKING:
+    from kzoo.problems.data_arguments import DataArguments
+
 
 KINDS = " ".join(suffix[1:] for suffix in SUFFIXES)
 # Files that often accompany images. They are ignored without a note.
@@ -56,7 +62,7 @@ class Names(Sequence):
         names: in order.
     """
 
-    def __init__(self, names: Iterable[str] = ()):
+    def __init__(self, names: Iterable[str] = ()) -> None:
         encoded = [os.fsencode(name) for name in names]
         self._bytes = b"".join(encoded)
         self._ends = np.cumsum([0, *map(len, encoded)])
@@ -74,7 +80,7 @@ class Names(Sequence):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> str:  # type: ignore[override]  # no slices
         index = range(len(self))[index]
         return os.fsdecode(self._bytes[self._ends[index] : self._ends[index + 1]])
 
@@ -82,29 +88,29 @@ class Names(Sequence):
         return map(self.__getitem__, range(len(self)))
 
 
-def glance(source, form, asked):
+def glance(source: str | Path, form: str, asked: "DataArguments") -> None:
     """Raise KzooError if the names in a folder of images, or of the columns of their labels, do not fit."""
     if form == "labels":
         glance_at_labels(source, asked)
         return
     folders = split_folders(folder_of(source))
-    ignored = Counter()
+    ignored: Counter[str] = Counter()
     listed = {split: list_classes(folder, ignored) for split, folder in folders.items()}
     check_folders(listed, folders, sorted(listed["train"]), ignored)
 
 
-def glance_at_labels(source, asked):
+def glance_at_labels(source: RawInputs, asked: "DataArguments") -> None:
     """Raise KzooError if the columns of the labels of images do not fit."""
     path = source if isinstance(source, Path) else Path(source)
     tables = [path] if path.is_file() else map(labels_file, labels_below(path).values())
     group = [asked.group] if isinstance(asked.group, str) else []
     for table in tables:
-        if (header := read_header(table)) is not None:
+        if table is not None and (header := read_header(table)) is not None:
             names = [] if asked.target is None else find_target(header, asked.target)
             require(header, [*names, *as_names(asked.drop), *group], repr(table.name))
 
 
-def glance_new(reader, source, targets):
+def glance_new(reader: Preprocessor, source: str | Path, targets: Sequence[str]) -> None:
     """Raise KzooError if the names in a folder of new images, or of the columns of their labels, do not fit."""
     if isinstance(source, Rows):
         require(source, targets, "the table")
@@ -112,14 +118,14 @@ def glance_new(reader, source, targets):
         labelled_folders(folder_of(source))
 
 
-def labelled_folders(source):
+def labelled_folders(source: str | Path) -> tuple[Path, dict[str, Names], list[str]]:
     """Return (folder, class -> its files, notes on ignored files) of new images: those of `test/` if it exists.
 
     Raises:
         KzooError: there are no images.
     """
-    folders = split_folders(source)
-    ignored = Counter()
+    folders = split_folders(Path(source))
+    ignored: Counter[str] = Counter()
     folder = folders.get("test", folders["train"])
     listed = list_classes(folder, ignored)
     if not any(listed.values()):
@@ -133,7 +139,7 @@ def labelled_folders(source):
     )
 
 
-def folder_of(path) -> Path:
+def folder_of(path: str | Path) -> Path:
     """Return the path of an existing folder, or raise `KzooError`."""
     if not isinstance(path, str | Path):
         raise KzooError(f"{path!r} is not a folder. Pass the path of a folder of images.")
@@ -148,7 +154,7 @@ def folder_of(path) -> Path:
     raise KzooError(f"Folder {str(path)!r} does not exist. {hint(path.name, siblings)}".rstrip())
 
 
-def split_folders(root) -> dict:
+def split_folders(root: Path) -> dict[str, Path]:
     """Return {"train": folder, ...}; just the root as "train" if there are only class folders."""
     splits, names = splits_in(root), visible_folders(root)
     if "train" in splits and visible_folders(splits["train"]):
@@ -160,12 +166,12 @@ def split_folders(root) -> dict:
     return {"train": root}
 
 
-def list_classes(folder, ignored=None) -> dict:
+def list_classes(folder: Path, ignored: Counter[str] | None = None) -> dict[str, Names]:
     """Return {class name: sorted `Names` of its files in `folder`}; `ignored` as in `images_below`."""
     return {name: Names(images_below(folder, name, ignored)) for name in visible_folders(folder)}
 
 
-def loose_images_note(folders, ignored) -> list:
+def loose_images_note(folders: Iterable[Path], ignored: Counter[str]) -> list[str]:
     """Return a note on images outside the class folders, in a list; other files are counted in `ignored`."""
     loose = []
     for folder in folders:
@@ -177,7 +183,12 @@ def loose_images_note(folders, ignored) -> list:
     return [f"Ignored: {count} outside the class folders: {in_words(loose)}."]
 
 
-def check_folders(listed, folders, classes, ignored):
+def check_folders(
+    listed: Mapping[str, Mapping[str, Names]],
+    folders: Mapping[str, Path],
+    classes: Sequence[str],
+    ignored: Counter[str],
+) -> None:
     """Raise `KzooError` for folders without images, fewer than two classes, or a class that is missing in training.
 
     Args:
@@ -212,7 +223,7 @@ def check_folders(listed, folders, classes, ignored):
                 )
 
 
-def images_below(folder, name, ignored=None):
+def images_below(folder: Path, name: str, ignored: Counter[str] | None = None) -> list[str]:
     """Return the image files in and below `folder / name`, sorted and relative to `folder`, except hidden ones.
 
     Args:
@@ -227,7 +238,7 @@ def images_below(folder, name, ignored=None):
     return images
 
 
-def _images_among(files, ignored):
+def _images_among(files: Collection[str], ignored: Counter[str] | None) -> list[str]:
     """Return the names of images that are not hidden; count the suffixes of other files that may be images."""
     images = [f for f in files if f.lower().endswith(SUFFIXES) and f[0] != "."]
     if ignored is not None and len(images) < len(files):

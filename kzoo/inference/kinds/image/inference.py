@@ -2,9 +2,12 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,7 +17,9 @@ from kzoo.inference.sources.files import existing_path
 from kzoo.inference.sources.folders import ignored_files_note, ignored_files_notes
 from kzoo.inference.sources.unreadable import Unread
 from kzoo.problems.kinds import Shown
+from kzoo.problems.layout import InputFacts, Preprocessor, RawInputs
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 
 __all__ = [
     "check",
@@ -30,11 +35,13 @@ __all__ = [
     "show",
     "views",
 ]
+ImageSource: TypeAlias = Any  # a path, the bytes of a file, a PIL image or an array of pixels
+
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _ROUNDING = 1e-2  # tolerance outside 0..255, for (x / 255) * 255
 
 
-def check_shape(shape) -> tuple[int, int, int]:
+def check_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     """Return the shape as three ints.
 
     Raises:
@@ -51,7 +58,7 @@ def check_shape(shape) -> tuple[int, int, int]:
     return int(height), int(width), int(channels)
 
 
-def image_preprocessing(shape) -> dict:
+def image_preprocessing(shape: Sequence[int]) -> JsonObject:
     """Return the JSON data with which `read` converts any image to this (H, W, C)."""
     return {
         "kind": "image",
@@ -61,7 +68,7 @@ def image_preprocessing(shape) -> dict:
     }
 
 
-def read(reader, raw):
+def read(reader: Preprocessor, raw: RawInputs) -> tuple[np.ndarray, RawInputs]:
     """Return images as float32 (N, H, W, C), 0..255, converted to shape in the same way as training images.
 
     Args:
@@ -102,12 +109,12 @@ def read(reader, raw):
     ]
 
 
-def check(reader, x):
+def check(reader: Preprocessor, x: np.ndarray) -> None:
     """Raise KzooError if the pixels of an array in the network's shape are not 0..255."""
     check_pixels([x])
 
 
-def check_pixels(arrays, *, trained=False):
+def check_pixels(arrays: Iterable[np.ndarray], *, trained: bool = False) -> None:
     """Raise KzooError unless the pixels of all arrays together are 0..255; warn if they probably are not.
 
     A dark image may have no pixel above 1, but its pixels are integers; fractions are the result of a division.
@@ -155,7 +162,9 @@ def check_pixels(arrays, *, trained=False):
         warn(line)
 
 
-def _filled(read_one, items, shape):
+def _filled(
+    read_one: Callable[[Any], Any], items: Sequence[Any] | np.ndarray, shape: Sequence[int]
+) -> tuple[np.ndarray, dict[int, Unread]]:
     """Read each item into its row of float32 (N, H, W, C): a list of all images would be a second copy.
 
     Returns:
@@ -166,7 +175,7 @@ def _filled(read_one, items, shape):
     x = np.empty((len(items), *shape), "float32")
     unread = {}
 
-    def fill(index):
+    def fill(index: int) -> None:
         image = read_one(items[index])
         if isinstance(image, Unread):
             unread[index] = image
@@ -182,16 +191,16 @@ def _filled(read_one, items, shape):
     return x, unread
 
 
-def gather(words):
+def gather(words: Sequence[str]) -> list[str | Path]:
     """Return the image files named on the command line, including those in folders."""
-    files = []
+    files: list[str | Path] = []
     for word in words:
         path = Path(existing_path(word))
         files += map(str, image_paths(path)) if path.is_dir() else [str(path)]
     return files
 
 
-def received(reader, given, most=None):
+def received(reader: Preprocessor, given: RawInputs, most: int | None = None) -> RawInputs:
     """Return uploaded images: the bytes of files, whose headers are checked first, or pixels."""
     items = given if isinstance(given, list) else [given]
     if any(isinstance(item, bytes) for item in items):
@@ -210,22 +219,22 @@ def received(reader, given, most=None):
     return images
 
 
-def form(reader):
+def form(reader: Preprocessor) -> dict[str, int]:
     """Return the size to which images are converted."""
     return dict(zip(("height", "width", "channels"), reader["shape"], strict=True))
 
 
-def example(reader, x):
+def example(reader: Preprocessor, x: np.ndarray | None) -> list[Any] | None:
     """Return the pixels of an image."""
     return None if x is None else x.astype("uint8").tolist()
 
 
-def show(reader, x, names):
+def show(reader: Preprocessor, x: np.ndarray, names: Sequence[str]) -> Shown:
     """Return images as data URLs."""
     return Shown(form="image", heads=[], cells=[_decoder().data_url(image) for image in x])
 
 
-def views(x, name):
+def views(x: np.ndarray, name: str) -> Iterator[tuple[float, np.ndarray]]:
     """Yield (weight, images (B, H, W, C)) for each view of test-time augmentation, as in arXiv:2404.00498.
 
     Args:
@@ -242,7 +251,7 @@ def views(x, name):
         yield share / 2, view[:, :, ::-1]
 
 
-def draw(given, random, shape):
+def draw(given: InputFacts, random: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
     """Return random pixels: smooth with some noise."""
     count, height, width, channels = shape
     coarse = random.random((count, -(-height // 4), -(-width // 4), channels))
@@ -251,21 +260,21 @@ def draw(given, random, shape):
     return pixels if given["pixels"] == 255 else pixels / 255
 
 
-def edges(given, rows):
+def edges(given: InputFacts, rows: np.ndarray) -> np.ndarray:
     """Return a black image, a white one, the negative of one, and the rows."""
     black = np.zeros_like(rows[:1])
     white = np.full_like(rows[:1], given["pixels"])
     return np.concatenate([black, white, white - rows[:1], rows])
 
 
-def image_paths(source) -> list:
+def image_paths(source: RawInputs) -> list[Any]:
     """Return the images of a file, a folder or a PIL image, as a list."""
     if isinstance(source, str | Path) and Path(source).is_dir():
         return [Path(source, name) for name in images_in(Path(source))]
     return [source]
 
 
-def images_in(folder) -> list:
+def images_in(folder: Path) -> list[str]:
     """Return the names of the images in and below a folder, and warn of ignored files that may be images.
 
     Raises:
@@ -282,7 +291,7 @@ def images_in(folder) -> list:
     return names
 
 
-def _read_image(item, shape):
+def _read_image(item: ImageSource, shape: Sequence[int]) -> np.ndarray | Unread:
     """Return an image (H, W, C), or an `Unread` for a file that cannot be read."""
     try:
         return _encode_image(item, shape)
@@ -292,18 +301,18 @@ def _read_image(item, shape):
         return Unread(item, str(error))
 
 
-def _encode_image(item, shape):
+def _encode_image(item: ImageSource, shape: Sequence[int]) -> np.ndarray:
     if isinstance(item, np.ndarray):
         return _from_array(item, shape)
     return _decoder().decode(item, shape)
 
 
-def _from_array(array, shape):
+def _from_array(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     fits = array.shape == shape or (*array.shape, 1) == shape
     return array.reshape(shape) if fits else _decoder().from_array(array, shape)
 
 
-def _decoder():
+def _decoder() -> ModuleType:
     """Return the module that needs Pillow; arrays of the right shape do not need it."""
     try:
         return import_module("kzoo.inference.kinds.image.decode")
@@ -313,14 +322,14 @@ def _decoder():
         ) from None
 
 
-def channels_first(shape, more="") -> KzooError:
+def channels_first(shape: Sequence[int], more: str = "") -> KzooError:
     """Return the error for images with channels before height and width."""
     return KzooError(
         f"Images must have channels last, but the shape {shape} has channels first. Pass np.moveaxis(x, -3, -1){more}."
     )
 
 
-def _batch(array, shape):
+def _batch(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """Return an array of images with a batch axis: three axes are one image if the last one is the channels.
 
     Raises:
@@ -341,5 +350,5 @@ def _batch(array, shape):
     raise KzooError(f"An array of images must have 2 to 4 axes. Got the shape {array.shape}.")
 
 
-def threads():
+def threads() -> int:
     return min(32, os.cpu_count() or 1)

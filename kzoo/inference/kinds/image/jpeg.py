@@ -17,7 +17,7 @@ _SCAN = b"\xff\xda"
 _MODES = {1: "L", 3: "RGB"}
 
 
-def plain(data, *, below):
+def plain(data: bytes, *, below: int) -> Image.Image | None:
     """Return a small and ordinary JPEG as a PIL image; None if it needs `Image.open`.
 
     Args:
@@ -37,7 +37,7 @@ def plain(data, *, below):
 
 
 @lru_cache(maxsize=32)
-def _frame(data):
+def _frame(data: bytes) -> tuple[str | None, tuple[int, int]]:
     """Return mode and size from the segments before the pixels; the mode is None if a segment is unknown.
 
     Images written by one program often begin with the same bytes, which are then parsed only once.

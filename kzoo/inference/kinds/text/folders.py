@@ -3,7 +3,9 @@
 import os
 import re
 from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from kzoo.inference.sources.folders import ignored_files_notes, splits_in, visible_folders, walked
 from kzoo.inference.tables.files import suffixes
@@ -16,7 +18,7 @@ _LONGEST = 8  # characters of a suffix
 _NAMED = 5  # files named in a line
 
 
-def is_file_name(text) -> bool:
+def is_file_name(text: str | Path) -> bool:
     """Return True if a string is the path of a file rather than a text.
 
     A string that ends in a file suffix is a path, unless it has spaces and no such file exists: then it is a sentence.
@@ -32,18 +34,18 @@ def is_file_name(text) -> bool:
     )
 
 
-def is_table_name(path) -> bool:
+def is_table_name(path: str | Path) -> bool:
     """Return True if a path ends like that of a table."""
     return str(path)[-_LONGEST:].lower().endswith(tuple(suffixes()))
 
 
-def expand_files(items) -> tuple[list[str], list[str]]:
+def expand_files(paths: Iterable[str | Path]) -> tuple[list[str], list[str]]:
     """Return the text files at some paths, including those in folders, and notes on ignored files.
 
     Raises:
         KzooError: a path does not exist, is a table, or is a folder without texts.
     """
-    items = list(map(str, items))
+    items = list(map(str, paths))
     files = []
     ignored: Counter = Counter()
     for item in items:
@@ -67,7 +69,7 @@ def expand_files(items) -> tuple[list[str], list[str]]:
     return files, ignored_files_notes(ignored, "texts", SUFFIX)
 
 
-def missing_file_error(name) -> KzooError:
+def missing_file_error(name: str | Path) -> KzooError:
     """Return the error for a file that does not exist."""
     folder = Path(name).parent
     siblings = os.listdir(folder) if folder.is_dir() else []
@@ -78,10 +80,10 @@ def missing_file_error(name) -> KzooError:
     )
 
 
-def texts_below(folder):
+def texts_below(folder: Path) -> tuple[list[Path], Counter[str]]:
     """Return the sorted `.txt` files in and below a folder, except hidden ones, and suffix -> number of other files."""
     texts = []
-    ignored = Counter()
+    ignored: Counter[str] = Counter()
     for path, files in walked(folder):
         for name in files:
             if _is_text(name):
@@ -92,19 +94,19 @@ def texts_below(folder):
     return texts, ignored
 
 
-def split_folders(path) -> dict:
+def split_folders(path: Path) -> dict[str, Path]:
     """Return {"train": folder, ...} for a folder that contains `train/`; just the folder as "train" for any other."""
     splits = splits_in(path) if path.is_dir() else {}
     return splits if "train" in splits else {"train": path}
 
 
-def new_data_folder(path):
+def new_data_folder(path: Path) -> Path:
     """Return the folder with the classes of new texts: `test/` if it exists next to `train/`."""
     parts = split_folders(path)
     return parts.get("test", parts["train"])
 
 
-def classes_below(folder):
+def classes_below(folder: Path) -> tuple[dict[str, Any], list[str]]:
     """Return class -> its documents, a list of `.txt` files, or its only `.txt` file, with one example per line.
 
     Returns:
@@ -119,7 +121,7 @@ def classes_below(folder):
         )
     below = {name: texts_below(folder / name) for name in visible_folders(folder)}
     documents = {name: texts for name, (texts, _) in below.items() if texts}
-    ignored = Counter()
+    ignored: Counter[str] = Counter()
     names = [
         entry.name
         for entry in os.scandir(folder)
@@ -151,7 +153,7 @@ def classes_below(folder):
     return documents, notes
 
 
-def check_classes(folder, classes):
+def check_classes(folder: Path, classes: Collection[str]) -> None:
     """Raise `KzooError` if a folder has fewer than two classes."""
     if not classes:
         raise KzooError(
@@ -164,10 +166,10 @@ def check_classes(folder, classes):
         )
 
 
-def _is_text(name):
+def _is_text(name: str) -> bool:
     return name[0] != "." and name.lower().endswith(SUFFIX)
 
 
-def _is_companion(name):
+def _is_companion(name: str) -> bool:
     """Return True for a file next to the classes that describes them, or is hidden."""
     return name.lower().startswith((".", "readme", "license"))

@@ -1,15 +1,14 @@
 """Continuing a text token by token: what `kzoo.generate`, the runtime and the server share. NumPy only."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from kzoo.inference.kinds.text.inference import tokenizer_of
-from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
+from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN, AnyTokenizer
 from kzoo.problems.kinds import takes_ready_arrays
+from kzoo.problems.layout import Preprocessor
 from kzoo.utils.errors import KzooError
 
 _MOST = 1_000_000  # tokens to generate, or to choose from
@@ -46,11 +45,11 @@ class Sampling:
             raise KzooError("must be a whole number, 0 or more.", argument="seed", value=self.seed)
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return (
         isinstance(value, int | float | np.number)
         and not isinstance(value, bool)
@@ -73,7 +72,7 @@ class Generation:
         KzooError: the prompt is not a string or has no token of the vocabulary, or the model has no vocabulary.
     """
 
-    def __init__(self, preprocessing: Mapping[str, Any], prompt: str, sampling: Sampling) -> None:
+    def __init__(self, preprocessing: Preprocessor, prompt: str, sampling: Sampling) -> None:
         if not isinstance(prompt, str):
             raise KzooError("must be a string.", argument="prompt", value=prompt)
         if takes_ready_arrays(preprocessing) or "vocabulary" not in preprocessing:
@@ -119,7 +118,7 @@ class Generation:
         return space + token
 
 
-def _prompt_ids(prompt: str, tokenizer: Tokenizer) -> list[int]:
+def _prompt_ids(prompt: str, tokenizer: AnyTokenizer) -> list[int]:
     if not prompt:
         # ids are ordered by frequency
         return tokenizer.ids("\n") if "\n" in tokenizer.vocabulary else [UNKNOWN + 1]

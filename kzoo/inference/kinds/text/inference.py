@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from kzoo.inference.kinds.text.folders import (
 )
 from kzoo.inference.kinds.text.pieces import END, SPACE, stored_pieces
 from kzoo.inference.kinds.text.pieces import LEVEL as PIECES
-from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN, Tokenizer
+from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN, AnyTokenizer, Tokenizer
 from kzoo.inference.sources.arrays import check_count, check_whole_numbers, numeric_array
 from kzoo.inference.sources.files import add_notes, joined_notes, read_text
 from kzoo.inference.sources.unreadable import Unread
@@ -38,9 +40,15 @@ from kzoo.inference.tables.raw import (
 )
 from kzoo.inference.tables.values import MISSING
 from kzoo.problems.kinds import Bag, Shown
+from kzoo.problems.layout import InputFacts, Preprocessor, RawInputs
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, shown
 from kzoo.utils.table_path import locate
+
+if TYPE_CHECKING:
+    from kzoo.problems.data_arguments import DataArguments
+
 
 _NAMED = 5  # texts named in a line
 _LONG = 40  # characters; the name of a column is shorter
@@ -60,7 +68,7 @@ class AsTexts(list):
             unnumbered.
     """
 
-    def __init__(self, texts, rows=None):
+    def __init__(self, texts: Sequence[str], rows: Sequence[Any] | None = None) -> None:
         super().__init__(texts)
         self.rows = range(1, len(self) + 1) if rows is None else rows
 
@@ -69,12 +77,14 @@ class _Files(list):
     """The names of files from which texts were read, with an `Unread` for a file without text."""
 
 
-def preprocessing_of(kind, tokenizer, length, *, column=None):
+def preprocessing_of(
+    kind: str, tokenizer: AnyTokenizer, length: int, *, column: str | None = None
+) -> JsonObject:
     """Return a reader of texts, as JSON data."""
     return {"kind": kind, "length": length, "column": column, **tokenizer.settings()}
 
 
-def tokenizer_of(preprocessing):
+def tokenizer_of(preprocessing: Preprocessor) -> AnyTokenizer:
     """Return the tokenizer stored in a reader."""
     if preprocessing["level"] == PIECES:
         return stored_pieces(preprocessing)
@@ -84,12 +94,12 @@ def tokenizer_of(preprocessing):
     return Tokenizer(**settings, ngrams=preprocessing.get("ngrams"))  # missing in older readers
 
 
-def reads_last_tokens(reader) -> bool:
+def reads_last_tokens(reader: Preprocessor) -> bool:
     """Return True if the last tokens of a text are read rather than the first, to predict the next token."""
     return reader["kind"] == "language"
 
 
-def read(reader, raw):
+def read(reader: Preprocessor, raw: RawInputs) -> tuple[np.ndarray, RawInputs]:
     """Return texts as token ids (N, length).
 
     Args:
@@ -130,14 +140,14 @@ def read(reader, raw):
     else:
         x = np.zeros((len(texts), length), np.int32)
         for row, text in zip(x, texts, strict=True):
-            if ids := tokenizer.ids(text)[-length:]:
+            if last_ids := tokenizer.ids(text)[-length:]:
                 # padded in front: the prediction is for the token after the last one
-                row[-len(ids) :] = ids
+                row[-len(last_ids) :] = last_ids
     _warn_of_unknown_texts(x, reader, items)
     return x, items
 
 
-def glance(source, form, asked):
+def glance(source: RawInputs, form: str, asked: "DataArguments") -> None:
     """Raise KzooError if the column names of a table, or the file names of a folder, do not fit."""
     if form == "tabular":
         named = [
@@ -151,7 +161,7 @@ def glance(source, form, asked):
             check_classes(part, classes_below(part)[0])
 
 
-def glance_new(reader, source, targets):
+def glance_new(reader: Preprocessor, source: RawInputs, targets: Sequence[str]) -> None:
     """Raise KzooError if the column or file names of new labelled texts do not fit."""
     if reads_last_tokens(reader):
         return
@@ -162,19 +172,19 @@ def glance_new(reader, source, targets):
         check_classes(folder, classes_below(folder)[0])
 
 
-def gather(words):
+def gather(words: Sequence[str]) -> RawInputs:
     """Return command-line arguments as texts; or as paths, if one of them names a file or a folder."""
     if not any(is_file_name(word) or os.path.exists(word) for word in words):
         return AsTexts(words)
     return words[0] if len(words) == 1 else [Path(word) for word in words]
 
 
-def gather_lines(lines):
+def gather_lines(lines: list[str]) -> list[str]:
     """Return the lines of standard input, which are texts or paths of files."""
     return lines
 
 
-def received(reader, given, most=None):
+def received(reader: Preprocessor, given: RawInputs, most: int | None = None) -> RawInputs:
     """Return uploaded inputs: one or several texts, never paths; rows with a text column; or ids."""
     texts = [given] if isinstance(given, str) else given
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
@@ -183,12 +193,12 @@ def received(reader, given, most=None):
     return AsTexts(texts) if isinstance(texts, list) else texts
 
 
-def form(reader):
+def form(reader: Preprocessor) -> JsonObject:
     """Return how much of a text is read, and the name of the text column of a table."""
     return {name: reader.get(name) for name in ("length", "level", "column")}
 
 
-def example(reader, x):
+def example(reader: Preprocessor, x: np.ndarray) -> str | list[int]:
     """Return a text of frequent words, or characters, of the training texts."""
     words = reader["vocabulary"]
     if reader["level"] == PIECES:  # of them, those that are whole words
@@ -197,7 +207,7 @@ def example(reader, x):
     return ("" if reader["level"] == "characters" else " ").join(words[:8])
 
 
-def show(reader, x, names):
+def show(reader: Preprocessor, x: np.ndarray, names: Sequence[str]) -> Shown:
     """Return texts as the network reads them, or ids if there is no vocabulary."""
     if "vocabulary" in reader:
         tokenizer = tokenizer_of(reader)
@@ -218,12 +228,12 @@ def show(reader, x, names):
     return Shown(form="text", heads=["token ids"], cells=cells)
 
 
-def texts_of(reader, raw) -> list[str]:
+def texts_of(reader: Preprocessor, raw: RawInputs) -> list[str]:
     """Return raw inputs as texts, without files that cannot be read; see `read`."""
     return list(_texts(raw, reader.get("column"))[0])
 
 
-def left_out(reader, text):
+def left_out(reader: Preprocessor, text: str) -> tuple[list[str], np.ndarray]:
     """Return the pieces of a text, and its ids without each of them, (pieces, length).
 
     A piece is a word with the space before it, or an ideograph; of a long text it is several of them.
@@ -238,7 +248,7 @@ def left_out(reader, text):
     return pieces, tokenizer.encode(texts, length)
 
 
-def bag(reader, text) -> Bag:
+def bag(reader: Preprocessor, text: str) -> Bag:
     """Return a text as the set of the tokens that a network without order reads: each n-gram once, or all tokens."""
     tokenizer = tokenizer_of(reader)
     length = reader["length"]
@@ -260,7 +270,7 @@ def bag(reader, text) -> Bag:
             number = tokenizer.id_of(run) if run is not None else PADDING
             number = UNKNOWN if number == PADDING and size == 1 else number
             if number in members:
-                name_of.setdefault(number, run)
+                name_of.setdefault(number, str(run))
                 members[number] += of_token[start : start + size]
     return Bag(
         pieces=pieces,
@@ -270,25 +280,25 @@ def bag(reader, text) -> Bag:
     )
 
 
-def bag_of_ids(reader, ids) -> Bag:
+def bag_of_ids(reader: Preprocessor, ids: np.ndarray) -> Bag:
     """Return encoded ids of a text, whose words are not known, as the set of its tokens."""
     tokenizer = tokenizer_of(reader)
-    ids = [int(number) for number in ids if number != PADDING]
-    names = [tokenizer.decode([number], "(unknown)") for number in ids]
+    read = [int(number) for number in ids if number != PADDING]
+    names = [tokenizer.decode([number], "(unknown)") for number in read]
     pieces = [piece for name in names for piece in (name, " · ")][:-1]
     return Bag(
-        pieces=pieces, ids=ids, names=names, members=[[2 * index] for index in range(len(ids))]
+        pieces=pieces, ids=read, names=names, members=[[2 * index] for index in range(len(read))]
     )
 
 
-def text_of_ids(reader, ids):
+def text_of_ids(reader: Preprocessor, ids: np.ndarray) -> str | None:
     """Return a text that is encoded as these ids; None if there is none that can be made of the vocabulary."""
     tokenizer = tokenizer_of(reader)
     text = tokenizer.decode(ids)
     return text if np.array_equal(tokenizer.encode([text], len(ids))[0], ids) else None
 
 
-def _beginning(tokenizer, text, length):
+def _beginning(tokenizer: AnyTokenizer, text: str, length: int) -> str:
     """Return the beginning of a text, as much of it as the network reads or more."""
     ids = tokenizer.encode([text], length)
     most = _LETTERS
@@ -297,7 +307,7 @@ def _beginning(tokenizer, text, length):
     return text[:most]
 
 
-def _pieces_of(text, tokens, between):
+def _pieces_of(text: str, tokens: Sequence[str], between: str) -> tuple[list[str], list[int]]:
     """Return a text cut at the ends of its tokens, and the index of the piece of each token.
 
     Where the tokens are not in the text, because it was normalized, the pieces are the tokens.
@@ -317,7 +327,7 @@ def _pieces_of(text, tokens, between):
     return [*pieces, text[end:]], of_token
 
 
-def draw(given, random, shape):
+def draw(given: InputFacts, random: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
     """Return random ids, small ones more often, as in a learned vocabulary, followed by padding."""
     vocabulary_size = given["vocabulary_size"]
     length = shape[1]
@@ -328,7 +338,7 @@ def draw(given, random, shape):
     )
 
 
-def edges(given, rows):
+def edges(given: InputFacts, rows: np.ndarray) -> np.ndarray:
     """Return texts that are empty, longest, shortest, padded in front and unknown, and some of the rows."""
     vocabulary_size = given["vocabulary_size"]
     length = rows.shape[1]
@@ -342,7 +352,7 @@ def edges(given, rows):
     return np.minimum(extreme, vocabulary_size - 1)
 
 
-def texts_in(reader, table) -> list[str]:
+def texts_in(reader: Preprocessor, table: RawInputs) -> list[str]:
     """Return the texts of a table, empty ones for missing values.
 
     Raises:
@@ -351,7 +361,7 @@ def texts_in(reader, table) -> list[str]:
     return _column_of(table, reader.get("column") or "text")
 
 
-def _warn_of_unknown_texts(x, reader, items):
+def _warn_of_unknown_texts(x: np.ndarray, reader: Preprocessor, items: RawInputs) -> None:
     """Warn of texts without any token from the vocabulary."""
     special = END if reader["level"] == PIECES else UNKNOWN
     unknown = np.flatnonzero(~(x > special).any(axis=1)).tolist()
@@ -379,14 +389,14 @@ def _warn_of_unknown_texts(x, reader, items):
     )
 
 
-def _texts(raw, column):
+def _texts(raw: RawInputs, column: str | None) -> tuple[Sequence[str], RawInputs]:
     """Return texts, and the items that each was read from."""
     if isinstance(raw, AsTexts):
         return raw, raw
     raw = locate(raw)
     if isinstance(raw, str | Path):
         if not is_file_name(raw) and not os.path.exists(raw):
-            return [raw], raw
+            return [str(raw)], raw
         if os.path.isdir(raw) and not is_table(raw):
             return _texts_of_files([raw])
         if not os.path.exists(raw):
@@ -398,7 +408,7 @@ def _texts(raw, column):
         and all(isinstance(element, str | Path) for element in raw)
     ):
         return (
-            _texts_of_files(raw)
+            _texts_of_files(list(raw))
             if any(map(is_file_name, raw))
             else ([str(element) for element in raw], raw)
         )
@@ -410,7 +420,7 @@ def _texts(raw, column):
     )
 
 
-def _lines(path):
+def _lines(path: str | Path) -> list[str]:
     encoding_notes: list = []
     lines = [line for line in read_text(path, encoding_notes).split("\n") if line.strip()]
     add_notes(encoding_notes)
@@ -420,14 +430,14 @@ def _lines(path):
     return lines
 
 
-def _texts_of_files(paths):
+def _texts_of_files(paths: Sequence[str | Path]) -> tuple[list[str], list[Any]]:
     """Return the texts of files, and their names, with an `Unread` for each file without text."""
     files, notes = expand_files(paths)
     for line in notes:
         _warn(line)
     texts = []
     items = _Files()
-    encoding_notes = []
+    encoding_notes: list[str] = []
     for file in files:
         try:
             text = read_text(file, encoding_notes).strip()
@@ -441,17 +451,17 @@ def _texts_of_files(paths):
     return texts, items
 
 
-def _warn(line):
+def _warn(line: str) -> None:
     warn(line)
 
 
-def _column_of(table, column):
+def _column_of(table: RawInputs, column: str) -> list[str]:
     """Return the texts of a table; cells of other columns may be lists, such as labels."""
     names = [str(name).strip() for name in getattr(table, "columns", ())]
     return _column(checked_rows(table, [name for name in names if name != column]), column)
 
 
-def _column(rows, name):
+def _column(rows: Rows, name: str) -> list[str]:
     for line in check_keys(rows, [name]):
         _warn(line)
     if name not in rows:
@@ -463,7 +473,7 @@ def _column(rows, name):
     ]
 
 
-def _check_only_column(column, name):
+def _check_only_column(column: str, name: str) -> str:
     """Return the name of the only column of a table, which may be a text if the header line is missing.
 
     Args:

@@ -7,11 +7,14 @@ import base64
 import re
 import struct
 from array import array
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from kzoo.inference.kinds.text.tokenizer import PADDING, UNKNOWN
+from kzoo.problems.layout import Preprocessor
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 
 LEVEL = "pieces"
 BEGIN, END = 2, 3  # ids of the tokens before and after each text, the first two of the vocabulary
@@ -37,7 +40,7 @@ class CharacterMap:
         KzooError: it is incomplete.
     """
 
-    def __init__(self, stored):
+    def __init__(self, stored: str) -> None:
         try:
             content = base64.b64decode(stored, validate=True)
             (size,) = struct.unpack("<I", content[:4])
@@ -49,7 +52,7 @@ class CharacterMap:
         self._replacements = content[4 + size :]
         self._pairs: dict[str, tuple[str, int]] = {}
 
-    def replace(self, text):
+    def replace(self, text: str) -> str:
         """Return a text with all of its characters replaced."""
         out = []
         position = 0
@@ -62,7 +65,7 @@ class CharacterMap:
             position += length
         return "".join(out)
 
-    def _match(self, text, start):
+    def _match(self, text: str, start: int) -> tuple[str, int]:
         """Return the replacement of the longest match at a position, else of the character itself, and its length."""
         units = self._units
         node = self._child(0)
@@ -88,24 +91,24 @@ class CharacterMap:
             self._pairs[text[start : start + 2]] = best
         return best
 
-    def _child(self, node):
+    def _child(self, node: int) -> int:
         return node ^ self._offset(self._units[node])
 
     @staticmethod
-    def _offset(unit):
+    def _offset(unit: int) -> int:
         return (unit >> 10) << ((unit & 0x200) >> 6)
 
-    def _replacement(self, start):
+    def _replacement(self, start: int) -> str:
         return self._replacements[start : self._replacements.index(b"\0", start)].decode("utf-8")
 
 
-def stored_pieces(reader) -> "PieceTokenizer":
+def stored_pieces(reader: Preprocessor) -> "PieceTokenizer":
     """Return the tokenizer stored in a reader; the last ones are kept, as making one takes a tenth of a second.
 
     Raises:
         KzooError: the reader lacks a part of it.
     """
-    parts = {name: reader.get(name) for name in ("vocabulary", "scores", "charsmap")}
+    parts: JsonObject = {name: reader.get(name) for name in ("vocabulary", "scores", "charsmap")}
     for tokenizer in _recent:
         if all(getattr(tokenizer, name) is part for name, part in parts.items()):
             return tokenizer
@@ -133,7 +136,9 @@ class PieceTokenizer:
     lowercase = False
     punctuation = True
 
-    def __init__(self, *, vocabulary, scores, charsmap):
+    def __init__(
+        self, *, vocabulary: Sequence[str], scores: Sequence[float], charsmap: str
+    ) -> None:
         if len(vocabulary) != len(scores):
             raise KzooError(
                 f"The tokenizer has {len(vocabulary):,} pieces and {len(scores):,} scores."
@@ -148,37 +153,37 @@ class PieceTokenizer:
             if len(piece) > self._longest.get(piece[:1], 0):
                 self._longest[piece[:1]] = len(piece)
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of ids, including padding and unknown."""
         return len(self.vocabulary) + 2
 
-    def normalize(self, text):
+    def normalize(self, text: str) -> str:
         """Return a text with its characters replaced, and a mark for each space between words and before the first."""
         words = re.sub(" +", " ", self._map.replace(text)).lstrip(" ")
         return f"{SPACE}{words}".replace(" ", SPACE).rstrip(SPACE)
 
-    def numbers(self, text):
+    def numbers(self, text: str) -> np.ndarray:
         """Return the ids of a text, int32 (ids,), with the tokens before and after it."""
         return np.array([BEGIN, *self._most_probable(self.normalize(text)), END], np.int32)
 
-    def ids(self, text):
+    def ids(self, text: str) -> list[int]:
         """Return the ids of a text as a list, without padding."""
         return self.numbers(text).tolist()
 
-    def id_of(self, token):
+    def id_of(self, token: str) -> int:
         """Return the id of a piece; 0 if it is not in the vocabulary."""
         return self._ids.get(token, PADDING)
 
-    def split_all(self, texts):
+    def split_all(self, texts: Sequence[str]) -> list[list[str]]:
         """Return the pieces of each text, `"<unk>"` for an unknown character."""
         pieces = ["", "<unk>", *self.vocabulary]
         return [[pieces[number] for number in self.ids(text)] for text in texts]
 
-    def split(self, text):
+    def split(self, text: str) -> list[str]:
         """Return the pieces of a text."""
         return self.split_all([text])[0]
 
-    def _most_probable(self, text):
+    def _most_probable(self, text: str) -> list[int]:
         """Return the ids of the segmentation with the highest sum of scores (Viterbi)."""
         if not text:
             return [UNKNOWN]
@@ -207,7 +212,7 @@ class PieceTokenizer:
             end = start_of[end]
         return ids[::-1]
 
-    def encode(self, texts, length):
+    def encode(self, texts: Sequence[str], length: int) -> np.ndarray:
         """Return int32 ids (N, length), padded with 0 on the right; longer texts are cut before their last token."""
         out = np.zeros((len(texts), length), np.int32)
         for row, text in zip(out, texts, strict=True):
@@ -217,7 +222,7 @@ class PieceTokenizer:
             row[: len(numbers)] = numbers
         return out
 
-    def decode(self, ids, unknown="\ufffd"):
+    def decode(self, ids: Iterable[int], unknown: str = "\ufffd") -> str:
         """Return ids as text, with `unknown` for unknown characters and without padding."""
         pieces = [
             unknown if i == UNKNOWN else self.vocabulary[int(i) - 2]
@@ -226,7 +231,7 @@ class PieceTokenizer:
         ]
         return "".join(pieces).replace(SPACE, " ").strip(" ")
 
-    def settings(self):
+    def settings(self) -> JsonObject:
         """Return plain JSON data; `PieceTokenizer` takes its last three entries."""
         return {
             "level": self.level,

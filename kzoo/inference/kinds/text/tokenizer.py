@@ -3,12 +3,18 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 from itertools import chain, count, groupby, zip_longest
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    from kzoo.inference.kinds.text.pieces import PieceTokenizer
 
 PADDING, UNKNOWN = 0, 1
 LEVELS = ("words", "characters")
@@ -39,6 +45,8 @@ _MAX_TOKENS = 2**18  # tokens whose n-grams are in memory at a time
 _BLOCK = 2**17  # characters encoded at a time: they fit into the processor cache
 _MAX_COUNTED = 2**22  # unique n-grams counted at a time: half a gigabyte
 
+AnyTokenizer: TypeAlias = "Tokenizer | PieceTokenizer"
+
 
 class Tokenizer:
     """Splits text into tokens and encodes them as ids: 0 is padding, 1 any unknown token.
@@ -57,28 +65,35 @@ class Tokenizer:
     """
 
     def __init__(
-        self, *, level="words", ngrams=None, vocabulary=(), lowercase=True, punctuation=True
-    ):
+        self,
+        *,
+        level: str = "words",
+        ngrams: int | None = None,
+        vocabulary: Sequence[str] = (),
+        lowercase: bool = True,
+        punctuation: bool = True,
+    ) -> None:
         if level not in LEVELS:
             raise KzooError(
                 f"Unknown tokenizer={level!r}. Use 'words' or 'characters'.", value=level
             )
         self.level = level
         self.ngrams = ngrams
+        self._longest = ngrams or 1
         self.lowercase = lowercase
         self.punctuation = punctuation
         self.vocabulary = list(vocabulary)
         self._ids = {token: i for i, token in enumerate(self.vocabulary, start=2)}
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of ids, including padding and unknown."""
         return len(self.vocabulary) + 2
 
-    def split(self, text):
+    def split(self, text: str) -> list[str]:
         """Return the tokens of a text."""
         return list(self.split_all([text])[0])
 
-    def split_all(self, texts):
+    def split_all(self, texts: Sequence[str]) -> Sequence[Any]:
         """Return the tokens of each text: a list of words, or a string whose characters are the tokens."""
         if self.lowercase:
             texts = [text.lower() for text in texts]
@@ -97,19 +112,19 @@ class Tokenizer:
             else [[t for t in tokens if t[0].isalnum() or len(t) > 1] for tokens in split]
         )
 
-    def id_of(self, token):
+    def id_of(self, token: str) -> int:
         """Return the id of a token or an n-gram; 0 if it is not in the vocabulary."""
         return self._ids.get(token, PADDING)
 
-    def ids(self, text):
+    def ids(self, text: str) -> list[int]:
         """Return the ids of a text as a list, without padding."""
         return self.numbers(text).tolist()
 
-    def numbers(self, text):
+    def numbers(self, text: str) -> np.ndarray:
         """Return the ids of a text, int32 (ids,), without padding."""
         return self._encode_split(self.split_all([text]))[0]
 
-    def _encode_split(self, split):
+    def _encode_split(self, split: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
         """Return the concatenated ids of texts split by `split_all`, and the number of ids of each text."""
         if self.ngrams:
             return self._encode_runs(split)
@@ -120,13 +135,13 @@ class Tokenizer:
             [get(token, UNKNOWN) for tokens in split for token in tokens], np.int32
         ), _sizes(split)
 
-    def _encode_runs(self, split):
+    def _encode_runs(self, split: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
         sizes = _sizes(split)
         if sizes.sum() > _MAX_TOKENS:
             encoded = [self._encode_long_runs(tokens) for tokens in split]
             return np.concatenate(encoded), _sizes(encoded)
         ids = self._run_ids(split)
-        texts = np.repeat(np.arange(len(split)), sizes)[:, None].repeat(self.ngrams, axis=1)[
+        texts = np.repeat(np.arange(len(split)), sizes)[:, None].repeat(self._longest, axis=1)[
             ids != PADDING
         ]
         ids = ids[ids != PADDING]
@@ -135,25 +150,25 @@ class Tokenizer:
             texts[first_positions], minlength=len(split)
         )
 
-    def _encode_long_runs(self, tokens):
+    def _encode_long_runs(self, tokens: Sequence[str]) -> np.ndarray:
         """Return the ids of a text, computed block by block: n-grams take many times the memory of the text."""
         unique_ids: dict = {}
         for start in range(0, len(tokens), _MAX_TOKENS):
-            ids = self._run_ids([tokens[start : start + _MAX_TOKENS + self.ngrams - 1]])[
+            ids = self._run_ids([tokens[start : start + _MAX_TOKENS + self._longest - 1]])[
                 :_MAX_TOKENS
             ]
             unique_ids.update(dict.fromkeys(ids[ids != PADDING].tolist()))
         return np.array(list(unique_ids), np.int32)
 
-    def _run_ids(self, split):
+    def _run_ids(self, split: Sequence[Any]) -> np.ndarray:
         """Return a row for each token, with the ids of the n-grams of each length that begin there."""
-        ids = np.zeros((_sizes(split).sum(), self.ngrams), np.int64)
+        ids = np.zeros((_sizes(split).sum(), self._longest), np.int64)
         for column, runs in zip(ids.T, self.runs(split), strict=True):
             column[:] = [PADDING if run is None else self._ids.get(run, PADDING) for run in runs]
         ids[ids[:, 0] == PADDING, 0] = UNKNOWN
         return ids
 
-    def runs(self, split):
+    def runs(self, split: Sequence[Any]) -> Iterator[Sequence[str | None]]:
         """Yield, for each length, the n-grams that begin at each token of all texts; None beyond the end of a text."""
         tokens = list(chain.from_iterable(split))
         sizes = _sizes(split)
@@ -161,14 +176,14 @@ class Tokenizer:
         tokens_left = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(tokens))
         between = "" if self.level == "characters" else " "
         yield tokens
-        for length in range(2, self.ngrams + 1):
+        for length in range(2, self._longest + 1):
             runs = map(between.join, zip(*(tokens[i:] for i in range(length)), strict=False))
             yield [
                 run if fits else None
                 for run, fits in zip_longest(runs, (tokens_left >= length).tolist())
             ]
 
-    def _encode_characters(self, text):
+    def _encode_characters(self, text: str) -> np.ndarray:
         id_of_code = {ord(token): number for token, number in self._ids.items() if len(token) == 1}
         table = np.full(
             max(id_of_code, default=0) + 2, UNKNOWN, np.int32
@@ -181,7 +196,7 @@ class Tokenizer:
             done += len(codes)
         return ids
 
-    def encode(self, texts, length):
+    def encode(self, texts: Sequence[str], length: int) -> np.ndarray:
         """Return int32 ids (N, length), truncated and padded with 0 on the right."""
         out = np.zeros((len(texts), length), np.int32)
         enough = None if self.ngrams else length
@@ -192,13 +207,13 @@ class Tokenizer:
             _fill(out[first : first + len(split)], *self._encode_split(split))
         return out
 
-    def decode(self, ids, unknown="\ufffd"):
+    def decode(self, ids: Iterable[int], unknown: str = "\ufffd") -> str:
         """Return ids as text, with `unknown` for unknown tokens and without padding."""
         token_of_id = {i: token for token, i in self._ids.items()}
         tokens = [token_of_id.get(int(i), unknown) for i in ids if int(i) != PADDING]
         return (" · " if self.ngrams else "" if self.level == "characters" else " ").join(tokens)
 
-    def settings(self):
+    def settings(self) -> JsonObject:
         """Return plain JSON data; `Tokenizer(**settings)` creates the same tokenizer."""
         return {
             "level": self.level,
@@ -209,14 +224,16 @@ class Tokenizer:
         }
 
 
-def learn_from_pieces(pieces, *, level, size, lowercase):
+def learn_from_pieces(
+    pieces: Iterable[str], *, level: str, size: int, lowercase: bool
+) -> tuple[Tokenizer, bool]:
     """Return the tokenizer that `learn_and_encode` learns, for a text in pieces, and whether all tokens were counted.
 
     If there are too many unique tokens, those with the lowest counts so far are dropped.
     """
     _check_size(size)
     blank = Tokenizer(level=level, lowercase=lowercase)
-    counts = Counter()
+    counts: Counter[Any] = Counter()
     dropped = 1
     for piece in pieces:
         (tokens,) = blank.split_all([piece])
@@ -228,7 +245,15 @@ def learn_from_pieces(pieces, *, level, size, lowercase):
     return Tokenizer(level=level, lowercase=lowercase, vocabulary=vocabulary), dropped == 1
 
 
-def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, lowercase=True):
+def learn_and_encode(
+    texts: Sequence[str],
+    length: int,
+    *,
+    level: str = "words",
+    ngrams: int | None = None,
+    size: int = 20_000,
+    lowercase: bool = True,
+) -> tuple[Tokenizer, np.ndarray]:
     """Learn a vocabulary and encode the texts with it; each text is split and looked up only once.
 
     The vocabulary is the most frequent tokens of the texts, ties in alphabetical order.
@@ -258,7 +283,7 @@ def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, 
         )
         learned = Tokenizer(level=level, ngrams=ngrams, lowercase=lowercase, vocabulary=frequent)
         return learned, learned.encode(texts, length)
-    numbering = defaultdict(
+    numbering: defaultdict[str, int] = defaultdict(
         count(1).__next__
     )  # words are numbered in order of appearance: 0 is padding
     counts = np.zeros(1, np.int64)
@@ -283,7 +308,7 @@ def learn_and_encode(texts, length, *, level="words", ngrams=None, size=20_000, 
     return Tokenizer(level=level, lowercase=lowercase, vocabulary=frequent), out
 
 
-def _check_size(size):
+def _check_size(size: int) -> None:
     if size < 3:
         raise KzooError(
             "must be at least 3, for padding, unknown tokens and one token.",
@@ -292,18 +317,20 @@ def _check_size(size):
         )
 
 
-def _most_frequent(counts, size, length=lambda token: 1):
+def _most_frequent(
+    counts: Mapping[str, int], size: int, length: Callable[[str], int] = lambda token: 1
+) -> list[str]:
     """Return the tokens with the highest counts, sorted by count, then `length`, then alphabetically."""
     return nsmallest(size - 2, counts, key=lambda token: (-counts[token], length(token), token))
 
 
-def _count_spaces(run):
+def _count_spaces(run: str) -> int:
     return run.count(" ")
 
 
-def _count_runs(blank, texts):
+def _count_runs(blank: Tokenizer, texts: Sequence[str]) -> dict[str, int]:
     """Return n-gram -> count. If there are too many, those with the lowest counts so far are dropped."""
-    counts = Counter()
+    counts: Counter[Any] = Counter()
     dropped = 1
     for first in range(0, len(texts), _TEXTS_AT_ONCE):
         for runs in blank.runs(blank.split_all(texts[first : first + _TEXTS_AT_ONCE])):
@@ -315,11 +342,11 @@ def _count_runs(blank, texts):
     return counts
 
 
-def _sizes(split):
+def _sizes(split: Sequence[Any]) -> np.ndarray:
     return np.fromiter(map(len, split), np.int64, len(split))
 
 
-def _fill(rows, numbers, sizes):
+def _fill(rows: np.ndarray, numbers: np.ndarray, sizes: np.ndarray) -> None:
     """Write the ids of the tokens of texts into rows, truncated to their length.
 
     Args:
@@ -335,7 +362,7 @@ def _fill(rows, numbers, sizes):
     rows[np.arange(length) < sizes[:, None]] = numbers
 
 
-def _normalize(text):
+def _normalize(text: str) -> str:
     return (
         text
         if text.isascii()
@@ -343,7 +370,7 @@ def _normalize(text):
     )
 
 
-def _sort_accents(run):
+def _sort_accents(run: re.Match[str]) -> str:
     """Return non-letter characters with combining accents in Unicode's canonical order."""
     parts = groupby(run[0].translate(_TWO_MARKS), key=lambda mark: unicodedata.combining(mark) > 0)
     return "".join(
@@ -351,7 +378,7 @@ def _sort_accents(run):
     )
 
 
-def _plain_words(texts):
+def _plain_words(texts: Sequence[str]) -> list[list[str]]:
     """Return the words of each of several ASCII texts, like `_PLAIN_WORDS.findall`."""
     joined = _TEXT_SEPARATOR.join(texts)
     marks = set(joined.encode().translate(None, _LETTERS)) - set(_TEXT_SEPARATOR.encode())
@@ -366,7 +393,7 @@ def _plain_words(texts):
     return [text.split() for text in joined.split(_TEXT_SEPARATOR)]
 
 
-def _code_points(text):
+def _code_points(text: str) -> Iterator[np.ndarray]:
     """Yield the code points of a text in blocks."""
     for start in range(0, len(text), _BLOCK):
         block = text[start : start + _BLOCK]
@@ -376,7 +403,7 @@ def _code_points(text):
             yield np.frombuffer(block.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
-def _count_characters(text):
+def _count_characters(text: str) -> dict[str, int]:
     """Return character -> number of occurrences."""
     counts = np.zeros(1, np.int64)
     for codes in _code_points(text):

@@ -5,6 +5,8 @@ example gets the same change whatever its batch, thread or process, and a run th
 gets the same images. Only "mixup" and "cutmix" also depend on the batch, because partners are taken from it.
 """
 
+from collections.abc import Collection, Sequence
+
 import numpy as np
 
 from kzoo.utils.errors import KzooError
@@ -43,7 +45,7 @@ _COLOUR = slice(10, 14)
 _DRAWS = 14
 
 
-def check_augmentations(names) -> tuple[str, ...]:
+def check_augmentations(names: str | Sequence[str]) -> tuple[str, ...]:
     """Return the names as a tuple.
 
     Raises:
@@ -64,7 +66,15 @@ def check_augmentations(names) -> tuple[str, ...]:
     return names
 
 
-def augment(images, *, names, seed, epoch, indices, labels=None):
+def augment(
+    images: np.ndarray,
+    *,
+    names: Sequence[str],
+    seed: int,
+    epoch: int,
+    indices: np.ndarray,
+    labels: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Change a batch of images at random, the same way for the same (seed, epoch, index).
 
     "flip" or "alternate", "shift" or "nudge", "rotate" and "zoom" are one step, so that an image is resampled at most
@@ -102,13 +112,13 @@ def augment(images, *, names, seed, epoch, indices, labels=None):
     return images, labels
 
 
-def alternates(*, seed, epoch, indices):
+def alternates(*, seed: int, epoch: int, indices: np.ndarray) -> np.ndarray:
     """Return whether "alternate" mirrors each image (B,): in odd or even epochs, by a hash of (seed, index)."""
     odd = uniforms(seed=seed, epoch=0, indices=indices, count=1)[:, 0] < 0.5
     return odd ^ (epoch % 2 == 0)
 
 
-def uniforms(*, seed, epoch, indices, count):
+def uniforms(*, seed: int, epoch: int, indices: np.ndarray, count: int) -> np.ndarray:
     """Return (B, count) numbers in [0, 1) that depend only on (seed, epoch, index): SplitMix64 as a hash."""
     state = _splitmix(np.array([seed], "uint64"))
     state = _splitmix(state + np.uint64(epoch))
@@ -117,7 +127,7 @@ def uniforms(*, seed, epoch, indices, count):
     return (state >> np.uint64(11)) * 2.0**-53
 
 
-def _splitmix(x):
+def _splitmix(x: np.ndarray) -> np.ndarray:
     """Return one step of SplitMix64 on an array, whose overflow is silent: https://prng.di.unimi.it/splitmix64.c."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -125,7 +135,7 @@ def _splitmix(x):
     return x ^ (x >> np.uint64(31))
 
 
-def _move(images, names, draws):
+def _move(images: np.ndarray, names: Collection[str], draws: np.ndarray) -> np.ndarray:
     """Flip, shift, rotate and zoom in one step: by copying if whole pixels are enough, else by resampling."""
     count, height, width, _ = images.shape
     flips = draws[:, _FLIP] < 0.5 if "flip" in names else np.zeros(count, bool)
@@ -154,7 +164,14 @@ def _move(images, names, draws):
     return moved
 
 
-def _resample(images, flips, down, right, angles, zooms):
+def _resample(
+    images: np.ndarray,
+    flips: np.ndarray,
+    down: np.ndarray,
+    right: np.ndarray,
+    angles: np.ndarray,
+    zooms: np.ndarray,
+) -> np.ndarray:
     """Sample every output pixel at its origin, bilinear, once for all four changes."""
     moved = np.empty(images.shape, "float32")
     chunk = max(1, _PIXELS_AT_ONCE // (images.shape[1] * images.shape[2]))
@@ -167,23 +184,30 @@ def _resample(images, flips, down, right, angles, zooms):
     return moved
 
 
-def _origins(size, flips, down, right, angles, zooms):
+def _origins(
+    size: tuple[int, int],
+    flips: np.ndarray,
+    down: np.ndarray,
+    right: np.ndarray,
+    angles: np.ndarray,
+    zooms: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the origin of every output pixel: y and x, which broadcast to (B, H, W)."""
     height, width = size
     across = np.arange(width, dtype="float32") - (width - 1) / 2  # pixels from the centre
     across = np.where(flips[:, None], -across, across)[:, None, :]  # (B, 1, W)
     upright = (np.arange(height, dtype="float32") - (height - 1) / 2)[None, :, None]
-    cos, sin = (np.float32(f(angles) / zooms)[:, None, None] for f in (np.cos, np.sin))
+    cos, sin = ((f(angles) / zooms).astype("float32")[:, None, None] for f in (np.cos, np.sin))
     y, x = cos * upright, cos * across  # without rotation, each row has one y and each column one x
     if sin.any():
         y = y - sin * across
         x = sin * upright + x
-    y += np.float32(down + (height - 1) / 2)[:, None, None]
-    x += np.float32(right + (width - 1) / 2)[:, None, None]
+    y += (down + (height - 1) / 2).astype("float32")[:, None, None]
+    x += (right + (width - 1) / 2).astype("float32")[:, None, None]
     return y, x
 
 
-def _read_at(y, x, images, into):
+def _read_at(y: np.ndarray, x: np.ndarray, images: np.ndarray, into: np.ndarray) -> None:
     """Write images into `into`, each pixel interpolated between the four around its origin (y, x).
 
     The channels are separate arrays, because NumPy is fast on long rows.
@@ -195,10 +219,10 @@ def _read_at(y, x, images, into):
     start = np.arange(0, planes.shape[1], height * width)[:, None, None]
     y0, y1 = start + y0 * width, start + y1 * width
 
-    def flat(share):
+    def flat(share: np.ndarray) -> np.ndarray:
         return np.broadcast_to(share, (count, height, width)).ravel()
 
-    def row(row_start):
+    def row(row_start: np.ndarray) -> np.ndarray:
         left, right = (planes.take((row_start + column).ravel(), axis=1) for column in (x0, x1))
         return _blend(left, right, flat(fx))
 
@@ -206,27 +230,27 @@ def _read_at(y, x, images, into):
         into[..., channel] = plane.reshape(count, height, width)
 
 
-def _blend(first, second, share):
+def _blend(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return the first array with this share of the second, in place; the second is overwritten."""
     second -= first
     first += second * share  # in double precision, rounded once: resumed runs depend on these bits
     return first
 
 
-def _neighbours(coordinates, side):
+def _neighbours(coordinates: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return both integer neighbours of each coordinate and its fraction towards the second, in double precision."""
     coordinates = _reflect(coordinates, side)
     low = coordinates.astype("int32")
     return low.astype("int64"), np.minimum(low + 1, side - 1).astype("int64"), coordinates - low
 
 
-def _reflect(coordinates, side):
+def _reflect(coordinates: np.ndarray, side: int) -> np.ndarray:
     """Mirror coordinates at the centers of the border pixels; beyond one mirror image, clip to the border."""
     last = side - 1
     return np.clip(last - np.abs(last - np.abs(coordinates)), 0, last)
 
 
-def _erase(images, draws):
+def _erase(images: np.ndarray, draws: np.ndarray) -> None:
     """Fill a rectangle of every second image with one colour, in place (arXiv:1708.04896)."""
     _, height, width, channels = images.shape
     chance, area, aspect, at_y, at_x = draws[:, _ERASE].T
@@ -242,15 +266,17 @@ def _erase(images, draws):
         images[i, tops[i] : tops[i] + tall[i], lefts[i] : lefts[i] + wide[i]] = colours[i]
 
 
-def _mix(images, labels, mixes, rng):
+def _mix(
+    images: np.ndarray, labels: np.ndarray | None, mixes: Sequence[str], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Mix every image with a partner from its batch, and the labels in the same proportion."""
     if labels is None or np.ndim(labels) != 2:
         raise KzooError(f"Augmentation {mixes[0]!r} needs one-hot labels. Set labels='onehot'.")
     labels = np.asarray(labels, "float32")
     count, height, width, _ = images.shape
     partner = rng.permutation(count)
-    if mixes[rng.integers(len(mixes))] == "mixup":
-        share = rng.beta(_MIXUP_ALPHA, _MIXUP_ALPHA, count).astype("float32")
+    if mixes[int(rng.integers(len(mixes)))] == "mixup":
+        share = np.asarray(rng.beta(_MIXUP_ALPHA, _MIXUP_ALPHA, count), "float32")
         images = images + (images[partner] - images) * (1 - share)[:, None, None, None]
     else:
         side = np.sqrt(rng.random(count))  # of the rectangle; its area is uniform: Beta(1, 1)

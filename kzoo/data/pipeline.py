@@ -1,8 +1,11 @@
 """`Batches`: the batches of a split for `fit`, in an order that is a pure function of (seed, epoch)."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import numpy as np
@@ -12,10 +15,17 @@ from kzoo.data.sample import in_memory
 from kzoo.data.store.read_ahead import ReadAhead
 from kzoo.data.store.row_files import StoredParts, StoredRows
 from kzoo.data.store.shuffle import MOST, shuffled
-from kzoo.data.store.windows import series_of
+from kzoo.data.store.windows import RowArray, Windows, series_of
 from kzoo.problems.kinds import kind_of_array
 from kzoo.utils.argument_checks import checked_count
 from kzoo.utils.errors import KzooError
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Split
+
+
+Tensor: TypeAlias = Any  # of the backend
+FitInput: TypeAlias = Any  # a `tf.data.Dataset` or a `PyDataset`, as the backend takes it
 
 
 class Batches:
@@ -45,17 +55,17 @@ class Batches:
 
     def __init__(
         self,
-        split,
+        split: "Split",
         *,
-        batch_size,
-        seed=0,
-        shuffle=False,
-        augment=(),
-        onehot=None,
-        standardize=None,
-        most=None,
-        weight=None,
-    ):
+        batch_size: int,
+        seed: int = 0,
+        shuffle: bool = False,
+        augment: Sequence[str] = (),
+        onehot: int | None = None,
+        standardize: tuple[Sequence[float], Sequence[float]] | None = None,
+        most: int | None = None,
+        weight: np.ndarray | None = None,
+    ) -> None:
         checked_count("batch_size", batch_size)
         checked_count("seed", seed, least=0)
         if split is None or len(split) == 0:
@@ -72,8 +82,8 @@ class Batches:
         self.onehot, self.standardize, self.weight = onehot, standardize, weight
         steps = -(-len(split) // self.batch_size)
         self._step_count = min(steps, most or steps)
-        self._order = None, None
-        self.parts = None  # for rows that are read from a file
+        self._order: tuple[int, np.ndarray] = -1, np.empty(0, int)
+        self.parts: StoredParts | ReadAhead | None = None  # for rows that are read from a file
         if isinstance(split.x, StoredRows):
             self.parts = StoredParts(
                 split, batch_size=self.batch_size, seed=self.seed, shuffle=shuffle
@@ -85,44 +95,46 @@ class Batches:
         ):
             self.parts = ReadAhead(self) if weight is None else None
         # the order as a TensorFlow variable, created with the first dataset
-        self._order_variable = None
-        self.failed = None  # why a batch failed: TensorFlow buries it in a long message
+        self._order_variable: Any = None
+        self.failed: KzooError | None = (
+            None  # why a batch failed: TensorFlow buries it in a long message
+        )
         self.epoch = self.first = 0
         if self.augment:
             self._check_images()
         if onehot is not None:
             _check_labels(split.y, onehot)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._step_count
 
     @property
-    def epoch(self):
+    def epoch(self) -> int:
         """The epoch that `dataset()` yields, from 0. Set it before each epoch."""
         return self._epoch
 
     @epoch.setter
-    def epoch(self, epoch):
+    def epoch(self, epoch: int) -> None:
         self._epoch = int(epoch)
         if self._order_variable is not None:
             self._order_variable.assign(self.order(self._epoch))
 
     @property
-    def first(self):
+    def first(self) -> int:
         """The first step of `dataset()`: not 0 if an epoch is resumed in the middle."""
         return self._first
 
     @first.setter
-    def first(self, step):
+    def first(self, step: int) -> None:
         self._first = int(step)
         if self._order_variable is not None:
             self._offset.assign(self._first)
 
-    def begin(self, epoch, logs=None):
+    def begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Set the epoch. The signature is that of a callback's `on_epoch_begin`."""
         self.epoch = epoch
 
-    def order(self, epoch):
+    def order(self, epoch: int) -> np.ndarray:
         """Return the indices of the examples (N,) in the order of this epoch; not for rows read from a file."""
         current, order = self._order  # read once: the prefetching thread also calls this
         if current != epoch:
@@ -134,7 +146,7 @@ class Batches:
             self._order = epoch, order
         return order
 
-    def indices_at(self, epoch, first, last):
+    def indices_at(self, epoch: int, first: int, last: int) -> np.ndarray:
         """Return a slice of `order(epoch)`; with very many examples, without computing the whole order."""
         count = len(self.split)
         if self.shuffle and count <= MOST:
@@ -143,31 +155,33 @@ class Batches:
         return shuffled(positions, count, self.seed, epoch) if self.shuffle else positions
 
     @property
-    def in_memory(self):
+    def in_memory(self) -> bool:
         """Whether batches are plain rows, or windows, of arrays in memory: not augmented, and not read on demand."""
         parts = self.split.x, self.split.y
         return all(map(in_memory, parts)) and not self.augment
 
-    def span(self, step):
+    def span(self, step: int) -> tuple[int, int]:
         """Return (first, end) of the steps around this one whose rows are in memory together."""
         if self.parts is None:
             return 0, len(self)
         first = step - step % self.parts.batches
         return first, min(first + self.parts.batches, len(self))
 
-    def part(self, epoch, step):
+    def part(self, epoch: int, step: int) -> tuple[list[np.ndarray], np.ndarray]:
         """Return (arrays, indices) around a step: the arrays for `gathered`, and the order of their rows (N,)."""
         if self.parts is None:
             return self.arrays, self.order(epoch)
         number = step // self.parts.batches
         x, y, indices = self.parts.get(epoch, number)
         weight = (
-            () if self.weight is None else (self.weight[self.parts.row_numbers(epoch, number)],)
+            (self.weight[self.parts.row_numbers(epoch, number)],)
+            if self.weight is not None and isinstance(self.parts, StoredParts)
+            else ()
         )
         return [x, y if self.onehot else self._answers(y), *weight], indices
 
     @cached_property
-    def arrays(self):
+    def arrays(self) -> list[np.ndarray]:
         """The arrays from which `gathered` takes batches, if the split is in memory."""
         x, y = self.split.x, self.split.y
         if not self.onehot:
@@ -179,7 +193,7 @@ class Batches:
         weight = () if self.weight is None else (self.weight,)
         return [array for part in (x, y) for array in _arrays(part)] + [*weight]
 
-    def gathered(self, arrays, indices):
+    def gathered(self, arrays: Sequence[Tensor], indices: Tensor) -> tuple[Tensor, ...]:
         """Return the result of `batch` as tensors of the backend, also inside a compiled function.
 
         Args:
@@ -194,13 +208,13 @@ class Batches:
         return x, keras.ops.one_hot(y, self.onehot) if self.onehot else y, *extra
 
     @cached_property
-    def constants(self):
+    def constants(self) -> list[Tensor]:
         """`arrays` as TensorFlow constants in main memory: one copy, for the dataset and for a loop over steps."""
         tf = import_module("tensorflow")
         with tf.device("cpu:0"):
             return list(map(tf.constant, self.arrays))
 
-    def places(self, tf):
+    def places(self, tf: ModuleType) -> Tensor:
         """Return the order of the current epoch as a TensorFlow variable (N,)."""
         # Assigned when the epoch changes: an epoch starts 4 times as fast as with a generator.
         if self._order_variable is None:
@@ -208,7 +222,7 @@ class Batches:
             self._offset = tf.Variable(self.first, dtype="int64", trainable=False)
         return self._order_variable
 
-    def batch(self, epoch, step):
+    def batch(self, epoch: int, step: int) -> tuple[np.ndarray, ...]:
         """Return batch number `step` of this epoch, which depends on the arguments only.
 
         Returns:
@@ -233,10 +247,14 @@ class Batches:
             )
         if self.weight is None:
             return x, y
-        rows = indices if self.parts is None else self.parts.row_numbers(epoch, number)[indices]
+        rows = (
+            self.parts.row_numbers(epoch, number)[indices]
+            if isinstance(self.parts, StoredParts)
+            else indices
+        )
         return x, y, self.weight[rows]
 
-    def dataset(self):
+    def dataset(self) -> FitInput:
         """Return the batches of an epoch as the input of `fit`. Each iteration starts at step `first` of epoch `epoch`.
 
         If `first` is above 0, a `PyDataset` is shorter by `first` steps. The TensorFlow dataset keeps its length and
@@ -262,7 +280,7 @@ class Batches:
             options
         )
 
-    def counted(self):
+    def counted(self) -> FitInput:
         """Return the input of `fit` if a loop gathers the batches (`kzoo.training.multi_step`): the steps of an epoch.
 
         Measured: starting an iterator of `dataset()` takes 10 milliseconds, of this one 0.5, and Keras starts up to
@@ -272,16 +290,16 @@ class Batches:
             return self.dataset()
         return import_module("tensorflow").data.Dataset.range(len(self))
 
-    def _call(self, tf):
+    def _call(self, tf: ModuleType) -> Callable[[Tensor], tuple[Tensor, ...]]:
         """Return a graph function from the step to `batch(epoch, step)`."""
         first_row = np.arange(1)
-        like = (
+        like: tuple[np.ndarray, ...] = (
             self._inputs(_rows(self.split.x, first_row)),
             self._answers(_rows(self.split.y, first_row)),
         )
         like += () if self.weight is None else (self.weight[first_row],)
 
-        def batch_at(step):
+        def batch_at(step: Tensor) -> tuple[Tensor, ...]:
             batch = tf.numpy_function(
                 self._from_first, [step], [a.dtype for a in like], stateful=True
             )
@@ -292,31 +310,31 @@ class Batches:
 
         return batch_at
 
-    def _from_first(self, step):
+    def _from_first(self, step: Tensor) -> tuple[np.ndarray, ...]:
         try:
             return self.batch(self.epoch, min(int(step) + self.first, len(self) - 1))
         except KzooError as error:
             self.failed = error
             raise
 
-    def _gather(self, tf):
+    def _gather(self, tf: ModuleType) -> Callable[[Tensor], tuple[Tensor, ...]]:
         """Return the same for arrays, with TensorFlow operations only."""
         order = self.places(tf)
         size = self.batch_size
         arrays, offset, last = self.constants, self._offset, len(self) - 1
 
-        def batch_at(step):
+        def batch_at(step: Tensor) -> tuple[Tensor, ...]:
             step = tf.minimum(step + offset, last)
             indices = order[step * size : (step + 1) * size]
             return self.gathered(arrays, indices)
 
         return batch_at
 
-    def _inputs(self, x):
+    def _inputs(self, x: np.ndarray) -> np.ndarray:
         # Integers in rows are token ids; pixels and everything else are converted to floats.
         return x.astype(kind_of_array(x.ndim, whole=x.dtype.kind in "iu").dtype, copy=False)
 
-    def _answers(self, y):
+    def _answers(self, y: np.ndarray) -> np.ndarray:
         if self.standardize is not None:
             offset, scale = (np.asarray(v, "float64") for v in self.standardize)
             return ((y - offset) / scale).astype("float32")
@@ -324,7 +342,7 @@ class Batches:
             return np.equal(y[..., None], np.arange(self.onehot)).astype("float32")  # (B, ..., K)
         return y.astype("int32" if y.dtype.kind in "iub" else "float32", copy=False)
 
-    def _check_images(self):
+    def _check_images(self) -> None:
         shape = np.shape(_rows(self.split.x, np.arange(1)))
         if len(shape) != 4:
             raise KzooError(
@@ -343,16 +361,18 @@ class Batches:
 class _Steps(keras.utils.PyDataset):
     """The batches of the current epoch, for backends other than TensorFlow; the next one is made in the background."""
 
-    def __init__(self, batches):
+    def __init__(self, batches: Batches) -> None:
         super().__init__()
         self.batches = batches
         self.maker = ThreadPoolExecutor(1)
-        self.ahead = {}  # (epoch, step) -> future of that batch
+        self.ahead: dict[
+            tuple[int, int], Future[tuple[np.ndarray, ...]]
+        ] = {}  # (epoch, step) -> future of that batch
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.batches) - self.batches.first
 
-    def __getitem__(self, step):
+    def __getitem__(self, step: int) -> tuple[np.ndarray, ...]:
         epoch = self.batches.epoch
         step = step + self.batches.first
         future = self.ahead.pop((epoch, step), None)
@@ -363,19 +383,19 @@ class _Steps(keras.utils.PyDataset):
         return batch
 
 
-def _arrays(values):
-    return [values] if (series := series_of(values)) is None else [series, values.starts]
+def _arrays(values: RowArray) -> list[Any]:
+    return [series_of(values), values.starts] if isinstance(values, Windows) else [values]
 
 
-def _take_rows(like, arrays, indices):
+def _take_rows(like: RowArray | Windows | None, arrays: list[Tensor], indices: Tensor) -> Tensor:
     """Remove the first arrays from a list and return rows, or windows, of them."""
     values = arrays.pop(0)
-    if series_of(like) is not None:
+    if isinstance(like, Windows):
         indices = keras.ops.take(arrays.pop(0), indices, axis=0)[:, None] + np.arange(like.length)
     return keras.ops.take(values, indices, axis=0)
 
 
-def _rows(values, indices):
+def _rows(values: RowArray, indices: np.ndarray) -> np.ndarray:
     return (
         values.take(indices, axis=0)
         if isinstance(values, np.ndarray)
@@ -383,7 +403,7 @@ def _rows(values, indices):
     )
 
 
-def _check_labels(y, classes):
+def _check_labels(y: np.ndarray, classes: int) -> None:
     if not isinstance(y, np.ndarray):
         return
     if y.dtype.kind not in "iub":

@@ -5,6 +5,7 @@ time. A split in memory is used whole.
 """
 
 from dataclasses import replace
+from typing import overload
 
 import numpy as np
 
@@ -19,13 +20,21 @@ MOST = 200_000
 _SPLITS = ("train", "validation", "test")
 
 
-def in_memory(values) -> bool:
+def in_memory(values: object) -> bool:
     """Return whether inputs or targets are in memory, rather than in files that are read on demand."""
     values = values if (series := series_of(values)) is None else series
     return isinstance(values, np.ndarray) and not is_mapped(values)
 
 
-def sample_split(part, most=None):
+@overload
+def sample_split(part: Split, most: int | None = None) -> Split: ...
+
+
+@overload
+def sample_split(part: None, most: int | None = None) -> None: ...
+
+
+def sample_split(part: Split | None, most: int | None = None) -> Split | None:
     """Return a sample of `most` rows of a split that is not in memory and has more; other splits are returned
     unchanged.
 
@@ -48,7 +57,7 @@ def sample_split(part, most=None):
     return sample if part.rows is not None else replace(sample, rows=indices)
 
 
-def even_sample(split, most):
+def even_sample(split: Split, most: int) -> Split:
     """Return `most` rows of a split at even distances; the split itself if it has no more."""
     return (
         split
@@ -57,7 +66,7 @@ def even_sample(split, most):
     )
 
 
-def sample_dataset(data) -> Dataset:
+def sample_dataset(data: Dataset) -> Dataset:
     """Return a data set with `sampled` splits, for functions that need all rows of a split in memory."""
     parts = {
         name: sample_split(part) for name in _SPLITS if (part := getattr(data, name)) is not None
@@ -69,7 +78,7 @@ def sample_dataset(data) -> Dataset:
     )
 
 
-def class_counts(data, name) -> np.ndarray:
+def class_counts(data: Dataset, name: str) -> np.ndarray:
     """Return the number of rows of each class in a split (classes,).
 
     The counts that were made while reading are used if there are any; else the labels (class numbers (N,) or one-hot),
@@ -81,7 +90,7 @@ def class_counts(data, name) -> np.ndarray:
     return np.bincount(labels, minlength=data.outputs)
 
 
-def token_counts(data) -> np.ndarray:
+def token_counts(data: Dataset) -> np.ndarray:
     """Return how often each token occurs in the training texts (tokens,)."""
     y = sample_split(data.train).y
     token_blocks = blocks(y if (series := series_of(y)) is None else series)
@@ -89,7 +98,7 @@ def token_counts(data) -> np.ndarray:
     return sum(counts, np.zeros(data.outputs, int))
 
 
-def most_frequent(data) -> int | None:
+def most_frequent(data: Dataset) -> int | None:
     """Return the number of the most frequent class or token of the training rows; None for tasks of values."""
     facts = data.problem.facts
     if "classes" in facts:
@@ -103,7 +112,7 @@ def most_frequent(data) -> int | None:
     return int(token_counts(data).argmax()) if "continues" in facts else None
 
 
-def sampling_note(data) -> str | None:
+def sampling_note(data: Dataset) -> str | None:
     """Return a line that names the splits of which only a sample is used; None if there are none."""
     parts = {name: part for name in _SPLITS if (part := getattr(data, name)) is not None}
     large = {

@@ -1,7 +1,8 @@
 """Statistics of the training split, as a small block of JSON data, with which new data is compared."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,11 @@ from kzoo.data.sample import MOST, in_memory, sample_dataset
 from kzoo.data.store.windows import flat, sample_rows
 from kzoo.problems.kinds import kind
 from kzoo.problems.layout import categories_of, code_columns, text_columns
+from kzoo.utils.files import JsonObject
+
+if TYPE_CHECKING:
+    pass
+
 
 _DECILES = np.arange(1, 10) / 10
 _HASHES, _BYTES = 256, 6  # stored hashes of rows; JSON numbers of 48 bits are exact everywhere
@@ -17,7 +23,7 @@ _HASHES, _BYTES = 256, 6  # stored hashes of rows; JSON numbers of 48 bits are e
 _DISTINCT = 0.95
 
 
-def statistics(data: Dataset) -> dict:
+def statistics(data: Dataset) -> JsonObject:
     """Describe the training split.
 
     Returns:
@@ -32,7 +38,7 @@ def statistics(data: Dataset) -> dict:
     names, numbers = kind(data.inputs).fitting.describe(
         data.train.x, data.feature_names, code_columns(data.config)
     )
-    stats = {"features": _described(names, numbers)}
+    stats: JsonObject = {"features": _described(names, numbers)}
     if categories:
         codes = categories_of(sample_rows(data.train.x), data.config).astype(int)
         stats["categories"] = [
@@ -71,7 +77,7 @@ def statistics(data: Dataset) -> dict:
     return stats | {name: data.seen[name] for name in ("columns",) if name in data.seen}
 
 
-def rows_in_training(known: Mapping | None, x) -> int:
+def rows_in_training(known: JsonObject | None, x: np.ndarray) -> int:
     """Return about how many rows of new inputs (N, ...) are training rows; 0 if that is unknown.
 
     The smallest hashes of the training rows are a random sample of these (Broder, 1997,
@@ -88,7 +94,7 @@ def rows_in_training(known: Mapping | None, x) -> int:
     return min(round(share * known["distinct_rows"]), len(x))
 
 
-def _row_hashes(x):
+def _row_hashes(x: np.ndarray) -> np.ndarray:
     """Return a hash of each row of inputs (N, ...) as int64 (N,), the same in every process."""
     hashed = [
         hashlib.blake2b(row.astype("<f4").tobytes(), digest_size=_BYTES).digest() for row in x
@@ -96,13 +102,13 @@ def _row_hashes(x):
     return np.array([int.from_bytes(digest, "little") for digest in hashed], np.int64)
 
 
-def _category_names(data):
+def _category_names(data: Dataset) -> Sequence[str]:
     """Return the names of the categorical columns of a table."""
     end = len(data.feature_names) - text_columns(data.config)
     return data.feature_names[end - len(data.config["categories"]) : end]
 
 
-def _empty_texts(data):
+def _empty_texts(data: Dataset) -> list[JsonObject]:
     """Return the name of each text column of a table, and the share of its texts without words."""
     names = [column["name"] for column in data.preprocessing["columns"] if "buckets" in column]
     lengths = data.config["text_lengths"]
@@ -114,7 +120,7 @@ def _empty_texts(data):
     ]
 
 
-def _described(names, columns):
+def _described(names: Sequence[str], columns: np.ndarray) -> list[JsonObject]:
     """Describe each column that has finite numbers: JSON has no NaN."""
     finite = [
         (name, column[np.isfinite(column)]) for name, column in zip(names, columns.T, strict=False)
@@ -122,7 +128,7 @@ def _described(names, columns):
     return [describe(name, column) for name, column in finite if len(column)]
 
 
-def describe(name, values) -> dict:
+def describe(name: str, values: np.ndarray) -> JsonObject:
     """Describe a column of finite numbers."""
     values = np.asarray(values, "float64")
     edges = np.unique(np.quantile(values, _DECILES))
@@ -138,7 +144,7 @@ def describe(name, values) -> dict:
     )
 
 
-def shares_between(edges, values):
+def shares_between(edges: Sequence[float] | np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the share of values up to the first edge, between each two edges, and above the last."""
     return np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1) / len(
         values

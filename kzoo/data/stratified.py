@@ -4,10 +4,17 @@ A variant of iterative stratification (Sechidis et al. 2011, doi:10.1007/978-3-6
 with the fewest rows left are divided first, in proportion to what each part still lacks of it.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def divide(y, shares, rng, groups=None) -> np.ndarray:
+
+def divide(
+    y: np.ndarray, shares: "ArrayLike", rng: np.random.Generator, groups: np.ndarray | None = None
+) -> np.ndarray:
     """Return the part of each row (N,), 0 to len(shares) - 1.
 
     Args:
@@ -29,7 +36,7 @@ def divide(y, shares, rng, groups=None) -> np.ndarray:
     return _divide_groups(counts, np.asarray(shares, float), rng)[group_of_row]
 
 
-def _divide_rows(marks, shares, rng):
+def _divide_rows(marks: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the part of each row of a boolean matrix (N, labels)."""
     part_of_row = np.full(len(marks), -1)
     wanted = shares[:, None] * marks.sum(axis=0)  # (parts, labels): rows that a part still lacks
@@ -51,7 +58,13 @@ def _divide_rows(marks, shares, rng):
     return part_of_row
 
 
-def _assign(mask, wanted, order, combinations, part_of_row):
+def _assign(
+    mask: np.ndarray,
+    wanted: np.ndarray,
+    order: np.ndarray,
+    combinations: np.ndarray,
+    part_of_row: np.ndarray,
+) -> None:
     """Assign the masked rows in proportion to what each part lacks, rows with the same labels to different parts."""
     rows = order[mask[order]]
     rows = rows[np.argsort(combinations[rows], kind="stable")]
@@ -67,7 +80,7 @@ def _assign(mask, wanted, order, combinations, part_of_row):
     part_of_row[rows] = np.repeat(np.arange(len(ends)), ends)[np.argsort(at, kind="stable")]
 
 
-def _divide_groups(counts, shares, rng):
+def _divide_groups(counts: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the part of each group.
 
     Args:
@@ -82,11 +95,11 @@ def _divide_groups(counts, shares, rng):
     labels = np.argsort(totals[:-1], kind="stable").tolist()
     for label in [*labels, len(totals) - 1]:
         groups = order[(part_of_group[order] < 0) & (counts[order, label] > 0)]
-        for group in groups[np.argsort(-counts[groups, label], kind="stable")]:
+        for group in groups[np.argsort(-counts[groups, label], kind="stable")].tolist():
             part = int(np.lexsort((-wanted[:, -1], -wanted[:, label]))[0])
             part_of_group[group] = part
             wanted[part] -= counts[group]
-    for part in np.flatnonzero(shares > 0):  # no part may stay empty
+    for part in np.flatnonzero(shares > 0).tolist():  # no part may stay empty
         if not (part_of_group == part).any():
             sizes = np.bincount(part_of_group, minlength=len(shares))
             donors = np.flatnonzero(part_of_group == sizes.argmax())

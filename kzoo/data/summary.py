@@ -1,22 +1,24 @@
 """How data was read, as plain data: splits, classes, columns, and details of each kind of input."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.data.store.windows import flat
 from kzoo.inference.sources.arrays import class_numbers
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import format_value, listed, number, plural
 
 if TYPE_CHECKING:
-    from kzoo.data.dataset import Dataset
+    from kzoo.data.dataset import Dataset, Split
 
 _SPLITS = ("train", "validation", "calibration", "test")
 _NAMED = 4  # classes and columns named in a line
 AS_REQUESTED = "as asked"  # reason for a column that the user excluded
 
 
-def summarize(data: "Dataset") -> dict[str, Any]:
+def summarize(data: "Dataset") -> JsonObject:
     """Return how data was read.
 
     The kind of input fills in its own details when the data is loaded, with the function `overview(data)` of its
@@ -55,7 +57,7 @@ def summarize(data: "Dataset") -> dict[str, Any]:
     }
 
 
-def summary_line(read: dict[str, Any]) -> str:
+def summary_line(read: JsonObject) -> str:
     """Return a one-line summary of how data was read.
 
     Args:
@@ -87,7 +89,7 @@ def summary_line(read: dict[str, Any]) -> str:
     return " ".join("; ".join(filter(None, parts)).split())
 
 
-def examples(read: dict[str, Any]) -> str:
+def examples(read: JsonObject) -> str:
     """Return the number of examples, and of source rows if it differs: `17,190 windows of 17,379 rows`."""
     count = sum(read["splits"].values())
     return f"{count:,} {read['noun']}" + (
@@ -95,7 +97,7 @@ def examples(read: dict[str, Any]) -> str:
     )
 
 
-def _format_classes(classes, noun="class"):
+def _format_classes(classes: Sequence[JsonObject], noun: str = "class") -> str:
     if not classes:
         return ""
     sizes = [
@@ -111,7 +113,7 @@ def _format_classes(classes, noun="class"):
     return f"{plural(len(classes), noun)}: {named}"
 
 
-def _format_targets(targets):
+def _format_targets(targets: Sequence[JsonObject]) -> str:
     ranges = (
         f"{target['name']} {number(target['low'])} to {number(target['high'])}"
         for target in targets
@@ -119,7 +121,7 @@ def _format_targets(targets):
     return f"{plural(len(targets), 'target')}: {listed(ranges, _NAMED)}" if targets else ""
 
 
-def _class_sizes(data, parts):
+def _class_sizes(data: "Dataset", parts: "Mapping[str, Split]") -> list[JsonObject]:
     """Return the name of each class and its number of examples in each split; an empty list without classes."""
     if "classes" not in data.problem.facts:
         return []
@@ -140,7 +142,7 @@ def _class_sizes(data, parts):
     ]
 
 
-def _labels(data, parts):
+def _labels(data: "Dataset", parts: "Mapping[str, Split]") -> list[JsonObject]:
     """Return the number of examples with each label in each split."""
     if "labels" not in data.problem.facts:
         return []
@@ -153,7 +155,7 @@ def _labels(data, parts):
     ]
 
 
-def _targets(data):
+def _targets(data: "Dataset") -> list[JsonObject]:
     """Return the range of each target in the training split."""
     if "values" not in data.problem.facts or not len(data.train):
         return []
@@ -172,7 +174,9 @@ def _targets(data):
     ]
 
 
-def _with_target_summary(column, classes, targets):
+def _with_target_summary(
+    column: JsonObject, classes: Sequence[JsonObject], targets: Sequence[JsonObject]
+) -> JsonObject:
     """Return a column description; a target column gets its classes or its range added."""
     if column["kind"] != "target":
         return column

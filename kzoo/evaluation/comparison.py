@@ -113,7 +113,9 @@ def compare_runs(
             f"{runs[0].path}: {shapes[0]}, {runs[1].path}: {shapes[1]})."
         )
     # 3. Test the difference.
-    weight = sample_split(loaded[0].test).weight
+    scored = sample_split(loaded[0].test)
+    assert scored is not None
+    weight = scored.weight
     paired = getattr(runs[0].problem.task.scoring, "paired", None)
     if paired is not None:
         test = paired(truth, pair[1:], old_pair[1:], metric)
@@ -124,9 +126,7 @@ def compare_runs(
     elif errors.right is not None:
         test = mcnemar(errors.right, old_errors.right)
     elif runs[0].problem.ordered:
-        test = _over_moments(
-            errors.error - old_errors.error, errors.of, sample_split(loaded[0].test).y
-        )
+        test = _over_moments(errors.error - old_errors.error, errors.of, scored.y)
     else:
         test = _bootstrap(errors.error - old_errors.error, errors.of)
     return dict(

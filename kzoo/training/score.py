@@ -114,6 +114,7 @@ def learned_postprocessor(
         batch_size: examples per step.
     """
     split = sample_split(data.validation)
+    assert split is not None
     batches = list(_predict_batches(model, split, batch_size))
     outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
     return learn(

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from kzoo.data.store.progress import track_progress
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import cache_folder, read_json, sync_folder, write_json
+from kzoo.utils.files import JsonObject, cache_folder, read_json, sync_folder, write_json
 from kzoo.utils.formatting import in_bytes
 
 if TYPE_CHECKING:
@@ -377,7 +377,7 @@ def write_metadata(folder: Path, about: Mapping[str, object]) -> None:
     write_json(folder / _ABOUT, about)
 
 
-def read_metadata(folder: Path) -> dict:
+def read_metadata(folder: Path) -> JsonObject:
     """Return the metadata written by `write_about`.
 
     Raises:

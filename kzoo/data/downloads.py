@@ -10,12 +10,13 @@ import tarfile
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kzoo.utils.errors import DownloadError, KzooError
-from kzoo.utils.files import expand_user, whole_file
+from kzoo.utils.files import Json, expand_user, whole_file
 
 _GOOGLE = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"
@@ -47,7 +48,7 @@ _FILES = {
 _WITHOUT_DOWNLOAD = "digits_cnn (digits), iris_fnn (iris), text_cnn (pydocs), series_tcn (sine) and adding_gru (adding)"
 
 
-def find_file(file, *, aliases=(), folder=""):
+def find_file(file: str, *, aliases: Sequence[str] = (), folder: str = "") -> Path:
     """Return the path of a file: in `KZOO_DATA`, else in Keras' cache, else downloaded into that cache.
 
     Args:
@@ -78,7 +79,7 @@ def find_file(file, *, aliases=(), folder=""):
         ) from None
 
 
-def _download(url, path, sha256):
+def _download(url: str, path: Path, sha256: str | None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     # An unresponsive server must not block the user: one attempt with a short timeout.
@@ -100,7 +101,7 @@ class _ArraysOnly(pickle.Unpickler):
         + [(f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")]
     )
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> object:
         if (module, name) not in self._ALLOWED:
             raise KzooError(
                 f"The file tries to run {module}.{name}, which a data file never needs. Do not trust it."
@@ -108,7 +109,7 @@ class _ArraysOnly(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def read_npz(path):
+def read_npz(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of a `.npz` file by name, also ragged ones.
 
     Ragged arrays are pickles; code in a pickle is never run.
@@ -140,15 +141,15 @@ def read_npz(path):
     return arrays
 
 
-def read_json(path):
+def read_json(path: Path) -> Json:
     """Return the content of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def read_fashion():
+def read_fashion() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Return ((x, y), (x, y)) of Fashion-MNIST, x (N, 28, 28, 1) uint8."""
 
-    def pair(prefix):
+    def pair(prefix: str) -> tuple[np.ndarray, np.ndarray]:
         folder = "fashion-mnist"
         labels = gzip.decompress(
             find_file(f"{prefix}-labels-idx1-ubyte.gz", folder=folder).read_bytes()
@@ -163,7 +164,9 @@ def read_fashion():
     return pair("train"), pair("t10k")
 
 
-def read_cifar(count):
+def read_cifar(
+    count: int,
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], list[str]]:
     """Return ((x, y), (x, y), class names) of CIFAR-10 or CIFAR-100, x (N, 32, 32, 3) uint8."""
     inner = "cifar-10-batches-py" if count == 10 else "cifar-100-python"
     keras = ("cifar-10-batches-py-target" if count == 10 else "cifar-100-python-target",)
@@ -176,17 +179,21 @@ def read_cifar(count):
     path = find_file(f"cifar-{count}-python.tar.gz", aliases=aliases)
     if path.is_dir():
 
-        def read(member):
+        def read(member: str) -> bytes:
             return (path / member).read_bytes()
     else:
         # Members are read but never extracted: a malicious archive cannot write files.
         with tarfile.open(path) as archive:
-            members = {
-                Path(m.name).name: archive.extractfile(m).read() for m in archive if m.isfile()
+            contents = {
+                Path(m.name).name: file.read()
+                for m in archive
+                if m.isfile() and (file := archive.extractfile(m)) is not None
             }
-        read = members.__getitem__
 
-    def batches(members, key):
+        def read(member: str) -> bytes:
+            return contents[member]
+
+    def batches(members: Sequence[str], key: bytes) -> tuple[np.ndarray, np.ndarray]:
         loaded = [
             _ArraysOnly(io.BytesIO(read(member)), encoding="bytes").load() for member in members
         ]

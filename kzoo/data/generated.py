@@ -1,5 +1,7 @@
 """Generated data sets: pictures of shapes, opinions in which the order of words matters, and series of three shapes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -80,7 +82,7 @@ _BOTH = (
 )
 
 
-def shapes(count=1200, seed=0):
+def shapes(count: int = 1200, seed: int = 0) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Draw circles, squares and triangles of random size, position, rotation and colours, with noise.
 
     Returns:
@@ -94,7 +96,7 @@ def shapes(count=1200, seed=0):
     return images, classes, SHAPES
 
 
-def _draw(shape, random):
+def _draw(shape: str, random: np.random.Generator) -> np.ndarray:
     background = random.integers(0, 256, 3)
     # At least 60 from the background in each channel, so that the shape is visible.
     ink = (background + random.choice([-1, 1], 3) * random.integers(60, 129, 3)) % 256
@@ -115,7 +117,9 @@ def _draw(shape, random):
     return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
 
 
-def cylinder_bell_funnel(count=1000, seed=0):
+def cylinder_bell_funnel(
+    count: int = 1000, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Generate series of 128 steps with a plateau ("cylinder"), a rise ("bell") or a fall ("funnel") in noise.
 
     Returns:
@@ -135,7 +139,7 @@ def cylinder_bell_funnel(count=1000, seed=0):
     return series[..., None].astype(np.float32), classes, BUMPS
 
 
-def opinions(count=2000, seed=0):
+def opinions(count: int = 2000, seed: int = 0) -> tuple[list[str], list[str]]:
     """Generate sentences of praise and complaint; "not good" is a complaint, and the part after "but" decides.
 
     No sentence occurs twice. A model that only counts words is often wrong.
@@ -144,7 +148,7 @@ def opinions(count=2000, seed=0):
         texts and labels ("negative" or "positive"), equally many of each.
     """
     random = np.random.default_rng(seed)
-    texts = {}
+    texts: dict[str, str] = {}
     while len(texts) < count:
         positive = len(texts) % 2 == 1
         text = _sentence(positive, random)
@@ -154,7 +158,7 @@ def opinions(count=2000, seed=0):
     return [examples[i][0] for i in order], [examples[i][1] for i in order]
 
 
-def _sentence(positive, random):
+def _sentence(positive: bool, random: np.random.Generator) -> str:
     subject, other_subject = random.choice(len(_SUBJECTS), 2, replace=False)
     won = _clause(_SUBJECTS[subject], positive, random)
     if random.random() < 0.3:
@@ -166,12 +170,12 @@ def _sentence(positive, random):
     return " ".join([_pick(_OPENINGS, random), text]).strip()
 
 
-def _clause(subject, positive, random):
+def _clause(subject: str, positive: bool, random: np.random.Generator) -> str:
     denied = random.random() < 0.25
     words = _GOOD if positive != denied else _BAD
     opinion = f"{_pick(_DEGREES, random)} {_pick(words, random)}".strip()
     return f"the {subject} {_pick(_DENIED if denied else _PLAIN, random).format(opinion)}"
 
 
-def _pick(choices, random):
-    return choices[random.integers(len(choices))]
+def _pick(choices: Sequence[str], random: np.random.Generator) -> str:
+    return choices[int(random.integers(len(choices)))]

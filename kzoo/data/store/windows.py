@@ -338,7 +338,7 @@ def series_of(values: object) -> np.ndarray | None:
     return values.values if isinstance(values, Windows) else None
 
 
-def select_rows(values: Any, rows: np.ndarray) -> RowArray:
+def select_rows(values: Any, rows: "np.ndarray | RangeArray") -> RowArray:
     """Return rows of an array or of windows; rows of a file are read on demand."""
     if hasattr(values, "part"):
         return values.part(rows)

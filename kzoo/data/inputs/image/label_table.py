@@ -34,6 +34,8 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kzoo.zoo.registry import Preset
 
 _MOST_TRIED = 1_000  # evenly spaced rows in which the column of file names is looked for
@@ -172,7 +174,7 @@ def read_label_table(
     return LabelTable(
         file=table.name,
         folder=folder,
-        names=[names[row] for row in first_rows],
+        names=[name for row in first_rows if (name := names[row]) is not None],
         frame=kept.iloc[first_rows].reset_index(drop=True),
         file_column=file_column,
         fit=fit,
@@ -181,7 +183,9 @@ def read_label_table(
     )
 
 
-def _second_labels(frame, targets, separator) -> LabelColumns | None:
+def _second_labels(
+    frame: "pd.DataFrame", targets: Sequence[str], separator: str | None
+) -> LabelColumns | None:
     """Return how the targets of a second table hold labels, as those of the training table do."""
     if separator is None:
         return None
@@ -189,11 +193,13 @@ def _second_labels(frame, targets, separator) -> LabelColumns | None:
     return LabelColumns(tuple(targets), separator, "", lists=lists)
 
 
-def _was(count):
+def _was(count: int) -> str:
     return "was" if count == 1 else "were"
 
 
-def _as_written(table, words, notes):
+def _as_written(
+    table: Path, words: Mapping[str, Collection[str]], notes: list[str]
+) -> "pd.DataFrame":
     """Return a table as a DataFrame whose cells are texts as written in the file, if it is a file of texts."""
     header = read_header(table)
     columns = [str(name).strip() for name in header.columns] if header is not None else []
@@ -212,7 +218,7 @@ class _Finder:
         table: name of the table, for messages.
     """
 
-    def __init__(self, images, folder, table):
+    def __init__(self, images: Sequence[str], folder: Path, table: str) -> None:
         self.images = dict.fromkeys(images)
         self.folder = folder
         self.table = table
@@ -222,7 +228,7 @@ class _Finder:
             for key in {image, os.path.splitext(image)[0], name, os.path.splitext(name)[0]}:
                 self._named.setdefault(_folded(key), []).append(image)
 
-    def find(self, cell):
+    def find(self, cell: object) -> str | None:
         """Return the image that a cell names; None if there is none.
 
         Raises:
@@ -239,11 +245,11 @@ class _Finder:
             )
         return candidates[0] if candidates else None
 
-    def is_named(self, cell):
+    def is_named(self, cell: object) -> bool:
         """Return whether a cell names one or several images."""
         return _folded(self._relative(cell)) in self._named
 
-    def _relative(self, cell):
+    def _relative(self, cell: object) -> str:
         """Return the path in a cell relative to the folder, with slashes."""
         name = posixpath.normpath(str(cell).strip().replace("\\", "/"))
         return (
@@ -253,11 +259,11 @@ class _Finder:
         )
 
 
-def _folded(name):
+def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _file_column(frame, finder, excluded):
+def _file_column(frame: "pd.DataFrame", finder: _Finder, excluded: Collection[str]) -> str:
     """Return the name of the column whose cells name most images; of equal ones, that with more different cells.
 
     Raises:
@@ -291,7 +297,7 @@ def _file_column(frame, finder, excluded):
     return best[2]
 
 
-def _only_target(frame, others, table):
+def _only_target(frame: "pd.DataFrame", others: Collection[str], table: str) -> list[str]:
     """Return the only column that is left, or else the last column if it is called target, label, class or y."""
     left = [name for name in frame.columns if name not in others]
     if len(left) == 1:
@@ -305,7 +311,9 @@ def _only_target(frame, others, table):
     )
 
 
-def _first_rows(names, frame, table, notes):
+def _first_rows(
+    names: Sequence[str | None], frame: "pd.DataFrame", table: str, notes: list[str]
+) -> list[int]:
     """Return the row numbers of the first row of each image that exists.
 
     Raises:

@@ -1,7 +1,7 @@
 """One long text for language models: windows of tokens and the tokens that follow."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +13,13 @@ from kzoo.data.store.windows import RangeArray, Windows, is_mapped, select_rows
 from kzoo.inference.kinds.text.inference import preprocessing_of, tokenizer_of
 from kzoo.inference.kinds.text.tokenizer import PADDING
 from kzoo.inference.sources.files import TextFile
+from kzoo.problems.layout import Preprocessor, RawInputs
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
+
+if TYPE_CHECKING:
+    from kzoo.zoo.registry.preset import Preset
+
 
 _LENGTH, _VOCABULARY = 64, 20_000  # without a preset
 # tokens from one next-token window to the next: closer windows would be nearly the same example
@@ -92,7 +97,7 @@ def load_language(request: LoadRequest, texts: Mapping[str, str | TextFile]) -> 
     )
 
 
-def token_windows(ids, length, per_step):
+def token_windows(ids: np.ndarray, length: int, per_step: bool) -> Split:
     """Return the windows of token ids (N, length), and as targets the tokens that follow each step or each window."""
     positions = range(0, len(ids) - length, length if per_step else _STRIDE)
     starts = RangeArray(positions) if is_mapped(ids) else np.asarray(positions)
@@ -100,7 +105,7 @@ def token_windows(ids, length, per_step):
     return Split(x=Windows(ids, starts, length), y=y)
 
 
-def labelled_windows(reader, source, *, per_step):
+def labelled_windows(reader: Preprocessor, source: RawInputs, *, per_step: bool) -> Split:
     """Return all windows of a new text and the tokens that follow, cut as in training."""
     ids = long_text.token_ids_of_file(tokenizer_of(reader), source)
     length = reader["length"]
@@ -111,7 +116,7 @@ def labelled_windows(reader, source, *, per_step):
     return token_windows(ids, length, per_step)
 
 
-def cut_into_windows(reader, source):
+def cut_into_windows(reader: Preprocessor, source: RawInputs) -> np.ndarray:
     """Return a new text in windows that do not overlap, (N, length)."""
     ids = long_text.token_ids_of_file(tokenizer_of(reader), source)
     length = reader["length"]
@@ -120,7 +125,7 @@ def cut_into_windows(reader, source):
     return ids[: len(ids) // length * length].reshape(-1, length)
 
 
-def text_settings(preset):
+def text_settings(preset: "Preset | None") -> tuple[int, int, str, int | None]:
     """Return (ids per row, vocabulary size, tokenizer level, ngrams) of a preset, or the defaults."""
     if preset is None:
         return _LENGTH, _VOCABULARY, "words", None

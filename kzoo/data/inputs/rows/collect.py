@@ -1,16 +1,32 @@
 """Parts of reading a table in pieces: a sample, moments of columns, and buckets of shuffled rows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from kzoo.data.store.progress import track_progress
-from kzoo.inference.tables.arrow import Table, TablePieces, arrow, mix_bits
+from kzoo.data.tables.frame import as_frame
+from kzoo.inference.tables.arrow import (
+    Piece,
+    Table,
+    TablePieces,
+    arrow,
+    mix_bits,
+    normalize_table,
+)
+from kzoo.inference.tables.files import is_table, pieces_of
+from kzoo.inference.tables.raw import TableSource
 from kzoo.inference.tasks.values import ColumnStatistics
+from kzoo.utils.errors import KzooError
+from kzoo.utils.optional import of_pandas
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_FRAME_PIECE_ROWS = 50_000  # of a DataFrame
 MAX_SAMPLE_ROWS = 200_000  # if they are narrow enough, see below
 _SAMPLE_BYTES = 128 << 20  # a sample of wide rows has fewer of them
 _MIN_SAMPLE_ROWS = 2_000
@@ -38,6 +54,47 @@ def numbered_pieces(
     return track_progress(
         pieces(), f"{source.name}: {description}", rows, lambda piece: piece[1].num_rows
     )
+
+
+def pieces_of_part(part: str, source: TableSource) -> TablePieces:
+    """Return the pieces of the table of another split: a DataFrame, or the path of a table."""
+    if of_pandas(source, "DataFrame"):
+        return _FramePieces(source, part)
+    if not is_table(source):
+        raise KzooError(
+            "is not a table. Pass a DataFrame or the path of a table file.",
+            argument=part,
+            value=source,
+        )
+    pieces = pieces_of(source)
+    return _FramePieces(as_frame(source), part) if pieces is None else pieces
+
+
+class _FramePieces:
+    """A DataFrame with the data of another split, read in pieces."""
+
+    notes: Sequence[str] = ()
+    decimal: str | None = None
+    written = False
+
+    def __init__(self, frame: "DataFrame", part: str) -> None:
+        self.table = frame
+        self.names = [str(column).strip() for column in frame.columns]
+        self.name = part
+        # always empty: its cells have types, and no word means a missing value
+        self.kept: Mapping[str, Collection[str]] = {}
+        self.words: dict[str, set[str]] = {}
+
+    def __iter__(self) -> Iterator[Piece]:
+        for start in range(0, len(self.table), _FRAME_PIECE_ROWS):
+            rows = self.table.iloc[start : start + _FRAME_PIECE_ROWS].set_axis(self.names, axis=1)
+            yield Piece(
+                normalize_table(arrow().Table.from_pandas(rows, preserve_index=False), self.name)
+            )
+
+    def frame(self, table: Table, text: Collection[str] = ()) -> "DataFrame":
+        """Return a piece as a DataFrame."""
+        return table.to_pandas()
 
 
 class Sample:

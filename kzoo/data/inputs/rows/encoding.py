@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from kzoo.data.inputs.rows.collect import (
     ColumnMoments,
     Sample,
     numbered_pieces,
+    pieces_of_part,
 )
 from kzoo.data.inputs.rows.columns import fingerprint_columns
 from kzoo.data.inputs.rows.scaling import config_of
@@ -33,7 +34,6 @@ from kzoo.data.inputs.rows.stored_targets import (
 from kzoo.data.inputs.rows.table import TableFit
 from kzoo.data.store.progress import track_progress
 from kzoo.data.store.row_files import check_disk_space, read_rows
-from kzoo.data.tables.frame import as_frame
 from kzoo.data.targets.columns import empty_target_message, missing_target_note
 from kzoo.data.targets.weights import weighted_rows
 from kzoo.inference.kinds.rows.column_options import named_columns
@@ -47,15 +47,13 @@ from kzoo.inference.tables.arrow import (
     hashes,
     is_texts,
     mix_bits,
-    normalize_table,
     plain_column,
 )
-from kzoo.inference.tables.files import is_table, pieces_of
-from kzoo.inference.tables.raw import Rows, TableSource, require, rows_of
+from kzoo.inference.tables.files import pieces_of
+from kzoo.inference.tables.raw import Rows, require, rows_of
 from kzoo.inference.tables.values import MISSING, to_words
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural, shown
-from kzoo.utils.optional import of_pandas
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -65,7 +63,6 @@ if TYPE_CHECKING:
 StoredTable: TypeAlias = dict[str, Any]  # what describes encoded rows, as JSON data
 _MAX_CLASSES = 10_000  # distinct cells of a target
 _DUPLICATE_SHARE = 0.1  # of the sample, above which rows are assumed to be equal by chance
-_FRAME_PIECE_ROWS = 50_000  # encoded at once
 _SPLITS = ("train", "validation", "test", "calibration")
 
 
@@ -96,7 +93,7 @@ class Encoding(TableFit):
         assert pieces is not None  # `is_large` is False for types of files without pieces
         self.pieces = pieces
         self.others = {
-            part: _other_pieces(part, table) for part, table in request.second_sources.items()
+            part: pieces_of_part(part, table) for part, table in request.second_sources.items()
         }
         self.folder = folder
         self.seed = int(options.seed)
@@ -530,44 +527,3 @@ def _count_different(column: Array, constant: Any) -> int:
         arrow("pyarrow.compute").sum(arrow("pyarrow.compute").not_equal(column, constant)).as_py()
         or 0
     )
-
-
-def _other_pieces(part: str, source: TableSource) -> TablePieces:
-    """Return the pieces of the table of another split: a DataFrame, or the path of a table."""
-    if of_pandas(source, "DataFrame"):
-        return _FramePieces(source, part)
-    if not is_table(source):
-        raise KzooError(
-            "is not a table. Pass a DataFrame or the path of a table file.",
-            argument=part,
-            value=source,
-        )
-    pieces = pieces_of(source)
-    return _FramePieces(as_frame(source), part) if pieces is None else pieces
-
-
-class _FramePieces:
-    """A DataFrame with the data of another split, read in pieces."""
-
-    notes: Sequence[str] = ()
-    decimal: str | None = None
-    written = False
-
-    def __init__(self, frame: "DataFrame", part: str) -> None:
-        self.table = frame
-        self.names = [str(column).strip() for column in frame.columns]
-        self.name = part
-        # always empty: its cells have types, and no word means a missing value
-        self.kept: Mapping[str, Collection[str]] = {}
-        self.words: dict[str, set[str]] = {}
-
-    def __iter__(self) -> Iterator[Piece]:
-        for start in range(0, len(self.table), _FRAME_PIECE_ROWS):
-            rows = self.table.iloc[start : start + _FRAME_PIECE_ROWS].set_axis(self.names, axis=1)
-            yield Piece(
-                normalize_table(arrow().Table.from_pandas(rows, preserve_index=False), self.name)
-            )
-
-    def frame(self, table: Table, text: Collection[str] = ()) -> "DataFrame":
-        """Return a piece as a DataFrame."""
-        return table.to_pandas()

@@ -33,7 +33,7 @@ def score_weighted(
     batches: Pairs,
     *arguments: Any,
     weight: np.ndarray | None = None,
-    objective: Objective | None = None,
+    objective: Objective | str | None = None,
     **options: Any,
 ) -> Scored:
     """Return the scores of a task; of weighted rows also those without weights, under the name "unweighted".
@@ -54,11 +54,11 @@ def score_weighted(
 
 
 def _with_function(
-    scored: Scored, objective: Objective | None, weight: np.ndarray | None = None
+    scored: Scored, objective: Objective | str | None, weight: np.ndarray | None = None
 ) -> Scored:
     """Return scores with that of a user's function, if the task has not computed it from its labels."""
     if (
-        objective is None
+        not isinstance(objective, Objective)  # None, or the name that a run has stored
         or objective.function is None
         or objective in scored.scores
         or scored.answers is None

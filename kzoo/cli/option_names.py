@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 
-from kzoo.problems.data_arguments import FLAGS, flag_names, levels
+from kzoo.problems.data_arguments import FLAGS, Flag, flag_names
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.registry.arguments import ARGUMENTS, SYNONYMS
 
@@ -61,11 +61,16 @@ def _assignment(options: set[str], name: str, value: object, text: str) -> str:
     if value is None and text:
         return f"no {option}"
     flag = FLAGS.get(name)
-    if flag is not None and flag.type is levels and isinstance(value, list | tuple):
-        text = ",".join(map(str, value))
-    if flag is not None and flag.several == "words" and isinstance(value, list | tuple):
-        text = shlex.join(map(str, value))
+    if flag is not None and isinstance(value, list | tuple) and (words := _typed(flag, value)):
+        text = words
     return option if value is True or not text else f"{option} {text}"
+
+
+def _typed(flag: Flag, value: Sequence[object]) -> str:
+    """Return several values of an option as they are typed; empty if the option takes a single one."""
+    if flag.several == "words":
+        return shlex.join(map(str, value))
+    return shlex.quote(",".join(map(str, value))) if flag.write is not None else ""
 
 
 def _rewritten(text: str, options: set[str]) -> str:
@@ -97,11 +102,9 @@ def _replacement(match: re.Match[str], options: set[str]) -> str:
             return f"{advice}no {option}"
         if advice and value[:1] in ("'", '"'):
             value = shlex.quote(value[1:-1])
-        if value[:1] == "(" and flag is not None and flag.type is levels:
-            value = value[1:-1].strip().removesuffix(",").replace(", ", ",")
-        if value[:1] == "[" and flag is not None and flag.several == "words":
-            with suppress(ValueError, SyntaxError):  # no list of names
-                value = shlex.join(ast.literal_eval(value))
+        if value[:1] in ("(", "[") and flag is not None:
+            with suppress(ValueError, SyntaxError):  # no list of plain values
+                value = _typed(flag, ast.literal_eval(value)) or value
         return f"{advice}{option}" if value in ("", "True") else f"{advice}{option} {value}"
     if advice and value and name in ARGUMENTS and "--set" in options:
         verb = advice.replace("Set", "Use").replace("set", "use")

@@ -48,6 +48,7 @@ def load_data(
     date_order: DateOrder | None = None,
     clip: bool = False,
     quantiles: Sequence[float] | None = None,
+    order: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Dataset:
     """Load data from any source, split it and describe it.
@@ -75,9 +76,10 @@ def load_data(
             `kzoo.data.splits.Fold` (then a test split of the source is not used).
         drop: columns to leave out.
         group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
-        task: `"classification"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose
-            target is text, boolean, or integers with at most 20 different values is a classification, else a
-            regression. In arrays of images and token ids, integers are classes, and numbers with fractions are values.
+        task: `"classification"`, `"ordinal"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a
+            table whose target is text, boolean, or integers with at most 20 different values is a classification, else
+            a regression. In arrays of images and token ids, integers are classes, and numbers with fractions are
+            values.
         time: time column of a series; the first column of dates by default. With `split="time"`, the column of dates or
             numbers that orders a table; it stays an input unless `drop` excludes it.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
@@ -118,6 +120,9 @@ def load_data(
         clip: clip numeric columns of a table at their 0.1 and 99.9 percentiles (of the training rows).
         quantiles: levels of the quantiles to predict of each target, such as `(0.1, 0.5, 0.9)`: at least two,
             ascending, between 0 and 1. The task is then `"quantiles"`.
+        order: classes in their order, from the lowest to the highest, such as `["low", "medium", "high"]`. The task is
+            then `"ordinal"`, which predicts ordered classes. Numbers and ordered categoricals of pandas bring their own
+            order.
         seed: seed of the split into training, validation and test data. The seed of training does not affect it.
 
     Raises:
@@ -169,6 +174,7 @@ def train(
     static_covariates: str | Sequence[str] | None = None,
     date_order: DateOrder | None = None,
     quantiles: Sequence[float] | None = None,
+    order: Sequence[str] | None = None,
     data_seed: int = 0,
     **overrides: Any,
 ) -> Run:
@@ -222,9 +228,10 @@ def train(
             `kzoo.data.splits.Fold` (then a test split of the source is not used).
         drop: columns to leave out.
         group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
-        task: `"classification"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose
-            target is text, boolean, or integers with at most 20 different values is a classification, else a
-            regression. In arrays of images and token ids, integers are classes, and numbers with fractions are values.
+        task: `"classification"`, `"ordinal"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a
+            table whose target is text, boolean, or integers with at most 20 different values is a classification, else
+            a regression. In arrays of images and token ids, integers are classes, and numbers with fractions are
+            values.
         time: time column of a series; the first column of dates by default. With `split="time"`, the column of dates or
             numbers that orders a table; it stays an input unless `drop` excludes it.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
@@ -264,6 +271,9 @@ def train(
             refused; in a table, such dates are read month first, with a note. New rows are read as training was.
         quantiles: levels of the quantiles to predict of each target, such as `(0.1, 0.5, 0.9)`: at least two,
             ascending, between 0 and 1. The task is then `"quantiles"`.
+        order: classes in their order, from the lowest to the highest, such as `["low", "medium", "high"]`. The task is
+            then `"ordinal"`, which predicts ordered classes. Numbers and ordered categoricals of pandas bring their own
+            order.
         data_seed: seed of the split into training, validation and test data. The seed of training does not affect it.
         check: run the quick checks of `kzoo.check` first; an error is raised, a warning is printed.
         baselines: also score baselines on the same split (`kzoo.baselines`), for about five seconds each, or two
@@ -310,6 +320,7 @@ def fit_arguments(
     static_covariates: str | Sequence[str] | None = None,
     date_order: DateOrder | None = None,
     quantiles: Sequence[float] | None = None,
+    order: Sequence[str] | None = None,
     data_seed: int = 0,
     **overrides: Any,
 ) -> JsonObject:
@@ -347,9 +358,10 @@ def fit_arguments(
             `kzoo.data.splits.Fold` (then a test split of the source is not used).
         drop: columns to leave out.
         group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
-        task: `"classification"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose
-            target is text, boolean, or integers with at most 20 different values is a classification, else a
-            regression. In arrays of images and token ids, integers are classes, and numbers with fractions are values.
+        task: `"classification"`, `"ordinal"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a
+            table whose target is text, boolean, or integers with at most 20 different values is a classification, else
+            a regression. In arrays of images and token ids, integers are classes, and numbers with fractions are
+            values.
         time: time column of a series; the first column of dates by default. With `split="time"`, the column of dates or
             numbers that orders a table; it stays an input unless `drop` excludes it.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
@@ -389,6 +401,9 @@ def fit_arguments(
             refused; in a table, such dates are read month first, with a note. New rows are read as training was.
         quantiles: levels of the quantiles to predict of each target, such as `(0.1, 0.5, 0.9)`: at least two,
             ascending, between 0 and 1. The task is then `"quantiles"`.
+        order: classes in their order, from the lowest to the highest, such as `["low", "medium", "high"]`. The task is
+            then `"ordinal"`, which predicts ordered classes. Numbers and ordered categoricals of pandas bring their own
+            order.
         data_seed: seed of the split into training, validation and test data. The seed of training does not affect it.
         baselines: also score baselines for comparison with the run in `out`, as `kzoo.train` does.
         progress: False prints no notes. The output of `fit` itself depends on its `verbose`.
@@ -431,6 +446,7 @@ def tune(
     static_covariates: str | Sequence[str] | None = None,
     date_order: DateOrder | None = None,
     quantiles: Sequence[float] | None = None,
+    order: Sequence[str] | None = None,
     data_seed: int = 0,
     **options: Any,
 ) -> Plan | AutoPlan: ...
@@ -481,6 +497,7 @@ def tune(
     static_covariates: str | Sequence[str] | None = None,
     date_order: DateOrder | None = None,
     quantiles: Sequence[float] | None = None,
+    order: Sequence[str] | None = None,
     data_seed: int = 0,
     **overrides: Any,
 ) -> Search:
@@ -549,9 +566,10 @@ def tune(
             `kzoo.data.splits.Fold` (then a test split of the source is not used).
         drop: columns to leave out.
         group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
-        task: `"classification"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose
-            target is text, boolean, or integers with at most 20 different values is a classification, else a
-            regression. In arrays of images and token ids, integers are classes, and numbers with fractions are values.
+        task: `"classification"`, `"ordinal"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a
+            table whose target is text, boolean, or integers with at most 20 different values is a classification, else
+            a regression. In arrays of images and token ids, integers are classes, and numbers with fractions are
+            values.
         time: time column of a series; the first column of dates by default. With `split="time"`, the column of dates or
             numbers that orders a table; it stays an input unless `drop` excludes it.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
@@ -591,6 +609,9 @@ def tune(
             refused; in a table, such dates are read month first, with a note. New rows are read as training was.
         quantiles: levels of the quantiles to predict of each target, such as `(0.1, 0.5, 0.9)`: at least two,
             ascending, between 0 and 1. The task is then `"quantiles"`.
+        order: classes in their order, from the lowest to the highest, such as `["low", "medium", "high"]`. The task is
+            then `"ordinal"`, which predicts ordered classes. Numbers and ordered categoricals of pandas bring their own
+            order.
         data_seed: seed of the split into training, validation and test data. The seed of training does not affect it.
         previous: for "auto", an earlier run. Options of its data are taken where none are set, and the winner is
             compared with it on the same test rows.
@@ -648,6 +669,7 @@ def check(
     static_covariates: str | Sequence[str] | None = None,
     date_order: DateOrder | None = None,
     quantiles: Sequence[float] | None = None,
+    order: Sequence[str] | None = None,
     data_seed: int = 0,
     **overrides: Any,
 ) -> Findings:
@@ -673,9 +695,10 @@ def check(
             `kzoo.data.splits.Fold` (then a test split of the source is not used).
         drop: columns to leave out.
         group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
-        task: `"classification"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose
-            target is text, boolean, or integers with at most 20 different values is a classification, else a
-            regression. In arrays of images and token ids, integers are classes, and numbers with fractions are values.
+        task: `"classification"`, `"ordinal"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a
+            table whose target is text, boolean, or integers with at most 20 different values is a classification, else
+            a regression. In arrays of images and token ids, integers are classes, and numbers with fractions are
+            values.
         time: time column of a series; the first column of dates by default. With `split="time"`, the column of dates or
             numbers that orders a table; it stays an input unless `drop` excludes it.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
@@ -715,6 +738,9 @@ def check(
             refused; in a table, such dates are read month first, with a note. New rows are read as training was.
         quantiles: levels of the quantiles to predict of each target, such as `(0.1, 0.5, 0.9)`: at least two,
             ascending, between 0 and 1. The task is then `"quantiles"`.
+        order: classes in their order, from the lowest to the highest, such as `["low", "medium", "high"]`. The task is
+            then `"ordinal"`, which predicts ordered classes. Numbers and ordered categoricals of pandas bring their own
+            order.
         data_seed: seed of the split into training, validation and test data. The seed of training does not affect it.
         seed, weights, freeze, precision, epochs, overrides: see `kzoo.train`.
         wrong_labels: instead of the other checks, train the preset on `folds` folds and list the labels that they and
@@ -777,6 +803,7 @@ def cross_validate(
     static_covariates: str | Sequence[str] | None = None,
     date_order: DateOrder | None = None,
     quantiles: Sequence[float] | None = None,
+    order: Sequence[str] | None = None,
     **overrides: Any,
 ) -> dict[str, Any]:
     """Train a preset once for each fold of the data, and score it on that fold.
@@ -805,9 +832,10 @@ def cross_validate(
             row has any number of them.
         drop: columns to leave out.
         group: column whose rows with equal values stay in one split; for arrays, an array (N,) of values.
-        task: `"classification"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose
-            target is text, boolean, or integers with at most 20 different values is a classification, else a
-            regression. In arrays of images and token ids, integers are classes, and numbers with fractions are values.
+        task: `"classification"`, `"ordinal"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a
+            table whose target is text, boolean, or integers with at most 20 different values is a classification, else
+            a regression. In arrays of images and token ids, integers are classes, and numbers with fractions are
+            values.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
             how numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`; for a target of
             labels `{"tags": {"separator": ";"}}`. Cells of these columns in a file stay as written, such as `01067`. By
@@ -843,6 +871,9 @@ def cross_validate(
             refused; in a table, such dates are read month first, with a note. New rows are read as training was.
         quantiles: levels of the quantiles to predict of each target, such as `(0.1, 0.5, 0.9)`: at least two,
             ascending, between 0 and 1. The task is then `"quantiles"`.
+        order: classes in their order, from the lowest to the highest, such as `["low", "medium", "high"]`. The task is
+            then `"ordinal"`, which predicts ordered classes. Numbers and ordered categoricals of pandas bring their own
+            order.
         parallel, threads, executor: how many folds are trained at once, and where, as in `kzoo.tune`; the last digits
             of scores depend on `threads`, but not on where folds are trained.
         overwrite: replace all other folds in `out`.

@@ -179,6 +179,7 @@ COMPLETED = {
         "text_classification",
         "text_count",
         "text_multilabel_classification",
+        "text_ordinal",
         "text_quantiles",
         "text_regression",
     ],

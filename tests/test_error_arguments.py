@@ -142,6 +142,7 @@ _WRONG_OPTIONS = {
     "date_order": "no_such",
     "clip": "no_such",
     "quantiles": (0.9, 0.1),
+    "order": ("low", "low"),
     "seed": -1,
 }
 _WRONG_TRAINING = {

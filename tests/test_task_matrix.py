@@ -66,6 +66,8 @@ LANGUAGE = "char_gru", dict(input_shape=(10,), units=(4,), embedding_dim=4)
 def targets(problem, signal):
     """Return name -> values of the target columns of a problem, which follow a signal (N,) of about 0 to 1."""
     draw = np.random.default_rng(1)
+    if "ordinal" in problem.facts:
+        return {"stars": 1 + np.digitize(signal, np.quantile(signal, [0.3, 0.7]))}
     if "classes" in problem.facts:
         return {"kind": np.where(signal > np.median(signal), "yes", "no")}
     if "labels" in problem.facts:

@@ -8,6 +8,7 @@ import numpy as np
 
 from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit, baseline
+from kzoo.baselines.data import Predictor
 from kzoo.baselines.linear import (
     CERTAIN,
     INVERSE_STRENGTHS,
@@ -16,6 +17,7 @@ from kzoo.baselines.linear import (
     STRENGTHS,
     FittedModel,
     Linear,
+    RidgeFits,
     Sums,
     best_by_folds,
     best_logistic,
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     import keras
     from scipy.sparse import csr_matrix
 
-    from kzoo.baselines.data import BaselineData, Predictor
+    from kzoo.baselines.data import BaselineData
 
 
 _LINEAR = "https://scikit-learn.org/stable/modules/linear_model.html"
@@ -244,6 +246,58 @@ def logistic(subset: "BaselineData") -> "Predictor":
     _check_any_column(features.wide)
     x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)])
     return best_logistic(subset, x, features, INVERSE_STRENGTHS, wide=features.wide)
+
+
+def _certain(classes: np.ndarray, count: int) -> np.ndarray:
+    """Return the probabilities (N, count) with which only these classes (N,) are predicted."""
+    return np.eye(count)[classes]
+
+
+@baseline(
+    "logistic regression, most probable class",
+    "columns",
+    "ordinal",
+    lacks=("steps",),
+    reference=_LINEAR,
+    seconds=lambda subset: classifier_seconds(len(subset.train), _width(subset), subset.outputs),
+)
+def most_probable(subset: "BaselineData") -> "Predictor":
+    """Predict the most probable class of logistic regression, which ignores the order of the classes."""
+    fitted = logistic(subset)
+    return Predictor(
+        lambda part: (
+            (_certain(p.argmax(axis=1), subset.outputs), truth) for p, truth in fitted(part)
+        )
+    )
+
+
+@baseline(
+    "rounded ridge regression",
+    "columns",
+    "ordinal",
+    lacks=("steps",),
+    reference=_LINEAR,
+    seconds=lambda subset: 0.01 + 1e-9 * len(subset.train) * _width(subset) ** 2,
+)
+def rounded_ridge(subset: "BaselineData") -> "Predictor":
+    """Fit ridge regression of the numbers of the classes, and round what it predicts to a class."""
+    features = _Features(subset)
+    _check_any_column(features.wide)
+    fits = RidgeFits(features(subset.x), subset.y, subset.weight)
+    highest = subset.outputs - 1
+
+    def rounded(strength: float) -> "Predictor":
+        predict, _ = fits.fitted(strength)
+        return subset.by_blocks(
+            lambda x: _certain(
+                np.rint(predict(features(x))).clip(0, highest).astype(int), subset.outputs
+            ),
+            wide=features.wide,
+        )
+
+    return subset.best(
+        {f"alpha={strength:g} per training row": rounded(strength) for strength in STRENGTHS}
+    )
 
 
 @baseline(

@@ -43,12 +43,24 @@ def _constant(subset: "BaselineData", values: np.ndarray, flat: int = 1) -> Pred
     )
 
 
-@baseline("most frequent class", "classes", reference=_DUMMY, seconds=_few_seconds)
+def _shares(subset: "BaselineData") -> Predictor:
+    """Return the predictor of the shares of the classes among the training rows."""
+    counts = np.bincount(subset.y, subset.weight, minlength=subset.outputs)
+    return _constant(subset, counts / counts.sum())
+
+
+@baseline(
+    "most frequent class", "classes", lacks=("ordinal",), reference=_DUMMY, seconds=_few_seconds
+)
 def majority(subset: "BaselineData") -> Predictor:
     """Predict the shares of the classes among the training rows."""
-    counts = np.bincount(subset.y, subset.weight, minlength=subset.outputs)
-    shares = counts / counts.sum()
-    return _constant(subset, shares)
+    return _shares(subset)
+
+
+@baseline("median class", "ordinal", reference=_DUMMY, seconds=_few_seconds)
+def median_class(subset: "BaselineData") -> Predictor:
+    """Predict the shares of the classes among the training rows, of which the median class is predicted."""
+    return _shares(subset)
 
 
 @baseline("training mean", "values", lacks=("quantiles",), reference=_DUMMY, seconds=_few_seconds)

@@ -48,6 +48,11 @@ def levels(word: str) -> tuple[float, ...] | str:
         return word
 
 
+def names(word: str) -> list[str]:
+    """Parse names with commas."""
+    return [name.strip() for name in word.split(",")]
+
+
 def column_types(words: Sequence[str]) -> dict[str, str | dict[str, str]] | None:
     """Parse types of columns, such as zip=category or price=number:decimal=,.
 
@@ -216,10 +221,10 @@ class DataArguments:
     task: str | None = field(
         default=None,
         metadata=_about(
-            '`"classification"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a table whose '
-            "target is text, boolean, or integers with at most 20 different values is a classification, else a "
-            "regression. In arrays of images and token ids, integers are classes, and numbers with fractions are "
-            "values.",
+            '`"classification"`, `"ordinal"`, `"labels"`, `"regression"`, `"count"` or `"quantiles"`. By default, a '
+            "table whose target is text, boolean, or integers with at most 20 different values is a classification, "
+            "else a regression. In arrays of images and token ids, integers are classes, and numbers with fractions "
+            "are values.",
             sources=(*_TABLES, *_FILES, "named", "arrays"),
             flag=Flag("task, such as tabular_regression; default: detected from the target"),
             type=argument_checks.TEXT,
@@ -458,6 +463,21 @@ class DataArguments:
                 write=lambda value: [",".join(f"{level:g}" for level in value)],
             ),
             schema=([float], None),
+        ),
+    )
+    order: Sequence[str] | None = field(
+        default=None,
+        metadata=_about(
+            'classes in their order, from the lowest to the highest, such as `["low", "medium", "high"]`. The task is '
+            'then `"ordinal"`, which predicts ordered classes. Numbers and ordered categoricals of pandas bring their '
+            "own order.",
+            flag=Flag(
+                "predict classes that have this order, such as low,medium,high",
+                "CLASSES",
+                type=names,
+                write=lambda value: [",".join(value)],
+            ),
+            schema=([str], None),
         ),
     )
     seed: int = field(

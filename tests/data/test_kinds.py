@@ -86,6 +86,26 @@ def overview(data):
 """
 
 
+# As packages of earlier versions have it: the options of the source as single arguments.
+POINTS_FILE = """
+from kzoo.data import Dataset, Split
+
+
+def load(source, form, *, problem, name, preset, validation, test, seed, drop):
+    x = np.loadtxt(source, ndmin=2)[:, None].astype("float32")
+    return Dataset(
+        name=name,
+        task=problem.name,
+        inputs="clouds",
+        train=Split(x=x, y=np.arange(len(x)) % 2),
+        config={"input_shape": x.shape[1:], "outputs": 2},
+        class_names=("a", "b"),
+        preprocessing={"kind": "cloud", "count": 1},
+        seen={"arguments": [form, preset, validation, test, seed, drop]},
+    )
+"""
+
+
 @pytest.fixture
 def listed_anew():
     """List kinds and types of files again, in the test and after it."""
@@ -156,3 +176,25 @@ def test_a_new_kind_of_input_needs_a_single_folder(tmp_path, monkeypatch, listed
     assert encode(reader, [tmp_path / "one.txt"]) == pytest.approx(x[:1])
     first, seven = golden_batches(dict(kind="points", shape=[None, 5, 2], dtype="float32"))
     assert first.shape == (1, 5, 2) and seven.shape == (7, 5, 2)
+
+
+def test_a_kind_of_a_package_may_load_by_single_arguments(tmp_path, monkeypatch, listed_anew):
+    room = tmp_path / "clouds"
+    room.mkdir()
+    source = (
+        'Source(name="a file of points", form="file", suffixes=(".ply",), order="unordered", '
+        'usual="classification", options=("drop",))'
+    )
+    described = POINTS.replace("sources=()", f"sources=({source},)")
+    described = described.replace("import Kind", "import Kind, Source")
+    described = described.replace('"points",', '"clouds",', 1)
+    learned = f"import numpy as np\n{POINTS_LEARN}{POINTS_FILE}"
+    for name, text in (("__init__", described), ("inference", POINTS_LIGHT), ("fitting", learned)):
+        (room / f"{name}.py").write_text(text)
+    monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(tmp_path)])
+    np.savetxt(tmp_path / "cloud.ply", np.random.default_rng(0).random((40, 2)))
+    data = load_data(tmp_path / "cloud.ply", validation=0.2, seed=3, drop=["z"])
+    assert (data.name, data.task, len(data.train)) == ("cloud.ply", "clouds:classes", 40)
+    assert data.seen["arguments"] == ["file", None, 0.2, None, 3, ["z"]]
+    with refuses("group='z'", "cloud.ply"):
+        load_data(tmp_path / "cloud.ply", group="z")

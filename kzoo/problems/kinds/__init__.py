@@ -35,7 +35,10 @@ Functions of `inference.py`; those marked (optional) may be missing:
     edges(given, rows)                      extreme inputs
 
 Functions of `fitting.py`:
-    load(source, form, ...) -> Dataset      learn a preprocessor, and the settings that the data fixes
+    load(request) -> Dataset                learn a preprocessor, and the settings that the data fixes, from a
+                                            `kzoo.data.options.LoadRequest`. A `load` without an argument `request` is
+                                            called as `load(source, form, problem=, name=, preset=, validation=, test=,
+                                            seed=, ...)`, with the options of its source
     order_of(source, ...) -> (source, order, notes)   (optional) of many series: whether they are forecast or labelled
     take(x, preset) -> x                    check an array, and convert it to the axes and dtype of the kind
     fit(x, train, ...) -> (x, config, reader)   learn from an array

@@ -2,9 +2,11 @@
 
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -64,18 +66,7 @@ def reload(run, source=None, *, target=None) -> Dataset:
         source = with_sheet(existing_path(source), None, None, described.options)
     if (run_data := matching_run_data(run, source, target=target)) is not None:
         return run_data
-    ready = takes_ready_arrays(preprocessing)
-    weights = described.options.get("sample_weight")
-    if is_pair(source) and not ready:
-        (x, y, *weight), names = source, targets_of(run, target)
-        frame = join_targets(x, y, names)[0]
-        if weight:
-            frame, weights = with_weights(frame, weight[0])
-        part = _raw(run, frame, names, weights)
-    elif ready or holds_arrays(source):
-        part = _array(run, source)
-    else:
-        part = _raw(run, source, target, weights)
+    part = _encoded_like(run, source, target, described.options.get("sample_weight"))
     if not len(part):
         raise KzooError("This data contains no rows to score.")
     name = name_of(source) if isinstance(source, str | Path) else "arrays"
@@ -317,26 +308,45 @@ def labelled_like(data, source) -> Split:
         path=data.name,
     )
     asked = source
+    options = data.loaded["options"]
     ready = takes_ready_arrays(data.preprocessing)
-    weights = data.loaded["options"].get("sample_weight")
     try:
         source = source if ready else as_table(source)
         if isinstance(source, str | Path):
-            source = with_sheet(existing_path(source), None, None, data.loaded["options"])
+            source = with_sheet(existing_path(source), None, None, options)
+        weights = options.get("sample_weight")
         if is_pair(source) and not ready:
-            x, y = source[:2]  # each calibration row counts once, also with row weights
-            part = _raw(like, join_targets(x, y, list(data.target_names))[0], None)
-        else:
-            part = (
-                _array(like, source)
-                if ready or holds_arrays(source)
-                else _raw(like, source, None, weights)
-            )
+            source = source[:2]  # each calibration row counts once, also with row weights
+            weights = None
+        part = _encoded_like(like, source, None, weights)
     except KzooError as error:
         raise KzooError(f": {error}", argument="calibration", value=asked) from None
     if not len(part):
         raise KzooError("has no rows.", argument="calibration", value=asked)
     return part
+
+
+def _encoded_like(
+    run: Any, source: Any, target: str | Sequence[str] | None, sample_weight: str | None
+) -> Split:
+    """Return labelled rows, a table or arrays, encoded as those of a run.
+
+    Args:
+        run: a `Run`, or what has its attributes.
+        source: the rows.
+        target: names of the target columns, if they differ from the run's.
+        sample_weight: name of the column of weights, or None.
+    """
+    ready = takes_ready_arrays(run.preprocessing)
+    if is_pair(source) and not ready:
+        x, y, *weight = source
+        target = targets_of(run, target)
+        source, _ = join_targets(x, y, target)
+        if weight:
+            source, sample_weight = with_weights(source, weight[0])
+    elif ready or holds_arrays(source):
+        return _array(run, source)
+    return _raw(run, source, target, sample_weight)
 
 
 def _raw(run, source, target, sample_weight=None):

@@ -12,7 +12,8 @@ from kzoo.data.inputs.rows.columns import number_format_of, stored_number_format
 from kzoo.data.targets import detection
 from kzoo.inference.tables.label_cells import flags
 from kzoo.inference.tables.raw import MOST
-from kzoo.inference.tables.values import MISSING, plain, to_numbers, to_words, value_counts
+from kzoo.inference.tables.values import MISSING, Texts, plain, to_numbers, to_words, value_counts
+from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas
 
     from kzoo.data.targets.labels import LabelColumns
+    from kzoo.zoo.registry import Preset
 
 
 def missing_words(
@@ -203,7 +205,9 @@ def read_targets(
     return frame, number_formats
 
 
-def choose_task(values, task, preset):
+def choose_task(
+    values: Mapping[str, np.ndarray | Texts], task: str | None, preset: "Preset | None"
+) -> tuple[Problem, str]:
     """Return the problem that a target is for, and a sentence with the reason.
 
     Args:
@@ -215,10 +219,10 @@ def choose_task(values, task, preset):
         KzooError: the target does not suit the task, or (`detection.WrongPreset`) the preset.
     """
     columns = list(values.values())
-    (problem, reason), fixed = (
-        detection.likely_problem("rows", columns),
-        detection.only_problem(preset),
-    )
+    problem, reason = detection.likely_problem("rows", columns)
+    assert problem is not None  # rows have classes and values
+    fixed = detection.only_problem(preset)
+    name = "" if preset is None else preset.name
     if len(values) > 1 and task is None:
         reason += _class_targets_note(values, preset)
     if task is not None:
@@ -226,35 +230,27 @@ def choose_task(values, task, preset):
         reason = f"task={task!r}"
         if fixed not in (None, problem):
             raise detection.WrongPreset(
-                f"task={task!r} does not suit {preset.name}, a {fixed.name} preset.",
+                f"task={task!r} does not suit {name}, a {fixed.name} preset.",
                 "Presets that take any task: {}.",
             )
     elif fixed not in (None, problem):
         if not detection.suits_problem(fixed, columns):
             raise detection.WrongPreset(
-                f"Target {next(iter(values))!r} makes this a {problem.name} ({reason}), but {preset.name} is for "
+                f"Target {next(iter(values))!r} makes this a {problem.name} ({reason}), but {name} is for "
                 f"{fixed.name}.",
                 "Use one of: {}; or set task=.",
             )
         problem = fixed
-        reason = f"{preset.name} is for {fixed.name}"
+        reason = f"{name} is for {fixed.name}"
     if task is not None:
         detection.check_numbers(problem, values, task)
-    if "classes" in problem.facts and len(values) > 1:
-        raise KzooError(
-            f"A classification takes one target column; got {listed(values, MOST)}. Several labels per row "
-            "(task='labels') need columns of 0 and 1."
-        )
-    override = "" if task is not None else "; task= overrides"
-    note = f"{problem.name.replace('_', ' ').capitalize()} of {listed(values, MOST)}: {reason}{override}."
-    counts = detection.count_note(problem, columns) if task is None else ""
-    return problem, f"{note} {counts}".rstrip()
+    return problem, detection.choice_note(problem, values, reason, task, MOST)
 
 
-def check_preset(problem, preset):
+def check_preset(problem: Problem, preset: "Preset | None") -> None:
     """Raise `detection.WrongPreset` if a preset cannot be adapted to labels: it is for values only."""
     fixed = detection.only_problem(preset)
-    if fixed is not None and not fixed.facts & {"classes", "labels"}:
+    if preset is not None and fixed is not None and not fixed.facts & {"classes", "labels"}:
         raise detection.WrongPreset(
             f"The targets make this a {problem.name}, but {preset.name} is for {fixed.name}.",
             "Use one of: {}; or set task='regression'.",

@@ -1,5 +1,6 @@
 """Task detection: from what the user requests, from what a preset supports, or from the target's values. NumPy only."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import numpy as np
@@ -144,12 +145,37 @@ def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Proble
         raise KzooError(
             f"{kind} inputs need a target of classes: {reason}. Use a column of classes, or set task=."
         )
-    if "classes" in chosen.facts and len(names) > 1:
-        raise KzooError(f"A classification takes one target column; got {listed(names, _NAMED)}.")
+    return chosen, choice_note(chosen, targets, reason, task, _NAMED)
+
+
+def choice_note(
+    chosen: Problem,
+    targets: Mapping[str, np.ndarray | Texts],
+    reason: str,
+    task: str | None,
+    most: int,
+) -> str:
+    """Return a sentence on the problem that was chosen for some targets.
+
+    Args:
+        chosen: the problem.
+        targets: name -> array (N,) of each target column.
+        reason: why it was chosen.
+        task: task that the user has set, or None.
+        most: number of columns that are named.
+
+    Raises:
+        KzooError: several columns for a classification.
+    """
+    if "classes" in chosen.facts and len(targets) > 1:
+        raise KzooError(
+            f"A classification takes one target column; got {listed(targets, most)}. Several labels per row "
+            "(task='labels') need columns of 0 and 1."
+        )
     override = "" if task is not None else "; task= overrides"
     title = chosen.name.replace("_", " ").capitalize()
-    counts = count_note(chosen, columns) if task is None else ""
-    return chosen, f"{title} of {listed(names, _NAMED)}: {reason}{override}. {counts}".rstrip()
+    counts = count_note(chosen, list(targets.values())) if task is None else ""
+    return f"{title} of {listed(targets, most)}: {reason}{override}. {counts}".rstrip()
 
 
 def _refuse_formatted(kind, targets, task):

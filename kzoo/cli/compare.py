@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kzoo.cli import keras_import, leaderboard, shared, tables
 from kzoo.problems.tasks import score_named
-from kzoo.tuning.ranking import find_runs, lower_is_better, ranked
+from kzoo.tuning.ranking import find_runs, find_runs_and_searches, lower_is_better, ranked
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, whole_file
 from kzoo.utils.formatting import csv_cell
@@ -136,13 +136,13 @@ def _find_runs(paths: Iterable[str]) -> "tuple[list[Run | Search], list[str]]":
     first_error = None
     for path in paths:
         try:
-            runs += find_runs(path, searches=True)
+            runs += find_runs_and_searches(path)
         except KzooError as error:
             if not os.path.exists(path):
                 raise
             skipped.append(path)
             first_error = first_error or error
-    runs = find_runs(runs, searches=True) if runs else []
+    runs = find_runs_and_searches(runs) if runs else []
     if first_error is not None and len(runs) < 2:
         raise first_error
     return runs, skipped

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import os
 import shutil
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -21,7 +23,17 @@ from kzoo.training.folder import (
 )
 from kzoo.training.journal import remove_journal
 from kzoo.training.provenance import provenance
-from kzoo.tuning.records import FINISHED, leaderboard, ranked, read_trials, table_of, trial_folder
+from kzoo.tuning.records import (
+    FINISHED,
+    Objective,
+    Request,
+    Trial,
+    leaderboard,
+    ranked,
+    read_trials,
+    table_of,
+    trial_folder,
+)
 from kzoo.tuning.search import Search
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import (
@@ -49,7 +61,9 @@ _CHECKPOINTS = 3  # number of best trials whose checkpoints are kept
 
 
 @contextmanager
-def claimed(out, request, *, resume):
+def claimed(
+    out: str | os.PathLike[str] | None, request: Request, *, resume: str
+) -> Iterator[tuple[Path, Search | None]]:
     """Yield (folder, search or None) with the folder locked; a folder that is left without a search is removed.
 
     Args:
@@ -83,14 +97,14 @@ def claimed(out, request, *, resume):
         remove_empty_folders(created)
 
 
-def with_provenance(request):
+def with_provenance(request: Request) -> Request:
     """Return the request with versions, machine and time of its start."""
     recorded = provenance()
     fields = {name: recorded[name] for name in ("versions", "machine", "onednn", "created")}
     return replace(request, spec=dict(request.spec) | {"kzoo": __version__}, **fields)
 
 
-def _can_continue(folder, request):
+def _can_continue(folder: Path, request: Request) -> bool:
     """Return True if a folder has the same search and it is not finished."""
     try:
         search = Search(folder)
@@ -99,7 +113,7 @@ def _can_continue(folder, request):
         return False
 
 
-def request_differences(search, request) -> list[str]:
+def request_differences(search: Search, request: Request) -> list[str]:
     """Return the differences between a search's request and a new one; `_MAY_DIFFER` is ignored."""
     requested = {
         name: value for name, value in request.to_json().items() if name not in _MAY_DIFFER
@@ -107,7 +121,7 @@ def request_differences(search, request) -> list[str]:
     return differences(search.request.to_json(), requested)
 
 
-def _open_search(folder, request, resume):
+def _open_search(folder: Path, request: Request, resume: str) -> Search | None:
     """Return the search to continue in a folder, or None to start a new one.
 
     Raises:
@@ -147,7 +161,7 @@ def _open_search(folder, request, resume):
     return search
 
 
-def _holds_search(folder, names):
+def _holds_search(folder: Path, names: set[str]) -> bool:
     """Return True if the file names are those of a search, including one killed before it wrote `search.json`."""
     if "search.json" not in names:
         return names <= {"preprocessing.json", "worker.log", ".lock"}
@@ -157,14 +171,14 @@ def _holds_search(folder, names):
         return False
 
 
-def remove_leftovers_of_search(folder):
+def remove_leftovers_of_search(folder: Path) -> None:
     """Remove temporary files that interrupted writes have left."""
     remove_leftovers(folder)
     for path in folder.glob("trials/*"):
         remove_leftovers(path)
 
 
-def clear_search(folder):
+def clear_search(folder: Path) -> None:
     """Remove the files of an earlier search from a folder that this process has locked."""
     for name in ("trials", "engine", "tensorboard"):
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -172,7 +186,9 @@ def clear_search(folder):
         (folder / name).unlink(missing_ok=True)
 
 
-def clean_up(folder, trials, objective, *, states=True):
+def clean_up(
+    folder: Path, trials: Iterable[Trial], objective: Objective, *, states: bool = True
+) -> None:
     """Remove the checkpoints of all but the best trials, and training states that are no longer needed.
 
     Args:
@@ -192,7 +208,7 @@ def clean_up(folder, trials, objective, *, states=True):
             remove_journal(path)
 
 
-def write_leaderboard(folder, trials, objective):
+def write_leaderboard(folder: Path, trials: Sequence[Trial], objective: Objective) -> None:
     """Write `leaderboard.csv` and `leaderboard.json`."""
     rows = leaderboard(trials, objective)
     write_json(folder / "leaderboard.json", [row.to_json() for row in rows], sync=False)
@@ -204,7 +220,7 @@ def write_leaderboard(folder, trials, objective):
     write_text(folder / "leaderboard.csv", out.getvalue(), sync=False)
 
 
-def write_hparams(folder, trial):
+def write_hparams(folder: Path, trial: Trial) -> None:
     """Write a finished trial to `tensorboard/0000/` for TensorBoard's HParams page, if TensorBoard is installed."""
     if find_spec("tensorboard") is None:
         return
@@ -219,5 +235,5 @@ def write_hparams(folder, trial):
             for epoch, value in enumerate(values):
                 if value is not None:
                     events.scalars({metric: value}, epoch)
-        if trial.score is not None:
+        if trial.score is not None and trial.best_epoch is not None:
             events.scalars({"score": trial.score}, trial.best_epoch - 1)

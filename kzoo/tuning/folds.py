@@ -50,7 +50,7 @@ def check_folds(folds: object, data: Dataset) -> None:
         )
 
 
-def fold_of(data: Dataset, number, folds, seed) -> Dataset:
+def fold_of(data: Dataset, number: int, folds: int, seed: int) -> Dataset:
     """Return one fold as the validation split and the other folds as the training split."""
     rows = pooled(data)
     fold_of_row = divide_into_folds(data, rows, folds, seed)
@@ -61,7 +61,7 @@ def fold_of(data: Dataset, number, folds, seed) -> Dataset:
     return _with_fold(data, rows, train, validation)
 
 
-def divide_into_folds(data: Dataset, rows: Split, folds, seed) -> np.ndarray:
+def divide_into_folds(data: Dataset, rows: Split, folds: int, seed: int) -> np.ndarray:
     """Return the fold of each row (N,), with the proportions of classes or labels in each fold."""
     y = _labels(rows)
     if data.problem.separate_probabilities:
@@ -75,9 +75,9 @@ def divide_into_folds(data: Dataset, rows: Split, folds, seed) -> np.ndarray:
     return fold_of_row
 
 
-def _with_fold(data, rows, train, validation):
+def _with_fold(data: Dataset, rows: Split, train: np.ndarray, validation: np.ndarray) -> Dataset:
     return replace(data, train=subset(rows, train), validation=subset(rows, validation))
 
 
-def _labels(rows):
+def _labels(rows: Split) -> np.ndarray:
     return np.asarray(rows.y if isinstance(rows.y, np.ndarray) else rows.y[np.arange(len(rows))])

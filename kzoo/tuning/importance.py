@@ -8,6 +8,7 @@ hyperparameter is inactive get no imputed value: with its default filled in, `mo
 """
 
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from scipy.stats import rankdata
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.model_selection import KFold
 
+from kzoo.tuning.records import Objective, Trial
+from kzoo.tuning.spaces.entry import Parameter, Value
 from kzoo.utils.errors import KzooError
 
 # largest R2 of 120 draws of random scores: 20, 40, 80 trials, 10 hyperparameters (95 %: 0.03)
@@ -81,7 +84,9 @@ class Importance:
         return f"A random forest predicts the rank of held-out trials with R² {self.r2:.2f} ± {self.r2_sd:.2f}{end}"
 
 
-def importance_of(trials, objective, parameters) -> Importance:
+def importance_of(
+    trials: Sequence[Trial], objective: Objective, parameters: Iterable[Parameter]
+) -> Importance:
     """Return the hyperparameter importances of a search.
 
     Args:
@@ -100,7 +105,7 @@ def importance_of(trials, objective, parameters) -> Importance:
             f"Importance needs at least {LEAST} finished trials, got {len(scored)}. Continue the search with trials=30."
         )
     columns = _columns(scored, parameters)
-    ranks = rankdata([objective.sign * t.score for t in scored]) / len(scored)
+    ranks = rankdata([objective.sign * (t.score or 0) for t in scored]) / len(scored)
     rows = []
     left_out = []
     measured = {}
@@ -138,13 +143,15 @@ def importance_of(trials, objective, parameters) -> Importance:
     )
 
 
-def _latest(trials):
+def _latest(trials: Sequence[Trial]) -> list[Trial]:
     """Return the last trial of each point: Hyperband continues a point as a new trial."""
     last = {tuple(sorted(t.hyperparameters.items())): t for t in trials}
     return sorted(last.values(), key=lambda t: t.number)
 
 
-def _columns(trials, parameters):
+def _columns(
+    trials: Sequence[Trial], parameters: Iterable[Parameter]
+) -> dict[str, list[Value | None]]:
     """Return name -> its value in each trial, None where the hyperparameter is inactive.
 
     The learning rates of all optimizers form one column: the position within each optimizer's range.
@@ -160,22 +167,24 @@ def _columns(trials, parameters):
     return columns
 
 
-def _shared_name(parameter):
+def _shared_name(parameter: Parameter) -> str:
     """Return "learning_rate" for "learning_rate_adam" if it depends on the optimizer "adam"; otherwise the name."""
     values: Any = parameter.when[1] if parameter.when else ()
     suffix = f"_{values[0]}" if len(values) == 1 and isinstance(values[0], str) else None
     return parameter.name.removesuffix(suffix) if suffix else parameter.name
 
 
-def _position_function(parameter):
+def _position_function(parameter: Parameter) -> Callable[[float], float]:
     """Return a function that maps a value to its position in the parameter's range, from 0 to 1."""
     if parameter.values:
         return parameter.values.index
-    low, high = (math.log(end) if parameter.log else end for end in (parameter.low, parameter.high))
+    low, high = (math.log(end) if parameter.log else end for end in parameter.bounds)
     return lambda value: ((math.log(value) if parameter.log else value) - low) / ((high - low) or 1)
 
 
-def _measure(columns, ranks, rows):
+def _measure(
+    columns: Mapping[str, Sequence[Value | None]], ranks: np.ndarray, rows: Sequence[int]
+) -> dict[str, tuple[float, float, tuple[float, float]]]:
     """Return name -> (mean, sd, (R2, its sd)) for each hyperparameter that varies and is active in all given trials.
 
     Args:
@@ -185,8 +194,8 @@ def _measure(columns, ranks, rows):
     """
     encoded = {}
     for name, values in columns.items():
-        column = [values[i] for i in rows]
-        if None not in column and len(set(column)) > 1:
+        column = [value for i in rows if (value := values[i]) is not None]
+        if len(column) == len(rows) and len(set(column)) > 1:
             encoded[name] = _encode(column)
     if not encoded:
         return {}
@@ -212,11 +221,11 @@ def _measure(columns, ranks, rows):
     }
 
 
-def _mean_sd(values):
+def _mean_sd(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)), float(np.std(values, ddof=1))
 
 
-def _encode(values):
+def _encode(values: Sequence[Value]) -> np.ndarray:
     """Return a float column (N, 1) for numbers, and one 0/1 column for each category otherwise."""
     if all(isinstance(category, int | float) for category in values):
         return np.array(values, "float64")[:, None]
@@ -224,7 +233,9 @@ def _encode(values):
     return np.array([[float(str(category) == word) for word in words] for category in values])
 
 
-def _predict(table, y, slices, seed):
+def _predict(
+    table: np.ndarray, y: np.ndarray, slices: Mapping[str, slice], seed: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return out-of-fold predictions, unshuffled (N,) and for each hyperparameter shuffled (_SHUFFLES, N)."""
     random = np.random.default_rng(seed)
     intact = np.empty(len(y))

@@ -1,8 +1,10 @@
 """`InitialWeights`: the trained weights that every trial of a search starts from."""
 
 import os
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kzoo.data.dataset import Dataset
 from kzoo.training.identity import weights_hash
@@ -11,6 +13,7 @@ from kzoo.tuning.spaces.function_space import builds_models
 from kzoo.tuning.spaces.network import changes_layers
 from kzoo.tuning.spaces.space import Space
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed
 from kzoo.zoo.registry.catalogue import get_preset
 from kzoo.zoo.weights import (
@@ -21,6 +24,9 @@ from kzoo.zoo.weights import (
     name_of,
     stored_freeze,
 )
+
+if TYPE_CHECKING:
+    from kzoo.tuning.tune import Tuned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +46,11 @@ class InitialWeights:
 
     @classmethod
     def from_arguments(
-        cls, preset_or_build: Any, weights: Any, freeze: Any, executor: Any
+        cls,
+        preset_or_build: "Tuned",
+        weights: str | os.PathLike[str] | None,
+        freeze: str | Sequence[str] | bool | None,
+        executor: Executor | None,
     ) -> "InitialWeights":
         """Return the initial weights for the arguments of `tune`.
 
@@ -82,7 +92,7 @@ class InitialWeights:
             freeze=freeze,
         )
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> JsonObject:
         """Return what a search stores about the weights: names and a hash, no paths."""
         if self.weights is None:
             return {}

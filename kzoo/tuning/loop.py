@@ -3,16 +3,36 @@
 import time
 import warnings
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
 from typing import Any
 
-from kzoo.training.workers.worker import TrialFailed
+import keras_tuner as kt
+
+from kzoo.training.resume import Signals
+from kzoo.training.workers.pool import ExecutorWorkers, LocalWorkers, SingleWorker
+from kzoo.training.workers.worker import InProcess, TrialFailed, Worker
 from kzoo.tuning.engines.base import make_oracle
 from kzoo.tuning.engines.keras_tuner_private import plain_values, round_of
 from kzoo.tuning.folder import clean_up, write_hparams, write_leaderboard
-from kzoo.tuning.records import FINISHED, End, Outcome, Trial, best_of, read_trials, trial_folder
+from kzoo.tuning.progress import Progress
+from kzoo.tuning.records import (
+    FINISHED,
+    End,
+    Outcome,
+    Request,
+    Round,
+    Trial,
+    best_of,
+    read_trials,
+    trial_folder,
+)
+from kzoo.tuning.spaces.entry import Point, Value
+from kzoo.tuning.spaces.points import Points
 from kzoo.tuning.trial import peers_of
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 
 _TUNER_ID = "kzoo"  # KerasTuner identifies its callers
 
@@ -31,7 +51,18 @@ class Loop:
         progress: the `Progress`.
     """
 
-    def __init__(self, folder, request, space, *, worker, pool, signals, deadline, progress):
+    def __init__(
+        self,
+        folder: Path,
+        request: Request,
+        space: Points,
+        *,
+        worker: Worker | InProcess,
+        pool: SingleWorker | LocalWorkers | ExecutorWorkers,
+        signals: Signals,
+        deadline: float | None,
+        progress: Progress,
+    ):
         self.folder = folder
         self.request = request
         self.space = space
@@ -85,7 +116,7 @@ class Loop:
         End(because=reason, complete=complete, trials=self.request.trials).write(self.folder)
         return reason
 
-    def _run(self):
+    def _run(self) -> str:
         """Propose trial n once exactly the trials up to n - slots have been reported, in whichever order they ended.
 
         So the proposals depend on the number of concurrent trials, but not on which worker trains, its speed or its
@@ -101,6 +132,7 @@ class Loop:
                     break
                 pending[int(proposal.trial_id)] = proposal, self._start(proposal, reported)
             if not pending:
+                assert reason is not None  # otherwise a trial would have been proposed
                 return reason
             oldest = min(pending)
             proposal, future = pending[oldest]
@@ -114,7 +146,9 @@ class Loop:
                 self._report(proposal, trial)
                 reported.append(trial)
 
-    def _propose(self, count, reported):
+    def _propose(
+        self, count: int, reported: Sequence[Trial]
+    ) -> tuple[kt.engine.trial.Trial | None, str | None]:
         """Return (proposal, None), (None, reason to stop), or (None, None) if a pending trial has to end first."""
         if self.signals.caught:
             return None, "stopped"
@@ -132,16 +166,16 @@ class Loop:
                 return None, "failing"
         return proposal, None
 
-    def _is_finished(self, number):
+    def _is_finished(self, number: int) -> bool:
         return number in self.trials and self.trials[number].status in FINISHED
 
-    def _should_give_up(self, reported):
+    def _should_give_up(self, reported: Sequence[Trial]) -> bool:
         """Return True if all trials have failed, and enough of them to expect that the others fail too."""
         return best_of(reported, self.request.objective) is None and len(reported) >= max(
             10, self.request.trials // 3
         )
 
-    def _new_trial(self, number, values, hyperband):
+    def _new_trial(self, number: int, values: Point, hyperband: Round | None) -> Trial:
         """Return a trial to train; one that continues another trial's training has its seed."""
         seed = (self.request.seed + number) % 2**32
         if hyperband is not None and hyperband.parent is not None:
@@ -156,7 +190,9 @@ class Loop:
             hyperband=hyperband,
         )
 
-    def _start(self, proposal, reported):
+    def _start(
+        self, proposal: kt.engine.trial.Trial, reported: Sequence[Trial]
+    ) -> Future[Outcome] | None:
         """Submit a proposal to the pool and return the future of its outcome; None if the trial is finished already."""
         number, values = int(proposal.trial_id), plain_values(proposal.hyperparameters)
         if self._is_finished(number):
@@ -169,7 +205,7 @@ class Loop:
         # Replayed trials are written together with the first new one.
         self.oracle.write_files_to(self.folder / "engine")
         trial = self._new_trial(number, values, round_of(proposal.hyperparameters))
-        options = {}
+        options: JsonObject = {}
         if (hyperband := trial.hyperband) is not None:
             parent = (
                 None
@@ -196,7 +232,11 @@ class Loop:
             **options,
         )
 
-    def _wait_for(self, oldest, pending):
+    def _wait_for(
+        self,
+        oldest: int,
+        pending: Mapping[int, tuple[kt.engine.trial.Trial, Future[Outcome] | None]],
+    ) -> None:
         """Wait for one trial; store every trial that ends in the meantime."""
         futures = {future: number for number, (_, future) in pending.items() if future is not None}
         while True:
@@ -214,7 +254,7 @@ class Loop:
             if self.signals.caught:
                 self.pool.cancel()
 
-    def _finish(self, trial, future):
+    def _finish(self, trial: Trial, future: Future[Outcome]) -> None:
         """Store the outcome of a trial."""
         try:
             outcome = future.result()
@@ -230,7 +270,7 @@ class Loop:
             write_hparams(self.folder, trial)
         self._clean_up(states=not self.oracle.in_rounds)
 
-    def _report(self, proposal, trial):
+    def _report(self, proposal: kt.engine.trial.Trial, trial: Trial) -> None:
         """Report a trial's outcome to the engine."""
         if trial.score is None:
             proposal.status = "FAILED"
@@ -242,7 +282,7 @@ class Loop:
             proposal.status = "COMPLETED"
         self.oracle.end_trial(proposal)
 
-    def _accept(self, values):
+    def _accept(self, values: Point) -> bool:
         """Return True if the network of some values has at most `max_params` parameters."""
         limit = self.space.max_params
         key = _key(values)
@@ -258,7 +298,7 @@ class Loop:
                 self.within_limit[key] = False
         return self.within_limit[key]
 
-    def _clean_up(self, *, states):
+    def _clean_up(self, *, states: bool) -> None:
         """Remove checkpoints and states that are not needed, and write the leaderboard."""
         clean_up(self.folder, self.finished, self.request.objective, states=states)
         write_leaderboard(
@@ -266,5 +306,5 @@ class Loop:
         )
 
 
-def _key(values):
+def _key(values: Point) -> tuple[tuple[str, Value], ...]:
     return tuple(sorted(values.items()))

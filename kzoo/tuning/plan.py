@@ -1,21 +1,32 @@
 """The plan of a search: objective, number of trials and epochs, network sizes and estimated time."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import keras
+import keras_tuner
 
 from kzoo.callbacks import direction
 from kzoo.callbacks.monitor import reported_metrics
+from kzoo.data.dataset import Dataset
 from kzoo.problems import objectives
+from kzoo.problems.stored_types import Config, TrainingSettings
 from kzoo.training.decision import adapt_objective
-from kzoo.training.workers.worker import TrialFailed
+from kzoo.training.workers.worker import InProcess, TrialFailed, Worker
 from kzoo.tuning.engines import engine_named
 from kzoo.tuning.engines.base import Size, make_oracle, random_points
-from kzoo.tuning.records import Objective
+from kzoo.tuning.records import Objective, Request
+from kzoo.tuning.spaces.points import Points
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import duration, hint, plural
 from kzoo.zoo.contract import metrics_for
 from kzoo.zoo.registry import AUTO, steps_of_epoch
+
+# the argument `objective` of `tune`
+Requested: TypeAlias = "str | Sequence[str] | Callable[..., float] | keras_tuner.Objective"
 
 _SAMPLES = 20  # number of random points whose parameters are counted, time permitting
 
@@ -64,7 +75,7 @@ class Plan:
     parallel: int = 1
     threads: int | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         name, direction = self.objective
         points = "infinitely many points" if self.points is None else f"{self.points:,} points"
         folds = "" if self.folds is None else f", each over {self.folds} folds"
@@ -131,12 +142,12 @@ class AutoPlan:
         )
 
 
-def size_of(engine, *, epochs, folds, **options) -> Size:
+def size_of(engine: str, *, epochs: int, folds: int | None, **options: object) -> Size:
     """Return the size of a search; `epochs` are those of the longest training, `options` the engine's."""
     return make_oracle(engine, seed=0, epochs=epochs, **options).size(epochs, folds)
 
 
-def make_plan(request, space, size, worker) -> Plan:
+def make_plan(request: Request, space: Points, size: Size, worker: Worker | InProcess) -> Plan:
     """Build the default point, time one step, and return the plan.
 
     Args:
@@ -184,7 +195,9 @@ def make_plan(request, space, size, worker) -> Plan:
     )
 
 
-def default_objective(training, data, requested=()) -> str:
+def default_objective(
+    training: TrainingSettings, data: Dataset, requested: Collection[str] = ()
+) -> str:
     """Return the objective of a search for which the user names none.
 
     It is the one that the task names, unless the user has set metrics: then, as for the other tasks, the first metric.
@@ -200,7 +213,15 @@ def default_objective(training, data, requested=()) -> str:
     return f"val_{(training.get('metrics') or ('loss',))[0]}"
 
 
-def resolve_objective(objective, config, training, data, *, folds=None, requested=()) -> Objective:
+def resolve_objective(
+    objective: Requested | None,
+    config: Config,
+    training: TrainingSettings,
+    data: Dataset,
+    *,
+    folds: int | None = None,
+    requested: Collection[str] = (),
+) -> Objective:
     """Return the `Objective` for the argument of `tune`.
 
     Args:
@@ -222,7 +243,9 @@ def resolve_objective(objective, config, training, data, *, folds=None, requeste
     )
 
 
-def objective_of_function(objective, model, data, *, folds=None) -> Objective:
+def objective_of_function(
+    objective: Requested | None, model: keras.Model, data: Dataset, *, folds: int | None = None
+) -> Objective:
     """Return the `Objective` for a search of a build function.
 
     Args:
@@ -242,7 +265,13 @@ def objective_of_function(objective, model, data, *, folds=None) -> Objective:
     return _resolve(objective, names, data, folds, scored_settings(objective, names, {}, data, ()))
 
 
-def scored_settings(objective, names, training, data, requested) -> dict | None:
+def scored_settings(
+    objective: Requested,
+    names: Sequence[str] | None,
+    training: TrainingSettings,
+    data: Dataset,
+    requested: Collection[str],
+) -> JsonObject | None:
     """Return the training settings for an objective that is a score of the task or the user's function.
 
     Args:
@@ -283,7 +312,13 @@ def scored_settings(objective, names, training, data, requested) -> dict | None:
     }
 
 
-def _resolve(objective, names, data, folds, scored):
+def _resolve(
+    objective: Requested,
+    names: Sequence[str] | None,
+    data: Dataset,
+    folds: int | None,
+    scored: JsonObject | None,
+) -> Objective:
     """Return the `Objective` among the reported `names` (None if unknown)."""
     if hasattr(objective, "name") and hasattr(objective, "direction"):
         objective = objective.name, objective.direction
@@ -301,10 +336,14 @@ def _resolve(objective, names, data, folds, scored):
     return Objective(name, resolved)
 
 
-def _reported_metric(objective, names, data):
+def _reported_metric(
+    objective: Requested, names: Sequence[str] | None, data: Dataset
+) -> tuple[str, str]:
     """Return the name and the direction of a metric that the model reports, by its name or a pair."""
-    pair = isinstance(objective, tuple | list) and len(objective) == 2
-    name, stated = objective if pair else (objective, None)
+    name: object = objective
+    stated = None
+    if isinstance(objective, tuple | list) and len(objective) == 2:
+        name, stated = objective
     if not isinstance(name, str) or stated not in (None, "max", "min"):
         raise KzooError(
             "must be the name of a score or a metric, or a pair such as ('val_accuracy', 'max').",
@@ -329,7 +368,7 @@ def _reported_metric(objective, names, data):
             value=name,
         )
     try:
-        resolved = direction(name)
+        resolved: str = direction(name)
     except KzooError:
         if stated is None:
             raise KzooError(

@@ -2,7 +2,9 @@
 
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,6 +15,10 @@ from kzoo.tuning.records import FINISHED, Trial, best_of
 from kzoo.tuning.spaces.entry import format_value
 from kzoo.utils import notebook
 from kzoo.utils.formatting import duration, plural, spelled
+
+if TYPE_CHECKING:
+    from kzoo.tuning.plan import Plan
+
 
 _ROWS = 12  # rows of the live table
 _LAST_ROWS = 30  # rows of the table that remains
@@ -39,7 +45,14 @@ class Progress:
         stream: where to write; the default is stderr.
     """
 
-    def __init__(self, plan, *, deadline=None, silent=False, stream=None):
+    def __init__(
+        self,
+        plan: "Plan",
+        *,
+        deadline: float | None = None,
+        silent: bool = False,
+        stream: TextIO | None = None,
+    ):
         self.plan, self.deadline, self.silent = plan, deadline, silent
         self.console = Console(file=stream or sys.stderr, highlight=False)
         self.live = self.display = None
@@ -51,19 +64,19 @@ class Progress:
         self.trials: list[Trial] = []
         self.running: dict[int, _Running] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> "Progress":
         if self.live is not None:
             self.live.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self.live is not None:
             self.live.stop()
             self.console.print(self._table(_LAST_ROWS))
         if self.display is not None and self.trials:
-            self._show(_LAST_ROWS)
+            self._show(self.display, _LAST_ROWS)
 
-    def write(self, line):
+    def write(self, line: str) -> None:
         """Print a line."""
         if self.display is not None:
             notebook.print_lines([spelled(line)])
@@ -72,23 +85,23 @@ class Progress:
                 spelled(line), soft_wrap=True, markup=False
             )
 
-    def restore(self, trials):
+    def restore(self, trials: Iterable[Trial]) -> None:
         """Show the trials of a resumed search."""
         self.trials = list(trials)
         self.draw()
 
-    def start_trial(self, trial):
+    def start_trial(self, trial: Trial) -> None:
         """Show that a trial starts."""
         self.running = self.running | {trial.number: _Running(trial, time.monotonic())}
         self.draw()
 
-    def epoch(self, number, epoch, value):
+    def epoch(self, number: int, epoch: int, value: float) -> None:
         """Show the value that the objective had after an epoch of a trial."""
         if (running := self.running.get(number)) is not None:
             self.running = self.running | {number: replace(running, epoch=epoch, value=value)}
             self.draw()
 
-    def end_trial(self, trial):
+    def end_trial(self, trial: Trial) -> None:
         """Show the outcome of a trial."""
         self.trials = [*(t for t in self.trials if t.number != trial.number), trial]
         self.running = {
@@ -98,23 +111,21 @@ class Progress:
             self.write(self._line(trial))
         self.draw()
 
-    def draw(self):
+    def draw(self) -> None:
         """Redraw the table."""
         if self.live is not None:
             self.live.update(Group(self._table(_ROWS), Text(self._footer())), refresh=True)
         if self.display is not None and time.monotonic() - self.last_drawn > _DRAW_INTERVAL:
             self.last_drawn = time.monotonic()
-            self._show(_ROWS)
+            self._show(self.display, _ROWS)
 
-    def _show(self, rows):
+    def _show(self, display: notebook.Display, rows: int) -> None:
         """Draw the table in a notebook."""
         done = f"{len(self.trials)} of {self.plan.trials} trials"
         table = notebook.table(self._heads(), [cells for cells, _ in self._rows(rows)])
-        self.display.show(
-            notebook.card(done, table, note=self._footer()), f"{done}, {self._footer()}"
-        )
+        display.show(notebook.card(done, table, note=self._footer()), f"{done}, {self._footer()}")
 
-    def _line(self, trial):
+    def _line(self, trial: Trial) -> str:
         score = "-" if trial.score is None else f"{trial.score:.4f}"
         epoch = "" if trial.best_epoch is None else f" ({_epoch_text(trial)})"
         prefix = f"[{trial.number + 1} of {self.plan.trials}] trial {trial.number} {trial.status}"
@@ -123,7 +134,7 @@ class Progress:
             return f"{line}: {trial.error}"
         return f"{line}, {trial.seconds:.1f} s; {self._footer()}; {self._point_text(trial)}"
 
-    def _footer(self):
+    def _footer(self) -> str:
         best = best_of(self.trials, self.plan.objective)
         texts = []
         if best is not None:
@@ -132,7 +143,7 @@ class Progress:
             texts.append(f"about {duration(remaining)} left")
         return ", ".join(texts) or "training the first trial"
 
-    def _seconds_left(self):
+    def _seconds_left(self) -> float | None:
         """Return the estimated seconds left by the mean time of a trial, at most the budget; None if unknown."""
         finished = sum(trial.status in FINISHED for trial in self.trials)
         mean = (
@@ -144,15 +155,11 @@ class Progress:
             else mean * max(self.plan.trials - finished, 0) / self.plan.parallel
         )
         budget = None if self.deadline is None else max(self.deadline - time.time(), 0.0)
-        return (
-            min(remaining, budget)
-            if None not in (remaining, budget)
-            else budget
-            if remaining is None
-            else remaining
+        return min(
+            (seconds for seconds in (remaining, budget) if seconds is not None), default=None
         )
 
-    def _heads(self):
+    def _heads(self) -> tuple[str, ...]:
         return (
             "trial",
             "status",
@@ -162,10 +169,10 @@ class Progress:
             "hyperparameters",
         )
 
-    def _rows(self, most):
+    def _rows(self, most: int) -> list[tuple[tuple[str, ...], str | None]]:
         """Return (cells, style) of the last trials and of those that are running."""
         best = best_of(self.trials, self.plan.objective)
-        rows = []
+        rows: list[tuple[tuple[str, ...], str | None]] = []
         for trial in sorted(self.trials, key=lambda t: t.number)[-most:]:
             cells = (
                 str(trial.number),
@@ -190,7 +197,7 @@ class Progress:
             rows.append((cells, "dim"))
         return rows
 
-    def _table(self, most):
+    def _table(self, most: int) -> Table:
         table = Table(box=None, pad_edge=False)
         for name in self._heads():
             table.add_column(name, overflow="ellipsis", no_wrap=True)
@@ -198,7 +205,7 @@ class Progress:
             table.add_row(*cells, style=style)
         return table
 
-    def _point_text(self, trial):
+    def _point_text(self, trial: Trial) -> str:
         if trial.baseline:
             return self.plan.start
         return ", ".join(
@@ -206,7 +213,7 @@ class Progress:
         )
 
 
-def _epoch_text(trial):
+def _epoch_text(trial: Trial) -> str:
     """Return the epoch of the score as text."""
     if trial.folds is not None:
         source = "estimated from" if trial.status == "pruned" else "mean of"

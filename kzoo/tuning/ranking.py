@@ -1,18 +1,20 @@
 """`compare`: rank runs and searches, read from their small text files. Standard library only, but for the DataFrame."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from glob import glob, has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kzoo.inference.tasks.target_scores import mixes_units
 from kzoo.problems.objectives import Objective, deciding
+from kzoo.problems.stored_types import Scores
 from kzoo.problems.tasks import problem, score_named
 from kzoo.tuning.records import best_of
 from kzoo.tuning.search import Search, is_search
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import hint
 from kzoo.zoo.results import deciding_score, displayed_metric, value_of
 from kzoo.zoo.run import Run, run_of_search
@@ -21,9 +23,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+RunOrSearch: TypeAlias = Run | Search | str | os.PathLike[str]
+Runs: TypeAlias = RunOrSearch | Sequence[RunOrSearch]
+
+
 @checked_arguments
 def compare(
-    runs: Run | Search | str | os.PathLike[str] | Sequence[Run | Search | str | os.PathLike[str]],
+    runs: Runs,
     *,
     metric: str | None = None,
     baselines: bool = True,
@@ -62,19 +68,21 @@ def compare(
     )
 
 
-def ranked(runs: Any, *, metric: str | None = None, baselines: bool = True) -> list[dict[str, Any]]:
+def ranked(runs: Runs, *, metric: str | None = None, baselines: bool = True) -> list[JsonObject]:
     """Return the rows of `compare`, which see, as dicts. Standard library only."""
     metric = None if metric is None else metric.removeprefix("val_")
-    runs = find_runs(runs, searches=True)
-    if len(runs) < 2:
+    ranked_runs = find_runs_and_searches(runs)
+    if len(ranked_runs) < 2:
         noun, hint = (
             ("search", " Its leaderboard() ranks its trials.")
-            if is_search(runs[0])
+            if is_search(ranked_runs[0])
             else ("run", "")
         )
-        raise KzooError(f"compare needs two or more runs, got one {noun} ({runs[0].path}).{hint}")
+        raise KzooError(
+            f"compare needs two or more runs, got one {noun} ({ranked_runs[0].path}).{hint}"
+        )
     groups: dict[Any, list[tuple[Run | Search, str]]] = {}
-    for run, name in zip(runs, _short_names(runs), strict=True):
+    for run, name in zip(ranked_runs, _short_names(ranked_runs), strict=True):
         groups.setdefault(_group(run), []).append((run, name))
     all_rows = []
     for number_of_group, group in enumerate(sorted(groups.values(), key=len, reverse=True), 1):
@@ -115,8 +123,8 @@ _OF_A_RUN = (
 
 
 def _baselines(
-    group: Sequence[tuple[Run | Search, str]], rows: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+    group: Sequence[tuple[Run | Search, str]], rows: Sequence[JsonObject]
+) -> list[JsonObject]:
     """Return a row for each baseline in the summaries of a group; on the same data they are the same in all runs."""
     baseline_rows: dict[str, dict[str, Any]] = {}
     for (run, _), row in zip(group, rows, strict=True):
@@ -139,7 +147,7 @@ def _baselines(
     return list(baseline_rows.values())
 
 
-def _score_columns(scores: Mapping[str, Any], metric: str) -> dict[str, Any]:
+def _score_columns(scores: Scores, metric: str) -> JsonObject:
     return dict(
         score=value_of(dict(scores), metric),
         interval=scores.get(f"{metric}_interval"),
@@ -168,29 +176,35 @@ def _group(run: Run | Search) -> tuple[Any, ...]:
     return run.config["data"]["fingerprint"], run.config["data"]["task"], tuple(levels or ())
 
 
-def find_runs(paths: Any, *, searches: bool = False) -> list[Any]:
+def find_runs(paths: Runs) -> list[Run]:
     """Return the runs that paths, folders of runs and patterns name, each once.
 
     Args:
         paths: a path, a `Run`, or several.
-        searches: whether to accept a `Search`.
 
     Raises:
-        KzooError: a path without a run.
+        KzooError: a path without a run, or a search.
     """
-    paths = paths if isinstance(paths, list | tuple | set) else [paths]
+    runs = []
+    for run in find_runs_and_searches(paths):
+        if isinstance(run, Search):
+            raise KzooError(f"{run.path} is a search, not a run: {run_of_search(run.path)}.")
+        runs.append(run)
+    return runs
+
+
+def find_runs_and_searches(paths: Runs) -> list[Run | Search]:
+    """Return the same with searches."""
     runs: dict[str, Run | Search] = {}
-    for path in paths:
-        for run in [path] if isinstance(path, Run | Search) else _runs_at(path):
-            if isinstance(run, Search) and not searches:
-                raise KzooError(f"{run.path} is a search, not a run: {run_of_search(run.path)}.")
+    for path in paths if isinstance(paths, list | tuple | set) else [paths]:
+        for run in [path] if isinstance(path, Run | Search) else _runs_at(path):  # type: ignore[arg-type]
             runs.setdefault(os.path.abspath(run.path), run)
     if not runs:
         raise KzooError("No runs to compare. kzoo.train writes a run.")
     return list(runs.values())
 
 
-def _runs_at(path: Any) -> list[Run | Search]:
+def _runs_at(path: str | os.PathLike[str]) -> list[Run | Search]:
     if isinstance(path, str) and has_magic(path) and not os.path.exists(path):
         runs = [run for match in sorted(glob(path)) for run in _runs_below(Path(match))]
     elif (
@@ -276,7 +290,7 @@ def _shared_metric(group: Sequence[tuple[Run | Search, str]]) -> str | None:
     return shared.headline if len(metrics) > 1 else None
 
 
-def _row(run: Run | Search, name: str, metric: str | None) -> dict[str, Any]:
+def _row(run: Run | Search, name: str, metric: str | None) -> JsonObject:
     if isinstance(run, Search):
         return _row_of_search(run, name, metric)
     config = run.config
@@ -322,7 +336,7 @@ def _epochs_done(run: Run) -> int:
         return 0
 
 
-def _row_of_search(search: Search, name: str, metric: str | None) -> dict[str, Any]:
+def _row_of_search(search: Search, name: str, metric: str | None) -> JsonObject:
     request = search.request
     objective = search.objective.name.removeprefix("val_")
     if metric not in (None, objective, search.objective.name):
@@ -358,7 +372,7 @@ def _row_of_search(search: Search, name: str, metric: str | None) -> dict[str, A
     )
 
 
-def _numbers(scores: Mapping[str, Any]) -> list[str]:
+def _numbers(scores: Scores) -> list[str]:
     return [name for name, value in scores.items() if isinstance(value, float)]
 
 
@@ -373,11 +387,11 @@ def lower_is_better(metric: str) -> bool:
     return score_type is not None and score_type.best == "min"
 
 
-def _sort_key(row: Mapping[str, Any]) -> tuple[bool, float]:
+def _sort_key(row: JsonObject) -> tuple[bool, float]:
     return row["score"] is None, -advantage(row["score"] or 0, 0, row["metric"])
 
 
-def _settings(run: Run | Search) -> dict[str, Any]:
+def _settings(run: Run | Search) -> JsonObject:
     if isinstance(run, Search):
         return _settings_of_search(run)
     spec = run.config["spec"]
@@ -389,7 +403,7 @@ def _settings(run: Run | Search) -> dict[str, Any]:
     return spec["config"] | spec["training"] | of_training | seeds
 
 
-def _settings_of_search(search: Search) -> dict[str, Any]:
+def _settings_of_search(search: Search) -> JsonObject:
     """Return the settings of a search and of its best trial."""
     request = search.request
     search_settings = dict(
@@ -411,7 +425,7 @@ def _settings_of_search(search: Search) -> dict[str, Any]:
     )
 
 
-def _differing(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _differing(settings: Sequence[JsonObject]) -> list[JsonObject]:
     """Return the settings of each run that differ between the runs that have them."""
     names = dict.fromkeys(name for of_run in settings for name in of_run)
     differ = [

@@ -1,13 +1,15 @@
 """The records in a search's folder; each class reads and writes its own file. Standard library only."""
 
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kzoo.problems.stored_types import Config
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import read_json, write_json
+from kzoo.utils.files import JsonObject, read_json, write_json
 from kzoo.utils.formatting import shown
 from kzoo.zoo.weights import DOWNLOADED, is_packaged_name
 
@@ -22,7 +24,7 @@ class Objective(NamedTuple):
     direction: str
 
     @property
-    def sign(self):
+    def sign(self) -> int:
         """1 if larger is better, -1 if smaller is better."""
         return 1 if self.direction == "max" else -1
 
@@ -97,7 +99,7 @@ class Request:
             else "the preset"
         )
 
-    def to_json(self) -> dict:
+    def to_json(self) -> JsonObject:
         """Return the request as plain data."""
         document = {f.name: getattr(self, f.name) for f in fields(self)}
         return (
@@ -106,7 +108,7 @@ class Request:
             | {"objective": self.objective._asdict()}
         )
 
-    def stored(self) -> dict:
+    def stored(self) -> JsonObject:
         """Return the content of `search.json`: fields added by later versions are left out at their defaults."""
         defaults = dict(
             parallel=1, threads=None, weights=None, weights_sha256=None, freeze=None, onednn=None
@@ -117,12 +119,12 @@ class Request:
             if name not in defaults or value != defaults[name]
         }
 
-    def write(self, folder):
+    def write(self, folder: str | os.PathLike[str]) -> None:
         """Write `search.json`."""
         write_json(Path(folder) / "search.json", self.stored())
 
     @classmethod
-    def read(cls, folder) -> "Request":
+    def read(cls, folder: str | os.PathLike[str]) -> "Request":
         """Return the request in a search's `search.json`.
 
         Raises:
@@ -195,12 +197,12 @@ class Outcome:
     folds: list | None = None
     settled: Mapping[str, Any] | None = None
 
-    def write(self, file):
+    def write(self, file: str | os.PathLike[str]) -> None:
         """Write the outcome to a file."""
         write_json(file, {"format_version": FORMAT} | asdict(self))
 
     @classmethod
-    def read(cls, file) -> "Outcome":
+    def read(cls, file: str | os.PathLike[str]) -> "Outcome":
         """Return the outcome that `write` wrote."""
         return cls(**_checked_fields(cls, read_json(file), file))
 
@@ -234,7 +236,7 @@ class Trial(Outcome, Mapping):
         """Return the trial with an outcome."""
         return replace(self, **{f.name: getattr(outcome, f.name) for f in fields(Outcome)})
 
-    def to_json(self) -> dict:
+    def to_json(self) -> JsonObject:
         """Return the trial as plain data; `hyperband`, `folds` and `settled` are left out if None."""
         record = asdict(self)
         document = {"format_version": FORMAT, "trial": record.pop("number")} | record
@@ -244,14 +246,14 @@ class Trial(Outcome, Mapping):
             if value is not None or name not in ("hyperband", "folds", "settled")
         }
 
-    def write(self, folder):
+    def write(self, folder: str | os.PathLike[str]) -> None:
         """Write the trial atomically to the folder of its search."""
         path = trial_folder(folder, self.number)
         path.mkdir(parents=True, exist_ok=True)
         write_json(path / "trial.json", self.to_json())
 
     @classmethod
-    def read(cls, file) -> "Trial":
+    def read(cls, file: str | os.PathLike[str]) -> "Trial":
         """Return the trial in a `trial.json`.
 
         Raises:
@@ -269,13 +271,13 @@ class Trial(Outcome, Mapping):
         except TypeError as error:
             raise ValueError(f"{file} lacks required entries") from error
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> object:
         return self.to_json()[name]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.to_json())
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.to_json())
 
 
@@ -294,12 +296,12 @@ class End:
     complete: bool
     trials: int
 
-    def write(self, folder):
+    def write(self, folder: str | os.PathLike[str]) -> None:
         """Write `end.json`."""
         write_json(Path(folder) / "end.json", {"format_version": FORMAT} | asdict(self))
 
     @classmethod
-    def read(cls, folder) -> "End | None":
+    def read(cls, folder: str | os.PathLike[str]) -> "End | None":
         """Return the content of a search's `end.json`; None if it is missing or damaged."""
         file = Path(folder) / "end.json"
         try:
@@ -324,7 +326,7 @@ class Row:
     gain: float | None
     trial: Trial
 
-    def to_json(self) -> dict:
+    def to_json(self) -> JsonObject:
         """Return the row as in `leaderboard.json`."""
         t = self.trial
         return dict(
@@ -343,12 +345,12 @@ class Row:
         )
 
 
-def trial_folder(folder, number) -> Path:
+def trial_folder(folder: str | os.PathLike[str], number: int) -> Path:
     """Return the folder of a trial."""
     return Path(folder) / "trials" / f"{number:04d}"
 
 
-def read_trials(folder) -> list[Trial]:
+def read_trials(folder: str | os.PathLike[str]) -> list[Trial]:
     """Return the trials of a search by number; damaged ones are skipped."""
     trials = []
     for path in Path(folder).glob("trials/*"):
@@ -365,24 +367,24 @@ def read_trials(folder) -> list[Trial]:
     return sorted(trials, key=lambda trial: trial.number)
 
 
-def ranked(trials, objective) -> list[Trial]:
+def ranked(trials: Iterable[Trial], objective: Sequence[str]) -> list[Trial]:
     """Return trials from best to worst, those without a score last; of equal scores the earlier trial is first."""
     sign = Objective(*objective).sign
     return sorted(trials, key=lambda t: (t.score is None, -sign * (t.score or 0), t.number))
 
 
-def best_of(trials, objective) -> Trial | None:
+def best_of(trials: Iterable[Trial], objective: Sequence[str]) -> Trial | None:
     """Return the best trial, or None if none has a score; of equal scores the earliest, so the preset wins ties."""
     best = next(iter(ranked(trials, objective)), None)
     return None if best is None or best.score is None else best
 
 
-def preset_score(trials) -> float | None:
+def preset_score(trials: Iterable[Trial]) -> float | None:
     """Return the score of the trial that is the preset itself, or None."""
     return next((t.score for t in trials if t.baseline), None)
 
 
-def leaderboard(trials, objective) -> list[Row]:
+def leaderboard(trials: Iterable[Trial], objective: Sequence[str]) -> list[Row]:
     """Return the leaderboard, best first."""
     preset = preset_score(trials)
     sign = Objective(*objective).sign
@@ -393,7 +395,7 @@ def leaderboard(trials, objective) -> list[Row]:
     return rows
 
 
-def table_of(rows) -> list[dict]:
+def table_of(rows: Iterable[Row]) -> list[JsonObject]:
     """Return the leaderboard as dicts; `hp.NAME` is None where that hyperparameter is inactive."""
     names = list(dict.fromkeys(name for row in rows for name in row.trial.hyperparameters))
     table = []
@@ -404,14 +406,16 @@ def table_of(rows) -> list[dict]:
     return table
 
 
-def differing(before, after) -> dict[str, Any]:
+def differing(before: Config, after: Config) -> JsonObject:
     """Return the settings of `after` that are missing in `before` or have another value there."""
     return {
         name: value for name, value in after.items() if name not in before or before[name] != value
     }
 
 
-def _checked_fields(record_class, document, file) -> dict:
+def _checked_fields(
+    record_class: type, document: JsonObject, file: str | os.PathLike[str]
+) -> JsonObject:
     """Return the entries of a file's JSON without the format version.
 
     Raises:

@@ -1,12 +1,12 @@
 """`Search`: the folder that `tune` writes, its results, and how to use them."""
 
 import os
-from collections.abc import Mapping
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from kzoo.problems.stored_types import Config
 from kzoo.tuning.records import (
     FINISHED,
     End,
@@ -22,20 +22,22 @@ from kzoo.tuning.records import (
 )
 from kzoo.tuning.spaces.entry import Parameter
 from kzoo.utils.errors import KzooError, short_errors
-from kzoo.utils.files import path_of, read_json
+from kzoo.utils.files import JsonObject, path_of, read_json
 from kzoo.utils.formatting import first_line, hint
 from kzoo.zoo.registry import Preset, get_preset, preset_of, rebuild, resolve, unused_names
 from kzoo.zoo.registry.arguments import TRAINING
 from kzoo.zoo.registry.budget import resolve_budget
 from kzoo.zoo.registry.family import FAMILIES
+from kzoo.zoo.run import Run
 
 if TYPE_CHECKING:
     import keras
+    import keras_tuner
     import pandas as pd
     from matplotlib.figure import Figure
 
     from kzoo.data.dataset import Dataset, Loadable
-    from kzoo.zoo.run import Run
+    from kzoo.tuning.spaces.function_space import Build
 
 _PLOTS = ("history", "curves", "importance")
 
@@ -61,7 +63,7 @@ class Search:
         self,
         path: str | os.PathLike[str],
         data: "Dataset | None" = None,
-        build: Any = None,
+        build: "Build | keras_tuner.HyperModel | None" = None,
         weights: str | os.PathLike[str] | None = None,
     ) -> None:
         self.path = path_of(path, "a search")
@@ -136,7 +138,7 @@ class Search:
         return Request.read(self.path)
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> JsonObject:
         """The settings as plain data: the content of `search.json`."""
         return self.request.stored()
 
@@ -188,7 +190,7 @@ class Search:
         return best
 
     @property
-    def winner(self) -> "Run":
+    def winner(self) -> Run:
         """The run of the model that `kzoo.tune("auto")` chose.
 
         Raises:
@@ -217,7 +219,7 @@ class Search:
             )
 
     @short_errors
-    def best_config(self) -> dict[str, Any]:
+    def best_config(self) -> JsonObject:
         """Return the overrides that turn the preset into the best trial, for `kzoo.build` and `kzoo.train`.
 
         They include what was adapted to the data (classes, columns, scaling), so `kzoo.build` returns the same network.
@@ -241,12 +243,12 @@ class Search:
         unused = unused_names(overrides, preset.family, spec["task"], spec["config"])
         return {name: setting for name, setting in overrides.items() if name not in unused}
 
-    def best_spec(self) -> dict[str, Any]:
+    def best_spec(self) -> JsonObject:
         """Return the specification of the best trial's network: family and resolved settings."""
         self._refuse_auto("best_spec()")
         return self.spec_of(self.best_trial())
 
-    def spec_of(self, trial: Trial) -> dict[str, Any]:
+    def spec_of(self, trial: Trial) -> JsonObject:
         """Return the specification of the network of a trial in `trials`."""
         spec = self.request.spec
         config, training = (
@@ -258,7 +260,7 @@ class Search:
             )
         return spec | dict(config=config, training=training, seed=trial.seed)
 
-    def _changed_settings(self, trial: Trial) -> Mapping[str, Any]:
+    def _changed_settings(self, trial: Trial) -> Config:
         """Return the settings in which a trial's specification differs from the search's."""
         spec = self.request.spec
         if trial.settled is not None:
@@ -320,9 +322,9 @@ class Search:
         epochs: int | Literal["best"] = "best",
         out: str | os.PathLike[str] | None = None,
         seed: int | None = None,
-        build: Any = None,
+        build: "Build | keras_tuner.HyperModel | None" = None,
         **options: Any,
-    ) -> "Run":
+    ) -> Run:
         """Train the settings of the best trial again and return the run, which is scored on the test split.
 
         Args:
@@ -420,7 +422,7 @@ def is_search(source: object) -> bool:
     )
 
 
-def _as_tuples(value: Any) -> Any:
+def _as_tuples(value: object) -> object:
     return (
         tuple(_as_tuples(element) for element in value)
         if isinstance(value, list | tuple)

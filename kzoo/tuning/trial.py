@@ -5,31 +5,39 @@
 
 import gc
 import math
+import os
 import shutil
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
+from typing import TypeAlias
 
 import keras
 import numpy as np
 
-from kzoo.problems.stored_types import plain
+from kzoo.data.dataset import Dataset
+from kzoo.problems.stored_types import Overrides, TrainingSettings, plain
 from kzoo.training.device import prepare_device
 from kzoo.training.fit import Fit
 from kzoo.training.journal import State, remove_journal
 from kzoo.training.mean_correction import correct
 from kzoo.training.plan import TrainingPlan
 from kzoo.training.resume import Cadence, Signals, StopRequest
-from kzoo.training.setup import make_variables
+from kzoo.training.setup import TrainingSetup, make_variables
+from kzoo.training.workers.worker import Stop
 from kzoo.tuning.folds import fold_of
-from kzoo.tuning.records import Objective, Outcome, differing
+from kzoo.tuning.records import Objective, Outcome, Trial, differing
 from kzoo.tuning.spaces.function_space import FunctionSpace
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import finite, whole_file
+from kzoo.utils.files import JsonObject, finite, whole_file
 from kzoo.zoo.gradients import free_traced_functions
 from kzoo.zoo.registry import Preset
+
+# (best value at each step, whether it is complete)
+Peers: TypeAlias = Sequence[tuple[list[float | None], bool]]
 
 _STARTUP = 3  # trials that must have ended before one can be pruned
 _GRACE = (2, 0.1)  # epochs, or this share of them, without pruning: slow starters may end well
@@ -46,7 +54,7 @@ class Probe:
     """
 
     params: int
-    counts: list
+    counts: list[int | None]
     first: float
     step: float
 
@@ -71,21 +79,21 @@ class Trainer:
         self,
         *,
         preset: Preset | FunctionSpace,
-        data,
-        objective,
-        folds,
-        fold_seed,
-        overridden=frozenset(),
-        scored=None,
-        weights=None,
-        freeze=None,
-        stop=None,
-        tell=None,
+        data: Dataset,
+        objective: Sequence[str],
+        folds: int | None,
+        fold_seed: int,
+        overridden: frozenset[str] = frozenset(),
+        scored: TrainingSettings | None = None,
+        weights: str | None = None,
+        freeze: str | bool | tuple[str, ...] | None = None,
+        stop: Signals | Stop | None = None,
+        tell: Callable[[int, float], object] | None = None,
     ):
         self.data = data
         self.objective = Objective(*objective)
         self.scored = scored
-        self.folds = folds
+        self.folds = folds or 0
         self.fold_seed = fold_seed
         self.weights = weights
         self.freeze = freeze
@@ -104,7 +112,7 @@ class Trainer:
             )
         )
 
-    def job(self, overrides, seed, data=None):
+    def job(self, overrides: Overrides, seed: int, data: Dataset | None = None) -> TrainingSetup:
         """Return the network of some overrides, ready to fit."""
         name, direction = self.objective
         trial = self.plan.changed(overrides, data=self.data if data is None else data, seed=seed)
@@ -119,7 +127,7 @@ class Trainer:
             )
         return trial.ready(trial.policy(), weights=self.weights, freeze=self.freeze)
 
-    def count(self, overrides):
+    def count(self, overrides: Overrides) -> int:
         """Return the number of parameters of the network of some overrides.
 
         Raises:
@@ -127,7 +135,9 @@ class Trainer:
         """
         return self.plan.count(overrides)
 
-    def probe(self, overrides, samples, seconds=3.0) -> Probe:
+    def probe(
+        self, overrides: Overrides, samples: Iterable[Overrides], seconds: float = 3.0
+    ) -> Probe:
         """Return the `Probe` of the default point.
 
         Args:
@@ -135,7 +145,7 @@ class Trainer:
             samples: overrides of other points whose parameters are counted while the time lasts.
             seconds: that time.
         """
-        job = self.job(overrides, 0, None if self.folds is None else self._fold(0))
+        job = self.job(overrides, 0, self._fold(0) if self.folds else None)
         fit = self._fit(job, Path("."), None, ())
         batch = fit.train.batch(0, 0)
         make_variables(job.core, batch)
@@ -145,7 +155,7 @@ class Trainer:
                 started = time.perf_counter()
                 job.core.train_on_batch(*batch)
                 times.append(time.perf_counter() - started)
-        counts = []
+        counts: list[int | None] = []
         started = time.monotonic()
         for sample in samples:
             if time.monotonic() - started > seconds:
@@ -161,7 +171,15 @@ class Trainer:
         return probe
 
     def train(
-        self, *, folder, overrides, seed, until=None, parent=None, peers=(), keep_journal=False
+        self,
+        *,
+        folder: str | os.PathLike[str],
+        overrides: Overrides,
+        seed: int,
+        until: int | None = None,
+        parent: str | os.PathLike[str] | None = None,
+        peers: Peers = (),
+        keep_journal: bool = False,
     ) -> Outcome:
         """Train a trial and return its `Outcome`; continue from the journal in its folder if there is one.
 
@@ -176,7 +194,7 @@ class Trainer:
         """
         folder = Path(folder)
         try:
-            if self.folds is not None:
+            if self.folds:
                 outcome = self._cross_validate(folder, overrides, seed, peers)
             else:
                 outcome = self._train(folder, overrides, seed, until, parent, peers, keep_journal)
@@ -184,7 +202,7 @@ class Trainer:
         finally:
             _free_memory()
 
-    def _changed_settings(self, overrides):
+    def _changed_settings(self, overrides: Overrides) -> JsonObject | None:
         """Return the settings in which a trial differs from the preset; None for models of a function."""
         if isinstance(self.plan, FunctionSpace):
             return None
@@ -193,7 +211,16 @@ class Trainer:
         )
         return differing(before, after)
 
-    def _train(self, folder, overrides, seed, until, parent, peers, keep_journal):
+    def _train(
+        self,
+        folder: Path,
+        overrides: Overrides,
+        seed: int,
+        until: int | None,
+        parent: str | os.PathLike[str] | None,
+        peers: Peers,
+        keep_journal: bool,
+    ) -> Outcome:
         state, _ = State.newest(folder)
         if state is None and parent is not None:
             state, notes = State.newest(parent)
@@ -216,7 +243,16 @@ class Trainer:
             remove_journal(folder)
         return outcome
 
-    def _fit(self, job, folder, state, extra, until=None, *, every_epoch=False):
+    def _fit(
+        self,
+        job: TrainingSetup,
+        folder: Path,
+        state: State | None,
+        extra: Sequence[keras.callbacks.Callback],
+        until: int | None = None,
+        *,
+        every_epoch: bool = False,
+    ) -> Fit:
         cadence = Cadence(steps=10**9) if every_epoch else Cadence()
         reporter = _Tell(self.objective.name, self.tell)
         return Fit(
@@ -229,7 +265,7 @@ class Trainer:
             models=False,
         )
 
-    def _run(self, fit):
+    def _run(self, fit: Fit) -> Outcome:
         """Fit and return the outcome."""
         interrupted = False
         try:
@@ -257,10 +293,12 @@ class Trainer:
             history=finite({name: [row.get(name) for row in history] for name in names}),
         )
 
-    def _fold(self, number):
+    def _fold(self, number: int) -> Dataset:
         return fold_of(self.data, number, self.folds, self.fold_seed)
 
-    def _cross_validate(self, folder, overrides, seed, peers):
+    def _cross_validate(
+        self, folder: Path, overrides: Overrides, seed: int, peers: Peers
+    ) -> Outcome:
         """Train a network for each fold.
 
         The score is the mean of the folds' best epochs; if pruned, an estimate of that mean over all folds.
@@ -273,22 +311,22 @@ class Trainer:
             if parts[-1].status != "completed":
                 break
             if peers and number + 1 < self.folds:
-                score = np.mean([part.score for part in parts])
-                if below_median(self.objective, peers, number, score):
+                score = _mean([part.score for part in parts])
+                if score is not None and below_median(self.objective, peers, number, score):
                     parts[-1] = replace(parts[-1], status="pruned")
                     break
         if parts[-1].status != "interrupted":
             for path in folder.glob("fold-*"):
                 shutil.rmtree(path, ignore_errors=True)
         outcome = _combine_folds(parts)
-        if outcome.status == "pruned":
+        if outcome.status == "pruned" and outcome.score is not None:
             outcome = replace(
                 outcome,
                 score=estimate_all_folds(self.objective, peers, len(parts) - 1, outcome.score),
             )
         return outcome
 
-    def _train_fold(self, folder, number, overrides, seed):
+    def _train_fold(self, folder: Path, number: int, overrides: Overrides, seed: int) -> Outcome:
         file = folder / "fold.json"
         if file.is_file():
             return Outcome.read(file)
@@ -305,21 +343,21 @@ class Trainer:
 class _Tell(keras.callbacks.Callback):
     """Reports the objective after each epoch."""
 
-    def __init__(self, name, tell):
+    def __init__(self, name: str, tell: Callable[[int, float], object]):
         super().__init__()
         # In a namespace, so that it is not saved with the training state.
         self.report = SimpleNamespace(name=name, tell=tell)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         value = (logs or {}).get(self.report.name, math.nan)
         self.report.tell(epoch + 1, float(value))
 
 
-def _combine_folds(parts) -> Outcome:
+def _combine_folds(parts: Sequence[Outcome]) -> Outcome:
     """Return the outcomes of a trial's folds as one."""
     last = parts[-1]
-    scored = [part for part in parts if part.score is not None]
-    scores = [part.score for part in scored]
+    scores = [part.score for part in parts if part.score is not None]
+    epochs = [part.best_epoch for part in parts if part.best_epoch is not None]
     length = min(part.epochs for part in parts)
     history = {
         name: [_mean([part.history[name][i] for part in parts]) for i in range(length)]
@@ -328,7 +366,7 @@ def _combine_folds(parts) -> Outcome:
     return Outcome(
         status=last.status,
         score=float(np.mean(scores)) if last.status in ("completed", "pruned") else None,
-        best_epoch=round(np.mean([part.best_epoch for part in scored])) if scored else None,
+        best_epoch=round(float(np.mean(epochs))) if epochs else None,
         epochs=sum(part.epochs for part in parts),
         seconds=round(sum(part.seconds for part in parts), 3),
         params=last.params,
@@ -338,11 +376,12 @@ def _combine_folds(parts) -> Outcome:
     )
 
 
-def _mean(values):
-    return None if any(v is None for v in values) else float(np.mean(values))
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None
 
 
-def _free_memory():
+def _free_memory() -> None:
     """Free the graphs and weights of a trial, which TensorFlow would keep."""
     # clear_session resets it, and this process may be the user's
     policy = keras.config.dtype_policy()
@@ -351,7 +390,7 @@ def _free_memory():
     gc.collect()
 
 
-def running_best(values, direction):
+def running_best(values: Iterable[float | None], direction: str) -> list[float | None]:
     """Return the best value so far at each position; None and NaN are ignored."""
     best = None
     curve = []
@@ -363,7 +402,7 @@ def running_best(values, direction):
     return curve
 
 
-def peers_of(trials, objective, *, folds):
+def peers_of(trials: Iterable[Trial], objective: Objective, *, folds: bool) -> Peers:
     """Return the curves of other trials for `Median` and `below_median`.
 
     Args:
@@ -375,12 +414,13 @@ def peers_of(trials, objective, *, folds):
         A list of (curve, complete), the best value at each step; empty for fewer than 3 trials. A complete curve stays
         at its last value after its end.
     """
-    peers = []
+    peers: list[tuple[list[float | None], bool]] = []
     for trial in trials:
         if trial.status not in ("completed", "pruned"):
             continue
         if folds:
-            curve = [sum(trial.folds[: i + 1]) / (i + 1) for i in range(len(trial.folds))]
+            scores = trial.folds or []
+            curve = [sum(scores[: i + 1]) / (i + 1) for i in range(len(scores))]
         else:
             curve = running_best(trial.history.get(objective.name, ()), objective.direction)
         if curve:
@@ -388,24 +428,24 @@ def peers_of(trials, objective, *, folds):
     return peers if len(peers) >= _STARTUP else []
 
 
-def below_median(objective, peers, step, value) -> bool:
+def below_median(objective: Objective, peers: Peers, step: int, value: float) -> bool:
     """Return True if a value at a step (from 0) is worse than the median of the peers there.
 
     Peers pruned before the step count as worse: among the survivors alone, half of the good trials would be pruned.
     """
     worst = -math.inf if objective.direction == "max" else math.inf
-    peer_values = [
+    reached = (
         curve[min(step, len(curve) - 1)] if complete or step < len(curve) else worst
         for curve, complete in peers
-    ]
-    peer_values = [reached for reached in peer_values if reached is not None]
+    )
+    peer_values = [best for best in reached if best is not None]
     if len(peer_values) < _STARTUP:
         return False
     median_value = median(peer_values)
     return value < median_value if objective.direction == "max" else value > median_value
 
 
-def estimate_all_folds(objective, peers, step, value) -> float:
+def estimate_all_folds(objective: Objective, peers: Peers, step: int, value: float) -> float:
     """Return the estimated mean score over all folds, given the mean over the first ones; folds differ in difficulty.
 
     Args:
@@ -413,7 +453,7 @@ def estimate_all_folds(objective, peers, step, value) -> float:
         step: the last trained fold, from 0.
         value: the mean up to it, which is worse than the median there, so the estimate is at most the final median.
     """
-    curves = [curve for curve, complete in peers if complete]
+    curves = [[score for score in curve if score is not None] for curve, whole in peers if whole]
     shifted = value + median(curve[-1] - curve[step] for curve in curves)
     worse = min if objective.direction == "max" else max
     return worse(shifted, median(curve[-1] for curve in curves))
@@ -428,15 +468,15 @@ class Median(keras.callbacks.Callback):
         epochs: of the whole training.
     """
 
-    def __init__(self, objective, peers, epochs):
+    def __init__(self, objective: Objective, peers: Peers, epochs: int):
         super().__init__()
         self.objective, self.peers = objective, peers
         self.grace = max(_GRACE[0], round(_GRACE[1] * epochs))
         self.last = epochs - 1
-        self.best = None
+        self.best: float | None = None
         self.pruned = False
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         value = (logs or {}).get(self.objective.name)
         self.best = running_best(
             [self.best, value if value is None else float(value)], self.objective.direction

@@ -20,7 +20,7 @@ from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.options import DataOptions
 from kzoo.data.summary import summary_line
 from kzoo.problems.data_arguments import with_data_options
-from kzoo.problems.stored_types import Spec, plain
+from kzoo.problems.stored_types import Overrides, Spec, plain
 from kzoo.training.custom_model import CUSTOM_MODEL
 from kzoo.training.folder import check_resume
 from kzoo.training.plan import plan_training
@@ -36,6 +36,7 @@ from kzoo.tuning.loop import Loop
 from kzoo.tuning.plan import (
     AutoPlan,
     Plan,
+    Requested,
     Size,
     default_objective,
     make_plan,
@@ -63,10 +64,11 @@ from kzoo.utils.argument_checks import (
     checked_seed,
 )
 from kzoo.utils.errors import Interrupted, KzooError
-from kzoo.utils.files import write_json
+from kzoo.utils.files import JsonObject, write_json
 from kzoo.zoo.contract import metrics_for
 from kzoo.zoo.registry import AUTO, Preset, get_preset
 from kzoo.zoo.results.speed import faster_than
+from kzoo.zoo.run import Run
 
 Tuned: TypeAlias = str | Preset | Build | keras_tuner.HyperModel
 
@@ -76,7 +78,7 @@ _FEW_ROWS = 200  # validation rows: with fewer, the standard error of an accurac
 @overload
 def tune(
     preset_or_build: Tuned,
-    data: "Loadable | None" = None,
+    data: Loadable | None = None,
     *,
     dry_run: Literal[True],
     **options: Any,
@@ -84,7 +86,7 @@ def tune(
 @overload
 def tune(
     preset_or_build: Tuned,
-    data: "Loadable | None" = None,
+    data: Loadable | None = None,
     *,
     engine: str = "auto",
     trials: int = 20,
@@ -104,7 +106,7 @@ def tune(
     out: str | os.PathLike[str] | None = None,
     resume: Literal["auto", "must", "never"] = "auto",
     dry_run: Literal[False] = False,
-    previous: Any = None,
+    previous: Run | str | os.PathLike[str] | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
@@ -112,7 +114,7 @@ def tune(
 @with_data_options()
 def tune(
     preset_or_build: Tuned,
-    data: "Loadable | None" = None,
+    data: Loadable | None = None,
     *,
     engine: str = "auto",
     trials: int = 20,
@@ -132,7 +134,7 @@ def tune(
     out: str | os.PathLike[str] | None = None,
     resume: Literal["auto", "must", "never"] = "auto",
     dry_run: bool = False,
-    previous: Any = None,
+    previous: Run | str | os.PathLike[str] | None = None,
     progress: bool = True,
     **overrides: Any,
 ) -> Search | Plan | AutoPlan:
@@ -340,8 +342,8 @@ def tune(
     # 4. Plan and run the search.
     if dry_run:
         with (
-            tempfile.TemporaryDirectory() as folder,
-            worker_class(Path(folder) / "worker.log", **setup) as worker,
+            tempfile.TemporaryDirectory() as scratch,
+            worker_class(Path(scratch) / "worker.log", **setup) as worker,
         ):
             plan = make_plan(request, subject.space, size, worker)
         print_notes([*notes, str(plan)], progress)
@@ -407,15 +409,15 @@ class _Subject:
 
 
 def _preset_subject(
-    preset: Any,
-    source: Any,
+    preset: str | Preset,
+    source: Loadable | None,
     options: DataOptions,
-    overrides: dict[str, Any],
+    overrides: JsonObject,
     *,
     initial_weights: InitialWeights,
-    space: Any,
-    objective: Any,
-    folds: Any,
+    space: str | Space,
+    objective: Requested,
+    folds: int | None,
     seed: int,
 ) -> _Subject:
     named_preset = get_preset(preset)
@@ -453,14 +455,14 @@ def _preset_subject(
 
 
 def _function_subject(
-    build: Any,
-    source: Any,
+    build: Build | keras_tuner.HyperModel,
+    source: Loadable | None,
     options: DataOptions,
-    overrides: dict[str, Any],
+    overrides: JsonObject,
     *,
-    space: Any,
-    objective: Any,
-    folds: Any,
+    space: str | Space,
+    objective: Requested,
+    folds: int | None,
     seed: int,
 ) -> _Subject:
     if space != "standard":
@@ -492,7 +494,7 @@ def _function_subject(
     )
 
 
-def _computed(scored: Any) -> Any:
+def _computed(scored: JsonObject | None) -> JsonObject | None:
     """Return the settings of an objective if a callback computes it in the trials, else None.
 
     Raises:
@@ -509,9 +511,7 @@ def _computed(scored: Any) -> Any:
     return scored
 
 
-def _adapt_space(
-    space: Space, preset: Preset, adapted: Preset, overrides: Mapping[str, Any]
-) -> Space:
+def _adapt_space(space: Space, preset: Preset, adapted: Preset, overrides: Overrides) -> Space:
     """Return the space for a preset adapted to the data, with all overridden settings fixed.
 
     Raises:
@@ -608,7 +608,7 @@ def _refuse_settings(settings: Mapping[str, bool]) -> None:
         )
 
 
-def _checked_space(space: Any, preset: Preset) -> Space:
+def _checked_space(space: object, preset: Preset) -> Space:
     """Return the `Space` for the argument of `tune`.
 
     Raises:
@@ -630,7 +630,9 @@ def _checked_space(space: Any, preset: Preset) -> Space:
     return space_of(preset, space)
 
 
-def _check_arguments(trials: Any, seed: Any, prune: Any, baseline: Any, dry_run: Any) -> None:
+def _check_arguments(
+    trials: object, seed: object, prune: object, baseline: object, dry_run: object
+) -> None:
     for name, value in (("baseline", baseline), ("dry_run", dry_run)):
         if not isinstance(value, bool):
             raise KzooError("must be True or False.", argument=name, value=value)

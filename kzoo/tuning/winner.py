@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
+import keras_tuner
 import numpy as np
 
 from kzoo.callbacks.monitor import reported_metrics
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.named import NAMES
 from kzoo.data.reload import load_again
 from kzoo.data.store.pooled import with_all_rows
@@ -17,19 +19,33 @@ from kzoo.problems.stored_types import Description, Spec
 from kzoo.problems.tasks import problem
 from kzoo.training import train
 from kzoo.training.identity import weights_hash
-from kzoo.tuning.spaces.function_space import TUNED, FunctionSpace, checked_build, code_of
+from kzoo.tuning.records import Trial
+from kzoo.tuning.search import Search
+from kzoo.tuning.spaces.function_space import TUNED, Build, FunctionSpace, checked_build, code_of
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import write_text
+from kzoo.utils.files import JsonObject, write_text
 from kzoo.utils.formatting import as_python, first_line
 from kzoo.zoo.contract import metrics_for, needs_onehot, stops_early
 from kzoo.zoo.loading import load_model
 from kzoo.zoo.registry import preset_of, rebuild
 from kzoo.zoo.registry.catalogue import list_presets
 from kzoo.zoo.registry.preset_files import preset_to_toml
+from kzoo.zoo.run import Run
 from kzoo.zoo.weights import check_weights
 
 
-def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
+def retrain(
+    search: Search,
+    data: Loadable | None,
+    *,
+    trial: int | None,
+    on: str | None,
+    epochs: int | str,
+    out: str | os.PathLike[str] | None,
+    seed: int | None,
+    build: Build | keras_tuner.HyperModel | None,
+    options: JsonObject,
+) -> Run:
     """Train a trial of a search again, and return the run: see `Search.retrain`."""
     if on not in (None, "train", "train+validation"):
         raise KzooError(f"Unknown on={on!r}. Use one of: train, train+validation.", value=on)
@@ -98,7 +114,9 @@ def retrain(search, data, *, trial, on, epochs, out, seed, build, options):
     )
 
 
-def build_model(search, build, trial, seed):
+def build_model(
+    search: Search, build: Build | keras_tuner.HyperModel | None, trial: Trial, seed: int
+) -> keras.Model:
     """Return the compiled model of a trial of a build function, its weights drawn from a seed.
 
     Raises:
@@ -125,7 +143,7 @@ def build_model(search, build, trial, seed):
     return space.model(trial.hyperparameters, seed)
 
 
-def function_model(search, trial, file):
+def function_model(search: Search, trial: Trial, file: Path) -> keras.Model:
     """Return the saved model of a trial of a build function: see `Search.best_model`.
 
     Raises:
@@ -145,7 +163,7 @@ def function_model(search, trial, file):
     return model
 
 
-def _trial_settings(search, trial):
+def _trial_settings(search: Search, trial: Trial) -> JsonObject:
     """Return the training settings of a trial of a build function, without epochs and monitor."""
     settings = {
         name: setting
@@ -157,7 +175,7 @@ def _trial_settings(search, trial):
     }
 
 
-def _with_initial_weights(search, options):
+def _with_initial_weights(search: Search, options: JsonObject) -> JsonObject:
     """Return the training options with the initial weights of the search's trials added.
 
     Raises:
@@ -185,24 +203,26 @@ def _with_initial_weights(search, options):
     return {"freeze": request.freeze} | options | {"weights": weights}
 
 
-def _build_name(search):
+def _build_name(search: Search) -> str:
     return search.request.spec["preset"]
 
 
-def best_epoch(trial, objective) -> int:
+def best_epoch(trial: Trial, objective: str) -> int:
     """Return a trial's best epoch; of several with the same score, the one with the lowest validation loss.
 
     Few validation rows often give equal scores, and the first of them may be luck, long before training was done.
     """
+    best = trial.best_epoch
+    assert best is not None  # a trial with a score has one
     scores, losses = (trial.history.get(name) for name in (objective, "val_loss"))
     if trial.folds or not scores or not losses:  # with folds it is a mean, which averages luck out
-        return trial.best_epoch
-    best_score = scores[trial.best_epoch - 1]
+        return best
+    best_score = scores[best - 1]
     ties = [i for i, score in enumerate(scores) if score == best_score and losses[i] is not None]
-    return min(ties, key=lambda i: losses[i], default=trial.best_epoch - 1) + 1
+    return min(ties, key=lambda i: losses[i], default=best - 1) + 1
 
 
-def _trial(search, number):
+def _trial(search: Search, number: int) -> Trial:
     """Return a trial with a score by its number."""
     scored = {trial.number: trial for trial in search.trials if trial.score is not None}
     if isinstance(number, bool) or number not in scored:
@@ -215,7 +235,7 @@ def _trial(search, number):
     return scored[number]
 
 
-def _data(search, source):
+def _data(search: Search, source: Loadable | None) -> Dataset:
     """Return the data of the search, loaded again if needed.
 
     Raises:
@@ -228,14 +248,14 @@ def _data(search, source):
     return load_again(spec, description, source, what=f"the data that {search.path} was tuned on")
 
 
-def onehot(spec):
+def onehot(spec: JsonObject) -> dict[str, str]:
     """Return {"labels": "onehot"} if `kzoo.build` requires it for a specification, otherwise {}."""
     return (
         {"labels": "onehot"} if needs_onehot(spec["task"], spec["config"], spec["training"]) else {}
     )
 
 
-def save_preset(search, name, path):
+def save_preset(search: Search, name: str, path: str | os.PathLike[str] | None) -> Path:
     """Write the best trial as a new preset and return the file: see `Search.save_preset`."""
     if search.request.has_custom_models:
         raise KzooError(

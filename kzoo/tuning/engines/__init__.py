@@ -5,9 +5,14 @@ The class combines `base.BaseEngine` with one of KerasTuner's oracles, or with `
 
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import TYPE_CHECKING
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint
+
+if TYPE_CHECKING:
+    from kzoo.tuning.engines.base import BaseEngine
+
 
 _SHARED = ("base", "keras_tuner_private")  # shared modules, no engines
 ENGINES = (
@@ -16,7 +21,7 @@ ENGINES = (
 )
 
 
-def engine_named(name):
+def engine_named(name: str) -> "type[BaseEngine]":
     """Return the class of an engine, one of `ENGINES` except "auto".
 
     Raises:
@@ -25,7 +30,7 @@ def engine_named(name):
     return import_module(f"kzoo.tuning.engines.{name}").Engine
 
 
-def choose_engine(engine, trials, points) -> str:
+def choose_engine(engine: str, trials: int, points: int | None) -> str:
     """Return the engine to use: "auto" is "grid" if the space has at most `trials` points, otherwise "bayesian".
 
     Args:

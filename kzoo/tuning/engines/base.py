@@ -5,14 +5,20 @@ the finished trials to a new oracle; KerasTuner's own files are written but neve
 """
 
 import json
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 import keras_tuner as kt
 import numpy as np
 
 from kzoo.tuning.engines import engine_named
 from kzoo.tuning.engines.keras_tuner_private import TRIES, OpenOracle
+from kzoo.tuning.spaces.entry import Point
+from kzoo.tuning.spaces.points import Points
 from kzoo.utils.files import write_text
+
+Proposal: TypeAlias = dict[str, Any]  # KerasTuner's: `status` and `values`
 
 
 class Size(NamedTuple):
@@ -49,16 +55,23 @@ class BaseEngine(OpenOracle):
     # Whether the best trials of a round are trained further: then the engine sets the number of trials, nothing else
     # prunes, training states are kept, and its state can only be restored by proposing all trials again.
     in_rounds = False
-    max_trials: int  # KerasTuner's
-    trials: Any
 
     def __init__(
-        self, *, space, seed, objective, trials, epochs, baseline, previous=None, accept=None
+        self,
+        *,
+        space: Points,
+        seed: int,
+        objective: Sequence[str],
+        trials: int,
+        epochs: int,
+        baseline: bool,
+        previous: Mapping[int, Point] | None = None,
+        accept: Callable[[Point], bool] | None = None,
     ):
         self.space, self.base_seed, self.baseline = space, seed, baseline
         self.previous = previous or {}
         self.accept = accept or (lambda values: True)
-        self.folder = None
+        self.folder: Path | None = None
         self.startup_count = self.startup_count_of(trials, len(space.names))
         self.proposal_seed = seed  # a different one for each trial
         # KerasTuner takes seed=0 for no seed. `Loop` decides itself when too many trials have failed.
@@ -76,18 +89,18 @@ class BaseEngine(OpenOracle):
         self.set_max_collisions(TRIES if points is None else min(max(TRIES, 20 * points), 20_000))
 
     @classmethod
-    def startup_count_of(cls, trials, dimensions) -> int:
+    def startup_count_of(cls, trials: int, dimensions: int) -> int:
         """Return the number of trials before the engine's model proposes them.
 
         KerasTuner's default, three for each hyperparameter, would make most searches purely random.
         """
         return min(max(5, trials // 4), 3 * max(dimensions, 1), trials) if cls.learns else trials
 
-    def limits(self, trials, epochs) -> dict:
+    def limits(self, trials: int, epochs: int) -> dict[str, int]:
         """Return the arguments by which KerasTuner's class knows when to end."""
         return dict(max_trials=trials)
 
-    def size(self, epochs, folds) -> Size:
+    def size(self, epochs: int, folds: int | None) -> Size:
         """Return the size of the search; `epochs` are those of the longest training."""
         random = min(self.startup_count, self.max_trials)
         return Size(
@@ -96,7 +109,7 @@ class BaseEngine(OpenOracle):
             random=random - int(self.baseline and random > 0),
         )
 
-    def populate_space(self, trial_id):
+    def populate_space(self, trial_id: str) -> Proposal:
         """Propose a trial; KerasTuner calls this."""
         number = int(trial_id)
         self.proposal_seed = int(
@@ -109,7 +122,7 @@ class BaseEngine(OpenOracle):
             return proposal(self.previous[number])
         return self.propose(trial_id)
 
-    def propose(self, trial_id):
+    def propose(self, trial_id: str) -> Proposal:
         """Propose a new point."""
         return super().populate_space(trial_id)
 
@@ -117,7 +130,7 @@ class BaseEngine(OpenOracle):
         """Return the number of trials with a score."""
         return sum(trial.status == "COMPLETED" for trial in self.trials.values())
 
-    def propose_startup(self, number):
+    def propose_startup(self, number: int) -> Proposal:
         """Propose one of the startup trials, before the model has enough trials.
 
         Points are near the preset, which is a good start: each hyperparameter keeps the preset's value with probability
@@ -141,22 +154,22 @@ class BaseEngine(OpenOracle):
                 return proposal(point.values)
         return self.propose_random()
 
-    def propose_random(self):
+    def propose_random(self) -> Proposal:
         """Propose any new point."""
         values = self.draw()
         return no_proposal() if values is None else proposal(values)
 
-    def write_files_to(self, folder):
+    def write_files_to(self, folder: Path) -> None:
         """Write KerasTuner's files to a folder from now on; they are never read."""
         self.folder = folder
 
-    def save(self):
+    def save(self) -> None:
         """Write KerasTuner's file atomically, in one line, which is about ten times faster than with indentation."""
         if self.folder is not None:
             self.folder.mkdir(exist_ok=True)
             write_text(self.folder / "oracle.json", json.dumps(self.get_state()), sync=False)
 
-    def save_trial(self, trial):
+    def save_trial(self, trial: kt.engine.trial.Trial) -> None:
         """Write KerasTuner's file of a trial atomically."""
         if self.folder is not None:
             path = self.folder / f"trial_{trial.trial_id}"
@@ -164,12 +177,12 @@ class BaseEngine(OpenOracle):
             write_text(path / "trial.json", json.dumps(trial.get_state()), sync=False)
 
 
-def make_oracle(engine, **options) -> BaseEngine:
+def make_oracle(engine: str, **options: Any) -> BaseEngine:
     """Return the oracle of an engine, one of `ENGINES` except "auto"; the options are those of `BaseEngine`."""
     return engine_named(engine)(**options)
 
 
-def declared(space) -> kt.HyperParameters:
+def declared(space: Points) -> kt.HyperParameters:
     """Return KerasTuner's hyperparameters of a space, without values."""
     hps = kt.HyperParameters()
     space.declare(hps)
@@ -177,7 +190,7 @@ def declared(space) -> kt.HyperParameters:
     return hps
 
 
-def random_points(space, seed, count) -> list[dict]:
+def random_points(space: Points, seed: int, count: int) -> list[Point]:
     """Return up to `count` random points of a space, as values."""
     oracle = make_oracle(
         "random",
@@ -192,11 +205,11 @@ def random_points(space, seed, count) -> list[dict]:
     return [values for values in points if values is not None]
 
 
-def proposal(values):
+def proposal(values: Point) -> Proposal:
     """Return a point in KerasTuner's format."""
     return {"status": "RUNNING", "values": dict(values)}
 
 
-def no_proposal():
+def no_proposal() -> Proposal:
     """Return KerasTuner's answer for a space without new points."""
     return {"status": "STOPPED", "values": None}

@@ -8,7 +8,7 @@ from scipy.stats import norm, rankdata
 from sklearn.gaussian_process import GaussianProcessRegressor, kernels
 from threadpoolctl import threadpool_limits
 
-from kzoo.tuning.engines.base import BaseEngine, proposal
+from kzoo.tuning.engines.base import BaseEngine, Proposal, proposal
 from kzoo.tuning.engines.keras_tuner_private import OpenBayesian
 
 _PROMISING = 100  # best candidates, of which the first new one is proposed
@@ -27,14 +27,14 @@ class Engine(OpenBayesian, BaseEngine, kt.oracles.BayesianOptimizationOracle):
 
     learns = True
 
-    def model(self, dimensions):
+    def model(self, dimensions: int) -> GaussianProcessRegressor:
         """Return an unfitted Gaussian process."""
         # one length scale each: only some hyperparameters have an effect
         scales = np.ones(dimensions)
         kernel = kernels.Matern(scales, (0.1, 10.0), nu=2.5) + kernels.WhiteKernel(0.1, (1e-3, 1.0))
         return GaussianProcessRegressor(kernel)
 
-    def propose(self, trial_id):
+    def propose(self, trial_id: str) -> Proposal:
         if self.scored_count() < self.startup_count:
             return self.propose_startup(int(trial_id))
         x, scores = self.observations()
@@ -60,7 +60,7 @@ class Engine(OpenBayesian, BaseEngine, kt.oracles.BayesianOptimizationOracle):
                 return proposal(values)
         return self.propose_random()
 
-    def _expected_improvement(self, points, x):
+    def _expected_improvement(self, points: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Return the expected improvement (N,) of points (N, D) over the best of x, without noise."""
         mean, deviation = self.gpr.predict(points, return_std=True)
         deviation = np.sqrt(np.maximum(deviation**2 - self.gpr.kernel_.k2.noise_level, 1e-12))
@@ -70,7 +70,7 @@ class Engine(OpenBayesian, BaseEngine, kt.oracles.BayesianOptimizationOracle):
         )
 
 
-def _candidates(x, y, random):
+def _candidates(x: np.ndarray, y: np.ndarray, random: np.random.RandomState) -> np.ndarray:
     """Return points (N, D) in the unit cube: uniform ones, and ones around the best so far."""
     dimensions = x.shape[1]
     centers = np.repeat(x[np.argsort(y)[:5]], 200, axis=0)

@@ -4,17 +4,18 @@ import math
 
 import keras_tuner as kt
 
-from kzoo.tuning.engines.base import BaseEngine, no_proposal, proposal
+from kzoo.tuning.engines.base import BaseEngine, Proposal, no_proposal, proposal
+from kzoo.tuning.spaces.entry import Point, Value
 
 
 class Engine(BaseEngine, kt.Oracle):
     """Grid search. KerasTuner's loses its position when resumed, and takes 0.3 and 0.1 + 0.2 for two values."""
 
     @classmethod
-    def startup_count_of(cls, trials, dimensions):
+    def startup_count_of(cls, trials: int, dimensions: int) -> int:
         return 0
 
-    def propose(self, trial_id):
+    def propose(self, trial_id: str) -> Proposal:
         if not self.trials:
             return proposal(self.space.default())
         last = self.trials[max(self.trials, key=int)].hyperparameters.values
@@ -23,7 +24,7 @@ class Engine(BaseEngine, kt.Oracle):
             values = self._next_point(values)
         return no_proposal() if values is None else proposal(values)
 
-    def _next_point(self, values):
+    def _next_point(self, values: Point) -> Point | None:
         """Return the point after another one, or None after the last."""
         hps = self.get_space()
         hps.values = dict(values)
@@ -39,7 +40,7 @@ class Engine(BaseEngine, kt.Oracle):
         return None
 
 
-def _active_values(hps):
+def _active_values(hps: kt.HyperParameters) -> Point:
     """Return the active values; newly active ones get their first value (KerasTuner would draw a random one)."""
     for parameter in hps.space:
         if not hps.is_active(parameter):
@@ -49,7 +50,7 @@ def _active_values(hps):
     return dict(hps.values)
 
 
-def grid_values(parameter):
+def grid_values(parameter: kt.engine.hyperparameters.HyperParameter) -> list[Value]:
     """Return the values of a hyperparameter on the grid, its default first; ten for a continuous range."""
     if hasattr(parameter, "min_value"):
         others = [

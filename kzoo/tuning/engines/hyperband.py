@@ -2,7 +2,7 @@
 
 import keras_tuner as kt
 
-from kzoo.tuning.engines.base import BaseEngine, Size
+from kzoo.tuning.engines.base import BaseEngine, Proposal, Size
 from kzoo.tuning.engines.keras_tuner_private import OpenHyperband, with_bracket
 
 _FACTOR = 3  # one third of the trials of a round continues
@@ -13,7 +13,7 @@ class Engine(OpenHyperband, BaseEngine, kt.oracles.HyperbandOracle):
 
     in_rounds = True
 
-    def propose(self, trial_id):
+    def propose(self, trial_id: str) -> Proposal:
         proposal = super().propose(trial_id)
         bracket = self.bracket_of(trial_id)
         return (
@@ -22,10 +22,10 @@ class Engine(OpenHyperband, BaseEngine, kt.oracles.HyperbandOracle):
             else proposal | {"values": with_bracket(proposal["values"], bracket)}
         )
 
-    def limits(self, trials, epochs):
+    def limits(self, trials: int, epochs: int) -> dict[str, int]:
         return dict(max_epochs=epochs, factor=_FACTOR)
 
-    def size(self, epochs, folds):
+    def size(self, epochs: int, folds: int | None) -> Size:
         rounds = self.rounds()
         epochs_in_rounds = sum(size * (after - before) for size, before, after in rounds)
         return Size(

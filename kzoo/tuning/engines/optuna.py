@@ -1,11 +1,18 @@
 """Optuna's TPE as an oracle of KerasTuner. Needs `kzoo[optuna]`."""
 
+from typing import TYPE_CHECKING
+
 import keras_tuner as kt
 
-from kzoo.tuning.engines.base import BaseEngine, proposal
+from kzoo.tuning.engines.base import BaseEngine, Proposal, proposal
 from kzoo.utils.optional import require
 
-optuna = require("optuna", extra="optuna")
+if TYPE_CHECKING:
+    import optuna
+
+    from kzoo.tuning.spaces.entry import Parameter, Value
+else:
+    optuna = require("optuna", extra="optuna")
 
 _TRIES = 50  # attempts before a random point is proposed
 
@@ -15,13 +22,13 @@ class Engine(BaseEngine, kt.Oracle):
 
     learns = True
 
-    def propose(self, trial_id):
+    def propose(self, trial_id: str) -> Proposal:
         if self.scored_count() < self.startup_count:
             return self.propose_startup(int(trial_id))
         study = self.study()
         for _ in range(_TRIES):
             trial = study.ask()
-            values = {}
+            values: dict[str, Value] = {}
             for parameter in self.space.parameters:
                 if parameter.is_active(values):
                     values[parameter.name] = suggest(trial, parameter)
@@ -30,7 +37,7 @@ class Engine(BaseEngine, kt.Oracle):
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         return self.propose_random()
 
-    def study(self):
+    def study(self) -> "optuna.Study":
         """Return an Optuna study of all trials so far, with a sampler seeded for the next one."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         sampler = optuna.samplers.TPESampler(
@@ -40,8 +47,10 @@ class Engine(BaseEngine, kt.Oracle):
             group=True,
             warn_independent_sampling=False,
         )
-        direction = "maximize" if self.objective.direction == "max" else "minimize"
-        study = optuna.create_study(direction=direction, sampler=sampler)
+        study = optuna.create_study(
+            direction="maximize" if self.objective.direction == "max" else "minimize",
+            sampler=sampler,
+        )
         searched = {parameter.name: distribution(parameter) for parameter in self.space.parameters}
         for trial in sorted(self.trials.values(), key=lambda t: int(t.trial_id)):
             if trial.status == "COMPLETED":
@@ -59,21 +68,21 @@ class Engine(BaseEngine, kt.Oracle):
         return study
 
 
-def distribution(parameter):
+def distribution(parameter: "Parameter") -> "optuna.distributions.BaseDistribution":
     """Return the Optuna distribution of a `Parameter`."""
     if parameter.values:
         return optuna.distributions.CategoricalDistribution(parameter.values)
+    low, high = parameter.bounds
     if parameter.whole:
-        return optuna.distributions.IntDistribution(
-            parameter.low, parameter.high, log=parameter.log
-        )
-    return optuna.distributions.FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+        return optuna.distributions.IntDistribution(int(low), int(high), log=parameter.log)
+    return optuna.distributions.FloatDistribution(low, high, log=parameter.log)
 
 
-def suggest(trial, parameter):
+def suggest(trial: "optuna.Trial", parameter: "Parameter") -> "Value":
     """Return the value that an Optuna trial suggests for a `Parameter`."""
     if parameter.values:
-        return trial.suggest_categorical(parameter.name, parameter.values)
+        return parameter.check(trial.suggest_categorical(parameter.name, parameter.values))
+    low, high = parameter.bounds
     if parameter.whole:
-        return trial.suggest_int(parameter.name, parameter.low, parameter.high, log=parameter.log)
-    return trial.suggest_float(parameter.name, parameter.low, parameter.high, log=parameter.log)
+        return trial.suggest_int(parameter.name, int(low), int(high), log=parameter.log)
+    return trial.suggest_float(parameter.name, low, high, log=parameter.log)

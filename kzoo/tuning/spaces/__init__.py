@@ -5,10 +5,9 @@ preset itself is the default point of its space.
 """
 
 from collections.abc import Container
-from typing import Any
 
 from kzoo.tuning.spaces import learning, network
-from kzoo.tuning.spaces.entry import Entry
+from kzoo.tuning.spaces.entry import Entry, Settings
 
 ENTRIES = learning.ENTRIES | network.ENTRIES  # in the order of declaration
 FAMILIES = {
@@ -25,7 +24,7 @@ def entries_of(family: str, size: str) -> dict[str, Entry]:
     return {name: entry for name, entry in ENTRIES.items() if entry.is_in(space_family, size)}
 
 
-def make_consistent(settings: dict[str, Any], fixed: Container[str] = ()) -> None:
+def make_consistent(settings: Settings, fixed: Container[str] = ()) -> None:
     """Change settings that depend on several entries so that they fit; names in `fixed` are not changed."""
     learning.make_consistent(settings, fixed)
     network.make_consistent(settings, fixed)

@@ -1,12 +1,29 @@
 """`Parameter`, a hyperparameter of one preset, and `Entry`, which declares it for any preset."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, TypeVar
 
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import hint
 from kzoo.zoo.registry.family import FAMILIES, is_recurrent
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+
+Value: TypeAlias = float | str  # of a hyperparameter; float includes integers and booleans
+Point: TypeAlias = Mapping[str, Any]  # name -> value of each active hyperparameter
+Settings: TypeAlias = dict[str, Any]  # config and training settings of a preset in one dict
+Condition: TypeAlias = tuple[
+    str, tuple[Value, ...]
+]  # a hyperparameter and the values that it must have
+Declared: TypeAlias = "Parameter | Sequence[Parameter] | None"
+Declare: TypeAlias = "Callable[[SpaceContext], Declared]"
+Apply: TypeAlias = Callable[[Settings, Any], None]
+Layers: TypeAlias = float | tuple[float, ...]  # a setting of all layers, or of each
+T = TypeVar("T")
 
 SIZES = ("quick", "standard", "full")  # each includes the ones before it
 
@@ -29,24 +46,24 @@ class Parameter:
 
     name: str
     meaning: str
-    default: float | int | str
-    values: tuple = ()
+    default: Value
+    values: tuple[Value, ...] = ()
     low: float | None = None
     high: float | None = None
     log: bool = False
     whole: bool = False
-    when: tuple | None = None
+    when: Condition | None = None
     alias: str = ""
 
-    def is_named(self, name) -> bool:
+    def is_named(self, name: str) -> bool:
         """Return True if `name` is the parameter's name or alias."""
         return name in (self.name, self.alias)
 
-    def is_active(self, point) -> bool:
+    def is_active(self, point: Point) -> bool:
         """Return True if the parameter is active at a point, given as the values of the others."""
         return self.when is None or point.get(self.when[0]) in self.when[1]
 
-    def declare(self, hp):
+    def declare(self, hp: "keras_tuner.HyperParameters") -> None:
         """Declare it on a `keras_tuner.HyperParameters`."""
         if self.values and isinstance(self.default, bool):
             # hp.Choice would turn booleans into numbers
@@ -70,21 +87,29 @@ class Parameter:
                 default=self.default,
             )  # no step: KerasTuner's steps omit the upper end
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The bounds of a range, both included."""
+        assert self.low is not None and self.high is not None
+        return self.low, self.high
+
     def size(self) -> int | None:
         """Return the number of values, None if continuous."""
         if self.values:
             return len(self.values)
         if self.low == self.high:
             return 1
-        span: Any = (self.low, self.high)
-        return span[1] - span[0] + 1 if self.whole else None
+        low, high = self.bounds
+        return int(high - low) + 1 if self.whole else None
 
-    def all_values(self) -> tuple:
+    def all_values(self) -> tuple[Value, ...]:
         """Return all values if the number is finite."""
-        span: Any = (self.low, self.high)
-        return self.values or (tuple(range(span[0], span[1] + 1)) if self.whole else (self.low,))
+        if self.values:
+            return self.values
+        low, high = self.bounds
+        return tuple(range(int(low), int(high) + 1)) if self.whole else (low,)
 
-    def check(self, value):
+    def check(self, value: Value | None) -> Value:
         """Return a value as this parameter encodes it.
 
         Raises:
@@ -99,12 +124,10 @@ class Parameter:
             ]
             if match:
                 return match[0]
-        elif (
-            _is_number(value)
-            and self.low <= value <= self.high
-            and (not self.whole or value == int(value))
-        ):
-            return int(value) if self.whole else float(value)
+        elif _is_number(value):
+            low, high = self.bounds
+            if low <= value <= high and (not self.whole or value == int(value)):
+                return int(value) if self.whole else float(value)
         raise KzooError(
             f"is outside the space: {self.describe_values()}. "
             f"{hint(value, [legal for legal in self.values if isinstance(legal, str)])}"
@@ -117,7 +140,7 @@ class Parameter:
             value=value,
         )
 
-    def narrowed(self, selection):
+    def narrowed(self, selection: Sequence[Value]) -> "Parameter":
         """Return the parameter with fewer values; its default moves to the nearest remaining one.
 
         Args:
@@ -134,7 +157,8 @@ class Parameter:
                 f"narrow({self.name}={selection!r}) must be a pair of numbers for a range, or a list of values. "
                 f"Legal values: {self.describe_values()}."
             )
-        if pair and selection[0] > selection[1]:
+        first, last = selection[0], selection[-1]
+        if pair and first > last:
             raise KzooError(
                 f"narrow({self.name}={selection!r}) is reversed. Put the smaller number first."
             )
@@ -149,26 +173,28 @@ class Parameter:
                     f"{self.name} has no range. Use narrow({self.name}=[...]) with one or more of: "
                     f"{self.describe_values()}."
                 )
-            values = tuple(
-                option for option in self.values if selection[0] <= option <= selection[1]
-            )
+            values = tuple(option for option in self.values if first <= option <= last)
             if not values:
                 raise KzooError(
                     f"narrow({self.name}={selection!r}) contains none of its values: {self.describe_values()}."
                 )
             return self._with_legal_default(replace(self, values=values))
         low, high = (self.check(bound) for bound in selection)
+        assert not isinstance(low, str) and not isinstance(high, str)  # it is a pair of numbers
         return self._with_legal_default(replace(self, low=low, high=high))
 
-    def _with_legal_default(self, narrowed):
+    def _with_legal_default(self, narrowed: "Parameter") -> "Parameter":
         """Return a narrowed copy with the value nearest to this default as default."""
-        if not narrowed.values:
-            nearest = min(max(self.default, narrowed.low), narrowed.high)
-        elif self.default in narrowed.values or isinstance(self.default, str):
-            nearest = self.default if self.default in narrowed.values else narrowed.values[0]
-        else:
-            nearest = min(narrowed.values, key=lambda option: abs(option - self.default))
-        return replace(narrowed, default=nearest)
+        default = self.default
+        if narrowed.values and default in narrowed.values:
+            return replace(narrowed, default=default)
+        if isinstance(default, str):
+            return replace(narrowed, default=narrowed.values[0])
+        if narrowed.values:
+            nearest = min(narrowed.values, key=lambda option: abs(float(option) - default))
+            return replace(narrowed, default=nearest)
+        low, high = narrowed.bounds
+        return replace(narrowed, default=min(max(default, low), high))
 
     def describe_values(self) -> str:
         """Return the legal values as text."""
@@ -178,7 +204,7 @@ class Parameter:
             ", log" if self.log else ""
         )
 
-    def to_json(self) -> dict:
+    def to_json(self) -> JsonObject:
         """Return values and default as plain data."""
         domain = (
             dict(values=list(self.values))
@@ -189,7 +215,7 @@ class Parameter:
         return dict(name=self.name, default=self.default, when=when) | domain
 
     @classmethod
-    def from_json(cls, data) -> "Parameter":
+    def from_json(cls, data: JsonObject) -> "Parameter":
         """Return the parameter that `to_json` wrote, without its meaning."""
         ((name, values),) = (data["when"] or {None: ()}).items()
         return cls(
@@ -217,13 +243,13 @@ class SpaceContext:
         earlier: name -> parameter of those declared before.
     """
 
-    settings: Mapping
+    settings: Mapping[str, Any]
     optimizer: str | None
     task: str
     size: str
-    earlier: dict = field(default_factory=dict)
+    earlier: dict[str, Parameter] = field(default_factory=dict)
 
-    def by_size(self, quick, standard, full=None):
+    def by_size(self, quick: T, standard: T, full: T | None = None) -> T:
         """Return the argument for the size; `full` defaults to `standard`."""
         return {"quick": quick, "standard": standard, "full": standard if full is None else full}[
             self.size
@@ -245,16 +271,16 @@ class Entry:
     """
 
     sizes: str | Mapping[str, str]
-    declare: Callable
-    sets: tuple
-    apply: Callable | None = None
+    declare: Declare
+    sets: tuple[str, ...]
+    apply: Apply | None = None
 
-    def is_in(self, family, size) -> bool:
+    def is_in(self, family: str, size: str) -> bool:
         """Return True if a family's space of a size includes it."""
         smallest = self.sizes if isinstance(self.sizes, str) else self.sizes.get(family)
         return smallest is not None and SIZES.index(smallest) <= SIZES.index(size)
 
-    def parameters(self, context) -> list:
+    def parameters(self, context: SpaceContext) -> list[Parameter]:
         """Return its parameters in a context."""
         if self.sets[0] not in context.settings:
             return []
@@ -267,7 +293,7 @@ class Entry:
             else list(declared)
         )
 
-    def change(self, settings, value):
+    def change(self, settings: Settings, value: Value) -> None:
         """Change the settings for a value."""
         if self.apply is None:
             settings[self.sets[0]] = decode(value)
@@ -275,29 +301,31 @@ class Entry:
             self.apply(settings, value)
 
 
-def recurrent_sizes(size) -> dict:
+def recurrent_sizes(size: str) -> dict[str, str]:
     """Return family -> size for the recurrent families."""
     return {family: size for family in FAMILIES if is_recurrent(family)}
 
 
-def choice(name, meaning, *values, full=()):
+def choice(
+    name: str, meaning: str, *values: Value | None, full: tuple[Value, ...] = ()
+) -> "Callable[[SpaceContext], Parameter]":
     """Return a `declare` for a setting with some categorical or numeric values, including the preset's."""
 
-    def declare(context):
+    def declare(context: SpaceContext) -> Parameter:
         default = encode(context.settings[name])
-        choices = dict.fromkeys(
-            [default, *map(encode, values + (full if context.size == "full" else ()))]
-        )
-        choices = sorted(choices) if not isinstance(default, str) else list(choices)
+        more = full if context.size == "full" else ()
+        choices = list(dict.fromkeys([default, *map(encode, (*values, *more))]))
+        if not isinstance(default, str):
+            choices.sort(key=float)
         return Parameter(name=name, meaning=meaning, values=tuple(choices), default=default)
 
     return declare
 
 
-def multiplier(name, setting, meaning):
+def multiplier(name: str, setting: str, meaning: str) -> Declare:
     """Return a `declare` for a multiplier of the preset's widths."""
 
-    def declare(context):
+    def declare(context: SpaceContext) -> Parameter | None:
         if not context.settings[setting]:
             return None
         factors = context.by_size(
@@ -308,10 +336,10 @@ def multiplier(name, setting, meaning):
     return declare
 
 
-def dropout_rate(name, meaning):
+def dropout_rate(name: str, meaning: str) -> Declare:
     """Return a `declare` for a dropout rate; of several it is the largest, and the others keep their ratio to it."""
 
-    def declare(context):
+    def declare(context: SpaceContext) -> Parameter | None:
         default = context.settings[name]
         default = max(default, default=None) if isinstance(default, tuple) else default
         if default is None:
@@ -327,10 +355,10 @@ def dropout_rate(name, meaning):
     return declare
 
 
-def set_dropout_rate(name):
+def set_dropout_rate(name: str) -> Apply:
     """Return the `apply` for `dropout_rate`."""
 
-    def apply(settings, value):
+    def apply(settings: Settings, value: float) -> None:
         rates = settings[name]
         if not isinstance(rates, tuple):
             settings[name] = value
@@ -342,14 +370,16 @@ def set_dropout_rate(name):
     return apply
 
 
-def scale_widths(widths, factor, minimum=1):
+def scale_widths(
+    widths: int | tuple[int, ...], factor: float, minimum: int = 1
+) -> int | tuple[int, ...]:
     """Return widths times a factor, as integers of at least `minimum`."""
     if isinstance(widths, tuple):
         return tuple(max(minimum, round(width * factor)) for width in widths)
     return max(minimum, round(widths * factor))
 
 
-def resize(values, count, *, grow=False):
+def resize(values: Layers, count: int, *, grow: bool = False) -> Layers:
     """Return a tuple cut or extended to `count` values, by repeating the last value.
 
     With `grow`, it is extended by the ratio of the last two values. No value exceeds twice the largest, because
@@ -359,29 +389,30 @@ def resize(values, count, *, grow=False):
     if not isinstance(values, tuple) or not values:
         return values
     limit = 2 * max(values)
-    values = list(values[:count])
-    ratio = values[-1] / values[-2] if grow and len(values) > 1 else 1
-    while len(values) < count:
-        values.append(min(max(1, round(values[-1] * ratio)), limit) if grow else values[-1])
-    return tuple(values)
+    resized = list(values[:count])
+    ratio = resized[-1] / resized[-2] if grow and len(resized) > 1 else 1
+    while len(resized) < count:
+        resized.append(min(max(1, round(resized[-1] * ratio)), limit) if grow else resized[-1])
+    return tuple(resized)
 
 
-def encode(value):
+def encode(value: Value | None) -> Value:
     """Return a setting as a value for KerasTuner: None and booleans become strings, which `Choice` needs."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return value
 
 
-def decode(value):
+def decode(value: Value) -> Value | None:
     """Return the setting for an encoded value."""
-    return {"none": None, "true": True, "false": False}.get(value, value)
+    constants = {"none": None, "true": True, "false": False}
+    return constants[value] if isinstance(value, str) and value in constants else value
 
 
-def format_value(value) -> str:
+def format_value(value: object) -> str:
     """Return a value as text."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _is_number(value):
+def _is_number(value: object) -> "TypeGuard[float]":
     return isinstance(value, int | float) and not isinstance(value, bool) and value == value

@@ -11,24 +11,31 @@ import inspect
 import math
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import keras_tuner as kt
 
+from kzoo.data.dataset import Dataset
 from kzoo.data.options import DataOptions
+from kzoo.problems.stored_types import Overrides, TrainingSettings
 from kzoo.training.device import prepare_device
 from kzoo.training.plan import TrainingPlan, plan_training
 from kzoo.tuning.engines.base import random_points
-from kzoo.tuning.spaces.entry import Parameter, format_value
+from kzoo.tuning.spaces.entry import Parameter, Point, Value, format_value
 from kzoo.tuning.spaces.hypermodel import PresetHyperModel, without_fit_warnings
 from kzoo.tuning.spaces.points import Points
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line, shown
 from kzoo.zoo.registry import Preset
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
 
 Build = Callable[[Any], keras.Model]
 
@@ -71,11 +78,11 @@ class FunctionSpace(Points):
         """The name of the function or HyperModel."""
         return name_of(self.build)
 
-    def overrides(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def overrides(self, hp: Point) -> JsonObject:
         """Return the values with which a point is built."""
-        return dict(values)
+        return dict(hp)
 
-    def model(self, values: Mapping[str, Any], seed: int = 0) -> keras.Model:
+    def model(self, values: Point, seed: int = 0) -> keras.Model:
         """Return the compiled model of a point, its weights drawn from a seed.
 
         Raises:
@@ -101,14 +108,14 @@ class FunctionSpace(Points):
             ) from None
         return model
 
-    def changed(self, overrides: Mapping[str, Any], *, data: Any, seed: int) -> TrainingPlan:
+    def changed(self, overrides: Overrides, *, data: Dataset, seed: int) -> TrainingPlan:
         """Return the training plan of a trial with a point's values (as `TrainingPlan.changed`)."""
         tuned = {name: overrides[name] for name in TUNED if name in overrides}
         return plan_training(
             self.model(overrides, seed), data, DataOptions(), {**self.settings, **tuned}, seed=seed
         )
 
-    def count(self, overrides: Mapping[str, Any]) -> int:
+    def count(self, overrides: Overrides) -> int:
         """Return the number of parameters of a point's model.
 
         Raises:
@@ -119,7 +126,7 @@ class FunctionSpace(Points):
         except Exception as error:
             raise self.failure(error) from error
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the space as plain data, by which a search is identified."""
         code = code_of(self.build)
         return dict(
@@ -172,9 +179,7 @@ class FunctionSpace(Points):
             )
         return replace(self, hyperparameters=hyperparameters, fixed=fixed)
 
-    def _call(
-        self, values: Mapping[str, Any], seed: int = 0
-    ) -> tuple[kt.HyperParameters, keras.Model]:
+    def _call(self, values: Point, seed: int = 0) -> tuple[kt.HyperParameters, keras.Model]:
         """Call the function, and return the hyperparameters that it requested and the model."""
         hp = kt.HyperParameters()
         policy = keras.config.dtype_policy()
@@ -213,14 +218,14 @@ class FunctionSpace(Points):
         )
 
 
-def builds_models(candidate: Any) -> bool:
+def builds_models(candidate: object) -> "TypeIs[Build | kt.HyperModel]":
     """Return True for a function or HyperModel that builds models; False for presets and their names."""
     return not isinstance(candidate, str | Preset) and (
         callable(candidate) or isinstance(candidate, kt.HyperModel)
     )
 
 
-def function_space(build: Any, settings: Mapping[str, Any]) -> FunctionSpace:
+def function_space(build: Build | kt.HyperModel, settings: TrainingSettings) -> FunctionSpace:
     """Return the space of a function `build(hp)` or a `keras_tuner.HyperModel`.
 
     Args:
@@ -233,7 +238,7 @@ def function_space(build: Any, settings: Mapping[str, Any]) -> FunctionSpace:
     return unexplored(build, settings).explored()
 
 
-def unexplored(build: Any, settings: Mapping[str, Any]) -> FunctionSpace:
+def unexplored(build: Build | kt.HyperModel, settings: TrainingSettings) -> FunctionSpace:
     """Return the space of a function without its hyperparameters; the arguments are those of `function_space`.
 
     Raises:
@@ -270,7 +275,7 @@ def checked_build(space: FunctionSpace) -> FunctionSpace:
     return space
 
 
-def name_of(build: Any) -> str:
+def name_of(build: Build | kt.HyperModel) -> str:
     """Return the name of a function or HyperModel, valid as a folder name."""
     while isinstance(build, partial):
         build = build.func
@@ -282,7 +287,7 @@ def name_of(build: Any) -> str:
     return re.sub(r"\W+", "_", name or type(build).__name__).strip("_") or "build"
 
 
-def code_of(build: Any) -> str | None:
+def code_of(build: Build | kt.HyperModel) -> str | None:
     """Return a hash of a function's source without comments and layout; None if the source is not available."""
     while isinstance(build, partial):
         build = build.func
@@ -332,7 +337,7 @@ class _Explorer:
                 always |= self.call(values) - set(values) - set(fixed)
         return self.parameters_and_fixed(always) if always else (parameters, fixed)
 
-    def call(self, values: dict[str, Any]) -> frozenset[str]:
+    def call(self, values: Point) -> frozenset[str]:
         """Call the function with some values, and return the names of the active hyperparameters."""
         key = _key(values)
         if (
@@ -370,7 +375,9 @@ class _Explorer:
         for value in values if len(values) <= _MAX_CHOICES else ():
             self.call(base | {name: value})
 
-    def parameters_and_fixed(self, always: Any) -> tuple[tuple[Parameter, ...], dict[str, Any]]:
+    def parameters_and_fixed(
+        self, always: Collection[str]
+    ) -> tuple[tuple[Parameter, ...], dict[str, Value]]:
         """Return (hyperparameters, fixed values); those in `always` are unconditional."""
         parameters: list[Parameter] = []
         fixed: dict[str, Any] = {}
@@ -391,7 +398,10 @@ class _Explorer:
         return tuple(parameters), fixed
 
     def condition_of(
-        self, name: str, hyperparameter: Any, earlier: list[Parameter]
+        self,
+        name: str,
+        hyperparameter: kt.engine.hyperparameters.HyperParameter,
+        earlier: list[Parameter],
     ) -> tuple[str, tuple] | None:
         """Return (parent, values) for which a hyperparameter is active, or None for always.
 
@@ -424,11 +434,13 @@ class _Explorer:
         return None
 
 
-def _key(values: Mapping[str, Any]) -> tuple:
+def _key(values: Point) -> tuple[tuple[str, Value], ...]:
     return tuple(sorted(values.items()))
 
 
-def _parameter(hyperparameter: Any, when: tuple[str, tuple] | None) -> Parameter:
+def _parameter(
+    hyperparameter: kt.engine.hyperparameters.HyperParameter, when: tuple[str, tuple] | None
+) -> Parameter:
     """Return a `Parameter` for one of KerasTuner's hyperparameters.
 
     Raises:
@@ -469,7 +481,7 @@ def _parameter(hyperparameter: Any, when: tuple[str, tuple] | None) -> Parameter
     )
 
 
-def _steps(hyperparameter: Any, whole: bool) -> list[Any]:
+def _steps(hyperparameter: kt.engine.hyperparameters.HyperParameter, whole: bool) -> list[Any]:
     """Return the values of a stepped range including its upper end, which KerasTuner may omit by rounding."""
     low = hyperparameter.min_value
     high = hyperparameter.max_value

@@ -3,7 +3,7 @@
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,10 +11,12 @@ import keras
 import keras_tuner
 import numpy as np
 
+from kzoo.problems.stored_types import Config, TrainingSettings
 from kzoo.training.adapt import balanced_class_weights
 from kzoo.tuning.engines.keras_tuner_private import round_of
 from kzoo.tuning.spaces.space import Space, space
 from kzoo.utils.errors import KzooError, KzooWarning, short_errors
+from kzoo.utils.files import JsonObject
 from kzoo.zoo import contract
 from kzoo.zoo.registry import IGNORED_BY_FIT, Preset, build, get_preset, resolve
 from kzoo.zoo.registry.arguments import OF_FIT
@@ -51,7 +53,7 @@ def hypermodel(
     return PresetHyperModel(search_space.fix(**overrides))
 
 
-def _check_ignored(preset: Preset, fixed: dict[str, Any]) -> None:
+def _check_ignored(preset: Preset, fixed: Config) -> None:
     """Raise KzooError for fixed settings that KerasTuner does not pass to Keras' fit."""
     for name in sorted({*OF_FIT} - {"batch_size", "patience"}):
         unchanged = "balanced" if name == "class_weight" else preset.training.get(name)
@@ -113,8 +115,8 @@ class PresetHyperModel(keras_tuner.HyperModel):
         self,
         hp: keras_tuner.HyperParameters,
         model: keras.Model,
-        x: Any = None,
-        y: Any = None,
+        x: Sized | None = None,
+        y: Sized | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
         """Train a point's network with `keras.Model.fit`, and return its history.
@@ -172,7 +174,7 @@ def without_fit_warnings() -> Iterator[None]:
         yield
 
 
-def _plateau(training: dict[str, Any], kwargs: dict[str, Any]) -> keras.callbacks.Callback:
+def _plateau(training: TrainingSettings, kwargs: JsonObject) -> keras.callbacks.Callback:
     monitor = (
         "val_loss" if kwargs.get("validation_data") or kwargs.get("validation_split") else "loss"
     )
@@ -180,7 +182,7 @@ def _plateau(training: dict[str, Any], kwargs: dict[str, Any]) -> keras.callback
     return keras.callbacks.ReduceLROnPlateau(monitor=monitor, factor=0.5, patience=patience)
 
 
-def _balanced_weights(y: Any) -> dict[int, float]:
+def _balanced_weights(y: object) -> dict[int, float]:
     """Return class -> weight by inverse frequency of integer or one-hot labels."""
     labels = np.asarray(y)
     labels = labels.argmax(-1) if labels.ndim == 2 and labels.shape[-1] > 1 else labels
@@ -188,13 +190,13 @@ def _balanced_weights(y: Any) -> dict[int, float]:
     return dict(zip(map(int, classes), balanced_class_weights(counts).values(), strict=True))
 
 
-def _steps(x: Any, y: Any, kwargs: dict[str, Any]) -> int | None:
+def _steps(x: Sized | None, y: Sized | None, kwargs: JsonObject) -> int | None:
     """Return the number of training steps, None if the length of the data is unknown."""
     epochs = kwargs.get("epochs", 1)
     if y is not None:
         rows = math.ceil(len(y) * (1 - (kwargs.get("validation_split") or 0.0)))
         return math.ceil(rows / kwargs["batch_size"]) * epochs
     try:
-        return len(x) * epochs
+        return None if x is None else len(x) * epochs
     except TypeError:
         return None

@@ -3,9 +3,20 @@
 Epochs are not among them: early stopping and the best epoch determine them.
 """
 
+from collections.abc import Container
+
 from kzoo.problems.kinds import kind
 from kzoo.problems.tasks import problem
-from kzoo.tuning.spaces.entry import Entry, Parameter, choice, recurrent_sizes
+from kzoo.tuning.spaces.entry import (
+    Condition,
+    Entry,
+    Parameter,
+    Settings,
+    SpaceContext,
+    Value,
+    choice,
+    recurrent_sizes,
+)
 
 # Typical peak learning rate of an optimizer, as a multiple of Adam's.
 RATE_FACTORS = {
@@ -22,7 +33,7 @@ RATE_FACTORS = {
 WARMUP_SCHEDULES = ("constant", "cosine")  # schedules for which the share of warm-up is searched
 
 
-def _optimizer(context):
+def _optimizer(context: SpaceContext) -> Parameter:
     default = context.settings["optimizer"]
     # with the same weight decay, both are the same
     adamw = () if default in ("adam", "adamw") else ("adamw",)
@@ -31,7 +42,7 @@ def _optimizer(context):
     return Parameter(name="optimizer", meaning="optimizer", values=values, default=default)
 
 
-def _learning_rate(context):
+def _learning_rate(context: SpaceContext) -> Parameter | list[Parameter]:
     """Return a range around the preset's learning rate, scaled for each optimizer in the space."""
     optimizer = context.earlier.get("optimizer")
     if optimizer is None:
@@ -42,25 +53,28 @@ def _learning_rate(context):
     ]
 
 
-def _rate_for(optimizer, context, **names):
+def _rate_for(
+    optimizer: Value | None, context: SpaceContext, name: str, when: Condition | None = None
+) -> Parameter:
     default = context.settings["learning_rate"]
     if optimizer != context.optimizer:
         default = float(
-            f"{default * RATE_FACTORS[optimizer] / RATE_FACTORS[context.optimizer]:.6g}"
+            f"{default * RATE_FACTORS[str(optimizer)] / RATE_FACTORS[str(context.optimizer)]:.6g}"
         )
     low, high = (float(f"{default * factor:.3g}") for factor in (1 / 30, 10))
     return Parameter(
+        name=name,
         alias="learning_rate",
         meaning="peak learning rate",
         low=low,
         high=high,
         log=True,
         default=default,
-        **names,
+        when=when,
     )
 
 
-def _batch_size(context):
+def _batch_size(context: SpaceContext) -> Parameter:
     default = context.settings["batch_size"]
     factors = context.by_size((0.5, 1, 2), (0.25, 0.5, 1, 2, 4))
     values = sorted(
@@ -74,7 +88,7 @@ def _batch_size(context):
     )
 
 
-def _warmup(context):
+def _warmup(context: SpaceContext) -> Parameter | None:
     settings = context.settings
     default = context.settings["warmup"]
     when = None
@@ -97,7 +111,7 @@ def _warmup(context):
     )
 
 
-def _label_smoothing(context):
+def _label_smoothing(context: SpaceContext) -> Parameter | None:
     if "classes" not in problem(context.task).facts or context.settings.get("loss", "auto") not in (
         "auto",
         "crossentropy",
@@ -108,7 +122,7 @@ def _label_smoothing(context):
     )(context)
 
 
-def _clipping(context):
+def _clipping(context: SpaceContext) -> Parameter | None:
     if (
         context.settings.get("clipnorm") is not None
         or context.settings.get("clipvalue") is not None
@@ -126,11 +140,11 @@ def _clipping(context):
     )
 
 
-def _set_clipping(settings, value):
+def _set_clipping(settings: Settings, value: float) -> None:
     settings["global_clipnorm"] = value or None
 
 
-def _augment(context):
+def _augment(context: SpaceContext) -> Parameter | None:
     if "pixels" not in kind(problem(context.task).kind).facts:
         return None
     meaning = "none; shift; shift, zoom, rotate; and erase"
@@ -138,7 +152,7 @@ def _augment(context):
     return Parameter(name="augment", meaning=meaning, values=("preset", *levels), default="preset")
 
 
-def _set_augment(settings, value):
+def _set_augment(settings: Settings, value: str) -> None:
     """Set the augmentation; mirroring is kept from the preset, because not every image may be mirrored."""
     mirror = tuple(name for name in ("flip", "alternate") if name in settings["augment"])
     light = (*mirror, "shift")
@@ -192,7 +206,7 @@ ENTRIES = {
 }
 
 
-def make_consistent(settings, fixed=()):
+def make_consistent(settings: Settings, fixed: Container[str] = ()) -> None:
     """Remove the warm-up for a schedule that has none, unless it is fixed."""
     without_warmup = settings.get("schedule", "constant") not in (*WARMUP_SCHEDULES, "onecycle")
     if without_warmup and settings.get("warmup") and "warmup" not in fixed:

@@ -1,11 +1,20 @@
 """Hyperparameters of the network: entries for any family that has the settings."""
 
+from collections.abc import Callable, Container
+
 from kzoo.problems.kinds import kind
 from kzoo.problems.layout import code_columns
+from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import problem
 from kzoo.tuning.spaces.entry import (
+    Apply,
+    Declare,
+    Declared,
     Entry,
     Parameter,
+    Settings,
+    SpaceContext,
+    Value,
     choice,
     dropout_rate,
     multiplier,
@@ -19,14 +28,14 @@ ACTIVATIONS = ("relu", "gelu", "silu")
 MORE_ACTIVATIONS = ("elu", "selu", "tanh")
 
 
-def _scaler(setting, minimum=1):
-    def apply(settings, value):
+def _scaler(setting: str, minimum: int = 1) -> Apply:
+    def apply(settings: Settings, value: float) -> None:
         settings[setting] = scale_widths(settings[setting], value, minimum)
 
     return apply
 
 
-def _layers(context):
+def _layers(context: SpaceContext) -> Parameter | None:
     count = len(context.settings["units"])
     if not count:
         return None
@@ -40,23 +49,23 @@ def _layers(context):
     )
 
 
-def _set_layers(settings, count):
+def _set_layers(settings: Settings, count: int) -> None:
     settings["units"] = resize(settings["units"], count)
     if "dropout" in settings:
         settings["dropout"] = resize(settings["dropout"], count)
 
 
-def _if_hidden(declare):
+def _if_hidden(declare: Declare) -> Declare:
     """Return a `declare` for a setting of hidden layers: None if the network has none."""
 
-    def declare_if_hidden(context):
+    def declare_if_hidden(context: SpaceContext) -> Declared:
         hidden = any(context.settings.get(name) for name in ("units", "filters", "width"))
         return declare(context) if hidden else None
 
     return declare_if_hidden
 
 
-def _residual(context):
+def _residual(context: SpaceContext) -> Parameter | None:
     units = context.settings["units"]
     if not units or "block" in context.settings or context.settings.get("members"):
         return None
@@ -69,13 +78,13 @@ def _residual(context):
     )
 
 
-def _set_residual(settings, value):
+def _set_residual(settings: Settings, value: str) -> None:
     settings["residual"] = value == "true"
     if settings["residual"]:
         settings["units"] = (settings["units"][0],) * len(settings["units"])
 
 
-def _units_shape(context):
+def _units_shape(context: SpaceContext) -> Parameter | None:
     residual_searched = "residual" in context.earlier
     if len(context.settings["units"]) < 2 or (
         context.settings.get("residual") and not residual_searched
@@ -90,7 +99,7 @@ def _units_shape(context):
     )
 
 
-def _set_units_shape(settings, value):
+def _set_units_shape(settings: Settings, value: str) -> None:
     first = settings["units"][0]
     count = len(settings["units"])
     settings["units"] = tuple(
@@ -98,29 +107,31 @@ def _set_units_shape(settings, value):
     )
 
 
-def _choice_if_set(name, meaning, *values):
+def _choice_if_set(
+    name: str, meaning: str, *values: Value
+) -> Callable[[SpaceContext], Parameter | None]:
     """Return a `declare` for a number that some presets set to None or 0, which disables it."""
 
-    def declare(context):
+    def declare(context: SpaceContext) -> Parameter | None:
         return choice(name, meaning, *values)(context) if context.settings[name] else None
 
     return declare
 
 
-def _bins(context):
+def _bins(context: SpaceContext) -> Parameter | None:
     settings = context.settings
     if code_columns(settings) == settings["input_shape"][-1]:
         return None  # a table without numbers
     return _choice_if_set("bins", "bins of every numeric column", 12, 24, 48)(context)
 
 
-def _text_dim(context):
+def _text_dim(context: SpaceContext) -> Parameter | None:
     if not context.settings.get("text_buckets"):
         return None  # a table without texts
     return choice("text_dim", "width of the vector of a text column", 8, 16, 32, 64)(context)
 
 
-def _stages(context):
+def _stages(context: SpaceContext) -> Parameter | None:
     settings = context.settings
     if settings.get("block") == "parallel" or not settings["filters"]:
         return None
@@ -139,14 +150,14 @@ def _stages(context):
     )
 
 
-def _set_stages(settings, count):
+def _set_stages(settings: Settings, count: int) -> None:
     settings["filters"] = resize(settings["filters"], count, grow=True)
     for name in ("depth", "dropout", "pool_size"):
         if name in settings:
             settings[name] = resize(settings[name], count)
 
 
-def image_remains(settings, count) -> bool:
+def image_remains(settings: Config, count: int) -> bool:
     """Return True if an image still has pixels after `count` stages; those with "valid" padding shrink it too."""
     not_image = "inputs" in settings and not _reads_images(settings)
     block = settings.get("block", "plain")
@@ -171,7 +182,7 @@ def image_remains(settings, count) -> bool:
     return True
 
 
-def _depth(context):
+def _depth(context: SpaceContext) -> Parameter | None:
     default = context.settings["depth"]
     if not isinstance(default, int):
         return None
@@ -183,7 +194,7 @@ def _depth(context):
     )
 
 
-def _kernel_size(context):
+def _kernel_size(context: SpaceContext) -> Parameter:
     default = context.settings["kernel_size"]
     if not isinstance(default, tuple):
         return choice("kernel_size", "width of the convolutions", 3, 5, full=(7,))(context)
@@ -196,7 +207,7 @@ def _kernel_size(context):
     )
 
 
-def _set_kernel_size(settings, value):
+def _set_kernel_size(settings: Settings, value: str | int) -> None:
     current = settings["kernel_size"]
     if isinstance(current, tuple):
         settings["kernel_size"] = tuple(size + (2 if value == "longer" else -1) for size in current)
@@ -204,7 +215,7 @@ def _set_kernel_size(settings, value):
         settings["kernel_size"] = value
 
 
-def _block(context):
+def _block(context: SpaceContext) -> Parameter | None:
     settings = context.settings
     if not _reads_images(settings):
         return None
@@ -217,11 +228,11 @@ def _block(context):
     )
 
 
-def _reads_images(settings):
+def _reads_images(settings: Config) -> bool:
     return "inputs" in settings and "pixels" in kind(settings["inputs"]).facts
 
 
-def _poolings(settings):
+def _poolings(settings: Config) -> tuple[str, ...]:
     """Return the legal poolings by kind of layer; the preset's is added."""
     forecasts = kind(settings["inputs"]).is_series
     if "filters" in settings:
@@ -231,7 +242,7 @@ def _poolings(settings):
     return "last", "mean", "max"
 
 
-def _pooling(context):
+def _pooling(context: SpaceContext) -> Parameter | None:
     settings = context.settings
     if settings["pooling"] is None or settings.get("causal") or settings.get("stateful"):
         return None
@@ -239,13 +250,13 @@ def _pooling(context):
     return choice("pooling", "how positions become one vector", *values)(context)
 
 
-def _bidirectional(context):
+def _bidirectional(context: SpaceContext) -> Parameter | None:
     if problem(context.task).continues_inputs or context.settings.get("stateful"):
         return None  # a language model must not read later tokens
     return choice("bidirectional", "read in both directions", False, True)(context)
 
 
-def _reversible_norm(context):
+def _reversible_norm(context: SpaceContext) -> Parameter | None:
     if not context.settings.get("horizon"):
         return None
     return choice(
@@ -257,14 +268,14 @@ def _reversible_norm(context):
     )(context)
 
 
-def _set_width(settings, value):
+def _set_width(settings: Settings, value: float) -> None:
     """Scale the width of a Transformer and of its feed-forward layers."""
     settings["width"] = scale_widths(settings["width"], value)
     if "intermediate_dim" in settings:
         settings["intermediate_dim"] = scale_widths(settings["intermediate_dim"], value)
 
 
-def _num_heads(context):
+def _num_heads(context: SpaceContext) -> Parameter:
     width = context.settings.get("width", 0)
     default = context.settings["num_heads"]
     # rotary positions rotate pairs of numbers
@@ -284,7 +295,7 @@ def _num_heads(context):
     )
 
 
-def _positions(context):
+def _positions(context: SpaceContext) -> Parameter | None:
     if context.settings["positions"] is None:
         return None
     return choice("positions", "position encoding", "learned", "sinusoidal")(context)
@@ -443,7 +454,7 @@ ENTRIES = {
 }
 
 
-def make_consistent(settings, fixed=()):
+def make_consistent(settings: Settings, fixed: Container[str] = ()) -> None:
     """Change settings that depend on several entries so that the network can be built.
 
     Args:

@@ -1,11 +1,12 @@
 """`Points`: the interface of search spaces that the engines use, derived from a list of hyperparameters."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from kzoo.tuning.spaces.entry import Parameter, format_value
+from kzoo.tuning.spaces.entry import Parameter, Point, format_value
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 
 if TYPE_CHECKING:
@@ -15,7 +16,13 @@ _HEADS = ("name", "values", "default", "meaning")
 
 
 class Points:
-    """The points spanned by some hyperparameters."""
+    """The points spanned by some hyperparameters.
+
+    Args:
+        max_params: most parameters of a network; None for no limit.
+    """
+
+    max_params: int | None
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -27,13 +34,17 @@ class Points:
         """Return KerasTuner's names of the hyperparameters."""
         return tuple(parameter.name for parameter in self.parameters)
 
-    def default(self) -> dict[str, Any]:
+    def default(self) -> Point:
         """Return the active values of the default point."""
         point: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.is_active(point):
                 point[parameter.name] = parameter.default
         return point
+
+    def overrides(self, hp: Point) -> JsonObject:
+        """Return the settings that a point changes."""
+        raise NotImplementedError
 
     def declare(self, hp: "keras_tuner.HyperParameters") -> None:
         """Declare every hyperparameter on a `keras_tuner.HyperParameters`, conditional ones in their scopes."""
@@ -51,13 +62,8 @@ class Points:
 
     def finite_size(self) -> int | None:
         """Return the number of distinct points, None if a hyperparameter is continuous."""
-        return _product(
-            [
-                self._point_count(parameter)
-                for parameter in self.parameters
-                if parameter.when is None
-            ]
-        )
+        roots = (parameter for parameter in self.parameters if parameter.when is None)
+        return _combined(map(self._point_count, roots), math.prod)
 
     def _point_count(self, parameter: Parameter) -> int | None:
         """Return the number of points of a hyperparameter and all that depend on it, None if continuous."""
@@ -66,16 +72,18 @@ class Points:
         ]
         if not children or parameter.size() is None:
             return parameter.size()
-        return _sum(
-            _product(
-                [
+        counts = (
+            _combined(
+                (
                     self._point_count(child)
                     for child in children
                     if child.when and value in child.when[1]
-                ]
+                ),
+                math.prod,
             )
             for value in parameter.all_values()
         )
+        return _combined(counts, sum)
 
     def table(self, title: str) -> str:
         """Return a table with a line for each hyperparameter: values, default and meaning."""
@@ -125,9 +133,8 @@ class Points:
         return rows
 
 
-def _product(sizes: Any) -> int | None:
-    return None if None in (sizes := list(sizes)) else math.prod(sizes)
-
-
-def _sum(sizes: Any) -> int | None:
-    return None if None in (sizes := list(sizes)) else sum(sizes)
+def _combined(sizes: Iterable[int | None], combine: Callable[[Iterable[int]], int]) -> int | None:
+    """Return the product or the sum of sizes, None if one of them is continuous."""
+    counts = list(sizes)
+    known = [count for count in counts if count is not None]
+    return combine(known) if len(known) == len(counts) else None

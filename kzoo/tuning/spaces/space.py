@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from kzoo.tuning.spaces import entries_of, make_consistent
-from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, SpaceContext
+from kzoo.tuning.spaces.entry import SIZES, Entry, Parameter, Point, Settings, SpaceContext
 from kzoo.tuning.spaces.points import Points
 from kzoo.utils.errors import KzooError, short_errors
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line, hint, shown
 from kzoo.zoo.registry import Preset, build, get_preset, resolve, unused_names
 from kzoo.zoo.registry.arguments import TRAINING
@@ -135,7 +136,7 @@ class Space(Points):
         """Return the searched hyperparameters, parents before those that depend on them."""
         return tuple(p for ps in self._by_entry.values() for p in ps if p.name not in self.fixed)
 
-    def overrides(self, hp: "keras_tuner.HyperParameters | Mapping[str, Any]") -> dict[str, Any]:
+    def overrides(self, hp: "keras_tuner.HyperParameters | Point") -> Settings:
         """Return the overrides of a point for `kzoo.build` and `kzoo.train`; {} for the preset.
 
         Args:
@@ -178,7 +179,7 @@ class Space(Points):
 
     # Serialisation
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the space as plain data: its arguments and the resulting hyperparameters."""
         return dict(
             preset=self.preset.name,
@@ -194,7 +195,7 @@ class Space(Points):
         )
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], preset: str | Preset | None = None) -> "Space":
+    def from_json(cls, data: JsonObject, preset: str | Preset | None = None) -> "Space":
         """Return the space that `to_json` wrote.
 
         Args:
@@ -294,7 +295,7 @@ class Space(Points):
     # Cached properties
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         """Return the preset's settings: its config and its training settings in one mapping."""
         config, training = resolve(self.preset, {})
         return config | training
@@ -305,7 +306,7 @@ class Space(Points):
         return {*self.settings, *builder_of(self.preset.family).takes, *TRAINING}
 
     @cached_property
-    def _fixed_settings(self) -> dict[str, Any]:
+    def _fixed_settings(self) -> Settings:
         """The preset's settings with the fixed ones applied."""
         fixed = {name: value for name, value in self.fixed.items() if name in self._settable}
         config, training = resolve(self.preset, fixed)
@@ -337,7 +338,7 @@ class Space(Points):
         return by_entry
 
     @cached_property
-    def _neutral_values(self) -> dict[str, Any]:
+    def _neutral_values(self) -> Point:
         """Name -> the value that leaves the settings unchanged. A learning rate, which has an alias, has none."""
         earlier: dict[str, Parameter] = {}
         neutral: dict[str, Any] = {}
@@ -383,5 +384,5 @@ class Space(Points):
         return changed
 
 
-def _as_list(value: Any) -> Any:
+def _as_list(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import as_python, listed, shown
 
+# a dict "actual:predicted" -> cost, or a matrix
+Costs: TypeAlias = dict[str, float] | tuple[tuple[float, ...], ...]
 
-def read(value: Any) -> Any:
+
+def read(value: object) -> Costs | None:
     """Return the value of `cost=` as plain data: a dict "actual:predicted" -> cost, or a matrix of tuples.
 
     Raises:
@@ -41,7 +44,7 @@ def read(value: Any) -> Any:
     )
 
 
-def _pair_name(pair: Any) -> str:
+def _pair_name(pair: object) -> str:
     if isinstance(pair, tuple | list) and len(pair) == 2:
         return ":".join(str(as_python(name)) for name in pair)
     if isinstance(pair, str) and ":" in pair:
@@ -52,7 +55,7 @@ def _pair_name(pair: Any) -> str:
     )
 
 
-def _cost(pair: Any, cost: Any) -> float:
+def _cost(pair: object, cost: object) -> float:
     cost = as_python(cost)
     name = ":".join(map(str, pair)) if isinstance(pair, tuple | list) else str(pair)
     if (
@@ -65,7 +68,7 @@ def _cost(pair: Any, cost: Any) -> float:
     return float(cost)
 
 
-def matrix(cost: Any, classes: Sequence[str]) -> tuple[tuple[tuple[float, ...], ...], list[str]]:
+def matrix(cost: Costs, classes: Sequence[str]) -> tuple[tuple[tuple[float, ...], ...], list[str]]:
     """Return the costs of (actual, predicted) as a matrix in the order of the classes, and notes.
 
     Of more than two classes, wrong predictions without a cost have the cost 1.

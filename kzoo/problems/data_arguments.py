@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, 
 from kzoo.utils import argument_checks
 from kzoo.utils.argument_checks import ArgumentType, whole_number
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import hint
 from kzoo.utils.schema import Each
 
@@ -491,7 +492,7 @@ class DataArguments:
         ),
     )
 
-    def given(self) -> dict[str, Any]:
+    def given(self) -> JsonObject:
         """Return name -> value of the options that are not at their defaults, by the argument names of `kzoo.train`."""
         values = {name: getattr(self, name) for name in OPTIONS}
         return {
@@ -500,7 +501,7 @@ class DataArguments:
             if value is not DEFAULTS[name] and (hasattr(value, "shape") or value != DEFAULTS[name])
         }
 
-    def pick(self, *names: str) -> dict[str, Any]:
+    def pick(self, *names: str) -> JsonObject:
         """Return some of the options by name."""
         return {name: getattr(self, name) for name in names}
 

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from kzoo.problems.stored_types import Config
+
 if TYPE_CHECKING:
     import numpy as np
+
 
 # a column as `learn_columns` returns it and a preprocessor stores it: see `kzoo.problems.kinds.rows`
 LearnedColumn: TypeAlias = dict[str, Any]
@@ -16,7 +19,7 @@ InputFacts: TypeAlias = Mapping[
 RawLabels: TypeAlias = Any  # an array, a sequence or a DataFrame, as `learn` of a task takes them
 
 
-def code_columns(config: Mapping[str, Any]) -> int:
+def code_columns(config: Config) -> int:
     """Return the number of last columns of x without numbers: a code for each category, and the ids of texts.
 
     Args:
@@ -25,12 +28,12 @@ def code_columns(config: Mapping[str, Any]) -> int:
     return len(config.get("categories") or ()) + text_columns(config)
 
 
-def text_columns(config: Mapping[str, Any]) -> int:
+def text_columns(config: Config) -> int:
     """Return the number of last columns of x that are ids of texts (see `code_columns`)."""
     return sum(config.get("text_lengths") or ())
 
 
-def categories_of(x: "np.ndarray", config: Mapping[str, Any]) -> "np.ndarray":
+def categories_of(x: "np.ndarray", config: Config) -> "np.ndarray":
     """Return the columns of x (N, F) that are codes of categories, (N, C)."""
     end = x.shape[-1] - text_columns(config)
     return x[:, end - len(config.get("categories") or ()) : end]

@@ -6,11 +6,16 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from inspect import signature
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from kzoo.problems.stored_types import TrainingSettings
 from kzoo.problems.tasks import Problem, Score, score_named, tasks
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line, hint
+
+if TYPE_CHECKING:
+    import numpy as np
+
 
 POSITIVE = "_positive"  # ending of the scores of the positive class of two
 LEVEL = "@"  # a score whose name has it needs a level: recall@precision=0.9
@@ -138,7 +143,7 @@ def objective(
     return Objective(name, best=best, function=score_func, response_method=response_method)
 
 
-def read(value: Any, argument: str = "objective") -> Any:
+def read(value: object, argument: str = "objective") -> str | Objective | None:
     """Return the value of `objective=` as a name or an `Objective`: a function needs its direction.
 
     Raises:
@@ -161,7 +166,7 @@ def read(value: Any, argument: str = "objective") -> Any:
     return value
 
 
-def deciding(settings: Mapping[str, Any]) -> list[Objective]:
+def deciding(settings: TrainingSettings) -> list[Objective]:
     """Return the scores by which training settings decide: the objective, the cost, the score of the decision.
 
     Args:
@@ -209,7 +214,7 @@ INTERVALS = ("interval", "bounds")  # forms of scores that are intervals of anot
 
 
 def resolve(
-    value: Any, problem: Problem, *, reported: Collection[str] = (), argument: str = "objective"
+    value: object, problem: Problem, *, reported: Collection[str] = (), argument: str = "objective"
 ) -> Objective:
     """Return the `Objective` of a value for a problem.
 
@@ -224,6 +229,7 @@ def resolve(
             level that is missing, wrong or superfluous.
     """
     value = read(value, argument)
+    assert isinstance(value, str)  # an `Objective` is one too
     if isinstance(value, Objective) and value.function is not None:
         if "kept" not in problem.facts or not problem.facts & {"classes", "values"}:
             raise KzooError(
@@ -284,7 +290,12 @@ def _unknown(
     return f"{argument}={value!r} is unknown. {near}{use}"
 
 
-def call_score(objective: Objective, truth: Any, predictions: Any, weight: Any = None) -> float:
+def call_score(
+    objective: Objective,
+    truth: "np.ndarray",
+    predictions: "np.ndarray",
+    weight: "np.ndarray | None" = None,
+) -> float:
     """Return the value of a user's function for a whole split.
 
     Raises:
@@ -311,7 +322,12 @@ def call_score(objective: Objective, truth: Any, predictions: Any, weight: Any =
         ) from error
 
 
-def score_of_values(objective: Objective, truth: Any, outputs: Any, weight: Any = None) -> float:
+def score_of_values(
+    objective: Objective,
+    truth: "np.ndarray",
+    outputs: "np.ndarray",
+    weight: "np.ndarray | None" = None,
+) -> float:
     """Return the value of a user's function for values (N, ..., targets) of a whole split; of one target they are (N,).
 
     Raises:

@@ -3,12 +3,13 @@
 They are frozen, and read and written here only. Unknown fields are refused. Standard library only.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeAlias
 
 from kzoo.problems.data_arguments import OPTIONS
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.schema import Each, misfit
 
 Config: TypeAlias = Mapping[str, Any]  # settings of a network, by the builders' names
@@ -60,7 +61,7 @@ _FEATURE = {
 }
 
 
-def _feature(value, where):
+def _feature(value: JsonObject, where: str) -> str | None:
     """Return what is wrong with the statistics of a column, else None. There is one more share than there are edges."""
     wrong = misfit(value, _FEATURE, where)
     if wrong is None and (len(value["shares"]) != len(value["edges"]) + 1 or value["count"] < 1):
@@ -104,7 +105,7 @@ CONFIG = {
 }
 
 
-def summary_form(scores: Mapping) -> dict:
+def summary_form(scores: JsonObject) -> JsonObject:
     """Return the schema of summary.json; that of an ensemble names its members and has no training.
 
     Args:
@@ -184,17 +185,17 @@ class Spec:
     members: tuple["Member", ...] = ()
     kzoo: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("config", "training"):  # copies, so that the caller cannot change them
             object.__setattr__(self, name, dict(getattr(self, name)))
 
     @classmethod
-    def read(cls, stored) -> "Spec":
+    def read(cls, stored: object) -> "Spec":
         """Read what `json` returned."""
         values = _checked_fields(cls, stored, "The specification")
         return cls(**values | dict(members=tuple(map(Member.read, values.get("members", ())))))
 
-    def json(self) -> dict:
+    def json(self) -> JsonObject:
         """Return plain data, without optional fields that are not set."""
         stored = _json(self, optional=("revision", "method", "members", "kzoo"))
         return stored | (
@@ -221,16 +222,15 @@ class Member:
     created: str
 
     @classmethod
-    def read(cls, stored) -> "Member":
+    def read(cls, stored: object) -> "Member":
         """Read what `json` returned."""
         if wrong := misfit(stored, {"run": str, "created": str}, "member"):
             raise KzooError(f"The specification is damaged: {wrong}.")
-        spec = {
-            name: value for name, value in dict(stored).items() if name not in ("run", "created")
-        }
+        assert isinstance(stored, Mapping)
+        spec = {name: value for name, value in stored.items() if name not in ("run", "created")}
         return cls(spec=Spec.read(spec), run=stored["run"], created=stored["created"])
 
-    def json(self) -> dict:
+    def json(self) -> JsonObject:
         """Return plain data: the specification with `run` and `created`."""
         return self.spec.json() | dict(run=self.run, created=self.created)
 
@@ -270,17 +270,17 @@ class Description:
     target_names: tuple[str, ...] = ()
     calibration: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "options", dict(self.options))
         for name in ("class_names", "feature_names", "target_names"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @classmethod
-    def read(cls, stored) -> "Description":
+    def read(cls, stored: object) -> "Description":
         """Read what `json` returned."""
         return cls(**_checked_fields(cls, stored, "The description of the data"))
 
-    def json(self) -> dict:
+    def json(self) -> JsonObject:
         """Return plain data, without the number of calibration rows if there are none."""
         return _json(self, optional=("calibration",))
 
@@ -328,11 +328,11 @@ class Request:
     callback_settings: Mapping | None = None
     max_time: Mapping | None = None
 
-    def json(self) -> dict:
+    def json(self) -> JsonObject:
         """Return plain data."""
         return _json(self, optional=("backend", "deterministic", "max_time", *_NEW))
 
-    def differences(self, stored: Mapping) -> list[str]:
+    def differences(self, stored: JsonObject) -> list[str]:
         """Return the differences between a stored run and this request, a text for each. Missing fields are ignored.
 
         `min_steps` is not compared: the epochs and the patience that follow from it are. With `max_time`, neither are
@@ -357,7 +357,7 @@ class Request:
             f"max_time: stored {old}, now {new}",
         ]
 
-    def uncompared(self, stored: Mapping) -> list[str]:
+    def uncompared(self, stored: JsonObject) -> list[str]:
         """Return the parts of this request that cannot be compared with a stored run.
 
         Args:
@@ -384,12 +384,12 @@ class Request:
         return missing
 
 
-def differences(stored: Mapping, requested: Mapping) -> list[str]:
+def differences(stored: JsonObject, requested: JsonObject) -> list[str]:
     """Return the differences between a stored and a requested document, a text for each. Missing fields are ignored."""
     return list(_differences(stored, plain(requested), ""))
 
 
-def may_be_same_run(stored: Mapping, requested: Mapping, overrides: Mapping) -> bool:
+def may_be_same_run(stored: JsonObject, requested: JsonObject, overrides: Overrides) -> bool:
     """Return whether a stored run may be the requested one. This is a check before the data is read.
 
     Once the data is read, `Request.differences` decides.
@@ -405,7 +405,7 @@ def may_be_same_run(stored: Mapping, requested: Mapping, overrides: Mapping) -> 
     )
 
 
-def _as_lists(overrides):
+def _as_lists(overrides: Overrides) -> JsonObject:
     """Return settings with single values as lists: `units=8` and `units=(8,)` are the same."""
     return {
         name: value if isinstance(value, list | dict) else [value]
@@ -413,17 +413,21 @@ def _as_lists(overrides):
     }
 
 
-def to_stored(value):
+def to_stored(overrides: Overrides) -> JsonObject:
     """Return the JSON form of overrides, whose names may be class numbers and whose values may be NumPy scalars."""
+    return {str(name): _stored_value(value) for name, value in overrides.items()}
+
+
+def _stored_value(value: object) -> object:
     if isinstance(value, Mapping):
-        return {str(name): to_stored(part) for name, part in value.items()}
+        return to_stored(value)
     if isinstance(value, list | tuple):
-        return [to_stored(part) for part in value]
+        return [_stored_value(part) for part in value]
     value = value.item() if hasattr(value, "item") else value
     return value if isinstance(value, str | int | float | None) else repr(value)
 
 
-def _differences(stored, requested, path) -> Iterator[str]:
+def _differences(stored: JsonObject, requested: JsonObject, path: str) -> Iterator[str]:
     for name, new in requested.items():
         old = stored.get(name, new)
         if isinstance(new, dict) and isinstance(old, dict):
@@ -432,12 +436,12 @@ def _differences(stored, requested, path) -> Iterator[str]:
             yield f"{path}{name}: stored {_short(old)}, now {_short(new)}"
 
 
-def _short(value):
+def _short(value: object) -> str:
     text = str(value)
     return text if len(text) < 40 else text[:37] + "..."
 
 
-def check_format(stored: Mapping, file):
+def check_format(stored: Mapping[str, object], file: object) -> None:
     """Refuse a document that a later version has written.
 
     Args:
@@ -455,7 +459,7 @@ def check_format(stored: Mapping, file):
         )
 
 
-def with_current_names(config: Mapping) -> dict:
+def with_current_names(config: Config) -> JsonObject:
     """Return the content of a run's `config.json` with current names: early versions wrote `start` for `weights`."""
     if "start" not in config:
         return dict(config)
@@ -466,14 +470,19 @@ def with_current_names(config: Mapping) -> dict:
     return named | dict(command=command)
 
 
-def plain(value):
-    """Return the JSON form of a value, with lists for tuples, to be compared with stored data."""
+def plain(document: Mapping[str, object]) -> JsonObject:
+    """Return the JSON form of a document, with lists for tuples, to be compared with stored data."""
+    return {name: plain_value(value) for name, value in document.items()}
+
+
+def plain_value(value: object) -> object:
+    """Return the same of a value."""
     if isinstance(value, Mapping):
-        return {k: plain(v) for k, v in value.items()}
-    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
+        return plain(value)
+    return [plain_value(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def _json(record, *, optional=()):
+def _json(record: Spec | Description | Request, *, optional: Collection[str] = ()) -> JsonObject:
     """Return the plain data of a record, without the fields in `optional` that are not set."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     return {
@@ -487,7 +496,7 @@ def _json(record, *, optional=()):
     }
 
 
-def _checked_fields(cls, stored, title) -> dict:
+def _checked_fields(cls: type[Spec] | type[Description], stored: object, title: str) -> JsonObject:
     """Return the stored fields of a record.
 
     Raises:

@@ -143,8 +143,8 @@ def adapt_decision(
                 argument="positive",
                 value=values["positive"],
             )
-    if "cost" in values:
-        training["cost"], cost_notes = costs.matrix(costs.read(values["cost"]), names)
+    if (cost := costs.read(values.get("cost"))) is not None:
+        training["cost"], cost_notes = costs.matrix(cost, names)
         notes += cost_notes
     rule = _rule(training, values, requested, data)
     if rule is None:

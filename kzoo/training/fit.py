@@ -18,7 +18,7 @@ from kzoo.training.journal import State
 from kzoo.training.multi_step import MultiStepCallbackList, single_step_reason
 from kzoo.training.objective import EpochObjective
 from kzoo.training.progress import ProgressBar
-from kzoo.training.resume import Cadence, Journal, Position, Signals, restore
+from kzoo.training.resume import Cadence, Journal, Position, StopFlag, restore
 from kzoo.training.setup import TrainingSetup, make_variables
 from kzoo.utils.argument_checks import AUTO
 from kzoo.utils.files import JsonObject
@@ -131,7 +131,7 @@ class Fit:
         """Start the clock."""
         self.started = time.monotonic()
 
-    def train_until_end(self, signals: Signals) -> None:
+    def train_until_end(self, signals: StopFlag) -> None:
         """Fit; if the training diverges and `on_nan="rollback"`, continue from the last journal at half the rate.
 
         However it ends, the model then has the best weights.
@@ -158,7 +158,7 @@ class Fit:
                 file=sys.stderr,
             )
 
-    def _fit_with_rollbacks(self, signals: Signals) -> None:
+    def _fit_with_rollbacks(self, signals: StopFlag) -> None:
         self._fit(signals, self.state)
         while self._rolls_back() and self.rollbacks < _MAX_ROLLBACKS:
             state, _ = State.newest(self.folder)
@@ -175,7 +175,7 @@ class Fit:
     def _rolls_back(self) -> bool:
         return self.job.training.get("on_nan") == "rollback" and self.diverged
 
-    def _fit(self, signals: Signals, state: State | None) -> None:
+    def _fit(self, signals: StopFlag, state: State | None) -> None:
         """Fit once, from the beginning or from a state."""
         core = self.job.core
         epochs = self.until

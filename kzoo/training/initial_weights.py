@@ -18,7 +18,7 @@ from kzoo.data.options import DataOptions
 from kzoo.data.sample import sample_split
 from kzoo.inference.kinds.text.tokenizer import PADDING
 from kzoo.problems.kinds import kind
-from kzoo.problems.stored_types import Description, Overrides, Spec, plain
+from kzoo.problems.stored_types import Description, Overrides, Spec, plain_value
 from kzoo.training.ridge import set_thresholds
 from kzoo.training.transfer_weights import AxisNames, WeightTransfer
 from kzoo.utils.errors import DownloadError, KzooError, warn
@@ -461,7 +461,7 @@ def _build_like_run(
         requested,
     )
     for name in requested:
-        if name in config and plain(config[name]) != plain(spec.config.get(name)):
+        if name in config and plain_value(config[name]) != plain_value(spec.config.get(name)):
             raise KzooError(
                 f"contradicts weights={weights_name!r}, which have "
                 f"{spec.config.get(name)!r}. Leave it out, or train with kzoo.train({preset.name!r}, ..., "

@@ -11,7 +11,7 @@ from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
 from kzoo.data.summary import summary_line
 from kzoo.problems.data_arguments import with_data_options
-from kzoo.problems.stored_types import Overrides, Request, Spec, plain
+from kzoo.problems.stored_types import Overrides, Request, Spec, plain, plain_value
 from kzoo.training.fit import Fit
 from kzoo.training.identity import identity
 from kzoo.training.masked_labels import refuse_unknown_labels
@@ -268,7 +268,9 @@ def _check_built_for(plan: TrainingPlan, spec: JsonObject) -> None:
     """Raise KzooError if the network would be built differently for this data."""
     built = plain(spec["config"])
     data = plan.data
-    differing = [name for name, value in plan.config.items() if plain(value) != built.get(name)]
+    differing = [
+        name for name, value in plan.config.items() if plain_value(value) != built.get(name)
+    ]
     if differing:
         raise KzooError(
             f"{spec['preset']} was not built for {data.name}: {listed(differing)} would differ. Build it with "

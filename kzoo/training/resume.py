@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import keras
 import numpy as np
@@ -39,6 +39,13 @@ class StopRequest(BaseException):
 
     A `BaseException`: `except Exception` must not catch it.
     """
+
+
+class StopFlag(Protocol):
+    """Tells a training to end: `Signals`, or the `Stop` of a worker."""
+
+    @property
+    def caught(self) -> int | None: ...
 
 
 class Signals:
@@ -136,7 +143,7 @@ class Journal(keras.callbacks.Callback):
         position: the `Position` that is first in the list.
         callbacks: the callbacks whose plain attributes are part of the state. State that belongs to the process, such
             as a clock, must be in an object.
-        signals: the `Signals` to obey.
+        signals: the `StopFlag` to obey.
         state: the `State` to resume from, or None.
         cadence: the `Cadence` of the journal.
         at_start: also write a journal before the first step.
@@ -149,7 +156,7 @@ class Journal(keras.callbacks.Callback):
         *,
         position: Position,
         callbacks: Sequence[keras.callbacks.Callback],
-        signals: Signals,
+        signals: StopFlag,
         record: Callable[[], JsonObject],
         cadence: Cadence,
         state: State | None = None,

@@ -293,7 +293,7 @@ class Loop:
                 count = self.worker.call(
                     "count", signals=self.signals, overrides=self.space.overrides(values)
                 )
-                self.within_limit[key] = count <= limit
+                self.within_limit[key] = isinstance(count, int) and count <= limit
             except (KzooError, TrialFailed):
                 self.within_limit[key] = False
         return self.within_limit[key]

@@ -19,6 +19,7 @@ from kzoo.tuning.engines import engine_named
 from kzoo.tuning.engines.base import Size, make_oracle, random_points
 from kzoo.tuning.records import Objective, Request
 from kzoo.tuning.spaces.points import Points
+from kzoo.tuning.trial import Probe
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import duration, hint, plural
@@ -162,6 +163,7 @@ def make_plan(request: Request, space: Points, size: Size, worker: Worker | InPr
         probe = worker.call("probe", overrides=space.overrides(space.default()), samples=samples)
     except TrialFailed as error:
         raise KzooError(f"{request.spec['preset']} cannot be trained: {error}") from None
+    assert isinstance(probe, Probe)
     limit = math.inf if space.max_params is None else space.max_params
     if probe.params > limit:
         raise KzooError(
@@ -214,7 +216,7 @@ def default_objective(
 
 
 def resolve_objective(
-    objective: Requested | None,
+    objective: "Requested | None",
     config: Config,
     training: TrainingSettings,
     data: Dataset,
@@ -244,7 +246,7 @@ def resolve_objective(
 
 
 def objective_of_function(
-    objective: Requested | None, model: keras.Model, data: Dataset, *, folds: int | None = None
+    objective: "Requested | None", model: keras.Model, data: Dataset, *, folds: int | None = None
 ) -> Objective:
     """Return the `Objective` for a search of a build function.
 

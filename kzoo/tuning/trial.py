@@ -25,9 +25,8 @@ from kzoo.training.fit import Fit
 from kzoo.training.journal import State, remove_journal
 from kzoo.training.mean_correction import correct
 from kzoo.training.plan import TrainingPlan
-from kzoo.training.resume import Cadence, Signals, StopRequest
+from kzoo.training.resume import Cadence, Signals, StopFlag, StopRequest
 from kzoo.training.setup import TrainingSetup, make_variables
-from kzoo.training.workers.worker import Stop
 from kzoo.tuning.folds import fold_of
 from kzoo.tuning.records import Objective, Outcome, Trial, differing
 from kzoo.tuning.spaces.function_space import FunctionSpace
@@ -87,7 +86,7 @@ class Trainer:
         scored: TrainingSettings | None = None,
         weights: str | None = None,
         freeze: str | bool | tuple[str, ...] | None = None,
-        stop: Signals | Stop | None = None,
+        stop: StopFlag | None = None,
         tell: Callable[[int, float], object] | None = None,
     ):
         self.data = data
@@ -223,7 +222,7 @@ class Trainer:
     ) -> Outcome:
         state, _ = State.newest(folder)
         if state is None and parent is not None:
-            state, notes = State.newest(parent)
+            state, notes = State.newest(Path(parent))
             if state is None:
                 raise KzooError(
                     f"{parent} has no training state to continue from. {' '.join(notes)}"

@@ -78,7 +78,7 @@ _FEW_ROWS = 200  # validation rows: with fewer, the standard error of an accurac
 @overload
 def tune(
     preset_or_build: Tuned,
-    data: Loadable | None = None,
+    data: "Loadable | None" = None,
     *,
     dry_run: Literal[True],
     **options: Any,
@@ -86,7 +86,7 @@ def tune(
 @overload
 def tune(
     preset_or_build: Tuned,
-    data: Loadable | None = None,
+    data: "Loadable | None" = None,
     *,
     engine: str = "auto",
     trials: int = 20,
@@ -114,7 +114,7 @@ def tune(
 @with_data_options()
 def tune(
     preset_or_build: Tuned,
-    data: Loadable | None = None,
+    data: "Loadable | None" = None,
     *,
     engine: str = "auto",
     trials: int = 20,
@@ -410,13 +410,13 @@ class _Subject:
 
 def _preset_subject(
     preset: str | Preset,
-    source: Loadable | None,
+    source: "Loadable | None",
     options: DataOptions,
     overrides: JsonObject,
     *,
     initial_weights: InitialWeights,
     space: str | Space,
-    objective: Requested,
+    objective: "Requested",
     folds: int | None,
     seed: int,
 ) -> _Subject:
@@ -456,12 +456,12 @@ def _preset_subject(
 
 def _function_subject(
     build: Build | keras_tuner.HyperModel,
-    source: Loadable | None,
+    source: "Loadable | None",
     options: DataOptions,
     overrides: JsonObject,
     *,
     space: str | Space,
-    objective: Requested,
+    objective: "Requested",
     folds: int | None,
     seed: int,
 ) -> _Subject:

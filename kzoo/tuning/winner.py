@@ -36,7 +36,7 @@ from kzoo.zoo.weights import check_weights
 
 def retrain(
     search: Search,
-    data: Loadable | None,
+    data: "Loadable | None",
     *,
     trial: int | None,
     on: str | None,
@@ -235,7 +235,7 @@ def _trial(search: Search, number: int) -> Trial:
     return scored[number]
 
 
-def _data(search: Search, source: Loadable | None) -> Dataset:
+def _data(search: Search, source: "Loadable | None") -> Dataset:
     """Return the data of the search, loaded again if needed.
 
     Raises:

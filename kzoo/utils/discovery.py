@@ -10,16 +10,18 @@ from functools import cache
 from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
 
+Discovered: TypeAlias = dict[str, Any]  # name -> what a module or an installed package has under it
+
 
 @cache
-def list_modules(package: str, attribute: str) -> dict:
+def list_modules(package: str, attribute: str) -> Discovered:
     """Return module name -> its `attribute`, for the modules of a package that have it, in alphabetical order.
 
     Args:
@@ -73,7 +75,7 @@ def entry_points(group: str) -> "Iterable[EntryPoint]":
 
 
 @cache
-def installed(group: str) -> dict:
+def installed(group: str) -> Discovered:
     """Return name -> loaded object, for the entry points of installed packages in a group, such as "kzoo.tasks".
 
     Raises:

@@ -62,12 +62,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from kzoo.problems.data_arguments import options_of
 from kzoo.problems.halves import half_of
+from kzoo.problems.layout import Preprocessor
+from kzoo.problems.stored_types import Config
 from kzoo.utils.discovery import Names, installed, list_modules
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.schema import Words, misfit
 
 DEFAULT_KIND = "rows"  # kind of an array if nothing else is stated
@@ -152,12 +156,12 @@ class Kind:
         return self.facts >= {"columns", "steps"}
 
     @cached_property
-    def inference(self):
+    def inference(self) -> ModuleType:
         """The module that applies a preprocessor (NumPy): `read`, `gather`, `show`, `draw`, `edges`."""
         return import_module(half_of(self.room, "inference", "light"))
 
     @cached_property
-    def fitting(self):
+    def fitting(self) -> ModuleType:
         """The module that learns a preprocessor: `load`, `take`, `fit`, `labelled`, `fresh`, `describe`."""
         return import_module(half_of(self.room, "fitting", "learn"))
 
@@ -237,12 +241,12 @@ class Fresh:
 
 
 @cache
-def _kinds() -> dict:
+def _kinds() -> dict[str, Kind]:
     """Return name -> kind of this folder."""
     return {kind.name: kind for kind in list_modules("kzoo.problems.kinds", "KIND").values()}
 
 
-def kinds() -> dict:
+def kinds() -> dict[str, Kind]:
     """Return name -> kind, including those of installed packages."""
     return _kinds() | {kind.name: kind for kind in installed("kzoo.kinds").values()}
 
@@ -265,7 +269,7 @@ def kind(name: str) -> Kind:
     return match
 
 
-def kind_of(reader: Mapping) -> Kind:
+def kind_of(reader: Preprocessor) -> Kind:
     """Return the kind of input that a stored preprocessor of a run or an exported model reads.
 
     Raises:
@@ -286,19 +290,19 @@ def kind_of(reader: Mapping) -> Kind:
     )
 
 
-def takes_ready_arrays(reader: Mapping) -> bool:
+def takes_ready_arrays(reader: Preprocessor) -> bool:
     """Return whether a stored preprocessor takes only encoded arrays."""
     return reader["kind"] == READY
 
 
-def shape_matches(shape, expected) -> bool:
+def shape_matches(shape: Sequence[int | None], expected: Sequence[int | None]) -> bool:
     """Return whether a shape matches an expected one, in which None matches any size."""
     return len(shape) == len(expected) and all(
         expected_size in (None, size) for size, expected_size in zip(shape, expected, strict=True)
     )
 
 
-def preprocessor_mismatch(reader: object, config: Mapping) -> str | None:
+def preprocessor_mismatch(reader: object, config: Config) -> str | None:
     """Return why a stored preprocessor is invalid, as the end of a sentence; None if it is valid.
 
     Args:
@@ -327,7 +331,7 @@ def preprocessor_mismatch(reader: object, config: Mapping) -> str | None:
     return None
 
 
-def encoding_settings(reader: Mapping) -> dict:
+def encoding_settings(reader: Preprocessor) -> JsonObject:
     """Return the part of a stored preprocessor that determines `x`.
 
     Excluded are the calendar, time format and outputs of a series, which determine where it ends, and the date order
@@ -337,7 +341,7 @@ def encoding_settings(reader: Mapping) -> dict:
     return {name: value for name, value in reader.items() if name not in ignored}
 
 
-def array_preprocessor(name: str, shape) -> dict:
+def array_preprocessor(name: str, shape: Sequence[int | None]) -> JsonObject:
     """Return the preprocessor of encoded arrays.
 
     Args:
@@ -347,7 +351,7 @@ def array_preprocessor(name: str, shape) -> dict:
     return {"kind": READY, "inputs": name, "shape": list(shape)}
 
 
-def kind_of_array(count: int, *, whole=False) -> Kind:
+def kind_of_array(count: int, *, whole: bool = False) -> Kind:
     """Return the kind of an array, guessed from its number of axes and its dtype.
 
     Args:

@@ -1,6 +1,9 @@
 """Kind of input "rows": rows of a table, with numbers, dates, categories and texts as columns."""
 
+from collections.abc import Callable
+
 from kzoo.problems.kinds import Kind, Source
+from kzoo.problems.layout import Preprocessor
 from kzoo.utils.schema import Each, Words
 
 # format of the numbers in a text column
@@ -8,10 +11,10 @@ _NUMBER_FORMAT = {"decimal?": str, "thousands?": str, "marks?": [str]}
 _DATE_PARTS = ("year", "month", "day", "weekday", "hour")
 
 
-def _count(high):
+def _count(high: int) -> Callable[[object, str], str | None]:
     """Return the schema of a whole number from 2 to `high`."""
 
-    def check(value, where):
+    def check(value: object, where: str) -> str | None:
         is_count = isinstance(value, int) and not isinstance(value, bool) and 2 <= value <= high
         return None if is_count else f"{where} is {value!r:.40}"
 
@@ -43,7 +46,7 @@ _COLUMN = (
 )
 
 
-def _makes(reader):
+def _makes(reader: Preprocessor) -> dict[str, list[int]]:
     """Return the settings that the columns fix: the number of features, the codes of each category column, and the ids.
 
     A number column is one feature, a date column one per part; a missing indicator is one more; a text has a fixed

@@ -3,6 +3,7 @@
 from importlib import import_module
 
 from kzoo.problems.kinds import Kind, Source
+from kzoo.problems.layout import Preprocessor
 from kzoo.utils.schema import Each, Some, Words
 
 # how a column of texts writes its numbers
@@ -42,7 +43,7 @@ _EXAMPLES = {
 }
 
 
-def _makes(reader):
+def _makes(reader: Preprocessor) -> dict[str, list[int]]:
     width = import_module("kzoo.inference.kinds.series.panel").input_width(reader)
     return {"input_shape": [reader["steps"], width + bool(reader.get("padded"))]}
 

@@ -45,16 +45,22 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar
 
 from kzoo.problems.halves import half_of
+from kzoo.problems.stored_types import Config, Scores, TrainingSettings
 from kzoo.utils.discovery import Names, entry_points, installed, list_modules
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.schema import Some
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from kzoo.inference.postprocessors.threshold import Decision
+
+T = TypeVar("T")
 # (outputs, truth) of each batch, as a network or a baseline yields them and `score` takes them
 Pairs: TypeAlias = "Iterable[tuple[np.ndarray, np.ndarray]]"
 
@@ -196,13 +202,19 @@ class Problem:
         lines += self._stated("limits_of_forecasts") if self.ordered else ()
         return [line.format(count=len(labels)) for line in lines]
 
-    def outputs_text(self, config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    def outputs_text(self, config: Config, training: TrainingSettings) -> str:
         """Return what the outputs of a network with these settings are."""
         return self._stated("outputs_text")(config, training)
 
     def example(
-        self, truth: Any, answer: Any, target: "Target", *, scores: bool, decision: Any
-    ) -> dict[str, Any]:
+        self,
+        truth: "np.ndarray",
+        answer: "np.ndarray",
+        target: "Target",
+        *,
+        scores: bool,
+        decision: "Decision | None",
+    ) -> JsonObject:
         """Return the cells of an example in a report: `truth`, `predicted`, `confidence`, and whether it is `right`.
 
         Args:
@@ -214,14 +226,14 @@ class Problem:
         cells = self.task.function("inference", "example")
         return cells(truth, answer, target, scores=scores, decision=decision)
 
-    def choose(self, p: Any) -> Any:
+    def choose(self, p: "np.ndarray") -> "np.ndarray":
         """Return the numbers (N,) of the classes that are predicted from probabilities or scores (N, classes).
 
         A learned decision overrides it (see `kzoo.inference.postprocessors.threshold`).
         """
         return self.task.function("inference", "choose")(p)
 
-    def true_probabilities(self, truth: Any, p: Any) -> Any:
+    def true_probabilities(self, truth: "np.ndarray", p: "np.ndarray") -> "np.ndarray":
         """Return the probability that each of some models gives to the truth of each row.
 
         Args:
@@ -233,7 +245,7 @@ class Problem:
         """
         return self.task.function("inference", "true_probabilities")(truth, p)
 
-    def classes_of(self, y: Any) -> Any:
+    def classes_of(self, y: T) -> T | None:
         """Return the truth of rows if each has one class, by which they are divided and drawn; None for other tasks."""
         return y if "classes" in self.facts else None
 
@@ -314,7 +326,7 @@ class Task:
         object.__setattr__(self, "problems", problems)
 
     @property
-    def form(self) -> dict:
+    def form(self) -> JsonObject:
         """The schema of stored scores (see `kzoo.utils.schema`)."""
         number = (float, None)
         interval = Some(float, count=2)
@@ -327,7 +339,7 @@ class Task:
         }
 
     @cached_property
-    def inference(self):
+    def inference(self) -> ModuleType:
         """The half that needs only NumPy: `learn`, `encode`, `answer`."""
         return import_module(half_of(self.room, "inference", "light"))
 
@@ -344,7 +356,7 @@ class Task:
         return max(others, key=lambda task: len(task.facts), default=default)
 
     @cached_property
-    def fitting(self):
+    def fitting(self) -> ModuleType:
         """The half that needs Keras: `make_loss`, `make_metric`; that of its base if the task has none."""
         module = half_of(self.room, "fitting")
         return import_module(module) if find_spec(module) is not None else self.base.fitting
@@ -370,16 +382,16 @@ class Task:
         return self.single_head if outputs == 1 and self.single_head else self.head
 
     @cached_property
-    def scoring(self):
+    def scoring(self) -> ModuleType:
         """The scoring half: `score`, `judge`, `headline`."""
         return import_module(half_of(self.room, "score"))
 
     @cached_property
-    def target(self):
+    def target(self) -> ModuleType:
         """The target half: `checked`, `applied`."""
         return import_module(half_of(self.room, "target"))
 
-    def score_warnings(self, scores: Mapping[str, Any]) -> list[str]:
+    def score_warnings(self, scores: Scores) -> list[str]:
         """Return warnings about what the scores of a split do not show; empty without scores."""
         warn = getattr(self.scoring, "doubts", None)
         return warn(scores) if warn and scores else []
@@ -413,7 +425,7 @@ class Scored:
         truth: (N, ...), answers: (N, ...): probabilities or values, for tasks whose predictions are kept.
     """
 
-    scores: dict
+    scores: JsonObject
     truth: Any = None
     answers: Any = None
 
@@ -434,7 +446,9 @@ class Judged:
     error: Any = None
     of: str = ""
 
-    def worst(self, most, *, among, places, apart=1) -> list:
+    def worst(
+        self, most: int, *, among: "np.ndarray", places: "np.ndarray", apart: int = 1
+    ) -> list[int]:
         """Return the indices of the worst predictions, worst first.
 
         Args:
@@ -453,12 +467,12 @@ class Judged:
 
 
 @cache
-def _tasks() -> dict:
+def _tasks() -> dict[str, Task]:
     """Return name -> task, of this folder."""
     return list_modules("kzoo.problems.tasks", "TASK")
 
 
-def tasks() -> dict:
+def tasks() -> dict[str, Task]:
     """Return name -> task, including those of installed packages."""
     return _tasks() | installed("kzoo.tasks")
 
@@ -469,16 +483,16 @@ def _replaced() -> frozenset[str]:
     return frozenset(entry.name for entry in entry_points("kzoo.tasks")) & _tasks().keys()
 
 
-def _problems_of(tasks) -> dict:
+def _problems_of(tasks: Mapping[str, Task]) -> dict[str, Problem]:
     return {problem.name: problem for task in tasks.values() for problem in task.problems}
 
 
-def problems() -> dict:
+def problems() -> dict[str, Problem]:
     """Return public name -> `Problem`."""
     return _problems_of(tasks())
 
 
-def _names_in(tasks, field):
+def _names_in(tasks: Mapping[str, Task], field: str) -> dict[str, None]:
     return dict.fromkeys(name for task in tasks.values() for name in getattr(task, field))
 
 
@@ -538,7 +552,7 @@ def problem_for(kind: str, fact: str) -> Problem:
     return named or _unnamed(kind, task)
 
 
-def _unnamed(kind, task):
+def _unnamed(kind: str, task: Task) -> Problem:
     return Problem(
         name=f"{kind}:{task.name}",
         kind=kind,

@@ -1,15 +1,13 @@
 """One of K classes; two classes may share one output."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from kzoo.problems.stored_types import Config, TrainingSettings
 from kzoo.problems.tasks import Problem, Score, Task, ends_in
 
 # what a single output of two classes is, by its activation
 _UNITS = {"sigmoid": "probability", "hard_sigmoid": "probability", None: "logit", "linear": "logit"}
 
 
-def _outputs_text(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+def _outputs_text(config: Config, training: TrainingSettings) -> str:
     """Return what the outputs of a network are (see `Task.outputs_text`)."""
     count = config["outputs"]
     activation = ends_in(config.get("output_activation"))

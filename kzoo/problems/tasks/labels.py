@@ -1,12 +1,10 @@
 """Labels: any number of named labels for each row, also none (multi-label classification)."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from kzoo.problems.stored_types import Config, TrainingSettings
 from kzoo.problems.tasks import Problem, Score, Task
 
 
-def _outputs_text(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+def _outputs_text(config: Config, training: TrainingSettings) -> str:
     """Return what the outputs of a network are (see `Task.outputs_text`)."""
     logits = config.get("output_activation") in (None, "linear")
     unit = "logits" if logits else "probabilities"

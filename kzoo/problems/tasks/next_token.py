@@ -1,12 +1,10 @@
 """The next token of a text, after the last or after each step."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from kzoo.problems.stored_types import Config, TrainingSettings
 from kzoo.problems.tasks import Problem, Score, Task
 
 
-def _outputs_text(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+def _outputs_text(config: Config, training: TrainingSettings) -> str:
     """Return what the outputs of a network are (see `Task.outputs_text`)."""
     unit = "probabilities" if config.get("output_activation") == "softmax" else "logits"
     position = "after every step" if config.get("pooling") is None else "after the window"

@@ -1,12 +1,10 @@
 """Values: one or several numbers with a unit for each row, or for each future step."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from kzoo.problems.stored_types import Config, TrainingSettings
 from kzoo.problems.tasks import Problem, Score, Task
 
 
-def _outputs_text(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+def _outputs_text(config: Config, training: TrainingSettings) -> str:
     """Return what the outputs of a network are (see `Task.outputs_text`)."""
     targets = "the target" if config["outputs"] == 1 else f"{config['outputs']} targets"
     steps = f", {config['horizon']} steps ahead" if config.get("horizon") else ""

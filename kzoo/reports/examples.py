@@ -1,17 +1,15 @@
 """The example predictions and the worst predictions in a report: images, texts, rows of a table."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from kzoo.inference.postprocessors.decision import judged_answers, run_decision
 from kzoo.problems.kinds import kind
 from kzoo.reports.figures import N_EXAMPLES, examples_are_first
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.run import Run
 
 
-def examples_of(run: Run) -> dict[str, Any] | None:
+def examples_of(run: Run) -> JsonObject | None:
     """Return the example predictions and the worst predictions of a run, as a dict for the template.
 
     None if the run stored no predictions or its inputs cannot be shown. Each example has `input`, `quality`, `truth`,
@@ -53,7 +51,7 @@ def examples_of(run: Run) -> dict[str, Any] | None:
     )
 
 
-def _selection_note(stored: Mapping[str, Any], strata: np.ndarray | None) -> str:
+def _selection_note(stored: JsonObject, strata: np.ndarray | None) -> str:
     """Return a sentence that says how the examples were selected."""
     if examples_are_first(stored):  # so do all runs of earlier versions
         return "The first examples of the split, in order."

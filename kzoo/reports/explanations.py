@@ -1,18 +1,18 @@
 """The section of a report that explains the run: its columns, and some of its examples."""
 
-from typing import Any
-
 from markupsafe import Markup
 
+from kzoo.data.dataset import Loadable
 from kzoo.evaluation.explain import explain_for_report
 from kzoo.inference.explanations.explanation import Explanation, html_mark
 from kzoo.reports.figures import embed_figure
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.run import Run
 
 
 def explanation_sections(
-    run: Run, data: Any, sheet: str | None, header_row: int | None
-) -> list[dict[str, Any]]:
+    run: Run, data: "Loadable | None", sheet: str | None, header_row: int | None
+) -> list[JsonObject]:
     """Return a dict for each explanation: `method`, `about`, `limits`, `figures`, `table` and `texts`.
 
     Args:
@@ -28,7 +28,7 @@ def explanation_sections(
     ]
 
 
-def _section(explanation: Explanation) -> dict[str, Any]:
+def _section(explanation: Explanation) -> JsonObject:
     texts = [
         dict(
             title=f"{reasons.title} {reasons.prediction:.4g}",

@@ -4,17 +4,22 @@ import base64
 import io
 import math
 import re
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias, TypedDict
 
 import matplotlib
 import numpy as np
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from kzoo import plots
 from kzoo.inference.postprocessors.decision import decision_on, predicted_classes
 from kzoo.plots import colors
 from kzoo.plots.calibration import reliability_of
 from kzoo.plots.predictions import name_of
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, percent
+from kzoo.zoo.run import Run
 
 # Colours of kzoo.plots -> CSS variables of the page, which differ between light and dark mode.
 _THEME_COLORS = {
@@ -38,15 +43,29 @@ _MAX_TARGETS = 9
 N_EXAMPLES = 12
 
 
-def embed_figure(figure, alt):
+class EmbeddedFigure(TypedDict):
+    """A figure as an HTML element.
+
+    Args:
+        element: the HTML.
+        width: in CSS pixels.
+        card: whether it needs a white card.
+    """
+
+    element: Markup
+    width: int
+    card: bool
+
+
+Section: TypeAlias = tuple[str, str, list[EmbeddedFigure]]  # title, note, figures
+
+
+def embed_figure(figure: Figure, alt: str) -> EmbeddedFigure:
     """Return a figure as an HTML element; a PNG image keeps its colours, on a white card.
 
     Args:
         figure: a matplotlib `Figure`.
         alt: the text alternative.
-
-    Returns:
-        A dict with `element`, `width` in CSS pixels and `card`: whether it needs the white card.
     """
     width = math.ceil(figure.get_figwidth() * 96)
     svg = _svg(figure, alt)
@@ -59,18 +78,18 @@ def embed_figure(figure, alt):
         on_card = True
     else:
         element = Markup(re.sub(r"(fill|stroke): (#[0-9a-f]{6})", _themed_color, svg))
-    return dict(element=element, width=width, card=on_card)
+    return EmbeddedFigure(element=element, width=width, card=on_card)
 
 
-def _themed_color(match):
+def _themed_color(match: re.Match[str]) -> str:
     name = _THEME_BY_HEX.get(match[2])
     return f"{match[1]}: var(--{name})" if name else match[0]
 
 
-def _svg(figure, alt):
+def _svg(figure: Figure, alt: str) -> str:
     """Return a figure as SVG. Text stays text, in the font of the page; ids are unique and reproducible."""
     buffer = io.StringIO()
-    rc = {"svg.fonttype": "none", "svg.hashsalt": alt, "image.composite_image": False}
+    rc: Any = {"svg.fonttype": "none", "svg.hashsalt": alt, "image.composite_image": False}
     with matplotlib.rc_context(rc):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()
@@ -83,18 +102,19 @@ def _svg(figure, alt):
     ):
         svg = re.sub(pattern, "", svg, flags=re.DOTALL)
     opening, body = svg.split(">", 1)
-    view_box = re.search(r'viewBox="[^"]*"', opening)[0]
+    view_box = re.search(r'viewBox="[^"]*"', opening)
+    assert view_box is not None  # Matplotlib writes one
     label = Markup.escape(alt)
-    return f'<svg {view_box} role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">{body}'
+    return f'<svg {view_box[0]} role="img" aria-label="{label}" xmlns:xlink="http://www.w3.org/1999/xlink">{body}'
 
 
-def examples_are_first(stored):
+def examples_are_first(stored: JsonObject) -> bool:
     """Return whether the examples of a run are the first rows of the split, as in runs of earlier versions."""
     rows = stored["shown"][:N_EXAMPLES]
     return bool((rows == np.arange(len(rows))).all())
 
 
-def curve_figures(run):
+def curve_figures(run: Run) -> list[EmbeddedFigure]:
     """Return a figure of each metric in the history of a run; an empty list if it has a single epoch."""
     history = run.history
     if len(history.get("epoch", ())) <= 1:
@@ -121,21 +141,22 @@ def curve_figures(run):
     return figures
 
 
-def prediction_figures(run):
+def prediction_figures(run: Run) -> list[Section]:
     """Return (title, note, figures) for each section about the predictions of a run; empty if it stored none."""
-    if run.answers is None:
+    answers = run.answers
+    if answers is None:
         return []
     return [
         section
         for needs, lacks, draw in _SECTIONS
         if run.problem.suits(needs, lacks)
-        for section in draw(run)
+        for section in draw(run, answers)
     ]
 
 
-def _classification_figures(run):
-    truth = run.answers["truth"]
-    probabilities = run.answers["answers"]
+def _classification_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
+    truth = answers["truth"]
+    probabilities = answers["answers"]
     class_names = run.class_names
     predicted = predicted_classes(run, probabilities)
     if len(class_names) <= _MAX_CLASSES:
@@ -177,15 +198,16 @@ def _classification_figures(run):
         )
 
 
-def _decision_figures(run):
+def _decision_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
     """Draw the score, or the cost, for which the threshold was chosen, over all thresholds."""
-    truth = run.answers["truth"]
-    probabilities = run.answers["answers"]
+    truth = answers["truth"]
+    probabilities = answers["answers"]
     class_names = run.class_names
     chosen = decision_on(run, truth, probabilities)
     if chosen is None:
         return
     decision, name, sentence = chosen
+    assert decision.positive is not None  # a threshold is of a positive class
     figure = plots.threshold_curve(
         truth,
         probabilities,
@@ -198,9 +220,9 @@ def _decision_figures(run):
     yield "Decision", sentence, [embed_figure(figure, "score over thresholds")]
 
 
-def _calibration_figures(run):
+def _calibration_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
     """Draw the reliability diagram of the stored scores before and after calibration."""
-    scores = (run.summary.get("calibration") or {}).get(run.answers["split"])
+    scores = (run.summary.get("calibration") or {}).get(answers["split"])
     if not scores:
         return
     before, after = scores["before"], scores["after"]
@@ -223,9 +245,9 @@ def _calibration_figures(run):
     )
 
 
-def _abstention_figures(run):
+def _abstention_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
     """Draw the accuracy of the rows that are answered over their share."""
-    truth, p = run.answers["truth"], run.answers["answers"]
+    truth, p = answers["truth"], answers["answers"]
     if p.min() < 0 or p.max() > 1:  # scores
         return
     note = (
@@ -242,13 +264,13 @@ def _abstention_figures(run):
     )
 
 
-def _columns(p):
+def _columns(p: np.ndarray) -> np.ndarray:
     """Return probabilities with a column for each class."""
     return np.concatenate([1 - p, p], axis=1) if p.shape[-1] == 1 else p
 
 
-def _label_figures(run):
-    split = run.answers["split"]
+def _label_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
+    split = answers["split"]
     labels = (run.summary.get(split) or {}).get("labels") or {}
     if 0 < len(labels) <= _MAX_CLASSES:
         note = "Precision: how many predictions of a label are right. Recall: how many of its examples are found."
@@ -259,10 +281,10 @@ def _label_figures(run):
         )
 
 
-def _regression_figures(run):
-    truth = run.answers["truth"]
+def _regression_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
+    truth = answers["truth"]
     names = run.data.target_names
-    predicted = run.answers["answers"].reshape(truth.shape)
+    predicted = answers["answers"].reshape(truth.shape)
     truth, predicted = (
         values.reshape(len(values), -1) if values.ndim < 2 else values
         for values in (truth, predicted)
@@ -285,9 +307,9 @@ def _regression_figures(run):
     )
 
 
-def _forecast_figures(run):
+def _forecast_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
     """Draw forecasts evenly spaced over the split, then the worst forecasts that do not overlap."""
-    stored = run.answers
+    stored = answers
     names = run.data.target_names
     truth, predicted = stored["truth"], stored["answers"]
     quantiles = predicted.ndim > truth.ndim
@@ -295,7 +317,7 @@ def _forecast_figures(run):
     # Row of the split -> its index among the stored inputs.
     stored_index = {int(row): i for i, row in enumerate(stored["shown"])}
 
-    def figures(rows, alt):
+    def figures(rows: Iterable[int], alt: str) -> Iterator[EmbeddedFigure]:
         for row in rows:
             history = stored["inputs"][[stored_index[row]]] if row in stored_index else None
             window = int(stored["rows"][row]) + 1
@@ -324,9 +346,9 @@ def _forecast_figures(run):
     yield "Worst forecasts", note, list(figures(worst, "worst forecast and truth"))
 
 
-def _quantile_figures(run):
+def _quantile_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
     """Draw the band between the outer quantiles over the true values of each target."""
-    truth = run.answers["truth"]
+    truth = answers["truth"]
     names = run.data.target_names
     levels = run.spec.config["quantiles"]
     n_shown = min(truth.shape[-1], _MAX_TARGETS)
@@ -339,9 +361,7 @@ def _quantile_figures(run):
         note + (f" The first {n_shown} targets." if n_shown < truth.shape[-1] else ""),
         [
             embed_figure(
-                plots.band(
-                    truth[..., i], run.answers["answers"][..., i, :], levels, names[i : i + 1]
-                ),
+                plots.band(truth[..., i], answers["answers"][..., i, :], levels, names[i : i + 1]),
                 "band of quantiles over true values"
                 + (f", target {i + 1}" if truth.shape[-1] > 1 else ""),
             )

@@ -1,9 +1,7 @@
 """`report`: write a self-contained HTML report of a run or a search."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import keras
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,14 +17,13 @@ from kzoo.reports.explanations import explanation_sections
 from kzoo.reports.figures import curve_figures, prediction_figures
 from kzoo.reports.scores import baseline_rows, primary_score, run_warnings, score_rows, series_table
 from kzoo.reports.search import search_page
-from kzoo.reports.setting_format import format_setting, format_shape
+from kzoo.reports.setting_format import format_shape, settings_of, summary_of
 from kzoo.tuning.search import Search, is_search
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import write_text
+from kzoo.utils.files import JsonObject, write_text
 from kzoo.utils.formatting import duration, number, plural, printable
 from kzoo.utils.table_path import check_sheet
-from kzoo.zoo.registry import get_preset, meaning_of
 from kzoo.zoo.results.coverage import DRIFT, coverage_note, coverage_table
 from kzoo.zoo.results.repairs import gain_line
 from kzoo.zoo.run import Run
@@ -111,7 +108,7 @@ def report(
         examples=examples_of(run),
         explanations=explanation_sections(run, data, sheet, header_row) if explain else [],
         layers=_layers(run.model),
-        settings=_settings(run.config["spec"]),
+        settings=settings_of(run.config["spec"]),
         **_provenance(run),
     )
     return _write_page(path, "report.html.j2", context)
@@ -122,7 +119,7 @@ def _title(run: Run) -> str:
     return f"{name} on {run.config['data']['name']}" if run.tracked else name
 
 
-def _write_page(path: Path, template: str, context: Mapping[str, Any]) -> Path:
+def _write_page(path: Path, template: str, context: JsonObject) -> Path:
     loader = PackageLoader("kzoo", "reports")
     environment = Environment(
         loader=loader,
@@ -149,7 +146,7 @@ def _output_path(run: Run | Search, out: str | os.PathLike[str] | None) -> Path:
     return path
 
 
-def _facts(run: Run) -> dict[str, Any]:
+def _facts(run: Run) -> JsonObject:
     spec = run.config["spec"]
     data = run.config["data"]
     summary = run.summary
@@ -188,19 +185,10 @@ def _facts(run: Run) -> dict[str, Any]:
         facts.append(("Target", ", ".join(data["target_names"])))
     facts += [("Repairs", line)] if (line := gain_line(summary)) else []
     facts += [("Decision", line) for line in Postprocessor.read(run.postprocessing).describe()]
-    return dict(about=_summary_of(spec), facts=facts)
+    return dict(about=summary_of(spec), facts=facts)
 
 
-def _summary_of(spec: Mapping[str, Any]) -> str:
-    if spec["family"] is None:  # a custom model or an ensemble, which may have the name of a preset
-        return ""
-    try:
-        return get_preset(spec["preset"]).summary
-    except KzooError:  # a preset registered by a module that is not imported
-        return ""
-
-
-def _scores(run: Run) -> dict[str, Any]:
+def _scores(run: Run) -> JsonObject:
     summary = run.summary
     scores = {name: summary[name] for name in ("test", "validation") if summary.get(name)}
     split = next(iter(scores), None)
@@ -218,7 +206,7 @@ def _scores(run: Run) -> dict[str, Any]:
     )
 
 
-def _ensemble(ensemble: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _ensemble(ensemble: JsonObject | None) -> JsonObject | None:
     """Return the part of the page about an ensemble's members, or None."""
     if ensemble is None:
         return None
@@ -236,8 +224,8 @@ def _ensemble(ensemble: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _new_data_scores(
-    run: Run, data: Any, by: str | None, sheet: str | None, header_row: int | None
-) -> dict[str, Any]:
+    run: Run, data: "Loadable | None", by: str | None, sheet: str | None, header_row: int | None
+) -> JsonObject:
     """Return the part of the page about the scores of a run on new data, or of subgroups."""
     scores = evaluate(run, data, by=by, sheet=sheet, header_row=header_row)
     source = run.data.name if data is None else data
@@ -254,7 +242,7 @@ def _new_data_scores(
     )
 
 
-def _layers(model: keras.Model) -> list[dict[str, Any]]:
+def _layers(model: keras.Model) -> list[JsonObject]:
     return [
         dict(
             name=layer.name,
@@ -276,28 +264,13 @@ def _output_shape(layer: keras.layers.Layer) -> tuple[int | None, ...] | None:
         return None
 
 
-def _settings(spec: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    family = spec.get("family")
-    return [
-        (
-            title,
-            [
-                (n, format_setting(value), meaning_of(n, family))
-                for n, value in spec.get(part, {}).items()
-            ],
-        )
-        for title, part in (("Network", "config"), ("Training", "training"))
-        if spec.get(part)
-    ]
-
-
-def _seeds(config: Mapping[str, Any]) -> str:
+def _seeds(config: JsonObject) -> str:
     return (
         f"{config['spec'].get('seed')} (weights, order), {config['data'].get('data_seed')} (splits)"
     )
 
 
-def _provenance(run: Run) -> dict[str, Any]:
+def _provenance(run: Run) -> JsonObject:
     config = run.config
     created = config.get("created", "")
     versions = ", ".join(

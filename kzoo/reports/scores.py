@@ -1,10 +1,15 @@
 """The scores in a report: the primary score in a sentence next to a baseline, tables of scores, and warnings."""
 
+from collections.abc import Mapping
+
 from kzoo.inference.tasks.target_scores import mixes_units
 from kzoo.inference.tasks.weighted import UNWEIGHTED, by_weighting
-from kzoo.problems.tasks import score_named
+from kzoo.problems.objectives import Objective
+from kzoo.problems.tasks import Score, score_named
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, percent, plural
 from kzoo.zoo.results import baselines, deciding_score, displayed_metric, value_of
+from kzoo.zoo.run import Run
 
 _FEW_EXAMPLES = 100  # with fewer examples, the interval is too wide to choose between models
 _MOST_SERIES = 12  # in the table of series
@@ -12,7 +17,9 @@ _LARGE_RATIO = 1.5  # test error / validation error, validation loss / training 
 _LARGE_LOSS_GAP = 0.1  # nats, or standardised squared error
 
 
-def primary_score(scores, run, split, *, stored_predictions=True):
+def primary_score(
+    scores: JsonObject, run: Run, split: str, *, stored_predictions: bool = True
+) -> JsonObject:
     """Return the score that decides with its interval, if it has one, and a sentence that compares it with baselines.
 
     The number and its name are the same as in `compare`, in the scores of baselines and on the page of the server.
@@ -57,14 +64,16 @@ def primary_score(scores, run, split, *, stored_predictions=True):
     )
 
 
-def _deciding_parts(scores, metric, score, summary):
+def _deciding_parts(
+    scores: JsonObject, metric: Objective, score: Score | None, summary: JsonObject
+) -> JsonObject:
     """Return the parts of a headline about the score that decides, which is not the primary score of the task.
 
     Whether the model has learned anything follows from the baselines: their accuracy would not tell.
     """
     sentences = []
     bounds = scores.get(f"{metric}_interval")
-    if bounds is not None:
+    if bounds is not None and score is not None:
         sentences.append(f"Its {score.interval} % interval is {' to '.join(map(number, bounds))}.")
     if (default := scores.get(f"{metric}_default")) is not None:
         sentences.append(
@@ -78,7 +87,7 @@ def _deciding_parts(scores, metric, score, summary):
     return dict(interval=None, scale=None, sentence=" ".join(sentences), useless=None)
 
 
-def _weighted_parts(headline, scores, metric):
+def _weighted_parts(headline: JsonObject, scores: JsonObject, metric: Objective) -> JsonObject:
     """Return the parts of a headline that differ for rows with weights: the interval, no scale, a longer sentence."""
     bounds = scores.get(f"{metric}_interval")
     return dict(
@@ -88,7 +97,7 @@ def _weighted_parts(headline, scores, metric):
     )
 
 
-def score_rows(run, scores_by_split):
+def score_rows(run: Run, scores_by_split: Mapping[str, JsonObject]) -> JsonObject:
     """Return the table of a run's scores: `columns`, the splits, two for a weighted one; and `rows`, (label, a cell for
     each column).
     """
@@ -117,13 +126,14 @@ def score_rows(run, scores_by_split):
     return dict(columns=list(scores_by_split), rows=rows)
 
 
-def _format_score(score, value):
+def _format_score(
+    score: Score | None, value: float | list[float] | tuple[float, ...] | None
+) -> str:
     if value is None:
         return "–"
     if isinstance(value, list | tuple):
-        return " to ".join(
-            map(number if score is not None and score.form == "bounds" else percent, value)
-        )
+        is_number = score is not None and score.form == "bounds"
+        return " to ".join((number if is_number else percent)(bound) for bound in value)
     form = "number" if score is None else score.form
     return (
         f"{value:.4f}"
@@ -134,13 +144,13 @@ def _format_score(score, value):
     )
 
 
-def series_table(scores):
+def series_table(scores: JsonObject) -> list[list[str]]:
     """Return a header and a row for each series with the largest errors, relative to their size; [] for one series."""
     series = scores.get("series") or {}
     if not series:
         return []
 
-    def size(row):
+    def size(row: Mapping[str, float | None]) -> list[float]:
         errors = [row.get(name) for name in ("mase", "mae")]
         return [-1.0 if error is None else error for error in errors]
 
@@ -154,7 +164,7 @@ def series_table(scores):
     return [["series", *labels, "windows"], *rows]
 
 
-def baseline_rows(summary):
+def baseline_rows(summary: JsonObject) -> JsonObject | None:
     """Return the table of baselines: its column names, then a row for each baseline; None without baselines."""
     baseline_scores = summary.get("baselines") or ()
     metric = next((row["metric"] for row in baseline_scores if row["metric"]), "")
@@ -176,11 +186,11 @@ def baseline_rows(summary):
     return dict(columns=[*columns, "how"], rows=rows) if rows else None
 
 
-def run_warnings(run, split):
+def run_warnings(run: Run, split: str | None) -> list[str]:
     """Return the warnings to read together with the score of a run, a sentence each."""
     summary = run.summary
-    scores = summary.get(split) or {}
-    useless_warning = primary_score(scores, run, split)["useless"] if scores else None
+    scores = (split and summary.get(split)) or {}
+    useless_warning = primary_score(scores, run, split or "")["useless"] if scores else None
     baseline_warning = baselines.beaten(summary)
     messages = [
         _interrupted_warning(summary),
@@ -195,13 +205,13 @@ def run_warnings(run, split):
     return [sentence for sentence in messages if sentence]
 
 
-def _interrupted_warning(summary):
+def _interrupted_warning(summary: JsonObject) -> str | None:
     if summary.get("interrupted"):
         return f"The training was interrupted after {plural(summary['epochs'], 'epoch')}; more might be better."
     return None
 
 
-def _split_warning(split):
+def _split_warning(split: str | None) -> str | None:
     if split is None:
         return "No data was held out, so the performance on unseen data is unknown."
     if split == "validation":
@@ -209,7 +219,7 @@ def _split_warning(split):
     return None
 
 
-def _few_examples_warning(scores, split):
+def _few_examples_warning(scores: JsonObject, split: str | None) -> str | None:
     n_examples = scores.get("examples", _FEW_EXAMPLES)
     if n_examples < _FEW_EXAMPLES:
         few = f"The {split} split has only {plural(n_examples, 'example')}"
@@ -217,7 +227,7 @@ def _few_examples_warning(scores, split):
     return None
 
 
-def _gap_warning(run):
+def _gap_warning(run: Run) -> str | None:
     """Compare validation and test by a score with an interval, or by one whose ratio is meaningful."""
     validation, test = (run.summary.get(split) or {} for split in ("validation", "test"))
     for name, score in run.problem.task.scores.items():
@@ -242,7 +252,7 @@ def _gap_warning(run):
     return None
 
 
-def _overfitting_warning(run):
+def _overfitting_warning(run: Run) -> str | None:
     """Compare the losses of the best epoch. Dropout makes the training loss larger, never smaller."""
     epoch = run.summary.get("best_epoch")
     columns = [run.history.get(name, []) for name in ("loss", "val_loss")]

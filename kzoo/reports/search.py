@@ -2,22 +2,28 @@
 
 import math
 from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
+from typing import Literal
+
+from matplotlib.figure import Figure
 
 from kzoo import plots
 from kzoo.data.named import NAMES
-from kzoo.reports.figures import embed_figure
-from kzoo.reports.setting_format import format_setting
+from kzoo.reports.figures import EmbeddedFigure, embed_figure
+from kzoo.reports.setting_format import format_setting, settings_of, summary_of
 from kzoo.tuning.importance import importance_of
-from kzoo.tuning.records import FINISHED, best_of, leaderboard, preset_score
-from kzoo.tuning.spaces.entry import format_value
+from kzoo.tuning.records import FINISHED, Request, Trial, best_of, leaderboard, preset_score
+from kzoo.tuning.search import Search
+from kzoo.tuning.spaces.entry import Parameter, format_value
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import duration, number, percent, plural
-from kzoo.zoo.registry import get_preset, meaning_of
+from kzoo.zoo.registry import meaning_of
 
 _MAX_TRIALS = 100  # trials in the leaderboard
 _SHARE_METRICS = ("val_accuracy",)  # metrics between 0 and 1, written as percentages
-_FIGURES = (
+_FIGURES: tuple[tuple[Literal["history", "curves", "importance"], str, str], ...] = (
     (
         "history",
         "Score per trial",
@@ -32,7 +38,7 @@ _FIGURES = (
 )
 
 
-def search_page(search) -> dict:
+def search_page(search: Search) -> JsonObject:
     """Return the variables of the template of a search."""
     trials = search.trials
     spec = search.request.spec
@@ -42,7 +48,7 @@ def search_page(search) -> dict:
         return _auto_page(search, trials, best)
     return dict(
         title=f"{spec['preset']} tuned on {data['name']}",
-        about="" if search.request.has_custom_models else _summary_of(spec),
+        about="" if search.request.has_custom_models else summary_of(spec),
         start=search.request.start,
         facts=_facts(search, trials),
         head=None if best is None else _headline(search, trials, best),
@@ -50,14 +56,14 @@ def search_page(search) -> dict:
         pictures=_figures(search),
         board=_leaderboard(search, trials),
         changed=None if best is None else _changed_settings(search),
-        settings=() if best is None else _settings(search.best_spec()),
+        settings=() if best is None else settings_of(search.best_spec()),
         use=None if best is None else _usage_code(search),
         space=_space_table(search.parameters, search.request.has_custom_models),
         provenance=_provenance(search),
     )
 
 
-def _auto_page(search, trials, best) -> dict:
+def _auto_page(search: Search, trials: Sequence[Trial], best: Trial | None) -> JsonObject:
     """Return the variables of the template of a search of "auto", which compared baselines and presets."""
     folder = search.path.name
     data = search.request.data["name"]
@@ -65,7 +71,7 @@ def _auto_page(search, trials, best) -> dict:
     with suppress(KzooError):
         verdict = search.verdict
     head = None
-    if best is not None:
+    if best is not None and best.score is not None:
         head = dict(
             value=_format_score(search, best.score),
             label=f"{search.objective.name.replace('_', ' ')} of {best.hyperparameters['model']}, the highest of "
@@ -92,14 +98,7 @@ def _auto_page(search, trials, best) -> dict:
     )
 
 
-def _summary_of(spec):
-    try:
-        return get_preset(spec["preset"]).summary
-    except KzooError:  # a preset of a module that is not imported
-        return ""
-
-
-def _facts(search, trials):
+def _facts(search: Search, trials: Sequence[Trial]) -> list[tuple[str, object]]:
     request = search.request
     data = search.request.data
     counts = Counter(trial.status for trial in trials)
@@ -124,13 +123,14 @@ def _facts(search, trials):
     ]
 
 
-def _format_score(search, value):
+def _format_score(search: Search, value: float) -> str:
     """Return a value of the objective as text."""
     return percent(value) if search.objective.name in _SHARE_METRICS else f"{value:.4g}"
 
 
-def _headline(search, trials, best):
+def _headline(search: Search, trials: Sequence[Trial], best: Trial) -> JsonObject:
     preset = preset_score(trials)
+    assert best.score is not None  # the best trial has one
     name = search.objective.name
     start = search.request.start
     if best.baseline:
@@ -151,11 +151,11 @@ def _headline(search, trials, best):
     )
 
 
-def _capitalize(words):
+def _capitalize(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _gain_in_examples(search, gain):
+def _gain_in_examples(search: Search, gain: float) -> str:
     """Return a gain in accuracy as a number of examples."""
     if search.objective.name not in _SHARE_METRICS:
         return ""
@@ -164,7 +164,7 @@ def _gain_in_examples(search, gain):
     return f", which is {number(round(gain * count))} of {plural(count, 'example')}"
 
 
-def _warnings(search, trials, best):
+def _warnings(search: Search, trials: Sequence[Trial], best: Trial | None) -> list[str]:
     messages = []
     scored = [trial for trial in trials if trial.score is not None]
     if not search.finished:
@@ -182,10 +182,10 @@ def _warnings(search, trials, best):
     return messages
 
 
-def _chance_warning(search, trials, best):
+def _chance_warning(search: Search, trials: Sequence[Trial], best: Trial) -> list[str]:
     """Return a warning if a gain in accuracy is smaller than the difference between two random samples of this size."""
     preset = preset_score(trials)
-    if preset is None or search.objective.name not in _SHARE_METRICS:
+    if preset is None or best.score is None or search.objective.name not in _SHARE_METRICS:
         return []
     data = search.request.data
     count = data["train"] + data["validation"] if search.request.folds else data["validation"]
@@ -196,8 +196,10 @@ def _chance_warning(search, trials, best):
     return [f"{text}: use more validation data or folds=5."]
 
 
-def _figures(search, kinds=None):
-    figures = []
+def _figures(
+    search: Search, kinds: Collection[str] | None = None
+) -> list[tuple[str, str, EmbeddedFigure | None]]:
+    figures: list[tuple[str, str, EmbeddedFigure | None]] = []
     for kind, title, note in _FIGURES:
         if kinds is not None and kind not in kinds:
             continue
@@ -211,7 +213,7 @@ def _figures(search, kinds=None):
     return figures
 
 
-def _importance_figure(search):
+def _importance_figure(search: Search) -> Figure:
     """Return the figure of hyperparameter importance in a search.
 
     Raises:
@@ -225,7 +227,7 @@ def _importance_figure(search):
     return plots.importance(importance)
 
 
-def _leaderboard(search, trials):
+def _leaderboard(search: Search, trials: Sequence[Trial]) -> JsonObject:
     rows = leaderboard(trials, search.objective)
     top = rows[:_MAX_TRIALS]
     names = list(dict.fromkeys(name for row in top for name in row.trial.hyperparameters))
@@ -285,7 +287,7 @@ def _leaderboard(search, trials):
     )
 
 
-def _changed_settings(search):
+def _changed_settings(search: Search) -> list[tuple[str, str, str, str]]:
     """Return (setting, preset's value, winner's value, meaning) of the settings that differ."""
     spec = search.request.spec
     best = search.best_spec()
@@ -308,23 +310,7 @@ def _changed_settings(search):
     return [row for row in rows if row[1] != row[2]]
 
 
-def _settings(spec):
-    parts = (("Network", "config"), ("Training", "training"))
-    family = spec["family"]
-    return [
-        (
-            title,
-            [
-                (name, format_setting(value), meaning_of(name, family))
-                for name, value in spec[part].items()
-            ],
-        )
-        for title, part in parts
-        if spec[part]
-    ]
-
-
-def _usage_code(search):
+def _usage_code(search: Search) -> str:
     name = search.request.spec["preset"]
     if search.request.has_custom_models:
         data = "" if search.request.data["name"] in NAMES else "data, "
@@ -358,7 +344,7 @@ def _usage_code(search):
     )
 
 
-def _retrain_arguments(request):
+def _retrain_arguments(request: Request) -> str:
     """Return the arguments that `retrain` needs in addition to the folder of the search."""
     data_argument = [] if request.data["name"] in NAMES else ["data"]
     return ", ".join(
@@ -369,7 +355,7 @@ def _retrain_arguments(request):
     )
 
 
-def _space_table(parameters, is_custom):
+def _space_table(parameters: Iterable[Parameter], is_custom: bool) -> JsonObject:
     headings = ["name", "values", "default" if is_custom else "preset", "active if"]
     rows = []
     for parameter in parameters:
@@ -387,13 +373,13 @@ def _space_table(parameters, is_custom):
     return dict(heads=headings, rows=rows)
 
 
-def _format_range(parameter):
+def _format_range(parameter: Parameter) -> str:
     return f"{format_setting(parameter.low)} to {format_setting(parameter.high)}" + (
         ", log" if parameter.log else ""
     )
 
 
-def _provenance(search):
+def _provenance(search: Search) -> list[tuple[str, object]]:
     request = search.request
     created = search.request.created
     rows = [

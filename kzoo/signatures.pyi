@@ -473,7 +473,7 @@ def tune(
     out: str | os.PathLike[str] | None = None,
     resume: Literal["auto", "must", "never"] = "auto",
     dry_run: Literal[False] = False,
-    previous: Any = None,
+    previous: Run | str | os.PathLike[str] | None = None,
     progress: bool = True,
     target: str | Sequence[str] | None = None,
     validation: float | Loadable = 0.1,
@@ -805,7 +805,7 @@ def cross_validate(
     quantiles: Sequence[float] | None = None,
     order: Sequence[str] | None = None,
     **overrides: Any,
-) -> dict[str, Any]:
+) -> "CrossValidation":
     """Train a preset once for each fold of the data, and score it on that fold.
 
     Each fold is a run of `kzoo.train` with a new network. Vocabulary, categories and scaling are learned on its

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -42,7 +43,7 @@ from kzoo.tuning.records import End, Objective, Request
 from kzoo.tuning.search import Search
 from kzoo.utils.argument_checks import checked_count, checked_seed, seconds_like
 from kzoo.utils.errors import Interrupted, KzooError
-from kzoo.utils.files import read_json, write_json
+from kzoo.utils.files import JsonObject, read_json, write_json
 from kzoo.utils.formatting import duration
 from kzoo.zoo.registry import AUTO
 from kzoo.zoo.results import value_of
@@ -86,7 +87,7 @@ def auto(
     previous: Run | str | os.PathLike[str] | None,
     parallel: int,
     threads: int | None,
-    executor: Any,
+    executor: Executor | None,
     seed: int,
     out: str | os.PathLike[str] | None,
     resume: str,
@@ -253,13 +254,13 @@ def auto(
     return Search(folder, data)
 
 
-def result_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
+def result_of(folder: str | os.PathLike[str]) -> JsonObject:
     """Return the content of `auto.json`: `winner`, `label`, `verdict`, `difference`, `lines`, `seconds_used`."""
     return dict(read_json(Path(folder) / RESULT))
 
 
 def _presets(
-    source: Any, options: DataOptions, seconds: float, horizon: int | None
+    source: "Loadable | None", options: DataOptions, seconds: float, horizon: int | None
 ) -> list[Candidate]:
     """Return the first suggested presets, best first; the time limits their number.
 

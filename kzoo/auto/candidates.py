@@ -6,6 +6,7 @@ from typing import Any
 
 from kzoo.training.suggestions import preset_with_horizon
 from kzoo.tuning.spaces.entry import format_value
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.registry import Preset, get_preset
 
 
@@ -37,7 +38,7 @@ class Candidate:
         )
 
     @property
-    def hyperparameters(self) -> dict[str, Any]:
+    def hyperparameters(self) -> JsonObject:
         """The values of its trial, by which a resumed search finds it again."""
         return {"model": self.name, **self.overrides}
 

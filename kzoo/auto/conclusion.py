@@ -18,10 +18,11 @@ from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import part_folder
 from kzoo.auto.winner import write_mean
 from kzoo.baselines.fitted import fit
-from kzoo.data.dataset import Dataset
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.load import load_longer
 from kzoo.data.options import DataOptions
 from kzoo.data.store.pooled import with_all_rows
+from kzoo.problems.layout import Preprocessor
 from kzoo.problems.stored_types import plain
 from kzoo.training import train
 from kzoo.training.baseline_run import train_baseline
@@ -29,6 +30,7 @@ from kzoo.training.max_time import counted_from
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import trial_folder
 from kzoo.utils.errors import KzooError, TimeTooShort
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 from kzoo.zoo.run import Run
 
@@ -79,7 +81,12 @@ class Conclusion:
     """
 
     def __init__(
-        self, schedule: Schedule, source: Any, options: DataOptions, end: float, more_time: str = ""
+        self,
+        schedule: Schedule,
+        source: "Loadable | None",
+        options: DataOptions,
+        end: float,
+        more_time: str = "",
     ) -> None:
         self.schedule = schedule
         self.source = source
@@ -89,7 +96,7 @@ class Conclusion:
         self.score, self.data = schedule.score, schedule.data
         self.folder = schedule.folder
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> JsonObject:
         """Choose, write the run of the winner, and return what `auto.json` stores.
 
         Raises:
@@ -270,7 +277,7 @@ class Conclusion:
         wanted = self._preprocessing(networks[0])
         return [contender for contender in contenders if self._preprocessing(contender) == wanted]
 
-    def _preprocessing(self, contender: Contender) -> Any:
+    def _preprocessing(self, contender: Contender) -> Preprocessor:
         if contender.candidate.is_baseline:
             return plain(self.data.preprocessing)
         path = (
@@ -479,7 +486,7 @@ class Conclusion:
         return f"{winner.label}: {text} on {plural(len(answers.truth), 'test row')}.", difference
 
 
-def stored_answers(stored: Mapping[str, Any]) -> Answers:
+def stored_answers(stored: Mapping[str, np.ndarray]) -> Answers:
     """Return the answers that a run has stored."""
     return Answers(
         outputs=stored["answers"],

@@ -1,23 +1,25 @@
 """The previous model on the test rows of newer data, beside the model that is chosen there."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from kzoo.auto.conclusion import LEVEL, points, stored_answers
 from kzoo.auto.schedule import Schedule, groups_of
 from kzoo.auto.scoring import Answers
-from kzoo.data.dataset import Dataset, Split
+from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.options import DataOptions
 from kzoo.data.reload import reload
 from kzoo.data.splits import is_source
 from kzoo.data.statistics import rows_in_training
+from kzoo.data.store.windows import Windows
 from kzoo.evaluation.comparison import score_run
 from kzoo.problems.data_arguments import NAMES
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError, KzooWarning
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 from kzoo.zoo.run import Run
 
@@ -41,7 +43,7 @@ class Previous:
     target: Target | None
     trained: int
 
-    def compared_with(self, winner: Run, schedule: Schedule) -> dict[str, Any]:
+    def compared_with(self, winner: Run, schedule: Schedule) -> JsonObject:
         """Return the comparison of the winner with the previous model on the same test rows, for `auto.json`."""
         stored, score = winner.answers, schedule.score
         assert stored is not None
@@ -81,7 +83,9 @@ def options_of(run: Run, options: DataOptions) -> DataOptions:
     return replace(DataOptions.of(run.data), **changed)
 
 
-def previous_of(run: Run, source: Any, options: DataOptions, data: Dataset) -> Previous:
+def previous_of(
+    run: Run, source: "Loadable | None", options: DataOptions, data: Dataset
+) -> Previous:
     """Return the previous model with its answers for the test rows of newer data.
 
     Args:
@@ -149,7 +153,7 @@ def _matching_rows(old: Split, new: Split) -> np.ndarray:
     return np.asarray(new.rows)
 
 
-def _keys(windows: Any) -> list[tuple[str, int]]:
+def _keys(windows: Windows) -> list[tuple[str, int]]:
     """Return the series and the moment of each window."""
     series = windows.series
     names = [""] * len(windows) if series is None else [series.names[code] for code in series.codes]
@@ -157,7 +161,7 @@ def _keys(windows: Any) -> list[tuple[str, int]]:
 
 
 def _in_order_of(
-    names: Any, old_names: Any, truth: np.ndarray, outputs: np.ndarray
+    names: Sequence[str], old_names: Sequence[str], truth: np.ndarray, outputs: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return truth and probabilities in the order of the classes of newer data; a new class has probability 0."""
     numbers = {name: number for number, name in enumerate(names)}

@@ -13,15 +13,17 @@ from kzoo.auto.candidates import Candidate
 from kzoo.auto.choice import Difference
 from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import Answers, PrimaryScore
-from kzoo.auto.trainer import NO_TIME, TIMED_OUT, part_folder
-from kzoo.data.dataset import Dataset
+from kzoo.auto.trainer import NO_TIME, TIMED_OUT, Fitted, part_folder
+from kzoo.data.dataset import Dataset, Split
+from kzoo.training.resume import Signals
+from kzoo.training.workers.pool import ExecutorWorkers, LocalWorkers, SingleWorker
 from kzoo.training.workers.worker import TrialFailed
 from kzoo.tuning.engines.base import random_points
 from kzoo.tuning.folder import write_leaderboard
-from kzoo.tuning.records import Outcome, Trial, trial_folder
+from kzoo.tuning.records import Objective, Outcome, Trial, trial_folder
 from kzoo.tuning.spaces.space import space
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import read_json, write_json
+from kzoo.utils.files import JsonObject, read_json, write_json
 from kzoo.zoo.registry.family import builder_of
 from kzoo.zoo.results.suggest import measured_lead
 
@@ -116,12 +118,12 @@ class Schedule:
         score: PrimaryScore,
         baselines: Sequence[Candidate],
         presets: Sequence[Candidate],
-        pool: Any,
-        signals: Any,
+        pool: SingleWorker | LocalWorkers | ExecutorWorkers,
+        signals: Signals,
         deadline: float,
         report: Callable[[str], None],
         seed: int,
-        objective: Any,
+        objective: Objective,
     ) -> None:
         self.folder = folder
         self.data = data
@@ -245,7 +247,7 @@ class Schedule:
         wanted = set(parts)
         return [contender for contender in self.contenders if wanted <= contender.answers.keys()]
 
-    def _restore(self, contender: Contender, part: int, fitted: Any) -> None:
+    def _restore(self, contender: Contender, part: int, fitted: JsonObject) -> None:
         contender.answers[part] = Answers.read(
             part_folder(trial_folder(self.folder, contender.trial.number), part)
         )
@@ -313,7 +315,7 @@ class Schedule:
                 continue
             self._store(contender, part, fitted)
 
-    def _store(self, contender: Contender, part: int, fitted: Any) -> None:
+    def _store(self, contender: Contender, part: int, fitted: Fitted) -> None:
         folder = part_folder(trial_folder(self.folder, contender.trial.number), part)
         answers = Answers.read(folder)
         truth = self.truths.setdefault(part, answers.truth)
@@ -546,7 +548,7 @@ class Schedule:
             )
 
 
-def groups_of(split: Any, rows: np.ndarray) -> np.ndarray:
+def groups_of(split: Split | None, rows: np.ndarray) -> np.ndarray:
     """Return the group (N,) of some rows of a split: forecasts that begin within a horizon belong together."""
     y: Any = None if split is None else split.y
     if not hasattr(y, "moments"):

@@ -1,6 +1,6 @@
 """The primary score of answers for judged rows, whatever model they come from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,7 @@ from kzoo.inference.postprocessors.postprocessor import learn
 from kzoo.inference.predictions import scores_of
 from kzoo.inference.tasks.labels import decided
 from kzoo.inference.tasks.weighted import score_weighted
+from kzoo.problems.stored_types import Scores
 from kzoo.problems.tasks import Target
 from kzoo.tuning.ranking import lower_is_better
 from kzoo.utils.errors import KzooError
@@ -91,7 +92,7 @@ def baseline_answers(fitted: Fitted, split: Split) -> Answers:
     )
 
 
-def _concatenated(parts: Sequence[Answers]) -> dict[str, Any]:
+def _concatenated(parts: Sequence[Answers]) -> dict[str, np.ndarray]:
     names = ["outputs", "truth", "rows", *(["weight"] if parts[0].weight is not None else [])]
     return {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
 
@@ -145,7 +146,7 @@ class PrimaryScore:
             )
         return float(score)
 
-    def scores(self, answers: Answers, target: Target | None = None) -> Mapping[str, Any]:
+    def scores(self, answers: Answers, target: Target | None = None) -> Scores:
         """Return all scores of answers."""
         score = self.data.problem.task.scoring.score
         batches = [(answers.outputs, answers.truth)]

@@ -15,15 +15,18 @@ import numpy as np
 
 from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import baseline_answers
+from kzoo.baselines.fitted import Fitted as FittedBaseline
 from kzoo.baselines.fitted import fit
-from kzoo.data.dataset import Dataset
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.load import load_longer
 from kzoo.data.options import DataOptions
+from kzoo.problems.stored_types import Overrides
 from kzoo.training import train
 from kzoo.training.max_time import repeating_settings
+from kzoo.training.resume import StopFlag
 from kzoo.training.train import without_curves
 from kzoo.utils.errors import KzooError, TimeTooShort
-from kzoo.utils.files import whole_file
+from kzoo.utils.files import JsonObject, whole_file
 from kzoo.utils.formatting import duration, plural
 from kzoo.zoo.registry import Preset
 from kzoo.zoo.registry.family import builder_of
@@ -77,12 +80,12 @@ class Trainer:
         self,
         *,
         preset: Preset,
-        source: Any,
+        source: "Loadable | None",
         options: DataOptions,
         parts: Parts,
         seed: int,
-        stop: Any = None,
-        tell: Any = None,
+        stop: StopFlag | None = None,
+        tell: object = None,
     ) -> None:
         self.preset = preset
         self.source = source
@@ -97,10 +100,10 @@ class Trainer:
         folder: str,
         preset: Preset | None,
         baseline: str | None,
-        overrides: Mapping[str, Any],
+        overrides: Overrides,
         part: int,
         seconds: float,
-        length: Mapping[str, Any] | None = None,
+        length: Mapping[str, int] | None = None,
     ) -> Fitted:
         """Fit a candidate on a part, and write its answers and, of a network, the run, to its folder.
 
@@ -168,7 +171,7 @@ class Trainer:
         return Fitted(seconds=0.0, has_network=has_network)
 
     def _fit_network(
-        self, folder: Path, data: Dataset, preset: Any, overrides: Mapping[str, Any]
+        self, folder: Path, data: Dataset, preset: Preset, overrides: Overrides
     ) -> Fitted:
         options: dict[str, Any] = {}
         closed_form = builder_of(preset.family).closed_form
@@ -224,7 +227,7 @@ def _cut(run: Run) -> str:
     return f"{epochs} of {plural(limit['epochs'], 'epoch')}" if is_cut else ""
 
 
-def _has_network(fitted: Any) -> bool:
+def _has_network(fitted: FittedBaseline) -> bool:
     try:
         fitted.network()
     except KzooError:
@@ -242,7 +245,7 @@ def write_answers(
     outputs: np.ndarray,
     truth: np.ndarray,
     rows: np.ndarray,
-    weight: Any,
+    weight: np.ndarray | None,
     *,
     is_probability: bool = True,
 ) -> None:
@@ -257,7 +260,7 @@ def write_answers(
         is_probability: False for scores of classes that only define an order.
     """
     outputs = np.asarray(outputs, np.float32)
-    weights = {} if weight is None else {"weight": weight}
+    weights: JsonObject = {} if weight is None else {"weight": weight}
     if truth.ndim > 1 and outputs.size == truth.size:
         outputs = outputs.reshape(truth.shape)
     with (
@@ -277,7 +280,7 @@ def write_answers(
 class _Watchdog:
     """Ends this process if the block takes too long, or when the search is stopped."""
 
-    def __init__(self, seconds: float, stop: Any) -> None:
+    def __init__(self, seconds: float, stop: StopFlag | None) -> None:
         self.end = time.monotonic() + seconds
         self.stop = stop
         self.done = threading.Event()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from kzoo.cli import keras_import, shared
-from kzoo.inference.encode import encode_named
+from kzoo.inference.encode import Inputs, encode_named
 from kzoo.inference.postprocessors.abstention import UNSURE
 from kzoo.inference.predictions import Predictions, set_text
 from kzoo.inference.sources.unreadable import MAX_SHARE_EVALUATION
@@ -23,12 +23,11 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural, spelled
 from kzoo.utils.spreadsheets import write_rows
-from kzoo.utils.table_path import TablePath, check_sheet, with_sheet
+from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.untracked import as_run
 
 _SHOWN = 5  # predictions that are printed if all are written to a file
 _SAMPLING = ("length", "temperature", "top_k", "top_p", "seed")  # options that continue a text
-Inputs: TypeAlias = "Path | TablePath | Sequence[str | Path]"  # as `kzoo.predict` takes them
 Numbers: TypeAlias = "float | list[Numbers]"
 
 EXAMPLES = """\

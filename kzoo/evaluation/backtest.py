@@ -1,7 +1,6 @@
 """Scores of forecasts from several moments, and their spread: one moment proves little."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from kzoo.data.dataset import Split
 from kzoo.data.store.windows import series_of
 from kzoo.problems.tasks import Scored
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 
 
@@ -18,8 +18,8 @@ def backtest(
     *,
     n_windows: int,
     step_size: int | None,
-    metrics: Any,
-) -> dict[str, Any]:
+    metrics: Iterable[str],
+) -> JsonObject:
     """Return the scores of forecasts that begin at the last `n_windows` moments of a split.
 
     Args:

@@ -1,10 +1,10 @@
 """`check`: find problems in data, settings or network before training, and differences between new and old data."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 import keras
 
@@ -23,19 +23,29 @@ from kzoo.evaluation.check_data import check_data
 from kzoo.inference.sources.arrays import array_of_rows
 from kzoo.problems.data_arguments import with_data_options
 from kzoo.problems.kinds import kind_of_array
+from kzoo.problems.stored_types import TrainingSettings
 from kzoo.problems.tasks import problem_for
 from kzoo.training.custom_model import check_custom_model, check_shape
 from kzoo.training.plan import plan_training, settings_for
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.loss_info import loss_info
 from kzoo.zoo.registry import Preset, get_preset, names_a_preset
 from kzoo.zoo.run import Run
 from kzoo.zoo.untracked import as_run, run_or_none
+from kzoo.zoo.weights import Weights, stored_freeze
+
+if TYPE_CHECKING:
+    from kzoo.evaluation.wrong_labels import WrongLabels
+
 
 _QUICK_KINDS = ("settings", "data", "network")
+
+# what is checked, by the name of a preset or a path too
+Checked: TypeAlias = "str | os.PathLike[str] | Preset | keras.Model | Run | Loadable | None"
 
 
 @checked_arguments
@@ -130,19 +140,19 @@ def check(
 
 
 def examine(
-    model_or_run: Any,
-    data: Any,
+    model_or_run: Checked,
+    data: "Loadable | None",
     options: DataOptions,
-    overrides: dict[str, Any],
+    overrides: JsonObject,
     *,
     deep: bool,
     seed: int,
-    weights: Any,
-    freeze: Any,
+    weights: "Weights | None",
+    freeze: str | Sequence[str] | bool | None,
     precision: str,
 ) -> tuple[Findings, list[str]]:
     """Run what `check` describes; return (findings, names of the checks that were run)."""
-    freeze = None if freeze is False else freeze
+    freeze = stored_freeze(freeze)
     data = as_table(data, dicts=False)
     training_settings = overrides | dict(
         weights=weights, freeze=freeze, precision=None if precision == "auto" else precision
@@ -229,19 +239,19 @@ def refuse_search_options(**options: Any) -> None:
 
 
 def search(
-    model_or_run: Any,
-    data: Any,
+    model_or_run: Checked,
+    data: "Loadable | None",
     options: DataOptions,
-    overrides: dict[str, Any],
+    overrides: JsonObject,
     *,
     wrong_labels: bool,
     learning_curve: bool,
     folds: int,
     seed: int,
-    weights: Any,
-    freeze: Any,
+    weights: "Weights | None",
+    freeze: str | Sequence[str] | bool | None,
     precision: str,
-    out: Any,
+    out: str | os.PathLike[str] | None,
     parallel: int,
     progress: bool,
 ) -> Findings:
@@ -314,7 +324,7 @@ def search(
     return findings
 
 
-def check_same_data(run: Run, data: Any) -> None:
+def check_same_data(run: Run, data: "Loadable | None") -> None:
     """Raise KzooError if data is not what a run was trained on."""
     if data is not None and not isinstance(data, Dataset):
         load_again(run.spec, run.data, as_table(data))
@@ -330,7 +340,7 @@ def _options_of(run: Run, name: str) -> DataOptions:
     )
 
 
-def _label_findings(result: Any) -> list[Finding]:
+def _label_findings(result: "WrongLabels") -> list[Finding]:
     """Return a warning about the labels that look wrong, if there are any."""
     if not result.suspects:
         return []
@@ -348,11 +358,11 @@ def _label_findings(result: Any) -> list[Finding]:
     ]
 
 
-def _is_preset_name(preset: Any) -> bool:
+def _is_preset_name(preset: object) -> TypeGuard[str]:
     return isinstance(preset, str) and names_a_preset(preset)
 
 
-def _refuse_settings(settings: dict[str, Any]) -> None:
+def _refuse_settings(settings: TrainingSettings) -> None:
     """Raise KzooError if a setting of a network is given but no network."""
     for name, value in settings.items():
         if value is not None:
@@ -370,7 +380,7 @@ def _refuse_options(options: DataOptions, allowed: Sequence[str], reason: str) -
             raise KzooError(f"has no effect: {reason}. Omit it.", argument=name, value=value)
 
 
-def _refuse_if_trained(run: Run, settings: Mapping[str, Any]) -> None:
+def _refuse_if_trained(run: Run, settings: TrainingSettings) -> None:
     """Raise KzooError for training settings or data options if the model is already trained."""
     for name, value in settings.items():
         if value is not None:
@@ -386,7 +396,7 @@ def _checked(subject: Subject, kinds: Sequence[str]) -> tuple[Findings, list[str
     return Findings(findings, subject.data.overview), names
 
 
-def _data_for_model(run: Run, data: Any, options: DataOptions) -> Dataset:
+def _data_for_model(run: Run, data: "Loadable | None", options: DataOptions) -> Dataset:
     """Return the data with which an untracked model is checked."""
     if data is None:
         raise KzooError(f"{run!r} is a model that does not record its training data: pass data=.")
@@ -400,7 +410,7 @@ def _data_for_model(run: Run, data: Any, options: DataOptions) -> Dataset:
     return loaded
 
 
-def _are_arrays(data: object) -> bool:
+def _are_arrays(data: object) -> TypeGuard[tuple[Any, Any]]:
     return (
         isinstance(data, tuple | list)
         and len(data) == 2
@@ -411,7 +421,7 @@ def _are_arrays(data: object) -> bool:
 
 
 def _arrays_as_dataset(
-    model: keras.Model, arrays: Any, options: DataOptions, *, classes: bool
+    model: keras.Model, arrays: tuple[Any, Any], options: DataOptions, *, classes: bool
 ) -> Dataset:
     """Return arrays as a `Dataset`, unchanged; the options may have others for validation and test.
 

@@ -10,7 +10,7 @@ from kzoo import baselines
 from kzoo.checks import run_checks
 from kzoo.checks.finding import Findings
 from kzoo.checks.subject import Subject
-from kzoo.data.dataset import Dataset
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.problems.kinds import kind
@@ -27,7 +27,12 @@ _QUICK_SECONDS = 5.0  # seconds for each baseline if deep=False
 
 
 def check_data(
-    source: Any, options: DataOptions, *, deep: bool, seed: int, horizon: int | None = None
+    source: "Loadable | None",
+    options: DataOptions,
+    *,
+    deep: bool,
+    seed: int,
+    horizon: int | None = None,
 ) -> tuple[Findings, list[str]]:
     """Check data for which no preset has been chosen.
 
@@ -67,7 +72,9 @@ def check_data(
     return findings, names
 
 
-def _alternative_readings(data: Dataset, source: Any, options: DataOptions) -> list[str]:
+def _alternative_readings(
+    data: Dataset, source: "Loadable | None", options: DataOptions
+) -> list[str]:
     """Return suggestions of other ways to read a table: as texts, or as a series."""
     columns = data.seen.get("read", [])
     texts = [
@@ -91,7 +98,7 @@ def _alternative_readings(data: Dataset, source: Any, options: DataOptions) -> l
     ]
 
 
-def _can_be_read(source: Any, options: DataOptions) -> bool:
+def _can_be_read(source: "Loadable | None", options: DataOptions) -> bool:
     """Return whether a source can be read with these options."""
     try:
         with warnings.catch_warnings():

@@ -11,12 +11,15 @@ from scipy import stats
 from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.reload import reload
 from kzoo.data.sample import sample_split
+from kzoo.data.store.windows import Windows
 from kzoo.inference.postprocessors.decision import scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.problems.objectives import deciding
+from kzoo.problems.tasks import Judged
 from kzoo.training.score import run_gives_logits, score_split
 from kzoo.tuning.ranking import advantage
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed
 from kzoo.zoo.results import value_of
 from kzoo.zoo.run import Run
@@ -29,7 +32,7 @@ def compare_runs(
     *,
     target: str | Sequence[str] | None = None,
     metric: str | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Score two runs on the same data and test the difference.
 
     Args:
@@ -165,7 +168,7 @@ def score_run(run: Run, loaded: Dataset, metric: str) -> tuple[dict[str, Any], A
     return scored.scores, errors, (scored.truth, scored.answers, target)
 
 
-def mcnemar(new_correct: np.ndarray, old_correct: np.ndarray) -> dict[str, Any]:
+def mcnemar(new_correct: np.ndarray, old_correct: np.ndarray) -> JsonObject:
     """Return McNemar's exact test of paired predictions.
 
     Args:
@@ -182,7 +185,7 @@ def mcnemar(new_correct: np.ndarray, old_correct: np.ndarray) -> dict[str, Any]:
     )
 
 
-def _weighted_bootstrap(errors: Any, old_errors: Any, weight: np.ndarray) -> dict[str, Any]:
+def _weighted_bootstrap(errors: Judged, old_errors: Judged, weight: np.ndarray) -> JsonObject:
     """Return the paired bootstrap of weighted errors; of classes, of the share of wrong predictions."""
     if errors.right is None:
         differences = errors.error - old_errors.error
@@ -211,7 +214,7 @@ def clustered_mean(values: np.ndarray, groups: np.ndarray) -> tuple[float, float
     return mean, float(np.sqrt(count / (count - 1) * (sums**2).sum())), count
 
 
-def _over_moments(differences: np.ndarray, error_name: str, windows: Any) -> dict[str, Any] | None:
+def _over_moments(differences: np.ndarray, error_name: str, windows: object) -> JsonObject | None:
     """Return the paired interval of the differences (N,) of forecasts, whose windows overlap; None with one moment.
 
     Windows that begin within one horizon are a cluster. The interval is that of Student (see `clustered_mean`).
@@ -221,7 +224,7 @@ def _over_moments(differences: np.ndarray, error_name: str, windows: Any) -> dic
         error_name: of the error.
         windows: the targets, `Windows`; None is returned for other arrays.
     """
-    if not hasattr(windows, "moments"):
+    if not isinstance(windows, Windows):
         return None
     mean, error, count = clustered_mean(
         differences, (windows.moments - windows.moments.min()) // windows.length
@@ -238,7 +241,7 @@ def _over_moments(differences: np.ndarray, error_name: str, windows: Any) -> dic
     )
 
 
-def _bootstrap(differences: np.ndarray, error_name: str) -> dict[str, Any]:
+def _bootstrap(differences: np.ndarray, error_name: str) -> JsonObject:
     interval = [float(differences[0])] * 2
     if len(differences) > 1:
         bootstrap = stats.bootstrap(

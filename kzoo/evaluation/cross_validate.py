@@ -20,6 +20,7 @@ from kzoo.data.splits import MOST_FOLDS, Fold, is_source
 from kzoo.data.tables.frame import as_table
 from kzoo.inference.tasks.target_scores import mixes_units
 from kzoo.problems.data_arguments import with_data_options
+from kzoo.problems.stored_types import Scores
 from kzoo.training import train
 from kzoo.training.folder import is_complete
 from kzoo.training.provenance import provenance
@@ -29,7 +30,7 @@ from kzoo.training.workers.worker import TrialFailed, Worker, can_be_sent
 from kzoo.utils import notebook
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import finite, whole_file, write_json
+from kzoo.utils.files import JsonObject, finite, whole_file, write_json
 from kzoo.utils.formatting import aligned, plural
 from kzoo.zoo.registry import Preset, get_preset
 from kzoo.zoo.results import of_fold
@@ -56,7 +57,7 @@ def cross_validate(
     overwrite: bool = False,
     progress: bool = True,
     **overrides: Any,
-) -> dict[str, Any]:
+) -> "CrossValidation":
     """Train a preset once for each fold of the data, and score it on that fold.
 
     Each fold is a run of `kzoo.train` with a new network. Vocabulary, categories and scaling are learned on its
@@ -176,7 +177,7 @@ def _remove_others(out: Path, folders: Sequence[Path]) -> None:
 
 
 def _train_in_workers(
-    trainer: dict[str, Any],
+    trainer: JsonObject,
     plan: Sequence[Fold],
     folders: Sequence[Path],
     parallel: int,
@@ -222,12 +223,12 @@ class Folds:
         self,
         *,
         preset: Preset,
-        data: Any,
-        options: dict[str, Any],
+        data: "Loadable | None",
+        options: JsonObject,
         data_seed: int,
         overwrite: bool,
-        stop: Any = None,
-        tell: Any = None,
+        stop: object = None,
+        tell: object = None,
     ) -> None:
         self.preset, self.data, self.options = preset, data, options
         self.data_seed, self.overwrite = data_seed, overwrite
@@ -247,9 +248,9 @@ class Folds:
         )
 
 
-def _summarize(runs: Sequence[Run]) -> dict[str, Any]:
+def _summarize(runs: Sequence[Run]) -> JsonObject:
     folds = [run.summary["test"] for run in runs]
-    summary = {"folds": folds} | _mean_and_std(folds)
+    summary: JsonObject = {"folds": folds} | _mean_and_std(folds)
     if names := folds[0].get("targets"):
         summary["targets"] = {
             name: _mean_and_std([fold["targets"][name] for fold in folds])
@@ -308,7 +309,7 @@ class CrossValidation(dict[str, Any]):
         )
 
 
-def _mean_and_std(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _mean_and_std(folds: Sequence[Scores]) -> JsonObject:
     """Return the mean and standard deviation of each score that all folds have."""
     numbers = {
         name: [f.get(name) for f in folds]
@@ -376,7 +377,7 @@ def _first_score(folds: Sequence[Mapping[str, Any]]) -> tuple[str, list[float]]:
     return next(((name, values) for name, values in candidates if None not in values), ("", []))
 
 
-def _write(out: Path, scores: Mapping[str, Any], first: Run, arguments: Mapping[str, Any]) -> None:
+def _write(out: Path, scores: Scores, first: Run, arguments: JsonObject) -> None:
     summary = dict(
         preset=first.spec.preset,
         data=first.data.name,

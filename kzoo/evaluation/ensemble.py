@@ -12,7 +12,8 @@ import numpy as np
 from keras import layers
 from scipy import optimize
 
-from kzoo.data.dataset import Loadable
+from kzoo.data.dataset import Dataset, Loadable
+from kzoo.data.inputs.rows.merged import Selection
 from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
@@ -22,7 +23,16 @@ from kzoo.inference.postprocessors.decision import STEP, settings_of
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, combined, learn
 from kzoo.inference.tasks.weighted import score_weighted
 from kzoo.problems.kinds import encoding_settings, kind
-from kzoo.problems.stored_types import FOLDS, Member, Request, Spec
+from kzoo.problems.layout import Preprocessor
+from kzoo.problems.stored_types import (
+    FOLDS,
+    Config,
+    Member,
+    Request,
+    Scores,
+    Spec,
+    TrainingSettings,
+)
 from kzoo.problems.tasks import problem
 from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.provenance import provenance
@@ -31,7 +41,7 @@ from kzoo.training.stored_predictions import score_and_store
 from kzoo.tuning.ranking import advantage, find_runs
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.files import finite, whole_file, write_json
+from kzoo.utils.files import JsonObject, finite, whole_file, write_json
 from kzoo.utils.version import __version__
 from kzoo.zoo.results import deciding_score, of_fold, value_of
 from kzoo.zoo.run import POSTPROCESSING, Run
@@ -127,10 +137,10 @@ def _write_ensemble(
     request: Request,
     members: Sequence[Run],
     method: str,
-    data: Any,
+    data: Dataset | None,
     folds: bool,
-    preprocessing: Mapping[str, Any],
-    selections: Sequence[Any],
+    preprocessing: Preprocessor,
+    selections: Sequence[Selection | None],
 ) -> None:
     """Build the ensemble and write its run; for the last two arguments, see `_shared_preprocessing`."""
     started = time.perf_counter()
@@ -138,12 +148,16 @@ def _write_ensemble(
     settings = request.spec.training
     classes = problem(task).gives_probabilities
     inputs, outputs = member_outputs(members, classes, selections)
-    weights = _fit_weights(inputs, outputs, data, classes) if method == "weighted" else None
+    weights = (
+        _fit_weights(inputs, outputs, data, classes)
+        if method == "weighted" and data is not None
+        else None
+    )
     model = keras.Model(inputs, combine(outputs, method, weights, classes), name="ensemble")
     with run_set_aside(folder):
         steps = _learned_steps(members, model, data, folds, settings, method)
 
-        def scores() -> dict[str, Any]:
+        def scores() -> JsonObject:
             if folds:
                 return {}
             if data is not None:
@@ -177,12 +191,12 @@ def write_run(
     request: Request,
     model: keras.Model,
     *,
-    config: Mapping[str, Any],
-    preprocessing: Mapping[str, Any],
+    config: Config,
+    preprocessing: Preprocessor,
     steps: Postprocessor | None,
-    score: Callable[[], dict[str, Any]],
-    describe: Callable[[Mapping[str, Any]], dict[str, Any]],
-    baselines: Any = None,
+    score: Callable[[], JsonObject],
+    describe: Callable[[Scores], JsonObject],
+    baselines: Sequence[JsonObject] | None = None,
     started: float,
 ) -> Run:
     """Write the run of an ensemble: the summary last, because a run that has one is finished.
@@ -222,10 +236,10 @@ def write_run(
 
 def _learned_steps(
     members: Sequence[Run],
-    model: Any,
-    data: Any,
+    model: keras.Model,
+    data: Dataset | None,
     folds: bool,
-    settings: Mapping[str, Any],
+    settings: TrainingSettings,
     method: str,
 ) -> Postprocessor | None:
     """Return the postprocessing of an ensemble; None if its members have none.
@@ -398,7 +412,7 @@ def ensemble_spec(members: Sequence[Run], method: str, *, merged: bool = False) 
     )
 
 
-def _shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _shared_settings(settings: Sequence[TrainingSettings]) -> JsonObject:
     return {
         name: value
         for name, value in settings[0].items()
@@ -407,8 +421,8 @@ def _shared_settings(settings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def member_outputs(
-    members: Sequence[Run], classes: bool, selections: Sequence[Any]
-) -> tuple[Any, list[Any]]:
+    members: Sequence[Run], classes: bool, selections: Sequence[Selection | None]
+) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
     """Return (the common input of an ensemble, the outputs of each member).
 
     Outputs of classes become probabilities, of as many classes for each member; outputs of values stay as they are.
@@ -441,7 +455,7 @@ def member_outputs(
     return inputs, outputs
 
 
-def _select(inputs: Any, selection: Any, member: int) -> Any:
+def _select(inputs: keras.KerasTensor, selection: Selection, member: int) -> keras.KerasTensor:
     """Return the features (B, F) that a member reads of rows of the merged preprocessor."""
     x = keras.ops.take(inputs, list(selection.sources), axis=-1)
     parts = []
@@ -457,7 +471,9 @@ def _select(inputs: Any, selection: Any, member: int) -> Any:
     return parts[0] if len(parts) == 1 else keras.ops.concatenate(parts, axis=-1)
 
 
-def _probabilities(y: Any, logits: bool | None, width: int, run: Run, i: int) -> Any:
+def _probabilities(
+    y: keras.KerasTensor, logits: bool | None, width: int, run: Run, i: int
+) -> keras.KerasTensor:
     if logits is None:
         raise KzooError(
             f"{run.path}: the outputs of its model are not known to be probabilities (hinge or tanh outputs are not), "
@@ -471,7 +487,12 @@ def _probabilities(y: Any, logits: bool | None, width: int, run: Run, i: int) ->
     return y
 
 
-def combine(answers: Sequence[Any], method: str, weights: Any, probabilities: bool) -> Any:
+def combine(
+    answers: Sequence[keras.KerasTensor],
+    method: str,
+    weights: Sequence[float] | None,
+    probabilities: bool,
+) -> keras.KerasTensor:
     """Return the outputs of the ensemble.
 
     Args:
@@ -480,7 +501,7 @@ def combine(answers: Sequence[Any], method: str, weights: Any, probabilities: bo
         probabilities: whether the outputs are probabilities, which rounding must not lift above 1.
     """
     if method == "weighted":
-        y = _sum([(w, a) for w, a in zip(weights, answers, strict=True) if w > 0])
+        y = _sum([(w, a) for w, a in zip(weights or (), answers, strict=True) if w > 0])
     elif method == "vote":
         y = _sum(
             [
@@ -493,18 +514,20 @@ def combine(answers: Sequence[Any], method: str, weights: Any, probabilities: bo
     return keras.ops.minimum(y, 1.0) if probabilities else y
 
 
-def _sum(parts: Sequence[tuple[float, Any]]) -> Any:
+def _sum(parts: Sequence[tuple[float, keras.KerasTensor]]) -> keras.KerasTensor:
     scaled = [layers.Rescaling(float(weight))(a) for weight, a in parts]
     return layers.Add()(scaled) if len(scaled) > 1 else scaled[0]
 
 
-def _vote(p: Any) -> Any:
+def _vote(p: keras.KerasTensor) -> keras.KerasTensor:
     if p.shape[-1] == 1:
         return keras.ops.cast(p > 0.5, "float32")
     return keras.ops.one_hot(keras.ops.argmax(p, axis=-1), p.shape[-1])
 
 
-def _fit_weights(inputs: Any, outputs: Sequence[Any], data: Any, classes: bool) -> list[float]:
+def _fit_weights(
+    inputs: keras.KerasTensor, outputs: Sequence[keras.KerasTensor], data: Dataset, classes: bool
+) -> list[float]:
     """Return the weights that minimise the loss on the validation split."""
     stacked = keras.Model(inputs, keras.ops.stack(outputs, axis=-1))
     validation = sample_split(data.validation)
@@ -566,7 +589,7 @@ def _squared_error(products: np.ndarray) -> Callable[[np.ndarray], tuple[float, 
 
 def _score_stored(
     members: Sequence[Run], method: str, probabilities: bool, steps: Postprocessor | None
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return scores from the members' stored predictions on their test split; empty if not all are stored."""
     first = members[0]
     stored: list[Any] = [run.answers for run in members]
@@ -593,9 +616,9 @@ def _describe_gain(
     members: Sequence[Run],
     method: str,
     weights: Sequence[float] | None,
-    scores: Mapping[str, Any],
+    scores: Scores,
     task: str,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the description of the members in `summary.json`, and the ensemble's advantage over the best member."""
     split = "test" if scores.get("test") else "validation"
     metric = deciding_score(members[0].spec.training, scores.get(split) or {}, problem(task))

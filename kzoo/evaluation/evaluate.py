@@ -29,6 +29,7 @@ from kzoo.training.custom_model import read_labels_as
 from kzoo.training.score import run_gives_logits, score_split, tta_views
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed
 from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.registry import preset_of, spec_of
@@ -55,7 +56,7 @@ def evaluate(
     step_size: int | None = None,
     sheet: str | None = None,
     header_row: int | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Score a run or a model.
 
     Args:
@@ -189,7 +190,7 @@ def evaluate(
 
 
 def _checked_levels(
-    run: Run, confidence: Any, stateful: bool, tta: str | None
+    run: Run, confidence: float | Sequence[float] | None, stateful: bool, tta: str | None
 ) -> tuple[float, ...]:
     """Return the levels of confidence whose coverage is measured; empty without any.
 
@@ -217,14 +218,14 @@ def _checked_levels(
 
 def _subgroups(
     run: Run,
-    source: Any,
+    source: "Loadable | None",
     loaded: Dataset,
     part: Split,
     target: str | Sequence[str] | None,
     by: str,
     score: Callable[[Split], Scored],
     scored: Scored,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the scores of the subgroups of a split (see `kzoo.evaluation.subgroups`)."""
     if isinstance(source, Dataset) or not loaded.problem.keeps_predictions:
         reason = (
@@ -263,7 +264,7 @@ def _subgroups(
 
 
 def data_to_score(
-    run: Run, data: Any, target: str | Sequence[str] | None
+    run: Run, data: "Loadable | None", target: str | Sequence[str] | None
 ) -> tuple[keras.Model, Dataset]:
     """Return the model of a run, and data to score it on: its own, split as in training, or other data as a whole.
 
@@ -276,7 +277,7 @@ def data_to_score(
 
 
 def _for_run(
-    run: Run, data: Any, target: str | Sequence[str] | None
+    run: Run, data: "Loadable | None", target: str | Sequence[str] | None
 ) -> tuple[keras.Model, Dataset]:
     if isinstance(data, Dataset):
         check_target(run, data, target)
@@ -293,7 +294,7 @@ def _for_run(
 
 
 def _for_model(
-    run: Run, data: Any, target: str | Sequence[str] | None
+    run: Run, data: "Loadable | None", target: str | Sequence[str] | None
 ) -> tuple[keras.Model, Dataset]:
     model = run.model
     if data is None:

@@ -4,17 +4,17 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
-from typing import Any
 
 import keras
 import numpy as np
+from matplotlib.figure import Figure
 
 from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.named import NAMES
 from kzoo.data.sample import sample_split
 from kzoo.data.tables.frame import as_table
 from kzoo.evaluation.evaluate import data_to_score
-from kzoo.inference.encode import encode_named, predictions_of
+from kzoo.inference.encode import Inputs, encode_named, predictions_of
 from kzoo.inference.explanations.association import RELATED, related_groups
 from kzoo.inference.explanations.dependence import partial_dependence
 from kzoo.inference.explanations.explanation import Explanation, Reasons
@@ -40,7 +40,7 @@ from kzoo.problems.tasks import Score, score_named
 from kzoo.training.score import forward, run_gives_logits
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import expand_home
+from kzoo.utils.files import JsonObject, expand_home
 from kzoo.utils.formatting import plural
 from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.results import displayed_metric, value_of
@@ -72,7 +72,7 @@ _OF_HEAT = "Grad-CAM shows where evidence is, not what it is; its colours cannot
 @checked_arguments
 def explain(
     run: Run | str | os.PathLike[str] | keras.Model,
-    rows: Any = None,
+    rows: "Inputs | None" = None,
     *,
     data: "Loadable | None" = None,
     of: str | None = None,
@@ -172,7 +172,7 @@ def explain(
 
 
 def explain_for_report(
-    run: Run, data: Any, sheet: str | None, header_row: int | None
+    run: Run, data: "Loadable | None", sheet: str | None, header_row: int | None
 ) -> list[Explanation]:
     """Return the explanation of a run for its report, and of some of the examples that it stores.
 
@@ -215,9 +215,9 @@ def explain_for_report(
 def _explain_rows(
     run: Run,
     x: np.ndarray,
-    names: Sequence[Any],
-    data: Any,
-    target: Any,
+    names: Sequence[object],
+    data: "Loadable | None",
+    target: str | Sequence[str] | None,
     *,
     of: str | None,
     seed: int,
@@ -260,7 +260,9 @@ def _outputs(run: Run, x: np.ndarray) -> np.ndarray:
     return outputs
 
 
-def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) -> Explanation:
+def _explain_model(
+    run: Run, source: "Loadable | None", target: str | Sequence[str] | None, repeats: int, seed: int
+) -> Explanation:
     """Return the importance of columns, and the partial dependence of the most important ones."""
     _, data = data_to_score(run, source, target)
     is_own = data.train is not data.test
@@ -282,18 +284,18 @@ def _explain_model(run: Run, source: Any, target: Any, repeats: int, seed: int) 
         for group in groups
     ]
     steps, logits = Postprocessor.read(run.postprocessing), run_gives_logits(run)
-    target, options = scoring_arguments(run.spec.training, data, steps)
+    learned, options = scoring_arguments(run.spec.training, data, steps)
     task = run.problem.task
 
     def outputs_of(x: np.ndarray) -> np.ndarray:
         return steps.outputs(_outputs(run, x), logits=logits)
 
-    def scores_of(outputs: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+    def scores_of(outputs: np.ndarray, rows: np.ndarray) -> JsonObject:
         rows_weight = None if weight is None else np.asarray(weight)[rows]
         return score_weighted(
             task.scoring.score,
             [(outputs, y[rows])],
-            target,
+            learned,
             logits=logits,
             weight=rows_weight,
             **options,
@@ -366,7 +368,7 @@ def _sample(part: Split, most: int, seed: int) -> Split:
 
 
 def _background(
-    run: Run, kind: Kind, source: Any, target: Any, seed: int
+    run: Run, kind: Kind, source: "Loadable | None", target: str | Sequence[str] | None, seed: int
 ) -> tuple[np.ndarray, str]:
     """Return the rows (B, ...) that rows are compared with, and what they are called."""
     if source is not None or (run.tracked and run.data.name in NAMES):
@@ -389,7 +391,7 @@ def _background(
     return typical[None], TYPICAL
 
 
-def _explain_images(run: Run, inputs: Any, of: str | None) -> Explanation:
+def _explain_images(run: Run, inputs: "Inputs", of: str | None) -> Explanation:
     """Return the predicted classes of images, and their pictures by Grad-CAM."""
     if "classes" not in run.problem.facts:
         raise KzooError(
@@ -419,7 +421,7 @@ def _images(run: Run, x: np.ndarray, names: Sequence[str], of: str | None) -> Ex
         for name, index, p in zip(names, chosen, numbers, strict=True)
     )
 
-    def picture(row: int) -> Any:
+    def picture(row: int) -> Figure:
         return import_module("kzoo.plots").grad_cam(
             run.model, x[row], class_index=chosen[row], class_names=run.class_names
         )

@@ -17,6 +17,7 @@ from kzoo.problems.tasks import problems_with_facts
 from kzoo.training.score import forward, run_gives_logits
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.registry import general_first, list_presets, rebuild, spec_of
 from kzoo.zoo.run import Run
 from kzoo.zoo.untracked import as_run
@@ -109,7 +110,7 @@ def _next_token_reader(run: Run, generation: Generation) -> Callable[[], np.ndar
     return lambda: probabilities(predict_next()[None], logits)[0]
 
 
-def _config(model: keras.Model) -> dict[str, Any]:
+def _config(model: keras.Model) -> JsonObject:
     try:
         return spec_of(model)["config"]
     except KzooError:
@@ -157,7 +158,7 @@ def stateful_reader(model: keras.Model, steps: int) -> Callable[[np.ndarray], np
 _networks: WeakKeyDictionary[keras.Model, dict[int, keras.Model]] = WeakKeyDictionary()
 
 
-def _with_state_inputs(model: keras.Model, config: dict[str, Any], steps: int) -> keras.Model:
+def _with_state_inputs(model: keras.Model, config: JsonObject, steps: int) -> keras.Model:
     """Return a network from `steps` tokens and the states to outputs and the next states; its weights are random."""
     config = config | dict(stateful=False, pooling=None, input_shape=(steps,))
     stateless = rebuild(spec_of(model) | dict(config=config, seed=None), compile=False)
@@ -179,7 +180,7 @@ def _with_state_inputs(model: keras.Model, config: dict[str, Any], steps: int) -
 
 def score_stateful(
     model: keras.Model, part: Split, data: Dataset, *, logits: bool | None
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the scores of a language model on a split, read once as one text.
 
     Each token but the first is predicted from those before it. A recurrent network keeps its state. The window of a

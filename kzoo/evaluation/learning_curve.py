@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.data.dataset import Dataset
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.splits import fingerprint
@@ -22,13 +22,22 @@ from kzoo.data.tables.frame import as_table
 from kzoo.evaluation.power_law import LARGEST_FACTOR, Forecast, forecast
 from kzoo.inference.postprocessors.decision import judged_answers
 from kzoo.plots.learning_curve import learning_curve
-from kzoo.problems.stored_types import plain
+from kzoo.problems.stored_types import Overrides, plain
 from kzoo.training import train
 from kzoo.training.workers.pool import NullProgress, checked_threads, worker_pool
 from kzoo.training.workers.worker import TrialFailed, Worker, can_be_sent
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import check_writable, finite, read_arrays, read_json, whole_file, write_json
+from kzoo.utils.files import (
+    JsonObject,
+    check_writable,
+    finite,
+    read_arrays,
+    read_json,
+    whole_file,
+    write_json,
+)
 from kzoo.utils.formatting import aligned, duration, number, plural
+from kzoo.zoo.registry.preset import Preset
 from kzoo.zoo.run import Run
 
 SIZES, DRAWS = 6, 3
@@ -111,7 +120,7 @@ class LearningCurve:
         """Return a line for each of some numbers of more rows, up to four times today's."""
         return [self.sentence(max(1, _rounded(share * self.sizes[-1]))) for share in _MORE]
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return plain data."""
         law = self.fit.law
         today = self.sizes[-1]
@@ -162,10 +171,10 @@ def _rounded(count: float) -> int:
 
 
 def measure_learning_curve(
-    preset: Any,
-    source: Any,
+    preset: Preset,
+    source: "Loadable | None",
     options: DataOptions,
-    overrides: Mapping[str, Any],
+    overrides: Overrides,
     *,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
@@ -283,7 +292,7 @@ def _name(size: int, draw: int) -> str:
     return f"rows-{size}-draw-{draw + 1}.npz"
 
 
-def _check_request(folder: Path, request: Mapping[str, Any]) -> None:
+def _check_request(folder: Path, request: JsonObject) -> None:
     """Write what is measured, or compare it with what a folder has.
 
     Raises:
@@ -379,15 +388,15 @@ class Draws:
     def __init__(
         self,
         *,
-        preset: Any,
-        source: Any,
+        preset: Preset,
+        source: "Loadable | None",
         options: DataOptions,
-        overrides: dict[str, Any],
+        overrides: JsonObject,
         seed: int,
-        stop: Any = None,
-        tell: Any = None,
+        stop: object = None,
+        tell: object = None,
     ) -> None:
-        self.setup = dict(
+        self.setup: JsonObject = dict(
             preset=preset, source=source, options=options, overrides=overrides, seed=seed
         )
         self.preset, self.overrides, self.seed = preset, overrides, seed
@@ -408,7 +417,10 @@ class Draws:
         run = train(self.preset, data, out=place, seed=self.seed + draw, progress=False, **settings)
         if run.summary["interrupted"]:  # in a notebook; elsewhere `train` has raised
             raise KeyboardInterrupt("stopped; run the same call again to continue")
-        arrays = _row_errors(run, data) | {"seconds": np.float64(run.summary["seconds"])}
+        arrays: JsonObject = {
+            **_row_errors(run, data),
+            "seconds": np.float64(run.summary["seconds"]),
+        }
         with (
             whole_file(Path(folder) / _name(size, draw), sync=False) as temporary,
             open(temporary, "wb") as stream,
@@ -431,7 +443,7 @@ class Draws:
         return np.argsort(place, kind="stable")
 
 
-def _row_errors(run: Run, data: Dataset) -> dict[str, Any]:
+def _row_errors(run: Run, data: Dataset) -> dict[str, np.ndarray]:
     """Return the error of each scored row (N,), its name, and the weights of the rows if they have some."""
     stored: Any = run.answers
     if stored is None:

@@ -14,6 +14,7 @@ from kzoo.training.plan import plan_training
 from kzoo.training.setup import make_variables
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.gradients import free_traced_functions
 from kzoo.zoo.registry import Preset, get_preset
 
@@ -31,7 +32,7 @@ def learning_rate_range(
     steps: int = 100,
     seed: int = 0,
     **overrides: Any,
-) -> dict[str, Any]:
+) -> "LearningRates":
     """Run a learning-rate range test: raise the rate at every step from `low` to `high` and record the loss.
 
     The suggested rate is the one at which the smoothed loss falls fastest per decade of the rate, before its lowest
@@ -93,7 +94,7 @@ class LearningRates(dict[str, Any]):
         return f"<learning rates {rates[0]:.2g} to {rates[-1]:.2g}: suggested {self['suggested']:.2g}{end}>"
 
 
-def _check(low: Any, high: Any, steps: Any) -> None:
+def _check(low: float, high: float, steps: int) -> None:
     for name, value in (("low", low), ("high", high)):
         if (
             isinstance(value, bool)
@@ -112,7 +113,7 @@ def _check(low: Any, high: Any, steps: Any) -> None:
 
 
 def _new_model(
-    preset: str | Preset, data: Any, seed: int, overrides: dict[str, Any]
+    preset: str | Preset, data: "Loadable | None", seed: int, overrides: JsonObject
 ) -> tuple[keras.Model, Batches]:
     """Return (a compiled model as `kzoo.train` would begin with, at a constant rate; its batches)."""
     plan = plan_training(

@@ -23,7 +23,7 @@ class PowerLaw:
     scale: float
     exponent: float
 
-    def __call__(self, n: ArrayLike) -> Any:
+    def __call__(self, n: ArrayLike) -> np.ndarray:
         """Return the error with n rows, a number or an array."""
         return self.floor + self.scale * np.asarray(n, np.float64) ** -self.exponent
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from kzoo.inference.encode import (
     Encoded,
+    Inputs,
     adaptive_band_of,
     check_token_ids,
     encode_named,
@@ -31,7 +32,7 @@ from kzoo.zoo.untracked import as_run
 @checked_arguments
 def predict(
     run: Run | str | os.PathLike[str] | keras.Model,
-    inputs: Any,
+    inputs: "Inputs",
     *,
     weights: str | None = None,
     batch_size: int = 128,

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from kzoo.data.dataset import Split
+from kzoo.data.dataset import Loadable, Split
 from kzoo.data.tables.frame import is_pair, join_targets
 from kzoo.inference.tables.files import is_table
 from kzoo.inference.tables.raw import is_arrow
@@ -17,6 +18,7 @@ from kzoo.inference.tasks.wilson import wilson
 from kzoo.problems.kinds import kind_of
 from kzoo.problems.tasks import Judged, Scored, Task
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import hint, listed
 from kzoo.zoo.results import displayed_metric, value_of
 from kzoo.zoo.run import Run
@@ -36,7 +38,7 @@ def subgroup_scores(
     metric: str,
     task: Task,
     by: str,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the scores of each subgroup, with intervals, and how it differs from the other rows.
 
     Args:
@@ -123,7 +125,7 @@ def _compared(
     *,
     larger_is_better: bool,
     comparisons: int,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the mean of a subgroup with its interval, and its difference from the mean of the other rows.
 
     Args:
@@ -180,7 +182,13 @@ def _difference(group: _Moments, others: _Moments, is_share: bool) -> tuple[floa
 
 
 def subgroup_names(
-    run: Run, source: Any, part: Split, by: str, *, targets: Sequence[str], own_data: bool
+    run: Run,
+    source: "Loadable | None",
+    part: Split,
+    by: str,
+    *,
+    targets: Sequence[str],
+    own_data: bool,
 ) -> list[str]:
     """Return the name of the subgroup of each row of a split: its cell in a column, or the range it lies in.
 
@@ -204,7 +212,11 @@ def subgroup_names(
     fitting = kind_of(run.preprocessing).fitting
     if is_pair(source):
         source = join_targets(source[0], source[1], targets)[0]
-    is_frame = hasattr(source, "iloc") or is_arrow(source) or is_table(source)
+    is_frame = (
+        hasattr(source, "iloc")
+        or is_arrow(source)
+        or (isinstance(source, str | Path) and is_table(source))
+    )
     if is_frame and hasattr(fitting, "usable_rows"):
         frame = fitting.usable_rows(reader, source, targets=targets)
         if by not in frame.columns:
@@ -241,7 +253,7 @@ def subgroup_names(
     return _names(column)
 
 
-def _names(column: "pd.Series") -> list[str]:
+def _names(column: pd.Series) -> list[str]:
     """Return the subgroup of each cell of a pandas Series."""
     present = column.dropna()
     if present.nunique() > _MOST_GROUPS:
@@ -261,7 +273,7 @@ def _names(column: "pd.Series") -> list[str]:
     ]
 
 
-def _ranges(numbers: "pd.Series") -> list[str]:
+def _ranges(numbers: pd.Series) -> list[str]:
     """Return the range between two quartiles that each number or time lies in."""
     codes, edges = pd.qcut(numbers, _BINS, labels=False, retbins=True, duplicates="drop")
     is_time = pd.api.types.is_datetime64_any_dtype(numbers)

@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kzoo.data.dataset import Dataset, Split
+from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.reload import load_again
@@ -27,9 +27,11 @@ from kzoo.evaluation.confident_learning import (
 )
 from kzoo.evaluation.cross_validate import cross_validate
 from kzoo.problems.kinds import kind
+from kzoo.problems.stored_types import Overrides
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import finite, write_json, write_text
+from kzoo.utils.files import JsonObject, finite, write_json, write_text
 from kzoo.utils.formatting import csv_cell, cut, percent, plural
+from kzoo.zoo.registry.preset import Preset
 from kzoo.zoo.run import Run
 
 NEIGHBOURS = 10
@@ -106,7 +108,7 @@ class WrongLabels:
         share = percent(len(self.suspects) / max(self.rows, 1))
         return f"<WrongLabels: {plural(len(self.suspects), 'suspect')} of {plural(self.rows, 'row')} ({share})>"
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return plain data, without the ranking."""
         suspects = [
             {name: value for name, value in asdict(suspect).items() if name != "cells"}
@@ -122,10 +124,10 @@ class WrongLabels:
 
 
 def find_wrong_labels(
-    preset: Any,
-    source: Any,
+    preset: Preset,
+    source: "Loadable | None",
     options: DataOptions,
-    overrides: Mapping[str, Any],
+    overrides: Overrides,
     *,
     folds: int = 5,
     seed: int = 0,
@@ -192,7 +194,9 @@ def find_wrong_labels(
     return result
 
 
-def _judge(preset: Any, source: Any, folder: Path, arguments: Mapping[str, Any]) -> "_Judged":
+def _judge(
+    preset: Preset, source: "Loadable | None", folder: Path, arguments: JsonObject
+) -> "_Judged":
     """Return all rows, judged by the networks of the other folds."""
     scores = cross_validate(preset, source, out=folder, **arguments)
     return _Judged(map(Run, scores["runs"]), source)
@@ -231,7 +235,7 @@ class _Judged:
         source: of the data.
     """
 
-    def __init__(self, runs: Iterable[Run], source: Any) -> None:
+    def __init__(self, runs: Iterable[Run], source: "Loadable | None") -> None:
         self.parts: list[dict[str, Any]] = []
         for run in runs:
             data = load_again(run.spec, run.data, source)

@@ -7,7 +7,7 @@ exported model predicts without pandas, scikit-learn and Keras; `tests/test_stru
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -35,6 +35,18 @@ from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import Problem, Target
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import length_of, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+    from kzoo.utils.table_path import TablePath
+
+# new inputs of a model, as `kzoo.predict` takes them
+Inputs: TypeAlias = (
+    "str | os.PathLike[str] | TablePath | pd.DataFrame | ArrayLike "
+    "| Mapping[str, object] | Sequence[object]"
+)
 
 
 def encode(preprocessing: Preprocessor, inputs: RawInputs) -> np.ndarray:

@@ -1,9 +1,9 @@
 """DataFrames for training, from files and from callers, with the requested columns."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -123,7 +123,7 @@ def as_table(source: TableSource, *, dicts: bool = True) -> TableSource:
     return source
 
 
-def is_pair(source: object) -> bool:
+def is_pair(source: object) -> "TypeGuard[Sequence[Any]]":
     """Return True if this is (x, y) or (x, y, weight), and x is a DataFrame."""
     return (
         isinstance(source, tuple | list)

@@ -50,6 +50,8 @@ def _imports(module, tree):
     for node in tree.body:
         if isinstance(node, ast.AnnAssign):
             names[ast.unparse(node.target)] = f"from {module} import {ast.unparse(node.target)}"
+        elif isinstance(node, ast.ClassDef):
+            names[node.name] = f"from {module} import {node.name}"
     return names
 
 
@@ -82,6 +84,7 @@ def _with_options(definition, function):
     definition.body = [ast.Expr(ast.Constant(...))]
     for argument in (*written.args, *written.kwonlyargs):
         argument.annotation = _Unquoted().visit(argument.annotation)
+    definition.returns = _Unquoted().visit(definition.returns)
     return definition
 
 

@@ -12,6 +12,7 @@ from kzoo.checks.finding import Findings
 from kzoo.data import Dataset
 from kzoo.data.dataset import Loadable
 from kzoo.data.splits import Fold
+from kzoo.evaluation.cross_validate import CrossValidation
 from kzoo.problems.data_arguments import DateOrder, SplitOrder
 from kzoo.tuning.plan import AutoPlan, Plan
 from kzoo.tuning.search import Search
@@ -805,7 +806,7 @@ def cross_validate(
     quantiles: Sequence[float] | None = None,
     order: Sequence[str] | None = None,
     **overrides: Any,
-) -> "CrossValidation":
+) -> CrossValidation:
     """Train a preset once for each fold of the data, and score it on that fold.
 
     Each fold is a run of `kzoo.train` with a new network. Vocabulary, categories and scaling are learned on its

@@ -1,6 +1,6 @@
 """Optuna's TPE as an oracle of KerasTuner. Needs `kzoo[optuna]`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras_tuner as kt
 
@@ -81,7 +81,8 @@ def distribution(parameter: "Parameter") -> "optuna.distributions.BaseDistributi
 def suggest(trial: "optuna.Trial", parameter: "Parameter") -> "Value":
     """Return the value that an Optuna trial suggests for a `Parameter`."""
     if parameter.values:
-        return parameter.check(trial.suggest_categorical(parameter.name, parameter.values))
+        value: Any = trial.suggest_categorical(parameter.name, parameter.values)
+        return value
     low, high = parameter.bounds
     if parameter.whole:
         return trial.suggest_int(parameter.name, int(low), int(high), log=parameter.log)

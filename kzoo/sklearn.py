@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,9 +28,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kzoo.inference.postprocessors import STEP
 from kzoo.problems.kinds import kind, preprocessor_mismatch, takes_ready_arrays
+from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import problem_for
 from kzoo.utils.errors import Interrupted, KzooError, short_errors
-from kzoo.utils.files import check_writable, path_of, whole_file
+from kzoo.utils.files import JsonObject, check_writable, path_of, whole_file
 from kzoo.utils.formatting import hint, listed, plural
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
@@ -58,6 +59,11 @@ _BATCH = 128
 _REQUIRED = ("config.json", "preprocessing.json", "summary.json", "best.keras")
 _FILES = (*_REQUIRED, POSTPROCESSING, "history.csv", "answers.npz")
 
+# (N, features): what NumPy takes, or a DataFrame of pandas or of a library with `to_pandas`
+Features: TypeAlias = Any
+Targets: TypeAlias = Any  # (N,) or (N, targets): the same, or a Series
+Frame: TypeAlias = Any  # a DataFrame of pandas
+
 
 class _RunInMemory(Run):
     """A run whose files are in memory.
@@ -71,7 +77,7 @@ class _RunInMemory(Run):
         self.path = Path("estimator")
         self.trusted = ()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> JsonObject:
         """Return the files, without what was read or built from them."""
         return {name: self.__dict__[name] for name in ("files", "path", "trusted")}
 
@@ -91,7 +97,7 @@ class _RunInMemory(Run):
         return stored
 
     @cached_property
-    def reader(self) -> dict[str, Any]:
+    def reader(self) -> JsonObject:
         """The preprocessor, read once."""
         return self._read(
             "preprocessing.json",
@@ -99,7 +105,7 @@ class _RunInMemory(Run):
         )
 
     @property
-    def preprocessing(self) -> dict[str, Any]:
+    def preprocessing(self) -> JsonObject:
         return self.reader
 
     @cached_property
@@ -129,7 +135,7 @@ class _Estimator(BaseEstimator):
         *,
         random_state: "int | np.random.RandomState | None" = None,
         validation_fraction: float = 0.1,
-        columns: Mapping[str, Any] | None = None,
+        columns: Mapping[str, object] | None = None,
         verbose: bool = False,
         **settings: Any,
     ) -> None:
@@ -155,7 +161,7 @@ class _Estimator(BaseEstimator):
         else:
             super().__setattr__(name, value)
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def get_params(self, deep: bool = True) -> JsonObject:
         """Return the parameters, with the settings that were set in place of the preset's.
 
         Args:
@@ -189,7 +195,7 @@ class _Estimator(BaseEstimator):
         return self
 
     @staticmethod
-    def _taken(preset: Any) -> Sequence[str]:
+    def _taken(preset: str | Preset) -> Sequence[str]:
         """Return the settings of the family of a preset, which may be of another package; none if it is unknown."""
         try:
             return tuple(builder_of(get_preset(preset).family).takes)
@@ -230,7 +236,7 @@ class _Estimator(BaseEstimator):
             )
         return preset
 
-    def _fitted(self, X: Any, y: Any, sample_weight: Any) -> "Self":
+    def _fitted(self, X: Features, y: Targets, sample_weight: ArrayLike | None) -> "Self":
         """Train, and return the estimator.
 
         Raises:
@@ -322,7 +328,7 @@ class _Estimator(BaseEstimator):
                 ) from None
             return _RunInMemory(_files_of(run))
 
-    def _targets(self, y: Any) -> tuple[list[str], np.ndarray, np.ndarray | None]:
+    def _targets(self, y: Targets) -> tuple[list[str], np.ndarray, np.ndarray | None]:
         """Return the names of the targets, class numbers (N,) or targets (N,) or (N, targets), and the classes."""
         raise NotImplementedError  # `Classifier` and `Regressor` define it
 
@@ -332,7 +338,7 @@ class _Estimator(BaseEstimator):
 
     # Input
 
-    def _frame(self, X: Any, *, reset: bool) -> Any:
+    def _frame(self, X: Features, *, reset: bool) -> Frame:
         """Return inputs as a DataFrame with kzoo's names of the columns.
 
         Args:
@@ -373,7 +379,7 @@ class _Estimator(BaseEstimator):
             return frame.set_axis(names, axis=1)
         return frame.set_axis(self._names, axis=1)
 
-    def _predictions(self, X: Any) -> "Predictions":
+    def _predictions(self, X: Features) -> "Predictions":
         """Return the predictions of the run, computed in steps of equal size.
 
         Raises:
@@ -486,7 +492,7 @@ class Classifier(ClassifierMixin, _Estimator):
     _fact, _task = "classes", "classification"
 
     @short_errors
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "Self":
+    def fit(self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "Self":
         """Train on a table, and return the estimator.
 
         Args:
@@ -500,7 +506,7 @@ class Classifier(ClassifierMixin, _Estimator):
         return self._fitted(X, y, sample_weight)
 
     @short_errors
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Features) -> np.ndarray:
         """Return the class of each row (N,): the most probable one, unless the settings have another decision.
 
         Raises:
@@ -512,7 +518,7 @@ class Classifier(ClassifierMixin, _Estimator):
         return self.classes_[np.argsort(self._order)[numbers]]
 
     @short_errors
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Features) -> np.ndarray:
         """Return the probabilities (N, classes), in the order of `classes_`.
 
         Raises:
@@ -527,7 +533,7 @@ class Classifier(ClassifierMixin, _Estimator):
             )
         return probabilities[:, self._order]
 
-    def _targets(self, y: Any) -> tuple[list[str], np.ndarray, np.ndarray | None]:
+    def _targets(self, y: Targets) -> tuple[list[str], np.ndarray, np.ndarray | None]:
         name = _name_of(y, "target")
         with _one_line():
             values = column_or_1d(y, warn=True)
@@ -589,7 +595,7 @@ class Regressor(RegressorMixin, _Estimator):
         return tags
 
     @short_errors
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "Self":
+    def fit(self, X: Features, y: ArrayLike, sample_weight: ArrayLike | None = None) -> "Self":
         """Train on a table, and return the estimator.
 
         Args:
@@ -603,7 +609,7 @@ class Regressor(RegressorMixin, _Estimator):
         return self._fitted(X, y, sample_weight)
 
     @short_errors
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Features) -> np.ndarray:
         """Return the values of each row in the unit of the target, (N,) or (N, targets) as in `fit`.
 
         Raises:
@@ -613,7 +619,7 @@ class Regressor(RegressorMixin, _Estimator):
         values = values.astype(np.float64)
         return values[:, 0] if self._single else values
 
-    def _targets(self, y: Any) -> tuple[list[str], np.ndarray, np.ndarray | None]:
+    def _targets(self, y: Targets) -> tuple[list[str], np.ndarray, np.ndarray | None]:
         with _one_line():
             values = check_array(
                 y, ensure_2d=False, dtype=np.float64, input_name="y", ensure_min_samples=0
@@ -634,7 +640,7 @@ class Regressor(RegressorMixin, _Estimator):
 class _Shaped:
     """An array as scikit-learn's checks of the number of columns take it, without names of columns."""
 
-    def __init__(self, frame: Any) -> None:
+    def __init__(self, frame: Frame) -> None:
         self.shape = frame.shape
 
     def __len__(self) -> int:
@@ -664,7 +670,7 @@ def _random_state_kept() -> Iterator[None]:
         np.random.set_state(numpy)
 
 
-def _frame_of_array(X: Any, smallest: int) -> Any:
+def _frame_of_array(X: Features, smallest: int) -> Frame:
     """Return (N, features) numbers, or rows of numbers and texts, as a DataFrame.
 
     Args:
@@ -688,7 +694,7 @@ def _frame_of_array(X: Any, smallest: int) -> Any:
     return pd.DataFrame(values.astype(np.float64) if values.dtype.kind == "b" else values)
 
 
-def _check_frame(frame: Any, smallest: int) -> None:
+def _check_frame(frame: Frame, smallest: int) -> None:
     """Raise `KzooError` for a DataFrame without enough rows or columns, or with complex numbers or infinity."""
     for axis, name, least in ((1, "feature", 1), (0, "sample", smallest)):
         if frame.shape[axis] < least:
@@ -709,7 +715,7 @@ def _check_frame(frame: Any, smallest: int) -> None:
             )
 
 
-def _kind_of_column(column: Any) -> str:
+def _kind_of_column(column: Frame) -> str:
     """Return how to read a column by its dtype, as an option of `kzoo.load_data`; empty if its cells decide."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return "category"
@@ -722,8 +728,8 @@ def _kind_of_column(column: Any) -> str:
 
 
 def _weighted(
-    frame: Any, targets: np.ndarray, sample_weight: Any, classes: np.ndarray | None
-) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    frame: Frame, targets: np.ndarray, sample_weight: ArrayLike | None, classes: np.ndarray | None
+) -> tuple[Frame, np.ndarray, np.ndarray | None]:
     """Return the rows with a weight, their targets, and their weights; all rows and None without weights.
 
     Raises:
@@ -769,7 +775,7 @@ def _weighted(
     return frame.iloc[rows].reset_index(drop=True), targets[rows], weight[rows]
 
 
-def _name_of(y: Any, default: str) -> str:
+def _name_of(y: Targets, default: str) -> str:
     """Return the name of a Series or of the single column of a DataFrame, else a default."""
     name = y.columns[0] if of_pandas(y, "DataFrame") else getattr(y, "name", None)
     return name.strip() or default if isinstance(name, str) else default
@@ -785,7 +791,7 @@ def _unused_names(names: Sequence[str], used: Sequence[str]) -> list[str]:
     return unused
 
 
-def _class_name(value: Any) -> str:
+def _class_name(value: object) -> str:
     """Return the name of a class in a run: that of a whole number has no decimals."""
     return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
 
@@ -808,7 +814,7 @@ def _files_of(run: Run) -> dict[str, bytes]:
     return {name: (run.path / name).read_bytes() for name in _FILES if (run.path / name).is_file()}
 
 
-def _fraction_of(options: Mapping[str, Any]) -> float:
+def _fraction_of(options: Config) -> float:
     """Return the fraction of validation rows of a run, the default if these were of a second source."""
     fraction = options.get("validation")
     return fraction if isinstance(fraction, int | float) else 0.1

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 
 from kzoo.callbacks.rate import check_single_schedule
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import hint
 from kzoo.utils.metric_directions import direction_by_name
 
@@ -174,7 +175,7 @@ class Monitor(keras.callbacks.Callback):
         print("There is no validation data for val_loss: monitoring loss.", file=sys.stderr)
 
 
-def _fit_arguments(model: keras.Model) -> dict[str, Any]:
+def _fit_arguments(model: keras.Model) -> JsonObject:
     """Return the validation data and the callbacks of the running `fit`, or {} if no such frame is on the stack.
 
     Keras 3 gives a callback neither before the first epoch ends. On every backend both are local variables of the

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kzoo.checks.finding import check, error, warning
+from kzoo.checks.finding import Finding, check, error, warning
 from kzoo.data.statistics import shares_between
 from kzoo.inference.kinds.rows.inference import cells_of, codes_of, is_unreadable, with_date_formats
 from kzoo.inference.tables.raw import rows_of
@@ -14,7 +14,6 @@ from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import pandas as pd
 
 if TYPE_CHECKING:
-    from kzoo.checks.finding import Finding
     from kzoo.checks.new_data import NewData
 
 
@@ -202,7 +201,7 @@ def categories_moved(new):
 
 
 @check("new", "frame", "known")
-def values_missing(new: "NewData") -> "Iterator[Finding]":
+def values_missing(new: "NewData") -> Iterator[Finding]:
     """Find columns with many more missing values than in training."""
     for name, (share, old_share) in _more_missing(new).items():
         yield warning(
@@ -264,7 +263,7 @@ def words_unknown(new):
 
 
 @check("new", "labels")
-def classes_unknown(new: "NewData") -> "Iterator[Finding]":
+def classes_unknown(new: "NewData") -> Iterator[Finding]:
     """Find labels that are not among the run's classes."""
     labels = _label_names(new.labels)
     unknown = sorted(set(labels) - set(new.class_names))

@@ -11,6 +11,7 @@ from kzoo.inference.predictions import ANSWERS, logits_of
 from kzoo.problems import kinds
 from kzoo.problems.layout import code_columns
 from kzoo.problems.tasks import problem
+from kzoo.problems.stored_types import plain_value
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
@@ -110,7 +111,7 @@ class ConversionJob:
             work=str(work.absolute()),
             run=str(run.path.absolute()) if run and subject.model is None else None,
             version=version,
-            spec=plain(subject.spec),
+            spec=plain_value(subject.spec),
             like=subject.like,
             input_spec=subject.input_spec,
             kind=subject.kind,
@@ -118,13 +119,6 @@ class ConversionJob:
             preprocessing=run.preprocessing if run else None,
             postprocessing=list(run.postprocessing) if run else [],
         )
-
-
-def plain(value: object) -> Any:
-    """Return a value with its tuples converted to lists, as they would come back from JSON."""
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    return [plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def export_source(model_or_run: object) -> ExportSource:

@@ -14,7 +14,8 @@ import numpy as np
 
 from kzoo.data.named import ORIGINS
 from kzoo.export import card
-from kzoo.export.export_source import ConversionJob, export_source, plain
+from kzoo.export.export_source import ConversionJob, export_source
+from kzoo.problems.stored_types import plain_value
 from kzoo.export.formats import file_of, formats, keys_of, parse, split_key
 from kzoo.export.processes import run_steps
 from kzoo.export.sample import write_sample
@@ -142,7 +143,7 @@ def _existing_export(path: Path, subject: "ExportSource", overwrite: bool) -> Ex
         return None
     exported = ExportedModel(path)
     is_same_model = all(
-        exported.spec.get(part) == plain(subject.spec[part])
+        exported.spec.get(part) == plain_value(subject.spec[part])
         for part in ("family", "task", "config")
     )
     if not is_same_model:

@@ -1,7 +1,7 @@
 """Reliability diagram: the share of predictions that are right over the probability that they were given."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,6 +13,9 @@ from kzoo.plots.colors import BLUE, FAINT, GREY
 from kzoo.plots.figure import new_figure, style_axes
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.formatting import percent
+
+if TYPE_CHECKING:
+    from kzoo.problems.stored_types import Scores
 
 
 @checked_arguments
@@ -45,7 +48,7 @@ def reliability(
     return reliability_of(scores)
 
 
-def reliability_of(scores: Mapping[str, Any], *, share: str = "right") -> Figure:
+def reliability_of(scores: "Scores", *, share: str = "right") -> Figure:
     """Return the diagram of stored scores.
 
     Args:

@@ -1,7 +1,7 @@
 """Plots of classification: `confusion_matrix`, `per_class`, `roc_and_precision_recall`."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -334,7 +334,7 @@ def _draw_curves(
     areas: dict[int, float],
     names: Sequence[str],
     *,
-    interpolate: Any,
+    interpolate: Callable[..., np.ndarray],
     drawstyle: Any,
     legend: str,
 ) -> None:

@@ -1,17 +1,17 @@
 """The paired difference between two models over the same splits or seeds, with a confidence interval."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 
 
 def paired(
     new: Sequence[float], old: Sequence[float], *, overlap: float = 0.0, confidence: float = 0.95
-) -> dict[str, Any]:
+) -> JsonObject:
     """Compare paired scores of two models, from the same splits or the same seeds.
 
     The interval of the mean difference is that of Student's t. Training sets of random splits or folds share most of

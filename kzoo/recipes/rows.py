@@ -7,14 +7,16 @@ from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.run import Run
 
 if TYPE_CHECKING:
     from kzoo.data.dataset import Loadable
+    from kzoo.problems.stored_types import Scores
     from kzoo.tuning.search import Search
 
 
-def run_row(run: Run, scores: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def run_row(run: Run, scores: "Scores", *names: str) -> JsonObject:
     """Return the row of a run: preset, data, the named scores, parameters, epochs, seconds."""
     row = dict(preset=run.spec.preset, data=run.data.name)
     row |= {name: scores[name] for name in (*names, "examples")}

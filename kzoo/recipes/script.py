@@ -94,7 +94,7 @@ def arguments(
     return args
 
 
-def _argument_type(default: Any) -> Callable[[str], Any]:
+def _argument_type(default: object) -> Callable[[str], Any]:
     return _positive_int if type(default) is int and default > 0 else type(default)
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from kzoo.export.format import in_batches
+from kzoo.export.format import Session, in_batches
 from kzoo.export.formats import formats
 from kzoo.export.sandbox import check_cost
 from kzoo.inference.encode import (
     Encoded,
+    Inputs,
     adaptive_band_of,
     check_token_ids,
     encode_named,
@@ -40,7 +41,7 @@ from kzoo.problems.tasks import Target, problem, problem_for
 from kzoo.utils.argument_checks import checked_arguments, checked_count, checked_seed
 from kzoo.utils.deprecation import deprecated
 from kzoo.utils.errors import KzooError, short_errors
-from kzoo.utils.files import check_regular, expand_home
+from kzoo.utils.files import JsonObject, check_regular, expand_home
 from kzoo.utils.formatting import hint, length_of, plural
 from kzoo.utils.memory import rows_that_fit
 from kzoo.utils.optional import require
@@ -101,7 +102,7 @@ class Model:
         session: the open file; see `kzoo.export.format.Format`.
     """
 
-    def __init__(self, manifest: Manifest, format: str, session: Any) -> None:
+    def __init__(self, manifest: Manifest, format: str, session: Session) -> None:
         self.name = manifest.name
         self.format = format
         self._session = session
@@ -139,7 +140,7 @@ class Model:
     @short_errors
     def predict(
         self,
-        inputs: Any,
+        inputs: "Inputs",
         *,
         batch_size: int = 128,
         keep: str | Sequence[str] = (),
@@ -271,7 +272,7 @@ class Model:
     @short_errors
     def explain(
         self,
-        inputs: Any,
+        inputs: "Inputs",
         *,
         of: str | None = None,
         seed: int = 0,
@@ -361,7 +362,7 @@ class Model:
             )
 
     def receive(
-        self, inputs: Any, max_rows: int | None = None, keep: str | Sequence[str] = ()
+        self, inputs: "Inputs", max_rows: int | None = None, keep: str | Sequence[str] = ()
     ) -> Encoded:
         """Encode raw inputs from an untrusted source: strings are never interpreted as file paths.
 
@@ -387,7 +388,7 @@ class Model:
             encode_named(self._preprocessing, raw, most=MAX_SHARE_EVALUATION, keep=keep)
         )
 
-    def tensor(self, inputs: Any, max_rows: int | None = None) -> Encoded:
+    def tensor(self, inputs: "Inputs", max_rows: int | None = None) -> Encoded:
         """Encode arrays, or nested lists, of the network's input shape.
 
         Raises:
@@ -427,7 +428,7 @@ class Model:
         encoded: Encoded,
         outputs: np.ndarray,
         options: PredictionOptions | None = None,
-        band: Any = None,
+        band: np.ndarray | None = None,
     ) -> Predictions:
         """Return the predictions for encoded inputs and their outputs, after all postprocessing.
 
@@ -509,7 +510,7 @@ def _checked_manifest(exported: ExportedModel) -> Manifest:
     return manifest
 
 
-def _config(manifest: Manifest) -> dict[str, Any]:
+def _config(manifest: Manifest) -> JsonObject:
     """Return the config of the network with its input shape; {} instead of a missing config."""
     config = manifest.spec.get("config")
     return (config if isinstance(config, dict) else {}) | {

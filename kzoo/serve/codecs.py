@@ -103,7 +103,7 @@ def refuse_options(parameters: Mapping[str, object], protocol: str) -> None:
             )
 
 
-def encode_inputs(model: Model, inputs: Any, max_rows: int) -> Encoded:
+def encode_inputs(model: Model, inputs: object, max_rows: int) -> Encoded:
     """Return the encoded inputs of a request: arrays of the network's input shape, or raw inputs.
 
     Args:

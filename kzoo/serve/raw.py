@@ -4,7 +4,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kzoo.inference.encode import Encoded
 from kzoo.inference.sources.files import decode_text
@@ -25,6 +25,10 @@ from kzoo.serve.codecs import (
 from kzoo.serve.limits import Refused, read_json
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import moments, shown
+
+if TYPE_CHECKING:
+    from kzoo.inference.predictions import Predictions
+
 
 CSV, TEXT, FORM = "text/csv", "text/plain", "multipart/form-data"
 _AS_JSON = ("", JSON, "application/x-www-form-urlencoded")  # the last is the default of `curl -d`
@@ -70,7 +74,7 @@ def received(request: ModelRequest, *, most: int, keep: Sequence[str] = ()) -> E
     return request.model.receive(_inputs(request, media), most, keep)
 
 
-def _inputs(request: ModelRequest, media: str) -> Any:
+def _inputs(request: ModelRequest, media: str) -> object:
     takes_images = "pixels" in kind(request.model.inputs).facts
     if media in _AS_JSON:
         inputs = read_json(request.body)
@@ -151,7 +155,7 @@ def _files(request: ModelRequest) -> list[tuple[str, str, bytes]]:
     return files
 
 
-def _document(request: ModelRequest, predictions: Any) -> Reply:
+def _document(request: ModelRequest, predictions: "Predictions") -> Reply:
     """Return the predictions as JSON, as `kzoo predict --json` prints them."""
     rows = predictions.rows(None if predictions.separator else _top(request))
     # for the chart of a forecast
@@ -174,7 +178,7 @@ def _top(request: ModelRequest) -> int:
     return int(top)
 
 
-def _table(request: ModelRequest, predictions: Any) -> Reply:
+def _table(request: ModelRequest, predictions: "Predictions") -> Reply:
     """Return the predictions as CSV, as `kzoo predict --out` writes them."""
     written = io.StringIO()
     predictions.write_csv(written)

@@ -53,7 +53,7 @@ def _reply(key: str, outputs: np.ndarray) -> Reply:
     return Reply(body=as_json(with_notes({key: outputs.tolist()})))
 
 
-def _unnamed(inputs: Any, name: str) -> Any:
+def _unnamed(inputs: object, name: str) -> Any:
     """Return inputs without the name of the single input, for `{"image": [...]}` or a list of `{"image": ...}`."""
     if isinstance(inputs, dict) and inputs.keys() == {name} and isinstance(inputs[name], list):
         return inputs[name]

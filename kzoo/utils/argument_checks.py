@@ -10,7 +10,7 @@ from functools import wraps
 from inspect import signature
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
 
 from kzoo.utils.errors import KzooError, short_errors
 from kzoo.utils.files import expand_user, path_of
@@ -34,7 +34,7 @@ def _is_flag(value: object) -> bool:
     return (isinstance(value, int) and value in (0, 1)) or type(value).__name__ in ("bool", "bool_")
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole(value: object) -> TypeGuard[int]:
     # NumPy integers have `__index__` and no length; other NumPy objects do not. The class `int` itself has both, too.
     is_index = isinstance(value, int) or (
         hasattr(value, "__index__") and not hasattr(value, "__len__")
@@ -146,7 +146,7 @@ def whole_number(least: int, most: int, description: str) -> ArgumentType:
     )
 
 
-def checked_seed(name: str, value: Any) -> int:
+def checked_seed(name: str, value: object) -> int:
     """Return a seed that every random number generator accepts.
 
     Raises:
@@ -157,7 +157,7 @@ def checked_seed(name: str, value: Any) -> int:
     return int(value)
 
 
-def checked_count(name: str, value: Any, *, least: int = 1) -> int:
+def checked_count(name: str, value: object, *, least: int = 1) -> int:
     """Return a count.
 
     Raises:
@@ -170,7 +170,7 @@ def checked_count(name: str, value: Any, *, least: int = 1) -> int:
     return int(value)
 
 
-def checked_steps_per_call(value: Any) -> int | str:
+def checked_steps_per_call(value: object) -> int | str:
     """Return the number of steps per call, or "auto".
 
     Raises:
@@ -187,7 +187,7 @@ def checked_steps_per_call(value: Any) -> int | str:
     return int(value)
 
 
-def checked_seconds(name: str, value: Any) -> float:
+def checked_seconds(name: str, value: object) -> float:
     """Return seconds, from a number or a string such as "90s", "30m", "2h" or "1h30m".
 
     Raises:
@@ -226,7 +226,7 @@ def seconds_like(seconds: float, example: object) -> str:
     return repr(f"{math.ceil(seconds / _UNITS[unit[0]])}{unit[0]}")
 
 
-def _normalized(name: str | None, value: Any) -> Any:
+def _normalized(name: str | None, value: object) -> Any:
     """Return an argument with NumPy types and `~` converted."""
     value = as_python(value)
     # An array of names, such as the columns of a DataFrame.

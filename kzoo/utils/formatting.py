@@ -42,7 +42,7 @@ HUGE = 10**300  # limit of whole numbers, close to the largest float
 MOST = 10**9  # limit of steps, epochs, trials, rows of a batch
 
 
-def as_python(value: Any) -> Any:
+def as_python(value: object) -> Any:
     """Return a NumPy scalar as a Python object; anything else unchanged."""
     return (
         value.tolist()
@@ -51,10 +51,10 @@ def as_python(value: Any) -> Any:
     )
 
 
-def length_of(value: Any) -> int | None:
+def length_of(value: object) -> int | None:
     """Return the length of an object; None if it has none."""
     try:
-        return len(value)
+        return len(value)  # type: ignore[arg-type]
     except Exception:
         return None
 

@@ -10,9 +10,8 @@ in a static variable: nothing switches oneDNN afterwards. A value set by the use
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
 
+from kzoo.utils.files import JsonObject
 from kzoo.utils.processor import instruction_sets
 
 VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
@@ -48,7 +47,7 @@ def keep(setting: bool | None) -> None:
         os.environ.setdefault(VARIABLE, str(int(setting)))
 
 
-def recorded(config: Mapping[str, Any]) -> bool | None:
+def recorded(config: JsonObject) -> bool | None:
     """Return the setting of a run on TensorFlow; runs that did not record it used TensorFlow's default.
 
     Args:

@@ -1,21 +1,18 @@
 """Checks of new data against the data that a run was trained on."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from kzoo.checks.finding import Finding, check, error, warning
+from kzoo.checks.new_data import NewData
 from kzoo.data.statistics import shares_between
 from kzoo.inference.kinds.rows.inference import cells_of, codes_of, is_unreadable, with_date_formats
 from kzoo.inference.tables.raw import rows_of
 from kzoo.inference.tables.values import to_words
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import pandas as pd
-
-if TYPE_CHECKING:
-    from kzoo.checks.new_data import NewData
-
 
 # population stability index, above which a column has changed by the usual rule of thumb
 _MAX_STABILITY_INDEX = 0.25
@@ -29,7 +26,7 @@ _FIX = (
 
 
 @check("new")
-def columns_missing(new):
+def columns_missing(new: NewData) -> Iterator[Finding]:
     """Find columns that the run needs and the new data does not have."""
     if new.missing:
         yield error(
@@ -41,7 +38,7 @@ def columns_missing(new):
 
 
 @check("new", "frame", "known")
-def columns_unknown(new):
+def columns_unknown(new: NewData) -> Iterator[Finding]:
     """Find columns that the training table did not have."""
     if "columns" not in new.known:
         return
@@ -56,19 +53,16 @@ def columns_unknown(new):
 
 
 @check("new", "comparable")
-def numbers_moved(new):
+def numbers_moved(new: NewData) -> Iterator[Finding]:
     """Find numeric features (columns, lengths of texts, colours of images) whose distribution has changed."""
     # Columns that have become empty are filled with medians; `values_missing` reports them instead.
-    yield from _changed_columns(
-        new.known["features"],
-        *new.features,
-        [*new.missing, *_more_missing(new)],
-        "new data, column",
-    )
+    names, values = new.features
+    excluded = [*new.missing, *_more_missing(new)]
+    yield from _changed_columns(new.known["features"], names, values, excluded, "new data, column")
 
 
 @check("new", "known", "answers")
-def targets_moved(new):
+def targets_moved(new: NewData) -> Iterator[Finding]:
     """Find target values whose distribution has changed."""
     if "targets" in new.known and new.answers.dtype.kind in "iuf" and len(new.answers):
         values = (
@@ -81,7 +75,13 @@ def targets_moved(new):
         )
 
 
-def _changed_columns(statistics, names, values, excluded, where):
+def _changed_columns(
+    statistics: Sequence[JsonObject],
+    names: Sequence[str],
+    values: np.ndarray,
+    excluded: Iterable[str],
+    where: str,
+) -> Iterator[Finding]:
     for name, column in zip(names, np.asarray(values, "float64").T, strict=True):
         old = next((old for old in statistics if old["name"] == name), None)
         is_excluded = any(name == prefix or name.startswith(f"{prefix} ") for prefix in excluded)
@@ -111,7 +111,7 @@ def _changed_columns(statistics, names, values, excluded, where):
             )
 
 
-def _stability(old, column):
+def _stability(old: JsonObject, column: np.ndarray) -> tuple[float, float]:
     """Return the population stability index, and its noise level: four deviations above its mean by chance."""
     old_shares = np.array(old["shares"])
     new_shares = shares_between(np.array(old["edges"]), column)
@@ -124,7 +124,7 @@ def _stability(old, column):
 
 
 @check("new", "frame", "known")
-def categories_unknown(new):
+def categories_unknown(new: NewData) -> Iterator[Finding]:
     """Find categories that are not in the training data, and number or date cells that have become strings."""
     rows = rows_of(new.frame)
     columns = new.preprocessing.get("columns", ())
@@ -172,7 +172,7 @@ def categories_unknown(new):
 
 
 @check("new", "comparable", "categories")
-def categories_moved(new):
+def categories_moved(new: NewData) -> Iterator[Finding]:
     """Find categorical columns whose shares differ from those in training."""
     codes = new.categories.astype(int)
     for old, column in zip(new.known.get("categories", ()), codes.T, strict=False):
@@ -201,7 +201,7 @@ def categories_moved(new):
 
 
 @check("new", "frame", "known")
-def values_missing(new: "NewData") -> Iterator[Finding]:
+def values_missing(new: NewData) -> Iterator[Finding]:
     """Find columns with many more missing values than in training."""
     for name, (share, old_share) in _more_missing(new).items():
         yield warning(
@@ -212,9 +212,9 @@ def values_missing(new: "NewData") -> Iterator[Finding]:
         )
 
 
-def _more_missing(new):
+def _more_missing(new: NewData) -> dict[str, tuple[float, float]]:
     """Return column -> (share of missing values, share in training), for columns with many more than in training."""
-    by_name = {}
+    by_name: dict[str, tuple[float, float]] = {}
     for column in (
         new.preprocessing.get("columns", ()) if new.frame is not None and new.known else ()
     ):
@@ -237,14 +237,14 @@ def _more_missing(new):
     return by_name
 
 
-def _missing_in_training(new, name):
+def _missing_in_training(new: NewData, name: str) -> float:
     known = [(column["name"], column["shares"][0]) for column in new.known.get("categories", ())]
     known += [(column["name"], column["empty"]) for column in new.known.get("texts", ())]
     return next((share for known_name, share in known if known_name == name), 0.0)
 
 
 @check("new", "comparable")
-def words_unknown(new):
+def words_unknown(new: NewData) -> Iterator[Finding]:
     """Find texts with many more unknown tokens than in training."""
     names, values = new.features
     if "unknown share" not in names:
@@ -263,7 +263,7 @@ def words_unknown(new):
 
 
 @check("new", "labels")
-def classes_unknown(new: "NewData") -> Iterator[Finding]:
+def classes_unknown(new: NewData) -> Iterator[Finding]:
     """Find labels that are not among the run's classes."""
     labels = _label_names(new.labels)
     unknown = sorted(set(labels) - set(new.class_names))
@@ -279,7 +279,7 @@ def classes_unknown(new: "NewData") -> Iterator[Finding]:
 
 
 @check("new", "known", "labels")
-def classes_moved(new):
+def classes_moved(new: NewData) -> Iterator[Finding]:
     """Find classes whose shares differ from those in training."""
     if "classes" not in new.known or len(new.labels) < _FEWEST:
         return
@@ -299,7 +299,7 @@ def classes_moved(new):
         )
 
 
-def _allowed_difference(categories: Sequence[str], rows: np.ndarray) -> float:
+def _allowed_difference(categories: int, rows: int) -> float:
     return _MAX_SHARE_DIFFERENCE + (categories / rows) ** 0.5
 
 

@@ -2,11 +2,16 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, plural, spelled
 
 # Kinds of checks, in the order in which they run. The network is not run on data in which a check has found an error.
+# an attribute of a subject; None where the data or the network lacks it: checks that need it are not called then
+Needed: TypeAlias = Any
+Function = TypeVar("Function", bound=Callable[..., Iterable["Finding"]])
+
 KINDS = ("settings", "data", "network", "steps", "new")
 
 CHECKS: dict[str, "Check"] = {}
@@ -61,7 +66,7 @@ class Findings(list[Finding]):
     learning_curve: Any = None
 
     def __init__(
-        self, findings: Iterable[Finding] = (), overview: dict[str, Any] | None = None
+        self, findings: Iterable[Finding] = (), overview: JsonObject | None = None
     ) -> None:
         super().__init__(findings)
         self.overview = overview
@@ -134,12 +139,12 @@ class Check:
     """
 
     name: str
-    function: Callable
+    function: Callable[..., Iterable[Finding]]
     kind: str
-    needs: tuple
+    needs: tuple[str, ...]
 
 
-def check(kind, *needs):
+def check(kind: str, *needs: str) -> Callable[[Function], Function]:
     """Return a decorator that registers a function as a check.
 
     Args:
@@ -149,7 +154,7 @@ def check(kind, *needs):
     """
     assert kind in KINDS, kind
 
-    def register(function):
+    def register(function: Function) -> Function:
         assert function.__name__ not in CHECKS, f"duplicate check {function.__name__}"
         CHECKS[function.__name__] = Check(
             name=function.__name__, function=function, kind=kind, needs=needs

@@ -1,19 +1,17 @@
 """Checks of the known columns of many series: one that is recorded together with the target is not known ahead."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from kzoo.checks.finding import check, warning
-from kzoo.data.store.windows import series_of
+from kzoo.checks.finding import Finding, check, warning
+from kzoo.checks.subject import Subject
+from kzoo.data.store.windows import Windows, series_of
 from kzoo.inference.kinds.series.calendar import Calendar
 from kzoo.inference.kinds.series.panel import calendar_names, covariates_of
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import percent
-
-if TYPE_CHECKING:
-    from kzoo.checks.finding import Finding
-
 
 _MOST_ROWS = 200_000
 _FEWEST = 30  # rows without a sale, or changes, from which a column is judged
@@ -27,7 +25,7 @@ _SEASONAL = 0.5
 
 
 @check("data", "series")
-def known_column_is_a_trace(subject):
+def known_column_is_a_trace(subject: Subject) -> Iterator[Finding]:
     """Find known columns that are recorded with the target, so that their future values will not be known.
 
     Three signs: the cells are empty in the rows to forecast; the column is 0 at steps whose target is 0, although it is
@@ -58,7 +56,7 @@ def known_column_is_a_trace(subject):
             yield _finding(covariate.name, sign)
 
 
-def _finding(name: str, sign: str) -> "Finding":
+def _finding(name: str, sign: str) -> Finding:
     return warning(
         f"Known column {name!r} {sign}: it looks recorded together with the target",
         where=f"train, column {name!r}",
@@ -67,11 +65,12 @@ def _finding(name: str, sign: str) -> "Finding":
     )
 
 
-def _middle_rows(windows):
+def _middle_rows(windows: Windows) -> np.ndarray:
     """Return rows of the training windows' targets whose neighbours belong to the same series."""
     first = int(windows.starts.min())
     last = int(windows.starts.max()) + windows.length
     rows = np.arange(max(first, 1), min(last, len(windows.values) - 1))
+    assert windows.series is not None  # as those of a panel
     border = np.isin(rows, windows.series.firsts) | np.isin(rows + 1, windows.series.firsts)
     rows = rows[~border]
     return rows[:: -(-len(rows) // _MOST_ROWS)] if len(rows) else rows
@@ -88,7 +87,9 @@ def _phase(reader: JsonObject, matrix: np.ndarray, rows: np.ndarray) -> np.ndarr
     ].reshape(-1)
 
 
-def _sign(columns, targets, rows, phase):
+def _sign(
+    columns: np.ndarray, targets: np.ndarray, rows: np.ndarray, phase: np.ndarray
+) -> str | None:
     """Return what betrays a column (R, channels), or None."""
     target = np.abs(targets).sum(axis=1).astype("float64")
     for values in columns.T.astype("float64"):
@@ -99,7 +100,9 @@ def _sign(columns, targets, rows, phase):
     return None
 
 
-def _zero_sign(values, target, rows, phase):
+def _zero_sign(
+    values: np.ndarray, target: np.ndarray, rows: np.ndarray, phase: np.ndarray
+) -> str | None:
     """Return the first sign: the column is 0 wherever the target is, against its neighbours."""
     if not (values == 0).any() or not (target == 0).any():
         return None
@@ -124,7 +127,9 @@ def _zero_sign(values, target, rows, phase):
     )
 
 
-def _change_sign(values, target, rows, phase):
+def _change_sign(
+    values: np.ndarray, target: np.ndarray, rows: np.ndarray, phase: np.ndarray
+) -> str | None:
     """Return the second sign: a quantity changes with the target of the same step."""
     if len(np.unique(values[rows])) < _MANY_VALUES:
         return None

@@ -1,18 +1,13 @@
 """Checks of rows with several labels: rare labels, labels that all rows have, equal labels, columns that repeat one."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kzoo.checks.finding import check, warning
-from kzoo.checks.subject import read
+from kzoo.checks.finding import Finding, check, warning
+from kzoo.checks.new_data import NewData
+from kzoo.checks.subject import Subject, read
 from kzoo.utils.formatting import listed, plural
-
-if TYPE_CHECKING:
-    from kzoo.checks.finding import Finding
-    from kzoo.checks.subject import Subject
-
 
 _FEW = 10  # training rows with a label
 _NAMED = 8
@@ -23,7 +18,7 @@ _MOVED = 0.1
 
 
 @check("data", "label_rows")
-def label_rare(subject: "Subject") -> "Iterator[Finding]":
+def label_rare(subject: Subject) -> Iterator[Finding]:
     """Find labels that few training rows have."""
     counts = _counts(subject.label_rows["train"])
     few = np.flatnonzero(counts < min(_FEW, len(subject.data.train) / 20))
@@ -39,7 +34,7 @@ def label_rare(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "label_rows")
-def label_always(subject: "Subject") -> "Iterator[Finding]":
+def label_always(subject: Subject) -> Iterator[Finding]:
     """Find labels that all training rows have."""
     y = subject.label_rows["train"]
     known = ~np.isnan(y)
@@ -54,7 +49,7 @@ def label_always(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "label_rows")
-def labels_equal(subject: "Subject") -> "Iterator[Finding]":
+def labels_equal(subject: Subject) -> Iterator[Finding]:
     """Find labels that the same training rows have."""
     y = subject.label_rows["train"]
     first: dict[bytes, int] = {}
@@ -73,7 +68,7 @@ def labels_equal(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "label_rows", "columns")
-def column_gives_label_away(subject: "Subject") -> "Iterator[Finding]":
+def column_gives_label_away(subject: Subject) -> Iterator[Finding]:
     """Find columns that are the same as a label."""
     rows = subject.some(most=_MOST_ROWS)
     x = np.nan_to_num(
@@ -97,7 +92,7 @@ def column_gives_label_away(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("new", "known", "label_rows")
-def label_shares_moved(new):
+def label_shares_moved(new: NewData) -> Iterator[Finding]:
     """Find labels whose share differs from that in training."""
     y = new.label_rows
     old_shares = np.array(new.known.get("labels") or ())
@@ -122,6 +117,6 @@ def _counts(y: np.ndarray) -> np.ndarray:
     return (y == 1).sum(axis=0)
 
 
-def _name(subject: "Subject", number: int | np.intp) -> str:
+def _name(subject: Subject, number: int | np.intp) -> str:
     names = subject.data.class_names
     return repr(names[number]) if number < len(names) else str(number)

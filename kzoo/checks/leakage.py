@@ -1,19 +1,13 @@
 """Checks for columns that leak the target."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kzoo.checks.finding import check, warning
-from kzoo.checks.subject import read
+from kzoo.checks.finding import Finding, check, warning
+from kzoo.checks.subject import Subject, read
 from kzoo.utils.formatting import listed
-
-if TYPE_CHECKING:
-    from kzoo.checks.finding import Finding
-    from kzoo.checks.subject import Subject
-
 
 _MOST_ROWS, _FEWEST_ROWS, _MOST_COLUMNS = 5_000, 30, 2_000
 _GIVES_AWAY = 0.995  # balanced accuracy of a single column that indicates a leak
@@ -33,7 +27,7 @@ _FIX = (
 
 
 @check("data", "columns", "labels")
-def column_gives_class_away(subject):
+def column_gives_class_away(subject: Subject) -> Iterator[Finding]:
     """Find columns each of which determines the class of nearly every row.
 
     For codes and flags with a few values, this happens only if they were derived from the target, or together with it.
@@ -86,7 +80,7 @@ def column_gives_class_away(subject):
 
 
 @check("data", "columns", "targets")
-def column_gives_value_away(subject: "Subject") -> "Iterator[Finding]":
+def column_gives_value_away(subject: Subject) -> Iterator[Finding]:
     """Find columns that are the target in another unit."""
     (x, y), names = _read_sample(subject, subject.targets), subject.columns
     if len(x) < _FEWEST_ROWS or len(names) < 2:
@@ -126,7 +120,9 @@ def _location(columns: Sequence[str]) -> str:
     )
 
 
-def _read_sample(subject, answers):
+def _read_sample(
+    subject: Subject, answers: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     rows = subject.some(most=_MOST_ROWS)
     x = np.nan_to_num(
         read(subject.data.train.x, rows)[:, : len(subject.columns)], nan=0, posinf=0, neginf=0
@@ -156,7 +152,7 @@ def _accuracy_by_tree(column: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean([right[y == k].mean() for k in np.unique(y)]))
 
 
-def _separation(x, y):
+def _separation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the separation of the classes by each column: 1 if sorting makes them contiguous, 0 if they are mixed.
 
     The ranks within a contiguous block of p n rows have variance (p n)^2 / 12, in whichever order the blocks are, so

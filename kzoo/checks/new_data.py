@@ -1,11 +1,13 @@
 """`NewData`: new raw data, labelled or not, preprocessed as the run's training data was."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from kzoo.checks.finding import Needed
 from kzoo.data.arrays import from_tf, read_npz
-from kzoo.data.dataset import Dataset
+from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.inputs.rows.row_columns import new_weights
 from kzoo.data.named import NAMES
 from kzoo.data.reload import check_encoded, check_target, reload, targets_of
@@ -23,6 +25,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
 from kzoo.utils.table_path import with_sheet
+from kzoo.zoo.run import Run
 
 
 class NewData:
@@ -47,18 +50,18 @@ class NewData:
             are negative, missing or all 0.
     """
 
-    def __init__(self, run, source, *, target=None):
+    def __init__(self, run: Run, source: "Loadable", *, target: str | Sequence[str] | None = None):
         self.run = run
         self.preprocessing = run.preprocessing
         described = run.data
         self.facts = run.problem.facts
         self.class_names = described.class_names
-        self.known = run.config.get("statistics")
-        self.frame = None
-        self.missing = []
-        self.answers = None
-        self.values = None
-        self.seen = None
+        self.known: Needed = run.config.get("statistics")
+        self.frame: Needed = None
+        self.missing: list[str] = []
+        self.answers: Needed = None
+        self.values: Needed = None
+        self.seen: Needed = None
         check_target(run, source, target)
         self.target_requested = target is not None
         self.targets = targets_of(run, target)
@@ -74,7 +77,8 @@ class NewData:
         else:
             self._read(source)
         config = run.spec.config
-        self.categories = self.features = None
+        self.categories: Needed = None
+        self.features: Needed = None  # (names, numbers)
         if self.values is not None and len(self.values):
             describe = kind(described.inputs).fitting.describe
             self.features = describe(self.values, described.feature_names, code_columns(config))
@@ -82,12 +86,12 @@ class NewData:
             self.categories = categories_of(np.asarray(self.values), config)
 
     @property
-    def labels(self):
+    def labels(self) -> Needed:
         """The raw class labels (N,); None if there are none."""
         return self.run.problem.classes_of(self.answers)
 
     @property
-    def label_rows(self):
+    def label_rows(self) -> Needed:
         """The labels (N, labels), 0, 1, or NaN if unknown; None for other tasks than labels, or without labels."""
         problem = self.run.problem
         if not problem.separate_probabilities or self.answers is None or not len(self.answers):
@@ -95,11 +99,11 @@ class NewData:
         return problem.task.inference.encode(self.run.target, self.answers, [])
 
     @property
-    def comparable(self):
+    def comparable(self) -> bool | None:
         """True if there are features to compare and statistics to compare them with, else None."""
         return True if self.known and self.features is not None else None
 
-    def _read(self, source):
+    def _read(self, source: "Loadable") -> None:
         reads_texts = "vocabulary" in self.preprocessing  # a string may be a text
         source = with_sheet(source, None, None, self.run.data.options)
         source = source if takes_ready_arrays(self.preprocessing) else as_table(source, dicts=False)
@@ -141,7 +145,7 @@ class NewData:
             )
             self._check_weights(source, collected.frame)
 
-    def _check_weights(self, source, frame):
+    def _check_weights(self, source: "Loadable", frame: Needed) -> None:
         """Check the column of weights of labelled rows, if the run and a table have one.
 
         Raises:
@@ -150,7 +154,9 @@ class NewData:
         name = self.run.data.options.get("sample_weight")
         if name is None or self.answers is None:
             return
-        if frame is None and (of_pandas(source, "DataFrame") or is_table(source)):
+        if frame is None and (
+            of_pandas(source, "DataFrame") or (isinstance(source, str | Path) and is_table(source))
+        ):
             frame = as_frame(source)
         if frame is not None and name in frame.columns:
             present = (
@@ -160,7 +166,7 @@ class NewData:
             )
             new_weights(frame, name, present.to_numpy(bool))
 
-    def _raw(self, answers):
+    def _raw(self, answers: Needed) -> Needed:
         problem = self.run.problem
         if not of_pandas(answers, "DataFrame") or problem.separate_probabilities:
             return answers

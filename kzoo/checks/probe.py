@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -80,7 +80,9 @@ def _has_graph(model: keras.Model) -> bool:
     )
 
 
-def _forward(model, tensors, x):
+def _forward(
+    model: keras.Model, tensors: Sequence[keras.KerasTensor], x: np.ndarray
+) -> Sequence[np.ndarray]:
     """Return the values of some tensors of a model, and its output, for inputs `x`.
 
     Batch normalisation runs in training mode: before the first step its moving mean and variance are meaningless. The
@@ -92,7 +94,7 @@ def _forward(model, tensors, x):
     layer_types = [type(layer) for layer in _all_layers(model)]
     training = any(issubclass(layer_type, layers.BatchNormalization) for layer_type in layer_types)
 
-    def call(x):
+    def call(x: np.ndarray) -> Any:
         variable_lists = extended.trainable_variables, extended.non_trainable_variables
         return extended.stateless_call(
             *([v.value for v in variables] for variables in variable_lists), x, training=training

@@ -1,21 +1,16 @@
 """Hashes of rows, by which duplicates are found without comparing all pairs."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike
 
-from kzoo.checks.subject import read
-
-if TYPE_CHECKING:
-    from kzoo.checks.subject import Subject
-
+from kzoo.checks.subject import Subject, read
 
 _FEWEST_TOKENS = 5  # shorter texts are often equal by chance: "thank you"
 _MOST = 150_000  # rows of a split that are hashed, the first ones
 _PIECE = 4096  # rows read at once
 
 
-def hashes(subject, split):
+def hashes(subject: Subject, split: str) -> list[int | None]:
     """Return a hash for each row of a split, equal for equal rows; None for rows that may be equal by chance.
 
     Only the first rows of a very large split are hashed. For files, which have their own comparison, the list is empty.
@@ -37,7 +32,7 @@ def hashes(subject, split):
     return subject.hashes[split]
 
 
-def equal_rows(subject, split):
+def equal_rows(subject: Subject, split: str) -> tuple[list[tuple[int, int]], int]:
     """Return (row, training row) of equal rows of a split and the training split, and how many rows were compared.
 
     Of the training split itself, the second row is the first of the equal ones. Of files, a few hundred are compared.
@@ -60,7 +55,7 @@ def equal_rows(subject, split):
     return [(row, other) for row, other in pairs if split != "train" or row != other], compared
 
 
-def contradict(subject: "Subject", split: str, pair: tuple[int, int]) -> bool:
+def contradict(subject: Subject, split: str, pair: tuple[int, int]) -> bool:
     """Return whether a row of a split and a training row have different classes."""
     return (
         subject.labels is not None
@@ -68,7 +63,7 @@ def contradict(subject: "Subject", split: str, pair: tuple[int, int]) -> bool:
     )
 
 
-def enough_variety(subject: "Subject") -> bool:
+def enough_variety(subject: Subject) -> bool:
     """Return whether rows vary so much that duplicates are unlikely by chance.
 
     By the birthday bound, n rows with H bits of entropy have less than one pair of equal rows by chance if H > 2 log2
@@ -84,7 +79,7 @@ def enough_variety(subject: "Subject") -> bool:
     return bits > 2 * np.log2(max(len(x), 2))
 
 
-def row_keys(*columns) -> np.ndarray:
+def row_keys(*columns: ArrayLike) -> np.ndarray:
     """Return a hash of each row as uint64 (N,), equal for equal rows of all arrays (N, ...)."""
     arrays = [np.ascontiguousarray(array) for array in columns]
     hashed = [

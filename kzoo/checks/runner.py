@@ -1,6 +1,7 @@
 """Run all checks that apply to a subject."""
 
 import pkgutil
+from collections.abc import Collection
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -13,13 +14,16 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
 
 if TYPE_CHECKING:
+    from kzoo.checks.new_data import NewData
     from kzoo.training.setup import TrainingSetup
 
 
 _SHOWN = 3  # number of warnings that training prints
 
 
-def run_checks(subject, kinds) -> tuple:
+def run_checks(
+    subject: "Subject | NewData", kinds: Collection[str]
+) -> tuple[list[Finding], list[str]]:
     """Run the checks of some kinds.
 
     Args:
@@ -46,7 +50,7 @@ def run_checks(subject, kinds) -> tuple:
     return sorted(findings, key=lambda finding: finding.level), names
 
 
-def check_before_training(setup: "TrainingSetup", *, command: str | None) -> list:
+def check_before_training(setup: "TrainingSetup", *, command: str | None) -> list[str]:
     """Run the checks that need no gradient step.
 
     Args:

@@ -1,26 +1,21 @@
 """Checks of a series: missing and repeated rows, clock changes, missing values."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from kzoo.checks.finding import check, warning
+from kzoo.checks.finding import Finding, check, warning
+from kzoo.checks.new_data import NewData
+from kzoo.checks.subject import Subject
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, plural
-
-if TYPE_CHECKING:
-    from kzoo.checks.finding import Finding
-    from kzoo.checks.new_data import NewData
-    from kzoo.checks.subject import Subject
-
 
 _UNEVEN = 0.02  # share of the steps, or of the rows
 _SHOWN = 3  # gaps and repeated times that are listed
 
 
 @check("data", "series")
-def uneven_times(subject: "Subject") -> "Iterator[Finding]":
+def uneven_times(subject: Subject | NewData) -> Iterator[Finding]:
     """Find time steps of different lengths."""
     time = _time(subject)
     # With a step of 0, most rows repeat a time, which `repeated_times` reports.
@@ -35,7 +30,7 @@ def uneven_times(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "series")
-def holes_in_time(subject: "Subject") -> "Iterator[Finding]":
+def holes_in_time(subject: Subject | NewData) -> Iterator[Finding]:
     """Find missing rows in a series with otherwise constant steps."""
     time = _time(subject)
     if time and time["holes"] and time["uneven"] <= _UNEVEN:
@@ -50,7 +45,7 @@ def holes_in_time(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "series")
-def repeated_times(subject: "Subject") -> "Iterator[Finding]":
+def repeated_times(subject: Subject | NewData) -> Iterator[Finding]:
     """Find rows with the same time as another row."""
     time = _time(subject)
     if time and time["repeats"]:
@@ -65,7 +60,7 @@ def repeated_times(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "series")
-def times_out_of_order(subject: "Subject") -> "Iterator[Finding]":
+def times_out_of_order(subject: Subject) -> Iterator[Finding]:
     """Find rows that are not sorted by time, ascending or descending."""
     time = _time(subject)
     if (
@@ -81,7 +76,7 @@ def times_out_of_order(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "series")
-def clock_changes(subject: "Subject") -> "Iterator[Finding]":
+def clock_changes(subject: Subject) -> Iterator[Finding]:
     """Find daylight-saving changes of the clock."""
     time = _time(subject)
     if not time or not (time["forward"] or time["back"]):
@@ -105,7 +100,7 @@ def clock_changes(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "series")
-def runs_of_missing_values(subject: "Subject") -> "Iterator[Finding]":
+def runs_of_missing_values(subject: Subject | NewData) -> Iterator[Finding]:
     """Find missing values of a series, which are filled in."""
     missing = subject.seen.get("gone")
     if not missing:
@@ -129,7 +124,7 @@ def runs_of_missing_values(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("network", "series", "ordered", "probe")
-def columns_without_a_say(subject: "Subject") -> "Iterator[Finding]":
+def columns_without_a_say(subject: Subject) -> Iterator[Finding]:
     """Find columns without effect, in a network that forecasts each target from its own past only."""
     outputs, names = subject.data.outputs, subject.data.feature_names
     if len(names) <= outputs:
@@ -152,7 +147,7 @@ def columns_without_a_say(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("new", "seen")
-def times_of_new_rows(new: "NewData") -> "Iterator[Finding]":
+def times_of_new_rows(new: NewData) -> Iterator[Finding]:
     """Run the same checks on a new series; steps that were uneven in training (opening hours) may stay so."""
     checks = [repeated_times, runs_of_missing_values]
     for function in (
@@ -161,10 +156,10 @@ def times_of_new_rows(new: "NewData") -> "Iterator[Finding]":
         yield from function(new)
 
 
-def _time(subject: "Subject") -> JsonObject:
+def _time(subject: Subject | NewData) -> JsonObject | None:
     """Return the stored times of a series (`kzoo.inference.kinds.series.times.Times.json`), or None."""
     return subject.seen.get("time")
 
 
-def _between(hole):
+def _between(hole: Mapping[str, object]) -> str:
     return f"between {hole['after']} and {hole['before']}"

@@ -1,17 +1,14 @@
 """Checks of the settings, without reading data: steps, batch size, monitor, learning rate, frozen weights, head."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
+import keras
 import numpy as np
 
-from kzoo.checks.finding import check, error, warning
+from kzoo.checks.finding import Finding, check, error, warning
+from kzoo.checks.subject import Subject
 from kzoo.zoo.loss_info import last_activation
-
-if TYPE_CHECKING:
-    from kzoo.checks.finding import Finding
-    from kzoo.checks.subject import Subject
-
 
 # Learning rates above which no preset has trained. Adam and similar optimizers move each weight by the rate per step.
 _HIGHEST_RATE = {"SGD": 10.0}
@@ -20,7 +17,7 @@ _LOWEST_RATE = 1e-7
 
 
 @check("settings")
-def zero_steps(subject: "Subject") -> "Iterator[Finding]":
+def zero_steps(subject: Subject) -> Iterator[Finding]:
     """Find an epoch without steps: nothing is trained, and Keras only reports a loss of 0."""
     if not len(subject.data.train):
         yield error(
@@ -32,7 +29,7 @@ def zero_steps(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("settings", "rows")
-def large_batch(subject: "Subject") -> "Iterator[Finding]":
+def large_batch(subject: Subject) -> Iterator[Finding]:
     """Find a batch size larger than the number of training rows."""
     size = subject.training.get("batch_size", 1)
     if size > subject.rows:
@@ -45,7 +42,7 @@ def large_batch(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("settings", "model")
-def wrong_monitor(subject: "Subject") -> "Iterator[Finding]":
+def wrong_monitor(subject: Subject) -> Iterator[Finding]:
     """Find a monitor that no epoch reports: Keras only warns, and never stops early or saves."""
     monitor = subject.training.get("monitor")
     reported = _reported(subject.model)
@@ -61,7 +58,7 @@ def wrong_monitor(subject: "Subject") -> "Iterator[Finding]":
     )
 
 
-def _reported(model):
+def _reported(model: keras.Model) -> list[str] | None:
     """Return the names of loss and metrics; None if there are several outputs, or custom classes."""
     try:
         metrics = (model.get_compile_config() or {}).get("metrics") or []
@@ -73,13 +70,13 @@ def _reported(model):
     names = [
         n if isinstance(n, str) else n.get("name") if isinstance(n, dict) else n for n in names
     ]
-    return None if None in names else ["loss", *names]
+    return None if None in names else ["loss", *map(str, names)]
 
 
 @check("settings", "model")
-def learning_rate(subject):
+def learning_rate(subject: Subject) -> Iterator[Finding]:
     """Find a learning rate far outside the useful range."""
-    optimizer = getattr(subject.model, "optimizer", None)
+    optimizer: Any = getattr(subject.model, "optimizer", None)
     rate = getattr(optimizer, "_learning_rate", None)
     if rate is None or callable(rate):  # a schedule
         return
@@ -96,7 +93,7 @@ def learning_rate(subject):
 
 
 @check("settings", "model")
-def nothing_to_train(subject: "Subject") -> "Iterator[Finding]":
+def nothing_to_train(subject: Subject) -> Iterator[Finding]:
     """Find a network without trainable weights."""
     if not subject.model.trainable_variables and not subject.closed_form:
         yield error(
@@ -108,7 +105,7 @@ def nothing_to_train(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("settings", "loss")
-def logits_or_probabilities(subject: "Subject") -> "Iterator[Finding]":
+def logits_or_probabilities(subject: Subject) -> Iterator[Finding]:
     """Find a last activation that does not suit the loss."""
     activation = last_activation(subject.model)
     loss = subject.loss
@@ -147,7 +144,7 @@ def logits_or_probabilities(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("settings", "loss", "width")
-def softmax_of_one(subject: "Subject") -> "Iterator[Finding]":
+def softmax_of_one(subject: Subject) -> Iterator[Finding]:
     """Find a softmax over a single output, which is 1 for all inputs."""
     if subject.width == 1 and last_activation(subject.model) == "softmax":
         yield error(
@@ -159,7 +156,7 @@ def softmax_of_one(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("settings", "loss", "width")
-def sigmoid_for_many(subject: "Subject") -> "Iterator[Finding]":
+def sigmoid_for_many(subject: Subject) -> Iterator[Finding]:
     """Find mutually exclusive classes that each have a sigmoid."""
     many = subject.width > 1 and subject.loss.labels in ("numbers", "one-hot")
     if (

@@ -1,22 +1,16 @@
 """Checks across the splits: duplicates, rows that belong together, different class shares."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kzoo.checks.finding import check, warning
+from kzoo.checks.finding import Finding, Needed, check, warning
 from kzoo.checks.rows import contradict, enough_variety, equal_rows, hashes, row_keys
-from kzoo.checks.subject import class_name, read
+from kzoo.checks.subject import Subject, class_name, read
+from kzoo.data.dataset import Split
 from kzoo.data.store.windows import series_of
 from kzoo.inference.kinds.text.tokenizer import UNKNOWN
 from kzoo.utils.formatting import listed, percent
-
-if TYPE_CHECKING:
-    from kzoo.checks.finding import Finding
-    from kzoo.checks.subject import Subject
-    from kzoo.data.dataset import Split
-
 
 _FEWEST = 3  # iris contains one row twice, and a test split may contain one of them by chance
 _SHARE = 0.005
@@ -35,7 +29,7 @@ _TEXTS, _MOST, _PIECE = 1_000, 150_000, 4_096
 
 
 @check("data", "rows", "unordered")
-def duplicates_across_splits(subject: "Subject") -> "Iterator[Finding]":
+def duplicates_across_splits(subject: Subject) -> Iterator[Finding]:
     """Find validation or test rows that are also training rows; windows of one series share values by design."""
     if len(subject.splits) < 2:
         return
@@ -74,7 +68,7 @@ def duplicates_across_splits(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "rows", "ordered")
-def second_series_overlaps(subject: "Subject") -> "Iterator[Finding]":
+def second_series_overlaps(subject: Subject) -> Iterator[Finding]:
     """Find validation or test series, or long texts, that repeat the training part."""
     for split, part in subject.splits.items():
         if not _is_second_source(subject, split):
@@ -96,17 +90,17 @@ def second_series_overlaps(subject: "Subject") -> "Iterator[Finding]":
             )
 
 
-def _is_second_source(subject: "Subject", split: str) -> bool:
+def _is_second_source(subject: Subject, split: str) -> bool:
     """Return whether a split was read from a source of its own."""
     return bool(subject.seen.get(f"{split}_source"))
 
 
-def _covered(x):
+def _covered(x: Needed) -> np.ndarray | None:
     """Return the steps that windows cover, at most 150,000; None for other inputs or if they are in files."""
     return None if series_of(x) is None or not len(x) else np.asarray(x.covered()[:_MOST])
 
 
-def _equal_runs(subject, split):
+def _equal_runs(subject: Subject, split: str) -> tuple[list[tuple[int, int]], int]:
     """Return (pairs of equal rows, number of rows) of a second source, found by runs of consecutive rows.
 
     Single rows of few different values, and short texts, are equal by chance. In the order of the source they are not.
@@ -130,12 +124,12 @@ def _equal_runs(subject, split):
     return [pair for pair in numbered if pair[1] >= 0], len(keys_of_split)
 
 
-def _keys(part: "Split") -> np.ndarray:
+def _keys(part: Split) -> np.ndarray:
     """Return hashes of the first rows of a split, inputs and target."""
     return row_keys(read(part.x, slice(0, _MOST)), read(part.y, slice(0, _MOST)))
 
 
-def _matches(keys, other):
+def _matches(keys: np.ndarray, other: np.ndarray) -> list[tuple[int, int]]:
     """Return pairs (row of the other source, row of the source) in equal runs that are too long to be equal by chance.
 
     Args:
@@ -172,7 +166,7 @@ def _hashes_of_runs(keys: np.ndarray, length: int) -> np.ndarray:
 
 
 @check("data", "seen", "unordered")
-def rows_belong_together(subject: "Subject") -> "Iterator[Finding]":
+def rows_belong_together(subject: Subject) -> Iterator[Finding]:
     """Find a column, used or excluded, each of whose values has a single target: an id that many rows share."""
     ids = subject.seen.get("repeated")
     if not ids or subject.seen.get("grouped"):
@@ -191,7 +185,7 @@ def rows_belong_together(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "texts")
-def texts_inside_others(subject: "Subject") -> "Iterator[Finding]":
+def texts_inside_others(subject: Subject) -> Iterator[Finding]:
     """Find validation or test texts that are parts of training texts, or contain them."""
     length = _RUN * (subject.data.preprocessing.get("ngrams") or 1)
     for split in subject.splits:
@@ -224,7 +218,7 @@ def texts_inside_others(subject: "Subject") -> "Iterator[Finding]":
             )
 
 
-def _runs(ids, length):
+def _runs(ids: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Return hashes (N, T') of all runs of `length` tokens, and whether they contain no unknown token."""
     ids = ids[:, : np.flatnonzero(ids.any(axis=0)).max(initial=-1) + 1]
     factors = np.random.default_rng(0).integers(1, 2**63, length, np.uint64) | np.uint64(1)
@@ -238,7 +232,7 @@ def _runs(ids, length):
     return runs, valid
 
 
-def _equal_to_training(subject, split, rows):
+def _equal_to_training(subject: Subject, split: str, rows: np.ndarray) -> np.ndarray:
     """Return which texts are equal to a training text; `duplicates_across_splits` reports these."""
     train = set(hashes(subject, "train"))
     keys = hashes(subject, split)
@@ -248,7 +242,7 @@ def _equal_to_training(subject, split, rows):
 
 
 @check("data", "labels", "classes")
-def class_shares_differ(subject: "Subject") -> "Iterator[Finding]":
+def class_shares_differ(subject: Subject) -> Iterator[Finding]:
     """Find splits whose class shares differ from those in training."""
     train = _shares(subject.labels["train"], subject.classes)
     for split, labels in subject.labels.items():
@@ -271,7 +265,7 @@ def class_shares_differ(subject: "Subject") -> "Iterator[Finding]":
         )
 
 
-def _shares(labels, classes):
+def _shares(labels: np.ndarray, classes: int) -> np.ndarray | None:
     labels = np.asarray(labels)
     labels = labels[np.isin(labels, np.arange(classes))].astype(int)
     return np.bincount(labels, minlength=classes) / len(labels) if len(labels) else None

@@ -1,23 +1,18 @@
 """Checks of gradients: whether they reach every layer, and whether the network can memorise a few rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 import keras
 import numpy as np
 
-from kzoo.checks.finding import check, error, warning
+from kzoo.checks.finding import Finding, check, error, warning
 from kzoo.checks.probe import shell_of
-from kzoo.checks.subject import read
+from kzoo.checks.subject import Subject, read
 from kzoo.utils.formatting import listed, plural
 from kzoo.zoo.gradients import free_traced_functions, weight_gradients
 from kzoo.zoo.loss_info import loss_function
-
-if TYPE_CHECKING:
-    from kzoo.checks.finding import Finding
-    from kzoo.checks.subject import Subject
-
 
 _MEMORISED_ROWS = 8  # rows to memorise
 _STEPS = 60
@@ -32,7 +27,7 @@ _BIAS = "bias"  # end of the names of Keras' biases
 
 
 @check("steps", "probe")
-def gradients(subject: "Subject") -> "Iterator[Finding]":
+def gradients(subject: Subject) -> Iterator[Finding]:
     """Find gradients that are missing, vanish or explode."""
     loss, (x, y) = loss_function(subject.model), subject.batch
     variables = subject.model.trainable_variables
@@ -104,7 +99,11 @@ def gradients(subject: "Subject") -> "Iterator[Finding]":
         )
 
 
-def _path(variables, sizes, matches):
+def _path(
+    variables: Sequence[keras.Variable],
+    sizes: Sequence[float | None],
+    matches: Callable[[Any], bool],
+) -> str:
     return next(
         variable.path for variable, size in zip(variables, sizes, strict=True) if matches(size)
     )
@@ -118,7 +117,7 @@ def _clips_gradients(model: keras.Model) -> bool:
 
 
 @check("steps", "probe")
-def few_rows_by_heart(subject):
+def few_rows_by_heart(subject: Subject) -> Iterator[Finding]:
     """Find a network that cannot memorise eight rows, so it cannot be expected to learn from thousands."""
     clone = shell_of(subject.model)
     if (
@@ -150,7 +149,7 @@ def few_rows_by_heart(subject):
     )
 
 
-def _losses(model, x, y):
+def _losses(model: keras.Model, x: np.ndarray, y: np.ndarray) -> list[float]:
     """Return the loss of each step on the same rows, until it is clearly low enough."""
     # step by step: the overhead of an epoch of `fit` made this up to eight times slower
     losses: list[float] = []
@@ -160,7 +159,7 @@ def _losses(model, x, y):
     return losses
 
 
-def _without_conflicts(x, y):
+def _without_conflicts(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows without those that repeat an earlier input."""
     _, first = np.unique(x.reshape(len(x), -1), axis=0, return_index=True)
     first = np.sort(first)
@@ -168,7 +167,7 @@ def _without_conflicts(x, y):
 
 
 @contextmanager
-def _unchanged(variables):
+def _unchanged(variables: Sequence[keras.Variable]) -> Iterator[None]:
     """Restore weights, seeds and optimizer variables when the block ends."""
     saved = [keras.ops.convert_to_numpy(v.value).copy() for v in variables]
     try:

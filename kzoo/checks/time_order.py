@@ -1,19 +1,14 @@
 """Check of tables with dates: whether later rows differ from earlier ones, so that a random split is too easy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kzoo.checks.finding import check, warning
-from kzoo.checks.subject import class_name, read
+from kzoo.checks.finding import Finding, check, warning
+from kzoo.checks.subject import Subject, class_name, read
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number
-
-if TYPE_CHECKING:
-    from kzoo.checks.finding import Finding
-    from kzoo.checks.subject import Subject
-
 
 _LATE = 0.3  # share of the rows that count as late
 _FEWEST, _FEWEST_MOMENTS = 200, 20  # rows and different times, below which nothing can be told
@@ -29,7 +24,7 @@ _DAYS = {
 
 
 @check("data", "rows", "unordered", "columns")
-def rows_change_in_time(subject: "Subject") -> "Iterator[Finding]":
+def rows_change_in_time(subject: Subject) -> Iterator[Finding]:
     """Find a date column in whose order the target or the inputs change, if the table is split at random."""
     if any(subject.seen.get(name) for name in ("in_order", "grouped", "test_source")):
         return
@@ -60,7 +55,9 @@ def rows_change_in_time(subject: "Subject") -> "Iterator[Finding]":
         return
 
 
-def _dated(columns, x):
+def _dated(
+    columns: Sequence[JsonObject], x: np.ndarray
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield the name, the days (N,) and the numbers of the other features of each date column without missing cells.
 
     Args:
@@ -86,14 +83,18 @@ def _dated(columns, x):
             continue
         yield (
             name,
-            sum(
-                x[:, index].astype("float64") * _DAYS.get(part, 0) for part, index in parts.items()
+            np.sum(
+                [
+                    x[:, index].astype("float64") * _DAYS.get(part, 0)
+                    for part, index in parts.items()
+                ],
+                axis=0,
             ),
             features,
         )
 
 
-def _target_moves(subject, rows, late):
+def _target_moves(subject: Subject, rows: np.ndarray, late: np.ndarray) -> str | None:
     """Return how the target of late rows differs from that of the others, as text; None if it does not."""
     if subject.labels is not None:
         labels = subject.labels["train"][rows]
@@ -124,7 +125,9 @@ def _target_moves(subject, rows, late):
     )
 
 
-def _inputs_move(subject, x, features, late):
+def _inputs_move(
+    subject: Subject, x: np.ndarray, features: np.ndarray, late: np.ndarray
+) -> str | None:
     """Return how well a tree tells late rows from the others by their other columns, as text; None if it cannot."""
     if not x.shape[1]:
         return None

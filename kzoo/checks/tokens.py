@@ -1,30 +1,27 @@
 """Checks of token ids: outside the vocabulary, truncated texts, empty texts, unknown tokens."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 from keras import layers
 
-from kzoo.checks.finding import check, error, warning
+from kzoo.checks.finding import Finding, check, error, warning
 from kzoo.checks.probe import nodes_in
-from kzoo.checks.subject import values_of
+from kzoo.checks.subject import Subject, values_of
 from kzoo.data.store.windows import blocks
 from kzoo.utils.formatting import listed, plural
-
-if TYPE_CHECKING:
-    from kzoo.checks.finding import Finding
-    from kzoo.checks.subject import Subject
-
 
 _CUT, _UNKNOWN = 0.25, 0.3  # shares of truncated texts, and of unknown tokens
 
 
 @check("data", "tokens", "model")
-def tokens_outside(subject: "Subject") -> "Iterator[Finding]":
+def tokens_outside(subject: Subject) -> Iterator[Finding]:
     """Find token ids without a row in the embedding."""
     size = _vocabulary(subject.model)
-    for split, part in subject.splits.items() if size else ():
+    if not size:
+        return
+    for split, part in subject.splits.items():
         if (ids := values_of(part.x)) is None:
             continue
         bad = ((ids < 0) | (ids >= size)) & np.isfinite(ids)  # `not_finite` checks for NaN
@@ -39,7 +36,7 @@ def tokens_outside(subject: "Subject") -> "Iterator[Finding]":
         )
 
 
-def _vocabulary(model):
+def _vocabulary(model: keras.Model) -> int | None:
     """Return the number of rows of the embedding that reads the inputs; None if there is none."""
     for node in nodes_in(model):
         if (
@@ -51,7 +48,7 @@ def _vocabulary(model):
 
 
 @check("data", "texts")
-def sequences_cut(subject: "Subject") -> "Iterator[Finding]":
+def sequences_cut(subject: Subject) -> Iterator[Finding]:
     """Find training texts that are longer than a row."""
     _, x = subject.sample
     # known if kzoo truncated them
@@ -71,7 +68,7 @@ def sequences_cut(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "texts")
-def empty_texts(subject: "Subject") -> "Iterator[Finding]":
+def empty_texts(subject: Subject) -> Iterator[Finding]:
     """Find rows that consist of padding only."""
     for split, part in subject.splits.items():
         empty = np.flatnonzero(np.concatenate([~rows.any(axis=1) for rows in blocks(part.x)]))
@@ -85,7 +82,7 @@ def empty_texts(subject: "Subject") -> "Iterator[Finding]":
 
 
 @check("data", "tokens")
-def unknown_tokens(subject: "Subject") -> "Iterator[Finding]":
+def unknown_tokens(subject: Subject) -> Iterator[Finding]:
     """Find training texts with many tokens outside the vocabulary."""
     if "vocabulary" not in subject.data.preprocessing:
         return

@@ -10,8 +10,8 @@ from kzoo.inference.exported import MANIFEST
 from kzoo.inference.predictions import ANSWERS, logits_of
 from kzoo.problems import kinds
 from kzoo.problems.layout import code_columns
+from kzoo.problems.stored_types import plain
 from kzoo.problems.tasks import problem
-from kzoo.problems.stored_types import plain_value
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
@@ -111,7 +111,7 @@ class ConversionJob:
             work=str(work.absolute()),
             run=str(run.path.absolute()) if run and subject.model is None else None,
             version=version,
-            spec=plain_value(subject.spec),
+            spec=plain(subject.spec),
             like=subject.like,
             input_spec=subject.input_spec,
             kind=subject.kind,

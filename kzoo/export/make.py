@@ -15,7 +15,6 @@ import numpy as np
 from kzoo.data.named import ORIGINS
 from kzoo.export import card
 from kzoo.export.export_source import ConversionJob, export_source
-from kzoo.problems.stored_types import plain_value
 from kzoo.export.formats import file_of, formats, keys_of, parse, split_key
 from kzoo.export.processes import run_steps
 from kzoo.export.sample import write_sample
@@ -23,7 +22,7 @@ from kzoo.export.staging import new_folder
 from kzoo.export.verify import AGREEMENT, TOLERANCE, difference, tolerance_error, verify
 from kzoo.inference.exported import MANIFEST, Entry, ExportedModel, Manifest, described, files_below
 from kzoo.problems.kinds import kind_of
-from kzoo.problems.stored_types import BASELINE
+from kzoo.problems.stored_types import BASELINE, plain_value
 from kzoo.utils.errors import ExportError, KzooError
 from kzoo.utils.files import JsonObject, write_json
 from kzoo.utils.optional import check_installed

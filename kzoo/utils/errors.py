@@ -9,7 +9,6 @@ from os import PathLike
 from typing import Any, ParamSpec, TypeVar
 
 from kzoo.utils.callers import is_called_by_kzoo, is_debugging, user_frame, user_traceback
-from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import shown
 
 _P = ParamSpec("_P")
@@ -225,6 +224,6 @@ class Interrupted(KeyboardInterrupt):
 class ExportError(KzooError):
     """No format could be exported; `exports` has the reason for each."""
 
-    def __init__(self, message: str, exports: JsonObject) -> None:
+    def __init__(self, message: str, exports: Mapping[str, object]) -> None:
         super().__init__(message)
         self.exports = exports

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
-from kzoo.utils.table_path import TablePath, locate
+from kzoo.utils.table_path import Source, TablePath, locate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,7 @@ _SMALL = 64 << 20
 _MOST_PACKED = 200
 
 
-def expand_user(word: Any) -> Any:
+def expand_user(word: Source) -> Source:
     """Return a path given as text with a leading `~` expanded; anything else unchanged.
 
     Shells do not expand `~` in `--out=~/runs`, and Python never does. A `Path` is unchanged, because `Path("./~")`, a
@@ -36,7 +36,7 @@ def expand_user(word: Any) -> Any:
     return os.path.expanduser(word) if is_home_path else word
 
 
-def expand_home(paths: Any) -> Any:
+def expand_home(paths: Source) -> Source:
     """Return a text, or a list of texts, with `~` expanded if that path exists; anything else unchanged."""
     if type(paths) in (list, tuple):
         return type(paths)(expand_home(path) if isinstance(path, str) else path for path in paths)
@@ -221,7 +221,7 @@ def write_json(path: str | os.PathLike[str], data: object, *, sync: bool = True)
     )
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
+def read_json(path: str | os.PathLike[str]) -> Json:
     """Read a JSON file."""
     check_regular(path)
     return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -267,7 +267,7 @@ def read_arrays(file: str | os.PathLike[str] | BinaryIO) -> "dict[str, np.ndarra
     return arrays
 
 
-def finite(value: object) -> Any:
+def finite(value: object) -> Json:
     """Return a value with NaN and infinities, which JSON lacks, replaced by None."""
     if isinstance(value, dict):
         return {k: finite(v) for k, v in value.items()}

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from kzoo.utils.errors import KzooError
 
@@ -17,6 +17,8 @@ _DATABASE = "sqlite:"  # sqlite:FILE?TABLE or sqlite:FILE?SELECT ...
 _PATTERN = re.compile(
     r"[^\n]{0,4000}[*?[][^\n]{0,4000}\.(csv|tsv|jsonl|ndjson|parquet|pq|xlsx|xlsm|gz)", re.I
 )
+
+Source: TypeAlias = Any  # of data or of inputs: a path, or any object that holds them
 
 
 class TablePath(type(Path())):  # type: ignore[misc]  # PosixPath or WindowsPath
@@ -54,7 +56,7 @@ def _restored(path: str, attributes: Mapping[str, object]) -> "TablePath":
     return restored
 
 
-def locate(source: Any) -> Any:
+def locate(source: Source) -> Source:
     """Return a source as a `TablePath` if it names a database or is a pattern of files; anything else unchanged.
 
     Args:
@@ -91,8 +93,11 @@ def is_workbook(source: object) -> bool:
 
 
 def with_sheet(
-    source: Any, sheet: str | None, header_row: int | None, usual: Mapping[str, Any] | None = None
-) -> Any:
+    source: Source,
+    sheet: str | None,
+    header_row: int | None,
+    usual: Mapping[str, Any] | None = None,
+) -> Source:
     """Return a source as a `TablePath` with the sheet and the row of the header, if it is a workbook.
 
     Args:

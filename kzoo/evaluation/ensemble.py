@@ -531,6 +531,7 @@ def _fit_weights(
     """Return the weights that minimise the loss on the validation split."""
     stacked = keras.Model(inputs, keras.ops.stack(outputs, axis=-1))
     validation = sample_split(data.validation)
+    assert validation is not None  # `method="weighted"` needs it
     batches = Batches(validation, batch_size=128)
     size = min(128, len(validation))
     row_weight = None if validation.weight is None else validation.weight.astype("float64")

@@ -363,7 +363,7 @@ def test_the_table_lists_every_hyperparameter():
         (lambda s: s.narrow(stages=[1.5]), ("stages=1.5", "1 to 3")),
         (
             lambda s: s.narrow(optimizer=["adamx"]),
-            ("optimizer=adamx", "adamw, momentum, rmsprop", "'adamw'"),
+            ("optimizer='adamx'", "adamw, momentum, rmsprop", "'adamw'"),
         ),
         (
             lambda s: s.narrow(optimizer=(1, 2)),

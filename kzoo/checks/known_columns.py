@@ -9,7 +9,7 @@ from kzoo.checks.finding import Finding, check, warning
 from kzoo.checks.subject import Subject
 from kzoo.data.store.windows import Windows, series_of
 from kzoo.inference.kinds.series.calendar import Calendar
-from kzoo.inference.kinds.series.panel import calendar_names, covariates_of
+from kzoo.inference.kinds.series.covariates import calendar_names, covariates_of
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import percent
 

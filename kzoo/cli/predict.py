@@ -19,6 +19,7 @@ from kzoo.inference.postprocessors.abstention import UNSURE
 from kzoo.inference.predictions import Predictions, set_text
 from kzoo.inference.sources.unreadable import MAX_SHARE_EVALUATION
 from kzoo.problems.kinds import kind as get_kind
+from kzoo.problems.kinds import kind_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural, spelled
@@ -183,7 +184,7 @@ def _make_future(args: argparse.Namespace) -> JsonObject:
             f"--make-future is for runs, and {args.run} is an exported model. Name the run."
         )
     run = as_run(args.run, args.weights)
-    inference = get_kind(run.config["data"]["inputs"]).inference
+    inference = kind_of(run.preprocessing).inference
     if not hasattr(inference, "make_future"):
         raise KzooError(
             f"--make-future is for forecasts of many series, and {args.run} does not forecast. Remove it."

@@ -157,7 +157,8 @@ def _with_calibration(data: Dataset, options: DataOptions) -> Dataset:
 
 def with_overview(data: Dataset) -> Dataset:
     """Add the overview of the kind of input to the data, if it has one (see `Dataset.overview`)."""
-    if (overview := getattr(kind(data.inputs).fitting, "overview", None)) is not None:
+    fitting = kind(data.inputs).of_preprocessor(data.preprocessing).fitting
+    if (overview := getattr(fitting, "overview", None)) is not None:
         data.seen["overview"] = overview(data)
     return data
 
@@ -220,10 +221,10 @@ def _load_recognized(request: LoadRequest) -> Dataset:
     """Load a source by the fitting half of its kind; that of a package may take single arguments."""
     recognized = request.recognized
     assert request.kind is not None and recognized is not None
-    fitting = request.kind.fitting
+    fitting = request.kind.of_source(recognized).fitting
     if request.undecided:
         about = request.options.pick("series_id", "target", "time", "columns")
-        source, order, notes = fitting.order_of(
+        source, order, notes = request.kind.fitting.order_of(
             request.source, forecasts=request.preset is not None, **about
         )
         request = replace(request, source=source)

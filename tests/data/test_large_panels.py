@@ -9,10 +9,10 @@ from messages import warns
 from shortcuts import undrawn, untraced
 
 import kzoo
-from kzoo.data.inputs.series import panel_fitting
+from kzoo.data.inputs.series import panel_rows
 from kzoo.data.store.windows import series_of
 from kzoo.data.tables.frame import as_frame
-from kzoo.inference.kinds.series import panel
+from kzoo.inference.kinds.series import covariates
 from kzoo.inference.tables.files import csv as csv_files
 from kzoo.zoo.registry import get_preset
 
@@ -72,13 +72,13 @@ def assert_same(ours, theirs):
 
 @pytest.fixture
 def on_demand(monkeypatch):
-    monkeypatch.setattr(panel, "_MOST_BYTES", 0)
+    monkeypatch.setattr(covariates, "_MOST_BYTES", 0)
 
 
 def test_windows_on_demand_are_those_in_memory(monkeypatch):
     expected = load(shops())
-    monkeypatch.setattr(panel, "_MOST_BYTES", 0)
-    monkeypatch.setattr(panel, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(covariates, "_MOST_BYTES", 0)
+    monkeypatch.setattr(covariates, "_ROWS_AT_ONCE", 7)
     data = load(shops())
     rows, matrix = series_of(data.train.x), series_of(expected.train.x)
     assert isinstance(matrix, np.ndarray) and not isinstance(rows, np.ndarray)
@@ -103,9 +103,9 @@ def test_windows_on_demand_are_those_in_memory(monkeypatch):
 
 
 def test_the_scale_of_many_rows_is_that_of_a_sample(monkeypatch, on_demand):
-    monkeypatch.setattr(panel_fitting, "_MOST_AT_ONCE", 10)
+    monkeypatch.setattr(panel_rows, "_MOST_AT_ONCE", 10)
     expected = load(shops())
-    monkeypatch.setattr(panel_fitting, "_MOST_SCALED", 150)
+    monkeypatch.setattr(panel_rows, "_MOST_SCALED", 150)
     data = load(shops())
     assert any("150" in note and "scale" in note for note in data.notes)
     assert data.config["target_scale"] == expected.config["target_scale"]  # of all rows
@@ -116,7 +116,7 @@ def test_a_run_on_windows_on_demand_scores_like_one_in_memory(on_demand, monkeyp
     train = dict(OPTIONS, horizon=3, input_shape=6, epochs=1, batch_size=64, progress=False)
     with untraced(), undrawn():
         run = kzoo.train("series_linear", shops(5), out=tmp_path / "on-demand", **train)
-        monkeypatch.setattr(panel, "_MOST_BYTES", 1 << 30)
+        monkeypatch.setattr(covariates, "_MOST_BYTES", 1 << 30)
         other = kzoo.train("series_linear", shops(5), out=tmp_path / "in-memory", **train)
     assert run.summary["test"]["mae"] == pytest.approx(other.summary["test"]["mae"], rel=0.02)
     assert run.summary["test"]["examples"] == other.summary["test"]["examples"]
@@ -124,7 +124,7 @@ def test_a_run_on_windows_on_demand_scores_like_one_in_memory(on_demand, monkeyp
 
 def test_baselines_of_windows_on_demand_are_those_in_memory(monkeypatch):
     expected = {row.name: row.scores for row in kzoo.baselines.score(load(shops()))}
-    monkeypatch.setattr(panel, "_MOST_BYTES", 0)
+    monkeypatch.setattr(covariates, "_MOST_BYTES", 0)
     scores = {row.name: row.scores for row in kzoo.baselines.score(load(shops()))}
     assert set(scores) == set(expected) >= {"ridge_windows", "seasonal", "last_value", "mean"}
     for name in scores:

@@ -15,7 +15,7 @@ from kzoo import get_preset
 from kzoo.cli.option_names import with_option_names
 from kzoo.cli.shared import parse_settings
 from kzoo.data import load_data
-from kzoo.data.inputs.series.fitting import cut_windows, shorter_sizes
+from kzoo.data.inputs.series.windows import shorter_sizes
 from kzoo.inference.encode import encode, with_times
 from kzoo.inference.predictions import Predictions
 from kzoo.problems.kinds import kind
@@ -525,8 +525,8 @@ def test_arrays_of_series_are_scaled_by_column_over_all_steps(shape):
 
 
 def test_a_single_row_is_singular_in_the_refusal():
-    with refuses("'load'", "1 row", "1 step", "horizon of 3"):
-        cut_windows("test", 2, 3, 1, 3, "load")
+    with refuses("'table'", "1 row", "1 step", "horizon of 3"):
+        load_data(table(10), preset=preset(1, 3))
 
 
 def test_sizes_that_fit_a_short_test_series_are_advised():

@@ -95,9 +95,9 @@ def shops(folder):
 
 def many_shops(folder):
     """Return the same table, whose windows are computed when they are read."""
-    from kzoo.inference.kinds.series import panel
+    from kzoo.inference.kinds.series import covariates
 
-    panel._MOST_BYTES = 0
+    covariates._MOST_BYTES = 0
     return shops(folder)
 
 

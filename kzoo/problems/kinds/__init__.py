@@ -58,7 +58,7 @@ Functions of `fitting.py`:
 Kinds of this folder are discovered by listing it, those of installed packages by the entry-point group `kzoo.kinds`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
@@ -129,6 +129,7 @@ class Kind:
         few: number of rows of a split that the checks read.
         batch: batch size with which the checks run a network.
         fitted_to_preset: whether a preset determines how inputs are read, such as the length of texts.
+        variants: kinds with the same name and sources, of other preprocessors and with halves of their own.
     """
 
     name: str
@@ -144,6 +145,15 @@ class Kind:
     few: int = 5_000
     batch: int = 32
     fitted_to_preset: bool = True
+    variants: "tuple[Kind, ...]" = ()
+
+    def of_source(self, source: Source) -> "Kind":
+        """Return the variant of the kind that has a source."""
+        return next((variant for variant in self.variants if source in variant.sources), self)
+
+    def of_preprocessor(self, reader: Mapping[str, Any]) -> "Kind":
+        """Return the variant of the kind that a stored preprocessor is of."""
+        return next((v for v in self.variants if reader.get("kind") in v.readers), self)
 
     @property
     def is_table(self) -> bool:
@@ -279,15 +289,18 @@ def kind_of(reader: Preprocessor) -> Kind:
     if name == READY:
         return kind(reader["inputs"])
     for registry in (_kinds, kinds):
-        if match := next(
-            (candidate for candidate in registry().values() if name in candidate.readers), None
-        ):
+        if match := next((kind for kind in _with_variants(registry) if name in kind.readers), None):
             return match
-    names = [stored for candidate in kinds().values() for stored in candidate.readers]
+    names = [stored for kind in _with_variants(kinds) for stored in kind.readers]
     raise KzooError(
         f"Unknown kind of preprocessing: {name!r}; expected one of: {', '.join([*names, READY])}.",
         value=name,
     )
+
+
+def _with_variants(registry: Callable[[], Mapping[str, Kind]]) -> Iterator[Kind]:
+    for candidate in registry().values():
+        yield from (candidate, *candidate.variants)
 
 
 def takes_ready_arrays(reader: Preprocessor) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.data.inputs.rows.columns import number_formats_of
+from kzoo.data.inputs.series.training_rows import named_targets
 from kzoo.data.tables.frame import as_frame
 from kzoo.inference.kinds.rows.column_options import column_options, named_columns
 from kzoo.inference.kinds.series.index import with_index
@@ -48,7 +49,7 @@ def order_of(
     ids = as_names(series_id)
     frame = as_frame(with_index(source, time), [*named_columns(columns), *ids], notes, compact=True)
     require(frame, ids, "the series")
-    names = [str(target)] if target in list(frame.columns) else as_names(target)
+    names = named_targets(target, frame.columns)
     if (
         not names
         and not forecasts

@@ -11,44 +11,27 @@ import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from kzoo.inference.kinds.series.time_formats import times_and_zone
-from kzoo.inference.kinds.series.times import MONDAY_TO_FRIDAY, week_in_words, working_days
-from kzoo.inference.tables.raw import rows_of
-from kzoo.inference.tables.values import not_missing
-from kzoo.inference.tables.zones import format_offset, offset_of, zone_named
+from kzoo.inference.kinds.series.times import (
+    MONDAY_TO_FRIDAY,
+    Moments,
+    Times,
+    week_in_words,
+    working_days,
+)
+from kzoo.inference.tables.zones import offset_of, zone_named
 from kzoo.utils.errors import KzooError
 
 _STEPS = ("seconds", "days", "business days", "months", "numbers")
 _MIN_REGULAR_SHARE = 0.9  # of the intervals; the others are gaps
 _JITTER = 0.25  # share of a step of less than a day by which it may vary
 _MIN_TIMES = 3  # fewer show no step
-_MAX_FIRST_ROWS = 2_000  # tried first, because parsing dates is slow
+_MAX_FIRST_ROWS = 2_000  # of the table, tried first
 _DAY = 86_400
 _WEEK = re.compile("(?=.*1)[01]{7}")
 STEP_TOLERANCE = 0.3  # share of a step by which rows may be off
-
-
-@dataclass(frozen=True)
-class Moments:
-    """The values of a time column.
-
-    Args:
-        times: (N,) datetime64[us] in UTC, or local times if no zone is known; or numbers.
-        wall: (N,) the same as local times.
-        zone: "Europe/Berlin", "+01:00" (of the last row, if rows differ), or empty.
-    """
-
-    times: np.ndarray
-    wall: np.ndarray
-    zone: str = ""
-
-    def part(self, rows: Any) -> "Moments":
-        """Return those of some rows."""
-        return Moments(self.times[rows], self.wall[rows], self.zone)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,53 +305,27 @@ def day_of_month(months, day, business=""):
     return np.busday_offset(days, 0, roll=roll) if roll else days
 
 
-def read_moments(raw, column, time_format, timestamps=None) -> Moments | None:
-    """Return the time column of a table as `Moments`; None if a row has no time.
+def calendar_of(times: Times, rows: int) -> Calendar | None:
+    """Return the calendar of the earliest rows of a series, learned on the first of the table if these show a step.
 
     Args:
-        raw: a DataFrame, or what `rows_of` takes.
-        column: name of the time column.
-        time_format: see `kzoo.inference.kinds.series.time_formats`.
-        timestamps: its times, if they have been read already.
+        times: of the rows.
+        rows: number of rows to learn from.
     """
-    if hasattr(raw, "columns") and hasattr(raw, "iloc"):
-        raw = raw.iloc[:, [[str(name).strip() for name in raw.columns].index(column)]]
-    times, minutes, zone = times_and_zone(rows_of(raw), column, time_format)
-    times = times if timestamps is None else timestamps
-    if not len(times) or not not_missing(times).all():
-        return None
-    if times.dtype.kind != "M" or not np.isfinite(minutes).all():
-        return Moments(times, times)
-    zone = format_offset(minutes[int(np.argmax(times))]) if not zone or "," in zone else zone
-    return Moments(times, times + minutes.astype("m8[m]"), zone)
+    first = times.take(slice(min(rows, _MAX_FIRST_ROWS)))
+    calendar = learn_calendar(first.moments, times.column)
+    return calendar or learn_calendar(times.moments, times.column, rows=rows)
 
 
-def calendar_of(frame, times, rows) -> Calendar | None:
-    """Return the calendar of the training rows of a DataFrame, learned on the first of them if these show a step.
-
-    Args:
-        frame: the table.
-        times: its `Times`.
-        rows: number of training rows, the earliest.
-    """
-    column = times.column
-    calendar = learn_calendar(
-        read_moments(frame.iloc[: min(rows, _MAX_FIRST_ROWS)], column, times.time_format), column
-    )
-    return calendar or learn_calendar(
-        read_moments(frame, column, times.time_format), column, rows=rows
-    )
-
-
-def learn_calendar(moments: Moments | None, column, *, rows=None) -> Calendar | None:
+def learn_calendar(moments: Moments, column: str, *, rows: int | None = None) -> Calendar | None:
     """Return the calendar of a series; None if most of its intervals are not one step.
 
     Args:
-        moments: its times, in any order; None if a row has no time.
+        moments: its times, in any order.
         column: name of the time column.
         rows: number of rows to learn from, the earliest; all by default.
     """
-    if moments is None or len(moments.times) < _MIN_TIMES:
+    if len(moments.times) < _MIN_TIMES:
         return None
     order = np.argsort(moments.times, kind="stable")[:rows]
     moments = moments.part(order)

@@ -5,9 +5,11 @@ Imports only NumPy and the standard library: the runtime of exported models chec
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from kzoo.inference.tables.zones import format_offset
 from kzoo.utils.formatting import plural
 
 # share of a step by which intervals may differ from it when its unit is chosen
@@ -136,6 +138,39 @@ def format_duration(seconds) -> str:
     return f"{seconds / _SECONDS[unit]:.3g} {unit}s"
 
 
+@dataclass(frozen=True)
+class Moments:
+    """The values of a time column.
+
+    Args:
+        times: (N,) datetime64[us] in UTC, or local times if no zone is known; or numbers.
+        wall: (N,) the same as local times.
+        zone: "Europe/Berlin", "+01:00" (of the last row, if rows differ), or empty.
+    """
+
+    times: np.ndarray
+    wall: np.ndarray
+    zone: str = ""
+
+    @classmethod
+    def of(cls, times: np.ndarray, offsets: np.ndarray, zone: str) -> "Moments":
+        """Return times in UTC as moments.
+
+        Args:
+            times: (N,) of a time column.
+            offsets: (N,) UTC offsets in minutes, NaN if missing.
+            zone: of the column, or its UTC offsets.
+        """
+        if times.dtype.kind != "M" or not len(offsets) or not np.isfinite(offsets).all():
+            return cls(times, times)
+        zone = format_offset(offsets[int(np.argmax(times))]) if not zone or "," in zone else zone
+        return cls(times, times + offsets.astype("m8[m]"), zone)
+
+    def part(self, rows: Any) -> "Moments":
+        """Return those of some rows."""
+        return Moments(self.times[rows], self.wall[rows], self.zone)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Times:
     """The times of the rows of a series.
@@ -190,7 +225,7 @@ class Times:
         best = min(candidates, key=lambda candidate: candidate.irregularity_count)
         return best if best.irregularity_count < irregularities else times
 
-    def take(self, indices) -> "Times":
+    def take(self, indices: np.ndarray | slice) -> "Times":
         """Return the times of the rows with these indices."""
         offsets = self.offsets[indices] if len(self.offsets) else self.offsets
         return replace(
@@ -199,6 +234,11 @@ class Times:
             standard=self.standard[indices],
             offsets=offsets,
         )
+
+    @property
+    def moments(self) -> Moments:
+        """The times in UTC and as local times."""
+        return Moments.of(self.timestamps, self.offsets, self.zone)
 
     @property
     def wall(self) -> np.ndarray:

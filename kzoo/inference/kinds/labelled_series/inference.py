@@ -1,9 +1,10 @@
-"""Series that are examples: whole series, or segments of recordings, each with a label or values. NumPy only.
+"""Labelled series: whole series, or segments of recordings, are examples with a label or values. NumPy only.
 
 Their rows are told apart by the columns of `series_id`. All series have the same number of steps, or the shorter ones
 are padded with zeros at the end, and a last feature is 1 for real steps and 0 for padding.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +12,32 @@ import numpy as np
 
 from kzoo.inference.kinds.rows.inference import unread_notes
 from kzoo.inference.kinds.series.index import with_index
+from kzoo.inference.kinds.series.inference import draw, edges, gather, glance, glance_new, show
+from kzoo.inference.kinds.series.inference import received as received_table
+from kzoo.inference.kinds.series.input_parts import parts
 from kzoo.inference.kinds.series.time_formats import require_times, time_format_of, times_and_zone
-from kzoo.inference.sources.arrays import as_array
-from kzoo.inference.tables.raw import MOST, checked_rows, require
+from kzoo.inference.sources.arrays import as_array, check_count
+from kzoo.inference.tables.raw import MOST, Rows, checked_rows, require
 from kzoo.inference.tables.values import to_words, unreadable_cells
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural, shown
 
-EXAMPLES = "series_examples"  # kind of their preprocessor
 _SHOWN = 3  # series named in a note
 _UNEVEN = 1.5  # times the usual step of a series, from which rows are missing
+
+__all__ = [
+    "draw",
+    "edges",
+    "example",
+    "form",
+    "gather",
+    "glance",
+    "glance_new",
+    "parts",
+    "read",
+    "received",
+    "show",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,17 +63,12 @@ class SeriesRows:
         """(N,) the index in `order` of the first row of each series."""
         return np.concatenate([[0], self.ends[:-1]]).astype(int)
 
-    def cut(self, values) -> list:
+    def cut(self, values: np.ndarray) -> list[np.ndarray]:
         """Return an array of all rows in `order` as an array for each series."""
         return np.split(values, self.ends[:-1]) if len(self.ends) else []
 
 
-def is_examples(reader) -> bool:
-    """Return whether a preprocessor reads series that are examples."""
-    return reader["kind"] == EXAMPLES
-
-
-def read(reader, raw):
+def read(reader: Mapping[str, Any], raw: Any) -> tuple[np.ndarray, Any]:
     """Encode series: a table with their id columns, an array (N, T, F), or a list of arrays (T, F)."""
     steps = reader["steps"]
     columns = reader["columns"]
@@ -84,7 +96,7 @@ def read(reader, raw):
     return x, names or raw
 
 
-def _holds_arrays(raw):
+def _holds_arrays(raw: Any) -> bool:
     """Return whether raw inputs are arrays, not a table."""
     if isinstance(raw, np.ndarray):
         return True
@@ -95,7 +107,9 @@ def _holds_arrays(raw):
     )
 
 
-def _series_of_table(reader, raw, notes):
+def _series_of_table(
+    reader: Mapping[str, Any], raw: Any, notes: list[str]
+) -> tuple[list[np.ndarray], list[str]]:
     """Return the series of a table (T, F) each, and their names; a table without the id columns is one series."""
     rows = checked_rows(with_index(raw, reader.get("time")))
     require(rows, reader["columns"], "the series")
@@ -119,14 +133,15 @@ def _series_of_table(reader, raw, notes):
     ), found.names
 
 
-def are_lists(raw) -> bool:
-    """Return whether raw inputs are lists of the steps of several series."""
-    return (
-        isinstance(raw, list) and bool(raw) and all(isinstance(part, list) and part for part in raw)
-    )
+def received(reader: Mapping[str, Any], given: Any, most: int | None = None) -> Any:
+    """Return the series of a request: lists of the steps of several series, or a table or windows as of a forecast."""
+    if isinstance(given, list) and given and all(isinstance(part, list) and part for part in given):
+        check_count(len(given), most)
+        return arrays_of(given)
+    return received_table(reader, given, most)
 
 
-def arrays_of(raw) -> list:
+def arrays_of(raw: Any) -> list[np.ndarray]:
     """Return series in memory as arrays (T, F) in float32, without missing steps at their ends.
 
     Args:
@@ -168,7 +183,15 @@ def arrays_of(raw) -> list:
     return series
 
 
-def series_rows(rows, ids, time, notes, *, learned=None, date_order=None) -> SeriesRows:
+def series_rows(
+    rows: Rows,
+    ids: Sequence[str],
+    time: str | None,
+    notes: list[str],
+    *,
+    learned: str | None = None,
+    date_order: str | None = None,
+) -> SeriesRows:
     """Return which rows of a table belong to which series, in the order in which the series appear.
 
     Args:
@@ -222,7 +245,9 @@ def series_rows(rows, ids, time, notes, *, learned=None, date_order=None) -> Ser
     return SeriesRows(names=names, order=order, ends=ends, time=time, time_format=time_format)
 
 
-def _gap_notes(steps, same_series, codes, names):
+def _gap_notes(
+    steps: np.ndarray, same_series: np.ndarray, codes: np.ndarray, names: list[str]
+) -> list[str]:
     """Return a note about series in which steps are missing, in a list; [] without such series."""
     if not same_series.any():
         return []
@@ -238,7 +263,12 @@ def _gap_notes(steps, same_series, codes, names):
     ]
 
 
-def numbers_of(rows, columns, number_formats, unread):
+def numbers_of(
+    rows: Rows,
+    columns: Sequence[str],
+    number_formats: Mapping[str, Any] | None,
+    unread: dict[str, np.ndarray],
+) -> np.ndarray:
     """Return columns as float64 (rows, F), NaN where there is no number.
 
     Args:
@@ -257,7 +287,14 @@ def numbers_of(rows, columns, number_formats, unread):
     return values
 
 
-def filled(series, names, columns, notes, *, new=False) -> list:
+def filled(
+    series: Sequence[np.ndarray],
+    names: Sequence[str],
+    columns: Sequence[str],
+    notes: list[str],
+    *,
+    new: bool = False,
+) -> list[np.ndarray]:
     """Return series in float32 with missing values replaced by the last value before, or else the next.
 
     Args:
@@ -296,7 +333,9 @@ def filled(series, names, columns, notes, *, new=False) -> list:
     return full
 
 
-def cut_segments(series, names, length, stride, notes):
+def cut_segments(
+    series: Sequence[np.ndarray], names: Sequence[str], length: int, stride: int, notes: list[str]
+) -> tuple[list[np.ndarray], list[str], list[tuple[int, int]]]:
     """Return segments of recordings, their names, and (recording, first step) of each.
 
     Args:
@@ -339,7 +378,9 @@ def cut_segments(series, names, length, stride, notes):
     return segments, segment_names, places
 
 
-def encoded(series, names, steps, padded, notes) -> np.ndarray:
+def encoded(
+    series: Sequence[np.ndarray], names: Sequence[str], steps: int, padded: bool, notes: list[str]
+) -> np.ndarray:
     """Return series as float32 (N, steps, F), or (N, steps, F + 1) if they are padded.
 
     Args:
@@ -354,10 +395,10 @@ def encoded(series, names, steps, padded, notes) -> np.ndarray:
     """
     lengths = np.array([len(values) for values in series])
 
-    def named(number):
+    def named(number: int) -> str:
         return repr(names[number]) if names else str(number + 1)
 
-    wrong = np.flatnonzero(lengths > steps if padded else lengths != steps)
+    wrong = np.flatnonzero(lengths > steps if padded else lengths != steps).tolist()
     if len(wrong) and not padded:
         raise KzooError(
             f"Series {named(wrong[0])} has {plural(int(lengths[wrong[0]]), 'step')}, but all series of the training "
@@ -378,7 +419,7 @@ def encoded(series, names, steps, padded, notes) -> np.ndarray:
     return x
 
 
-def form(reader) -> dict:
+def form(reader: Mapping[str, Any]) -> dict[str, Any]:
     """Return the number of steps of a series, and its columns."""
     return {
         "steps": reader["steps"],
@@ -388,7 +429,7 @@ def form(reader) -> dict:
     }
 
 
-def example(reader, x):
+def example(reader: Mapping[str, Any], x: np.ndarray | None) -> list[dict[str, Any]] | None:
     """Return the rows of a series without ids and times."""
     if x is None:
         return None

@@ -1,6 +1,6 @@
 """Learning from series that are examples: tables of many labelled series, folders of files, and lists of arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,19 +9,19 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
+from kzoo.data.inputs.arrays import as_type, checked
 from kzoo.data.inputs.rows.columns import number_formats_of
+from kzoo.data.inputs.rows.fitting import describe
 from kzoo.data.inputs.rows.in_memory import cell_findings, text_columns
 from kzoo.data.inputs.rows.scaling import scaling
 from kzoo.data.options import LoadRequest
+from kzoo.data.store.windows import sample_rows, select_rows
 from kzoo.data.summary import AS_REQUESTED
 from kzoo.data.tables.frame import as_frame
 from kzoo.data.tables.overview import describe_columns
 from kzoo.data.targets import detection
 from kzoo.data.targets.fit import fit_targets
-from kzoo.inference.kinds.rows.column_options import column_options, named_columns
-from kzoo.inference.kinds.rows.inference import unread_notes
-from kzoo.inference.kinds.series.examples import (
-    EXAMPLES,
+from kzoo.inference.kinds.labelled_series.inference import (
     arrays_of,
     cut_segments,
     encoded,
@@ -30,7 +30,9 @@ from kzoo.inference.kinds.series.examples import (
     read,
     series_rows,
 )
-from kzoo.inference.kinds.series.inference import detect_time_column
+from kzoo.inference.kinds.rows.column_options import column_options, named_columns
+from kzoo.inference.kinds.rows.inference import unread_notes
+from kzoo.inference.kinds.series.one_series import detect_time_column
 from kzoo.inference.sources.folders import ignored_files_notes, splits_in, visible_folders
 from kzoo.inference.tables.files import is_table
 from kzoo.inference.tables.numbers import learned_from_texts
@@ -40,12 +42,16 @@ from kzoo.problems.kinds import Fresh
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural, shown
 from kzoo.utils.optional import pandas as pd
+from kzoo.zoo.registry.preset import Preset
 
 _FILE = "file"  # id column of the series of a folder
 _CLASS = "class"  # target column of them
 _SUFFIXES = (".csv",)
 _MIN_NUMERIC = 0.5  # share of numbers in a column of a series
 _SHOWN = 3  # series in a note
+_MAX_SCALED_STEPS = 2_000_000  # steps of arrays from which the scale is learned
+
+__all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "padded_arrays", "take"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,7 +71,7 @@ class LabelledSeries:
     groups: np.ndarray | None
 
 
-def load_examples(request: LoadRequest) -> Dataset:
+def load(request: LoadRequest) -> Dataset:
     """Load labelled series from a table with a row per step, or from a folder of files per class.
 
     Args:
@@ -149,7 +155,12 @@ def load_examples(request: LoadRequest) -> Dataset:
     formats = number_formats_of(frame, candidates, overrides, format_warnings, decimal)
     features, skipped = _features(rows, taken, formats, notes)
     formats = {column: formats[column] for column in features if column in formats}
-    reader: dict[str, Any] = {"kind": EXAMPLES, "columns": features, "series_id": ids, "time": time}
+    reader: dict[str, Any] = {
+        "kind": "series_examples",
+        "columns": features,
+        "series_id": ids,
+        "time": time,
+    }
     reader |= {"writings": formats} if formats else {}
     reader |= {"times": found.time_format} if found.time_format else {}
     reader |= {"segment": [segment, stride]} if segment else {}
@@ -250,7 +261,7 @@ def load_examples(request: LoadRequest) -> Dataset:
     )
 
 
-def whole_series(padded) -> dict:
+def whole_series(padded: bool) -> dict[str, Any]:
     """Return the settings of a network that reads whole series and does not forecast."""
     return {"horizon": None, "reversible_norm": False} | ({"padded": True} if padded else {})
 
@@ -532,7 +543,9 @@ def _frame_of_folder(folder, notes):
     return pd.concat(frames, ignore_index=True)
 
 
-def labelled_examples(reader, source, *, targets):
+def labelled(
+    reader: Mapping[str, Any], source: Any, *, targets: Sequence[str], config: Any = None
+) -> Split:
     """Return labelled series of a new source, with raw labels."""
     notes = list[str]()
     text = [
@@ -548,7 +561,7 @@ def labelled_examples(reader, source, *, targets):
     return Split(x=x, y=columns[0] if len(columns) == 1 else np.stack(columns, axis=1))
 
 
-def fresh_examples(reader, source, *, targets):
+def fresh(reader: Mapping[str, Any], source: Any, *, targets: Sequence[str]) -> Fresh:
     """Return new series, and their raw labels if the table has them, for the checks."""
     frame = as_frame(_rows_with_columns(source))
     missing = [name for name in reader["columns"] if name not in frame.columns]
@@ -556,12 +569,15 @@ def fresh_examples(reader, source, *, targets):
         return Fresh(frame=frame, missing=missing)
     if not all(column in frame.columns for column in (*targets, *reader["series_id"])):
         return Fresh(x=read(reader, frame)[0], frame=frame)
-    split = labelled_examples(reader, frame, targets=targets)
+    split = labelled(reader, frame, targets=targets)
     return Fresh(x=split.x, answers=split.y, frame=frame)
 
 
-def overview_of_examples(data) -> dict:
+def overview(data: Dataset) -> dict[str, Any]:
     """Return how the columns of labelled series were read, and their lengths."""
+    if "series" not in data.seen:  # arrays
+        steps, columns = data.input_shape
+        return {"noun": "series", "about": {"steps in": steps, "columns": columns}}
     series = data.seen["series"]
     lengths = list(dict.fromkeys((series["shortest"], series["longest"])))
     about = {"steps": lengths[0] if len(lengths) == 1 else lengths}
@@ -570,11 +586,51 @@ def overview_of_examples(data) -> dict:
     return {"noun": "series", "rows": series["count"], "columns": data.seen["read"], "about": about}
 
 
-def padded_preprocessor(x) -> dict:
+def take(x: np.ndarray, preset: Preset | None) -> np.ndarray:
+    """Return an array as float32 (N, T, F)."""
+    if x.ndim == 2 and preset is not None and preset.config["input_shape"][-1] == 1:
+        x = x[..., None]
+    return as_type(checked(x, "series"), np.float32)
+
+
+def fit(
+    x: Any,
+    train: np.ndarray,
+    *,
+    plain: bool = False,
+    notes: list[str] | None = None,
+    padded: bool = False,
+    **more: Any,
+) -> tuple[Any, dict[str, Any], dict[str, Any] | None]:
+    """Return the series unchanged, the settings learned on the training series, and a preprocessor if they are padded.
+
+    Args:
+        x: (N, T, F).
+        train: indices of the training series.
+        plain: whether the caller has scaled them already.
+        padded: whether the last feature is a mask, 1 for real steps.
+        notes: list that a note is appended to if the scale is learned on a sample.
+    """
+    reader = padded_preprocessor(x) if padded else None
+    if plain:
+        return x, whole_series(padded), reader
+    series = select_rows(x, train)
+    most = max(1, _MAX_SCALED_STEPS // x.shape[1])
+    if len(series) > most and notes is not None:
+        notes.append(
+            f"The scale of the inputs is learned on {most:,} of {len(series):,} training series."
+        )
+    series = sample_rows(series, most)
+    if padded:
+        series = series[series[..., -1] > 0][:, :-1]
+    return x, scaling(series) | whole_series(padded), reader
+
+
+def padded_preprocessor(x: np.ndarray) -> dict[str, Any]:
     """Return the preprocessor of padded arrays (N, T, F + 1), whose columns have no names."""
     names = [f"x{number}" for number in range(x.shape[-1] - 1)]
     return {
-        "kind": EXAMPLES,
+        "kind": "series_examples",
         "columns": names,
         "series_id": [],
         "time": None,

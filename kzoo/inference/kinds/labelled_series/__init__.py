@@ -1,0 +1,1 @@
+"""The inference half of labelled series: each of them, or of its segments, is an example."""

@@ -20,7 +20,7 @@ from kzoo.data.arrays import load_arrays
 from kzoo.data.dataset import Dataset
 from kzoo.data.generated import cylinder_bell_funnel, opinions, shapes
 from kzoo.data.inputs.rows.in_memory import load_table
-from kzoo.data.inputs.series.load import load as load_series
+from kzoo.data.inputs.series.fitting import load as load_series
 from kzoo.data.inputs.text.fitting import build_text
 from kzoo.data.inputs.text.language import load_language, text_settings
 from kzoo.data.options import LoadRequest

@@ -33,6 +33,8 @@ MOVED = {
     "kzoo.kinds.rows.target": ("kzoo.data.targets.columns",),
     "kzoo.kinds.series.examples": ("kzoo.inference.kinds.labelled_series.inference",),
     "kzoo.kinds.series.examples_fitting": ("kzoo.data.inputs.labelled_series.fitting",),
+    "kzoo.kinds.series.id_columns": ("kzoo.inference.kinds.series.one_series",),
+    "kzoo.kinds.series.input_parts": ("kzoo.inference.kinds.series.inference",),
     "kzoo.kinds.series.panel_fitting": ("kzoo.data.inputs.series.panel_rows",),
     "kzoo.layer_decay": ("kzoo.zoo.layer_decay",),
     "kzoo.loading": ("kzoo.zoo.loading",),

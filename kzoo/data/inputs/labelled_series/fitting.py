@@ -1,7 +1,7 @@
 """Learning from series that are examples: tables of many labelled series, folders of files, and lists of arrays."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,26 @@ from kzoo.inference.kinds.labelled_series.inference import (
     arrays_of,
     cut_segments,
     encoded,
-    filled,
-    numbers_of,
+    panel_of_rows,
     read,
-    series_rows,
+    series_of,
 )
 from kzoo.inference.kinds.rows.column_options import column_options, named_columns
 from kzoo.inference.kinds.rows.inference import unread_notes
 from kzoo.inference.kinds.series.one_series import detect_time_column
+from kzoo.inference.kinds.series.panel import Panel
 from kzoo.inference.sources.folders import ignored_files_notes, splits_in, visible_folders
 from kzoo.inference.tables.files import is_table
 from kzoo.inference.tables.numbers import learned_from_texts
-from kzoo.inference.tables.raw import MOST, as_names, check_distinct, find_target, require, rows_of
+from kzoo.inference.tables.raw import (
+    MOST,
+    Rows,
+    as_names,
+    check_distinct,
+    find_target,
+    require,
+    rows_of,
+)
 from kzoo.inference.tables.values import not_missing, plain, to_words
 from kzoo.problems.kinds import Fresh
 from kzoo.utils.errors import KzooError, warn
@@ -81,30 +89,23 @@ def load(request: LoadRequest) -> Dataset:
     Raises:
         KzooError: no id, target or numeric column, or a target that is not constant in a series.
     """
-    source = request.source
-    form = request.form
     options = request.options
-    target = options.target
     group: Any = options.group  # the name of a column
     time = options.time
-    columns = options.columns
-    series_id = options.series_id
-    date_order = options.date_order
     notes = list[str]()
-    others = request.second_sources
-    if form == "folder":
-        frame = _frame_of_folder(Path(source), notes)
-        target, series_id = _CLASS, _FILE
+    if request.form == "folder":
+        frame = _frame_of_folder(Path(request.source), notes)
+        options = replace(options, target=_CLASS, series_id=_FILE)
     else:
-        frame = as_frame(_rows_with_columns(source), named_columns(columns), notes)
-    ids, drop = as_names(series_id), as_names(options.drop)
+        frame = as_frame(_rows_with_columns(request.source), named_columns(options.columns), notes)
+    ids, drop = as_names(options.series_id), as_names(options.drop)
     if not ids:
         raise KzooError(
             "Labelled series need the columns that tell them apart: set series_id=. For one series to forecast, use a "
             "preset for forecasts."
         )
     segment, stride = _checked_segment(options.segment, options.stride)
-    targets = find_target(frame, target)
+    targets = find_target(frame, options.target)
     require(
         frame,
         [*ids, *drop, *([] if group is None else [group]), *([] if time is None else [time])],
@@ -135,20 +136,20 @@ def load(request: LoadRequest) -> Dataset:
         raise KzooError("The table has no rows.")
     time = detect_time_column(rows, time)
     taken = {*ids, *targets, *drop, *({group} - {None}), *({time} - {None})}
-    found = series_rows(rows, ids, time, notes, date_order=date_order)
-    if len(found.ends) == len(rows) > 1:
+    panel, time_format = panel_of_rows(rows, ids, time, notes, date_order=options.date_order)
+    if len(panel) == len(rows) > 1:
         raise KzooError(
             f"Every series has a single row: series_id={shown(ids[0] if len(ids) == 1 else ids)} differs in all "
             f"{len(rows):,} rows. Name the columns that all rows of a series share."
         )
-    if time is None and (counter := _step_counter(rows, found, taken)) is not None:
+    if time is None and (counter := _step_counter(rows, panel, taken)) is not None:
         notes.append(
             f"Column {counter!r} numbers the rows of each series, and is used as time={counter!r}."
         )
         time = counter
         taken.add(counter)
-        found = series_rows(rows, ids, time, notes, date_order=date_order)
-    overrides = column_options(columns, frame)
+        panel, time_format = panel_of_rows(rows, ids, time, notes, date_order=options.date_order)
+    overrides = column_options(options.columns, frame)
     format_warnings = list[str]()
     decimal = frame.attrs.get("decimal")
     candidates = [column for column in frame.columns if column not in taken]
@@ -162,18 +163,18 @@ def load(request: LoadRequest) -> Dataset:
         "time": time,
     }
     reader |= {"writings": formats} if formats else {}
-    reader |= {"times": found.time_format} if found.time_format else {}
+    reader |= {"times": time_format} if time_format else {}
     reader |= {"segment": [segment, stride]} if segment else {}
 
     # 2. The series and their targets, and those of the second sources.
-    unread: dict[str, Any] = {}
-    whole = _labelled_series(reader, rows, found, targets, group, notes, unread=unread)
+    unread: dict[str, np.ndarray] = {}
+    whole = _labelled_series(reader, rows, panel, targets, notes, unread, group)
     every = [whole]
     first = len(whole.series)
     sizes = {}
-    for part, other in others.items():
+    for part, other in request.second_sources.items():
         part_notes = list[str]()
-        new = _read_labelled(reader, other, targets, None, part_notes, form, text_columns(frame))
+        new = _read_labelled(reader, other, targets, part_notes, text_columns(frame))
         notes += [f"{part.capitalize()} series: {note}" for note in part_notes]
         sizes[part] = len(new.series)
         every.append(new)
@@ -266,7 +267,7 @@ def whole_series(padded: bool) -> dict[str, Any]:
     return {"horizon": None, "reversible_norm": False} | ({"padded": True} if padded else {})
 
 
-def _rows_with_columns(source):
+def _rows_with_columns(source: Any) -> Any:
     """Return a table whose index levels with names have become columns."""
     if (
         hasattr(source, "index")
@@ -277,7 +278,7 @@ def _rows_with_columns(source):
     return source
 
 
-def _checked_segment(segment, stride):
+def _checked_segment(segment: Any, stride: Any) -> tuple[int | None, int | None]:
     """Return the steps of a segment and to the next one; stride is the segment by default.
 
     Raises:
@@ -298,31 +299,32 @@ def _checked_segment(segment, stride):
     return int(segment), int(stride)
 
 
-def _step_counter(rows, found, taken):
+def _step_counter(rows: Rows, panel: Panel, taken: Collection[str]) -> str | None:
     """Return the column that numbers the rows of every series by 0, 1, 2, ... or 1, 2, 3, ...; None without one."""
-    if len(found.order) == len(found.ends):
+    if len(panel.order) == len(panel):
         return None
+    expected = panel.numbers - panel.firsts
     for column in rows.columns:
-        if column in taken:
-            continue
-        numbers = rows.numbers(column)[found.order]
-        starts = np.repeat(numbers[found.starts], np.diff(found.ends, prepend=0))
-        expected = np.arange(len(numbers)) - np.repeat(found.starts, np.diff(found.ends, prepend=0))
-        if (
-            np.array_equal(numbers - starts, expected)
-            and np.isin(numbers[found.starts], (0, 1)).all()
-        ):
-            return column
+        if column not in taken:
+            numbers = rows.numbers(column)[panel.order]
+            if (
+                np.array_equal(numbers - numbers[panel.firsts], expected)
+                and np.isin(numbers[panel.bounds[:-1]], (0, 1)).all()
+            ):
+                return column
     return None
 
 
-def _features(rows, taken, formats, notes):
+def _features(
+    rows: Rows, taken: Collection[str], formats: Mapping[str, Any], notes: list[str]
+) -> tuple[list[str], list[str]]:
     """Return the numeric columns, and the others, which are no features.
 
     Raises:
         KzooError: no numeric column is left.
     """
-    features, skipped = [], []
+    features = list[str]()
+    skipped = list[str]()
     for column in rows.columns:
         if column not in taken:
             share = np.isfinite(rows.numbers(column, formats.get(column))).mean()
@@ -336,60 +338,63 @@ def _features(rows, taken, formats, notes):
     return features, skipped
 
 
-def _labelled_series(reader, rows, found, targets, group, notes, *, unread=None) -> LabelledSeries:
+def _labelled_series(
+    reader: Mapping[str, Any],
+    rows: Rows,
+    panel: Panel,
+    targets: Sequence[str],
+    notes: list[str],
+    unread: dict[str, np.ndarray],
+    group: str | None = None,
+) -> LabelledSeries:
     """Return the series of a table, or their segments, with the raw targets.
 
     Args:
         reader: the preprocessor, perhaps without steps.
         rows: `Rows`.
-        found: the `SeriesRows`.
+        panel: its `Panel`.
         targets: names of the target columns.
-        group: the group column, or None.
         notes: list that notes for the user are appended to.
         unread: dict that gets name -> indices of unreadable cells.
+        group: the group column, or None.
 
     Raises:
         KzooError: a target or a group that is not constant in a series, or no series has a target.
     """
-    columns = reader["columns"]
-    values = numbers_of(rows, columns, reader.get("writings"), {} if unread is None else unread)
-    series = filled(found.cut(values[found.order]), found.names, columns, notes)
-    cells = {column: _cells(rows[column])[found.order] for column in targets}
-    names = found.names
-    places = [(number, 0) for number in range(len(series))]
-    groups = None if group is None else _constant(group, rows, found)
-    lengths = [len(values) for values in series]
+    series = series_of(reader, rows, panel, notes, unread)
+    cells = {column: _cells(rows[column])[panel.order] for column in targets}
+    names, starts = panel.names, panel.bounds[:-1]
+    recordings = np.arange(len(panel))
+    groups = None if group is None else _constant(group, rows, panel)
     if segment := reader.get("segment"):
-        length, stride = segment
-        series, names, places = cut_segments(series, names, length, stride, notes)
-        lengths = [segment[0]] * len(series)
-    spans = [
-        (found.starts[number] + start, found.starts[number] + start + length)
-        for (number, start), length in zip(places, lengths, strict=True)
-    ]
+        series, names, places = cut_segments(series, names, segment[0], segment[1], notes)
+        recordings = np.array([number for number, _ in places])
+        starts = panel.bounds[recordings] + [start for _, start in places]
+        groups = np.array(panel.names) if groups is None else groups
     kept = list[int]()
     raw = {column: list[Any]() for column in targets}
     unlabelled, mixed = list[str](), list[str]()
-    for row, (start, end) in enumerate(spans):
-        found_values = {column: _single(cells[column][start:end]) for column in targets}
+    for row, start in enumerate(starts):
+        span = slice(start, start + len(series[row]))
+        values_of = {column: _single(cells[column][span]) for column in targets}
         different = next(
-            (column for column, (_, other) in found_values.items() if other is not None), None
+            (column for column, (_, other) in values_of.items() if other is not None), None
         )
         if different is not None:
             if segment:
                 mixed.append(names[row])
                 continue
-            value, other = found_values[different]
+            value, other = values_of[different]
             raise KzooError(
                 f"Target {different!r} is not constant in series {names[row]!r}: {shown(value)} and {shown(other)}. "
                 "Each series needs one label. Correct it, set segment= if the label changes, or use a preset for "
                 "forecasts to forecast it."
             )
-        if any(value is None for value, _ in found_values.values()):
+        if any(value is None for value, _ in values_of.values()):
             unlabelled.append(names[row])
             continue
         kept.append(row)
-        for column, (value, _) in found_values.items():
+        for column, (value, _) in values_of.items():
             raw[column].append(value)
     noun = "segment" if segment else "series"
     for which, reason in (
@@ -409,18 +414,15 @@ def _labelled_series(reader, rows, found, targets, group, notes, *, unread=None)
         raise KzooError(
             f"No {noun} has a value of {listed(map(repr, targets))}. Fill it in, or choose another target=."
         )
-    recordings = [places[row][0] for row in kept]
-    if groups is None and segment:
-        groups = np.array([found.names[number] for number in range(len(found.names))])
     return LabelledSeries(
         names=[names[row] for row in kept],
         series=[series[row] for row in kept],
         targets={column: _column(values) for column, values in raw.items()},
-        groups=None if groups is None else groups[recordings],
+        groups=None if groups is None else groups[recordings[kept]],
     )
 
 
-def _column(values):
+def _column(values: list[Any]) -> np.ndarray:
     """Return values (N,) as numbers if all of them are numbers, else as objects."""
     array = np.empty(len(values), object)
     array[:] = values
@@ -431,13 +433,13 @@ def _column(values):
     return np.array(values) if is_number else array
 
 
-def _cells(values):
+def _cells(values: Any) -> np.ndarray:
     """Return the cells of a column as an array (N,), texts as objects."""
     values = plain(values)
     return values if isinstance(values, np.ndarray) else np.array(list(values), object)
 
 
-def _single(cells):
+def _single(cells: np.ndarray) -> tuple[Any, Any]:
     """Return (the value of cells, None), or two different values; (None, None) if all are missing."""
     present = cells[not_missing(cells)]
     if not len(present):
@@ -447,36 +449,41 @@ def _single(cells):
     return (first, None) if not len(different) else (first, present[different[0]])
 
 
-def _constant(column, rows, found):
+def _constant(column: str, rows: Rows, panel: Panel) -> np.ndarray:
     """Return the value of a column in each series (N,) as words.
 
     Raises:
         KzooError: it is missing in a row, or not constant in a series.
     """
-    words = to_words(rows[column])[found.order]
+    words = to_words(rows[column])[panel.order]
     if any(missing := [word is None for word in words]):
-        row = int(found.order[missing.index(True)])
+        row = int(panel.order[missing.index(True)])
         raise KzooError(
             f"is missing in row {row + 1}. Fill it in, or omit group=.",
             argument="group",
             value=column,
         )
     words = words.astype(str)
-    first = words[found.starts]
-    changed = words != np.repeat(first, np.diff(found.ends, prepend=0))
+    first = words[panel.firsts]
+    changed = words != first
     if changed.any():
         row = int(np.argmax(changed))
-        number = int(np.searchsorted(found.ends, row, side="right"))
         raise KzooError(
-            f"is not constant in series {found.names[number]!r}: {str(first[number])!r} and "
+            f"is not constant in series {panel.names[panel.codes[row]]!r}: {str(first[row])!r} and "
             f"{str(words[row])!r}. Name a column of the whole series.",
             argument="group",
             value=column,
         )
-    return first
+    return first[panel.bounds[:-1]]
 
 
-def _read_labelled(reader, source, targets, group, notes, form, text) -> LabelledSeries:
+def _read_labelled(
+    reader: Mapping[str, Any],
+    source: Any,
+    targets: Sequence[str],
+    notes: list[str],
+    text: Collection[str],
+) -> LabelledSeries:
     """Return labelled series of another source, read as the training series were."""
     path = source if isinstance(source, str | Path) else None
     if path is not None and Path(path).is_dir() and not is_table(path):
@@ -490,14 +497,16 @@ def _read_labelled(reader, source, targets, group, notes, form, text) -> Labelle
             f"There is no time column {reader['time']!r}. The rows are assumed to be in order of time."
         )
     require(rows, [*reader["series_id"], *reader["columns"], *targets], "the series")
-    found = series_rows(rows, reader["series_id"], time, notes, learned=reader.get("times", ""))
-    unread: Mapping[str, Any] = {}
-    read_series = _labelled_series(reader, rows, found, targets, group, notes, unread=unread)
+    panel, _ = panel_of_rows(
+        rows, reader["series_id"], time, notes, learned=reader.get("times", "")
+    )
+    unread: dict[str, np.ndarray] = {}
+    read_series = _labelled_series(reader, rows, panel, targets, notes, unread)
     notes += unread_notes(reader["columns"], rows, unread)
     return read_series
 
 
-def _frame_of_folder(folder, notes):
+def _frame_of_folder(folder: Path, notes: list[str]) -> Any:
     """Return the files below class folders as one table with the columns "file" and "class".
 
     Raises:
@@ -553,7 +562,7 @@ def labelled(
         for name, stored in (reader.get("writings") or {}).items()
         if learned_from_texts(stored)
     ]
-    new = _read_labelled(reader, source, targets, None, notes, "", text)
+    new = _read_labelled(reader, source, targets, notes, text)
     x = encoded(new.series, new.names, reader["steps"], reader["padded"], notes)
     for line in notes:
         warn(line)

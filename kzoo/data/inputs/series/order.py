@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.data.inputs.rows.columns import number_formats_of
-from kzoo.data.inputs.series.training_rows import named_targets
+from kzoo.data.inputs.series.panel_rows import named_targets
 from kzoo.data.tables.frame import as_frame
 from kzoo.inference.kinds.rows.column_options import column_options, named_columns
 from kzoo.inference.kinds.series.index import with_index

@@ -1,6 +1,6 @@
 """Many series in rows, told apart by id columns: how a table of them is split and scaled for training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,7 @@ from kzoo.data.dataset import Split
 from kzoo.data.inputs.rows.columns import number_formats_of
 from kzoo.data.inputs.rows.scaling import scaling
 from kzoo.data.inputs.series.season import window_length
-from kzoo.data.inputs.series.training_rows import (
-    Cuts,
-    Names,
-    TrainingRows,
-    fold_note,
-    named_targets,
-)
+from kzoo.data.inputs.series.windows import Limits
 from kzoo.data.options import DataOptions
 from kzoo.data.store.windows import sample_indices
 from kzoo.inference.kinds.series.calendar import Calendar, learn_calendar
@@ -29,15 +23,15 @@ from kzoo.inference.kinds.series.covariates import (
 )
 from kzoo.inference.kinds.series.one_series import detect_time_column
 from kzoo.inference.kinds.series.panel import (
+    Panel,
     check_steps,
-    gap_notes,
     panel_moments,
     series_names,
     sorted_panel,
 )
 from kzoo.inference.kinds.series.steps import LONGEST_GAP
 from kzoo.inference.kinds.series.times import Moments, Times
-from kzoo.inference.kinds.series.values import PanelValues
+from kzoo.inference.kinds.series.windows import PanelValues
 from kzoo.inference.tables.raw import Rows, as_names, check_distinct, require, rows_of
 from kzoo.inference.tables.values import are_filled, to_words
 from kzoo.inference.tasks.values import spread
@@ -54,14 +48,51 @@ _MOST_AT_ONCE = 4_000_000  # numbers whose scale is computed at a time
 _MOST_SCALED = 500_000  # rows of a large panel from which the scale of its inputs is learned
 
 
+Names = str | Sequence[str] | None
+
+
+def named_targets(target: Names, columns: Iterable[str]) -> list[str]:
+    """Return the names in `target=`: a single one may have a comma."""
+    return [target] if isinstance(target, str) and target in list(columns) else as_names(target)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PanelRows(TrainingRows):
+class Cuts:
+    """Where series are cut into splits.
+
+    Args:
+        limits: split -> its `Limits`.
+        training: (R,) whether each row of the panel is one to learn from.
+    """
+
+    limits: dict[str, Limits]
+    training: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PanelRows:
     """The rows of many series for training.
 
     Args:
+        source: the table as it was read.
+        frame: the table that the panel counts the rows of.
+        panel: its `Panel`.
+        learned: number of rows of the table from which columns are learned, the first ones.
+        stored: what a preprocessor stores of times and ids.
+        apart: columns that are not of the past -> how they are used, for the overview.
+        drop: columns to leave out.
+        note: how the rows are split.
         roles: column -> "known" or "static".
     """
 
+    source: "DataFrame"
+    frame: "DataFrame"
+    panel: Panel
+    learned: int
+    stored: Mapping[str, Any]
+    apart: Mapping[str, tuple[str, str]]
+    drop: Sequence[str]
+    note: str
     roles: Mapping[str, str]
 
     @classmethod
@@ -132,10 +163,6 @@ class PanelRows(TrainingRows):
             for column, role in self.roles.items()
         ]
 
-    def gap_notes(self) -> list[str]:
-        """Return notes about missing rows."""
-        return gap_notes(self.panel)
-
     def cuts(
         self, content: PanelValues, options: DataOptions, horizon: int, name: str, notes: list[str]
     ) -> Cuts:
@@ -184,7 +211,7 @@ class PanelRows(TrainingRows):
     ) -> tuple[int, str]:
         """Return the default length of a window, that of the longest series, and a note with the reason."""
         panel = self.panel
-        assert panel.calendar is not None and panel.moments is not None
+        assert panel.calendar is not None
         sizes = self._sizes(training)
         rows = np.flatnonzero(training & (panel.codes == int(sizes.argmax())))
         typical = max(int(np.median(sizes[sizes > 0])), 2)
@@ -204,15 +231,21 @@ class PanelRows(TrainingRows):
             min_steps=preset.config.get("patch_size") or 1,
         )
 
+    def sizes_that_fit(
+        self, steps: int, horizon: int, preset: Preset | None, seconds: Sequence[int]
+    ) -> str:
+        """Return what to do if windows do not fit."""
+        return "provide more rows"
+
     def check_windows(
-        self, parts: Mapping[str, Split | None], steps: int, horizon: int, name: str, fix: str
+        self, parts: Mapping[str, Split], steps: int, horizon: int, name: str, fix: str
     ) -> None:
         """Refuse a training split without a window.
 
         Raises:
             KzooError: it has none.
         """
-        if parts["train"] is None:
+        if "train" not in parts:
             raise KzooError(
                 f"No series of {name!r} has a window of {plural(steps, 'step')} and {plural(horizon, 'step')} to "
                 "forecast before the validation rows. Provide more rows, or lower input_shape= or horizon=."
@@ -285,36 +318,27 @@ def _checked_roles(
     Raises:
         KzooError: an unknown column, or one with two roles.
     """
+    taken: dict[str, str] = {}
     roles: dict[str, str] = {}
-    left_out = as_names(drop)
-    for column in series_id:
-        for argument, names in (("time", [time]), ("target", as_names(target)), ("drop", left_out)):
-            if column in names:
-                raise KzooError(
-                    f"Column {column!r} is in series_id= and in {argument}=. Remove it from one of them."
-                )
-    if time in left_out:
-        raise KzooError(f"Column {time!r} is in time= and in drop=. Remove it from one of them.")
-    for argument, columns in (
+    for argument, names in (
+        ("drop", as_names(drop)),
+        ("target", named_targets(target, rows.columns)),
+        ("time", [time]),
         ("series_id", series_id),
         ("known_covariates", known),
         ("static_covariates", static),
     ):
-        require(rows, columns, "the table")
-        check_distinct(columns, argument)
-    taken = (
-        {name: "series_id" for name in series_id}
-        | {time: "time"}
-        | dict.fromkeys(as_names(drop), "drop")
-    )
-    taken |= dict.fromkeys(named_targets(target, rows.columns), "target")
-    for role, columns in (("known", known), ("static", static)):
-        for column in columns:
+        if argument not in ("drop", "target", "time"):
+            require(rows, names, "the table")
+            check_distinct(names, argument)
+        for column in names:
             if other := taken.get(column):
                 raise KzooError(
-                    f"Column {column!r} is in {role}_covariates= and in {other}=. Remove it from one of them."
+                    f"Column {column!r} is in {argument}= and in {other}=. Remove it from one of them."
                 )
-            taken[column], roles[column] = f"{role}_covariates", role
+            taken[column] = argument
+            if argument.endswith("_covariates"):
+                roles[column] = argument.removesuffix("_covariates")
     return roles
 
 
@@ -439,3 +463,9 @@ def _covered(split: Split) -> np.ndarray:
     np.add.at(change, split.x.starts, 1)
     np.add.at(change, split.y.starts + split.y.length, -1)
     return np.cumsum(change[:-1]) > 0
+
+
+def fold_note(fold: splits.Fold, first: str, last: str) -> str:
+    """Return a note about the rows of a fold, given the times of the first and the last row of its test part."""
+    number = f"{fold.index + 1} of {fold.folds}"
+    return f"Fold {number}: tested on {first} to {last}, trained on earlier rows; later ones are not used."

@@ -9,20 +9,14 @@ import numpy as np
 from kzoo.data import splits
 from kzoo.data.dataset import Split
 from kzoo.data.inputs.rows.scaling import scaling
+from kzoo.data.inputs.series.panel_rows import Cuts, Names, PanelRows, fold_note, named_targets
 from kzoo.data.inputs.series.season import window_length
-from kzoo.data.inputs.series.training_rows import (
-    Cuts,
-    Names,
-    TrainingRows,
-    fold_note,
-    named_targets,
-)
-from kzoo.data.inputs.series.windows import no_window, shorter_sizes
+from kzoo.data.inputs.series.windows import no_window, shorter_sizes, sort_by_time, time_facts
 from kzoo.data.options import DataOptions
 from kzoo.inference.kinds.series.calendar import calendar_of
-from kzoo.inference.kinds.series.one_series import OneSeries, detect_time_column, read_times
+from kzoo.inference.kinds.series.one_series import OneSeries, detect_time_column
 from kzoo.inference.kinds.series.times import Times
-from kzoo.inference.kinds.series.values import PanelValues
+from kzoo.inference.kinds.series.windows import PanelValues
 from kzoo.inference.tables.raw import as_names, rows_of
 from kzoo.inference.tables.values import not_missing
 from kzoo.inference.tasks.values import spread
@@ -35,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SeriesRows(TrainingRows):
+class SeriesRows(PanelRows):
     """The rows of one series for training, in order of time.
 
     Args:
@@ -49,7 +43,12 @@ class SeriesRows(TrainingRows):
 
     @classmethod
     def of(
-        cls, frame: "DataFrame", options: DataOptions, name: str, notes: list[str]
+        cls,
+        frame: "DataFrame",
+        ids: Sequence[str],
+        options: DataOptions,
+        name: str,
+        notes: list[str],
     ) -> "SeriesRows":
         """Return the rows of a table in order of time, without those after the last target, or after a fold.
 
@@ -115,13 +114,10 @@ class SeriesRows(TrainingRows):
             apart=apart,
             drop=as_names(options.drop),
             note="The series is split in order of time.",
+            roles={},
             times=times,
             limits=limits,
         )
-
-    def gap_notes(self) -> list[str]:
-        """Return notes about missing rows, and rows with the time of another."""
-        return self.panel.step_notes()
 
     def cuts(
         self, content: PanelValues, options: DataOptions, horizon: int, name: str, notes: list[str]
@@ -150,7 +146,7 @@ class SeriesRows(TrainingRows):
         )
 
     def check_windows(
-        self, parts: Mapping[str, Split | None], steps: int, horizon: int, name: str, fix: str
+        self, parts: Mapping[str, Split], steps: int, horizon: int, name: str, fix: str
     ) -> None:
         """Refuse a split without a window.
 
@@ -158,7 +154,7 @@ class SeriesRows(TrainingRows):
             KzooError: there is one.
         """
         for part, (start, end) in self.limits.items():
-            if parts[part] is None and (start < end or part == "train"):
+            if part not in parts and (start < end or part == "train"):
                 raise no_window(part, start, end, steps, horizon, name, fix)
 
     def sizes_that_fit(
@@ -201,33 +197,6 @@ class SeriesRows(TrainingRows):
         return list(self.limits.values()), more
 
 
-def sort_by_time(
-    frame: "DataFrame",
-    column: str | None,
-    notes: list[str],
-    learned: str | None = None,
-    time_notes: list[str] | None = None,
-    date_order: str | None = None,
-) -> tuple["DataFrame", Times | None]:
-    """Return the rows in order of time without the time column, the one of the training or else the first of dates.
-
-    Args:
-        frame: the table.
-        column, notes, learned, time_notes, date_order: see `read_times`.
-
-    Returns:
-        (the table, its `Times` or None without a time column).
-    """
-    times = read_times(
-        rows_of(frame), column, notes, learned=learned, time_notes=time_notes, date_order=date_order
-    )
-    if times is None:
-        return frame, None
-    if not times.is_sorted:
-        frame = frame.iloc[times.order].reset_index(drop=True)
-    return frame.drop(columns=times.column), times
-
-
 def _drop_future_rows(
     frame: "DataFrame", times: Times | None, target: Names, notes: list[str]
 ) -> tuple["DataFrame", Times | None]:
@@ -246,28 +215,6 @@ def _drop_future_rows(
     # rows of `frame` are in order of time, those of `times` in order of the table
     past = len(frame) - future
     return frame.iloc[:past], None if times is None else times.take(times.order[:past])
-
-
-def time_facts(times: Times | None, missing: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return facts for the checks about the times of a series and its missing values."""
-    return {
-        "time": times.json() if times is not None and len(times.timestamps) else None,
-        "gone": {
-            name: _longest_run(indices, times) for name, indices in missing.items() if len(indices)
-        },
-    }
-
-
-def _longest_run(indices: np.ndarray, times: Times | None) -> dict[str, Any]:
-    """Return the `count` of cells without a number, and `longest`, `first` and `last`: length and rows of the longest
-    run.
-
-    Rows are named by their time, or without a time column by their index.
-    """
-    runs = np.split(indices, np.flatnonzero(np.diff(indices) > 1) + 1)
-    run = max(runs, key=len)
-    names = [str(row) if times is None else times.at(row) for row in (run[0], run[-1])]
-    return {"count": len(indices), "longest": len(run), "first": names[0], "last": names[1]}
 
 
 def _name_of_row(times: Times | None, row: int) -> str:

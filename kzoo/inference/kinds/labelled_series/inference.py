@@ -5,17 +5,25 @@ are padded with zeros at the end, and a last feature is 1 for real steps and 0 f
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from kzoo.inference.kinds.rows.inference import unread_notes
 from kzoo.inference.kinds.series.index import with_index
-from kzoo.inference.kinds.series.inference import draw, edges, gather, glance, glance_new, show
+from kzoo.inference.kinds.series.inference import (
+    draw,
+    edges,
+    gather,
+    glance,
+    glance_new,
+    parts,
+    show,
+)
 from kzoo.inference.kinds.series.inference import received as received_table
-from kzoo.inference.kinds.series.input_parts import parts
+from kzoo.inference.kinds.series.panel import Panel
 from kzoo.inference.kinds.series.time_formats import require_times, time_format_of, times_and_zone
+from kzoo.inference.kinds.series.windows import filled
 from kzoo.inference.sources.arrays import as_array, check_count
 from kzoo.inference.tables.raw import MOST, Rows, checked_rows, require
 from kzoo.inference.tables.values import to_words, unreadable_cells
@@ -38,34 +46,6 @@ __all__ = [
     "received",
     "show",
 ]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SeriesRows:
-    """Which rows of a table belong to which series.
-
-    Args:
-        names: (N,) name of each series.
-        order: row numbers, series by series, each in order of time.
-        ends: (N,) the index in `order` after the last row of each series.
-        time: name of the time column; None for the order of the rows.
-        time_format: how that column writes times (see `time_format_of`).
-    """
-
-    names: list[str]
-    order: np.ndarray
-    ends: np.ndarray
-    time: str | None = None
-    time_format: str | None = None
-
-    @property
-    def starts(self) -> np.ndarray:
-        """(N,) the index in `order` of the first row of each series."""
-        return np.concatenate([[0], self.ends[:-1]]).astype(int)
-
-    def cut(self, values: np.ndarray) -> list[np.ndarray]:
-        """Return an array of all rows in `order` as an array for each series."""
-        return np.split(values, self.ends[:-1]) if len(self.ends) else []
 
 
 def read(reader: Mapping[str, Any], raw: Any) -> tuple[np.ndarray, Any]:
@@ -124,13 +104,12 @@ def _series_of_table(
             f"There is no time column {time!r}. The rows are assumed to be in order of time."
         )
         time = None
-    found = series_rows(rows, ids, time, notes, learned=reader.get("times", ""))
-    unread: dict[str, Any] = {}
-    values = numbers_of(rows, reader["columns"], reader.get("writings"), unread)
-    notes += unread_notes(reader["columns"], rows, unread)
-    return filled(
-        found.cut(values[found.order]), found.names, reader["columns"], notes, new=True
-    ), found.names
+    panel, _ = panel_of_rows(rows, ids, time, notes, learned=reader.get("times", ""))
+    unread: dict[str, np.ndarray] = {}
+    lines = list[str]()
+    series = series_of(reader, rows, panel, lines, unread, new=True)
+    notes += [*unread_notes(reader["columns"], rows, unread), *lines]
+    return series, panel.names
 
 
 def received(reader: Mapping[str, Any], given: Any, most: int | None = None) -> Any:
@@ -183,7 +162,7 @@ def arrays_of(raw: Any) -> list[np.ndarray]:
     return series
 
 
-def series_rows(
+def panel_of_rows(
     rows: Rows,
     ids: Sequence[str],
     time: str | None,
@@ -191,8 +170,8 @@ def series_rows(
     *,
     learned: str | None = None,
     date_order: str | None = None,
-) -> SeriesRows:
-    """Return which rows of a table belong to which series, in the order in which the series appear.
+) -> tuple[Panel, str | None]:
+    """Return the panel of a table, in the order in which its series appear, and the format of its times.
 
     Args:
         rows: `Rows`.
@@ -242,7 +221,13 @@ def series_rows(
             )
         notes += _gap_notes(steps, same_series, code[order][1:], names)
     ends = np.cumsum(np.bincount(code, minlength=len(names)))
-    return SeriesRows(names=names, order=order, ends=ends, time=time, time_format=time_format)
+    panel = Panel(
+        names=names,
+        bounds=np.append(0, ends),
+        order=order,
+        numbers=np.arange(len(order)),
+    )
+    return panel, time_format
 
 
 def _gap_notes(
@@ -263,74 +248,49 @@ def _gap_notes(
     ]
 
 
-def numbers_of(
+def series_of(
+    reader: Mapping[str, Any],
     rows: Rows,
-    columns: Sequence[str],
-    number_formats: Mapping[str, Any] | None,
-    unread: dict[str, np.ndarray],
-) -> np.ndarray:
-    """Return columns as float64 (rows, F), NaN where there is no number.
-
-    Args:
-        rows: `Rows`.
-        columns: their names.
-        number_formats: name -> stored number format of a text column, or None.
-        unread: dict that gets name -> indices of unreadable cells.
-    """
-    values = np.stack(
-        [rows.numbers(name, (number_formats or {}).get(name)) for name in columns], axis=1
-    )
-    unread |= {
-        name: unreadable_cells(rows[name], column)
-        for name, column in zip(columns, values.T, strict=True)
-    }
-    return values
-
-
-def filled(
-    series: Sequence[np.ndarray],
-    names: Sequence[str],
-    columns: Sequence[str],
+    panel: Panel,
     notes: list[str],
+    unread: dict[str, np.ndarray],
     *,
     new: bool = False,
 ) -> list[np.ndarray]:
-    """Return series in float32 with missing values replaced by the last value before, or else the next.
+    """Return the series of a table (T, F) in float32, missing values replaced by the last before, or else the next.
 
     Args:
-        series: arrays (T, F) with NaN for missing values.
-        names: of the series.
-        columns: of the features.
+        reader: the preprocessor, perhaps without steps.
+        rows: the table.
+        panel: which of its rows belong to which series.
         notes: list that a note about missing values is appended to.
+        unread: dict that gets name -> indices of unreadable cells.
         new: whether a trained network reads them, so that no column can be left out.
 
     Raises:
         KzooError: a series without any number in a column.
     """
-    full = []
-    count = 0
-    for name, values in zip(names, series, strict=True):
-        present = np.isfinite(values)
-        if not present.all():
-            if (empty := ~present.any(axis=0)).any():
-                raise KzooError(
-                    f"Series {name!r} has no number in column {columns[int(np.argmax(empty))]!r}. Remove the series"
-                    f"{'' if new else ', or the column with drop='}."
-                )
-            count += int((~present).sum())
-            last = np.maximum.accumulate(
-                np.where(present, np.arange(len(values))[:, None], -1), axis=0
+    columns, formats = reader["columns"], reader.get("writings") or {}
+    values = np.stack([rows.numbers(name, formats.get(name)) for name in columns], axis=1)
+    unread |= {
+        name: unreadable_cells(rows[name], column)
+        for name, column in zip(columns, values.T, strict=True)
+    }
+    values[~np.isfinite(values)] = np.nan
+    full, present = filled(values[panel.order], panel)
+    if count := int((~present).sum()):
+        empty = np.argwhere(~np.logical_or.reduceat(present, panel.bounds[:-1]))
+        if len(empty):
+            series, column = empty[0]
+            raise KzooError(
+                f"Series {panel.names[series]!r} has no number in column {columns[column]!r}. Remove the series"
+                f"{'' if new else ', or the column with drop='}."
             )
-            values = np.take_along_axis(
-                values, np.where(last < 0, present.argmax(axis=0), last), axis=0
-            )
-        full.append(np.asarray(values, np.float32))
-    if count:
         was, them = ("was", "it") if count == 1 else ("were", "them")
         notes.append(
             f"{plural(count, 'missing value')} {was} replaced by the last value before {them}."
         )
-    return full
+    return np.split(full, panel.bounds[1:-1]) if len(panel) else []
 
 
 def cut_segments(

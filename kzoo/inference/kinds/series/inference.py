@@ -16,12 +16,10 @@ from kzoo.inference.kinds.rows.inference import draw as draw_rows
 from kzoo.inference.kinds.rows.inference import edges as edges_of_rows
 from kzoo.inference.kinds.series.calendar import Calendar, learn_calendar
 from kzoo.inference.kinds.series.covariates import input_width
-from kzoo.inference.kinds.series.future import example_rows, future_rows, times_ahead
 from kzoo.inference.kinds.series.index import with_index
-from kzoo.inference.kinds.series.input_parts import parts
-from kzoo.inference.kinds.series.one_series import OneSeries, earlier_windows, read_series
+from kzoo.inference.kinds.series.one_series import OneSeries, past, read_series
 from kzoo.inference.kinds.series.panel import Panel
-from kzoo.inference.kinds.series.windows import read_panel
+from kzoo.inference.kinds.series.windows import example_rows, future_rows, read_panel, times_ahead
 from kzoo.inference.sources.arrays import check_count, numeric_array
 from kzoo.inference.tables.raw import (
     MOST,
@@ -33,6 +31,7 @@ from kzoo.inference.tables.raw import (
     rows_of,
     single_table,
 )
+from kzoo.problems.kinds import InputPart
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import listed, plural
 
@@ -91,26 +90,6 @@ def _read_table(
     if reader.get("series_id"):
         return read_panel(reader, _panel_rows(reader, raw), notes)
     return read_series(reader, raw, notes)
-
-
-def past(
-    reader: Mapping[str, Any], raw: Any, horizon: int, most: int
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return earlier windows of a series, and the values that followed them as far as they are known.
-
-    Args:
-        reader: preprocessor.
-        raw: an input of `read`.
-        horizon: number of steps of a forecast.
-        most: largest number of windows, the latest ones.
-
-    Returns:
-        ((N, steps, F) windows, (N, horizon, targets) values, NaN where they are missing or not known yet), in order of
-        time, one step apart; None for an array, which is only the window, and for a table of many series.
-    """
-    if isinstance(raw, np.ndarray) or reader.get("series_id"):
-        return None
-    return earlier_windows(reader, raw, horizon, most)
 
 
 def glance(table: Any, form: str, asked: Any) -> None:
@@ -285,3 +264,42 @@ def edges(given, rows):
     return np.concatenate(
         [np.concatenate([extreme, np.ones_like(extreme[..., :1])], axis=-1), rows]
     )
+
+
+_BLOCKS = 6  # of a series with a single column
+
+
+def parts(reader, config, names) -> list[InputPart]:
+    """Return a part for each column of a window; of a single column, one for each of six blocks of its steps.
+
+    Args:
+        reader: the preprocessor.
+        config: settings of the network; not used here.
+        names: of the columns of windows without a preprocessor; empty if they are not known.
+    """
+    steps, count = (
+        reader["shape"] if "shape" in reader else (reader["steps"], len(reader["columns"]))
+    )
+    names = list(reader.get("columns", names))
+    names = names if len(names) == count else [f"x{number + 1}" for number in range(count)]
+    features = np.arange(steps * count).reshape(steps, count)
+    if count > 1:
+        return [_part(name, features[:, index]) for index, name in enumerate(names)]
+    blocks = np.array_split(features[:, 0], min(_BLOCKS, steps))
+    # The last step of a window is 1 step before the forecast.
+    ranges = [(steps - block[0], steps - block[-1]) for block in blocks]
+    return [
+        _part(
+            f"{names[0]}, {plural(first, 'step') if first == last else f'{first} to {last} steps'} before",
+            block,
+        )
+        for (first, last), block in zip(ranges, blocks, strict=True)
+    ]
+
+
+def _part(name, features):
+    return InputPart(name=name, type="steps", features=features, cell=_cell)
+
+
+def _cell(values):
+    return f"{values[-1]:.6g}" if len(values) == 1 else f"{values[0]:.6g} ... {values[-1]:.6g}"

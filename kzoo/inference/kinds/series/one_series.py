@@ -5,15 +5,15 @@ Its rows are in order of time before they become a panel, and those at the end w
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, ClassVar
 
 import numpy as np
 
 from kzoo.inference.kinds.rows.inference import unread_notes
 from kzoo.inference.kinds.series.calendar import Calendar, learn_calendar
-from kzoo.inference.kinds.series.id_columns import id_columns
 from kzoo.inference.kinds.series.index import with_index
-from kzoo.inference.kinds.series.panel import Panel
+from kzoo.inference.kinds.series.panel import NO_MOMENTS, Panel
 from kzoo.inference.kinds.series.steps import LONGEST_GAP, MAX_FILLED, Steps, fill_rule
 from kzoo.inference.kinds.series.time_formats import (
     NUMBERS,
@@ -23,10 +23,10 @@ from kzoo.inference.kinds.series.time_formats import (
     times_and_zone,
 )
 from kzoo.inference.kinds.series.times import Moments, Times
-from kzoo.inference.kinds.series.values import PanelValues, far_notes, panel_values, target_count
+from kzoo.inference.kinds.series.windows import PanelValues, far_notes, panel_values, target_count
 from kzoo.inference.tables.dates import are_dates
 from kzoo.inference.tables.raw import MOST, Rows, checked_rows, require, rows_of
-from kzoo.inference.tables.values import to_words
+from kzoo.inference.tables.values import plain, to_words
 from kzoo.inference.tables.zones import zone_notes
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
@@ -71,7 +71,7 @@ class OneSeries(Panel):
             uneven: whether rows are steps in any case, because a run was trained on consecutive rows across gaps.
         """
         times = times and times.take(times.order)
-        moments = None if times is None else times.moments
+        moments = NO_MOMENTS if times is None else times.moments
         if (
             times is None
             or calendar is None
@@ -115,17 +115,16 @@ class OneSeries(Panel):
         assert self.times is not None
         return self.times.at(self.steps.rows[row])
 
-    def step_notes(self, first: int = 0) -> list[str]:
-        """Return notes about steps without a row, and about rows with the time of another row.
-
-        Args:
-            first: the first step that counts.
-        """
+    def gap_notes(
+        self, first: np.ndarray | None = None, last: np.ndarray | None = None
+    ) -> list[str]:
+        """Return notes about steps without a row, and about rows with the time of another row."""
+        start = 0 if first is None else int(first[0])
         times = self.times
         if times is None:
             return []
-        lines = self.steps.notes(times.at, self.season, first)
-        first_row = self.steps.rows[first - 1] + 1 if first else 0
+        lines = self.steps.notes(times.at, self.season, start)
+        first_row = self.steps.rows[start - 1] + 1 if start else 0
         unused = self.steps.unused[self.steps.unused >= first_row]
         kept = (
             np.flatnonzero(times.is_repeat[first_row:]) + first_row
@@ -403,17 +402,23 @@ def read_series(
     return content.values[None, first:], panel, (np.array([first]), np.array([count - 1]))
 
 
-def earlier_windows(
+def past(
     reader: Mapping[str, Any], raw: Any, horizon: int, most: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return earlier windows of a series (N, steps, F), and the values that followed them (N, horizon, targets).
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return earlier windows of a series, and the values that followed them as far as they are known.
 
     Args:
         reader: the preprocessor.
-        raw: a table.
+        raw: an input of `read`.
         horizon: number of steps of a forecast.
         most: largest number of windows, the latest ones.
+
+    Returns:
+        ((N, steps, F) windows, (N, horizon, targets) values, NaN where they are missing or not known yet), in order of
+        time, one step apart; None for an array, which is only the window, and for a table of many series.
     """
+    if isinstance(raw, np.ndarray) or reader.get("series_id"):
+        return None
     steps = reader["steps"]
     rows, times, _ = past_rows(reader, raw, [])
     _, content = learned_series(reader, rows, times, last=_SEASONS_READ * steps + most)
@@ -486,7 +491,7 @@ def _gap_notes(reader: Mapping[str, Any], panel: OneSeries, first: int) -> Itera
     if times is None:
         return
     steps = f"the last {plural(len(panel.numbers) - first, 'step')}, which the forecast is based on"
-    yield from (f"Of {steps}: {note}" for note in panel.step_notes(first))
+    yield from (f"Of {steps}: {note}" for note in panel.gap_notes(np.array([first])))
     gaps = times.gaps if reader.get("uneven") else panel.jumps
     gaps = gaps[gaps > first]
     # the notes of the training say so
@@ -500,3 +505,52 @@ def _gap_notes(reader: Mapping[str, Any], panel: OneSeries, first: int) -> Itera
             f"Rows are missing in {steps}: there is none between {times.at(gaps[-1] - 1)} and "
             f"{times.at(gaps[-1])}. The rows around the gap count as consecutive, {reason}."
         )
+
+
+_MAX_IDS = 4  # columns that tell series apart together
+_MAX_CANDIDATES = 12
+_MAX_ROWS = 20_000  # rows that columns are tried on
+
+
+def id_columns(rows, time, timestamps) -> list[str]:
+    """Return the columns that tell the series of a table apart: the fewest with which no time is repeated.
+
+    Columns of texts come before columns of whole numbers, and those with few different values before those with many.
+
+    Args:
+        rows: `Rows`.
+        time: name of the time column.
+        timestamps: (N,) its times.
+
+    Returns:
+        Names in the order of the table; [] if there are none.
+    """
+    times = np.unique(timestamps, return_inverse=True)[1].reshape(-1)
+    codes = {}
+    for name in rows.columns:
+        column: Any = plain(rows[name])
+        if name == time or (column.dtype.kind == "f" and (np.nan_to_num(column) % 1).any()):
+            continue
+        own = np.unique(to_words(rows[name]).astype(str), return_inverse=True)[1].reshape(-1)
+        if 2 <= (count := int(own.max()) + 1) <= len(times) // 2:
+            codes[name] = own, (column.dtype.kind in "iuf", count)
+    names = sorted(codes, key=lambda name: codes[name][1])[:_MAX_CANDIDATES]
+    some = times < np.searchsorted(np.cumsum(np.bincount(times)), _MAX_ROWS) + 1
+    for size in range(1, _MAX_IDS + 1):
+        for columns in combinations(names, size):
+            chosen = [codes[name][0] for name in columns]
+            if _are_different(times[some], [code[some] for code in chosen]) and _are_different(
+                times, chosen
+            ):
+                return [name for name in rows.columns if name in columns]
+    return []
+
+
+def _are_different(times, columns) -> bool:
+    """Return whether no two rows have the same time and the same values of columns, as codes (N,)."""
+    codes = times
+    for column in columns:
+        codes = np.unique(codes * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[
+            1
+        ].reshape(-1)
+    return len(np.unique(codes)) == len(codes)

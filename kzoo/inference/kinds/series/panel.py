@@ -24,6 +24,7 @@ from kzoo.utils.formatting import listed, plural, shown
 from kzoo.utils.formatting import moments as moments_as_text
 
 _MIN_ROWS = 4  # of a series whose step is compared with that of the panel
+NO_MOMENTS = Moments(np.empty(0), np.empty(0))
 _EPOCH = np.datetime64("1970-01-01", "D")
 
 
@@ -36,7 +37,7 @@ class Panel:
         bounds: (S + 1,) rows of series s are `bounds[s]` to `bounds[s + 1]`.
         order: (R,) row numbers in the table.
         numbers: (R,) step numbers (see `step_numbers`).
-        moments: the times, in this order; None if they are not known.
+        moments: the times, in this order; empty if they are not known.
         calendar: the step of the rows; None if it is not known.
         parts: (P + 1,) first rows of the parts of series between gaps that are not filled in, and the number of rows;
             `bounds` by default.
@@ -49,8 +50,8 @@ class Panel:
     bounds: np.ndarray
     order: np.ndarray
     numbers: np.ndarray
-    moments: Moments | None
-    calendar: Calendar | None
+    moments: Moments = NO_MOMENTS
+    calendar: Calendar | None = None
     parts: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     jumps: np.ndarray = field(default_factory=lambda: np.empty(0, int))
 
@@ -67,7 +68,7 @@ class Panel:
         """
         if not len(self.gaps()):
             return self
-        assert self.calendar is not None and self.moments is not None
+        assert self.calendar is not None
         steps = Steps.of(self.numbers, self.bounds, longest)
         has_row = steps.since == 0
         return replace(
@@ -102,7 +103,6 @@ class Panel:
 
     def past(self, first: int, last: int) -> Moments:
         """Return the times of the rows of a series that decide the zone of its forecast."""
-        assert self.moments is not None
         return self.moments.part(slice(first, last + 1))
 
     @property
@@ -130,7 +130,6 @@ class Panel:
 
     def time(self, row: int) -> str:
         """Return the time of a row as text."""
-        assert self.moments is not None
         return _as_text(self.moments.wall[row : row + 1])[0]
 
     def gaps(self) -> np.ndarray:
@@ -138,6 +137,46 @@ class Panel:
         jump = np.diff(self.numbers) != 1
         jump[self.bounds[1:-1] - 1] = False  # the next series
         return np.flatnonzero(jump) + 1
+
+    def gap_notes(
+        self, first: np.ndarray | None = None, last: np.ndarray | None = None
+    ) -> list[str]:
+        """Return notes about missing rows, with the series and the times of the longest gap; [] without any.
+
+        Args:
+            first, last: (S,) first and last row of each series that count; all by default.
+        """
+        notes = []
+        missing = self._between(np.flatnonzero(~self.has_row), first, last)
+        if len(missing):
+            starts = np.flatnonzero(np.diff(missing, prepend=-2) != 1)
+            lengths = np.diff(starts, append=len(missing))
+            longest = missing[starts[lengths.argmax()]]
+            count = len(missing)
+            name = self.names[self.codes[longest]]
+            notes.append(
+                f"{plural(count, 'row')} {'is' if count == 1 else 'are'} missing in "
+                f"{len(np.unique(self.codes[missing]))} of {len(self)} series, most in a row in {name!r} between "
+                f"{self.time(longest - 1)} and {self.time(longest + lengths.max())}. {fill_rule(self.season)}"
+            )
+        gaps = self._between(self.gaps(), first, last)
+        if len(gaps):
+            row = gaps[np.argmax(self.numbers[gaps] - self.numbers[gaps - 1])]
+            notes.append(
+                f"Rows are missing in {plural(len(gaps), 'gap')} too long to be filled in, the longest in "
+                f"{self.names[self.codes[row]]!r} between {self.time(row - 1)} and {self.time(row)}. No window crosses "
+                "such a gap."
+            )
+        return notes
+
+    def _between(
+        self, rows: np.ndarray, first: np.ndarray | None, last: np.ndarray | None
+    ) -> np.ndarray:
+        """Return those of some rows that are after the first and up to the last row of their series (S,)."""
+        if first is None or last is None or not len(rows):
+            return rows
+        codes = self.codes[rows]
+        return rows[(rows > first[codes]) & (rows <= last[codes])]
 
 
 def _as_text(times: np.ndarray) -> list[str]:
@@ -375,7 +414,7 @@ def check_steps(panel: Panel, others: str) -> None:
     Raises:
         KzooError: there is such a series.
     """
-    if len(panel.numbers) < 2 or panel.calendar is None or panel.moments is None:
+    if len(panel.numbers) < 2 or panel.calendar is None:
         return
     single = np.append(np.diff(panel.numbers) == 1, False)
     single[panel.bounds[1:] - 1] = False
@@ -390,49 +429,6 @@ def check_steps(panel: Panel, others: str) -> None:
             f"Rows of series {series!r} are {step}, but {others} {panel.calendar.description} apart "
             f"({len(other)} such series). Bring all series to one step, or remove it."
         )
-
-
-def gap_notes(
-    panel: Panel, first: np.ndarray | None = None, last: np.ndarray | None = None
-) -> list[str]:
-    """Return notes about missing rows, with the series and the times of the longest gap; [] without any.
-
-    Args:
-        panel: the panel.
-        first, last: (S,) first and last row of each series that count; all by default.
-    """
-    notes = []
-    missing = _between(panel, np.flatnonzero(~panel.has_row), first, last)
-    if len(missing):
-        starts = np.flatnonzero(np.diff(missing, prepend=-2) != 1)
-        lengths = np.diff(starts, append=len(missing))
-        longest = missing[starts[lengths.argmax()]]
-        count = len(missing)
-        name = panel.names[panel.codes[longest]]
-        notes.append(
-            f"{plural(count, 'row')} {'is' if count == 1 else 'are'} missing in "
-            f"{len(np.unique(panel.codes[missing]))} of {len(panel)} series, most in a row in {name!r} between "
-            f"{panel.time(longest - 1)} and {panel.time(longest + lengths.max())}. {fill_rule(panel.season)}"
-        )
-    gaps = _between(panel, panel.gaps(), first, last)
-    if len(gaps):
-        row = gaps[np.argmax(panel.numbers[gaps] - panel.numbers[gaps - 1])]
-        notes.append(
-            f"Rows are missing in {plural(len(gaps), 'gap')} too long to be filled in, the longest in "
-            f"{panel.names[panel.codes[row]]!r} between {panel.time(row - 1)} and {panel.time(row)}. No window crosses "
-            "such a gap."
-        )
-    return notes
-
-
-def _between(
-    panel: Panel, rows: np.ndarray, first: np.ndarray | None, last: np.ndarray | None
-) -> np.ndarray:
-    """Return those of some rows that are after the first and up to the last row of their series (S,)."""
-    if first is None or last is None or not len(rows):
-        return rows
-    codes = panel.codes[rows]
-    return rows[(rows > first[codes]) & (rows <= last[codes])]
 
 
 def listed_series(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Learning from series that are examples: tables of many labelled series, folders of files, and lists of arrays."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +9,22 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset, Split
-from kzoo.data.inputs.arrays import as_type, checked
+from kzoo.data.inputs.labelled_series.arrays import fit, padded_arrays, take, whole_series
+from kzoo.data.inputs.labelled_series.labels import LabelledSeries, labelled_series
 from kzoo.data.inputs.rows.columns import number_formats_of
 from kzoo.data.inputs.rows.fitting import describe
 from kzoo.data.inputs.rows.in_memory import cell_findings, text_columns
 from kzoo.data.inputs.rows.scaling import scaling
 from kzoo.data.options import LoadRequest
-from kzoo.data.store.windows import sample_rows, select_rows
 from kzoo.data.summary import AS_REQUESTED
 from kzoo.data.tables.frame import as_frame
 from kzoo.data.tables.overview import describe_columns
 from kzoo.data.targets import detection
 from kzoo.data.targets.fit import fit_targets
 from kzoo.inference.kinds.labelled_series.inference import (
-    arrays_of,
-    cut_segments,
     encoded,
     panel_of_rows,
     read,
-    series_of,
 )
 from kzoo.inference.kinds.rows.column_options import column_options, named_columns
 from kzoo.inference.kinds.rows.inference import unread_notes
@@ -45,38 +42,19 @@ from kzoo.inference.tables.raw import (
     require,
     rows_of,
 )
-from kzoo.inference.tables.values import not_missing, plain, to_words
+from kzoo.inference.tables.values import plain
 from kzoo.problems.kinds import Fresh
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import listed, plural, shown
+from kzoo.utils.formatting import listed, shown
 from kzoo.utils.optional import pandas as pd
-from kzoo.zoo.registry.preset import Preset
 
 _FILE = "file"  # id column of the series of a folder
 _CLASS = "class"  # target column of them
 _SUFFIXES = (".csv",)
 _MIN_NUMERIC = 0.5  # share of numbers in a column of a series
 _SHOWN = 3  # series in a note
-_MAX_SCALED_STEPS = 2_000_000  # steps of arrays from which the scale is learned
 
 __all__ = ["describe", "fit", "fresh", "labelled", "load", "overview", "padded_arrays", "take"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LabelledSeries:
-    """Series of a table with the raw target of each.
-
-    Args:
-        names: of the series, or of the segments.
-        series: (T, F) float32 each.
-        targets: target column -> (N,) raw values.
-        groups: (N,) the group of each; None without groups.
-    """
-
-    names: list[str]
-    series: list
-    targets: dict[str, np.ndarray]
-    groups: np.ndarray | None
 
 
 def load(request: LoadRequest) -> Dataset:
@@ -168,7 +146,7 @@ def load(request: LoadRequest) -> Dataset:
 
     # 2. The series and their targets, and those of the second sources.
     unread: dict[str, np.ndarray] = {}
-    whole = _labelled_series(reader, rows, panel, targets, notes, unread, group)
+    whole = labelled_series(reader, rows, panel, targets, notes, unread, group)
     every = [whole]
     first = len(whole.series)
     sizes = {}
@@ -262,11 +240,6 @@ def load(request: LoadRequest) -> Dataset:
     )
 
 
-def whole_series(padded: bool) -> dict[str, Any]:
-    """Return the settings of a network that reads whole series and does not forecast."""
-    return {"horizon": None, "reversible_norm": False} | ({"padded": True} if padded else {})
-
-
 def _rows_with_columns(source: Any) -> Any:
     """Return a table whose index levels with names have become columns."""
     if (
@@ -338,145 +311,6 @@ def _features(
     return features, skipped
 
 
-def _labelled_series(
-    reader: Mapping[str, Any],
-    rows: Rows,
-    panel: Panel,
-    targets: Sequence[str],
-    notes: list[str],
-    unread: dict[str, np.ndarray],
-    group: str | None = None,
-) -> LabelledSeries:
-    """Return the series of a table, or their segments, with the raw targets.
-
-    Args:
-        reader: the preprocessor, perhaps without steps.
-        rows: `Rows`.
-        panel: its `Panel`.
-        targets: names of the target columns.
-        notes: list that notes for the user are appended to.
-        unread: dict that gets name -> indices of unreadable cells.
-        group: the group column, or None.
-
-    Raises:
-        KzooError: a target or a group that is not constant in a series, or no series has a target.
-    """
-    series = series_of(reader, rows, panel, notes, unread)
-    cells = {column: _cells(rows[column])[panel.order] for column in targets}
-    names, starts = panel.names, panel.bounds[:-1]
-    recordings = np.arange(len(panel))
-    groups = None if group is None else _constant(group, rows, panel)
-    if segment := reader.get("segment"):
-        series, names, places = cut_segments(series, names, segment[0], segment[1], notes)
-        recordings = np.array([number for number, _ in places])
-        starts = panel.bounds[recordings] + [start for _, start in places]
-        groups = np.array(panel.names) if groups is None else groups
-    kept = list[int]()
-    raw = {column: list[Any]() for column in targets}
-    unlabelled, mixed = list[str](), list[str]()
-    for row, start in enumerate(starts):
-        span = slice(start, start + len(series[row]))
-        values_of = {column: _single(cells[column][span]) for column in targets}
-        different = next(
-            (column for column, (_, other) in values_of.items() if other is not None), None
-        )
-        if different is not None:
-            if segment:
-                mixed.append(names[row])
-                continue
-            value, other = values_of[different]
-            raise KzooError(
-                f"Target {different!r} is not constant in series {names[row]!r}: {shown(value)} and {shown(other)}. "
-                "Each series needs one label. Correct it, set segment= if the label changes, or use a preset for "
-                "forecasts to forecast it."
-            )
-        if any(value is None for value, _ in values_of.values()):
-            unlabelled.append(names[row])
-            continue
-        kept.append(row)
-        for column, (value, _) in values_of.items():
-            raw[column].append(value)
-    noun = "segment" if segment else "series"
-    for which, reason in (
-        (unlabelled, "without a target"),
-        (mixed, "with several values of the target"),
-    ):
-        if which:
-            notes.append(
-                f"{plural(len(which), noun)} {reason} left out: {listed(map(repr, which), _SHOWN)}."
-            )
-    if not kept and mixed:
-        raise KzooError(
-            f"Every {noun} has several values of {listed(map(repr, targets))}, the first is {mixed[0]!r}. Use a "
-            "smaller segment=, or omit it to forecast the target."
-        )
-    if not kept:
-        raise KzooError(
-            f"No {noun} has a value of {listed(map(repr, targets))}. Fill it in, or choose another target=."
-        )
-    return LabelledSeries(
-        names=[names[row] for row in kept],
-        series=[series[row] for row in kept],
-        targets={column: _column(values) for column, values in raw.items()},
-        groups=None if groups is None else groups[recordings[kept]],
-    )
-
-
-def _column(values: list[Any]) -> np.ndarray:
-    """Return values (N,) as numbers if all of them are numbers, else as objects."""
-    array = np.empty(len(values), object)
-    array[:] = values
-    is_number = all(
-        isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        for value in values
-    )
-    return np.array(values) if is_number else array
-
-
-def _cells(values: Any) -> np.ndarray:
-    """Return the cells of a column as an array (N,), texts as objects."""
-    values = plain(values)
-    return values if isinstance(values, np.ndarray) else np.array(list(values), object)
-
-
-def _single(cells: np.ndarray) -> tuple[Any, Any]:
-    """Return (the value of cells, None), or two different values; (None, None) if all are missing."""
-    present = cells[not_missing(cells)]
-    if not len(present):
-        return None, None
-    first = present[0]
-    different = np.flatnonzero(present != first)
-    return (first, None) if not len(different) else (first, present[different[0]])
-
-
-def _constant(column: str, rows: Rows, panel: Panel) -> np.ndarray:
-    """Return the value of a column in each series (N,) as words.
-
-    Raises:
-        KzooError: it is missing in a row, or not constant in a series.
-    """
-    words = to_words(rows[column])[panel.order]
-    if any(missing := [word is None for word in words]):
-        row = int(panel.order[missing.index(True)])
-        raise KzooError(
-            f"is missing in row {row + 1}. Fill it in, or omit group=.",
-            argument="group",
-            value=column,
-        )
-    words = words.astype(str)
-    first = words[panel.firsts]
-    changed = words != first
-    if changed.any():
-        row = int(np.argmax(changed))
-        raise KzooError(
-            f"is not constant in series {panel.names[panel.codes[row]]!r}: {str(first[row])!r} and "
-            f"{str(words[row])!r}. Name a column of the whole series.",
-            argument="group",
-            value=column,
-        )
-    return first[panel.bounds[:-1]]
-
-
 def _read_labelled(
     reader: Mapping[str, Any],
     source: Any,
@@ -501,7 +335,7 @@ def _read_labelled(
         rows, reader["series_id"], time, notes, learned=reader.get("times", "")
     )
     unread: dict[str, np.ndarray] = {}
-    read_series = _labelled_series(reader, rows, panel, targets, notes, unread)
+    read_series = labelled_series(reader, rows, panel, targets, notes, unread)
     notes += unread_notes(reader["columns"], rows, unread)
     return read_series
 
@@ -593,90 +427,3 @@ def overview(data: Dataset) -> dict[str, Any]:
     if segment := data.preprocessing.get("segment"):
         about = {"segment": segment[0], "stride": segment[1]}
     return {"noun": "series", "rows": series["count"], "columns": data.seen["read"], "about": about}
-
-
-def take(x: np.ndarray, preset: Preset | None) -> np.ndarray:
-    """Return an array as float32 (N, T, F)."""
-    if x.ndim == 2 and preset is not None and preset.config["input_shape"][-1] == 1:
-        x = x[..., None]
-    return as_type(checked(x, "series"), np.float32)
-
-
-def fit(
-    x: Any,
-    train: np.ndarray,
-    *,
-    plain: bool = False,
-    notes: list[str] | None = None,
-    padded: bool = False,
-    **more: Any,
-) -> tuple[Any, dict[str, Any], dict[str, Any] | None]:
-    """Return the series unchanged, the settings learned on the training series, and a preprocessor if they are padded.
-
-    Args:
-        x: (N, T, F).
-        train: indices of the training series.
-        plain: whether the caller has scaled them already.
-        padded: whether the last feature is a mask, 1 for real steps.
-        notes: list that a note is appended to if the scale is learned on a sample.
-    """
-    reader = padded_preprocessor(x) if padded else None
-    if plain:
-        return x, whole_series(padded), reader
-    series = select_rows(x, train)
-    most = max(1, _MAX_SCALED_STEPS // x.shape[1])
-    if len(series) > most and notes is not None:
-        notes.append(
-            f"The scale of the inputs is learned on {most:,} of {len(series):,} training series."
-        )
-    series = sample_rows(series, most)
-    if padded:
-        series = series[series[..., -1] > 0][:, :-1]
-    return x, scaling(series) | whole_series(padded), reader
-
-
-def padded_preprocessor(x: np.ndarray) -> dict[str, Any]:
-    """Return the preprocessor of padded arrays (N, T, F + 1), whose columns have no names."""
-    names = [f"x{number}" for number in range(x.shape[-1] - 1)]
-    return {
-        "kind": "series_examples",
-        "columns": names,
-        "series_id": [],
-        "time": None,
-        "steps": x.shape[1],
-        "padded": True,
-    }
-
-
-def padded_arrays(x, others):
-    """Return unequal series as arrays (N, T, F + 1) with a mask, of the first source and of the others; None otherwise.
-
-    Args:
-        x: the inputs of a pair of arrays.
-        others: split -> inputs of its second source.
-    """
-    if not any(is_unequal(part) for part in (x, *others.values())):
-        return None
-    series = {part: arrays_of(values) for part, values in (("train", x), *others.items())}
-    steps = max(len(values) for part in series.values() for values in part)
-    arrays = {part: encoded(values, [], steps, True, []) for part, values in series.items()}
-    return arrays.pop("train"), arrays
-
-
-def is_unequal(x) -> bool:
-    """Return whether x is a list of series of different lengths, or an array whose series end with steps of NaN."""
-    if isinstance(x, np.ndarray) and x.dtype != object:
-        return bool(x.ndim == 3 and x.dtype.kind == "f" and np.isnan(x[:, -1]).all(axis=-1).any())
-    if not isinstance(x, list | tuple | np.ndarray) or not len(x):
-        return False
-    if not all(isinstance(values, np.ndarray | list | tuple) for values in x):
-        return False
-    if len({len(values) for values in x}) < 2 and not _differ_in_columns(x):
-        return False
-    firsts = [values[0] for values in x if len(values)]
-    return not any(isinstance(first, str | bytes) for first in firsts)  # texts, or lists of words
-
-
-def _differ_in_columns(x):
-    """Return whether series of the same length have different numbers of columns."""
-    return len({np.shape(values[0]) for values in x if len(values)}) > 1

@@ -7,7 +7,7 @@ import numpy as np
 
 from kzoo.data import splits
 from kzoo.data.dataset import Dataset
-from kzoo.data.inputs.labelled_series.fitting import fit, padded_arrays, take
+from kzoo.data.inputs.labelled_series.arrays import fit, padded_arrays, take
 from kzoo.data.inputs.rows.columns import number_formats_of, weight_column_notes
 from kzoo.data.inputs.rows.fitting import describe
 from kzoo.data.inputs.rows.in_memory import cell_findings

@@ -32,7 +32,7 @@ def model_facts(model: ServedModel, version: Version) -> JsonObject:
     """Return all facts about a version of a model."""
     manifest = version.manifest
     (input_spec,), (output_spec,) = manifest.inputs, manifest.outputs
-    kind = kinds.kind(input_spec["name"])
+    kind = kinds.kind(input_spec["name"]).of_preprocessor(manifest.preprocessing or {})
     return list_entry(model) | {
         "version": str(version),
         "preset": manifest.name,

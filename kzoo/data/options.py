@@ -116,7 +116,7 @@ class DataOptions(DataArguments):
                 and not path_of(source, "a file or a folder").exists()
             ):
                 raise KzooError(
-                    f": no such file or folder. Pass one that exists, or a fraction such as {part}=0.2.",
+                    f": no such file or folder. Pass files that exist, or a fraction such as {part}=0.2.",
                     argument=part,
                     value=str(source),
                 )

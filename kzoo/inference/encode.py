@@ -19,7 +19,6 @@ from kzoo.inference.sources.arrays import all_finite, check_whole_numbers, numer
 from kzoo.inference.sources.unreadable import MAX_SHARE_PREDICTION, Unread, broken_files_note
 from kzoo.inference.tables.files import is_table
 from kzoo.inference.tables.raw import (
-    MOST,
     Rows,
     as_names,
     check_distinct,
@@ -34,7 +33,7 @@ from kzoo.problems.layout import Preprocessor, RawInputs
 from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import Problem, Target
 from kzoo.utils.errors import KzooError, warn
-from kzoo.utils.formatting import length_of, listed
+from kzoo.utils.formatting import length_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -292,11 +291,10 @@ def _with_kept(
         isinstance(inputs, Rows) or hasattr(inputs, "iloc") or is_arrow(inputs) or is_table(inputs)
     )
     if takes_ready_arrays(reader) or not (is_dicts or is_rows):
-        columns = listed(map(repr, as_names(keep)), MOST)
         raise KzooError(
             "needs a table with columns, and the inputs are not a table. Remove it.",
             argument="keep",
-            value=columns,
+            value=keep,
         )
     rows = checked_rows(inputs)
     # a name may have a comma

@@ -1,6 +1,7 @@
 """Checks of new data against the data that a run was trained on."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from kzoo.data.statistics import shares_between
 from kzoo.inference.kinds.rows.inference import cells_of, codes_of, is_unreadable, with_date_formats
 from kzoo.inference.tables.raw import rows_of
 from kzoo.inference.tables.values import to_words
+from kzoo.problems.preprocessors import TablePreprocessor
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import pandas as pd
@@ -129,7 +131,7 @@ def categories_unknown(new: NewData) -> Iterator[Finding]:
     rows = rows_of(new.frame)
     columns = new.preprocessing.get("columns", ())
     for column in (
-        with_date_formats(new.preprocessing, rows, [])
+        with_date_formats(cast(TablePreprocessor, new.preprocessing), rows, [])
         if columns and isinstance(columns[0], dict)
         else ()
     ):

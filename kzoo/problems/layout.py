@@ -8,10 +8,8 @@ from kzoo.problems.stored_types import Config
 if TYPE_CHECKING:
     import numpy as np
 
-
-# a column as `learn_columns` returns it and a preprocessor stores it: see `kzoo.problems.kinds.rows`
-LearnedColumn: TypeAlias = dict[str, Any]
-Preprocessor: TypeAlias = Mapping[str, Any]  # plain data, see `kzoo.problems.kinds`
+# of any kind of input, see `kzoo.problems.preprocessors`
+Preprocessor: TypeAlias = Mapping[str, Any]
 RawInputs: TypeAlias = Any  # a table, files, texts or an array, as `encode` takes them
 InputFacts: TypeAlias = Mapping[
     str, Any

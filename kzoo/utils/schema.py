@@ -2,15 +2,27 @@
 
 A form (schema) is a type (`float` accepts whole numbers, `int` no booleans), None, `Words` or `Some`; alternatives,
 joined by `|` or in a tuple; a list with the form of all its entries; `Each` with the form of all values of a dict; a
-dict of name -> form, where a name that ends in "?" is optional and other names are ignored; or a function of a value
-and its location that returns an error message or None.
+dict of name -> form, where a name that ends in "?" is optional and other names are ignored; a `TypedDict`, whose
+annotations are forms (`Annotated[..., form]` where the form says more than the type); or a function of a value and its
+location that returns an error message or None.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 LARGEST = 1 << 62  # exclusive limit of whole numbers
 
@@ -40,6 +52,8 @@ class Words:
 
 def misfit(value: object, form: object, where: str = "it") -> str | None:
     """Return the first mismatch of plain data and a form, such as "columns[3].median is 'x'"; None if it fits."""
+    if is_typeddict(form):
+        form = _form_of_class(form)
     if isinstance(form, dict):
         return _misfit_mapping(value, form, where)
     if isinstance(form, Each):
@@ -71,6 +85,32 @@ def misfit(value: object, form: object, where: str = "it") -> str | None:
     if not isinstance(form, type) and callable(form):
         return form(value, where)
     return None if _fits(value, form) else _mismatch(where, value)
+
+
+@cache
+def _form_of_class(typed_dict: Any) -> dict[str, Any]:
+    return {
+        f"{name}?" if name in typed_dict.__optional_keys__ else name: _form_of(annotation)
+        for name, annotation in get_type_hints(typed_dict, include_extras=True).items()
+    }
+
+
+def _form_of(annotation: Any) -> Any:
+    """Return the form that an annotation of a `TypedDict` states."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return arguments[1]
+    if origin is NotRequired:
+        return _form_of(arguments[0])
+    if origin is Literal:
+        return Words(arguments)
+    if origin is list:
+        return [_form_of(arguments[0])]
+    if origin is dict:
+        return Each(_form_of(arguments[1]))
+    if origin in (Union, UnionType):
+        return tuple(map(_form_of, arguments))
+    return annotation
 
 
 def _misfit_mapping(value: object, form: Mapping[str, object], where: str) -> str | None:

@@ -14,7 +14,7 @@ from kzoo.inference.tables.values import (
     texts_in,
     value_counts,
 )
-from kzoo.problems.layout import LearnedColumn
+from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.utils.formatting import plural, shown
 
 if TYPE_CHECKING:

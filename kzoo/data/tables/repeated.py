@@ -9,7 +9,7 @@ import numpy as np
 from kzoo.inference.tables.dates import are_dates
 from kzoo.inference.tables.raw import Rows
 from kzoo.inference.tables.values import Column, Texts, not_missing
-from kzoo.problems.layout import LearnedColumn
+from kzoo.problems.preprocessors import LearnedColumn
 
 _MIN_VALUES = 21  # that repeat; columns with fewer are checked for leaking the target instead
 _MIN_OTHER_TARGETS = 5  # values that do not have the most frequent target

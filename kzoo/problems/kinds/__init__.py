@@ -138,7 +138,7 @@ class Kind:
     axes: tuple[str, ...]
     meaning: str
     facts: frozenset
-    readers: Mapping[str, Mapping]
+    readers: Mapping[str, object]
     sources: tuple[Source, ...]
     example: str
     makes: Callable = lambda reader: {}

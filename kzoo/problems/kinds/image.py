@@ -1,6 +1,7 @@
 """Images, one per file."""
 
 from kzoo.problems.kinds import Kind, Source
+from kzoo.problems.preprocessors import ImagePreprocessor
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
@@ -12,7 +13,7 @@ KIND = Kind(
     meaning="raw pixels 0..255, float32; the scaling is inside (rescale=False if you divide by 255)",
     facts=frozenset({"pixels"}),
     makes=lambda reader: {"input_shape": reader["shape"]},
-    readers={"image": {"shape": [int], "separator?": str}},
+    readers={"image": ImagePreprocessor},
     sources=(
         Source(
             name="a folder of images",

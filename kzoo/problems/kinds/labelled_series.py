@@ -1,28 +1,10 @@
 """Labelled series: each of them, or of its segments, is an example. They have the name of the kind of forecasts."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from kzoo.problems.kinds import Kind, Source
-from kzoo.utils.schema import Each, Some, Words
-
-# how a column of texts writes its numbers
-SIGNS = {"decimal?": str, "thousands?": str, "marks?": [str]}
-# how their column is written
-TIMES = Words(("numbers", "day first", "month first", "YYYYMMDD", "YYYYMM"))
-_PREPROCESSOR = {
-    "columns": [str],
-    "series_id": [str],
-    "steps": int,
-    "padded": bool,
-    "time": (str, None),
-    "segment?": Some(int, count=2),
-    "writings?": (Each((SIGNS, None)), None),
-    "times?": (TIMES, None),
-}
+from kzoo.problems.preprocessors import LabelledSeriesPreprocessor
 
 
-def _makes(reader: Mapping[str, Any]) -> dict[str, list[int]]:
+def _makes(reader: LabelledSeriesPreprocessor) -> dict[str, list[int]]:
     return {"input_shape": [reader["steps"], len(reader["columns"]) + reader["padded"]]}
 
 
@@ -34,7 +16,7 @@ LABELLED_SERIES = Kind(
     meaning="raw values, float32 (steps, columns), target columns first; the scaling is inside",
     facts=frozenset({"columns", "steps"}),
     makes=_makes,
-    readers={"series_examples": _PREPROCESSOR},
+    readers={"series_examples": LabelledSeriesPreprocessor},
     sources=(
         Source(
             name="a table of labelled series",

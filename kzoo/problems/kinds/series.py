@@ -3,34 +3,11 @@
 from importlib import import_module
 
 from kzoo.problems.kinds import Kind, Source
-from kzoo.problems.kinds.labelled_series import LABELLED_SERIES, SIGNS, TIMES
-from kzoo.problems.layout import Preprocessor
-from kzoo.utils.schema import Each, Some, Words
-
-_COVARIATE = {
-    "name": str,
-    "role": Words(("known", "static")),
-    "categories?": [str],
-    "writing?": (SIGNS, None),
-}
-_WINDOW = {
-    "columns": [str],
-    "steps": int,
-    "time?": (str, None),
-    "writings?": (Each((SIGNS, None)), None),
-    "times?": (TIMES, None),
-    "outputs?": (int, None),
-    "zones?": Each(str),
-    "ranges?": Each(Some(float, count=2)),
-    # Of a panel (see `kzoo.inference.kinds.series.panel`):
-    "series_id?": [str],
-    "covariates?": [_COVARIATE],
-    "horizon?": int,
-    "ids?": [str],
-}
+from kzoo.problems.kinds.labelled_series import LABELLED_SERIES
+from kzoo.problems.preprocessors import SeriesPreprocessor
 
 
-def _makes(reader: Preprocessor) -> dict[str, list[int]]:
+def _makes(reader: SeriesPreprocessor) -> dict[str, list[int]]:
     width = import_module("kzoo.inference.kinds.series.covariates").input_width(reader)
     return {"input_shape": [reader["steps"], width]}
 
@@ -43,7 +20,7 @@ KIND = Kind(
     meaning="raw values, float32 (steps, columns), target columns first; the scaling is inside",
     facts=frozenset({"columns", "steps"}),
     makes=_makes,
-    readers={"series": _WINDOW},
+    readers={"series": SeriesPreprocessor},
     sources=(
         Source(
             name="a table",

@@ -1,19 +1,7 @@
 """Texts as token ids: many short texts with a label each, or one long text for language models."""
 
 from kzoo.problems.kinds import Kind, Source
-
-_TOKENIZER = {
-    "length": int,
-    "level": str,
-    "ngrams?": (int, None),
-    "lowercase": bool,
-    "punctuation": bool,
-    "vocabulary": [str],
-    "column?": (str, None),
-    "separator?": str,
-    "scores?": [float],
-    "charsmap?": str,
-}
+from kzoo.problems.preprocessors import TextPreprocessor
 
 KIND = Kind(
     name="tokens",
@@ -23,7 +11,7 @@ KIND = Kind(
     meaning="token ids, int32: 0 is padding, 1 an unknown token",
     facts=frozenset({"ids", "steps"}),
     makes=lambda reader: {"input_shape": [reader["length"]]},
-    readers={"text": _TOKENIZER, "language": _TOKENIZER},
+    readers={"text": TextPreprocessor, "language": TextPreprocessor},
     sources=(
         Source(
             name="a table",

@@ -36,7 +36,7 @@ from kzoo.inference.tables.values import (
     value_counts,
 )
 from kzoo.inference.tasks.values import ColumnStatistics
-from kzoo.problems.layout import LearnedColumn
+from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
 
@@ -209,7 +209,7 @@ def _learn_text_column(name: str, values: Column) -> LearnedColumn | str:
     return {"name": name, "kind": "text", **learn_texts(values)}
 
 
-def _unreadable_flag(readable: float) -> dict[str, bool]:
+def _unreadable_flag(readable: float) -> LearnedColumn:
     """Return the mark of a column with many unreadable training cells, so that new rows are not refused for it."""
     return {"unreadable": True} if readable < _MIN_READABLE else {}
 
@@ -363,7 +363,7 @@ def _learn_number_column(
     notes += [*ColumnStatistics.of(finite[:, None]).coarse([name]), *sentinel_notes(name, finite)]
     if number_format is not None and CLOCK in number_format.get("marks", ()):
         notes.append(f"Times of day in {name!r} are read as hours, 18:30 as 18.5.")
-    column = {"name": name, "kind": "number", "median": float(np.median(finite))}
+    column: LearnedColumn = {"name": name, "kind": "number", "median": float(np.median(finite))}
     if number_format is not None:
         column["writing"] = number_format
     column["missing"] = len(finite) < len(numbers)
@@ -394,14 +394,20 @@ def _learn_date_column(
     medians = {part: float(np.nanmedian(v)) for part, v in parts if np.nanmin(v) < np.nanmax(v)}
     if not medians:
         return "constant date and hour"
-    order = {"day_first": True} if day_first else {}
+    order: LearnedColumn = {"day_first": True} if day_first else {}
     missing = np.isnat(dates)
     zoned = may_have_offset(values) and bool((dates != to_dates(values, day_first))[~missing].any())
-    column = {"name": name, "kind": "date", **order, "zoned": zoned, "medians": medians}
+    column: LearnedColumn = {
+        "name": name,
+        "kind": "date",
+        **order,
+        "zoned": zoned,
+        "medians": medians,
+    }
     return column | {"missing": bool(missing.any())} | _unreadable_flag(is_date.mean())
 
 
-def fingerprint_columns(columns: Iterable[LearnedColumn]) -> list[LearnedColumn]:
+def fingerprint_columns(columns: Iterable[LearnedColumn]) -> list[dict[str, object]]:
     """Return columns as they enter the fingerprint of the data.
 
     Entries that older versions did not store are removed, so that fingerprints stay the same.

@@ -35,7 +35,8 @@ from kzoo.inference.tables.numbers import learned_from_texts, number_formats, sh
 from kzoo.inference.tables.raw import TableSource, check_keys, decimal_of, require, rows_of
 from kzoo.inference.tables.values import MISSING, read_numbers, to_numbers, to_words
 from kzoo.problems.kinds import Fresh
-from kzoo.problems.layout import Preprocessor, code_columns
+from kzoo.problems.layout import code_columns
+from kzoo.problems.preprocessors import TablePreprocessor
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.optional import pandas as pd
 
@@ -88,7 +89,7 @@ def fit(
 
 
 def labelled(
-    reader: Preprocessor,
+    reader: TablePreprocessor,
     source: TableSource,
     *,
     targets: Sequence[str],
@@ -109,7 +110,7 @@ def labelled(
 
 
 def _without_missing_words(
-    frame: "DataFrame", targets: Sequence[str], reader: Preprocessor
+    frame: "DataFrame", targets: Sequence[str], reader: TablePreprocessor
 ) -> "DataFrame":
     """Return a table in which words for missing values among its targets are missing, unless they are classes."""
     if "separator" in reader:
@@ -120,7 +121,7 @@ def _without_missing_words(
 
 
 def usable_rows(
-    reader: Preprocessor, source: TableSource, *, targets: Sequence[str]
+    reader: TablePreprocessor, source: TableSource, *, targets: Sequence[str]
 ) -> "DataFrame":
     """Return the rows of a table that have a target, as a DataFrame with all of its columns.
 
@@ -132,7 +133,7 @@ def usable_rows(
 
 
 def _read_labelled(
-    reader: Preprocessor, source: TableSource, targets: Sequence[str]
+    reader: TablePreprocessor, source: TableSource, targets: Sequence[str]
 ) -> "tuple[DataFrame, np.ndarray]":
     """Return a table as a DataFrame, and which rows (N,) have a target."""
     frame = frame_of(source, _text_columns(reader, targets), targets)
@@ -145,7 +146,7 @@ def _read_labelled(
 
 
 def input_column(
-    reader: Preprocessor, x: np.ndarray, name: str, names: Sequence[str]
+    reader: TablePreprocessor, x: np.ndarray, name: str, names: Sequence[str]
 ) -> "Series | None":
     """Return an input column of encoded rows as a Series, with missing numbers as NaN; None for a column of dates.
 
@@ -169,7 +170,9 @@ def input_column(
     return values
 
 
-def _has_target(frame: "DataFrame", targets: Sequence[str], reader: Preprocessor) -> np.ndarray:
+def _has_target(
+    frame: "DataFrame", targets: Sequence[str], reader: TablePreprocessor
+) -> np.ndarray:
     """Return which rows of a table have a target; of labels, those with any flag, and all rows of a text column."""
     if "separator" in reader and not has_lists(frame[targets[0]]):
         return np.ones(len(frame), bool)
@@ -180,7 +183,7 @@ def _has_target(frame: "DataFrame", targets: Sequence[str], reader: Preprocessor
     return has_target.any(axis=1) if flags_of_labels else has_target.all(axis=1)
 
 
-def _text_columns(reader: Preprocessor, targets: Sequence[str]) -> dict[str, Collection[str]]:
+def _text_columns(reader: TablePreprocessor, targets: Sequence[str]) -> dict[str, Collection[str]]:
     """Return the columns of new rows that must be read from a file as text: name -> words such as `NA` that are values.
 
     Otherwise the reader of the file would convert cells to numbers, such as `01067` to 1067 if training saw the
@@ -210,7 +213,7 @@ def _changes_as_number(name: str) -> bool:
 
 
 def _targets_as_learned(
-    frame: "DataFrame", targets: Sequence[str], reader: Preprocessor
+    frame: "DataFrame", targets: Sequence[str], reader: TablePreprocessor
 ) -> "DataFrame | np.ndarray":
     """Return the targets of new rows, converted by the stored number formats, or as plain numbers if only these fit."""
     if "separator" in reader:
@@ -248,7 +251,7 @@ def _targets_as_learned(
     return converted
 
 
-def fresh(reader: Preprocessor, source: TableSource, *, targets: Sequence[str]) -> Fresh:
+def fresh(reader: TablePreprocessor, source: TableSource, *, targets: Sequence[str]) -> Fresh:
     """Return a table that may lack columns, for the checks; missing columns count as empty."""
     if isinstance(source, list):
         names = [column["name"] for column in reader["columns"]]

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from kzoo.data.inputs.rows.columns import sorted_by_kind
+from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
 
@@ -38,7 +39,7 @@ def merge_preprocessors(
     Raises:
         KzooError: a column that was read in different ways.
     """
-    by_name: dict[str, list[Mapping[str, Any]]] = {}
+    by_name: dict[str, list[LearnedColumn]] = {}
     for reader in readers:
         for column in reader["columns"]:
             by_name.setdefault(column["name"], []).append(column)
@@ -56,9 +57,9 @@ def merge_preprocessors(
     ]
 
 
-def _merged(name: str, variants: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _merged(name: str, variants: Sequence[LearnedColumn]) -> LearnedColumn:
     first = variants[0]
-    merged = dict(variants[0])
+    merged: dict[str, Any] = dict(variants[0])
     for field in dict.fromkeys(field for variant in variants for field in variant):
         values: list[Any] = [variant.get(field) for variant in variants]
         if all(value == values[0] for value in values):
@@ -78,7 +79,7 @@ def _merged(name: str, variants: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 f"Column {name!r} was read in different ways: {field} is {shown(values[0])}, and "
                 f"{shown(next(value for value in values if value != values[0]))}. Set its kind by columns=, or drop it."
             )
-    return merged
+    return cast(LearnedColumn, merged)
 
 
 def _selection(

@@ -8,7 +8,8 @@ import numpy as np
 from kzoo.data.targets.weights import weighted_statistics
 from kzoo.inference.kinds.rows.inference import feature_names
 from kzoo.inference.tasks.values import ColumnStatistics, spread
-from kzoo.problems.layout import LearnedColumn, code_columns
+from kzoo.problems.layout import code_columns
+from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.utils.formatting import listed
 
 _MIN_INDICATOR_STD = 0.2  # least standard deviation of a 0/1 column

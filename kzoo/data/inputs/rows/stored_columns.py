@@ -24,7 +24,7 @@ from kzoo.inference.kinds.rows.inference import (
 from kzoo.inference.tables.arrow import Piece
 from kzoo.inference.tables.values import MISSING, Column, Texts, category_word, to_words
 from kzoo.inference.tables.zones import zone_notes
-from kzoo.problems.layout import LearnedColumn
+from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.utils.errors import KzooError
 
 MAX_COUNTED_CATEGORIES = 100_000  # per column

@@ -6,7 +6,7 @@ are split, encoded and stored; the rules they share are here.
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from kzoo.data.targets.columns import check_preset, choose_task, read_targets
 from kzoo.data.targets.table import TargetColumns
 from kzoo.inference.tables.dates import are_short_dates
 from kzoo.inference.tables.raw import MOST, Rows, check_cells, rows_of
+from kzoo.problems.preprocessors import TablePreprocessor
 from kzoo.utils.errors import KzooError
 
 if TYPE_CHECKING:
@@ -182,13 +183,13 @@ class TableFit(TargetColumns):
             words, self.columns, self.targets if classes else (), classes, file=file
         )
 
-    def preprocessing(self, classes: Sequence[str]) -> dict[str, Any]:
+    def preprocessing(self, classes: Sequence[str]) -> TablePreprocessor:
         """Return the preprocessor, as it is stored.
 
         Args:
             classes: names of the classes; empty for a regression.
         """
-        stored = {
+        stored: TablePreprocessor = {
             "kind": "table",
             "columns": self.columns,
             "targets": self.targets,
@@ -200,7 +201,8 @@ class TableFit(TargetColumns):
             "month_first": self.month_first,
             "zones": self.zones,
         }
-        return stored | {name: value for name, value in optional.items() if value}
+        added = {name: value for name, value in optional.items() if value}
+        return cast(TablePreprocessor, stored | added)
 
     def data_facts(self, rows: Rows, unread: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return facts for the checks and the data summary: how columns were read, and IDs that several rows share.

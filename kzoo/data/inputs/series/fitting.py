@@ -34,6 +34,7 @@ from kzoo.inference.tables.raw import MOST, as_names, check_distinct, require, r
 from kzoo.inference.tables.values import not_missing, plain
 from kzoo.inference.tasks.values import ColumnStatistics
 from kzoo.problems.kinds import DEFAULT_STEPS
+from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, shown
 
@@ -189,10 +190,12 @@ def load(request: LoadRequest) -> Dataset:
         **dict.fromkeys(as_names(options.drop), ("left out", AS_REQUESTED)),
         **table.apart,
     }
-    numbers = [{"name": c, "kind": "number", "writing": formats.get(c)} for c in past]
+    number_columns: list[LearnedColumn] = [
+        {"name": c, "kind": "number", "writing": formats.get(c)} for c in past
+    ]
     seen = cell_findings(format_warnings, content.unread, table.frame) | table.facts(content)
     seen["read"] = describe_columns(
-        table.source, numbers, content.unread, targets=targets, apart=apart
+        table.source, number_columns, content.unread, targets=targets, apart=apart
     )
     channels = channel_names(covariates, panel.calendar if ids else None)
     of_splits, of_rows = table.identity(content, cuts, {part: parts[part] for part in seconds})

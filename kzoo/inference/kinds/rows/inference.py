@@ -40,7 +40,7 @@ from kzoo.inference.tables.values import (
 )
 from kzoo.inference.tables.zones import offset_of, zone_notes
 from kzoo.problems.kinds import Shown
-from kzoo.problems.layout import LearnedColumn, Preprocessor
+from kzoo.problems.preprocessors import LearnedColumn, TablePreprocessor
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.formatting import hint, listed, percent, plural, shown
 
@@ -55,7 +55,7 @@ _MIN_UNREAD = 5  # unreadable cells: fewer are never too many
 _BLOCK_ROWS = 2**13  # stacked at once: they fit into the processor's cache
 
 
-def read(reader: Preprocessor, raw: TableSource) -> tuple[np.ndarray, TableSource]:
+def read(reader: TablePreprocessor, raw: TableSource) -> tuple[np.ndarray, TableSource]:
     """Encode raw rows (DataFrame, dict, list of dicts, path of a table) as `x`, or check an encoded array."""
     columns = reader["columns"]
     if isinstance(raw, np.ndarray):
@@ -79,7 +79,7 @@ def read(reader: Preprocessor, raw: TableSource) -> tuple[np.ndarray, TableSourc
 
 
 def encode_new_rows(
-    reader: Preprocessor, rows: Rows, notes: list[str]
+    reader: TablePreprocessor, rows: Rows, notes: list[str]
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Encode new rows, from any source.
 
@@ -163,7 +163,7 @@ def in_table(part: str = "test") -> Iterator[None]:
         raise error.within(f"In the {part} table: ") from None
 
 
-def check(reader: Preprocessor, x: np.ndarray) -> None:
+def check(reader: TablePreprocessor, x: np.ndarray) -> None:
     """Refuse encoded rows of the right shape with codes that are not codes of a category, or ids that no text has."""
     categories, texts = (
         [c for c in reader["columns"] if c["kind"] == kind] for kind in ("category", "text")
@@ -180,7 +180,9 @@ def check(reader: Preprocessor, x: np.ndarray) -> None:
         start += column["length"]
 
 
-def with_date_formats(reader: Preprocessor, rows: Rows, notes: list[str]) -> list[LearnedColumn]:
+def with_date_formats(
+    reader: TablePreprocessor, rows: Rows, notes: list[str]
+) -> list[LearnedColumn]:
     """Return the learned columns; date columns get the order of day and month of the new rows, and their time zone.
 
     Args:
@@ -336,7 +338,9 @@ def glance(table: Any, form: str, asked: Any) -> None:
     check_target_options(column_options(asked.columns, table), targets)
 
 
-def glance_new(reader: Preprocessor, table: "Rows | DataFrame", targets: Sequence[str]) -> None:
+def glance_new(
+    reader: TablePreprocessor, table: "Rows | DataFrame", targets: Sequence[str]
+) -> None:
     """Refuse new labelled rows by the names of their columns."""
     require(table, targets, "the table")
     check_columns(reader["columns"], table)
@@ -357,14 +361,14 @@ def gather(words: Sequence[str]) -> Path:
     return single_table(words)
 
 
-def received(reader: Preprocessor, given: Any, most: int | None = None) -> Any:
+def received(reader: TablePreprocessor, given: Any, most: int | None = None) -> Any:
     """Return the rows of a request: the bytes of a CSV file, objects by column, or rows of features."""
     rows = received_rows(given, "A row", most)
     check_count(len(rows), most)
     return rows
 
 
-def form(reader: Preprocessor) -> dict[str, list[FormField]]:
+def form(reader: TablePreprocessor) -> dict[str, list[FormField]]:
     """Return the fields of an input form, one per column, with their defaults."""
     zones = reader.get("zones", {})
     return {
@@ -392,7 +396,7 @@ def _field(column: LearnedColumn, zone: str) -> FormField:
     return field | {"default": column["median"], "missing": column["missing"]} | limits
 
 
-def example(reader: Preprocessor, x: np.ndarray) -> dict[str, Any]:
+def example(reader: TablePreprocessor, x: np.ndarray) -> dict[str, Any]:
     """Return a row of medians, of the first category of each category column, and of texts without words."""
     fields = form(reader)["columns"]
     return {
@@ -403,7 +407,7 @@ def example(reader: Preprocessor, x: np.ndarray) -> dict[str, Any]:
     }
 
 
-def show(reader: Preprocessor, x: np.ndarray, names: Sequence[str]) -> Shown:
+def show(reader: TablePreprocessor, x: np.ndarray, names: Sequence[str]) -> Shown:
     """Return rows as they were in the table: with names of categories, and missing values marked."""
     columns = reader.get("columns", ())
     names = list(feature_names(columns)) or list(names) or [f"x{i + 1}" for i in range(x.shape[1])]
@@ -413,7 +417,7 @@ def show(reader: Preprocessor, x: np.ndarray, names: Sequence[str]) -> Shown:
 
 
 def _displayed_row(
-    names: Sequence[str], values: np.ndarray, columns: Sequence[Mapping[str, Any]]
+    names: Sequence[str], values: np.ndarray, columns: Sequence[LearnedColumn]
 ) -> dict[str, str]:
     """Return name -> displayed cell of an encoded row; missing indicators are merged into their columns.
 
@@ -424,7 +428,9 @@ def _displayed_row(
     if not columns:
         return {name: f"{value:.6g}" for name, value in zip(names, values, strict=True)}
     cells: dict[str, str] = {}
-    for column, part in zip(columns, parts({"columns": columns}, {}, ()), strict=True):
+    for column, part in zip(
+        columns, parts({"kind": "table", "columns": list(columns)}, {}, ()), strict=True
+    ):
         cell = part.cell(values[part.features])
         if column["kind"] == "date":  # a cell for each of its parts
             numbers = zip(column["medians"], values[part.features], strict=False)

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from kzoo.problems.kinds import InputPart
-from kzoo.problems.layout import LearnedColumn, Preprocessor, code_columns
+from kzoo.problems.layout import code_columns
+from kzoo.problems.preprocessors import LearnedColumn, TablePreprocessor
 from kzoo.utils.formatting import plural
 
 
-def parts(reader: Preprocessor, config: Mapping[str, Any], names: Sequence[str]) -> list[InputPart]:
+def parts(
+    reader: TablePreprocessor, config: Mapping[str, Any], names: Sequence[str]
+) -> list[InputPart]:
     """Return a part for each column of the table.
 
     Args:
@@ -68,7 +71,7 @@ def _parts_of_arrays(
     return result
 
 
-def typical(reader: Preprocessor, statistics: Mapping[str, Any]) -> np.ndarray | None:
+def typical(reader: TablePreprocessor, statistics: Mapping[str, Any]) -> np.ndarray | None:
     """Return one row (F,) of medians, most frequent categories and empty texts; None if they are not known.
 
     Args:
@@ -81,7 +84,7 @@ def typical(reader: Preprocessor, statistics: Mapping[str, Any]) -> np.ndarray |
             feature["edges"][len(feature["edges"]) // 2]
             for feature in statistics.get("features", ())
         ]
-        row = [*medians, *codes]
+        row: list[float | None] = [*medians, *codes]
         texts = reader["shape"][0] - len(row) if statistics.get("texts") else 0
         row += [0] * texts
         return np.array(row, np.float32) if row and len(row) == reader["shape"][0] else None

@@ -13,6 +13,7 @@ import numpy as np
 from kzoo.inference.kinds.text.tokenizer import Tokenizer
 from kzoo.inference.tables.arrow import mix_bits
 from kzoo.inference.tables.values import MISSING, Column, Texts, not_missing, plain
+from kzoo.problems.preprocessors import LearnedColumn
 
 _TOKENIZER = Tokenizer()  # lowercase words and punctuation marks; ideographs are words
 _IDEOGRAPHS = re.compile(
@@ -67,7 +68,7 @@ def _word_count(text: str) -> float:
     return ideographs / 2 + unspaced / 5 + sum(bool(_WORD.search(word)) for word in spaced.split())
 
 
-def learn_texts(values: Column) -> dict[str, int]:
+def learn_texts(values: Column) -> LearnedColumn:
     """Return how a column of texts is encoded: the number of `buckets`, and the `length`, ids per text.
 
     Args:

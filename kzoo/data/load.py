@@ -85,7 +85,7 @@ def load(source: Loadable, preset: str | Preset | None, options: DataOptions) ->
     """Load data as `load_data` does, with all options as one value."""
     if isinstance(source, Dataset):
         return source
-    preset = get_preset(preset) if isinstance(preset, str) else preset
+    preset = preset if preset is None or isinstance(preset, Preset) else get_preset(preset)
     source = as_table(source)
     origin = dict(source=source, options=options, preset=preset)
     source, options = detection.located(source, options)

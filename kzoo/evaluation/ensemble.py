@@ -501,7 +501,8 @@ def combine(
         probabilities: whether the outputs are probabilities, which rounding must not lift above 1.
     """
     if method == "weighted":
-        y = _sum([(w, a) for w, a in zip(weights or (), answers, strict=True) if w > 0])
+        assert weights is not None
+        y = _sum([(w, a) for w, a in zip(weights, answers, strict=True) if w > 0])
     elif method == "vote":
         y = _sum(
             [

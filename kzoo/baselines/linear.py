@@ -77,6 +77,11 @@ class Linear:
             features.linear(inputs, self.kernel, self.bias), self.activation, shape
         )
 
+    def before_scaling(self, center: np.ndarray, spread: float) -> "Linear":
+        """Return the same model of features that it takes as `(x - center) / spread`."""
+        kernel = self.kernel / spread
+        return Linear(kernel, self.bias - center @ kernel, self.activation)
+
 
 class Sums:
     """The sums of products that ridge regression needs, accumulated over blocks of rows in double precision.
@@ -394,7 +399,23 @@ def best_logistic(
     strengths: Sequence[float],
     **blocks: Any,
 ) -> "Predictor":
-    """Return the predictor of the logistic regression whose strength is best on validation data.
+    """Return the predictor of the logistic regression of `chosen_logistic`, which has the same arguments."""
+    classify = chosen_logistic(subset, x, features, strengths, **blocks)
+    return subset.by_blocks(
+        lambda rows: classify(features(rows)),
+        network=lambda inputs: classify.linear.network(features, inputs),
+        **blocks,
+    )
+
+
+def chosen_logistic(
+    subset: "BaselineData",
+    x: Matrix,
+    features: Features,
+    strengths: Sequence[float],
+    **blocks: Any,
+) -> "_Logistic | _ModelPerLabel":
+    """Return the logistic regression whose strength is best on validation data.
 
     With few validation rows, it is the one with the smallest log loss over folds of the training rows.
 
@@ -407,14 +428,9 @@ def best_logistic(
     """
     y = subset.y
 
-    def fitted(c: float) -> "Predictor":
-        classify = classifier(
+    def fitted(c: float) -> "_Logistic | _ModelPerLabel":
+        return classifier(
             x, y, subset.outputs, inverse_strength=c, seed=subset.seed, weight=subset.weight
-        )
-        return subset.by_blocks(
-            lambda rows: classify(features(rows)),
-            network=lambda inputs: classify.linear.network(features, inputs),
-            **blocks,
         )
 
     if folds := folds_of_few(subset):
@@ -432,7 +448,12 @@ def best_logistic(
             return _log_losses(classify(x[held]), y[held])
 
         return fitted(best_by_folds(subset, strengths, folds, loss, lambda c: f"C={c:g}"))
-    return subset.best({f"C={c:g}": fitted(c) for c in strengths})
+    models = {f"C={c:g}": fitted(c) for c in strengths}
+
+    def predictor(classify: "_Logistic | _ModelPerLabel") -> "Predictor":
+        return subset.by_blocks(lambda rows: classify(features(rows)), **blocks)
+
+    return models[subset.choose({name: predictor(model) for name, model in models.items()})]
 
 
 def classifier_seconds(rows: int, features: float, classes: int) -> float:

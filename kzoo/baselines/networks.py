@@ -118,12 +118,28 @@ def nearest(x: "KerasTensor", examples: np.ndarray, values: np.ndarray) -> "Kera
     distances = dense(
         x, -2 * examples.T, np.einsum("nd,nd->n", examples, examples), name="distances"
     )
-    # The number of examples before the first of the nearest: `argmin` of Keras has no form in ONNX.
+    index = _first_true(distances <= keras.ops.min(distances, axis=-1, keepdims=True))
+    rows = table(values.reshape(len(values), -1), name="values")(index)
+    return head(rows, "linear", values.shape[1:])
+
+
+def most_probable(logits: "KerasTensor") -> "KerasTensor":
+    """Return 1 for the first of the largest logits of each row and 0 for the others, (B, classes)."""
+    index = _first_true(logits >= keras.ops.max(logits, axis=-1, keepdims=True))
+    return head(keras.ops.one_hot(index, logits.shape[-1]), "linear")
+
+
+def rounded_class(x: "KerasTensor", classes: int) -> "KerasTensor":
+    """Return 1 for the class whose number is nearest to x (B, 1) and 0 for the others, (B, classes)."""
+    number = keras.ops.clip(keras.ops.round(x[:, 0]), 0, classes - 1)
+    return head(keras.ops.one_hot(whole_numbers(number), classes), "linear")
+
+
+def _first_true(x: "KerasTensor") -> "KerasTensor":
+    """Return the index of the first true entry of each row (B,); `argmax` of Keras has no form in ONNX."""
     ops = keras.ops
-    is_nearest = ops.cast(distances <= ops.min(distances, axis=-1, keepdims=True), "float32")
-    index = ops.sum(ops.cast(ops.cumsum(is_nearest, axis=-1) < 0.5, "float32"), axis=-1)
-    found = table(values.reshape(len(values), -1), name="values")(ops.cast(index, "int32"))
-    return head(found, "linear", values.shape[1:])
+    none_yet = ops.cumsum(ops.cast(x, "float32"), axis=-1) < 0.5
+    return whole_numbers(ops.sum(ops.cast(none_yet, "float32"), axis=-1))
 
 
 def stretched(x: "KerasTensor", real: "KerasTensor") -> "KerasTensor":

@@ -21,6 +21,7 @@ from kzoo.baselines.linear import (
     Sums,
     best_by_folds,
     best_logistic,
+    chosen_logistic,
     classifier_seconds,
     folds_of_few,
     linear_of,
@@ -243,9 +244,18 @@ def _width(subset: "BaselineData") -> int:
 def logistic(subset: "BaselineData") -> "Predictor":
     """Fit logistic regression; its strength is chosen on validation data."""
     features = _Features(subset)
-    _check_any_column(features.wide)
-    x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)])
+    x = _features_of_rows(subset, features)
     return best_logistic(subset, x, features, INVERSE_STRENGTHS, wide=features.wide)
+
+
+def _features_of_rows(subset: "BaselineData", features: _Features) -> np.ndarray:
+    """Return the features (N, F) of the training rows.
+
+    Raises:
+        Unfit: there is no column to learn from.
+    """
+    _check_any_column(features.wide)
+    return np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)])
 
 
 def _certain(classes: np.ndarray, count: int) -> np.ndarray:
@@ -263,11 +273,16 @@ def _certain(classes: np.ndarray, count: int) -> np.ndarray:
 )
 def most_probable(subset: "BaselineData") -> "Predictor":
     """Predict the most probable class of logistic regression, which ignores the order of the classes."""
-    fitted = logistic(subset)
-    return Predictor(
-        lambda part: (
-            (_certain(p.argmax(axis=1), subset.outputs), truth) for p, truth in fitted(part)
-        )
+    features = _Features(subset)
+    x = _features_of_rows(subset, features)
+    classify = chosen_logistic(subset, x, features, INVERSE_STRENGTHS, wide=features.wide)
+    linear = classify.linear
+    return subset.by_blocks(
+        lambda x: _certain(classify(features(x)).argmax(axis=1), subset.outputs),
+        network=lambda inputs: networks.most_probable(
+            features.linear(inputs, linear.kernel, linear.bias)
+        ),
+        wide=features.wide,
     )
 
 
@@ -287,10 +302,14 @@ def rounded_ridge(subset: "BaselineData") -> "Predictor":
     highest = subset.outputs - 1
 
     def rounded(strength: float) -> "Predictor":
-        predict, _ = fits.fitted(strength)
+        predict, linear = fits.fitted(strength)
+        linear = linear.before_scaling(fits.center, fits.spread)
         return subset.by_blocks(
             lambda x: _certain(
                 np.rint(predict(features(x))).clip(0, highest).astype(int), subset.outputs
+            ),
+            network=lambda inputs: networks.rounded_class(
+                features.linear(inputs, linear.kernel, linear.bias), subset.outputs
             ),
             wide=features.wide,
         )

@@ -9,7 +9,6 @@ from kzoo.baselines.baseline import baseline
 from kzoo.baselines.linear import (
     INVERSE_STRENGTHS,
     STRENGTHS,
-    Linear,
     RidgeFits,
     best_logistic,
     classifier_seconds,
@@ -201,12 +200,10 @@ def summary_ridge(subset: "BaselineData") -> "Predictor":
 
     def fitted(strength: float) -> "Predictor":
         predict, linear = fits.fitted(strength)
-        standardised = Linear(
-            linear.kernel / fits.spread, linear.bias - fits.center @ linear.kernel / fits.spread
-        )
+        of_features = linear.before_scaling(fits.center, fits.spread)
         return subset.by_blocks(
             lambda rows: predict(features(rows)),
-            network=lambda inputs: standardised.network(features, inputs, fits.shape),
+            network=lambda inputs: of_features.network(features, inputs, fits.shape),
         )
 
     return subset.best({f"alpha={strength:g} n": fitted(strength) for strength in STRENGTHS})

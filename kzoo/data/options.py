@@ -17,7 +17,7 @@ from kzoo.inference.tables.raw import as_names
 from kzoo.problems.data_arguments import DEFAULTS, NAMES, OPTIONS, DataArguments, check_choices
 from kzoo.problems.kinds import Kind, Source
 from kzoo.problems.stored_types import Description
-from kzoo.problems.tasks import Problem, Task, tasks
+from kzoo.problems.tasks import Problem, Task, options_without_task, tasks
 from kzoo.utils.argument_checks import checked_seed
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
@@ -125,6 +125,13 @@ class DataOptions(DataArguments):
             raise KzooError(
                 "is the target. Use another column.", argument="group", value=self.group
             )
+        for option, name in options_without_task().items():
+            if (value := getattr(self, option)) is not None:
+                raise KzooError(
+                    f"has no effect: an installed package replaces the task {name!r} of kzoo. Leave it out.",
+                    argument=option,
+                    value=value,
+                )
         task = self.task
         for owner in self.owners:
             checked = owner.target.checked(getattr(self, owner.option))

@@ -653,6 +653,7 @@ def set_log_ratios(model: keras.Model, train: "Split") -> None:
     each count. With two classes, the sum of a text's weights is therefore the score of multinomial naive Bayes; with
     one shared output, it is the difference of the two. Tokens that are not in training texts get zeros. For other
     targets nothing is set: the log ratios of rare labels are fitted to single texts, and training from zeros is better.
+    Nor for three or more ordered classes, whose outputs are cumulative logits.
 
     Args:
         model: the network.
@@ -663,6 +664,8 @@ def set_log_ratios(model: keras.Model, train: "Split") -> None:
         return
     labels, (ids, width) = np.asarray(train.y), layer.embeddings.shape
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or labels.max() >= max(width, 2):
+        return
+    if model.output_shape[-1] > max(width, 2):  # cumulative logits
         return
     counts = np.zeros((max(width, 2), ids))
     for start in range(0, len(labels), _TEXTS_PER_BATCH):

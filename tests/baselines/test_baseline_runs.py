@@ -9,10 +9,11 @@ import zipfile
 from importlib import import_module
 
 import numpy as np
+import pandas as pd
 import pytest
 from messages import assert_mentions, refuses
 from test_baselines import BOOSTERS, EACH, shop, small_data, texts
-from test_fitted import MORE, NO_FORM, close, emotions
+from test_fitted import MORE, NO_FORM, close, emotions, grades
 
 import kzoo
 import kzoo.runtime
@@ -127,6 +128,24 @@ def test_exports_agree_and_run_without_keras(trees, tmp_path):
     assert predicted.labels == expected.labels and np.allclose(
         predicted.probabilities, expected.probabilities
     )
+
+
+@pytest.mark.parametrize("name", ["rounded_ridge", "most_probable"])
+def test_a_run_of_ordered_classes_predicts_one_class_and_is_exported(name, tmp_path):
+    data = grades()
+    run = baselines.train(name, data, out=tmp_path / "run", baselines=False)
+    expected, _ = baselines.fit(data, name).predict(data.test)
+    assert {*np.unique(expected)} == {0, 1} and len(np.unique(expected.argmax(axis=1))) > 2
+    assert np.array_equal(run.answers["answers"], expected[run.answers["rows"]])
+    exported = kzoo.export(run, tmp_path / "exported", ["onnx", "litert", "saved_model"])
+    assert {entry["status"] for entry in exported.exports.values()} == {"ok"}
+    rows = pd.DataFrame({"size": np.linspace(20, 90, 42), "kind": [*"abc"] * 14})
+    predicted = kzoo.predict(run, rows)
+    assert len(set(predicted.labels)) > 2
+    for format in ("onnx", "litert"):
+        answers = kzoo.runtime.load(exported, format).predict(rows)
+        assert answers.labels == predicted.labels
+        assert np.array_equal(answers.probabilities, predicted.probabilities)
 
 
 def test_quantized_exports_are_refused(table, trees, tmp_path):

@@ -66,7 +66,20 @@ def loads(rows=6_000):
     )
 
 
+def grades(rows=300):
+    """Rows with four ordered classes, and a class without a row."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"size": random.normal(50, 9, rows), "kind": random.choice(list("abc"), rows)}
+    )
+    ranks = frame["size"] + 10 * (frame["kind"] == "b") + random.normal(0, 5, rows)
+    frame["grade"] = np.clip((ranks - 20) // 15, 0, 3).astype(int)
+    dtype = pd.CategoricalDtype(range(5), ordered=True)
+    return kzoo.load_data(frame.astype({"grade": dtype}), target="grade", task="ordinal")
+
+
 MORE = {
+    "ordered": grades,
     "labels": emotions,
     "counts": visits,
     "quantiles": prices,

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from kzoo_ordinal import TASK
 from messages import notes_with, refuses, warns
 from PIL import Image
 from sklearn.datasets import load_diabetes
@@ -116,6 +117,32 @@ def test_the_last_layer_has_a_logit_for_each_class_but_the_last(preset, source, 
     assert p.sum(axis=1) == pytest.approx(np.ones(len(p)), abs=1e-5)
 
 
+def graded_texts(classes, missing=()):
+    """Return texts with as many grades as there are names, of which some occur in no row."""
+    grades = [name for name in classes if name not in missing] * 20
+    texts = [f"it is {name} today, number {row}" for row, name in enumerate(grades)]
+    dtype = pd.CategoricalDtype(classes, ordered=True)
+    return pd.DataFrame({"text": texts, "grade": pd.Series(grades, dtype=dtype)})
+
+
+def test_cumulative_logits_do_not_start_as_naive_bayes():
+    """Two ordered classes do: their logit is that of the higher one."""
+
+    def log_ratios(table, task="ordinal"):
+        data = kzoo.load_data(table, preset="text_ngrams", target="grade", task=task)
+        return kzoo.build("text_ngrams", data=data).get_layer("log_ratios").get_weights()[0]
+
+    for missing in ((), ["high"]):
+        weights = log_ratios(graded_texts(["low", "medium", "high"], missing))
+        assert weights.shape[-1] == 2
+        assert not weights.any()
+    both = graded_texts(["1", "2"])
+    plain = log_ratios(both, "classification")
+    difference = plain[:, -1:] - plain[:, :1] if plain.shape[-1] == 2 else plain
+    assert log_ratios(both).any()
+    assert log_ratios(both) == pytest.approx(difference, abs=1e-6)
+
+
 # === Scores ===
 
 
@@ -207,6 +234,30 @@ def test_exports_predict_the_same(run, tmp_path):
         exported = kzoo.runtime.load(tmp_path / "exported", name).predict(new)
         assert exported.labels == predictions.labels
         assert exported.probabilities == pytest.approx(predictions.probabilities, abs=1e-5)
+
+
+def test_two_classes_train_and_are_exported(tmp_path):
+    table = diabetes()
+    table["progress"] = np.where(table.progress.isin(ORDER[:2]), "low", "high")
+    run = kzoo.train(
+        "tabular_fnn",
+        table,
+        target="progress",
+        order=["low", "high"],
+        out=tmp_path / "run",
+        epochs=8,
+        **QUICK,
+    )
+    assert run.spec.config["output_activation"] == "cumulative"
+    test = run.summary["test"]
+    assert test["class_distance"] == pytest.approx(1 - test["accuracy"])
+    assert test["class_distance"] < 0.8 * test["class_distance_median"]
+    predictions = kzoo.predict(run, table[:50])
+    assert set(predictions.labels) == {"low", "high"}
+    exported = kzoo.export(run, tmp_path / "exported", formats=["onnx"])
+    answers = kzoo.runtime.load(exported, "onnx").predict(table[:50])
+    assert answers.labels == predictions.labels
+    assert answers.probabilities == pytest.approx(predictions.probabilities, abs=1e-5)
 
 
 def test_a_report_and_a_comparison_have_the_distance(run, tmp_path):
@@ -367,6 +418,12 @@ def test_a_rare_middle_class_and_one_that_no_training_row_has(tmp_path):
 def test_what_has_no_order_is_refused(options, words):
     with refuses(*words):
         kzoo.load_data(diabetes(), target="progress", **options)
+
+
+def test_an_order_beside_a_task_of_this_name_of_another_package_is_refused(monkeypatch):
+    monkeypatch.setattr("kzoo.problems.tasks.installed", lambda group: {"ordinal": TASK})
+    with refuses("order=['lowest',", "has no effect", "installed package", "'ordinal'"):
+        kzoo.load_data(diabetes(), target="progress", task="ordinal", order=ORDER)
 
 
 def test_the_command_line_names_its_option(tmp_path, capsys):

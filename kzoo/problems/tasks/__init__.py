@@ -483,6 +483,16 @@ def _replaced() -> frozenset[str]:
     return frozenset(entry.name for entry in entry_points("kzoo.tasks")) & _tasks().keys()
 
 
+def options_without_task() -> dict[str, str]:
+    """Return the options of data whose task of kzoo is replaced by one of an installed package without the option."""
+    owned = {task.option for task in tasks().values()}
+    return {
+        task.option: task.name
+        for task in _tasks().values()
+        if task.option and task.option not in owned
+    }
+
+
 def _problems_of(tasks: Mapping[str, Task]) -> dict[str, Problem]:
     return {problem.name: problem for task in tasks.values() for problem in task.problems}
 

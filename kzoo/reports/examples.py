@@ -34,6 +34,7 @@ def examples_of(run: Run) -> JsonObject | None:
         )
         for i, row in enumerate(rows_of_split)
     ]
+    score = problem.task.scores.get(errors.of) if errors.right is None else None
     first = min(N_EXAMPLES, len(stored["truth"]))
     worst = [row for row in examples[:first] if not row["right"]] + examples[first:]
     has_marks = inputs.mark and any(inputs.mark in cell for cells in inputs.cells for cell in cells)
@@ -46,6 +47,7 @@ def examples_of(run: Run) -> JsonObject | None:
         classes=problem.categorical,
         predicts=problem.predicts,
         withheld=withheld,
+        error=None if score is None else score.short or score.label,
         first=examples[:first],
         worst=sorted(worst, key=lambda row: row["quality"]),
     )

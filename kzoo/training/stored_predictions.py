@@ -184,7 +184,13 @@ def _example_indices(
     examples = (
         _evenly_spaced(len(truth), _EXAMPLES) if classes is None else _indices_by_class(classes)
     )
-    candidates = np.ones(len(truth), bool) if errors.right is None else ~errors.right
+    candidates = np.ones(len(truth), bool)
+    if errors.right is not None:
+        candidates = ~errors.right
+    elif (
+        classes is not None and errors.error is not None
+    ):  # ordered classes: how far predictions are off
+        candidates = errors.error > 0
     candidates[examples] = False
     min_distance = truth.shape[1] if problem.ordered and truth.ndim > 1 else 1
     top_losses = errors.worst(_TOP_LOSSES, among=candidates, places=rows, apart=min_distance)

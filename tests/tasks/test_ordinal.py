@@ -252,6 +252,9 @@ def test_two_classes_train_and_are_exported(tmp_path):
     test = run.summary["test"]
     assert test["class_distance"] == pytest.approx(1 - test["accuracy"])
     assert test["class_distance"] < 0.8 * test["class_distance_median"]
+    stored = run.answers
+    mistakes = stored["shown"][12:]  # after the examples of each class
+    assert len(mistakes) and (choose(stored["answers"]) != stored["truth"])[mistakes].all()
     predictions = kzoo.predict(run, table[:50])
     assert set(predictions.labels) == {"low", "high"}
     exported = kzoo.export(run, tmp_path / "exported", formats=["onnx"])
@@ -264,6 +267,7 @@ def test_a_report_and_a_comparison_have_the_distance(run, tmp_path):
     page = kzoo.report(run).read_text(encoding="utf-8")
     assert "mean class distance" in page
     assert "quadratic" in page
+    assert "Wrong predictions, starting with the largest expected class distance." in page
     other = kzoo.train(
         "tabular_fnn",
         run.path.parent / "train.csv",

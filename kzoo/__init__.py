@@ -105,7 +105,7 @@ _PUBLIC = {
 
 if not TYPE_CHECKING:  # type checkers would accept any name otherwise
 
-    def __getattr__(name):
+    def __getattr__(name: str) -> object:
         if name not in _PUBLIC:
             raise AttributeError(f"module 'kzoo' has no attribute {name!r}")
         module = import_module(_PUBLIC[name])

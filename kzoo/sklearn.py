@@ -31,7 +31,7 @@ from kzoo.problems.kinds import kind, preprocessor_mismatch, takes_ready_arrays
 from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import problem_for
 from kzoo.utils.errors import Interrupted, KzooError, short_errors
-from kzoo.utils.files import JsonObject, check_writable, path_of, whole_file
+from kzoo.utils.files import Json, JsonObject, check_writable, path_of, whole_file
 from kzoo.utils.formatting import hint, listed, plural
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     import keras
+    from sklearn.utils import Tags
 
     from kzoo.data.dataset import Dataset
     from kzoo.inference.predictions import Predictions
@@ -85,7 +86,7 @@ class _RunInMemory(Run):
     def folder(self) -> None:
         return None
 
-    def _read(self, name: str, form: Any) -> Any:
+    def _read(self, name: str, form: Any) -> Json:
         try:
             stored = json.loads(self.files[name])
         except (KeyError, ValueError, RecursionError):
@@ -154,7 +155,7 @@ class _Estimator(BaseEstimator):
             return settings[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         settings = self.__dict__.get("_settings", {})
         if name in settings or name in ARGUMENTS:
             super().__setattr__("_settings", settings | {name: value})
@@ -202,7 +203,7 @@ class _Estimator(BaseEstimator):
         except (KzooError, TypeError):
             return ()
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> "Tags":
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
@@ -589,7 +590,7 @@ class Regressor(RegressorMixin, _Estimator):
 
     _fact, _task = "values", "regression"
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> "Tags":
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags

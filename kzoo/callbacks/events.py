@@ -36,7 +36,7 @@ class Events:
             step,
         )
 
-    def summary(self, summary: Any, step: int = 0) -> None:
+    def summary(self, summary: object, step: int = 0) -> None:
         """Write a `Summary` message of TensorBoard."""
         self._write(summary=summary, step=step)
 

@@ -17,7 +17,7 @@ __all__ = ["Dataset", "Split", "encode", "load_data"]
 
 if not TYPE_CHECKING:  # otherwise type checkers would accept any name
 
-    def __getattr__(name):
+    def __getattr__(name: str) -> object:
         # Imported on first use: loading needs pandas, which prediction with `encode` does not.
         if name != "load_data":
             raise AttributeError(f"module 'kzoo.data' has no attribute {name!r}")

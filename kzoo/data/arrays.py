@@ -2,9 +2,9 @@
 
 import itertools
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,9 +21,18 @@ from kzoo.data.targets.weights import weights_of
 from kzoo.inference.sources.arrays import array_of_rows, as_array
 from kzoo.inference.tables.label_cells import has_lists
 from kzoo.problems import kinds
+from kzoo.problems.layout import Preprocessor, RawInputs
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import first_line, in_bytes, shown
 from kzoo.utils.memory import free_memory, too_large
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from kzoo.problems.kinds import Kind
+    from kzoo.problems.tasks import Problem
+    from kzoo.zoo.registry import Preset
+
 
 _LARGE = 1 << 30  # bytes of an archive that are always unpacked
 
@@ -32,7 +41,7 @@ def load_arrays(
     request: LoadRequest,
     *,
     class_names: Sequence[str] | None = None,
-    preprocessing: Mapping[str, Any] | None = None,
+    preprocessing: Preprocessor | None = None,
     vocabulary_size: int | None = None,
 ) -> Dataset:
     """Check and split arrays (x, y) or (x, y, weight).
@@ -169,7 +178,9 @@ def load_arrays(
     )
 
 
-def _padded_series(x, others, preset):
+def _padded_series(
+    x: RawInputs, others: Mapping[str, RawInputs], preset: "Preset | None"
+) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
     """Return series of different lengths as padded arrays with a mask, of x and of other inputs; None for other inputs.
 
     Args:
@@ -185,7 +196,7 @@ def _padded_series(x, others, preset):
     return None
 
 
-def _concatenate(x, more_x, name):
+def _concatenate(x: np.ndarray | Mapped, more_x: np.ndarray | Mapped, name: str) -> np.ndarray:
     """Return inputs followed by those of a second source, in memory."""
     size = sum(int(np.prod(array.shape)) * array.dtype.itemsize for array in (x, more_x))
     if (isinstance(x, Mapped) or isinstance(more_x, Mapped)) and too_large(size):
@@ -196,7 +207,7 @@ def _concatenate(x, more_x, name):
     return np.concatenate([x[:], more_x[:]])
 
 
-def _check_lengths(name, x, y):
+def _check_lengths(name: str, x: Sized, y: Sized) -> None:
     """Raise KzooError if inputs and targets differ in length; `name` is "" or "test "."""
     if len(x) != len(y):
         raise KzooError(
@@ -204,7 +215,7 @@ def _check_lengths(name, x, y):
         )
 
 
-def _infer_kind(x):
+def _infer_kind(x: RawInputs) -> "Kind":
     """Return the kind of input suggested by an array's shape; bytes with three axes are images without channels."""
     x = as_array(x, "x")
     axes = max(x.ndim, 2) + (x.ndim == 3 and x.dtype == np.uint8)
@@ -216,7 +227,7 @@ def _infer_kind(x):
     return kind
 
 
-def _inputs(x, kind, preset):
+def _inputs(x: RawInputs, kind: "Kind", preset: "Preset | None") -> np.ndarray | Mapped:
     x = as_array(x, "x")
     if x.dtype == object or x.dtype.kind not in "biuf":
         raise KzooError(
@@ -225,7 +236,14 @@ def _inputs(x, kind, preset):
     return kind.fitting.take(x, preset)
 
 
-def _targets(y, kind, task, preset, names, notes):
+def _targets(
+    y: np.ndarray,
+    kind: str,
+    task: str | None,
+    preset: "Preset | None",
+    names: Sequence[str] | None,
+    notes: list[str],
+) -> "tuple[Problem, np.ndarray, Sequence[str] | None]":
     """Return the problem, raw labels (N,) or targets (N, ...), and the class names if they are known."""
     if (labelled := _labels(y, kind, task, preset, notes)) is not None:
         return labelled
@@ -327,7 +345,7 @@ def _targets(y, kind, task, preset, names, notes):
     return chosen, y, None
 
 
-def _fixed_problem(preset, y):
+def _fixed_problem(preset: "Preset | None", y: np.ndarray) -> "Problem | None":
     """Return the only problem that a preset supports; None if it is for values, and y has no numbers."""
     fixed = detection.only_problem(preset)
     return (
@@ -337,7 +355,7 @@ def _fixed_problem(preset, y):
     )
 
 
-def _usual_problem(kind):
+def _usual_problem(kind: str) -> "Problem | None":
     """Return the problem that the labels of a kind of input are for by default; None if the target decides."""
     usual = next(
         (source.usual for source in kinds.kind(kind).sources if source.order == "unordered"), ""
@@ -345,7 +363,7 @@ def _usual_problem(kind):
     return detection.requested_problem(kind, usual) if usual else None
 
 
-def _classes_as_values(y, onehot, kind):
+def _classes_as_values(y: np.ndarray, onehot: bool | np.bool_, kind: str) -> Iterator[str]:
     """Yield a note on numbers that may be classes, for kinds of input without classification.
 
     Raises:
@@ -365,7 +383,9 @@ def _classes_as_values(y, onehot, kind):
     )
 
 
-def _labels(y, kind, task, preset, notes):
+def _labels(
+    y: np.ndarray, kind: str, task: str | None, preset: "Preset | None", notes: list[str]
+) -> "tuple[Problem, np.ndarray, None] | None":
     """Return the problem, labels and None if y is a matrix of 0 and 1, or a list of lists of labels; else None.
 
     One-hot rows are classes, unless `task` says that they are labels, and `task` may say that they are values.
@@ -388,7 +408,7 @@ def _labels(y, kind, task, preset, notes):
     is_matrix = y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "biuf"
     flags = is_matrix and bool((np.isnan(y.astype(float)) | np.isin(y, (0, 1))).all())
     if requested is not None and not flags:
-        wrong = y[~(np.isnan(y.astype(float)) | np.isin(y, (0, 1)))] if is_matrix else ()
+        wrong: Any = y[~(np.isnan(y.astype(float)) | np.isin(y, (0, 1)))] if is_matrix else ()
         which = (
             f"y has {wrong[0]:g}"
             if len(wrong)
@@ -411,7 +431,7 @@ def _labels(y, kind, task, preset, notes):
     return problem, y, None
 
 
-def read_npz(path):
+def read_npz(path: str | Path) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...] | None]:
     """Return ((x, y), test pair or None) from a `.npz` file with conventional array names."""
     name = Path(path).name
     try:
@@ -445,7 +465,7 @@ def read_npz(path):
     )
 
 
-def from_tf(dataset, preset):
+def from_tf(dataset: "tf.data.Dataset", preset: "Preset | None") -> tuple[np.ndarray, ...]:
     """Return (x, y) from a `tf.data.Dataset` of pairs, or (x, y, weight) from one of triples, batched or not."""
     cardinality = getattr(dataset, "cardinality", None)
     if cardinality is not None and int(cardinality()) == -1:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from kzoo.data.store.windows import select_rows
 from kzoo.data.summary import examples, summarize
 from kzoo.problems.tasks import Problem, Target, problem
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import format_value, plural, spelled
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Split:
     texts: Any = None
     keys: Any = None
 
-    def select(self, indices: Any) -> "Split":
+    def select(self, indices: np.ndarray) -> "Split":
         """Return some of the rows as a split.
 
         Args:
@@ -115,7 +116,7 @@ class Dataset:
     loaded: dict[str, Any] = field(default_factory=dict)
     origin: "Origin | None" = field(default=None, repr=False, compare=False)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return the fields without the source, which other processes need not have, and may not be able to read."""
         return vars(self) | {"origin": None}
 
@@ -142,13 +143,13 @@ class Dataset:
         )
 
     @property
-    def fold(self) -> dict[str, Any] | None:
+    def fold(self) -> JsonObject | None:
         """The fold of a cross-validation that is the test split, in plain values; None if there are no folds."""
         test = self.loaded.get("options", {}).get("test")
         return test if isinstance(test, dict) else None
 
     @property
-    def overview(self) -> dict[str, Any]:
+    def overview(self) -> JsonObject:
         """How the data was read, as plain data: see `kzoo.data.summary.summarize`."""
         return summarize(self)
 

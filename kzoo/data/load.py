@@ -33,6 +33,7 @@ from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import of_pandas
+from kzoo.utils.table_path import Source
 from kzoo.zoo.registry import Preset, get_preset, list_presets
 
 
@@ -306,7 +307,7 @@ def _joined(request: LoadRequest) -> LoadRequest:
     return replace(request, source=frame.set_axis(x.index), options=options)
 
 
-def _second_arrays(part: str, source: Any, preset: Preset | None) -> Any:
+def _second_arrays(part: str, source: Source, preset: Preset | None) -> Source:
     """Return a second source of arrays as (x, y) or (x, y, weight)."""
     if hasattr(source, "as_numpy_iterator"):
         return from_tf(source, preset)

@@ -55,7 +55,7 @@ def load_frame(request: LoadRequest, frame: "DataFrame") -> Dataset:
     return load_table(replace(request, source=frame, form="tabular", options=options))
 
 
-def sklearn_table(name):
+def sklearn_table(name: str) -> "DataFrame":
     bunch = getattr(import_module("sklearn.datasets"), f"load_{name}")(as_frame=True)
     frame = bunch.frame
     if "target_names" in bunch:
@@ -63,7 +63,7 @@ def sklearn_table(name):
     return frame
 
 
-def line():
+def line() -> "DataFrame":
     # The exact data of the tutorial: y = 4 + 3 x + noise.
     random = np.random.RandomState(42)
     x = 2 * random.rand(100, 1)
@@ -71,7 +71,7 @@ def line():
     return pd.DataFrame({"x": x[:, 0], "y": y[:, 0]})
 
 
-def california():
+def california() -> "DataFrame":
     arrays = downloads.read_npz(downloads.find_file("california_housing.npz"))
     # Keras documents the eight columns, but not their order in the file.
     columns = [f"x{i + 1}" for i in range(arrays["x"].shape[1])]
@@ -86,7 +86,7 @@ def digits(request: LoadRequest) -> Dataset:
     return _images(request, x, labels, None, [str(i) for i in range(10)])
 
 
-def _digits():
+def _digits() -> tuple[np.ndarray, np.ndarray]:
     """Return scikit-learn's digits, read from its file: importing scikit-learn takes half a second."""
     spec = find_spec("sklearn")
     file = (
@@ -193,7 +193,7 @@ def adding(request: LoadRequest) -> Dataset:
     )
 
 
-def waves():
+def waves() -> "DataFrame":
     """Return the table of `sine`."""
     random = np.random.default_rng(0)
     hours = np.arange(6000)
@@ -243,7 +243,7 @@ def pydocs(request: LoadRequest) -> Dataset:
     return build_text(request, list(texts), list(labels), notes=[note], targets=["theme"])
 
 
-def _sentences(topic):
+def _sentences(topic: str) -> list[str]:
     paragraphs = [re.sub(r"\s+", " ", part).strip() for part in topic.split("\n\n")]
     pieces = [
         piece for part in paragraphs for piece in re.split(r"(?<=[.!?:])\s+(?=[A-Z\"(])", part)
@@ -279,7 +279,7 @@ def word_ids(request: LoadRequest, name: str, classes: Sequence[str] | None = No
     )
 
 
-def _ranks_to_ids(rows, length, size):
+def _ranks_to_ids(rows: Sequence[Sequence[int]] | np.ndarray, length: int, size: int) -> np.ndarray:
     ids = np.zeros((len(rows), length), np.int32)
     for id_row, row in zip(ids, rows, strict=True):
         ranks = np.asarray(row[:length])

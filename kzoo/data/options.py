@@ -3,7 +3,7 @@
 The table of the options is `DataArguments`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -16,11 +16,12 @@ from kzoo.data.targets.repairs import Repairs, read_repairs
 from kzoo.inference.tables.raw import as_names
 from kzoo.problems.data_arguments import DEFAULTS, NAMES, OPTIONS, DataArguments, check_choices
 from kzoo.problems.kinds import Kind, Source
+from kzoo.problems.layout import RawInputs
 from kzoo.problems.stored_types import Description
 from kzoo.problems.tasks import Problem, Task, options_without_task, tasks
 from kzoo.utils.argument_checks import checked_seed
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import path_of
+from kzoo.utils.files import JsonObject, path_of
 from kzoo.utils.formatting import shown
 from kzoo.zoo.registry import Preset
 
@@ -43,7 +44,7 @@ class DataOptions(DataArguments):
         return cls(**options, seed=described.data_seed)
 
     @classmethod
-    def popped(cls, arguments: dict[str, Any]) -> "DataOptions":
+    def popped(cls, arguments: MutableMapping[str, Any]) -> "DataOptions":
         """Remove the options of data from the arguments of a function that trains, and return them.
 
         Raises:
@@ -54,7 +55,7 @@ class DataOptions(DataArguments):
             options["seed"] = checked_seed("data_seed", options["seed"])
         return cls(**options)
 
-    def stored(self) -> dict[str, Any]:
+    def stored(self) -> JsonObject:
         """Return `data_seed` and `options` as they are stored in a run: plain values, without a second source or its
         path.
         """
@@ -77,7 +78,7 @@ class DataOptions(DataArguments):
         return dict(data_seed=int(self.seed), options=plain)
 
     @cached_property
-    def second_sources(self) -> dict[str, Any]:
+    def second_sources(self) -> dict[str, RawInputs]:
         """Split -> its own source, for rows that are not drawn from the training source."""
         return second_sources(self.validation, self.test, self.calibration)
 
@@ -170,7 +171,7 @@ class DataOptions(DataArguments):
                 argument, value = owner.option, of_option
             raise KzooError(message, argument=argument, value=value, complete=True) from None
 
-    def check_loaded(self, source: Any) -> None:
+    def check_loaded(self, source: object) -> None:
         """Raise KzooError if the source is a `Dataset` and options differ from those of its loading.
 
         Raises:
@@ -244,7 +245,7 @@ class LoadRequest:
     undecided: bool = False
 
     @property
-    def second_sources(self) -> dict[str, Any]:
+    def second_sources(self) -> dict[str, RawInputs]:
         """Split -> its own source, for validation and test rows that are not drawn from the source."""
         return self.options.second_sources
 
@@ -288,7 +289,7 @@ class Origin:
     splits: tuple[Split | None, ...]
 
     @classmethod
-    def of(cls, data: Any) -> "Origin | None":
+    def of(cls, data: RawInputs) -> "Origin | None":
         """Return the origin of a `Dataset`; None if its splits were replaced since, and for anything else."""
         origin = data.origin if isinstance(data, Dataset) else None
         if origin is None or any(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,19 +24,27 @@ from kzoo.inference.sources.arrays import array_of_rows, class_numbers
 from kzoo.inference.tables.files import is_table, labelled_folders
 from kzoo.inference.tables.raw import as_names
 from kzoo.problems.kinds import encoding_settings, kind, kind_of, takes_ready_arrays
-from kzoo.problems.stored_types import DATA_PRESET, FOLDS
+from kzoo.problems.layout import Preprocessor, RawLabels
+from kzoo.problems.stored_types import DATA_PRESET, FOLDS, Description, Spec
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError, KzooWarning, warn
 from kzoo.utils.formatting import length_of, listed, percent, plural
-from kzoo.utils.table_path import locate, with_sheet
+from kzoo.utils.table_path import Source, locate, with_sheet
 from kzoo.zoo.registry import get_preset, preset_of
+
+if TYPE_CHECKING:
+    from kzoo.zoo.registry import Preset
+    from kzoo.zoo.run import Run
+
 
 _FEWEST = 3  # training rows in other data that are reported
 _SHARE = 0.01
 _SEVERAL_VALUES = {"values", "unordered"}  # facts of the task of several targets in older versions
 
 
-def reload(run, source=None, *, target=None) -> Dataset:
+def reload(
+    run: "Run", source: Source = None, *, target: str | Sequence[str] | None = None
+) -> Dataset:
     """Return data on which to score a run.
 
     Args:
@@ -96,11 +104,13 @@ def reload(run, source=None, *, target=None) -> Dataset:
     )
 
 
-def _warn_optimistic(why):
+def _warn_optimistic(why: str) -> None:
     warn(f"{why} its scores are too optimistic.")
 
 
-def matching_run_data(run, source, *, target=None) -> Dataset | None:
+def matching_run_data(
+    run: "Run", source: Source, *, target: str | Sequence[str] | None = None
+) -> Dataset | None:
     """Return the training data of a run, split as in training, if the source is exactly that data; else None.
 
     A file or folder with another name is not read.
@@ -131,12 +141,12 @@ def matching_run_data(run, source, *, target=None) -> Dataset | None:
     return data if _is_encoded(run, data) else None
 
 
-def _rows_of(described):
+def _rows_of(described: Description) -> int:
     """Return the number of rows of described data in all its splits."""
     return described.train + described.validation + described.test + (described.calibration or 0)
 
 
-def _may_have_rows(source, rows):
+def _may_have_rows(source: Source, rows: int) -> bool:
     """Return True if data in memory has at least as many rows as the run's data, or an unknown number."""
     if hasattr(source, "as_numpy_iterator"):
         return True
@@ -144,7 +154,7 @@ def _may_have_rows(source, rows):
     return count is not None and count >= rows
 
 
-def check_target(run, source, target):
+def check_target(run: "Run", source: Source, target: str | Sequence[str] | None) -> None:
     """Raise KzooError if the target differs from the run's and the data is not a table in which it is a column.
 
     Raises:
@@ -174,7 +184,7 @@ def check_target(run, source, target):
         )
 
 
-def _is_other_file(source):
+def _is_other_file(source: Source) -> bool:
     """Return True for an existing file or folder without target columns."""
     source = locate(source)
     if not isinstance(source, str | Path) or not Path(source).exists() or is_table(source):
@@ -182,7 +192,13 @@ def _is_other_file(source):
     return not (Path(source).is_dir() and labelled_folders(source))
 
 
-def load_again(spec, described, source=None, *, what="what the run was trained on") -> Dataset:
+def load_again(
+    spec: Spec,
+    described: Description,
+    source: Source = None,
+    *,
+    what: str = "what the run was trained on",
+) -> Dataset:
     """Return the data of a run or a search again, split as before.
 
     Args:
@@ -220,7 +236,7 @@ def load_again(spec, described, source=None, *, what="what the run was trained o
     return data
 
 
-def preset_for(spec):
+def preset_for(spec: Spec) -> "Preset | None":
     """Return the preset for which data was read, for an ensemble that of its members; None without one."""
     spec = spec.of_data
     if spec.is_baseline:
@@ -234,14 +250,14 @@ def preset_for(spec):
     return None if spec.family is None else preset_of(spec.json())
 
 
-def holds_arrays(source):
+def holds_arrays(source: Source) -> bool:
     """Return True for a pair of arrays, and for a file or a `tf.data.Dataset` of them."""
     if isinstance(source, tuple | list) or hasattr(source, "as_numpy_iterator"):
         return True
     return isinstance(source, str | Path) and Path(source).suffix == ".npz"
 
 
-def check_encoded(run, data):
+def check_encoded(run: "Run", data: Dataset) -> None:
     """Raise `KzooError` for a `Dataset` that was encoded differently from the data of a run."""
     if not _is_encoded(run, data):
         raise KzooError(
@@ -250,24 +266,24 @@ def check_encoded(run, data):
         )
 
 
-def _is_encoded(run, data):
+def _is_encoded(run: "Run", data: Dataset) -> bool:
     return list(data.class_names) == run.class_names and _encoding_json(
         data.preprocessing
     ) == _encoding_json(run.preprocessing)
 
 
-def _encoding_json(preprocessing):
+def _encoding_json(preprocessing: Preprocessor) -> str:
     return json.dumps(encoding_settings(preprocessing), sort_keys=True)
 
 
-def _names(target, run_targets):
+def _names(target: str | Sequence[str], run_targets: Sequence[str]) -> list[str]:
     """Return `target=` as a list of names; if the run has several targets, a string is split at commas."""
     if isinstance(target, str | int | float):
         return [target] if len(run_targets) < 2 else as_names(target)
     return list(target)
 
 
-def targets_of(run, target):
+def targets_of(run: "Run", target: str | Sequence[str] | None) -> list[str]:
     """Return the names of the columns for the targets of the run, in their order.
 
     Raises:
@@ -289,7 +305,7 @@ def targets_of(run, target):
     return names
 
 
-def labelled_like(data, source) -> Split:
+def labelled_like(data: Dataset, source: Source) -> Split:
     """Return calibration rows from another source, as rows that are encoded as those of a `Dataset`.
 
     Args:
@@ -327,7 +343,7 @@ def labelled_like(data, source) -> Split:
 
 
 def _encoded_like(
-    run: Any, source: Any, target: str | Sequence[str] | None, sample_weight: str | None
+    run: Any, source: Source, target: str | Sequence[str] | None, sample_weight: str | None
 ) -> Split:
     """Return labelled rows, a table or arrays, encoded as those of a run.
 
@@ -349,7 +365,9 @@ def _encoded_like(
     return _raw(run, source, target, sample_weight)
 
 
-def _raw(run, source, target, sample_weight=None):
+def _raw(
+    run: "Run", source: Source, target: str | Sequence[str] | None, sample_weight: str | None = None
+) -> Split:
     """Return new raw data with encoded targets, and with weights if the table has the column `sample_weight`."""
     names = targets_of(run, target)
     reader = run.preprocessing
@@ -364,7 +382,7 @@ def _raw(run, source, target, sample_weight=None):
     )
 
 
-def _array(run, source):
+def _array(run: "Run", source: Source) -> Split:
     if isinstance(source, str | Path):
         pair, test_pair = read_npz(source)
         source = test_pair or pair
@@ -387,6 +405,6 @@ def _array(run, source):
     return Split(x=x, y=_encoded(run, y), weight=weight)
 
 
-def _encoded(run, labels):
+def _encoded(run: "Run", labels: RawLabels) -> np.ndarray:
     """Return raw labels, an array or columns of a DataFrame, encoded like the training labels of the run."""
     return run.problem.task.inference.encode(run.target, labels)

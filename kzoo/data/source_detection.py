@@ -27,6 +27,7 @@ from kzoo.inference.tables.files import (
 from kzoo.inference.tables.raw import has_patterns, matching_columns
 from kzoo.problems.data_arguments import options_of, without_effect
 from kzoo.problems.kinds import Source, kind, kind_of, kinds, takes_ready_arrays
+from kzoo.problems.layout import Preprocessor, RawInputs
 from kzoo.problems.tasks import Problem, problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
@@ -79,7 +80,7 @@ def recognized(request: LoadRequest) -> LoadRequest:
     return _detect(existing_path(path), replace(request, source=path, name=name_of(path)))
 
 
-def located(source: Any, options: DataOptions) -> tuple[Any, DataOptions]:
+def located(source: RawInputs, options: DataOptions) -> tuple[RawInputs, DataOptions]:
     """Return a source and options in which paths of workbooks have the sheet and the header row of the options.
 
     In the options, patterns and ranges of target columns are replaced by the names of these columns.
@@ -103,7 +104,7 @@ def located(source: Any, options: DataOptions) -> tuple[Any, DataOptions]:
     return source, replace(options, **changed) if changed else options
 
 
-def _column_names(source: Any) -> list[str] | None:
+def _column_names(source: RawInputs) -> list[str] | None:
     """Return the names of the columns of a table, of one that labels images included; None if it is no table."""
     if isinstance(source, str | Path):
         if isinstance(source, str) and source in NAMES:
@@ -120,7 +121,7 @@ def _column_names(source: Any) -> list[str] | None:
     return None if names is None else [str(name).strip() for name in names]
 
 
-def check_new_source(reader: Mapping[str, Any], source: str | Path, targets: Sequence[str]) -> None:
+def check_new_source(reader: Preprocessor, source: str | Path, targets: Sequence[str]) -> None:
     """Raise KzooError for visible problems of new data that is to be scored.
 
     Args:
@@ -145,7 +146,7 @@ def check_new_source(reader: Mapping[str, Any], source: str | Path, targets: Seq
         glance_new(reader, header_or_path, targets)
 
 
-def is_data(source: Any) -> bool:
+def is_data(source: RawInputs) -> bool:
     """Return True if this looks like data, rather than a preset, a model or a run."""
     if not isinstance(source, str | Path):
         is_table_in_memory = hasattr(source, "columns") or hasattr(source, "__arrow_c_stream__")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,12 +15,17 @@ from kzoo.data.store.windows import Mapped, blocks
 from kzoo.data.stratified import divide
 from kzoo.data.tables.cell_notes import sentinel_notes, spelling_notes
 from kzoo.data.time_order import split_moments
+from kzoo.problems.layout import RawLabels
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed
+from kzoo.utils.table_path import Source
 
 if TYPE_CHECKING:
-    from kzoo.data.dataset import Loadable
+    pass
+
+# A fraction of the rows, a `Fold`, None, or a second source (`Loadable`).
+RequestedSplit: TypeAlias = Any
 
 SMALLEST = 10  # minimum number of rows for three splits
 MOST_FOLDS = 10_000  # each fold is a training
@@ -83,7 +88,7 @@ class HeldOut(float):
         return held_out
 
     @property
-    def share(self):
+    def share(self) -> float:
         """The share of the calibration rows among these rows."""
         return min(self.calibration / self, 1.0) if self else 0.0
 
@@ -93,13 +98,15 @@ def is_source(part: object) -> bool:
     return part is not None and not isinstance(part, bool | int | float | np.number | Fold)
 
 
-def second_sources(validation, test, calibration=None) -> dict:
+def second_sources(
+    validation: RequestedSplit, test: RequestedSplit, calibration: RequestedSplit = None
+) -> dict[str, Source]:
     """Return split -> its source, for each that is a second source of data."""
     parts = (("validation", validation), ("test", test), ("calibration", calibration))
     return {name: part for name, part in parts if is_source(part)}
 
 
-def held_out(validation, calibration):
+def held_out(validation: RequestedSplit, calibration: RequestedSplit) -> RequestedSplit:
     """Return `validation=` as loaders of sources take it: with the calibration rows in it, if they are a fraction.
 
     Raises:
@@ -131,7 +138,7 @@ def held_out(validation, calibration):
     return HeldOut(validation, calibration)
 
 
-def drawn(part: "float | Fold | Loadable | None") -> Any:
+def drawn(part: RequestedSplit) -> RequestedSplit:
     """Return the fraction, or the fold, to draw from the training source; 0 for a second source."""
     return 0 if is_source(part) else part
 
@@ -366,7 +373,15 @@ def _split_labels(
     return {name: rows if len(rows) else None for name, rows in numbered.items()}
 
 
-def _split_fold(fold, n, validation, labels, groups, rng, notes):
+def _split_fold(
+    fold: Fold,
+    n: int,
+    validation: float,
+    labels: RawLabels,
+    groups: np.ndarray | None,
+    rng: np.random.Generator,
+    notes: list[str],
+) -> dict[str, np.ndarray]:
     """Split rows with scikit-learn's splitters. Validation rows are taken from the training part of the fold."""
     stratified = fold.stratified and labels is not None
     # imported late: most callers do not need it

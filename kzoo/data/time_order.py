@@ -1,6 +1,7 @@
 """Splits in order of time: the last rows are the test split, those before them the validation split."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
@@ -8,7 +9,9 @@ from kzoo.utils.formatting import plural
 _OVERSIZE = 0.1  # share of all rows by which a split may exceed its requested size without a note
 
 
-def split_moments(moments, *, validation, test, groups=None):
+def split_moments(
+    moments: ArrayLike, *, validation: float, test: float, groups: np.ndarray | None = None
+) -> tuple[dict[str, np.ndarray], list[str]]:
     """Divide rows in order of time. Rows of one moment stay together, and so do those of one group.
 
     Args:

@@ -68,7 +68,7 @@ __all__ = ["ahead", "curves", "forecasts", "learning_curve", "overlay", "panels"
 
 if not TYPE_CHECKING:  # with `__getattr__`, type checkers would accept every name
 
-    def __getattr__(name):
+    def __getattr__(name: str) -> object:
         if name not in _LAZY:
             raise AttributeError(f"module 'kzoo.plots' has no attribute {name!r}")
         function = globals()[name] = getattr(import_module(_LAZY[name]), name)

@@ -209,7 +209,7 @@ def _draw(
     axes.margins(x=0.02)
 
 
-def _set_ticks(axes: Axes, time: Any, *, has_times: bool, most: int) -> None:
+def _set_ticks(axes: Axes, time: object, *, has_times: bool, most: int) -> None:
     """Set the ticks of the axis of times, like `time`."""
     if hasattr(time, "year"):
         # matplotlib converts times to UTC unless it is given the time zone.

@@ -1,6 +1,6 @@
 """The colours of all plots, which colour-blind readers can tell apart (Okabe and Ito)."""
 
-from typing import Any
+from kzoo.utils.files import JsonObject
 
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
@@ -17,6 +17,6 @@ LINES = (BLUE, ORANGE, GREEN, RED, PURPLE, "#56B4E9", INK)
 DASHES = ("-", (0, (5, 2)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 
 
-def line_style(index: int) -> dict[str, Any]:
+def line_style(index: int) -> JsonObject:
     """Return the colour and dashes of a line by its index; the first 28 styles are all different."""
     return dict(color=LINES[index % len(LINES)], ls=DASHES[index // len(LINES) % len(DASHES)])

@@ -14,6 +14,7 @@ from kzoo.plots.figure import new_figure, style_axes
 from kzoo.problems.tasks import score_named
 from kzoo.utils.argument_checks import checked_arguments
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import Json
 
 _STEPS, _DRAWS = 200, 500
 
@@ -94,7 +95,9 @@ def threshold_curve(
     return figure
 
 
-def _curves(cells: np.ndarray, positive: int, name: str, options: dict[str, Any]) -> Any:
+def _curves(
+    cells: np.ndarray, positive: int, name: str, options: dict[str, Json]
+) -> np.ndarray | None:
     """Return the scores (M, thresholds) of the numbers (M, reached edges, is positive); None for an unknown score."""
     # rows that do not reach an edge: predicted as negative
     below = np.cumsum(cells, axis=1)[:, :-1]

@@ -108,11 +108,11 @@ def _title(predicted: object, true: object, class_names: Sequence[str]) -> tuple
     return (label, GREEN) if label == truth else (f"{label}\nis {truth}", RED)
 
 
-def name_of(label: Any, class_names: Any = ()) -> Any:
+def name_of(label: object, class_names: Sequence[str] = ()) -> Any:
     """Return the name of a label, shortened to 18 characters; None for None."""
     if label is None:
         return None
     if isinstance(label, int | np.integer) and 0 <= label < len(class_names):
-        label = class_names[label]
+        label = class_names[label]  # type: ignore[index]  # of NumPy too
     text = str(label)
     return text if len(text) <= 18 else text[:17] + "…"

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.inference.sources.arrays import as_array
 from kzoo.runtime import Model
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import JsonObject
+from kzoo.utils.files import Json, JsonObject
 
 JSON = "application/json"
 NOTES: ContextVar[list[str]] = ContextVar("notes")  # notes on the inputs of the current request
@@ -125,7 +124,7 @@ def encode_inputs(model: Model, inputs: object, max_rows: int) -> Encoded:
     return model.receive([decode_base64(item) for item in items], max_rows)
 
 
-def decode_base64(item: Any) -> Any:
+def decode_base64(item: Json) -> Json:
     """Return the decoded bytes of `{"b64": ...}`; anything else unchanged."""
     if not isinstance(item, dict) or item.keys() != {"b64"}:
         return item

@@ -24,7 +24,7 @@ from kzoo.serve.codecs import (
 )
 from kzoo.serve.limits import read_json
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import JsonObject
+from kzoo.utils.files import Json, JsonObject
 from kzoo.utils.formatting import shown
 from kzoo.utils.version import __version__
 
@@ -201,7 +201,7 @@ def _check_range(array: np.ndarray, datatype: str) -> None:
         )
 
 
-def _checked_strings(values: Any, count: int) -> list[Any]:
+def _checked_strings(values: Json, count: int) -> list[Any]:
     if not isinstance(values, list) or len(values) != count:
         raise KzooError(
             f"The data of a BYTES tensor of this shape must be a list of {count:,} strings."
@@ -225,7 +225,7 @@ def _texts(tail: bytes) -> list[Any]:
         return contents
 
 
-def _wants_binary(content: JsonObject, outputs: Any, request: ModelRequest) -> bool:
+def _wants_binary(content: JsonObject, outputs: Json, request: ModelRequest) -> bool:
     """Return True if the request asks for binary outputs.
 
     Raises:

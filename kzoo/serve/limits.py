@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import JsonObject
+from kzoo.utils.files import Json, JsonObject
 from kzoo.utils.formatting import first_line, shown
 
 
@@ -60,7 +60,7 @@ def busy(reason: str) -> Refused:
     return Refused(503, f"{reason}. Try again in a second.", {"Retry-After": "1"})
 
 
-def read_json(body: bytes | memoryview) -> Any:
+def read_json(body: bytes | memoryview) -> Json:
     """Return the parsed JSON of a request.
 
     Raises:

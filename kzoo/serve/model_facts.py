@@ -1,6 +1,6 @@
 """Facts about a served model for the web page and clients: its input, its outputs and its scores. NumPy only."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kzoo.inference.exported import Manifest
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
@@ -9,7 +9,7 @@ from kzoo.problems import kinds
 from kzoo.problems.tasks import problem, score_named
 from kzoo.runtime.model import is_explained
 from kzoo.serve.model_repository import ServedModel, Version
-from kzoo.utils.files import JsonObject, finite, read_arrays
+from kzoo.utils.files import Json, JsonObject, finite, read_arrays
 from kzoo.zoo.results import baselines, deciding_score, value_of
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _score(manifest: Manifest) -> JsonObject | None:
     )
 
 
-def _example(version: Version, kind: "Kind") -> Any:
+def _example(version: Version, kind: "Kind") -> Json:
     """Return an example input for the endpoint `answer`, or None."""
     manifest = version.manifest
     try:

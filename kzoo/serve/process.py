@@ -220,7 +220,7 @@ class _Server(uvicorn.Server):
                         break
                     await loop.connect_accepted_socket(self._protocol, connection)
 
-    def _protocol(self) -> Any:
+    def _protocol(self) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
         return make(
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
@@ -246,7 +246,7 @@ def _counting(protocol: Any) -> type:
     """Return a protocol of uvicorn whose connections have a `_CountingTransport`."""
 
     class Counting(protocol):
-        def connection_made(self, transport: Any) -> None:
+        def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(_CountingTransport(transport))
 
     return Counting

@@ -290,7 +290,7 @@ class Service:
             context["lost"] = True
             raise
 
-    async def _done(self, small: bool, function: Callable[[Any], _T], argument: Any) -> _T:
+    async def _done(self, small: bool, function: Callable[[Any], _T], argument: object) -> _T:
         """Call a function in a thread for small requests, or in one for large requests."""
         run = partial(contextvars.copy_context().run, function, argument)
         return await asyncio.get_running_loop().run_in_executor(

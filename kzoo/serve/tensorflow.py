@@ -3,8 +3,6 @@
 https://www.tensorflow.org/tfx/serving/api_rest
 """
 
-from typing import Any
-
 import numpy as np
 
 from kzoo.inference.exported import Manifest
@@ -19,7 +17,7 @@ from kzoo.serve.codecs import (
 )
 from kzoo.serve.limits import read_json
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import JsonObject
+from kzoo.utils.files import Json, JsonObject
 
 SIGNATURE = "serving_default"
 _TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32"}
@@ -53,7 +51,7 @@ def _reply(key: str, outputs: np.ndarray) -> Reply:
     return Reply(body=as_json(with_notes({key: outputs.tolist()})))
 
 
-def _unnamed(inputs: object, name: str) -> Any:
+def _unnamed(inputs: object, name: str) -> Json:
     """Return inputs without the name of the single input, for `{"image": [...]}` or a list of `{"image": ...}`."""
     if isinstance(inputs, dict) and inputs.keys() == {name} and isinstance(inputs[name], list):
         return inputs[name]

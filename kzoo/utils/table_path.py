@@ -8,9 +8,12 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kzoo.utils.errors import KzooError
+
+if TYPE_CHECKING:
+    from kzoo.utils.files import Json
 
 WORKBOOKS = (".xlsx", ".xlsm")
 _DATABASE = "sqlite:"  # sqlite:FILE?TABLE or sqlite:FILE?SELECT ...
@@ -96,7 +99,7 @@ def with_sheet(
     source: Source,
     sheet: str | None,
     header_row: int | None,
-    usual: Mapping[str, Any] | None = None,
+    usual: "Mapping[str, Json] | None" = None,
 ) -> Source:
     """Return a source as a `TablePath` with the sheet and the row of the header, if it is a workbook.
 

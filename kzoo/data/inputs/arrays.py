@@ -3,13 +3,14 @@
 from operator import methodcaller
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from kzoo.data.store.windows import Mapped, blocks, is_mapped
 from kzoo.problems.kinds import kind
 from kzoo.utils.errors import KzooError
 
 
-def checked(x, name):
+def checked(x: np.ndarray, name: str) -> np.ndarray:
     """Return an array of inputs of a kind after checking its axes and that all values are finite.
 
     Args:
@@ -27,14 +28,14 @@ def checked(x, name):
     return x
 
 
-def as_type(x, dtype):
+def as_type(x: np.ndarray, dtype: DTypeLike) -> np.ndarray | Mapped:
     """Return an array in a dtype; a memory-mapped one is converted as its rows are read."""
     if not is_mapped(x):
         return x.astype(dtype)
     return Mapped(x, then=methodcaller("astype", dtype, copy=False))
 
 
-def refuse_nan(values, name):
+def refuse_nan(values: np.ndarray | Mapped, name: str) -> None:
     """Raise `KzooError` if an array, which may be memory-mapped, contains NaN or infinity."""
     if values.dtype.kind != "f":
         return

@@ -1,13 +1,15 @@
 """Training and validation rows as one split."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import fingerprint
-from kzoo.data.store.windows import Windows
+from kzoo.data.store.windows import RowArray, Windows
 
 
 class Rows:
@@ -18,22 +20,22 @@ class Rows:
         rows: indices into the concatenated parts, in order.
     """
 
-    def __init__(self, parts, rows):
+    def __init__(self, parts: Iterable[RowArray], rows: ArrayLike) -> None:
         self.parts = list(parts)
         self.rows = np.asarray(rows)
         self.starts = np.cumsum([0, *(len(part) for part in self.parts)])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         return (len(self), *self.parts[0].shape[1:])
 
-    def __getitem__(self, indices):
+    def __getitem__(self, indices: slice | ArrayLike) -> np.ndarray:
         rows = self.rows[indices if isinstance(indices, slice) else np.asarray(indices)]
         part_numbers = np.searchsorted(self.starts, rows, side="right") - 1
-        out = None
+        out: Any = None
         for i, part in enumerate(self.parts):
             mask = part_numbers == i
             if not mask.any():
@@ -78,11 +80,11 @@ def subset(rows: Split, indices: np.ndarray) -> Split:
     return Split(x=_take_rows(rows.x, indices), y=_take_rows(rows.y, indices), weight=weight)
 
 
-def _take_rows(rows: Any, indices: np.ndarray) -> Any:
+def _take_rows(rows: RowArray, indices: np.ndarray) -> RowArray | Rows:
     return rows[indices] if isinstance(rows, np.ndarray) else Rows([rows], indices)
 
 
-def _concatenate(parts: list[Any]) -> Any:
+def _concatenate(parts: list[Any]) -> RowArray | Rows:
     if all(isinstance(part, np.ndarray) for part in parts):
         return np.concatenate(parts)
     if all(isinstance(part, Windows) and part.values is parts[0].values for part in parts):

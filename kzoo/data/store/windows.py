@@ -338,7 +338,7 @@ def series_of(values: object) -> np.ndarray | None:
     return values.values if isinstance(values, Windows) else None
 
 
-def select_rows(values: Any, rows: "np.ndarray | RangeArray") -> RowArray:
+def select_rows(values: RowArray, rows: "np.ndarray | RangeArray") -> RowArray:
     """Return rows of an array or of windows; rows of a file are read on demand."""
     if hasattr(values, "part"):
         return values.part(rows)
@@ -349,7 +349,7 @@ def select_rows(values: Any, rows: "np.ndarray | RangeArray") -> RowArray:
     )
 
 
-def sample_rows(values: Any, most: int = _MOST_ROWS) -> np.ndarray:
+def sample_rows(values: RowArray, most: int = _MOST_ROWS) -> np.ndarray:
     """Return at most `most` rows of inputs as an array, the same ones on every call."""
     if hasattr(values, "first"):  # `StoredRows`, which were shuffled when written
         return values.first(most)
@@ -363,11 +363,11 @@ def sample_indices(count: int, most: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
-def flat(x: Any) -> np.ndarray:
+def flat(x: RowArray) -> np.ndarray:
     """Return values as (N, columns); for windows, the rows that they cover, each once."""
     if (series := series_of(x)) is not None:
-        first = int(x.starts.min())
-        end = int(x.starts.max()) + x.length
+        first = int(x.starts.min())  # type: ignore[attr-defined]  # of `Windows`
+        end = int(x.starts.max()) + x.length  # type: ignore[attr-defined]
         rows = series[max(first, end - _MOST_ROWS) : end]
         return rows.reshape(len(rows), -1)
     x = sample_rows(x)

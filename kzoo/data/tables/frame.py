@@ -18,6 +18,7 @@ from kzoo.inference.tables.raw import (
     is_arrow,
     is_list_of_rows,
 )
+from kzoo.problems.layout import RawLabels
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import in_bytes, listed, plural, shown
 from kzoo.utils.memory import too_large
@@ -132,7 +133,9 @@ def is_pair(source: object) -> "TypeGuard[Sequence[Any]]":
     )
 
 
-def join_targets(x: Any, y: Any, names: Collection[str] = ()) -> "tuple[DataFrame, list[str]]":
+def join_targets(
+    x: TableSource, y: RawLabels, names: Collection[str] = ()
+) -> "tuple[DataFrame, list[str]]":
     """Return a DataFrame of inputs with the targets added as columns, and the names of the target columns.
 
     Args:

@@ -11,14 +11,24 @@ from kzoo.data.inputs.rows.column_kind import column_kind, decides, missing_cate
 from kzoo.data.inputs.rows.columns import number_format_of, stored_number_format
 from kzoo.data.targets import detection
 from kzoo.inference.tables.label_cells import flags
+from kzoo.inference.tables.numbers import StoredFormat
 from kzoo.inference.tables.raw import MOST
-from kzoo.inference.tables.values import MISSING, Texts, plain, to_numbers, to_words, value_counts
+from kzoo.inference.tables.values import (
+    MISSING,
+    Column,
+    Texts,
+    plain,
+    to_numbers,
+    to_words,
+    value_counts,
+)
 from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
 
 if TYPE_CHECKING:
     import pandas
+    from pandas import DataFrame
 
     from kzoo.data.targets.labels import LabelColumns
     from kzoo.zoo.registry import Preset
@@ -131,16 +141,16 @@ def group_labels(values: "pandas.Series", name: str) -> np.ndarray:
 
 
 def read_targets(
-    frame,
-    targets,
-    overrides,
-    task,
-    format_warnings,
-    decimal,
+    frame: "DataFrame",
+    targets: Sequence[str],
+    overrides: Mapping[str, Mapping[str, str]],
+    task: str | None,
+    format_warnings: list[str],
+    decimal: str | None,
     *,
-    distinct=False,
-    ambiguous_columns=(),
-):
+    distinct: bool = False,
+    ambiguous_columns: Collection[str] = (),
+) -> "tuple[DataFrame, dict[str, StoredFormat]]":
     """Convert text targets that contain formatted numbers, such as "1.234,50 €", to numbers.
 
     Args:
@@ -168,7 +178,7 @@ def read_targets(
             raise KzooError(
                 f"columns: {name!r} is the target. A target must be a number or a category, not a {kind}."
             )
-        target_warnings = []
+        target_warnings: list[str] = []
         number_format = (
             None
             if kind == "category"
@@ -257,7 +267,7 @@ def check_preset(problem: Problem, preset: "Preset | None") -> None:
         )
 
 
-def _class_targets_note(values, preset):
+def _class_targets_note(values: Mapping[str, Column], preset: "Preset | None") -> str:
     """Return the note that some of several targets alone would be classes; empty if none would.
 
     Raises:

@@ -1,15 +1,20 @@
 """Task detection: from what the user requests, from what a preset supports, or from the target's values. NumPy only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.inference.tables.numbers import learn_number_format
-from kzoo.inference.tables.values import Texts, not_missing, plain, to_numbers
+from kzoo.inference.tables.values import Column, Texts, not_missing, plain, to_numbers
 from kzoo.problems.tasks import Problem, problem, problems, tasks
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, shown
+
+if TYPE_CHECKING:
+    from kzoo.zoo.registry import Preset
+
 
 _NAMED = 40  # columns named in a message
 _MOST_CLASSES = 20  # targets with at most this many distinct whole numbers are classes
@@ -73,7 +78,7 @@ def requested_problem(kind: str, word: str, order: str = "unordered") -> Problem
     return available[word]
 
 
-def only_problem(preset) -> Problem | None:
+def only_problem(preset: "Preset | None") -> Problem | None:
     """Return the only problem that a preset supports; None if the target decides, or if there is no preset.
 
     Some presets for classes also support values (`Preset.takes_values`), and those for forecasts read labelled series.
@@ -83,7 +88,7 @@ def only_problem(preset) -> Problem | None:
     return problem(preset.task)
 
 
-def likely_problem(kind: str, columns) -> tuple[Problem | None, str]:
+def likely_problem(kind: str, columns: Sequence[Column]) -> tuple[Problem | None, str]:
     """Return the problem that the values of a target suggest (None if there is none for this kind), and the reason.
 
     Args:
@@ -110,7 +115,9 @@ def likely_problem(kind: str, columns) -> tuple[Problem | None, str]:
     ), reason
 
 
-def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Problem, str]:
+def choose_problem(
+    kind: str, targets: Mapping[str, Column], task: str | None, preset: "Preset | None"
+) -> tuple[Problem, str]:
     """Return the problem that the target columns of images or texts are for, and a sentence with the reason.
 
     Args:
@@ -134,7 +141,7 @@ def choose_problem(kind: str, targets, task: str | None, preset) -> tuple[Proble
         check_numbers(chosen, targets, task)
     elif fixed is not None and suits_problem(fixed, columns):
         chosen = fixed
-        reason = f"{preset.name} is for {fixed.name}"
+        reason = f"{preset.name} is for {fixed.name}"  # type: ignore[union-attr]  # it has `fixed`
     elif len(names) > 1 and class_like_targets(kind, columns)[1]:
         raise KzooError(
             f"The targets {listed(map(repr, names), _NAMED)} are classes, of which one can be predicted "
@@ -178,7 +185,7 @@ def choice_note(
     return f"{title} of {listed(targets, most)}: {reason}{override}. {counts}".rstrip()
 
 
-def _refuse_formatted(kind, targets, task):
+def _refuse_formatted(kind: str, targets: Mapping[str, Column], task: str | None) -> None:
     """Raise `KzooError` for values such as "1,234.5", "$12" or "12%", which only the targets of tables may be.
 
     As in tables, a few different ones are class names, unless the task is set.
@@ -201,7 +208,7 @@ def _refuse_formatted(kind, targets, task):
         )
 
 
-def check_numbers(chosen: Problem, targets, task: str) -> None:
+def check_numbers(chosen: Problem, targets: Mapping[str, Column], task: str) -> None:
     """Raise `KzooError` if a task of values is requested for a target in which no cell is a number.
 
     Args:
@@ -221,13 +228,13 @@ def check_numbers(chosen: Problem, targets, task: str) -> None:
             )
 
 
-def numbers_or_texts(column) -> np.ndarray:
+def numbers_or_texts(column: Column) -> Column:
     """Return a column (N,) as numbers if all of its cells are numbers, possibly written as texts; else unchanged."""
     numbers = to_numbers(column)
     return numbers if np.isfinite(numbers).all() else column
 
 
-def count_note(chosen: Problem, columns) -> str:
+def count_note(chosen: Problem, columns: Sequence[Column]) -> str:
     """Return a sentence that suggests counts to a problem of values or classes, if its only target looks like one.
 
     A count is a whole number, 0 or more. Targets of larger numbers, such as years or prices, are not suggested. Numbers
@@ -260,13 +267,13 @@ def count_note(chosen: Problem, columns) -> str:
     return f"Its whole numbers from {extent} may be counts: if so, set task={word!r}."
 
 
-def _skewness(numbers) -> float:
+def _skewness(numbers: np.ndarray) -> float:
     """Return the third standardized moment: 0 of balanced classes, 0.5 of Poisson numbers with the mean 4."""
     deviations = numbers - numbers.mean(dtype="float64")
     return float((deviations**3).mean() / max((deviations**2).mean(), 1e-30) ** 1.5)
 
 
-def class_like_targets(kind: str, columns) -> tuple[list[int], bool]:
+def class_like_targets(kind: str, columns: Sequence[Column]) -> tuple[list[int], bool]:
     """Return which of several targets are classes when taken alone, and whether all of them are labels.
 
     Labels are strings, booleans, and numbers with at most two distinct values, such as 0 and 1. Whole numbers with more
@@ -284,7 +291,7 @@ def class_like_targets(kind: str, columns) -> tuple[list[int], bool]:
     return indices, labels
 
 
-def suits_problem(candidate: Problem, columns) -> bool:
+def suits_problem(candidate: Problem, columns: Sequence[Column]) -> bool:
     """Return whether a target suits a problem: numbers for values, classes for classes."""
     if "values" in candidate.facts:
         return len(columns) > 1 or _numbers(columns[0]) is not None
@@ -292,7 +299,7 @@ def suits_problem(candidate: Problem, columns) -> bool:
     return "classes" not in candidate.facts or (likely is not None and "classes" in likely.facts)
 
 
-def _numbers(column):
+def _numbers(column: Column) -> np.ndarray | None:
     """Return a column as numbers; None if it contains strings or booleans."""
     if isinstance(column, Texts):
         return None

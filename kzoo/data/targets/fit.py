@@ -8,7 +8,7 @@ import numpy as np
 
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import absent_labels_note, drawn, in_data_of, split_rows, target_notes
-from kzoo.data.store.windows import select_rows
+from kzoo.data.store.windows import RowArray, select_rows
 from kzoo.data.targets.weights import (
     part_weights,
     scaled_weights,
@@ -58,10 +58,10 @@ class Targets:
 
     def splits(
         self,
-        x: Any,
+        x: RowArray | dict[str, Any],
         *,
-        keys: Any = None,
-        texts: Any = None,
+        keys: np.ndarray | dict[str, Any] | None = None,
+        texts: np.ndarray | None = None,
         rows: Mapping[str, np.ndarray | None] | None = None,
     ) -> dict[str, Split | None]:
         """Return the splits by name.

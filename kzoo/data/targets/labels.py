@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,11 +15,19 @@ from kzoo.inference.tables.label_cells import (
     likely_separator,
 )
 from kzoo.inference.tables.raw import Rows, as_names, find_target
-from kzoo.inference.tables.values import distinct, plain, texts_of
+from kzoo.inference.tables.values import Cells, distinct, plain, texts_of
+from kzoo.problems.layout import RawLabels
 from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, shown
 from kzoo.utils.optional import of_pandas
+from kzoo.utils.table_path import Source
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from kzoo.zoo.registry import Preset
+
 
 _NAMED = 12
 
@@ -40,7 +48,7 @@ class LabelColumns:
     reason: str
     lists: bool = False
 
-    def prepare(self, frame: Any) -> Any:
+    def prepare(self, frame: "DataFrame") -> "DataFrame":
         """Return a table with lists written as texts, so that each cell is hashable."""
         name = self.names[0]
         if not self.separator or name not in frame or not has_lists(frame[name]):
@@ -50,20 +58,20 @@ class LabelColumns:
             cells[row] = None if labels is None else self.separator.join(labels)
         return frame.assign(**{name: cells})
 
-    def present(self, frame: Any) -> np.ndarray:
+    def present(self, frame: "DataFrame") -> np.ndarray:
         """Return which rows have labels (N,): any flag, or a list; without text a cell of texts has no label."""
         if not self.separator or self.lists:
             return frame[list(self.names)].notna().any(axis=1).to_numpy()
         return np.ones(len(frame), bool)
 
-    def values(self, frame: Any) -> Any:
+    def values(self, frame: "DataFrame") -> RawLabels:
         """Return the labels of all rows as the task takes them: columns of flags, or the labels of each row."""
         if not self.separator:
             return frame[list(self.names)]
         return sets_of(frame[self.names[0]], self.separator)
 
 
-def sets_of(cells: Any, separator: str) -> np.ndarray:
+def sets_of(cells: Cells, separator: str) -> np.ndarray:
     """Return the labels of each cell, as an array (N,) of tuples."""
     sets = label_sets(cells, separator)
     values = np.empty(len(sets), object)
@@ -73,13 +81,13 @@ def sets_of(cells: Any, separator: str) -> np.ndarray:
 
 
 def label_columns(
-    frame: Any,
+    frame: "DataFrame",
     targets: Sequence[str],
     kind: str,
     *,
     task: str | None,
-    overrides: Mapping[str, Any],
-    preset: Any = None,
+    overrides: Mapping[str, Mapping[str, str]],
+    preset: "Preset | None" = None,
 ) -> LabelColumns | None:
     """Return how target columns hold labels; None if they do not.
 
@@ -166,7 +174,7 @@ def label_columns(
     )
 
 
-def label_targets(target: Any, kind: str, task: str | None) -> list[str]:
+def label_targets(target: str | Sequence[str] | None, kind: str, task: str | None) -> list[str]:
     """Return the names of the target columns if the user has requested labels: their cells are read as written."""
     if (
         task is None
@@ -177,7 +185,7 @@ def label_targets(target: Any, kind: str, task: str | None) -> list[str]:
     return as_names(target)
 
 
-def list_targets(source: Any, target: Any) -> list[str]:
+def list_targets(source: Source, target: str | Sequence[str] | None) -> list[str]:
     """Return the names of the target columns of a DataFrame, whose cells may be lists; [] for other sources."""
     if not of_pandas(source, "DataFrame"):
         return [] if target is None else as_names(target)

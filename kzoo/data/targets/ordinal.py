@@ -21,7 +21,7 @@ _NAMED = 12
 _ROWS = 1_000_000  # labels that are read at a time
 
 
-def checked(order: Any) -> tuple[str, ...] | None:
+def checked(order: object) -> tuple[str, ...] | None:
     """Return the names of the classes of `order=`; None without any.
 
     Raises:

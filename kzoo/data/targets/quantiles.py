@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kzoo.problems.tasks.quantiles import DEFAULT_LEVELS
 from kzoo.utils.errors import KzooError
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kzoo.data.options import DataOptions
 
 
-def checked(quantiles: Any) -> tuple[float, ...] | None:
+def checked(quantiles: object) -> tuple[float, ...] | None:
     """Return the levels of `quantiles=` as floats; None without any.
 
     Raises:

@@ -18,8 +18,9 @@ import numpy as np
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import fingerprint
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import path_of
+from kzoo.utils.files import Json, JsonObject, path_of
 from kzoo.utils.formatting import hint, listed, plural, shown
+from kzoo.utils.table_path import Source
 
 # of a table of suspects, which may have others
 COLUMNS = ("row", "key", "label", "suggestion", "accept")
@@ -66,7 +67,7 @@ class Repairs:
     def __str__(self) -> str:
         return self.name or repr(self)
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return what is stored with a run: plain data."""
         return {
             "file": self.name,
@@ -74,7 +75,7 @@ class Repairs:
         }
 
 
-def read_repairs(source: Any) -> Repairs:
+def read_repairs(source: Source) -> Repairs:
     """Return the accepted rows of a table of suspects.
 
     Args:
@@ -129,7 +130,7 @@ def read_repairs(source: Any) -> Repairs:
     )
 
 
-def _stored(document: Mapping[str, Any]) -> Repairs:
+def _stored(document: Mapping[str, Json]) -> Repairs:
     rows = document.get("rows")
     if not isinstance(rows, list | tuple) or not all(
         isinstance(row, list | tuple) and len(row) == 4 and isinstance(row[0], int) for row in rows
@@ -163,7 +164,7 @@ def _read_file(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _accepted(row: Mapping[str, Any], what: str) -> Repair | None:
+def _accepted(row: Mapping[str, Json], what: str) -> Repair | None:
     """Return the repair of an accepted row; None if it is not accepted.
 
     Raises:
@@ -338,7 +339,7 @@ def _numbers(data: Dataset, repair: Repair, what: str) -> tuple[tuple[int, ...],
     return (), numbers.get(repair.label, -1), numbers[repair.new]
 
 
-def _label_name(data: Dataset, recorded: Any, repair: Repair) -> str:
+def _label_name(data: Dataset, recorded: float, repair: Repair) -> str:
     if "labels" in data.problem.facts:
         return f"{repair.label.rpartition('=')[0]}={recorded:g}"
     return data.class_names[int(recorded)]

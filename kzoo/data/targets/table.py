@@ -18,6 +18,7 @@ from kzoo.data.targets.labels import LabelColumns, describe, label_columns, labe
 from kzoo.data.targets.rare_classes import RareClasses
 from kzoo.inference.kinds.rows.column_options import check_target_options, column_options
 from kzoo.inference.tables.raw import Rows, as_names, decimal_of, find_target, require
+from kzoo.inference.tables.values import Column
 from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError
 
@@ -186,7 +187,7 @@ class TargetColumns:
         others = [weight for part, weight in self._weights.items() if part != "train"]
         return np.concatenate([self._weights["train"], *others]) if self._weights else None
 
-    def choose_problem(self, columns: Mapping[str, np.ndarray]) -> tuple[Problem, str]:
+    def choose_problem(self, columns: Mapping[str, Column]) -> tuple[Problem, str]:
         """Return the problem that the targets are for, and a sentence with the reason.
 
         Args:

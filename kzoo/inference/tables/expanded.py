@@ -6,7 +6,7 @@ never more than fits into memory; names of parts say nothing about their content
 
 import zipfile
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from kzoo.inference.tables.written import most_text, too_long
 from kzoo.utils.errors import KzooError
@@ -41,7 +41,7 @@ class _LargeReads:
     def __enter__(self) -> "_LargeReads":
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -73,7 +73,12 @@ class WorkbookArchive(zipfile.ZipFile):
         self._limit = _SHEETS
 
     def open(
-        self, name: Any, mode: Any = "r", pwd: bytes | None = None, *, force_zip64: bool = False
+        self,
+        name: str | zipfile.ZipInfo,
+        mode: Literal["r", "w"] = "r",
+        pwd: bytes | None = None,
+        *,
+        force_zip64: bool = False,
     ) -> Any:
         part = name.filename if isinstance(name, zipfile.ZipInfo) else name
         if part not in self._checked:

@@ -26,6 +26,7 @@ from kzoo.inference.tables.values import (
     read_numbers,
 )
 from kzoo.inference.tables.zones import aware, minutes_in, on_clock, zone_of
+from kzoo.problems.layout import RawInputs
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed, plural, shown
 
@@ -272,7 +273,7 @@ def columns_of_lists(source: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
     return {name.strip(): [row[index] for row in rows] for index, name in enumerate(names)}
 
 
-def received_rows(payload: Any, noun: str, most: int | None = None) -> Rows | np.ndarray:
+def received_rows(payload: RawInputs, noun: str, most: int | None = None) -> Rows | np.ndarray:
     """Return uploaded rows in a form that readers of tables accept; a text in them is never a path.
 
     Args:

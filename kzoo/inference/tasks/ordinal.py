@@ -10,6 +10,7 @@ from kzoo.inference.tasks import classes
 from kzoo.inference.tasks.classes import encode as encode
 from kzoo.inference.tasks.classes import learn as learn
 from kzoo.problems.tasks import Target
+from kzoo.utils.files import JsonObject
 
 
 def choose(p: np.ndarray) -> np.ndarray:
@@ -36,7 +37,12 @@ def answer(target: Target, outputs: np.ndarray, **options: Any) -> Predictions:
 
 
 def example(
-    truth: np.ndarray, answer: np.ndarray, target: Target, *, scores: bool, decision: Any
-) -> dict[str, Any]:
+    truth: np.ndarray,
+    answer: np.ndarray,
+    target: Target,
+    *,
+    scores: bool,
+    decision: Decision | None,
+) -> JsonObject:
     """Return the cells of an example (see `Problem.example`)."""
     return classes.example(truth, answer, target, scores=scores, decision=decision or MEDIAN)

@@ -151,7 +151,7 @@ class Kind:
         """Return the variant of the kind that has a source."""
         return next((variant for variant in self.variants if source in variant.sources), self)
 
-    def of_preprocessor(self, reader: Mapping[str, Any]) -> "Kind":
+    def of_preprocessor(self, reader: Preprocessor) -> "Kind":
         """Return the variant of the kind that a stored preprocessor is of."""
         return next((v for v in self.variants if reader.get("kind") in v.readers), self)
 

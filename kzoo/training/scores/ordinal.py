@@ -1,15 +1,18 @@
 """Scores of ordered classes, by NumPy: how many classes a prediction is off."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from kzoo.inference.postprocessors.threshold import Decision
 from kzoo.inference.tasks.confusion import confusion
 from kzoo.inference.tasks.ordinal import MEDIAN
+from kzoo.problems.stored_types import Scores
 from kzoo.problems.tasks import Judged, Scored, Target
 from kzoo.problems.tasks.ordinal import TASK
 from kzoo.training.scores import classes
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, plural
 
 
@@ -19,7 +22,7 @@ def score(
     *,
     logits: bool | None = None,
     weight: np.ndarray | None = None,
-    decision: Any = None,
+    decision: Decision | None = None,
 ) -> Scored:
     """Return the scores of predictions.
 
@@ -77,7 +80,7 @@ def judge(
     target: Target,
     *,
     metric: str | None = None,
-    decision: Any = None,
+    decision: Decision | None = None,
 ) -> Judged:
     """Return per-example errors: the distance from the predicted class; quality is the negative expected distance.
 
@@ -94,8 +97,13 @@ def judge(
 
 
 def headline(
-    scores: dict[str, Any], target: Target, *, split: str, answers: Any = None, outputs: Any = None
-) -> dict[str, Any]:
+    scores: Scores,
+    target: Target,
+    *,
+    split: str,
+    answers: Mapping[str, np.ndarray] | None = None,
+    outputs: int | None = None,
+) -> JsonObject:
     """Return the mean class distance, and a sentence that compares it with predicting the median class.
 
     Args:

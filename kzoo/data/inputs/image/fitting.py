@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.inputs.arrays import as_type, checked
-from kzoo.data.inputs.image.label_table import NoFileColumn, read_label_table
+from kzoo.data.inputs.image.label_table import LabelTable, NoFileColumn, read_label_table
 from kzoo.data.inputs.image.parallel_reading import check_files, read, readers
 from kzoo.data.options import DataOptions, LoadRequest
 from kzoo.data.store.progress import track_progress
-from kzoo.data.store.windows import blocks, is_mapped, sample_indices, sample_rows
+from kzoo.data.store.windows import Mapped, RowArray, blocks, is_mapped, sample_indices, sample_rows
 from kzoo.data.tables.overview import describe_columns
 from kzoo.data.tables.repeated import repeated_ids
 from kzoo.data.targets.fit import Targets, fit_targets, joined_values
@@ -55,9 +55,12 @@ from kzoo.inference.tables.raw import rows_of
 from kzoo.inference.tables.values import MISSING, to_words
 from kzoo.inference.tasks.classes import check_classes
 from kzoo.problems.kinds import Fresh
+from kzoo.problems.layout import Preprocessor, RawInputs
+from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import Target
 from kzoo.problems.tasks import problem as problem_named
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import in_bytes
 from kzoo.utils.memory import too_large
 
@@ -397,7 +400,11 @@ def _check_classes_left(classes: Sequence[str], labels: np.ndarray, split: str) 
         )
 
 
-def _read(folder, names, shape, *, keep):
+def _read(
+    folder: Path, names: Sequence[str], shape: Sequence[int], *, keep: bool
+) -> tuple[
+    np.ndarray | ImageFiles, np.ndarray, Callable[[int], tuple[str, str | int]], dict[int, str]
+]:
     """Read every image once.
 
     Args:
@@ -407,22 +414,20 @@ def _read(folder, names, shape, *, keep):
         (images, rows, digest, errors): the readable images, and their indices among the names; a function from the
         number of such an image to its part of the fingerprint; index -> why a file cannot be read.
     """
-    pixels = np.zeros((len(names), *shape), "uint8") if keep else None
-    sizes, contents, errors, start_of_path = (
-        np.zeros(len(names), np.int64),
-        {},
-        {},
-        os.path.join(folder, ""),
-    )
+    pixels: Any = np.zeros((len(names), *shape), "uint8") if keep else None
+    sizes = np.zeros(len(names), np.int64)
+    contents: dict[int, str] = {}
+    errors: dict[int, str] = {}
+    start_of_path = os.path.join(folder, "")
     hashed = np.zeros(len(names), bool)  # whose content is hashed for the fingerprint
     hashed[sample_indices(len(names), _MAX_HASHED)] = True
     chunk = max(_CHUNK, -(-len(names) // _TASKS))
     processes = readers(len(names), threads() - 1) if keep else []
     local = [read if keep else check_files] * (threads() - len(processes))
     # A reading function for each thread: of a worker process, or of this process.
-    available = deque([reader.read for reader in processes] + local)
+    available: deque[Callable[..., Any]] = deque([reader.read for reader in processes] + local)
 
-    def read_chunk(start):
+    def read_chunk(start: int) -> None:
         part = slice(start, min(start + chunk, len(names)))
         read_part = available.pop()
         part_names = [names[index] for index in range(part.start, part.stop)]
@@ -467,13 +472,15 @@ def _size_range(
     return {"files": extremes if sizes[0] != sizes[-1] else list(sizes[0])}
 
 
-def _split_images(images, parts):
+def _split_images(
+    images: np.ndarray | ImageFiles, parts: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray | ImageFiles]:
     """Return the images of each part (disjoint rows); for an array, slices of it after reordering it in place."""
     if isinstance(images, ImageFiles):
         return {part: images.part(rows) for part, rows in parts.items()}
     images = _move_to_front(images, np.concatenate(list(parts.values())))
     start = 0
-    pieces = {}
+    pieces: dict[str, np.ndarray | ImageFiles] = {}
     for part, rows in parts.items():
         pieces[part] = images[start : start + len(rows)]
         start += len(rows)
@@ -496,7 +503,7 @@ def _move_to_front(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return images[: len(rows)]
 
 
-def take(x, preset):
+def take(x: np.ndarray, preset: "Preset | None") -> np.ndarray | Mapped:
     """Return an array of pixels as (N, H, W, C): bytes stay bytes, everything else becomes float32."""
     x = checked(x[..., None] if x.ndim == 3 else x, "image")
     if preset is None or preset.config.get("rescale") is not False:
@@ -510,14 +517,16 @@ def take(x, preset):
     )
 
 
-def _check_axes(shape):
+def _check_axes(shape: Sequence[int]) -> None:
     """Raise KzooError for channels before height and width; for grey images, only if these are equal."""
     _, first, height, last = shape
     if min(height, last) > 4 and (first in (3, 4) or (first == 1 and height == last)):
         raise channels_first(shape)
 
 
-def fit(x, train, *, plain=False, **more):
+def fit(
+    x: np.ndarray, train: np.ndarray, *, plain: bool = False, **more: object
+) -> tuple[np.ndarray, JsonObject, JsonObject | None]:
     """Return pixels unchanged, and the reader of image files if they are grey or RGB.
 
     Args:
@@ -527,7 +536,9 @@ def fit(x, train, *, plain=False, **more):
     return x, {}, image_preprocessing(shape) if shape[-1] in (1, 3) and not plain else None
 
 
-def labelled(reader, source, *, targets, config):
+def labelled(
+    reader: Preprocessor, source: str | Path, *, targets: Sequence[str], config: Config
+) -> Split:
     """Return images and their labels: of class folders, those of `test/` if it exists, or of a table of labels."""
     path = source if isinstance(source, Path) else Path(source)
     shape = tuple(reader["shape"])
@@ -542,7 +553,7 @@ def labelled(reader, source, *, targets, config):
     return Split(x=x, y=labels[rows])
 
 
-def _new_label_table(reader, path, targets):
+def _new_label_table(reader: Preprocessor, path: Path, targets: Sequence[str]) -> LabelTable | None:
     """Return the table of labels of new images, and issue its notes as warnings; None for class folders."""
     if not is_table(path) and not (path.is_dir() and labels_below(path)):
         return None
@@ -563,15 +574,15 @@ def _new_label_table(reader, path, targets):
     return table
 
 
-def _may_have(path, targets):
+def _may_have(path: Path, targets: Sequence[str]) -> bool:
     """Return False for a folder whose table of labels lacks a target: its images are not labelled."""
     if not path.is_dir() or not labels_below(path):
         return True
-    header = read_header(labels_file(_labels_of(path)))
+    header = read_header(labels_file(_labels_of(path)))  # type: ignore[arg-type]  # it has one
     return header is None or set(targets) <= set(header.columns)
 
 
-def fresh(reader, source, *, targets):
+def fresh(reader: Preprocessor, source: RawInputs, *, targets: Sequence[str]) -> Fresh:
     """Return images from any source, and their labels if a table has them; for many, only a sample of the images."""
     shape = tuple(reader["shape"])
     if not isinstance(source, str | Path) or not (Path(source).is_dir() or is_table(source)):
@@ -584,7 +595,9 @@ def fresh(reader, source, *, targets):
     return Fresh(x=_readable(folder, sample, shape)[0], answers=answers)
 
 
-def _readable(folder, names, shape):
+def _readable(
+    folder: Path, names: Sequence[str], shape: Sequence[int]
+) -> tuple[np.ndarray | ImageFiles, np.ndarray]:
     """Return the readable images and their indices, and warn of the others.
 
     Raises:
@@ -604,7 +617,9 @@ def _readable(folder, names, shape):
     return images, rows
 
 
-def describe(x, names=(), categories=0):
+def describe(
+    x: RowArray, names: Sequence[str] = (), categories: int = 0
+) -> tuple[list[str], np.ndarray]:
     """Return brightness, contrast and mean colours."""
     images = sample_rows(x, _MAX_DESCRIBED).astype("float32")
     columns = [images.mean(axis=(1, 2, 3)), images.std(axis=(1, 2, 3))]
@@ -616,7 +631,7 @@ def describe(x, names=(), categories=0):
     )
 
 
-def overview(data):
+def overview(data: Dataset) -> JsonObject:
     """Return the image size used and, for files, the original sizes."""
     about = {"size": list(data.input_shape)} | data.seen.get("files", {})
     return {"noun": "images", "columns": data.seen.get("read", []), "about": about}

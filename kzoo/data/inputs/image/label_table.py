@@ -29,6 +29,7 @@ from kzoo.inference.tables.files import labels_file, read_header
 from kzoo.inference.tables.label_cells import has_lists
 from kzoo.inference.tables.raw import MOST, TARGET_NAMES, as_names, find_target, require
 from kzoo.inference.tables.values import plain, to_words
+from kzoo.problems.layout import RawLabels
 from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
@@ -70,7 +71,7 @@ class LabelTable:
     columns: dict[str, tuple[str, str]]
     notes: list[str]
 
-    def target_columns(self, rows) -> Any:
+    def target_columns(self, rows: np.ndarray | slice) -> RawLabels:
         """Return the raw targets of some of the rows: a DataFrame, or what the task of labels takes."""
         return self.fit.values(self.frame.iloc[rows].reset_index(drop=True))
 

@@ -9,8 +9,10 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +27,9 @@ _MIN_IMAGES = 5_000  # images that justify starting another process, .15 s
 _MAX_PROCESSES = 8
 
 
-def read(folder, names, hashed, pixels):
+def read(
+    folder: str, names: Sequence[str], hashed: np.ndarray, pixels: np.ndarray
+) -> tuple[list[int], dict[int, str], dict[int, str]]:
     """Decode files into `pixels`, uint8 (N, H, W, C).
 
     Args:
@@ -52,7 +56,9 @@ def read(folder, names, hashed, pixels):
     return sizes, contents, errors
 
 
-def check_files(folder, names, hashed, pixels=None):
+def check_files(
+    folder: str, names: Sequence[str], hashed: np.ndarray, pixels: np.ndarray | None = None
+) -> tuple[list[int], dict[int, str], dict[int, str]]:
     """Check files without decoding them (`fault`). Arguments and results are those of `read`, without pixels."""
     sizes = [0] * len(names)
     contents = {}
@@ -70,7 +76,7 @@ def check_files(folder, names, hashed, pixels=None):
     return sizes, contents, errors
 
 
-def _read_file(path):
+def _read_file(path: str) -> bytes:
     """Return a whole file with half the system calls of `open`, which matters for thousands of small files."""
     file = open_regular(path)
     parts = []
@@ -82,7 +88,7 @@ def _read_file(path):
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def readers(count, most):
+def readers(count: int, most: int) -> "list[Reader]":
     """Start as many processes as `count` images justify, at most `most`, and return their readers.
 
     There are none if Python is embedded in another program, which cannot be started as an interpreter.
@@ -101,10 +107,12 @@ def readers(count, most):
 class Reader:
     """A process that reads files as `read` does. If it dies, this process reads them."""
 
-    def __init__(self):
-        self._process = child.start(__name__, stderr=subprocess.DEVNULL)
+    def __init__(self) -> None:
+        self._process: Any = child.start(__name__, stderr=subprocess.DEVNULL)
 
-    def read(self, folder, names, hashed, pixels):
+    def read(
+        self, folder: str, names: Sequence[str], hashed: np.ndarray, pixels: np.ndarray
+    ) -> tuple[list[int], dict[int, str], dict[int, str]]:
         """Do the same as `read`.
 
         Files for which the other process gets an error or a warning are read here, with the user's settings of Pillow
@@ -126,16 +134,18 @@ class Reader:
         errors = {retry[index]: error for index, error in errors.items()}
         return sizes, contents, errors
 
-    def _request(self, folder, names, hashed, pixels):
+    def _request(
+        self, folder: str, names: Sequence[str], hashed: np.ndarray, pixels: np.ndarray
+    ) -> tuple[list[int], dict[Any, str], list[int]]:
         stdin, stdout = self._process.stdin, self._process.stdout
         stdin.write(json.dumps([folder, names, hashed.tolist(), pixels.shape[1:]]).encode() + b"\n")
         stdin.flush()
         response = json.loads(stdout.readline())
-        if stdout.readinto(memoryview(pixels).cast("B")) != pixels.nbytes:
+        if stdout.readinto(memoryview(pixels).cast("B")) != pixels.nbytes:  # type: ignore[arg-type]
             raise EOFError
         return response
 
-    def close(self):
+    def close(self) -> None:
         """End the process."""
         self._process.kill()
         self._process.wait()
@@ -144,7 +154,7 @@ class Reader:
                 stream.close()
 
 
-def main():
+def main() -> None:
     """Answer requests until the input ends."""
     # all of Pillow's; the parent reads the file again and warns
     for category in (UserWarning, RuntimeWarning):
@@ -157,7 +167,7 @@ def main():
         except Warning:
             sizes = [0] * len(names)
             contents = {}
-            errors = range(len(names))
+            errors = range(len(names))  # type: ignore[assignment]  # only the rows are sent
         sys.stdout.buffer.write(
             json.dumps([sizes, contents, list(errors)]).encode() + b"\n" + pixels.data
         )

@@ -7,19 +7,21 @@ import numpy as np
 
 from kzoo.data.inputs.arrays import as_type, checked
 from kzoo.data.inputs.rows.scaling import scaling
-from kzoo.data.store.windows import sample_rows, select_rows
+from kzoo.data.store.windows import Mapped, sample_rows, select_rows
 from kzoo.inference.kinds.labelled_series.inference import arrays_of, encoded
+from kzoo.problems.layout import RawInputs
+from kzoo.utils.files import JsonObject
 from kzoo.zoo.registry.preset import Preset
 
 _MAX_SCALED_STEPS = 2_000_000  # steps of arrays from which the scale is learned
 
 
-def whole_series(padded: bool) -> dict[str, Any]:
+def whole_series(padded: bool) -> JsonObject:
     """Return the settings of a network that reads whole series and does not forecast."""
     return {"horizon": None, "reversible_norm": False} | ({"padded": True} if padded else {})
 
 
-def take(x: np.ndarray, preset: Preset | None) -> np.ndarray:
+def take(x: np.ndarray, preset: Preset | None) -> np.ndarray | Mapped:
     """Return an array as float32 (N, T, F)."""
     if x.ndim == 2 and preset is not None and preset.config["input_shape"][-1] == 1:
         x = x[..., None]
@@ -27,7 +29,7 @@ def take(x: np.ndarray, preset: Preset | None) -> np.ndarray:
 
 
 def fit(
-    x: Any,
+    x: np.ndarray,
     train: np.ndarray,
     *,
     plain: bool = False,
@@ -59,7 +61,7 @@ def fit(
     return x, scaling(series) | whole_series(padded), reader
 
 
-def padded_preprocessor(x: np.ndarray) -> dict[str, Any]:
+def padded_preprocessor(x: np.ndarray) -> JsonObject:
     """Return the preprocessor of padded arrays (N, T, F + 1), whose columns have no names."""
     names = [f"x{number}" for number in range(x.shape[-1] - 1)]
     return {
@@ -73,7 +75,7 @@ def padded_preprocessor(x: np.ndarray) -> dict[str, Any]:
 
 
 def padded_arrays(
-    x: Any, others: Mapping[str, Any]
+    x: RawInputs, others: Mapping[str, RawInputs]
 ) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
     """Return unequal series as arrays (N, T, F + 1) with a mask, of the first source and of the others; None otherwise.
 
@@ -89,7 +91,7 @@ def padded_arrays(
     return arrays.pop("train"), arrays
 
 
-def is_unequal(x: Any) -> bool:
+def is_unequal(x: RawInputs) -> bool:
     """Return whether x is a list of series of different lengths, or an array whose series end with steps of NaN."""
     if isinstance(x, np.ndarray) and x.dtype != object:
         return bool(x.ndim == 3 and x.dtype.kind == "f" and np.isnan(x[:, -1]).all(axis=-1).any())
@@ -103,6 +105,6 @@ def is_unequal(x: Any) -> bool:
     return not any(isinstance(first, str | bytes) for first in firsts)  # texts, or lists of words
 
 
-def _differ_in_columns(x: Any) -> bool:
+def _differ_in_columns(x: RawInputs) -> bool:
     """Return whether series of the same length have different numbers of columns."""
     return len({np.shape(values[0]) for values in x if len(values)}) > 1

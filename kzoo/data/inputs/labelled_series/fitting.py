@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from kzoo.inference.kinds.series.one_series import detect_time_column
 from kzoo.inference.kinds.series.panel import Panel
 from kzoo.inference.sources.folders import ignored_files_notes, splits_in, visible_folders
 from kzoo.inference.tables.files import is_table
-from kzoo.inference.tables.numbers import learned_from_texts
+from kzoo.inference.tables.numbers import StoredFormat, learned_from_texts
 from kzoo.inference.tables.raw import (
     MOST,
     Rows,
@@ -44,9 +44,17 @@ from kzoo.inference.tables.raw import (
 )
 from kzoo.inference.tables.values import plain
 from kzoo.problems.kinds import Fresh
+from kzoo.problems.layout import Preprocessor
+from kzoo.problems.stored_types import Config
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, shown
 from kzoo.utils.optional import pandas as pd
+from kzoo.utils.table_path import Source
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 
 _FILE = "file"  # id column of the series of a folder
 _CLASS = "class"  # target column of them
@@ -240,7 +248,7 @@ def load(request: LoadRequest) -> Dataset:
     )
 
 
-def _rows_with_columns(source: Any) -> Any:
+def _rows_with_columns(source: Source) -> Source:
     """Return a table whose index levels with names have become columns."""
     if (
         hasattr(source, "index")
@@ -251,7 +259,7 @@ def _rows_with_columns(source: Any) -> Any:
     return source
 
 
-def _checked_segment(segment: Any, stride: Any) -> tuple[int | None, int | None]:
+def _checked_segment(segment: int | None, stride: int | None) -> tuple[int | None, int | None]:
     """Return the steps of a segment and to the next one; stride is the segment by default.
 
     Raises:
@@ -289,7 +297,7 @@ def _step_counter(rows: Rows, panel: Panel, taken: Collection[str]) -> str | Non
 
 
 def _features(
-    rows: Rows, taken: Collection[str], formats: Mapping[str, Any], notes: list[str]
+    rows: Rows, taken: Collection[str], formats: Mapping[str, StoredFormat], notes: list[str]
 ) -> tuple[list[str], list[str]]:
     """Return the numeric columns, and the others, which are no features.
 
@@ -312,8 +320,8 @@ def _features(
 
 
 def _read_labelled(
-    reader: Mapping[str, Any],
-    source: Any,
+    reader: Preprocessor,
+    source: Source,
     targets: Sequence[str],
     notes: list[str],
     text: Collection[str],
@@ -340,7 +348,7 @@ def _read_labelled(
     return read_series
 
 
-def _frame_of_folder(folder: Path, notes: list[str]) -> Any:
+def _frame_of_folder(folder: Path, notes: list[str]) -> "DataFrame":
     """Return the files below class folders as one table with the columns "file" and "class".
 
     Raises:
@@ -387,7 +395,7 @@ def _frame_of_folder(folder: Path, notes: list[str]) -> Any:
 
 
 def labelled(
-    reader: Mapping[str, Any], source: Any, *, targets: Sequence[str], config: Any = None
+    reader: Preprocessor, source: Source, *, targets: Sequence[str], config: Config | None = None
 ) -> Split:
     """Return labelled series of a new source, with raw labels."""
     notes = list[str]()
@@ -404,7 +412,7 @@ def labelled(
     return Split(x=x, y=columns[0] if len(columns) == 1 else np.stack(columns, axis=1))
 
 
-def fresh(reader: Mapping[str, Any], source: Any, *, targets: Sequence[str]) -> Fresh:
+def fresh(reader: Preprocessor, source: Source, *, targets: Sequence[str]) -> Fresh:
     """Return new series, and their raw labels if the table has them, for the checks."""
     frame = as_frame(_rows_with_columns(source))
     missing = [name for name in reader["columns"] if name not in frame.columns]
@@ -416,7 +424,7 @@ def fresh(reader: Mapping[str, Any], source: Any, *, targets: Sequence[str]) -> 
     return Fresh(x=split.x, answers=split.y, frame=frame)
 
 
-def overview(data: Dataset) -> dict[str, Any]:
+def overview(data: Dataset) -> JsonObject:
     """Return how the columns of labelled series were read, and their lengths."""
     if "series" not in data.seen:  # arrays
         steps, columns = data.input_shape

@@ -1,6 +1,6 @@
 """Labelled series of a table: each of them, or of its segments, with its target and group."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,8 @@ import numpy as np
 from kzoo.inference.kinds.labelled_series.inference import cut_segments, series_of
 from kzoo.inference.kinds.series.panel import Panel
 from kzoo.inference.tables.raw import Rows
-from kzoo.inference.tables.values import not_missing, plain, to_words
+from kzoo.inference.tables.values import Cells, not_missing, plain, to_words
+from kzoo.problems.layout import Preprocessor
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
 
@@ -34,7 +35,7 @@ class LabelledSeries:
 
 
 def labelled_series(
-    reader: Mapping[str, Any],
+    reader: Preprocessor,
     rows: Rows,
     panel: Panel,
     targets: Sequence[str],
@@ -128,7 +129,7 @@ def _column(values: list[Any]) -> np.ndarray:
     return np.array(values) if is_number else array
 
 
-def _cells(values: Any) -> np.ndarray:
+def _cells(values: Cells) -> np.ndarray:
     """Return the cells of a column as an array (N,), texts as objects."""
     values = plain(values)
     return values if isinstance(values, np.ndarray) else np.array(list(values), object)

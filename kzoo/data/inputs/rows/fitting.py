@@ -4,7 +4,7 @@ The target decides the task: text, booleans, and whole numbers with at most 20 d
 numbers are a regression. `task=` overrides the rule.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from kzoo.data.inputs.rows.out_of_core import frame_of, is_large, load_large
 from kzoo.data.inputs.rows.row_columns import new_weights
 from kzoo.data.inputs.rows.scaling import robust_scaling
 from kzoo.data.options import LoadRequest
-from kzoo.data.store.windows import Mapped, flat, sample_rows, select_rows
+from kzoo.data.store.windows import Mapped, RowArray, flat, sample_rows, select_rows
 from kzoo.data.targets.columns import without_missing_words
 from kzoo.data.targets.labels import sets_of
 from kzoo.data.targets.weights import weighted_statistics
@@ -37,11 +37,15 @@ from kzoo.inference.tables.values import MISSING, read_numbers, to_numbers, to_w
 from kzoo.problems.kinds import Fresh
 from kzoo.problems.layout import code_columns
 from kzoo.problems.preprocessors import TablePreprocessor
+from kzoo.problems.stored_types import Config
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.optional import pandas as pd
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
+
+    from kzoo.zoo.registry import Preset
 
 _MAX_ROWS = 200_000  # for scales and quantiles
 
@@ -51,19 +55,19 @@ def load(request: LoadRequest) -> Dataset:
     return load_large(request) if is_large(request.source, request) else load_table(request)
 
 
-def take(x: np.ndarray, preset: Any) -> np.ndarray:
+def take(x: np.ndarray, preset: "Preset | None") -> np.ndarray | Mapped:
     """Return an array as float32 (N, F)."""
     return as_type(checked(x[:, None] if x.ndim == 1 else x, "rows"), np.float32)
 
 
 def fit(
-    x: Any,
+    x: np.ndarray,
     train: np.ndarray,
     *,
     plain: bool = False,
     notes: list[str] | None = None,
     weight: np.ndarray | None = None,
-    **more,
+    **more: object,
 ) -> tuple[Any, dict[str, Any], None]:
     """Return the rows unchanged, the scaling learned on the training rows, and no preprocessor.
 
@@ -93,7 +97,7 @@ def labelled(
     source: TableSource,
     *,
     targets: Sequence[str],
-    config: Mapping[str, Any],
+    config: Config,
     sample_weight: str | None = None,
 ) -> Split:
     """Return the rows of a table that have a target, with raw targets, and with weights if the table has that column.
@@ -285,7 +289,7 @@ def targets_in(frame: "DataFrame", targets: Sequence[str]) -> "DataFrame | None"
 
 
 def describe(
-    x: Any, names: Sequence[str] = (), categories: int = 0
+    x: RowArray, names: Sequence[str] = (), categories: int = 0
 ) -> tuple[list[str], np.ndarray]:
     """Return the names and values (rows, columns) of the number columns.
 
@@ -302,7 +306,7 @@ def describe(
     ], values
 
 
-def overview(data: Dataset) -> dict[str, Any]:
+def overview(data: Dataset) -> JsonObject:
     """Return how columns were read; for an array the names of its columns, or their number."""
     if "read" in data.seen:
         return {"columns": data.seen["read"]}
@@ -318,7 +322,7 @@ def overview(data: Dataset) -> dict[str, Any]:
     return {"about": {"columns": data.input_shape[-1]}} if data.input_shape else {}
 
 
-def asked_of(x: np.ndarray, config: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+def asked_of(x: np.ndarray, config: Config) -> dict[str, tuple[float, ...]]:
     """Return `edges`, the edges of the bins of each number column, if the network has bins.
 
     They are quantiles of the training rows. A frequent value counts for no more rows than one bin gets, so that it

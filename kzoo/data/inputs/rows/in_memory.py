@@ -1,7 +1,7 @@
 """Tables that fit into memory: read whole, split by a random permutation, encoded at once (see `table.py`)."""
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from kzoo.inference.kinds.rows.inference import (
 )
 from kzoo.inference.tables.raw import Rows, decimal_of, require, rows_of
 from kzoo.inference.tables.values import MISSING, Texts, plain, read_numbers, value_counts
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import shown
 from kzoo.utils.optional import pandas as pd
 
@@ -226,7 +227,7 @@ def _read_as_training_file(
 
 def cell_findings(
     format_warnings: list[str], unread: Mapping[str, np.ndarray], table: "Rows | DataFrame"
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return facts for the checks: format warnings, and what could not be read.
 
     That is name of a column -> (number of unread cells, first row, number of rows, the most frequent of the cells).

@@ -36,10 +36,12 @@ from kzoo.inference.tables.files import files_of, is_table, pieces_of, size_of
 from kzoo.inference.tables.raw import TableSource
 from kzoo.problems.data_arguments import options_of
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import in_bytes
 from kzoo.utils.memory import free_memory, too_large
 from kzoo.utils.optional import is_installed, of_pandas
 from kzoo.utils.optional import pandas as pd
+from kzoo.utils.table_path import Source
 from kzoo.utils.version import __version__
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ FORMAT = 4  # version of the stored files
 _READ = 1 << 16  # rows read at once
 
 
-def is_large(source: Any, request: "LoadRequest | None" = None) -> bool:
+def is_large(source: Source, request: "LoadRequest | None" = None) -> bool:
     """Return whether a source is a table file or folder that does not fit into memory.
 
     A table that has been encoded for the same call counts as large even if enough memory is free now, so that a resumed
@@ -217,7 +219,7 @@ def _key(request: "LoadRequest", contents: Sequence[Content]) -> str:
     ] + _size_suffix(request.source)
 
 
-def _encoding_options(options: "DataOptions") -> dict[str, Any]:
+def _encoding_options(options: "DataOptions") -> JsonObject:
     """Return the options that an encoded table depends on: rows are always split at random."""
     return {
         name: value

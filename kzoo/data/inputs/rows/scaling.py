@@ -1,7 +1,6 @@
 """Scaling of number columns: standardization, robust for columns with heavy tails."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from kzoo.inference.kinds.rows.inference import feature_names
 from kzoo.inference.tasks.values import ColumnStatistics, spread
 from kzoo.problems.layout import code_columns
 from kzoo.problems.preprocessors import LearnedColumn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed
 
 _MIN_INDICATOR_STD = 0.2  # least standard deviation of a 0/1 column
@@ -22,7 +22,7 @@ def config_of(
     notes: list[str],
     extent: ColumnStatistics | None = None,
     weight: np.ndarray | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the settings of the network that the encoded training rows fix: input shape, category counts and scaling.
 
     Args:
@@ -58,7 +58,7 @@ def robust_scaling(
     names: Sequence[str],
     notes: list[str],
     extent: ColumnStatistics | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return `scale` and `offset` that standardize each column, and `input_clip` if there are columns with heavy tails.
 
     A column with heavy tails is standardized by its values between the 1st and the 99th percentile, and the network

@@ -17,6 +17,7 @@ from kzoo.inference.tables.label_cells import flags
 from kzoo.inference.tables.values import Column, not_missing, plain
 from kzoo.problems.tasks import Target
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import shown
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ class StoredWeights:
         """Count stored weights (B,) of a split."""
         self._moments.setdefault(split, ColumnMoments()).add(weight[:, None])
 
-    def finish(self, notes: list[str]) -> dict[str, Any]:
+    def finish(self, notes: list[str]) -> JsonObject:
         """Return `weights`: split -> whether its rows have weights, and `weight_scale`; and add the note on them.
 
         Raises:

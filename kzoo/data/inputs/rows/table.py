@@ -23,6 +23,7 @@ from kzoo.inference.tables.dates import are_short_dates
 from kzoo.inference.tables.raw import MOST, Rows, check_cells, rows_of
 from kzoo.problems.preprocessors import TablePreprocessor
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 
 if TYPE_CHECKING:
     import pandas
@@ -204,7 +205,7 @@ class TableFit(TargetColumns):
         added = {name: value for name, value in optional.items() if value}
         return cast(TablePreprocessor, stored | added)
 
-    def data_facts(self, rows: Rows, unread: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def data_facts(self, rows: Rows, unread: Mapping[str, np.ndarray]) -> JsonObject:
         """Return facts for the checks and the data summary: how columns were read, and IDs that several rows share.
 
         Args:

@@ -30,12 +30,14 @@ from kzoo.inference.kinds.rows.inference import unread_notes
 from kzoo.inference.kinds.series.covariates import channel_names
 from kzoo.inference.kinds.series.index import with_index
 from kzoo.inference.kinds.series.windows import panel_values, ranges_of
+from kzoo.inference.tables.numbers import StoredFormat
 from kzoo.inference.tables.raw import MOST, as_names, check_distinct, require, rows_of
 from kzoo.inference.tables.values import not_missing, plain
 from kzoo.inference.tasks.values import ColumnStatistics
 from kzoo.problems.kinds import DEFAULT_STEPS
 from kzoo.problems.preprocessors import LearnedColumn
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, shown
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ __all__ = [
 ]
 
 
-def overview(data: Dataset) -> dict[str, Any]:
+def overview(data: Dataset) -> JsonObject:
     """Return how the columns of series were read, and the steps of a window; for arrays their sizes."""
     steps = data.input_shape[0]
     horizon = data.config.get("horizon")
@@ -238,7 +240,10 @@ def _binary_notes(targets: Sequence[str], values: np.ndarray) -> list[str]:
 
 
 def _numeric_columns(
-    frame: "DataFrame", target: Names, drop: Sequence[str], number_formats: Mapping[str, Any]
+    frame: "DataFrame",
+    target: Names,
+    drop: Sequence[str],
+    number_formats: Mapping[str, StoredFormat],
 ) -> tuple[list[str], list[str]]:
     """Return the numeric columns, targets first, and the targets.
 

@@ -1,7 +1,7 @@
 """Whether a table of many series is one to forecast, or one of labelled series: the target decides."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,20 +14,25 @@ from kzoo.inference.tables.raw import MOST, TARGET_NAMES, as_names, check_distin
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
 from kzoo.utils.optional import pandas as pd
+from kzoo.utils.table_path import Source
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 
 _NUMERIC = 0.5  # share of the filled cells of a target that are numbers
 _MAX_ROWS = 1_000_000  # that are compared: loading checks the labels of all rows
 
 
 def order_of(
-    source: Any,
+    source: Source,
     *,
     series_id: str | Sequence[str],
     target: str | Sequence[str] | None,
     time: str | None,
-    columns: Mapping[str, Any] | None,
+    columns: Mapping[str, str | Mapping[str, str]] | None,
     forecasts: bool,
-) -> tuple[Any, str, list[str]]:
+) -> tuple[Source, str, list[str]]:
     """Return whether the rows of a series follow one another to be forecast, or are an example with a label.
 
     Numbers that change within most series are forecast. A target that is constant within every series, or not numeric,
@@ -82,7 +87,12 @@ def order_of(
     return (source if in_memory else frame), order, notes
 
 
-def _order(frame, ids, names, columns):
+def _order(
+    frame: "DataFrame",
+    ids: Sequence[str],
+    names: Sequence[str],
+    columns: Mapping[str, str | Mapping[str, str]] | None,
+) -> tuple[str, str]:
     """Return "ordered" or "unordered", and the reason."""
     codes = frame.groupby(ids, sort=False, dropna=False, observed=True).ngroup().to_numpy()
     count = int(codes.max()) + 1

@@ -13,7 +13,7 @@ from kzoo.data.inputs.rows.scaling import scaling
 from kzoo.data.inputs.series.season import window_length
 from kzoo.data.inputs.series.windows import Limits
 from kzoo.data.options import DataOptions
-from kzoo.data.store.windows import sample_indices
+from kzoo.data.store.windows import RowArray, sample_indices
 from kzoo.inference.kinds.series.calendar import Calendar, learn_calendar
 from kzoo.inference.kinds.series.covariates import (
     MAX_CATEGORIES,
@@ -37,6 +37,7 @@ from kzoo.inference.tables.values import are_filled, to_words
 from kzoo.inference.tasks.values import spread
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural, shown
 from kzoo.zoo.registry.preset import Preset
 
@@ -154,7 +155,7 @@ class PanelRows:
         )
 
     def covariates(
-        self, overrides: Mapping[str, Any], warnings: list[str], decimal: str | None
+        self, overrides: Mapping[str, Mapping[str, str]], warnings: list[str], decimal: str | None
     ) -> list[Covariate]:
         """Return the columns that are known ahead or constant, as they are read."""
         rows = rows_of(self.frame)
@@ -259,7 +260,7 @@ class PanelRows:
         preset: Preset | None,
         task: str,
         notes: list[str],
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """Return the settings of a network that the training rows determine."""
         matrix = train.x.values
         rows = np.flatnonzero(_covered(train))
@@ -280,7 +281,7 @@ class PanelRows:
             "target_offset": mean,
         }
 
-    def facts(self, content: PanelValues) -> dict[str, Any]:
+    def facts(self, content: PanelValues) -> JsonObject:
         """Return facts for the checks and the overview."""
         sizes = self._sizes(content.observed)
         assert self.panel.calendar is not None
@@ -362,7 +363,7 @@ def _learned_covariate(
     rows: Rows,
     name: str,
     role: str,
-    override: Mapping[str, Any] | None,
+    override: Mapping[str, str] | None,
     warnings: list[str],
     decimal: str | None,
 ) -> Covariate:
@@ -416,7 +417,9 @@ def _fold_of(numbers: np.ndarray, fold: splits.Fold) -> tuple[np.ndarray, int | 
     return inside, end, float((inside >= first).mean())
 
 
-def _cut_numbers(numbers: np.ndarray, validation: Any, test: Any, horizon: int) -> tuple[int, int]:
+def _cut_numbers(
+    numbers: np.ndarray, validation: float, test: float, horizon: int
+) -> tuple[int, int]:
     """Return the first step numbers of the validation and of the test split."""
     first_validation, first_test = splits.split_time(len(numbers), validation=validation, test=test)
     ordered = np.append(np.sort(numbers), numbers.max() + 1)
@@ -446,7 +449,7 @@ def _window_norm(values: np.ndarray, preset: Preset | None, known: bool, task: s
     return "last" if is_last and not known and "quantiles" not in problem(task).facts else True
 
 
-def _scaling(matrix: Any, rows: np.ndarray) -> dict[str, Any]:
+def _scaling(matrix: RowArray, rows: np.ndarray) -> JsonObject:
     """Return the scale of the columns of some rows; of many, column by column, which takes less memory."""
     if len(rows) * matrix.shape[1] <= _MOST_AT_ONCE:
         return scaling(matrix[rows])

@@ -1,10 +1,17 @@
 """Default length of a window: at least two seasons, of the calendar or detected in the rows. Imports only NumPy."""
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.problems.kinds import DEFAULT_STEPS
+
+if TYPE_CHECKING:
+    from kzoo.inference.kinds.series.calendar import Calendar
+    from kzoo.inference.kinds.series.times import Times
+
 
 # default windows are no longer: the time of recurrent networks grows with the length
 _MAX_STEPS = 1_000
@@ -19,7 +26,14 @@ _TIE_TOLERANCE = 0.05  # share of the highest peak by which peaks at its multipl
 
 
 def window_length(
-    values, horizon, *, columns=1, times=None, calendar=None, max_steps=_MAX_STEPS, min_steps=1
+    values: np.ndarray,
+    horizon: int,
+    *,
+    columns: int = 1,
+    times: "Times | None" = None,
+    calendar: "Calendar | None" = None,
+    max_steps: int = _MAX_STEPS,
+    min_steps: int = 1,
 ) -> tuple[int, str]:
     """Return the default length of a window, and a note with the reason.
 
@@ -47,7 +61,7 @@ def window_length(
         "the length of the test series": max_steps,
     }
 
-    def limit_reason(steps):
+    def limit_reason(steps: int) -> str:
         """Return the reason why a window cannot have so many steps."""
         return f"{steps:,} steps would exceed {next(name for name, limit in bounds.items() if limit < steps)}"
 
@@ -89,7 +103,7 @@ def window_length(
     )
 
 
-def detect_season(values, longest) -> int | None:
+def detect_season(values: np.ndarray, longest: int) -> int | None:
     """Return the lag at which a series repeats itself.
 
     It is the first of the nearly highest peaks of the autocorrelation of the series without trend. Differences must
@@ -137,7 +151,7 @@ def detect_season(values, longest) -> int | None:
     )
 
 
-def _differences_correlate(values, lag):
+def _differences_correlate(values: np.ndarray, lag: int) -> bool:
     """Return whether changes within a quarter of a lag correlate with those one lag later."""
     quarter = max(lag // 4, 1)
     differences = values[quarter:] - values[:-quarter]
@@ -150,7 +164,7 @@ def _differences_correlate(values, lag):
     )
 
 
-def _autocorrelation(values, longest):
+def _autocorrelation(values: np.ndarray, longest: int) -> np.ndarray | None:
     """Return the mean autocorrelation of columns (longest + 1,) at lags from 0; None if all columns are constant."""
     values = _without_constants(values - values.mean(axis=0))
     if not values.shape[1]:
@@ -161,12 +175,12 @@ def _autocorrelation(values, longest):
     return (products / products[0]).mean(axis=1) * rows / (rows - np.arange(longest + 1))
 
 
-def _without_constants(centred):
+def _without_constants(centred: np.ndarray) -> np.ndarray:
     """Return the columns of centred values (rows, F) that are not constant."""
     return centred[:, (centred**2).sum(axis=0) > 0]
 
 
-def _steps_formatter(times):
+def _steps_formatter(times: "Times | None") -> Callable[[int], str]:
     """Return a function that formats a number of steps, with their duration if it is known."""
     if times is None or not times.step.unit:
         return lambda steps: f"{steps} steps"

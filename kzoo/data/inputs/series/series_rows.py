@@ -21,6 +21,7 @@ from kzoo.inference.tables.raw import as_names, rows_of
 from kzoo.inference.tables.values import not_missing
 from kzoo.inference.tasks.values import spread
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, plural
 from kzoo.zoo.registry.preset import Preset
 
@@ -172,7 +173,7 @@ class SeriesRows(PanelRows):
         preset: Preset | None,
         task: str,
         notes: list[str],
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """Return the settings of a network that the training rows determine."""
         values = content.values[training]
         mean, std = spread(values)
@@ -183,7 +184,7 @@ class SeriesRows(PanelRows):
             "target_offset": mean[:targets],
         }
 
-    def facts(self, content: PanelValues) -> dict[str, Any]:
+    def facts(self, content: PanelValues) -> JsonObject:
         """Return facts for the checks and the overview."""
         return time_facts(self.times, content.missing)
 

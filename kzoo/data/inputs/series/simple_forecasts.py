@@ -1,12 +1,20 @@
 """Baselines of forecasts: the last value before a window, and the value one season earlier. Imports only NumPy."""
 
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from kzoo.data.store.windows import series_of
 from kzoo.inference.kinds.series.calendar import Calendar
+from kzoo.problems.layout import Preprocessor
+
+if TYPE_CHECKING:
+    from kzoo.data.dataset import Dataset, Split
+    from kzoo.data.store.windows import Windows
 
 
-def simple_forecasts(reader, part):
+def simple_forecasts(reader: Preprocessor, part: "Split") -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, values (N, horizon, targets)) of the baseline forecasts for the windows of a split.
 
     Seasons longer than a window look back beyond it; before the start of the series values are NaN. Steps further ahead
@@ -27,7 +35,7 @@ def simple_forecasts(reader, part):
         yield name, previous_season(part, season)
 
 
-def previous_season(part, season, earlier=0):
+def previous_season(part: "Split", season: int, earlier: int = 0) -> np.ndarray:
     """Return the values (N, horizon, targets) one season before those that follow the windows of a series.
 
     Args:
@@ -40,7 +48,9 @@ def previous_season(part, season, earlier=0):
     return _values_at(part.y, starts + steps - season * (1 + steps // season + earlier))
 
 
-def season_history(reader, part, count):
+def season_history(
+    reader: Preprocessor, part: "Split", count: int
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield (name, values (count, N, horizon, targets)) of the last values of each season before windows.
 
     Steps further ahead than a season begin with the last season that has ended; before the start of a series values
@@ -58,13 +68,15 @@ def season_history(reader, part, count):
         yield name, np.stack([previous_season(part, season, earlier) for earlier in range(count)])
 
 
-def _values_at(windows, indices):
+def _values_at(windows: "Windows", indices: np.ndarray) -> np.ndarray:
     """Return rows of the series of windows at indices (N, steps); NaN before the first row of a series."""
     firsts = 0 if windows.series is None else windows.series.firsts[windows.series.codes][:, None]
     return np.where((indices >= firsts)[..., None], windows.values[np.maximum(indices, 0)], np.nan)
 
 
-def seasonal_scales(reader, data, part):
+def seasonal_scales(
+    reader: Preprocessor, data: "Dataset", part: "Split"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Sequence[str]] | None:
     """Return the scale of the errors of each window: mean absolute and mean squared seasonal differences in training.
 
     The season is the first of the calendar, or a single step. Rows of the training windows and of their targets count.

@@ -1,9 +1,9 @@
 """Windows of series, and the values that follow them: of the splits of a panel, and of new rows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,7 +28,10 @@ from kzoo.inference.kinds.series.windows import PanelValues, padded, panel_value
 from kzoo.inference.tables.numbers import learned_from_texts
 from kzoo.inference.tables.raw import require, rows_of
 from kzoo.problems.kinds import Fresh
+from kzoo.problems.layout import Preprocessor, RawInputs
+from kzoo.problems.stored_types import Config
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 from kzoo.zoo.registry.preset import Preset
 
@@ -108,7 +111,7 @@ def split_windows(
         if len(starts):
             shares[part] = rules.share_filled(starts - steps)
             own = None if series is None else series.part(starts)
-            x = Windows(values, starts - steps, steps, own)
+            x = Windows(values, starts - steps, steps, own)  # type: ignore[arg-type]  # or `WindowRows`
             parts[part] = Split(x=x, y=Windows(y, starts, horizon, own))
     notes = window_notes(left_out, shares)
     for short, of_series in (
@@ -204,7 +207,7 @@ class NewSeries:
     where: str
 
     @classmethod
-    def of(cls, reader: Mapping[str, Any], source: Any, where: str) -> "NewSeries":
+    def of(cls, reader: Preprocessor, source: RawInputs, where: str) -> "NewSeries":
         """Return the series of a table.
 
         Args:
@@ -254,7 +257,7 @@ class NewSeries:
 
 
 def labelled(
-    reader: Mapping[str, Any], source: Any, *, targets: Any, config: Mapping[str, Any]
+    reader: Preprocessor, source: RawInputs, *, targets: Sequence[str], config: Config
 ) -> Split:
     """Return all windows of new series and the values that follow them, except those with missing targets."""
     name = Path(source).name if isinstance(source, str | Path) else "the table"
@@ -265,7 +268,7 @@ def labelled(
     return windows.parts["all"]
 
 
-def fresh(reader: Mapping[str, Any], source: Any, *, targets: Any) -> Fresh:
+def fresh(reader: Preprocessor, source: RawInputs, *, targets: Sequence[str]) -> Fresh:
     """Return new rows of series, which may lack columns, for the checks."""
     ids = reader.get("series_id") or ()
     frame, times = _sorted_frame(reader, source, None)
@@ -285,7 +288,7 @@ def fresh(reader: Mapping[str, Any], source: Any, *, targets: Any) -> Fresh:
 
 
 def _sorted_frame(
-    reader: Mapping[str, Any], source: Any, notes: list[str] | None
+    reader: Preprocessor, source: RawInputs, notes: list[str] | None
 ) -> tuple["DataFrame", Times | None]:
     """Return a table and, of one series, its `Times`, the rows in order of them without the time column."""
     frame = as_frame(with_index(source, reader.get("time")), _text_columns(reader))
@@ -295,7 +298,7 @@ def _sorted_frame(
 
 
 def _read(
-    reader: Mapping[str, Any],
+    reader: Preprocessor,
     frame: "DataFrame",
     times: Times | None,
     notes: list[str],
@@ -309,7 +312,7 @@ def _read(
     return panel, panel_values(reader, rows, panel)
 
 
-def _text_columns(reader: Mapping[str, Any]) -> list[str]:
+def _text_columns(reader: Preprocessor) -> list[str]:
     """Return the names of columns of a new series that must be read from a file as text, as in training."""
     formats = reader.get("writings") or {}
     ids = reader.get("series_id") or ()
@@ -346,7 +349,7 @@ def sort_by_time(
     return frame.drop(columns=times.column), times
 
 
-def time_facts(times: Times | None, missing: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def time_facts(times: Times | None, missing: Mapping[str, np.ndarray]) -> JsonObject:
     """Return facts for the checks about the times of a series and its missing values."""
     return {
         "time": times.json() if times is not None and len(times.timestamps) else None,
@@ -356,7 +359,7 @@ def time_facts(times: Times | None, missing: Mapping[str, np.ndarray]) -> dict[s
     }
 
 
-def _longest_run(indices: np.ndarray, times: Times | None) -> dict[str, Any]:
+def _longest_run(indices: np.ndarray, times: Times | None) -> JsonObject:
     """Return the `count` of cells without a number, and `longest`, `first` and `last`: length and rows of the longest
     run.
 

@@ -25,7 +25,7 @@ from kzoo.data.inputs.text.language import (
 )
 from kzoo.data.inputs.text.long_text import is_too_long
 from kzoo.data.options import LoadRequest
-from kzoo.data.store.windows import Mapped, blocks, sample_rows, select_rows, series_of
+from kzoo.data.store.windows import Mapped, RowArray, blocks, sample_rows, select_rows, series_of
 from kzoo.data.tables.frame import as_frame, index_notes
 from kzoo.data.tables.overview import describe_columns
 from kzoo.data.tables.repeated import repeated_ids
@@ -62,15 +62,21 @@ from kzoo.inference.sources.unreadable import (
 )
 from kzoo.inference.tables.files import is_table
 from kzoo.inference.tables.raw import MOST, TARGET_NAMES, as_names, require, rows_of
-from kzoo.inference.tables.values import MISSING, plain, to_words
+from kzoo.inference.tables.values import MISSING, Cells, plain, to_words
 from kzoo.problems.kinds import Fresh
+from kzoo.problems.layout import Preprocessor, RawInputs, RawLabels
+from kzoo.problems.stored_types import Config
 from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, percent
 from kzoo.utils.optional import pandas as pd
 
 if TYPE_CHECKING:
     import pandas
+    from pandas import DataFrame
+
+    from kzoo.zoo.registry import Preset
 
 
 _BEGINNING = 300  # characters of a text that are kept for people
@@ -265,8 +271,8 @@ def _longer(tokenizer: Tokenizer, texts: list[str], length: int) -> int:
     return longer
 
 
-def _text_column(frame):
-    lengths = {
+def _text_column(frame: "DataFrame") -> str:
+    lengths: Any = {
         name: frame[name].dropna().astype(str).str.len().mean()
         for name in frame.columns
         if not pd.api.types.is_numeric_dtype(frame[name]) and frame[name].notna().any()
@@ -427,7 +433,7 @@ def _raw(labels: "list[str] | np.ndarray | pandas.DataFrame") -> "np.ndarray | p
     return np.array(labels, dtype=str) if isinstance(labels, list) else labels
 
 
-def take(x, preset):
+def take(x: np.ndarray, preset: "Preset | None") -> np.ndarray | Mapped:
     """Return an array of token ids as int32 (N, T)."""
     x = checked(x, "tokens")
     for ids in blocks(x):
@@ -438,7 +444,14 @@ def take(x, preset):
     return as_type(x, np.int32)
 
 
-def fit(x, train, *, notes, vocabulary_size=None, **more):
+def fit(
+    x: np.ndarray | Mapped,
+    train: np.ndarray,
+    *,
+    notes: list[str],
+    vocabulary_size: int | None = None,
+    **more: object,
+) -> tuple[np.ndarray | Mapped, JsonObject, None]:
     """Return ids, with ids outside the vocabulary replaced by the unknown id, and the vocabulary size.
 
     Args:
@@ -457,15 +470,22 @@ def fit(x, train, *, notes, vocabulary_size=None, **more):
     return x, {"vocabulary_size": size}, None
 
 
-def _max_id(ids):
+def _max_id(ids: RowArray) -> int:
     return max(int(block.max()) for block in blocks(ids))
 
 
-def _replace_unknown(ids, size):
+def _replace_unknown(ids: np.ndarray, size: int) -> np.ndarray:
     return np.where(ids >= size, UNKNOWN, ids)
 
 
-def labelled(reader, source, *, targets, config, sample_weight=None):
+def labelled(
+    reader: Preprocessor,
+    source: RawInputs,
+    *,
+    targets: Sequence[str],
+    config: Config,
+    sample_weight: str | None = None,
+) -> Split:
     """Return texts and their labels as written; for one long text, all windows and the tokens that follow.
 
     Args:
@@ -494,7 +514,9 @@ def labelled(reader, source, *, targets, config, sample_weight=None):
     )
 
 
-def _usable(reader, source, targets):
+def _usable(
+    reader: Preprocessor, source: RawInputs, targets: Sequence[str]
+) -> "tuple[DataFrame, Cells, np.ndarray]":
     """Return (the table, its texts, whether each row has both a text and a label)."""
     frame = as_frame(source, targets, lists=targets)
     require(frame, targets, "the table")
@@ -510,7 +532,7 @@ def _usable(reader, source, targets):
     return frame, texts, complete
 
 
-def usable_rows(reader, source, *, targets):
+def usable_rows(reader: Preprocessor, source: RawInputs, *, targets: Sequence[str]) -> "DataFrame":
     """Return the rows of a table that have a text and a label, as a DataFrame with all of its columns.
 
     Raises:
@@ -520,13 +542,13 @@ def usable_rows(reader, source, *, targets):
     return frame[complete].reset_index(drop=True)
 
 
-def _label_answers(reader, answers):
+def _label_answers(reader: Preprocessor, answers: "DataFrame") -> RawLabels:
     """Return the labels of new texts as the task takes them."""
     separator = reader.get("separator")
     return sets_of(answers.iloc[:, 0], separator) if separator else answers
 
 
-def fresh(reader, source, *, targets):
+def fresh(reader: Preprocessor, source: RawInputs, *, targets: Sequence[str]) -> Fresh:
     """Return texts, and their labels if they have any; one long text is cut into windows."""
     if reads_last_tokens(reader):
         return Fresh(x=cut_into_windows(reader, source))
@@ -541,12 +563,12 @@ def fresh(reader, source, *, targets):
     return Fresh(x=x, answers=None if answers is None else _in_words(answers))
 
 
-def _in_words(answers):
+def _in_words(answers: "DataFrame") -> "DataFrame":
     """Return a table of labels, which may have no rows, with the words of `_labels`."""
     return answers.assign(**{name: _labels(answers[name]) for name in answers})
 
 
-def _new_folder(source):
+def _new_folder(source: str | Path) -> tuple[Cells, Cells]:
     """Return the texts and labels of a folder of new data, and warn of what is left out."""
     texts, labels, notes = read_folder(new_data_folder(Path(source)), most=MAX_SHARE_EVALUATION)
     for line in notes:
@@ -554,7 +576,9 @@ def _new_folder(source):
     return texts, labels
 
 
-def describe(x, names=(), categories=0):
+def describe(
+    x: RowArray, names: Sequence[str] = (), categories: int = 0
+) -> tuple[list[str], np.ndarray]:
     """Return the length of texts and their share of unknown tokens."""
     ids = sample_rows(x)
     real = (ids != PADDING).sum(axis=1)
@@ -563,14 +587,14 @@ def describe(x, names=(), categories=0):
     )
 
 
-def overview(data):
+def overview(data: Dataset) -> JsonObject:
     """Return the lengths of the texts in tokens and the vocabulary size; for a long text, the lengths of its parts."""
     vocabulary = (
         {"vocabulary": data.config["vocabulary_size"]} if "vocabulary_size" in data.config else {}
     )
     if series_of(data.train.x) is not None:
         parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
-        sizes = {name: len(series_of(part.x)) for name, part in parts.items() if part is not None}
+        sizes = {name: len(series_of(part.x)) for name, part in parts.items() if part is not None}  # type: ignore[arg-type]
         return {
             "noun": "windows",
             "about": {"tokens": sizes, "window": data.input_shape[0]} | vocabulary,

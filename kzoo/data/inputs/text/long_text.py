@@ -8,11 +8,11 @@ and it does not change how a letter is normalized.
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,11 +25,16 @@ from kzoo.data.store.row_files import (
     read_metadata,
     write_metadata,
 )
-from kzoo.inference.kinds.text.tokenizer import UNKNOWN, Tokenizer, learn_from_pieces
+from kzoo.inference.kinds.text.tokenizer import UNKNOWN, AnyTokenizer, Tokenizer, learn_from_pieces
 from kzoo.inference.sources.files import TextFile, add_notes, read_text
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import Json, JsonObject
 from kzoo.utils.formatting import in_bytes
 from kzoo.utils.memory import too_large
+
+if TYPE_CHECKING:
+    pass
+
 
 _PIECE = 2**20  # characters
 _MEMORY_PER_BYTE = 12  # bytes of memory per byte of text while it is loaded
@@ -61,7 +66,7 @@ class Tokens(NamedTuple):
     notes: list[str]
 
 
-def _text_digest(text) -> str:
+def _text_digest(text: str) -> str:
     """Return the sha256 of a text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -102,12 +107,21 @@ def pieces_of(text: str | TextFile, ends: tuple[int, ...] = ()) -> Iterator[tupl
         yield part, last
 
 
-def part_names(more) -> list[str]:
+def part_names(more: Iterable[str]) -> list[str]:
     """Return the names of the parts of a text, in their order; those of the separate texts `more` are last."""
     return ["train", *(part for part in ("validation", "test") if part not in more), *more]
 
 
-def tokens_of(text, more, *, name, validation, test, level, size) -> Tokens:
+def tokens_of(
+    text: str | TextFile,
+    more: Mapping[str, str | TextFile],
+    *,
+    name: str,
+    validation: splits.RequestedSplit,
+    test: splits.RequestedSplit,
+    level: str,
+    size: int,
+) -> Tokens:
     """Return the tokens of the parts of a text, and of separate texts, in the order of `part_names`.
 
     Args:
@@ -121,9 +135,9 @@ def tokens_of(text, more, *, name, validation, test, level, size) -> Tokens:
         KzooError: too few lines; a vocabulary size that is too small; the cache folder cannot be written, or its disk
             is full.
     """
-    texts = [text, *more.values()]
+    texts: list[Any] = [text, *more.values()]
 
-    def learn():
+    def learn() -> tuple[tuple[int, ...], Tokenizer, list[str]]:
         """Return where the parts end, all but the last, the tokenizer, and lines to know."""
         total = lines = 0
         for _, piece in _followed(pieces_of(text), "reading the text", texts[:1]):
@@ -141,7 +155,7 @@ def tokens_of(text, more, *, name, validation, test, level, size) -> Tokens:
             )
         )
         ends = tuple(start for part, start in first.items() if part not in more)
-        train_pieces = itertools.takewhile(lambda part: part[0] == 0, pieces_of(text, ends))
+        train_pieces: Any = itertools.takewhile(lambda part: part[0] == 0, pieces_of(text, ends))
         train_pieces = (
             piece for _, piece in _followed(train_pieces, "learning the vocabulary", texts[:1])
         )
@@ -157,7 +171,7 @@ def tokens_of(text, more, *, name, validation, test, level, size) -> Tokens:
         )
         return ends, tokenizer, notes
 
-    def write(folder):
+    def write(folder: Path) -> JsonObject:
         ends, tokenizer, notes = learn()
         return _write(folder, texts, ends, tokenizer) | {"notes": notes}
 
@@ -191,7 +205,7 @@ def tokens_of(text, more, *, name, validation, test, level, size) -> Tokens:
     )
 
 
-def _lines_in(piece) -> int:
+def _lines_in(piece: str) -> int:
     """Return the number of non-blank lines of a text; for a long one, of its head if that has enough of them."""
     head = sum(1 for line in piece[:_HEAD].splitlines() if line.strip())
     if head >= _MIN_LINES or len(piece) <= _HEAD:
@@ -199,7 +213,7 @@ def _lines_in(piece) -> int:
     return sum(1 for line in piece.splitlines() if line.strip())
 
 
-def token_ids_of_file(tokenizer, path) -> np.ndarray:
+def token_ids_of_file(tokenizer: AnyTokenizer, path: str | Path) -> np.ndarray:
     """Return the ids of a text file, mapped from a file of ids if the text does not fit into memory.
 
     Raises:
@@ -218,14 +232,16 @@ def token_ids_of_file(tokenizer, path) -> np.ndarray:
     return _mapped(folder, about)[0]
 
 
-def is_too_long(files) -> bool:
+def is_too_long(files: Iterable[Path]) -> bool:
     """Return True if text files do not fit into memory."""
     return too_large(
         _MEMORY_PER_BYTE * sum(file.stat().st_size for file in files if file.is_file())
     )
 
 
-def _stored(files, build, **settings):
+def _stored(
+    files: Sequence[TextFile], build: Callable[[Path], JsonObject], **settings: Json
+) -> tuple[Path, JsonObject]:
     """Return the folder with the tokens of files, and its metadata; build it if it does not exist."""
     content = FileHashes([file.path for file in files])
     key = repr([_FORMAT, content.hashes, sorted(settings.items())]).encode("utf-8", "surrogatepass")
@@ -240,7 +256,9 @@ def _stored(files, build, **settings):
     return folder, read_metadata(folder)
 
 
-def _write(folder, files, ends, tokenizer) -> dict:
+def _write(
+    folder: Path, files: Sequence[TextFile], ends: tuple[int, ...], tokenizer: AnyTokenizer
+) -> JsonObject:
     """Write the ids of each part to a folder, and return the metadata."""
     dtype = next(
         np.dtype(name)
@@ -277,7 +295,7 @@ def _write(folder, files, ends, tokenizer) -> dict:
     }
 
 
-def _mapped(folder, about):
+def _mapped(folder: Path, about: JsonObject) -> list[np.ndarray]:
     """Return the ids of each part, mapped from files."""
     dtype = np.dtype(about["dtype"])
     return [
@@ -288,13 +306,15 @@ def _mapped(folder, about):
     ]
 
 
-def _texts(texts, ends):
+def _texts(texts: Sequence[str | TextFile], ends: tuple[int, ...]) -> Iterator[tuple[int, str]]:
     """Yield part number and piece for the parts of a text, and for the separate texts after it."""
     yield from pieces_of(texts[0], ends)
     for number, text in enumerate(texts[1:], start=len(ends) + 1):
         yield from ((number, piece) for _, piece in pieces_of(text))
 
 
-def _followed(pieces, description, texts):
+def _followed(
+    pieces: Iterable[tuple[int, str]], description: str, texts: Sequence[str | TextFile]
+) -> Iterator[tuple[int, str]]:
     total = sum(len(text) if isinstance(text, str) else text.size for text in texts)
     return track_progress(pieces, description, total, lambda piece: len(piece[1]))

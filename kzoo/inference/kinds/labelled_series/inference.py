@@ -4,7 +4,7 @@ Their rows are told apart by the columns of `series_id`. All series have the sam
 are padded with zeros at the end, and a last feature is 1 for real steps and 0 for padding.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,9 @@ from kzoo.inference.kinds.series.windows import filled
 from kzoo.inference.sources.arrays import as_array, check_count
 from kzoo.inference.tables.raw import MOST, Rows, checked_rows, require
 from kzoo.inference.tables.values import to_words, unreadable_cells
+from kzoo.problems.layout import Preprocessor, RawInputs
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, plural, shown
 
 _SHOWN = 3  # series named in a note
@@ -48,7 +50,7 @@ __all__ = [
 ]
 
 
-def read(reader: Mapping[str, Any], raw: Any) -> tuple[np.ndarray, Any]:
+def read(reader: Preprocessor, raw: RawInputs) -> tuple[np.ndarray, Any]:
     """Encode series: a table with their id columns, an array (N, T, F), or a list of arrays (T, F)."""
     steps = reader["steps"]
     columns = reader["columns"]
@@ -76,7 +78,7 @@ def read(reader: Mapping[str, Any], raw: Any) -> tuple[np.ndarray, Any]:
     return x, names or raw
 
 
-def _holds_arrays(raw: Any) -> bool:
+def _holds_arrays(raw: RawInputs) -> bool:
     """Return whether raw inputs are arrays, not a table."""
     if isinstance(raw, np.ndarray):
         return True
@@ -88,7 +90,7 @@ def _holds_arrays(raw: Any) -> bool:
 
 
 def _series_of_table(
-    reader: Mapping[str, Any], raw: Any, notes: list[str]
+    reader: Preprocessor, raw: RawInputs, notes: list[str]
 ) -> tuple[list[np.ndarray], list[str]]:
     """Return the series of a table (T, F) each, and their names; a table without the id columns is one series."""
     rows = checked_rows(with_index(raw, reader.get("time")))
@@ -112,7 +114,7 @@ def _series_of_table(
     return series, panel.names
 
 
-def received(reader: Mapping[str, Any], given: Any, most: int | None = None) -> Any:
+def received(reader: Preprocessor, given: RawInputs, most: int | None = None) -> RawInputs:
     """Return the series of a request: lists of the steps of several series, or a table or windows as of a forecast."""
     if isinstance(given, list) and given and all(isinstance(part, list) and part for part in given):
         check_count(len(given), most)
@@ -120,7 +122,7 @@ def received(reader: Mapping[str, Any], given: Any, most: int | None = None) -> 
     return received_table(reader, given, most)
 
 
-def arrays_of(raw: Any) -> list[np.ndarray]:
+def arrays_of(raw: RawInputs) -> list[np.ndarray]:
     """Return series in memory as arrays (T, F) in float32, without missing steps at their ends.
 
     Args:
@@ -249,7 +251,7 @@ def _gap_notes(
 
 
 def series_of(
-    reader: Mapping[str, Any],
+    reader: Preprocessor,
     rows: Rows,
     panel: Panel,
     notes: list[str],
@@ -379,7 +381,7 @@ def encoded(
     return x
 
 
-def form(reader: Mapping[str, Any]) -> dict[str, Any]:
+def form(reader: Preprocessor) -> JsonObject:
     """Return the number of steps of a series, and its columns."""
     return {
         "steps": reader["steps"],
@@ -389,7 +391,7 @@ def form(reader: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def example(reader: Mapping[str, Any], x: np.ndarray | None) -> list[dict[str, Any]] | None:
+def example(reader: Preprocessor, x: np.ndarray | None) -> list[dict[str, Any]] | None:
     """Return the rows of a series without ids and times."""
     if x is None:
         return None

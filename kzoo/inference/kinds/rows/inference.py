@@ -40,12 +40,16 @@ from kzoo.inference.tables.values import (
 )
 from kzoo.inference.tables.zones import offset_of, zone_notes
 from kzoo.problems.kinds import Shown
+from kzoo.problems.layout import InputFacts, RawInputs
 from kzoo.problems.preprocessors import LearnedColumn, TablePreprocessor
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import Json, JsonObject
 from kzoo.utils.formatting import hint, listed, percent, plural, shown
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from kzoo.problems.data_arguments import DataArguments
 
 FormField: TypeAlias = dict[str, Any]  # name, kind and default of a column, and what it may be
 _MAX_SHOWN_COLUMNS = 16
@@ -326,7 +330,7 @@ def check_readable(
     )
 
 
-def glance(table: Any, form: str, asked: Any) -> None:
+def glance(table: TableSource, form: str, asked: "DataArguments") -> None:
     """Refuse a table by the names of its columns."""
     targets = find_target(table, asked.target)
     named = (asked.group, asked.sample_weight, asked.time)
@@ -361,7 +365,7 @@ def gather(words: Sequence[str]) -> Path:
     return single_table(words)
 
 
-def received(reader: TablePreprocessor, given: Any, most: int | None = None) -> Any:
+def received(reader: TablePreprocessor, given: RawInputs, most: int | None = None) -> RawInputs:
     """Return the rows of a request: the bytes of a CSV file, objects by column, or rows of features."""
     rows = received_rows(given, "A row", most)
     check_count(len(rows), most)
@@ -396,7 +400,7 @@ def _field(column: LearnedColumn, zone: str) -> FormField:
     return field | {"default": column["median"], "missing": column["missing"]} | limits
 
 
-def example(reader: TablePreprocessor, x: np.ndarray) -> dict[str, Any]:
+def example(reader: TablePreprocessor, x: np.ndarray) -> JsonObject:
     """Return a row of medians, of the first category of each category column, and of texts without words."""
     fields = form(reader)["columns"]
     return {
@@ -443,9 +447,7 @@ def _displayed_row(
     return cells
 
 
-def draw(
-    given: Mapping[str, Any], random: "np.random.Generator", shape: tuple[int, ...]
-) -> np.ndarray:
+def draw(given: InputFacts, random: "np.random.Generator", shape: tuple[int, ...]) -> np.ndarray:
     """Return random rows (shape) around the mean of each column, with random categories and ids of texts."""
     rows = np.clip(random.standard_normal(shape), -3, 3) * column_deviations(
         given, shape
@@ -456,13 +458,13 @@ def draw(
     return rows
 
 
-def _code_counts(given: Mapping[str, Any]) -> list[int]:
+def _code_counts(given: InputFacts) -> list[int]:
     """Return the number of codes or ids of each of the last columns, which contain no numbers (see `draw`)."""
     texts = zip(given.get("text_buckets", ()), given.get("text_lengths", ()), strict=True)
     return [*given["categories"], *(buckets for buckets, length in texts for _ in range(length))]
 
 
-def edges(given: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:
+def edges(given: InputFacts, rows: np.ndarray) -> np.ndarray:
     """Return a row of zeros, a row of high values and a row of low values, followed by `rows`."""
     mean = column_means(given, rows.shape)
     deviation = column_deviations(given, rows.shape)
@@ -477,12 +479,12 @@ def edges(given: Mapping[str, Any], rows: np.ndarray) -> np.ndarray:
     return np.concatenate([extreme, rows])
 
 
-def column_means(statistics: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+def column_means(statistics: Mapping[str, Json], shape: tuple[int, ...]) -> np.ndarray:
     """Return the mean of each column (F,), 0 if unknown. `statistics` has `mean` and `sd`, like those of `draw`."""
     return np.broadcast_to(statistics["mean"] or 0.0, shape[-1:]).astype(float).copy()
 
 
-def column_deviations(statistics: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+def column_deviations(statistics: Mapping[str, Json], shape: tuple[int, ...]) -> np.ndarray:
     """Return the standard deviation of each column (F,), 1 if unknown; see `column_means`."""
     return np.broadcast_to(statistics["sd"] or 1.0, shape[-1:]).astype(float).copy()
 

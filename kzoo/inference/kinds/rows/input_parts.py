@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from kzoo.problems.kinds import InputPart
 from kzoo.problems.layout import code_columns
 from kzoo.problems.preprocessors import LearnedColumn, TablePreprocessor
+from kzoo.problems.stored_types import Config
+from kzoo.utils.files import Json
 from kzoo.utils.formatting import plural
 
 
-def parts(
-    reader: TablePreprocessor, config: Mapping[str, Any], names: Sequence[str]
-) -> list[InputPart]:
+def parts(reader: TablePreprocessor, config: Config, names: Sequence[str]) -> list[InputPart]:
     """Return a part for each column of the table.
 
     Args:
@@ -44,9 +43,7 @@ def parts(
     return result
 
 
-def _parts_of_arrays(
-    width: int, config: Mapping[str, Any], names: Sequence[str]
-) -> list[InputPart]:
+def _parts_of_arrays(width: int, config: Config, names: Sequence[str]) -> list[InputPart]:
     """Return a part for each column of rows that come as an array; texts in one, because their ids are not words."""
     names = list(names) if len(names) == width else [f"x{number + 1}" for number in range(width)]
     numbers = width - code_columns(config)
@@ -71,7 +68,7 @@ def _parts_of_arrays(
     return result
 
 
-def typical(reader: TablePreprocessor, statistics: Mapping[str, Any]) -> np.ndarray | None:
+def typical(reader: TablePreprocessor, statistics: Mapping[str, Json]) -> np.ndarray | None:
     """Return one row (F,) of medians, most frequent categories and empty texts; None if they are not known.
 
     Args:

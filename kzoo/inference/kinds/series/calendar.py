@@ -9,8 +9,9 @@ time. Imports only NumPy.
 import math
 import re
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,9 @@ from kzoo.inference.kinds.series.times import (
     working_days,
 )
 from kzoo.inference.tables.zones import offset_of, zone_named
+from kzoo.problems.layout import Preprocessor
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
 
 _STEPS = ("seconds", "days", "business days", "months", "numbers")
 _MIN_REGULAR_SHARE = 0.9  # of the intervals; the others are gaps
@@ -57,9 +60,9 @@ class Calendar:
     week: str = ""
 
     @classmethod
-    def of(cls, reader) -> "Calendar | None":
+    def of(cls, reader: Preprocessor) -> "Calendar | None":
         """Return the calendar of a stored preprocessor; None if it has none, or an invalid one."""
-        stored = reader.get("calendar")
+        stored: Any = reader.get("calendar")
         try:
             calendar = cls(**stored)
             is_whole = calendar.step in ("seconds", "numbers") or calendar.every == int(
@@ -82,7 +85,7 @@ class Calendar:
         except (TypeError, ValueError, OverflowError):
             return None
 
-    def json(self) -> dict:
+    def json(self) -> JsonObject:
         """Return the calendar as it is stored, without empty fields."""
         fields = {name: value for name, value in asdict(self).items() if value != ""}
         return (
@@ -148,7 +151,7 @@ class Calendar:
         return self.week or MONDAY_TO_FRIDAY
 
     @cached_property
-    def _zone(self):
+    def _zone(self) -> tzinfo | None:
         """The `tzinfo` of the training; None if no zone is known."""
         return zone_named(self.zone) if self.zone else None
 
@@ -193,7 +196,7 @@ class Calendar:
             later = day_of_month(days.astype("datetime64[M]") + steps, self.day, self.business)
         return later + (wall - days)
 
-    def next_times(self, moments: Moments, count: int) -> list:
+    def next_times(self, moments: Moments, count: int) -> list[Any]:
         """Return the times of the next steps: `datetime`s in the zone, or numbers.
 
         Args:
@@ -227,7 +230,7 @@ class Calendar:
                 f"{self.column!r}, and the step of the training."
             ) from None
 
-    def last_times(self, moments: Moments, count: int) -> list:
+    def last_times(self, moments: Moments, count: int) -> list[Any]:
         """Return the latest `count` times of a series, in the format of `next_times`."""
         latest = np.argsort(moments.times, kind="stable")[-count:]
         if self.step == "numbers":
@@ -235,7 +238,7 @@ class Calendar:
         zone = self._zone_to_count_in(moments)
         return [self._wall_time(moments, row, zone).replace(tzinfo=zone) for row in latest]
 
-    def _zone_to_count_in(self, moments):
+    def _zone_to_count_in(self, moments: Moments) -> tzinfo | None:
         """Return the zone in which steps are counted and times are written; None if none is known.
 
         This is the zone of the training, with one exception. If that is a UTC offset, it may be the offset of the other
@@ -253,7 +256,7 @@ class Calendar:
         )
         return zone_named(moments.zone) if own_share > training_share else self._zone
 
-    def _matches(self, wall):
+    def _matches(self, wall: np.ndarray) -> np.ndarray:
         """Return whether local times (N,) are on days of this calendar and at the most frequent time of day."""
         days = wall.astype("datetime64[D]")
         hours, counts = np.unique(wall - days, return_counts=True)
@@ -266,13 +269,13 @@ class Calendar:
             return at_usual_time & np.is_busday(days, weekmask=self._week)
         return at_usual_time & (self.step == "days")
 
-    def _wall_time(self, moments, row, zone):
+    def _wall_time(self, moments: Moments, row: int, zone: tzinfo | None) -> datetime:
         """Return the time of a row in the local time of a zone, as a `datetime` without zone."""
         if zone is None or not moments.zone:
             return _to_datetime(moments.wall[row])
         return _to_datetime(moments.times[row], UTC).astimezone(zone).replace(tzinfo=None)
 
-    def _next_days(self, wall, count):
+    def _next_days(self, wall: datetime, count: int) -> list[datetime]:
         """Return the days of the next steps after a local time, as `datetime`s at the same time of day."""
         time_of_day = wall - datetime(wall.year, wall.month, wall.day)
         every = int(self.every)
@@ -288,7 +291,7 @@ class Calendar:
         return [_to_datetime(day.astype("datetime64[us]")) + time_of_day for day in days]
 
 
-def _to_datetime(time, zone=None):
+def _to_datetime(time: np.datetime64, zone: tzinfo | None = None) -> datetime:
     """Return a datetime64 as `datetime` in a zone."""
     converted = time.astype("datetime64[us]").item()
     if not isinstance(converted, datetime):  # NumPy supports more years than Python
@@ -296,12 +299,12 @@ def _to_datetime(time, zone=None):
     return converted.replace(tzinfo=zone)
 
 
-def day_of_month(months, day, business=""):
+def day_of_month(months: np.ndarray, day: int, business: str = "") -> np.ndarray:
     """Return a day of each month (N,), or its last day if it is shorter, moved to a business day if requested."""
     first = months.astype("datetime64[D]")
     length = ((months + 1).astype("datetime64[D]") - first).astype(int)
     days = first + np.minimum(day, length) - 1
-    roll = {"first": "forward", "last": "backward"}.get(business)
+    roll: Any = {"first": "forward", "last": "backward"}.get(business)
     return np.busday_offset(days, 0, roll=roll) if roll else days
 
 
@@ -344,7 +347,7 @@ def learn_calendar(moments: Moments, column: str, *, rows: int | None = None) ->
     return None if fields is None else Calendar(column=column, zone=moments.zone, **fields)
 
 
-def _regular_step(steps, jitter):
+def _regular_step(steps: np.ndarray, jitter: float) -> float | None:
     """Return the median of intervals, if nearly all are within `jitter` (a share of it); None otherwise."""
     if len(steps) < _MIN_TIMES - 1:
         return None
@@ -353,7 +356,7 @@ def _regular_step(steps, jitter):
     return step if is_regular and step > 0 and math.isfinite(step) else None
 
 
-def _monthly_step(days):
+def _monthly_step(days: np.ndarray) -> JsonObject | None:
     """Return the fields of a calendar of months for sorted days (N,); None if they do not have one."""
     months = days.astype("datetime64[M]")
     steps = np.diff(months.astype(int))
@@ -366,7 +369,7 @@ def _monthly_step(days):
     return None
 
 
-def _daily_step(days):
+def _daily_step(days: np.ndarray) -> JsonObject | None:
     """Return the fields of a calendar of days or business days for sorted days (N,); None if they do not have one."""
     steps = np.diff(days).astype(int)
     week = working_days(days)

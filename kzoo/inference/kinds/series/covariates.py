@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from kzoo.inference.kinds.series.calendar import Calendar
 from kzoo.inference.tables.raw import Rows
 from kzoo.inference.tables.values import are_filled, to_words, unreadable_cells
+from kzoo.problems.layout import Preprocessor
 from kzoo.utils.errors import KzooError
+from kzoo.utils.files import Json, JsonObject
 from kzoo.utils.formatting import listed, shown
 
 MAX_CATEGORIES = 20  # of a known or static column of texts: each has a channel
@@ -43,7 +46,7 @@ class Covariate:
     number_format: Any = None
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> "Covariate":
+    def of(cls, stored: Mapping[str, Json]) -> "Covariate":
         """Return a covariate that `json` stored."""
         return cls(
             name=stored["name"],
@@ -52,7 +55,7 @@ class Covariate:
             number_format=stored.get("writing"),
         )
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> JsonObject:
         """Return it as plain data, as a preprocessor stores it."""
         stored: dict[str, Any] = {"name": self.name, "role": self.role}
         stored |= {"categories": list(self.categories)} if self.categories else {}
@@ -91,7 +94,7 @@ class Covariate:
         return values, notes if unknown else []
 
 
-def covariates_of(reader: Mapping[str, Any]) -> list[Covariate]:
+def covariates_of(reader: Preprocessor) -> list[Covariate]:
     """Return the known and static columns of a stored preprocessor."""
     return [Covariate.of(stored) for stored in reader.get("covariates", ())]
 
@@ -103,7 +106,7 @@ def channel_names(covariates: Sequence[Covariate], calendar: Calendar | None) ->
     )
 
 
-def input_width(reader: Mapping[str, Any]) -> int:
+def input_width(reader: Preprocessor) -> int:
     """Return the number of columns of a window that a stored preprocessor makes: the past, and two channels each."""
     columns = len(reader["columns"])
     if "covariates" not in reader:  # one series
@@ -168,7 +171,7 @@ class Channels:
     def __len__(self) -> int:
         return len(self.own)
 
-    def __getitem__(self, rows: Any) -> np.ndarray:
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
         places = np.searchsorted(self.different, self.numbers[rows])
         return np.concatenate([self.own[rows], self.values[places]], axis=-1)
 
@@ -220,13 +223,13 @@ class WindowRows:
         ahead = self.source[np.minimum(rows + self.horizon, self.ends[rows] - 1)]
         return np.concatenate([self.values[now], self.channels[now], self.channels[ahead]], axis=-1)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
 
 
 def window_columns(
     values: np.ndarray, channels: Channels, source: np.ndarray, ends: np.ndarray, horizon: int
-) -> Any:
+) -> np.ndarray | WindowRows:
     """Return the columns of windows (P, F + 2 K): values, covariates, and covariates `horizon` rows later.
 
     At the end of a series, the last covariates are repeated. Those of a large panel are `WindowRows`.

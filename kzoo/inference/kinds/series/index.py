@@ -1,10 +1,17 @@
 """The index of a DataFrame, with times or the name of a series, as columns. Does not import pandas."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from kzoo.inference.kinds.series.time_formats import are_digit_dates
 from kzoo.inference.tables.dates import are_dates
+from kzoo.inference.tables.raw import TableSource
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 
-def with_index(table, time=None):
+def with_index(table: TableSource, time: str | None = None) -> TableSource:
     """Return a table whose index of times, or index of several levels, has become columns; periods become timestamps.
 
     These columns come first, so that they are the time column if none is requested; without a name they are "time".
@@ -34,7 +41,7 @@ def with_index(table, time=None):
     return table
 
 
-def _with_levels(table, levels):
+def _with_levels(table: "DataFrame", levels: "Sequence[Series]") -> "DataFrame":
     """Return a DataFrame with the levels of its index as first columns."""
     if table.columns.nlevels > 1 or str(table.columns.dtype) == "category":  # cannot take new names
         table = table.set_axis([str(name) for name in table.columns], axis=1)
@@ -58,13 +65,13 @@ def _with_levels(table, levels):
     return table
 
 
-def _are_times(values):
+def _are_times(values: "Series") -> bool:
     """Return whether the values of an index are times."""
     if getattr(values.dtype, "tz", None) is not None or _is_period_dtype(values.dtype):
         return True
     return are_dates(values) or are_digit_dates(values)
 
 
-def _is_period_dtype(dtype):
+def _is_period_dtype(dtype: object) -> bool:
     """Return whether a dtype is one of periods."""
     return str(dtype).startswith("period[")

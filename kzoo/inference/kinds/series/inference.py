@@ -2,11 +2,11 @@
 
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from kzoo.inference.sources.arrays import check_count, numeric_array
 from kzoo.inference.tables.raw import (
     MOST,
     Rows,
+    TableSource,
     as_names,
     checked_rows,
     received_rows,
@@ -32,8 +33,15 @@ from kzoo.inference.tables.raw import (
     single_table,
 )
 from kzoo.problems.kinds import InputPart
+from kzoo.problems.layout import InputFacts, Preprocessor, RawInputs
+from kzoo.problems.stored_types import Config
 from kzoo.utils.errors import KzooError, warn
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, plural
+
+if TYPE_CHECKING:
+    from kzoo.problems.data_arguments import DataArguments
+
 
 _LARGE_FILE = 32 << 20  # bytes of a CSV file of many series, from which pandas reads it
 _MAX_ROWS = 500_000  # of a series in a request
@@ -57,7 +65,7 @@ __all__ = [
 ]
 
 
-def read(reader: Mapping[str, Any], raw: Any) -> tuple[np.ndarray, Any]:
+def read(reader: Preprocessor, raw: RawInputs) -> tuple[np.ndarray, RawInputs]:
     """Encode the last rows of each series of a table, or check an array of windows."""
     if isinstance(raw, np.ndarray):
         return _checked_windows(reader, raw), raw
@@ -70,7 +78,7 @@ def read(reader: Mapping[str, Any], raw: Any) -> tuple[np.ndarray, Any]:
     return windows, panel.names if reader.get("series_id") else raw
 
 
-def _checked_windows(reader: Mapping[str, Any], raw: np.ndarray) -> np.ndarray:
+def _checked_windows(reader: Preprocessor, raw: np.ndarray) -> np.ndarray:
     """Return an array of windows as float32 (N, steps, columns)."""
     x = numeric_array(raw, "Windows").astype(np.float32)
     x = x[None] if x.ndim == 2 else x
@@ -84,7 +92,7 @@ def _checked_windows(reader: Mapping[str, Any], raw: np.ndarray) -> np.ndarray:
 
 
 def _read_table(
-    reader: Mapping[str, Any], raw: Any, notes: list[str]
+    reader: Preprocessor, raw: RawInputs, notes: list[str]
 ) -> tuple[np.ndarray, Panel, _Windows]:
     """Return the last window of each series of a table, its panel, and the rows of the windows."""
     if reader.get("series_id"):
@@ -92,7 +100,7 @@ def _read_table(
     return read_series(reader, raw, notes)
 
 
-def glance(table: Any, form: str, asked: Any) -> None:
+def glance(table: TableSource, form: str, asked: "DataArguments") -> None:
     """Refuse a series by the names of its columns."""
     targets = [asked.target] if asked.target in table.columns else as_names(asked.target)
     if form == "folder":
@@ -106,14 +114,14 @@ def glance(table: Any, form: str, asked: Any) -> None:
     column_options(asked.columns, table)
 
 
-def glance_new(reader: Mapping[str, Any], table: Any, targets: Any) -> None:
+def glance_new(reader: Preprocessor, table: TableSource, targets: Sequence[str]) -> None:
     """Refuse a new series by the names of its columns."""
     if hasattr(table, "is_dir"):
         return
     require(table, reader["columns"], "the series")
 
 
-def _panel_rows(reader: Mapping[str, Any], raw: Any) -> Rows:
+def _panel_rows(reader: Preprocessor, raw: RawInputs) -> Rows:
     """Return the `Rows` of a table of many series. A large CSV file is read by pandas if that is installed."""
     if (
         isinstance(raw, str | os.PathLike)
@@ -134,7 +142,7 @@ _panels: dict[int, tuple[Panel, _Windows]] = {}
 
 
 def ahead(
-    reader: Mapping[str, Any], raw: Any, steps: int, x: np.ndarray | None = None
+    reader: Preprocessor, raw: RawInputs, steps: int, x: np.ndarray | None = None
 ) -> tuple[str, list[list[Any]], list[list[Any]]] | None:
     """Return the times of the steps after each series, and of its window, given the step of the training.
 
@@ -181,7 +189,7 @@ def _has_times(panel: OneSeries, calendar: Calendar) -> bool:
     return True
 
 
-def make_future(reader: Mapping[str, Any], raw: Any) -> dict[str, list[Any]]:
+def make_future(reader: Preprocessor, raw: RawInputs) -> dict[str, list[Any]]:
     """Return the rows of the steps that `raw`, an input of `read`, is to be forecast for, name -> cells.
 
     Raises:
@@ -194,26 +202,26 @@ def make_future(reader: Mapping[str, Any], raw: Any) -> dict[str, list[Any]]:
     return future_rows(reader, _panel_rows(reader, raw))
 
 
-def gather(words: list[str]) -> Any:
+def gather(words: list[str]) -> RawInputs:
     """Return the table that command-line arguments name."""
     return single_table(words)
 
 
-def received(reader: Mapping[str, Any], given: Any, most: int | None = None) -> Any:
+def received(reader: Preprocessor, given: RawInputs, most: int | None = None) -> RawInputs:
     """Return the series of a request: the bytes of a CSV file, objects by column, or windows of numbers."""
     series = received_rows(given, "A series' row", _MAX_ROWS)
     check_count(len(series) if isinstance(series, np.ndarray) and series.ndim == 3 else 1, most)
     return series
 
 
-def form(reader: Mapping[str, Any]) -> dict[str, Any]:
+def form(reader: Preprocessor) -> JsonObject:
     """Return the number of rows that a forecast needs, and their columns."""
     fields = {"steps": reader["steps"], "columns": reader["columns"], "time": reader.get("time")}
     more = ("series_id", "covariates", "horizon") if reader.get("series_id") else ()
     return fields | {name: reader[name] for name in more}
 
 
-def example(reader: Mapping[str, Any], x: np.ndarray | None) -> list[dict[str, Any]] | None:
+def example(reader: Preprocessor, x: np.ndarray | None) -> list[dict[str, Any]] | None:
     """Return rows of a series without times, or those of a panel with one series."""
     if x is None:
         return None
@@ -224,12 +232,12 @@ def example(reader: Mapping[str, Any], x: np.ndarray | None) -> list[dict[str, A
     ]
 
 
-def show(reader: Mapping[str, Any], x: np.ndarray, names: Any) -> None:
+def show(reader: Preprocessor, x: np.ndarray, names: RawInputs) -> None:
     """Return None: a window is plotted together with its forecast."""
     return None
 
 
-def draw(given, random, shape):
+def draw(given: InputFacts, random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Return random walks (shape) around the mean of each column."""
     if len(shape) < 3:
         return draw_rows(given, random, shape)
@@ -239,7 +247,9 @@ def draw(given, random, shape):
     return walk * column_deviations(given, shape) + column_means(given, shape)
 
 
-def _draw_padded(given, random, shape):
+def _draw_padded(
+    given: InputFacts, random: np.random.Generator, shape: tuple[int, ...]
+) -> np.ndarray:
     """Return random walks of different lengths (shape), whose last feature marks real steps."""
     walks = draw(_without_mask(given, shape[-1] - 1), random, (*shape[:-1], shape[-1] - 1))
     lengths = random.integers((shape[1] + 1) // 2, shape[1] + 1, shape[0])
@@ -247,7 +257,7 @@ def _draw_padded(given, random, shape):
     return np.concatenate([walks * real, real], axis=-1)
 
 
-def _without_mask(given, columns):
+def _without_mask(given: InputFacts, columns: int) -> InputFacts:
     """Return the settings of `draw` for series without a mask: the statistics of the columns alone."""
     return (
         dict(given)
@@ -256,7 +266,7 @@ def _without_mask(given, columns):
     )
 
 
-def edges(given, rows):
+def edges(given: InputFacts, rows: np.ndarray) -> np.ndarray:
     """Return a series of zeros, one of high values and one of low values, followed by `rows`."""
     if not given.get("padded"):
         return edges_of_rows(given, rows)
@@ -269,7 +279,7 @@ def edges(given, rows):
 _BLOCKS = 6  # of a series with a single column
 
 
-def parts(reader, config, names) -> list[InputPart]:
+def parts(reader: Preprocessor, config: Config, names: Sequence[str]) -> list[InputPart]:
     """Return a part for each column of a window; of a single column, one for each of six blocks of its steps.
 
     Args:
@@ -297,9 +307,9 @@ def parts(reader, config, names) -> list[InputPart]:
     ]
 
 
-def _part(name, features):
+def _part(name: str, features: np.ndarray) -> InputPart:
     return InputPart(name=name, type="steps", features=features, cell=_cell)
 
 
-def _cell(values):
+def _cell(values: np.ndarray) -> str:
     return f"{values[-1]:.6g}" if len(values) == 1 else f"{values[0]:.6g} ... {values[-1]:.6g}"

@@ -3,7 +3,7 @@
 Its rows are in order of time before they become a panel, and those at the end without a target are left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar
@@ -25,9 +25,10 @@ from kzoo.inference.kinds.series.time_formats import (
 from kzoo.inference.kinds.series.times import Moments, Times
 from kzoo.inference.kinds.series.windows import PanelValues, far_notes, panel_values, target_count
 from kzoo.inference.tables.dates import are_dates
-from kzoo.inference.tables.raw import MOST, Rows, checked_rows, require, rows_of
+from kzoo.inference.tables.raw import MOST, Rows, TableSource, checked_rows, require, rows_of
 from kzoo.inference.tables.values import plain, to_words
 from kzoo.inference.tables.zones import zone_notes
+from kzoo.problems.layout import Preprocessor, RawInputs
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
 
@@ -140,7 +141,7 @@ class OneSeries(Panel):
         return lines
 
 
-def detect_time_column(table: Any, time: str | None = None) -> str | None:
+def detect_time_column(table: TableSource, time: str | None = None) -> str | None:
     """Return the requested time column, or else the first column of dates; None without one."""
     rows = rows_of(table)
     if time is not None:
@@ -152,7 +153,7 @@ def detect_time_column(table: Any, time: str | None = None) -> str | None:
     return next((name for is_time, name in candidates if is_time(rows[name])), None)
 
 
-def learned_time_format(reader: Mapping[str, Any]) -> str:
+def learned_time_format(reader: Preprocessor) -> str:
     """Return the format of the time column in training, empty if it is not stored (see `time_format_of`)."""
     calendar = reader.get("calendar")
     are_numbers = (
@@ -225,7 +226,7 @@ def _refuse_several_series(
     )
 
 
-def time_column_notes(reader: Mapping[str, Any], times: Times | None) -> list[str]:
+def time_column_notes(reader: Preprocessor, times: Times | None) -> list[str]:
     """Return notes about the time column of a new series: another column than in training, or in an unknown time zone.
 
     Args:
@@ -248,7 +249,7 @@ def time_column_notes(reader: Mapping[str, Any], times: Times | None) -> list[st
 
 
 def check_step(
-    reader: Mapping[str, Any], times: Times | None, where: str, *, last: int | None = None
+    reader: Preprocessor, times: Times | None, where: str, *, last: int | None = None
 ) -> list[str]:
     """Refuse a series if most of its intervals are not the step of the training, which the network has learned.
 
@@ -304,7 +305,7 @@ def check_not_empty(missing: Mapping[str, np.ndarray], rows: int, where: str) ->
 
 
 def past_rows(
-    reader: Mapping[str, Any], raw: Any, notes: list[str]
+    reader: Preprocessor, raw: RawInputs, notes: list[str]
 ) -> tuple[Rows, Times | None, int]:
     """Return the past of a series: its rows without those at the end that have no target, which are the future.
 
@@ -335,7 +336,7 @@ def past_rows(
 
 
 def learned_series(
-    reader: Mapping[str, Any],
+    reader: Preprocessor,
     rows: Rows,
     times: Times | None,
     *,
@@ -362,7 +363,7 @@ def learned_series(
 
 
 def read_series(
-    reader: Mapping[str, Any], raw: Any, notes: list[str]
+    reader: Preprocessor, raw: RawInputs, notes: list[str]
 ) -> tuple[np.ndarray, OneSeries, tuple[np.ndarray, np.ndarray]]:
     """Return the last window of a series, its panel, and its first and last row (see `read_panel` of `windows`).
 
@@ -403,7 +404,7 @@ def read_series(
 
 
 def past(
-    reader: Mapping[str, Any], raw: Any, horizon: int, most: int
+    reader: Preprocessor, raw: RawInputs, horizon: int, most: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return earlier windows of a series, and the values that followed them as far as they are known.
 
@@ -430,7 +431,7 @@ def past(
     return values[first - steps + np.arange(steps)], truth[first + np.arange(horizon)]
 
 
-def _targets(reader: Mapping[str, Any]) -> str:
+def _targets(reader: Preprocessor) -> str:
     """Return the quoted names of the targets, joined by "or"."""
     return listed(map(repr, reader["columns"][: target_count(reader)]), separator=" or ")
 
@@ -452,7 +453,7 @@ def _check_filled(panel: OneSeries, content: PanelValues, first: int) -> None:
 
 
 def _future_note(
-    reader: Mapping[str, Any], rows: Rows, times: Times | None, future: int
+    reader: Preprocessor, rows: Rows, times: Times | None, future: int
 ) -> Iterator[str]:
     """Yield a note if there are `future` rows without targets at the end, after these rows."""
     if not future:
@@ -482,7 +483,7 @@ def _missing_note(panel: OneSeries, content: PanelValues, first: int) -> Iterato
         )
 
 
-def _gap_notes(reader: Mapping[str, Any], panel: OneSeries, first: int) -> Iterator[str]:
+def _gap_notes(reader: Preprocessor, panel: OneSeries, first: int) -> Iterator[str]:
     """Yield notes if rows are missing from a step on.
 
     Of a run of an earlier version that was trained on consecutive rows across gaps, new rows are consecutive, too.
@@ -512,7 +513,7 @@ _MAX_CANDIDATES = 12
 _MAX_ROWS = 20_000  # rows that columns are tried on
 
 
-def id_columns(rows, time, timestamps) -> list[str]:
+def id_columns(rows: Rows, time: str | None, timestamps: np.ndarray) -> list[str]:
     """Return the columns that tell the series of a table apart: the fewest with which no time is repeated.
 
     Columns of texts come before columns of whole numbers, and those with few different values before those with many.
@@ -546,7 +547,7 @@ def id_columns(rows, time, timestamps) -> list[str]:
     return []
 
 
-def _are_different(times, columns) -> bool:
+def _are_different(times: np.ndarray, columns: Iterable[np.ndarray]) -> bool:
     """Return whether no two rows have the same time and the same values of columns, as codes (N,)."""
     codes = times
     for column in columns:

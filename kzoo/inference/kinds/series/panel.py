@@ -5,9 +5,9 @@ single series is a panel of one (see `kzoo.inference.kinds.series.one_series`). 
 of a panel have covariates (see `kzoo.inference.kinds.series.covariates`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from kzoo.inference.kinds.series.steps import Steps, fill_rule
 from kzoo.inference.kinds.series.time_formats import require_times, time_format_of, times_and_zone
 from kzoo.inference.kinds.series.times import Moments
 from kzoo.inference.tables.raw import MOST, Rows, require
-from kzoo.inference.tables.values import Texts, category_word, not_missing, plain, to_words
+from kzoo.inference.tables.values import Cells, Texts, category_word, not_missing, plain, to_words
 from kzoo.inference.tables.zones import zone_notes
+from kzoo.problems.layout import Preprocessor
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
 from kzoo.utils.formatting import moments as moments_as_text
@@ -250,7 +251,7 @@ def series_names(
     return rank[codes], names
 
 
-def _factorized(column: Any, name: str, notes: list[str]) -> tuple[np.ndarray, list[str]]:
+def _factorized(column: Cells, name: str, notes: list[str]) -> tuple[np.ndarray, list[str]]:
     """Return the index of the id in each row of a column (N,), -1 for none, and the ids."""
     values = plain(column)
     if isinstance(values, Texts):
@@ -371,7 +372,7 @@ def panel_moments(
     return moments, time_format, moments.zone or zone
 
 
-def panel_of(reader: Mapping[str, Any], rows: Rows, notes: list[str], *, longest: int) -> Panel:
+def panel_of(reader: Preprocessor, rows: Rows, notes: list[str], *, longest: int) -> Panel:
     """Return the panel of new rows, with the steps that have none.
 
     Args:

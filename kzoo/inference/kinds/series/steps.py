@@ -6,10 +6,12 @@ values around the gap, or with a straight line if there is no season. Other colu
 gap divides a series. Imports only NumPy.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kzoo.inference.kinds.series.calendar import STEP_TOLERANCE, Calendar, Moments
 from kzoo.utils.errors import KzooError
@@ -42,7 +44,7 @@ class Steps:
     unused: np.ndarray = field(default_factory=lambda: np.empty(0, int))
 
     @classmethod
-    def of(cls, numbers, bounds, longest) -> "Steps":
+    def of(cls, numbers: np.ndarray, bounds: np.ndarray, longest: float) -> "Steps":
         """Return the steps of rows.
 
         Args:
@@ -70,7 +72,14 @@ class Steps:
         )
 
     @classmethod
-    def of_series(cls, calendar, moments, longest, where, last=None) -> "Steps":
+    def of_series(
+        cls,
+        calendar: Calendar,
+        moments: Moments,
+        longest: float,
+        where: str,
+        last: int | None = None,
+    ) -> "Steps":
         """Return the steps of one series in order of time; of rows with the same step, the last one counts.
 
         Args:
@@ -107,7 +116,7 @@ class Steps:
         )
 
     @classmethod
-    def consecutive(cls, rows) -> "Steps":
+    def consecutive(cls, rows: int) -> "Steps":
         """Return a step for each of a number of rows, where no calendar is known."""
         return cls.of(np.arange(rows), np.array([0, rows]), 0)
 
@@ -119,7 +128,7 @@ class Steps:
         """Number of steps without a row."""
         return int((self.since > 0).sum())
 
-    def notes(self, time_of, season, first=0) -> list[str]:
+    def notes(self, time_of: Callable[[int], str], season: int | None, first: int = 0) -> list[str]:
         """Return notes about steps without a row.
 
         Args:
@@ -148,7 +157,7 @@ class Steps:
             )
         return lines
 
-    def take(self, values) -> np.ndarray:
+    def take(self, values: ArrayLike) -> np.ndarray:
         """Return values of rows (R, F) as those of steps (G, F): NaN in steps without a row."""
         taken = np.asarray(values, np.float64)[self.rows]
         taken[self.since > 0] = np.nan
@@ -177,7 +186,7 @@ def numbers_of(calendar: Calendar, moments: Moments) -> np.ndarray:
     return np.round(np.append(0, np.cumsum(intervals))).astype(np.int64)
 
 
-def fill_rule(season) -> str:
+def fill_rule(season: int | None) -> str:
     """Return how missing values are filled in, as a sentence."""
     pattern = "a straight line" if not season else f"the values {plural(season, 'step')} before"
     return (
@@ -186,7 +195,7 @@ def fill_rule(season) -> str:
     )
 
 
-def fill_targets(values, parts, season) -> np.ndarray:
+def fill_targets(values: np.ndarray, parts: np.ndarray, season: int | None) -> np.ndarray:
     """Fill missing values (NaN) of targets in place.
 
     Args:
@@ -214,7 +223,7 @@ def fill_targets(values, parts, season) -> np.ndarray:
     return filled
 
 
-def _fill(column, first, end, season) -> None:
+def _fill(column: np.ndarray, first: int, end: int, season: int) -> None:
     """Fill one run of missing values of a part of a series in place; those before it are filled already.
 
     Args:
@@ -239,7 +248,7 @@ def _fill(column, first, end, season) -> None:
     column[first:end] = (base + left + (right - left) * around / around[-1])[1:-1]
 
 
-def _repeated(season, steps) -> np.ndarray:
+def _repeated(season: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Return the values of a season and the value before it (N + 1,) repeated, each time with the change over it.
 
     Args:
@@ -264,11 +273,11 @@ class WindowRules:
     horizon: int
 
     @cached_property
-    def _counts(self):
+    def _counts(self) -> np.ndarray:
         """Number of values (G + 1,) before each step that are filled in."""
         return np.append(0, np.cumsum(self.filled.sum(axis=1)))
 
-    def usable(self, starts) -> tuple[np.ndarray, np.ndarray]:
+    def usable(self, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return whether no value after each window is filled in, and whether at most a quarter is (N,).
 
         Both need the last step of a window as it was measured, as that of new rows is, and half of the others.
@@ -289,7 +298,7 @@ class WindowRules:
             ahead <= MAX_FILLED_AHEAD * self.horizon * targets
         )
 
-    def share_filled(self, starts) -> float:
+    def share_filled(self, starts: np.ndarray) -> float:
         """Return the share of the values after windows that are filled in."""
         if not self.filled.any():
             return 0.0
@@ -302,7 +311,7 @@ class WindowRules:
         )
 
 
-def window_notes(left_out, shares) -> list[str]:
+def window_notes(left_out: int, shares: Mapping[str, float]) -> list[str]:
     """Return notes about windows that are left out, and about filled values that are forecast.
 
     Args:

@@ -15,7 +15,8 @@ from kzoo.inference.tables.dates import (
     to_dates,
     writing_notes,
 )
-from kzoo.inference.tables.values import not_missing, plain, to_numbers
+from kzoo.inference.tables.raw import Rows
+from kzoo.inference.tables.values import Cells, Column, not_missing, plain, to_numbers
 from kzoo.inference.tables.zones import in_utc, zone_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import shown
@@ -25,13 +26,19 @@ _MIN_DATE_SHARE = 0.95  # of the numbers; the others are mistakes
 _MIN_DISTINCT = 3  # numbers; fewer show no format
 
 
-def are_digit_dates(values) -> bool:
+def are_digit_dates(values: Cells) -> bool:
     """Return whether a column contains whole numbers that are dates, such as 20240131."""
     numbers = _all_numbers(plain(values))
     return numbers is not None and _format_of_numbers(numbers, [], "") != NUMBERS
 
 
-def time_format_of(name, values, notes, learned=None, date_order=None) -> str | None:
+def time_format_of(
+    name: str,
+    values: Cells,
+    notes: list[str],
+    learned: str | None = None,
+    date_order: str | None = None,
+) -> str | None:
     """Return the format of a time column; None if its dates are unambiguous, such as 2024-01-31.
 
     Args:
@@ -66,7 +73,7 @@ def time_format_of(name, values, notes, learned=None, date_order=None) -> str | 
     return DAY_FIRST if day_first else MONTH_FIRST
 
 
-def times_of(values, time_format) -> np.ndarray:
+def times_of(values: Cells, time_format: str | None) -> np.ndarray:
     """Return a time column (N,) as numbers or as datetime64, NaN or NaT for unreadable cells.
 
     Args:
@@ -83,7 +90,9 @@ def times_of(values, time_format) -> np.ndarray:
     )
 
 
-def times_and_zone(rows, column, time_format) -> tuple[np.ndarray, np.ndarray, str]:
+def times_and_zone(
+    rows: Rows, column: str, time_format: str | None
+) -> tuple[np.ndarray, np.ndarray, str]:
     """Return (times, UTC offsets in minutes, zone) of a column of `Rows`; times (N,) are in UTC if they state a zone.
 
     Args:
@@ -98,7 +107,7 @@ def times_and_zone(rows, column, time_format) -> tuple[np.ndarray, np.ndarray, s
     return in_utc(times, minutes), minutes, dtype_zone[1]
 
 
-def require_times(rows, column, times) -> None:
+def require_times(rows: Rows, column: str, times: np.ndarray) -> None:
     """Raise `KzooError` if a time column has cells without a time.
 
     Args:
@@ -120,7 +129,7 @@ def require_times(rows, column, times) -> None:
     )
 
 
-def _all_numbers(values):
+def _all_numbers(values: Column) -> np.ndarray | None:
     """Return a column as numbers; None if a value is not a number."""
     if values.dtype.kind == "M":
         return None
@@ -132,7 +141,7 @@ def _all_numbers(values):
     )
 
 
-def _format_of_numbers(numbers, notes, name):
+def _format_of_numbers(numbers: np.ndarray, notes: list[str], name: str) -> str:
     """Return the format of numbers: dates if all are dates. If nearly all are, a note names one that is not."""
     finite = numbers[np.isfinite(numbers)]
     for time_format, (low, end) in DIGIT_FORMATS.items():

@@ -3,6 +3,7 @@
 Imports only NumPy and the standard library: the runtime of exported models checks new rows, too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kzoo.inference.tables.zones import format_offset
+from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 
 # share of a step by which intervals may differ from it when its unit is chosen
@@ -49,7 +51,7 @@ class Step:
     week: str = "1111111"
 
     @classmethod
-    def of(cls, times) -> "Step":
+    def of(cls, times: np.ndarray) -> "Step":
         """Return the step that most rows have.
 
         Args:
@@ -69,7 +71,7 @@ class Step:
             key=lambda step: int((np.abs(step.intervals(times) - 1) > _UNIT_TOLERANCE).sum()),
         )
 
-    def intervals(self, times) -> np.ndarray:
+    def intervals(self, times: np.ndarray) -> np.ndarray:
         """Return the number of steps from each row to the next (N - 1,)."""
         if self.unit == "months":
             return np.diff(times.astype("M8[M]").astype(int)) / self.count
@@ -85,7 +87,7 @@ class Step:
         """Length of the step in seconds; None if it varies or is unknown."""
         return self.count if self.unit == "seconds" else None
 
-    def duration(self, count) -> str:
+    def duration(self, count: float) -> str:
         """Return the duration of a number of steps in words: "41 hours", "3 months"."""
         if self.unit == "seconds":
             return format_duration(self.count * count)
@@ -98,14 +100,14 @@ class Step:
             )
         return plural(round(count), "day") if self.unit else f"{self.count * count:.12g}"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return week_in_words(self.week) if self.unit == "working days" else self.duration(1)
 
 
 MONDAY_TO_FRIDAY = "1111100"
 
 
-def working_days(days) -> str:
+def working_days(days: np.ndarray) -> str:
     """Return the days of the week that have rows, "1" or "0" for each from Monday; "" if all have.
 
     Args:
@@ -116,7 +118,7 @@ def working_days(days) -> str:
     return week if "0" in week else ""
 
 
-def week_in_words(week) -> str:
+def week_in_words(week: str) -> str:
     """Return a step of one working day in words: "1 business day" if these are Monday to Friday."""
     if week == MONDAY_TO_FRIDAY:
         return "1 business day"
@@ -126,7 +128,7 @@ def week_in_words(week) -> str:
     )
 
 
-def format_duration(seconds) -> str:
+def format_duration(seconds: float) -> str:
     """Return seconds as text, in the largest unit that divides them, or else the largest with at least two of it."""
     for unit, length in _SECONDS.items():
         if seconds >= length and not seconds % length:
@@ -166,7 +168,7 @@ class Moments:
         zone = format_offset(offsets[int(np.argmax(times))]) if not zone or "," in zone else zone
         return cls(times, times + offsets.astype("m8[m]"), zone)
 
-    def part(self, rows: Any) -> "Moments":
+    def part(self, rows: np.ndarray | slice) -> "Moments":
         """Return those of some rows."""
         return Moments(self.times[rows], self.wall[rows], self.zone)
 
@@ -194,7 +196,14 @@ class Times:
     zone: str = ""
 
     @classmethod
-    def of(cls, column, timestamps, offsets=None, time_format=None, zone="") -> "Times":
+    def of(
+        cls,
+        column: str,
+        timestamps: np.ndarray,
+        offsets: np.ndarray | None = None,
+        time_format: str | None = None,
+        zone: str = "",
+    ) -> "Times":
         """Return the times of rows, converted to standard time.
 
         With daylight saving time an hour is skipped in spring and repeated in autumn. If the rules of a region explain
@@ -254,7 +263,7 @@ class Times:
         """(N,) indices that sort the rows by time."""
         return np.argsort(self.standard, kind="stable")
 
-    def format_time(self, time) -> str:
+    def format_time(self, time: Any) -> str:
         """Return a time as text: the date, with the time of day if rows have different ones."""
         if self.timestamps.dtype.kind != "M":
             return f"{time:.15g}"
@@ -266,7 +275,7 @@ class Times:
             else f"{day} {time_of_day[:5] if time_of_day.endswith(':00') else time_of_day}{zone}"
         )
 
-    def at(self, row) -> str:
+    def at(self, row: int) -> str:
         """Return the time of a row, counted in order of time, as text."""
         return self.format_time(self.timestamps[self.order[row]])
 
@@ -277,7 +286,7 @@ class Times:
         return self.format_time(first), self.format_time(last)
 
     @cached_property
-    def _are_days(self):
+    def _are_days(self) -> bool:
         """Whether all times are at midnight."""
         return bool((self.timestamps == self.timestamps.astype("M8[D]")).all())
 
@@ -330,7 +339,7 @@ class Times:
         """Number of gaps and repeats."""
         return len(self.gaps) + int(self.is_repeat.sum())
 
-    def json(self) -> dict:
+    def json(self) -> JsonObject:
         """Return the facts about the times as JSON data, for the checks and the data summary.
 
         Returns:
@@ -377,11 +386,13 @@ class Times:
             "back": [self.format_time(time) for time in back],
         }
 
-    def _missing_before(self, row):
+    def _missing_before(self, row: int) -> int:
         """Return the number of rows missing before a row."""
         return max(round(float(self.intervals[row - 1])) - 1, 1)
 
-    def _clock_changes(self):
+    def _clock_changes(
+        self,
+    ) -> tuple[str, Sequence[np.datetime64] | np.ndarray, Sequence[np.datetime64] | np.ndarray]:
         """Return (region or offsets, times of changes forward, times of changes back) within the series."""
         timestamps = self.timestamps[self.order]
         if np.isfinite(self.offsets).any():
@@ -407,18 +418,20 @@ class Times:
         )
 
 
-def _as_minutes(offsets):
+def _as_minutes(offsets: np.ndarray) -> np.ndarray:
     """Return UTC offsets (N,) as timedelta64[m], 0 if missing."""
     return np.nan_to_num(offsets).astype("m8[m]")
 
 
-def _format_offset(minutes):
+def _format_offset(minutes: float) -> str:
     """Return a UTC offset in minutes as text such as "+01:00"."""
     hours, remainder = divmod(abs(int(minutes)), 60)
     return f"{'-' if minutes < 0 else '+'}{hours:02d}:{remainder:02d}"
 
 
-def _to_standard_time(timestamps, forward, back):
+def _to_standard_time(
+    timestamps: np.ndarray, forward: tuple[int, int, int], back: tuple[int, int, int]
+) -> np.ndarray:
     """Return local times (N,) in standard time, given the rules of the changes forward and back."""
     changes, to_summer = _dst_changes(timestamps, forward, back)
     starts = np.where(to_summer, changes, changes + _HOUR)  # the repeated hour is first summer time
@@ -434,7 +447,9 @@ def _to_standard_time(timestamps, forward, back):
     return timestamps - _HOUR * (is_summer & ~(is_repeat & in_repeated_hour)).astype(int)
 
 
-def _dst_changes(timestamps, forward, back):
+def _dst_changes(
+    timestamps: np.ndarray, forward: tuple[int, int, int], back: tuple[int, int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the sorted times of the clock changes in the years of `timestamps`, and whether each is forward (bool)."""
     years = np.unique(timestamps.astype("M8[Y]").astype(int)).tolist()
     # a year begins with the clock of the year before
@@ -447,7 +462,7 @@ def _dst_changes(timestamps, forward, back):
     )
 
 
-def _nth_sunday(year, month, n, hour):
+def _nth_sunday(year: int, month: int, n: int, hour: int) -> np.datetime64:
     """Return an hour of the n-th Sunday (-1: the last) of a month of a year (1970 is 0)."""
     start = np.datetime64(year * 12 + month - (n > 0), "M").astype(
         "M8[D]"

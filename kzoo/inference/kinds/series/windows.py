@@ -20,6 +20,7 @@ from kzoo.inference.kinds.series.times import Moments
 from kzoo.inference.tables.raw import MOST, Rows
 from kzoo.inference.tables.values import unreadable_cells
 from kzoo.inference.tables.zones import offset_of
+from kzoo.problems.layout import Preprocessor
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural, shown
 from kzoo.utils.formatting import moments as moments_as_text
@@ -55,7 +56,7 @@ class PanelValues:
 
 
 def panel_values(
-    reader: Mapping[str, Any], rows: Rows, panel: Panel, *, fill: bool = True
+    reader: Preprocessor, rows: Rows, panel: Panel, *, fill: bool = True
 ) -> PanelValues:
     """Return the values of a panel as a stored preprocessor reads them.
 
@@ -124,7 +125,7 @@ def panel_values(
     )
 
 
-def target_count(reader: Mapping[str, Any]) -> int:
+def target_count(reader: Preprocessor) -> int:
     """Return the number of columns that are forecast, the first ones; all if an earlier version stored no number."""
     return max(reader.get("outputs") or len(reader["columns"]), 1)
 
@@ -217,7 +218,7 @@ def ranges_of(names: Sequence[str], values: np.ndarray) -> dict[str, list[float]
 
 
 def far_notes(
-    reader: Mapping[str, Any], values: np.ndarray, position: Callable[[int], str]
+    reader: Preprocessor, values: np.ndarray, position: Callable[[int], str]
 ) -> list[str]:
     """Return notes about values of windows that are far from those of the training rows: three times their range.
 
@@ -294,7 +295,7 @@ def padded(panel: Panel, observed: np.ndarray, steps: int, horizon: int) -> Padd
 
 
 def read_panel(
-    reader: Mapping[str, Any], rows: Rows, notes: list[str]
+    reader: Preprocessor, rows: Rows, notes: list[str]
 ) -> tuple[np.ndarray, Panel, tuple[np.ndarray, np.ndarray]]:
     """Return the last window of each series of a table, and its panel.
 
@@ -389,7 +390,7 @@ def _window_firsts(
 
 
 def _check_ends(
-    reader: Mapping[str, Any],
+    reader: Preprocessor,
     rows: Rows,
     panel: Panel,
     last: np.ndarray,
@@ -443,7 +444,7 @@ def _end_notes(panel: Panel, last: np.ndarray, steps: int, horizon: int) -> list
 
 
 def _with_future(
-    reader: Mapping[str, Any], panel: Panel, content: PanelValues, last: np.ndarray
+    reader: Preprocessor, panel: Panel, content: PanelValues, last: np.ndarray
 ) -> tuple[Channels, np.ndarray]:
     """Return the covariates (R, K), empty cells of the past filled, and those of the steps to forecast (S, horizon, K).
 
@@ -485,7 +486,7 @@ def _with_future(
 
 
 def times_ahead(
-    reader: Mapping[str, Any], panel: Panel, windows: tuple[np.ndarray, np.ndarray], steps: int
+    reader: Preprocessor, panel: Panel, windows: tuple[np.ndarray, np.ndarray], steps: int
 ) -> tuple[list[list[Any]], list[list[Any]]]:
     """Return the times of the next steps of each series, and of its window, given its (first row, last row) (S,)."""
     calendar = Calendar.of(reader)
@@ -512,7 +513,7 @@ def times_ahead(
     return ahead, history
 
 
-def future_rows(reader: Mapping[str, Any], rows: Rows) -> dict[str, list[Any]]:
+def future_rows(reader: Preprocessor, rows: Rows) -> dict[str, list[Any]]:
     """Return the rows of the steps to forecast, name -> cells: ids, times and static values; the others are empty.
 
     Args:
@@ -555,7 +556,7 @@ def _as_written(times: list[Any], time_format: str | None) -> list[Any]:
     return moments_as_text(times)
 
 
-def example_rows(reader: Mapping[str, Any], x: np.ndarray) -> list[dict[str, Any]]:
+def example_rows(reader: Preprocessor, x: np.ndarray) -> list[dict[str, Any]]:
     """Return rows of one series that a window may come from, those to forecast last.
 
     Args:

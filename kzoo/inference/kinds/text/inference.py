@@ -68,7 +68,9 @@ class AsTexts(list):
             unnumbered.
     """
 
-    def __init__(self, texts: Sequence[str], rows: Sequence[Any] | None = None) -> None:
+    def __init__(
+        self, texts: Sequence[str], rows: Sequence[Any] | np.ndarray | None = None
+    ) -> None:
         super().__init__(texts)
         self.rows = range(1, len(self) + 1) if rows is None else rows
 

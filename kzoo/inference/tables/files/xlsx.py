@@ -15,6 +15,7 @@ from decimal import Decimal
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
 from xml.parsers import expat
 
@@ -259,7 +260,7 @@ def _column(number: int) -> str:
     return _cells_module().get_column_letter(number)
 
 
-def _cells_module() -> Any:
+def _cells_module() -> ModuleType:
     return import_module("openpyxl.utils.cell")
 
 

@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from kzoo.cli import keras_import, shared, tables
 from kzoo.utils.errors import DownloadError, KzooError
 from kzoo.utils.files import expand_user, read_json, whole_file, write_json
-from kzoo.utils.optional import require
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,9 +89,18 @@ def arguments(
     if backend is not None:
         os.environ["KERAS_BACKEND"] = args.backend  # Keras reads it once, at import
         with keras_import.silence():
-            require(args.backend)
+            _import_backend(args.backend)
     keras_import.import_quietly("keras")
     return args
+
+
+def _import_backend(name: str) -> None:
+    try:
+        import_module(name)
+    except ImportError:
+        raise KzooError(
+            f"This recipe needs {name}. Install it with: python -m pip install {name}"
+        ) from None
 
 
 def _argument_type(default: object) -> Callable[[str], Any]:

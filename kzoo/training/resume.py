@@ -207,6 +207,10 @@ class Journal(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         # At the first step, where it was saved: PyTorch's loader draws from the generator when an epoch begins.
+        self._restore_random()
+
+    def _restore_random(self) -> None:
+        """Set the states of the random generators, if they are still those of the process."""
         if self.random is not None:
             set_random_states(self.random)
             self.random = None

@@ -136,9 +136,10 @@ def build_model(
             else f"the function was {_build_name(search)}"
         )
         raise KzooError(
-            f"is not the function that {search.path} was tuned with: {reason}.",
+            f"build={space.name} is not the function that {search.path} was tuned with: {reason}.",
             argument="build",
             value=space.name,
+            complete=True,
         )
     return space.model(trial.hyperparameters, seed)
 

@@ -11,6 +11,7 @@ from kzoo.auto.candidates import Candidate
 from kzoo.auto.conclusion import Conclusion
 from kzoo.auto.schedule import Contender
 from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.data.store.pooled import Rows
 from kzoo.utils.optional import is_installed
 
 
@@ -77,3 +78,10 @@ def test_the_baseline_that_auto_chooses_is_fitted_to_all_rows(tmp_path):
         development,
     )
     assert run.config["statistics"] is not None and kzoo.report(run).is_file()
+
+
+def test_no_rows_of_two_splits_are_an_empty_array():
+    parts = [np.ones((3, 2), "float32"), np.zeros((2, 2), "float32")]
+    assert Rows(parts, [4, 0])[:].tolist() == [[0, 0], [1, 1]]
+    for empty in (Rows(parts, np.zeros(0, int))[:], Rows(parts, [4, 0])[:0]):
+        assert (empty.shape, empty.dtype) == ((0, 2), "float32")

@@ -38,7 +38,7 @@ class Rows:
         out: Any = None
         for i, part in enumerate(self.parts):
             mask = part_numbers == i
-            if not mask.any():
+            if not mask.any() and len(rows):  # of no rows, the first part says shape and dtype
                 continue
             values = np.asarray(part[rows[mask] - self.starts[i]])
             if out is None:

@@ -232,6 +232,14 @@ def _width(subset: "BaselineData") -> int:
     )
 
 
+def _logistic_seconds(subset: "BaselineData") -> float:
+    return classifier_seconds(len(subset.train), _width(subset), subset.outputs)
+
+
+def _ridge_seconds(subset: "BaselineData") -> float:
+    return 0.01 + 1e-9 * len(subset.train) * _width(subset) ** 2
+
+
 @baseline(
     "logistic regression",
     "columns",
@@ -239,7 +247,7 @@ def _width(subset: "BaselineData") -> int:
     "kept",
     lacks=("steps",),
     reference=_LINEAR,
-    seconds=lambda subset: classifier_seconds(len(subset.train), _width(subset), subset.outputs),
+    seconds=_logistic_seconds,
 )
 def logistic(subset: "BaselineData") -> "Predictor":
     """Fit logistic regression; its strength is chosen on validation data."""
@@ -269,7 +277,7 @@ def _certain(classes: np.ndarray, count: int) -> np.ndarray:
     "ordinal",
     lacks=("steps",),
     reference=_LINEAR,
-    seconds=lambda subset: classifier_seconds(len(subset.train), _width(subset), subset.outputs),
+    seconds=_logistic_seconds,
 )
 def most_probable(subset: "BaselineData") -> "Predictor":
     """Predict the most probable class of logistic regression, which ignores the order of the classes."""
@@ -292,7 +300,7 @@ def most_probable(subset: "BaselineData") -> "Predictor":
     "ordinal",
     lacks=("steps",),
     reference=_LINEAR,
-    seconds=lambda subset: 0.01 + 1e-9 * len(subset.train) * _width(subset) ** 2,
+    seconds=_ridge_seconds,
 )
 def rounded_ridge(subset: "BaselineData") -> "Predictor":
     """Fit ridge regression of the numbers of the classes, and round what it predicts to a class."""
@@ -325,7 +333,7 @@ def rounded_ridge(subset: "BaselineData") -> "Predictor":
     "values",
     lacks=("steps", "counts", "quantiles"),
     reference=_LINEAR,
-    seconds=lambda subset: 0.01 + 1e-9 * len(subset.train) * _width(subset) ** 2,
+    seconds=_ridge_seconds,
 )
 def ridge(subset: "BaselineData") -> "Predictor":
     """Fit ridge regression of the standardised targets in closed form; its strength is chosen on validation data."""
@@ -387,9 +395,7 @@ def poisson_regression(subset: "BaselineData") -> "Predictor":
     y = subset.y
     shape, columns = y.shape[1:], y.reshape(len(y), -1).T
     regression = import_module("sklearn.linear_model").PoissonRegressor
-    x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)]).astype(
-        "float64"
-    )
+    x = _features_of_rows(subset, features).astype("float64")
 
     def fitted(alpha: float) -> "Predictor":
         options = dict(alpha=alpha, solver="newton-cholesky")
@@ -437,9 +443,7 @@ def quantile_regression(subset: "BaselineData") -> "Predictor":
             f"linear programs of {len(subset.train):,} rows and {features.wide:,} features take too long"
         )
     regression = import_module("sklearn.linear_model").QuantileRegressor
-    x = np.concatenate([features(x) for x, _ in subset.blocks(wide=features.wide)]).astype(
-        "float64"
-    )
+    x = _features_of_rows(subset, features).astype("float64")
     spread = np.maximum(columns.std(axis=1, dtype="float64"), 1e-12)
 
     def fitted(alpha: float) -> "Predictor":

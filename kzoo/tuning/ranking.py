@@ -197,7 +197,7 @@ def find_runs_and_searches(paths: Runs) -> list[Run | Search]:
     """Return the same with searches."""
     runs: dict[str, Run | Search] = {}
     for path in paths if isinstance(paths, list | tuple | set) else [paths]:
-        for run in [path] if isinstance(path, Run | Search) else _runs_at(path):  # type: ignore[arg-type]
+        for run in [path] if isinstance(path, Run | Search) else _runs_at(path):  # type: ignore[arg-type]  # a path
             runs.setdefault(os.path.abspath(run.path), run)
     if not runs:
         raise KzooError("No runs to compare. kzoo.train writes a run.")

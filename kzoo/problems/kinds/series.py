@@ -1,8 +1,9 @@
 """Series of numbers in order of time, cut into windows: forecasts. Labelled series are a variant of this kind."""
 
+from dataclasses import replace
 from importlib import import_module
 
-from kzoo.problems.kinds import Kind, Source
+from kzoo.problems.kinds import Source
 from kzoo.problems.kinds.labelled_series import LABELLED_SERIES
 from kzoo.problems.preprocessors import SeriesPreprocessor
 
@@ -12,13 +13,10 @@ def _makes(reader: SeriesPreprocessor) -> dict[str, list[int]]:
     return {"input_shape": [reader["steps"], width]}
 
 
-KIND = Kind(
-    name="series",
+# What the network reads is alike; its preprocessor and its sources are not.
+KIND = replace(
+    LABELLED_SERIES,
     room=__name__,
-    dtype="float32",
-    axes=("time", "features"),
-    meaning="raw values, float32 (steps, columns), target columns first; the scaling is inside",
-    facts=frozenset({"columns", "steps"}),
     makes=_makes,
     readers={"series": SeriesPreprocessor},
     sources=(
@@ -33,5 +31,4 @@ KIND = Kind(
         *LABELLED_SERIES.sources,
     ),
     variants=(LABELLED_SERIES,),
-    example="SERIES.csv",
 )

@@ -1,6 +1,6 @@
 """Scores of ordered classes, by NumPy: how many classes a prediction is off."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,14 @@ from kzoo.inference.postprocessors.threshold import Decision
 from kzoo.inference.tasks.confusion import confusion
 from kzoo.inference.tasks.ordinal import MEDIAN
 from kzoo.problems.stored_types import Scores
-from kzoo.problems.tasks import Judged, Scored, Target
+from kzoo.problems.tasks import Headline, Judged, Pairs, Scored, Target
 from kzoo.problems.tasks.ordinal import TASK
 from kzoo.training.scores import classes
-from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, plural
 
 
 def score(
-    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+    batches: Pairs,
     target: Target,
     *,
     logits: bool | None = None,
@@ -103,7 +102,7 @@ def headline(
     split: str,
     answers: Mapping[str, np.ndarray] | None = None,
     outputs: int | None = None,
-) -> JsonObject:
+) -> Headline:
     """Return the mean class distance, and a sentence that compares it with predicting the median class.
 
     Args:

@@ -141,7 +141,7 @@ class Reader:
         stdin.write(json.dumps([folder, names, hashed.tolist(), pixels.shape[1:]]).encode() + b"\n")
         stdin.flush()
         response = json.loads(stdout.readline())
-        if stdout.readinto(memoryview(pixels).cast("B")) != pixels.nbytes:  # type: ignore[arg-type]
+        if stdout.readinto(memoryview(pixels).cast("B")) != pixels.nbytes:  # type: ignore[arg-type]  # an array is a buffer
             raise EOFError
         return response
 

@@ -594,7 +594,11 @@ def overview(data: Dataset) -> JsonObject:
     )
     if series_of(data.train.x) is not None:
         parts = {name: getattr(data, name) for name in ("train", "validation", "test")}
-        sizes = {name: len(series_of(part.x)) for name, part in parts.items() if part is not None}  # type: ignore[arg-type]
+        sizes = {
+            name: len(tokens)
+            for name, part in parts.items()
+            if part is not None and (tokens := series_of(part.x)) is not None
+        }
         return {
             "noun": "windows",
             "about": {"tokens": sizes, "window": data.input_shape[0]} | vocabulary,

@@ -1,0 +1,293 @@
+"""The Theta method: fitted to many series at once, with forecasts as sample paths. NumPy only.
+
+Fiorucci, Pellegrini, Louzada, Petropoulos and Koehler, Models for optimising the theta method and their relationship to
+state space models (2016), https://doi.org/10.1016/j.ijforecast.2016.02.005.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kzoo.baselines.exponential_smoothing import seasonal_means, without_holes
+from kzoo.baselines.least_squares import least_squares
+
+_LOW, _HIGH = 0.1, 0.99  # of alpha
+_SKIPPED = 3  # first steps, whose forecasts rest on too little
+_LARGEST = 1e4  # theta: above it, forecasts hardly change
+_SIGNIFICANT = 1.645  # of the autocorrelation at the lag of a season, in standard deviations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """A form of the Theta method.
+
+    Args:
+        dynamic: whether the line is that of the steps up to a forecast, not that of all steps.
+        optimised: whether theta is fitted; else it is 2.
+    """
+
+    dynamic: bool
+    optimised: bool
+
+
+FORMS = tuple(
+    Form(dynamic=dynamic, optimised=optimised)
+    for dynamic in (False, True)
+    for optimised in (False, True)
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class State:
+    """The state after the last step of each series.
+
+    Args:
+        level: (..., S) smoothed level.
+        mean: (..., S) mean of the steps.
+        intercept, slope: (..., S) of the line through them.
+        steps: (S,) number of steps.
+    """
+
+    level: np.ndarray
+    mean: np.ndarray
+    intercept: np.ndarray
+    slope: np.ndarray
+    steps: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Theta:
+    """The Theta method of one form, fitted to some series.
+
+    Args:
+        form: of all of these series.
+        alpha, theta, start: (S,) smoothing parameter, theta, and the level before the first step.
+        seasonal: (season, S) factors or summands of the steps of a season, beginning at the first step; (1, S) without.
+        multiplicative: (S,) whether they are factors.
+        sigma: (S,) standard deviation of the errors of the seasonally adjusted series.
+        criterion: (S,) AICc; infinite where a series is too short.
+    """
+
+    form: Form
+    alpha: np.ndarray
+    theta: np.ndarray
+    start: np.ndarray
+    seasonal: np.ndarray
+    multiplicative: np.ndarray
+    sigma: np.ndarray
+    criterion: np.ndarray
+
+    def filtered(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, State]:
+        """Return the one-step forecasts (T, S), the errors (T, S) of the adjusted series, and the last state.
+
+        Args:
+            y: (T, S) series, NaN where a value is missing and after the end of a series.
+        """
+        cycle = self.seasonal[np.arange(len(y)) % len(self.seasonal)]
+        adjusted = _adjusted(y, self.seasonal, self.multiplicative)
+        forecasts, errors, state = smooth(self.form, adjusted, self.alpha, self.theta, self.start)
+        return np.where(self.multiplicative, forecasts * cycle, forecasts + cycle), errors, state
+
+    def paths(self, state: State, horizon: int, normal: np.ndarray) -> np.ndarray:
+        """Return sample paths (horizon, samples, S) of the next steps.
+
+        Args:
+            state: after the last step of each series.
+            horizon: number of steps.
+            normal: (horizon, samples, S) standard normal numbers; zeros give point forecasts.
+        """
+        paths = np.empty(np.broadcast_shapes(normal.shape, self.sigma.shape))
+        for step in range(horizon):
+            forecast = _forecast(state, self.alpha, self.theta)
+            paths[step] = forecast + normal[step] * self.sigma
+            state = _updated(self.form, state, self.alpha, paths[step])
+        phases = (state.steps - horizon + np.arange(horizon)[:, None]) % len(self.seasonal)
+        cycle = self.seasonal[phases, np.arange(len(self.sigma))][:, None]
+        return np.where(self.multiplicative, paths * cycle, paths + cycle)
+
+
+def fit(y: np.ndarray, season: int = 1) -> list[Theta]:
+    """Fit all forms to series, by least squares of the one-step errors.
+
+    A series whose autocorrelation at the lag of a season is significant is seasonally adjusted first: by factors if it
+    is positive, else by summands.
+
+    Args:
+        y: (T, S) series, beginning at the first step, NaN where a value is missing and after the end of a series.
+        season: steps of a season; 1 for none.
+    """
+    scale = np.nanmean(np.abs(y), axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    scaled = y / scale
+    seasonal, multiplicative = _seasonal(scaled, season)
+    adjusted = _adjusted(scaled, seasonal, multiplicative)
+    fits = []
+    for form in FORMS:
+        z, squares = least_squares(
+            lambda z, series, form=form: smooth(form, adjusted[:, series], *_unpacked(form, z))[1],
+            _guesses(form, adjusted),
+        )
+        known = np.isfinite(adjusted[_SKIPPED:]).sum(axis=0)
+        number = len(z) + 1
+        alpha, theta, start = _unpacked(form, z)
+        with np.errstate(all="ignore"):
+            criterion = (
+                known * np.log(np.maximum(squares, 1e-300))
+                + 2 * number
+                + 2 * number * (number + 1) / (known - number - 1)
+            )
+        fits.append(
+            Theta(
+                form=form,
+                alpha=alpha,
+                theta=theta,
+                start=start * scale,
+                seasonal=np.where(multiplicative, seasonal, seasonal * scale),
+                multiplicative=multiplicative,
+                sigma=np.sqrt(squares / np.maximum(known - 1, 1)) * scale,
+                criterion=np.where(known > number + 1, criterion, np.inf),
+            )
+        )
+    return fits
+
+
+def smooth(
+    form: Form, y: np.ndarray, alpha: np.ndarray, theta: np.ndarray, start: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, State]:
+    """Return the one-step forecasts (T, ..., S), the errors, which are 0 for the first steps, and the last state.
+
+    Args:
+        y: (T, S) seasonally adjusted series, NaN where a value is missing and after the end of a series.
+        alpha, theta, start: (..., S).
+    """
+    known = np.isfinite(y)
+    ends = np.where(known.any(axis=0), len(y) - known[::-1].argmax(axis=0), 0)
+    state = State(level=start, mean=0 * start, intercept=0 * start, slope=0 * start, steps=0 * ends)
+    if not form.dynamic:
+        mean, intercept, slope = _line(y)
+        shape = np.broadcast_shapes(start.shape, mean.shape)
+        state = State(
+            level=start,
+            mean=np.broadcast_to(mean, shape),
+            intercept=np.broadcast_to(intercept, shape),
+            slope=np.broadcast_to(slope, shape),
+            steps=0 * ends,
+        )
+    forecasts = np.empty((len(y), *start.shape))
+    errors = np.zeros_like(forecasts)
+    final = state
+    for step in range(len(y)):
+        forecast = _forecast(state, alpha, theta)
+        value = np.where(known[step], y[step], forecast)
+        forecasts[step] = forecast
+        if step >= _SKIPPED:
+            errors[step] = value - forecast
+        state = _updated(form, state, alpha, value)
+        ended = ends == step + 1
+        if ended.any():
+            final = State(
+                level=np.where(ended, state.level, final.level),
+                mean=np.where(ended, state.mean, final.mean),
+                intercept=np.where(ended, state.intercept, final.intercept),
+                slope=np.where(ended, state.slope, final.slope),
+                steps=np.where(ended, state.steps, final.steps),
+            )
+    return forecasts, errors, final
+
+
+def _forecast(state: State, alpha: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """Return the forecast of the next step."""
+    decay = (1 - alpha) ** state.steps
+    line = decay * state.intercept + (1 - decay * (1 - alpha)) / alpha * state.slope
+    return state.level + (1 - 1 / theta) * line
+
+
+def _updated(form: Form, state: State, alpha: np.ndarray, value: np.ndarray) -> State:
+    """Return the state after a step with this value."""
+    steps = state.steps + 1
+    level = alpha * value + (1 - alpha) * state.level
+    if not form.dynamic:
+        return State(
+            level=level,
+            mean=state.mean,
+            intercept=state.intercept,
+            slope=state.slope,
+            steps=steps,
+        )
+    mean = state.mean + (value - state.mean) / steps
+    slope = ((steps - 2) * state.slope + 6 * (value - state.mean) / steps) / (steps + 1)
+    slope = np.where(steps == 1, 0.0, slope)
+    return State(
+        level=level,
+        mean=mean,
+        intercept=mean - (steps + 1) / 2 * slope,
+        slope=slope,
+        steps=steps,
+    )
+
+
+def _line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean, intercept and slope (S,) of the lines through known steps, which count from 1."""
+    known = np.isfinite(y)
+    number = np.maximum(known.sum(axis=0), 1)
+    steps = np.arange(1, len(y) + 1)[:, None]
+    mean = np.where(known, y, 0).sum(axis=0) / number
+    center = (known * steps).sum(axis=0) / number
+    around = np.where(known, steps - center, 0)
+    slope = (around * np.where(known, y - mean, 0)).sum(axis=0)
+    slope = slope / np.maximum((around**2).sum(axis=0), 1e-12)
+    return mean, mean - slope * center, slope
+
+
+def _unpacked(form: Form, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return alpha, theta and the first level from free numbers (P, ..., S)."""
+    alpha = _LOW + (_HIGH - _LOW) / (1 + np.exp(-np.clip(z[0], -30, 30)))
+    if not form.optimised:
+        return alpha, np.full_like(alpha, 2.0), z[1]
+    theta = 1 / (1 / _LARGEST + (1 - 1 / _LARGEST) / (1 + np.exp(-np.clip(z[2], -30, 30))))
+    return alpha, theta, z[1]
+
+
+def _guesses(form: Form, y: np.ndarray) -> np.ndarray:
+    """Return free numbers (P, G, S) to begin with."""
+    first = without_holes(y)[0]
+    guesses = []
+    for alpha in (-1.5, 0.0, 2.0):  # before the logistic function
+        guess = [np.full(len(first), alpha), first / 2]
+        guesses.append(np.stack([*guess, 0 * first] if form.optimised else guess))
+    return np.stack(guesses, axis=1)
+
+
+def _seasonal(y: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return seasonal values (season, S), neutral for series without a season, and whether they are factors (S,)."""
+    count = y.shape[1]
+    multiplicative = ~(y <= 0).any(axis=0)
+    neutral = np.where(multiplicative, 1.0, 0.0)
+    if season < 2 or len(y) < 2 * season:
+        return neutral[None], multiplicative
+    has_season = _has_season(y, season)
+    factors = seasonal_means(y, season, "M")
+    # without a season in the level, or with factors near 0, summands
+    multiplicative &= (factors > 0.01).all(axis=0)
+    seasonal = np.where(multiplicative, factors, seasonal_means(y, season, "A"))
+    neutral = np.where(multiplicative, 1.0, 0.0)
+    return np.where(has_season, seasonal, np.broadcast_to(neutral, (season, count))), multiplicative
+
+
+def _adjusted(y: np.ndarray, seasonal: np.ndarray, multiplicative: np.ndarray) -> np.ndarray:
+    """Return series without their season."""
+    cycle = seasonal[np.arange(len(y)) % len(seasonal)]
+    return np.where(multiplicative, y / np.where(multiplicative, cycle, 1.0), y - cycle)
+
+
+def _has_season(y: np.ndarray, season: int) -> np.ndarray:
+    """Return for which series (S,) the autocorrelation at the lag of a season is significant."""
+    known = np.isfinite(y)
+    number = known.sum(axis=0)
+    around = np.where(known, y - np.nanmean(y, axis=0), 0.0)
+    variance = np.maximum((around**2).sum(axis=0), 1e-300)
+    correlations = np.stack(
+        [(around[lag:] * around[:-lag]).sum(axis=0) / variance for lag in range(1, season + 1)]
+    )
+    spread = np.sqrt((1 + 2 * (correlations[:-1] ** 2).sum(axis=0)) / np.maximum(number, 1))
+    return (np.abs(correlations[-1]) > _SIGNIFICANT * spread) & (number >= 2 * season)

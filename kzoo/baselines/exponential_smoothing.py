@@ -3,6 +3,7 @@
 Hyndman, Koehler, Ord and Snyder, Forecasting with Exponential Smoothing (2008), https://otexts.com/fpp3/ets.html.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -69,12 +70,20 @@ class State:
 
     Args:
         level, slope: (..., S).
-        seasonal: (season, ..., S) in the order in which they are used; (0, ..., S) without a season.
+        seasonal: (..., S) of each step of a season, in the order in which they are used; none without a season.
     """
 
     level: np.ndarray
     slope: np.ndarray
-    seasonal: np.ndarray
+    seasonal: Sequence[np.ndarray]
+
+    def of(self, series: np.ndarray) -> "State":
+        """Return the state of some series."""
+        return State(
+            level=self.level[..., series],
+            slope=self.slope[..., series],
+            seasonal=[values[..., series] for values in self.seasonal],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,23 +106,32 @@ class Smoothing:
     sigma: np.ndarray
     criterion: np.ndarray
 
-    def filtered(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, State]:
-        """Return the one-step forecasts (T, S), the errors (T, S) and the state after the last step of each series.
+    def of(self, series: np.ndarray) -> "Smoothing":
+        """Return the same for some of its series."""
+        return replace(
+            self,
+            parameters={name: values[series] for name, values in self.parameters.items()},
+            start=self.start.of(series),
+            sigma=self.sigma[series],
+            criterion=self.criterion[series],
+        )
+
+    def states(self, y: np.ndarray) -> Iterator[State]:
+        """Yield the state after each step.
 
         Args:
-            y: (T, S) series, NaN where a value is missing and after the end of a series.
+            y: (T, S) series, NaN where a value is missing.
         """
-        return smooth(self.form, y, self.parameters, self.start)
+        return (state for _, _, state in _smoothed(self.form, y, self.parameters, self.start))
 
-    def paths(self, state: State, horizon: int, normal: np.ndarray) -> np.ndarray:
+    def paths(self, state: State, normal: np.ndarray) -> np.ndarray:
         """Return sample paths (horizon, samples, S) of the next steps.
 
         Args:
             state: after the last step of each series.
-            horizon: number of steps.
-            normal: (horizon, samples, S) standard normal numbers; zeros give point forecasts.
+            normal: (horizon, samples, 1 or S) standard normal numbers; zeros give point forecasts.
         """
-        return simulate(self.form, self.parameters, state, horizon, normal * self.sigma)
+        return simulate(self.form, self.parameters, state, normal * self.sigma)
 
 
 def fit(y: np.ndarray, season: int = 1) -> list[Smoothing]:
@@ -151,84 +169,80 @@ def fit(y: np.ndarray, season: int = 1) -> list[Smoothing]:
 
 def smooth(
     form: Form, y: np.ndarray, parameters: dict[str, np.ndarray], start: State
-) -> tuple[np.ndarray, np.ndarray, State]:
-    """Return the one-step forecasts and errors (T, ..., S), and the state after the last step of each series.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the one-step forecasts and the errors (T, ..., S), which are 0 where a value is missing.
 
     Args:
-        y: (T, S) series, NaN where a value is missing, which counts as no error, and after the end of a series.
+        y: (T, S) series, NaN where a value is missing and after the end of a series.
         parameters: smoothing parameter -> (..., S).
         start: the state before the first step.
     """
-    level, slope, seasonal = start.level, start.slope, [*start.seasonal]
-    known = np.isfinite(y)
-    ends = len(y) - known[::-1].argmax(axis=0)  # after the last known step
-    values = np.where(known, y, 0.0)
-    forecasts = np.empty((len(y), *level.shape))
+    forecasts = np.empty((len(y), *start.level.shape))
     errors = np.empty_like(forecasts)
-    final = State(level=level, slope=slope, seasonal=np.array(seasonal))
-    stops = set(ends.tolist())
-    for step in range(len(y)):
-        forecast = _forecast(form, parameters, level, slope, seasonal)
-        error = np.where(known[step], values[step] - forecast, 0.0)
-        if form.error == "M":
-            error = error / forecast
+    for step, (forecast, error, _) in enumerate(_smoothed(form, y, parameters, start)):
         forecasts[step] = forecast
         errors[step] = error
-        level, slope, seasonal = _updated(form, parameters, level, slope, seasonal, forecast, error)
-        if step + 1 in stops:
-            ended = ends == step + 1
-            final = State(
-                level=np.where(ended, level, final.level),
-                slope=np.where(ended, slope, final.slope),
-                seasonal=np.where(ended, np.array(seasonal), final.seasonal)
-                if seasonal
-                else final.seasonal,
-            )
-    return forecasts, errors, final
+    return forecasts, errors
+
+
+def _smoothed(
+    form: Form, y: np.ndarray, parameters: dict[str, np.ndarray], start: State
+) -> Iterator[tuple[np.ndarray, np.ndarray, State]]:
+    """Yield the forecast of each step, its error, and the state after it."""
+    state = start
+    known = np.isfinite(y)
+    for step in range(len(y)):
+        forecast = _forecast(form, parameters, state)
+        error = np.where(known[step], y[step] - forecast, 0.0)
+        if form.error == "M":
+            error = error / forecast
+        state = _updated(form, parameters, state, forecast, error)
+        yield forecast, error, state
 
 
 def simulate(
-    form: Form,
-    parameters: dict[str, np.ndarray],
-    state: State,
-    horizon: int,
-    errors: np.ndarray,
+    form: Form, parameters: dict[str, np.ndarray], state: State, errors: np.ndarray
 ) -> np.ndarray:
     """Return the paths (horizon, ..., S) of series whose next errors (horizon, ..., S) are these."""
-    level, slope, seasonal = state.level, state.slope, [*state.seasonal]
     paths = np.empty(errors.shape)
-    for step in range(horizon):
-        forecast = _forecast(form, parameters, level, slope, seasonal)
-        error = errors[step]
+    for step, error in enumerate(errors):
+        forecast = _forecast(form, parameters, state)
         paths[step] = forecast * (1 + error) if form.error == "M" else forecast + error
-        level, slope, seasonal = _updated(form, parameters, level, slope, seasonal, forecast, error)
+        state = _updated(form, parameters, state, forecast, error)
     return paths
 
 
-def _forecast(form, parameters, level, slope, seasonal):
+def _forecast(form: Form, parameters: dict[str, np.ndarray], state: State) -> np.ndarray:
     """Return the forecast of the next step."""
-    trend = level
+    trend = state.level
     if form.trend != "N":
-        trend = level + parameters.get("phi", 1.0) * slope
+        trend = trend + parameters.get("phi", 1.0) * state.slope
     if form.season == "N":
         return trend
-    return trend + seasonal[0] if form.season == "A" else trend * seasonal[0]
+    return trend + state.seasonal[0] if form.season == "A" else trend * state.seasonal[0]
 
 
-def _updated(form, parameters, level, slope, seasonal, forecast, error):
+def _updated(
+    form: Form,
+    parameters: dict[str, np.ndarray],
+    state: State,
+    forecast: np.ndarray,
+    error: np.ndarray,
+) -> State:
     """Return the state after a step with this error, which is relative if errors are multiplicative."""
-    alpha = parameters["alpha"]
-    damped = parameters.get("phi", 1.0) * slope
-    trend = level + damped if form.trend != "N" else level
     difference = forecast * error if form.error == "M" else error  # in the unit of the series
-    divisor = seasonal[0] if form.season == "M" else 1.0
-    of_trend = difference / divisor
+    damped = parameters.get("phi", 1.0) * state.slope
+    trend = state.level if form.trend == "N" else state.level + damped
+    of_trend = difference / state.seasonal[0] if form.season == "M" else difference
+    seasonal = state.seasonal
     if form.season != "N":
         of_season = difference / trend if form.season == "M" else difference
         seasonal = [*seasonal[1:], seasonal[0] + parameters["gamma"] * of_season]
-    if form.trend != "N":
-        slope = damped + parameters["beta"] * of_trend
-    return trend + alpha * of_trend, slope, seasonal
+    return State(
+        level=trend + parameters["alpha"] * of_trend,
+        slope=state.slope if form.trend == "N" else damped + parameters["beta"] * of_trend,
+        seasonal=seasonal,
+    )
 
 
 def _fitted(
@@ -265,7 +279,7 @@ def _fitted(
         start=State(
             level=start.level * scale,
             slope=start.slope * scale,
-            seasonal=start.seasonal * (scale if form.season == "A" else 1.0),
+            seasonal=[values * (scale if form.season == "A" else 1.0) for values in start.seasonal],
         ),
         sigma=sigma * (1.0 if form.error == "M" else scale),
         criterion=criterion,
@@ -402,7 +416,7 @@ def _residuals(form: Form, y: np.ndarray, z: np.ndarray, season: int) -> tuple[n
     """
     parameters, start = _unpacked(form, z, season)
     with np.errstate(all="ignore"):
-        forecasts, errors, _ = smooth(form, y, parameters, start)
+        forecasts, errors = smooth(form, y, parameters, start)
         squares = (errors**2).sum(axis=0)
         if form.error == "M":
             known = np.isfinite(y)[:, None] if z.ndim == 3 else np.isfinite(y)

@@ -4,7 +4,8 @@ Fiorucci, Pellegrini, Louzada, Petropoulos and Koehler, Models for optimising th
 state space models (2016), https://doi.org/10.1016/j.ijforecast.2016.02.005.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,6 +55,16 @@ class State:
     slope: np.ndarray
     steps: np.ndarray
 
+    def of(self, series: np.ndarray) -> "State":
+        """Return the state of some series."""
+        return State(
+            level=self.level[..., series],
+            mean=self.mean[..., series],
+            intercept=self.intercept[..., series],
+            slope=self.slope[..., series],
+            steps=self.steps[series],
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Theta:
@@ -62,6 +73,7 @@ class Theta:
     Args:
         form: of all of these series.
         alpha, theta, start: (S,) smoothing parameter, theta, and the level before the first step.
+        line: mean, intercept and slope (S,) of the lines through the adjusted series.
         seasonal: (season, S) factors or summands of the steps of a season, beginning at the first step; (1, S) without.
         multiplicative: (S,) whether they are factors.
         sigma: (S,) standard deviation of the errors of the seasonally adjusted series.
@@ -72,38 +84,53 @@ class Theta:
     alpha: np.ndarray
     theta: np.ndarray
     start: np.ndarray
+    line: tuple[np.ndarray, ...]
     seasonal: np.ndarray
     multiplicative: np.ndarray
     sigma: np.ndarray
     criterion: np.ndarray
 
-    def filtered(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, State]:
-        """Return the one-step forecasts (T, S), the errors (T, S) of the adjusted series, and the last state.
+    def of(self, series: np.ndarray) -> "Theta":
+        """Return the same for some of its series."""
+        return replace(
+            self,
+            alpha=self.alpha[series],
+            theta=self.theta[series],
+            start=self.start[series],
+            line=tuple(values[series] for values in self.line),
+            seasonal=self.seasonal[:, series],
+            multiplicative=self.multiplicative[series],
+            sigma=self.sigma[series],
+            criterion=self.criterion[series],
+        )
+
+    def states(self, y: np.ndarray) -> Iterator[State]:
+        """Yield the state after each step.
 
         Args:
-            y: (T, S) series, NaN where a value is missing and after the end of a series.
+            y: (T, S) series, NaN where a value is missing.
         """
-        cycle = self.seasonal[np.arange(len(y)) % len(self.seasonal)]
         adjusted = _adjusted(y, self.seasonal, self.multiplicative)
-        forecasts, errors, state = smooth(self.form, adjusted, self.alpha, self.theta, self.start)
-        return np.where(self.multiplicative, forecasts * cycle, forecasts + cycle), errors, state
+        first = _first_state(self.form, self.start, self.line)
+        smoothed = _smoothed(self.form, adjusted, self.alpha, self.theta, first)
+        return (state for _, _, state in smoothed)
 
-    def paths(self, state: State, horizon: int, normal: np.ndarray) -> np.ndarray:
+    def paths(self, state: State, normal: np.ndarray) -> np.ndarray:
         """Return sample paths (horizon, samples, S) of the next steps.
 
         Args:
             state: after the last step of each series.
-            horizon: number of steps.
-            normal: (horizon, samples, S) standard normal numbers; zeros give point forecasts.
+            normal: (horizon, samples, 1 or S) standard normal numbers; zeros give point forecasts.
         """
-        paths = np.empty(np.broadcast_shapes(normal.shape, self.sigma.shape))
-        for step in range(horizon):
-            forecast = _forecast(state, self.alpha, self.theta)
-            paths[step] = forecast + normal[step] * self.sigma
-            state = _updated(self.form, state, self.alpha, paths[step])
-        phases = (state.steps - horizon + np.arange(horizon)[:, None]) % len(self.seasonal)
-        cycle = self.seasonal[phases, np.arange(len(self.sigma))][:, None]
-        return np.where(self.multiplicative, paths * cycle, paths + cycle)
+        errors = normal * self.sigma
+        paths = np.empty(errors.shape)
+        series = np.arange(len(self.sigma))
+        for step, error in enumerate(errors):
+            cycle = self.seasonal[state.steps % len(self.seasonal), series]
+            value = _forecast(state, self.alpha, self.theta) + error
+            paths[step] = np.where(self.multiplicative, value * cycle, value + cycle)
+            state = _updated(self.form, state, self.alpha, value)
+        return paths
 
 
 def fit(y: np.ndarray, season: int = 1) -> list[Theta]:
@@ -121,12 +148,15 @@ def fit(y: np.ndarray, season: int = 1) -> list[Theta]:
     scaled = y / scale
     seasonal, multiplicative = _seasonal(scaled, season)
     adjusted = _adjusted(scaled, seasonal, multiplicative)
+    line = _line(adjusted)
     fits = []
     for form in FORMS:
-        z, squares = least_squares(
-            lambda z, series, form=form: smooth(form, adjusted[:, series], *_unpacked(form, z))[1],
-            _guesses(form, adjusted),
-        )
+
+        def residuals(z: np.ndarray, series: np.ndarray, form: Form = form) -> np.ndarray:
+            lines = tuple(values[series] for values in line)
+            return smooth(form, adjusted[:, series], *_unpacked(form, z), lines)[1]
+
+        z, squares = least_squares(residuals, _guesses(form, adjusted))
         known = np.isfinite(adjusted[_SKIPPED:]).sum(axis=0)
         number = len(z) + 1
         alpha, theta, start = _unpacked(form, z)
@@ -142,6 +172,7 @@ def fit(y: np.ndarray, season: int = 1) -> list[Theta]:
                 alpha=alpha,
                 theta=theta,
                 start=start * scale,
+                line=tuple(values * scale for values in line),
                 seasonal=np.where(multiplicative, seasonal, seasonal * scale),
                 multiplicative=multiplicative,
                 sigma=np.sqrt(squares / np.maximum(known - 1, 1)) * scale,
@@ -152,47 +183,52 @@ def fit(y: np.ndarray, season: int = 1) -> list[Theta]:
 
 
 def smooth(
-    form: Form, y: np.ndarray, alpha: np.ndarray, theta: np.ndarray, start: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, State]:
-    """Return the one-step forecasts (T, ..., S), the errors, which are 0 for the first steps, and the last state.
+    form: Form,
+    y: np.ndarray,
+    alpha: np.ndarray,
+    theta: np.ndarray,
+    start: np.ndarray,
+    line: tuple[np.ndarray, ...],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the one-step forecasts and the errors (T, ..., S), which are 0 for the first steps.
 
     Args:
         y: (T, S) seasonally adjusted series, NaN where a value is missing and after the end of a series.
         alpha, theta, start: (..., S).
+        line: mean, intercept and slope (S,) of the lines through the series, which count if they are not dynamic.
     """
-    known = np.isfinite(y)
-    ends = np.where(known.any(axis=0), len(y) - known[::-1].argmax(axis=0), 0)
-    state = State(level=start, mean=0 * start, intercept=0 * start, slope=0 * start, steps=0 * ends)
-    if not form.dynamic:
-        mean, intercept, slope = _line(y)
-        shape = np.broadcast_shapes(start.shape, mean.shape)
-        state = State(
-            level=start,
-            mean=np.broadcast_to(mean, shape),
-            intercept=np.broadcast_to(intercept, shape),
-            slope=np.broadcast_to(slope, shape),
-            steps=0 * ends,
-        )
     forecasts = np.empty((len(y), *start.shape))
     errors = np.zeros_like(forecasts)
-    final = state
+    first = _first_state(form, start, line)
+    for step, (forecast, error, _) in enumerate(_smoothed(form, y, alpha, theta, first)):
+        forecasts[step] = forecast
+        if step >= _SKIPPED:
+            errors[step] = error
+    return forecasts, errors
+
+
+def _smoothed(
+    form: Form, y: np.ndarray, alpha: np.ndarray, theta: np.ndarray, state: State
+) -> Iterator[tuple[np.ndarray, np.ndarray, State]]:
+    """Yield the forecast of each step, its error, and the state after it."""
+    known = np.isfinite(y)
     for step in range(len(y)):
         forecast = _forecast(state, alpha, theta)
         value = np.where(known[step], y[step], forecast)
-        forecasts[step] = forecast
-        if step >= _SKIPPED:
-            errors[step] = value - forecast
         state = _updated(form, state, alpha, value)
-        ended = ends == step + 1
-        if ended.any():
-            final = State(
-                level=np.where(ended, state.level, final.level),
-                mean=np.where(ended, state.mean, final.mean),
-                intercept=np.where(ended, state.intercept, final.intercept),
-                slope=np.where(ended, state.slope, final.slope),
-                steps=np.where(ended, state.steps, final.steps),
-            )
-    return forecasts, errors, final
+        yield forecast, value - forecast, state
+
+
+def _first_state(form: Form, start: np.ndarray, line: tuple[np.ndarray, ...]) -> State:
+    """Return the state before the first step."""
+    mean, intercept, slope = (0 * start + (0 if form.dynamic else values) for values in line)
+    return State(
+        level=start,
+        mean=mean,
+        intercept=intercept,
+        slope=slope,
+        steps=np.zeros(start.shape[-1:], int),
+    )
 
 
 def _forecast(state: State, alpha: np.ndarray, theta: np.ndarray) -> np.ndarray:

@@ -85,6 +85,18 @@ class State:
             seasonal=[values[..., series] for values in self.seasonal],
         )
 
+    @classmethod
+    def joined(cls, states: "Sequence[State]") -> "State":
+        """Return the states (S,) of several sets of series as one."""
+        return cls(
+            level=np.concatenate([state.level for state in states]),
+            slope=np.concatenate([state.slope for state in states]),
+            seasonal=[
+                np.concatenate(values)
+                for values in zip(*(state.seasonal for state in states), strict=True)
+            ],
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Smoothing:
@@ -134,12 +146,13 @@ class Smoothing:
         return simulate(self.form, self.parameters, state, normal * self.sigma)
 
 
-def fit(y: np.ndarray, season: int = 1) -> list[Smoothing]:
+def fit(y: np.ndarray, season: int = 1, forms: Sequence[Form] = FORMS) -> list[Smoothing]:
     """Fit all forms that suit series, by maximum likelihood.
 
     Args:
         y: (T, S) series, beginning at the first step, NaN where a value is missing and after the end of a series.
         season: steps of a season; 1 for none.
+        forms: those to be fitted.
 
     Returns:
         A `Smoothing` for each form. `criterion` says which suits a series best.
@@ -153,7 +166,7 @@ def fit(y: np.ndarray, season: int = 1) -> list[Smoothing]:
     lasts = np.array([np.flatnonzero(column).max(initial=-1) for column in np.isfinite(y).T])
     fits: dict[Form, Smoothing] = {}
     minima: dict[Form, np.ndarray] = {}
-    for form in FORMS:
+    for form in forms:
         if form.season != "N" and season == 1:
             continue
         suits = counts - 1 > form.parameters(season)
@@ -161,8 +174,8 @@ def fit(y: np.ndarray, season: int = 1) -> list[Smoothing]:
         suits &= (lasts >= 2 * season - 1) | (form.season == "N")
         guesses = _first_guesses(form, scaled, season)
         for trend in {"N": "", "A": "N", "D": "NA"}[form.trend]:
-            simpler = replace(form, trend=trend)
-            guesses.append(_extended(form, simpler, minima[simpler]))
+            if (simpler := replace(form, trend=trend)) in minima:
+                guesses.append(_extended(form, simpler, minima[simpler]))
         minima[form], fits[form] = _fitted(form, scaled, season, scale, suits, guesses)
     return [*fits.values()]
 

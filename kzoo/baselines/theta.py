@@ -4,8 +4,8 @@ Fiorucci, Pellegrini, Louzada, Petropoulos and Koehler, Models for optimising th
 state space models (2016), https://doi.org/10.1016/j.ijforecast.2016.02.005.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -63,6 +63,16 @@ class State:
             intercept=self.intercept[..., series],
             slope=self.slope[..., series],
             steps=self.steps[series],
+        )
+
+    @classmethod
+    def joined(cls, states: "Sequence[State]") -> "State":
+        """Return the states (S,) of several sets of series as one."""
+        return cls(
+            **{
+                field.name: np.concatenate([getattr(state, field.name) for state in states])
+                for field in fields(cls)
+            }
         )
 
 
@@ -133,7 +143,7 @@ class Theta:
         return paths
 
 
-def fit(y: np.ndarray, season: int = 1) -> list[Theta]:
+def fit(y: np.ndarray, season: int = 1, forms: Sequence[Form] = FORMS) -> list[Theta]:
     """Fit all forms to series, by least squares of the one-step errors.
 
     A series whose autocorrelation at the lag of a season is significant is seasonally adjusted first: by factors if it
@@ -142,6 +152,7 @@ def fit(y: np.ndarray, season: int = 1) -> list[Theta]:
     Args:
         y: (T, S) series, beginning at the first step, NaN where a value is missing and after the end of a series.
         season: steps of a season; 1 for none.
+        forms: those to be fitted.
     """
     scale = np.nanmean(np.abs(y), axis=0)
     scale = np.where(scale > 0, scale, 1.0)
@@ -150,7 +161,7 @@ def fit(y: np.ndarray, season: int = 1) -> list[Theta]:
     adjusted = _adjusted(scaled, seasonal, multiplicative)
     line = _line(adjusted)
     fits = []
-    for form in FORMS:
+    for form in forms:
 
         def residuals(z: np.ndarray, series: np.ndarray, form: Form = form) -> np.ndarray:
             lines = tuple(values[series] for values in line)

@@ -15,6 +15,7 @@ from kzoo.baselines.least_squares import least_squares
 _LOW, _HIGH = 0.1, 0.99  # of alpha
 _SKIPPED = 3  # first steps, whose forecasts rest on too little
 _LARGEST = 1e4  # theta: above it, forecasts hardly change
+_SMALLEST = 1e-3  # forecast of a series of scale 1 whose errors may be relative
 _SIGNIFICANT = 1.645  # of the autocorrelation at the lag of a season, in standard deviations
 
 
@@ -86,7 +87,8 @@ class Theta:
         line: mean, intercept and slope (S,) of the lines through the adjusted series.
         seasonal: (season, S) factors or summands of the steps of a season, beginning at the first step; (1, S) without.
         multiplicative: (S,) whether they are factors.
-        sigma: (S,) standard deviation of the errors of the seasonally adjusted series.
+        relative: (S,) whether the errors of the seasonally adjusted series grow with its level.
+        sigma: (S,) standard deviation of these errors, or of the relative ones.
         criterion: (S,) AICc; infinite where a series is too short.
     """
 
@@ -97,6 +99,7 @@ class Theta:
     line: tuple[np.ndarray, ...]
     seasonal: np.ndarray
     multiplicative: np.ndarray
+    relative: np.ndarray
     sigma: np.ndarray
     criterion: np.ndarray
 
@@ -110,6 +113,7 @@ class Theta:
             line=tuple(values[series] for values in self.line),
             seasonal=self.seasonal[:, series],
             multiplicative=self.multiplicative[series],
+            relative=self.relative[series],
             sigma=self.sigma[series],
             criterion=self.criterion[series],
         )
@@ -137,7 +141,8 @@ class Theta:
         series = np.arange(len(self.sigma))
         for step, error in enumerate(errors):
             cycle = self.seasonal[state.steps % len(self.seasonal), series]
-            value = _forecast(state, self.alpha, self.theta) + error
+            forecast = _forecast(state, self.alpha, self.theta)
+            value = forecast + error * np.where(self.relative, forecast, 1.0)
             paths[step] = np.where(self.multiplicative, value * cycle, value + cycle)
             state = _updated(self.form, state, self.alpha, value)
         return paths
@@ -171,6 +176,7 @@ def fit(y: np.ndarray, season: int = 1, forms: Sequence[Form] = FORMS) -> list[T
         known = np.isfinite(adjusted[_SKIPPED:]).sum(axis=0)
         number = len(z) + 1
         alpha, theta, start = _unpacked(form, z)
+        relative, sigma = _spread(*smooth(form, adjusted, alpha, theta, start, line), adjusted)
         with np.errstate(all="ignore"):
             criterion = (
                 known * np.log(np.maximum(squares, 1e-300))
@@ -186,7 +192,8 @@ def fit(y: np.ndarray, season: int = 1, forms: Sequence[Form] = FORMS) -> list[T
                 line=tuple(values * scale for values in line),
                 seasonal=np.where(multiplicative, seasonal, seasonal * scale),
                 multiplicative=multiplicative,
-                sigma=np.sqrt(squares / np.maximum(known - 1, 1)) * scale,
+                relative=relative,
+                sigma=np.where(relative, sigma, sigma * scale),
                 criterion=np.where(known > number + 1, criterion, np.inf),
             )
         )
@@ -271,6 +278,28 @@ def _updated(form: Form, state: State, alpha: np.ndarray, value: np.ndarray) -> 
         slope=slope,
         steps=steps,
     )
+
+
+def _spread(
+    forecasts: np.ndarray, errors: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether relative errors are more likely than equal ones, and the standard deviation of the errors (S,).
+
+    Args:
+        forecasts, errors, y: (T, S), NaN in `y` where a value is missing.
+    """
+    known = np.isfinite(y[_SKIPPED:])
+    number = np.maximum(known.sum(axis=0), 1)
+    forecasts = np.where(known, forecasts[_SKIPPED:], 1.0)
+    errors = errors[_SKIPPED:]
+    positive = (forecasts > _SMALLEST).all(axis=0)
+    forecasts = np.maximum(forecasts, _SMALLEST)
+    squares = (errors**2).sum(axis=0)
+    of_relative = ((errors / forecasts) ** 2).sum(axis=0)
+    with np.errstate(divide="ignore"):
+        gain = number * (np.log(squares) - np.log(of_relative)) - 2 * np.log(forecasts).sum(axis=0)
+    relative = positive & (gain > 0)
+    return relative, np.sqrt(np.where(relative, of_relative, squares) / np.maximum(number - 1, 1))
 
 
 def _line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -317,10 +317,10 @@ def _unpacked(form: Form, z: np.ndarray, season: int) -> tuple[dict[str, np.ndar
     slope = np.zeros_like(level)
     if form.trend != "N":
         slope, rest = rest[0], rest[1:]
-    seasonal = np.zeros((0, *level.shape))
+    seasonal: list[np.ndarray] = []
     if form.season != "N":
         total = float(season) if form.season == "M" else 0.0
-        seasonal = np.concatenate([rest, total - rest.sum(axis=0, keepdims=True)])
+        seasonal = [*rest, total - rest.sum(axis=0)]
     return parameters, State(level=level, slope=slope, seasonal=seasonal)
 
 

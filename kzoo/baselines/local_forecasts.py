@@ -41,7 +41,10 @@ def _seconds(forms: int) -> Any:
         firsts, ends = _bounds(windows)
         steps = min(int((ends - firsts).max()), _MOST_FITTED)
         numbers = len(firsts) * values.shape[1] * ((_season(subset, windows) or 1) + 4)
-        return 1e-2 + forms * steps * (_STEP_SECONDS + _NUMBER_SECONDS * numbers)
+        share = len(subset.train) / len(subset.data.train)
+        common = 0 if share == 1 else _COMMON_FORMS * (_STEP_SECONDS + _NUMBER_SECONDS * numbers)
+        of_all = forms * (_STEP_SECONDS + _NUMBER_SECONDS * numbers * share)
+        return 1e-2 + steps * (of_all + common)
 
     return seconds
 

@@ -337,7 +337,7 @@ def _guesses(form: Form, y: np.ndarray) -> np.ndarray:
 def _seasonal(y: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
     """Return seasonal values (season, S), neutral for series without a season, and whether they are factors (S,)."""
     count = y.shape[1]
-    multiplicative = ~(y <= 0).any(axis=0)
+    multiplicative = np.asarray(~(y <= 0).any(axis=0))
     neutral = np.where(multiplicative, 1.0, 0.0)
     if season < 2 or len(y) < 2 * season:
         return neutral[None], multiplicative

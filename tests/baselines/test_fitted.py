@@ -22,7 +22,7 @@ from kzoo.baselines.data import BaselineData
 from kzoo.baselines.trees import Tree, rounded_down, trees_of_boosting, trees_of_forest
 from kzoo.data.dataset import Split
 
-NO_FORM = {"frequency", "ngrams", "most_frequent_set"}
+NO_FORM = {"frequency", "ngrams", "most_frequent_set", "ets", "theta_method"}
 TOLERANCE = 1e-5  # of the largest output
 
 

@@ -8,7 +8,7 @@ _ITERATIONS = 60
 _ENOUGH = 1e-7  # relative decrease of the loss below which a problem is solved
 _PERTURBATION = 1e-6
 _FIRST_DAMPING = 1e-2
-_MOST_DAMPING = 1e8
+_LEAST_DAMPING, _MOST_DAMPING = 1e-8, 1e8
 _LONGEST_MOVE = 3.0  # of a parameter in an iteration
 
 
@@ -55,12 +55,12 @@ def least_squares(
         loss[improved] = new[better]
         hessian[improved] = new_hessian[better]
         gradient[improved] = new_gradient[better]
-        damping[active] *= np.where(better, 0.2, 4.0)
+        damping[active] = np.maximum(damping[active] * np.where(better, 0.2, 4.0), _LEAST_DAMPING)
         active = active[~solved & (damping[active] < _MOST_DAMPING)]
         if not len(active):
             break
         diagonal = np.einsum("spp->sp", hessian[active])
-        floor = 1e-8 * diagonal.max(axis=1, keepdims=True) + 1e-12
+        floor = 1e-6 * diagonal.max(axis=1, keepdims=True) + 1e-8
         ridge = damping[active, None] * (diagonal + floor)
         matrix = hessian[active] + ridge[:, :, None] * np.eye(size)
         move = -np.linalg.solve(matrix, gradient[active][..., None])[..., 0].T

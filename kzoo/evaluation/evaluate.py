@@ -166,8 +166,9 @@ def evaluate(
     scored = score(part, kept=kept if levels else None)
     scores: dict[str, Any] = scored.scores
     if levels:
-        predictions, truth = predicted(kept, loaded, steps, logits=run_gives_logits(run))
-        starts = getattr(sample_split(part).y, "starts", range(len(truth)))
+        rows = sample_split(part)
+        predictions, truth = predicted(kept, loaded, steps, logits=run_gives_logits(run), part=rows)
+        starts = getattr(rows.y, "starts", range(len(truth)))
         scores = scores | {
             "conformal": steps.coverage(predictions, truth, levels, run.problem, np.asarray(starts))
         }

@@ -149,14 +149,18 @@ def predictions_of(
     steps: Postprocessor,
     *,
     logits: bool | None,
+    error_scale: np.ndarray | None = None,
 ) -> Predictions:
-    """Return the predictions of a network's outputs (N, ...), as `to_predictions`, without names and times."""
+    """Return the predictions of a network's outputs (N, ...), as `to_predictions`, without names and times.
+
+    Args:
+        error_scale: (N, targets) of forecasts, see `Predictions`; None if it is not known.
+    """
     outputs = steps.outputs(outputs, logits=logits)
-    return steps.predictions(
-        problem.task.inference.answer(
-            target, outputs, inputs=range(len(outputs)), reader=reader, logits=logits
-        )
+    predictions = problem.task.inference.answer(
+        target, outputs, inputs=range(len(outputs)), reader=reader, logits=logits
     )
+    return steps.predictions(replace(predictions, error_scale=error_scale))
 
 
 def adaptive_band_of(
@@ -179,7 +183,8 @@ def adaptive_band_of(
     Returns:
         (horizon, targets); None if no band is asked for, or the table has too few rows before the forecast.
     """
-    past = getattr(kind_of(reader).inference, "past", None)
+    inference = kind_of(reader).inference
+    past = getattr(inference, "past", None)
     if options is None or options.confidence is None or not problem.ordered or past is None:
         return None
     if takes_ready_arrays(reader) or (horizon := target.config.get("horizon")) is None:
@@ -191,7 +196,11 @@ def adaptive_band_of(
     truth = windows[1]
     unknown = np.full((len(encoded.x), *truth.shape[1:]), np.nan, truth.dtype)
     steps = Postprocessor.read(postprocessing)
-    predictions = predictions_of(problem, target, run(x), reader, steps, logits=None)
+    scales = inference.error_scale(reader, windows[0], windows[2])
+    scales = np.concatenate([scales, inference.error_scale(reader, encoded.x)])
+    predictions = predictions_of(
+        problem, target, run(x), reader, steps, logits=None, error_scale=scales
+    )
     return steps.band(options.confidence, predictions, np.concatenate([truth, unknown]))
 
 
@@ -213,6 +222,8 @@ def with_times(
         return predictions
     # targets are the first columns
     predictions = replace(predictions, history=x[..., : predictions.targets])
+    if hasattr(inference, "error_scale"):
+        predictions = replace(predictions, error_scale=inference.error_scale(reader, x))
     forecast_times = inference.ahead(reader, raw, predictions.horizon, x)
     if forecast_times is None:
         return predictions

@@ -51,6 +51,8 @@ class Predictions:
         confidence: the level of the sets or intervals; None without any.
         sets: the classes in the set of each input, a tuple; None if the input could not be read. Empty without sets.
         lower, upper: ends of the intervals, (N, targets) or (N, horizon, targets); None without intervals.
+        error_scale: (N, targets) the size of the errors of each series by itself, in the unit of the target: see
+            `kzoo.inference.kinds.series.error_scale`; None if these are no forecasts, or it is not known.
         promise: what the sets, intervals or answered rows promise, as a sentence; empty without any.
     """
 
@@ -75,6 +77,7 @@ class Predictions:
     sets: Sequence[Any] = ()
     lower: np.ndarray | None = None
     upper: np.ndarray | None = None
+    error_scale: np.ndarray | None = None
     promise: str = ""
 
     def __len__(self) -> int:
@@ -178,6 +181,7 @@ class Predictions:
             sets=self.sets[:count],
             lower=head(self.lower),
             upper=head(self.upper),
+            error_scale=head(self.error_scale),
         )
 
     def _table(self, *, single: bool) -> list[list[str]]:
@@ -270,6 +274,7 @@ class Predictions:
             sets=sets,
             lower=with_gaps(self.lower),
             upper=with_gaps(self.upper),
+            error_scale=with_gaps(self.error_scale),
         )
 
     def columns(self) -> Columns:

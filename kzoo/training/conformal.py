@@ -5,17 +5,23 @@ from typing import Any
 
 import numpy as np
 
-from kzoo.data.dataset import Dataset
+from kzoo.data.dataset import Dataset, Split
 from kzoo.inference.encode import predictions_of
 from kzoo.inference.postprocessors import conformal
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, with_conformal
 from kzoo.inference.predictions import Predictions
+from kzoo.problems.kinds import kind
 
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 def predicted(
-    pairs: Pairs, data: Dataset, postprocessor: Postprocessor | None, *, logits: bool | None
+    pairs: Pairs,
+    data: Dataset,
+    postprocessor: Postprocessor | None,
+    *,
+    logits: bool | None,
+    part: Split | None = None,
 ) -> tuple[Predictions, np.ndarray]:
     """Return the predictions of a split, after all steps but the last, and its truth.
 
@@ -24,12 +30,28 @@ def predicted(
         data: the `Dataset`.
         postprocessor: the other steps, or None.
         logits: whether outputs of classes are logits.
+        part: the split, from whose windows forecasts get their `error_scale`; None if it is not known.
     """
     outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
     steps = postprocessor or Postprocessor()
-    return predictions_of(
-        data.problem, data.target, outputs, data.preprocessing, steps, logits=logits
-    ), truth
+    predictions = predictions_of(
+        data.problem,
+        data.target,
+        outputs,
+        data.preprocessing,
+        steps,
+        logits=logits,
+        error_scale=None if part is None else error_scale_of(data, part),
+    )
+    return predictions, truth
+
+
+def error_scale_of(data: Dataset, part: Split) -> np.ndarray | None:
+    """Return the size of the errors of each series of a split by itself (N, targets); None of other data."""
+    fitting = kind(data.inputs).fitting
+    if not data.problem.ordered or not hasattr(fitting, "error_scale"):
+        return None
+    return fitting.error_scale(data.preprocessing, part)
 
 
 def learned_conformal(
@@ -38,6 +60,7 @@ def learned_conformal(
     postprocessor: Postprocessor | None,
     *,
     logits: bool | None,
+    splits: Mapping[str, Split],
 ) -> tuple[Postprocessor | None, list[dict[str, Any]]]:
     """Return the postprocessor with the step "conformal", and its coverage on the test split.
 
@@ -46,9 +69,10 @@ def learned_conformal(
     Args:
         parts: name of a split, or "out of fold", -> (outputs, truth) of its batches.
         data, postprocessor, logits: see `predicted`.
+        splits: name -> the `Split` that the batches are of; those out of fold have none.
     """
     read = {
-        name: predicted(pairs, data, postprocessor, logits=logits)
+        name: predicted(pairs, data, postprocessor, logits=logits, part=splits.get(name))
         for name, pairs in parts.items()
         if len(pairs)
     }

@@ -82,9 +82,8 @@ def score_and_store(
     keeps = data.problem.has_sets and not (data.problem.gives_probabilities and logits is None)
     if keeps and data.calibration is not None:  # its scores are not stored
         kept["calibration"] = []
-        score_split(
-            model, sample_split(data.calibration), data, kept=kept["calibration"], **options
-        )
+        calibration = sample_split(data.calibration)
+        score_split(model, calibration, data, kept=kept["calibration"], **options)
     for name, split in splits.items():
         keeps_these = keeps or observe is not None
         scored = score_split(
@@ -99,7 +98,9 @@ def score_and_store(
             target, deciding = scoring_arguments(settings, data, postprocessor)
             write_predictions(folder / "answers.npz", name, scored, split, data, target, **deciding)
     if keeps:
-        steps, coverage = learned_conformal(kept, data, postprocessor, logits=logits)
+        if data.calibration is not None:
+            splits["calibration"] = calibration
+        steps, coverage = learned_conformal(kept, data, postprocessor, logits=logits, splits=splits)
         if steps is not None and steps is not postprocessor:
             write_json(folder / POSTPROCESSING, steps.json())
         scores |= {"conformal": coverage} if coverage else {}

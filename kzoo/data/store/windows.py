@@ -131,7 +131,11 @@ class Windows(_PickledByPath):
         starts: (N,) first row of each window.
         length: rows per window.
         series: the `SeriesOfWindows` if `values` holds several; None for one.
+        measured: (rows, F) whether each value was measured, neither filled in nor repeated before a short series; None
+            if it is not known.
     """
+
+    measured: np.ndarray | None = None  # windows of a stored state of before do not have it
 
     def __init__(
         self,
@@ -139,8 +143,9 @@ class Windows(_PickledByPath):
         starts: "ArrayLike | RangeArray",
         length: int,
         series: "SeriesOfWindows | None" = None,
+        measured: np.ndarray | None = None,
     ) -> None:
-        self.values, self.series = values, series
+        self.values, self.series, self.measured = values, series, measured
         self.starts = starts if isinstance(starts, RangeArray) else np.asarray(starts)
         self.length = int(length)
         self._steps = np.arange(self.length)
@@ -169,7 +174,7 @@ class Windows(_PickledByPath):
     def part(self, rows: _Index) -> "Windows":
         """Return some of the windows."""
         series = None if self.series is None else self.series.part(rows)
-        return Windows(self.values, self.starts[rows], self.length, series)
+        return Windows(self.values, self.starts[rows], self.length, series, self.measured)
 
     def followed_by(self, other: "Windows") -> "Windows":
         """Return these windows and others of the same array."""
@@ -177,11 +182,11 @@ class Windows(_PickledByPath):
         series = self.series
         if series is not None and other.series is not None:
             series = replace(series, codes=np.concatenate([series.codes, other.series.codes]))
-        return Windows(self.values, starts, self.length, series)
+        return Windows(self.values, starts, self.length, series, self.measured)
 
     def with_values(self, values: np.ndarray) -> "Windows":
         """Return the same windows of another array of the same length."""
-        return Windows(values, self.starts, self.length, self.series)
+        return Windows(values, self.starts, self.length, self.series, self.measured)
 
     def covered(self) -> np.ndarray:
         """Return the rows from the first to the last that a window covers."""

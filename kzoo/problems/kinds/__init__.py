@@ -23,6 +23,7 @@ Functions of `inference.py`; those marked (optional) may be missing:
     example(reader, x) -> given             (optional) an example input as `received` takes it; x is a golden input
     show(reader, x, names) -> Shown         rows of x for display; None if they cannot be shown
     ahead(reader, raw, steps, x) -> times   (optional) of a series: the times of the next steps, if it has times
+    error_scale(reader, x, measured)        (optional) of a series: the size of its own errors (N, targets)
     make_future(reader, raw) -> columns     (optional) of series: the rows of the steps to forecast, to be filled in
     views(x, name) -> (share, x) pairs      (optional) augmented inputs and their weights, for test-time augmentation
     parts(reader, config, names)            (optional) the `InputPart`s of an input, whose influence is explained
@@ -51,6 +52,7 @@ Functions of `fitting.py`:
     simple_forecasts(reader, part)          (optional) of a series: forecasts of the baselines
     season_history(reader, part, count)     (optional) of a series: the last values of the same season
     seasonal_scales(reader, data, part)     (optional) of a series: the size of its seasonal differences
+    error_scale(reader, part)               (optional) of a series: what `error_scale` above returns for a split
     fresh(reader, source, targets) -> Fresh     new data for the checks, not validated yet
     describe(x, names, categories) -> (names, numbers)   a few numbers for each input, on which drift is measured
     overview(data) -> dict                  (optional) how the data was read (`Dataset.overview`)

@@ -15,6 +15,7 @@ from kzoo.data.inputs.series.order import order_of
 from kzoo.data.inputs.series.panel_rows import Names, PanelRows, named_targets
 from kzoo.data.inputs.series.series_rows import SeriesRows
 from kzoo.data.inputs.series.simple_forecasts import (
+    error_scale,
     season_history,
     seasonal_scales,
     simple_forecasts,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "describe",
+    "error_scale",
     "fit",
     "fresh",
     "labelled",

@@ -7,11 +7,15 @@ import numpy as np
 
 from kzoo.data.store.windows import series_of
 from kzoo.inference.kinds.series.calendar import Calendar
+from kzoo.inference.kinds.series.error_scale import error_scale as scale_of_windows
 from kzoo.problems.layout import Preprocessor
 
 if TYPE_CHECKING:
     from kzoo.data.dataset import Dataset, Split
     from kzoo.data.store.windows import Windows
+
+
+_AT_ONCE = 2**22  # numbers of windows whose scale is computed at a time
 
 
 def simple_forecasts(reader: Preprocessor, part: "Split") -> Iterator[tuple[str, np.ndarray]]:
@@ -72,6 +76,33 @@ def _values_at(windows: "Windows", indices: np.ndarray) -> np.ndarray:
     """Return rows of the series of windows at indices (N, steps); NaN before the first row of a series."""
     firsts = 0 if windows.series is None else windows.series.firsts[windows.series.codes][:, None]
     return np.where((indices >= firsts)[..., None], windows.values[np.maximum(indices, 0)], np.nan)
+
+
+def error_scale(reader: Preprocessor, part: "Split") -> np.ndarray | None:
+    """Return the size of the errors of each series by itself (N, targets), of the windows of a split.
+
+    It is that of `kzoo.inference.kinds.series.error_scale`, with the values of the targets in the windows alone.
+
+    Args:
+        reader: preprocessor of the series; its `calendar` decides the season.
+        part: the `Split`.
+
+    Returns:
+        None unless the windows are cut from series.
+    """
+    series = series_of(part.y)
+    if series is None or series.ndim != 2 or series_of(part.x) is None:
+        return None
+    calendar = Calendar.of(reader)
+    season = None if calendar is None else calendar.season
+    steps = np.arange(-part.x.length, 0)
+    at_once = max(_AT_ONCE // max(len(steps) * series.shape[1], 1), 1)
+    scales = [np.empty((0, series.shape[1]))]
+    for first in range(0, len(part), at_once):
+        rows = np.asarray(part.y.starts[first : first + at_once])[:, None] + steps
+        measured = None if part.y.measured is None else part.y.measured[rows]
+        scales.append(scale_of_windows(series[rows], season, real=measured))
+    return np.concatenate(scales)
 
 
 def seasonal_scales(

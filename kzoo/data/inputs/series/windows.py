@@ -88,6 +88,7 @@ def split_windows(
     )
     values = window_columns(content.values, content.covariates, source, padding.ends, horizon)
     y = np.ascontiguousarray(content.values[source, :targets])
+    measured = ~content.filled[source] & is_row[:, None]
     series = None
     if panel.is_padded:
         names = tuple(panel.names)
@@ -112,7 +113,7 @@ def split_windows(
             shares[part] = rules.share_filled(starts - steps)
             own = None if series is None else series.part(starts)
             x = Windows(values, starts - steps, steps, own)  # type: ignore[arg-type]  # or `WindowRows`
-            parts[part] = Split(x=x, y=Windows(y, starts, horizon, own))
+            parts[part] = Split(x=x, y=Windows(y, starts, horizon, own, measured))
     notes = window_notes(left_out, shares)
     for short, of_series in (
         (

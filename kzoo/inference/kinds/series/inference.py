@@ -16,10 +16,17 @@ from kzoo.inference.kinds.rows.inference import draw as draw_rows
 from kzoo.inference.kinds.rows.inference import edges as edges_of_rows
 from kzoo.inference.kinds.series.calendar import Calendar, learn_calendar
 from kzoo.inference.kinds.series.covariates import input_width
+from kzoo.inference.kinds.series.error_scale import error_scale as scale_of_windows
 from kzoo.inference.kinds.series.index import with_index
 from kzoo.inference.kinds.series.one_series import OneSeries, past, read_series
 from kzoo.inference.kinds.series.panel import Panel
-from kzoo.inference.kinds.series.windows import example_rows, future_rows, read_panel, times_ahead
+from kzoo.inference.kinds.series.windows import (
+    example_rows,
+    future_rows,
+    read_panel,
+    target_count,
+    times_ahead,
+)
 from kzoo.inference.sources.arrays import check_count, numeric_array
 from kzoo.inference.tables.raw import (
     MOST,
@@ -51,6 +58,7 @@ __all__ = [
     "ahead",
     "draw",
     "edges",
+    "error_scale",
     "example",
     "form",
     "gather",
@@ -70,10 +78,10 @@ def read(reader: Preprocessor, raw: RawInputs) -> tuple[np.ndarray, RawInputs]:
     if isinstance(raw, np.ndarray):
         return _checked_windows(reader, raw), raw
     notes = list[str]()
-    windows, panel, rows = _read_table(reader, raw, notes)
+    windows, panel, rows, measured = _read_table(reader, raw, notes)
     for line in notes:  # `ahead` warns about rows without times
         warn(line)
-    _panels[id(windows)] = panel, rows
+    _panels[id(windows)] = panel, rows, measured
     weakref.finalize(windows, _panels.pop, id(windows), None).atexit = False
     return windows, panel.names if reader.get("series_id") else raw
 
@@ -93,8 +101,8 @@ def _checked_windows(reader: Preprocessor, raw: np.ndarray) -> np.ndarray:
 
 def _read_table(
     reader: Preprocessor, raw: RawInputs, notes: list[str]
-) -> tuple[np.ndarray, Panel, _Windows]:
-    """Return the last window of each series of a table, its panel, and the rows of the windows."""
+) -> tuple[np.ndarray, Panel, _Windows, np.ndarray]:
+    """Return the last window of each series of a table, its panel, the rows of the windows, and what was measured."""
     if reader.get("series_id"):
         return read_panel(reader, _panel_rows(reader, raw), notes)
     return read_series(reader, raw, notes)
@@ -137,8 +145,9 @@ def _panel_rows(reader: Preprocessor, raw: RawInputs) -> Rows:
     return checked_rows(with_index(raw, reader["time"]))
 
 
-# id of windows -> (`Panel`, their rows), as long as the windows exist, so that `ahead` need not read the table again
-_panels: dict[int, tuple[Panel, _Windows]] = {}
+# id of windows -> (`Panel`, their rows, which targets were measured), as long as the windows exist, so that
+# `ahead` need not read the table again
+_panels: dict[int, tuple[Panel, _Windows, np.ndarray]] = {}
 
 
 def ahead(
@@ -161,10 +170,36 @@ def ahead(
         return None
     if (known := _panels.get(id(x))) is None:
         known = _read_table(reader, raw, [])[1:]
-    panel, rows = known
+    panel, rows, _ = known
     if isinstance(panel, OneSeries) and not _has_times(panel, calendar):
         return None
     return calendar.column, *times_ahead(reader, panel, rows, steps)
+
+
+def error_scale(
+    reader: Preprocessor, x: np.ndarray, measured: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the size of the errors of each series by itself (N, targets), in the unit of the target.
+
+    Args:
+        reader: the preprocessor.
+        x: (N, steps, columns) windows.
+        measured: (N, steps, targets) whether each target was measured; by default as `read` has seen it, of windows
+            that it returned. In others, equal first rows of series of a panel are taken for repeated ones.
+    """
+    if measured is None and (known := _panels.get(id(x))) is not None:
+        measured = known[2]
+    past = len(reader["columns"])
+    covariates = (x.shape[2] - past) // 2
+    if measured is None and not reader.get("series_id"):
+        measured = np.ones(1, bool)
+    calendar = Calendar.of(reader)
+    return scale_of_windows(
+        x[..., : past + covariates],
+        None if calendar is None else calendar.season,
+        targets=target_count(reader),
+        real=measured,
+    )
 
 
 def _has_times(panel: OneSeries, calendar: Calendar) -> bool:

@@ -364,8 +364,10 @@ def learned_series(
 
 def read_series(
     reader: Preprocessor, raw: RawInputs, notes: list[str]
-) -> tuple[np.ndarray, OneSeries, tuple[np.ndarray, np.ndarray]]:
-    """Return the last window of a series, its panel, and its first and last row (see `read_panel` of `windows`).
+) -> tuple[np.ndarray, OneSeries, tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Return the last window of a series, its panel, its first and last row, and which targets were measured.
+
+    See `read_panel` of `windows`.
 
     Args:
         reader: the preprocessor.
@@ -400,12 +402,13 @@ def read_series(
             ),
         ),
     ]
-    return content.values[None, first:], panel, (np.array([first]), np.array([count - 1]))
+    rows_of_window = np.array([first]), np.array([count - 1])
+    return content.values[None, first:], panel, rows_of_window, ~content.filled[None, first:]
 
 
 def past(
     reader: Preprocessor, raw: RawInputs, horizon: int, most: int
-) -> tuple[np.ndarray, np.ndarray] | None:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return earlier windows of a series, and the values that followed them as far as they are known.
 
     Args:
@@ -415,8 +418,9 @@ def past(
         most: largest number of windows, the latest ones.
 
     Returns:
-        ((N, steps, F) windows, (N, horizon, targets) values, NaN where they are missing or not known yet), in order of
-        time, one step apart; None for an array, which is only the window, and for a table of many series.
+        ((N, steps, F) windows, (N, horizon, targets) values, NaN where they are missing or not known yet, whether each
+        target (N, steps, targets) of the windows was measured), in order of time, one step apart; None for an array,
+        which is only the window, and for a table of many series.
     """
     if isinstance(raw, np.ndarray) or reader.get("series_id"):
         return None
@@ -428,7 +432,8 @@ def past(
     truth = np.concatenate([truth, np.full((horizon, truth.shape[1]), np.nan, truth.dtype)])
     # the steps of the first values that are forecast
     first = np.arange(max(steps, len(values) - most), len(values))[:, None]
-    return values[first - steps + np.arange(steps)], truth[first + np.arange(horizon)]
+    before = first - steps + np.arange(steps)
+    return values[before], truth[first + np.arange(horizon)], ~content.filled[before]
 
 
 def _targets(reader: Preprocessor) -> str:

@@ -296,8 +296,8 @@ def padded(panel: Panel, observed: np.ndarray, steps: int, horizon: int) -> Padd
 
 def read_panel(
     reader: Preprocessor, rows: Rows, notes: list[str]
-) -> tuple[np.ndarray, Panel, tuple[np.ndarray, np.ndarray]]:
-    """Return the last window of each series of a table, and its panel.
+) -> tuple[np.ndarray, Panel, tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Return the last window of each series of a table, its panel, and which of its targets were measured.
 
     Args:
         reader: the preprocessor.
@@ -305,7 +305,8 @@ def read_panel(
         notes: list that notes are appended to.
 
     Returns:
-        (windows (S, steps, F + 2 K), the `Panel`, (first row, last row with targets) (S,) of each window).
+        (windows (S, steps, F + 2 K), the `Panel`, (first row, last row with targets) (S,) of each window, whether each
+        target (S, steps, targets) was neither filled in nor is repeated).
 
     Raises:
         KzooError: a series without a row with targets, or a known column that is empty in a step to forecast.
@@ -366,7 +367,9 @@ def read_panel(
         new := [name for name in panel.names if name not in set(known)]
     ):
         notes.append(f"{len(new)} series not in the training rows: {listed_series(new)}.")
-    return windows, panel, (window_firsts, last)
+    repeated = last[:, None] - np.arange(steps)[::-1] < window_firsts[:, None]
+    measured = ~content.filled[positions] & ~repeated[..., None]
+    return windows, panel, (window_firsts, last), measured
 
 
 def _window_firsts(
@@ -526,7 +529,7 @@ def future_rows(reader: Preprocessor, rows: Rows) -> dict[str, list[Any]]:
     without_known = dict(reader) | {
         "covariates": [stored for stored in reader["covariates"] if stored["role"] == "static"]
     }
-    _, panel, windows = read_panel(without_known, rows, [])
+    _, panel, windows, _ = read_panel(without_known, rows, [])
     times, _ = times_ahead(reader, panel, windows, reader["horizon"])
     horizon = reader["horizon"]
     source = panel.order[windows[1]]

@@ -28,7 +28,14 @@ from kzoo.zoo.registry import Preset
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions(DataArguments):
-    """The options of data with which a source is loaded."""
+    """The options of data with which a source is loaded.
+
+    Args:
+        fills_from_one_season: whether missing targets of series are filled in as by earlier versions, whose runs find
+            their data again by it.
+    """
+
+    fills_from_one_season: bool = False
 
     def __post_init__(self) -> None:
         """Read the repairs: the labels that they contain identify the data, not the path of their table."""

@@ -222,7 +222,10 @@ def load_again(
     ):
         # older versions read several columns of classes as values
         options = replace(options, task=described.task)
-    data = load(described.name if source is None else source, preset_for(spec), options)
+    named = described.name if source is None else source
+    data = load(named, preset_for(spec), options)
+    if data.fingerprint != described.fingerprint and data.preprocessing.get("fill"):
+        data = load(named, preset_for(spec), replace(options, fills_from_one_season=True))
     if data.fingerprint != described.fingerprint:
         if source is None:
             raise KzooError(

@@ -195,6 +195,7 @@ class SeriesPreprocessor(TypedDict):
         zones: date column -> time zone.
         ranges: column -> lowest and highest value.
         uneven: whether the times of training have no regular step.
+        fill: from how many seasons missing targets are filled in; absent: from one.
         calendar: see `kzoo.inference.kinds.series.calendar`; an invalid one counts as none.
         series_id, covariates, horizon, ids: of a panel of several series (see `kzoo.inference.kinds.series.panel`).
     """
@@ -209,6 +210,7 @@ class SeriesPreprocessor(TypedDict):
     zones: NotRequired[dict[str, str]]
     ranges: NotRequired[dict[str, Annotated[list[float], Some(float, count=2)]]]
     uneven: NotRequired[bool]
+    fill: NotRequired[Literal["seasons"]]
     calendar: NotRequired[object]
     series_id: NotRequired[list[str]]
     covariates: NotRequired[list[Covariate]]

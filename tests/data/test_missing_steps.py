@@ -15,9 +15,12 @@ from shortcuts import undrawn, untraced
 import kzoo
 import kzoo.runtime
 from kzoo.data import load_data
+from kzoo.data.load import load
+from kzoo.data.options import DataOptions
 from kzoo.data.reload import load_again
 from kzoo.inference.encode import encode
-from kzoo.inference.kinds.series.steps import Steps, fill_targets
+from kzoo.inference.kinds.series.seasonal_fill import carried
+from kzoo.inference.kinds.series.steps import SEVERAL_SEASONS, Steps, fill_targets
 from kzoo.utils.errors import KzooWarning
 
 RIDGE = "ridge_windows"
@@ -224,13 +227,122 @@ def test_values_that_are_filled_in_follow_season_and_trend():
     assert line[:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 7, 7]
 
 
+def test_values_that_are_filled_in_from_several_seasons():
+    """Season and trend exactly; with noise nearer to the truth than one season; never below 0."""
+    season = np.tile([5.0, 1, 2, 8], 10)
+    trend = np.arange(40) * 0.5
+    for missing in ([9], [9, 10, 11], range(9, 20), [6, 7, 30], [4, 5, 6], [0, 1, 2], [38, 39]):
+        values = (season + trend)[:, None].copy()
+        values[list(missing)] = np.nan
+        filled = fill_targets(values, np.array([0, 40]), 4, SEVERAL_SEASONS)
+        np.testing.assert_allclose(values[:, 0], season + trend)
+        assert np.flatnonzero(filled).tolist() == list(missing)
+    draw = np.random.default_rng(0)
+    errors = {"": 0.0, SEVERAL_SEASONS: 0.0}
+    for _ in range(30):
+        truth = 100 + np.tile([50.0, 0, 10, 20], 15) + draw.normal(0, 10, 60)
+        gone = draw.random(60) < 0.1
+        for fill in errors:
+            values = np.where(gone, np.nan, truth)[:, None]
+            fill_targets(values, np.array([0, 60]), 4, fill)
+            assert np.isfinite(values).all()
+            errors[fill] += np.abs(values[:, 0] - truth).sum()
+    assert errors[SEVERAL_SEASONS] < 0.9 * errors[""]
+    sales = np.tile([0.0, 0, 0, 9], 6)[:, None]
+    sales[12] = 5.0
+    sales[14] = np.nan
+    sales[20:23] = np.nan
+    fill_targets(sales, np.array([0, 24]), 4, SEVERAL_SEASONS)
+    assert (sales >= 0).all()
+    # two parts, of which one has no whole season: the other's values are not used
+    parts = np.concatenate([np.arange(20.0) % 4, [50.0, np.nan, 70]])[:, None]
+    parts[9] = np.nan
+    fill_targets(parts, np.array([0, 20, 23]), 4, SEVERAL_SEASONS)
+    np.testing.assert_allclose(parts[[9, 21], 0], [1, 60])
+
+
+def test_what_is_carried_into_a_gap_is_the_expectation_of_an_autoregressive_process():
+    """Of a known autocorrelation, against the normal distribution of all steps given those around the gap."""
+    draw = np.random.default_rng(1)
+    values = np.zeros(4000)
+    for step in range(1, 4000):
+        values[step] = 0.9 * values[step - 1] + draw.normal()
+    gone = np.zeros(4000, bool)
+    gone[1000:1005] = gone[3998:] = True
+    column = np.where(gone, np.nan, values)
+    fading = carried(column)
+    both = ~gone[1:] & ~gone[:-1]
+    own = (column[1:] * column[:-1])[both].sum() / (column[:-1] ** 2)[both].sum()
+    covariance = own ** np.abs(np.subtract.outer(np.arange(7), np.arange(7)))
+    known, inside = [0, 6], slice(1, 6)
+    weights = covariance[inside, known] @ np.linalg.inv(covariance[np.ix_(known, known)])
+    np.testing.assert_allclose(fading[1000:1005], weights @ values[[999, 1005]], rtol=1e-9)
+    np.testing.assert_allclose(fading[3998:], values[3997] * own ** np.array([1, 2]), rtol=1e-9)
+
+
+def test_rows_that_are_missing_before_the_first_are_filled_in(months, tmp_path):
+    """A table of just one window may lack its first rows, too: their season is known from those after them."""
+    frame = monthly()
+    whole = kzoo.predict(months, frame).values[0, :, 0]
+    model = kzoo.runtime.load(kzoo.export(months, tmp_path / "export", formats=["onnx"]).path)
+    for predict in (partial(kzoo.predict, months), model.predict):
+        with warns("3 rows", "before 2018-04-01", "12 steps"):
+            forecast = predict(frame.iloc[-21:])
+        np.testing.assert_allclose(forecast.values[0, :, 0], whole, rtol=0.1)
+        assert forecast.history_times[0][0].month == 1
+        assert len(forecast.history_times[0]) == 24
+        with refuses("24 rows", "got 12"):
+            predict(frame.iloc[-12:])
+
+
+def test_holes_cost_little_and_are_rarely_refused(months):
+    """1 and 3 % of the rows at random, 10 % in blocks: the error of ten origins, and January where it was."""
+    frame = monthly()
+    origins = range(len(frame) - 32, len(frame) - 11, 4)
+    for share, most in ((0.01, 1.05), (0.03, 1.05), (0.1, 1.15)):
+        errors = np.zeros(2)
+        for origin in origins:
+            draw = np.random.default_rng(origin)
+            gone = draw.random(origin) < share
+            if share == 0.1:
+                gone = np.convolve(draw.random(origin) < share / 4, np.ones(4))[:origin] > 0
+            gone[-1] = False
+            truth = frame["sales"].to_numpy()[origin : origin + 12]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", KzooWarning)
+                for index, past in enumerate((frame[:origin], frame[:origin][~gone])):
+                    forecast = kzoo.predict(months, past).values[0, :, 0]
+                    errors[index] += np.abs(forecast - truth).mean()
+                    assert forecast.argmax() == truth.argmax()
+        assert errors[1] <= most * errors[0]
+
+
+def test_filled_values_are_not_scored():
+    """Of a long horizon, most windows have one: the others are enough to score, not to learn from."""
+    frame = hourly(120)
+    gone = np.random.default_rng(0).random(len(frame)) < 0.02
+    gone[-1] = False
+    data = load_data(frame[~gone], preset=preset(48, 48), validation=0.2, test=0.2)
+    for split, is_scored in ((data.train, False), (data.validation, True), (data.test, True)):
+        cells = split.y.starts[:, None] + np.arange(48)
+        assert gone[cells].any() != is_scored
+        assert len(cells) >= 20
+    before = load(frame[~gone], preset(48, 48), DataOptions(fills_from_one_season=True))
+    assert gone[before.test.y.starts[:, None] + np.arange(48)].any()
+    assert "fill" not in before.preprocessing and data.preprocessing["fill"] == "seasons"
+
+
 def test_steps_between_rows():
     steps = Steps.of(np.array([0, 1, 4, 5, 20, 3, 5]), np.array([0, 5, 7]), 5)
     assert steps.rows.tolist() == [0, 1, 1, 1, 2, 3, 4, 5, 5, 6]
     assert steps.since.tolist() == [0, 0, 1, 2, 0, 0, 0, 0, 1, 0]
     assert steps.parts.tolist() == [0, 6, 7, 10] and steps.of_rows.tolist() == [0, 1, 4, 5, 6, 7, 9]
     assert_mentions(
-        " ".join(steps.notes(str, 12)), "3 rows", "between 1 and 2", "12 steps", "between 3 and 4"
+        " ".join(steps.notes(str, "12 steps")),
+        "3 rows",
+        "between 1 and 2",
+        "12 steps",
+        "between 3 and 4",
     )
 
 

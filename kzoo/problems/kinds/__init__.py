@@ -349,10 +349,10 @@ def preprocessor_mismatch(reader: object, config: Config) -> str | None:
 def encoding_settings(reader: Preprocessor) -> JsonObject:
     """Return the part of a stored preprocessor that determines `x`.
 
-    Excluded are the calendar, time format and outputs of a series, which determine where it ends, and the date order
-    and time zones of a table, which determine how new rows are read.
+    Excluded are the calendar, time format and outputs of a series, which determine where it ends, how its missing
+    values are filled in, and the date order and time zones of a table, which determine how new rows are read.
     """
-    ignored = ("calendar", "times", "outputs", "month_first", "zones", "separator")
+    ignored = ("calendar", "times", "outputs", "fill", "month_first", "zones", "separator")
     return {name: value for name, value in reader.items() if name not in ignored}
 
 

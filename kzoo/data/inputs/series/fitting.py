@@ -144,6 +144,7 @@ def load(request: LoadRequest) -> Dataset:
         "outputs": len(targets),
         **table.stored,
         **of_panel,
+        **({"fill": panel.fill} if panel.fill and panel.season else {}),
         **({"writings": stored_formats} if stored_formats else {}),
     }
     rows = rows_of(table.frame)

@@ -1,7 +1,7 @@
 """Many series in rows, told apart by id columns: how a table of them is split and scaled for training."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from kzoo.inference.kinds.series.panel import (
     series_names,
     sorted_panel,
 )
-from kzoo.inference.kinds.series.steps import LONGEST_GAP
+from kzoo.inference.kinds.series.steps import LONGEST_GAP, SEVERAL_SEASONS
 from kzoo.inference.kinds.series.times import Moments, Times
 from kzoo.inference.kinds.series.windows import PanelValues
 from kzoo.inference.tables.raw import Rows, as_names, check_distinct, require, rows_of
@@ -128,6 +128,7 @@ class PanelRows:
         del codes, moments  # of a large table, each takes much memory
         check_steps(panel, "those of the longest series are")
         panel = panel.with_missing_steps(LONGEST_GAP)
+        panel = replace(panel, fill="" if options.fills_from_one_season else SEVERAL_SEASONS)
         stored: dict[str, Any] = {
             "time": time,
             "series_id": list(ids),

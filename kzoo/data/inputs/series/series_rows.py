@@ -15,6 +15,7 @@ from kzoo.data.inputs.series.windows import no_window, shorter_sizes, sort_by_ti
 from kzoo.data.options import DataOptions
 from kzoo.inference.kinds.series.calendar import calendar_of
 from kzoo.inference.kinds.series.one_series import OneSeries, detect_time_column
+from kzoo.inference.kinds.series.steps import SEVERAL_SEASONS
 from kzoo.inference.kinds.series.times import Times
 from kzoo.inference.kinds.series.windows import PanelValues
 from kzoo.inference.tables.raw import as_names, rows_of
@@ -96,7 +97,8 @@ class SeriesRows(PanelRows):
                     f"The times in {times.column!r} have no regular step: forecasts have step numbers instead of "
                     "times, and there is no seasonal baseline."
                 )
-        panel = OneSeries.of(times, len(frame), calendar, where=repr(name))
+        fill = "" if options.fills_from_one_season else SEVERAL_SEASONS
+        panel = OneSeries.of(times, len(frame), calendar, where=repr(name), fill=fill)
         cuts = {
             "train": (0, first_validation),
             "validation": (first_validation, first_calibration),

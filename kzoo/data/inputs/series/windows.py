@@ -38,6 +38,8 @@ from kzoo.zoo.registry.preset import Preset
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+# windows without a value to forecast that was filled in, from which a split is scored on these alone
+_ENOUGH_TO_SCORE = 20
 Limits = tuple[
     int | None, int | None
 ]  # first step number of the targets of a split, and its end; None for no limit
@@ -65,7 +67,8 @@ def split_windows(
 
     Series of a panel with few rows get the first row repeated before it, so that they have a window of the full length.
     Windows with a target that was filled in, or with a gap that was not, among the values to forecast are left out. If
-    these are more than half of a split, those with few such targets are used (see `WindowRules`).
+    these are more than half of a split, those with few such targets are used (see `WindowRules`); of a split that is
+    scored only if it has fewer than 20 others.
 
     Args:
         panel, content: the `Panel` and its `PanelValues`.
@@ -106,6 +109,9 @@ def split_windows(
         over_jump = _reach_over(panel.jumps, every, 0, horizon)
         strict = strict & ~over_jump
         is_strict = 2 * strict.sum() >= usable.sum()
+        # runs of earlier versions keep their windows
+        if panel.fill and part != "train":
+            is_strict |= strict.sum() >= _ENOUGH_TO_SCORE
         starts = every[strict if is_strict else usable]
         left_out += len(every) - len(starts)
         over_jumps += 0 if is_strict else int(over_jump.sum())

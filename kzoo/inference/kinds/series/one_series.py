@@ -14,7 +14,12 @@ from kzoo.inference.kinds.rows.inference import unread_notes
 from kzoo.inference.kinds.series.calendar import Calendar, learn_calendar
 from kzoo.inference.kinds.series.index import with_index
 from kzoo.inference.kinds.series.panel import NO_MOMENTS, Panel
-from kzoo.inference.kinds.series.steps import LONGEST_GAP, MAX_FILLED, Steps, fill_rule
+from kzoo.inference.kinds.series.steps import (
+    LONGEST_GAP,
+    MAX_FILLED,
+    SEVERAL_SEASONS,
+    Steps,
+)
 from kzoo.inference.kinds.series.time_formats import (
     NUMBERS,
     are_digit_dates,
@@ -60,7 +65,9 @@ class OneSeries(Panel):
         *,
         where: str = "the series",
         last: int | None = None,
+        least: int = 0,
         uneven: bool = False,
+        fill: str = SEVERAL_SEASONS,
     ) -> "OneSeries":
         """Return the panel of rows in order of time.
 
@@ -69,6 +76,8 @@ class OneSeries(Panel):
             rows: number of rows.
             calendar: the step of the training; None if rows are steps.
             where, last: see `Steps.of_series`.
+            least: number of steps that are needed: those before the first row are missing if seasons tell their values.
+            fill: from how many seasons targets are filled in (see `fill_targets`).
             uneven: whether rows are steps in any case, because a run was trained on consecutive rows across gaps.
         """
         times = times and times.take(times.order)
@@ -87,6 +96,8 @@ class OneSeries(Panel):
             longest = max(LONGEST_GAP, last or 0)
             standard = Moments(times.standard, times.wall)
             steps = Steps.of_series(calendar, standard, longest, where, last)
+            if fill == SEVERAL_SEASONS and (calendar.season or len(steps)) < len(steps) < least:
+                steps = steps.preceded(least - len(steps))
             jumps = np.empty(0, int)
             moments = steps.moments(calendar, times.moments)
         return cls(
@@ -100,6 +111,7 @@ class OneSeries(Panel):
             steps=steps,
             times=times,
             jumps=jumps,
+            fill=fill,
         )
 
     def last_observed(self, observed: np.ndarray) -> np.ndarray:
@@ -124,7 +136,7 @@ class OneSeries(Panel):
         times = self.times
         if times is None:
             return []
-        lines = self.steps.notes(times.at, self.season, start)
+        lines = self.steps.notes(times.at, self.fill_rule, start)
         first_row = self.steps.rows[start - 1] + 1 if start else 0
         unused = self.steps.unused[self.steps.unused >= first_row]
         kept = (
@@ -341,6 +353,7 @@ def learned_series(
     times: Times | None,
     *,
     last: int | None = None,
+    least: int = 0,
     where: str = "the series",
 ) -> tuple[OneSeries, PanelValues]:
     """Return the panel of new rows in order of time, and its values, read as the training rows were.
@@ -349,6 +362,7 @@ def learned_series(
         reader: the preprocessor.
         rows, times: the rows, and their `Times` or None.
         last: number of steps that are read, the last ones; all by default.
+        least: number of steps that are needed (see `OneSeries.of`).
         where: the series, for messages.
     """
     panel = OneSeries.of(
@@ -357,7 +371,9 @@ def learned_series(
         Calendar.of(reader),
         where=where,
         last=last,
+        least=least,
         uneven=bool(reader.get("uneven")),
+        fill=reader.get("fill") or "",
     )
     return panel, panel_values(reader, rows, panel)
 
@@ -381,7 +397,7 @@ def read_series(
     rows, times, future = past_rows(reader, raw, notes)
     notes += [] if times is None else time_column_notes(reader, times)
     notes += check_step(reader, times, "the series", last=steps)
-    panel, content = learned_series(reader, rows, times, last=_SEASONS_READ * steps)
+    panel, content = learned_series(reader, rows, times, last=_SEASONS_READ * steps, least=steps)
     count = len(content.values)
     if count < steps:
         requirement = f" with a value of {_targets(reader)}" if future else ""
@@ -484,7 +500,7 @@ def _missing_note(panel: OneSeries, content: PanelValues, first: int) -> Iterato
         per_column = listed(f"{name!r} {count}" for name, count in counts.items() if count)
         yield (
             f"{total} of the {(len(content.values) - first) * len(counts)} values that the forecast is based on "
-            f"{'is' if total == 1 else 'are'} missing ({per_column}). {fill_rule(panel.season)}"
+            f"{'is' if total == 1 else 'are'} missing ({per_column}). {panel.fill_rule}"
         )
 
 

@@ -43,6 +43,7 @@ class Panel:
         parts: (P + 1,) first rows of the parts of series between gaps that are not filled in, and the number of rows;
             `bounds` by default.
         jumps: rows before which some are missing that are not filled in, because one series has no regular step.
+        fill: from how many seasons targets are filled in (see `fill_targets`).
     """
 
     is_padded: ClassVar[bool] = True  # whether the first rows of short series are repeated
@@ -55,6 +56,7 @@ class Panel:
     calendar: Calendar | None = None
     parts: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     jumps: np.ndarray = field(default_factory=lambda: np.empty(0, int))
+    fill: str = ""
 
     def __post_init__(self) -> None:
         """Set the parts to whole series by default."""
@@ -111,6 +113,11 @@ class Panel:
         """Steps of the season that targets are filled in from, or None."""
         return None if self.calendar is None else self.calendar.season
 
+    @property
+    def fill_rule(self) -> str:
+        """How missing values are filled in, as a sentence."""
+        return fill_rule(self.season, self.fill)
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -158,7 +165,7 @@ class Panel:
             notes.append(
                 f"{plural(count, 'row')} {'is' if count == 1 else 'are'} missing in "
                 f"{len(np.unique(self.codes[missing]))} of {len(self)} series, most in a row in {name!r} between "
-                f"{self.time(longest - 1)} and {self.time(longest + lengths.max())}. {fill_rule(self.season)}"
+                f"{self.time(longest - 1)} and {self.time(longest + lengths.max())}. {self.fill_rule}"
             )
         gaps = self._between(self.gaps(), first, last)
         if len(gaps):
@@ -399,7 +406,7 @@ def panel_of(reader: Preprocessor, rows: Rows, notes: list[str], *, longest: int
             f"Times of {column!r} are {types[0]}, such as {shown(rows[column][0])}, but were {types[1]} in training. "
             "Write them as in training."
         )
-    panel = sorted_panel(codes, names, moments, calendar)
+    panel = replace(sorted_panel(codes, names, moments, calendar), fill=reader.get("fill") or "")
     check_steps(panel, "the training rows were")
     # of a run of an earlier version that counts rows across gaps as consecutive
     return panel if reader.get("uneven") else panel.with_missing_steps(longest)

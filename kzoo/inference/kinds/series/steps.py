@@ -1,19 +1,20 @@
 """The steps of series on their calendar: those of the rows, and those between them that have no row.
 
 A step without a row gets one, so that the steps of a window are those of the calendar, in training and in new rows. Its
-targets, and those of empty cells, are filled in: with the values one season before, shifted so that they meet the
-values around the gap, or with a straight line if there is no season. Other columns keep their last value. A very long
-gap divides a series. Imports only NumPy.
+targets, and those of empty cells, are filled in: from the same step of the seasons around them (see `seasonal_fill`),
+or with a straight line if there is no season. Other columns keep their last value. A very long gap divides a series.
+Imports only NumPy.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from kzoo.inference.kinds.series.calendar import STEP_TOLERANCE, Calendar, Moments
+from kzoo.inference.kinds.series.seasonal_fill import fill_from_seasons
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
 
@@ -22,6 +23,8 @@ MAX_FILLED = 0.5  # share of the targets in a window that may be filled in
 MAX_FILLED_AHEAD = 0.25
 # missing rows; a longer gap divides a series (the same for windows of any length)
 LONGEST_GAP = 200
+# stored with a run: targets are filled in from several seasons; runs of earlier versions fill in from one
+SEVERAL_SEASONS = "seasons"
 _MAX_SHARED = 0.2  # share of the rows that may have the step of another row
 
 
@@ -30,8 +33,8 @@ class Steps:
     """The steps of the rows of series.
 
     Args:
-        rows: (G,) row of each step; of a step without a row, the row before.
-        since: (G,) number of steps since that row, 0 for its own step.
+        rows: (G,) row of each step; of a step without a row, the row before, or the first row.
+        since: (G,) number of steps since that row, 0 for its own step, below 0 before the first row.
         parts: (P + 1,) first step of each part of a series without a longer gap, and the number of steps.
         of_rows: (R,) step of each row.
         unused: rows with the step of a later row, which is used.
@@ -123,21 +126,34 @@ class Steps:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def preceded(self, count: int) -> "Steps":
+        """Return the steps with some more before the first row, which are missing."""
+        return replace(
+            self,
+            rows=np.append(np.zeros(count, int), self.rows),
+            since=np.append(np.arange(-count, 0), self.since),
+            parts=np.append(0, self.parts[1:] + count),
+            of_rows=self.of_rows + count,
+        )
+
     @property
     def missing(self) -> int:
         """Number of steps without a row."""
-        return int((self.since > 0).sum())
+        return int((self.since != 0).sum())
 
-    def notes(self, time_of: Callable[[int], str], season: int | None, first: int = 0) -> list[str]:
+    def notes(self, time_of: Callable[[int], str], rule: str, first: int = 0) -> list[str]:
         """Return notes about steps without a row.
 
         Args:
             time_of: function that returns the time of a row as text.
-            season: steps of a season, or None.
+            rule: how they are filled in, as a sentence (see `fill_rule`).
             first: the first step that counts.
         """
-        missing = np.flatnonzero(self.since[first:]) + first
+        missing = np.flatnonzero(self.since[first:] > 0) + first
         lines = []
+        if early := int((self.since[first:] < 0).sum()):
+            verb = "is" if early == 1 else "are"
+            lines.append(f"{plural(early, 'row')} before {time_of(0)} {verb} missing. {rule}")
         if len(missing):
             longest = missing[self.since[missing].argmax()]
             after = time_of(self.rows[longest])
@@ -147,7 +163,7 @@ class Steps:
             run = "" if count == 1 else f"; {most} in a row" if most > 1 else ""
             lines.append(
                 f"{plural(count, 'row')} {'is' if count == 1 else 'are'} missing (between {after} and {before}{run}). "
-                f"{fill_rule(season)}"
+                f"{rule}"
             )
         for start in self.parts[1:-1][self.parts[1:-1] > first]:
             after = time_of(self.rows[start - 1])
@@ -160,7 +176,7 @@ class Steps:
     def take(self, values: ArrayLike) -> np.ndarray:
         """Return values of rows (R, F) as those of steps (G, F): NaN in steps without a row."""
         taken = np.asarray(values, np.float64)[self.rows]
-        taken[self.since > 0] = np.nan
+        taken[self.since != 0] = np.nan
         return taken
 
     def moments(self, calendar: Calendar, moments: Moments) -> Moments:
@@ -186,26 +202,50 @@ def numbers_of(calendar: Calendar, moments: Moments) -> np.ndarray:
     return np.round(np.append(0, np.cumsum(intervals))).astype(np.int64)
 
 
-def fill_rule(season: int | None) -> str:
-    """Return how missing values are filled in, as a sentence."""
-    pattern = "a straight line" if not season else f"the values {plural(season, 'step')} before"
+def fill_rule(season: int | None, fill: str = "") -> str:
+    """Return how missing values are filled in, as a sentence.
+
+    Args:
+        season: steps of a season, or None.
+        fill: `SEVERAL_SEASONS`, or empty for one.
+    """
+    pattern = "with a straight line"
+    if season and fill == SEVERAL_SEASONS:
+        pattern = f"from the same step of the seasons of {plural(season, 'step')} around them"
+    elif season:
+        pattern = f"with the values {plural(season, 'step')} before"
     return (
-        f"Targets are filled in with {pattern}, fitted to the values around them;"
+        f"Targets are filled in {pattern}, fitted to the values around them;"
         " other columns keep their last value."
     )
 
 
-def fill_targets(values: np.ndarray, parts: np.ndarray, season: int | None) -> np.ndarray:
+def fill_targets(
+    values: np.ndarray, parts: np.ndarray, season: int | None, fill: str = ""
+) -> np.ndarray:
     """Fill missing values (NaN) of targets in place.
 
     Args:
         values: (G, T) of steps.
         parts: (P + 1,) first step of each part of a series (see `Steps`).
         season: steps of a season, or None.
+        fill: `SEVERAL_SEASONS`, or empty for one.
 
     Returns:
         Whether each value was filled in (G, T). A part without any value is 0.
     """
+    filled = np.isnan(values)
+    if season and fill == SEVERAL_SEASONS:
+        for part in np.unique(np.searchsorted(parts, np.flatnonzero(filled.any(axis=1)), "right")):
+            steps = slice(parts[part - 1], parts[part])
+            for column in np.flatnonzero(filled[steps].any(axis=0)):
+                values[steps, column] = fill_from_seasons(values[steps, column], season)
+    _fill_from_one_season(values, parts, season)
+    return filled
+
+
+def _fill_from_one_season(values: np.ndarray, parts: np.ndarray, season: int | None) -> None:
+    """Fill missing values of targets in place from the season before or after a gap, or else with a line."""
     filled = np.isnan(values)
     starts = np.zeros(len(values), bool)
     starts[parts[:-1]] = True
@@ -220,7 +260,6 @@ def fill_targets(values: np.ndarray, parts: np.ndarray, season: int | None) -> n
             firsts, lasts, parts[part_of], parts[part_of + 1], strict=True
         ):
             _fill(column[low:high], first - low, last + 1 - low, season or 0)
-    return filled
 
 
 def _fill(column: np.ndarray, first: int, end: int, season: int) -> None:

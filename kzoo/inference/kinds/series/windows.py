@@ -15,7 +15,7 @@ from kzoo.inference.kinds.series.covariates import (
     covariates_of,
 )
 from kzoo.inference.kinds.series.panel import Panel, listed_series, panel_of
-from kzoo.inference.kinds.series.steps import LONGEST_GAP, MAX_FILLED, fill_rule, fill_targets
+from kzoo.inference.kinds.series.steps import LONGEST_GAP, MAX_FILLED, fill_targets
 from kzoo.inference.kinds.series.times import Moments
 from kzoo.inference.tables.raw import MOST, Rows
 from kzoo.inference.tables.values import unreadable_cells
@@ -81,7 +81,7 @@ def panel_values(
         missing[name] = np.flatnonzero(np.isnan(numbers))
         raw[:, i] = panel.of_rows(numbers)
     present = ~np.isnan(raw)
-    fill_targets(raw[:, :targets], panel.parts, panel.season)
+    fill_targets(raw[:, :targets], panel.parts, panel.season, panel.fill)
     values, _ = filled(raw, panel)
     observed = np.asarray(present[:, :targets].all(axis=1))
     past = _past_rows(observed, panel)
@@ -133,7 +133,7 @@ def target_count(reader: Preprocessor) -> int:
 def missing_notes(count: int, panel: Panel) -> list[str]:
     """Return a note about a number of values that are filled in, in a list; [] for none."""
     was = "was" if count == 1 else "were"
-    line = f"{plural(count, 'missing value')} {was} filled in. {fill_rule(panel.season)}"
+    line = f"{plural(count, 'missing value')} {was} filled in. {panel.fill_rule}"
     return [line] if count else []
 
 

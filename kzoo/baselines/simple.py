@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 _LAST = "last value"  # its name in `simple_forecasts`
-_MEAN = "mean of 4 times, "  # prefix of the names of means
+_MEAN_COUNT = 4  # values one season apart in a mean
+_MEAN = f"mean of {_MEAN_COUNT} times, "  # prefix of the names of means
 _BLOCK = 4_000_000  # probabilities held in memory at once
 _DUMMY = "https://scikit-learn.org/stable/modules/model_evaluation.html#dummy-estimators"
 _NAIVE = "https://otexts.com/fpp3/simple-methods.html"
@@ -140,43 +141,53 @@ def seasonal_quantiles(subset: "BaselineData") -> Predictor:
     forecasts |= _means_of_seasons(subset)
     if not forecasts:
         raise Unfit("the windows are not from a single series")
+    return subset.best(
+        {
+            name: _with_errors(subset, forecast, _lags_named(subset, name))
+            for name, forecast in forecasts.items()
+        }
+    )
+
+
+def _with_errors(
+    subset: "BaselineData", forecast: "Callable[[Split], np.ndarray]", lags: np.ndarray
+) -> Predictor:
+    """Return a predictor of the values of `forecast` plus quantiles of its errors on training rows, at each step.
+
+    Args:
+        subset: the `BaselineData`.
+        forecast: function of a split; its values may be NaN.
+        lags: see `_lags`.
+    """
     levels = levels_of(subset.data.target)
-
-    def fitted(name: str, forecast: "Callable[[Split], np.ndarray]") -> Predictor:
-        errors = subset.y - forecast(subset.train)
-        finite = np.isfinite(errors).all(axis=tuple(range(1, errors.ndim)))
-        errors = errors[finite].astype("float64")
+    errors = subset.y - forecast(subset.train)
+    finite = np.isfinite(errors).all(axis=tuple(range(1, errors.ndim)))
+    errors = errors[finite].astype("float64")
+    if not len(errors):
+        raise Unfit("the series does not reach far enough into the past")
+    scale_of = _error_scales(subset.train.y, errors, finite)
+    if scale_of is not None:
+        scale = scale_of(subset.train.y)[finite]
+        errors = (errors / np.maximum(scale, np.finfo(float).tiny))[(scale > 0).all(axis=(1, 2))]
         if not len(errors):
-            raise Unfit("the series does not reach far enough into the past")
-        scale_of = _error_scales(subset.train.y, errors, finite)
+            raise Unfit("all series are constant")
+    # (horizon, targets, levels)
+    offsets = np.moveaxis(np.quantile(errors, levels, axis=0), 0, -1)
+
+    def predict(part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for values, truth in _window_predictor(subset, forecast)(part):
+            spread = offsets if scale_of is None else offsets * scale_of(part.y)[..., None]
+            yield values[..., None] + spread, truth
+
+    def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
         if scale_of is not None:
-            scale = scale_of(subset.train.y)[finite]
-            errors = (errors / np.maximum(scale, np.finfo(float).tiny))[
-                (scale > 0).all(axis=(1, 2))
-            ]
-            if not len(errors):
-                raise Unfit("all series are constant")
-        # (horizon, targets, levels)
-        offsets = np.moveaxis(np.quantile(errors, levels, axis=0), 0, -1)
-
-        def predict(part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            for values, truth in _window_predictor(subset, forecast)(part):
-                spread = offsets if scale_of is None else offsets * scale_of(part.y)[..., None]
-                yield values[..., None] + spread, truth
-
-        def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
-            if scale_of is not None:
-                raise Unfit(
-                    "the spread of its forecasts depends on the series, which a network does not know"
-                )
-            values = networks.earlier_steps(
-                _past_of_targets(subset, inputs), _lags_named(subset, name)
+            raise Unfit(
+                "the spread of its forecasts depends on the series, which a network does not know"
             )
-            return networks.with_offsets(values, offsets)
+        values = networks.earlier_steps(_past_of_targets(subset, inputs), lags)
+        return networks.with_offsets(values, offsets)
 
-        return Predictor(predict, network)
-
-    return subset.best({name: fitted(name, forecast) for name, forecast in forecasts.items()})
+    return Predictor(predict, network)
 
 
 def _error_scales(
@@ -310,17 +321,62 @@ def seasonal(subset: "BaselineData") -> Predictor:
                 for name, forecast in forecasts.items()
             }
         )
+    season = _detected_season(subset)
+    return _window_predictor(
+        subset, lambda part: previous_season(part, season), _lags(subset, season)
+    )
+
+
+@baseline(
+    "mean of the last four seasons",
+    "values",
+    "ordered",
+    reference=_NAIVE,
+    seconds=lambda subset: 1e-3 + 2e-7 * _numbers(subset),
+)
+def seasonal_mean(subset: "BaselineData") -> Predictor:
+    """Predict the mean of up to four values one season apart: of the last four Mondays for a Monday.
+
+    Quantiles are those of its errors on the training rows, as in `seasonal_quantiles`. Of several seasons, one is
+    chosen on validation data.
+    """
+    seasons = _seasons(subset) if _simple_forecasts(subset, subset.data.train) else {}
+    if not seasons:
+        detected = _detected_season(subset)
+        seasons = {f"season of {detected} steps": detected}
+
+    def fitted(season: int) -> Predictor:
+        def forecast(part: "Split") -> np.ndarray:
+            values = [previous_season(part, season, earlier) for earlier in range(_MEAN_COUNT)]
+            present = np.isfinite(values)
+            count = present.sum(axis=0)
+            total = np.where(present, values, 0.0).sum(axis=0)
+            return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+        lags = _lags(subset, season, _MEAN_COUNT)
+        if "quantiles" in subset.data.problem.facts:
+            return _with_errors(subset, forecast, lags)
+        return _window_predictor(subset, forecast, lags)
+
+    return subset.best({name: fitted(season) for name, season in seasons.items()})
+
+
+def _detected_season(subset: "BaselineData") -> int:
+    """Return the season, in steps, that is estimated from the training rows of a series, with a note.
+
+    Raises:
+        Unfit: there is none.
+    """
+    windows = subset.data.train.y
     season = None
-    if (series := series_of(train.y)) is not None:
+    if (series := series_of(windows)) is not None:
         # the rows after these are predicted
-        rows = series[: int(train.y.starts.max()) + train.y.length]
+        rows = series[: int(windows.starts.max()) + windows.length]
         season = detect_season(rows, len(rows) // 3)
     if season is None:
         raise Unfit("neither the times nor the training rows show a season")
     subset.notes.append(f"season of {season} steps, estimated from the training rows")
-    return _window_predictor(
-        subset, lambda part: previous_season(part, season), _lags(subset, season)
-    )
+    return season
 
 
 def _numbers(subset: "BaselineData") -> int:
@@ -352,7 +408,7 @@ def _means_of_seasons(subset: "BaselineData") -> "dict[str, Callable[[Split], np
     """Return name -> function of a split that returns the mean of the last four values of a season."""
 
     def mean_of_season(name: str) -> "Callable[[Split], np.ndarray]":
-        return lambda part: dict(_season_history(subset, part, 4))[name].mean(axis=0)
+        return lambda part: dict(_season_history(subset, part, _MEAN_COUNT))[name].mean(axis=0)
 
     first = subset.data.train.select(np.arange(1))
     return {f"{_MEAN}{name}": mean_of_season(name) for name, _ in _season_history(subset, first, 1)}
@@ -375,7 +431,7 @@ def _lags_named(subset: "BaselineData", name: str) -> np.ndarray:
     if name == _LAST:
         return np.ones((1, _horizon(subset)), int)
     season = _seasons(subset)[name.removeprefix(_MEAN)]
-    return _lags(subset, season, 4 if name.startswith(_MEAN) else 1)
+    return _lags(subset, season, _MEAN_COUNT if name.startswith(_MEAN) else 1)
 
 
 def _seasons(subset: "BaselineData") -> Mapping[str, int]:

@@ -8,12 +8,17 @@ import pandas as pd
 import pytest
 
 import kzoo
+import kzoo.runtime
 from kzoo.baselines import exponential_smoothing as ets
 from kzoo.baselines import theta
+from kzoo.training.suggestions import preset_with_horizon
 
 # statsforecast 2.1.1 on `series_of_many_kinds()`: `ets_f(y, 12, model="ZZZ")`; `thetamodel` with the level y[0] / 2,
 # alpha .4, and theta 2.5 where it is not 2.
 REFERENCE = json.loads(Path(__file__).with_name("statsforecast.json").read_text(encoding="utf-8"))
+
+
+LEVELS = (0.1, 0.5, 0.9)
 
 
 def series_of_many_kinds(count=40, longest=90, season=12, seed=3):
@@ -207,6 +212,68 @@ def test_quantiles_cover_and_are_not_negative_where_the_series_is_not(panel_opti
         assert outputs.min() >= 0
         covered = (truth >= outputs[..., 0]) & (truth <= outputs[..., 2])
         assert 0.65 <= covered.mean() <= 0.95
+
+
+def mean_of_seasons(values, ahead, season=12, most=4):
+    """Return the mean of up to `most` last values of the same month, for each of the `ahead` months after them."""
+    means = []
+    for step in range(ahead):
+        same = values[step - season * (1 + step // season) :: -season][:most]
+        means.append(np.mean(same))
+    return np.array(means)
+
+
+def test_the_mean_of_the_last_four_seasons_is_that_of_as_many_as_there_are(panel_options):
+    whole, young = monthly_table(2, 96), monthly_table(3, 96)
+    young = young[young["shop"] == "shop 2"].tail(54)  # 30 rows before the test rows
+    table = pd.concat([whole, young])
+    data = kzoo.load_data(table, **panel_options)
+    predicted, truth = kzoo.baselines.fit(data, "seasonal_mean").predict(data.test)
+    assert len(predicted) == 3 and predicted.shape == truth.shape
+    for (_, sales), forecast in zip(table.groupby("shop")["sales"], predicted, strict=True):
+        expected = mean_of_seasons(sales.to_numpy()[:-24], 24)
+        assert forecast[:, 0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_quantiles_of_the_mean_of_seasons_are_those_of_its_errors():
+    table = monthly_table(1, 180).drop(columns="shop")
+    data = kzoo.load_data(
+        table,
+        target="sales",
+        time="month",
+        quantiles=list(LEVELS),
+        preset=preset_with_horizon("series_linear", 12),
+    )
+    fitted = kzoo.baselines.fit(data, "seasonal_mean")
+    outputs, truth = fitted.predict(data.test)
+    assert outputs.shape == (*truth.shape, 3) and (np.diff(outputs, axis=-1) > 0).all()
+    sales = table["sales"].to_numpy()
+    errors = []
+    for start, future in zip(data.train.y.starts, data.train.y[:], strict=True):
+        errors.append(future[:, 0] - mean_of_seasons(sales[:start], 12))
+    start = int(data.test.y.starts[0])
+    expected = mean_of_seasons(sales[:start], 12)[:, None] + np.quantile(errors, LEVELS, axis=0).T
+    assert outputs[0, :, 0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_mean_of_the_last_four_seasons_is_a_run_that_forecasts_and_exports(tmp_path):
+    table = monthly_table(3, 180)
+    run = kzoo.baselines.train(
+        "seasonal_mean",
+        table,
+        target="sales",
+        time="month",
+        series_id="shop",
+        preset="series_linear",
+        out=tmp_path / "run",
+        baselines=False,
+    )
+    forecast = kzoo.predict(run, table)
+    for (_, sales), values in zip(table.groupby("shop")["sales"], forecast.values, strict=True):
+        assert values[:, 0] == pytest.approx(mean_of_seasons(sales.to_numpy(), 24), rel=1e-4)
+    exported = kzoo.export(run, tmp_path / "exported", ["onnx"])
+    again = kzoo.runtime.load(exported).predict(table)
+    assert again.values == pytest.approx(forecast.values, rel=1e-5)
 
 
 def test_a_run_says_that_there_is_no_network(panel_options, tmp_path):

@@ -105,6 +105,7 @@ export const STRINGS = {
   "baseline_last value": ["last value", "最后一个值"],
   "baseline_exponential smoothing (ETS)": ["exponential smoothing (ETS)", "指数平滑（ETS）"],
   "baseline_Theta method": ["Theta method", "Theta 方法"],
+  "baseline_mean of the last four seasons": ["mean of the last four seasons", "最近四个周期的平均值"],
   "baseline_same season before": ["same season before", "上一周期的值"],
   "baseline_same season before, with its errors": ["same season before, with its errors", "上一周期的值及其误差"],
   "baseline_quantiles of the same season": ["quantiles of the same season", "同一季节位置的历史分位数"],

@@ -22,7 +22,7 @@ from kzoo.problems.kinds import kind as get_kind
 from kzoo.problems.kinds import kind_of
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
-from kzoo.utils.formatting import plural, spelled
+from kzoo.utils.formatting import listed, plural, spelled
 from kzoo.utils.spreadsheets import write_rows
 from kzoo.utils.table_path import check_sheet, with_sheet
 from kzoo.zoo.untracked import as_run
@@ -94,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--make-future",
         metavar="FILE",
-        help="for many series: write the rows to forecast to a .csv file, with empty known columns to fill in",
+        help="write the rows of the steps to forecast to a .csv file; known columns are to be filled in",
     )
     parser.add_argument(
         "--spreadsheet-safe",
@@ -180,19 +180,19 @@ def _make_future(args: argparse.Namespace) -> JsonObject:
     """Write the rows of the steps to forecast."""
     shared.check_output_file("make_future", args.make_future, (".csv",))
     if (Path(args.run) / "kzoo.json").is_file():
+        exported = import_module("kzoo.inference.exported").ExportedModel(args.run)
+        reader, spec, options = exported.preprocessing or {}, exported.spec, None
+    else:
+        run = as_run(args.run, args.weights)
+        reader, spec, options = run.preprocessing, run.spec.json(), run.data.options
+    horizon = (spec.get("config") or {}).get("horizon")
+    inference = kind_of(reader).inference if reader else None
+    if inference is None or not hasattr(inference, "make_future") or horizon is None:
         raise KzooError(
-            f"--make-future is for runs, and {args.run} is an exported model. Name the run."
+            f"--make-future is for forecasts of series, and {args.run} does not forecast. Remove it."
         )
-    run = as_run(args.run, args.weights)
-    inference = kind_of(run.preprocessing).inference
-    if not hasattr(inference, "make_future"):
-        raise KzooError(
-            f"--make-future is for forecasts of many series, and {args.run} does not forecast. Remove it."
-        )
-    inputs = _at_sheet(
-        collect_inputs(run.config["data"]["inputs"], args.inputs), args, run.data.options
-    )
-    columns = inference.make_future(run.preprocessing, inputs)
+    inputs = _at_sheet(collect_inputs(kind_of(reader).name, args.inputs), args, options)
+    columns = inference.make_future(reader, inputs, horizon)
     with (
         import_module("kzoo.utils.files").whole_file(args.make_future) as temporary,
         open(temporary, "w", encoding="utf-8-sig", newline="") as stream,
@@ -203,7 +203,9 @@ def _make_future(args: argparse.Namespace) -> JsonObject:
         )
         write_rows(stream, chain([columns], cells), args.spreadsheet_safe)
     rows = len(next(iter(columns.values())))
-    return dict(run=args.run, predictions=[], make_future=args.make_future, rows=rows)
+    covariates = inference.form(reader).get("covariates", [])
+    known = [covariate["name"] for covariate in covariates if covariate["role"] == "known"]
+    return dict(run=args.run, predictions=[], make_future=args.make_future, rows=rows, known=known)
 
 
 def _save_plot(predictions: Predictions, args: argparse.Namespace) -> None:
@@ -325,9 +327,14 @@ def render(document: JsonObject, args: argparse.Namespace) -> str | Iterator[str
     )
     lines += [f"Written to {document['plot']}"] if "plot" in document else []
     if "make_future" in document:
+        known = listed(map(repr, document["known"]))
+        advice = (
+            f"Fill in {known}, and add the rows to the table."
+            if known
+            else "The model has no known columns to fill in: it forecasts these steps without the rows."
+        )
         lines.append(
-            f"{plural(document['rows'], 'row')} written to {document['make_future']}. Fill in the known columns, and "
-            "add the rows to the table."
+            f"{plural(document['rows'], 'row')} written to {document['make_future']}. {advice}"
         )
     return "\n".join(lines)
 

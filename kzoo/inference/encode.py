@@ -224,6 +224,9 @@ def with_times(
     predictions = replace(predictions, history=x[..., : predictions.targets])
     if hasattr(inference, "error_scale"):
         predictions = replace(predictions, error_scale=inference.error_scale(reader, x))
+    if identity := getattr(inference, "identity", lambda *_: None)(reader, raw, x):
+        ids, written = identity
+        predictions = replace(predictions, ids=ids, written=written)
     forecast_times = inference.ahead(reader, raw, predictions.horizon, x)
     if forecast_times is None:
         return predictions

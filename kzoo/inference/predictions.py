@@ -15,6 +15,8 @@ from kzoo.utils.spreadsheets import write_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kzoo.inference.kinds.series.written_times import WrittenTimes
+
 
 _HEAD, _WIDE = 10, 6  # rows and columns of numbers that are printed
 # Stored name of a classifier's outputs -> whether they are logits; None for scores.
@@ -45,6 +47,9 @@ class Predictions:
         times: the times of the steps of each forecast, `datetime`s in the time zone of the training data, or numbers;
             empty if unknown.
         time_name: name of the time column.
+        ids: of forecasts of a table: id column -> its cell (N,) of each series; {} for one series without ids. None for
+            other inputs.
+        written: how the cells of the time column are written, with `write(times) -> cells`; None: as 2024-01-31.
         history: (N, steps, targets) values of the targets before a forecast.
         history_times: the times of `history`.
         separator: of labels: what is written between the labels of an input; empty if each input has one class.
@@ -70,6 +75,8 @@ class Predictions:
     unread: Mapping[int, str] = field(default_factory=dict)
     times: Sequence[Sequence[Any]] = ()
     time_name: str = "time"
+    ids: Mapping[str, Sequence[Any]] | None = None
+    written: "WrittenTimes | None" = None
     history: np.ndarray | None = None
     history_times: Sequence[Sequence[Any]] = ()
     separator: str = ""
@@ -147,6 +154,7 @@ class Predictions:
             "set",
             "error",
             self.time_name if self.times else "",
+            *(self.ids or ()),
         }
         numbers = [column for column, name in enumerate(rows[0]) if name not in text_columns]
         return rows, numbers, inputs * steps - len(rows) + 1
@@ -175,6 +183,9 @@ class Predictions:
             quantiles=head(self.quantiles),
             more={name: column[:count] for name, column in self.more.items()},
             kept={name: cells[:count] for name, cells in self.kept.items()},
+            ids=None
+            if self.ids is None
+            else {name: cells[:count] for name, cells in self.ids.items()},
             inputs=list(self.inputs[:count]) or list(range(min(count, len(self)))),
             unread=unread,
             times=self.times[:count],
@@ -193,14 +204,10 @@ class Predictions:
         if self._numbers is not None:
             columns = self.columns()
             if self.horizon is not None and single:
-                columns.pop("input")
-            names = list(columns)[: _WIDE + 2]
-            times = (
-                moments(columns[self.time_name])
-                if self.times and self.time_name in columns
-                else None
-            )
-            cells = [times if times and name == self.time_name else columns[name] for name in names]
+                columns.pop("input", None)
+            names = list(columns)[: _WIDE + 2 + len(self.ids or ())]
+            columns = self._with_written_times(columns)
+            cells = [columns[name] for name in names]
             rows = [[_display(value) for value in row] for row in zip(*cells, strict=True)]
             dots = ["..."] if len(columns) > len(names) else []
             return [[*map(cut, names), *dots], *([*row, *dots] for row in rows)]
@@ -283,9 +290,13 @@ class Predictions:
         The kept columns of the input table follow the input; one with the name of another column is called
         `input_NAME`. Of labels, the column `labels` has the tuple of each input.
 
-        Quantiles are named by target and level, such as `load_q0.9`; the columns of `more` follow. A forecast has a
-        row for each step, with its number and, if known, its time. `error` has the reason for inputs that could not be
-        read. A target with the name of one of these columns is called `target_NAME`.
+        Quantiles are named by target and level, such as `load_q0.9`; the columns of `more` follow. `error` has the
+        reason for inputs that could not be read. A target with the name of one of these columns is called
+        `target_NAME`.
+
+        A forecast has a row for each step, with its number `step` and, if known, its time. Forecasts of a table of many
+        series have its id columns instead of `input`, and those of one series have neither. An id column or a time
+        column named `step` keeps its name, and the number is `forecast_step`.
 
         With a level of confidence, classes have a column `set`, the tuple of the classes in it, and each target has
         `NAME_lower` and `NAME_upper`.
@@ -297,7 +308,7 @@ class Predictions:
                 flat.reshape(-1) if flat.ndim == 2 else np.repeat(flat, self.horizon or 1)
             )
         if self.unread:
-            rows = len(columns["input"]) // len(self.inputs)  # a forecast has one row per step
+            rows = self.horizon or 1  # a forecast has one row per step
             reasons = [self.unread.get(row) for row in range(len(self.inputs))]
             columns["error"] = [reason for reason in reasons for _ in range(rows)]
         return columns
@@ -308,7 +319,8 @@ class Predictions:
             f"input_{name}" if name in columns else name: list(cells)
             for name, cells in self.kept.items()
         }
-        return {"input": columns.pop("input")} | kept | columns
+        first = {"input": columns.pop("input")} if "input" in columns and self.ids is None else {}
+        return first | kept | columns
 
     def _prediction_columns(self) -> Columns:
         if self._numbers is None:
@@ -351,14 +363,43 @@ class Predictions:
             names = tuple(names[index] for index in order)
         if horizon is None:
             return _with_target_columns({"input": list(self.inputs)}, names, numbers)
+        counts = np.tile(np.arange(1, horizon + 1), n)
+        moments_ahead = [moment for times in self.times for moment in times]
+        if self.ids is None:
+            columns = {"input": np.repeat(list(self.inputs), horizon), "step": counts}
+            if self.times:
+                columns[self._time_column] = moments_ahead
+            return _with_target_columns(columns, names, numbers)
         columns = {
-            "input": np.repeat(list(self.inputs), horizon),
-            "step": np.tile(np.arange(1, horizon + 1), n),
+            name: [cell for cell in cells for _ in range(horizon)]
+            for name, cells in self.ids.items()
         }
         if self.times:
-            name = "time" if self.time_name in columns else self.time_name
-            columns[name] = [moment for times in self.times for moment in times]
+            columns[self._time_column] = moments_ahead
+        columns["forecast_step" if "step" in columns else "step"] = counts
         return _with_target_columns(columns, names, numbers)
+
+    def _with_written_times(self, columns: Columns) -> Columns:
+        """Return columns with times as texts, those of a forecast as the cells of its table."""
+        return {
+            name: self.write_times(column)
+            if self.times and name == self._time_column
+            else moments(column)
+            if _is_times(column)
+            else column
+            for name, column in columns.items()
+        }
+
+    @property
+    def _time_column(self) -> str:
+        """Name of the column with the times of a forecast."""
+        return (
+            "time" if self.ids is None and self.time_name in ("input", "step") else self.time_name
+        )
+
+    def write_times(self, times: Sequence[Any]) -> list[Any]:
+        """Return times of a forecast, or of its history, as the cells of the time column are written."""
+        return moments(times) if self.written is None else self.written.write(times)
 
     def rows(self, top: int | None = None) -> list[dict[str, Any]]:
         """Return plain data for each input: its label and most probable classes, the label first; its labels; or its
@@ -370,6 +411,8 @@ class Predictions:
         rows = []
         for i in range(len(self)):
             row = dict(input=self.inputs[i] if len(self.inputs) > i else i)
+            if self.ids:
+                row["ids"] = {name: _json(cells[i]) for name, cells in self.ids.items()}
             if self.kept:
                 row["kept"] = {name: _json(cells[i]) for name, cells in self.kept.items()}
             if self.confidence is not None:
@@ -390,7 +433,7 @@ class Predictions:
                 if self.horizon is not None:
                     row["targets"] = list(self.target_names)
                 if self.times:
-                    row["times"] = moments(self.times[i])
+                    row["times"] = list(map(str, self.write_times(self.times[i])))
             else:
                 has_no_probabilities = self.probabilities is None
                 score_name, scores = (
@@ -425,12 +468,14 @@ class Predictions:
     def write_csv(self, file: TextIO, *, spreadsheet_safe: bool = False) -> None:
         """Write `columns()` to a text stream as CSV; missing values are empty cells, labels are joined: `a;b`.
 
+        The times of a forecast are written as those of its table.
+
         Args:
             file: the stream.
             spreadsheet_safe: whether texts that begin with =, +, -, @, a tab or a carriage return get an apostrophe in
                 front, because a spreadsheet would run them as formulas; numbers never do.
         """
-        columns = {name: moments(c) if _is_times(c) else c for name, c in self.columns().items()}
+        columns = self._with_written_times(self.columns())
         if self.separator:
             columns["labels"] = [
                 None if labels is None else self.separator.join(labels) for labels in self.labels

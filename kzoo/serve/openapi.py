@@ -186,6 +186,7 @@ def _schemas(limits: Limits) -> JsonObject:
     class_score = _object(label=_TEXT, probability=_NUMBER, score=_NUMBER)
     prediction = _object(
         input=_ANY,
+        ids={"type": "object"},
         kept={"type": "object"},
         label=_ANY,
         labels=_list(_TEXT),

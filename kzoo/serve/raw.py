@@ -24,7 +24,7 @@ from kzoo.serve.codecs import (
 )
 from kzoo.serve.limits import Refused, read_json
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import moments, shown
+from kzoo.utils.formatting import shown
 
 if TYPE_CHECKING:
     from kzoo.inference.predictions import Predictions
@@ -163,7 +163,8 @@ def _document(request: ModelRequest, predictions: "Predictions") -> Reply:
         for index, row in enumerate(rows):
             row["history"] = predictions.history[index].tolist()
             if predictions.history_times:
-                row["history_times"] = moments(predictions.history_times[index])
+                times = predictions.write_times(predictions.history_times[index])
+                row["history_times"] = list(map(str, times))
     document = {"model": request.name, "version": request.version, "predictions": rows}
     document |= {"promise": predictions.promise} if predictions.promise else {}
     return Reply(body=as_json(with_notes(document)))

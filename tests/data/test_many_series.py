@@ -178,8 +178,8 @@ def test_new_rows_give_a_forecast_of_each_series_with_its_times(run):
     )
     predictions = kzoo.predict(run, pd.concat([frame, future]))
     table = predictions.to_frame()
-    assert sorted(set(table["input"])) == ["a", "b", "c"] and len(table) == 9
-    assert table.groupby("input")["day"].first().astype(str).str[:10].unique().tolist() == [
+    assert sorted(set(table["shop"])) == ["a", "b", "c"] and len(table) == 9
+    assert table.groupby("shop")["day"].first().astype(str).str[:10].unique().tolist() == [
         "2024-07-01"
     ]
     changed = future.assign(promo=[0, 0, 1] * 3)
@@ -334,7 +334,7 @@ def test_rows_to_forecast_are_written_and_forecast(run, tmp_path, capsys):
             str(tmp_path / "next.csv"),
         ]
     )
-    assert_mentions(capsys.readouterr().out, "9 rows written", "next.csv")
+    assert_mentions(capsys.readouterr().out, "9 rows written", "next.csv", "'promo'")
     future = pd.read_csv(tmp_path / "next.csv")
     assert future.day.tolist() == ["2024-07-01", "2024-07-02", "2024-07-03"] * 3
     assert future.promo.isna().all() and set(future[future["shop"] == "c"].region) == {"south"}

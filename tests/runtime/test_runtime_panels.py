@@ -90,8 +90,10 @@ def test_an_export_predicts_as_its_run(format, run, exported, tmp_path):
         )
         assert tuple(predictions.levels) == (0.1, 0.5, 0.9)
     head = as_csv(predictions).splitlines()
-    assert head[0] == "input,step,day,sales_q0.1,sales_q0.5,sales_q0.9" and len(head) == 1 + 4 * 3
-    assert head[1].startswith('"b, 1",1,2024-06-28,')
+    assert (
+        head[0] == "town,shop,day,step,sales_q0.1,sales_q0.5,sales_q0.9" and len(head) == 1 + 4 * 3
+    )
+    assert head[1].startswith("b,1,2024-06-28,1,")
     quantiles = predictions.quantiles
     assert (np.diff(quantiles, axis=-1) >= 0).all()
 
@@ -113,9 +115,10 @@ def test_the_runtime_imports_neither_keras_nor_pandas(exported, tmp_path):
     assert cold(f"import kzoo.cli; assert kzoo.cli.main({command!r}) == 0")["heavy"] == []
     forecast = pd.read_csv(tmp_path / "forecast.csv")
     assert forecast.columns.tolist() == [
-        "input",
-        "step",
+        "town",
+        "shop",
         "day",
+        "step",
         "sales_q0.1",
         "sales_q0.5",
         "sales_q0.9",

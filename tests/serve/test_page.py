@@ -641,8 +641,8 @@ def test_a_table_of_many_series_has_a_band_for_each(visit):
     with page.expect_download() as download:
         tab.click("download")
     lines = download.value.path().read_text().splitlines()
-    assert lines[0] == "input,step,day,sales_q0.1,sales_q0.5,sales_q0.9" and len(lines) == 1 + 2 * 3
-    assert lines[4].startswith("west,1,2024-05-07,63.5")
+    assert lines[0] == "shop,day,step,sales_q0.1,sales_q0.5,sales_q0.9" and len(lines) == 1 + 2 * 3
+    assert lines[4].startswith("west,2024-05-07,1,63.5")
     page.fill(
         "textarea", "\n".join(line for line in SHOPS.splitlines() if "west,2024-05-09" not in line)
     )

@@ -314,7 +314,7 @@ def test_a_series(server):
     ]
     assert seen[0]["history"] == [[float(hour)] for hour in range(3, 9)]  # the start of a picture
     lines = server.post("/v1/models/power/answer", table, headers=headers).text.splitlines()
-    assert lines == ["input,step,load", "0,1,5.5", "0,2,11.0", "0,3,16.5"]
+    assert lines == ["step,load", "1,5.5", "2,11.0", "3,16.5"]
 
 
 def test_about_has_the_facts_for_a_page(server, exports):

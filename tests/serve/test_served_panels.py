@@ -71,7 +71,7 @@ def test_each_series_has_a_band_by_its_id(server):
         assert document[1]["quantiles"][0] == [[63.5, 64.5, 65.5]]
     text = server.post(PATH, json=ROWS, headers={"Accept": "text/csv"}).text
     assert (
-        text.splitlines()[0] == "input,step,day,sales_q0.1,sales_q0.5,sales_q0.9"
+        text.splitlines()[0] == "shop,day,step,sales_q0.1,sales_q0.5,sales_q0.9"
         and text.count("west,") == 3
     )
     past = server.post(f"{PATH}?history=true", json=ROWS).json()["predictions"][0]

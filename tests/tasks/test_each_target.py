@@ -271,7 +271,7 @@ def test_a_forecast_is_dated(run, new):
         str(time) for time in forecast.times[0]
     ] == expected_times() and forecast.history.shape == (1, STEPS, 2)
     frame = forecast.to_frame()
-    assert list(frame) == ["input", "step", "when", "load", "temperature"]
+    assert list(frame) == ["when", "step", "load", "temperature"]
     assert str(frame["when"][0]) == expected_times()[0]
 
 
@@ -285,12 +285,13 @@ def test_the_command_line_dates_and_draws_it(run, new, capsys):
     assert capsys.readouterr().out.splitlines()[1].split() == ["time", "load", "temperature"]
     with open("out.csv", encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["when"] for row in rows] == [time[:16] + time[19:] for time in expected_times()]
+    as_in_table = [pd.Timestamp(time).strftime("%Y-%m-%dT%H:%M:%S%z") for time in expected_times()]
+    assert [row["when"] for row in rows] == as_in_table
     with open("ahead.png", "rb") as file:
         assert file.read(4) == b"\x89PNG"
     assert kzoo.cli.main(["predict", str(run.path), str(new), "--json"]) == 0
     times = json.loads(capsys.readouterr().out)["predictions"][0]["times"]
-    assert times == [time[:16] + time[19:] for time in expected_times()]
+    assert times == as_in_table
 
 
 def test_an_invalid_path_of_a_plot_is_refused(run, new, capsys):

@@ -393,10 +393,11 @@ def to_dates(values: Cells, day_first: bool = False, wall_clock: bool = False) -
 def _date_text(value: object) -> str:
     text = re.sub("[年月/]", "-", str(value).strip()).replace("日", "").removesuffix("-")
     match = _WEEKDAY.match(text)
-    return text if match is None or _month(match[1]) else text[match.end() :]
+    return text if match is None or month_named(match[1]) else text[match.end() :]
 
 
-def _month(name: str) -> int | None:
+def month_named(name: str) -> int | None:
+    """Return the number of a month, given its name or the first letters of it; None if it is no month."""
     return _MONTHS.get(name[:4].casefold()) or _MONTHS.get(name[:3].casefold())
 
 
@@ -411,7 +412,7 @@ def _named_date(text: str) -> "tuple[str, int, int | str, int] | None":
             return None  # Aug 18 may be a day or a year
     else:
         return None
-    month = _month(name)
+    month = month_named(name)
     return None if month is None else (_full_year(year), month, day, match.end())
 
 

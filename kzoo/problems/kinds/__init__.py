@@ -24,7 +24,9 @@ Functions of `inference.py`; those marked (optional) may be missing:
     show(reader, x, names) -> Shown         rows of x for display; None if they cannot be shown
     ahead(reader, raw, steps, x) -> times   (optional) of a series: the times of the next steps, if it has times
     error_scale(reader, x, measured)        (optional) of a series: the size of its own errors (N, targets)
-    make_future(reader, raw) -> columns     (optional) of series: the rows of the steps to forecast, to be filled in
+    identity(reader, raw, x) -> (ids, written)  (optional) of a series: id column -> cell of each row of x, and how
+                                            its times are written (an object with `write`, or None); None for arrays
+    make_future(reader, raw, steps) -> columns  (optional) of series: the rows of the next steps, to be filled in
     views(x, name) -> (share, x) pairs      (optional) augmented inputs and their weights, for test-time augmentation
     parts(reader, config, names)            (optional) the `InputPart`s of an input, whose influence is explained
     typical(reader, statistics) -> x        (optional) one x of medians and most frequent categories; None if unknown

@@ -2,7 +2,7 @@
 
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +27,7 @@ from kzoo.inference.kinds.series.windows import (
     target_count,
     times_ahead,
 )
+from kzoo.inference.kinds.series.written_times import WrittenTimes
 from kzoo.inference.sources.arrays import check_count, numeric_array
 from kzoo.inference.tables.raw import (
     MOST,
@@ -64,6 +65,7 @@ __all__ = [
     "gather",
     "glance",
     "glance_new",
+    "identity",
     "make_future",
     "parts",
     "past",
@@ -168,9 +170,7 @@ def ahead(
     calendar = Calendar.of(reader)
     if calendar is None or isinstance(raw, np.ndarray):
         return None
-    if (known := _panels.get(id(x))) is None:
-        known = _read_table(reader, raw, [])[1:]
-    panel, rows, _ = known
+    panel, rows = _panel_of(reader, raw, x)
     if isinstance(panel, OneSeries) and not _has_times(panel, calendar):
         return None
     return calendar.column, *times_ahead(reader, panel, rows, steps)
@@ -202,6 +202,30 @@ def error_scale(
     )
 
 
+def _panel_of(reader: Preprocessor, raw: RawInputs, x: np.ndarray | None) -> tuple[Panel, _Windows]:
+    """Return the panel of an input of `read`, and the rows of its windows; `x` is as in `ahead`."""
+    if (known := _panels.get(id(x))) is None:
+        known = _read_table(reader, raw, [])[1:]
+    return known[:2]
+
+
+def identity(
+    reader: Preprocessor, raw: RawInputs, x: np.ndarray | None = None
+) -> tuple[Mapping[str, Sequence[Any]], WrittenTimes | None] | None:
+    """Return what tells the rows of a forecast apart, in the cells of its table.
+
+    Args:
+        reader, raw, x: see `ahead`.
+
+    Returns:
+        (id column -> cell of each series, how times are written); None for arrays.
+    """
+    if isinstance(raw, np.ndarray):
+        return None
+    panel, _ = _panel_of(reader, raw, x)
+    return panel.ids, panel.written
+
+
 def _has_times(panel: OneSeries, calendar: Calendar) -> bool:
     """Return whether a series has times of the type of the training; warn if it has not, or another step."""
     times = panel.times
@@ -224,17 +248,26 @@ def _has_times(panel: OneSeries, calendar: Calendar) -> bool:
     return True
 
 
-def make_future(reader: Preprocessor, raw: RawInputs) -> dict[str, list[Any]]:
-    """Return the rows of the steps that `raw`, an input of `read`, is to be forecast for, name -> cells.
+def make_future(reader: Preprocessor, raw: RawInputs, steps: int) -> dict[str, list[Any]]:
+    """Return the rows of the next `steps` steps of each series of `raw`, an input of `read`, name -> cells.
+
+    They have ids, times and static values; the other columns are empty.
 
     Raises:
-        KzooError: the model has one series, whose forecasts need no rows.
+        KzooError: one series without times, or without a regular step.
     """
-    if not reader.get("series_id"):
+    if reader.get("series_id"):
+        return future_rows(reader, _panel_rows(reader, raw))
+    _, panel, rows, _ = _read_table(reader, raw, [])
+    calendar = Calendar.of(reader)
+    if calendar is None or not isinstance(panel, OneSeries) or not _has_times(panel, calendar):
         raise KzooError(
-            "The rows to forecast are those of a table of many series, and this model has one series."
+            "The rows to forecast have no times: the model has no regular step, or the table no time column. Add as "
+            "many rows as the model forecasts steps."
         )
-    return future_rows(reader, _panel_rows(reader, raw))
+    times, _ = times_ahead(reader, panel, rows, steps)
+    written = panel.write_times(times[0])
+    return {calendar.column: written} | {name: [None] * len(written) for name in reader["columns"]}
 
 
 def gather(words: list[str]) -> RawInputs:

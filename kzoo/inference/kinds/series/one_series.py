@@ -4,7 +4,7 @@ Its rows are in order of time before they become a panel, and those at the end w
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, ClassVar
 
@@ -21,6 +21,7 @@ from kzoo.inference.kinds.series.steps import (
     Steps,
 )
 from kzoo.inference.kinds.series.time_formats import (
+    DAY_FIRST,
     NUMBERS,
     are_digit_dates,
     require_times,
@@ -29,6 +30,7 @@ from kzoo.inference.kinds.series.time_formats import (
 )
 from kzoo.inference.kinds.series.times import Moments, Times
 from kzoo.inference.kinds.series.windows import PanelValues, far_notes, panel_values, target_count
+from kzoo.inference.kinds.series.written_times import WrittenTimes, written_times
 from kzoo.inference.tables.dates import are_dates
 from kzoo.inference.tables.raw import MOST, Rows, TableSource, checked_rows, require, rows_of
 from kzoo.inference.tables.values import plain, to_words
@@ -398,6 +400,8 @@ def read_series(
     notes += [] if times is None else time_column_notes(reader, times)
     notes += check_step(reader, times, "the series", last=steps)
     panel, content = learned_series(reader, rows, times, last=_SEASONS_READ * steps, least=steps)
+    if times is not None:
+        panel = replace(panel, written=_written(rows, times))
     count = len(content.values)
     if count < steps:
         requirement = f" with a value of {_targets(reader)}" if future else ""
@@ -420,6 +424,16 @@ def read_series(
     ]
     rows_of_window = np.array([first]), np.array([count - 1])
     return content.values[None, first:], panel, rows_of_window, ~content.filled[None, first:]
+
+
+def _written(rows: Rows, times: Times) -> WrittenTimes | None:
+    """Return how the times of rows are written."""
+    return written_times(
+        rows[times.column],
+        times.wall,
+        has_zone=bool(len(times.offsets)) and bool(np.isfinite(times.offsets).all()),
+        day_first=times.time_format == DAY_FIRST,
+    )
 
 
 def past(

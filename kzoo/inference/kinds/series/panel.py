@@ -5,17 +5,23 @@ single series is a panel of one (see `kzoo.inference.kinds.series.one_series`). 
 of a panel have covariates (see `kzoo.inference.kinds.series.covariates`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from kzoo.inference.kinds.series.calendar import Calendar, learn_calendar
 from kzoo.inference.kinds.series.covariates import covariates_of
 from kzoo.inference.kinds.series.steps import Steps, fill_rule
-from kzoo.inference.kinds.series.time_formats import require_times, time_format_of, times_and_zone
+from kzoo.inference.kinds.series.time_formats import (
+    DAY_FIRST,
+    require_times,
+    time_format_of,
+    times_and_zone,
+)
 from kzoo.inference.kinds.series.times import Moments
+from kzoo.inference.kinds.series.written_times import WrittenTimes, written_times
 from kzoo.inference.tables.raw import MOST, Rows, require
 from kzoo.inference.tables.values import Cells, Texts, category_word, not_missing, plain, to_words
 from kzoo.inference.tables.zones import zone_notes
@@ -44,6 +50,8 @@ class Panel:
             `bounds` by default.
         jumps: rows before which some are missing that are not filled in, because one series has no regular step.
         fill: from how many seasons targets are filled in (see `fill_targets`).
+        ids: of new rows: id column -> its cell (S,) of each series.
+        written: of new rows: how the cells of the time column are written, if they have a format.
     """
 
     is_padded: ClassVar[bool] = True  # whether the first rows of short series are repeated
@@ -57,6 +65,8 @@ class Panel:
     parts: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     jumps: np.ndarray = field(default_factory=lambda: np.empty(0, int))
     fill: str = ""
+    ids: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    written: WrittenTimes | None = None
 
     def __post_init__(self) -> None:
         """Set the parts to whole series by default."""
@@ -139,6 +149,10 @@ class Panel:
     def time(self, row: int) -> str:
         """Return the time of a row as text."""
         return _as_text(self.moments.wall[row : row + 1])[0]
+
+    def write_times(self, times: Sequence[Any]) -> list[Any]:
+        """Return times as the cells of the time column are written."""
+        return moments_as_text(times) if self.written is None else self.written.write(times)
 
     def gaps(self) -> np.ndarray:
         """Return the rows before which rows of the same series are missing."""
@@ -399,7 +413,7 @@ def panel_of(reader: Preprocessor, rows: Rows, notes: list[str], *, longest: int
     require(rows, [covariate.name for covariate in covariates_of(reader)], "the panel")
     codes, names = series_names(rows, reader["series_id"], notes)
     zone = (reader.get("zones") or {}).get(column)
-    moments, _, _ = panel_moments(rows, column, notes, reader.get("times", ""), zone)
+    moments, time_format, _ = panel_moments(rows, column, notes, reader.get("times", ""), zone)
     if (moments.times.dtype.kind == "M") == (calendar.step == "numbers"):
         types = ("dates", "numbers") if calendar.step == "numbers" else ("numbers", "dates")
         raise KzooError(
@@ -408,6 +422,20 @@ def panel_of(reader: Preprocessor, rows: Rows, notes: list[str], *, longest: int
         )
     panel = replace(sorted_panel(codes, names, moments, calendar), fill=reader.get("fill") or "")
     check_steps(panel, "the training rows were")
+    last = panel.order[panel.bounds[1:] - 1]
+    panel = replace(
+        panel,
+        ids={
+            name: np.asarray(plain(rows[name])[last], object).tolist()
+            for name in reader["series_id"]
+        },
+        written=written_times(
+            rows[column],
+            moments.wall,
+            has_zone=bool(moments.zone),
+            day_first=time_format == DAY_FIRST,
+        ),
+    )
     # of a run of an earlier version that counts rows across gaps as consecutive
     return panel if reader.get("uneven") else panel.with_missing_steps(longest)
 

@@ -535,12 +535,9 @@ def future_rows(reader: Preprocessor, rows: Rows) -> dict[str, list[Any]]:
     source = panel.order[windows[1]]
     static = [covariate.name for covariate in covariates_of(reader) if covariate.role == "static"]
     columns: dict[str, list[Any]] = {
-        name: np.repeat(np.asarray(rows[name], object)[source], horizon).tolist()
-        for name in reader["series_id"]
+        name: [cell for cell in cells for _ in range(horizon)] for name, cells in panel.ids.items()
     }
-    columns[reader["time"]] = _as_written(
-        [moment for series in times for moment in series], reader.get("times")
-    )
+    columns[reader["time"]] = panel.write_times([time for series in times for time in series])
     columns |= {
         name: np.repeat(np.asarray(rows[name], object)[source], horizon).tolist() for name in static
     }

@@ -76,9 +76,8 @@ def test_forecasts_continue_with_the_step_of_pandas(frequency, zone):
     forecast = ahead(reader, table(times[:160]))
     assert [pd.Timestamp(time) for time in forecast.times[0]] == list(times[160:])
     assert forecast.time_name == "when" and list(forecast.columns()) == [
-        "input",
-        "step",
         "when",
+        "step",
         "load",
     ]
     assert [pd.Timestamp(time) for time in forecast.history_times[0]] == list(
@@ -277,7 +276,7 @@ def test_forecasts_from_rows_without_times_have_numbered_steps_and_a_warning():
     reader = reader_of(pd.date_range("2024-01-01", periods=160, freq="h"))
     with warns("time column", "'when'"):
         forecast = ahead(reader, table(range(160)).drop(columns="when"))
-    assert not forecast.times and list(forecast.columns()) == ["input", "step", "load"]
+    assert not forecast.times and list(forecast.columns()) == ["step", "load"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not ahead(reader, np.zeros((STEPS, 1), "float32")).times

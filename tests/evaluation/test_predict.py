@@ -305,7 +305,7 @@ def test_a_forecast_continues_the_series(series_run, tmp_path):
         with warns("5 rows", "'a'", "'b'", "row 50"):
             np.testing.assert_array_equal(kzoo.predict(series_run, same).values, answers.values)
     table = answers.to_frame()
-    assert list(table.columns) == ["input", "step", "a", "b"] and table["step"].tolist() == [
+    assert list(table.columns) == ["step", "a", "b"] and table["step"].tolist() == [
         1,
         2,
         3,

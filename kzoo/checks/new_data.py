@@ -38,6 +38,7 @@ class NewData:
 
     Attributes:
         facts: facts of the run's task (see `kzoo.problems.tasks`).
+        coverage: of the bands of the run on its test rows (see `kzoo.zoo.results.coverage`); None if not measured.
         known: stored statistics of the training data (see `kzoo.data.statistics`); None for runs of older versions.
         frame: the table, if there is one; `missing`: columns of the run that it does not have.
         features: (names, numbers (N, F)); None if nothing could be read.
@@ -57,6 +58,7 @@ class NewData:
         self.facts = run.problem.facts
         self.class_names = described.class_names
         self.known: Needed = run.config.get("statistics")
+        self.coverage: Needed = run.summary.get("conformal")
         self.frame: Needed = None
         self.missing: list[str] = []
         self.answers: Needed = None

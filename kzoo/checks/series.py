@@ -9,6 +9,7 @@ from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, plural
+from kzoo.zoo.results.coverage import coverage_findings
 
 _UNEVEN = 0.02  # share of the steps, or of the rows
 _SHOWN = 3  # gaps and repeated times that are listed
@@ -154,6 +155,18 @@ def times_of_new_rows(new: NewData) -> Iterator[Finding]:
         checks if new.preprocessing.get("uneven") else [uneven_times, holes_in_time, *checks]
     ):
         yield from function(new)
+
+
+@check("new", "coverage")
+def bands_that_do_not_cover(new: NewData) -> Iterator[Finding]:
+    """Find bands of forecasts whose coverage on the test rows, of all series or of a fifth, was not as expected."""
+    for what, fix in coverage_findings(new.coverage):
+        yield warning(
+            what,
+            where="test rows of the run",
+            why="The range allows for errors that depend on each other, within series and at the same time.",
+            fix=fix,
+        )
 
 
 def _time(subject: Subject | NewData) -> JsonObject | None:

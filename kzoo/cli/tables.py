@@ -8,7 +8,7 @@ from kzoo.cli.shared import hanging_indent, terminal_width
 from kzoo.inference.tasks.target_scores import subgroup_table, target_table
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import spelled
-from kzoo.zoo.results.coverage import coverage_note, coverage_table
+from kzoo.zoo.results.coverage import coverage_note, coverage_table, coverage_warnings
 
 
 def columns(rows: Iterable[Iterable[object]], *, align: str = "", indent: int = 2) -> list[str]:
@@ -93,6 +93,7 @@ def coverage_lines(coverage: Sequence[JsonObject] | None) -> list[str]:
         "coverage of sets or intervals:",
         *columns(rows, align="><>>>"),
         *_note_lines(coverage_note(coverage)),
+        *(line for finding in coverage_warnings(coverage) for line in _warning_lines(finding)),
     ]
 
 

@@ -24,7 +24,7 @@ from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.problems.kinds import kind, takes_ready_arrays
 from kzoo.problems.tasks import Scored
-from kzoo.training.conformal import predicted
+from kzoo.training.conformal import moments_of, predicted
 from kzoo.training.custom_model import read_labels_as
 from kzoo.training.score import run_gives_logits, score_split, tta_views
 from kzoo.utils.argument_checks import checked_arguments, checked_count
@@ -169,9 +169,11 @@ def evaluate(
         rows = sample_split(part)
         predictions, truth = predicted(kept, loaded, steps, logits=run_gives_logits(run), part=rows)
         starts = getattr(rows.y, "starts", range(len(truth)))
-        scores = scores | {
-            "conformal": steps.coverage(predictions, truth, levels, run.problem, np.asarray(starts))
-        }
+        moments = moments_of(rows) if run.problem.ordered else None
+        coverage = steps.coverage(
+            predictions, truth, levels, run.problem, np.asarray(starts), moments
+        )
+        scores = scores | {"conformal": coverage}
     if by is not None:
         scores = scores | {
             "by": _subgroups(run, data, loaded, sample_split(part), target, by, score, scored)

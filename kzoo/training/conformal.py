@@ -1,6 +1,7 @@
 """The last postprocessing step of a training, "conformal", learned on the outputs that scoring has computed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ def predicted(
         data: the `Dataset`.
         postprocessor: the other steps, or None.
         logits: whether outputs of classes are logits.
-        part: the split, from whose windows forecasts get their `error_scale`; None if it is not known.
+        part: the split, from whose windows forecasts get their `error_scale` and the names of their series as `inputs`;
+            None if it is not known.
     """
     outputs, truth = (np.concatenate(column) for column in zip(*pairs, strict=True))
     steps = postprocessor or Postprocessor()
@@ -43,6 +45,10 @@ def predicted(
         logits=logits,
         error_scale=None if part is None else error_scale_of(data, part),
     )
+    series = None if part is None else getattr(part.y, "series", None)
+    if series is not None:
+        names = [series.names[code] for code in series.codes.tolist()]
+        predictions = replace(predictions, inputs=names)
     return predictions, truth
 
 
@@ -52,6 +58,11 @@ def error_scale_of(data: Dataset, part: Split) -> np.ndarray | None:
     if not data.problem.ordered or not hasattr(fitting, "error_scale"):
         return None
     return fitting.error_scale(data.preprocessing, part)
+
+
+def moments_of(part: Split | None) -> np.ndarray | None:
+    """Return the number of the first step of each forecast of a split (N,); None if it is not cut from series."""
+    return None if part is None else getattr(part.y, "moments", None)
 
 
 def learned_conformal(
@@ -85,12 +96,20 @@ def learned_conformal(
     if tuning is not None and len(tuning[1]) < conformal.FEWEST:
         tuning = None
     problem = data.problem
-    steps = with_conformal(postprocessor, *read[rows], problem=problem, rows=rows, tuning=tuning)
+    moments = moments_of(splits.get(rows)) if problem.ordered else None
+    steps = with_conformal(
+        postprocessor, *read[rows], problem=problem, rows=rows, tuning=tuning, moments=moments
+    )
     step = None if steps is None else steps.step(conformal.NAME)
     if step is None or "test" not in read:
         return steps, []
-    ordered = problem.ordered
-    return steps, conformal.coverage(step.learned, step.rows, *read["test"], ordered=ordered)
+    return steps, conformal.coverage(
+        step.learned,
+        step.rows,
+        *read["test"],
+        ordered=problem.ordered,
+        moments=moments_of(splits.get("test")) if problem.ordered else None,
+    )
 
 
 def _fits(predictions: Predictions, truth: np.ndarray) -> bool:

@@ -4,6 +4,8 @@ These are faults that a network that counts rows cannot see: rows that are missi
 of the clock, and missing values. Steps of months or working days are no fault.
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from messages import assert_mentions, refuses
 from small_models import finding_of
 
 import kzoo
+from kzoo.checks.finding import CHECKS
 from kzoo.checks.runner import run_checks
 from kzoo.checks.subject import Subject
 
@@ -213,3 +216,23 @@ def test_a_regular_series_with_numeric_times_has_no_findings():
     assert checked(frame, time="time") == checked(frame.drop(columns="time")) == {}
     message = checked(frame.drop(index=9), time="time")["holes_in_time"].what
     assert_mentions(message, "2", "2.5", "0.25")
+
+
+def test_bands_that_do_not_cover_the_smallest_series_are_found():
+    inside = {"coverage": 0.8, "expected": [0.6, 0.95], "series": 13}
+    smallest = inside | {"coverage": 0.27, "series": 12}
+    entry = {"confidence": 0.8, "rows": "validation", "probability": 0.95, "width": [1.0]}
+    entry |= {"coverage": 0.75, "expected": [0.7, 0.9], "sizes": [smallest, *[inside] * 4]}
+    check = CHECKS["bands_that_do_not_cover"].function
+    (finding,) = check(SimpleNamespace(coverage=[entry]))
+    assert_mentions(finding.what, "80", "27", "60", "95", "smallest fifth", "12")
+    (finding,) = check(SimpleNamespace(coverage=[entry | {"coverage": 0.59, "sizes": []}]))
+    assert_mentions(finding.what, "59", "70", "90")
+    assert_mentions(finding.fix, "calibration=")
+    (finding,) = check(SimpleNamespace(coverage=[entry | {"coverage": 0.97, "sizes": []}]))
+    assert_mentions(finding.what, "97")
+    assert not list(check(SimpleNamespace(coverage=[entry | {"sizes": [inside] * 5}])))
+    # all forecasts begin at the same time, and a run of before: nothing is known
+    unknown = entry | {"expected": None, "sizes": [smallest | {"expected": None}]}
+    before = {"confidence": 0.8, "rows": "validation", "expected": None, "coverage": 0.2}
+    assert not list(check(SimpleNamespace(coverage=[unknown, before])))

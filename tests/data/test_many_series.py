@@ -236,8 +236,14 @@ def test_exports_forecast_panels_without_keras(run, tmp_path):
     past = frame.assign(
         sales=frame.sales.where(frame.day <= frame.day.max() - pd.Timedelta(days=3))
     )
-    theirs = model.predict(past)
-    ours = kzoo.predict(run, past)
+    theirs = model.predict(past, confidence=0.8)
+    ours = kzoo.predict(run, past, confidence=0.8)
+    assert theirs.promise == ours.promise
+    assert_mentions(ours.promise, "size of the errors of each series")
+    np.testing.assert_allclose(theirs.error_scale, ours.error_scale, rtol=1e-6)
+    np.testing.assert_allclose(theirs.upper, ours.upper, rtol=1e-4)
+    width = (ours.upper - ours.lower) / ours.error_scale[:, None]
+    np.testing.assert_allclose(width, width[:1].repeat(len(width), axis=0), rtol=1e-5)
     assert list(theirs.inputs) == list(ours.inputs) and theirs.times == ours.times
     assert np.allclose(theirs.values, ours.values, rtol=1e-4)
 

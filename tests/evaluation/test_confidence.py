@@ -250,7 +250,9 @@ def test_forecasts_have_a_band_that_adapts(home):
     assert short.values == pytest.approx(long.values)
     assert_mentions(short.promise, "approximate")
     assert_mentions(long.promise, "follows the errors")
-    assert ((long.upper - long.lower) > 1.5 * (short.upper - short.lower)).all()
+    # 80 % of the late noise are within 1.28 standard deviations
+    assert long.upper - long.lower == pytest.approx(2 * 1.28 * 0.6, rel=0.3)
+    assert ((short.upper - short.lower) > 2 * 2 * 1.28 * 0.1).all()  # its window is of late rows
     static, adaptive = kzoo.evaluate(run, series, confidence=0.8)["conformal"]
     assert adaptive["method"] == "adaptive" and abs(adaptive["coverage"] - 0.8) < abs(
         static["coverage"] - 0.8
@@ -277,3 +279,54 @@ def test_a_further_step_is_applied_once_to_scores_and_sets(home):
     assert after == pytest.approx(run.summary["test"]["loss"], rel=1e-5)
     coverage = kzoo.evaluate(run, data[data["kind"] != "middle"], confidence=0.9)["conformal"][0]
     assert coverage["coverage"] == run.summary["conformal"][1]["coverage"]
+
+
+def panel(count=12, days=160, seed=0):
+    """Return daily rows of series whose sizes differ by six decades."""
+    random = np.random.default_rng(seed)
+    times = pd.date_range("2024-01-01", periods=days, freq="D")
+    frames = []
+    for number, size in enumerate(np.geomspace(1e-3, 1e3, count)):
+        values = 10 + np.sin(np.arange(days) * 2 * np.pi / 7) + random.normal(0, 0.5, days)
+        frames.append(pd.DataFrame({"id": f"s{number}", "day": times, "y": size * values}))
+    return pd.concat(frames)
+
+
+def test_the_coverage_of_forecasts_is_judged_by_size(home, capsys):
+    frame = panel()
+    run = fit(
+        "series_linear",
+        frame,
+        home / "by-size",
+        series_id="id",
+        time="day",
+        target="y",
+        input_shape=14,
+        horizon=3,
+        epochs=2,
+        baselines=False,
+        check=False,
+    )
+    for entry in run.summary["conformal"]:
+        low, high = entry["expected"]
+        assert 0 <= low < entry["confidence"] < high <= 1
+        assert entry["probability"] == 0.95
+        assert [part["series"] for part in entry["sizes"]] == [3, 2, 3, 2, 2]
+        # windows of a series have equal rights, and fifths have nearly as many series
+        mean = np.average([part["coverage"] for part in entry["sizes"]], weights=[3, 2, 3, 2, 2])
+        assert mean == pytest.approx(entry["coverage"], abs=0.02)
+    static, adaptive = kzoo.evaluate(run, frame, confidence=0.8)["conformal"]
+    assert static["expected"] is not None and adaptive["expected"] is not None
+
+    file = run.path / "summary.json"
+    summary = json.loads(file.read_text(encoding="utf-8"))
+    entry = summary["conformal"][0] | {"coverage": 0.8, "expected": [0.7, 0.9]}
+    sizes = [{"coverage": 0.8, "expected": [0.6, 0.95], "series": 2}] * 4
+    entry["sizes"] = [{"coverage": 0.27, "expected": [0.6, 0.95], "series": 3}, *sizes]
+    file.write_text(json.dumps(summary | {"conformal": [entry]}), encoding="utf-8")
+    (finding,) = [
+        found for found in kzoo.check(run.path, frame) if found.check == "bands_that_do_not_cover"
+    ]
+    assert_mentions(finding.what, "80", "27", "60", "95", "smallest fifth", "3")
+    report = kzoo.report(run.path)
+    assert_mentions(report.read_text(encoding="utf-8"), "smallest fifth")

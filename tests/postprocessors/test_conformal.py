@@ -1,6 +1,7 @@
 """Prediction sets, intervals and abstention: their numbers beside independent loops, and their coverage."""
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import stats
 from kzoo.inference.postprocessors import (
     abstention,
     adaptive_band,
+    clustered,
     conformal,
     conformal_scores,
     coverage,
@@ -19,7 +21,7 @@ from kzoo.inference.postprocessors.prediction_options import PredictionOptions
 from kzoo.inference.predictions import Predictions
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
-from kzoo.zoo.results.coverage import coverage_note, coverage_table
+from kzoo.zoo.results.coverage import coverage_findings, coverage_note, coverage_table
 
 CLASSES = ("a", "b", "c", "d")
 OF_CLASSES = problem("tabular_classification")
@@ -196,6 +198,223 @@ def test_quantiles_are_conformalised_with_the_nearest_heads():
     scores = [max(-1 - y, y - 1) for y in truth[:, 0]]
     assert upper[0, 0] == pytest.approx(1 + loop_quantile(scores, 0.9), abs=1e-6)
     assert ((truth >= lower) & (truth <= upper)).mean() == pytest.approx(0.9, abs=0.01)
+
+
+def forecasts(seed=0, *, moments=60, series=50, horizon=4, quantiles=False, own=0.0, keep=None):
+    """Return forecasts of series whose sizes differ by six decades, their truth, and the first step of each.
+
+    Errors grow with the step, and are `own` times as large, as a logarithm, in some series as their scale says.
+    """
+    random = np.random.default_rng(seed)
+    size = 10 ** random.uniform(-3, 3, series)
+    factor = np.exp(own * random.standard_normal(series))
+    codes, starts = (grid.reshape(-1) for grid in np.mgrid[:series, :moments])
+    scale = size[codes] * np.exp(0.2 * random.standard_normal(len(codes)))
+    spread = (scale * factor[codes])[:, None] * np.sqrt(np.arange(1, horizon + 1))
+    truth = (10 * size[codes][:, None] + spread * random.standard_normal(spread.shape))[..., None]
+    values = np.broadcast_to(10 * size[codes][:, None, None], truth.shape)
+    answers = {"values": values}
+    if quantiles:
+        ends = scale[:, None, None] * np.array([-1.0, 0, 1])
+        answers = {"quantiles": values[..., None] + ends[:, None], "levels": (0.1, 0.5, 0.9)}
+    rows = np.flatnonzero(np.ones(len(codes), bool) if keep is None else keep(codes, starts))
+    part = {
+        name: value[rows] if isinstance(value, np.ndarray) else value
+        for name, value in answers.items()
+    }
+    names = [f"s{code}" for code in codes[rows]]
+    predictions = Predictions(**part, error_scale=scale[rows, None], inputs=names)
+    return predictions, truth[rows], starts[rows], np.argsort(np.argsort(size))[codes[rows]]
+
+
+OF_FORECASTS = {False: problem("forecasting"), True: problem("quantile_forecasting")}
+
+
+@pytest.mark.parametrize("quantiles", [False, True])
+def test_bands_of_all_sizes_cover_new_series_and_moments(quantiles):
+    options = dict(quantiles=quantiles)
+    early, early_truth, moments, _ = forecasts(
+        **options, keep=lambda code, start: (code % 5 > 0) & (start < 30)
+    )
+    learned = conformal.learn(early, early_truth, problem=OF_FORECASTS[quantiles], moments=moments)
+    assert conformal.follows_scale(learned)
+    late, truth, _, rank = forecasts(**options, keep=lambda code, start: start >= 34)
+    lower, upper = conformal.intervals(learned, late, 0.8)
+    covered = ((truth >= lower) & (truth <= upper))[..., 0]
+    fifths = [covered[rank // 10 == fifth].mean() for fifth in range(5)]
+    assert min(fifths) > 0.75 and max(fifths) < 0.85
+    new = np.array([int(name[1:]) % 5 == 0 for name in late.inputs])
+    assert covered[new].mean() == pytest.approx(0.8, abs=0.03)
+    # one width in the unit of the target covers none of the large series
+    plain = replace(early, error_scale=None)
+    unscaled = conformal.learn(plain, early_truth, problem=OF_FORECASTS[quantiles])
+    assert not conformal.follows_scale(unscaled)
+    lower, upper = conformal.intervals(unscaled, late, 0.8)
+    assert ((truth >= lower) & (truth <= upper))[rank >= 40].mean() < 0.7
+
+
+@pytest.mark.parametrize("quantiles", [False, True])
+def test_the_width_of_a_pooled_band_is_that_of_a_loop(quantiles):
+    predictions, truth, moments, _ = forecasts(series=9, moments=20, quantiles=quantiles)
+    learned = conformal.learn(predictions, truth, problem=OF_FORECASTS[quantiles], moments=moments)
+    lower, upper = conformal.intervals(learned, predictions, 0.8)
+    low = high = predictions.values
+    if quantiles:
+        low, high = predictions.quantiles[..., 0], predictions.quantiles[..., 2]
+    for step in range(4):
+        scores = np.maximum(low - truth, truth - high)[:, step] / predictions.error_scale
+        width = loop_quantile(scores[:, 0], 0.8) * predictions.error_scale
+        np.testing.assert_allclose(upper[:, step], high[:, step] + width, rtol=1e-8)
+        np.testing.assert_allclose(lower[:, step], low[:, step] - width, rtol=1e-8)
+
+
+@pytest.mark.parametrize("quantiles", [False, True])
+def test_series_have_widths_of_their_own_where_these_persist(quantiles):
+    def spread_of_coverage(own, stored=True):
+        options = dict(quantiles=quantiles, own=own, moments=120)
+        early, truth, moments, _ = forecasts(**options, keep=lambda _, start: start < 60)
+        learned = conformal.learn(
+            early,
+            truth,
+            problem=OF_FORECASTS[quantiles],
+            moments=moments if stored else None,
+        )
+        late, truth, _, _ = forecasts(**options, keep=lambda _, start: start >= 64)
+        lower, upper = conformal.intervals(learned, late, 0.8)
+        covered = (truth >= lower) & (truth <= upper)
+        names = np.array(late.inputs)
+        of_series = [covered[names == name].mean() for name in sorted(set(names))]
+        assert np.mean(of_series) == pytest.approx(0.8, abs=0.03)
+        scale = (learned if not quantiles else learned["pairs"][0])["scale"]
+        return np.std(of_series), len(scale["series"])
+
+    pooled, none = spread_of_coverage(0.8, stored=False)
+    own, all_of_them = spread_of_coverage(0.8)
+    assert (none, all_of_them) == (0, 50) and own < 0.6 * pooled
+    # where the differences between series are noise, the pooled width stays
+    pooled, _ = spread_of_coverage(0.0, stored=False)
+    own, _ = spread_of_coverage(0.0)
+    assert own < 1.1 * pooled
+
+
+def misses(*, series, origins, horizon, memory, shared, seed):
+    """Return which steps of forecasts are outside a band of 80 %, and their clusters; errors are autoregressive."""
+    random = np.random.default_rng(seed)
+    length = origins + horizon + 50
+
+    def errors(count):
+        noise = random.standard_normal((count, length)) * np.sqrt(1 - memory**2)
+        result = np.zeros((count, length))
+        for step in range(1, length):
+            result[:, step] = memory * result[:, step - 1] + noise[:, step]
+        return result
+
+    total = np.sqrt(1 - shared) * errors(series) + np.sqrt(shared) * errors(1)
+    starts = np.arange(origins) + 50
+    inside = np.abs(total) <= stats.norm.ppf(0.9)
+    covered = inside[:, starts[:, None] + np.arange(horizon)].reshape(-1, horizon)
+    codes = np.repeat(np.arange(series), origins)
+    return covered, clustered.Clusters.of(codes, np.tile(starts, series), horizon)
+
+
+@pytest.mark.parametrize(
+    ("series", "origins", "horizon", "memory", "shared"),
+    [(1, 100, 6, 0.7, 0), (1, 300, 24, 0.9, 0), (40, 35, 12, 0.7, 0.3), (40, 13, 4, 0.7, 0.3)],
+)
+def test_the_expected_range_of_dependent_errors_holds_the_coverage(
+    series, origins, horizon, memory, shared
+):
+    held = []
+    binomial = []
+    for seed in range(200):
+        covered, clusters = misses(
+            series=series, origins=origins, horizon=horizon, memory=memory, shared=shared, seed=seed
+        )
+        low, high = clustered.expected_range(covered, clusters, 0.8)
+        held.append(low <= covered.mean() <= high)
+        half = 1.96 * math.sqrt(0.16 / covered.size)
+        binomial.append(abs(covered.mean() - 0.8) <= half)
+    assert np.mean(held) >= 0.9
+    assert np.mean(binomial) < 0.5
+
+
+def test_the_expected_range_needs_more_than_one_horizon_of_origins():
+    covered, clusters = misses(series=30, origins=6, horizon=6, memory=0.5, shared=0.1, seed=0)
+    assert clustered.expected_range(covered, clusters, 0.8) is None
+    all_of_them = np.ones((40, 3), bool)
+    clusters = clustered.Clusters.of(np.zeros(40, int), np.arange(40), 3)
+    low, high = clustered.expected_range(all_of_them, clusters, 0.8)
+    assert low < 0.8 < high
+    # a band that was learned on few rows has a wider range
+    wider = clustered.expected_range(all_of_them, clusters, 0.8, effective=4)
+    assert wider[0] < low
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 7, 20, 200])
+def test_students_distribution_is_that_of_scipy(freedom):
+    for probability in (0.9, 0.95, 0.99):
+        expected = stats.t.ppf((1 + probability) / 2, freedom)
+        assert clustered.student(probability, freedom) == pytest.approx(expected, rel=1e-9)
+
+
+def test_bands_that_miss_the_small_series_are_found():
+    early, early_truth, _, _ = forecasts(keep=lambda _, start: start < 30)
+    late, truth, moments, rank = forecasts(keep=lambda _, start: start >= 34)
+    scaled = conformal.learn(early, early_truth, problem=OF_FORECASTS[False])
+    assert (
+        coverage_findings(
+            conformal.coverage(scaled, "validation", late, truth, ordered=True, moments=moments)
+        )
+        == []
+    )
+    # a band that suits large series is too narrow for small ones
+    scales = np.where(rank < 10, 0.15, 1.0)[:, None] * late.error_scale
+    entries = conformal.coverage(
+        scaled,
+        "validation",
+        replace(late, error_scale=scales),
+        truth,
+        [0.8],
+        ordered=True,
+        moments=moments,
+    )
+    sizes = entries[0]["sizes"]
+    assert [part["series"] for part in sizes] == [10] * 5
+    np.testing.assert_allclose(
+        sizes[0]["coverage"],
+        covered_by(scaled, replace(late, error_scale=scales), truth)[rank < 10].mean(),
+    )
+    found = coverage_findings(entries)
+    assert_mentions(" ".join(found[-1]), "80", "smallest fifth", "10", "expected")
+    # the same of a run of before, whose band has one width
+    plain = conformal.learn(
+        replace(early, error_scale=None), early_truth, problem=OF_FORECASTS[False]
+    )
+    entries = conformal.coverage(plain, "validation", late, truth, ordered=True, moments=moments)
+    assert_mentions(" ".join(coverage_findings(entries)[-1]), "largest fifth", "earlier")
+    assert_mentions(coverage_note(entries), "95", "clustered")
+    assert "sizes" not in conformal.coverage(plain, "validation", late, truth, ordered=True)[0]
+
+
+def covered_by(learned, predictions, truth):
+    lower, upper = conformal.intervals(learned, predictions, 0.8)
+    return (truth >= lower) & (truth <= upper)
+
+
+def test_bands_follow_the_unit_of_the_target():
+    predictions, truth, moments, _ = forecasts(own=0.5)
+    learned = conformal.learn(predictions, truth, problem=OF_FORECASTS[False], moments=moments)
+    lower, upper = conformal.intervals(learned, predictions, 0.8)
+    for factor in (1e-3, 1e3):
+        scaled = replace(
+            predictions,
+            values=factor * predictions.values,
+            error_scale=factor * predictions.error_scale,
+        )
+        ends = conformal.intervals(learned, scaled, 0.8)
+        np.testing.assert_allclose(ends, (factor * lower, factor * upper), rtol=1e-9)
+    with refuses("confidence", "windows"):
+        conformal.intervals(learned, replace(predictions, error_scale=None), 0.8)
 
 
 def test_the_adaptive_band_uses_only_known_truths_and_covers():

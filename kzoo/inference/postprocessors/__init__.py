@@ -47,11 +47,13 @@ _SHARED = (
     "abstention",
     "adaptive_band",
     "calibration",
+    "clustered",
     "conformal_scores",
     "coverage",
     "decision",
     "postprocessor",
     "prediction_options",
+    "series_scale",
 )
 # steps that every training learns, and that `postprocess=` does not select
 AUTOMATIC = ("conformal",)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kzoo.inference.postprocessors.conformal import ends, interval_coverage, intervals
+from kzoo.inference.postprocessors.conformal import ends, interval_coverage, intervals, judged
 from kzoo.inference.postprocessors.conformal_scores import StoredScores, quantile_scores
+from kzoo.inference.postprocessors.series_scale import scaled_scores, widths
 from kzoo.inference.predictions import Predictions
 from kzoo.utils.files import JsonObject
 
@@ -99,7 +100,11 @@ def adaptive_intervals(
     low, high, pair = ends(learned, predictions, confidence)
     cells = learned["scores"] if pair is None else pair["scores"]
     scores = quantile_scores(low, high, np.asarray(truth, np.float64))
-    return adaptive_sizes(scores, np.asarray(starts), confidence, initial_scores(cells))
+    scale = (learned if pair is None else pair).get("scale")
+    if scale is not None:
+        scores = scaled_scores(scale, scores, predictions)
+    sizes = adaptive_sizes(scores, np.asarray(starts), confidence, initial_scores(cells))
+    return sizes if scale is None else widths(scale, sizes, predictions)
 
 
 def coverage(
@@ -109,9 +114,18 @@ def coverage(
     truth: np.ndarray,
     starts: np.ndarray,
     confidence: float,
+    moments: np.ndarray | None = None,
 ) -> JsonObject:
     """Return the coverage of adaptive bands; see `kzoo.inference.postprocessors.conformal.coverage`."""
     band = adaptive_intervals(learned, predictions, truth, starts, confidence)
     lower, upper = intervals(learned, predictions, confidence, band)
-    about = {"confidence": float(confidence), "rows": rows, "expected": None, "method": "adaptive"}
-    return about | interval_coverage(lower, upper, np.asarray(truth))
+    about: JsonObject = {
+        "confidence": float(confidence),
+        "rows": rows,
+        "expected": None,
+        "method": "adaptive",
+    }
+    truth = np.asarray(truth)
+    if moments is not None:
+        about |= judged((truth >= lower) & (truth <= upper), confidence, predictions, moments)
+    return about | interval_coverage(lower, upper, truth)

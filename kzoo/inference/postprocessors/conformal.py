@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from kzoo.inference.postprocessors import Learned, abstention
+from kzoo.inference.postprocessors.clustered import (
+    FEWEST_SERIES,
+    PARTS,
+    PROBABILITY,
+    Clusters,
+    effective_rows,
+    expected_range,
+)
 from kzoo.inference.postprocessors.conformal_scores import (
     cell_scores_at,
     crossed_residual_scores,
@@ -39,6 +47,8 @@ from kzoo.inference.postprocessors.coverage import (
     rows_needed,
 )
 from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.inference.postprocessors.series_scale import learned_scale, series_of
+from kzoo.inference.postprocessors.series_scale import widths as widths_of_series
 from kzoo.inference.predictions import Predictions
 from kzoo.problems.stored_types import APPROXIMATE
 from kzoo.problems.tasks import Problem
@@ -59,6 +69,7 @@ LEVELS = (0.8, 0.9, 0.95)  # at which coverage is reported
 FEWEST = 10  # rows, with fewer nothing is learned
 _MOST_STORED = 10_000  # scores of all classes, or of all steps and targets, together
 _FEWEST_STORED, _MOST_OF_CELL = 40, 2_000  # of a class, or of a step and target
+_JUDGED = 0.8  # the level at which the number of independent rows of forecasts is estimated
 _BELOW = 0.05  # below the level, from which on a class is named
 _ROWS = {
     "calibration": "calibration row",
@@ -73,6 +84,7 @@ def learn(
     *,
     problem: Problem,
     tuning: PredictionsAndTruth | None = None,
+    moments: np.ndarray | None = None,
 ) -> JsonObject | None:
     """Return the sorted scores of rows; None if there are too few, or outputs that are no probabilities.
 
@@ -82,6 +94,7 @@ def learn(
         problem: what is predicted.
         tuning: (predictions, truth) of other rows, on which RAPS and the spread of residuals are chosen; None to do
             that on the same rows.
+        moments: (N,) number of the first step of forecasts, see `kzoo.inference.postprocessors.series_scale`; or None.
     """
     truth = np.asarray(truth)
     if len(truth) < FEWEST or not problem.has_sets:
@@ -92,7 +105,13 @@ def learn(
         return None
     learned = _learn_quantiles if predictions.quantiles is not None else _learn_values
     lowest = {"lowest": 0.0} if problem.predicts_rates else {}
-    return learned(predictions, truth.astype(np.float64), tuning) | lowest
+    step = learned(predictions, truth.astype(np.float64), tuning, moments) | lowest
+    if truth.ndim == 3 and moments is not None and len(truth) >= rows_needed(_JUDGED):
+        lower, upper = intervals(step, predictions, _JUDGED)
+        covered = (truth >= lower) & (truth <= upper)
+        clusters = Clusters.of(series_of(predictions)[0], moments, truth.shape[1])
+        step["effective"] = effective_rows(covered, clusters, _JUDGED)
+    return step
 
 
 def _learn_classes(
@@ -133,12 +152,18 @@ def _cells(scores: np.ndarray) -> JsonObject:
 
 
 def _learn_values(
-    predictions: Predictions, truth: np.ndarray, tuning: PredictionsAndTruth | None
+    predictions: Predictions,
+    truth: np.ndarray,
+    tuning: PredictionsAndTruth | None,
+    moments: np.ndarray | None,
 ) -> JsonObject:
     values = np.asarray(predictions.values, np.float64)
     residuals = np.abs(truth - values)
     spreads: list[Any] = [None] * values.shape[-1]
     scores = residuals
+    scale: JsonObject = {}
+    if values.ndim == 3 and predictions.error_scale is not None:
+        scores, scale["scale"] = learned_scale(residuals, predictions, moments, positive=True)
     if values.ndim == 2:  # each step of a forecast has its own scores instead
         seen, errors = values, residuals
         if tuning is not None:
@@ -154,6 +179,7 @@ def _learn_values(
         "count": len(truth),
         "spread": spreads,
         "scores": _cells(_by_step(scores)),
+        **scale,
     }
 
 
@@ -171,18 +197,27 @@ def _over_spread(
 
 
 def _learn_quantiles(
-    predictions: Predictions, truth: np.ndarray, tuning: PredictionsAndTruth | None
+    predictions: Predictions,
+    truth: np.ndarray,
+    tuning: PredictionsAndTruth | None,
+    moments: np.ndarray | None,
 ) -> JsonObject:
     heads = np.asarray(predictions.quantiles, np.float64)
-    pairs = [
-        {
-            "confidence": confidence,
-            "low": low,
-            "high": high,
-            "scores": _cells(_by_step(quantile_scores(heads[..., low], heads[..., high], truth))),
-        }
-        for confidence, low, high in head_pairs(predictions.levels)
-    ]
+    pairs = []
+    for confidence, low, high in head_pairs(predictions.levels):
+        scores = quantile_scores(heads[..., low], heads[..., high], truth)
+        scale: JsonObject = {}
+        if truth.ndim == 3 and predictions.error_scale is not None:
+            scores, scale["scale"] = learned_scale(scores, predictions, moments, positive=False)
+        pairs.append(
+            {
+                "confidence": confidence,
+                "low": low,
+                "high": high,
+                "scores": _cells(_by_step(scores)),
+                **scale,
+            }
+        )
     return {
         "of": "quantiles",
         "count": len(truth),
@@ -309,10 +344,17 @@ def with_unsure(predictions: Predictions, threshold: float) -> Predictions:
     return replace(predictions, labels=labels)
 
 
-def _hint(predictions: Predictions) -> str:
+def follows_scale(learned: Learned) -> bool:
+    """Return whether the widths of a band follow the scale of each series; those of earlier versions do not."""
+    return "scale" in (learned if learned["of"] == "values" else learned["pairs"][0])
+
+
+def _hint(learned: Learned, predictions: Predictions) -> str:
     """Return how the band of forecasts adapts to the series."""
     if len(predictions) == 1:
         return "; a longer table before the forecast adapts the band"
+    if follows_scale(learned):
+        return "; it follows the size of the errors of each series"
     if predictions.quantiles is None:
         return "; it is as wide for all series, and models with quantiles= have a band for each"
     return ""
@@ -352,7 +394,7 @@ def _with_sets(
     elif ordered:
         promise = (
             f"The band covers {_share(confidence)} of the {rows} steps. Errors of forecasts depend on each other and "
-            f"change, so that it is approximate{_hint(predictions)}."
+            f"change, so that it is approximate{_hint(learned, predictions)}."
         )
     else:
         promise = f"The intervals contain the value of {about}{' for each target' if lower.shape[-1] > 1 else ''}."
@@ -443,7 +485,11 @@ def intervals(
     is_forecast = low.ndim == 3
     cells = learned["scores"] if pair is None else pair["scores"]
     # steps (1 of rows), targets
-    widths = cell_scores_at(cells, confidence) if band is None else band
+    widths = band
+    if widths is None:
+        widths = cell_scores_at(cells, confidence)
+        if (scale := (learned if pair is None else pair).get("scale")) is not None:
+            widths = widths_of_series(scale, widths, predictions)
     if learned["of"] == "values" and not is_forecast:
         spreads = learned["spread"]
         widths = widths * np.stack(
@@ -482,6 +528,7 @@ def coverage(
     *,
     ordered: bool = False,
     methods: Sequence[str] = ("lac",),
+    moments: np.ndarray | None = None,
 ) -> list[JsonObject]:
     """Return the coverage of sets or intervals on some rows, a dict for each level that has enough rows.
 
@@ -490,12 +537,12 @@ def coverage(
         truth: see `learn`.
         levels: the levels.
         methods: of sets of classes.
+        moments: (N,) number of the first step of forecasts, or None.
 
     Returns:
         `confidence`, `rows`, `method`, `coverage`, `size` (mean number of classes) or `width` (mean, of each target),
         of classes `classes` (name -> coverage of its rows, of classes that have ten or more), and `expected`, the
-        interval that holds the coverage with 90 % probability if the promise holds; None of
-        forecasts, whose errors depend on each other.
+        interval that holds the coverage with 90 % probability if the promise holds; of forecasts see `judged`.
     """
     truth = np.asarray(truth)
     results = []
@@ -526,8 +573,66 @@ def coverage(
                 results.append(shared | result)
             continue
         lower, upper = intervals(learned, predictions, level)
-        results.append(shared | interval_coverage(lower, upper, truth))
+        result = shared | interval_coverage(lower, upper, truth)
+        if ordered and moments is not None:
+            covered = (truth >= lower) & (truth <= upper)
+            result |= judged(covered, level, predictions, moments, learned.get("effective"))
+        results.append(result)
     return results
+
+
+def judged(
+    covered: np.ndarray,
+    level: float,
+    predictions: Predictions,
+    moments: np.ndarray,
+    effective: float | None = None,
+) -> JsonObject:
+    """Return the range in which a coverage of forecasts is to be expected, also by the size of the series.
+
+    Args:
+        covered: (N, horizon, targets) whether each truth is inside the band.
+        level: the share that should be.
+        predictions: with the names of several series as `inputs`, and their `error_scale`.
+        moments: (N,) number of the first step of each forecast.
+        effective: see `kzoo.inference.postprocessors.clustered.expected_range`.
+
+    Returns:
+        `expected`, a range that holds the coverage with `probability`, 95 %, if the level holds; None if the forecasts
+        begin within one horizon. Of ten series or more also `sizes`, for each fifth of the series, those with the
+        smallest errors of their own first: `coverage`, `expected` (all five hold together) and `series`, their number.
+    """
+    codes = series_of(predictions)[0]
+    clusters = Clusters.of(codes, moments, covered.shape[1])
+    options: Any = dict(level=level, effective=effective)
+    expected = expected_range(covered, clusters, **options)
+    result: dict[str, Any] = {
+        "expected": None if expected is None else list(expected),
+        "probability": PROBABILITY,
+    }
+    scale = predictions.error_scale
+    present = np.unique(codes)
+    if len(present) < FEWEST_SERIES or scale is None:
+        return result
+    sums = np.stack([np.bincount(codes, column) for column in np.asarray(scale).T], axis=1)
+    size = sums[present] / np.bincount(codes)[present][:, None]
+    fifths = np.argsort(np.argsort(size, axis=0, kind="stable"), axis=0) * PARTS // len(present)
+    fifth = fifths[np.searchsorted(present, codes)]  # N, targets
+    result["sizes"] = []
+    for part in range(PARTS):
+        rows = np.flatnonzero((fifth == part).any(axis=1))
+        # of several targets, a series may be in the fifth by some of them
+        own = np.broadcast_to((fifth[rows] == part)[:, None], covered[rows].shape)
+        shares = (covered[rows] & own).sum(axis=(1, 2)) / own.sum(axis=(1, 2))
+        expected = expected_range(shares, clusters.part(rows), **options, comparisons=PARTS)
+        result["sizes"].append(
+            {
+                "coverage": float(shares.mean()),
+                "expected": None if expected is None else list(expected),
+                "series": len(np.unique(codes[rows])),
+            }
+        )
+    return result
 
 
 def interval_coverage(lower: np.ndarray, upper: np.ndarray, truth: np.ndarray) -> JsonObject:

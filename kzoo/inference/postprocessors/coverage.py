@@ -79,7 +79,7 @@ def upper_bound(errors: int, n: int, level: float) -> float:
     """
     if errors >= n:
         return 1.0
-    return _bisection(lambda p: binomial_below(errors, n, p) > level)
+    return bisection(lambda p: binomial_below(errors, n, p) > level)
 
 
 def coverage_interval(count: int, confidence: float) -> tuple[float, float]:
@@ -89,7 +89,7 @@ def coverage_interval(count: int, confidence: float) -> tuple[float, float]:
     # P(Beta(k, n + 1 - k) <= x) = P(Binomial(n, x) >= k)
 
     def quantile(p: float) -> float:
-        return _bisection(lambda x: 1 - binomial_below(rank - 1, count, x) < p)
+        return bisection(lambda x: 1 - binomial_below(rank - 1, count, x) < p)
 
     return quantile(tail), quantile(1 - tail)
 
@@ -118,7 +118,7 @@ def coverage_probabilities(count: int, tested: int, confidence: float) -> np.nda
     return np.exp(terms - choose(count + tested, tested))
 
 
-def _bisection(is_below: Callable[[float], bool]) -> float:
+def bisection(is_below: Callable[[float], bool]) -> float:
     """Return the number between 0 and 1 up to which a condition holds."""
     low, high = 0.0, 1.0
     for _ in range(50):

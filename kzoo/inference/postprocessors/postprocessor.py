@@ -211,6 +211,7 @@ class Postprocessor:
         levels: Sequence[float],
         problem: Problem,
         starts: np.ndarray,
+        moments: np.ndarray | None = None,
     ) -> list[dict[str, Any]]:
         """Return the coverage of sets or intervals on some rows; see `conformal.coverage`.
 
@@ -219,6 +220,7 @@ class Postprocessor:
             levels: of confidence.
             problem: what is predicted.
             starts: (N,) time steps of the first values of forecasts.
+            moments: the same for all series at the same time, by which coverages are judged; or None.
 
         Raises:
             KzooError: too few calibration rows for a level.
@@ -229,12 +231,12 @@ class Postprocessor:
         for level in levels:
             conformal.check_level(step.learned, step.rows, level)
             results += conformal.coverage(
-                step.learned, step.rows, predictions, truth, [level], **options
+                step.learned, step.rows, predictions, truth, [level], moments=moments, **options
             )
             if problem.ordered:
                 results.append(
                     adaptive_band.coverage(
-                        step.learned, step.rows, predictions, truth, starts, level
+                        step.learned, step.rows, predictions, truth, starts, level, moments
                     )
                 )
         return results
@@ -252,15 +254,16 @@ def with_conformal(
     problem: Problem,
     rows: str,
     tuning: "PredictionsAndTruth | None" = None,
+    moments: np.ndarray | None = None,
 ) -> Postprocessor | None:
     """Return a postprocessor with the step "conformal"; unchanged if there is nothing to learn it from.
 
     Args:
         postprocessor: the other steps, or None.
-        predictions, truth, tuning, problem: see `kzoo.inference.postprocessors.conformal.learn`.
+        predictions, truth, tuning, moments, problem: see `kzoo.inference.postprocessors.conformal.learn`.
         rows: the name of the split.
     """
-    learned = conformal.learn(predictions, truth, problem=problem, tuning=tuning)
+    learned = conformal.learn(predictions, truth, problem=problem, tuning=tuning, moments=moments)
     if learned is None:
         return postprocessor
     others = () if postprocessor is None else postprocessor.without(conformal.NAME).steps

@@ -7,7 +7,9 @@ window that a forecast is made from, and nothing else: new series and other peri
 
 import numpy as np
 
-FEWEST = 4  # differences over a season that the scale is computed from; with fewer, those of a step
+# differences over a season that the scale is computed from, also as a share of the season; with fewer, those of a step:
+# the mean of a few says little, and bands would be as uncertain
+FEWEST, FEWEST_SHARE = 4, 0.75
 FLOOR = 0.01  # share of the mean absolute value of a window, below which its scale does not fall
 EMPTY = 1.0  # scale of a window of zeros, and of one without a measured value
 _AT_ONCE = 2**22  # numbers
@@ -22,7 +24,8 @@ def error_scale(
 ) -> np.ndarray:
     """Return the mean absolute seasonal difference of each window and target, float64 (N, targets).
 
-    The lag is the season if a window has at least `FEWEST` pairs of real values that far apart, else a single step.
+    The lag is the season if a window has at least `FEWEST` pairs of real values that far apart, and three quarters of a
+    season of them, else a single step.
     The scale of a window times k is k times as large, and a constant that is added changes nothing above the floor:
     `FLOOR` times the mean absolute value.
 
@@ -53,9 +56,12 @@ def error_scale(
     measured = np.broadcast_to(measured, values.shape)
     counts = measured.sum(axis=1)
     size = np.abs(np.where(measured, values, 0)).sum(axis=1) / np.maximum(counts, 1)
-    scale, pairs = _mean_difference(values, measured, max(season or 1, 1))
+    lag = max(season or 1, 1)
+    scale, pairs = _mean_difference(values, measured, lag)
     of_steps, _ = _mean_difference(values, measured, 1)
-    scale = np.maximum(np.where(pairs >= FEWEST, scale, of_steps), FLOOR * size)
+    scale = np.maximum(
+        np.where(pairs >= max(FEWEST, FEWEST_SHARE * lag), scale, of_steps), FLOOR * size
+    )
     return np.where(scale > 0, scale, EMPTY)
 
 

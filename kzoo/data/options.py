@@ -153,7 +153,7 @@ class DataOptions(DataArguments):
                 )
         return replace(self, task=task, validation=validation, calibration=None)
 
-    @cached_property
+    @property
     def owners(self) -> list[Task]:
         """The tasks to which options that are set belong, as `quantiles` to its task."""
         tasks_with_option = [task for task in tasks().values() if task.option]

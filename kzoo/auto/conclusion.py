@@ -12,7 +12,7 @@ import numpy as np
 
 from kzoo.auto.candidates import reader_of_baselines
 from kzoo.auto.choice import Difference, choose
-from kzoo.auto.mean import cross_fitted, fitted_weights, measured_lead_of_means
+from kzoo.auto.mean import cross_fitted, fitted_weights, mean_of, measured_lead_of_means
 from kzoo.auto.schedule import Contender, Schedule, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import part_folder
@@ -36,6 +36,7 @@ from kzoo.zoo.run import Run
 
 WINNER = "winner"  # folder of the chosen model's run
 _MEMBERS = 2  # of each sort, baselines and networks, in a mean
+_MOST_AVERAGED = 3  # forecasts that tie, in a mean
 LEVEL = 0.95  # of intervals that are stated
 
 
@@ -127,7 +128,8 @@ class Conclusion:
             )
         number, best = choose(
             self.expected_scores(storable, models),
-            {number: model.complexity for number, model in enumerate(models)},
+            # of forecasts that tie, the mean is among the models
+            {n: 0 if self._averages_ties else model.complexity for n, model in enumerate(models)},
             lambda first, second: self._informed_difference(models[first], models[second]),
         )
         winner = models[number]
@@ -156,13 +158,9 @@ class Conclusion:
             and not winner.is_baseline
             and self._difference(winner, models[baseline]).is_tie()
         ):
-            measured = (
-                "tables with as few rows, means of models were ahead of the best single model"
-                if self._lead_of_means() is not None
-                else "data sets with as few texts, its preset was ahead of the best baseline"
-            )
             lines.append(
-                f"The lead over {models[baseline].label} on the judged rows alone is not clear; on measured {measured}."
+                f"The lead over {models[baseline].label} on the judged rows alone is not clear"
+                f"{self._reason(winner)}."
             )
         self._mark_start(None if baseline is None else models[baseline])
         test_answers = self._write(winner)
@@ -184,6 +182,18 @@ class Conclusion:
             low, high = lead.interval(LEVEL)
             stored = dict(mean=lead.mean, low=low, high=high)
         return result | dict(verdict=verdict, difference=stored)
+
+    def _reason(self, winner: Model) -> str:
+        """Return why a model is the winner although its lead is not clear, as the end of a sentence."""
+        if self._averages_ties:
+            averaged = "; models that are as good within one standard error are averaged"
+            return averaged if len(winner.contenders) > 1 else ""
+        if self._lead_of_means() is not None:
+            of_means = "means of models were ahead of the best single model"
+            return f"; on measured tables with as few rows, {of_means}"
+        return (
+            "; on measured data sets with as few texts, its preset was ahead of the best baseline"
+        )
 
     def _shortages(self) -> str:
         """Return a sentence with the networks that had too little time, after a blank; empty without any."""
@@ -240,9 +250,45 @@ class Conclusion:
         count -= count % folds if count > folds else 0  # whole divisions
         contenders = self.schedule.complete(range(count)) or self.schedule.complete(range(folds))
         models = [Model([contender], np.ones(1), contender.answers) for contender in contenders]
-        if (mean := self._mean(models)) is not None:
-            models.append(mean)
-        return models
+        if models and self._averages_ties:
+            return [*models, *self._means_of_ties(models)]
+        return [*models, *([] if (mean := self._mean(models)) is None else [mean])]
+
+    @property
+    def _averages_ties(self) -> bool:
+        """Whether the mean of the models that tie with the best one is a candidate: for forecasts.
+
+        Few origins tell which models are among the best, but neither which is the best one nor any weights.
+        """
+        return self.data.problem.ordered
+
+    def _means_of_ties(self, models: Sequence[Model]) -> list[Model]:
+        """Return the means, with equal weights, of the best two and three models that tie with the best one.
+
+        Of a preset with several settings, the best one may be a member. Outputs are averaged, of quantiles those of
+        each level.
+        """
+        shared = self._shared_parts(models)
+        by_score = sorted(
+            (model for model in models if model.contenders[0].has_network),
+            key=lambda model: self.score.sign * self._score(model, shared),
+            reverse=True,
+        )
+        best: dict[str, Contender] = {}
+        for model in by_score:
+            contender = model.contenders[0]
+            if model is by_score[0] or self._difference(by_score[0], model).is_tie():
+                best.setdefault(contender.candidate.name, contender)
+        ties = self._of_same_inputs(list(best.values()))
+        means = []
+        for count in range(2, min(len(ties), _MOST_AVERAGED) + 1):
+            members, weights = ties[:count], np.full(count, 1 / count)
+            answers = {
+                part: mean_of([contender.answers[part] for contender in members], weights)
+                for part in shared
+            }
+            means.append(Model(members, weights, answers))
+        return means
 
     def _mean(self, models: Sequence[Model]) -> Model | None:
         """Return the mean of the best candidates that read the same inputs; None if a single one has all weight."""
@@ -270,10 +316,10 @@ class Conclusion:
         )
 
     def _of_same_inputs(self, contenders: Sequence[Contender]) -> list[Contender]:
-        """Return the contenders that read the same inputs as the best network, an empty list if there is no network."""
+        """Return the contenders that read the same inputs as the best network, or all baselines without a network."""
         networks = [contender for contender in contenders if not contender.candidate.is_baseline]
         if not networks:
-            return []
+            return [*contenders]
         wanted = self._preprocessing(networks[0])
         return [contender for contender in contenders if self._preprocessing(contender) == wanted]
 

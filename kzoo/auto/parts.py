@@ -6,12 +6,14 @@ and whose validation split, on which networks stop, is drawn from the rows that 
 
 import warnings
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import Fold, fingerprint
 from kzoo.data.store.pooled import pooled
+from kzoo.data.store.windows import series_of
 from kzoo.tuning.folds import check_folds, divide_into_folds, why_no_folds
 from kzoo.utils.errors import KzooError
 
@@ -20,6 +22,10 @@ _INNER_SHARE = 0.15  # of windows in order of time
 # up to which there are folds although a class has fewer rows: a validation split would be tiny
 _FEW_ROWS = 1_000
 _RARE = "a class has too few rows"
+_ORIGINS = 4  # of forecasts, from which candidates are judged at least
+_MOST_JUDGED = (
+    0.5  # of the moments of training windows, for more origins than the validation split has
+)
 # development rows above which the validation split is used instead of folds
 _MAX_FOLD_ROWS = 30_000
 
@@ -62,6 +68,10 @@ class Parts:
             if reason != _RARE or count > _FEW_ROWS or _largest_class(pooled(data)) < folds:
                 return cls(folds=1, rows=count, reason=reason, seed=seed)
         return cls(folds=folds, rows=count, seed=seed)
+
+    def judged(self, data: Dataset) -> Split | None:
+        """Return the rows on which candidates are judged where there are no folds."""
+        return None if self.folds > 1 else _several_origins(data)[1]
 
     def part(self, data: Dataset, number: int) -> Dataset:
         """Return a part; `number` counts on through further divisions of the same rows, each with its own seed."""
@@ -128,8 +138,7 @@ def _numbered(rows: Split, indices: np.ndarray) -> Split:
 
 def _holdout(data: Dataset, seed: int) -> Dataset:
     """Return the validation split as the test split, and some training rows as the validation split."""
-    train, judged = data.train, data.validation
-    assert judged is not None
+    train, judged = _several_origins(data)
     if data.problem.ordered:
         inner, training = _last_windows(train)
     else:
@@ -148,6 +157,29 @@ def _holdout(data: Dataset, seed: int) -> Dataset:
         notes=[],
         fingerprint=fingerprint(data.fingerprint, f"judged on validation, seed {seed}"),
     )
+
+
+def _several_origins(data: Dataset) -> tuple[Split, Split]:
+    """Return the training rows and the validation split, which for forecasts has windows of several origins at least.
+
+    Where its windows begin at too few moments, the last training windows are judged, too: those of as many moments as
+    four origins need that are half a horizon apart, but of half of the moments at most. Targets of the other training
+    windows end before theirs begin.
+    """
+    train, judged = data.train, data.validation
+    assert judged is not None
+    y: Any = judged.y
+    if not hasattr(y, "moments") or series_of(train.y) is not series_of(y):
+        return train, judged
+    moments, length = np.asarray(train.y.moments), y.length
+    wanted = int(y.moments.max()) - (_ORIGINS - 1) * max(length // 2, 1)
+    first = max(wanted, int(np.quantile(moments, 1 - _MOST_JUDGED)))
+    earlier = np.flatnonzero(moments + length <= first)
+    if int(y.moments.min()) <= first or not len(earlier):
+        return train, judged
+    rows = pooled(data)
+    begin = np.asarray(rows.y.moments)
+    return train.select(earlier), rows.select(np.flatnonzero(begin >= first))
 
 
 def _last_windows(train: Split) -> tuple[np.ndarray, np.ndarray]:

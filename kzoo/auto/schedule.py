@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -437,7 +438,11 @@ class Schedule:
 
     def groups(self, answers: Answers) -> np.ndarray:
         """Return the group of each judged row (see `groups_of`)."""
-        return groups_of(None if self.parts.folds > 1 else self.data.validation, answers.rows)
+        return groups_of(self._judged, answers.rows)
+
+    @cached_property
+    def _judged(self) -> Split | None:
+        return self.parts.judged(self.data)
 
     def _survivors(self, contenders: Sequence[Contender]) -> list[Contender]:
         """Return the presets that may still win, best first; the best of them at least, for a mean of models."""

@@ -17,7 +17,7 @@ class _Worker(InProcess):
 
 
 @contextmanager
-def auto_in_process(*presets, epochs=2):
+def auto_in_process(*presets, epochs=2, horizon=None):
     """Let `tune("auto")` in the block compare all baselines with these presets, trained for some epochs."""
     train = Trainer.train
 
@@ -27,7 +27,9 @@ def auto_in_process(*presets, epochs=2):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(auto, "Worker", _Worker)
         patch.setattr(
-            auto, "_presets", lambda *_: [Candidate(name=name, label=name) for name in presets]
+            auto,
+            "_presets",
+            lambda *_: [Candidate(name=name, label=name, horizon=horizon) for name in presets],
         )
         patch.setattr(Trainer, "train", train_epochs)
         patch.setattr(schedule, "_MOST_VARIANTS", 0)

@@ -1,0 +1,143 @@
+"""`kzoo.tune("auto")` of forecasts: several origins, and means of the quantiles of models that tie."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from in_process import auto_in_process
+
+import kzoo
+from kzoo.auto.auto import result_of
+from kzoo.auto.candidates import Candidate
+from kzoo.auto.conclusion import Conclusion
+from kzoo.auto.parts import Parts
+from kzoo.auto.schedule import Contender, groups_of
+from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.training.suggestions import preset_with_horizon
+
+HORIZON = 4
+OPTIONS = dict(target="sales", series_id="shop", time="month", quantiles=(0.1, 0.5, 0.9))
+
+
+def shops(count=10, months=60, seed=0):
+    """Return monthly sales of some shops, with a season and a level that wanders."""
+    rng = np.random.default_rng(seed)
+    season = rng.normal(size=(count, 12))[:, np.arange(months) % 12]
+    level = 50 * np.exp(np.cumsum(rng.normal(0, 0.05, (count, months)), axis=1))
+    sales = level * np.exp(0.2 * season + 0.05 * rng.normal(size=(count, months)))
+    return pd.DataFrame(
+        dict(
+            shop=np.repeat([f"s{number}" for number in range(count)], months),
+            month=np.tile(pd.date_range("2019-01-01", periods=months, freq="MS"), count),
+            sales=sales.ravel(),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def data():
+    return kzoo.load_data(shops(), preset=preset_with_horizon("series_linear", HORIZON), **OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def search(tmp_path_factory):
+    with auto_in_process("series_linear", "series_fnn", epochs=8, horizon=HORIZON):
+        return kzoo.tune(
+            "auto",
+            shops(),
+            max_time="10m",
+            horizon=HORIZON,
+            out=tmp_path_factory.mktemp("auto") / "search",
+            progress=False,
+            **OPTIONS,
+        )
+
+
+def test_forecasts_are_judged_from_several_origins_before_the_test_rows(data):
+    assert len(np.unique(data.validation.y.moments)) < 4  # a validation split of one horizon
+    parts = Parts.of(data, 5, seed=0)
+    part = parts.part(data, 0)
+    moments = part.test.y.moments
+    assert moments.max() == data.validation.y.moments.max() < data.test.y.moments.min()
+    assert moments.max() - moments.min() >= 3 * HORIZON // 2
+    assert set(groups_of(parts.judged(data), part.test.rows)) == {0, 1}
+    # no target that a candidate is fitted to, or stops on, reaches into those that it is judged on
+    assert part.train.y.moments.max() + HORIZON <= part.validation.y.moments.min()
+    assert part.validation.y.moments.max() + HORIZON <= moments.min()
+
+
+def test_a_validation_split_with_several_origins_stays_as_it_is():
+    data = kzoo.load_data("sine", preset="series_linear")
+    judged = Parts.of(data, 5, seed=0).judged(data)
+    assert judged is data.validation
+
+
+def test_the_winner_forecasts_quantiles(search):
+    winner = search.winner
+    predictions = kzoo.predict(winner, shops())
+    assert predictions.quantiles.shape == (10, HORIZON, 1, 3)
+    assert (np.diff(predictions.quantiles, axis=-1) >= 0).all()
+    label = result_of(search.path)["label"]
+    assert (" and " in label) == bool(winner.spec.members)
+
+
+# of three models at six origins, none of which is clearly the best; their mean is better than each
+ERRORS = np.array(
+    [[1.0, -2, 1, -2, 1, -2], [-2, 1, -2, 1, -2, 1], [1.6, -1.6, 1.6, -1.6, 1.6, -1.6]]
+)
+
+
+def models_of(data, errors, has_network=True):
+    """Return the models of a search among candidates whose answers are the truth and errors (models, origins)."""
+    rng = np.random.default_rng(0)
+    count, origins = 10, errors.shape[1]
+    truth = rng.normal(100, 1, (origins * count, HORIZON, 1))
+    groups = np.repeat(np.arange(origins), count)
+    score = PrimaryScore(data)
+    contenders = []
+    for number, error in enumerate(errors):
+        outputs = truth[..., None] + error[groups].reshape(-1, 1, 1, 1) + np.zeros(3)
+        answers = Answers(outputs=outputs, truth=truth, rows=np.arange(len(truth)))
+        candidate = Candidate(name=f"m{number}", label=f"m{number}", is_baseline=True)
+        contenders.append(Contender(candidate, None, answers={0: answers}, has_network=has_network))
+
+    def difference(first, second):
+        return score.difference([first[0]], [second[0]], groups)
+
+    schedule = SimpleNamespace(
+        folder=None,
+        data=data,
+        score=score,
+        difference=difference,
+        parts=SimpleNamespace(folds=1),
+        contenders=contenders,
+        complete=lambda parts: contenders,
+    )
+    return Conclusion(schedule, None, None, 0)._models()
+
+
+def members(models):
+    return [
+        {contender.candidate.name for contender in model.contenders}
+        for model in models
+        if len(model.contenders) > 1
+    ]
+
+
+def test_models_that_tie_are_averaged_with_equal_weights(data):
+    models = models_of(data, np.concatenate([ERRORS, np.full((1, 6), 20.0)]))
+    assert [len(each) for each in members(models)] == [2, 3]
+    mean = models[-1]
+    assert members(models)[-1] == {"m0", "m1", "m2"}  # the last one is clearly worse
+    assert mean.weights == pytest.approx(1 / 3)
+    each = [contender.answers[0].outputs for contender in mean.contenders]
+    assert mean.answers[0].outputs == pytest.approx(np.mean(each, axis=0), rel=1e-6)
+
+
+def test_a_clear_leader_is_not_averaged(data):
+    assert members(models_of(data, ERRORS * [[0.1], [1], [1]])) == []
+
+
+def test_a_model_that_cannot_be_stored_is_no_member(data):
+    assert members(models_of(data, ERRORS, has_network=False)) == []

@@ -8,12 +8,15 @@ import pytest
 from in_process import auto_in_process
 
 import kzoo
+from kzoo import runtime
 from kzoo.auto.auto import result_of
 from kzoo.auto.candidates import Candidate
 from kzoo.auto.conclusion import Conclusion
 from kzoo.auto.parts import Parts
 from kzoo.auto.schedule import Contender, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.auto.winner import write_mean
+from kzoo.data.options import DataOptions
 from kzoo.training.suggestions import preset_with_horizon
 
 HORIZON = 4
@@ -141,3 +144,42 @@ def test_a_clear_leader_is_not_averaged(data):
 
 def test_a_model_that_cannot_be_stored_is_no_member(data):
     assert members(models_of(data, ERRORS, has_network=False)) == []
+
+
+@pytest.fixture(scope="module")
+def networks(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("networks")
+    options = dict(epochs=3, min_steps=0, progress=False, baselines=False, check=False)
+    return [
+        kzoo.train(name, data, out=folder / name, horizon=HORIZON, **options)
+        for name in ("series_linear", "series_fnn")
+    ]
+
+
+@pytest.fixture(scope="module")
+def mean(data, networks, tmp_path_factory):
+    judged = Parts.of(data, 5, seed=0).judged(data)
+    outputs = np.mean([run.model.predict(judged.x[:], verbose=0) for run in networks], axis=0)
+    rows = np.arange(len(judged))
+    truth = np.asarray(judged.y[:])
+    answers = Answers(outputs=outputs.reshape(*truth.shape, 3), truth=truth, rows=rows)
+    return write_mean(
+        tmp_path_factory.mktemp("mean") / "run",
+        data,
+        networks,
+        [0.5, 0.5],
+        [answers],
+        description=DataOptions(**OPTIONS).describe(data),
+        backend="tensorflow",
+    )
+
+
+def test_a_mean_forecasts_the_mean_of_its_members_quantiles(mean, networks, tmp_path):
+    each = [kzoo.predict(run, shops()).quantiles for run in networks]
+    predicted = kzoo.predict(mean, shops())
+    assert predicted.quantiles == pytest.approx(np.mean(each, axis=0), rel=1e-4)
+    assert list(predicted.inputs) == [f"s{number}" for number in range(10)]
+    pytest.importorskip("onnxruntime")
+    kzoo.export(mean, tmp_path / "exported", formats=["onnx"])
+    light = runtime.load(tmp_path / "exported").predict(shops())
+    assert light.quantiles == pytest.approx(predicted.quantiles, rel=1e-3)

@@ -285,6 +285,7 @@ def test_a_preset_takes_every_argument_of_its_builder_that_has_an_effect():
         "embedding_dim",
         "embedding_dropout",
         "reversible_norm",
+        "scale_free",
         "scale",
         "offset",
         "target_scale",

@@ -138,6 +138,10 @@ def to_predictions(
     predictions = steps.predictions(with_times(reader, encoded.raw, encoded.x, predictions))
     if options is not None:
         predictions = steps.answered(predictions, options, problem, band)
+    band_note = getattr(kind_of(reader).inference, "band_note", None)
+    if band_note is not None and (predictions.levels or predictions.lower is not None):
+        for note in band_note(reader, target.config):
+            warn(note)
     return replace(predictions.with_unread(encoded.names, encoded.unread), kept=encoded.kept)
 
 

@@ -93,7 +93,7 @@ def adapt_to_data(
             or (name == "input_clip" and config.get(name) is not None)
         ):
             continue
-        if name in ("output_bias", "reversible_norm") and name in requested:
+        if name in ("output_bias", "reversible_norm", "scale_free") and name in requested:
             continue
         fixed_by_data = name in ("outputs", "horizon", "vocabulary_size", "reversible_norm")
         if name in requested and fixed_by_data and config[name] != value:
@@ -131,6 +131,7 @@ def adapt_to_data(
             "input_clip",
             "output_bias",
             "calendar",
+            "scale_free",
         ) and value not in (
             None,
             (),

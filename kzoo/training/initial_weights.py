@@ -33,6 +33,7 @@ from kzoo.zoo.families.protocol import (
     TEXT,
     WHITENING,
     is_from_data,
+    is_scale_free,
     is_text,
     layer_with,
 )
@@ -142,7 +143,13 @@ def load_initial_weights(
     line = f"{prefix} {plural(len(copied), 'layer')}" + (
         f"; new: {', '.join(new)}." if new else "."
     )
-    return [line, *_leakage_notes(name, run, data), *transfer.notes(copied)]
+    earlier = []
+    if run is not None and is_scale_free(spec.config) and not is_scale_free(run.spec.config):
+        earlier.append(
+            f"weights={name!r} are of a network whose forecasts depend on the size of a series. This one's do not, so "
+            "that they are only its initial weights; scale_free=False continues that network."
+        )
+    return [line, *earlier, *_leakage_notes(name, run, data), *transfer.notes(copied)]
 
 
 def _leakage_notes(name: str, run: Run | PretrainedWeights | None, data: "Dataset") -> list[str]:

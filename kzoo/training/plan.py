@@ -26,14 +26,14 @@ from kzoo.training.linear_probe import linear_probe
 from kzoo.training.masked_labels import has_unknown_labels, refuse_unknown_labels, with_known_labels
 from kzoo.training.ridge import fit_ridge
 from kzoo.training.score import gives_logits
-from kzoo.training.setup import TrainingSetup, class_weights, core_of, unscaled
+from kzoo.training.setup import TrainingSetup, class_weights, core_of, target_scaling
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
 from kzoo.utils.memory import too_large
 from kzoo.utils.version import __version__
 from kzoo.zoo import contract
-from kzoo.zoo.families.protocol import PIECES, RIDGE, layer_with
+from kzoo.zoo.families.protocol import PIECES, RIDGE, is_scale_free, layer_with
 from kzoo.zoo.loss_info import loss_info
 from kzoo.zoo.registry import (
     Preset,
@@ -254,7 +254,7 @@ class TrainingPlan:
                         inputs,
                         train,
                         batch_size=self.training["batch_size"],
-                        standardize=None if unscaled(model) is None else self._scaling,
+                        standardize=target_scaling(model, self.config),
                     )
                     notes += [note] if note else []
         elif "backbone" in self.config:
@@ -272,11 +272,6 @@ class TrainingPlan:
             features=features,
             for_checks=for_checks,
         )
-
-    @property
-    def _scaling(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Offset and scale of the targets."""
-        return self.config["target_offset"], self.config["target_scale"]
 
     def _features_of(self, frozen: keras.Model) -> "tuple[Split, Split | None]":
         """Return the training and the validation split with the features of the frozen part of the network."""
@@ -309,7 +304,6 @@ class TrainingPlan:
         """
         initialize_from_data(model, self.data, self.seed)
         notes = [*self.notes, *notes]
-        standardize = None
         if layer_with(model, PIECES) is not None:
             notes.append(LICENCE)
         if layer_with(model, RIDGE) is not None and not for_checks:
@@ -317,7 +311,7 @@ class TrainingPlan:
                 model,
                 self.data,
                 batch_size=self.training["batch_size"],
-                standardize=None if unscaled(model) is None else self._scaling,
+                standardize=target_scaling(model, self.config),
                 class_weight=class_weights(self.training, self.data),
             )
             core = head_above(frozen_below(model), core)
@@ -330,11 +324,15 @@ class TrainingPlan:
                 f"norm_bias_rate={norm_bias_rate:g} has no effect: no normalisation layer of this network has a "
                 "trainable bias."
             )
-        if unscaled(model) is not None:
-            # The loss is computed on standardised targets; the layer "unscale" on top restores their unit.
-            standardize = self._scaling
+        # The loss is computed on standardised targets; the layer "unscale" on top restores their unit.
+        standardize = target_scaling(model, self.config)
+        if standardize is not None:
             transformed = (
-                "standardised targets" if any(standardize[0]) else "targets divided by their mean"
+                "standardised targets"
+                if any(standardize[0])
+                else "targets divided by their deviation"
+                if is_scale_free(self.config)
+                else "targets divided by their mean"
             )
             notes.append(
                 f"Loss and metrics during training are of {transformed}; scores are in the targets' unit."

@@ -14,13 +14,14 @@ from kzoo.data import Dataset
 from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
 from kzoo.data.sample import class_counts, sample_split
-from kzoo.problems.stored_types import Spec, TrainingSettings
+from kzoo.problems.kinds import kind
+from kzoo.problems.stored_types import Config, Spec, TrainingSettings
 from kzoo.training.adapt import balanced_class_weights, class_weights_of
 from kzoo.training.masked_labels import has_unknown_labels
 from kzoo.training.members import Members
 from kzoo.training.score import gives_logits
 from kzoo.zoo import contract
-from kzoo.zoo.families.protocol import MEMBERS, RIDGE, UNSCALE, layer_with
+from kzoo.zoo.families.protocol import MEMBERS, RIDGE, UNSCALE, is_scale_free, layer_with
 from kzoo.zoo.registry import steps_of, steps_of_epoch
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class TrainingSetup:
         augment = self.training.get("augment", ())
         train = self.data.train if self.features is None else self.features[0]
         max_batches = steps_of_epoch(self.training, self.examples)
-        weight = train.weight
+        weight = self._loss_weights(self.data.train) if train.weight is None else train.weight
         # `fit` takes either row weights or class weights: multiply them.
         if weight is not None and (class_weights := self._class_weight()) is not None:
             weight = (
@@ -123,14 +124,28 @@ class TrainingSetup:
     def validation_batches(self) -> Batches | None:
         """Return the batches to validate on, in the order of the split; None without a validation split."""
         validation = self.data.validation if self.features is None else self.features[1]
-        if validation is None:
+        if validation is None or self.data.validation is None:
             return None
         validation = sample_split(validation)
         weighted = self.data.train.weight is not None
         # of a second source without weights: the compiled metrics take some
         if weighted and validation.weight is None:
             return self.batches(validation, weight=np.ones(len(validation), "float32"))
+        if (weight := self._loss_weights(sample_split(self.data.validation))) is not None:
+            return self.batches(validation, weight=weight)
         return self.batches(validation)
+
+    def _loss_weights(self, split: Split) -> np.ndarray | None:
+        """Return how much the rows of a split count in the loss, by the scale of their series; None for the same.
+
+        Scores and metrics do not have these weights.
+        """
+        fitting = kind(self.data.inputs).fitting
+        degree = getattr(self.data.problem.task.fitting, "loss_degree", None)
+        weights = getattr(fitting, "loss_weights", None)
+        if degree is None or weights is None or not is_scale_free(self.spec.config):
+            return None
+        return weights(self.data, split, degree(self.training.get("loss", "auto")))
 
     def class_weight(self) -> dict[int, float] | None:
         """Return the `class_weight` of `fit`; None without class weights, or if they are part of the row weights."""
@@ -203,6 +218,16 @@ def unscaled(model: keras.Model) -> keras.KerasTensor | None:
     """Return the input of the layer "unscale", on the scale of standardised targets; None without such a layer."""
     layer = layer_with(model, UNSCALE)
     return None if layer is None else layer.input
+
+
+def target_scaling(
+    model: keras.Model, config: Config
+) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Return offset and scale of the targets that the layer "unscale" undoes; None without such a layer."""
+    if unscaled(model) is None:
+        return None
+    scale = config["target_scale"]
+    return [0.0] * len(scale) if is_scale_free(config) else config["target_offset"], scale
 
 
 def core_of(model: keras.Model) -> keras.Model:

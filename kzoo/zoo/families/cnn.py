@@ -65,6 +65,7 @@ def build(
     embedding_dim: int = 128,
     embedding_dropout: float = 0.0,
     reversible_norm: bool | str = False,
+    scale_free: bool = False,
     rescale: bool = True,
     scale: tuple[float, ...] | None = None,
     offset: tuple[float, ...] | None = None,
@@ -118,6 +119,8 @@ def build(
         reversible_norm: normalisation of each window of a series that is undone in its forecast. True subtracts the
             mean and divides by the standard deviation; `"last"` subtracts the last value; `"log"` divides by the mean
             of the values that are not 0 and takes the inverse hyperbolic sine; False does nothing.
+        scale_free: whether that normalisation has the window's own scale alone, so that the forecast of k times a
+            window is k times its forecast (see `parts.ScaleFreeNorm`); the targets' offset is then not used.
         rescale: scale images and series inside the model; False for inputs that are scaled already.
         scale: per feature of a series, 1 / standard deviation in the training split; inputs become
             `x * scale + offset`.
@@ -141,6 +144,9 @@ def build(
     parts.check_forecast(
         inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm
     )
+    normalised = parts.count_normalised(
+        input_shape, covariates, reversible_norm=reversible_norm, scale_free=scale_free
+    )
 
     input_tensor = keras.Input(
         input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs"
@@ -156,11 +162,15 @@ def build(
         x = parts.activate(parts.whiten(x, whitening), activation, name=f"whitening_{activation}")
     real = None  # which steps of a series are real, (B, T, 1); None for all
     if inputs == "series":
-        x, real = parts.scale_series(x, scale, offset, rescale=rescale, padded=padded)
+        x, real = parts.scale_series(
+            x, scale, offset, rescale=rescale, padded=padded, normalised=normalised
+        )
     known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
     x = x if known_ahead is None else known_ahead.past
-    if reversible_norm:
-        window_norm = parts.WindowNorm(x, reversible_norm, offset if rescale else None)
+    window_norm = parts.window_norm(
+        x, reversible_norm, scale_free=scale_free, offset=offset if rescale else None
+    )
+    if window_norm is not None:
         x = window_norm.windows
     x = x if known_ahead is None else known_ahead.joined(x)
 
@@ -226,6 +236,8 @@ def build(
     )
     if window_norm is not None:
         x = window_norm.undo(x, outputs, quantiles)
+    # windows that are not shifted have forecasts that are not
+    target_offset = None if normalised else target_offset
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 

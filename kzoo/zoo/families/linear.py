@@ -25,6 +25,7 @@ def build(
     activation: str | None = "relu",
     dropout: float = 0.0,
     reversible_norm: bool | str = False,
+    scale_free: bool = False,
     rescale: bool = True,
     scale: tuple[float, ...] | None = None,
     offset: tuple[float, ...] | None = None,
@@ -57,6 +58,8 @@ def build(
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
             divides by the standard deviation; `"last"` subtracts the last value; `"log"` divides by the mean of the
             values that are not 0 and takes the inverse hyperbolic sine; False does nothing.
+        scale_free: whether that normalisation has the window's own scale alone, so that the forecast of k times a
+            window is k times its forecast (see `parts.ScaleFreeNorm`); the targets' offset is then not used.
         rescale: scale the series inside the model; False for values that are scaled already.
         scale: per feature, 1 / standard deviation in the training split; inputs become `x * scale + offset`.
         offset: per feature, -mean / standard deviation; None, as for `scale`, for no change.
@@ -76,6 +79,9 @@ def build(
     parts.check_forecast(
         inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm
     )
+    normalised = parts.count_normalised(
+        input_shape, covariates, reversible_norm=reversible_norm, scale_free=scale_free
+    )
 
     units = tuple(dense_units or ())
     rates = parts.per_layer(dropout, len(units), name="dropout")
@@ -86,7 +92,9 @@ def build(
         return x
 
     input_tensor = keras.Input(input_shape, dtype="float32", name="inputs")
-    x, real = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
+    x, real = parts.scale_series(
+        input_tensor, scale, offset, rescale=rescale, padded=padded, normalised=normalised
+    )
     if real is not None:
         x = ops.concatenate([x, real], axis=-1)
     known_ahead = (
@@ -104,10 +112,8 @@ def build(
     else:
         if outputs < x.shape[-1]:
             x = x[:, :, :outputs]  # forecasts depend on no other feature
-        window_norm = (
-            parts.WindowNorm(x, reversible_norm, offset if rescale else None)
-            if reversible_norm
-            else None
+        window_norm = parts.window_norm(
+            x, reversible_norm, scale_free=scale_free, offset=offset if rescale else None
         )
         if window_norm is not None:
             x = window_norm.windows
@@ -123,6 +129,8 @@ def build(
             x = parts.steps_first(parts.ascending(x, quantiles), horizon)
         if window_norm is not None:
             x = window_norm.undo(x, outputs, quantiles)
+    # windows that are not shifted have forecasts that are not
+    target_offset = None if normalised else target_offset
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 

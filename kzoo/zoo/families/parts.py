@@ -54,6 +54,7 @@ def scale_inputs(
     *,
     clip: float | None = None,
     name: str = "scaling",
+    dtype: str | None = None,
 ) -> keras.KerasTensor:
     """Standardise raw features with numbers from the training split: `x * scale + offset`.
 
@@ -62,8 +63,11 @@ def scale_inputs(
             rather than `Normalization`, whose ONNX export does not run.
         clip: soft limit of the output, `clip * tanh(x / clip)`, which keeps the order of values and bounds outliers.
             None or 0 for no limit.
+        dtype: of the layer; None for that of the policy.
     """
-    rescale = partial(_rescale, name=name, labels=("scale", "offset"), noun="input features")
+    rescale = partial(
+        _rescale, name=name, labels=("scale", "offset"), noun="input features", dtype=dtype
+    )
     if not clip:
         return rescale(x, scale, offset)
     scale = [1 / clip] * x.shape[-1] if scale is None else [s / clip for s in scale]
@@ -84,6 +88,7 @@ def scale_series(
     *,
     rescale: bool,
     padded: bool | None,
+    normalised: int = 0,
 ) -> tuple[keras.KerasTensor, keras.KerasTensor | None]:
     """Return scaled series with 0 for padding, and which steps are real (B, T, 1), None if all are.
 
@@ -92,9 +97,15 @@ def scale_series(
         scale, offset: see `scale_inputs`.
         rescale: whether to scale.
         padded: whether the series have that feature.
+        normalised: number of features, the first ones, that a `ScaleFreeNorm` normalises. They are not shifted: next to
+            the offset of all series, float32 would lose the digits of small ones.
     """
     x, real = split_mask(x) if padded else (x, None)
-    x = scale_inputs(x, scale, offset) if rescale else x
+    if rescale and normalised:
+        offset = None if offset is None else [0.0] * normalised + list(offset)[normalised:]
+        x = scale_inputs(x, scale, offset, dtype="float32")
+    elif rescale:
+        x = scale_inputs(x, scale, offset)
     return (x, None) if real is None else (x * real, real)
 
 
@@ -445,8 +456,46 @@ def token_mask(ids: keras.KerasTensor) -> keras.KerasTensor:
     return ops.expand_dims(ops.cast(ops.not_equal(ids, 0), keras.config.floatx()), -1)
 
 
+def count_normalised(
+    input_shape: Sequence[int | None],
+    covariates: int | None,
+    *,
+    reversible_norm: bool | str,
+    scale_free: bool,
+) -> int:
+    """Return how many columns of a window a `ScaleFreeNorm` normalises: all but the covariates, or none."""
+    if not (scale_free and reversible_norm):
+        return 0
+    columns = input_shape[-1]
+    assert columns is not None
+    return columns - 2 * (covariates or 0)
+
+
+def window_norm(
+    x: keras.KerasTensor,
+    how: bool | str,
+    *,
+    scale_free: bool,
+    offset: Sequence[float] | None,
+) -> "WindowNorm | None":
+    """Return the normalisation of windows; None for none.
+
+    Args:
+        x: (B, T, F) scaled windows.
+        how: the setting `reversible_norm`.
+        scale_free: whether it is a `ScaleFreeNorm`.
+        offset: what scaling added to each feature unless `scale_free`; None for 0.
+    """
+    if not how:
+        return None
+    return ScaleFreeNorm(x, how) if scale_free else WindowNorm(x, how, offset)
+
+
 class WindowNorm:
     """Normalisation of each window and feature, which `undo` reverts for the forecast.
+
+    Networks that are not `scale_free` have it, as all had before version 0.2: how wide quantiles are, and what the
+    network reads of level and spread, depends on the size of a series among those of the training.
 
     It removes drifts of the level, as in RevIN (https://openreview.net/forum?id=cGDAkQo1C0p),
     without its learned affine part, or as in NLinear (https://arxiv.org/abs/2205.13504).
@@ -486,9 +535,7 @@ class WindowNorm:
             self.spread = (
                 ops.sum(size * positive, axis=1, keepdims=True) / ops.maximum(count, 1.0) + _ZERO
             )
-            size = _CURVATURE * size / self.spread
-            # Not ops.arcsinh and ops.sinh: LiteRT has neither.
-            logs = ops.sign(x) * ops.log(size + ops.sqrt(ops.square(size) + 1.0))
+            logs = _signed_logarithm(x, self.spread)
             self.level = ops.mean(logs, axis=1, keepdims=True)
             self.windows = logs - self.level
             return
@@ -498,7 +545,7 @@ class WindowNorm:
         self.windows = (x - self.level) / self.spread
 
     @property
-    def statistics(self) -> keras.KerasTensor:
+    def statistics(self) -> list[keras.KerasTensor]:
         """What a network can know about level and spread, each (B, 1, F), in numbers of moderate size."""
         if self.spread is None:
             return [self.level]
@@ -543,6 +590,59 @@ class WindowNorm:
         return level + y
 
 
+class ScaleFreeNorm(WindowNorm):
+    """A `WindowNorm` in the window's own scale alone: the forecast of k times a window is k times its forecast.
+
+    With True and "last", that of a shifted window is also shifted. The spread of a window is its standard deviation,
+    and at least 1e-4 of its mean absolute value: the forecast of a constant window is close to that constant. That of
+    "log" is the mean of the values that are not 0. A window of zeros has a spread of 1e-12.
+
+    Args:
+        x: (B, T, F) windows, scaled without an offset, so that 0 stays 0.
+        how: see `WindowNorm`.
+    """
+
+    def __init__(self, x: keras.KerasTensor, how: bool | str) -> None:
+        x = ops.cast(x, "float32")
+        self._log = how == "log"
+        self._offset = None
+        size = ops.abs(x)
+        if self._log:
+            count = ops.sum(ops.cast(size > 0, "float32"), axis=1, keepdims=True)
+            self.spread = ops.maximum(
+                ops.sum(size, axis=1, keepdims=True) / ops.maximum(count, 1.0), _SMALLEST
+            )
+            logs = _signed_logarithm(x, self.spread)
+            self.level = ops.mean(logs, axis=1, keepdims=True)
+            self.windows = logs - self.level
+            return
+        # Differences from the last value first: the level may be far larger than they are.
+        last = x[:, -1:]
+        from_last = x - last
+        mean = ops.mean(from_last, axis=1, keepdims=True)
+        variance = ops.mean(ops.square(from_last - mean), axis=1, keepdims=True)
+        self.spread = ops.maximum(
+            ops.sqrt(ops.maximum(variance, _SMALLEST**2)),
+            _FLAT * ops.mean(size, axis=1, keepdims=True),
+        )
+        self.level = last if how == "last" else last + mean
+        self.windows = (from_last if how == "last" else from_last - mean) / self.spread
+
+    @property
+    def statistics(self) -> list[keras.KerasTensor]:
+        """What a network can know that neither scale nor shift changes: the level of logarithms (B, 1, F)."""
+        return [self.level] if self._log else []
+
+
+def _signed_logarithm(x: keras.KerasTensor, size: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the inverse hyperbolic sine of windows in units of their size."""
+    ratio = _CURVATURE * ops.abs(x) / size
+    # Not ops.arcsinh and ops.sinh: LiteRT has neither.
+    return ops.sign(x) * ops.log(ratio + ops.sqrt(ops.square(ratio) + 1.0))
+
+
+_FLAT = 1e-4  # of the mean absolute value of a window: the least spread
+_SMALLEST = 1e-12  # standard deviations of the training: the spread of a window of zeros
 _ZERO = 1e-4  # standard deviations: values below count as 0
 _CURVATURE = 2.0  # of the inverse hyperbolic sine, which is linear up to about 1 / curvature
 _MAX_RATIO = 100.0  # of level and spread, which windows that hardly vary exceed

@@ -3,6 +3,7 @@
 The names are stored in files and must not change.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ OUTPUT_BIAS = "output_bias"
 # follows the last layer with a bias, which starts at the logits of labels
 OUTPUT_SCALING = "output_scaling"
 OUTPUTS = "outputs"  # the last layer with weights, which a linear probe sets
+
+
+def is_scale_free(config: Mapping[str, Any]) -> bool:
+    """Return whether the forecast of k times a window is k times its forecast (see `parts.ScaleFreeNorm`)."""
+    return bool(config.get("scale_free") and config.get("reversible_norm"))
 
 
 def is_from_data(name: str) -> bool:

@@ -31,6 +31,7 @@ def build(
     output_activation: str | None = "softmax",
     horizon: int | None = None,
     reversible_norm: bool | str = False,
+    scale_free: bool = False,
     rescale: bool = True,
     scale: tuple[float, ...] | None = None,
     offset: tuple[float, ...] | None = None,
@@ -77,6 +78,8 @@ def build(
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
             divides by the standard deviation; `"last"` subtracts the last value; `"log"` divides by the mean of the
             values that are not 0 and takes the inverse hyperbolic sine; False does nothing.
+        scale_free: whether that normalisation has the window's own scale alone, so that the forecast of k times a
+            window is k times its forecast (see `parts.ScaleFreeNorm`); the targets' offset is then not used.
         rescale: scale the series inside the model; False for values that are scaled already.
         scale: per feature of a series, 1 / standard deviation in the training split; inputs become
             `x * scale + offset`.
@@ -109,6 +112,9 @@ def build(
     parts.check_forecast(
         inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm
     )
+    normalised = parts.count_normalised(
+        input_shape, covariates, reversible_norm=reversible_norm, scale_free=scale_free
+    )
     if horizon is not None and pooling is None:
         raise ValueError(
             "pooling=None returns an output at every step. A forecast needs pooling='last', 'mean' or 'max'."
@@ -130,14 +136,18 @@ def build(
         if embedding_dropout:
             x = layers.Dropout(embedding_dropout, name="embedding_dropout")(x)
     else:
-        x, mask = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
+        x, mask = parts.scale_series(
+            input_tensor, scale, offset, rescale=rescale, padded=padded, normalised=normalised
+        )
         if mask is not None and pooling is not None:
             real = mask > 0.5
             last = parts.last_real_step(mask) > 0.5
         known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
         x = x if known_ahead is None else known_ahead.past
-        if reversible_norm:
-            window_norm = parts.WindowNorm(x, reversible_norm, offset if rescale else None)
+        window_norm = parts.window_norm(
+            x, reversible_norm, scale_free=scale_free, offset=offset if rescale else None
+        )
+        if window_norm is not None:
             x = window_norm.windows
         x = x if known_ahead is None else known_ahead.joined(x)
 
@@ -174,6 +184,8 @@ def build(
     )
     if window_norm is not None:
         x = window_norm.undo(x, outputs, quantiles)
+    # windows that are not shifted have forecasts that are not
+    target_offset = None if normalised else target_offset
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 

@@ -50,6 +50,7 @@ def build(
     output_activation: str | None = "softmax",
     horizon: int | None = None,
     reversible_norm: bool | str = False,
+    scale_free: bool = False,
     rescale: bool = True,
     scale: tuple[float, ...] | None = None,
     offset: tuple[float, ...] | None = None,
@@ -105,6 +106,8 @@ def build(
         reversible_norm: normalisation of each window that is undone in its forecast. True subtracts the mean and
             divides by the standard deviation; `"last"` subtracts the last value; `"log"` divides by the mean of the
             values that are not 0 and takes the inverse hyperbolic sine; False does nothing.
+        scale_free: whether that normalisation has the window's own scale alone, so that the forecast of k times a
+            window is k times its forecast (see `parts.ScaleFreeNorm`); the targets' offset is then not used.
         rescale: scale the inputs inside the model; False for inputs that are already scaled.
         scale: per feature or numeric column, 1 / standard deviation in the training split; inputs become
             `x * scale + offset`.
@@ -155,6 +158,9 @@ def build(
     parts.check_forecast(
         inputs, outputs, input_shape, horizon=horizon, reversible_norm=reversible_norm
     )
+    normalised = parts.count_normalised(
+        input_shape, covariates, reversible_norm=reversible_norm, scale_free=scale_free
+    )
 
     input_tensor = keras.Input(
         input_shape, dtype="int32" if inputs == "tokens" else "float32", name="inputs"
@@ -171,12 +177,16 @@ def build(
     elif inputs == "image":
         x = embedding.image_patches(input_tensor, patch_size, width, rescale=rescale)
     elif inputs == "series":
-        x, mask = parts.scale_series(input_tensor, scale, offset, rescale=rescale, padded=padded)
+        x, mask = parts.scale_series(
+            input_tensor, scale, offset, rescale=rescale, padded=padded, normalised=normalised
+        )
         if mask is not None:
             x = ops.concatenate([x, mask], axis=-1)  # a column of its own, with its own patches
         known_ahead = parts.Covariates(x, covariates, horizon) if covariates else None
-        if reversible_norm:
-            window_norm = parts.WindowNorm(x, reversible_norm, offset if rescale else None)
+        window_norm = parts.window_norm(
+            x, reversible_norm, scale_free=scale_free, offset=offset if rescale else None
+        )
+        if window_norm is not None:
             x = window_norm.windows
         if horizon is not None and outputs < x.shape[-1]:
             x = x[:, :, :outputs]  # forecasts depend on no other feature
@@ -241,6 +251,8 @@ def build(
             x = parts.steps_first(x, horizon)  # (B, horizon, outputs * levels)
     if window_norm is not None:
         x = window_norm.undo(x, outputs, quantiles)
+    # windows that are not shifted have forecasts that are not
+    target_offset = None if normalised else target_offset
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
 

@@ -9,6 +9,11 @@ from kzoo.problems.tasks import Task
 from kzoo.utils.errors import KzooError
 
 
+def loss_degree(name: str) -> float:
+    """Return by which power the loss of this name grows with errors."""
+    return 1.0
+
+
 def make_loss(
     name: str, definition: Task, *, task: str, config: Config, training: TrainingSettings
 ) -> Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]:

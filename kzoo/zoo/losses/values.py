@@ -30,6 +30,11 @@ def gamma(truth: keras.KerasTensor, outputs: keras.KerasTensor) -> keras.KerasTe
 _LOG_LOSSES = {"log_mse": log_mse, "gamma": gamma}
 
 
+def loss_degree(name: str) -> float:
+    """Return by which power the loss of this name grows with large errors."""
+    return 2.0 if name in ("auto", "mse") else 1.0
+
+
 def make_loss(
     name: str, definition: Task, *, task: str, config: Config, training: TrainingSettings
 ) -> keras.losses.Loss | Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]:

@@ -329,6 +329,7 @@ CONFIG = {
     "log_ratios": _A(**_FLAG, needs={"inputs": ("tokens",), "answers": ("classes",)}),
     "bidirectional": _A(**_FLAG),
     "reversible_norm": _A(kind=(bool, str), choices=(True, False, "last", "log"), **_SERIES),
+    "scale_free": _A(**_FLAG, **_SERIES),
     "stateful": _A(**_FLAG),
     "stateful_batch": _A(**_COUNT, needs={"stateful": (True,)}),
     "width": _A(**_COUNT),

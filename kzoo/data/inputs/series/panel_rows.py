@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 _MAX_STORED_IDS = 10_000
 _MOST_AT_ONCE = 4_000_000  # numbers whose scale is computed at a time
+_UNEVEN = 0.5  # standard deviation / mean of a series above which its logarithm is normalised
 _MOST_SCALED = 500_000  # rows of a large panel from which the scale of its inputs is learned
 
 
@@ -272,12 +273,18 @@ class PanelRows:
             )
             rows = rows[sample_indices(len(rows), _MOST_SCALED)]
         targets = content.values[training, : content.filled.shape[1]]
+        scales = _scaling(matrix, rows)
+        # exactly that of the forecasts, also where it is learned on a sample of the rows
+        scales["scale"][: len(std)] = [1 / value for value in std]
         known = "known" in self.roles.values()
         return {
             "covariates": content.covariates.shape[1] or None,
             "calendar": len(calendar_names(self.panel.calendar)) or None,
-            "reversible_norm": _window_norm(targets, preset, known, task),
-            **_scaling(matrix, rows),
+            "reversible_norm": _window_norm(
+                targets, self.panel.codes[training], preset, known, task
+            ),
+            "scale_free": True,
+            **scales,
             "target_scale": std,
             "target_offset": mean,
         }
@@ -436,18 +443,45 @@ def _cut_numbers(
     return min(first, second - horizon) if first_validation < first_test else second, second
 
 
-def _window_norm(values: np.ndarray, preset: Preset | None, known: bool, task: str) -> str | bool:
+def _window_norm(
+    values: np.ndarray, codes: np.ndarray, preset: Preset | None, known: bool, task: str
+) -> str | bool:
     """Return the normalisation of windows.
 
-    It is "log" for targets that are never negative and vary by more than their mean: sales that are often 0, or high on
-    a few days, which would determine mean and standard deviation of a window. The preset's "last" stays for values
-    without known columns: a linear function of the past suits series of any size, but effects of known columns and
-    distances of quantiles need the size of the series, and the last value may be that of a promotion.
+    It is "log" for targets that are never negative and in most series deviate by more than half of their mean: sales
+    that are often 0, or high on a few days, which would determine mean and standard deviation of a window. The preset's
+    "last" stays for values without known columns: the last value may be that of a promotion.
+
+    Args:
+        values: (R, targets) of the training rows.
+        codes: (R,) the series of each row.
+        preset: the preset, or None.
+        known: whether there are known columns.
+        task: public name of the task.
     """
-    if (values >= 0).all() and (values.std(axis=0) > values.mean(axis=0)).all():
+    if (values >= 0).all() and (_relative_deviation(values, codes) > _UNEVEN).all():
         return "log"
     is_last = preset is not None and preset.config.get("reversible_norm") == "last"
     return "last" if is_last and not known and "quantiles" not in problem(task).facts else True
+
+
+def _relative_deviation(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the median over series of standard deviation / mean of values (R, targets) that are not negative.
+
+    Args:
+        values: the values; series of zeros do not count.
+        codes: (R,) the series of each row.
+    """
+    counts = np.bincount(codes)
+    ratios = []
+    for column in values.T.astype(np.float64):
+        mean, square = (
+            np.bincount(codes, power) / np.maximum(counts, 1) for power in (column, column**2)
+        )
+        some = mean > 0
+        deviation = np.sqrt(np.maximum(square - mean**2, 0))
+        ratios.append(np.median(deviation[some] / mean[some]) if some.any() else 0.0)
+    return np.array(ratios)
 
 
 def _scaling(matrix: RowArray, rows: np.ndarray) -> JsonObject:

@@ -181,6 +181,7 @@ class SeriesRows(PanelRows):
         mean, std = spread(values)
         targets = content.filled.shape[1]
         return {
+            "scale_free": True,
             **scaling(values),
             "target_scale": std[:targets],
             "target_offset": mean[:targets],

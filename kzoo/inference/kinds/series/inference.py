@@ -248,6 +248,21 @@ def _has_times(panel: OneSeries, calendar: Calendar) -> bool:
     return True
 
 
+def band_note(reader: Preprocessor, config: Config) -> list[str]:
+    """Return a note about the bands of many series, in a list; [] for none.
+
+    Args:
+        reader: the preprocessor.
+        config: settings of the network; those of earlier versions have no `scale_free`.
+    """
+    if not reader.get("series_id") or not config.get("reversible_norm") or "scale_free" in config:
+        return []
+    return [
+        "This model was trained before version 0.2: its bands depend on the size of a series among those of the "
+        "training, and are too narrow for large series. Train it again."
+    ]
+
+
 def make_future(reader: Preprocessor, raw: RawInputs, steps: int) -> dict[str, list[Any]]:
     """Return the rows of the next `steps` steps of each series of `raw`, an input of `read`, name -> cells.
 

@@ -10,7 +10,7 @@ from kzoo.inference.kinds.series.calendar import Calendar
 from kzoo.inference.kinds.series.error_scale import error_scale
 from kzoo.problems.layout import Preprocessor
 
-_MOST_WINDOWS = 32  # of a series, from which its scale is computed
+_MOST_WINDOWS = 32  # of a series, from which its scale is computed; up to twice as many
 _EXPONENT = 1.0  # of the scale, for a loss of first degree
 
 
@@ -57,8 +57,8 @@ def _scale_of_series(reader: Preprocessor, x: Windows, unit: np.ndarray) -> dict
     bounds = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1], True])
     chosen = np.concatenate(
         [
-            np.linspace(first, end - 1, int(min(end - first, _MOST_WINDOWS)), dtype=int)
-            for first, end in itertools.pairwise(bounds)
+            np.arange(first, end, max((end - first) // _MOST_WINDOWS, 1))
+            for first, end in itertools.pairwise(bounds.tolist())
         ]
     )
     sums, counts = np.zeros(len(x.series.names)), np.zeros(len(x.series.names))

@@ -26,7 +26,7 @@ from kzoo.training.linear_probe import linear_probe
 from kzoo.training.masked_labels import has_unknown_labels, refuse_unknown_labels, with_known_labels
 from kzoo.training.ridge import fit_ridge
 from kzoo.training.score import gives_logits
-from kzoo.training.setup import TrainingSetup, class_weights, core_of, target_scaling
+from kzoo.training.setup import TrainingSetup, class_weights, core_of, target_scaling, weighs_series
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import plural
@@ -103,6 +103,16 @@ class TrainingPlan:
         return _adapted_plan(
             self.adapted_preset, *resolve(self.adapted_preset, overrides), requested, data, seed
         )
+
+    def continued(self, config: Config) -> "TrainingPlan":
+        """Return the plan of a training that was stopped, for the network that it began with.
+
+        Args:
+            config: the stored settings of the network; those of earlier versions have no `scale_free`.
+        """
+        if "scale_free" in config or "scale_free" not in self.config:
+            return self
+        return replace(self, config=self.config | {"scale_free": False})
 
     def count(self, overrides: Overrides) -> int:
         """Return the number of parameters of the network with other settings.
@@ -336,6 +346,11 @@ class TrainingPlan:
             )
             notes.append(
                 f"Loss and metrics during training are of {transformed}; scores are in the targets' unit."
+            )
+        if weighs_series(self.data, self.config):
+            notes.append(
+                "Each series counts in the loss in inverse proportion to the scale of its errors; in scores and "
+                "metrics all windows count alike."
             )
         if has_unknown_labels(self.data):
             core = with_known_labels(core)

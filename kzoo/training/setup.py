@@ -140,12 +140,10 @@ class TrainingSetup:
 
         Scores and metrics do not have these weights.
         """
-        fitting = kind(self.data.inputs).fitting
-        degree = getattr(self.data.problem.task.fitting, "loss_degree", None)
-        weights = getattr(fitting, "loss_weights", None)
-        if degree is None or weights is None or not is_scale_free(self.spec.config):
+        if not weighs_series(self.data, self.spec.config):
             return None
-        return weights(self.data, split, degree(self.training.get("loss", "auto")))
+        degree = self.data.problem.task.fitting.loss_degree(self.training.get("loss", "auto"))
+        return kind(self.data.inputs).fitting.loss_weights(self.data, split, degree)
 
     def class_weight(self) -> dict[int, float] | None:
         """Return the `class_weight` of `fit`; None without class weights, or if they are part of the row weights."""
@@ -197,6 +195,13 @@ class TrainingSetup:
         if self.saved is not self.model:
             self.saved.set_weights(self.model.get_weights())
         return self.saved
+
+
+def weighs_series(data: Dataset, config: Config) -> bool:
+    """Return whether each series counts in the loss by the scale of its errors: with networks that are free of it."""
+    fitting = kind(data.inputs).fitting
+    has_degree = hasattr(data.problem.task.fitting, "loss_degree")
+    return is_scale_free(config) and has_degree and fitting.weighs_series(data)
 
 
 def class_weights(training: TrainingSettings, data: Dataset) -> dict[int, float] | None:

@@ -270,6 +270,8 @@ def train(
         if claim.done is not None:
             print_notes(claim.notes, progress)
             return with_gain(claim.done)
+        if claim.state is not None and claim.stopped is not None:
+            plan = plan.continued(claim.stopped.spec.config)
         with distribution_scope(distribution):
             setup = plan.ready(
                 policy, weights=weights, freeze=freeze, resumed=claim.state is not None

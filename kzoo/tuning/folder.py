@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kzoo.callbacks.events import Events
-from kzoo.problems.stored_types import differences
+from kzoo.problems.stored_types import Config, differences
 from kzoo.training.folder import (
     locked,
     missing_folders,
@@ -45,6 +45,7 @@ from kzoo.utils.files import (
     write_text,
 )
 from kzoo.utils.version import __version__
+from kzoo.zoo.families.protocol import is_scale_free
 
 # A search continues even if these settings differ: it may get longer or shorter.
 _MAY_DIFFER = (
@@ -119,6 +120,24 @@ def request_differences(search: Search, request: Request) -> list[str]:
         name: value for name, value in request.to_json().items() if name not in _MAY_DIFFER
     }
     return differences(search.request.to_json(), requested)
+
+
+def check_same_networks(search: Search, config: Config) -> None:
+    """Refuse to continue a search of an earlier version with other networks.
+
+    Args:
+        search: the search in the folder.
+        config: settings of the network now.
+
+    Raises:
+        KzooError: its forecasts depended on the size of a series.
+    """
+    before = search.request.spec.get("config", {})
+    if is_scale_free(config) and "scale_free" not in before:
+        raise KzooError(
+            f"{search.path} was begun before version 0.2, whose forecasts depended on the size of a series: its trials "
+            "cannot be compared with new ones. Use another folder, or resume='never' to replace it."
+        )
 
 
 def _open_search(folder: Path, request: Request, resume: str) -> Search | None:

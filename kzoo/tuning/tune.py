@@ -29,7 +29,7 @@ from kzoo.training.train import print_notes
 from kzoo.training.workers.pool import checked_threads, worker_pool
 from kzoo.training.workers.worker import InProcess, Worker, can_be_sent
 from kzoo.tuning.engines import choose_engine, engine_named
-from kzoo.tuning.folder import claimed, clear_search, with_provenance
+from kzoo.tuning.folder import check_same_networks, claimed, clear_search, with_provenance
 from kzoo.tuning.folds import check_folds
 from kzoo.tuning.initial_weights import InitialWeights
 from kzoo.tuning.loop import Loop
@@ -351,6 +351,8 @@ def tune(
     with claimed(out, request, resume=resume) as (folder, earlier):
         if earlier is not None and earlier.finished and earlier.request.trials >= size.trials:
             return Search(earlier, data, build, initial_weights.weights)
+        if earlier is not None and subject.spec is not None:
+            check_same_networks(earlier, subject.spec.config)
         with worker_class(folder / "worker.log", **setup) as worker:
             plan = make_plan(request, subject.space, size, worker)
             print_notes([summary_line(data.overview), *data.notes, *notes, str(plan)], progress)

@@ -27,6 +27,7 @@ Functions of `inference.py`; those marked (optional) may be missing:
     identity(reader, raw, x) -> (ids, written)  (optional) of a series: id column -> cell of each row of x, and how
                                             its times are written (an object with `write`, or None); None for arrays
     make_future(reader, raw, steps) -> columns  (optional) of series: the rows of the next steps, to be filled in
+    band_note(reader, config) -> notes      (optional) of a series: about bands of models of earlier versions
     views(x, name) -> (share, x) pairs      (optional) augmented inputs and their weights, for test-time augmentation
     parts(reader, config, names)            (optional) the `InputPart`s of an input, whose influence is explained
     typical(reader, statistics) -> x        (optional) one x of medians and most frequent categories; None if unknown
@@ -55,6 +56,8 @@ Functions of `fitting.py`:
     season_history(reader, part, count)     (optional) of a series: the last values of the same season
     seasonal_scales(reader, data, part)     (optional) of a series: the size of its seasonal differences
     error_scale(reader, part)               (optional) of a series: what `error_scale` above returns for a split
+    weighs_series(data) -> bool             (optional) of series: whether there are several, with a scale each
+    loss_weights(data, part, degree)        (optional) of these: how much each window of a split counts in the loss
     fresh(reader, source, targets) -> Fresh     new data for the checks, not validated yet
     describe(x, names, categories) -> (names, numbers)   a few numbers for each input, on which drift is measured
     overview(data) -> dict                  (optional) how the data was read (`Dataset.overview`)

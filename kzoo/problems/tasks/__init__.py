@@ -19,6 +19,7 @@ Fitting half, with Keras; a task without one uses that of its `base`:
     make_loss(name, task, ...) -> Loss      a Keras loss, or a function of (truth, outputs), for a name in `losses`
     make_metric(name, task, ...)            a metric, as Keras takes it, for a name in `metrics`; optional
     loss_weight(config) -> float            a factor of the loss; optional, default: 1
+    loss_degree(name) -> float              by which power a loss grows with errors; optional: series have no weights
     metrics_for(task, config) -> names      metrics that suit the network's last layer; optional, default: all
     head_width(outputs) -> int              of tasks of kzoo with `heads`: the size of the last layer with weights
     make_head(x, name, dtype) -> tensor     of these: the layers from it (B, ..., head_width) to (B, ..., outputs)

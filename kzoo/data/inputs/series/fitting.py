@@ -11,7 +11,7 @@ from kzoo.data.inputs.labelled_series.arrays import fit, padded_arrays, take
 from kzoo.data.inputs.rows.columns import number_formats_of, weight_column_notes
 from kzoo.data.inputs.rows.fitting import describe
 from kzoo.data.inputs.rows.in_memory import cell_findings
-from kzoo.data.inputs.series.loss_weights import loss_weights
+from kzoo.data.inputs.series.loss_weights import loss_weights, weighs_series
 from kzoo.data.inputs.series.order import order_of
 from kzoo.data.inputs.series.panel_rows import Names, PanelRows, named_targets
 from kzoo.data.inputs.series.series_rows import SeriesRows
@@ -60,6 +60,7 @@ __all__ = [
     "seasonal_scales",
     "simple_forecasts",
     "take",
+    "weighs_series",
 ]
 
 

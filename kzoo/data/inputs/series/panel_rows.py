@@ -272,10 +272,10 @@ class PanelRows:
                 f"The scale of the inputs is learned on {_MOST_SCALED:,} of {len(rows):,} rows."
             )
             rows = rows[sample_indices(len(rows), _MOST_SCALED)]
-        targets = content.values[training, : content.filled.shape[1]]
         scales = _scaling(matrix, rows)
-        # exactly that of the forecasts, also where it is learned on a sample of the rows
-        scales["scale"][: len(std)] = [1 / value for value in std]
+        if len(rows) == _MOST_SCALED:  # that of the forecasts, which is learned on all rows
+            scales["scale"][: len(std)] = [1 / value for value in std]
+        targets = content.values[training, : content.filled.shape[1]]
         known = "known" in self.roles.values()
         return {
             "covariates": content.covariates.shape[1] or None,

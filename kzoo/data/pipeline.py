@@ -46,7 +46,8 @@ class Batches:
         onehot: the number of classes, to convert integer labels to float rows; None leaves them integers.
         standardize: (offset, scale) of the targets, a number or one per output: `(y - offset) / scale`.
         most: maximum number of batches per epoch; None for all.
-        weight: (N,) or (N, 1) how much each row counts; then batches are (x, y, weight), as `fit` accepts them. None for (x, y).
+        weight: (N,) or (N, 1) how much each row counts; then batches are (x, y, weight), as `fit` accepts them. None
+            for (x, y).
 
     Raises:
         KzooError: an empty split, a batch size below 1, an unknown augmentation, labels outside 0..onehot - 1, or a mix

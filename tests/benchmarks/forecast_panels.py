@@ -36,10 +36,9 @@ class Panel:
         """Return the times of the panel in order."""
         return np.sort(self.frame["time"].unique())
 
-    def ends(self, origins: int) -> list[int]:
-        """Return the number of times before each origin, the earliest first."""
-        last = len(self.times()) - self.horizon
-        return [last - self.step * back for back in range(origins - 1, -1, -1)]
+    def end(self, origin: int) -> int:
+        """Return the number of times before an origin; 0 is the last one, 1 that before it, and so on."""
+        return len(self.times()) - self.horizon - self.step * origin
 
     def parts(self, end: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the rows before an origin and those of the horizon after it, for series with rows in both."""

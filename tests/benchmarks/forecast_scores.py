@@ -119,31 +119,34 @@ def interval(ratios, draws=2000, seed=0):
     return float(low), float(high)
 
 
-def regrets(cells, way, others, origins, metric="wql"):
-    """Return panel -> how much worse a way is than that of `others` with the best score at the first origin."""
+def regrets(cells, way, others, validation, metric="wql"):
+    """Return panel -> how much worse a way is than that of `others` with the best score at the origin `validation`.
+
+    It is that on the origins after it, which have smaller numbers.
+    """
     result = {}
     for panel in sorted({panel for panel, _, _ in cells}):
         first = {
             other: score
             for other in others
-            if (score := cells.get((panel, 0, other), {}).get(metric)) is not None
+            if (score := cells.get((panel, validation, other), {}).get(metric)) is not None
         }
         if not first:
             continue
         best = min(first, key=first.__getitem__)
-        if values := log_ratios(cells, way, best, metric, origins).get(panel):
+        if values := log_ratios(cells, way, best, metric, range(validation)).get(panel):
             result[panel] = (float(np.expm1(np.mean(values))), best)
     return result
 
 
-def summary(cells, ways, origins, *, naive="seasonal_naive", rival="AutoETS"):
+def summary(cells, ways, validation, *, naive="seasonal_naive", rival="AutoETS"):
     """Return a row for each way: ratios to the seasonal naive forecast and to a rival, coverage, bias, regret.
 
     Args:
         cells: (panel, origin, way) -> scores; only panels that all the ways have are compared.
-        origins: numbers of the origins that count; 0 is for validation.
+        validation: number of the origin for validation; those with smaller numbers count.
     """
-    rows = []
+    rows, origins = [], range(validation)
     for way in ways:
         of_way = [
             (panel, score)
@@ -184,7 +187,7 @@ def summary(cells, ways, origins, *, naive="seasonal_naive", rival="AutoETS"):
                 totals_coverage=sum(s.get("totals_inside", 0) for _, s in of_way) / totals,
             )
         others = [other for other in ways if other != way]
-        if regret := regrets(cells, way, others, origins):
+        if regret := regrets(cells, way, others, validation):
             values = {panel: value for panel, (value, _) in regret.items()}
             row |= dict(
                 regret=float(np.mean([*values.values()])),

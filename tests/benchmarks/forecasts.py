@@ -4,8 +4,9 @@ python tests/benchmarks/forecasts.py plan FOLDER     print the cells that are mi
 python tests/benchmarks/forecasts.py run FOLDER      compute them, each in a process of one thread; resumable
 python tests/benchmarks/forecasts.py table FOLDER    print the comparison, and write it to FOLDER/forecasts.json
 
-A cell is a way on a panel from an origin: it sees the rows before the origin and forecasts the horizon after it. The
-first origin is for validation: the way that is best there is what `auto` is compared with by its regret. Simulated
+A cell is a way on a panel from an origin: it sees the rows before the origin and forecasts the horizon after it. Origins
+are counted back from the last one, 0. The earliest one is for validation: the way that is best there is what `auto` is
+compared with by its regret. Simulated
 panels are made from a seed; `--data` is a folder with the real ones (`forecast_files.py`). AutoETS, AutoTheta and
 LightGBM are computed by `--python`, that of an environment with statsforecast and lightgbm.
 """
@@ -27,7 +28,7 @@ from forecast_scores import scores, summary
 from forecast_ways import RIVALS, SIMPLE, kzoo_quantiles, rival_quantiles, simple_quantiles
 
 KZOO = "ets", "theta_method", "series_linear", "series_fnn", "series_gru", "series_tcn", "auto"
-ORIGINS = 5  # the first one is for validation
+ORIGINS = 5  # the earliest one, which has the highest number, is for validation
 # seconds of a cell before any of its way is measured
 SECONDS = dict.fromkeys(SIMPLE, 3) | dict.fromkeys(RIVALS, 30) | dict.fromkeys(KZOO, 60)
 START_SECONDS = 15  # of a search, beside its time limit
@@ -141,7 +142,7 @@ def cell(args):
     """Compute a cell, and store its quantiles and its scores."""
     name, origin, way = args.cell[0], int(args.cell[1]), args.cell[2]
     panel = panel_of(name, args.data, args.seed)
-    history, future = panel.parts(panel.ends(args.origins)[origin])
+    history, future = panel.parts(panel.end(origin))
     truth = grid(future).to_numpy(float)
     past = grid(history).loc[grid(future).index]
     histories = [y[np.flatnonzero(np.isfinite(y))[0] :] for y in past.to_numpy(float)]
@@ -215,7 +216,7 @@ def table(args):
     done = stored(args)
     finished = {each: row for each, row in done.items() if "error" not in row}
     ways = list(dict.fromkeys(way for _, _, way in all_cells(args)))
-    rows = summary(finished, ways, range(1, args.origins))
+    rows = summary(finished, ways, args.origins - 1)
     failed = [
         f"{', '.join(map(str, each))}: {row['error']}"
         for each, row in done.items()
@@ -273,7 +274,7 @@ def print_panels(finished, ways, args):
         for way in ways:
             pairs = [
                 (finished.get((panel, origin, way)), finished.get((panel, origin, SIMPLE[0])))
-                for origin in range(1, args.origins)
+                for origin in range(args.origins - 1)
             ]
             known = [
                 (row, naive)

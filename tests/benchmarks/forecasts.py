@@ -4,10 +4,10 @@ python tests/benchmarks/forecasts.py plan FOLDER     print the cells that are mi
 python tests/benchmarks/forecasts.py run FOLDER      compute them, each in a process of one thread; resumable
 python tests/benchmarks/forecasts.py table FOLDER    print the comparison, and write it to FOLDER/forecasts.json
 
-A cell is a way on a panel from an origin: it sees the rows before the origin and forecasts the horizon after it. Origins
-are counted back from the last one, 0. The earliest one is for validation: the way that is best there is what `auto` is
-compared with by its regret. Simulated
-panels are made from a seed; `--data` is a folder with the real ones (`forecast_files.py`). AutoETS, AutoTheta and
+A cell is a way on a panel from an origin: it sees the rows before the origin and forecasts the horizon after it.
+Origins are counted back from the last one, 0. The earliest is for validation: the way that is best there is what
+`auto` is compared with by its regret. Simulated panels are made from a seed; `--data` is a folder with the real ones
+(`forecast_files.py`). AutoETS, AutoTheta and
 LightGBM are computed by `--python`, that of an environment with statsforecast and lightgbm.
 """
 

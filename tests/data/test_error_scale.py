@@ -1,6 +1,7 @@
 """The size of the errors of a series by itself, beside a loop in NumPy: in training, of new rows, and of arrays."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pandas as pd
@@ -135,3 +136,12 @@ def test_training_rows_and_new_rows_have_the_same_scale(missing):
         if not missing:  # an array has no other knowledge of its rows than its values
             own = inference.error_scale(data.preprocessing, encoded.x.copy())
             np.testing.assert_allclose(own, new)
+
+
+def test_many_windows_of_one_series_are_read_in_parts(monkeypatch):
+    values = windows(count=7)
+    whole = error_scale(values, 4, real=np.ones(1, bool))
+    assert whole == pytest.approx(error_scale(values, 4, real=np.ones(values.shape, bool)))
+    module = import_module("kzoo.inference.kinds.series.error_scale")
+    monkeypatch.setattr(module, "_AT_ONCE", 2 * values[0].size)
+    assert np.array_equal(error_scale(values, 4, real=np.ones(1, bool)), whole)

@@ -33,9 +33,11 @@ def error_scale(
         windows: (N, steps, columns) in the unit of the targets, which are the first columns.
         season: steps of a season; None or 1 without one.
         targets: number of targets; None for all columns.
-        real: (N, steps, targets) whether each value was measured, neither filled in nor repeated before a short series.
-            None: all values but first rows that repeat the next one in all columns.
+        real: (N, steps, targets), or what broadcasts to it: whether each value was measured, neither filled in nor
+            repeated before a short series. None: all values but first rows that repeat the next one in all columns.
     """
+    if real is not None:
+        real = np.broadcast_to(real, windows[..., :targets].shape)
     at_once = max(_AT_ONCE // max(int(np.prod(windows.shape[1:])), 1), 1)
     if len(windows) > at_once:
         starts = range(0, len(windows), at_once)

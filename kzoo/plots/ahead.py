@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
+from kzoo.inference.tasks.central import central, central_levels, nearest
 from kzoo.plots.colors import FAINT, GREY, INK, ORANGE
 from kzoo.plots.figure import new_figure, set_title, style_axes
 from kzoo.plots.predictions import name_of
@@ -31,6 +32,7 @@ def ahead(
     history_times: Sequence[Any] = (),
     names: Sequence[str] = (),
     band: tuple[ArrayLike, ArrayLike] | None = None,
+    label: str = "forecast",
 ) -> Figure:
     """Plot the history of a series and its forecast, a row for each target.
 
@@ -40,6 +42,7 @@ def ahead(
         times, history_times: the times of their steps, as in `Predictions`. Without times, steps are counted from now.
         names: names of the targets.
         band: lower and upper quantile of each forecast value, in the shape of `predicted`; drawn as an area.
+        label: of the forecast in the legend.
 
     Raises:
         KzooError: shapes that do not match, or values that are not finite.
@@ -81,7 +84,7 @@ def ahead(
     panels = figure.subplots(n_rows, 1, sharex=True, squeeze=False)[:, 0]
     for i, axes in enumerate(panels):
         bounds = None if band is None else [np.asarray(bound)[:, i] for bound in band]
-        _draw(axes, past_times, past[:, i], future_times, future[:, i], bounds)
+        _draw(axes, past_times, past[:, i], future_times, future[:, i], bounds, label)
         axes.set_ylabel(str(names[i]) if names else "", color=INK, parse_math=False)
     _set_ticks(panels[-1], future_times[-1], has_times=has_times, most=9)
     figure.legend(
@@ -111,12 +114,14 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
     if most < 1:
         raise KzooError("must be at least 1.", argument="most", value=most)
     middle, band = _middle_and_band(predictions)
+    label = _label(predictions)
     if len(predictions) == 1:
         return ahead(
             predictions.history[0],
             middle[0],
             names=predictions.target_names,
             band=None if band is None else (band[0][0], band[1][0]),
+            label=label,
             times=predictions.times[0] if predictions.times else (),
             history_times=predictions.history_times[0] if predictions.times else (),
         )
@@ -135,7 +140,7 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
         past_times, future_times = _times_of(predictions, series)
         past = np.asarray(predictions.history[series], "float64")[-len(past_times) :, target]
         bounds = None if band is None else [bound[series, :, target] for bound in band]
-        _draw(axes, past_times, past, future_times, middle[series, :, target], bounds)
+        _draw(axes, past_times, past, future_times, middle[series, :, target], bounds, label)
         names = [
             str(predictions.inputs[series])
             if len(predictions.inputs) > series
@@ -164,14 +169,26 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
 def _middle_and_band(
     predictions: "Predictions",
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
-    """Return the values or middle quantiles (N, horizon, targets), and the ends of intervals or the outer quantiles."""
+    """Return the values or medians (N, horizon, targets), and the ends of intervals or the outer quantiles."""
     quantiles, middle = predictions.quantiles, predictions.values
     if middle is None:
         assert quantiles is not None
-        middle = quantiles[..., len(predictions.levels) // 2]
+        medians = central(quantiles, predictions.levels)
+        middle = quantiles[..., nearest(predictions.levels)] if medians is None else medians
     if predictions.lower is not None and predictions.upper is not None:
         return middle, (predictions.lower, predictions.upper)
     return middle, None if quantiles is None else (quantiles[..., 0], quantiles[..., -1])
+
+
+def _label(predictions: "Predictions") -> str:
+    """Return what is drawn as the forecast, where the quantiles have no median."""
+    levels = predictions.levels
+    if predictions.values is not None:
+        return "forecast"
+    if between := central_levels(levels):
+        return f"between quantiles {between[0]:g} and {between[1]:g}"
+    level = levels[nearest(levels)]
+    return "forecast" if math.isclose(level, 0.5) else f"quantile {level:g}"
 
 
 def _times_of(predictions: "Predictions", series: int) -> tuple[Sequence[Any], Sequence[Any]]:
@@ -191,6 +208,7 @@ def _draw(
     future_times: Sequence[Any],
     future: np.ndarray,
     band: Sequence[np.ndarray] | None,
+    label: str,
 ) -> None:
     """Draw the history (steps,) and the forecast (horizon,) of one target, and the lower and upper end of its band."""
     style_axes(axes)
@@ -204,7 +222,7 @@ def _draw(
         [past_times[-1], future_times[0]], [past[-1], future[0]], color=ORANGE, lw=1.2, ls=":"
     )
     marker: dict[str, Any] = dict(marker="o", ms=3.5) if len(future) <= 15 else {}
-    axes.plot(list(future_times), future, color=ORANGE, lw=1.9, label="forecast", **marker)
+    axes.plot(list(future_times), future, color=ORANGE, lw=1.9, label=label, **marker)
     axes.axvline(past_times[-1], color=FAINT, lw=1)
     axes.margins(x=0.02)
 

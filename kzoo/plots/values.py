@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 from sklearn import metrics as sk
 
+from kzoo.inference.tasks.central import nearest
 from kzoo.plots.colors import BLUE, FAINT, GREY, INK, ORANGE, RED
 from kzoo.plots.figure import new_figure, style_axes
 from kzoo.plots.predictions import name_of
@@ -140,7 +141,7 @@ def band(
         raise KzooError(
             f"quantiles must have shape (rows, levels): {(len(truth), len(levels))}, not {quantiles.shape}."
         )
-    middle = len(levels) // 2
+    middle = nearest(levels)
     order = np.argsort(quantiles[:, middle], kind="stable")[:: math.ceil(len(truth) / _MAX_BAND)]
     truth = truth[order]
     quantiles = quantiles[order]

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from kzoo import plots
 from kzoo.inference.postprocessors.decision import decision_on, predicted_classes
+from kzoo.inference.tasks.central import central, nearest
 from kzoo.plots import colors
 from kzoo.plots.calibration import reliability_of
 from kzoo.plots.predictions import name_of
@@ -313,6 +314,11 @@ def _forecast_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
     names = run.data.target_names
     truth, predicted = stored["truth"], stored["answers"]
     quantiles = predicted.ndim > truth.ndim
+    medians = predicted
+    if quantiles:
+        levels = run.spec.config["quantiles"]
+        medians = central(predicted, levels)
+        medians = predicted[..., nearest(levels)] if medians is None else medians
     series = stored["series_names"][stored["series"]].tolist() if "series" in stored else None
     # Row of the split -> its index among the stored inputs.
     stored_index = {int(row): i for i, row in enumerate(stored["shown"])}
@@ -322,12 +328,14 @@ def _forecast_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
             history = stored["inputs"][[stored_index[row]]] if row in stored_index else None
             window = int(stored["rows"][row]) + 1
             band = (predicted[[row]][..., 0], predicted[[row]][..., -1]) if quantiles else None
-            middle = (
-                predicted[[row]][..., predicted.shape[-1] // 2] if quantiles else predicted[[row]]
-            )
             title = window if series is None else f"{name_of(series[row])}, window {window:,}"
             figure = plots.forecast(
-                truth[[row]], middle, history=history, names=names, windows=[title], band=band
+                truth[[row]],
+                medians[[row]],
+                history=history,
+                names=names,
+                windows=[title],
+                band=band,
             )
             yield embed_figure(
                 figure, f"{alt}: window {window}" if series is None else f"{alt}: {title}"

@@ -6,6 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from kzoo.inference.predictions import Predictions
+from kzoo.inference.tasks.central import nearest
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import hint, listed
 
@@ -42,7 +43,8 @@ def explained_outputs(
 ) -> list[list[int]]:
     """Return the indices of the outputs that are explained for each input.
 
-    By default, it is the predicted class, the most probable label, each target, or the median of each target.
+    By default, it is the predicted class, the most probable label, each target, or the quantile of each target that is
+    nearest to the median.
 
     Args:
         names: of the outputs.
@@ -53,6 +55,7 @@ def explained_outputs(
         KzooError: there is no such output.
     """
     levels = len(predictions.levels)
+    middle = nearest(predictions.levels) if levels else 0
     if of is not None:
         if of not in names and not (levels and of in predictions.target_names):
             legal = [*names, *(predictions.target_names if levels else ())]
@@ -64,11 +67,11 @@ def explained_outputs(
         index = (
             names.index(of)
             if of in names
-            else list(predictions.target_names).index(of) * levels + levels // 2
+            else list(predictions.target_names).index(of) * levels + middle
         )
         return [[index]] * len(predictions)
     if levels:
-        return [[target * levels + levels // 2 for target in range(len(names) // levels)]] * len(
+        return [[target * levels + middle for target in range(len(names) // levels)]] * len(
             predictions
         )
     if predictions.values is not None:

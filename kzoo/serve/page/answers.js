@@ -138,7 +138,7 @@ function forecast(about, prediction) {
     const bounds = ends ?? (levels.length ? { low: column(values, first), high: column(values, first + count - 1) } : {});
     const band = ends ? [" ", legend("intervals", level(prediction.confidence))] : levels.length ? [" ", legend("band", `${levels[0]} – ${levels.at(-1)}`)] : [];
     return make("figure", {}, make("figcaption", {}, make("b", { text: title(name) }), " ", legend("before"), " ", legend("after"), ...band),
-      chart({ name: title(name), before: column(history, i), after: column(values, first + Math.floor(count / 2)), ...bounds, times: [...historyTimes, ...times] }));
+      chart({ name: title(name), before: column(history, i), after: values.map((row) => median(row.slice(first, first + count), levels)), ...bounds, times: [...historyTimes, ...times] }));
   });
   const formats = names.map((_, i) => columnFormat(values.map((row) => row[i])));
   const columns = [
@@ -148,6 +148,16 @@ function forecast(about, prediction) {
     ...endColumns(targets, prediction.lower ? prediction.lower.map((row, step) => ({ lower: row, upper: prediction.upper[step] })) : []),
   ];
   return [...charts, table(columns)];
+}
+
+/** Return the median of quantiles: interpolated without the level 0.5, the nearest quantile if all are on one side; a single value as it is. */
+function median(values, levels) {
+  if (!levels.length) return values[0];
+  const above = levels.findIndex((level) => level > 0.5 - 1e-9), below = above - 1;
+  if (above < 0) return values.at(-1);
+  if (above === 0 || Math.abs(levels[above] - 0.5) < 1e-9) return values[above];
+  const share = (0.5 - levels[below]) / (levels[above] - levels[below]);
+  return (1 - share) * values[below] + share * values[above];
 }
 
 /** Return columns of the ends of intervals, given an object with `lower` and `upper` for each row; [] without rows. */

@@ -1,11 +1,12 @@
 """Scores of quantiles, by NumPy, in the targets' own units."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kzoo.inference.tasks.central import central, central_levels, nearest
 from kzoo.inference.tasks.quantiles import levels_of
 from kzoo.inference.tasks.weighted import effective_rows
 from kzoo.inference.tasks.wilson import wilson
@@ -34,7 +35,8 @@ def score(
         logits: not used here.
         beside: not used here: forecasts of single values have no quantiles.
         weight: (N,) sample weights; None: all rows have the same weight.
-        scales: of forecasts: see `kzoo.training.scores.forecasts.forecast_scores`; they score the middle quantile.
+        scales: of forecasts: see `kzoo.training.scores.forecasts.forecast_scores`; they score the medians
+            (see `kzoo.inference.tasks.central`).
 
     Raises:
         KzooError: the number of outputs does not fit the levels and the targets.
@@ -62,7 +64,7 @@ def score(
     if truth.ndim == 3:
         total = float(np.abs(truth).sum(dtype="float64"))
         scores["wql"] = 2 * float(losses.sum()) / len(levels) / total if total else None
-        scores |= forecast_scores(truth, quantiles[..., len(levels) // 2], scales)
+        scores |= _scores_of_median(truth, quantiles, levels, scales)
     scores["examples"] = len(truth)
     if truth.shape[-1] > 1:
         names = target.names or tuple(f"y{i + 1}" for i in range(truth.shape[-1]))
@@ -84,6 +86,38 @@ def pinball(truth: np.ndarray, quantiles: np.ndarray, levels: ArrayLike) -> np.n
     error = truth[..., None].astype("float64") - quantiles
     shares = np.asarray(levels)
     return np.maximum(shares * error, (shares - 1) * error)
+
+
+def _scores_of_median(
+    truth: np.ndarray,
+    quantiles: np.ndarray,
+    levels: Sequence[float],
+    scales: SeasonalScales | None,
+) -> JsonObject:
+    """Return the scores of the medians, and, without the level 0.5, the levels nearest to it as `median_between`.
+
+    If all levels are on one side of 0.5, these have one level, and there are no scores.
+    """
+    medians = central(quantiles, levels)
+    between = central_levels(levels) if medians is not None else [levels[nearest(levels)]]
+    scores = {} if medians is None else forecast_scores(truth, medians, scales)
+    return scores | ({"median_between": list(between)} if between else {})
+
+
+def doubts(scores: Scores) -> list[str]:
+    """Return a warning if the quantiles have no median, which is what some scores are of."""
+    between = scores.get("median_between")
+    if not between:
+        return []
+    if len(between) == 1:
+        return [
+            f"All quantiles are on one side of the median, the nearest is {between[0]:g}: scores of a single forecast "
+            "(MASE, RMSSE, WAPE, bias) are left out. Train with 0.5 among the quantiles to get them."
+        ]
+    return [
+        f"0.5 is not among the quantiles: MASE, RMSSE, WAPE and bias are those of values interpolated between the "
+        f"quantiles {between[0]:g} and {between[1]:g}. Train with 0.5 among the quantiles for the median itself."
+    ]
 
 
 def _inside(truth: np.ndarray, quantiles: np.ndarray) -> np.ndarray:

@@ -527,7 +527,8 @@ def tune(
             `keras_tuner.HyperModel` without its own `fit`. "auto" compares baselines and presets on folds, and chooses
             the simplest model that is not worse than the best: `Search.winner`, with its lead as `Search.verdict`. It
             takes `max_time` (by default ten minutes), `objective`, `folds`, `previous`, `parallel`, `threads`,
-            `executor`, `seed`, `out`, `resume`, `dry_run` and the data options, and refuses the other arguments.
+            `executor`, `seed`, `out`, `resume`, `dry_run`, the data options, and for series `horizon` and
+            `input_shape` (steps of a window), and refuses the other arguments.
         data: anything `kzoo.load_data` takes; the default is the preset's data set.
         engine: "bayesian" (a Gaussian process), "grid", "hyperband", "optuna" (TPE, needs `kzoo[optuna]`), "random";
             "auto" uses the grid if the space has at most `trials` points, otherwise bayesian.
@@ -790,6 +791,7 @@ def cross_validate(
     drop: str | Sequence[str] = (),
     group: str | ArrayLike | None = None,
     task: str | None = None,
+    time: str | None = None,
     columns: Mapping[str, str | Mapping[str, str]] | None = None,
     sample_weight: str | ArrayLike | None = None,
     sheet: str | None = None,
@@ -837,6 +839,8 @@ def cross_validate(
             table whose target is text, boolean, or integers with at most 20 different values is a classification, else
             a regression. In arrays of images and token ids, integers are classes, and numbers with fractions are
             values.
+        time: time column of a series; the first column of dates by default. With `split="time"`, the column of dates or
+            numbers that orders a table; it stays an input unless `drop` excludes it.
         columns: types of columns, to override the detected ones: a dict of "number", "category", "date", "text", or of
             how numbers are written: `{"zip": "category", "price": {"decimal": ",", "thousands": "."}}`; for a target of
             labels `{"tags": {"separator": ";"}}`. Cells of these columns in a file stay as written, such as `01067`. By

@@ -4,12 +4,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -93,7 +94,7 @@ def auto(
     resume: str,
     dry_run: bool,
     progress: bool,
-    horizon: int | None = None,
+    window: Mapping[str, Any] = MappingProxyType({}),
 ) -> "Search | AutoPlan":
     """Choose a model; see `kzoo.tune`, whose arguments these are."""
     # 1. Check the arguments, and read the data.
@@ -121,7 +122,7 @@ def auto(
         raise KzooError(
             "'auto' fits models in other processes, which cannot receive this data. Pass a file instead."
         )
-    presets = _presets(source, options, seconds, horizon)
+    presets = _presets(source, options, seconds, window)
     reader = reader_of_baselines(presets)
     data = source if isinstance(source, Dataset) else load_longer(source, reader, options)
     if not data.problem.keeps_predictions:
@@ -157,7 +158,9 @@ def auto(
     direction = "max" if score.sign > 0 else "min"
     request = Request(
         data=options.describe(data).json(),
-        spec=Spec(preset=AUTO, family=None, task=data.task, config={}, training={}).json(),
+        spec=Spec(
+            preset=AUTO, family=None, task=data.task, config=dict(window), training={}
+        ).json(),
         space=dict(
             parameters=[], candidates=[candidate.name for candidate in (*candidates, *presets)]
         ),
@@ -260,7 +263,7 @@ def result_of(folder: str | os.PathLike[str]) -> JsonObject:
 
 
 def _presets(
-    source: "Loadable | None", options: DataOptions, seconds: float, horizon: int | None
+    source: "Loadable | None", options: DataOptions, seconds: float, window: Mapping[str, Any]
 ) -> list[Candidate]:
     """Return the first suggested presets, best first; the time limits their number.
 
@@ -269,7 +272,7 @@ def _presets(
     """
     suggested = [
         each
-        for each in suggestions(source, options, horizon)
+        for each in suggestions(source, options, window)
         if not each.weights and is_installed(each.preset)
     ]
     if not suggested:
@@ -278,7 +281,7 @@ def _presets(
         )
     most = max(int(seconds / 60 * _PRESETS_EACH_MINUTE), _FEWEST_PRESETS)
     return [
-        Candidate(name=each.preset, label=each.preset, horizon=horizon) for each in suggested[:most]
+        Candidate(name=each.preset, label=each.preset, window=window) for each in suggested[:most]
     ]
 
 

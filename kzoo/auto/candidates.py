@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kzoo.training.suggestions import preset_with_horizon
+from kzoo.training.suggestions import preset_with_window
 from kzoo.tuning.spaces.entry import format_value
 from kzoo.utils.files import JsonObject
 from kzoo.zoo.registry import Preset, get_preset
@@ -19,22 +19,20 @@ class Candidate:
         label: the name for people.
         is_baseline: whether it is a baseline.
         overrides: settings of the preset that differ.
-        horizon: steps to forecast, for series; None for those of the preset.
+        window: for series: settings that say how they are read (see `kzoo.training.suggestions.WINDOW`).
     """
 
     name: str
     label: str
     is_baseline: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    horizon: int | None = None
+    window: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def preset(self) -> Preset:
-        """The preset, which forecasts as many steps as are asked for."""
+        """The preset, with the window that is asked for."""
         return (
-            get_preset(self.name)
-            if self.horizon is None
-            else preset_with_horizon(self.name, self.horizon)
+            get_preset(self.name) if not self.window else preset_with_window(self.name, self.window)
         )
 
     @property

@@ -216,7 +216,12 @@ def _train_command(args: argparse.Namespace, presets: Sequence[JsonObject]) -> s
     data = args.preset if args.data is None else args.data
     weights = DOWNLOADED if presets[0]["weights"] else None
     return shared.train_command(
-        args, get_preset(presets[0]["preset"]), data, seed=args.seed, weights=weights
+        args,
+        get_preset(presets[0]["preset"]),
+        data,
+        seed=args.seed,
+        weights=weights,
+        words=args.set,
     )
 
 

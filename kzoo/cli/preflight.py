@@ -97,8 +97,11 @@ def preflight(args: argparse.Namespace) -> None:
 
 def _chosen_preset(args: argparse.Namespace) -> str:
     """Return the preset that `auto` takes for the data of a command; the reason is printed unless --quiet."""
-    chosen, reason = import_module("kzoo.training.suggestions").suggested_preset(
-        args.data, shared.requested_data_options(args), weights=args.weights is not None
+    module = import_module("kzoo.training.suggestions")
+    options = shared.requested_data_options(args)
+    window = module.window_of(shared.settings_of(args), options)
+    chosen, reason = module.suggested_preset(
+        args.data, options, weights=args.weights is not None, window=window
     )
     if not args.quiet:
         shared.print_note(reason)

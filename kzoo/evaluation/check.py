@@ -27,6 +27,7 @@ from kzoo.problems.stored_types import TrainingSettings
 from kzoo.problems.tasks import problem_for
 from kzoo.training.custom_model import check_custom_model, check_shape
 from kzoo.training.plan import plan_training, settings_for
+from kzoo.training.suggestions import window_of
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
@@ -167,15 +168,16 @@ def examine(
         source = data if model_or_run is None else model_or_run
         if source is None:
             raise KzooError("Nothing to check: pass a preset, a run, or data=.")
+        window = window_of(training_settings, options)
         _refuse_settings(
-            {name: value for name, value in training_settings.items() if name != "horizon"}
+            {name: value for name, value in training_settings.items() if name not in window}
         )
         return check_data(
             as_table(source),
             options,
             deep=deep,
             seed=seed,
-            horizon=training_settings.get("horizon"),
+            window=window,
         )
     # 2. A model that does not record its training data: check the given data and the network.
     run = (

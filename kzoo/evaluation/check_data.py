@@ -1,7 +1,9 @@
 """Check data alone, before a preset is chosen: how it was read, problems, baselines, and presets to try."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.problems.kinds import kind
 from kzoo.training.suggestions import (
-    load_with_horizon,
+    load_with_window,
     load_without_preset,
     suitable_presets,
     text_preset,
@@ -32,7 +34,7 @@ def check_data(
     *,
     deep: bool,
     seed: int,
-    horizon: int | None = None,
+    window: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Findings, list[str]]:
     """Check data for which no preset has been chosen.
 
@@ -41,7 +43,7 @@ def check_data(
         options: how to read and split it.
         deep: let baselines take longer than five seconds each, and learn from more rows.
         seed: of the baselines' random draws.
-        horizon: number of steps to forecast, for series; None for the default.
+        window: for series: steps to forecast and of a window (see `kzoo.training.suggestions.WINDOW`).
 
     Raises:
         KzooError: data that cannot be read, or a horizon for data without forecasts.
@@ -51,8 +53,8 @@ def check_data(
     """
     data = (
         load_without_preset(source, options)
-        if horizon is None
-        else load_with_horizon(source, options, horizon)
+        if not window
+        else load_with_window(source, options, window)
     )
     if kind(data.inputs).is_table:
         data.notes += _alternative_readings(data, source, options)

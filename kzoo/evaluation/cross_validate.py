@@ -38,7 +38,7 @@ from kzoo.zoo.run import Run
 
 
 @checked_arguments
-@with_data_options("test", "time", "split", "data_seed")
+@with_data_options("test", "split", "data_seed")
 def cross_validate(
     preset: str | Preset,
     data: "Loadable | None" = None,

@@ -2,9 +2,12 @@
 
 import os
 import warnings
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from kzoo.data import source_detection as detection
 from kzoo.data.dataset import Dataset, Loadable
@@ -18,6 +21,7 @@ from kzoo.inference.tables.files import is_table, pieces_of, size_of
 from kzoo.problems.kinds import Kind, kind
 from kzoo.problems.tasks import Problem, problem
 from kzoo.utils.errors import KzooError, KzooWarning
+from kzoo.utils.files import JsonObject
 from kzoo.utils.table_path import with_sheet
 from kzoo.zoo.registry import (
     Preset,
@@ -51,29 +55,44 @@ class InspectedData:
     rows: int | None = None
 
 
+# settings of a preset that say how series are read: steps to forecast, and steps of a window
+WINDOW = ("horizon", "input_shape")
+
+
+def window_of(settings: Mapping[str, Any], options: DataOptions) -> JsonObject:
+    """Return those of some settings that say how series are read; {} for other data."""
+    window = {name: settings[name] for name in WINDOW if settings.get(name) is not None}
+    is_series = "horizon" in window or options.time is not None or options.series_id is not None
+    return window if is_series else {}
+
+
 def suggestions(
-    source: Loadable, options: DataOptions, horizon: int | None = None
+    source: Loadable, options: DataOptions, window: Mapping[str, Any] = MappingProxyType({})
 ) -> list[Suggestion]:
     """Return the presets that accept some data in the order in which to try them (`kzoo.zoo.results.suggest.order`).
 
     Args:
         source: anything that `kzoo.load_data` takes.
         options: how to read and split it.
-        horizon: number of steps to forecast, for series; None for any data.
+        window: for series: settings of `WINDOW`.
 
     Raises:
         KzooError: the data cannot be loaded.
     """
     data = (
         inspect(source, options)
-        if horizon is None
-        else _of_dataset(load_with_horizon(source, options, horizon))
+        if not window
+        else _of_dataset(load_with_window(source, options, window))
     )
     return order(data.problem.name, suitable_presets(data.inputs, data.problem), data.rows)
 
 
 def suggested_preset(
-    source: Loadable, options: DataOptions, *, weights: bool = False
+    source: Loadable,
+    options: DataOptions,
+    *,
+    weights: bool = False,
+    window: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[str, str]:
     """Return the preset for `auto`, the first suggestion for some data, and a line with the reason.
 
@@ -83,6 +102,7 @@ def suggested_preset(
         source: anything that `kzoo.load_data` takes.
         options: how to read and split it.
         weights: whether the training begins with weights.
+        window: for series: settings of `WINDOW`.
 
     Raises:
         KzooError: there is no data, it cannot be loaded, or no preset accepts it.
@@ -91,7 +111,7 @@ def suggested_preset(
         raise KzooError(
             "'auto' chooses a preset for data: set data=, or name one. See kzoo.list_presets()."
         )
-    listed = suggestions(source, options)
+    listed = suggestions(source, options, window if "horizon" in window else {})
     usable = [each for each in listed if is_installed(each.preset)]
     chosen = next((each for each in usable if weights or not each.weights), None)
     if chosen is None:
@@ -201,30 +221,34 @@ def _are_ids(source: Loadable, column: str | None) -> bool:
     return bool(cells.str.fullmatch(_ID).mean() > _MOST_IDS)
 
 
-def preset_with_horizon(name: str, horizon: int) -> Preset:
-    """Return a preset with another number of steps to forecast.
+def preset_with_window(name: str, window: Mapping[str, Any]) -> Preset:
+    """Return a preset with other steps to forecast, or of a window.
+
+    Args:
+        name: of the preset.
+        window: settings of `WINDOW`.
 
     Raises:
-        KzooError: the preset does not forecast, or the number is not positive.
+        KzooError: the preset does not forecast, or a number is not positive.
     """
     preset = get_preset(name)
     if "horizon" not in preset.config:
         raise KzooError(
             "has no effect: the data is not for forecasts. Omit it.",
-            argument="horizon",
-            value=horizon,
+            argument=next(iter(window)),
+            value=next(iter(window.values())),
         )
-    return with_settings(preset, *resolve(preset, {"horizon": horizon}))
+    return with_settings(preset, *resolve(preset, dict(window)))
 
 
-def load_with_horizon(source: Loadable, options: DataOptions, horizon: int) -> Dataset:
-    """Return a series for which no preset was chosen, with a number of steps to forecast.
+def load_with_window(source: Loadable, options: DataOptions, window: Mapping[str, Any]) -> Dataset:
+    """Return a series for which no preset was chosen, given settings of `WINDOW`.
 
     Raises:
         KzooError: the data cannot be loaded, or is not for forecasts.
     """
     name = general_first(list_presets(task="forecasting"))[0]
-    return load(source, preset_with_horizon(name, horizon), options)
+    return load(source, preset_with_window(name, window), options)
 
 
 def text_preset() -> str:

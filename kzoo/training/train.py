@@ -54,7 +54,7 @@ from kzoo.training.score import learned_postprocessor
 from kzoo.training.setup import TrainingSetup
 from kzoo.training.stored_predictions import score_and_store
 from kzoo.training.strip_optimizer import strip_optimizer
-from kzoo.training.suggestions import suggested_preset
+from kzoo.training.suggestions import suggested_preset, window_of
 from kzoo.utils import notebook, onednn
 from kzoo.utils.argument_checks import checked_arguments, checked_seed, checked_steps_per_call
 from kzoo.utils.errors import Interrupted, KzooError
@@ -170,7 +170,9 @@ def train(
     freeze = stored_freeze(freeze)
     if isinstance(preset_or_model, str) and preset_or_model == AUTO:
         data = as_table(data)  # a stream can be read once
-        preset_or_model, reason = suggested_preset(data, options, weights=weights is not None)
+        preset_or_model, reason = suggested_preset(
+            data, options, weights=weights is not None, window=window_of(overrides, options)
+        )
         print_notes([reason], progress)
     check_custom_model(
         preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices

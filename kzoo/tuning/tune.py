@@ -25,6 +25,7 @@ from kzoo.training.custom_model import CUSTOM_MODEL
 from kzoo.training.folder import check_resume
 from kzoo.training.plan import plan_training
 from kzoo.training.resume import Signals
+from kzoo.training.suggestions import window_of
 from kzoo.training.train import print_notes
 from kzoo.training.workers.pool import checked_threads, worker_pool
 from kzoo.training.workers.worker import InProcess, Worker, can_be_sent
@@ -163,7 +164,8 @@ def tune(
             `keras_tuner.HyperModel` without its own `fit`. "auto" compares baselines and presets on folds, and chooses
             the simplest model that is not worse than the best: `Search.winner`, with its lead as `Search.verdict`. It
             takes `max_time` (by default ten minutes), `objective`, `folds`, `previous`, `parallel`, `threads`,
-            `executor`, `seed`, `out`, `resume`, `dry_run` and the data options, and refuses the other arguments.
+            `executor`, `seed`, `out`, `resume`, `dry_run`, the data options, and for series `horizon` and
+            `input_shape` (steps of a window), and refuses the other arguments.
         data: anything `kzoo.load_data` takes; the default is the preset's data set.
         engine: "bayesian" (a Gaussian process), "grid", "hyperband", "optuna" (TPE, needs `kzoo[optuna]`), "random";
             "auto" uses the grid if the space has at most `trials` points, otherwise bayesian.
@@ -220,6 +222,7 @@ def tune(
         overrides["epochs"] = epochs
     # 2. Load the data, and adapt the preset or explore the function.
     if isinstance(preset_or_build, str) and preset_or_build == AUTO:
+        window = window_of(overrides, options)
         _refuse_settings(
             dict(
                 engine=engine != "auto",
@@ -231,7 +234,7 @@ def tune(
                 weights=weights is not None,
                 freeze=freeze is not None,
             )
-            | dict.fromkeys(overrides.keys() - {"horizon"}, True)
+            | dict.fromkeys(overrides.keys() - window.keys(), True)
         )
         searched: Search | AutoPlan = import_module("kzoo.auto.auto").auto(
             data,
@@ -248,7 +251,7 @@ def tune(
             resume=resume,
             dry_run=dry_run,
             progress=progress,
-            horizon=overrides.get("horizon"),
+            window=window,
         )
         return searched
     if previous is not None:

@@ -11,7 +11,7 @@ import kzoo
 import kzoo.runtime
 from kzoo.baselines import exponential_smoothing as ets
 from kzoo.baselines import theta
-from kzoo.training.suggestions import preset_with_horizon
+from kzoo.training.suggestions import preset_with_window
 
 # statsforecast 2.1.1 on `series_of_many_kinds()`: `ets_f(y, 12, model="ZZZ")`; `thetamodel` with the level y[0] / 2,
 # alpha .4, and theta 2.5 where it is not 2.
@@ -242,7 +242,7 @@ def test_quantiles_of_the_mean_of_seasons_are_those_of_its_errors():
         target="sales",
         time="month",
         quantiles=list(LEVELS),
-        preset=preset_with_horizon("series_linear", 12),
+        preset=preset_with_window("series_linear", {"horizon": 12}),
     )
     fitted = kzoo.baselines.fit(data, "seasonal_mean")
     outputs, truth = fitted.predict(data.test)

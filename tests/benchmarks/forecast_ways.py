@@ -108,9 +108,9 @@ def kzoo_quantiles(way, history, future, panel, seconds, folder):
 def baseline_quantiles(way, history, future, panel, options):
     """Return the series for which a baseline of kzoo has forecasts, and their quantiles."""
     import kzoo
-    from kzoo.training.suggestions import preset_with_horizon
+    from kzoo.training.suggestions import preset_with_window
 
-    reader = preset_with_horizon("series_linear", panel.horizon)
+    reader = preset_with_window("series_linear", {"horizon": panel.horizon})
     data = kzoo.load_data(history, preset=reader, test=pd.concat([history, future]), **options)
     windows = data.test.y
     last = np.flatnonzero(windows.moments == windows.moments.max())

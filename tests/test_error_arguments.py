@@ -205,6 +205,9 @@ _WRONG_PREDICTION = {
     "conformal": "no_such",
     "min_probability": 2,
     "accuracy_when_answered": 2,
+    "samples": 0,
+    "total": "no_such",
+    "seed": -1,
 }
 _WRONG_EXPORT = {
     "model_or_run": "no_such",

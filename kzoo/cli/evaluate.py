@@ -24,7 +24,16 @@ examples:
   kzoo evaluate runs/char_gru-01 --stateful             keep the state
 """
 
-_SHOWN_APART = ("targets", "labels", "by", "series", "windows", "spread", "conformal")  # scores
+_SHOWN_APART = (
+    "targets",
+    "labels",
+    "by",
+    "series",
+    "windows",
+    "spread",
+    "conformal",
+    "totals",
+)  # scores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,6 +138,7 @@ def render(document: JsonObject, args: argparse.Namespace) -> str:
             rows.append((name.replace("_", " "), *cells))
     lines += [*tables.columns(rows), *tables.target_lines(document["scores"], document["doubts"])]
     lines += tables.coverage_lines(document["scores"].get("conformal"))
+    lines += tables.totals_lines(document["scores"].get("totals"))
     lines += tables.subgroup_lines(document["scores"])
     if spread := document["scores"].get("spread"):
         lines.append(f"Forecasts from {plural(len(document['scores']['windows']), 'moment')}:")

@@ -46,6 +46,8 @@ examples:
   kzoo predict runs/image_cnn-01 cat.jpg --tta mirror      with its mirror image
   kzoo predict runs/series_gru-01 power.csv --plot ahead.png   a forecast
   kzoo predict runs/series_linear-01 shops.csv --make-future next.csv
+  kzoo predict runs/series_linear-01 shops.csv --total series --confidence .8
+  kzoo predict runs/series_linear-01 shops.csv --samples 500 --out paths.csv
   kzoo predict cifar_speed photo.jpg                       a preset with weights
   kzoo predict char_gru "Once upon a time" --length 200    continue a text
   kzoo predict exports/cats cat.jpg                        an exported model
@@ -103,6 +105,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     shared.add_data_options(parser, ("sheet", "header_row"))
     shared.add_promise_options(parser)
+    parser.add_argument(
+        "--samples",
+        type=int,
+        metavar="N",
+        help="for forecasts: write N paths, joint over series and steps, to the file of --out: a row for each path, "
+        "series and step",
+    )
+    parser.add_argument(
+        "--total",
+        metavar="OVER",
+        help="for forecasts: add them up over series (at each step), steps (of each series) or all, with mean, "
+        "quantiles and the band of --confidence",
+    )
     group = parser.add_argument_group("generation of text by language models")
     group.add_argument(
         "--length",
@@ -125,20 +140,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="sample from the most likely tokens that together have the probability P (default 1)",
     )
-    group.add_argument("--seed", type=int, metavar="N", help="seed of the sampling (default 0)")
+    group.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="seed of the sampling, also of --samples and --total (default 0)",
+    )
 
 
 def run(args: argparse.Namespace) -> JsonObject:
     if args.top < 1:
         raise KzooError(f"--top {args.top} must be at least 1.")
     settings = {name: getattr(args, name) for name in _SAMPLING if getattr(args, name) is not None}
-    if settings:
+    of_paths = args.samples is not None or args.total is not None
+    if settings and not (of_paths and settings.keys() == {"seed"}):
         return import_module("kzoo.cli.generation").continue_text(args, settings)
     if args.make_future is not None:
         return _make_future(args)
     shared.check_output_file("out", args.out, (".csv",))
     if args.spreadsheet_safe and args.out is None:
         raise KzooError("--spreadsheet-safe is for a file: add --out FILE.csv, or remove it.")
+    if args.samples is not None and args.out is None:
+        raise KzooError(
+            "is for a file: add --out FILE.csv.", argument="samples", value=args.samples
+        )
     shared.promise_options(args)  # refuses values before anything is read
     if args.plot is not None:
         shared.check_output_file("plot", args.plot, shared.PICTURES)
@@ -170,6 +195,8 @@ def run(args: argparse.Namespace) -> JsonObject:
     if args.out is not None:
         _save_csv(predictions, args.out, args.spreadsheet_safe)
         document["out"] = args.out
+        if args.samples is not None:
+            document["samples"] = args.samples
     if args.plot is not None:
         _save_plot(predictions, args)
         document["plot"] = args.plot
@@ -266,7 +293,10 @@ def _save_csv(predictions: Predictions, path: str, spreadsheet_safe: bool) -> No
         # Spreadsheets recognize UTF-8 by the BOM.
         open(temporary, "w", encoding="utf-8-sig", newline="") as stream,
     ):
-        predictions.write_csv(stream, spreadsheet_safe=spreadsheet_safe)
+        write = (
+            predictions.write_csv if predictions.samples is None else predictions.write_samples_csv
+        )
+        write(stream, spreadsheet_safe=spreadsheet_safe)
 
 
 def collect_inputs(kind: str, words: Sequence[str]) -> Inputs:
@@ -322,9 +352,9 @@ def render(document: JsonObject, args: argparse.Namespace) -> str | Iterator[str
     count = len(document["predictions"])
     lines += [f"... and {count - _SHOWN:,} more"] if "out" in document and count > _SHOWN else []
     lines += [document["promise"]] if "promise" in document else []
-    lines += (
-        [f"{plural(count, 'prediction')} written to {document['out']}"] if "out" in document else []
-    )
+    if "out" in document:
+        paths = f"{plural(document['samples'], 'path')} of " if "samples" in document else ""
+        lines.append(f"{paths}{plural(count, 'prediction')} written to {document['out']}")
     lines += [f"Written to {document['plot']}"] if "plot" in document else []
     if "make_future" in document:
         known = listed(map(repr, document["known"]))
@@ -360,6 +390,12 @@ def _forecast_lines(row: JsonObject) -> list[str]:
     names = row["targets"]
     if "values" not in row:
         names = [f"{name}_q{level:g}" for name in names for level in row["levels"]]
+    if "mean" in row:
+        names = [*(f"{name}_mean" for name in row["targets"]), *names]
+        numbers = [
+            [*map(_format_numbers, means), *texts]
+            for means, texts in zip(row["mean"], numbers, strict=True)
+        ]
     if "lower" in row:
         for end in ("lower", "upper"):
             names = [*names, *(f"{name}_{end}" for name in row["targets"])]

@@ -136,7 +136,15 @@ def add_promise_options(parser: argparse.ArgumentParser) -> None:
 def promise_options(args: argparse.Namespace) -> "PredictionOptions":
     """Return the options for sets, intervals and abstention as `PredictionOptions`."""
     options = import_module("kzoo.inference.postprocessors.prediction_options").PredictionOptions
-    names = ("confidence", "conformal", "min_probability", "accuracy_when_answered")
+    names = (
+        "confidence",
+        "conformal",
+        "min_probability",
+        "accuracy_when_answered",
+        "samples",
+        "total",
+        "seed",
+    )
     return options(**{name: getattr(args, name) for name in names})
 
 

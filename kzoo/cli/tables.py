@@ -8,7 +8,13 @@ from kzoo.cli.shared import hanging_indent, terminal_width
 from kzoo.inference.tasks.target_scores import subgroup_table, target_table
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import spelled
-from kzoo.zoo.results.coverage import coverage_note, coverage_table, coverage_warnings
+from kzoo.zoo.results.coverage import (
+    coverage_note,
+    coverage_table,
+    coverage_warnings,
+    totals_note,
+    totals_table,
+)
 
 
 def columns(rows: Iterable[Iterable[object]], *, align: str = "", indent: int = 2) -> list[str]:
@@ -94,6 +100,18 @@ def coverage_lines(coverage: Sequence[JsonObject] | None) -> list[str]:
         *columns(rows, align="><>>>"),
         *_note_lines(coverage_note(coverage)),
         *(line for finding in coverage_warnings(coverage) for line in _warning_lines(finding)),
+    ]
+
+
+def totals_lines(totals: Sequence[JsonObject] | None) -> list[str]:
+    """Return the table of the totals of forecasts; no lines without any."""
+    if not totals:
+        return []
+    return [
+        "",
+        "totals of forecasts:",
+        *columns(totals_table(totals), align="<>>>>"),
+        *_note_lines(totals_note(totals)),
     ]
 
 

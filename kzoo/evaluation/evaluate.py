@@ -26,6 +26,7 @@ from kzoo.problems.kinds import kind, takes_ready_arrays
 from kzoo.problems.tasks import Scored
 from kzoo.training.conformal import moments_of, predicted
 from kzoo.training.custom_model import read_labels_as
+from kzoo.training.error_vectors import scores_of_means
 from kzoo.training.score import run_gives_logits, score_split, tta_views
 from kzoo.utils.argument_checks import checked_arguments, checked_count
 from kzoo.utils.errors import KzooError, warn
@@ -104,6 +105,8 @@ def evaluate(
             model's window. `relative_mae` is the mean over the targets of the largest ratio.
         With `confidence`, also `conformal`, a dict for each level and method: see
             `kzoo.inference.postprocessors.conformal.coverage`; "adaptive" is the method of the band that follows.
+            For forecasts also `totals`, the coverage of the bands of sums over series and steps: see
+            `kzoo.inference.postprocessors.sample_paths.coverage`.
         With `n_windows`, also `windows` and `spread`: see `kzoo.evaluation.backtest.backtest`.
         With `by`, also `by`: see `kzoo.evaluation.subgroups.subgroup_scores`.
         Language models: loss in nats per token, bits per token, perplexity, accuracy; only the accuracy if the outputs
@@ -174,6 +177,11 @@ def evaluate(
             predictions, truth, levels, run.problem, np.asarray(starts), moments
         )
         scores = scores | {"conformal": coverage}
+        of_means = partial(scores_of_means, kept, rows, loaded, steps, logits=run_gives_logits(run))
+        totals = [
+            entry for level in levels for entry in of_means(confidence=level).get("totals", [])
+        ]
+        scores = scores | ({"totals": totals} if totals else {})
     if by is not None:
         scores = scores | {
             "by": _subgroups(run, data, loaded, sample_split(part), target, by, score, scored)

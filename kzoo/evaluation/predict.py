@@ -44,6 +44,9 @@ def predict(
     conformal: Literal["lac", "raps", "class"] | None = None,
     min_probability: float | None = None,
     accuracy_when_answered: float | None = None,
+    samples: int | None = None,
+    total: Literal["series", "steps", "all"] | None = None,
+    seed: int | None = None,
 ) -> Predictions:
     """Predict raw inputs with a run's best model, with the pretrained weights of a preset, or with any model.
 
@@ -72,17 +75,25 @@ def predict(
         min_probability: rows whose predicted class has a lower probability get the label "unsure".
         accuracy_when_answered: the same, at the lowest threshold with which at least this share of the other rows is
             right; the bound, from calibration rows, holds with a probability of 90 %.
+        samples: of forecasts: number of paths, joint over series and steps (`Predictions.samples`); each is the median
+            with a whole error vector of a past origin.
+        total: of forecasts: return sums over "series" (at each step), "steps" (of each series) or "all", with their
+            mean, quantiles and, with `confidence`, band.
+        seed: of the paths.
 
     Raises:
         KzooError: inputs that do not fit, inputs none of which can be read, tta= for inputs other than images,
-            keep= for inputs that are not a table with this column, a preset without pretrained weights, or a promise
-            that the run cannot make.
+            keep= for inputs that are not a table with this column, a preset without pretrained weights, a promise that
+            the run cannot make, or paths and totals of a run that has not stored errors of past forecasts.
     """
     options = PredictionOptions(
         confidence=confidence,
         conformal=conformal,
         min_probability=min_probability,
         accuracy_when_answered=accuracy_when_answered,
+        samples=samples,
+        total=total,
+        seed=seed,
     )
     run = as_run(run, weights)
     Postprocessor.read(run.postprocessing).check(options, run.problem)

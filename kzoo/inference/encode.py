@@ -142,7 +142,8 @@ def to_predictions(
     if band_note is not None and (predictions.levels or predictions.lower is not None):
         for note in band_note(reader, target.config):
             warn(note)
-    return replace(predictions.with_unread(encoded.names, encoded.unread), kept=encoded.kept)
+    predictions = replace(predictions.with_unread(encoded.names, encoded.unread), kept=encoded.kept)
+    return predictions if options is None else steps.totals(predictions, options)
 
 
 def predictions_of(

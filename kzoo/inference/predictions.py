@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 import numpy as np
 
 from kzoo.problems.tasks import ends_in
+from kzoo.utils.errors import KzooError
 from kzoo.utils.files import Json
 from kzoo.utils.formatting import aligned, cut, moments, plural
 from kzoo.utils.spreadsheets import write_rows
@@ -39,6 +40,9 @@ class Predictions:
         values: (N, targets) or (N, horizon, targets) in the unit of the target, or None for classes.
         quantiles: (N, targets, Q) or (N, horizon, targets, Q) in the unit of the target, ascending; None without any.
         levels: (Q,) of the quantiles, each between 0 and 1, ascending.
+        mean: (N, horizon, targets) means of forecasts beside their quantiles or medians, which do not add up; None
+            without any.
+        samples: (paths, N, horizon, targets) of forecasts, joint over series and steps; None unless they were asked.
         more: further columns, name -> (N,) or, of forecasts, (N, horizon).
         kept: columns of the input table, name -> cells (N,), that `keep=` of `predict` selected.
         class_names, target_names: names of the columns.
@@ -67,6 +71,8 @@ class Predictions:
     values: np.ndarray | None = None
     quantiles: np.ndarray | None = None
     levels: Sequence[float] = ()
+    mean: np.ndarray | None = None
+    samples: np.ndarray | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
     kept: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     class_names: Sequence[str] = ()
@@ -181,6 +187,8 @@ class Predictions:
             scores=head(self.scores),
             values=head(self.values),
             quantiles=head(self.quantiles),
+            mean=head(self.mean),
+            samples=None if self.samples is None else self.samples[:, :count],
             more={name: column[:count] for name, column in self.more.items()},
             kept={name: cells[:count] for name, cells in self.kept.items()},
             ids=None
@@ -275,6 +283,7 @@ class Predictions:
             scores=with_gaps(self.scores),
             values=with_gaps(self.values),
             quantiles=with_gaps(self.quantiles),
+            mean=with_gaps(self.mean),
             more={name: with_gaps(column) for name, column in self.more.items()},
             inputs=inputs,
             unread=unread,
@@ -290,9 +299,9 @@ class Predictions:
         The kept columns of the input table follow the input; one with the name of another column is called
         `input_NAME`. Of labels, the column `labels` has the tuple of each input.
 
-        Quantiles are named by target and level, such as `load_q0.9`; the columns of `more` follow. `error` has the
-        reason for inputs that could not be read. A target with the name of one of these columns is called
-        `target_NAME`.
+        Quantiles are named by target and level, such as `load_q0.9`, after the mean `load_mean` if there is one; the
+        columns of `more` follow. `error` has the reason for inputs that could not be read. A target with the name of
+        one of these columns is called `target_NAME`.
 
         A forecast has a row for each step, with its number `step` and, if known, its time. Forecasts of a table of many
         series have its id columns instead of `input`, and those of one series have neither. An id column or a time
@@ -340,27 +349,24 @@ class Predictions:
         horizon = self.horizon
         n = len(self)
         target_names = tuple(self.target_names) or tuple(f"target_{i}" for i in range(targets))
-        names = target_names
-        values = [] if self.values is None else [self.values.reshape(-1, targets)]
+        # ending of a name -> the numbers of all targets
+        numbers_by_ending: dict[str, np.ndarray] = {}
+        if self.values is not None:
+            numbers_by_ending[""] = self.values
+        if self.mean is not None:
+            numbers_by_ending["_mean"] = self.mean
         if self.quantiles is not None:
-            values.append(self.quantiles.reshape(-1, targets * len(self.levels)))
-            level_names = tuple(f"{name}_q{level:g}" for name in names for level in self.levels)
-            names = level_names if self.values is None else names + level_names
-        numbers = np.concatenate(values, axis=1)
-        if self.lower is not None and self.upper is not None:  # beside the numbers of their target
-            ends = np.stack([self.lower, self.upper], axis=-1).reshape(-1, 2 * targets)
-            end_names = [f"{name}_{end}" for name in target_names for end in ("lower", "upper")]
-            end_names = [f"interval_{name}" if name in names else name for name in end_names]
-            first = 0 if self.values is None else targets
-            count = len(self.levels) if self.quantiles is not None else 0
-            order: list[int] = []
-            for i in range(targets):
-                order += [] if self.values is None else [i]
-                order += range(first + i * count, first + (i + 1) * count)
-                order += range(len(names) + 2 * i, len(names) + 2 * i + 2)
-            numbers = np.concatenate([numbers, ends], axis=1)[:, order]
-            names = (*names, *end_names)
-            names = tuple(names[index] for index in order)
+            for i, level in enumerate(self.levels):
+                numbers_by_ending[f"_q{level:g}"] = self.quantiles[..., i]
+        used = {name + ending for name in target_names for ending in numbers_by_ending}
+        if self.lower is not None and self.upper is not None:
+            numbers_by_ending |= {"_lower": self.lower, "_upper": self.upper}
+        names: list[str] = []
+        for name in target_names:
+            for ending in numbers_by_ending:
+                is_end = ending in ("_lower", "_upper") and name + ending in used
+                names.append(f"interval_{name}{ending}" if is_end else name + ending)
+        numbers = np.stack(list(numbers_by_ending.values()), axis=-1).reshape(-1, len(names))
         if horizon is None:
             return _with_target_columns({"input": list(self.inputs)}, names, numbers)
         counts = np.tile(np.arange(1, horizon + 1), n)
@@ -426,6 +432,8 @@ class Predictions:
             elif self._numbers is not None:
                 if self.values is not None:
                     row["values"] = self.values[i].tolist()
+                if self.mean is not None:
+                    row["mean"] = self.mean[i].tolist()
                 if self.quantiles is not None:
                     row |= dict(quantiles=self.quantiles[i].tolist(), levels=list(self.levels))
                 if self.lower is not None and self.upper is not None:
@@ -486,6 +494,43 @@ class Predictions:
             ]
         rows = ([_cell(value) for value in row] for row in zip(*columns.values(), strict=True))
         write_rows(file, chain([columns], rows), spreadsheet_safe)
+
+    def sample_columns(self) -> Columns:
+        """Return a table of the paths of forecasts, name -> column: a row for each path, series and step.
+
+        The columns that name a row are those of `columns()`; then follow `sample`, the number of the path from 1, and a
+        column for each target.
+        """
+        rows, number, targets, samples = self._sample_table()
+        table: Columns = {name: list(column) * len(samples) for name, column in rows.items()}
+        size = len(samples[0].reshape(-1, self.targets))
+        table[number] = np.repeat(np.arange(1, len(samples) + 1), size)
+        return table | dict(zip(targets, samples.reshape(-1, self.targets).T, strict=True))
+
+    def _sample_table(self) -> tuple[Columns, str, list[str], np.ndarray]:
+        """Return the columns that name the rows of a path, the names of that of its number and of its values, and all
+        paths.
+        """
+        if self.samples is None:
+            raise KzooError("There are no paths. Predict with samples=.")
+        others: Any = dict.fromkeys(("quantiles", "mean", "lower", "upper", "samples"))
+        one = replace(self, values=self.samples[0], more={}, **others)
+        columns = one.columns()
+        targets = list(columns)[-self.targets :]
+        rows = {name: column for name, column in columns.items() if name not in targets}
+        return rows, "forecast_sample" if "sample" in rows else "sample", targets, self.samples
+
+    def write_samples_csv(self, file: TextIO, *, spreadsheet_safe: bool = False) -> None:
+        """Write `sample_columns()` to a text stream as CSV; see `write_csv`."""
+        columns, number, targets, samples = self._sample_table()
+        columns = self._with_written_times(columns)
+        first = [[_cell(value) for value in row] for row in zip(*columns.values(), strict=True)]
+        rows = (
+            [*cells, str(path), *map(_cell, values)]
+            for path, sample in enumerate(samples, start=1)
+            for cells, values in zip(first, sample.reshape(-1, self.targets), strict=True)
+        )
+        write_rows(file, chain([[*columns, number, *targets]], rows), spreadsheet_safe)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return `columns()` as a pandas DataFrame."""

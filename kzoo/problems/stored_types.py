@@ -129,6 +129,7 @@ def summary_form(scores: JsonObject) -> JsonObject:
         "resumed?": int,
         "rollbacks?": int,
         "conformal?": [Mapping],
+        "totals?": [Mapping],
         "samples_per_second?": number,
         "baselines?": [
             {

@@ -24,7 +24,13 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, write_text
 from kzoo.utils.formatting import duration, number, plural, printable
 from kzoo.utils.table_path import check_sheet
-from kzoo.zoo.results.coverage import DRIFT, coverage_note, coverage_table
+from kzoo.zoo.results.coverage import (
+    DRIFT,
+    coverage_note,
+    coverage_table,
+    totals_note,
+    totals_table,
+)
 from kzoo.zoo.results.repairs import gain_line
 from kzoo.zoo.run import Run
 from kzoo.zoo.untracked import as_run
@@ -201,6 +207,8 @@ def _scores(run: Run) -> JsonObject:
         baselines=baseline_rows(summary),
         coverage=coverage_table(coverage) if (coverage := summary.get("conformal")) else [],
         coverage_note=f"{coverage_note(coverage)} {DRIFT}" if coverage else "",
+        totals=totals_table(totals) if (totals := summary.get("totals")) else [],
+        totals_note=totals_note(totals) if totals else "",
         warnings=run_warnings(run, split) if run.tracked else [_NO_SCORES_NOTE],
         ensemble=_ensemble(summary.get("ensemble")),
     )

@@ -150,6 +150,9 @@ class Model:
         conformal: Literal["lac", "raps", "class"] | None = None,
         min_probability: float | None = None,
         accuracy_when_answered: float | None = None,
+        samples: int | None = None,
+        total: Literal["series", "steps", "all"] | None = None,
+        seed: int | None = None,
     ) -> Predictions:
         """Return predictions for raw inputs, as `kzoo.predict` does.
 
@@ -159,7 +162,7 @@ class Model:
             batch_size: examples per batch; predictions do not depend on it.
             keep: columns of a table that the predictions carry, such as an id.
             sheet, header_row: where the table is in an `.xlsx` workbook (see `kzoo.load_data`), which needs openpyxl.
-            confidence, conformal, min_probability, accuracy_when_answered: see `kzoo.predict`.
+            confidence, conformal, min_probability, accuracy_when_answered, samples, total, seed: see `kzoo.predict`.
 
         Returns:
             `Predictions`: labels and probabilities (N, classes), or values in the unit of the target.
@@ -172,6 +175,9 @@ class Model:
             conformal=conformal,
             min_probability=min_probability,
             accuracy_when_answered=accuracy_when_answered,
+            samples=samples,
+            total=total,
+            seed=seed,
         )
         self.check_options(options)
         batch_size = checked_count("batch_size", batch_size)

@@ -83,6 +83,12 @@ def checked_options(model: Model, parameters: Mapping[str, object]) -> Predictio
         KzooError: an invalid value, or a promise that the model cannot make.
     """
     options = PredictionOptions.read(parameters)
+    if options.samples is not None:
+        raise KzooError(
+            "is not served. Use kzoo predict --samples, or kzoo.runtime.load(EXPORT).predict(samples=).",
+            argument="samples",
+            value=options.samples,
+        )
     model.check_options(options)
     return options
 

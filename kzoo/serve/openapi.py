@@ -17,6 +17,8 @@ _PROMISES: list[JsonObject] = [
         "description": description,
         "schema": {"type": "string", "enum": ["lac", "raps", "class"]}
         if name == "conformal"
+        else {"type": "string", "enum": ["series", "steps", "all"]}
+        if name == "total"
         else _SHARE,
     }
     for name, description in (
@@ -30,6 +32,10 @@ _PROMISES: list[JsonObject] = [
         (
             "accuracy_when_answered",
             "Rows get the label `unsure` so that this share of the others is right.",
+        ),
+        (
+            "total",
+            "Of forecasts: return sums over series (at each step), steps (of each series) or all.",
         ),
     )
 ]
@@ -192,6 +198,7 @@ def _schemas(limits: Limits) -> JsonObject:
         labels=_list(_TEXT),
         classes=_list(class_score),
         values=_ANY,
+        mean=_ANY,
         quantiles=_ANY,
         levels=_list(_NUMBER),
         targets=_list(_TEXT),

@@ -1,6 +1,7 @@
 """Predictions for a split and their scores, computed by the task and not by Keras' metrics."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 from kzoo.data.batch_memory import rows_at_once
 from kzoo.data.pipeline import Batches
 from kzoo.data.sample import sample_split
+from kzoo.inference.postprocessors import error_vectors
 from kzoo.inference.postprocessors.decision import scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.inference.predictions import ANSWERS, logits_of
@@ -16,6 +18,7 @@ from kzoo.inference.tasks.weighted import score_weighted
 from kzoo.problems.kinds import Kind, kind, shape_matches
 from kzoo.problems.stored_types import TrainingSettings
 from kzoo.problems.tasks import Pairs, Scored
+from kzoo.training.error_vectors import scores_of_means
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.loss_info import last_activation, loss_info
 from kzoo.zoo.registry.arguments import TTA
@@ -60,6 +63,8 @@ def score_split(
     fitting = kind(data.inputs).fitting
     split = sample_split(split)
     batches: Any = _predict_batches(model, split, batch_size, views)
+    if kept is None and postprocessor is not None and postprocessor.step(error_vectors.NAME):
+        kept = []
     if kept is not None:
         batches = _kept(batches, kept)
     if postprocessor is not None:
@@ -73,7 +78,7 @@ def score_split(
             "scales": fitting.seasonal_scales(data.preprocessing, data, split),
         }
     target, deciding = scoring_arguments(settings, data, postprocessor)
-    return score_weighted(
+    scored = score_weighted(
         data.problem.task.scoring.score,
         batches,
         target,
@@ -83,6 +88,10 @@ def score_split(
         **options,
         **deciding,
     )
+    if kept is None:
+        return scored
+    means = scores_of_means(kept, split, data, postprocessor, logits=logits)
+    return replace(scored, scores=scored.scores | means)
 
 
 def _kept(

@@ -18,6 +18,7 @@ from kzoo.inference.postprocessors.threshold import Decision
 from kzoo.problems.stored_types import TrainingSettings
 from kzoo.problems.tasks import Judged, Problem, Scored, Target
 from kzoo.training.conformal import learned_conformal
+from kzoo.training.error_vectors import LEVEL, learned_error_vectors, scores_of_means
 from kzoo.training.score import score_split
 from kzoo.utils.files import JsonObject, whole_file, write_json
 from kzoo.zoo.run import POSTPROCESSING
@@ -64,7 +65,8 @@ def score_and_store(
 
     Returns:
         Name of the split -> its scores; and "conformal", the coverage of the sets or intervals on the test split (see
-        `kzoo.inference.postprocessors.conformal.coverage`), if they were learned.
+        `kzoo.inference.postprocessors.conformal.coverage`), if they were learned; and "totals", that of the bands of
+        totals of forecasts (see `kzoo.inference.postprocessors.sample_paths.coverage`).
     """
     scores: dict[str, Any] = {}
     kept: dict[str, list] = {}  # split -> (outputs, truth) of its batches
@@ -101,9 +103,19 @@ def score_and_store(
         if data.calibration is not None:
             splits["calibration"] = calibration
         steps, coverage = learned_conformal(kept, data, postprocessor, logits=logits, splits=splits)
+        totals: list[JsonObject] = []
+        steps = learned_error_vectors(kept, splits, data, steps, settings, logits=logits)
+        for name in kept.keys() & scores.keys():
+            level = LEVEL if name == "test" else None
+            of_means = scores_of_means(
+                kept[name], splits[name], data, steps, logits=logits, confidence=level
+            )
+            totals += of_means.pop("totals", [])
+            scores[name] = scores[name] | of_means
         if steps is not None and steps is not postprocessor:
             write_json(folder / POSTPROCESSING, steps.json())
         scores |= {"conformal": coverage} if coverage else {}
+        scores |= {"totals": totals} if totals else {}
     return scores
 
 

@@ -246,8 +246,10 @@ def test_forecasts_have_quantiles_of_each_step(forecasts, tmp_path):
     assert predictions.quantiles.shape == (1, 4, 2, 3) and predictions.horizon == 4
     assert forecasts.data.task == "quantile_forecasting"
     frame = predictions.to_frame()
-    assert list(frame.columns[-6:]) == [
-        f"{n}_q{level}" for n in ("load", "temperature") for level in LEVELS
+    assert list(frame.columns[-8:]) == [
+        f"{n}_{end}"
+        for n in ("load", "temperature")
+        for end in ("mean", *(f"q{level}" for level in LEVELS))
     ]
     assert np.allclose(frame["temperature_q0.9"], predictions.quantiles[0, :, 1, 2])
     names = {baseline["name"] for baseline in forecasts.summary["baselines"]}

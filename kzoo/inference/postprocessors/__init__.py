@@ -18,7 +18,8 @@ Outputs are (N, classes), (N, 1) or (N, ..., targets); truth is what the network
 is whether the outputs of classes are logits (`kzoo.inference.predictions.logits_of`).
 
 The step `conformal` is different: every training learns it last, on predictions, and it is applied where a user asks
-for sets, intervals or abstention (`Postprocessor.answered`).
+for sets, intervals or abstention (`Postprocessor.answered`). So is `error_vectors`: every training of forecasts learns
+it on their whole errors; it adds means, and where a user asks for them, paths and totals (`Postprocessor.totals`).
 
 `training` selects steps by name (`postprocess=`); predicting, scoring, reports, exports and the server apply the stored
 steps, through `Postprocessor` only.
@@ -53,10 +54,11 @@ _SHARED = (
     "decision",
     "postprocessor",
     "prediction_options",
+    "sample_paths",
     "series_scale",
 )
 # steps that every training learns, and that `postprocess=` does not select
-AUTOMATIC = ("conformal",)
+AUTOMATIC = ("conformal", "error_vectors")
 
 
 @cache

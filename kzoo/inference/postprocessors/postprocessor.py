@@ -16,6 +16,8 @@ from kzoo.inference.postprocessors import (
     StepModule,
     adaptive_band,
     conformal,
+    error_vectors,
+    sample_paths,
     step_names,
 )
 from kzoo.inference.postprocessors.prediction_options import METHODS, PredictionOptions
@@ -135,7 +137,11 @@ class Postprocessor:
         Raises:
             KzooError: another kind of predictions, or a run without what a promise is made from.
         """
+        if options.of_paths:
+            self._check_paths(options, problem)
         for name, value in options.given.items():
+            if name in ("samples", "total", "seed"):
+                continue
             use = "classes and numbers" if name == "confidence" else "classes"
             if not problem.has_sets or (use == "classes" and not problem.categorical):
                 raise KzooError(
@@ -156,6 +162,25 @@ class Postprocessor:
                     argument=name,
                     value=value,
                 )
+
+    def _check_paths(self, options: PredictionOptions, problem: Problem) -> None:
+        """Raise `KzooError` if there are no error vectors, from which paths and totals are made."""
+        name, value = next(
+            (name, value) for name, value in options.given.items() if name in ("samples", "total")
+        )
+        if not problem.suits(error_vectors.FACTS):
+            raise KzooError(
+                f"is for forecasts, and this model predicts {problem.predicts}. Remove it.",
+                argument=name,
+                value=value,
+            )
+        if self.step(error_vectors.NAME) is None:
+            raise KzooError(
+                "needs the errors of past forecasts, which this model has not stored: it is of an earlier version, or "
+                "had no validation rows in order of time. Train again.",
+                argument=name,
+                value=value,
+            )
 
     def answered(
         self,
@@ -185,6 +210,29 @@ class Postprocessor:
         if options.min_probability is not None:
             predictions = conformal.with_unsure(predictions, options.min_probability)
         return predictions
+
+    def totals(self, predictions: Predictions, options: PredictionOptions) -> Predictions:
+        """Return forecasts with the paths that are asked, or their totals in place of them.
+
+        Args:
+            predictions: the return value of `answered`.
+            options: the `PredictionOptions` of the user.
+
+        Raises:
+            KzooError: too many paths, or forecasts that cannot be added up.
+        """
+        if not options.of_paths or (step := self.step(error_vectors.NAME)) is None:
+            return predictions
+        seed = options.seed or 0
+        if options.samples is not None:
+            predictions = sample_paths.sampled(
+                step.learned, predictions, options.samples, seed=seed
+            )
+        if options.total is None:
+            return predictions
+        return sample_paths.totalled(
+            step.learned, predictions, options.total, confidence=options.confidence, seed=seed
+        )
 
     def band(
         self, confidence: float, predictions: Predictions, truth: np.ndarray
@@ -266,8 +314,22 @@ def with_conformal(
     learned = conformal.learn(predictions, truth, problem=problem, tuning=tuning, moments=moments)
     if learned is None:
         return postprocessor
-    others = () if postprocessor is None else postprocessor.without(conformal.NAME).steps
-    step = Step(name=conformal.NAME, stage=conformal.STAGE, rows=rows, learned=learned)
+    return with_step(postprocessor, conformal.NAME, learned, rows=rows)
+
+
+def with_step(
+    postprocessor: Postprocessor | None, name: str, learned: JsonObject, *, rows: str
+) -> Postprocessor:
+    """Return a postprocessor with a step added at the end, or replaced.
+
+    Args:
+        postprocessor: the other steps, or None.
+        name: of the step.
+        learned: what it has learned.
+        rows: the name of the split that it was learned on.
+    """
+    others = () if postprocessor is None else postprocessor.without(name).steps
+    step = Step(name=name, stage=_module(name).STAGE, rows=rows, learned=learned)
     return Postprocessor(steps=(*others, step))
 
 

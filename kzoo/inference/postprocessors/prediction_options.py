@@ -7,6 +7,10 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 
 METHODS = ("lac", "raps", "class")  # of sets of classes
+# of forecasts: over what they are added up -> the axes (series, steps)
+TOTALS = {"series": (0,), "steps": (1,), "all": (0, 1)}
+MOST_SAMPLES = 10_000
+_TEXTS = ("conformal", "total")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +22,9 @@ class PredictionOptions:
         conformal: one of `METHODS`, for classes; None for the default, "lac".
         min_probability: probability below which a row is not answered.
         accuracy_when_answered: share of the answered rows that has to be right.
+        samples: number of paths of forecasts; None without them.
+        total: one of `TOTALS`; None for no totals.
+        seed: of the paths; None for 0.
 
     Raises:
         KzooError: a value out of range, or options that exclude each other.
@@ -27,6 +34,9 @@ class PredictionOptions:
     conformal: str | None = None
     min_probability: float | None = None
     accuracy_when_answered: float | None = None
+    samples: int | None = None
+    total: str | None = None
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("confidence", "accuracy_when_answered"):
@@ -58,6 +68,25 @@ class PredictionOptions:
                 value=self.min_probability,
             )
 
+        if self.total is not None and self.total not in TOTALS:
+            raise KzooError(
+                f"must be one of: {', '.join(TOTALS)}.", argument="total", value=self.total
+            )
+        for name, low, high in (("samples", 1, MOST_SAMPLES), ("seed", 0, 2**32 - 1)):
+            value = getattr(self, name)
+            if value is not None and not (
+                isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+            ):
+                raise KzooError(
+                    f"must be a whole number from {low} to {high:,}.", argument=name, value=value
+                )
+        if self.seed is not None and not self.of_paths:
+            raise KzooError(
+                "is for paths of forecasts. Add samples= or total=, or remove it.",
+                argument="seed",
+                value=self.seed,
+            )
+
     @classmethod
     def read(cls, texts: Mapping[str, object]) -> "PredictionOptions":
         """Return the options of a request, whose values may be texts.
@@ -74,9 +103,9 @@ class PredictionOptions:
             if texts.get(field.name) is not None
         }
         for name, value in values.items():
-            if isinstance(value, str) and name != "conformal":
+            if isinstance(value, str) and name not in _TEXTS:
                 try:
-                    values[name] = float(value)
+                    values[name] = (int if name in ("samples", "seed") else float)(value)
                 except ValueError:
                     raise KzooError(
                         "must be a number, such as 0.9.", argument=name, value=value
@@ -89,9 +118,16 @@ class PredictionOptions:
         return tuple(field.name for field in fields(cls))
 
     @property
+    def of_paths(self) -> bool:
+        """Whether they need paths of forecasts."""
+        return self.samples is not None or self.total is not None
+
+    @property
     def needs_scores(self) -> bool:
         """Whether they need what a training has learned, and not only the probabilities."""
-        return self.confidence is not None or self.accuracy_when_answered is not None
+        return (
+            self.confidence is not None or self.accuracy_when_answered is not None or self.of_paths
+        )
 
     @property
     def given(self) -> JsonObject:

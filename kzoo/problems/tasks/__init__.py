@@ -274,6 +274,7 @@ class Task:
             which they end.
         log_losses: losses that need targets above 0 -> whether training corrects their predictions to means.
         loss_choices: name in `losses` -> the two losses that it chooses between on validation data.
+        median_losses: losses whose predictions are medians or near them, so that their sums are not those of the truth.
         losses: names that suit the task; the first is the default. `fitting` makes them, and the metrics.
         metrics: names of the metrics that training can report each epoch.
         objective: the score that a search optimises if the user names none; empty for the first metric of the preset.
@@ -300,6 +301,7 @@ class Task:
     heads: Mapping[str, str] = field(default_factory=dict)
     log_losses: Mapping[str, bool] = field(default_factory=dict)
     loss_choices: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    median_losses: tuple[str, ...] = ()
     losses: tuple[str, ...]
     metrics: tuple[str, ...]
     objective: str = ""

@@ -24,6 +24,7 @@ TASK = Task(
     option="quantiles",
     head="linear",
     losses=("pinball",),
+    median_losses=("pinball",),
     metrics=(),
     objective="pinball",
     scores={

@@ -32,6 +32,7 @@ TASK = Task(
     head="linear",
     loss_heads={"log_mse": "exponential", "gamma": "exponential"},
     log_losses={"log_mse": True, "gamma": False},
+    median_losses=("mae", "huber"),
     loss_choices={"mse_or_log": ("mse", "log_mse")},
     losses=("mse", "mae", "huber", "log_mse", "gamma", "mse_or_log"),
     metrics=("mae", "rmse"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kzoo.problems.stored_types import APPROXIMATE, Scores
-from kzoo.utils.formatting import number, percent
+from kzoo.utils.formatting import number, percent, plural
 
 _METHODS = {"lac": "LAC", "raps": "RAPS", "class": "per class", "adaptive": "adaptive"}
 _HEAD = ("level", "method", "coverage", "expected", "mean size", "lowest class")
@@ -114,6 +114,40 @@ def _sentence(
 def _lowest_class(entry: Scores) -> tuple[str, float] | None:
     """Return the class whose rows are covered least often, and how often; None of numbers, and of earlier versions."""
     return min(entry.get("classes", {}).items(), key=lambda item: item[1], default=None)
+
+
+_OVER = {
+    "series": "over series, each step",
+    "steps": "over steps, each series",
+    "all": "over both",
+}
+
+
+def totals_table(totals: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return the cells of a table, its head first, of the coverage of the bands of totals.
+
+    Args:
+        totals: a dict for each total and level: see `kzoo.inference.postprocessors.sample_paths.coverage`.
+    """
+    rows = [
+        (
+            _OVER[entry["total"]],
+            percent(entry["confidence"]),
+            f"{entry['covered']:,} of {entry['of']:,}",
+            percent(entry["covered"] / max(entry["of"], 1)),
+            "-" if entry["bias"] is None else percent(entry["bias"]),
+        )
+        for entry in totals
+    ]
+    return [("total", "level", "covered", "coverage", "median error"), *rows]
+
+
+def totals_note(totals: Sequence[Mapping[str, Any]]) -> str:
+    """Return a sentence on what the totals are."""
+    return (
+        f"Sums of forecasts from {plural(totals[0]['origins'], 'origin')} that do not overlap, with bands from whole "
+        "error vectors of earlier forecasts (kzoo predict --total); the errors of one origin depend on each other."
+    )
 
 
 def coverage_note(coverage: Sequence[Mapping[str, Any]]) -> str:

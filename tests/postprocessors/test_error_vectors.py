@@ -1,0 +1,236 @@
+"""Means, paths and totals of forecasts: their numbers beside NumPy, and bands of totals that cover."""
+
+import numpy as np
+import pytest
+
+from kzoo.inference.postprocessors import error_vectors, sample_paths
+from kzoo.inference.predictions import Predictions
+from kzoo.utils.errors import KzooError
+
+LEVELS = (0.1, 0.5, 0.9)
+SERIES, HORIZON = 25, 6
+
+
+def panel(origins, seed, shock=0.6):
+    """Return forecasts with the true quantiles of skewed demand, and its truth, by series within origins.
+
+    Series differ in size by a factor of a thousand, a third of them sells on half of the days, and a shock is shared by
+    all series of an origin. The forecasts know the quantiles of each cell, not the shock.
+    """
+    random = np.random.default_rng(seed)
+    size = 10 ** np.linspace(0, 3, SERIES)
+    spread = np.where(np.arange(SERIES) % 2, 0.5, 0.9)
+    share = np.where(np.arange(SERIES) % 3, 1.0, 0.5)
+    shape = (origins, SERIES, HORIZON)
+    total_spread = np.hypot(spread, shock)[:, None]
+    common = shock * random.normal(size=(origins, 1, 1))
+    sells = random.random(shape) < share[:, None]
+    truth = size[:, None] * np.exp(common + spread[:, None] * random.normal(size=shape)) * sells
+    many = size[:, None] * np.exp(total_spread * random.normal(size=(SERIES, 20_000)))
+    many *= random.random((SERIES, 20_000)) < share[:, None]
+    quantiles = np.quantile(many, LEVELS, axis=1).T  # (SERIES, levels)
+    quantiles = np.broadcast_to(quantiles[None, :, None, None], (*shape, 1, 3))
+    scale = np.broadcast_to((size * spread)[None, :, None], (*shape[:2], 1))
+    predictions = Predictions(
+        quantiles=quantiles.reshape(-1, HORIZON, 1, 3),
+        levels=LEVELS,
+        target_names=("sales",),
+        inputs=[f"s{number}" for number in range(SERIES)] * origins,
+        error_scale=scale.reshape(-1, 1),
+    )
+    moments = np.repeat(np.arange(origins) * HORIZON, SERIES)
+    return predictions, truth.reshape(-1, HORIZON, 1), moments
+
+
+def learn(predictions, truth, moments, **options):
+    codes = np.tile(np.arange(SERIES), len(truth) // SERIES)
+    names = [f"s{number}" for number in range(SERIES)]
+    defaults = dict(training=truth.reshape(-1, 1), means=True)
+    return error_vectors.learn(
+        predictions, truth, origins=moments, series=codes, names=names, **defaults | options
+    )
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return learn(*panel(40, seed=1))
+
+
+def test_vectors_are_errors_in_units_of_the_distance_to_the_outer_quantile(learned):
+    predictions, truth, _ = panel(40, seed=1)
+    low, median, high = (predictions.quantiles[..., i] for i in range(3))
+    least = 0.1 * predictions.error_scale[:, None]
+    error = truth - median
+    units = np.where(
+        error < 0, error / np.maximum(median - low, least), error / np.maximum(high - median, least)
+    )
+    stored = error_vectors.vectors_of(learned)
+    assert stored.shape == (40, SERIES, HORIZON, 1)
+    np.testing.assert_allclose(stored.reshape(units.shape), units, rtol=1e-3, atol=1e-4)
+
+
+def test_means_of_skewed_and_intermittent_series_are_those_of_the_truth(learned):
+    predictions, truth, _ = panel(300, seed=2)
+    with_means = error_vectors.apply(learned, predictions)
+    medians = predictions.quantiles[..., 1]
+    assert medians.sum() < 0.8 * truth.sum()
+    assert with_means.mean.sum() == pytest.approx(truth.sum(), rel=0.1)
+    assert (with_means.mean >= 0).all()
+    # on the rows that they were learned on, the sum is exact
+    predictions, truth, _ = panel(40, seed=1)
+    assert error_vectors.apply(learned, predictions).mean.sum() == pytest.approx(
+        truth.sum(), rel=1e-5
+    )
+
+
+def covered(learned, predictions, truth, moments):
+    entries = sample_paths.coverage(learned, predictions, truth, moments, 0.8)
+    count = sum(entry["of"] for entry in entries if entry["total"] != "steps")
+    assert [entry["total"] for entry in entries] == ["series", "steps", "all"]
+    return sum(e["covered"] for e in entries if e["total"] != "steps") / count, entries
+
+
+def test_bands_of_totals_cover_because_errors_of_an_origin_stay_together(learned):
+    predictions, truth, moments = panel(20, seed=3)
+    predictions = error_vectors.apply(learned, predictions)
+    share, entries = covered(learned, predictions, truth, moments)
+    assert sum(entry["of"] for entry in entries) >= 100
+    assert sum(e["covered"] for e in entries) / sum(e["of"] for e in entries) == pytest.approx(
+        0.785, abs=0.135
+    )
+    assert 0.65 <= share <= 0.92
+    # each series with errors of an origin of its own: the shock is lost
+    vectors = error_vectors.vectors_of(learned).copy()
+    random = np.random.default_rng(0)
+    for series in range(SERIES):
+        for step in range(HORIZON):
+            vectors[:, series, step] = vectors[random.permutation(len(vectors)), series, step]
+    apart = learned | {"vectors": error_vectors._packed(vectors)}
+    assert covered(apart, predictions, truth, moments)[0] < 0.62
+
+
+def test_totals_are_sums_of_means_with_quantiles_of_summed_paths(learned):
+    predictions, *_ = panel(1, seed=4)
+    predictions = error_vectors.apply(learned, predictions)
+    paths = sample_paths.sampled(learned, predictions, 1_000, seed=5).samples.astype(float)
+    axes = {"series": (1, (1, HORIZON)), "steps": (2, (SERIES, 1)), "all": ((1, 2), (1, 1))}
+    for total, (axis, shape) in axes.items():
+        result = sample_paths.totalled(learned, predictions, total, confidence=0.9, seed=5)
+        sums = paths.sum(axis=axis).reshape(1_000, *shape)
+        mean = result.mean[..., 0]
+        assert result.mean.shape == (*shape, 1) and result.quantiles.shape == (*shape, 1, 3)
+        expected = predictions.mean.sum(axis={"series": 0, "steps": 1, "all": (0, 1)}[total])
+        np.testing.assert_allclose(mean.reshape(-1), expected.reshape(-1), rtol=1e-5)
+        sums *= mean / sums.mean(axis=0)
+        for values, level in (
+            (result.lower, 0.05),
+            (result.upper, 0.95),
+            (result.quantiles[..., 1], 0.5),
+        ):
+            np.testing.assert_allclose(values[..., 0], np.quantile(sums, level, axis=0), rtol=1e-4)
+        assert list(result.inputs) == (
+            list(predictions.inputs) if total == "steps" else ["total of 25 series"]
+        )
+
+
+def test_a_seed_repeats_paths(learned):
+    predictions, *_ = panel(1, seed=4)
+    one, same, other = (
+        sample_paths.sampled(learned, predictions, 7, seed=seed).samples for seed in (1, 1, 2)
+    )
+    assert one.shape == (7, SERIES, HORIZON, 1)
+    assert np.array_equal(one, same) and not np.array_equal(one, other)
+    assert (one >= 0).all()
+
+
+def test_paths_of_targets_that_were_whole_are_whole():
+    predictions, truth, moments = panel(10, seed=1)
+    learned = learn(predictions, np.round(truth), moments)
+    samples = sample_paths.sampled(learned, panel(1, seed=2)[0], 5).samples
+    assert learned["whole"] == [True] and np.array_equal(samples, np.round(samples))
+    learned = learn(predictions, truth, moments, training=truth.reshape(-1, 1) - 1)
+    assert learned["whole"] == learned["not_negative"] == [False]
+    assert (sample_paths.sampled(learned, panel(1, seed=2)[0], 50).samples < 0).any()
+
+
+def test_new_series_have_the_errors_of_others_at_the_same_origin(learned):
+    predictions, *_ = panel(1, seed=4)
+    vectors = error_vectors.vectors_of(learned)
+    vectors = np.broadcast_to(np.arange(len(vectors))[:, None, None, None] / 10, vectors.shape)
+    one = learned | {"vectors": error_vectors._packed(vectors)}
+    new = Predictions(
+        **{
+            name: getattr(predictions, name)
+            for name in ("quantiles", "levels", "target_names", "error_scale")
+        },
+        inputs=[f"new {number}" for number in range(SERIES)],
+    )
+    center, _, above = error_vectors.center_of(new, [True])
+    origins = (sample_paths.sampled(one, new, 40).samples - center) / above
+    assert np.ptp(origins, axis=(1, 2, 3)) == pytest.approx(0, abs=0.01)
+    assert np.allclose(np.sort(origins[:, 0, 0, 0]), np.arange(40) / 10, atol=0.01)
+
+
+@pytest.mark.parametrize("levels", [(0.1, 0.9), (0.6, 0.9), (0.5,), ()])
+def test_the_center_without_a_median(levels):
+    numbers = np.arange(12.0).reshape(2, 3, 2, 1) + np.array(levels or (0,)) * 10
+    predictions = Predictions(
+        values=None if levels else numbers[..., 0],
+        quantiles=numbers if levels else None,
+        levels=levels,
+        error_scale=np.full((2, 2), 5.0),
+    )
+    center, below, above = error_vectors.center_of(predictions, [False, False])
+    expected = {
+        (0.1, 0.9): (numbers[..., 0] + numbers[..., -1]) / 2,
+        (0.6, 0.9): numbers[..., 0],
+    }
+    np.testing.assert_allclose(center, expected.get(levels, numbers[..., 0]))
+    np.testing.assert_allclose(below, np.maximum(center - numbers[..., 0], 0.5) if levels else 0.5)
+    np.testing.assert_allclose(above, np.maximum(numbers[..., -1] - center, 0.5) if levels else 0.5)
+
+
+def test_what_is_stored_is_bounded_and_said():
+    count, origins = 6_000, 30
+    random = np.random.default_rng(0)
+    values = random.normal(size=(count * origins, 12, 1)).astype("float32")
+    predictions = Predictions(
+        values=values, inputs=range(len(values)), error_scale=np.ones((len(values), 1))
+    )
+    learned = error_vectors.learn(
+        predictions,
+        values + 1,
+        origins=np.repeat(np.arange(origins), count),
+        series=np.tile(np.arange(count), origins),
+        names=[f"s{number}" for number in range(count)],
+        training=values[0],
+        means=True,
+    )
+    assert np.prod(learned["shape"]) <= error_vectors.MOST_STORED
+    assert learned["shape"][0] == 20 and learned["series"] == count
+    assert learned["origins"] == 3  # of twelve steps each, in thirty
+    one = Predictions(values=values[:2], inputs=["s0", "s1"], error_scale=np.ones((2, 1)))
+    one = error_vectors.apply(learned, one)
+    np.testing.assert_allclose(one.mean, one.values + 1, rtol=1e-5)
+    total = sample_paths.totalled(learned, one, "all")
+    assert f"of {learned['shape'][1]:,} of 6,000 series" in total.promise
+
+
+def test_too_many_numbers_are_refused(learned, monkeypatch):
+    monkeypatch.setattr(sample_paths, "MOST_NUMBERS", 1_000)
+    with pytest.raises(KzooError, match=r"25 series.*6 steps.*6 paths at most") as caught:
+        sample_paths.sampled(learned, panel(1, seed=4)[0], 7)
+    assert caught.value.argument == "samples" and caught.value.value == 7
+
+
+def test_series_that_begin_apart_are_not_added(learned):
+    predictions, *_ = panel(1, seed=4)
+    times = [list(range(10, 16))] * SERIES
+    times[3] = list(range(9, 15))
+    apart = error_vectors.apply(learned, Predictions(**vars(predictions) | {"times": times}))
+    for total in ("series", "all"):
+        with pytest.raises(KzooError, match=r"s3.*total='steps'"):
+            sample_paths.totalled(learned, apart, total)
+    steps = sample_paths.totalled(learned, apart, "steps")
+    assert steps.more["first"][2:5].tolist() == ["10", "9", "10"]
+    assert steps.more["last"][2:5].tolist() == ["15", "14", "15"]

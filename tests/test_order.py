@@ -145,3 +145,9 @@ def test_regrets_are_those_of_the_stored_rows():
     assert suggestion.preset == "tabular_tabm" and suggestion.regret == pytest.approx(
         statistics.median(regrets)
     )
+
+
+def test_presets_that_one_matrix_or_network_shares_among_series_are_suggested_first():
+    suggested = order("forecasting", kzoo.list_presets(task="forecasting"))
+    assert [s.preset for s in suggested[:2]] == ["series_linear", "series_fnn"]
+    assert None not in {s.regret for s in suggested}  # none comes last because it was not measured

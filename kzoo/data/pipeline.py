@@ -94,7 +94,7 @@ class Batches:
             and not self.in_memory
             and all(hasattr(part, "dtype") for part in (split.x, split.y))
         ):
-            self.parts = ReadAhead(self) if weight is None else None
+            self.parts = ReadAhead(self)
         # the order as a TensorFlow variable, created with the first dataset
         self._order_variable: Any = None
         self.failed: KzooError | None = (
@@ -175,9 +175,7 @@ class Batches:
         number = step // self.parts.batches
         x, y, indices = self.parts.get(epoch, number)
         weight = (
-            (self.weight[self.parts.row_numbers(epoch, number)],)
-            if self.weight is not None and isinstance(self.parts, StoredParts)
-            else ()
+            (self.weight[self.parts.row_numbers(epoch, number)],) if self.weight is not None else ()
         )
         return [x, y if self.onehot else self._answers(y), *weight], indices
 
@@ -248,11 +246,7 @@ class Batches:
             )
         if self.weight is None:
             return x, y
-        rows = (
-            self.parts.row_numbers(epoch, number)[indices]
-            if isinstance(self.parts, StoredParts)
-            else indices
-        )
+        rows = self.parts.row_numbers(epoch, number)[indices] if self.parts is not None else indices
         return x, y, self.weight[rows]
 
     def dataset(self) -> FitInput:

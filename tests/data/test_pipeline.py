@@ -289,3 +289,22 @@ def test_images_in_a_mapped_file_are_read_batch_by_batch(tmp_path, untraced, und
         same = zip(runs[name].model.get_weights(), runs["memory"].model.get_weights(), strict=True)
         assert all(np.array_equal(a, b) for a, b in same)
     assert not Batches(data.train, batch_size=8).in_memory  # nobody makes a tensor of it
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_weights_of_rows_in_a_mapped_file_are_those_of_rows_in_memory(tmp_path, shape):
+    x = np.arange(250.0, dtype="float32")[:, None]
+    weight = (np.arange(250.0) ** 2).astype("float32").reshape(250, *shape)
+    np.save(tmp_path / "x.npy", x)
+    both = [
+        Batches(Split(x=rows, y=x[:, 0]), batch_size=16, seed=3, shuffle=True, weight=weight)
+        for rows in (x, np.load(tmp_path / "x.npy", mmap_mode="r"))
+    ]
+    assert both[0].parts is None and both[1].parts is not None
+    for epoch in range(2):
+        for step in range(len(both[0])):
+            memory, mapped = (batches.batch(epoch, step) for batches in both)
+            assert all(map(np.array_equal, memory, mapped))
+            assert np.array_equal(mapped[2].reshape(-1), mapped[0][:, 0] ** 2)
+        (read, _, weights), order = both[1].part(epoch, 0)
+        assert np.array_equal(weights[order].reshape(-1), read[order, 0] ** 2)

@@ -35,6 +35,11 @@ class ReadAhead(EpochParts):
             shuffle=batches.shuffle,
         )
 
+    def row_numbers(self, epoch: int, number: int) -> np.ndarray:
+        """Return the row of the split that each row of a part is (rows,); padding is row 0."""
+        indices = self.indices_at(epoch, number * self.rows, (number + 1) * self.rows)
+        return _padded_with_zeros(np.asarray(indices), min(self.rows, len(self.split)))
+
     def _read(self, epoch: int, number: int) -> Part:
         indices = self.indices_at(epoch, number * self.rows, (number + 1) * self.rows)
         count = min(self.rows, len(self.split))

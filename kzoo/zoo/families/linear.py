@@ -42,8 +42,8 @@ def build(
     `dense_units`, the weights are initialized to zero, so that the forecast before training is the last value
     (`reversible_norm="last"`) or the mean of the window (True).
 
-    With `dense_units` there are hidden layers before it, which also read level and spread of the window and the phases
-    of the calendar, like the encoder of TiDE (https://arxiv.org/abs/2304.08424).
+    With `dense_units` there are hidden layers before it, which also read the phases of the calendar and the statistics
+    of the window that its normalisation has, like the encoder of TiDE (https://arxiv.org/abs/2304.08424).
 
     Args:
         name: name of the model.

@@ -656,8 +656,8 @@ class Covariates:
     """The columns of a window that are known ahead of time: the last `2 * count`, at a step and `horizon` steps later.
 
     They are not normalised by the window. The effect of those of a step to forecast is added to the forecast by a small
-    network, which also reads the forecast and, with `WindowNorm`, level and spread of the window: a shop that is
-    closed sells nothing, whatever its usual sales.
+    network, which also reads the forecast and the `statistics` of a `WindowNorm`: a shop that is closed sells nothing,
+    whatever its usual sales.
 
     Args:
         x: (B, T, F + 2 * count) scaled inputs.

@@ -70,7 +70,7 @@ def scores(histories, truth, quantiles, season, *, mean=None, totals=None):
         negative=int((quantiles < 0).sum()) if min(map(np.nanmin, histories)) >= 0 else 0,
     )
     if totals is not None:
-        whole = known.all(axis=1)
+        whole = known.all(axis=1) & np.isfinite(totals).all(axis=1)
         total = truth[whole].sum(axis=1)
         right = (total >= totals[whole, LOW]) & (total <= totals[whole, HIGH])
         result |= dict(totals=int(whole.sum()), totals_inside=int(right.sum()))

@@ -71,16 +71,21 @@ def rival_quantiles(way, histories, panel, known, python):
         return np.load(target)
 
 
-def kzoo_quantiles(way, history, future, panel, seconds, folder):
-    """Return the quantiles of a preset, a baseline or `auto` of kzoo, and the facts of its run.
+def kzoo_forecasts(way, history, future, panel, seconds, folder):
+    """Return the forecasts of a preset, a baseline or `auto` of kzoo, and the facts of its run.
 
     Args:
         history: rows before the origin.
         future: rows of the horizon; only known columns are read.
         seconds: limit of `auto`.
         folder: for the run.
+
+    Returns:
+        Quantiles (series, steps, levels), NaN for series without any; `mean` (series, steps) and `totals` (series,
+        levels), the quantiles of the sums over the steps, where a run has them; and facts.
     """
     import kzoo
+    from kzoo.training.suggestions import preset_with_window
 
     options = dict(
         target="value",
@@ -90,27 +95,42 @@ def kzoo_quantiles(way, history, future, panel, seconds, folder):
         quantiles=[float(level) for level in LEVELS],
     )
     ids = list(grid(future).index)
-    if way != "auto" and way not in kzoo.list_presets():
-        names, of_names = baseline_quantiles(way, history, future, panel, options)
-        return in_order(ids, names, of_names), {}
     settings = dict(horizon=panel.horizon, test=0, progress=False, out=folder, **options)
+    facts = {}
     if way == "auto":
         search = kzoo.tune("auto", history, max_time=seconds, **settings)
         run, facts = search.winner, dict(winner=read_json(search.path / "auto.json")["label"])
-    else:
+    elif way in kzoo.list_presets():
         run = kzoo.train(way, history, baselines=False, check=False, **settings)
         facts = dict(parameters=run.summary["parameters"], epochs=run.summary["epochs"])
+    else:
+        reader = preset_with_window("series_linear", {"horizon": panel.horizon})
+        try:
+            run = kzoo.baselines.train(
+                way, history, preset=reader, baselines=False, test=0, out=folder, **options
+            )
+        except kzoo.KzooError as error:
+            if "as a network" not in str(error):
+                raise
+            names, quantiles = fitted_quantiles(way, history, future, reader, options)
+            return in_order(ids, names, quantiles), None, None, facts
     planned = pd.concat([history, future.assign(value=np.nan)]) if panel.known else history
     predictions = kzoo.predict(run, planned)
-    return in_order(ids, predictions.inputs, predictions.quantiles[:, :, 0]), facts
+    quantiles = in_order(ids, predictions.inputs, predictions.quantiles[:, :, 0])
+    if predictions.mean is None:
+        return quantiles, None, None, facts
+    mean = in_order(ids, predictions.inputs, predictions.mean[:, :, 0])
+    try:
+        sums = kzoo.predict(run, planned, total="steps")
+    except kzoo.KzooError as error:  # too few past origins
+        return quantiles, mean, None, facts | dict(no_totals=str(error))
+    return quantiles, mean, in_order(ids, sums.inputs, sums.quantiles[:, 0, 0]), facts
 
 
-def baseline_quantiles(way, history, future, panel, options):
-    """Return the series for which a baseline of kzoo has forecasts, and their quantiles."""
+def fitted_quantiles(way, history, future, reader, options):
+    """Return the series for which a baseline that is no run has forecasts, and their quantiles."""
     import kzoo
-    from kzoo.training.suggestions import preset_with_window
 
-    reader = preset_with_window("series_linear", {"horizon": panel.horizon})
     data = kzoo.load_data(history, preset=reader, test=pd.concat([history, future]), **options)
     windows = data.test.y
     last = np.flatnonzero(windows.moments == windows.moments.max())
@@ -121,7 +141,7 @@ def baseline_quantiles(way, history, future, panel, options):
 
 
 def in_order(ids, names, quantiles):
-    """Return the quantiles (series, steps, levels) in the order of `ids`; NaN for series that are not among `names`."""
+    """Return the forecasts (series, ...) in the order of `ids`; NaN for series that are not among `names`."""
     numbers = {str(name): number for number, name in enumerate(names)}
     without = np.full(quantiles.shape[1:], np.nan)
     return np.stack([quantiles[numbers[name]] if name in numbers else without for name in ids])

@@ -24,10 +24,19 @@ from pathlib import Path
 
 import numpy as np
 from forecast_panels import REAL, SIMULATED, available, grid, panel_of
-from forecast_scores import scores, summary
-from forecast_ways import RIVALS, SIMPLE, kzoo_quantiles, rival_quantiles, simple_quantiles
+from forecast_scores import LEVELS, scores, summary
+from forecast_ways import RIVALS, SIMPLE, kzoo_forecasts, rival_quantiles, simple_quantiles
 
-KZOO = "ets", "theta_method", "series_linear", "series_fnn", "series_gru", "series_tcn", "auto"
+KZOO = (
+    "ets",
+    "auto_ets",
+    "theta_method",
+    "series_linear",
+    "series_fnn",
+    "series_gru",
+    "series_tcn",
+    "auto",
+)
 ORIGINS = 5  # the earliest one, which has the highest number, is for validation
 # seconds of a cell before any of its way is measured
 SECONDS = dict.fromkeys(SIMPLE, 3) | dict.fromkeys(RIVALS, 30) | dict.fromkeys(KZOO, 60)
@@ -148,7 +157,7 @@ def cell(args):
     histories = [y[np.flatnonzero(np.isfinite(y))[0] :] for y in past.to_numpy(float)]
     naive = simple_quantiles(SIMPLE[0], histories, panel)
     began = sum(os.times()[:4])
-    about = {}
+    mean, totals, about = None, None, {}
     if way in SIMPLE:
         quantiles = simple_quantiles(way, histories, panel)
     elif way in RIVALS:
@@ -160,9 +169,13 @@ def cell(args):
     else:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "run"
-            quantiles, about = kzoo_quantiles(way, history, future, panel, args.auto_seconds, out)
+            quantiles, mean, totals, about = kzoo_forecasts(
+                way, history, future, panel, args.auto_seconds, out
+            )
     without = ~np.isfinite(quantiles).all(axis=(1, 2))
     quantiles[without] = naive[without]  # and said by `missing`
+    if mean is not None:
+        mean[without] = naive[without, :, len(LEVELS) // 2]
     row = dict(
         panel=name,
         origin=origin,
@@ -171,7 +184,7 @@ def cell(args):
         series=len(histories),
         missing=int(without.sum()),
         seconds=round(sum(os.times()[:4]) - began, 1),
-        **scores(histories, truth, quantiles, panel.season),
+        **scores(histories, truth, quantiles, panel.season, mean=mean, totals=totals),
         **about,
         **origin_of_numbers(args, way),
     )

@@ -20,6 +20,7 @@ class _Worker(InProcess):
 def auto_in_process(*presets, epochs=2, horizon=None):
     """Let `tune("auto")` in the block compare all baselines with these presets, trained for some epochs."""
     train = Trainer.train
+    window = {} if horizon is None else {"horizon": horizon}
 
     def train_epochs(self, **arguments):
         return train(self, **arguments | {"length": {"epochs": epochs, "min_steps": 0}})
@@ -29,7 +30,7 @@ def auto_in_process(*presets, epochs=2, horizon=None):
         patch.setattr(
             auto,
             "_presets",
-            lambda *_: [Candidate(name=name, label=name, horizon=horizon) for name in presets],
+            lambda *_: [Candidate(name=name, label=name, window=window) for name in presets],
         )
         patch.setattr(Trainer, "train", train_epochs)
         patch.setattr(schedule, "_MOST_VARIANTS", 0)

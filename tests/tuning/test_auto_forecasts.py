@@ -17,7 +17,7 @@ from kzoo.auto.schedule import Contender, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.winner import write_mean
 from kzoo.data.options import DataOptions
-from kzoo.training.suggestions import preset_with_horizon
+from kzoo.training.suggestions import preset_with_window
 
 HORIZON = 4
 OPTIONS = dict(target="sales", series_id="shop", time="month", quantiles=(0.1, 0.5, 0.9))
@@ -40,7 +40,9 @@ def shops(count=10, months=60, seed=0):
 
 @pytest.fixture(scope="module")
 def data():
-    return kzoo.load_data(shops(), preset=preset_with_horizon("series_linear", HORIZON), **OPTIONS)
+    return kzoo.load_data(
+        shops(), preset=preset_with_window("series_linear", {"horizon": HORIZON}), **OPTIONS
+    )
 
 
 @pytest.fixture(scope="module")

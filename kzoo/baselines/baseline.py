@@ -36,6 +36,8 @@ class Baseline:
         function: takes a `BaselineData` and returns a function of a `Split` that yields pairs (outputs, truth), as the
             task's scoring takes them: a `Predictor` if it can be written as a network. It raises `Unfit` if the
             baseline cannot be computed.
+        steps: function of a `BaselineData` that returns how many steps windows should have, for a baseline that
+            forecasts from the window alone; None for any.
         logits: for classes: False if its outputs are probabilities, None if they are scores that only define an order.
     """
 
@@ -48,6 +50,7 @@ class Baseline:
     seconds: Callable[[Any], float]
     function: BaselineFunction
     logits: bool | None
+    steps: Callable[[Any], int] | None = None
 
     def fits(self, facts: frozenset[str]) -> bool:
         """Return whether kind and task, which together have these facts, suit the baseline."""
@@ -101,6 +104,7 @@ def baseline(
     lacks: Iterable[str] = (),
     setting: str = "",
     logits: bool | None = False,
+    steps: Callable[[Any], int] | None = None,
 ) -> Callable[[BaselineFunction], BaselineFunction]:
     """Return a decorator that registers a function as a baseline; see `Baseline`."""
 
@@ -117,6 +121,7 @@ def baseline(
             seconds=seconds,
             function=function,
             logits=logits,
+            steps=steps,
         )
         return function
 

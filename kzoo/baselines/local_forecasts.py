@@ -1,6 +1,6 @@
-"""Exponential smoothing and the Theta method as baselines: each series has a model of its own. NumPy and SciPy."""
+"""Exponential smoothing and the Theta method as baselines: models of windows, and of each series. NumPy and SciPy."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,9 @@ from scipy.stats import norm
 from kzoo.baselines import exponential_smoothing, theta
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.data import Predictor
+from kzoo.baselines.simple import past_of_targets
+from kzoo.baselines.window_smoothing import WindowSmoothing
+from kzoo.baselines.windows import has_own_past
 from kzoo.data.inputs.series.season import detect_season
 from kzoo.data.store.windows import Windows, series_of
 from kzoo.inference.kinds.series.calendar import Calendar
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from kzoo.baselines.data import BaselineData
     from kzoo.data.dataset import Split
 
+_MOST_STEPS, _MOST_SEASONS, _FEWEST_STEPS = 240, 10, 100  # of a window
+_SETS, _SETS_OF_THETA = 36, 8
 _MOST_FITTED = 400  # last steps of a series that its model is fitted to
 _FEWEST_FITTED = 4  # steps with a value that a series must have
 _SAMPLES = 400  # paths of a forecast
@@ -49,14 +54,94 @@ def _seconds(forms: int) -> Any:
     return seconds
 
 
+def _window_steps(subset: "BaselineData") -> int:
+    """Return how many steps of the past a forecast should follow from: ten seasons, or fewer of short series."""
+    windows = subset.data.train.y
+    if series_of(windows) is None:
+        return subset.shape[0]
+    firsts, ends = _bounds(windows)
+    typical = int(np.median(ends - firsts))
+    if windows.series is None:
+        typical = (typical - windows.length) // 2  # the other half is to be forecast in training
+    wanted = max(_MOST_SEASONS * (_season(subset, windows) or 1), _FEWEST_STEPS)
+    return min(wanted, _MOST_STEPS, typical)
+
+
+def _window_seconds(sets: int) -> Any:
+    """Return the function that estimates the seconds of forecasts of windows with so many sets of parameters."""
+
+    def seconds(subset: "BaselineData") -> float:
+        steps, horizon = min(subset.shape[0], _MOST_STEPS), subset.data.train.y.shape[1]
+        parts = (subset.data.validation, subset.data.test)
+        windows = sum(len(part) for part in parts if part is not None)
+        numbers = windows * subset.data.train.y.shape[-1] * steps * (steps + horizon)
+        return 0.05 + sets * (3e-7 * steps**2 + 2e-9 * numbers)
+
+    return seconds
+
+
 @baseline(
     "exponential smoothing (ETS)",
+    "values",
+    "ordered",
+    reference="https://doi.org/10.1016/j.ijforecast.2010.04.006",
+    seconds=_window_seconds(_SETS),
+    steps=_window_steps,
+)
+def ets(subset: "BaselineData") -> Predictor:
+    """Smooth each window exponentially, with many forms and smoothing parameters, averaged by their Akaike weights.
+
+    Errors are additive, relative, or those of logarithms; there may be a trend, damped or not, and a season. Starting
+    values are estimated in each window, so that nothing is learned from the training rows but the season. Quantiles
+    are those of normal errors.
+    """
+    return _of_windows(subset, WindowSmoothing.of)
+
+
+@baseline(
+    "Theta method",
+    "values",
+    "ordered",
+    reference="https://doi.org/10.1016/S0169-2070(00)00066-2",
+    seconds=_window_seconds(_SETS_OF_THETA),
+    steps=_window_steps,
+)
+def theta_method(subset: "BaselineData") -> Predictor:
+    """Forecast each window by the Theta method, with several smoothing parameters, averaged by their Akaike weights.
+
+    Windows may be adjusted for a season first, by summands or, in the logarithms, by factors. Quantiles are those of
+    normal errors.
+    """
+    return _of_windows(subset, WindowSmoothing.of_theta)
+
+
+def _of_windows(
+    subset: "BaselineData", method: Callable[[int, int, int], WindowSmoothing]
+) -> Predictor:
+    """Return the predictor, with a network, of a method for windows."""
+    if not has_own_past(subset):
+        raise Unfit("the inputs do not have the past of the targets")
+    train = subset.data.train.y
+    horizon, targets = train.shape[1], train.shape[-1]
+    smoothing = method(min(subset.shape[0], _MOST_STEPS), horizon, _season(subset, train) or 1)
+    levels = levels_of(subset.data.target) if "quantiles" in subset.data.problem.facts else None
+    season = f"a season of {smoothing.season} steps" if smoothing.season > 1 else "no season"
+    subset.notes.append(f"windows of {smoothing.steps} steps, {season}")
+    return subset.by_blocks(
+        lambda x: smoothing.predict(x, targets, levels),
+        network=lambda x: smoothing.network(past_of_targets(subset, x), x, levels),
+        wide=smoothing.numbers * targets,
+    )
+
+
+@baseline(
+    "exponential smoothing of each series (AutoETS)",
     "values",
     "ordered",
     reference="https://otexts.com/fpp3/ets.html",
     seconds=_seconds(len(exponential_smoothing.FORMS)),
 )
-def ets(subset: "BaselineData") -> Predictor:
+def auto_ets(subset: "BaselineData") -> Predictor:
     """Fit exponential smoothing to each series; errors, trend and season are chosen by AICc.
 
     Quantiles are those of sample paths. Parameters are those of the training rows, the state that of all rows before a
@@ -66,13 +151,13 @@ def ets(subset: "BaselineData") -> Predictor:
 
 
 @baseline(
-    "Theta method",
+    "Theta method of each series (AutoTheta)",
     "values",
     "ordered",
     reference="https://doi.org/10.1016/j.ijforecast.2016.02.005",
     seconds=_seconds(len(theta.FORMS)),
 )
-def theta_method(subset: "BaselineData") -> Predictor:
+def auto_theta(subset: "BaselineData") -> Predictor:
     """Fit the Theta method to each series, seasonally adjusted if it has a season; its form is chosen by AICc.
 
     Quantiles are those of sample paths.

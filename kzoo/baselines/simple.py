@@ -184,7 +184,7 @@ def _with_errors(
             raise Unfit(
                 "the spread of its forecasts depends on the series, which a network does not know"
             )
-        values = networks.earlier_steps(_past_of_targets(subset, inputs), lags)
+        values = networks.earlier_steps(past_of_targets(subset, inputs), lags)
         return networks.with_offsets(values, offsets)
 
     return Predictor(predict, network)
@@ -252,7 +252,7 @@ def season_quantiles(subset: "BaselineData") -> Predictor:
         def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
             lags = _lags(subset, _seasons(subset)[name], count)
             return networks.quantiles_of_earlier_steps(
-                _past_of_targets(subset, inputs), lags, levels
+                past_of_targets(subset, inputs), lags, levels
             )
 
         return Predictor(predict, network)
@@ -449,7 +449,7 @@ def _horizon(subset: "BaselineData") -> int:
     return subset.data.train.y.shape[1]
 
 
-def _past_of_targets(subset: "BaselineData", inputs: "keras.KerasTensor") -> "keras.KerasTensor":
+def past_of_targets(subset: "BaselineData", inputs: "keras.KerasTensor") -> "keras.KerasTensor":
     """Return the columns of windows (B, T, F) that are the past of the targets (B, T, targets).
 
     Raises:
@@ -485,7 +485,7 @@ def _window_predictor(
     def network(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
         assert lags is not None
         return networks.head(
-            networks.earlier_steps(_past_of_targets(subset, inputs), lags), "linear"
+            networks.earlier_steps(past_of_targets(subset, inputs), lags), "linear"
         )
 
     return Predictor(predict, None if lags is None else network)

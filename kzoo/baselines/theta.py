@@ -164,7 +164,7 @@ def fit(y: np.ndarray, season: int = 1, forms: Sequence[Form] = FORMS) -> list[T
     scaled = y / scale
     seasonal, multiplicative = _seasonal(scaled, season)
     adjusted = _adjusted(scaled, seasonal, multiplicative)
-    line = _line(adjusted)
+    line = line_through(adjusted)
     fits = []
     for form in forms:
 
@@ -302,7 +302,7 @@ def _spread(
     return relative, np.sqrt(np.where(relative, of_relative, squares) / np.maximum(number - 1, 1))
 
 
-def _line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def line_through(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean, intercept and slope (S,) of the lines through known steps, which count from 1."""
     known = np.isfinite(y)
     number = np.maximum(known.sum(axis=0), 1)

@@ -247,8 +247,11 @@ def preset_for(spec: Spec) -> "Preset | None":
             return None
         preset = get_preset(name)
         read_as = {"horizon": spec.config["horizon"]} if spec.config.get("horizon") else {}
+        shape = spec.config.get("input_shape")
         if "ids" in kind(spec.config["inputs"]).facts:
-            read_as["input_shape"] = spec.config["input_shape"]
+            read_as["input_shape"] = shape
+        elif shape and preset.config["input_shape"][:1] == (None,):  # steps of windows
+            read_as["input_shape"] = (shape[0], *preset.config["input_shape"][1:])
         return replace(preset, config=preset.config | read_as)
     return None if spec.family is None else preset_of(spec.json())
 

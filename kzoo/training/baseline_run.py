@@ -10,9 +10,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from kzoo.baselines.baseline import list_baselines
+from kzoo.baselines.data import BaselineData
 from kzoo.baselines.fitted import Fitted, checked_fit, fit_checked, refit
 from kzoo.data import Dataset, load_data
 from kzoo.data.dataset import Loadable, Split
+from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.statistics import statistics
 from kzoo.inference.postprocessors.decision import SETTINGS
@@ -30,7 +33,7 @@ from kzoo.utils.files import JsonObject, finite, whole_file, write_json
 from kzoo.utils.formatting import hint
 from kzoo.utils.version import __version__
 from kzoo.zoo.network import table_of
-from kzoo.zoo.registry import get_preset, list_presets
+from kzoo.zoo.registry import Preset, general_first, get_preset, list_presets
 from kzoo.zoo.registry.arguments import plain_settings
 from kzoo.zoo.run import POSTPROCESSING, Run
 
@@ -73,6 +76,8 @@ def train_baseline(
         )
     if not isinstance(data, Dataset):
         data = load_data(data, seed=more.pop("data_seed", 0), **more)
+        if (longer := _preset_with_steps(data, name)) is not None and data.origin is not None:
+            data, preset = load(data.origin.source, longer, data.origin.options), longer
     if preset is not None:
         name_of_preset = get_preset(preset).name
         # others cannot be found again
@@ -113,6 +118,20 @@ def train_baseline(
                 out_of_fold=out_of_fold,
             )
         return Run(claim.folder)
+
+
+def _preset_with_steps(data: Dataset, name: str) -> Preset | None:
+    """Return a preset whose windows are as long as a baseline should have; None if they are, or have a set length."""
+    baseline = next((each for each in list_baselines(data.problem) if each.name == name), None)
+    if baseline is None or baseline.steps is None or data.origin is None:
+        return None
+    preset = data.origin.preset or get_preset(general_first(list_presets(task=data.task))[0])
+    shape = preset.config["input_shape"]
+    steps = baseline.steps(BaselineData(data))
+    if shape[0] is not None or steps <= data.train.x.shape[1]:
+        return None
+    settings = {"input_shape": (steps, *shape[1:]), "horizon": data.config["horizon"]}
+    return replace(preset, config={**preset.config, **settings})
 
 
 def _adapted_settings(settings: TrainingSettings, data: Dataset, logits: bool | None) -> JsonObject:

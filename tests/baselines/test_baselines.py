@@ -147,7 +147,10 @@ EACH = {
     "texts_value": ("mean ridge trees texts_ridge", "texts_ridge"),
     "en": ("majority tfidf nbsvm", "nbsvm"),
     "zh": ("majority tfidf nbsvm", "tfidf"),
-    "forecast": ("mean last_value seasonal seasonal_mean ridge_windows ets theta_method", "ets"),
+    "forecast": (
+        "mean last_value seasonal seasonal_mean ridge_windows ets auto_ets theta_method auto_theta",
+        "auto_ets",
+    ),
     "arrays": ("mean nearest_series summary_ridge ridge_windows", "ridge_windows"),
     "labelled": ("majority nearest_series summary_logistic", "summary_logistic"),
     "photos": ("majority colors pixels", "colors"),

@@ -22,7 +22,7 @@ from kzoo.baselines.data import BaselineData
 from kzoo.baselines.trees import Tree, rounded_down, trees_of_boosting, trees_of_forest
 from kzoo.data.dataset import Split
 
-NO_FORM = {"frequency", "ngrams", "most_frequent_set", "ets", "theta_method"}
+NO_FORM = {"frequency", "ngrams", "most_frequent_set", "auto_ets", "auto_theta"}
 BEYOND_WINDOW = {("forecast", "seasonal_mean")}  # these windows have fewer than four seasons
 TOLERANCE = 1e-5  # of the largest output
 

@@ -200,12 +200,13 @@ def test_growing_seasonal_series_are_forecast_better_than_by_the_season_before(p
         if result.scores
     }
     assert scores["ets"] < 0.8 * scores["seasonal"]
+    assert scores["auto_ets"] < 0.8 * scores["seasonal"]
     assert scores["theta_method"] < scores["seasonal"]
 
 
 def test_quantiles_cover_and_are_not_negative_where_the_series_is_not(panel_options):
     data = kzoo.load_data(monthly_table(12, 180), quantiles=[0.1, 0.5, 0.9], **panel_options)
-    for name in ("ets", "theta_method"):
+    for name in ("ets", "auto_ets", "theta_method", "auto_theta"):
         outputs, truth = kzoo.baselines.fit(data, name, seconds=60).predict(data.test)
         assert outputs.shape == (*truth.shape, 3)
         assert (np.diff(outputs, axis=-1) >= 0).all()
@@ -281,12 +282,12 @@ def test_a_run_says_that_there_is_no_network(panel_options, tmp_path):
     with pytest.raises(
         kzoo.KzooError, match=r"exponential smoothing .* cannot be written as a network"
     ):
-        kzoo.baselines.train("ets", data, out=tmp_path / "run", baselines=False)
+        kzoo.baselines.train("auto_ets", data, out=tmp_path / "run", baselines=False)
 
 
 def test_few_seconds_fit_fewer_forms(panel_options):
     data = kzoo.load_data(monthly_table(40, 180), **panel_options)
-    fitted = kzoo.baselines.fit(data, "ets", seconds=1.25)
+    fitted = kzoo.baselines.fit(data, "auto_ets", seconds=1.25)
     assert any("3 forms for all series" in note for note in fitted.notes)
     outputs, truth = fitted.predict(data.test)
     assert np.abs(outputs - truth).mean() < np.abs(truth - truth.mean()).mean()

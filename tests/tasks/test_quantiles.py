@@ -254,7 +254,7 @@ def test_forecasts_have_quantiles_of_each_step(forecasts, tmp_path):
     assert np.allclose(frame["temperature_q0.9"], predictions.quantiles[0, :, 1, 2])
     names = {baseline["name"] for baseline in forecasts.summary["baselines"]}
     simple = {"training_quantiles", "seasonal_quantiles", "season_quantiles"}
-    assert names == {*simple, "seasonal_mean", "ets", "theta_method"}
+    assert names == {*simple, "seasonal_mean", "ets", "auto_ets", "theta_method", "auto_theta"}
     assert_mentions(kzoo.report(forecasts).read_text(encoding="utf-8"), "pinball loss", "band")
     exported = kzoo.export(forecasts, tmp_path / "exported", formats=["onnx"])
     opened = kzoo.runtime.load(exported).predict(hourly(300))

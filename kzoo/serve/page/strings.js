@@ -104,6 +104,8 @@ export const STRINGS = {
   "baseline_token frequencies": ["token frequencies", "词元频率"],
   "baseline_last value": ["last value", "最后一个值"],
   "baseline_exponential smoothing (ETS)": ["exponential smoothing (ETS)", "指数平滑（ETS）"],
+  "baseline_exponential smoothing of each series (AutoETS)": ["exponential smoothing of each series (AutoETS)", "逐序列指数平滑（AutoETS）"],
+  "baseline_Theta method of each series (AutoTheta)": ["Theta method of each series (AutoTheta)", "逐序列 Theta 方法（AutoTheta）"],
   "baseline_Theta method": ["Theta method", "Theta 方法"],
   "baseline_mean of the last four seasons": ["mean of the last four seasons", "最近四个周期的平均值"],
   "baseline_same season before": ["same season before", "上一周期的值"],

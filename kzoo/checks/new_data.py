@@ -25,6 +25,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.optional import of_pandas
 from kzoo.utils.optional import pandas as pd
 from kzoo.utils.table_path import with_sheet
+from kzoo.zoo.results.bias import bias_findings
 from kzoo.zoo.run import Run
 
 
@@ -38,6 +39,7 @@ class NewData:
 
     Attributes:
         facts: facts of the run's task (see `kzoo.problems.tasks`).
+        bias: findings on the bias of forecasts of the test rows (see `kzoo.zoo.results.bias`); None without any.
         coverage: of the bands of the run on its test rows (see `kzoo.zoo.results.coverage`); None if not measured.
         known: stored statistics of the training data (see `kzoo.data.statistics`); None for runs of older versions.
         frame: the table, if there is one; `missing`: columns of the run that it does not have.
@@ -59,6 +61,7 @@ class NewData:
         self.class_names = described.class_names
         self.known: Needed = run.config.get("statistics")
         self.coverage: Needed = run.summary.get("conformal")
+        self.bias: Needed = bias_findings(run.summary) or None
         self.frame: Needed = None
         self.missing: list[str] = []
         self.answers: Needed = None

@@ -169,6 +169,18 @@ def bands_that_do_not_cover(new: NewData) -> Iterator[Finding]:
         )
 
 
+@check("new", "bias")
+def forecasts_with_a_bias(new: NewData) -> Iterator[Finding]:
+    """Find forecasts that were too low or too high in total on the test rows, clearly more than the best baseline."""
+    for what, fix in new.bias or ():
+        yield warning(
+            what,
+            where="test rows of the run",
+            why="Errors of a bias do not cancel out in sums, over series or over steps.",
+            fix=fix,
+        )
+
+
 def _time(subject: Subject | NewData) -> JsonObject | None:
     """Return the stored times of a series (`kzoo.inference.kinds.series.times.Times.json`), or None."""
     return subject.seen.get("time")

@@ -23,6 +23,7 @@ from kzoo.utils.formatting import duration, number
 from kzoo.zoo.registry import Preset, get_preset, resolve
 from kzoo.zoo.registry.arguments import BUNDLES
 from kzoo.zoo.results import baselines, repairs
+from kzoo.zoo.results.bias import bias_warnings
 from kzoo.zoo.results.coverage import coverage_warnings
 from kzoo.zoo.run import Run
 from kzoo.zoo.weights import name_of as weights_name
@@ -214,6 +215,7 @@ def run(args: argparse.Namespace) -> JsonObject:
                 summary.get("test") or summary.get("validation") or {}
             ),
             *coverage_warnings(summary.get("conformal")),
+            *bias_warnings(summary),
         ],
     )
 

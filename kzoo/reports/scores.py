@@ -9,6 +9,7 @@ from kzoo.problems.tasks import Score, score_named
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, percent, plural
 from kzoo.zoo.results import baselines, deciding_score, displayed_metric, value_of
+from kzoo.zoo.results.bias import bias_warnings
 from kzoo.zoo.results.coverage import coverage_warnings
 from kzoo.zoo.run import Run
 
@@ -201,6 +202,7 @@ def run_warnings(run: Run, split: str | None) -> list[str]:
         baseline_warning,
         *run.problem.task.score_warnings(scores),
         *coverage_warnings(summary.get("conformal")),
+        *bias_warnings(summary),
         _gap_warning(run),
         _overfitting_warning(run),
     ]

@@ -9,6 +9,7 @@ import numpy as np
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.store.windows import Windows, series_of
 from kzoo.inference.postprocessors import error_vectors, sample_paths
+from kzoo.inference.postprocessors.clustered import Clusters, ratio_interval
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, with_step
 from kzoo.inference.predictions import Predictions
 from kzoo.problems.stored_types import TrainingSettings
@@ -114,7 +115,7 @@ def scores_of_means(
     logits: bool | None,
     confidence: float | None = None,
 ) -> JsonObject:
-    """Return the `bias` of the means of forecasts, and with a confidence the coverage of bands of their `totals`.
+    """Return the `bias` of the means of forecasts, its interval, and with a confidence the coverage of their `totals`.
 
     Args:
         pairs: (outputs, truth) of the batches of a split.
@@ -132,10 +133,19 @@ def scores_of_means(
         return {}
     predictions, truth = predicted(pairs, data, postprocessor, logits=logits, part=split)
     scores: JsonObject = {}
-    total = float(np.abs(truth).sum(dtype="float64"))
-    if predictions.mean is not None and total:
-        error = np.asarray(predictions.mean, np.float64) - truth
-        scores["bias"] = float(error.sum()) / total
+    errors = np.asarray(sample_paths.point_of(predictions), np.float64) - truth
+    sizes = np.abs(np.asarray(truth, np.float64))
+    if total := float(sizes.sum()):
+        scores["bias"] = float(errors.sum()) / total
+        if series_of(split.y) is not None:
+            clusters = Clusters.of(codes_of(split.y), split.y.moments, truth.shape[1])
+            of_windows = (len(truth), -1)
+            interval = ratio_interval(
+                errors.reshape(of_windows).sum(axis=1),
+                sizes.reshape(of_windows).sum(axis=1),
+                clusters,
+            )
+            scores["bias_interval"] = None if interval is None else list(interval)
     if confidence is not None and series_of(split.y) is not None:
         names = names_of(split.y)
         inputs = [names[code] for code in codes_of(split.y).tolist()]

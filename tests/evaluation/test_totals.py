@@ -154,6 +154,23 @@ def test_an_export_has_the_means_paths_and_totals_of_its_run(total, run, exporte
     assert predictions.mean.shape == predictions.lower.shape == shape
 
 
+def test_a_bias_is_found_by_the_check(run, tmp_path):
+    low, high = run.summary["test"]["bias_interval"]
+    assert low < run.summary["test"]["bias"] < high
+    folder = shutil.copytree(run.path, tmp_path / "biased")
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["test"] |= dict(bias=0.4, bias_interval=[0.3, 0.5])
+    scores = {name: summary["test"][name] for name in ("pinball", "coverage", "examples")}
+    baseline = dict(name="ets", label="a baseline", split="test", metric="pinball", notes=[])
+    summary["baselines"] = [baseline | dict(best="min", scores=scores | dict(bias=0.1))]
+    (folder / "summary.json").write_text(json.dumps(summary))
+    found = [f for f in kzoo.check(folder, shops()) if f.check == "forecasts_with_a_bias"]
+    assert len(found) == 1
+    assert_mentions(found[0].what, "40", "too high", "a baseline")
+    assert_mentions(kzoo.report(folder).read_text(encoding="utf-8"), "too high in total")
+    assert not [f for f in kzoo.check(run, shops()) if f.check == "forecasts_with_a_bias"]
+
+
 def test_paths_are_written_a_row_for_each_path_series_and_step(run, table, tmp_path, capsys):
     out = tmp_path / "paths.csv"
     document = command(

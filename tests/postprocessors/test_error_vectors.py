@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from messages import assert_mentions
 
 from kzoo.inference.postprocessors import error_vectors, sample_paths
+from kzoo.inference.postprocessors.clustered import Clusters, ratio_interval
 from kzoo.inference.predictions import Predictions
 from kzoo.utils.errors import KzooError
+from kzoo.zoo.results.bias import bias_findings
 
 LEVELS = (0.1, 0.5, 0.9)
 SERIES, HORIZON = 25, 6
@@ -214,6 +217,63 @@ def test_what_is_stored_is_bounded_and_said():
     np.testing.assert_allclose(one.mean, one.values + 1, rtol=1e-5)
     total = sample_paths.totalled(learned, one, "all")
     assert f"of {learned['shape'][1]:,} of 6,000 series" in total.promise
+
+
+def test_the_interval_of_a_bias_is_clustered_by_series_and_origin():
+    """A shock of an origin makes it wider than independent errors; of these, it is that of the ratio of means."""
+    random = np.random.default_rng(0)
+    sizes = random.lognormal(3, 1, (40, 30))  # blocks of origins, series
+    series, blocks = np.tile(np.arange(30), 40), np.repeat(np.arange(40), 30)
+    clusters = Clusters(series=series, blocks=blocks)
+    apart = 0.1 * sizes * random.normal(size=sizes.shape)
+    together = apart + 0.1 * sizes * random.normal(size=(40, 1))
+    widths = []
+    for errors in (apart, together):
+        low, high = ratio_interval(errors.ravel(), sizes.ravel(), clusters)
+        assert (low + high) / 2 == pytest.approx(errors.sum() / sizes.sum(), abs=1e-9)
+        widths.append(high - low)
+    deviations = apart - apart.sum() / sizes.sum() * sizes
+    plain = 2 * 1.96 * deviations.std() / np.sqrt(sizes.size) / sizes.mean()
+    # blocks may be correlated, which is estimated and widens it
+    assert 0.8 * plain < widths[0] < 2.5 * plain
+    assert widths[1] > 2 * widths[0]
+    ends = []
+    for _ in range(200):
+        errors = 0.1 * sizes * (random.normal(size=sizes.shape) + random.normal(size=(40, 1)))
+        ends.append(ratio_interval(errors.ravel(), sizes.ravel(), clusters))
+    assert 0.9 <= np.mean([low <= 0 <= high for low, high in ends]) <= 1
+    one = Clusters(series=series, blocks=np.zeros_like(series))
+    assert ratio_interval(apart.ravel(), sizes.ravel(), one) is None
+
+
+def biased(**test):
+    rows = [
+        dict(
+            label="seasonal naive",
+            split="test",
+            metric="pinball",
+            scores=dict(pinball=2.0, bias=-0.05),
+        )
+    ]
+    scores = dict(pinball=1.0, bias=-0.2, bias_interval=[-0.3, -0.1])
+    return dict(test=scores | test, baselines=rows)
+
+
+def test_a_bias_is_judged_beside_that_of_the_best_baseline():
+    (finding,) = bias_findings(biased())
+    assert_mentions(finding[0], "20", "too low", "seasonal naive", "test")
+    (finding,) = bias_findings(biased(bias=0.2, bias_interval=[0.09, 0.3]))
+    assert_mentions(finding[0], "too high")
+    for known in (
+        dict(bias_interval=[-0.3, -0.06]),
+        dict(bias_interval=None),
+        dict(bias_interval=[-0.1, 0.3]),
+    ):
+        assert bias_findings(biased(**known)) == []
+    before = biased()
+    del before["test"]["bias_interval"]
+    assert bias_findings(before) == bias_findings({}) == []
+    assert bias_findings(before | {"baselines": []}) == []
 
 
 def test_too_many_numbers_are_refused(learned, monkeypatch):

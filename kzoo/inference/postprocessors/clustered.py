@@ -115,6 +115,37 @@ def _variance(covered: np.ndarray, clusters: Clusters, level: float) -> tuple[fl
     return variance, freedom if blocks >= FEWEST_BLOCKS else None
 
 
+def ratio_interval(
+    errors: np.ndarray, sizes: np.ndarray, clusters: Clusters
+) -> tuple[float, float] | None:
+    """Return the 95 % interval of the sum of errors over that of sizes, such as a bias.
+
+    Args:
+        errors: (N,) of forecasts.
+        sizes: (N,) what they are relative to, such as the sum of the true values.
+        clusters: of the N forecasts.
+
+    Returns:
+        None if all origins are within a horizon, or all sizes are 0.
+    """
+    size = float(np.mean(sizes))
+    if len(np.unique(clusters.blocks)) < FEWEST_BLOCKS or not size:
+        return None
+    ratio = float(np.mean(errors)) / size
+    deviations = errors - ratio * sizes
+    both = clusters.series * (int(clusters.blocks.max()) + 1) + clusters.blocks
+    of_series, series = _of_clusters(deviations, clusters.series)
+    of_blocks, blocks = _of_clusters(deviations, clusters.blocks)
+    of_both, _ = _of_clusters(deviations, both)
+    neighbours = _correlation(deviations, clusters.blocks)
+    widening = (1 + neighbours) / (1 - neighbours)
+    of_blocks, of_both = of_blocks * widening, of_both * widening
+    variance = max(of_series + of_blocks - of_both, of_series, of_blocks)
+    freedom = min(count - 1 for count in (series, blocks) if count > 1)
+    half = student(PROBABILITY, freedom) * math.sqrt(variance) / size
+    return ratio - half, ratio + half
+
+
 def _correlation(errors: np.ndarray, blocks: np.ndarray) -> float:
     """Return the correlation of the sums of errors (N,) in neighbouring blocks, corrected for their number."""
     sums = np.bincount(blocks, errors)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from kzoo.inference.predictions import Predictions
+from kzoo.inference.tasks.central import central, nearest
 from kzoo.utils.files import JsonObject
 
 if TYPE_CHECKING:
@@ -57,11 +58,8 @@ def center_of(predictions: Predictions, not_negative: "Sequence[bool]") -> Cente
         below = above = np.zeros_like(center)
     else:
         quantiles = np.maximum(np.asarray(predictions.quantiles, np.float64), lowest[:, None])
-        position = float(np.interp(0.5, predictions.levels, range(len(predictions.levels))))
-        first = int(position)
-        after = min(first + 1, quantiles.shape[-1] - 1)
-        share = position - first
-        center = (1 - share) * quantiles[..., first] + share * quantiles[..., after]
+        median = central(quantiles, predictions.levels)
+        center = quantiles[..., nearest(predictions.levels)] if median is None else median
         below, above = center - quantiles[..., 0], quantiles[..., -1] - center
     least: Any = 0.0
     if predictions.error_scale is not None:

@@ -50,6 +50,7 @@ TASK = Task(
             form="percent",
             objective_instead="pinball",
         ),
+        "bias_interval": Score(label="95 % interval of the bias", form="interval"),
         "coverage": Score(
             label="truth within the outer quantiles",
             short="coverage",

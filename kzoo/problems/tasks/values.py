@@ -82,6 +82,7 @@ TASK = Task(
             form="percent",
             objective_instead="mae",
         ),
+        "bias_interval": Score(label="95 % interval of the bias", form="interval"),
     },
     says=("mae", "rmse", "r2", "examples"),
     predicts="numbers",

@@ -223,6 +223,7 @@ def test_bands_that_do_not_cover_the_smallest_series_are_found():
     smallest = inside | {"coverage": 0.27, "series": 12}
     entry = {"confidence": 0.8, "rows": "validation", "probability": 0.95, "width": [1.0]}
     entry |= {"coverage": 0.75, "expected": [0.7, 0.9], "sizes": [smallest, *[inside] * 4]}
+    run_checks(SimpleNamespace(coverage=None), ())  # registers all checks
     check = CHECKS["bands_that_do_not_cover"].function
     (finding,) = check(SimpleNamespace(coverage=[entry]))
     assert_mentions(finding.what, "80", "27", "60", "95", "smallest fifth", "12")

@@ -33,6 +33,7 @@ _SHOWN_APART = (
     "spread",
     "conformal",
     "totals",
+    "band",
 )  # scores
 
 
@@ -130,7 +131,10 @@ def run(args: argparse.Namespace) -> JsonObject:
 
 def render(document: JsonObject, args: argparse.Namespace) -> str:
     lines = [f"{document['run']} on {document['data']}:"]
-    columns = by_weighting(document["scores"])
+    scores = document["scores"]
+    if "band" in scores:  # of forecasts, whose errors depend on each other
+        scores = scores | {"coverage_interval": scores["band"]["interval"]}
+    columns = by_weighting(scores)
     rows = [] if len(columns) == 1 else [("", *columns)]
     for name in next(iter(columns.values())):
         if name not in _SHOWN_APART and not mixes_units(name, document["scores"]):

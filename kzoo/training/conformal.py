@@ -43,13 +43,17 @@ def predicted(
         data.preprocessing,
         steps,
         logits=logits,
-        error_scale=None if part is None else error_scale_of(data, part),
     )
-    series = None if part is None else getattr(part.y, "series", None)
-    if series is not None:
-        names = [series.names[code] for code in series.codes.tolist()]
-        predictions = replace(predictions, inputs=names)
-    return predictions, truth
+    return predictions if part is None else of_series(predictions, data, part), truth
+
+
+def of_series(predictions: Predictions, data: Dataset, part: Split) -> Predictions:
+    """Return predictions of a split with the `error_scale` of its windows, and the names of series as `inputs`."""
+    predictions = replace(predictions, error_scale=error_scale_of(data, part))
+    series = getattr(part.y, "series", None)
+    if series is None:
+        return predictions
+    return replace(predictions, inputs=[series.names[code] for code in series.codes.tolist()])
 
 
 def error_scale_of(data: Dataset, part: Split) -> np.ndarray | None:

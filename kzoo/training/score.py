@@ -13,11 +13,12 @@ from kzoo.data.sample import sample_split
 from kzoo.inference.postprocessors import error_vectors
 from kzoo.inference.postprocessors.decision import scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
-from kzoo.inference.predictions import ANSWERS, logits_of
+from kzoo.inference.predictions import ANSWERS, Predictions, logits_of
 from kzoo.inference.tasks.weighted import score_weighted
 from kzoo.problems.kinds import Kind, kind, shape_matches
 from kzoo.problems.stored_types import TrainingSettings
 from kzoo.problems.tasks import Pairs, Scored
+from kzoo.training.conformal import moments_of, of_series
 from kzoo.training.error_vectors import scores_of_means
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.loss_info import last_activation, loss_info
@@ -88,6 +89,10 @@ def score_split(
         **options,
         **deciding,
     )
+    judged = getattr(data.problem.task.scoring, "judged", None)
+    moments = moments_of(split)
+    if judged is not None and data.problem.ordered and moments is not None:
+        scored = judged(scored, target, of_series(Predictions(), data, split), moments)
     if kept is None:
         return scored
     means = scores_of_means(kept, split, data, postprocessor, logits=logits)

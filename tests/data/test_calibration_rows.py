@@ -95,6 +95,42 @@ def test_all_kinds_of_sources(tmp_path, monkeypatch):
     assert sum(large.overview["splits"].values()) == 300 and 25 < len(large.calibration) < 75
 
 
+def panel(days=(200, 200, 190)):
+    frames = [
+        pd.DataFrame(
+            {
+                "id": f"s{number}",
+                "day": pd.date_range(end="2024-06-30", periods=count, freq="D"),
+                "y": 10.0**number + np.sin(np.arange(count)),
+            }
+        )
+        for number, count in enumerate(days)
+    ]
+    return pd.concat(frames)
+
+
+OF_PANEL = dict(preset="series_linear", series_id="id", time="day", target="y")
+
+
+def test_calibration_forecasts_of_panels_are_later_than_validation():
+    data = kzoo.load_data(panel(), **OF_PANEL, validation=0.2, calibration=0.2)
+    horizon = data.config["horizon"]
+    ends = None
+    for name in ("train", "validation", "calibration", "test"):
+        part = getattr(data, name)
+        starts = part.y.moments
+        if ends is not None:  # no step is forecast in two splits
+            assert starts.min() > ends
+        ends = starts.max() + horizon - 1
+        assert len(set(part.y.series.codes.tolist())) == 3
+    assert len(np.unique(data.calibration.y.moments)) >= 4
+    plain = kzoo.load_data(panel(), **OF_PANEL, validation=0.4)
+    assert plain.calibration is None and len(plain.test) == len(data.test)
+    assert_mentions(" ".join(data.notes), "Calibration rows are later")
+    with refuses("calibration=0.02", "horizon="):
+        kzoo.load_data(panel(), **OF_PANEL, validation=0.02, calibration=0.02)
+
+
 def test_folders_with_validation_rows_of_their_own_give_a_share_of_them():
     x = np.random.default_rng(0).integers(0, 255, (60, 8, 8, 1)).astype("float32")
     y = np.arange(60) % 2

@@ -292,6 +292,43 @@ def panel(count=12, days=160, seed=0):
     return pd.concat(frames)
 
 
+def test_the_outer_quantiles_of_forecasts_are_judged(home):
+    frame = panel()
+    run = fit(
+        "series_linear",
+        frame,
+        home / "judged-quantiles",
+        series_id="id",
+        time="day",
+        target="y",
+        quantiles=[0.1, 0.5, 0.9],
+        input_shape=14,
+        horizon=3,
+        epochs=1,
+        baselines=False,
+        check=False,
+    )
+    scores = run.summary["test"]
+    band = scores["band"]
+    assert band["confidence"] == pytest.approx(0.8) and band["coverage"] == scores["coverage"]
+    assert [part["series"] for part in band["sizes"]] == [3, 2, 3, 2, 2]
+    low, high = band["interval"]
+    rows = scores["examples"]
+    # not that of independent rows
+    share = scores["coverage"]
+    assert high - low > 1.3 * 1.96 * np.sqrt(share * (1 - share) / rows) and low <= share <= high
+    found = run.problem.task.score_warnings(scores)
+    outside = not band["expected"][0] <= band["coverage"] <= band["expected"][1]
+    outside |= any(part["coverage"] < part["expected"][0] for part in band["sizes"])
+    assert bool(found) == outside
+    smallest = band["sizes"][0] | {"coverage": 0.27, "expected": [0.6, 0.95]}
+    band = band | {"expected": [0, 1], "sizes": [smallest]}
+    (sentence,) = run.problem.task.score_warnings(scores | {"band": band})
+    assert_mentions(sentence, "outer quantiles", "27", "smallest fifth")
+    assert "band" in kzoo.evaluate(run, frame)
+    kzoo.report(run.path)
+
+
 def test_the_coverage_of_forecasts_is_judged_by_size(home, capsys):
     frame = panel()
     run = fit(

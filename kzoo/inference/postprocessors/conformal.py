@@ -396,6 +396,9 @@ def _with_sets(
             f"The band covers {_share(confidence)} of the {rows} steps. Errors of forecasts depend on each other and "
             f"change, so that it is approximate{_hint(learned, predictions)}."
         )
+        promise += (
+            _approximate(rows) if follows_scale(learned) else ""
+        )  # those of before stay as they were
     else:
         promise = f"The intervals contain the value of {about}{' for each target' if lower.shape[-1] > 1 else ''}."
         promise += _approximate(rows)

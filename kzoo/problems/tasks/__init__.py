@@ -30,6 +30,9 @@ Scoring half:
                                             `decision=` (see `kzoo.inference.postprocessors.threshold`)
     judge(truth, answers, target) -> Judged per-example quality, correctness and error
     headline(scores, ...) -> dict           the primary score, and a sentence that compares it with a baseline
+    judged(scored, target, predictions, moments) -> Scored      optional: of forecasts cut from series, scores whose
+                                            intervals allow for errors that depend on each other. `predictions` has the
+                                            names of the series (`inputs`) and their `error_scale`
     doubts(scores) -> list                  optional: warnings about what the scores do not show
     paired(truth, new, old, metric) -> dict optional: the test of the difference of two runs, each (predictions, target)
     carried(scores, known) -> dict          optional: scores, with known baseline scores for the same examples attached

@@ -2,10 +2,15 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from kzoo.inference.postprocessors import conformal
+from kzoo.inference.postprocessors.clustered import Clusters, coverage_range
+from kzoo.inference.postprocessors.series_scale import series_of
+from kzoo.inference.predictions import Predictions
 from kzoo.inference.tasks.central import central, central_levels, nearest
 from kzoo.inference.tasks.quantiles import levels_of
 from kzoo.inference.tasks.weighted import effective_rows
@@ -16,6 +21,7 @@ from kzoo.training.scores.forecasts import SeasonalScales, forecast_scores
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, percent, plural
+from kzoo.zoo.results.coverage import coverage_warnings
 
 
 def score(
@@ -105,18 +111,21 @@ def _scores_of_median(
 
 
 def doubts(scores: Scores) -> list[str]:
-    """Return a warning if the quantiles have no median, which is what some scores are of."""
+    """Return warnings if the quantiles have no median, and if the outer ones cover another share than expected."""
+    lines = coverage_warnings([scores["band"]] if "band" in scores else [])
     between = scores.get("median_between")
     if not between:
-        return []
+        return lines
     if len(between) == 1:
         return [
+            *lines,
             f"All quantiles are on one side of the median, the nearest is {between[0]:g}: scores of a single forecast "
-            "(MASE, RMSSE, WAPE, bias) are left out. Train with 0.5 among the quantiles to get them."
+            "(MASE, RMSSE, WAPE, bias) are left out. Train with 0.5 among the quantiles to get them.",
         ]
     return [
+        *lines,
         f"0.5 is not among the quantiles: MASE, RMSSE, WAPE and bias are those of values interpolated between the "
-        f"quantiles {between[0]:g} and {between[1]:g}. Train with 0.5 among the quantiles for the median itself."
+        f"quantiles {between[0]:g} and {between[1]:g}. Train with 0.5 among the quantiles for the median itself.",
     ]
 
 
@@ -142,6 +151,31 @@ def _scores(
 def _mean(values: np.ndarray, weight: np.ndarray | None) -> float:
     """Return the mean of values (N, ...), with sample weights (N,) if they are not None."""
     return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=weight))
+
+
+def judged(scored: Scored, target: Target, predictions: Predictions, moments: np.ndarray) -> Scored:
+    """Return scores of forecasts with the coverage of the outer quantiles judged: see `conformal.judged`.
+
+    Args:
+        scored: the result of `score`.
+        target: the `Target`, with the levels.
+        predictions: with the names of the series as `inputs`, and their `error_scale`.
+        moments: (N,) number of the first step of each forecast.
+    """
+    levels = levels_of(target)
+    if len(levels) < 2:
+        return scored
+    predictions = replace(predictions, quantiles=scored.answers, levels=levels)
+    covered = _inside(scored.truth, scored.answers)
+    nominal = float(levels[-1] - levels[0])
+    clusters = Clusters.of(series_of(predictions)[0], moments, covered.shape[1])
+    entry: JsonObject = {"confidence": nominal, "method": "quantiles", "rows": "training"}
+    entry |= {"coverage": scored.scores["coverage"]} | conformal.judged(
+        covered, nominal, predictions, moments
+    )
+    # `coverage_interval`, as for independent rows, stays what it was in runs of before
+    entry["interval"] = list(coverage_range(covered, clusters))
+    return replace(scored, scores=scored.scores | {"band": entry})
 
 
 def judge(
@@ -176,7 +210,7 @@ def headline(
         answers, outputs: not used here.
     """
     levels = levels_of(target)
-    low, high = scores["coverage_interval"]
+    low, high = scores["band"]["interval"] if "band" in scores else scores["coverage_interval"]
     nominal = levels[-1] - levels[0]
     several = len(target.names) > 1
     return dict(

@@ -9,10 +9,15 @@ from kzoo.utils.formatting import number, percent, plural
 _METHODS = {"lac": "LAC", "raps": "RAPS", "class": "per class", "adaptive": "adaptive"}
 _HEAD = ("level", "method", "coverage", "expected", "mean size", "lowest class")
 _BELOW = 0.05  # below the level, from which on the coverage of a class has a note
+_BANDS = {"adaptive": "adaptive band", "quantiles": "band between the outer quantiles"}
 _FIFTHS = ("smallest", "second smallest", "middle", "second largest", "largest")
 _HELP = (
     "Errors have grown since the rows that it was learned on: train again with later rows, set some apart "
     "(calibration=), or ask for a higher confidence."
+)
+_HELP_QUANTILES = (
+    "Predict with confidence=: that band is learned on rows that the network was not trained on, and mends the "
+    "quantiles."
 )
 _HELP_WIDE = (
     "It is wider than it need be: train again with later rows, or ask for a lower confidence."
@@ -65,7 +70,9 @@ def coverage_findings(coverage: Sequence[Mapping[str, Any]] | None) -> list[tupl
         # the lowest level that is too low, or else too high: the others say the same
         found = [entry for entry in judged if _misses(entry, below=is_outside)]
         if found:
-            lines.append((_sentence(found[0]), _HELP if is_outside else _HELP_WIDE))
+            of_quantiles = found[0].get("method") == "quantiles"
+            wider = _HELP if is_outside else _HELP_WIDE
+            lines.append((_sentence(found[0]), _HELP_QUANTILES if of_quantiles else wider))
             break
     by_size = [
         (entry, part, number)
@@ -104,7 +111,7 @@ def _sentence(
         if part is None
         else f" of the {fifth} fifth of the series ({part['series']}, by the size of their own errors)"
     )
-    kind = "adaptive band" if entry.get("method") == "adaptive" else "band"
+    kind = _BANDS.get(entry.get("method", ""), "band")
     return (
         f"The {percent(entry['confidence'])} {kind} covers {percent(own['coverage'])}{of}, and "
         f"{' to '.join(map(percent, own['expected']))} are to be expected"

@@ -196,7 +196,17 @@ class PanelRows:
                 argument="horizon",
                 value=horizon,
             )
-        limits = {"train": (None, cuts[0]), "validation": cuts, "test": (cuts[1], end)}
+        limits: dict[str, Limits] = {"train": (None, cuts[0])}
+        if isinstance(options.validation, splits.HeldOut):  # calibration rows are its latest
+            first = _first_calibration(numbers, options.validation, share, cuts, horizon)
+            limits |= {"validation": (cuts[0], first), "calibration": (first, cuts[1])}
+            if first > cuts[0] and options.validation.share < 1:
+                notes.append(
+                    "Calibration rows are later than the validation rows, and their forecasts begin after these end."
+                )
+        else:
+            limits["validation"] = cuts
+        limits["test"] = (cuts[1], end)
         return Cuts(limits=limits, training=training)
 
     def _sizes(self, flags: np.ndarray) -> np.ndarray:
@@ -441,6 +451,40 @@ def _cut_numbers(
         else second
     )
     return min(first, second - horizon) if first_validation < first_test else second, second
+
+
+def _first_calibration(
+    numbers: np.ndarray,
+    held_out: splits.HeldOut,
+    test: float,
+    cuts: tuple[int, int],
+    horizon: int,
+) -> int:
+    """Return the first step number of the calibration split, with room for a window in it and in the one before.
+
+    Args:
+        numbers: (R,) step numbers of the rows.
+        held_out: the fractions of the validation and the calibration rows.
+        test: that of the test rows.
+        cuts: first step numbers of both together, and of the test split.
+        horizon: steps of a forecast.
+
+    Raises:
+        KzooError: there is no room.
+    """
+    if held_out.share >= 1:
+        return cuts[0]
+    first, end = cuts
+    if end - first < 2 * horizon:
+        raise KzooError(
+            f": the {plural(end - first, 'step')} of the validation and calibration rows are fewer than two horizons "
+            f"of {plural(horizon, 'step')}. Set larger fractions, or lower horizon=.",
+            argument="calibration",
+            value=held_out.calibration,
+        )
+    own, _ = splits.split_time(len(numbers), validation=held_out.calibration, test=test)
+    wanted = int(np.sort(numbers)[min(own, len(numbers) - 1)])
+    return min(max(wanted, first + horizon), end - horizon)
 
 
 def _window_norm(

@@ -11,7 +11,11 @@ import keras
 from kzoo.auto.scoring import Answers
 from kzoo.data.dataset import Dataset
 from kzoo.evaluation.ensemble import combine, ensemble_spec, member_outputs, write_run
-from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
+from kzoo.inference.postprocessors.postprocessor import (
+    Postprocessor,
+    learn,
+    with_range_of_members,
+)
 from kzoo.problems.stored_types import Description, Request
 from kzoo.training.stored_predictions import score_and_store
 from kzoo.zoo.run import Run
@@ -48,7 +52,8 @@ def write_mean(
     request = Request(data=description, spec=ensemble_spec(members, "weighted"))
     answers = Answers.together(out_of_fold)
     once = answers.once()
-    steps = _learned_steps(data, answers)
+    stored = [run.postprocessing for run in members]
+    steps = with_range_of_members(_learned_steps(data, answers), stored)
     rows = [dict(run=run.path.name, preset=run.spec.preset, seed=run.spec.seed) for run in members]
     folder.mkdir(parents=True, exist_ok=True)
     return write_run(

@@ -20,7 +20,12 @@ from kzoo.data.reload import load_again
 from kzoo.data.sample import sample_split
 from kzoo.inference.postprocessors import AUTOMATIC, temperature_scaling
 from kzoo.inference.postprocessors.decision import STEP, settings_of
-from kzoo.inference.postprocessors.postprocessor import Postprocessor, combined, learn
+from kzoo.inference.postprocessors.postprocessor import (
+    Postprocessor,
+    combined,
+    learn,
+    with_range_of_members,
+)
 from kzoo.inference.tasks.weighted import score_weighted
 from kzoo.problems.kinds import encoding_settings, kind
 from kzoo.problems.layout import Preprocessor
@@ -155,7 +160,10 @@ def _write_ensemble(
     )
     model = keras.Model(inputs, combine(outputs, method, weights, classes), name="ensemble")
     with run_set_aside(folder):
-        steps = _learned_steps(members, model, data, folds, settings, method)
+        steps = with_range_of_members(
+            _learned_steps(members, model, data, folds, settings, method),
+            [run.postprocessing for run in members],
+        )
 
         def scores() -> JsonObject:
             if folds:

@@ -28,6 +28,7 @@ from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.provenance import provenance
 from kzoo.training.score import forward, learned_postprocessor
 from kzoo.training.stored_predictions import score_and_store
+from kzoo.training.target_range import with_target_range
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, finite, whole_file, write_json
 from kzoo.utils.formatting import hint
@@ -198,7 +199,8 @@ def _write(
         options["out_of_fold"] = outputs, truth
     elif steps and data.validation is not None:
         options["postprocessor"] = learned_postprocessor(model, data, steps, **options)
-    if options.get("postprocessor") is not None:
+    options["postprocessor"] = with_target_range(options.get("postprocessor"), data)
+    if options["postprocessor"] is not None:
         write_json(folder / POSTPROCESSING, options["postprocessor"].json())
     # it was fitted to the validation rows
     scored = data if out_of_fold is None else replace(data, validation=None)

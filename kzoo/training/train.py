@@ -55,6 +55,7 @@ from kzoo.training.setup import TrainingSetup
 from kzoo.training.stored_predictions import score_and_store
 from kzoo.training.strip_optimizer import strip_optimizer
 from kzoo.training.suggestions import suggested_preset, window_of
+from kzoo.training.target_range import with_target_range
 from kzoo.utils import notebook, onednn
 from kzoo.utils.argument_checks import checked_arguments, checked_seed, checked_steps_per_call
 from kzoo.utils.errors import Interrupted, KzooError
@@ -503,15 +504,15 @@ def write_summary(
     steps = tuple(setup.training.get("postprocess", ()))
     if calibrated is not None and calibrated.step is not None:
         steps = (*steps, calibrated.step)
-    if steps:
-        options["postprocessor"] = learned_postprocessor(model, setup.data, steps, **options)
+    postprocessor = learned_postprocessor(model, setup.data, steps, **options) if steps else None
+    if (postprocessor := with_target_range(postprocessor, setup.data)) is not None:
+        options["postprocessor"] = postprocessor
         write_json(fit.folder / POSTPROCESSING, options["postprocessor"].json())
         print_notes(options["postprocessor"].describe(), fit.progress)
     else:
         (fit.folder / POSTPROCESSING).unlink(missing_ok=True)  # of an interrupted training
     comparison: dict[str, Any] = {}
     if calibrated is not None and setup.data.problem.keeps_predictions:
-        postprocessor = options.get("postprocessor")
 
         def observe(name: str, split: Split, outputs: np.ndarray, truth: np.ndarray) -> None:
             comparison[name] = before_and_after(

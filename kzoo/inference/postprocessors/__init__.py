@@ -23,6 +23,9 @@ it on their whole errors; it adds means, and where a user asks for them, paths a
 
 `training` selects steps by name (`postprocess=`); predicting, scoring, reports, exports and the server apply the stored
 steps, through `Postprocessor` only.
+
+The step `target_range` is stored with forecasts whose targets were never negative or always whole. It changes outputs,
+so that scores are those of its forecasts, and once more predictions with the intervals that a user asks for.
 """
 
 import pkgutil
@@ -36,7 +39,7 @@ from kzoo.utils.schema import Words
 Learned: TypeAlias = Mapping[str, Any]  # what `learn` of a step returns, as plain data
 StepModule: TypeAlias = Any  # with `STAGE`, `FACTS`, `learn` and `apply`
 
-STAGES = ("unscale", "calibrate", "decide", "intervals", "abstain")
+STAGES = ("unscale", "calibrate", "range", "decide", "intervals", "abstain")
 STEP = {
     "name": str,
     "stage": Words(STAGES),
@@ -58,7 +61,7 @@ _SHARED = (
     "series_scale",
 )
 # steps that every training learns, and that `postprocess=` does not select
-AUTOMATIC = ("conformal", "error_vectors")
+AUTOMATIC = ("conformal", "error_vectors", "target_range")
 
 
 @cache

@@ -19,6 +19,7 @@ from kzoo.inference.postprocessors import (
     error_vectors,
     sample_paths,
     step_names,
+    target_range,
 )
 from kzoo.inference.postprocessors.prediction_options import METHODS, PredictionOptions
 from kzoo.inference.predictions import Predictions
@@ -124,7 +125,12 @@ class Postprocessor:
         for step in self.steps:
             if step.stage not in _OF_OUTPUTS:
                 predictions = _module(step.name).apply(step.learned, predictions)
-        return predictions
+        return self._in_range(predictions)
+
+    def _in_range(self, predictions: Predictions) -> Predictions:
+        """Return predictions within the range of their targets, if the step is stored."""
+        step = self.step(target_range.NAME)
+        return predictions if step is None else target_range.finished(step.learned, predictions)
 
     def check(self, options: PredictionOptions, problem: Problem, *, promise: bool = True) -> None:
         """Check that predictions of a task support the options.
@@ -209,7 +215,7 @@ class Postprocessor:
             )
         if options.min_probability is not None:
             predictions = conformal.with_unsure(predictions, options.min_probability)
-        return predictions
+        return self._in_range(predictions)
 
     def totals(self, predictions: Predictions, options: PredictionOptions) -> Predictions:
         """Return forecasts with the paths that are asked, or their totals in place of them.
@@ -289,6 +295,11 @@ class Postprocessor:
                 )
         return results
 
+    def with_step(self, step: Step) -> "Postprocessor":
+        """Return the postprocessor with one more step, in the order of the stages."""
+        steps = sorted((*self.steps, step), key=lambda step: STAGES.index(step.stage))
+        return Postprocessor(steps=tuple(steps))
+
     def without(self, name: str) -> "Postprocessor":
         """Return the postprocessor without the step of this name."""
         return Postprocessor(steps=tuple(step for step in self.steps if step.name != name))
@@ -331,6 +342,37 @@ def with_step(
     others = () if postprocessor is None else postprocessor.without(name).steps
     step = Step(name=name, stage=_module(name).STAGE, rows=rows, learned=learned)
     return Postprocessor(steps=(*others, step))
+
+
+def with_range(
+    postprocessor: Postprocessor | None, learned: Mapping[str, Any] | None
+) -> Postprocessor | None:
+    """Return a postprocessor with the step "target_range"; unchanged if nothing was learned for it.
+
+    Args:
+        postprocessor: the other steps, or None.
+        learned: see `kzoo.inference.postprocessors.target_range.learned_range`.
+    """
+    if learned is None:
+        return postprocessor
+    step = Step(name=target_range.NAME, stage=target_range.STAGE, rows="training", learned=learned)
+    return (postprocessor or Postprocessor()).with_step(step)
+
+
+def with_range_of_members(
+    postprocessor: Postprocessor | None, members: Sequence[Sequence[Mapping[str, Any]]]
+) -> Postprocessor | None:
+    """Return the postprocessor of an ensemble with the step "target_range", if all of its members have it.
+
+    Args:
+        postprocessor: the other steps, or None.
+        members: the stored steps of each member.
+    """
+    learned = [Postprocessor.read(steps).step(target_range.NAME) for steps in members]
+    if None in learned:
+        return postprocessor
+    ranges = [step.learned for step in learned if step is not None]
+    return with_range(postprocessor, target_range.combine(ranges))
 
 
 def stage_of(name: str) -> str | None:

@@ -32,6 +32,7 @@ from kzoo.inference.kinds.rows.inference import unread_notes
 from kzoo.inference.kinds.series.covariates import channel_names
 from kzoo.inference.kinds.series.index import with_index
 from kzoo.inference.kinds.series.windows import panel_values, ranges_of
+from kzoo.inference.postprocessors.target_range import target_facts
 from kzoo.inference.tables.numbers import StoredFormat
 from kzoo.inference.tables.raw import MOST, as_names, check_distinct, require, rows_of
 from kzoo.inference.tables.values import not_missing, plain
@@ -202,6 +203,8 @@ def load(request: LoadRequest) -> Dataset:
         {"name": c, "kind": "number", "writing": formats.get(c)} for c in past
     ]
     seen = cell_findings(format_warnings, content.unread, table.frame) | table.facts(content)
+    of_training = content.filled[cuts.training]
+    seen["target_range"] = target_facts(training[:, : len(targets)], of_training)
     seen["read"] = describe_columns(
         table.source, number_columns, content.unread, targets=targets, apart=apart
     )

@@ -31,11 +31,11 @@ class DataOptions(DataArguments):
     """The options of data with which a source is loaded.
 
     Args:
-        fills_from_one_season: whether missing targets of series are filled in as by earlier versions, whose runs find
-            their data again by it.
+        reads_gaps_as_before: whether series with missing rows and values are read as by earlier versions, whose runs
+            find their data again by it.
     """
 
-    fills_from_one_season: bool = False
+    reads_gaps_as_before: bool = False
 
     def __post_init__(self) -> None:
         """Read the repairs: the labels that they contain identify the data, not the path of their table."""

@@ -224,8 +224,8 @@ def load_again(
         options = replace(options, task=described.task)
     named = described.name if source is None else source
     data = load(named, preset_for(spec), options)
-    if data.fingerprint != described.fingerprint and data.preprocessing.get("fill"):
-        data = load(named, preset_for(spec), replace(options, fills_from_one_season=True))
+    if data.fingerprint != described.fingerprint and data.problem.ordered:
+        data = load(named, preset_for(spec), replace(options, reads_gaps_as_before=True))
     if data.fingerprint != described.fingerprint:
         if source is None:
             raise KzooError(

@@ -19,8 +19,10 @@ from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.reload import load_again
 from kzoo.inference.encode import encode
+from kzoo.inference.kinds.series.calendar import learn_calendar
 from kzoo.inference.kinds.series.seasonal_fill import carried
 from kzoo.inference.kinds.series.steps import SEVERAL_SEASONS, Steps, fill_targets
+from kzoo.inference.kinds.series.times import Moments
 from kzoo.utils.errors import KzooWarning
 
 RIDGE = "ridge_windows"
@@ -254,6 +256,19 @@ def test_values_that_are_filled_in_from_several_seasons():
     sales[20:23] = np.nan
     fill_targets(sales, np.array([0, 24]), 4, SEVERAL_SEASONS)
     assert (sales >= 0).all()
+    # several parts are filled in as each by itself, a small one beside one that is a million times as large
+    levels = [1.0, 1e6, 1e-3]
+    alone = [
+        np.where(draw.random(40) < 0.2, np.nan, level * (season + draw.normal(0, 0.1, 40)))[:, None]
+        for level in levels
+    ]
+    together = np.concatenate(alone)
+    fill_targets(together, np.array([0, 40, 80, 120]), 4, SEVERAL_SEASONS)
+    for index, (level, values) in enumerate(zip(levels, alone, strict=True)):
+        fill_targets(values, np.array([0, 40]), 4, SEVERAL_SEASONS)
+        np.testing.assert_allclose(
+            together[40 * index : 40 * index + 40], values, atol=1e-9 * level
+        )
     # two parts, of which one has no whole season: the other's values are not used
     parts = np.concatenate([np.arange(20.0) % 4, [50.0, np.nan, 70]])[:, None]
     parts[9] = np.nan
@@ -270,7 +285,7 @@ def test_what_is_carried_into_a_gap_is_the_expectation_of_an_autoregressive_proc
     gone = np.zeros(4000, bool)
     gone[1000:1005] = gone[3998:] = True
     column = np.where(gone, np.nan, values)
-    fading = carried(column)
+    fading = carried(column, np.array([0, 4000]))
     both = ~gone[1:] & ~gone[:-1]
     own = (column[1:] * column[:-1])[both].sum() / (column[:-1] ** 2)[both].sum()
     covariance = own ** np.abs(np.subtract.outer(np.arange(7), np.arange(7)))
@@ -317,6 +332,32 @@ def test_holes_cost_little_and_are_rarely_refused(months):
         assert errors[1] <= most * errors[0]
 
 
+def test_a_tenth_of_the_training_rows_is_missing_here_and_there(tmp_path):
+    """More than a tenth of the intervals are longer than the step, which is still known: no season moves."""
+    frame = monthly()
+    kept = frame[np.random.default_rng(4).random(len(frame)) > 0.15]
+    run = fitted(kept, tmp_path / "run", 24, 12)
+    assert run.preprocessing["calendar"]["step"] == "months"
+    for new in (frame, kept):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", KzooWarning)
+            forecast = kzoo.predict(run, new)
+        assert forecast.times[0][int(forecast.values[0, :, 0].argmax())].month == 1
+    before = load(kept, preset(24, 12), DataOptions(reads_gaps_as_before=True))
+    assert "calendar" not in before.preprocessing
+    random = np.random.default_rng(0)
+    for freq, step in (("MS", "months"), ("D", "days"), ("h", "seconds"), ("B", "business days")):
+        times = pd.date_range("2020-01-01", periods=60, freq=freq).to_numpy("M8[us]")
+        rows = times[np.sort(random.permutation(60)[:54])]
+        calendar = learn_calendar(Moments(rows, rows), "time")
+        assert (calendar.step, calendar.every) == (step, 3600 if freq == "h" else 1)
+    hours = pd.date_range("2024-01-01", periods=24 * 30, freq="h")
+    opening = hours[(hours.hour >= 9) & (hours.hour < 18)].to_numpy("M8[us]")
+    assert learn_calendar(Moments(opening, opening), "time") is None
+    noise = hours.to_numpy("M8[us]") + (random.random(720) * 3e9).astype("m8[us]")
+    assert learn_calendar(Moments(noise, noise), "time") is None
+
+
 def test_filled_values_are_not_scored():
     """Of a long horizon, most windows have one: the others are enough to score, not to learn from."""
     frame = hourly(120)
@@ -327,7 +368,7 @@ def test_filled_values_are_not_scored():
         cells = split.y.starts[:, None] + np.arange(48)
         assert gone[cells].any() != is_scored
         assert len(cells) >= 20
-    before = load(frame[~gone], preset(48, 48), DataOptions(fills_from_one_season=True))
+    before = load(frame[~gone], preset(48, 48), DataOptions(reads_gaps_as_before=True))
     assert gone[before.test.y.starts[:, None] + np.arange(48)].any()
     assert "fill" not in before.preprocessing and data.preprocessing["fill"] == "seasons"
 

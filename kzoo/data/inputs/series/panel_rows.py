@@ -124,12 +124,13 @@ class PanelRows:
             raise KzooError(f"{name!r} has no rows. Pass a table with rows of each series.")
         codes, names = series_names(rows, ids, notes)
         moments, time_format, zone = panel_moments(rows, time, notes, date_order=options.date_order)
-        calendar = _learned_calendar(codes, moments, time)
+        gaps = not options.reads_gaps_as_before
+        calendar = _learned_calendar(codes, moments, time, gaps)
         panel = sorted_panel(codes, names, moments, calendar)
         del codes, moments  # of a large table, each takes much memory
         check_steps(panel, "those of the longest series are")
         panel = panel.with_missing_steps(LONGEST_GAP)
-        panel = replace(panel, fill="" if options.fills_from_one_season else SEVERAL_SEASONS)
+        panel = replace(panel, fill=SEVERAL_SEASONS if gaps else "")
         stored: dict[str, Any] = {
             "time": time,
             "series_id": list(ids),
@@ -361,7 +362,7 @@ def _checked_roles(
     return roles
 
 
-def _learned_calendar(codes: np.ndarray, moments: Moments, column: str) -> Calendar:
+def _learned_calendar(codes: np.ndarray, moments: Moments, column: str, gaps: bool) -> Calendar:
     """Return the calendar of the longest series.
 
     Raises:
@@ -369,7 +370,7 @@ def _learned_calendar(codes: np.ndarray, moments: Moments, column: str) -> Calen
     """
     counts = np.bincount(codes)
     for code in np.argsort(-counts, kind="stable")[:5]:
-        if (calendar := learn_calendar(moments.part(codes == code), column)) is not None:
+        if (calendar := learn_calendar(moments.part(codes == code), column, gaps=gaps)) is not None:
             return calendar
     raise KzooError(
         f"The times in {column!r} have no regular step in the longest series ({plural(int(counts.max()), 'row')}). A "

@@ -84,7 +84,8 @@ class SeriesRows(PanelRows):
         first_calibration = first_test
         if isinstance(validation, splits.HeldOut):  # its end
             first_calibration = first_test - round(len(frame) * validation.calibration)
-        calendar = None if whole is None else calendar_of(whole, first_validation)
+        gaps = not options.reads_gaps_as_before
+        calendar = None if whole is None else calendar_of(whole, first_validation, gaps=gaps)
         stored: dict[str, Any] = {"time": None}
         apart = {}
         if times is not None:
@@ -97,7 +98,7 @@ class SeriesRows(PanelRows):
                     f"The times in {times.column!r} have no regular step: forecasts have step numbers instead of "
                     "times, and there is no seasonal baseline."
                 )
-        fill = "" if options.fills_from_one_season else SEVERAL_SEASONS
+        fill = SEVERAL_SEASONS if gaps else ""
         panel = OneSeries.of(times, len(frame), calendar, where=repr(name), fill=fill)
         cuts = {
             "train": (0, first_validation),

@@ -29,6 +29,8 @@ from kzoo.utils.files import JsonObject
 
 _STEPS = ("seconds", "days", "business days", "months", "numbers")
 _MIN_REGULAR_SHARE = 0.9  # of the intervals; the others are gaps
+# of the steps, from which fewer intervals are enough, and the share of these, if the others are gaps of whole steps
+_MIN_ROWS_SHARE, _MIN_SINGLE_SHARE = 0.75, 0.6
 _JITTER = 0.25  # share of a step of less than a day by which it may vary
 _MIN_TIMES = 3  # fewer show no step
 _MAX_FIRST_ROWS = 2_000  # of the table, tried first
@@ -308,59 +310,76 @@ def day_of_month(months: np.ndarray, day: int, business: str = "") -> np.ndarray
     return np.busday_offset(days, 0, roll=roll) if roll else days
 
 
-def calendar_of(times: Times, rows: int) -> Calendar | None:
+def calendar_of(times: Times, rows: int, *, gaps: bool = True) -> Calendar | None:
     """Return the calendar of the earliest rows of a series, learned on the first of the table if these show a step.
 
     Args:
         times: of the rows.
         rows: number of rows to learn from.
+        gaps: see `learn_calendar`.
     """
     first = times.take(slice(min(rows, _MAX_FIRST_ROWS)))
-    calendar = learn_calendar(first.moments, times.column)
-    return calendar or learn_calendar(times.moments, times.column, rows=rows)
+    calendar = learn_calendar(first.moments, times.column, gaps=gaps)
+    return calendar or learn_calendar(times.moments, times.column, rows=rows, gaps=gaps)
 
 
-def learn_calendar(moments: Moments, column: str, *, rows: int | None = None) -> Calendar | None:
+def learn_calendar(
+    moments: Moments, column: str, *, rows: int | None = None, gaps: bool = True
+) -> Calendar | None:
     """Return the calendar of a series; None if most of its intervals are not one step.
 
     Args:
         moments: its times, in any order.
         column: name of the time column.
         rows: number of rows to learn from, the earliest; all by default.
+        gaps: whether rows may be missing here and there (see `_regular_step`); earlier versions did not know them.
     """
     if len(moments.times) < _MIN_TIMES:
         return None
     order = np.argsort(moments.times, kind="stable")[:rows]
     moments = moments.part(order)
     if moments.times.dtype.kind != "M":
-        every = _regular_step(np.diff(np.unique(moments.times)), 1e-6)
+        every = _regular_step(np.diff(np.unique(moments.times)), 1e-6, gaps)
         return None if every is None else Calendar(column=column, step="numbers", every=every)
     wall = np.unique(moments.wall)
     days = wall.astype("datetime64[D]")
     seconds = np.diff(np.unique(moments.times)) / np.timedelta64(1, "s")
     fields = None
     if len(np.unique(wall - days)) == 1 and len(days) >= _MIN_TIMES:  # all at the same time of day
-        fields = _monthly_step(days) or _daily_step(days)
+        fields = _monthly_step(days, gaps) or _daily_step(days, gaps)
     elif len(seconds):
-        every = _regular_step(seconds, _JITTER if np.median(seconds) < _DAY else 1e-6)
+        every = _regular_step(seconds, _JITTER if np.median(seconds) < _DAY else 1e-6, gaps)
         fields = None if every is None else dict(step="seconds", every=every)
     return None if fields is None else Calendar(column=column, zone=moments.zone, **fields)
 
 
-def _regular_step(steps: np.ndarray, jitter: float) -> float | None:
-    """Return the median of intervals, if nearly all are within `jitter` (a share of it); None otherwise."""
+def _regular_step(steps: np.ndarray, jitter: float, gaps: bool) -> float | None:
+    """Return the median of intervals, if nearly all are within `jitter` (a share of it); None otherwise.
+
+    Of rows that are missing here and there, each is an interval of two steps: fewer intervals are enough if nearly all
+    are whole numbers of steps, and three quarters of the steps have a row. Without `gaps`, they are not.
+    """
     if len(steps) < _MIN_TIMES - 1:
         return None
     step = float(np.median(steps))
-    is_regular = (np.abs(steps - step) <= jitter * step).mean() >= _MIN_REGULAR_SHARE
-    return step if is_regular and step > 0 and math.isfinite(step) else None
+    if step <= 0 or not math.isfinite(step):
+        return None
+    share = (np.abs(steps - step) <= jitter * step).mean()
+    if share >= _MIN_REGULAR_SHARE:
+        return step
+    if not gaps:
+        return None
+    counts = np.maximum(np.round(steps / step), 1)
+    is_whole = np.abs(steps - counts * step) <= jitter * step
+    has_gaps = share >= _MIN_SINGLE_SHARE and is_whole.mean() >= _MIN_REGULAR_SHARE
+    return step if has_gaps and len(steps) >= _MIN_ROWS_SHARE * counts.sum() else None
 
 
-def _monthly_step(days: np.ndarray) -> JsonObject | None:
+def _monthly_step(days: np.ndarray, gaps: bool) -> JsonObject | None:
     """Return the fields of a calendar of months for sorted days (N,); None if they do not have one."""
     months = days.astype("datetime64[M]")
     steps = np.diff(months.astype(int))
-    if not (steps > 0).all() or (step := _regular_step(steps, 0)) is None:
+    if not (steps > 0).all() or (step := _regular_step(steps, 0, gaps)) is None:
         return None
     last = int((days - months.astype("datetime64[D]")).astype(int).max()) + 1
     for day, business in ((last, ""), (31, "last"), (1, "first")):
@@ -369,7 +388,7 @@ def _monthly_step(days: np.ndarray) -> JsonObject | None:
     return None
 
 
-def _daily_step(days: np.ndarray) -> JsonObject | None:
+def _daily_step(days: np.ndarray, gaps: bool) -> JsonObject | None:
     """Return the fields of a calendar of days or business days for sorted days (N,); None if they do not have one."""
     steps = np.diff(days).astype(int)
     week = working_days(days)
@@ -378,8 +397,8 @@ def _daily_step(days: np.ndarray) -> JsonObject | None:
     if (
         week
         and has_days_off
-        and _regular_step(np.busday_count(days[:-1], days[1:], weekmask=week), 0) == 1
+        and _regular_step(np.busday_count(days[:-1], days[1:], weekmask=week), 0, gaps) == 1
     ):
         return dict(step="business days", every=1.0, week="" if week == MONDAY_TO_FRIDAY else week)
-    every = _regular_step(steps, 0)
+    every = _regular_step(steps, 0, gaps)
     return None if every is None else dict(step="days", every=every)

@@ -236,10 +236,8 @@ def fill_targets(
     """
     filled = np.isnan(values)
     if season and fill == SEVERAL_SEASONS:
-        for part in np.unique(np.searchsorted(parts, np.flatnonzero(filled.any(axis=1)), "right")):
-            steps = slice(parts[part - 1], parts[part])
-            for column in np.flatnonzero(filled[steps].any(axis=0)):
-                values[steps, column] = fill_from_seasons(values[steps, column], season)
+        for column in np.flatnonzero(filled.any(axis=0)):
+            values[:, column] = fill_from_seasons(values[:, column], parts, season)
     _fill_from_one_season(values, parts, season)
     return filled
 

@@ -151,6 +151,10 @@ def test_rounded_intervals_cover_the_same_whole_numbers():
     is_point = truth == rounded.values
     np.testing.assert_array_equal(contained | is_point, again)
     np.testing.assert_array_equal(rounded.values, np.floor(values + 0.5))
+    some = Predictions(values=values, mean=values - 3, samples=np.stack([values - 3, values]))
+    others = finished(learned, some)
+    np.testing.assert_array_equal(others.mean, np.maximum(values - 3, 0))
+    assert set(np.unique(others.samples)) <= set(range(20))
     large = np.array([[1e6 + 0.25, 123456.4, 2.5, -0.4]], "float32")
     four = dict(never_negative=[False] * 4, whole=[True] * 4, levels=None, names=list("abcd"))
     assert apply(four, large, logits=None).tolist() == [[1e6, 123456, 3, 0]]

@@ -235,7 +235,7 @@ class Postprocessor:
                 step.learned, predictions, options.samples, seed=seed
             )
         if options.total is None:
-            return predictions
+            return self._in_range(predictions)
         return sample_paths.totalled(
             step.learned, predictions, options.total, confidence=options.confidence, seed=seed
         )

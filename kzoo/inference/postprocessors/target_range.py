@@ -64,7 +64,7 @@ def apply(learned: "Learned", outputs: np.ndarray, *, logits: bool | None) -> np
 
 
 def finished(learned: "Learned", predictions: Predictions) -> Predictions:
-    """Return predictions whose values, quantiles and intervals are within the range of their targets."""
+    """Return predictions whose numbers are within the range of their targets: a mean is not rounded."""
     values, quantiles = predictions.values, predictions.quantiles
     lower, upper = predictions.lower, predictions.upper
     if values is not None:
@@ -81,7 +81,20 @@ def finished(learned: "Learned", predictions: Predictions) -> Predictions:
             point = np.minimum(lower, upper)
         lower = np.where(learned["whole"], np.minimum(lower, point), lower)
         upper = np.where(learned["whole"], np.maximum(upper, point), upper)
-    return replace(predictions, values=values, quantiles=quantiles, lower=lower, upper=upper)
+    mean, samples = predictions.mean, predictions.samples
+    if mean is not None:
+        mean = np.where(learned["never_negative"], np.maximum(mean, 0), mean)
+    if samples is not None:
+        samples = _within(learned, _nearest, samples)
+    return replace(
+        predictions,
+        values=values,
+        quantiles=quantiles,
+        lower=lower,
+        upper=upper,
+        mean=mean,
+        samples=samples,
+    )
 
 
 def combine(parts: Sequence["Learned"]) -> JsonObject:

@@ -16,6 +16,7 @@ import kzoo
 from kzoo.checks.finding import CHECKS
 from kzoo.checks.runner import run_checks
 from kzoo.checks.subject import Subject
+from kzoo.zoo.results.bias import bias_findings
 
 ROWS = 1200
 
@@ -237,3 +238,17 @@ def test_bands_that_do_not_cover_the_smallest_series_are_found():
     unknown = entry | {"expected": None, "sizes": [smallest | {"expected": None}]}
     before = {"confidence": 0.8, "rows": "validation", "expected": None, "coverage": 0.2}
     assert not list(check(SimpleNamespace(coverage=[unknown, before])))
+
+
+def test_forecasts_with_a_bias_are_found():
+    baseline = {"label": "ETS", "split": "test", "metric": "pinball"}
+    baseline |= {"scores": {"pinball": 2.0, "bias": -0.05}}
+    scores = {"pinball": 1.0, "bias": -0.2, "bias_interval": [-0.3, -0.1]}
+    run_checks(SimpleNamespace(bias=None), ())  # registers all checks
+    check = CHECKS["forecasts_with_a_bias"].function
+    found = bias_findings({"test": scores, "baselines": [baseline]})
+    (finding,) = check(SimpleNamespace(bias=found))
+    assert_mentions(finding.what, "20", "too low", "ETS")
+    near = scores | {"bias_interval": [-0.33, -0.06]}
+    found = bias_findings({"test": near, "baselines": [baseline]})
+    assert not list(check(SimpleNamespace(bias=found)))

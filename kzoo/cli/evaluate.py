@@ -34,6 +34,7 @@ _SHOWN_APART = (
     "conformal",
     "totals",
     "band",
+    "simple_forecasts",
 )  # scores
 
 
@@ -125,7 +126,11 @@ def run(args: argparse.Namespace) -> JsonObject:
     # The split is named unless `--data` is new data.
     data = name if args.data is not None and own_data is None else f"{name}, {args.split} split"
     return dict(
-        run=args.run, data=data, scores=scores, doubts=run.problem.task.score_warnings(scores)
+        run=args.run,
+        data=data,
+        scores=scores,
+        doubts=run.problem.task.score_warnings(scores),
+        in_units=run.problem.task.in_units(scores, run.target),
     )
 
 
@@ -135,6 +140,7 @@ def render(document: JsonObject, args: argparse.Namespace) -> str:
     if "band" in scores:  # of forecasts, whose errors depend on each other
         scores = scores | {"coverage_interval": scores["band"]["interval"]}
     columns = by_weighting(scores)
+    lines += shared.hanging_indent("  ", document["in_units"]) if document["in_units"] else []
     rows = [] if len(columns) == 1 else [("", *columns)]
     for name in next(iter(columns.values())):
         if name not in _SHOWN_APART and not mixes_units(name, document["scores"]):

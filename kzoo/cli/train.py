@@ -210,6 +210,9 @@ def run(args: argparse.Namespace) -> JsonObject:
         task=run.data.task,
         interrupted=bool(summary.get("interrupted")),
         summary=summary,
+        in_units=run.problem.task.in_units(
+            summary.get("test") or summary.get("validation") or {}, run.target
+        ),
         doubts=[
             *run.problem.task.score_warnings(
                 summary.get("test") or summary.get("validation") or {}
@@ -339,6 +342,8 @@ def render(document: JsonObject, args: argparse.Namespace) -> str:
             f"{document['preset']} on {document['data']}: {epoch}, {duration(summary['seconds'])}."
         )
     lines = [headline]
+    if document["in_units"]:
+        lines += shared.hanging_indent("  ", document["in_units"])
     splits = [split for split in ("test", "validation") if summary.get(split)]
     rows = [
         (", ".join(filter(None, (split, weighting))).ljust(11), scores_line(scores))

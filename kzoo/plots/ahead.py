@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from kzoo.inference.tasks.central import central, central_levels, nearest
 from kzoo.plots.colors import FAINT, GREY, INK, ORANGE
-from kzoo.plots.figure import new_figure, set_title, style_axes
+from kzoo.plots.figure import distinct_titles, new_figure, set_title, style_axes
 from kzoo.plots.predictions import name_of
 from kzoo.utils.errors import KzooError
 
@@ -98,6 +99,10 @@ def ahead(
 def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
     """Plot the history and the forecast of each of several series, with the band of its intervals or quantiles.
 
+    Predictions with means begin with their total, which has a band if there are sample paths. Of more series than are
+    drawn, the one with the widest band for its size and the median one come first, the others in their order. Titles
+    leave out the ids that all drawn series share if they are long, and shorten names in the middle.
+
     Of a single series, the figure is that of `ahead`.
 
     Args:
@@ -115,6 +120,7 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
         raise KzooError("must be at least 1.", argument="most", value=most)
     middle, band = _middle_and_band(predictions)
     label = _label(predictions)
+    order = _order(predictions, band, most)
     if len(predictions) == 1:
         return ahead(
             predictions.history[0],
@@ -125,31 +131,39 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
             times=predictions.times[0] if predictions.times else (),
             history_times=predictions.history_times[0] if predictions.times else (),
         )
-    panels = [
-        (series, target)
-        for series in range(len(predictions))
-        for target in range(predictions.targets)
-    ]
-    drawn = panels[:most]
+    panels = [(series, target) for series in order for target in range(predictions.targets)]
+    totals = _totals(predictions)
+    drawn = panels[: max(most - len(totals), 0)]
     several = predictions.targets > 1
-    n_columns = min(3, math.ceil(len(drawn) / 2) if len(drawn) < 5 else 3)
-    n_rows = math.ceil(len(drawn) / n_columns)
+    n_panels = len(totals[:most]) + len(drawn)
+    n_columns = min(3, math.ceil(n_panels / 2) if n_panels < 5 else 3)
+    n_rows = math.ceil(n_panels / n_columns)
     figure = new_figure(1 + 3.6 * n_columns, 0.9 + 2.3 * n_rows)
-    for number, (series, target) in enumerate(drawn):
+    chosen = list(dict.fromkeys(series for series, _ in drawn))
+    names = dict(zip(chosen, distinct_titles(_parts_of_names(predictions, chosen)), strict=True))
+    contents = totals[:most] + [
+        (
+            names[series],
+            series,
+            target,
+            predictions.history[series, :, target],
+            middle[series, :, target],
+            None if band is None else [bound[series, :, target] for bound in band],
+        )
+        for series, target in drawn
+    ]
+    for number, (name, series, target, past, future, bounds) in enumerate(contents):
         axes = figure.add_subplot(n_rows, n_columns, number + 1)
         past_times, future_times = _times_of(predictions, series)
-        past = np.asarray(predictions.history[series], "float64")[-len(past_times) :, target]
-        bounds = None if band is None else [bound[series, :, target] for bound in band]
-        _draw(axes, past_times, past, future_times, middle[series, :, target], bounds, label)
-        names = [
-            str(predictions.inputs[series])
-            if len(predictions.inputs) > series
-            else f"series {series + 1}"
-        ]
-        names += (
-            [str(predictions.target_names[target])] if several and predictions.target_names else []
+        past = np.asarray(past, "float64")[-len(past_times) :]
+        _draw(axes, past_times, past, future_times, future, bounds, label)
+        titles = [name]
+        titles += (
+            [name_of(str(predictions.target_names[target]))]
+            if several and predictions.target_names
+            else []
         )
-        set_title(axes, ", ".join(map(name_of, names)))
+        set_title(axes, ", ".join(titles))
         if number % n_columns == 0 and not several and predictions.target_names:
             axes.set_ylabel(str(predictions.target_names[0]), color=INK, parse_math=False)
         _set_ticks(axes, future_times[-1], has_times=bool(predictions.times), most=6)
@@ -161,7 +175,12 @@ def forecasts(predictions: "Predictions", *, most: int = _MAX_SERIES) -> Figure:
     )
     if len(drawn) < len(panels):
         noun = "series and targets" if several else "series"
-        text = f"The first {len(drawn):,} of {len(panels):,} {noun}; {len(panels) - len(drawn):,} are not drawn."
+        first = (
+            ""
+            if order == sorted(order)
+            else ", the widest band for its size and the median one first"
+        )
+        text = f"{len(drawn):,} of {len(panels):,} {noun}{first}; {len(panels) - len(drawn):,} are not drawn."
         figure.supxlabel(text, color=GREY, fontsize=9)
     return figure
 
@@ -178,6 +197,75 @@ def _middle_and_band(
     if predictions.lower is not None and predictions.upper is not None:
         return middle, (predictions.lower, predictions.upper)
     return middle, None if quantiles is None else (quantiles[..., 0], quantiles[..., -1])
+
+
+def _order(
+    predictions: "Predictions", band: tuple[np.ndarray, np.ndarray] | None, most: int
+) -> list[int]:
+    """Return the series in the order in which they are drawn.
+
+    If not all are, the first has the widest band, relative to the size of its history, and the second the median one.
+    """
+    rows = list(range(len(predictions)))
+    if band is None or len(rows) < 3 or len(rows) * predictions.targets <= most:
+        return rows
+    assert predictions.history is not None
+    size = np.abs(np.asarray(predictions.history, "float64")).mean(axis=1)
+    width = (band[1] - band[0]).mean(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(size > 0, width / size, np.inf).mean(axis=1)
+    ranked = np.argsort(-relative, kind="stable").tolist()
+    first = [ranked[0], ranked[len(ranked) // 2]]
+    return first + [row for row in rows if row not in first]
+
+
+_Panel: TypeAlias = tuple[str, int, int, np.ndarray, np.ndarray, list[np.ndarray] | None]
+
+
+def _totals(predictions: "Predictions") -> list[_Panel]:
+    """Return a panel for the total of each target; [] unless there are means, which add up, and the same times."""
+    mean, history = predictions.mean, predictions.history
+    if mean is None or history is None or len(predictions) < 2:
+        return []
+    all_times = [
+        [*past, *future] for past, future in map(partial(_times_of, predictions), range(len(mean)))
+    ]
+    if any(times != all_times[0] for times in all_times):
+        return []
+    panels: list[_Panel] = []
+    for target in range(predictions.targets):
+        bounds = None
+        if predictions.samples is not None:
+            paths = predictions.samples[..., target].sum(axis=1)
+            ends = (
+                (predictions.levels[0], predictions.levels[-1])
+                if predictions.confidence is None and len(predictions.levels)
+                else (
+                    0.5 - (predictions.confidence or 0.8) / 2,
+                    0.5 + (predictions.confidence or 0.8) / 2,
+                )
+            )
+            bounds = [np.quantile(paths, end, axis=0) for end in ends]
+        total = np.asarray(history, "float64")[..., target].sum(axis=0)
+        panels.append(
+            (
+                f"total of {len(mean):,} series",
+                0,
+                target,
+                total,
+                mean[..., target].sum(axis=0),
+                bounds,
+            )
+        )
+    return panels
+
+
+def _parts_of_names(predictions: "Predictions", series: Sequence[int]) -> list[tuple[str, ...]]:
+    """Return the ids of some series, or the names of their inputs."""
+    if predictions.ids:
+        return [tuple(str(cells[i]) for cells in predictions.ids.values()) for i in series]
+    names = predictions.inputs
+    return [(str(names[i]) if len(names) > i else f"series {i + 1}",) for i in series]
 
 
 def _label(predictions: "Predictions") -> str:

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -97,6 +98,36 @@ def style_axes(
 def set_title(axes: Axes, title: str, *, color: str = INK) -> None:
     """Set a left-aligned title."""
     axes.set_title(title, loc="left", color=color, fontsize=11, fontweight="bold", parse_math=False)
+
+
+_LONGEST_TITLE = 34  # characters over a panel of 3.6 inches
+
+
+def distinct_titles(names: Sequence[Sequence[str]], longest: int = _LONGEST_TITLE) -> list[str]:
+    """Return a title for each name, given in parts, that tells it from the others.
+
+    If one is too long, parts that all names share are left out, and the middle of longer ones is replaced by "…", as
+    long as titles stay different.
+    """
+    titles = [", ".join(parts) for parts in names]
+    if max(map(len, titles), default=0) <= longest:
+        return titles
+    columns = list(zip(*names, strict=True))
+    differing = [column for column in columns if len(set(column)) > 1] or columns
+    titles = [", ".join(parts) for parts in zip(*differing, strict=True)]
+    for length in range(longest, max(map(len, titles)) + 1):
+        shortened = [_shortened(title, length) for title in titles]
+        if len(set(shortened)) == len(set(titles)):
+            return shortened
+    return titles
+
+
+def _shortened(text: str, length: int) -> str:
+    """Return a text of at most `length` characters, without its middle."""
+    if len(text) <= length:
+        return text
+    head = length // 2
+    return f"{text[:head]}…{text[len(text) - (length - head - 1) :]}"
 
 
 def legend_below(axes: Axes, *, title: str = "", columns: int = 2) -> None:

@@ -17,7 +17,7 @@ from kzoo.inference.postprocessors.decision import decision_on, predicted_classe
 from kzoo.inference.tasks.central import central, nearest
 from kzoo.plots import colors
 from kzoo.plots.calibration import reliability_of
-from kzoo.plots.predictions import name_of
+from kzoo.plots.figure import distinct_titles
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, percent
 from kzoo.zoo.run import Run
@@ -40,6 +40,7 @@ _MAX_SVG_BYTES = 300_000  # larger figures, such as scatter plots of many points
 _MAX_CLASSES = 40
 _N_WINDOWS = 3  # forecasts per section
 _MAX_TARGETS = 9
+_LONGEST_NAME = 60  # characters of the name of a series over its forecast
 # of the rows whose inputs a run stores, the first ones are examples; the worst predictions follow
 N_EXAMPLES = 12
 
@@ -320,6 +321,10 @@ def _forecast_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
         medians = central(predicted, levels)
         medians = predicted[..., nearest(levels)] if medians is None else medians
     series = stored["series_names"][stored["series"]].tolist() if "series" in stored else None
+    shown = sorted(set(series)) if series is not None else []
+    titles = dict(
+        zip(shown, distinct_titles([(name,) for name in shown], _LONGEST_NAME), strict=True)
+    )
     # Row of the split -> its index among the stored inputs.
     stored_index = {int(row): i for i, row in enumerate(stored["shown"])}
 
@@ -328,7 +333,7 @@ def _forecast_figures(run: Run, answers: JsonObject) -> Iterator[Section]:
             history = stored["inputs"][[stored_index[row]]] if row in stored_index else None
             window = int(stored["rows"][row]) + 1
             band = (predicted[[row]][..., 0], predicted[[row]][..., -1]) if quantiles else None
-            title = window if series is None else f"{name_of(series[row])}, window {window:,}"
+            title = window if series is None else f"{titles[series[row]]}, window {window:,}"
             figure = plots.forecast(
                 truth[[row]],
                 medians[[row]],

@@ -1,5 +1,6 @@
 """Forecasts of many series: a panel for each, its band, its own times, and a line for those that are not drawn."""
 
+import dataclasses
 import datetime
 import io
 
@@ -39,10 +40,11 @@ def lines(axes):
 
 
 def test_each_series_has_its_history_forecast_and_band():
-    given = predictions()
+    given = predictions(9)
     figure = kzoo.plots.forecasts(given)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [f"shop {i}" for i in range(9)]
-    assert_mentions(figure.get_supxlabel(), "9 of 12 series", "3 are not drawn")
+    more = kzoo.plots.forecasts(predictions()).get_supxlabel()
+    assert_mentions(more, "9 of 12 series", "3 are not drawn", "widest", "median")
     for i in (0, 4):
         drawn, (band,) = lines(figure.axes[i]), figure.axes[i].collections
         np.testing.assert_array_equal(drawn["forecast"].get_ydata(), given.quantiles[i, :, 0, 1])
@@ -75,3 +77,48 @@ def test_a_single_series_is_drawn_as_before_and_others_are_refused():
         )
     with refuses("most=0", "at least 1"):
         kzoo.plots.forecasts(predictions(), most=0)
+
+
+def test_titles_tell_series_apart():
+    city = ("Sydney", "Newcastle and the Hunter Valley")
+    ids = dict(
+        state=["New South Wales"] * 6,
+        city=[city[i % 2] for i in range(6)],
+        purpose=[f"Visiting friends and relatives {i}" for i in range(6)],
+    )
+    figure = kzoo.plots.forecasts(predictions(6, ids=ids))
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert len(set(titles)) == 6 and max(map(len, titles)) <= 34
+    assert all(title.endswith(f"relatives {i}") for i, title in enumerate(titles))
+    assert titles[0].startswith("Sydney") and titles[1].startswith("Newcastle")  # not the state
+    short = kzoo.plots.forecasts(predictions(4, ids=dict(state=["NSW"] * 4, city=list("abcd"))))
+    assert [axes.get_title(loc="left") for axes in short.axes] == [f"NSW, {c}" for c in "abcd"]
+    # names that differ only in the middle are as long as it takes
+    names = [f"{'a' * 40}{i}{'b' * 40}" for i in range(4)]
+    long = kzoo.plots.forecasts(predictions(4, ids=dict(name=names)))
+    assert len({axes.get_title(loc="left") for axes in long.axes}) == 4
+
+
+def test_the_total_the_widest_and_the_median_band_come_first():
+    shown = predictions()
+    shown.quantiles[5, ..., 2] += 100  # the widest band
+    width = (shown.quantiles[..., -1] - shown.quantiles[..., 0]).mean(axis=(1, 2))
+    size = np.abs(shown.history).mean(axis=(1, 2))
+    median = int(np.argsort(-width / size, kind="stable")[6])
+    titles = [axes.get_title(loc="left") for axes in kzoo.plots.forecasts(shown).axes]
+    assert titles[:2] == ["shop 5", f"shop {median}"]
+    assert titles[2:] == [f"shop {i}" for i in range(12) if i not in (5, median)][:7]
+    same = dict(history_times=[shown.history_times[0]] * 12)
+    mean = shown.quantiles[..., 1] + 0.5
+    paths = np.random.default_rng(1).normal(size=(200, 12, 3, 1))
+    given = dataclasses.replace(shown, mean=mean, samples=paths, **same)
+    total = kzoo.plots.forecasts(given).axes[0]
+    assert "total of 12" in total.get_title(loc="left")
+    drawn, (band,) = lines(total), total.collections
+    np.testing.assert_allclose(drawn["forecast"].get_ydata(), mean.sum(axis=0)[:, 0])
+    np.testing.assert_allclose(drawn["history"].get_ydata(), given.history.sum(axis=0)[:, 0])
+    low = np.quantile(paths.sum(axis=1)[..., 0], 0.1, axis=0)
+    assert {*low.round(9)} <= {*band.get_paths()[0].vertices[:, 1].round(9)}
+    # series with other times have no total
+    apart = kzoo.plots.forecasts(dataclasses.replace(shown, mean=mean)).axes[0]
+    assert "total" not in apart.get_title(loc="left")

@@ -402,6 +402,11 @@ class Task:
         warn = getattr(self.scoring, "doubts", None)
         return warn(scores) if warn and scores else []
 
+    def in_units(self, scores: Scores, target: "Target") -> str:
+        """Return a sentence on how far predictions are off in the unit of the target; empty if there is none."""
+        sentence = getattr(self.scoring, "in_units", None)
+        return sentence(scores, target) if sentence and scores else ""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Target:

@@ -17,7 +17,7 @@ from kzoo.inference.tasks.weighted import effective_rows
 from kzoo.inference.tasks.wilson import wilson
 from kzoo.problems.stored_types import Scores
 from kzoo.problems.tasks import Headline, Judged, Pairs, Scored, Target
-from kzoo.training.scores.forecasts import SeasonalScales, forecast_scores
+from kzoo.training.scores.forecasts import SeasonalScales, forecast_scores, in_units
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, percent, plural
@@ -39,7 +39,7 @@ def score(
         batches: pairs (outputs, truth): (B, ..., targets * levels) or (B, ..., targets, levels), and (B, ..., targets).
         target: the `Target`, with the levels.
         logits: not used here.
-        beside: not used here: forecasts of single values have no quantiles.
+        beside: of forecasts: pairs (name, forecasts) of simple ones, with which the medians are compared.
         weight: (N,) sample weights; None: all rows have the same weight.
         scales: of forecasts: see `kzoo.training.scores.forecasts.forecast_scores`; they score the medians
             (see `kzoo.inference.tasks.central`).
@@ -70,7 +70,7 @@ def score(
     if truth.ndim == 3:
         total = float(np.abs(truth).sum(dtype="float64"))
         scores["wql"] = 2 * float(losses.sum()) / len(levels) / total if total else None
-        scores |= _scores_of_median(truth, quantiles, levels, scales)
+        scores |= _scores_of_median(truth, quantiles, levels, scales, beside)
     scores["examples"] = len(truth)
     if truth.shape[-1] > 1:
         names = target.names or tuple(f"y{i + 1}" for i in range(truth.shape[-1]))
@@ -99,6 +99,7 @@ def _scores_of_median(
     quantiles: np.ndarray,
     levels: Sequence[float],
     scales: SeasonalScales | None,
+    beside: Iterable[tuple[str, np.ndarray]],
 ) -> JsonObject:
     """Return the scores of the medians, and, without the level 0.5, the levels nearest to it as `median_between`.
 
@@ -106,7 +107,7 @@ def _scores_of_median(
     """
     medians = central(quantiles, levels)
     between = central_levels(levels) if medians is not None else [levels[nearest(levels)]]
-    scores = {} if medians is None else forecast_scores(truth, medians, scales)
+    scores = {} if medians is None else forecast_scores(truth, medians, scales, beside)
     return scores | ({"median_between": list(between)} if between else {})
 
 
@@ -213,13 +214,16 @@ def headline(
     low, high = scores["band"]["interval"] if "band" in scores else scores["coverage_interval"]
     nominal = levels[-1] - levels[0]
     several = len(target.names) > 1
+    first = f"{sentence} " if (sentence := in_units(scores, target)) else ""
     return dict(
         value=number(scores["pinball"]),
         label=f"pinball loss on {plural(scores['examples'], f'{split}example')}, "
         + ("the mean over all targets" if several else "in the target's own unit"),
         interval=None,
         scale=None,
-        sentence=f"The mean pinball loss of the {len(levels)} quantiles is {number(scores['pinball'])}. "
+        sentence=first
+        + f"The mean pinball loss of the {len(levels)} quantiles, their distance from "
+        f"the truth weighted by their levels, is {number(scores['pinball'])}. "
         f"{percent(scores['coverage'])} of the true values are between the quantiles {levels[0]:g} and {levels[-1]:g} "
         f"(95 % interval: {percent(low)} to {percent(high)}), where {percent(nominal)} are expected; the mean distance "
         f"of the two is {number(scores['band_width'])}.",

@@ -9,7 +9,7 @@ from sklearn import metrics as sk
 
 from kzoo.problems.stored_types import Scores
 from kzoo.problems.tasks import Headline, Judged, Pairs, Scored, Target
-from kzoo.training.scores.forecasts import SeasonalScales, forecast_scores
+from kzoo.training.scores.forecasts import SeasonalScales, forecast_scores, in_units
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import number, percent, plural
@@ -57,9 +57,9 @@ def score(
         mae_standardised=None if standardised is None else _mean(np.abs(standardised), weight),
         examples=len(truth),
     )
-    if truth.ndim == 3:
-        scores |= forecast_scores(truth, answers, scales)
     beside = list(beside)
+    if truth.ndim == 3:
+        scores |= forecast_scores(truth, answers, scales, beside)
     if beside or (truth.ndim > 1 and truth.shape[-1] > 1):
         scores |= _each_target(truth, answers, target, beside, error=error, r2=r2, weight=weight)
     return Scored(scores=scores, truth=truth, answers=answers)
@@ -259,7 +259,8 @@ def headline(
     targets = scores.get("targets") or {}
     examples = plural(scores["examples"], f"{split}example")
     if targets and (len(targets) > 1 or "relative_mae" in scores):
-        return _of_targets(scores, targets, examples)
+        parts = _of_targets(scores, targets, examples)
+        return parts | {"sentence": f"{in_units(scores, target)} {parts['sentence']}".lstrip()}
     several = " over all targets" if len(target.names) > 1 else ""
     other_scores = f"RMSE {number(scores['rmse'])}" + (
         "" if scores["r2"] is None else f", R² {scores['r2']:.3f}"

@@ -145,7 +145,8 @@ def scores_of_means(
                 sizes.reshape(of_windows).sum(axis=1),
                 clusters,
             )
-            scores["bias_interval"] = None if interval is None else list(interval)
+            if interval is not None:  # there are enough windows
+                scores["bias_interval"] = list(interval)
     if confidence is not None and series_of(split.y) is not None:
         names = names_of(split.y)
         inputs = [names[code] for code in codes_of(split.y).tolist()]

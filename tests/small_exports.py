@@ -79,6 +79,7 @@ def write_exported(run, path, formats=("onnx",), *, batch=None):
         "labels": list(data["class_names"]),
         "targets": list(data["target_names"]),
         "preprocessing": run.preprocessing,
+        "postprocessing": list(run.postprocessing),
         "data": data,
         "metrics": {},
         "versions": {},

@@ -48,8 +48,8 @@ def learned_error_vectors(
         return postprocessor
     steps = None if postprocessor is None else postprocessor.without(error_vectors.NAME)
     read = [predicted(parts[name], data, steps, logits=logits, part=splits[name]) for name in names]
-    predictions = _joined([one for one, _ in read])
-    truth = np.concatenate([one for _, one in read])
+    predictions = _joined([answers for answers, _ in read])
+    truth = np.concatenate([values for _, values in read])
     point = predictions.values if predictions.quantiles is None else predictions.quantiles[..., 0]
     if len(truth) < _FEWEST or point is None or truth.shape != point.shape:
         return postprocessor
@@ -60,7 +60,7 @@ def learned_error_vectors(
         origins=np.concatenate([part.moments for part in windows]),
         series=np.concatenate([codes_of(part) for part in windows]),
         names=names_of(windows[0]),
-        training=_training_values(data.train.y),
+        target_facts=data.seen["target_range"],
         means=predictions.quantiles is not None or loss in data.problem.task.median_losses,
     )
     if learned is None:
@@ -72,17 +72,6 @@ def _of_series(windows: object, data: Dataset) -> bool:
     """Return whether windows are cut from the same series as the training windows."""
     series = series_of(windows)
     return series is not None and series.ndim == 2 and series_of(data.train.y) is series
-
-
-def _training_values(windows: Windows) -> np.ndarray:
-    """Return the measured values (rows, targets) that some windows cover, NaN for those that were filled in."""
-    starts = np.asarray(windows.starts)
-    changes = np.zeros(len(windows.values) + 1, int)
-    np.add.at(changes, starts, 1)
-    np.add.at(changes, starts + windows.length, -1)
-    rows = np.flatnonzero(np.cumsum(changes)[:-1])
-    values = np.asarray(windows.values[rows], np.float64)
-    return values if windows.measured is None else np.where(windows.measured[rows], values, np.nan)
 
 
 def codes_of(windows: Windows) -> np.ndarray:

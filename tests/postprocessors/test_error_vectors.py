@@ -6,6 +6,7 @@ from messages import assert_mentions
 
 from kzoo.inference.postprocessors import error_vectors, sample_paths
 from kzoo.inference.postprocessors.clustered import Clusters, ratio_interval
+from kzoo.inference.postprocessors.target_range import target_facts
 from kzoo.inference.predictions import Predictions
 from kzoo.utils.errors import KzooError
 from kzoo.zoo.results.bias import bias_findings
@@ -48,7 +49,8 @@ def panel(origins, seed, shock=0.6):
 def learn(predictions, truth, moments, **options):
     codes = np.tile(np.arange(SERIES), len(truth) // SERIES)
     names = [f"s{number}" for number in range(SERIES)]
-    defaults = dict(training=truth.reshape(-1, 1), means=True)
+    facts = target_facts(truth.reshape(-1, 1), np.zeros((truth.size, 1), bool))
+    defaults = dict(target_facts=facts, means=True)
     return error_vectors.learn(
         predictions, truth, origins=moments, series=codes, names=names, **defaults | options
     )
@@ -151,8 +153,9 @@ def test_paths_of_targets_that_were_whole_are_whole():
     learned = learn(predictions, np.round(truth), moments)
     samples = sample_paths.sampled(learned, panel(1, seed=2)[0], 5).samples
     assert learned["whole"] == [True] and np.array_equal(samples, np.round(samples))
-    learned = learn(predictions, truth, moments, training=truth.reshape(-1, 1) - 1)
-    assert learned["whole"] == learned["not_negative"] == [False]
+    may_be_negative = {"never_negative": [False], "whole": [False]}
+    learned = learn(predictions, truth, moments, target_facts=may_be_negative)
+    assert learned["whole"] == learned["never_negative"] == [False]
     assert (sample_paths.sampled(learned, panel(1, seed=2)[0], 50).samples < 0).any()
 
 
@@ -206,7 +209,7 @@ def test_what_is_stored_is_bounded_and_said():
         origins=np.repeat(np.arange(origins), count),
         series=np.tile(np.arange(count), origins),
         names=[f"s{number}" for number in range(count)],
-        training=values[0],
+        target_facts=target_facts(values[0], np.zeros((12, 1), bool)),
         means=True,
     )
     assert np.prod(learned["shape"]) <= error_vectors.MOST_STORED

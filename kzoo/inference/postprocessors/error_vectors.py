@@ -20,7 +20,7 @@ from kzoo.inference.tasks.central import central, nearest
 from kzoo.utils.files import JsonObject
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kzoo.inference.postprocessors import Learned
 
@@ -42,7 +42,7 @@ class Center(NamedTuple):
     above: np.ndarray
 
 
-def center_of(predictions: Predictions, not_negative: "Sequence[bool]") -> Center:
+def center_of(predictions: Predictions, never_negative: "Sequence[bool]") -> Center:
     """Return the median of forecasts, or their values, and the units of errors below and above it.
 
     The median lies between the two quantiles around it if it is not one of them; where all levels are on one side, it
@@ -50,9 +50,9 @@ def center_of(predictions: Predictions, not_negative: "Sequence[bool]") -> Cente
 
     Args:
         predictions: N forecasts.
-        not_negative: (targets,) whether values below 0 count as 0.
+        never_negative: (targets,) whether values below 0 count as 0.
     """
-    lowest = np.where(not_negative, 0.0, -np.inf)
+    lowest = np.where(never_negative, 0.0, -np.inf)
     if predictions.quantiles is None:
         center = np.maximum(np.asarray(predictions.values, np.float64), lowest)
         below = above = np.zeros_like(center)
@@ -74,7 +74,7 @@ def learn(
     origins: np.ndarray,
     series: np.ndarray,
     names: "Sequence[str]",
-    training: np.ndarray,
+    target_facts: "Mapping[str, Sequence[bool]]",
     means: bool,
 ) -> JsonObject | None:
     """Return the error vectors of forecasts, and the ratios of their means; None without any.
@@ -85,14 +85,12 @@ def learn(
         origins: (N,) moment at which each forecast was made.
         series: (N,) series of each, an index into `names`.
         names: of the series.
-        training: (rows, targets) values of the training rows, NaN where they are not known.
+        target_facts: see `kzoo.inference.postprocessors.target_range.target_facts`.
         means: whether the centre is not a mean, so that predictions get one.
     """
     if not len(truth) or (predictions.quantiles is None and predictions.error_scale is None):
         return None
-    known = np.isfinite(training)
-    not_negative = (~known | (training >= 0)).all(axis=0).tolist()
-    center, below, above = center_of(predictions, not_negative)
+    center, below, above = center_of(predictions, target_facts["never_negative"])
     errors = np.asarray(truth, np.float64) - center
     ratios = [
         _ratio(np.maximum(side, 0), unit) for side, unit in ((-errors, below), (errors, above))
@@ -113,8 +111,7 @@ def learn(
         "means": means,
         "below": ratios[0],
         "above": ratios[1],
-        "not_negative": not_negative,
-        "whole": (~known | (training == np.round(training))).all(axis=0).tolist(),
+        **target_facts,
         "names": [str(names[code]) for code in stored_series.tolist()],
         "series": len(np.unique(series)),
         "origins": _independent(moments, errors.shape[1]),
@@ -182,14 +179,14 @@ def apply(learned: "Learned", predictions: Predictions) -> Predictions:
     """Return predictions with their `mean`, unless their values are means."""
     if not learned["means"] or predictions.horizon is None or not len(predictions):
         return predictions
-    center, below, above = center_of(predictions, learned["not_negative"])
+    center, below, above = center_of(predictions, learned["never_negative"])
     mean = center - np.asarray(learned["below"]) * below + np.asarray(learned["above"]) * above
     return replace(predictions, mean=within(learned, mean).astype(np.float32))
 
 
 def within(learned: "Learned", values: np.ndarray) -> np.ndarray:
     """Return values (..., targets), at least 0 where no training value was negative."""
-    return np.where(learned["not_negative"], np.maximum(values, 0), values)
+    return np.where(learned["never_negative"], np.maximum(values, 0), values)
 
 
 def describe(learned: "Learned") -> list[str]:

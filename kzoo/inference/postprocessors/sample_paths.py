@@ -40,7 +40,7 @@ def paths(
         seed: of the drawing.
     """
     vectors = error_vectors.vectors_of(learned)
-    center, below, above = error_vectors.center_of(predictions, learned["not_negative"])
+    center, below, above = error_vectors.center_of(predictions, learned["never_negative"])
     random = np.random.default_rng(seed)
     own = _own_columns(learned["names"], predictions.inputs, len(center))
     with_forecast = [np.flatnonzero(row) for row in ~np.isnan(vectors[:, :, 0, 0])]
@@ -124,7 +124,7 @@ def total_quantiles(
     blocks = paths(learned, predictions, count, seed=seed)
     sums = np.concatenate([summed(block, total, axis=1) for block in blocks])
     mean, of_paths = summed(point_of(predictions), total), sums.mean(axis=0)
-    if all(learned["not_negative"]):
+    if all(learned["never_negative"]):
         sums *= np.divide(mean, of_paths, out=np.ones_like(mean), where=of_paths > 0)
     else:
         sums += mean - of_paths

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kzoo.inference.predictions import Predictions
+from kzoo.inference.tasks.central import nearest
 from kzoo.problems.tasks import Target
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed
@@ -74,7 +75,7 @@ def finished(learned: "Learned", predictions: Predictions) -> Predictions:
     if lower is not None and upper is not None:
         point = values
         if quantiles is not None:
-            point = quantiles[..., quantiles.shape[-1] // 2]
+            point = quantiles[..., nearest(predictions.levels)]
         lower = _within(learned, _above, lower)
         upper = _within(learned, _below, upper)
         if point is None:

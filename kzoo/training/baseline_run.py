@@ -126,7 +126,8 @@ def _preset_with_steps(data: Dataset, name: str) -> Preset | None:
     baseline = next((each for each in list_baselines(data.problem) if each.name == name), None)
     if baseline is None or baseline.steps is None or data.origin is None:
         return None
-    preset = data.origin.preset or get_preset(general_first(list_presets(task=data.task))[0])
+    names = list_presets(task="forecasting")  # those of quantiles and counts, too
+    preset = data.origin.preset or get_preset(general_first(names)[0])
     shape = preset.config["input_shape"]
     steps = baseline.steps(BaselineData(data))
     if shape[0] is not None or steps <= data.train.x.shape[1]:

@@ -191,6 +191,16 @@ def test_commands_take_a_run_of_one_series(tmp_path, capsys):
         assert capsys.readouterr().out
 
 
+def test_quantiles_without_a_preset_have_the_windows_of_values(tmp_path, table):
+    options = {name: value for name, value in OPTIONS.items() if name != "preset"}
+    values, quantiles = (
+        kzoo.baselines.train("ets", table, out=tmp_path / name, baselines=False, **options, **more)
+        for name, more in (("values", {}), ("quantiles", dict(quantiles=[0.1, 0.5, 0.9])))
+    )
+    assert quantiles.spec.config["input_shape"] == values.spec.config["input_shape"]
+    assert kzoo.predict(quantiles, table).levels == (0.1, 0.5, 0.9)
+
+
 def test_windows_that_a_preset_sets_stay_as_they_are(tmp_path, table):
     data = kzoo.load_data(table, **OPTIONS)
     run = kzoo.baselines.train("ets", data, out=tmp_path / "run", baselines=False)

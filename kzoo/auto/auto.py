@@ -136,7 +136,7 @@ def auto(
     candidates = _baselines(data)
     decides = None if old_run is None else next(iter(deciding(old_run.spec.training)), None)
     score = _primary_score(data, objective, candidates[0].name, decides)
-    notes = list(data.notes)
+    notes = [*data.notes, *parts.notes(data)]
     if decides is not None and objective is None and decides != score.metric:
         notes.append(
             f"The previous model was trained for {decides}, which 'auto' does not compute: models are compared by "

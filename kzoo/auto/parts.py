@@ -26,6 +26,8 @@ _ORIGINS = 4  # of forecasts, from which candidates are judged at least
 _MOST_JUDGED = (
     0.5  # of the moments of training windows, for more origins than the validation split has
 )
+# of the training windows, which are left to train on where candidates are judged from more origins
+_LEAST_TRAINING = 0.2
 # development rows above which the validation split is used instead of folds
 _MAX_FOLD_ROWS = 30_000
 
@@ -72,6 +74,24 @@ class Parts:
     def judged(self, data: Dataset) -> Split | None:
         """Return the rows on which candidates are judged where there are no folds."""
         return None if self.folds > 1 else _several_origins(data)[1]
+
+    def notes(self, data: Dataset) -> list[str]:
+        """Return remarks on forecasts that are judged from few origins, or trained on few windows."""
+        if self.folds > 1 or not data.problem.ordered:
+            return []
+        train, judged = _several_origins(data)
+        notes = []
+        if hasattr(judged.y, "moments") and (count := _origins(judged)) < _ORIGINS:
+            notes.append(
+                f"The training rows are too few to judge forecasts from {_ORIGINS} origins half a horizon apart: "
+                f"candidates are judged from {count}, so that their order is less certain."
+            )
+        if not len(_last_windows(train)[1]):
+            notes.append(
+                "The training rows are too few to stop networks on later ones: while candidates are compared, the "
+                "windows on which networks stop are those of other series, or overlap with the windows they learn from."
+            )
+        return notes
 
     def part(self, data: Dataset, number: int) -> Dataset:
         """Return a part; `number` counts on through further divisions of the same rows, each with its own seed."""
@@ -140,7 +160,7 @@ def _holdout(data: Dataset, seed: int) -> Dataset:
     """Return the validation split as the test split, and some training rows as the validation split."""
     train, judged = _several_origins(data)
     if data.problem.ordered:
-        inner, training = _last_windows(train)
+        inner, training = _last_or_overlapping(train)
     else:
         fold_of_row = _inner_parts(replace(data, validation=None), train, seed)
         inner = np.flatnonzero(fold_of_row == 0)
@@ -152,7 +172,7 @@ def _holdout(data: Dataset, seed: int) -> Dataset:
     return replace(
         data,
         train=train.select(_positive(train, training)),
-        validation=train.select(inner),
+        validation=train.select(inner) if len(inner) else None,
         test=_numbered(judged, np.arange(len(judged))),
         notes=[],
         fingerprint=fingerprint(data.fingerprint, f"judged on validation, seed {seed}"),
@@ -163,8 +183,8 @@ def _several_origins(data: Dataset) -> tuple[Split, Split]:
     """Return the training rows and the validation split, which for forecasts has windows of several origins at least.
 
     Where its windows begin at too few moments, the last training windows are judged, too: those of as many moments as
-    four origins need that are half a horizon apart, but of half of the moments at most. Targets of the other training
-    windows end before theirs begin.
+    four origins need that are half a horizon apart, but of half of the moments at most; of fewer origins if too few
+    training windows would be left. Targets of the other training windows end before theirs begin.
     """
     train, judged = data.train, data.validation
     assert judged is not None
@@ -172,19 +192,59 @@ def _several_origins(data: Dataset) -> tuple[Split, Split]:
     if not hasattr(y, "moments") or series_of(train.y) is not series_of(y):
         return train, judged
     moments, length = np.asarray(train.y.moments), y.length
-    wanted = int(y.moments.max()) - (_ORIGINS - 1) * max(length // 2, 1)
-    first = max(wanted, int(np.quantile(moments, 1 - _MOST_JUDGED)))
-    earlier = np.flatnonzero(moments + length <= first)
-    if int(y.moments.min()) <= first or not len(earlier):
-        return train, judged
-    rows = pooled(data)
-    begin = np.asarray(rows.y.moments)
-    return train.select(earlier), rows.select(np.flatnonzero(begin >= first))
+    most = int(np.quantile(moments, 1 - _MOST_JUDGED))
+    for origins in range(_ORIGINS, 1, -1):
+        wanted = int(y.moments.max()) - (origins - 1) * max(length // 2, 1)
+        first = max(wanted, most)
+        if int(y.moments.min()) <= first or moments.max() < first:
+            break
+        earlier = train.select(np.flatnonzero(moments + length <= first))
+        if len(earlier) and len(_last_windows(earlier)[1]) >= _LEAST_TRAINING * len(train):
+            rows = pooled(data)
+            begin = np.asarray(rows.y.moments)
+            return earlier, rows.select(np.flatnonzero(begin >= first))
+    return train, judged
+
+
+def _origins(split: Split) -> int:
+    """Return how many forecasts that are half a horizon apart, or more, the windows of a split have."""
+    y: Any = split.y
+    moments = np.unique(y.moments)
+    count, last = 0, -np.inf
+    for moment in moments:
+        if moment >= last + max(y.length // 2, 1):
+            count, last = count + 1, moment
+    return count
 
 
 def _last_windows(train: Split) -> tuple[np.ndarray, np.ndarray]:
     """Return the windows of the last moments, and those whose targets end before the first of these targets."""
-    moments = np.asarray(train.y.moments if hasattr(train.y, "moments") else np.arange(len(train)))
-    length = getattr(train.y, "length", 1)
+    moments, length = _moments(train)
     first = np.quantile(moments, 1 - _INNER_SHARE)
     return np.flatnonzero(moments >= first), np.flatnonzero(moments + length <= first)
+
+
+def _last_or_overlapping(train: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same as `_last_windows`, but with overlapping targets if there are no other windows to train on.
+
+    If all windows begin at the same moment, they are the windows of some series, and those of the others; none, and
+    all windows, if there is a single series.
+    """
+    inner, training = _last_windows(train)
+    if len(training):
+        return inner, training
+    moments, _ = _moments(train)
+    if len(np.unique(moments)) > 1:
+        first = max(np.quantile(moments, 1 - _INNER_SHARE), moments.min() + 1)
+        return np.flatnonzero(moments >= first), np.flatnonzero(moments < first)
+    series = getattr(train.y, "series", None)
+    codes = np.zeros(len(train), int) if series is None else np.asarray(series.codes)
+    codes = np.unique(codes, return_inverse=True)[1]
+    is_inner = codes % _INNER_PARTS == 1
+    return np.flatnonzero(is_inner), np.flatnonzero(~is_inner)
+
+
+def _moments(train: Split) -> tuple[np.ndarray, int]:
+    """Return the moment at which the target of each row begins (N,), and the length of a target."""
+    moments = np.asarray(train.y.moments if hasattr(train.y, "moments") else np.arange(len(train)))
+    return moments, getattr(train.y, "length", 1)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from in_process import auto_in_process
+from messages import assert_mentions
 
 import kzoo
 from kzoo import runtime
@@ -16,6 +17,7 @@ from kzoo.auto.parts import Parts
 from kzoo.auto.schedule import Contender, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.winner import write_mean
+from kzoo.baselines.fitted import fit
 from kzoo.data.options import DataOptions
 from kzoo.training.suggestions import preset_with_window
 
@@ -70,6 +72,44 @@ def test_forecasts_are_judged_from_several_origins_before_the_test_rows(data):
     # no target that a candidate is fitted to, or stops on, reaches into those that it is judged on
     assert part.train.y.moments.max() + HORIZON <= part.validation.y.moments.min()
     assert part.validation.y.moments.max() + HORIZON <= moments.min()
+
+
+@pytest.mark.parametrize(
+    ("count", "months", "horizon", "steps", "remarks"),
+    [
+        (6, 180, 24, None, ["4 origins"]),  # windows of 49 moments
+        (6, 96, 24, 12, ["4 origins", "overlap"]),  # of 13
+        (10, 96, 24, 48, ["4 origins", "other series"]),  # of one
+        (1, 96, 24, 48, ["4 origins", "other series"]),  # a single one
+    ],
+)
+def test_a_short_panel_has_fewer_origins_but_rows_to_train_on(
+    count, months, horizon, steps, remarks
+):
+    window = {"horizon": horizon} | ({} if steps is None else {"input_shape": steps})
+    preset = preset_with_window("series_linear", window)
+    data = kzoo.load_data(shops(count, months), preset=preset, **OPTIONS)
+    parts = Parts.of(data, 5, seed=0)
+    part = parts.part(data, 0)
+    assert len(part.train) >= 0.2 * len(data.train)
+    assert part.train.y.moments.max() + horizon <= part.test.y.moments.min()
+    if part.validation is not None:
+        assert part.validation.y.moments.max() + horizon <= part.test.y.moments.min()
+        rows = [set(np.asarray(split.y.starts)) for split in (part.train, part.validation)]
+        assert not rows[0] & rows[1]
+    assert (part.validation is None) == (len(data.train) == 1)
+    notes = parts.notes(data)
+    assert len(notes) == len(remarks)
+    for note, remark in zip(notes, remarks, strict=True):
+        assert_mentions(note, remark)
+    fitted = fit(part, "ets")
+    assert np.isfinite(fitted.predict(part.test)[0]).all()
+
+
+def test_a_panel_with_enough_rows_has_no_such_note():
+    preset = preset_with_window("series_linear", {"horizon": HORIZON})
+    data = kzoo.load_data(shops(months=120), preset=preset, **OPTIONS)
+    assert Parts.of(data, 5, seed=0).notes(data) == []
 
 
 def test_a_validation_split_with_several_origins_stays_as_it_is():

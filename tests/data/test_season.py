@@ -57,6 +57,34 @@ def test_two_of_the_longest_season_that_fits(rows, step, steps, parts):
     assert len(data.train) >= data.train.x.length / 2 and data.train.x.length == steps
 
 
+@pytest.mark.parametrize(
+    ("rows", "horizon", "steps"),
+    [(60, 6, 24), (60, 8, 24), (60, 9, 16), (60, 10, 15), (72, 12, 24), (72, 14, 15)],
+)
+@pytest.mark.parametrize("count", [1, 5])
+def test_two_seasons_of_few_rows_if_windows_begin_in_each_month(rows, horizon, steps, count):
+    """Training rows are those before two horizons at the end; half of them, less the horizon, are too few."""
+    shops = pd.concat([series(rows, "MS").assign(shop=f"s{i}") for i in range(count)])
+    data = load_data(
+        shops,
+        preset=with_window("series_linear", horizon=horizon),
+        time="when",
+        series_id="shop",
+        target="load",
+        test=0.1,
+    )
+    length, note = about(data)
+    assert length == steps
+    training = rows - 2 * horizon
+    begins = len(np.unique(data.train.y.moments))
+    assert begins == training - horizon - steps + 1
+    if steps == 24:
+        assert begins >= 12
+        assert_mentions(note, "2 times the season", "12 steps")
+    else:
+        assert training - horizon - 24 + 1 < 12
+
+
 def test_a_window_of_the_user_wins_and_has_no_note():
     frame = series(3000, "h")
     for shape in (48, (48, 1)):

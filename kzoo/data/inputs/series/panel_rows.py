@@ -241,7 +241,7 @@ class PanelRows:
             columns=columns,
             times=Times.of(panel.calendar.column, panel.moments.times[rows]),
             calendar=panel.calendar,
-            max_steps=max(typical // 2, 1),
+            typical=typical,
             min_steps=preset.config.get("patch_size") or 1,
         )
 

@@ -32,14 +32,16 @@ def window_length(
     columns: int = 1,
     times: "Times | None" = None,
     calendar: "Calendar | None" = None,
+    typical: int | None = None,
     max_steps: int = _MAX_STEPS,
     min_steps: int = 1,
 ) -> tuple[int, str]:
     """Return the default length of a window, and a note with the reason.
 
     It is `STEPS` or two of the longest season, whichever is more, in whole seasons; but at most half of the training
-    rows, less the horizon. Seasons are those of the calendar if the step of the rows is known, or else the one detected
-    in the training rows.
+    rows, less the horizon. If two of the shortest season exceed this, a window has them nevertheless if windows begin
+    at as many rows of the training rows as a season has. Seasons are those of the calendar if the step of the rows is
+    known, or else the one detected in the training rows.
 
     Args:
         values: (rows, F) of the training split, targets only.
@@ -47,6 +49,7 @@ def window_length(
         columns: number of columns of a window, targets and others.
         times: the `Times` of the rows, or None.
         calendar: the `Calendar` of the rows, or None.
+        typical: number of training rows of a typical series of several; a window has at most half as many steps.
         max_steps: upper limit of the length.
         min_steps: number of steps that the network needs.
 
@@ -54,11 +57,15 @@ def window_length(
         (number of steps, note).
     """
     rows = len(values)
-    bounds = {
+    typical = rows if typical is None else typical
+    limits = {
         f"the limit of {_MAX_STEPS:,} steps": _MAX_STEPS,
         f"the limit of {_MAX_VALUES:,} numbers": _MAX_VALUES // columns,
-        f"half of the {rows:,} training rows": (rows - horizon) // 2,
         "the length of the test series": max_steps,
+    }
+    bounds = limits | {
+        f"half of the {rows:,} training rows": (rows - horizon) // 2,
+        f"half of the {typical:,} training rows of a typical series": max(typical // 2, 1),
     }
 
     def limit_reason(steps: int) -> str:
@@ -80,6 +87,12 @@ def window_length(
         for season in calendar_seasons + detected
     }
     fitting = [season for season in min_counts if min_counts[season] * season <= longest]
+    if not fitting and calendar_seasons:
+        shortest = calendar_seasons[0]
+        steps = min_counts[shortest] * shortest
+        begins = min(rows, typical) - horizon - steps + 1  # rows at which windows begin
+        if steps <= min(limits.values()) and begins >= shortest:
+            fitting, longest = [shortest], steps
     if not fitting:
         steps = min(DEFAULT_STEPS, longest)
         reason = "the training rows show no season"

@@ -17,7 +17,9 @@ from kzoo.auto.schedule import Contender, Schedule, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import part_folder
 from kzoo.auto.winner import write_mean
+from kzoo.baselines.data import as_asked
 from kzoo.baselines.fitted import fit
+from kzoo.baselines.score import select
 from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.load import load_longer
 from kzoo.data.options import DataOptions
@@ -415,9 +417,10 @@ class Conclusion:
     ) -> Run:
         """Fit a baseline to all development rows, with its choices for the training split."""
         judged = Answers.together(answers).once()
+        (baseline,) = select(data, [contender.candidate.name])
         return train_baseline(
-            contender.candidate.name,
-            data,
+            baseline.name,
+            as_asked(baseline, data),
             out=folder,
             overwrite=True,
             seconds=None,

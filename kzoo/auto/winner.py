@@ -10,6 +10,8 @@ import keras
 
 from kzoo.auto.scoring import Answers
 from kzoo.data.dataset import Dataset
+from kzoo.data.store.longer import longer_windows
+from kzoo.data.store.windows import Windows
 from kzoo.evaluation.ensemble import combine, ensemble_spec, member_outputs, write_run
 from kzoo.inference.postprocessors.postprocessor import (
     Postprocessor,
@@ -39,7 +41,7 @@ def write_mean(
     Args:
         folder: of the run.
         data: the `Dataset`; its validation rows were used by members, and are not scored.
-        members: runs that read the same inputs.
+        members: runs that read the same inputs; windows of a series may differ in length.
         weights: (members,) with the sum 1.
         out_of_fold: answers of the mean for development rows.
         description: the `Description` of the data.
@@ -47,9 +49,17 @@ def write_mean(
     """
     started = time.perf_counter()
     classes = data.problem.gives_probabilities
-    inputs, outputs = member_outputs(members, classes, [None] * len(members))
+    windows = isinstance(data.train.x, Windows)
+    inputs, outputs = member_outputs(members, classes, [None] * len(members), last_steps=windows)
+    reader = members[0]
+    if windows:  # the longest
+        reader = max(members, key=lambda run: run.preprocessing["steps"])
+        data = longer_windows(data, reader.preprocessing["steps"])
     model = keras.Model(inputs, combine(outputs, "weighted", weights, classes), name="ensemble")
-    request = Request(data=description, spec=ensemble_spec(members, "weighted"))
+    spec = ensemble_spec(members, "weighted")
+    if windows:
+        spec = replace(spec, config={**spec.config, "input_shape": data.config["input_shape"]})
+    request = Request(data=description, spec=spec)
     answers = Answers.together(out_of_fold)
     once = answers.once()
     stored = [run.postprocessing for run in members]
@@ -60,8 +70,8 @@ def write_mean(
         folder,
         request,
         model,
-        config={"backend": backend, "statistics": members[0].config.get("statistics")},
-        preprocessing=members[0].preprocessing,
+        config={"backend": backend, "statistics": reader.config.get("statistics")},
+        preprocessing=reader.preprocessing,
         steps=steps,
         score=lambda: score_and_store(
             model,

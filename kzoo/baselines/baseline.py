@@ -37,7 +37,8 @@ class Baseline:
             task's scoring takes them: a `Predictor` if it can be written as a network. It raises `Unfit` if the
             baseline cannot be computed.
         steps: function of a `BaselineData` that returns how many steps windows should have, for a baseline that
-            forecasts from the window alone; None for any.
+            forecasts from the window alone: it gets windows that reach so far back (see `kzoo.baselines.data`), also
+            where it is compared with a network that reads shorter ones. None for any.
         logits: for classes: False if its outputs are probabilities, None if they are scores that only define an order.
     """
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from kzoo.data.store.longer import longer_windows
 from kzoo.data.store.windows import sample_indices
 from kzoo.inference.postprocessors.decision import STEP, scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
@@ -22,6 +23,7 @@ from kzoo.zoo.results import deciding_score, standardised_score, value_of
 if TYPE_CHECKING:
     import keras
 
+    from kzoo.baselines.baseline import Baseline
     from kzoo.data.dataset import Dataset, Split
 
 PredictSplit: TypeAlias = "Callable[[Split], Pairs]"
@@ -231,6 +233,15 @@ class BaselineData:
         )
         options |= dict(target=self.data.target, logits=self.logits, weight=self.validation.weight)
         return learn(steps, outputs, truth, rows="validation", **options)
+
+
+def as_asked(candidate: "Baseline", data: "Dataset") -> "Dataset":
+    """Return data with windows as long as a baseline asks for, of the same targets; as it is if they are so long."""
+    return (
+        data
+        if candidate.steps is None
+        else longer_windows(data, candidate.steps(BaselineData(data)))
+    )
 
 
 def _subset(part: "Split", most: int) -> "Split":

@@ -10,11 +10,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from kzoo.baselines.baseline import Baseline, Unfit
-from kzoo.baselines.data import BaselineData
+from kzoo.baselines.data import BaselineData, as_asked
 from kzoo.baselines.score import LONGEST, checked_seconds, most_rows, select
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.sample import sample_dataset
+from kzoo.data.store.longer import longer_split
 from kzoo.data.store.pooled import with_all_rows
+from kzoo.data.store.windows import Windows
 from kzoo.utils.argument_checks import checked_seed
 from kzoo.utils.errors import KzooError, TimeTooShort
 from kzoo.utils.formatting import duration
@@ -35,7 +37,7 @@ class Fitted:
         seconds: that fitting took.
         rows: number of training rows that it learned from if there was no time for all; else None.
         choices: what it has chosen, see `BaselineData`.
-        data: the `Dataset`.
+        data: the `Dataset`; its windows are as long as the baseline asks for.
         predictor: function of a `Split` that yields pairs (outputs, truth).
     """
 
@@ -64,6 +66,8 @@ class Fitted:
         Raises:
             KzooError: it cannot predict the split, such as forecasts that need values before the start of the series.
         """
+        if isinstance(self.data.train.x, Windows):
+            split = longer_split(split, self.data.train.x.length)
         try:
             with threadpool_limits(1):
                 pairs = list(self.predictor(split))
@@ -104,7 +108,8 @@ def fit(
 ) -> Fitted:
     """Fit a baseline, and return it.
 
-    It learns from the training split and makes its choices on the validation split, as `kzoo.baselines.score` does.
+    It learns from the training split and makes its choices on the validation split, as `kzoo.baselines.score` does. One
+    that asks for longer windows than the data has gets them, with the same targets.
 
     Args:
         data: a `Dataset`.
@@ -117,6 +122,8 @@ def fit(
     Raises:
         KzooError: an unknown baseline, or one that cannot be fitted to this data or in this time.
     """
+    (asking,) = select(data, [name])
+    data = as_asked(asking, data)
     candidate, seed, rows = checked_fit(data, name, seconds=seconds, seed=seed)
     fitted = fit_checked(candidate, data, rows, seed)
     return refit(candidate, fitted, data, seed) if all_rows else fitted

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from threadpoolctl import threadpool_limits
 
 from kzoo.baselines.baseline import Baseline, Result, Unfit, list_baselines
-from kzoo.baselines.data import BaselineData, metric_of
+from kzoo.baselines.data import BaselineData, as_asked, metric_of
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.load import load_data
 from kzoo.data.sample import sample_dataset
@@ -69,12 +69,17 @@ def score(
         )
     data = sample_dataset(data if isinstance(data, Dataset) else load_data(data, **options))
     selected, scored_split = select(data, names), _scored_split(data, split)
-    costs = {candidate.name: candidate.seconds(BaselineData(data)) for candidate in selected}
+    read = {candidate.name: as_asked(candidate, data) for candidate in selected}
+    costs = {
+        candidate.name: candidate.seconds(BaselineData(read[candidate.name]))
+        for candidate in selected
+    }
     allowed = LONGEST if seconds is None else seconds
     results = []
     shared: dict[Any, Any] = {}
     for candidate in sorted(selected, key=lambda candidate: costs[candidate.name]):
-        rows = most_rows(candidate, data, costs[candidate.name], allowed)
+        own = read[candidate.name]
+        rows = most_rows(candidate, own, costs[candidate.name], allowed)
         if rows is None:
             note = f"left out: it takes about {duration(costs[candidate.name])}"
             results.append(_result(candidate, data, scored_split, notes=(note,)))
@@ -82,14 +87,14 @@ def score(
         results.append(
             _score_baseline(
                 candidate,
-                data,
+                own,
                 scored_split,
                 BaselineData(
-                    data,
+                    own,
                     seed=seed,
                     most=rows,
                     logits=candidate.logits,
-                    shared=shared,
+                    shared=shared if own is data else {},
                     settings=settings,
                 ),
             )

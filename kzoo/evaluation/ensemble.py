@@ -429,18 +429,30 @@ def _shared_settings(settings: Sequence[TrainingSettings]) -> JsonObject:
 
 
 def member_outputs(
-    members: Sequence[Run], classes: bool, selections: Sequence[Selection | None]
+    members: Sequence[Run],
+    classes: bool,
+    selections: Sequence[Selection | None],
+    *,
+    last_steps: bool = False,
 ) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
     """Return (the common input of an ensemble, the outputs of each member).
 
     Outputs of classes become probabilities, of as many classes for each member; outputs of values stay as they are.
+
+    Args:
+        members: the runs.
+        classes: whether the outputs are those of classes.
+        selections: which features of the common input each member reads; None for all.
+        last_steps: whether inputs are windows, of which a member with shorter ones reads the last steps.
     """
     models = [run.model for run in members]
     for run, model in zip(members, models, strict=True):
         if len(getattr(model, "inputs", None) or ()) != 1 or len(model.outputs) != 1:
             raise KzooError(f"The model of {run.path} must have exactly one input and one output.")
     shapes = [model.inputs[0].shape[1:] for model in models]
-    if all(selection is None for selection in selections):
+    if last_steps:
+        shapes.sort(key=lambda shape: -shape[0])
+    elif all(selection is None for selection in selections):
         _check_same(members, "input shape", shapes)
     else:  # each merged feature is read by some member
         read = zip(shapes, selections, strict=True)
@@ -457,6 +469,8 @@ def member_outputs(
     outputs = []
     for i, (run, model, selection) in enumerate(zip(members, models, selections, strict=True), 1):
         x = inputs if selection is None else _select(inputs, selection, i)
+        if last_steps and model.inputs[0].shape[1] < inputs.shape[1]:
+            x = x[:, -model.inputs[0].shape[1] :]
         # The same layers and weights, with a unique name.
         y = keras.Model(model.inputs[0], model.outputs[0], name=f"member_{i}")(x)
         outputs.append(_probabilities(y, run_gives_logits(run), width, run, i) if classes else y)

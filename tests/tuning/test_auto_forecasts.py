@@ -19,6 +19,7 @@ from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.winner import write_mean
 from kzoo.baselines.fitted import fit
 from kzoo.data.options import DataOptions
+from kzoo.data.store.longer import longer_split, longer_windows
 from kzoo.training.suggestions import preset_with_window
 
 HORIZON = 4
@@ -221,6 +222,44 @@ def test_a_mean_forecasts_the_mean_of_its_members_quantiles(mean, networks, tmp_
     predicted = kzoo.predict(mean, shops())
     assert predicted.quantiles == pytest.approx(np.mean(each, axis=0), rel=1e-4)
     assert list(predicted.inputs) == [f"s{number}" for number in range(10)]
+    pytest.importorskip("onnxruntime")
+    kzoo.export(mean, tmp_path / "exported", formats=["onnx"])
+    light = runtime.load(tmp_path / "exported").predict(shops())
+    assert light.quantiles == pytest.approx(predicted.quantiles, rel=1e-3)
+
+
+def test_a_mean_reads_the_longest_windows_of_its_members(data, networks, tmp_path):
+    longer = longer_windows(data, 36)
+    smooth = kzoo.baselines.train("ets", longer, out=tmp_path / "ets", baselines=False)
+    runs = [networks[0], smooth]
+    steps = [run.preprocessing["steps"] for run in runs]
+    assert steps == [data.input_shape[0], 36] and steps[0] < 36
+    judged = Parts.of(data, 5, seed=0).judged(data)
+    splits = [judged, longer_split(judged, 36)]
+    outputs = np.mean(
+        [
+            run.model.predict(split.x[:], verbose=0).reshape(len(judged), -1)
+            for run, split in zip(runs, splits, strict=True)
+        ],
+        axis=0,
+    )
+    truth = np.asarray(judged.y[:])
+    answers = Answers(
+        outputs=outputs.reshape(*truth.shape, 3), truth=truth, rows=np.arange(len(judged))
+    )
+    mean = write_mean(
+        tmp_path / "run",
+        data,
+        runs,
+        [0.5, 0.5],
+        [answers],
+        description=DataOptions(**OPTIONS).describe(data),
+        backend="tensorflow",
+    )
+    np.testing.assert_array_equal(mean.answers["truth"], data.test.y[:])
+    each = [kzoo.predict(run, shops()).quantiles for run in runs]
+    predicted = kzoo.predict(mean, shops())
+    assert predicted.quantiles == pytest.approx(np.mean(each, axis=0), rel=1e-4)
     pytest.importorskip("onnxruntime")
     kzoo.export(mean, tmp_path / "exported", formats=["onnx"])
     light = runtime.load(tmp_path / "exported").predict(shops())

@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -133,9 +134,13 @@ class Windows(_PickledByPath):
         series: the `SeriesOfWindows` if `values` holds several; None for one.
         measured: (rows, F) whether each value was measured, neither filled in nor repeated before a short series; None
             if it is not known.
+        begins: sorted numbers of the rows at which a series begins, or goes on after a gap that is too long to be
+            filled in; None if it is not known.
     """
 
-    measured: np.ndarray | None = None  # windows of a stored state of before do not have it
+    # windows of a stored state of before do not have them
+    measured: np.ndarray | None = None
+    begins: np.ndarray | None = None
 
     def __init__(
         self,
@@ -144,8 +149,10 @@ class Windows(_PickledByPath):
         length: int,
         series: "SeriesOfWindows | None" = None,
         measured: np.ndarray | None = None,
+        begins: np.ndarray | None = None,
     ) -> None:
-        self.values, self.series, self.measured = values, series, measured
+        self.values, self.series = values, series
+        self.measured, self.begins = measured, begins
         self.starts = starts if isinstance(starts, RangeArray) else np.asarray(starts)
         self.length = int(length)
         self._steps = np.arange(self.length)
@@ -174,7 +181,21 @@ class Windows(_PickledByPath):
     def part(self, rows: _Index) -> "Windows":
         """Return some of the windows."""
         series = None if self.series is None else self.series.part(rows)
-        return Windows(self.values, self.starts[rows], self.length, series, self.measured)
+        return self._with(starts=self.starts[rows], series=series)
+
+    def longer(self, steps: int) -> "LongerWindows":
+        """Return windows of `steps` steps that end where these do; the row at which a series begins is repeated."""
+        assert self.begins is not None
+        starts = np.asarray(self.starts) + self.length - steps
+        return LongerWindows(
+            self.values, starts, steps, self.series, self.measured, begins=self.begins
+        )
+
+    def _with(self, **changes: Any) -> "Windows":
+        """Return windows with other attributes."""
+        windows = copy(self)
+        windows.__dict__.update(changes)
+        return windows
 
     def followed_by(self, other: "Windows") -> "Windows":
         """Return these windows and others of the same array."""
@@ -182,18 +203,30 @@ class Windows(_PickledByPath):
         series = self.series
         if series is not None and other.series is not None:
             series = replace(series, codes=np.concatenate([series.codes, other.series.codes]))
-        return Windows(self.values, starts, self.length, series, self.measured)
+        return self._with(starts=starts, series=series)
 
     def with_values(self, values: np.ndarray) -> "Windows":
         """Return the same windows of another array of the same length."""
-        return Windows(values, self.starts, self.length, self.series, self.measured)
+        return self._with(values=values)
 
     def covered(self) -> np.ndarray:
         """Return the rows from the first to the last that a window covers."""
-        return self.values[int(self.starts.min()) : int(self.starts.max()) + self.length]
+        return self.values[max(int(self.starts.min()), 0) : int(self.starts.max()) + self.length]
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
+
+
+class LongerWindows(Windows):
+    """Windows that may start before their series, or before a gap: the row at which it begins is repeated there."""
+
+    def __getitem__(self, index: _Index) -> np.ndarray:
+        # (..., length, F)
+        assert self.begins is not None
+        starts = np.asarray(self.starts[index])
+        own = np.searchsorted(self.begins, starts + self.length - 1, side="right") - 1
+        first = np.asarray(self.begins)[own]
+        return read(self.values, np.maximum(starts[..., None] + self._steps, first[..., None]))
 
 
 class Mapped(_PickledByPath):
@@ -371,7 +404,7 @@ def sample_indices(count: int, most: int) -> np.ndarray:
 def flat(x: RowArray) -> np.ndarray:
     """Return values as (N, columns); for windows, the rows that they cover, each once."""
     if (series := series_of(x)) is not None:
-        first = int(x.starts.min())  # type: ignore[attr-defined]  # of `Windows`
+        first = max(int(x.starts.min()), 0)  # type: ignore[attr-defined]  # of `Windows`
         end = int(x.starts.max()) + x.length  # type: ignore[attr-defined]
         rows = series[max(first, end - _MOST_ROWS) : end]
         return rows.reshape(len(rows), -1)

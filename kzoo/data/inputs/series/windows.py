@@ -83,8 +83,10 @@ def split_windows(
     last = np.minimum(rows + horizon, len(rows)) - 1
     complete = (rows - padding.firsts >= steps) & (rows + horizon <= padding.ends) & is_row
     complete &= content.is_past[source[last]]
+    begins = np.unique(padding.own_firsts)
     if len(breaks := np.setdiff1d(panel.parts, panel.bounds)):
         breaks = np.flatnonzero(is_row & np.isin(source, breaks))
+        begins = np.union1d(begins, breaks)
         complete &= ~_reach_over(breaks, rows, 1 - steps, horizon)
     rules = WindowRules(
         filled=content.filled[source] & is_row[:, None], steps=steps, horizon=horizon
@@ -118,7 +120,7 @@ def split_windows(
         if len(starts):
             shares[part] = rules.share_filled(starts - steps)
             own = None if series is None else series.part(starts)
-            x = Windows(values, starts - steps, steps, own)  # type: ignore[arg-type]  # or `WindowRows`
+            x = Windows(values, starts - steps, steps, own, begins=begins)  # type: ignore[arg-type]  # or `WindowRows`
             parts[part] = Split(x=x, y=Windows(y, starts, horizon, own, measured))
     notes = window_notes(left_out, shares)
     for short, of_series in (

@@ -32,7 +32,7 @@ from kzoo.training.max_time import counted_from
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import trial_folder
 from kzoo.utils.errors import KzooError, TimeTooShort
-from kzoo.utils.files import JsonObject
+from kzoo.utils.files import JsonObject, finite
 from kzoo.utils.formatting import plural
 from kzoo.zoo.run import Run
 
@@ -182,7 +182,8 @@ class Conclusion:
         stored = None
         if lead is not None:
             low, high = lead.interval(LEVEL)
-            stored = dict(mean=lead.mean, low=low, high=high)
+            # no interval of forecasts from a single origin
+            stored = finite(dict(mean=lead.mean, low=low, high=high))
         return result | dict(verdict=verdict, difference=stored)
 
     def _reason(self, winner: Model) -> str:

@@ -128,6 +128,24 @@ def test_the_winner_forecasts_quantiles(search):
     assert (" and " in label) == bool(winner.spec.members)
 
 
+def test_forecasts_of_a_single_origin_have_no_interval(tmp_path):
+    with auto_in_process("series_linear", epochs=1, horizon=12):
+        search = kzoo.tune(
+            "auto",
+            shops(4, 84),
+            max_time="10m",
+            horizon=12,
+            out=tmp_path / "search",
+            progress=False,
+            **OPTIONS,
+        )
+    result = result_of(search.path)
+    if result["difference"] is not None and "judged rows" in result["verdict"]:
+        assert result["difference"]["low"] is result["difference"]["high"] is None
+    causes = " ".join(trial.error for trial in search.trials)
+    assert "Error" not in causes and "index" not in causes
+
+
 # of three models at six origins, none of which is clearly the best; their mean is better than each
 ERRORS = np.array(
     [[1.0, -2, 1, -2, 1, -2], [-2, 1, -2, 1, -2, 1], [1.6, -1.6, 1.6, -1.6, 1.6, -1.6]]

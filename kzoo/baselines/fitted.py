@@ -79,7 +79,7 @@ class Fitted:
         return outputs, truth
 
     def network(self) -> "Model":
-        """Return a Keras network from the inputs of the data to the same outputs as `predict`, not compiled.
+        """Return a Keras network from the inputs of `self.data` to the same outputs as `predict`, not compiled.
 
         It consists of built-in layers, and computes in float32. Quantiles are flat, (N, ..., targets * levels), as
         those of other networks.

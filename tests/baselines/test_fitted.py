@@ -113,7 +113,7 @@ def test_a_network_computes_what_the_baseline_predicts(name, tmp_path):
             continue
         network = fitted.network()
         assert {type(layer).__module__.split(".")[0] for layer in network.layers} == {"keras"}
-        assert close(network.predict(np.asarray(data.test.x[:]), verbose=0), expected), (
+        assert close(network.predict(np.asarray(fitted.data.test.x[:]), verbose=0), expected), (
             baseline.name
         )
 

@@ -80,8 +80,8 @@ def evaluate(
         by: also score each subgroup: the rows with equal values in this column of the table, or in the same quarter of
             its numbers or times. It need not be an input of the model.
         confidence: also measure the coverage of sets or intervals at this level, or at several, on these rows. Of
-            forecasts, also that of a band that follows the errors of the forecasts before, as far as they are known at
-            the time of each forecast (adaptive conformal inference).
+            forecasts of one series, also that of a band that follows the errors of the forecasts before, as far as they
+            are known at the time of each forecast (adaptive conformal inference).
         n_windows: of forecasts: also score those that begin at the last `n_windows` moments, each for itself.
         step_size: steps between two of these moments; the default is the horizon.
         sheet, header_row: where the table is in an `.xlsx` workbook, see `kzoo.load_data`; the default is as in
@@ -171,10 +171,12 @@ def evaluate(
     if levels:
         rows = sample_split(part)
         predictions, truth = predicted(kept, loaded, steps, logits=run_gives_logits(run), part=rows)
-        starts = getattr(rows.y, "starts", range(len(truth)))
+        starts = np.asarray(getattr(rows.y, "starts", range(len(truth))))
+        # one after the other, the series of a panel are not in order of time
+        in_order = getattr(rows.y, "series", None) is None
         moments = moments_of(rows) if run.problem.ordered else None
         coverage = steps.coverage(
-            predictions, truth, levels, run.problem, np.asarray(starts), moments
+            predictions, truth, levels, run.problem, starts if in_order else None, moments
         )
         scores = scores | {"conformal": coverage}
         of_means = partial(scores_of_means, kept, rows, loaded, steps, logits=run_gives_logits(run))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from messages import assert_mentions, refuses, warns
+from messages import assert_mentions, notes_with, refuses, warns
 from shortcuts import undrawn, untraced
 
 import kzoo
@@ -135,6 +135,41 @@ def test_a_missing_row_is_a_gap_and_no_window_forecasts_over_it():
     runs = [sales[i : i + horizon] for i in range(len(sales) - horizon + 1)]
     for index in np.flatnonzero(data.train.x.series.codes == code):
         assert any(np.array_equal(values, data.train.y[int(index)][:, 0]) for values in runs)
+
+
+def test_a_promotion_does_not_last_over_a_gap():
+    """Missing rows and empty cells of known events have the usual value of their day of the week."""
+    frame = shops((("a", 84), ("b", 84)))
+    weekday = frame.day.dt.day_of_week
+    frame["promo"] = (weekday == 5).astype(int)
+    frame["kind"] = np.where(weekday == 5, "fair", "none")
+    frame["price"] = 10.0 + frame.groupby("shop").cumcount() % 5
+    gone = frame.day.isin(pd.date_range("2024-05-06", periods=9))  # from Monday to Tuesday
+    empty = frame.day.isin(pd.date_range("2024-05-22", periods=2))
+    # a promotion on the days before, which would last
+    for end in ("2024-05-05", "2024-05-21"):
+        frame.loc[frame.day == end, ["promo", "kind"]] = 1, "fair"
+    new = frame.assign(kind=frame["kind"].where(~empty), promo=frame["promo"].where(~empty))
+    new.loc[empty, "price"] = np.nan
+    options = dict(known_covariates=["promo", "kind", "price"], static_covariates=None)
+    data = load(new[~gone & (frame.day <= "2024-06-20")], **options)
+    assert notes_with(data.notes, "events", "'promo' 4", "'kind' 4", "most frequent")
+    assert notes_with(data.notes, "rows are missing", "events", "usual")
+    assert notes_with(data.notes, "last value before", "'price' 4")
+    names = list(data.feature_names)
+    rows = data.train.x
+    for name in ("promo", "kind=fair"):
+        values = rows.values[:, names.index(name)]
+        days = pd.to_datetime(rows.series.numbers, unit="D")
+        for dates in (
+            pd.date_range("2024-05-06", periods=9),
+            pd.date_range("2024-05-22", periods=2),
+        ):
+            chosen = days.isin(dates)
+            np.testing.assert_array_equal(values[chosen], days[chosen].day_of_week == 5)
+    before = frame[frame.day == "2024-05-05"].set_index("shop")["price"]
+    price = rows.values[:, names.index("price")][days == "2024-05-14"]
+    np.testing.assert_allclose(np.sort(price), np.sort(before.to_numpy()))
 
 
 def test_short_series_are_padded_and_shorter_ones_left_out():

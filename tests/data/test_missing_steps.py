@@ -358,6 +358,18 @@ def test_a_tenth_of_the_training_rows_is_missing_here_and_there(tmp_path):
     assert learn_calendar(Moments(noise, noise), "time") is None
 
 
+def test_few_missing_rows_leave_the_windows_to_learn_from():
+    """A month that is missing costs the window that it is just before, not the twelve that forecast it."""
+    frame = monthly()
+    gone = [50, 90, 130]
+    whole = load_data(frame, preset=preset(24, 12))
+    data = load_data(frame.drop(index=gone), preset=preset(24, 12))
+    assert len(data.train) >= len(whole.train) - 3 * 2
+    assert notes_with(data.notes, "(train)", "for learning, too.")
+    before = load(frame.drop(index=gone), preset(24, 12), DataOptions(reads_gaps_as_before=True))
+    assert len(before.train) < len(data.train) - 24
+
+
 def test_filled_values_are_not_scored():
     """Of a long horizon, most windows have one: the others are enough to score, not to learn from."""
     frame = hourly(120)

@@ -352,8 +352,9 @@ def test_the_coverage_of_forecasts_is_judged_by_size(home, capsys):
         # windows of a series have equal rights, and fifths have nearly as many series
         mean = np.average([part["coverage"] for part in entry["sizes"]], weights=[3, 2, 3, 2, 2])
         assert mean == pytest.approx(entry["coverage"], abs=0.02)
-    static, adaptive = kzoo.evaluate(run, frame, confidence=0.8)["conformal"]
-    assert static["expected"] is not None and adaptive["expected"] is not None
+    # the series of a panel have no band that follows the errors before: `predict` makes none
+    (static,) = kzoo.evaluate(run, frame, confidence=0.8)["conformal"]
+    assert static["expected"] is not None
 
     file = run.path / "summary.json"
     summary = json.loads(file.read_text(encoding="utf-8"))

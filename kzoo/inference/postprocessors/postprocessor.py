@@ -264,7 +264,7 @@ class Postprocessor:
         truth: np.ndarray,
         levels: Sequence[float],
         problem: Problem,
-        starts: np.ndarray,
+        starts: np.ndarray | None,
         moments: np.ndarray | None = None,
     ) -> list[dict[str, Any]]:
         """Return the coverage of sets or intervals on some rows; see `conformal.coverage`.
@@ -273,7 +273,8 @@ class Postprocessor:
             predictions, truth: of the rows; of forecasts in order of time.
             levels: of confidence.
             problem: what is predicted.
-            starts: (N,) time steps of the first values of forecasts.
+            starts: (N,) time steps of the first values of forecasts of one series; None for several, which have no
+                adaptive band.
             moments: the same for all series at the same time, by which coverages are judged; or None.
 
         Raises:
@@ -287,7 +288,7 @@ class Postprocessor:
             results += conformal.coverage(
                 step.learned, step.rows, predictions, truth, [level], moments=moments, **options
             )
-            if problem.ordered:
+            if problem.ordered and starts is not None:
                 results.append(
                     adaptive_band.coverage(
                         step.learned, step.rows, predictions, truth, starts, level, moments

@@ -66,9 +66,9 @@ def split_windows(
     """Return the windows of each split of a panel.
 
     Series of a panel with few rows get the first row repeated before it, so that they have a window of the full length.
-    Windows with a target that was filled in, or with a gap that was not, among the values to forecast are left out. If
-    these are more than half of a split, those with few such targets are used (see `WindowRules`); of a split that is
-    scored only if it has fewer than 20 others.
+    Among the values to forecast, training windows may have a few that were filled in (see `WindowRules`): without them,
+    few windows of a series with gaps would be left to learn from. A split that is scored has such windows, or some with
+    a gap that was not filled in, only if it has fewer than 20 others, and these are less than half.
 
     Args:
         panel, content: the `Panel` and its `PanelValues`.
@@ -109,9 +109,10 @@ def split_windows(
         )
         strict, usable = rules.usable(every - steps)
         over_jump = _reach_over(panel.jumps, every, 0, horizon)
+        if panel.fill and part == "train":  # runs of earlier versions keep their windows
+            strict = usable
         strict = strict & ~over_jump
         is_strict = 2 * strict.sum() >= usable.sum()
-        # runs of earlier versions keep their windows
         if panel.fill and part != "train":
             is_strict |= strict.sum() >= _ENOUGH_TO_SCORE
         starts = every[strict if is_strict else usable]

@@ -99,6 +99,41 @@ def covariates_of(reader: Preprocessor) -> list[Covariate]:
     return [Covariate.of(stored) for stored in reader.get("covariates", ())]
 
 
+def are_events(column: np.ndarray) -> bool:
+    """Return whether the channels of a column (R, channels) are only 0 and 1, as of promotions, holidays and texts."""
+    present = column[~np.isnan(column)]
+    return bool(np.isin(present, (0, 1)).all())
+
+
+def fill_events(
+    column: np.ndarray, wanted: np.ndarray, codes: np.ndarray, phases: np.ndarray
+) -> None:
+    """Fill some rows of a column of events in place: an event does not last over a gap, as a price does.
+
+    They get the most frequent value at the same phase of the season in their series, or else in the series.
+
+    Args:
+        column: (R, channels) of 0 and 1, NaN where a value is missing.
+        wanted: (R,) whether a row is filled in.
+        codes, phases: (R,) series and phase of the season of each row.
+    """
+    width = column.shape[1]
+    present = ~np.isnan(column).any(axis=1)
+    # the event of each row: 0 for none, or the number of its channel
+    events = np.where(present, (np.nan_to_num(column) * np.arange(1, width + 1)).sum(axis=1), 0)
+    values = np.concatenate([np.zeros((1, width)), np.eye(width)])
+    left = wanted & ~present
+    for groups in (codes * (int(phases.max(initial=0)) + 1) + phases, codes):
+        known, indices = np.unique(groups[left], return_inverse=True)
+        own = present & np.isin(groups, known)
+        cells = np.searchsorted(known, groups[own]) * (width + 1) + events[own].astype(int)
+        counts = np.bincount(cells, minlength=len(known) * (width + 1)).reshape(-1, width + 1)
+        has_any = counts.sum(axis=1)[indices] > 0
+        rows = np.flatnonzero(left)[has_any]
+        column[rows] = values[counts.argmax(axis=1)[indices[has_any]]]
+        left[rows] = False
+
+
 def channel_names(covariates: Sequence[Covariate], calendar: Calendar | None) -> list[str]:
     """Return the names of the channels of covariates and of the calendar."""
     return [name for covariate in covariates for name in covariate.channels] + calendar_names(

@@ -126,7 +126,7 @@ class Panel:
     @property
     def fill_rule(self) -> str:
         """How missing values are filled in, as a sentence."""
-        return fill_rule(self.season, self.fill)
+        return fill_rule(self.season, self.fill, covariates=self.is_padded)
 
     def __len__(self) -> int:
         return len(self.names)

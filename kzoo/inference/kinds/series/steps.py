@@ -19,7 +19,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import listed, plural
 
 MAX_FILLED = 0.5  # share of the targets in a window that may be filled in
-# share of the targets after a window, if half of the windows would be left out otherwise
+# share of the targets after a window that is learned from, or scored if there are too few others
 MAX_FILLED_AHEAD = 0.25
 # missing rows; a longer gap divides a series (the same for windows of any length)
 LONGEST_GAP = 200
@@ -202,21 +202,23 @@ def numbers_of(calendar: Calendar, moments: Moments) -> np.ndarray:
     return np.round(np.append(0, np.cumsum(intervals))).astype(np.int64)
 
 
-def fill_rule(season: int | None, fill: str = "") -> str:
+def fill_rule(season: int | None, fill: str = "", *, covariates: bool = False) -> str:
     """Return how missing values are filled in, as a sentence.
 
     Args:
         season: steps of a season, or None.
         fill: `SEVERAL_SEASONS`, or empty for one.
+        covariates: whether there may be known columns of events (see `panel_values` of `windows`).
     """
     pattern = "with a straight line"
     if season and fill == SEVERAL_SEASONS:
         pattern = f"from the same step of the seasons of {plural(season, 'step')} around them"
     elif season:
         pattern = f"with the values {plural(season, 'step')} before"
+    events = ", known events have their usual one" if covariates and fill and season else ""
     return (
         f"Targets are filled in {pattern}, fitted to the values around them;"
-        " other columns keep their last value."
+        f" other columns keep their last value{events}."
     )
 
 
@@ -358,13 +360,14 @@ def window_notes(left_out: int, shares: Mapping[str, float]) -> list[str]:
     notes = []
     if left_out:
         notes.append(
-            f"{plural(left_out, 'window')} excluded: a value is missing in the forecast horizon, or just before it, or "
-            "in more than half of the window."
+            f"{plural(left_out, 'window')} excluded: values are missing in the forecast horizon (more than a quarter "
+            "to learn from, any to score), or just before it, or in more than half of the window."
         )
     if shares := {part: share for part, share in shares.items() if share}:
         of_parts = listed(f"{share:.1%} ({part})" for part, share in shares.items())
+        use = "learning" if list(shares) == ["train"] else "learning and scoring"
+        reason = "" if use == "learning" else ": without them, too few windows would be left"
         notes.append(
-            f"Of the values to forecast, {of_parts} are missing and filled in, for learning and scoring, too: without "
-            "them, fewer than half of the windows would be left."
+            f"Of the values to forecast, {of_parts} are missing and filled in, for {use}, too{reason}."
         )
     return notes

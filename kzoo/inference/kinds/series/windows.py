@@ -11,11 +11,18 @@ from kzoo.inference.kinds.series.calendar import Calendar
 from kzoo.inference.kinds.series.covariates import (
     Channels,
     Covariate,
+    are_events,
     calendar_values,
     covariates_of,
+    fill_events,
 )
 from kzoo.inference.kinds.series.panel import Panel, listed_series, panel_of
-from kzoo.inference.kinds.series.steps import LONGEST_GAP, MAX_FILLED, fill_targets
+from kzoo.inference.kinds.series.steps import (
+    LONGEST_GAP,
+    MAX_FILLED,
+    SEVERAL_SEASONS,
+    fill_targets,
+)
 from kzoo.inference.kinds.series.times import Moments
 from kzoo.inference.tables.raw import MOST, Rows
 from kzoo.inference.tables.values import unreadable_cells
@@ -89,6 +96,7 @@ def panel_values(
     notes = missing_notes(int((~present[known_rows]).sum()), panel)
     channels: list[np.ndarray] = []
     empty = dict[str, int]()
+    events = dict[str, int]()
     empty_ahead = list[str]()
     for covariate in covariates_of(reader):
         column, more = covariate.values(rows)
@@ -101,15 +109,23 @@ def panel_values(
             check_constant(panel, column, covariate.name)
         if covariate.role == "known" and not past.all() and np.isnan(column[~past]).all():
             empty_ahead.append(covariate.name)
-        if covariate.role == "known" and (
-            count := int(np.isnan(column[known_rows]).any(axis=1).sum())
-        ):
-            empty[covariate.name] = count
+        if covariate.role == "known" and (gone := past & np.isnan(column).any(axis=1)).any():
+            is_usual = panel.fill == SEVERAL_SEASONS and panel.season and are_events(column)
+            if count := int((gone & panel.has_row).sum()):
+                (events if is_usual else empty)[covariate.name] = count
+            if is_usual and panel.season:
+                fill_events(column, gone, panel.codes, panel.numbers % panel.season)
         channels.append(filled(column, panel)[0] if fill or covariate.role == "static" else column)
     if empty:
         counts = listed(f"{name!r} {count}" for name, count in empty.items())
         notes.append(
             f"Empty cells of known columns have the last value before in the same series, or its first: {counts}."
+        )
+    if events:
+        counts = listed(f"{name!r} {count}" for name, count in events.items())
+        notes.append(
+            "Empty cells of known columns of events have the most frequent value at the same step of the season in the "
+            f"same series: {counts}."
         )
     own = np.concatenate(channels, axis=1) if channels else np.empty((len(panel.numbers), 0))
     return PanelValues(

@@ -62,8 +62,10 @@ def test_a_run_has_the_scores_and_the_predictions_of_the_baseline(source, tmp_pa
     run = kzoo.Run(baselines.train(name, data, out=tmp_path / "run", baselines=False).path)
     (result,) = baselines.score(data, names=name)
     stored = run.summary[result.split]
+    # of a run of quantiles, that of its means, which the baseline has not
+    of_means = {"bias"} if "error_vectors" in [s["name"] for s in run.postprocessing] else set()
     for metric, value in result.scores.items():
-        if isinstance(value, float):
+        if isinstance(value, float) and metric not in of_means:
             # Ranks of tied rows may differ in float32.
             assert stored[metric] == pytest.approx(
                 value, rel=2e-3 if "precision" in metric else 1e-4, abs=1e-6

@@ -282,7 +282,10 @@ NOTED_OF_NEW_ROWS = {
         PLANNED.assign(day=PLANNED.day + "T00:00:00+02:00"),
         ("'day'", "+02:00", "no zone"),
     ),
-    "no known past": (put(PLANNED, "promo", range(75), None), ("'promo'", "75", "or its first")),
+    "no known past": (
+        put(PLANNED, "promo", range(75), None),
+        ("'promo'", "75", "most frequent value"),
+    ),
     "two rows of a new series": (
         pd.concat([PLANNED, PLANNED[(PLANNED["shop"] == "c")].tail(5).assign(shop="n")]),
         ("'n'", "6 rows", "repeated"),

@@ -429,7 +429,7 @@ def test_values_that_were_filled_in_are_not_scored():
     expected = (
         ("'load'", "1 of 100", "row 51", "'sensor error'"),
         ("22", "missing"),
-        ("24 windows", "a value is missing"),
+        ("24 windows", "values are missing"),
     )
     with pytest.warns(KzooWarning) as caught:
         split = kind("series").fitting.labelled(reader, new, targets=["load"], config=config)

@@ -154,6 +154,7 @@ def load(request: LoadRequest) -> Dataset:
     rows = rows_of(table.frame)
     content = panel_values(reader, rows, panel)
     values = content.values
+    table.check_sizes(values, past)
     notes += [*format_warnings, *unread_notes(past, table.frame, content.unread), *content.notes]
     notes += weight_column_notes(past, weighted=False)
     notes += _binary_notes(targets, values) if options.target is not None else []

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 _MAX_STORED_IDS = 10_000
+# largest value of a series over that of the median series: beyond it, float32 scaled by all of them has nothing of the
+# others, which would count as windows of zeros
+_LARGEST_RATIO = 1e11
 _MOST_AT_ONCE = 4_000_000  # numbers whose scale is computed at a time
 _UNEVEN = 0.5  # standard deviation / mean of a series above which its logarithm is normalised
 _MOST_SCALED = 500_000  # rows of a large panel from which the scale of its inputs is learned
@@ -209,6 +212,31 @@ class PanelRows:
             limits["validation"] = cuts
         limits["test"] = (cuts[1], end)
         return Cuts(limits=limits, training=training)
+
+    def check_sizes(self, values: np.ndarray, columns: Sequence[str]) -> None:
+        """Refuse values that float32 cannot hold, and those of one series that leave nothing of the others.
+
+        Args:
+            values: (R, columns) of the past, float32.
+            columns: their names.
+
+        Raises:
+            KzooError: a series has such values.
+        """
+        largest = np.maximum.reduceat(np.abs(values), self.panel.bounds[:-1], axis=0)
+        usual = np.median(largest, axis=0)
+        limits = np.where(usual > 0, _LARGEST_RATIO * usual.astype(np.float64), np.inf)
+        wrong = np.argwhere(~np.isfinite(largest) | (largest > limits))
+        if len(wrong):
+            row, column = wrong[0]
+            of_series = f" of series {self.panel.names[row]!r}" if len(self.panel) > 1 else ""
+            size = largest[row, column]
+            what = f"values up to {size:.3g}, and the values of a typical series would be lost in rounding"
+            if not np.isfinite(size):
+                what = f"values beyond {np.finfo(np.float32).max:.3g}, which networks cannot compute with"
+            raise KzooError(
+                f"Column {columns[column]!r}{of_series} has {what}. Correct them, or leave the series out."
+            )
 
     def _sizes(self, flags: np.ndarray) -> np.ndarray:
         """Return the number of rows of each series (S,) that have a flag (R,)."""

@@ -193,7 +193,7 @@ def filled(values: np.ndarray, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     """
     present = ~np.isnan(values)
     if present.all():
-        return np.ascontiguousarray(values, np.float32), present
+        return _as_float32(values), present
     rows = np.arange(len(values))[:, None]
     firsts = panel.firsts[:, None]
     last = np.maximum.accumulate(np.where(present, rows, -1), axis=0)
@@ -202,7 +202,13 @@ def filled(values: np.ndarray, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     source = np.where(last >= firsts, last, np.where(following < ends, following, -1))
     result = np.take_along_axis(values, np.maximum(source, 0), axis=0)
     result[source < 0] = 0
-    return np.ascontiguousarray(result, np.float32), present
+    return _as_float32(result), present
+
+
+def _as_float32(values: np.ndarray) -> np.ndarray:
+    """Return values as float32, infinity for those that are too large: loading refuses them by name."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, np.float32)
 
 
 def check_constant(panel: Panel, channels: np.ndarray, name: str) -> None:

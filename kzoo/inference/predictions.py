@@ -366,7 +366,10 @@ class Predictions:
             for ending in numbers_by_ending:
                 is_end = ending in ("_lower", "_upper") and name + ending in used
                 names.append(f"interval_{name}{ending}" if is_end else name + ending)
-        numbers = np.stack(list(numbers_by_ending.values()), axis=-1).reshape(-1, len(names))
+        # intervals are computed in more digits than the numbers beside them have
+        parts = list(numbers_by_ending.values())
+        numbers = np.stack([part.astype(parts[0].dtype) for part in parts], axis=-1)
+        numbers = numbers.reshape(-1, len(names))
         if horizon is None:
             return _with_target_columns({"input": list(self.inputs)}, names, numbers)
         counts = np.tile(np.arange(1, horizon + 1), n)

@@ -23,7 +23,7 @@ WITHOUT = {
     "check": {"clip"},
     "tune": {"clip"},
     # folds are the test split; rows have no order
-    "cross_validate": {"clip", "test", "time", "split", "data_seed"},
+    "cross_validate": {"clip", "test", "split", "data_seed"},
 }
 
 

@@ -319,7 +319,7 @@ class Conclusion:
         )
 
     def _of_same_inputs(self, contenders: Sequence[Contender]) -> list[Contender]:
-        """Return the contenders that read the same inputs as the best network, or all baselines without a network."""
+        """Return the contenders whose inputs are those of the best network; all of them if there is no network."""
         networks = [contender for contender in contenders if not contender.candidate.is_baseline]
         if not networks:
             return [*contenders]

@@ -14,6 +14,7 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import Fold, fingerprint
 from kzoo.data.store.pooled import pooled
 from kzoo.data.store.windows import series_of
+from kzoo.inference.postprocessors.clustered import count_apart
 from kzoo.tuning.folds import check_folds, divide_into_folds, why_no_folds
 from kzoo.utils.errors import KzooError
 
@@ -81,11 +82,14 @@ class Parts:
             return []
         train, judged = _several_origins(data)
         notes = []
-        if hasattr(judged.y, "moments") and (count := _origins(judged)) < _ORIGINS:
-            notes.append(
-                f"The training rows are too few to judge forecasts from {_ORIGINS} origins half a horizon apart: "
-                f"candidates are judged from {count}, so that their order is less certain."
-            )
+        y: Any = judged.y
+        if hasattr(y, "moments"):
+            count = count_apart(y.moments, max(y.length // 2, 1))
+            if count < _ORIGINS:
+                notes.append(
+                    f"The training rows are too few to judge forecasts from {_ORIGINS} origins half a horizon apart: "
+                    f"candidates are judged from {count}, so that their order is less certain."
+                )
         if not len(_last_windows(train)[1]):
             notes.append(
                 "The training rows are too few to stop networks on later ones: while candidates are compared, the "
@@ -204,17 +208,6 @@ def _several_origins(data: Dataset) -> tuple[Split, Split]:
             begin = np.asarray(rows.y.moments)
             return earlier, rows.select(np.flatnonzero(begin >= first))
     return train, judged
-
-
-def _origins(split: Split) -> int:
-    """Return how many forecasts that are half a horizon apart, or more, the windows of a split have."""
-    y: Any = split.y
-    moments = np.unique(y.moments)
-    count, last = 0, -np.inf
-    for moment in moments:
-        if moment >= last + max(y.length // 2, 1):
-            count, last = count + 1, moment
-    return count
 
 
 def _last_windows(train: Split) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from kzoo.data.store.windows import sample_indices
 from kzoo.inference.postprocessors.decision import STEP, scoring_arguments
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.inference.sources.arrays import class_numbers
+from kzoo.inference.tasks.quantiles import levels_of
 from kzoo.inference.tasks.weighted import score_weighted
 from kzoo.problems.kinds import Kind, kind
 from kzoo.problems.objectives import Objective
@@ -115,6 +116,11 @@ class BaselineData:
     def outputs(self) -> int:
         """The number of classes, of labels, or of values per row."""
         return self.classes or int(np.prod(self.data.train.y.shape[1:]))
+
+    @property
+    def levels(self) -> tuple[float, ...] | None:
+        """The levels of the quantiles; None for other tasks."""
+        return levels_of(self.data.target) if "quantiles" in self.data.problem.facts else None
 
     @property
     def x(self) -> np.ndarray:

@@ -17,7 +17,6 @@ from kzoo.baselines.windows import has_own_past
 from kzoo.data.inputs.series.season import detect_season
 from kzoo.data.store.windows import Windows, series_of
 from kzoo.inference.kinds.series.calendar import Calendar
-from kzoo.inference.tasks.quantiles import levels_of
 
 if TYPE_CHECKING:
     from kzoo.baselines.data import BaselineData
@@ -124,7 +123,7 @@ def _of_windows(
     train = subset.data.train.y
     horizon, targets = train.shape[1], train.shape[-1]
     smoothing = method(min(subset.shape[0], _MOST_STEPS), horizon, _season(subset, train) or 1)
-    levels = levels_of(subset.data.target) if "quantiles" in subset.data.problem.facts else None
+    levels = subset.levels
     season = f"a season of {smoothing.season} steps" if smoothing.season > 1 else "no season"
     subset.notes.append(f"windows of {smoothing.steps} steps, {season}")
     return subset.by_blocks(
@@ -199,7 +198,7 @@ def _predictor(subset: "BaselineData", method: ModuleType) -> Predictor:
         subset.notes.append(
             f"{_COMMON_FORMS} forms for all series, chosen on {max(1, round(share * len(fitted.best)))} of them"
         )
-    levels = levels_of(subset.data.target) if "quantiles" in subset.data.problem.facts else None
+    levels = subset.levels
 
     def predict(part: "Split") -> Iterator[tuple[np.ndarray, np.ndarray]]:
         windows: Windows = part.y

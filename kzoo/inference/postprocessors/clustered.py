@@ -55,6 +55,15 @@ class Clusters:
         return Clusters(series=self.series[rows], blocks=self.blocks[rows])
 
 
+def count_apart(moments: np.ndarray, distance: int) -> int:
+    """Return the number of moments (M,) that are at least `distance` apart, counted from the first one."""
+    count, last = 0, -math.inf
+    for moment in np.unique(moments).tolist():
+        if moment >= last + distance:
+            count, last = count + 1, moment
+    return count
+
+
 def expected_range(
     covered: np.ndarray,
     clusters: Clusters,
@@ -103,14 +112,9 @@ def _variance(covered: np.ndarray, clusters: Clusters, level: float) -> tuple[fl
     """Return the variance of a coverage at a level, and its degrees of freedom, None with a single block."""
     shares = covered.reshape(len(covered), -1).mean(axis=1)
     mean = float(shares.mean())
-    errors = shares - mean
-    both = clusters.series * (int(clusters.blocks.max()) + 1) + clusters.blocks
-    of_series, series = _of_clusters(errors, clusters.series)
-    of_blocks, blocks = _of_clusters(errors, clusters.blocks)
-    of_both, _ = _of_clusters(errors, both)
-    neighbours = _correlation(errors, clusters.blocks)
+    of_series, of_blocks, of_both, series, blocks = _two_way(shares - mean, clusters)
     # the mean of few blocks that share steps is closer to each of them than the level is
-    widening = (1 + neighbours) / (1 - neighbours) * blocks / max(blocks - 1, 1)
+    widening = blocks / max(blocks - 1, 1)
     of_blocks, of_both = of_blocks * widening, of_both * widening
     freedoms = [(of_series, series - 1.0), (of_blocks, max((blocks - 1) / _LOST, _LEAST_FREEDOM))]
     binomial = level * (1 - level)
@@ -145,17 +149,25 @@ def ratio_interval(
         return None
     ratio = float(np.mean(errors)) / size
     deviations = errors - ratio * sizes
-    both = clusters.series * (int(clusters.blocks.max()) + 1) + clusters.blocks
-    of_series, series = _of_clusters(deviations, clusters.series)
-    of_blocks, blocks = _of_clusters(deviations, clusters.blocks)
-    of_both, _ = _of_clusters(deviations, both)
-    neighbours = _correlation(deviations, clusters.blocks)
-    widening = (1 + neighbours) / (1 - neighbours)
-    of_blocks, of_both = of_blocks * widening, of_both * widening
+    of_series, of_blocks, of_both, series, blocks = _two_way(deviations, clusters)
     variance = max(of_series + of_blocks - of_both, of_series, of_blocks)
     freedom = min(count - 1 for count in (series, blocks) if count > 1)
     half = student(PROBABILITY, freedom) * math.sqrt(variance) / size
     return ratio - half, ratio + half
+
+
+def _two_way(errors: np.ndarray, clusters: Clusters) -> tuple[float, float, float, int, int]:
+    """Return the variances of the mean of errors (N,) by series, blocks and both, and the numbers of series and blocks.
+
+    Those by blocks are wider by the correlation of neighbouring ones.
+    """
+    both = clusters.series * (int(clusters.blocks.max()) + 1) + clusters.blocks
+    of_series, series = _of_clusters(errors, clusters.series)
+    of_blocks, blocks = _of_clusters(errors, clusters.blocks)
+    of_both, _ = _of_clusters(errors, both)
+    neighbours = _correlation(errors, clusters.blocks)
+    widening = (1 + neighbours) / (1 - neighbours)
+    return of_series, of_blocks * widening, of_both * widening, series, blocks
 
 
 def _correlation(errors: np.ndarray, blocks: np.ndarray) -> float:

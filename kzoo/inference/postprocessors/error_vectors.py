@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from kzoo.inference.postprocessors.clustered import count_apart
 from kzoo.inference.predictions import Predictions
 from kzoo.inference.tasks.central import central, nearest
 from kzoo.utils.files import JsonObject
@@ -114,7 +115,7 @@ def learn(
         **target_facts,
         "names": [str(names[code]) for code in stored_series.tolist()],
         "series": len(np.unique(series)),
-        "origins": _independent(moments, errors.shape[1]),
+        "origins": count_apart(moments, errors.shape[1]),
         "shape": list(vectors.shape),
         "vectors": _packed(vectors),
     }
@@ -129,7 +130,7 @@ def _ratio(errors: np.ndarray, units: np.ndarray) -> list[float]:
 def _stored(
     at: np.ndarray, series: np.ndarray, moments: int, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the series and the origins whose vectors are stored: evenly spaced ones, as many as there is room for.
+    """Return the numbers of the series and of the origins to store, evenly spaced, within `MOST_STORED`.
 
     Origins at which less than half of the series have a forecast are left out.
 
@@ -152,15 +153,6 @@ def _evenly(values: np.ndarray, most: int) -> np.ndarray:
     if len(values) <= most:
         return values
     return values[np.linspace(len(values) - 1, 0, most).round().astype(int)[::-1]]
-
-
-def _independent(moments: np.ndarray, horizon: int) -> int:
-    """Return the number of origins (M,), ascending, whose forecasts do not overlap."""
-    count, last = 0, -np.inf
-    for moment in moments.tolist():
-        if moment >= last + horizon:
-            count, last = count + 1, moment
-    return count
 
 
 def _packed(vectors: np.ndarray) -> str:

@@ -330,9 +330,9 @@ def with_conformal(
 
 
 def with_step(
-    postprocessor: Postprocessor | None, name: str, learned: JsonObject, *, rows: str
+    postprocessor: Postprocessor | None, name: str, learned: Mapping[str, Any], *, rows: str
 ) -> Postprocessor:
-    """Return a postprocessor with a step added at the end, or replaced.
+    """Return a postprocessor with a step added at the end of its stage, or replaced.
 
     Args:
         postprocessor: the other steps, or None.
@@ -340,9 +340,8 @@ def with_step(
         learned: what it has learned.
         rows: the name of the split that it was learned on.
     """
-    others = () if postprocessor is None else postprocessor.without(name).steps
     step = Step(name=name, stage=_module(name).STAGE, rows=rows, learned=learned)
-    return Postprocessor(steps=(*others, step))
+    return (postprocessor or Postprocessor()).without(name).with_step(step)
 
 
 def with_range(
@@ -356,8 +355,7 @@ def with_range(
     """
     if learned is None:
         return postprocessor
-    step = Step(name=target_range.NAME, stage=target_range.STAGE, rows="training", learned=learned)
-    return (postprocessor or Postprocessor()).with_step(step)
+    return with_step(postprocessor, target_range.NAME, learned, rows="training")
 
 
 def with_range_of_members(

@@ -419,6 +419,12 @@ def test_the_table_of_packages_is_that_of_their_docstrings():
     assert packages.updated(page) == page, "run python .ci/packages.py"
 
 
+def test_no_two_test_modules_have_the_same_name():
+    """pytest imports test modules by their file name alone, so that the second one cannot be collected."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_every_public_name_exists():
     for name in kzoo._PUBLIC:
         assert getattr(kzoo, name) is not None

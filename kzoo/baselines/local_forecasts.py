@@ -124,11 +124,12 @@ def _of_windows(
     horizon, targets = train.shape[1], train.shape[-1]
     smoothing = method(min(subset.shape[0], _MOST_STEPS), horizon, _season(subset, train) or 1)
     levels = subset.levels
+    columns = subset.shape[1] - (subset.data.config.get("covariates") or 0)  # without those ahead
     season = f"a season of {smoothing.season} steps" if smoothing.season > 1 else "no season"
     subset.notes.append(f"windows of {smoothing.steps} steps, {season}")
     return subset.by_blocks(
-        lambda x: smoothing.predict(x, targets, levels),
-        network=lambda x: smoothing.network(past_of_targets(subset, x), x, levels),
+        lambda x: smoothing.predict(x[..., :columns], targets, levels),
+        network=lambda x: smoothing.network(past_of_targets(subset, x), x[..., :columns], levels),
         wide=smoothing.numbers * targets,
     )
 

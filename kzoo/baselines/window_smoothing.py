@@ -113,7 +113,7 @@ class WindowSmoothing:
 
         Args:
             x: (B, steps, F) windows, of which the first columns are the past of the targets; the first row of a series
-                that is shorter is repeated before it.
+                that is shorter is repeated before it in all columns.
             targets: number of targets.
             levels: of quantiles.
         """

@@ -62,6 +62,24 @@ def test_longer_windows_end_where_they_did_and_begin_with_their_series(steps):
     assert longer_windows(data, 12) is data
 
 
+def test_longer_windows_are_those_of_data_read_with_such_windows():
+    frame = months(series=3, rows=60)
+    longer, read = (
+        longer_windows(loaded(frame, 12, series_id="shop"), 60).train,
+        loaded(frame, 60, series_id="shop").train,
+    )
+    numbers = {window: i for i, window in enumerate(_windows_of(read))}
+    own = [i for i, window in enumerate(_windows_of(longer)) if window in numbers]
+    same = [numbers[_windows_of(longer)[i]] for i in own]
+    assert len(same) > 20
+    # also the calendar of later steps, before the first row
+    np.testing.assert_array_equal(longer.x[np.array(own)], read.x[np.array(same)])
+
+
+def _windows_of(part):
+    return list(zip(part.y.series.codes.tolist(), part.y.moments.tolist(), strict=True))
+
+
 def test_longer_windows_do_not_reach_over_a_long_gap():
     frame = months(rows=480, missing=range(200, 410))  # too many to be filled in
     data = loaded(frame, 12)

@@ -184,6 +184,35 @@ def test_short_series_are_padded_and_shorter_ones_left_out():
     )
 
 
+@pytest.mark.parametrize("preset", ["series_linear", "series_gru"])
+def test_a_short_series_has_the_known_values_of_its_steps_in_training_and_in_new_rows(preset):
+    frame = shops((("a", 90), ("b", 90), ("c", 9)))
+    frame.loc[frame["shop"] == "c", "day"] -= pd.Timedelta(days=60)
+    options = OPTIONS | dict(known_covariates="promo")
+    network = get_preset(preset)
+    network = replace(network, config=network.config | {"horizon": 5, "input_shape": (20, 1)})
+    data = kzoo.load_data(frame, preset=network, **options)
+    with untraced(), undrawn():
+        run = kzoo.train(
+            preset, data, out=None, horizon=5, input_shape=20, epochs=1, progress=False
+        )
+    windows, targets = data.train.x, data.train.y
+    (row,) = np.flatnonzero(windows.series.codes == windows.series.names.index("c"))
+    rows = frame[frame["shop"] == "c"].sort_values("day")  # 4 rows, and 5 to forecast
+    truth = rows.sales.to_numpy("float32")
+    assert np.array_equal(targets[row][:, 0], truth[4:])
+    known = rows.assign(sales=[*truth[:4], *[None] * 5])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        forecast = kzoo.predict(run, known).values
+        np.testing.assert_allclose(kzoo.predict(run, windows[[row]]).values, forecast, rtol=1e-5)
+        assert len(set(known.promo[4:])) == 2
+        other = known.assign(promo=[*known.promo[:4], 1 - known.promo.iloc[4], *known.promo[5:]])
+        change = np.abs(kzoo.predict(run, other).values - forecast)[0, :, 0]
+    # the promotion of the first step to forecast, of which a window of four rows has no row
+    assert change[0] > 1e-6
+
+
 def test_the_effect_of_a_known_column_is_learned():
     frame = shops((("a", 200), ("b", 200), ("c", 200)))
     options = dict(TRAIN, epochs=40, learning_rate=0.02, input_shape=28)

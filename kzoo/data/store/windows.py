@@ -136,11 +136,14 @@ class Windows(_PickledByPath):
             if it is not known.
         begins: sorted numbers of the rows at which a series begins, or goes on after a gap that is too long to be
             filled in; None if it is not known.
+        ahead: number K of covariates, and how many steps later their second values are: the last K columns have at each
+            row what the K columns before them have that many rows later.
     """
 
     # windows of a stored state of before do not have them
     measured: np.ndarray | None = None
     begins: np.ndarray | None = None
+    ahead: tuple[int, int] = (0, 0)
 
     def __init__(
         self,
@@ -150,9 +153,10 @@ class Windows(_PickledByPath):
         series: "SeriesOfWindows | None" = None,
         measured: np.ndarray | None = None,
         begins: np.ndarray | None = None,
+        ahead: tuple[int, int] = (0, 0),
     ) -> None:
         self.values, self.series = values, series
-        self.measured, self.begins = measured, begins
+        self.measured, self.begins, self.ahead = measured, begins, ahead
         self.starts = starts if isinstance(starts, RangeArray) else np.asarray(starts)
         self.length = int(length)
         self._steps = np.arange(self.length)
@@ -188,7 +192,13 @@ class Windows(_PickledByPath):
         assert self.begins is not None
         starts = np.asarray(self.starts) + self.length - steps
         return LongerWindows(
-            self.values, starts, steps, self.series, self.measured, begins=self.begins
+            self.values,
+            starts,
+            steps,
+            self.series,
+            self.measured,
+            begins=self.begins,
+            ahead=self.ahead,
         )
 
     def _with(self, **changes: Any) -> "Windows":
@@ -218,15 +228,24 @@ class Windows(_PickledByPath):
 
 
 class LongerWindows(Windows):
-    """Windows that may start before their series, or before a gap: the row at which it begins is repeated there."""
+    """Windows that may start before their series, or before a gap: the row at which it begins is repeated there.
+
+    Covariates some steps later are those of their own time there, too, from that row on.
+    """
 
     def __getitem__(self, index: _Index) -> np.ndarray:
         # (..., length, F)
         assert self.begins is not None
         starts = np.asarray(self.starts[index])
         own = np.searchsorted(self.begins, starts + self.length - 1, side="right") - 1
-        first = np.asarray(self.begins)[own]
-        return read(self.values, np.maximum(starts[..., None] + self._steps, first[..., None]))
+        first = np.asarray(self.begins)[own][..., None]
+        rows = starts[..., None] + self._steps
+        windows = read(self.values, np.maximum(rows, first))
+        count, later = self.ahead
+        if count and (repeated := rows < first).any():
+            source = np.maximum(rows + later, first)[repeated]
+            windows[repeated, -count:] = read(self.values, source)[:, -2 * count : -count]
+        return windows
 
 
 class Mapped(_PickledByPath):

@@ -355,9 +355,11 @@ def encoding_settings(reader: Preprocessor) -> JsonObject:
     """Return the part of a stored preprocessor that determines `x`.
 
     Excluded are the calendar, time format and outputs of a series, which determine where it ends, how its missing
-    values are filled in, and the date order and time zones of a table, which determine how new rows are read.
+    values are filled in and what the repeated first rows of new ones know, and the date order and time zones of a
+    table, which determine how new rows are read.
     """
-    ignored = ("calendar", "times", "outputs", "fill", "month_first", "zones", "separator")
+    of_series = ("calendar", "times", "outputs", "fill", "padded_ahead")
+    ignored = (*of_series, "month_first", "zones", "separator")
     return {name: value for name, value in reader.items() if name not in ignored}
 
 

@@ -141,7 +141,13 @@ def load(request: LoadRequest) -> Dataset:
     used = [*past, *(covariate.name for covariate in covariates)]
     format_warnings = [note for note in format_warnings if any(repr(c) in note for c in used)]
     stored_formats = {column: formats[column] for column in past if column in formats}
-    of_panel = {"covariates": [c.json() for c in covariates], "horizon": horizon} if ids else {}
+    of_panel: JsonObject = {}
+    if ids:
+        of_panel = {
+            "covariates": [c.json() for c in covariates],
+            "horizon": horizon,
+            "padded_ahead": True,
+        }
     reader: dict[str, Any] = {
         "kind": "series",
         "columns": past,

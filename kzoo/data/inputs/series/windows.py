@@ -121,7 +121,8 @@ def split_windows(
         if len(starts):
             shares[part] = rules.share_filled(starts - steps)
             own = None if series is None else series.part(starts)
-            x = Windows(values, starts - steps, steps, own, begins=begins)  # type: ignore[arg-type]  # or `WindowRows`
+            ahead = (content.covariates.shape[1], horizon)
+            x = Windows(values, starts - steps, steps, own, begins=begins, ahead=ahead)  # type: ignore[arg-type]  # or `WindowRows`
             parts[part] = Split(x=x, y=Windows(y, starts, horizon, own, measured))
     notes = window_notes(left_out, shares)
     for short, of_series in (

@@ -1,7 +1,8 @@
 """Covariates of the windows of a panel: columns that are known ahead of time, and the calendar. Imports only NumPy.
 
 Each has channels, and each channel is two columns of a window: its value at a step, and its value `horizon` steps
-later, so that the last `horizon` steps of a window have those of the steps to forecast.
+later, so that the last `horizon` steps of a window have those of the steps to forecast. Before a short series, whose
+first row is repeated, the value `horizon` steps later is that of this time, from the first row on.
 """
 
 from collections.abc import Mapping, Sequence

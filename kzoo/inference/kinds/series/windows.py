@@ -353,8 +353,11 @@ def read_panel(
     window_firsts, after_gap = _window_firsts(panel, content.filled, last, steps)
     covariates, future = _with_future(reader, panel, content, last)
     # Rows of the windows (S, steps), the first repeated, and `horizon` rows later, of which the last are the future.
-    positions = np.maximum(last[:, None] - np.arange(steps)[::-1], window_firsts[:, None])
-    later = positions + horizon
+    unpadded = last[:, None] - np.arange(steps)[::-1]
+    positions = np.maximum(unpadded, window_firsts[:, None])
+    # runs of earlier versions have the covariates of the first row `horizon` rows later in all repetitions
+    later = (unpadded if reader.get("padded_ahead") else positions) + horizon
+    later = np.maximum(later, window_firsts[:, None])
     beyond = later - last[:, None] - 1  # step of the forecast, below 0 in the past
     ahead = np.where(
         (beyond >= 0)[..., None],
@@ -389,8 +392,7 @@ def read_panel(
         new := [name for name in panel.names if name not in set(known)]
     ):
         notes.append(f"{len(new)} series not in the training rows: {listed_series(new)}.")
-    repeated = last[:, None] - np.arange(steps)[::-1] < window_firsts[:, None]
-    measured = ~content.filled[positions] & ~repeated[..., None]
+    measured = ~content.filled[positions] & (unpadded == positions)[..., None]
     return windows, panel, (window_firsts, last), measured
 
 

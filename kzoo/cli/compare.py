@@ -13,7 +13,7 @@ from kzoo.problems.tasks import score_named
 from kzoo.tuning.ranking import find_runs, find_runs_and_searches, lower_is_better, ranked
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, whole_file
-from kzoo.utils.formatting import csv_cell
+from kzoo.utils.formatting import csv_cell, percent
 from kzoo.zoo.results import number, value_of
 from kzoo.zoo.run import Run
 
@@ -234,7 +234,12 @@ def _compare_on_data(args: argparse.Namespace) -> JsonObject:
     header = dict(
         new_run=args.run[0], old_run=args.run[1], data=args.data, tolerance=args.tolerance
     )
-    return header | document | dict(worse=worse, exit_code=int(worse and args.fail_if_worse))
+    in_units = {
+        name: run.problem.task.in_units(document[name], run.target)
+        for name, run in zip(("new", "old"), runs, strict=True)
+    }
+    exit_code = int(worse and args.fail_if_worse)
+    return header | document | dict(in_units=in_units, worse=worse, exit_code=exit_code)
 
 
 def render(document: JsonObject, args: argparse.Namespace) -> str:
@@ -363,6 +368,8 @@ def _cells(row: JsonObject) -> dict[str, str]:
         "MAE of each target": ", ".join(
             f"{name} {value:.4g}" for name, value in row["targets"].items()
         ),
+        "MAE": "" if row["mae"] is None or row["targets"] else number(row["mae"], "mae"),
+        "of the total": "" if row["wape"] is None else percent(row["wape"]),
         "parameters": "" if row["parameters"] is None else f"{row['parameters']:,}",
         "best epoch": epochs,
         "trials": "" if row["trials"] is None else str(row["trials"]),
@@ -410,6 +417,9 @@ def _render_comparison(document: JsonObject) -> str:
         )
     ]
     lines += tables.columns(rows)
+    for name, sentence in document["in_units"].items():
+        if sentence:
+            lines += shared.hanging_indent(f"{document[f'{name}_run']}: ", sentence)
     if test and "p_value" in test:
         lines.append(
             f"{test['name']}: {test['only_new_right']} examples only the new run predicts correctly, "

@@ -10,7 +10,7 @@ from kzoo.export.formats import formats
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.inference.tasks.target_scores import mixes_units, target_table
 from kzoo.inference.tasks.weighted import by_weighting
-from kzoo.problems.tasks import problem
+from kzoo.problems.tasks import Target, problem
 from kzoo.utils.files import JsonObject, write_json, write_text
 from kzoo.utils.formatting import number, shown
 from kzoo.zoo.results import baselines
@@ -150,6 +150,10 @@ def _data(manifest: "Manifest") -> list[str]:
             "* Licence of the data: unknown to kzoo. State it here before you share the model."
         )
     for split, scores in manifest.metrics.items():
+        target = Target(names=tuple(manifest.targets))
+        if in_units := problem(manifest.spec["task"]).task.in_units(scores, target):
+            # a no-break space is not printable
+            lines.append(f"* {split}: {_plain(in_units.replace(chr(160), ' '))}")
         for weighting, values in by_weighting(scores).items():
             numbers = {
                 n: v

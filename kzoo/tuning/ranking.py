@@ -52,10 +52,10 @@ def compare(
         A `pandas.DataFrame` with a row for each run, the largest group first, the best run of each first, unfinished
         runs last. Columns: `run`, `preset`, `data`, `metric`, `score`, `interval` (95 %), `validation`, `parameters`,
         `seconds`, `group`, `path`, `task`, `split`, `rmse` (of values in one unit), `relative_mae` (relative to the
-        baseline), `targets` (a dict, name -> its MAE), `best_epoch`, `epochs`, `trials` (of a search),
-        `samples_per_second`, `date`, `finished`, `interrupted`, `baseline` (True for a baseline, which has a name and
-        scores only), and `differs` (a dict of the settings that differ between the runs of the group that have them).
-        Missing values are NaN or None.
+        baseline), `targets` (a dict, name -> its MAE), `mae` and `wape` (of forecasts of one target, in its unit and as
+        a share of the total), `best_epoch`, `epochs`, `trials` (of a search), `samples_per_second`, `date`, `finished`,
+        `interrupted`, `baseline` (True for a baseline, which has a name and scores only), and `differs` (a dict of the
+        settings that differ between the runs of the group that have them). Missing values are NaN or None.
 
     Raises:
         KzooError: fewer than two runs, a path that is not a run, or a metric that was not measured.
@@ -157,7 +157,14 @@ def _score_columns(scores: Scores, metric: str) -> JsonObject:
             for target, errors in (scores.get("targets") or {}).items()
             if (error := errors.get("mae")) is not None
         },
+        **_in_units(scores),
     )
+
+
+def _in_units(scores: Scores) -> JsonObject:
+    """Return `mae` and `wape` of forecasts of one target (see `kzoo.training.scores.forecasts`); else None."""
+    own = (scores.get("simple_forecasts") or {}).get("forecast") or {}
+    return dict(mae=own.get("mae"), wape=own.get("wape"))
 
 
 def _group(run: Run | Search) -> tuple[Any, ...]:
@@ -359,6 +366,7 @@ def _row_of_search(search: Search, name: str, metric: str | None) -> JsonObject:
         rmse=None,
         relative_mae=None,
         targets={},
+        **_in_units({}),
         parameters=best and best.params,
         best_epoch=best and best.best_epoch,
         epochs=best and best.epochs,

@@ -1,6 +1,7 @@
 """Scores of forecasts in the unit of the target and in percent, beside the best simple forecast."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,37 @@ def test_a_report_says_it_first(folder):
     page = Path(kzoo.report(folder / "run", out=folder / "report.html")).read_text(encoding="utf-8")
     stored = kzoo.Run(folder / "run").summary["test"]["simple_forecasts"]
     assert f"off by {number(stored['forecast']['mae'])} on average" in page
+
+
+def test_comparisons_have_it(folder, capsys):
+    other = folder / "other"
+    if not other.exists():
+        shutil.copytree(folder / "run", other)
+    own = kzoo.Run(folder / "run").summary["test"]["simple_forecasts"]["forecast"]
+    table = kzoo.compare([folder / "run", other])
+    assert table[~table.baseline].mae.tolist() == [own["mae"]] * 2
+    assert table[~table.baseline].wape.tolist() == [own["wape"]] * 2
+    assert main(["compare", str(folder / "run"), str(other)]) == 0
+    text = capsys.readouterr().out
+    assert f"{own['mae']:.3g}" in text and percent(own["wape"]) in text
+    frame = pd.read_csv(folder / "trips.csv", parse_dates=["month"])
+    later = frame.assign(month=frame.month + pd.DateOffset(years=6), trips=frame.trips + 7)
+    later.to_csv(folder / "later.csv", index=False)
+    words = ["compare", str(folder / "run"), str(other), "--data", str(folder / "later.csv")]
+    assert main(words) == 0
+    scores = kzoo.evaluate(folder / "run", folder / "later.csv")["simple_forecasts"]["forecast"]
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.count(f"'trips' are off by {number(scores['mae'])} on average") == 2
+
+
+def test_model_cards_have_it(folder, tmp_path):
+    run = kzoo.Run(folder / "run")
+    kzoo.export(run, tmp_path / "exported", ["onnx"], progress=False)
+    card = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
+    own = run.summary["test"]["simple_forecasts"]["forecast"]
+    share = percent(own["wape"]).replace("\xa0", " ")
+    expected = (f"off by {number(own['mae'])} on average", f"{share} of the total")
+    assert_mentions(card, "* test: Forecasts of 'trips'", *expected)
 
 
 def test_several_targets_have_no_common_unit(tmp_path, capsys):

@@ -14,7 +14,7 @@ from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import Fold, fingerprint
 from kzoo.data.store.pooled import pooled
 from kzoo.data.store.windows import series_of
-from kzoo.inference.postprocessors.clustered import count_apart
+from kzoo.inference.postprocessors.clustered import latest_apart
 from kzoo.tuning.folds import check_folds, divide_into_folds, why_no_folds
 from kzoo.utils.errors import KzooError
 
@@ -42,12 +42,14 @@ class Parts:
         rows: number of development rows.
         reason: why there are no folds; empty otherwise.
         seed: of the division.
+        first: moment from which on all windows of forecasts are judged; None for the validation split as it is.
     """
 
     folds: int
     rows: int
     reason: str = ""
     seed: int = 0
+    first: int | None = None
 
     @classmethod
     def of(cls, data: Dataset, folds: int, seed: int) -> "Parts":
@@ -59,6 +61,7 @@ class Parts:
                 rows=count,
                 reason=f"{count:,} rows are enough for one validation split",
                 seed=seed,
+                first=_first_judged(data),
             )
         try:
             check_folds(folds, data)
@@ -69,22 +72,22 @@ class Parts:
                 ) from None
             reason = why_no_folds(data) or _RARE
             if reason != _RARE or count > _FEW_ROWS or _largest_class(pooled(data)) < folds:
-                return cls(folds=1, rows=count, reason=reason, seed=seed)
+                return cls(folds=1, rows=count, reason=reason, seed=seed, first=_first_judged(data))
         return cls(folds=folds, rows=count, seed=seed)
 
     def judged(self, data: Dataset) -> Split | None:
         """Return the rows on which candidates are judged where there are no folds."""
-        return None if self.folds > 1 else _several_origins(data)[1]
+        return None if self.folds > 1 else _divided(data, self.first)[1]
 
     def notes(self, data: Dataset) -> list[str]:
         """Return remarks on forecasts that are judged from few origins, or trained on few windows."""
         if self.folds > 1 or not data.problem.ordered:
             return []
-        train, judged = _several_origins(data)
+        train, judged = _divided(data, self.first)
         notes = []
         y: Any = judged.y
         if hasattr(y, "moments"):
-            count = count_apart(y.moments, max(y.length // 2, 1))
+            count = len(latest_apart(y.moments, max(y.length // 2, 1)))
             if count < _ORIGINS:
                 notes.append(
                     f"The training rows are too few to judge forecasts from {_ORIGINS} origins half a horizon apart: "
@@ -100,7 +103,7 @@ class Parts:
     def part(self, data: Dataset, number: int) -> Dataset:
         """Return a part; `number` counts on through further divisions of the same rows, each with its own seed."""
         if self.folds == 1:
-            return _holdout(data, self.seed)
+            return _holdout(data, self.seed, self.first)
         repeat, fold = divmod(number, self.folds)
         rows = pooled(data)
         fold_of_row = _divide(data, rows, self.folds, self.seed + repeat)
@@ -160,9 +163,9 @@ def _numbered(rows: Split, indices: np.ndarray) -> Split:
     return replace(rows.select(indices), rows=indices)
 
 
-def _holdout(data: Dataset, seed: int) -> Dataset:
-    """Return the validation split as the test split, and some training rows as the validation split."""
-    train, judged = _several_origins(data)
+def _holdout(data: Dataset, seed: int, first: int | None) -> Dataset:
+    """Return the judged rows as the test split, and some training rows as the validation split."""
+    train, judged = _divided(data, first)
     if data.problem.ordered:
         inner, training = _last_or_overlapping(train)
     else:
@@ -183,18 +186,18 @@ def _holdout(data: Dataset, seed: int) -> Dataset:
     )
 
 
-def _several_origins(data: Dataset) -> tuple[Split, Split]:
-    """Return the training rows and the validation split, which for forecasts has windows of several origins at least.
+def _first_judged(data: Dataset) -> int | None:
+    """Return the moment from which on windows of forecasts are judged; None for the validation split as it is.
 
     Where its windows begin at too few moments, the last training windows are judged, too: those of as many moments as
     four origins need that are half a horizon apart, but of half of the moments at most; of fewer origins if too few
-    training windows would be left. Targets of the other training windows end before theirs begin.
+    training windows would be left.
     """
     train, judged = data.train, data.validation
     assert judged is not None
     y: Any = judged.y
     if not hasattr(y, "moments") or series_of(train.y) is not series_of(y):
-        return train, judged
+        return None
     moments, length = np.asarray(train.y.moments), y.length
     most = int(np.quantile(moments, 1 - _MOST_JUDGED))
     for origins in range(_ORIGINS, 1, -1):
@@ -204,10 +207,28 @@ def _several_origins(data: Dataset) -> tuple[Split, Split]:
             break
         earlier = train.select(np.flatnonzero(moments + length <= first))
         if len(earlier) and len(_last_windows(earlier)[1]) >= _LEAST_TRAINING * len(train):
-            rows = pooled(data)
-            begin = np.asarray(rows.y.moments)
-            return earlier, rows.select(np.flatnonzero(begin >= first))
-    return train, judged
+            return first
+    return None
+
+
+def _divided(data: Dataset, first: int | None) -> tuple[Split, Split]:
+    """Return the rows that candidates learn from, and those that they are judged on.
+
+    Args:
+        data: the `Dataset`.
+        first: moment from which on all windows are judged; targets of the others end before it. None for the
+            validation split as it is.
+    """
+    train, judged = data.train, data.validation
+    assert judged is not None
+    if first is None:
+        return train, judged
+    rows, (moments, length) = pooled(data), _moments(train)
+    begin, _ = _moments(rows)
+    return (
+        train.select(np.flatnonzero(moments + length <= first)),
+        rows.select(np.flatnonzero(begin >= first)),
+    )
 
 
 def _last_windows(train: Split) -> tuple[np.ndarray, np.ndarray]:

@@ -107,6 +107,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}\u00a0%"
 
 
+def short_percent(share: float) -> str:
+    """Format a share that was asked for as a percentage with a no-break space, as short as it is: 90 %, 99.5 %."""
+    return f"{100 * share:.6g}\u00a0%"
+
+
 def number(value: float | None) -> str:
     """Format whole numbers in full, others with four digits."""
     if value is None:

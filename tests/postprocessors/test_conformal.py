@@ -386,6 +386,7 @@ def test_bands_that_miss_the_small_series_are_found():
     )
     found = coverage_findings(entries)
     assert_mentions(" ".join(found[-1]), "80", "smallest fifth", "10", "expected")
+    assert "The 80\u00a0% band covers" in found[-1][0]
     # the same of a run of before, whose band has one width
     plain = conformal.learn(
         replace(early, error_scale=None), early_truth, problem=OF_FORECASTS[False]
@@ -528,6 +529,7 @@ def test_sets_state_the_class_that_they_hold_least_often():
         answered.promise, "together", "class 'd'", f"{100 * expected:.1f}", "conformal='class'"
     )
     (row,) = coverage_table([entry])[1:]
+    assert row[0] == "90\u00a0%"
     assert row[-1].endswith("(d)") and "conformal='class'" in coverage_note([entry])
     by_class = conformal.answered(
         learned, "calibration", new, PredictionOptions(conformal="class", **options)

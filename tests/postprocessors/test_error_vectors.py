@@ -1,5 +1,7 @@
 """Means, paths and totals of forecasts: their numbers beside NumPy, and bands of totals that cover."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from messages import assert_mentions
@@ -69,6 +71,10 @@ def test_vectors_are_errors_in_units_of_the_distance_to_the_outer_quantile(learn
     units = np.where(
         error < 0, error / np.maximum(median - low, least), error / np.maximum(high - median, least)
     )
+    # widened, so that one in ten is beyond the distance to the outer quantile at least
+    beyond = np.quantile(-units, 0.9), np.quantile(units, 0.9)
+    assert beyond == pytest.approx((1, 0.92), abs=0.01)
+    units /= np.where(units < 0, min(beyond[0], 1), min(beyond[1], 1))
     stored = error_vectors.vectors_of(learned)
     assert stored.shape == (40, SERIES, HORIZON, 1)
     np.testing.assert_allclose(stored.reshape(units.shape), units, rtol=1e-3, atol=1e-4)
@@ -112,6 +118,39 @@ def test_bands_of_totals_cover_because_errors_of_an_origin_stay_together(learned
             vectors[:, series, step] = vectors[random.permutation(len(vectors)), series, step]
     apart = learned | {"vectors": error_vectors._packed(vectors)}
     assert covered(apart, predictions, truth, moments)[0] < 0.62
+
+
+def test_a_single_origin_is_enough_for_bands_of_the_totals_of_each_series():
+    inside = {"new": [], "before": []}
+    for seed in range(12):
+        learned = learn(*panel(1, seed=seed, shock=0))
+        assert learned["own"] == pytest.approx(1 / 21)
+        before = {name: value for name, value in learned.items() if name != "own"}
+        predictions, truth, _ = panel(1, seed=100 + seed, shock=0)
+        actual = truth.sum(axis=1)[:, 0]
+        for name, each in (("new", learned), ("before", before)):
+            new = error_vectors.apply(each, predictions)
+            total = sample_paths.totalled(each, new, "steps", confidence=0.8)
+            low, high = total.lower[:, 0, 0], total.upper[:, 0, 0]
+            inside[name].append((low <= actual) & (actual <= high))
+    # half of the paths of a series had its only error
+    assert np.mean(inside["before"]) < 0.7
+    assert np.mean(inside["new"]) == pytest.approx(0.8, abs=0.06)
+
+
+@pytest.mark.parametrize("factor", [1, 1.5, 10])
+def test_paths_are_as_wide_as_quantiles_that_are_wider_than_past_errors(factor):
+    predictions, truth, moments = panel(40, seed=1)
+    learned = learn(predictions, truth, moments)
+    median = predictions.quantiles[..., 1:2]
+    wide = replace(predictions, quantiles=median + factor * (predictions.quantiles - median))
+    may_be_negative = {"never_negative": [False], "whole": [False]}
+    learned = learn(wide, truth, moments, target_facts=may_be_negative)
+    low, high = np.quantile(error_vectors.vectors_of(learned), (0.1, 0.9))
+    if factor < 2:
+        assert low <= -1 + 1e-3 and high >= 1 - 1e-3
+    else:  # at most twice as wide as past errors
+        assert -low < 0.3 and high < 0.3
 
 
 def test_totals_are_sums_of_means_with_quantiles_of_summed_paths(learned):

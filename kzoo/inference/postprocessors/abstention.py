@@ -11,7 +11,7 @@ import numpy as np
 
 from kzoo.inference.postprocessors.coverage import upper_bound
 from kzoo.utils.errors import KzooError
-from kzoo.utils.formatting import percent
+from kzoo.utils.formatting import percent, short_percent
 
 UNSURE = "unsure"  # the label of rows that are not answered
 _STEPS = 40  # thresholds, at equal steps of the share of answered rows
@@ -78,7 +78,7 @@ def threshold_for(curve: list[list[float]], accuracy: float) -> tuple[float, flo
 def answers_line(accuracy: float, share: float) -> str:
     """Return what a threshold promises, as a sentence."""
     return (
-        f"Of the answered rows, at least {100 * accuracy:.6g}\u00a0% are right; about {percent(share)} of the rows are "
+        f"Of the answered rows, at least {short_percent(accuracy)} are right; about {percent(share)} of the rows are "
         f"answered. Of all samples of rows that it may be learned on, at most {100 * ERROR:g}\u00a0% give a threshold "
         "that breaks this. Samples that give none count as kept: if the accuracy is hard to reach, a threshold that is "
         "given breaks it more often."

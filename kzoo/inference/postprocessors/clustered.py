@@ -55,13 +55,16 @@ class Clusters:
         return Clusters(series=self.series[rows], blocks=self.blocks[rows])
 
 
-def count_apart(moments: np.ndarray, distance: int) -> int:
-    """Return the number of moments (M,) that are at least `distance` apart, counted from the first one."""
-    count, last = 0, -math.inf
-    for moment in np.unique(moments).tolist():
-        if moment >= last + distance:
-            count, last = count + 1, moment
-    return count
+def latest_apart(moments: np.ndarray, distance: int) -> list[int]:
+    """Return the moments (M,) that are at least `distance` apart, counted back from the last one, in ascending order.
+
+    No other choice has more of them.
+    """
+    chosen: list[int] = []
+    for moment in np.unique(moments)[::-1].tolist():
+        if not chosen or moment <= chosen[-1] - distance:
+            chosen.append(moment)
+    return chosen[::-1]
 
 
 def expected_range(

@@ -54,7 +54,7 @@ from kzoo.problems.stored_types import APPROXIMATE
 from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import JsonObject
-from kzoo.utils.formatting import percent, plural
+from kzoo.utils.formatting import percent, plural, short_percent
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -281,11 +281,6 @@ def answered(
     return predictions
 
 
-def _share(level: float) -> str:
-    """Return a level as a percentage: 90 %, 99.5 %."""
-    return f"{100 * level:.6g}\u00a0%"
-
-
 def _not_for_values(name: str, value: object) -> KzooError:
     return KzooError(
         "is for classes, and this model predicts numbers. Use confidence=.",
@@ -370,7 +365,7 @@ def _with_sets(
 ) -> Predictions:
     confidence: Any = options.confidence
     check_level(learned, rows, confidence)
-    about = f"{_share(confidence)} of new rows"
+    about = f"{short_percent(confidence)} of new rows"
     if learned["of"] == "classes":
         inside, note = class_sets(
             learned, np.asarray(predictions.probabilities), confidence, options.conformal or "lac"
@@ -389,12 +384,12 @@ def _with_sets(
     if band is not None:
         promise = (
             "The band follows the errors of the forecasts before:"
-            f" in the long run it covers {_share(confidence)}."
+            f" in the long run it covers {short_percent(confidence)}."
         )
     elif ordered:
         promise = (
-            f"The band covers {_share(confidence)} of the {rows} steps. Errors of forecasts depend on each other and "
-            f"change, so that it is approximate{_hint(learned, predictions)}."
+            f"The band covers {short_percent(confidence)} of the {rows} steps. Errors of forecasts depend on each "
+            f"other and change, so that it is approximate{_hint(learned, predictions)}."
         )
         promise += (
             _approximate(rows) if follows_scale(learned) else ""

@@ -1,8 +1,9 @@
 """Paths of forecasts, and totals over series and steps with their bands. NumPy only.
 
 A path is the centre of the forecasts plus a whole error vector of a past origin (see `error_vectors`), which all series
-and steps share: errors that were high together are high together. Half of the series of a path take the errors of
-another series at the same origin, so that a few origins give more than a few forecasts.
+and steps share: errors that were high together are high together. At least half of the series of a path take the errors
+of another series at the same origin, more of them with fewer origins: a series alone has as many errors as there are
+origins, and a single one is no distribution.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kzoo.inference.postprocessors import error_vectors
+from kzoo.inference.postprocessors.clustered import latest_apart
 from kzoo.inference.postprocessors.prediction_options import TOTALS
 from kzoo.inference.predictions import Predictions
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
-from kzoo.utils.formatting import listed, plural
+from kzoo.utils.formatting import listed, plural, short_percent
 
 if TYPE_CHECKING:
     from kzoo.inference.postprocessors import Learned
@@ -25,7 +27,6 @@ PATHS = 1_000  # from which bands of totals are taken
 MOST_NUMBERS = 50_000_000  # of paths that are returned
 _PATHS_JUDGED, _MOST_JUDGED = 400, 20  # paths and origins from which coverage is measured
 _AT_ONCE = 2**23  # numbers
-_SWAPPED = 0.5  # share of the series of a path that have the errors of another one
 
 
 def paths(
@@ -41,6 +42,7 @@ def paths(
     """
     vectors = error_vectors.vectors_of(learned)
     center, below, above = error_vectors.center_of(predictions, learned["never_negative"])
+    own_share = learned.get("own", error_vectors.MOST_OWN)
     random = np.random.default_rng(seed)
     own = _own_columns(learned["names"], predictions.inputs, len(center))
     with_forecast = [np.flatnonzero(row) for row in ~np.isnan(vectors[:, :, 0, 0])]
@@ -55,7 +57,9 @@ def paths(
         for path, origin in enumerate(some.tolist()):
             others = with_forecast[origin]
             drawn = others[random.integers(len(others), size=len(center))]
-            keeps = (own >= 0) & present[origin, own] & (random.random(len(center)) >= _SWAPPED)
+            keeps = (
+                (own >= 0) & present[origin, own] & (random.random(len(center)) >= 1 - own_share)
+            )
             columns[path] = np.where(keeps, own, drawn)
         units = vectors[some[:, None], columns]
         block = center + np.where(units < 0, units * below, units * above)
@@ -248,12 +252,8 @@ def coverage(
 def _apart(origins: np.ndarray, horizon: int) -> list[int]:
     """Return the latest moments whose forecasts do not overlap, and at which at least half of the series have one."""
     moments, counts = np.unique(origins, return_counts=True)
-    usable = moments[counts >= counts.max() / 2].tolist() if len(moments) else []
-    chosen: list[int] = []
-    for moment in reversed(usable):
-        if len(chosen) < _MOST_JUDGED and (not chosen or moment <= chosen[-1] - horizon):
-            chosen.append(moment)
-    return chosen[::-1]
+    usable = moments[counts >= counts.max() / 2] if len(moments) else moments
+    return latest_apart(usable, horizon)[-_MOST_JUDGED:]
 
 
 def _rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
@@ -296,5 +296,5 @@ def _promise(learned: "Learned", total: str, confidence: float | None) -> str:
     stored = len(learned["names"])
     if stored < learned["series"]:
         line += f", of {stored:,} of {learned['series']:,} series"
-    band = "" if confidence is None else f"; the band is to cover {100 * confidence:.6g}\u00a0%"
+    band = "" if confidence is None else f"; the band is to cover {short_percent(confidence)}"
     return f"{line}{band}."

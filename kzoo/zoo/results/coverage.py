@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kzoo.problems.stored_types import APPROXIMATE, Scores
-from kzoo.utils.formatting import number, percent, plural
+from kzoo.utils.formatting import number, percent, plural, short_percent
 
 _METHODS = {"lac": "LAC", "raps": "RAPS", "class": "per class", "adaptive": "adaptive"}
 _HEAD = ("level", "method", "coverage", "expected", "mean size", "lowest class")
@@ -40,7 +40,7 @@ def coverage_table(coverage: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...
     """
     rows = [
         (
-            percent(entry["confidence"]),
+            short_percent(entry["confidence"]),
             _METHODS.get(entry.get("method", ""), "intervals"),
             percent(entry["coverage"]),
             "-" if entry["expected"] is None else " to ".join(map(percent, entry["expected"])),
@@ -113,7 +113,7 @@ def _sentence(
     )
     kind = _BANDS.get(entry.get("method", ""), "band")
     return (
-        f"The {percent(entry['confidence'])} {kind} covers {percent(own['coverage'])}{of}, and "
+        f"The {short_percent(entry['confidence'])} {kind} covers {percent(own['coverage'])}{of}, and "
         f"{' to '.join(map(percent, own['expected']))} are to be expected"
     )
 
@@ -139,7 +139,7 @@ def totals_table(totals: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     rows = [
         (
             _OVER[entry["total"]],
-            percent(entry["confidence"]),
+            short_percent(entry["confidence"]),
             f"{entry['covered']:,} of {entry['of']:,}",
             percent(entry["covered"] / max(entry["of"], 1)),
             "-" if entry["bias"] is None else percent(entry["bias"]),

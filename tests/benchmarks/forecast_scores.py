@@ -119,6 +119,28 @@ def interval(ratios, draws=2000, seed=0):
     return float(low), float(high)
 
 
+def bias_over_rival(cells, way, rival, origins):
+    """Return the median of abs(bias) of a way minus that of a rival, over the cells that both have; None without any.
+
+    Args:
+        cells: (panel, origin, way) -> scores.
+        way, rival: the ways.
+        origins: numbers of the origins that count.
+    """
+    pairs = [
+        (abs(score["bias"]), abs(other["bias"]))
+        for (panel, origin, name), score in cells.items()
+        if name == way
+        and origin in origins
+        and score["bias"] is not None
+        and (other := cells.get((panel, origin, rival), {})).get("bias") is not None
+    ]
+    if not pairs:
+        return None
+    own, others = np.median(pairs, axis=0)
+    return float(own - others)
+
+
 def regrets(cells, way, others, validation, metric="wql"):
     """Return panel -> how much worse a way is than that of `others` with the best score at the origin `validation`.
 
@@ -181,6 +203,8 @@ def summary(cells, ways, validation, *, naive="seasonal_naive", rival="AutoETS")
             seconds=float(np.mean([score["seconds"] for _, score in of_way])),
             missing=int(sum(score["missing"] for _, score in of_way)),
         )
+        if way != rival and (bias := bias_over_rival(cells, way, rival, origins)) is not None:
+            row["bias_over_rival"] = bias
         if totals := sum(score.get("totals", 0) for _, score in of_way):
             row |= dict(
                 totals=totals,

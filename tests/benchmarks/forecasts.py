@@ -240,9 +240,9 @@ def table(args):
     )
     print(
         "| way | panels | WQL | WQL over AutoETS | MASE | MASE over AutoETS | 80 % band covers | off by | fifths | "
-        "bias | regret |"
+        "bias | bias minus AutoETS' | totals covered | regret |"
     )
-    print("|" + "---|" * 11)
+    print("|" + "---|" * 13)
     for row in rows:
         print("| " + " | ".join(cells_of(row)) + " |")
     print()
@@ -273,6 +273,8 @@ def cells_of(row):
         f"{100 * row['coverage_error']:.1f}",
         fifths,
         f"{100 * row['bias']:.1f} %",
+        f"{100 * row['bias_over_rival']:+.1f} points" if "bias_over_rival" in row else "-",
+        f"{100 * row['totals_coverage']:.0f} % of {row['totals']:,}" if "totals" in row else "-",
         regret,
     )
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from forecast_panels import SIMULATED, grid, simulated
-from forecast_scores import LEVELS, interval, log_ratios, regrets, scores
+from forecast_scores import LEVELS, interval, log_ratios, regrets, scores, summary
+from forecasts import cells_of
 
 SCRIPT = Path(__file__).with_name("forecasts.py")
 PANELS = "short", "sizes"
@@ -42,6 +43,8 @@ def test_the_table_has_a_row_for_each_way_and_each_panel(measured):
     rows = {row["way"]: row for row in result["rows"]}
     assert rows["seasonal_naive"]["wql"] == 1 and rows["seasonal_mean"]["panels"] == 2
     assert all(f"| {name} |" in printed for name in (*rows, *PANELS))
+    head, rule, first = printed.splitlines()[:3]
+    assert head.count("|") == rule.count("|") == first.count("|") == 14
     assert {"machine", "versions", "date", "command"} <= result["cells"][0].keys()
 
 
@@ -94,6 +97,23 @@ def test_regret_is_that_to_the_way_which_was_best_at_the_origin_for_validation()
         ("panel", origin, way): dict(wql=losses[way][origin]) for way in losses for origin in (0, 1)
     }
     assert regrets(cells, "auto", ["a", "b"], 1) == {"panel": (pytest.approx(-0.5), "a")}
+
+
+def test_the_bias_beside_that_of_a_rival_is_of_the_cells_that_both_have():
+    biases = {"a": (0.1, -0.4, 0.3, 0.9), "AutoETS": (-0.2, 0.1, 0.1, None)}
+    cells = {
+        ("panel", origin, way): dict(bias=values[origin], coverage=0.8, inside_of_fifth=[1] * 5)
+        | dict(cells_of_fifth=[1] * 5, negative=0, seconds=1.0, missing=0)
+        | (dict(totals=50, totals_inside=40 - origin) if way == "a" else {})
+        for way, values in biases.items()
+        for origin in range(4)
+    }
+    row, rival = summary(cells, [*biases], 4)
+    assert row["bias_over_rival"] == pytest.approx(0.3 - 0.1)
+    assert "bias_over_rival" not in rival and "totals" not in rival
+    assert (row["totals"], row["totals_coverage"]) == (200, pytest.approx(154 / 200))
+    printed = cells_of(row | dict(wql=1.0, mase=1.0))
+    assert "+20.0 points" in printed and "77 % of 200" in printed
 
 
 def test_the_interval_of_ratios_over_panels_contains_their_geometric_mean():

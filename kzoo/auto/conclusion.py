@@ -20,7 +20,7 @@ from kzoo.auto.winner import write_mean
 from kzoo.baselines.data import as_asked
 from kzoo.baselines.fitted import fit
 from kzoo.baselines.score import select
-from kzoo.data.dataset import Dataset, Loadable
+from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.load import load_longer
 from kzoo.data.options import DataOptions
 from kzoo.data.store.pooled import with_all_rows
@@ -405,6 +405,7 @@ class Conclusion:
                 list(model.answers.values()),
                 description=self.options.describe(data),
                 backend=keras.backend.backend(),
+                judged=self._judged(data, list(model.answers.values())),
             )
         else:
             run = self._train(model.contenders[0], data, folder, self.end - time.monotonic())
@@ -419,17 +420,31 @@ class Conclusion:
         """Fit a baseline to all development rows, with its choices for the training split."""
         judged = Answers.together(answers).once()
         (baseline,) = select(data, [contender.candidate.name])
+        data = as_asked(baseline, data)
         return train_baseline(
             baseline.name,
-            as_asked(baseline, data),
+            data,
             out=folder,
             overwrite=True,
             seconds=None,
             seed=self.schedule.seed,
             baselines=True,
             preset=reader_of_baselines(self.schedule.presets),
-            out_of_fold=(judged.outputs, judged.truth, judged.weight),
+            out_of_fold=(judged.of_network, judged.truth, judged.weight),
+            judged=self._judged(data, answers),
         )
+
+    def _judged(self, data: Dataset, answers: Sequence[Answers]) -> Split | None:
+        """Return the windows of a series that answers, ordered by row, are for; None of other data, and of folds.
+
+        Args:
+            data: the `Dataset` that the winner is fitted to.
+            answers: for judged rows.
+        """
+        judged = self.schedule.parts.judged(data)
+        if judged is None or not data.problem.ordered:
+            return None
+        return judged.select(Answers.together(answers).once().rows)
 
     def _train(self, contender: Contender, data: Dataset, folder: Path, seconds: float) -> Run:
         """Train the winner on the training split; it stops on the validation split, on which it was chosen.

@@ -66,6 +66,14 @@ class Answers:
         """Return the answers for each row once: repeated folds predict rows again."""
         return self.select(np.unique(self.rows, return_index=True)[1])
 
+    @property
+    def of_network(self) -> np.ndarray:
+        """The outputs as those of a network: the quantiles of all targets lie on the last axis, (N, ...)."""
+        quantiles = self.truth.ndim > 1 and self.outputs.ndim > self.truth.ndim
+        if not quantiles:
+            return self.outputs
+        return self.outputs.reshape(*self.truth.shape[:-1], -1)
+
     def select(self, indices: np.ndarray) -> "Answers":
         """Return the answers for some of the rows."""
         weight = None if self.weight is None else self.weight[indices]

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 
 from kzoo.auto.scoring import Answers
-from kzoo.data.dataset import Dataset
-from kzoo.data.store.longer import longer_windows
+from kzoo.data.dataset import Dataset, Split
+from kzoo.data.store.longer import longer_split, longer_windows
 from kzoo.data.store.windows import Windows
 from kzoo.evaluation.ensemble import combine, ensemble_spec, member_outputs, write_run
 from kzoo.inference.postprocessors.postprocessor import (
@@ -32,6 +32,7 @@ def write_mean(
     *,
     description: Description,
     backend: str,
+    judged: Split | None = None,
 ) -> Run:
     """Write the run of a weighted mean of models, scored on the test split, and return it.
 
@@ -46,6 +47,7 @@ def write_mean(
         out_of_fold: answers of the mean for development rows.
         description: the `Description` of the data.
         backend: the Keras backend.
+        judged: windows of a series that the answers, ordered by row, are for; None of other data.
     """
     started = time.perf_counter()
     classes = data.problem.gives_probabilities
@@ -55,6 +57,7 @@ def write_mean(
     if windows:  # the longest
         reader = max(members, key=lambda run: run.preprocessing["steps"])
         data = longer_windows(data, reader.preprocessing["steps"])
+        judged = None if judged is None else longer_split(judged, reader.preprocessing["steps"])
     model = keras.Model(inputs, combine(outputs, "weighted", weights, classes), name="ensemble")
     spec = ensemble_spec(members, "weighted")
     if windows:
@@ -80,7 +83,8 @@ def write_mean(
             logits=False,
             postprocessor=steps,
             settings=request.spec.training,
-            out_of_fold=(once.outputs, once.truth),
+            out_of_fold=(once.of_network, once.truth),
+            judged=judged,
         ),
         describe=lambda scores: dict(
             method="weighted",
@@ -103,4 +107,4 @@ def _learned_steps(data: Dataset, answers: Answers) -> Postprocessor | None:
     if not names:
         return None
     options: Any = dict(target=data.target, logits=False, rows="out of fold", weight=answers.weight)
-    return learn(names, answers.outputs, answers.truth, **options)
+    return learn(names, answers.of_network, answers.truth, **options)

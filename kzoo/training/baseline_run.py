@@ -53,12 +53,14 @@ def train_baseline(
     seed: int,
     baselines: bool,
     out_of_fold: tuple[np.ndarray, np.ndarray, np.ndarray | None] | None = None,
+    judged: Split | None = None,
     **more: Any,
 ) -> Run:
     """Fit a baseline and write a run; see `kzoo.baselines.train`. `more` has its settings and options of the data.
 
     With `out_of_fold`, (outputs, truth, weight or None) of rows that it was not fitted to, it is fitted again to the
-    training and validation rows after its choices; postprocessing steps are then learned on these outputs.
+    training and validation rows after its choices; postprocessing steps are then learned on these outputs. If they are
+    of windows of a series, these are `judged`.
     """
     settings = {name: more.pop(name) for name in _DECIDING if name in more}
     preset = more.get("preset")
@@ -117,6 +119,7 @@ def train_baseline(
                 start,
                 baselines=baselines,
                 out_of_fold=out_of_fold,
+                judged=judged,
             )
         return Run(claim.folder)
 
@@ -174,6 +177,7 @@ def _write(
     *,
     baselines: bool,
     out_of_fold: tuple[np.ndarray, np.ndarray, np.ndarray | None] | None,
+    judged: Split | None,
 ) -> None:
     """Write the files of the run; last the summary, which completes it."""
     settings = request.spec.training
@@ -197,7 +201,7 @@ def _write(
         options["postprocessor"] = (
             learn(steps, outputs, truth, **options, **learned) if steps else None
         )
-        options["out_of_fold"] = outputs, truth
+        options |= {"out_of_fold": (outputs, truth), "judged": judged}
     elif steps and data.validation is not None:
         options["postprocessor"] = learned_postprocessor(model, data, steps, **options)
     options["postprocessor"] = with_target_range(options.get("postprocessor"), data)

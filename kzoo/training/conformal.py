@@ -84,7 +84,7 @@ def learned_conformal(
     Args:
         parts: name of a split, or "out of fold", -> (outputs, truth) of its batches.
         data, postprocessor, logits: see `predicted`.
-        splits: name -> the `Split` that the batches are of; those out of fold have none.
+        splits: name -> the `Split` that the batches are of; those out of fold have one where they are of a series.
     """
     read = {
         name: predicted(pairs, data, postprocessor, logits=logits, part=splits.get(name))

@@ -17,7 +17,7 @@ from kzoo.training.conformal import Pairs, predicted
 from kzoo.utils.files import JsonObject
 
 _FEWEST = 10  # forecasts that the step is learned from
-_LEARNED_ON = ("validation", "calibration")
+_LEARNED_ON = ("out of fold", "validation", "calibration")
 LEVEL = 0.8  # of the bands of totals whose coverage is stored
 
 
@@ -33,7 +33,7 @@ def learned_error_vectors(
     """Return the postprocessor with the step "error_vectors"; unchanged if there is nothing to learn it from.
 
     Args:
-        parts: name of a split -> (outputs, truth) of its batches.
+        parts: name of a split, or "out of fold", -> (outputs, truth) of its batches.
         splits: name -> the `Split` that the batches are of.
         data: the `Dataset`.
         postprocessor: the other steps, or None.

@@ -46,6 +46,7 @@ def score_and_store(
     batch_size: int = 128,
     observe: "Callable[[str, Split, np.ndarray, np.ndarray], object] | None" = None,
     out_of_fold: tuple[np.ndarray, np.ndarray] | None = None,
+    judged: "Split | None" = None,
 ) -> JsonObject:
     """Score the validation and the test split, and store the predictions of the test, else the validation split.
 
@@ -62,6 +63,7 @@ def score_and_store(
         observe: function that is called with the name of each split, the `Split`, outputs of the network before
             postprocessing, and truth; None for no calls.
         out_of_fold: (outputs, truth) of rows that other models, like this one, were not trained on; None without any.
+        judged: the windows of a series that these rows are, in their order; None of other data.
 
     Returns:
         Name of the split -> its scores; and "conformal", the coverage of the sets or intervals on the test split (see
@@ -102,6 +104,8 @@ def score_and_store(
     if keeps:
         if data.calibration is not None:
             splits["calibration"] = calibration
+        if judged is not None:
+            splits["out of fold"] = judged
         steps, coverage = learned_conformal(kept, data, postprocessor, logits=logits, splits=splits)
         totals: list[JsonObject] = []
         steps = learned_error_vectors(kept, splits, data, steps, settings, logits=logits)

@@ -17,9 +17,13 @@ from kzoo.auto.parts import Parts
 from kzoo.auto.schedule import Contender, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.winner import write_mean
+from kzoo.baselines.data import as_asked
 from kzoo.baselines.fitted import fit
+from kzoo.baselines.score import select
 from kzoo.data.options import DataOptions
 from kzoo.data.store.longer import longer_split, longer_windows
+from kzoo.inference.postprocessors import error_vectors
+from kzoo.training.baseline_run import train_baseline
 from kzoo.training.suggestions import preset_with_window
 
 HORIZON = 4
@@ -126,6 +130,53 @@ def test_the_winner_forecasts_quantiles(search):
     assert (np.diff(predictions.quantiles, axis=-1) >= 0).all()
     label = result_of(search.path)["label"]
     assert (" and " in label) == bool(winner.spec.members)
+    total = kzoo.predict(winner, shops(), total="steps", confidence=0.8)
+    assert (total.lower < total.mean).all() and (total.mean < total.upper).all()
+    assert kzoo.predict(winner, shops(), samples=7).samples.shape == (7, 10, HORIZON, 1)
+
+
+def answers_for(judged, outputs):
+    truth = np.asarray(judged.y[:])
+    outputs = np.asarray(outputs, np.float32).reshape(*truth.shape, 3)
+    return Answers(outputs=outputs, truth=truth, rows=np.arange(len(truth)))
+
+
+def errors_of_past(run):
+    """Return the stored vectors of a run by origin and series, and check what they were learned on."""
+    steps = {step["name"]: step for step in run.postprocessing}
+    assert steps["error_vectors"]["rows"] == steps["conformal"]["rows"] == "out of fold"
+    return error_vectors.vectors_of(steps["error_vectors"]["learned"])
+
+
+def test_a_baseline_that_is_fitted_to_all_rows_has_the_errors_of_its_answers_out_of_fold(
+    data, tmp_path
+):
+    parts = Parts.of(data, 5, seed=0)
+    part = parts.part(data, 0)
+    (baseline,) = select(data, ["ets"])
+    data = as_asked(baseline, data)
+    judged = parts.judged(data)
+    answers = answers_for(judged, fit(part, "ets").predict(part.test)[0])
+    run = train_baseline(
+        "ets",
+        data,
+        out=tmp_path / "run",
+        overwrite=False,
+        seconds=None,
+        seed=0,
+        baselines=False,
+        out_of_fold=(answers.of_network, answers.truth, None),
+        judged=judged,
+    )
+    vectors = errors_of_past(run)
+    assert vectors.shape[:2] == (len(np.unique(judged.y.moments)), 10)
+    error = answers.truth - answers.outputs[..., 1]
+    moments = np.unique(judged.y.moments, return_inverse=True)[1]
+    np.testing.assert_array_equal(
+        np.sign(vectors[moments, judged.y.series.codes]), np.sign(error.astype(np.float16))
+    )
+    total = kzoo.predict(run, shops(), total="all", confidence=0.8)
+    assert total.lower.item() < total.mean.item() < total.upper.item()
 
 
 def test_forecasts_of_a_single_origin_have_no_interval(tmp_path):
@@ -232,6 +283,7 @@ def mean(data, networks, tmp_path_factory):
         [answers],
         description=DataOptions(**OPTIONS).describe(data),
         backend="tensorflow",
+        judged=judged,
     )
 
 
@@ -244,6 +296,17 @@ def test_a_mean_forecasts_the_mean_of_its_members_quantiles(mean, networks, tmp_
     kzoo.export(mean, tmp_path / "exported", formats=["onnx"])
     light = runtime.load(tmp_path / "exported").predict(shops())
     assert light.quantiles == pytest.approx(predicted.quantiles, rel=1e-3)
+
+
+def test_totals_of_a_mean_rest_on_its_answers_out_of_fold(mean, data, tmp_path):
+    moments = Parts.of(data, 5, seed=0).judged(data).y.moments
+    assert errors_of_past(mean).shape[:2] == (len(np.unique(moments)), 10)
+    total = kzoo.predict(mean, shops(), total="steps", confidence=0.8)
+    pytest.importorskip("onnxruntime")
+    kzoo.export(mean, tmp_path / "exported", formats=["onnx"])
+    light = runtime.load(tmp_path / "exported").predict(shops(), total="steps", confidence=0.8)
+    for name in ("mean", "lower", "upper"):
+        assert getattr(light, name) == pytest.approx(getattr(total, name), rel=1e-3)
 
 
 def test_a_mean_reads_the_longest_windows_of_its_members(data, networks, tmp_path):
@@ -273,8 +336,10 @@ def test_a_mean_reads_the_longest_windows_of_its_members(data, networks, tmp_pat
         [answers],
         description=DataOptions(**OPTIONS).describe(data),
         backend="tensorflow",
+        judged=judged,
     )
     np.testing.assert_array_equal(mean.answers["truth"], data.test.y[:])
+    assert errors_of_past(mean).shape[:2] == (len(np.unique(judged.y.moments)), 10)
     each = [kzoo.predict(run, shops()).quantiles for run in runs]
     predicted = kzoo.predict(mean, shops())
     assert predicted.quantiles == pytest.approx(np.mean(each, axis=0), rel=1e-4)

@@ -24,7 +24,7 @@ from kzoo.inference.postprocessors.postprocessor import (
     Postprocessor,
     combined,
     learn,
-    with_range_of_members,
+    with_steps_of_members,
 )
 from kzoo.inference.tasks.weighted import score_weighted
 from kzoo.problems.kinds import encoding_settings, kind
@@ -160,7 +160,7 @@ def _write_ensemble(
     )
     model = keras.Model(inputs, combine(outputs, method, weights, classes), name="ensemble")
     with run_set_aside(folder):
-        steps = with_range_of_members(
+        steps = with_steps_of_members(
             _learned_steps(members, model, data, folds, settings, method),
             [run.postprocessing for run in members],
         )

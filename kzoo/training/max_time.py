@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 from kzoo.data.sample import sample_split
+from kzoo.inference.postprocessors import quantile_widths
 from kzoo.problems.stored_types import TrainingSettings
 from kzoo.training.fit import Fit
 from kzoo.training.resume import Signals, assign, random_states, set_random_states
@@ -356,7 +357,8 @@ def _finish_passes(setup: TrainingSetup) -> float:
     if data.validation is None:
         return 0.0
     validation = len(sample_split(data.validation))
-    passes = 1.0 + bool(setup.training.get("postprocess")) + setup.corrects_mean
+    learned = bool(setup.training.get("postprocess")), data.problem.suits(quantile_widths.FACTS)
+    passes = 1.0 + sum(learned) + setup.corrects_mean
     return passes + (
         0.0 if data.test is None else len(sample_split(data.test)) / max(validation, 1)
     )

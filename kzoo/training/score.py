@@ -129,8 +129,7 @@ def learned_postprocessor(
     """
     split = sample_split(data.validation)
     assert split is not None
-    batches = list(_predict_batches(model, split, batch_size))
-    outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
+    outputs, truth = outputs_of(model, split, batch_size)
     return learn(
         names,
         outputs,
@@ -230,6 +229,15 @@ def forward(model: keras.Model, x: np.ndarray, size: int, views: Views | None = 
     if rows < size:
         x = np.concatenate([x, np.repeat(x[:1], size - rows, axis=0)])
     return np.asarray(keras.ops.convert_to_numpy(model.predict_on_batch(x)), dtype="float32")[:rows]
+
+
+def outputs_of(
+    model: keras.Model, split: "Split", batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the outputs of a model for a split, and its truth."""
+    batches = list(_predict_batches(model, split, batch_size))
+    outputs, truth = (np.concatenate(column) for column in zip(*batches, strict=True))
+    return outputs, truth
 
 
 def _predict_batches(

@@ -48,6 +48,7 @@ from kzoo.training.max_time import (
 from kzoo.training.mean_correction import correct_files
 from kzoo.training.plan import plan_training
 from kzoo.training.provenance import provenance
+from kzoo.training.quantile_widths import with_quantile_widths
 from kzoo.training.repair_gain import add_gain
 from kzoo.training.resume import Cadence, Signals, StopRequest
 from kzoo.training.score import learned_postprocessor
@@ -505,6 +506,7 @@ def write_summary(
     if calibrated is not None and calibrated.step is not None:
         steps = (*steps, calibrated.step)
     postprocessor = learned_postprocessor(model, setup.data, steps, **options) if steps else None
+    postprocessor = with_quantile_widths(postprocessor, model, setup.data, batch_size=batch_size)
     if (postprocessor := with_target_range(postprocessor, setup.data)) is not None:
         options["postprocessor"] = postprocessor
         write_json(fit.folder / POSTPROCESSING, options["postprocessor"].json())

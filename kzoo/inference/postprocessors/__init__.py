@@ -24,6 +24,9 @@ it on their whole errors; it adds means, and where a user asks for them, paths a
 `training` selects steps by name (`postprocess=`); predicting, scoring, reports, exports and the server apply the stored
 steps, through `Postprocessor` only.
 
+The step `quantile_widths` is stored with quantiles of forecasts: their distances to the median, corrected on rows that
+were not trained on. The other steps are learned on its forecasts.
+
 The step `target_range` is stored with forecasts whose targets were never negative or always whole. It changes outputs,
 so that scores are those of its forecasts, and once more predictions with the intervals that a user asks for.
 """
@@ -61,7 +64,7 @@ _SHARED = (
     "series_scale",
 )
 # steps that every training learns, and that `postprocess=` does not select
-AUTOMATIC = ("conformal", "error_vectors", "target_range")
+AUTOMATIC = ("conformal", "error_vectors", "quantile_widths", "target_range")
 
 
 @cache

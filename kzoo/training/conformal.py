@@ -8,7 +8,7 @@ import numpy as np
 
 from kzoo.data.dataset import Dataset, Split
 from kzoo.inference.encode import predictions_of
-from kzoo.inference.postprocessors import conformal
+from kzoo.inference.postprocessors import conformal, quantile_widths
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, with_conformal
 from kzoo.inference.predictions import Predictions
 from kzoo.problems.kinds import kind
@@ -82,12 +82,16 @@ def learned_conformal(
     The step is learned on the calibration split, else on the out-of-fold rows, else on the validation split.
 
     Args:
-        parts: name of a split, or "out of fold", -> (outputs, truth) of its batches.
+        parts: name of a split, or "out of fold", -> (outputs, truth) of its batches. Quantiles of forecasts out of fold
+            have the widths that their models learned.
         data, postprocessor, logits: see `predicted`.
         splits: name -> the `Split` that the batches are of; those out of fold have one where they are of a series.
     """
+    steps_of = dict.fromkeys(parts, postprocessor)
+    if postprocessor is not None and "out of fold" in parts:
+        steps_of["out of fold"] = postprocessor.without(quantile_widths.NAME)
     read = {
-        name: predicted(pairs, data, postprocessor, logits=logits, part=splits.get(name))
+        name: predicted(pairs, data, steps_of[name], logits=logits, part=splits.get(name))
         for name, pairs in parts.items()
         if len(pairs)
     }

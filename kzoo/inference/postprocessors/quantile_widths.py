@@ -29,16 +29,22 @@ STAGE = "calibrate"
 FACTS = frozenset({"values", "kept", "quantiles", "ordered"})
 FEWEST = 10  # forecasts that the step is learned from
 _MEDIAN = 0.5
-_LARGEST = 4.0  # factor, and the inverse of the smallest
-# The logarithm of a factor counts half at this number of independent rows, and of blocks of origins.
-_ROWS, _BLOCKS = 20.0, 1.0
-_OF_SIDE = 0.3  # share of the factor of a level by itself; the rest is that of both sides
-_NARROWING = 0.5  # share of the logarithm of a factor below 1 that counts
-_MARGIN, _MOST_MARGIN = (
-    5.0,
-    0.2,
-)  # logarithm of the widening: the first over the independent rows, at most the second
-_SAME_LEVEL = 1e-9
+_SAME_LEVEL = 1e-9  # levels this close are one: 1 - 0.9 is not quite 0.1
+# Of a factor, and of its inverse: where one of 4 or more seems best, it is the median that is wrong.
+_LARGEST_LOG = float(np.log(4.0))
+# As in ridge regression, the logarithm of a factor is halved at this many independent rows (the width of an 80 % band
+# has a standard error of 20 % if it is estimated on 20 normal errors), and at one block of origins, which does not tell
+# whether all series happened to be high.
+_ROWS_AT_HALF = 20.0
+_BLOCKS_AT_HALF = 1.0
+# Share of the factor of a level by itself, the rest is that of both sides: few origins do not tell the side of errors.
+_SHARE_OF_LEVEL = 0.3
+# Share of the logarithm of a factor below 1: its rows chose the epoch, so that later errors are larger than theirs.
+_SHARE_BELOW_1 = 0.5
+# Logarithm of the widening of all distances: this over the independent rows, as the rank of split conformal prediction
+# adds 1 / rows to a level, and at most 0.2, so that few rows do not make a band useless.
+_MARGIN_ROWS = 5.0
+_LARGEST_MARGIN = 0.2
 _NO_DISTANCE = 1e-6  # of the scale: quantiles so close to the median have no direction
 
 
@@ -66,29 +72,23 @@ def learned_widths(
     covered = (truth >= quantiles[..., 0]) & (truth <= quantiles[..., -1])
     rows = effective_rows(covered[known], clusters.part(known), levels[-1] - levels[0])
     blocks = len(np.unique(clusters.blocks))
-    weight = rows / (rows + _ROWS) * blocks / (blocks + _BLOCKS)
-    factors = np.ones((truth.shape[2], len(levels)))
-    for target in range(truth.shape[2]):
-        unit = np.broadcast_to(scale[:, None, target], truth.shape[:2])
-        error = truth[..., target] - median[..., target]
-        distances = quantiles[..., target, :] - median[..., target, None]
-        for index, level in enumerate(levels):
-            if abs(level - _MEDIAN) < _SAME_LEVEL:
-                continue
-            own = [index]
-            both = np.flatnonzero(
-                np.abs(np.abs(np.subtract(levels, _MEDIAN)) - abs(level - _MEDIAN)) < _SAME_LEVEL
-            )
-            logs = [
-                _log_factor(error, distances[..., some], unit, max(level, 1 - level))
-                for some in (own, both)
-            ]
-            size = weight * (_OF_SIDE * logs[0] + (1 - _OF_SIDE) * logs[1])
-            margin = min(_MARGIN / rows, _MOST_MARGIN)
-            factors[target, index] = np.exp(margin + (size if size > 0 else _NARROWING * size))
+    weight = rows / (rows + _ROWS_AT_HALF) * blocks / (blocks + _BLOCKS_AT_HALF)
+    margin = min(_MARGIN_ROWS / rows, _LARGEST_MARGIN)
+    errors, distances = truth - median, quantiles - median[..., None]
+    from_median = np.abs(np.subtract(levels, _MEDIAN))
+    logarithms = np.zeros((truth.shape[2], len(levels)))
+    for index in np.flatnonzero(from_median >= _SAME_LEVEL):
+        both_sides = np.abs(from_median - from_median[index]) < _SAME_LEVEL
+        level = _MEDIAN + from_median[index]
+        for target, unit in enumerate(scale.T):
+            error, of_target = errors[..., target], distances[..., target, :]
+            own = _log_factor(error, of_target[..., [index]], unit, level)
+            shared = _log_factor(error, of_target[..., both_sides], unit, level)
+            size = weight * (_SHARE_OF_LEVEL * own + (1 - _SHARE_OF_LEVEL) * shared)
+            logarithms[target, index] = margin + (size if size > 0 else _SHARE_BELOW_1 * size)
     return {
         "levels": [float(level) for level in levels],
-        "factors": np.round(factors, 6).tolist(),
+        "factors": np.round(np.exp(logarithms), 6).tolist(),
         "independent": round(rows, 1),
     }
 
@@ -99,18 +99,20 @@ def _log_factor(error: np.ndarray, distances: np.ndarray, unit: np.ndarray, leve
     Args:
         error: (N, horizon) truth minus median.
         distances: (N, horizon, sides) of quantiles to the median, below 0 on the lower side.
-        unit: (N, horizon) by which losses are divided.
+        unit: (N,) by which losses are divided.
         level: of the upper one.
     """
-    some = np.isfinite(error)[..., None] & (np.abs(distances) > _NO_DISTANCE * unit[..., None])
-    if not some.any():
+    sizes = np.abs(distances) / unit[:, None, None]
+    usable = np.isfinite(error)[..., None] & (sizes > _NO_DISTANCE)
+    if not usable.any():
         return 0.0
-    ratios = np.divide(error[..., None], distances, out=np.zeros_like(distances), where=some)[some]
-    weights = (np.abs(distances) / unit[..., None])[some]
+    ratios = np.broadcast_to(error[..., None], distances.shape)[usable] / distances[usable]
     order = np.argsort(ratios, kind="stable")
-    total = np.cumsum(weights[order])
+    total = np.cumsum(sizes[usable][order])
     best = float(ratios[order[np.searchsorted(total, level * total[-1])]])  # a weighted quantile
-    return float(np.log(np.clip(best, 1 / _LARGEST, _LARGEST)))
+    if best <= 0:  # half of the truth, or more, is on the other side of the median
+        return -_LARGEST_LOG
+    return float(np.clip(np.log(best), -_LARGEST_LOG, _LARGEST_LOG))
 
 
 def apply(learned: "Learned", outputs: np.ndarray, *, logits: bool | None) -> np.ndarray:

@@ -7,6 +7,7 @@ median, the order of the quantiles, or the answers of an export.
 import json
 import warnings
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from kzoo.inference.encode import encode
 from kzoo.inference.postprocessors.clustered import Clusters
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.inference.postprocessors.quantile_widths import NAME, apply, combine, learned_widths
+from kzoo.training.conformal import learned_conformal
 from kzoo.utils.errors import KzooWarning
 
 HORIZON, SERIES, DAYS = 7, 24, 160
@@ -191,6 +193,60 @@ def test_runs_without_the_step_answer_as_before(run):
         file.write_text(stored)
     raw = run.model.predict(encode(run.preprocessing, frame), verbose=0)
     np.testing.assert_allclose(quantiles.reshape(raw.shape), np.maximum(raw, 0), rtol=1e-6)
+
+
+class StopOnce(keras.callbacks.Callback):
+    """Stop the training in the second epoch, once in this process."""
+
+    stopped = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1 and not StopOnce.stopped:
+            StopOnce.stopped = True
+            raise RuntimeError("power cut")
+
+
+def test_a_resumed_training_learns_the_same_factors(run, tmp_path):
+    StopOnce.stopped = False
+    with pytest.raises(RuntimeError, match="power cut"):
+        trained(tmp_path / "cut", callbacks=[StopOnce()])
+    resumed = trained(tmp_path / "cut", callbacks=[StopOnce()])
+    assert resumed.summary["resumed"] == 1
+    np.testing.assert_allclose(
+        learned_of(resumed)["factors"], learned_of(run)["factors"], rtol=1e-3
+    )
+
+
+def test_bands_are_learned_on_forecasts_out_of_fold_as_they_are(run):
+    """Answers out of fold, from which a mean of `auto` learns, have the factors of their models."""
+    data = kzoo.load_data(
+        shops(),
+        preset="series_linear",
+        quantiles=LEVELS,
+        **COLUMNS,
+    )
+    draw = np.random.default_rng(6)
+    truth = draw.normal(100, 1, (60, data.config["horizon"], 1)).astype("float32")
+    answers = (truth[..., None] + draw.normal(size=truth.shape)[..., None] + NORMAL).astype(
+        "float32"
+    )
+    answers = np.sort(answers.reshape(*truth.shape[:2], -1), axis=-1)
+    widened = Postprocessor.read(
+        [
+            dict(
+                name=NAME,
+                stage="calibrate",
+                rows="validation",
+                learned=dict(levels=LEVELS, factors=[[3.0] * 5]),
+            )
+        ]
+    )
+    learned = [
+        learned_conformal({name: [(answers, truth)]}, data, steps, logits=None, splits={})[0]
+        for name, steps in [("out of fold", widened), ("validation", None), ("validation", widened)]
+    ]
+    bands = [steps.step("conformal").learned for steps in learned]
+    assert bands[0] == bands[1] != bands[2]
 
 
 @pytest.mark.filterwarnings("ignore:Not all predictions")  # the ensemble has no scores

@@ -16,7 +16,7 @@ from kzoo.evaluation.ensemble import combine, ensemble_spec, member_outputs, wri
 from kzoo.inference.postprocessors.postprocessor import (
     Postprocessor,
     learn,
-    with_steps_of_members,
+    with_range_of_members,
 )
 from kzoo.problems.stored_types import Description, Request
 from kzoo.training.stored_predictions import score_and_store
@@ -66,7 +66,7 @@ def write_mean(
     answers = Answers.together(out_of_fold)
     once = answers.once()
     stored = [run.postprocessing for run in members]
-    steps = with_steps_of_members(_learned_steps(data, answers), stored)
+    steps = with_range_of_members(_learned_steps(data, answers), stored)
     rows = [dict(run=run.path.name, preset=run.spec.preset, seed=run.spec.seed) for run in members]
     folder.mkdir(parents=True, exist_ok=True)
     return write_run(

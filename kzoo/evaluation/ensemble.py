@@ -18,14 +18,15 @@ from kzoo.data.named import NAMES
 from kzoo.data.pipeline import Batches
 from kzoo.data.reload import load_again
 from kzoo.data.sample import sample_split
-from kzoo.inference.postprocessors import AUTOMATIC, temperature_scaling
+from kzoo.inference.postprocessors import AUTOMATIC, quantile_widths, temperature_scaling
 from kzoo.inference.postprocessors.decision import STEP, settings_of
 from kzoo.inference.postprocessors.postprocessor import (
     Postprocessor,
     combined,
     learn,
-    with_steps_of_members,
+    with_range_of_members,
 )
+from kzoo.inference.tasks.central import central
 from kzoo.inference.tasks.weighted import score_weighted
 from kzoo.problems.kinds import encoding_settings, kind
 from kzoo.problems.layout import Preprocessor
@@ -160,7 +161,7 @@ def _write_ensemble(
     )
     model = keras.Model(inputs, combine(outputs, method, weights, classes), name="ensemble")
     with run_set_aside(folder):
-        steps = with_steps_of_members(
+        steps = with_range_of_members(
             _learned_steps(members, model, data, folds, settings, method),
             [run.postprocessing for run in members],
         )
@@ -437,7 +438,8 @@ def member_outputs(
 ) -> tuple[keras.KerasTensor, list[keras.KerasTensor]]:
     """Return (the common input of an ensemble, the outputs of each member).
 
-    Outputs of classes become probabilities, of as many classes for each member; outputs of values stay as they are.
+    Outputs of classes become probabilities, of as many classes for each member; quantiles of forecasts get the widths
+    that each member has learned; other outputs of values stay as they are.
 
     Args:
         members: the runs.
@@ -473,8 +475,34 @@ def member_outputs(
             x = x[:, -model.inputs[0].shape[1] :]
         # The same layers and weights, with a unique name.
         y = keras.Model(model.inputs[0], model.outputs[0], name=f"member_{i}")(x)
+        if (step := Postprocessor.read(run.postprocessing).step(quantile_widths.NAME)) is not None:
+            y = _with_widths(y, step.learned)
         outputs.append(_probabilities(y, run_gives_logits(run), width, run, i) if classes else y)
     return inputs, outputs
+
+
+def _with_widths(y: keras.KerasTensor, learned: Mapping[str, Any]) -> keras.KerasTensor:
+    """Return ascending quantiles (B, ..., targets * levels) as the step "quantile_widths" corrects them."""
+    levels, factors = learned["levels"], np.asarray(learned["factors"])
+    if y.shape[-1] != factors.size:  # of a custom model
+        return y
+    quantiles = layers.Reshape((*y.shape[1:-1], *factors.shape))(y)
+    of_level = [quantiles[..., number] for number in range(len(levels))]
+    weights = central(np.eye(len(levels)), levels)
+    assert weights is not None  # else nothing was learned
+    median = _sum([(weight, of_level[i]) for i, weight in enumerate(weights.tolist()) if weight])
+    above = int(np.searchsorted(levels, 0.5))
+    corrected = [median] * len(levels)
+    for numbers, farther in (
+        (range(above)[::-1], keras.ops.minimum),
+        (range(above, len(levels)), keras.ops.maximum),
+    ):
+        distance = None
+        for number in numbers:
+            own = layers.Rescaling(factors[:, number].tolist())(of_level[number] - median)
+            distance = own if distance is None else farther(distance, own)
+            corrected[number] = median + distance
+    return layers.Reshape(y.shape[1:])(keras.ops.stack(corrected, axis=-1))
 
 
 def _select(inputs: keras.KerasTensor, selection: Selection, member: int) -> keras.KerasTensor:
@@ -618,7 +646,9 @@ def _score_stored(
     first = members[0]
     stored: list[Any] = [run.answers for run in members]
     if any(
-        step["stage"] == temperature_scaling.STAGE for run in members for step in run.postprocessing
+        step["stage"] == temperature_scaling.STAGE and step["name"] != quantile_widths.NAME
+        for run in members
+        for step in run.postprocessing
     ):
         # stored predictions are calibrated, and the outputs that the ensemble averages are not
         return {}

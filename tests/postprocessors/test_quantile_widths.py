@@ -5,6 +5,7 @@ median, the order of the quantiles, or the answers of an export.
 """
 
 import json
+import shutil
 import warnings
 
 import keras
@@ -18,7 +19,7 @@ import kzoo.runtime
 from kzoo.inference.encode import encode
 from kzoo.inference.postprocessors.clustered import Clusters
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
-from kzoo.inference.postprocessors.quantile_widths import NAME, apply, combine, learned_widths
+from kzoo.inference.postprocessors.quantile_widths import NAME, apply, learned_widths
 from kzoo.training.conformal import learned_conformal
 from kzoo.utils.errors import KzooWarning
 
@@ -144,10 +145,6 @@ def test_quantiles_ascend_whatever_the_factors():
     better = apply(learned, outputs.astype("float32"), logits=None)
     assert (np.diff(better, axis=-1) >= 0).all()
     np.testing.assert_array_equal(better[..., 2], outputs[..., 2].astype("float32"))
-    both = combine(
-        [dict(levels=LEVELS, factors=[[1.0, 1, 1, 1, 4]]), dict(levels=LEVELS, factors=[[1.0] * 5])]
-    )
-    np.testing.assert_allclose(both["factors"], [[1, 1, 1, 1, 2]])
 
 
 def test_levels_on_one_side_of_the_median_have_no_factors():
@@ -249,10 +246,30 @@ def test_bands_are_learned_on_forecasts_out_of_fold_as_they_are(run):
     assert bands[0] == bands[1] != bands[2]
 
 
-@pytest.mark.filterwarnings("ignore:Not all predictions")  # the ensemble has no scores
-def test_an_ensemble_has_the_factors_of_its_members(run, tmp_path):
+def test_an_ensemble_forecasts_the_mean_of_the_corrected_quantiles_of_its_members(run, tmp_path):
     other = trained(tmp_path / "other", seed=1)
-    ensemble = kzoo.ensemble([run, other], out=tmp_path / "ensemble")
-    factors = [np.array(learned_of(member)["factors"]) for member in (run, other, ensemble)]
-    np.testing.assert_allclose(factors[2], np.sqrt(factors[0] * factors[1]), atol=1e-5)
-    assert (np.diff(kzoo.predict(ensemble, shops()).quantiles, axis=-1) >= 0).all()
+    # quantiles that their own factors would cross, and a member without the step
+    crossing = tmp_path / "crossing"
+    shutil.copytree(other.path, crossing)
+    _replace_factors(crossing, [0.5, 3, 1, 4, 0.25])
+    without = tmp_path / "without"
+    shutil.copytree(other.path, without)
+    _replace_factors(without, None)
+    members = [run, other, kzoo.Run(crossing), kzoo.Run(without)]
+    ensemble = kzoo.ensemble(members, out=tmp_path / "ensemble")
+    each = [kzoo.predict(member, shops()).quantiles for member in members]
+    quantiles = kzoo.predict(ensemble, shops()).quantiles
+    np.testing.assert_allclose(quantiles, np.mean(each, axis=0), rtol=1e-4)
+    assert NAME not in [step["name"] for step in ensemble.postprocessing]
+    export = kzoo.export(ensemble, tmp_path / "export", formats=["onnx"])
+    answers = kzoo.runtime.load(export.path).predict(shops())
+    np.testing.assert_allclose(answers.quantiles, quantiles, rtol=1e-4)
+
+
+def _replace_factors(folder, factors):
+    file = folder / "postprocessing.json"
+    steps = json.loads(file.read_text())
+    for step in steps:
+        if step["name"] == NAME:
+            step["learned"]["factors"] = [factors]
+    file.write_text(json.dumps([s for s in steps if factors or s["name"] != NAME]))

@@ -98,7 +98,9 @@ def test_runs_and_exports_forecast_k_times_as_much_from_k_times_as_much(run):
                 continue
             shift = 50 * frame["shop"].map(dict(zip(frame["shop"].unique(), SIZES, strict=True)))
             error = np.abs(predict(grown(frame, 1, shift)) - 50 * deviation - reference)
-            assert (error < 1e-3 * deviation).all()
+            # quantiles that are cut off at 0 are exempt: their series were never negative
+            assert ((error < 1e-3 * deviation) | (reference == 0)).all()
+            assert (reference > 0).mean() > 0.9
 
 
 def plan_of(frame, options=OPTIONS, **overrides):

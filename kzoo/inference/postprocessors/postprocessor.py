@@ -17,7 +17,6 @@ from kzoo.inference.postprocessors import (
     adaptive_band,
     conformal,
     error_vectors,
-    quantile_widths,
     sample_paths,
     step_names,
     target_range,
@@ -359,24 +358,20 @@ def with_range(
     return with_step(postprocessor, target_range.NAME, learned, rows="training")
 
 
-def with_steps_of_members(
+def with_range_of_members(
     postprocessor: Postprocessor | None, members: Sequence[Sequence[Mapping[str, Any]]]
 ) -> Postprocessor | None:
-    """Return the postprocessor of an ensemble with the steps of forecasts that all of its members have.
-
-    These are "quantile_widths" and "target_range".
+    """Return the postprocessor of an ensemble with the step "target_range", if all of its members have it.
 
     Args:
         postprocessor: the other steps, or None.
         members: the stored steps of each member.
     """
-    read = [Postprocessor.read(steps) for steps in members]
-    for module in (quantile_widths, target_range):
-        steps = [step for each in read if (step := each.step(module.NAME)) is not None]
-        if len(steps) == len(read):
-            learned = module.combine([step.learned for step in steps])
-            postprocessor = with_step(postprocessor, module.NAME, learned, rows=steps[0].rows)
-    return postprocessor
+    learned = [Postprocessor.read(steps).step(target_range.NAME) for steps in members]
+    if None in learned:
+        return postprocessor
+    ranges = [step.learned for step in learned if step is not None]
+    return with_range(postprocessor, target_range.combine(ranges))
 
 
 def stage_of(name: str) -> str | None:

@@ -134,13 +134,6 @@ def apply(learned: "Learned", outputs: np.ndarray, *, logits: bool | None) -> np
     return widened.reshape(outputs.shape)
 
 
-def combine(parts: "Sequence[Learned]") -> JsonObject:
-    """Return the factors of an ensemble: the geometric means of those of its members."""
-    logarithms = [np.log(np.asarray(part["factors"], np.float64)) for part in parts]
-    factors = np.exp(np.mean(logarithms, axis=0))
-    return {**parts[0], "factors": np.round(factors, 6).tolist()}
-
-
 def describe(learned: "Learned") -> list[str]:
     """Return a line with the factors of the outer quantiles."""
     factors = np.asarray(learned["factors"])

@@ -5,10 +5,10 @@ The table of the options is `DataArguments`.
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.splits import Fold, check_seed, drawn, held_out, second_sources, split_fractions
@@ -28,14 +28,9 @@ from kzoo.zoo.registry import Preset
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions(DataArguments):
-    """The options of data with which a source is loaded.
+    """The options of data with which a source is loaded."""
 
-    Args:
-        reads_gaps_as_before: whether series with missing rows and values are read as by earlier versions, whose runs
-            find their data again by it.
-    """
-
-    reads_gaps_as_before: bool = False
+    reads_gaps_as_before: ClassVar[bool] = False  # see `OptionsOfBefore`
 
     def __post_init__(self) -> None:
         """Read the repairs: the labels that they contain identify the data, not the path of their table."""
@@ -222,6 +217,20 @@ class DataOptions(DataArguments):
             feature_names=data.feature_names,
             target_names=data.target_names,
         )
+
+
+class OptionsOfBefore(DataOptions):
+    """Options by which runs of earlier versions find their data again.
+
+    Series with missing rows and values are read as then.
+    """
+
+    reads_gaps_as_before: ClassVar[bool] = True
+
+    @classmethod
+    def like(cls, options: DataOptions) -> "OptionsOfBefore":
+        """Return the same options."""
+        return cls(**{each.name: getattr(options, each.name) for each in fields(options)})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from kzoo.data.arrays import from_tf, read_npz
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.load import load
 from kzoo.data.named import NAMES, name_of
-from kzoo.data.options import DataOptions
+from kzoo.data.options import DataOptions, OptionsOfBefore
 from kzoo.data.source_detection import existing_path
 from kzoo.data.statistics import rows_in_training
 from kzoo.data.tables.frame import as_table, is_pair, join_targets, with_weights
@@ -225,7 +225,7 @@ def load_again(
     named = described.name if source is None else source
     data = load(named, preset_for(spec), options)
     if data.fingerprint != described.fingerprint and data.problem.ordered:
-        data = load(named, preset_for(spec), replace(options, reads_gaps_as_before=True))
+        data = load(named, preset_for(spec), OptionsOfBefore.like(options))
     if data.fingerprint != described.fingerprint:
         if source is None:
             raise KzooError(

@@ -16,7 +16,7 @@ import kzoo
 import kzoo.runtime
 from kzoo.data import load_data
 from kzoo.data.load import load
-from kzoo.data.options import DataOptions
+from kzoo.data.options import OptionsOfBefore
 from kzoo.data.reload import load_again
 from kzoo.inference.encode import encode
 from kzoo.inference.kinds.series.calendar import learn_calendar
@@ -343,7 +343,7 @@ def test_a_tenth_of_the_training_rows_is_missing_here_and_there(tmp_path):
             warnings.simplefilter("ignore", KzooWarning)
             forecast = kzoo.predict(run, new)
         assert forecast.times[0][int(forecast.values[0, :, 0].argmax())].month == 1
-    before = load(kept, preset(24, 12), DataOptions(reads_gaps_as_before=True))
+    before = load(kept, preset(24, 12), OptionsOfBefore())
     assert "calendar" not in before.preprocessing
     random = np.random.default_rng(0)
     for freq, step in (("MS", "months"), ("D", "days"), ("h", "seconds"), ("B", "business days")):
@@ -366,7 +366,7 @@ def test_few_missing_rows_leave_the_windows_to_learn_from():
     data = load_data(frame.drop(index=gone), preset=preset(24, 12))
     assert len(data.train) >= len(whole.train) - 3 * 2
     assert notes_with(data.notes, "(train)", "for learning, too.")
-    before = load(frame.drop(index=gone), preset(24, 12), DataOptions(reads_gaps_as_before=True))
+    before = load(frame.drop(index=gone), preset(24, 12), OptionsOfBefore())
     assert len(before.train) < len(data.train) - 24
 
 
@@ -380,7 +380,7 @@ def test_filled_values_are_not_scored():
         cells = split.y.starts[:, None] + np.arange(48)
         assert gone[cells].any() != is_scored
         assert len(cells) >= 20
-    before = load(frame[~gone], preset(48, 48), DataOptions(reads_gaps_as_before=True))
+    before = load(frame[~gone], preset(48, 48), OptionsOfBefore())
     assert gone[before.test.y.starts[:, None] + np.arange(48)].any()
     assert "fill" not in before.preprocessing and data.preprocessing["fill"] == "seasons"
 

@@ -11,9 +11,7 @@ from kzoo.cli import make_parser
 from kzoo.data.options import DataOptions
 from kzoo.problems.data_arguments import FLAGS, NAMES
 
-# of the fields, one is no option: data of runs of earlier versions is read again with it
-INTERNAL = {"reads_gaps_as_before"}
-OPTIONS = {f.name: f.default for f in fields(DataOptions) if f.name not in INTERNAL}
+OPTIONS = {f.name: f.default for f in fields(DataOptions)}
 SEED = {"seed": "data_seed"}  # its name in functions that have another seed
 # The options that a function lacks, and why.
 WITHOUT = {

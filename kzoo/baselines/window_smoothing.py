@@ -33,10 +33,86 @@ _EXCLUDED = 1e9  # criterion of a set of parameters that does not suit a window
 _TINY = 1e-30
 _THETA_PARAMETERS = 5  # alpha, level, variance, and the line of a window
 
-# from inputs (B, ..., F), a kernel (F, outputs) and a name to `inputs @ kernel`
-_Linear = Callable[[Any, np.ndarray, str], Any]
-# from inputs (B, ..., F), scale, offset (F,) or (G, F), and a name to `inputs * scale + offset`
-_Scaled = Callable[[Any, np.ndarray, np.ndarray, str], Any]
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Backend:
+    """NumPy, or Keras for a network.
+
+    Args:
+        ops: `numpy` or `keras.ops`.
+        linear: from inputs (B, ..., F), a kernel (F, outputs) and a name to `inputs @ kernel`.
+        scaled: from inputs (B, ..., F), scale, offset (F,) or (G, F), and a name to `inputs * scale + offset`.
+    """
+
+    ops: Any
+    linear: Callable[[Any, np.ndarray, str], Any]
+    scaled: Callable[[Any, np.ndarray, np.ndarray, str], Any]
+
+
+_NUMPY = _Backend(
+    ops=np,
+    linear=lambda inputs, kernel, _: inputs @ kernel,
+    scaled=lambda inputs, scale, offset, _: inputs * scale + offset,
+)
+
+
+def _of_keras() -> _Backend:
+    return _Backend(
+        ops=keras.ops,
+        linear=lambda inputs, kernel, name: networks.dense(inputs, kernel, name=name),
+        scaled=lambda inputs, scale, offset, name: keras.layers.Rescaling(
+            scale.tolist(), offset.tolist(), name=name
+        )(inputs),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Normalised:
+    """Windows as deviations from their mean and, where all values are positive, as logarithms.
+
+    Args:
+        real: (B, 1, steps) 1 for real steps, else 0.
+        count: (B, 1, 1) number of real steps.
+        low, mean, spread: (B, targets, 1) lowest value, mean, and mean absolute deviation.
+        z: (B, targets, steps) deviations from the mean in units of the spread.
+        positive: (B, targets, 1) 1 where all values are positive, else 0.
+        level, variation: (B, targets, 1) mean, and spread relative to it, of positive windows; else 1.
+        log: (B, targets, steps) logarithms of the values relative to the level; of others, of 1.
+    """
+
+    real: Any
+    count: Any
+    low: Any
+    mean: Any
+    spread: Any
+    z: Any
+    positive: Any
+    level: Any
+    variation: Any
+    log: Any
+
+    @classmethod
+    def of(cls, ops: Any, past: Any, real: Any) -> "_Normalised":
+        """Return the windows of a past (B, targets, steps)."""
+        count = ops.sum(real, axis=-1, keepdims=True)
+        mean = ops.sum(past * real, axis=-1, keepdims=True) / count
+        spread = ops.sum(ops.abs(past - mean) * real, axis=-1, keepdims=True) / count
+        spread = ops.maximum(spread, _SMALLEST_SPREAD * ops.abs(mean) + _TINY)
+        low = ops.min(past, axis=-1, keepdims=True)
+        level = ops.where(low > 0, mean, ops.ones_like(mean))
+        ratio = ops.where(low > 0, past, ops.ones_like(past)) / level
+        return cls(
+            real=real,
+            count=count,
+            low=low,
+            mean=mean,
+            spread=spread,
+            z=(past - mean) / spread,
+            positive=_as_number(ops, low > 0, low),
+            level=level,
+            variation=ops.where(low > 0, spread / level, ops.ones_like(mean)),
+            log=ops.log(ops.maximum(ratio, _TINY)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,14 +194,8 @@ class WindowSmoothing:
             levels: of quantiles.
         """
         x = x[:, -self.steps :]
-        values = self._forecasts(
-            np,
-            np.asarray(x[..., :targets], "float64"),
-            np.asarray(x),
-            levels or (0.5,),
-            lambda inputs, kernel, _: inputs @ kernel,
-            lambda inputs, scale, offset, _: inputs * scale + offset,
-        )
+        past = np.asarray(x[..., :targets], "float64")
+        values = self._forecasts(_NUMPY, past, np.asarray(x), levels or (0.5,))
         stacked = np.stack([np.swapaxes(value, 1, 2) for value in values], axis=-1)
         return stacked if levels else stacked[..., 0]
 
@@ -144,20 +214,7 @@ class WindowSmoothing:
         """
         targets = past.shape[-1]
         past, x = past[:, -self.steps :], x[:, -self.steps :]
-
-        def scaled(
-            inputs: "KerasTensor", scale: np.ndarray, offset: np.ndarray, name: str
-        ) -> "KerasTensor":
-            return keras.layers.Rescaling(scale.tolist(), offset.tolist(), name=name)(inputs)
-
-        values = self._forecasts(
-            keras.ops,
-            past,
-            x,
-            levels or (0.5,),
-            lambda inputs, kernel, name: networks.dense(inputs, kernel, name=name),
-            scaled,
-        )
+        values = self._forecasts(_of_keras(), past, x, levels or (0.5,))
         stacked = keras.ops.stack(
             [networks.swapped(value, name=f"steps_first_{i}") for i, value in enumerate(values)],
             axis=-1,
@@ -165,98 +222,99 @@ class WindowSmoothing:
         return networks.head(stacked, "linear", (stacked.shape[1], targets * len(values)))
 
     def _forecasts(
-        self,
-        ops: Any,
-        past: Any,
-        x: Any,
-        levels: Sequence[float],
-        linear: _Linear,
-        scaled: _Scaled,
+        self, backend: _Backend, past: Any, x: Any, levels: Sequence[float]
     ) -> list[Any]:
-        """Return the quantile of each level (B, targets, horizon), with the operations of NumPy or of Keras.
+        """Return the quantile of each level (B, targets, horizon).
 
         Args:
-            ops: `numpy` or `keras.ops`.
+            backend: the `_Backend`.
             past: (B, steps, targets) past of the targets.
             x: windows (B, steps, F).
             levels: of quantiles.
-            linear, scaled: see `_Linear` and `_Scaled`.
         """
-        sets, _, horizon = self.ahead.shape
-        targets = past.shape[-1]
-        past, real = self._past(ops, past, x)  # (B, targets, steps), (B, 1, steps)
-        count = ops.sum(real, axis=-1, keepdims=True)  # (B, 1, 1)
-        mean = ops.sum(past * real, axis=-1, keepdims=True) / count  # (B, targets, 1)
-        spread = ops.sum(ops.abs(past - mean) * real, axis=-1, keepdims=True) / count
-        spread = ops.maximum(spread, _SMALLEST_SPREAD * ops.abs(mean) + _TINY)
-        z = (past - mean) / spread
-        low = ops.min(past, axis=-1, keepdims=True)
-        positive = _as_number(ops, low > 0, low)
-        # relative deviations and logarithms, of positive windows; both of the size of z
-        level = ops.where(low > 0, mean, ops.ones_like(mean))
-        variation = ops.where(low > 0, spread / level, ops.ones_like(mean))
-        ratio = ops.where(low > 0, past, ops.ones_like(past)) / level
-        log = ops.log(ops.maximum(ratio, _TINY))
-        inputs = ops.stack([z, log / variation], axis=2)  # (B, targets, 2, steps)
+        ops = backend.ops
+        windows = _Normalised.of(ops, *self._past(ops, past, x))
+        errors, ahead = self._smoothed(backend, windows)
+        criterion, squares = self._criterion(backend, windows, errors)
+        weights = ops.exp((ops.min(criterion, axis=-1, keepdims=True) - criterion) / 2)
+        weights = ops.expand_dims(weights / ops.sum(weights, axis=-1, keepdims=True), -1)
+        deviations = self._deviations(backend, windows, squares)
+        quantiles = []
+        for level in levels:
+            values = _values(ops, windows, ahead, deviations, NormalDist().inv_cdf(level))
+            value = ops.sum(ops.concatenate(values, axis=2) * weights, axis=2)
+            quantiles.append(ops.where(windows.low >= 0, ops.maximum(value, 0.0), value))
+        return quantiles
+
+    def _smoothed(self, backend: _Backend, windows: _Normalised) -> tuple[Any, Any]:
+        """Return one-step errors (B, targets, 2, G, steps) and forecasts (B, targets, 2, G, horizon).
+
+        The two are those of `z`, and of the logarithms in units of their `variation`: both are of one size.
+        """
+        ops = backend.ops
+        sets, targets = len(self.parameters), windows.z.shape[1]
+        inputs = ops.stack([windows.z, windows.log / windows.variation], axis=2)
         kernels = (np.concatenate([*part], axis=1) for part in (self.errors, self.ahead))
         errors, ahead = (
             ops.reshape(
-                linear(inputs, kernel, name), (-1, targets, 2, sets, kernel.shape[1] // sets)
+                backend.linear(inputs, kernel, name),
+                (-1, targets, 2, sets, kernel.shape[1] // sets),
             )
             for kernel, name in zip(kernels, ("errors", "ahead"), strict=True)
         )
-        mask = ops.expand_dims(real, 2)  # (B, 1, 1, steps)
+        return errors, ahead
+
+    def _criterion(
+        self, backend: _Backend, windows: _Normalised, errors: Any
+    ) -> tuple[Any, list[Any]]:
+        """Return AICc of the sets (B, targets, 3 G) with additive, relative and logarithmic errors, and their squares.
+
+        Returns:
+            (AICc without the terms that all have, mean squared errors (B, targets, G) of each of the three).
+        """
+        ops, scaled = backend.ops, backend.scaled
+        sets, count, variation = len(self.parameters), windows.count, windows.variation
+        mask = ops.expand_dims(windows.real, 2)  # (B, 1, 1, steps)
         of_values = errors[:, :, 0] * mask  # (B, targets, G, steps)
         of_logs = errors[:, :, 1] * mask
-        one_step = (ops.expand_dims(z, 2) - of_values) * ops.expand_dims(variation, 2) + 1
+        # one-step forecasts relative to the mean
+        one_step = (ops.expand_dims(windows.z, 2) - of_values) * ops.expand_dims(variation, 2) + 1
         one_step = ops.where(mask > 0, one_step, ops.ones_like(one_step))
-        suits = positive * _as_number(
+        suits = windows.positive * _as_number(
             ops, ops.min(one_step, axis=-1) > _LEAST_FORECAST, one_step[..., 0]
         )
         one_step = ops.maximum(one_step, _LEAST_FORECAST)
         squares = [
             ops.sum(part**2, axis=-1) / count for part in (of_values, of_values / one_step, of_logs)
-        ]  # (B, targets, G) each
+        ]
         deviance = [count * ops.log(part + _FLOOR**2) for part in squares]
         deviance[1] = deviance[1] + 2 * ops.sum(ops.log(one_step), axis=-1)
-        deviance[2] = deviance[2] + 2 * ops.sum(log * real, axis=-1, keepdims=True)
+        deviance[2] = deviance[2] + 2 * ops.sum(windows.log * windows.real, axis=-1, keepdims=True)
         k = self.parameters
         counts = ops.repeat(count, sets, axis=-1)  # (B, 1, G)
         rest = ops.maximum(scaled(counts, np.ones(sets), -k - 1, "rest"), 0.1)
         penalty = scaled(1 / rest, 2 * k * (k + 1), 2 * k, "penalty")
-        freedom = counts / ops.maximum(scaled(counts, np.ones(sets), 1 - k, "freedom"), 1.0)
         criteria = [
             deviance[0] + penalty,
             deviance[1] + penalty + (1 - suits) * _EXCLUDED,
-            deviance[2] + penalty + (1 - positive) * _EXCLUDED,
+            deviance[2] + penalty + (1 - windows.positive) * _EXCLUDED,
         ]
-        criterion = ops.concatenate(criteria, axis=-1)
-        weights = ops.exp((ops.min(criterion, axis=-1, keepdims=True) - criterion) / 2)
-        weights = ops.expand_dims(weights / ops.sum(weights, axis=-1, keepdims=True), -1)
+        return ops.concatenate(criteria, axis=-1), squares
+
+    def _deviations(
+        self, backend: _Backend, windows: _Normalised, squares: Sequence[Any]
+    ) -> list[Any]:
+        """Return the standard deviations of the forecasts' errors (B, targets, G, horizon), given their squares."""
+        ops, scaled = backend.ops, backend.scaled
+        sets, _, horizon = self.ahead.shape
+        counts = ops.repeat(windows.count, sets, axis=-1)  # (B, 1, G)
+        rest = scaled(counts, np.ones(sets), 1 - self.parameters, "freedom")
+        freedom = counts / ops.maximum(rest, 1.0)
         deviations = []
         for i, part in enumerate(squares):
             one = ops.repeat(ops.expand_dims(ops.sqrt(part * freedom), -1), horizon, axis=-1)
             deviations.append(scaled(one, self.growth, 0 * self.growth, f"growth_{i}"))
-        of_z, of_log = ahead[:, :, 0], ahead[:, :, 1]  # (B, targets, G, horizon)
-        mean, spread, level, variation = (
-            ops.expand_dims(part, -1) for part in (mean, spread, level, variation)
-        )
-        quantiles = []
-        for probability in levels:
-            normal = NormalDist().inv_cdf(probability)
-            values = [
-                mean + spread * (of_z + normal * deviations[0]),
-                (mean + spread * of_z) * (1 + normal * variation * deviations[1]),
-                level
-                * ops.exp(
-                    ops.clip(
-                        variation * (of_log + normal * deviations[2]), -_LARGEST_LOG, _LARGEST_LOG
-                    )
-                ),
-            ]
-            value = ops.sum(ops.concatenate(values, axis=2) * weights, axis=2)
-            quantiles.append(ops.where(low >= 0, ops.maximum(value, 0.0), value))
-        return quantiles
+        return deviations
 
     def _past(self, ops: Any, past: Any, x: Any) -> tuple[Any, Any]:
         """Return the past of the targets (B, targets, steps), and 1 for real steps, else 0 (B, 1, steps).
@@ -278,6 +336,31 @@ class WindowSmoothing:
         if ops is np:
             return np.swapaxes(past, 1, 2), np.swapaxes(real, 1, 2)
         return networks.swapped(past, name="past"), networks.swapped(real, name="real")
+
+
+def _values(
+    ops: Any, windows: _Normalised, ahead: Any, deviations: Sequence[Any], normal: float
+) -> list[Any]:
+    """Return a quantile of all sets (B, targets, G, horizon), with additive, relative and logarithmic errors.
+
+    Args:
+        ops: `numpy` or `keras.ops`.
+        windows: the `_Normalised` ones.
+        ahead: forecasts of them (see `WindowSmoothing._smoothed`).
+        deviations: of each of the three.
+        normal: the quantile of the standard normal distribution.
+    """
+    of_z, of_log = ahead[:, :, 0], ahead[:, :, 1]  # (B, targets, G, horizon)
+    mean, spread, level, variation = (
+        ops.expand_dims(part, -1)
+        for part in (windows.mean, windows.spread, windows.level, windows.variation)
+    )
+    log = variation * (of_log + normal * deviations[2])
+    return [
+        mean + spread * (of_z + normal * deviations[0]),
+        (mean + spread * of_z) * (1 + normal * variation * deviations[1]),
+        level * ops.exp(ops.clip(log, -_LARGEST_LOG, _LARGEST_LOG)),
+    ]
 
 
 def _as_number(ops: Any, condition: Any, like: Any) -> Any:

@@ -51,6 +51,7 @@ def numbers(predictions):
 RUNS = {
     "values": ("series_linear", {}, {}),
     "quantiles": ("series_fnn", dict(quantiles=(0.1, 0.5, 0.9)), dict(dense_units=(16,))),
+    "recurrent": ("series_gru", {}, dict(units=(8,))),
     "logarithms": (
         "series_gru",
         dict(quantiles=(0.2, 0.8), known_covariates="promo"),
@@ -65,7 +66,7 @@ def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     with untraced(), undrawn():
         run = kzoo.train(preset, shops(), out=folder / "run", **OPTIONS, **TRAIN, **data, **network)
-        kzoo.export(run, folder / "exported", "onnx", progress=False)
+        kzoo.export(run, folder / "exported", ["onnx", "litert"], progress=False)
     return run
 
 
@@ -81,19 +82,20 @@ def rows_of(run):
 def test_runs_and_exports_forecast_k_times_as_much_from_k_times_as_much(run):
     frame = rows_of(run)
     deviation = SIZES[:, None]
-    models = {
-        "run": lambda rows: numbers(kzoo.predict(run, rows)),
-        "export": kzoo.runtime.load(run.path.parent / "exported"),
-    }
-    runtime = models["export"]
-    models["export"] = lambda rows: numbers(runtime.predict(rows))
+    folder = run.path.parent / "exported"
+    models = {"run": lambda rows: numbers(kzoo.predict(run, rows))}
+    for name in ("onnx", "litert"):
+        runtime = kzoo.runtime.load(folder, name)
+        models[name] = lambda rows, runtime=runtime: numbers(runtime.predict(rows))
+    expected = models["run"](frame)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*far from the training rows", KzooWarning)
-        for predict in models.values():
+        for name, predict in models.items():
             reference = predict(frame)
+            assert (np.abs(reference - expected) < 1e-4 * deviation).all(), name
             for k in (1e-3, 0.1, 10, 1e3):
                 error = np.abs(predict(grown(frame, k)) / k - reference)
-                assert (error < 1e-3 * deviation).all(), k
+                assert (error < 1e-3 * deviation).all(), (name, k)
             if run.spec.config["reversible_norm"] == "log":
                 continue
             shift = 50 * frame["shop"].map(dict(zip(frame["shop"].unique(), SIZES, strict=True)))

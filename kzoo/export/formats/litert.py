@@ -41,7 +41,7 @@ def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
         "int8": _unfolded_scaling,
         None: nullcontext,
     }[quantize]
-    with _full_rank_biases(), scaling_patch(tf):
+    with _full_rank_biases(), _plain_sums(tf), scaling_patch(tf):
         function = module.serve.get_concrete_function()
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
@@ -76,6 +76,29 @@ def _full_rank_biases() -> Iterator[None]:
         yield
     finally:
         keras.layers.EinsumDense.call = call
+
+
+@contextmanager
+def _plain_sums(tf: ModuleType) -> Iterator[None]:
+    """Add biases of the second axis as they are.
+
+    Keras takes a second summand (1, steps, 1) for such a bias, which the converter cannot transpose: recurrent networks
+    with covariates, whose batch is 1, could not be converted.
+    """
+    bias_add = tf.nn.bias_add
+
+    def plain(
+        value: "Tensor", bias: "Tensor", data_format: str | None = None, name: str | None = None
+    ) -> "Tensor":
+        if data_format != "NCHW":
+            return bias_add(value, bias, data_format, name)
+        return tf.add(value, tf.reshape(bias, (-1, *[1] * (len(value.shape) - 2))), name)
+
+    tf.nn.bias_add = plain
+    try:
+        yield
+    finally:
+        tf.nn.bias_add = bias_add
 
 
 @contextmanager

@@ -69,6 +69,13 @@ def moments_of(part: Split | None) -> np.ndarray | None:
     return None if part is None else getattr(part.y, "moments", None)
 
 
+def steps_for(split: str, postprocessor: Postprocessor | None) -> Postprocessor | None:
+    """Return the steps that the outputs of a split have yet to get: out of fold, quantiles are widened already."""
+    if postprocessor is None or split != "out of fold":
+        return postprocessor
+    return postprocessor.without(quantile_widths.NAME)
+
+
 def learned_conformal(
     parts: Mapping[str, Pairs],
     data: Dataset,
@@ -87,11 +94,10 @@ def learned_conformal(
         data, postprocessor, logits: see `predicted`.
         splits: name -> the `Split` that the batches are of; those out of fold have one where they are of a series.
     """
-    steps_of = dict.fromkeys(parts, postprocessor)
-    if postprocessor is not None and "out of fold" in parts:
-        steps_of["out of fold"] = postprocessor.without(quantile_widths.NAME)
     read = {
-        name: predicted(pairs, data, steps_of[name], logits=logits, part=splits.get(name))
+        name: predicted(
+            pairs, data, steps_for(name, postprocessor), logits=logits, part=splits.get(name)
+        )
         for name, pairs in parts.items()
         if len(pairs)
     }

@@ -13,7 +13,7 @@ from kzoo.inference.postprocessors.clustered import Clusters, ratio_interval
 from kzoo.inference.postprocessors.postprocessor import Postprocessor, with_step
 from kzoo.inference.predictions import Predictions
 from kzoo.problems.stored_types import TrainingSettings
-from kzoo.training.conformal import Pairs, predicted
+from kzoo.training.conformal import Pairs, predicted, steps_for
 from kzoo.utils.files import JsonObject
 
 _FEWEST = 10  # forecasts that the step is learned from
@@ -47,7 +47,10 @@ def learned_error_vectors(
     if not all(_of_series(part, data) for part in windows):
         return postprocessor
     steps = None if postprocessor is None else postprocessor.without(error_vectors.NAME)
-    read = [predicted(parts[name], data, steps, logits=logits, part=splits[name]) for name in names]
+    read = [
+        predicted(parts[name], data, steps_for(name, steps), logits=logits, part=splits[name])
+        for name in names
+    ]
     predictions = _joined([answers for answers, _ in read])
     truth = np.concatenate([values for _, values in read])
     point = predictions.values if predictions.quantiles is None else predictions.quantiles[..., 0]

@@ -23,7 +23,9 @@ from kzoo.baselines.score import select
 from kzoo.data.options import DataOptions
 from kzoo.data.store.longer import longer_split, longer_windows
 from kzoo.inference.postprocessors import error_vectors
+from kzoo.inference.postprocessors.postprocessor import with_step
 from kzoo.training.baseline_run import train_baseline
+from kzoo.training.error_vectors import learned_error_vectors
 from kzoo.training.suggestions import preset_with_window
 
 HORIZON = 4
@@ -146,6 +148,21 @@ def errors_of_past(run):
     steps = {step["name"]: step for step in run.postprocessing}
     assert steps["error_vectors"]["rows"] == steps["conformal"]["rows"] == "out of fold"
     return error_vectors.vectors_of(steps["error_vectors"]["learned"])
+
+
+def test_errors_out_of_fold_are_those_of_quantiles_that_are_widened_once(data):
+    judged = Parts.of(data, 5, seed=0).judged(data)
+    truth = np.asarray(judged.y[:])
+    answers = answers_for(judged, truth[..., None] * np.array([0.8, 0.9, 1.2]))
+    factors = dict(levels=OPTIONS["quantiles"], factors=[[3.0, 1.0, 3.0]])
+    widened = with_step(None, "quantile_widths", factors, rows="validation")
+    learned = [
+        learned_error_vectors(
+            {rows: [(answers.of_network, truth)]}, {rows: judged}, data, steps, None, logits=None
+        ).step("error_vectors")
+        for rows, steps in (("out of fold", widened), ("validation", None), ("validation", widened))
+    ]
+    assert learned[0].learned == learned[1].learned != learned[2].learned
 
 
 def test_a_baseline_that_is_fitted_to_all_rows_has_the_errors_of_its_answers_out_of_fold(

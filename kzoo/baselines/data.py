@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from kzoo.data.quantile_widths import learned_step
 from kzoo.data.store.longer import longer_windows
 from kzoo.data.store.windows import sample_indices
+from kzoo.inference.postprocessors import Learned, quantile_widths
 from kzoo.inference.postprocessors.decision import STEP, scoring_arguments
-from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
+from kzoo.inference.postprocessors.postprocessor import Postprocessor, Step, learn
 from kzoo.inference.sources.arrays import class_numbers
 from kzoo.inference.tasks.quantiles import levels_of
 from kzoo.inference.tasks.weighted import score_weighted
@@ -44,13 +46,18 @@ class Predictor:
         pairs: function of a `Split` that yields outputs (B, ...) and truth.
         network: function from the Keras tensor of the inputs to the same outputs, those of quantiles flat as a network
             has them; it may raise `Unfit` with the reason why there is none. None: the baseline has no network form.
+        widths: the step "quantile_widths", which corrects the outputs of `pairs`; None without it.
     """
 
     pairs: PredictSplit
     network: "KerasFunction | None" = None
+    widths: Step | None = None
 
     def __call__(self, part: "Split") -> Pairs:
-        return self.pairs(part)
+        if self.widths is None:
+            return self.pairs(part)
+        learned = self.widths.learned
+        return ((_corrected(learned, outputs), truth) for outputs, truth in self.pairs(part))
 
 
 class BaselineData:
@@ -205,6 +212,26 @@ class BaselineData:
         self.notes.append(f"{best}, chosen on validation data")
         return best
 
+    def with_widths(self, predict: PredictSplit) -> PredictSplit:
+        """Return a predictor whose quantiles of forecasts are corrected as those of networks; others as they are.
+
+        The step "quantile_widths" is learned on validation and calibration rows, to which nothing was fitted.
+        """
+        if not self.data.problem.suits(quantile_widths.FACTS):
+            return predict
+        step = self.chosen(lambda: self._learned_widths(predict))
+        if step is None:
+            return predict
+        predictor = predict if isinstance(predict, Predictor) else Predictor(predict)
+        return replace(predictor, widths=step)
+
+    def _learned_widths(self, predict: PredictSplit) -> Step | None:
+        def outputs_of(part: "Split") -> tuple[np.ndarray, np.ndarray]:
+            outputs, truth = (np.concatenate(column) for column in zip(*predict(part), strict=True))
+            return np.sort(outputs, axis=-1), truth
+
+        return learned_step(self.data, outputs_of, lambda part: _subset(part, MOST_CHOSEN_ON))
+
     def scores(self, predict: Callable[..., Any], part: "Split") -> JsonObject:
         """Return the scores of predictions for a split; with row weights also those without weights."""
         return self._scores(predict(part), part, self._decided_target(predict))
@@ -239,6 +266,12 @@ class BaselineData:
         )
         options |= dict(target=self.data.target, logits=self.logits, weight=self.validation.weight)
         return learn(steps, outputs, truth, rows="validation", **options)
+
+
+def _corrected(learned: Learned, quantiles: np.ndarray) -> np.ndarray:
+    """Return quantiles (N, horizon, targets, levels) with corrected distances to the median."""
+    flat = quantiles.reshape(*quantiles.shape[:-2], -1)
+    return quantile_widths.apply(learned, flat, logits=None).reshape(quantiles.shape)
 
 
 def as_asked(candidate: "Baseline", data: "Dataset") -> "Dataset":

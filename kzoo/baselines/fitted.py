@@ -17,6 +17,7 @@ from kzoo.data.sample import sample_dataset
 from kzoo.data.store.longer import longer_split
 from kzoo.data.store.pooled import with_all_rows
 from kzoo.data.store.windows import Windows
+from kzoo.inference.postprocessors.postprocessor import Step
 from kzoo.utils.argument_checks import checked_seed
 from kzoo.utils.errors import KzooError, TimeTooShort
 from kzoo.utils.formatting import duration
@@ -55,6 +56,11 @@ class Fitted:
     def __repr__(self) -> str:
         return f"<fitted {self.label} on {self.data.name}, {duration(self.seconds)}>"
 
+    @property
+    def widths(self) -> Step | None:
+        """The step "quantile_widths", which corrects quantiles of forecasts; None without it."""
+        return getattr(self.predictor, "widths", None)
+
     def predict(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
         """Return the outputs and the truth of a split of the data.
 
@@ -79,10 +85,10 @@ class Fitted:
         return outputs, truth
 
     def network(self) -> "Model":
-        """Return a Keras network from the inputs of `self.data` to the same outputs as `predict`, not compiled.
+        """Return a Keras network from the inputs of `self.data` to the outputs of `predict`, not compiled.
 
         It consists of built-in layers, and computes in float32. Quantiles are flat, (N, ..., targets * levels), as
-        those of other networks.
+        those of other networks; those of forecasts are not yet corrected by `widths`.
 
         Raises:
             KzooError: the baseline has no network form.
@@ -175,7 +181,7 @@ def fit_checked(
     try:
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fit that has not converged is still a baseline
-            predictor = candidate.function(subset)
+            predictor = subset.with_widths(candidate.function(subset))
     except Unfit as reason:
         raise KzooError(f"{candidate.label} cannot be fitted to {data.name}: {reason}.") from None
     return Fitted(

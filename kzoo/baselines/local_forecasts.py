@@ -299,7 +299,7 @@ def _forecasts(models: _Fits, windows: Windows, levels: tuple[float, ...] | None
     """
     targets = windows.values.shape[1]
     starts = np.asarray(windows.starts)
-    codes = np.zeros(len(starts), int) if windows.series is None else windows.series.codes
+    codes = windows.codes
     if (starts < models.ends[codes]).any():
         raise Unfit("its windows begin before the end of the rows that it was fitted to")
     steps = windows.length

@@ -18,8 +18,9 @@ from kzoo.data.dataset import Loadable, Split
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.data.statistics import statistics
+from kzoo.inference.postprocessors import quantile_widths
 from kzoo.inference.postprocessors.decision import SETTINGS
-from kzoo.inference.postprocessors.postprocessor import learn
+from kzoo.inference.postprocessors.postprocessor import Postprocessor, learn
 from kzoo.inference.predictions import ANSWERS
 from kzoo.problems.stored_types import BASELINE, DATA_PRESET, Request, Spec, TrainingSettings
 from kzoo.training.baselines import score_baselines
@@ -158,7 +159,10 @@ def _check_agreement(fitted: Fitted, model: keras.Model) -> None:
     )
     rows: Split = part.select(np.arange(min(len(part), _COMPARED)))
     expected, _ = fitted.predict(rows)
-    outputs = forward(model, np.asarray(rows.x[:]), len(rows)).reshape(expected.shape)
+    outputs = forward(model, np.asarray(rows.x[:]), len(rows))
+    if fitted.widths is not None:
+        outputs = quantile_widths.apply(fitted.widths.learned, outputs, logits=None)
+    outputs = outputs.reshape(expected.shape)
     difference = float(np.abs(outputs - expected).max())
     if not difference <= _TOLERANCE * max(float(np.abs(expected).max()), 1e-30):
         raise KzooError(
@@ -204,7 +208,10 @@ def _write(
         options |= {"out_of_fold": (outputs, truth), "judged": judged}
     elif steps and data.validation is not None:
         options["postprocessor"] = learned_postprocessor(model, data, steps, **options)
-    options["postprocessor"] = with_target_range(options.get("postprocessor"), data)
+    postprocessor = options.get("postprocessor")
+    if fitted.widths is not None:
+        postprocessor = (postprocessor or Postprocessor()).with_step(fitted.widths)
+    options["postprocessor"] = with_target_range(postprocessor, data)
     if options["postprocessor"] is not None:
         write_json(folder / POSTPROCESSING, options["postprocessor"].json())
     # it was fitted to the validation rows

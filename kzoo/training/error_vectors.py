@@ -61,7 +61,7 @@ def learned_error_vectors(
         predictions,
         truth,
         origins=np.concatenate([part.moments for part in windows]),
-        series=np.concatenate([codes_of(part) for part in windows]),
+        series=np.concatenate([part.codes for part in windows]),
         names=names_of(windows[0]),
         target_facts=data.seen["target_range"],
         means=predictions.quantiles is not None or loss in data.problem.task.median_losses,
@@ -75,11 +75,6 @@ def _of_series(windows: object, data: Dataset) -> bool:
     """Return whether windows are cut from the same series as the training windows."""
     series = series_of(windows)
     return series is not None and series.ndim == 2 and series_of(data.train.y) is series
-
-
-def codes_of(windows: Windows) -> np.ndarray:
-    """Return the series of each window (N,)."""
-    return np.zeros(len(windows), int) if windows.series is None else windows.series.codes
 
 
 def names_of(windows: Windows) -> Sequence[str]:
@@ -130,7 +125,7 @@ def scores_of_means(
     if total := float(sizes.sum()):
         scores["bias"] = float(errors.sum()) / total
         if series_of(split.y) is not None:
-            clusters = Clusters.of(codes_of(split.y), split.y.moments, truth.shape[1])
+            clusters = Clusters.of(split.y.codes, split.y.moments, truth.shape[1])
             of_windows = (len(truth), -1)
             interval = ratio_interval(
                 errors.reshape(of_windows).sum(axis=1),
@@ -141,7 +136,7 @@ def scores_of_means(
                 scores["bias_interval"] = list(interval)
     if confidence is not None and series_of(split.y) is not None:
         names = names_of(split.y)
-        inputs = [names[code] for code in codes_of(split.y).tolist()]
+        inputs = [names[code] for code in split.y.codes.tolist()]
         totals = sample_paths.coverage(
             step.learned,
             replace(predictions, inputs=inputs),

@@ -15,7 +15,6 @@ from kzoo import cli
 from kzoo.evaluation.evaluate import data_to_score
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.runtime import load
-from kzoo.training.error_vectors import codes_of
 from kzoo.training.score import run_gives_logits, score_split
 
 OPTIONS = dict(target="sales", series_id="shop", time="day", horizon=4, input_shape=14)
@@ -107,7 +106,7 @@ def test_the_bias_is_that_of_the_means_and_totals_are_judged(run):
     days = sorted(frame.day.unique())
     names = part.y.series.names
     for row in range(0, len(part), 7):
-        name = names[codes_of(part.y)[row]]
+        name = names[part.y.codes[row]]
         own = frame[frame["shop"] == name]
         truth = part.y[row]
         position = next(

@@ -182,6 +182,11 @@ class Windows(_PickledByPath):
         starts = np.asarray(self.starts)
         return starts if self.series is None else self.series.numbers[starts]
 
+    @property
+    def codes(self) -> np.ndarray:
+        """(N,) number of the series of each window."""
+        return np.zeros(len(self), int) if self.series is None else self.series.codes
+
     def part(self, rows: _Index) -> "Windows":
         """Return some of the windows."""
         series = None if self.series is None else self.series.part(rows)

@@ -273,3 +273,26 @@ def _replace_factors(folder, factors):
         if step["name"] == NAME:
             step["learned"]["factors"] = [factors]
     file.write_text(json.dumps([s for s in steps if factors or s["name"] != NAME]))
+
+
+def test_a_baseline_and_its_run_have_the_corrected_quantiles(tmp_path):
+    data = kzoo.load_data(shops(), preset="series_linear", quantiles=LEVELS, **COLUMNS)
+    fitted = kzoo.baselines.fit(data, "theta_method")
+    forecasts, truth = fitted.predict(fitted.data.test)
+    raw, _ = next(iter(fitted.predictor.pairs(fitted.data.test)))
+    flat = raw.reshape(*raw.shape[:2], -1)
+    expected = apply(fitted.widths.learned, flat, logits=None).reshape(raw.shape)
+    np.testing.assert_allclose(forecasts[: len(raw)], expected, rtol=1e-6)
+    assert np.abs(expected / raw - 1).max() > 0.001  # otherwise nothing is tested
+    # with windows as long as the baseline asks for
+    run = kzoo.baselines.train("theta_method", fitted.data, out=tmp_path / "run", baselines=False)
+    assert learned_of(run) == fitted.widths.learned
+    rows = run.answers["rows"]
+    np.testing.assert_allclose(
+        run.answers["answers"], np.maximum(forecasts, 0)[rows], rtol=1e-4, atol=1e-3
+    )
+    (result,) = kzoo.baselines.score(data, names="theta_method")
+    assert run.summary["test"]["pinball"] == pytest.approx(result.scores["pinball"], rel=1e-3)
+    # fitted again to all rows, it keeps what was learned on rows that it had not seen
+    again = kzoo.baselines.fit(data, "theta_method", all_rows=True)
+    assert again.widths == fitted.widths

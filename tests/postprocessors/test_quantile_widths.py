@@ -278,7 +278,7 @@ def _replace_factors(folder, factors):
 def test_a_baseline_and_its_run_have_the_corrected_quantiles(tmp_path):
     data = kzoo.load_data(shops(), preset="series_linear", quantiles=LEVELS, **COLUMNS)
     fitted = kzoo.baselines.fit(data, "theta_method")
-    forecasts, truth = fitted.predict(fitted.data.test)
+    forecasts, _ = fitted.predict(fitted.data.test)
     raw, _ = next(iter(fitted.predictor.pairs(fitted.data.test)))
     flat = raw.reshape(*raw.shape[:2], -1)
     expected = apply(fitted.widths.learned, flat, logits=None).reshape(raw.shape)

@@ -10,7 +10,7 @@ def with_target_range(postprocessor: Postprocessor | None, data: Dataset) -> Pos
 
     Args:
         postprocessor: the other steps, or None.
-        data: a `Dataset`, which knows this of its training rows.
+        data: a `Dataset`, which knows this of the rows before the test rows.
     """
     facts = data.seen.get("target_range")
     return with_range(postprocessor, learned_range(facts, data.target) if facts else None)

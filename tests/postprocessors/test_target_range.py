@@ -1,4 +1,4 @@
-"""Targets that were never negative, or always whole, in the training rows stay so in every forecast, and in scores.
+"""Targets that were never negative, or always whole, before the test rows stay so in every forecast, and in scores.
 
 The class of faults: a network, a band or a mean of models answers with numbers that the target cannot have.
 """
@@ -124,7 +124,7 @@ def test_other_targets_are_not_changed(tmp_path):
     np.testing.assert_array_equal(kzoo.predict(run, frame).values, raw_outputs(run, frame))
 
 
-def test_facts_are_those_of_the_training_rows_that_are_known():
+def test_facts_are_those_of_known_rows_before_the_test_rows():
     whole = np.array([[0.0, -1, 0.5], [3, 2, 1], [1.5, 4, 2]])
     filled = np.array([[False] * 3, [False] * 3, [True, False, False]])
     assert target_facts(whole, filled) == {
@@ -137,6 +137,15 @@ def test_facts_are_those_of_the_training_rows_that_are_known():
     late.loc[late["day"] > "2024-04-20", "sales"] = -0.5  # in the test rows only
     data = kzoo.load_data(late, preset="series_linear", **COLUMNS)
     assert data.seen["target_range"] == {"never_negative": [True], "whole": [True]}
+    late.loc[
+        late["day"].between("2024-04-01", "2024-04-12"), "sales"
+    ] = -0.5  # in the validation rows, too
+    data = kzoo.load_data(late, preset="series_linear", **COLUMNS)
+    assert data.seen["target_range"] == {"never_negative": [False], "whole": [False]}
+    alone = shops(400).query("shop == 'counts'").drop(columns="shop").astype({"sales": float})
+    alone.loc[alone["day"].between("2024-10-20", "2024-10-31"), "sales"] = -0.5
+    data = kzoo.load_data(alone, preset="series_linear", time="day", target="sales")
+    assert data.seen["target_range"] == {"never_negative": [False], "whole": [False]}
 
 
 def test_rounded_intervals_cover_the_same_whole_numbers():

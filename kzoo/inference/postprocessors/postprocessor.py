@@ -355,7 +355,7 @@ def with_range(
     """
     if learned is None:
         return postprocessor
-    return with_step(postprocessor, target_range.NAME, learned, rows="training")
+    return with_step(postprocessor, target_range.NAME, learned, rows="training and validation")
 
 
 def with_range_of_members(

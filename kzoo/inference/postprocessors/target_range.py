@@ -1,4 +1,4 @@
-"""Forecasts of targets that were never negative, or always whole numbers, in the training rows stay so.
+"""Forecasts of targets that were never negative, or always whole numbers, before the test rows stay so.
 
 Numbers below 0 become 0. Of whole targets, values and quantiles become the nearest whole number. The ends of an
 interval become the outermost whole numbers in it, which leaves its coverage as it was, and it always contains the
@@ -33,7 +33,7 @@ def target_facts(values: np.ndarray, filled: np.ndarray) -> dict[str, list[bool]
     """Return whether targets are never negative, and always whole numbers.
 
     Args:
-        values: (R, targets) of the training rows.
+        values: (R, targets) of the rows before the test rows.
         filled: (R, targets) whether each was filled in; these do not count.
     """
     known = np.isfinite(values) & ~filled
@@ -111,10 +111,10 @@ def describe(learned: "Learned") -> list[str]:
     """Return a line for the targets that are never negative, and one for those that are whole."""
     lines = []
     for name, line in (
-        ("never_negative", "never negative in the training rows: forecasts below 0 become 0"),
+        ("never_negative", "never negative before the test rows: forecasts below 0 become 0"),
         (
             "whole",
-            "always whole in the training rows: forecasts are rounded",
+            "always whole before the test rows: forecasts are rounded",
         ),
     ):
         targets = [

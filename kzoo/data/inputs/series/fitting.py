@@ -210,8 +210,8 @@ def load(request: LoadRequest) -> Dataset:
         {"name": c, "kind": "number", "writing": formats.get(c)} for c in past
     ]
     seen = cell_findings(format_warnings, content.unread, table.frame) | table.facts(content)
-    of_training = content.filled[cuts.training]
-    seen["target_range"] = target_facts(training[:, : len(targets)], of_training)
+    known = cuts.before_test(panel.numbers)
+    seen["target_range"] = target_facts(values[known, : len(targets)], content.filled[known])
     seen["read"] = describe_columns(
         table.source, number_columns, content.unread, targets=targets, apart=apart
     )

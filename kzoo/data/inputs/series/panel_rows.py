@@ -73,6 +73,11 @@ class Cuts:
     limits: dict[str, Limits]
     training: np.ndarray
 
+    def before_test(self, numbers: np.ndarray) -> np.ndarray:
+        """Return (R,) whether each row is before the test rows, given its number in time."""
+        start = self.limits["test"][0] if "test" in self.limits else None
+        return np.full(len(numbers), True) if start is None else numbers < start
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PanelRows:

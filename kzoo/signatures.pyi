@@ -761,7 +761,8 @@ def check(
         A list of findings (`kzoo.checks.Finding`), errors first, with the fields check, level, what, where, why and
         fix. It is empty if nothing was found. The attribute `overview` summarises how each column was read, as plain
         data. For data alone, `baselines` has the baselines scored on the validation split (the test split is not used),
-        and `presets` the suggested presets in the order to try them (see `kzoo.zoo.results.suggest.order`). `suspects`
+        `suggested_baseline` one to try before any preset (of forecasts; None without one), and `presets` the suggested
+        presets in the order to try them (see `kzoo.zoo.results.suggest.order`). `suspects`
         and `learning_curve` are the results of the two searches (`kzoo.evaluation.wrong_labels.WrongLabels` and
         `kzoo.evaluation.learning_curve.LearningCurve`).
 

@@ -21,6 +21,7 @@ def train(
     seconds: float | None = None,
     seed: int = 0,
     baselines: bool = True,
+    horizon: int | None = None,
     **settings: Any,
 ) -> "Run":
     """Fit a baseline, and return it as a run.
@@ -36,6 +37,7 @@ def train(
         overwrite: replace a different run in `out`.
         seconds, seed: see `kzoo.baselines.fit`.
         baselines: also score the other baselines on the same split.
+        horizon: of forecasts: steps to forecast; None for that of the preset. A `Dataset` has its own.
         settings: `objective`, `decision`, `cost` and `positive`, as `kzoo.train` takes them; `preset`, the name of the
             preset for which the data is read, or was read if it is a `Dataset`; and, unless it is, `data_seed` and
             other options of `kzoo.load_data` such as `target`.
@@ -53,5 +55,6 @@ def train(
         seconds=seconds,
         seed=seed,
         baselines=baselines,
+        horizon=horizon,
         **settings,
     )

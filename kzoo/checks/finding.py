@@ -54,6 +54,8 @@ class Findings(list[Finding]):
 
     Attributes:
         baselines: for data alone: the scored baselines, best first (see `kzoo.baselines.Result`); else None.
+        suggested_baseline: for series to forecast alone: a baseline to try before any preset, with name, why and call
+            (`kzoo.training.suggested_baseline.SuggestedBaseline`); None without one.
         presets: for data alone: suggested presets in order, dicts (see `kzoo.zoo.results.suggest.Suggestion`); else
         None.
         suspects: of a search for wrong labels: its result, a `kzoo.evaluation.wrong_labels.WrongLabels`; else None.
@@ -61,6 +63,7 @@ class Findings(list[Finding]):
     """
 
     baselines: Any = None
+    suggested_baseline: Any = None
     presets: list[dict[str, Any]] | None = None
     suspects: Any = None
     learning_curve: Any = None
@@ -85,6 +88,8 @@ class Findings(list[Finding]):
             lines.append(
                 f"  baselines: {', '.join(scores)} ({scored[0].metric}, {scored[0].split})"
             )
+        if self.suggested_baseline is not None:
+            lines.append(f"  {self.suggested_baseline}")
         if self.presets:
             lines.append(f"  presets to try: {listed(result['preset'] for result in self.presets)}")
         lines += [
@@ -123,6 +128,7 @@ class Findings(list[Finding]):
             plural(len(self), "finding") if self else "No problems found",
             findings,
             notebook.folded(split, baselines, is_open=True),
+            notebook.paragraph(self.suggested_baseline),
             notebook.folded("Presets to try", presets),
         )
 

@@ -137,6 +137,9 @@ def run(args: argparse.Namespace) -> JsonObject:
         baselines=None
         if baselines is None
         else [asdict(baseline) | dict(value=baseline.value) for baseline in baselines],
+        suggested_baseline=None
+        if findings.suggested_baseline is None
+        else asdict(findings.suggested_baseline),
         presets=findings.presets,
         command=_train_command(args, findings.presets),
     )
@@ -309,6 +312,8 @@ def _baselines_and_presets(document: JsonObject, args: argparse.Namespace) -> li
             shared.bold(f"baselines, scored on the {split} split{note}"),
             *tables.columns(rows, align="<<>"),
         ]
+    if (suggested := document["suggested_baseline"]) is not None:
+        lines += ["", *shared.hanging_indent("", suggested["why"]), "", f"  {suggested['call']}"]
     presets = document["presets"][:_MAX_PRESETS]
     if not presets:
         return [

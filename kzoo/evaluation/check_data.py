@@ -16,6 +16,7 @@ from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.problems.kinds import kind
+from kzoo.training.suggested_baseline import suggested_baseline
 from kzoo.training.suggestions import (
     load_with_window,
     load_without_preset,
@@ -49,7 +50,7 @@ def check_data(
         KzooError: data that cannot be read, or a horizon for data without forecasts.
 
     Returns:
-        (findings with `overview`, `baselines` and `presets`, names of the checks that were run).
+        (findings with `overview`, `baselines`, `suggested_baseline` and `presets`, names of the checks that were run).
     """
     data = (
         load_without_preset(source, options)
@@ -69,6 +70,7 @@ def check_data(
         findings.baselines = (
             [] if part is None else baselines.score(data, split=split, seconds=seconds, seed=seed)
         )
+        findings.suggested_baseline = suggested_baseline(data, options, window)
     suitable = suitable_presets(data.inputs, data.problem)
     findings.presets = [asdict(each) for each in order(data.task, suitable, len(data.train))]
     return findings, names

@@ -29,6 +29,7 @@ from kzoo.training.folder import claimed, run_set_aside
 from kzoo.training.provenance import provenance
 from kzoo.training.score import forward, learned_postprocessor
 from kzoo.training.stored_predictions import score_and_store
+from kzoo.training.suggestions import preset_with_window
 from kzoo.training.target_range import with_target_range
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, finite, whole_file, write_json
@@ -53,6 +54,7 @@ def train_baseline(
     seconds: float | None,
     seed: int,
     baselines: bool,
+    horizon: int | None = None,
     out_of_fold: tuple[np.ndarray, np.ndarray, np.ndarray | None] | None = None,
     judged: Split | None = None,
     **more: Any,
@@ -78,6 +80,15 @@ def train_baseline(
             value=more[wrong],
             complete=True,
         )
+    if horizon is not None:
+        if is_dataset:
+            raise KzooError(
+                "is for data that is not loaded yet: a Dataset has its own. Leave it out.",
+                argument="horizon",
+                value=horizon,
+            )
+        preset = preset or general_first(list_presets(task="forecasting"))[0]
+        more["preset"] = preset_with_window(preset, {"horizon": horizon})
     if not isinstance(data, Dataset):
         data = load_data(data, seed=more.pop("data_seed", 0), **more)
         if (longer := _preset_with_steps(data, name)) is not None and data.origin is not None:

@@ -20,6 +20,7 @@ from kzoo.data.targets import detection as task_detection
 from kzoo.inference.tables.files import is_table, pieces_of, size_of
 from kzoo.problems.kinds import Kind, kind
 from kzoo.problems.tasks import Problem, problem
+from kzoo.training.suggested_baseline import suggested_baseline
 from kzoo.utils.errors import KzooError, KzooWarning
 from kzoo.utils.files import JsonObject
 from kzoo.utils.table_path import with_sheet
@@ -121,7 +122,25 @@ def suggested_preset(
         line += f" {listed[0].preset} is suggested before it: pip install 'kzoo[text]'."
     elif listed[0] is not chosen:
         line += f" {listed[0].preset} is suggested before it, but only with weights=."
+    if "horizon" in get_preset(chosen.preset).config:
+        line += _before_presets(source, options, window)
     return chosen.preset, line
+
+
+def _before_presets(source: Loadable, options: DataOptions, window: Mapping[str, Any]) -> str:
+    """Return a sentence on the baseline to try before any preset, after a blank; empty without one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KzooWarning)  # the training warns of the same
+        data = (
+            load_with_window(source, options, window)
+            if "horizon" in window
+            else load_without_preset(source, options)
+        )
+    baseline = suggested_baseline(data, options, window)
+    if baseline is None:
+        return ""
+    # names of arguments would be written as options of the command line
+    return f" {baseline.why}: kzoo.baselines.train({baseline.name!r}, data) takes the same options."
 
 
 def is_installed(preset: str) -> bool:

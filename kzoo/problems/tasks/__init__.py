@@ -554,10 +554,15 @@ def problem(name: str) -> Problem:
     return available[name]
 
 
-def problem_for(kind: str, fact: str) -> Problem:
-    """Return the unordered problem of a kind of input whose task has a fact; a pair "KIND:TASK" if it has no name.
+def problem_for(kind: str, fact: str, *, ordered: bool = False) -> Problem:
+    """Return the problem of a kind of input whose task has a fact; "KIND:TASK" if it is unordered without a name.
 
     Of several tasks with the fact, it is the one with the fewest other facts: values, not counts.
+
+    Args:
+        kind: name of the kind of input.
+        fact: of the task.
+        ordered: whether rows have an order; there must be such a problem.
     """
     task = min(
         (task for task in tasks().values() if fact in task.facts), key=lambda task: len(task.facts)
@@ -566,10 +571,11 @@ def problem_for(kind: str, fact: str) -> Problem:
         (
             candidate
             for candidate in task.problems
-            if candidate.kind == kind and "unordered" in candidate.facts
+            if candidate.kind == kind and candidate.ordered is ordered
         ),
         None,
     )
+    assert named is not None or not ordered, kind
     return named or _unnamed(kind, task)
 
 

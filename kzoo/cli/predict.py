@@ -402,6 +402,8 @@ def _forecast_lines(row: JsonObject) -> list[str]:
             for texts, values in zip(numbers, row[end], strict=True):
                 texts += map(_format_numbers, values)
     header = ["time" if "times" in row else "step", *names]
+    if "summed_steps" in row:
+        header, steps = ["steps", *names], [f"1 to {row['summed_steps']}"]
     cells = [[str(step), *values] for step, values in zip(steps, numbers, strict=True)]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     # rich may not be installed

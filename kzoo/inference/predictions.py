@@ -63,6 +63,7 @@ class Predictions:
         error_scale: (N, targets) the size of the errors of each series by itself, in the unit of the target: see
             `kzoo.inference.kinds.series.error_scale`; None if these are no forecasts, or it is not known.
         promise: what the sets, intervals or answered rows promise, as a sentence; empty without any.
+        summed_steps: number of steps that each forecast is the sum of; None for forecasts of steps.
     """
 
     labels: list[Any] = field(default_factory=list)
@@ -92,6 +93,7 @@ class Predictions:
     upper: np.ndarray | None = None
     error_scale: np.ndarray | None = None
     promise: str = ""
+    summed_steps: int | None = None
 
     def __len__(self) -> int:
         return len(self.labels) if self._numbers is None else len(self._numbers)
@@ -305,7 +307,7 @@ class Predictions:
 
         A forecast has a row for each step, with its number `step` and, if known, its time. Forecasts of a table of many
         series have its id columns instead of `input`, and those of one series have neither. An id column or a time
-        column named `step` keeps its name, and the number is `forecast_step`.
+        column named `step` keeps its name, and the number is `forecast_step`. A total over steps has no `step`.
 
         With a level of confidence, classes have a column `set`, the tuple of the classes in it, and each target has
         `NAME_lower` and `NAME_upper`.
@@ -372,6 +374,9 @@ class Predictions:
         numbers = numbers.reshape(-1, len(names))
         if horizon is None:
             return _with_target_columns({"input": list(self.inputs)}, names, numbers)
+        if self.summed_steps is not None:
+            columns = {"input": list(self.inputs)} if self.ids is None else dict(self.ids)
+            return _with_target_columns(columns, names, numbers)
         counts = np.tile(np.arange(1, horizon + 1), n)
         moments_ahead = [moment for times in self.times for moment in times]
         if self.ids is None:
@@ -443,6 +448,8 @@ class Predictions:
                     row |= dict(lower=self.lower[i].tolist(), upper=self.upper[i].tolist())
                 if self.horizon is not None:
                     row["targets"] = list(self.target_names)
+                if self.summed_steps is not None:
+                    row["summed_steps"] = self.summed_steps
                 if self.times:
                     row["times"] = list(map(str, self.write_times(self.times[i])))
             else:

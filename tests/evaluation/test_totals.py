@@ -204,6 +204,12 @@ def test_totals_on_the_command_line(run, table, tmp_path, capsys):
     np.testing.assert_allclose(frame["sales_upper"], total.upper.reshape(-1), rtol=1e-5)
     assert cli.main([str(word) for word in words]) == 0
     assert_mentions(capsys.readouterr().out, "sales_mean", "total of 6 series")
+    assert (
+        cli.main(["predict", str(run.path), str(table), "--total", "all", "--out", str(out)]) == 0
+    )
+    assert_mentions(capsys.readouterr().out, "steps", "1 to 4")
+    names = ["shop", "sales_mean", "sales_q0.1", "sales_q0.5", "sales_q0.9", "first", "last"]
+    assert list(pd.read_csv(out)) == names  # no step: it is a sum over all of them
     assert cli.main(["evaluate", str(run.path), "--data", str(table), "--confidence", "0.8"]) == 0
     assert_mentions(capsys.readouterr().out, "totals of forecasts", "over series, each step")
 

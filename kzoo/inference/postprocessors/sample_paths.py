@@ -196,6 +196,7 @@ def totalled(
         history_times=predictions.history_times[:1] if by_step else (),
         error_scale=None,
         promise=_promise(learned, total, confidence),
+        summed_steps=None if by_step else predictions.horizon,
     )
 
 

@@ -130,7 +130,7 @@ def _of_windows(
     return subset.by_blocks(
         lambda x: smoothing.predict(x[..., :columns], targets, levels),
         network=lambda x: smoothing.network(past_of_targets(subset, x), x[..., :columns], levels),
-        wide=smoothing.numbers * targets,
+        wide=smoothing.numbers(levels) * targets,
     )
 
 

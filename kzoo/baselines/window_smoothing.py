@@ -177,10 +177,10 @@ class WindowSmoothing:
         """The number of steps of a window; of longer ones, the last count."""
         return self.errors.shape[1]
 
-    @property
-    def numbers(self) -> int:
-        """How many numbers a window of one target becomes."""
-        return 2 * self.errors.shape[0] * (self.errors.shape[1] + self.ahead.shape[2])
+    def numbers(self, levels: Sequence[float] | None) -> int:
+        """Return how many numbers a window of one target becomes, given the levels of quantiles."""
+        sets, steps, horizon = self.ahead.shape
+        return sets * (2 * (steps + horizon) + 3 * horizon * len(levels or (0.5,)))
 
     def predict(
         self, x: np.ndarray, targets: int, levels: Sequence[float] | None = None
@@ -195,9 +195,9 @@ class WindowSmoothing:
         """
         x = x[:, -self.steps :]
         past = np.asarray(x[..., :targets], "float64")
-        values = self._forecasts(_NUMPY, past, np.asarray(x), levels or (0.5,))
-        stacked = np.stack([np.swapaxes(value, 1, 2) for value in values], axis=-1)
-        return stacked if levels else stacked[..., 0]
+        values = self._quantiles(_NUMPY, past, np.asarray(x), levels or (0.5,))
+        values = np.swapaxes(values.reshape(*values.shape[:2], -1, len(levels or (0.5,))), 1, 2)
+        return values if levels else values[..., 0]
 
     def network(
         self,
@@ -214,17 +214,17 @@ class WindowSmoothing:
         """
         targets = past.shape[-1]
         past, x = past[:, -self.steps :], x[:, -self.steps :]
-        values = self._forecasts(_of_keras(), past, x, levels or (0.5,))
-        stacked = keras.ops.stack(
-            [networks.swapped(value, name=f"steps_first_{i}") for i, value in enumerate(values)],
-            axis=-1,
-        )
-        return networks.head(stacked, "linear", (stacked.shape[1], targets * len(values)))
+        levels = levels or (0.5,)
+        values = self._quantiles(_of_keras(), past, x, levels)
+        horizon = self.ahead.shape[2]
+        values = keras.layers.Reshape((targets, horizon, len(levels)), name="by_level")(values)
+        values = keras.layers.Permute((2, 1, 3), name="steps_first")(values)
+        return networks.head(values, "linear", (horizon, targets * len(levels)))
 
-    def _forecasts(
-        self, backend: _Backend, past: Any, x: Any, levels: Sequence[float]
-    ) -> list[Any]:
-        """Return the quantile of each level (B, targets, horizon).
+    def _quantiles(self, backend: _Backend, past: Any, x: Any, levels: Sequence[float]) -> Any:
+        """Return the quantiles (B, targets, horizon * levels).
+
+        All levels are computed together, so that the number of layers does not depend on how many there are.
 
         Args:
             backend: the `_Backend`.
@@ -233,18 +233,31 @@ class WindowSmoothing:
             levels: of quantiles.
         """
         ops = backend.ops
+        sets, _, horizon = self.ahead.shape
         windows = _Normalised.of(ops, *self._past(ops, past, x))
         errors, ahead = self._smoothed(backend, windows)
         criterion, squares = self._criterion(backend, windows, errors)
+        centers, sizes = self._distributions(backend, windows, ahead, squares)
+        targets, count = ahead.shape[1], len(levels)
+
+        def of_each_level(part: Any) -> Any:  # (B, targets, 3 G, horizon)
+            flat = ops.reshape(part, (-1, targets, 3 * sets * horizon, 1))
+            return ops.repeat(flat, count, axis=-1)
+
+        normal = np.array([NormalDist().inv_cdf(level) for level in levels])
+        values = of_each_level(centers) + backend.scaled(
+            of_each_level(sizes), normal, 0 * normal, "levels"
+        )
+        logs = 2 * sets * horizon  # the first of them
+        level = ops.expand_dims(windows.level, -1)
+        of_logs = level * ops.exp(ops.clip(values[:, :, logs:], -_LARGEST_LOG, _LARGEST_LOG))
+        values = ops.concatenate([values[:, :, :logs], of_logs], axis=2)
         weights = ops.exp((ops.min(criterion, axis=-1, keepdims=True) - criterion) / 2)
-        weights = ops.expand_dims(weights / ops.sum(weights, axis=-1, keepdims=True), -1)
-        deviations = self._deviations(backend, windows, squares)
-        quantiles = []
-        for level in levels:
-            values = _values(ops, windows, ahead, deviations, NormalDist().inv_cdf(level))
-            value = ops.sum(ops.concatenate(values, axis=2) * weights, axis=2)
-            quantiles.append(ops.where(windows.low >= 0, ops.maximum(value, 0.0), value))
-        return quantiles
+        weights = weights / ops.sum(weights, axis=-1, keepdims=True)
+        weights = ops.expand_dims(ops.repeat(weights, horizon, axis=-1), -1)
+        weighted = ops.reshape(values * weights, (-1, targets, 3 * sets, horizon * count))
+        mean = ops.sum(weighted, axis=2)
+        return ops.where(windows.low >= 0, ops.maximum(mean, 0.0), mean)
 
     def _smoothed(self, backend: _Backend, windows: _Normalised) -> tuple[Any, Any]:
         """Return one-step errors (B, targets, 2, G, steps) and forecasts (B, targets, 2, G, horizon).
@@ -301,20 +314,35 @@ class WindowSmoothing:
         ]
         return ops.concatenate(criteria, axis=-1), squares
 
-    def _deviations(
-        self, backend: _Backend, windows: _Normalised, squares: Sequence[Any]
-    ) -> list[Any]:
-        """Return the standard deviations of the forecasts' errors (B, targets, G, horizon), given their squares."""
+    def _distributions(
+        self, backend: _Backend, windows: _Normalised, ahead: Any, squares: Sequence[Any]
+    ) -> tuple[Any, Any]:
+        """Return the centers and the standard deviations of forecasts (B, targets, 3 G, horizon).
+
+        They are of additive and of relative errors, in the unit of the target, and of errors of the logarithms.
+
+        Args:
+            backend: the `_Backend`.
+            windows: the `_Normalised` ones.
+            ahead: forecasts of them (see `_smoothed`).
+            squares: mean squared errors (B, targets, G) of each of the three (see `_criterion`).
+        """
         ops, scaled = backend.ops, backend.scaled
         sets, _, horizon = self.ahead.shape
         counts = ops.repeat(windows.count, sets, axis=-1)  # (B, 1, G)
         rest = scaled(counts, np.ones(sets), 1 - self.parameters, "freedom")
         freedom = counts / ops.maximum(rest, 1.0)
-        deviations = []
-        for i, part in enumerate(squares):
-            one = ops.repeat(ops.expand_dims(ops.sqrt(part * freedom), -1), horizon, axis=-1)
-            deviations.append(scaled(one, self.growth, 0 * self.growth, f"growth_{i}"))
-        return deviations
+        mean, spread, variation = (
+            ops.expand_dims(part, -1) for part in (windows.mean, windows.spread, windows.variation)
+        )
+        values = mean + spread * ahead[:, :, 0]
+        units = spread, values * variation, variation
+        sizes = []
+        for i, (part, unit) in enumerate(zip(squares, units, strict=True)):
+            each = ops.repeat(ops.expand_dims(ops.sqrt(part * freedom), -1), horizon, axis=-1)
+            sizes.append(scaled(each, self.growth, 0 * self.growth, f"growth_{i}") * unit)
+        centers = ops.concatenate([values, values, variation * ahead[:, :, 1]], axis=2)
+        return centers, ops.concatenate(sizes, axis=2)
 
     def _past(self, ops: Any, past: Any, x: Any) -> tuple[Any, Any]:
         """Return the past of the targets (B, targets, steps), and 1 for real steps, else 0 (B, 1, steps).
@@ -336,31 +364,6 @@ class WindowSmoothing:
         if ops is np:
             return np.swapaxes(past, 1, 2), np.swapaxes(real, 1, 2)
         return networks.swapped(past, name="past"), networks.swapped(real, name="real")
-
-
-def _values(
-    ops: Any, windows: _Normalised, ahead: Any, deviations: Sequence[Any], normal: float
-) -> list[Any]:
-    """Return a quantile of all sets (B, targets, G, horizon), with additive, relative and logarithmic errors.
-
-    Args:
-        ops: `numpy` or `keras.ops`.
-        windows: the `_Normalised` ones.
-        ahead: forecasts of them (see `WindowSmoothing._smoothed`).
-        deviations: of each of the three.
-        normal: the quantile of the standard normal distribution.
-    """
-    of_z, of_log = ahead[:, :, 0], ahead[:, :, 1]  # (B, targets, G, horizon)
-    mean, spread, level, variation = (
-        ops.expand_dims(part, -1)
-        for part in (windows.mean, windows.spread, windows.level, windows.variation)
-    )
-    log = variation * (of_log + normal * deviations[2])
-    return [
-        mean + spread * (of_z + normal * deviations[0]),
-        (mean + spread * of_z) * (1 + normal * variation * deviations[1]),
-        level * ops.exp(ops.clip(log, -_LARGEST_LOG, _LARGEST_LOG)),
-    ]
 
 
 def _as_number(ops: Any, condition: Any, like: Any) -> Any:

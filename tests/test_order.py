@@ -50,7 +50,7 @@ def measured(monkeypatch):
             100,
             0.9,
             task="image_classification",
-            command="kzoo train image_pretrained --weights lite0.keras",
+            command="kzoo train image_pretrained --weights efficientnet_lite0",
         ),
     ]
     monkeypatch.setattr(results, "rows", lambda: rows)

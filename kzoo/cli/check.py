@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import cut, percent, plural, spelled
 from kzoo.zoo.registry import get_preset
 from kzoo.zoo.results import number
-from kzoo.zoo.results.suggest import order_line
+from kzoo.zoo.results.suggest import Suggestion, order_line
 from kzoo.zoo.untracked import run_or_none
 from kzoo.zoo.weights import DOWNLOADED
 
@@ -142,6 +143,9 @@ def run(args: argparse.Namespace) -> JsonObject:
         else asdict(findings.suggested_baseline),
         presets=findings.presets,
         command=_train_command(args, findings.presets),
+        missing=import_module("kzoo.training.suggestions").missing_encoder(
+            [Suggestion(**preset) for preset in findings.presets]
+        ),
     )
 
 
@@ -217,10 +221,13 @@ def _train_command(args: argparse.Namespace, presets: Sequence[JsonObject]) -> s
     if not presets:
         return None
     data = args.preset if args.data is None else args.data
-    weights = DOWNLOADED if presets[0]["weights"] else None
+    module = import_module("kzoo.training.suggestions")
+    listed = [Suggestion(**preset) for preset in presets]
+    first = next((each for each in listed if module.is_usable(each, weights=True)), listed[0])
+    weights = DOWNLOADED if not module.is_usable(first) else None
     return shared.train_command(
         args,
-        get_preset(presets[0]["preset"]),
+        get_preset(first.preset),
         data,
         seed=args.seed,
         weights=weights,
@@ -331,4 +338,11 @@ def _baselines_and_presets(document: JsonObject, args: argparse.Namespace) -> li
         )
         for row in presets
     ]
-    return [*lines, *tables.columns(rows, align="<<>"), "", f"  {document['command']}"]
+    missing = document["missing"]
+    return [
+        *lines,
+        *tables.columns(rows, align="<<>"),
+        *(["", *shared.hanging_indent("", missing)] if missing else []),
+        "",
+        f"  {document['command']}",
+    ]

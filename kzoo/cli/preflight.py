@@ -32,10 +32,10 @@ from kzoo.zoo.registry import (
 )
 from kzoo.zoo.run import Run
 from kzoo.zoo.weights import (
-    DOWNLOADED,
-    check_downloaded,
+    INSTALLED,
     check_freeze,
     check_linear_probe,
+    check_named,
     check_weights,
 )
 
@@ -76,18 +76,19 @@ def preflight(args: argparse.Namespace) -> None:
             checked_count(name, options[name], least=minimum)
     if options.get("max_time") is not None:
         checked_seconds("max_time", options["max_time"])
-    check_freeze(options.get("freeze"), options.get("weights"))
     if args.command == "train" and args.preset == AUTO:
         args.started = time.monotonic()  # inspecting the data counts towards --max-time
         args.preset = _chosen_preset(args)
     args.resolved = _resolve(args)
+    weights = _initial_weights(args)
+    check_freeze(options.get("freeze"), weights)
     if options.get("weights") is not None and "preset" in options:
         check_weights(
             options["weights"],
             options["preset"] if args.resolved is None else args.resolved.preset.name,
         )
     if args.resolved is not None and "weights" in options:
-        _check_weights_settings(args.resolved, options["weights"])
+        _check_weights_settings(args.resolved, weights)
     if "preset" in options:
         _check_preset(args)
     elif options.get("data") is not None and "run" in options:
@@ -133,6 +134,19 @@ def _resolve(args: argparse.Namespace) -> Resolved | None:
             return Resolved(preset, overrides, resolve(preset, overrides))
         return Resolved(preset, overrides, None)
     return None
+
+
+def _initial_weights(args: argparse.Namespace) -> str | None:
+    """Return the initial weights of a training: those of --weights, else the installed ones, if the preset has some."""
+    weights: str | None = vars(args).get("weights")
+    resolved = args.resolved
+    if "weights" not in args or resolved is None or "backbone" not in resolved.preset.config:
+        return weights
+    module = import_module("kzoo.data.inputs.image.photo_encoder")
+    default: str | None = module.with_installed_weights(
+        resolved.preset, weights, resolved.overrides
+    )[0]
+    return default
 
 
 def _check_preset(args: argparse.Namespace) -> None:
@@ -184,8 +198,8 @@ def _check_weights_settings(resolved: Resolved, weights: str | None) -> None:
     if resolved.settings is None:
         return
     config, training = resolved.settings
-    if weights == DOWNLOADED:
-        check_downloaded(resolved.preset.name, config)
+    if weights != INSTALLED or "backbone" in resolved.overrides or "backbone" not in config:
+        check_named(weights, resolved.preset.name, config)
     check_linear_probe("linear_probe" in resolved.overrides and training["linear_probe"], weights)
 
 

@@ -13,6 +13,7 @@ from kzoo.checks.finding import Finding, Findings
 from kzoo.checks.new_data import NewData
 from kzoo.checks.subject import Subject
 from kzoo.data.dataset import Dataset, Loadable, Split
+from kzoo.data.inputs.image.photo_encoder import with_installed_weights
 from kzoo.data.load import load, with_overview
 from kzoo.data.named import NAMES
 from kzoo.data.options import DataOptions
@@ -203,6 +204,8 @@ def examine(
         findings, names = run_checks(NewData(run, data, target=options.target), ("new",))
         return Findings(findings), names
     # 4. Otherwise check what training would use; for a run, its own data and settings.
+    if run is None:
+        weights, overrides = with_installed_weights(model_or_run, weights, overrides)
     check_custom_model(model_or_run, weights=weights, freeze=freeze, precision=precision)
     kinds = (*_QUICK_KINDS, "steps") if deep else _QUICK_KINDS
     if run is not None:

@@ -71,7 +71,8 @@ def check_data(
             [] if part is None else baselines.score(data, split=split, seconds=seconds, seed=seed)
         )
         findings.suggested_baseline = suggested_baseline(data, options, window)
-    suitable = suitable_presets(data.inputs, data.problem)
+    is_fixed = "files" not in data.seen
+    suitable = suitable_presets(data.inputs, data.problem, data.input_shape if is_fixed else None)
     findings.presets = [asdict(each) for each in order(data.task, suitable, len(data.train))]
     return findings, names
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kzoo.data.inputs.image.photo_encoder import WHEEL
 from kzoo.data.inputs.text.sentence_encoder import LICENCE
 from kzoo.export.formats import formats
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
@@ -69,6 +70,7 @@ def card(manifest: "Manifest") -> str:
             for line in decision
         ),
         *([f"{LICENCE}\n"] if "charsmap" in (manifest.preprocessing or {}) else []),
+        *([f"{WHEEL.licence}\n"] if spec["family"] == "frozen_backbone" else []),
         *_data(manifest),
         *_baselines(manifest),
         *_coverage(manifest),

@@ -13,6 +13,7 @@ import numpy as np
 from kzoo.data.batch_memory import rows_at_once
 from kzoo.data.dataset import Split
 from kzoo.data.pipeline import Batches
+from kzoo.training.feature_cache import FeatureCache, is_worth_it, key_of
 from kzoo.zoo.families.protocol import FEATURES, PIECES, layer_with
 
 
@@ -47,12 +48,37 @@ def with_features(frozen: keras.Model, split: Split, *, batch_size: int) -> Spli
     batch_size = rows_at_once(frozen, batch_size)
     if layer_with(frozen, PIECES) is not None:
         return replace(split, x=_features_of_texts(frozen, np.asarray(split.x[:]), batch_size))
+    if is_worth_it(frozen):
+        return replace(split, x=_features_of_images(frozen, split, batch_size))
     batches = Batches(split, batch_size=batch_size)
     features = np.empty((len(split), *frozen.output_shape[1:]), "float32")
     for step in range(len(batches)):
         outputs = keras.ops.convert_to_numpy(frozen.predict_on_batch(batches.batch(0, step)[0]))
         features[step * batch_size : step * batch_size + len(outputs)] = outputs
     return replace(split, x=features)
+
+
+def _features_of_images(frozen: keras.Model, split: Split, batch_size: int) -> np.ndarray:
+    """Return the features (N, F) of images; those that were computed before are read from the disk."""
+    cache = FeatureCache(frozen)
+    batches = Batches(split, batch_size=batch_size)
+    out = np.empty((len(split), *frozen.output_shape[1:]), np.float32)
+    for step in range(len(batches)):
+        images = np.asarray(batches.batch(0, step)[0])
+        keys = [key_of(image) for image in images]
+        stored = [cache.get(key) for key in keys]
+        new = [i for i, features in enumerate(stored) if features is None]
+        if new:
+            whole = np.resize(new, batch_size)  # another size of a batch would be traced again
+            outputs = keras.ops.convert_to_numpy(frozen.predict_on_batch(images[whole]))
+            for i, features in zip(new, outputs, strict=False):
+                cache.add(keys[i], features)
+                stored[i] = features
+        first = step * batch_size
+        for i, features in enumerate(stored):
+            out[first + i] = features
+    cache.write()
+    return out
 
 
 _SHORTEST = 16  # tokens to which texts are padded at least; each length doubles it

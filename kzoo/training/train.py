@@ -15,6 +15,7 @@ import numpy as np
 
 from kzoo.checks import check_before_training
 from kzoo.data.dataset import Dataset, Loadable, Split
+from kzoo.data.inputs.image.photo_encoder import with_installed_weights
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions, Origin
 from kzoo.data.splits import Fold
@@ -130,8 +131,9 @@ def train(
         callbacks: the name of a bundle, which replaces the preset's, or a list, which is added to it.
         weights: initial weights, copied layer by layer from a run, a `.keras` or `.weights.h5` file or a model, or
             pretrained weights of this preset by their name (`kzoo show PRESET` lists them); "imagenet" downloads those
-            of a backbone. They are matched by the names of words, classes, columns and categories; those of files that
-            are not a run's, by position.
+            of a backbone, and "efficientnet_lite0" are those of the extra `kzoo[image]`, the default of
+            image_pretrained where it is installed. They are matched by the names of words, classes, columns and
+            categories; those of files that are not a run's, by position.
         freeze: layers to freeze: one or several glob patterns of layer names, or True for all copied layers.
         precision: "float32", "mixed_bfloat16" or "mixed_float16". "auto" is the preset's if the device supports it
             (else a note is printed), and depends on the device if the preset has none. Saved models are in float32. A
@@ -176,6 +178,7 @@ def train(
             data, options, weights=weights is not None, window=window_of(overrides, options)
         )
         print_notes([reason], progress)
+    weights, overrides = with_installed_weights(preset_or_model, weights, overrides)
     check_custom_model(
         preset_or_model, weights=weights, freeze=freeze, precision=precision, devices=devices
     )

@@ -17,7 +17,7 @@ from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed
 from kzoo.zoo.registry.catalogue import get_preset
 from kzoo.zoo.weights import (
-    DOWNLOADED,
+    NAMED,
     check_freeze,
     check_weights,
     is_packaged_name,
@@ -78,7 +78,7 @@ class InitialWeights:
                 value=weights,
             )
         check_weights(weights, preset)
-        is_name = is_packaged_name(weights, preset) or weights == DOWNLOADED
+        is_name = is_packaged_name(weights, preset) or weights in NAMED
         if executor is not None and not is_name:
             raise KzooError(
                 "is on this machine only, but executor= trains on others. "

@@ -11,7 +11,7 @@ from kzoo.problems.stored_types import Config
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, read_json, write_json
 from kzoo.utils.formatting import shown
-from kzoo.zoo.weights import DOWNLOADED, is_packaged_name
+from kzoo.zoo.weights import NAMED, is_packaged_name
 
 FORMAT = 1  # version of all these files; a file without a number has version 1
 FINISHED = ("completed", "pruned", "diverged", "failed")
@@ -86,7 +86,7 @@ class Request:
     @property
     def can_reload_weights(self) -> bool:
         """Whether the initial weights can be loaded by their name alone."""
-        return self.weights == DOWNLOADED or is_packaged_name(self.weights, self.spec["preset"])
+        return self.weights in NAMED or is_packaged_name(self.weights, self.spec["preset"])
 
     @property
     def start(self) -> str:

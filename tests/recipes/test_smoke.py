@@ -9,7 +9,7 @@ import pytest
 from processor import in_units
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-TOOLS = ("lite0.py", "measure.py", "tables.py", "weights.py")
+TOOLS = ("measure.py", "tables.py", "weights.py")
 SCRIPTS = sorted(p for p in RECIPES.rglob("*.py") if p.name not in TOOLS)
 UNITS, SECONDS = 6000, 60  # units of `processor`; seconds that only a hang takes
 

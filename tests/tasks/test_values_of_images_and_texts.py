@@ -201,9 +201,10 @@ def test_texts_with_numbers(tmp_path):
 
 # ---------------------------------------------------------------- presets
 
-IMAGE_PRESETS = [
-    name for name in kzoo.list_presets(task="image_regression") if name != "image_pretrained"
-]
+# `image_frozen` needs its encoder: see tests/families/test_frozen_backbone.py.
+IMAGE_PRESETS = kzoo.list_presets(
+    task="image_regression", exclude=("image_pretrained", "image_frozen")
+)
 # `text_pretrained` takes no ids, but those of its own tokenizer: see tests/families/test_sentence_encoder.py.
 TEXT_PRESETS = [
     name for name in kzoo.list_presets(task="text_regression") if name != "text_pretrained"

@@ -7,8 +7,8 @@ from keras import layers
 
 from kzoo.utils.formatting import hint
 from kzoo.zoo.families import parts
-from kzoo.zoo.families.protocol import FEATURES
-from kzoo.zoo.registry.arguments import BACKBONES
+from kzoo.zoo.families.protocol import FEATURES, STEM
+from kzoo.zoo.registry.arguments import BACKBONE_SIDE, BACKBONES
 
 # Name -> the function of `keras.applications`.
 _APPLICATIONS = {"efficientnet_v2_b0": "EfficientNetV2B0", "mobilenet_v2": "MobileNetV2"}
@@ -31,7 +31,6 @@ _LITE0_STAGES = (
     (5, 2, 6, 192, 4),
     (3, 1, 6, 320, 1),
 )
-_MIN_SIDE = 32  # pixels a side: a backbone halves them five times
 
 
 def build(
@@ -78,24 +77,9 @@ def build(
     parts.check_choice(inputs, ("image",), name="inputs")
     parts.check_choice(backbone, BACKBONES, name="backbone")
     parts.check_choice(pooling, ("mean", "max"), name="pooling")
-    parts.check_shape(input_shape, ("height", "width", "channels"))
-    if min(input_shape[:2]) < _MIN_SIDE:
-        raise ValueError(
-            f"input_shape={tuple(input_shape)} is too small for backbone={backbone!r}, which halves images five times: "
-            f"{_MIN_SIDE} pixels a side at least, or preset image_cnn"
-        )
-    if input_shape[2] not in (1, 3):
-        raise ValueError(
-            f"input_shape={tuple(input_shape)} has {input_shape[2]} channels, but a backbone takes 3 or 1"
-        )
-
+    check_input_shape(input_shape, backbone)
     input_tensor = keras.Input(input_shape, dtype="float32", name="inputs")
-    x = (
-        layers.Concatenate(name="channels")([input_tensor] * 3)
-        if input_shape[2] == 1
-        else input_tensor
-    )
-    x = layers.Rescaling(*_SCALING[backbone], name="scaling")(x)
+    x = _scaled(input_tensor, backbone)
     x = _efficientnet_lite0(x) if backbone == "efficientnet_lite0" else _application(x, backbone)
     network = keras.Model(input_tensor, x)
     if frozen_norm:
@@ -111,6 +95,36 @@ def build(
     x = parts.head(x, outputs, output_activation, quantiles=quantiles)
     x = parts.unscale_targets(x, target_scale, target_offset, quantiles)
     return keras.Model(input_tensor, x, name=name)
+
+
+def check_input_shape(input_shape: tuple[int, ...], backbone: str) -> None:
+    """Raise `ValueError` unless a backbone takes images of this shape."""
+    parts.check_shape(input_shape, ("height", "width", "channels"))
+    if min(input_shape[:2]) < BACKBONE_SIDE:
+        raise ValueError(
+            f"input_shape={tuple(input_shape)} is too small for backbone={backbone!r}, which halves images five times: "
+            f"{BACKBONE_SIDE} pixels a side at least, or preset image_cnn"
+        )
+    if input_shape[2] not in (1, 3):
+        raise ValueError(
+            f"input_shape={tuple(input_shape)} has {input_shape[2]} channels, but a backbone takes 3 or 1"
+        )
+
+
+def frozen_lite0(pixels: keras.KerasTensor) -> keras.Model:
+    """Return EfficientNet-Lite0 below its pooling, for raw pixels. It is not trainable, and its kernels are zeros."""
+    network = keras.Model(
+        pixels, _efficientnet_lite0(_scaled(pixels, "efficientnet_lite0"), initializer="zeros")
+    )
+    for layer in network.layers:
+        layer.trainable = False
+    return network
+
+
+def _scaled(pixels: keras.KerasTensor, backbone: str) -> keras.KerasTensor:
+    """Return three channels as the weights of a backbone were trained on them."""
+    x = layers.Concatenate(name="channels")([pixels] * 3) if pixels.shape[-1] == 1 else pixels
+    return layers.Rescaling(*_SCALING[backbone], name="scaling")(x)
 
 
 def pretrained_application(backbone: str) -> keras.Model:
@@ -133,9 +147,11 @@ def _application(x: keras.KerasTensor, backbone: str) -> keras.KerasTensor:
     ).output
 
 
-def _efficientnet_lite0(x: keras.KerasTensor) -> keras.KerasTensor:
+def _efficientnet_lite0(
+    x: keras.KerasTensor, initializer: str = "glorot_uniform"
+) -> keras.KerasTensor:
     """Apply EfficientNet-Lite0: inverted residual blocks, https://arxiv.org/abs/1801.04381."""
-    x = _convolution(x, 32, 3, name="stem", stride=2)
+    x = _convolution(x, 32, 3, name=STEM, stride=2, initializer=initializer)
     for stage, (side, stride, expansion, channels, blocks) in enumerate(_LITE0_STAGES, start=1):
         for block in range(1, blocks + 1):
             x = _inverted_residual(
@@ -145,22 +161,39 @@ def _efficientnet_lite0(x: keras.KerasTensor) -> keras.KerasTensor:
                 expansion,
                 name=f"block{stage}_{block}",
                 stride=stride if block == 1 else 1,
+                initializer=initializer,
             )
-    return _convolution(x, 1280, 1, name="top")
+    return _convolution(x, 1280, 1, name="top", initializer=initializer)
 
 
 def _inverted_residual(
-    x: keras.KerasTensor, channels: int, side: int, expansion: int, *, name: str, stride: int
+    x: keras.KerasTensor,
+    channels: int,
+    side: int,
+    expansion: int,
+    *,
+    name: str,
+    stride: int,
+    initializer: str,
 ) -> keras.KerasTensor:
     """Expand, convolve depthwise, project; and add the input if the shapes match."""
     y = x
     if expansion != 1:
-        y = _convolution(y, x.shape[-1] * expansion, 1, name=f"{name}_expand")
+        y = _convolution(
+            y, x.shape[-1] * expansion, 1, name=f"{name}_expand", initializer=initializer
+        )
     depthwise = layers.DepthwiseConv2D(
-        side, stride, padding="same", use_bias=False, name=f"{name}_depthwise"
+        side,
+        stride,
+        padding="same",
+        use_bias=False,
+        depthwise_initializer=initializer,
+        name=f"{name}_depthwise",
     )
     y = _normed(depthwise(y), name=f"{name}_depthwise")
-    y = _convolution(y, channels, 1, name=f"{name}_project", activation=False)
+    y = _convolution(
+        y, channels, 1, name=f"{name}_project", activation=False, initializer=initializer
+    )
     return layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and x.shape[-1] == channels else y
 
 
@@ -172,8 +205,17 @@ def _convolution(
     name: str,
     stride: int = 1,
     activation: bool = True,
+    initializer: str,
 ) -> keras.KerasTensor:
-    convolution = layers.Conv2D(channels, side, stride, padding="same", use_bias=False, name=name)
+    convolution = layers.Conv2D(
+        channels,
+        side,
+        stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=initializer,
+        name=name,
+    )
     return _normed(convolution(x), name=name, activation=activation)
 
 

@@ -24,6 +24,8 @@ LOG_RATIOS = (
 TEXT = "text"
 # the frozen embedding of a pretrained text encoder, whose layers get their weights from a file
 PIECES = "pieces"
+# the first convolution of a pretrained image encoder, whose layers get their weights from a file where they are frozen
+STEM = "stem"
 # followed by a number: a frozen convolution whose biases are set from responses to training series
 SHARES = "shares"
 # the last layer with weights, which ridge regression on "features" sets; it is not trained

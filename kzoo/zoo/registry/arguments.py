@@ -259,6 +259,7 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 RESUME = ("auto", "must", "never")
 BACKENDS = ("auto", "tensorflow", "jax", "torch")
 BACKBONES = ("efficientnet_v2_b0", "mobilenet_v2", "efficientnet_lite0")
+BACKBONE_SIDE = 32  # pixels of an image a side, at least: a backbone halves them five times
 TTA = ("mirror", "shift")  # test-time augmentations
 
 CONFIG = {

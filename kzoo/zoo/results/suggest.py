@@ -16,7 +16,7 @@ from kzoo.zoo import results
 _OF_VARIANCE = ("r2", "mse_standardised")
 # data sets that kzoo makes, each to show one thing
 GENERATED = ("adding", "cbf", "line", "opinions", "shapes", "sine")
-_FEW_TEXTS = 1_000  # training rows
+_FEW_ROWS = 1_000  # training rows of texts or images
 _FEWEST_LEADS = 3  # data sets
 _WITH_WEIGHTS = " --weights "  # in the command of a row: the training began with pretrained weights
 
@@ -37,6 +37,7 @@ class Suggestion:
         seconds: of a training on it.
         beside: the best baseline on the same split, with its score.
         weights: whether it was only measured with pretrained weights (`--weights`).
+        beaten: whether that baseline is better than the preset there; for images only.
     """
 
     preset: str
@@ -48,6 +49,7 @@ class Suggestion:
     seconds: float | None = None
     beside: str | None = None
     weights: bool = False
+    beaten: bool = False
 
 
 def order(
@@ -164,8 +166,8 @@ def _measured_sets(
 ) -> list[dict[str, JsonObject]]:
     """Return preset -> row of the best score, for each measured data set of tasks with the same kind of input.
 
-    Of texts, data sets with few rows count only for data with few rows, and the others for the others: a frozen encoder
-    is ahead with some hundred labels, n-grams with some thousand.
+    Of texts and images, data sets with few rows count only for data with few rows, and the others for the others: a
+    frozen encoder is ahead with some hundred labels, a network that learns from all of them with some thousand.
     """
     sets: dict[tuple, dict[str, dict]] = {}
     tasks = _related(task)
@@ -182,10 +184,10 @@ def _measured_sets(
     real = [measured for (_, data, _), measured in sets.items() if data not in GENERATED] or list(
         sets.values()
     )
-    if task in problems() and "ids" in kind(problems()[task].kind).facts:
-        few = rows is not None and rows <= _FEW_TEXTS
+    if task in problems() and {"ids", "pixels"} & kind(problems()[task].kind).facts:
+        few = rows is not None and rows <= _FEW_ROWS
         real = [
-            measured for measured in real if (_train_rows(measured) <= _FEW_TEXTS) == few
+            measured for measured in real if (_train_rows(measured) <= _FEW_ROWS) == few
         ] or real
     return real
 
@@ -265,6 +267,11 @@ def _suggestion(
         (measured[preset] for measured in sets), key=lambda each: _closeness(each, task, rows)
     )
     beside = next(iter((row.get("baselines") or {}).items()), None)
+    beaten = (
+        beside is not None
+        and "pixels" in kind(problems()[row["task"]].kind).facts
+        and results.sortable_score(dict(row, score=beside[1])) > results.sortable_score(row)
+    )
     weights = all(_WITH_WEIGHTS in (measured[preset].get("command") or "") for measured in sets)
     with_weights = ", with pretrained weights" if weights else ""
     return Suggestion(
@@ -277,6 +284,7 @@ def _suggestion(
         seconds=row["seconds"],
         beside=beside and f"{beside[0]} {results.number(beside[1], row['metric'])}",
         weights=weights,
+        beaten=beaten,
     )
 
 

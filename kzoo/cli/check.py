@@ -14,7 +14,7 @@ from kzoo.inference.exported import ExportedModel
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import cut, percent, plural, spelled
-from kzoo.zoo.registry import get_preset
+from kzoo.zoo.registry import AUTO, get_preset
 from kzoo.zoo.results import number
 from kzoo.zoo.results.suggest import Suggestion, order_line
 from kzoo.zoo.untracked import run_or_none
@@ -217,7 +217,10 @@ def _wrong_labels_lines(document: JsonObject) -> list[str]:
 
 
 def _train_command(args: argparse.Namespace, presets: Sequence[JsonObject]) -> str | None:
-    """Return the command that trains the first of the presets on this data; None if there are no presets."""
+    """Return the command that trains the first of the presets on this data; None if there are no presets.
+
+    If a baseline was better than that preset, it is the command that compares them.
+    """
     if not presets:
         return None
     data = args.preset if args.data is None else args.data
@@ -225,14 +228,11 @@ def _train_command(args: argparse.Namespace, presets: Sequence[JsonObject]) -> s
     listed = [Suggestion(**preset) for preset in presets]
     first = next((each for each in listed if module.is_usable(each, weights=True)), listed[0])
     weights = DOWNLOADED if not module.is_usable(first) else None
-    return shared.train_command(
-        args,
-        get_preset(first.preset),
-        data,
-        seed=args.seed,
-        weights=weights,
-        words=args.set,
+    preset = get_preset(first.preset)
+    command = shared.train_command(
+        args, preset, data, seed=args.seed, weights=weights, words=args.set
     )
+    return command.replace(f"train {preset.name}", f"tune {AUTO}", 1) if first.beaten else command
 
 
 def _check_exported(args: argparse.Namespace) -> JsonObject:

@@ -587,7 +587,7 @@ def test_ctrl_c_keeps_the_best_model_and_exits_130(call, tmp_path, monkeypatch):
 BAD = [
     (["lst"], "'lst'", "'list'"),
     (["list", "cifar_cn"], "cifar_cn", "cifar_cnn"),
-    (["list", "--family", "ltsm"], "'ltsm'", "'lstm'", "cnn, fnn, linear"),
+    (["list", "--family", "ltsm"], "'ltsm'", "'lstm'", "cnn, fnn, frozen_backbone, linear"),
     (["list", "--task", "images"], "'images'", "image_classification, text_classification"),
     (["list", "--max-params", "many"], "--max-params 'many'", "50000", "100k", "2M"),
     (["list", "--data", "digit"], "'digit'", "--data", "digits"),

@@ -20,6 +20,7 @@ from kzoo.baselines.fitted import fit
 from kzoo.data.dataset import Dataset, Loadable
 from kzoo.data.load import load_longer
 from kzoo.data.options import DataOptions
+from kzoo.data.store.pooled import with_all_rows
 from kzoo.problems.stored_types import Overrides
 from kzoo.training import train
 from kzoo.training.max_time import repeating_settings
@@ -175,6 +176,8 @@ class Trainer:
     ) -> Fitted:
         options: dict[str, Any] = {}
         closed_form = builder_of(preset.family).closed_form
+        if closed_form:  # it needs no rows on which to stop
+            data = with_all_rows(data)
         if data.problem.gives_probabilities and not closed_form:
             options["calibrate"] = "off"  # the winner is calibrated, not its members
         with without_curves():

@@ -10,6 +10,8 @@ from sklearn.linear_model import Ridge
 
 import kzoo
 import kzoo.runtime
+from kzoo.auto.parts import Parts
+from kzoo.auto.trainer import Trainer
 from kzoo.cli import main
 from kzoo.data.dataset import Split
 from kzoo.data.options import DataOptions
@@ -228,6 +230,19 @@ def test_what_is_not_installed_is_named_with_its_score_and_the_command(tmp_path,
     plan = kzoo.tune("auto", folder, dry_run=True)
     assert "image_frozen" not in plan.presets
     assert_mentions(capsys.readouterr().err, "image_frozen", 'pip install "kzoo[image]"')
+
+
+@pytest.mark.usefixtures("installed")
+def test_auto_judges_a_closed_form_fitted_to_all_other_rows(tmp_path):
+    data = kzoo.load_data(photos(60), preset="image_frozen")
+    parts = Parts.of(data, 3, 0)
+    preset = kzoo.get_preset("image_frozen")
+    trainer = Trainer(preset=preset, source=data, options=DataOptions(), parts=parts, seed=0)
+    trainer.train(
+        folder=str(tmp_path), preset=preset, baseline=None, overrides={}, part=0, seconds=600
+    )
+    described = kzoo.Run(tmp_path / "part-01" / "run").data
+    assert (described.train, described.validation) == (parts.rows * 2 // 3, 0)
 
 
 @pytest.mark.usefixtures("installed")

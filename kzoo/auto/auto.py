@@ -34,7 +34,7 @@ from kzoo.problems.stored_types import Spec, plain
 from kzoo.training.folder import check_resume
 from kzoo.training.max_time import Clock
 from kzoo.training.resume import Signals
-from kzoo.training.suggestions import is_usable, missing_encoder, suggestions
+from kzoo.training.suggestions import is_usable, missing_encoder, suggestions, suggestions_of
 from kzoo.training.train import print_notes
 from kzoo.training.workers.pool import NullProgress, checked_threads, worker_pool
 from kzoo.training.workers.worker import Worker, can_be_sent
@@ -122,7 +122,7 @@ def auto(
         raise KzooError(
             "'auto' fits models in other processes, which cannot receive this data. Pass a file instead."
         )
-    presets, missing = _presets(source, options, seconds, window)
+    presets = _presets(source, options, seconds, window)
     reader = reader_of_baselines(presets)
     data = source if isinstance(source, Dataset) else load_longer(source, reader, options)
     if not data.problem.keeps_predictions:
@@ -136,6 +136,7 @@ def auto(
     candidates = _baselines(data)
     decides = None if old_run is None else next(iter(deciding(old_run.spec.training)), None)
     score = _primary_score(data, objective, candidates[0].name, decides)
+    missing = missing_encoder(suggestions_of(data))
     notes = [*data.notes, *parts.notes(data), *([missing] if missing else [])]
     if decides is not None and objective is None and decides != score.metric:
         notes.append(
@@ -264,25 +265,21 @@ def result_of(folder: str | os.PathLike[str]) -> JsonObject:
 
 def _presets(
     source: "Loadable | None", options: DataOptions, seconds: float, window: Mapping[str, Any]
-) -> tuple[list[Candidate], str | None]:
-    """Return the first suggested presets, best first, and a line on one that is not installed, or None.
-
-    The time limits their number.
+) -> list[Candidate]:
+    """Return the first suggested presets, best first; the time limits their number.
 
     Raises:
         KzooError: no preset takes such data.
     """
-    listed = suggestions(source, options, window)
-    suggested = [each for each in listed if is_usable(each)]
+    suggested = [each for each in suggestions(source, options, window) if is_usable(each)]
     if not suggested:
         raise KzooError(
             "'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset."
         )
     most = max(int(seconds / 60 * _PRESETS_EACH_MINUTE), _FEWEST_PRESETS)
-    candidates = [
+    return [
         Candidate(name=each.preset, label=each.preset, window=window) for each in suggested[:most]
     ]
-    return candidates, missing_encoder(listed)
 
 
 def _primary_score(

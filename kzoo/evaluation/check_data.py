@@ -20,11 +20,10 @@ from kzoo.training.suggested_baseline import suggested_baseline
 from kzoo.training.suggestions import (
     load_with_window,
     load_without_preset,
-    suitable_presets,
+    suggestions_of,
     text_preset,
 )
 from kzoo.utils.errors import KzooError, KzooWarning
-from kzoo.zoo.results.suggest import order
 
 _QUICK_SECONDS = 5.0  # seconds for each baseline if deep=False
 
@@ -71,9 +70,7 @@ def check_data(
             [] if part is None else baselines.score(data, split=split, seconds=seconds, seed=seed)
         )
         findings.suggested_baseline = suggested_baseline(data, options, window)
-    is_fixed = "files" not in data.seen
-    suitable = suitable_presets(data.inputs, data.problem, data.input_shape if is_fixed else None)
-    findings.presets = [asdict(each) for each in order(data.task, suitable, len(data.train))]
+    findings.presets = [asdict(each) for each in suggestions_of(data)]
     return findings, names
 
 

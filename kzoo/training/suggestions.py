@@ -93,6 +93,15 @@ def suggestions(
         if not window
         else _of_dataset(load_with_window(source, options, window))
     )
+    return _ordered(data)
+
+
+def suggestions_of(data: Dataset) -> list[Suggestion]:
+    """Return the presets that accept loaded data in the order in which to try them."""
+    return _ordered(_of_dataset(data))
+
+
+def _ordered(data: InspectedData) -> list[Suggestion]:
     suitable = suitable_presets(data.inputs, data.problem, data.shape)
     return order(data.problem.name, suitable, data.rows)
 

@@ -226,7 +226,8 @@ def test_what_is_not_installed_is_named_with_its_score_and_the_command(tmp_path,
     )
     assert main(["check", "--data", str(folder), "--quick"]) == 0
     out = capsys.readouterr().out
-    assert_mentions(out, "image_frozen", 'pip install "kzoo[image]"', "kzoo tune auto --data")
+    command = "kzoo train image_pretrained --weights imagenet --data"
+    assert_mentions(out, "image_frozen", 'pip install "kzoo[image]"', command)
     plan = kzoo.tune("auto", folder, dry_run=True)
     assert "image_frozen" not in plan.presets
     assert_mentions(capsys.readouterr().err, "image_frozen", 'pip install "kzoo[image]"')

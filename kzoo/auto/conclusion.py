@@ -194,9 +194,7 @@ class Conclusion:
         if self._lead_of_means() is not None:
             of_means = "means of models were ahead of the best single model"
             return f"; on measured tables with as few rows, {of_means}"
-        return (
-            "; on measured data sets with as few texts, its preset was ahead of the best baseline"
-        )
+        return "; on measured data sets with as few rows, its preset was ahead of the best baseline"
 
     def _shortages(self) -> str:
         """Return a sentence with the networks that had too little time, after a blank; empty without any."""

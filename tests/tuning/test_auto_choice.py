@@ -80,6 +80,23 @@ def test_a_difference_is_combined_with_what_was_measured_on_other_data():
     assert measured_lead("tabular_tabm", "tabular_classification", 200, metric="accuracy") is None
 
 
+def test_samples_of_a_set_of_images_count_once_in_the_measured_lead():
+    leads = {}
+    for row in results.rows():
+        if row["preset"] == "image_frozen" and row["train"] <= 350:
+            name = row["data"].rpartition("_")[0]
+            lead = row["score"] - max(row["baselines"].values())
+            leads.setdefault(name, []).append(lead)
+    assert leads.keys() == {"flowers", "cifar10", "mnist"} and len(leads["flowers"]) == 2
+    means = [np.mean(each) for each in leads.values()]
+    few = dict(task="image_classification", rows=100, metric="accuracy")
+    assert measured_lead("image_frozen", **few) == pytest.approx(
+        (np.mean(means), np.std(means, ddof=1))
+    )
+    assert measured_lead("image_frozen", **few | dict(rows=5_000)) is None
+    assert measured_lead("image_pretrained", **few) is None  # of a single set
+
+
 def test_the_simplest_that_ties_with_the_best_is_chosen():
     scores = {0: 0.80, 1: 0.79, 2: 0.81, 3: 0.82}
     complexity = {0: 0, 1: 0, 2: 1, 3: 2}

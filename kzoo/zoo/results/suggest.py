@@ -1,6 +1,7 @@
 """Presets to try on some data, in the order of their measured scores. Standard library only."""
 
 import math
+import re
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ GENERATED = ("adding", "cbf", "line", "opinions", "shapes", "sine")
 # Fact of a kind -> training rows up to which its data sets are a class of their own.
 _FEW_ROWS = {"ids": 1_000, "pixels": 350}
 _FEWEST_LEADS = 3  # data sets
+# the end of the name of a sample of a data set: its number of rows, and the ending of a file
+_SAMPLE = re.compile(r"_\d+(\.\w+)?$")
 _WITH_WEIGHTS = " --weights "  # in the command of a row: the training began with pretrained weights
 
 
@@ -108,7 +111,8 @@ def order(
 def measured_lead(preset: str, task: str, rows: int, *, metric: str) -> tuple[float, float] | None:
     """Return mean and standard deviation of the lead of a preset over the best baseline, on measured data sets.
 
-    Only for texts: their data sets with few rows are a class of their own, as of `order`.
+    Only for texts and images, whose data sets with few rows are a class of their own, as of `order`. Samples of one
+    data set, such as flowers_25 and flowers_100, count once, with the mean of their leads.
 
     Args:
         preset: its name.
@@ -119,9 +123,9 @@ def measured_lead(preset: str, task: str, rows: int, *, metric: str) -> tuple[fl
     Returns:
         (mean, deviation), in the unit of the score; None with fewer than three data sets.
     """
-    if task not in problems() or "ids" not in kind(problems()[task].kind).facts:
+    if task not in problems() or not _FEW_ROWS.keys() & kind(problems()[task].kind).facts:
         return None
-    leads = []
+    leads: dict[str, list[float]] = {}
     for measured in _measured_sets(task, {preset}, set(), rows):
         row = measured[preset]
         best = [
@@ -129,10 +133,12 @@ def measured_lead(preset: str, task: str, rows: int, *, metric: str) -> tuple[fl
             for score in (row.get("baselines") or {}).values()
         ]
         if row["metric"] == metric and best:
-            leads.append(results.sortable_score(row) - max(best))
+            name = _SAMPLE.sub("", results.set_of(row["data"]))
+            leads.setdefault(name, []).append(results.sortable_score(row) - max(best))
     if len(leads) < _FEWEST_LEADS:
         return None
-    return statistics.mean(leads), statistics.stdev(leads)
+    means = [statistics.mean(each) for each in leads.values()]
+    return statistics.mean(means), statistics.stdev(means)
 
 
 def first(task: str, *choices: Iterable[str]) -> str | None:

@@ -116,7 +116,7 @@ def test_names_in_config_are_arguments_of_the_builder(name):
 
 def test_five_hundred_rows_or_images_are_enough_steps():
     """Epochs that were chosen on many examples are too few on a small data set: `min_steps` makes up for it."""
-    for name in NAMES:
+    for name in TRAINED:
         preset = kzoo.get_preset(name)
         training = preset.training
         # which is trained already

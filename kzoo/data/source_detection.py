@@ -185,7 +185,7 @@ def _check_named(request: LoadRequest) -> None:
     if options.sample_weight is not None and not isinstance(options.sample_weight, str):
         raise KzooError(f"must be the name of a column for {name!r}.", argument="sample_weight")
     if preset is not None and preset.config["inputs"] != NAMES[name]:
-        raise _wrong_preset_error(f"{name!r} provides {NAMES[name]}", preset, (NAMES[name],))
+        raise _wrong_preset_error(f"{name!r} provides {NAMES[name]}", preset, (NAMES[name],), name)
     check_options(name, options)
 
 
@@ -337,7 +337,7 @@ def _check_fit(source: Source, name: str, request: LoadRequest) -> LoadRequest:
         if any(s.name == source.name for s in input_kind.sources)
     }
     if preset is not None and preset.config["inputs"] not in fitting:
-        raise _wrong_preset_error(f"{name!r} is {source.name}", preset, fitting)
+        raise _wrong_preset_error(f"{name!r} is {source.name}", preset, fitting, name)
     subject = source.rest or name
     refuse_options(options, without_effect(source.options), subject)
     if "split" in source.options and source.order != "ordered":
@@ -422,10 +422,14 @@ def reads_whole_series(preset: Preset, order: str) -> bool:
     return order == "unordered" and "steps" in kind(preset.config["inputs"]).facts
 
 
-def _wrong_preset_error(reason: str, preset: Preset, inputs: Collection[str]) -> KzooError:
+def _wrong_preset_error(
+    reason: str, preset: Preset, inputs: Collection[str], data: str
+) -> KzooError:
+    """Return the error with the presets for these kinds of input, those of this data set first."""
     fitting = general_first(
         name for name in list_presets() if get_preset(name).config["inputs"] in inputs
     )
+    fitting.sort(key=lambda name: get_preset(name).dataset != data)
     return KzooError(
         f"{reason}, but {preset.name} expects {preset.config['inputs']}. Suitable presets: {listed(fitting, 8)}."
     )

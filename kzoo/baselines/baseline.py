@@ -57,6 +57,15 @@ class Baseline:
         """Return whether kind and task, which together have these facts, suit the baseline."""
         return self.needs <= facts and not self.lacks & facts
 
+    def predictor(self, data: Any) -> Callable[..., Any]:
+        """Return the function of a split that `function` returns for a `BaselineData`.
+
+        Quantiles of forecasts from a window alone, such as exponential smoothing, are corrected as those of networks.
+        Those of others stay what their name says, such as the quantiles of the same season.
+        """
+        predict = self.function(data)
+        return predict if self.steps is None else data.with_widths(predict)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Result:

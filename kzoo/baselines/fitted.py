@@ -181,7 +181,7 @@ def fit_checked(
     try:
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fit that has not converged is still a baseline
-            predictor = subset.with_widths(candidate.function(subset))
+            predictor = candidate.predictor(subset)
     except Unfit as reason:
         raise KzooError(f"{candidate.label} cannot be fitted to {data.name}: {reason}.") from None
     return Fitted(

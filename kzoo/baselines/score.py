@@ -175,7 +175,7 @@ def _score_baseline(candidate: Baseline, data: Dataset, split: str, subset: Base
         # On one core, as estimated: on a busy machine, waiting for other threads costs more than they save.
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fit that has not converged is still a baseline
-            predictor = subset.with_widths(candidate.function(subset))
+            predictor = candidate.predictor(subset)
             scores = subset.final_scores(predictor, part)
     except Unfit as reason:
         return _result(candidate, data, split, notes=(f"left out: {reason}",))

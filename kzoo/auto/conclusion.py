@@ -439,8 +439,8 @@ class Conclusion:
             data: the `Dataset` that the winner is fitted to.
             answers: for judged rows.
         """
-        judged = self.schedule.parts.judged(data)
-        if judged is None or not data.problem.ordered:
+        judged = self.schedule.parts.judged(data) if data.problem.ordered else None
+        if judged is None:
             return None
         return judged.select(Answers.together(answers).once().rows)
 

@@ -366,9 +366,9 @@ def _cells(row: JsonObject) -> dict[str, str]:
         "RMSE": "" if metric == "rmse" else rmse,
         "relative MAE": "" if row["relative_mae"] is None else f"{row['relative_mae']:.3f}",
         "MAE of each target": ", ".join(
-            f"{name} {value:.4g}" for name, value in row["targets"].items()
+            f"{name} {value:.4g}" for name, value in row["targets"].items() if row["mae"] is None
         ),
-        "MAE": "" if row["mae"] is None or row["targets"] else number(row["mae"], "mae"),
+        "MAE": "" if row["mae"] is None else number(row["mae"], "mae"),
         "of the total": "" if row["wape"] is None else percent(row["wape"]),
         "parameters": "" if row["parameters"] is None else f"{row['parameters']:,}",
         "best epoch": epochs,

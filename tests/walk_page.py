@@ -24,7 +24,6 @@ STEPS = 20  # of a training whose scores nobody shows
 LEFT_OUT = {
     "python3 -m venv": "installing: .ci/run runs both of README's commands in a fresh clone",
     "pip install": "installing: tests/runtime/test_light_install.py does it",
-    "kzoo train image_pretrained --data photos/ --weights imagenet": "Keras downloads these weights",
     "kzoo serve": "it does not end: tests/serve/test_docs.py starts it, sends requests and stops it",
     "kzoo train tabular_fnn --data churn.csv --target churned --repairs": "a person has to accept rows first",
     "dask ": "two machines: tests/tuning/test_dask.py has a scheduler and its workers on this machine",

@@ -104,7 +104,7 @@ def command(line, where):
         from kzoo.cli import main
 
         is_search = {"--wrong-labels", "--learning-curve"} & set(words[0])
-        closed_form = "series_rocket" in words[0]  # it has no steps
+        closed_form = {"series_rocket", "image_frozen"} & set(words[0])  # they have no steps
         code = main(
             [
                 *words[0],

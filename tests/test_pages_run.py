@@ -139,6 +139,9 @@ def write_files(folder):
             "weight": rng.uniform(0.5, 2, rows),
         }
         pd.DataFrame(answers).to_csv(folder / name, index=False)
+    length = rng.integers(5, 200, 100)
+    stars = np.clip(length // 40 + rng.integers(0, 2, 100), 0, 4) + 1
+    pd.DataFrame({"length": length, "stars": stars}).to_csv(folder / "reviews.csv", index=False)
     days = pd.date_range("2023-01-01", periods=200)
     price = rng.uniform(1, 9, len(days)).round(2)
     sales = pd.DataFrame(

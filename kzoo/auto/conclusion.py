@@ -403,7 +403,7 @@ class Conclusion:
                 list(model.answers.values()),
                 description=self.options.describe(data),
                 backend=keras.backend.backend(),
-                judged=self._judged(data, list(model.answers.values())),
+                judged=self._judged(data, Answers.together(list(model.answers.values())).once()),
             )
         else:
             run = self._train(model.contenders[0], data, folder, self.end - time.monotonic())
@@ -429,20 +429,20 @@ class Conclusion:
             baselines=True,
             preset=reader_of_baselines(self.schedule.presets),
             out_of_fold=(judged.of_network, judged.truth, judged.weight),
-            judged=self._judged(data, answers),
+            judged=self._judged(data, judged),
         )
 
-    def _judged(self, data: Dataset, answers: Sequence[Answers]) -> Split | None:
-        """Return the windows of a series that answers, ordered by row, are for; None of other data, and of folds.
+    def _judged(self, data: Dataset, answers: Answers) -> Split | None:
+        """Return the windows of a series that answers are for; None of other data, and of folds.
 
         Args:
             data: the `Dataset` that the winner is fitted to.
-            answers: for judged rows.
+            answers: for judged rows, once for each, ordered by row.
         """
         judged = self.schedule.parts.judged(data) if data.problem.ordered else None
         if judged is None:
             return None
-        return judged.select(Answers.together(answers).once().rows)
+        return judged.select(answers.rows)
 
     def _train(self, contender: Contender, data: Dataset, folder: Path, seconds: float) -> Run:
         """Train the winner on the training split; it stops on the validation split, on which it was chosen.

@@ -31,6 +31,7 @@ _LARGEST_LOG = 5.0  # of a forecast relative to the mean of a window
 _SMALLEST_SPREAD = 1e-6  # mean absolute deviation of a window relative to its mean
 _EXCLUDED = 1e9  # criterion of a set of parameters that does not suit a window
 _TINY = 1e-30
+_MEDIAN = (0.5,)  # the levels of forecasts without quantiles
 _THETA_PARAMETERS = 5  # alpha, level, variance, and the line of a window
 
 
@@ -180,7 +181,7 @@ class WindowSmoothing:
     def numbers(self, levels: Sequence[float] | None) -> int:
         """Return how many numbers a window of one target becomes, given the levels of quantiles."""
         sets, steps, horizon = self.ahead.shape
-        return sets * (2 * (steps + horizon) + 3 * horizon * len(levels or (0.5,)))
+        return sets * (2 * (steps + horizon) + 3 * horizon * len(levels or _MEDIAN))
 
     def predict(
         self, x: np.ndarray, targets: int, levels: Sequence[float] | None = None
@@ -195,8 +196,9 @@ class WindowSmoothing:
         """
         x = x[:, -self.steps :]
         past = np.asarray(x[..., :targets], "float64")
-        values = self._quantiles(_NUMPY, past, np.asarray(x), levels or (0.5,))
-        values = np.swapaxes(values.reshape(*values.shape[:2], -1, len(levels or (0.5,))), 1, 2)
+        computed = levels or _MEDIAN
+        values = self._quantiles(_NUMPY, past, np.asarray(x), computed)
+        values = values.reshape(*values.shape[:2], -1, len(computed)).swapaxes(1, 2)
         return values if levels else values[..., 0]
 
     def network(
@@ -214,7 +216,7 @@ class WindowSmoothing:
         """
         targets = past.shape[-1]
         past, x = past[:, -self.steps :], x[:, -self.steps :]
-        levels = levels or (0.5,)
+        levels = levels or _MEDIAN
         values = self._quantiles(_of_keras(), past, x, levels)
         horizon = self.ahead.shape[2]
         values = keras.layers.Reshape((targets, horizon, len(levels)), name="by_level")(values)

@@ -134,6 +134,7 @@ def run(args: argparse.Namespace) -> JsonObject:
     if findings.presets is None:
         return document
     baselines = findings.baselines
+    listed = [Suggestion(**preset) for preset in findings.presets]
     return document | dict(
         baselines=None
         if baselines is None
@@ -142,10 +143,8 @@ def run(args: argparse.Namespace) -> JsonObject:
         if findings.suggested_baseline is None
         else asdict(findings.suggested_baseline),
         presets=findings.presets,
-        command=_train_command(args, findings.presets),
-        missing=import_module("kzoo.training.suggestions").missing_encoder(
-            [Suggestion(**preset) for preset in findings.presets]
-        ),
+        command=_train_command(args, listed),
+        missing=import_module("kzoo.training.suggestions").missing_encoder(listed),
     )
 
 
@@ -216,16 +215,15 @@ def _wrong_labels_lines(document: JsonObject) -> list[str]:
     return lines
 
 
-def _train_command(args: argparse.Namespace, presets: Sequence[JsonObject]) -> str | None:
+def _train_command(args: argparse.Namespace, listed: Sequence[Suggestion]) -> str | None:
     """Return the command that trains the first of the presets on this data; None if there are no presets.
 
     If a baseline was better than that preset, it is the command that compares them.
     """
-    if not presets:
+    if not listed:
         return None
     data = args.preset if args.data is None else args.data
     module = import_module("kzoo.training.suggestions")
-    listed = [Suggestion(**preset) for preset in presets]
     first = next((each for each in listed if module.is_usable(each, weights=True)), listed[0])
     weights = DOWNLOADED if not module.is_usable(first) else None
     preset = get_preset(first.preset)

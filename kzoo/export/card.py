@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kzoo.data.inputs.image.photo_encoder import WHEEL
-from kzoo.data.inputs.text.sentence_encoder import LICENCE
+from kzoo.data.inputs.image import photo_encoder
+from kzoo.data.inputs.text import sentence_encoder
 from kzoo.export.formats import formats
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
 from kzoo.inference.tasks.target_scores import mixes_units, target_table
@@ -69,8 +69,12 @@ def card(manifest: "Manifest") -> str:
             f"* Labels: {_plain(line)} `kzoo.runtime` does this; other runtimes return the outputs only.\n"
             for line in decision
         ),
-        *([f"{LICENCE}\n"] if "charsmap" in (manifest.preprocessing or {}) else []),
-        *([f"{WHEEL.licence}\n"] if spec["family"] == "frozen_backbone" else []),
+        *(
+            [f"{sentence_encoder.WHEEL.licence}\n"]
+            if "charsmap" in (manifest.preprocessing or {})
+            else []
+        ),
+        *([f"{photo_encoder.WHEEL.licence}\n"] if spec["family"] == "frozen_backbone" else []),
         *_data(manifest),
         *_baselines(manifest),
         *_coverage(manifest),

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from kzoo.data.inputs.image import photo_encoder
-from kzoo.data.inputs.text.sentence_encoder import VOCABULARY_SIZE, load_weights
+from kzoo.data.inputs.text import sentence_encoder
 from kzoo.data.options import DataOptions
 from kzoo.data.sample import sample_split
 from kzoo.inference.kinds.text.tokenizer import PADDING
@@ -32,10 +32,9 @@ from kzoo.zoo.families.protocol import (
     OUTPUT_SCALING,
     OUTPUTS,
     PIECES,
-    RIDGE,
-    STEM,
     TEXT,
     WHITENING,
+    frozen_stem,
     is_from_data,
     is_scale_free,
     is_text,
@@ -575,14 +574,13 @@ def set_sentence_encoder(model: keras.Model) -> None:
     layer = layer_with(model, PIECES)
     if layer is None or np.any(layer.get_weights()[0]):
         return
-    if layer.input_dim != VOCABULARY_SIZE:
+    if layer.input_dim != sentence_encoder.VOCABULARY_SIZE:
         raise KzooError(
-            f"is not that of the encoder, {VOCABULARY_SIZE}. Leave it out.",
+            f"is not that of the encoder, {sentence_encoder.VOCABULARY_SIZE}. Leave it out.",
             argument="vocabulary_size",
             value=layer.input_dim,
         )
-    for name, weights in load_weights().items():
-        model.get_layer(name).set_weights(weights)
+    set_layers(model, sentence_encoder.load_weights())
 
 
 def set_photo_encoder(model: keras.Model) -> None:
@@ -591,11 +589,16 @@ def set_photo_encoder(model: keras.Model) -> None:
     Raises:
         KzooError: the package with the weights is not installed.
     """
-    layer = layer_with(model, STEM)
-    if layer is None or layer_with(model, RIDGE) is None or np.any(layer.get_weights()[0]):
+    layer = frozen_stem(model)
+    if layer is None or np.any(layer.get_weights()[0]):
         return
-    for name, weights in photo_encoder.load_weights().items():
-        model.get_layer(name).set_weights(weights)
+    set_layers(model, photo_encoder.load_weights())
+
+
+def set_layers(model: keras.Model, weights: Mapping[str, list[np.ndarray]]) -> None:
+    """Set the weights of layers, given layer name -> weights."""
+    for name, arrays in weights.items():
+        model.get_layer(name).set_weights(arrays)
 
 
 _LABEL_SHARES = (1e-4, 1 - 1e-4)  # limits of the share of a label that a bias starts from

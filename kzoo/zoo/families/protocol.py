@@ -61,3 +61,8 @@ def is_text(name: str) -> bool:
 def layer_with(model: "keras.Model", role: str) -> LayerOrNone:
     """Return the layer of a model with a role (one of these names); None if it has none."""
     return next((layer for layer in model.layers if layer.name == role), None)
+
+
+def frozen_stem(model: "keras.Model") -> LayerOrNone:
+    """Return the first convolution of a pretrained image encoder that is frozen below a ridge regression, or None."""
+    return None if layer_with(model, RIDGE) is None else layer_with(model, STEM)

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers, ops
 
 from kzoo.zoo.families import parts
-from kzoo.zoo.families.protocol import FEATURES, RIDGE, SHARES
+from kzoo.zoo.families.protocol import FEATURES, SHARES
 
 CLOSED_FORM = True  # no gradients: ridge regression sets the last layer
 TAPS = 9  # of every kernel
@@ -96,14 +96,7 @@ def build(
         )
     joined = ops.concatenate(features, axis=-1) if len(features) > 1 else features[0]
     x = layers.Activation("linear", dtype=parts.answer_dtype(), name=FEATURES)(joined)
-    x = layers.Dense(
-        outputs, kernel_initializer="zeros", trainable=False, dtype=parts.answer_dtype(), name=RIDGE
-    )(x)
-    if output_activation:
-        x = parts.activate(
-            x, output_activation, name=f"output_{output_activation}", dtype=parts.answer_dtype()
-        )
-    x = parts.unscale_targets(x, target_scale, target_offset)
+    x = parts.ridge_head(x, outputs, output_activation, target_scale, target_offset)
     return keras.Model(input_tensor, x, name=name)
 
 

@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 from kzoo.zoo.families import parts
-from kzoo.zoo.families.protocol import FEATURES, PIECES, RIDGE
+from kzoo.zoo.families.protocol import FEATURES, PIECES
 
 CLOSED_FORM = True  # no gradients: ridge regression sets the last layer
 # tokens that a convolution reads: it begins at the token, or one or two before it
@@ -68,12 +68,7 @@ def build(
     x = ops.relu(_residual(x, 1, _HIDDEN, dtype))
     x = ops.tanh(_residual(x, 2, _WIDTH, dtype))
     x = layers.UnitNormalization(dtype=dtype, name=FEATURES)(x)
-    x = layers.Dense(outputs, kernel_initializer="zeros", trainable=False, dtype=dtype, name=RIDGE)(
-        x
-    )
-    if output_activation:
-        x = parts.activate(x, output_activation, name=f"output_{output_activation}", dtype=dtype)
-    x = parts.unscale_targets(x, target_scale, target_offset)
+    x = parts.ridge_head(x, outputs, output_activation, target_scale, target_offset)
     return keras.Model(ids, x, name=name)
 
 

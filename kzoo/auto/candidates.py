@@ -20,6 +20,7 @@ class Candidate:
         is_baseline: whether it is a baseline.
         overrides: settings of the preset that differ.
         window: for series: settings that say how they are read (see `kzoo.training.suggestions.WINDOW`).
+        seed: added to that of the search.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Candidate:
     is_baseline: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     window: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
 
     @property
     def preset(self) -> Preset:
@@ -36,15 +38,23 @@ class Candidate:
         )
 
     @property
+    def is_variant(self) -> bool:
+        """Whether it is a preset with other settings, or another seed."""
+        return bool(self.overrides) or self.seed != 0
+
+    @property
     def hyperparameters(self) -> JsonObject:
         """The values of its trial, by which a resumed search finds it again."""
-        return {"model": self.name, **self.overrides}
+        seed = {"seed": self.seed} if self.seed else {}
+        return {"model": self.name, **self.overrides, **seed}
 
     @property
     def text(self) -> str:
         """The name with the settings that differ."""
         changed = ", ".join(
-            f"{name}={format_value(value)}" for name, value in self.overrides.items()
+            f"{name}={format_value(value)}"
+            for name, value in self.hyperparameters.items()
+            if name != "model"
         )
         return f"{self.label} ({changed})" if changed else self.label
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from kzoo.auto.candidates import reader_of_baselines
 from kzoo.auto.choice import Difference, choose
+from kzoo.auto.contender import Contender
 from kzoo.auto.mean import cross_fitted, fitted_weights, mean_of, measured_lead_of_means
-from kzoo.auto.schedule import Contender, Schedule, groups_of
+from kzoo.auto.schedule import Schedule, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import part_folder
 from kzoo.auto.winner import write_mean
@@ -24,8 +25,6 @@ from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.load import load_longer
 from kzoo.data.options import DataOptions
 from kzoo.data.store.pooled import with_all_rows
-from kzoo.problems.layout import Preprocessor
-from kzoo.problems.stored_types import plain
 from kzoo.training import train
 from kzoo.training.baseline_run import train_baseline
 from kzoo.training.max_time import counted_from
@@ -37,7 +36,6 @@ from kzoo.utils.formatting import plural
 from kzoo.zoo.run import Run
 
 WINNER = "winner"  # folder of the chosen model's run
-_MEMBERS = 2  # of each sort, baselines and networks, in a mean
 _MOST_AVERAGED = 3  # forecasts that tie, in a mean
 LEVEL = 0.95  # of intervals that are stated
 
@@ -249,9 +247,15 @@ class Conclusion:
         ]
         count = min((max(counts) for counts in kinds if counts), default=folds)
         count -= count % folds if count > folds else 0  # whole divisions
-        contenders = self.schedule.complete(range(count)) or self.schedule.complete(range(folds))
-        models = [Model([contender], np.ones(1), contender.answers) for contender in contenders]
-        if models and self._averages_ties:
+        contenders = self.schedule.complete(range(min(count, folds)))
+        wanted = range(count if self.schedule.complete(range(count)) else folds)
+        models = [
+            Model([contender], np.ones(1), self.schedule.answers_of(contender, wanted))
+            for contender in contenders
+        ]
+        if not models:
+            return []
+        if self._averages_ties:
             return [*models, *self._means_of_ties(models)]
         return [*models, *([] if (mean := self._mean(models)) is None else [mean])]
 
@@ -280,7 +284,7 @@ class Conclusion:
             contender = model.contenders[0]
             if model is by_score[0] or self._difference(by_score[0], model).is_tie():
                 best.setdefault(contender.candidate.name, contender)
-        ties = self._of_same_inputs(list(best.values()))
+        ties = self.schedule.members(list(best.values()), shared)
         means = []
         for count in range(2, min(len(ties), _MOST_AVERAGED) + 1):
             members, weights = ties[:count], np.full(count, 1 / count)
@@ -292,46 +296,26 @@ class Conclusion:
         return means
 
     def _mean(self, models: Sequence[Model]) -> Model | None:
-        """Return the mean of the best candidates that read the same inputs; None if a single one has all weight."""
+        """Return the mean of the candidates that reads one sort of inputs; None if a single one has all weight."""
         shared = self._shared_parts(models)
-        by_score = sorted(
-            models, key=lambda model: self.score.sign * self._score(model, shared), reverse=True
-        )
-        members = [
-            model.contenders[0]
-            for model in by_score
-            if model.is_baseline and model.contenders[0].has_network
-        ][:_MEMBERS]
-        members += [model.contenders[0] for model in by_score if not model.is_baseline][:_MEMBERS]
-        members = self._of_same_inputs(members)
+        by_contender = {id(model.contenders[0]): model for model in models}
+        members = self.schedule.members([model.contenders[0] for model in models], shared)
         if len(members) < 2 or all(contender.candidate.is_baseline for contender in members):
             return None
-        answers = [[contender.answers[part] for part in shared] for contender in members]
+        answers = [
+            [by_contender[id(contender)].answers[part] for part in shared] for contender in members
+        ]
         weights = fitted_weights(answers, self.data)
         used = [i for i, weight in enumerate(weights) if weight > 0]
         if len(used) < 2:
             return None
-        mean = cross_fitted([answers[i] for i in used], self.data)
-        return Model(
-            [members[i] for i in used], weights[used], dict(zip(shared, mean, strict=True))
-        )
-
-    def _of_same_inputs(self, contenders: Sequence[Contender]) -> list[Contender]:
-        """Return the contenders whose inputs are those of the best network; all of them if there is no network."""
-        networks = [contender for contender in contenders if not contender.candidate.is_baseline]
-        if not networks:
-            return [*contenders]
-        wanted = self._preprocessing(networks[0])
-        return [contender for contender in contenders if self._preprocessing(contender) == wanted]
-
-    def _preprocessing(self, contender: Contender) -> Preprocessor:
-        if contender.candidate.is_baseline:
-            return plain(self.data.preprocessing)
-        path = (
-            part_folder(trial_folder(self.folder, contender.trial.number), min(contender.answers))
-            / "run"
-        )
-        return Run(path).preprocessing
+        mean: dict[int, Answers] = {}
+        folds = self.schedule.parts.folds
+        for division in sorted({part // folds for part in shared}):
+            places = [i for i, part in enumerate(shared) if part // folds == division]
+            of_division = cross_fitted([[each[i] for i in places] for each in answers], self.data)
+            mean |= {shared[i]: part for i, part in zip(places, of_division, strict=True)}
+        return Model([members[i] for i in used], weights[used], mean)
 
     def _shared_parts(self, models: Sequence[Model]) -> list[int]:
         return sorted(set.intersection(*(set(model.answers) for model in models))) if models else []
@@ -513,10 +497,12 @@ class Conclusion:
             elif contender.in_closed_form and self.end - time.monotonic() > contender.refit_seconds:
                 runs = [self._refit(contender, data, path / "run")]
             else:
-                first = [
-                    part for part in sorted(contender.answers) if part < self.schedule.parts.folds
+                count = self.schedule.parts.folds * self.schedule.bagged(contender)
+                runs = [
+                    Run(part_folder(path, part) / "run")
+                    for part in sorted(contender.answers)
+                    if part < count
                 ]
-                runs = [Run(part_folder(path, part) / "run") for part in first]
             members += runs
             weights += [float(weight) / len(runs)] * len(runs)
         return members, weights

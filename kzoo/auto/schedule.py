@@ -1,9 +1,10 @@
 """`Schedule`: what is fitted next, within the time limit, and what the candidates scored."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,24 @@ import numpy as np
 
 from kzoo.auto.candidates import Candidate
 from kzoo.auto.choice import Difference
+from kzoo.auto.contender import Contender
+from kzoo.auto.mean import mean_of
 from kzoo.auto.parts import Parts
+from kzoo.auto.rounds import SLOWER, Rounds
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.trainer import NO_TIME, TIMED_OUT, Fitted, part_folder
 from kzoo.data.dataset import Dataset, Split
+from kzoo.problems.layout import Preprocessor
+from kzoo.problems.stored_types import plain
 from kzoo.training.resume import Signals
 from kzoo.training.workers.pool import ExecutorWorkers, LocalWorkers, SingleWorker
 from kzoo.training.workers.worker import TrialFailed
-from kzoo.tuning.engines.base import random_points
 from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import Objective, Outcome, Trial, trial_folder
-from kzoo.tuning.spaces.space import space
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, read_json, write_json
-from kzoo.zoo.registry.family import builder_of
 from kzoo.zoo.results.suggest import measured_lead
+from kzoo.zoo.run import Run
 
 _BASELINE_SHARE = 0.2  # of the time, for baselines
 _SCREENING_SHARE = 0.5  # of the time that is left then, for the first part of each preset
@@ -34,64 +38,9 @@ _LEAST_SECONDS = 6.0  # for a network on a part: starting and compiling take som
 _ALONE_SHARE = 0.8  # of the time that is left, for a preset where shares were too short
 _LONGER_SHARE = 0.35  # of the time that is left, for a candidate that was stopped by its time
 _MOST_KEPT = 3  # presets that are fitted on all parts
-_MOST_VARIANTS = 6  # other settings of the best preset
-_MOST_REPEATS = 3  # divisions into folds
-_MOST_REPEATED_ROWS = 3_000  # development rows up to which folds are repeated
-_SLOWER = 1.2  # how much longer than the first part another part may take
-_REFIT = 2.0  # how much longer than a part all rows may take, for networks in closed form
+_MOST_BAGGED = 2  # divisions into folds whose networks are averaged
+_MOST_AVERAGED = 25  # contenders from which the members of a mean are selected
 _SCREENING_LEVEL = 0.9  # of the interval by which a preset cannot win
-
-
-@dataclass
-class Contender:
-    """A candidate with its trial and its answers.
-
-    Attributes:
-        answers: part -> `Answers`.
-        seconds: part -> seconds of its fit.
-        limit: seconds that a part may take.
-        complete: whether no training was stopped by its time.
-        has_network: whether it can be stored as a run; a few baselines cannot.
-        cut: "1 of 200 epochs" if the time was only enough for a few epochs of the first part; else empty.
-        length: settings of the length that the training had on the first part, which other parts get too.
-    """
-
-    candidate: Candidate
-    trial: Trial
-    answers: dict[int, Answers] = field(default_factory=dict)
-    seconds: dict[int, float] = field(default_factory=dict)
-    limit: float = 0.0
-    complete: bool = True
-    has_network: bool = True
-    cut: str = ""
-    length: Mapping[str, Any] | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether it could not be fitted."""
-        return self.trial.status == "failed"
-
-    @property
-    def in_closed_form(self) -> bool:
-        """Whether it is a network that needs no rows on which to stop."""
-        return (
-            not self.candidate.is_baseline and builder_of(self.candidate.preset.family).closed_form
-        )
-
-    def shortage(self, folds: int) -> str:
-        """Return how far the time was too short for a network, such as "1 of 200 epochs"; empty if it was not."""
-        if self.candidate.is_baseline or self.candidate.overrides or self.trial.status == "pruned":
-            return ""
-        if self.failed:
-            return "not fitted" if self.trial.error.startswith(NO_TIME) else ""
-        return self.cut or (
-            f"{len(self.answers)} of {folds} folds" if len(self.answers) < folds else ""
-        )
-
-    @property
-    def refit_seconds(self) -> float:
-        """Seconds to keep for fitting it to all rows."""
-        return _REFIT * max(self.seconds.values(), default=0.0)
 
 
 class Schedule:
@@ -138,6 +87,7 @@ class Schedule:
         self.report, self.seed, self.objective = report, seed, objective
         self.contenders: list[Contender] = []
         self.truths: dict[int, np.ndarray] = {}
+        self.fits = 0
 
     @property
     def left(self) -> float:
@@ -161,7 +111,7 @@ class Schedule:
             waiting = sum(part not in contender.answers for part in first)
             return max((self.left - end) / max(waiting, 1) * self.pool.slots, 1.0)
 
-        self._fit(jobs, seconds_of_baseline)
+        self.fit(jobs, seconds_of_baseline)
         # 2. Presets, on the first part.
         screened: list[Contender] = []
         contenders = [self.contender(candidate) for candidate in self.presets]
@@ -179,13 +129,13 @@ class Schedule:
                 yield contender, 0
                 screened.append(contender)
 
-        self._fit(screening(), seconds_of_screening)
+        self.fit(screening(), seconds_of_screening)
         for contender in contenders:
             # the shares were too short: most of the time for one
             if not any(each.answers for each in contenders):
                 contender.trial = replace(contender.trial, status="running", error="")
                 contender.limit = 0.0
-                self._fit([(contender, 0)], lambda _: _ALONE_SHARE * self.left)
+                self.fit([(contender, 0)], lambda _: _ALONE_SHARE * self.left)
         if self.parts.folds > 1:  # the winner is fitted to all rows after the deadline
             self.deadline -= max(
                 (each.refit_seconds for each in contenders if each.in_closed_form), default=0.0
@@ -194,20 +144,20 @@ class Schedule:
         survivors = self._survivors(contenders)
         if self.parts.folds > 1:
             for contender in survivors:
-                self._finish(contender, first, always=contender is survivors[0])
+                self.finish(contender, first, always=contender is survivors[0])
         else:
             for contender in survivors[:2]:
                 self._longer(contender)
-        # 4. Other settings of the best preset.
+        # 4. Other settings of the best presets, and the best once more, in rounds, as long as these gain.
         if survivors:
-            judged = first if any(set(first) <= each.answers.keys() for each in survivors) else [0]
-            self._search_around(
-                max(survivors, key=lambda contender: self._expected(contender, judged)), first
-            )
-        # 5. Folds again, where rows are few.
-        if self.parts.folds > 1 and self.parts.rows <= _MOST_REPEATED_ROWS:
-            self._repeat()
+            self._restore_variants()
+            Rounds(self, self.seed).run()
         if not self.stopped:
+            self.contenders = [
+                each
+                for each in self.contenders
+                if each.answers or each.failed or not each.candidate.is_variant
+            ]
             for contender in self.contenders:
                 if contender.trial.status == "running":
                     contender.trial = replace(
@@ -215,33 +165,55 @@ class Schedule:
                     )
                     self._write(contender)
 
-    def contender(self, candidate: Candidate) -> Contender:
-        """Return the contender of a candidate: an earlier one of a resumed search, or a new one."""
+    def contender(self, candidate: Candidate, number: int | None = None) -> Contender:
+        """Return the contender of a candidate: an earlier one of a resumed search, or a new one.
+
+        Args:
+            candidate: the candidate.
+            number: of its trial, the next one by default.
+        """
         for contender in self.contenders:
             if contender.candidate.hyperparameters == candidate.hyperparameters:
                 return contender
-        number = len(self.contenders)
+        if number is None:
+            number = max((each.trial.number for each in self.contenders), default=-1) + 1
         trial = Trial(
             number=number,
             status="running",
             hyperparameters=candidate.hyperparameters,
             overrides=dict(candidate.overrides),
             baseline=False,
-            seed=self.seed,
+            seed=self.seed + candidate.seed,
         )
         contender = Contender(candidate, trial)
+        stored = _stored_trial(self.folder, number)
         path = trial_folder(self.folder, number)
-        try:
-            stored = Trial.read(path / "trial.json")
-        except (OSError, ValueError, KzooError):
-            stored = None
-        if stored is not None and stored.hyperparameters == candidate.hyperparameters:
+        if stored is not None and stored.hyperparameters == plain(candidate.hyperparameters):
             # it may have been a matter of time
             contender.trial = stored if stored.status != "failed" else trial
             for file in sorted(path.glob("part-*/fitted.json")):
                 self._restore(contender, int(file.parent.name[-2:]) - 1, read_json(file))
+        else:
+            shutil.rmtree(path, ignore_errors=True)
         self.contenders.append(contender)
         return contender
+
+    def _restore_variants(self) -> None:
+        """Restore other settings and seeds of presets that were fitted before the search was stopped."""
+        presets = {candidate.name: candidate for candidate in self.presets}
+        first = len(self.contenders)
+        for path in sorted(trial_folder(self.folder, first).parent.glob("[0-9]*")):
+            number = int(path.name)
+            trial = _stored_trial(self.folder, number) if number >= first else None
+            if trial is not None and (
+                preset := presets.get(trial.hyperparameters.get("model", ""))
+            ):
+                overrides = {
+                    name: tuple(value) if isinstance(value, list) else value
+                    for name, value in trial.overrides.items()
+                }
+                seed = trial.seed - self.seed
+                self.contender(replace(preset, overrides=overrides, seed=seed), number)
 
     def complete(self, parts: Iterable[int]) -> list[Contender]:
         """Return the contenders that have answers on all of some parts."""
@@ -261,7 +233,7 @@ class Schedule:
 
     # Fitting
 
-    def _fit(
+    def fit(
         self, jobs: Iterable[tuple[Contender, int]], seconds_of: Callable[[Contender], float]
     ) -> None:
         """Fit candidates on parts, as many at once as the pool has workers, until no job or no time is left."""
@@ -299,6 +271,7 @@ class Schedule:
             baseline=candidate.name if candidate.is_baseline else None,
             overrides=dict(candidate.overrides),
             length=contender.length if part > 0 else None,
+            seed=contender.trial.seed,
         )
 
     def _collect(self, pending: dict[Future, tuple[Contender, int, float]]) -> None:
@@ -337,6 +310,7 @@ class Schedule:
             sync=False,
         )
         contender.answers[part], contender.seconds[part] = answers, fitted.seconds
+        self.fits += 1
         contender.complete = contender.complete and fitted.complete
         contender.has_network = contender.has_network and fitted.has_network
         if part == 0:
@@ -384,7 +358,7 @@ class Schedule:
 
     # What is worth fitting
 
-    def _mean(self, contender: Contender, parts: Iterable[int]) -> float:
+    def mean_score(self, contender: Contender, parts: Iterable[int]) -> float:
         """Return the mean score of a candidate on some parts; larger is better."""
         parts = list(parts)
         if not set(parts) <= contender.answers.keys():
@@ -393,15 +367,15 @@ class Schedule:
             np.mean(self.score.of_parts([contender.answers[part] for part in parts]))
         )
 
-    def _expected(self, contender: Contender, parts: Iterable[int]) -> float:
+    def expected(self, contender: Contender, parts: Iterable[int]) -> float:
         """Return the mean score; that of a network is combined with the measured lead of its preset, if any."""
         parts = list(parts)
-        score = self._mean(contender, parts)
+        score = self.mean_score(contender, parts)
         lead = self.measured_lead(contender.candidate)
         baselines = [each for each in self.complete(parts) if each.candidate.is_baseline]
         if lead is None or not baselines or score == -np.inf:
             return score
-        best = max(baselines, key=lambda each: self._mean(each, parts))
+        best = max(baselines, key=lambda each: self.mean_score(each, parts))
         difference = self.difference(
             *({part: each.answers[part] for part in parts} for each in (contender, best))
         )
@@ -448,7 +422,7 @@ class Schedule:
         """Return the presets that may still win, best first; the best of them at least, for a mean of models."""
         fitted = sorted(
             (contender for contender in contenders if 0 in contender.answers),
-            key=lambda contender: self._expected(contender, [0]),
+            key=lambda contender: self.expected(contender, [0]),
             reverse=True,
         )
         if not fitted:
@@ -456,23 +430,23 @@ class Schedule:
         survivors = [contender for contender in fitted[1:] if self._can_win(contender)]
         for contender in fitted[1:]:
             if contender not in survivors:
-                self._stop(contender)
+                self.stop(contender)
         return [fitted[0], *survivors[: _MOST_KEPT - 1]]
 
     def _can_win(self, contender: Contender) -> bool:
         """Return whether a candidate is not clearly behind the best one on the parts that it was judged on."""
         parts = sorted(contender.answers)
-        leader = max(self.complete(parts), key=lambda each: self._mean(each, parts))
+        leader = max(self.complete(parts), key=lambda each: self.mean_score(each, parts))
         difference = self.difference(
             contender.answers, {part: leader.answers[part] for part in parts}
         )
         return difference.interval(_SCREENING_LEVEL)[1] >= 0
 
-    def _stop(self, contender: Contender) -> None:
+    def stop(self, contender: Contender) -> None:
         contender.trial = replace(contender.trial, status="pruned")
         self._write(contender)
 
-    def _finish(self, contender: Contender, parts: Iterable[int], *, always: bool = False) -> None:
+    def finish(self, contender: Contender, parts: Iterable[int], *, always: bool = False) -> None:
         """Fit a candidate on the other parts, if there is time for all of them; it is stopped once it cannot win.
 
         Args:
@@ -491,10 +465,10 @@ class Schedule:
         def jobs() -> Iterable[tuple[Contender, int]]:
             for part in missing:
                 if not always and not self._can_win(contender):
-                    return self._stop(contender)
+                    return self.stop(contender)
                 yield contender, part
 
-        self._fit(jobs(), lambda contender: max(contender.limit, _SLOWER * typical))
+        self.fit(jobs(), lambda contender: max(contender.limit, SLOWER * typical))
 
     def _longer(self, contender: Contender) -> None:
         """Fit a candidate again that was stopped by its time, with more time."""
@@ -504,53 +478,75 @@ class Schedule:
         before = contender.answers.pop(0), contender.seconds.pop(0)
         contender.limit = seconds
         contender.complete = True
-        self._fit([(contender, 0)], lambda _: seconds)
+        self.fit([(contender, 0)], lambda _: seconds)
         if 0 not in contender.answers:  # no time, or it failed
             contender.answers[0], contender.seconds[0] = before
 
-    def _search_around(self, best: Contender, parts: Sequence[int]) -> None:
-        """Fit other settings of a preset while there is time, on all parts if they are better on the first."""
-        cost = best.seconds.get(0, 0.0)
-        for overrides in _points(best.candidate, self.seed):
-            if self.stopped or self.left < 1.5 * cost * len(parts):
-                break
-            contender = self.contender(replace(best.candidate, overrides=overrides))
-            self._fit([(contender, 0)], lambda _: best.limit)
-            if self._mean(contender, [0]) > self._mean(best, [0]):
-                self._finish(contender, parts)
-            elif contender.answers:
-                self._stop(contender)
+    def members(self, contenders: Sequence[Contender], parts: Iterable[int]) -> list[Contender]:
+        """Return the contenders of which a mean may consist, best first.
 
-    def _repeat(self) -> None:
-        """Divide the rows into folds again, for the best candidates."""
-        for repeat in range(1, _MOST_REPEATS):
-            done = self.complete(range(repeat * self.parts.folds))
-            ranked = sorted(
-                done,
-                key=lambda contender: self._expected(contender, contender.answers),
-                reverse=True,
+        Their inputs are those of the best network, they can be stored as a run, and their time was not too short.
+        """
+        parts = list(parts)
+        storable = sorted(
+            (each for each in contenders if each.has_network),
+            key=lambda each: self.mean_score(each, parts),
+            reverse=True,
+        )
+        storable = [each for each in storable if not each.cut] or storable
+        networks = [each for each in storable if not each.candidate.is_baseline]
+        if not networks:
+            return storable
+        wanted = self._preprocessing(networks[0])
+        return [each for each in storable if self._preprocessing(each) == wanted][:_MOST_AVERAGED]
+
+    def _preprocessing(self, contender: Contender) -> Preprocessor:
+        if contender.candidate.is_baseline:
+            return plain(self.data.preprocessing)
+        folder = trial_folder(self.folder, contender.trial.number)
+        return Run(part_folder(folder, min(contender.answers)) / "run").preprocessing
+
+    def bagged(self, contender: Contender) -> int:
+        """Return of how many divisions into folds the winner averages the networks of a contender.
+
+        Those that are fitted once to all rows, baselines and networks in closed form, have one.
+        """
+        if contender.candidate.is_baseline or contender.in_closed_form:
+            return 1
+        return max(min(contender.divisions(self.parts.folds), _MOST_BAGGED), 1)
+
+    def answers_of(self, contender: Contender, parts: Iterable[int]) -> dict[int, Answers]:
+        """Return the answers of a contender on some parts, as its run would give them; part -> `Answers`.
+
+        The rows of a part are predicted by the networks of its division into folds that were not trained on them,
+        averaged with those of the following divisions, the first after the last, if the run has them. A contender that
+        was fitted on fewer divisions answers with those that it has.
+        """
+        folds = self.parts.folds
+        divisions = contender.divisions(folds)
+        if divisions < 1 or folds == 1:
+            return {part: contender.answers[part] for part in parts}
+        of_all_rows = [
+            Answers.together([contender.answers[division * folds + fold] for fold in range(folds)])
+            for division in range(divisions)
+        ]
+        size = self.bagged(contender)
+        answers = {}
+        for part in parts:
+            rows = next(each.answers[part].rows for each in self.contenders if part in each.answers)
+            averaged = [of_all_rows[(part // folds + number) % divisions] for number in range(size)]
+            answers[part] = mean_of(
+                [each.select(np.searchsorted(each.rows, rows)) for each in averaged],
+                np.full(size, 1 / size),
             )
-            best: dict[str, Contender] = {}  # of each preset
-            for contender in ranked:
-                if not contender.candidate.is_baseline:
-                    best.setdefault(contender.candidate.name, contender)
-            networks = [*best.values()][:2]
-            chosen = [
-                *[contender for contender in ranked if contender.candidate.is_baseline][:2],
-                *networks,
-            ]
-            new = range(repeat * self.parts.folds, (repeat + 1) * self.parts.folds)
-            seconds = (
-                sum(max(contender.seconds.values()) for contender in chosen)
-                * len(new)
-                / self.pool.slots
-            )
-            if self.stopped or not networks or _SLOWER * seconds > self.left:
-                return
-            self._fit(
-                ((contender, part) for contender in chosen for part in new),
-                lambda contender: _SLOWER * max(contender.seconds.values()) + 1.0,
-            )
+        return answers
+
+
+def _stored_trial(folder: Path, number: int) -> Trial | None:
+    try:
+        return Trial.read(trial_folder(folder, number) / "trial.json")
+    except (OSError, ValueError, KzooError):
+        return None
 
 
 def groups_of(split: Split | None, rows: np.ndarray) -> np.ndarray:
@@ -568,15 +564,3 @@ def _cause(error: str, seconds: float) -> str:
         if f"code {TIMED_OUT}" in error
         else error
     )
-
-
-def _points(candidate: Candidate, seed: int) -> list[dict[str, Any]]:
-    """Return settings near those of a preset, drawn from its quick search space."""
-    try:
-        drawn_from = space(candidate.preset, "quick")
-    except KzooError:
-        return []
-    overrides = [
-        drawn_from.overrides(values) for values in random_points(drawn_from, seed, _MOST_VARIANTS)
-    ]
-    return [changed for changed in overrides if changed]

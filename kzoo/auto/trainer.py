@@ -105,6 +105,7 @@ class Trainer:
         part: int,
         seconds: float,
         length: Mapping[str, int] | None = None,
+        seed: int | None = None,
     ) -> Fitted:
         """Fit a candidate on a part, and write its answers and, of a network, the run, to its folder.
 
@@ -116,6 +117,7 @@ class Trainer:
             part: number of the part.
             seconds: time limit.
             length: the length of the training, as the first part had it; None to fit it into the time.
+            seed: of a network; None for that of all fits.
         """
         started = time.monotonic()
         target = part_folder(folder, part)
@@ -134,7 +136,13 @@ class Trainer:
                     limit = {"max_time": round(max(left, 1.0), 1)} if length is None else length
                     # one fit; the watchdog limits it
                     limit = {} if builder_of(preset.family).closed_form else limit
-                    fitted = self._fit_network(target, data, preset, {**overrides, **limit})
+                    fitted = self._fit_network(
+                        target,
+                        data,
+                        preset,
+                        {**overrides, **limit},
+                        self.seed if seed is None else seed,
+                    )
             except (
                 TimeTooShort
             ) as error:  # its advice is about the time of a fit, not about that of the search
@@ -172,7 +180,7 @@ class Trainer:
         return Fitted(seconds=0.0, has_network=has_network)
 
     def _fit_network(
-        self, folder: Path, data: Dataset, preset: Preset, overrides: Overrides
+        self, folder: Path, data: Dataset, preset: Preset, overrides: Overrides, seed: int
     ) -> Fitted:
         options: dict[str, Any] = {}
         closed_form = builder_of(preset.family).closed_form
@@ -185,7 +193,7 @@ class Trainer:
                 preset,
                 data,
                 out=folder / "run",
-                seed=self.seed,
+                seed=seed,
                 check=False,
                 baselines=False,
                 progress=False,

@@ -9,7 +9,7 @@ import kzoo
 from kzoo import baselines
 from kzoo.auto.candidates import Candidate
 from kzoo.auto.conclusion import Conclusion
-from kzoo.auto.schedule import Contender
+from kzoo.auto.contender import Contender
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.data.store.pooled import Rows
 from kzoo.utils.optional import is_installed

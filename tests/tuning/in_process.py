@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from kzoo.auto import auto, schedule
+from kzoo.auto import auto, rounds
 from kzoo.auto.candidates import Candidate
 from kzoo.auto.trainer import Trainer
 from kzoo.training.workers.worker import InProcess
@@ -33,6 +33,6 @@ def auto_in_process(*presets, epochs=2, horizon=None):
             lambda *_: [Candidate(name=name, label=name, window=window) for name in presets],
         )
         patch.setattr(Trainer, "train", train_epochs)
-        patch.setattr(schedule, "_MOST_VARIANTS", 0)
-        patch.setattr(schedule, "_MOST_REPEATS", 1)
+        patch.setattr(rounds, "_MOST_VARIANTS", 0)
+        patch.setattr(rounds, "_MOST_REPEATS", 1)
         yield

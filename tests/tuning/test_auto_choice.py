@@ -14,9 +14,10 @@ from kzoo.auto.auto import _seconds_used
 from kzoo.auto.candidates import Candidate
 from kzoo.auto.choice import Difference, choose, mean_difference
 from kzoo.auto.conclusion import Conclusion, Model, lead_over
+from kzoo.auto.contender import Contender
 from kzoo.auto.mean import cross_fitted, fitted_weights, loss_of
 from kzoo.auto.parts import Parts
-from kzoo.auto.schedule import Contender, Schedule
+from kzoo.auto.schedule import Schedule
 from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import NO_TIME, Trainer, _cut
 from kzoo.data.options import DataOptions

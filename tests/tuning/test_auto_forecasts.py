@@ -1,5 +1,6 @@
 """`kzoo.tune("auto")` of forecasts: several origins, and means of the quantiles of models that tie."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +14,9 @@ from kzoo import runtime
 from kzoo.auto.auto import result_of
 from kzoo.auto.candidates import Candidate
 from kzoo.auto.conclusion import Conclusion
+from kzoo.auto.contender import Contender
 from kzoo.auto.parts import Parts
-from kzoo.auto.schedule import Contender, groups_of
+from kzoo.auto.schedule import Schedule, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.auto.winner import write_mean
 from kzoo.baselines.data import as_asked
@@ -246,6 +248,8 @@ def models_of(data, errors, has_network=True):
         contenders=contenders,
         complete=lambda parts: contenders,
     )
+    for name in ("mean_score", "members", "answers_of"):
+        setattr(schedule, name, partial(getattr(Schedule, name), schedule))
     return Conclusion(schedule, None, None, 0)._models()
 
 

@@ -539,8 +539,9 @@ def tune(
         space: "quick", "standard" or "full", or a `Space` (see `kzoo.space`); for presets only.
         objective: a score of the whole validation split, such as "f1", "auc" or "recall@precision=0.9"; a function
             with its direction, `kzoo.objective(function)`; or a metric that Keras reports, such as "val_accuracy" or
-            "val_loss". The default is the primary score for labels, counts and quantiles, and else the first metric.
-            For a custom metric a pair, such as ("val_gain", "max").
+            "val_loss". The default is the primary score for labels, counts and quantiles, and else the first metric;
+            for "auto" the AUC of tables with two classes, else the primary score. For a custom metric
+            a pair, such as ("val_gain", "max").
         baseline: whether trial 0 is the preset.
         prune: "median" stops a trial that is worse than half of the others at the same epoch, once three have ended;
             None disables it. Hyperband stops trials in its own way.

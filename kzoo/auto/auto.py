@@ -21,7 +21,7 @@ from kzoo.auto.parts import Parts
 from kzoo.auto.previous import options_of, previous_of
 from kzoo.auto.schedule import Schedule
 from kzoo.auto.scoring import PrimaryScore, baseline_answers
-from kzoo.baselines.data import BaselineData, metric_of
+from kzoo.baselines.data import BaselineData, comparison_objective, metric_of
 from kzoo.baselines.fitted import fit
 from kzoo.baselines.score import select
 from kzoo.data.dataset import Dataset, Loadable
@@ -38,7 +38,7 @@ from kzoo.training.suggestions import is_usable, missing_encoder, suggestions, s
 from kzoo.training.train import print_notes
 from kzoo.training.workers.pool import NullProgress, checked_threads, worker_pool
 from kzoo.training.workers.worker import Worker, can_be_sent
-from kzoo.tuning.folder import claimed, clear_search, with_provenance
+from kzoo.tuning.folder import claimed, clear_search, stored_objective, with_provenance
 from kzoo.tuning.plan import AutoPlan
 from kzoo.tuning.records import End, Objective, Request
 from kzoo.tuning.search import Search
@@ -63,6 +63,8 @@ _FINISH_SHARE, _FINISH_SECONDS, _FINISH_MOST = 0.1, 6.0, 60.0
 _REFIT_SHARE = 0.3
 _PRESETS_EACH_MINUTE = 1.0
 _FEWEST_PRESETS = 2
+# in the plan, behind the score
+_WHY_AUC = "of two classes; --objective sets another score"
 
 
 _prints_verdict: ContextVar[bool] = ContextVar("prints_verdict", default=True)
@@ -143,20 +145,6 @@ def auto(
             f"The previous model was trained for {decides}, which 'auto' does not compute: models are compared by "
             f"{score.metric}."
         )
-    judged = f"{parts.folds} folds" if parts.folds > 1 else f"the validation split ({parts.reason})"
-    plan = AutoPlan(
-        data=summary_line(data.overview),
-        metric=score.metric,
-        parts=f"judged on {judged}",
-        baselines=[candidate.label for candidate in candidates],
-        presets=[candidate.label for candidate in presets],
-        seconds=seconds,
-    )
-    if dry_run:
-        print_notes([*notes[len(data.notes) :], str(plan)], progress)
-        return plan
-    # 2. Claim the folder, and fit candidates in workers, which never get the test rows.
-    direction = "max" if score.sign > 0 else "min"
     request = Request(
         data=options.describe(data).json(),
         spec=Spec(
@@ -166,7 +154,7 @@ def auto(
             parameters=[], candidates=[candidate.name for candidate in (*candidates, *presets)]
         ),
         engine=AUTO,
-        objective=Objective(score.metric, direction),
+        objective=_stored_form(score),
         epochs=0,
         prune=None,
         folds=parts.folds if parts.folds > 1 else None,
@@ -178,6 +166,27 @@ def auto(
         parallel=parallel,
         threads=threads,
     )
+    earlier_objective = stored_objective(out, request, resume=resume)
+    if objective is None and earlier_objective is not None:  # a search of before keeps its own
+        score = PrimaryScore(data, earlier_objective.name)
+        request = replace(request, objective=earlier_objective)
+    by_default = (
+        objective is None and decides is None and score.metric == comparison_objective(data)
+    )
+    judged = f"{parts.folds} folds" if parts.folds > 1 else f"the validation split ({parts.reason})"
+    plan = AutoPlan(
+        data=summary_line(data.overview),
+        metric=score.metric,
+        why=_WHY_AUC if by_default else "",
+        parts=f"judged on {judged}",
+        baselines=[candidate.label for candidate in candidates],
+        presets=[candidate.label for candidate in presets],
+        seconds=seconds,
+    )
+    if dry_run:
+        print_notes([*notes[len(data.notes) :], str(plan)], progress)
+        return plan
+    # 2. Claim the folder, and fit candidates in workers, which never get the test rows.
     with claimed(out, request, resume=resume) as (folder, earlier):
         if earlier is not None and earlier.finished and (earlier.request.max_time or 0) >= seconds:
             print_notes([f"{folder} is finished: {result_of(folder)['verdict']}"], progress)
@@ -200,6 +209,7 @@ def auto(
             options=options,
             parts=parts,
             seed=seed,
+            objective=score.metric,
         )
         with (
             signals.watched(),
@@ -287,7 +297,8 @@ def _primary_score(
 ) -> PrimaryScore:
     """Return the score by which candidates are compared; a baseline shows whether it can be computed on this data.
 
-    Without an objective, it is the one that the previous model was trained for (`decides`), else the primary score.
+    Without an objective, it is the one that the previous model was trained for (`decides`), else that of
+    `comparison_objective`, else the primary score.
 
     Raises:
         KzooError: the objective is not among the scores of the task.
@@ -297,10 +308,17 @@ def _primary_score(
     score = PrimaryScore(data, objective)
     if objective is None:
         scores = dict(score.scores(answers))
-        known = decides is not None and value_of(scores, decides) is not None
-        score = PrimaryScore(data, str(decides) if known else str(metric_of(data, scores)))
+        preferred = [decides, comparison_objective(data)]
+        known = [
+            name for name in preferred if name is not None and value_of(scores, name) is not None
+        ]
+        score = PrimaryScore(data, str((*known, metric_of(data, scores))[0]))
     score.value(answers)  # raises if it is not available
     return score
+
+
+def _stored_form(score: PrimaryScore) -> Objective:
+    return Objective(score.metric, "max" if score.sign > 0 else "min")
 
 
 def _baselines(data: Dataset) -> list[Candidate]:

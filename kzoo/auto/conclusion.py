@@ -96,6 +96,7 @@ class Conclusion:
         self.more_time = more_time
         self.score, self.data = schedule.score, schedule.data
         self.folder = schedule.folder
+        self.beside: list[tuple[Model, Answers]] = []  # on the test rows
 
     def result(self) -> JsonObject:
         """Choose, write the run of the winner, and return what `auto.json` stores.
@@ -164,6 +165,7 @@ class Conclusion:
             )
         self._mark_start(None if baseline is None else models[baseline])
         test_answers = self._write(winner)
+        self.beside = [] if test_answers is None else [(winner, test_answers)]
         lead: Difference | None = None
         result = dict(winner=WINNER, label=winner.label, metric=self.score.metric, lines=lines)
         if winner.is_baseline and rival is not None:
@@ -177,6 +179,7 @@ class Conclusion:
         else:
             verdict, lead = self._lead(winner, models[baseline], test_answers)
         verdict += self._shortages()
+        lines += self._scores_side_by_side()
         stored = None
         if lead is not None:
             low, high = lead.interval(LEVEL)
@@ -207,6 +210,15 @@ class Conclusion:
             if short
             else ""
         )
+
+    def _scores_side_by_side(self) -> list[str]:
+        """Return a line with several scores on the test rows, where the task has such; else none."""
+        if not self.beside or not self.data.problem.task.side_by_side:
+            return []
+        texts = (
+            f"{model.label} {self.score.side_by_side(answers)}" for model, answers in self.beside
+        )
+        return [f"On {plural(len(self.beside[0][1].truth), 'test row')}: {'; '.join(texts)}."]
 
     # Models
 
@@ -388,6 +400,7 @@ class Conclusion:
                 description=self.options.describe(data),
                 backend=keras.backend.backend(),
                 judged=self._judged(data, Answers.together(list(model.answers.values())).once()),
+                settings=self.score.settings,
             )
         else:
             run = self._train(model.contenders[0], data, folder, self.end - time.monotonic())
@@ -411,6 +424,7 @@ class Conclusion:
             seconds=None,
             seed=self.schedule.seed,
             baselines=True,
+            **self.score.settings,
             preset=reader_of_baselines(self.schedule.presets),
             out_of_fold=(judged.of_network, judged.truth, judged.weight),
             judged=self._judged(data, judged),
@@ -516,13 +530,18 @@ class Conclusion:
             text = lead_over(baseline.label, self.score, difference)
             return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
         fitted = fit(
-            self.data, baseline.contenders[0].candidate.name, seed=self.schedule.seed, all_rows=True
+            self.data,
+            baseline.contenders[0].candidate.name,
+            seed=self.schedule.seed,
+            all_rows=True,
+            settings={"objective": self.score.metric},
         )
         other = baseline_answers(fitted, self.data.test).select(answers.rows)
         if not np.array_equal(
             other.truth, answers.truth, equal_nan=answers.truth.dtype.kind == "f"
         ):
             raise KzooError(f"{winner.label} and {baseline.label} read different test rows.")
+        self.beside.append((baseline, other))
         groups = groups_of(self.data.test, answers.rows)
         targets = None
         if self.score.learns:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from kzoo.auto.choice import Difference, bootstrap_difference, mean_difference
-from kzoo.baselines.data import metric_of
+from kzoo.baselines.data import metric_of, scores_side_by_side
 from kzoo.baselines.fitted import Fitted
 from kzoo.data.dataset import Dataset, Split
 from kzoo.inference.postprocessors.postprocessor import learn
@@ -19,7 +19,8 @@ from kzoo.problems.stored_types import Scores
 from kzoo.problems.tasks import Target
 from kzoo.tuning.ranking import lower_is_better
 from kzoo.utils.errors import KzooError
-from kzoo.zoo.results import value_of
+from kzoo.utils.files import JsonObject
+from kzoo.zoo.results import metric_label, number, value_of
 
 _RESAMPLES, _RESAMPLES_OF_SLOW = 200, 60  # of a bootstrap; of scores that take milliseconds
 
@@ -125,6 +126,15 @@ class PrimaryScore:
         return -1 if lower_is_better(self.metric) else 1
 
     @property
+    def settings(self) -> JsonObject:
+        """Training settings that make it the score of a run; none if it is that already."""
+        known = self.data.problem.task.scores.get(self.metric)
+        is_primary = self.metric == metric_of(self.data, {}) or (
+            known is not None and bool(known.counts_instead_of)
+        )
+        return {} if is_primary else {"objective": self.metric}
+
+    @property
     def is_share(self) -> bool:
         """Whether differences are stated in points, hundredths of it."""
         return self.metric in (
@@ -162,6 +172,18 @@ class PrimaryScore:
         return score_weighted(
             score, batches, target or self.target, logits=logits, weight=answers.weight
         ).scores
+
+    def side_by_side(self, answers: Answers, target: Target | None = None) -> str:
+        """Return the scores of answers that are shown side by side, such as "AUC 0.917, loss 0.21, accuracy 91.0%"."""
+        scores = dict(self.scores(answers, target))
+        values = {
+            name: value_of(scores, name) for name in scores_side_by_side(self.data, self.metric)
+        }
+        return ", ".join(
+            f"{metric_label(name)} {number(value, name)}"
+            for name, value in values.items()
+            if value is not None
+        )
 
     def of_parts(self, parts: Sequence[Answers]) -> list[float]:
         """Return the score of each part; thresholds of labels are learned on the other parts."""
@@ -253,6 +275,8 @@ class PrimaryScore:
                 for part in (first, second)
             ]
             return _weighted(right[0] - right[1], first.weight)
+        if self.metric == "auc":
+            return _auc_gains(first, second)
         metric = "mse" if self.metric == "r2" else self.metric
         judged = [
             judge(part.truth, part.outputs, self.target, metric=metric) for part in (first, second)
@@ -270,6 +294,34 @@ class PrimaryScore:
             [predicted & (truth == 1), predicted & (truth == 0), ~predicted & (truth == 1)]
         ).astype(float)
         return counts if answers.weight is None else counts * answers.weight[:, None]
+
+
+def _auc_gains(first: Answers, second: Answers) -> np.ndarray | None:
+    """Return the gain of each row (N,) in the area under the ROC curve of two classes; None of more or with weights.
+
+    Their mean is the difference of the areas, and their standard error that of DeLong et al. (1988,
+    doi:10.2307/2531595): the area is a mean over pairs of rows, and each row has the share of its pairs.
+    """
+    is_binary = first.truth.ndim == 1 and first.outputs.ndim == 2 and first.outputs.shape[1] <= 2
+    if not is_binary or first.weight is not None or len(np.unique(first.truth)) < 2:
+        return None
+    shares = [
+        _shares_of_auc(part.outputs[:, -1].astype("float64"), part.truth == 1)
+        for part in (first, second)
+    ]
+    return shares[0] - shares[1]
+
+
+def _shares_of_auc(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Return numbers (N,), one for each row, whose mean is the area under the ROC curve."""
+    shares = np.empty(len(scores))
+    for rows, sign in ((positive, 1), (~positive, -1)):
+        others = np.sort(sign * scores[~rows])
+        bounds = [np.searchsorted(others, sign * scores[rows], side) for side in ("left", "right")]
+        shares[rows] = np.mean(bounds, axis=0) / len(others)  # of pairs; ties count half
+    area = shares[positive].mean()
+    counts = np.where(positive, positive.sum(), (~positive).sum())
+    return area + len(scores) / counts * (shares - area)
 
 
 def _weighted(gains: np.ndarray, weight: np.ndarray | None) -> np.ndarray:

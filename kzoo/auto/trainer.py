@@ -73,6 +73,7 @@ class Trainer:
         source, options: the data, as `kzoo.load_data` takes it; or a `Dataset` without its test split.
         parts: the `Parts`.
         seed: of weights, order and dropout.
+        objective: the score by which candidates are compared: choices of baselines follow it. None: the primary score.
         stop: the worker's `Stop`.
         tell: not used: a candidate reports when it is done.
     """
@@ -85,6 +86,7 @@ class Trainer:
         options: DataOptions,
         parts: Parts,
         seed: int,
+        objective: str | None = None,
         stop: StopFlag | None = None,
         tell: object = None,
     ) -> None:
@@ -93,6 +95,7 @@ class Trainer:
         self.options = options
         self.parts = parts
         self.seed, self.stop = seed, stop
+        self.objective = objective
         self.loaded: dict[str, Dataset] = {}
 
     def train(
@@ -165,7 +168,13 @@ class Trainer:
     def _fit_baseline(
         self, folder: Path, data: Dataset, name: str, seconds: float, *, check_network: bool
     ) -> Fitted:
-        fitted = fit(data, name, seconds=seconds, seed=self.seed)
+        fitted = fit(
+            data,
+            name,
+            seconds=seconds,
+            seed=self.seed,
+            settings={} if self.objective is None else {"objective": self.objective},
+        )
         has_network = fitted.logits is not None and (not check_network or _has_network(fitted))
         assert data.test is not None
         answers = baseline_answers(fitted, data.test)

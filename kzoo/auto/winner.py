@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -18,7 +19,7 @@ from kzoo.inference.postprocessors.postprocessor import (
     learn,
     with_range_of_members,
 )
-from kzoo.problems.stored_types import Description, Request
+from kzoo.problems.stored_types import Description, Request, TrainingSettings
 from kzoo.training.stored_predictions import score_and_store
 from kzoo.zoo.run import Run
 
@@ -33,6 +34,7 @@ def write_mean(
     description: Description,
     backend: str,
     judged: Split | None = None,
+    settings: TrainingSettings = MappingProxyType({}),
 ) -> Run:
     """Write the run of a weighted mean of models, scored on the test split, and return it.
 
@@ -48,6 +50,7 @@ def write_mean(
         description: the `Description` of the data.
         backend: the Keras backend.
         judged: windows of a series that the answers, ordered by row, are for; None of other data.
+        settings: training settings, such as the objective by which it was chosen.
     """
     started = time.perf_counter()
     classes = data.problem.gives_probabilities
@@ -60,6 +63,7 @@ def write_mean(
         judged = None if judged is None else longer_split(judged, reader.preprocessing["steps"])
     model = keras.Model(inputs, combine(outputs, "weighted", weights, classes), name="ensemble")
     spec = ensemble_spec(members, "weighted")
+    spec = replace(spec, training={**spec.training, **settings})
     if windows:
         spec = replace(spec, config={**spec.config, "input_shape": data.config["input_shape"]})
     request = Request(data=description, spec=spec)

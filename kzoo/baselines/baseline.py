@@ -80,6 +80,7 @@ class Result:
         seconds: that it took.
         notes: remarks: on how many rows it learned if not on all, or why it was not computed.
         rows: number of training rows that it learned from if there was no time for all; else None.
+        shown: names of the scores that are shown side by side, `metric` first.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Result:
     seconds: float
     notes: tuple[str, ...]
     rows: int | None = None
+    shown: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         score = (
@@ -104,6 +106,11 @@ class Result:
     def value(self) -> float | None:
         """The primary score; None if it was not computed."""
         return value_of(dict(self.scores), self.metric)
+
+    @property
+    def values(self) -> list[float | None]:
+        """The scores that are shown side by side; None for those that were not computed."""
+        return [value_of(dict(self.scores), name) for name in self.shown]
 
 
 def baseline(

@@ -35,6 +35,10 @@ Candidate = TypeVar("Candidate", bound=PredictSplit)
 Choice = TypeVar("Choice")
 
 MOST_CHOSEN_ON = 20_000  # validation rows used for choices
+_AUC = "auc"
+# share of the training rows: accuracy says little about images and texts whose rarer class has fewer
+_RARER = 0.2
+_FEWEST = 20  # training rows of the rarer class
 _BLOCK_SIZE = 4_000_000  # numbers in a block of inputs, or of their features
 
 
@@ -69,7 +73,7 @@ class BaselineData:
         most: the largest number of training rows to learn from.
         logits: form of its outputs (see `Baseline`).
         shared: a dict in which baselines on the same data cache what several of them need.
-        settings: training settings, whose objective, decision and costs are scored too.
+        settings: training settings, whose objective, decision and costs are scored too. Choices follow the objective.
         choices: the `choices` of an earlier fit, which are repeated; None to choose.
 
     Attributes:
@@ -201,7 +205,7 @@ class BaselineData:
         if self.validation is None or len(names) == 1:
             return names[0]
         scores = {name: self.scores(candidates[name], self.validation) for name in names}
-        metric = metric_of(self.data, scores[names[0]])
+        metric = metric_of(self.data, scores[names[0]], self.settings)
         values = {
             name: value_of(candidate_scores, metric) for name, candidate_scores in scores.items()
         }
@@ -302,6 +306,36 @@ def metric_of(
     several = data.problem.task.scores[headline].own_unit and len(data.target_names) > 1
     headline = standardised_score(headline) if several else headline
     return deciding_score(settings or {}, scores, data.problem, headline=headline)
+
+
+def comparison_objective(data: "Dataset") -> Objective | None:
+    """Return the score by which models of all kinds are compared if the user names none; None for the primary score.
+
+    Of tables with two classes, it is the area under the ROC curve, which depends neither on a threshold nor on how rare
+    a class is. Of images and texts it is, too, if less than a fifth of the training rows belong to the rarer class. The
+    rarer class needs some rows, so that each fold has both.
+    """
+    if not has_two_classes(data) or _AUC not in data.problem.task.scores:
+        return None
+    counts = np.bincount(truth_of(data.train.y[:], data.problem), minlength=2)
+    is_balanced = counts.min() >= _RARER * counts.sum()
+    if counts.min() < _FEWEST or (is_balanced and not kind(data.inputs).is_table):
+        return None
+    return Objective(_AUC, best="max")
+
+
+def has_two_classes(data: "Dataset") -> bool:
+    """Return whether one of two classes is predicted."""
+    classes = data.problem.classes_of(data.class_names)
+    return classes is not None and len(classes) == 2
+
+
+def scores_side_by_side(data: "Dataset", metric: str) -> tuple[str, ...]:
+    """Return the names of the scores that are shown where models are compared: `metric` first."""
+    others = data.problem.task.side_by_side
+    if not has_two_classes(data):
+        others = tuple(name for name in others if name != _AUC)
+    return tuple(dict.fromkeys((str(metric), *others)))
 
 
 def truth_of(y: np.ndarray, problem: Problem) -> np.ndarray:

@@ -18,6 +18,7 @@ from kzoo.data.store.longer import longer_split
 from kzoo.data.store.pooled import with_all_rows
 from kzoo.data.store.windows import Windows
 from kzoo.inference.postprocessors.postprocessor import Step
+from kzoo.problems.stored_types import TrainingSettings
 from kzoo.utils.argument_checks import checked_seed
 from kzoo.utils.errors import KzooError, TimeTooShort
 from kzoo.utils.formatting import duration
@@ -110,7 +111,13 @@ class Fitted:
 
 
 def fit(
-    data: Dataset, name: str, *, seconds: float | None = None, seed: int = 0, all_rows: bool = False
+    data: Dataset,
+    name: str,
+    *,
+    seconds: float | None = None,
+    seed: int = 0,
+    all_rows: bool = False,
+    settings: TrainingSettings | None = None,
 ) -> Fitted:
     """Fit a baseline, and return it.
 
@@ -124,6 +131,7 @@ def fit(
             from fewer rows, and its notes state how many.
         seed: of random draws.
         all_rows: whether it is fitted again, with its choices, to the training and validation rows.
+        settings: training settings, whose objective its choices follow.
 
     Raises:
         KzooError: an unknown baseline, or one that cannot be fitted to this data or in this time.
@@ -131,7 +139,7 @@ def fit(
     (asking,) = select(data, [name])
     data = as_asked(asking, data)
     candidate, seed, rows = checked_fit(data, name, seconds=seconds, seed=seed)
-    fitted = fit_checked(candidate, data, rows, seed)
+    fitted = fit_checked(candidate, data, rows, seed, settings=settings)
     return refit(candidate, fitted, data, seed) if all_rows else fitted
 
 
@@ -168,15 +176,25 @@ def refit(candidate: Baseline, fitted: Fitted, data: Dataset, seed: int) -> Fitt
 
 
 def fit_checked(
-    candidate: Baseline, data: Dataset, rows: int, seed: int, choices: Sequence[Any] | None = None
+    candidate: Baseline,
+    data: Dataset,
+    rows: int,
+    seed: int,
+    choices: Sequence[Any] | None = None,
+    *,
+    settings: TrainingSettings | None = None,
 ) -> Fitted:
     """Return a baseline fitted to at most `rows` training rows; `choices` of an earlier fit are repeated.
+
+    Other choices follow the objective of `settings`.
 
     Raises:
         KzooError: it cannot be fitted to this data.
     """
     data = sample_dataset(data)
-    subset = BaselineData(data, seed=seed, most=rows, logits=candidate.logits, choices=choices)
+    subset = BaselineData(
+        data, seed=seed, most=rows, logits=candidate.logits, settings=settings, choices=choices
+    )
     start = time.perf_counter()
     try:
         with threadpool_limits(1), warnings.catch_warnings():

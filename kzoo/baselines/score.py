@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from threadpoolctl import threadpool_limits
 
 from kzoo.baselines.baseline import Baseline, Result, Unfit, list_baselines
-from kzoo.baselines.data import BaselineData, as_asked, metric_of
+from kzoo.baselines.data import BaselineData, as_asked, metric_of, scores_side_by_side
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.load import load_data
 from kzoo.data.sample import sample_dataset
@@ -218,7 +218,8 @@ def _ranked(
     }
     metric = metric_of(data, computed, settings)
     missing = f"no {metric.replace('_', ' ')}: its outputs are not probabilities"
-    ranked = [replace(each, metric=metric) for each in results]
+    shown = scores_side_by_side(data, metric)
+    ranked = [replace(each, metric=metric, shown=shown) for each in results]
     ranked = [
         replace(each, notes=(missing, *each.notes)) if each.scores and each.value is None else each
         for each in ranked

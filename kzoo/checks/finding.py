@@ -84,10 +84,12 @@ class Findings(list[Finding]):
             ]
         scored = [result for result in self.baselines or () if result.value is not None]
         if scored:
-            scores = (f"{result.label} {result.value:.4g}" for result in scored)
-            lines.append(
-                f"  baselines: {', '.join(scores)} ({scored[0].metric}, {scored[0].split})"
+            scores = (
+                f"{result.label} {' / '.join(f'{value:.4g}' for value in result.values if value is not None)}"
+                for result in scored
             )
+            names = " / ".join(scored[0].shown)
+            lines.append(f"  baselines: {', '.join(scores)} ({names}, {scored[0].split})")
         if self.suggested_baseline is not None:
             lines.append(f"  {self.suggested_baseline}")
         if self.presets:
@@ -109,12 +111,12 @@ class Findings(list[Finding]):
         baselines = notebook.table(
             (
                 "baseline",
-                *dict.fromkeys(result.metric for result in results[:1]),
+                *(name for result in results[:1] for name in result.shown),
                 "seconds",
                 "remarks",
             ),
             [
-                (result.label, result.value, round(result.seconds, 1), "; ".join(result.notes))
+                (result.label, *result.values, round(result.seconds, 1), "; ".join(result.notes))
                 for result in results
             ],
         )

@@ -15,7 +15,7 @@ from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import cut, percent, plural, spelled
 from kzoo.zoo.registry import AUTO, get_preset
-from kzoo.zoo.results import number
+from kzoo.zoo.results import metric_label, number, value_of
 from kzoo.zoo.results.suggest import Suggestion, order_line
 from kzoo.zoo.untracked import run_or_none
 from kzoo.zoo.weights import DOWNLOADED
@@ -295,17 +295,24 @@ def render(document: JsonObject, args: argparse.Namespace) -> str:
     )
 
 
+def _value(scores: JsonObject, name: str) -> str:
+    """Return a score as text; empty if it was not computed."""
+    value = value_of(scores, name)
+    return "" if value is None else number(value, name)
+
+
 def _baselines_and_presets(document: JsonObject, args: argparse.Namespace) -> list[str]:
     """Return the lines that show the scores of baselines and the presets to try."""
     lines = []
     scored = [row for row in document["baselines"] or () if row["value"] is not None]
     if scored:
-        metric, split = scored[0]["metric"], scored[0]["split"]
-        rows = [("", shared.metric_label(metric), "seconds", "")]
+        split = scored[0]["split"]
+        shown = scored[0]["shown"]
+        rows = [("", *map(metric_label, shown), "seconds", "")]
         rows += [
             (
                 row["label"],
-                "" if row["value"] is None else number(row["value"], metric),
+                *("" if row["value"] is None else _value(row["scores"], name) for name in shown),
                 "" if row["value"] is None else f"{row['seconds']:.1f}",
                 spelled("; ".join(row["notes"])),
             )
@@ -315,7 +322,7 @@ def _baselines_and_presets(document: JsonObject, args: argparse.Namespace) -> li
         lines += [
             "",
             shared.bold(f"baselines, scored on the {split} split{note}"),
-            *tables.columns(rows, align="<<>"),
+            *tables.columns(rows, align="<" * (1 + len(shown)) + ">"),
         ]
     if (suggested := document["suggested_baseline"]) is not None:
         lines += ["", *shared.hanging_indent("", suggested["why"]), "", f"  {suggested['call']}"]

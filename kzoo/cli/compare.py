@@ -14,7 +14,7 @@ from kzoo.tuning.ranking import find_runs, find_runs_and_searches, lower_is_bett
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, whole_file
 from kzoo.utils.formatting import csv_cell, percent
-from kzoo.zoo.results import number, value_of
+from kzoo.zoo.results import metric_label, number, value_of
 from kzoo.zoo.run import Run
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ def _table(rows: Sequence[JsonObject], extra_columns: Sequence[str]) -> list[str
     }
     if len(metrics) == 1:
         del headings["metric"]
-        headings["score"] = shared.metric_label(metrics[0])
+        headings["score"] = metric_label(metrics[0])
         headings["95 %"] = _level(metrics[0])
     headings = {name: heading for name, heading in headings.items() if any(c[name] for c in cells)}
     for column in _DROPPABLE_COLUMNS:
@@ -353,7 +353,7 @@ def _cells(row: JsonObject) -> dict[str, str]:
     differs = ", ".join(
         f"{name}={shared.show_value(value)}" for name, value in row["differs"].items()
     )
-    label = shared.metric_label(metric)
+    label = metric_label(metric)
     return {
         "run": row["run"]
         + (" (interrupted)" if row["interrupted"] else " (baseline)" if row["baseline"] else ""),
@@ -387,7 +387,7 @@ def _render_comparison(document: JsonObject) -> str:
     rows = [
         [
             "",
-            shared.metric_label(metric),
+            metric_label(metric),
             _level(metric) if f"{metric}_interval" in document["new"] else "",
         ]
     ]
@@ -428,7 +428,7 @@ def _render_comparison(document: JsonObject) -> str:
     elif test:
         low, high = test["interval"]
         lines.append(
-            f"{test['name']}: difference of the {shared.metric_label(test['of'])} "
+            f"{test['name']}: difference of the {metric_label(test['of'])} "
             f"{test['difference']:+.4g} (95 %: {low:+.4g} to {high:+.4g})"
         )
     allowed = f" by more than {document['tolerance']:g}" if document["tolerance"] else ""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 from kzoo.cli.option_names import suggestion
 from kzoo.problems.data_arguments import DEFAULTS, FLAGS, NAMES, OPTIONS, flag_names
 from kzoo.problems.kinds import kind as get_kind
-from kzoo.problems.tasks import problem, score_named
+from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError, is_out_of_memory
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import first_line, printable, spelled
@@ -466,12 +466,6 @@ def _plain(value: object) -> object:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def metric_label(metric: str) -> str:
-    """Return the column heading of a metric."""
-    score = score_named(metric)
-    return metric if score is None else score.short or score.label
 
 
 def terminal_width() -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kzoo import baselines
+from kzoo.baselines.data import comparison_objective
 from kzoo.checks import run_checks
 from kzoo.checks.finding import Findings
 from kzoo.checks.subject import Subject
@@ -66,8 +67,12 @@ def check_data(
         )
         split: Any = part
         seconds = None if deep else _QUICK_SECONDS
+        objective = comparison_objective(data)
+        settings = {} if objective is None else {"objective": objective}
         findings.baselines = (
-            [] if part is None else baselines.score(data, split=split, seconds=seconds, seed=seed)
+            []
+            if part is None
+            else baselines.score(data, split=split, seconds=seconds, seed=seed, settings=settings)
         )
         findings.suggested_baseline = suggested_baseline(data, options, window)
     findings.presets = [asdict(each) for each in suggestions_of(data)]

@@ -116,7 +116,7 @@ def train_baseline(
         if claim.done is not None:
             return claim.done
         start = time.perf_counter()
-        fitted = fit_checked(candidate, data, rows, seed)
+        fitted = fit_checked(candidate, data, rows, seed, settings=training)
         if out_of_fold is not None:
             fitted = refit(candidate, fitted, data, seed)
         model = fitted.network()

@@ -19,6 +19,7 @@ from kzoo.training.folder import (
     missing_folders,
     names_in,
     numbered_folder,
+    numbered_in,
     remove_empty_folders,
 )
 from kzoo.training.journal import remove_journal
@@ -103,6 +104,27 @@ def with_provenance(request: Request) -> Request:
     recorded = provenance()
     fields = {name: recorded[name] for name in ("versions", "machine", "onednn", "created")}
     return replace(request, spec=dict(request.spec) | {"kzoo": __version__}, **fields)
+
+
+def stored_objective(
+    out: str | os.PathLike[str] | None, request: Request, *, resume: str
+) -> Objective | None:
+    """Return the objective of a stored search with which a request differs in nothing else; None without such a search.
+
+    `out`, `request` and `resume` are those of `claimed`.
+    """
+    if resume == "never":
+        return None
+    numbered = numbered_in("searches", request.spec["preset"]).values() if out is None else ()
+    for folder in (*numbered, *([] if out is None else [Path(out)])):
+        try:
+            search = Search(folder)
+        except KzooError:
+            continue
+        same = replace(request, objective=search.objective)
+        if not request_differences(search, same) and not (out is None and search.finished):
+            return search.objective
+    return None
 
 
 def _can_continue(folder: Path, request: Request) -> bool:

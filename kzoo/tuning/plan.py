@@ -111,10 +111,11 @@ class AutoPlan:
 
     Args:
         data: the line that describes the data.
-        metric: the primary score.
+        metric: the score by which they are compared.
         parts: how candidates are judged.
         baselines, presets: labels, in the order in which they are tried.
         seconds: the time limit.
+        why: why it is this score, behind its name; empty if the user or the task says so.
     """
 
     data: str
@@ -123,6 +124,7 @@ class AutoPlan:
     baselines: Sequence[str]
     presets: Sequence[str]
     seconds: float
+    why: str = ""
 
     engine: str = AUTO
     epochs: int = 0
@@ -134,9 +136,10 @@ class AutoPlan:
         return len(self.baselines) + len(self.presets)
 
     def __str__(self) -> str:
+        why = f" ({self.why})" if self.why else ""
         return "\n".join(
             (
-                f"auto: {self.metric.replace('_', ' ')}, {self.parts}, {duration(self.seconds)}",
+                f"auto: {self.metric.replace('_', ' ')}{why}, {self.parts}, {duration(self.seconds)}",
                 f"baselines: {', '.join(self.baselines) or 'none'}",
                 f"presets, in this order: {', '.join(self.presets)}",
             )

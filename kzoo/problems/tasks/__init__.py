@@ -282,6 +282,8 @@ class Task:
         metrics: names of the metrics that training can report each epoch.
         objective: the score that a search optimises if the user names none; empty for the first metric of the preset.
         scores: name -> `Score`; the first is the primary score.
+        side_by_side: scores that are shown beside each other where models are compared, before all others; AUC only of
+            two classes.
         says: what `headline` requires: scores, and the number of examples or tokens.
         predicts: what is predicted, in the plural, for messages, such as "classes"; empty: as its base.
         limits: sentences on what predictions cannot be relied on for, in model cards, with `{count}` for the number of
@@ -309,6 +311,7 @@ class Task:
     metrics: tuple[str, ...]
     objective: str = ""
     scores: Mapping[str, Score]
+    side_by_side: tuple[str, ...] = ()
     says: tuple[str, ...] = ()
     predicts: str = ""
     limits: tuple[str, ...] = ()

@@ -79,6 +79,7 @@ TASK = Task(
             best="min", label="expected cost per 1,000 rows at 0.5", baseline=True
         ),
     },
+    side_by_side=("auc", "loss", "accuracy"),
     says=("accuracy", "accuracy_interval", "majority", "examples"),
     predicts="classes",
     limits=("It assigns one of its {count} classes to every input, even if none applies.",),

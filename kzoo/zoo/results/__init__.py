@@ -103,6 +103,12 @@ def number(value: float, metric: str) -> str:
     )
 
 
+def metric_label(metric: str) -> str:
+    """Return the short name of a score, such as for the heading of a column; of a function of the user its name."""
+    score_type = tasks.score_named(metric)
+    return metric if score_type is None else score_type.short or score_type.label
+
+
 def score(row: JsonObject) -> str:
     """Format the score of a row with its standard deviation and name: `99.4% ± 0.1`, `MSE 0.381 ± 0.002`."""
     score_type: Any = tasks.score_named(row["metric"])

@@ -290,3 +290,51 @@ def test_ids_counts_and_settings_of_gradients_are_refused(run):
             drop="mood",
             task="count",
         )
+
+
+def long_texts(words):
+    return pd.DataFrame(
+        {
+            "text": [f"good {'and so on ' * words}{number}" for number in range(60)],
+            "mood": ["good", "bad"] * 30,
+        }
+    )
+
+
+@needs_wheel
+def test_the_length_is_read_from_the_training_texts(monkeypatch, tmp_path):
+    def length(data):
+        assert data.train.x.shape[1:] == data.input_shape
+        return data.input_shape[0]
+
+    options = dict(preset="text_pretrained", target="mood")
+    assert length(kzoo.load_data(few(), **options)) == 64
+    data = kzoo.load_data(long_texts(50), **options)
+    assert length(data) == 256
+    assert not [note for note in data.notes if "truncated" in note]
+    # a single long text does not make all of them longer
+    some = pd.concat([few()] * 3 + [long_texts(50)[:1]], ignore_index=True)
+    assert length(kzoo.load_data(some.assign(text=some.text + some.index.map(str)), **options)) == 64
+    # there is a longest length, and what is cut is stated
+    data = kzoo.load_data(long_texts(1_000), **options)
+    assert length(data) == 512
+    (note,) = [note for note in data.notes if "truncated" in note]
+    assert "100% of the training texts reach 512 tokens" in note
+    # of few texts little memory is needed
+    monkeypatch.setenv("KZOO_MEMORY", "100KiB")
+    assert length(kzoo.load_data(long_texts(50), **options)) == 128
+    monkeypatch.delenv("KZOO_MEMORY")
+    # a length that is set is kept, and a run reads new texts as long as its own
+    run = kzoo.train(
+        "text_pretrained",
+        long_texts(50),
+        target="mood",
+        input_shape=64,
+        out=tmp_path / "set",
+        progress=False,
+    )
+    assert run.preprocessing["length"] == run.spec.config["input_shape"][0] == 64
+    assert np.shape(kzoo.predict(run, ["good " * 200]).probabilities) == (1, 2)
+    assert kzoo.build("text_pretrained", outputs=2).input_shape == (None, 64)
+    with refuses("input_shape", "None", "pieces"):
+        kzoo.build("text_cnn", input_shape=(None,))

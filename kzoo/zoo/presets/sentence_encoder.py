@@ -6,7 +6,7 @@ register(Preset(
     name="text_pretrained", family="sentence_encoder", task="text_classification", dataset="pydocs",
     summary="Texts in 16 languages, even if labels are few: a frozen pretrained encoder and a ridge regression.",
     reference="https://aclanthology.org/2020.acl-demos.12", params=69_051_668,
-    config=dict(inputs="tokens", input_shape=(64,), outputs=2, target_scale=None),
+    config=dict(inputs="tokens", input_shape=(None,), outputs=2, target_scale=None),
     training=dict(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=1, precision="float32",
                   metrics=("accuracy",), tokenizer="pieces"),
 ))

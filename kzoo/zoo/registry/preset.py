@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kzoo.problems.kinds import DEFAULT_STEPS, kind
+from kzoo.problems.kinds import DEFAULT_PIECES, DEFAULT_STEPS, kind
 from kzoo.problems.stored_types import Config, TrainingSettings
 from kzoo.problems.tasks import NAMES as TASKS
 from kzoo.problems.tasks import problem
@@ -159,7 +159,7 @@ def completed(
     """Return config and training, completed with the default of every missing setting that has an effect.
 
     Raises:
-        KzooError: `input_shape` has a None that is not the number of steps of a series.
+        KzooError: `input_shape` has a None that is neither the number of steps of a series nor that of pieces of a text.
     """
     builder = builder_of(family)
     defaults = {
@@ -179,11 +179,14 @@ def completed(
         )
     )
     shape: Any = config.get("input_shape") or ()
-    if None in shape and not (
-        len(shape) > 1 and _is_series((builder.defaults | config).get("inputs"))
-    ):
+    is_open = (
+        _is_series((builder.defaults | config).get("inputs"))
+        if len(shape) > 1
+        else training.get("tokenizer") == "pieces"
+    )
+    if None in shape and not is_open:
         raise KzooError(
-            ": only the steps of a series, (steps, features), may be None. Give a number.",
+            ": only the steps of a series, (steps, features), and the pieces of a text may be None. Give a number.",
             argument="input_shape",
             value=shape,
         )
@@ -201,9 +204,12 @@ def _is_series(inputs: str | None) -> bool:
 
 
 def closed(config: Config) -> JsonObject:
-    """Return a config that can be built: `STEPS` replaces an open number of steps that no data has set yet."""
+    """Return a config that can be built: a default replaces a number of steps or pieces that no data has set yet."""
     shape = config.get("input_shape") or ()
-    return dict(config) | ({"input_shape": (DEFAULT_STEPS, *shape[1:])} if None in shape else {})
+    if None not in shape:
+        return dict(config)
+    length = DEFAULT_STEPS if len(shape) > 1 else DEFAULT_PIECES
+    return dict(config) | {"input_shape": (length, *shape[1:])}
 
 
 def unused_names(names: Iterable[str], family: str, task: str, config: Config) -> dict[str, str]:

@@ -70,6 +70,7 @@ from kzoo.problems.tasks import Problem
 from kzoo.utils.errors import KzooError, warn
 from kzoo.utils.files import JsonObject
 from kzoo.utils.formatting import listed, percent
+from kzoo.utils.memory import too_large
 from kzoo.utils.optional import pandas as pd
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ if TYPE_CHECKING:
 
 _BEGINNING = 300  # characters of a text that are kept for people
 _CUT = 0.05  # share of the training texts that may be truncated without a note
-# texts from which a longer length is estimated, and the longest one, in lengths
+# texts from which a longer length is estimated, and the longest one, in lengths of the preset
 _LOOKED_AT, _LONGEST = 500, 8
 _WITHOUT = "{} rows without text or label were dropped."
 
@@ -260,15 +261,28 @@ def load_text_table(request: LoadRequest) -> Dataset:
     return data
 
 
-def _longer(tokenizer: Tokenizer, texts: list[str], length: int) -> int:
-    """Return a multiple of a length that few texts reach, of at most `_LONGEST` lengths."""
+def _length_few_reach(tokenizer: Tokenizer, texts: list[str], shortest: int, longest: int) -> int:
+    """Return the smallest length that few texts reach: the shortest, doubled until it is the longest one."""
     sample = texts[:: 1 + len(texts) // _LOOKED_AT]
-    longer = 2 * length
-    while (
-        longer < _LONGEST * length and (tokenizer.encode(sample, longer)[:, -1] != 0).mean() > _CUT
-    ):
-        longer *= 2
-    return longer
+    length = shortest
+    while length < longest and (tokenizer.encode(sample, length)[:, -1] != 0).mean() > _CUT:
+        length *= 2
+    return length
+
+
+def _length_in_memory(tokenizer: Tokenizer, texts: list[str], shortest: int, rows: int) -> int:
+    """Return the length of texts that data decides; a shorter one where the ids of all rows would not fit into memory.
+
+    Args:
+        tokenizer: the tokenizer.
+        texts: the training texts.
+        shortest: the smallest length.
+        rows: number of texts of all splits.
+    """
+    length = _length_few_reach(tokenizer, texts, shortest, _LONGEST * shortest)
+    while length > shortest and too_large(np.dtype(np.int32).itemsize * rows * length):
+        length //= 2
+    return length
 
 
 def _text_column(frame: "DataFrame") -> str:
@@ -369,9 +383,12 @@ def build_text(
         for part, numbers in fitted.parts.items()
     }
     length, size, level, ngrams = text_settings(request.preset)
+    is_open = request.preset is not None and None in request.preset.config["input_shape"]
     train_texts = texts_of["train"]
     if level == PIECES:
         tokenizer = import_module("kzoo.data.inputs.text.sentence_encoder").load_tokenizer()
+        if is_open:
+            length = _length_in_memory(tokenizer, train_texts, length, len(texts))
         ids = tokenizer.encode(train_texts, length)
         size = len(tokenizer)
     else:
@@ -391,8 +408,9 @@ def build_text(
         rows=dict.fromkeys(others),
     )
     cut = float((ids[:, -1] != 0).mean())
-    longer = _longer(tokenizer, train_texts, length) if cut > _CUT else None
-    if longer is not None:
+    longer = None
+    if cut > _CUT:
+        longer = _length_few_reach(tokenizer, train_texts, 2 * length, _LONGEST * length)
         notes.append(
             f"{cut:.0%} of the training texts reach {length} tokens. Longer texts are truncated. Use "
             f"input_shape={longer} to read more of them."
@@ -415,7 +433,7 @@ def build_text(
         | ({} if separator is None else {"separator": separator}),
         feature_names=(column or "text",),
         notes=notes,
-        seen={"cut": cut, "longer": longer},
+        seen={"cut": cut, "longer": None if is_open else longer},
         fingerprint=splits.fingerprint(
             [
                 None if split is None else [texts_of[part], split.y.tolist()]

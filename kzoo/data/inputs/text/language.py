@@ -13,6 +13,7 @@ from kzoo.data.store.windows import RangeArray, Windows, is_mapped, select_rows
 from kzoo.inference.kinds.text.inference import preprocessing_of, tokenizer_of
 from kzoo.inference.kinds.text.tokenizer import PADDING
 from kzoo.inference.sources.files import TextFile
+from kzoo.problems.kinds import DEFAULT_PIECES
 from kzoo.problems.layout import Preprocessor, RawInputs
 from kzoo.problems.tasks import problem
 from kzoo.utils.errors import KzooError
@@ -126,13 +127,16 @@ def cut_into_windows(reader: Preprocessor, source: RawInputs) -> np.ndarray:
 
 
 def text_settings(preset: "Preset | None") -> tuple[int, int, str, int | None]:
-    """Return (ids per row, vocabulary size, tokenizer level, ngrams) of a preset, or the defaults."""
+    """Return (ids per row, vocabulary size, tokenizer level, ngrams) of a preset, or the defaults.
+
+    A preset whose number of pieces the data decides has the smallest one here.
+    """
     if preset is None:
         return _LENGTH, _VOCABULARY, "words", None
     config, training = preset.config, preset.training
     level = training.get("tokenizer") or "words"
     return (
-        config["input_shape"][0],
+        config["input_shape"][0] or DEFAULT_PIECES,
         config.get("vocabulary_size") or _VOCABULARY,
         level,
         training.get("ngrams"),

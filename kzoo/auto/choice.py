@@ -15,7 +15,6 @@ from kzoo.evaluation.comparison import clustered_mean
 
 # of the interval by which candidates tie: one standard error, as of Breiman et al. (1984)
 TIE_LEVEL = 0.68
-_INFORMED_TIE_LEVEL = 0.2  # where other data counts, too: better with a probability of .6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +24,10 @@ class Difference:
     Args:
         mean: the difference of the primary score.
         error: its standard error.
-        tie_level: the level of the interval that contains 0 if they tie.
     """
 
     mean: float
     error: float
-    tie_level: float = TIE_LEVEL
 
     def interval(self, level: float) -> tuple[float, float]:
         """Return the ends of its normal interval."""
@@ -38,25 +35,9 @@ class Difference:
         return self.mean - half, self.mean + half
 
     def is_tie(self) -> bool:
-        """Return whether the interval of the tie level contains 0."""
-        low, high = self.interval(self.tie_level)
+        """Return whether the interval of one standard error contains 0."""
+        low, high = self.interval(TIE_LEVEL)
         return low <= 0 <= high
-
-    def informed(self, lead: tuple[float, float] | None) -> "Difference":
-        """Return the difference combined with what is known of it from other data, each by its precision.
-
-        Fewer of such differences are ties: where rows are few, the difference on them is mostly noise.
-
-        Args:
-            lead: mean and standard deviation over other data sets (a normal prior); None for nothing.
-        """
-        if lead is None or not np.isfinite(self.error) or self.error == 0:
-            return self
-        precisions = np.array([self.error**-2, max(lead[1], 1e-6) ** -2])
-        mean = float(precisions @ [self.mean, lead[0]] / precisions.sum())
-        return Difference(
-            mean=mean, error=float(precisions.sum() ** -0.5), tie_level=_INFORMED_TIE_LEVEL
-        )
 
     def corrected(self, folds: int, judged_share: float) -> "Difference":
         """Return the difference with a standard error that is corrected for shared training rows.

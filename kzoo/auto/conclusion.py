@@ -13,7 +13,8 @@ import numpy as np
 from kzoo.auto.candidates import reader_of_baselines
 from kzoo.auto.choice import Difference, choose
 from kzoo.auto.contender import Contender
-from kzoo.auto.mean import cross_fitted, fitted_weights, mean_of, measured_lead_of_means
+from kzoo.auto.cross_fit import Judged, answers_of_choice
+from kzoo.auto.mean import cross_fitted, fitted_weights, mean_of, means_win_ties
 from kzoo.auto.schedule import Schedule, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import part_folder
@@ -38,6 +39,9 @@ from kzoo.zoo.run import Run
 WINNER = "winner"  # folder of the chosen model's run
 _MOST_AVERAGED = 3  # forecasts that tie, in a mean
 LEVEL = 0.95  # of intervals that are stated
+_FROM_OTHER_DATA = (
+    "partly from other data: on ten measured tables with as few rows, means of models were ahead"
+)
 
 
 @dataclass
@@ -67,8 +71,10 @@ class Model:
 
     @property
     def complexity(self) -> int:
-        """Its degree: 0 for baselines, 1 for a network, 2 for a mean."""
-        return 0 if self.is_baseline else min(len(self.contenders), 2)
+        """Its degree: 0 for baselines and networks in closed form, 1 for other networks, 2 for a mean."""
+        if len(self.contenders) > 1:
+            return 2
+        return 0 if self.is_baseline or self.contenders[0].in_closed_form else 1
 
 
 class Conclusion:
@@ -113,27 +119,17 @@ class Conclusion:
             raise KzooError(
                 f"No model could be fitted within the time. {causes}. Use max_time={self.more_time} or more."
             )
-        shared = self._shared_parts(models)
-        scores = {
-            number: self.score.sign * self._score(model, shared)
-            for number, model in enumerate(models)
-        }
-        storable = {
-            number: score
-            for number, score in scores.items()
-            if models[number].contenders[0].has_network
-        }
+        scores = self._scores(models)
+        storable = [n for n, model in enumerate(models) if model.contenders[0].has_network]
         if not storable:
             raise KzooError(
                 f"Only baselines that cannot be stored as a run were fitted. Use max_time={self.more_time} or more."
             )
-        number, best = choose(
-            self.expected_scores(storable, models),
-            # of forecasts that tie, the mean is among the models
-            {n: 0 if self._averages_ties else model.complexity for n, model in enumerate(models)},
-            lambda first, second: self._informed_difference(models[first], models[second]),
-        )
+        degrees = self._degrees(models)
+        number, best = self.choice(models, storable, degrees)
         winner = models[number]
+        own = {n: model.complexity for n, model in enumerate(models)}
+        from_other_data = degrees != own and number != self.choice(models, storable, own)[0]
         lines = []
         networks = [
             number
@@ -149,11 +145,8 @@ class Conclusion:
                 f"{models[best].label} scored {points(self.score, ahead)} more than {winner.label} on the "
                 f"judged rows, which is no clear lead: {winner.label} is simpler."
             )
-        baseline = max(
-            (number for number, model in enumerate(models) if model.is_baseline),
-            key=scores.__getitem__,
-            default=None,
-        )
+        baselines = [n for n, model in enumerate(models) if model.is_baseline]
+        baseline = max(baselines, key=scores.__getitem__, default=None)
         if (
             baseline is not None
             and not winner.is_baseline
@@ -167,17 +160,31 @@ class Conclusion:
         test_answers = self._write(winner)
         self.beside = [] if test_answers is None else [(winner, test_answers)]
         lead: Difference | None = None
+        by_score = dict.fromkeys(scores, 0)
         result = dict(winner=WINNER, label=winner.label, metric=self.score.metric, lines=lines)
         if winner.is_baseline and rival is not None:
-            lead = self._difference(models[rival], winner)
+            lead = self._difference(
+                *(self._cross_fitted(models, n, by_score) for n in (networks, baselines))
+            )
             verdict = (
                 f"No network was clearly better than {winner.label}: the lead of {models[rival].label} is "
                 f"{points(self.score, lead)} on the judged rows."
             )
         elif baseline is None or winner.is_baseline:
             verdict = f"{winner.label} is the only kind of model that was fitted."
+        elif test_answers is None:
+            lead = self._difference(
+                self._cross_fitted(models, storable, degrees),
+                self._cross_fitted(models, baselines, by_score),
+            )
+            verdict = (
+                f"{winner.label}: {lead_over(models[baseline].label, self.score, lead)} on the judged rows, where "
+                "each part is judged by the choice of the others; there are no test rows."
+            )
         else:
             verdict, lead = self._lead(winner, models[baseline], test_answers)
+        if from_other_data and not self._averages_ties:
+            verdict += f" The choice is {_FROM_OTHER_DATA}."
         verdict += self._shortages()
         lines += self._scores_side_by_side()
         stored = None
@@ -192,10 +199,9 @@ class Conclusion:
         if self._averages_ties:
             averaged = "; models that are as good within one standard error are averaged"
             return averaged if len(winner.contenders) > 1 else ""
-        if self._lead_of_means() is not None:
-            of_means = "means of models were ahead of the best single model"
-            return f"; on measured tables with as few rows, {of_means}"
-        return "; on measured data sets with as few rows, its preset was ahead of the best baseline"
+        if winner.complexity == 2:
+            return f"; the choice is {_FROM_OTHER_DATA}"
+        return "; a network in closed form counts as no less simple"
 
     def _shortages(self) -> str:
         """Return a sentence with the networks that had too little time, after a blank; empty without any."""
@@ -222,28 +228,56 @@ class Conclusion:
 
     # Models
 
-    def expected_scores(
-        self, scores: Mapping[int, float], models: Sequence[Model]
-    ) -> dict[int, float]:
-        """Return scores in which the lead over the best baseline is combined with that on other data, where measured.
+    def choice(
+        self, models: Sequence[Model], numbers: Sequence[int], degrees: Mapping[int, int]
+    ) -> tuple[int, int]:
+        """Return the number of the model that is chosen among some, and that of the highest score.
 
         Args:
-            scores: number of a model -> its score.
             models: all models.
+            numbers: of those that may be chosen.
+            degrees: number -> degree of complexity.
         """
-        baseline = max(
-            (number for number in scores if models[number].is_baseline),
-            key=scores.__getitem__,
-            default=None,
+        scores = self._scores(models)
+        return choose(
+            {n: scores[n] for n in numbers},
+            {n: degrees[n] for n in numbers},
+            lambda first, second: self._difference(models[first], models[second]),
         )
-        if baseline is None:
-            return dict(scores)
-        expected = dict(scores)
-        for number in scores:
-            if (lead := self._measured_lead(models[number], models[baseline])) is not None:
-                difference = self._difference(models[number], models[baseline])
-                expected[number] += difference.informed(lead).mean - difference.mean
-        return expected
+
+    def _degrees(self, models: Sequence[Model]) -> dict[int, int]:
+        """Return number -> degree of complexity by which ties are decided: 0 for means that are preferred in ties.
+
+        Of forecasts that tie, the mean is among the models, and the highest score wins.
+        """
+        return {
+            n: 0
+            if self._averages_ties or (model.complexity == 2 and self._means_win_ties)
+            else model.complexity
+            for n, model in enumerate(models)
+        }
+
+    @property
+    def _means_win_ties(self) -> bool:
+        return means_win_ties(self.data, self.schedule.parts.rows, self.score.metric)
+
+    def _cross_fitted(
+        self, models: Sequence[Model], numbers: Sequence[int], degrees: Mapping[int, int]
+    ) -> Model:
+        """Return a choice as a model: its answers for each part are those of the model that other parts choose."""
+
+        def chosen(judged: Sequence[Judged]) -> int:
+            others = [
+                replace(models[n], answers=dict(answers))
+                for n, answers in zip(numbers, judged, strict=True)
+            ]
+            of_others = {i: degrees[n] for i, n in enumerate(numbers)}
+            return self.choice(others, range(len(others)), of_others)[0]
+
+        shared = self._shared_parts(models)
+        judged = [{part: models[n].answers[part] for part in shared} for n in numbers]
+        answers = answers_of_choice(judged, self.schedule.parts.folds, chosen)
+        return replace(models[numbers[0]], answers=answers)
 
     def _models(self) -> list[Model]:
         """Return the contenders that were judged on the same parts, and the mean of the best of them.
@@ -345,25 +379,13 @@ class Conclusion:
             )
         )
 
+    def _scores(self, models: Sequence[Model]) -> dict[int, float]:
+        """Return number of a model -> its score on the parts that all have; larger is better."""
+        shared = self._shared_parts(models)
+        return {n: self.score.sign * self._score(model, shared) for n, model in enumerate(models)}
+
     def _difference(self, first: Model, second: Model) -> Difference:
         return self.schedule.difference(first.answers, second.answers)
-
-    def _informed_difference(self, first: Model, second: Model) -> Difference:
-        """Return the difference, combined with the lead of the first model on other data, where measured."""
-        return self._difference(first, second).informed(self._measured_lead(first, second))
-
-    def _measured_lead(self, first: Model, second: Model) -> tuple[float, float] | None:
-        """Return mean and deviation of a measured lead: of means, or of a preset over the best baseline."""
-        if (
-            first.complexity == 2 > second.complexity
-            and (lead := self._lead_of_means()) is not None
-        ):
-            return lead
-        networks = [each.candidate for each in first.contenders if not each.candidate.is_baseline]
-        return self.schedule.measured_lead(networks[0]) if second.is_baseline and networks else None
-
-    def _lead_of_means(self) -> tuple[float, float] | None:
-        return measured_lead_of_means(self.data, self.schedule.parts.rows, self.score.metric)
 
     def _mark_start(self, baseline: Model | None) -> None:
         """Mark the best baseline as the start of the search, over which the leaderboard states gains."""
@@ -521,14 +543,9 @@ class Conclusion:
             weights += [float(weight) / len(runs)] * len(runs)
         return members, weights
 
-    def _lead(
-        self, winner: Model, baseline: Model, answers: Answers | None
-    ) -> tuple[str, Difference]:
+    def _lead(self, winner: Model, baseline: Model, answers: Answers) -> tuple[str, Difference]:
         """Return the sentence about the winner's lead over the best baseline on test rows, and the difference."""
-        if answers is None or self.data.test is None:
-            difference = self._difference(winner, baseline)
-            text = lead_over(baseline.label, self.score, difference)
-            return f"{winner.label}: {text} on the judged rows; there are no test rows.", difference
+        assert self.data.test is not None
         fitted = fit(
             self.data,
             baseline.contenders[0].candidate.name,

@@ -88,7 +88,7 @@ class Rounds:
         parts = list(parts)
         ranked = sorted(
             self.schedule.complete(parts),
-            key=lambda each: self.schedule.expected(each, parts),
+            key=lambda each: self.schedule.mean_score(each, parts),
             reverse=True,
         )
         best: dict[str, Contender] = {}

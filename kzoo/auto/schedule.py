@@ -29,7 +29,6 @@ from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import Objective, Outcome, Trial, trial_folder
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, read_json, write_json
-from kzoo.zoo.results.suggest import measured_lead
 from kzoo.zoo.run import Run
 
 _BASELINE_SHARE = 0.2  # of the time, for baselines
@@ -367,28 +366,6 @@ class Schedule:
             np.mean(self.score.of_parts([contender.answers[part] for part in parts]))
         )
 
-    def expected(self, contender: Contender, parts: Iterable[int]) -> float:
-        """Return the mean score; that of a network is combined with the measured lead of its preset, if any."""
-        parts = list(parts)
-        score = self.mean_score(contender, parts)
-        lead = self.measured_lead(contender.candidate)
-        baselines = [each for each in self.complete(parts) if each.candidate.is_baseline]
-        if lead is None or not baselines or score == -np.inf:
-            return score
-        best = max(baselines, key=lambda each: self.mean_score(each, parts))
-        difference = self.difference(
-            *({part: each.answers[part] for part in parts} for each in (contender, best))
-        )
-        return score + difference.informed(lead).mean - difference.mean
-
-    def measured_lead(self, candidate: Candidate) -> tuple[float, float] | None:
-        """Return mean and deviation of the measured lead of a preset over the best baseline; None for a baseline."""
-        if candidate.is_baseline:
-            return None
-        return measured_lead(
-            candidate.name, self.data.task, self.parts.rows, metric=self.score.metric
-        )
-
     def difference(self, first: Mapping[int, Answers], second: Mapping[int, Answers]) -> Difference:
         """Return how much better some answers are than others on the parts that both have.
 
@@ -422,7 +399,7 @@ class Schedule:
         """Return the presets that may still win, best first; the best of them at least, for a mean of models."""
         fitted = sorted(
             (contender for contender in contenders if 0 in contender.answers),
-            key=lambda contender: self.expected(contender, [0]),
+            key=lambda contender: self.mean_score(contender, [0]),
             reverse=True,
         )
         if not fitted:

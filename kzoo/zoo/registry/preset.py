@@ -159,7 +159,7 @@ def completed(
     """Return config and training, completed with the default of every missing setting that has an effect.
 
     Raises:
-        KzooError: `input_shape` has a None that is neither the number of steps of a series nor that of pieces of a text.
+        KzooError: `input_shape` has a None that is neither the steps of a series nor the pieces of a text.
     """
     builder = builder_of(family)
     defaults = {

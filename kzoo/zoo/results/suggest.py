@@ -1,7 +1,6 @@
 """Presets to try on some data, in the order of their measured scores. Standard library only."""
 
 import math
-import re
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +18,6 @@ _OF_VARIANCE = ("r2", "mse_standardised")
 GENERATED = ("adding", "cbf", "line", "opinions", "shapes", "sine")
 # Fact of a kind -> training rows up to which its data sets are a class of their own.
 _FEW_ROWS = {"ids": 1_000, "pixels": 350}
-_FEWEST_LEADS = 3  # data sets
-# the end of the name of a sample of a data set: its number of rows, and the ending of a file
-_SAMPLE = re.compile(r"_\d+(\.\w+)?$")
 _WITH_WEIGHTS = " --weights "  # in the command of a row: the training began with pretrained weights
 
 
@@ -106,39 +102,6 @@ def order(
         )
         for count, preset in sorted(unmeasured)
     ]
-
-
-def measured_lead(preset: str, task: str, rows: int, *, metric: str) -> tuple[float, float] | None:
-    """Return mean and standard deviation of the lead of a preset over the best baseline, on measured data sets.
-
-    Only for texts and images, whose data sets with few rows are a class of their own, as of `order`. Samples of one
-    data set, such as flowers_25 and flowers_100, count once, with the mean of their leads.
-
-    Args:
-        preset: its name.
-        task: public name of the task.
-        rows: number of training rows.
-        metric: name of the score; None is returned unless it is that of the data sets.
-
-    Returns:
-        (mean, deviation), in the unit of the score; None with fewer than three data sets.
-    """
-    if task not in problems() or not _FEW_ROWS.keys() & kind(problems()[task].kind).facts:
-        return None
-    leads: dict[str, list[float]] = {}
-    for measured in _measured_sets(task, {preset}, set(), rows):
-        row = measured[preset]
-        best = [
-            results.sortable_score(dict(row, score=score))
-            for score in (row.get("baselines") or {}).values()
-        ]
-        if row["metric"] == metric and best:
-            name = _SAMPLE.sub("", results.set_of(row["data"]))
-            leads.setdefault(name, []).append(results.sortable_score(row) - max(best))
-    if len(leads) < _FEWEST_LEADS:
-        return None
-    means = [statistics.mean(each) for each in leads.values()]
-    return statistics.mean(means), statistics.stdev(means)
 
 
 def first(task: str, *choices: Iterable[str]) -> str | None:

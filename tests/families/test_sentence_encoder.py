@@ -314,7 +314,9 @@ def test_the_length_is_read_from_the_training_texts(monkeypatch, tmp_path):
     assert not [note for note in data.notes if "truncated" in note]
     # a single long text does not make all of them longer
     some = pd.concat([few()] * 3 + [long_texts(50)[:1]], ignore_index=True)
-    assert length(kzoo.load_data(some.assign(text=some.text + some.index.map(str)), **options)) == 64
+    assert (
+        length(kzoo.load_data(some.assign(text=some.text + some.index.map(str)), **options)) == 64
+    )
     # there is a longest length, and what is cut is stated
     data = kzoo.load_data(long_texts(1_000), **options)
     assert length(data) == 512

@@ -1,12 +1,13 @@
 """The statistics of `kzoo.tune("auto")`: differences, ties, weights of a mean, and parts of the rows."""
 
-from functools import partial
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.integrate import quad
 from sklearn.metrics import f1_score, log_loss, r2_score
 
 import kzoo
@@ -15,16 +16,15 @@ from kzoo.auto.candidates import Candidate
 from kzoo.auto.choice import Difference, choose, mean_difference
 from kzoo.auto.conclusion import Conclusion, Model, lead_over
 from kzoo.auto.contender import Contender
+from kzoo.auto.cross_fit import answers_of_choice
 from kzoo.auto.mean import cross_fitted, fitted_weights, loss_of
+from kzoo.auto.measured_leads import _LEADS
 from kzoo.auto.parts import Parts
-from kzoo.auto.schedule import Schedule
 from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
 from kzoo.auto.trainer import NO_TIME, Trainer, _cut
 from kzoo.data.options import DataOptions
 from kzoo.problems.tasks import problems
 from kzoo.utils.argument_checks import seconds_like
-from kzoo.zoo import results
-from kzoo.zoo.results.suggest import GENERATED, measured_lead
 
 
 def test_the_error_of_a_mean_difference_is_that_of_a_paired_test():
@@ -47,57 +47,6 @@ def test_the_interval_is_corrected_for_shared_training_rows():
     assert plain.interval(0.95)[0] > 0 > Difference(mean=0.1, error=0.06).interval(0.95)[0]
 
 
-def test_a_difference_is_combined_with_what_was_measured_on_other_data():
-    prior = stats.norm(0.06, 0.06)
-    seen = Difference(mean=0.02, error=0.05)
-    grid = np.linspace(-0.5, 0.6, 20_001)
-    density = prior.pdf(grid) * stats.norm(seen.mean, seen.error).pdf(grid)
-    density /= density.sum()
-    informed = seen.informed((0.06, 0.06))
-    assert informed.mean == pytest.approx(density @ grid, abs=1e-5)
-    assert informed.error == pytest.approx(
-        np.sqrt(density @ (grid - density @ grid) ** 2), abs=1e-5
-    )
-    assert seen.informed(None) == seen and seen.is_tie()
-    # It is a tie only if the probability of a lead is below 0.6.
-    for mean, is_tie in ((-0.02, False), (-0.04, True)):
-        informed = Difference(mean=mean, error=0.05).informed((0.06, 0.06))
-        assert (
-            informed.is_tie() == is_tie == (stats.norm.sf(0, informed.mean, informed.error) < 0.6)
-        )
-    leads = [
-        row["score"] - max(row["baselines"].values())
-        for row in results.rows()
-        if row["preset"] == "text_pretrained"
-        and row["train"] <= 1_000
-        and row["data"] not in GENERATED
-    ]
-    few = dict(task="text_classification", rows=200, metric="accuracy")
-    assert measured_lead("text_pretrained", **few) == pytest.approx(
-        (np.mean(leads), np.std(leads, ddof=1))
-    )
-    # not measured on so many rows
-    assert measured_lead("text_pretrained", **few | dict(rows=50_000)) is None
-    assert measured_lead("tabular_tabm", "tabular_classification", 200, metric="accuracy") is None
-
-
-def test_samples_of_a_set_of_images_count_once_in_the_measured_lead():
-    leads = {}
-    for row in results.rows():
-        if row["preset"] == "image_frozen" and row["train"] <= 350:
-            name = row["data"].rpartition("_")[0]
-            lead = row["score"] - max(row["baselines"].values())
-            leads.setdefault(name, []).append(lead)
-    assert leads.keys() == {"flowers", "cifar10", "mnist"} and len(leads["flowers"]) == 2
-    means = [np.mean(each) for each in leads.values()]
-    few = dict(task="image_classification", rows=100, metric="accuracy")
-    assert measured_lead("image_frozen", **few) == pytest.approx(
-        (np.mean(means), np.std(means, ddof=1))
-    )
-    assert measured_lead("image_frozen", **few | dict(rows=5_000)) is None
-    assert measured_lead("image_pretrained", **few) is None  # of a single set
-
-
 def test_the_simplest_that_ties_with_the_best_is_chosen():
     scores = {0: 0.80, 1: 0.79, 2: 0.81, 3: 0.82}
     complexity = {0: 0, 1: 0, 2: 1, 3: 2}
@@ -111,16 +60,16 @@ def test_the_simplest_that_ties_with_the_best_is_chosen():
     assert choose({0: 0.9, 3: 0.8}, complexity, difference(0.001)) == (0, 0)
 
 
-def conclusion(task, rows, difference):
-    """Return the conclusion of a search in which every model differs from every other one in the same way."""
+def conclusion(task, rows, **options):
+    """Return the conclusion of a search of some data, whose models have answers for two or more folds."""
+    data = SimpleNamespace(task=task, problem=problems()[task], target=None)
     schedule = SimpleNamespace(
         folder=None,
-        data=SimpleNamespace(task=task, problem=problems()[task]),
-        parts=SimpleNamespace(rows=rows),
-        score=SimpleNamespace(metric="accuracy"),
-        difference=lambda first, second: difference,
+        data=data,
+        parts=SimpleNamespace(rows=rows, folds=5),
+        score=SimpleNamespace(metric="accuracy", sign=1),
+        **options,
     )
-    schedule.measured_lead = partial(Schedule.measured_lead, schedule)
     return Conclusion(schedule, None, None, 0)
 
 
@@ -134,26 +83,92 @@ def model(*names):
     return Model(contenders, np.ones(len(names)) / len(names), {})
 
 
-@pytest.mark.parametrize(("error", "chosen"), [(0.05, 1), (0.005, 0)])
+@pytest.mark.parametrize("error", [0.05, 0.005])
 @pytest.mark.parametrize(
-    ("task", "rows", "names"),
+    ("task", "rows", "names", "wins_ties"),
     [
-        ("text_classification", 270, ["text_pretrained"]),
-        ("tabular_classification", 200, ["logistic", "tabular_tabm"]),
-        ("tabular_classification", 30_000, ["logistic", "tabular_tabm"]),
+        ("text_classification", 270, ["text_pretrained"], True),
+        ("text_classification", 270, ["text_ngrams"], False),
+        ("tabular_classification", 200, ["tabular_tabm"], False),
+        ("tabular_classification", 200, ["logistic", "tabular_tabm"], True),
+        ("tabular_classification", 30_000, ["logistic", "tabular_tabm"], False),
     ],
 )
-def test_where_few_rows_cannot_tell_measured_leads_count(task, rows, names, error, chosen):
+def test_closed_form_and_means_of_small_tables_win_ties_and_nothing_overturns_a_difference(
+    monkeypatch, task, rows, names, wins_ties, error
+):
     models = [model("logistic"), model(*names)]
-    behind = Difference(mean=-0.002, error=error)  # on the judged rows
-    expected = conclusion(task, rows, behind).expected_scores({0: 0.60, 1: 0.598}, models)
-    chosen = chosen if rows <= 1_000 else 0
-    assert expected[0] == 0.60 and max(expected, key=expected.get) == chosen
-    assert (expected[1] > 0.598) is (rows <= 1_000)
-    of_baselines = conclusion("text_classification", rows, behind).expected_scores(
-        {0: 0.60, 1: 0.598}, [model("tfidf"), model("tfidf", "nbsvm")]
-    )
-    assert of_baselines == {0: 0.60, 1: 0.598}  # no preset whose lead was measured
+
+    def chosen(lead):
+        scores = {0: 0.60, 1: 0.60 + lead}
+        found = conclusion(task, rows, difference=None)
+        monkeypatch.setattr(found, "_scores", lambda _: scores)
+        gains = Difference(mean=lead, error=error)
+        monkeypatch.setattr(
+            found,
+            "_difference",
+            lambda first, _: gains if first is models[1] else replace(gains, mean=-lead),
+        )
+        return found.choice(models, [0, 1], found._degrees(models))[0]
+
+    assert chosen(0.01) == (1 if wins_ties or error < 0.01 else 0)
+    assert chosen(0.2) == 1 and chosen(-0.2) == 0
+    assert chosen(-0.01) == (1 if wins_ties and error > 0.01 else 0)
+
+
+def test_the_probability_of_a_measured_lead_is_that_of_students_prediction():
+    for lead in _LEADS:
+        assert lead.sets >= 8 and lead.probability > 0.5
+        # the difference of another set and the mean has the variance s^2 (1 + 1 / n)
+        t = lead.mean / (lead.deviation * np.sqrt(1 + 1 / lead.sets))
+        density, _ = quad(stats.t(lead.sets - 1).pdf, -np.inf, t)
+        assert lead.probability == pytest.approx(density, abs=1e-6)
+
+
+def test_a_choice_by_other_folds_has_no_lead_by_chance():
+    """The best of 40 guesses is ahead of one on the rows that it was chosen on, and not on others."""
+    rng = np.random.default_rng(0)
+    rows = np.arange(100)
+    truth = rng.integers(2, size=100)
+    folds = np.array_split(rng.permutation(100), 5)
+    guesses = [rng.integers(2, size=100) for _ in range(40)]
+
+    def judged(guess, division=0):
+        return {
+            5 * division + fold: answers(np.eye(2)[guess[i]], truth[i], i)
+            for fold, i in enumerate(folds)
+        }
+
+    def right(model):
+        return np.mean(
+            np.concatenate([part.outputs.argmax(1) == part.truth for part in model.values()])
+        )
+
+    def best(models):
+        assert all(set(model) <= set(range(5)) for model in models)
+        return int(np.argmax([right(model) for model in models]))
+
+    models = [judged(guess) for guess in guesses]
+    best_of_all = max(np.mean(guess == truth) for guess in guesses)
+    chosen = answers_of_choice(models, 5, best)
+    expected = np.empty(100)
+    for i in folds:
+        others = np.setdiff1d(rows, i)
+        guess = max(guesses, key=lambda guess: np.mean(guess[others] == truth[others]))
+        expected[i] = guess[i] == truth[i]
+    assert chosen.keys() == models[0].keys()
+    assert right(chosen) == pytest.approx(expected.mean())
+    assert expected.mean() < best_of_all - 0.05
+    # of each division, and of the halves of a single part
+    twice = [judged(guess) | judged(guess, 1) for guess in guesses]
+    assert right(answers_of_choice(twice, 5, best)) == pytest.approx(expected.mean())
+    single = [{0: answers(np.eye(2)[guess], truth, rows)} for guess in guesses]
+    (halves,) = answers_of_choice(single, 1, best).values()
+    expected = np.empty(100)
+    for i, others in ((rows[:50], rows[50:]), (rows[50:], rows[:50])):
+        guess = max(guesses, key=lambda guess: np.mean(guess[others] == truth[others]))
+        expected[i] = guess[i] == truth[i]
+    assert np.array_equal(halves.outputs.argmax(1) == halves.truth, expected)
 
 
 def classes(count=300, seed=0):

@@ -71,7 +71,7 @@ def search(data, tmp_path, monkeypatch):
     monkeypatch.setattr(Schedule, "_preprocessing", lambda *_: "the same")
     monkeypatch.setattr(rounds, "_MOST_VARIANTS", 4)
 
-    def run(folder="search", folds=3, **options):
+    def run(folder="search", folds=3, presets=("tabular_fnn", "tabular_resnet"), **options):
         parts = Parts(folds=folds, rows=ROWS)
         pool = Pool(data, parts, **options)
         (tmp_path / folder).mkdir(exist_ok=True)
@@ -81,7 +81,7 @@ def search(data, tmp_path, monkeypatch):
             parts=parts,
             score=PrimaryScore(data, "r2"),
             baselines=[Candidate(name="ridge", label="ridge", is_baseline=True)],
-            presets=[Candidate(name=n, label=n) for n in ("tabular_fnn", "tabular_resnet")],
+            presets=[Candidate(name=n, label=n) for n in presets],
             pool=pool,
             signals=pool.signals,
             deadline=time.monotonic() + 10_000,
@@ -102,6 +102,18 @@ def test_the_rounds_end_once_each_sort_has_not_gained(search):
     assert len(pool.fits) == first + settings + 3 * 3  # and all again on another division
     _, longer = search("longer", differ=True)
     assert len(longer.fits) > len(pool.fits) + 4  # a mean of different errors gains
+
+
+def test_networks_in_closed_form_and_baselines_are_judged_on_ten_divisions(search):
+    schedule, pool = search(presets=("series_rocket", "tabular_fnn"), differ=False)
+    divisions = {
+        each.candidate.text: each.divisions(3)
+        for each in schedule.contenders
+        if not each.candidate.is_variant
+    }
+    assert divisions["series_rocket"] == divisions["ridge"] == 10
+    assert divisions["tabular_fnn"] == 2
+    assert len(set(pool.fits)) == len(pool.fits)
 
 
 def test_without_folds_the_best_networks_have_further_seeds(search):

@@ -83,7 +83,9 @@ from kzoo.utils.schema import Words, misfit
 
 DEFAULT_KIND = "rows"  # kind of an array if nothing else is stated
 DEFAULT_STEPS = 96  # length of a window of a series, if neither a setting nor the data decides it
-DEFAULT_PIECES = 64  # of a text in pieces of words, if neither a setting nor the data decides their number
+DEFAULT_PIECES = (
+    64  # of a text in pieces of words, if neither a setting nor the data decides their number
+)
 READY = "array"  # kind of the preprocessor of encoded arrays, the same for all kinds of input
 
 

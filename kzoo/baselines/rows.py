@@ -1,6 +1,6 @@
 """Tables: logistic, ridge and Poisson regression, gradient-boosted trees; with TF-IDF of text columns."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,6 @@ from kzoo.baselines import networks
 from kzoo.baselines.baseline import Unfit, baseline
 from kzoo.baselines.data import Predictor
 from kzoo.baselines.linear import (
-    CERTAIN,
     INVERSE_STRENGTHS,
     PENALTIES,
     QUANTILE_PENALTIES,
@@ -25,10 +24,7 @@ from kzoo.baselines.linear import (
     classifier_seconds,
     folds_of_few,
     linear_of,
-    logit,
-    one_at_a_time,
     unscaled,
-    with_all_classes,
     with_bias,
     with_idf,
 )
@@ -532,7 +528,8 @@ def _boosted(
     subset: "BaselineData", models: Sequence[FittedModel], inputs: "keras.KerasTensor"
 ) -> "keras.KerasTensor":
     """Return the network of the sums of trees of fitted boostings, before their link function: (B, sums)."""
-    sizes = subset.data.config.get("categories") or ()
+    categories = subset.data.config.get("categories") or ()
+    sizes = dict(enumerate(categories, start=_column_count(subset) - len(categories)))
     groups, baselines = [], []
     for model in models:
         groups += trees_of_boosting(model, sizes)
@@ -545,96 +542,6 @@ def _seconds_of_trees(subset: "BaselineData") -> float:
     width = _column_count(subset)
     models = 1 if subset.classes == 2 else _models(subset)
     return _TREES * models * (2e-4 + 2.5e-6 * width * min(31, rows / 20) + 3e-9 * rows * width)
-
-
-@baseline(
-    "gradient-boosted trees",
-    "columns",
-    "kept",
-    lacks=("steps", "quantiles"),
-    reference=_BOOSTING,
-    seconds=_seconds_of_trees,
-)
-def trees(subset: "BaselineData") -> "Predictor":
-    """Fit gradient-boosted trees on binned columns with scikit-learn's defaults, one model per target or label.
-
-    Text columns are left out.
-    """
-    count = _column_count(subset)
-    problem = subset.data.problem
-    classes = subset.classes is not None
-    labels = problem.separate_probabilities
-    x = subset.x[:, :count]
-    y = subset.y
-    shape, columns = y.shape[1:], y.reshape(len(y), -1).T
-    if classes and len(np.unique(y)) < 2:
-        raise Unfit("the training rows that it uses have a single class")
-    if len(columns) > (_MOST_LABELS if labels else _MOST_OUTPUTS):
-        raise Unfit(f"each of {len(columns)} values per row would need its own trees")
-    boosting = getattr(
-        import_module("sklearn.ensemble"),
-        f"HistGradientBoosting{'Classifier' if classes or labels else 'Regressor'}",
-    )
-    options = dict(
-        random_state=subset.seed, categorical_features=_categorical_columns(subset), max_iter=_TREES
-    )
-    _check_any_column(count)
-    if count < subset.shape[0]:
-        subset.notes.append("without the texts")
-    if labels:
-
-        def fit(
-            rows: np.ndarray, truth: np.ndarray, weight: np.ndarray | None
-        ) -> Callable[[np.ndarray], np.ndarray]:
-            model = boosting(**options).fit(x[rows], truth, weight)
-            return _ColumnsOfModel(model, count)
-
-        per_label = one_at_a_time(y, fit, subset.weight)
-
-        def network_of_labels(inputs: "keras.KerasTensor") -> "keras.KerasTensor":
-            varied = [model for model in per_label.models if not isinstance(model, float)]
-            logits = _boosted(subset, [model.model for model in varied], inputs)
-            return networks.head(
-                networks.with_constants(logits, per_label.models, logit), "sigmoid"
-            )
-
-        return subset.by_blocks(per_label, network=network_of_labels)
-    if problem.predicts_rates:
-        if not columns.any(axis=1).all():
-            raise Unfit("the training rows that it uses have no count above 0")
-        options["loss"] = "poisson"
-    models = [boosting(**options).fit(x, column, subset.weight) for column in columns]
-    if not classes:
-        return subset.by_blocks(
-            lambda x: np.stack([model.predict(x[:, :count]) for model in models], axis=1).reshape(
-                -1, *shape
-            ),
-            network=lambda inputs: networks.head(
-                _boosted(subset, models, inputs),
-                "exponential" if problem.predicts_rates else "linear",
-                shape,
-            ),
-        )
-    present = models[0].classes_
-    return subset.by_blocks(
-        lambda x: with_all_classes(models[0].predict_proba(x[:, :count]), present, subset.outputs),
-        network=lambda inputs: networks.head(
-            networks.logits_of_all(
-                _boosted(subset, models, inputs), present, subset.outputs, -CERTAIN
-            ),
-            "softmax",
-        ),
-    )
-
-
-class _ColumnsOfModel:
-    """A function from rows to the probabilities of the values 0 and 1 (B, 2), by a model of the first columns."""
-
-    def __init__(self, model: FittedModel, count: int) -> None:
-        self.model, self.count = model, count
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        return self.model.predict_proba(x[:, : self.count])
 
 
 def _check_any_column(count: int) -> None:

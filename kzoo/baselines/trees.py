@@ -91,12 +91,12 @@ def rounded_down(values: "ArrayLike") -> np.ndarray:
     return np.where(nearest > values, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
-def trees_of_boosting(model: "FittedModel", sizes: Sequence[int] = ()) -> list[list[Tree]]:
+def trees_of_boosting(model: "FittedModel", sizes: Mapping[int, int]) -> list[list[Tree]]:
     """Return the trees for each output of a histogram-based gradient boosting of scikit-learn.
 
     Args:
         model: fitted `HistGradientBoostingClassifier` or `HistGradientBoostingRegressor`.
-        sizes: the number of codes of each of the last columns; empty without categories.
+        sizes: column -> the number of its codes, of columns of categories.
     """
     columns = np.arange(model.n_features_in_)
     is_categorical = (
@@ -104,7 +104,6 @@ def trees_of_boosting(model: "FittedModel", sizes: Sequence[int] = ()) -> list[l
     )
     # scikit-learn moves categorical columns to the front, and numbers the categories that occur.
     columns = np.concatenate([columns[is_categorical], columns[~is_categorical]])
-    sizes_of = dict(zip(range(len(columns) - len(sizes), len(columns)), sizes, strict=True))
     known = {}
     if is_categorical.any():
         encoder = model._preprocessor.named_transformers_["encoder"]
@@ -116,7 +115,7 @@ def trees_of_boosting(model: "FittedModel", sizes: Sequence[int] = ()) -> list[l
             )
         )
     return [
-        [_tree_of_boosting(predictor, columns, known, sizes_of) for predictor in of_output]
+        [_tree_of_boosting(predictor, columns, known, sizes) for predictor in of_output]
         for of_output in zip(*model._predictors, strict=True)
     ]
 

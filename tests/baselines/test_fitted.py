@@ -139,7 +139,7 @@ def test_the_network_of_trees_is_that_of_scikit_learn_also_beyond_the_training_r
     model = HistGradientBoostingClassifier(
         max_iter=20, categorical_features=[1, 2], random_state=0
     ).fit(x, y)
-    (trees,) = trees_of_boosting(model, sizes=(10, 6))
+    (trees,) = trees_of_boosting(model, dict(enumerate((10, 6), start=model.n_features_in_ - 2)))
     assert any(tree.categorical for tree in trees)
     thresholds = np.concatenate([tree.threshold[tree.feature == 0] for tree in trees])
     new = np.stack(

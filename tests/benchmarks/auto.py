@@ -6,14 +6,18 @@ python tests/benchmarks/auto.py ranks small.json
 python tests/benchmarks/auto.py statements small.json    differences on some test rows, checked on the other rows
 python tests/benchmarks/auto.py regret searches/auto-01 --data churn.csv --out regret.json
 python tests/benchmarks/auto.py few texts.csv --target label --labels 50 100 300 --draws 5 --out few.json
+python tests/benchmarks/auto.py fresh FOLDER --seconds 120 --out fresh.json    FOLDER/NAME/train.csv and test.csv
+python tests/benchmarks/auto.py beside fresh.json    mean differences to CatBoost and LightGBM, with and without them
 
 Results are appended to the file as they come; a command that is repeated leaves out what the file has. CatBoost is
 compared where it is installed.
 """
 
 import argparse
+import importlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,15 +27,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
+from scipy.stats import rankdata, t
+from sklearn.metrics import log_loss, r2_score, roc_auc_score
 
 import kzoo
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.data.options import DataOptions
 from kzoo.problems.stored_types import Description
+from kzoo.utils.optional import is_installed
 from kzoo.zoo.results import value_of
 
 RIVALS = "catboost", "linear", "auto"
+RIVALS_OF_FRESH = "catboost", "lightgbm"
 TEST_ROWS = 4_000
 FRESH_LEAD = 0.02  # a lead that should be stated
 TEXT_PRESETS = "text_pretrained", "text_ngrams"
@@ -59,14 +66,23 @@ def main():
     few.add_argument("--draws", type=int, default=5)
     few.add_argument("--seconds", type=float, default=60)
     few.set_defaults(run=measure_few)
+    fresh = commands.add_parser("fresh")
+    fresh.add_argument("folder", type=Path)
+    fresh.add_argument("--names", nargs="*")
+    fresh.add_argument("--seconds", type=float, default=120)
+    fresh.set_defaults(run=measure_fresh)
     regret = commands.add_parser("regret")
     regret.add_argument("search", type=Path)
     regret.add_argument("--data", required=True)
     regret.add_argument("--test")
     regret.set_defaults(run=measure_regret)
-    for command in (row, small, few, regret):
+    for command in (row, small, few, fresh, regret):
         command.add_argument("--out", type=Path, required=True)
-    for name, run in (("ranks", print_ranks), ("statements", print_statements)):
+    for name, run in (
+        ("ranks", print_ranks),
+        ("statements", print_statements),
+        ("beside", print_beside),
+    ):
         command = commands.add_parser(name)
         command.add_argument("out", type=Path)
         command.set_defaults(run=run)
@@ -160,6 +176,128 @@ def small_row(path, rows, draw, seconds):
             scores={name: score.value(each) for name, each in answers.items()},
             right=right_rows(score, answers),
         )
+
+
+def measure_fresh(args):
+    """Run `auto` on tables with test rows of their own, the target last; where they are installed also its rivals.
+
+    CatBoost and LightGBM have their defaults, and stop by a fifth of the training rows.
+    """
+    boosters = is_installed("catboost") and is_installed("lightgbm")
+    done = {(row["table"], row["seconds"], row["model"]) for row in stored(args.out)}
+    for name in args.names or sorted(path.name for path in args.folder.iterdir()):
+        train, test = (args.folder / name / f"{part}.csv" for part in ("train", "test"))
+        model = "auto with boosters" if boosters else "auto"
+        if (name, args.seconds, model) not in done:
+            append(
+                args.out,
+                dict(table=name, seconds=args.seconds, model=model)
+                | of_auto(train, test, args.seconds),
+            )
+        for rival in RIVALS_OF_FRESH if boosters else ():
+            if (name, args.seconds, rival) not in done:
+                append(
+                    args.out,
+                    dict(table=name, seconds=args.seconds, model=rival)
+                    | of_rival(rival, train, test),
+                )
+
+
+def of_auto(train, test, seconds):
+    """Return the test scores, the seconds and the verdict of `auto`."""
+    target = pd.read_csv(train, nrows=1).columns[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        started, used = time.monotonic(), os.times()
+        search = kzoo.tune(
+            "auto",
+            train,
+            target=target,
+            test=str(test),
+            max_time=seconds,
+            out=Path(folder) / "search",
+            progress=False,
+        )
+        wall, after = time.monotonic() - started, os.times()
+        result = json.loads((search.path / "auto.json").read_text())
+        scores = search.winner.summary["test"]
+        return dict(
+            wall=round(wall, 1),
+            processor=round(sum(after[:4]) - sum(used[:4]), 1),
+            label=result["label"],
+            verdict=result["verdict"],
+            scores={score: value_of(scores, score) for score in ("auc", "loss", "accuracy", "r2")},
+        )
+
+
+def of_rival(rival, train, test):
+    """Return the test scores and the seconds of CatBoost or LightGBM, with categories as it reads them."""
+    train, test = (pd.read_csv(path) for path in (train, test))
+    target = train.columns[-1]
+    kinds = {column: train[column].dtype for column in train.columns[:-1]}
+    categories = [
+        column for column, kind in kinds.items() if not pd.api.types.is_numeric_dtype(kind)
+    ]
+    y, truth = train.pop(target), test.pop(target)
+    binary = y.nunique() == 2
+    if binary:
+        positive = sorted(y.unique())[1]
+        y, truth = (y == positive).astype(int), (truth == positive).astype(int)
+    for column in categories:
+        known = sorted(train[column].fillna("missing").astype(str).unique())
+        for part in (train, test):
+            part[column] = part[column].fillna("missing").astype(str)
+            if rival == "lightgbm":
+                part[column] = pd.Categorical(part[column], categories=known)
+    held = np.random.default_rng(0).random(len(y)) < 0.2
+    started = time.monotonic()
+    library = importlib.import_module(rival)
+    if rival == "catboost":
+        kind = library.CatBoostClassifier if binary else library.CatBoostRegressor
+        model = kind(thread_count=1, verbose=False, allow_writing_files=False, random_seed=0)
+        model.fit(
+            train[~held],
+            y[~held],
+            cat_features=categories,
+            eval_set=(train[held], y[held]),
+            early_stopping_rounds=50,
+        )
+    else:
+        kind = library.LGBMClassifier if binary else library.LGBMRegressor
+        model = kind(n_estimators=1_000, n_jobs=1, verbose=-1, random_state=0)
+        stop = library.early_stopping(50, verbose=False)
+        model.fit(train[~held], y[~held], eval_set=[(train[held], y[held])], callbacks=[stop])
+    if binary:
+        p = model.predict_proba(test)
+        scores = dict(auc=roc_auc_score(truth, p[:, 1]), loss=log_loss(truth, p))
+        scores["accuracy"] = float((p.argmax(1) == truth).mean())
+    else:
+        scores = dict(r2=r2_score(truth, model.predict(test)))
+    return dict(wall=round(time.monotonic() - started, 1), scores=scores)
+
+
+def print_beside(args):
+    """Print the scores, and the mean difference of `auto` to each rival with its 95 % interval (Student's t)."""
+    rows = stored(args.out)
+    tables = {}
+    for row in rows:
+        value = row["scores"].get("auc") or row["scores"]["r2"]
+        tables.setdefault(row["table"], {})[row["model"]] = 100 * value
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    print("| table | " + " | ".join(models) + " |")
+    for table, scores in tables.items():
+        print(
+            f"| {table} | "
+            + " | ".join(f"{scores[m]:.2f}" if m in scores else "" for m in models)
+            + " |"
+        )
+    for ours, rival in itertools.product((m for m in models if m.startswith("auto")), models):
+        pairs = [s[ours] - s[rival] for s in tables.values() if {ours, rival} <= s.keys()]
+        if ours != rival and len(pairs) > 1:
+            half = t.ppf(0.975, len(pairs) - 1) * np.std(pairs, ddof=1) / np.sqrt(len(pairs))
+            mean = np.mean(pairs)
+            print(
+                f"{ours} - {rival}: {mean:.2f} points ({mean - half:.2f} to {mean + half:.2f}), {len(pairs)} tables"
+            )
 
 
 def measure_few(args):

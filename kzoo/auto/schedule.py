@@ -111,6 +111,7 @@ class Schedule:
             return max((self.left - end) / max(waiting, 1) * self.pool.slots, 1.0)
 
         self.fit(jobs, seconds_of_baseline)
+        self._fit_slow(baselines, first)
         # 2. Presets, on the first part.
         screened: list[Contender] = []
         contenders = [self.contender(candidate) for candidate in self.presets]
@@ -163,6 +164,20 @@ class Schedule:
                         contender.trial, status="failed", error=f"{NO_TIME}: none was left"
                     )
                     self._write(contender)
+
+    def _fit_slow(self, baselines: Sequence[Contender], parts: Sequence[int]) -> None:
+        """Fit baselines once more whose share of the time was too short, with the same share of what is left."""
+        slow = [
+            contender
+            for contender in baselines
+            if contender.trial.error.startswith(NO_TIME) and len(contender.answers) < len(parts)
+        ]
+        waiting = sum(part not in contender.answers for contender in slow for part in parts)
+        seconds = _BASELINE_SHARE * self.left / max(waiting, 1) * self.pool.slots
+        for contender in slow:
+            contender.trial = replace(contender.trial, status="running", error="")
+            contender.limit = 0.0
+        self.fit(((contender, part) for contender in slow for part in parts), lambda _: seconds)
 
     def contender(self, candidate: Candidate, number: int | None = None) -> Contender:
         """Return the contender of a candidate: an earlier one of a resumed search, or a new one.

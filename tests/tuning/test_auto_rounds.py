@@ -15,7 +15,8 @@ from kzoo.auto.mean import MOST_MEMBERS, fitted_weights
 from kzoo.auto.parts import Parts
 from kzoo.auto.schedule import Schedule
 from kzoo.auto.scoring import Answers, PrimaryScore
-from kzoo.auto.trainer import Fitted, part_folder, write_answers
+from kzoo.auto.trainer import TIMED_OUT, Fitted, part_folder, write_answers
+from kzoo.training.workers.worker import TrialFailed
 from kzoo.tuning.records import Objective
 from kzoo.utils.files import read_json
 
@@ -28,13 +29,15 @@ class Pool:
     Args:
         data, parts: the data and its division.
         differ: whether each fit has errors of its own, so that a mean is better than its members.
+        slow: number of first fits of baselines that take too long.
         stop_after: number of fits after which the search is stopped, None for never.
     """
 
     slots = 1
 
-    def __init__(self, data, parts, *, differ, stop_after=None):
+    def __init__(self, data, parts, *, differ, slow=0, stop_after=None):
         self.data, self.parts, self.differ, self.stop_after = data, parts, differ, stop_after
+        self.slow = slow
         self.signals = SimpleNamespace(caught=0)
         self.fits = []
 
@@ -47,10 +50,13 @@ class Pool:
         scale = 1.0 if preset is None else 0.5
         target = part_folder(folder, part)
         target.mkdir(parents=True, exist_ok=True)
+        done = Future()
+        if baseline and len(self.fits) <= self.slow:
+            done.set_exception(TrialFailed(f"the worker ended with code {TIMED_OUT}"))
+            return done
         write_answers(target, truth + scale * errors, truth, data.test.rows, None)
         if len(self.fits) == self.stop_after:
             self.signals.caught = 2
-        done = Future()
         done.set_result(Fitted(seconds=0.01, length={}))
         return done
 
@@ -114,6 +120,17 @@ def test_networks_in_closed_form_and_baselines_are_judged_on_ten_divisions(searc
     assert divisions["series_rocket"] == divisions["ridge"] == 10
     assert divisions["tabular_fnn"] == 2
     assert len(set(pool.fits)) == len(pool.fits)
+
+
+def test_a_baseline_whose_share_of_the_time_was_too_short_is_fitted_once_more(search):
+    schedule, pool = search(differ=False, slow=1)
+    (ridge,) = (each for each in schedule.contenders if each.candidate.is_baseline)
+    assert [part for name, _, _, part in pool.fits if name == "ridge"][:4] == [0, 0, 1, 2]
+    assert set(range(3)) <= ridge.answers.keys() and ridge.trial.status == "completed"
+    # twice too long: it is not tried for ever
+    schedule, pool = search("hopeless", differ=False, slow=2)
+    (ridge,) = (each for each in schedule.contenders if each.candidate.is_baseline)
+    assert [part for name, *_, part in pool.fits if name == "ridge"] == [0, 0] and ridge.failed
 
 
 def test_without_folds_the_best_networks_have_further_seeds(search):

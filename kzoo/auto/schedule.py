@@ -32,6 +32,7 @@ from kzoo.utils.files import JsonObject, read_json, write_json
 from kzoo.zoo.run import Run
 
 _BASELINE_SHARE = 0.2  # of the time, for baselines
+_SLOW_SHARE = 0.35  # of the time that is left then, for those for which that was too short
 _SCREENING_SHARE = 0.5  # of the time that is left then, for the first part of each preset
 _LEAST_SECONDS = 6.0  # for a network on a part: starting and compiling take some of them
 _ALONE_SHARE = 0.8  # of the time that is left, for a preset where shares were too short
@@ -166,14 +167,14 @@ class Schedule:
                     self._write(contender)
 
     def _fit_slow(self, baselines: Sequence[Contender], parts: Sequence[int]) -> None:
-        """Fit baselines once more whose share of the time was too short, with the same share of what is left."""
+        """Fit baselines once more whose share of the time was too short, with more of what is left."""
         slow = [
             contender
             for contender in baselines
             if contender.trial.error.startswith(NO_TIME) and len(contender.answers) < len(parts)
         ]
         waiting = sum(part not in contender.answers for contender in slow for part in parts)
-        seconds = _BASELINE_SHARE * self.left / max(waiting, 1) * self.pool.slots
+        seconds = _SLOW_SHARE * self.left / max(waiting, 1) * self.pool.slots
         for contender in slow:
             contender.trial = replace(contender.trial, status="running", error="")
             contender.limit = 0.0

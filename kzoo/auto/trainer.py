@@ -126,6 +126,10 @@ class Trainer:
         target = part_folder(folder, part)
         shutil.rmtree(target, ignore_errors=True)  # of a fit that was killed
         target.mkdir(parents=True)
+        if (
+            baseline is not None
+        ):  # it is read once for all baselines, which is not in the time of one of them
+            self._data(self.preset)
         with _Watchdog(_GRACE * seconds + _GRACE_SECONDS, self.stop):
             data = self.parts.part(self._data(preset or self.preset), part)
             try:

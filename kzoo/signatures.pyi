@@ -476,6 +476,8 @@ def tune(
     resume: Literal["auto", "must", "never"] = "auto",
     dry_run: Literal[False] = False,
     previous: Run | str | os.PathLike[str] | None = None,
+    prefer: Literal["simple", "score"] = "simple",
+    one_network: bool = False,
     progress: bool = True,
     target: str | Sequence[str] | None = None,
     validation: float | Loadable = 0.1,
@@ -527,9 +529,9 @@ def tune(
         preset_or_build: a preset's name, a `Preset`, a function `build(hp)` that returns a compiled model, or a
             `keras_tuner.HyperModel` without its own `fit`. "auto" compares baselines and presets on folds, and chooses
             the simplest model that is not worse than the best: `Search.winner`, with its lead as `Search.verdict`. It
-            takes `max_time` (by default ten minutes), `objective`, `folds`, `previous`, `parallel`, `threads`,
-            `executor`, `seed`, `out`, `resume`, `dry_run`, the data options, and for series `horizon` and
-            `input_shape` (steps of a window), and refuses the other arguments.
+            takes `max_time` (by default ten minutes), `objective`, `folds`, `previous`, `prefer`, `one_network`,
+            `parallel`, `threads`, `executor`, `seed`, `out`, `resume`, `dry_run`, the data options, and for series
+            `horizon` and `input_shape` (steps of a window), and refuses the other arguments.
         data: anything `kzoo.load_data` takes; the default is the preset's data set.
         engine: "bayesian" (a Gaussian process), "grid", "hyperband", "optuna" (TPE, needs `kzoo[optuna]`), "random";
             "auto" uses the grid if the space has at most `trials` points, otherwise bayesian.
@@ -619,6 +621,10 @@ def tune(
         data_seed: seed of the split into training, validation and test data. The seed of training does not affect it.
         previous: for "auto", an earlier run. Options of its data are taken where none are set, and the winner is
             compared with it on the same test rows.
+        prefer: for "auto": "simple" chooses the simplest kind of model that ties with the highest score, "score" the
+            model with the highest score.
+        one_network: for "auto": if the choice is a mean of models, train a single network on its answers (distillation)
+            and return that.
         progress: False to print nothing.
         overrides: settings of the preset, which are fixed and not searched; for a function, training settings as for a
             custom model in `kzoo.train`.

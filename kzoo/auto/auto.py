@@ -16,7 +16,8 @@ from typing import Any
 import keras
 
 from kzoo.auto.candidates import Candidate, reader_of_baselines
-from kzoo.auto.conclusion import WINNER, Conclusion
+from kzoo.auto.conclusion import Conclusion
+from kzoo.auto.final_fit import WINNER
 from kzoo.auto.parts import Parts
 from kzoo.auto.previous import options_of, previous_of
 from kzoo.auto.schedule import Schedule
@@ -59,7 +60,7 @@ _FOLDS_OF_SHORT = 3
 _SHORT = 150.0
 # of the time: for the winner and its test scores
 _FINISH_SHARE, _FINISH_SECONDS, _FINISH_MOST = 0.1, 6.0, 60.0
-# of the time, for training the winner where candidates are judged on the validation split
+# of the time, for training the winner: where candidates are judged on the validation split, or for one network
 _REFIT_SHARE = 0.3
 _PRESETS_EACH_MINUTE = 1.0
 _FEWEST_PRESETS = 2
@@ -88,6 +89,8 @@ def auto(
     objective: str | None,
     folds: int | None,
     previous: Run | str | os.PathLike[str] | None,
+    prefer: str,
+    one_network: bool,
     parallel: int,
     threads: int | None,
     executor: Executor | None,
@@ -124,7 +127,9 @@ def auto(
         raise KzooError(
             "'auto' fits models in other processes, which cannot receive this data. Pass a file instead."
         )
-    presets = _presets(source, options, seconds, window)
+    suggested = _presets(source, options, window)
+    # the time limits their number
+    presets = suggested[: max(int(seconds / 60 * _PRESETS_EACH_MINUTE), _FEWEST_PRESETS)]
     reader = reader_of_baselines(presets)
     data = source if isinstance(source, Dataset) else load_longer(source, reader, options)
     if not data.problem.keeps_predictions:
@@ -165,6 +170,8 @@ def auto(
         max_time=seconds,
         parallel=parallel,
         threads=threads,
+        prefer=prefer,
+        one_network=one_network,
     )
     earlier_objective = stored_objective(out, request, resume=resume)
     if objective is None and earlier_objective is not None:  # a search of before keeps its own
@@ -182,6 +189,8 @@ def auto(
         baselines=[candidate.label for candidate in candidates],
         presets=[candidate.label for candidate in presets],
         seconds=seconds,
+        prefer=prefer,
+        one_network=one_network,
     )
     if dry_run:
         print_notes([*notes[len(data.notes) :], str(plan)], progress)
@@ -199,7 +208,7 @@ def auto(
         with_provenance(request).write(folder)
         end = started + seconds - used
         finish = min(max(_FINISH_SHARE * seconds, _FINISH_SECONDS), _FINISH_MOST)
-        finish += 0.0 if parts.folds > 1 else _REFIT_SHARE * seconds
+        finish += _REFIT_SHARE * seconds if parts.folds == 1 or one_network else 0.0
         signals = Signals()
         setup: dict[str, Any] = dict(
             trainer="kzoo.auto.trainer:Trainer",
@@ -251,7 +260,14 @@ def auto(
             raise Interrupted(Search(folder, data))
         # 3. Choose, write the winner, and look at the test rows once.
         result = Conclusion(
-            schedule, source, options, end, seconds_like(2 * seconds, clock.max_time)
+            schedule,
+            source,
+            options,
+            end,
+            seconds_like(2 * seconds, clock.max_time),
+            prefer=prefer,
+            one_network=one_network,
+            not_begun=[candidate.label for candidate in suggested[len(presets) :]],
         ).result()
         if previous_model is not None:
             result |= previous_model.compared_with(Run(folder / WINNER), schedule)
@@ -274,9 +290,9 @@ def result_of(folder: str | os.PathLike[str]) -> JsonObject:
 
 
 def _presets(
-    source: "Loadable | None", options: DataOptions, seconds: float, window: Mapping[str, Any]
+    source: "Loadable | None", options: DataOptions, window: Mapping[str, Any]
 ) -> list[Candidate]:
-    """Return the first suggested presets, best first; the time limits their number.
+    """Return the suggested presets, best first.
 
     Raises:
         KzooError: no preset takes such data.
@@ -286,10 +302,7 @@ def _presets(
         raise KzooError(
             "'auto' has no preset for this data. kzoo.list_presets() shows the task of each preset."
         )
-    most = max(int(seconds / 60 * _PRESETS_EACH_MINUTE), _FEWEST_PRESETS)
-    return [
-        Candidate(name=each.preset, label=each.preset, window=window) for each in suggested[:most]
-    ]
+    return [Candidate(name=each.preset, label=each.preset, window=window) for each in suggested]
 
 
 def _primary_score(

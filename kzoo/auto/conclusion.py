@@ -1,87 +1,31 @@
-"""The conclusion of `auto`: the choice among candidates and means of them, the run of the winner, and its lead."""
+"""The conclusion of `auto`: the choice among candidates and means of them, and the lead of the winner."""
 
-import shutil
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 
-from kzoo.auto.candidates import reader_of_baselines
 from kzoo.auto.choice import Difference, choose
 from kzoo.auto.contender import Contender
 from kzoo.auto.cross_fit import Judged, answers_of_choice
+from kzoo.auto.final_fit import WINNER, FinalFit
 from kzoo.auto.mean import cross_fitted, fitted_weights, mean_of
-from kzoo.auto.measured_leads import CLOSED_FORM, MEANS, MeasuredLead, lead_of
+from kzoo.auto.measured_leads import MeasuredLead, lead_of
+from kzoo.auto.model import Model
 from kzoo.auto.schedule import Schedule, groups_of
-from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
-from kzoo.auto.trainer import part_folder
-from kzoo.auto.winner import write_mean
-from kzoo.baselines.data import as_asked
+from kzoo.auto.scoring import Answers, baseline_answers
+from kzoo.auto.statement import LEVEL, lead_over, points, test_answers
 from kzoo.baselines.fitted import fit
-from kzoo.baselines.score import select
-from kzoo.data.dataset import Dataset, Loadable, Split
-from kzoo.data.load import load_longer
+from kzoo.data.dataset import Loadable
 from kzoo.data.options import DataOptions
-from kzoo.data.store.pooled import with_all_rows
-from kzoo.training import train
-from kzoo.training.baseline_run import train_baseline
-from kzoo.training.max_time import counted_from
 from kzoo.tuning.folder import write_leaderboard
-from kzoo.tuning.records import trial_folder
-from kzoo.utils.errors import KzooError, TimeTooShort
+from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, finite
 from kzoo.utils.formatting import plural
-from kzoo.zoo.run import Run
 
-WINNER = "winner"  # folder of the chosen model's run
 _MOST_AVERAGED = 3  # forecasts that tie, in a mean
-LEVEL = 0.95  # of intervals that are stated
 _AHEAD_ELSEWHERE = -1  # degree of complexity of models that win ties
-
-
-@dataclass
-class Model:
-    """A model among which the choice is made: a contender, or a mean of contenders.
-
-    Args:
-        contenders: its members; one for a single candidate.
-        weights: (members,).
-        answers: part -> `Answers`.
-    """
-
-    contenders: Sequence[Contender]
-    weights: np.ndarray
-    answers: dict[int, Answers]
-
-    @property
-    def label(self) -> str:
-        return " and ".join(contender.candidate.text for contender in self.contenders)
-
-    @property
-    def is_baseline(self) -> bool:
-        return (
-            all(contender.candidate.is_baseline for contender in self.contenders)
-            and len(self.contenders) == 1
-        )
-
-    @property
-    def complexity(self) -> int:
-        """Its degree: 0 for baselines and networks in closed form, 1 for other networks, 2 for a mean."""
-        if self.sort is not None:
-            return 2 if self.sort == MEANS else 0
-        return 0 if self.is_baseline else 1
-
-    @property
-    def sort(self) -> str | None:
-        """Of those whose leads were measured on other data (see `kzoo.auto.measured_leads`)."""
-        if len(self.contenders) > 1:
-            return MEANS
-        return CLOSED_FORM if self.contenders[0].in_closed_form else None
 
 
 class Conclusion:
@@ -92,6 +36,9 @@ class Conclusion:
         source, options: the data, as `kzoo.load_data` takes it.
         end: time (`time.monotonic()`) at which the search has to end.
         more_time: a longer `max_time`, as the user would write it, for advice.
+        prefer: "simple" or "score", see `kzoo.tune`.
+        one_network: whether a mean is distilled into one network.
+        not_begun: presets for which the time limit was too short from the start.
     """
 
     def __init__(
@@ -101,15 +48,19 @@ class Conclusion:
         options: DataOptions,
         end: float,
         more_time: str = "",
+        *,
+        prefer: str = "simple",
+        one_network: bool = False,
+        not_begun: Sequence[str] = (),
     ) -> None:
         self.schedule = schedule
-        self.source = source
-        self.options = options
-        self.end = end
         self.more_time = more_time
+        self.prefer, self.one_network = prefer, one_network
+        self.not_begun = not_begun
         self.score, self.data = schedule.score, schedule.data
         self.folder = schedule.folder
-        self.beside: list[tuple[Model, Answers]] = []  # on the test rows
+        self.final_fit = FinalFit(schedule, source, options, end)
+        self.beside: list[tuple[str, Answers]] = []  # labels and answers for the test rows
 
     def result(self) -> JsonObject:
         """Choose, write the run of the winner, and return what `auto.json` stores.
@@ -137,7 +88,9 @@ class Conclusion:
         winner = models[number]
         own = {n: model.complexity for n, model in enumerate(models)}
         from_other_data = (
-            not self._averages_ties and number != self.choice(models, storable, own)[0]
+            self.prefer != "score"
+            and not self._averages_ties
+            and number != self.choice(models, storable, own)[0]
         )
         lines = []
         networks = [
@@ -166,22 +119,27 @@ class Conclusion:
                 f"{self._reason(winner, from_other_data=from_other_data)}."
             )
         self._mark_start(None if baseline is None else models[baseline])
-        test_answers = self._write(winner)
-        self.beside = [] if test_answers is None else [(winner, test_answers)]
+        label, network = winner.label, ""
+        if self.one_network and not self.final_fit.is_one_network(winner):
+            tested, label, network = self.final_fit.write_one_network(winner)
+        else:
+            tested = test_answers(self.final_fit.write(winner))
+        self.beside = [] if tested is None else [(label, tested)]
         lead: Difference | None = None
         by_score = dict.fromkeys(scores, 0)
-        result = dict(winner=WINNER, label=winner.label, metric=self.score.metric, lines=lines)
+        result = dict(winner=WINNER, label=label, metric=self.score.metric, lines=lines)
         if winner.is_baseline and rival is not None:
             lead = self._difference(
                 *(self._cross_fitted(models, n, by_score) for n in (networks, baselines))
             )
+            better = "better" if self.prefer == "score" else "clearly better"
             verdict = (
-                f"No network was clearly better than {winner.label}: the lead of {models[rival].label} is "
+                f"No network was {better} than {winner.label}: the lead of {models[rival].label} is "
                 f"{points(self.score, lead)} on the judged rows."
             )
         elif baseline is None or winner.is_baseline:
             verdict = f"{winner.label} is the only kind of model that was fitted."
-        elif test_answers is None:
+        elif tested is None:
             lead = self._difference(
                 self._cross_fitted(models, storable, degrees),
                 self._cross_fitted(models, baselines, by_score),
@@ -191,10 +149,10 @@ class Conclusion:
                 "each part is judged by the choice of the others; there are no test rows."
             )
         else:
-            verdict, lead = self._lead(winner, models[baseline], test_answers)
+            verdict, lead = self._lead(winner, models[baseline], tested, label)
         if from_other_data:
             verdict += f" The choice is partly from other data: {self._measured_lead}."
-        verdict += self._shortages()
+        verdict += network + self._shortages()
         lines += self._scores_side_by_side()
         stored = None
         if lead is not None:
@@ -205,6 +163,8 @@ class Conclusion:
 
     def _reason(self, winner: Model, *, from_other_data: bool) -> str:
         """Return why a model is the winner although its lead is not clear, as the end of a sentence."""
+        if self.prefer == "score":
+            return "; as asked for, the highest score wins"
         if self._averages_ties:
             averaged = "; models that are as good within one standard error are averaged"
             return averaged if len(winner.contenders) > 1 else ""
@@ -219,7 +179,7 @@ class Conclusion:
             f"{contender.candidate.text} ({shortage})"
             for contender in self.schedule.contenders
             if (shortage := contender.shortage(folds))
-        ]
+        ] + [f"{name} (not begun)" for name in self.not_begun]
         return (
             f" More time may change the choice, as it was short for {', '.join(short)}."
             if short
@@ -230,9 +190,7 @@ class Conclusion:
         """Return a line with several scores on the test rows, where the task has such; else none."""
         if not self.beside or not self.data.problem.task.side_by_side:
             return []
-        texts = (
-            f"{model.label} {self.score.side_by_side(answers)}" for model, answers in self.beside
-        )
+        texts = (f"{label} {self.score.side_by_side(answers)}" for label, answers in self.beside)
         return [f"On {plural(len(self.beside[0][1].truth), 'test row')}: {'; '.join(texts)}."]
 
     # Models
@@ -257,12 +215,12 @@ class Conclusion:
     def _degrees(self, models: Sequence[Model]) -> dict[int, int]:
         """Return number -> degree of complexity, by which ties are decided; the smallest with a measured lead.
 
-        Of forecasts that tie, the mean is among the models, and the highest score wins.
+        Of forecasts that tie, the mean is among the models, and the highest score wins, as where it is preferred.
         """
         lead = self._measured_lead
         return {
             n: 0
-            if self._averages_ties
+            if self._averages_ties or self.prefer == "score"
             else _AHEAD_ELSEWHERE
             if lead is not None and model.sort == lead.models
             else model.complexity
@@ -412,150 +370,9 @@ class Conclusion:
             self.schedule.objective,
         )
 
-    # The winner
-
-    def _write(self, model: Model) -> Answers | None:
-        """Write the run of the winner, and return its answers for the test rows; None without these."""
-        folder = self.folder / WINNER
-        data = self._data_of(model)
-        shutil.rmtree(folder, ignore_errors=True)  # of a search that is extended
-        if model.is_baseline:
-            run = self._train_baseline(
-                model.contenders[0], data, folder, list(model.answers.values())
-            )
-        elif self.schedule.parts.folds > 1 or len(model.contenders) > 1:
-            members, weights = self._members(model, data)
-            run = write_mean(
-                folder,
-                data,
-                members,
-                weights,
-                list(model.answers.values()),
-                description=self.options.describe(data),
-                backend=keras.backend.backend(),
-                judged=self._judged(data, Answers.together(list(model.answers.values())).once()),
-                settings=self.score.settings,
-            )
-        else:
-            run = self._train(model.contenders[0], data, folder, self.end - time.monotonic())
-        answers = run.answers
-        if answers is None or answers["split"] != "test":
-            return None
-        return stored_answers(answers)
-
-    def _train_baseline(
-        self, contender: Contender, data: Dataset, folder: Path, answers: Sequence[Answers]
-    ) -> Run:
-        """Fit a baseline to all development rows, with its choices for the training split."""
-        judged = Answers.together(answers).once()
-        (baseline,) = select(data, [contender.candidate.name])
-        data = as_asked(baseline, data)
-        return train_baseline(
-            baseline.name,
-            data,
-            out=folder,
-            overwrite=True,
-            seconds=None,
-            seed=self.schedule.seed,
-            baselines=True,
-            **self.score.settings,
-            preset=reader_of_baselines(self.schedule.presets),
-            out_of_fold=(judged.of_network, judged.truth, judged.weight),
-            judged=self._judged(data, judged),
-        )
-
-    def _judged(self, data: Dataset, answers: Answers) -> Split | None:
-        """Return the windows of a series that answers are for; None of other data, and of folds.
-
-        Args:
-            data: the `Dataset` that the winner is fitted to.
-            answers: for judged rows, once for each, ordered by row.
-        """
-        judged = self.schedule.parts.judged(data) if data.problem.ordered else None
-        if judged is None:
-            return None
-        return judged.select(answers.rows)
-
-    def _train(self, contender: Contender, data: Dataset, folder: Path, seconds: float) -> Run:
-        """Train the winner on the training split; it stops on the validation split, on which it was chosen.
-
-        Where the time is too short, its training has the length that it had when it was judged.
-        """
-        options: dict[str, Any] = dict(
-            out=folder, seed=self.schedule.seed, progress=False, check=False, overwrite=True
-        )
-        preset, overrides = contender.candidate.preset, contender.candidate.overrides
-        if not contender.in_closed_form:
-            try:
-                with counted_from(time.monotonic()):
-                    return train(
-                        preset,
-                        data,
-                        max_time=round(max(seconds - 2.0, 5.0), 1),
-                        **options,
-                        **overrides,
-                    )
-            except TimeTooShort:
-                pass
-        return train(preset, data, **options, **{**overrides, **(contender.length or {})})
-
-    def _refit(self, contender: Contender, data: Dataset, folder: Path) -> Run:
-        """Fit a network in closed form to all development rows; it is not scored, the winner is."""
-        return train(
-            contender.candidate.preset,
-            with_all_rows(replace(data, test=None)),
-            out=folder,
-            seed=self.schedule.seed,
-            progress=False,
-            check=False,
-            baselines=False,
-            overwrite=True,
-            **contender.candidate.overrides,
-        )
-
-    def _data_of(self, model: Model) -> Dataset:
-        networks = [
-            contender for contender in model.contenders if not contender.candidate.is_baseline
-        ]
-        if not networks or isinstance(self.source, Dataset):
-            return self.data
-        return load_longer(self.source, networks[0].candidate.preset, self.options)
-
-    def _members(self, model: Model, data: Dataset) -> tuple[list[Run], list[float]]:
-        """Return the runs whose mean is the winner, and their weights.
-
-        A network has a run for each fold, on whose other rows it stopped. One in closed form needs no such rows: it is
-        fitted once to all.
-        """
-        members: list[Run] = []
-        weights: list[float] = []
-        networks = sum(not contender.candidate.is_baseline for contender in model.contenders)
-        for contender, weight in zip(model.contenders, model.weights, strict=True):
-            path = trial_folder(self.folder, contender.trial.number)
-            if contender.candidate.is_baseline:
-                runs = [
-                    self._train_baseline(
-                        contender, data, path / "run", list(contender.answers.values())
-                    )
-                ]
-            elif self.schedule.parts.folds == 1:
-                seconds = (self.end - time.monotonic()) / networks
-                networks -= 1
-                runs = [self._train(contender, data, path / "run", seconds)]
-            elif contender.in_closed_form and self.end - time.monotonic() > contender.refit_seconds:
-                runs = [self._refit(contender, data, path / "run")]
-            else:
-                count = self.schedule.parts.folds * self.schedule.bagged(contender)
-                runs = [
-                    Run(part_folder(path, part) / "run")
-                    for part in sorted(contender.answers)
-                    if part < count
-                ]
-            members += runs
-            weights += [float(weight) / len(runs)] * len(runs)
-        return members, weights
-
-    def _lead(self, winner: Model, baseline: Model, answers: Answers) -> tuple[str, Difference]:
+    def _lead(
+        self, winner: Model, baseline: Model, answers: Answers, label: str
+    ) -> tuple[str, Difference]:
         """Return the sentence about the winner's lead over the best baseline on test rows, and the difference."""
         assert self.data.test is not None
         fitted = fit(
@@ -569,8 +386,8 @@ class Conclusion:
         if not np.array_equal(
             other.truth, answers.truth, equal_nan=answers.truth.dtype.kind == "f"
         ):
-            raise KzooError(f"{winner.label} and {baseline.label} read different test rows.")
-        self.beside.append((baseline, other))
+            raise KzooError(f"{label} and {baseline.label} read different test rows.")
+        self.beside.append((baseline.label, other))
         groups = groups_of(self.data.test, answers.rows)
         targets = None
         if self.score.learns:
@@ -580,37 +397,4 @@ class Conclusion:
             targets = of_winner, of_baseline
         difference = self.score.difference([answers], [other], groups, targets=targets)
         text = lead_over(baseline.label, self.score, difference)
-        return f"{winner.label}: {text} on {plural(len(answers.truth), 'test row')}.", difference
-
-
-def stored_answers(stored: Mapping[str, np.ndarray]) -> Answers:
-    """Return the answers that a run has stored."""
-    return Answers(
-        outputs=stored["answers"],
-        truth=stored["truth"],
-        rows=stored["rows"],
-        weight=stored.get("weight"),
-    )
-
-
-def lead_over(label: str, score: PrimaryScore, difference: Difference) -> str:
-    """Return the lead over a model as text, such as "1.8 points (0.9 to 2.7) ahead of logistic regression"."""
-    low, high = difference.interval(LEVEL)
-    if low > 0:
-        return f"{points(score, difference)} ahead of {label}"
-    if high < 0:
-        return f"{points(score, replace(difference, mean=-difference.mean))} behind {label}"
-    return f"no clear lead over {label}, {points(score, difference)},"
-
-
-def points(score: PrimaryScore, difference: Difference) -> str:
-    """Return a difference with its 95 % interval as text, such as "1.8 points (0.9 to 2.7)"."""
-    factor, unit = (
-        (100.0, " points") if score.is_share else (1.0, f" {score.metric.replace('_', ' ')}")
-    )
-    digits = "{:.1f}" if score.is_share else "{:.3g}"
-    numbers = (
-        digits.format(factor * value) for value in (difference.mean, *difference.interval(LEVEL))
-    )
-    mean, low, high = (text.removeprefix("-") if float(text) == 0 else text for text in numbers)
-    return f"{mean}{unit} ({low} to {high})" if np.isfinite(difference.error) else f"{mean}{unit}"
+        return f"{label}: {text} on {plural(len(answers.truth), 'test row')}.", difference

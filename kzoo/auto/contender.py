@@ -55,9 +55,9 @@ class Contender:
             return ""
         if self.failed:
             return "not fitted" if self.trial.error.startswith(NO_TIME) else ""
-        return self.cut or (
-            f"{len(self.answers)} of {folds} folds" if len(self.answers) < folds else ""
-        )
+        if self.cut or len(self.answers) < folds:
+            return self.cut or f"{len(self.answers)} of {folds} folds"
+        return "" if self.complete else "stopped by its time"
 
     def divisions(self, folds: int) -> int:
         """Return the number of divisions into folds of which it has the answers for all."""

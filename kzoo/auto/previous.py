@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kzoo.auto.conclusion import LEVEL, points, stored_answers
 from kzoo.auto.schedule import Schedule, groups_of
 from kzoo.auto.scoring import Answers
+from kzoo.auto.statement import LEVEL, points, stored_answers
 from kzoo.data.dataset import Dataset, Loadable, Split
 from kzoo.data.options import DataOptions
 from kzoo.data.reload import reload

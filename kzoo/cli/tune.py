@@ -146,6 +146,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="for auto: compare the new model with this run on the test rows of the new data",
     )
+    add(
+        "--prefer",
+        default="simple",
+        metavar="HOW",
+        help="for auto: simple (default): the simplest kind of model that ties with the highest score; "
+        "score: the model with the highest score",
+    )
+    add(
+        "--one-network",
+        action="store_true",
+        help="for auto: if the choice is a mean of models, train one network on its answers",
+    )
     add("--out", metavar="FOLDER", help="folder of the search; default: searches/PRESET-NN")
     add(
         "--resume",
@@ -210,6 +222,8 @@ def _tune_options(args: argparse.Namespace, settings: JsonObject) -> JsonObject:
     """Return the keyword arguments of `kzoo.tune`."""
     return settings | dict(
         previous=args.previous,
+        prefer=args.prefer,
+        one_network=args.one_network,
         engine=args.engine,
         trials=args.trials,
         max_time=args.max_time,

@@ -116,6 +116,7 @@ class AutoPlan:
         baselines, presets: labels, in the order in which they are tried.
         seconds: the time limit.
         why: why it is this score, behind its name; empty if the user or the task says so.
+        prefer, one_network: see `kzoo.tune`.
     """
 
     data: str
@@ -125,6 +126,8 @@ class AutoPlan:
     presets: Sequence[str]
     seconds: float
     why: str = ""
+    prefer: str = "simple"
+    one_network: bool = False
 
     engine: str = AUTO
     epochs: int = 0
@@ -139,7 +142,9 @@ class AutoPlan:
         why = f" ({self.why})" if self.why else ""
         return "\n".join(
             (
-                f"auto: {self.metric.replace('_', ' ')}{why}, {self.parts}, {duration(self.seconds)}",
+                f"auto: {self.metric.replace('_', ' ')}{why}, {self.parts}, {duration(self.seconds)}"
+                f"{', the highest score wins' if self.prefer == 'score' else ''}"
+                f"{', as one network' if self.one_network else ''}",
                 f"baselines: {', '.join(self.baselines) or 'none'}",
                 f"presets, in this order: {', '.join(self.presets)}",
             )

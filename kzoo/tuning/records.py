@@ -45,6 +45,7 @@ class Request:
         max_time: seconds, or None.
         parallel: number of concurrent trials.
         threads: threads of each trial's training; None for the machine's default.
+        prefer, one_network: of "auto", see `kzoo.tune`.
         versions, machine, onednn, created: environment and start of the search; `onednn` is TensorFlow's setting, or
             None.
     """
@@ -68,6 +69,8 @@ class Request:
     max_time: float | None
     parallel: int = 1
     threads: int | None = None
+    prefer: str = "simple"
+    one_network: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: str = ""
     onednn: bool | None = None
@@ -110,8 +113,15 @@ class Request:
 
     def stored(self) -> JsonObject:
         """Return the content of `search.json`: fields added by later versions are left out at their defaults."""
-        defaults = dict(
-            parallel=1, threads=None, weights=None, weights_sha256=None, freeze=None, onednn=None
+        defaults: JsonObject = dict(
+            parallel=1,
+            threads=None,
+            weights=None,
+            weights_sha256=None,
+            freeze=None,
+            onednn=None,
+            prefer="simple",
+            one_network=False,
         )
         return {
             name: value

@@ -109,6 +109,8 @@ def tune(
     resume: Literal["auto", "must", "never"] = "auto",
     dry_run: Literal[False] = False,
     previous: Run | str | os.PathLike[str] | None = None,
+    prefer: Literal["simple", "score"] = "simple",
+    one_network: bool = False,
     progress: bool = True,
     **overrides: Any,
 ) -> Search: ...
@@ -137,6 +139,8 @@ def tune(
     resume: Literal["auto", "must", "never"] = "auto",
     dry_run: bool = False,
     previous: Run | str | os.PathLike[str] | None = None,
+    prefer: Literal["simple", "score"] = "simple",
+    one_network: bool = False,
     progress: bool = True,
     **overrides: Any,
 ) -> Search | Plan | AutoPlan:
@@ -164,9 +168,9 @@ def tune(
         preset_or_build: a preset's name, a `Preset`, a function `build(hp)` that returns a compiled model, or a
             `keras_tuner.HyperModel` without its own `fit`. "auto" compares baselines and presets on folds, and chooses
             the simplest model that is not worse than the best: `Search.winner`, with its lead as `Search.verdict`. It
-            takes `max_time` (by default ten minutes), `objective`, `folds`, `previous`, `parallel`, `threads`,
-            `executor`, `seed`, `out`, `resume`, `dry_run`, the data options, and for series `horizon` and
-            `input_shape` (steps of a window), and refuses the other arguments.
+            takes `max_time` (by default ten minutes), `objective`, `folds`, `previous`, `prefer`, `one_network`,
+            `parallel`, `threads`, `executor`, `seed`, `out`, `resume`, `dry_run`, the data options, and for series
+            `horizon` and `input_shape` (steps of a window), and refuses the other arguments.
         data: anything `kzoo.load_data` takes; the default is the preset's data set.
         engine: "bayesian" (a Gaussian process), "grid", "hyperband", "optuna" (TPE, needs `kzoo[optuna]`), "random";
             "auto" uses the grid if the space has at most `trials` points, otherwise bayesian.
@@ -200,6 +204,10 @@ def tune(
         {data_options}
         previous: for "auto", an earlier run. Options of its data are taken where none are set, and the winner is
             compared with it on the same test rows.
+        prefer: for "auto": "simple" chooses the simplest kind of model that ties with the highest score, "score" the
+            model with the highest score.
+        one_network: for "auto": if the choice is a mean of models, train a single network on its answers (distillation)
+            and return that.
         progress: False to print nothing.
         overrides: settings of the preset, which are fixed and not searched; for a function, training settings as for a
             custom model in `kzoo.train`.
@@ -214,6 +222,8 @@ def tune(
     _check_arguments(trials, seed, prune, baseline, dry_run)
     threads = checked_threads(parallel, threads, executor)
     check_resume(resume)
+    if prefer not in ("simple", "score"):
+        raise KzooError("is unknown. Use one of: simple, score.", argument="prefer", value=prefer)
     if reserved := [name for name in ("monitor", "mode") if overrides.get(name) is not None]:
         raise KzooError(
             f"{reserved[0]}={overrides[reserved[0]]!r} is not supported by kzoo.tune. Use objective=, such as "
@@ -245,6 +255,8 @@ def tune(
             objective=objective,
             folds=folds,
             previous=previous,
+            prefer=prefer,
+            one_network=one_network,
             parallel=parallel,
             threads=threads,
             executor=executor,
@@ -256,11 +268,17 @@ def tune(
             window=window,
         )
         return searched
-    if previous is not None:
-        raise KzooError(
-            "is for 'auto', which compares the model that it chooses with an earlier one.",
-            argument="previous",
-        )
+    for name, is_set, purpose in (
+        (
+            "previous",
+            previous is not None,
+            "compares the model that it chooses with an earlier one",
+        ),
+        ("prefer", prefer != "simple", "chooses among several kinds of models"),
+        ("one_network", one_network, "may choose a mean of models"),
+    ):
+        if is_set:
+            raise KzooError(f"is for 'auto', which {purpose}. Leave it out.", argument=name)
     weights, overrides = with_installed_weights(preset_or_build, weights, overrides)
     initial_weights = InitialWeights.from_arguments(preset_or_build, weights, freeze, executor)
     requested: dict[str, Any] = dict(space=space, objective=objective, folds=folds, seed=seed)

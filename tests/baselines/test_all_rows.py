@@ -8,8 +8,8 @@ import pytest
 import kzoo
 from kzoo import baselines
 from kzoo.auto.candidates import Candidate
-from kzoo.auto.conclusion import Conclusion
 from kzoo.auto.contender import Contender
+from kzoo.auto.final_fit import FinalFit
 from kzoo.auto.scoring import Answers, PrimaryScore
 from kzoo.data.store.pooled import Rows
 from kzoo.utils.optional import is_installed
@@ -64,7 +64,7 @@ def test_the_baseline_that_auto_chooses_is_fitted_to_all_rows(tmp_path):
     contender = Contender(
         Candidate(name="majority", label="most frequent class", is_baseline=True), None
     )
-    run = Conclusion(schedule, data, None, 0)._train_baseline(
+    run = FinalFit(schedule, data, None, 0).fit_baseline(
         contender, data, tmp_path / "run", [judged, judged]
     )
     assert np.asarray(run.model(np.asarray(data.test.x[:1])))[0] == pytest.approx(

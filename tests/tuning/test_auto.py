@@ -109,6 +109,8 @@ def test_the_same_call_returns_the_finished_search_and_another_is_refused(
         assert again.path == search.path and search.verdict in capsys.readouterr().err
         with pytest.raises(kzoo.KzooError, match="contains a different search"):
             kzoo.tune("auto", folder / "newer.csv", seed=1, **options)
+        with pytest.raises(kzoo.KzooError, match=r"contains a different search.*prefer"):
+            kzoo.tune("auto", folder / "newer.csv", prefer="score", **options)
 
 
 def test_report_and_compare_read_the_search(search, folder):
@@ -125,7 +127,10 @@ def test_the_command_states_the_plan_and_refuses_what_it_cannot_do(folder, capsy
     data = str(wine(folder / "all.csv"))
     assert main(["tune", "auto", "--data", data, "--dry-run"]) == 0
     plan = capsys.readouterr().out
-    assert "5 folds, 10 min" in plan and "logistic regression" in plan and "tabular_" in plan
+    assert "5 folds, 10 min\n" in plan and "logistic regression" in plan and "tabular_" in plan
+    preferences = ["--prefer", "score", "--one-network"]
+    assert main(["tune", "auto", "--data", data, "--dry-run", *preferences]) == 0
+    assert "10 min, the highest score wins, as one network\n" in capsys.readouterr().out
     cases = {
         "needs data": ["tune", "auto"],
         "--trials is not available for 'auto'": ["tune", "auto", "--data", data, "--trials", "3"],
@@ -142,6 +147,9 @@ def test_the_command_states_the_plan_and_refuses_what_it_cannot_do(folder, capsy
         "is not a run": ["tune", "auto", "--data", data, "--from", str(folder / "nothing")],
         "--folds 1 must be": ["tune", "auto", "--data", data, "--folds", "1"],
         "is for 'auto'": ["tune", "wine_fnn", "--from", str(folder / "old")],
+        "--prefer is for 'auto'": ["tune", "wine_fnn", "--prefer", "score"],
+        "--one-network is for 'auto'": ["tune", "wine_fnn", "--one-network"],
+        "--prefer 'best' is unknown": ["tune", "auto", "--data", data, "--prefer", "best"],
         "no.csv": ["tune", "auto", "--data", str(folder / "no.csv")],
     }
     wrong = {}

@@ -14,13 +14,15 @@ import kzoo
 from kzoo.auto.auto import _seconds_used
 from kzoo.auto.candidates import Candidate
 from kzoo.auto.choice import Difference, choose, mean_difference
-from kzoo.auto.conclusion import Conclusion, Model, lead_over
+from kzoo.auto.conclusion import Conclusion
 from kzoo.auto.contender import Contender
 from kzoo.auto.cross_fit import answers_of_choice
 from kzoo.auto.mean import cross_fitted, fitted_weights, loss_of
 from kzoo.auto.measured_leads import _LEADS
+from kzoo.auto.model import Model
 from kzoo.auto.parts import Parts
 from kzoo.auto.scoring import Answers, PrimaryScore, baseline_answers
+from kzoo.auto.statement import lead_over
 from kzoo.auto.trainer import NO_TIME, Trainer, _cut
 from kzoo.data.options import DataOptions
 from kzoo.problems.tasks import problems
@@ -372,13 +374,15 @@ def test_the_verdict_names_networks_that_had_too_little_time():
         contender("tabular_resnet", parts=2),
         contender("tabular_mlp", "failed", error=f"{NO_TIME}: none was left", parts=0),
         contender("tabular_rnn", "failed", error="it reads other rows", parts=0),
+        contender("tabular_transformer"),
     ]
+    contenders[-1].complete = False
     schedule = SimpleNamespace(
         folder=None, data=None, score=None, parts=SimpleNamespace(folds=3), contenders=contenders
     )
-    assert Conclusion(schedule, None, None, 0)._shortages() == (
+    assert Conclusion(schedule, None, None, 0, not_begun=["tabular_ft"])._shortages() == (
         " More time may change the choice, as it was short for tabular_tabm (1 of 200 epochs), tabular_resnet (2 of 3 "
-        "folds), tabular_mlp (not fitted)."
+        "folds), tabular_mlp (not fitted), tabular_transformer (stopped by its time), tabular_ft (not begun)."
     )
     schedule.contenders = contenders[:2]
     assert Conclusion(schedule, None, None, 0)._shortages() == ""

@@ -11,6 +11,8 @@ import pytest
 import kzoo
 from kzoo.auto import rounds
 from kzoo.auto.candidates import Candidate
+from kzoo.auto.conclusion import Conclusion
+from kzoo.auto.final_fit import FinalFit
 from kzoo.auto.mean import MOST_MEMBERS, fitted_weights
 from kzoo.auto.parts import Parts
 from kzoo.auto.schedule import Schedule
@@ -192,3 +194,17 @@ def test_a_mean_has_few_members_whose_weights_are_those_of_several_bags(data):
     assert np.array_equal(weights, fitted_weights(members, data))
     clear = [[Answers(outputs=truth, truth=truth, rows=np.arange(300))], *members]
     assert fitted_weights(clear, data)[0] > 0.4  # it is in half of the bags
+
+
+def test_the_highest_score_wins_if_it_is_preferred(search, monkeypatch):
+    schedule, _ = search(differ=True)
+    monkeypatch.setattr(FinalFit, "write", lambda *_: SimpleNamespace(answers=None))
+    labels = {}
+    for prefer in ("simple", "score"):
+        conclusion = Conclusion(schedule, None, None, 0, prefer=prefer)
+        labels[prefer] = conclusion.result()["label"]
+    models = conclusion._models()
+    shared = conclusion._shared_parts(models)
+    scores = {model.label: conclusion._score(model, shared) for model in models}
+    assert labels["score"] == max(scores, key=scores.get) != "ridge"
+    assert scores[labels["simple"]] <= scores[labels["score"]]

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from kzoo.inference.postprocessors.threshold import Decision
 
 
+_LEAST_SOFT = 0.01  # probability of a class in mixed targets
+
+
 def learn(
     values: RawLabels, names: Sequence[str] = (), *, known: Sequence[str] | None = None
 ) -> Target:
@@ -93,6 +96,25 @@ def true_probabilities(truth: np.ndarray, p: np.ndarray) -> np.ndarray:
         p = np.concatenate([1 - p, p], axis=-2)
     truth = truth.reshape(-1).astype(int)
     return p.reshape(len(truth), *p.shape[-2:])[np.arange(len(truth)), truth]
+
+
+def soft_targets(
+    truth: np.ndarray, outputs: np.ndarray, share: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
+    """Return each row with each class that is likely, weighted with its probability (see `Problem.soft_targets`).
+
+    The cross-entropy of these is that of the mixed distributions.
+    """
+    if truth.ndim != 1 or outputs.ndim != 2:
+        return None
+    p = outputs.astype("float64")
+    if p.shape[1] == 1:
+        p = np.concatenate([1 - p, p], axis=1)
+    p = share * p + (1 - share) * (np.arange(p.shape[1]) == truth[:, None])
+    p = np.where(p < _LEAST_SOFT, 0, p)
+    rows, classes = np.nonzero(p)
+    weight = (p / p.sum(axis=1, keepdims=True))[rows, classes]
+    return rows, classes.astype(truth.dtype), weight.astype(np.float32)
 
 
 def _names_and_numbers(values: RawLabels) -> tuple[tuple[str, ...], np.ndarray]:

@@ -14,6 +14,7 @@ Inference half:
     choose(p) -> numbers                    of tasks with classes: the class that is predicted (see `Problem.choose`)
     example(truth, answer, target, ...)     the cells of an example in the report (see `Problem.example`)
     true_probabilities(truth, p)            of tasks with probabilities (see `Problem.true_probabilities`)
+    soft_targets(truth, outputs, share)     of distillation (see `Problem.soft_targets`)
 
 Fitting half, with Keras; a task without one uses that of its `base`:
     make_loss(name, task, ...) -> Loss      a Keras loss, or a function of (truth, outputs), for a name in `losses`
@@ -248,6 +249,21 @@ class Problem:
             (rows, models), or (N, labels, models), NaN for unknown labels.
         """
         return self.task.function("inference", "true_probabilities")(truth, p)
+
+    def soft_targets(
+        self, truth: "np.ndarray", outputs: "np.ndarray", share: float
+    ) -> "tuple[np.ndarray, np.ndarray, np.ndarray | None] | None":
+        """Return targets that are mixed from the truth of rows and a teacher's outputs; None for other tasks.
+
+        Args:
+            truth: (N, ...).
+            outputs: of a teacher, (N, ...) probabilities or values.
+            share: of the teacher, 0 to 1.
+
+        Returns:
+            (indices (M,), targets (M, ...), weight (M,) or None): rows may occur several times, with different targets.
+        """
+        return self.task.function("inference", "soft_targets")(truth, outputs, share)
 
     def classes_of(self, y: T) -> T | None:
         """Return the truth of rows if each has one class, by which they are divided and drawn; None for other tasks."""

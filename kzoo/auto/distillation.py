@@ -39,6 +39,8 @@ def with_soft_targets(data: Dataset, answers: Answers) -> Dataset | None:
     if not np.array_equal(answers.rows[order][:count], np.arange(count)):
         return None
     truth = np.asarray(data.train.y[np.arange(count)])
+    if not np.array_equal(answers.truth[order[:count]], truth):
+        return None
     soft = data.problem.soft_targets(truth, answers.outputs[order[:count]], SHARE)
     if soft is None:
         return None

@@ -22,6 +22,7 @@ from kzoo.training.custom_model import check_shape, custom_model_settings, match
 from kzoo.training.decision import adapt_decision, adapt_objective
 from kzoo.training.device import computes_bfloat16, prepare_device
 from kzoo.training.features import feature_bytes, frozen_below, head_above, with_features
+from kzoo.training.gram_ridge import has_grams
 from kzoo.training.initial_weights import initialize_from_data, load_initial_weights
 from kzoo.training.linear_probe import linear_probe
 from kzoo.training.masked_labels import has_unknown_labels, refuse_unknown_labels, with_known_labels
@@ -330,7 +331,10 @@ class TrainingPlan:
                 standardize=target_scaling(model, self.config),
                 class_weight=class_weights(self.training, self.data),
             )
-            core = head_above(frozen_below(model), core)
+            if has_grams(model):  # its head reads the pieces, too
+                features = None
+            else:
+                core = head_above(frozen_below(model), core)
             notes.append(note)
         norm_bias_rate = self.training.get("norm_bias_rate", 1.0)
         if norm_bias_rate != 1.0 and not any(

@@ -7,7 +7,6 @@ the leave-one-out scores (temperature scaling, arXiv:1706.04599).
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -16,6 +15,8 @@ import numpy as np
 from kzoo.data.dataset import Dataset, Split
 from kzoo.data.sample import even_sample
 from kzoo.training.features import frozen_below, with_features
+from kzoo.training.gram_ridge import MOST_ROWS, Grams, gram_ridge, has_grams
+from kzoo.training.leave_one_out import ALPHAS_OF_UNIT, Ridge, row_weights
 from kzoo.utils.errors import KzooError
 from kzoo.utils.formatting import plural
 from kzoo.utils.memory import SHARE, free_memory
@@ -23,9 +24,6 @@ from kzoo.zoo.families.protocol import FEATURES, RIDGE, is_shares, layer_with
 
 # Strengths for features with a standard deviation of 1, from almost none to the means alone.
 _ALPHAS = np.logspace(-3, 6, 19)
-# for vectors of unit length; leave-one-out errors of few rows are noisy
-_ALPHAS_OF_UNIT = np.logspace(-0.5, 1, 7)
-_MOST_ROWS = 4_000  # of the regression, whose time grows with their cube
 # of that of vectors of unit length, whose time grows with the cube of their width
 _MOST_UNIT_ROWS = 50_000
 _MOST_SERIES = 64  # whose responses determine thresholds
@@ -34,23 +32,6 @@ _MARGIN = 1e-4
 _SMALLEST_SPREAD = 1e-6  # of a feature that is not constant
 _BLOCK = 2_000  # features at a time
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Ridge:
-    """A fitted ridge regression.
-
-    Args:
-        kernel: (features, outputs), of the features as they are.
-        bias: (outputs,).
-        alpha: the strength with the smallest leave-one-out error.
-        left_out: (N, outputs) predictions of each training row by the regression without it.
-    """
-
-    kernel: np.ndarray
-    bias: np.ndarray
-    alpha: float
-    left_out: np.ndarray
 
 
 def set_thresholds(model: keras.Model, data: Dataset, seed: int) -> None:
@@ -138,7 +119,7 @@ def fit_ridge(
     unit = isinstance(layer_with(model, FEATURES), keras.layers.UnitNormalization)
     if len(data.train) < 2:
         raise KzooError("Ridge regression needs at least two training rows.")
-    most = _most_rows(frozen.output_shape[-1], unit)
+    most = _most_rows(frozen.output_shape[-1], unit and not has_grams(model))
     train = even_sample(data.train, most)
     features = with_features(frozen, train, batch_size=batch_size)
     y = np.asarray(train.y[:])
@@ -156,10 +137,15 @@ def fit_ridge(
     else:
         offset, scale = (np.asarray(part, np.float64) for part in standardize or (0.0, 1.0))
         targets = (y.reshape(len(y), -1) - offset) / scale
-    fitted = (ridge_of_unit_vectors if unit else ridge_regression)(features.x, targets, weight)
+    grams = Grams.of(model, np.asarray(train.x[:])) if has_grams(model) else None
+    if grams is not None:
+        of_grams = grams(np.asarray(train.x[:]))
+        fitted = gram_ridge(features.x, of_grams, targets, weight)
+    else:
+        fitted = (ridge_of_unit_vectors if unit else ridge_regression)(features.x, targets, weight)
     kernel, bias = fitted.kernel, fitted.bias
     note = (
-        f"Ridge regression on {features.x.shape[1]:,} features of {plural(len(y), 'training row')}: "
+        f"Ridge regression on {len(kernel):,} features of {plural(len(y), 'training row')}: "
         f"alpha={fitted.alpha:.3g} has the smallest leave-one-out error."
     )
     if is_class:
@@ -178,7 +164,10 @@ def fit_ridge(
             ]
         )
         kernel, bias = kernel * factors, bias * factors
-    layer.set_weights([kernel, bias])
+    width = features.x.shape[1]
+    if grams is not None:
+        grams.set_tables(model, kernel[width:])
+    layer.set_weights([kernel[:width], bias])
     if len(train) < len(data.train):
         note = f"{note} There are {len(data.train):,} training rows; it learns from an even sample of them."
     validation = data.validation and with_features(
@@ -202,9 +191,7 @@ def _most_rows(width: int, unit: bool) -> int:
     of_pair = 8 * 5
     return max(
         2,
-        min(
-            _MOST_ROWS, int((math.sqrt(of_row**2 + 4 * of_pair * memory) - of_row) / (2 * of_pair))
-        ),
+        min(MOST_ROWS, int((math.sqrt(of_row**2 + 4 * of_pair * memory) - of_row) / (2 * of_pair))),
     )
 
 
@@ -215,12 +202,6 @@ def _label_factor(scores: np.ndarray, truth: np.ndarray, weight: np.ndarray | No
         return 1.0
     both = np.stack([-scores, scores], axis=1)[known] / 2
     return score_factor(both, truth[known].astype(int), None if weight is None else weight[known])
-
-
-def _row_weights(rows: int, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return which rows count, the square roots of their weights, whose mean is 1, and their shares; each (N,)."""
-    weight = np.ones(rows) if weight is None else np.maximum(np.asarray(weight, np.float64), 0)
-    return weight > 0, np.sqrt(weight * (rows / weight.sum())), weight / weight.sum()
 
 
 def ridge_of_unit_vectors(
@@ -237,7 +218,7 @@ def ridge_of_unit_vectors(
         weight: (N,) row weights, 0 or more; None for 1.
     """
     rows = len(features)
-    counted, root, share = _row_weights(rows, weight)
+    counted, root, share = row_weights(rows, weight)
     middle, average = share @ features, share @ targets
     x, y = root[:, None] * (features - middle), root[:, None] * (targets - average)
     values, vectors = np.linalg.eigh(x.T @ x)
@@ -245,7 +226,7 @@ def ridge_of_unit_vectors(
     turned = x @ vectors  # (N, F): the squares of a column have the sum of an eigenvalue
     projected = turned.T @ y
     best: tuple[float, float, Any, Any] | None = None
-    for alpha in _ALPHAS_OF_UNIT:
+    for alpha in ALPHAS_OF_UNIT:
         inverse = 1 / (values + alpha)
         solution = inverse[:, None] * projected
         leverage = turned**2 @ inverse + share  # and of the intercept
@@ -274,7 +255,7 @@ def ridge_regression(
         weight: (N,) row weights, 0 or more; None for 1.
     """
     rows = len(features)
-    counted, root, share = _row_weights(rows, weight)
+    counted, root, share = row_weights(rows, weight)
     middle, spread = np.empty(features.shape[1]), np.empty(features.shape[1])
     gram = np.zeros((rows, rows))
     for start in range(0, features.shape[1], _BLOCK):

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from messages import assert_mentions, refuses
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 
 import kzoo
@@ -21,6 +23,7 @@ from kzoo.data.inputs.text import sentence_encoder
 from kzoo.inference.kinds.text.pieces import BEGIN, END, PieceTokenizer
 from kzoo.inference.kinds.text.tokenizer import UNKNOWN
 from kzoo.training.features import with_features
+from kzoo.training.gram_ridge import gram_ridge
 from kzoo.training.initial_weights import set_sentence_encoder
 from kzoo.training.ridge import ridge_of_unit_vectors
 from kzoo.zoo.families.protocol import layer_with
@@ -290,6 +293,76 @@ def test_ids_counts_and_settings_of_gradients_are_refused(run):
             drop="mood",
             task="count",
         )
+
+
+@needs_wheel
+def test_n_grams_beside_the_embedding_are_those_of_scikit_learn(tmp_path):
+    """The tables of the network, from a ridge regression on explicit features: embeddings, and TF-IDF of pieces."""
+    name = "text_pretrained_ngrams"
+    data = kzoo.load_data(few(), preset=name, target="mood", validation=0.0, test=0.0)
+    run = kzoo.train(name, data, out=tmp_path / "run", progress=False)
+    ids = data.train.x
+    words = [" ".join(map(str, row[row != 0])) for row in ids]
+    tfidf = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), sublinear_tf=True)
+    model = run.model
+    encoder = keras.Model(model.input, layer_with(model, "features").output)
+    embedded = encoder.predict(ids, verbose=0).astype("float64")
+    grams = tfidf.fit_transform(words).toarray()
+    targets = np.where(np.arange(2) == np.asarray(data.train.y)[:, None], 1.0, -1.0)
+    losses = {}
+    for weight, alpha in itertools.product((0.5, 1, 2), np.logspace(-0.5, 1, 7)):
+        x = np.concatenate([embedded, np.sqrt(weight) * grams], axis=1)
+        centred = x - x.mean(axis=0)
+        hat = centred @ np.linalg.solve(
+            centred.T @ centred + alpha * np.eye(x.shape[1]), centred.T
+        ) + 1 / len(x)
+        errors = (targets - hat @ targets) / (1 - np.diag(hat))[:, None]
+        losses[weight, alpha] = np.mean(np.sum(errors**2, axis=1))
+    weight, alpha = min(losses, key=losses.get)
+    features = np.concatenate([embedded, np.sqrt(weight) * grams], axis=1)
+    expected = Ridge(alpha=alpha).fit(features, targets)
+    new = [*NEW, "good good good, a wonderful film", "zzz unknown"]
+    new_ids = sentence_encoder.load_tokenizer().encode(new, ids.shape[1])
+    new_words = [" ".join(map(str, row[row != 0])) for row in new_ids]
+    both = [
+        encoder.predict(new_ids, verbose=0),
+        np.sqrt(weight) * tfidf.transform(new_words).toarray(),
+    ]
+    scores = expected.predict(np.concatenate(both, axis=1))
+    shares = np.asarray(kzoo.predict(run, new).probabilities)
+    logits = np.log(shares[:, 1] / shares[:, 0])
+    wanted = scores[:, 1] - scores[:, 0]
+    factor = logits @ wanted / (wanted @ wanted)  # of the temperature
+    assert factor > 0
+    np.testing.assert_allclose(logits, factor * wanted, rtol=1e-3, atol=1e-3)
+    exported = kzoo.export(run, tmp_path / "e", formats=["onnx", "litert"], progress=False)
+    light = kzoo.runtime.load(exported.path).predict(new)
+    np.testing.assert_allclose(light.probabilities, shares, atol=1e-4)
+
+
+@needs_wheel
+def test_weights_of_rows_count_in_the_regression_of_both_sorts_of_features():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(30, 5))
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    grams = csr_matrix(np.abs(rng.normal(size=(30, 7))) * (rng.random((30, 7)) < 0.5))
+    targets, weight = rng.normal(size=(30, 2)), rng.integers(0, 3, 30).astype(float)
+    fitted = gram_ridge(features, grams, targets, weight)
+    dense = np.concatenate([features, grams.toarray()], axis=1)
+    scaled = weight * len(weight) / weight.sum()
+    matches = [
+        np.allclose(
+            fitted.kernel, model.coef_.T * np.r_[np.ones(5), np.full(7, part**0.5)][:, None]
+        )
+        and np.allclose(fitted.bias, model.intercept_)
+        for part in (0.5, 1.0, 2.0)
+        for model in [
+            Ridge(alpha=fitted.alpha).fit(
+                dense * np.r_[np.ones(5), np.full(7, part**0.5)], targets, scaled
+            )
+        ]
+    ]
+    assert sum(matches) == 1
 
 
 def long_texts(words):

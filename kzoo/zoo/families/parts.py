@@ -235,6 +235,7 @@ def ridge_head(
     output_activation: str | None,
     scale: Sequence[float] | None,
     offset: Sequence[float] | None,
+    added: keras.KerasTensor | None = None,
 ) -> keras.KerasTensor:
     """Apply the head of a family in closed form: a dense layer of zeros that ridge regression sets, and an activation.
 
@@ -243,11 +244,14 @@ def ridge_head(
         outputs: number of classes or targets.
         output_activation: activation of the output; None for real-valued targets.
         scale, offset: see `unscale_targets`.
+        added: (B, outputs) what is added to the dense layer; None for nothing.
     """
     dtype = answer_dtype()
     x = layers.Dense(outputs, kernel_initializer="zeros", trainable=False, dtype=dtype, name=RIDGE)(
         x
     )
+    if added is not None:
+        x = x + added
     if output_activation:
         x = activate(x, output_activation, name=f"output_{output_activation}", dtype=dtype)
     return unscale_targets(x, scale, offset)

@@ -30,12 +30,19 @@ STEM = "stem"
 SHARES = "shares"
 # the last layer with weights, which ridge regression on "features" sets; it is not trained
 RIDGE = "ridge"
+# tables of the pieces of texts and of pairs of them, whose rows ridge regression sets, too
+GRAMS = ("single_pieces", "pairs_of_pieces")
 FEATURES = "features"  # if all layers before it are frozen, its output is computed once
 # a bias for each output of a linear model of tokens, which has no layer "outputs"
 OUTPUT_BIAS = "output_bias"
 # follows the last layer with a bias, which starts at the logits of labels
 OUTPUT_SCALING = "output_scaling"
 OUTPUTS = "outputs"  # the last layer with weights, which a linear probe sets
+
+
+PAIR = (
+    16_381  # the code of a pair of pieces is its first id times this, plus its second: below 2**31
+)
 
 
 def is_scale_free(config: Mapping[str, Any]) -> bool:
@@ -45,7 +52,9 @@ def is_scale_free(config: Mapping[str, Any]) -> bool:
 
 def is_from_data(name: str) -> bool:
     """Return whether the weights of a layer of this name are set from data."""
-    return name in (WHITENING, LOG_RATIOS, RIDGE, PIECES) or is_text(name) or is_shares(name)
+    return (
+        name in (WHITENING, LOG_RATIOS, RIDGE, PIECES, *GRAMS) or is_text(name) or is_shares(name)
+    )
 
 
 def is_shares(name: str) -> bool:

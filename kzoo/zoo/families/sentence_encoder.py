@@ -4,7 +4,7 @@ import keras
 from keras import layers, ops
 
 from kzoo.zoo.families import parts
-from kzoo.zoo.families.protocol import FEATURES, PIECES
+from kzoo.zoo.families.protocol import FEATURES, GRAMS, PAIR, PIECES
 
 CLOSED_FORM = True  # no gradients: ridge regression sets the last layer
 # tokens that a convolution reads: it begins at the token, or one or two before it
@@ -23,6 +23,7 @@ def build(
     outputs: int,
     inputs: str = "tokens",
     vocabulary_size: int = 128_001,
+    pair_buckets: int | None = None,
     output_activation: str | None = "softmax",
     target_scale: tuple[float, ...] | None = None,
     target_offset: tuple[float, ...] | None = None,
@@ -40,6 +41,8 @@ def build(
         outputs: number of classes or targets.
         inputs: `"tokens"`, ids of pieces of words with 0 for padding.
         vocabulary_size: number of token ids, including padding (0) and unknown (1).
+        pair_buckets: number of pairs of neighbouring pieces that have a weight beside the embedding, as all pieces then
+            have, by their TF-IDF features; None for the embedding alone.
         output_activation: activation of the output; None for real-valued targets.
         target_scale: per target, standard deviation in the training split; the output becomes `y * scale + offset`.
         target_offset: for each target, mean in the training split.
@@ -68,7 +71,10 @@ def build(
     x = ops.relu(_residual(x, 1, _HIDDEN, dtype))
     x = ops.tanh(_residual(x, 2, _WIDTH, dtype))
     x = layers.UnitNormalization(dtype=dtype, name=FEATURES)(x)
-    x = parts.ridge_head(x, outputs, output_activation, target_scale, target_offset)
+    added = None
+    if pair_buckets is not None:
+        added = _scores_of_grams(ids, outputs, vocabulary_size, pair_buckets, dtype)
+    x = parts.ridge_head(x, outputs, output_activation, target_scale, target_offset, added)
     return keras.Model(ids, x, name=name)
 
 
@@ -119,3 +125,50 @@ def _residual(x: keras.KerasTensor, number: int, width: int, dtype: str) -> kera
 
 def _dense(units: int, name: str, dtype: str) -> keras.Layer:
     return layers.Dense(units, use_bias=False, trainable=False, dtype=dtype, name=name)
+
+
+def _scores_of_grams(
+    ids: keras.KerasTensor, outputs: int, vocabulary_size: int, buckets: int, dtype: str
+) -> keras.KerasTensor:
+    """Return the product (B, outputs) of the TF-IDF features of pieces, and of pairs of them, with a kernel.
+
+    A feature is `(1 + log(count)) * idf`, divided by the norm of all of a text. A row of a table has the IDF, and the
+    IDF times a row of the kernel. That of a pair is in the bucket `code % buckets`, and begins with `code // buckets`,
+    by which other pairs of the bucket are told apart; these count as unknown.
+    """
+    frozen = dict(embeddings_initializer="zeros", trainable=False, dtype=dtype)
+    of_pieces, of_pairs = GRAMS
+    real = ops.cast(ops.not_equal(ids, 0), dtype)
+    rows = layers.Embedding(vocabulary_size, 1 + outputs, name=of_pieces, **frozen)(ids)
+    total, squares = _tfidf(rows, ids, real)
+    codes = ids[:, :-1] * PAIR + ids[:, 1:]
+    in_bucket = ops.mod(codes, buckets)
+    rows = layers.Embedding(buckets, 2 + outputs, name=of_pairs, **frozen)(in_bucket)
+    quotient = (
+        ops.cast(codes - in_bucket, dtype) / buckets
+    )  # exact: below 2**24 times a power of two
+    known = ops.cast(ops.equal(rows[:, :, 0], quotient), dtype)
+    of_pairs_total, of_pairs_squares = _tfidf(
+        rows[:, :, 1:], codes, real[:, :-1] * real[:, 1:] * known
+    )
+    norm = ops.sqrt(ops.maximum(squares + of_pairs_squares, 1e-30))
+    return (total + of_pairs_total) / norm
+
+
+def _tfidf(
+    rows: keras.KerasTensor, codes: keras.KerasTensor, present: keras.KerasTensor
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Return the sum (B, outputs) of features times the kernel, and of their squares (B, 1), by occurrences.
+
+    Args:
+        rows: (B, T, 1 + outputs) IDF, and IDF times the kernel.
+        codes: (B, T), equal for the same feature.
+        present: (B, T), 1 for what counts, else 0.
+    """
+    same = ops.equal(ops.expand_dims(codes, 1), ops.expand_dims(codes, 2))  # (B, T, T)
+    same = ops.cast(same, present.dtype) * ops.expand_dims(present, 1)
+    count = ops.maximum(ops.sum(same, axis=2), 1.0)
+    frequency = 1 + ops.log(count)
+    share = ops.expand_dims(frequency / count * present, -1)
+    squared = ops.square(rows[:, :, 0] * frequency) / count * present
+    return ops.sum(rows[:, :, 1:] * share, axis=1), ops.sum(squared, axis=1, keepdims=True)

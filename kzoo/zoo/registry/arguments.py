@@ -327,6 +327,7 @@ CONFIG = {
     "kernels_per_group": _A(kind=int, low=2, needs={"groups": ANY}),
     "vocabulary_size": _A(kind=int, low=2, **_TOKENS),
     "embedding_dim": _A(**_COUNT, needs={"inputs": ("tokens",), "log_ratios": (False,)}),
+    "pair_buckets": _A(none=True, **_COUNT, needs={"inputs": ("tokens",)}),
     "log_ratios": _A(**_FLAG, needs={"inputs": ("tokens",), "answers": ("classes",)}),
     "bidirectional": _A(**_FLAG),
     "reversible_norm": _A(kind=(bool, str), choices=(True, False, "last", "log"), **_SERIES),

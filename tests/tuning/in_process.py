@@ -35,4 +35,5 @@ def auto_in_process(*presets, epochs=2, horizon=None):
         patch.setattr(Trainer, "train", train_epochs)
         patch.setattr(rounds, "_MOST_VARIANTS", 0)
         patch.setattr(rounds, "_MOST_REPEATS", 1)
+        patch.setattr(rounds, "_MOST_REPEATS_OF_CLOSED_FORM", 1)
         yield

@@ -65,6 +65,20 @@ def test_the_winner_is_a_run_with_the_answers_it_states(search, folder):
     assert search.verdict and str(winner.path) not in search.verdict
 
 
+def test_without_test_rows_the_lead_is_that_of_what_other_parts_choose(folder):
+    x = np.random.default_rng(0).normal(size=(90, 2)).astype("float32")
+    y = (x[:, 0] * x[:, 1] > 0).astype(int)
+    options = OPTIONS | {"test": 0.0, "objective": "accuracy"}
+    with auto_in_process("tabular_fnn", epochs=40):
+        search = kzoo.tune("auto", (x, y), out=folder / "no-test", **options)
+    stated = json.loads((folder / "no-test" / "auto.json").read_text())
+    assert "judged rows" in search.verdict
+    if "No network" not in search.verdict:
+        assert "each part is judged by the choice of the others" in search.verdict
+    assert stated["difference"]["low"] <= stated["difference"]["mean"]
+    assert ("partly from other data" in search.verdict) <= (len(stated["label"].split(" and ")) > 1)
+
+
 def test_each_candidate_is_judged_on_rows_that_it_was_not_fitted_to(search):
     trials = {
         trial.hyperparameters["model"]: trial for trial in search.trials if not trial.overrides

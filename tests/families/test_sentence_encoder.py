@@ -250,11 +250,12 @@ def test_a_run_gives_its_encoder_to_another(run, tmp_path):
     assert kzoo.predict(other, NEW).labels == ["bad", "good", "bad", "good"]
 
 
-def test_labels_and_values_are_predicted_too(run, tmp_path):
+@pytest.mark.parametrize("name", ["text_pretrained", "text_pretrained_ngrams"])
+def test_labels_and_values_are_predicted_too(run, tmp_path, name):
     frame = few()
     frame["stars"] = np.where(frame.mood == "good", 4.5, 1.5) + np.tile([0.0, 0.2], 20)
     values = kzoo.train(
-        "text_pretrained", frame, target="stars", drop="mood", out=tmp_path / "v", progress=False
+        name, frame, target="stars", drop="mood", out=tmp_path / "v", progress=False
     )
     answers = np.ravel(kzoo.predict(values, NEW).values)
     assert min(answers[0], answers[2]) > 3 > max(answers[1], answers[3])
@@ -262,7 +263,7 @@ def test_labels_and_values_are_predicted_too(run, tmp_path):
         few().assign(good=frame.mood == "good", long=frame.text.str.len() > 15).drop(columns="mood")
     )
     several = kzoo.train(
-        "text_pretrained",
+        name,
         marks,
         target=["good", "long"],
         task="labels",

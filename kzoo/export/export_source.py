@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +87,7 @@ class ConversionJob:
         version: version number of the SavedModel.
         spec, like, input_spec, kind, activation: see `ExportSource`.
         preprocessing, postprocessing: see `kzoo.inference.exported.Manifest`.
+        labels, targets: names of classes and of target columns.
     """
 
     folder: str
@@ -100,6 +101,8 @@ class ConversionJob:
     activation: str | None
     preprocessing: dict | None
     postprocessing: list
+    labels: list = field(default_factory=list)
+    targets: list = field(default_factory=list)
 
     @classmethod
     def of(
@@ -118,6 +121,8 @@ class ConversionJob:
             activation=subject.activation,
             preprocessing=run.preprocessing if run else None,
             postprocessing=list(run.postprocessing) if run else [],
+            labels=[str(label) for label in subject.labels],
+            targets=[str(target) for target in subject.targets],
         )
 
 

@@ -40,6 +40,8 @@ class Format:
         needs: packages needed to write the file, in addition to TensorFlow.
         extra: the extra of kzoo that installs these packages.
         quantize: quantized types that can be written in addition to float32, from `QUANTIZED`.
+        cannot_run: function that returns why this machine cannot run such files, or None.
+        is_code: whether running the file runs code that is in it: only files that were just written are run.
         light: True if `kzoo.runtime` can run it: `open` needs neither Keras nor TensorFlow.
         refuses: function of a specification that returns why it cannot be exported to this format, or None.
     """
@@ -54,6 +56,8 @@ class Format:
     extra: str = ""
     quantize: tuple[str, ...] = ()
     light: bool = False
+    cannot_run: Callable[[], str | None] = lambda: None
+    is_code: bool = False
     refuses: Callable[[JsonObject], str | None] = lambda spec: None
 
 

@@ -288,10 +288,17 @@ def _verified_entries(
     say: Callable[[str], None],
 ) -> dict[str, Entry]:
     """Return the entries of the converted files, verified by their own runtimes."""
-    keys = [key for key, entry in exports.items() if entry.status != "failed"]
+    written = {key: entry for key, entry in exports.items() if entry.status != "failed"}
+    reasons = {key: formats()[entry.format].cannot_run() for key, entry in written.items()}
+    unchecked = {
+        key: replace(written[key], note=reason) for key, reason in reasons.items() if reason
+    }
+    keys = [key for key in written if key not in unchecked]
     begin = lambda key: say(f"{key}: checking")  # noqa: E731
     checked = verify(folder, keys, sample=sample, timeout=timeout, begin=begin)
-    return {key: _with_status(replace(exports[key], **outcome)) for key, outcome in checked}
+    return unchecked | {
+        key: _with_status(replace(exports[key], **outcome)) for key, outcome in checked
+    }
 
 
 def _with_status(entry: Entry) -> Entry:
@@ -317,6 +324,8 @@ def _without_failed_file(folder: Path, entry: Entry) -> Entry:
     assert entry.file is not None
     target = folder / entry.file
     shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+    for beside in target.parent.glob(f"{target.stem}.*"):  # such as the header of a C file
+        beside.unlink()
     if target.parent.is_dir() and not any(target.parent.iterdir()):
         target.parent.rmdir()
     return replace(entry, file=None, bytes=None)

@@ -60,9 +60,10 @@ def verify(
         `{"error": one line}`.
     """
     arguments = [folder, sample or "-"]
-    keys_by_runtime: dict[str, Any] = {}
+    keys_by_runtime: dict[tuple[str, ...], list[str]] = {}
     for key in keys:
-        keys_by_runtime.setdefault(formats()[split_key(key)[0]].packages[-1], []).append(key)
+        runtime = formats()[split_key(key)[0]].packages[-1:]
+        keys_by_runtime.setdefault(runtime, []).append(key)
     for group in keys_by_runtime.values():
         yield from run_steps("kzoo.export.verify", arguments, group, timeout=timeout, begin=begin)
 
@@ -117,6 +118,9 @@ def _loadable_entry(entry: "Entry", files: Iterable[str], damage: list[str]) -> 
         return replace(
             entry, status="unchecked", note=f"the format {entry.format!r} is unknown to this kzoo"
         )
+    if format.is_code:
+        note = f"the code in {entry.file} is run when it is exported, and not again: it may come from others"
+        return replace(entry, status="unchecked", note=note)
     try:
         for package in format.packages:
             check_installed(package, extra=format.extra)

@@ -5,6 +5,7 @@ import sys
 from functools import cached_property
 from importlib import import_module, metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import keras
@@ -16,6 +17,7 @@ from kzoo.export.export_source import ConversionJob
 from kzoo.export.formats import file_of, formats, split_key
 from kzoo.export.golden_inputs import golden_batches
 from kzoo.export.processes import serve_steps
+from kzoo.export.program.from_onnx import read_program
 from kzoo.export.verify import latencies
 from kzoo.utils.files import JsonObject, read_json, whole_file
 from kzoo.utils.version import __version__
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from tensorflow import Tensor
 
+    from kzoo.export.program.steps import Program
+
 
 class Network:
     """A network to convert, with its weights, whose outputs are probabilities, scores or values.
@@ -36,6 +40,11 @@ class Network:
         input_name, output_name: names of input and output in the exported graph.
         like: the family that it resembles.
         preprocessing: see `Manifest`.
+        name: of the preset.
+        labels, targets: names of classes and of target columns.
+        meaning: what an input is, for people.
+        config: settings of the network.
+        folder: of the exported files; it has the golden inputs and outputs.
     """
 
     def __init__(self, job: ConversionJob) -> None:
@@ -48,6 +57,9 @@ class Network:
         self.input_name = job.input_spec["name"]
         self.output_name = job.kind
         self.like, self.preprocessing = job.like, job.preprocessing
+        self.name, self.labels, self.targets = str(job.spec["preset"]), job.labels, job.targets
+        self.meaning, self.config = job.input_spec["meaning"], job.spec["config"]
+        self.folder = Path(job.folder)
         self._shape = job.input_spec["shape"][1:]
         self._dtype = job.input_spec["dtype"]
         self._sample = Path(job.work) / "sample.npz"
@@ -56,6 +68,19 @@ class Network:
         """Return rows to calibrate the scales of int8: training rows, or random rows that resemble them."""
         with np.load(self._sample) as arrays:
             return arrays["calibration"]
+
+    @cached_property
+    def program(self) -> "Program":
+        """The steps for one row, read from an ONNX file of the network.
+
+        Raises:
+            KzooError: an operation has no code.
+        """
+        onnx_format = import_module("kzoo.export.formats.onnx")
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "model.onnx")
+            onnx_format.write(self, file, None)
+            return read_program(file.read_bytes())
 
     def serve(self, batch: int | None = None) -> "tf.types.experimental.GenericFunction":
         """Return the network as a `tf.function` with a named input and a named output."""

@@ -1,0 +1,752 @@
+"""Read a `Program` from an ONNX graph for one row, whose shapes are all known."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from kzoo.export.program.steps import Program, Step, View
+from kzoo.utils.errors import KzooError
+
+if TYPE_CHECKING:
+    import onnx
+
+# operation -> name of the function of elements
+_MAPS = {
+    "Add": "add",
+    "Sub": "sub",
+    "Mul": "mul",
+    "Div": "div",
+    "Pow": "pow",
+    "Max": "max",
+    "Min": "min",
+    "Equal": "equal",
+    "Less": "less",
+    "LessOrEqual": "less_equal",
+    "Greater": "greater",
+    "GreaterOrEqual": "greater_equal",
+    "And": "and",
+    "Or": "or",
+    "Not": "not",
+    "Where": "where",
+    "Relu": "relu",
+    "Sqrt": "sqrt",
+    "Exp": "exp",
+    "Log": "log",
+    "Tanh": "tanh",
+    "Sigmoid": "sigmoid",
+    "Softplus": "softplus",
+    "Abs": "abs",
+    "Neg": "neg",
+    "Reciprocal": "reciprocal",
+    "Erf": "erf",
+    "Floor": "floor",
+    "Ceil": "ceil",
+    "Sin": "sin",
+    "Cos": "cos",
+}
+_REDUCTIONS = {
+    "ReduceSum": "sum",
+    "ReduceMean": "mean",
+    "ReduceMax": "max",
+    "ReduceMin": "min",
+    "ReduceProd": "prod",
+}
+_FLOATS = (1, 10, 11)  # numbers of float32, float16 and float64 in ONNX
+_BOOL = 9
+_MOST_COUNT = 100_000  # repetitions of a loop
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Value:
+    """A value of the graph.
+
+    Args:
+        view: its elements.
+        is_whole: whether they are integers, whose quotients are rounded towards 0.
+    """
+
+    view: View
+    is_whole: bool = False
+
+
+@dataclass(eq=False)
+class _Reader:
+    """Reads nodes into steps; a loop's body has a reader of its own, which shares the buffers."""
+
+    sizes: list[int] = field(default_factory=list)
+    constants: dict[int, np.ndarray] = field(default_factory=dict)
+    known: dict[bytes, int] = field(default_factory=dict)
+    values: dict[str, _Value] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+
+    # Buffers
+
+    def buffer(self, size: int) -> int:
+        self.sizes.append(max(int(size), 1))
+        return len(self.sizes) - 1
+
+    def new(self, shape: Sequence[int]) -> View:
+        """Return a view of a new buffer."""
+        return _contiguous(self.buffer(int(np.prod(shape))), shape)
+
+    def constant(self, array: np.ndarray) -> _Value:
+        """Return a constant; equal ones share a buffer."""
+        values = np.ascontiguousarray(array, np.float32)
+        key = values.tobytes()
+        if key not in self.known:
+            self.known[key] = self.buffer(values.size)
+            self.constants[self.known[key]] = values.reshape(-1)
+        return _Value(
+            view=_contiguous(self.known[key], np.shape(array)), is_whole=array.dtype.kind in "iu"
+        )
+
+    def array(self, value: _Value) -> np.ndarray | None:
+        """Return the numbers of a constant; None if it is computed."""
+        if value.view.buffer not in self.constants:
+            return None
+        return _as_array(self.constants[value.view.buffer], value.view)
+
+    def whole_numbers(self, value: _Value | None, what: str) -> list[int]:
+        """Return the elements of a constant as integers.
+
+        Raises:
+            KzooError: it is computed from the input.
+        """
+        array = None if value is None else self.array(value)
+        if array is None:
+            raise KzooError(f"{what} depends on the input")
+        return [int(number) for number in array.reshape(-1)]
+
+    def moved(self, value: _Value, move: Callable[[np.ndarray], np.ndarray]) -> _Value:
+        """Return a value whose elements are rearranged, without a step if strides can tell where they are."""
+        size = self.sizes[value.view.buffer]
+        marks = _as_array(np.broadcast_to(np.int8(0), size).copy(), value.view)
+        moved = move(marks)
+        if not moved.size or np.may_share_memory(moved, marks):
+            base = marks.__array_interface__["data"][0] - value.view.offset
+            offset = moved.__array_interface__["data"][0] - base if moved.size else 0
+            view = View(
+                buffer=value.view.buffer,
+                shape=moved.shape,
+                strides=tuple(moved.strides),
+                offset=offset,
+            )
+            return replace(value, view=view)
+        if (array := self.array(value)) is not None:
+            return replace(self.constant(move(array)), is_whole=value.is_whole)
+        return self.moved(replace(value, view=self.packed(value.view)), move)
+
+    def packed(self, view: View) -> View:
+        """Return the same elements in a row, in a new buffer if need be."""
+        if view.is_contiguous:
+            return view
+        if (array := self.array(_Value(view=view))) is not None:
+            return self.constant(array).view
+        out = self.new(view.shape)
+        self.copy(view, out)
+        return out
+
+    def copy(self, source: View, target: View) -> None:
+        self.steps.append(Step(kind="map", function="copy", out=target, inputs=(source,)))
+
+    # Nodes
+
+    def read(self, graph: "onnx.GraphProto") -> None:
+        """Read the constants and the nodes of a graph."""
+        numpy_helper = import_module("onnx").numpy_helper
+        for tensor in graph.initializer:
+            self.values[tensor.name] = self.constant(numpy_helper.to_array(tensor))
+        for node in graph.node:
+            self._read(node)
+
+    def _read(self, node: "onnx.NodeProto") -> None:
+        inputs = [self.values[name] if name else None for name in node.input]
+        options = _attributes(node)
+        if node.op_type in _MAPS:
+            outputs = [self._map(node.op_type, inputs)]
+        elif node.op_type in _REDUCTIONS:
+            outputs = [self._reduce(node.op_type, inputs, options)]
+        else:
+            method = getattr(self, f"_{node.op_type.lower()}", None)
+            if method is None:
+                raise KzooError(f"its operation {node.op_type} has no code")
+            result = method(inputs, options | {"outputs": len(node.output)})
+            outputs = result if isinstance(result, list) else [result]
+        self.values |= {
+            name: value for name, value in zip(node.output, outputs, strict=False) if name
+        }
+
+    def _elements(
+        self, function: str, values: Sequence[_Value], numbers: Mapping[str, float] = {}
+    ) -> _Value:
+        shape = np.broadcast_shapes(*(value.view.shape for value in values))
+        out = self.new(shape)
+        inputs = tuple(
+            self.moved(value, lambda array: np.broadcast_to(array, shape)).view for value in values
+        )
+        self.steps.append(
+            Step(kind="map", function=function, out=out, inputs=inputs, numbers=dict(numbers))
+        )
+        return _Value(view=out, is_whole=all(value.is_whole for value in values))
+
+    def _map(self, name: str, inputs: Sequence[Any]) -> _Value:
+        function = _MAPS[name]
+        if name in ("Max", "Min", "Add") and len(inputs) != 2:
+            result = inputs[0]
+            for other in inputs[1:]:
+                result = self._elements(function, [result, other])
+            return result
+        if function == "div" and all(value.is_whole for value in inputs):
+            function = "whole_div"
+        result = self._elements(function, inputs)
+        return replace(result, is_whole=inputs[1].is_whole) if name == "Where" else result
+
+    def _cast(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        value, to = inputs[0], options["to"]
+        if to == _BOOL:
+            return self._elements("truth", [value])
+        if to in _FLOATS or value.is_whole:
+            return replace(value, is_whole=to not in _FLOATS)
+        return replace(self._elements("truncate", [value]), is_whole=True)
+
+    def _identity(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        return inputs[0]
+
+    def _constant(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        return self.constant(import_module("onnx").numpy_helper.to_array(options["value"]))
+
+    def _shape(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        return self.constant(np.array(inputs[0].view.shape, np.int64))
+
+    def _clip(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        value = inputs[0]
+        for function, bound in zip(("max", "min"), inputs[1:], strict=False):
+            if bound is not None:
+                value = self._elements(function, [value, bound])
+        return value
+
+    def _leakyrelu(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        return self._elements("leaky_relu", inputs, {"alpha": options.get("alpha", 0.01)})
+
+    def _elu(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        return self._elements("elu", inputs, {"alpha": options.get("alpha", 1.0)})
+
+    # Elements elsewhere
+
+    def _reshape(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        old = inputs[0].view.shape
+        sizes = self.whole_numbers(inputs[1], "a shape")
+        sizes = [old[i] if size == 0 else size for i, size in enumerate(sizes)]
+        return self.moved(inputs[0], lambda array: array.reshape(sizes))
+
+    def _flatten(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        axis = options.get("axis", 1)
+        first = int(np.prod(inputs[0].view.shape[:axis]))
+        return self.moved(inputs[0], lambda array: array.reshape(first, -1))
+
+    def _axes(self, inputs: Sequence[Any], options: Mapping[str, Any], rank: int) -> list[int]:
+        axes = options.get("axes")
+        if axes is None and len(inputs) > 1 and inputs[1] is not None:
+            axes = self.whole_numbers(inputs[1], "an axis")
+        return sorted(axis % rank for axis in (range(rank) if axes is None else axes))
+
+    def _squeeze(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        shape = inputs[0].view.shape
+        axes = self._axes(inputs, options, len(shape))
+        axes = [axis for axis in axes if shape[axis] == 1]
+        return self.moved(inputs[0], lambda array: np.squeeze(array, tuple(axes)))
+
+    def _unsqueeze(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        axes = options.get("axes") or self.whole_numbers(inputs[1], "an axis")
+        return self.moved(inputs[0], lambda array: np.expand_dims(array, tuple(axes)))
+
+    def _transpose(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        return self.moved(inputs[0], lambda array: np.transpose(array, options.get("perm")))
+
+    def _expand(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        shape = self.whole_numbers(inputs[1], "a shape")
+        shape = np.broadcast_shapes(tuple(shape), inputs[0].view.shape)
+        return self.moved(inputs[0], lambda array: np.broadcast_to(array, shape))
+
+    def _tile(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        repeats = self.whole_numbers(inputs[1], "a number of repetitions")
+        shape = inputs[0].view.shape
+        wide = [size for pair in zip(repeats, shape, strict=True) for size in pair]
+        narrow = [size for length in shape for size in (1, length)]
+        total = [count * length for count, length in zip(repeats, shape, strict=True)]
+        repeated = self.moved(
+            inputs[0], lambda array: np.broadcast_to(array.reshape(narrow), wide)
+        )
+        return self.moved(repeated, lambda array: array.reshape(total))
+
+    def _slice(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        starts, ends = (self.whole_numbers(value, "a slice") for value in inputs[1:3])
+        given_axes = inputs[3] if len(inputs) > 3 else None
+        steps_value = inputs[4] if len(inputs) > 4 else None
+        axes = (
+            list(range(len(starts)))
+            if given_axes is None
+            else self.whole_numbers(given_axes, "an axis")
+        )
+        steps = (
+            [1] * len(starts) if steps_value is None else self.whole_numbers(steps_value, "a step")
+        )
+        shape = inputs[0].view.shape
+        index = [slice(None)] * len(shape)
+        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+            length = shape[axis]
+            if step < 0 and end < -length:  # to the first element
+                index[axis] = slice(min(start, length - 1), None, step)
+            else:
+                index[axis] = slice(start, end, step)
+        return self.moved(inputs[0], lambda array: array[tuple(index)])
+
+    def _split(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> list[_Value]:
+        shape = inputs[0].view.shape
+        axis = options.get("axis", 0) % len(shape)
+        count = options["outputs"]
+        sizes = (
+            self.whole_numbers(inputs[1], "a split")
+            if len(inputs) > 1 and inputs[1] is not None
+            else [shape[axis] // count] * count
+        )
+        ends = np.cumsum(sizes)
+        index: Any = [slice(None)] * len(shape)
+        parts = []
+        for size, end in zip(sizes, ends, strict=True):
+            part = (*index[:axis], slice(int(end) - size, int(end)))
+            parts.append(self.moved(inputs[0], lambda array, part=part: array[part]))
+        return parts
+
+    def _concat(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        axis = options["axis"] % len(inputs[0].view.shape)
+        arrays = [self.array(value) for value in inputs]
+        known = [array for array in arrays if array is not None]
+        if len(known) == len(arrays):
+            return self.constant(np.concatenate(known, axis=axis))
+        shape = list(inputs[0].view.shape)
+        shape[axis] = sum(value.view.shape[axis] for value in inputs)
+        out = _Value(view=self.new(shape), is_whole=all(value.is_whole for value in inputs))
+        begin = 0
+        for value in inputs:
+            part: Any = [slice(None)] * len(shape)
+            part[axis] = slice(begin, begin + value.view.shape[axis])
+            begin += value.view.shape[axis]
+            if value.view.size:
+                self.copy(
+                    value.view, self.moved(out, lambda array, part=tuple(part): array[part]).view
+                )
+        return out
+
+    def _pad(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        if options.get("mode", b"constant") != b"constant":
+            raise KzooError("its padding repeats elements")
+        value = inputs[0]
+        pads = self.whole_numbers(inputs[1], "a padding")
+        rank = len(value.view.shape)
+        if not any(pads):
+            return value
+        fill = inputs[2] if len(inputs) > 2 and inputs[2] is not None else None
+        fill = self.constant(np.float32(0)) if fill is None else fill
+        shape = [n + a + b for n, a, b in zip(value.view.shape, pads[:rank], pads[rank:], strict=True)]
+        out = replace(value, view=self.new(shape))
+        self.copy(self.moved(fill, lambda array: np.broadcast_to(array, shape)).view, out.view)
+        inside = tuple(
+            slice(a, a + n) for a, n in zip(pads, value.view.shape, strict=False)
+        )
+        self.copy(value.view, self.moved(out, lambda array: array[inside]).view)
+        return out
+
+    def _gather(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        data, indices = inputs
+        shape = data.view.shape
+        axis = options.get("axis", 0) % len(shape)
+        known = self.array(indices)
+        if known is not None and known.size == 1:
+            i = int(known.reshape(-1)[0]) % shape[axis]
+            index: Any = (*[slice(None)] * axis, slice(i, i + 1))
+            taken = self.moved(data, lambda array: array[index])
+            target = (*shape[:axis], *indices.view.shape, *shape[axis + 1 :])
+            return self.moved(taken, lambda array: array.reshape(target))
+        if known is not None and (array := self.array(data)) is not None:
+            return self.constant(np.take(array, known.astype(int), axis=axis))
+        out = self.new((*shape[:axis], *indices.view.shape, *shape[axis + 1 :]))
+        numbers = dict(
+            outer=int(np.prod(shape[:axis])),
+            rows=shape[axis],
+            inner=int(np.prod(shape[axis + 1 :])),
+            count=indices.view.size,
+        )
+        views = (self.packed(data.view), self.packed(indices.view))
+        self.steps.append(Step(kind="gather", out=out, inputs=views, numbers=dict(numbers)))
+        return replace(data, view=out)
+
+    def _gathernd(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        data, indices = inputs
+        if batch := options.get("batch_dims", 0):  # of one row
+            first = (0,) * batch
+            data, indices = (
+                self.moved(value, lambda array: array[first]) for value in (data, indices)
+            )
+            result = self._gathernd([data, indices], {})
+            return self.moved(result, lambda array: array[(None,) * batch])
+        shape, depth = data.view.shape, indices.view.shape[-1]
+        number: _Value | None = None  # of the row of a table
+        for i in range(depth):
+            part = self.moved(indices, lambda array, i=i: array[..., i])
+            factor = self.constant(np.array(np.prod(shape[i + 1 : depth]), np.int64))
+            part = self._elements("mul", [part, factor])
+            number = part if number is None else self._elements("add", [number, part])
+        rows = self.moved(data, lambda array: array.reshape(-1, *shape[depth:]))
+        return self._gather([rows, number], {})
+
+    # Sums
+
+    def _reduce(self, name: str, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        value = inputs[0]
+        shape = value.view.shape
+        axes = self._axes(inputs, options, len(shape))
+        keeps = bool(options.get("keepdims", 1))
+        return self._reduced(_REDUCTIONS[name], value, axes, keeps)
+
+    def _reduced(self, function: str, value: _Value, axes: Sequence[int], keeps: bool) -> _Value:
+        shape = value.view.shape
+        kept = [axis for axis in range(len(shape)) if axis not in axes]
+        order = [*kept, *axes]
+        turned = self.moved(value, lambda array: np.transpose(array, order)).view
+        out = self.new([shape[axis] for axis in kept])
+        self.steps.append(
+            Step(
+                kind="reduce",
+                function=function,
+                out=out,
+                inputs=(turned,),
+                numbers={"kept": len(kept)},
+            )
+        )
+        result = _Value(view=out, is_whole=value.is_whole)
+        if not keeps:
+            return result
+        whole = [1 if axis in axes else length for axis, length in enumerate(shape)]
+        return self.moved(result, lambda array: array.reshape(whole))
+
+    def _globalaveragepool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        return self._reduced("mean", inputs[0], range(2, len(inputs[0].view.shape)), True)
+
+    def _globalmaxpool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        return self._reduced("max", inputs[0], range(2, len(inputs[0].view.shape)), True)
+
+    def _softmax(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        shape = inputs[0].view.shape
+        axis = options.get("axis", -1) % len(shape)
+        out = self.new(shape)
+        numbers = dict(
+            outer=int(np.prod(shape[:axis])),
+            length=shape[axis],
+            inner=int(np.prod(shape[axis + 1 :])),
+        )
+        views = (self.packed(inputs[0].view),)
+        self.steps.append(Step(kind="softmax", out=out, inputs=views, numbers=dict(numbers)))
+        return _Value(view=out)
+
+    def _cumsum(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        shape = inputs[0].view.shape
+        axis = self.whole_numbers(inputs[1], "an axis")[0] % len(shape)
+        numbers = dict(
+            outer=int(np.prod(shape[:axis])),
+            length=shape[axis],
+            inner=int(np.prod(shape[axis + 1 :])),
+            exclusive=int(options.get("exclusive", 0)),
+            reverse=int(options.get("reverse", 0)),
+        )
+        out = self.new(shape)
+        views = (self.packed(inputs[0].view),)
+        self.steps.append(Step(kind="cumulative_sum", out=out, inputs=views, numbers=dict(numbers)))
+        return replace(inputs[0], view=out)
+
+    # Products
+
+    def _matmul(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        a, b = inputs
+        if len(a.view.shape) == 1:
+            row = self._matmul([self.moved(a, lambda array: array[None]), b], options)
+            return self.moved(row, lambda array: np.squeeze(array, -2))
+        if len(b.view.shape) == 1:
+            column = self._matmul([a, self.moved(b, lambda array: array[:, None])], options)
+            return self.moved(column, lambda array: np.squeeze(array, -1))
+        (m, k), n = a.view.shape[-2:], b.view.shape[-1]
+        batch = np.broadcast_shapes(a.view.shape[:-2], b.view.shape[:-2])
+        if len(b.view.shape) == 2:  # the rows of all batches are rows of one matrix
+            flat = self.moved(a, lambda array: array.reshape(-1, k)) if batch else a
+            out = self.new((flat.view.shape[0], n))
+            self._product(flat, b, out, [])
+            return self.moved(_Value(view=out), lambda array: array.reshape(*batch, m, n))
+        wide = [
+            self.moved(value, lambda array, tail=tail: np.broadcast_to(array, (*batch, *tail)))
+            for value, tail in ((a, (m, k)), (b, (k, n)))
+        ]
+        out = self.new((*batch, m, n))
+        self._product(*wide, out, list(batch))
+        return _Value(view=out)
+
+    def _product(self, a: _Value, b: _Value, out: View, batch: list[int]) -> None:
+        views = tuple(self._matrix(value.view) for value in (a, b))
+        (m, k), n = views[0].shape[-2:], views[1].shape[-1]
+        self.steps.append(
+            Step(kind="matmul", out=out, inputs=views, numbers=dict(rows=m, inner=k, columns=n))
+        )
+
+    def _matrix(self, view: View) -> View:
+        """Return a view whose last two axes are a matrix, row by row."""
+        columns = view.shape[-1]
+        if view.strides[-2:] == (columns, 1) or (
+            view.strides[-1] == 1 and view.shape[-2] == 1
+        ):
+            return view
+        return self.packed(view)
+
+    def _gemm(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        a, b = inputs[:2]
+        if options.get("transA"):
+            a = self.moved(a, np.transpose)
+        if options.get("transB"):
+            b = self.moved(b, np.transpose)
+        result = self._matmul([a, b], {})
+        if (alpha := options.get("alpha", 1.0)) != 1:
+            result = self._elements("mul", [result, self.constant(np.float32(alpha))])
+        if len(inputs) > 2 and inputs[2] is not None:
+            bias = inputs[2]
+            if (beta := options.get("beta", 1.0)) != 1:
+                bias = self._elements("mul", [bias, self.constant(np.float32(beta))])
+            result = self._elements("add", [result, bias])
+        return result
+
+    def _conv(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        x, w = inputs[:2]
+        flat = len(x.view.shape) == 3  # of a series: a picture with one line
+        if flat:
+            x, w = (self.moved(value, lambda array: array[:, :, None]) for value in (x, w))
+        sizes = _windows(options, flat, x.view.shape[2:], w.view.shape[2:])
+        out = self.new((1, w.view.shape[0], *sizes["out"]))
+        numbers = dict(groups=int(options.get("group", 1)), **_flat_numbers(sizes))
+        views = [self.packed(value.view) for value in (x, w)]
+        if len(inputs) > 2 and inputs[2] is not None:
+            views.append(self.packed(inputs[2].view))
+        self.steps.append(
+            Step(kind="convolution", out=out, inputs=tuple(views), numbers=dict(numbers))
+        )
+        value = _Value(view=out)
+        return self.moved(value, lambda array: array[:, :, 0]) if flat else value
+
+    def _pool(self, function: str, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        x = inputs[0]
+        flat = len(x.view.shape) == 3
+        if flat:
+            x = self.moved(x, lambda array: array[:, :, None])
+        kernel = tuple(options["kernel_shape"])
+        sizes = _windows(options, flat, x.view.shape[2:], (1, *kernel) if flat else kernel)
+        if options.get("ceil_mode"):
+            raise KzooError("its pooling rounds sizes up")
+        out = self.new((1, x.view.shape[1], *sizes["out"]))
+        self.steps.append(
+            Step(
+                kind="pool",
+                function=function,
+                out=out,
+                inputs=(self.packed(x.view),),
+                numbers=dict(
+                    counts_padding=int(options.get("count_include_pad", 0)), **_flat_numbers(sizes)
+                ),
+            )
+        )
+        value = _Value(view=out)
+        return self.moved(value, lambda array: array[:, :, 0]) if flat else value
+
+    def _maxpool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        return self._pool("max", inputs, options)
+
+    def _averagepool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+        return self._pool("mean", inputs, options)
+
+    # Loops
+
+    def _loop(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> list[_Value]:
+        """Read a loop whose number of repetitions is known: that of a recurrent layer."""
+        graph = options["body"]
+        count = self.whole_numbers(inputs[0], "the number of steps of a loop")[0]
+        if not 0 < count <= _MOST_COUNT:
+            raise KzooError(f"a loop has {count} steps")
+        names = [each.name for each in graph.input]
+        states = len(names) - 2
+        unchanged = {
+            i for i in range(states) if _source(graph, graph.output[1 + i].name) == names[2 + i]
+        }
+        number = self.new(())
+        body = _Reader(self.sizes, self.constants, self.known, dict(self.values))
+        body.values[names[0]] = _Value(view=number, is_whole=True)
+        body.values[names[1]] = self.constant(np.float32(1))
+        initial = inputs[2:]
+        for i, value in enumerate(initial):
+            if i not in unchanged:
+                state = self.new(value.view.shape)
+                self.copy(value.view, state)
+                value = replace(value, view=state)
+            body.values[names[2 + i]] = value
+        body.read(graph)
+        carried, collected, outputs = [], [], []
+        for i in range(states):
+            start = body.values[names[2 + i]]
+            if i not in unchanged:
+                after = body.values[graph.output[1 + i].name].view
+                carried.append((start.view, body.packed(after)))
+            outputs.append(start)
+        # a state that another one takes over is read before it is overwritten
+        targets = {target.buffer for target, _ in carried}
+        for i, (target, source) in enumerate(carried):
+            if source.buffer in targets:
+                kept = self.new(source.shape)
+                body.copy(source, kept)
+                carried[i] = (target, kept)
+        for each in graph.output[1 + states :]:
+            value = body.values[each.name]
+            rows = self.new((count, *value.view.shape))
+            collected.append((rows, body.packed(value.view)))
+            outputs.append(replace(value, view=rows))
+        self.steps.append(
+            Step(
+                kind="loop",
+                out=number,
+                numbers={"count": count},
+                body=body.steps,
+                carried=carried,
+                collected=collected,
+            )
+        )
+        return outputs
+
+
+def _contiguous(buffer: int, shape: Iterable[int]) -> View:
+    shape = tuple(int(length) for length in shape)
+    strides = np.cumprod([1, *reversed(shape[1:])])[::-1] if shape else ()
+    return View(buffer=buffer, shape=shape, strides=tuple(int(stride) for stride in strides))
+
+
+def _as_array(elements: np.ndarray, view: View) -> np.ndarray:
+    """Return the array that a view of some elements is."""
+    size = elements.itemsize
+    return as_strided(
+        elements[view.offset :], view.shape, [stride * size for stride in view.strides]
+    )
+
+
+def _attributes(node: "onnx.NodeProto") -> dict[str, Any]:
+    get = import_module("onnx").helper.get_attribute_value
+    return {each.name: get(each) for each in node.attribute}
+
+
+def _source(graph: "onnx.GraphProto", name: str) -> str:
+    """Return the name of the value that an identity, or several of them, return."""
+    sources = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
+    while name in sources:
+        name = sources[name]
+    return name
+
+
+def _windows(
+    options: Mapping[str, Any], flat: bool, size: Sequence[int], kernel: Sequence[int]
+) -> dict[str, tuple[int, ...]]:
+    """Return the sizes of windows that slide over an image: "out", "kernel", "strides", "pads", "dilations"."""
+    strides = tuple(options.get("strides", [1] * (2 - flat)))
+    dilations = tuple(options.get("dilations", [1] * (2 - flat)))
+    pads = tuple(options.get("pads", [0] * (4 - 2 * flat)))
+    if flat:
+        strides, dilations, pads = (1, *strides), (1, *dilations), (0, pads[0], 0, pads[1])
+    reach = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
+    mode = options.get("auto_pad", b"NOTSET")
+    if mode in (b"SAME_UPPER", b"SAME_LOWER"):
+        total = [
+            max((-(-n // s) - 1) * s + r - n, 0)
+            for n, s, r in zip(size, strides, reach, strict=True)
+        ]
+        halves = [each // 2 for each in total]
+        others = [each - half for each, half in zip(total, halves, strict=True)]
+        pads = (*halves, *others) if mode == b"SAME_UPPER" else (*others, *halves)
+    out = tuple(
+        (n + a + b - r) // s + 1
+        for n, a, b, r, s in zip(size, pads[:2], pads[2:], reach, strides, strict=True)
+    )
+    return dict(out=out, kernel=tuple(kernel), strides=strides, pads=pads[:2], dilations=dilations)
+
+
+def _flat_numbers(sizes: Mapping[str, tuple[int, ...]]) -> dict[str, list[int]]:
+    return {name: [int(number) for number in values] for name, values in sizes.items()}
+
+
+def read_program(content: bytes) -> Program:
+    """Return the program of an ONNX file for one row.
+
+    Args:
+        content: of the file, whose batches may have any size.
+
+    Raises:
+        KzooError: an operation has no code, or a shape depends on the input.
+    """
+    graph = _for_one_row(content)
+    reader = _Reader()
+    dims = [dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim]
+    entry = reader.new(dims)
+    is_whole = graph.input[0].type.tensor_type.elem_type not in _FLOATS
+    reader.values[graph.input[0].name] = _Value(view=entry, is_whole=is_whole)
+    reader.read(graph)
+    answer = reader.values[graph.output[0].name].view
+    out = reader.new(answer.shape)
+    reader.copy(answer, out)
+    return Program(
+        steps=_without_unused(reader.steps, {out.buffer}),
+        sizes=reader.sizes,
+        constants=reader.constants,
+        input=entry.buffer,
+        output=out.buffer,
+    )
+
+
+def _for_one_row(content: bytes) -> "onnx.GraphProto":
+    """Return the graph of an ONNX file with a batch of one row, and without operations on constants."""
+    onnx, runtime = import_module("onnx"), import_module("onnxruntime")
+    proto = onnx.load_from_string(content)
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    del proto.graph.value_info[:]
+    for dim in proto.graph.output[0].type.tensor_type.shape.dim:
+        dim.Clear()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4  # errors are raised as well
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with TemporaryDirectory() as work:
+        options.optimized_model_filepath = str(Path(work, "folded.onnx"))
+        runtime.InferenceSession(
+            proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        return onnx.load(options.optimized_model_filepath).graph
+
+
+def _without_unused(steps: Sequence[Step], wanted: set[int]) -> list[Step]:
+    """Return the steps whose results are used, and add what they read to `wanted`."""
+    kept: list[Step] = []
+    for step in reversed(steps):
+        if step.kind == "loop":
+            carried = [pair for pair in step.carried]
+            collected = [pair for pair in step.collected if pair[0].buffer in wanted]
+            inner = wanted | {source.buffer for _, source in (*carried, *collected)}
+            body = _without_unused(step.body, inner)
+            wanted |= inner
+            kept.append(replace(step, body=body, carried=carried, collected=collected))
+        elif step.out.buffer in wanted:
+            wanted |= {view.buffer for view in step.inputs}
+            kept.append(step)
+    return kept[::-1]

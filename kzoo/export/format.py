@@ -32,6 +32,7 @@ class Format:
         name: the name in `formats=`.
         order: sort key; the first format that runs without Keras is preferred.
         file: path in the exported folder; "{version}" is replaced by the version number of the export.
+        beside: paths of further files that are written with it.
         packages: import names of the packages that run the file.
         write: function (network, file, quantize) that writes the file and returns additional facts for `kzoo.json`, as
             plain data. "batch" is the only batch size that the file takes, "note" a sentence.
@@ -52,6 +53,7 @@ class Format:
     packages: tuple[str, ...]
     write: Callable[..., JsonObject]
     open: Callable[..., Session]
+    beside: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     extra: str = ""
     quantize: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ import numpy as np
 from kzoo.data.named import ORIGINS
 from kzoo.export import card
 from kzoo.export.export_source import ConversionJob, export_source
-from kzoo.export.formats import file_of, formats, keys_of, parse, split_key
+from kzoo.export.formats import file_of, files_of, formats, keys_of, parse, split_key
 from kzoo.export.processes import run_steps
 from kzoo.export.sample import write_sample
 from kzoo.export.staging import new_folder
@@ -98,7 +98,7 @@ def export_model(
             exports = exports | _verified_entries(
                 folder, exports, work / "sample.npz" if quantize else None, timeout, say
             )
-        exports = {key: _without_failed_file(folder, entry) for key, entry in exports.items()}
+        exports = {key: _without_failed_file(folder, key, entry) for key, entry in exports.items()}
         if all(entry.status == "failed" for entry in exports.values()):
             key, entry = next(iter(exports.items()))
             report = {key: entry.json() for key, entry in exports.items()}
@@ -317,15 +317,15 @@ def _with_status(entry: Entry) -> Entry:
     return replace(entry, status="ok" if entry.error is None else "failed")
 
 
-def _without_failed_file(folder: Path, entry: Entry) -> Entry:
-    """Return an entry as it is, or, if it failed, without its file, which is removed."""
+def _without_failed_file(folder: Path, key: str, entry: Entry) -> Entry:
+    """Return an entry as it is, or, if it failed, without its files, which are removed."""
     if entry.status != "failed":
         return entry
     assert entry.file is not None
     target = folder / entry.file
     shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-    for beside in target.parent.glob(f"{target.stem}.*"):  # such as the header of a C file
-        beside.unlink()
+    for name in files_of(key)[1:]:
+        (folder / name).unlink(missing_ok=True)
     if target.parent.is_dir() and not any(target.parent.iterdir()):
         target.parent.rmdir()
     return replace(entry, file=None, bytes=None)
@@ -359,10 +359,12 @@ def _copy_other_formats(
         for k, entry in before.manifest.exports.items()
         if k not in exports and entry.file is not None
     }
-    for entry in copied.values():
+    for key, entry in copied.items():
         assert entry.file is not None
-        source = before.path / entry.file
-        target = folder / entry.file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
+        beside = files_of(key)[1:] if entry.format in formats() else []
+        for name in (entry.file, *beside):
+            source = before.path / name
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
     return copied

@@ -79,8 +79,18 @@ def split_key(key: str) -> tuple[str, str | None]:
 
 def file_of(key: str, version: int = 1) -> str:
     """Return the path of a key's file in the exported folder."""
+    return files_of(key, version)[0]
+
+
+def files_of(key: str, version: int = 1) -> list[str]:
+    """Return the paths of a key's file and of those that belong to it, such as the header of a C file."""
     name, quantize = split_key(key)
-    file = formats()[name].file.format(version=version)
+    format = formats()[name]
+    files = [file.format(version=version) for file in (format.file, *format.beside)]
+    return [_with_suffix(file, quantize) for file in files]
+
+
+def _with_suffix(file: str, quantize: str | None) -> str:
     if quantize is None:
         return file
     stem, dot, suffix = file.rpartition(".")

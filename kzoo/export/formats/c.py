@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kzoo.export.format import Format, refuses_votes
+from kzoo.export.formats import files_of
 from kzoo.export.program.c_source import CSource, number_text
 from kzoo.problems.kinds import kind, kind_of
 from kzoo.utils.errors import KzooError
-from kzoo.utils.files import JsonObject, read_json
-from kzoo.utils.formatting import first_line
+from kzoo.utils.files import JsonObject
 
 if TYPE_CHECKING:
     from kzoo.export.worker import Network
@@ -42,12 +42,14 @@ def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
     count = sum(values.size for values in program.constants.values())
     if count > _MOST_NUMBERS:
         raise KzooError(
-            f"its {count:,} numbers would make a source file of {count * 12 // 2**20:,} MB. Use a smaller preset, such as "
-            "cifar_mobile, or another format"
+            f"its {count:,} numbers would make a source file of {count * 12 // 2**20:,} MB. Use a smaller preset, "
+            "such as cifar_mobile, or another format"
         )
-    name = re.sub(r"\W", "_", network.name)
-    source = CSource(program, name, int8=quantize == "int8")
-    header = file.with_suffix(".h")
+    function = re.sub(r"\W", "_", network.name, flags=re.ASCII)
+    source = CSource(program, function, int8=quantize == "int8")
+    header, main = (
+        file.with_name(Path(name).name) for name in files_of("c_int8" if quantize else "c")[1:]
+    )
     shapes = network.model.inputs[0].shape[1:], network.model.outputs[0].shape[1:]
     facts = dict(
         inputs=program.sizes[program.input],
@@ -56,14 +58,13 @@ def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
         flash=source.flash,
     )
     title = f"{network.name}, exported by kzoo{' with 8-bit weights' if quantize else ''}"
-    header.write_text(_header(network, name, title, shapes, facts), "utf-8")
+    header.write_text(_header(network, function, title, shapes, facts), "utf-8")
     includes = "".join(f"#include <{each}.h>\n" for each in ("math", "stddef", "stdint"))
     content = f'/* {_safe(title)} */\n\n#include "{header.name}"\n\n{includes}\n{source.text}'
     with np.load(network.folder / "golden.npz") as golden:
         rows, expected = golden["x_7"], golden["y_7"]
     tolerance = _TOLERANCE if quantize is None else 1.0
-    main = file.with_name(file.name.replace("model", "main"))
-    main.write_text(_main(name, header.name, rows, expected, tolerance), "utf-8")
+    main.write_text(_main(function, header.name, rows, expected, tolerance), "utf-8")
     file.write_text(content, "utf-8")
     return dict(facts)
 
@@ -79,8 +80,8 @@ def _header(
     lines = [
         title,
         "",
-        f"{name}_predict() computes the outputs for one input. It allocates no memory, and is not reentrant: it uses one "
-        "block of memory, and less than 1 kB of stack.",
+        f"{name}_predict() computes the outputs for one input. It allocates no memory, and is not reentrant: it uses "
+        "one block of memory, and less than 1 kB of stack.",
         "",
         f"x: {facts['inputs']} numbers, of shape ({of_input}); the last axis varies fastest.",
         *_inputs(network),
@@ -114,7 +115,9 @@ def _inputs(network: "Network") -> Iterator[str]:
         place = f"x[{first}]" if first == last else f"x[{first}] to x[{last}]"
         if column["kind"] == "category":
             values = list(column["values"])
-            codes = ", ".join(f"{code} {value}" for code, value in enumerate(values[:_MOST_CODES], 1))
+            codes = ", ".join(
+                f"{code} {value}" for code, value in enumerate(values[:_MOST_CODES], 1)
+            )
             more = f" and {len(values) - _MOST_CODES} more" if len(values) > _MOST_CODES else ""
             yield f"  {place}: {part.name}, a category: 0 unknown, {codes}{more}"
         elif column["kind"] == "date":
@@ -141,15 +144,17 @@ def _outputs(network: "Network", count: int) -> Iterator[tuple[int, str]]:
 def _wrapped(text: str) -> list[str]:
     """Return the lines of a text in a comment."""
     indent = " " * (len(text) - len(text.lstrip()) + 2) if text.startswith(" ") else ""
-    return textwrap.wrap(
-        _safe(text), _WIDTH, subsequent_indent=indent, break_on_hyphens=False
-    ) or [""]
+    return textwrap.wrap(_safe(text), _WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [
+        ""
+    ]
 
 
 def _safe(text: str) -> str:
     """Return a text that can stand in a comment of C: names of columns and classes come from files."""
     printable = "".join(c if c.isprintable() else " " for c in text)
-    return printable.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??", "? ?")
+    return (
+        printable.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??", "? ?")
+    )
 
 
 def _main(name: str, header: str, rows: np.ndarray, expected: np.ndarray, tolerance: float) -> str:
@@ -158,7 +163,8 @@ def _main(name: str, header: str, rows: np.ndarray, expected: np.ndarray, tolera
     arrays = "".join(
         f"static const float {array}[{len(values)}][{size}] = {{\n"
         + ",\n".join(
-            "    {" + ", ".join(number_text(float(v)) for v in row.reshape(-1)) + "}" for row in values
+            "    {" + ", ".join(number_text(float(v)) for v in row.reshape(-1)) + "}"
+            for row in values
         )
         + "\n};\n"
         for array, values, size in (("inputs", rows, width), ("expected", expected, outputs))
@@ -229,16 +235,23 @@ class Session:
                 check=False,
             )
             if done.returncode:
-                raise KzooError(f"{name} does not compile: {first_line(done.stderr)}")
+                raise KzooError(f"{name} does not compile: {_first(done.stderr)}")
             self._predict = ctypes.CDLL(str(library))[function]
-        version = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
-        self.runtime = first_line(version.stdout) or command
+        version = subprocess.run(
+            [command, "--version"], capture_output=True, text=True, check=False
+        )
+        self.runtime = _first(version.stdout) or command
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         row = np.ascontiguousarray(x, np.float32)
         y = np.zeros(self._outputs, np.float32)
         self._predict(_pointer(row), _pointer(y))
         return y.reshape(1, *self._shape)
+
+
+def _first(text: str) -> str:
+    """Return the first line of an output."""
+    return text.strip().partition("\n")[0]
 
 
 def _pointer(array: np.ndarray) -> Any:
@@ -256,6 +269,7 @@ FORMAT = Format(
     name="c",
     order=60,
     file="c/model.c",
+    beside=("c/model.h", "c/main.c"),
     packages=(),
     write=write,
     open=Session,

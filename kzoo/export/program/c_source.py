@@ -143,7 +143,8 @@ static void softmax(const float *x, float *y, int outer, int length, int inner)
 }
 """
 _GATHER = """\
-static void gather{tail}(const {type} *x, {scale}const float *indices, float *y, int outer, int rows, int inner, int count)
+static void gather{tail}(
+    const {type} *x, {scale}const float *indices, float *y, int outer, int rows, int inner, int count)
 {{
     for (int o = 0; o < outer; o++)
         for (int i = 0; i < count; i++) {{
@@ -191,7 +192,7 @@ class CSource:
         self.places, elements = offsets(program)
         self.rounded = _rounded(program) if int8 else {}
         self.helpers: dict[str, str] = {}
-        body = "".join(f"    {line}\n" for line in self._lines(program.steps, "i"))
+        body = "".join(f"    {line}\n" for line in self._lines(program.steps))
         used = {view.buffer for step in program.every_step() for view in _views_read(step)}
         weights = [self._weights(number) for number in sorted(program.constants) if number in used]
         self.ram = 4 * max(elements, 1)
@@ -222,7 +223,9 @@ class CSource:
 
     def _pointer(self, view: View) -> str:
         """Return the expression of the address of the first element of a view."""
-        return f"{self._base(view.buffer)} + {view.offset}" if view.offset else self._base(view.buffer)
+        return (
+            f"{self._base(view.buffer)} + {view.offset}" if view.offset else self._base(view.buffer)
+        )
 
     def _base(self, buffer: int) -> str:
         if buffer == self.program.input:
@@ -241,12 +244,12 @@ class CSource:
 
     # Steps
 
-    def _lines(self, steps: Sequence[Step], letter: str) -> Iterator[str]:
+    def _lines(self, steps: Sequence[Step]) -> Iterator[str]:
         for step in steps:
-            yield from getattr(self, f"_{step.kind}")(step, letter)
+            yield from getattr(self, f"_{step.kind}")(step)
 
-    def _map(self, step: Step, letter: str) -> Iterator[str]:
-        alpha = number_text(float(step.numbers["alpha"])) if "alpha" in step.numbers else ""
+    def _map(self, step: Step) -> Iterator[str]:
+        alpha = number_text(step.alpha)
         yield from self._nest(step.out.shape, [step.out, *step.inputs], _expression(step, alpha))
 
     def _nest(self, shape: Sequence[int], views: Sequence[View], expression: str) -> Iterator[str]:
@@ -256,18 +259,16 @@ class CSource:
             f"({self._pointer(view)})[{_index(steps, 'ijklmnop')}]"
             for view, steps in zip(views, strides, strict=True)
         ]
-        inside = expression.format(
-            **dict(zip("abc", elements[1:], strict=False)), alpha="{alpha}"
-        )
+        inside = expression.format(**dict(zip("abc", elements[1:], strict=False)))
         loops = "".join(
             f"for (int {letter} = 0; {letter} < {length}; {letter}++) "
             for letter, length in zip("ijklmnop", lengths, strict=False)
         )
         yield f"{loops}{elements[0]} = {inside};"
 
-    def _reduce(self, step: Step, letter: str) -> Iterator[str]:
+    def _reduce(self, step: Step) -> Iterator[str]:
         (source,) = step.inputs
-        kept = int(step.numbers["kept"])  # type: ignore[arg-type]
+        kept = step.numbers["kept"]
         outer, outer_strides = _merged(
             source.shape[:kept], [step.out.strides, source.strides[:kept]]
         )
@@ -288,7 +289,7 @@ class CSource:
             f"{_COMBINE[step.function]} }} ({self._pointer(step.out)})[{out_index}] = {result}; }}"
         )
 
-    def _matmul(self, step: Step, letter: str) -> Iterator[str]:
+    def _matmul(self, step: Step) -> Iterator[str]:
         a, b = step.inputs
         parts = self._rounding(b.buffer)
         self.helpers[f"matmul{parts['tail']}"] = _MATMUL.format(
@@ -297,7 +298,9 @@ class CSource:
         batch = step.out.shape[:-2]
         lengths, strides = _merged(batch, [view.strides[:-2] for view in (step.out, a, b)])
         out, first, second = (
-            f"{self._pointer(view)} + {index}" if (index := _index(steps, "ijkl")) != "0" else self._pointer(view)
+            f"{self._pointer(view)} + {index}"
+            if (index := _index(steps, "ijkl")) != "0"
+            else self._pointer(view)
             for view, steps in zip((step.out, a, b), strides, strict=True)
         )
         loops = "".join(
@@ -308,20 +311,20 @@ class CSource:
         sizes = ", ".join(str(step.numbers[name]) for name in ("rows", "inner", "columns"))
         yield f"{loops}matmul{parts['tail']}({first}, {second}, {scale}{out}, {sizes});"
 
-    def _convolution(self, step: Step, letter: str) -> Iterator[str]:
+    def _convolution(self, step: Step) -> Iterator[str]:
         x, w, *rest = step.inputs
         parts = self._rounding(w.buffer)
         self.helpers[f"convolution{parts['tail']}"] = _CONVOLUTION.format(
             **parts, result="s * scales[channel]" if parts["scale"] else "s"
         ).replace("const float *s, ", "const float *scales, ")
-        groups = int(step.numbers["groups"])  # type: ignore[arg-type]
+        groups = step.numbers["groups"]
         sizes = [
             groups,
             x.shape[1] // groups,
             w.shape[0] // groups,
             *x.shape[2:],
             *step.out.shape[2:],
-            *_sizes(step),
+            *step.windows,
         ]
         bias = self._pointer(rest[0]) if rest else "0"
         scale = f"s{w.buffer}, " if parts["scale"] else ""
@@ -330,7 +333,7 @@ class CSource:
             f"{self._pointer(x)}, {self._pointer(w)}, {scale}{bias}, {self._pointer(step.out)}, c); }}"
         )
 
-    def _pool(self, step: Step, letter: str) -> Iterator[str]:
+    def _pool(self, step: Step) -> Iterator[str]:
         (x,) = step.inputs
         name = "mean" if step.function == "mean" else "max"
         all_counted = bool(step.numbers["counts_padding"])
@@ -343,17 +346,17 @@ class CSource:
             combine=f"s += {at};" if name == "mean" else f"s = fmaxf(s, {at});",
             result=f"s / {total}" if name == "mean" else "count ? s : 0.0f",
         )
-        sizes = [x.shape[1], *x.shape[2:], *step.out.shape[2:], *_sizes(step)]
+        sizes = [x.shape[1], *x.shape[2:], *step.out.shape[2:], *step.windows]
         yield (
             f"{{ static const int c[13] = {{{', '.join(map(str, sizes))}}}; "
             f"pool_{helper}({self._pointer(x)}, {self._pointer(step.out)}, c); }}"
         )
 
-    def _softmax(self, step: Step, letter: str) -> Iterator[str]:
+    def _softmax(self, step: Step) -> Iterator[str]:
         self.helpers["softmax"] = _SOFTMAX
         yield self._call("softmax", step, ("outer", "length", "inner"))
 
-    def _cumulative_sum(self, step: Step, letter: str) -> Iterator[str]:
+    def _cumulative_sum(self, step: Step) -> Iterator[str]:
         self.helpers["cumulative_sum"] = _CUMULATIVE_SUM
         yield self._call(
             "cumulative_sum", step, ("outer", "length", "inner", "exclusive", "reverse")
@@ -363,7 +366,7 @@ class CSource:
         sizes = ", ".join(str(step.numbers[name]) for name in names)
         return f"{function}({self._pointer(step.inputs[0])}, {self._pointer(step.out)}, {sizes});"
 
-    def _gather(self, step: Step, letter: str) -> Iterator[str]:
+    def _gather(self, step: Step) -> Iterator[str]:
         data, indices = step.inputs
         parts = self._rounding(data.buffer)
         self.helpers[f"gather{parts['tail']}"] = _GATHER.format(
@@ -376,19 +379,18 @@ class CSource:
             f"{self._pointer(step.out)}, {sizes});"
         )
 
-    def _loop(self, step: Step, letter: str) -> Iterator[str]:
+    def _loop(self, step: Step) -> Iterator[str]:
         number = f"t{step.out.buffer}"
         yield f"for (int {number} = 0; {number} < {step.numbers['count']}; {number}++) {{"
         yield f"    ({self._pointer(step.out)})[0] = (float){number};"
-        yield from (f"    {line}" for line in self._lines(step.body, letter))
-        for target, source in step.collected:
+        yield from (f"    {line}" for line in self._lines(step.body))
+        copies = [
+            (target, source, f"{number} * {source.size} + i") for target, source in step.collected
+        ]
+        copies += [(target, source, "i") for target, source in step.carried]
+        for target, source, index in copies:
             yield (
-                f"    for (int i = 0; i < {source.size}; i++) ({self._pointer(target)})[{number} * {source.size} + i] = "
-                f"({self._pointer(source)})[i];"
-            )
-        for target, source in step.carried:
-            yield (
-                f"    for (int i = 0; i < {source.size}; i++) ({self._pointer(target)})[i] = "
+                f"    for (int i = 0; i < {source.size}; i++) ({self._pointer(target)})[{index}] = "
                 f"({self._pointer(source)})[i];"
             )
         yield "}"
@@ -397,12 +399,6 @@ class CSource:
 def _views_read(step: Step) -> Iterator[View]:
     yield from step.inputs
     yield from (source for _, source in (*step.carried, *step.collected))
-
-
-def _sizes(step: Step) -> list[int]:
-    """Return height and width of the windows, their strides, padding and dilations."""
-    names = ("kernel", "strides", "pads", "dilations")
-    return [number for name in names for number in step.numbers[name]]  # type: ignore[union-attr]
 
 
 def _expression(step: Step, alpha: str) -> str:
@@ -483,7 +479,7 @@ def _shape_of_weights(step: Step, i: int, view: View) -> tuple[int, ...]:
         return 0, *view.shape
     if step.kind == "gather" and i == 0 and whole and step.numbers["outer"] == 1:
         rows, inner = step.numbers["rows"], step.numbers["inner"]
-        return 0, int(rows), int(inner)  # type: ignore[arg-type]
+        return 0, rows, inner
     return ()
 
 
@@ -503,8 +499,6 @@ def _array(kind: str, name: str, values: np.ndarray) -> str:
         texts = [number_text(float(value)) for value in values]
     else:
         texts = [str(int(value)) for value in values]
-    lines = [
-        ", ".join(texts[i : i + _PER_LINE]) for i in range(0, len(texts), _PER_LINE)
-    ]
+    lines = [", ".join(texts[i : i + _PER_LINE]) for i in range(0, len(texts), _PER_LINE)]
     body = ",\n    ".join(lines)
     return f"static const {kind} {name}[{len(values)}] = {{\n    {body}\n}};\n"

@@ -182,17 +182,13 @@ class _Reader:
             name: value for name, value in zip(node.output, outputs, strict=False) if name
         }
 
-    def _elements(
-        self, function: str, values: Sequence[_Value], numbers: Mapping[str, float] = {}
-    ) -> _Value:
+    def _elements(self, function: str, values: Sequence[_Value], alpha: float = 0.0) -> _Value:
         shape = np.broadcast_shapes(*(value.view.shape for value in values))
         out = self.new(shape)
         inputs = tuple(
             self.moved(value, lambda array: np.broadcast_to(array, shape)).view for value in values
         )
-        self.steps.append(
-            Step(kind="map", function=function, out=out, inputs=inputs, numbers=dict(numbers))
-        )
+        self.steps.append(Step(kind="map", function=function, out=out, inputs=inputs, alpha=alpha))
         return _Value(view=out, is_whole=all(value.is_whole for value in values))
 
     def _map(self, name: str, inputs: Sequence[Any]) -> _Value:
@@ -232,10 +228,10 @@ class _Reader:
         return value
 
     def _leakyrelu(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
-        return self._elements("leaky_relu", inputs, {"alpha": options.get("alpha", 0.01)})
+        return self._elements("leaky_relu", inputs, options.get("alpha", 0.01))
 
     def _elu(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
-        return self._elements("elu", inputs, {"alpha": options.get("alpha", 1.0)})
+        return self._elements("elu", inputs, options.get("alpha", 1.0))
 
     # Elements elsewhere
 
@@ -270,8 +266,8 @@ class _Reader:
         return self.moved(inputs[0], lambda array: np.transpose(array, options.get("perm")))
 
     def _expand(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
-        shape = self.whole_numbers(inputs[1], "a shape")
-        shape = np.broadcast_shapes(tuple(shape), inputs[0].view.shape)
+        wanted = self.whole_numbers(inputs[1], "a shape")
+        shape = np.broadcast_shapes(tuple(wanted), inputs[0].view.shape)
         return self.moved(inputs[0], lambda array: np.broadcast_to(array, shape))
 
     def _tile(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
@@ -280,9 +276,7 @@ class _Reader:
         wide = [size for pair in zip(repeats, shape, strict=True) for size in pair]
         narrow = [size for length in shape for size in (1, length)]
         total = [count * length for count, length in zip(repeats, shape, strict=True)]
-        repeated = self.moved(
-            inputs[0], lambda array: np.broadcast_to(array.reshape(narrow), wide)
-        )
+        repeated = self.moved(inputs[0], lambda array: np.broadcast_to(array.reshape(narrow), wide))
         return self.moved(repeated, lambda array: array.reshape(total))
 
     def _slice(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
@@ -321,7 +315,7 @@ class _Reader:
         parts = []
         for size, end in zip(sizes, ends, strict=True):
             part = (*index[:axis], slice(int(end) - size, int(end)))
-            parts.append(self.moved(inputs[0], lambda array, part=part: array[part]))
+            parts.append(self.moved(inputs[0], _at(part)))
         return parts
 
     def _concat(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
@@ -339,9 +333,7 @@ class _Reader:
             part[axis] = slice(begin, begin + value.view.shape[axis])
             begin += value.view.shape[axis]
             if value.view.size:
-                self.copy(
-                    value.view, self.moved(out, lambda array, part=tuple(part): array[part]).view
-                )
+                self.copy(value.view, self.moved(out, _at(tuple(part))).view)
         return out
 
     def _pad(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
@@ -353,13 +345,13 @@ class _Reader:
         if not any(pads):
             return value
         fill = inputs[2] if len(inputs) > 2 and inputs[2] is not None else None
-        fill = self.constant(np.float32(0)) if fill is None else fill
-        shape = [n + a + b for n, a, b in zip(value.view.shape, pads[:rank], pads[rank:], strict=True)]
+        fill = self.constant(np.zeros((), np.float32)) if fill is None else fill
+        shape = [
+            n + a + b for n, a, b in zip(value.view.shape, pads[:rank], pads[rank:], strict=True)
+        ]
         out = replace(value, view=self.new(shape))
         self.copy(self.moved(fill, lambda array: np.broadcast_to(array, shape)).view, out.view)
-        inside = tuple(
-            slice(a, a + n) for a, n in zip(pads, value.view.shape, strict=False)
-        )
+        inside = tuple(slice(a, a + n) for a, n in zip(pads, value.view.shape, strict=False))
         self.copy(value.view, self.moved(out, lambda array: array[inside]).view)
         return out
 
@@ -399,7 +391,7 @@ class _Reader:
         shape, depth = data.view.shape, indices.view.shape[-1]
         number: _Value | None = None  # of the row of a table
         for i in range(depth):
-            part = self.moved(indices, lambda array, i=i: array[..., i])
+            part = self.moved(indices, _at((..., i)))
             factor = self.constant(np.array(np.prod(shape[i + 1 : depth]), np.int64))
             part = self._elements("mul", [part, factor])
             number = part if number is None else self._elements("add", [number, part])
@@ -485,17 +477,15 @@ class _Reader:
         if len(b.view.shape) == 2:  # the rows of all batches are rows of one matrix
             flat = self.moved(a, lambda array: array.reshape(-1, k)) if batch else a
             out = self.new((flat.view.shape[0], n))
-            self._product(flat, b, out, [])
+            self._product(flat, b, out)
             return self.moved(_Value(view=out), lambda array: array.reshape(*batch, m, n))
-        wide = [
-            self.moved(value, lambda array, tail=tail: np.broadcast_to(array, (*batch, *tail)))
-            for value, tail in ((a, (m, k)), (b, (k, n)))
-        ]
+        a = self.moved(a, lambda array: np.broadcast_to(array, (*batch, m, k)))
+        b = self.moved(b, lambda array: np.broadcast_to(array, (*batch, k, n)))
         out = self.new((*batch, m, n))
-        self._product(*wide, out, list(batch))
+        self._product(a, b, out)
         return _Value(view=out)
 
-    def _product(self, a: _Value, b: _Value, out: View, batch: list[int]) -> None:
+    def _product(self, a: _Value, b: _Value, out: View) -> None:
         views = tuple(self._matrix(value.view) for value in (a, b))
         (m, k), n = views[0].shape[-2:], views[1].shape[-1]
         self.steps.append(
@@ -505,9 +495,7 @@ class _Reader:
     def _matrix(self, view: View) -> View:
         """Return a view whose last two axes are a matrix, row by row."""
         columns = view.shape[-1]
-        if view.strides[-2:] == (columns, 1) or (
-            view.strides[-1] == 1 and view.shape[-2] == 1
-        ):
+        if view.strides[-2:] == (columns, 1) or (view.strides[-1] == 1 and view.shape[-2] == 1):
             return view
         return self.packed(view)
 
@@ -519,11 +507,11 @@ class _Reader:
             b = self.moved(b, np.transpose)
         result = self._matmul([a, b], {})
         if (alpha := options.get("alpha", 1.0)) != 1:
-            result = self._elements("mul", [result, self.constant(np.float32(alpha))])
+            result = self._elements("mul", [result, self.constant(np.array(alpha, np.float32))])
         if len(inputs) > 2 and inputs[2] is not None:
             bias = inputs[2]
             if (beta := options.get("beta", 1.0)) != 1:
-                bias = self._elements("mul", [bias, self.constant(np.float32(beta))])
+                bias = self._elements("mul", [bias, self.constant(np.array(beta, np.float32))])
             result = self._elements("add", [result, bias])
         return result
 
@@ -532,14 +520,20 @@ class _Reader:
         flat = len(x.view.shape) == 3  # of a series: a picture with one line
         if flat:
             x, w = (self.moved(value, lambda array: array[:, :, None]) for value in (x, w))
-        sizes = _windows(options, flat, x.view.shape[2:], w.view.shape[2:])
-        out = self.new((1, w.view.shape[0], *sizes["out"]))
-        numbers = dict(groups=int(options.get("group", 1)), **_flat_numbers(sizes))
+        sizes, windows = _windows(options, flat, x.view.shape[2:], w.view.shape[2:])
+        out = self.new((1, w.view.shape[0], *sizes))
+        groups = {"groups": int(options.get("group", 1))}
         views = [self.packed(value.view) for value in (x, w)]
         if len(inputs) > 2 and inputs[2] is not None:
             views.append(self.packed(inputs[2].view))
         self.steps.append(
-            Step(kind="convolution", out=out, inputs=tuple(views), numbers=dict(numbers))
+            Step(
+                kind="convolution",
+                out=out,
+                inputs=tuple(views),
+                numbers=groups,
+                windows=windows,
+            )
         )
         value = _Value(view=out)
         return self.moved(value, lambda array: array[:, :, 0]) if flat else value
@@ -550,19 +544,18 @@ class _Reader:
         if flat:
             x = self.moved(x, lambda array: array[:, :, None])
         kernel = tuple(options["kernel_shape"])
-        sizes = _windows(options, flat, x.view.shape[2:], (1, *kernel) if flat else kernel)
+        sizes, windows = _windows(options, flat, x.view.shape[2:], (1, *kernel) if flat else kernel)
         if options.get("ceil_mode"):
             raise KzooError("its pooling rounds sizes up")
-        out = self.new((1, x.view.shape[1], *sizes["out"]))
+        out = self.new((1, x.view.shape[1], *sizes))
         self.steps.append(
             Step(
                 kind="pool",
                 function=function,
                 out=out,
                 inputs=(self.packed(x.view),),
-                numbers=dict(
-                    counts_padding=int(options.get("count_include_pad", 0)), **_flat_numbers(sizes)
-                ),
+                numbers={"counts_padding": int(options.get("count_include_pad", 0))},
+                windows=windows,
             )
         )
         value = _Value(view=out)
@@ -590,7 +583,7 @@ class _Reader:
         number = self.new(())
         body = _Reader(self.sizes, self.constants, self.known, dict(self.values))
         body.values[names[0]] = _Value(view=number, is_whole=True)
-        body.values[names[1]] = self.constant(np.float32(1))
+        body.values[names[1]] = self.constant(np.ones((), np.float32))
         initial = inputs[2:]
         for i, value in enumerate(initial):
             if i not in unchanged:
@@ -637,6 +630,11 @@ def _contiguous(buffer: int, shape: Iterable[int]) -> View:
     return View(buffer=buffer, shape=shape, strides=tuple(int(stride) for stride in strides))
 
 
+def _at(index: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function of an array that returns its elements at an index."""
+    return lambda array: array[index]
+
+
 def _as_array(elements: np.ndarray, view: View) -> np.ndarray:
     """Return the array that a view of some elements is."""
     size = elements.itemsize
@@ -660,8 +658,8 @@ def _source(graph: "onnx.GraphProto", name: str) -> str:
 
 def _windows(
     options: Mapping[str, Any], flat: bool, size: Sequence[int], kernel: Sequence[int]
-) -> dict[str, tuple[int, ...]]:
-    """Return the sizes of windows that slide over an image: "out", "kernel", "strides", "pads", "dilations"."""
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return height and width of the output of windows that slide over an image, and the windows (see `Step`)."""
     strides = tuple(options.get("strides", [1] * (2 - flat)))
     dilations = tuple(options.get("dilations", [1] * (2 - flat)))
     pads = tuple(options.get("pads", [0] * (4 - 2 * flat)))
@@ -681,11 +679,8 @@ def _windows(
         (n + a + b - r) // s + 1
         for n, a, b, r, s in zip(size, pads[:2], pads[2:], reach, strides, strict=True)
     )
-    return dict(out=out, kernel=tuple(kernel), strides=strides, pads=pads[:2], dilations=dilations)
-
-
-def _flat_numbers(sizes: Mapping[str, tuple[int, ...]]) -> dict[str, list[int]]:
-    return {name: [int(number) for number in values] for name, values in sizes.items()}
+    windows = (*kernel, *strides, *pads[:2], *dilations)
+    return out, tuple(int(number) for number in windows)
 
 
 def read_program(content: bytes) -> Program:

@@ -51,7 +51,9 @@ class Step:
         out: what it writes.
         inputs: what it reads.
         function: of "map", "pool" and "reduce": the name of the function.
-        numbers: sizes, strides, paddings and factors, by their names.
+        numbers: sizes, by their names.
+        windows: of "convolution" and "pool": height and width of the windows, their strides, paddings and dilations.
+        alpha: slope or limit of the function for negative numbers.
         body: the steps of a loop, which are repeated `numbers["count"]` times. The buffer of `out` has the number of
             the repetition.
         carried: of a loop: pairs (target, source) that are copied at the end of each repetition.
@@ -62,7 +64,9 @@ class Step:
     out: View
     inputs: tuple[View, ...] = ()
     function: str = ""
-    numbers: dict[str, int | float | list[int]] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    windows: tuple[int, ...] = ()
+    alpha: float = 0.0
     body: Sequence["Step"] = ()
     carried: Sequence[tuple[View, View]] = ()
     collected: Sequence[tuple[View, View]] = ()

@@ -1,0 +1,145 @@
+"""C99 source code: the same outputs as Keras, without a warning, and names from data that stay comments."""
+
+import shutil
+import subprocess
+
+import keras
+import numpy as np
+import pytest
+from messages import assert_mentions, refuses
+from test_matrix import with_random_weights
+
+import kzoo
+from kzoo.cli import main
+from kzoo.export.formats import c
+from kzoo.utils.errors import KzooError
+
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1"]
+SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+PRESETS = {
+    "iris_fnn": {},
+    "tabular_tabm": {},
+    "series_linear": {},
+    "digits_cnn": {},
+    "cifar_mobile": {},
+    "series_rnn": {"input_shape": (24, 2)},
+    "series_gru": {"input_shape": (24, 2)},
+    "series_lstm": {"input_shape": (24, 2)},
+    "series_tcn": {"input_shape": (24, 2)},
+}
+
+pytestmark = pytest.mark.skipif(c.compiler() is None, reason="no C compiler")
+
+
+def exported(model, path, **options):
+    return kzoo.export(model, path, formats=["c"], progress=False, **options)
+
+
+def run_main(folder, *flags, name="main"):
+    """Compile the program that compares golden inputs, and return its output."""
+    program = folder / name
+    model = name.replace("main", "model")
+    files = [str(folder / f"{each}.c") for each in (name, model)]
+    subprocess.run([c.compiler(), *STRICT, *flags, *files, "-o", str(program), "-lm"], check=True)
+    return subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("iris_fnn", "series_gru") else pytest.mark.slow)
+        for name in PRESETS
+    ],
+)
+def test_presets_compute_what_keras_computes(name, tmp_path):
+    overrides = PRESETS[name]
+    model = with_random_weights(name, **overrides)
+    result = exported(model, tmp_path / "e")
+    assert result.exports["c"]["difference"] <= 1e-5
+    assert result.exports["c"]["ram"] > 0
+    assert "largest difference" in run_main(tmp_path / "e" / "c", *SANITIZED)
+
+
+def test_operations_of_a_custom_network(tmp_path):
+    """Strides, dilations, depthwise kernels, paddings, pooling, gathered rows, and broadcasting."""
+    inputs = keras.Input((12, 10, 4))
+    x = keras.layers.Conv2D(6, 3, strides=2, padding="same", activation="elu")(inputs)
+    x = keras.layers.Conv2D(6, 2, activation="leaky_relu")(x)
+    x = keras.layers.DepthwiseConv2D(2, dilation_rate=2, padding="same", activation="softplus")(x)
+    x = keras.layers.AveragePooling2D(2, padding="same")(x)
+    x = keras.layers.ZeroPadding2D(1)(x)
+    x = keras.layers.MaxPooling2D(2, strides=1)(x)
+    x = keras.layers.LayerNormalization()(x)
+    x = x[:, ::-1, 1:] * keras.ops.sigmoid(keras.ops.max(x, axis=(1, 2), keepdims=True))
+    x = keras.layers.Flatten()(x)
+    y = keras.layers.Dense(3, activation="tanh")(x)
+    model = keras.Model(inputs, y, name="odd")
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(scale=0.3, size=w.shape) for w in model.get_weights()])
+    result = exported(model, tmp_path / "e")
+    assert result.exports["c"]["difference"] <= 1e-5
+    run_main(tmp_path / "e" / "c", *SANITIZED)
+
+
+def test_weights_of_eight_bits_take_a_quarter(tmp_path):
+    model = with_random_weights("digits_cnn")
+    result = exported(model, tmp_path / "e", quantize=["int8"])
+    full, small = (result.exports[key] for key in ("c", "c_int8"))
+    assert small["status"] == "ok"
+    assert small["agreement"] >= 0.98
+    assert small["flash"] < 0.3 * full["flash"]
+    run_main(tmp_path / "e" / "c", name="main_int8")
+
+
+def test_the_header_names_columns_categories_and_classes(tmp_path):
+    hostile = '*/ int evil; /* "??/'
+    rows = 60
+    table = {
+        "age": np.arange(rows) * 1.37 + 20.0,
+        hostile: [("red", hostile, "blue\n#define x 1")[i % 3] for i in range(rows)],
+        "bought": ["no" if i % 7 < 3 else 'yes*/" \\' for i in range(rows)],
+    }
+    frame = __import__("pandas").DataFrame(table)
+    run = kzoo.train(
+        "tabular_fnn",
+        frame,
+        target="bought",
+        epochs=1,
+        out=tmp_path / "r",
+        progress=False,
+        check=False,
+        baselines=False,
+    )
+    exported(run, tmp_path / "e")
+    header = (tmp_path / "e" / "c" / "model.h").read_text("utf-8")
+    assert_mentions(header, "x[0]: age, a number", "0 unknown", "red", "y[0]: no", "TABULAR_FNN_RAM_BYTES")
+    assert header.count("*/") == header.count("/*")
+    run_main(tmp_path / "e" / "c")
+
+
+def test_texts_and_large_networks_are_refused(tmp_path, monkeypatch):
+    with refuses("tokenizer", "onnx or litert"):
+        exported(kzoo.build("text_cnn"), tmp_path / "t")
+    monkeypatch.setattr(c, "_MOST_NUMBERS", 100)  # in this process only: the worker has its own
+    program = type("P", (), {"constants": {0: np.zeros(101)}})
+    network = type("N", (), {"program": program, "name": "big"})
+    with refuses("source file", "cifar_mobile"):
+        c.write(network, tmp_path / "model.c", None)
+
+
+def test_without_a_compiler_it_is_written_and_not_checked(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    entry = exported(kzoo.build("iris_fnn"), tmp_path / "e").exports["c"]
+    assert entry["status"] == "unchecked"
+    assert_mentions(entry["note"], "C compiler", "main.c")
+    with pytest.raises(KzooError):
+        c.Session(tmp_path / "e" / "c" / "model.c", name="c")
+
+
+def test_code_of_others_is_not_run_and_files_stay_together(tmp_path, capsys):
+    model = kzoo.build("iris_fnn", seed=0)
+    exported(model, tmp_path / "e")
+    kzoo.export(model, tmp_path / "e", formats=["keras"], progress=False)
+    assert {"model.c", "model.h", "main.c"} == {f.name for f in (tmp_path / "e" / "c").iterdir()}
+    assert main(["check", str(tmp_path / "e")]) == 0
+    assert_mentions(capsys.readouterr().out, "not again")

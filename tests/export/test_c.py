@@ -112,7 +112,9 @@ def test_the_header_names_columns_categories_and_classes(tmp_path):
     )
     exported(run, tmp_path / "e")
     header = (tmp_path / "e" / "c" / "model.h").read_text("utf-8")
-    assert_mentions(header, "x[0]: age, a number", "0 unknown", "red", "y[0]: no", "TABULAR_FNN_RAM_BYTES")
+    assert_mentions(
+        header, "x[0]: age, a number", "0 unknown", "red", "y[0]: no", "TABULAR_FNN_RAM_BYTES"
+    )
     assert header.count("*/") == header.count("/*")
     run_main(tmp_path / "e" / "c")
 

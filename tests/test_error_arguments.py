@@ -191,6 +191,8 @@ _WRONG_TUNING = {
     "dry_run": "no_such",
     "previous": "no_such",
     "progress": "no_such",
+    "prefer": "no_such",
+    "one_network": "no_such",
 }
 _WRONG_PREDICTION = {
     "run": "no_such",

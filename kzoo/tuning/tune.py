@@ -219,7 +219,7 @@ def tune(
     # 1. Check the arguments.
     started = clock.time()
     options = DataOptions.popped(overrides)
-    _check_arguments(trials, seed, prune, baseline, dry_run)
+    _check_arguments(trials, seed, prune, baseline, dry_run, one_network)
     threads = checked_threads(parallel, threads, executor)
     check_resume(resume)
     if prefer not in ("simple", "score"):
@@ -657,9 +657,15 @@ def _checked_space(space: object, preset: Preset) -> Space:
 
 
 def _check_arguments(
-    trials: object, seed: object, prune: object, baseline: object, dry_run: object
+    trials: object,
+    seed: object,
+    prune: object,
+    baseline: object,
+    dry_run: object,
+    one_network: object,
 ) -> None:
-    for name, value in (("baseline", baseline), ("dry_run", dry_run)):
+    flags = (("baseline", baseline), ("dry_run", dry_run), ("one_network", one_network))
+    for name, value in flags:
         if not isinstance(value, bool):
             raise KzooError("must be True or False.", argument=name, value=value)
     checked_count("trials", trials)

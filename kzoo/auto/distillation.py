@@ -1,7 +1,8 @@
 """One network that learns the answers of a mean of models beside the labels.
 
 Hinton et al. 2015, arXiv:1503.02531: the targets of a student are mixed from the labels and the answers of a teacher.
-Here these are the answers for rows that no member that gave them was trained on.
+Here these are the answers for rows that no member that gave them was trained on. Only classes have such targets: on
+four tables with values, networks that learned values between labels and answers were behind those that learned labels.
 """
 
 import time
@@ -46,11 +47,8 @@ def with_soft_targets(data: Dataset, answers: Answers) -> Dataset | None:
         return None
     indices, targets, weight = soft
     rows = subset(data.train, indices)
-    if weight is not None:
-        weight = weight if rows.weight is None else weight * rows.weight
-    return replace(
-        data, train=replace(rows, y=targets, weight=rows.weight if weight is None else weight)
-    )
+    weight = weight if rows.weight is None else weight * rows.weight
+    return replace(data, train=replace(rows, y=targets, weight=weight))
 
 
 def describe_student(student: Run, teacher: Run, data: Dataset) -> Run:

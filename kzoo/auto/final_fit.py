@@ -115,17 +115,20 @@ class FinalFit:
         folder = self.folder / WINNER
         shutil.rmtree(folder, ignore_errors=True)
         judged = Answers.together([model.answers[part] for part in parts[:folds]])
-        soft = with_soft_targets(data, judged) if folds > 1 else None
-        if soft is None:
+        if folds == 1:
             run = self._train(best, data, folder, self.end - time.monotonic())
-            why = f"it learned from the labels alone, as {model.label} has no answers for training rows"
-            return test_answers(run), best.candidate.text, f" It is one network: {why}."
+            why = f"{model.label} has no answers for training rows"
+            text = f" It is one network, which learned from the labels alone, as {why}."
+            return test_answers(run), best.candidate.text, text
         teacher = self.write(model, TEACHER)
-        run = self._train(best, soft, folder, self.end - time.monotonic())
-        run = describe_student(run, teacher, data)
-        label = f"{best.candidate.text}, distilled"
-        sizes = f"{footprint(run, data)} in place of {footprint(teacher, data)}"
-        text = f" It is one network, which learned the answers of {model.label} ({sizes})"
+        soft = with_soft_targets(data, judged)
+        run = self._train(best, data if soft is None else soft, folder, self.end - time.monotonic())
+        label, learned = best.candidate.text, "from the labels, as only classes are distilled"
+        if soft is not None:
+            run = describe_student(run, teacher, data)
+            label, learned = f"{label}, distilled", f"the answers of {model.label}"
+        sizes = f"{footprint(run, data)} in place of {footprint(teacher, data)} of the mean"
+        text = f" It is one network, which learned {learned} ({sizes})"
         answers = test_answers(run)
         of_teacher = test_answers(teacher)
         if answers is None or of_teacher is None:
@@ -138,7 +141,7 @@ class FinalFit:
         return (
             answers,
             label,
-            f"{text}: {lead_over('that mean', self.score, over_mean)} on the test rows, and "
+            f"{text}: {lead_over('the mean', self.score, over_mean)} on the test rows, and "
             f"{lead_over('the networks of the folds', self.score, over_single)} each of which learned from labels.",
         )
 

@@ -206,8 +206,8 @@ def tune(
             compared with it on the same test rows.
         prefer: for "auto": "simple" chooses the simplest kind of model that ties with the highest score, "score" the
             model with the highest score.
-        one_network: for "auto": if the choice is a mean of models, train a single network on its answers (distillation)
-            and return that.
+        one_network: for "auto": if the choice is a mean of models, train a single network, of classes on the answers of
+            the mean (distillation), and return that.
         progress: False to print nothing.
         overrides: settings of the preset, which are fixed and not searched; for a function, training settings as for a
             custom model in `kzoo.train`.

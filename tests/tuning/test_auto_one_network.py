@@ -65,7 +65,7 @@ def test_the_winner_is_one_network_and_the_verdict_compares_it_with_the_mean(sea
     assert winner.data.train == mean.data.train  # not the number of weighted targets
     verdict = search.verdict
     assert verdict.startswith("tabular_fnn, distilled: ")
-    for words in ("It is one network", "in place of", "that mean", "networks of the folds"):
+    for words in ("It is one network", "in place of", "the mean", "networks of the folds"):
         assert words in verdict
     result = json.loads((search.path / "auto.json").read_text())
     assert result["label"] == "tabular_fnn, distilled"
@@ -103,22 +103,22 @@ def test_soft_targets_of_classes_have_the_cross_entropy_of_the_mixed_distributio
     assert np.bincount(rows, weight) == pytest.approx(1)
 
 
-def test_soft_targets_of_values_lie_between_labels_and_answers():
+def test_soft_targets_are_those_of_the_training_rows(file):
+    data = kzoo.load_data(file, target="target", test=0.3)
+    count, together = len(data.train), len(data.train) + len(data.validation)
     rng = np.random.default_rng(1)
-    x = rng.normal(size=(60, 2)).astype("float32")
-    data = kzoo.load_data((x, x[:, :1] + 1), test=0.0)
-    outputs = rng.normal(size=(60, 1))
-    count = len(data.train)
-    order = rng.permutation(60)
     truth = np.concatenate([data.train.y, data.validation.y])
+    outputs = rng.dirichlet([1, 1, 1], together)
+    order = rng.permutation(together)
     answers = Answers(outputs=outputs[order], truth=truth[order], rows=order)
     soft = with_soft_targets(data, answers)
-    expected = (1 - SHARE) * data.train.y + SHARE * outputs[:count]
-    np.testing.assert_allclose(soft.train.y, expected, rtol=1e-5)
-    np.testing.assert_array_equal(soft.train.x, data.train.x)
+    rows, classes, weight = data.problem.soft_targets(truth[:count], outputs[:count], SHARE)
+    np.testing.assert_array_equal(soft.train.x, data.train.x[rows])
+    np.testing.assert_array_equal(soft.train.y, classes)
+    np.testing.assert_allclose(soft.train.weight, weight)
     assert soft.validation is data.validation
     assert with_soft_targets(data, answers.select(np.flatnonzero(order != 3))) is None
     others = replace(answers, truth=truth[::-1])
     assert with_soft_targets(data, others) is None  # answers for other rows
-    quantiles = np.repeat(outputs[:, :, None], 3, axis=2)
-    assert problems()["tabular_quantiles"].soft_targets(outputs, quantiles, 0.5) is None
+    values = rng.normal(size=(5, 1))
+    assert problems()["tabular_regression"].soft_targets(values, values, 0.5) is None

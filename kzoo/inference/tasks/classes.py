@@ -100,13 +100,11 @@ def true_probabilities(truth: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 def soft_targets(
     truth: np.ndarray, outputs: np.ndarray, share: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each row with each class that is likely, weighted with its probability (see `Problem.soft_targets`).
 
     The cross-entropy of these is that of the mixed distributions.
     """
-    if truth.ndim != 1 or outputs.ndim != 2:
-        return None
     p = outputs.astype("float64")
     if p.shape[1] == 1:
         p = np.concatenate([1 - p, p], axis=1)

@@ -24,19 +24,6 @@ _SHOWN = 6  # numbers of an example
 _HEAVY = 6.0  # standard deviations: a million normally distributed rows have none beyond
 
 
-def soft_targets(
-    truth: np.ndarray, outputs: np.ndarray, share: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
-    """Return values between the truth and the teacher's outputs (see `Problem.soft_targets`).
-
-    The squared error of these is that of both, mixed, but for a constant.
-    """
-    if truth.shape != outputs.shape:
-        return None
-    targets = (1 - share) * truth.astype("float64") + share * outputs
-    return np.arange(len(truth)), targets.astype(truth.dtype), None
-
-
 @dataclass(frozen=True)
 class ColumnStatistics:
     """Statistics of numeric columns, an array (columns,) each.

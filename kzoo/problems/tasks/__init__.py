@@ -252,17 +252,19 @@ class Problem:
 
     def soft_targets(
         self, truth: "np.ndarray", outputs: "np.ndarray", share: float
-    ) -> "tuple[np.ndarray, np.ndarray, np.ndarray | None] | None":
-        """Return targets that are mixed from the truth of rows and a teacher's outputs; None for other tasks.
+    ) -> "tuple[np.ndarray, np.ndarray, np.ndarray] | None":
+        """Return targets that are mixed from the classes of rows and a teacher's probabilities; None for other tasks.
 
         Args:
-            truth: (N, ...).
-            outputs: of a teacher, (N, ...) probabilities or values.
+            truth: (N,).
+            outputs: of a teacher, (N, classes) probabilities.
             share: of the teacher, 0 to 1.
 
         Returns:
-            (indices (M,), targets (M, ...), weight (M,) or None): rows may occur several times, with different targets.
+            (row numbers (M,), classes (M,), weight (M,)): a row occurs with each of its likely classes.
         """
+        if self.classes_of(truth) is None:
+            return None
         return self.task.function("inference", "soft_targets")(truth, outputs, share)
 
     def classes_of(self, y: T) -> T | None:

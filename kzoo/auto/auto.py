@@ -22,6 +22,7 @@ from kzoo.auto.parts import Parts
 from kzoo.auto.previous import options_of, previous_of
 from kzoo.auto.schedule import Schedule
 from kzoo.auto.scoring import PrimaryScore, baseline_answers
+from kzoo.baselines.boosters import missing_boosters
 from kzoo.baselines.data import BaselineData, comparison_objective, metric_of
 from kzoo.baselines.fitted import fit
 from kzoo.baselines.score import select
@@ -143,8 +144,8 @@ def auto(
     candidates = _baselines(data)
     decides = None if old_run is None else next(iter(deciding(old_run.spec.training)), None)
     score = _primary_score(data, objective, candidates[0].name, decides)
-    missing = missing_encoder(suggestions_of(data))
-    notes = [*data.notes, *parts.notes(data), *([missing] if missing else [])]
+    missing = [missing_encoder(suggestions_of(data)), missing_boosters(data)]
+    notes = [*data.notes, *parts.notes(data), *filter(None, missing)]
     if decides is not None and objective is None and decides != score.metric:
         notes.append(
             f"The previous model was trained for {decides}, which 'auto' does not compute: models are compared by "

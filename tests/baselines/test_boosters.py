@@ -9,11 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from messages import assert_mentions
 from test_baselines import shop
 from test_fitted import close, emotions, visits
 
 import kzoo
 from kzoo import baselines
+from kzoo.baselines import boosters
 
 DATA = {
     "binary": lambda: kzoo.load_data("breast_cancer"),
@@ -83,3 +85,21 @@ def test_they_are_listed_only_where_they_are_installed():
         "assert not {'lightgbm', 'catboost'} & {*sys.modules}\n"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr == ""
+
+
+def test_what_they_bring_is_said_where_none_is_installed(monkeypatch):
+    data = kzoo.load_data("breast_cancer")
+    monkeypatch.setattr(boosters, "is_installed", lambda name: name == "catboost")
+    assert boosters.missing_boosters(data) is None
+    monkeypatch.setattr(boosters, "is_installed", lambda name: False)
+    line = boosters.missing_boosters(data)
+    assert_mentions(line, "not installed", "points", "20,000 rows", "pip install lightgbm catboost")
+    many = replace(data, train=data.train.select(np.resize(np.arange(len(data.train)), 30_000)))
+    assert boosters.missing_boosters(many) is None  # nothing was measured
+    assert boosters.missing_boosters(kzoo.load_data("digits")) is None  # no table
+
+
+def test_auto_says_it_once(monkeypatch, capsys):
+    monkeypatch.setattr(boosters, "is_installed", lambda name: False)
+    kzoo.tune("auto", "breast_cancer", dry_run=True)
+    assert capsys.readouterr().err.count("pip install lightgbm catboost") == 1

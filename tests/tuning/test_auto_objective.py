@@ -13,8 +13,10 @@ from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 
 import kzoo
 from kzoo.auto.scoring import Answers, PrimaryScore
+from kzoo.auto.winner import write_mean
 from kzoo.baselines.data import comparison_objective
 from kzoo.cli import main
+from kzoo.data.options import DataOptions
 
 pytestmark = pytest.mark.usefixtures("untraced_module")
 
@@ -149,3 +151,28 @@ def test_check_shows_the_scores_of_two_classes_side_by_side(file, capsys, monkey
     assert main(["check", "--data", str(file), "--target", "y", "--quick"]) == 0
     heading = next(line for line in capsys.readouterr().out.splitlines() if "seconds" in line)
     assert heading.split() == ["AUC", "loss", "accuracy", "seconds"]
+
+
+def test_a_mean_keeps_the_score_by_which_it_was_chosen(file, tmp_path):
+    data = kzoo.load_data(file, target="y")
+    names = ("trees", "logistic")
+    members = [
+        kzoo.baselines.train(name, data, out=tmp_path / name, baselines=False) for name in names
+    ]
+    truth = np.asarray(data.validation.y)
+    rows = np.arange(len(truth))
+    p = probabilities(np.random.default_rng(0), len(truth), 2.0, truth).astype("float32")
+    mean = write_mean(
+        tmp_path / "mean",
+        data,
+        members,
+        [0.5, 0.5],
+        [Answers(outputs=p, truth=truth, rows=rows)],
+        description=DataOptions().describe(data),
+        backend="tensorflow",
+        settings=PrimaryScore(data, "auc").settings,
+    )
+    assert mean.spec.training["objective"] == "auc"
+    assert kzoo.evaluate(mean, file)["auc"] == pytest.approx(mean.summary["test"]["auc"], abs=1e-6)
+    assert kzoo.tune("auto", bank(seed=1), previous=mean, dry_run=True).metric == "auc"
+    assert PrimaryScore(data, "accuracy").settings == {}

@@ -101,6 +101,7 @@ class Conclusion:
         rival = max(networks, key=scores.__getitem__, default=None)
         if (
             best not in (number, rival)
+            and winner.complexity < models[best].complexity
             and (ahead := self._difference(models[best], winner)).mean > 0
         ):
             lines.append(

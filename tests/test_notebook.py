@@ -197,7 +197,7 @@ def test_findings():
     assert rows == read(findings[0])[1]
     assert_mentions(read(kzoo.check("iris_fnn", deep=False))[0], "No problems")
     text, rows = read(kzoo.check("iris", deep=False))
-    assert ["baseline", "accuracy", "seconds", "remarks"] in rows
+    assert ["baseline", "accuracy", "loss", "seconds", "remarks"] in rows
     assert any(row[0] == "tabular_fnn" for row in rows)
 
 

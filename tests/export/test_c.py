@@ -81,6 +81,17 @@ def test_operations_of_a_custom_network(tmp_path):
     run_main(tmp_path / "e" / "c", *SANITIZED)
 
 
+def test_recurrent_layers_of_both_directions(tmp_path):
+    inputs = keras.Input((7, 3))
+    x = keras.layers.Bidirectional(keras.layers.LSTM(4, return_sequences=True))(inputs)
+    x = keras.layers.Bidirectional(keras.layers.LSTM(5))(x)
+    model = keras.Model(inputs, keras.layers.Dense(2)(x), name="both")
+    random = np.random.default_rng(0)
+    model.set_weights([random.normal(scale=0.4, size=w.shape) for w in model.get_weights()])
+    assert exported(model, tmp_path / "e").exports["c"]["difference"] <= 1e-5
+    run_main(tmp_path / "e" / "c", *SANITIZED)
+
+
 def test_weights_of_eight_bits_take_a_quarter(tmp_path):
     model = with_random_weights("digits_cnn")
     result = exported(model, tmp_path / "e", quantize=["int8"])

@@ -57,6 +57,7 @@ _REDUCTIONS = {
     "ReduceMin": "min",
     "ReduceProd": "prod",
 }
+_LSTM = [b"Sigmoid", b"Tanh", b"Tanh"]  # activations of the cells of a direction
 _FLOATS = (1, 10, 11)  # numbers of float32, float16 and float64 in ONNX
 _BOOL = 9
 _MOST_COUNT = 100_000  # repetitions of a loop
@@ -622,6 +623,90 @@ class _Reader:
             )
         )
         return outputs
+
+    def _lstm(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> list[_Value]:
+        """Read a layer of LSTM cells as a loop for each direction."""
+        x, w, r, bias, lengths, *initial = [*inputs, *[None] * (7 - len(inputs))][:7]
+        known = None if lengths is None else self.array(lengths)
+        whole = lengths is None or (known is not None and bool((known == x.view.shape[0]).all()))
+        usual_names = _LSTM * w.view.shape[0]
+        usual = list(options.get("activations", usual_names)) == usual_names
+        if not whole or not usual or "clip" in options:
+            raise KzooError("its LSTM has lengths or activations of its own")
+        count, direction = w.view.shape[0], options.get("direction", b"forward")
+        ends = []
+        for number in range(count):
+            parts = [
+                None if value is None else self.moved(value, _at(number))
+                for value in (w, r, bias, *initial)
+            ]
+            ends.append(self._lstm_direction(x, parts, direction == b"reverse" or number == 1))
+        # outputs (steps, directions, batch, units), and the last states (directions, batch, units)
+        axes = 1, 0, 0
+        results = []
+        for axis, values in zip(axes, zip(*ends, strict=True), strict=True):
+            wide = [self.moved(value, _at((slice(None),) * axis + (None,))) for value in values]
+            results.append(wide[0] if count == 1 else self._concat(wide, {"axis": axis}))
+        return results
+
+    def _lstm_direction(
+        self, x: _Value, parts: Sequence[_Value | None], backwards: bool
+    ) -> tuple[_Value, _Value, _Value]:
+        """Return the outputs (steps, batch, units) of LSTM cells, and their last states (batch, units).
+
+        Args:
+            x: (steps, batch, features).
+            parts: weights (4 units, features) and (4 units, units), biases (8 units,) and initial states, or None.
+            backwards: whether the last step is read first.
+        """
+        w, r, bias, *initial = parts
+        assert w is not None and r is not None
+        (steps, batch, width), units = x.view.shape, r.view.shape[-1]
+        flat = self.moved(x, lambda array: array.reshape(steps * batch, width))
+        table = self._matmul([flat, self.moved(w, np.transpose)], {})
+        if bias is not None:
+            halves = [
+                self.moved(bias, _at(part))
+                for part in (slice(4 * units), slice(4 * units, 8 * units))
+            ]
+            table = self._elements("add", [self._elements("add", [table, halves[0]]), halves[1]])
+        table = self.moved(table, lambda array: array.reshape(steps, batch * 4 * units))
+        states = []
+        for value in initial:
+            start = self.constant(np.zeros((batch, units))) if value is None else value
+            states.append(_Value(view=self.new((batch, units))))
+            self.copy(start.view, states[-1].view)
+        h, c = states
+        number = self.new(())
+        body = _Reader(self.sizes, self.constants, self.known)
+        row = _Value(view=number, is_whole=True)
+        if backwards:
+            row = body._elements("sub", [self.constant(np.array(steps - 1)), row])
+        gates = body._gather([table, row], {})
+        gates = body.moved(gates, lambda array: array.reshape(batch, 4 * units))
+        product = body._matmul([h, self.moved(r, np.transpose)], {})
+        gates = body._elements("add", [gates, product])
+        i, o, f, new = (
+            body._elements(
+                function, [body.moved(gates, _at((slice(None), slice(k * units, (k + 1) * units))))]
+            )
+            for k, function in enumerate(("sigmoid", "sigmoid", "sigmoid", "tanh"))
+        )
+        kept = body._elements("mul", [f, c])
+        cell = body._elements("add", [kept, body._elements("mul", [i, new])])
+        output = body._elements("mul", [o, body._elements("tanh", [cell])])
+        rows = _Value(view=self.new((steps, batch, units)))
+        self.steps.append(
+            Step(
+                kind="loop",
+                out=number,
+                numbers={"count": steps},
+                body=body.steps,
+                carried=[(h.view, output.view), (c.view, cell.view)],
+                collected=[(rows.view, output.view)],
+            )
+        )
+        return (self.moved(rows, _at(slice(None, None, -1))) if backwards else rows), h, c
 
 
 def _contiguous(buffer: int, shape: Iterable[int]) -> View:

@@ -249,22 +249,14 @@ class CSource:
             yield from getattr(self, f"_{step.kind}")(step)
 
     def _map(self, step: Step) -> Iterator[str]:
-        alpha = number_text(step.alpha)
-        yield from self._nest(step.out.shape, [step.out, *step.inputs], _expression(step, alpha))
-
-    def _nest(self, shape: Sequence[int], views: Sequence[View], expression: str) -> Iterator[str]:
-        """Yield the loops over the elements of an output, the first view."""
-        lengths, strides = _merged(shape, [view.strides for view in views])
-        elements = [
+        views = [step.out, *step.inputs]
+        lengths, strides = _merged(step.out.shape, [view.strides for view in views])
+        out, *elements = (
             f"({self._pointer(view)})[{_index(steps, 'ijklmnop')}]"
             for view, steps in zip(views, strides, strict=True)
-        ]
-        inside = expression.format(**dict(zip("abc", elements[1:], strict=False)))
-        loops = "".join(
-            f"for (int {letter} = 0; {letter} < {length}; {letter}++) "
-            for letter, length in zip("ijklmnop", lengths, strict=False)
         )
-        yield f"{loops}{elements[0]} = {inside};"
+        inside = _expression(step).format(**dict(zip("abc", elements, strict=False)))
+        yield f"{_loops(lengths, 'ijklmnop')}{out} = {inside};"
 
     def _reduce(self, step: Step) -> Iterator[str]:
         (source,) = step.inputs
@@ -273,19 +265,14 @@ class CSource:
             source.shape[:kept], [step.out.strides, source.strides[:kept]]
         )
         inner, inner_strides = _merged(source.shape[kept:], [source.strides[kept:]])
-        for name, length in zip("ijkl", outer, strict=False):
-            yield f"for (int {name} = 0; {name} < {length}; {name}++)"
         index = [_index(outer_strides[1], "ijkl"), _index(inner_strides[0], "mnop")]
         out_index = _index(outer_strides[0], "ijkl")
         count = int(np.prod(source.shape[kept:]))
-        loops = "".join(
-            f"for (int {name} = 0; {name} < {length}; {name}++) "
-            for name, length in zip("mnop", inner, strict=False)
-        )
         value = f"({self._pointer(source)})[{' + '.join(index)}]"
         result = f"s / {count}.0f" if step.function == "mean" else "s"
         yield (
-            f"{{ float s = {_START[step.function]}; {loops}{{ const float v = {value}; "
+            f"{_loops(outer, 'ijkl')}{{ float s = {_START[step.function]}; "
+            f"{_loops(inner, 'mnop')}{{ const float v = {value}; "
             f"{_COMBINE[step.function]} }} ({self._pointer(step.out)})[{out_index}] = {result}; }}"
         )
 
@@ -303,13 +290,9 @@ class CSource:
             else self._pointer(view)
             for view, steps in zip((step.out, a, b), strides, strict=True)
         )
-        loops = "".join(
-            f"for (int {name} = 0; {name} < {length}; {name}++) "
-            for name, length in zip("ijkl", lengths, strict=False)
-        )
         scale = f"s{b.buffer}, " if parts["scale"] else ""
         sizes = ", ".join(str(step.numbers[name]) for name in ("rows", "inner", "columns"))
-        yield f"{loops}matmul{parts['tail']}({first}, {second}, {scale}{out}, {sizes});"
+        yield f"{_loops(lengths, 'ijkl')}matmul{parts['tail']}({first}, {second}, {scale}{out}, {sizes});"
 
     def _convolution(self, step: Step) -> Iterator[str]:
         x, w, *rest = step.inputs
@@ -401,10 +384,10 @@ def _views_read(step: Step) -> Iterator[View]:
     yield from (source for _, source in (*step.carried, *step.collected))
 
 
-def _expression(step: Step, alpha: str) -> str:
+def _expression(step: Step) -> str:
     if step.function not in _EXPRESSIONS:
         raise KzooError(f"its function {step.function} has no code")
-    return _EXPRESSIONS[step.function].replace("{alpha}", alpha)
+    return _EXPRESSIONS[step.function].replace("{alpha}", number_text(step.alpha))
 
 
 def _merged(
@@ -427,9 +410,21 @@ def _merged(
             lengths.append(length)
             for before, stride in zip(merged, current, strict=True):
                 before.append(stride)
-    if len(lengths) > 8:
-        raise KzooError("an array of it has more than eight axes")
     return lengths, merged
+
+
+def _loops(lengths: Sequence[int], letters: str) -> str:
+    """Return the heads of nested loops, each with a letter.
+
+    Raises:
+        KzooError: there are more loops than letters.
+    """
+    if len(lengths) > len(letters):
+        raise KzooError(f"an array of it has more than {len(letters)} axes")
+    return "".join(
+        f"for (int {letter} = 0; {letter} < {length}; {letter}++) "
+        for letter, length in zip(letters, lengths, strict=False)
+    )
 
 
 def _index(strides: Sequence[int], letters: str) -> str:

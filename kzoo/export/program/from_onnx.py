@@ -1,6 +1,6 @@
 """Read a `Program` from an ONNX graph for one row, whose shapes are all known."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
+from kzoo.export.program.buffers import Buffers, Value, at
 from kzoo.export.program.steps import Program, Step, View
 from kzoo.utils.errors import KzooError
 
@@ -63,98 +63,15 @@ _BOOL = 9
 _MOST_COUNT = 100_000  # repetitions of a loop
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Value:
-    """A value of the graph.
+@dataclass(eq=False)
+class _Reader(Buffers):
+    """Reads nodes into steps; a loop's body has a reader of its own, which shares the buffers.
 
     Args:
-        view: its elements.
-        is_whole: whether they are integers, whose quotients are rounded towards 0.
+        values: name in the graph -> its value.
     """
 
-    view: View
-    is_whole: bool = False
-
-
-@dataclass(eq=False)
-class _Reader:
-    """Reads nodes into steps; a loop's body has a reader of its own, which shares the buffers."""
-
-    sizes: list[int] = field(default_factory=list)
-    constants: dict[int, np.ndarray] = field(default_factory=dict)
-    known: dict[bytes, int] = field(default_factory=dict)
-    values: dict[str, _Value] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
-
-    # Buffers
-
-    def buffer(self, size: int) -> int:
-        self.sizes.append(max(int(size), 1))
-        return len(self.sizes) - 1
-
-    def new(self, shape: Sequence[int]) -> View:
-        """Return a view of a new buffer."""
-        return _contiguous(self.buffer(int(np.prod(shape))), shape)
-
-    def constant(self, array: np.ndarray) -> _Value:
-        """Return a constant; equal ones share a buffer."""
-        values = np.ascontiguousarray(array, np.float32)
-        key = values.tobytes()
-        if key not in self.known:
-            self.known[key] = self.buffer(values.size)
-            self.constants[self.known[key]] = values.reshape(-1)
-        return _Value(
-            view=_contiguous(self.known[key], np.shape(array)), is_whole=array.dtype.kind in "iu"
-        )
-
-    def array(self, value: _Value) -> np.ndarray | None:
-        """Return the numbers of a constant; None if it is computed."""
-        if value.view.buffer not in self.constants:
-            return None
-        return _as_array(self.constants[value.view.buffer], value.view)
-
-    def whole_numbers(self, value: _Value | None, what: str) -> list[int]:
-        """Return the elements of a constant as integers.
-
-        Raises:
-            KzooError: it is computed from the input.
-        """
-        array = None if value is None else self.array(value)
-        if array is None:
-            raise KzooError(f"{what} depends on the input")
-        return [int(number) for number in array.reshape(-1)]
-
-    def moved(self, value: _Value, move: Callable[[np.ndarray], np.ndarray]) -> _Value:
-        """Return a value whose elements are rearranged, without a step if strides can tell where they are."""
-        size = self.sizes[value.view.buffer]
-        marks = _as_array(np.broadcast_to(np.int8(0), size).copy(), value.view)
-        moved = move(marks)
-        if not moved.size or np.may_share_memory(moved, marks):
-            base = marks.__array_interface__["data"][0] - value.view.offset
-            offset = moved.__array_interface__["data"][0] - base if moved.size else 0
-            view = View(
-                buffer=value.view.buffer,
-                shape=moved.shape,
-                strides=tuple(moved.strides),
-                offset=offset,
-            )
-            return replace(value, view=view)
-        if (array := self.array(value)) is not None:
-            return replace(self.constant(move(array)), is_whole=value.is_whole)
-        return self.moved(replace(value, view=self.packed(value.view)), move)
-
-    def packed(self, view: View) -> View:
-        """Return the same elements in a row, in a new buffer if need be."""
-        if view.is_contiguous:
-            return view
-        if (array := self.array(_Value(view=view))) is not None:
-            return self.constant(array).view
-        out = self.new(view.shape)
-        self.copy(view, out)
-        return out
-
-    def copy(self, source: View, target: View) -> None:
-        self.steps.append(Step(kind="map", function="copy", out=target, inputs=(source,)))
+    values: dict[str, Value] = field(default_factory=dict)
 
     # Nodes
 
@@ -183,66 +100,57 @@ class _Reader:
             name: value for name, value in zip(node.output, outputs, strict=False) if name
         }
 
-    def _elements(self, function: str, values: Sequence[_Value], alpha: float = 0.0) -> _Value:
-        shape = np.broadcast_shapes(*(value.view.shape for value in values))
-        out = self.new(shape)
-        inputs = tuple(
-            self.moved(value, lambda array: np.broadcast_to(array, shape)).view for value in values
-        )
-        self.steps.append(Step(kind="map", function=function, out=out, inputs=inputs, alpha=alpha))
-        return _Value(view=out, is_whole=all(value.is_whole for value in values))
-
-    def _map(self, name: str, inputs: Sequence[Any]) -> _Value:
+    def _map(self, name: str, inputs: Sequence[Any]) -> Value:
         function = _MAPS[name]
         if name in ("Max", "Min", "Add") and len(inputs) != 2:
             result = inputs[0]
             for other in inputs[1:]:
-                result = self._elements(function, [result, other])
+                result = self.elements(function, [result, other])
             return result
         if function == "div" and all(value.is_whole for value in inputs):
             function = "whole_div"
-        result = self._elements(function, inputs)
+        result = self.elements(function, inputs)
         return replace(result, is_whole=inputs[1].is_whole) if name == "Where" else result
 
-    def _cast(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _cast(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         value, to = inputs[0], options["to"]
         if to == _BOOL:
-            return self._elements("truth", [value])
+            return self.elements("truth", [value])
         if to in _FLOATS or value.is_whole:
             return replace(value, is_whole=to not in _FLOATS)
-        return replace(self._elements("truncate", [value]), is_whole=True)
+        return replace(self.elements("truncate", [value]), is_whole=True)
 
-    def _identity(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _identity(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         return inputs[0]
 
-    def _constant(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _constant(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         return self.constant(import_module("onnx").numpy_helper.to_array(options["value"]))
 
-    def _shape(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _shape(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         return self.constant(np.array(inputs[0].view.shape, np.int64))
 
-    def _clip(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _clip(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         value = inputs[0]
         for function, bound in zip(("max", "min"), inputs[1:], strict=False):
             if bound is not None:
-                value = self._elements(function, [value, bound])
+                value = self.elements(function, [value, bound])
         return value
 
-    def _leakyrelu(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
-        return self._elements("leaky_relu", inputs, options.get("alpha", 0.01))
+    def _leakyrelu(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
+        return self.elements("leaky_relu", inputs, options.get("alpha", 0.01))
 
-    def _elu(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
-        return self._elements("elu", inputs, options.get("alpha", 1.0))
+    def _elu(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
+        return self.elements("elu", inputs, options.get("alpha", 1.0))
 
     # Elements elsewhere
 
-    def _reshape(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _reshape(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         old = inputs[0].view.shape
         sizes = self.whole_numbers(inputs[1], "a shape")
         sizes = [old[i] if size == 0 else size for i, size in enumerate(sizes)]
         return self.moved(inputs[0], lambda array: array.reshape(sizes))
 
-    def _flatten(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _flatten(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         axis = options.get("axis", 1)
         first = int(np.prod(inputs[0].view.shape[:axis]))
         return self.moved(inputs[0], lambda array: array.reshape(first, -1))
@@ -253,25 +161,25 @@ class _Reader:
             axes = self.whole_numbers(inputs[1], "an axis")
         return sorted(axis % rank for axis in (range(rank) if axes is None else axes))
 
-    def _squeeze(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _squeeze(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         shape = inputs[0].view.shape
         axes = self._axes(inputs, options, len(shape))
         axes = [axis for axis in axes if shape[axis] == 1]
         return self.moved(inputs[0], lambda array: np.squeeze(array, tuple(axes)))
 
-    def _unsqueeze(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _unsqueeze(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         axes = options.get("axes") or self.whole_numbers(inputs[1], "an axis")
         return self.moved(inputs[0], lambda array: np.expand_dims(array, tuple(axes)))
 
-    def _transpose(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _transpose(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         return self.moved(inputs[0], lambda array: np.transpose(array, options.get("perm")))
 
-    def _expand(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _expand(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         wanted = self.whole_numbers(inputs[1], "a shape")
         shape = np.broadcast_shapes(tuple(wanted), inputs[0].view.shape)
         return self.moved(inputs[0], lambda array: np.broadcast_to(array, shape))
 
-    def _tile(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _tile(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         repeats = self.whole_numbers(inputs[1], "a number of repetitions")
         shape = inputs[0].view.shape
         wide = [size for pair in zip(repeats, shape, strict=True) for size in pair]
@@ -280,7 +188,7 @@ class _Reader:
         repeated = self.moved(inputs[0], lambda array: np.broadcast_to(array.reshape(narrow), wide))
         return self.moved(repeated, lambda array: array.reshape(total))
 
-    def _slice(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _slice(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         starts, ends = (self.whole_numbers(value, "a slice") for value in inputs[1:3])
         given_axes = inputs[3] if len(inputs) > 3 else None
         steps_value = inputs[4] if len(inputs) > 4 else None
@@ -302,7 +210,7 @@ class _Reader:
                 index[axis] = slice(start, end, step)
         return self.moved(inputs[0], lambda array: array[tuple(index)])
 
-    def _split(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> list[_Value]:
+    def _split(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> list[Value]:
         shape = inputs[0].view.shape
         axis = options.get("axis", 0) % len(shape)
         count = options["outputs"]
@@ -316,10 +224,10 @@ class _Reader:
         parts = []
         for size, end in zip(sizes, ends, strict=True):
             part = (*index[:axis], slice(int(end) - size, int(end)))
-            parts.append(self.moved(inputs[0], _at(part)))
+            parts.append(self.moved(inputs[0], at(part)))
         return parts
 
-    def _concat(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _concat(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         axis = options["axis"] % len(inputs[0].view.shape)
         arrays = [self.array(value) for value in inputs]
         known = [array for array in arrays if array is not None]
@@ -327,17 +235,17 @@ class _Reader:
             return self.constant(np.concatenate(known, axis=axis))
         shape = list(inputs[0].view.shape)
         shape[axis] = sum(value.view.shape[axis] for value in inputs)
-        out = _Value(view=self.new(shape), is_whole=all(value.is_whole for value in inputs))
+        out = Value(view=self.new(shape), is_whole=all(value.is_whole for value in inputs))
         begin = 0
         for value in inputs:
             part: Any = [slice(None)] * len(shape)
             part[axis] = slice(begin, begin + value.view.shape[axis])
             begin += value.view.shape[axis]
             if value.view.size:
-                self.copy(value.view, self.moved(out, _at(tuple(part))).view)
+                self.copy(value.view, self.moved(out, at(tuple(part))).view)
         return out
 
-    def _pad(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _pad(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         if options.get("mode", b"constant") != b"constant":
             raise KzooError("its padding repeats elements")
         value = inputs[0]
@@ -356,7 +264,7 @@ class _Reader:
         self.copy(value.view, self.moved(out, lambda array: array[inside]).view)
         return out
 
-    def _gather(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _gather(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         data, indices = inputs
         shape = data.view.shape
         axis = options.get("axis", 0) % len(shape)
@@ -380,7 +288,7 @@ class _Reader:
         self.steps.append(Step(kind="gather", out=out, inputs=views, numbers=dict(numbers)))
         return replace(data, view=out)
 
-    def _gathernd(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _gathernd(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         data, indices = inputs
         if batch := options.get("batch_dims", 0):  # of one row
             first = (0,) * batch
@@ -390,25 +298,25 @@ class _Reader:
             result = self._gathernd([data, indices], {})
             return self.moved(result, lambda array: array[(None,) * batch])
         shape, depth = data.view.shape, indices.view.shape[-1]
-        number: _Value | None = None  # of the row of a table
+        number: Value | None = None  # of the row of a table
         for i in range(depth):
-            part = self.moved(indices, _at((..., i)))
+            part = self.moved(indices, at((..., i)))
             factor = self.constant(np.array(np.prod(shape[i + 1 : depth]), np.int64))
-            part = self._elements("mul", [part, factor])
-            number = part if number is None else self._elements("add", [number, part])
+            part = self.elements("mul", [part, factor])
+            number = part if number is None else self.elements("add", [number, part])
         rows = self.moved(data, lambda array: array.reshape(-1, *shape[depth:]))
         return self._gather([rows, number], {})
 
     # Sums
 
-    def _reduce(self, name: str, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _reduce(self, name: str, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         value = inputs[0]
         shape = value.view.shape
         axes = self._axes(inputs, options, len(shape))
         keeps = bool(options.get("keepdims", 1))
         return self._reduced(_REDUCTIONS[name], value, axes, keeps)
 
-    def _reduced(self, function: str, value: _Value, axes: Sequence[int], keeps: bool) -> _Value:
+    def _reduced(self, function: str, value: Value, axes: Sequence[int], keeps: bool) -> Value:
         shape = value.view.shape
         kept = [axis for axis in range(len(shape)) if axis not in axes]
         order = [*kept, *axes]
@@ -423,19 +331,19 @@ class _Reader:
                 numbers={"kept": len(kept)},
             )
         )
-        result = _Value(view=out, is_whole=value.is_whole)
+        result = Value(view=out, is_whole=value.is_whole)
         if not keeps:
             return result
         whole = [1 if axis in axes else length for axis, length in enumerate(shape)]
         return self.moved(result, lambda array: array.reshape(whole))
 
-    def _globalaveragepool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _globalaveragepool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         return self._reduced("mean", inputs[0], range(2, len(inputs[0].view.shape)), True)
 
-    def _globalmaxpool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _globalmaxpool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         return self._reduced("max", inputs[0], range(2, len(inputs[0].view.shape)), True)
 
-    def _softmax(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _softmax(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         shape = inputs[0].view.shape
         axis = options.get("axis", -1) % len(shape)
         out = self.new(shape)
@@ -446,9 +354,9 @@ class _Reader:
         )
         views = (self.packed(inputs[0].view),)
         self.steps.append(Step(kind="softmax", out=out, inputs=views, numbers=dict(numbers)))
-        return _Value(view=out)
+        return Value(view=out)
 
-    def _cumsum(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _cumsum(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         shape = inputs[0].view.shape
         axis = self.whole_numbers(inputs[1], "an axis")[0] % len(shape)
         numbers = dict(
@@ -465,7 +373,7 @@ class _Reader:
 
     # Products
 
-    def _matmul(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _matmul(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         a, b = inputs
         if len(a.view.shape) == 1:
             row = self._matmul([self.moved(a, lambda array: array[None]), b], options)
@@ -479,14 +387,14 @@ class _Reader:
             flat = self.moved(a, lambda array: array.reshape(-1, k)) if batch else a
             out = self.new((flat.view.shape[0], n))
             self._product(flat, b, out)
-            return self.moved(_Value(view=out), lambda array: array.reshape(*batch, m, n))
+            return self.moved(Value(view=out), lambda array: array.reshape(*batch, m, n))
         a = self.moved(a, lambda array: np.broadcast_to(array, (*batch, m, k)))
         b = self.moved(b, lambda array: np.broadcast_to(array, (*batch, k, n)))
         out = self.new((*batch, m, n))
         self._product(a, b, out)
-        return _Value(view=out)
+        return Value(view=out)
 
-    def _product(self, a: _Value, b: _Value, out: View) -> None:
+    def _product(self, a: Value, b: Value, out: View) -> None:
         views = tuple(self._matrix(value.view) for value in (a, b))
         (m, k), n = views[0].shape[-2:], views[1].shape[-1]
         self.steps.append(
@@ -500,7 +408,7 @@ class _Reader:
             return view
         return self.packed(view)
 
-    def _gemm(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _gemm(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         a, b = inputs[:2]
         if options.get("transA"):
             a = self.moved(a, np.transpose)
@@ -508,15 +416,15 @@ class _Reader:
             b = self.moved(b, np.transpose)
         result = self._matmul([a, b], {})
         if (alpha := options.get("alpha", 1.0)) != 1:
-            result = self._elements("mul", [result, self.constant(np.array(alpha, np.float32))])
+            result = self.elements("mul", [result, self.constant(np.array(alpha, np.float32))])
         if len(inputs) > 2 and inputs[2] is not None:
             bias = inputs[2]
             if (beta := options.get("beta", 1.0)) != 1:
-                bias = self._elements("mul", [bias, self.constant(np.array(beta, np.float32))])
-            result = self._elements("add", [result, bias])
+                bias = self.elements("mul", [bias, self.constant(np.array(beta, np.float32))])
+            result = self.elements("add", [result, bias])
         return result
 
-    def _conv(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _conv(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         x, w = inputs[:2]
         flat = len(x.view.shape) == 3  # of a series: a picture with one line
         if flat:
@@ -536,10 +444,10 @@ class _Reader:
                 windows=windows,
             )
         )
-        value = _Value(view=out)
+        value = Value(view=out)
         return self.moved(value, lambda array: array[:, :, 0]) if flat else value
 
-    def _pool(self, function: str, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _pool(self, function: str, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         x = inputs[0]
         flat = len(x.view.shape) == 3
         if flat:
@@ -559,18 +467,18 @@ class _Reader:
                 windows=windows,
             )
         )
-        value = _Value(view=out)
+        value = Value(view=out)
         return self.moved(value, lambda array: array[:, :, 0]) if flat else value
 
-    def _maxpool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _maxpool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         return self._pool("max", inputs, options)
 
-    def _averagepool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> _Value:
+    def _averagepool(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> Value:
         return self._pool("mean", inputs, options)
 
     # Loops
 
-    def _loop(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> list[_Value]:
+    def _loop(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> list[Value]:
         """Read a loop whose number of repetitions is known: that of a recurrent layer."""
         graph = options["body"]
         count = self.whole_numbers(inputs[0], "the number of steps of a loop")[0]
@@ -582,8 +490,8 @@ class _Reader:
             i for i in range(states) if _source(graph, graph.output[1 + i].name) == names[2 + i]
         }
         number = self.new(())
-        body = _Reader(self.sizes, self.constants, self.known, dict(self.values))
-        body.values[names[0]] = _Value(view=number, is_whole=True)
+        body = _Reader(self.sizes, self.constants, self.known, values=dict(self.values))
+        body.values[names[0]] = Value(view=number, is_whole=True)
         body.values[names[1]] = self.constant(np.ones((), np.float32))
         initial = inputs[2:]
         for i, value in enumerate(initial):
@@ -624,7 +532,7 @@ class _Reader:
         )
         return outputs
 
-    def _lstm(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> list[_Value]:
+    def _lstm(self, inputs: Sequence[Any], options: Mapping[str, Any]) -> list[Value]:
         """Read a layer of LSTM cells as a loop for each direction."""
         x, w, r, bias, lengths, *initial = [*inputs, *[None] * (7 - len(inputs))][:7]
         known = None if lengths is None else self.array(lengths)
@@ -637,7 +545,7 @@ class _Reader:
         ends = []
         for number in range(count):
             parts = [
-                None if value is None else self.moved(value, _at(number))
+                None if value is None else self.moved(value, at(number))
                 for value in (w, r, bias, *initial)
             ]
             ends.append(self._lstm_direction(x, parts, direction == b"reverse" or number == 1))
@@ -645,13 +553,13 @@ class _Reader:
         axes = 1, 0, 0
         results = []
         for axis, values in zip(axes, zip(*ends, strict=True), strict=True):
-            wide = [self.moved(value, _at((slice(None),) * axis + (None,))) for value in values]
+            wide = [self.moved(value, at((slice(None),) * axis + (None,))) for value in values]
             results.append(wide[0] if count == 1 else self._concat(wide, {"axis": axis}))
         return results
 
     def _lstm_direction(
-        self, x: _Value, parts: Sequence[_Value | None], backwards: bool
-    ) -> tuple[_Value, _Value, _Value]:
+        self, x: Value, parts: Sequence[Value | None], backwards: bool
+    ) -> tuple[Value, Value, Value]:
         """Return the outputs (steps, batch, units) of LSTM cells, and their last states (batch, units).
 
         Args:
@@ -666,36 +574,36 @@ class _Reader:
         table = self._matmul([flat, self.moved(w, np.transpose)], {})
         if bias is not None:
             halves = [
-                self.moved(bias, _at(part))
+                self.moved(bias, at(part))
                 for part in (slice(4 * units), slice(4 * units, 8 * units))
             ]
-            table = self._elements("add", [self._elements("add", [table, halves[0]]), halves[1]])
+            table = self.elements("add", [self.elements("add", [table, halves[0]]), halves[1]])
         table = self.moved(table, lambda array: array.reshape(steps, batch * 4 * units))
         states = []
         for value in initial:
             start = self.constant(np.zeros((batch, units))) if value is None else value
-            states.append(_Value(view=self.new((batch, units))))
+            states.append(Value(view=self.new((batch, units))))
             self.copy(start.view, states[-1].view)
         h, c = states
         number = self.new(())
         body = _Reader(self.sizes, self.constants, self.known)
-        row = _Value(view=number, is_whole=True)
+        row = Value(view=number, is_whole=True)
         if backwards:
-            row = body._elements("sub", [self.constant(np.array(steps - 1)), row])
+            row = body.elements("sub", [self.constant(np.array(steps - 1)), row])
         gates = body._gather([table, row], {})
         gates = body.moved(gates, lambda array: array.reshape(batch, 4 * units))
         product = body._matmul([h, self.moved(r, np.transpose)], {})
-        gates = body._elements("add", [gates, product])
+        gates = body.elements("add", [gates, product])
         i, o, f, new = (
-            body._elements(
-                function, [body.moved(gates, _at((slice(None), slice(k * units, (k + 1) * units))))]
+            body.elements(
+                function, [body.moved(gates, at((slice(None), slice(k * units, (k + 1) * units))))]
             )
             for k, function in enumerate(("sigmoid", "sigmoid", "sigmoid", "tanh"))
         )
-        kept = body._elements("mul", [f, c])
-        cell = body._elements("add", [kept, body._elements("mul", [i, new])])
-        output = body._elements("mul", [o, body._elements("tanh", [cell])])
-        rows = _Value(view=self.new((steps, batch, units)))
+        kept = body.elements("mul", [f, c])
+        cell = body.elements("add", [kept, body.elements("mul", [i, new])])
+        output = body.elements("mul", [o, body.elements("tanh", [cell])])
+        rows = Value(view=self.new((steps, batch, units)))
         self.steps.append(
             Step(
                 kind="loop",
@@ -706,26 +614,7 @@ class _Reader:
                 collected=[(rows.view, output.view)],
             )
         )
-        return (self.moved(rows, _at(slice(None, None, -1))) if backwards else rows), h, c
-
-
-def _contiguous(buffer: int, shape: Iterable[int]) -> View:
-    shape = tuple(int(length) for length in shape)
-    strides = np.cumprod([1, *reversed(shape[1:])])[::-1] if shape else ()
-    return View(buffer=buffer, shape=shape, strides=tuple(int(stride) for stride in strides))
-
-
-def _at(index: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the function of an array that returns its elements at an index."""
-    return lambda array: array[index]
-
-
-def _as_array(elements: np.ndarray, view: View) -> np.ndarray:
-    """Return the array that a view of some elements is."""
-    size = elements.itemsize
-    return as_strided(
-        elements[view.offset :], view.shape, [stride * size for stride in view.strides]
-    )
+        return (self.moved(rows, at(slice(None, None, -1))) if backwards else rows), h, c
 
 
 def _attributes(node: "onnx.NodeProto") -> dict[str, Any]:
@@ -782,7 +671,7 @@ def read_program(content: bytes) -> Program:
     dims = [dim.dim_value for dim in graph.input[0].type.tensor_type.shape.dim]
     entry = reader.new(dims)
     is_whole = graph.input[0].type.tensor_type.elem_type not in _FLOATS
-    reader.values[graph.input[0].name] = _Value(view=entry, is_whole=is_whole)
+    reader.values[graph.input[0].name] = Value(view=entry, is_whole=is_whole)
     reader.read(graph)
     answer = reader.values[graph.output[0].name].view
     out = reader.new(answer.shape)
@@ -820,12 +709,11 @@ def _without_unused(steps: Sequence[Step], wanted: set[int]) -> list[Step]:
     kept: list[Step] = []
     for step in reversed(steps):
         if step.kind == "loop":
-            carried = [pair for pair in step.carried]
             collected = [pair for pair in step.collected if pair[0].buffer in wanted]
-            inner = wanted | {source.buffer for _, source in (*carried, *collected)}
+            inner = wanted | {source.buffer for _, source in (*step.carried, *collected)}
             body = _without_unused(step.body, inner)
             wanted |= inner
-            kept.append(replace(step, body=body, carried=carried, collected=collected))
+            kept.append(replace(step, body=body, collected=collected))
         elif step.out.buffer in wanted:
             wanted |= {view.buffer for view in step.inputs}
             kept.append(step)

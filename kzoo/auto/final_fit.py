@@ -114,13 +114,13 @@ class FinalFit:
         data = self._data_of(Model([best], np.ones(1), {}))
         folder = self.folder / WINNER
         shutil.rmtree(folder, ignore_errors=True)
-        judged = Answers.together([model.answers[part] for part in parts[:folds]])
         if folds == 1:
             run = self._train(best, data, folder, self.end - time.monotonic())
             why = f"{model.label} has no answers for training rows"
             text = f" It is one network, which learned from the labels alone, as {why}."
             return test_answers(run), best.candidate.text, text
         teacher = self.write(model, TEACHER)
+        judged = Answers.together([model.answers[part] for part in parts[:folds]])
         soft = with_soft_targets(data, judged)
         run = self._train(best, data if soft is None else soft, folder, self.end - time.monotonic())
         label, learned = best.candidate.text, "from the labels, as only classes are distilled"

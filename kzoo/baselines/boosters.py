@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kzoo.baselines.baseline import BaselineFunction, Unfit, baseline
-from kzoo.baselines.boosting import FEW_ROUNDS, PATIENCE, ROUNDS, Rows, boosted, column_count
+from kzoo.baselines.boosting import PATIENCE, ROUNDS, Rows, boosted, column_count, most_rounds
 from kzoo.baselines.data import Predictor
 from kzoo.baselines.trees import Tree
 from kzoo.problems.kinds import kind
@@ -122,7 +122,7 @@ class LightGbm:
         validation: Rows | None,
     ) -> None:
         library = import_module("lightgbm")
-        most = rounds or (FEW_ROUNDS if validation is None else ROUNDS)
+        most = most_rounds(rounds, validation)
         columns = list(self.sizes)
         data = library.Dataset(
             x, y, weight=weight, categorical_feature=columns or "auto", params={"verbose": -1}
@@ -249,7 +249,7 @@ class CatBoost:
         validation: Rows | None,
     ) -> None:
         library = import_module("catboost")
-        most = rounds or (FEW_ROUNDS if validation is None else ROUNDS)
+        most = most_rounds(rounds, validation)
         options = {}
         if validation is not None:
             options = dict(

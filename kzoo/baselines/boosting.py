@@ -66,7 +66,7 @@ class BoostedTrees(Protocol):
         rounds: int | None,
         validation: "Rows | None",
     ) -> None:
-        """Fit it with so many rounds, or as many as the loss on validation rows, (x, y, weight), allows.
+        """Fit it with a number of rounds, or stop by the loss on validation rows, (x, y, weight).
 
         With neither (both None), it has the number of rounds that is usual for its settings.
         """
@@ -83,6 +83,11 @@ class BoostedTrees(Protocol):
 
 
 Rows: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # x, y and weights
+
+
+def most_rounds(rounds: int | None, validation: Rows | None) -> int:
+    """Return the number of rounds at most, for the arguments of `BoostedTrees.fit`."""
+    return rounds or (FEW_ROUNDS if validation is None else ROUNDS)
 
 
 def column_count(subset: "BaselineData") -> int:
@@ -134,7 +139,7 @@ class _ScikitLearn:
         options: dict[str, Any] = dict(
             random_state=self.seed,
             categorical_features=[column in self.sizes for column in range(x.shape[1])],
-            max_iter=rounds or (FEW_ROUNDS if validation is None else ROUNDS),
+            max_iter=most_rounds(rounds, validation),
             early_stopping=validation is not None,
         )
         held: dict[str, Any] = {}
@@ -244,10 +249,8 @@ class _Fits:
             return (None, 0) if validation is None else (model.rounds, len(x))
 
         rounds, learned_from = self.subset.chosen(stopped)
-        if (
-            model.rounds is None
-        ):  # the choice of fewer rows is repeated: more rows allow for more rounds
-            if rounds is not None:
+        if model.rounds is None:
+            if rounds is not None:  # chosen on fewer rows: more rows allow for more rounds
                 rounds = max(round(rounds * len(x) / learned_from), 1)
             model.fit(x, y, weight, rounds, None)
         return model

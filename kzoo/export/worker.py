@@ -76,10 +76,12 @@ class Network:
         Raises:
             KzooError: an operation has no code.
         """
-        onnx_format = import_module("kzoo.export.formats.onnx")
+        written = self.folder / file_of("onnx")
+        if written.is_file():  # of the same export
+            return read_program(written.read_bytes())
         with TemporaryDirectory() as folder:
             file = Path(folder, "model.onnx")
-            onnx_format.write(self, file, None)
+            formats()["onnx"].write(self, file, None)
             return read_program(file.read_bytes())
 
     def serve(self, batch: int | None = None) -> "tf.types.experimental.GenericFunction":

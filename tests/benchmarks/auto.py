@@ -132,6 +132,19 @@ def measure_small(args):
             append(args.out, small_row(path, rows, draw, args.seconds))
 
 
+def searched(train, test, target, seconds, folder):
+    """Return the search of `auto` on a table with test rows of their own."""
+    return kzoo.tune(
+        "auto",
+        train,
+        target=target,
+        test=str(test),
+        max_time=seconds,
+        out=Path(folder) / "search",
+        progress=False,
+    )
+
+
 def small_row(path, rows, draw, seconds):
     frame = pd.read_csv(path)
     target = frame.columns[-1]
@@ -141,15 +154,7 @@ def small_row(path, rows, draw, seconds):
         frame.iloc[:rows].to_csv(train, index=False)
         frame.iloc[rows : rows + TEST_ROWS].to_csv(test, index=False)
         started = time.monotonic()
-        search = kzoo.tune(
-            "auto",
-            train,
-            target=target,
-            test=str(test),
-            max_time=seconds,
-            out=Path(folder) / "search",
-            progress=False,
-        )
+        search = searched(train, test, target, seconds, folder)
         wall = time.monotonic() - started
         winner = search.winner
         data = kzoo.load_data(train, target=target, test=str(test))
@@ -208,15 +213,7 @@ def of_auto(train, test, seconds):
     target = pd.read_csv(train, nrows=1).columns[-1]
     with tempfile.TemporaryDirectory() as folder:
         started, used = time.monotonic(), os.times()
-        search = kzoo.tune(
-            "auto",
-            train,
-            target=target,
-            test=str(test),
-            max_time=seconds,
-            out=Path(folder) / "search",
-            progress=False,
-        )
+        search = searched(train, test, target, seconds, folder)
         wall, after = time.monotonic() - started, os.times()
         result = json.loads((search.path / "auto.json").read_text())
         scores = search.winner.summary["test"]

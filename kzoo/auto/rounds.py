@@ -172,14 +172,14 @@ class Rounds:
             while networks:  # both of them, or the best, as the time allows
                 jobs = [(each, part) for each in [*baselines[:2], *networks] for part in new]
                 fits = [(each, part) for each, part in jobs if part not in each.answers]
-                needed = SLOWER * sum(max(each.seconds.values()) for each, _ in fits)
+                needed = SLOWER * sum(each.part_seconds for each, _ in fits)
                 if needed / schedule.pool.slots <= schedule.left - (least or 0.0):
                     break
                 networks = networks[:-1]
             if schedule.stopped or not networks:
                 return
             before = schedule.fits
-            schedule.fit(jobs, lambda each: SLOWER * max(each.seconds.values()) + 1.0)
+            schedule.fit(jobs, lambda each: SLOWER * each.part_seconds + 1.0)
             yield schedule.fits > before
 
     def _further_seeds(self) -> Iterator[bool]:

@@ -29,10 +29,13 @@ from kzoo.tuning.folder import write_leaderboard
 from kzoo.tuning.records import Objective, Outcome, Trial, trial_folder
 from kzoo.utils.errors import KzooError
 from kzoo.utils.files import JsonObject, read_json, write_json
+from kzoo.utils.formatting import plural
 from kzoo.zoo.run import Run
 
 _BASELINE_SHARE = 0.2  # of the time, for baselines
 _SLOW_SHARE = 0.35  # of the time that is left then, for those for which that was too short
+# of the time that is left then, for the first part of networks in closed form
+_CLOSED_FORM_SHARE = 0.6
 _SCREENING_SHARE = 0.5  # of the time that is left then, for the first part of each preset
 _LEAST_SECONDS = 6.0  # for a network on a part: starting and compiling take some of them
 _ALONE_SHARE = 0.8  # of the time that is left, for a preset where shares were too short
@@ -113,35 +116,26 @@ class Schedule:
 
         self.fit(jobs, seconds_of_baseline)
         self._fit_slow(baselines, first)
-        # 2. Presets, on the first part.
-        screened: list[Contender] = []
+        # 2. Networks in closed form, on all parts: they take what a fit takes, mostly that of reading inputs once.
         contenders = [self.contender(candidate) for candidate in self.presets]
-        screening_end = self.left * (1 - _SCREENING_SHARE)
-
-        def seconds_of_screening(contender: Contender) -> float:
-            waiting = len(contenders) - len(screened)
-            share = (self.left - screening_end) / max(waiting, 1) * self.pool.slots
-            return contender.limit or max(
-                min(share, self.left / (self.parts.folds + 1)), _LEAST_SECONDS
-            )
-
-        def screening() -> Iterable[tuple[Contender, int]]:
-            for contender in contenders:
-                yield contender, 0
-                screened.append(contender)
-
-        self.fit(screening(), seconds_of_screening)
+        in_closed_form = [contender for contender in contenders if contender.in_closed_form]
+        self._screen(in_closed_form, _CLOSED_FORM_SHARE, fits=1)
+        for contender in in_closed_form:
+            if contender.answers:
+                self.fit([(contender, part) for part in first[1:2]], lambda each: each.limit)
+                self.finish(contender, first, always=True)
+        if self.parts.folds > 1:  # the winner is fitted to all rows after the deadline
+            self.deadline -= max((each.refit_seconds for each in in_closed_form), default=0.0)
+        # 3. Other presets, on the first part.
+        others = [contender for contender in contenders if not contender.in_closed_form]
+        self._screen(others, _SCREENING_SHARE, fits=self.parts.folds + 1)
         for contender in contenders:
             # the shares were too short: most of the time for one
             if not any(each.answers for each in contenders):
                 contender.trial = replace(contender.trial, status="running", error="")
                 contender.limit = 0.0
                 self.fit([(contender, 0)], lambda _: _ALONE_SHARE * self.left)
-        if self.parts.folds > 1:  # the winner is fitted to all rows after the deadline
-            self.deadline -= max(
-                (each.refit_seconds for each in contenders if each.in_closed_form), default=0.0
-            )
-        # 3. The best of them on all parts, as far as they can win; where there is one part, longer.
+        # 4. The best of them on all parts, as far as they can win; where there is one part, longer.
         survivors = self._survivors(contenders)
         if self.parts.folds > 1:
             for contender in survivors:
@@ -149,7 +143,7 @@ class Schedule:
         else:
             for contender in survivors[:2]:
                 self._longer(contender)
-        # 4. Other settings of the best presets, and the best once more, in rounds, as long as these gain.
+        # 5. Other settings of the best presets, and the best once more, in rounds, as long as these gain.
         if survivors:
             self._restore_variants()
             Rounds(self, self.seed).run()
@@ -165,6 +159,29 @@ class Schedule:
                         contender.trial, status="failed", error=f"{NO_TIME}: none was left"
                     )
                     self._write(contender)
+
+    def _screen(self, contenders: Sequence[Contender], share: float, *, fits: int) -> None:
+        """Fit presets on the first part.
+
+        Args:
+            contenders: the presets.
+            share: of the time that is left, for all of them.
+            fits: of how many like it there must be time for at the most; one has at most that part of the time.
+        """
+        screened: list[Contender] = []
+        end = self.left * (1 - share)
+
+        def seconds_of(contender: Contender) -> float:
+            waiting = len(contenders) - len(screened)
+            seconds = (self.left - end) / max(waiting, 1) * self.pool.slots
+            return contender.limit or max(min(seconds, self.left / fits), _LEAST_SECONDS)
+
+        def jobs() -> Iterable[tuple[Contender, int]]:
+            for contender in contenders:
+                yield contender, 0
+                screened.append(contender)
+
+        self.fit(jobs(), seconds_of)
 
     def _fit_slow(self, baselines: Sequence[Contender], parts: Sequence[int]) -> None:
         """Fit baselines once more whose share of the time was too short, with more of what is left."""
@@ -450,9 +467,11 @@ class Schedule:
         missing = [part for part in parts if part not in contender.answers]
         if not missing or contender.failed:
             return
-        typical = max(contender.seconds.values())
+        typical = contender.part_seconds
         if typical * len(missing) / self.pool.slots > self.left:
-            self.report(f"{contender.candidate.text}: no time for {len(missing)} more folds")
+            self.report(
+                f"{contender.candidate.text}: no time for {plural(len(missing), 'more fold')}"
+            )
             return
 
         def jobs() -> Iterable[tuple[Contender, int]]:

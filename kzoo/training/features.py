@@ -63,20 +63,30 @@ def _features_of_images(frozen: keras.Model, split: Split, batch_size: int) -> n
     cache = FeatureCache(frozen)
     batches = Batches(split, batch_size=batch_size)
     out = np.empty((len(split), *frozen.output_shape[1:]), np.float32)
+    waiting: list[tuple[int, bytes, np.ndarray]] = []  # row, key and image without stored features
+
+    def compute() -> None:
+        images = np.stack([image for _, _, image in waiting])
+        whole = np.resize(np.arange(len(images)), batch_size)  # another size would be traced again
+        outputs = keras.ops.convert_to_numpy(frozen.predict_on_batch(images[whole]))
+        for (row, key, _), features in zip(waiting, outputs, strict=False):
+            cache.add(key, features)
+            out[row] = features
+        waiting.clear()
+
     for step in range(len(batches)):
         images = np.asarray(batches.batch(0, step)[0])
-        keys = [key_of(image) for image in images]
-        stored = [cache.get(key) for key in keys]
-        new = [i for i, features in enumerate(stored) if features is None]
-        if new:
-            whole = np.resize(new, batch_size)  # another size of a batch would be traced again
-            outputs = keras.ops.convert_to_numpy(frozen.predict_on_batch(images[whole]))
-            for i, features in zip(new, outputs, strict=False):
-                cache.add(keys[i], features)
-                stored[i] = features
-        first = step * batch_size
-        for i, features in enumerate(stored):
-            out[first + i] = features
+        for row, image in enumerate(images, step * batch_size):
+            key = key_of(image)
+            stored = cache.get(key)
+            if stored is not None:
+                out[row] = stored
+                continue
+            waiting.append((row, key, image))
+            if len(waiting) == batch_size:
+                compute()
+    if waiting:
+        compute()
     cache.write()
     return out
 

@@ -160,6 +160,13 @@ def test_features_are_computed_once(tmp_path, monkeypatch):
     changed[0, 0, 0, 0] += 1
     with_features(frozen, Split(x=changed, y=y), batch_size=4)
     assert len(computed) == 4
+    # new images among stored ones fill whole batches
+    mixed = x.copy()
+    mixed[::2, 0, 0, 0] += 2
+    features = with_features(frozen, Split(x=mixed, y=y), batch_size=4).x
+    assert len(computed) == 6
+    np.testing.assert_array_equal(features[1::2], first[1::2])
+    np.testing.assert_allclose(features, predict(mixed), rtol=1e-3, atol=1e-5)
     other = frozen_network(seed=1)
     assert feature_cache.FeatureCache(other).folder != feature_cache.FeatureCache(frozen).folder
 

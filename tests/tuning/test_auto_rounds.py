@@ -124,6 +124,21 @@ def test_networks_in_closed_form_and_baselines_are_judged_on_ten_divisions(searc
     assert len(set(pool.fits)) == len(pool.fits)
 
 
+def test_networks_in_closed_form_are_fitted_on_all_folds_before_other_networks_begin(search):
+    _, pool = search(presets=("tabular_fnn", "series_rocket"), differ=True)
+    first = [(name, part) for name, _, _, part in pool.fits if name != "ridge"][:4]
+    assert first == [*(("series_rocket", part) for part in range(3)), ("tabular_fnn", 0)]
+
+
+def test_networks_in_closed_form_get_the_time_that_reading_inputs_takes(search):
+    schedule, _ = search(presets=("series_rocket",), differ=False)
+    (rocket,) = (each for each in schedule.contenders if not each.candidate.is_baseline)
+    rocket.seconds = {0: 20.0}
+    assert rocket.part_seconds == 20.0
+    rocket.seconds |= {1: 1.0, 2: 2.0}  # the inputs were read on the first part
+    assert rocket.part_seconds == 2.0 and rocket.refit_seconds == 4.0
+
+
 def test_a_baseline_whose_share_of_the_time_was_too_short_is_fitted_once_more(search):
     schedule, pool = search(differ=False, slow=1)
     (ridge,) = (each for each in schedule.contenders if each.candidate.is_baseline)

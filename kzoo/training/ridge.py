@@ -221,10 +221,16 @@ def ridge_of_unit_vectors(
     counted, root, share = row_weights(rows, weight)
     middle, average = share @ features, share @ targets
     x, y = root[:, None] * (features - middle), root[:, None] * (targets - average)
-    values, vectors = np.linalg.eigh(x.T @ x)
+    if rows < x.shape[1]:  # other eigenvalues are 0
+        values, left = np.linalg.eigh(x @ x.T)
+        scales = np.sqrt(np.maximum(values, 0))
+        turned = left * scales
+        vectors = (x.T @ left) / np.where(scales > 0, scales, 1)
+    else:
+        values, vectors = np.linalg.eigh(x.T @ x)
+        turned = x @ vectors
     values = np.maximum(values, 0)
-    turned = x @ vectors  # (N, F): the squares of a column have the sum of an eigenvalue
-    projected = turned.T @ y
+    projected = turned.T @ y  # the squares of a column of "turned" have the sum of an eigenvalue
     best: tuple[float, float, Any, Any] | None = None
     for alpha in ALPHAS_OF_UNIT:
         inverse = 1 / (values + alpha)

@@ -3,9 +3,9 @@
 import shutil
 import subprocess
 
-import keras
 import numpy as np
 import pytest
+from custom_networks import network_of_both_directions, odd_network
 from messages import assert_mentions, refuses
 from test_matrix import with_random_weights
 
@@ -60,35 +60,9 @@ def test_presets_compute_what_keras_computes(name, tmp_path):
     assert "largest difference" in run_main(tmp_path / "e" / "c", *SANITIZED)
 
 
-def test_operations_of_a_custom_network(tmp_path):
-    """Strides, dilations, depthwise kernels, paddings, pooling, gathered rows, and broadcasting."""
-    inputs = keras.Input((12, 10, 4))
-    x = keras.layers.Conv2D(6, 3, strides=2, padding="same", activation="elu")(inputs)
-    x = keras.layers.Conv2D(6, 2, activation="leaky_relu")(x)
-    x = keras.layers.DepthwiseConv2D(2, dilation_rate=2, padding="same", activation="softplus")(x)
-    x = keras.layers.AveragePooling2D(2, padding="same")(x)
-    x = keras.layers.ZeroPadding2D(1)(x)
-    x = keras.layers.MaxPooling2D(2, strides=1)(x)
-    x = keras.layers.LayerNormalization()(x)
-    x = x[:, ::-1, 1:] * keras.ops.sigmoid(keras.ops.max(x, axis=(1, 2), keepdims=True))
-    x = keras.layers.Flatten()(x)
-    y = keras.layers.Dense(3, activation="tanh")(x)
-    model = keras.Model(inputs, y, name="odd")
-    random = np.random.default_rng(0)
-    model.set_weights([random.normal(scale=0.3, size=w.shape) for w in model.get_weights()])
-    result = exported(model, tmp_path / "e")
-    assert result.exports["c"]["difference"] <= 1e-5
-    run_main(tmp_path / "e" / "c", *SANITIZED)
-
-
-def test_recurrent_layers_of_both_directions(tmp_path):
-    inputs = keras.Input((7, 3))
-    x = keras.layers.Bidirectional(keras.layers.LSTM(4, return_sequences=True))(inputs)
-    x = keras.layers.Bidirectional(keras.layers.LSTM(5))(x)
-    model = keras.Model(inputs, keras.layers.Dense(2)(x), name="both")
-    random = np.random.default_rng(0)
-    model.set_weights([random.normal(scale=0.4, size=w.shape) for w in model.get_weights()])
-    assert exported(model, tmp_path / "e").exports["c"]["difference"] <= 1e-5
+@pytest.mark.parametrize("network", [odd_network, network_of_both_directions])
+def test_operations_of_custom_networks(network, tmp_path):
+    assert exported(network(), tmp_path / "e").exports["c"]["difference"] <= 1e-5
     run_main(tmp_path / "e" / "c", *SANITIZED)
 
 

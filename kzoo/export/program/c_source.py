@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from kzoo.export.program.steps import Program, Step, View, offsets
+from kzoo.export.program.steps import Program, Step, View, merged, offsets
 from kzoo.utils.errors import KzooError
 
 # function of elements -> expression of a, b and c
@@ -250,7 +250,7 @@ class CSource:
 
     def _map(self, step: Step) -> Iterator[str]:
         views = [step.out, *step.inputs]
-        lengths, strides = _merged(step.out.shape, [view.strides for view in views])
+        lengths, strides = merged(step.out.shape, [view.strides for view in views])
         out, *elements = (
             f"({self._pointer(view)})[{_index(steps, 'ijklmnop')}]"
             for view, steps in zip(views, strides, strict=True)
@@ -261,10 +261,10 @@ class CSource:
     def _reduce(self, step: Step) -> Iterator[str]:
         (source,) = step.inputs
         kept = step.numbers["kept"]
-        outer, outer_strides = _merged(
+        outer, outer_strides = merged(
             source.shape[:kept], [step.out.strides, source.strides[:kept]]
         )
-        inner, inner_strides = _merged(source.shape[kept:], [source.strides[kept:]])
+        inner, inner_strides = merged(source.shape[kept:], [source.strides[kept:]])
         index = [_index(outer_strides[1], "ijkl"), _index(inner_strides[0], "mnop")]
         out_index = _index(outer_strides[0], "ijkl")
         count = int(np.prod(source.shape[kept:]))
@@ -283,7 +283,7 @@ class CSource:
             **parts, scaled=_SCALED_COLUMNS if parts["scale"] else ""
         )
         batch = step.out.shape[:-2]
-        lengths, strides = _merged(batch, [view.strides[:-2] for view in (step.out, a, b)])
+        lengths, strides = merged(batch, [view.strides[:-2] for view in (step.out, a, b)])
         out, first, second = (
             f"{self._pointer(view)} + {index}"
             if (index := _index(steps, "ijkl")) != "0"
@@ -388,29 +388,6 @@ def _expression(step: Step) -> str:
     if step.function not in _EXPRESSIONS:
         raise KzooError(f"its function {step.function} has no code")
     return _EXPRESSIONS[step.function].replace("{alpha}", number_text(step.alpha))
-
-
-def _merged(
-    shape: Sequence[int], strides: Sequence[Sequence[int]]
-) -> tuple[list[int], list[list[int]]]:
-    """Return the lengths of as few loops as possible over an array, and the strides of each view for them."""
-    lengths: list[int] = []
-    merged: list[list[int]] = [[] for _ in strides]
-    for axis, length in enumerate(shape):
-        if length == 1:
-            continue
-        current = [each[axis] for each in strides]
-        if lengths and all(
-            before[-1] == stride * length for before, stride in zip(merged, current, strict=True)
-        ):
-            lengths[-1] *= length
-            for before, stride in zip(merged, current, strict=True):
-                before[-1] = stride
-        else:
-            lengths.append(length)
-            for before, stride in zip(merged, current, strict=True):
-                before.append(stride)
-    return lengths, merged
 
 
 def _loops(lengths: Sequence[int], letters: str) -> str:

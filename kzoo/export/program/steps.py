@@ -162,3 +162,26 @@ def offsets(program: Program) -> tuple[dict[int, int], int]:
         placed[buffer] = start
         total = max(total, start + program.sizes[buffer])
     return placed, total
+
+
+def merged(
+    shape: Sequence[int], strides: Sequence[Sequence[int]]
+) -> tuple[list[int], list[list[int]]]:
+    """Return the lengths of as few loops as possible over an array, and the strides of each view for them."""
+    lengths: list[int] = []
+    merged: list[list[int]] = [[] for _ in strides]
+    for axis, length in enumerate(shape):
+        if length == 1:
+            continue
+        current = [each[axis] for each in strides]
+        if lengths and all(
+            before[-1] == stride * length for before, stride in zip(merged, current, strict=True)
+        ):
+            lengths[-1] *= length
+            for before, stride in zip(merged, current, strict=True):
+                before[-1] = stride
+        else:
+            lengths.append(length)
+            for before, stride in zip(merged, current, strict=True):
+                before.append(stride)
+    return lengths, merged

@@ -41,7 +41,8 @@ QUICK = "iris_fnn", "tabular_tabm", "series_gru"
 RUN = """
 import fs from "fs";
 import {network} from "./network.mjs";
-const predict = network(JSON.parse(fs.readFileSync("network.json")), new Uint8Array(fs.readFileSync("weights.bin")).buffer);
+const stored = new Uint8Array(fs.readFileSync("weights.bin"));
+const predict = network(JSON.parse(fs.readFileSync("network.json")), stored.buffer);
 const rows = JSON.parse(fs.readFileSync("rows.json"));
 console.log(JSON.stringify(rows.map((row) => [...predict(Float32Array.from(row))])));
 """

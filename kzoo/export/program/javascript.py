@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from kzoo.export.program.steps import Program, Step, View, merged, offsets
 from kzoo.utils.files import JsonObject
 

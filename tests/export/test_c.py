@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 
+import keras
 import numpy as np
 import pytest
 from custom_networks import network_of_both_directions, odd_network
@@ -64,6 +65,14 @@ def test_presets_compute_what_keras_computes(name, tmp_path):
 def test_operations_of_custom_networks(network, tmp_path):
     assert exported(network(), tmp_path / "e").exports["c"]["difference"] <= 1e-5
     run_main(tmp_path / "e" / "c", *SANITIZED)
+
+
+@pytest.mark.parametrize("name", ["3d_model", "a.b-c", "int"])
+def test_any_name_of_a_network_is_a_name_in_c(name, tmp_path):
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.layers.Dense(2)(inputs), name=name)
+    assert exported(model, tmp_path / "e").exports["c"]["status"] == "ok"
+    run_main(tmp_path / "e" / "c")
 
 
 def test_weights_of_eight_bits_take_a_quarter(tmp_path):

@@ -45,7 +45,7 @@ def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
             f"its {count:,} numbers would make a source file of {count * 12 // 2**20:,} MB. Use a smaller preset, "
             "such as cifar_mobile, or another format"
         )
-    function = re.sub(r"\W", "_", network.name, flags=re.ASCII)
+    function = _identifier(network.name)
     source = CSource(program, function, int8=quantize == "int8")
     header, main = (
         file.with_name(Path(name).name) for name in files_of("c_int8" if quantize else "c")[1:]
@@ -67,6 +67,12 @@ def write(network: "Network", file: Path, quantize: str | None) -> JsonObject:
     main.write_text(_main(function, header.name, rows, expected, tolerance), "utf-8")
     file.write_text(content, "utf-8")
     return dict(facts)
+
+
+def _identifier(name: str) -> str:
+    """Return a name with which names in C may begin."""
+    word = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return word if word[:1].isalpha() else f"model_{word}"
 
 
 def _header(

@@ -202,21 +202,41 @@ def _baselines(manifest: "Manifest") -> list[str]:
     ]
 
 
-def _limits(manifest: "Manifest") -> list[str]:
-    """Return the section on limits: those that follow from the task, and what was not evaluated."""
+def limits(
+    spec: JsonObject,
+    data: JsonObject | None,
+    metrics: Mapping[str, JsonObject],
+    labels: Sequence[str],
+) -> list[str]:
+    """Return sentences on what was not evaluated, and on limits that follow from the task.
+
+    Args:
+        spec: the specification of the model.
+        data: its data set, or None.
+        metrics: split -> scores.
+        labels: names of the classes.
+    """
     lines = [
         "The scores hold for data like the training data; performance on other data is unknown."
     ]
-    if manifest.data and manifest.metrics and "test" not in manifest.metrics:
+    if data and metrics and "test" not in metrics:
         lines.append("There was no test data: the scores above may be optimistic.")
-    elif (few := manifest.metrics.get("test", {}).get("examples", _FEW)) < _FEW:
+    elif (few := metrics.get("test", {}).get("examples", _FEW)) < _FEW:
         lines.append(
             f"It was tested on {number(few)} examples only: scores on another sample may differ."
         )
-    if manifest.spec["task"]:
-        lines += problem(manifest.spec["task"]).limits(manifest.labels)
-    lines += [
+    if spec["task"]:
+        lines += problem(spec["task"]).limits(labels)
+    return [
+        *lines,
         "Fairness across groups of people and robustness to adversarial inputs were not evaluated.",
+    ]
+
+
+def _limits(manifest: "Manifest") -> list[str]:
+    """Return the section on limits."""
+    lines = [
+        *limits(manifest.spec, manifest.data, manifest.metrics, manifest.labels),
         "`kzoo.json` contains names from the training data: classes, columns and categories, or words.",
     ]
     return ["## Limits\n", *(f"* {line}" for line in lines), ""]

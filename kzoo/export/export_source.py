@@ -88,6 +88,7 @@ class ConversionJob:
         spec, like, input_spec, kind, activation: see `ExportSource`.
         preprocessing, postprocessing: see `kzoo.inference.exported.Manifest`.
         labels, targets: names of classes and of target columns.
+        about: what is known of the training of a run: its `data`, `metrics`, `baselines`, `origin` and `statistics`.
     """
 
     folder: str
@@ -103,10 +104,11 @@ class ConversionJob:
     postprocessing: list
     labels: list = field(default_factory=list)
     targets: list = field(default_factory=list)
+    about: dict = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, subject: ExportSource, folder: Path, work: Path, *, version: int
+        cls, subject: ExportSource, folder: Path, work: Path, *, version: int, about: JsonObject
     ) -> "ConversionJob":
         run = subject.run
         return cls(
@@ -123,6 +125,7 @@ class ConversionJob:
             postprocessing=list(run.postprocessing) if run else [],
             labels=[str(label) for label in subject.labels],
             targets=[str(target) for target in subject.targets],
+            about=about,
         )
 
 

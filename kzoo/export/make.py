@@ -80,7 +80,9 @@ def export_model(
     # 2. Convert and verify in a staging folder.
     say = (lambda line: print(line, file=sys.stderr)) if progress else lambda line: None
     with new_folder(path) as (folder, work):
-        job = ConversionJob.of(subject, folder, work, version=_next_version(path))
+        job = ConversionJob.of(
+            subject, folder, work, version=_next_version(path), about=_about(subject.run)
+        )
         if quantize:
             say(write_sample(subject, data, work / "sample.npz"))
         with closing(
@@ -225,7 +227,7 @@ def _manifest(
     network_facts: JsonObject,
     exports: dict[str, Entry],
 ) -> Manifest:
-    run, input_spec = subject.run, subject.input_spec
+    run, input_spec, about = subject.run, subject.input_spec, job.about
     spec = {k: job.spec.get(k) for k in ("preset", "family", "task", "config", "training", "seed")}
     spec |= {k: job.spec[k] for k in ("revision",) if job.spec.get(k) is not None}
     return Manifest(
@@ -240,12 +242,10 @@ def _manifest(
         targets=list(subject.targets),
         preprocessing=job.preprocessing,
         postprocessing=job.postprocessing,
-        data=run.config["data"] if run else None,
-        metrics={k: v for k, v in run.summary.items() if k in ("validation", "test")}
-        if run
-        else {},
-        baselines=_baselines(run),
-        origin=_origin(run),
+        data=about["data"],
+        metrics=about["metrics"],
+        baselines=about["baselines"],
+        origin=about["origin"],
         typical=_typical(run, job.preprocessing),
         versions=network_facts["versions"],
         predict_ms=network_facts["predict_ms"],
@@ -268,9 +268,16 @@ def _typical(run: "Run | None", preprocessing: JsonObject | None) -> list[float]
     return [] if row is None else [float(value) for value in row]
 
 
-def _baselines(run: "Run | None") -> list[JsonObject]:
-    """Return the baselines in a run's summary."""
-    return list(run.summary.get("baselines") or ()) if run else []
+def _about(run: "Run | None") -> JsonObject:
+    """Return what is known of the training of a run (see `ConversionJob`)."""
+    summary = run.summary if run else {}
+    return dict(
+        data=run.config["data"] if run else None,
+        metrics={name: summary[name] for name in ("validation", "test") if name in summary},
+        baselines=list(summary.get("baselines") or ()),
+        origin=_origin(run),
+        statistics=(run.config.get("statistics") if run else None) or {},
+    )
 
 
 def _origin(run: "Run | None") -> dict[str, str]:

@@ -39,7 +39,8 @@ class Network:
         core, model: the original network, and the same with an activation that turns logits into probabilities.
         input_name, output_name: names of input and output in the exported graph.
         like: the family that it resembles.
-        preprocessing: see `Manifest`.
+        preprocessing, postprocessing: see `Manifest`.
+        spec, about: see `ConversionJob`.
         name: of the preset.
         labels, targets: names of classes and of target columns.
         meaning: what an input is, for people.
@@ -57,6 +58,7 @@ class Network:
         self.input_name = job.input_spec["name"]
         self.output_name = job.kind
         self.like, self.preprocessing = job.like, job.preprocessing
+        self.postprocessing, self.spec, self.about = job.postprocessing, job.spec, job.about
         self.name, self.labels, self.targets = str(job.spec["preset"]), job.labels, job.targets
         self.meaning, self.config = job.input_spec["meaning"], job.spec["config"]
         self.folder = Path(job.folder)

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING
 
 from kzoo.inference.exported import Manifest
 from kzoo.inference.postprocessors.postprocessor import Postprocessor
-from kzoo.inference.tasks.weighted import UNWEIGHTED
 from kzoo.problems import kinds
-from kzoo.problems.tasks import problem, score_named
+from kzoo.problems.tasks import problem
 from kzoo.runtime.model import is_explained
 from kzoo.serve.model_repository import ServedModel, Version
-from kzoo.utils.files import Json, JsonObject, finite, read_arrays
-from kzoo.zoo.results import baselines, deciding_score, value_of
+from kzoo.utils.files import Json, JsonObject, read_arrays
+from kzoo.zoo.results.score_facts import score_facts
 
 if TYPE_CHECKING:
     from kzoo.problems.kinds import Kind
@@ -50,7 +49,7 @@ def model_facts(model: ServedModel, version: Version) -> JsonObject:
         },
         "explains": is_explained(manifest),
         "trained_on": _trained_on(manifest),
-        "score": _score(manifest),
+        "score": score_facts(manifest.spec, manifest.metrics, manifest.baselines),
         "example": _example(version, kind),
         "files": {
             key: {"format": e.format, "bytes": e.bytes}
@@ -81,46 +80,6 @@ def _trained_on(manifest: Manifest) -> JsonObject | None:
     if not manifest.data:
         return None
     return {name: manifest.data.get(name) for name in ("name", "train", "validation", "test")}
-
-
-def _score(manifest: Manifest) -> JsonObject | None:
-    """Return the primary score with its interval and the scores of baselines, or None if the model has no scores."""
-    task = manifest.spec.get("task")
-    split = next((name for name in ("test", "validation") if manifest.metrics.get(name)), None)
-    if task is None or split is None:
-        return None
-    scores = manifest.metrics[split]
-    name = deciding_score(manifest.spec.get("training") or {}, scores, problem(task))
-    value = value_of(scores, name)
-    if value is None and name not in scores:
-        return None
-    score_type = score_named(name)
-    task = problem(task).task
-    form = score_type.form if score_type else "number"
-    baseline_scores = {
-        task.scores[key].label: scores[key] for key in task.baselines_of(name) if key in scores
-    }
-    summary = {split: scores, "baselines": manifest.baselines}
-    baseline_scores |= baselines.values(summary)
-    weighted = {"weighted": True} if UNWEIGHTED in scores else {}
-    return finite(
-        {
-            **weighted,
-            "split": split,
-            "name": str(name),
-            "label": score_type.label if score_type else str(name),
-            "best": name.best,
-            "form": form,
-            "value": value,
-            "interval": scores.get(f"{name}_interval"),
-            "level": score_type.interval if score_type else None,
-            "examples": scores.get("examples"),
-            "beside": [
-                {"label": label, "value": value} for label, value in baseline_scores.items()
-            ],
-            "warning": baselines.beaten(summary),
-        }
-    )
 
 
 def _example(version: Version, kind: "Kind") -> Json:

@@ -1,18 +1,15 @@
 """The files of the page: nothing from other sites, nothing inline, every text in both languages."""
 
 import re
-from pathlib import Path
 
 import pytest
+from page_visit import PAGE, STRINGS
 
-PAGE = Path(__file__).parents[2] / "kzoo" / "serve" / "page"
 BASELINES = PAGE.parents[1] / "baselines"
+LOCAL = (
+    PAGE.parents[1] / "export" / "formats" / "html"
+)  # a page of an exported model, made of the same modules
 SCRIPTS = {file.name: file.read_text(encoding="utf-8") for file in PAGE.glob("*.js")}
-TEXT = re.compile(r'^  (?:"([^"]+)"|(\w+)): \["((?:[^"\\]|\\.)*)", "((?:[^"\\]|\\.)*)"\],$', re.M)
-STRINGS = {
-    quoted or name: (english, chinese)
-    for quoted, name, english, chinese in TEXT.findall(SCRIPTS["strings.js"])
-}
 BLANK = re.compile(r"\{(\w+)\}")
 CHINESE = "[\u4e00-\u9fff]"
 NAMES = ("curl", "python")
@@ -45,6 +42,7 @@ def test_every_text_is_there_in_both_languages_with_the_same_blanks():
 
 def test_every_text_is_used_and_every_key_has_a_text():
     code = "".join(text for name, text in SCRIPTS.items() if name != "strings.js")
+    code += "".join(file.read_text(encoding="utf-8") for file in LOCAL.glob("*.js"))
     page = (PAGE / "index.html").read_text(encoding="utf-8")
     unused = [
         key
@@ -101,15 +99,10 @@ def test_the_policy_allows_this_server_alone():
 
 def test_the_score_of_a_page_is_the_main_score_also_where_it_is_computed():
     """As in `compare` and a report: for windows the square of the RMSE, for a rare class the average precision."""
-    from types import SimpleNamespace
-
-    from kzoo.serve import model_facts
+    from kzoo.zoo.results.score_facts import score_facts
 
     def scored(task, **scores):
-        made = SimpleNamespace(
-            spec={"task": task}, metrics={"test": dict(scores, examples=40)}, baselines=[]
-        )
-        return model_facts._score(made)
+        return score_facts({"task": task}, {"test": dict(scores, examples=40)}, [])
 
     windows = scored("sequence_regression", rmse=0.5, mae=0.4, r2=0.9)
     assert (windows["name"], windows["value"]) == ("mse", 0.25)
@@ -125,9 +118,7 @@ def test_the_score_of_a_page_is_the_main_score_also_where_it_is_computed():
 
 def test_the_scores_beside_it_are_the_same_score():
     """With a decision, a summary has the scores at 0.5 too: of them only the accuracy belongs beside the accuracy."""
-    from types import SimpleNamespace
-
-    from kzoo.serve import model_facts
+    from kzoo.zoo.results.score_facts import score_facts
 
     at_half = dict(
         accuracy_default=0.8,
@@ -136,10 +127,8 @@ def test_the_scores_beside_it_are_the_same_score():
         f1_default=0.6,
     )
     scores = dict(accuracy=0.9, majority=0.6, recall_positive=0.5, examples=40, **at_half)
-    made = SimpleNamespace(
-        spec={"task": "tabular_classification"}, metrics={"test": scores}, baselines=[]
-    )
-    beside = {entry["label"]: entry["value"] for entry in model_facts._score(made)["beside"]}
+    facts = score_facts({"task": "tabular_classification"}, {"test": scores}, [])
+    beside = {entry["label"]: entry["value"] for entry in facts["beside"]}
     assert beside == {"always the most frequent": 0.6, "accuracy at 0.5": 0.8}
 
 

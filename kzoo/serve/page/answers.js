@@ -35,13 +35,31 @@ function single(about, prediction, input) {
   return [node, ["saidValues", { values: () => values.map((value, i) => `${nameOf(names, i)} ${number(value)}`).join(", ") }]];
 }
 
+/** Return the prediction for one input as text, a line for each class or number. */
+export function answerText(about, { predictions: [prediction], promise }) {
+  const lines = [];
+  if (prediction.labels) lines.push(prediction.labels.map(label).join(", ") || translated("noLabel"));
+  else if (prediction.classes) lines.push(isUnsure(prediction) ? translated("unsure") : label(prediction.label));
+  if (prediction.classes) lines.push(...prediction.classes.map((item) => `${label(item.label)}: ${item.probability === undefined ? number(item.score) : percent(item.probability)}`));
+  if (prediction.set) lines.push(setSentence(prediction));
+  if (!prediction.classes) {
+    const values = numbersOf(prediction), names = namesOf(about.answer.targets, prediction);
+    lines.push(...values.map((value, i) => `${nameOf(names, i)}: ${number(value)}${intervalText(prediction, i, values.length)}`));
+  }
+  return [...lines, promise].filter(Boolean).join("\n");
+}
+
 /** Return a level, such as 0.95, as "95 %". */
 const level = (share) => `${Number((100 * share).toFixed(3))} %`;
 
 /** Return the line with the set of classes of a prediction, in a list; [] without one. */
 function setLine({ set, confidence }) {
   if (!set) return [];
-  return [make("p", { class: "note", say: set.length ? ["setOf", { share: () => level(confidence), classes: set.map(label).join(", ") }] : ["emptySet", { share: () => level(confidence) }] })];
+  return [make("p", { class: "note", say: ["plainly", { text: () => setSentence({ set, confidence }) }] })];
+}
+
+function setSentence({ set, confidence }) {
+  return set.length ? translated("setOf", { share: level(confidence), classes: set.map(label).join(", ") }) : translated("emptySet", { share: level(confidence) });
 }
 
 /** Return the interval beside number `index` of `count`: of several quantiles of a target, beside the last one. */
@@ -82,9 +100,12 @@ export function label(name) {
 function verdict(prediction) {
   const best = prediction.classes[0];
   const probability = best.probability === undefined ? null : make("span", { text: percent(best.probability) });
-  const unsure = prediction.label === "unsure" && prediction.classes.every((item) => item.label !== "unsure");
-  if (unsure) return make("p", { class: "verdict" }, make("strong", { say: "unsure" }), make("span", { text: `${label(best.label)} ${percent(best.probability)}` }));
+  if (isUnsure(prediction)) return make("p", { class: "verdict" }, make("strong", { say: "unsure" }), make("span", { text: `${label(best.label)} ${percent(best.probability)}` }));
   return make("p", { class: "verdict" }, make("strong", { text: label(prediction.label) }), probability);
+}
+
+function isUnsure({ label: name, classes }) {
+  return name === "unsure" && classes.every((item) => item.label !== "unsure");
 }
 
 /** Return the labels of an input, or that it has none. */

@@ -1,15 +1,12 @@
 // The page: the list of models, the facts about one model, and the parts for prediction and code.
 
-import { scoreName, scoreValue } from "./answers.js";
-import { choices, currentLanguage, textOr, make, setText, Problem, say, switchLanguage, translate } from "./dom.js";
+import { headPart, scorePart } from "./about.js";
+import { choices, copyText, languageButton, make, setText, Problem, say, translate } from "./dom.js";
 import { predictionPart } from "./inputs.js";
 import * as server from "./server.js";
 import { curl, python } from "./snippets.js";
 
 const main = document.getElementById("main"), nav = document.getElementById("models");
-const other = document.getElementById("language");
-const MAX_BASELINES = 4;
-const MAJORITY = ["always the most frequent", "most frequent class"]; // the same baseline: of the test data, and of the training data
 let models = [], part = null, shown = 0; // `shown` counts calls of `show`: only the latest may change the page
 
 const skip = say(document.querySelector(".skip"), "skip");
@@ -18,23 +15,13 @@ skip.addEventListener("click", (event) => {
   main.focus();
 });
 say(document.querySelector(".bottom a"), "openapi");
-nameLanguage();
+languageButton(document.getElementById("language"));
 translate();
-other.addEventListener("click", () => {
-  switchLanguage();
-  nameLanguage();
-});
 addEventListener("hashchange", () => {
   if (models.length) show();
 });
 for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault()); // a file dropped beside a drop zone must not replace the page
 start();
-
-function nameLanguage() {
-  const zh = currentLanguage() === "zh";
-  other.textContent = zh ? "English" : "中文";
-  other.lang = zh ? "en" : "zh-Hans";
-}
 
 async function start() {
   main.replaceChildren(make("p", { class: "note", role: "status", say: "loading" }));
@@ -81,7 +68,7 @@ async function show() {
   if (call !== shown) return;
   const code = codePart(new URL(`${path}/answer`, document.baseURI).href, exampleInput(about));
   part = predictionPart(about, path, code.update);
-  main.replaceChildren(headPart(about), ...[scorePart(about)].filter(Boolean), make("h2", { say: "try" }), part.element, code.element);
+  main.replaceChildren(headPart(about, versionPart(about)), ...[scorePart(about)].filter(Boolean), make("h2", { say: "try" }), part.element, code.element);
 }
 
 function decoded(word) {
@@ -136,48 +123,12 @@ function tokenPart() {
   return form;
 }
 
-function headPart(about) {
-  const data = about.trained_on;
-  const facts = [["parameters", { n: about.parameters }]];
-  if (about.task) facts.unshift(["plainly", { text: () => textOr(`task_${about.task}`, about.task.replaceAll(/[_:]/g, " ")) }]);
-  if (data?.name) facts.push(data.train ? ["trained", { name: data.name, n: data.train }] : ["trainedOn", { name: data.name }]);
-  const line = make("p", { class: "about" }, ...facts.flatMap((fact, i) => [i ? " · " : "", make("span", { say: fact })]));
-  const versions = about.versions.length > 1 ? make("select", { id: "version", change: (event) => { location.hash = `${encodeURIComponent(about.name)}/${event.target.value}`; } },
-    ...about.versions.map((version) => make("option", { value: version, text: version, selected: version === about.version }))) : null;
-  return make("header", { class: "head" }, make("h1", { text: about.name }), line,
-    versions ? make("p", { class: "version" }, make("label", { for: "version", say: "version" }), " ", versions) : null);
-}
-
-function scorePart(about) {
-  const { score } = about;
-  if (!score || score.value === null) return make("p", { class: "note", say: "noScore" });
-  const value = () => scoreValue(score, score.value);
-  const candidates = score.beside.some((baseline) => baseline.label === MAJORITY[1]) ? score.beside.filter((baseline) => baseline.label !== MAJORITY[0]) : score.beside;
-  const baselines = [...candidates].sort((a, b) => (score.best === "max" ? b.value - a.value : a.value - b.value)).slice(0, MAX_BASELINES);
-  const isBetter = (baseline) => (score.best === "max" ? baseline.value >= score.value : baseline.value <= score.value);
-  const best = baselines.filter(isBetter)[0];
-  const rows = [{ name: "thisModel", value: score.value, isModel: true }, ...baselines];
-  const most = score.form === "percent" ? 1 : Math.max(...rows.map((row) => row.value));
-  const caption = score.examples ? [`score_${score.split}`, { name: () => scoreName(score), n: score.examples }] : [`score_${score.split}_few`, { name: () => scoreName(score) }];
-  const list = make("ul", { class: "bars beside" }, ...rows.map((row) => {
-    const fill = make("span", { class: "fill" });
-    fill.style.width = `${100 * Math.min(Math.max(row.value / most, 0), 1)}%`;
-    const track = make("span", { class: "track", "aria-hidden": "true" }, fill);
-    if (row.isModel && score.interval) {
-      const range = make("span", { class: "range" });
-      range.style.left = `${(100 * score.interval[0]) / most}%`;
-      range.style.width = `${(100 * (score.interval[1] - score.interval[0])) / most}%`;
-      track.append(range);
-    }
-    const name = row.isModel ? make("span", { class: "name", say: "thisModel" }) : make("span", { class: "name", say: ["plainly", { text: () => textOr(`baseline_${row.label}`, row.label) }] });
-    return make("li", { class: row.isModel ? "own" : "base" }, name, track, make("span", { class: "number", say: ["plainly", { text: () => scoreValue(score, row.value) }] }));
-  }));
-  return make("section", { class: "score", label: "score" },
-    make("p", { class: "headline" }, make("strong", { say: ["plainly", { text: value }] }), make("span", { say: caption }),
-      score.interval ? make("span", { say: ["interval", { level: score.level, low: () => scoreValue(score, score.interval[0]), high: () => scoreValue(score, score.interval[1]) }] }) : null,
-      score.best === "min" ? make("span", { say: "lower" }) : null),
-    baselines.length ? list : make("p", { class: "note", say: "noBaseline" }),
-    score.warning || best ? make("p", { class: "warning", say: best ? ["beaten", { name: () => textOr(`baseline_${best.label}`, best.label), value: () => scoreValue(score, best.value) }] : ["plainly", { text: score.warning }] }) : null);
+/** Return the choice of a version; null if there is one. */
+function versionPart(about) {
+  if (about.versions.length < 2) return null;
+  const versions = make("select", { id: "version", change: (event) => { location.hash = `${encodeURIComponent(about.name)}/${event.target.value}`; } },
+    ...about.versions.map((version) => make("option", { value: version, text: version, selected: version === about.version })));
+  return make("p", { class: "version" }, make("label", { for: "version", say: "version" }), " ", versions);
 }
 
 /** Return the section with code for a request: `element`, and `update(input)`. */
@@ -206,19 +157,4 @@ function codePart(url, input) {
       write();
     },
   };
-}
-
-/** Copy the text of an element. Without HTTPS, pages have no clipboard: the text is selected for the keyboard. */
-async function copyText(element) {
-  try {
-    await navigator.clipboard.writeText(element.textContent);
-    return true;
-  } catch {
-    getSelection().selectAllChildren(element);
-    try {
-      return document.execCommand("copy");
-    } catch {
-      return false;
-    }
-  }
 }

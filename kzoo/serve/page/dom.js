@@ -20,12 +20,8 @@ function storedLanguage() {
   }
 }
 
-export function currentLanguage() {
-  return language;
-}
-
 /** Switch all texts of the page to the other language. */
-export function switchLanguage() {
+function switchLanguage() {
   language = LANGUAGES[1 - LANGUAGES.indexOf(language)];
   try {
     localStorage.setItem(STORAGE_KEY, language);
@@ -33,6 +29,19 @@ export function switchLanguage() {
     // storage is disabled: the choice lasts until the page is closed
   }
   translate();
+}
+
+/** Make a button switch the language of the page. */
+export function languageButton(button) {
+  const name = () => {
+    button.textContent = language === "zh" ? "English" : "中文";
+    button.lang = language === "zh" ? "en" : "zh-Hans";
+  };
+  name();
+  button.addEventListener("click", () => {
+    switchLanguage();
+    name();
+  });
 }
 
 export function translate() {
@@ -159,5 +168,20 @@ export class Problem extends Error {
   constructor(key, values = {}, at = null) {
     super(key);
     Object.assign(this, { key, values, at });
+  }
+}
+
+/** Copy the text of an element. Without HTTPS, pages have no clipboard: the text is selected for the keyboard. */
+export async function copyText(element) {
+  try {
+    await navigator.clipboard.writeText(element.textContent);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(element);
+    try {
+      return document.execCommand("copy");
+    } catch {
+      return false;
+    }
   }
 }

@@ -3,9 +3,9 @@
 // The `read` function of a panel returns an input: one of `json`, `file`, `files` and `text` (CSV), and what is shown with
 // the prediction: `picture`, `pictures`, `names`, `table`, `notes`; `many` is true for tables, even of one row.
 
-import { bars, label, showPredictions } from "./answers.js";
+import { answerText, bars, label, showPredictions } from "./answers.js";
 import { readCsv, writeCsv } from "./csv.js";
-import { choices, make, newId, number, Problem, say, setText } from "./dom.js";
+import { choices, copyText, make, newId, number, Problem, say, setText } from "./dom.js";
 import { pad, picture } from "./drawing.js";
 import { explanationPart } from "./explanation.js";
 import { newResultPanel, requestForm } from "./request_form.js";
@@ -16,6 +16,7 @@ const DRAWABLE = 64; // pixels: the largest side of an image that can be drawn
 const MAX_FILE = 6 << 20, SIDE = 2048; // larger image files (bytes) are resized to this longer side (pixels)
 const MAX_SHOWN = 1 << 20; // bytes: larger CSV files are not shown next to their predictions
 const MAX_OPTIONS = 200; // with more categories, a text field replaces the list
+const OTHER = "\u0000other"; // the value of the option for categories that are not in the list
 const TOP = 20, TOP_TOKENS = 100; // requested classes; tokens that the next one is shown with
 const MAX_SEED = 2 ** 32; // of the sampling: each continuation of a text is another one
 const PAUSE = 250; // milliseconds from the end of a stroke to the prediction
@@ -77,13 +78,24 @@ function promiseControls(about) {
 }
 
 /** Send an input to the model and return the node and summary of its predictions. */
-async function predictInput({ about, path, onInput, promise }, input, signal) {
+async function predictInput({ about, path, onInput, promise }, input, signal, progress) {
   const parameters = promise.query();
   onInput(input, parameters);
-  const response = await predict(path, input, { signal, query: `?${[`top=${TOP}`, "history=true", ...parameters].join("&")}` });
+  const response = await predict(path, input, { signal, query: `?${[`top=${TOP}`, "history=true", ...parameters].join("&")}`, progress });
   const shown = showPredictions(about, response, input, () => downloadCsv(path, input, parameters));
   if (about.explains && !input.many && input.json?.length === 1) shown.node.append(explanationPart(() => explain(path, input)));
+  if (about.copies && !input.many && response.predictions.length === 1) shown.node.append(copyButton(() => answerText(about, response)));
   return shown;
+}
+
+/** Return a button that copies a text. */
+function copyButton(text) {
+  const written = make("pre", { class: "unseen", "aria-hidden": "true" }), status = make("span", { class: "note", role: "status" });
+  const button = make("button", { type: "button", class: "quiet", say: "copyAnswer", click: async () => {
+    written.textContent = text();
+    say(status, (await copyText(written)) ? "copied" : "notCopied");
+  } });
+  return make("p", { class: "copy" }, button, status, written);
 }
 
 async function downloadCsv(path, input, parameters) {
@@ -94,7 +106,7 @@ async function downloadCsv(path, input, parameters) {
 }
 
 function predictionForm(context, body, read, key) {
-  return requestForm(context.results, body, read, (input, signal) => predictInput(context, input, signal), key);
+  return requestForm(context.results, body, read, (input, signal, progress) => predictInput(context, input, signal, progress), key);
 }
 
 // Images
@@ -268,9 +280,11 @@ function fieldOf(column) {
   const id = newId("field");
   const { name } = column;
   const typical = column.kind === "number" ? String(Number(column.default.toPrecision(5))) : column.default ?? "";
-  let input, list = null, hint = null;
-  if (column.kind === "category" && column.values.length <= MAX_OPTIONS) {
-    input = make("select", { id }, ...column.values.map((value) => make("option", { value, text: label(value) })), make("option", { value: "", say: "missing" }));
+  let input, list = null, hint = null, other = null;
+  if (column.kind === "category" && column.values.length && column.values.length <= MAX_OPTIONS) {
+    const last = column.others ? make("option", { value: OTHER, say: "other" }) : null;
+    input = make("select", { id, change: () => showOther() }, ...column.values.map((value) => make("option", { value, text: label(value) })), make("option", { value: "", say: "missing" }), last);
+    if (last) other = make("input", { type: "text", autocomplete: "off", hidden: true, label: ["otherValue", { name }] });
   } else if (column.kind === "category") {
     list = make("datalist", { id: newId("list") }, ...column.values.map((value) => make("option", { value })));
     input = make("input", { id, type: "text", list: list.id, autocomplete: "off" });
@@ -284,11 +298,15 @@ function fieldOf(column) {
   }
   if (hint) input.setAttribute("aria-describedby", hint.id);
   if (list || column.kind === "number") say(input, "empty", {}, "placeholder");
-  const reset = () => { input.value = column.kind === "date" ? typical.replace(" ", "T") : typical; };
+  const showOther = () => { if (other) other.hidden = input.value !== OTHER; };
+  const reset = () => {
+    input.value = column.kind === "date" ? typical.replace(" ", "T") : typical;
+    showOther();
+  };
   reset();
 
   function read(notes) {
-    const value = input.value;
+    const value = input.value === OTHER ? other.value : input.value;
     if (input.validity?.badInput) throw new Problem("noNumber", { name }, input);
     if (column.kind === "category" || column.kind === "text") return value === "" ? null : value;
     if (value === "") {
@@ -302,7 +320,7 @@ function fieldOf(column) {
     return Number(value);
   }
 
-  return { name, read, reset, element: make("div", { class: "field" }, make("label", { for: id, text: name }), input, list, hint) };
+  return { name, read, reset, element: make("div", { class: "field" }, make("label", { for: id, text: name }), input, other, list, hint) };
 }
 
 // Tables and series

@@ -65,7 +65,9 @@ export function newResultPanel() {
       form.setBusy(true);
       markOutdated();
       try {
-        const { node, summary } = await work(controller.signal);
+        const { node, summary } = await work(controller.signal, (done, all) => {
+          if (running === controller) form.showProgress(done, all);
+        });
         if (running !== controller) return;
         say(status, ...summary);
         say(brief, ...summary);
@@ -93,8 +95,8 @@ function emptyResult() {
 }
 
 /**
- * Return a form with `body` above the buttons. On submit, `work` is called with the input that `read` returns and an abort
- * signal.
+ * Return a form with `body` above the buttons. On submit, `work` is called with the input that `read` returns, an abort
+ * signal, and a function that shows how many rows are done.
  *
  * `read` throws a `Problem` if the input is not valid; its element `at` gets the focus.
  */
@@ -105,7 +107,7 @@ export function requestForm(panel, body, read, work, key = "ask") {
   const busy = make("span", { class: "busy", hidden: true });
   const actions = make("div", { class: "actions" }, submit, cancel, busy);
   const form = make("form", { novalidate: true }, ...body, make("div", { class: "bar" }, error, actions));
-  let timer = null, invalid = null, since = 0;
+  let timer = null, invalid = null, since = 0, rows = null; // `rows`: those that are done, and all
 
   function clearError() {
     setText(error);
@@ -120,6 +122,7 @@ export function requestForm(panel, body, read, work, key = "ask") {
     submit,
     setBusy(isBusy) {
       clearTimeout(timer);
+      rows = null;
       if (isBusy) clearError();
       if (!isBusy) {
         for (const element of [cancel, busy]) element.hidden = true;
@@ -130,12 +133,16 @@ export function requestForm(panel, body, read, work, key = "ask") {
       form.setAttribute("aria-busy", "true");
       const tick = () => {
         const seconds = Math.floor((performance.now() - since) / 1000);
-        say(busy, seconds ? "working" : "begun", { n: seconds });
+        if (!rows) say(busy, seconds ? "working" : "begun", { n: seconds });
         if (busy.hidden) say(panel.status, "begun");
         for (const element of [cancel, busy]) element.hidden = false;
         timer = setTimeout(tick, 1000);
       };
       timer = setTimeout(tick, PROGRESS_DELAY);
+    },
+    showProgress(done, all) {
+      rows = { n: done, all };
+      say(busy, "rowsDone", rows);
     },
     showMessage(key) {
       clearError();
@@ -173,7 +180,7 @@ export function requestForm(panel, body, read, work, key = "ask") {
       controls.showError(failure);
       return;
     }
-    await panel.run(controls, (signal) => work(input, signal));
+    await panel.run(controls, (signal, progress) => work(input, signal, progress));
   });
   return controls;
 }

@@ -262,5 +262,14 @@ export const STRINGS = {
   copy_curl: ["Copy as curl", "复制为 curl"],
   copy_python: ["Copy as Python", "复制为 Python"],
   copied: ["Copied.", "已复制。"],
-  notCopied: ["The browser does not allow copying. The code has been selected, so you can copy it yourself.", "浏览器不允许页面复制：代码已选中。"],
+  notCopied: ["The browser does not allow copying. The text has been selected, so you can copy it yourself.", "浏览器不允许页面复制：文本已选中。"],
+
+  nothingLeaves: ["Nothing leaves this page: the model computes in your browser, without a network.", "任何数据都不会离开本页面：模型在您的浏览器中计算，不需要网络。"],
+  exportedOn: ["Exported by kzoo on {date}.", "由 kzoo 于 {date} 导出。"],
+  limits: ["Limits", "局限"],
+  dataFrom: ["Data: {source}. Licence: {licence}.", "数据：{source}。许可：{licence}。"],
+  rowsDone: ["{n} of {all} rows.", "已完成 {n} 行，共 {all} 行。"],
+  copyAnswer: ["Copy the prediction", "复制预测结果"],
+  other: ["other (type it)", "其他（请输入）"],
+  otherValue: ["{name}: another value", "{name}：其他值"],
 };

@@ -1,11 +1,19 @@
 """A browser on the page of a server: it fills in inputs, reads answers, and records errors and requests."""
 
 import os
+import re
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from test_page_files import STRINGS
+
+PAGE = Path(__file__).parents[1] / "kzoo" / "serve" / "page"
+_TEXT = re.compile(r'^  (?:"([^"]+)"|(\w+)): \["((?:[^"\\]|\\.)*)", "((?:[^"\\]|\\.)*)"\],$', re.M)
+STRINGS = {
+    quoted or name: (english, chinese)
+    for quoted, name, english, chinese in _TEXT.findall((PAGE / "strings.js").read_text("utf-8"))
+}
 
 ANSWERED = """() => document.querySelector('.answer:not(.old) .shown > :not(.empty)')
   && !document.querySelector('form[aria-busy]')"""

@@ -1,0 +1,33 @@
+// The page of an exported model: facts about it, an example that is already answered, and the forms for other inputs.
+
+import { headPart, scorePart } from "./about.js";
+import { languageButton, make, say, translate } from "./dom.js";
+import { predictionPart } from "./inputs.js";
+import { facts } from "./local.js";
+
+const main = document.getElementById("main");
+
+say(document.querySelector(".skip"), "skip");
+languageButton(document.getElementById("language"));
+translate();
+for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault()); // a file dropped beside a drop zone must not replace the page
+document.title = `${facts.name} · kzoo`;
+const part = predictionPart({ ...facts, copies: true }, "", () => {});
+const stays = make("p", { class: "stays", say: "nothingLeaves" });
+main.replaceChildren(headPart(facts, stays), ...[scorePart(facts)].filter(Boolean), make("h2", { say: "try" }), part.element, limitsPart());
+document.getElementById("bottom").append(make("span", { say: ["exportedOn", { date: facts.created }] }));
+part.element.addEventListener("change", followFields);
+part.element.querySelector("form").requestSubmit(); // the example
+
+/** Predict again when a field of a row, or the confidence, was changed. */
+function followFields({ target }) {
+  const form = part.element.querySelector("form:has(.fields)");
+  if (form && target.matches("select, input:not([type=radio], [type=file]), textarea") && !form.querySelector(":invalid")) form.requestSubmit();
+}
+
+/** Return what the model is not for, and where its data comes from. */
+function limitsPart() {
+  const { source, licence } = facts.origin;
+  return make("section", { class: "limits" }, make("h2", { say: "limits" }), make("ul", { lang: "en" }, ...facts.limits.map((text) => make("li", { text }))),
+    source ? make("p", { class: "note", say: ["dataFrom", { source, licence }] }) : null);
+}

@@ -1,0 +1,330 @@
+"""What a page stores of a model: columns, steps and promises for predictions, and facts to show.
+
+No row of the data is stored: a category of fewer than five training rows becomes a hash, and of the errors from which
+sets and intervals are made, only those at the levels that the page offers are stored, rounded up.
+"""
+
+import hashlib
+import secrets
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import ROUND_CEILING, Context, Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kzoo.export.card import limits
+from kzoo.inference.kinds.rows.inference import codes_of, example, form, missing_value_categories
+from kzoo.inference.postprocessors import conformal
+from kzoo.inference.postprocessors.conformal_scores import cell_scores_at, score_at
+from kzoo.inference.postprocessors.postprocessor import Postprocessor, Step
+from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.inference.predictions import Predictions
+from kzoo.inference.tables.zones import offset_of
+from kzoo.inference.tasks import classes, labels, ordinal, quantiles, values
+from kzoo.problems.kinds import array_preprocessor, kind, takes_ready_arrays
+from kzoo.problems.preprocessors import LearnedColumn
+from kzoo.problems.tasks import Problem, problem, problem_for
+from kzoo.utils.errors import KzooError
+from kzoo.utils.files import JsonObject
+from kzoo.zoo.results.score_facts import score_facts
+
+if TYPE_CHECKING:
+    from kzoo.export.worker import Network
+
+
+FEWEST = 5  # training rows of a category whose name is stored
+_COUNTED = 100_000  # training rows among which categories were counted, see `kzoo.data.statistics`
+_HASH_DIGITS = 12
+_LEVELS = (0.8, 0.9, 0.95, 0.99)  # that the page offers
+_SCORE_DIGITS = 7
+# the functions whose predictions `predictions.js` computes -> their name there
+_TASKS: dict[Any, str] = {
+    classes.answer: "classes",
+    ordinal.answer: "ordinal",
+    labels.answer: "labels",
+    values.answer: "values",
+    quantiles.answer: "quantiles",
+}
+# the steps that `predictions.js` computes, besides the promises
+STEPS = (
+    "temperature_scaling",
+    "vector_scaling",
+    "platt_scaling",
+    "isotonic_regression",
+    "threshold",
+    "label_thresholds",
+)
+
+
+def stored_model(network: "Network") -> JsonObject:
+    """Return what predictions need, besides the network.
+
+    Raises:
+        KzooError: a column, a task or a step that the page does not compute.
+    """
+    solved = _problem(network)
+    task = _TASKS.get(solved.task.inference.answer)
+    if task is None:
+        raise KzooError(
+            f"predictions of the task {solved.name} are not supported. Export to onnx, for kzoo serve"
+        )
+    steps = Postprocessor.read(network.postprocessing)
+    if others := [s.name for s in steps.steps if s.name not in (*STEPS, conformal.NAME)]:
+        raise KzooError(
+            f"the postprocessing step {others[0]!r} is not supported. Export to onnx, for kzoo serve"
+        )
+    names = _class_names(network, solved)
+    reader = network.preprocessing or array_preprocessor(network.input_name, _shape(network))
+    return dict(
+        name=network.name,
+        kind=network.output_name,
+        shape=_shape(network),
+        task=task,
+        classes=names,
+        targets=list(network.targets) or _target_names(network, names),
+        levels=list(network.config.get("quantiles") or ()),
+        separator=reader.get("separator") or ";",
+        reader=_stored_reader(reader, network.about.get("statistics") or {}, network.about["data"]),
+        steps=[
+            dict(name=step.name, learned=step.learned) for step in steps.steps if step.name in STEPS
+        ],
+        promises=_promises(steps.step(conformal.NAME), solved, network, names),
+    )
+
+
+def _problem(network: "Network") -> Problem:
+    """Return the problem; that of a custom model follows from its outputs."""
+    task = network.spec.get("task")
+    if task is not None:
+        return problem(task)
+    return problem_for(
+        network.input_name, "values" if network.output_name == "values" else "classes"
+    )
+
+
+def _shape(network: "Network") -> list[int]:
+    return list(network.model.inputs[0].shape[1:])
+
+
+def _class_names(network: "Network", solved: Problem) -> list[str]:
+    outputs = network.model.outputs[0].shape[-1]
+    if network.labels or solved.classes_of(()) is None:
+        return list(network.labels)
+    return [str(number) for number in range(2 if outputs == 1 else outputs)]
+
+
+def _target_names(network: "Network", names: Sequence[str]) -> list[str]:
+    count = 0 if names else network.model.outputs[0].shape[-1]
+    return [f"target_{number}" for number in range(count)]
+
+
+# Columns
+
+
+def _stored_reader(
+    reader: Mapping[str, Any], statistics: Mapping[str, Any], data: Mapping[str, Any] | None
+) -> JsonObject:
+    """Return the preprocessor without rare categories."""
+    if takes_ready_arrays(reader):  # type: ignore[arg-type]
+        return {}
+    counts = iter(_category_counts(statistics, data))
+    columns = []
+    for column in reader["columns"]:
+        if column["kind"] == "category":
+            columns.append(_stored_category(column, next(counts, None)))
+            continue
+        if column["kind"] not in ("number", "date"):
+            raise KzooError(
+                f"column {column['name']!r} is a {column['kind']}, which is not supported yet. Train with drop=, or "
+                "export to onnx, for kzoo serve"
+            )
+        columns.append(dict(column))
+    zones = reader.get("zones") or {}
+    for name, zone in zones.items():
+        if zone and "," not in zone and offset_of(zone) is None:
+            raise KzooError(
+                f"times of column {name!r} are in the time zone {zone}, which is not supported. Export to onnx, for "
+                "kzoo serve"
+            )
+    return dict(
+        columns=columns, zones=dict(zones), month_first=list(reader.get("month_first") or ())
+    )
+
+
+def _category_counts(
+    statistics: Mapping[str, Any], data: Mapping[str, Any] | None
+) -> list[list[int]]:
+    """Return, of each category column, the number of training rows of each code; [] if it is not known."""
+    rows = min((data or {}).get("train") or 0, _COUNTED)
+    return [
+        [round(share * rows) for share in column["shares"]]
+        for column in statistics.get("categories", ())
+    ]
+
+
+def _stored_category(column: LearnedColumn, counts: Sequence[int] | None) -> JsonObject:
+    """Return a category column: rare categories, or all if their numbers are not known, are hashed with a salt."""
+    named = [
+        code
+        for code in range(1, len(column["values"]) + 1)
+        if counts is not None and code < len(counts) and counts[code] >= FEWEST
+    ]
+    known = {column["values"][code - 1]: code for code in named}
+    salt = secrets.token_hex(16)
+    code_of = codes_of(column["values"])
+    spellings = [
+        [word, code]
+        for word, code in code_of.items()
+        if code in known.values() and word not in known
+    ]
+    hashed = {
+        hashlib.sha256(f"{salt}{word}".encode()).hexdigest()[:_HASH_DIGITS]: code
+        for word, code in code_of.items()
+        if code not in known.values()
+    }
+    return dict(
+        kind=column["kind"],
+        name=column["name"],
+        values=list(known),
+        codes=named,
+        spellings=spellings,
+        hashed=hashed,
+        salt=salt,
+        words=sorted(missing_value_categories(column)),
+    )
+
+
+# Promises
+
+
+def _promises(
+    step: Step | None, solved: Problem, network: "Network", names: Sequence[str]
+) -> dict[str, JsonObject]:
+    """Return level -> what sets or intervals at this level need, and their promise; {} without the step."""
+    if step is None:
+        return {}
+    return {f"{level:g}": _promise(step, solved, network, names, level) for level in _LEVELS}
+
+
+def _promise(
+    step: Step, solved: Problem, network: "Network", names: Sequence[str], level: float
+) -> JsonObject:
+    learned = step.learned
+    options = PredictionOptions(confidence=level)
+    row = _any_row(learned, network, names)
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        try:
+            promised = conformal.answered(
+                learned, step.rows, row, options, ordered=solved.ordered
+            ).promise
+        except KzooError as error:
+            return {"error": str(error)}
+    stored: JsonObject = {"text": promised, "notes": [str(note.message) for note in notes]}
+    if learned["of"] == "classes":
+        return stored | {"limit": _rounded_up(score_at(learned["lac"], level))}
+    _, _, pair = conformal.ends(learned, row, level)
+    widths = cell_scores_at((learned if pair is None else pair)["scores"], level)[0]
+    stored["widths"] = [_rounded_up(float(width)) for width in widths]
+    if pair is None:
+        stored["spreads"] = list(learned["spread"])
+    else:
+        stored |= {"low": pair["low"], "high": pair["high"]}
+    return stored | ({"lowest": learned["lowest"]} if "lowest" in learned else {})
+
+
+def _any_row(learned: Mapping[str, Any], network: "Network", names: Sequence[str]) -> Predictions:
+    """Return a prediction of zeros, from which sentences are made."""
+    if learned["of"] == "classes":
+        p = np.full((1, len(names)), 1 / len(names), np.float32)
+        return Predictions(labels=[names[0]], probabilities=p, class_names=names, inputs=[0])
+    outputs = network.model.outputs[0].shape[-1]
+    row = Predictions(values=np.zeros((1, outputs), np.float32), inputs=[0])
+    if learned["of"] == "values":
+        return row
+    levels = learned["levels"]
+    zeros = np.zeros((1, outputs // len(levels), len(levels)), np.float32)
+    return replace(row, values=None, quantiles=zeros, levels=levels)
+
+
+def _rounded_up(number: float) -> float:
+    """Return a score rounded up to seven digits, which makes a set larger, never smaller."""
+    if not np.isfinite(number):
+        return number
+    context = Context(prec=_SCORE_DIGITS, rounding=ROUND_CEILING)
+    return float(context.create_decimal(Decimal(number)))
+
+
+# Facts that the page shows
+
+
+def page_facts(network: "Network", stored: JsonObject) -> JsonObject:
+    """Return what the page shows of a model, as the server's page gets it."""
+    about, spec = network.about, network.spec
+    data = about["data"]
+    reader = network.preprocessing
+    is_raw = bool(stored["reader"])
+    facts = kind(network.input_name).facts
+    return dict(
+        name=network.name,
+        created=time.strftime("%Y-%m-%d"),
+        task=spec.get("task"),
+        parameters=network.core.count_params(),
+        versions=[],
+        input=dict(
+            name=network.input_name,
+            shape=[None, *stored["shape"]],
+            facts=sorted(facts),
+            raw=is_raw,
+            form=_form(reader, stored["reader"]) if is_raw else {},
+        ),
+        answer=dict(
+            kind=network.output_name,
+            classes=stored["classes"],
+            targets=stored["targets"],
+            horizon=None,
+            continues=False,
+            confidence=bool(stored["promises"]),
+        ),
+        explains=False,
+        trained_on=None
+        if not data
+        else {name: data.get(name) for name in ("name", "train", "validation", "test")},
+        score=score_facts(spec, about["metrics"], about["baselines"]),
+        limits=limits(spec, data, about["metrics"], stored["classes"]),
+        origin=about["origin"],
+        example=_example(network, reader, stored["reader"]),
+    )
+
+
+def _form(reader: Any, stored: JsonObject) -> JsonObject:
+    """Return the fields of the form: those of the preprocessor, without rare categories."""
+    columns = {column["name"]: column for column in stored["columns"]}
+    fields = form(reader)["columns"]
+    for field in fields:
+        if field["kind"] == "category":
+            names = columns[field["name"]]["values"]
+            field |= dict(
+                values=names,
+                default=next(iter(names), None),
+                others=bool(columns[field["name"]]["hashed"]),
+            )
+    return {"columns": fields}
+
+
+def _example(network: "Network", reader: Any, stored: JsonObject) -> Any:
+    """Return a row of medians and most frequent categories; of arrays, the first golden input, which is drawn."""
+    with np.load(Path(network.folder) / "golden.npz") as golden:
+        x = golden["x_1"][0]
+    if not stored:
+        return x.tolist()
+    row = example(reader, x)
+    names = {column["name"]: column.get("values") for column in stored["columns"]}
+    return {
+        name: next(iter(names[name] or ()), None) if names[name] is not None else cell
+        for name, cell in row.items()
+    }

@@ -1,0 +1,90 @@
+// The model of this page: from cells or numbers to predictions, here or in a worker.
+
+import { decoded, readTable } from "./csv_files.js";
+import { network } from "./network.js";
+import { cellsOf, columnNames, csvLine, inputText, predictionOf, promiseOf, responseOf } from "./predictions.js";
+import { ModelError } from "./python.js";
+import { encodeRows, tableOfObjects } from "./rows.js";
+
+const SHOWN = 100; // rows of a table that the page shows, with all of their classes
+const TURN = 50; // milliseconds of work between two reports of progress
+const NAME = "the table"; // of an uploaded file, in messages
+
+/** Return a function of (input, options, progress) that returns predictions, from the stored model and its weights. */
+export function createModel(stored, weights) {
+  const run = network(stored.network, weights);
+
+  async function predictRows(x, count, options, progress, use) {
+    const width = x.length / count;
+    let reported = Date.now();
+    for (let row = 0; row < count; row += 1) {
+      use(predictionOf(stored, run(x.subarray(row * width, (row + 1) * width)), options), row);
+      if (Date.now() - reported < TURN) continue;
+      await progress(row + 1, count);
+      reported = Date.now();
+    }
+  }
+
+  async function predictTable(table, options, progress, notes) {
+    const x = encodeRows(stored.reader, table, notes), predictions = [], lines = [];
+    const names = columnNames(stored, options), kept = table.names.map((name) => ([...names, "input"].includes(name) ? `input_${name}` : name));
+    lines.push(csvLine(["input", ...kept, ...names]));
+    const written = (name, row) => table.words.get(name)?.get(row) ?? inputText(table.columns.get(name)[row]);
+    await predictRows(x, table.count, options, progress, (prediction, row) => {
+      const top = table.count > 1 && row >= SHOWN ? 1 : options.top;
+      predictions.push(responseOf(stored, prediction, { ...options, top }, row));
+      lines.push(csvLine([String(row), ...table.names.map((name) => written(name, row)), ...cellsOf(stored, prediction)]));
+    });
+    return { predictions, csv: lines };
+  }
+
+  /** `input` has `json` (objects, or rows of numbers), `text` (CSV) or `bytes` (of a CSV file). */
+  return async function predict(input, options, progress = async () => {}) {
+    const notes = [], promise = promiseOf(stored, options);
+    let result;
+    if (input.json && !stored.reader.columns) {
+      const [x, count] = numbersOf(input.json, stored.shape), predictions = [];
+      await predictRows(x, count, options, progress, (prediction, row) => predictions.push(responseOf(stored, prediction, options, row)));
+      result = { predictions, csv: [] };
+    } else {
+      const table = input.json ? tableOfObjects(input.json) : readTable(input.text === undefined ? decoded(input.bytes, NAME, notes) : input.text.replaceAll("\r\n", "\n").replace(/^\ufeff/, ""), NAME, notes);
+      result = await predictTable(table, options, progress, notes);
+    }
+    notes.push(...(promise?.notes ?? []));
+    return { predictions: result.predictions, csv: result.csv, ...(promise ? { promise: promise.text } : {}), ...(notes.length ? { notes } : {}) };
+  };
+}
+
+/** Return rows of numbers of the input shape of the network, one after another, and how many they are; or a single row. */
+function numbersOf(inputs, shape) {
+  const width = shape.reduce((product, size) => product * size, 1), isSingle = inputs.flat(Infinity).length === width;
+  const flat = (isSingle ? [inputs] : inputs).map((row) => [row].flat(Infinity));
+  if (flat.some((row) => row.length !== width || !row.every((value) => typeof value === "number"))) throw new ModelError(`Inputs must have the shape (N, ${shape.join(", ")}), and consist of numbers.`);
+  const x = Float32Array.from(flat.flat());
+  const infinite = x.findIndex((value) => !Number.isFinite(value));
+  if (infinite >= 0) throw new ModelError(`Input ${Math.floor(infinite / width) + 1} contains NaN or infinity. Fill in these values, or leave the input out.`);
+  return [x, flat.length];
+}
+
+/** Return the bytes of a text in base64. */
+export function bytesOf(base64) {
+  const text = atob(base64), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+/** Answer messages to a worker: first the stored model, then an input. */
+export function answerMessages(scope) {
+  let predict = null;
+  scope.addEventListener("message", async ({ data }) => {
+    if (data.stored) {
+      predict = createModel(data.stored, data.weights);
+      return;
+    }
+    try {
+      scope.postMessage({ result: await predict(data.input, data.options, async (done, all) => scope.postMessage({ done, all })) });
+    } catch (error) {
+      scope.postMessage(error instanceof ModelError ? { error: error.message } : { fault: String(error.stack ?? error) });
+    }
+  });
+}

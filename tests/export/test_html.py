@@ -1,0 +1,571 @@
+"""The page of an exported model: it predicts what Python predicts, asks nobody, and holds no row of the data."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+import shutil
+import warnings
+from types import SimpleNamespace
+
+import hard_cells
+import numpy as np
+import pytest
+from conftest import export, fit
+from hostile_names import NAMES as HOSTILE
+from messages import assert_mentions, refuses
+from page_visit import Visit, browsing, text
+
+import kzoo
+import kzoo.runtime
+from kzoo.export.formats import html
+from kzoo.export.formats.html import bundle, description
+from kzoo.inference.encode import predictions_of
+from kzoo.inference.postprocessors.postprocessor import Postprocessor
+from kzoo.inference.postprocessors.prediction_options import PredictionOptions
+from kzoo.problems.tasks import Target, problem
+from kzoo.utils.errors import KzooError
+
+ASK = """async ([cases]) => {
+  const part = (id) => document.getElementById(id).textContent;
+  const predict = kzooEngine.createModel(JSON.parse(part("model")), kzooEngine.bytesOf(part("weights")).buffer);
+  const answers = [];
+  for (const { input, options } of cases) {
+    if (input.base64) input.bytes = kzooEngine.bytesOf(input.base64);
+    try {
+      answers.push(await predict(input, { top: 20, confidence: null, minimum: 0, ...options }));
+    } catch (error) {
+      answers.push(error instanceof kzooEngine.ModelError ? { error: error.message } : { fault: error.stack });
+    }
+  }
+  return answers;
+}"""
+OF_STEPS = """([model, outputs, options]) => outputs.map((row, index) =>
+  kzooEngine.responseOf(model, kzooEngine.predictionOf(model, row, options), { top: 20, ...options }, index))"""
+
+
+@pytest.fixture(scope="module")
+def pages(home, warm_python, tmp_path_factory):
+    """Two exports of the same table: of classes and of values."""
+    folder = tmp_path_factory.mktemp("html")
+    cells, classes, values = hard_cells.table()
+    exports = {}
+    targets = {"classes": list(classes), "values": [f"{value:.3f}" for value in values]}
+    for name, target in targets.items():
+        file = folder / f"{name}.csv"
+        shown = [value.replace(".", ",") for value in target] if name == "values" else target
+        file.write_text(hard_cells.csv(cells | {"out": shown}), "utf-8")
+        options = (
+            dict(calibration=0.2, postprocess="temperature_scaling") if name == "classes" else {}
+        )
+        run = fit(
+            "tabular_fnn",
+            file,
+            folder / f"run_{name}",
+            target="out",
+            units=(8,),
+            epochs=3,
+            **options,
+        )
+        exports[name] = export(warm_python, run, folder / name, ["onnx", "html"])
+    return exports
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(chromium):
+    """Return a function that opens an exported page in a browser without network, by its language and other options."""
+    contexts = []
+
+    def open_page(exported, **options):
+        context = chromium.new_context(offline=True, **{"locale": "en-US"} | options)
+        contexts.append(context)
+        tab = Visit(context.new_page(), "file:")
+        tab.page.goto((exported.path / "html" / "model.html").as_uri())
+        tab.page.wait_for_selector(".ask")
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def source(exported):
+    return (exported.path / "html" / "model.html").read_text("utf-8")
+
+
+def model_of(exported):
+    return json.loads(re.search(r'<script id="model"[^>]*>(.*?)</script>', source(exported))[1])
+
+
+def asked(model, given, options):
+    """Return what the server sends for an input: predictions, promise and notes, or the error."""
+    asked_options = PredictionOptions.read(
+        {
+            "confidence": options.get("confidence"),
+            "min_probability": options.get("minimum") or None,
+        }
+    )
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        try:
+            model.check_options(asked_options)
+            encoded = model.receive(given)
+            outputs = model.check(model.run(encoded.x))
+            predictions = model.predictions(encoded, outputs, asked_options)
+        except KzooError as error:
+            return {"error": str(error)}
+    answer = {"predictions": predictions.rows(top=20)}
+    answer |= {"promise": predictions.promise} if predictions.promise else {}
+    answer |= {"notes": [str(note.message) for note in notes]} if notes else {}
+    return json.loads(json.dumps(answer))
+
+
+def given_to_python(case):
+    if "json" in case:
+        return case["json"]
+    return case["text"].encode() if "text" in case else base64.b64decode(case["base64"])
+
+
+def differences(expected, actual, path=""):
+    """Return where two answers differ: numbers by 1e-5 of their size, or 1e-6 of that of others.
+
+    The width of an interval is rounded up.
+    """
+    if type(expected) in (int, float) and type(actual) in (int, float):
+        size = 30 if "values" in path or "lower" in path or "upper" in path else 1
+        same = abs(expected - actual) <= 1e-5 * abs(expected) + 1e-6 * size
+        return [] if same else [(path, expected, actual)]
+    if isinstance(expected, dict) and isinstance(actual, dict) and expected.keys() == actual.keys():
+        pairs = [(f"{path}.{key}", expected[key], actual[key]) for key in expected]
+    elif isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
+        pairs = [
+            (f"{path}[{i}]", *pair) for i, pair in enumerate(zip(expected, actual, strict=True))
+        ]
+    else:
+        return [] if expected == actual else [(path, expected, actual)]
+    return [line for where, one, other in pairs for line in differences(one, other, where)]
+
+
+def assert_the_same(exported, tab, cases):
+    actual = tab.page.evaluate(ASK, [cases])
+    model = kzoo.runtime.load(exported, "onnx")
+    for case, answer in zip(cases, actual, strict=True):
+        answer.pop("csv", None)
+        options = case.get("options", {})
+        expected = asked(model, given_to_python(case["input"]), options)
+        for row in expected.get("predictions", [])[100:]:  # a page shows no more in full
+            if "classes" in row:
+                row["classes"] = row["classes"][:1]
+        assert not differences(expected, answer), case
+
+
+@pytest.mark.parametrize("name", ["classes", "values"])
+def test_cells_are_read_as_in_python(name, pages, visit):
+    cases = [{"input": case} for case in hard_cells.inputs()]
+    assert len(cases) > 700
+    assert_the_same(pages[name], visit(pages[name]), cases)
+
+
+@pytest.mark.parametrize("name", ["classes", "values"])
+def test_files_are_read_as_in_python(name, pages, visit):
+    contents = [base64.b64encode(content).decode() for content in hard_cells.files()]
+    assert_the_same(pages[name], visit(pages[name]), [{"input": {"base64": c}} for c in contents])
+
+
+def test_sets_intervals_and_unsure_rows_are_those_of_python(pages, visit):
+    whole = hard_cells.csv(hard_cells.table()[0])
+    levels = (None, "0.8", "0.9", "0.95", "0.99")  # the last needs more rows: the same line
+    for name, minima in (("classes", (0, 0.8, 0.95)), ("values", (0,))):
+        cases = [
+            {"input": {"text": whole}, "options": {"confidence": level, "minimum": minimum}}
+            for level in levels
+            for minimum in minima
+        ]
+        assert_the_same(pages[name], visit(pages[name]), cases)
+
+
+def test_the_first_screen_is_answered_and_follows_the_fields(pages, visit):
+    tab = visit(pages["classes"])
+    page = tab.page
+    first = tab.answer()
+    assert_mentions(page.locator("header.head").inner_text(), "Nothing leaves this page")
+    assert_mentions(page.locator(".score").inner_text(), "always the most frequent")
+    assert_mentions(page.locator(".limits").inner_text(), "Fairness")
+    page.get_by_label("age").fill("79")
+    page.get_by_label("income").focus()
+    page.wait_for_function(
+        "before => document.querySelector('.shown').innerText !== before", arg=first
+    )
+    page.get_by_label(text("confidenceLevel")).select_option("0.9")
+    page.wait_for_function("() => document.querySelector('.shown').innerText.includes('90 % set')")
+    tab.click("copyAnswer")
+    page.wait_for_function(
+        f"() => document.querySelector('.copy').innerText.includes({text('copied')!r})"
+    )
+    tab.behaved()
+
+
+def test_a_category_can_be_typed(pages, visit):
+    tab = visit(pages["classes"])
+    tab.answer()
+    tab.page.get_by_label("town", exact=True).select_option(label=text("other"))
+    other = tab.page.get_by_label(text("otherValue", name="town"))
+    for town, known in ((hard_cells.RARE, True), ("Neu-Ulm", False)):
+        other.fill(town)
+        tab.click()
+        assert ("not seen in training" in tab.answer()) is not known
+    expected = asked(
+        kzoo.runtime.load(pages["classes"], "onnx"),
+        {"town": hard_cells.RARE}
+        | {name: cell for name, cell in hard_cells.OBJECT.items() if name != "town"},
+        {},
+    )
+    case = {"input": {"json": [hard_cells.OBJECT | {"town": hard_cells.RARE}]}}
+    (answer,) = tab.page.evaluate(ASK, [[case]])
+    answer.pop("csv")
+    assert not differences(expected, answer)
+
+
+def test_a_file_is_predicted_in_a_worker_and_saved_for_a_spreadsheet(pages, visit, tmp_path):
+    exported = pages["classes"]
+    cells = {name: column[:50] for name, column in hard_cells.table()[0].items()}
+    cells |= {"label": ["=1+1", "-5", '+"a"', "@x", "\tb"] * 10}
+    file = tmp_path / "rows.csv"
+    file.write_text(hard_cells.csv(cells), "utf-8")
+    tab = visit(exported)
+    tab.way("way_table")
+    tab.page.locator("input[type=file]").set_input_files(file)
+    assert_mentions(tab.answer(), "50 rows")
+    with tab.page.expect_download() as download:
+        tab.click("download")
+    model = kzoo.runtime.load(exported, "onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        predictions = model.predict(file, keep=list(cells))
+    expected = io.StringIO()
+    predictions.write_csv(expected, spreadsheet_safe=True)
+    written = download.value.path().read_text("utf-8").splitlines()
+    for line, other in zip(written, expected.getvalue().splitlines(), strict=True):
+        *names, stays, leaves = line.rsplit(",", 2)
+        *other_names, other_stays, other_leaves = other.rsplit(",", 2)
+        assert names == other_names
+        if line != written[0]:
+            assert np.allclose(
+                [float(stays), float(leaves)], [float(other_stays), float(other_leaves)], atol=1e-6
+            )
+    tab.behaved()
+
+
+def test_a_long_file_shows_its_progress_and_can_be_cancelled(pages, visit, tmp_path):
+    file = tmp_path / "long.csv"
+    lines = hard_cells.csv(hard_cells.table()[0]).splitlines(keepends=True)
+    file.write_text(lines[0] + "".join(lines[1:]) * 1500, "utf-8")
+    tab = visit(pages["classes"])
+    tab.answer()
+    tab.way("way_table")
+    tab.page.locator("input[type=file]").set_input_files(file)
+    all_rows = f"{240 * 1500:,}"
+    tab.page.wait_for_function(
+        f"() => document.querySelector('form .busy').innerText.includes('of {all_rows} rows')"
+    )
+    tab.click("cancel")
+    tab.page.get_by_role("alert").get_by_text(text("cancelled"), exact=True).wait_for()
+    tab.behaved()
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme", "language"),
+    [(360, "dark", "zh-CN"), (1280, "light", "en-US"), (360, "light", "en-US")],
+)
+def test_the_page_is_accessible_and_fits(width, scheme, language, pages, visit):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    for name in ("classes", "values"):
+        tab = visit(
+            pages[name],
+            viewport={"width": width, "height": 800},
+            color_scheme=scheme,
+            locale=language,
+        )
+        tab.answer()
+        violations = axe.run(tab.page).response["violations"]
+        assert not [v["id"] for v in violations if v["impact"] in ("serious", "critical")]
+        assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert (text("try", "zh") in tab.page.locator("h2").all_inner_texts()) == (
+            language == "zh-CN"
+        )
+
+
+def test_the_keyboard_alone_predicts(pages, visit):
+    tab = visit(pages["values"])
+    before = tab.answer()
+    page = tab.page
+    page.get_by_label("age").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("79")
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "before => document.querySelector('.shown').innerText !== before", arg=before
+    )
+    tab.behaved()
+
+
+def test_the_policy_allows_this_file_alone(pages, visit):
+    content = source(pages["classes"])
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', content)[1]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == rules["connect-src"] == "'none'"
+    assert rules["worker-src"] == "blob:" and "unsafe" not in policy
+    for element, rule in (("engine", "script-src"), ("app", "script-src"), ("style", "style-src")):
+        pattern = (
+            r"<style>(.*?)</style>"
+            if element == "style"
+            else rf'<script id="{element}">(.*?)</script>'
+        )
+        (inline,) = re.findall(pattern, content, re.S)
+        digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in rules[rule]
+        assert not re.search(
+            r"\beval\(|new Function|innerHTML|https?://(?!www\.w3\.org/2000/svg)", inline
+        )
+    assert len(content) < 400_000
+    tab = visit(pages["classes"])
+    tab.answer()
+    refused = tab.page.evaluate(
+        "fetch('https://example.org/').then(() => 'sent', (error) => error.name)"
+    )
+    assert refused == "TypeError"
+    assert [url for url in tab.requests if not url.startswith(("file:", "blob:"))] in (
+        [],
+        ["https://example.org/"],
+    )
+
+
+def test_no_rare_cell_is_in_the_file(pages):
+    cells = hard_cells.table()[0]
+    content = source(pages["classes"])
+    stored = model_of(pages["classes"])
+    (town,) = [c for c in stored["reader"]["columns"] if c["name"] == "town"]
+    assert sorted(town["values"]) == ["Bern", "Genf", "Zürich"] and town["hashed"]
+    rare = {
+        cell
+        for column in cells.values()
+        for cell in set(column)
+        if len(cell) >= 8 and column.count(cell) < 5
+    }
+    assert len(rare) > 500 and hard_cells.RARE in rare
+    assert not [cell for cell in rare if cell in content]
+    assert "/tmp" not in content and str(pages["classes"].path.parent) not in content
+
+
+def test_without_counts_all_categories_are_hashed():
+    column = {"kind": "category", "name": "town", "values": ["Bern", "1067.0"]}
+    stored = description._stored_category(column, None)
+    assert not stored["values"] and "Bern" not in json.dumps(stored)
+    digest = hashlib.sha256(f"{stored['salt']}1067".encode()).hexdigest()[:12]
+    assert stored["hashed"][digest] == 2  # as 1067.0 is
+
+
+def test_hostile_names_stay_text(warm_python, tmp_path, visit):
+    rows = 120
+    names = [name for name in HOSTILE if name.strip() == name]
+    random = np.random.default_rng(0)
+    cells = {name: random.normal(size=rows) for name in names[:20]}
+    cells[names[20]] = [names[21 + i % (len(names) - 21)] for i in range(rows)]
+    labels = [names[i % 3] for i in range(rows)]
+    frame = pytest.importorskip("pandas").DataFrame(cells | {"</script>": labels})
+    run = fit("tabular_fnn", frame, tmp_path / "r", target="</script>", units=(4,), epochs=1)
+    exported = export(warm_python, run, tmp_path / "e", ["html"])
+    tab = visit(exported)
+    assert any(" ".join(name.split()) in " ".join(tab.answer().split()) for name in names[:3])
+    tab.way("way_table")
+    tab.click("example")
+    tab.click()
+    tab.answer()
+    assert tab.page.evaluate("document.documentElement.dataset.ran") is None
+    assert source(exported).count("</script>") == 5
+    tab.behaved()
+
+
+def network_of(task, outputs, *, labels=(), targets=(), steps=(), config=None):
+    """Return what `description` needs of a network of two numbers."""
+    tensors = {
+        name: [SimpleNamespace(shape=(None, size))]
+        for name, size in (("inputs", 2), ("outputs", outputs))
+    }
+    return SimpleNamespace(
+        name="it",
+        spec={"task": task},
+        input_name="rows",
+        output_name="values" if not problem(task).gives_probabilities else "probabilities",
+        labels=list(labels),
+        targets=list(targets),
+        config=config or {},
+        preprocessing=None,
+        postprocessing=list(steps),
+        about={"data": None, "statistics": {}},
+        model=SimpleNamespace(**tensors),
+    )
+
+
+def step(name, stage, **learned):
+    return {"name": name, "stage": stage, "rows": "validation", "learned": learned}
+
+
+THREE, TWO, MANY = ("a", "b", "c"), ("no", "yes"), ("x", "y", "z")
+COST = [[0, 5, 1], [1, 0, 2], [9, 1, 0]]
+CURVE = [[-3.0, -1.0, 2.0], [-2.0, 0.0, 1.5]]
+CASES = {
+    "classes": ("tabular_classification", THREE, []),
+    "temperature": (
+        "tabular_classification",
+        THREE,
+        [step("temperature_scaling", "calibrate", temperature=1.7, labels=False)],
+    ),
+    "vector": (
+        "tabular_classification",
+        THREE,
+        [step("vector_scaling", "calibrate", factors=[1.5, 0.7, 1.0], shifts=[0.2, -0.4, 0.0])],
+    ),
+    "cost": (
+        "tabular_classification",
+        THREE,
+        [step("threshold", "decide", rule="cost", cost=COST, objective="expected_cost")],
+    ),
+    "ordinal": ("tabular_ordinal", THREE, []),
+    "one output": (
+        "tabular_classification",
+        TWO,
+        [step("temperature_scaling", "calibrate", temperature=0.6, labels=False)],
+    ),
+    "platt": (
+        "tabular_classification",
+        TWO,
+        [step("platt_scaling", "calibrate", lines=[[0.3, 1.4]], labels=False)],
+    ),
+    "isotonic": (
+        "tabular_classification",
+        TWO,
+        [step("isotonic_regression", "calibrate", functions=[CURVE], labels=False)],
+    ),
+    "threshold": (
+        "tabular_classification",
+        TWO,
+        [
+            step(
+                "threshold",
+                "decide",
+                rule="threshold",
+                positive="yes",
+                threshold=0.23,
+                objective="f1",
+            )
+        ],
+    ),
+    "labels": (
+        "tabular_multilabel_classification",
+        MANY,
+        [
+            step("temperature_scaling", "calibrate", temperature=1.7, labels=True),
+            step(
+                "label_thresholds",
+                "decide",
+                thresholds=[0.2, 0.5, 0.7],
+                positives=[1, 1, 1],
+                shared=[True] * 3,
+            ),
+        ],
+    ),
+    "values": ("tabular_regression", (), []),
+    "counts": ("tabular_count", (), []),
+    "quantiles": ("tabular_quantiles", (), []),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_tasks_and_steps_are_those_of_python(case, pages, visit):
+    task, classes, steps = CASES[case]
+    random = np.random.default_rng(0)
+    config = {"quantiles": [0.1, 0.5, 0.9]} if case == "quantiles" else {}
+    targets = [] if classes else ["load", "price"]
+    logits = random.normal(scale=2, size=(60, len(classes) or 6))
+    if case in ("classes", "temperature", "vector", "cost", "ordinal"):
+        outputs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    elif classes == TWO:
+        outputs = 1 / (1 + np.exp(-logits[:, :1]))
+    elif case == "labels":
+        outputs = 1 / (1 + np.exp(-logits))
+    else:
+        outputs = logits if case == "quantiles" else np.abs(logits[:, :2])
+    outputs = outputs.astype(np.float32)
+    network = network_of(
+        task, outputs.shape[1], labels=classes, targets=targets, steps=steps, config=config
+    )
+    model = description.stored_model(network)
+    expected = predictions_of(
+        problem(task),
+        Target(names=tuple(targets), classes=tuple(classes), config=config),
+        outputs,
+        {},
+        Postprocessor.read(steps),
+        logits=False,
+    ).rows(top=20)
+    options = {"confidence": None, "minimum": 0}
+    actual = visit(pages["classes"]).page.evaluate(
+        OF_STEPS, [model, outputs.astype(float).tolist(), options]
+    )
+    assert not differences(json.loads(json.dumps(expected)), actual)
+
+
+def test_what_is_not_computed_is_refused(monkeypatch, tmp_path):
+    with refuses("images, texts and series", "onnx"):
+        kzoo.export(kzoo.build("digits_cnn"), tmp_path / "e", formats=["html"], progress=False)
+    with refuses("target_range", "onnx"):
+        description.stored_model(
+            network_of("tabular_regression", 1, steps=[step("target_range", "range")])
+        )
+    text_column = {"kind": "text", "name": "review", "buckets": 4, "length": 8}
+    with refuses("'review'", "text", "drop="):
+        description._stored_reader({"kind": "table", "columns": [text_column]}, {}, None)
+    with refuses("'since'", "Europe/Berlin"):
+        description._stored_reader(
+            {"kind": "table", "columns": [], "zones": {"since": "Europe/Berlin"}}, {}, None
+        )
+    monkeypatch.setattr(html, "_MOST_BYTES", 100)  # in this process only: the worker has its own
+    monkeypatch.setattr(bundle, "page", lambda *parts: "x" * 101)
+    monkeypatch.setattr(description, "page_facts", lambda *parts: {})
+    program = SimpleNamespace(
+        steps=[], sizes=[], constants={}, input=0, output=0, every_step=lambda: []
+    )
+    network = network_of("tabular_regression", 1)
+    network.program = program
+    with refuses("MB", "tabular_fnn"):
+        html.write(network, tmp_path / "model.html", None)
+
+
+def test_a_model_of_arrays_takes_numbers(warm_python, tmp_path, visit):
+    exported = export(warm_python, kzoo.build("iris_fnn", seed=0), tmp_path / "e", ["onnx", "html"])
+    tab = visit(exported)
+    tab.answer()
+    rows = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
+    assert_the_same(exported, tab, [{"input": {"json": rows}}])
+    tab.behaved()
+
+
+def test_the_script_is_checked_by_node(pages, monkeypatch):
+    if shutil.which("node"):
+        entry = pages["values"].exports["html"]
+        assert entry["status"] == "ok" and entry["difference"] <= 1e-5
+        assert_mentions(entry["runtime"], "node")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert_mentions(html.FORMAT.cannot_run(), "Node.js", "browser")
+    with pytest.raises(KzooError):
+        html.Session(pages["values"].path / "html" / "model.html", name="html")
+    statuses = {key: entry["status"] for key, entry in pages["values"].check().items()}
+    assert statuses["html"] == "unchecked"  # code of others is not run

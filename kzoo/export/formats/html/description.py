@@ -129,7 +129,7 @@ def _stored_reader(
     reader: Mapping[str, Any], statistics: Mapping[str, Any], data: Mapping[str, Any] | None
 ) -> JsonObject:
     """Return the preprocessor without rare categories."""
-    if takes_ready_arrays(reader):  # type: ignore[arg-type]
+    if takes_ready_arrays(reader):
         return {}
     counts = iter(_category_counts(statistics, data))
     columns = []
